@@ -1,0 +1,20 @@
+// One configuration for every project: sources stay ESM on disk and are compiled to CommonJS in memory,
+// so that jest.mock is hoisted and ESM-only packages still load (NODE_OPTIONS=--experimental-vm-modules).
+module.exports = {
+  rootDir: __dirname,
+  testMatch: ['<rootDir>/{apps,libs,tools}/*/src/**/*.test.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript', dynamicImport: true }, target: 'es2024' },
+        module: { type: 'commonjs' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  extensionsToTreatAsEsm: [],
+  setupFilesAfterEnv: ['<rootDir>/jest.setup.cjs'],
+  testEnvironment: 'node',
+  testTimeout: 30000,
+};

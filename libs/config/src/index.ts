@@ -1,0 +1,9 @@
+export type {
+  BlockedQuery,
+  Limits,
+  LimitsSource,
+  OtlpAction,
+  OtlpAttributesConfig,
+  OtlpConfig,
+  RetentionStream,
+} from './limits.ts';

@@ -1,0 +1,110 @@
+/**
+ * Per-tenant limits: Loki's `limits_config`, in our units. The YAML names, flags and defaults stand in the table of
+ * limit keys; meanings and breach texts are those of Loki's documentation.
+ */
+export interface Limits {
+  // ---- ingest
+  /** `global`: the rate is divided by the number of healthy distributors. */
+  readonly ingestionRateStrategy: 'global' | 'local';
+  readonly ingestionRateBytes: number;
+  readonly ingestionBurstBytes: number;
+  readonly maxLabelNameLength: number;
+  readonly maxLabelValueLength: number;
+  readonly maxLabelNamesPerSeries: number;
+  readonly rejectOldSamples: boolean;
+  readonly rejectOldSamplesMaxAgeMs: number;
+  readonly creationGracePeriodMs: number;
+  /** 0: no limit. */
+  readonly maxLineSizeBytes: number;
+  readonly maxLineSizeTruncate: boolean;
+  readonly maxLineSizeTruncateIdentifier: string;
+  readonly incrementDuplicateTimestamp: boolean;
+  readonly discoverServiceName: readonly string[];
+  readonly discoverLogLevels: boolean;
+  readonly logLevelFields: readonly string[];
+  readonly logLevelFromJsonMaxDepth: number;
+  readonly discoverGenericFields: ReadonlyMap<string, readonly string[]>;
+  readonly maxStreamsPerUser: number;
+  readonly maxGlobalStreamsPerUser: number;
+  readonly perStreamRateLimitBytes: number;
+  readonly perStreamRateLimitBurstBytes: number;
+  readonly allowStructuredMetadata: boolean;
+  readonly maxStructuredMetadataSizeBytes: number;
+  readonly maxStructuredMetadataEntriesCount: number;
+  readonly otlp: OtlpConfig;
+  /** Unix ms; 0: not blocked. */
+  readonly blockIngestionUntilMs: number;
+  readonly blockIngestionStatusCode: number;
+  readonly enforcedLabels: readonly string[];
+  readonly ingestionPartitionsTenantShardSize: number;
+  readonly maxReturnedStreamErrors: number;
+
+  // ---- queries
+  readonly maxQuerySeries: number;
+  readonly maxQueryLookbackMs: number;
+  readonly maxQueryLengthMs: number;
+  readonly maxQueryRangeMs: number;
+  readonly maxQueryParallelism: number;
+  readonly maxStreamsMatchersPerQuery: number;
+  readonly maxConcurrentTailRequests: number;
+  readonly maxEntriesLimitPerQuery: number;
+  readonly queryTimeoutMs: number;
+  readonly maxQueryBytesRead: number;
+  readonly maxQuerierBytesRead: number;
+  readonly maxCacheFreshnessMs: number;
+  readonly splitQueriesByIntervalMs: number;
+  readonly splitMetadataQueriesByIntervalMs: number;
+  readonly requiredLabels: readonly string[];
+  readonly minimumLabelsNumber: number;
+  readonly blockedQueries: readonly BlockedQuery[];
+  readonly volumeEnabled: boolean;
+  readonly volumeMaxSeries: number;
+  readonly shardAggregations: readonly string[];
+
+  // ---- retention, deletes, rules
+  readonly retentionPeriodMs: number;
+  readonly retentionStreams: readonly RetentionStream[];
+  readonly deletionMode: 'disabled' | 'filter-only' | 'filter-and-delete';
+  readonly rulerMaxRulesPerRuleGroup: number;
+  readonly rulerMaxRuleGroupsPerTenant: number;
+}
+
+export interface BlockedQuery {
+  readonly pattern: string;
+  readonly regex: boolean;
+  /** 0: any. */
+  readonly hash: number;
+  /** Of `metric`, `filter`, `limited`; empty: all. */
+  readonly types: readonly string[];
+  readonly tags: ReadonlyMap<string, string>;
+}
+
+export interface RetentionStream {
+  readonly selector: string;
+  readonly priority: number;
+  readonly periodMs: number;
+}
+
+export type OtlpAction = 'index_label' | 'structured_metadata' | 'drop';
+
+/** `attributes` xor `regex`. */
+export interface OtlpAttributesConfig {
+  readonly action: OtlpAction;
+  readonly attributes: readonly string[];
+  readonly regex: string;
+}
+
+export interface OtlpConfig {
+  readonly resourceAttributes: {
+    readonly ignoreDefaults: boolean;
+    readonly attributesConfig: readonly OtlpAttributesConfig[];
+  };
+  readonly scopeAttributes: readonly OtlpAttributesConfig[];
+  readonly logAttributes: readonly OtlpAttributesConfig[];
+  readonly severityTextAsLabel: boolean;
+}
+
+/** Where roles ask for a tenant's limits; the answer may change between calls (overrides reload at run time). */
+export interface LimitsSource {
+  forTenant(tenant: string): Limits;
+}

@@ -1,0 +1,226 @@
+/** The tree a query parses to. Plain data: structured-cloneable, no methods, so that it travels to workers. */
+
+export type MatchOp = '=' | '!=' | '=~' | '!~';
+
+export interface Matcher {
+  readonly name: string;
+  readonly op: MatchOp;
+  readonly value: string;
+}
+
+export interface Grouping {
+  readonly without: boolean;
+  readonly labels: readonly string[];
+}
+
+// ---- log expressions
+
+export type LineFilterOp = '|=' | '!=' | '|~' | '!~' | '|>' | '!>';
+
+/** One operand of a line filter: plain text, regex or pattern by the operator; `ip` means `ip("…")`. */
+export interface LineFilterOperand {
+  readonly text: string;
+  readonly ip: boolean;
+}
+
+export interface LineFilterStage {
+  readonly kind: 'lineFilter';
+  readonly op: LineFilterOp;
+  /** More than one: joined by `or`. Positive operators pass when any matches, negative ones when none does. */
+  readonly operands: readonly LineFilterOperand[];
+}
+
+/** `label="expression"` of json and logfmt. */
+export interface Extraction {
+  readonly label: string;
+  readonly expression: string;
+}
+
+export interface JsonStage {
+  readonly kind: 'json';
+  /** Empty: extract everything. */
+  readonly extractions: readonly Extraction[];
+}
+export interface LogfmtStage {
+  readonly kind: 'logfmt';
+  readonly strict: boolean;
+  readonly keepEmpty: boolean;
+  readonly extractions: readonly Extraction[];
+}
+export interface RegexpStage {
+  readonly kind: 'regexp';
+  readonly pattern: string;
+}
+export interface PatternStage {
+  readonly kind: 'pattern';
+  readonly pattern: string;
+}
+export interface UnpackStage {
+  readonly kind: 'unpack';
+}
+export interface DecolorizeStage {
+  readonly kind: 'decolorize';
+}
+export interface LabelFilterStage {
+  readonly kind: 'labelFilter';
+  readonly filter: LabelFilter;
+}
+export interface LineFormatStage {
+  readonly kind: 'lineFormat';
+  readonly template: string;
+}
+export interface LabelFormatStage {
+  readonly kind: 'labelFormat';
+  readonly formats: readonly LabelFormat[];
+}
+export type LabelFormat =
+  { readonly label: string; readonly rename: string } | { readonly label: string; readonly template: string };
+export interface DropStage {
+  readonly kind: 'drop';
+  readonly targets: readonly (string | Matcher)[];
+}
+export interface KeepStage {
+  readonly kind: 'keep';
+  readonly targets: readonly (string | Matcher)[];
+}
+
+export type Stage =
+  | LineFilterStage
+  | JsonStage
+  | LogfmtStage
+  | RegexpStage
+  | PatternStage
+  | UnpackStage
+  | DecolorizeStage
+  | LabelFilterStage
+  | LineFormatStage
+  | LabelFormatStage
+  | DropStage
+  | KeepStage;
+
+export type CompareOp = '==' | '!=' | '>' | '>=' | '<' | '<=';
+
+export type LabelFilter =
+  | { readonly kind: 'string'; readonly matcher: Matcher }
+  | { readonly kind: 'number'; readonly name: string; readonly op: CompareOp; readonly value: number }
+  /** `value` in seconds is not exact: nanoseconds. */
+  | { readonly kind: 'duration'; readonly name: string; readonly op: CompareOp; readonly valueNs: bigint }
+  | { readonly kind: 'bytes'; readonly name: string; readonly op: CompareOp; readonly valueBytes: number }
+  | { readonly kind: 'ip'; readonly name: string; readonly op: '=' | '!='; readonly pattern: string }
+  /** `comma`: how it was written matters to the canonical text only. */
+  | { readonly kind: 'and'; readonly left: LabelFilter; readonly right: LabelFilter; readonly comma: boolean }
+  | { readonly kind: 'or'; readonly left: LabelFilter; readonly right: LabelFilter };
+
+export interface LogExpr {
+  readonly kind: 'log';
+  readonly matchers: readonly Matcher[];
+  readonly stages: readonly Stage[];
+}
+
+// ---- metric expressions
+
+export type UnwrapConversion = '' | 'bytes' | 'duration' | 'duration_seconds';
+
+export interface Unwrap {
+  readonly label: string;
+  readonly conversion: UnwrapConversion;
+  /** Label filters that stand after the unwrap. */
+  readonly filters: readonly LabelFilter[];
+}
+
+export type RangeOp =
+  | 'count_over_time'
+  | 'rate'
+  | 'rate_counter'
+  | 'bytes_over_time'
+  | 'bytes_rate'
+  | 'avg_over_time'
+  | 'sum_over_time'
+  | 'min_over_time'
+  | 'max_over_time'
+  | 'stdvar_over_time'
+  | 'stddev_over_time'
+  | 'quantile_over_time'
+  | 'first_over_time'
+  | 'last_over_time'
+  | 'absent_over_time';
+
+export interface RangeAggExpr {
+  readonly kind: 'rangeAgg';
+  readonly op: RangeOp;
+  /** The quantile; undefined for all other operations. */
+  readonly parameter?: number;
+  readonly log: LogExpr;
+  readonly unwrap?: Unwrap;
+  readonly rangeNs: bigint;
+  /** May be negative. */
+  readonly offsetNs: bigint;
+  readonly grouping?: Grouping;
+}
+
+export type VectorOp =
+  | 'sum'
+  | 'avg'
+  | 'count'
+  | 'max'
+  | 'min'
+  | 'stddev'
+  | 'stdvar'
+  | 'topk'
+  | 'bottomk'
+  | 'approx_topk'
+  | 'sort'
+  | 'sort_desc';
+
+export interface VectorAggExpr {
+  readonly kind: 'vectorAgg';
+  readonly op: VectorOp;
+  /** k of topk, bottomk, approx_topk. */
+  readonly parameter?: number;
+  readonly grouping?: Grouping;
+  readonly expr: MetricExpr;
+}
+
+export type BinaryOp =
+  'or' | 'and' | 'unless' | '==' | '!=' | '>' | '>=' | '<' | '<=' | '+' | '-' | '*' | '/' | '%' | '^';
+
+export interface VectorMatching {
+  readonly returnBool: boolean;
+  readonly on: boolean;
+  readonly labels: readonly string[];
+  readonly card: 'one-to-one' | 'many-to-one' | 'one-to-many';
+  /** Labels of group_left(…) or group_right(…). */
+  readonly include: readonly string[];
+}
+
+export interface BinaryExpr {
+  readonly kind: 'binary';
+  readonly op: BinaryOp;
+  readonly matching: VectorMatching;
+  readonly left: MetricExpr;
+  readonly right: MetricExpr;
+}
+
+export interface LiteralExpr {
+  readonly kind: 'literal';
+  readonly value: number;
+}
+
+export interface LabelReplaceExpr {
+  readonly kind: 'labelReplace';
+  readonly expr: MetricExpr;
+  readonly destination: string;
+  readonly replacement: string;
+  readonly source: string;
+  readonly pattern: string;
+}
+
+export interface VectorExpr {
+  readonly kind: 'vector';
+  readonly value: number;
+}
+
+export type MetricExpr =
+  RangeAggExpr | VectorAggExpr | BinaryExpr | LiteralExpr | LabelReplaceExpr | VectorExpr;
+
+export type Expr = LogExpr | MetricExpr;

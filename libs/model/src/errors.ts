@@ -1,0 +1,54 @@
+/** What one kind of failure means to a client. */
+export interface ErrorSpec {
+  /** HTTP status. */
+  readonly http: number;
+  /** gRPC status name. */
+  readonly grpc: string;
+  /** May the same request succeed later, unchanged? */
+  readonly retryable: boolean;
+}
+
+/**
+ * The catalogue: every failure the world can cause, with what HTTP and gRPC say about it.
+ * Texts are made where the failure is found, because they carry its particulars; statuses live here only.
+ */
+export const errors = {
+  noOrgId: { http: 401, grpc: 'UNAUTHENTICATED', retryable: false },
+  badTenantId: { http: 400, grpc: 'INVALID_ARGUMENT', retryable: false },
+  badRequest: { http: 400, grpc: 'INVALID_ARGUMENT', retryable: false },
+  notFound: { http: 404, grpc: 'NOT_FOUND', retryable: false },
+  methodNotAllowed: { http: 405, grpc: 'UNIMPLEMENTED', retryable: false },
+  forbidden: { http: 403, grpc: 'PERMISSION_DENIED', retryable: false },
+  bodyTooLarge: { http: 413, grpc: 'RESOURCE_EXHAUSTED', retryable: false },
+  unprocessable: { http: 422, grpc: 'INVALID_ARGUMENT', retryable: false },
+  rateLimited: { http: 429, grpc: 'RESOURCE_EXHAUSTED', retryable: true },
+  tooManyRequests: { http: 429, grpc: 'RESOURCE_EXHAUSTED', retryable: true },
+  clientGone: { http: 499, grpc: 'CANCELLED', retryable: false },
+  internal: { http: 500, grpc: 'INTERNAL', retryable: false },
+  /** A binary operation met an impossible match; Loki answers 500 and so do we. */
+  badMatching: { http: 500, grpc: 'INTERNAL', retryable: false },
+  /** Stored bytes failed their checksum or make no sense. Never served. */
+  corrupt: { http: 500, grpc: 'DATA_LOSS', retryable: false },
+  unavailable: { http: 503, grpc: 'UNAVAILABLE', retryable: true },
+  logNotAcked: { http: 503, grpc: 'UNAVAILABLE', retryable: true },
+  overloaded: { http: 503, grpc: 'RESOURCE_EXHAUSTED', retryable: true },
+  timeout: { http: 504, grpc: 'DEADLINE_EXCEEDED', retryable: true },
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof errors;
+
+/** A failure from the catalogue. `message` is what the client reads, in Loki's words where Loki has words. */
+export class LokiError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'LokiError';
+    this.code = code;
+  }
+
+  /** HTTP status of this failure. */
+  get status(): number {
+    return errors[this.code].http;
+  }
+}

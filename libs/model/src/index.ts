@@ -1,0 +1,15 @@
+export {
+  durationToMs,
+  formatGoDuration,
+  formatPrometheusDuration,
+  parseDuration,
+  parseGoDuration,
+  parsePrometheusDuration,
+} from './duration.ts';
+export { errors, LokiError } from './errors.ts';
+export type { ErrorCode, ErrorSpec } from './errors.ts';
+export { fnv1a32, hash64, hash64Bytes, loadHash } from './hash.ts';
+export { compareText, Labels, quoteGo } from './labels.ts';
+export type { LabelPair } from './labels.ts';
+export { parseTenantId, tenantIdBytesMax } from './tenant-id.ts';
+export type { TenantId } from './tenant-id.ts';

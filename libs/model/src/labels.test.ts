@@ -1,0 +1,38 @@
+import { compareText, Labels, quoteGo } from './index.ts';
+
+describe('labels', () => {
+  test('equal sets have one text and one hash, whatever order they came in', () => {
+    const a = Labels.fromPairs([
+      ['b', '2'],
+      ['a', '1'],
+    ]);
+    const b = Labels.fromPairs([
+      ['a', '1'],
+      ['b', '2'],
+      ['c', ''],
+    ]);
+    expect(a.toString()).toBe('{a="1", b="2"}');
+    expect(a.equals(b)).toBe(true);
+    expect(a.hash()).toBe(b.hash());
+  });
+
+  test('a label named __proto__ is a label', () => {
+    const labels = Labels.fromPairs([['__proto__', 'x']]);
+    expect(JSON.stringify(labels.toObject())).toBe('{"__proto__":"x"}');
+  });
+
+  test('text sorts as its UTF-8 bytes do', () => {
+    const words = ['\u{10000}', '\uffff', 'a', 'ab', '', '\ue000', 'é'];
+    const byBytes = [...words].sort((x, y) => Buffer.compare(Buffer.from(x), Buffer.from(y)));
+    expect([...words].sort(compareText)).toEqual(byBytes);
+  });
+
+  test.each([
+    ['plain', '"plain"'],
+    ['a"b\\c', '"a\\"b\\\\c"'],
+    ['tab\tnl\n', '"tab\\tnl\\n"'],
+    ['\u0001\u007f', '"\\x01\\x7f"'],
+    ['żółw ✓', '"żółw ✓"'],
+    ['\u200b', '"\\u200b"'],
+  ])('quotes %j as Go does', (text, quoted) => expect(quoteGo(text)).toBe(quoted));
+});

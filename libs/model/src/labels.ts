@@ -1,0 +1,129 @@
+import { hash64 } from './hash.ts';
+
+/** One name with its value. */
+export type LabelPair = readonly [name: string, value: string];
+
+/** Order of UTF-8 bytes, which for strings without lone surrogates is the order of code points. */
+export function compareText(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    let x = a.charCodeAt(i);
+    let y = b.charCodeAt(i);
+    if (x === y) continue;
+    // UTF-16 puts surrogates (0xd800..0xdfff) below 0xe000..0xffff, UTF-8 above: lift them.
+    if (x >= 0xd800 && y >= 0xd800) {
+      x = x >= 0xe000 ? x - 0x800 : x + 0x2000;
+      y = y >= 0xe000 ? y - 0x800 : y + 0x2000;
+    }
+    return x - y;
+  }
+  return a.length - b.length;
+}
+
+/**
+ * An immutable label set: sorted by name in byte order, no name twice, no empty value.
+ * Equal sets have equal `toString()`, and the text is cached, so it serves as a map key.
+ */
+export class Labels implements Iterable<LabelPair> {
+  static readonly empty = new Labels([], []);
+  readonly names: readonly string[];
+  readonly values: readonly string[];
+  #text: string | undefined;
+  #hash: bigint | undefined;
+
+  private constructor(names: readonly string[], values: readonly string[]) {
+    this.names = names;
+    this.values = values;
+  }
+
+  /**
+   * Sorts; drops pairs with an empty value, which in Loki's data model means "no such label".
+   * A name given twice keeps its last value: callers that must refuse duplicates check before.
+   */
+  static fromPairs(pairs: Iterable<LabelPair>): Labels {
+    const map = new Map<string, string>();
+    for (const [name, value] of pairs) map.set(name, value);
+    const sorted = [...map].filter(([, value]) => value !== '').sort((a, b) => compareText(a[0], b[0]));
+    if (sorted.length === 0) return Labels.empty;
+    return new Labels(
+      sorted.map((pair) => pair[0]),
+      sorted.map((pair) => pair[1]),
+    );
+  }
+
+  /** For callers that already hold sorted, unique, non-empty columns (decoders). Not checked. */
+  static fromSorted(names: readonly string[], values: readonly string[]): Labels {
+    return names.length === 0 ? Labels.empty : new Labels(names, values);
+  }
+
+  get size(): number {
+    return this.names.length;
+  }
+
+  /** The value of `name`, or undefined when the set has no such label. */
+  get(name: string): string | undefined {
+    const at = this.names.indexOf(name);
+    return at < 0 ? undefined : this.values[at];
+  }
+
+  has(name: string): boolean {
+    return this.names.includes(name);
+  }
+
+  *[Symbol.iterator](): Iterator<LabelPair> {
+    for (let i = 0; i < this.names.length; i++) yield [this.names[i], this.values[i]];
+  }
+
+  /** Canonical text, as Loki prints it: `{app="api", env="prod"}`, values quoted as Go does. */
+  toString(): string {
+    this.#text ??= `{${this.names.map((name, i) => `${name}=${quoteGo(this.values[i])}`).join(', ')}}`;
+    return this.#text;
+  }
+
+  /** xxHash64 over name 0xff value 0xff …: the order of streams with equal timestamps rests on it. */
+  hash(): bigint {
+    if (this.#hash === undefined) {
+      let text = '';
+      for (let i = 0; i < this.names.length; i++) text += `${this.names[i]}\u0000${this.values[i]}\u0000`;
+      this.#hash = hash64(text);
+    }
+    return this.#hash;
+  }
+
+  equals(other: Labels): boolean {
+    return this === other || this.toString() === other.toString();
+  }
+
+  /** A plain pair list, for JSON. A null-prototype object, because `__proto__` is a legal label name. */
+  toObject(): Record<string, string> {
+    const object = Object.create(null) as Record<string, string>;
+    for (let i = 0; i < this.names.length; i++) object[this.names[i]] = this.values[i];
+    return object;
+  }
+}
+
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+// Go prints what Unicode calls printable as it is: letters, marks, numbers, punctuation, symbols, and ASCII space.
+const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+
+/** Quotes as Go's strconv.Quote: printable characters as they are, the rest escaped. */
+export function quoteGo(text: string): string {
+  if (plain.test(text)) return `"${text}"`;
+  let out = '"';
+  for (const char of text) {
+    const code = char.codePointAt(0)!;
+    if (char === '"' || char === '\\') out += `\\${char}`;
+    else if (printable.test(char)) out += char;
+    else if (code === 7) out += '\\a';
+    else if (code === 8) out += '\\b';
+    else if (code === 9) out += '\\t';
+    else if (code === 10) out += '\\n';
+    else if (code === 11) out += '\\v';
+    else if (code === 12) out += '\\f';
+    else if (code === 13) out += '\\r';
+    else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, '0')}`;
+    else if (code < 0x10000) out += `\\u${code.toString(16).padStart(4, '0')}`;
+    else out += `\\U${code.toString(16).padStart(8, '0')}`;
+  }
+  return `${out}"`;
+}

@@ -1,0 +1,29 @@
+/** An open file. All methods may throw what the operating system throws (ENOSPC, EIO …), with `code` set. */
+export interface DiskFile {
+  /** Appends at the end; durable only after `sync`. */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Makes all that was appended durable. */
+  sync(): Promise<void>;
+  /** Up to `length` bytes from `offset`; fewer only at the end of the file. */
+  read(offset: number, length: number): Promise<Buffer>;
+  size(): Promise<number>;
+  truncate(length: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A local disk below one root directory. Paths are relative, with `/`, never `..`. */
+export interface Disk {
+  /** Opens for reading and appending; creates when `create`. Throws ENOENT otherwise. */
+  open(path: string, options?: { create?: boolean }): Promise<DiskFile>;
+  /** Names (not paths) in a directory, sorted; [] when it does not exist. */
+  list(directory: string): Promise<string[]>;
+  makeDirectory(path: string): Promise<void>;
+  /** Atomic replacement within the disk. */
+  rename(from: string, to: string): Promise<void>;
+  /** Hard link: fails with EEXIST when `to` exists. What create-if-absent rests on. */
+  link(from: string, to: string): Promise<void>;
+  /** Removing what does not exist is no error. */
+  remove(path: string): Promise<void>;
+  /** Makes creations, renames and removals in `directory` durable. */
+  syncDirectory(directory: string): Promise<void>;
+}

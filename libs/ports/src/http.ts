@@ -1,0 +1,24 @@
+/** A request as the routes see it: transport gone, body whole and bounded, still encoded as it came. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Decoded path without prefix or query. */
+  readonly path: string;
+  /** Values of the route's `:name` parts, decoded. */
+  readonly params: ReadonlyMap<string, string>;
+  /** Raw text after `?`. */
+  readonly queryText: string;
+  /** Lower-case names; several values joined by ", ". */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Buffer;
+  readonly remoteAddress: string;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+}
+
+export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse;

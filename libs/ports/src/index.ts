@@ -1,0 +1,30 @@
+export type { Disk, DiskFile } from './disk.ts';
+export type { HttpHandler, HttpRequest, HttpResponse } from './http.ts';
+export { addLeafStats, emptyLeafStats } from './leaf.ts';
+export type {
+  LabelSet,
+  LeafRequest,
+  LeafResult,
+  LeafStats,
+  LogLeafRequest,
+  LogLeafResult,
+  SampleLeafRequest,
+  SampleLeafResult,
+  SeriesState,
+  StreamShard,
+} from './leaf.ts';
+export type { LogFields, Logger } from './logger.ts';
+export type { ObjectInfo, ObjectStore } from './object-store.ts';
+export type { RingStore } from './ring-store.ts';
+export type {
+  DistributorService,
+  HeadAnswer,
+  IngesterService,
+  QuerierService,
+  StreamsRequest,
+  StreamVolume,
+  TailFrame,
+} from './services.ts';
+export type { Clock, Random, TimerHandle, Timers } from './time.ts';
+export type { Task, WorkerEnv, Workers } from './workers.ts';
+export type { LoggedRecord, LogRecord, WriteLog } from './write-log.ts';

@@ -1,0 +1,127 @@
+import type { LabelPair, TenantId } from '@loki/model';
+
+/** Which part of the streams a leaf covers: those whose hash modulo `of` is `index`. */
+export interface StreamShard {
+  readonly index: number;
+  readonly of: number;
+}
+
+interface LeafRequestBase {
+  readonly tenant: TenantId;
+  /** Canonical LogQL of this leaf alone; executors parse it again, and cache what they compile by this text. */
+  readonly expr: string;
+  readonly shard?: StreamShard;
+}
+
+/** Log lines with startNs <= ts < endNs, at most `limit`, first in `direction` order. */
+export interface LogLeafRequest extends LeafRequestBase {
+  readonly kind: 'log';
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  readonly direction: 'forward' | 'backward';
+  /** 0: no limit (deletes, exports). */
+  readonly limit: number;
+}
+
+/**
+ * One range aggregation, perhaps inside one additive vector aggregation that is computed where the data is
+ * (`sum by (app) (rate(…))`). Steps stand at startNs, startNs + stepNs … <= endNs; stepNs 0 means one step at startNs.
+ * The sample at step t covers (t - offset - range, t - offset].
+ */
+export interface SampleLeafRequest extends LeafRequestBase {
+  readonly kind: 'samples';
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  readonly stepNs: bigint;
+  /** More series than this in the leaf's own result fail the query. 0: no bound. */
+  readonly seriesMax: number;
+}
+
+export type LeafRequest = LogLeafRequest | SampleLeafRequest;
+
+/** The labels of result rows, once for all rows that share them. */
+export interface LabelSet {
+  /** Index labels after the pipeline (label_format, drop and keep may have changed them). */
+  readonly stream: readonly LabelPair[];
+  readonly structuredMetadata: readonly LabelPair[];
+  readonly parsed: readonly LabelPair[];
+  /** Hash of the stream the rows came from, before the pipeline: breaks ties between equal timestamps. */
+  readonly streamHash: bigint;
+  /** The same stream's own labels as text, the last tie-breaker. */
+  readonly streamText: string;
+}
+
+/** Result rows as columns, in the request's direction; equal timestamps by stream hash, stream text, then arrival. */
+export interface LogLeafResult {
+  readonly kind: 'log';
+  readonly labelSets: readonly LabelSet[];
+  /** Per row: index into `labelSets`. */
+  readonly labelSet: Uint32Array;
+  readonly timestampNs: BigInt64Array;
+  /** Exclusive ends into `lines`. */
+  readonly lineEnds: Uint32Array;
+  readonly lines: Uint8Array;
+  readonly stats: LeafStats;
+}
+
+/**
+ * Partial state of one series, mergeable with the same series from elsewhere. What the columns hold is the
+ * engine's business and follows from the leaf's operation (count: one column of sums; stddev: count, mean, M2 …).
+ */
+export interface SeriesState {
+  readonly labels: readonly LabelPair[];
+  /** Each of length `steps`. */
+  readonly columns: readonly Float64Array[];
+  /** For operations that need every value (quantiles): step k has values[valueEnds[k-1] .. valueEnds[k]). */
+  readonly values?: { readonly ends: Uint32Array; readonly values: Float64Array };
+}
+
+export interface SampleLeafResult {
+  readonly kind: 'samples';
+  readonly steps: number;
+  readonly series: readonly SeriesState[];
+  readonly stats: LeafStats;
+}
+
+export type LeafResult = LogLeafResult | SampleLeafResult;
+
+/** What a leaf cost. All additive. */
+export interface LeafStats {
+  /** Segments and records whose footer was looked at. */
+  segments: number;
+  blocksMatched: number;
+  /** Blocks a search filter or the directory alone could answer or rule out. */
+  blocksSkipped: number;
+  linesProcessed: number;
+  linesMatched: number;
+  /** Uncompressed line bytes looked at. */
+  lineBytes: number;
+  metadataBytes: number;
+  compressedBytes: number;
+  /** The shares of the above that came from memory, not from the store. */
+  headLines: number;
+  headLineBytes: number;
+  /** Milliseconds spent fetching from the store. */
+  fetchMs: number;
+}
+
+export function emptyLeafStats(): LeafStats {
+  return {
+    segments: 0,
+    blocksMatched: 0,
+    blocksSkipped: 0,
+    linesProcessed: 0,
+    linesMatched: 0,
+    lineBytes: 0,
+    metadataBytes: 0,
+    compressedBytes: 0,
+    headLines: 0,
+    headLineBytes: 0,
+    fetchMs: 0,
+  };
+}
+
+/** Adds `more` to `total`, in place. */
+export function addLeafStats(total: LeafStats, more: LeafStats): void {
+  for (const key of Object.keys(total) as (keyof LeafStats)[]) total[key] += more[key];
+}

@@ -1,0 +1,66 @@
+import type { LabelPair, TenantId } from '@loki/model';
+import type { HttpRequest, HttpResponse } from './http.ts';
+import type { LeafRequest, LeafResult } from './leaf.ts';
+
+/**
+ * Calls between roles. In one process they are direct; between processes the gRPC clients have the same shape.
+ * All fail with LokiErrors, honour `signal`, and have a deadline.
+ */
+
+/** What a distributor needs of a push: nothing of it has been decoded. */
+export interface DistributorService {
+  /** Decodes, validates, appends to the write log; the answer is what the client gets, statuses and texts as Loki's. */
+  push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse>;
+}
+
+export interface HeadAnswer<T> {
+  /** The partition's committed offset W. `result` holds exactly what lies at or above it. */
+  readonly committedOffset: number;
+  readonly result: T;
+}
+
+/** A stream selector and a time range, startNs <= ts < endNs; `selector` is canonical LogQL, '' for everything. */
+export interface StreamsRequest {
+  readonly tenant: TenantId;
+  readonly selector: string;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
+/** One stream with its volume in a time range, in wire form. */
+export interface StreamVolume {
+  readonly labels: readonly LabelPair[];
+  readonly entries: number;
+  readonly lineBytes: number;
+}
+
+export interface TailFrame {
+  readonly result: LeafResult;
+  /** Entries the subscriber was too slow for. */
+  readonly dropped: number;
+}
+
+export interface IngesterService {
+  /** Partitions this ingester can answer for now (owned and caught up). */
+  partitions(): Promise<readonly number[]>;
+  /** Waits until the head holds all that was acknowledged before the call. */
+  queryHead(partition: number, request: LeafRequest, signal?: AbortSignal): Promise<HeadAnswer<LeafResult>>;
+  headStreams(
+    partition: number,
+    request: StreamsRequest,
+    signal?: AbortSignal,
+  ): Promise<HeadAnswer<readonly StreamVolume[]>>;
+  /** Entries of a log selection as they arrive, from now on. */
+  tail(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
+  /** Flushes everything held and waits for the commits. */
+  flush(signal?: AbortSignal): Promise<void>;
+}
+
+/** What the query frontend asks of queriers. */
+export interface QuerierService {
+  /** Head and store together, each entry once. */
+  runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult>;
+  /** Streams with entries in the range, labels unique. */
+  streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]>;
+  tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
+}

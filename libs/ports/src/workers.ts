@@ -1,0 +1,39 @@
+import type { ObjectStore } from './object-store.ts';
+
+/** What a task may use where it runs. */
+export interface WorkerEnv {
+  readonly objectStore: ObjectStore;
+  /** Lives as long as the worker: caches of decoded blocks, compiled queries. Keyed by who owns them. */
+  readonly cache: Map<string, unknown>;
+  /** Bytes of decoded blocks this worker may keep. */
+  readonly cacheBytesMax: number;
+}
+
+/**
+ * A unit of heavy work. Input and output are structured-cloneable. A task must be pure but for `env`, so that it
+ * may run on any thread, or twice.
+ */
+export interface Task<Input, Output> {
+  readonly name: string;
+  run(input: Input, env: WorkerEnv): Promise<Output> | Output;
+  /** Buffers of `input` that may be moved instead of copied (the caller gives them up). */
+  transfer?(input: Input): ArrayBuffer[];
+  /** The same for the output. */
+  transferOutput?(output: Output): ArrayBuffer[];
+}
+
+/** Where heavy work goes: threads in production, the same thread in simulation and tests. */
+export interface Workers {
+  /** How many tasks can truly run side by side. */
+  readonly parallelism: number;
+  /**
+   * @param options.affinity tasks with the same number prefer the same worker, whose cache then has what they need
+   * Rejects with what the task threw (LokiErrors keep their code), or with the signal's reason.
+   */
+  run<Input, Output>(
+    task: Task<Input, Output>,
+    input: Input,
+    options?: { affinity?: number; signal?: AbortSignal },
+  ): Promise<Output>;
+  close(): Promise<void>;
+}
