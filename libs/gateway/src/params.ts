@@ -1,0 +1,203 @@
+import { LokiError, parsePrometheusDuration } from '@loki/model';
+import type { HttpRequest } from '@loki/ports';
+
+/** Query parameters of a request: those of the URL and those of a form body, which come first, as Go merges them. */
+export class Params {
+  readonly #search: URLSearchParams;
+
+  private constructor(search: URLSearchParams) {
+    this.#search = search;
+  }
+
+  static of(request: HttpRequest): Params {
+    const isForm = (request.headers.get('content-type') ?? '').startsWith(
+      'application/x-www-form-urlencoded',
+    );
+    const form = isForm && request.body.length > 0 ? request.body.toString('utf8') : '';
+    const text = form === '' ? request.queryText : `${form}&${request.queryText}`;
+    return new Params(new URLSearchParams(text));
+  }
+
+  /** The first value, '' when there is none: Loki does not tell the two apart. */
+  get(name: string): string {
+    return this.#search.get(name) ?? '';
+  }
+
+  getAll(name: string): string[] {
+    return this.#search.getAll(name);
+  }
+}
+
+const nsPerSecond = 1_000_000_000n;
+const nsPerMs = 1_000_000n;
+const defaultSinceNs = 3600n * nsPerSecond;
+
+/** Half-open in log queries, closed in metric queries. */
+export interface TimeRange {
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
+/**
+ * `start`, `end` and `since`: end is now by default, start is min(end, now) - since.
+ *
+ * @throws LokiError badRequest with Loki's text
+ */
+export function parseTimeRange(params: Params, nowNs: bigint): TimeRange {
+  const sinceText = params.get('since');
+  let sinceNs = defaultSinceNs;
+  if (sinceText !== '') {
+    const parsed = parsePrometheusDuration(sinceText);
+    if (parsed === undefined) {
+      throw badRequest(
+        `could not parse 'since' parameter: not a valid duration string: ${JSON.stringify(sinceText)}`,
+      );
+    }
+    sinceNs = parsed;
+  }
+  const endNs = namedTime(params, 'end', nowNs);
+  const latest = endNs < nowNs ? endNs : nowNs;
+  const startNs = namedTime(params, 'start', latest - sinceNs);
+  return { startNs, endNs };
+}
+
+function namedTime(params: Params, name: string, fallback: bigint): bigint {
+  const text = params.get(name);
+  if (text === '') return fallback;
+  try {
+    return parseTime(text);
+  } catch (error) {
+    throw badRequest(`could not parse '${name}' parameter: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * A moment as Loki's API takes it: up to 10 digits are Unix seconds, more are nanoseconds; with a point, float
+ * seconds of millisecond precision; else RFC 3339.
+ *
+ * @throws LokiError badRequest `strconv.ParseInt: parsing "x": invalid syntax`
+ */
+export function parseTime(text: string): bigint {
+  if (text.includes('.') && /^[+-]?\d*\.\d*$/.test(text) && /\d/.test(text)) return floatSeconds(text);
+  if (/^[+-]?\d+$/.test(text)) {
+    const value = BigInt(text);
+    return text.length <= 10 ? value * nsPerSecond : value;
+  }
+  const rfc = parseRfc3339(text);
+  if (rfc !== undefined) return rfc;
+  throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+}
+
+/** Millisecond precision, rounded half away from zero, decimal all the way: doubles would blur the last digits. */
+function floatSeconds(text: string): bigint {
+  const negative = text.startsWith('-');
+  const [whole, fraction = ''] = text.replace(/^[+-]/, '').split('.');
+  const padded = fraction.padEnd(4, '0');
+  const roundUp = padded.charCodeAt(3) >= 0x35 ? 1n : 0n;
+  const ms = BigInt(whole || '0') * 1000n + BigInt(padded.slice(0, 3)) + roundUp;
+  return (negative ? -ms : ms) * nsPerMs;
+}
+
+const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/;
+
+/** RFC 3339 with up to nanoseconds; undefined when the text is something else or no real date. */
+export function parseRfc3339(text: string): bigint | undefined {
+  const match = rfc3339.exec(text);
+  if (!match) return undefined;
+  const [, year, month, day, hour, minute, second, fraction = '', sign, zoneHours, zoneMinutes] = match;
+  const ms = Date.UTC(+year, +month - 1, +day, +hour, +minute, +second);
+  const date = new Date(ms);
+  if (
+    date.getUTCDate() !== +day ||
+    date.getUTCMonth() !== +month - 1 ||
+    +hour > 23 ||
+    +minute > 59 ||
+    +second > 59
+  ) {
+    return undefined;
+  }
+  let ns = BigInt(ms) * nsPerMs + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
+  if (sign !== undefined) {
+    const zoneNs = (BigInt(zoneHours) * 60n + BigInt(zoneMinutes)) * 60n * nsPerSecond;
+    ns += sign === '+' ? -zoneNs : zoneNs;
+  }
+  return ns;
+}
+
+/** `limit`: digits only, 100 by default, at least 1. */
+export function parseLimit(params: Params, fallback = 100): number {
+  const limit = parseUint32(params, 'limit', fallback);
+  if (limit <= 0) throw badRequest('limit must be a positive value');
+  return limit;
+}
+
+/** A number 0 .. 2^32-1 in Go's words when it is not. Negative numbers are out of range too. */
+export function parseUint32(params: Params, name: string, fallback: number): number {
+  const text = params.get(name);
+  if (text === '') return fallback;
+  if (!/^[+-]?\d+$/.test(text))
+    throw badRequest(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
+  const value = BigInt(text);
+  if (value > 9_223_372_036_854_775_807n || value < -9_223_372_036_854_775_808n) {
+    throw badRequest(`strconv.Atoi: parsing ${JSON.stringify(text)}: value out of range`);
+  }
+  if (value < 0n || value > 4_294_967_295n) {
+    if (name === 'limit' && value < 0n) throw badRequest('limit must be a positive value');
+    throw badRequest(`${name} value ${value} is out of range [0, 4294967295]`);
+  }
+  return Number(value);
+}
+
+export function parseDirection(params: Params): 'forward' | 'backward' {
+  const text = params.get('direction');
+  if (text === '') return 'backward';
+  const lower = text.toLowerCase();
+  if (lower !== 'forward' && lower !== 'backward') throw badRequest(`invalid direction '${text}'`);
+  return lower;
+}
+
+/** Float seconds or a Prometheus duration, in nanoseconds; undefined when the parameter is absent. */
+export function parseSecondsOrDuration(params: Params, name: string): bigint | undefined {
+  const text = params.get(name);
+  if (text === '') return undefined;
+  if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) {
+    const ns = Number(text) * 1e9;
+    if (Number.isFinite(ns) && Math.abs(ns) < 9.2e18) return BigInt(Math.round(ns));
+    throw badRequest(`cannot parse ${JSON.stringify(text)} to a valid duration. It overflows int64`);
+  }
+  const duration = parsePrometheusDuration(text);
+  if (duration === undefined) throw badRequest(`cannot parse ${JSON.stringify(text)} to a valid duration`);
+  return duration;
+}
+
+/** Most points one series of a range query may have. */
+export const pointsMax = 11_000;
+
+/** `step`: by default a 250th of the range in whole seconds, at least 1 s. Checked against `pointsMax`. */
+export function parseStep(params: Params, range: TimeRange): bigint {
+  const given = parseSecondsOrDuration(params, 'step');
+  if (given !== undefined && given <= 0n) {
+    throw badRequest(
+      'zero or negative query resolution step widths are not accepted. Try a positive integer',
+    );
+  }
+  const wholeSeconds = (range.endNs - range.startNs) / nsPerSecond / 250n;
+  const stepNs = given ?? (wholeSeconds > 0n ? wholeSeconds : 1n) * nsPerSecond;
+  if ((range.endNs - range.startNs) / stepNs > BigInt(pointsMax)) {
+    throw badRequest(
+      'exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter',
+    );
+  }
+  return stepNs;
+}
+
+/** `interval` of log queries: at least this much time between two entries of the answer. 0: all entries. */
+export function parseInterval(params: Params): bigint {
+  const interval = parseSecondsOrDuration(params, 'interval') ?? 0n;
+  if (interval < 0n) throw badRequest('interval must be >= 0');
+  return interval;
+}
+
+export function badRequest(text: string): LokiError {
+  return new LokiError('badRequest', text);
+}
