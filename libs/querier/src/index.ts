@@ -1,1 +1,3 @@
-export {};
+export { Querier } from './querier.ts';
+export type { IngesterDirectory, QuerierDeps } from './querier.ts';
+export { mergeStreamVolumes, streamsTask } from './streams.ts';

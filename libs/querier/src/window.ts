@@ -1,0 +1,27 @@
+import { LokiError } from '@loki/model';
+import { parseExpr } from '@loki/logql';
+import type { Expr, RangeAggExpr } from '@loki/logql';
+import type { LeafRequest } from '@loki/ports';
+
+/** startNs <= ts < endNs. */
+export interface Window {
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
+/** The time in which a leaf's entries stand: its own range for logs; for samples the first step's window to the last's. */
+export function leafWindow(request: LeafRequest): Window {
+  if (request.kind === 'log') return { startNs: request.startNs, endNs: request.endNs };
+  const leaf = rangeAggregationOf(parseExpr(request.expr));
+  // The sample at step t covers (t - offset - range, t - offset]: open below, closed above.
+  return {
+    startNs: request.startNs - leaf.offsetNs - leaf.rangeNs + 1n,
+    endNs: request.endNs - leaf.offsetNs + 1n,
+  };
+}
+
+function rangeAggregationOf(expr: Expr): RangeAggExpr {
+  if (expr.kind === 'rangeAgg') return expr;
+  if (expr.kind === 'vectorAgg') return rangeAggregationOf(expr.expr);
+  throw new LokiError('internal', `a sample leaf must be a range aggregation, not ${expr.kind}`);
+}
