@@ -1,6 +1,6 @@
 /** An open file. All methods may throw what the operating system throws (ENOSPC, EIO …), with `code` set. */
 export interface DiskFile {
-  /** Appends at the end; durable only after `sync`. */
+  /** Appends at the end; durable only after `sync`. A failed append may have written a part of `bytes`. */
   append(bytes: Uint8Array): Promise<void>;
   /** Makes all that was appended durable. */
   sync(): Promise<void>;
@@ -17,12 +17,13 @@ export interface Disk {
   open(path: string, options?: { create?: boolean }): Promise<DiskFile>;
   /** Names (not paths) in a directory, sorted; [] when it does not exist. */
   list(directory: string): Promise<string[]>;
+  /** With its parents; durable when it resolves. Making what exists is fine. */
   makeDirectory(path: string): Promise<void>;
   /** Atomic replacement within the disk. */
   rename(from: string, to: string): Promise<void>;
   /** Hard link: fails with EEXIST when `to` exists. What create-if-absent rests on. */
   link(from: string, to: string): Promise<void>;
-  /** Removing what does not exist is no error. */
+  /** A file, or a directory with all that is in it. Removing what does not exist is no error. */
   remove(path: string): Promise<void>;
   /** Makes creations, renames and removals in `directory` durable. */
   syncDirectory(directory: string): Promise<void>;

@@ -1,0 +1,151 @@
+import { constants } from 'node:fs';
+import { link, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { Disk, DiskFile } from '@loki/ports';
+
+/**
+ * The local file system below one directory, which is created when it is missing.
+ *
+ * Every path is checked to be relative, without `.`, `..`, empty parts or NUL, so nothing outside the root can be
+ * named. Symbolic links below the root are followed: who may write there is trusted.
+ */
+export class NodeDisk implements Disk {
+  readonly #root: string;
+
+  /** @param root a directory of the operator's choice; relative to the working directory or absolute */
+  constructor(root: string) {
+    this.#root = resolve(root);
+  }
+
+  async open(path: string, options?: { create?: boolean }): Promise<DiskFile> {
+    const flags = constants.O_RDWR | (options?.create ? constants.O_CREAT : 0);
+    const handle = await open(this.#resolve(path), flags, 0o640);
+    return new NodeDiskFile(handle);
+  }
+
+  async list(directory: string): Promise<string[]> {
+    try {
+      const names = await readdir(this.#resolve(directory));
+      return names.sort();
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return [];
+      throw error;
+    }
+  }
+
+  async makeDirectory(path: string): Promise<void> {
+    const target = this.#resolve(path);
+    const firstMade = await mkdir(target, { recursive: true, mode: 0o750 });
+    if (firstMade === undefined) return;
+    // Each new directory is an entry of its parent, and no entry is durable before its directory is synced.
+    for (let made = target; ; made = dirname(made)) {
+      await syncPath(dirname(made));
+      if (made === firstMade) return;
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await rename(this.#resolve(from), this.#resolve(to));
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await link(this.#resolve(from), this.#resolve(to));
+  }
+
+  async remove(path: string): Promise<void> {
+    if (path === '') throw new TypeError('the root of a disk cannot be removed');
+    await rm(this.#resolve(path), { force: true, recursive: true });
+  }
+
+  async syncDirectory(directory: string): Promise<void> {
+    await syncPath(this.#resolve(directory));
+  }
+
+  /** The absolute path of `path`; '' is the root itself. */
+  #resolve(path: string): string {
+    if (path === '') return this.#root;
+    for (const part of path.split('/')) {
+      if (part === '' || part === '.' || part === '..' || part.includes('\0')) {
+        throw new TypeError(`not a path within the disk: ${JSON.stringify(path)}`);
+      }
+    }
+    return `${this.#root}/${path}`;
+  }
+}
+
+class NodeDiskFile implements DiskFile {
+  readonly #handle: FileHandle;
+  /** Where the next append goes; undefined until asked, and after a failure, which may have left some bytes. */
+  #end: number | undefined;
+  /** Appends run one after another: each must know where the last one ended. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  append(bytes: Uint8Array): Promise<void> {
+    const done = this.#last.then(() => this.#write(bytes));
+    this.#last = done.catch(() => undefined); // the caller hears of it through `done`
+    return done;
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle.datasync();
+  }
+
+  async read(offset: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await this.#handle.read(buffer, filled, length - filled, offset + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled === length ? buffer : buffer.subarray(0, filled);
+  }
+
+  async size(): Promise<number> {
+    return (await this.#handle.stat()).size;
+  }
+
+  async truncate(length: number): Promise<void> {
+    this.#end = undefined;
+    await this.#handle.truncate(length);
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    const start = this.#end ?? (await this.size());
+    this.#end = undefined;
+    let written = 0;
+    while (written < bytes.length) {
+      const { bytesWritten } = await this.#handle.write(
+        bytes,
+        written,
+        bytes.length - written,
+        start + written,
+      );
+      written += bytesWritten;
+    }
+    this.#end = start + written;
+  }
+}
+
+/** Is `error` a system error with this code? Not by class: errors may come from another realm. */
+export function hasCode(error: unknown, code: string): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
+}
+
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,40 @@
+import { LokiError } from '@loki/model';
+import type { Task, WorkerEnv, Workers } from '@loki/ports';
+import { movable } from './worker-protocol.ts';
+
+/** Runs tasks on the calling thread: for tests and the simulator, and where one thread is all there is. */
+export class InlineWorkers implements Workers {
+  readonly parallelism = 1;
+  readonly #env: WorkerEnv;
+  readonly #isCloning: boolean;
+  #isClosed = false;
+
+  /** @param options.isCloning input and output are cloned and moved as if a thread stood between: finds what would not pass */
+  constructor(env: WorkerEnv, options?: { isCloning?: boolean }) {
+    this.#env = env;
+    this.#isCloning = options?.isCloning ?? false;
+  }
+
+  async run<Input, Output>(
+    task: Task<Input, Output>,
+    input: Input,
+    options?: { affinity?: number; signal?: AbortSignal },
+  ): Promise<Output> {
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    if (this.#isClosed) throw new LokiError('unavailable', 'worker pool is closed');
+    if (!this.#isCloning) {
+      const output = await task.run(input, this.#env);
+      signal?.throwIfAborted();
+      return output;
+    }
+    const moved = structuredClone(input, { transfer: movable(task.transfer?.(input)) });
+    const output = await task.run(moved, this.#env);
+    signal?.throwIfAborted();
+    return structuredClone(output, { transfer: movable(task.transferOutput?.(output)) });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+}

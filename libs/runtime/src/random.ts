@@ -1,0 +1,30 @@
+import { randomBytes, randomFillSync } from 'node:crypto';
+import type { Random } from '@loki/ports';
+
+/** Random bytes drawn from the system at once: a system call for each number would cost more than the number. */
+const poolBytes = 4096;
+
+/** Cryptographic randomness. */
+export class NodeRandom implements Random {
+  readonly #pool = Buffer.alloc(poolBytes);
+  #at = poolBytes;
+
+  /** 53 random bits, as many as a double holds below 1. */
+  float(): number {
+    return (this.uint32() * 2 ** 21 + (this.uint32() >>> 11)) / 2 ** 53;
+  }
+
+  uint32(): number {
+    if (this.#at === poolBytes) {
+      randomFillSync(this.#pool);
+      this.#at = 0;
+    }
+    const value = this.#pool.readUInt32LE(this.#at);
+    this.#at += 4;
+    return value;
+  }
+
+  bytes(count: number): Uint8Array {
+    return randomBytes(count);
+  }
+}

@@ -1,0 +1,47 @@
+import { LokiError, loadHash } from '@loki/model';
+import type { Task, WorkerEnv } from '@loki/ports';
+import { parentPort, workerData } from 'node:worker_threads';
+import { errorToWire, movable } from './worker-protocol.ts';
+import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a table of tasks of all types has no common input type
+export type AnyTask = Task<any, any>;
+
+/**
+ * A worker script's whole life: takes calls from the `WorkerPool` that started it and answers them, several at a time
+ * when tasks wait (a fetch, say). Call it once, with every task that the pool's users may run.
+ *
+ * @param envFactory builds what tasks may use, from the pool's `workerData`; when it fails the worker ends, and the
+ *   pool says so
+ */
+export function serveTasks(
+  tasks: readonly AnyTask[],
+  envFactory: (data: unknown) => WorkerEnv | Promise<WorkerEnv>,
+): void {
+  const port = parentPort;
+  if (!port) throw new Error('serveTasks() runs in a worker thread only');
+  const byName = new Map(tasks.map((task) => [task.name, task]));
+  if (byName.size !== tasks.length) throw new Error('two tasks have the same name');
+  const ready = loadHash().then(() => envFactory(workerData));
+
+  const answer = async (call: TaskCall): Promise<void> => {
+    try {
+      const env = await ready;
+      const task = byName.get(call.name);
+      if (!task) throw new LokiError('internal', `worker knows no task ${call.name}`);
+      const output: unknown = await task.run(call.input, env);
+      const done: TaskAnswer = { id: call.id, ok: true, output };
+      port.postMessage(done, movable(task.transferOutput?.(output)));
+    } catch (error) {
+      const failed: TaskAnswer = { id: call.id, ok: false, failure: errorToWire(error) };
+      port.postMessage(failed);
+    }
+  };
+  // Listening before `ready` holds the port open; an environment that cannot be built must end the thread.
+  port.on('message', (call: TaskCall) => void answer(call));
+  ready.catch((error: unknown) => {
+    setImmediate(() => {
+      throw error;
+    });
+  });
+}

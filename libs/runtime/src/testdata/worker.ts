@@ -1,0 +1,8 @@
+// A worker for the pool's tests, with tasks that do each thing a task may do to a pool.
+import { serveTasks } from '../index.ts';
+import { testTasks } from './tasks.ts';
+
+serveTasks(Object.values(testTasks), (data) => {
+  if (data === 'refuse') throw new Error('no environment today');
+  return { objectStore: undefined as never, cache: new Map([['data', data]]), cacheBytesMax: 0 };
+});

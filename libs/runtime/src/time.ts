@@ -1,0 +1,52 @@
+import type { Clock, TimerHandle, Timers } from '@loki/ports';
+
+/** setTimeout takes a signed 32-bit number of milliseconds; anything longer fires at once. */
+const timeoutMsMax = 2 ** 31 - 1;
+
+/** The operating system's clock. */
+export class NodeClock implements Clock {
+  nowMs(): number {
+    return Date.now();
+  }
+
+  nowNs(): bigint {
+    return BigInt(Date.now()) * 1_000_000n;
+  }
+
+  monotonicMs(): number {
+    return performance.now();
+  }
+}
+
+/** Node's timers, none of which keeps the process alive. Delays longer than 24.8 days are waited for in pieces. */
+export class NodeTimers implements Timers {
+  after(delayMs: number, callback: () => void): TimerHandle {
+    let timeout: NodeJS.Timeout;
+    let restMs = delayMs;
+    const arm = (): void => {
+      const pieceMs = Math.min(restMs, timeoutMsMax);
+      restMs -= pieceMs;
+      timeout = setTimeout(restMs > 0 ? arm : callback, pieceMs).unref();
+    };
+    arm();
+    return { cancel: () => clearTimeout(timeout) };
+  }
+
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const onAbort = (): void => {
+        timer.cancel();
+        reject(signal!.reason);
+      };
+      const timer = this.after(delayMs, () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}

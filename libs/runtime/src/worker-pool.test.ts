@@ -1,0 +1,164 @@
+import { InlineWorkers, WorkerPool } from './index.ts';
+import type { WorkerPoolOptions } from './index.ts';
+import { testTasks, unservedTask } from './testdata/tasks.ts';
+
+const entry = new URL('./testdata/worker.ts', import.meta.url);
+
+async function withPool(
+  options: Partial<WorkerPoolOptions>,
+  body: (pool: WorkerPool) => Promise<void>,
+): Promise<void> {
+  const pool = new WorkerPool({ entry, size: 1, ...options });
+  try {
+    await body(pool);
+  } finally {
+    await pool.close();
+  }
+}
+
+/** [0]: set to 1 to let spinning tasks go; [1]: how many have started. */
+function newCell(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(8));
+}
+
+async function waitFor(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+describe('worker pool', () => {
+  test('runs tasks in another thread, with the data the pool was given', () =>
+    withPool({ workerData: { zone: 'a' } }, async (pool) => {
+      expect(await Promise.all([1, 2, 3].map((n) => pool.run(testTasks.double, n)))).toEqual([2, 4, 6]);
+      const { thread, data } = await pool.run(testTasks.whoAmI, null);
+      expect(thread).not.toBe(0);
+      expect(data).toEqual({ zone: 'a' });
+    }));
+
+  test('moves buffers there and back instead of copying, and copies what cannot be moved', () =>
+    withPool({}, async (pool) => {
+      const bytes = new Uint8Array([1, 2, 3]);
+      const answer = await pool.run(testTasks.sum, bytes);
+      expect(answer).toEqual({ total: 6, bytes: new Uint8Array([1, 2, 3]) });
+      expect(bytes.length).toBe(0);
+      const pooled = Buffer.from([4, 5]);
+      expect((await pool.run(testTasks.sum, pooled)).total).toBe(9);
+      expect([...pooled]).toEqual([4, 5]);
+    }));
+
+  test('a failure keeps its code, its text and its cause', () =>
+    withPool({}, async (pool) => {
+      const refused = pool.run(testTasks.refuse, 'block 7 is damaged');
+      await expect(refused).rejects.toMatchObject({
+        name: 'LokiError',
+        code: 'corrupt',
+        status: 500,
+        message: 'block 7 is damaged',
+        cause: { message: 'the cause' },
+      });
+      await expect(pool.run(testTasks.fail, 'no')).rejects.toMatchObject({
+        name: 'TypeError',
+        message: 'no',
+      });
+      await expect(pool.run(unservedTask, null)).rejects.toMatchObject({ code: 'internal' });
+      await expect(pool.run(testTasks.returnFunction, null)).rejects.toMatchObject({
+        name: 'DataCloneError',
+      });
+      await expect(pool.run(testTasks.double, (() => 1) as never)).rejects.toMatchObject({
+        name: 'DataCloneError',
+      });
+      expect(await pool.run(testTasks.double, 4)).toBe(8);
+    }));
+
+  test('the same affinity gives the same worker, until that one is much busier', () =>
+    withPool({ size: 2, tasksPerWorkerMax: 1, affinitySlackMax: 3 }, async (pool) => {
+      const first = await pool.run(testTasks.whoAmI, null, { affinity: 1 });
+      const other = await pool.run(testTasks.whoAmI, null, { affinity: -2 });
+      expect(other.thread).not.toBe(first.thread);
+      expect((await pool.run(testTasks.whoAmI, null, { affinity: 7 })).thread).toBe(first.thread);
+      const cell = newCell();
+      const held = pool.run(testTasks.spin, cell, { affinity: 1 });
+      await waitFor(() => Atomics.load(cell, 1) === 1);
+      // The preferred worker is held; with the slack used up the idle one answers although it is not preferred.
+      const answers = await Promise.all(
+        [1, 1, 1, 1].map((affinity) => pool.run(testTasks.whoAmI, null, { affinity })),
+      );
+      expect(new Set(answers.map((answer) => answer.thread))).toEqual(new Set([other.thread]));
+      Atomics.store(cell, 0, 1);
+      expect(await held).toBe(first.thread);
+    }));
+
+  test('more tasks than may wait are refused as overload, and the rest still run', () =>
+    withPool({ tasksPerWorkerMax: 1, tasksQueuedMax: 2 }, async (pool) => {
+      const cell = newCell();
+      const held = pool.run(testTasks.spin, cell);
+      const waiting = [pool.run(testTasks.double, 1), pool.run(testTasks.double, 2)];
+      await expect(pool.run(testTasks.double, 3)).rejects.toMatchObject({ code: 'overloaded' });
+      Atomics.store(cell, 0, 1);
+      await held;
+      expect(await Promise.all(waiting)).toEqual([2, 4]);
+      expect(await pool.run(testTasks.double, 5)).toBe(10);
+    }));
+
+  test('an aborted task leaves the queue; one that runs is given up; its slot comes back', () =>
+    withPool({ tasksPerWorkerMax: 1, tasksQueuedMax: 1 }, async (pool) => {
+      const cell = newCell();
+      const abort = new AbortController();
+      const running = pool.run(testTasks.spin, cell, { signal: abort.signal });
+      const queued = pool.run(testTasks.double, 1, { signal: abort.signal });
+      await waitFor(() => Atomics.load(cell, 1) === 1);
+      abort.abort(new Error('client went away'));
+      await expect(running).rejects.toThrow('client went away');
+      await expect(queued).rejects.toThrow('client went away');
+      const next = pool.run(testTasks.double, 2);
+      Atomics.store(cell, 0, 1);
+      expect(await next).toBe(4);
+      await expect(pool.run(testTasks.double, 1, { signal: abort.signal })).rejects.toThrow(
+        'client went away',
+      );
+    }));
+
+  test('a thread that ends fails what it ran, and is replaced', () =>
+    withPool({ tasksPerWorkerMax: 1 }, async (pool) => {
+      const before = await pool.run(testTasks.whoAmI, null);
+      const dying = pool.run(testTasks.die, null);
+      const after = pool.run(testTasks.whoAmI, null);
+      await expect(dying).rejects.toMatchObject({
+        code: 'internal',
+        message: expect.stringContaining('exit code 3') as string,
+      });
+      expect((await after).thread).not.toBe(before.thread);
+    }));
+
+  test('when no thread starts, tasks fail instead of waiting for ever', () =>
+    withPool({ workerData: 'refuse', size: 2 }, async (pool) => {
+      for (let i = 0; i < 8; i++) {
+        await expect(pool.run(testTasks.double, 1)).rejects.toMatchObject({
+          message: expect.stringMatching(/no environment today|no worker thread starts/) as string,
+        });
+      }
+    }));
+
+  test('closing rejects what waits and what runs', async () => {
+    const pool = new WorkerPool({ entry, size: 1, tasksPerWorkerMax: 1 });
+    const cell = newCell();
+    const held = pool.run(testTasks.spin, cell);
+    const queued = pool.run(testTasks.double, 1);
+    const closed = pool.close();
+    await expect(queued).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(held).rejects.toMatchObject({ code: 'internal' });
+    await closed;
+    await expect(pool.run(testTasks.double, 1)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
+
+test('inline workers find what a thread would not take', async () => {
+  const env = { objectStore: undefined as never, cache: new Map(), cacheBytesMax: 0 };
+  const plain = new InlineWorkers(env);
+  expect(await plain.run(testTasks.double, 2)).toBe(4);
+  await expect(plain.run(testTasks.refuse, 'no')).rejects.toMatchObject({ code: 'corrupt' });
+  const cloning = new InlineWorkers(env, { isCloning: true });
+  const bytes = new Uint8Array([1, 2]);
+  expect((await cloning.run(testTasks.sum, bytes)).total).toBe(3);
+  expect(bytes.length).toBe(0);
+  await expect(cloning.run(testTasks.returnFunction, null)).rejects.toMatchObject({ name: 'DataCloneError' });
+});

@@ -1,0 +1,171 @@
+import { LokiError } from '@loki/model';
+import type { Task, Workers } from '@loki/ports';
+import type { ResourceLimits } from 'node:worker_threads';
+import { PoolWorker, settle } from './pool-worker.ts';
+import type { Job } from './pool-worker.ts';
+
+export interface WorkerPoolOptions {
+  /** The script that calls `serveTasks`; a `.ts` file runs as it is. */
+  readonly entry: URL;
+  /** Handed to the script's environment factory; must be structured-cloneable. */
+  readonly workerData?: unknown;
+  /** Threads. */
+  readonly size: number;
+  /** Tasks that may wait, over all workers; one more is refused with `overloaded`. Default 256 for each thread. */
+  readonly tasksQueuedMax?: number;
+  /** Tasks one thread has at a time: more than one, so that it computes while another waits for a fetch. Default 4. */
+  readonly tasksPerWorkerMax?: number;
+  /** How many more tasks than the least busy worker the preferred one may have before it is passed over. Default 4. */
+  readonly affinitySlackMax?: number;
+  readonly resourceLimits?: ResourceLimits;
+}
+
+/** Threads that never start make waiting pointless: after this many attempts in a row, on every thread, tasks fail. */
+const failedStartsMax = 3;
+
+/**
+ * Threads that run tasks.
+ *
+ * A task goes to the worker that its affinity names, unless that one has `affinitySlackMax` more to do than the least
+ * busy; a worker with nothing to do takes from the longest queue. An aborted task leaves the queue, or, when it runs
+ * already, has its result thrown away: tasks cannot be interrupted. A thread that ends rejects what it was running
+ * with `internal`, and is started again, ever more slowly when it keeps ending.
+ */
+export class WorkerPool implements Workers {
+  readonly parallelism: number;
+  readonly #workers: PoolWorker[];
+  readonly #tasksQueuedMax: number;
+  readonly #tasksPerWorkerMax: number;
+  readonly #affinitySlackMax: number;
+  #nextId = 1;
+  #queued = 0;
+  #isClosed = false;
+
+  constructor(options: WorkerPoolOptions) {
+    if (!Number.isInteger(options.size) || options.size < 1)
+      throw new RangeError('a pool has at least one worker');
+    this.parallelism = options.size;
+    this.#tasksQueuedMax = options.tasksQueuedMax ?? 256 * options.size;
+    this.#tasksPerWorkerMax = options.tasksPerWorkerMax ?? 4;
+    this.#affinitySlackMax = options.affinitySlackMax ?? 4;
+    this.#workers = Array.from(
+      { length: options.size },
+      () =>
+        new PoolWorker({
+          entry: options.entry,
+          workerData: options.workerData,
+          resourceLimits: options.resourceLimits,
+          onFree: (worker) => this.#feed(worker),
+          onDown: (worker) => this.#leave(worker),
+        }),
+    );
+  }
+
+  run<Input, Output>(
+    task: Task<Input, Output>,
+    input: Input,
+    options?: { affinity?: number; signal?: AbortSignal },
+  ): Promise<Output> {
+    return new Promise<Output>((resolve, reject) => {
+      const signal = options?.signal;
+      if (signal?.aborted) throw signal.reason;
+      if (this.#isClosed) throw closedError();
+      const worker = this.#choose(options?.affinity);
+      const hasRoom = worker.isUp && worker.running.size < this.#tasksPerWorkerMax;
+      if (!hasRoom && this.#queued >= this.#tasksQueuedMax) {
+        throw new LokiError('overloaded', `too many tasks wait for a worker: ${this.#queued}`);
+      }
+      const job: Job = {
+        id: this.#nextId++,
+        name: task.name,
+        input,
+        transfer: task.transfer?.bind(task),
+        resolve: resolve as (output: unknown) => void,
+        reject,
+        signal,
+        onAbort: () => this.#abandon(job),
+      };
+      signal?.addEventListener('abort', job.onAbort, { once: true });
+      if (hasRoom) {
+        worker.give(job);
+      } else {
+        worker.queue.push(job);
+        this.#queued++;
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#rejectQueued(closedError());
+    await Promise.all(this.#workers.map((worker) => worker.close()));
+  }
+
+  /** The preferred worker, unless it is down or much busier than the least busy one. */
+  #choose(affinity: number | undefined): PoolWorker {
+    let least = this.#workers[0];
+    for (const worker of this.#workers) if (weight(worker) < weight(least)) least = worker;
+    if (affinity === undefined) return least;
+    const count = this.#workers.length;
+    const preferred = this.#workers[((Math.trunc(affinity) % count) + count) % count];
+    return weight(preferred) - weight(least) < this.#affinitySlackMax ? preferred : least;
+  }
+
+  /** Gives `worker` waiting jobs while it has room: its own first, then, when it would idle, somebody else's. */
+  #feed(worker: PoolWorker): void {
+    while (worker.isUp && worker.running.size < this.#tasksPerWorkerMax) {
+      const queue = worker.queue.length > 0 || worker.running.size > 0 ? worker.queue : this.#longestQueue();
+      const job = queue.shift();
+      if (!job) return;
+      this.#queued--;
+      worker.give(job);
+    }
+  }
+
+  #longestQueue(): Job[] {
+    let longest = this.#workers[0].queue;
+    for (const { queue } of this.#workers) if (queue.length > longest.length) longest = queue;
+    return longest;
+  }
+
+  /** What waited for a thread that ended goes to the others. */
+  #leave(worker: PoolWorker): void {
+    if (this.#workers.every((each) => !each.isUp && each.failedStarts >= failedStartsMax)) {
+      this.#rejectQueued(new LokiError('unavailable', 'no worker thread starts'));
+      return;
+    }
+    for (const other of this.#workers) if (other !== worker) this.#feed(other);
+  }
+
+  /** The caller no longer waits. A running job stays counted until the worker answers, for it is still at it. */
+  #abandon(job: Job): void {
+    job.reject(job.signal!.reason);
+    for (const { queue } of this.#workers) {
+      const at = queue.indexOf(job);
+      if (at < 0) continue;
+      queue.splice(at, 1);
+      this.#queued--;
+      return;
+    }
+  }
+
+  #rejectQueued(error: LokiError): void {
+    for (const { queue } of this.#workers) {
+      for (const job of queue) {
+        settle(job);
+        job.reject(error);
+      }
+      queue.length = 0;
+    }
+    this.#queued = 0;
+  }
+}
+
+/** Load as it counts for choosing: a worker that is down comes last. */
+function weight(worker: PoolWorker): number {
+  return worker.isUp ? worker.load : Number.MAX_SAFE_INTEGER;
+}
+
+function closedError(): LokiError {
+  return new LokiError('unavailable', 'worker pool is closed');
+}

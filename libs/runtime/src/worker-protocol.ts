@@ -1,0 +1,65 @@
+import { errors, LokiError } from '@loki/model';
+import type { ErrorCode } from '@loki/model';
+import { isMarkedAsUntransferable } from 'node:worker_threads';
+
+/** To a worker: run the task `name`. */
+export interface TaskCall {
+  readonly id: number;
+  readonly name: string;
+  readonly input: unknown;
+}
+
+/** From a worker: how the task with this id ended. */
+export type TaskAnswer =
+  | { readonly id: number; readonly ok: true; readonly output: unknown }
+  | { readonly id: number; readonly ok: false; readonly failure: WireError };
+
+/** An error as plain data: structured clone would drop the code and the class. */
+export interface WireError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+  /** Of the catalogue; undefined when the task threw something else. */
+  readonly code: ErrorCode | undefined;
+  readonly cause: WireError | undefined;
+}
+
+/** Causes of causes that travel; a chain may be a ring. */
+const causeDepthMax = 4;
+
+export function errorToWire(thrown: unknown, depth = 0): WireError {
+  if (typeof thrown !== 'object' || thrown === null) {
+    return { name: 'Error', message: String(thrown), stack: '', code: undefined, cause: undefined };
+  }
+  const error = thrown as Partial<Error> & { code?: unknown };
+  const isOurs =
+    error.name === 'LokiError' && typeof error.code === 'string' && Object.hasOwn(errors, error.code);
+  return {
+    name: String(error.name ?? 'Error'),
+    message: String(error.message ?? 'an object without a message was thrown'),
+    stack: String(error.stack ?? ''),
+    code: isOurs ? (error.code as ErrorCode) : undefined,
+    cause:
+      error.cause === undefined || depth >= causeDepthMax ? undefined : errorToWire(error.cause, depth + 1),
+  };
+}
+
+/** A LokiError when it was one, with the stack of the thread where it was thrown. */
+export function errorFromWire(wire: WireError): Error {
+  const options = wire.cause ? { cause: errorFromWire(wire.cause) } : undefined;
+  const error = wire.code
+    ? new LokiError(wire.code, wire.message, options)
+    : new Error(wire.message, options);
+  error.name = wire.name;
+  if (wire.stack) error.stack = wire.stack;
+  return error;
+}
+
+/** Of what a task offers to move, what can be moved: each buffer once, not shared, not part of Node's own pool. */
+export function movable(buffers: readonly ArrayBuffer[] | undefined): ArrayBuffer[] {
+  if (!buffers) return [];
+  return [...new Set(buffers)].filter(
+    (buffer) =>
+      !(buffer instanceof SharedArrayBuffer) && !isMarkedAsUntransferable(buffer) && !buffer.detached,
+  );
+}
