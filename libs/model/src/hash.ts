@@ -30,3 +30,11 @@ export function fnv1a32(text: string): number {
   for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i], fnvPrime32);
   return hash >>> 0;
 }
+
+/** FNV-1, 32 bit, over UTF-8 bytes: the hash of a query's text that Loki logs and that `blocked_queries` may name. */
+export function fnv1Hash32(text: string): number {
+  const bytes = Buffer.from(text, 'utf8');
+  let hash = fnvOffset32;
+  for (let i = 0; i < bytes.length; i++) hash = (Math.imul(hash, fnvPrime32) ^ bytes[i]) >>> 0;
+  return hash;
+}

@@ -1,0 +1,54 @@
+import type { LabelPair, TenantId } from '@loki/model';
+import type { LeafRequest, LeafResult, LeafStats, LogLeafResult } from '@loki/ports';
+
+/** What a query is asked with. */
+export interface QueryParams {
+  readonly tenant: TenantId;
+  /** Log queries: startNs <= ts < endNs. Metric queries: first step, and the bound of the last. Instant: both the same. */
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  /** 0 for instant queries. */
+  readonly stepNs: bigint;
+  readonly isInstant: boolean;
+  readonly direction: 'forward' | 'backward';
+  readonly limit: number;
+  /** Log queries: at least this much time between two entries; 0: all. */
+  readonly intervalNs: bigint;
+  /** More series than this in a metric result fail the query; 0: no bound. */
+  readonly seriesMax: number;
+}
+
+/** One result series: value k stands at startNs + k * stepNs where present[k] is 1. */
+export interface MatrixSeries {
+  readonly labels: readonly LabelPair[];
+  readonly values: Float64Array;
+  readonly present: Uint8Array;
+}
+
+export type QueryResult =
+  | { readonly type: 'streams'; readonly rows: LogLeafResult }
+  | {
+      readonly type: 'matrix';
+      readonly startNs: bigint;
+      readonly stepNs: bigint;
+      readonly steps: number;
+      /** Sorted by labels. */
+      readonly series: readonly MatrixSeries[];
+    }
+  | {
+      readonly type: 'vector';
+      readonly timeNs: bigint;
+      /** In answer order: by labels, or by value under a top-level topk, bottomk or sort. */
+      readonly samples: readonly { readonly labels: readonly LabelPair[]; readonly value: number }[];
+    }
+  | { readonly type: 'scalar'; readonly timeNs: bigint; readonly value: number };
+
+export interface QueryOutcome {
+  readonly result: QueryResult;
+  readonly stats: LeafStats;
+  /** Leaves that were run. */
+  readonly leaves: number;
+}
+
+/** Runs one leaf to its whole answer; splitting and sharding hide behind it. */
+export type RunLeaf = (request: LeafRequest) => Promise<LeafResult>;

@@ -1,0 +1,109 @@
+import type { Limits } from '@loki/config';
+import type { Expr, LogExpr, MetricExpr, RangeAggExpr } from '@loki/logql';
+import { fnv1Hash32, formatGoDuration, formatPrometheusDuration } from '@loki/model';
+import { compileRegex } from '@loki/regex';
+import { badRequest } from './params.ts';
+import type { TimeRange } from './params.ts';
+
+const nsPerMs = 1_000_000n;
+
+/** Refuses a time range longer than the tenant's limit; 0 means no limit. */
+export function checkQueryLength(range: TimeRange, limits: Limits): void {
+  if (limits.maxQueryLengthMs <= 0) return;
+  const lengthNs = range.endNs - range.startNs;
+  const limitNs = BigInt(limits.maxQueryLengthMs) * nsPerMs;
+  if (lengthNs > limitNs) {
+    throw badRequest(
+      `the query time range exceeds the limit (query length: ${formatGoDuration(lengthNs)}, limit: ${formatPrometheusDuration(limitNs)})`,
+    );
+  }
+}
+
+/** Start no earlier than max_query_lookback allows; undefined when nothing of the range is left. */
+export function clampLookback(range: TimeRange, limits: Limits, nowNs: bigint): TimeRange | undefined {
+  if (limits.maxQueryLookbackMs <= 0) return range;
+  const oldestNs = nowNs - BigInt(limits.maxQueryLookbackMs) * nsPerMs;
+  if (range.endNs < oldestNs) return undefined;
+  return range.startNs < oldestNs ? { startNs: oldestNs, endNs: range.endNs } : range;
+}
+
+export function checkEntriesLimit(limit: number, limits: Limits): void {
+  const max = limits.maxEntriesLimitPerQuery;
+  if (max > 0 && limit > max) {
+    throw badRequest(
+      `max entries limit per query exceeded, limit > max_entries_limit_per_query (${limit} > ${max})`,
+    );
+  }
+}
+
+/** What the limits say about the query's text: selectors, range widths, blocked queries. */
+export function checkExpression(expr: Expr, text: string, limits: Limits): void {
+  if (isBlocked(expr, text, limits)) throw badRequest('query blocked by policy');
+  for (const log of logExpressions(expr)) checkSelector(log, limits);
+  if (limits.maxQueryRangeMs > 0) {
+    const limitNs = BigInt(limits.maxQueryRangeMs) * nsPerMs;
+    for (const rangeNs of ranges(expr)) {
+      if (rangeNs > limitNs) {
+        throw badRequest(
+          `[interval] value exceeds limit: [${formatPrometheusDuration(rangeNs)}] > [${formatPrometheusDuration(limitNs)}]`,
+        );
+      }
+    }
+  }
+}
+
+function checkSelector(log: LogExpr, limits: Limits): void {
+  const { matchers } = log;
+  if (limits.maxStreamsMatchersPerQuery > 0 && matchers.length > limits.maxStreamsMatchersPerQuery) {
+    throw badRequest(
+      `max streams matchers per query exceeded, matchers-count > limit (${matchers.length} > ${limits.maxStreamsMatchersPerQuery})`,
+    );
+  }
+  const names = [...new Set(matchers.map((matcher) => matcher.name))];
+  const missing = limits.requiredLabels.filter((name) => !names.includes(name));
+  if (missing.length > 0) {
+    throw badRequest(
+      `stream selector is missing required matchers [${missing.join(', ')}], labels present in the query were [${names.join(', ')}]`,
+    );
+  }
+  if (names.length < limits.minimumLabelsNumber) {
+    throw badRequest(
+      `stream selector has less label matchers than required: (present: [${names.join(', ')}], number_present: ${names.length}, required_number_label_matchers: ${limits.minimumLabelsNumber})`,
+    );
+  }
+}
+
+/** `blocked_queries`: by exact text, regular expression or hash, narrowed by the kind of query. */
+function isBlocked(expr: Expr, text: string, limits: Limits): boolean {
+  const trimmed = text.trim();
+  return limits.blockedQueries.some((rule) => {
+    if (rule.types.length > 0 && !rule.types.includes(kindOf(expr))) return false;
+    if (rule.hash !== 0) return rule.hash === fnv1Hash32(trimmed);
+    if (rule.pattern === '') return true;
+    return rule.regex ? compileRegex(rule.pattern).test(trimmed) : rule.pattern.trim() === trimmed;
+  });
+}
+
+/** Loki's words: `limited` is a plain selection, which a limit ends early. */
+function kindOf(expr: Expr): 'metric' | 'filter' | 'limited' {
+  if (expr.kind !== 'log') return 'metric';
+  return expr.stages.length > 0 ? 'filter' : 'limited';
+}
+
+function* logExpressions(expr: Expr): Generator<LogExpr> {
+  if (expr.kind === 'log') yield expr;
+  else for (const leaf of rangeAggregations(expr)) yield leaf.log;
+}
+
+function* ranges(expr: Expr): Generator<bigint> {
+  if (expr.kind === 'log') return;
+  for (const leaf of rangeAggregations(expr)) yield leaf.rangeNs;
+}
+
+function* rangeAggregations(expr: MetricExpr): Generator<RangeAggExpr> {
+  if (expr.kind === 'rangeAgg') yield expr;
+  else if (expr.kind === 'binary') {
+    yield* rangeAggregations(expr.left);
+    yield* rangeAggregations(expr.right);
+  } else if (expr.kind === 'vectorAgg' || expr.kind === 'labelReplace') yield* rangeAggregations(expr.expr);
+}

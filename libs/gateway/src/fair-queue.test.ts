@@ -1,0 +1,70 @@
+import { FairQueue } from './fair-queue.ts';
+
+function gate() {
+  return Promise.withResolvers<void>();
+}
+
+describe('the fair queue', () => {
+  test('a tenant with many jobs does not hold up another', async () => {
+    const queue = new FairQueue(100);
+    const order: string[] = [];
+    const stop = new AbortController();
+    const job = (name: string) => () => {
+      order.push(name);
+      return Promise.resolve();
+    };
+    const jobs = [1, 2, 3].map((n) => queue.submit('loud', job(`loud ${n}`)));
+    jobs.push(queue.submit('quiet', job('quiet')));
+    expect(queue.length).toBe(4);
+    void queue.serve(stop.signal);
+    await Promise.all(jobs);
+    stop.abort();
+    expect(order).toEqual(['loud 1', 'quiet', 'loud 2', 'loud 3']);
+    expect(queue.length).toBe(0);
+  });
+
+  test('a full queue refuses, and other tenants are still served', async () => {
+    const queue = new FairQueue(1);
+    const held = queue.submit('a', () => Promise.resolve('first'));
+    await expect(queue.submit('a', () => Promise.resolve('second'))).rejects.toThrow('too many outstanding requests');
+    const other = queue.submit('b', () => Promise.resolve('other'));
+    const stop = new AbortController();
+    void queue.serve(stop.signal);
+    expect(await held).toBe('first');
+    expect(await other).toBe('other');
+    stop.abort();
+  });
+
+  test('a job given up while waiting never runs', async () => {
+    const queue = new FairQueue(10);
+    const stop = new AbortController();
+    const first = gate();
+    void queue.serve(stop.signal);
+    const running = queue.submit('a', () => first.promise);
+    const giveUp = new AbortController();
+    let ran = false;
+    const waiting = queue.submit(
+      'a',
+      () => {
+        ran = true;
+        return Promise.resolve();
+      },
+      giveUp.signal,
+    );
+    giveUp.abort(new Error('gone'));
+    await expect(waiting).rejects.toThrow('gone');
+    first.resolve();
+    await running;
+    expect(ran).toBe(false);
+    stop.abort();
+  });
+
+  test('a job that fails fails its caller, not the server', async () => {
+    const queue = new FairQueue(10);
+    const stop = new AbortController();
+    void queue.serve(stop.signal);
+    await expect(queue.submit('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(await queue.submit('a', () => Promise.resolve(7))).toBe(7);
+    stop.abort();
+  });
+});
