@@ -23,8 +23,25 @@ export interface MetadataColumn {
   readonly name: string;
   /** Distinct values of this block, in order of first appearance. */
   readonly values: readonly string[];
-  /** Per row: 0 = absent, else index into `values` + 1. */
+  /** Per row: 0 = absent, else index into `values` + 1. Of a sparse column this is made at first use. */
   readonly codes: Uint32Array;
+  /**
+   * Only of a sparse column (hostile clients send thousands of keys, each in a few rows): the rows that have the
+   * key, ascending, and their codes. Prefer these when present: `codes` costs memory for every row.
+   */
+  readonly rows?: Uint32Array;
+  readonly rowCodes?: Uint32Array;
+}
+
+/**
+ * All metadata of a block by row. Pairs of row r stand at starts[r] .. starts[r+1], sorted by key: key is
+ * columns[column[i]], value is columns[column[i]].values[code[i] - 1]. Costs what is there, not keys times rows.
+ */
+export interface RowMetadata {
+  readonly columns: readonly MetadataColumn[];
+  readonly starts: Uint32Array;
+  readonly column: Uint32Array;
+  readonly code: Uint32Array;
 }
 
 /** What the footer says of a block: enough to skip it, and to count it, without reading it. */
@@ -65,6 +82,8 @@ export interface Block {
   metadata(): readonly MetadataColumn[];
   /** Only the column `name`, undefined when the block has none. Cheaper than `metadata()`. */
   metadataColumn(name: string): MetadataColumn | undefined;
+  /** The same as `metadata()`, by row: the way to print the metadata of a few rows. */
+  rowMetadata(): RowMetadata;
   /** Bytes of memory the decoded columns take now; caches weigh blocks by it. */
   memoryBytes(): number;
 }
@@ -81,10 +100,26 @@ export interface StreamTable {
   lineBytes(index: number): number;
 }
 
+/**
+ * Inverted index of a section's labels: test a matcher once per distinct value, not once per stream.
+ * Each label is decoded at first use, kept.
+ */
+export interface LabelIndex {
+  /** Label names of the section's streams, sorted. */
+  readonly names: readonly string[];
+  /** Distinct values of a label, sorted; none when no stream has it. */
+  values(name: string): readonly string[];
+  /** Streams, ascending, whose label `name` has values(name)[valueIndex]. A view: do not write. */
+  streamsWith(name: string, valueIndex: number): Uint32Array;
+  /** Per stream: 0 = the stream lacks the label, else index into values(name) + 1. All 0 for an unknown name. */
+  codes(name: string): Uint32Array;
+}
+
 /** One tenant's share of a segment. */
 export interface Section {
   readonly tenant: TenantId;
   readonly streams: StreamTable;
+  readonly labelIndex: LabelIndex;
   readonly blocks: readonly BlockInfo[];
   readonly minNs: bigint;
   readonly maxNs: bigint;
@@ -109,9 +144,50 @@ export interface RawSection {
   readonly timestamps: Float64Array;
   readonly lineEnds: Uint32Array;
   readonly lines: Uint8Array;
+  /** Any order. With `rows` (ascending) a column is sparse, and `codes` stands beside it; else codes are per row. */
   readonly metadata: readonly {
     readonly name: string;
     readonly values: readonly string[];
     readonly codes: Uint32Array;
+    readonly rows?: Uint32Array;
   }[];
+}
+
+/** What made a segment: a push batch in the write log, a flush of a partition, a compaction. */
+export type SegmentKind = 'record' | 'flushed' | 'compacted';
+
+/** What is known of a segment from its footer. */
+export interface SegmentFooter {
+  readonly kind: SegmentKind;
+  readonly version: number;
+  readonly sizeBytes: number;
+  /** Sorted by tenant, each tenant once. */
+  readonly sections: readonly Section[];
+  section(tenant: string): Section | undefined;
+}
+
+/** A segment whose bytes are all in memory. */
+export interface Segment extends SegmentFooter {
+  readonly bytes: Buffer;
+  /** A new view of the block; nothing is decoded before it is used. */
+  block(section: Section, index: number, mask: ColumnMask): Block;
+}
+
+export interface FetchOptions {
+  readonly signal?: AbortSignal;
+  /** With columns.metadata: only these keys are needed. */
+  readonly metadataNames?: readonly string[];
+}
+
+/** A segment in the object store, of which only the footer was read yet. */
+export interface StoredSegment extends SegmentFooter {
+  readonly key: string;
+  fetchBlock(section: Section, index: number, mask: ColumnMask, options?: FetchOptions): Promise<Block>;
+  /** Neighbouring ranges are read in one request. Blocks come in the order of `indices`. */
+  fetchBlocks(
+    section: Section,
+    indices: readonly number[],
+    mask: ColumnMask,
+    options?: FetchOptions,
+  ): Promise<Block[]>;
 }
