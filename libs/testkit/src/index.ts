@@ -1,1 +1,10 @@
-export {};
+export { guardRealWorld } from './guard.ts';
+export { Ledger } from './ledger.ts';
+export type { LedgerEntry, Outcome, Violation } from './ledger.ts';
+export { Prng } from './prng.ts';
+export { VirtualScheduler } from './scheduler.ts';
+export type { EventHandle, RunOptions } from './scheduler.ts';
+export { noStoreFaults, VirtualBucket } from './virtual-object-store.ts';
+export type { StoreFaults } from './virtual-object-store.ts';
+export { virtualEpochMs, VirtualClock, VirtualProcess, VirtualTimers } from './virtual-process.ts';
+export { VirtualWorkers } from './virtual-workers.ts';

@@ -1,0 +1,110 @@
+/** What a client knows of an entry it sent. `pending` until the answer comes. */
+export type Outcome = 'pending' | 'acked' | 'unknown' | 'rejected';
+
+/** One log line with all that makes it that line and no other. */
+export interface LedgerEntry {
+  readonly tenant: string;
+  /** Canonical labels text. */
+  readonly stream: string;
+  readonly timestampNs: bigint;
+  readonly line: string;
+  /** Canonical text of the structured metadata, '' for none. */
+  readonly metadata: string;
+}
+
+/** One promise broken, in words for the log. */
+export interface Violation {
+  readonly kind: 'lost' | 'double' | 'phantom' | 'foreign' | 'order';
+  readonly text: string;
+}
+
+interface Fate {
+  readonly entry: LedgerEntry;
+  outcome: Outcome;
+  /** An earlier attempt may have been stored; a later rejection does not undo that. */
+  maybeStored: boolean;
+}
+
+/** Violations kept for one judgement: the first ones tell the story. */
+const violationsMax = 20;
+
+/**
+ * What was promised to clients, kept outside of the system, and the judge who compares it with what can be read.
+ * acked: there exactly once. unknown or pending: never twice. rejected: not there. Anything else: a phantom.
+ */
+export class Ledger {
+  readonly #fates = new Map<string, Fate>();
+  /** Lines are unique to their tenant in a simulation, so a line in the wrong tenant's answer is named for what it is. */
+  readonly #ownerOfLine = new Map<string, string>();
+
+  /** An attempt to push these entries begins. */
+  sent(entries: readonly LedgerEntry[]): void {
+    for (const entry of entries) {
+      const key = keyOf(entry);
+      const fate = this.#fates.get(key);
+      if (!fate) this.#fates.set(key, { entry, outcome: 'pending', maybeStored: false });
+      this.#ownerOfLine.set(entry.line, entry.tenant);
+    }
+  }
+
+  /** The attempt ended. An acked entry stays acked whatever later attempts say. */
+  answered(entries: readonly LedgerEntry[], outcome: 'acked' | 'unknown' | 'rejected'): void {
+    for (const entry of entries) {
+      const fate = this.#fates.get(keyOf(entry));
+      if (!fate) throw new Error('answered before it was sent');
+      if (outcome === 'unknown') fate.maybeStored = true;
+      if (fate.outcome === 'acked') continue;
+      fate.outcome = outcome === 'rejected' && fate.maybeStored ? 'unknown' : outcome;
+    }
+  }
+
+  /** Entries acknowledged so far: what a query that starts now must find. */
+  acked(tenant: string): LedgerEntry[] {
+    return [...this.#fates.values()]
+      .filter((fate) => fate.outcome === 'acked' && fate.entry.tenant === tenant)
+      .map((fate) => fate.entry);
+  }
+
+  /** How many entries have each outcome. */
+  counts(): Record<Outcome, number> {
+    const counts = { pending: 0, acked: 0, unknown: 0, rejected: 0 };
+    for (const fate of this.#fates.values()) counts[fate.outcome]++;
+    return counts;
+  }
+
+  /**
+   * Compares a tenant's answer with the ledger.
+   *
+   * @param read    all that a query for everything of the tenant returned
+   * @param must    entries that were acked before the query began
+   */
+  judge(tenant: string, read: readonly LedgerEntry[], must: readonly LedgerEntry[]): Violation[] {
+    const violations: Violation[] = [];
+    const add = (kind: Violation['kind'], entry: LedgerEntry) => {
+      if (violations.length < violationsMax) violations.push({ kind, text: `${kind}: ${describe(entry)}` });
+    };
+    const seen = new Map<string, number>();
+    for (const entry of read) {
+      const key = keyOf(entry);
+      const times = (seen.get(key) ?? 0) + 1;
+      seen.set(key, times);
+      const owner = this.#ownerOfLine.get(entry.line);
+      if (owner !== undefined && owner !== tenant) add('foreign', entry);
+      else if (times === 2) add('double', entry);
+      else if (times === 1) {
+        const fate = this.#fates.get(key);
+        if (!fate || fate.outcome === 'rejected') add('phantom', entry);
+      }
+    }
+    for (const entry of must) if (!seen.has(keyOf(entry))) add('lost', entry);
+    return violations;
+  }
+}
+
+function keyOf(entry: LedgerEntry): string {
+  return `${entry.tenant}\n${entry.stream}\n${entry.timestampNs}\n${entry.metadata}\n${entry.line}`;
+}
+
+function describe(entry: LedgerEntry): string {
+  return `${entry.tenant} ${entry.stream} ${entry.timestampNs} ${entry.metadata} ${JSON.stringify(entry.line)}`;
+}

@@ -1,0 +1,170 @@
+import { LokiError } from '@loki/model';
+import type { ObjectInfo, ObjectStore } from '@loki/ports';
+import type { Prng } from './prng.ts';
+import type { VirtualProcess } from './virtual-process.ts';
+
+/** How nasty the store is. Probabilities are per call. */
+export interface StoreFaults {
+  /** Refused before anything happened. */
+  errorBefore: number;
+  /** Done, but the caller hears an error. */
+  answerLost: number;
+  /** One bit of what a read returns is wrong; a second read may be right. */
+  bitFlip: number;
+  /** Every call fails while this is set. */
+  down: boolean;
+  /** A call takes between these, uniform; a hundredth of calls ten times as long. */
+  delayMinMs: number;
+  delayMaxMs: number;
+}
+
+export const noStoreFaults: StoreFaults = {
+  errorBefore: 0,
+  answerLost: 0,
+  bitFlip: 0,
+  down: false,
+  delayMinMs: 1,
+  delayMaxMs: 20,
+};
+
+/** The bucket itself: outlives all processes. Keys in byte order at listing. */
+export class VirtualBucket {
+  readonly objects = new Map<string, Buffer>();
+  faults: StoreFaults = { ...noStoreFaults };
+  readonly random: Prng;
+  /** Keys put more than once by plain `put`: immutable objects must not be among them. */
+  readonly overwritten: string[] = [];
+
+  constructor(random: Prng) {
+    this.random = random;
+  }
+
+  /** The bucket as one process reaches it. */
+  client(process: VirtualProcess): ObjectStore {
+    return new BucketClient(this, process);
+  }
+}
+
+class BucketClient implements ObjectStore {
+  readonly #bucket: VirtualBucket;
+  readonly #process: VirtualProcess;
+
+  constructor(bucket: VirtualBucket, process: VirtualProcess) {
+    this.#bucket = bucket;
+    this.#process = process;
+  }
+
+  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const copy = Buffer.from(bytes);
+    await this.#write(`put ${key}`, signal, () => {
+      if (this.#bucket.objects.has(key)) this.#bucket.overwritten.push(key);
+      this.#bucket.objects.set(key, copy);
+    });
+  }
+
+  putIfAbsent(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean> {
+    const copy = Buffer.from(bytes);
+    return this.#write(`putIfAbsent ${key}`, signal, () => {
+      if (this.#bucket.objects.has(key)) return false;
+      this.#bucket.objects.set(key, copy);
+      return true;
+    });
+  }
+
+  get(key: string, signal?: AbortSignal): Promise<Buffer> {
+    return this.#read(`get ${key}`, signal, () => this.#flip(this.#object(key)));
+  }
+
+  getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
+    return this.#read(`getRange ${key}`, signal, () =>
+      this.#flip(this.#object(key).subarray(offset, offset + length)),
+    );
+  }
+
+  getTail(key: string, length: number, signal?: AbortSignal): Promise<{ bytes: Buffer; sizeBytes: number }> {
+    return this.#read(`getTail ${key}`, signal, () => {
+      const object = this.#object(key);
+      const bytes = this.#flip(object.subarray(Math.max(0, object.length - length)));
+      return { bytes, sizeBytes: object.length };
+    });
+  }
+
+  async *list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
+    const found = await this.#read(`list ${prefix}`, undefined, () =>
+      [...this.#bucket.objects]
+        .filter(([key]) => key.startsWith(prefix) && (startAfter === undefined || key > startAfter))
+        .map(([key, bytes]) => ({ key, sizeBytes: bytes.length }))
+        .sort((a, b) => (a.key < b.key ? -1 : 1)),
+    );
+    yield* found;
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#write(`delete ${key}`, undefined, () => void this.#bucket.objects.delete(key));
+  }
+
+  /**
+   * A write travels to the store, is done there whether or not the sender still lives, and the answer travels back:
+   * two events, so that a crash may fall between.
+   */
+  #write<T>(label: string, signal: AbortSignal | undefined, apply: () => T): Promise<T> {
+    const { faults, random } = this.#bucket;
+    const there = this.#delay();
+    const back = this.#delay();
+    return new Promise<T>((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const answer = (settle: () => void) => void this.#process.after(back, `answer ${label}`, settle);
+      // Aborting is only heard by the caller: what is on its way arrives.
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      this.#process.scheduler.after(there, `store ${label}`, () => {
+        if (faults.down || random.chance(faults.errorBefore)) return answer(() => reject(storeError(label)));
+        const result = apply();
+        if (random.chance(faults.answerLost))
+          return answer(() => reject(storeError(`${label} (answer lost)`)));
+        answer(() => resolve(result));
+      });
+    });
+  }
+
+  #read<T>(label: string, signal: AbortSignal | undefined, look: () => T): Promise<T> {
+    const { faults, random } = this.#bucket;
+    return new Promise<T>((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      this.#process.after(this.#delay(), `store ${label}`, () => {
+        if (faults.down || random.chance(faults.errorBefore)) return reject(storeError(label));
+        try {
+          resolve(look());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  #object(key: string): Buffer {
+    const object = this.#bucket.objects.get(key);
+    if (!object) throw new LokiError('notFound', `no object ${key}`);
+    return object;
+  }
+
+  /** A copy always: nobody may change what is stored by writing into what was read. */
+  #flip(bytes: Buffer): Buffer {
+    const copy = Buffer.from(bytes);
+    const { faults, random } = this.#bucket;
+    if (copy.length > 0 && random.chance(faults.bitFlip)) {
+      copy[random.int(0, copy.length - 1)] ^= 1 << random.int(0, 7);
+    }
+    return copy;
+  }
+
+  #delay(): number {
+    const { faults, random } = this.#bucket;
+    const delay = faults.delayMinMs + random.float() * (faults.delayMaxMs - faults.delayMinMs);
+    return random.chance(0.01) ? delay * 10 : delay;
+  }
+}
+
+function storeError(label: string): LokiError {
+  return new LokiError('unavailable', `object store failed: ${label}`);
+}

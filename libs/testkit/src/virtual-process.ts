@@ -1,0 +1,132 @@
+import type { Clock, TimerHandle, Timers } from '@loki/ports';
+import type { Prng } from './prng.ts';
+import type { EventHandle, VirtualScheduler } from './scheduler.ts';
+
+/** Virtual wall time at virtual monotonic 0: 2024-01-01T00:00:00Z. Any fixed moment would do. */
+export const virtualEpochMs = 1_704_067_200_000;
+
+/**
+ * One incarnation of a process: the ports that it sees, and the power to stop it. All that its code waits for comes as
+ * events of this object; so when it is killed nothing of it ever runs again, whatever it was doing.
+ */
+export class VirtualProcess {
+  readonly name: string;
+  readonly scheduler: VirtualScheduler;
+  readonly random: Prng;
+  readonly clock: VirtualClock;
+  readonly timers: VirtualTimers;
+  #alive = true;
+  #pausedUntilMs = 0;
+
+  constructor(scheduler: VirtualScheduler, name: string) {
+    this.scheduler = scheduler;
+    this.name = name;
+    this.random = scheduler.random.fork(name);
+    this.clock = new VirtualClock(scheduler);
+    this.timers = new VirtualTimers(this);
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** kill -9. */
+  kill(): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    this.scheduler.note(`kill ${this.name}`);
+  }
+
+  /** STOP, and CONT after `ms`: what should have happened meanwhile happens late. */
+  pause(ms: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.scheduler.nowMs + ms);
+    this.scheduler.note(`pause ${this.name} ${ms.toFixed(3)}`);
+  }
+
+  /** An event of this process: dropped when it is dead by then, late when it is paused. */
+  after(delayMs: number, label: string, callback: () => void): EventHandle {
+    let cancelled = false;
+    const fire = () => {
+      if (cancelled || !this.#alive) return;
+      const late = this.#pausedUntilMs - this.scheduler.nowMs;
+      if (late > 0) this.scheduler.after(late, `late ${this.name} ${label}`, fire);
+      else callback();
+    };
+    const handle = this.scheduler.after(delayMs, `${this.name} ${label}`, fire);
+    return {
+      cancel: () => {
+        cancelled = true;
+        handle.cancel();
+      },
+    };
+  }
+
+  /**
+   * The outcome of something outside the process (disk, network), told to it after `delayMs`. A dead process is never
+   * told: the promise stays pending for ever.
+   */
+  tell<T>(delayMs: number, label: string, outcome: () => T | Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.after(delayMs, label, () => {
+        try {
+          resolve(outcome());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+}
+
+/** Time of the scheduler. The wall clock may be set apart from it; the monotonic one never. */
+export class VirtualClock implements Clock {
+  readonly #scheduler: VirtualScheduler;
+  /** How far this component's wall clock is off. */
+  offsetMs = 0;
+
+  constructor(scheduler: VirtualScheduler) {
+    this.#scheduler = scheduler;
+  }
+
+  nowMs(): number {
+    return Math.floor(virtualEpochMs + this.#scheduler.nowMs + this.offsetMs);
+  }
+
+  nowNs(): bigint {
+    return (
+      BigInt(virtualEpochMs) * 1_000_000n + BigInt(Math.floor((this.#scheduler.nowMs + this.offsetMs) * 1e6))
+    );
+  }
+
+  monotonicMs(): number {
+    return this.#scheduler.nowMs;
+  }
+}
+
+/** Timers of one process. */
+export class VirtualTimers implements Timers {
+  readonly #process: VirtualProcess;
+
+  constructor(process: VirtualProcess) {
+    this.#process = process;
+  }
+
+  after(delayMs: number, callback: () => void): TimerHandle {
+    return this.#process.after(delayMs, 'timer', callback);
+  }
+
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const onAbort = () => {
+        handle.cancel();
+        reject(signal!.reason);
+      };
+      const handle = this.#process.after(delayMs, 'sleep', () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}
