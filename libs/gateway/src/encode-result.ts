@@ -1,23 +1,139 @@
-import type { QueryResult } from '@loki/engine';
+import type { MatrixSeries, QueryResult } from '@loki/engine';
 import { compareText, Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, LogLeafResult } from '@loki/ports';
-import { jsonText } from '@loki/http';
+import { jsonString } from './json.ts';
 
 /** How the client wants labels: merged into one map per stream, or told apart by where they came from. */
 export type LabelEncoding = 'merged' | 'categorized';
 
-/** JSON of `data` for a query's answer, without the closing brace: the caller adds `stats`. */
+/**
+ * The members of `data` for a query's answer, without braces, so that the caller can add `stats`.
+ * Text is built piece by piece: an answer of 5,000 lines never becomes 5,000 objects.
+ */
 export function encodeData(result: QueryResult, encoding: LabelEncoding): string {
   switch (result.type) {
-    case 'streams':
-      return encodeStreams(result.rows, encoding);
-    case 'matrix':
-      return `{"resultType":"matrix","result":[${result.series.map(
-        (series) =>
-          `{"metric":${labelsJson(series.labels)},"values":[${series.samples.map(([ms, value]) => `[${seconds(ms)},"${sampleText(value)}"]`).join(',')}]}`,
-      )}]`;
-    default:
-      throw new Error('unreachable');
+    case 'streams': {
+      const flags = encoding === 'categorized' ? '"encodingFlags":["categorize-labels"],' : '';
+      const streams = groupStreams(result.rows, encoding).map((stream) =>
+        encodeStream(stream, result.rows, encoding),
+      );
+      return `"resultType":"streams",${flags}"result":[${streams.join(',')}]`;
+    }
+    case 'matrix': {
+      const times = stepTimes(result.startNs, result.stepNs, result.steps);
+      const series = result.series.map((each) => encodeSeries(each, times));
+      return `"resultType":"matrix","result":[${series.join(',')}]`;
+    }
+    case 'vector': {
+      const time = secondsText(result.timeNs);
+      const samples = result.samples.map(
+        ({ labels, value }) => `{"metric":${pairsJson(labels)},"value":[${time},"${sampleText(value)}"]}`,
+      );
+      return `"resultType":"vector","result":[${samples.join(',')}]`;
+    }
+    case 'scalar':
+      // Milliseconds, where everything else has seconds: Loki's quirk.
+      return `"resultType":"scalar","result":[${result.timeNs / 1_000_000n},"${sampleText(result.value)}"]`;
   }
+}
+
+/** Rows of one result stream, in row order. */
+export interface ResultStream {
+  readonly labels: Labels;
+  readonly rows: number[];
+}
+
+/**
+ * Rows gathered into result streams, sorted by label text. Merged: all labels make the stream; categorized: only
+ * what stands in the `stream` category does.
+ */
+export function groupStreams(rows: LogLeafResult, encoding: LabelEncoding): ResultStream[] {
+  const keyOf = rows.labelSets.map((set) =>
+    encoding === 'merged' ? mergedLabels(set) : Labels.fromPairs(set.stream),
+  );
+  const streams = new Map<string, ResultStream>();
+  for (let row = 0; row < rows.labelSet.length; row++) {
+    const labels = keyOf[rows.labelSet[row]];
+    const text = labels.toString();
+    let stream = streams.get(text);
+    if (!stream) streams.set(text, (stream = { labels, rows: [] }));
+    stream.rows.push(row);
+  }
+  return [...streams.values()].sort((a, b) => compareText(a.labels.toString(), b.labels.toString()));
+}
+
+/** Parsed labels win over structured metadata, and that over the stream's own: the order in which stages look them up. */
+function mergedLabels(set: LabelSet): Labels {
+  return Labels.fromPairs([...set.stream, ...set.structuredMetadata, ...set.parsed]);
+}
+
+function encodeStream(stream: ResultStream, rows: LogLeafResult, encoding: LabelEncoding): string {
+  const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
+  const third = encoding === 'categorized' ? rows.labelSets.map(categories) : undefined;
+  const values = stream.rows.map((row) => {
+    const line = lineText(lines, rows.lineEnds, row);
+    const extra = third ? `,${third[rows.labelSet[row]]}` : '';
+    return `["${rows.timestampNs[row]}",${jsonString(line)}${extra}]`;
+  });
+  return `{"stream":${pairsJson(stream.labels)},"values":[${values.join(',')}]}`;
+}
+
+export function lineText(lines: Buffer, ends: Uint32Array, row: number): string {
+  return lines.utf8Slice(row === 0 ? 0 : ends[row - 1], ends[row]);
+}
+
+function categories(set: LabelSet): string {
+  const parts: string[] = [];
+  if (set.structuredMetadata.length > 0)
+    parts.push(`"structuredMetadata":${pairsJson(set.structuredMetadata)}`);
+  if (set.parsed.length > 0) parts.push(`"parsed":${pairsJson(set.parsed)}`);
+  return `{${parts.join(',')}}`;
+}
+
+function encodeSeries(series: MatrixSeries, times: readonly string[]): string {
+  const points: string[] = [];
+  for (let k = 0; k < times.length; k++) {
+    if (series.present[k] === 1) points.push(`[${times[k]},"${sampleText(series.values[k])}"]`);
+  }
+  return `{"metric":${pairsJson(series.labels)},"values":[${points.join(',')}]}`;
+}
+
+function stepTimes(startNs: bigint, stepNs: bigint, steps: number): string[] {
+  return Array.from({ length: steps }, (_, k) => secondsText(startNs + BigInt(k) * stepNs));
+}
+
+/** Unix seconds, with milliseconds only when there are some: `1700000000` or `1700000000.142`. */
+function secondsText(ns: bigint): string {
+  const ms = ns / 1_000_000n;
+  return String(Number(ms) / 1000);
+}
+
+/** Shortest decimal that reads back as the same double, in Go's form of it. */
+export function sampleText(value: number): string {
+  if (Number.isNaN(value)) return 'NaN';
+  if (value === Infinity) return '+Inf';
+  if (value === -Infinity) return '-Inf';
+  if (Object.is(value, -0)) return '-0';
+  const text = String(value);
+  const at = text.indexOf('e');
+  return at < 0 ? text : expand(text.slice(0, at), Number(text.slice(at + 1)));
+}
+
+/** Prometheus prints samples without an exponent, however long that gets. */
+function expand(mantissa: string, exponent: number): string {
+  const sign = mantissa.startsWith('-') ? '-' : '';
+  const [whole, fraction = ''] = mantissa.replace('-', '').split('.');
+  const digits = whole + fraction;
+  const point = whole.length + exponent;
+  if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${digits}`;
+  if (point >= digits.length) return sign + digits + '0'.repeat(point - digits.length);
+  return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
+}
+
+/** A JSON object of label pairs, in the order given. */
+export function pairsJson(pairs: Iterable<LabelPair>): string {
+  const parts: string[] = [];
+  for (const [name, value] of pairs) parts.push(`${jsonString(name)}:${jsonString(value)}`);
+  return `{${parts.join(',')}}`;
 }

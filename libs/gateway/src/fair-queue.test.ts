@@ -26,7 +26,9 @@ describe('the fair queue', () => {
   test('a full queue refuses, and other tenants are still served', async () => {
     const queue = new FairQueue(1);
     const held = queue.submit('a', () => Promise.resolve('first'));
-    await expect(queue.submit('a', () => Promise.resolve('second'))).rejects.toThrow('too many outstanding requests');
+    await expect(queue.submit('a', () => Promise.resolve('second'))).rejects.toThrow(
+      'too many outstanding requests',
+    );
     const other = queue.submit('b', () => Promise.resolve('other'));
     const stop = new AbortController();
     void queue.serve(stop.signal);

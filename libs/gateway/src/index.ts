@@ -1,1 +1,5 @@
-export {};
+export { QueryFrontend } from './frontend.ts';
+export type { Answer, FrontendDeps, FrontendOptions } from './frontend.ts';
+export { MetadataApi } from './metadata-api.ts';
+export type { Tenancy } from './multi-tenant.ts';
+export { QueryApi } from './query-api.ts';

@@ -1,0 +1,145 @@
+import { parseMatchers, printMatchers } from '@loki/logql';
+import type { Matcher } from '@loki/logql';
+import { compareText, Labels } from '@loki/model';
+import type { LabelPair, TenantId } from '@loki/model';
+import type { Clock, HttpRequest, HttpResponse, QuerierService, StreamVolume } from '@loki/ports';
+import { checkQueryLength } from './check-limits.ts';
+import { pairsJson } from './encode-result.ts';
+import type { QueryFrontend } from './frontend.ts';
+import { jsonString } from './json.ts';
+import { selectTenants, tenantLabel, withTenant } from './multi-tenant.ts';
+import type { Tenancy } from './multi-tenant.ts';
+import { Params, parseTimeRange } from './params.ts';
+import type { TimeRange } from './params.ts';
+import { jsonResponse } from './respond.ts';
+
+export interface MetadataApiDeps {
+  readonly frontend: QueryFrontend;
+  readonly querier: QuerierService;
+  readonly clock: Clock;
+}
+
+/** Streams of one tenant, with volumes. */
+interface TenantStreams {
+  readonly tenant: TenantId;
+  readonly streams: readonly StreamVolume[];
+}
+
+const dayNs = 86_400_000_000_000n;
+
+/** The endpoints that look at streams, not at lines: labels, their values, series, statistics. */
+export class MetadataApi {
+  readonly #deps: MetadataApiDeps;
+
+  constructor(deps: MetadataApiDeps) {
+    this.#deps = deps;
+  }
+
+  /** `/loki/api/v1/labels` */
+  async labels(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const found = await this.#labelStreams(request, tenancy);
+    const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
+    for (const { streams } of found) {
+      for (const { labels } of streams) for (const [name] of labels) if (!isHidden(name)) names.add(name);
+    }
+    return textList([...names]);
+  }
+
+  /** `/loki/api/v1/label/:name/values` */
+  async labelValues(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const name = request.params.get('name') ?? '';
+    if (tenancy.isMulti && name === tenantLabel) return textList([...tenancy.ids]);
+    const found = await this.#labelStreams(request, tenancy);
+    const values = new Set<string>();
+    for (const { streams } of found) {
+      for (const { labels } of streams) for (const pair of labels) if (pair[0] === name) values.add(pair[1]);
+    }
+    return textList([...values]);
+  }
+
+  /** `/loki/api/v1/series`: all streams that any of the selectors matches. */
+  async series(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const params = Params.of(request);
+    const range = this.#range(params, tenancy);
+    const texts = [...params.getAll('match'), ...params.getAll('match[]')];
+    const groups = texts.filter((text) => text !== '{}').map(parseMatchers);
+    const series = new Map<string, LabelPair[]>();
+    for (const matchers of groups.length > 0 ? groups : [[]]) {
+      for (const { tenant, streams } of await this.#streams(tenancy, matchers, range, request.signal)) {
+        for (const { labels } of streams) {
+          const visible = labels.filter(([name]) => !isHidden(name));
+          const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
+          series.set(Labels.fromPairs(pairs).toString(), pairs);
+        }
+      }
+    }
+    return jsonResponse(`{"status":"success","data":[${[...series.values()].map(pairsJson).join(',')}]}`);
+  }
+
+  /** `/loki/api/v1/index/stats`: what a selector covers, without an envelope. */
+  async indexStats(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const params = Params.of(request);
+    const range = this.#range(params, tenancy);
+    const matchers = parseMatchers(params.get('query'));
+    let streamCount = 0;
+    let bytes = 0;
+    let entries = 0;
+    for (const { streams } of await this.#streams(tenancy, matchers, range, request.signal)) {
+      streamCount += streams.length;
+      for (const stream of streams) {
+        bytes += stream.lineBytes;
+        entries += stream.entries;
+      }
+    }
+    return jsonResponse(
+      `{"streams":${streamCount},"chunks":${streamCount},"bytes":${bytes},"entries":${entries}}`,
+    );
+  }
+
+  #range(params: Params, tenancy: Tenancy): TimeRange {
+    const range = parseTimeRange(params, this.#deps.clock.nowNs());
+    checkQueryLength(range, this.#deps.frontend.limitsFor(tenancy));
+    return range;
+  }
+
+  /** Label names and values are known by the day: a range covers the whole of each day that it touches. */
+  #labelStreams(request: HttpRequest, tenancy: Tenancy): Promise<TenantStreams[]> {
+    const params = Params.of(request);
+    const { startNs, endNs } = this.#range(params, tenancy);
+    const text = params.get('query');
+    const matchers = text === '' ? [] : parseMatchers(text);
+    const days = { startNs: startNs - (startNs % dayNs), endNs: endNs - (endNs % dayNs) + dayNs };
+    return this.#streams(tenancy, matchers, days, request.signal);
+  }
+
+  #streams(
+    tenancy: Tenancy,
+    matchers: readonly Matcher[],
+    range: TimeRange,
+    client: AbortSignal,
+  ): Promise<TenantStreams[]> {
+    const tenants = tenancy.isMulti ? selectTenants(tenancy.ids, matchers) : tenancy.ids;
+    const rest = tenancy.isMulti ? matchers.filter((matcher) => matcher.name !== tenantLabel) : matchers;
+    const selector = rest.length === 0 ? '' : printMatchers(rest);
+    return this.#deps.frontend.withDeadline(tenancy, client, (signal) =>
+      Promise.all(
+        tenants.map(async (tenant) => ({
+          tenant,
+          streams: await this.#deps.querier.streams({ tenant, selector, ...range }, signal),
+        })),
+      ),
+    );
+  }
+}
+
+/** Labels of our own making that no client asked for. */
+function isHidden(name: string): boolean {
+  return name === '__stream_shard__' || name === '__time_shard__';
+}
+
+/** Loki leaves `data` out when there is none. */
+function textList(texts: string[]): HttpResponse {
+  if (texts.length === 0) return jsonResponse('{"status":"success"}');
+  const sorted = texts.sort(compareText).map(jsonString);
+  return jsonResponse(`{"status":"success","data":[${sorted.join(',')}]}`);
+}

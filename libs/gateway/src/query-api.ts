@@ -1,0 +1,194 @@
+import { formatExpr, parseExpr } from '@loki/logql';
+import type { Expr } from '@loki/logql';
+import { LokiError } from '@loki/model';
+import type { Clock, HttpRequest, HttpResponse } from '@loki/ports';
+import { checkEntriesLimit, checkExpression, checkQueryLength, clampLookback } from './check-limits.ts';
+import { encodeData, groupStreams, lineText } from './encode-result.ts';
+import type { LabelEncoding } from './encode-result.ts';
+import type { Answer, QueryFrontend } from './frontend.ts';
+import { jsonString } from './json.ts';
+import type { Tenancy } from './multi-tenant.ts';
+import {
+  badRequest,
+  Params,
+  parseDirection,
+  parseInterval,
+  parseLimit,
+  parseStep,
+  parseTime,
+  parseTimeRange,
+} from './params.ts';
+import type { TimeRange } from './params.ts';
+import { jsonResponse } from './respond.ts';
+import { lokiStats } from './stats.ts';
+
+export interface QueryApiDeps {
+  readonly frontend: QueryFrontend;
+  readonly clock: Clock;
+}
+
+/** The endpoints that evaluate LogQL. */
+export class QueryApi {
+  readonly #frontend: QueryFrontend;
+  readonly #clock: Clock;
+
+  constructor(deps: QueryApiDeps) {
+    this.#frontend = deps.frontend;
+    this.#clock = deps.clock;
+  }
+
+  /** `/loki/api/v1/query_range` */
+  async queryRange(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const answer = await this.#range(Params.of(request), tenancy, request.signal, '');
+    return this.#respond(answer, encodingOf(request));
+  }
+
+  /** `/loki/api/v1/query` */
+  async query(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const params = Params.of(request);
+    const timeText = params.get('time');
+    const timeNs = timeText === '' ? this.#clock.nowNs() : parseTime(timeText);
+    const limit = parseLimit(params);
+    const direction = parseDirection(params);
+    const text = params.get('query');
+    const expr = parseExpr(text);
+    if (expr.kind === 'log') {
+      throw badRequest(
+        'log queries are not supported as an instant query type, please change your query to a range query type',
+      );
+    }
+    const limits = this.#frontend.limitsFor(tenancy);
+    checkExpression(expr, text, limits);
+    const answer = await this.#frontend.query(
+      tenancy,
+      expr,
+      {
+        tenant: tenancy.ids[0],
+        startNs: timeNs,
+        endNs: timeNs,
+        stepNs: 0n,
+        isInstant: true,
+        direction,
+        limit,
+        intervalNs: 0n,
+        seriesMax: limits.maxQuerySeries,
+      },
+      request.signal,
+    );
+    return this.#respond(answer, encodingOf(request));
+  }
+
+  /** `/api/prom/query`: log queries only, in the answer shape of Loki's first versions. */
+  async legacyQuery(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const params = Params.of(request);
+    const answer = await this.#range(params, tenancy, request.signal, params.get('regexp'));
+    if (answer.result.type !== 'streams') {
+      throw badRequest(
+        'rpc error: code = Code(400) desc = legacy endpoints only support streams result type',
+      );
+    }
+    const { rows } = answer.result;
+    const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
+    const streams = groupStreams(rows, 'merged').map((stream) => {
+      const entries = stream.rows.map(
+        (row) =>
+          `{"ts":"${rfc3339Nano(rows.timestampNs[row])}","line":${jsonString(lineText(lines, rows.lineEnds, row))}}`,
+      );
+      return `{"labels":${jsonString(stream.labels.toString())},"entries":[${entries.join(',')}]}`;
+    });
+    const stats = JSON.stringify(this.#stats(answer));
+    return jsonResponse(`{"streams":[${streams.join(',')}],"stats":${stats}}`);
+  }
+
+  /** `/loki/api/v1/format_query`: needs no tenant. */
+  formatQuery(request: HttpRequest): HttpResponse {
+    try {
+      const text = formatExpr(parseExpr(Params.of(request).get('query')));
+      return jsonResponse(`{"status":"success","data":${jsonString(text)}}`);
+    } catch (error) {
+      if (!(error instanceof LokiError)) throw error;
+      return jsonResponse(`{"status":"invalid-query","error":${jsonString(error.message)}}`, error.status);
+    }
+  }
+
+  /** @param lineRegex a further regular expression that lines must match, '' for none */
+  async #range(params: Params, tenancy: Tenancy, client: AbortSignal, lineRegex: string): Promise<Answer> {
+    const nowNs = this.#clock.nowNs();
+    const range = parseTimeRange(params, nowNs);
+    if (range.endNs < range.startNs)
+      throw badRequest('end timestamp must not be before or equal to start time');
+    const limit = parseLimit(params);
+    const direction = parseDirection(params);
+    const stepNs = parseStep(params, range);
+    const intervalNs = parseInterval(params);
+    const text = params.get('query');
+    const expr = withLineRegex(parseExpr(text), lineRegex);
+    const limits = this.#frontend.limitsFor(tenancy);
+    checkQueryLength(range, limits);
+    if (expr.kind === 'log') checkEntriesLimit(limit, limits);
+    checkExpression(expr, text, limits);
+    const clamped = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
+    const { startNs, endNs } =
+      expr.kind !== 'log' && limits.splitQueriesByIntervalMs > 0 ? alignToStep(clamped, stepNs) : clamped;
+    return this.#frontend.query(
+      tenancy,
+      expr,
+      {
+        tenant: tenancy.ids[0],
+        startNs,
+        endNs,
+        stepNs,
+        isInstant: false,
+        direction,
+        limit,
+        intervalNs,
+        seriesMax: limits.maxQuerySeries,
+      },
+      client,
+    );
+  }
+
+  #respond(answer: Answer, encoding: LabelEncoding): HttpResponse {
+    const data = encodeData(answer.result, encoding);
+    return jsonResponse(
+      `{"status":"success","data":{${data},"stats":${JSON.stringify(this.#stats(answer))}}}`,
+    );
+  }
+
+  #stats(answer: Answer): object {
+    const { result } = answer;
+    return lokiStats(answer.stats, {
+      execSeconds: answer.execSeconds,
+      queueSeconds: answer.queueSeconds,
+      splits: 0,
+      shards: answer.leaves,
+      entriesReturned: result.type === 'streams' ? result.rows.labelSet.length : 0,
+    });
+  }
+}
+
+function encodingOf(request: HttpRequest): LabelEncoding {
+  const flags = request.headers.get('x-loki-response-encoding-flags') ?? '';
+  return flags.split(',').some((flag) => flag.trim() === 'categorize-labels') ? 'categorized' : 'merged';
+}
+
+/** Steps on multiples of the step, outwards: what a query split by time answers, so that panels line up. */
+function alignToStep(range: TimeRange, stepNs: bigint): TimeRange {
+  const startNs = range.startNs - (range.startNs % stepNs);
+  const beyond = range.endNs % stepNs;
+  return { startNs, endNs: beyond === 0n ? range.endNs : range.endNs - beyond + stepNs };
+}
+
+function withLineRegex(expr: Expr, regex: string): Expr {
+  if (regex === '' || expr.kind !== 'log') return expr;
+  const filter = { kind: 'lineFilter' as const, op: '|~' as const, operands: [{ text: regex, ip: false }] };
+  return { ...expr, stages: [...expr.stages, filter] };
+}
+
+function rfc3339Nano(ns: bigint): string {
+  const fraction = ns % 1_000_000_000n;
+  const seconds = new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19);
+  return fraction === 0n
+    ? `${seconds}Z`
+    : `${seconds}.${fraction.toString().padStart(9, '0').replace(/0+$/, '')}Z`;
+}
