@@ -80,7 +80,7 @@ function encodeStream(stream: ResultStream, rows: LogLeafResult, encoding: Label
 }
 
 export function lineText(lines: Buffer, ends: Uint32Array, row: number): string {
-  return lines.utf8Slice(row === 0 ? 0 : ends[row - 1], ends[row]);
+  return lines.toString('utf8', row === 0 ? 0 : ends[row - 1], ends[row]);
 }
 
 function categories(set: LabelSet): string {
