@@ -1,0 +1,196 @@
+import { parseExpr, printExpr } from '@loki/logql';
+import { LokiError } from '@loki/model';
+import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers } from '@loki/ports';
+import { checkEntriesLimit } from './check-limits.ts';
+import { lineText, pairsJson } from './encode-result.ts';
+import type { QueryFrontend } from './frontend.ts';
+import { jsonString } from './json.ts';
+import type { Tenancy } from './multi-tenant.ts';
+import { badRequest, Params, parseLimit, parseTimeRange, parseUint32 } from './params.ts';
+
+/** One open WebSocket, as the tail sees it. */
+export interface TailSocket {
+  /** Resolves when the frame has left for the network. */
+  send(text: string): Promise<void>;
+  close(code: number, reason: string): void;
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+export interface TailApiDeps {
+  readonly frontend: QueryFrontend;
+  readonly querier: QuerierService;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** Seconds by which a client may ask its entries to be held back. */
+const delaySecondsMax = 5;
+/** A tail ends after this long; clients open a new one. */
+const tailDurationMaxMs = 3_600_000;
+/** Entries in one frame. */
+const frameEntriesMax = 100;
+/** WebSocket's code for "something on my side keeps me from going on"; Loki closes every tail with it. */
+const closeCode = 1011;
+
+/** `/loki/api/v1/tail`: first the newest entries there are, then what comes in. */
+export class TailApi {
+  readonly #deps: TailApiDeps;
+  readonly #openByTenant = new Map<string, number>();
+
+  constructor(deps: TailApiDeps) {
+    this.#deps = deps;
+  }
+
+  /** Checks the request before the upgrade; what it returns runs the tail on the open socket. */
+  prepare(request: HttpRequest, tenancy: Tenancy): (socket: TailSocket) => Promise<void> {
+    const params = Params.of(request);
+    if (tenancy.isMulti) throw badRequest('multiple org IDs present');
+    const expr = parseExpr(params.get('query'));
+    const { startNs } = parseTimeRange(params, this.#deps.clock.nowNs());
+    const limit = parseLimit(params);
+    const delaySeconds = parseUint32(params, 'delay_for', 0);
+    if (delaySeconds > delaySecondsMax)
+      throw badRequest(`delay_for can't be greater than ${delaySecondsMax}`);
+    if (expr.kind !== 'log') return (socket) => this.#refuse(socket, 'only log selector is supported');
+    checkEntriesLimit(limit, this.#deps.frontend.limitsFor(tenancy));
+    const categorized = (request.headers.get('x-loki-response-encoding-flags') ?? '').includes(
+      'categorize-labels',
+    );
+    const text = printExpr(expr);
+    return (socket) => this.#run(socket, tenancy, { text, startNs, limit, delaySeconds, categorized });
+  }
+
+  #refuse(socket: TailSocket, reason: string): Promise<void> {
+    socket.close(closeCode, reason);
+    return Promise.resolve();
+  }
+
+  async #run(
+    socket: TailSocket,
+    tenancy: Tenancy,
+    tail: { text: string; startNs: bigint; limit: number; delaySeconds: number; categorized: boolean },
+  ): Promise<void> {
+    const tenant = tenancy.ids[0];
+    const max = this.#deps.frontend.limitsFor(tenancy).maxConcurrentTailRequests;
+    const open = (this.#openByTenant.get(tenant) ?? 0) + 1;
+    if (max > 0 && open > max) {
+      return this.#refuse(
+        socket,
+        `max concurrent tail requests limit exceeded, count > limit (${open} > ${max})`,
+      );
+    }
+    this.#openByTenant.set(tenant, open);
+    const stop = new AbortController();
+    const end = (reason: string) => stop.abort(reason);
+    socket.signal.addEventListener('abort', () => end(''), { once: true });
+    const timer = this.#deps.timers.after(tailDurationMaxMs, () => end('reached tail max duration limit'));
+    try {
+      await this.#stream(socket, tenancy, tail, stop.signal);
+      if (!stop.signal.aborted) socket.close(closeCode, 'all ingesters closed the connection');
+    } catch (error) {
+      if (!stop.signal.aborted)
+        socket.close(closeCode, error instanceof LokiError ? error.message : 'internal error');
+    } finally {
+      if (typeof stop.signal.reason === 'string' && stop.signal.reason !== '')
+        socket.close(closeCode, stop.signal.reason);
+      timer.cancel();
+      stop.abort('');
+      const left = (this.#openByTenant.get(tenant) ?? 1) - 1;
+      if (left > 0) this.#openByTenant.set(tenant, left);
+      else this.#openByTenant.delete(tenant);
+    }
+  }
+
+  async #stream(
+    socket: TailSocket,
+    tenancy: Tenancy,
+    tail: { text: string; startNs: bigint; limit: number; delaySeconds: number; categorized: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { querier, frontend, clock, timers } = this.#deps;
+    const base = { kind: 'log' as const, tenant: tenancy.ids[0], expr: tail.text, limit: tail.limit };
+    // Subscribed before history is read, so that nothing falls between; what both hold is cut off by time.
+    const liveFromNs = clock.nowNs();
+    const live = querier.tail(
+      { ...base, startNs: liveFromNs, endNs: liveFromNs, direction: 'forward' },
+      signal,
+    );
+    const frames = live[Symbol.asyncIterator]();
+    let next = frames.next();
+    next.catch(() => undefined);
+    const history = await frontend.withDeadline(tenancy, signal, (deadline) =>
+      querier.runLeaf({ ...base, startNs: tail.startNs, endNs: liveFromNs, direction: 'backward' }, deadline),
+    );
+    if (history.kind === 'log') await sendRows(socket, reversed(history), 0, tail.categorized);
+    for (;;) {
+      const frame = await next;
+      if (frame.done || signal.aborted) return;
+      next = frames.next();
+      next.catch(() => undefined);
+      if (tail.delaySeconds > 0) await timers.sleep(tail.delaySeconds * 1000, signal);
+      if (frame.value.result.kind === 'log') {
+        await sendRows(socket, frame.value.result, frame.value.dropped, tail.categorized);
+      }
+    }
+  }
+}
+
+/** Each entry is a stream object of its own, a hundred to a frame: what Loki's clients get. */
+async function sendRows(
+  socket: TailSocket,
+  rows: LogLeafResult,
+  dropped: number,
+  categorized: boolean,
+): Promise<void> {
+  const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
+  const count = rows.labelSet.length;
+  const streams = rows.labelSets.map((set) => pairsJson(set.stream));
+  const extras = rows.labelSets.map((set) => {
+    if (!categorized) return '';
+    const parts = [];
+    if (set.structuredMetadata.length > 0)
+      parts.push(`"structuredMetadata":${pairsJson(set.structuredMetadata)}`);
+    if (set.parsed.length > 0) parts.push(`"parsed":${pairsJson(set.parsed)}`);
+    return `,{${parts.join(',')}}`;
+  });
+  const flags = categorized ? ',"encodingFlags":["categorize-labels"]' : '';
+  for (let from = 0; from < count; from += frameEntriesMax) {
+    const entries: string[] = [];
+    for (let row = from; row < Math.min(count, from + frameEntriesMax); row++) {
+      const set = rows.labelSet[row];
+      entries.push(
+        `{"stream":${streams[set]},"values":[["${rows.timestampNs[row]}",${jsonString(lineText(lines, rows.lineEnds, row))}${extras[set]}]]}`,
+      );
+    }
+    await socket.send(`{"streams":[${entries.join(',')}]${flags}}`);
+  }
+  if (dropped > 0) {
+    const at = count > 0 ? rows.timestampNs[count - 1] : 0n;
+    const entry = `{"timestamp":"${at}","labels":{}}`;
+    await socket.send(
+      `{"streams":null,"dropped_entries":[${Array(Math.min(dropped, 10)).fill(entry).join(',')}]}`,
+    );
+  }
+}
+
+/** Newest-first rows, oldest first. */
+function reversed(rows: LogLeafResult): LogLeafResult {
+  const count = rows.labelSet.length;
+  const lineEnds = new Uint32Array(count);
+  const lines = Buffer.allocUnsafe(rows.lines.length);
+  let end = 0;
+  for (let i = 0; i < count; i++) {
+    const row = count - 1 - i;
+    lines.set(rows.lines.subarray(row === 0 ? 0 : rows.lineEnds[row - 1], rows.lineEnds[row]), end);
+    end += rows.lineEnds[row] - (row === 0 ? 0 : rows.lineEnds[row - 1]);
+    lineEnds[i] = end;
+  }
+  return {
+    ...rows,
+    labelSet: rows.labelSet.slice().reverse(),
+    timestampNs: rows.timestampNs.slice().reverse(),
+    lineEnds,
+    lines,
+  };
+}
