@@ -1,0 +1,166 @@
+import type { Labels } from '@loki/model';
+import type { Segment } from '@loki/segment';
+import { usAt, usBase } from './time.ts';
+
+/** A write-log record as the head keeps it: its bytes as they came (line bytes stay compressed), and a view of them. */
+export interface HeadRecord {
+  readonly offset: number;
+  /**
+   * In shared memory: worker threads that scan or merge it see these very bytes, nothing is copied. Never written
+   * after it is in the head, so that queries in progress may go on when the head has dropped it.
+   */
+  readonly bytes: Uint8Array;
+  readonly segment: Segment;
+  readonly rowCount: number;
+  /** Uncompressed. */
+  readonly lineBytes: number;
+  readonly consumedAtMs: number;
+}
+
+/** All runs that the head holds of one stream, in order of arrival, as columns. */
+export interface HeadStream {
+  readonly labels: Labels;
+  readonly text: string;
+  readonly record: HeadRecord[];
+  /** Index of the block in the record's section, and of the run in the block. */
+  readonly block: number[];
+  readonly run: number[];
+  /** Microseconds, rounded down, inclusive. */
+  readonly minUs: number[];
+  readonly maxUs: number[];
+  /** newestUs[i] is the largest of maxUs[0 .. i]: a search from the newest run stops where it falls too low. */
+  readonly newestUs: number[];
+}
+
+/** A tenant's streams by their labels text. */
+export type HeadTenant = Map<string, HeadStream>;
+
+/** What one run of a record costs the index, over its compressed bytes: the columns above, and its share of the stream. */
+const indexBytesPerRun = 64;
+/** A stream's labels, text, map entry and arrays. */
+const indexBytesPerStream = 600;
+
+/**
+ * What one partition holds above its committed offset: records, and an index tenant -> stream -> runs.
+ * Memory is about the compressed bytes; `memoryBytes` counts it.
+ */
+export class Head {
+  readonly records: HeadRecord[] = [];
+  readonly tenants = new Map<string, HeadTenant>();
+  memoryBytes = 0;
+  lineBytes = 0;
+  rowCount = 0;
+  streamCount = 0;
+
+  /** The newest timestamp held of a stream; -Infinity when none is. */
+  newestUs(tenant: string, streamText: string): number {
+    const stream = this.tenants.get(tenant)?.get(streamText);
+    return stream ? stream.newestUs[stream.newestUs.length - 1] : Number.NEGATIVE_INFINITY;
+  }
+
+  /** Appends a record, whose offset is above all others'. O(its runs). */
+  add(record: HeadRecord): void {
+    this.records.push(record);
+    this.lineBytes += record.lineBytes;
+    this.rowCount += record.rowCount;
+    this.memoryBytes += record.bytes.length;
+    for (const section of record.segment.sections) {
+      const tenant = this.#tenant(section.tenant);
+      // Streams of this section, looked up once each: several runs of one record are often of one stream.
+      const streams = new Array<HeadStream | undefined>(section.streams.count);
+      for (const info of section.blocks) {
+        const base = usBase(info.baseNs);
+        const { runs } = info;
+        for (let run = 0; run < runs.count; run++) {
+          const index = runs.stream[run];
+          const stream = (streams[index] ??= this.#stream(tenant, section.streams.labels(index)));
+          const minUs = usAt(base, runs.minTs[run]);
+          const maxUs = usAt(base, runs.maxTs[run]);
+          const last = stream.newestUs.length - 1;
+          stream.record.push(record);
+          stream.block.push(info.index);
+          stream.run.push(run);
+          stream.minUs.push(minUs);
+          stream.maxUs.push(maxUs);
+          stream.newestUs.push(last < 0 ? maxUs : Math.max(stream.newestUs[last], maxUs));
+          this.memoryBytes += indexBytesPerRun;
+        }
+      }
+    }
+  }
+
+  /**
+   * Forgets the records below `offset`, which are committed now.
+   *
+   * @param onStream called for each stream that loses runs, with the newest timestamp among them
+   */
+  dropBelow(offset: number, onStream: (tenant: string, streamText: string, newestUs: number) => void): void {
+    const count = countBelow(this.records, offset);
+    if (count === 0) return;
+    for (const record of this.records.splice(0, count)) {
+      this.lineBytes -= record.lineBytes;
+      this.rowCount -= record.rowCount;
+      this.memoryBytes -= record.bytes.length;
+    }
+    for (const [tenantName, tenant] of this.tenants) {
+      for (const [text, stream] of tenant) {
+        const runs = countBelow(stream.record, offset);
+        if (runs === 0) continue;
+        onStream(tenantName, text, stream.newestUs[runs - 1]);
+        this.memoryBytes -= indexBytesPerRun * runs;
+        if (runs < stream.record.length) {
+          dropRuns(stream, runs);
+          continue;
+        }
+        tenant.delete(text);
+        this.streamCount--;
+        this.memoryBytes -= indexBytesPerStream;
+      }
+      if (tenant.size === 0) this.tenants.delete(tenantName);
+    }
+  }
+
+  #tenant(name: string): HeadTenant {
+    let tenant = this.tenants.get(name);
+    if (!tenant) this.tenants.set(name, (tenant = new Map()));
+    return tenant;
+  }
+
+  #stream(tenant: HeadTenant, labels: Labels): HeadStream {
+    const text = labels.toString();
+    let stream = tenant.get(text);
+    if (!stream) {
+      stream = { labels, text, record: [], block: [], run: [], minUs: [], maxUs: [], newestUs: [] };
+      tenant.set(text, stream);
+      this.streamCount++;
+      this.memoryBytes += indexBytesPerStream;
+    }
+    return stream;
+  }
+}
+
+function dropRuns(stream: HeadStream, count: number): void {
+  stream.record.splice(0, count);
+  stream.block.splice(0, count);
+  stream.run.splice(0, count);
+  stream.minUs.splice(0, count);
+  stream.maxUs.splice(0, count);
+  stream.newestUs.splice(0, count);
+  let newest = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < stream.maxUs.length; i++) {
+    newest = Math.max(newest, stream.maxUs[i]);
+    stream.newestUs[i] = newest;
+  }
+}
+
+/** How many of the records, ascending by offset, lie below `offset`. */
+function countBelow(records: readonly HeadRecord[], offset: number): number {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (records[middle].offset < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

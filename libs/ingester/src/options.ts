@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+
+const mib = 1024 * 1024;
+
+/** Knobs of the ingester. Sizes in bytes, times in milliseconds. */
+export interface IngesterOptions {
+  /** Raw line bytes of a partition at which it is flushed. Large enough that a segment is worth its object. */
+  readonly flushRawBytes: number;
+  /** The oldest record in a head is flushed at this age at the latest (Loki's `max_chunk_age`). */
+  readonly flushAgeMs: number;
+  /** A head that nothing came into for so long is flushed (Loki's `chunk_idle_period`). */
+  readonly flushIdleMs: number;
+  /** How often age and idleness are looked at. */
+  readonly flushCheckMs: number;
+  /** Flushes side by side, over all partitions: each holds one segment's bytes more. */
+  readonly flushesMax: number;
+  /**
+   * Memory of a partition's head at which its consumption stops until a flush made room. Back-pressure is to stop
+   * reading: the write log holds what we do not take.
+   */
+  readonly headBytesPartitionMax: number;
+  /** The same over all partitions of this process. */
+  readonly headBytesMax: number;
+  /** Bytes asked of the write log at once. */
+  readonly readBytesMax: number;
+  /** How long one read waits for a first record. */
+  readonly readWaitMs: number;
+  /** A query waits so long for the head to hold what was acknowledged before it. */
+  readonly queryWaitMs: number;
+  /** First and longest pause between attempts while the store or the log is down. */
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+  /** Decoded blocks kept for finding duplicates, for each partition. */
+  readonly decodedBlocksBytesMax: number;
+  /** Bytes of records a follower may lag behind before the oldest are dropped for it. */
+  readonly tailBytesMax: number;
+  /** Followers of one partition. */
+  readonly tailsMax: number;
+  /** Records kept in the write log below the committed offset, so that another owner may look back. */
+  readonly logMarginRecords: number;
+  /** Writers remembered for dropping repeated records; the longest silent is forgotten first. */
+  readonly writersMax: number;
+  /** Off only where a test wants to see (writerId, sequence) at work alone. */
+  readonly dropDuplicates: boolean;
+}
+
+export const ingesterOptionsDefault: IngesterOptions = {
+  flushRawBytes: 96 * mib,
+  flushAgeMs: 2 * 3_600_000,
+  flushIdleMs: 30 * 60_000,
+  flushCheckMs: 5_000,
+  flushesMax: 2,
+  headBytesPartitionMax: 64 * mib,
+  headBytesMax: 512 * mib,
+  readBytesMax: 4 * mib,
+  readWaitMs: 1_000,
+  queryWaitMs: 10_000,
+  retryMinMs: 100,
+  retryMaxMs: 10_000,
+  decodedBlocksBytesMax: 8 * mib,
+  tailBytesMax: mib,
+  tailsMax: 1_000,
+  logMarginRecords: 0,
+  writersMax: 1_000,
+  dropDuplicates: true,
+};
+
+/** Defaults for what is not given; refuses what cannot work. */
+export function ingesterOptions(given: Partial<IngesterOptions> = {}): IngesterOptions {
+  const options = { ...ingesterOptionsDefault, ...given };
+  assert(options.headBytesMax >= options.headBytesPartitionMax, 'a process holds at least one full head');
+  assert(options.readBytesMax <= options.headBytesPartitionMax, 'a head holds at least what one read brings');
+  assert(
+    options.retryMinMs > 0 && options.retryMinMs <= options.retryMaxMs,
+    'retries begin above 0 and rise',
+  );
+  assert(options.flushesMax >= 1, 'at least one flush at a time');
+  assert(options.flushCheckMs > 0 && options.readWaitMs > 0, 'waits are above 0');
+  return options;
+}

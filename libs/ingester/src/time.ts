@@ -1,0 +1,34 @@
+import type { BlockInfo } from '@loki/segment';
+
+/** Microseconds in a nanosecond count; doubles hold them exactly until the year 2255, nanoseconds they do not. */
+const nsPerUs = 1000;
+
+/**
+ * A block's base as whole microseconds and the nanoseconds above them, so that each run costs float arithmetic only.
+ * Rounded down, also before 1970.
+ */
+export interface UsBase {
+  readonly us: number;
+  readonly restNs: number;
+}
+
+export function usBase(baseNs: bigint): UsBase {
+  const us = usOf(baseNs);
+  return { us, restNs: Number(baseNs - BigInt(us) * 1000n) };
+}
+
+/** Whole microseconds since 1970, rounded down: ordered as the nanoseconds are, only coarser. */
+export function usOf(ns: bigint): number {
+  const us = Number(ns / 1000n);
+  return ns < 0n && ns % 1000n !== 0n ? us - 1 : us;
+}
+
+/** The same for a timestamp relative to a block's base. */
+export function usAt(base: UsBase, relativeNs: number): number {
+  return base.us + Math.floor((base.restNs + relativeNs) / nsPerUs);
+}
+
+/** Unix nanoseconds of a timestamp relative to a block's base. */
+export function nsAt(block: BlockInfo, relativeNs: number): bigint {
+  return block.baseNs + BigInt(relativeNs);
+}

@@ -1,0 +1,59 @@
+/** A writers table as a manifest keeps it: most recently heard last. */
+export type WriterTable = readonly (readonly [writerId: string, sequence: number])[];
+
+/**
+ * The last sequence number seen of each writer. A record whose number is not above it is a repeat: the log may deliver
+ * twice (a producer's retry whose first attempt was stored after all), we take once. A writer appends to a partition
+ * one record at a time, so its numbers rise in the log's order.
+ *
+ * A manifest must hold the table as it stood at its end offset, not as it stands when it is written: a record above
+ * that offset is read again after a restart, and a table that knew it already would drop it, the only copy. So what
+ * was heard since the committed offset is kept as a trail, and a table for any offset between is made from it.
+ */
+export class Writers {
+  readonly #writersMax: number;
+  #committed: WriterTable;
+  #trail: { offset: number; writerId: string; sequence: number }[] = [];
+  #current: Map<string, number>;
+
+  /** @param committed the table at the offset from which consumption goes on */
+  constructor(writersMax: number, committed: WriterTable = []) {
+    this.#writersMax = writersMax;
+    this.#committed = committed;
+    this.#current = new Map(committed);
+  }
+
+  isRepeat(writerId: string, sequence: number): boolean {
+    return sequence <= (this.#current.get(writerId) ?? 0);
+  }
+
+  saw(offset: number, writerId: string, sequence: number): void {
+    this.#trail.push({ offset, writerId, sequence });
+    this.#apply(this.#current, writerId, sequence);
+  }
+
+  /** The table as records below `offset` leave it. */
+  tableAt(offset: number): WriterTable {
+    const table = new Map(this.#committed);
+    for (const heard of this.#trail) {
+      if (heard.offset >= offset) break;
+      this.#apply(table, heard.writerId, heard.sequence);
+    }
+    return [...table];
+  }
+
+  /** Records below `offset` are committed, with `table`. */
+  committed(offset: number, table: WriterTable): void {
+    this.#committed = table;
+    this.#trail = this.#trail.filter((heard) => heard.offset >= offset);
+    this.#current = new Map(table);
+    for (const heard of this.#trail) this.#apply(this.#current, heard.writerId, heard.sequence);
+  }
+
+  #apply(table: Map<string, number>, writerId: string, sequence: number): void {
+    const before = table.get(writerId) ?? 0;
+    table.delete(writerId);
+    table.set(writerId, Math.max(before, sequence));
+    if (table.size > this.#writersMax) table.delete(table.keys().next().value!);
+  }
+}
