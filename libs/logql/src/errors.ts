@@ -1,0 +1,17 @@
+import { LokiError } from '@loki/model';
+
+/** A complaint without a position: about what the query means. */
+export function parseError(message: string): LokiError {
+  return new LokiError('badRequest', `parse error : ${message}`);
+}
+
+/** A complaint about the token at a position; line 0 and column 0 (an empty query) count as no position. */
+export function parseErrorAt(line: number, column: number, message: string): LokiError {
+  if (line === 0 && column === 0) return parseError(message);
+  return new LokiError('badRequest', `parse error at line ${line}, col ${column}: ${message}`);
+}
+
+/** A complaint about one stage of a pipeline, named by its text. */
+export function stageError(stage: string, message: string): LokiError {
+  return parseError(`stage '${stage}' : ${message}`);
+}

@@ -1,0 +1,130 @@
+import { parseDuration } from '@loki/model';
+import { parseRangeDuration } from './duration-text.ts';
+import { unquoteGo } from './go-string.ts';
+import { parseByteSize } from './numbers.ts';
+import { Scanner } from './scanner.ts';
+import { fixedTokens, flags, functionTokens, vectorFunctions } from './tokens.ts';
+
+/** A terminal with what its action gets: text, nanoseconds of a duration, bytes of a size. */
+export interface Token {
+  readonly name: string;
+  readonly value: string | number | bigint;
+  readonly line: number;
+  readonly column: number;
+}
+
+// Blanks as the scanner skips them; comments do not count as blanks here.
+const opensCall = /[ \t\r\n]*\(/y;
+const opensGrouping = /[ \t\r\n]*(?:by|without)[ \t\r\n]*\(/iy;
+const unitText = /[\p{L}\d.]*/uy;
+const negativeDuration = /\d[\p{L}\d.]*/uy;
+const vectorFunctionNames: ReadonlySet<string> = new Set(vectorFunctions);
+
+/** Turns query text into tokens, one at a time: an error later in the text must not hide an earlier one. */
+export class Lexer {
+  readonly #scanner: Scanner;
+
+  constructor(query: string) {
+    this.#scanner = new Scanner(query);
+  }
+
+  next(): Token {
+    const scanner = this.#scanner;
+    let kind = scanner.scan();
+    while (kind === 'other' && scanner.text === '#') {
+      while (scanner.peek() >= 0 && scanner.peek() !== 10) scanner.next();
+      kind = scanner.scan();
+    }
+    if (kind === 'end') return this.#token('$end', '');
+    if (kind === 'number') return this.#number();
+    if (kind === 'string' || kind === 'rawString') {
+      const value = unquoteGo(scanner.text);
+      if (value === undefined) scanner.fail('invalid syntax');
+      return this.#token('STRING', value);
+    }
+    const text = scanner.text;
+    if (text === '[') return this.#range();
+    if (text === '-') {
+      const special = this.#flag() ?? this.#negativeDuration();
+      if (special) return special;
+    }
+    const next = scanner.peek();
+    if (kind === 'other' && next >= 0) {
+      const double = text + String.fromCodePoint(next);
+      if (fixedTokens.has(double)) {
+        scanner.next();
+        return this.#token(double, double);
+      }
+    }
+    const word = text.toLowerCase();
+    const functionToken = functionTokens.get(word);
+    if (functionToken !== undefined && this.#isCall(word)) return this.#token(functionToken, word);
+    if (fixedTokens.has(word)) return this.#token(word, word);
+    return this.#token('IDENTIFIER', text);
+  }
+
+  #token(name: string, value: Token['value']): Token {
+    return { name, value, line: this.#scanner.line, column: this.#scanner.column };
+  }
+
+  #isCall(word: string): boolean {
+    return (
+      this.#matches(opensCall) !== '' ||
+      (vectorFunctionNames.has(word) && this.#matches(opensGrouping) !== '')
+    );
+  }
+
+  /** What a sticky expression matches from here on; nothing is taken. */
+  #matches(expression: RegExp): string {
+    expression.lastIndex = this.#scanner.index;
+    return expression.exec(this.#scanner.source)?.[0] ?? '';
+  }
+
+  #take(text: string): void {
+    for (const _ of text) this.#scanner.next();
+  }
+
+  #number(): Token {
+    const text = this.#scanner.text;
+    const rest = this.#matches(unitText);
+    if (rest !== '') {
+      const durationNs = parseDuration(text + rest);
+      const bytes = durationNs === undefined ? parseByteSize(text + rest) : undefined;
+      if (durationNs !== undefined || bytes !== undefined) {
+        this.#take(rest);
+        return durationNs === undefined ? this.#token('BYTES', bytes!) : this.#token('DURATION', durationNs);
+      }
+    }
+    return this.#token('NUMBER', text);
+  }
+
+  #negativeDuration(): Token | undefined {
+    const text = this.#matches(negativeDuration);
+    const durationNs = /\p{L}/u.test(text) ? parseDuration(text) : undefined;
+    if (durationNs === undefined) return undefined;
+    this.#take(text);
+    return this.#token('DURATION', -durationNs);
+  }
+
+  #flag(): Token | undefined {
+    const { source, index } = this.#scanner;
+    const flag = flags.find((name) => source.startsWith(name.slice(1), index));
+    if (flag === undefined) return undefined;
+    this.#take(flag.slice(1));
+    return this.#token('FUNCTION_FLAG', flag);
+  }
+
+  #range(): Token {
+    const scanner = this.#scanner;
+    let text = '';
+    for (;;) {
+      const char = scanner.next();
+      if (char < 0) scanner.fail("missing closing ']' in duration");
+      if (char === 93) break;
+      text += String.fromCodePoint(char);
+    }
+    const duration = parseRangeDuration(text);
+    if (typeof duration === 'string') scanner.fail(duration);
+    return this.#token('RANGE', duration);
+  }
+}

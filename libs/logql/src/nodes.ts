@@ -1,0 +1,192 @@
+import type {
+  BinaryExpr, BinaryOp, CompareOp, Expr, Grouping, LabelFilter, LabelReplaceExpr, LiteralExpr, Matcher, MatchOp,
+  MetricExpr, RangeAggExpr, RangeOp, Stage, Unwrap, VectorAggExpr, VectorMatching, VectorOp,
+} from './ast.ts'; // prettier-ignore
+import { parseError } from './errors.ts';
+import { fold } from './fold.ts';
+import { parseFloatGo } from './numbers.ts';
+import { checkLabelRegex, checkReplaceRegex } from './regex-check.ts';
+
+/** What stands between the parentheses of a range aggregation. */
+export type LogRange = Pick<RangeAggExpr, 'log' | 'unwrap' | 'rangeNs' | 'offsetNs'>;
+
+/** A matching under construction. */
+export type Modifier = VectorMatching & { readonly matches: boolean };
+
+/** Expressions inside expressions; deeper ones would overflow the stack of whoever walks the tree. */
+export const depthMax = 1000;
+
+const depths = new WeakMap<object, number>();
+
+/** Notes that `node` stands above `children`; refuses what is too deep. */
+function above<T extends object>(node: T, ...children: object[]): T {
+  let depth = 1;
+  for (const child of children) depth = Math.max(depth, (depths.get(child) ?? 1) + 1);
+  if (depth > depthMax) throw parseError(`expression is nested too deeply (> ${depthMax})`);
+  depths.set(node, depth);
+  return node;
+}
+
+export function literal(text: string, sign: 1 | -1): number {
+  const value = parseFloatGo(text);
+  if (typeof value === 'string') throw parseError(`unable to parse literal as a float: ${value}`);
+  return sign * value;
+}
+
+export function matcher(name: string, op: MatchOp, value: string): Matcher {
+  if (op === '=~' || op === '!~') checkLabelRegex(value);
+  return { name, op, value };
+}
+
+/** Appends in place: pipelines may have thousands of stages. */
+export function mergePipeline(stages: Stage[], stage: Stage): Stage[] {
+  stages.push(stage);
+  return stages;
+}
+
+export function stringFilter(filter: Matcher): LabelFilter {
+  return { kind: 'string', matcher: filter };
+}
+export function ipFilter(name: string, op: '=' | '!=', pattern: string): LabelFilter {
+  return { kind: 'ip', name, op, pattern };
+}
+export function numberFilter(name: string, op: CompareOp, value: number): LabelFilter {
+  return { kind: 'number', name, op, value };
+}
+export function durationFilter(name: string, op: CompareOp, valueNs: bigint): LabelFilter {
+  return { kind: 'duration', name, op, valueNs };
+}
+export function bytesFilter(name: string, op: CompareOp, valueBytes: number): LabelFilter {
+  return { kind: 'bytes', name, op, valueBytes };
+}
+export function andFilter(left: LabelFilter, right: LabelFilter, comma: boolean): LabelFilter {
+  return above({ kind: 'and', left, right, comma }, left, right);
+}
+export function orFilter(left: LabelFilter, right: LabelFilter): LabelFilter {
+  return above({ kind: 'or', left, right }, left, right);
+}
+
+export function unwrapFilter(unwrap: Unwrap, filter: LabelFilter): Unwrap {
+  return { ...unwrap, filters: [...unwrap.filters, filter] };
+}
+
+/** A log range waits for its selector and its span, which stand in different places. */
+export function logRange(
+  stages: Stage[],
+  unwrap: Unwrap | undefined,
+): (matchers: Matcher[], span: Pick<LogRange, 'rangeNs' | 'offsetNs'>) => LogRange {
+  return (matchers, span) => ({
+    log: { kind: 'log', matchers, stages },
+    ...(unwrap && { unwrap }),
+    rangeNs: span.rangeNs,
+    offsetNs: span.offsetNs,
+  });
+}
+
+const groupable: ReadonlySet<RangeOp> = new Set<RangeOp>([
+  'avg_over_time', 'stddev_over_time', 'stdvar_over_time', 'quantile_over_time', 'max_over_time', 'min_over_time',
+  'first_over_time', 'last_over_time',
+]); // prettier-ignore
+const neverUnwrapped: ReadonlySet<RangeOp> = new Set<RangeOp>([
+  'count_over_time',
+  'bytes_over_time',
+  'bytes_rate',
+]);
+const eitherWay: ReadonlySet<RangeOp> = new Set<RangeOp>(['rate', 'absent_over_time']);
+
+export function rangeAggregation(
+  op: RangeOp,
+  parameterText: string | undefined,
+  range: LogRange,
+  grouping: Grouping | undefined,
+): RangeAggExpr {
+  const parameter = parameterText === undefined ? undefined : literal(parameterText, 1);
+  if (op === 'quantile_over_time') {
+    if (parameter === undefined) throw parseError(`parameter required for operation ${op}`);
+  } else if (parameter !== undefined) {
+    throw parseError(`parameter ${parameter} not supported for operation ${op}`);
+  }
+  if (grouping && !groupable.has(op)) throw parseError(`grouping not allowed for ${op} aggregation`);
+  if (range.unwrap && neverUnwrapped.has(op)) throw parseError(`invalid aggregation ${op} with unwrap`);
+  if (!range.unwrap && !neverUnwrapped.has(op) && !eitherWay.has(op)) {
+    throw parseError(`invalid aggregation ${op} without unwrap`);
+  }
+  return {
+    kind: 'rangeAgg',
+    op,
+    ...(parameter !== undefined && { parameter }),
+    ...range,
+    ...(grouping && { grouping }),
+  };
+}
+
+export function vectorAggregation(
+  op: VectorOp,
+  parameterText: string | undefined,
+  expr: MetricExpr,
+  grouping: Grouping | undefined,
+): VectorAggExpr {
+  let parameter: number | undefined;
+  if (op === 'topk' || op === 'bottomk' || op === 'approx_topk') {
+    if (parameterText === undefined) throw parseError(`parameter required for operation ${op}`);
+    const isInteger = /^\d+$/.test(parameterText) && BigInt(parameterText) < 1n << 63n;
+    if (!isInteger) throw parseError(`invalid parameter ${op}(${parameterText},`);
+    parameter = Number(parameterText);
+    if (parameter <= 0) {
+      throw parseError(`invalid parameter (must be greater than 0) ${op}(${parameterText}`);
+    }
+    if (op === 'approx_topk' && grouping) throw parseError(`grouping not allowed for ${op} aggregation`);
+  } else if (parameterText !== undefined) {
+    throw parseError(`unsupported parameter for operation ${op}(${parameterText},`);
+  } else if ((op === 'sort' || op === 'sort_desc') && grouping) {
+    throw parseError("sort and sort_desc doesn't allow grouping by ");
+  }
+  return above(
+    {
+      kind: 'vectorAgg',
+      op,
+      ...(parameter !== undefined && { parameter }),
+      ...(grouping && { grouping }),
+      expr,
+    },
+    expr,
+  );
+}
+
+export function labelReplace(
+  expr: MetricExpr,
+  options: Pick<LabelReplaceExpr, 'destination' | 'replacement' | 'source' | 'pattern'>,
+): LabelReplaceExpr {
+  checkReplaceRegex(options.pattern);
+  return above({ kind: 'labelReplace', expr, ...options }, expr);
+}
+
+export function combine(returnBool: boolean): Modifier {
+  return { returnBool, on: false, labels: [], card: 'one-to-one', include: [], matches: false };
+}
+
+export function binary(op: BinaryOp, modifier: Modifier, left: Expr, right: Expr): BinaryExpr | LiteralExpr {
+  for (const [expr, leg] of [[left, 'left'], [right, 'right']] as const) {
+    if (expr.kind === 'log') {
+      throw parseError(`unexpected type for ${leg} leg of binary operation (${op}): ${goType(expr)}`);
+    }
+  } // prettier-ignore
+  const [leftMetric, rightMetric] = [left as MetricExpr, right as MetricExpr];
+  if (op === 'and' || op === 'or' || op === 'unless') {
+    for (const [expr, leg] of [[leftMetric, 'left'], [rightMetric, 'right']] as const) {
+      if (expr.kind !== 'literal') continue;
+      const value = Number.isFinite(expr.value) ? expr.value.toFixed(6) : String(expr.value);
+      throw parseError(`unexpected literal for ${leg} leg of logical/set binary operation (${op}): ${value}`);
+    } // prettier-ignore
+  }
+  if (leftMetric.kind === 'literal' && rightMetric.kind === 'literal') {
+    return { kind: 'literal', value: fold(op, leftMetric.value, rightMetric.value) };
+  }
+  const { matches, ...matching } = modifier;
+  return above({ kind: 'binary', op, matching, left: leftMetric, right: rightMetric }, left, right);
+}
+
+/** What the reference calls the type of a log expression: it shows in error texts. */
+function goType(expr: Expr): string {
+  return expr.kind === 'log' && expr.stages.length > 0 ? '*syntax.PipelineExpr' : '*syntax.MatchersExpr';
+}

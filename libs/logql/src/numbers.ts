@@ -1,0 +1,66 @@
+/**
+ * Go's strconv.ParseFloat for the texts our scanner takes for numbers.
+ *
+ * @returns the number, or the reason why not, in Go's words
+ */
+export function parseFloatGo(text: string): number | string {
+  const failure = (reason: string) => `strconv.ParseFloat: parsing ${JSON.stringify(text)}: ${reason}`;
+  const plain = text.replaceAll('_', '');
+  const hex = /^([+-]?)0[xX]([0-9a-fA-F]*)(?:\.([0-9a-fA-F]*))?[pP]([+-]?\d+)$/.exec(plain);
+  let value: number;
+  if (hex) {
+    const [, sign, whole, fraction = '', exponent] = hex;
+    if (whole + fraction === '') return failure('invalid syntax');
+    const mantissa = Number(BigInt(`0x0${whole}${fraction}`));
+    value = (sign === '-' ? -1 : 1) * mantissa * 2 ** (Number(exponent) - 4 * fraction.length);
+  } else {
+    if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(plain)) return failure('invalid syntax');
+    value = Number(plain);
+  }
+  return Number.isFinite(value) ? value : failure('value out of range');
+}
+
+/** Go's FormatFloat(value, 'f', -1, 64): the shortest digits that read back the same, never an exponent. */
+export function formatFloat(value: number): string {
+  if (Number.isNaN(value)) return 'NaN';
+  if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
+  const text = Object.is(value, -0) ? '-0' : String(value);
+  const match = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text);
+  if (!match) return text;
+  const [, sign, first, rest = '', exponentText] = match;
+  const digits = first + rest;
+  const exponent = Number(exponentText);
+  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`;
+  if (digits.length > exponent + 1) {
+    return `${sign}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`;
+  }
+  return sign + digits.padEnd(exponent + 1, '0');
+}
+
+const byteUnits = new Map<string, number>([['B', 1]]);
+for (const [power, letter] of ['', 'K', 'M', 'G', 'T', 'P'].entries()) {
+  if (letter === '') continue;
+  byteUnits.set(letter, 1000 ** power);
+  byteUnits.set(`${letter}B`, 1000 ** power);
+  byteUnits.set(`${letter}iB`, 1024 ** power);
+}
+byteUnits.set('kB', 1000);
+
+/** A byte count as a query writes it (`5MB`, `1.5KiB`): whole bytes, or undefined when the text is none. */
+export function parseByteSize(text: string): number | undefined {
+  const match = /^(\d+\.?\d*|\.\d+)([a-zA-Z]+)$/.exec(text);
+  const unit = match ? byteUnits.get(match[2]) : undefined;
+  if (match === null || unit === undefined) return undefined;
+  const bytes = Math.trunc(Number(match[1]) * unit);
+  return bytes < 2 ** 64 ? bytes : undefined;
+}
+
+const decimalUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
+
+/** Decimal units, one digit below ten, none above: `5B`, `1.5kB`, `10MB`. Not exact. */
+export function formatByteSize(bytes: number): string {
+  if (bytes < 10) return `${bytes}B`;
+  const power = Math.min(Math.floor(Math.log(bytes) / Math.log(1000)), decimalUnits.length - 1);
+  const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
+  return value.toFixed(value >= 10 ? 0 : 1) + decimalUnits[power];
+}

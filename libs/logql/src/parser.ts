@@ -1,0 +1,148 @@
+import { LokiError } from '@loki/model';
+import type { Expr, LogExpr, Matcher, MetricExpr } from './ast.ts';
+import { parseError, parseErrorAt } from './errors.ts';
+import { grammar } from './grammar.ts';
+import { buildTables } from './lalr.ts';
+import type { State } from './lalr.ts';
+import { Lexer } from './lexer.ts';
+import type { Token } from './lexer.ts';
+import { matchesEmpty } from './regex-check.ts';
+
+/** Query text longer than this is refused unread. */
+export const queryBytesMax = 131_072;
+
+/** More expected tokens than this are not listed. */
+const expectationsMax = 4;
+
+// Built at the first query, not at import: a process that parses none need not pay for it.
+let tables: readonly State[] | undefined;
+
+/**
+ * Reads a query: syntax, literals, selectors, aggregations. What is inside line filters, parsers and templates is not
+ * looked at (`checkExpr` does).
+ *
+ * @throws LokiError badRequest with Loki's text
+ */
+export function parseSyntax(query: string): Expr {
+  const bytes = Buffer.byteLength(query);
+  if (bytes > queryBytesMax) throw parseError(`input size too long (${bytes} > ${queryBytesMax})`);
+  const expr = run(query);
+  checkSelectors(expr);
+  return expr;
+}
+
+/** The parser proper: an explicit stack, so that no nesting overflows ours. */
+function run(query: string): Expr {
+  tables ??= buildTables(grammar);
+  const lexer = new Lexer(query);
+  const states: number[] = [0];
+  const values: unknown[] = [];
+  let token: Token | undefined;
+  for (;;) {
+    const state = tables[states.at(-1)!];
+    // A state that can only reduce does so unread: what follows must not fail before what precedes.
+    const isSimple = state.shifts.size === 0 && state.reductions.size === 0 && !state.accepts;
+    let rule = state.defaultRule;
+    if (!isSimple) {
+      token ??= lexer.next();
+      const shift = state.shifts.get(token.name);
+      if (shift !== undefined) {
+        states.push(shift);
+        values.push(token.value);
+        token = undefined;
+        continue;
+      }
+      if (state.accepts && token.name === '$end') return values[0] as Expr;
+      rule = state.reductions.get(token.name) ?? rule;
+    }
+    if (rule < 0) throw syntaxError(state, token!);
+    const { head, body, action } = grammar.rules[rule];
+    const parts = values.splice(values.length - body.length, body.length);
+    states.length -= body.length;
+    values.push((action as (...parts: unknown[]) => unknown)(...parts));
+    states.push(tables[states.at(-1)!].gotos.get(head)!);
+  }
+}
+
+function syntaxError(state: State, token: Token): LokiError {
+  let message = `syntax error: unexpected ${token.name}`;
+  const expected = grammar.terminals.filter((terminal) => state.shifts.has(terminal));
+  if (expected.length > 0 && expected.length <= expectationsMax)
+    message += `, expecting ${expected.join(' or ')}`;
+  return parseErrorAt(token.line, token.column, message);
+}
+
+/** Each selector must rule something out for streams that lack its labels: others would select everything. */
+function checkSelectors(expr: Expr): void {
+  for (const log of logExprsOf(expr)) {
+    if (log.matchers.some((matcher) => !acceptsMissing(matcher))) continue;
+    throw parseError(
+      'queries require at least one regexp or equality matcher that does not have an empty-compatible value. ' +
+        'For instance, app=~".*" does not meet this requirement, but app=~".+" will',
+    );
+  }
+}
+
+/** Does a matcher accept streams without its label? */
+export function acceptsMissing(matcher: Matcher): boolean {
+  switch (matcher.op) {
+    case '=':
+      return matcher.value === '';
+    case '!=':
+      return matcher.value !== '';
+    case '=~':
+      return matchesEmpty(matcher.value);
+    case '!~':
+      return !matchesEmpty(matcher.value);
+  }
+}
+
+export function isMetric(expr: Expr): expr is MetricExpr {
+  return expr.kind !== 'log';
+}
+
+/** The log expressions of a query, from left to right. */
+export function logExprsOf(expr: Expr): LogExpr[] {
+  const found: LogExpr[] = [];
+  const visit = (node: Expr): void => {
+    switch (node.kind) {
+      case 'log':
+        found.push(node);
+        break;
+      case 'rangeAgg':
+        found.push(node.log);
+        break;
+      case 'vectorAgg':
+      case 'labelReplace':
+        visit(node.expr);
+        break;
+      case 'binary':
+        visit(node.left);
+        visit(node.right);
+        break;
+      case 'literal':
+      case 'vector':
+        break;
+    }
+  };
+  visit(expr);
+  return found;
+}
+
+/** The first log expression of a query; undefined for one made of numbers only. */
+export function logExprOf(expr: Expr): LogExpr | undefined {
+  return logExprsOf(expr)[0];
+}
+
+/**
+ * Reads a bare selector.
+ *
+ * @throws LokiError badRequest: Loki's parse errors, or its refusal of anything more than a selector
+ */
+export function parseMatchers(text: string): readonly Matcher[] {
+  const expr = parseSyntax(text);
+  if (expr.kind !== 'log' || expr.stages.length > 0) {
+    throw new LokiError('badRequest', 'only label matchers are supported');
+  }
+  return expr.matchers;
+}

@@ -1,0 +1,182 @@
+import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/model';
+import type {
+  BinaryExpr, Expr, Extraction, Grouping, LabelFilter, LineFilterStage, LogExpr, Matcher, RangeAggExpr, Stage, Unwrap,
+} from './ast.ts'; // prettier-ignore
+import { formatByteSize, formatFloat } from './numbers.ts';
+
+/**
+ * How text is meant to be used. The reference's canonical text rounds sizes and `vector` numbers and quotes unusual
+ * label names, so it cannot be read back to the same tree; the exact text can, and is the same otherwise.
+ */
+export type PrintStyle = 'exact' | 'display';
+
+/** One line that parses back to the same tree: for sending a query elsewhere, and as a cache key. */
+export function printExpr(expr: Expr): string {
+  return print(expr, 'exact');
+}
+
+/** One line as the reference shows the query to users. */
+export function canonicalText(expr: Expr): string {
+  return print(expr, 'display');
+}
+
+export function print(expr: Expr, style: PrintStyle): string {
+  switch (expr.kind) {
+    case 'log':
+      return printLog(expr, style);
+    case 'rangeAgg':
+      return printRangeAgg(expr, style);
+    case 'vectorAgg': {
+      const parameter = expr.parameter === undefined ? '' : `${formatFloat(expr.parameter)},`;
+      return `${expr.op}${vectorGrouping(expr.grouping, ',')}(${parameter}${print(expr.expr, style)})`;
+    }
+    case 'binary':
+      return `(${print(expr.left, style)} ${printOperator(expr, ',')} ${print(expr.right, style)})`;
+    case 'literal':
+      return printLiteral(expr.value, style);
+    case 'labelReplace':
+      return `label_replace(${[print(expr.expr, style), ...labelReplaceTexts(expr).map(quoteGo)].join(',')})`;
+    case 'vector':
+      return `vector(${style === 'exact' ? formatFloat(expr.value) : expr.value.toFixed(6)})`;
+  }
+}
+
+export function labelReplaceTexts(expr: Expr & { kind: 'labelReplace' }): string[] {
+  return [expr.destination, expr.replacement, expr.source, expr.pattern];
+}
+
+/** A number; what the language cannot spell (NaN, infinities) as a sum that folds to it. */
+function printLiteral(value: number, style: PrintStyle): string {
+  if (style === 'display' || Number.isFinite(value)) return formatFloat(value);
+  if (Number.isNaN(value)) return '(0 / 0)';
+  return value > 0 ? '(1e308 * 10)' : '(-1e308 * 10)';
+}
+
+function printLog(expr: LogExpr, style: PrintStyle): string {
+  let text = printSelector(expr.matchers, style);
+  for (const stage of expr.stages) text += ` ${printStage(stage, style)}`;
+  return text;
+}
+
+export function printSelector(matchers: readonly Matcher[], style: PrintStyle = 'exact'): string {
+  return `{${matchers.map((matcher) => printMatcher(matcher, style)).join(', ')}}`;
+}
+
+function printMatcher({ name, op, value }: Matcher, style: PrintStyle): string {
+  const isPlain = style === 'exact' || /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
+  return (isPlain ? name : quoteGo(name)) + op + quoteGo(value);
+}
+
+/** One stage, with its `|`. */
+export function printStage(stage: Stage, style: PrintStyle): string {
+  switch (stage.kind) {
+    case 'lineFilter':
+      return printLineFilter(stage);
+    case 'json':
+      return `| json${printExtractions(stage.extractions)}`;
+    case 'logfmt':
+      return `| logfmt${stage.strict ? ' --strict' : ''}${stage.keepEmpty ? ' --keep-empty' : ''}${printExtractions(stage.extractions)}`;
+    case 'regexp':
+    case 'pattern':
+      return `| ${stage.kind} ${quoteGo(stage.pattern)}`;
+    case 'unpack':
+    case 'decolorize':
+      return `| ${stage.kind}`;
+    case 'labelFilter':
+      return `| ${printTopFilter(stage.filter, style)}`;
+    case 'lineFormat':
+      return `| line_format ${quoteGo(stage.template)}`;
+    case 'labelFormat':
+      return `| label_format ${stage.formats
+        .map((format) => `${format.label}=${'rename' in format ? format.rename : quoteGo(format.template)}`)
+        .join(',')}`;
+    case 'drop':
+    case 'keep':
+      return `| ${stage.kind} ${stage.targets
+        .map((target) => (typeof target === 'string' ? target : printMatcher(target, style)))
+        .join(',')}`;
+  }
+}
+
+function printLineFilter({ op, operands }: LineFilterStage): string {
+  const texts = operands.map(({ text, ip }) => (ip ? `ip(${quoteGo(text)})` : quoteGo(text)));
+  // "None of them" is what a negative filter with alternatives means, and how it is written out.
+  const separator = op.startsWith('!') ? ` ${op} ` : ' or ';
+  return `${op} ${texts.join(separator)}`;
+}
+
+function printExtractions(extractions: readonly Extraction[]): string {
+  if (extractions.length === 0) return '';
+  return ` ${extractions.map(({ label, expression }) => `${label}=${quoteGo(expression)}`).join(',')}`;
+}
+
+/** A filter that stands alone writes its regex in backticks. */
+export function printTopFilter(filter: LabelFilter, style: PrintStyle): string {
+  if (filter.kind === 'string' && filter.matcher.op.endsWith('~') && !/[`\r]/.test(filter.matcher.value)) {
+    const { name, op, value } = filter.matcher;
+    return `${name}${op}\`${value}\``;
+  }
+  return printFilter(filter, style);
+}
+
+function printFilter(filter: LabelFilter, style: PrintStyle): string {
+  switch (filter.kind) {
+    case 'string':
+      return printMatcher(filter.matcher, style);
+    case 'number':
+      return filter.name + filter.op + formatFloat(filter.value);
+    case 'duration':
+      return filter.name + filter.op + formatGoDuration(filter.valueNs);
+    case 'bytes':
+      return filter.name + filter.op + (style === 'exact' ? `${formatFloat(filter.valueBytes)}B` : formatByteSize(filter.valueBytes)); // prettier-ignore
+    case 'ip':
+      return `${filter.name}${filter.op}ip(${quoteGo(filter.pattern)})`;
+    case 'and':
+      return `( ${printFilter(filter.left, style)} , ${printFilter(filter.right, style)} )`;
+    case 'or':
+      return `( ${printFilter(filter.left, style)} or ${printFilter(filter.right, style)} )`;
+  }
+}
+
+function printRangeAgg(expr: RangeAggExpr, style: PrintStyle): string {
+  const parameter = expr.parameter === undefined ? '' : `${formatFloat(expr.parameter)},`;
+  let inner = print(expr.log, style);
+  if (expr.unwrap) for (const part of unwrapParts(expr.unwrap, style)) inner += ` ${part}`;
+  return `${expr.op}(${parameter}${inner}${printRange(expr)})${rangeGrouping(expr.grouping, ',')}`;
+}
+
+/** The unwrap and the filters after it, each with its `|`. */
+export function unwrapParts(unwrap: Unwrap, style: PrintStyle): string[] {
+  const { conversion, label, filters } = unwrap;
+  const what = conversion === '' ? label : `${conversion}(${label})`;
+  return [`| unwrap ${what}`, ...filters.map((filter) => `| ${printTopFilter(filter, style)}`)];
+}
+
+export function printRange({ rangeNs, offsetNs }: RangeAggExpr): string {
+  const offset = offsetNs === 0n ? '' : ` offset ${formatGoDuration(offsetNs)}`;
+  return `[${formatPrometheusDuration(rangeNs)}]${offset}`;
+}
+
+export function rangeGrouping(grouping: Grouping | undefined, separator: string): string {
+  if (!grouping) return '';
+  return ` ${grouping.without ? 'without' : 'by'} (${grouping.labels.join(separator)})`;
+}
+
+/** `by ()` is what no grouping means, and is not written. */
+export function vectorGrouping(grouping: Grouping | undefined, separator: string): string {
+  if (!grouping || (!grouping.without && grouping.labels.length === 0)) return '';
+  return rangeGrouping(grouping, separator);
+}
+
+/** The operator with `bool` and the matching; a blank follows `on (…)` where `group_left` would stand. */
+export function printOperator({ op, matching }: BinaryExpr, separator: string): string {
+  let text = matching.returnBool ? `${op} bool` : op;
+  if (matching.on || matching.labels.length > 0 || matching.card !== 'one-to-one') {
+    text += ` ${matching.on ? 'on' : 'ignoring'} (${matching.labels.join(separator)}) `;
+    if (matching.card !== 'one-to-one') {
+      text += matching.card === 'many-to-one' ? 'group_left' : 'group_right';
+      if (matching.include.length > 0) text += ` (${matching.include.join(separator)})`;
+    }
+  }
+  return text;
+}
