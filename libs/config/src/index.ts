@@ -1,3 +1,27 @@
+export { ConfigError } from './config-error.ts';
+export type { ConfigNotice } from './config-error.ts';
+export type {
+  CompactorConfig,
+  Component,
+  Config,
+  DistributorConfig,
+  FrontendConfig,
+  IngesterConfig,
+  KafkaConfig,
+  QuerierConfig,
+  QueryRangeConfig,
+  RedisConfig,
+  RingConfig,
+  RulerConfig,
+  S3Config,
+  ServerConfig,
+  StorageConfig,
+  TlsServerConfig,
+  TracingConfig,
+  WriteLogConfig,
+} from './config.ts';
+export { loadConfig } from './load-config.ts';
+export type { ConfigWorld, LoadedConfig } from './load-config.ts';
 export type {
   BlockedQuery,
   Limits,
@@ -7,3 +31,12 @@ export type {
   OtlpConfig,
   RetentionStream,
 } from './limits.ts';
+export { buildLimits } from './read-limits.ts';
+export type { LimitContext } from './read-limits.ts';
+export { renderConfig } from './render.ts';
+export type { RenderMode } from './render.ts';
+export { renderLimitsYaml, visibleLimits } from './render-limits.ts';
+export { RuntimeConfig } from './runtime-config.ts';
+export type { RuntimeConfigOptions, TenantSwitches } from './runtime-config.ts';
+export type { SettingValue } from './scalars.ts';
+export type { Settings } from './settings.ts';

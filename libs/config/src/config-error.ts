@@ -1,0 +1,13 @@
+/** The configuration cannot be used; the message tells the operator what and where, and the process exits with 1. */
+export class ConfigError extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'ConfigError';
+  }
+}
+
+/** What the operator should hear about keys that were accepted all the same. */
+export interface ConfigNotice {
+  readonly level: 'debug' | 'info' | 'warn';
+  readonly message: string;
+}

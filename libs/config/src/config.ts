@@ -1,0 +1,277 @@
+import type { SettingValue } from './scalars.ts';
+import type { Limits } from './limits.ts';
+
+/** Parts of the system that one process may run. */
+export type Component =
+  | 'gateway'
+  | 'distributor'
+  | 'ingester'
+  | 'querier'
+  | 'query-frontend'
+  | 'query-scheduler'
+  | 'compactor'
+  | 'ruler'
+  | 'index-gateway'
+  | 'pattern-ingester'
+  | 'overrides-exporter'
+  | 'grafana-provision';
+
+/** The configuration as the program uses it: our units, everything derived, nothing left to look up. */
+export interface Config {
+  /** Sorted set of components to run, aliases (`all`, `read`, `write`, `backend`) resolved. */
+  readonly components: ReadonlySet<Component>;
+  /** `-target` as given. */
+  readonly target: readonly string[];
+  readonly authEnabled: boolean;
+  readonly noAuthTenant: string;
+  /** Where this process keeps files that have no directory of their own. */
+  readonly dataDirectory: string;
+  readonly server: ServerConfig;
+  readonly storage: StorageConfig;
+  readonly writeLog: WriteLogConfig;
+  readonly workerPool: { readonly threads: number; readonly blockCacheBytes: number };
+  readonly ring: RingConfig;
+  readonly distributor: DistributorConfig;
+  readonly ingester: IngesterConfig;
+  readonly querier: QuerierConfig;
+  readonly frontend: FrontendConfig;
+  readonly queryRange: QueryRangeConfig;
+  readonly compactor: CompactorConfig;
+  readonly ruler: RulerConfig;
+  readonly patternIngester: { readonly enabled: boolean };
+  readonly runtimeConfig: { readonly files: readonly string[]; readonly periodMs: number };
+  readonly tracing: TracingConfig;
+  readonly limits: Limits;
+  /** `limits_config` as given, by key: what a tenant's overrides are laid over. */
+  readonly limitValues: ReadonlyMap<string, SettingValue>;
+  /** Limits a tenant may read about itself. */
+  readonly tenantLimitsAllowPublish: readonly string[];
+  readonly shutdownDelayMs: number;
+  readonly metricsNamespace: string;
+}
+
+export interface ServerConfig {
+  readonly httpListenAddress: string;
+  readonly httpListenPort: number;
+  /** 0: no limit. */
+  readonly httpConnectionsMax: number;
+  /** 0: admin routes are answered on the HTTP port too. */
+  readonly adminListenPort: number;
+  readonly httpPathPrefix: string;
+  readonly httpReadTimeoutMs: number;
+  readonly httpReadHeaderTimeoutMs: number;
+  readonly httpWriteTimeoutMs: number;
+  readonly httpIdleTimeoutMs: number;
+  readonly httpTls: TlsServerConfig;
+  readonly grpcListenAddress: string;
+  readonly grpcListenPort: number;
+  readonly grpcMaxRecvMsgBytes: number;
+  readonly grpcMaxSendMsgBytes: number;
+  readonly grpcMaxConcurrentStreams: number;
+  readonly grpcTls: TlsServerConfig;
+  readonly gracefulShutdownTimeoutMs: number;
+  readonly logLevel: string;
+  readonly logFormat: 'logfmt' | 'json';
+  readonly logRequestsAtInfo: boolean;
+  readonly registerInstrumentation: boolean;
+}
+
+/** Empty `certFile`: plain text. */
+export interface TlsServerConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile: string;
+  readonly clientAuthType: string;
+}
+
+export type StorageConfig =
+  | { readonly kind: 'filesystem'; readonly directory: string; readonly prefix: string }
+  | ({ readonly kind: 's3'; readonly prefix: string } & S3Config);
+
+export interface S3Config {
+  readonly endpoint: string;
+  readonly port: number;
+  readonly useTls: boolean;
+  readonly region: string;
+  readonly bucket: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+  readonly forcePathStyle: boolean;
+  readonly insecureSkipVerify: boolean;
+  readonly caFile: string;
+  readonly storageClass: string;
+}
+
+export interface WriteLogConfig {
+  readonly kind: 'embedded' | 'kafka';
+  readonly partitions: number;
+  /** Of the embedded log. */
+  readonly directory: string;
+  readonly fsync: boolean;
+  /** How long an open batch waits for more pushes. */
+  readonly lingerMs: number;
+  readonly maxBatchBytes: number;
+  readonly logFileBytes: number;
+  /** 0: bounded by the disk alone. */
+  readonly maxBytes: number;
+  readonly kafka: KafkaConfig;
+}
+
+export interface KafkaConfig {
+  readonly topic: string;
+  readonly readerAddresses: readonly string[];
+  readonly writerAddresses: readonly string[];
+  readonly clientId: string;
+  readonly saslUsername: string;
+  readonly saslPassword: string;
+  readonly dialTimeoutMs: number;
+  readonly writeTimeoutMs: number;
+  readonly consumerGroup: string;
+  readonly autoCreateTopic: boolean;
+  readonly autoCreateTopicPartitions: number;
+  readonly maxRecordBytes: number;
+  readonly maxBufferedBytes: number;
+  readonly maxConsumerLagAtStartupMs: number;
+}
+
+export interface RingConfig {
+  readonly store: 'memory' | 'redis';
+  readonly prefix: string;
+  readonly redis: RedisConfig;
+  /** '' : the host's name. */
+  readonly instanceId: string;
+  readonly instanceAddr: string;
+  readonly instancePort: number;
+  readonly zone: string;
+  readonly zoneAwarenessEnabled: boolean;
+  readonly replicationFactor: number;
+  readonly tokens: number;
+  readonly heartbeatPeriodMs: number;
+  readonly heartbeatTimeoutMs: number;
+}
+
+export interface RedisConfig {
+  /** `host:port`, several separated by commas for a cluster or sentinels. */
+  readonly endpoint: string;
+  readonly masterName: string;
+  readonly username: string;
+  readonly password: string;
+  readonly db: number;
+  readonly tlsEnabled: boolean;
+  readonly tlsInsecureSkipVerify: boolean;
+  readonly timeoutMs: number;
+}
+
+export interface DistributorConfig {
+  readonly maxRecvMsgBytes: number;
+  readonly maxDecompressedBytes: number;
+  /** 0: no bound of its own. */
+  readonly maxInflightBytes: number;
+  readonly otlpDefaultIndexLabels: readonly string[];
+}
+
+export interface IngesterConfig {
+  readonly chunkIdlePeriodMs: number;
+  readonly maxChunkAgeMs: number;
+  /** Compressed size at which a head is flushed. */
+  readonly chunkTargetBytes: number;
+  readonly chunkRetainPeriodMs: number;
+  readonly flushCheckPeriodMs: number;
+  readonly flushOpTimeoutMs: number;
+  readonly flushBackoff: { readonly minMs: number; readonly maxMs: number; readonly retries: number };
+  readonly concurrentFlushes: number;
+  readonly flushOnShutdown: boolean;
+  readonly maxReturnedStreamErrors: number;
+  readonly maxDroppedStreams: number;
+  /** '' : prepare_shutdown is refused. */
+  readonly shutdownMarkerPath: string;
+  readonly autoforgetUnhealthy: boolean;
+}
+
+export interface QuerierConfig {
+  readonly maxConcurrent: number;
+  readonly multiTenantQueriesEnabled: boolean;
+  /** 0: always. */
+  readonly queryIngestersWithinMs: number;
+  readonly queryStoreOnly: boolean;
+  readonly queryIngesterOnly: boolean;
+  readonly tailMaxDurationMs: number;
+  readonly extraQueryDelayMs: number;
+  readonly engineMaxLookBackPeriodMs: number;
+  readonly perRequestLimitsEnabled: boolean;
+}
+
+export interface FrontendConfig {
+  readonly maxBodyBytes: number;
+  readonly compressResponses: boolean;
+  readonly logQueriesLongerThanMs: number;
+  readonly queryStatsEnabled: boolean;
+  readonly maxOutstandingPerTenant: number;
+  readonly schedulerMaxOutstandingPerTenant: number;
+  readonly maxQueueLevels: number;
+  readonly downstreamUrl: string;
+  readonly tailProxyUrl: string;
+}
+
+export interface QueryRangeConfig {
+  readonly alignQueriesWithStep: boolean;
+  readonly cacheResults: boolean;
+  readonly cacheBytes: number;
+  readonly cacheTtlMs: number;
+  readonly maxRetries: number;
+  readonly parallelise: boolean;
+  readonly cacheIndexStatsResults: boolean;
+  readonly cacheVolumeResults: boolean;
+  readonly cacheInstantMetricResults: boolean;
+  readonly cacheSeriesResults: boolean;
+  readonly cacheLabelResults: boolean;
+  readonly instantMetricQuerySplitAlign: boolean;
+  /** Results cache in Redis when an endpoint is given, else in memory. */
+  readonly redis: RedisConfig;
+}
+
+export interface CompactorConfig {
+  readonly workingDirectory: string;
+  readonly compactionIntervalMs: number;
+  readonly applyRetentionIntervalMs: number;
+  readonly retentionEnabled: boolean;
+  readonly retentionDeleteDelayMs: number;
+  readonly deleteRequestStore: string;
+  readonly deleteBatchSize: number;
+  readonly deleteRequestCancelPeriodMs: number;
+  readonly deleteMaxIntervalMs: number;
+  readonly maxCompactionParallelism: number;
+}
+
+export interface RulerConfig {
+  readonly enableApi: boolean;
+  readonly evaluationIntervalMs: number;
+  readonly pollIntervalMs: number;
+  readonly rulePath: string;
+  readonly alertmanagerUrls: readonly string[];
+  readonly alertmanagerBasicAuth: { readonly username: string; readonly password: string };
+  readonly externalUrl: string;
+  readonly externalLabels: ReadonlyMap<string, string>;
+  readonly notificationQueueCapacity: number;
+  readonly notificationTimeoutMs: number;
+  readonly forOutageToleranceMs: number;
+  readonly forGracePeriodMs: number;
+  readonly resendDelayMs: number;
+  readonly enableSharding: boolean;
+  readonly enabledTenants: readonly string[];
+  readonly disabledTenants: readonly string[];
+  readonly remoteWriteEnabled: boolean;
+  readonly remoteWriteAddOrgId: boolean;
+  /** `ruler.remote_write.clients`, as written. */
+  readonly remoteWriteClients: unknown;
+  /** Where rules are kept. */
+  readonly storage: StorageConfig;
+}
+
+export interface TracingConfig {
+  readonly enabled: boolean;
+  /** '' : the environment's OTEL_EXPORTER_OTLP_ENDPOINT, if any. */
+  readonly otlpEndpoint: string;
+  readonly samplingRatio: number;
+}

@@ -1,0 +1,126 @@
+/** A reference that cannot be understood; the text names it. */
+export class ExpandError extends Error {}
+
+/** `${A:-${B:-…}}` deeper than this is refused. */
+const nestingMax = 16;
+
+/**
+ * Replaces `${NAME}` and the shell-like forms `${NAME:-default}`, `${NAME-default}`, `${NAME:=default}`,
+ * `${NAME=default}`, `${#NAME}`, `${NAME^}`, `${NAME^^}`, `${NAME,}`, `${NAME,,}`, `${NAME:from}`, `${NAME:from:length}`,
+ * `${NAME#pattern}`, `${NAME##pattern}`, `${NAME%pattern}`, `${NAME%%pattern}`, `${NAME/old/new}`, `${NAME//old/new}`,
+ * `${NAME/#old/new}`, `${NAME/%old/new}`. Names are case-sensitive, an undefined one is empty, `$$` is no escape.
+ *
+ * @throws ExpandError for a `${` that never closes or whose name is no name
+ */
+export function expandEnv(text: string, env: (name: string) => string | undefined, depth = 0): string {
+  if (depth > nestingMax) throw new ExpandError('variables nested too deeply');
+  let out = '';
+  let from = 0;
+  for (;;) {
+    const at = text.indexOf('${', from);
+    if (at < 0) return out + text.slice(from);
+    const end = closingBrace(text, at + 2);
+    out += text.slice(from, at) + expandOne(text.slice(at + 2, end), env, depth);
+    from = end + 1;
+  }
+}
+
+function closingBrace(text: string, start: number): number {
+  let open = 1;
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === '}' && --open === 0) return at;
+    if (text[at] === '$' && text[at + 1] === '{') open++;
+  }
+  throw new ExpandError(`missing closing brace: \${${text.slice(start, start + 40)}`);
+}
+
+function expandOne(body: string, env: (name: string) => string | undefined, depth: number): string {
+  const length = /^#([A-Za-z_][A-Za-z0-9_]*)$/.exec(body);
+  if (length) return String([...(env(length[1]) ?? '')].length);
+  const match = /^([A-Za-z_][A-Za-z0-9_]*)([^]*)$/.exec(body);
+  if (!match) throw new ExpandError(`bad substitution: \${${body}}`);
+  const [, name, operation] = match;
+  const value = env(name);
+  const argument = (text: string) => expandEnv(text, env, depth + 1);
+  return apply(operation, value, argument, body);
+}
+
+function apply(
+  operation: string,
+  value: string | undefined,
+  argument: (text: string) => string,
+  body: string,
+): string {
+  const text = value ?? '';
+  if (operation === '') return text;
+  const two = operation.slice(0, 2);
+  if (two === ':-' || two === ':=') return text === '' ? argument(operation.slice(2)) : text;
+  if (two === '##') return trimStart(text, argument(operation.slice(2)), 'longest');
+  if (two === '%%') return trimEnd(text, argument(operation.slice(2)), 'longest');
+  if (two === '//' || two === '/#' || two === '/%') return replace(text, argument(operation.slice(2)), two);
+  switch (operation[0]) {
+    case '-':
+    case '=':
+      return value ?? argument(operation.slice(1));
+    case '#':
+      return trimStart(text, argument(operation.slice(1)), 'shortest');
+    case '%':
+      return trimEnd(text, argument(operation.slice(1)), 'shortest');
+    case '/':
+      return replace(text, argument(operation.slice(1)), '/');
+    case '^':
+      return operation === '^^' ? text.toUpperCase() : text.slice(0, 1).toUpperCase() + text.slice(1);
+    case ',':
+      return operation === ',,' ? text.toLowerCase() : text.slice(0, 1).toLowerCase() + text.slice(1);
+    case ':':
+      return slice(text, argument(operation.slice(1)), body);
+    default:
+      throw new ExpandError(`bad substitution: \${${body}}`);
+  }
+}
+
+function slice(text: string, bounds: string, body: string): string {
+  const match = /^\s*(\d+)(?::(\d+))?$/.exec(bounds);
+  if (!match) throw new ExpandError(`bad substitution: \${${body}}`);
+  const from = Number(match[1]);
+  return text.slice(from, match[2] === undefined ? undefined : from + Number(match[2]));
+}
+
+function trimStart(text: string, pattern: string, which: 'shortest' | 'longest'): string {
+  const lengths = [...Array(text.length + 1).keys()];
+  if (which === 'longest') lengths.reverse();
+  const found = lengths.find((length) => globMatches(pattern, text.slice(0, length)));
+  return found === undefined ? text : text.slice(found);
+}
+
+function trimEnd(text: string, pattern: string, which: 'shortest' | 'longest'): string {
+  const starts = [...Array(text.length + 1).keys()];
+  if (which === 'shortest') starts.reverse();
+  const found = starts.find((start) => globMatches(pattern, text.slice(start)));
+  return found === undefined ? text : text.slice(0, found);
+}
+
+function replace(text: string, argument: string, kind: '/' | '//' | '/#' | '/%'): string {
+  const split = argument.indexOf('/');
+  const old = split < 0 ? argument : argument.slice(0, split);
+  const fresh = split < 0 ? '' : argument.slice(split + 1);
+  if (old === '') return text;
+  if (kind === '//') return text.replaceAll(old, () => fresh);
+  if (kind === '/#') return text.startsWith(old) ? fresh + text.slice(old.length) : text;
+  if (kind === '/%') return text.endsWith(old) ? text.slice(0, text.length - old.length) + fresh : text;
+  return text.replace(old, () => fresh);
+}
+
+/** `*` any text, `?` one character, the rest literally. O(pattern × text). */
+function globMatches(pattern: string, text: string): boolean {
+  let reached = new Set([0]);
+  for (const char of pattern) {
+    const next = new Set<number>();
+    for (const at of reached) {
+      if (char === '*') for (let end = at; end <= text.length; end++) next.add(end);
+      else if (at < text.length && (char === '?' || text[at] === char)) next.add(at + 1);
+    }
+    reached = next;
+  }
+  return reached.has(text.length);
+}

@@ -1,0 +1,127 @@
+import type { Config } from './config.ts';
+import { ConfigError } from './config-error.ts';
+import type { ConfigNotice } from './config-error.ts';
+import { expandEnv, ExpandError } from './expand-env.ts';
+import { applyFlags, helpText, parseFlags } from './flags.ts';
+import type { CommandLine } from './flags.ts';
+import { readConfig } from './read-config.ts';
+import { renderConfig } from './render.ts';
+import { Settings } from './settings.ts';
+import { targetsText } from './targets.ts';
+import { readConfigYaml } from './yaml-file.ts';
+
+/** What the loader sees of the world. */
+export interface ConfigWorld {
+  /** Arguments after the program's name. */
+  readonly argv: readonly string[];
+  readonly env: (name: string) => string | undefined;
+  /** The text of a file, or undefined when there is none. */
+  readonly readText: (path: string) => Promise<string | undefined>;
+  /** Printed by `-version`. */
+  readonly versionText: string;
+}
+
+export type LoadedConfig =
+  | {
+      readonly kind: 'run';
+      readonly config: Config;
+      readonly settings: Settings;
+      readonly notices: readonly ConfigNotice[];
+      /** The file that was read; '' when there was none. */
+      readonly file: string;
+    }
+  /** Nothing to run: print and exit. */
+  | { readonly kind: 'exit'; readonly code: number; readonly stdout: string; readonly stderr: string };
+
+/** Looked up when no `-config.file` is given. */
+const defaultFiles = ['config.yaml', 'config/config.yaml'];
+
+/** What a start without any file adds to Loki's defaults: one process that keeps a week of logs below ./data. */
+const presets: readonly [path: string, value: unknown][] = [
+  ['auth_enabled', false],
+  ['common.path_prefix', './data'],
+  ['common.replication_factor', 1],
+  ['common.ring.kvstore.store', 'inmemory'],
+  ['limits_config.retention_period', BigInt(7 * 24 * 3600) * 1_000_000_000n],
+  ['compactor.retention_enabled', true],
+  ['compactor.delete_request_store', 'filesystem'],
+];
+
+/**
+ * The program's configuration: defaults, then the file, then flags. Never throws for what an operator can get
+ * wrong: such faults come back as an exit with a message.
+ */
+export async function loadConfig(world: ConfigWorld): Promise<LoadedConfig> {
+  let line: CommandLine;
+  try {
+    line = parseFlags(world.argv);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return exit(2, '', `${error.message}\nRun with -help to get a list of available parameters\n`);
+  }
+  if (line.help) return exit(0, helpText());
+  if (line.version) return exit(0, `${world.versionText}\n`);
+  if (line.listTargets) return exit(0, targetsText());
+  try {
+    return await load(world, line);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return exit(1, '', `${error.message}\n`);
+  }
+}
+
+async function load(world: ConfigWorld, line: CommandLine): Promise<LoadedConfig> {
+  const settings = new Settings();
+  const notices: ConfigNotice[] = [];
+  const found = await findFile(world, line);
+  if (found) {
+    const read = readConfigYaml(found.file, expand(found.text, world, line, found.file));
+    for (const [path, value] of read.values) settings.set(path, value, 'file');
+    notices.push(...read.notices);
+  } else {
+    for (const [path, value] of presets) settings.set(path, value, 'preset');
+  }
+  applyFlags(line, settings);
+  const config = readConfig(settings, notices);
+  notices.push(...unusedNotice(settings));
+  const shown = line.printConfig ? renderConfig(settings) : '';
+  if (line.verifyConfig) return exit(0, 'config is valid\n', shown);
+  if (shown !== '') notices.push({ level: 'info', message: shown });
+  if (line.printConfigReverse)
+    notices.push({ level: 'info', message: renderConfig(settings).split('\n').reverse().join('\n') });
+  return { kind: 'run', config, settings, notices, file: found?.file ?? '' };
+}
+
+async function findFile(
+  world: ConfigWorld,
+  line: CommandLine,
+): Promise<{ file: string; text: string } | undefined> {
+  const candidates = line.configFiles.length > 0 ? line.configFiles : defaultFiles;
+  for (const file of candidates) {
+    const text = await world.readText(file);
+    if (text !== undefined) return { file, text };
+  }
+  if (line.configFiles.length === 0) return undefined;
+  throw new ConfigError(`${candidates.join(',')} does not exist, set config.file for custom config path`);
+}
+
+function expand(text: string, world: ConfigWorld, line: CommandLine, file: string): string {
+  if (!line.expandEnv) return text;
+  try {
+    return expandEnv(text, world.env);
+  } catch (error) {
+    if (!(error instanceof ExpandError)) throw error;
+    throw new ConfigError(`failed parsing config: ${file}: ${error.message}`, { cause: error });
+  }
+}
+
+/** One line for all keys that mean nothing here, so that a long file does not flood the log. */
+function unusedNotice(settings: Settings): ConfigNotice[] {
+  const unused = settings.unused();
+  if (unused.length === 0) return [];
+  return [{ level: 'info', message: `accepted, no effect: ${unused.join(', ')}` }];
+}
+
+function exit(code: number, stdout: string, stderr = ''): LoadedConfig {
+  return { kind: 'exit', code, stdout, stderr };
+}

@@ -1,0 +1,379 @@
+import type {
+  CompactorConfig,
+  Config,
+  DistributorConfig,
+  FrontendConfig,
+  IngesterConfig,
+  QuerierConfig,
+  QueryRangeConfig,
+  RedisConfig,
+  RingConfig,
+  RulerConfig,
+  ServerConfig,
+  TlsServerConfig,
+  WriteLogConfig,
+} from './config.ts';
+import { ConfigError } from './config-error.ts';
+import type { ConfigNotice } from './config-error.ts';
+import { buildLimits } from './read-limits.ts';
+import { checkSchemaConfig, readRulerStorage, readStorage } from './read-storage.ts';
+import type { Settings } from './settings.ts';
+import { componentsOf } from './targets.ts';
+
+/**
+ * Everything the program wants to know, from the settled values.
+ *
+ * @param notices collects what the operator should hear
+ * @throws ConfigError for values that contradict each other or that nobody can run with
+ */
+export function readConfig(settings: Settings, notices: ConfigNotice[]): Config {
+  const dataDirectory = settings.text('common.path_prefix') || './data';
+  const limitValues = settings.below('limits_config');
+  settings.markUsed('limits_config');
+  const ingester = readIngester(settings);
+  const target = settings
+    .text('target')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  const config: Config = {
+    components: componentsOf(target),
+    target,
+    authEnabled: settings.flag('auth_enabled'),
+    noAuthTenant: settings.text('no_auth_tenant'),
+    dataDirectory,
+    server: readServer(settings),
+    storage: readStorage(settings, dataDirectory, notices),
+    writeLog: readWriteLog(settings, dataDirectory),
+    workerPool: {
+      threads: settings.number('worker_pool.threads'),
+      blockCacheBytes: settings.number('worker_pool.block_cache_size'),
+    },
+    ring: readRing(settings, notices),
+    distributor: readDistributor(settings),
+    ingester,
+    querier: readQuerier(settings),
+    frontend: readFrontend(settings),
+    queryRange: readQueryRange(settings),
+    compactor: readCompactor(settings, dataDirectory),
+    ruler: readRuler(settings, dataDirectory, notices),
+    patternIngester: { enabled: settings.flag('pattern_ingester.enabled') },
+    runtimeConfig: {
+      files: settings
+        .text('runtime_config.file')
+        .split(',')
+        .filter((file) => file !== ''),
+      periodMs: settings.durationMs('runtime_config.period'),
+    },
+    tracing: {
+      enabled: settings.flag('tracing.enabled'),
+      otlpEndpoint: settings.text('tracing.otlp_endpoint'),
+      samplingRatio: settings.number('tracing.sampling_ratio'),
+    },
+    limits: buildLimits(limitValues, ingester),
+    limitValues,
+    tenantLimitsAllowPublish: settings.list('tenant_limits_allow_publish'),
+    shutdownDelayMs: settings.durationMs('server.shutdown_delay') || settings.durationMs('shutdown_delay'),
+    metricsNamespace: settings.text('metrics_namespace'),
+  };
+  checkSchemaConfig(settings, config.limits.allowStructuredMetadata);
+  checkConfig(config);
+  return config;
+}
+
+/** Relations between values that no single key can guarantee. */
+function checkConfig(config: Config): void {
+  if (config.compactor.retentionEnabled && config.compactor.deleteRequestStore === '') {
+    throw new ConfigError('compactor.delete-request-store should be configured when retention is enabled');
+  }
+  if (config.runtimeConfig.files.length > 0 && config.runtimeConfig.periodMs <= 0) {
+    throw new ConfigError('runtime_config.period must be positive');
+  }
+  for (const port of [
+    config.server.httpListenPort,
+    config.server.grpcListenPort,
+    config.server.adminListenPort,
+  ]) {
+    if (port < 0 || port > 65535) throw new ConfigError(`invalid port ${port}`);
+  }
+  if (config.writeLog.partitions < 1) throw new ConfigError('write_log.partitions must be at least 1');
+  if (config.ring.replicationFactor < 1) throw new ConfigError('replication_factor must be at least 1');
+  if (config.server.grpcMaxRecvMsgBytes < 1)
+    throw new ConfigError('server.grpc_server_max_recv_msg_size must be positive');
+  if (config.metricsNamespace === '') throw new ConfigError('metrics_namespace must not be empty');
+}
+
+function readServer(settings: Settings): ServerConfig {
+  const format = settings.text('server.log_format');
+  if (format !== 'logfmt' && format !== 'json') {
+    throw new ConfigError(`invalid log format ${JSON.stringify(format)}: use logfmt or json`);
+  }
+  const level = settings.text('server.log_level');
+  if (!['debug', 'info', 'warn', 'error'].includes(level)) {
+    throw new ConfigError(`unrecognized log level ${JSON.stringify(level)}`);
+  }
+  return {
+    httpListenAddress: settings.text('server.http_listen_address'),
+    httpListenPort: settings.number('server.http_listen_port'),
+    httpConnectionsMax: settings.number('server.http_listen_conn_limit'),
+    adminListenPort: settings.number('server.admin_listen_port'),
+    httpPathPrefix: settings.text('server.http_path_prefix').replace(/\/+$/, ''),
+    httpReadTimeoutMs: settings.durationMs('server.http_server_read_timeout'),
+    httpReadHeaderTimeoutMs: settings.durationMs('server.http_server_read_header_timeout'),
+    httpWriteTimeoutMs: settings.durationMs('server.http_server_write_timeout'),
+    httpIdleTimeoutMs: settings.durationMs('server.http_server_idle_timeout'),
+    httpTls: readTls(settings, 'server.http_tls_config'),
+    grpcListenAddress: settings.text('server.grpc_listen_address'),
+    grpcListenPort: settings.number('server.grpc_listen_port'),
+    grpcMaxRecvMsgBytes: settings.number('server.grpc_server_max_recv_msg_size'),
+    grpcMaxSendMsgBytes: settings.number('server.grpc_server_max_send_msg_size'),
+    grpcMaxConcurrentStreams: settings.number('server.grpc_server_max_concurrent_streams'),
+    grpcTls: readTls(settings, 'server.grpc_tls_config'),
+    gracefulShutdownTimeoutMs: settings.durationMs('server.graceful_shutdown_timeout'),
+    logLevel: level,
+    logFormat: format,
+    logRequestsAtInfo: settings.flag('server.log_request_at_info_level_enabled'),
+    registerInstrumentation: settings.flag('server.register_instrumentation'),
+  };
+}
+
+function readTls(settings: Settings, path: string): TlsServerConfig {
+  return {
+    certFile: settings.text(`${path}.cert_file`),
+    keyFile: settings.text(`${path}.key_file`),
+    clientCaFile: settings.text(`${path}.client_ca_file`),
+    clientAuthType: settings.text(`${path}.client_auth_type`),
+  };
+}
+
+function readWriteLog(settings: Settings, dataDirectory: string): WriteLogConfig {
+  const topic = settings.text('kafka_config.topic');
+  const wantsKafka = settings.flag('distributor.kafka_writes_enabled');
+  const given = settings.text('write_log.kind');
+  const kind = given || (wantsKafka ? 'kafka' : 'embedded');
+  if (kind !== 'embedded' && kind !== 'kafka') {
+    throw new ConfigError(`write_log.kind: ${JSON.stringify(kind)} is none of embedded, kafka`);
+  }
+  if (kind === 'kafka' && topic === '')
+    throw new ConfigError('kafka_config.topic must be set to write through Kafka');
+  return {
+    kind,
+    partitions: settings.number('write_log.partitions'),
+    directory: settings.text('write_log.directory') || `${dataDirectory}/write-log`,
+    fsync: settings.flag('write_log.fsync'),
+    lingerMs: settings.durationMs('write_log.linger'),
+    maxBatchBytes: settings.number('write_log.max_batch_bytes'),
+    logFileBytes: settings.number('write_log.log_file_bytes'),
+    maxBytes: settings.number('write_log.max_bytes'),
+    kafka: {
+      topic,
+      readerAddresses: addresses(settings.text('kafka_config.reader_config.address')),
+      writerAddresses: addresses(settings.text('kafka_config.writer_config.address')),
+      clientId: settings.text('kafka_config.writer_config.client_id'),
+      saslUsername: settings.text('kafka_config.sasl_username'),
+      saslPassword: settings.text('kafka_config.sasl_password'),
+      dialTimeoutMs: settings.durationMs('kafka_config.dial_timeout'),
+      writeTimeoutMs: settings.durationMs('kafka_config.write_timeout'),
+      consumerGroup: settings.text('kafka_config.consumer_group'),
+      autoCreateTopic: settings.flag('kafka_config.auto_create_topic_enabled'),
+      autoCreateTopicPartitions: settings.number('kafka_config.auto_create_topic_default_partitions'),
+      maxRecordBytes: settings.number('kafka_config.producer_max_record_size_bytes'),
+      maxBufferedBytes: settings.number('kafka_config.producer_max_buffered_bytes'),
+      maxConsumerLagAtStartupMs: settings.durationMs('kafka_config.max_consumer_lag_at_startup'),
+    },
+  };
+}
+
+function addresses(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((address) => address.trim())
+    .filter((address) => address !== '');
+}
+
+/** The ring's own blocks win over `common.ring`, as they do in Loki. */
+function readRing(settings: Settings, notices: ConfigNotice[]): RingConfig {
+  const base = 'common.ring';
+  const store = settings.text(`${base}.kvstore.store`);
+  const redis = readRedis(settings, `${base}.kvstore.redis`);
+  const known = ['', 'inmemory', 'redis', 'memberlist', 'consul', 'etcd', 'multi'];
+  if (!known.includes(store))
+    throw new ConfigError(`unknown kvstore ${JSON.stringify(store)}: use inmemory or redis`);
+  if (store === 'redis' && redis.endpoint === '') {
+    throw new ConfigError('common.ring.kvstore.redis.endpoint must be set when the store is redis');
+  }
+  const isRedis = redis.endpoint !== '' && store !== 'inmemory';
+  if (!isRedis && !['', 'inmemory'].includes(store)) {
+    notices.push({
+      level: 'warn',
+      message: `common.ring.kvstore.store: ${store} is not supported; the ring stays in this process unless common.ring.kvstore.redis.endpoint is set`,
+    });
+  }
+  const factor = settings.isSet('common.replication_factor')
+    ? settings.number('common.replication_factor')
+    : settings.number('ingester.lifecycler.ring.replication_factor');
+  return {
+    store: isRedis ? 'redis' : 'memory',
+    prefix: settings.text(`${base}.kvstore.prefix`),
+    redis,
+    instanceId: settings.text(`${base}.instance_id`) || settings.text('ingester.lifecycler.id'),
+    instanceAddr:
+      settings.text(`${base}.instance_addr`) ||
+      settings.text('common.instance_addr') ||
+      settings.text('ingester.lifecycler.address'),
+    instancePort: settings.number(`${base}.instance_port`) || settings.number('ingester.lifecycler.port'),
+    zone:
+      settings.text(`${base}.instance_availability_zone`) ||
+      settings.text('ingester.lifecycler.availability_zone'),
+    zoneAwarenessEnabled:
+      settings.flag(`${base}.zone_awareness_enabled`) ||
+      settings.flag('ingester.lifecycler.ring.zone_awareness_enabled'),
+    replicationFactor: factor,
+    tokens: settings.number('ingester.lifecycler.num_tokens'),
+    heartbeatPeriodMs: settings.durationMs(`${base}.heartbeat_period`),
+    heartbeatTimeoutMs: settings.durationMs(`${base}.heartbeat_timeout`),
+  };
+}
+
+function readRedis(settings: Settings, path: string): RedisConfig {
+  return {
+    endpoint: settings.text(`${path}.endpoint`),
+    masterName: settings.text(`${path}.master_name`),
+    username: settings.text(`${path}.username`),
+    password: settings.text(`${path}.password`),
+    db: settings.number(`${path}.db`),
+    tlsEnabled: settings.flag(`${path}.tls_enabled`),
+    tlsInsecureSkipVerify: settings.flag(`${path}.tls_insecure_skip_verify`),
+    timeoutMs: settings.durationMs(`${path}.timeout`),
+  };
+}
+
+function readDistributor(settings: Settings): DistributorConfig {
+  return {
+    maxRecvMsgBytes: settings.number('distributor.max_recv_msg_size'),
+    maxDecompressedBytes: settings.number('distributor.max_decompressed_size'),
+    maxInflightBytes: settings.number('distributor.max_inflight_bytes'),
+    otlpDefaultIndexLabels: settings.list(
+      'distributor.otlp_config.default_resource_attributes_as_index_labels',
+    ),
+  };
+}
+
+function readIngester(settings: Settings): IngesterConfig {
+  return {
+    chunkIdlePeriodMs: settings.durationMs('ingester.chunk_idle_period'),
+    maxChunkAgeMs: settings.durationMs('ingester.max_chunk_age'),
+    chunkTargetBytes: settings.number('ingester.chunk_target_size'),
+    chunkRetainPeriodMs: settings.durationMs('ingester.chunk_retain_period'),
+    flushCheckPeriodMs: settings.durationMs('ingester.flush_check_period'),
+    flushOpTimeoutMs: settings.durationMs('ingester.flush_op_timeout'),
+    flushBackoff: {
+      minMs: settings.durationMs('ingester.flush_op_backoff.min_period'),
+      maxMs: settings.durationMs('ingester.flush_op_backoff.max_period'),
+      retries: settings.number('ingester.flush_op_backoff.max_retries'),
+    },
+    concurrentFlushes: settings.number('ingester.concurrent_flushes'),
+    flushOnShutdown: settings.flag('ingester.wal.flush_on_shutdown'),
+    maxReturnedStreamErrors: settings.number('ingester.max_returned_stream_errors'),
+    maxDroppedStreams: settings.number('ingester.max_dropped_streams'),
+    shutdownMarkerPath: settings.text('ingester.shutdown_marker_path') || settings.text('common.path_prefix'),
+    autoforgetUnhealthy: settings.flag('ingester.autoforget_unhealthy'),
+  };
+}
+
+function readQuerier(settings: Settings): QuerierConfig {
+  return {
+    maxConcurrent: settings.number('querier.max_concurrent'),
+    multiTenantQueriesEnabled: settings.flag('querier.multi_tenant_queries_enabled'),
+    queryIngestersWithinMs: settings.durationMs('querier.query_ingesters_within'),
+    queryStoreOnly: settings.flag('querier.query_store_only'),
+    queryIngesterOnly: settings.flag('querier.query_ingester_only'),
+    tailMaxDurationMs: settings.durationMs('querier.tail_max_duration'),
+    extraQueryDelayMs: settings.durationMs('querier.extra_query_delay'),
+    engineMaxLookBackPeriodMs: settings.durationMs('querier.engine.max_look_back_period'),
+    perRequestLimitsEnabled: settings.flag('querier.per_request_limits_enabled'),
+  };
+}
+
+function readFrontend(settings: Settings): FrontendConfig {
+  return {
+    maxBodyBytes: settings.number('frontend.max_body_size'),
+    compressResponses: settings.flag('frontend.compress_responses'),
+    logQueriesLongerThanMs: settings.durationMs('frontend.log_queries_longer_than'),
+    queryStatsEnabled: settings.flag('frontend.query_stats_enabled'),
+    maxOutstandingPerTenant: settings.number('frontend.max_outstanding_per_tenant'),
+    schedulerMaxOutstandingPerTenant: settings.number('query_scheduler.max_outstanding_requests_per_tenant'),
+    maxQueueLevels: settings.number('query_scheduler.max_queue_hierarchy_levels'),
+    downstreamUrl: settings.text('frontend.downstream_url'),
+    tailProxyUrl: settings.text('frontend.tail_proxy_url'),
+  };
+}
+
+function readQueryRange(settings: Settings): QueryRangeConfig {
+  const cache = 'query_range.results_cache.cache';
+  return {
+    alignQueriesWithStep: settings.flag('query_range.align_queries_with_step'),
+    cacheResults: settings.flag('query_range.cache_results'),
+    cacheBytes: settings.number(`${cache}.embedded_cache.max_size_mb`) * 1024 * 1024,
+    cacheTtlMs: settings.durationMs(`${cache}.embedded_cache.ttl`),
+    maxRetries: settings.number('query_range.max_retries'),
+    parallelise: settings.flag('query_range.parallelise_shardable_queries'),
+    cacheIndexStatsResults: settings.flag('query_range.cache_index_stats_results'),
+    cacheVolumeResults: settings.flag('query_range.cache_volume_results'),
+    cacheInstantMetricResults: settings.flag('query_range.cache_instant_metric_results'),
+    cacheSeriesResults: settings.flag('query_range.cache_series_results'),
+    cacheLabelResults: settings.flag('query_range.cache_label_results'),
+    instantMetricQuerySplitAlign: settings.flag('query_range.instant_metric_query_split_align'),
+    redis: readRedis(settings, `${cache}.redis`),
+  };
+}
+
+function readCompactor(settings: Settings, dataDirectory: string): CompactorConfig {
+  return {
+    workingDirectory: settings.isSet('compactor.working_directory')
+      ? settings.text('compactor.working_directory')
+      : `${dataDirectory}/compactor`,
+    compactionIntervalMs: settings.durationMs('compactor.compaction_interval'),
+    applyRetentionIntervalMs: settings.durationMs('compactor.apply_retention_interval'),
+    retentionEnabled: settings.flag('compactor.retention_enabled'),
+    retentionDeleteDelayMs: settings.durationMs('compactor.retention_delete_delay'),
+    deleteRequestStore: settings.text('compactor.delete_request_store'),
+    deleteBatchSize: settings.number('compactor.delete_batch_size'),
+    deleteRequestCancelPeriodMs: settings.durationMs('compactor.delete_request_cancel_period'),
+    deleteMaxIntervalMs: settings.durationMs('compactor.delete_max_interval'),
+    maxCompactionParallelism: settings.number('compactor.max_compaction_parallelism'),
+  };
+}
+
+function readRuler(settings: Settings, dataDirectory: string, notices: ConfigNotice[]): RulerConfig {
+  const labels = settings.raw('ruler.external_labels') ?? {};
+  if (typeof labels !== 'object' || Array.isArray(labels))
+    throw new ConfigError('ruler.external_labels is no mapping');
+  return {
+    enableApi: settings.flag('ruler.enable_api'),
+    evaluationIntervalMs: settings.durationMs('ruler.evaluation_interval'),
+    pollIntervalMs: settings.durationMs('ruler.poll_interval'),
+    rulePath: settings.isSet('ruler.rule_path')
+      ? settings.text('ruler.rule_path')
+      : `${dataDirectory}/rules-temp`,
+    alertmanagerUrls: addresses(settings.text('ruler.alertmanager_url')),
+    alertmanagerBasicAuth: {
+      username: settings.text('ruler.alertmanager_client.basic_auth_username'),
+      password: settings.text('ruler.alertmanager_client.basic_auth_password'),
+    },
+    externalUrl: settings.text('ruler.external_url'),
+    externalLabels: new Map(Object.entries(labels as object).map(([name, value]) => [name, String(value)])),
+    notificationQueueCapacity: settings.number('ruler.notification_queue_capacity'),
+    notificationTimeoutMs: settings.durationMs('ruler.notification_timeout'),
+    forOutageToleranceMs: settings.durationMs('ruler.for_outage_tolerance'),
+    forGracePeriodMs: settings.durationMs('ruler.for_grace_period'),
+    resendDelayMs: settings.durationMs('ruler.resend_delay'),
+    enableSharding: settings.flag('ruler.enable_sharding'),
+    enabledTenants: addresses(settings.text('ruler.enabled_tenants')),
+    disabledTenants: addresses(settings.text('ruler.disabled_tenants')),
+    remoteWriteEnabled: settings.flag('ruler.remote_write.enabled'),
+    remoteWriteAddOrgId: settings.flag('ruler.remote_write.add_org_id_header'),
+    remoteWriteClients: settings.raw('ruler.remote_write.clients'),
+    storage: readRulerStorage(settings, dataDirectory, notices),
+  };
+}

@@ -1,0 +1,185 @@
+import type { S3Config, StorageConfig } from './config.ts';
+import { ConfigError } from './config-error.ts';
+import type { ConfigNotice } from './config-error.ts';
+import type { Settings } from './settings.ts';
+
+type Backend = 'filesystem' | 's3';
+
+/** One `schema_config.configs` item, as far as it means anything here. */
+interface SchemaPeriod {
+  readonly store?: string;
+  readonly object_store?: string;
+  readonly schema?: string;
+}
+
+const supported = 'use s3 or filesystem';
+
+/** Where segments are kept: the object store that the last schema period names, else the one that is configured. */
+export function readStorage(
+  settings: Settings,
+  dataDirectory: string,
+  notices: ConfigNotice[],
+): StorageConfig {
+  const named = periods(settings).at(-1)?.object_store ?? '';
+  const s3Blocks = [
+    'storage_config.object_store.s3',
+    'storage_config.aws',
+    'common.storage.object_store.s3',
+    'common.storage.s3',
+  ];
+  const isS3Configured = s3Blocks.some((block) => bucketOf(settings, block) !== '');
+  const kind = named === '' ? (isS3Configured ? 's3' : 'filesystem') : backendOf(named);
+  // The last resort is where a service is asked for that has no block at all: its error then names the bucket key.
+  const prefix = settings.text('storage_config.object_prefix');
+  if (kind === 's3') {
+    const block = s3Blocks.find((candidate) => bucketOf(settings, candidate) !== '') ?? 'common.storage.s3';
+    return { kind, prefix, ...readS3(settings, block, notices) };
+  }
+  const directory =
+    settings.text('storage_config.object_store.filesystem.dir') ||
+    settings.text('storage_config.filesystem.directory') ||
+    settings.text('common.storage.object_store.filesystem.dir') ||
+    settings.text('common.storage.filesystem.chunks_directory') ||
+    `${dataDirectory}/chunks`;
+  return { kind, prefix, directory };
+}
+
+/** Where rules are kept: `ruler_storage`, else `ruler.storage`, else `common.storage`. */
+export function readRulerStorage(
+  settings: Settings,
+  dataDirectory: string,
+  notices: ConfigNotice[],
+): StorageConfig {
+  const type = settings.isGiven('ruler_storage.backend')
+    ? settings.text('ruler_storage.backend')
+    : settings.text('ruler.storage.type');
+  const blocks = [
+    'ruler_storage.s3',
+    'ruler.storage.s3',
+    'common.storage.object_store.s3',
+    'common.storage.s3',
+  ];
+  const block = blocks.find((candidate) => bucketOf(settings, candidate) !== '');
+  const isS3 = type === '' ? block !== undefined : backendOf(type) === 's3';
+  const prefix = settings.text('ruler_storage.storage_prefix');
+  if (isS3) return { kind: 's3', prefix, ...readS3(settings, block ?? 'ruler.storage.s3', notices) };
+  const directory =
+    settings.text('ruler_storage.filesystem.dir') ||
+    settings.text('ruler_storage.local.directory') ||
+    settings.text('ruler.storage.local.directory') ||
+    settings.text('common.storage.filesystem.rules_directory') ||
+    `${dataDirectory}/rules`;
+  return { kind: 'filesystem', prefix, directory };
+}
+
+function backendOf(name: string): Backend {
+  if (name === 'filesystem' || name === 'local') return 'filesystem';
+  if (name === 's3' || name === 'aws') return 's3';
+  throw new ConfigError(`object store ${JSON.stringify(name)} is not supported: ${supported}`);
+}
+
+/** Thanos-style blocks say `bucket_name`, the others `bucketnames` or a URL. */
+function bucketOf(settings: Settings, block: string): string {
+  if (isThanos(block)) return settings.text(`${block}.bucket_name`);
+  return settings.text(`${block}.bucketnames`) || urlOf(settings, block)?.pathname.slice(1) || '';
+}
+
+function isThanos(block: string): boolean {
+  return block.includes('object_store') || block.startsWith('ruler_storage');
+}
+
+function urlOf(settings: Settings, block: string): URL | undefined {
+  if (isThanos(block)) return undefined;
+  const text = settings.text(`${block}.s3`);
+  if (text === '') return undefined;
+  try {
+    return new URL(text);
+  } catch (error) {
+    throw new ConfigError(`${block}.s3 is no URL of the form s3://key:secret@region/bucket`, {
+      cause: error,
+    });
+  }
+}
+
+function readS3(settings: Settings, block: string, notices: ConfigNotice[]): S3Config {
+  const bucketText = bucketOf(settings, block);
+  if (bucketText === '')
+    throw new ConfigError(`${block}.${isThanos(block) ? 'bucket_name' : 'bucketnames'} must be set`);
+  const [bucket, ...more] = bucketText.split(',').map((name) => name.trim());
+  if (more.length > 0) {
+    notices.push({ level: 'warn', message: `${block}: only the first bucket, ${bucket}, is used` });
+  }
+  const url = urlOf(settings, block);
+  const region =
+    settings.text(`${block}.region`) || (url && !url.host.includes('.') && url.port === '' ? url.host : '');
+  const endpointText = settings.text(`${block}.endpoint`) || (url && url.host !== region ? url.host : '');
+  const endpoint = splitEndpoint(endpointText, region, settings.flag(`${block}.insecure`), block);
+  const http = isThanos(block) ? `${block}.http` : `${block}.http_config`;
+  return {
+    ...endpoint,
+    region: region || 'us-east-1',
+    bucket,
+    accessKeyId: settings.text(`${block}.access_key_id`) || decodeURIComponent(url?.username ?? ''),
+    secretAccessKey: settings.text(`${block}.secret_access_key`) || decodeURIComponent(url?.password ?? ''),
+    sessionToken: settings.text(`${block}.session_token`),
+    forcePathStyle: isThanos(block)
+      ? settings.text(`${block}.bucket_lookup_type`) === 'path'
+      : settings.flag(`${block}.s3forcepathstyle`),
+    insecureSkipVerify: settings.flag(`${http}.insecure_skip_verify`),
+    caFile: settings.text(isThanos(block) ? `${http}.tls_ca_path` : `${http}.ca_file`),
+    storageClass: settings.text(`${block}.storage_class`),
+  };
+}
+
+/** `host`, `host:port` or a URL; no endpoint means Amazon's own of that region. */
+function splitEndpoint(
+  text: string,
+  region: string,
+  insecure: boolean,
+  block: string,
+): { endpoint: string; port: number; useTls: boolean } {
+  if (text === '')
+    return {
+      endpoint: region === '' ? 's3.amazonaws.com' : `s3.${region}.amazonaws.com`,
+      port: 443,
+      useTls: true,
+    };
+  const hasScheme = /^https?:\/\//.test(text);
+  let url: URL;
+  try {
+    url = new URL(hasScheme ? text : `${insecure ? 'http' : 'https'}://${text}`);
+  } catch (error) {
+    throw new ConfigError(`${block}.endpoint: ${JSON.stringify(text)} is no host, host:port or URL`, {
+      cause: error,
+    });
+  }
+  const useTls = url.protocol === 'https:' && !insecure;
+  return { endpoint: url.hostname, port: url.port === '' ? (useTls ? 443 : 80) : Number(url.port), useTls };
+}
+
+function periods(settings: Settings): readonly SchemaPeriod[] {
+  return (settings.raw('schema_config.configs') as readonly SchemaPeriod[] | undefined) ?? [];
+}
+
+/**
+ * Schema periods describe an index we do not have; they are checked for what would surprise their author.
+ *
+ * @throws ConfigError for an index that cannot be read here, or structured metadata with too old a schema
+ */
+export function checkSchemaConfig(settings: Settings, allowStructuredMetadata: boolean): void {
+  const all = periods(settings);
+  for (const period of all) {
+    if (period.store !== undefined && period.store !== '' && period.store !== 'tsdb') {
+      throw new ConfigError(
+        `schema_config: store ${JSON.stringify(period.store)} is not supported: data of that index has to be migrated; add a period with store: tsdb, schema: v13 and start with an empty store`,
+      );
+    }
+  }
+  const last = all.at(-1);
+  const version = Number(/^v(\d+)$/.exec(last?.schema ?? '')?.[1] ?? 13);
+  if (last && allowStructuredMetadata && version < 13) {
+    throw new ConfigError(
+      `CONFIG ERROR: schema v13 is required to store Structured Metadata and use native OTLP ingestion, your schema version is ${last.schema}. Set \`allow_structured_metadata: false\` in the \`limits_config\` section or set the command line argument \`-validation.allow-structured-metadata=false\` and restart Loki. Then proceed to update to schema v13 or newer before re-enabling this config`,
+    );
+  }
+}

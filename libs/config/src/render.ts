@@ -1,0 +1,62 @@
+import { stringify } from 'yaml';
+import { renderScalar } from './scalars.ts';
+import { schema } from './schema.ts';
+import type { BlockSpec, KeySpec } from './schema.ts';
+import { defaultValue } from './settings.ts';
+import type { Settings } from './settings.ts';
+
+/** `full`: everything; `diff`: what differs from the defaults; `defaults`: the defaults alone. */
+export type RenderMode = 'full' | 'diff' | 'defaults';
+
+const masked = '********';
+
+/** Names whose value nobody may read off a page. */
+const secretNames =
+  /(?:^|_)(?:password|secret|secret_access_key|session_token|account_key|connection_string|access_key_secret|secret_key|client_secret|acl_token|bearer_token|credentials|api_key|application_credential_secret|client_certificate_key|service_account|token|key)$/;
+
+/** Names that end like a secret but are none. */
+const plainNames = new Set(['access_key_id', 's3_sse_kms_key_id', 'kms_key_id', 'cert_ref', 'key_ref']);
+
+/** The configuration as YAML in the table's order, secrets masked. */
+export function renderConfig(settings: Settings, mode: RenderMode = 'full'): string {
+  const tree = renderBlock(schema().root, settings, mode);
+  return stringify(tree ?? {}, { indent: 4, lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+function renderBlock(block: BlockSpec, settings: Settings, mode: RenderMode): object | undefined {
+  const entries: [string, unknown][] = [];
+  for (const [name, spec] of block.keys) {
+    const value = spec.node === 'block' ? renderBlock(spec, settings, mode) : renderKey(spec, settings, mode);
+    if (value !== undefined) entries.push([name, value]);
+  }
+  if (mode === 'diff' && entries.length === 0) return undefined;
+  return Object.fromEntries(entries);
+}
+
+function renderKey(spec: KeySpec, settings: Settings, mode: RenderMode): unknown {
+  const fallback = defaultValue(spec);
+  const value = mode === 'defaults' ? fallback : settings.peek(spec.path);
+  if (value === undefined) return undefined;
+  const shown = maskValue(
+    spec.name,
+    spec.kind === 'any' || spec.kind === 'blocks' ? value : renderScalar(spec.kind, value),
+  );
+  if (mode !== 'diff') return shown;
+  const same =
+    fallback !== undefined &&
+    JSON.stringify(renderScalar(spec.kind, fallback)) === JSON.stringify(renderScalar(spec.kind, value));
+  return same ? undefined : shown;
+}
+
+/** Masks secrets by name, also deep inside free-form subtrees, and passwords inside URLs. */
+export function maskValue(name: string, value: unknown): unknown {
+  if (typeof value === 'string') {
+    if (value !== '' && secretNames.test(name) && !plainNames.has(name)) return masked;
+    return value.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/:@\s]*):[^@/\s]+@/i, `$1:${masked}@`);
+  }
+  if (Array.isArray(value)) return value.map((item) => maskValue(name, item));
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, maskValue(key, inner)]));
+  }
+  return value;
+}

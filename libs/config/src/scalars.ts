@@ -1,0 +1,149 @@
+import {
+  formatGoDuration,
+  formatPrometheusDuration,
+  parseGoDuration,
+  parsePrometheusDuration,
+} from '@loki/model';
+import type { KeyKind } from './schema.ts';
+
+/** What a configured key may hold once parsed: durations are nanoseconds, sizes bytes, times Unix milliseconds. */
+export type SettingValue = string | boolean | number | bigint | readonly string[] | unknown;
+
+/** A text that is no value of its key's kind; the message is what the operator reads after the place. */
+export class ScalarError extends Error {}
+
+/**
+ * Parses one scalar as YAML and flags write it.
+ *
+ * @throws ScalarError in the words of Go's YAML and flag packages
+ */
+export function parseScalar(kind: KeyKind, text: string): SettingValue {
+  switch (kind) {
+    case 'string':
+      return text;
+    case 'bool':
+      return parseBool(text);
+    case 'int':
+      return parseInteger(text);
+    case 'float':
+      return parseFloatText(text);
+    case 'size':
+      return parseSize(text);
+    case 'duration':
+      return parseGoConfigDuration(text);
+    case 'promduration':
+      return parseLimitDuration(text);
+    case 'time':
+      return parseTime(text);
+    case 'list':
+      return text === '' ? [] : text.split(/[,\s]+/).filter((part) => part !== '');
+    default:
+      throw new ScalarError(`cannot unmarshal !!str \`${text}\` into ${kind}`);
+  }
+}
+
+const booleans = new Map([
+  ...['true', 'True', 'TRUE', 'yes', 'Yes', 'YES', 'on', 'On', 'ON', '1', 't', 'T'].map(
+    (t) => [t, true] as const,
+  ),
+  ...['false', 'False', 'FALSE', 'no', 'No', 'NO', 'off', 'Off', 'OFF', '0', 'f', 'F'].map(
+    (t) => [t, false] as const,
+  ),
+]);
+
+function parseBool(text: string): boolean {
+  const value = booleans.get(text);
+  if (value === undefined) throw new ScalarError(`cannot unmarshal !!str \`${text}\` into bool`);
+  return value;
+}
+
+function parseInteger(text: string): number {
+  const value = /^[+-]?(\d[\d_]*|0x[0-9a-fA-F]+)$/.test(text) ? Number(text.replaceAll('_', '')) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw new ScalarError(`cannot unmarshal !!str \`${text}\` into int`);
+  return value;
+}
+
+function parseFloatText(text: string): number {
+  const value = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isFinite(value)) throw new ScalarError(`cannot unmarshal !!str \`${text}\` into float64`);
+  return value;
+}
+
+/** Both KB and KiB are 1024 here, as in Loki's own defaults. */
+const sizeUnits = ['', 'K', 'M', 'G', 'T', 'P'];
+
+/**
+ * Bytes: `262144`, `256KB`, `1.5 MB`, `64MiB`, `63KiB1023B`.
+ *
+ * @throws ScalarError when the text is no size
+ */
+export function parseSize(text: string): number {
+  const part = /(\d+(?:\.\d+)?)\s*([kKMGTP]?)(?:i?[bB])?\s*/y;
+  let total = 0;
+  const trimmed = text.trim();
+  while (part.lastIndex < trimmed.length) {
+    const match = part.exec(trimmed);
+    if (!match)
+      throw new ScalarError(
+        `cannot unmarshal !!str \`${text}\` into a size: use a number of bytes or 64KB, 3MB, 1GiB`,
+      );
+    total += Number(match[1]) * 1024 ** sizeUnits.indexOf(match[2].toUpperCase());
+  }
+  if (trimmed === '' || total > Number.MAX_SAFE_INTEGER) {
+    throw new ScalarError(`cannot unmarshal !!str \`${text}\` into a size`);
+  }
+  return Math.floor(total);
+}
+
+/** Go reads a plain number as nanoseconds; `1d` and longer units are welcome though Go has none. */
+function parseGoConfigDuration(text: string): bigint {
+  const value = parseGoDuration(text) ?? parsePrometheusDuration(text);
+  if (value !== undefined) return value;
+  if (/^\d+$/.test(text)) return BigInt(text);
+  throw new ScalarError(`time: invalid duration ${JSON.stringify(text)}`);
+}
+
+function parseLimitDuration(text: string): bigint {
+  const value = parsePrometheusDuration(text) ?? parseGoDuration(text);
+  if (value === undefined) throw new ScalarError(`not a valid duration string: ${JSON.stringify(text)}`);
+  return value;
+}
+
+function parseTime(text: string): number {
+  if (text === '' || text === '0') return 0;
+  const ms = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  if (Number.isNaN(ms))
+    throw new ScalarError(`cannot unmarshal !!str \`${text}\` into a time: use 2024-05-01T00:00:00Z`);
+  return ms;
+}
+
+/** The value as YAML shows it: durations and sizes in the form people write them. */
+export function renderScalar(kind: KeyKind, value: SettingValue): unknown {
+  switch (kind) {
+    case 'duration':
+      return formatGoDuration(value as bigint);
+    case 'promduration':
+      return formatPrometheusDuration(value as bigint);
+    case 'size':
+      return renderSize(value as number);
+    case 'time':
+      return value === 0
+        ? '0001-01-01T00:00:00Z'
+        : new Date(value as number).toISOString().replace('.000Z', 'Z');
+    default:
+      return value;
+  }
+}
+
+/** The largest unit that divides the size: 262144 is `256KB`, 1000 is `1000B`. */
+export function renderSize(bytes: number): string {
+  let unit = 0;
+  let rest = bytes;
+  while (rest > 0 && rest % 1024 === 0 && unit < sizeUnits.length - 1) {
+    rest /= 1024;
+    unit++;
+  }
+  return `${rest}${sizeUnits[unit]}B`;
+}

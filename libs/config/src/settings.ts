@@ -1,0 +1,132 @@
+import { parseScalar } from './scalars.ts';
+import type { SettingValue } from './scalars.ts';
+import { schema } from './schema.ts';
+import type { KeySpec } from './schema.ts';
+
+/** Where a value came from, weakest first: a later origin wins. */
+export type SettingOrigin = 'preset' | 'file' | 'flag';
+
+interface Setting {
+  readonly value: SettingValue;
+  readonly origin: SettingOrigin;
+}
+
+/**
+ * Values by key path; a key that nobody set has its default. Remembers which keys the program asked for, so that
+ * the others can be reported as accepted without effect.
+ */
+export class Settings {
+  readonly #set = new Map<string, Setting>();
+  readonly #read = new Set<string>();
+
+  set(path: string, value: SettingValue, origin: SettingOrigin): void {
+    this.#set.set(path, { value, origin });
+  }
+
+  /** Set by the file or a flag. */
+  isGiven(path: string): boolean {
+    const origin = this.#set.get(path)?.origin;
+    return origin === 'file' || origin === 'flag';
+  }
+
+  isSet(path: string): boolean {
+    return this.#set.has(path);
+  }
+
+  /** Any key below `path` set by the file or a flag. */
+  hasGivenBelow(path: string): boolean {
+    const prefix = `${path}.`;
+    for (const [key, setting] of this.#set) {
+      if (setting.origin !== 'preset' && key.startsWith(prefix)) return true;
+    }
+    return false;
+  }
+
+  /** The value or its default; undefined when there is neither. Does not count as use. */
+  peek(path: string): SettingValue {
+    const setting = this.#set.get(path);
+    if (setting) return setting.value;
+    return defaultValue(specOf(path));
+  }
+
+  text(path: string): string {
+    return this.#use(path) as string;
+  }
+
+  number(path: string): number {
+    return (this.#use(path) as number | undefined) ?? 0;
+  }
+
+  flag(path: string): boolean {
+    return (this.#use(path) as boolean | undefined) ?? false;
+  }
+
+  durationMs(path: string): number {
+    return Number((this.#use(path) as bigint | undefined) ?? 0n) / 1e6;
+  }
+
+  list(path: string): readonly string[] {
+    return (this.#use(path) as readonly string[] | undefined) ?? [];
+  }
+
+  /** A free-form subtree; undefined when not given. */
+  raw(path: string): unknown {
+    return this.#use(path);
+  }
+
+  /** Declares everything at and below `path` used: read by other means (limits), or meaningful only elsewhere. */
+  markUsed(path: string): void {
+    const prefix = `${path}.`;
+    for (const key of this.#set.keys()) if (key === path || key.startsWith(prefix)) this.#read.add(key);
+  }
+
+  /** Keys that the file or a flag set to something else than the default and that nothing has read. */
+  unused(): string[] {
+    const paths: string[] = [];
+    for (const [path, setting] of this.#set) {
+      if (setting.origin === 'preset' || this.#read.has(path)) continue;
+      paths.push(path);
+    }
+    return paths.sort();
+  }
+
+  /** Values set below `prefix` (exclusive of it), by the rest of their path. */
+  below(prefix: string): Map<string, SettingValue> {
+    const values = new Map<string, SettingValue>();
+    const start = `${prefix}.`;
+    for (const [path, setting] of this.#set) {
+      if (path.startsWith(start)) values.set(path.slice(start.length), setting.value);
+    }
+    return values;
+  }
+
+  #use(path: string): SettingValue {
+    this.#read.add(path);
+    return this.peek(path);
+  }
+}
+
+function specOf(path: string): KeySpec {
+  const spec = schema().byPath.get(path);
+  if (!spec) throw new Error(`no such configuration key: ${path}`);
+  return spec;
+}
+
+/** The default of a key as a value; undefined for free-form keys, and '' , false, 0 or [] where the table has none. */
+export function defaultValue(spec: KeySpec): SettingValue {
+  if (spec.kind === 'any' || spec.kind === 'blocks') return undefined;
+  if (spec.defaultText !== '') return parseScalar(spec.kind, spec.defaultText);
+  switch (spec.kind) {
+    case 'string':
+      return '';
+    case 'bool':
+      return false;
+    case 'list':
+      return [];
+    case 'duration':
+    case 'promduration':
+      return 0n;
+    default:
+      return 0;
+  }
+}

@@ -1,0 +1,260 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { Document, Node, Pair, YAMLMap } from 'yaml';
+import { ConfigError } from './config-error.ts';
+import type { ConfigNotice } from './config-error.ts';
+import { legacyKeys, legacyTargets } from './legacy-keys.ts';
+import { parseScalar, ScalarError } from './scalars.ts';
+import type { SettingValue } from './scalars.ts';
+import { schema } from './schema.ts';
+import type { BlockSpec, KeySpec } from './schema.ts';
+
+/** Bytes of one configuration or overrides file. A megabyte holds some ten thousand tenants' overrides. */
+export const configFileBytesMax = 64 * 1024 * 1024;
+
+/** Aliases one file may expand: more is an attack, not a configuration. */
+const aliasesMax = 1000;
+
+/** Merge keys of merged maps of merged maps: deeper is no configuration either. */
+const mergeDepthMax = 4;
+
+/** Unknown keys below these blocks are accepted with a warning: Loki ignores them, and so old files have them. */
+const lenientBlock = 'limits_config';
+
+export interface ReadYaml {
+  /** In file order; a key given twice by a merge key keeps the later one. */
+  readonly values: Map<string, SettingValue>;
+  readonly notices: readonly ConfigNotice[];
+}
+
+/** A parsed file with what is needed to point at a line of it. */
+export interface YamlFile {
+  readonly document: Document.Parsed;
+  readonly lines: LineCounter;
+  readonly file: string;
+}
+
+/**
+ * Parses YAML text, not yet its meaning.
+ *
+ * @throws ConfigError with file and line for bad syntax, a key given twice or too large a file
+ */
+export function parseYamlFile(file: string, text: string): YamlFile {
+  if (text.length > configFileBytesMax) {
+    throw new ConfigError(`failed parsing config: ${file}: larger than ${configFileBytesMax} bytes`);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    merge: true,
+    logLevel: 'silent',
+  });
+  const [error] = document.errors;
+  if (error) {
+    const line = lines.linePos(error.pos[0]).line;
+    throw new ConfigError(`failed parsing config: ${file}: yaml: line ${line}: ${error.message}`, {
+      cause: error,
+    });
+  }
+  return { document, lines, file };
+}
+
+/**
+ * The values of a whole configuration file.
+ *
+ * @throws ConfigError naming each unknown key and each unreadable value with its line
+ */
+export function readConfigYaml(file: string, text: string): ReadYaml {
+  const walk = new Walk(parseYamlFile(file, text), schema().root);
+  walk.run();
+  return walk;
+}
+
+/**
+ * The values of one tenant's limits, by path below `limits_config`.
+ *
+ * @throws ConfigError for a value that cannot be read; unknown keys become notices
+ */
+export function readLimitsNode(source: YamlFile, node: Node | null, where: string): ReadYaml {
+  const block = schema().root.keys.get(lenientBlock) as BlockSpec;
+  const walk = new Walk(source, block, where);
+  walk.runNode(node);
+  return walk;
+}
+
+/** One pass over a tree of nodes beside the schema; all faults are collected before any is thrown. */
+class Walk implements ReadYaml {
+  readonly values = new Map<string, SettingValue>();
+  readonly notices: ConfigNotice[] = [];
+  readonly #faults: string[] = [];
+  readonly #source: YamlFile;
+  readonly #start: BlockSpec;
+  readonly #where: string;
+
+  constructor(source: YamlFile, start: BlockSpec, where = '') {
+    this.#source = source;
+    this.#start = start;
+    this.#where = where;
+  }
+
+  run(): void {
+    this.runNode(this.#source.document.contents as Node | null);
+  }
+
+  runNode(node: Node | null): void {
+    this.#block(node, this.#start, this.#start.path);
+    if (this.#faults.length > 0) {
+      throw new ConfigError(
+        `failed parsing config: ${this.#source.file}: yaml: construct errors: ${this.#faults.join('; ')}`,
+      );
+    }
+  }
+
+  #block(node: unknown, block: BlockSpec, path: string): void {
+    const map = this.#resolve(node);
+    if (isNull(map)) return;
+    if (!isMap(map)) {
+      this.#fault(map, `cannot unmarshal ${shown(map)} into ${block.typeName}`);
+      return;
+    }
+    for (const pair of pairsOf(map, (value) => this.#resolve(value))) {
+      this.#entry(pair, block, path);
+    }
+  }
+
+  #entry(pair: Pair, block: BlockSpec, path: string): void {
+    const name = isScalar(pair.key) ? String(pair.key.source ?? pair.key.value) : '';
+    const spec = block.keys.get(name);
+    const keyPath = path === '' ? name : `${path}.${name}`;
+    if (!spec) this.#unknown(pair, name, block, keyPath);
+    else if (spec.node === 'block') this.#block(pair.value, spec, keyPath);
+    else this.#key(pair.value, spec, keyPath);
+  }
+
+  #unknown(pair: Pair, name: string, block: BlockSpec, keyPath: string): void {
+    const line = this.#line(pair.key as Node);
+    const reason = legacyKeys.get(keyPath);
+    const place =
+      this.#where === ''
+        ? `${this.#source.file}: line ${line}`
+        : `${this.#source.file}: line ${line} (${this.#where})`;
+    if (reason !== undefined) {
+      this.notices.push({
+        level: 'info',
+        message: `${place}: ${keyPath} is a key of an older version: ${reason}`,
+      });
+      const target = legacyTargets.get(keyPath);
+      if (target !== undefined && !this.values.has(target)) {
+        this.#key(pair.value, schema().byPath.get(target)!, target);
+      }
+    } else if (keyPath.startsWith(`${lenientBlock}.`)) {
+      this.notices.push({ level: 'warn', message: `${place}: unknown limit ${keyPath} is ignored` });
+    } else {
+      this.#faults.push(`line ${line}: field ${name} not found in type ${block.typeName}`);
+    }
+  }
+
+  #key(given: unknown, spec: KeySpec, keyPath: string): void {
+    const node = this.#resolve(given);
+    if (isNull(node) && spec.kind !== 'any') return;
+    if (spec.kind === 'any') {
+      this.values.set(keyPath, this.#plain(node));
+    } else if (spec.kind === 'blocks') {
+      this.#items(node, spec, keyPath);
+    } else if (spec.kind === 'list' && isSeq(node)) {
+      const items = node.items.map((item) => this.#resolve(item));
+      if (items.every((item) => isScalar(item)))
+        this.values.set(
+          keyPath,
+          items.map((item) => scalarText(item)),
+        );
+      else this.#fault(node, `cannot unmarshal ${shown(node)} into []string`);
+    } else if (isScalar(node)) {
+      this.#scalar(node, spec, keyPath);
+    } else {
+      this.#fault(node, `cannot unmarshal ${shown(node)} into ${spec.kind}`);
+    }
+  }
+
+  #scalar(node: Node & { source?: string; value: unknown }, spec: KeySpec, keyPath: string): void {
+    try {
+      this.values.set(keyPath, parseScalar(spec.kind, scalarText(node)));
+    } catch (error) {
+      if (!(error instanceof ScalarError)) throw error;
+      this.#fault(node, `${keyPath}: ${error.message}`);
+    }
+  }
+
+  /** A list of blocks: checked item by item, kept as plain objects. */
+  #items(node: unknown, spec: KeySpec, keyPath: string): void {
+    if (!isSeq(node)) {
+      this.#fault(node, `cannot unmarshal ${shown(node)} into a list of ${spec.item!.typeName}`);
+      return;
+    }
+    const items = node.items.map((item) => {
+      const inner = new Walk(this.#source, spec.item!, this.#where);
+      inner.#block(item, spec.item!, '');
+      this.#faults.push(...inner.#faults);
+      this.notices.push(...inner.notices);
+      return Object.fromEntries(inner.values);
+    });
+    this.values.set(keyPath, items);
+  }
+
+  #plain(node: unknown): unknown {
+    if (isNull(node)) return undefined;
+    try {
+      return (node as Node).toJS(this.#source.document, { maxAliasCount: aliasesMax });
+    } catch (error) {
+      // The library's word for an alias bomb, or an alias to an anchor that is not there.
+      this.#fault(node, (error as Error).message);
+      return undefined;
+    }
+  }
+
+  #resolve(node: unknown): unknown {
+    return isAlias(node) ? node.resolve(this.#source.document) : node;
+  }
+
+  #fault(node: unknown, text: string): void {
+    this.#faults.push(`line ${this.#line(node as Node | null)}: ${text}`);
+  }
+
+  #line(node: Node | null | undefined): number {
+    return node?.range ? this.#source.lines.linePos(node.range[0]).line : 1;
+  }
+}
+
+/** Pairs of a map, those of its merge keys first, so that the map's own win. */
+export function pairsOf(map: YAMLMap, resolve: (node: unknown) => unknown, depth = 0): Pair[] {
+  const merged: Pair[] = [];
+  const own: Pair[] = [];
+  for (const pair of map.items) {
+    if (!isScalar(pair.key) || pair.key.value !== '<<' || depth > mergeDepthMax) {
+      own.push(pair);
+      continue;
+    }
+    const value = resolve(pair.value);
+    for (const source of isSeq(value) ? value.items : [value]) {
+      const target = resolve(source);
+      if (isMap(target)) merged.push(...pairsOf(target, resolve, depth + 1));
+    }
+  }
+  return [...merged, ...own];
+}
+
+export function isNull(node: unknown): boolean {
+  return node === null || node === undefined || (isScalar(node) && node.value === null);
+}
+
+/** The scalar as it was written, so that `1d` and `0x10` mean what our kinds say, not what YAML's do. */
+export function scalarText(node: unknown): string {
+  const scalar = node as { source?: string; value: unknown };
+  return scalar.source ?? (scalar.value === null ? '' : String(scalar.value));
+}
+
+function shown(node: unknown): string {
+  if (isMap(node)) return '!!map';
+  if (isSeq(node)) return '!!seq';
+  return `!!str \`${scalarText(node)}\``;
+}
