@@ -36,7 +36,7 @@ function closingBrace(text: string, start: number): number {
 
 function expandOne(body: string, env: (name: string) => string | undefined, depth: number): string {
   const length = /^#([A-Za-z_][A-Za-z0-9_]*)$/.exec(body);
-  if (length) return String([...(env(length[1]) ?? '')].length);
+  if (length) return String(Array.from(env(length[1]) ?? '').length);
   const match = /^([A-Za-z_][A-Za-z0-9_]*)([^]*)$/.exec(body);
   if (!match) throw new ExpandError(`bad substitution: \${${body}}`);
   const [, name, operation] = match;

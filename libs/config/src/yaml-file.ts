@@ -123,7 +123,7 @@ class Walk implements ReadYaml {
   }
 
   #entry(pair: Pair, block: BlockSpec, path: string): void {
-    const name = isScalar(pair.key) ? String(pair.key.source ?? pair.key.value) : '';
+    const name = isScalar(pair.key) ? scalarText(pair.key) : '';
     const spec = block.keys.get(name);
     const keyPath = path === '' ? name : `${path}.${name}`;
     if (!spec) this.#unknown(pair, name, block, keyPath);
@@ -176,7 +176,7 @@ class Walk implements ReadYaml {
     }
   }
 
-  #scalar(node: Node & { source?: string; value: unknown }, spec: KeySpec, keyPath: string): void {
+  #scalar(node: Node, spec: KeySpec, keyPath: string): void {
     try {
       this.values.set(keyPath, parseScalar(spec.kind, scalarText(node)));
     } catch (error) {
@@ -230,7 +230,7 @@ export function pairsOf(map: YAMLMap, resolve: (node: unknown) => unknown, depth
   const merged: Pair[] = [];
   const own: Pair[] = [];
   for (const pair of map.items) {
-    if (!isScalar(pair.key) || pair.key.value !== '<<' || depth > mergeDepthMax) {
+    if (!isScalar(pair.key) || pair.key.source !== '<<' || depth > mergeDepthMax) {
       own.push(pair);
       continue;
     }
@@ -249,7 +249,7 @@ export function isNull(node: unknown): boolean {
 
 /** The scalar as it was written, so that `1d` and `0x10` mean what our kinds say, not what YAML's do. */
 export function scalarText(node: unknown): string {
-  const scalar = node as { source?: string; value: unknown };
+  const scalar = node as { source?: string; value: string | number | boolean | null };
   return scalar.source ?? (scalar.value === null ? '' : String(scalar.value));
 }
 
