@@ -70,7 +70,7 @@ function mergedLabels(set: LabelSet): Labels {
 
 function encodeStream(stream: ResultStream, rows: LogLeafResult, encoding: LabelEncoding): string {
   const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
-  const third = encoding === 'categorized' ? rows.labelSets.map(categories) : undefined;
+  const third = encoding === 'categorized' ? rows.labelSets.map(categoriesJson) : undefined;
   const values = stream.rows.map((row) => {
     const line = lineText(lines, rows.lineEnds, row);
     const extra = third ? `,${third[rows.labelSet[row]]}` : '';
@@ -83,7 +83,8 @@ export function lineText(lines: Buffer, ends: Uint32Array, row: number): string 
   return lines.toString('utf8', row === 0 ? 0 : ends[row - 1], ends[row]);
 }
 
-function categories(set: LabelSet): string {
+/** The third element of a categorized entry: labels that are not the stream's, by where they came from. */
+export function categoriesJson(set: LabelSet): string {
   const parts: string[] = [];
   if (set.structuredMetadata.length > 0)
     parts.push(`"structuredMetadata":${pairsJson(set.structuredMetadata)}`);

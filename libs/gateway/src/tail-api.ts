@@ -2,7 +2,7 @@ import { parseExpr, printExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers } from '@loki/ports';
 import { checkEntriesLimit } from './check-limits.ts';
-import { lineText, pairsJson } from './encode-result.ts';
+import { categoriesJson, lineText, pairsJson } from './encode-result.ts';
 import type { QueryFrontend } from './frontend.ts';
 import { jsonString } from './json.ts';
 import type { Tenancy } from './multi-tenant.ts';
@@ -146,14 +146,7 @@ async function sendRows(
   const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
   const count = rows.labelSet.length;
   const streams = rows.labelSets.map((set) => pairsJson(set.stream));
-  const extras = rows.labelSets.map((set) => {
-    if (!categorized) return '';
-    const parts = [];
-    if (set.structuredMetadata.length > 0)
-      parts.push(`"structuredMetadata":${pairsJson(set.structuredMetadata)}`);
-    if (set.parsed.length > 0) parts.push(`"parsed":${pairsJson(set.parsed)}`);
-    return `,{${parts.join(',')}}`;
-  });
+  const extras = rows.labelSets.map((set) => (categorized ? `,${categoriesJson(set)}` : ''));
   const flags = categorized ? ',"encodingFlags":["categorize-labels"]' : '';
   for (let from = 0; from < count; from += frameEntriesMax) {
     const entries: string[] = [];
