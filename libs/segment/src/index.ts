@@ -1,3 +1,7 @@
+export { encodeSegment } from './encode.ts';
+export type { EncodeOptions } from './encode.ts';
+export { openSegment } from './open.ts';
+export { RowWriter } from './row-writer.ts';
 export { columns } from './types.ts';
 export type {
   Block,

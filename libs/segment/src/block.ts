@@ -1,0 +1,221 @@
+import { ByteReader, BytesError } from '@loki/bytes';
+import type { StoredBlockInfo } from './block-table.ts';
+import { believing } from './corrupt.ts';
+import { DecodedColumn } from './dictionary.ts';
+import { readFloats, readUint32s } from './ints.ts';
+import { cellsByRow } from './rows-of-columns.ts';
+import {
+  type Block,
+  type BlockInfo,
+  type ColumnMask,
+  columns,
+  type MetadataColumn,
+  type RowMetadata,
+} from './types.ts';
+import { unpack, type UnitRef } from './unit.ts';
+
+/** Stored bytes of a unit, or undefined when they were not fetched. */
+export type UnitSource = (unit: UnitRef) => Uint8Array | undefined;
+
+/** Units that the columns of `mask` need; of the metadata only `metadataNames` when given. */
+export function unitsOf(
+  info: StoredBlockInfo,
+  mask: ColumnMask,
+  metadataNames?: readonly string[],
+): UnitRef[] {
+  const { units } = info;
+  const wanted: UnitRef[] = [];
+  if (mask & columns.timestamps) wanted.push(units.timestamps);
+  // Lines mean nothing without their lengths.
+  if (mask & (columns.lineLengths | columns.lines)) wanted.push(units.lengths);
+  if (mask & columns.lines) wanted.push(units.lines);
+  if (mask & columns.metadata) {
+    let own = 0;
+    let needsBundle = false;
+    info.metadataNames.forEach((name, i) => {
+      const isWanted = !metadataNames || metadataNames.includes(name);
+      if (!info.isOwn[i]) needsBundle ||= isWanted;
+      else {
+        if (isWanted) wanted.push(units.own[own]);
+        own++;
+      }
+    });
+    if (needsBundle) wanted.push(units.bundle);
+  }
+  return wanted.filter((unit) => unit.rawBytes > 0);
+}
+
+/** A block over its stored units: each is checked and decoded at first use, and kept. */
+export class StoredBlock implements Block {
+  readonly info: BlockInfo;
+  readonly #stored: StoredBlockInfo;
+  readonly #mask: ColumnMask;
+  readonly #source: UnitSource;
+  readonly #segment: string;
+  readonly #where: string;
+  #timestamps: Float64Array | undefined;
+  #lineEnds: Uint32Array | undefined;
+  #lines: Buffer | undefined;
+  #bundle: ReadonlyMap<string, DecodedColumn> | undefined;
+  readonly #own = new Map<string, DecodedColumn>();
+  #metadata: readonly DecodedColumn[] | undefined;
+  #rowMetadata: RowMetadata | undefined;
+
+  /** @param owner names of segment and section, for errors */
+  constructor(
+    info: StoredBlockInfo,
+    mask: ColumnMask,
+    source: UnitSource,
+    owner: { readonly segment: string; readonly where: string },
+  ) {
+    this.info = info;
+    this.#stored = info;
+    this.#mask = mask & columns.lines ? mask | columns.lineLengths : mask;
+    this.#source = source;
+    this.#segment = owner.segment;
+    this.#where = `${owner.where}: block ${info.index}`;
+  }
+
+  timestamps(): Float64Array {
+    this.#timestamps ??= this.#decode(
+      'timestamps',
+      columns.timestamps,
+      this.#stored.units.timestamps,
+      (raw) => decodeTimestamps(new ByteReader(raw), this.info),
+    );
+    return this.#timestamps;
+  }
+
+  lineEnds(): Uint32Array {
+    this.#lineEnds ??= this.#decode('line lengths', columns.lineLengths, this.#stored.units.lengths, (raw) =>
+      decodeLineEnds(new ByteReader(raw), this.info),
+    );
+    return this.#lineEnds;
+  }
+
+  lines(): Buffer {
+    this.#lines ??= this.#decode('lines', columns.lines, this.#stored.units.lines, (raw) => raw);
+    return this.#lines;
+  }
+
+  metadata(): readonly MetadataColumn[] {
+    return this.#columns();
+  }
+
+  metadataColumn(name: string): MetadataColumn | undefined {
+    return this.#column(name);
+  }
+
+  rowMetadata(): RowMetadata {
+    this.#rowMetadata ??= { columns: this.#columns(), ...cellsByRow(this.#columns(), this.info.rowCount) };
+    return this.#rowMetadata;
+  }
+
+  memoryBytes(): number {
+    let total = 500;
+    if (this.#timestamps) total += this.#timestamps.byteLength;
+    if (this.#lineEnds) total += this.#lineEnds.byteLength;
+    if (this.#lines) total += this.#lines.byteLength;
+    for (const column of this.#bundle?.values() ?? []) total += column.memoryBytes;
+    for (const column of this.#own.values()) total += column.memoryBytes;
+    if (this.#rowMetadata)
+      total += this.#rowMetadata.starts.byteLength + this.#rowMetadata.code.byteLength * 2;
+    return total;
+  }
+
+  #columns(): readonly DecodedColumn[] {
+    this.#metadata ??= this.info.metadataNames.map((name) => this.#column(name)!);
+    return this.#metadata;
+  }
+
+  #column(name: string): DecodedColumn | undefined {
+    this.#require('metadata', columns.metadata);
+    const kept = this.#own.get(name) ?? this.#bundle?.get(name);
+    if (kept) return kept;
+    const { metadataNames, isOwn, units } = this.#stored;
+    const at = metadataNames.indexOf(name);
+    if (at < 0) return undefined;
+    if (isOwn[at]) {
+      let own = 0;
+      for (let i = 0; i < at; i++) if (isOwn[i]) own++;
+      const column = this.#decode(`metadata ${name}`, columns.metadata, units.own[own], (raw) =>
+        this.#readColumns(raw, [name]),
+      ).get(name)!;
+      this.#own.set(name, column);
+      return column;
+    }
+    this.#bundle = this.#decode('metadata', columns.metadata, units.bundle, (raw) =>
+      this.#readColumns(
+        raw,
+        metadataNames.filter((_, i) => !isOwn[i]),
+      ),
+    );
+    return this.#bundle.get(name);
+  }
+
+  #readColumns(raw: Buffer, names: readonly string[]): Map<string, DecodedColumn> {
+    const reader = new ByteReader(raw);
+    const decoded = new Map<string, DecodedColumn>();
+    for (const name of names) decoded.set(name, new DecodedColumn(name, this.info.rowCount, reader));
+    reader.expectEnd();
+    return decoded;
+  }
+
+  #require(what: string, bit: ColumnMask): void {
+    // A wrong assumption of the caller, not damage.
+    if (!(this.#mask & bit)) throw new Error(`${this.#where}: ${what} were not asked for`);
+  }
+
+  #decode<T>(what: string, bit: ColumnMask, unit: UnitRef, decode: (raw: Buffer) => T): T {
+    this.#require(what, bit);
+    const stored = unit.rawBytes === 0 ? Buffer.alloc(0) : this.#source(unit);
+    if (!stored) throw new Error(`${this.#where}: ${what} were not fetched`);
+    return believing(this.#segment, `${this.#where}: ${what}`, () => decode(unpack(unit, stored)));
+  }
+}
+
+function decodeTimestamps(reader: ByteReader, info: BlockInfo): Float64Array {
+  const { runs, rowCount } = info;
+  const { count, firstRow, minTs, maxTs } = runs;
+  const deltas = readFloats(reader, rowCount - count);
+  reader.expectEnd();
+  const out = new Float64Array(rowCount);
+  let at = 0;
+  for (let run = 0; run < count; run++) {
+    const end = firstRow[run + 1];
+    let ts = minTs[run];
+    out[firstRow[run]] = ts;
+    for (let row = firstRow[run] + 1; row < end; row++) out[row] = ts += deltas[at++];
+    if (ts !== maxTs[run]) throw new BytesError(`run ${run} ends at ${ts}, not at ${maxTs[run]}`);
+  }
+  return out;
+}
+
+function decodeLineEnds(reader: ByteReader, info: BlockInfo): Uint32Array {
+  const { runs, rowCount } = info;
+  // With one row in each run the footer knows the lengths already.
+  const ends = rowCount === runs.count ? Uint32Array.from(runs.lineBytes) : readUint32s(reader, rowCount);
+  reader.expectEnd();
+  let end = 0;
+  for (let run = 0; run < runs.count; run++) {
+    const start = end;
+    for (let row = runs.firstRow[run]; row < runs.firstRow[run + 1]; row++) {
+      end += ends[row];
+      ends[row] = end;
+    }
+    if (end - start !== runs.lineBytes[run])
+      throw new BytesError(`run ${run} has ${end - start} bytes, not ${runs.lineBytes[run]}`);
+  }
+  return ends;
+}
+
+/** For readers of whole objects: the bytes of a unit, which the footer proved to lie inside. */
+export function unitsIn(bytes: Buffer): UnitSource {
+  return (unit) => bytes.subarray(unit.offset, unit.offset + unit.storedBytes);
+}
+
+export function blockInfo(blocks: readonly StoredBlockInfo[], index: number): StoredBlockInfo {
+  const info = blocks[index];
+  if (!info) throw new RangeError(`block ${index} of ${blocks.length}`);
+  return info;
+}

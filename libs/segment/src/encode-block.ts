@@ -1,0 +1,100 @@
+import assert from 'node:assert';
+import { ByteWriter } from '@loki/bytes';
+import type { EncodedBlock } from './block-table.ts';
+import { encodeColumns, type RawColumn } from './dictionary.ts';
+import { writeInts } from './ints.ts';
+import { blockLineBytesMax, blockRowsMax } from './limits.ts';
+import type { Runs } from './types.ts';
+import { emptyUnit, pack } from './unit.ts';
+
+/** Columns of one block before encoding. Runs have the invariants of `Runs`. */
+export interface BlockColumns {
+  readonly rowCount: number;
+  /** Timestamps are relative to this; it need not be the smallest. */
+  readonly baseNs: bigint;
+  readonly runStream: Uint32Array;
+  /** runs + 1 */
+  readonly runFirstRow: Uint32Array;
+  readonly timestamps: Float64Array;
+  /** Exclusive ends, relative to `lines`. */
+  readonly lineEnds: Uint32Array;
+  readonly lines: Uint8Array;
+  /** Sorted by name, each with a row at least, dictionaries in order of first appearance. */
+  readonly metadata: readonly RawColumn[];
+}
+
+/** Encodes, compresses; the result is ready to be laid out. The result may share the columns' memory. */
+export function encodeBlock(block: BlockColumns, level: number): EncodedBlock {
+  const { rowCount } = block;
+  assert(
+    rowCount <= blockRowsMax && block.lines.length <= blockLineBytesMax,
+    'a block that readers would refuse',
+  );
+  const { runs, base } = measureRuns(block);
+  const isSingle = rowCount === runs.count;
+  const metadata = encodeColumns(block.metadata, rowCount);
+  return {
+    rowCount,
+    baseNs: block.baseNs + BigInt(base),
+    maxTs: runs.maxTs.reduce((max, ts) => Math.max(max, ts), 0),
+    lineBytes: block.lines.length,
+    runs,
+    metadataNames: block.metadata.map((column) => column.name),
+    isOwn: metadata.isOwn,
+    units: {
+      lines: pack(block.lines, level),
+      bundle: pack(metadata.bundle, level),
+      own: metadata.own.map((raw) => pack(raw, level)),
+      // Footer and runs say it all when each run is one row: tiny pushes stay tiny.
+      lengths: isSingle ? emptyUnit : pack(encodeLengths(block.lineEnds), level),
+      timestamps: isSingle ? emptyUnit : pack(encodeTimestamps(block, runs.count), level),
+    },
+  };
+}
+
+/** What the footer says of the runs, relative to the smallest timestamp, which is `base`. */
+function measureRuns(block: BlockColumns): { runs: Runs; base: number } {
+  const { runStream, runFirstRow, timestamps, lineEnds } = block;
+  const count = runStream.length;
+  const minTs = new Float64Array(count);
+  const maxTs = new Float64Array(count);
+  const lineBytes = new Float64Array(count);
+  let base = Infinity;
+  for (let run = 0; run < count; run++) {
+    const [from, to] = [runFirstRow[run], runFirstRow[run + 1]];
+    minTs[run] = timestamps[from];
+    maxTs[run] = timestamps[to - 1];
+    lineBytes[run] = lineEnds[to - 1] - (from === 0 ? 0 : lineEnds[from - 1]);
+    if (minTs[run] < base) base = minTs[run];
+  }
+  for (let run = 0; run < count; run++) {
+    minTs[run] -= base;
+    maxTs[run] -= base;
+  }
+  return { runs: { count, stream: runStream, firstRow: runFirstRow, minTs, maxTs, lineBytes }, base };
+}
+
+function encodeLengths(ends: Uint32Array): Buffer {
+  const lengths = new Uint32Array(ends.length);
+  for (let row = 0, start = 0; row < ends.length; row++) {
+    lengths[row] = ends[row] - start;
+    start = ends[row];
+  }
+  const writer = new ByteWriter(ends.length * 2 + 16);
+  writeInts(writer, lengths);
+  return writer.view();
+}
+
+/** Differences within runs; the runs themselves say where each starts. */
+function encodeTimestamps(block: BlockColumns, runCount: number): Buffer {
+  const { timestamps, runFirstRow } = block;
+  const deltas = new Float64Array(block.rowCount - runCount);
+  let at = 0;
+  for (let run = 0; run < runCount; run++) {
+    for (let row = runFirstRow[run] + 1; row < runFirstRow[run + 1]; row++)
+      deltas[at++] = timestamps[row] - timestamps[row - 1];
+  }
+  const writer = new ByteWriter(deltas.length * 5 + 16);
+  writeInts(writer, deltas);
+  return writer.view();
+}

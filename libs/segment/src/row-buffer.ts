@@ -1,0 +1,335 @@
+import type { Labels } from '@loki/model';
+import type { RawColumn } from './dictionary.ts';
+import { fittingColumn } from './slice-column.ts';
+import type { RawSection } from './types.ts';
+
+/** Values of one metadata key: code is index + 1. */
+interface MetadataDictionary {
+  readonly name: string;
+  readonly codeOf: Map<string, number>;
+  readonly values: string[];
+}
+
+/** Ties of at most this many rows are compared pair by pair; larger ones through a map, lest they cost n². */
+const pairwiseTiesMax = 8;
+const nanosPerSecond = 1e9;
+
+/** Rows whose times lie within 2^53 ns of each other, as growing columns. See RowWriter for the order of calls. */
+export class RowBuffer {
+  readonly baseSeconds: number;
+  #rowCount = 0;
+  /** ns relative to baseSeconds; may be negative. */
+  #timestamps = new Float64Array(64);
+  #lineEnds = new Uint32Array(64);
+  // Not from Buffer's pool: `finish` gives the memory away, perhaps to another thread.
+  #lines = Buffer.allocUnsafeSlow(8192);
+  #lineBytes = 0;
+  /** Metadata cells of row r stand at [#cellEnds[r-1], #cellEnds[r]), ordered by key. */
+  #cellEnds = new Uint32Array(64);
+  #cellKey = new Uint32Array(64);
+  #cellCode = new Uint32Array(64);
+  #cellCount = 0;
+  readonly #keyOf = new Map<string, number>();
+  readonly #keys: MetadataDictionary[] = [];
+  #dictionaryBytes = 0;
+
+  readonly #streamOf = new Map<string, number>();
+  readonly #streams: { names: readonly string[]; values: readonly string[] }[] = [];
+  #labelBytes = 0;
+  #runStream = new Uint32Array(16);
+  #runFirstRow = new Uint32Array(17);
+  #runCount = 0;
+
+  #labels: Labels | undefined;
+  #runStart = 0;
+  #isOrdered = true;
+  #hasTies = false;
+
+  constructor(baseSeconds: number) {
+    this.baseSeconds = baseSeconds;
+  }
+
+  get byteSize(): number {
+    return (
+      this.#lineBytes + this.#rowCount * 12 + this.#cellCount * 8 + this.#dictionaryBytes + this.#labelBytes
+    );
+  }
+
+  beginRun(labels: Labels): void {
+    this.#labels = labels;
+    this.#runStart = this.#rowCount;
+    this.#isOrdered = true;
+    this.#hasTies = false;
+  }
+
+  addRow(seconds: number, nanos: number, source: Uint8Array, start: number, end: number): void {
+    const size = end - start;
+    const at = this.#lineBytes;
+    if (at + size > this.#lines.length) this.#growLines(size);
+    const lines = this.#lines;
+    // Below some 50 bytes a loop beats the call.
+    if (size < 48) for (let i = 0; i < size; i++) lines[at + i] = source[start + i];
+    else lines.set(source.subarray(start, end), at);
+    this.#lineBytes = at + size;
+    this.#endRow(seconds, nanos);
+  }
+
+  addRowText(seconds: number, nanos: number, text: string): void {
+    if (this.#lineBytes + text.length * 3 > this.#lines.length) this.#growLines(text.length * 3);
+    this.#lineBytes += this.#lines.write(text, this.#lineBytes, 'utf8');
+    this.#endRow(seconds, nanos);
+  }
+
+  addMetadata(name: string, value: string): void {
+    let key = this.#keyOf.get(name);
+    if (key === undefined) {
+      key = this.#keys.push({ name, codeOf: new Map(), values: [] }) - 1;
+      this.#keyOf.set(name, key);
+      this.#dictionaryBytes += name.length + 16;
+    }
+    const dictionary = this.#keys[key];
+    let code = dictionary.codeOf.get(value);
+    if (code === undefined) {
+      code = dictionary.values.push(value);
+      dictionary.codeOf.set(value, code);
+      this.#dictionaryBytes += value.length;
+    }
+    this.#addCell(key, code);
+  }
+
+  /** Sorts and compares where needed; returns the rows dropped. */
+  endRun(): number {
+    const from = this.#runStart;
+    const labels = this.#labels;
+    this.#labels = undefined;
+    if (this.#rowCount === from || !labels) return 0;
+    const dropped = this.#isOrdered && !this.#hasTies ? 0 : this.#settleRun(from);
+    const run = this.#runCount++;
+    if (run === this.#runStream.length) {
+      this.#runStream = grow(this.#runStream, run * 2);
+      this.#runFirstRow = grow(this.#runFirstRow, run * 2 + 1);
+    }
+    this.#runStream[run] = this.#streamIndex(labels);
+    this.#runFirstRow[run] = from;
+    return dropped;
+  }
+
+  finish(tenant: string): RawSection {
+    const rowCount = this.#rowCount;
+    this.#runFirstRow[this.#runCount] = rowCount;
+    return {
+      tenant,
+      streams: this.#streams,
+      baseNs: BigInt(this.baseSeconds) * 1_000_000_000n,
+      rowCount,
+      runStream: this.#runStream.subarray(0, this.#runCount),
+      runFirstRow: this.#runFirstRow.subarray(0, this.#runCount + 1),
+      timestamps: this.#timestamps.subarray(0, rowCount),
+      lineEnds: this.#lineEnds.subarray(0, rowCount),
+      lines: this.#lines.subarray(0, this.#lineBytes),
+      metadata: this.#columns(),
+    };
+  }
+
+  #endRow(seconds: number, nanos: number): void {
+    const row = this.#rowCount;
+    if (row === this.#timestamps.length) this.#growRows();
+    const ts = (seconds - this.baseSeconds) * nanosPerSecond + nanos;
+    this.#timestamps[row] = ts;
+    this.#lineEnds[row] = this.#lineBytes;
+    this.#cellEnds[row] = this.#cellCount;
+    if (row > this.#runStart) {
+      const previous = this.#timestamps[row - 1];
+      if (ts < previous) this.#isOrdered = false;
+      else if (ts === previous) this.#hasTies = true;
+    }
+    this.#rowCount = row + 1;
+  }
+
+  /** Keeps a row's cells ordered by key, so that equal metadata has equal cells. */
+  #addCell(key: number, code: number): void {
+    const row = this.#rowCount - 1;
+    const start = row === 0 ? 0 : this.#cellEnds[row - 1];
+    let at = this.#cellCount;
+    if (at === this.#cellKey.length) {
+      this.#cellKey = grow(this.#cellKey, at * 2);
+      this.#cellCode = grow(this.#cellCode, at * 2);
+    }
+    const keys = this.#cellKey;
+    const codes = this.#cellCode;
+    if (at > start && keys[at - 1] >= key) {
+      let same = at - 1;
+      while (same > start && keys[same] > key) same--;
+      if (keys[same] === key) {
+        codes[same] = code;
+        return;
+      }
+      while (at > start && keys[at - 1] > key) {
+        keys[at] = keys[at - 1];
+        codes[at] = codes[at - 1];
+        at--;
+      }
+    }
+    keys[at] = key;
+    codes[at] = code;
+    this.#cellEnds[row] = ++this.#cellCount;
+  }
+
+  #streamIndex(labels: Labels): number {
+    const text = labels.toString();
+    let index = this.#streamOf.get(text);
+    if (index === undefined) {
+      index = this.#streams.push({ names: labels.names, values: labels.values }) - 1;
+      this.#streamOf.set(text, index);
+      this.#labelBytes += text.length;
+    }
+    return index;
+  }
+
+  /** Puts the run that starts at `from` into time order without equal rows. Returns the rows dropped. */
+  #settleRun(from: number): number {
+    const count = this.#rowCount - from;
+    const timestamps = this.#timestamps;
+    const order = new Uint32Array(count);
+    for (let i = 0; i < count; i++) order[i] = from + i;
+    // Equal timestamps keep the order of arrival.
+    if (!this.#isOrdered) order.sort((a, b) => timestamps[a] - timestamps[b] || a - b);
+    let kept = 0;
+    for (let i = 0; i < count;) {
+      let end = i + 1;
+      while (end < count && timestamps[order[end]] === timestamps[order[i]]) end++;
+      if (end - i === 1) order[kept++] = order[i];
+      else kept = this.#keepDistinct(order, i, end, kept);
+      i = end;
+    }
+    if (kept < count || !this.#isOrdered) this.#permute(from, order.subarray(0, kept));
+    return count - kept;
+  }
+
+  /** Moves the first of each set of equal rows among order[start .. end) to order[kept ..]. */
+  #keepDistinct(order: Uint32Array, start: number, end: number, kept: number): number {
+    if (end - start > pairwiseTiesMax) {
+      const seen = new Map<string, true>();
+      for (let i = start; i < end; i++) {
+        const key = this.#rowKey(order[i]);
+        if (seen.has(key)) continue;
+        seen.set(key, true);
+        order[kept++] = order[i];
+      }
+      return kept;
+    }
+    const first = kept;
+    for (let i = start; i < end; i++) {
+      let isNew = true;
+      for (let j = first; j < kept && isNew; j++) isNew = !this.#isEqualRow(order[i], order[j]);
+      if (isNew) order[kept++] = order[i];
+    }
+    return kept;
+  }
+
+  #isEqualRow(a: number, b: number): boolean {
+    const [aStart, bStart] = [this.#lineStart(a), this.#lineStart(b)];
+    const [aEnd, bEnd] = [this.#lineEnds[a], this.#lineEnds[b]];
+    if (aEnd - aStart !== bEnd - bStart) return false;
+    const [aCell, bCell] = [this.#cellStart(a), this.#cellStart(b)];
+    const cells = this.#cellEnds[a] - aCell;
+    if (cells !== this.#cellEnds[b] - bCell) return false;
+    for (let i = 0; i < cells; i++) {
+      if (this.#cellKey[aCell + i] !== this.#cellKey[bCell + i]) return false;
+      if (this.#cellCode[aCell + i] !== this.#cellCode[bCell + i]) return false;
+    }
+    return this.#lines.compare(this.#lines, bStart, bEnd, aStart, aEnd) === 0;
+  }
+
+  /** Line and cells as text: equal for equal rows and for no others. */
+  #rowKey(row: number): string {
+    let key = '';
+    for (let cell = this.#cellStart(row); cell < this.#cellEnds[row]; cell++)
+      key += `${this.#cellKey[cell]}=${this.#cellCode[cell]},`;
+    return `${key}:${this.#lines.toString('latin1', this.#lineStart(row), this.#lineEnds[row])}`;
+  }
+
+  /** Rewrites the rows from `from` on as the rows `order`, which all stand there now. */
+  #permute(from: number, order: Uint32Array): void {
+    const lineFrom = this.#lineStart(from);
+    const cellFrom = this.#cellStart(from);
+    const lines = Buffer.from(this.#lines.subarray(lineFrom, this.#lineBytes));
+    const timestamps = this.#timestamps.slice(from, this.#rowCount);
+    const ends = this.#lineEnds.slice(from, this.#rowCount);
+    const cellEnds = this.#cellEnds.slice(from, this.#rowCount);
+    const keys = this.#cellKey.slice(cellFrom, this.#cellCount);
+    const codes = this.#cellCode.slice(cellFrom, this.#cellCount);
+    let [lineAt, cellAt] = [lineFrom, cellFrom];
+    for (let i = 0; i < order.length; i++) {
+      const source = order[i] - from;
+      const start = source === 0 ? lineFrom : ends[source - 1];
+      lineAt += lines.copy(this.#lines, lineAt, start - lineFrom, ends[source] - lineFrom);
+      for (let cell = source === 0 ? cellFrom : cellEnds[source - 1]; cell < cellEnds[source]; cell++) {
+        this.#cellKey[cellAt] = keys[cell - cellFrom];
+        this.#cellCode[cellAt++] = codes[cell - cellFrom];
+      }
+      this.#timestamps[from + i] = timestamps[source];
+      this.#lineEnds[from + i] = lineAt;
+      this.#cellEnds[from + i] = cellAt;
+    }
+    this.#lineBytes = lineAt;
+    this.#cellCount = cellAt;
+    this.#rowCount = from + order.length;
+  }
+
+  /** Cells by key: dense or sparse columns, whichever costs less. */
+  #columns(): RawColumn[] {
+    const rowCount = this.#rowCount;
+    const present = new Uint32Array(this.#keys.length);
+    for (let cell = 0; cell < this.#cellCount; cell++) present[this.#cellKey[cell]]++;
+    const rows = Array.from(present, (count) => new Uint32Array(count));
+    const codes = Array.from(present, (count) => new Uint32Array(count));
+    const at = new Uint32Array(present.length);
+    for (let row = 0, cell = 0; row < rowCount; row++) {
+      for (; cell < this.#cellEnds[row]; cell++) {
+        const key = this.#cellKey[cell];
+        rows[key][at[key]] = row;
+        codes[key][at[key]++] = this.#cellCode[cell];
+      }
+    }
+    return this.#keys.flatMap(({ name, values }, key) =>
+      present[key] === 0
+        ? []
+        : fittingColumn(name, values, rowCount, {
+            codes: codes[key],
+            rows: rows[key],
+            present: present[key],
+            firstRow: 0,
+          }),
+    );
+  }
+
+  #lineStart(row: number): number {
+    return row === 0 ? 0 : this.#lineEnds[row - 1];
+  }
+
+  #cellStart(row: number): number {
+    return row === 0 ? 0 : this.#cellEnds[row - 1];
+  }
+
+  #growLines(needed: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#lines.length * 2, this.#lineBytes + needed));
+    this.#lines.copy(grown, 0, 0, this.#lineBytes);
+    this.#lines = grown;
+  }
+
+  #growRows(): void {
+    const size = this.#rowCount * 2;
+    this.#lineEnds = grow(this.#lineEnds, size);
+    this.#cellEnds = grow(this.#cellEnds, size);
+    const timestamps = new Float64Array(size);
+    timestamps.set(this.#timestamps);
+    this.#timestamps = timestamps;
+  }
+}
+
+function grow(array: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(size);
+  grown.set(array);
+  return grown;
+}

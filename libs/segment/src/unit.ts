@@ -1,0 +1,87 @@
+import { ByteReader, type ByteWriter, BytesError, crc32c, zstdCompress, zstdDecompress } from '@loki/bytes';
+import { compressFromBytes } from './limits.ts';
+
+/** Where one unit stands in the object and how to believe and decode it. */
+export interface UnitRef {
+  readonly offset: number;
+  readonly storedBytes: number;
+  readonly rawBytes: number;
+  readonly isCompressed: boolean;
+  /** CRC32C of the stored bytes. */
+  readonly checksum: number;
+}
+
+/** A unit on its way into a segment. */
+export interface PackedUnit {
+  readonly bytes: Uint8Array;
+  readonly rawBytes: number;
+  readonly isCompressed: boolean;
+}
+
+export const emptyUnit: PackedUnit = { bytes: new Uint8Array(0), rawBytes: 0, isCompressed: false };
+
+/** Compresses when that makes it smaller. The result may share `raw`'s memory. */
+export function pack(raw: Uint8Array, level: number): PackedUnit {
+  if (raw.length >= compressFromBytes) {
+    const compressed = zstdCompress(raw, level);
+    if (compressed.length < raw.length)
+      return { bytes: compressed, rawBytes: raw.length, isCompressed: true };
+  }
+  return { bytes: raw, rawBytes: raw.length, isCompressed: false };
+}
+
+/** Directory entry of a unit: sizes and checksum; an empty one takes one byte. */
+export function writeUnitEntry(writer: ByteWriter, unit: PackedUnit): void {
+  writer.uvarint(unit.rawBytes * 2 + (unit.isCompressed ? 1 : 0));
+  if (unit.rawBytes === 0) return;
+  if (unit.isCompressed) writer.uvarint(unit.bytes.length);
+  writer.u32(crc32c(unit.bytes));
+}
+
+export function readUnitEntry(reader: ByteReader, offset: number, rawBytesMax: number): UnitRef {
+  const head = reader.count(rawBytesMax * 2 + 1);
+  const isCompressed = head % 2 === 1;
+  const rawBytes = (head - (head % 2)) / 2;
+  if (rawBytes === 0) {
+    if (isCompressed) throw new BytesError('an empty unit cannot be compressed');
+    return { offset, storedBytes: 0, rawBytes: 0, isCompressed: false, checksum: 0 };
+  }
+  const storedBytes = isCompressed ? reader.count(rawBytes - 1) : rawBytes;
+  return { offset, storedBytes, rawBytes, isCompressed, checksum: reader.u32() };
+}
+
+/** The decoded bytes of a unit. Throws BytesError when the stored ones are not those that were written. */
+export function unpack(unit: UnitRef, stored: Uint8Array): Buffer {
+  if (stored.length !== unit.storedBytes)
+    throw new BytesError(`${stored.length} bytes instead of ${unit.storedBytes}`);
+  if (unit.rawBytes === 0) return Buffer.alloc(0);
+  if (crc32c(stored) !== unit.checksum) throw new BytesError('the checksum does not match');
+  if (unit.isCompressed) return zstdDecompress(stored, unit.rawBytes);
+  return Buffer.from(stored.buffer, stored.byteOffset, stored.length);
+}
+
+/** A part of the footer, which has one checksum for all: sizes, then the bytes. */
+export function writePacked(writer: ByteWriter, raw: Uint8Array, level: number): void {
+  const unit = pack(raw, level);
+  writer.uvarint(unit.rawBytes * 2 + (unit.isCompressed ? 1 : 0));
+  if (unit.isCompressed) writer.uvarint(unit.bytes.length);
+  writer.bytes(unit.bytes);
+}
+
+/** What `writePacked` wrote, still compressed: decoding waits for the first use. */
+export interface PackedPart {
+  readonly rawBytes: number;
+  readonly isCompressed: boolean;
+  readonly bytes: Buffer;
+}
+
+export function readPacked(reader: ByteReader, rawBytesMax: number): PackedPart {
+  const head = reader.count(rawBytesMax * 2 + 1);
+  const isCompressed = head % 2 === 1;
+  const rawBytes = (head - (head % 2)) / 2;
+  return { rawBytes, isCompressed, bytes: reader.bytes(isCompressed ? reader.uvarint() : rawBytes) };
+}
+
+export function openPacked(part: PackedPart): ByteReader {
+  return new ByteReader(part.isCompressed ? zstdDecompress(part.bytes, part.rawBytes) : part.bytes);
+}
