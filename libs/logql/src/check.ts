@@ -1,7 +1,90 @@
-import type { Expr } from './ast.ts';
-import { parseSyntax } from './parser.ts';
+import * as templates from '@loki/template';
+import type { Expr, LabelFormat, LineFilterStage, Stage } from './ast.ts';
+import { stageError } from './errors.ts';
+import { parseIpMatcher } from './ip.ts';
+import { parseJsonPath, parseLogfmtKey } from './json-path.ts';
+import { logExprsOf, parseSyntax } from './parser.ts';
+import { parseLinePattern } from './pattern.ts';
+import { printStage } from './print.ts';
+import { compileRegex } from './regex-check.ts';
 
-/** Reads a query that is to be run. */
+type CompileTemplate = (text: string, options: { name: 'line' | 'label' }) => unknown;
+const compileTemplate =
+  (templates as { compileTemplate?: CompileTemplate }).compileTemplate ?? (() => undefined);
+
+/**
+ * Reads a query that is to be run: `parseSyntax`, and everything inside the stages.
+ *
+ * @throws LokiError badRequest with Loki's text
+ */
 export function parseExpr(query: string): Expr {
-  return parseSyntax(query);
+  const expr = parseSyntax(query);
+  checkExpr(expr);
+  return expr;
+}
+
+/** Refuses a query with a stage that cannot be built: a bad regex, path, pattern, address or template. */
+export function checkExpr(expr: Expr): void {
+  for (const log of logExprsOf(expr)) {
+    for (const stage of log.stages) {
+      try {
+        checkStage(stage);
+      } catch (error) {
+        throw stageError(printStage(stage, 'display'), (error as Error).message);
+      }
+    }
+  }
+}
+
+function checkStage(stage: Stage): void {
+  switch (stage.kind) {
+    case 'lineFilter':
+      return checkLineFilter(stage);
+    case 'json':
+      for (const { expression } of stage.extractions) parseJsonPath(expression);
+      return;
+    case 'logfmt':
+      for (const { expression } of stage.extractions) parseLogfmtKey(expression);
+      return;
+    case 'lineFormat':
+      return checkTemplate(stage.template, 'line', 'invalid line template');
+    case 'labelFormat':
+      return checkFormats(stage.formats);
+    default:
+      // The others were checked when they were read.
+      return;
+  }
+}
+
+function checkLineFilter({ op, operands }: LineFilterStage): void {
+  for (const { text, ip } of operands) {
+    if (ip) {
+      if (op !== '|=' && op !== '!=') throw new Error('ip: invalid operation');
+      parseIpMatcher(text);
+    } else if (op === '|~' || op === '!~') compileRegex(text);
+    else if (op === '|>' || op === '!>') parseLinePattern(text);
+  }
+}
+
+function checkFormats(formats: readonly LabelFormat[]): void {
+  const names = new Set<string>();
+  for (const format of formats) {
+    if (format.label === '__error__') throw new Error('__error__ cannot be formatted');
+    if (names.has(format.label)) {
+      throw new Error(`multiple label name '${format.label}' not allowed in a single format operation`);
+    }
+    names.add(format.label);
+  }
+  for (const format of formats) {
+    if ('template' in format)
+      checkTemplate(format.template, 'label', `invalid template for label '${format.label}'`);
+  }
+}
+
+function checkTemplate(text: string, name: 'line' | 'label', context: string): void {
+  try {
+    compileTemplate(text, { name });
+  } catch (error) {
+    throw new Error(`${context}: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -1,6 +1,8 @@
 import {
   andFilter, binary, bytesFilter, combine, durationFilter, ipFilter, labelReplace, literal, logRange, matcher,
-  mergePipeline, numberFilter, orFilter, rangeAggregation, stringFilter, unwrapFilter, vectorAggregation,
+  mergePipeline,
+  patternStage,
+  regexpStage, numberFilter, orFilter, rangeAggregation, stringFilter, unwrapFilter, vectorAggregation,
 } from './nodes.ts'; // prettier-ignore
 import type { LogRange, Modifier } from './nodes.ts';
 import type {
@@ -100,8 +102,8 @@ rule(
     'logfmt flags extractions',
     (_: unknown, flags: string[], extractions: Extraction[]) => logfmt(flags, extractions),
   ],
-  ['regexp STRING', (_: unknown, pattern: string): Stage => ({ kind: 'regexp', pattern })],
-  ['pattern STRING', (_: unknown, pattern: string): Stage => ({ kind: 'pattern', pattern })],
+  ['regexp STRING', (_: unknown, pattern: string) => regexpStage(pattern)],
+  ['pattern STRING', (_: unknown, pattern: string) => patternStage(pattern)],
   ['unpack', (): Stage => ({ kind: 'unpack' })],
   ['decolorize', (): Stage => ({ kind: 'decolorize' })],
   ['line_format STRING', (_: unknown, template: string): Stage => ({ kind: 'lineFormat', template })],
@@ -290,8 +292,8 @@ rule('boolModifier', ['', (): Modifier => combine(false)], ['bool', (): Modifier
 rule(
   'matching',
   ...(['on', 'ignoring'] as const).flatMap((word): [string, Action][] => [
-    [`boolModifier ${word} ( labels )`, (modifier: Modifier, _1: unknown, _2: unknown, labels: string[]) => ({ ...modifier, matches: true, on: word === 'on', labels })],
-    [`boolModifier ${word} ( )`, (modifier: Modifier) => ({ ...modifier, matches: true, on: word === 'on', labels: [] })],
+    [`boolModifier ${word} ( labels )`, (modifier: Modifier, _1: unknown, _2: unknown, labels: string[]) => ({ ...modifier, on: word === 'on', labels })],
+    [`boolModifier ${word} ( )`, (modifier: Modifier) => ({ ...modifier, on: word === 'on', labels: [] })],
   ]),
 ); // prettier-ignore
 rule(

@@ -1,5 +1,20 @@
 export type * from './ast.ts';
-export { parseExpr } from './check.ts';
-export { isMetric, logExprOf, logExprsOf, parseMatchers, parseSyntax, queryBytesMax } from './parser.ts';
+export { checkExpr, parseExpr } from './check.ts';
+export { fold } from './fold.ts';
+export { ipMatches, parseIp, parseIpMatcher } from './ip.ts';
+export type { IpAddress, IpMatcher } from './ip.ts';
+export { parseJsonPath, parseLogfmtKey } from './json-path.ts';
+export { parseLabels } from './labels-text.ts';
+export {
+  acceptsMissing,
+  isMetric,
+  logExprOf,
+  logExprsOf,
+  parseMatchers,
+  parseSyntax,
+  queryBytesMax,
+} from './parser.ts';
+export { parseLinePattern, parsePattern } from './pattern.ts';
+export type { PatternPart } from './pattern.ts';
 export { formatExpr } from './pretty.ts';
 export { canonicalText, printExpr, printSelector } from './print.ts';

@@ -39,8 +39,7 @@ export class Lexer {
     if (kind === 'number') return this.#number();
     if (kind === 'string' || kind === 'rawString') {
       const value = unquoteGo(scanner.text);
-      if (value === undefined) scanner.fail('invalid syntax');
-      return this.#token('STRING', value);
+      return this.#token('STRING', value ?? scanner.fail('invalid syntax'));
     }
     const text = scanner.text;
     if (text === '[') return this.#range();

@@ -5,13 +5,14 @@ import type {
 import { parseError } from './errors.ts';
 import { fold } from './fold.ts';
 import { parseFloatGo } from './numbers.ts';
-import { checkLabelRegex, checkReplaceRegex } from './regex-check.ts';
+import { parsePattern } from './pattern.ts';
+import { checkLabelRegex, checkRegexpParser, checkReplaceRegex } from './regex-check.ts';
 
 /** What stands between the parentheses of a range aggregation. */
 export type LogRange = Pick<RangeAggExpr, 'log' | 'unwrap' | 'rangeNs' | 'offsetNs'>;
 
 /** A matching under construction. */
-export type Modifier = VectorMatching & { readonly matches: boolean };
+export type Modifier = VectorMatching;
 
 /** Expressions inside expressions; deeper ones would overflow the stack of whoever walks the tree. */
 export const depthMax = 1000;
@@ -42,6 +43,20 @@ export function matcher(name: string, op: MatchOp, value: string): Matcher {
 export function mergePipeline(stages: Stage[], stage: Stage): Stage[] {
   stages.push(stage);
   return stages;
+}
+
+export function regexpStage(pattern: string): Stage {
+  checkRegexpParser(pattern);
+  return { kind: 'regexp', pattern };
+}
+
+export function patternStage(pattern: string): Stage {
+  try {
+    parsePattern(pattern);
+  } catch (error) {
+    throw parseError(`invalid pattern parser: ${(error as Error).message}`);
+  }
+  return { kind: 'pattern', pattern };
 }
 
 export function stringFilter(filter: Matcher): LabelFilter {
@@ -162,7 +177,7 @@ export function labelReplace(
 }
 
 export function combine(returnBool: boolean): Modifier {
-  return { returnBool, on: false, labels: [], card: 'one-to-one', include: [], matches: false };
+  return { returnBool, on: false, labels: [], card: 'one-to-one', include: [] };
 }
 
 export function binary(op: BinaryOp, modifier: Modifier, left: Expr, right: Expr): BinaryExpr | LiteralExpr {
@@ -182,8 +197,7 @@ export function binary(op: BinaryOp, modifier: Modifier, left: Expr, right: Expr
   if (leftMetric.kind === 'literal' && rightMetric.kind === 'literal') {
     return { kind: 'literal', value: fold(op, leftMetric.value, rightMetric.value) };
   }
-  const { matches, ...matching } = modifier;
-  return above({ kind: 'binary', op, matching, left: leftMetric, right: rightMetric }, left, right);
+  return above({ kind: 'binary', op, matching: modifier, left: leftMetric, right: rightMetric }, left, right);
 }
 
 /** What the reference calls the type of a log expression: it shows in error texts. */

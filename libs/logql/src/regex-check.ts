@@ -1,10 +1,23 @@
 import * as regex from '@loki/regex';
 import { parseError } from './errors.ts';
 
-type Compile = (pattern: string, options?: { anchored?: boolean }) => { test(text: string): boolean };
-const compileRegex: Compile =
+type Compile = (
+  pattern: string,
+  options?: { anchored?: boolean },
+) => { test(text: string): boolean; groupNames: readonly (string | undefined)[] };
+
+export const compileRegex: Compile =
   (regex as { compileRegex?: Compile }).compileRegex ??
-  ((pattern, options) => new RegExp(options?.anchored ? `^(?:${pattern})$` : pattern, 's'));
+  ((pattern, options) =>
+    Object.assign(
+      new RegExp(
+        (options?.anchored ? `^(?:${pattern})$` : pattern).replaceAll('(?P<', '(?<').replaceAll('(?i)', ''),
+        's',
+      ),
+      {
+        groupNames: [...pattern.matchAll(/\(\?P?<(\w+)>/g)].map((match) => match[1]),
+      },
+    ));
 
 /** Refuses a matcher's regex that is none. */
 export function checkLabelRegex(pattern: string): void {
@@ -20,6 +33,28 @@ export function checkReplaceRegex(pattern: string): void {
     compileRegex(`^(?:${pattern})$`);
   } catch (error) {
     throw parseError(`invalid regex in label_replace: ${(error as Error).message}`);
+  }
+}
+
+/** Refuses a pattern of the regexp parser that is no regex, names no group, or names one twice. */
+export function checkRegexpParser(pattern: string): void {
+  const names = new Set<string>();
+  let groups: readonly (string | undefined)[];
+  try {
+    groups = compileRegex(pattern).groupNames;
+  } catch (error) {
+    throw parseError(`invalid regexp parser: ${(error as Error).message}`);
+  }
+  for (const name of groups) {
+    if (!name) continue;
+    if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
+      throw parseError(`invalid regexp parser: invalid extracted label name '${name}'`);
+    }
+    if (names.has(name)) throw parseError(`invalid regexp parser: duplicate extracted label name '${name}'`);
+    names.add(name);
+  }
+  if (names.size === 0) {
+    throw parseError('invalid regexp parser: at least one named capture must be supplied');
   }
 }
 

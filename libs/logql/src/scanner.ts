@@ -198,8 +198,8 @@ export class Scanner {
   }
 
   #skipComment(): void {
-    if (this.#char === 47) {
-      while (this.#char >= 0 && this.#char !== newline) this.#advance();
+    if (this.peek() === 47) {
+      while (this.peek() >= 0 && this.peek() !== newline) this.#advance();
       return;
     }
     this.#advance();

@@ -45,12 +45,12 @@ export const functionTokens: ReadonlyMap<string, string> = new Map([
 ]);
 
 export const terminals: readonly string[] = [
-  ...['$end', 'BYTES', 'IDENTIFIER', 'STRING', 'NUMBER', 'FUNCTION_FLAG', 'DURATION', 'RANGE'],
+  '$end', 'BYTES', 'IDENTIFIER', 'STRING', 'NUMBER', 'FUNCTION_FLAG', 'DURATION', 'RANGE',
   ...signs,
   ...keywords,
   ...functionTokens.values(),
   ...operators.filter((operator) => operator !== '!='),
-];
+]; // prettier-ignore
 
 /** Words and signs that are tokens by themselves. */
 export const fixedTokens: ReadonlySet<string> = new Set([...signs, ...keywords, ...operators]);

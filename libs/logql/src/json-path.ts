@@ -1,0 +1,47 @@
+import { unquoteGo } from './go-string.ts';
+
+const step = /(\.?)([\p{L}_][\p{L}\p{Nd}_]*)|\[\s*(\d+)\s*\]|\[\s*("(?:[^"\\\n]|\\.)*")\s*\]/uy;
+
+/**
+ * The path of `json label="path"`: `a.b["x y"][0]`, keys as strings, indexes as numbers.
+ *
+ * @throws Error with the reference's text
+ */
+export function parseJsonPath(path: string): readonly (string | number)[] {
+  const steps: (string | number)[] = [];
+  step.lastIndex = 0;
+  while (step.lastIndex < path.length) {
+    const at = step.lastIndex;
+    const match = step.exec(path);
+    if (!match) throw pathError(path, at);
+    const [, dot, key, index, quoted] = match;
+    if (key !== undefined) {
+      // A key follows a dot, but for the first, which may not.
+      if ((dot === '.') === (steps.length === 0)) throw pathError(path, at);
+      steps.push(key);
+    } else if (index !== undefined) {
+      const number = Number(index);
+      if (!Number.isSafeInteger(number)) throw pathError(path, at);
+      steps.push(number);
+    } else {
+      const text = unquoteGo(quoted);
+      if (text === undefined) throw pathError(path, at);
+      steps.push(text);
+    }
+  }
+  if (steps.length === 0) throw pathError(path, 0);
+  return steps;
+}
+
+/** The key of `logfmt label="key"`: one key as logfmt can write it. */
+export function parseLogfmtKey(key: string): string {
+  const bad = /[\s="]/.exec(key);
+  if (key === '' || bad) throw pathError(key, bad?.index ?? 0);
+  return key;
+}
+
+function pathError(path: string, at: number): Error {
+  const char = path.codePointAt(at);
+  const found = char === undefined ? '$end' : String.fromCodePoint(char);
+  return new Error(`cannot parse expression [${path}]: syntax error: unexpected ${found}`);
+}
