@@ -98,9 +98,11 @@ function nextPush(client: number, next: () => number): Push {
   const streams = Array.from({ length: streamsPerClient }, (_, stream) => ({
     stream: { app: 'crash', client: String(client), stream: String(stream) },
     values: Array.from({ length: linesPerPush / streamsPerClient }, () => {
-      const line = `line ${next()} of client ${client} in stream ${stream}`;
+      const n = next();
+      const line = `line ${n} of client ${client} in stream ${stream}`;
       lines.push(line);
-      return [`${BigInt(Date.now()) * 1_000_000n + BigInt(lines.length)}`, line];
+      // No two lines share a timestamp: paging in `readAll` rests on it.
+      return [`${BigInt(Date.now()) * 1_000_000n + BigInt(n % 1_000_000)}`, line];
     }),
   }));
   return { body: JSON.stringify({ streams }), lines };
