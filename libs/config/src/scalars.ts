@@ -7,7 +7,7 @@ import {
 import type { KeyKind } from './schema.ts';
 
 /** What a configured key may hold once parsed: durations are nanoseconds, sizes bytes, times Unix milliseconds. */
-export type SettingValue = string | boolean | number | bigint | readonly string[] | unknown;
+export type SettingValue = unknown;
 
 /** A text that is no value of its key's kind; the message is what the operator reads after the place. */
 export class ScalarError extends Error {}

@@ -1,1 +1,13 @@
-export {};
+export { buildInfo, buildInfoMetric, versionText } from './build-info.ts';
+export type { BuildInfo } from './build-info.ts';
+export { commonMetrics } from './common-metrics.ts';
+export type { CommonMetrics } from './common-metrics.ts';
+export { noServerMetrics, serverMetrics } from './http-metrics.ts';
+export type { ServedRequest, ServerMetrics } from './http-metrics.ts';
+export { ingesterMetrics } from './ingester-metrics.ts';
+export type { FlushedChunk, HeadState } from './ingester-metrics.ts';
+export { createLogger } from './logger.ts';
+export type { LogControl, LogFormat, LogLevel, LogOptions } from './logger.ts';
+export { collectProcessMetrics, exponentialBuckets, Metrics, metricsContentType } from './metrics.ts';
+export { isTracing, startTracing, withSpan } from './tracing.ts';
+export type { TracingOptions } from './tracing.ts';

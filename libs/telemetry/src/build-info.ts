@@ -1,0 +1,57 @@
+import type { Metrics } from './metrics.ts';
+
+/** What this program is; `version` is a Loki version, because clients switch features by it. */
+export interface BuildInfo {
+  readonly version: string;
+  readonly revision: string;
+  readonly branch: string;
+  readonly buildUser: string;
+  readonly buildDate: string;
+  readonly goVersion: string;
+}
+
+/** The Loki version whose behaviour is offered. */
+const lokiVersion = '3.6.0';
+
+/**
+ * @param revision commit the program was built from; '' when unknown
+ * @param runtime  what stands where Loki names its Go version, e.g. `node24.1.0`
+ */
+export function buildInfo(runtime: string, revision = ''): BuildInfo {
+  return { version: lokiVersion, revision, branch: 'main', buildUser: '', buildDate: '', goVersion: runtime };
+}
+
+/** The one line of `-version`. */
+export function versionText(info: BuildInfo): string {
+  return `loki, version ${info.version} (branch: ${info.branch}, revision: ${info.revision || 'unknown'})\n  runtime: ${info.goVersion}`;
+}
+
+/** `loki_build_info`, constantly 1. */
+export function buildInfoMetric(
+  metrics: Metrics,
+  info: BuildInfo,
+  platform: { os: string; arch: string },
+): void {
+  metrics
+    .gauge('loki_build_info', 'A metric with a constant 1 value labelled by what this program is.', [
+      'branch',
+      'goarch',
+      'goos',
+      'goversion',
+      'revision',
+      'tags',
+      'version',
+    ])
+    .set(
+      {
+        branch: info.branch,
+        goarch: platform.arch,
+        goos: platform.os,
+        goversion: info.goVersion,
+        revision: info.revision,
+        tags: '',
+        version: info.version,
+      },
+      1,
+    );
+}

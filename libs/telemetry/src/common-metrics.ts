@@ -1,0 +1,36 @@
+import type { LogLevel } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Metrics every process has, whatever its role. */
+export interface CommonMetrics {
+  logLine(level: LogLevel): void;
+  panic(): void;
+  runtimeConfigReloaded(config: string, outcome: { isSuccessful: boolean; sha256: string }): void;
+}
+
+export function commonMetrics(metrics: Metrics): CommonMetrics {
+  const lines = metrics.counter('loki_internal_log_messages_total', 'Own log lines by level.', ['level']);
+  const panics = metrics.counter(
+    'loki_panic_total',
+    'Failures that nobody had foreseen, caught at the last moment.',
+  );
+  const reload = metrics.gauge(
+    'loki_runtime_config_last_reload_successful',
+    'Whether the last reload of the overrides succeeded.',
+    ['config'],
+  );
+  const hash = metrics.gauge('loki_runtime_config_hash', 'Hash of the overrides in force.', [
+    'config',
+    'sha256',
+  ]);
+  for (const level of ['debug', 'info', 'warn', 'error']) lines.inc({ level }, 0);
+  return {
+    logLine: (level) => lines.inc({ level }),
+    panic: () => panics.inc(),
+    runtimeConfigReloaded(config, { isSuccessful, sha256 }) {
+      reload.set({ config }, isSuccessful ? 1 : 0);
+      hash.reset();
+      if (sha256 !== '') hash.set({ config, sha256 }, 1);
+    },
+  };
+}

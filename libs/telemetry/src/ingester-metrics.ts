@@ -1,0 +1,184 @@
+import { exponentialBuckets } from './metrics.ts';
+import type { Metrics } from './metrics.ts';
+
+/** A flushed segment: what Loki's dashboards call a chunk. */
+export interface FlushedChunk {
+  readonly reason: string;
+  readonly storedBytes: number;
+  readonly rows: number;
+  readonly lineBytes: number;
+  readonly ageSeconds: number;
+  readonly spanHours: number;
+  readonly encodeSeconds: number;
+  readonly utilization: number;
+  /** Stored bytes by tenant. */
+  readonly tenants: ReadonlyMap<string, number>;
+}
+
+/** One partition's head. */
+export interface HeadState {
+  readonly records: number;
+  readonly memoryBytes: number;
+  readonly streams: ReadonlyMap<string, number>;
+  readonly lagRecords: number;
+}
+
+/** The ingester's counters under Loki's names; those without a counterpart there have names of ours. */
+export function ingesterMetrics(metrics: Metrics) {
+  const recordsConsumed = metrics.counter(
+    'loki_ingester_records_consumed_total',
+    'Write-log records consumed.',
+  );
+  const rowsConsumed = metrics.counter(
+    'loki_ingester_entries_consumed_total',
+    'Entries consumed from the write log.',
+  );
+  const bytesConsumed = metrics.counter('loki_ingester_line_bytes_consumed_total', 'Line bytes consumed.');
+  const repeated = metrics.counter(
+    'loki_ingester_records_repeated_total',
+    'Records dropped as already consumed.',
+  );
+  const quarantined = metrics.counter(
+    'loki_ingester_records_quarantined_total',
+    'Records set aside as unreadable.',
+  );
+  const duplicates = metrics.counter(
+    'loki_ingester_duplicate_entries_total',
+    'Entries dropped as already stored.',
+    ['tenant'],
+  );
+  const streamsCreated = metrics.counter('loki_ingester_streams_created_total', 'Streams created.', [
+    'tenant',
+  ]);
+  const streamsRemoved = metrics.counter('loki_ingester_streams_removed_total', 'Streams removed.', [
+    'tenant',
+  ]);
+  const queue = metrics.gauge('loki_ingester_flush_queue_length', 'Flushes waiting or running.');
+  const flushFailures = metrics.counter('loki_ingester_chunks_flush_failures_total', 'Failed flushes.');
+  const flushLost = metrics.counter(
+    'loki_ingester_flushes_lost_total',
+    'Flushes another owner had committed first.',
+  );
+  const tailDropped = metrics.counter(
+    'loki_ingester_tail_dropped_entries_total',
+    'Entries dropped from slow tails.',
+  );
+  const streams = metrics.gauge('loki_ingester_memory_streams', 'Streams in memory.', ['tenant']);
+  const records = metrics.gauge('loki_ingester_memory_chunks', 'Records in memory.');
+  const memory = metrics.gauge('loki_ingester_memory_bytes', 'Bytes of records in memory.');
+  const lag = metrics.gauge('loki_ingester_partition_lag_records', 'Records not yet consumed.', [
+    'partition',
+  ]);
+  const replaying = metrics.gauge('loki_ingester_wal_replay_active', '1 while a partition catches up.');
+  const chunks = chunkMetrics(metrics);
+  const heads = new Map<number, HeadState>();
+  const replayingPartitions = new Set<number>();
+
+  function showHeads(): void {
+    let recordCount = 0;
+    let bytes = 0;
+    const byTenant = new Map<string, number>();
+    for (const head of heads.values()) {
+      recordCount += head.records;
+      bytes += head.memoryBytes;
+      for (const [tenant, count] of head.streams) byTenant.set(tenant, (byTenant.get(tenant) ?? 0) + count);
+    }
+    records.set(recordCount);
+    memory.set(bytes);
+    streams.reset();
+    for (const [tenant, count] of byTenant) streams.set({ tenant }, count);
+  }
+
+  return {
+    recordConsumed(rows: number, lineBytes: number): void {
+      recordsConsumed.inc();
+      rowsConsumed.inc(rows);
+      bytesConsumed.inc(lineBytes);
+    },
+    recordRepeated: () => repeated.inc(),
+    recordQuarantined: () => quarantined.inc(),
+    duplicatesDropped: (tenant: string, rows: number) => duplicates.inc({ tenant }, rows),
+    streamsCreated: (tenant: string, count: number) => streamsCreated.inc({ tenant }, count),
+    streamsRemoved: (tenant: string, count: number) => streamsRemoved.inc({ tenant }, count),
+    flushStarted: () => queue.inc(),
+    flushEnded: () => queue.dec(),
+    flushed: (chunk: FlushedChunk) => chunks.flushed(chunk),
+    flushFailed: () => flushFailures.inc(),
+    flushLost: () => flushLost.inc(),
+    tailDropped: (entries: number) => tailDropped.inc(entries),
+    head(partition: number, state: HeadState | undefined): void {
+      if (state === undefined) {
+        heads.delete(partition);
+        lag.remove({ partition });
+      } else {
+        heads.set(partition, state);
+        lag.set({ partition }, state.lagRecords);
+      }
+      showHeads();
+    },
+    replaying(partition: number, isActive: boolean): void {
+      if (isActive) replayingPartitions.add(partition);
+      else replayingPartitions.delete(partition);
+      replaying.set(replayingPartitions.size > 0 ? 1 : 0);
+    },
+  };
+}
+
+function chunkMetrics(metrics: Metrics) {
+  const flushedTotal = metrics.counter('loki_ingester_chunks_flushed_total', 'Flushes by reason.', [
+    'reason',
+  ]);
+  const stored = metrics.counter('loki_ingester_chunks_stored_total', 'Chunks stored.', ['tenant']);
+  const storedBytes = metrics.counter('loki_ingester_chunk_stored_bytes_total', 'Bytes stored.', ['tenant']);
+  const age = metrics.histogram(
+    'loki_ingester_chunk_age_seconds',
+    'Age at the flush.',
+    [60, 600, 1800, 3600, 7200, 14400, 36000, 43200, 57600, 86400, 172800],
+  );
+  const span = metrics.histogram(
+    'loki_ingester_chunk_bounds_hours',
+    'Newest less oldest entry.',
+    [1, 2, 3, 4, 5, 6, 7, 8],
+  );
+  const size = metrics.histogram(
+    'loki_ingester_chunk_size_bytes',
+    'Stored size at the flush.',
+    exponentialBuckets(20000, 2, 14),
+  );
+  const entries = metrics.histogram(
+    'loki_ingester_chunk_entries',
+    'Lines at the flush.',
+    exponentialBuckets(200, 2, 18),
+  );
+  const ratio = metrics.histogram(
+    'loki_ingester_chunk_compression_ratio',
+    'Line bytes to stored bytes.',
+    [0.75, 2, 4, 6, 8, 10, 12, 14, 16, 18],
+  );
+  const utilization = metrics.histogram(
+    'loki_ingester_chunk_utilization',
+    'Filled share of the target.',
+    [0, 0.2, 0.4, 0.6, 0.8, 1],
+  );
+  const encode = metrics.histogram(
+    'loki_ingester_chunk_encode_time_seconds',
+    'Time to encode and compress.',
+    exponentialBuckets(0.01, 4, 8),
+  );
+  return {
+    flushed(chunk: FlushedChunk): void {
+      flushedTotal.inc({ reason: chunk.reason });
+      age.observe(chunk.ageSeconds);
+      span.observe(chunk.spanHours);
+      size.observe(chunk.storedBytes);
+      entries.observe(chunk.rows);
+      if (chunk.storedBytes > 0) ratio.observe(chunk.lineBytes / chunk.storedBytes);
+      utilization.observe(chunk.utilization);
+      encode.observe(chunk.encodeSeconds);
+      for (const [tenant, bytes] of chunk.tenants) {
+        stored.inc({ tenant });
+        storedBytes.inc({ tenant }, bytes);
+      }
+    },
+  };
+}

@@ -1,0 +1,139 @@
+import { pino } from 'pino';
+import type { Clock, LogFields, Logger } from '@loki/ports';
+import { formatLogfmt, valueText } from './logfmt.ts';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type LogFormat = 'logfmt' | 'json';
+
+const severity: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50 };
+
+/** Bytes of one value in a line: a log line is no place for a whole body. */
+const valueCharsMax = 8192;
+
+export interface LogOptions {
+  readonly clock: Clock;
+  readonly level?: LogLevel;
+  readonly format?: LogFormat;
+  /** Where lines go, line end included; standard error when absent, as Loki's do. */
+  readonly write?: (line: string) => void;
+  /** Told of each line written: the counter of own log lines hangs on it. */
+  readonly onLine?: (level: LogLevel) => void;
+}
+
+/** What all loggers of a process share; the level can be changed while it runs. */
+export interface LogControl {
+  readonly level: LogLevel;
+  /** False: no such level. */
+  setLevel(level: string): boolean;
+}
+
+/** The process's logger with its control. Lines look like Loki's: `level=info ts=… caller=file.ts:12 msg="…" k=v`. */
+export function createLogger(options: LogOptions): { logger: Logger; control: LogControl } {
+  const sink = new LogSink(options);
+  return { logger: new SinkLogger(sink, []), control: sink };
+}
+
+/** Formats and writes lines. One per process. */
+class LogSink implements LogControl {
+  level: LogLevel;
+  readonly #clock: Clock;
+  readonly #format: LogFormat;
+  readonly #write: (line: string) => void;
+  readonly #onLine: (level: LogLevel) => void;
+  readonly #json: ReturnType<typeof pino>;
+
+  constructor(options: LogOptions) {
+    this.#clock = options.clock;
+    this.level = options.level ?? 'info';
+    this.#format = options.format ?? 'logfmt';
+    const destination = options.write === undefined ? pino.destination({ fd: 2, sync: true }) : undefined;
+    this.#write = options.write ?? ((line) => destination!.write(line));
+    this.#onLine = options.onLine ?? (() => {});
+    this.#json = pino(
+      { level: 'trace', base: null, timestamp: false, formatters: { level: (level) => ({ level }) } },
+      { write: (line: string) => this.#write(line) },
+    );
+  }
+
+  setLevel(level: string): boolean {
+    if (!Object.hasOwn(severity, level)) return false;
+    this.level = level as LogLevel;
+    return true;
+  }
+
+  isOn(level: LogLevel): boolean {
+    return severity[level] >= severity[this.level];
+  }
+
+  line(
+    level: LogLevel,
+    message: string,
+    own: readonly (readonly [string, unknown])[],
+    fields?: LogFields,
+  ): void {
+    this.#onLine(level);
+    const all = new Map<string, unknown>([
+      ['level', level],
+      ['ts', new Date(this.#clock.nowMs()).toISOString()],
+      ['caller', undefined],
+      ...own,
+      ['msg', message],
+    ]);
+    for (const [key, value] of Object.entries(fields ?? {})) all.set(key, shorten(value));
+    if (all.get('caller') === undefined) all.set('caller', callerOf());
+    if (this.#format === 'logfmt') this.#write(`${formatLogfmt(all)}\n`);
+    else {
+      // The JSON writer puts the level first by itself.
+      all.delete('level');
+      this.#json[level](Object.fromEntries(all));
+    }
+  }
+}
+
+class SinkLogger implements Logger {
+  readonly #sink: LogSink;
+  readonly #own: readonly (readonly [string, unknown])[];
+
+  constructor(sink: LogSink, own: readonly (readonly [string, unknown])[]) {
+    this.#sink = sink;
+    this.#own = own;
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    if (this.#sink.isOn('debug')) this.#sink.line('debug', message, this.#own, fields);
+  }
+
+  info(message: string, fields?: LogFields): void {
+    if (this.#sink.isOn('info')) this.#sink.line('info', message, this.#own, fields);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    if (this.#sink.isOn('warn')) this.#sink.line('warn', message, this.#own, fields);
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#sink.line('error', message, this.#own, fields);
+  }
+
+  child(fields: LogFields): Logger {
+    return new SinkLogger(this.#sink, [...this.#own, ...Object.entries(fields)]);
+  }
+}
+
+/** Numbers and booleans stay what they are (JSON keeps them); everything else becomes bounded text. */
+function shorten(value: unknown): unknown {
+  if (typeof value === 'number' || typeof value === 'boolean' || value === undefined) return value;
+  const text = valueText(value);
+  return text.length > valueCharsMax ? `${text.slice(0, valueCharsMax)}…` : text;
+}
+
+/** `file.ts:line` of whoever called the logger: three frames up from here. About 5 µs, only for lines written. */
+function callerOf(): string {
+  const holder: { stack?: string } = {};
+  const before = Error.stackTraceLimit;
+  Error.stackTraceLimit = 4;
+  Error.captureStackTrace(holder);
+  Error.stackTraceLimit = before;
+  const frame = holder.stack?.split('\n')[4] ?? '';
+  return /([^/\\(\s]+:\d+):\d+\)?$/.exec(frame)?.[1] ?? 'unknown';
+}

@@ -1,0 +1,84 @@
+import { buildInfo, buildInfoMetric } from './build-info.ts';
+import { commonMetrics } from './common-metrics.ts';
+import { serverMetrics } from './http-metrics.ts';
+import { ingesterMetrics } from './ingester-metrics.ts';
+import { collectProcessMetrics, Metrics } from './metrics.ts';
+import { isTracing, withSpan } from './tracing.ts';
+
+test('the exposition has Loki’s names, labels and buckets', async () => {
+  const metrics = new Metrics();
+  const server = serverMetrics(metrics);
+  server.connections('http', 1);
+  server.started('POST', 'loki_api_v1_push');
+  server.served({
+    method: 'POST',
+    route: 'loki_api_v1_push',
+    statusCode: '204',
+    isWebSocket: false,
+    seconds: 0.02,
+    requestBytes: 2000,
+    responseBytes: 0,
+  });
+  buildInfoMetric(metrics, buildInfo('node24'), { os: 'linux', arch: 'amd64' });
+  const text = await metrics.text();
+  expect(text).toContain('# TYPE loki_request_duration_seconds histogram');
+  expect(text).toContain(
+    'loki_request_duration_seconds_bucket{le="0.025",method="POST",route="loki_api_v1_push",status_code="204",ws="false"} 1',
+  );
+  expect(text).toMatch(/^loki_inflight_requests\{method="POST",route="loki_api_v1_push"\} 0$/m);
+  expect(text).toMatch(/^loki_tcp_connections\{protocol="http"\} 1$/m);
+  expect(text).toMatch(/^loki_build_info\{.*version="3\.\d+\.\d+"\} 1$/m);
+});
+
+test('another namespace replaces the prefix, and a metric asked for twice is one metric', async () => {
+  const metrics = new Metrics('logs');
+  commonMetrics(metrics).panic();
+  commonMetrics(metrics).panic();
+  expect(await metrics.text()).toMatch(/^logs_panic_total 2$/m);
+});
+
+test('a reload shows its success and the one hash in force', async () => {
+  const metrics = new Metrics();
+  const common = commonMetrics(metrics);
+  common.runtimeConfigReloaded('a.yaml', { isSuccessful: true, sha256: 'old' });
+  common.runtimeConfigReloaded('a.yaml', { isSuccessful: false, sha256: 'new' });
+  const text = await metrics.text();
+  expect(text).toMatch(/^loki_runtime_config_last_reload_successful\{config="a.yaml"\} 0$/m);
+  expect(text).toContain('sha256="new"');
+  expect(text).not.toContain('sha256="old"');
+});
+
+test('memory gauges add up the heads of all partitions and forget those that left', async () => {
+  const metrics = new Metrics();
+  const ingester = ingesterMetrics(metrics);
+  ingester.head(0, { records: 2, memoryBytes: 10, streams: new Map([['a', 3]]), lagRecords: 1 });
+  ingester.head(1, {
+    records: 5,
+    memoryBytes: 20,
+    streams: new Map([
+      ['a', 4],
+      ['b', 1],
+    ]),
+    lagRecords: 0,
+  });
+  expect(await metrics.text()).toMatch(/^loki_ingester_memory_streams\{tenant="a"\} 7$/m);
+  ingester.head(1, undefined);
+  const text = await metrics.text();
+  expect(text).toMatch(/^loki_ingester_memory_chunks 2$/m);
+  expect(text).not.toContain('tenant="b"');
+  expect(text).not.toContain('partition="1"');
+});
+
+test('process metrics are there', async () => {
+  const metrics = new Metrics();
+  collectProcessMetrics(metrics);
+  const text = await metrics.text();
+  expect(text).toContain('process_resident_memory_bytes');
+  expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+});
+
+test('a span with tracing off is a plain call', async () => {
+  expect(isTracing()).toBe(false);
+  expect(await withSpan('x', {}, () => Promise.resolve(5))).toBe(5);
+  await expect(withSpan('x', {}, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+});
