@@ -1,3 +1,4 @@
+import { LokiError } from '@loki/model';
 import { columns } from '@loki/segment';
 import type { Block, BlockInfo, Section, Segment } from '@loki/segment';
 import type { CommittedRows } from './committed-rows.ts';
@@ -155,9 +156,25 @@ function markFromHead(suspect: Suspect, rows: RunRows, found: Uint8Array, contex
   if (!stream) return;
   for (let i = stream.record.length - 1; i >= 0 && stream.newestUs[i] >= suspect.minUs; i--) {
     if (stream.maxUs[i] < suspect.minUs || stream.minUs[i] > suspect.maxUs) continue;
-    const block = context.blocks.get(stream.record[i], suspect.section.tenant, stream.block[i]);
-    markSameRows(rows, rowsOf(block, block.info, stream.run[i]), found);
+    const record = stream.record[i];
+    try {
+      const block = context.blocks.get(record, suspect.section.tenant, stream.block[i]);
+      markSameRows(rows, rowsOf(block, block.info, stream.run[i]), found);
+    } catch (error) {
+      if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
+      // One of the two cannot be decoded. When it is the new one it goes into quarantine, by this same error; a bad one
+      // in the head is found by its flush, and has nothing that we could compare with.
+      decodeWhole(rows.block);
+    }
   }
+}
+
+/** Throws `corrupt` when any column of the block is damaged. */
+function decodeWhole(block: Block): void {
+  block.timestamps();
+  block.lineEnds();
+  block.lines();
+  block.metadata();
 }
 
 function rowsOf(block: Block, info: BlockInfo, run: number): RunRows {

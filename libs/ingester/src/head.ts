@@ -120,6 +120,18 @@ export class Head {
     }
   }
 
+  /** Takes single records out. O(all runs): for records found unreadable, which is rare. */
+  remove(records: ReadonlySet<HeadRecord>): void {
+    const kept = this.records.filter((record) => !records.has(record));
+    this.records.length = 0;
+    this.tenants.clear();
+    this.memoryBytes = 0;
+    this.lineBytes = 0;
+    this.rowCount = 0;
+    this.streamCount = 0;
+    for (const record of kept) this.add(record);
+  }
+
   #tenant(name: string): HeadTenant {
     let tenant = this.tenants.get(name);
     if (!tenant) this.tenants.set(name, (tenant = new Map()));

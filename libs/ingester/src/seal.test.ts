@@ -13,6 +13,7 @@ function input(records: HeadRecord[], over: Partial<SealInput> = {}): SealInput 
     records,
     lineBytes: records.reduce((sum, each) => sum + each.lineBytes, 0),
     memoryBytes: 0,
+    isPressed: false,
     consumedOffset: records.length === 0 ? 0 : records[records.length - 1].offset + 1,
     committedOffset: 0,
     lastConsumedAtMs: 0,
@@ -29,6 +30,7 @@ describe('planning a flush', () => {
   test.each([
     ['full', input([record(0, 100)])],
     ['full', input([record(0, 1)], { memoryBytes: 500 })],
+    ['full', input([record(0, 1)], { isPressed: true })],
     ['max_age', input([record(0, 1, 0)], { lastConsumedAtMs: 950, nowMs: 1000 })],
     ['idle', input([record(0, 1, 0)], { nowMs: 100 })],
   ])('%s is a reason', (reason, given) => {

@@ -11,6 +11,8 @@ export interface SealInput {
   /** All records below have been consumed; at least one above the last record's offset. */
   readonly consumedOffset: number;
   readonly committedOffset: number;
+  /** The heads of this process together have reached their bound. */
+  readonly isPressed: boolean;
   /** When anything was consumed last. */
   readonly lastConsumedAtMs: number;
   readonly nowMs: number;
@@ -61,6 +63,7 @@ export function planFlush(input: SealInput, limits: SealLimits, forced = false):
 function dueReason(input: SealInput, limits: SealLimits): FlushReason | undefined {
   if (input.lineBytes >= limits.flushRawBytes) return 'full';
   if (input.memoryBytes >= limits.headBytesPartitionMax * memoryShare) return 'full';
+  if (input.isPressed && input.records.length > 0) return 'full';
   const oldest = input.records.length > 0 ? input.records[0].consumedAtMs : input.lastConsumedAtMs;
   if (input.nowMs - oldest >= limits.flushAgeMs) return 'max_age';
   if (input.nowMs - input.lastConsumedAtMs >= limits.flushIdleMs) return 'idle';

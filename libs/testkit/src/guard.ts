@@ -10,8 +10,8 @@ export function guardRealWorld(): () => void {
     setTimeout: globalThis.setTimeout,
     setInterval: globalThis.setInterval,
     setImmediate: globalThis.setImmediate,
-    performanceNow: performance.now,
-    abortTimeout: AbortSignal.timeout,
+    performanceNow: Reflect.get(performance, 'now') as typeof performance.now,
+    abortTimeout: Reflect.get(AbortSignal, 'timeout') as typeof AbortSignal.timeout,
   };
   const refuse = (what: string) => (): never => {
     throw new Error(`${what} reached in simulation: use libs/ports`);

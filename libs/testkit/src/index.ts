@@ -4,6 +4,8 @@ export type { LedgerEntry, Outcome, Violation } from './ledger.ts';
 export { Prng } from './prng.ts';
 export { VirtualScheduler } from './scheduler.ts';
 export type { EventHandle, RunOptions } from './scheduler.ts';
+export { diskError, noDiskFaults, VirtualDisk } from './virtual-disk.ts';
+export type { DiskFaults, DiskOperation } from './virtual-disk.ts';
 export { noStoreFaults, VirtualBucket } from './virtual-object-store.ts';
 export type { StoreFaults } from './virtual-object-store.ts';
 export { virtualEpochMs, VirtualClock, VirtualProcess, VirtualTimers } from './virtual-process.ts';

@@ -1,0 +1,171 @@
+import { LokiError } from '@loki/model';
+import { openSegment, removeRows } from '@loki/segment';
+import type { Segment } from '@loki/segment';
+import type { LoggedRecord } from '@loki/ports';
+import { CommittedRows } from './committed-rows.ts';
+import { DecodedBlocks, findDuplicates } from './dedupe.ts';
+import type { DuplicateRows } from './dedupe.ts';
+import type { PartitionDeps } from './deps.ts';
+import type { HeadRecord } from './head.ts';
+import type { PartitionState } from './partition-state.ts';
+import { isUnreadable, quarantine } from './quarantine.ts';
+import { retry } from './retry.ts';
+
+/** Called with each record that entered the head, and with the end of each batch. */
+export interface ConsumeEvents {
+  onRecord(record: HeadRecord): void;
+  onProgress(): void;
+  /** The log does not have the next offset any more: what was there may have been committed by another owner. */
+  onGap(): Promise<void>;
+}
+
+/** How often a consumer that has no room looks again. A flush takes a second or so. */
+const roomPollMs = 50;
+/** Time on the event loop after which a consumer lets others run: heads replay for minutes, health checks do not wait. */
+const turnMaxMs = 20;
+
+/**
+ * Reads one partition from where its commits end, record by record in order, into the head.
+ * For each: drop it if its writer's number says that we had it; open it; drop rows we have; keep the rest as it is.
+ */
+export class Consumer {
+  readonly #state: PartitionState;
+  readonly #deps: PartitionDeps;
+  readonly #events: ConsumeEvents;
+  readonly #blocks: DecodedBlocks;
+  readonly #committedRows: CommittedRows;
+  #turnBeganMs: number;
+
+  constructor(state: PartitionState, deps: PartitionDeps, events: ConsumeEvents) {
+    this.#state = state;
+    this.#deps = deps;
+    this.#events = events;
+    this.#blocks = new DecodedBlocks(deps.options.decodedBlocksBytesMax);
+    this.#committedRows = new CommittedRows({ ...deps, partition: state.id });
+    this.#turnBeganMs = deps.clock.monotonicMs();
+  }
+
+  /** Until the signal aborts; then rejects with its reason. */
+  async run(signal: AbortSignal): Promise<never> {
+    const { readBytesMax, readWaitMs } = this.#deps.options;
+    for (;;) {
+      while (this.#state.isFull) {
+        this.#events.onProgress();
+        await this.#deps.timers.sleep(roomPollMs, signal);
+      }
+      const from = this.#state.consumedOffset;
+      const records = await this.#retry('reading the write log', signal, () =>
+        this.#deps.writeLog.read(this.#state.id, from, {
+          bytesMax: readBytesMax,
+          waitMs: readWaitMs,
+          signal,
+        }),
+      );
+      if (records.length > 0 && records[0].offset > from) await this.#events.onGap();
+      for (const record of records) {
+        await this.#take(record, signal);
+        await this.#yield(signal);
+      }
+      if (records.length > 0) this.#events.onProgress();
+    }
+  }
+
+  async #take(logged: LoggedRecord, signal: AbortSignal): Promise<void> {
+    const { metrics } = this.#deps;
+    const { offset, writerId, sequence } = logged;
+    // Delivered again by the log, or committed by another owner while we waited.
+    if (offset < this.#state.consumedOffset) return;
+    if (this.#state.writers.isRepeat(writerId, sequence)) {
+      metrics.recordRepeated();
+      this.#state.consumed(offset, writerId, sequence, undefined);
+      return;
+    }
+    let left: HeadRecord | undefined;
+    try {
+      left = await this.#admit(logged, signal);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      await quarantine({ ...logged, partition: this.#state.id, error }, this.#deps, signal);
+    }
+    if (this.#state.consumed(offset, writerId, sequence, left) && left) {
+      metrics.recordConsumed(left.rowCount, left.lineBytes);
+      this.#events.onRecord(left);
+    }
+  }
+
+  /** What the head is to keep of a record: undefined when all its rows are there already. */
+  async #admit(logged: LoggedRecord, signal: AbortSignal): Promise<HeadRecord | undefined> {
+    const incoming = openRecord(logged.payload);
+    const duplicates = this.#deps.options.dropDuplicates ? await this.#duplicates(incoming, signal) : [];
+    if (duplicates.length === 0) return this.#headRecord(logged.offset, logged.payload);
+    for (const { tenant, rows } of duplicates) this.#deps.metrics.duplicatesDropped(tenant, rows.length);
+    const rest = removeRows(logged.payload, duplicates);
+    return rest ? this.#headRecord(logged.offset, rest) : undefined;
+  }
+
+  /**
+   * Finding duplicates may need the store. While it is down this partition waits: to go on without looking would let
+   * an entry in twice, and owners of the same partition would come to differ.
+   */
+  #duplicates(incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
+    const context = {
+      head: this.#state.head,
+      bounds: this.#state.bounds,
+      committed: this.#committedRows,
+      blocks: this.#blocks,
+      committedOffset: () => this.#state.committedOffset,
+      signal,
+    };
+    return this.#retry(
+      'looking for duplicates',
+      signal,
+      () => findDuplicates(incoming, context),
+      isUnreadable,
+    );
+  }
+
+  #headRecord(offset: number, payload: Uint8Array): HeadRecord {
+    const bytes = shared(payload);
+    const segment = openRecord(bytes);
+    let rowCount = 0;
+    let lineBytes = 0;
+    for (const section of segment.sections) {
+      rowCount += section.rowCount;
+      lineBytes += section.lineBytes;
+    }
+    return { offset, bytes, segment, rowCount, lineBytes, consumedAtMs: this.#deps.clock.monotonicMs() };
+  }
+
+  async #yield(signal: AbortSignal): Promise<void> {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (nowMs - this.#turnBeganMs < turnMaxMs) return;
+    await this.#deps.timers.sleep(0, signal);
+    this.#turnBeganMs = this.#deps.clock.monotonicMs();
+  }
+
+  #retry<T>(
+    what: string,
+    signal: AbortSignal,
+    attempt: () => Promise<T>,
+    isFinal?: (error: unknown) => boolean,
+  ): Promise<T> {
+    return retry(what, attempt, { ...this.#deps, ...this.#deps.options, signal, isFinal });
+  }
+}
+
+/** Whatever the parser throws at a record means that it cannot be read: one writer's bug must not stop a partition. */
+function openRecord(bytes: Buffer): Segment {
+  try {
+    return openSegment(bytes, 'write-log record');
+  } catch (cause) {
+    if (isUnreadable(cause)) throw cause;
+    throw new LokiError('corrupt', 'write-log record: the parser failed', { cause });
+  }
+}
+
+/** A copy that all threads see. Threads get a view of it with a message, whatever its size. */
+function shared(bytes: Uint8Array): Buffer {
+  const copy = Buffer.from(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}

@@ -1,0 +1,154 @@
+import { encodeSegment, openSegment } from '@loki/segment';
+import fc from 'fast-check';
+import type { CommittedRows } from './committed-rows.ts';
+import { DecodedBlocks, findDuplicates } from './dedupe.ts';
+import type { DedupeContext } from './dedupe.ts';
+import { FlushedBounds } from './flushed-bounds.ts';
+import { Head } from './head.ts';
+import { decodeRows, encodeRows, headRecord, rowText } from './test-records.ts';
+import type { Row } from './test-records.ts';
+
+const nothingCommitted = {
+  mark: () => Promise.reject(new Error('the store must not be asked')),
+} as unknown as CommittedRows;
+
+function contextOf(head: Head, over: Partial<DedupeContext> = {}): DedupeContext {
+  return {
+    head,
+    bounds: new FlushedBounds(Number.NEGATIVE_INFINITY),
+    committed: nothingCommitted,
+    blocks: new DecodedBlocks(1 << 20),
+    committedOffset: () => 0,
+    ...over,
+  };
+}
+
+function headOf(...records: Row[][]): Head {
+  const head = new Head();
+  records.forEach((rows, offset) => head.add(headRecord(offset, encodeRows(rows))));
+  return head;
+}
+
+/** Texts of the rows that are marked. */
+async function marked(rows: Row[], context: DedupeContext): Promise<string[]> {
+  const segment = openSegment(encodeRows(rows));
+  const texts = decodeRows(segment);
+  const duplicates = await findDuplicates(segment, context);
+  const out: string[] = [];
+  let at = 0;
+  for (const section of segment.sections) {
+    for (const info of section.blocks) {
+      const found = duplicates.find((each) => each.tenant === section.tenant && each.block === info.index);
+      for (const row of found?.rows ?? []) out.push(texts[at + row]);
+      at += info.rowCount;
+    }
+  }
+  return out;
+}
+
+describe('duplicates', () => {
+  const base: Row = { app: 'x', ns: 1_700_000_000_000_000_000n, line: 'one' };
+
+  test('an equal entry in the head is found', async () => {
+    expect(await marked([base], contextOf(headOf([base])))).toEqual([rowText(base)]);
+  });
+
+  test.each<[string, Partial<Row>]>([
+    ['line', { line: 'two' }],
+    ['line of another length', { line: 'ones' }],
+    ['timestamp by one nanosecond', { ns: base.ns + 1n }],
+    ['stream', { app: 'y' }],
+    ['tenant', { tenant: 'b' }],
+    ['structured metadata', { metadata: [['k', 'v']] }],
+  ])('another %s makes another entry', async (_, other) => {
+    expect(await marked([{ ...base, ...other }], contextOf(headOf([base])))).toEqual([]);
+  });
+
+  test('structured metadata is compared by name and value', async () => {
+    const one: Row = { ...base, metadata: [['k', 'v'], ['l', 'w']] }; // prettier-ignore
+    const head = headOf([one]);
+    expect(await marked([{ ...one, metadata: [['l', 'w'], ['k', 'v']] }], contextOf(head))).toHaveLength(1); // prettier-ignore
+    expect(await marked([{ ...one, metadata: [['k', 'w'], ['l', 'v']] }], contextOf(head))).toEqual([]); // prettier-ignore
+  });
+
+  test('a run that begins after the newest known row is not looked at', async () => {
+    const head = headOf([base]);
+    const context = contextOf(head, {
+      blocks: { get: () => Promise.reject(new Error('no block')) } as unknown as DecodedBlocks,
+      bounds: new FlushedBounds(0),
+    });
+    expect(await marked([{ ...base, ns: base.ns + 1000n }], context)).toEqual([]);
+  });
+
+  test('an equal entry in an earlier run of the same record is found', async () => {
+    const between: Row = { ...base, app: 'y' };
+    expect(await marked([base, between, base], contextOf(new Head()))).toEqual([rowText(base)]);
+  });
+
+  test('a run that reaches back to flushed time is looked for in the store', async () => {
+    const bounds = new FlushedBounds(Number.NEGATIVE_INFINITY);
+    bounds.raise('a', '{app="x", env="test"}', Number(base.ns / 1000n));
+    const asked: bigint[] = [];
+    const committed = {
+      mark: async (run: { rows: { first: number }; found: Uint8Array }, offset: number) => {
+        asked.push(BigInt(offset));
+        run.found[run.rows.first] = 1;
+        return 1;
+      },
+    } as unknown as CommittedRows;
+    const context = contextOf(new Head(), { bounds, committed, committedOffset: () => 7 });
+    expect(await marked([base], context)).toEqual([rowText(base)]);
+    expect(asked).toEqual([7n]);
+    expect(await marked([{ ...base, app: 'unknown' }], context)).toEqual([]);
+    expect(asked).toEqual([7n]);
+  });
+
+  test('many entries of one timestamp cost hashes, not pairs', async () => {
+    const rows = Array.from({ length: 3000 }, (_, i) => ({
+      ...base,
+      line: `line ${i % 2500} of equal length`.padEnd(40),
+    }));
+    const fresh = rows.slice(0, 2500).map((row, i) => (i % 2 === 0 ? row : { ...row, line: `${row.line}!` }));
+    const beganMs = performance.now();
+    expect(await marked(fresh, contextOf(headOf(rows.slice(0, 2500))))).toHaveLength(1250);
+    expect(performance.now() - beganMs).toBeLessThan(1000);
+  });
+
+  /** The oracle: a set of all entries ever let in. */
+  test('head and record together never hold an entry twice, and never lose one', async () => {
+    const row = fc.record({
+      tenant: fc.constantFrom('a', 'b'),
+      app: fc.constantFrom('x', 'y', 'z'),
+      ns: fc.integer({ min: 0, max: 6 }).map((n) => base.ns + BigInt(n) * 700n),
+      line: fc.constantFrom('', 'p', 'q', 'rr'),
+      metadata: fc.constantFrom<Row['metadata']>([], [['k', 'v']], [['k', 'w']]),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(row, { minLength: 1, maxLength: 12 }), { maxLength: 8 }),
+        async (records) => {
+          const head = new Head();
+          const known = new Set<string>();
+          for (const [offset, rows] of records.entries()) {
+            const bytes = encodeRows(rows);
+            const texts = decodeRows(openSegment(bytes));
+            const repeats: string[] = [];
+            for (const text of texts) {
+              if (known.has(text)) repeats.push(text);
+              known.add(text);
+            }
+            expect((await marked(rows, contextOf(head))).sort()).toEqual(repeats.sort());
+            head.add(headRecord(offset, bytes));
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('an empty record has no duplicates', async () => {
+    expect(
+      await findDuplicates(openSegment(encodeSegment([], { kind: 'record' })), contextOf(new Head())),
+    ).toEqual([]);
+  });
+});

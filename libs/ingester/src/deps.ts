@@ -1,0 +1,81 @@
+import type { LimitsSource } from '@loki/config';
+import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
+import type { CommittedSegments } from './committed-rows.ts';
+import type { PartitionCommits } from './commit.ts';
+import type { IngesterMetrics } from './metrics.ts';
+import type { IngesterOptions } from './options.ts';
+
+/** What the ingester is given of the world. */
+export interface IngesterDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly workers: Workers;
+  readonly writeLog: WriteLog;
+  readonly objectStore: ObjectStore;
+  /** The partition's manifests. */
+  readonly commits: (partition: number) => PartitionCommits;
+  readonly committed: CommittedSegments;
+  readonly logger: Logger;
+  readonly metrics: IngesterMetrics;
+  readonly limits: LimitsSource;
+  /** Whether this owner of the partition is the one that flushes. Absent: it is, as there is no other. */
+  readonly isLeader?: (partition: number) => boolean;
+  /** Named points at which the simulator may stop this process; absent in production. */
+  readonly simHook?: (point: string) => Promise<void>;
+}
+
+/** The same with the options settled: what the parts of a partition share. */
+export interface PartitionDeps extends IngesterDeps {
+  readonly options: IngesterOptions;
+  /** Memory of all heads of this process. */
+  readonly budget: HeadBudget;
+  /** Bounds flushes side by side. */
+  readonly flushSlots: Slots;
+  /** Tells this incarnation's records apart from those of another with the same offsets, in workers' caches. */
+  readonly instance: string;
+}
+
+/** Bytes held by all heads of a process. */
+export class HeadBudget {
+  readonly bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isExhausted(): boolean {
+    return this.#bytes >= this.bytesMax;
+  }
+
+  add(difference: number): void {
+    this.#bytes += difference;
+  }
+}
+
+/** At most so many at a time; the others wait in line. */
+export class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async with<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free++;
+    }
+  }
+}

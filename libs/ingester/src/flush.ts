@@ -1,0 +1,259 @@
+import { LokiError } from '@loki/model';
+import { mergeTask, openSegment, verifySegment } from '@loki/segment';
+import type { CommittedSegment } from './commit.ts';
+import type { PartitionDeps } from './deps.ts';
+import type { HeadRecord } from './head.ts';
+import type { PartitionState } from './partition-state.ts';
+import { isUnreadable, quarantine } from './quarantine.ts';
+import { retry } from './retry.ts';
+import { planFlush } from './seal.ts';
+import type { FlushPlan } from './seal.ts';
+
+/**
+ * Turns the oldest part of a head into a committed segment: merge on a worker, put, commit. One at a time for each
+ * partition, while its consumption goes on.
+ *
+ * The order is what keeps the promise: the segment is durable before the manifest entry that names it, the entry is
+ * durable before the head lets go, and the log may forget only after that. A stop at any point leaves at worst an
+ * object that no manifest names.
+ */
+export class Flusher {
+  readonly #state: PartitionState;
+  readonly #deps: PartitionDeps;
+  readonly #stop: AbortSignal;
+  #running: Promise<void> | undefined;
+
+  constructor(state: PartitionState, deps: PartitionDeps, stop: AbortSignal) {
+    this.#state = state;
+    this.#deps = deps;
+    this.#stop = stop;
+  }
+
+  /** Two leaders may believe in themselves for a while: the manifests decide between them. */
+  get isLeader(): boolean {
+    return this.#deps.isLeader?.(this.#state.id) ?? true;
+  }
+
+  /** Takes over what others have committed: how a follower's head becomes smaller. */
+  async followCommits(): Promise<void> {
+    const commits = this.#deps.commits(this.#state.id);
+    this.#state.committed(await this.#retry('reading the manifests', () => commits.load(this.#stop)));
+  }
+
+  /** Begins a flush when one is due and none is on its way; flushes on while they are due. */
+  flushIfDue(): void {
+    if (this.#running || this.#stop.aborted || !this.isLeader || !this.#plan(false)) return;
+    const work = async () => {
+      for (let plan = this.#plan(false); plan; plan = this.#plan(false)) await this.#flush(plan);
+    };
+    this.#track(work()).catch((error: unknown) => this.#report(error));
+  }
+
+  /** Flushes until everything below `offset` is committed; the caller has seen to it that it was consumed. */
+  async flushUpTo(offset: number, signal?: AbortSignal): Promise<void> {
+    while (this.#state.committedOffset < offset) {
+      signal?.throwIfAborted();
+      this.#stop.throwIfAborted();
+      if (this.#running) {
+        await this.#running;
+        continue;
+      }
+      const plan = this.#plan(true);
+      if (!plan) return;
+      await this.#track(this.#flush(plan));
+    }
+  }
+
+  /** Resolves when nothing is on its way. */
+  async idle(): Promise<void> {
+    await this.#running?.catch(() => undefined); // whoever began it hears of its failure
+  }
+
+  #track(work: Promise<void>): Promise<void> {
+    const tracked = work.finally(() => (this.#running = undefined));
+    this.#running = tracked;
+    return tracked;
+  }
+
+  #plan(isForced: boolean): FlushPlan | undefined {
+    const { head } = this.#state;
+    return planFlush(
+      {
+        ...this.#state.position(),
+        records: head.records,
+        lineBytes: head.lineBytes,
+        memoryBytes: head.memoryBytes,
+        isPressed: this.#deps.budget.isExhausted,
+        nowMs: this.#deps.clock.monotonicMs(),
+      },
+      this.#deps.options,
+      isForced,
+    );
+  }
+
+  async #flush(plan: FlushPlan): Promise<void> {
+    const { metrics, clock } = this.#deps;
+    const beganMs = clock.monotonicMs();
+    metrics.flushStarted();
+    try {
+      await this.#deps.flushSlots.with(() => this.#mergeAndCommit(plan, beganMs));
+    } finally {
+      metrics.flushEnded();
+    }
+  }
+
+  async #mergeAndCommit(plan: FlushPlan, beganMs: number): Promise<void> {
+    const { metrics, clock } = this.#deps;
+    const records = this.#state.head.records.slice(0, plan.count);
+    // The table at the plan's end, taken before anything is awaited: see Writers.
+    const writers = this.#state.writers.tableAt(plan.endOffset);
+    let segment: CommittedSegment | undefined;
+    if (records.length > 0) {
+      const bytes = await this.#merge(records);
+      if (!bytes) return; // unreadable records were taken out: the next plan is without them
+      segment = describe(this.#keyOf(plan), bytes);
+    }
+    const encodedMs = clock.monotonicMs();
+    if (segment) {
+      const { key, bytes } = segment;
+      await this.#retry('putting a segment', () => this.#deps.objectStore.put(key, bytes, this.#stop));
+      await this.#deps.simHook?.('flush.afterPut');
+    }
+    const commit = { startOffset: plan.startOffset, endOffset: plan.endOffset, segment, writers };
+    const commits = this.#deps.commits(this.#state.id);
+    const isOurs = await this.#retry('committing a segment', () => commits.commit(commit, this.#stop));
+    await this.#deps.simHook?.('flush.afterCommit');
+    if (isOurs) {
+      const newestUs = Number.NEGATIVE_INFINITY; // nothing of it is unknown here: the head had every row
+      this.#state.committed({ endOffset: plan.endOffset, writers, newestUs });
+      if (segment) this.#count(plan, segment, records[0], beganMs, encodedMs);
+    } else {
+      metrics.flushLost();
+      await this.#yieldToWinner(plan, segment);
+    }
+    await this.#truncateLog();
+  }
+
+  /** Undefined when records had to be taken out because they cannot be read. */
+  async #merge(records: readonly HeadRecord[]): Promise<Buffer | undefined> {
+    const inputs = records.map((record) => record.bytes);
+    const attempt = () =>
+      this.#deps.workers.run(mergeTask, { inputs, kind: 'flushed' }, { signal: this.#stop });
+    try {
+      const merged = await this.#retry('merging a segment', attempt, isUnreadable);
+      return Buffer.from(merged.buffer, merged.byteOffset, merged.length);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      await this.#removeUnreadable(records, error);
+      return undefined;
+    }
+  }
+
+  /** The record's own checksums hold (the log's did), so its writer made nonsense: aside with it, whole. */
+  async #removeUnreadable(records: readonly HeadRecord[], cause: unknown): Promise<void> {
+    const unreadable: HeadRecord[] = [];
+    for (const record of records) {
+      try {
+        verifySegment(record.bytes);
+      } catch (error) {
+        if (!isUnreadable(error)) throw error;
+        const { offset, bytes } = record;
+        const origin = { partition: this.#state.id, offset, writerId: 'head', sequence: 0 };
+        await quarantine({ ...origin, payload: bytes, error }, this.#deps, this.#stop);
+        unreadable.push(record);
+      }
+    }
+    // Each record by itself is sound, and yet they do not merge: ours to mend, and no reason to drop data.
+    if (unreadable.length === 0) throw cause;
+    this.#state.remove(unreadable);
+  }
+
+  /** Another owner's entry stands where ours should: go on from where it ends. */
+  async #yieldToWinner(plan: FlushPlan, segment: CommittedSegment | undefined): Promise<void> {
+    const commits = this.#deps.commits(this.#state.id);
+    const winner = await this.#retry('reading the manifests', () => commits.load(this.#stop));
+    this.#deps.logger.warn('another owner has flushed these records: our segment is thrown away', {
+      partition: this.#state.id,
+      startOffset: plan.startOffset,
+      endOffset: plan.endOffset,
+      winnersEndOffset: winner.endOffset,
+    });
+    if (winner.endOffset <= plan.startOffset) {
+      throw new LokiError('internal', `partition ${this.#state.id}: lost a commit to nobody`);
+    }
+    this.#state.committed(winner);
+    if (segment) await this.#deps.objectStore.delete(segment.key).catch((error) => this.#report(error));
+  }
+
+  /** Failing to forget loses nothing: the next flush tries again. */
+  async #truncateLog(): Promise<void> {
+    const offset = this.#state.committedOffset - this.#deps.options.logMarginRecords;
+    if (offset <= 0) return;
+    await this.#deps.writeLog.truncateBefore(this.#state.id, offset).catch((error) => this.#report(error));
+  }
+
+  #keyOf({ startOffset, endOffset }: FlushPlan): string {
+    const suffix = Buffer.from(this.#deps.random.bytes(8)).toString('hex');
+    return `segments/${this.#state.id}/${startOffset}-${endOffset}-${suffix}`;
+  }
+
+  #count(
+    plan: FlushPlan,
+    segment: CommittedSegment,
+    oldest: HeadRecord,
+    beganMs: number,
+    encodedMs: number,
+  ): void {
+    const { metrics, clock, options } = this.#deps;
+    const tenants = new Map<string, number>();
+    for (const section of openSegment(segment.bytes).sections) {
+      const share = segment.lineBytes === 0 ? 0 : section.lineBytes / segment.lineBytes;
+      tenants.set(section.tenant, Math.round(segment.bytes.length * share));
+    }
+    metrics.flushed({
+      reason: plan.reason,
+      storedBytes: segment.bytes.length,
+      rows: segment.rows,
+      lineBytes: segment.lineBytes,
+      ageSeconds: (clock.monotonicMs() - oldest.consumedAtMs) / 1000,
+      spanHours: Number((segment.maxNs - segment.minNs) / 1_000_000_000n) / 3600,
+      encodeSeconds: (encodedMs - beganMs) / 1000,
+      utilization: Math.min(1, segment.lineBytes / options.flushRawBytes),
+      tenants,
+    });
+  }
+
+  #report(error: unknown): void {
+    if (this.#stop.aborted) return; // told to stop in the middle of it: nothing failed
+    this.#deps.metrics.flushFailed();
+    this.#deps.logger.error('flush failed', {
+      partition: this.#state.id,
+      err: error instanceof Error ? error.message : String(error),
+    });
+  }
+
+  #retry<T>(what: string, attempt: () => Promise<T>, isFinal?: (error: unknown) => boolean): Promise<T> {
+    const onFailure = () => this.#deps.metrics.flushFailed();
+    return retry(what, attempt, {
+      ...this.#deps,
+      ...this.#deps.options,
+      signal: this.#stop,
+      isFinal,
+      onFailure,
+    });
+  }
+}
+
+function describe(key: string, bytes: Buffer): CommittedSegment {
+  const { sections } = openSegment(bytes, key);
+  let { minNs, maxNs } = sections[0];
+  let rows = 0;
+  let lineBytes = 0;
+  for (const section of sections) {
+    if (section.minNs < minNs) minNs = section.minNs;
+    if (section.maxNs > maxNs) maxNs = section.maxNs;
+    rows += section.rowCount;
+    lineBytes += section.lineBytes;
+  }
+  return { key, bytes, rows, lineBytes, minNs, maxNs };
+}

@@ -1,0 +1,134 @@
+import { LokiError } from '@loki/model';
+import type {
+  HeadAnswer,
+  IngesterService,
+  LeafRequest,
+  LeafResult,
+  StreamsRequest,
+  StreamVolume,
+  TailFrame,
+} from '@loki/ports';
+import { HeadBudget, Slots } from './deps.ts';
+import type { IngesterDeps, PartitionDeps } from './deps.ts';
+import { ingesterOptions } from './options.ts';
+import type { IngesterOptions } from './options.ts';
+import { Partition } from './partition.ts';
+
+/** Says which partitions this ingester owns, now and after each change; returns how to stop listening. */
+export type OwnedPartitions = (onChange: (partitions: readonly number[]) => void) => () => void;
+
+/** All of `count` partitions, for ever: one process alone. */
+export function ownsAll(count: number): OwnedPartitions {
+  return (onChange) => {
+    onChange(Array.from({ length: count }, (_, partition) => partition));
+    return () => {};
+  };
+}
+
+/** Consumes the partitions it owns, answers for what is not committed yet, and commits it. */
+export class Ingester implements IngesterService {
+  readonly #deps: PartitionDeps;
+  readonly #owned: OwnedPartitions;
+  readonly #partitions = new Map<number, Partition>();
+  /** Partitions on their way out: the same one must not be taken again before it is gone. */
+  readonly #leaving = new Map<number, Promise<void>>();
+  #stopListening: (() => void) | undefined;
+  #wanted: ReadonlySet<number> = new Set();
+  #isStopped = false;
+
+  constructor(deps: IngesterDeps, owned: OwnedPartitions, options: Partial<IngesterOptions> = {}) {
+    const settled = ingesterOptions(options);
+    this.#deps = {
+      ...deps,
+      options: settled,
+      budget: new HeadBudget(settled.headBytesMax),
+      flushSlots: new Slots(settled.flushesMax),
+      instance: Buffer.from(deps.random.bytes(8)).toString('hex'),
+    };
+    this.#owned = owned;
+  }
+
+  /** Begins to consume. Returns at once; `isReady` tells when it has caught up. */
+  start(): void {
+    this.#stopListening = this.#owned((partitions) => this.#own(new Set(partitions)));
+  }
+
+  /** Whether it can answer for every partition it owns. */
+  isReady(): boolean {
+    if (this.#isStopped || !this.#stopListening) return false;
+    for (const id of this.#wanted) if (!this.#partitions.get(id)?.isCaughtUp) return false;
+    return true;
+  }
+
+  /** Bytes held in memory for what is not committed. */
+  headBytes(): number {
+    return this.#deps.budget.bytes;
+  }
+
+  async partitions(): Promise<readonly number[]> {
+    const ids: number[] = [];
+    for (const [id, partition] of this.#partitions) if (partition.isCaughtUp) ids.push(id);
+    return ids.sort((a, b) => a - b);
+  }
+
+  async queryHead(
+    partition: number,
+    request: LeafRequest,
+    signal?: AbortSignal,
+  ): Promise<HeadAnswer<LeafResult>> {
+    return this.#partition(partition).queryHead(request, signal);
+  }
+
+  async headStreams(
+    partition: number,
+    request: StreamsRequest,
+    signal?: AbortSignal,
+  ): Promise<HeadAnswer<readonly StreamVolume[]>> {
+    return this.#partition(partition).headStreams(request, signal);
+  }
+
+  tail(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
+    return this.#partition(partition).tail(request, signal);
+  }
+
+  async flush(signal?: AbortSignal): Promise<void> {
+    await Promise.all([...this.#partitions.values()].map((partition) => partition.flush(signal)));
+  }
+
+  /**
+   * Lets go of everything. Flushing before it is the caller's choice: nothing is lost without, only read again.
+   * Idempotent.
+   */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#stopListening?.();
+    this.#own(new Set());
+    await Promise.all(this.#leaving.values());
+  }
+
+  #own(wanted: ReadonlySet<number>): void {
+    this.#wanted = wanted;
+    for (const [id, partition] of this.#partitions) {
+      if (wanted.has(id)) continue;
+      this.#partitions.delete(id);
+      const gone = partition.stop().finally(() => {
+        this.#leaving.delete(id);
+        if (this.#wanted.has(id)) this.#take(id);
+      });
+      this.#leaving.set(id, gone);
+    }
+    for (const id of wanted) if (!this.#partitions.has(id) && !this.#leaving.has(id)) this.#take(id);
+  }
+
+  #take(id: number): void {
+    const partition = new Partition(id, this.#deps);
+    this.#partitions.set(id, partition);
+    partition.start();
+  }
+
+  #partition(id: number): Partition {
+    const partition = this.#partitions.get(id);
+    if (!partition) throw new LokiError('unavailable', `partition ${id} is not owned by this ingester`);
+    return partition;
+  }
+}

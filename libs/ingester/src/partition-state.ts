@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { LokiError } from '@loki/model';
+import { FlushedBounds } from './flushed-bounds.ts';
+import { Head } from './head.ts';
+import type { HeadRecord } from './head.ts';
+import type { CommittedState } from './commit.ts';
+import type { PartitionDeps } from './deps.ts';
+import { Writers } from './writers.ts';
+
+interface Waiter {
+  readonly offset: number;
+  readonly resolve: () => void;
+}
+
+/** Waits on one partition's progress side by side: queries and flushes. More are refused. */
+const waitersMax = 10_000;
+
+/**
+ * Where one partition stands. Changes happen between awaits, all at once: whoever looks sees head, consumed and
+ * committed offset that belong together.
+ *
+ *     committedOffset <= every record in the head < consumedOffset
+ */
+export class PartitionState {
+  readonly id: number;
+  readonly head = new Head();
+  bounds: FlushedBounds;
+  writers: Writers;
+  consumedOffset: number;
+  committedOffset: number;
+  lastConsumedAtMs: number;
+  readonly #deps: PartitionDeps;
+  #waiters: Waiter[] = [];
+
+  constructor(id: number, committed: CommittedState, deps: PartitionDeps) {
+    this.id = id;
+    this.#deps = deps;
+    this.consumedOffset = committed.endOffset;
+    this.committedOffset = committed.endOffset;
+    this.bounds = new FlushedBounds(committed.newestUs);
+    this.writers = new Writers(deps.options.writersMax, committed.writers);
+    this.lastConsumedAtMs = deps.clock.monotonicMs();
+  }
+
+  position(): { consumedOffset: number; committedOffset: number; lastConsumedAtMs: number } {
+    const { consumedOffset, committedOffset, lastConsumedAtMs } = this;
+    return { consumedOffset, committedOffset, lastConsumedAtMs };
+  }
+
+  /** Whether consumption has to wait for a flush. */
+  get isFull(): boolean {
+    return this.head.memoryBytes >= this.#deps.options.headBytesPartitionMax || this.#deps.budget.isExhausted;
+  }
+
+  /**
+   * A record of the log is done with: `left` is what the head keeps of it, if anything. Ignored when another owner
+   * committed beyond it meanwhile.
+   */
+  consumed(offset: number, writerId: string, sequence: number, left: HeadRecord | undefined): boolean {
+    if (offset < this.consumedOffset) return false;
+    assert(!left || left.offset === offset, 'a record enters the head at its own offset');
+    if (left) this.#changeHead(() => this.head.add(left));
+    this.writers.saw(offset, writerId, sequence);
+    this.lastConsumedAtMs = this.#deps.clock.monotonicMs();
+    this.#advance(offset + 1);
+    return true;
+  }
+
+  /** The partition is committed up to `state.endOffset`, by us or by another owner. */
+  committed(state: CommittedState): void {
+    if (state.endOffset <= this.committedOffset) return;
+    // Rows that we never saw: those between what we consumed and what the other owner committed.
+    if (state.endOffset > this.consumedOffset) this.bounds.raiseAll(state.newestUs);
+    this.#changeHead(() =>
+      this.head.dropBelow(state.endOffset, (tenant, text, newestUs) =>
+        this.bounds.raise(tenant, text, newestUs),
+      ),
+    );
+    this.committedOffset = state.endOffset;
+    this.writers.committed(state.endOffset, state.writers);
+    this.#advance(Math.max(this.consumedOffset, state.endOffset));
+  }
+
+  /** Takes records out that turned out to be unreadable. */
+  remove(records: readonly HeadRecord[]): void {
+    this.#changeHead(() => this.head.remove(new Set(records)));
+  }
+
+  /** Resolves when all records below `offset` have been consumed; `unavailable` after `timeoutMs`. */
+  waitConsumed(offset: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    if (this.consumedOffset >= offset) return Promise.resolve();
+    if (this.#waiters.length >= waitersMax) {
+      return Promise.reject(
+        new LokiError('overloaded', `partition ${this.id}: too many wait for it to catch up`),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const end = (settle: () => void) => {
+        timer.cancel();
+        signal?.removeEventListener('abort', onAbort);
+        this.#waiters = this.#waiters.filter((each) => each !== waiter);
+        settle();
+      };
+      const onAbort = () => end(() => reject(signal!.reason));
+      const late = () =>
+        reject(
+          new LokiError(
+            'unavailable',
+            `partition ${this.id} has consumed up to ${this.consumedOffset} of ${offset} after ${timeoutMs} ms`,
+          ),
+        );
+      const timer = this.#deps.timers.after(timeoutMs, () => end(late));
+      const waiter: Waiter = { offset, resolve: () => end(resolve) };
+      this.#waiters.push(waiter);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  /** Gives the memory back when this process lets go of the partition. */
+  release(): void {
+    this.#deps.budget.add(-this.head.memoryBytes);
+  }
+
+  #changeHead(change: () => void): void {
+    const before = this.head.memoryBytes;
+    change();
+    this.#deps.budget.add(this.head.memoryBytes - before);
+  }
+
+  #advance(offset: number): void {
+    this.consumedOffset = offset;
+    for (const waiter of this.#waiters) if (waiter.offset <= offset) waiter.resolve();
+  }
+}

@@ -1,0 +1,172 @@
+import type {
+  HeadAnswer,
+  LeafRequest,
+  LeafResult,
+  StreamsRequest,
+  StreamVolume,
+  TailFrame,
+} from '@loki/ports';
+import { LokiError } from '@loki/model';
+import { Consumer } from './consume.ts';
+import type { PartitionDeps } from './deps.ts';
+import { Flusher } from './flush.ts';
+import { PartitionState } from './partition-state.ts';
+import { retry } from './retry.ts';
+import { headStreams, queryHead } from './serve.ts';
+import { Tails } from './tail.ts';
+
+interface Parts {
+  readonly state: PartitionState;
+  readonly consumer: Consumer;
+  readonly flusher: Flusher;
+}
+
+/** One owned partition, from the moment it is owned until it is let go. */
+export class Partition {
+  readonly id: number;
+  readonly #deps: PartitionDeps;
+  readonly #stop = new AbortController();
+  readonly #tails: Tails;
+  #parts: Parts | undefined;
+  #isCaughtUp = false;
+  #work: Promise<void> | undefined;
+
+  constructor(id: number, deps: PartitionDeps) {
+    this.id = id;
+    this.#deps = deps;
+    this.#tails = new Tails(id, deps);
+  }
+
+  /** Whether it has consumed all that stood in the log when it was taken over: before, it answers nothing. */
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp;
+  }
+
+  start(): void {
+    this.#work = this.#run().catch((error: unknown) => {
+      if (this.#stop.signal.aborted) return; // told to stop: that is how it ends
+      this.#isCaughtUp = false;
+      this.#deps.logger.error('a partition stands still after an error', {
+        partition: this.id,
+        err: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    });
+  }
+
+  async queryHead(request: LeafRequest, signal?: AbortSignal): Promise<HeadAnswer<LeafResult>> {
+    return queryHead(this.#ready(), this.#deps, request, signal);
+  }
+
+  async headStreams(
+    request: StreamsRequest,
+    signal?: AbortSignal,
+  ): Promise<HeadAnswer<readonly StreamVolume[]>> {
+    return headStreams(this.#ready(), this.#deps, request, signal);
+  }
+
+  tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
+    this.#ready();
+    return this.#tails.follow(request, signal);
+  }
+
+  /** Commits all that was in the log at the call. */
+  async flush(signal?: AbortSignal): Promise<void> {
+    if (!this.#parts) throw notReady(this.id);
+    const { state, flusher } = this.#parts;
+    if (!flusher.isLeader) return;
+    const endOffset = await this.#deps.writeLog.endOffset(this.id);
+    while (state.committedOffset < endOffset) {
+      await flusher.flushUpTo(Math.min(endOffset, state.consumedOffset), signal);
+      if (state.consumedOffset >= endOffset) continue;
+      await state.waitConsumed(state.consumedOffset + 1, this.#deps.options.queryWaitMs, signal);
+    }
+  }
+
+  /** Stops reading and flushing; what is not committed is read again by the next owner. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new LokiError('unavailable', `partition ${this.id} is being let go`));
+    this.#isCaughtUp = false;
+    this.#tails.close();
+    await this.#work;
+    await this.#parts?.flusher.idle();
+    this.#parts?.state.release();
+    this.#deps.metrics.head(this.id, undefined);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    this.#deps.metrics.replaying(this.id, true);
+    const { state, consumer } = (this.#parts = await this.#recover());
+    const target = await this.#retry('asking the write log for its end', () =>
+      this.#deps.writeLog.endOffset(this.id),
+    );
+    void state
+      .waitConsumed(target, Number.MAX_SAFE_INTEGER, signal)
+      .then(() => this.#caughtUp(target))
+      .catch(() => undefined); // let go before it caught up
+    await Promise.all([consumer.run(signal), this.#watch()]);
+  }
+
+  #caughtUp(target: number): void {
+    this.#isCaughtUp = true;
+    this.#deps.metrics.replaying(this.id, false);
+    this.#deps.logger.info('partition caught up', { partition: this.id, offset: target });
+  }
+
+  /** Where the manifests end is where consumption begins: there is no other state to recover. */
+  async #recover(): Promise<Parts> {
+    const committed = await this.#retry('reading the manifests', () =>
+      this.#deps.commits(this.id).load(this.#stop.signal),
+    );
+    const oldest = await this.#retry('asking the write log for its start', () =>
+      this.#deps.writeLog.startOffset(this.id),
+    );
+    if (oldest > committed.endOffset) {
+      this.#deps.logger.error('the write log has lost records that were not committed yet', {
+        partition: this.id,
+        fromOffset: committed.endOffset,
+        toOffset: oldest,
+      });
+    }
+    const state = new PartitionState(this.id, committed, this.#deps);
+    const flusher = new Flusher(state, this.#deps, this.#stop.signal);
+    const consumer = new Consumer(state, this.#deps, {
+      onRecord: (record) => this.#tails.onRecord(record),
+      onProgress: () => flusher.flushIfDue(),
+      onGap: () => flusher.followCommits(),
+    });
+    return { state, consumer, flusher };
+  }
+
+  /** Looks at age and idleness from time to time, and tells the gauges. */
+  async #watch(): Promise<never> {
+    for (;;) {
+      await this.#deps.timers.sleep(this.#deps.options.flushCheckMs, this.#stop.signal);
+      const { state, flusher } = this.#parts!;
+      if (flusher.isLeader) flusher.flushIfDue();
+      else await flusher.followCommits();
+      const streams = new Map<string, number>();
+      for (const [tenant, of] of state.head.tenants) streams.set(tenant, of.size);
+      const endOffset = await this.#deps.writeLog.endOffset(this.id).catch(() => state.consumedOffset);
+      this.#deps.metrics.head(this.id, {
+        records: state.head.records.length,
+        memoryBytes: state.head.memoryBytes,
+        streams,
+        lagRecords: Math.max(0, endOffset - state.consumedOffset),
+      });
+    }
+  }
+
+  #ready(): PartitionState {
+    if (!this.#parts || !this.#isCaughtUp) throw notReady(this.id);
+    return this.#parts.state;
+  }
+
+  #retry<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    return retry(what, attempt, { ...this.#deps, ...this.#deps.options, signal: this.#stop.signal });
+  }
+}
+
+function notReady(partition: number): LokiError {
+  return new LokiError('unavailable', `partition ${partition} is still being read from the write log`);
+}

@@ -1,0 +1,46 @@
+import { LokiError } from '@loki/model';
+import type { PartitionDeps } from './deps.ts';
+import { retry } from './retry.ts';
+
+/** A record that cannot be taken, with all that is known of it. */
+export interface BadRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly writerId: string;
+  readonly sequence: number;
+  readonly payload: Uint8Array;
+  readonly error: unknown;
+}
+
+/**
+ * Puts a record aside whole, so that its partition can move on and somebody can look at it later. Returns when it is
+ * durable: only then may the offset be passed. The key says where it stood; putting it again changes nothing.
+ */
+export async function quarantine(record: BadRecord, deps: PartitionDeps, signal: AbortSignal): Promise<void> {
+  const { partition, offset, writerId, sequence } = record;
+  const key = `quarantine/${partition}/${offset}-${writerId}-${sequence}`;
+  await retry(
+    'putting a record into quarantine',
+    () => deps.objectStore.putIfAbsent(key, record.payload, signal),
+    {
+      ...deps,
+      ...deps.options,
+      signal,
+    },
+  );
+  deps.metrics.recordQuarantined();
+  deps.logger.error('a record of the write log cannot be read and was put into quarantine', {
+    partition,
+    offset,
+    writerId,
+    sequence,
+    key,
+    bytes: record.payload.length,
+    err: record.error instanceof Error ? record.error.message : String(record.error),
+  });
+}
+
+/** Whether bytes are to blame, so that no other attempt can end otherwise. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof LokiError && error.code === 'corrupt';
+}

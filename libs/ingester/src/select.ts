@@ -1,0 +1,83 @@
+import { LokiError } from '@loki/model';
+import type { Labels } from '@loki/model';
+import { logExprOf, parseExpr, parseMatchers } from '@loki/logql';
+import type { Expr, Matcher, RangeAggExpr } from '@loki/logql';
+import type { LeafRequest, StreamsRequest } from '@loki/ports';
+import { compileRegex } from '@loki/regex';
+import type { Head, HeadRecord, HeadStream } from './head.ts';
+import { usOf } from './time.ts';
+
+/** What a request reads: streams, and startNs <= ts < endNs. */
+export interface Selection {
+  readonly tenant: string;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  matches(labels: Labels): boolean;
+}
+
+/** The streams and the time that a leaf's entries stand in. */
+export function selectionOfLeaf(request: LeafRequest): Selection {
+  const expr = parseExpr(request.expr);
+  const matches = compileMatchers(logExprOf(expr).matchers);
+  const { tenant } = request;
+  if (request.kind === 'log') return { tenant, startNs: request.startNs, endNs: request.endNs, matches };
+  const { rangeNs, offsetNs } = rangeAggregationOf(expr);
+  // The sample at step t covers (t - offset - range, t - offset]: open below, closed above.
+  return {
+    tenant,
+    startNs: request.startNs - offsetNs - rangeNs + 1n,
+    endNs: request.endNs - offsetNs + 1n,
+    matches,
+  };
+}
+
+export function selectionOfStreams(request: StreamsRequest): Selection {
+  const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
+  return { ...request, matches: compileMatchers(matchers) };
+}
+
+/** Streams of the head that are selected by their labels. One test for each stream, however many records it is in. */
+export function selectStreams(head: Head, selection: Selection): HeadStream[] {
+  const found: HeadStream[] = [];
+  for (const stream of head.tenants.get(selection.tenant)?.values() ?? []) {
+    if (selection.matches(stream.labels)) found.push(stream);
+  }
+  return found;
+}
+
+/**
+ * Records with a run of a selected stream in the selected time, oldest first.
+ * O(runs of the tenant's selected streams); the runs of a stream are skipped whole when its newest is too old.
+ */
+export function selectRecords(head: Head, selection: Selection): HeadRecord[] {
+  const startUs = usOf(selection.startNs);
+  const endUs = usOf(selection.endNs);
+  const selected = new Set<HeadRecord>();
+  for (const stream of selectStreams(head, selection)) {
+    for (let i = stream.record.length - 1; i >= 0 && stream.newestUs[i] >= startUs; i--) {
+      if (stream.maxUs[i] >= startUs && stream.minUs[i] <= endUs) selected.add(stream.record[i]);
+    }
+  }
+  return selected.size === head.records.length
+    ? [...head.records]
+    : head.records.filter((each) => selected.has(each));
+}
+
+/** A label that is missing counts as empty. */
+function compileMatchers(matchers: readonly Matcher[]): (labels: Labels) => boolean {
+  const tests = matchers.map(({ name, op, value }) => ({ name, test: compileMatcher(op, value) }));
+  return (labels) => tests.every(({ name, test }) => test(labels.get(name) ?? ''));
+}
+
+function compileMatcher(op: Matcher['op'], value: string): (text: string) => boolean {
+  if (op === '=') return (text) => text === value;
+  if (op === '!=') return (text) => text !== value;
+  const regex = compileRegex(value, { anchored: true });
+  return (text) => regex.test(text) === (op === '=~');
+}
+
+function rangeAggregationOf(expr: Expr): RangeAggExpr {
+  if (expr.kind === 'rangeAgg') return expr;
+  if (expr.kind === 'vectorAgg') return rangeAggregationOf(expr.expr);
+  throw new LokiError('internal', `a sample leaf must be a range aggregation, not ${expr.kind}`);
+}

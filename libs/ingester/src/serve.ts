@@ -1,0 +1,125 @@
+import { leafTask, mergeLeafResults } from '@loki/engine';
+import { columns } from '@loki/segment';
+import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume } from '@loki/ports';
+import type { PartitionDeps } from './deps.ts';
+import type { HeadRecord, HeadStream } from './head.ts';
+import type { PartitionState } from './partition-state.ts';
+import { selectionOfLeaf, selectionOfStreams, selectRecords, selectStreams } from './select.ts';
+import type { Selection } from './select.ts';
+import { nsAt, usOf } from './time.ts';
+
+/**
+ * Records whose offsets agree down to this many are scanned by one task. Boundaries do not move as the head grows, so
+ * the same worker gets the same records again and has them decoded; and one task is some ten thousand lines at least.
+ */
+const offsetsPerTask = 256;
+
+/** Answers a leaf from the head alone: exactly what lies at or above the committed offset that it reports. */
+export async function queryHead(
+  state: PartitionState,
+  deps: PartitionDeps,
+  request: LeafRequest,
+  signal?: AbortSignal,
+): Promise<HeadAnswer<LeafResult>> {
+  const selection = selectionOfLeaf(request);
+  await catchUp(state, deps, signal);
+  // From here to the list of records nothing is awaited: offset and records belong together. What a commit drops
+  // from the head afterwards stays alive through this list.
+  const committedOffset = state.committedOffset;
+  const records = selectRecords(state.head, selection);
+  const results = await Promise.all(
+    groupRecords(records).map((group) => scan(group, state.id, deps, request, signal)),
+  );
+  const result = results.length === 1 ? results[0] : mergeLeafResults(request, results);
+  return { committedOffset, result };
+}
+
+/** The streams of the head in a time range with their volume in it, exact. */
+export async function headStreams(
+  state: PartitionState,
+  deps: PartitionDeps,
+  request: StreamsRequest,
+  signal?: AbortSignal,
+): Promise<HeadAnswer<readonly StreamVolume[]>> {
+  const selection = selectionOfStreams(request);
+  await catchUp(state, deps, signal);
+  const result: StreamVolume[] = [];
+  for (const stream of selectStreams(state.head, selection)) {
+    const volume = volumeOf(stream, selection);
+    if (volume.entries > 0) result.push({ labels: [...stream.labels], ...volume });
+  }
+  return { committedOffset: state.committedOffset, result };
+}
+
+/** A leaf over these records, on a worker. */
+export function scan(
+  records: readonly HeadRecord[],
+  partition: number,
+  deps: PartitionDeps,
+  request: LeafRequest,
+  signal?: AbortSignal,
+): Promise<LeafResult> {
+  const sources = records.map((record) => ({
+    kind: 'bytes' as const,
+    bytes: record.bytes,
+    cacheKey: `${deps.instance}/${partition}/${record.offset}`,
+  }));
+  const affinity = records.length === 0 ? partition : taskOf(records[0]) + partition;
+  return deps.workers.run(leafTask, { request, sources }, { affinity, signal });
+}
+
+/** Waits until the head holds all that was acknowledged before the call. */
+async function catchUp(state: PartitionState, deps: PartitionDeps, signal?: AbortSignal): Promise<void> {
+  const endOffset = await deps.writeLog.endOffset(state.id);
+  await state.waitConsumed(endOffset, deps.options.queryWaitMs, signal);
+}
+
+/** Neighbouring records by task, at least one group, oldest first. */
+function groupRecords(records: readonly HeadRecord[]): HeadRecord[][] {
+  const groups: HeadRecord[][] = [[]];
+  for (const record of records) {
+    const last = groups[groups.length - 1];
+    if (last.length === 0 || taskOf(last[0]) === taskOf(record)) last.push(record);
+    else groups.push([record]);
+  }
+  return groups;
+}
+
+function taskOf(record: HeadRecord): number {
+  return Math.floor(record.offset / offsetsPerTask);
+}
+
+/**
+ * Runs inside the range count by the index alone; the few that reach over its ends have their timestamps and lengths
+ * decoded.
+ */
+function volumeOf(stream: HeadStream, selection: Selection): { entries: number; lineBytes: number } {
+  const startUs = usOf(selection.startNs);
+  const endUs = usOf(selection.endNs);
+  let entries = 0;
+  let lineBytes = 0;
+  for (let i = stream.record.length - 1; i >= 0 && stream.newestUs[i] >= startUs; i--) {
+    if (stream.maxUs[i] < startUs || stream.minUs[i] > endUs) continue;
+    const { segment } = stream.record[i];
+    const section = segment.section(selection.tenant)!;
+    const info = section.blocks[stream.block[i]];
+    const run = stream.run[i];
+    const first = info.runs.firstRow[run];
+    const end = info.runs.firstRow[run + 1];
+    if (stream.minUs[i] > startUs && stream.maxUs[i] < endUs) {
+      entries += end - first;
+      lineBytes += info.runs.lineBytes[run];
+      continue;
+    }
+    const block = segment.block(section, info.index, columns.timestamps | columns.lineLengths);
+    const timestamps = block.timestamps();
+    const ends = block.lineEnds();
+    for (let row = first; row < end; row++) {
+      const ts = nsAt(info, timestamps[row]);
+      if (ts < selection.startNs || ts >= selection.endNs) continue;
+      entries++;
+      lineBytes += ends[row] - (row === 0 ? 0 : ends[row - 1]);
+    }
+  }
+  return { entries, lineBytes };
+}
