@@ -1,0 +1,180 @@
+import { LokiError } from '@loki/model';
+import type { Disk, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
+import { CommitScheduler } from './commit-scheduler.ts';
+import { framedBytes } from './format.ts';
+import { PartitionLog } from './partition-log.ts';
+import type { PartitionContext } from './partition-log.ts';
+
+/** Records that were acknowledged once and cannot be read any more. */
+export interface LogDamage {
+  readonly partition: number;
+  readonly path: string;
+  readonly fromOffset: number;
+  /** Exclusive. */
+  readonly toOffset: number;
+  /** Bytes of the file, [position, nextPosition), for whoever looks into it. */
+  readonly position: number;
+  readonly nextPosition: number;
+}
+
+export interface EmbeddedWriteLogOptions {
+  /** A directory that this log alone uses. */
+  readonly disk: Disk;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly partitionCount: number;
+  /**
+   * Per partition: an offset below which records are known to have existed (the catalog's end). No new record gets a
+   * lower one, even when the log's own files were lost: it would pass for a record that was flushed already.
+   */
+  readonly atLeast?: readonly number[];
+  readonly logger?: Logger;
+  /** Called once for each damaged range, when it is met. */
+  readonly onDamage?: (damage: LogDamage) => void;
+  /** A file that has grown beyond this is followed by a new one. Truncation frees whole files. Default 32 MiB. */
+  readonly fileBytesMax?: number;
+  /** A larger record is refused. Default 32 MiB. */
+  readonly recordBytesMax?: number;
+  /** About how much is written and synced at once. Default 8 MiB. */
+  readonly batchBytesMax?: number;
+  /** Bytes of records that wait for their commit, over all partitions; more is refused. Default 128 MiB. */
+  readonly pendingBytesMax?: number;
+  /** Newest records of each partition kept in memory for consumers that keep up. Default 8 MiB. */
+  readonly recentBytesMaxPerPartition?: number;
+  /** Commits side by side. One less than libuv's four threads, so that fsync never holds up all other file work. */
+  readonly commitsMax?: number;
+}
+
+const mebibyte = 1 << 20;
+const writerIdPattern = /^[0-9a-f]{32}$/;
+
+/** A write log in files of the local disk: checksummed, synced before it answers. FORMAT.md has the bytes. */
+export class EmbeddedWriteLog implements WriteLog {
+  readonly partitionCount: number;
+  readonly #partitions: readonly PartitionLog[];
+  readonly #damage: LogDamage[];
+  readonly #recordBytesMax: number;
+  readonly #pendingBytesMax: number;
+  #pendingBytes = 0;
+  #isClosed = false;
+
+  private constructor(
+    partitions: readonly PartitionLog[],
+    damage: LogDamage[],
+    limits: { recordBytesMax: number; pendingBytesMax: number },
+  ) {
+    this.partitionCount = partitions.length;
+    this.#partitions = partitions;
+    this.#damage = damage;
+    this.#recordBytesMax = limits.recordBytesMax;
+    this.#pendingBytesMax = limits.pendingBytesMax;
+  }
+
+  /**
+   * Opens the log and recovers every partition: the newest file is read whole, older ones when they are needed.
+   *
+   * @throws LokiError `corrupt`, naming the path, when the newest file of a partition has lost its header, and when
+   *   there are files of a partition beyond `partitionCount`, whose records nobody would read
+   */
+  static async open(options: EmbeddedWriteLogOptions): Promise<EmbeddedWriteLog> {
+    const damage: LogDamage[] = [];
+    const context: PartitionContext = {
+      disk: options.disk,
+      timers: options.timers,
+      random: options.random,
+      scheduler: new CommitScheduler(options.commitsMax ?? 3),
+      fileBytesMax: options.fileBytesMax ?? 32 * mebibyte,
+      batchBytesMax: options.batchBytesMax ?? 8 * mebibyte,
+      recentBytesMax: options.recentBytesMaxPerPartition ?? 8 * mebibyte,
+      onDamage: (partition, path, range) => {
+        const found: LogDamage = { partition, path, ...range };
+        if (damage.length < damageMax) damage.push(found);
+        options.logger?.error('write log: records are damaged and will not be served', { ...found });
+        options.onDamage?.(found);
+      },
+    };
+    await options.disk.makeDirectory('');
+    await refuseOtherPartitions(options.disk, options.partitionCount);
+    const partitions: PartitionLog[] = [];
+    for (let p = 0; p < options.partitionCount; p++) {
+      partitions.push(await PartitionLog.open(context, p, options.atLeast?.[p] ?? 0));
+    }
+    return new EmbeddedWriteLog(partitions, damage, {
+      recordBytesMax: options.recordBytesMax ?? 32 * mebibyte,
+      pendingBytesMax: options.pendingBytesMax ?? 128 * mebibyte,
+    });
+  }
+
+  /** The record's payload must not change afterwards: consumers may get the very same bytes. */
+  async append(partition: number, record: LogRecord): Promise<number> {
+    const log = this.#partition(partition);
+    if (!writerIdPattern.test(record.writerId)) throw new TypeError('a writer id has 32 hex digits');
+    const bytes = framedBytes(record);
+    if (bytes > this.#recordBytesMax) {
+      throw new LokiError(
+        'bodyTooLarge',
+        `write log: a record of ${bytes} bytes exceeds ${this.#recordBytesMax}`,
+      );
+    }
+    if (this.#isClosed) throw new LokiError('logNotAcked', 'the write log is closed');
+    if (this.#pendingBytes + bytes > this.#pendingBytesMax) {
+      throw new LokiError('logNotAcked', 'the write log cannot keep up: too many bytes wait for the disk');
+    }
+    this.#pendingBytes += bytes;
+    try {
+      return await log.append(record);
+    } finally {
+      this.#pendingBytes -= bytes;
+    }
+  }
+
+  async read(
+    partition: number,
+    fromOffset: number,
+    options: { bytesMax: number; waitMs: number; signal?: AbortSignal },
+  ): Promise<LoggedRecord[]> {
+    return this.#partition(partition).read(fromOffset, options);
+  }
+
+  async endOffset(partition: number): Promise<number> {
+    return this.#partition(partition).endOffset;
+  }
+
+  async startOffset(partition: number): Promise<number> {
+    return this.#partition(partition).startOffset;
+  }
+
+  async truncateBefore(partition: number, offset: number): Promise<void> {
+    await this.#partition(partition).truncateBefore(offset);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#partitions.map((partition) => partition.close()));
+  }
+
+  /** All damage met so far (the first thousand ranges), at opening and while reading. */
+  damage(): readonly LogDamage[] {
+    return this.#damage;
+  }
+
+  #partition(partition: number): PartitionLog {
+    const log = this.#partitions[partition];
+    if (!log) throw new RangeError(`partition ${partition} of ${this.partitionCount}`);
+    return log;
+  }
+}
+
+/** Ranges kept for whoever asks; all are logged and counted. */
+const damageMax = 1000;
+
+async function refuseOtherPartitions(disk: Disk, partitionCount: number): Promise<void> {
+  for (const name of await disk.list('')) {
+    if (!/^(0|[1-9]\d{0,8})$/.test(name) || Number(name) < partitionCount) continue;
+    if ((await disk.list(name)).length === 0) continue;
+    throw new LokiError(
+      'corrupt',
+      `write log: ${name}/ holds records of a partition, but the log is opened with ${partitionCount} partitions`,
+    );
+  }
+}

@@ -1,0 +1,106 @@
+import { crc32c } from '@loki/bytes';
+import type { LoggedRecord, LogRecord } from '@loki/ports';
+
+/** FORMAT.md beside this library draws these bytes. */
+const magic = Buffer.from('LOKIWLOG', 'latin1');
+const version = 1;
+
+export const fileHeaderBytes = 32;
+export const recordHeaderBytes = 48;
+
+export interface FileHeader {
+  readonly partition: number;
+  readonly firstOffset: number;
+  /** Start value of every checksum in this file: a record of another file, or bytes a client made up, never match. */
+  readonly salt: number;
+}
+
+export function encodeFileHeader(header: FileHeader): Buffer {
+  const bytes = Buffer.alloc(fileHeaderBytes);
+  magic.copy(bytes);
+  bytes.writeUInt32LE(version, 8);
+  bytes.writeUInt32LE(header.partition, 12);
+  putU53(bytes, 16, header.firstOffset);
+  bytes.writeUInt32LE(header.salt, 24);
+  bytes.writeUInt32LE(crc32c(bytes, 0, 28), 28);
+  return bytes;
+}
+
+/** The header, or what is wrong with it. */
+export function parseFileHeader(bytes: Buffer): FileHeader | string {
+  if (bytes.length < fileHeaderBytes) return 'header cut short';
+  if (crc32c(bytes, 0, 28) !== bytes.readUInt32LE(28)) return 'header fails its checksum';
+  if (!bytes.subarray(0, 8).equals(magic)) return 'not a log file';
+  if (bytes.readUInt32LE(8) !== version) return `unknown version ${bytes.readUInt32LE(8)}`;
+  return { partition: bytes.readUInt32LE(12), firstOffset: getU53(bytes, 16), salt: bytes.readUInt32LE(24) };
+}
+
+/** A record as it stands in a file. */
+export interface FramedRecord extends LoggedRecord {
+  /** All records below this offset were durable before this one was written. */
+  readonly durableOffset: number;
+  /** Bytes the record takes in the file. */
+  readonly framedBytes: number;
+}
+
+export function framedBytes(record: LogRecord): number {
+  return recordHeaderBytes + record.payload.length;
+}
+
+/** Writes one record at `at`; the caller left room. Returns the position after it. */
+export function writeRecord(
+  bytes: Buffer,
+  at: number,
+  record: LogRecord,
+  place: { offset: number; durableOffset: number; salt: number },
+): number {
+  const end = at + framedBytes(record);
+  bytes.writeUInt32LE(record.payload.length, at + 4);
+  putU53(bytes, at + 8, place.offset);
+  putU53(bytes, at + 16, place.durableOffset);
+  bytes.write(record.writerId, at + 24, 16, 'hex');
+  putU53(bytes, at + 40, record.sequence);
+  bytes.set(record.payload, at + recordHeaderBytes);
+  bytes.writeUInt32LE(crc32c(bytes, at + 4, end, place.salt), at);
+  return end;
+}
+
+/**
+ * The record that starts at `at`, if one does. Its payload is a view of `bytes`.
+ *
+ * @returns undefined when the bytes are cut short, too long, or fail the checksum
+ */
+export function parseRecord(bytes: Buffer, at: number, salt: number): FramedRecord | undefined {
+  if (at + recordHeaderBytes > bytes.length) return undefined;
+  const end = at + recordHeaderBytes + bytes.readUInt32LE(at + 4);
+  if (end > bytes.length) return undefined;
+  if (crc32c(bytes, at + 4, end, salt) !== bytes.readUInt32LE(at)) return undefined;
+  return {
+    offset: getU53(bytes, at + 8),
+    durableOffset: getU53(bytes, at + 16),
+    writerId: bytes.toString('hex', at + 24, at + 40),
+    sequence: getU53(bytes, at + 40),
+    payload: bytes.subarray(at + recordHeaderBytes, end),
+    framedBytes: end - at,
+  };
+}
+
+/** Bytes that the record at `at` claims to take; its first eight bytes must be there. */
+export function claimedBytes(bytes: Buffer, at: number): number {
+  return recordHeaderBytes + bytes.readUInt32LE(at + 4);
+}
+
+/** The offset that the bytes at `at` claim; nothing is checked. */
+export function claimedOffset(bytes: Buffer, at: number): number {
+  return getU53(bytes, at + 8);
+}
+
+function putU53(bytes: Buffer, at: number, value: number): void {
+  bytes.writeUInt32LE(value % 0x1_0000_0000, at);
+  bytes.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4);
+}
+
+/** Beyond 2^53 the value is not exact, but then it is not one that we wrote either. */
+function getU53(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
+}

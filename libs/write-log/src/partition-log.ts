@@ -1,0 +1,325 @@
+import { LokiError } from '@loki/model';
+import type { Disk, LoggedRecord, LogRecord, Random, Timers } from '@loki/ports';
+import type { CommitScheduler } from './commit-scheduler.ts';
+import { framedBytes, writeRecord } from './format.ts';
+import { firstOffsets, LogFile, logFilePath, partitionDirectory } from './log-file.ts';
+import { RecentRecords } from './recent-records.ts';
+
+import { recoverNewestFile } from './recovery.ts';
+import type { DamagedRange } from './scan.ts';
+
+/** What all partitions of one log share. */
+export interface PartitionContext {
+  readonly disk: Disk;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly scheduler: CommitScheduler;
+  readonly fileBytesMax: number;
+  readonly batchBytesMax: number;
+  readonly recentBytesMax: number;
+  readonly onDamage: (partition: number, path: string, range: DamagedRange) => void;
+}
+
+interface PendingAppend {
+  readonly record: LogRecord;
+  readonly resolve: (offset: number) => void;
+  readonly reject: (error: LokiError) => void;
+}
+
+/** One partition: its files, oldest first, the appends that wait for their commit, the readers that wait for records. */
+export class PartitionLog {
+  readonly #context: PartitionContext;
+  readonly #partition: number;
+  readonly #files: LogFile[] = [];
+  readonly #recent: RecentRecords;
+  /** The file that appends go to: the last of `#files`, or none after a failure and before the first append. */
+  #active: LogFile | undefined;
+  #lastRead: LogFile | undefined;
+  #nextOffset = 0;
+  #pending: PendingAppend[] = [];
+  #committing: Promise<void> | undefined;
+  readonly #readers = new Set<() => void>();
+  /** Reads from disk and removals of files take turns, so that no file is closed under a reader. */
+  #diskTurn: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  private constructor(context: PartitionContext, partition: number) {
+    this.#context = context;
+    this.#partition = partition;
+    this.#recent = new RecentRecords(context.recentBytesMax);
+  }
+
+  /** Recovers what survived: older files as they are, the newest one up to its last whole record. */
+  static async open(context: PartitionContext, partition: number, atLeast: number): Promise<PartitionLog> {
+    const log = new PartitionLog(context, partition);
+    const offsets = firstOffsets(await context.disk.list(partitionDirectory(partition)));
+    for (let i = 0; i < offsets.length - 1; i++) log.#files.push(log.#olderFile(offsets[i], offsets[i + 1]));
+    const firstOffset = offsets.at(-1);
+    if (firstOffset !== undefined) {
+      const place = { partition, firstOffset };
+      const { files, active, endOffset } = await recoverNewestFile(context, place, log.#reportDamage);
+      log.#files.push(...files);
+      log.#active = active;
+      log.#nextOffset = endOffset;
+    }
+    if (log.#nextOffset < atLeast) {
+      log.#active = undefined; // the next file's name says where offsets go on
+      log.#nextOffset = atLeast;
+    }
+    return log;
+  }
+
+  get endOffset(): number {
+    return this.#nextOffset;
+  }
+
+  get startOffset(): number {
+    return this.#files[0]?.state.firstOffset ?? this.#nextOffset;
+  }
+
+  append(record: LogRecord): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ record, resolve, reject });
+      this.#committing ??= this.#commitAll();
+    });
+  }
+
+  async read(
+    fromOffset: number,
+    options: { bytesMax: number; waitMs: number; signal?: AbortSignal },
+  ): Promise<LoggedRecord[]> {
+    options.signal?.throwIfAborted();
+    for (let isFirst = true; ; isFirst = false) {
+      const end = this.#nextOffset;
+      const found = await this.#readNow(fromOffset, options.bytesMax);
+      if (found.length > 0 || !isFirst || options.waitMs <= 0 || this.#isClosed) return found;
+      if (this.#nextOffset === end || fromOffset >= this.#nextOffset) {
+        await this.#waitForAppend(options.waitMs, options.signal);
+      }
+    }
+  }
+
+  /** What can be read now: from memory if it is there, else from the files, one after another. */
+  async #readNow(fromOffset: number, bytesMax: number): Promise<LoggedRecord[]> {
+    const found: LoggedRecord[] = [];
+    let bytes = 0;
+    for (let offset = fromOffset; offset < this.#nextOffset && bytes < bytesMax && !this.#isClosed;) {
+      const recent = this.#recent.from(offset, bytesMax - bytes);
+      if (recent) return found.length === 0 ? recent : [...found, ...recent];
+      const file = this.#fileOf(offset);
+      if (!file) break;
+      const start = Math.max(offset, file.state.firstOffset);
+      const some = await this.#inTurn(() => this.#readFile(file, start, bytesMax - bytes));
+      for (const record of some) bytes += framedBytes(record);
+      found.push(...some);
+      // Nothing there: damaged to the end, or removed meanwhile.
+      const last = some.at(-1);
+      offset = last ? last.offset + 1 : this.#files.includes(file) ? file.state.endOffset : this.startOffset;
+    }
+    return found;
+  }
+
+  async #readFile(file: LogFile, fromOffset: number, bytesMax: number): Promise<LoggedRecord[]> {
+    if (this.#isClosed || !this.#files.includes(file)) return [];
+    if (this.#lastRead !== file) {
+      // One older file is open at a time, however many there are.
+      if (this.#lastRead && this.#lastRead !== this.#active) await this.#lastRead.close();
+      this.#lastRead = file;
+    }
+    try {
+      return await file.read(fromOffset, bytesMax);
+    } catch (cause) {
+      throw new LokiError('unavailable', `write log: ${file.state.path} cannot be read: ${textOf(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  /** Removes the files whose records all lie below `offset`; the newest file stays, its name keeps the count. */
+  async truncateBefore(offset: number): Promise<void> {
+    await this.#inTurn(async () => {
+      while (this.#files.length > 1 && this.#files[1].state.firstOffset <= offset) {
+        const file = this.#files[0];
+        await file.close();
+        await this.#context.disk.remove(file.state.path);
+        // One at a time: a removal that a crash undoes must not leave a hole behind it.
+        await this.#context.disk.syncDirectory(partitionDirectory(this.#partition));
+        this.#files.shift();
+      }
+    });
+  }
+
+  /** Waits for the appends under way; nothing may be appended afterwards. */
+  async close(): Promise<void> {
+    while (this.#committing) await this.#committing;
+    this.#isClosed = true;
+    this.#wakeReaders();
+    await this.#inTurn(async () => {
+      for (const file of this.#files) await file.close();
+    });
+  }
+
+  // ---- appending
+
+  async #commitAll(): Promise<void> {
+    while (this.#pending.length > 0) {
+      await this.#context.scheduler.run(async () => {
+        const batch = this.#takeBatch();
+        try {
+          await this.#commit(batch);
+        } catch (error) {
+          const failure = notAcked(error);
+          for (const each of batch) each.reject(failure);
+        }
+      });
+    }
+    this.#committing = undefined;
+  }
+
+  #takeBatch(): PendingAppend[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#pending.length && (count === 0 || bytes < this.#context.batchBytesMax)) {
+      bytes += framedBytes(this.#pending[count++].record);
+    }
+    const batch = this.#pending.slice(0, count);
+    this.#pending = this.#pending.slice(count);
+    return batch;
+  }
+
+  /** Writes a batch after the last durable record, makes it durable, then visible. */
+  async #commit(batch: readonly PendingAppend[]): Promise<void> {
+    const file = await this.#fileForAppend();
+    const bytes = this.#encode(batch, file.state.salt!);
+    const handle = await file.handle();
+    try {
+      await handle.append(bytes);
+    } catch (error) {
+      await this.#cutBack(file);
+      throw error;
+    }
+    try {
+      await handle.sync();
+    } catch (error) {
+      await this.#giveUp(file);
+      throw error;
+    }
+    file.state.length += bytes.length;
+    const firstOffset = this.#nextOffset;
+    this.#nextOffset += batch.length;
+    file.state.endOffset = this.#nextOffset;
+    batch.forEach(({ record, resolve }, i) => {
+      const { writerId, sequence, payload } = record;
+      this.#recent.push({ offset: firstOffset + i, writerId, sequence, payload });
+      resolve(firstOffset + i);
+    });
+    this.#wakeReaders();
+  }
+
+  #encode(batch: readonly PendingAppend[], salt: number): Buffer {
+    const total = batch.reduce((sum, each) => sum + framedBytes(each.record), 0);
+    const bytes = Buffer.allocUnsafe(total);
+    let at = 0;
+    batch.forEach(({ record }, i) => {
+      const offset = this.#nextOffset + i;
+      at = writeRecord(bytes, at, record, { offset, durableOffset: this.#nextOffset, salt });
+    });
+    return bytes;
+  }
+
+  /** The active file, or a new one when there is none or it is full. */
+  async #fileForAppend(): Promise<LogFile> {
+    if (this.#active && this.#active.state.length < this.#context.fileBytesMax) return this.#active;
+    const stale = this.#files.at(-1);
+    if (stale?.isEmpty && stale.state.firstOffset === this.#nextOffset) {
+      // Given up before it held a record: the new file takes its name.
+      await this.#inTurn(() => stale.close());
+      this.#files.pop();
+    }
+    const { disk, random } = this.#context;
+    const place = { partition: this.#partition, firstOffset: this.#nextOffset, salt: random.uint32() };
+    const file = await LogFile.create(disk, place, this.#reportDamage);
+    const full = this.#active;
+    this.#files.push(file);
+    this.#active = file;
+    if (full && full !== this.#lastRead) await this.#inTurn(() => full.close());
+    return file;
+  }
+
+  /** After a failed write: what was written in part goes, so that the next batch stands where this one should have. */
+  async #cutBack(file: LogFile): Promise<void> {
+    try {
+      await (await file.handle()).truncate(file.state.length);
+    } catch {
+      // It cannot even be shortened: the next file's first offset will say where this one ends.
+      this.#active = undefined;
+    }
+  }
+
+  /**
+   * After a failed fsync nothing is known of the bytes that were written since the last one: the system may call
+   * pages clean that never reached the disk. The file ends where it was durable, and is not written again.
+   */
+  async #giveUp(file: LogFile): Promise<void> {
+    await this.#cutBack(file);
+    this.#active = undefined;
+  }
+
+  // ---- reading
+
+  /** The file that holds `offset`, or the first one after it. */
+  #fileOf(offset: number): LogFile | undefined {
+    return this.#files.find((file) => offset < file.state.endOffset);
+  }
+
+  async #waitForAppend(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        this.#readers.delete(done);
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = this.#context.timers.after(waitMs, done);
+      this.#readers.add(done);
+      signal?.addEventListener('abort', done, { once: true });
+    });
+    signal?.throwIfAborted();
+  }
+
+  #wakeReaders(): void {
+    for (const wake of this.#readers) wake();
+  }
+
+  #inTurn<T>(action: () => Promise<T> | T): Promise<T> {
+    const done = this.#diskTurn.then(action);
+    this.#diskTurn = done.catch(() => undefined); // the caller hears of it through `done`
+    return done;
+  }
+
+  // ---- recovery
+
+  #olderFile(firstOffset: number, endOffset: number): LogFile {
+    const partition = this.#partition;
+    const path = logFilePath(partition, firstOffset);
+    const state = { path, partition, firstOffset, endOffset, length: 0, salt: undefined, damage: [] };
+    return new LogFile(this.#context.disk, state, this.#reportDamage);
+  }
+
+  readonly #reportDamage = (file: LogFile, range: DamagedRange): void => {
+    this.#context.onDamage(this.#partition, file.state.path, range);
+  };
+}
+
+function notAcked(cause: unknown): LokiError {
+  return new LokiError('logNotAcked', `the write log could not store the records: ${textOf(cause)}`, {
+    cause,
+  });
+}
+
+function textOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error
+    ? String(error.message)
+    : String(error);
+}

@@ -1,0 +1,56 @@
+import type { LoggedRecord } from '@loki/ports';
+import { framedBytes } from './format.ts';
+
+/**
+ * The newest records of a partition, without a hole, within a bound of bytes: a consumer that keeps up never reads
+ * the disk. The newest record is always kept, however large.
+ */
+export class RecentRecords {
+  readonly #bytesMax: number;
+  #records: LoggedRecord[] = [];
+  #head = 0;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** The record after the last one pushed; a jump in offsets forgets what came before it. */
+  push(record: LoggedRecord): void {
+    const last = this.#records.at(-1);
+    if (last && last.offset + 1 !== record.offset) this.clear();
+    this.#records.push(record);
+    this.#bytes += framedBytes(record);
+    while (this.#bytes > this.#bytesMax && this.#head < this.#records.length - 1) {
+      this.#bytes -= framedBytes(this.#records[this.#head]);
+      this.#records[this.#head++] = forgotten;
+    }
+    // Dropping the forgotten ones only now and then keeps `push` O(1).
+    if (this.#head > 64 && this.#head * 2 > this.#records.length) {
+      this.#records = this.#records.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** Records from `offset` on, about `bytesMax` and at least one; undefined when `offset` is older than all kept. */
+  from(offset: number, bytesMax: number): LoggedRecord[] | undefined {
+    const first = this.#records[this.#head];
+    if (!first || offset < first.offset) return undefined;
+    const found: LoggedRecord[] = [];
+    let bytes = 0;
+    for (let i = this.#head + (offset - first.offset); i < this.#records.length && bytes < bytesMax; i++) {
+      found.push(this.#records[i]);
+      bytes += framedBytes(this.#records[i]);
+    }
+    return found;
+  }
+
+  clear(): void {
+    this.#records = [];
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+}
+
+/** Stands where a record was, so that its payload can be collected before the array is compacted. */
+const forgotten: LoggedRecord = { writerId: '', sequence: 0, offset: -1, payload: Buffer.alloc(0) };

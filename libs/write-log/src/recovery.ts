@@ -1,0 +1,101 @@
+import { LokiError } from '@loki/model';
+import { fileHeaderBytes, parseFileHeader, parseRecord, writeRecord } from './format.ts';
+import { LogFile, logFilePath } from './log-file.ts';
+import type { PartitionContext } from './partition-log.ts';
+import { scanNewestFile } from './scan.ts';
+import type { DamagedRange, ScanResult } from './scan.ts';
+
+type OnDamage = (file: LogFile, range: DamagedRange) => void;
+
+export interface Recovered {
+  /** Files that hold what the newest one held, oldest first. */
+  readonly files: readonly LogFile[];
+  /** The file that may be appended to; undefined: a new one is due. */
+  readonly active: LogFile | undefined;
+  readonly endOffset: number;
+}
+
+/**
+ * Finds what survived in the newest file of a partition, and makes it durable again.
+ *
+ * What is read here comes from the system's cache. After a failed fsync that cache may show bytes that are not on the
+ * disk and never will be, also to a process started later. Only the newest commit can be such: everything before
+ * it was synced before it was written. So its records are written anew, to a file of their own that takes over from
+ * their first offset; the old file is not touched.
+ *
+ * @throws LokiError `corrupt`, naming the path, when the header is damaged: without it nobody can say where the file
+ *   ends, and an offset must never be given twice
+ */
+export async function recoverNewestFile(
+  context: PartitionContext,
+  place: { partition: number; firstOffset: number },
+  onDamage: OnDamage,
+): Promise<Recovered> {
+  const path = logFilePath(place.partition, place.firstOffset);
+  const bytes = await readWhole(context, path);
+  const header = parseFileHeader(bytes);
+  if (typeof header === 'string') {
+    if (bytes.length > fileHeaderBytes) throw new LokiError('corrupt', `write log: ${path}: ${header}`);
+    return { files: [], active: undefined, endOffset: place.firstOffset }; // too short to hold a record
+  }
+  if (header.firstOffset !== place.firstOffset || header.partition !== place.partition) {
+    throw new LokiError('corrupt', `write log: ${path}: name and header differ`);
+  }
+  const scan = scanNewestFile(bytes, place.firstOffset, header.salt);
+  const old = oldFile(context, { ...place, path, salt: header.salt }, scan, onDamage);
+  for (const range of scan.damage) onDamage(old, range);
+  const files = scan.lastCommit.offset > place.firstOffset ? [old] : [];
+  const { offset } = scan.lastCommit;
+  const salt = context.random.uint32();
+  const records = rewriteLastCommit(bytes, scan, { from: header.salt, to: salt });
+  try {
+    const active = await LogFile.create(
+      context.disk,
+      { partition: place.partition, firstOffset: offset, salt },
+      onDamage,
+      { bytes: records, count: scan.endOffset - offset },
+    );
+    old.state.endOffset = offset;
+    old.state.length = scan.lastCommit.position;
+    return { files: [...files, active], active, endOffset: scan.endOffset };
+  } catch (error) {
+    // A full disk must not keep the log from being read. The records stay where they are; nothing is appended there.
+    if (!isNoSpace(error)) throw error;
+    return { files: [old], active: undefined, endOffset: scan.endOffset };
+  }
+}
+
+async function readWhole(context: PartitionContext, path: string): Promise<Buffer> {
+  const handle = await context.disk.open(path);
+  try {
+    return await handle.read(0, await handle.size());
+  } finally {
+    await handle.close();
+  }
+}
+
+function oldFile(
+  context: PartitionContext,
+  place: { partition: number; firstOffset: number; path: string; salt: number },
+  scan: ScanResult,
+  onDamage: OnDamage,
+): LogFile {
+  const { endOffset, endPosition: length, damage } = scan;
+  return new LogFile(context.disk, { ...place, endOffset, length, damage: [...damage] }, onDamage);
+}
+
+/** The newest commit's records, framed for another file. */
+function rewriteLastCommit(bytes: Buffer, scan: ScanResult, salts: { from: number; to: number }): Buffer {
+  const { offset: durableOffset, position } = scan.lastCommit;
+  const out = Buffer.alloc(scan.endPosition - position);
+  let at = 0;
+  for (let offset = durableOffset; offset < scan.endOffset; offset++) {
+    const record = parseRecord(bytes, position + at, salts.from)!; // the scan read it a moment ago
+    at = writeRecord(out, at, record, { offset, durableOffset, salt: salts.to });
+  }
+  return out;
+}
+
+function isNoSpace(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOSPC';
+}
