@@ -198,17 +198,17 @@ export class DecodedColumn implements MetadataColumn {
 
 /** Texts standing one after another. When all is ASCII one decoding serves all, and each text is a slice of it. */
 function decodeTexts(bytes: Buffer, ends: Uint32Array): string[] {
-  const texts = new Array<string>(ends.length);
+  const texts: string[] = [];
   if (isAscii(bytes)) {
     const all = bytes.toString('latin1');
     for (let i = 0, start = 0; i < ends.length; i++) {
-      texts[i] = all.slice(start, ends[i]);
+      texts.push(all.slice(start, ends[i]));
       start = ends[i];
     }
     return texts;
   }
   for (let i = 0, start = 0; i < ends.length; i++) {
-    texts[i] = bytes.toString('utf8', start, ends[i]);
+    texts.push(bytes.toString('utf8', start, ends[i]));
     start = ends[i];
   }
   return texts;

@@ -144,7 +144,7 @@ function readTenant(reader: ByteReader, name: string): TenantId {
 
 /** Sections follow each other within an area, areas within the object, without a gap. */
 function placeAreas(entries: readonly SectionEntry[], end: number): number[][] {
-  const starts = entries.map(() => new Array<number>(areaCount).fill(0));
+  const starts = entries.map(() => areas.map(() => 0));
   let at = headerBytes;
   for (let area = 0; area < areaCount; area++) {
     for (let i = 0; i < entries.length; i++) {

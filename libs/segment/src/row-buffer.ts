@@ -1,14 +1,6 @@
 import type { Labels } from '@loki/model';
-import type { RawColumn } from './dictionary.ts';
-import { fittingColumn } from './slice-column.ts';
+import { columnsOf, KeyDictionary } from './cells.ts';
 import type { RawSection } from './types.ts';
-
-/** Values of one metadata key: code is index + 1. */
-interface MetadataDictionary {
-  readonly name: string;
-  readonly codeOf: Map<string, number>;
-  readonly values: string[];
-}
 
 /** Ties of at most this many rows are compared pair by pair; larger ones through a map, lest they cost n². */
 const pairwiseTiesMax = 8;
@@ -30,7 +22,7 @@ export class RowBuffer {
   #cellCode = new Uint32Array(64);
   #cellCount = 0;
   readonly #keyOf = new Map<string, number>();
-  readonly #keys: MetadataDictionary[] = [];
+  readonly #keys: KeyDictionary[] = [];
   #dictionaryBytes = 0;
 
   readonly #streamOf = new Map<string, number>();
@@ -83,17 +75,14 @@ export class RowBuffer {
   addMetadata(name: string, value: string): void {
     let key = this.#keyOf.get(name);
     if (key === undefined) {
-      key = this.#keys.push({ name, codeOf: new Map(), values: [] }) - 1;
+      key = this.#keys.push(new KeyDictionary(name)) - 1;
       this.#keyOf.set(name, key);
       this.#dictionaryBytes += name.length + 16;
     }
     const dictionary = this.#keys[key];
-    let code = dictionary.codeOf.get(value);
-    if (code === undefined) {
-      code = dictionary.values.push(value);
-      dictionary.codeOf.set(value, code);
-      this.#dictionaryBytes += value.length;
-    }
+    const known = dictionary.values.length;
+    const code = dictionary.code(value);
+    if (code > known) this.#dictionaryBytes += value.length;
     this.#addCell(key, code);
   }
 
@@ -127,7 +116,10 @@ export class RowBuffer {
       timestamps: this.#timestamps.subarray(0, rowCount),
       lineEnds: this.#lineEnds.subarray(0, rowCount),
       lines: this.#lines.subarray(0, this.#lineBytes),
-      metadata: this.#columns(),
+      metadata: columnsOf(
+        { keys: this.#keys, ends: this.#cellEnds, key: this.#cellKey, code: this.#cellCode },
+        rowCount,
+      ),
     };
   }
 
@@ -275,33 +267,6 @@ export class RowBuffer {
     this.#lineBytes = lineAt;
     this.#cellCount = cellAt;
     this.#rowCount = from + order.length;
-  }
-
-  /** Cells by key: dense or sparse columns, whichever costs less. */
-  #columns(): RawColumn[] {
-    const rowCount = this.#rowCount;
-    const present = new Uint32Array(this.#keys.length);
-    for (let cell = 0; cell < this.#cellCount; cell++) present[this.#cellKey[cell]]++;
-    const rows = Array.from(present, (count) => new Uint32Array(count));
-    const codes = Array.from(present, (count) => new Uint32Array(count));
-    const at = new Uint32Array(present.length);
-    for (let row = 0, cell = 0; row < rowCount; row++) {
-      for (; cell < this.#cellEnds[row]; cell++) {
-        const key = this.#cellKey[cell];
-        rows[key][at[key]] = row;
-        codes[key][at[key]++] = this.#cellCode[cell];
-      }
-    }
-    return this.#keys.flatMap(({ name, values }, key) =>
-      present[key] === 0
-        ? []
-        : fittingColumn(name, values, rowCount, {
-            codes: codes[key],
-            rows: rows[key],
-            present: present[key],
-            firstRow: 0,
-          }),
-    );
   }
 
   #lineStart(row: number): number {

@@ -62,7 +62,7 @@ export class StreamLabels implements LabelIndex {
   readonly #where: string;
   readonly #segment: string;
   readonly #columns = new Map<string, LabelColumn>();
-  readonly #labels: (Labels | undefined)[];
+  readonly #labels: Labels[] = [];
   #cells: CellsByRow | undefined;
   #decoded: readonly DecodedColumn[] = [];
   #lastNames: readonly string[] = [];
@@ -94,7 +94,6 @@ export class StreamLabels implements LabelIndex {
       this.#columns.set(name, { part, column: undefined, postings: undefined });
     });
     this.names = names;
-    this.#labels = new Array<Labels | undefined>(count).fill(undefined);
   }
 
   labels(index: number): Labels {
@@ -108,12 +107,12 @@ export class StreamLabels implements LabelIndex {
     const { starts, column, code } = this.#cells;
     const from = starts[index];
     const size = starts[index + 1] - from;
-    const values = new Array<string>(size);
+    const values: string[] = [];
     // Most streams have the names of their neighbour: share that array.
     let isLast = this.#lastNames.length === size;
     for (let i = 0; i < size; i++) {
       const source = this.#decoded[column[from + i]];
-      values[i] = source.values[code[from + i] - 1];
+      values.push(source.values[code[from + i] - 1]);
       if (isLast && this.#lastNames[i] !== source.name) isLast = false;
     }
     if (!isLast)

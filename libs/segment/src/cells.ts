@@ -1,0 +1,59 @@
+import type { RawColumn } from './dictionary.ts';
+import { fittingColumn } from './slice-column.ts';
+
+/** Values of one metadata key, coded in order of first appearance: code is index + 1. */
+export class KeyDictionary {
+  readonly name: string;
+  readonly values: string[] = [];
+  readonly #codeOf = new Map<string, number>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** The code of a value, a new one if need be. */
+  code(value: string): number {
+    let code = this.#codeOf.get(value);
+    if (code === undefined) {
+      code = this.values.push(value);
+      this.#codeOf.set(value, code);
+    }
+    return code;
+  }
+}
+
+/** Metadata by row: cells of row r stand at [ends[r-1], ends[r]), each with an index into `keys` and a code. */
+export interface Cells {
+  readonly keys: readonly KeyDictionary[];
+  readonly ends: Uint32Array;
+  readonly key: Uint32Array;
+  readonly code: Uint32Array;
+}
+
+/** Transposes to columns, dense or sparse, whichever costs less. Keys without a cell are left out. */
+export function columnsOf(cells: Cells, rowCount: number): RawColumn[] {
+  const { keys, ends } = cells;
+  const cellCount = rowCount === 0 ? 0 : ends[rowCount - 1];
+  const present = new Uint32Array(keys.length);
+  for (let cell = 0; cell < cellCount; cell++) present[cells.key[cell]]++;
+  const rows = Array.from(present, (count) => new Uint32Array(count));
+  const codes = Array.from(present, (count) => new Uint32Array(count));
+  const at = new Uint32Array(keys.length);
+  for (let row = 0, cell = 0; row < rowCount; row++) {
+    for (; cell < ends[row]; cell++) {
+      const key = cells.key[cell];
+      rows[key][at[key]] = row;
+      codes[key][at[key]++] = cells.code[cell];
+    }
+  }
+  return keys.flatMap(({ name, values }, key) =>
+    present[key] === 0
+      ? []
+      : fittingColumn(name, values, rowCount, {
+          codes: codes[key],
+          rows: rows[key],
+          present: present[key],
+          firstRow: 0,
+        }),
+  );
+}

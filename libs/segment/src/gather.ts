@@ -1,0 +1,170 @@
+import type { EncodedBlock } from './block-table.ts';
+import { columnsOf, KeyDictionary } from './cells.ts';
+import { encodeBlock } from './encode-block.ts';
+import { blockRowsTarget } from './limits.ts';
+import type { MergeSource } from './merge-source.ts';
+import { compareText } from '@loki/model';
+
+/** Length of an era: time is cut into eras of 2^52 ns (52 days) so that times within two of them are exact doubles. */
+export const eraNs = 2 ** 52;
+
+/** A range of rows of one source on its way into a block. */
+interface Copy {
+  readonly source: MergeSource;
+  readonly from: number;
+  readonly to: number;
+  readonly era: number;
+  /** ns to add to the source's timestamps to make them relative to the era's start. */
+  readonly shift: number;
+}
+
+/** Builds blocks from ranges of rows, in the order given: streams ascending, within a stream time ascending. */
+export class BlockGatherer {
+  readonly blocks: EncodedBlock[] = [];
+  readonly #blockBytes: number;
+  readonly #level: number;
+  #copies: Copy[] = [];
+  #rowCount = 0;
+  #lineBytes = 0;
+  #eraMin = Infinity;
+  #eraMax = -Infinity;
+  #runStream: number[] = [];
+  #runFirstRow: number[] = [];
+
+  constructor(blockBytes: number, level: number) {
+    this.#blockBytes = blockBytes;
+    this.#level = level;
+  }
+
+  add(stream: number, copy: Copy): void {
+    const { source, era } = copy;
+    // Two eras are the most that one base serves.
+    if (Math.max(this.#eraMax, era) - Math.min(this.#eraMin, era) > 1) this.flush();
+    const ends = source.block.lineEnds();
+    for (let from = copy.from; from < copy.to;) {
+      const start = from === 0 ? 0 : ends[from - 1];
+      let to = Math.min(copy.to, from + blockRowsTarget - this.#rowCount);
+      if (ends[to - 1] - start > this.#blockBytes - this.#lineBytes) {
+        to = firstBeyond(ends, from, to, start + this.#blockBytes - this.#lineBytes);
+        if (to === from && this.#rowCount === 0) to++; // one line larger than a block
+      }
+      if (to > from) this.#append(stream, { ...copy, from, to }, ends[to - 1] - start);
+      if (to < copy.to) this.flush();
+      from = to;
+    }
+    if (this.#rowCount >= blockRowsTarget) this.flush();
+  }
+
+  /** Ends the block under construction. */
+  flush(): void {
+    if (this.#rowCount === 0) return;
+    const { timestamps, lineEnds, lines } = this.#gatherRows();
+    const runFirstRow = Uint32Array.from([...this.#runFirstRow, this.#rowCount]);
+    const metadata = this.#gatherMetadata().sort((a, b) => compareText(a.name, b.name));
+    const block = {
+      rowCount: this.#rowCount,
+      baseNs: BigInt(this.#eraMin) * BigInt(eraNs),
+      runStream: Uint32Array.from(this.#runStream),
+      runFirstRow,
+      timestamps,
+      lineEnds,
+      lines,
+      metadata,
+    };
+    for (const { source, from, to } of this.#copies) source.release(to - from);
+    this.blocks.push(encodeBlock(block, this.#level));
+    this.#copies = [];
+    this.#rowCount = 0;
+    this.#lineBytes = 0;
+    this.#eraMin = Infinity;
+    this.#eraMax = -Infinity;
+    this.#runStream = [];
+    this.#runFirstRow = [];
+  }
+
+  #append(stream: number, copy: Copy, lineBytes: number): void {
+    if (this.#runStream.at(-1) !== stream) {
+      this.#runStream.push(stream);
+      this.#runFirstRow.push(this.#rowCount);
+    }
+    this.#copies.push(copy);
+    this.#rowCount += copy.to - copy.from;
+    this.#lineBytes += lineBytes;
+    this.#eraMin = Math.min(this.#eraMin, copy.era);
+    this.#eraMax = Math.max(this.#eraMax, copy.era);
+  }
+
+  #gatherRows(): { timestamps: Float64Array; lineEnds: Uint32Array; lines: Buffer } {
+    const timestamps = new Float64Array(this.#rowCount);
+    const lineEnds = new Uint32Array(this.#rowCount);
+    const lines = Buffer.allocUnsafe(this.#lineBytes);
+    let [row, at] = [0, 0];
+    for (const { source, from, to, era, shift } of this.#copies) {
+      const times = source.block.timestamps();
+      const ends = source.block.lineEnds();
+      const start = from === 0 ? 0 : ends[from - 1];
+      const toBase = shift + (era - this.#eraMin) * eraNs;
+      const endShift = at - start;
+      for (let i = from; i < to; i++, row++) {
+        timestamps[row] = times[i] + toBase;
+        lineEnds[row] = ends[i] + endShift;
+      }
+      at += source.block.lines().copy(lines, at, start, ends[to - 1]);
+    }
+    return { timestamps, lineEnds, lines };
+  }
+
+  #gatherMetadata() {
+    let cellCount = 0;
+    for (const { source, from, to } of this.#copies) {
+      const metadata = source.metadata;
+      if (metadata) cellCount += metadata.starts[to] - metadata.starts[from];
+    }
+    if (cellCount === 0) return [];
+    const target = this.blocks.length;
+    const keys: KeyDictionary[] = [];
+    const byName = new Map<string, number>();
+    const keyOf = (name: string) => {
+      let key = byName.get(name);
+      if (key === undefined) byName.set(name, (key = keys.push(new KeyDictionary(name)) - 1));
+      return key;
+    };
+    const ends = new Uint32Array(this.#rowCount);
+    const cellKey = new Uint32Array(cellCount);
+    const cellCode = new Uint32Array(cellCount);
+    let [row, at] = [0, 0];
+    for (const { source, from, to } of this.#copies) {
+      const metadata = source.metadata;
+      if (!metadata) {
+        ends.fill(at, row, row + to - from);
+        row += to - from;
+        continue;
+      }
+      const { starts, columns, column, code } = metadata;
+      for (let i = from; i < to; i++) {
+        for (let cell = starts[i]; cell < starts[i + 1]; cell++) {
+          const { key, codes } = source.remapFor(column[cell], target, keyOf);
+          const known = codes[code[cell]];
+          cellKey[at] = key;
+          cellCode[at++] =
+            known === 0
+              ? (codes[code[cell]] = keys[key].code(columns[column[cell]].values[code[cell] - 1]))
+              : known;
+        }
+        ends[row++] = at;
+      }
+    }
+    return columnsOf({ keys, ends, key: cellKey, code: cellCode }, this.#rowCount);
+  }
+}
+
+/** First row in [from, to) whose end is beyond `limit`. */
+function firstBeyond(ends: Uint32Array, from: number, to: number, limit: number): number {
+  let [low, high] = [from, to];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ends[middle] <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,91 @@
+import type { DecodedColumn } from './dictionary.ts';
+import type { StoredBlock } from './block.ts';
+import type { RowMetadata } from './types.ts';
+
+/** A block that rows are taken from. Its columns are decoded when first needed, and dropped with its last row. */
+export class MergeSource {
+  readonly #open: () => StoredBlock;
+  #block: StoredBlock | undefined;
+  #rowsLeft: number;
+  /** Per metadata column: which dictionary of the block under construction, and codes there; see remapFor. */
+  #remaps: { target: number; key: number; codes: Uint32Array }[] = [];
+
+  constructor(rowCount: number, open: () => StoredBlock) {
+    this.#rowsLeft = rowCount;
+    this.#open = open;
+  }
+
+  get block(): StoredBlock {
+    this.#block ??= this.#open();
+    return this.#block;
+  }
+
+  get metadata(): RowMetadata | undefined {
+    return this.block.info.metadataNames.length === 0 ? undefined : this.block.rowMetadata();
+  }
+
+  /** Rows that were taken or that nobody wants; after the last one the memory goes. */
+  release(rows: number): void {
+    this.#rowsLeft -= rows;
+    if (this.#rowsLeft > 0) return;
+    this.#block = undefined;
+    this.#remaps = [];
+  }
+
+  /**
+   * Where the codes of metadata column `column` lead in the target block number `target`: 0 = not known yet.
+   *
+   * @param keyOf finds the target's dictionary by key name, once per target
+   */
+  remapFor(
+    column: number,
+    target: number,
+    keyOf: (name: string) => number,
+  ): { key: number; codes: Uint32Array } {
+    let remap = this.#remaps[column];
+    if (remap?.target === target) return remap;
+    const source = this.block.metadata()[column] as DecodedColumn;
+    const key = keyOf(source.name);
+    if (remap) {
+      remap.codes.fill(0);
+      remap.target = target;
+      remap.key = key;
+    } else {
+      remap = { target, key, codes: new Uint32Array(source.valueCount + 1) };
+      this.#remaps[column] = remap;
+    }
+    return remap;
+  }
+}
+
+/** Do two rows hold the same line and the same metadata? */
+export function isEqualRow(a: MergeSource, aRow: number, b: MergeSource, bRow: number): boolean {
+  const [aLines, bLines] = [a.block.lines(), b.block.lines()];
+  const [aEnds, bEnds] = [a.block.lineEnds(), b.block.lineEnds()];
+  const aStart = aRow === 0 ? 0 : aEnds[aRow - 1];
+  const bStart = bRow === 0 ? 0 : bEnds[bRow - 1];
+  if (aEnds[aRow] - aStart !== bEnds[bRow] - bStart) return false;
+  if (aLines.compare(bLines, bStart, bEnds[bRow], aStart, aEnds[aRow]) !== 0) return false;
+  return metadataKey(a, aRow) === metadataKey(b, bRow);
+}
+
+/** Line and metadata as text: equal for equal rows and for no others. */
+export function rowKey(source: MergeSource, row: number): string {
+  const ends = source.block.lineEnds();
+  const line = source.block.lines().toString('latin1', row === 0 ? 0 : ends[row - 1], ends[row]);
+  return `${metadataKey(source, row)}\n${line}`;
+}
+
+function metadataKey(source: MergeSource, row: number): string {
+  const metadata = source.metadata;
+  if (!metadata) return '';
+  const { starts, columns, column, code } = metadata;
+  let key = '';
+  for (let cell = starts[row]; cell < starts[row + 1]; cell++) {
+    const { name, values } = columns[column[cell]];
+    const value = values[code[cell] - 1];
+    // With their lengths, so that no two lists of pairs have one text.
+    key += `${name.length}:${name}${value.length}:${value}`;
+  }
+  return key;
+}

@@ -1,0 +1,308 @@
+import { compareText, type Labels, type TenantId } from '@loki/model';
+import { assemble, type EncodedSection, type SectionSummary } from './assemble.ts';
+import { StoredBlock } from './block.ts';
+import { BlockGatherer, eraNs } from './gather.ts';
+import { blockBytesDefault } from './limits.ts';
+import { PieceSorter } from './merge-order.ts';
+import { isEqualRow, MergeSource, rowKey } from './merge-source.ts';
+import { openSegment } from './open.ts';
+import { columns, type Section, type Segment, type SegmentKind } from './types.ts';
+
+export interface MergeOptions {
+  readonly kind: SegmentKind;
+  /** zstd level; default 3 for a compacted segment, else 1. */
+  readonly level?: number;
+  /** Line bytes after which a block ends; default 1 MiB. */
+  readonly blockBytes?: number;
+  /** Only these tenants; default all. */
+  readonly tenants?: readonly string[];
+  /** Only rows of this UTC day, counted from 1970-01-01; default all. */
+  readonly day?: number;
+}
+
+/** A segment, or its bytes with the name that errors should give it. */
+export type MergeInput = Segment | { readonly bytes: Uint8Array; readonly name?: string };
+
+export interface MergeResult {
+  readonly bytes: Buffer;
+  /** Empty when nothing was left: then there is nothing to store. */
+  readonly sections: readonly SectionSummary[];
+  readonly rowCount: number;
+  /** Rows left out because an equal one (stream, timestamp, line, metadata) is there. */
+  readonly duplicateRows: number;
+}
+
+const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
+const dayNs = 86_400_000_000_000n;
+const eraNsBig = BigInt(eraNs);
+/** Larger groups of equal timestamps are compared through a map, lest they cost n². */
+const pairwiseTiesMax = 8;
+
+/**
+ * Merges segments into one, sorted by tenant, stream (order of label texts, so that neighbours resemble each other)
+ * and time; equal timestamps stay in the order of the inputs, which come oldest first. Exact duplicates are left out.
+ *
+ * Memory: the inputs' blocks are decoded as they are needed and dropped after their last row. Sorted inputs take a
+ * block each, records all of their rows. CPU: figures in segment.bench.ts.
+ *
+ * @throws LokiError `corrupt` that names the damaged input
+ */
+export function mergeSegments(inputs: readonly MergeInput[], options: MergeOptions): MergeResult {
+  const { kind, tenants } = options;
+  const level = options.level ?? (kind === 'compacted' ? 3 : 1);
+  const segments = inputs.map((input) =>
+    'sections' in input ? input : openSegment(input.bytes, input.name),
+  );
+  const byTenant = new Map<TenantId, [Segment, Section][]>();
+  for (const segment of segments) {
+    for (const section of segment.sections) {
+      if (tenants && !tenants.includes(section.tenant)) continue;
+      const group = byTenant.get(section.tenant);
+      if (group) group.push([segment, section]);
+      else byTenant.set(section.tenant, [[segment, section]]);
+    }
+  }
+  const encoded: EncodedSection[] = [];
+  let duplicateRows = 0;
+  for (const tenant of [...byTenant.keys()].sort(compareText)) {
+    const gatherer = new BlockGatherer(options.blockBytes ?? blockBytesDefault, level);
+    const merge = new TenantMerge(byTenant.get(tenant)!, options.day);
+    const streams = merge.run(gatherer);
+    duplicateRows += merge.duplicateRows;
+    if (gatherer.blocks.length > 0) encoded.push({ tenant, streams, blocks: gatherer.blocks });
+  }
+  const { bytes, sections } = assemble(encoded, kind, level);
+  const rowCount = sections.reduce((sum, section) => sum + section.rowCount, 0);
+  return { bytes, sections, rowCount, duplicateRows };
+}
+
+/** Rows of one run that lie within one era. */
+interface Piece {
+  readonly source: MergeSource;
+  readonly stream: number;
+  readonly era: number;
+  readonly from: number;
+  readonly to: number;
+  /** ns from the era's start to the block's base. */
+  readonly shift: number;
+}
+
+class TenantMerge {
+  duplicateRows = 0;
+  readonly #labels: Labels[] = [];
+  readonly #streamOf = new Map<string, number>();
+  /** In the order of the inputs. */
+  readonly #pieces: Piece[] = [];
+  readonly #sorter = new PieceSorter();
+
+  constructor(inputs: readonly [Segment, Section][], day: number | undefined) {
+    const firstNs = day === undefined ? undefined : BigInt(day) * dayNs;
+    for (const [segment, section] of inputs) {
+      if (firstNs !== undefined && (section.maxNs < firstNs || section.minNs >= firstNs + dayNs)) continue;
+      this.#addSection(segment, section, firstNs);
+    }
+  }
+
+  /** Merges stream after stream into the gatherer; returns the streams, as the gatherer's runs number them. */
+  run(gatherer: BlockGatherer): { names: readonly string[]; values: readonly string[] }[] {
+    const groups: Piece[][] = this.#labels.map(() => []);
+    for (const piece of this.#pieces) groups[piece.stream].push(piece);
+    const texts = this.#labels.map((labels) => labels.toString());
+    const order = texts
+      .map((_, stream) => stream)
+      .filter((stream) => groups[stream].length > 0)
+      .sort((a, b) => compareText(texts[a], texts[b]));
+    order.forEach((stream, rank) => {
+      const pieces = groups[stream];
+      const eras = [...new Set(pieces.map((piece) => piece.era))].sort((a, b) => a - b);
+      for (const era of eras) {
+        const ofEra = eras.length === 1 ? pieces : pieces.filter((piece) => piece.era === era);
+        this.#mergePieces(rank, ofEra, gatherer);
+      }
+    });
+    gatherer.flush();
+    return order.map((stream) => ({
+      names: this.#labels[stream].names,
+      values: this.#labels[stream].values,
+    }));
+  }
+
+  #addSection(segment: Segment, section: Section, firstNs: bigint | undefined): void {
+    const streams = new Int32Array(section.streams.count).fill(-1);
+    for (const info of section.blocks) {
+      const { runs, rowCount, baseNs } = info;
+      const source = new MergeSource(rowCount, () => segment.block(section, info.index, all) as StoredBlock);
+      let era = Number(baseNs / eraNsBig);
+      if (BigInt(era) * eraNsBig > baseNs) era--;
+      const shift = Number(baseNs - BigInt(era) * eraNsBig);
+      const isWhole =
+        firstNs === undefined || (baseNs >= firstNs && baseNs + BigInt(info.maxTs) < firstNs + dayNs);
+      const isSimple = isWhole && shift + info.maxTs < eraNs;
+      for (let run = 0; run < runs.count; run++) {
+        const local = runs.stream[run];
+        if (streams[local] < 0) streams[local] = this.#streamIndex(section.streams.labels(local));
+        const range = {
+          source,
+          stream: streams[local],
+          from: runs.firstRow[run],
+          to: runs.firstRow[run + 1],
+        };
+        if (isSimple) this.#pieces.push({ ...range, era, shift });
+        else this.#addSplit(range, era, shift, firstNs === undefined ? undefined : firstNs - baseNs);
+      }
+    }
+  }
+
+  /** A run that may cross eras or the bounds of the day: cut where it does. */
+  #addSplit(
+    range: Pick<Piece, 'source' | 'stream' | 'from' | 'to'>,
+    firstEra: number,
+    firstShift: number,
+    dayStart: bigint | undefined,
+  ): void {
+    const { source } = range;
+    const times = source.block.timestamps();
+    let { from, to } = range;
+    if (dayStart !== undefined) {
+      from = firstAtLeast(times, from, to, Number(dayStart));
+      to = firstAtLeast(times, from, to, Number(dayStart + dayNs));
+      source.release(range.to - range.from - (to - from));
+    }
+    for (let era = firstEra, shift = firstShift; from < to; era++, shift -= eraNs) {
+      const end = firstAtLeast(times, from, to, eraNs - shift);
+      if (end > from) this.#pieces.push({ ...range, from, to: end, era, shift });
+      from = end;
+    }
+  }
+
+  #streamIndex(labels: Labels): number {
+    const text = labels.toString();
+    let index = this.#streamOf.get(text);
+    if (index === undefined) {
+      index = this.#labels.push(labels) - 1;
+      this.#streamOf.set(text, index);
+    }
+    return index;
+  }
+
+  /** Pieces of one stream and one era, oldest input first. */
+  #mergePieces(rank: number, pieces: readonly Piece[], gatherer: BlockGatherer): void {
+    if (areInOrder(pieces)) {
+      for (const piece of pieces) gatherer.add(rank, piece);
+      return;
+    }
+    const starts: number[] = [];
+    let count = 0;
+    for (const { from, to } of pieces) {
+      starts.push(count);
+      count += to - from;
+    }
+    const sorter = this.#sorter;
+    sorter.reserve(count);
+    pieces.forEach(({ source, from, to, shift }, i) => {
+      const times = source.block.timestamps();
+      let out = starts[i];
+      for (let row = from; row < to; row++, out++) {
+        sorter.times[out] = times[row] + shift;
+        sorter.ids[out] = out;
+      }
+    });
+    sorter.sort(count);
+    const kept = this.#dropDuplicates(pieces, starts, count);
+    this.#emit(rank, pieces, starts, kept, gatherer);
+  }
+
+  /** Leaves the first of equal rows in the sorter's ids; returns how many are left. */
+  #dropDuplicates(pieces: readonly Piece[], starts: readonly number[], count: number): number {
+    const { times, ids } = this.#sorter;
+    const locate = (id: number) => {
+      const at = pieceOf(starts, id);
+      return { source: pieces[at].source, row: pieces[at].from + id - starts[at] };
+    };
+    let kept = 0;
+    for (let i = 0; i < count;) {
+      let end = i + 1;
+      while (end < count && times[end] === times[i]) end++;
+      if (end === i + 1) {
+        ids[kept++] = ids[i++];
+        continue;
+      }
+      const first = kept;
+      const seen = end - i > pairwiseTiesMax ? new Set<string>() : undefined;
+      for (; i < end; i++) {
+        const { source, row } = locate(ids[i]);
+        let isNew = true;
+        if (seen) {
+          const key = rowKey(source, row);
+          isNew = !seen.has(key);
+          seen.add(key);
+        } else {
+          for (let j = first; j < kept && isNew; j++) {
+            const other = locate(ids[j]);
+            isNew = !isEqualRow(source, row, other.source, other.row);
+          }
+        }
+        if (isNew) ids[kept++] = ids[i];
+        else {
+          this.duplicateRows++;
+          source.release(1);
+        }
+      }
+    }
+    return kept;
+  }
+
+  #emit(
+    rank: number,
+    pieces: readonly Piece[],
+    starts: readonly number[],
+    count: number,
+    gatherer: BlockGatherer,
+  ): void {
+    const { ids } = this.#sorter;
+    for (let i = 0; i < count;) {
+      const at = pieceOf(starts, ids[i]);
+      const piece = pieces[at];
+      const pieceEnd = starts[at] + piece.to - piece.from;
+      let end = i + 1;
+      while (end < count && ids[end] === ids[end - 1] + 1 && ids[end] < pieceEnd) end++;
+      const from = piece.from + ids[i] - starts[at];
+      gatherer.add(rank, { ...piece, from, to: from + end - i });
+      i = end;
+    }
+  }
+}
+
+/** Do the pieces follow each other in time, without a tie between two of them? */
+function areInOrder(pieces: readonly Piece[]): boolean {
+  let last = -Infinity;
+  for (const { source, from, to, shift } of pieces) {
+    if (pieces.length === 1) return true;
+    const times = source.block.timestamps();
+    if (times[from] + shift <= last) return false;
+    last = times[to - 1] + shift;
+  }
+  return true;
+}
+
+/** Index of the piece that holds row `id` of all pieces' rows. */
+function pieceOf(starts: readonly number[], id: number): number {
+  let [low, high] = [0, starts.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (starts[middle] <= id) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** First row in [from, to) whose time is at least `wanted`. */
+function firstAtLeast(times: Float64Array, from: number, to: number, wanted: number): number {
+  let [low, high] = [from, to];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (times[middle] < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
