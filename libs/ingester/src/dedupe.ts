@@ -88,7 +88,7 @@ function findSuspects(segment: Segment, { head, bounds }: DedupeContext): Suspec
   const suspects: Suspect[] = [];
   for (const section of segment.sections) {
     const streamCount = section.streams.count;
-    const texts = new Array<string | undefined>(streamCount);
+    const texts: (string | undefined)[] = [];
     // Newest row of each stream: known before, or in an earlier run of this record.
     const newest = new Float64Array(streamCount);
     const lastRun = new Int32Array(streamCount).fill(-1);

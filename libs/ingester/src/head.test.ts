@@ -8,7 +8,8 @@ const text = (app: string) => `{app="${app}", env="test"}`;
 
 describe('the head', () => {
   test('counts what it holds, and holds nothing after everything was dropped', () => {
-    const head = new Head();
+    let streams = 0;
+    const head = new Head((_, difference) => (streams += difference));
     for (let offset = 0; offset < 10; offset++) {
       head.add(
         headRecord(
@@ -25,6 +26,7 @@ describe('the head', () => {
       bytes: 70,
       streams: 11,
     });
+    expect(streams).toBe(11);
     const dropped: string[] = [];
     head.dropBelow(4, (tenant, stream, newestUs) => dropped.push(`${tenant} ${stream} ${newestUs}`));
     expect(dropped).toContain(`a ${text('x')} ${usOf(ns(3))}`);
@@ -35,6 +37,7 @@ describe('the head', () => {
     head.dropBelow(100, () => {});
     expect(head).toMatchObject({ rowCount: 0, lineBytes: 0, memoryBytes: 0, streamCount: 0 });
     expect(head.tenants.size).toBe(0);
+    expect(streams).toBe(0);
   });
 
   test('the newest time of a stream is that of what is left of it', () => {

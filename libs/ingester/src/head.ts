@@ -45,12 +45,18 @@ const indexBytesPerStream = 600;
  * Memory is about the compressed bytes; `memoryBytes` counts it.
  */
 export class Head {
+  /** Told of streams that come (+1) and go (-1). */
+  readonly #onStream: (tenant: string, difference: 1 | -1) => void;
   readonly records: HeadRecord[] = [];
   readonly tenants = new Map<string, HeadTenant>();
   memoryBytes = 0;
   lineBytes = 0;
   rowCount = 0;
   streamCount = 0;
+
+  constructor(onStream: (tenant: string, difference: 1 | -1) => void = () => {}) {
+    this.#onStream = onStream;
+  }
 
   /** The newest timestamp held of a stream; -Infinity when none is. */
   newestUs(tenant: string, streamText: string): number {
@@ -67,13 +73,17 @@ export class Head {
     for (const section of record.segment.sections) {
       const tenant = this.#tenant(section.tenant);
       // Streams of this section, looked up once each: several runs of one record are often of one stream.
-      const streams = new Array<HeadStream | undefined>(section.streams.count);
+      const streams: (HeadStream | undefined)[] = [];
       for (const info of section.blocks) {
         const base = usBase(info.baseNs);
         const { runs } = info;
         for (let run = 0; run < runs.count; run++) {
           const index = runs.stream[run];
-          const stream = (streams[index] ??= this.#stream(tenant, section.streams.labels(index)));
+          const stream = (streams[index] ??= this.#stream(
+            tenant,
+            section.tenant,
+            section.streams.labels(index),
+          ));
           const minUs = usAt(base, runs.minTs[run]);
           const maxUs = usAt(base, runs.maxTs[run]);
           const last = stream.newestUs.length - 1;
@@ -114,6 +124,7 @@ export class Head {
         }
         tenant.delete(text);
         this.streamCount--;
+        this.#onStream(tenantName, -1);
         this.memoryBytes -= indexBytesPerStream;
       }
       if (tenant.size === 0) this.tenants.delete(tenantName);
@@ -124,6 +135,7 @@ export class Head {
   remove(records: ReadonlySet<HeadRecord>): void {
     const kept = this.records.filter((record) => !records.has(record));
     this.records.length = 0;
+    for (const [name, tenant] of this.tenants) for (const _ of tenant) this.#onStream(name, -1);
     this.tenants.clear();
     this.memoryBytes = 0;
     this.lineBytes = 0;
@@ -138,13 +150,14 @@ export class Head {
     return tenant;
   }
 
-  #stream(tenant: HeadTenant, labels: Labels): HeadStream {
+  #stream(tenant: HeadTenant, tenantName: string, labels: Labels): HeadStream {
     const text = labels.toString();
     let stream = tenant.get(text);
     if (!stream) {
       stream = { labels, text, record: [], block: [], run: [], minUs: [], maxUs: [], newestUs: [] };
       tenant.set(text, stream);
       this.streamCount++;
+      this.#onStream(tenantName, 1);
       this.memoryBytes += indexBytesPerStream;
     }
     return stream;

@@ -23,7 +23,7 @@ const waitersMax = 10_000;
  */
 export class PartitionState {
   readonly id: number;
-  readonly head = new Head();
+  readonly head: Head;
   bounds: FlushedBounds;
   writers: Writers;
   consumedOffset: number;
@@ -35,6 +35,11 @@ export class PartitionState {
   constructor(id: number, committed: CommittedState, deps: PartitionDeps) {
     this.id = id;
     this.#deps = deps;
+    const { metrics } = deps;
+    this.head = new Head((tenant, difference) => {
+      if (difference > 0) metrics.streamsCreated(tenant, 1);
+      else metrics.streamsRemoved(tenant, 1);
+    });
     this.consumedOffset = committed.endOffset;
     this.committedOffset = committed.endOffset;
     this.bounds = new FlushedBounds(committed.newestUs);

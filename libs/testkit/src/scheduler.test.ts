@@ -99,7 +99,7 @@ describe('the guard', () => {
 describe('seeded randomness', () => {
   test('is uniform enough, and forks are independent of each other', () => {
     const prng = new Prng(42);
-    const buckets = new Array<number>(10).fill(0);
+    const buckets = Array.from({ length: 10 }, () => 0);
     for (let i = 0; i < 10_000; i++) buckets[prng.int(0, 9)]++;
     for (const count of buckets) expect(Math.abs(count - 1000)).toBeLessThan(150);
     expect(new Prng(1).fork('a').uint32()).not.toBe(new Prng(1).fork('b').uint32());
