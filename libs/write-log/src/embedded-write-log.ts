@@ -78,13 +78,14 @@ export class EmbeddedWriteLog implements WriteLog {
    */
   static async open(options: EmbeddedWriteLogOptions): Promise<EmbeddedWriteLog> {
     const damage: LogDamage[] = [];
+    const batchBytesMax = options.batchBytesMax ?? 8 * mebibyte;
     const context: PartitionContext = {
       disk: options.disk,
       timers: options.timers,
       random: options.random,
-      scheduler: new CommitScheduler(options.commitsMax ?? 3),
+      scheduler: new CommitScheduler(options.commitsMax ?? 3, 2 * batchBytesMax),
       fileBytesMax: options.fileBytesMax ?? 32 * mebibyte,
-      batchBytesMax: options.batchBytesMax ?? 8 * mebibyte,
+      batchBytesMax,
       recentBytesMax: options.recentBytesMaxPerPartition ?? 8 * mebibyte,
       onDamage: (partition, path, range) => {
         const found: LogDamage = { partition, path, ...range };

@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, LogRecord, Random, Timers } from '@loki/ports';
-import type { CommitScheduler } from './commit-scheduler.ts';
+import type { CommitScheduler, Scratch } from './commit-scheduler.ts';
 import { framedBytes, writeRecord } from './format.ts';
 import { firstOffsets, LogFile, logFilePath, partitionDirectory } from './log-file.ts';
 import { RecentRecords } from './recent-records.ts';
@@ -163,10 +163,10 @@ export class PartitionLog {
 
   async #commitAll(): Promise<void> {
     while (this.#pending.length > 0) {
-      await this.#context.scheduler.run(async () => {
+      await this.#context.scheduler.run(async (scratch) => {
         const batch = this.#takeBatch();
         try {
-          await this.#commit(batch);
+          await this.#commit(batch, scratch);
         } catch (error) {
           const failure = notAcked(error);
           for (const each of batch) each.reject(failure);
@@ -188,9 +188,9 @@ export class PartitionLog {
   }
 
   /** Writes a batch after the last durable record, makes it durable, then visible. */
-  async #commit(batch: readonly PendingAppend[]): Promise<void> {
+  async #commit(batch: readonly PendingAppend[], scratch: Scratch): Promise<void> {
     const file = await this.#fileForAppend();
-    const bytes = this.#encode(batch, file.state.salt!);
+    const bytes = this.#encode(batch, file.state.salt!, scratch);
     const handle = await file.handle();
     try {
       await handle.append(bytes);
@@ -216,9 +216,9 @@ export class PartitionLog {
     this.#wakeReaders();
   }
 
-  #encode(batch: readonly PendingAppend[], salt: number): Buffer {
+  #encode(batch: readonly PendingAppend[], salt: number, scratch: Scratch): Buffer {
     const total = batch.reduce((sum, each) => sum + framedBytes(each.record), 0);
-    const bytes = Buffer.allocUnsafe(total);
+    const bytes = scratch.take(total);
     let at = 0;
     batch.forEach(({ record }, i) => {
       const offset = this.#nextOffset + i;
