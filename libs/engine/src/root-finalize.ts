@@ -1,0 +1,148 @@
+import type { RangeAggExpr } from '@loki/logql';
+import type { LabelPair } from '@loki/model';
+import type { SampleLeafResult, SeriesState } from '@loki/ports';
+import { hasSample, newRow, sortLabels } from './root-rows.ts';
+import type { Grid, Row } from './root-rows.ts';
+
+/**
+ * Turns the merged partial states of a leaf into the values of its range aggregation (under the additive vector
+ * aggregation that travelled with it, if any: sums of counts divide by the range as counts do).
+ */
+export function finalizeSeries(expr: RangeAggExpr, grid: Grid, result: SampleLeafResult): readonly Row[] {
+  if (expr.op === 'absent_over_time') return [absentRow(expr, grid.steps, result.series)];
+  const rows: Row[] = [];
+  for (const state of result.series) {
+    const row = newRow(sortLabels(state.labels), grid.steps);
+    const counts = state.columns[0];
+    for (let k = 0; k < grid.steps; k++) if (counts[k] > 0) row.present[k] = 1;
+    fill(expr, grid, state, row);
+    if (hasSample(row)) rows.push(row);
+  }
+  return rows;
+}
+
+/** Writes the values of steps with samples; what it leaves at other steps means nothing. */
+function fill(expr: RangeAggExpr, grid: Grid, state: SeriesState, row: Row): void {
+  const { columns } = state;
+  const { values } = row;
+  const rangeSeconds = Number(expr.rangeNs) / 1e9;
+  switch (expr.op) {
+    case 'count_over_time':
+      return values.set(columns[0]);
+    case 'rate':
+      return divide(columns[expr.unwrap ? 1 : 0], rangeSeconds, values);
+    case 'bytes_over_time':
+    case 'sum_over_time':
+    case 'min_over_time':
+    case 'max_over_time':
+      return values.set(columns[1]);
+    case 'bytes_rate':
+      return divide(columns[1], rangeSeconds, values);
+    case 'avg_over_time':
+      for (let k = 0; k < values.length; k++) values[k] = columns[1][k] / columns[0][k];
+      return;
+    case 'stdvar_over_time':
+      return variance(columns, values);
+    case 'stddev_over_time':
+      variance(columns, values);
+      for (let k = 0; k < values.length; k++) values[k] = Math.sqrt(values[k]);
+      return;
+    case 'first_over_time':
+    case 'last_over_time':
+      return values.set(columns[2]);
+    case 'quantile_over_time':
+      return eachWindow(state, (k, window) => {
+        values[k] = quantile(expr.parameter ?? Number.NaN, window);
+      });
+    case 'rate_counter':
+      return eachWindow(state, (k, pairs) => {
+        // Timestamps in the pairs are relative to the grid's start.
+        const endNs = Number(BigInt(k) * grid.stepNs - expr.offsetNs);
+        values[k] = counterRate(pairs, endNs - Number(expr.rangeNs), endNs);
+      });
+    case 'absent_over_time':
+      throw new Error('absent_over_time has no state per series');
+  }
+}
+
+function divide(column: Float64Array, divisor: number, into: Float64Array): void {
+  for (let k = 0; k < into.length; k++) into[k] = column[k] / divisor;
+}
+
+/** Columns count, mean, m2 to population variance. */
+function variance(columns: readonly Float64Array[], into: Float64Array): void {
+  for (let k = 0; k < into.length; k++) into[k] = columns[2][k] / columns[0][k];
+}
+
+function eachWindow(state: SeriesState, visit: (step: number, values: Float64Array) => void): void {
+  const { ends, values } = state.values!;
+  for (let k = 0, from = 0; k < ends.length; from = ends[k], k++) {
+    if (ends[k] > from) visit(k, values.subarray(from, ends[k]));
+  }
+}
+
+/** Linear interpolation between closest ranks, as Prometheus has it. Sorts a copy. */
+export function quantile(q: number, values: Float64Array): number {
+  if (values.length === 0 || Number.isNaN(q)) return Number.NaN;
+  if (q < 0) return Number.NEGATIVE_INFINITY;
+  if (q > 1) return Number.POSITIVE_INFINITY;
+  const sorted = Float64Array.from(values).sort();
+  const rank = q * (sorted.length - 1);
+  const lower = Math.floor(rank);
+  const upper = Math.min(lower + 1, sorted.length - 1);
+  const weight = rank - lower;
+  return sorted[lower] * (1 - weight) + sorted[upper] * weight;
+}
+
+/**
+ * Per-second increase of a counter, as Prometheus' `rate`: resets count from zero, and the increase is extrapolated
+ * to the window's borders, by at most half a sampling interval where samples are missing there.
+ *
+ * @param pairs timestamp (ns), value, timestamp, value … in time order
+ * @param startNs, endNs the window, in the pairs' time
+ */
+export function counterRate(pairs: Float64Array, startNs: number, endNs: number): number {
+  const count = pairs.length >> 1;
+  if (count < 2) return 0;
+  const [firstTs, firstValue] = pairs;
+  const lastTs = pairs[2 * count - 2];
+  let increase = pairs[2 * count - 1] - firstValue;
+  for (let i = 1; i < count; i++) {
+    if (pairs[2 * i + 1] < pairs[2 * i - 1]) increase += pairs[2 * i - 1];
+  }
+  const sampled = (lastTs - firstTs) / 1e9;
+  if (sampled === 0) return 0;
+  let toStart = (firstTs - startNs) / 1e9;
+  const toEnd = (endNs - lastTs) / 1e9;
+  const interval = sampled / (count - 1);
+  if (increase > 0 && firstValue >= 0) {
+    // A counter cannot have been below zero: it started at most that long before the first sample.
+    toStart = Math.min(toStart, sampled * (firstValue / increase));
+  }
+  const threshold = interval * 1.1;
+  const extrapolated =
+    sampled + (toStart < threshold ? toStart : interval / 2) + (toEnd < threshold ? toEnd : interval / 2);
+  return (increase * (extrapolated / sampled)) / ((endNs - startNs) / 1e9);
+}
+
+/** One where no series has a sample; its labels are what the selector says about the missing series. */
+function absentRow(expr: RangeAggExpr, steps: number, series: readonly SeriesState[]): Row {
+  const row = newRow(absentLabels(expr), steps);
+  for (let k = 0; k < steps; k++) {
+    if (series.some((state) => state.columns[0][k] > 0)) continue;
+    row.present[k] = 1;
+    row.values[k] = 1;
+  }
+  return row;
+}
+
+/** Labels that an equality matcher alone fixes. */
+function absentLabels(expr: RangeAggExpr): readonly LabelPair[] {
+  const found = new Map<string, string>();
+  const ambiguous = new Set<string>();
+  for (const { name, op, value } of expr.log.matchers) {
+    if (op === '=' && !found.has(name)) found.set(name, value);
+    else ambiguous.add(name);
+  }
+  return sortLabels([...found].filter(([name, value]) => !ambiguous.has(name) && value !== ''));
+}

@@ -1,0 +1,127 @@
+import { compareText, LokiError } from '@loki/model';
+import type { LabelPair } from '@loki/model';
+
+/** One series while the root computes: value k is meaningful where present[k] is 1. */
+export interface Row {
+  /** Sorted by name, no name twice, no empty value. */
+  readonly labels: readonly LabelPair[];
+  readonly values: Float64Array;
+  readonly present: Uint8Array;
+}
+
+/** What an expression is worth: one number for all steps, or rows. Rows are never changed once made. */
+export type Value =
+  | { readonly kind: 'scalar'; readonly value: number }
+  | { readonly kind: 'rows'; readonly rows: readonly Row[] };
+
+/** The steps a query is computed at: startNs, startNs + stepNs …, `steps` of them. */
+export interface Grid {
+  readonly startNs: bigint;
+  readonly stepNs: bigint;
+  readonly steps: number;
+}
+
+/** Values (series × steps) that one operation may hold: 16 Mi doubles are 128 MiB. */
+export const cellsMax = 1 << 24;
+
+export function newRow(labels: readonly LabelPair[], steps: number): Row {
+  return { labels, values: new Float64Array(steps), present: new Uint8Array(steps) };
+}
+
+/** A row without labels that has the same value at each step. */
+export function constantRow(value: number, steps: number): Row {
+  return { labels: [], values: new Float64Array(steps).fill(value), present: new Uint8Array(steps).fill(1) };
+}
+
+export function rowsOf(value: Value, steps: number): readonly Row[] {
+  return value.kind === 'rows' ? value.rows : [constantRow(value.value, steps)];
+}
+
+/** A text that equal label lists share, and no others. */
+export function labelsKey(labels: readonly LabelPair[]): string {
+  let key = '';
+  for (const [name, value] of labels) key += `${name.length}:${name}${value.length}:${value}`;
+  return key;
+}
+
+/** Order of result series: label by label, name before value; the shorter of two equal beginnings first. */
+export function compareLabels(a: readonly LabelPair[], b: readonly LabelPair[]): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const order = compareText(a[i][0], b[i][0]) || compareText(a[i][1], b[i][1]);
+    if (order !== 0) return order;
+  }
+  return a.length - b.length;
+}
+
+export function sortLabels(labels: readonly LabelPair[]): readonly LabelPair[] {
+  for (let i = 1; i < labels.length; i++) {
+    if (compareText(labels[i - 1][0], labels[i][0]) > 0) {
+      return [...labels].sort((a, b) => compareText(a[0], b[0]));
+    }
+  }
+  return labels;
+}
+
+/** The labels that grouping by (or without) `names` leaves. */
+export function groupLabels(
+  labels: readonly LabelPair[],
+  names: ReadonlySet<string>,
+  without: boolean,
+): readonly LabelPair[] {
+  return labels.filter(([name]) => names.has(name) !== without);
+}
+
+export function hasSample(row: Row): boolean {
+  return row.present.includes(1);
+}
+
+export function checkCells(series: number, steps: number): void {
+  if (series * steps <= cellsMax) return;
+  throw tooManySeries(Math.floor(cellsMax / steps));
+}
+
+export function tooManySeries(seriesMax: number): LokiError {
+  return new LokiError(
+    'badRequest',
+    `maximum number of series (${seriesMax}) reached for a single query; consider reducing query cardinality by ` +
+      'adding more specific stream selectors, reducing the time range, or aggregating results with functions like ' +
+      'sum(), count() or topk()',
+  );
+}
+
+/**
+ * Rows with equal labels become one where they have no step in common; others stay apart (label_replace may make
+ * them, and nothing says which sample is right).
+ */
+export function joinRows(rows: readonly Row[]): readonly Row[] {
+  const byLabels = new Map<string, Row[]>();
+  for (const row of rows) {
+    const key = labelsKey(row.labels);
+    const known = byLabels.get(key);
+    if (!known) {
+      byLabels.set(key, [row]);
+      continue;
+    }
+    const at = known.findIndex((other) => !overlaps(other, row));
+    if (at < 0) known.push(row);
+    else known[at] = union(known[at], row);
+  }
+  return byLabels.size === rows.length ? rows : [...byLabels.values()].flat();
+}
+
+function overlaps(a: Row, b: Row): boolean {
+  for (let k = 0; k < a.present.length; k++) if (a.present[k] & b.present[k]) return true;
+  return false;
+}
+
+function union(a: Row, b: Row): Row {
+  const values = Float64Array.from(a.values);
+  const present = Uint8Array.from(a.present);
+  for (let k = 0; k < values.length; k++) {
+    if (b.present[k] === 0) continue;
+    values[k] = b.values[k];
+    present[k] = 1;
+  }
+  return { labels: a.labels, values, present };
+}

@@ -1,0 +1,133 @@
+import type { VectorAggExpr } from '@loki/logql';
+import { LokiError } from '@loki/model';
+import { checkCells, groupLabels, hasSample, labelsKey, newRow } from './root-rows.ts';
+import type { Row } from './root-rows.ts';
+
+/** Aggregates rows to groups, step by step. Sorting is left to the result: it shows at one step only. */
+export function aggregateRows(expr: VectorAggExpr, rows: readonly Row[], steps: number): readonly Row[] {
+  switch (expr.op) {
+    case 'sort':
+    case 'sort_desc':
+      return rows;
+    case 'approx_topk':
+      throw new LokiError('internal', 'approx_topk is not enabled. See -limits.shard_aggregations');
+    case 'topk':
+    case 'bottomk':
+      return largest(expr, rows, steps);
+    default:
+      return reduce(expr, rows, steps);
+  }
+}
+
+interface Groups {
+  /** Per input row. */
+  readonly index: Uint32Array;
+  /** Labels of each group. */
+  readonly labels: Row['labels'][];
+}
+
+function groupRows(expr: VectorAggExpr, rows: readonly Row[]): Groups {
+  const { without = false, labels = [] } = expr.grouping ?? {};
+  const names = new Set(labels);
+  const index = new Uint32Array(rows.length);
+  const groups: Row['labels'][] = [];
+  const byKey = new Map<string, number>();
+  rows.forEach((row, i) => {
+    const kept = groupLabels(row.labels, names, without);
+    const key = labelsKey(kept);
+    let group = byKey.get(key);
+    if (group === undefined) {
+      group = groups.push(kept) - 1;
+      byKey.set(key, group);
+    }
+    index[i] = group;
+  });
+  return { index, labels: groups };
+}
+
+function reduce(expr: VectorAggExpr, rows: readonly Row[], steps: number): readonly Row[] {
+  const { index, labels } = groupRows(expr, rows);
+  checkCells(labels.length, steps);
+  const out = labels.map((group) => newRow(group, steps));
+  const counts = labels.map(() => new Float64Array(steps));
+  // Sum of squared distances from the mean so far (Welford), for the two that need it.
+  const isSpread = expr.op === 'stddev' || expr.op === 'stdvar';
+  const squares = labels.map(() => new Float64Array(isSpread ? steps : 0));
+  rows.forEach((row, i) => {
+    const group = index[i];
+    const { values, present } = out[group];
+    const count = counts[group];
+    for (let k = 0; k < steps; k++) {
+      if (row.present[k] === 0) continue;
+      const value = row.values[k];
+      const before = count[k]++;
+      present[k] = 1;
+      switch (expr.op) {
+        case 'sum':
+          values[k] += value;
+          break;
+        case 'min':
+          if (before === 0 || value < values[k] || Number.isNaN(values[k])) values[k] = value;
+          break;
+        case 'max':
+          if (before === 0 || value > values[k] || Number.isNaN(values[k])) values[k] = value;
+          break;
+        case 'count':
+          values[k] = before + 1;
+          break;
+        case 'avg':
+          // A running mean, not a sum: it neither overflows nor loses small values beside large ones.
+          values[k] = before === 0 ? value : mean(values[k], value, before + 1);
+          break;
+        default: {
+          const delta = value - values[k];
+          values[k] += delta / (before + 1);
+          squares[group][k] += delta * (value - values[k]);
+        }
+      }
+    }
+  });
+  if (isSpread) {
+    out.forEach(({ values }, group) => {
+      for (let k = 0; k < steps; k++) {
+        const variance = squares[group][k] / counts[group][k];
+        values[k] = expr.op === 'stddev' ? Math.sqrt(variance) : variance;
+      }
+    });
+  }
+  return out;
+}
+
+function mean(before: number, value: number, count: number): number {
+  // Infinities of one sign stay; the general formula would make NaN of them.
+  if (!Number.isFinite(before) && (before === value || Number.isFinite(value))) return before;
+  return before + (value - before) / count;
+}
+
+/** The k largest (smallest) rows of each group, with their own labels; NaN ranks last. */
+function largest(expr: VectorAggExpr, rows: readonly Row[], steps: number): readonly Row[] {
+  const { index, labels } = groupRows(expr, rows);
+  const members: number[][] = labels.map(() => []);
+  rows.forEach((_, i) => members[index[i]].push(i));
+  const keep = expr.parameter!;
+  const sign = expr.op === 'topk' ? -1 : 1;
+  const out = rows.map((row) => ({ labels: row.labels, values: row.values, present: new Uint8Array(steps) }));
+  for (const group of members) {
+    for (let k = 0; k < steps; k++) {
+      const found = group.filter((i) => rows[i].present[k] === 1);
+      if (found.length > keep) {
+        found.sort((a, b) => rank(rows[a].values[k], rows[b].values[k], sign) || a - b);
+        found.length = keep;
+      }
+      for (const i of found) out[i].present[k] = 1;
+    }
+  }
+  return out.filter(hasSample);
+}
+
+/** Order of values: ascending (sign 1) or descending (sign -1), NaN behind all others. */
+export function rank(a: number, b: number, sign: 1 | -1): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  if (a === b) return 0;
+  return a < b ? -sign : sign;
+}
