@@ -78,7 +78,7 @@ function unitsOfArea(block: EncodedBlock, area: number): readonly PackedUnit[] {
     case 'timestamps':
       return [units.timestamps];
     default:
-      return [];
+      return units.filter ? [units.filter] : [];
   }
 }
 

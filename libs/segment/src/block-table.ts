@@ -38,7 +38,10 @@ export interface EncodedBlock {
     readonly own: readonly PackedUnit[];
     readonly lengths: PackedUnit;
     readonly timestamps: PackedUnit;
+    /** Undefined when filterKind is 0. */
+    readonly filter: PackedUnit | undefined;
   };
+  readonly filterKind: number;
 }
 
 /** The block table: what `BlockInfo` says but for the runs, and the directory of units. */
@@ -63,7 +66,8 @@ export function encodeBlockTable(blocks: readonly EncodedBlock[], minNs: bigint)
     });
     const { lines, bundle, own, lengths, timestamps } = block.units;
     for (const unit of [lines, bundle, ...own, lengths, timestamps]) writeUnitEntry(writer, unit);
-    writer.uvarint(0); // no search filter
+    writer.uvarint(block.filterKind);
+    if (block.units.filter) writeUnitEntry(writer, block.units.filter);
   }
   return writer.view();
 }
@@ -80,6 +84,7 @@ export class StoredBlockInfo implements BlockInfo {
   readonly metadataNames: readonly string[];
   /** Per name: is the column a unit of its own? */
   readonly isOwn: readonly boolean[];
+  readonly filterKind: number;
   readonly units: BlockUnits;
   readonly storedBytes: number;
   readonly #runs: () => readonly Runs[];
@@ -133,8 +138,8 @@ export class StoredBlockInfo implements BlockInfo {
     for (const is of isOwn) if (is) own.push(take(1, metadataUnitBytesMax));
     const lengths = take(2, this.rowCount * 8 + 16);
     const timestamps = take(3, this.rowCount * 8 + 16);
-    const filterKind = reader.uvarint();
-    const filter = filterKind === 0 ? undefined : take(4, footerPartBytesMax);
+    this.filterKind = reader.count(0xffff_ffff);
+    const filter = this.filterKind === 0 ? undefined : take(4, footerPartBytesMax);
     this.units = { lines, bundle, own, lengths, timestamps, filter };
     this.storedBytes = sum(cursor) - before;
   }

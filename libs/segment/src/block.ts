@@ -6,6 +6,7 @@ import { readFloats, readUint32s } from './ints.ts';
 import { cellsByRow } from './rows-of-columns.ts';
 import {
   type Block,
+  type BlockFilter,
   type BlockInfo,
   type ColumnMask,
   columns,
@@ -29,6 +30,7 @@ export function unitsOf(
   // Lines mean nothing without their lengths.
   if (mask & (columns.lineLengths | columns.lines)) wanted.push(units.lengths);
   if (mask & columns.lines) wanted.push(units.lines);
+  if (mask & columns.filter && units.filter) wanted.push(units.filter);
   if (mask & columns.metadata) {
     let own = 0;
     let needsBundle = false;
@@ -60,6 +62,7 @@ export class StoredBlock implements Block {
   readonly #own = new Map<string, DecodedColumn>();
   #metadata: readonly DecodedColumn[] | undefined;
   #rowMetadata: RowMetadata | undefined;
+  #filter: Buffer | undefined;
 
   /** @param owner names of segment and section, for errors */
   constructor(
@@ -102,6 +105,11 @@ export class StoredBlock implements Block {
     return this.#columns();
   }
 
+  /** `metadata()` for the format's own use. */
+  decodedColumns(): readonly DecodedColumn[] {
+    return this.#columns();
+  }
+
   metadataColumn(name: string): MetadataColumn | undefined {
     return this.#column(name);
   }
@@ -111,10 +119,18 @@ export class StoredBlock implements Block {
     return this.#rowMetadata;
   }
 
+  filter(): BlockFilter | undefined {
+    const { filterKind, units } = this.#stored;
+    if (!units.filter) return undefined;
+    this.#filter ??= this.#decode('search filter', columns.filter, units.filter, (raw) => raw);
+    return { kind: filterKind, bytes: this.#filter };
+  }
+
   memoryBytes(): number {
     let total = 500;
     if (this.#timestamps) total += this.#timestamps.byteLength;
     if (this.#lineEnds) total += this.#lineEnds.byteLength;
+    if (this.#filter) total += this.#filter.byteLength;
     if (this.#lines) total += this.#lines.byteLength;
     for (const column of this.#bundle?.values() ?? []) total += column.memoryBytes;
     for (const column of this.#own.values()) total += column.memoryBytes;

@@ -4,7 +4,7 @@ import type { EncodedBlock } from './block-table.ts';
 import { encodeColumns, type RawColumn } from './dictionary.ts';
 import { writeInts } from './ints.ts';
 import { blockLineBytesMax, blockRowsMax } from './limits.ts';
-import type { Runs } from './types.ts';
+import type { BlockFilter, Runs } from './types.ts';
 import { emptyUnit, pack } from './unit.ts';
 
 /** Columns of one block before encoding. Runs have the invariants of `Runs`. */
@@ -24,7 +24,7 @@ export interface BlockColumns {
 }
 
 /** Encodes, compresses; the result is ready to be laid out. The result may share the columns' memory. */
-export function encodeBlock(block: BlockColumns, level: number): EncodedBlock {
+export function encodeBlock(block: BlockColumns, level: number, filter?: BlockFilter): EncodedBlock {
   const { rowCount } = block;
   assert(
     rowCount <= blockRowsMax && block.lines.length <= blockLineBytesMax,
@@ -41,6 +41,7 @@ export function encodeBlock(block: BlockColumns, level: number): EncodedBlock {
     runs,
     metadataNames: block.metadata.map((column) => column.name),
     isOwn: metadata.isOwn,
+    filterKind: filter?.kind ?? 0,
     units: {
       lines: pack(block.lines, level),
       bundle: pack(metadata.bundle, level),
@@ -48,6 +49,7 @@ export function encodeBlock(block: BlockColumns, level: number): EncodedBlock {
       // Footer and runs say it all when each run is one row: tiny pushes stay tiny.
       lengths: isSingle ? emptyUnit : pack(encodeLengths(block.lineEnds), level),
       timestamps: isSingle ? emptyUnit : pack(encodeTimestamps(block, runs.count), level),
+      filter: filter && pack(filter.bytes, level),
     },
   };
 }

@@ -3,6 +3,7 @@ import { columnsOf, KeyDictionary } from './cells.ts';
 import { encodeBlock } from './encode-block.ts';
 import { blockRowsTarget } from './limits.ts';
 import type { MergeSource } from './merge-source.ts';
+import type { BlockFilter } from './types.ts';
 import { compareText } from '@loki/model';
 
 /** Length of an era: time is cut into eras of 2^52 ns (52 days) so that times within two of them are exact doubles. */
@@ -18,11 +19,21 @@ interface Copy {
   readonly shift: number;
 }
 
+/** Makes the search filter of a block from its lines: row i is lines[ends[i-1] .. ends[i]). */
+export type FilterBuilder = (lines: Buffer, ends: Uint32Array) => BlockFilter;
+
+export interface GatherOptions {
+  readonly blockBytes: number;
+  readonly level: number;
+  readonly buildFilter?: FilterBuilder;
+}
+
 /** Builds blocks from ranges of rows, in the order given: streams ascending, within a stream time ascending. */
 export class BlockGatherer {
   readonly blocks: EncodedBlock[] = [];
   readonly #blockBytes: number;
   readonly #level: number;
+  readonly #buildFilter: FilterBuilder | undefined;
   #copies: Copy[] = [];
   #rowCount = 0;
   #lineBytes = 0;
@@ -31,9 +42,10 @@ export class BlockGatherer {
   #runStream: number[] = [];
   #runFirstRow: number[] = [];
 
-  constructor(blockBytes: number, level: number) {
-    this.#blockBytes = blockBytes;
-    this.#level = level;
+  constructor(options: GatherOptions) {
+    this.#blockBytes = options.blockBytes;
+    this.#level = options.level;
+    this.#buildFilter = options.buildFilter;
   }
 
   add(stream: number, copy: Copy): void {
@@ -72,7 +84,7 @@ export class BlockGatherer {
       metadata,
     };
     for (const { source, from, to } of this.#copies) source.release(to - from);
-    this.blocks.push(encodeBlock(block, this.#level));
+    this.blocks.push(encodeBlock(block, this.#level, this.#buildFilter?.(lines, lineEnds)));
     this.#copies = [];
     this.#rowCount = 0;
     this.#lineBytes = 0;

@@ -1,7 +1,7 @@
 import { compareText, type Labels, type TenantId } from '@loki/model';
 import { assemble, type EncodedSection, type SectionSummary } from './assemble.ts';
 import { StoredBlock } from './block.ts';
-import { BlockGatherer, eraNs } from './gather.ts';
+import { BlockGatherer, eraNs, type FilterBuilder } from './gather.ts';
 import { blockBytesDefault } from './limits.ts';
 import { PieceSorter } from './merge-order.ts';
 import { isEqualRow, MergeSource, rowKey } from './merge-source.ts';
@@ -18,6 +18,8 @@ export interface MergeOptions {
   readonly tenants?: readonly string[];
   /** Only rows of this UTC day, counted from 1970-01-01; default all. */
   readonly day?: number;
+  /** Makes each block's search filter; default none. */
+  readonly buildFilter?: FilterBuilder;
 }
 
 /** A segment, or its bytes with the name that errors should give it. */
@@ -65,7 +67,8 @@ export function mergeSegments(inputs: readonly MergeInput[], options: MergeOptio
   const encoded: EncodedSection[] = [];
   let duplicateRows = 0;
   for (const tenant of [...byTenant.keys()].sort(compareText)) {
-    const gatherer = new BlockGatherer(options.blockBytes ?? blockBytesDefault, level);
+    const { blockBytes = blockBytesDefault, buildFilter } = options;
+    const gatherer = new BlockGatherer({ blockBytes, level, buildFilter });
     const merge = new TenantMerge(byTenant.get(tenant)!, options.day);
     const streams = merge.run(gatherer);
     duplicateRows += merge.duplicateRows;

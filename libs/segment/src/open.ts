@@ -35,7 +35,8 @@ export class OpenFooter implements SegmentFooter {
   }
 }
 
-class OpenSegment extends OpenFooter implements Segment {
+/** See openSegment. */
+export class OpenSegment extends OpenFooter implements Segment {
   readonly bytes: Buffer;
 
   constructor(bytes: Buffer, name: string) {

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Labels, loadHash } from '@loki/model';
-import { columns, encodeSegment, openSegment, type RawSection, RowWriter } from './index.ts';
+import { columns, encodeSegment, mergeSegments, openSegment, type RawSection, RowWriter } from './index.ts';
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
@@ -47,6 +47,14 @@ function main(data: string, levels: number[]): void {
     };
     decode();
     cpu('decode all columns', rawBytes, decode);
+    const inputs = records.map((bytes) => ({ bytes }));
+    const merge = () => mergeSegments(inputs, { kind: 'flushed', level });
+    merge();
+    const { bytes: merged } = cpu(`merge records, level ${level}`, rawBytes, merge);
+    report('merged', rawBytes, [merged]);
+    cpu(`merge sorted, level ${level}`, rawBytes, () =>
+      mergeSegments([{ bytes: merged }], { kind: 'compacted', level }),
+    );
   }
 }
 

@@ -58,12 +58,24 @@ export interface BlockInfo {
   readonly lineBytes: number;
   /** Names of the metadata columns, sorted. */
   readonly metadataNames: readonly string[];
+  /** The kind of its search filter; 0: it has none. */
+  readonly filterKind: number;
   /** Bytes this block takes in the object. */
   readonly storedBytes: number;
 }
 
 /** Columns of a block that can be asked for, as bits. */
-export const columns = { timestamps: 1, lineLengths: 2, lines: 4, metadata: 8 } as const;
+export const columns = { timestamps: 1, lineLengths: 2, lines: 4, metadata: 8, filter: 16 } as const;
+/**
+ * What helps to skip a block without reading its lines. `kind` says how to read the bytes; a reader that does not know
+ * the kind goes on as if there were none.
+ */
+export interface BlockFilter {
+  /** 1 .. 2^32-1. */
+  readonly kind: number;
+  readonly bytes: Uint8Array;
+}
+
 /** Bits of `columns`, or'ed. */
 export type ColumnMask = number;
 
@@ -84,6 +96,8 @@ export interface Block {
   metadataColumn(name: string): MetadataColumn | undefined;
   /** The same as `metadata()`, by row: the way to print the metadata of a few rows. */
   rowMetadata(): RowMetadata;
+  /** The block's search filter, undefined when it was written without one. */
+  filter(): BlockFilter | undefined;
   /** Bytes of memory the decoded columns take now; caches weigh blocks by it. */
   memoryBytes(): number;
 }

@@ -50,6 +50,11 @@ export function readUnitEntry(reader: ByteReader, offset: number, rawBytesMax: n
   return { offset, storedBytes, rawBytes, isCompressed, checksum: reader.u32() };
 }
 
+/** Are these the bytes that were written? */
+export function isIntact(unit: UnitRef, stored: Uint8Array): boolean {
+  return stored.length === unit.storedBytes && (unit.rawBytes === 0 || crc32c(stored) === unit.checksum);
+}
+
 /** The decoded bytes of a unit. Throws BytesError when the stored ones are not those that were written. */
 export function unpack(unit: UnitRef, stored: Uint8Array): Buffer {
   if (stored.length !== unit.storedBytes)

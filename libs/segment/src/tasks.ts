@@ -1,0 +1,63 @@
+import type { Task } from '@loki/ports';
+import type { SectionSummary } from './assemble.ts';
+import { encodeSegment, type EncodeOptions } from './encode.ts';
+import { mergeSegments, type MergeOptions } from './merge.ts';
+import type { RawSection } from './types.ts';
+
+export interface EncodeInput {
+  readonly sections: readonly RawSection[];
+  readonly options: EncodeOptions;
+}
+
+/** `encodeSegment` on a worker. The sections' columns are moved there: the caller gives them up. */
+export const encodeRecordTask: Task<EncodeInput, { bytes: Uint8Array }> = {
+  name: 'segment.encode',
+  run: ({ sections, options }) => ({ bytes: unshared(encodeSegment(sections, options)) }),
+  transfer: ({ sections }) => [...new Set(sections.flatMap(buffersOf))],
+  transferOutput: ({ bytes }) => [bytes.buffer as ArrayBuffer],
+};
+
+/** A segment to merge: its bytes, or its key in the object store, which the worker reads itself. */
+export type MergeTaskSource =
+  { readonly bytes: Uint8Array; readonly name?: string } | { readonly key: string };
+
+export interface MergeTaskInput {
+  /** Oldest first. */
+  readonly inputs: readonly MergeTaskSource[];
+  readonly options: MergeOptions;
+}
+
+export interface MergeTaskOutput {
+  readonly bytes: Uint8Array;
+  readonly sections: readonly SectionSummary[];
+  readonly rowCount: number;
+  readonly duplicateRows: number;
+}
+
+/** `mergeSegments` on a worker. Inputs are copied there, because a head still serves queries from them. */
+export const mergeTask: Task<MergeTaskInput, MergeTaskOutput> = {
+  name: 'segment.merge',
+  async run({ inputs, options }, env) {
+    const segments: { bytes: Uint8Array; name?: string }[] = [];
+    for (const input of inputs)
+      segments.push(
+        'key' in input ? { bytes: await env.objectStore.get(input.key), name: input.key } : input,
+      );
+    const { bytes, ...result } = mergeSegments(segments, options);
+    return { ...result, bytes: unshared(bytes) };
+  },
+  transferOutput: ({ bytes }) => [bytes.buffer as ArrayBuffer],
+};
+
+function buffersOf(section: RawSection): ArrayBuffer[] {
+  const { runStream, runFirstRow, timestamps, lineEnds, lines, metadata } = section;
+  const arrays = [runStream, runFirstRow, timestamps, lineEnds, lines];
+  for (const { codes, rows } of metadata) arrays.push(codes, rows ?? codes);
+  return arrays.map(({ buffer }) => buffer as ArrayBuffer);
+}
+
+/** The same bytes in memory that is theirs alone, so that it can be moved; a copy where most of it is not. */
+function unshared(bytes: Buffer): Uint8Array {
+  const isPooled = bytes.byteOffset !== 0 || bytes.buffer.byteLength > bytes.length * 1.5;
+  return isPooled ? new Uint8Array(bytes) : bytes;
+}

@@ -1,0 +1,128 @@
+import { LokiError, compareText } from '@loki/model';
+import type { StoredBlockInfo } from './block-table.ts';
+import { corrupt, unnamed } from './corrupt.ts';
+import { openSegment } from './open.ts';
+import type { StoredSection } from './section.ts';
+import { columns, type MetadataColumn, type Segment } from './types.ts';
+
+export interface SegmentReport {
+  readonly sections: number;
+  readonly streams: number;
+  readonly blocks: number;
+  readonly rows: number;
+  readonly lineBytes: number;
+}
+
+const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata | columns.filter;
+
+/**
+ * Decodes everything: every checksum, every bound, and what types.ts promises of order. Costs a full read; compaction
+ * does it to its output before anything old goes.
+ *
+ * @param name stands in errors
+ * @throws LokiError `corrupt`, saying what is wrong where
+ */
+export function verifySegment(bytes: Uint8Array, name = unnamed): SegmentReport {
+  const segment = openSegment(bytes, name);
+  const report = { sections: 0, streams: 0, blocks: 0, rows: 0, lineBytes: 0 };
+  for (const section of segment.sections as readonly StoredSection[]) {
+    report.sections++;
+    report.streams += section.streams.count;
+    report.rows += section.rowCount;
+    report.lineBytes += section.lineBytes;
+    report.blocks += section.blocks.length;
+    const failed = new Failures(name, section.where);
+    verifyStreams(section, failed);
+    for (const info of section.blocks) verifyBlock(segment, section, info, failed);
+  }
+  return report;
+}
+
+class Failures {
+  readonly #name: string;
+  readonly #where: string;
+
+  constructor(name: string, where: string) {
+    this.#name = name;
+    this.#where = where;
+  }
+
+  require(holds: boolean, where: string, problem: string): void {
+    if (!holds) throw corrupt(this.#name, `${this.#where}: ${where}`, problem);
+  }
+}
+
+function verifyStreams(section: StoredSection, failed: Failures): void {
+  const { streams, labelIndex } = section;
+  const seen = new Set<string>();
+  for (let stream = 0; stream < streams.count; stream++) {
+    seen.add(streams.labels(stream).toString());
+    failed.require(streams.entries(stream) > 0, `stream ${stream}`, 'has no rows');
+  }
+  failed.require(seen.size === streams.count, 'streams', 'two have the same labels');
+  for (const name of labelIndex.names) {
+    const values = labelIndex.values(name);
+    let listed = 0;
+    values.forEach((value, i) => {
+      failed.require(
+        i === 0 || compareText(values[i - 1], value) < 0,
+        `label ${name}`,
+        'values are not in order',
+      );
+      const count = labelIndex.streamsWith(name, i).length;
+      failed.require(count > 0, `label ${name}`, 'a value has no stream');
+      listed += count;
+    });
+    failed.require(listed > 0, `label ${name}`, 'no stream has it');
+  }
+}
+
+function verifyBlock(
+  segment: Segment,
+  section: StoredSection,
+  info: StoredBlockInfo,
+  failed: Failures,
+): void {
+  const where = `block ${info.index}`;
+  const { runs, metadataNames } = info;
+  if (segment.kind !== 'record') {
+    for (let run = 1; run < runs.count; run++)
+      failed.require(runs.stream[run] > runs.stream[run - 1], where, 'streams are not in order');
+  }
+  for (let i = 1; i < metadataNames.length; i++)
+    failed.require(
+      compareText(metadataNames[i - 1], metadataNames[i]) < 0,
+      where,
+      'metadata keys are not in order',
+    );
+  const block = segment.block(section, info.index, all);
+  // Order within runs and sums are checked by decoding.
+  block.timestamps();
+  block.lineEnds();
+  block.lines();
+  for (const column of block.metadata()) verifyColumn(column, where, failed);
+  block.filter();
+}
+
+/** Values are distinct, each is used, and they come in order of first appearance. */
+function verifyColumn(column: MetadataColumn, where: string, failed: Failures): void {
+  const { name, values } = column;
+  let max = 0;
+  for (const code of column.rowCodes ?? column.codes) {
+    failed.require(code <= max + 1, `${where}: metadata ${name}`, 'values are not in order of appearance');
+    if (code > max) max = code;
+  }
+  failed.require(max === values.length, `${where}: metadata ${name}`, 'a value is not used');
+  failed.require(new Set(values).size === values.length, `${where}: metadata ${name}`, 'a value comes twice');
+}
+
+/** What is wrong with a segment, or undefined: for tools that go on to the next one. */
+export function damageOf(bytes: Uint8Array, name = unnamed): string | undefined {
+  try {
+    verifySegment(bytes, name);
+    return undefined;
+  } catch (error) {
+    if (error instanceof LokiError && error.code === 'corrupt') return error.message;
+    throw error;
+  }
+}
