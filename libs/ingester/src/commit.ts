@@ -1,3 +1,4 @@
+import type { SectionSummary } from '@loki/segment';
 import type { WriterTable } from './writers.ts';
 
 /** Where a partition's manifests end. */
@@ -22,10 +23,8 @@ export interface Commit {
 export interface CommittedSegment {
   readonly key: string;
   readonly bytes: Uint8Array;
-  readonly rows: number;
-  readonly lineBytes: number;
-  readonly minNs: bigint;
-  readonly maxNs: bigint;
+  /** What it holds of each tenant; at least one. */
+  readonly sections: readonly SectionSummary[];
 }
 
 /**

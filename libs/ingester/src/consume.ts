@@ -99,8 +99,8 @@ export class Consumer {
     const duplicates = this.#deps.options.dropDuplicates ? await this.#duplicates(incoming, signal) : [];
     if (duplicates.length === 0) return this.#headRecord(logged.offset, logged.payload);
     for (const { tenant, rows } of duplicates) this.#deps.metrics.duplicatesDropped(tenant, rows.length);
-    const rest = removeRows(logged.payload, duplicates);
-    return rest ? this.#headRecord(logged.offset, rest) : undefined;
+    const rest = this.#headRecord(logged.offset, removeRows(logged.payload, duplicates));
+    return rest.rowCount > 0 ? rest : undefined;
   }
 
   /**

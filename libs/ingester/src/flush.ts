@@ -1,5 +1,6 @@
 import { LokiError } from '@loki/model';
-import { mergeTask, openSegment, verifySegment } from '@loki/segment';
+import { mergeTask, verifySegment } from '@loki/segment';
+import type { MergeTaskOutput } from '@loki/segment';
 import type { CommittedSegment } from './commit.ts';
 import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord } from './head.ts';
@@ -109,9 +110,10 @@ export class Flusher {
     const writers = this.#state.writers.tableAt(plan.endOffset);
     let segment: CommittedSegment | undefined;
     if (records.length > 0) {
-      const bytes = await this.#merge(records);
-      if (!bytes) return; // unreadable records were taken out: the next plan is without them
-      segment = describe(this.#keyOf(plan), bytes);
+      const merged = await this.#merge(records);
+      if (!merged) return; // unreadable records were taken out: the next plan is without them
+      const { bytes, sections } = merged;
+      if (sections.length > 0) segment = { key: this.#keyOf(plan), bytes, sections };
     }
     const encodedMs = clock.monotonicMs();
     if (segment) {
@@ -135,13 +137,12 @@ export class Flusher {
   }
 
   /** Undefined when records had to be taken out because they cannot be read. */
-  async #merge(records: readonly HeadRecord[]): Promise<Buffer | undefined> {
-    const inputs = records.map((record) => record.bytes);
-    const attempt = () =>
-      this.#deps.workers.run(mergeTask, { inputs, kind: 'flushed' }, { signal: this.#stop });
+  async #merge(records: readonly HeadRecord[]): Promise<MergeTaskOutput | undefined> {
+    const inputs = records.map(({ bytes, offset }) => ({ bytes, name: `record ${offset}` }));
+    const input = { inputs, options: { kind: 'flushed' as const } };
+    const attempt = () => this.#deps.workers.run(mergeTask, input, { signal: this.#stop });
     try {
-      const merged = await this.#retry('merging a segment', attempt, isUnreadable);
-      return Buffer.from(merged.buffer, merged.byteOffset, merged.length);
+      return await this.#retry('merging a segment', attempt, isUnreadable);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
       await this.#removeUnreadable(records, error);
@@ -205,21 +206,28 @@ export class Flusher {
     encodedMs: number,
   ): void {
     const { metrics, clock, options } = this.#deps;
-    const tenants = new Map<string, number>();
-    for (const section of openSegment(segment.bytes).sections) {
-      const share = segment.lineBytes === 0 ? 0 : section.lineBytes / segment.lineBytes;
-      tenants.set(section.tenant, Math.round(segment.bytes.length * share));
-    }
+    const { sections, bytes } = segment;
+    const rows = sections.reduce((sum, section) => sum + section.rowCount, 0);
+    const lineBytes = sections.reduce((sum, section) => sum + section.lineBytes, 0);
+    const minNs = sections.reduce(
+      (min, section) => (section.minNs < min ? section.minNs : min),
+      sections[0].minNs,
+    );
+    const maxNs = sections.reduce(
+      (max, section) => (section.maxNs > max ? section.maxNs : max),
+      sections[0].maxNs,
+    );
+    const shareOf = (part: number) => (lineBytes === 0 ? 0 : Math.round((bytes.length * part) / lineBytes));
     metrics.flushed({
       reason: plan.reason,
-      storedBytes: segment.bytes.length,
-      rows: segment.rows,
-      lineBytes: segment.lineBytes,
+      storedBytes: bytes.length,
+      rows,
+      lineBytes,
       ageSeconds: (clock.monotonicMs() - oldest.consumedAtMs) / 1000,
-      spanHours: Number((segment.maxNs - segment.minNs) / 1_000_000_000n) / 3600,
+      spanHours: Number((maxNs - minNs) / 1_000_000_000n) / 3600,
       encodeSeconds: (encodedMs - beganMs) / 1000,
-      utilization: Math.min(1, segment.lineBytes / options.flushRawBytes),
-      tenants,
+      utilization: Math.min(1, lineBytes / options.flushRawBytes),
+      tenants: new Map(sections.map((section) => [section.tenant, shareOf(section.lineBytes)])),
     });
   }
 
@@ -242,18 +250,4 @@ export class Flusher {
       onFailure,
     });
   }
-}
-
-function describe(key: string, bytes: Buffer): CommittedSegment {
-  const { sections } = openSegment(bytes, key);
-  let { minNs, maxNs } = sections[0];
-  let rows = 0;
-  let lineBytes = 0;
-  for (const section of sections) {
-    if (section.minNs < minNs) minNs = section.minNs;
-    if (section.maxNs > maxNs) maxNs = section.maxNs;
-    rows += section.rowCount;
-    lineBytes += section.lineBytes;
-  }
-  return { key, bytes, rows, lineBytes, minNs, maxNs };
 }

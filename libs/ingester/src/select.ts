@@ -18,7 +18,9 @@ export interface Selection {
 /** The streams and the time that a leaf's entries stand in. */
 export function selectionOfLeaf(request: LeafRequest): Selection {
   const expr = parseExpr(request.expr);
-  const matches = compileMatchers(logExprOf(expr).matchers);
+  const log = logExprOf(expr);
+  if (!log) throw new LokiError('internal', `a leaf without streams: ${request.expr}`);
+  const matches = compileMatchers(log.matchers);
   const { tenant } = request;
   if (request.kind === 'log') return { tenant, startNs: request.startNs, endNs: request.endNs, matches };
   const { rangeNs, offsetNs } = rangeAggregationOf(expr);

@@ -11,6 +11,8 @@ export interface StoreFaults {
   answerLost: number;
   /** One bit of what a read returns is wrong; a second read may be right. */
   bitFlip: number;
+  /** What a bit flip looks like; `unseen` damages bytes so that CRC32C does not change: as if nobody checked it. */
+  flipShape: 'bit' | 'unseen';
   /** Every call fails while this is set. */
   down: boolean;
   /** A call takes between these, uniform; a hundredth of calls ten times as long. */
@@ -22,6 +24,7 @@ export const noStoreFaults: StoreFaults = {
   errorBefore: 0,
   answerLost: 0,
   bitFlip: 0,
+  flipShape: 'bit',
   down: false,
   delayMinMs: 1,
   delayMaxMs: 20,
@@ -153,7 +156,8 @@ class BucketClient implements ObjectStore {
     const copy = Buffer.from(bytes);
     const { faults, random } = this.#bucket;
     if (copy.length > 0 && random.chance(faults.bitFlip)) {
-      copy[random.int(0, copy.length - 1)] ^= 1 << random.int(0, 7);
+      if (faults.flipShape === 'bit') copy[random.int(0, copy.length - 1)] ^= 1 << random.int(0, 7);
+      else flipUnseen(copy, random);
     }
     return copy;
   }
@@ -167,4 +171,16 @@ class BucketClient implements ObjectStore {
 
 function storeError(label: string): LokiError {
   return new LokiError('unavailable', `object store failed: ${label}`);
+}
+
+/**
+ * Castagnoli's polynomial, all 33 bits of it, as bytes in the order in which CRC32C takes bits (lowest first). A CRC
+ * is a remainder by this polynomial, so adding it anywhere changes the bytes and not the checksum.
+ */
+const unseenPattern = [0xf1, 0x76, 0xec, 0x05, 0x01] as const;
+
+function flipUnseen(bytes: Buffer, random: Prng): void {
+  if (bytes.length < unseenPattern.length) return;
+  const at = random.int(0, bytes.length - unseenPattern.length);
+  for (let i = 0; i < unseenPattern.length; i++) bytes[at + i] ^= unseenPattern[i];
 }

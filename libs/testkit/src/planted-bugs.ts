@@ -1,0 +1,104 @@
+import type { LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
+import type { PartitionCommits, WriterTable } from '@loki/ingester';
+import type { VirtualProcess } from './virtual-process.ts';
+
+/**
+ * Mistakes that somebody could make, as switches: each must be found within 500 seeds. They are planted from outside,
+ * in what the code is given, so that the code itself holds no bug to switch on.
+ */
+export const plantedBugs = {
+  commitBeforeFlush: 'the manifest names a segment that is not durable yet',
+  offsetOffByOne: 'recovery goes on one record after the committed offset',
+  writersAhead: 'a manifest holds the writer table of now, not that of its end offset',
+  sequenceIgnored: 'records are not known by (writerId, sequence), and rows are not compared either',
+  checksumIgnored: 'damaged bytes are believed',
+  duplicatesKept: 'rows are not compared with head and store',
+  ackBeforeSync: 'the write log answers before its bytes are durable',
+  commitOverwrites: 'a manifest entry is put over that of another owner',
+} as const;
+
+export type PlantedBug = keyof typeof plantedBugs;
+
+/** Segments are called durable at once and travel later; a crash in between loses them. */
+export function storeThatAnswersEarly(store: ObjectStore, process: VirtualProcess): ObjectStore {
+  const put: ObjectStore['put'] = (key, bytes, signal) => {
+    if (!key.startsWith('segments/')) return store.put(key, bytes, signal);
+    process.after(process.random.float() * 2_000, `late put ${key}`, () => {
+      store.put(key, bytes).catch(() => undefined); // nobody is left to be told: that is the bug
+    });
+    return Promise.resolve();
+  };
+  return overriding(store, { put });
+}
+
+/** Create-if-absent that looks first and puts then. */
+export function storeThatOverwrites(store: ObjectStore): ObjectStore {
+  const putIfAbsent: ObjectStore['putIfAbsent'] = async (key, bytes, signal) => {
+    await store.put(key, bytes, signal);
+    return true;
+  };
+  return overriding(store, { putIfAbsent });
+}
+
+/** The first read of a partition after a start begins one too late. */
+export function logThatSkipsOne(log: WriteLog): WriteLog {
+  const started = new Set<number>();
+  const read: WriteLog['read'] = (partition, from, options) => {
+    const isFirst = !started.has(partition);
+    started.add(partition);
+    return log.read(partition, isFirst && from > 0 ? from + 1 : from, options);
+  };
+  return overriding(log, { read });
+}
+
+/** Hides who wrote a record: each seems to be the first of a writer of its own. */
+export function logWithoutSequences(log: WriteLog): WriteLog {
+  const read: WriteLog['read'] = async (partition, from, options) => {
+    const records = await log.read(partition, from, options);
+    return records.map((record) => ({
+      ...record,
+      writerId: record.offset.toString(16).padStart(32, '0'),
+      sequence: 1,
+    }));
+  };
+  return overriding(log, { read });
+}
+
+/** Commits name every writer that was heard so far, also above the commit's end. */
+export function commitsAhead(
+  commits: PartitionCommits,
+  heard: ReadonlyMap<string, number>,
+): PartitionCommits {
+  return {
+    load: (signal) => commits.load(signal),
+    commit: (commit, signal) => {
+      const writers: WriterTable = [...heard];
+      return commits.commit({ ...commit, writers }, signal);
+    },
+  };
+}
+
+/** Tells of each record that is read. */
+export function logThatTells(
+  log: WriteLog,
+  onRecord: (partition: number, record: LoggedRecord) => void,
+): WriteLog {
+  const read: WriteLog['read'] = async (partition, from, options) => {
+    const records = await log.read(partition, from, options);
+    for (const record of records) onRecord(partition, record);
+    return records;
+  };
+  return overriding(log, { read });
+}
+
+/** The object with some methods replaced; the others are called on the object itself. */
+function overriding<T extends object>(target: T, methods: Partial<T>): T {
+  return new Proxy(target, {
+    get(object, name) {
+      const replaced = (methods as Record<PropertyKey, unknown>)[name];
+      if (replaced) return replaced;
+      const value: unknown = Reflect.get(object, name, object);
+      return typeof value === 'function' ? (value.bind(object) as unknown) : value;
+    },
+  });
+}
