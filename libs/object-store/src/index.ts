@@ -1,1 +1,3 @@
-export {};
+export { FilesystemObjectStore } from './filesystem-object-store.ts';
+export type { FilesystemObjectStoreOptions } from './filesystem-object-store.ts';
+export { MemoryObjectStore } from './memory-object-store.ts';

@@ -1,0 +1,63 @@
+import type { Disk, DiskFile } from '@loki/ports';
+
+interface OpenFile {
+  readonly file: Promise<DiskFile>;
+  users: number;
+  isForgotten: boolean;
+}
+
+/** Files kept open between reads, the least recently used closed first; one in use is closed when its reader is done. */
+export class OpenFiles {
+  readonly #disk: Disk;
+  readonly #filesMax: number;
+  /** Most recently used last. */
+  readonly #files = new Map<string, OpenFile>();
+
+  constructor(disk: Disk, filesMax: number) {
+    this.#disk = disk;
+    this.#filesMax = filesMax;
+  }
+
+  async use<T>(path: string, action: (file: DiskFile) => Promise<T>): Promise<T> {
+    const open = this.#files.get(path) ?? { file: this.#disk.open(path), users: 0, isForgotten: false };
+    this.#files.delete(path);
+    this.#files.set(path, open);
+    open.users++;
+    this.#evict();
+    try {
+      return await action(await open.file);
+    } catch (error) {
+      this.#drop(path, open);
+      throw error;
+    } finally {
+      open.users--;
+      this.#closeIfDone(open);
+    }
+  }
+
+  /** The path names another file from now on, or none. */
+  forget(path: string): void {
+    const open = this.#files.get(path);
+    if (open) this.#drop(path, open);
+    if (open) this.#closeIfDone(open);
+  }
+
+  #evict(): void {
+    if (this.#files.size <= this.#filesMax) return;
+    const [path, oldest] = this.#files.entries().next().value!;
+    this.#drop(path, oldest);
+    this.#closeIfDone(oldest);
+  }
+
+  #drop(path: string, open: OpenFile): void {
+    open.isForgotten = true;
+    if (this.#files.get(path) === open) this.#files.delete(path);
+  }
+
+  #closeIfDone(open: OpenFile): void {
+    if (!open.isForgotten || open.users > 0) return;
+    open.users = Number.NEGATIVE_INFINITY; // closed once
+    // A file that did not open was reported to who asked; one that does not close has nothing left to lose.
+    open.file.then((file) => file.close()).catch(() => undefined);
+  }
+}
