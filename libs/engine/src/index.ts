@@ -1,5 +1,10 @@
-export { asSampleLeaf, evaluate, rangeAggOf } from './root-evaluate.ts';
+export type { LeafTaskInput } from './leaf-task.ts';
+export { leafTask, mergeLeafResults } from './leaf-task.ts';
+export { mergeLogResults } from './merge-log.ts';
 export type { SampleLeafExpr } from './root-evaluate.ts';
+export { asSampleLeaf, evaluate, rangeAggOf } from './root-evaluate.ts';
 export { finalizeSeries } from './root-finalize.ts';
 export { embedSampleResult, mergeSampleResults, stepCount } from './root-merge.ts';
 export type { MatrixSeries, QueryOutcome, QueryParams, QueryResult, RunLeaf } from './root-types.ts';
+export type { LeafSource } from './section-reader.ts';
+export { matchingStreams } from './streams.ts';

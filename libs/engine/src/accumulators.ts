@@ -1,0 +1,297 @@
+import type { RangeOp } from '@loki/logql';
+import { LokiError } from '@loki/model';
+import type { SeriesState } from '@loki/ports';
+import { slideWindows, type WindowMerge } from './slide-windows.ts';
+import type { StepGrid } from './step-grid.ts';
+
+/** Doubles that the partial state of one leaf may take: 512 MiB would be too much for one query. */
+const cellsMax = 1 << 26;
+
+/** Partial states of all series of a leaf. */
+export interface Accumulator {
+  /** A sample of `series` in `bucket`, at `time` (ns relative to the first step). */
+  add(series: number, bucket: number, time: number, value: number): void;
+  /** `count` samples at once whose values add up to `sum`; only for operations that add. */
+  addMany(series: number, bucket: number, count: number, sum: number): void;
+  /** What `SeriesState` holds besides the labels. */
+  finish(series: number): Pick<SeriesState, 'columns' | 'values'>;
+}
+
+export function makeAccumulator(op: RangeOp, hasUnwrap: boolean, grid: StepGrid): Accumulator {
+  switch (op) {
+    case 'count_over_time':
+    case 'absent_over_time':
+      return new ColumnAccumulator(grid, counts);
+    case 'rate':
+      return new ColumnAccumulator(grid, hasUnwrap ? sums : counts);
+    case 'bytes_over_time':
+    case 'bytes_rate':
+    case 'sum_over_time':
+    case 'avg_over_time':
+      return new ColumnAccumulator(grid, sums);
+    case 'min_over_time':
+      return new ColumnAccumulator(grid, minima);
+    case 'max_over_time':
+      return new ColumnAccumulator(grid, maxima);
+    case 'stddev_over_time':
+    case 'stdvar_over_time':
+      return new ColumnAccumulator(grid, moments);
+    case 'first_over_time':
+      return new ColumnAccumulator(grid, firsts);
+    case 'last_over_time':
+      return new ColumnAccumulator(grid, lasts);
+    case 'quantile_over_time':
+      return new ValueAccumulator(grid, false);
+    case 'rate_counter':
+      return new ValueAccumulator(grid, true);
+  }
+}
+
+type Columns = readonly Float64Array[];
+
+/** How the columns of an operation take up a sample, and the columns of later samples. Column 0 is always the count. */
+interface ColumnKind extends WindowMerge {
+  readonly columns: number;
+  /** Called before column 0 counts the sample. */
+  readonly add: (columns: Columns, bucket: number, time: number, value: number) => void;
+}
+
+const counts: ColumnKind = {
+  columns: 1,
+  add: () => undefined,
+  merge: (into, at, from, index) => {
+    into[0][at] += from[0][index];
+  },
+};
+
+const sums: ColumnKind = {
+  columns: 2,
+  add: (columns, bucket, _time, value) => {
+    columns[1][bucket] += value;
+  },
+  merge: (into, at, from, index) => {
+    into[0][at] += from[0][index];
+    into[1][at] += from[1][index];
+  },
+};
+
+function extremes(isBetter: (a: number, b: number) => boolean): ColumnKind {
+  return {
+    columns: 2,
+    add: ([count, best], bucket, _time, value) => {
+      if (count[bucket] === 0 || isBetter(value, best[bucket]) || Number.isNaN(best[bucket]))
+        best[bucket] = value;
+    },
+    merge: (into, at, from, index) => {
+      if (from[0][index] === 0) return;
+      const [count, best] = into;
+      const value = from[1][index];
+      if (count[at] === 0 || isBetter(value, best[at]) || Number.isNaN(best[at])) best[at] = value;
+      count[at] += from[0][index];
+    },
+  };
+}
+
+const minima = extremes((a, b) => a < b);
+const maxima = extremes((a, b) => a > b);
+
+const moments: ColumnKind = {
+  columns: 3,
+  add: ([count, mean, squares], bucket, _time, value) => {
+    const delta = value - mean[bucket];
+    mean[bucket] += delta / (count[bucket] + 1);
+    squares[bucket] += delta * (value - mean[bucket]);
+  },
+  merge: (into, at, from, index) => {
+    const more = from[0][index];
+    if (more === 0) return;
+    const [count, mean, squares] = into;
+    const delta = from[1][index] - mean[at];
+    const total = count[at] + more;
+    squares[at] += from[2][index] + (delta * delta * count[at] * more) / total;
+    mean[at] += (delta * more) / total;
+    count[at] = total;
+  },
+};
+
+function ends(isBetter: (a: number, b: number) => boolean): ColumnKind {
+  return {
+    columns: 3,
+    add: ([count, times, values], bucket, time, value) => {
+      if (count[bucket] !== 0 && !isBetter(time, times[bucket])) return;
+      times[bucket] = time;
+      values[bucket] = value;
+    },
+    merge: (into, at, from, index) => {
+      if (from[0][index] === 0) return;
+      const [count, times, values] = into;
+      if (count[at] === 0 || isBetter(from[1][index], times[at])) {
+        times[at] = from[1][index];
+        values[at] = from[2][index];
+      }
+      count[at] += from[0][index];
+    },
+  };
+}
+
+// Of equal timestamps the one that came first, or last, counts.
+const firsts = ends((a, b) => a < b);
+const lasts = ends((a, b) => a >= b);
+
+class ColumnAccumulator implements Accumulator {
+  readonly #grid: StepGrid;
+  readonly #kind: ColumnKind;
+  readonly #series: Columns[] = [];
+
+  constructor(grid: StepGrid, kind: ColumnKind) {
+    this.#grid = grid;
+    this.#kind = kind;
+  }
+
+  add(series: number, bucket: number, time: number, value: number): void {
+    const columns = this.#series[series] ?? this.#make(series);
+    this.#kind.add(columns, bucket, time, value);
+    columns[0][bucket]++;
+  }
+
+  addMany(series: number, bucket: number, count: number, sum: number): void {
+    const columns = this.#series[series] ?? this.#make(series);
+    columns[0][bucket] += count;
+    if (columns.length > 1) columns[1][bucket] += sum;
+  }
+
+  finish(series: number): Pick<SeriesState, 'columns'> {
+    const columns = this.#series[series] ?? this.#make(series);
+    if (this.#grid.isDirect) return { columns };
+    return { columns: slideWindows(this.#grid, columns, this.#kind) };
+  }
+
+  #make(series: number): Columns {
+    const cells = (this.#series.length + 1) * this.#kind.columns * this.#grid.bucketCount;
+    if (cells > cellsMax) throw tooLarge();
+    const columns = Array.from(
+      { length: this.#kind.columns },
+      () => new Float64Array(this.#grid.bucketCount),
+    );
+    this.#series[series] = columns;
+    return columns;
+  }
+}
+
+function tooLarge(): LokiError {
+  return new LokiError(
+    'badRequest',
+    'the query holds too many samples at once; consider aggregating, a shorter time range or a larger step',
+  );
+}
+
+interface Samples {
+  count: number;
+  buckets: Int32Array;
+  times: Float64Array;
+  values: Float64Array;
+  isSorted: boolean;
+}
+
+/** Keeps every sample: quantiles need the values of each window, counters their order too. */
+class ValueAccumulator implements Accumulator {
+  readonly #grid: StepGrid;
+  readonly #withTimes: boolean;
+  readonly #series: Samples[] = [];
+  #held = 0;
+  #emitted = 0;
+
+  constructor(grid: StepGrid, withTimes: boolean) {
+    this.#grid = grid;
+    this.#withTimes = withTimes;
+  }
+
+  add(series: number, bucket: number, time: number, value: number): void {
+    const samples = (this.#series[series] ??= {
+      count: 0,
+      buckets: new Int32Array(16),
+      times: new Float64Array(16),
+      values: new Float64Array(16),
+      isSorted: true,
+    });
+    if (samples.count === samples.times.length) grow(samples);
+    const at = samples.count++;
+    if (at > 0 && samples.times[at - 1] > time) samples.isSorted = false;
+    samples.buckets[at] = bucket;
+    samples.times[at] = time;
+    samples.values[at] = value;
+    if (++this.#held > cellsMax / 4) throw tooLarge();
+  }
+
+  addMany(): void {
+    throw new Error('this operation needs every value');
+  }
+
+  finish(series: number): Pick<SeriesState, 'columns' | 'values'> {
+    const samples = sortByTime(this.#series[series]);
+    const { steps } = this.#grid;
+    const { from, to } = this.#windowRows(samples);
+    const perSample = this.#withTimes ? 2 : 1;
+    let total = 0;
+    for (let k = 0; k < steps; k++) total += to[k] - from[k];
+    this.#emitted += total * perSample;
+    if (this.#emitted > cellsMax) throw tooLarge();
+    const count = new Float64Array(steps);
+    const ends = new Uint32Array(steps);
+    const values = new Float64Array(total * perSample);
+    let end = 0;
+    for (let k = 0; k < steps; k++) {
+      count[k] = to[k] - from[k];
+      for (let i = from[k]; i < to[k]; i++) {
+        if (this.#withTimes) values[end++] = samples.times[i];
+        values[end++] = samples.values[i];
+      }
+      ends[k] = end;
+    }
+    return { columns: [count], values: { ends, values } };
+  }
+
+  /** Samples from..to of each window; samples are sorted by time, hence by bucket. */
+  #windowRows({ count, buckets }: Samples): { from: Int32Array; to: Int32Array } {
+    const { steps, isDirect } = this.#grid;
+    const bounds = isDirect ? undefined : this.#grid.windows();
+    const from = new Int32Array(steps);
+    const to = new Int32Array(steps);
+    let low = 0;
+    let high = 0;
+    for (let k = 0; k < steps; k++) {
+      const first = bounds ? bounds.first[k] : k;
+      const last = bounds ? bounds.last[k] : k;
+      while (low < count && buckets[low] < first) low++;
+      high = Math.max(high, low);
+      while (high < count && buckets[high] <= last) high++;
+      from[k] = low;
+      to[k] = high;
+    }
+    return { from, to };
+  }
+}
+
+function grow(samples: Samples): void {
+  const capacity = samples.times.length * 2;
+  const buckets = new Int32Array(capacity);
+  const times = new Float64Array(capacity);
+  const values = new Float64Array(capacity);
+  buckets.set(samples.buckets);
+  times.set(samples.times);
+  values.set(samples.values);
+  Object.assign(samples, { buckets, times, values });
+}
+
+function sortByTime(samples: Samples): Samples {
+  if (samples.isSorted) return samples;
+  const order = Uint32Array.from({ length: samples.count }, (_, i) => i);
+  order.sort((a, b) => samples.times[a] - samples.times[b] || a - b);
+  return {
+    count: samples.count,
+    buckets: Int32Array.from(order, (i) => samples.buckets[i]),
+    times: Float64Array.from(order, (i) => samples.times[i]),
+    values: Float64Array.from(order, (i) => samples.values[i]),
+    isSorted: true,
+  };
+}

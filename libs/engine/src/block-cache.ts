@@ -1,0 +1,139 @@
+import {
+  type Block,
+  type BlockFilter,
+  type BlockInfo,
+  type ColumnMask,
+  columns,
+  type MetadataColumn,
+  type RowMetadata,
+} from '@loki/segment';
+
+/** One fetched part of a block: a view with some of its columns. */
+interface Part {
+  readonly block: Block;
+  readonly mask: ColumnMask;
+  /** With metadata in the mask: the only keys that are there; undefined: all. */
+  readonly names: readonly string[] | undefined;
+}
+
+/** A block whose columns were fetched part by part, as scans turned out to need them. */
+export class PartedBlock implements Block {
+  readonly info: BlockInfo;
+  readonly #parts: Part[] = [];
+  /** What the cache counts for it now. */
+  weight = 0;
+
+  constructor(info: BlockInfo) {
+    this.info = info;
+  }
+
+  add(part: Part): void {
+    this.#parts.push(part);
+  }
+
+  /** Columns of `mask` (and metadata keys `names`) that are not there yet. */
+  missing(mask: ColumnMask, names: readonly string[] | undefined): ColumnMask {
+    let missing = mask;
+    for (const part of this.#parts) {
+      const present = coversNames(part, names) ? part.mask : part.mask & ~columns.metadata;
+      missing &= ~present;
+    }
+    return missing;
+  }
+
+  timestamps(): Float64Array {
+    return this.#with(columns.timestamps).timestamps();
+  }
+
+  lineEnds(): Uint32Array {
+    return this.#with(columns.lineLengths).lineEnds();
+  }
+
+  lines(): Buffer {
+    return this.#with(columns.lines).lines();
+  }
+
+  metadata(): readonly MetadataColumn[] {
+    return this.#withAllMetadata().metadata();
+  }
+
+  metadataColumn(name: string): MetadataColumn | undefined {
+    const part = this.#parts.find(
+      (each) => (each.mask & columns.metadata) !== 0 && coversNames(each, [name]),
+    );
+    if (!part) throw new Error(`metadata column ${name} was not asked for`);
+    return part.block.metadataColumn(name);
+  }
+
+  rowMetadata(): RowMetadata {
+    return this.#withAllMetadata().rowMetadata();
+  }
+
+  filter(): BlockFilter | undefined {
+    return this.#with(columns.filter).filter();
+  }
+
+  memoryBytes(): number {
+    let bytes = 0;
+    for (const part of this.#parts) bytes += part.block.memoryBytes();
+    return bytes;
+  }
+
+  #with(column: ColumnMask): Block {
+    const part = this.#parts.find((each) => (each.mask & column) !== 0);
+    if (!part) throw new Error(`column ${column} was not asked for`);
+    return part.block;
+  }
+
+  #withAllMetadata(): Block {
+    const part = this.#parts.find((each) => (each.mask & columns.metadata) !== 0 && each.names === undefined);
+    if (!part) throw new Error('not all metadata was asked for');
+    return part.block;
+  }
+}
+
+function coversNames(part: Part, names: readonly string[] | undefined): boolean {
+  if (part.names === undefined) return true;
+  return names !== undefined && names.every((name) => part.names!.includes(name));
+}
+
+/**
+ * Decoded blocks by key, shared by all queries of a worker: a dashboard's panels scan the same data. Weighed by what the
+ * blocks take in memory now (columns are decoded as they are used); the least recently used go first.
+ */
+export class BlockCache {
+  readonly #bytesMax: number;
+  readonly #blocks = new Map<string, PartedBlock>();
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** What is held under `key`, perhaps no column yet. */
+  entry(key: string, info: BlockInfo): PartedBlock {
+    let block = this.#blocks.get(key);
+    if (block) this.#blocks.delete(key);
+    else block = new PartedBlock(info);
+    this.#blocks.set(key, block);
+    return block;
+  }
+
+  /** To be called when a scan is done with a block: weighs it anew, and makes room. */
+  settle(key: string): void {
+    const block = this.#blocks.get(key);
+    if (!block) return;
+    const weight = block.memoryBytes();
+    this.#bytes += weight - block.weight;
+    block.weight = weight;
+    while (this.#bytes > this.#bytesMax && this.#blocks.size > 0) {
+      const [oldestKey, oldest] = this.#blocks.entries().next().value!;
+      this.#blocks.delete(oldestKey);
+      this.#bytes -= oldest.weight;
+    }
+  }
+}

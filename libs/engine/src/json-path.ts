@@ -1,0 +1,98 @@
+import { latin1Text, utf8Text, type ByteText } from './byte-text.ts';
+import { blockEnd, hasEscape, skipBlanks, stringEnd, tokenEnd, unescapeJson } from './json-scan.ts';
+import { isScalar } from './json-stage.ts';
+
+/** Steps into a JSON value: names of fields, numbers of elements. */
+export type JsonPath = readonly (string | number)[];
+
+const quote = 0x22;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/**
+ * The value at `path` in the JSON text bytes[start..end), as a label shows it: strings unescaped, objects and arrays as
+ * they are written, null as nothing. '' when there is none. Of a field given twice the first counts. Text behind the
+ * place where the value is found is not looked at, so it need not be JSON.
+ */
+export function jsonValueAt(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  path: JsonPath,
+  texts: ByteText,
+): string {
+  let at = skipBlanks(bytes, start, end);
+  for (const step of path) {
+    at = typeof step === 'number' ? elementAt(bytes, at, end, step) : fieldAt(bytes, at, end, step);
+    if (at < 0) return '';
+  }
+  return valueText(bytes, at, end, texts);
+}
+
+function valueText(bytes: Buffer, at: number, end: number, texts: ByteText): string {
+  if (at >= end) return '';
+  const after = valueEnd(bytes, at, end);
+  if (after < 0) return '';
+  const first = bytes[at];
+  if (first === openBrace || first === openBracket) return utf8Text(bytes, at, after);
+  if (first !== quote) {
+    if (!isScalar(bytes, at, after)) return '';
+    const word = latin1Text(bytes, at, after);
+    return word === 'null' ? '' : word;
+  }
+  if (!hasEscape(bytes, at + 1, after - 1)) return texts.text(bytes, at + 1, after - 1);
+  return unescapeJson(bytes, at + 1, after - 1) ?? '';
+}
+
+/** Index after the value at `at`; -1 when it does not end. */
+function valueEnd(bytes: Buffer, at: number, end: number): number {
+  const first = bytes[at];
+  if (first === quote) return stringEnd(bytes, at + 1, end);
+  if (first === openBrace) return blockEnd(bytes, at, end, openBrace, closeBrace);
+  if (first === openBracket) return blockEnd(bytes, at, end, openBracket, closeBracket);
+  return tokenEnd(bytes, at, end);
+}
+
+/** Where the value of field `name` starts in the object at `at`; -1 when there is no such object or field. */
+function fieldAt(bytes: Buffer, at: number, end: number, name: string): number {
+  if (at >= end || bytes[at] !== openBrace) return -1;
+  at = skipBlanks(bytes, at + 1, end);
+  while (at < end && bytes[at] === quote) {
+    const keyStart = at + 1;
+    const keyEnd = stringEnd(bytes, keyStart, end);
+    if (keyEnd < 0) return -1;
+    at = skipBlanks(bytes, keyEnd, end);
+    if (at >= end || bytes[at] !== 0x3a) return -1;
+    at = skipBlanks(bytes, at + 1, end);
+    const key = hasEscape(bytes, keyStart, keyEnd - 1)
+      ? unescapeJson(bytes, keyStart, keyEnd - 1)
+      : utf8Text(bytes, keyStart, keyEnd - 1);
+    if (key === name) return at < end ? at : -1;
+    at = nextItem(bytes, at, end);
+    if (at < 0) return -1;
+  }
+  return -1;
+}
+
+/** Where element `index` starts in the array at `at`; -1 when there is no such array or element. */
+function elementAt(bytes: Buffer, at: number, end: number, index: number): number {
+  if (at >= end || bytes[at] !== openBracket) return -1;
+  at = skipBlanks(bytes, at + 1, end);
+  for (let i = 0; at < end && bytes[at] !== closeBracket; i++) {
+    if (i === index) return at;
+    at = nextItem(bytes, at, end);
+    if (at < 0) return -1;
+  }
+  return -1;
+}
+
+/** Behind the value at `at` and the comma after it; -1 when no comma follows. */
+function nextItem(bytes: Buffer, at: number, end: number): number {
+  if (at >= end) return -1;
+  const after = valueEnd(bytes, at, end);
+  if (after < 0) return -1;
+  at = skipBlanks(bytes, after, end);
+  return at < end && bytes[at] === 0x2c ? skipBlanks(bytes, at + 1, end) : -1;
+}

@@ -1,0 +1,161 @@
+import { ByteText, latin1Text } from './byte-text.ts';
+import { errorKinds } from './error-labels.ts';
+import {
+  blockEnd,
+  hasEscape,
+  jsonErrors,
+  skipBlanks,
+  stringEnd,
+  tokenEnd,
+  unescapeJson,
+} from './json-scan.ts';
+import { KeyTable } from './key-table.ts';
+import type { NeededLabels } from './needed-labels.ts';
+import type { Row } from './row.ts';
+
+/** Objects nested deeper are left out: their labels' names would grow with the square of the line. */
+const depthMax = 128;
+
+const quote = 0x22;
+const comma = 0x2c;
+const colon = 0x3a;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/**
+ * `| json`: labels from all fields of an object, or from those that are needed, in one pass over the bytes. Nested
+ * names are joined by `_`; arrays and nulls are skipped; numbers stay as they are written.
+ */
+export class JsonStage {
+  readonly #needed: NeededLabels;
+  readonly #keys: KeyTable;
+  readonly #texts: ByteText;
+  #row!: Row;
+  #bytes!: Buffer;
+  /** End of the line. */
+  #end = 0;
+  /** Where the walk stands. */
+  #at = 0;
+  #left = 0;
+
+  constructor(needed: NeededLabels, texts: ByteText) {
+    this.#needed = needed;
+    this.#keys = new KeyTable(needed);
+    this.#texts = texts;
+  }
+
+  run(row: Row): boolean {
+    this.#row = row;
+    this.#bytes = row.bytes;
+    this.#end = row.end;
+    this.#at = row.start;
+    this.#left = this.#needed.size;
+    this.#keys.startLine();
+    const failure = this.#walkObject(KeyTable.root, 0);
+    if (failure !== '') row.setError(errorKinds.json, failure);
+    return true;
+  }
+
+  /** Walks the object that starts at #at, and leaves #at behind it. Empty when all went well or nothing more is needed. */
+  #walkObject(parent: number, depth: number): string {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    let at = skipBlanks(bytes, this.#at, end);
+    if (at === end || bytes[at] !== openBrace) return jsonErrors.object;
+    at = skipBlanks(bytes, at + 1, end);
+    if (at === end) return jsonErrors.malformed;
+    for (;;) {
+      if (bytes[at] === closeBrace) {
+        this.#at = at + 1;
+        return '';
+      }
+      if (bytes[at] !== quote) return jsonErrors.object;
+      const keyStart = at + 1;
+      at = stringEnd(bytes, keyStart, end);
+      if (at < 0) return jsonErrors.malformed;
+      const key = this.#key(parent, keyStart, at - 1);
+      if (key < 0) return jsonErrors.escape;
+      at = skipBlanks(bytes, at, end);
+      if (at === end || bytes[at] !== colon) return jsonErrors.malformed;
+      at = skipBlanks(bytes, at + 1, end);
+      if (at === end) return jsonErrors.malformed;
+      this.#at = at;
+      const failure = this.#walkValue(key, depth);
+      if (failure !== '') return failure;
+      if (this.#left === 0) return '';
+      at = skipBlanks(bytes, this.#at, end);
+      if (at === end) return jsonErrors.array;
+      if (bytes[at] === comma) {
+        at = skipBlanks(bytes, at + 1, end);
+        if (at === end) return jsonErrors.array;
+      } else if (bytes[at] !== closeBrace) return jsonErrors.object;
+    }
+  }
+
+  #key(parent: number, start: number, end: number): number {
+    if (!hasEscape(this.#bytes, start, end)) return this.#keys.lookup(parent, this.#bytes, start, end);
+    const text = unescapeJson(this.#bytes, start, end);
+    if (text === undefined) return -1;
+    const bytes = Buffer.from(text, 'utf8');
+    return this.#keys.lookup(parent, bytes, 0, bytes.length);
+  }
+
+  #walkValue(key: number, depth: number): string {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    const first = bytes[start];
+    if (first === quote) {
+      const end = stringEnd(bytes, start + 1, this.#end);
+      if (end < 0) return jsonErrors.string;
+      this.#at = end;
+      if (this.#keys.isWanted[key]) this.#found(key, this.#stringValue(start + 1, end - 1));
+      return '';
+    }
+    if (first === openBrace) return this.#walkNested(key, depth);
+    if (first === openBracket) {
+      const end = blockEnd(bytes, start, this.#end, openBracket, closeBracket);
+      if (end < 0) return jsonErrors.array;
+      this.#at = end;
+      return '';
+    }
+    const end = tokenEnd(bytes, start, this.#end);
+    if (!isScalar(bytes, start, end)) return jsonErrors.unknownValue;
+    this.#at = end;
+    if (first !== 0x6e && this.#keys.isWanted[key]) this.#found(key, this.#texts.text(bytes, start, end));
+    return '';
+  }
+
+  #walkNested(key: number, depth: number): string {
+    const start = this.#at;
+    // An object that never closes yields nothing. Inside one that does, all others close too.
+    const isWalked = this.#keys.isWantedBelow[key] && depth + 1 < depthMax;
+    if (depth === 0 || !isWalked) {
+      const end = blockEnd(this.#bytes, start, this.#end, openBrace, closeBrace);
+      if (end < 0) return jsonErrors.object;
+      this.#at = end;
+    }
+    if (!isWalked) return '';
+    this.#at = start;
+    return this.#walkObject(key, depth + 1);
+  }
+
+  #stringValue(start: number, end: number): string {
+    if (!hasEscape(this.#bytes, start, end)) return this.#texts.text(this.#bytes, start, end);
+    return unescapeJson(this.#bytes, start, end) ?? '';
+  }
+
+  #found(key: number, value: string): void {
+    if (this.#row.extract(this.#keys.names[key], value, this.#needed)) this.#left--;
+  }
+}
+
+/** A number, true, false or null, by the rules of the parser whose answers clients know: numbers by their first byte. */
+export function isScalar(bytes: Buffer, start: number, end: number): boolean {
+  const first = bytes[start];
+  if ((first >= 0x30 && first <= 0x39) || first === 0x2d) return end > start;
+  if (first !== 0x74 && first !== 0x66 && first !== 0x6e) return false;
+  const word = latin1Text(bytes, start, end);
+  return word === 'true' || word === 'false' || word === 'null';
+}

@@ -1,0 +1,91 @@
+import type { CompareOp, LabelFilter } from '@loki/logql';
+import { errorKinds, errorLabel } from './error-labels.ts';
+import { IpTextMatcher } from './ip-match.ts';
+import type { Row } from './row.ts';
+import { compileMatcher } from './string-match.ts';
+import { parseBytesText, parseDurationText, parseFloatText } from './value-text.ts';
+
+/** True: the row stays. A filter whose value cannot be read keeps the row and marks it with an error. */
+export type RowTest = (row: Row) => boolean;
+
+export function compileLabelFilter(filter: LabelFilter): RowTest {
+  switch (filter.kind) {
+    case 'string': {
+      const { name, matches } = compileMatcher(filter.matcher);
+      if (name === errorLabel) {
+        return (row) => {
+          if (!matches(row.error)) return false;
+          row.isErrorWanted = row.error !== '';
+          return true;
+        };
+      }
+      return (row) => matches(row.get(name) ?? '');
+    }
+    case 'number':
+      return typedTest(filter.name, filter.op, filter.value, parseFloatText);
+    case 'duration':
+      return typedTest(filter.name, filter.op, Number(filter.valueNs), durationNs);
+    case 'bytes':
+      return typedTest(filter.name, filter.op, filter.valueBytes, parseBytesText);
+    case 'ip':
+      return ipTest(filter.name, filter.op === '!=', new IpTextMatcher(filter.pattern));
+    case 'and': {
+      const left = compileLabelFilter(filter.left);
+      const right = compileLabelFilter(filter.right);
+      return (row) => left(row) && right(row);
+    }
+    case 'or': {
+      const left = compileLabelFilter(filter.left);
+      const right = compileLabelFilter(filter.right);
+      return (row) => left(row) || right(row);
+    }
+  }
+}
+
+/** Labels that the filter reads. */
+export function labelsOfFilter(filter: LabelFilter): string[] {
+  if (filter.kind === 'and' || filter.kind === 'or') {
+    return [...labelsOfFilter(filter.left), ...labelsOfFilter(filter.right)];
+  }
+  return [filter.kind === 'string' ? filter.matcher.name : filter.name];
+}
+
+function durationNs(text: string): number | string {
+  const value = parseDurationText(text);
+  return typeof value === 'bigint' ? Number(value) : value;
+}
+
+function typedTest(
+  name: string,
+  op: CompareOp,
+  wanted: number,
+  parse: (text: string) => number | string,
+): RowTest {
+  const compare = comparisons[op];
+  return (row) => {
+    if (row.error !== '') return true;
+    const text = row.get(name);
+    if (text === undefined) return false;
+    const value = parse(text);
+    if (typeof value === 'number') return compare(value, wanted);
+    row.setError(errorKinds.labelFilter, value);
+    return true;
+  };
+}
+
+const comparisons: Record<CompareOp, (a: number, b: number) => boolean> = {
+  '==': (a, b) => a === b,
+  '!=': (a, b) => a !== b,
+  '>': (a, b) => a > b,
+  '>=': (a, b) => a >= b,
+  '<': (a, b) => a < b,
+  '<=': (a, b) => a <= b,
+};
+
+function ipTest(name: string, isNegated: boolean, matcher: IpTextMatcher): RowTest {
+  return (row) => {
+    if (row.error !== '') return true;
+    const text = row.get(name);
+    return text !== undefined && matcher.matchesAny(text) !== isNegated;
+  };
+}

@@ -1,0 +1,88 @@
+import {
+  type Grouping,
+  type LogExpr,
+  parseExpr,
+  type RangeAggExpr,
+  type RangeOp,
+  type Unwrap,
+} from '@loki/logql';
+import { labelsOfFilter } from './label-filter.ts';
+import { NeededLabels } from './needed-labels.ts';
+import { compilePipeline, labelsReadBy, type Pipeline } from './pipeline.ts';
+import { compileMatcher, type StringMatcher } from './string-match.ts';
+import { compileUnwrap, type UnwrapStage } from './unwrap.ts';
+
+/** A log selection ready to run. */
+export interface LogPlan {
+  readonly kind: 'log';
+  /** Names the streams it selects: a key for what was found out about them. */
+  readonly selectorKey: string;
+  readonly selector: readonly StringMatcher[];
+  readonly pipeline: Pipeline;
+}
+
+/** A range aggregation, perhaps with the vector aggregation around it, ready to run. */
+export interface SamplePlan {
+  readonly kind: 'samples';
+  readonly selectorKey: string;
+  readonly selector: readonly StringMatcher[];
+  readonly pipeline: Pipeline;
+  readonly op: RangeOp;
+  readonly unwrap: UnwrapStage | undefined;
+  readonly rangeNs: bigint;
+  readonly offsetNs: bigint;
+  /** How series are told apart; undefined: by all their labels. */
+  readonly grouping: Grouping | undefined;
+  readonly needed: NeededLabels;
+}
+
+export type LeafPlan = LogPlan | SamplePlan;
+
+/**
+ * Compiles the text of a leaf.
+ *
+ * @throws LokiError badRequest when the text is no query; Error when it is one that leaves cannot compute
+ */
+export function planLeaf(text: string): LeafPlan {
+  const expr = parseExpr(text);
+  if (expr.kind === 'log') {
+    return { kind: 'log', ...planSelector(expr), pipeline: compilePipeline(expr.stages, NeededLabels.all) };
+  }
+  if (expr.kind === 'rangeAgg') return planSamples(expr, expr.grouping);
+  if (expr.kind === 'vectorAgg' && expr.expr.kind === 'rangeAgg') {
+    return planSamples(expr.expr, expr.grouping ?? { without: false, labels: [] });
+  }
+  throw new Error(`a leaf cannot compute ${text}`);
+}
+
+function planSelector(log: LogExpr): { selectorKey: string; selector: StringMatcher[] } {
+  return { selectorKey: JSON.stringify(log.matchers), selector: log.matchers.map(compileMatcher) };
+}
+
+function planSamples(range: RangeAggExpr, outer: Grouping | undefined): SamplePlan {
+  const grouping = range.op === 'absent_over_time' ? { without: false, labels: [] } : outer;
+  const needed = neededLabels(range, grouping);
+  return {
+    kind: 'samples',
+    ...planSelector(range.log),
+    pipeline: compilePipeline(range.log.stages, needed),
+    op: range.op,
+    unwrap: range.unwrap && compileUnwrap(range.unwrap),
+    rangeNs: range.rangeNs,
+    offsetNs: range.offsetNs,
+    grouping,
+    needed,
+  };
+}
+
+/** What the parsers of a metric query have to find: with `by` only its labels and those that stages look at. */
+function neededLabels(range: RangeAggExpr, grouping: Grouping | undefined): NeededLabels {
+  if (!grouping || grouping.without) return NeededLabels.all;
+  const read = labelsReadBy(range.log.stages);
+  if (!read) return NeededLabels.all;
+  return new NeededLabels(new Set([...grouping.labels, ...read, ...labelsOfUnwrap(range.unwrap)]));
+}
+
+function labelsOfUnwrap(unwrap: Unwrap | undefined): string[] {
+  return unwrap ? [unwrap.label, ...unwrap.filters.flatMap(labelsOfFilter)] : [];
+}

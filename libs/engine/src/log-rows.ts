@@ -1,0 +1,231 @@
+import { compareText, type LabelPair } from '@loki/model';
+import type { LabelSet, LeafStats, LogLeafResult } from '@loki/ports';
+import type { BaseLabels } from './base-labels.ts';
+import { errorDetailsLabel, errorLabel } from './error-labels.ts';
+import type { Row } from './row.ts';
+
+/** What orders rows beyond their labels. */
+export interface RowPlace {
+  /** Source and block the row stands in, as arrival order. */
+  readonly sourceIndex: number;
+  readonly blockIndex: number;
+  readonly row: number;
+}
+
+/** Rows of one block are numbered below this. */
+const rowsPerBlock = 2 ** 26;
+
+/**
+ * Rows that may be in the answer, as columns. With a limit, the worst rows are thrown out from time to time, so that it
+ * holds at most twice the limit and `bound` tells which rows cannot be among the best any more.
+ */
+export class LogRows {
+  readonly #limit: number;
+  readonly #isForward: boolean;
+  readonly #labelSets: LabelSet[] = [];
+  readonly #labelSetOfKey = new Map<string, number>();
+  #count = 0;
+  #capacity = 256;
+  #timestampNs = new BigInt64Array(256);
+  #labelSet = new Uint32Array(256);
+  #source = new Uint32Array(256);
+  /** Block and row as one number. */
+  #place = new Float64Array(256);
+  #lineStart = new Float64Array(256);
+  #lineLength = new Uint32Array(256);
+  #lines = Buffer.allocUnsafe(16 * 1024);
+  #lineBytes = 0;
+  #bound: bigint | undefined;
+
+  constructor(limit: number, direction: 'forward' | 'backward') {
+    this.#limit = limit;
+    this.#isForward = direction === 'forward';
+  }
+
+  /** Timestamp of the worst row that is surely kept; a row beyond it cannot be in the answer. Undefined: all can. */
+  get bound(): bigint | undefined {
+    return this.#bound;
+  }
+
+  add(row: Row, place: RowPlace): void {
+    if (this.#count === this.#capacity) this.#grow();
+    const at = this.#count++;
+    const { bytes, start, end } = row;
+    const length = end - start;
+    this.#timestampNs[at] = row.timestampNs;
+    this.#labelSet[at] = this.#labelSetOf(row);
+    this.#source[at] = place.sourceIndex;
+    this.#place[at] = place.blockIndex * rowsPerBlock + place.row;
+    if (this.#lineBytes + length > this.#lines.length) this.#growLines(length);
+    bytes.copy(this.#lines, this.#lineBytes, start, end);
+    this.#lineStart[at] = this.#lineBytes;
+    this.#lineLength[at] = length;
+    this.#lineBytes += length;
+    if (this.#limit > 0 && this.#count >= 2 * this.#limit) this.prune();
+  }
+
+  /** Throws out what lies beyond the limit. */
+  prune(): void {
+    if (this.#limit === 0 || this.#count < this.#limit) return;
+    // Nothing came since the last time.
+    if (this.#count === this.#limit && this.#bound !== undefined) return;
+    const order = this.#order().subarray(0, this.#limit);
+    this.#reorder(order);
+    this.#bound = this.#timestampNs[this.#count - 1];
+  }
+
+  finish(stats: LeafStats): LogLeafResult {
+    const order = this.#order();
+    const count = this.#limit > 0 ? Math.min(this.#limit, order.length) : order.length;
+    const timestampNs = new BigInt64Array(count);
+    const labelSet = new Uint32Array(count);
+    const lineEnds = new Uint32Array(count);
+    const used = new Map<number, number>();
+    let size = 0;
+    for (let i = 0; i < count; i++) size += this.#lineLength[order[i]];
+    const lines = new Uint8Array(size);
+    let end = 0;
+    for (let i = 0; i < count; i++) {
+      const at = order[i];
+      timestampNs[i] = this.#timestampNs[at];
+      let set = used.get(this.#labelSet[at]);
+      if (set === undefined) used.set(this.#labelSet[at], (set = used.size));
+      labelSet[i] = set;
+      this.#lines.copy(lines, end, this.#lineStart[at], this.#lineStart[at] + this.#lineLength[at]);
+      end += this.#lineLength[at];
+      lineEnds[i] = end;
+    }
+    const labelSets = [...used.keys()].map((index) => this.#labelSets[index]);
+    return { kind: 'log', labelSets, labelSet, timestampNs, lineEnds, lines, stats };
+  }
+
+  /** Row numbers in answer order. */
+  #order(): Uint32Array {
+    const order = Uint32Array.from({ length: this.#count }, (_, i) => i);
+    return order.sort((a, b) => this.#compare(a, b));
+  }
+
+  #compare(a: number, b: number): number {
+    const timeA = this.#timestampNs[a];
+    const timeB = this.#timestampNs[b];
+    if (timeA !== timeB) return timeA < timeB === this.#isForward ? -1 : 1;
+    const byStream = compareStreams(this.#labelSets[this.#labelSet[a]], this.#labelSets[this.#labelSet[b]]);
+    if (byStream !== 0) return byStream;
+    const byArrival = this.#source[a] - this.#source[b] || this.#place[a] - this.#place[b];
+    return this.#isForward ? byArrival : -byArrival;
+  }
+
+  #labelSetOf(row: Row): number {
+    if (row.isUnchanged) {
+      if (row.base.outcome < 0) row.base.outcome = this.#labelSets.push(labelSetOf(row)) - 1;
+      return row.base.outcome;
+    }
+    const key = row.labelKey();
+    let index = this.#labelSetOfKey.get(key);
+    if (index === undefined) {
+      index = this.#labelSets.push(labelSetOf(row)) - 1;
+      this.#labelSetOfKey.set(key, index);
+    }
+    return index;
+  }
+
+  #reorder(order: Uint32Array): void {
+    const count = order.length;
+    const lines = Buffer.allocUnsafe(this.#lines.length);
+    const timestampNs = new BigInt64Array(this.#capacity);
+    const labelSet = new Uint32Array(this.#capacity);
+    const source = new Uint32Array(this.#capacity);
+    const place = new Float64Array(this.#capacity);
+    const lineStart = new Float64Array(this.#capacity);
+    const lineLength = new Uint32Array(this.#capacity);
+    let bytes = 0;
+    for (let i = 0; i < count; i++) {
+      const at = order[i];
+      timestampNs[i] = this.#timestampNs[at];
+      labelSet[i] = this.#labelSet[at];
+      source[i] = this.#source[at];
+      place[i] = this.#place[at];
+      lineStart[i] = bytes;
+      lineLength[i] = this.#lineLength[at];
+      bytes += this.#lines.copy(
+        lines,
+        bytes,
+        this.#lineStart[at],
+        this.#lineStart[at] + this.#lineLength[at],
+      );
+    }
+    this.#count = count;
+    this.#timestampNs = timestampNs;
+    this.#labelSet = labelSet;
+    this.#source = source;
+    this.#place = place;
+    this.#lineStart = lineStart;
+    this.#lineLength = lineLength;
+    this.#lines = lines;
+    this.#lineBytes = bytes;
+  }
+
+  #grow(): void {
+    const capacity = this.#capacity * 2;
+    this.#timestampNs = grown(this.#timestampNs, new BigInt64Array(capacity));
+    this.#labelSet = grown(this.#labelSet, new Uint32Array(capacity));
+    this.#source = grown(this.#source, new Uint32Array(capacity));
+    this.#place = grown(this.#place, new Float64Array(capacity));
+    this.#lineStart = grown(this.#lineStart, new Float64Array(capacity));
+    this.#lineLength = grown(this.#lineLength, new Uint32Array(capacity));
+    this.#capacity = capacity;
+  }
+
+  #growLines(more: number): void {
+    const lines = Buffer.allocUnsafe(Math.max(this.#lines.length * 2, this.#lineBytes + more));
+    this.#lines.copy(lines, 0, 0, this.#lineBytes);
+    this.#lines = lines;
+  }
+}
+
+function grown<T extends BigInt64Array | Uint32Array | Float64Array>(from: T, to: T): T {
+  (to as Float64Array).set(from as Float64Array);
+  return to;
+}
+
+/** Order of rows with equal timestamps from different streams: by hash, then by text. */
+export function compareStreams(a: LabelSet, b: LabelSet): number {
+  if (a === b || a.streamText === b.streamText) return 0;
+  if (a.streamHash !== b.streamHash) return a.streamHash < b.streamHash ? -1 : 1;
+  return compareText(a.streamText, b.streamText);
+}
+
+function labelSetOf(row: Row): LabelSet {
+  const { labels } = row.base.stream;
+  return {
+    stream: basePairs(row, row.base, 0, row.base.streamCount),
+    structuredMetadata: sorted(basePairs(row, row.base, row.base.streamCount, row.base.names.length)),
+    parsed: sorted(parsedPairs(row)),
+    streamHash: labels.hash(),
+    streamText: labels.toString(),
+  };
+}
+
+function basePairs(row: Row, base: BaseLabels, from: number, to: number): LabelPair[] {
+  const pairs: LabelPair[] = [];
+  for (let i = from; i < to; i++) if (!row.isHidden(i)) pairs.push([base.names[i], base.values[i]]);
+  return pairs;
+}
+
+/** Parsed labels with those of an error, which replace parsed ones of the same name. */
+export function parsedPairs(row: Row): LabelPair[] {
+  const pairs: LabelPair[] = [];
+  for (let i = 0; i < row.parsedCount; i++) {
+    const name = row.parsedNames[i];
+    if (name === errorLabel && row.error !== '') continue;
+    if (name === errorDetailsLabel && row.errorDetails !== '') continue;
+    pairs.push([name, row.parsedValues[i]]);
+  }
+  if (row.error !== '') pairs.push([errorLabel, row.error]);
+  if (row.errorDetails !== '') pairs.push([errorDetailsLabel, row.errorDetails]);
+  return pairs;
+}
+
+export function sorted(pairs: LabelPair[]): LabelPair[] {
+  return pairs.sort((a, b) => compareText(a[0], b[0]));
+}

@@ -1,0 +1,131 @@
+import { isUtf8 } from 'node:buffer';
+import { unescapeJson } from './json-scan.ts';
+
+const equals = 0x3d;
+const quote = 0x22;
+const backslash = 0x5c;
+const space = 0x20;
+
+/**
+ * Pairs of a logfmt line, one after the other, without making strings: after `next()` the key is
+ * bytes[keyStart..keyEnd) and the value bytes[valueStart..valueEnd), or `quotedValue` when it had escapes.
+ * The grammar is that of the go-logfmt package, on which the accepted lines and error positions rest.
+ */
+export class LogfmtDecoder {
+  bytes!: Buffer;
+  keyStart = 0;
+  keyEnd = 0;
+  valueStart = 0;
+  valueEnd = 0;
+  /** The value when it was quoted with escapes; undefined otherwise. */
+  quotedValue: string | undefined;
+  /** What is wrong with the pair that `next` stopped at; '' when it reached the end of the line. */
+  failure = '';
+  #start = 0;
+  #end = 0;
+  #at = 0;
+
+  reset(bytes: Buffer, start: number, end: number): void {
+    this.bytes = bytes;
+    this.failure = '';
+    this.#start = start;
+    this.#end = end;
+    this.#at = start;
+  }
+
+  /** Moves to the next pair. False at the end of the line or at a bad pair (`failure`). */
+  next(): boolean {
+    const bytes = this.bytes;
+    const end = this.#end;
+    let at = this.#at;
+    while (at < end && bytes[at] <= space) at++;
+    this.#at = at;
+    if (at >= end) return false;
+    this.keyStart = at;
+    this.valueStart = this.valueEnd = 0;
+    this.quotedValue = undefined;
+    let seen = 0;
+    while (at < end) {
+      const byte = bytes[at];
+      if (byte === equals || byte === quote || byte <= space) break;
+      seen |= byte;
+      at++;
+    }
+    this.keyEnd = this.#at = at;
+    if (at < end && bytes[at] === quote) return this.#unexpected();
+    if (at < end && bytes[at] === equals && at === this.keyStart) return this.#unexpected();
+    if (seen >= 0x80 && !isUtf8(bytes.subarray(this.keyStart, at))) return this.#fail('invalid key');
+    if (at >= end || bytes[at] <= space) return true;
+    this.#at = at + 1;
+    return this.#value();
+  }
+
+  /** Goes on after a bad pair: behind the next blank. */
+  skipBadPair(): void {
+    this.failure = '';
+    while (this.#at < this.#end && this.bytes[this.#at] > space) this.#at++;
+  }
+
+  #value(): boolean {
+    const bytes = this.bytes;
+    const end = this.#end;
+    let at = this.#at;
+    if (at >= end || bytes[at] <= space) return true;
+    if (bytes[at] === quote) return this.#quoted();
+    const start = at;
+    while (at < end) {
+      const byte = bytes[at];
+      if (byte <= space) break;
+      if (byte === equals || byte === quote) {
+        this.#at = at;
+        return this.#unexpected();
+      }
+      at++;
+    }
+    this.#at = at;
+    this.valueStart = start;
+    this.valueEnd = at;
+    return true;
+  }
+
+  #quoted(): boolean {
+    const bytes = this.bytes;
+    const start = this.#at + 1;
+    let isEscaped = false;
+    for (let at = start; at < this.#end; at++) {
+      const byte = bytes[at];
+      if (byte === backslash) {
+        isEscaped = true;
+        at++;
+      } else if (byte === quote) {
+        this.#at = at + 1;
+        this.valueStart = start;
+        this.valueEnd = at;
+        if (!isEscaped) return true;
+        this.quotedValue = unquote(bytes, start, at);
+        return this.quotedValue !== undefined || this.#fail('invalid quoted value');
+      }
+    }
+    this.#at = this.#end;
+    return this.#fail('unterminated quoted value');
+  }
+
+  #unexpected(): boolean {
+    const byte = this.bytes[this.#at];
+    return this.#fail(`unexpected ${byte === quote ? `'"'` : `'='`}`);
+  }
+
+  #fail(what: string): boolean {
+    this.failure = `logfmt syntax error at pos ${this.#at - this.#start + 1} : ${what}`;
+    return false;
+  }
+}
+
+/** JSON's escapes and `\'`; control characters are not allowed in a value that has escapes. */
+function unquote(bytes: Buffer, start: number, end: number): string | undefined {
+  for (let i = start; i < end; i++) {
+    if (bytes[i] < space) return undefined;
+    if (bytes[i] === backslash) i++;
+  }
+  return unescapeJson(bytes, start, end, "'");
+}

@@ -1,0 +1,59 @@
+import type { LeafStats } from '@loki/ports';
+import type { Block } from '@loki/segment';
+import type { BaseResolver } from './base-resolver.ts';
+import type { Candidate } from './block-candidates.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { RowSelection } from './row-selection.ts';
+
+/** Metadata keys that the base filters of a pipeline read in a block. */
+export function filterNames(
+  pipeline: Pipeline,
+  block: { readonly metadataNames: readonly string[] },
+): string[] {
+  const names = new Set<string>();
+  for (const filter of pipeline.baseFilters) {
+    for (const name of filter.names) if (block.metadataNames.includes(name)) names.add(name);
+  }
+  return [...names];
+}
+
+/** Rows `from` .. `to` of `run` join the selection, but for those that a filter on labels drops. */
+export function selectRun(
+  selection: RowSelection,
+  candidate: Candidate,
+  block: Block,
+  resolver: BaseResolver,
+  pipeline: Pipeline,
+  run: number,
+  from: number,
+  to: number,
+): void {
+  if (pipeline.baseFilters.length === 0) {
+    selection.addRange(from, to);
+    return;
+  }
+  const stream = resolver.stream(candidate.reader.section, candidate.info.runs.stream[run]);
+  const tests: ((row: number) => boolean)[] = [];
+  for (const filter of pipeline.baseFilters) {
+    const answer = filter.answer(block, stream);
+    if (answer === false) return;
+    if (answer !== true) tests.push(answer);
+  }
+  if (tests.length === 0) {
+    selection.addRange(from, to);
+    return;
+  }
+  for (let row = from; row < to; row++) {
+    if (tests.every((test) => test(row))) selection.addRange(row, row + 1);
+  }
+}
+
+/** Adds the lines that are about to be read to what the query cost. */
+export function countLines(stats: LeafStats, candidate: Candidate, rows: number, lineBytes: number): void {
+  stats.linesProcessed += rows;
+  stats.lineBytes += lineBytes;
+  if (candidate.reader.isHead) {
+    stats.headLines += rows;
+    stats.headLineBytes += lineBytes;
+  }
+}

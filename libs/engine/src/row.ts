@@ -1,0 +1,196 @@
+import { utf8Text } from './byte-text.ts';
+import { type BaseLabels } from './base-labels.ts';
+import { extractedSuffix } from './error-labels.ts';
+import type { NeededLabels } from './needed-labels.ts';
+
+/**
+ * One row on its way through the pipeline. A single object is reused for all rows of a leaf: `reset` puts the next
+ * row in. The line stays bytes of the block until a stage replaces it.
+ */
+export class Row {
+  base!: BaseLabels;
+  /** The line is bytes[start..end), unless a stage replaced it by text that nobody has needed as bytes yet. */
+  #bytes!: Buffer;
+  #start = 0;
+  #end = 0;
+  #text: string | undefined;
+  #isTextCurrent = false;
+  #baseNs = 0n;
+  #relativeNs = 0;
+  /** Of base labels: 1 where dropped or replaced. */
+  #hidden = new Uint8Array(32);
+  hiddenCount = 0;
+  /** Parsed labels, in order of appearance. */
+  readonly parsedNames: string[] = [];
+  readonly parsedValues: string[] = [];
+  parsedCount = 0;
+  error = '';
+  errorDetails = '';
+  /** A filter asked for rows with an error: it is wanted, and does not fail a metric query. */
+  isErrorWanted = false;
+  /** What templates call `now`. */
+  nowNs = 0n;
+
+  reset(base: BaseLabels, baseNs: bigint, relativeNs: number): void {
+    if (this.hiddenCount > 0) this.#hidden.fill(0);
+    this.base = base;
+    this.hiddenCount = 0;
+    this.parsedCount = 0;
+    this.error = '';
+    this.errorDetails = '';
+    this.isErrorWanted = false;
+    this.#baseNs = baseNs;
+    this.#relativeNs = relativeNs;
+    if (this.#hidden.length < base.names.length) this.#hidden = new Uint8Array(base.names.length * 2);
+  }
+
+  get timestampNs(): bigint {
+    return this.#baseNs + BigInt(this.#relativeNs);
+  }
+
+  // ---- the line
+
+  setLine(bytes: Buffer, start: number, end: number): void {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+    this.#text = undefined;
+    this.#isTextCurrent = false;
+  }
+
+  setLineText(text: string): void {
+    this.#text = text;
+    this.#isTextCurrent = true;
+  }
+
+  /** Bytes the line stands in, from `start` to `end`. */
+  get bytes(): Buffer {
+    if (this.#isTextCurrent) this.setLineBytes(Buffer.from(this.#text!, 'utf8'));
+    return this.#bytes;
+  }
+
+  get start(): number {
+    if (this.#isTextCurrent) this.setLineBytes(Buffer.from(this.#text!, 'utf8'));
+    return this.#start;
+  }
+
+  get end(): number {
+    if (this.#isTextCurrent) this.setLineBytes(Buffer.from(this.#text!, 'utf8'));
+    return this.#end;
+  }
+
+  setLineBytes(bytes: Buffer): void {
+    this.setLine(bytes, 0, bytes.length);
+  }
+
+  /** The line as text; made once. */
+  lineText(): string {
+    this.#text ??= utf8Text(this.#bytes, this.#start, this.#end);
+    return this.#text;
+  }
+
+  // ---- labels
+
+  /** The value of `name`: parsed, else metadata, else stream. Not the error labels. */
+  get(name: string): string | undefined {
+    for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === name) return this.parsedValues[i];
+    const at = this.base.indexOf(name);
+    return at >= 0 && this.#hidden[at] === 0 ? this.base.values[at] : undefined;
+  }
+
+  isHidden(baseIndex: number): boolean {
+    return this.#hidden[baseIndex] !== 0;
+  }
+
+  /**
+   * A label found by a parser. A name of the stream or the metadata becomes `name_extracted`; a name that was parsed
+   * before keeps its value.
+   *
+   * @returns whether a label that `needed` asks for was added
+   */
+  extract(name: string, value: string, needed: NeededLabels): boolean {
+    const full = this.base.indexOf(name) >= 0 ? name + extractedSuffix : name;
+    if (!needed.has(full)) return false;
+    for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === full) return false;
+    this.#add(full, value);
+    return true;
+  }
+
+  /** A path that a parser did not find: an empty label, unless the name means something already. */
+  extractMissing(name: string): void {
+    if (this.base.indexOf(name) >= 0) return;
+    for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === name) return;
+    this.#add(name, '');
+  }
+
+  /** Sets a label, whatever it was before; it is a parsed one from now on. */
+  set(name: string, value: string): void {
+    for (let i = 0; i < this.parsedCount; i++) {
+      if (this.parsedNames[i] === name) {
+        this.parsedValues[i] = value;
+        return;
+      }
+    }
+    this.#hide(name);
+    this.#add(name, value);
+  }
+
+  drop(name: string): void {
+    this.#hide(name);
+    for (let i = 0; i < this.parsedCount; i++) {
+      if (this.parsedNames[i] === name) {
+        this.dropParsed(i);
+        return;
+      }
+    }
+  }
+
+  /** Removes the parsed label at `index`; those after it move up. */
+  dropParsed(index: number): void {
+    this.parsedNames.copyWithin(index, index + 1, this.parsedCount);
+    this.parsedValues.copyWithin(index, index + 1, this.parsedCount);
+    this.parsedCount--;
+  }
+
+  hideBase(index: number): void {
+    if (this.#hidden[index] === 0) {
+      this.#hidden[index] = 1;
+      this.hiddenCount++;
+    }
+  }
+
+  setError(kind: string, details: string): void {
+    this.error = kind;
+    this.errorDetails = details;
+  }
+
+  /** True when the row still has exactly the labels it started with. */
+  get isUnchanged(): boolean {
+    return this.parsedCount === 0 && this.hiddenCount === 0 && this.error === '' && this.errorDetails === '';
+  }
+
+  /** Equal keys of one leaf mean equal labels, in all categories. Not canonical: unequal keys may also be equal labels. */
+  labelKey(): string {
+    let key = `${this.base.id}`;
+    if (this.hiddenCount > 0) {
+      for (let i = 0; i < this.base.names.length; i++) if (this.#hidden[i] !== 0) key += `-${i}`;
+    }
+    for (let i = 0; i < this.parsedCount; i++) {
+      key += `\u0000${this.parsedNames[i]}\u0001${this.parsedValues[i]}`;
+    }
+    return this.error === '' && this.errorDetails === ''
+      ? key
+      : `${key}\u0002${this.error}\u0001${this.errorDetails}`;
+  }
+
+  #hide(name: string): void {
+    const at = this.base.indexOf(name);
+    if (at >= 0) this.hideBase(at);
+  }
+
+  #add(name: string, value: string): void {
+    this.parsedNames[this.parsedCount] = name;
+    this.parsedValues[this.parsedCount] = value;
+    this.parsedCount++;
+  }
+}

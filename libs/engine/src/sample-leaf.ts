@@ -1,0 +1,324 @@
+import { emptyLeafStats, type LeafStats, type SampleLeafRequest, type SampleLeafResult } from '@loki/ports';
+import { type Block, type BlockInfo, columns } from '@loki/segment';
+import { type Accumulator, makeAccumulator } from './accumulators.ts';
+import { BaseResolver } from './base-resolver.ts';
+import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
+import type { SamplePlan } from './leaf-plan.ts';
+import { stepCount } from './root-merge.ts';
+import { countLines, filterNames, selectRun } from './row-filter.ts';
+import { RowSelection } from './row-selection.ts';
+import { Row } from './row.ts';
+import type { BlockNeed, SectionReader } from './section-reader.ts';
+import { SeriesTable } from './series-table.ts';
+import { StepGrid } from './step-grid.ts';
+
+/** Blocks fetched ahead: their requests go together, and run while earlier blocks are scanned. */
+const ahead = 8;
+
+/**
+ * Runs a range aggregation over sections.
+ *
+ * @param readers one per source, oldest first; undefined where a source has nothing of the tenant
+ * @throws LokiError for too many series, and for rows with errors that no filter asked for
+ */
+export async function runSampleLeaf(
+  request: SampleLeafRequest,
+  plan: SamplePlan,
+  readers: readonly (SectionReader | undefined)[],
+  stats: LeafStats = emptyLeafStats(),
+): Promise<SampleLeafResult> {
+  const scan = new SampleScan(request, plan, stats);
+  const candidates = readers.flatMap((reader, sourceIndex) =>
+    reader
+      ? findCandidates(reader, sourceIndex, {
+          selector: plan.selector,
+          shard: request.shard,
+          ...scan.grid.bounds,
+        })
+      : [],
+  );
+  for (let i = 0; i < candidates.length; i++) {
+    if (i % ahead === 0) scan.prefetch(candidates.slice(i, i + 2 * ahead));
+    const visit = scan.visit(candidates[i]);
+    if (visit) await visit;
+  }
+  return scan.finish();
+}
+
+class SampleScan {
+  readonly grid: StepGrid;
+  readonly #plan: SamplePlan;
+  readonly #stats: LeafStats;
+  readonly #resolver: BaseResolver;
+  readonly #series: SeriesTable;
+  readonly #accumulator: Accumulator;
+  readonly #selection = new RowSelection();
+  readonly #row = new Row();
+  /** Samples are line lengths. */
+  readonly #countsBytes: boolean;
+  /** Nothing looks at rows one by one: they all count, and their labels are those they came with. */
+  readonly #takesAll: boolean;
+  readonly #readsLines: boolean;
+
+  constructor(request: SampleLeafRequest, plan: SamplePlan, stats: LeafStats) {
+    this.#plan = plan;
+    this.#stats = stats;
+    const { startNs, stepNs } = request;
+    const steps = stepCount(request);
+    this.grid = new StepGrid({ startNs, stepNs, steps, rangeNs: plan.rangeNs, offsetNs: plan.offsetNs });
+    this.#resolver = new BaseResolver(plan.needed);
+    this.#series = new SeriesTable(plan, request.seriesMax);
+    this.#accumulator = makeAccumulator(plan.op, plan.unwrap !== undefined, this.grid);
+    this.#row.nowNs = request.endNs;
+    this.#countsBytes = plan.op === 'bytes_over_time' || plan.op === 'bytes_rate';
+    const { baseFilters, lineFilters, stages, readsLines } = plan.pipeline;
+    this.#readsLines = readsLines;
+    this.#takesAll =
+      baseFilters.length === 0 &&
+      lineFilters.length === 0 &&
+      stages.length === 0 &&
+      plan.unwrap === undefined;
+  }
+
+  prefetch(candidates: readonly Candidate[]): void {
+    const groups = new Map<SectionReader, BlockInfo[]>();
+    for (const candidate of candidates) {
+      if (this.#isAnsweredByDirectory(candidate)) continue;
+      const group = groups.get(candidate.reader);
+      if (group) group.push(candidate.info);
+      else groups.set(candidate.reader, [candidate.info]);
+    }
+    for (const [reader, infos] of groups) {
+      // Neighbours with the same need are read in one request.
+      let from = 0;
+      const needs = infos.map((info) => this.#firstNeed(info));
+      for (let i = 1; i <= infos.length; i++) {
+        if (i < infos.length && sameNeed(needs[i], needs[from])) continue;
+        reader.prefetch(infos.slice(from, i), needs[from]);
+        from = i;
+      }
+    }
+  }
+
+  /** Adds up one block; a promise only when something has to be fetched. */
+  visit(candidate: Candidate): Promise<void> | undefined {
+    this.grid.startBlock(candidate.info.baseNs);
+    if (this.#isAnsweredByDirectory(candidate)) {
+      this.#stats.blocksSkipped++;
+      this.#addDirectory(candidate);
+      return undefined;
+    }
+    this.#stats.blocksMatched++;
+    const block = candidate.reader.load(candidate.info, this.#firstNeed(candidate.info));
+    if (block instanceof Promise) return block.then((loaded) => this.#visitLoaded(candidate, loaded));
+    return this.#visitLoaded(candidate, block);
+  }
+
+  finish(): SampleLeafResult {
+    const series = this.#series.labels.map((labels, index) => ({
+      labels,
+      ...this.#accumulator.finish(index),
+    }));
+    return { kind: 'samples', steps: this.grid.steps, series, stats: this.#stats };
+  }
+
+  // ---- what is read
+
+  #metadataNames(info: BlockInfo): string[] {
+    const names = new Set(filterNames(this.#plan.pipeline, info));
+    for (const name of this.#resolver.metadataNames(info.metadataNames)) names.add(name);
+    return [...names];
+  }
+
+  /** Columns that are needed before any line: all there is to read, where no filter on labels may make lines needless. */
+  #firstNeed(info: BlockInfo): BlockNeed {
+    const names = this.#plan.needed.isAll ? undefined : this.#metadataNames(info);
+    let mask = columns.timestamps;
+    if (names === undefined ? info.metadataNames.length > 0 : names.length > 0) mask |= columns.metadata;
+    if (this.#countsBytes) mask |= columns.lineLengths;
+    if (this.#readsLines && this.#plan.pipeline.baseFilters.length === 0) {
+      mask |= columns.lineLengths | columns.lines;
+    }
+    return { mask, names };
+  }
+
+  /** Each run that counts lies inside one bucket (or in none), and its series follows from the stream. */
+  #isAnsweredByDirectory({ info, runs }: Candidate): boolean {
+    if (!this.#takesAll || this.#resolver.metadataNames(info.metadataNames).length > 0) return false;
+    this.grid.startBlock(info.baseNs);
+    for (const run of runs) {
+      const bucket = this.grid.bucketOf(info.runs.minTs[run]);
+      if (this.grid.bucketEnd < info.runs.maxTs[run] || bucket !== this.grid.bucketOf(info.runs.maxTs[run]))
+        return false;
+    }
+    return true;
+  }
+
+  #addDirectory({ reader, info, runs }: Candidate): void {
+    for (const run of runs) {
+      const bucket = this.grid.bucketOf(info.runs.minTs[run]);
+      if (bucket < 0) continue;
+      const rows = info.runs.firstRow[run + 1] - info.runs.firstRow[run];
+      const series = this.#series.ofBase(this.#resolver.streamBase(reader.section, info.runs.stream[run]));
+      this.#accumulator.addMany(series, bucket, rows, info.runs.lineBytes[run]);
+      this.#stats.linesProcessed += rows;
+      this.#stats.linesMatched += rows;
+      if (reader.isHead) this.#stats.headLines += rows;
+    }
+  }
+
+  // ---- rows
+
+  #visitLoaded(candidate: Candidate, block: Block): Promise<void> | undefined {
+    const { reader, info } = candidate;
+    this.grid.startBlock(info.baseNs);
+    this.#resolver.startBlock(reader.section, block);
+    if (this.#takesAll) {
+      for (const run of candidate.runs) this.#countRun(candidate, block, run);
+      reader.release(info);
+      return undefined;
+    }
+    this.#select(candidate, block);
+    if (this.#selection.count === 0) {
+      this.#stats.blocksSkipped++;
+      reader.release(info);
+      return undefined;
+    }
+    if (!this.#readsLines) {
+      this.#addRows(candidate, block);
+      reader.release(info);
+      return undefined;
+    }
+    const whole = reader.load(info, { mask: columns.lineLengths | columns.lines });
+    if (!(whole instanceof Promise)) {
+      this.#addLines(candidate, whole);
+      return undefined;
+    }
+    // Another leaf's scan may not touch this one's selection: it belongs to this scan, which waits.
+    return whole.then((loaded) => {
+      this.grid.startBlock(info.baseNs);
+      this.#addLines(candidate, loaded);
+    });
+  }
+
+  /** Rows in the windows that pass the filters on labels. */
+  #select(candidate: Candidate, block: Block): void {
+    const { info } = candidate;
+    this.#selection.clear(info.rowCount);
+    for (const run of candidate.runs) {
+      const { from, to } = rowsInRange(candidate, block, run);
+      selectRun(this.#selection, candidate, block, this.#resolver, this.#plan.pipeline, run, from, to);
+    }
+  }
+
+  #addLines(candidate: Candidate, block: Block): void {
+    const lines = block.lines();
+    const ends = block.lineEnds();
+    const selection = this.#selection;
+    countLines(this.#stats, candidate, selection.count, selection.lineBytes(ends));
+    for (const filter of this.#plan.pipeline.lineFilters) filter.select(selection, lines, ends);
+    this.#addRows(candidate, block);
+    candidate.reader.release(candidate.info);
+  }
+
+  /** All rows of a run count: one series and one bucket after the other where the stream alone says the series. */
+  #countRun(candidate: Candidate, block: Block, run: number): void {
+    const { info, reader } = candidate;
+    const timestamps = block.timestamps();
+    const ends = this.#countsBytes ? block.lineEnds() : undefined;
+    const { from, to } = rowsInRange(candidate, block, run);
+    const stream = info.runs.stream[run];
+    const isStreamEnough = this.#resolver.metadataNames(info.metadataNames).length === 0;
+    const { grid } = this;
+    let row = from;
+    while (row < to) {
+      const bucket = grid.bucketOf(timestamps[row]);
+      const end = firstRowAtOrAfter(timestamps, row, to, grid.bucketEnd + 1);
+      if (bucket < 0) row = end;
+      else if (isStreamEnough) {
+        const series = this.#series.ofBase(this.#resolver.streamBase(reader.section, stream));
+        this.#accumulator.addMany(series, bucket, end - row, ends ? lengthOf(ends, row, end) : 0);
+        row = end;
+      } else {
+        for (; row < end; row++) {
+          const series = this.#series.ofBase(this.#resolver.base(stream, row));
+          this.#accumulator.addMany(series, bucket, 1, ends ? lengthOf(ends, row, row + 1) : 0);
+        }
+      }
+    }
+    this.#stats.linesProcessed += to - from;
+    this.#stats.linesMatched += to - from;
+    if (reader.isHead) this.#stats.headLines += to - from;
+  }
+
+  #addRows(candidate: Candidate, block: Block): void {
+    const { runs } = candidate.info;
+    const selection = this.#selection;
+    let from = 0;
+    for (const run of candidate.runs) {
+      let to = from;
+      while (to < selection.count && selection.rows[to] < runs.firstRow[run + 1]) to++;
+      if (to > from) this.#addRunRows(candidate, block, runs.stream[run], from, to);
+      from = to;
+    }
+  }
+
+  /** `from` and `to` are places in the selection. */
+  #addRunRows(candidate: Candidate, block: Block, stream: number, from: number, to: number): void {
+    const { grid } = this;
+    const { stages } = this.#plan.pipeline;
+    const { unwrap } = this.#plan;
+    const { baseNs } = candidate.info;
+    const timestamps = block.timestamps();
+    const lines = this.#readsLines ? block.lines() : undefined;
+    const ends = this.#readsLines || this.#countsBytes ? block.lineEnds() : undefined;
+    const isPlain = stages.length === 0 && !unwrap;
+    const row = this.#row;
+    for (let i = from; i < to; i++) {
+      const at = this.#selection.rows[i];
+      const ts = timestamps[at];
+      const bucket = grid.bucketOf(ts);
+      if (bucket < 0) continue;
+      const base = this.#resolver.base(stream, at);
+      if (isPlain) {
+        const series = this.#series.ofBase(base);
+        this.#accumulator.addMany(series, bucket, 1, this.#countsBytes ? lengthOf(ends!, at, at + 1) : 0);
+        this.#stats.linesMatched++;
+        continue;
+      }
+      row.reset(base, baseNs, ts);
+      if (lines) row.setLine(lines, at === 0 ? 0 : ends![at - 1], ends![at]);
+      let isKept = true;
+      for (let k = 0; k < stages.length && isKept; k++) isKept = stages[k].run(row);
+      if (!isKept || (unwrap && !unwrap.run(row))) continue;
+      this.#stats.linesMatched++;
+      const series = this.#series.ofRow(row);
+      let value = 1;
+      if (unwrap) ({ value } = unwrap);
+      else if (this.#countsBytes) value = lines ? row.end - row.start : lengthOf(ends!, at, at + 1);
+      this.#accumulator.add(series, bucket, grid.relative(ts), value);
+    }
+  }
+}
+
+/** Rows of a run inside all windows' bounds. */
+function rowsInRange(
+  { info, fromTs, toTs }: Candidate,
+  block: Block,
+  run: number,
+): { from: number; to: number } {
+  const { runs } = info;
+  let from = runs.firstRow[run];
+  let to = runs.firstRow[run + 1];
+  if (runs.minTs[run] < fromTs) from = firstRowAtOrAfter(block.timestamps(), from, to, fromTs);
+  if (runs.maxTs[run] > toTs) to = firstRowAtOrAfter(block.timestamps(), from, to, toTs + 1);
+  return { from, to };
+}
+
+function lengthOf(ends: Uint32Array, from: number, to: number): number {
+  return ends[to - 1] - (from === 0 ? 0 : ends[from - 1]);
+}
+
+function sameNeed(a: BlockNeed, b: BlockNeed): boolean {
+  return a.mask === b.mask && a.names?.join() === b.names?.join();
+}

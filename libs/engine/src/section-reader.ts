@@ -1,0 +1,179 @@
+import type { LeafStats, WorkerEnv } from '@loki/ports';
+import {
+  type Block,
+  type BlockInfo,
+  type ColumnMask,
+  columns,
+  openSegment,
+  readSegment,
+  type Section,
+  type Segment,
+  type StoredSegment,
+} from '@loki/segment';
+import { PartedBlock } from './block-cache.ts';
+import { LeafCache } from './leaf-cache.ts';
+
+/** Where a leaf's rows are. Sources are given oldest first. */
+export type LeafSource =
+  | {
+      readonly kind: 'bytes';
+      readonly bytes: Uint8Array;
+      /** Names the bytes for as long as the process lives; decoded blocks are then kept for the next query. */
+      readonly cacheKey?: string;
+    }
+  | { readonly kind: 'object'; readonly key: string };
+
+const allColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
+
+/** What a scan needs of a block. `names`: only these metadata keys; undefined: all. */
+export interface BlockNeed {
+  readonly mask: ColumnMask;
+  readonly names?: readonly string[];
+}
+
+/** A tenant's section of one source, and its blocks. */
+export interface SectionReader {
+  readonly section: Section;
+  /** The data is in memory and not yet in the store. */
+  readonly isHead: boolean;
+  /** A block with at least the columns asked for; at once when they are in memory. */
+  load(info: BlockInfo, need: BlockNeed): Block | Promise<Block>;
+  /** Blocks that will be asked for soon, in that order. */
+  prefetch(infos: readonly BlockInfo[], need: BlockNeed): void;
+  /** The scan is done with the block. */
+  release(info: BlockInfo): void;
+}
+
+/** Opens a source; undefined when it holds nothing of the tenant. */
+export async function openSection(
+  source: LeafSource,
+  tenant: string,
+  env: WorkerEnv,
+  stats: LeafStats,
+): Promise<SectionReader | undefined> {
+  const cache = LeafCache.of(env);
+  stats.segments++;
+  if (source.kind === 'bytes') {
+    const known = source.cacheKey === undefined ? undefined : cache.segments.get(source.cacheKey);
+    const segment = (known as Segment | undefined) ?? openSegment(source.bytes);
+    if (source.cacheKey !== undefined) cache.keepSegment(source.cacheKey, segment);
+    const section = segment.section(tenant);
+    return section && new MemoryReader(segment, section, source.cacheKey, cache);
+  }
+  const known = cache.segments.get(source.key) as StoredSegment | undefined;
+  const segment = cache.keepSegment(source.key, known ?? (await readSegment(env.objectStore, source.key)));
+  const section = segment.section(tenant);
+  return section && new StoreReader(segment, section, cache, stats);
+}
+
+function blockKey(segment: string, section: Section, info: BlockInfo): string {
+  return `${segment}\u0000${section.tenant}\u0000${info.index}`;
+}
+
+/** Blocks of bytes in memory: decoded as they are used. */
+class MemoryReader implements SectionReader {
+  readonly section: Section;
+  readonly isHead = true;
+  readonly #segment: Segment;
+  readonly #cacheKey: string | undefined;
+  readonly #cache: LeafCache;
+  /** Without a key, blocks live as long as the scan holds them. */
+  readonly #own = new Map<number, Block>();
+
+  constructor(segment: Segment, section: Section, cacheKey: string | undefined, cache: LeafCache) {
+    this.#segment = segment;
+    this.section = section;
+    this.#cacheKey = cacheKey;
+    this.#cache = cache;
+  }
+
+  load(info: BlockInfo): Block {
+    if (this.#cacheKey === undefined) {
+      let block = this.#own.get(info.index);
+      if (!block) {
+        block = this.#segment.block(this.section, info.index, allColumns);
+        this.#own.set(info.index, block);
+      }
+      return block;
+    }
+    const entry = this.#cache.blocks.entry(blockKey(this.#cacheKey, this.section, info), info);
+    if (entry.missing(allColumns, undefined) !== 0) {
+      const block = this.#segment.block(this.section, info.index, allColumns);
+      entry.add({ block, mask: allColumns, names: undefined });
+    }
+    return entry;
+  }
+
+  prefetch(): void {
+    // Everything is here.
+  }
+
+  release(info: BlockInfo): void {
+    this.#own.delete(info.index);
+    if (this.#cacheKey !== undefined) this.#cache.blocks.settle(blockKey(this.#cacheKey, this.section, info));
+  }
+}
+
+/** Blocks of an object: columns are fetched when they are needed, a few blocks ahead. */
+class StoreReader implements SectionReader {
+  readonly section: Section;
+  readonly isHead = false;
+  readonly #segment: StoredSegment;
+  readonly #cache: LeafCache;
+  readonly #stats: LeafStats;
+  /** Fetches under way, by block. */
+  readonly #pending = new Map<number, Promise<void>>();
+
+  constructor(segment: StoredSegment, section: Section, cache: LeafCache, stats: LeafStats) {
+    this.#segment = segment;
+    this.section = section;
+    this.#cache = cache;
+    this.#stats = stats;
+  }
+
+  load(info: BlockInfo, need: BlockNeed): Block | Promise<Block> {
+    const entry = this.#entry(info);
+    const pending = this.#pending.get(info.index);
+    if (pending) return pending.then(() => this.#fetch(info, entry, need));
+    return entry.missing(need.mask, need.names) === 0 ? entry : this.#fetch(info, entry, need);
+  }
+
+  prefetch(infos: readonly BlockInfo[], need: BlockNeed): void {
+    const wanted = infos.filter(
+      (info) => !this.#pending.has(info.index) && this.#entry(info).missing(need.mask, need.names) !== 0,
+    );
+    if (wanted.length === 0) return;
+    const entries = wanted.map((info) => this.#entry(info));
+    const indices = wanted.map((info) => info.index);
+    const fetched = this.#segment
+      .fetchBlocks(this.section, indices, need.mask, { metadataNames: need.names })
+      .then((blocks) => {
+        blocks.forEach((block, i) => {
+          entries[i].add({ block, mask: need.mask, names: need.names });
+          this.#pending.delete(indices[i]);
+        });
+      });
+    // Whoever loads the block sees the failure; nobody may, when the scan ends early.
+    fetched.catch(() => indices.forEach((index) => this.#pending.delete(index)));
+    for (const index of indices) this.#pending.set(index, fetched);
+    for (const info of wanted) this.#stats.compressedBytes += info.storedBytes;
+  }
+
+  release(info: BlockInfo): void {
+    this.#cache.blocks.settle(blockKey(this.#segment.key, this.section, info));
+  }
+
+  #entry(info: BlockInfo): PartedBlock {
+    return this.#cache.blocks.entry(blockKey(this.#segment.key, this.section, info), info);
+  }
+
+  async #fetch(info: BlockInfo, entry: PartedBlock, need: BlockNeed): Promise<Block> {
+    const missing = entry.missing(need.mask, need.names);
+    if (missing === 0) return entry;
+    const block = await this.#segment.fetchBlock(this.section, info.index, missing, {
+      metadataNames: need.names,
+    });
+    entry.add({ block, mask: missing, names: need.names });
+    return entry;
+  }
+}

@@ -1,0 +1,120 @@
+import { Labels, type LabelPair, LokiError } from '@loki/model';
+import type { BaseLabels } from './base-labels.ts';
+import { errorLabel } from './error-labels.ts';
+import type { SamplePlan } from './leaf-plan.ts';
+import { parsedPairs, sorted } from './log-rows.ts';
+import { tooManySeries } from './root-rows.ts';
+import type { Row } from './row.ts';
+
+/** Row keys remembered; every distinct set of parsed values makes one. */
+const keysMax = 65_536;
+
+/**
+ * Numbers the series of a leaf. Rows whose labels were seen before cost a look-up: of their base labels alone when the
+ * pipeline has not changed them, of the grouping's values, or of all labels' text.
+ */
+export class SeriesTable {
+  readonly labels: LabelPair[][] = [];
+  readonly #plan: SamplePlan;
+  readonly #seriesMax: number;
+  readonly #ofText = new Map<string, number>();
+  #ofKey = new Map<string, number>();
+  readonly #by: readonly string[] | undefined;
+  readonly #without: ReadonlySet<string>;
+
+  constructor(plan: SamplePlan, seriesMax: number) {
+    this.#plan = plan;
+    this.#seriesMax = seriesMax;
+    const { grouping } = plan;
+    this.#by = grouping && !grouping.without ? [...new Set(grouping.labels)].sort() : undefined;
+    this.#without = new Set(grouping?.without ? grouping.labels : []);
+  }
+
+  /** Series of rows that still have the labels they started with. */
+  ofBase(base: BaseLabels): number {
+    if (base.outcome < 0) {
+      const pairs: LabelPair[] = [];
+      base.names.forEach((name, i) => pairs.push([name, base.values[i]]));
+      base.outcome = this.#intern(this.#group(pairs));
+    }
+    return base.outcome;
+  }
+
+  /**
+   * @throws LokiError badRequest for a row with an error that no filter asked for, in Loki's words
+   */
+  ofRow(row: Row): number {
+    if (row.isUnchanged) return this.ofBase(row.base);
+    // Without any label that matters, nobody looks for errors either.
+    if (row.error !== '' && !row.isErrorWanted && !this.#plan.needed.isNone) {
+      throw pipelineError(row.error, this.#pairsOf(row));
+    }
+    const key = this.#by ? this.#groupKey(row, this.#by) : row.labelKey();
+    let series = this.#ofKey.get(key);
+    if (series === undefined) {
+      if (this.#ofKey.size >= keysMax) this.#ofKey = new Map();
+      series = this.#intern(this.#seriesPairs(row));
+      this.#ofKey.set(key, series);
+    }
+    return series;
+  }
+
+  #groupKey(row: Row, by: readonly string[]): string {
+    if (by.length === 1) return this.#valueOf(row, by[0]);
+    let key = '';
+    for (const name of by) key += `${this.#valueOf(row, name)}\u0000`;
+    return key;
+  }
+
+  #valueOf(row: Row, name: string): string {
+    if (name === errorLabel && row.error !== '') return row.error;
+    return row.get(name) ?? '';
+  }
+
+  #seriesPairs(row: Row): LabelPair[] {
+    const pairs = this.#by
+      ? this.#by.map((name): LabelPair => [name, this.#valueOf(row, name)])
+      : this.#group(this.#pairsOf(row));
+    const filled = pairs.filter(([, value]) => value !== '');
+    const failed = filled.find(([name]) => name === errorLabel);
+    if (failed && !row.isErrorWanted) throw pipelineError(failed[1], filled);
+    return filled;
+  }
+
+  #pairsOf(row: Row): LabelPair[] {
+    const pairs = parsedPairs(row);
+    row.base.names.forEach((name, i) => {
+      if (!row.isHidden(i)) pairs.push([name, row.base.values[i]]);
+    });
+    return sorted(pairs);
+  }
+
+  #group(pairs: readonly LabelPair[]): LabelPair[] {
+    const kept = this.#by
+      ? pairs.filter(([name]) => this.#by!.includes(name))
+      : pairs.filter(([name]) => !this.#without.has(name));
+    return sorted(kept);
+  }
+
+  #intern(pairs: LabelPair[]): number {
+    const text = JSON.stringify(pairs);
+    let series = this.#ofText.get(text);
+    if (series === undefined) {
+      series = this.labels.push(pairs) - 1;
+      if (this.#seriesMax > 0 && this.labels.length > this.#seriesMax) throw tooManySeries(this.#seriesMax);
+      this.#ofText.set(text, series);
+    }
+    return series;
+  }
+}
+
+function pipelineError(kind: string, pairs: readonly LabelPair[]): LokiError {
+  const series = Labels.fromPairs(pairs).toString();
+  return new LokiError(
+    'badRequest',
+    `pipeline error: '${kind}' for series: '${series}'.\n` +
+      `Use a label filter to intentionally skip this error. (e.g | __error__!="${kind}").\n` +
+      'To skip all potential errors you can match empty errors.(e.g __error__="")\n' +
+      'The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__="" )\n',
+  );
+}

@@ -1,0 +1,56 @@
+import { parseGoDuration, quoteGo } from '@loki/model';
+
+/** A value read from text, or why it could not be, in the words of the Go function that Loki reads it with. */
+export type ValueOrError = number | string;
+
+const float = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|infinity|nan)$/i;
+
+/** Go's strconv.ParseFloat, without its hexadecimal form. */
+export function parseFloatText(text: string): ValueOrError {
+  if (!float.test(text)) return `strconv.ParseFloat: parsing ${quoteGo(text)}: invalid syntax`;
+  const value = Number(text);
+  if (!Number.isNaN(value)) {
+    if (Number.isFinite(value) || /inf/i.test(text)) return value;
+    return `strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`;
+  }
+  const lower = text.toLowerCase();
+  if (lower.endsWith('nan')) return NaN;
+  return lower.startsWith('-') ? -Infinity : Infinity;
+}
+
+/** Go's time.ParseDuration, in nanoseconds. */
+export function parseDurationText(text: string): bigint | string {
+  const value = parseGoDuration(text);
+  if (value !== undefined) return value;
+  const quoted = quoteGo(text);
+  const head = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))*(.*)$/s.exec(text)!;
+  const rest = /^(\d+\.?\d*|\.\d+)([^.0-9]*)/.exec(head[1]);
+  if (!rest) return `time: invalid duration ${quoted}`;
+  if (rest[2] === '') return `time: missing unit in duration ${quoted}`;
+  if (/^(?:ns|us|µs|μs|ms|s|m|h)$/.test(rest[2])) return `time: invalid duration ${quoted}`;
+  return `time: unknown unit ${quoteGo(rest[2])} in duration ${quoted}`;
+}
+
+const sizes = new Map<string, number>([
+  ['', 1],
+  ['b', 1],
+]);
+['k', 'm', 'g', 't', 'p', 'e'].forEach((letter, i) => {
+  sizes.set(letter, 1000 ** (i + 1));
+  sizes.set(`${letter}b`, 1000 ** (i + 1));
+  sizes.set(`${letter}i`, 1024 ** (i + 1));
+  sizes.set(`${letter}ib`, 1024 ** (i + 1));
+});
+
+const bytesMax = 2 ** 64;
+
+/** Sizes as people write them: `5MB`, `1.5 GiB`, `12,000`. The letters' case does not matter. */
+export function parseBytesText(text: string): ValueOrError {
+  const [, digits, unit] = /^([\d.,]*)(.*)$/s.exec(text)!;
+  const value = parseFloatText(digits.replaceAll(',', ''));
+  if (typeof value === 'string') return value;
+  const name = unit.trim().toLowerCase();
+  const size = sizes.get(name);
+  if (size === undefined) return `unhandled size name: ${name}`;
+  return value * size >= bytesMax ? `too large: ${text}` : Math.trunc(value * size);
+}
