@@ -125,6 +125,7 @@ function readSectionEntry(reader: ByteReader, previous: string | undefined, name
   if (previous !== undefined && previous >= tenant) throw new BytesError('tenants are not in order');
   const minNs = reader.i64();
   const maxNs = minNs + reader.uvarint64();
+  if (maxNs >= 1n << 63n) throw new BytesError('timestamps exceed 64 bits');
   const [rowCount, lineBytes] = [reader.uvarint(), reader.uvarint()];
   const [streamCount, blockCount] = [reader.count(streamsMax), reader.count(blocksMax)];
   const indexBytes = reader.count(reader.remaining);

@@ -21,6 +21,8 @@ export const footerPartBytesMax = 256 << 20;
 export const footerBytesMax = 512 << 20;
 export const sectionsMax = 1 << 20;
 export const streamsMax = 1 << 24;
+/** Runs of a section, over all blocks: 40 bytes each in memory. */
+export const runsMax = 1 << 24;
 export const blocksMax = 1 << 20;
 /** Distinct label names of a section, or metadata keys of one. */
 export const namesMax = 1 << 20;

@@ -1,5 +1,6 @@
 import { type ByteReader, ByteWriter, BytesError } from '@loki/bytes';
 import { readFloats, readUint32s, writeInts } from './ints.ts';
+import { runsMax } from './limits.ts';
 import type { Runs } from './types.ts';
 
 /** What the footer says of a block besides its runs; enough to check them. */
@@ -42,6 +43,7 @@ export function encodeRuns(blocks: readonly { readonly runs: Runs }[]): Buffer {
 export function decodeRuns(reader: ByteReader, blocks: readonly RunsOwner[], streamCount: number): Runs[] {
   let count = 0;
   for (const block of blocks) count += block.runCount;
+  if (count > runsMax) throw new BytesError(`${count} runs are more than ${runsMax}`);
   const stream = decodeStreams(readFloats(reader, count), streamCount);
   const rows = readUint32s(reader, count);
   const minTs = readFloats(reader, count);
