@@ -1,4 +1,4 @@
-import { hash64 } from './hash.ts';
+import { hash64Bytes } from './hash.ts';
 
 /** One name with its value. */
 export type LabelPair = readonly [name: string, value: string];
@@ -83,9 +83,18 @@ export class Labels implements Iterable<LabelPair> {
   /** xxHash64 over name 0xff value 0xff …: the order of streams with equal timestamps rests on it. */
   hash(): bigint {
     if (this.#hash === undefined) {
-      let text = '';
-      for (let i = 0; i < this.names.length; i++) text += `${this.names[i]}\u0000${this.values[i]}\u0000`;
-      this.#hash = hash64(text);
+      const { names, values } = this;
+      let size = 0;
+      for (let i = 0; i < names.length; i++) size += Buffer.byteLength(names[i]) + Buffer.byteLength(values[i]) + 2;
+      const bytes = Buffer.allocUnsafe(size);
+      let at = 0;
+      for (let i = 0; i < names.length; i++) {
+        at += bytes.write(names[i], at);
+        bytes[at++] = 0xff;
+        at += bytes.write(values[i], at);
+        bytes[at++] = 0xff;
+      }
+      this.#hash = hash64Bytes(bytes);
     }
     return this.#hash;
   }
