@@ -26,7 +26,7 @@ export interface LineFilterOperand {
 export interface LineFilterStage {
   readonly kind: 'lineFilter';
   readonly op: LineFilterOp;
-  /** More than one: joined by `or`. Positive operators pass when any matches, negative ones when none does. */
+  /** Joined by `or`: any suffices. The parser gives negative operators one operand each. */
   readonly operands: readonly LineFilterOperand[];
 }
 

@@ -1,3 +1,4 @@
+import { compileRegex } from '@loki/regex';
 import * as templates from '@loki/template';
 import type { Expr, LabelFormat, LineFilterStage, Stage } from './ast.ts';
 import { stageError } from './errors.ts';
@@ -6,7 +7,6 @@ import { parseJsonPath, parseLogfmtKey } from './json-path.ts';
 import { logExprsOf, parseSyntax } from './parser.ts';
 import { parseLinePattern } from './pattern.ts';
 import { printStage } from './print.ts';
-import { compileRegex } from './regex-check.ts';
 
 type CompileTemplate = (text: string, options: { name: 'line' | 'label' }) => unknown;
 const compileTemplate =

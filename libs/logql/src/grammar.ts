@@ -61,7 +61,7 @@ for (const op of ['=', '!=', '=~', '!~'] satisfies MatchOp[]) {
   ]);
 }
 
-rule('pipeline', ['stage', one], ['pipeline stage', mergePipeline]);
+rule('pipeline', ['stage', (stage: Stage) => mergePipeline([], stage)], ['pipeline stage', mergePipeline]);
 rule('stage', 'lineFilter', ['| namedStage', second], ['| labelFilter', (_: unknown, filter: LabelFilter): Stage => ({ kind: 'labelFilter', filter })]); // prettier-ignore
 
 // Line filters.

@@ -39,9 +39,14 @@ export function matcher(name: string, op: MatchOp, value: string): Matcher {
   return { name, op, value };
 }
 
-/** Appends in place: pipelines may have thousands of stages. */
+/**
+ * Appends in place: pipelines may have thousands of stages. A negative line filter with alternatives lets a line pass
+ * when none of them is there, which is what one filter after the other does.
+ */
 export function mergePipeline(stages: Stage[], stage: Stage): Stage[] {
-  stages.push(stage);
+  if (stage.kind === 'lineFilter' && stage.op.startsWith('!')) {
+    for (const operand of stage.operands) stages.push({ ...stage, operands: [operand] });
+  } else stages.push(stage);
   return stages;
 }
 

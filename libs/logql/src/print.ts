@@ -99,10 +99,7 @@ export function printStage(stage: Stage, style: PrintStyle): string {
 }
 
 function printLineFilter({ op, operands }: LineFilterStage): string {
-  const texts = operands.map(({ text, ip }) => (ip ? `ip(${quoteGo(text)})` : quoteGo(text)));
-  // "None of them" is what a negative filter with alternatives means, and how it is written out.
-  const separator = op.startsWith('!') ? ` ${op} ` : ' or ';
-  return `${op} ${texts.join(separator)}`;
+  return `${op} ${operands.map(({ text, ip }) => (ip ? `ip(${quoteGo(text)})` : quoteGo(text))).join(' or ')}`;
 }
 
 function printExtractions(extractions: readonly Extraction[]): string {

@@ -1,28 +1,10 @@
-import * as regex from '@loki/regex';
+import { compileRegex } from '@loki/regex';
 import { parseError } from './errors.ts';
-
-type Compile = (
-  pattern: string,
-  options?: { anchored?: boolean },
-) => { test(text: string): boolean; groupNames: readonly (string | undefined)[] };
-
-export const compileRegex: Compile =
-  (regex as { compileRegex?: Compile }).compileRegex ??
-  ((pattern, options) =>
-    Object.assign(
-      new RegExp(
-        (options?.anchored ? `^(?:${pattern})$` : pattern).replaceAll('(?P<', '(?<').replaceAll('(?i)', ''),
-        's',
-      ),
-      {
-        groupNames: [...pattern.matchAll(/\(\?P?<(\w+)>/g)].map((match) => match[1]),
-      },
-    ));
 
 /** Refuses a matcher's regex that is none. */
 export function checkLabelRegex(pattern: string): void {
   try {
-    compileRegex(pattern, { anchored: true });
+    compileRegex(pattern, { anchored: true, dotAll: true });
   } catch (error) {
     throw parseError((error as Error).message);
   }
@@ -39,14 +21,14 @@ export function checkReplaceRegex(pattern: string): void {
 /** Refuses a pattern of the regexp parser that is no regex, names no group, or names one twice. */
 export function checkRegexpParser(pattern: string): void {
   const names = new Set<string>();
-  let groups: readonly (string | undefined)[];
+  let groups: readonly string[];
   try {
     groups = compileRegex(pattern).groupNames;
   } catch (error) {
     throw parseError(`invalid regexp parser: ${(error as Error).message}`);
   }
   for (const name of groups) {
-    if (!name) continue;
+    if (name === '') continue;
     if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
       throw parseError(`invalid regexp parser: invalid extracted label name '${name}'`);
     }
@@ -60,5 +42,5 @@ export function checkRegexpParser(pattern: string): void {
 
 /** Does a matcher's regex accept the empty text, that is, a missing label? */
 export function matchesEmpty(pattern: string): boolean {
-  return compileRegex(pattern, { anchored: true }).test('');
+  return compileRegex(pattern, { anchored: true, dotAll: true }).test('');
 }

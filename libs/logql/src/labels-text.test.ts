@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { Labels, LokiError } from '@loki/model';
+import { parseLabels } from './labels-text.ts';
+
+// What this protects: what clients may push as label text, and the words they are refused with.
+
+test.each([
+  ['{}', []],
+  ['{app="p"}', [['app', 'p']]],
+  ["{app='p'}", [['app', 'p']]],
+  ['{app=`p\\n`}', [['app', 'p\\n']]],
+  ['{ z = "1" , app = "p" }', [['z', '1'], ['app', 'p']]],
+  ['{app="p",}', [['app', 'p']]],
+  ['{app="p", q="a\\"b\\\\c\\nd"}', [['app', 'p'], ['q', 'a"b\\c\nd']]],
+  ['{app="p", app="q"}', [['app', 'p'], ['app', 'q']]],
+  ['{app=""}', [['app', '']]],
+  ['{"app.name"="p"}', [['app.name', 'p']]],
+  ['{a="\\u017c\\xc3\\xb3"}', [['a', 'żó']]],
+  [' {a="1"} # comment', [['a', '1']]],
+])('reads %s', (text, pairs) => {
+  expect(parseLabels(text)).toEqual(pairs);
+}); // prettier-ignore
+
+test.each([
+  ['{app=p}', '1:6: parse error: unexpected identifier "p" in label set, expected string'],
+  ['app="p"', '1:4: parse error: unexpected "="'],
+  ['{="1", app="p"}', '1:2: parse error: unexpected "=" in label set, expected identifier or "}"'],
+  ['{app="p", x.y="1"}', "1:12: parse error: unexpected character inside braces: '.'"],
+  ['{app "p"}', '1:6: parse error: unexpected string "\\"p\\"" in label set, expected "="'],
+  ['{app!="p"}', '1:5: parse error: unexpected <op:!=> in label set, expected "="'],
+  ['{app="p" env="q"}', '1:10: parse error: unexpected identifier "env" in label set, expected "," or "}"'],
+  ['{app="p"', '1:9: parse error: unexpected end of input inside braces'],
+  ['{app="p', '1:6: parse error: unterminated quoted string'],
+  ['', '1:1: parse error: unexpected end of input'],
+  ['{a="1"}\n{', '2:1: parse error: unexpected "{"'],
+])('refuses %s', (text, message) => {
+  expect(() => parseLabels(text)).toThrow(new LokiError('badRequest', `couldn't parse labels: ${message}`));
+});
+
+test('what Labels prints, parseLabels reads', () => {
+  const pair = fc.tuple(
+    fc.stringMatching(/^[a-zA-Z_]\w{0,8}$/),
+    fc.string({ unit: 'grapheme', minLength: 1 }),
+  );
+  fc.assert(
+    fc.property(fc.array(pair), (pairs) => {
+      const labels = Labels.fromPairs(pairs);
+      expect(parseLabels(labels.toString())).toEqual([...labels]);
+    }),
+  );
+});
+
+test('any text is read or refused with a LokiError', () => {
+  const noise = fc.string({
+    unit: fc.constantFrom('{', '}', '"', "'", '`', '\\', '=', ',', 'a', '\n', 'ż', '#'),
+  });
+  fc.assert(
+    fc.property(fc.oneof(noise, fc.string({ unit: 'binary' })), (text) => {
+      try {
+        parseLabels(text);
+      } catch (error) {
+        expect(error).toBeInstanceOf(LokiError);
+      }
+    }),
+  );
+});
