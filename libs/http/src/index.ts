@@ -1,1 +1,12 @@
-export {};
+export { adminHandlers, tenantLimitsHandlers } from './admin.ts';
+export type { AdminDeps, TenantLimitsDeps } from './admin.ts';
+export { HttpServer } from './http-server.ts';
+export type { HttpServerOptions } from './http-server.ts';
+export { errorResponse, errorText, goJson, jsonResponse, notFound, textResponse } from './respond.ts';
+export { routeLabel, routes } from './routes.ts';
+export type { BodyKind, RouteId, RouteSpec } from './routes.ts';
+export { ServiceStates } from './service-states.ts';
+export type { ReadinessCheck, ServiceState } from './service-states.ts';
+export { parseTenantHeader, TenantResolver } from './tenants.ts';
+export type { Tenancy, TenantOptions } from './tenants.ts';
+export type { HttpSocket, UpgradeHandler } from './web-socket.ts';

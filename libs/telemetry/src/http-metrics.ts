@@ -1,3 +1,4 @@
+import type { HistogramSeries } from './histogram.ts';
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -25,38 +26,71 @@ export interface ServerMetrics {
   connections(protocol: 'http' | 'grpc', change: 1 | -1): void;
 }
 
+/** Everything counted about one method on one route. */
+interface RouteSeries {
+  inflight: number;
+  readonly requestBytes: HistogramSeries;
+  readonly responseBytes: HistogramSeries;
+  /** By status code and whether it was a WebSocket. */
+  readonly durations: Map<string, HistogramSeries>;
+}
+
 export function serverMetrics(metrics: Metrics): ServerMetrics {
-  const duration = metrics.histogram(
+  const duration = metrics.fastHistogram(
     'loki_request_duration_seconds',
     'Time (in seconds) spent serving HTTP and gRPC requests.',
     durationBuckets,
-    ['method', 'route', 'status_code', 'ws'],
   );
-  const inflight = metrics.gauge('loki_inflight_requests', 'Requests being served.', ['method', 'route']);
-  const requestBytes = metrics.histogram(
+  const requestBytes = metrics.fastHistogram(
     'loki_request_message_bytes',
     'Size (in bytes) of messages received in the request.',
     messageBuckets,
-    ['method', 'route'],
   );
-  const responseBytes = metrics.histogram(
+  const responseBytes = metrics.fastHistogram(
     'loki_response_message_bytes',
     'Size (in bytes) of messages sent in response.',
     messageBuckets,
-    ['method', 'route'],
   );
+  const byMethod = new Map<string, Map<string, RouteSeries>>();
+  metrics.gauge('loki_inflight_requests', 'Requests being served.', ['method', 'route'], (gauge) => {
+    for (const [method, routes] of byMethod) {
+      for (const [route, series] of routes) gauge.set({ method, route }, series.inflight);
+    }
+  });
   const connections = metrics.gauge('loki_tcp_connections', 'Accepted TCP connections.', ['protocol']);
+
+  function seriesOf(method: string, route: string): RouteSeries {
+    let routes = byMethod.get(method);
+    if (routes === undefined) byMethod.set(method, (routes = new Map<string, RouteSeries>()));
+    let series = routes.get(route);
+    if (series === undefined) {
+      series = {
+        inflight: 0,
+        requestBytes: requestBytes.series({ method, route }),
+        responseBytes: responseBytes.series({ method, route }),
+        durations: new Map(),
+      };
+      routes.set(route, series);
+    }
+    return series;
+  }
+
   return {
-    started: (method, route) => inflight.inc({ method, route }),
+    started: (method, route) => void seriesOf(method, route).inflight++,
     served(request) {
-      const { method, route } = request;
-      inflight.dec({ method, route });
-      duration.observe(
-        { method, route, status_code: request.statusCode, ws: request.isWebSocket ? 'true' : 'false' },
-        request.seconds,
-      );
-      requestBytes.observe({ method, route }, request.requestBytes);
-      responseBytes.observe({ method, route }, request.responseBytes);
+      const { method, route, statusCode } = request;
+      const series = seriesOf(method, route);
+      const ws = request.isWebSocket ? 'true' : 'false';
+      const key = request.isWebSocket ? `ws ${statusCode}` : statusCode;
+      let observed = series.durations.get(key);
+      if (observed === undefined) {
+        observed = duration.series({ method, route, status_code: statusCode, ws });
+        series.durations.set(key, observed);
+      }
+      series.inflight--;
+      observed.observe(request.seconds);
+      series.requestBytes.observe(request.requestBytes);
+      series.responseBytes.observe(request.responseBytes);
     },
     connections: (protocol, change) => connections.inc({ protocol }, change),
   };

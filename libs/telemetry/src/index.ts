@@ -2,6 +2,8 @@ export { buildInfo, buildInfoMetric, versionText } from './build-info.ts';
 export type { BuildInfo } from './build-info.ts';
 export { commonMetrics } from './common-metrics.ts';
 export type { CommonMetrics } from './common-metrics.ts';
+export { distributorMetrics, lineBytesBuckets } from './distributor-metrics.ts';
+export type { AcceptedPush, DistributorMetrics } from './distributor-metrics.ts';
 export { noServerMetrics, serverMetrics } from './http-metrics.ts';
 export type { ServedRequest, ServerMetrics } from './http-metrics.ts';
 export { ingesterMetrics } from './ingester-metrics.ts';

@@ -1,0 +1,81 @@
+import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
+import { metricsContentType } from '@loki/telemetry';
+import type { HttpHandler, HttpRequest } from '@loki/ports';
+import { errorText, jsonResponse, textResponse } from './respond.ts';
+import type { RouteId } from './routes.ts';
+import type { ServiceStates } from './service-states.ts';
+import type { TenantResolver } from './tenants.ts';
+
+export interface AdminDeps {
+  readonly states: ServiceStates;
+  readonly metrics: Metrics;
+  readonly log: LogControl;
+  readonly buildInfo: BuildInfo;
+  /** YAML of the configuration, secrets masked. */
+  readonly configText: (mode: 'full' | 'diff' | 'defaults') => string;
+}
+
+/** What every process answers about itself. */
+export function adminHandlers(deps: AdminDeps): Partial<Record<RouteId, HttpHandler>> {
+  return {
+    ready: () => {
+      const reason = deps.states.notReady();
+      return reason === undefined ? textResponse('ready\n') : errorText(503, reason);
+    },
+    // That it is answered at all is the answer: the event loop turns.
+    healthz: () => textResponse('ok\n'),
+    metrics: async () => ({
+      status: 200,
+      headers: { 'content-type': metricsContentType },
+      body: await deps.metrics.text(),
+    }),
+    config: (request) => {
+      const mode = parameter(request, 'mode');
+      return textResponse(deps.configText(mode === 'diff' || mode === 'defaults' ? mode : 'full'));
+    },
+    services: () => textResponse(deps.states.text()),
+    logLevel: (request) => logLevel(request, deps.log),
+    buildInfo: () => jsonResponse(deps.buildInfo),
+  };
+}
+
+function logLevel(request: HttpRequest, log: LogControl) {
+  if (request.method !== 'POST') return jsonResponse({ message: `Current log level is ${log.level}` });
+  const level = parameter(request, 'log_level') ?? '';
+  if (!log.setLevel(level)) {
+    return jsonResponse(
+      { status: 'failed', message: `unrecognized log level ${JSON.stringify(level)}` },
+      400,
+    );
+  }
+  return jsonResponse({ status: 'success', message: `Log level set to ${level}` });
+}
+
+/** A parameter of the form body, else of the query. */
+function parameter(request: HttpRequest, name: string): string | undefined {
+  const isForm = (request.headers.get('content-type') ?? '').startsWith('application/x-www-form-urlencoded');
+  const inBody = isForm ? new URLSearchParams(request.body.toString('utf8')).get(name) : null;
+  return inBody ?? new URLSearchParams(request.queryText).get(name) ?? undefined;
+}
+
+export interface TenantLimitsDeps {
+  readonly tenants: TenantResolver;
+  /** Limits that the tenant may see, by YAML name. */
+  readonly limits: (tenant: string) => Record<string, unknown>;
+  readonly limitsYaml: (tenant: string) => string;
+  readonly patternIngesterEnabled: boolean;
+  readonly version: string;
+}
+
+/** What a tenant may learn about its own limits. Both want the header even while authentication is off. */
+export function tenantLimitsHandlers(deps: TenantLimitsDeps): Partial<Record<RouteId, HttpHandler>> {
+  return {
+    tenantLimits: (request) => textResponse(deps.limitsYaml(deps.tenants.oneFromHeader(request))),
+    drilldownLimits: (request) =>
+      jsonResponse({
+        limits: deps.limits(deps.tenants.oneFromHeader(request)),
+        pattern_ingester_enabled: deps.patternIngesterEnabled,
+        version: deps.version,
+      }),
+  };
+}

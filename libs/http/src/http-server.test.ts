@@ -1,0 +1,459 @@
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { gunzipSync } from 'node:zlib';
+import WebSocket from 'ws';
+import { LokiError } from '@loki/model';
+import type { HttpHandler, Logger, Timers } from '@loki/ports';
+import { Metrics, serverMetrics } from '@loki/telemetry';
+import { HttpServer } from './http-server.ts';
+import type { HttpServerOptions } from './http-server.ts';
+import { jsonResponse, textResponse } from './respond.ts';
+
+const timers: Timers = {
+  after(delayMs, callback) {
+    const timeout = setTimeout(callback, delayMs);
+    return { cancel: () => clearTimeout(timeout) };
+  },
+  sleep: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
+};
+const clock = { nowMs: () => Date.now(), nowNs: () => 0n, monotonicMs: () => performance.now() };
+
+const logged: string[] = [];
+const logger: Logger = {
+  debug() {},
+  info() {},
+  warn: (message) => void logged.push(message),
+  error: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`),
+  child: () => logger,
+};
+
+interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Buffer;
+  text: string;
+}
+
+const servers: HttpServer[] = [];
+let metrics: Metrics;
+
+async function start(
+  wire: (server: HttpServer) => void,
+  options: Partial<HttpServerOptions> = {},
+): Promise<{ port: number; server: HttpServer }> {
+  metrics = new Metrics();
+  const server = new HttpServer({
+    address: '127.0.0.1',
+    port: 0,
+    readTimeoutMs: 5000,
+    readHeaderTimeoutMs: 0,
+    writeTimeoutMs: 5000,
+    idleTimeoutMs: 5000,
+    connectionsMax: 0,
+    bodyBytesMax: { none: 0, push: 1 << 20, form: 1024, rules: 1024 },
+    inflightBodyBytesMax: 1 << 21,
+    compressResponses: true,
+    clock,
+    timers,
+    logger,
+    metrics: serverMetrics(metrics),
+    ...options,
+  });
+  wire(server);
+  servers.push(server);
+  return { port: await server.listen(), server };
+}
+
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.stop(100)));
+  logged.length = 0;
+});
+
+function send(
+  port: number,
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; body?: Buffer | string } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest(
+      {
+        port,
+        host: '127.0.0.1',
+        path,
+        method: options.method ?? 'GET',
+        headers: options.headers,
+        agent: false,
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => {
+          const body = Buffer.concat(chunks);
+          resolve({
+            status: response.statusCode!,
+            headers: response.headers,
+            body,
+            text: body.toString('utf8'),
+          });
+        });
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(options.body);
+  });
+}
+
+/** Bytes as they are, answered until the server closes. */
+function raw(port: number, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(text));
+    let received = '';
+    socket.on('data', (chunk) => (received += chunk.toString('latin1')));
+    socket.on('close', () => resolve(received));
+    socket.on('error', reject);
+  });
+}
+
+const echo: HttpHandler = (request) =>
+  jsonResponse({
+    method: request.method,
+    path: request.path,
+    query: request.queryText,
+    params: Object.fromEntries(request.params),
+    body: request.body.toString('utf8'),
+    headers: Object.fromEntries(request.headers),
+  });
+
+describe('routes', () => {
+  test.each([
+    ['GET', '/'],
+    ['GET', '/nope'],
+    ['GET', '/loki/api/v1/query/'],
+    ['GET', '/loki/api/v1/QUERY'],
+    ['PUT', '/loki/api/v1/query'],
+    ['HEAD', '/loki/api/v1/query'],
+    ['OPTIONS', '/loki/api/v1/query'],
+    ['GET', '/loki/api/v1/push'],
+    ['GET', '/loki/api/v1/label/app'],
+    ['GET', '/loki/api/v1/series'],
+  ])('%s %s is not found, in the words of Go', async (method, path) => {
+    const { port } = await start((server) => {
+      server.handleAll({ query: echo, push: echo, labelValues: echo });
+    });
+    const answer = await send(port, path, { method });
+    expect(answer.status).toBe(404);
+    expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
+    expect(answer.headers['x-content-type-options']).toBe('nosniff');
+    if (method !== 'HEAD') expect(answer.text).toBe('404 page not found\n');
+  });
+
+  test('parameters in the path are decoded one by one', async () => {
+    const { port } = await start((server) => server.handleAll({ labelValues: echo, rulesGroup: echo }));
+    expect(JSON.parse((await send(port, '/loki/api/v1/label/a%20b/values?x=1&y')).text)).toMatchObject({
+      params: { name: 'a b' },
+      query: 'x=1&y',
+      path: '/loki/api/v1/label/a b/values',
+    });
+    expect(JSON.parse((await send(port, '/loki/api/v1/rules/a%2Fb/g')).text)).toMatchObject({
+      params: { namespace: 'a/b', groupname: 'g' },
+    });
+    expect((await send(port, '/loki/api/v1/label/%zz/values')).status).toBe(404);
+    expect((await send(port, '/loki/api/v1/label/%ff/values')).status).toBe(404);
+  });
+
+  test('an unclean path is sent to its clean form', async () => {
+    const { port } = await start((server) => server.handle('labels', echo));
+    const answer = await send(port, '/loki/api/v1/label//values?a=b');
+    expect(answer).toMatchObject({
+      status: 301,
+      text: '',
+      headers: { location: '/loki/api/v1/label/values?a=b' },
+    });
+    expect((await send(port, '/loki/../../x')).headers.location).toBe('/x');
+  });
+
+  test('a prefix belongs before every path', async () => {
+    const { port } = await start((server) => server.handle('labels', echo), { pathPrefix: '/logs' });
+    expect((await send(port, '/loki/api/v1/labels')).status).toBe(404);
+    expect((await send(port, '/logsloki/api/v1/labels')).status).toBe(404);
+    expect(JSON.parse((await send(port, '/logs/loki/api/v1/labels')).text)).toMatchObject({
+      path: '/loki/api/v1/labels',
+    });
+  });
+
+  test('metrics are answered to any method', async () => {
+    const { port } = await start((server) => server.handle('metrics', () => textResponse('x')));
+    expect((await send(port, '/metrics', { method: 'POST' })).status).toBe(200);
+  });
+});
+
+describe('bodies', () => {
+  test('arrive whole, also in chunks of unknown number', async () => {
+    const { port } = await start((server) =>
+      server.handle('push', (request) => textResponse(`${request.body.length}`)),
+    );
+    const body = Buffer.alloc(300_000, 'x');
+    expect((await send(port, '/loki/api/v1/push', { method: 'POST', body })).text).toBe('300000');
+    const chunked = await send(port, '/loki/api/v1/push', {
+      method: 'POST',
+      body,
+      headers: { 'transfer-encoding': 'chunked' },
+    });
+    expect(chunked.text).toBe('300000');
+  });
+
+  test.each([{}, { 'transfer-encoding': 'chunked' }])(
+    'beyond the route’s bound they are refused: %j',
+    async (headers) => {
+      let called = false;
+      const { port } = await start((server) =>
+        server.handle('query', () => {
+          called = true;
+          return textResponse('');
+        }),
+      );
+      const answer = await send(port, '/loki/api/v1/query', {
+        method: 'POST',
+        body: Buffer.alloc(2000),
+        headers: headers as Record<string, string>,
+      });
+      expect(answer).toMatchObject({ status: 413, headers: { connection: 'close' } });
+      expect(answer.text).toBe('request body too large, limit: 1024 bytes\n');
+      expect(called).toBe(false);
+    },
+  );
+
+  test('together they are bounded: overload is told, and passes', async () => {
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const { port } = await start(
+      (server) =>
+        server.handle('push', async () => {
+          await held;
+          return { status: 204 };
+        }),
+      { inflightBodyBytesMax: 1000 },
+    );
+    const post = () => send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(800) });
+    const first = post();
+    await timers.sleep(50);
+    expect(await post()).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    release();
+    expect(await first).toMatchObject({ status: 204, text: '' });
+    expect(await post()).toMatchObject({ status: 204 });
+  });
+
+  test('a header sent twice cannot hide its second value', async () => {
+    const { port } = await start((server) => server.handle('labels', echo));
+    const text = await raw(
+      port,
+      'GET /loki/api/v1/labels HTTP/1.1\r\nHost: x\r\nX-Scope-OrgID: a\r\nx-scope-orgid: b\r\nConnection: close\r\n\r\n',
+    );
+    expect(text).toContain('"x-scope-orgid":"a, b"');
+  });
+});
+
+describe('answers', () => {
+  test('catalogue errors are plain text with their status; others tell nothing', async () => {
+    const { port } = await start((server) => {
+      server.handle('query', () => {
+        throw new LokiError('badRequest', 'parse error');
+      });
+      server.handle('labels', () => Promise.reject(new LokiError('overloaded', 'busy')));
+      server.handle('series', () => {
+        throw new Error('password=hunter2');
+      });
+    });
+    const bad = await send(port, '/loki/api/v1/query');
+    expect(bad).toMatchObject({ status: 400, text: 'parse error\n' });
+    expect(bad.headers['x-content-type-options']).toBe('nosniff');
+    expect(await send(port, '/loki/api/v1/labels')).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': '1' },
+    });
+    expect(await send(port, '/loki/api/v1/series')).toMatchObject({ status: 500, text: 'internal error\n' });
+    expect(logged.join()).toContain('hunter2');
+  });
+
+  test('JSON is escaped as Go does', async () => {
+    const { port } = await start((server) =>
+      server.handle('labels', () => jsonResponse({ a: '<b>&\u2028' })),
+    );
+    const answer = await send(port, '/loki/api/v1/labels');
+    expect(answer.text).toBe('{"a":"\\u003cb\\u003e\\u0026\\u2028"}\n');
+    expect(answer.headers['content-type']).toBe('application/json; charset=UTF-8');
+  });
+
+  test('large ones are compressed for those who ask, and only for them', async () => {
+    const { port } = await start((server) => {
+      server.handle('labels', () => jsonResponse('x'.repeat(5000)));
+      server.handle('label', () => jsonResponse('x'));
+    });
+    const gzip = { 'accept-encoding': 'br, gzip' };
+    const compressed = await send(port, '/loki/api/v1/labels', { headers: gzip });
+    expect(compressed.headers['content-encoding']).toBe('gzip');
+    expect(gunzipSync(compressed.body).toString()).toBe(`"${'x'.repeat(5000)}"\n`);
+    expect((await send(port, '/loki/api/v1/labels')).headers['content-encoding']).toBeUndefined();
+    expect(
+      (await send(port, '/loki/api/v1/label', { headers: gzip })).headers['content-encoding'],
+    ).toBeUndefined();
+    const refused = await send(port, '/loki/api/v1/labels', { headers: { 'accept-encoding': 'gzip;q=0' } });
+    expect(refused.headers['content-encoding']).toBeUndefined();
+  });
+
+  test('a client that leaves aborts its request', async () => {
+    let aborted = (): void => {};
+    const left = new Promise<void>((resolve) => (aborted = resolve));
+    const { port } = await start((server) =>
+      server.handle('query', (request) => {
+        request.signal.addEventListener('abort', () => aborted());
+        return new Promise(() => undefined);
+      }),
+    );
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write('GET /loki/api/v1/query HTTP/1.1\r\nHost: x\r\n\r\n'),
+    );
+    await timers.sleep(50);
+    socket.destroy();
+    await left;
+  });
+
+  test('bytes that are no HTTP and headers beyond all bounds are refused', async () => {
+    const { port } = await start(() => undefined);
+    expect(await raw(port, 'nonsense\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 Bad Request/);
+    expect(await raw(port, `GET / HTTP/1.1\r\nHost: x\r\nA: ${'x'.repeat(200_000)}\r\n\r\n`)).toMatch(
+      /^HTTP\/1\.1 431 /,
+    );
+  });
+
+  test('requests are counted under Loki’s route names', async () => {
+    const { port } = await start((server) => server.handle('labelValues', echo));
+    await send(port, '/loki/api/v1/label/app/values');
+    await send(port, '/whatever');
+    await timers.sleep(20);
+    const text = await metrics.text();
+    expect(text).toMatch(
+      /^loki_request_duration_seconds_count\{method="GET",route="loki_api_v1_label_name_values",status_code="200",ws="false"\} 1$/m,
+    );
+    expect(text).toMatch(/^loki_request_duration_seconds_count\{.*route="other",status_code="404".*\} 1$/m);
+    expect(text).toMatch(/^loki_inflight_requests\{method="GET",route="other"\} 0$/m);
+    expect(text).toMatch(/^loki_tcp_connections\{protocol="http"\} 0$/m);
+  });
+});
+
+describe('stopping', () => {
+  test('running requests finish, new connections are refused', async () => {
+    const { port, server } = await start((each) =>
+      each.handle('query', async () => {
+        await timers.sleep(100);
+        return textResponse('done');
+      }),
+    );
+    const running = send(port, '/loki/api/v1/query');
+    await timers.sleep(30);
+    const stopped = server.stop(5000);
+    await expect(send(port, '/loki/api/v1/query')).rejects.toThrow('ECONNREFUSED');
+    expect(await running).toMatchObject({ text: 'done', headers: { connection: 'close' } });
+    await stopped;
+  });
+
+  test('what outlives the deadline is cut', async () => {
+    const { port, server } = await start((each) => each.handle('query', () => new Promise(() => undefined)));
+    const running = send(port, '/loki/api/v1/query');
+    running.catch(() => undefined);
+    await timers.sleep(30);
+    await server.stop(50);
+    await expect(running).rejects.toThrow();
+  });
+});
+
+describe('WebSockets', () => {
+  const url = (port: number, path = '/loki/api/v1/tail?query=x') => `ws://127.0.0.1:${port}${path}`;
+
+  test('a plain request is a bad one, other upgrades are no upgrades', async () => {
+    const { port } = await start((server) => {
+      server.upgrade('tail', () => () => Promise.resolve());
+      server.handle('labels', echo);
+    });
+    expect(await send(port, '/loki/api/v1/tail')).toMatchObject({ status: 400, text: 'Bad Request\n' });
+    const h2c = await send(port, '/loki/api/v1/labels', {
+      headers: { connection: 'Upgrade', upgrade: 'h2c' },
+    });
+    expect(h2c.status).toBe(200);
+  });
+
+  test('a failure before the upgrade is a plain answer', async () => {
+    const { port } = await start((server) =>
+      server.upgrade('tail', () => {
+        throw new LokiError('badRequest', 'parse error');
+      }),
+    );
+    const socket = new WebSocket(url(port));
+    const answer = await new Promise<Answer>((resolve) => {
+      socket.on('unexpected-response', (_request, response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () =>
+          resolve({ status: response.statusCode!, headers: response.headers, text, body: Buffer.alloc(0) }),
+        );
+      });
+      socket.on('error', () => undefined);
+    });
+    expect(answer).toMatchObject({ status: 400, text: 'parse error\n' });
+    expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
+  });
+
+  test('frames arrive in order, the server pings, and closes with its reason', async () => {
+    const { port } = await start((server) =>
+      server.upgrade('tail', (request) => async (socket) => {
+        await socket.send(request.queryText);
+        await socket.send('two');
+        await timers.sleep(1200);
+        socket.close(1011, 'reached tail max duration limit');
+      }),
+    );
+    const client = new WebSocket(url(port));
+    const frames: string[] = [];
+    let pings = 0;
+    client.on('message', (data: Buffer) => frames.push(data.toString()));
+    client.on('ping', () => pings++);
+    const closed = await new Promise<string>((resolve) =>
+      client.on('close', (code, reason) => resolve(`${code} ${reason.toString()}`)),
+    );
+    expect(frames).toEqual(['query=x', 'two']);
+    expect(pings).toBeGreaterThan(0);
+    expect(closed).toBe('1011 reached tail max duration limit');
+  });
+
+  test('the handler learns that the client has gone; a client that talks too much is cut', async () => {
+    let ended = 0;
+    const { port } = await start((server) =>
+      server.upgrade('tail', () => async (socket) => {
+        await new Promise((resolve) => socket.signal.addEventListener('abort', resolve));
+        ended++;
+      }),
+    );
+    const leaving = new WebSocket(url(port));
+    leaving.on('open', () => leaving.terminate());
+    const talking = new WebSocket(url(port));
+    talking.on('open', () => talking.send('x'.repeat(10_000)));
+    talking.on('error', () => undefined);
+    await new Promise((resolve) => talking.on('close', resolve));
+    await timers.sleep(50);
+    expect(ended).toBe(2);
+  });
+
+  test('stopping closes open sockets', async () => {
+    const { port, server } = await start((each) =>
+      each.upgrade(
+        'tail',
+        () => (socket) => new Promise((resolve) => socket.signal.addEventListener('abort', () => resolve())),
+      ),
+    );
+    const client = new WebSocket(url(port));
+    await new Promise((resolve) => client.on('open', resolve));
+    const code = new Promise<number>((resolve) => client.on('close', resolve));
+    await server.stop(1000);
+    expect(await code).toBe(1001);
+  });
+});

@@ -1,0 +1,358 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { LokiError } from '@loki/model';
+import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/ports';
+import type { ServerMetrics } from '@loki/telemetry';
+import { gzipBody, wantsGzip } from './compress.ts';
+import { NodeRequest } from './node-request.ts';
+import { BodyBudget, hasBody, readBody } from './read-body.ts';
+import { errorResponse, errorText, notFound } from './respond.ts';
+import { cleanedPath, decodePath, noParams, Router } from './router.ts';
+import type { RouteMatch } from './router.ts';
+import { otherRoute } from './routes.ts';
+import type { BodyKind, RouteId } from './routes.ts';
+import { WebSockets } from './web-socket.ts';
+import type { HttpSocket, UpgradeHandler } from './web-socket.ts';
+
+export interface HttpServerOptions {
+  /** '' : all interfaces. */
+  readonly address: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Before every path; '' or `/x`. */
+  readonly pathPrefix?: string;
+  /** From the first byte of a request to the last of its body. */
+  readonly readTimeoutMs: number;
+  /** From the first byte to the end of the headers; 0: as readTimeoutMs. */
+  readonly readHeaderTimeoutMs: number;
+  /** For the client to take an answer that is ready. */
+  readonly writeTimeoutMs: number;
+  /** Between requests on one connection. */
+  readonly idleTimeoutMs: number;
+  /** 0: no limit. */
+  readonly connectionsMax: number;
+  readonly bodyBytesMax: Readonly<Record<BodyKind, number>>;
+  /** Bodies being received or handled, all requests together. */
+  readonly inflightBodyBytesMax: number;
+  readonly compressResponses: boolean;
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly clientCa?: Buffer };
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: ServerMetrics;
+}
+
+/** Request line and headers together. Grafana sends whole queries in the URL. */
+const headerBytesMax = 128 * 1024;
+
+/** WebSocket close codes. */
+const normalClosure = 1000;
+const internalClosure = 1011;
+
+/** Serves the handlers of routes by HTTP. Plain node:http: a framework's share of a small request was half of it. */
+export class HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+  readonly #router = new Router();
+  readonly #handlers = new Map<RouteId, HttpHandler>();
+  readonly #upgrades = new Map<RouteId, UpgradeHandler>();
+  readonly #bodies: BodyBudget;
+  readonly #sockets: WebSockets;
+  readonly #prefix: string;
+  #isStopping = false;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.#prefix = options.pathPrefix ?? '';
+    this.#bodies = new BodyBudget(options.inflightBodyBytesMax);
+    this.#sockets = new WebSockets(options.timers);
+    this.#server = this.#create();
+  }
+
+  /** Serves a route; the last handler given wins. */
+  handle(id: RouteId, handler: HttpHandler): void {
+    this.#handlers.set(id, handler);
+    this.#router.add(id);
+  }
+
+  handleAll(handlers: Partial<Readonly<Record<RouteId, HttpHandler>>>): void {
+    for (const [id, handler] of Object.entries(handlers)) this.handle(id as RouteId, handler);
+  }
+
+  /** Serves a route by WebSocket; a plain request to it is answered 400. */
+  upgrade(id: RouteId, handler: UpgradeHandler): void {
+    this.#upgrades.set(id, handler);
+    this.handle(id, () => errorText(400, 'Bad Request'));
+  }
+
+  /** Resolves with the port once connections are taken. */
+  listen(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#options.port, this.#options.address || undefined, () => {
+        this.#server.off('error', reject);
+        resolve((this.#server.address() as AddressInfo).port);
+      });
+    });
+  }
+
+  /**
+   * Takes no new connection, lets running requests finish, then cuts what is left.
+   *
+   * @param deadlineMs how long running requests may take
+   */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#isStopping = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    this.#sockets.closeAll();
+    const cut = this.#options.timers.after(deadlineMs, () => {
+      this.#sockets.terminateAll();
+      this.#server.closeAllConnections();
+    });
+    await closed;
+    cut.cancel();
+  }
+
+  #create(): Server {
+    const { readTimeoutMs, readHeaderTimeoutMs, idleTimeoutMs, tls } = this.#options;
+    const options = {
+      maxHeaderSize: headerBytesMax,
+      requestTimeout: readTimeoutMs,
+      headersTimeout: readHeaderTimeoutMs || readTimeoutMs,
+      keepAliveTimeout: idleTimeoutMs,
+      noDelay: true,
+      // Without this any `Upgrade:` header (h2c, say) would take its request away from the routes.
+      shouldUpgradeCallback: (message: IncomingMessage) => this.#isUpgrade(message),
+    };
+    const onRequest = (message: IncomingMessage, response: ServerResponse): void =>
+      void this.#serve(message, response);
+    const server = tls
+      ? createTlsServer(
+          {
+            ...options,
+            cert: tls.cert,
+            key: tls.key,
+            ...(tls.clientCa ? { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true } : {}),
+          },
+          onRequest,
+        )
+      : createServer(options, onRequest);
+    if (this.#options.connectionsMax > 0) server.maxConnections = this.#options.connectionsMax;
+    server.on('connection', (socket) => {
+      this.#options.metrics.connections('http', 1);
+      socket.once('close', () => this.#options.metrics.connections('http', -1));
+    });
+    server.on('upgrade', (message: IncomingMessage, stream: Duplex, head: Buffer) => {
+      void this.#upgrade(message, stream, head);
+    });
+    server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => refuseBytes(error, stream));
+    return server;
+  }
+
+  async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const started = this.#options.clock.monotonicMs();
+    const { path, queryText } = splitTarget(message.url ?? '/');
+    const method = message.method ?? 'GET';
+    const local = this.#withoutPrefix(path);
+    const redirect = cleanedPath(path);
+    const match =
+      redirect === undefined && local !== undefined ? this.#router.find(method, local) : undefined;
+    const label = match?.label ?? otherRoute;
+    const request = new NodeRequest(
+      message,
+      decodePath(local ?? path) ?? path,
+      match?.params ?? noParams,
+      queryText,
+    );
+    this.#options.metrics.started(method, label);
+    let bodyBytes = 0;
+    let responseBytes = 0;
+    response.once('close', () => {
+      if (!response.writableFinished) request.clientLeft();
+      this.#bodies.give(bodyBytes);
+      this.#options.metrics.served({
+        method,
+        route: label,
+        statusCode: response.writableFinished ? String(response.statusCode) : '499',
+        isWebSocket: false,
+        seconds: (this.#options.clock.monotonicMs() - started) / 1000,
+        requestBytes: bodyBytes,
+        responseBytes,
+      });
+    });
+    let answer: HttpResponse;
+    if (redirect !== undefined) {
+      answer = {
+        status: 301,
+        headers: { location: queryText === '' ? redirect : `${redirect}?${queryText}` },
+      };
+    } else if (match === undefined) {
+      answer = notFound;
+    } else {
+      try {
+        if (hasBody(message)) {
+          const body = await readBody(message, this.#options.bodyBytesMax[match.spec.body], this.#bodies);
+          bodyBytes = body.length;
+          request.setBody(body);
+        }
+        answer = await this.#handlers.get(match.id)!(request);
+      } catch (error) {
+        answer = this.#failure(match, error);
+      }
+    }
+    responseBytes = await this.#write(message, response, answer);
+  }
+
+  /** What a handler's failure says to the client, and to the log when it is ours. */
+  #failure(match: RouteMatch, error: unknown): HttpResponse {
+    if (error instanceof LokiError) {
+      if (error.status >= 500 && error.code !== 'overloaded') {
+        this.#options.logger.warn('request failed', {
+          route: match.label,
+          status: error.status,
+          err: error.message,
+        });
+      }
+      return errorResponse(error);
+    }
+    if ((error as Error | undefined)?.name === 'AbortError') {
+      return errorResponse(new LokiError('clientGone', 'the request was cancelled by the client'));
+    }
+    const stack = (error as Error | undefined)?.stack ?? String(error);
+    this.#options.logger.error('request failed unexpectedly', { route: match.label, err: stack });
+    return errorResponse(error);
+  }
+
+  /** Sends the answer; resolves with the bytes of its body. */
+  async #write(message: IncomingMessage, response: ServerResponse, answer: HttpResponse): Promise<number> {
+    if (response.destroyed) return 0;
+    const headers: Record<string, string | number> = { ...answer.headers };
+    let body = answer.body;
+    let bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    if (
+      body !== undefined &&
+      this.#options.compressResponses &&
+      headers['content-encoding'] === undefined &&
+      wantsGzip(message.headers['accept-encoding'], answer.headers?.['content-type'], bytes)
+    ) {
+      body = await gzipBody(body);
+      bytes = body.length;
+      headers['content-encoding'] = 'gzip';
+      headers['vary'] = 'Accept-Encoding';
+    }
+    if (answer.status !== 204 && answer.status !== 304) headers['content-length'] = bytes;
+    // A body that was refused is still on its way; reading it all just to keep the connection is not worth it.
+    if (this.#isStopping || !message.complete) headers['connection'] = 'close';
+    response.writeHead(answer.status, headers);
+    response.end(body);
+    if (!message.complete) message.resume();
+    if (!response.writableFinished && response.writableLength > 0) this.#boundWriting(response);
+    return bytes;
+  }
+
+  /** A client that does not take its answer loses the connection. */
+  #boundWriting(response: ServerResponse): void {
+    if (this.#options.writeTimeoutMs <= 0) return;
+    const timer = this.#options.timers.after(this.#options.writeTimeoutMs, () => response.destroy());
+    response.once('close', () => timer.cancel());
+  }
+
+  #isUpgrade(message: IncomingMessage): boolean {
+    if (message.headers.upgrade?.toLowerCase() !== 'websocket') return false;
+    return this.#upgradeMatch(message) !== undefined;
+  }
+
+  #upgradeMatch(message: IncomingMessage): RouteMatch | undefined {
+    const local = this.#withoutPrefix(splitTarget(message.url ?? '/').path);
+    const match = local === undefined ? undefined : this.#router.find(message.method ?? 'GET', local);
+    return match && this.#upgrades.has(match.id) ? match : undefined;
+  }
+
+  async #upgrade(message: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
+    const started = this.#options.clock.monotonicMs();
+    const match = this.#upgradeMatch(message)!;
+    const { path, queryText } = splitTarget(message.url ?? '/');
+    const request = new NodeRequest(message, path, match.params, queryText);
+    stream.once('close', () => request.clientLeft());
+    // 'close' follows and says the same.
+    stream.once('error', () => undefined);
+    this.#options.metrics.started(request.method, match.label);
+    let status = 101;
+    let socket: HttpSocket | undefined;
+    try {
+      const run = await this.#upgrades.get(match.id)!(request);
+      if (this.#isStopping) throw new LokiError('unavailable', 'the server is shutting down');
+      socket = await this.#sockets.accept(message, stream, head);
+      await run(socket);
+      if (!socket.signal.aborted) socket.close(normalClosure, '');
+    } catch (error) {
+      const answer = this.#failure(match, error);
+      if (socket) {
+        socket.close(internalClosure, error instanceof LokiError ? error.message : 'internal error');
+      } else {
+        status = answer.status;
+        if (stream.writable) endRaw(stream, answer);
+      }
+    }
+    this.#options.metrics.served({
+      method: request.method,
+      route: match.label,
+      statusCode: String(status),
+      isWebSocket: true,
+      seconds: (this.#options.clock.monotonicMs() - started) / 1000,
+      requestBytes: 0,
+      responseBytes: 0,
+    });
+  }
+
+  /** Undefined when the path does not lie below the prefix. */
+  #withoutPrefix(path: string): string | undefined {
+    if (this.#prefix === '') return path;
+    if (!path.startsWith(`${this.#prefix}/`)) return undefined;
+    return path.slice(this.#prefix.length);
+  }
+}
+
+/** Path and query of a request target; proxies send whole URLs. */
+function splitTarget(target: string): { path: string; queryText: string } {
+  let local = target;
+  if (!target.startsWith('/')) {
+    const afterHost = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1];
+    local = afterHost === undefined || afterHost === '' ? '/' : afterHost;
+  }
+  const mark = local.indexOf('?');
+  return mark < 0
+    ? { path: local, queryText: '' }
+    : { path: local.slice(0, mark), queryText: local.slice(mark + 1) };
+}
+
+/** A plain answer on a connection that was about to be upgraded. */
+function endRaw(stream: Duplex, answer: HttpResponse): void {
+  const body = Buffer.from(answer.body ?? '');
+  let head = `HTTP/1.1 ${answer.status} ${answer.status === 400 ? 'Bad Request' : 'Error'}\r\n`;
+  for (const [name, value] of Object.entries(answer.headers ?? {})) head += `${name}: ${value}\r\n`;
+  stream.end(
+    Buffer.concat([Buffer.from(`${head}content-length: ${body.length}\r\nconnection: close\r\n\r\n`), body]),
+  );
+}
+
+/** Bytes that are no HTTP request: told so briefly, then cut off. */
+function refuseBytes(error: NodeJS.ErrnoException, stream: Duplex): void {
+  if (error.code === 'ECONNRESET' || !stream.writable) {
+    stream.destroy();
+    return;
+  }
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request';
+  stream.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n${status}`,
+  );
+}

@@ -1,0 +1,74 @@
+import type { IncomingMessage } from 'node:http';
+import type { HttpRequest } from '@loki/ports';
+
+const noBody = Buffer.alloc(0);
+
+/** A request of Node's as the routes see it. Headers and the abort signal are made when first asked for. */
+export class NodeRequest implements HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly params: ReadonlyMap<string, string>;
+  readonly queryText: string;
+  readonly #message: IncomingMessage;
+  #body: Buffer = noBody;
+  #headers: ReadonlyMap<string, string> | undefined;
+  #abort: AbortController | undefined;
+  #isGone = false;
+
+  constructor(
+    message: IncomingMessage,
+    path: string,
+    params: ReadonlyMap<string, string>,
+    queryText: string,
+  ) {
+    this.#message = message;
+    this.method = message.method ?? 'GET';
+    this.path = path;
+    this.params = params;
+    this.queryText = queryText;
+  }
+
+  get body(): Buffer {
+    return this.#body;
+  }
+
+  setBody(body: Buffer): void {
+    this.#body = body;
+  }
+
+  get headers(): ReadonlyMap<string, string> {
+    this.#headers ??= headersOf(this.#message.rawHeaders);
+    return this.#headers;
+  }
+
+  get remoteAddress(): string {
+    return this.#message.socket.remoteAddress ?? '';
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#isGone) this.#abort.abort(clientGone());
+    return this.#abort.signal;
+  }
+
+  /** The client has left without waiting for the answer. */
+  clientLeft(): void {
+    this.#isGone = true;
+    this.#abort?.abort(clientGone());
+  }
+}
+
+function clientGone(): Error {
+  return new DOMException('the request was cancelled by the client', 'AbortError');
+}
+
+/** Names in lower case; what a client sends twice is joined, so that nothing can hide behind a second header. */
+function headersOf(raw: readonly string[]): ReadonlyMap<string, string> {
+  const headers = new Map<string, string>();
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i].toLowerCase();
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? raw[i + 1] : `${before}, ${raw[i + 1]}`);
+  }
+  return headers;
+}

@@ -1,0 +1,51 @@
+import { errors, LokiError } from '@loki/model';
+import type { HttpResponse } from '@loki/ports';
+
+const needsEscape = /[<>&\u2028\u2029]/;
+const escapes: ReadonlyMap<string, string> = new Map([
+  ['<', '\\u003c'],
+  ['>', '\\u003e'],
+  ['&', '\\u0026'],
+  ['\u2028', '\\u2028'],
+  ['\u2029', '\\u2029'],
+]);
+
+/** JSON as Go's encoder writes it: `<`, `>`, `&` and the two line separators escaped. */
+export function goJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  return needsEscape.test(text) ? text.replace(/[<>&\u2028\u2029]/g, (char) => escapes.get(char)!) : text;
+}
+
+export function jsonResponse(value: unknown, status = 200): HttpResponse {
+  return {
+    status,
+    headers: { 'content-type': 'application/json; charset=UTF-8' },
+    body: `${goJson(value)}\n`,
+  };
+}
+
+export function textResponse(text: string, status = 200): HttpResponse {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text };
+}
+
+/** How Go's http.Error answers: one line of plain text that no browser may take for something else. */
+export function errorText(status: number, text: string): HttpResponse {
+  return {
+    status,
+    headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' },
+    body: `${text}\n`,
+  };
+}
+
+/** Seconds after which a refused request may come again. */
+const retryAfterSeconds = '1';
+
+/** What the client reads of a failure: Loki's text for those of the catalogue, nothing of the inside for others. */
+export function errorResponse(error: unknown): HttpResponse {
+  if (!(error instanceof LokiError)) return errorText(500, 'internal error');
+  const response = errorText(error.status, error.message);
+  if (!errors[error.code].retryable || error.code === 'timeout') return response;
+  return { ...response, headers: { ...response.headers, 'retry-after': retryAfterSeconds } };
+}
+
+export const notFound: HttpResponse = errorText(404, '404 page not found');
