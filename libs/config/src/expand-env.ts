@@ -113,14 +113,20 @@ function replace(text: string, argument: string, kind: '/' | '//' | '/#' | '/%')
 
 /** `*` any text, `?` one character, the rest literally. O(pattern × text). */
 function globMatches(pattern: string, text: string): boolean {
-  let reached = new Set([0]);
+  // reached[at]: the pattern so far can end before text[at].
+  let reached = new Uint8Array(text.length + 1);
+  reached[0] = 1;
   for (const char of pattern) {
-    const next = new Set<number>();
-    for (const at of reached) {
-      if (char === '*') for (let end = at; end <= text.length; end++) next.add(end);
-      else if (at < text.length && (char === '?' || text[at] === char)) next.add(at + 1);
+    const next = new Uint8Array(text.length + 1);
+    if (char === '*') {
+      const first = reached.indexOf(1);
+      if (first >= 0) next.fill(1, first);
+    } else {
+      for (let at = 0; at < text.length; at++) {
+        if (reached[at] === 1 && (char === '?' || text[at] === char)) next[at + 1] = 1;
+      }
     }
     reached = next;
   }
-  return reached.has(text.length);
+  return reached[text.length] === 1;
 }

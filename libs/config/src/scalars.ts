@@ -116,7 +116,8 @@ function parseTime(text: string): number {
     : Number.NaN;
   if (Number.isNaN(ms))
     throw new ScalarError(`cannot unmarshal !!str \`${text}\` into a time: use 2024-05-01T00:00:00Z`);
-  return ms;
+  // Go's zero time, 0001-01-01, says "never".
+  return Math.max(ms, 0);
 }
 
 /** The value as YAML shows it: durations and sizes in the form people write them. */

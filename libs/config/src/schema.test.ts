@@ -1,0 +1,77 @@
+import { parseScalar, parseSize, renderSize } from './scalars.ts';
+import { schema } from './schema.ts';
+import { defaultValue } from './settings.ts';
+
+test('every default of the table reads as its own kind', () => {
+  const faults: string[] = [];
+  for (const spec of schema().byPath.values()) {
+    try {
+      defaultValue(spec);
+    } catch (error) {
+      faults.push(`${spec.path}: ${(error as Error).message}`);
+    }
+  }
+  expect(faults).toEqual([]);
+  expect(schema().byPath.size).toBeGreaterThan(2000);
+});
+
+test('no flag means two keys, but for those that Loki itself gives to two', () => {
+  const seen = new Map<string, string[]>();
+  for (const spec of schema().byPath.values()) {
+    if (spec.flag !== '') seen.set(spec.flag, [...(seen.get(spec.flag) ?? []), spec.path]);
+  }
+  const twice = [...seen].filter(([, paths]) => paths.length > 1).map(([flag]) => flag);
+  expect(
+    twice.filter((flag) => !/\.(?:s3|gcs|azure|swift|oss|bos|cos|tls)[.-]|storage-prefix/.test(flag)),
+  ).toEqual([]);
+});
+
+test('no flag keeps a placeholder', () => {
+  expect([...schema().byFlag.keys()].filter((flag) => /[<>\s]|^-|\.\./.test(flag))).toEqual([]);
+});
+
+test.each([
+  ['0', 0],
+  ['1024', 1024],
+  ['256KB', 262_144],
+  ['256kb', 262_144],
+  ['3MB', 3 << 20],
+  ['1.5 MB', 1.5 * (1 << 20)],
+  ['64MiB', 64 << 20],
+  ['63KiB1023B', 65_535],
+  ['150GB', 150 * 1024 ** 3],
+  ['64B', 64],
+])('size %j is %d bytes', (text, bytes) => {
+  expect(parseSize(text)).toBe(bytes);
+});
+
+test.each(['', 'x', '5XB', '-1', '1e99GB', 'KB'])('%j is no size', (text) => {
+  expect(() => parseSize(text)).toThrow();
+});
+
+test('sizes are shown in their largest whole unit', () => {
+  expect([0, 1000, 262_144, 1536 * 1024, 3 << 20].map(renderSize)).toEqual([
+    '0B',
+    '1000B',
+    '256KB',
+    '1536KB',
+    '3MB',
+  ]);
+});
+
+test.each([
+  ['duration', '1h30m', 5_400_000_000_000n],
+  ['duration', '0', 0n],
+  ['duration', '5', 5n],
+  ['duration', '1d', 86_400_000_000_000n],
+  ['promduration', '1w', 604_800_000_000_000n],
+  ['promduration', '300s', 300_000_000_000n],
+  ['bool', 'yes', true],
+  ['int', '0x10', 16],
+  ['float', '.5', 0.5],
+  ['time', '2024-05-01T00:00:00Z', Date.UTC(2024, 4, 1)],
+  ['time', '0', 0],
+  ['list', 'a,b c', ['a', 'b', 'c']],
+] as const)('%s %j', (kind, text, value) => {
+  expect(parseScalar(kind, text)).toEqual(value);
+});
