@@ -1,0 +1,135 @@
+import { LokiError, type TenantId } from '@loki/model';
+import type { Clock, Logger, TimerHandle, Timers, Workers, WriteLog } from '@loki/ports';
+import { RowWriter } from '@loki/segment';
+import type { DistributorMetrics } from '@loki/telemetry';
+import { encodeBatch } from './encode-batch.ts';
+
+export interface BatcherOptions {
+  /** How long a batch waits for more pushes when the log is idle. */
+  readonly lingerMs: number;
+  /** Raw bytes at which a batch is sealed at once. */
+  readonly batchBytesMax: number;
+}
+
+export interface BatcherDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly workers: Workers;
+  readonly writeLog: WriteLog;
+  readonly logger: Logger;
+  readonly metrics: DistributorMetrics;
+  /** This process in the log's records. */
+  readonly writerId: string;
+}
+
+interface Batch {
+  readonly writers: Map<TenantId, RowWriter>;
+  readonly acked: PromiseWithResolvers<void>;
+  pushes: number;
+}
+
+/**
+ * The open batch of one partition: rows of all pushes and tenants until it is sealed, compressed and appended as one
+ * record (group commit).
+ *
+ * A batch is sealed when it is large, or when it has lingered and no append is under way: while the log is busy more
+ * pushes join, so that the batches grow with the load. Appends of a partition happen one after another, in the order of
+ * their sequence; compression of the next overlaps with the append before it.
+ */
+export class PartitionBatcher {
+  readonly #partition: number;
+  readonly #deps: BatcherDeps;
+  readonly #options: BatcherOptions;
+  #open: Batch | undefined;
+  #linger: TimerHandle | undefined;
+  #hasLingered = false;
+  #sequence = 0;
+  #unfinished = 0;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(partition: number, deps: BatcherDeps, options: BatcherOptions) {
+    this.#partition = partition;
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Where rows of `tenant` go now. Valid until the next turn of the event loop: write, then call `commit`. */
+  writer(tenant: TenantId): RowWriter {
+    const batch = (this.#open ??= this.#begin());
+    let writer = batch.writers.get(tenant);
+    if (!writer) batch.writers.set(tenant, (writer = new RowWriter(tenant)));
+    return writer;
+  }
+
+  /**
+   * Says that a push has written its rows.
+   *
+   * @returns resolves when the write log has them; rejects with LokiError `logNotAcked`
+   */
+  commit(): Promise<void> {
+    const batch = this.#open;
+    if (!batch) return Promise.resolve();
+    batch.pushes++;
+    let bytes = 0;
+    for (const writer of batch.writers.values()) bytes += writer.byteSize;
+    if (bytes >= this.#options.batchBytesMax || this.#options.lingerMs <= 0) this.#seal();
+    return batch.acked.promise;
+  }
+
+  /** Seals what is open and waits until nothing is under way. */
+  async drain(): Promise<void> {
+    if (this.#open) this.#seal();
+    await this.#tail;
+  }
+
+  #begin(): Batch {
+    const acked = Promise.withResolvers<void>();
+    // A push whose client is gone may not be waiting any more.
+    acked.promise.catch(() => {});
+    this.#hasLingered = false;
+    this.#linger = this.#deps.timers.after(this.#options.lingerMs, () => {
+      this.#hasLingered = true;
+      if (this.#unfinished === 0) this.#seal();
+    });
+    return { writers: new Map(), acked, pushes: 0 };
+  }
+
+  #seal(): void {
+    const batch = this.#open;
+    if (!batch) return;
+    this.#open = undefined;
+    this.#linger?.cancel();
+    this.#unfinished++;
+    const payload = encodeBatch(batch.writers.values(), this.#deps.workers);
+    payload.catch(() => {}); // handled by #append, which may come later
+    this.#tail = this.#tail.then(() => this.#append(batch, payload));
+  }
+
+  /** Never rejects: the outcome goes to those who wait for the batch. */
+  async #append(batch: Batch, encoded: Promise<Buffer | undefined>): Promise<void> {
+    const { clock, metrics, writeLog, writerId } = this.#deps;
+    const startMs = clock.monotonicMs();
+    try {
+      const payload = await encoded;
+      if (payload) {
+        this.#sequence++;
+        await writeLog.append(this.#partition, { writerId, sequence: this.#sequence, payload });
+        metrics.appended((clock.monotonicMs() - startMs) / 1000, payload.length, batch.pushes);
+      }
+      batch.acked.resolve();
+    } catch (cause) {
+      metrics.appendFailed();
+      this.#deps.logger.error('write log did not take a batch', {
+        partition: this.#partition,
+        pushes: batch.pushes,
+        error: String(cause),
+      });
+      batch.acked.reject(
+        new LokiError('logNotAcked', 'the write log did not acknowledge the entries', { cause }),
+      );
+    } finally {
+      this.#unfinished--;
+      if (this.#unfinished === 0 && this.#open && this.#hasLingered) this.#seal();
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import type { Limits } from '@loki/config';
+import { LevelFields } from './level-fields.ts';
+
+/** What the hot path needs of a tenant's limits in another form. */
+export interface CompiledLimits {
+  /** Label and metadata names that state a level, in order of preference. */
+  readonly levelFields: readonly string[];
+  /** The same names with their places; also as metadata names look once they are made valid. */
+  readonly levelRanks: ReadonlyMap<string, number>;
+  /** The same for lines. */
+  readonly lineLevelFields: LevelFields;
+}
+
+const compiled = new WeakMap<Limits, CompiledLimits>();
+
+/** Compiled once per limits object; overrides that reload bring a new object. */
+export function compiledLimits(limits: Limits): CompiledLimits {
+  let found = compiled.get(limits);
+  if (!found) {
+    found = {
+      levelFields: limits.logLevelFields,
+      levelRanks: ranksOf(limits.logLevelFields),
+      lineLevelFields: new LevelFields(limits.logLevelFields),
+    };
+    compiled.set(limits, found);
+  }
+  return found;
+}
+
+function ranksOf(fields: readonly string[]): Map<string, number> {
+  const ranks = new Map<string, number>();
+  fields.forEach((field, rank) => {
+    for (const name of [field, field.replace(/[^a-zA-Z0-9]+/g, '_')])
+      if (!ranks.has(name)) ranks.set(name, rank);
+  });
+  return ranks;
+}

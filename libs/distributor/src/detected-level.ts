@@ -1,0 +1,288 @@
+import type { LevelFields } from './level-fields.ts';
+
+/** Spellings of levels, lower case, with the level each one is. */
+const spellings: readonly (readonly [spelling: string, level: string])[] = [
+  ['trace', 'trace'],
+  ['trc', 'trace'],
+  ['debug', 'debug'],
+  ['dbg', 'debug'],
+  ['info', 'info'],
+  ['inf', 'info'],
+  ['information', 'info'],
+  ['warn', 'warn'],
+  ['wrn', 'warn'],
+  ['warning', 'warn'],
+  ['error', 'error'],
+  ['err', 'error'],
+  ['critical', 'critical'],
+  ['fatal', 'fatal'],
+];
+
+/** The words that count when they stand alone in a line; the other spellings are too common as parts of text. */
+const keywords = ['trace', 'debug', 'fatal', 'critical', 'error', 'err', 'warning', 'warn', 'info'];
+
+export const unknownLevel = 'unknown';
+
+interface Word {
+  readonly bytes: Uint8Array;
+  readonly level: string;
+}
+
+const levelOfSpelling = new Map(spellings);
+const wordsByLength: Word[][] = [];
+for (const [spelling, level] of spellings)
+  (wordsByLength[spelling.length] ??= []).push({ bytes: Buffer.from(spelling), level });
+
+const keywordsByFirst: Word[][] = [];
+for (const word of keywords)
+  (keywordsByFirst[word.charCodeAt(0)] ??= []).push({
+    bytes: Buffer.from(word),
+    level: levelOfSpelling.get(word)!,
+  });
+
+const space = 0x20;
+const quote = 0x22;
+const equals = 0x3d;
+const backslash = 0x5c;
+
+/** Borders of a whole word; the ends of the line are borders too. */
+const isLeftBorder = byteSet(' \t\n[({"\'=|');
+const isRightBorder = byteSet(' \t\n[](){}:,!"\'=|');
+
+/** Per byte of a line: 0 nothing to do, 1 `=`, 2 may start a keyword. */
+const byteClass = new Uint8Array(256);
+byteClass[equals] = 1;
+for (const word of keywords) {
+  byteClass[word.charCodeAt(0)] = 2;
+  byteClass[word.charCodeAt(0) - 0x20] = 2;
+}
+
+/** The level that a label or metadata value states: known spellings are unified, others kept as they are. */
+export function normalizeLevel(value: string): string {
+  return levelOfSpelling.get(value.toLowerCase()) ?? value;
+}
+
+/** OTLP's severity number as a level; undefined when the text is no such number. */
+export function levelOfSeverityNumber(value: string): string | undefined {
+  if (!/^[0-9]{1,2}$/.test(value)) return undefined;
+  const number = Number(value);
+  if (number > 24) return undefined;
+  if (number === 0) return unknownLevel;
+  return ['trace', 'debug', 'info', 'warn', 'error', 'fatal'][Math.floor((number - 1) / 4)];
+}
+
+/**
+ * The level of a line that has nothing else to say it: a field of a JSON object, else a logfmt field, else the first
+ * level word standing alone, else `unknown`.
+ *
+ * One pass of about 1 ns a byte; no string is made, the result is one of a few constants. The plain version, by
+ * regular expressions, is the oracle in the tests.
+ *
+ * @param jsonDepthMax objects inside objects are looked into down to this depth; 1 is the top level
+ */
+export function detectLevel(
+  bytes: Uint8Array,
+  lineStart: number,
+  lineEnd: number,
+  fields: LevelFields,
+  jsonDepthMax: number,
+): string {
+  let start = lineStart;
+  let end = lineEnd;
+  while (start < end && bytes[start] <= space) start++;
+  while (start < end && bytes[end - 1] <= space) end--;
+  if (end - start >= 2 && bytes[start] === 0x7b && bytes[end - 1] === 0x7d) {
+    return (
+      jsonLevel(bytes, start, end, fields, jsonDepthMax) ?? keywordLevel(bytes, start, end) ?? unknownLevel
+    );
+  }
+  return textLevel(bytes, start, end, fields);
+}
+
+/** A line that is no JSON object. A logfmt field wins over words that stand before it. */
+function textLevel(bytes: Uint8Array, start: number, end: number, fields: LevelFields): string {
+  const lastByte = fields.lastByte;
+  let word: string | undefined;
+  for (let i = start; i < end; i++) {
+    const kind = byteClass[bytes[i]];
+    if (kind === 0) continue;
+    if (kind === 1) {
+      // Only where a key could end here is the line worth a proper reading; it settles the field for good.
+      if (i === start || lastByte[bytes[i - 1]] === 0 || !endsFieldName(bytes, start, i, fields)) continue;
+      const level = logfmtLevel(bytes, start, end, fields);
+      if (level !== undefined) return level;
+      return word ?? keywordLevel(bytes, i, end, start) ?? unknownLevel;
+    }
+    if (word === undefined && (i === start || isLeftBorder[bytes[i - 1]] === 1))
+      word = keywordAt(bytes, i, end);
+  }
+  return word ?? unknownLevel;
+}
+
+/** Whether the token that ends before `at` is a field name. */
+function endsFieldName(bytes: Uint8Array, start: number, at: number, fields: LevelFields): boolean {
+  let from = at;
+  while (from > start && bytes[from - 1] > space && bytes[from - 1] !== quote && bytes[from - 1] !== equals)
+    from--;
+  return fields.rankFolded(bytes, from, at) >= 0;
+}
+
+/** The known level of the best-ranked field of a logfmt line. */
+function logfmtLevel(bytes: Uint8Array, start: number, end: number, fields: LevelFields): string | undefined {
+  let best = -1;
+  let bestStart = 0;
+  let bestEnd = 0;
+  let i = start;
+  while (i < end && best !== 0) {
+    while (i < end && bytes[i] <= space) i++;
+    const keyStart = i;
+    while (i < end && bytes[i] > space && bytes[i] !== equals && bytes[i] !== quote) i++;
+    if (i >= end) break;
+    const keyEnd = i;
+    if (bytes[i] !== equals) {
+      if (bytes[i] === quote) while (i < end && bytes[i] > space) i++;
+      continue;
+    }
+    i++;
+    let valueStart = i;
+    let valueEnd: number;
+    if (i < end && bytes[i] === quote) {
+      valueStart = i + 1;
+      valueEnd = stringEnd(bytes, valueStart, end);
+      if (valueEnd < 0) break;
+      i = valueEnd + 1;
+    } else {
+      while (i < end && bytes[i] > space) i++;
+      valueEnd = i;
+    }
+    const rank = fields.rankFolded(bytes, keyStart, keyEnd);
+    if (rank < 0 || (best >= 0 && rank >= best)) continue;
+    best = rank;
+    bestStart = valueStart;
+    bestEnd = valueEnd;
+  }
+  return best < 0 ? undefined : levelOfBytes(bytes, bestStart, bestEnd);
+}
+
+/** The known level of a JSON object's field: the shallowest, then the best-ranked. Stops at the first fault. */
+function jsonLevel(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  fields: LevelFields,
+  depthMax: number,
+): string | undefined {
+  let best = -1;
+  let bestDepth = 0;
+  let bestStart = 0;
+  let bestEnd = 0;
+  let depth = 1;
+  let i = start + 1;
+  while (i < end) {
+    const byte = bytes[i];
+    if (byte <= space || byte === 0x2c) {
+      i++;
+      continue;
+    }
+    if (byte === 0x7d) {
+      i++;
+      if (--depth === 0) break;
+      continue;
+    }
+    if (byte !== quote) break;
+    const keyStart = i + 1;
+    const keyEnd = stringEnd(bytes, keyStart, end);
+    if (keyEnd < 0) break;
+    i = keyEnd + 1;
+    while (i < end && bytes[i] <= space) i++;
+    if (bytes[i] !== 0x3a) break;
+    i++;
+    while (i < end && bytes[i] <= space) i++;
+    const first = bytes[i];
+    if (first === quote) {
+      const valueEnd = stringEnd(bytes, i + 1, end);
+      if (valueEnd < 0) break;
+      const rank = fields.rankExact(bytes, keyStart, keyEnd);
+      if (rank >= 0 && (best < 0 || depth < bestDepth || (depth === bestDepth && rank < best))) {
+        best = rank;
+        bestDepth = depth;
+        bestStart = i + 1;
+        bestEnd = valueEnd;
+        if (rank === 0 && depth === 1) break;
+      }
+      i = valueEnd + 1;
+    } else if (first === 0x7b && depth < depthMax) {
+      depth++;
+      i++;
+    } else if (first === 0x7b || first === 0x5b) {
+      i = nestedEnd(bytes, i, end);
+    } else {
+      while (i < end && bytes[i] !== 0x2c && bytes[i] !== 0x7d) i++;
+    }
+  }
+  return best < 0 ? undefined : levelOfBytes(bytes, bestStart, bestEnd);
+}
+
+/** Past the object or array that opens at `at`, by counting brackets outside of strings. */
+function nestedEnd(bytes: Uint8Array, at: number, end: number): number {
+  let depth = 0;
+  for (let i = at; i < end; i++) {
+    const byte = bytes[i];
+    if (byte === quote) {
+      i = stringEnd(bytes, i + 1, end);
+      if (i < 0) return end;
+    } else if (byte === 0x7b || byte === 0x5b) depth++;
+    else if ((byte === 0x7d || byte === 0x5d) && --depth === 0) return i + 1;
+  }
+  return end;
+}
+
+/** Where the quoted text that starts at `at` has its closing quote; -1: nowhere. */
+function stringEnd(bytes: Uint8Array, at: number, end: number): number {
+  for (let i = at; i < end; i++) {
+    const byte = bytes[i];
+    if (byte === quote) return i;
+    if (byte === backslash) i++;
+  }
+  return -1;
+}
+
+/** @param lineStart where the line begins, when that is before `start`: a word may not begin inside another */
+function keywordLevel(bytes: Uint8Array, start: number, end: number, lineStart = start): string | undefined {
+  for (let i = start; i < end; i++) {
+    if (byteClass[bytes[i]] !== 2) continue;
+    if (i > lineStart && isLeftBorder[bytes[i - 1]] === 0) continue;
+    const level = keywordAt(bytes, i, end);
+    if (level !== undefined) return level;
+  }
+  return undefined;
+}
+
+/** The level of the whole keyword that starts at `at`. */
+function keywordAt(bytes: Uint8Array, at: number, end: number): string | undefined {
+  for (const word of keywordsByFirst[bytes[at] | 0x20]) {
+    const wordEnd = at + word.bytes.length;
+    if (wordEnd > end || (wordEnd < end && isRightBorder[bytes[wordEnd]] === 0)) continue;
+    if (equalFolded(bytes, at, word.bytes)) return word.level;
+  }
+  return undefined;
+}
+
+function levelOfBytes(bytes: Uint8Array, start: number, end: number): string | undefined {
+  const words = wordsByLength[end - start];
+  if (words === undefined) return undefined;
+  for (const word of words) if (equalFolded(bytes, start, word.bytes)) return word.level;
+  return undefined;
+}
+
+/** `word` holds lower-case ASCII letters only, so that setting bit 5 folds exactly the upper-case ones onto them. */
+function equalFolded(bytes: Uint8Array, at: number, word: Uint8Array): boolean {
+  for (let i = 0; i < word.length; i++) if ((bytes[at + i] | 0x20) !== word[i]) return false;
+  return true;
+}
+
+function byteSet(characters: string): Uint8Array {
+  const set = new Uint8Array(256);
+  for (const character of characters) set[character.charCodeAt(0)] = 1;
+  return set;
+}

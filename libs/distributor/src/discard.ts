@@ -1,0 +1,21 @@
+/** Why entries are refused: values of the label `reason` of loki_discarded_samples_total. */
+export type DiscardReason =
+  | 'request_body_too_large'
+  | 'invalid_labels'
+  | 'missing_labels'
+  | 'rate_limited'
+  | 'line_too_long'
+  | 'stream_limit'
+  | 'per_stream_rate_limit'
+  | 'too_far_behind'
+  | 'greater_than_max_sample_age'
+  | 'too_far_in_future'
+  | 'max_label_names_per_series'
+  | 'label_name_too_long'
+  | 'label_value_too_long'
+  | 'duplicate_label_names'
+  | 'disallowed_structured_metadata'
+  | 'structured_metadata_too_large'
+  | 'structured_metadata_too_many'
+  | 'blocked_ingestion'
+  | 'missing_enforced_labels';

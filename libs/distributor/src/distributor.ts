@@ -1,0 +1,281 @@
+import type { Limits, LimitsSource } from '@loki/config';
+import { LokiError, type TenantId } from '@loki/model';
+import type {
+  Clock,
+  DistributorService,
+  HttpRequest,
+  HttpResponse,
+  Logger,
+  Random,
+  Timers,
+  Workers,
+  WriteLog,
+} from '@loki/ports';
+import { decodePushRequest, ProtoError } from '@loki/proto';
+import { type DistributorMetrics, lineBytesBuckets } from '@loki/telemetry';
+import { PartitionBatcher } from './batcher.ts';
+import { decodeJsonPush } from './decode-json.ts';
+import { decodeLegacyPush } from './decode-legacy.ts';
+import { decodeOtlpPush } from './decode-otlp.ts';
+import { Discards } from './discards.ts';
+import { parseMediaType } from './media-type.ts';
+import { MetadataNames } from './metadata-names.ts';
+import { OfferedStreamRows } from './offered-rows.ts';
+import { defaultDistributorOptions, type DistributorOptions } from './options.ts';
+import { OtlpActionsCache } from './otlp-actions.ts';
+import { PushErrors } from './push-errors.ts';
+import { PushRows } from './push-rows.ts';
+import { IngestRate } from './rate-limit.ts';
+import { checkBodySize, readJsonBody, readOtlpBody } from './read-body.ts';
+import { accepted, failed, type PushFormat } from './respond.ts';
+import { PartitionChooser } from './shard.ts';
+import { SnappyDecoder } from './snappy.ts';
+import { type StreamAdmission, StreamRegistry } from './stream-admission.ts';
+import { StreamCache } from './stream-cache.ts';
+import { rfc3339Seconds } from './time-text.ts';
+import { userAgentLabel } from './user-agent.ts';
+import { type ValidRows, validateRows } from './validate.ts';
+import { writeStreamRows } from './write-rows.ts';
+
+export interface DistributorDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly workers: Workers;
+  readonly writeLog: WriteLog;
+  readonly limits: LimitsSource;
+  readonly logger: Logger;
+  readonly metrics: DistributorMetrics;
+  /** Distributors that share a tenant's global rate, this one included. */
+  readonly healthyDistributors: () => number;
+  /** Who knows the active streams; default: this process's own registry. */
+  readonly admission?: StreamAdmission;
+}
+
+/** A push on its way: what the steps add up. */
+interface Push {
+  readonly tenant: TenantId;
+  readonly request: HttpRequest;
+  readonly format: PushFormat;
+  readonly limits: Limits;
+  readonly nowMs: number;
+  readonly errors: PushErrors;
+  readonly discards: Discards;
+  /** 400, or 429 when something was refused that may pass later. */
+  refusedStatus: number;
+}
+
+/**
+ * The first half of the write path: decode, validate, limit, shard, append. A push is answered with success only after
+ * the write log has acknowledged all of it.
+ *
+ * Decoding and writing rows happen in one turn of the event loop, so that one set of columns serves all pushes.
+ */
+export class Distributor implements DistributorService {
+  readonly #deps: DistributorDeps;
+  readonly #options: DistributorOptions;
+  readonly #snappy = new SnappyDecoder();
+  readonly #rows = new PushRows();
+  readonly #streams: StreamCache;
+  readonly #names = new MetadataNames();
+  readonly #otlpActions: OtlpActionsCache;
+  readonly #rate: IngestRate;
+  readonly #admission: StreamAdmission;
+  readonly #chooser: PartitionChooser;
+  readonly #batchers: readonly PartitionBatcher[];
+  readonly #lineSizes = new Float64Array(lineBytesBuckets.length + 1);
+  #inflightBytes = 0;
+
+  constructor(deps: DistributorDeps, options: Partial<DistributorOptions> = {}) {
+    this.#deps = deps;
+    this.#options = { ...defaultDistributorOptions, ...options };
+    this.#streams = new StreamCache(this.#options.streamsCachedMax);
+    this.#otlpActions = new OtlpActionsCache(this.#options.otlpIndexAttributes);
+    this.#rate = new IngestRate(deps.healthyDistributors);
+    this.#admission = deps.admission ?? new StreamRegistry(this.#options);
+    this.#chooser = new PartitionChooser(deps.writeLog.partitionCount);
+    const writerId = Buffer.from(deps.random.bytes(16)).toString('hex');
+    this.#batchers = Array.from(
+      { length: deps.writeLog.partitionCount },
+      (_, partition) => new PartitionBatcher(partition, { ...deps, writerId }, this.#options),
+    );
+  }
+
+  async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
+    const format: PushFormat = request.path === '/otlp/v1/logs' ? 'otlp' : 'loki';
+    const bodyBytes = request.body.length;
+    const { inflightBytesMax } = this.#options;
+    if (inflightBytesMax > 0 && this.#inflightBytes > 0 && this.#inflightBytes + bodyBytes > inflightBytesMax)
+      return failed(format, 503, 'too many bytes of pushes in flight');
+    this.#addInflight(bodyBytes);
+    try {
+      return await this.#push(tenant, request, format);
+    } catch (error) {
+      if (error instanceof LokiError) return failed(format, error.status, error.message);
+      if (error instanceof ProtoError) return failed(format, 400, error.message);
+      this.#deps.logger.error('push failed', { tenant, path: request.path, error: String(error) });
+      return failed(format, 500, 'internal error');
+    } finally {
+      this.#addInflight(-bodyBytes);
+    }
+  }
+
+  /** Appends what is waiting. Pushes that come later are still taken. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#batchers.map((batcher) => batcher.drain()));
+  }
+
+  async #push(tenant: TenantId, request: HttpRequest, format: PushFormat): Promise<HttpResponse> {
+    const limits = this.#deps.limits.forTenant(tenant);
+    const push: Push = {
+      tenant,
+      request,
+      format,
+      limits,
+      nowMs: this.#deps.clock.nowMs(),
+      errors: new PushErrors(),
+      discards: new Discards(),
+      refusedStatus: 400,
+    };
+    let acks: Promise<void>[];
+    try {
+      this.#decode(push);
+      if (this.#rows.streams.length === 0)
+        throw new LokiError('unprocessable', 'error at least one valid stream is required for ingestion');
+      const blocked = this.#blocked(push);
+      if (blocked) return blocked;
+      acks = this.#store(push);
+    } finally {
+      this.#rows.release();
+      push.discards.report(this.#deps.metrics, tenant, format);
+    }
+    await Promise.all(acks);
+    return push.errors.isEmpty ? accepted() : failed(format, push.refusedStatus, push.errors.text());
+  }
+
+  /** Body to columns, by path, content type and encoding. */
+  #decode({ tenant, request, format, limits, nowMs, discards }: Push): void {
+    const { body, headers, path } = request;
+    const bounds = this.#options;
+    const contentType = headers.get('content-type') ?? '';
+    const encoding = headers.get('content-encoding') ?? '';
+    this.#deps.metrics.pushed(tenant, format, knownType(contentType), knownEncoding(encoding));
+    if (body.length > bounds.recvBytesMax) discards.add('request_body_too_large', 0, body.length);
+    checkBodySize(body, bounds);
+    const streams = this.#streams.lookup(tenant, limits);
+    if (format === 'otlp') {
+      const isJson = contentType === 'application/json';
+      if (!isJson && contentType !== 'application/x-protobuf')
+        throw new LokiError('badRequest', `content type: ${contentType} is not supported`);
+      decodeOtlpPush(readOtlpBody(body, encoding, bounds), isJson, this.#rows, {
+        streams,
+        limits,
+        actions: this.#otlpActions.of(limits),
+        names: this.#names,
+        nowNs: BigInt(nowMs) * 1_000_000n,
+      });
+    } else if (parseMediaType(contentType) === 'application/json') {
+      const text = readJsonBody(body, encoding, bounds);
+      if (path === '/api/prom/push') decodeLegacyPush(text, this.#rows, streams);
+      else decodeJsonPush(text, this.#rows, streams);
+    } else {
+      const bytes = this.#snappy.decode(body, bounds.decompressedBytesMax);
+      this.#rows.start(bytes, streams);
+      decodePushRequest(bytes, this.#rows);
+    }
+  }
+
+  /** The answer to a tenant that may not write now. */
+  #blocked({ tenant, format, limits, nowMs, discards }: Push): HttpResponse | undefined {
+    const { blockIngestionUntilMs: untilMs, blockIngestionStatusCode: status } = limits;
+    if (untilMs <= nowMs) return undefined;
+    const rows = this.#rows;
+    let bytes = 0;
+    for (let row = 0; row < rows.rowCount; row++) bytes += rows.rowBytes(row);
+    discards.add('blocked_ingestion', rows.rowCount, bytes);
+    if (status === 200) return { status };
+    const until = rfc3339Seconds(Math.floor(untilMs / 1000));
+    return failed(
+      format,
+      status,
+      `ingestion blocked for user '${tenant}' until '${until}' with status code '${status}'`,
+    );
+  }
+
+  /** Columns to batches: validate, limit, admit, shard, write. */
+  #store(push: Push): Promise<void>[] {
+    const { tenant, limits, nowMs, errors, discards } = push;
+    const rows = this.#rows;
+    const valid = validateRows(rows, { limits, nowMs, names: this.#names, errors, discards });
+    if (valid.truncated > 0) this.#deps.metrics.truncated(tenant, valid.truncated);
+    if (valid.lines === 0) return [];
+    try {
+      this.#rate.take(tenant, limits, valid.lines, valid.bytes, this.#deps.clock.monotonicMs());
+    } catch (error) {
+      discards.add('rate_limited', valid.lines, valid.bytes);
+      throw error;
+    }
+    const touched = new Set<PartitionBatcher>();
+    const offered = new OfferedStreamRows(rows, discards);
+    for (let index = 0; index < rows.streams.length; index++) {
+      const stream = rows.streams[index];
+      if (!offered.start(index)) continue;
+      const problem = this.#admission.admit(tenant, stream, offered, limits, nowMs);
+      if (problem) {
+        errors.add(problem.text);
+        if (problem.status === 429) push.refusedStatus = 429;
+      }
+      if (offered.refusedCount === offered.count) continue;
+      const shardSize = limits.ingestionPartitionsTenantShardSize;
+      const batcher = this.#batchers[this.#chooser.choose(tenant, stream.placementHash, shardSize)];
+      writeStreamRows(rows, index, limits, batcher.writer(tenant));
+      touched.add(batcher);
+    }
+    this.#countAccepted(push, valid);
+    return Array.from(touched, (batcher) => batcher.commit());
+  }
+
+  #countAccepted({ tenant, request, format, limits, nowMs }: Push, valid: ValidRows): void {
+    const rows = this.#rows;
+    const sizes = this.#lineSizes.fill(0);
+    let lineBytes = 0;
+    for (let row = 0; row < rows.rowCount; row++) {
+      if (rows.isRefused[row] === 1) continue;
+      const size = rows.lineEnd[row] - rows.lineStart[row];
+      lineBytes += size;
+      // Buckets end at 1, 8, 64 …: three bits each.
+      const bucket = size <= 1 ? 0 : Math.ceil((32 - Math.clz32(size - 1)) / 3);
+      sizes[Math.min(bucket, sizes.length - 1)]++;
+    }
+    const { metrics } = this.#deps;
+    metrics.lineSizes(sizes, lineBytes);
+    metrics.accepted({
+      tenant,
+      format,
+      lines: valid.lines,
+      bytes: valid.bytes,
+      metadataBytes: valid.metadataBytes,
+      retentionHours: limits.retentionPeriodMs > 0 ? String(limits.retentionPeriodMs / 3_600_000) : '',
+      lagMs: nowMs - valid.newestSeconds * 1000,
+      userAgent: userAgentLabel(request.headers.get('user-agent') ?? ''),
+    });
+  }
+
+  #addInflight(bytes: number): void {
+    this.#inflightBytes += bytes;
+    this.#deps.metrics.inflightBytes(this.#inflightBytes);
+  }
+}
+
+const contentTypes = new Set(['application/json', 'application/x-protobuf', 'text/plain']);
+const encodings = new Set(['gzip', 'deflate', 'snappy', 'zstd', 'lz4']);
+
+/** Header values as metric labels: clients choose them, so only known ones are kept. */
+function knownType(contentType: string): string {
+  const type = contentType.split(';', 1)[0].trim().toLowerCase();
+  return contentTypes.has(type) ? type : 'other';
+}
+
+function knownEncoding(encoding: string): string {
+  return encoding === '' || encodings.has(encoding) ? encoding : 'other';
+}

@@ -1,0 +1,32 @@
+/** Slots of the cache; names of one push rarely number more than a few dozen. A power of two. */
+const slots = 512;
+
+/** Names longer than this are not worth keeping. */
+const nameBytesMax = 64;
+
+/**
+ * Names as strings without making a string each time: metadata names repeat in every entry. One slot a hash; a
+ * collision replaces, so the cache is bounded by construction.
+ */
+export class NameCache {
+  readonly #names: (string | undefined)[] = Array.from({ length: slots });
+  readonly #bytes: (Uint8Array | undefined)[] = Array.from({ length: slots });
+
+  get(bytes: Buffer, start: number, end: number): string {
+    const length = end - start;
+    if (length === 0 || length > nameBytesMax) return bytes.toString('utf8', start, end);
+    const slot =
+      (length * 31 + bytes[start] * 7 + bytes[end - 1] * 131 + bytes[start + (length >>> 1)] * 17) &
+      (slots - 1);
+    const kept = this.#bytes[slot];
+    if (kept !== undefined && kept.length === length) {
+      let i = 0;
+      while (i < length && kept[i] === bytes[start + i]) i++;
+      if (i === length) return this.#names[slot]!;
+    }
+    const name = bytes.toString('utf8', start, end);
+    this.#names[slot] = name;
+    this.#bytes[slot] = Uint8Array.prototype.slice.call(bytes, start, end);
+    return name;
+  }
+}

@@ -1,0 +1,57 @@
+/** The distributor's own bounds; tenants' limits come from the LimitsSource. */
+export interface DistributorOptions {
+  /** A push as it comes over the wire. Default 100 MiB, as Loki's `max_recv_msg_size`. */
+  readonly recvBytesMax: number;
+  /** A push decompressed. Default 256 MiB: a push is held whole while it is decoded. */
+  readonly decompressedBytesMax: number;
+  /** Bodies of all pushes in progress; one more is answered 503. 0: no bound. Default 512 MiB. */
+  readonly inflightBytesMax: number;
+  /** How long a batch waits for other pushes. Default 5 ms: about what an fsync takes. */
+  readonly lingerMs: number;
+  /** Raw bytes at which a batch is sealed. Default 4 MiB: one block of a record. */
+  readonly batchBytesMax: number;
+  /** Label texts whose meaning is remembered. Default 100,000, some 100 MiB at worst. */
+  readonly streamsCachedMax: number;
+  /** A stream without entries for so long no longer counts as active. Default 30 min. */
+  readonly streamIdleMs: number;
+  /** Entries may lie half of it behind their stream's newest. Default 2 h. */
+  readonly chunkAgeMaxMs: number;
+  /** Rows named in the error of a stream whose rows were partly refused. Default 10. */
+  readonly refusedNamedMax: number;
+  /** OTLP resource attributes that become labels unless the tenant says otherwise. Default: Loki's list. */
+  readonly otlpIndexAttributes: readonly string[];
+}
+
+const mib = 1024 * 1024;
+
+export const defaultDistributorOptions: DistributorOptions = {
+  recvBytesMax: 100 * mib,
+  decompressedBytesMax: 256 * mib,
+  inflightBytesMax: 512 * mib,
+  lingerMs: 5,
+  batchBytesMax: 4 * mib,
+  streamsCachedMax: 100_000,
+  streamIdleMs: 30 * 60_000,
+  chunkAgeMaxMs: 2 * 3_600_000,
+  refusedNamedMax: 10,
+  otlpIndexAttributes: [
+    'service.name',
+    'service.namespace',
+    'service.instance.id',
+    'deployment.environment',
+    'deployment.environment.name',
+    'cloud.region',
+    'cloud.availability_zone',
+    'k8s.cluster.name',
+    'k8s.namespace.name',
+    'k8s.pod.name',
+    'k8s.container.name',
+    'container.name',
+    'k8s.replicaset.name',
+    'k8s.deployment.name',
+    'k8s.statefulset.name',
+    'k8s.daemonset.name',
+    'k8s.cronjob.name',
+    'k8s.job.name',
+  ],
+};

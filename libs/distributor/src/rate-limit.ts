@@ -1,0 +1,28 @@
+import type { Limits } from '@loki/config';
+import { LokiError, type TenantId } from '@loki/model';
+import { TokenBucket } from './token-bucket.ts';
+
+/** A tenant's ingest rate: all of a push or nothing of it. */
+export class IngestRate {
+  readonly #buckets = new Map<TenantId, TokenBucket>();
+  readonly #healthyDistributors: () => number;
+
+  /** @param healthyDistributors among how many a `global` rate is divided */
+  constructor(healthyDistributors: () => number) {
+    this.#healthyDistributors = healthyDistributors;
+  }
+
+  /** @throws LokiError 429 when the push is more than the tenant may send now */
+  take(tenant: TenantId, limits: Limits, lines: number, bytes: number, nowMs: number): void {
+    const share = limits.ingestionRateStrategy === 'global' ? Math.max(1, this.#healthyDistributors()) : 1;
+    const rate = limits.ingestionRateBytes / share;
+    const burst = limits.ingestionBurstBytes;
+    let bucket = this.#buckets.get(tenant);
+    if (!bucket) this.#buckets.set(tenant, (bucket = new TokenBucket(burst, nowMs)));
+    if (bucket.take(bytes, rate, burst, nowMs)) return;
+    throw new LokiError(
+      'rateLimited',
+      `ingestion rate limit exceeded for user ${tenant} (limit: ${Math.floor(rate)} bytes/sec) while attempting to ingest '${lines}' lines totaling '${bytes}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased`,
+    );
+  }
+}

@@ -1,0 +1,32 @@
+import type { HttpResponse } from '@loki/ports';
+import { encodeStatus } from '@loki/proto';
+
+/** What the senders of each format understand. */
+export type PushFormat = 'loki' | 'otlp';
+
+/** Everything was stored. */
+export function accepted(): HttpResponse {
+  return { status: 204 };
+}
+
+/** An error in the sender's format: text, or `google.rpc.Status` for OTLP. */
+export function failed(format: PushFormat, status: number, text: string): HttpResponse {
+  const retry: Record<string, string> = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
+  if (format === 'otlp') {
+    return {
+      // OTLP exporters retry 503, but drop what a 500 refused.
+      status: status === 500 ? 503 : status,
+      headers: { 'content-type': 'application/octet-stream', ...retry },
+      body: encodeStatus(text),
+    };
+  }
+  return {
+    status,
+    headers: {
+      'content-type': 'text/plain; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+      ...retry,
+    },
+    body: `${text}\n`,
+  };
+}

@@ -1,0 +1,33 @@
+import type { LabelPair } from '@loki/model';
+
+/** The label that discovery adds. */
+export const serviceNameLabel = 'service_name';
+
+const unknownService = 'unknown_service';
+
+/** Streams that the system writes to itself carry one of these; nothing is discovered for them. */
+const internalLabels = ['__aggregated_metric__', '__pattern__'];
+
+/** Whether the labels are those of a stream of the system's own. */
+export function isInternalStream(pairs: readonly LabelPair[]): boolean {
+  return pairs.some(([name]) => internalLabels.includes(name));
+}
+
+/**
+ * The `service_name` to add to a stream, undefined when it has one or discovery is off.
+ *
+ * @param pairs    the stream's labels without empty values
+ * @param discover label names to look at, in order of preference; empty: off
+ */
+export function discoverServiceName(
+  pairs: readonly LabelPair[],
+  discover: readonly string[],
+): string | undefined {
+  if (discover.length === 0 || isInternalStream(pairs)) return undefined;
+  if (pairs.some(([name]) => name === serviceNameLabel)) return undefined;
+  for (const wanted of discover) {
+    const found = pairs.find(([name]) => name === wanted);
+    if (found) return found[1];
+  }
+  return unknownService;
+}

@@ -1,0 +1,81 @@
+import type { Limits } from '@loki/config';
+import type { TenantId } from '@loki/model';
+import { labelTextOf } from './label-text.ts';
+import { JsonCursor, JsonObject } from './json-cursor.ts';
+import { type ResolvedStream, resolveStream } from './resolve-stream.ts';
+
+/** Finds the streams of one push: one tenant, its limits as they were when the push came. */
+export interface StreamLookup {
+  ofText(text: string): ResolvedStream;
+  /** The label text is UTF-8 in bytes[start .. end). */
+  ofTextBytes(bytes: Buffer, start: number, end: number): ResolvedStream;
+  /** bytes[start .. end) is a flat JSON object of labels, already known to be well-formed. */
+  ofJsonBytes(bytes: Buffer, start: number, end: number): ResolvedStream;
+}
+
+/** Label texts longer than this are resolved anew each time: they are abuse, not agents. */
+const keyBytesMax = 16 * 1024;
+
+/**
+ * What label texts mean, remembered: agents send the same few texts in every push, and parsing, sorting, hashing and
+ * checking them again would cost more than all of the entries.
+ *
+ * Two generations make a cheap LRU: when the young one is half the bound it becomes the old one, and what nobody
+ * asked for since then is forgotten. An entry resolved under other limits is resolved anew.
+ */
+export class StreamCache {
+  readonly #entriesMax: number;
+  #young = new Map<string, ResolvedStream>();
+  #old = new Map<string, ResolvedStream>();
+
+  constructor(entriesMax: number) {
+    this.#entriesMax = entriesMax;
+  }
+
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  lookup(tenant: TenantId, limits: Limits): StreamLookup {
+    const find = (kind: string, bytes: Buffer, start: number, end: number, textOf: () => string) => {
+      if (end - start > keyBytesMax) return resolveStream(tenant, textOf(), limits);
+      const key = `${tenant}${kind}${bytes.toString('latin1', start, end)}`;
+      const kept = this.#get(key);
+      if (kept !== undefined && kept.limits === limits) return kept;
+      const resolved = resolveStream(tenant, textOf(), limits);
+      this.#put(key, resolved);
+      return resolved;
+    };
+    // The separators cannot be part of a tenant id.
+    return {
+      ofText: (text) => {
+        const bytes = Buffer.from(text);
+        return find(':', bytes, 0, bytes.length, () => text);
+      },
+      ofTextBytes: (bytes, start, end) =>
+        find(':', bytes, start, end, () => bytes.toString('utf8', start, end)),
+      ofJsonBytes: (bytes, start, end) => find('/', bytes, start, end, () => jsonText(bytes, start, end)),
+    };
+  }
+
+  #get(key: string): ResolvedStream | undefined {
+    const young = this.#young.get(key);
+    if (young !== undefined) return young;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.#put(key, old);
+    return old;
+  }
+
+  #put(key: string, stream: ResolvedStream): void {
+    if (this.#young.size >= this.#entriesMax / 2) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, stream);
+  }
+}
+
+function jsonText(bytes: Buffer, start: number, end: number): string {
+  const value = new JsonCursor(bytes.subarray(start, end)).value();
+  return value instanceof JsonObject ? labelTextOf(value) : '{}';
+}

@@ -1,0 +1,20 @@
+/** A token bucket that refills continuously. Its time is any clock that never goes back. */
+export class TokenBucket {
+  #tokens: number;
+  #refilledMs: number;
+
+  constructor(burst: number, nowMs: number) {
+    this.#tokens = burst;
+    this.#refilledMs = nowMs;
+  }
+
+  /** Takes `count` tokens if they are there; takes none otherwise. The rate may change from call to call. */
+  take(count: number, perSecond: number, burst: number, nowMs: number): boolean {
+    const elapsedMs = Math.max(0, nowMs - this.#refilledMs);
+    this.#tokens = Math.min(burst, this.#tokens + (elapsedMs * perSecond) / 1000);
+    this.#refilledMs = nowMs;
+    if (count > this.#tokens) return false;
+    this.#tokens -= count;
+    return true;
+  }
+}

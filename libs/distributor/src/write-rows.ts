@@ -1,0 +1,92 @@
+import type { Limits } from '@loki/config';
+import type { RowWriter } from '@loki/segment';
+import { compiledLimits } from './compiled-limits.ts';
+import { detectLevel, levelOfSeverityNumber, normalizeLevel, unknownLevel } from './detected-level.ts';
+import type { PushRows } from './push-rows.ts';
+import type { ResolvedStream } from './resolve-stream.ts';
+
+const levelName = 'detected_level';
+
+/** Writes the rows of one stream that were not refused, with the level each is found to have. */
+export function writeStreamRows(rows: PushRows, index: number, limits: Limits, writer: RowWriter): void {
+  const stream = rows.streams[index];
+  writer.beginRun(stream.labels);
+  try {
+    writeRows(rows, index, limits, stream, writer);
+  } finally {
+    // An open run would spoil the batch for all who share it.
+    writer.endRun();
+  }
+}
+
+function writeRows(
+  rows: PushRows,
+  index: number,
+  limits: Limits,
+  stream: ResolvedStream,
+  writer: RowWriter,
+): void {
+  const to = rows.streamRowEnd(index);
+  const findsLevel = limits.discoverLogLevels && limits.allowStructuredMetadata && !stream.isInternal;
+  for (let row = rows.streamFirstRow[index]; row < to; row++) {
+    if (rows.isRefused[row] === 1) continue;
+    writer.addRow(
+      rows.seconds[row],
+      rows.nanos[row],
+      rows.inExtra[row] === 0 ? rows.bytes : rows.extra,
+      rows.lineStart[row],
+      rows.lineEnd[row],
+    );
+    const pairEnd = rows.pairEnd[row];
+    for (let pair = rows.pairStart(row); pair < pairEnd; pair++) {
+      // An empty value means that there is no such metadata.
+      if (rows.pairValues[pair] !== '') writer.addMetadata(rows.pairNames[pair], rows.pairValues[pair]);
+    }
+    if (findsLevel) writer.addMetadata(levelName, levelOfRow(rows, row, stream, limits));
+  }
+}
+
+/** In order: own `detected_level`, a label, a metadata field, OTLP's severity number, the line. */
+function levelOfRow(rows: PushRows, row: number, stream: ResolvedStream, limits: Limits): string {
+  const compiled = compiledLimits(limits);
+  const from = rows.pairStart(row);
+  const to = rows.pairEnd[row];
+  if (from < to) {
+    const stated = levelOfMetadata(rows, from, to, stream, compiled.levelRanks);
+    if (stated !== undefined) return stated;
+  } else if (stream.level !== undefined) return stream.level;
+  return detectLevel(
+    rows.inExtra[row] === 0 ? rows.bytes : rows.extra,
+    rows.lineStart[row],
+    rows.lineEnd[row],
+    compiled.lineLevelFields,
+    limits.logLevelFromJsonMaxDepth,
+  );
+}
+
+function levelOfMetadata(
+  rows: PushRows,
+  from: number,
+  to: number,
+  stream: ResolvedStream,
+  ranks: ReadonlyMap<string, number>,
+): string | undefined {
+  let best = Number.POSITIVE_INFINITY;
+  let field: string | undefined;
+  let severity: string | undefined;
+  for (let pair = from; pair < to; pair++) {
+    const value = rows.pairValues[pair];
+    if (value === '') continue;
+    const name = rows.pairNames[pair];
+    if (name === levelName) return normalizeLevel(value);
+    if (name === 'severity_number') severity = value;
+    const rank = ranks.get(name);
+    if (rank !== undefined && rank < best) {
+      best = rank;
+      field = value;
+    }
+  }
+  if (stream.level !== undefined) return stream.level;
+  if (field !== undefined) return normalizeLevel(field);
+  return severity === undefined ? undefined : (levelOfSeverityNumber(severity) ?? unknownLevel);
+}
