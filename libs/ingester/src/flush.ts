@@ -121,7 +121,8 @@ export class Flusher {
       await this.#retry('putting a segment', () => this.#deps.objectStore.put(key, bytes, this.#stop));
       await this.#deps.simHook?.('flush.afterPut');
     }
-    const commit = { startOffset: plan.startOffset, endOffset: plan.endOffset, segment, writers };
+    const { startOffset, endOffset } = plan;
+    const commit = { startOffset, endOffset, segment, writers, createdMs: clock.nowMs() };
     const commits = this.#deps.commits(this.#state.id);
     const isOurs = await this.#retry('committing a segment', () => commits.commit(commit, this.#stop));
     await this.#deps.simHook?.('flush.afterCommit');

@@ -1,0 +1,311 @@
+import { parseTenantId } from '@loki/model';
+import { encodeSegment } from '@loki/segment';
+import type { LogLeafResult, TailFrame } from '@loki/ports';
+import { decodeRows, encodeRows, headRecord, rowText } from './test-records.ts';
+import type { Row } from './test-records.ts';
+import { everything, linesOf, World } from './test-world.ts';
+
+const ns = (ms: number) => 1_700_000_000_000_000_000n + BigInt(ms) * 1_000_000n;
+const row = (ms: number, line = `line ${ms}`, app = 'x'): Row => ({ app, ns: ns(ms), line });
+
+describe('an ingester', () => {
+  test('answers with all that was acknowledged before the query', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    await world.append([row(1), row(3)]);
+    await world.append([row(2, 'other stream', 'y')]);
+    expect(await world.headLines(ingester)).toEqual(['line 1', 'other stream', 'line 3']);
+    expect((await world.do(ingester.queryHead(0, everything({ expr: '{app="y"}' })))).result).toMatchObject({
+      stats: { linesProcessed: 1 },
+    });
+  });
+
+  test('each entry is in the head or below the offset it reports, never both', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    for (let i = 0; i < 5; i++) await world.append([row(i)]);
+    await world.do(ingester.flush());
+    await world.append([row(9)]);
+    const answer = await world.do(ingester.queryHead(0, everything()));
+    expect(answer.committedOffset).toBe(5);
+    expect(linesOf(answer.result as LogLeafResult)).toEqual(['line 9']);
+    expect(world.storedRows()).toEqual([0, 1, 2, 3, 4].map((i) => rowText(row(i))));
+    expect(ingester.headBytes()).toBeLessThan(2000);
+  });
+
+  test('a new owner goes on from the last commit', async () => {
+    const world = await World.open();
+    const first = await world.ready();
+    await world.append([row(1)]);
+    await world.do(first.flush());
+    await world.append([row(2)]);
+    await world.do(first.stop());
+    expect(first.headBytes()).toBe(0);
+    const second = await world.ready();
+    expect(await world.headLines(second)).toEqual(['line 2']);
+    await expect(world.do(first.queryHead(0, everything()))).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('a record that is delivered twice is taken once, also across a restart', async () => {
+    const world = await World.open();
+    const writer = { id: 'ab'.repeat(16), sequence: 1 };
+    const first = await world.ready({ dropDuplicates: false });
+    await world.append([row(1)], writer);
+    await world.append([row(1)], writer);
+    expect(await world.headLines(first)).toEqual(['line 1']);
+    await world.do(first.flush());
+    await world.do(first.stop());
+    const second = await world.ready({ dropDuplicates: false });
+    await world.append([row(1)], writer);
+    await world.append([row(2)], { ...writer, sequence: 2 });
+    expect(await world.headLines(second)).toEqual(['line 2']);
+    expect(world.counted.repeated).toBe(2);
+  });
+
+  test.each([
+    ['in the head', false, false],
+    ['in the store', true, false],
+    ['in the store, after a restart', true, true],
+  ])('an entry equal to one %s does not come in again', async (_, isFlushed, isRestarted) => {
+    const world = await World.open();
+    let ingester = await world.ready();
+    await world.append([row(1), row(2), row(2, 'same time'), row(3)]);
+    if (isFlushed) await world.do(ingester.flush());
+    if (isRestarted) {
+      await world.do(ingester.stop());
+      ingester = await world.ready();
+    }
+    await world.append([row(2), row(2, 'new one'), row(3), row(3, 'x'), row(1, 'line 1', 'y')]);
+    await world.append([row(1), row(2)]);
+    const lines = await world.headLines(ingester);
+    const before = isFlushed ? [] : ['line 1', 'line 2', 'same time', 'line 3'];
+    expect(lines.sort()).toEqual([...before, 'new one', 'x', 'line 1'].sort());
+    expect(world.counted.duplicates).toBe(4);
+    await world.do(ingester.flush());
+    const stored = world.storedRows();
+    expect(new Set(stored).size).toBe(stored.length);
+    expect(stored).toHaveLength(7);
+  });
+
+  test('late lines that are new are kept', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    await world.append([row(10), row(20)]);
+    await world.do(ingester.flush());
+    await world.append([row(15), row(5), row(10, 'another')]);
+    expect(await world.headLines(ingester)).toEqual(['line 5', 'another', 'line 15']);
+  });
+
+  test('a record that cannot be read is put aside whole, and the partition moves on', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    await world.append([row(1)]);
+    const garbage = Buffer.from('this is no segment');
+    await world.appendBytes(garbage);
+    await world.append([row(2)]);
+    expect(await world.headLines(ingester)).toEqual(['line 1', 'line 2']);
+    expect(world.counted.quarantined).toBe(1);
+    const [key] = [...world.bucket.objects.keys()].filter((each) => each.startsWith('quarantine/'));
+    expect(world.bucket.objects.get(key)).toEqual(garbage);
+    await world.do(ingester.flush());
+    expect(world.commits.entries.at(-1)?.endOffset).toBe(3);
+  });
+
+  /** Protects: a damaged column is only met when it is decoded, and must not stop flushing for ever. */
+  test('a record whose lines cannot be decoded is put aside when it is flushed', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    const good = encodeRows([row(1, 'a line that stands in the block as it is')]);
+    const bad = Buffer.from(good);
+    bad[bad.indexOf('stands')] ^= 1;
+    await world.appendBytes(bad);
+    await world.append([row(2)]);
+    await expect(world.headLines(ingester)).rejects.toMatchObject({ code: 'corrupt' });
+    await world.do(ingester.flush());
+    expect(world.storedRows()).toEqual([rowText(row(2))]);
+    expect(world.counted.quarantined).toBe(1);
+    expect(await world.headLines(ingester)).toEqual([]);
+  });
+
+  test('of two leaders one wins each commit, and both go on', async () => {
+    const world = await World.open();
+    const [one, two] = [await world.ready(), await world.ready()];
+    for (let i = 0; i < 20; i++) {
+      await world.append([row(i)]);
+      await world.do(Promise.all([one.flush(), two.flush()]));
+    }
+    expect(world.counted.lost).toBeGreaterThan(0);
+    const { entries } = world.commits;
+    entries.forEach((entry, i) => expect(entry.startOffset).toBe(i === 0 ? 0 : entries[i - 1].endOffset));
+    expect(world.storedRows()).toEqual(Array.from({ length: 20 }, (_, i) => rowText(row(i))));
+    await world.append([row(100)]);
+    expect(await world.headLines(one)).toEqual(['line 100']);
+    expect(await world.headLines(two)).toEqual(['line 100']);
+    // What the losers put is gone: only committed segments are left.
+    const segments = [...world.bucket.objects.keys()].filter((key) => key.startsWith('segments/'));
+    expect(segments.sort()).toEqual(entries.map((entry) => entry.segment!.key).sort());
+  });
+
+  test('a follower lets go of what the leader committed', async () => {
+    const world = await World.open();
+    const leader = await world.ready();
+    const follower = await world.ready({}, { isLeader: () => false });
+    await world.append([row(1)]);
+    await world.do(leader.flush());
+    await world.append([row(2)]);
+    await world.pass(6_000);
+    const answer = await world.do(follower.queryHead(0, everything()));
+    expect(answer.committedOffset).toBe(1);
+    expect(linesOf(answer.result as LogLeafResult)).toEqual(['line 2']);
+  });
+
+  test('while the store is down memory stays within its bound, and all is there afterwards', async () => {
+    const world = await World.open();
+    const options = {
+      flushRawBytes: 20_000,
+      headBytesPartitionMax: 50_000,
+      headBytesMax: 50_000,
+      readBytesMax: 1_000,
+      retryMaxMs: 1_000,
+    };
+    const ingester = await world.ready(options);
+    world.bucket.faults.down = true;
+    // Lines that do not compress, so that memory fills.
+    const line = () => Buffer.from(world.scheduler.random.bytes(700)).toString('hex');
+    for (let i = 0; i < 100; i++) await world.append([row(i, line())]);
+    await world.pass(5_000);
+    expect(ingester.headBytes()).toBeGreaterThan(40_000);
+    expect(ingester.headBytes()).toBeLessThan(55_000);
+    await expect(world.do(ingester.queryHead(0, everything()))).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    expect(world.counted.failed).toBeGreaterThan(1);
+    world.bucket.faults.down = false;
+    await world.pass(10_000);
+    await world.do(ingester.flush());
+    expect(world.storedRows()).toHaveLength(100);
+    expect(ingester.headBytes()).toBe(0);
+  });
+
+  test.each([
+    ['by size', { flushRawBytes: 1_000 }, 0],
+    ['by age', { flushAgeMs: 60_000 }, 66_000],
+    ['by idleness', { flushIdleMs: 30_000 }, 36_000],
+  ])('flushes %s without being asked', async (_, options, ms) => {
+    const world = await World.open();
+    await world.ready(options);
+    await world.append([row(1, 'x'.repeat(1_000))]);
+    await world.pass(Math.max(1_000, ms / 4));
+    if (ms > 0) expect(world.commits.entries).toHaveLength(0);
+    await world.pass(ms);
+    expect(world.commits.entries).toHaveLength(1);
+  });
+
+  test('a query in progress keeps what a flush drops', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    for (let i = 0; i < 10; i++) await world.append([row(i)]);
+    const [answer] = await world.do(Promise.all([ingester.queryHead(0, everything()), ingester.flush()]));
+    expect(answer.committedOffset).toBe(0);
+    expect((answer.result as LogLeafResult).timestampNs).toHaveLength(10);
+  });
+
+  test('streams of the head are counted exactly within a range', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    await world.append([row(1, 'aa'), row(2, 'bbb'), row(3, 'c')]);
+    await world.append([row(2, 'dddd', 'y'), row(50, 'e', 'y')]);
+    const ask = (selector: string, from: number, to: number) =>
+      world
+        .do(
+          ingester.headStreams(0, { tenant: parseTenantId('a'), selector, startNs: ns(from), endNs: ns(to) }),
+        )
+        .then(({ result }) => result.map((each) => [each.labels[0][1], each.entries, each.lineBytes]));
+    expect(await ask('', 0, 100)).toEqual([
+      ['x', 3, 6],
+      ['y', 2, 5],
+    ]);
+    expect(await ask('', 2, 3)).toEqual([
+      ['x', 1, 3],
+      ['y', 1, 4],
+    ]);
+    expect(await ask('{app="y"}', 3, 50)).toEqual([]);
+    expect(await ask('{env="test", app!~"y|z"}', 3, 4)).toEqual([['x', 1, 1]]);
+  });
+
+  test('metrics over the head see the range before the first step, and other tenants are not seen', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    await world.append([row(1_000), row(2_000), { ...row(2_000), tenant: 'b' }]);
+    const answer = await world.do(
+      ingester.queryHead(0, {
+        kind: 'samples',
+        tenant: parseTenantId('a'),
+        expr: 'count_over_time({app="x"}[1s])',
+        startNs: ns(2_500),
+        endNs: ns(2_500),
+        stepNs: 0n,
+        seriesMax: 0,
+      }),
+    );
+    expect(answer.result).toMatchObject({ kind: 'samples', series: [{ columns: [new Float64Array([1])] }] });
+  });
+});
+
+describe('following', () => {
+  const follow = async (world: World, frames: AsyncIterator<TailFrame>) => {
+    const { value } = await world.do(frames.next());
+    const { result, dropped } = value as TailFrame;
+    return { lines: linesOf(result as LogLeafResult), dropped };
+  };
+
+  test('a follower gets what arrives from now on', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    await world.append([row(1)]);
+    await world.headLines(ingester);
+    const abort = new AbortController();
+    const request = everything({ expr: '{app="x"} |= "line"', limit: 1, direction: 'backward' });
+    const frames = ingester.tail(0, request, abort.signal)[Symbol.asyncIterator]();
+    await world.append([row(2), row(3), row(4, 'no match')]);
+    expect(await follow(world, frames)).toEqual({ lines: ['line 2', 'line 3'], dropped: 0 });
+    await world.append([row(5, 'line of y', 'y')]);
+    await world.append([row(6)]);
+    expect(await follow(world, frames)).toEqual({ lines: ['line 6'], dropped: 0 });
+    const last = frames.next();
+    abort.abort();
+    expect(await world.do(last)).toEqual({ done: true, value: undefined });
+  });
+
+  test('a slow follower loses the oldest entries, counted', async () => {
+    const world = await World.open();
+    const ingester = await world.ready({
+      tailBytesMax: headRecord(0, encodeRows([row(1)])).bytes.length * 3,
+    });
+    const frames = ingester.tail(0, everything(), new AbortController().signal)[Symbol.asyncIterator]();
+    for (let i = 0; i < 10; i++) await world.append([row(i)]);
+    await world.headLines(ingester);
+    const { lines, dropped } = await follow(world, frames);
+    expect(lines).toEqual(Array.from({ length: lines.length }, (_, i) => `line ${10 - lines.length + i}`));
+    expect(dropped).toBe(10 - lines.length);
+    expect(dropped).toBeGreaterThan(5);
+    expect(world.counted.tailDropped).toBe(dropped);
+    await frames.return?.();
+  });
+
+  test('followers are bounded', async () => {
+    const world = await World.open();
+    const ingester = await world.ready({ tailsMax: 1 });
+    const signal = new AbortController().signal;
+    const frames = ingester.tail(0, everything(), signal)[Symbol.asyncIterator]();
+    expect(() => ingester.tail(0, everything(), signal)).toThrow('max concurrent tail requests');
+    await frames.return?.();
+    expect(() => ingester.tail(0, everything(), signal)).not.toThrow();
+  });
+});
+
+test('the test records say what they are made of', () => {
+  const rows = [row(1), row(2), row(1, 'z', 'y')];
+  expect(decodeRows(headRecord(0, encodeRows(rows)).segment)).toEqual(rows.map(rowText));
+  expect(encodeSegment([], { kind: 'record' }).length).toBeGreaterThan(0);
+});

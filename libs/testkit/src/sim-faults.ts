@@ -1,0 +1,68 @@
+import type { Prng } from './prng.ts';
+import { noDiskFaults } from './virtual-disk.ts';
+import type { DiskFaults } from './virtual-disk.ts';
+import { noStoreFaults } from './virtual-object-store.ts';
+import type { StoreFaults } from './virtual-object-store.ts';
+
+/** Which faults a seed has, and how strong: a swarm, since faults that are always all on hide each other. */
+export interface FaultProfile {
+  readonly store: StoreFaults;
+  readonly disk: DiskFaults;
+  /** Mean virtual time between two of each; Infinity: none. */
+  readonly crashEveryMs: number;
+  readonly pauseEveryMs: number;
+  readonly storeDownEveryMs: number;
+  readonly diskFullEveryMs: number;
+  readonly clockJumpEveryMs: number;
+  readonly flushEveryMs: number;
+  /** Odds that the write log holds a record twice. */
+  readonly logRepeats: number;
+  /** Odds that the writer is not told that its record was taken. */
+  readonly logAckLost: number;
+  /** Odds that the simulator stops the process at a named point. */
+  readonly hookCrash: number;
+}
+
+export function drawFaults(random: Prng): FaultProfile {
+  const some = <T>(value: T, none: T): T => (random.chance(0.5) ? value : none);
+  return {
+    store: {
+      ...noStoreFaults,
+      errorBefore: some(random.pick([0.02, 0.2]), 0),
+      answerLost: some(random.pick([0.02, 0.2]), 0),
+      bitFlip: some(random.pick([0.01, 0.1]), 0),
+      delayMaxMs: random.pick([5, 50, 500]),
+    },
+    disk: {
+      ...noDiskFaults,
+      writeError: some(0.01, 0),
+      syncError: some(0.01, 0),
+      readError: some(0.01, 0),
+      delayMaxMs: random.pick([1, 10, 100]),
+    },
+    crashEveryMs: some(random.pick([2_000, 10_000]), Number.POSITIVE_INFINITY),
+    pauseEveryMs: some(10_000, Number.POSITIVE_INFINITY),
+    storeDownEveryMs: some(15_000, Number.POSITIVE_INFINITY),
+    diskFullEveryMs: some(20_000, Number.POSITIVE_INFINITY),
+    clockJumpEveryMs: some(20_000, Number.POSITIVE_INFINITY),
+    flushEveryMs: random.pick([500, 3_000, 10_000]),
+    logRepeats: some(0.1, 0),
+    logAckLost: some(0.05, 0),
+    hookCrash: some(0.05, 0),
+  };
+}
+
+/** Nothing goes wrong, and quickly. */
+export const noFaults: FaultProfile = {
+  store: noStoreFaults,
+  disk: noDiskFaults,
+  crashEveryMs: Number.POSITIVE_INFINITY,
+  pauseEveryMs: Number.POSITIVE_INFINITY,
+  storeDownEveryMs: Number.POSITIVE_INFINITY,
+  diskFullEveryMs: Number.POSITIVE_INFINITY,
+  clockJumpEveryMs: Number.POSITIVE_INFINITY,
+  flushEveryMs: 3_000,
+  logRepeats: 0,
+  logAckLost: 0,
+  hookCrash: 0,
+};
