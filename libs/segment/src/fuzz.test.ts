@@ -103,7 +103,7 @@ describe('columns round-trip', () => {
         const decoded = new DecodedColumn('k', cells.length, new ByteReader(bundle));
         expect(decoded.codes).toEqual(all);
         // A lone surrogate has no UTF-8.
-        expect(decoded.values).toEqual(values.map((value) => value.replace(/[\ud83d\udc22]/, '\ufffd')));
+        expect(decoded.values).toEqual(values.map((value) => Buffer.from(value).toString()));
       }),
       { numRuns: 1000 },
     );

@@ -6,15 +6,14 @@ import type { MergeSource } from './merge-source.ts';
 import type { BlockFilter } from './types.ts';
 import { compareText } from '@loki/model';
 
-/** Length of an era: time is cut into eras of 2^52 ns (52 days) so that times within two of them are exact doubles. */
-export const eraNs = 2 ** 52;
+/** Time is cut into eras of 2^53 ns (104 days) since 1970: within one, times are exact doubles. A block lies in one. */
+export const eraNs = 2 ** 53;
 
 /** A range of rows of one source on its way into a block. */
 interface Copy {
   readonly source: MergeSource;
   readonly from: number;
   readonly to: number;
-  readonly era: number;
   /** ns to add to the source's timestamps to make them relative to the era's start. */
   readonly shift: number;
 }
@@ -37,8 +36,7 @@ export class BlockGatherer {
   #copies: Copy[] = [];
   #rowCount = 0;
   #lineBytes = 0;
-  #eraMin = Infinity;
-  #eraMax = -Infinity;
+  #era = 0;
   #runStream: number[] = [];
   #runFirstRow: number[] = [];
 
@@ -48,11 +46,14 @@ export class BlockGatherer {
     this.#buildFilter = options.buildFilter;
   }
 
+  /** Rows added from now on are of this era. */
+  beginEra(era: number): void {
+    this.flush();
+    this.#era = era;
+  }
+
   add(stream: number, copy: Copy): void {
-    const { source, era } = copy;
-    // Two eras are the most that one base serves.
-    if (Math.max(this.#eraMax, era) - Math.min(this.#eraMin, era) > 1) this.flush();
-    const ends = source.block.lineEnds();
+    const ends = copy.source.block.lineEnds();
     for (let from = copy.from; from < copy.to;) {
       const start = from === 0 ? 0 : ends[from - 1];
       let to = Math.min(copy.to, from + blockRowsTarget - this.#rowCount);
@@ -75,7 +76,7 @@ export class BlockGatherer {
     const metadata = this.#gatherMetadata().sort((a, b) => compareText(a.name, b.name));
     const block = {
       rowCount: this.#rowCount,
-      baseNs: BigInt(this.#eraMin) * BigInt(eraNs),
+      baseNs: BigInt(this.#era) * BigInt(eraNs),
       runStream: Uint32Array.from(this.#runStream),
       runFirstRow,
       timestamps,
@@ -88,8 +89,6 @@ export class BlockGatherer {
     this.#copies = [];
     this.#rowCount = 0;
     this.#lineBytes = 0;
-    this.#eraMin = Infinity;
-    this.#eraMax = -Infinity;
     this.#runStream = [];
     this.#runFirstRow = [];
   }
@@ -102,8 +101,6 @@ export class BlockGatherer {
     this.#copies.push(copy);
     this.#rowCount += copy.to - copy.from;
     this.#lineBytes += lineBytes;
-    this.#eraMin = Math.min(this.#eraMin, copy.era);
-    this.#eraMax = Math.max(this.#eraMax, copy.era);
   }
 
   #gatherRows(): { timestamps: Float64Array; lineEnds: Uint32Array; lines: Buffer } {
@@ -111,14 +108,13 @@ export class BlockGatherer {
     const lineEnds = new Uint32Array(this.#rowCount);
     const lines = Buffer.allocUnsafe(this.#lineBytes);
     let [row, at] = [0, 0];
-    for (const { source, from, to, era, shift } of this.#copies) {
+    for (const { source, from, to, shift } of this.#copies) {
       const times = source.block.timestamps();
       const ends = source.block.lineEnds();
       const start = from === 0 ? 0 : ends[from - 1];
-      const toBase = shift + (era - this.#eraMin) * eraNs;
       const endShift = at - start;
       for (let i = from; i < to; i++, row++) {
-        timestamps[row] = times[i] + toBase;
+        timestamps[row] = times[i] + shift;
         lineEnds[row] = ends[i] + endShift;
       }
       at += source.block.lines().copy(lines, at, start, ends[to - 1]);

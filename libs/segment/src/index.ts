@@ -2,6 +2,8 @@ export { encodeSegment } from './encode.ts';
 export type { EncodeOptions } from './encode.ts';
 export type { SectionSummary } from './assemble.ts';
 export type { FilterBuilder } from './gather.ts';
+export { inspectSegment } from './inspect.ts';
+export type { ColumnSizes, SectionInspection, SegmentInspection } from './inspect.ts';
 export { mergeSegments } from './merge.ts';
 export type { MergeInput, MergeOptions, MergeResult } from './merge.ts';
 export { openSegment } from './open.ts';

@@ -41,8 +41,8 @@ const eraNsBig = BigInt(eraNs);
 const pairwiseTiesMax = 8;
 
 /**
- * Merges segments into one, sorted by tenant, stream (order of label texts, so that neighbours resemble each other)
- * and time; equal timestamps stay in the order of the inputs, which come oldest first. Exact duplicates are left out.
+ * Merges segments into one, sorted by tenant, era (104 days, so nearly always one), stream (order of label texts, so
+ * that neighbours resemble each other) and time; equal timestamps stay in the order of the inputs, which come oldest first. Exact duplicates are left out.
  *
  * Memory: the inputs' blocks are decoded as they are needed and dropped after their last row. Sorted inputs take a
  * block each, records all of their rows. CPU: figures in segment.bench.ts.
@@ -106,23 +106,31 @@ class TenantMerge {
     }
   }
 
-  /** Merges stream after stream into the gatherer; returns the streams, as the gatherer's runs number them. */
+  /** Merges era after era, stream after stream into the gatherer; returns the streams as its runs number them. */
   run(gatherer: BlockGatherer): { names: readonly string[]; values: readonly string[] }[] {
-    const groups: Piece[][] = this.#labels.map(() => []);
-    for (const piece of this.#pieces) groups[piece.stream].push(piece);
     const texts = this.#labels.map((labels) => labels.toString());
-    const order = texts
-      .map((_, stream) => stream)
-      .filter((stream) => groups[stream].length > 0)
-      .sort((a, b) => compareText(texts[a], texts[b]));
-    order.forEach((stream, rank) => {
-      const pieces = groups[stream];
-      const eras = [...new Set(pieces.map((piece) => piece.era))].sort((a, b) => a - b);
-      for (const era of eras) {
-        const ofEra = eras.length === 1 ? pieces : pieces.filter((piece) => piece.era === era);
-        this.#mergePieces(rank, ofEra, gatherer);
+    const isUsed = new Uint8Array(texts.length);
+    const byEra = new Map<number, Piece[]>();
+    for (const piece of this.#pieces) {
+      isUsed[piece.stream] = 1;
+      const group = byEra.get(piece.era);
+      if (group) group.push(piece);
+      else byEra.set(piece.era, [piece]);
+    }
+    const order = texts.map((_, stream) => stream).filter((stream) => isUsed[stream] === 1);
+    order.sort((a, b) => compareText(texts[a], texts[b]));
+    const rankOf = new Uint32Array(texts.length);
+    order.forEach((stream, rank) => (rankOf[stream] = rank));
+    for (const era of [...byEra.keys()].sort((a, b) => a - b)) {
+      gatherer.beginEra(era);
+      // Stable: pieces of a stream stay in the order of the inputs.
+      const pieces = byEra.get(era)!.sort((a, b) => rankOf[a.stream] - rankOf[b.stream]);
+      for (let from = 0, to = 0; from < pieces.length; from = to) {
+        const { stream } = pieces[from];
+        while (to < pieces.length && pieces[to].stream === stream) to++;
+        this.#mergePieces(rankOf[stream], pieces.slice(from, to), gatherer);
       }
-    });
+    }
     gatherer.flush();
     return order.map((stream) => ({
       names: this.#labels[stream].names,

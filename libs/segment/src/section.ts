@@ -32,6 +32,8 @@ export class StoredSection implements Section {
   readonly rowCount: number;
   readonly lineBytes: number;
   readonly streams: StreamTable;
+  /** Block table, runs and streams in the footer. */
+  readonly indexBytes: number;
   /** For errors. */
   readonly where: string;
   readonly #segment: string;
@@ -52,6 +54,7 @@ export class StoredSection implements Section {
     this.maxNs = entry.maxNs;
     this.rowCount = entry.rowCount;
     this.lineBytes = entry.lineBytes;
+    this.indexBytes = entry.indexBytes;
     this.where = `tenant ${entry.tenant}`;
     this.streams = new SectionStreams(this, entry.streamCount);
     this.#entry = entry;

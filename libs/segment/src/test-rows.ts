@@ -72,10 +72,11 @@ export function expected(row: InputRow): Row {
   };
 }
 
-/** Sorted by stream, then time, stable; each distinct row once. */
+/** Sorted by era, stream, then time, stable; each distinct row once. */
 export function sortedDistinct(rows: readonly Row[]): Row[] {
   const sorted = [...rows].sort(
-    (a, b) => byBytes(a.labels, b.labels) || (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0),
+    (a, b) =>
+      eraOf(a.ts) - eraOf(b.ts) || byBytes(a.labels, b.labels) || (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0),
   );
   const seen = new Set<string>();
   return sorted.filter((row) => {
@@ -86,4 +87,9 @@ export function sortedDistinct(rows: readonly Row[]): Row[] {
 
 export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** Which 2^53 ns since 1970. */
+export function eraOf(ns: bigint): number {
+  return Number(ns >> 53n);
 }

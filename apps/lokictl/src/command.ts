@@ -1,0 +1,98 @@
+/** What a command may touch: replaced in tests. */
+export interface CommandIo {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly readFile: (path: string) => Promise<Buffer>;
+}
+
+/** A flag of a command. Flags with `value` take the next word, or what follows `=`. */
+export interface FlagSpec {
+  readonly name: string;
+  readonly summary: string;
+  /** What the value is called in the help, for flags that take one. */
+  readonly value?: string;
+}
+
+export interface ParsedArgs {
+  readonly positional: readonly string[];
+  /** Flags given: '' for those without a value. */
+  readonly flags: ReadonlyMap<string, string>;
+}
+
+/** One verb of lokictl. `words` is how it is called: `segment inspect`. */
+export interface Command {
+  readonly words: readonly string[];
+  /** Positional arguments as the help shows them; `PATH...` takes one or more. */
+  readonly arguments: readonly string[];
+  readonly summary: string;
+  readonly flags: readonly FlagSpec[];
+  /** Returns the exit code: 0 done, 1 it found or met something wrong. */
+  run(args: ParsedArgs, io: CommandIo): Promise<number>;
+}
+
+/** Wrong words on the command line: exit code 2, with the help of what was meant. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UsageError';
+  }
+}
+
+/** Words after the command's own, checked against what it takes. `--` ends the flags. */
+export function parseArgs(command: Command, words: readonly string[]): ParsedArgs {
+  const positional: string[] = [];
+  const flags = new Map<string, string>();
+  let isOnlyPositional = false;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i];
+    if (isOnlyPositional || !word.startsWith('-') || word === '-') {
+      positional.push(word);
+      continue;
+    }
+    if (word === '--') {
+      isOnlyPositional = true;
+      continue;
+    }
+    const [name, inline] = splitFlag(word);
+    const spec = command.flags.find((flag) => flag.name === name);
+    if (!spec) throw new UsageError(`unknown flag ${word}`);
+    if (flags.has(name)) throw new UsageError(`--${name} is given twice`);
+    if (spec.value === undefined) {
+      if (inline !== undefined) throw new UsageError(`--${name} takes no value`);
+      flags.set(name, '');
+      continue;
+    }
+    const value = inline ?? words[++i];
+    if (value === undefined) throw new UsageError(`--${name} needs a value: ${spec.value}`);
+    flags.set(name, value);
+  }
+  checkPositional(command, positional);
+  return { positional, flags };
+}
+
+function splitFlag(word: string): [name: string, value: string | undefined] {
+  const text = word.replace(/^--?/, '');
+  const at = text.indexOf('=');
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function checkPositional(command: Command, positional: readonly string[]): void {
+  const wanted = command.arguments;
+  const isOpen = wanted.at(-1)?.endsWith('...') ?? false;
+  if (positional.length < wanted.length) throw new UsageError(`${wanted[positional.length]} is missing`);
+  if (!isOpen && positional.length > wanted.length)
+    throw new UsageError(`${positional[wanted.length]} is one argument too many`);
+}
+
+export function usageOf(command: Command): string {
+  const flags = command.flags.map(({ name, value }) => `[--${name}${value ? ` ${value}` : ''}]`);
+  return ['lokictl', ...command.words, ...flags, ...command.arguments].join(' ');
+}
+
+export function helpOf(command: Command): string {
+  const lines = [`Usage: ${usageOf(command)}`, '', command.summary];
+  if (command.flags.length > 0) lines.push('', 'Flags:');
+  for (const { name, value, summary } of command.flags)
+    lines.push(`  --${name}${value ? ` ${value}` : ''}\t${summary}`);
+  return `${lines.join('\n')}\n`;
+}

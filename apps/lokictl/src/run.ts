@@ -1,0 +1,52 @@
+import { type Command, type CommandIo, helpOf, parseArgs, UsageError, usageOf } from './command.ts';
+import { failureText } from './failure-text.ts';
+import { segmentInspect } from './segment-inspect.ts';
+import { segmentVerify } from './segment-verify.ts';
+
+/** All verbs, in the order of the help. */
+export const commands: readonly Command[] = [segmentInspect, segmentVerify];
+
+const exitUsage = 2;
+
+/** Runs what `words` (without node and script) ask for; returns the exit code. */
+export async function run(words: readonly string[], io: CommandIo): Promise<number> {
+  const isHelp =
+    words.length === 0 || words.includes('--help') || words.includes('-h') || words[0] === 'help';
+  const named = words.filter((word) => !['help', '--help', '-h'].includes(word));
+  const command = commands.find((one) => one.words.every((word, i) => named[i] === word));
+  if (!command) {
+    if (named.length === 0 && isHelp) {
+      io.out(overview());
+      return words.length === 0 ? exitUsage : 0;
+    }
+    const group = commands.filter((one) => one.words[0] === named[0]);
+    const what = group.length > 0 ? 'needs one of' : 'is not a command; there are';
+    const texts = (group.length > 0 ? group : commands).map((one) => one.words.join(' '));
+    io.err(`lokictl: ${named.slice(0, 2).join(' ')} ${what}: ${texts.join(', ')}\n`);
+    return exitUsage;
+  }
+  if (isHelp) {
+    io.out(helpOf(command));
+    return 0;
+  }
+  try {
+    return await command.run(parseArgs(command, words.slice(command.words.length)), io);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.err(`lokictl: ${error.message}\nUsage: ${usageOf(command)}\n`);
+      return exitUsage;
+    }
+    io.err(`lokictl: ${failureText(error)}\n`);
+    return 1;
+  }
+}
+
+function overview(): string {
+  const lines = ['lokictl looks into what the log database stores.', '', 'Commands:'];
+  for (const command of commands) lines.push(`  ${usageOf(command)}`, `      ${command.summary}`);
+  lines.push(
+    '',
+    'lokictl COMMAND --help tells more. Exit code: 0 done, 1 something is wrong, 2 wrong words.',
+  );
+  return `${lines.join('\n')}\n`;
+}
