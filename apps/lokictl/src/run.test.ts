@@ -25,7 +25,7 @@ describe('lokictl', () => {
     expect(text.code).toBe(0);
     expect(text.out).toContain('a: compacted segment, format version 1');
     expect(text.out).toContain('4 streams, 3 blocks');
-    expect(text.out).toMatch(/lines +\d+ +\d+ +\d+\.\d %/);
+    expect(text.out).toMatch(/lines +[\d,]+ +[\d,]+ +\d+\.\d %/);
     const json = await lokictl(['segment', 'inspect', 'a', '--json'], { a: sound });
     const parsed = JSON.parse(json.out) as {
       sizeBytes: number;
