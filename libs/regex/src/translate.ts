@@ -1,0 +1,303 @@
+import { some } from './ast.ts';
+import type { Node, RepeatNode } from './ast.ts';
+import { clip, covers, negate, runeMax } from './char-set.ts';
+import type { CharSet } from './char-set.ts';
+
+/**
+ * What the JavaScript pattern runs on.
+ *
+ * - `text`: a JavaScript string; units are UTF-16, a rune above U+FFFF is a lead and one trailing surrogate.
+ * - `bytes`: UTF-8 bytes read as latin1, one unit a byte; a rune above U+7F is a lead byte and trailing bytes.
+ *
+ * Either way a rune is one unit that cannot trail, then units that can only trail. So `.` is
+ * `[^\n⟨trail⟩][⟨trail⟩]*`, and a star over a set that holds every multi-unit rune may run over units: wherever it
+ * stops within a rune, no other element can go on from there but such a star, which could as well have started at
+ * the rune's end. On well-formed input that is exact. Bytes that are no UTF-8: a stray trailing byte belongs to
+ * the rune before it, any other stray byte is one rune.
+ */
+export type Alphabet = 'text' | 'bytes';
+
+/** Longer sources cost more to compile than other engines cost to run. */
+const sourceCharsMax = 50_000;
+/** Alternatives of one set in bytes; \pL has hundreds, and then decoding the line is cheaper. */
+const sequencesMax = 48;
+/** The linear fallback engine of V8 refuses larger products of counts. */
+export const replicationMax = 16;
+
+/** Thrown inside of `translate` when there is no JavaScript pattern of sensible size. */
+class Untranslatable extends Error {}
+
+interface Context {
+  readonly alphabet: Alphabet;
+  readonly captures: boolean;
+}
+
+/**
+ * The JavaScript pattern (no flags) that matches the same as `root`, or undefined when there is none.
+ *
+ * Neither the i nor the u flag is used: V8's linear engine knows neither, and RE2's folding is in the sets already.
+ *
+ * @param captures false makes all groups non-capturing and lets counted repeats be unrolled for the linear engine
+ */
+export function translate(root: Node, alphabet: Alphabet, captures: boolean): string | undefined {
+  // Within a rune \B would hold where RE2 sees no position at all.
+  if (some(root, (node) => node.kind === 'position' && node.at === 'noWordBoundary')) return undefined;
+  const context: Context = { alphabet, captures };
+  try {
+    return emit(root, context);
+  } catch (error) {
+    if (error instanceof Untranslatable) return undefined;
+    throw error;
+  }
+}
+
+const positions = {
+  beginText: '^',
+  endText: '$',
+  beginLine: '(?<![^\\n])',
+  endLine: '(?![^\\n])',
+  wordBoundary: '\\b',
+  noWordBoundary: '\\B',
+} as const;
+
+function emit(node: Node, context: Context): string {
+  const source = emitBare(node, context);
+  if (source.length > sourceCharsMax) throw new Untranslatable();
+  return source;
+}
+
+function emitBare(node: Node, context: Context): string {
+  switch (node.kind) {
+    case 'empty':
+      return '(?:)';
+    case 'set':
+      return emitSet(node.set, context);
+    case 'position':
+      return positions[node.at];
+    case 'capture':
+      return `(${context.captures ? '' : '?:'}${emit(node.body, context)})`;
+    case 'alternate':
+      return `(?:${node.items.map((item) => emit(item, context)).join('|')})`;
+    case 'concat':
+      return node.items.map((item) => emit(item, context)).join('');
+    case 'repeat':
+      return emitRepeat(node, context);
+  }
+}
+
+function emitRepeat(node: RepeatNode, context: Context): string {
+  const { body, min, max } = node;
+  const lazy = node.greedy ? '' : '?';
+  if (max === 0) return context.captures && body.hasCapture ? `${emitAtom(body, context)}{0}` : '(?:)';
+  if (max === 1 && min === 1) return emitAtom(body, context);
+  if (body.kind === 'set' && max === Infinity && isUnitwise(body.set, context.alphabet)) {
+    const run = `${runOf(body.set, context.alphabet)}*${lazy}`;
+    if (min === 0) return run;
+    // A greedy run swallows the rest of the last rune; a lazy one must not stop within it.
+    const last = node.greedy ? leadOf(body.set, context.alphabet) : emitSet(body.set, context);
+    return exactly(emitAtom(body, context), min - 1, 1, context) + last + run;
+  }
+  const atom = emitAtom(body, context);
+  if (max === Infinity && min <= 1) return atom + (min === 0 ? '*' : '+') + lazy;
+  if (max === 1) return `${atom}?${lazy}`;
+  const inner = replication(body);
+  if (max === min) return exactly(atom, min, inner, context);
+  // A group stays one group.
+  if (max === Infinity && context.captures && body.hasCapture) return `${atom}{${min},}${lazy}`;
+  if (max === Infinity) return `(?:${exactly(atom, min, inner, context)}${atom}*${lazy})`;
+  return `${atom}{${min},${max}}${lazy}`;
+}
+
+/** `atom` n times; in steps that the linear engine accepts, where copies are allowed. */
+function exactly(atom: string, times: number, inner: number, context: Context): string {
+  if (times === 0) return '';
+  if (times === 1) return atom;
+  const step = Math.max(1, Math.floor(replicationMax / inner));
+  if (context.captures || times <= step) return `${atom}{${times}}`;
+  const whole = Math.floor(times / step);
+  if (whole * (atom.length + 4) > sourceCharsMax) throw new Untranslatable();
+  const unit = step === 1 ? atom : `${atom}{${step}}`;
+  const rest = times % step;
+  return `(?:${unit.repeat(whole)}${rest === 0 ? '' : `${atom}{${rest}}`})`;
+}
+
+/** What `body` costs the linear engine already: the product of its inner counts, after `exactly` split them. */
+function replication(node: Node): number {
+  switch (node.kind) {
+    case 'repeat': {
+      const own = node.max === Infinity ? Math.max(1, node.min) : Math.max(1, node.max);
+      return Math.min(own, replicationMax) * replication(node.body);
+    }
+    case 'capture':
+      return replication(node.body);
+    case 'concat':
+    case 'alternate':
+      return node.items.reduce((most, item) => Math.max(most, replication(item)), 1);
+    default:
+      return 1;
+  }
+}
+
+function emitAtom(node: Node, context: Context): string {
+  const source = emit(node, context);
+  if (node.kind === 'capture' || node.kind === 'alternate' || node.kind === 'empty') return source;
+  if (node.kind === 'set' && isSingleUnit(node.set, context.alphabet)) return source;
+  return `(?:${source})`;
+}
+
+/** Is each rune of the set one unit? */
+function isSingleUnit(set: CharSet, alphabet: Alphabet): boolean {
+  return set.length === 0 || set[set.length - 1] <= (alphabet === 'bytes' ? 0x7f : 0xd7ff);
+}
+
+/** Does the set hold every rune of more than one unit? Then runs of it need not look at rune borders. */
+function isUnitwise(set: CharSet, alphabet: Alphabet): boolean {
+  if (alphabet === 'bytes') return isSingleUnit(set, alphabet) || covers(set, 0x80, runeMax);
+  return isSingleUnit(set, alphabet) || covers(set, 0x1_0000, runeMax) || covers(set, 0xe000, runeMax);
+}
+
+/** One unit of any rune of a unitwise set. */
+function runOf(set: CharSet, alphabet: Alphabet): string {
+  if (isSingleUnit(set, alphabet)) return unitClass(set, unitMax(alphabet));
+  if (alphabet === 'bytes') return unitClass(clip(set, 0, 0xff), 0xff);
+  return unitClass([...clip(set, 0, 0xd7ff), 0xd800, 0xdfff, ...clip(set, 0xe000, 0xffff)], 0xffff);
+}
+
+/** The first unit of any rune of a unitwise set. */
+function leadOf(set: CharSet, alphabet: Alphabet): string {
+  if (isSingleUnit(set, alphabet)) return unitClass(set, unitMax(alphabet));
+  if (alphabet === 'bytes') return unitClass([...clip(set, 0, 0x7f), 0xc0, 0xff], 0xff);
+  return unitClass([...clip(set, 0, 0xd7ff), 0xd800, 0xdbff, ...clip(set, 0xe000, 0xffff)], 0xffff);
+}
+
+function emitSet(set: CharSet, { alphabet }: Context): string {
+  if (isSingleUnit(set, alphabet)) return unitClass(set, unitMax(alphabet));
+  if (isUnitwise(set, alphabet)) {
+    const trail = alphabet === 'bytes' ? '[\\x80-\\xbf]' : '[\\udc00-\\udfff]';
+    return `${leadOf(set, alphabet)}${trail}*`;
+  }
+  return alphabet === 'bytes' ? emitByteSet(set) : emitTextSet(set);
+}
+
+function emitTextSet(set: CharSet): string {
+  const basic = [...clip(set, 0, 0xd7ff), ...clip(set, 0xe000, 0xffff)];
+  const parts = basic.length > 0 ? [unitClass(basic, 0xffff)] : [];
+  const high = clip(set, 0x1_0000, runeMax);
+  for (let i = 0; i < high.length; i += 2) {
+    for (const [lo, hi] of rangesBy(high[i], high[i + 1], 0x400)) {
+      const offsetLo = lo - 0x1_0000;
+      const offsetHi = hi - 0x1_0000;
+      parts.push(
+        unitClass([0xd800 + (offsetLo >> 10), 0xd800 + (offsetHi >> 10)], 0xffff) +
+          unitClass([0xdc00 + (offsetLo & 0x3ff), 0xdc00 + (offsetHi & 0x3ff)], 0xffff),
+      );
+    }
+  }
+  return parts.length === 1 ? parts[0] : `(?:${parts.join('|')})`;
+}
+
+function emitByteSet(set: CharSet): string {
+  const ascii = clip(set, 0, 0x7f);
+  const parts = ascii.length > 0 ? [unitClass(ascii, 0xff)] : [];
+  for (const [lo, hi] of [
+    [0x80, 0x7ff],
+    [0x800, 0xffff],
+    [0x1_0000, runeMax],
+  ]) {
+    const wide = clip(set, lo, hi);
+    for (let i = 0; i < wide.length; i += 2) {
+      parts.push(...byteSequences(wide[i], wide[i + 1]));
+      if (parts.length > sequencesMax) throw new Untranslatable();
+    }
+  }
+  return parts.length === 1 ? parts[0] : `(?:${parts.join('|')})`;
+}
+
+/** UTF-8 of lo .. hi, both of the same length in bytes, as sequences of byte classes. */
+function byteSequences(lo: number, hi: number): string[] {
+  const first = Buffer.from(String.fromCodePoint(lo));
+  const last = Buffer.from(String.fromCodePoint(hi));
+  const out: string[] = [];
+  const walk = (from: Buffer, to: Buffer): void => {
+    // The longest tail that runs over all values can be written as classes at once.
+    let common = 0;
+    while (common < from.length && from[common] === to[common]) common++;
+    const tailIsWhole =
+      from.subarray(common + 1).every((b) => b === 0x80) && to.subarray(common + 1).every((b) => b === 0xbf);
+    if (common >= from.length - 1 || tailIsWhole) {
+      let source = '';
+      for (let i = 0; i < from.length; i++) source += unitClass([from[i], to[i]], 0xff);
+      out.push(source);
+      return;
+    }
+    // Split off what shares the first value, the middle, and what shares the last value.
+    const fromEnd = Buffer.from(from).fill(0xbf, common + 1);
+    const toStart = Buffer.from(to).fill(0x80, common + 1);
+    walk(from, fromEnd);
+    if (to[common] - from[common] > 1) {
+      const middleFrom = Buffer.from(toStart);
+      middleFrom[common] = from[common] + 1;
+      const middleTo = Buffer.from(fromEnd);
+      middleTo[common] = to[common] - 1;
+      walk(middleFrom, middleTo);
+    }
+    walk(toStart, to);
+  };
+  // Surrogates have no UTF-8.
+  if (lo <= 0xdfff && hi >= 0xd800) {
+    if (lo < 0xd800) out.push(...byteSequences(lo, 0xd7ff));
+    if (hi > 0xdfff) out.push(...byteSequences(0xe000, hi));
+    return out;
+  }
+  walk(first, last);
+  return out;
+}
+
+/** lo .. hi cut into a partial first, whole middle and partial last stretch of `step` values. */
+function rangesBy(lo: number, hi: number, step: number): [number, number][] {
+  const firstEnd = Math.min(hi, lo - (lo % step) + step - 1);
+  if (firstEnd === hi) return [[lo, hi]];
+  const lastStart = hi - (hi % step);
+  const out: [number, number][] = [];
+  if (lo % step === 0 && hi % step === step - 1) return [[lo, hi]];
+  let from = lo;
+  if (lo % step !== 0) {
+    out.push([lo, firstEnd]);
+    from = firstEnd + 1;
+  }
+  const wholeEnd = hi % step === step - 1 ? hi : lastStart - 1;
+  if (wholeEnd > from) out.push([from, wholeEnd]);
+  if (wholeEnd !== hi) out.push([lastStart, hi]);
+  return out;
+}
+
+function unitMax(alphabet: Alphabet): number {
+  return alphabet === 'bytes' ? 0xff : 0xffff;
+}
+
+/** A character class over units, negated when that is shorter. */
+function unitClass(set: CharSet, max: number): string {
+  if (set.length === 2 && set[0] === set[1]) return unit(set[0]);
+  if (set.length > 0 && set[0] === 0 && set[set.length - 1] === max) {
+    const rest = clip(negate(set), 0, max);
+    return rest.length === 0 ? '[^]' : `[^${unitRanges(rest)}]`;
+  }
+  return `[${unitRanges(set)}]`;
+}
+
+function unitRanges(set: CharSet): string {
+  let out = '';
+  for (let i = 0; i < set.length; i += 2) {
+    out += unit(set[i]);
+    if (set[i + 1] > set[i]) out += (set[i + 1] > set[i] + 1 ? '-' : '') + unit(set[i + 1]);
+  }
+  return out;
+}
+
+function unit(code: number): string {
+  const char = String.fromCharCode(code);
+  if (/[A-Za-z0-9]/.test(char)) return char;
+  return code <= 0xff
+    ? `\\x${code.toString(16).padStart(2, '0')}`
+    : `\\u${code.toString(16).padStart(4, '0')}`;
+}
