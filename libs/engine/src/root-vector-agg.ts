@@ -104,30 +104,94 @@ function mean(before: number, value: number, count: number): number {
   return before + (value - before) / count;
 }
 
-/** The k largest (smallest) rows of each group, with their own labels; NaN ranks last. */
+/** The k largest (smallest) rows of each group, with their own labels; NaN ranks last, equals in the rows' order. */
 function largest(expr: VectorAggExpr, rows: readonly Row[], steps: number): readonly Row[] {
   const { index, labels } = groupRows(expr, rows);
   const members: number[][] = labels.map(() => []);
   rows.forEach((_, i) => members[index[i]].push(i));
-  const keep = expr.parameter!;
   const sign = expr.op === 'topk' ? -1 : 1;
   const out = rows.map((row) => ({ labels: row.labels, values: row.values, present: new Uint8Array(steps) }));
   for (const group of members) {
+    const best = new Best(Math.min(expr.parameter!, group.length), sign);
     for (let k = 0; k < steps; k++) {
-      const found = group.filter((i) => rows[i].present[k] === 1);
-      if (found.length > keep) {
-        found.sort((a, b) => rank(rows[a].values[k], rows[b].values[k], sign) || a - b);
-        found.length = keep;
-      }
-      for (const i of found) out[i].present[k] = 1;
+      best.clear();
+      for (const i of group) if (rows[i].present[k] === 1) best.offer(i, rows[i].values[k]);
+      for (let place = 0; place < best.count; place++) out[best.rows[place]].present[k] = 1;
     }
   }
   return out.filter(hasSample);
 }
 
+/** The best few of many: a heap with the worst of them on top, so that most candidates cost one comparison. */
+class Best {
+  readonly rows: Int32Array;
+  count = 0;
+  readonly #values: Float64Array;
+  readonly #sign: 1 | -1;
+
+  constructor(size: number, sign: 1 | -1) {
+    this.rows = new Int32Array(size);
+    this.#values = new Float64Array(size);
+    this.#sign = sign;
+  }
+
+  clear(): void {
+    this.count = 0;
+  }
+
+  /** Rows must come in ascending order: of equals, the earlier stays. */
+  offer(row: number, value: number): void {
+    if (this.count < this.rows.length) {
+      this.#put(this.count, row, value);
+      this.#rise(this.count++);
+    } else if (rank(value, this.#values[0], this.#sign) < 0) {
+      this.#put(0, row, value);
+      this.#sink();
+    }
+  }
+
+  #put(place: number, row: number, value: number): void {
+    this.rows[place] = row;
+    this.#values[place] = value;
+  }
+
+  /** Does place a hold something worse than place b? */
+  #isWorse(a: number, b: number): boolean {
+    const order = rank(this.#values[a], this.#values[b], this.#sign);
+    return order === 0 ? this.rows[a] > this.rows[b] : order > 0;
+  }
+
+  #swap(a: number, b: number): void {
+    const [row, value] = [this.rows[a], this.#values[a]];
+    this.#put(a, this.rows[b], this.#values[b]);
+    this.#put(b, row, value);
+  }
+
+  #rise(from: number): void {
+    for (let at = from; at > 0;) {
+      const parent = (at - 1) >> 1;
+      if (!this.#isWorse(at, parent)) return;
+      this.#swap(at, parent);
+      at = parent;
+    }
+  }
+
+  #sink(): void {
+    for (let at = 0; ;) {
+      let worst = at;
+      for (const child of [2 * at + 1, 2 * at + 2]) {
+        if (child < this.count && this.#isWorse(child, worst)) worst = child;
+      }
+      if (worst === at) return;
+      this.#swap(at, worst);
+      at = worst;
+    }
+  }
+}
+
 /** Order of values: ascending (sign 1) or descending (sign -1), NaN behind all others. */
 export function rank(a: number, b: number, sign: 1 | -1): number {
-  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
-  if (a === b) return 0;
-  return a < b ? -sign : sign;
+  if (a < b) return -sign;
+  if (a > b) return sign;
+  return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
 }

@@ -33,7 +33,10 @@ export interface State {
 /** An item is rule * itemBase + position of the dot. */
 const itemBase = 32;
 
-type Kernel = Map<number, Set<string>>;
+/** Terminals as bits, by their place in the grammar's list. */
+type Bits = Uint32Array;
+/** Items with the terminals that may follow them. */
+type Kernel = Map<number, Bits>;
 
 interface RawState {
   readonly kernel: Kernel;
@@ -41,44 +44,56 @@ interface RawState {
 }
 
 class Builder {
-  readonly #rules: readonly RuleSpec[];
-  readonly #byHead = new Map<string, number[]>();
-  readonly #first = new Map<string, Set<string>>();
-  readonly #nullable = new Set<string>();
   readonly states: RawState[] = [];
+  readonly #rules: readonly RuleSpec[];
+  readonly #words: number;
+  readonly #byHead = new Map<string, number[]>();
+  readonly #first = new Map<string, Bits>();
+  readonly #nullable = new Set<string>();
 
   constructor(grammar: GrammarSpec) {
     const start = grammar.rules[0].head;
     this.#rules = [...grammar.rules, { head: '$accept', body: [start] }];
-    for (const terminal of grammar.terminals) this.#first.set(terminal, new Set([terminal]));
+    this.#words = Math.ceil(grammar.terminals.length / 32);
+    grammar.terminals.forEach((terminal, index) => {
+      const bits = this.#noBits();
+      bits[index >> 5] |= 1 << (index & 31);
+      this.#first.set(terminal, bits);
+    });
     this.#rules.forEach((rule, index) => {
       const rules = this.#byHead.get(rule.head);
       if (rules) rules.push(index);
       else this.#byHead.set(rule.head, [index]);
-      if (!this.#first.has(rule.head)) this.#first.set(rule.head, new Set());
+      if (!this.#first.has(rule.head)) this.#first.set(rule.head, this.#noBits());
     });
     this.#findFirst();
-    this.#findStates(grammar.terminals[0]);
+    this.#findStates();
+  }
+
+  #noBits(): Bits {
+    return new Uint32Array(this.#words);
   }
 
   #findFirst(): void {
     for (let changed = true; changed;) {
       changed = false;
       for (const { head, body } of this.#rules) {
-        const first = this.#first.get(head)!;
-        const before = first.size + (this.#nullable.has(head) ? 1 : 0);
-        if (this.#addFirst(body, 0, first)) this.#nullable.add(head);
-        if (first.size + (this.#nullable.has(head) ? 1 : 0) !== before) changed = true;
+        const starts = this.#noBits();
+        if (this.#addFirst(body, 0, starts) && !this.#nullable.has(head)) {
+          this.#nullable.add(head);
+          changed = true;
+        }
+        if (addBits(this.#first.get(head)!, starts)) changed = true;
       }
     }
   }
 
   /** Adds what body[from..] can start with to `into`. True when all of it can be empty. */
-  #addFirst(body: readonly string[], from: number, into: Set<string>): boolean {
+  #addFirst(body: readonly string[], from: number, into: Bits): boolean {
     for (let i = from; i < body.length; i++) {
       const first = this.#first.get(body[i]);
       if (!first) throw new Error(`grammar names an unknown symbol ${body[i]}`);
-      for (const terminal of first) into.add(terminal);
+      addBits(into, first);
       if (!this.#nullable.has(body[i])) return false;
     }
     return true;
@@ -87,15 +102,15 @@ class Builder {
   /** Kernel items with all they imply. */
   closure(kernel: Kernel): Kernel {
     const items: Kernel = new Map();
-    for (const [item, ahead] of kernel) items.set(item, new Set(ahead));
+    for (const [item, ahead] of kernel) items.set(item, ahead.slice());
     const work = [...items.keys()];
     for (let item = work.pop(); item !== undefined; item = work.pop()) {
       const { body } = this.#rules[Math.floor(item / itemBase)];
       const dot = item % itemBase;
       const rules = dot < body.length ? this.#byHead.get(body[dot]) : undefined;
       if (!rules) continue;
-      const ahead = new Set<string>();
-      if (this.#addFirst(body, dot + 1, ahead)) for (const terminal of items.get(item)!) ahead.add(terminal);
+      const ahead = this.#noBits();
+      if (this.#addFirst(body, dot + 1, ahead)) addBits(ahead, items.get(item)!);
       for (const rule of rules) {
         if (mergeAhead(items, rule * itemBase, ahead)) work.push(rule * itemBase);
       }
@@ -103,12 +118,15 @@ class Builder {
     return items;
   }
 
-  #findStates(end: string): void {
+  #findStates(): void {
     const byCore = new Map<string, number>();
-    const start: Kernel = new Map([[(this.#rules.length - 1) * itemBase, new Set([end])]]);
-    this.states.push({ kernel: start, edges: new Map() });
-    const work = [0];
-    for (let index = work.pop(); index !== undefined; index = work.pop()) {
+    const end = this.#noBits();
+    end[0] = 1;
+    this.states.push({ kernel: new Map([[(this.#rules.length - 1) * itemBase, end]]), edges: new Map() });
+    // First in, first out: a state is then mostly complete before what follows from it is worked out.
+    const work = new Set([0]);
+    for (const index of work) {
+      work.delete(index);
       const targets = new Map<string, Kernel>();
       for (const [item, ahead] of this.closure(this.states[index].kernel)) {
         const symbol = this.#rules[Math.floor(item / itemBase)].body[item % itemBase];
@@ -130,14 +148,14 @@ class Builder {
           for (const [item, ahead] of kernel) if (mergeAhead(known, item, ahead)) changed = true;
         }
         this.states[index].edges.set(symbol, target);
-        if (changed) work.push(target);
+        if (changed) work.add(target);
       }
     }
   }
 
   /** Complete items of a state: rule to the terminals it may be reduced on. */
-  completeRules(state: RawState): Map<number, Set<string>> {
-    const complete = new Map<number, Set<string>>();
+  completeRules(state: RawState): Map<number, Bits> {
+    const complete = new Map<number, Bits>();
     for (const [item, ahead] of this.closure(state.kernel)) {
       const rule = Math.floor(item / itemBase);
       if (item % itemBase === this.#rules[rule].body.length) complete.set(rule, ahead);
@@ -146,15 +164,21 @@ class Builder {
   }
 }
 
-function mergeAhead(items: Kernel, item: number, ahead: ReadonlySet<string>): boolean {
-  const known = items.get(item);
-  if (!known) {
-    items.set(item, new Set(ahead));
-    return true;
+/** Adds `more` to `bits`; true when that changed them. */
+function addBits(bits: Bits, more: Bits): boolean {
+  let changed = 0;
+  for (let i = 0; i < bits.length; i++) {
+    changed |= more[i] & ~bits[i];
+    bits[i] |= more[i];
   }
-  const before = known.size;
-  for (const terminal of ahead) known.add(terminal);
-  return known.size > before;
+  return changed !== 0;
+}
+
+function mergeAhead(items: Kernel, item: number, ahead: Bits): boolean {
+  const known = items.get(item);
+  if (known) return addBits(known, ahead);
+  items.set(item, ahead.slice());
+  return true;
 }
 
 /** All states; the first is where parsing starts. Costs tens of milliseconds for a grammar of 200 rules. */
@@ -181,7 +205,8 @@ export function buildTables(grammar: GrammarSpec): readonly State[] {
         accepts = true;
         continue;
       }
-      for (const terminal of ahead) {
+      for (const [index, terminal] of grammar.terminals.entries()) {
+        if ((ahead[index >> 5] & (1 << (index & 31))) === 0) continue;
         if (shifts.has(terminal)) {
           const ours = rulePrecedence[rule];
           const theirs = precedence.get(terminal);

@@ -3,8 +3,8 @@ import { parseErrorAt } from './errors.ts';
 export type ScanKind = 'end' | 'identifier' | 'number' | 'string' | 'rawString' | 'other';
 
 const newline = 10;
-const identifierStart = /^[\p{L}_]$/u;
-const identifierPart = /^[\p{L}\p{Nd}_]$/u;
+const anyLetter = /^\p{L}$/u;
+const anyDigit = /^\p{Nd}$/u;
 
 /**
  * Splits text the way Go's text/scanner does, because positions in error texts are observable: a token stands where
@@ -64,9 +64,9 @@ export class Scanner {
       }
       const char = this.#char;
       if (char < 0) return 'end';
-      const text = String.fromCodePoint(char);
-      if (identifierStart.test(text)) return this.#scanIdentifier();
+      if (isLetter(char)) return this.#scanIdentifier();
       if (isDigit(char)) return this.#scanNumber(false);
+      const text = String.fromCodePoint(char);
       this.#advance();
       if (text === '"') return this.#scanString(34, 'string');
       if (text === "'") return this.#scanString(39, 'other');
@@ -108,7 +108,11 @@ export class Scanner {
 
   #scanIdentifier(): ScanKind {
     do this.#advance();
-    while (this.#char >= 0 && identifierPart.test(String.fromCodePoint(this.#char)));
+    while (
+      isLetter(this.#char) ||
+      isDigit(this.#char) ||
+      (this.#char > 127 && anyDigit.test(charText(this.#char)))
+    );
     return 'identifier';
   }
 
@@ -117,7 +121,7 @@ export class Scanner {
     let isHex = false;
     if (!seenDot && this.#char === 48) {
       this.#advance();
-      const prefix = String.fromCodePoint(Math.max(this.#char, 0)).toLowerCase();
+      const prefix = charText(this.#char).toLowerCase();
       if (prefix === 'x' || prefix === 'o' || prefix === 'b') {
         isHex = prefix === 'x';
         this.#advance();
@@ -130,7 +134,7 @@ export class Scanner {
       this.#advance();
       this.#digits(isHex);
     }
-    const exponent = String.fromCodePoint(Math.max(this.#char, 0)).toLowerCase();
+    const exponent = charText(this.#char).toLowerCase();
     if ((exponent === 'e' && !isHex) || (exponent === 'p' && isHex)) {
       this.#advance();
       if (this.#char === 43 || this.#char === 45) this.#advance();
@@ -171,7 +175,7 @@ export class Scanner {
   #scanEscape(quote: number): void {
     this.#advance();
     const char = this.#char;
-    const text = String.fromCodePoint(Math.max(char, 0));
+    const text = charText(char);
     if ('abfnrtv\\'.includes(text) || char === quote) return this.#advance();
     if (char >= 48 && char <= 55) return this.#escapeDigits(3, 8);
     const digits = { x: 2, u: 4, U: 8 }[text];
@@ -182,7 +186,7 @@ export class Scanner {
 
   #escapeDigits(count: number, base: number): void {
     for (let i = 0; i < count; i++) {
-      const digit = Number.parseInt(String.fromCodePoint(Math.max(this.#char, 0)), base);
+      const digit = Number.parseInt(charText(this.#char), base);
       if (Number.isNaN(digit)) this.fail('invalid char escape');
       this.#advance();
     }
@@ -209,6 +213,17 @@ export class Scanner {
       previous = this.#char;
     }
   }
+}
+
+/** A letter or `_`. */
+function isLetter(char: number): boolean {
+  if (char > 127) return anyLetter.test(charText(char));
+  return (char >= 97 && char <= 122) || (char >= 65 && char <= 90) || char === 95;
+}
+
+/** The character; NUL, which no text holds, for the end. */
+function charText(char: number): string {
+  return String.fromCodePoint(Math.max(char, 0));
 }
 
 function isDigit(char: number): boolean {
