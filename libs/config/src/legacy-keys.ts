@@ -1,3 +1,6 @@
+/** The one client that files had before there could be several: it becomes the client named `default`. */
+export const remoteWriteClient = 'ruler.remote_write.client';
+
 /**
  * Keys that existing files have and that newer versions dropped, by path; a path covers everything below it.
  * They are accepted with one notice each, so that a file written for an older version still starts.
@@ -40,7 +43,7 @@ export const legacyKeys: ReadonlyMap<string, string> = new Map([
   ['querier.engine.timeout', 'read as limits_config.query_timeout'],
   ['frontend_worker.parallelism', 'use querier.max_concurrent'],
   ['frontend_worker.match_max_concurrent', 'use querier.max_concurrent'],
-  ['ruler.remote_write.client', 'read as one entry of ruler.remote_write.clients'],
+  [remoteWriteClient, 'read as one entry of ruler.remote_write.clients'],
   ['storage_config.index_queries_cache_config', 'there is no index cache to configure'],
   ['bloom_gateway.ring', 'search filters need no gateway'],
   ['bloom_compactor', 'search filters are built by the compactor, without settings'],

@@ -195,6 +195,9 @@ describe('what people already have', () => {
     });
     expect(config.ruler.storage).toMatchObject({ kind: 's3', bucket: 'loki-ruler' });
     expect(config.limits.queryTimeoutMs).toBe(300_000);
+    expect(config.ruler.remoteWriteClients).toEqual({
+      default: { url: 'http://prometheus.monitoring.svc:9090/api/v1/write' },
+    });
     const texts = notices.map((notice) => notice.message);
     expect(texts).toContainEqual(
       expect.stringMatching(/storage_config\.boltdb_shipper is a key of an older version/),
@@ -278,6 +281,7 @@ describe('refusals name file, line and key', () => {
     ['server:\n  - 1', 'cannot unmarshal !!seq into server.Config'],
     ['a: [', 'yaml: line 1:'],
     ['target: all\ntarget: all', 'yaml: line 2:'],
+    ['no_auth_tenant: ****', 'yaml:'],
   ])('%j', async (yaml, text) => {
     expect(await refusal(yaml)).toContain(text);
   });

@@ -209,9 +209,9 @@ function readRing(settings: Settings, notices: ConfigNotice[]): RingConfig {
       message: `common.ring.kvstore.store: ${store} is not supported; the ring stays in this process unless common.ring.kvstore.redis.endpoint is set`,
     });
   }
-  const factor = settings.isSet('common.replication_factor')
-    ? settings.number('common.replication_factor')
-    : settings.number('ingester.lifecycler.ring.replication_factor');
+  const factor =
+    settings.number('common.replication_factor') ||
+    settings.number('ingester.lifecycler.ring.replication_factor');
   return {
     store: isRedis ? 'redis' : 'memory',
     prefix: settings.text(`${base}.kvstore.prefix`),
@@ -330,9 +330,7 @@ function readQueryRange(settings: Settings): QueryRangeConfig {
 
 function readCompactor(settings: Settings, dataDirectory: string): CompactorConfig {
   return {
-    workingDirectory: settings.isSet('compactor.working_directory')
-      ? settings.text('compactor.working_directory')
-      : `${dataDirectory}/compactor`,
+    workingDirectory: settings.text('compactor.working_directory') || `${dataDirectory}/compactor`,
     compactionIntervalMs: settings.durationMs('compactor.compaction_interval'),
     applyRetentionIntervalMs: settings.durationMs('compactor.apply_retention_interval'),
     retentionEnabled: settings.flag('compactor.retention_enabled'),
@@ -353,9 +351,7 @@ function readRuler(settings: Settings, dataDirectory: string, notices: ConfigNot
     enableApi: settings.flag('ruler.enable_api'),
     evaluationIntervalMs: settings.durationMs('ruler.evaluation_interval'),
     pollIntervalMs: settings.durationMs('ruler.poll_interval'),
-    rulePath: settings.isSet('ruler.rule_path')
-      ? settings.text('ruler.rule_path')
-      : `${dataDirectory}/rules-temp`,
+    rulePath: settings.text('ruler.rule_path') || `${dataDirectory}/rules-temp`,
     alertmanagerUrls: addresses(settings.text('ruler.alertmanager_url')),
     alertmanagerBasicAuth: {
       username: settings.text('ruler.alertmanager_client.basic_auth_username'),

@@ -50,9 +50,10 @@ export function readRulerStorage(
   dataDirectory: string,
   notices: ConfigNotice[],
 ): StorageConfig {
-  const type = settings.isGiven('ruler_storage.backend')
-    ? settings.text('ruler_storage.backend')
-    : settings.text('ruler.storage.type');
+  const backend = settings.text('ruler_storage.backend');
+  const own = settings.text('ruler_storage.filesystem.dir') || settings.text('ruler_storage.local.directory');
+  // The default backend says nothing unless it has a directory.
+  const type = backend !== 'filesystem' || own !== '' ? backend : settings.text('ruler.storage.type');
   const blocks = [
     'ruler_storage.s3',
     'ruler.storage.s3',
@@ -64,8 +65,7 @@ export function readRulerStorage(
   const prefix = settings.text('ruler_storage.storage_prefix');
   if (isS3) return { kind: 's3', prefix, ...readS3(settings, block ?? 'ruler.storage.s3', notices) };
   const directory =
-    settings.text('ruler_storage.filesystem.dir') ||
-    settings.text('ruler_storage.local.directory') ||
+    own ||
     settings.text('ruler.storage.local.directory') ||
     settings.text('common.storage.filesystem.rules_directory') ||
     `${dataDirectory}/rules`;

@@ -1,17 +1,21 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { loadConfig } from './load-config.ts';
 import { renderConfig } from './render.ts';
 
-async function settingsOf(yaml: string) {
-  const loaded = await loadConfig({
+async function loaded(yaml: string) {
+  const result = await loadConfig({
     argv: ['-config.file=a'],
     env: () => undefined,
     readText: () => Promise.resolve(yaml),
     versionText: '',
   });
-  if (loaded.kind !== 'run') throw new Error(loaded.stderr);
-  return loaded.settings;
+  if (result.kind !== 'run') throw new Error(result.stderr);
+  return result;
 }
+
+const settingsOf = async (yaml: string) => (await loaded(yaml)).settings;
 
 const secrets = `
 auth_enabled: true
@@ -54,6 +58,16 @@ test('what is rendered loads again to the same configuration', async () => {
     await settingsOf('limits_config: {max_line_size: 1KB}\ncommon: {path_prefix: /x}'),
   );
   expect(renderConfig(await settingsOf(text))).toBe(text);
+});
+
+test('a file of chart 6.x means the same when it is loaded from what was rendered of it', async () => {
+  const chart = readFileSync(join(__dirname, '..', 'testdata', 'chart-6.yaml'), 'utf8').replaceAll(
+    'not-a-real-secret',
+    '"********"',
+  );
+  const first = await loaded(chart);
+  const second = await loaded(renderConfig(first.settings));
+  expect({ ...second.config, limitValues: undefined }).toEqual({ ...first.config, limitValues: undefined });
 });
 
 test('diff shows what differs from the defaults and nothing else', async () => {

@@ -23,25 +23,6 @@ export class Settings {
     this.#set.set(path, { value, origin });
   }
 
-  /** Set by the file or a flag. */
-  isGiven(path: string): boolean {
-    const origin = this.#set.get(path)?.origin;
-    return origin === 'file' || origin === 'flag';
-  }
-
-  isSet(path: string): boolean {
-    return this.#set.has(path);
-  }
-
-  /** Any key below `path` set by the file or a flag. */
-  hasGivenBelow(path: string): boolean {
-    const prefix = `${path}.`;
-    for (const [key, setting] of this.#set) {
-      if (setting.origin !== 'preset' && key.startsWith(prefix)) return true;
-    }
-    return false;
-  }
-
   /** The value or its default; undefined when there is neither. Does not count as use. */
   peek(path: string): SettingValue {
     const setting = this.#set.get(path);

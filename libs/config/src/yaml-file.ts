@@ -2,7 +2,8 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yam
 import type { Document, Node, Pair, YAMLMap } from 'yaml';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
-import { legacyKeys, legacyTargets } from './legacy-keys.ts';
+import { legacyKeys, legacyTargets, remoteWriteClient } from './legacy-keys.ts';
+import { nestPaths } from './nest.ts';
 import { parseScalar, ScalarError } from './scalars.ts';
 import type { SettingValue } from './scalars.ts';
 import { schema } from './schema.ts';
@@ -90,8 +91,11 @@ class Walk implements ReadYaml {
   readonly #source: YamlFile;
   readonly #start: BlockSpec;
   readonly #where: string;
+  /** Items of lists stay as written once they are checked: their readers know no kinds. */
+  readonly #isItem: boolean;
 
-  constructor(source: YamlFile, start: BlockSpec, where = '') {
+  constructor(source: YamlFile, start: BlockSpec, where = '', isItem = false) {
+    this.#isItem = isItem;
     this.#source = source;
     this.#start = start;
     this.#where = where;
@@ -147,6 +151,9 @@ class Walk implements ReadYaml {
       if (target !== undefined && !this.values.has(target)) {
         this.#key(pair.value, schema().byPath.get(target)!, target);
       }
+      if (keyPath === remoteWriteClient) {
+        this.values.set('ruler.remote_write.clients', { default: this.#plain(this.#resolve(pair.value)) });
+      }
     } else if (keyPath.startsWith(`${lenientBlock}.`)) {
       this.notices.push({ level: 'warn', message: `${place}: unknown limit ${keyPath} is ignored` });
     } else {
@@ -178,7 +185,8 @@ class Walk implements ReadYaml {
 
   #scalar(node: Node, spec: KeySpec, keyPath: string): void {
     try {
-      this.values.set(keyPath, parseScalar(spec.kind, scalarText(node)));
+      const value = parseScalar(spec.kind, scalarText(node));
+      this.values.set(keyPath, this.#isItem && typeof value === 'bigint' ? scalarText(node) : value);
     } catch (error) {
       if (!(error instanceof ScalarError)) throw error;
       this.#fault(node, `${keyPath}: ${error.message}`);
@@ -192,11 +200,11 @@ class Walk implements ReadYaml {
       return;
     }
     const items = node.items.map((item) => {
-      const inner = new Walk(this.#source, spec.item!, this.#where);
+      const inner = new Walk(this.#source, spec.item!, this.#where, true);
       inner.#block(item, spec.item!, '');
       this.#faults.push(...inner.#faults);
       this.notices.push(...inner.notices);
-      return Object.fromEntries(inner.values);
+      return nestPaths(inner.values);
     });
     this.values.set(keyPath, items);
   }
@@ -213,7 +221,10 @@ class Walk implements ReadYaml {
   }
 
   #resolve(node: unknown): unknown {
-    return isAlias(node) ? node.resolve(this.#source.document) : node;
+    if (!isAlias(node)) return node;
+    const target = node.resolve(this.#source.document);
+    if (target === undefined) this.#fault(node, `unknown anchor '${node.source}' referenced`);
+    return target;
   }
 
   #fault(node: unknown, text: string): void {
