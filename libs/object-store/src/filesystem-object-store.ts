@@ -39,7 +39,15 @@ export class FilesystemObjectStore implements ObjectStore {
     this.#openFiles = new OpenFiles(disk, options.openFilesMax ?? 64);
   }
 
-  /** Deletes what unfinished puts of earlier processes left. Once at start, by one process. */
+  /** A store without what unfinished puts of earlier processes left; those of processes that live begin anew. */
+  static async open(options: FilesystemObjectStoreOptions): Promise<FilesystemObjectStore> {
+    const store = new FilesystemObjectStore(options);
+    await options.disk.makeDirectory('');
+    await store.removeLeftovers();
+    return store;
+  }
+
+  /** Deletes what unfinished puts of earlier processes left. */
   async removeLeftovers(): Promise<void> {
     for (const name of await this.#disk.list(temporaryDirectory)) {
       await this.#disk.remove(`${temporaryDirectory}/${name}`);

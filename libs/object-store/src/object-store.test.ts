@@ -35,8 +35,7 @@ describe('objects in files', () => {
       let written = 0;
       for (let round = 0; round < 5; round++) {
         disk.faults = { ...disk.faults, writeError: 0, syncError: 0, changeError: 0 };
-        const store = new FilesystemObjectStore({ disk: disk.client(), random: random.fork('names') });
-        await store.removeLeftovers();
+        const store = await FilesystemObjectStore.open({ disk: disk.client(), random: random.fork('names') });
         expect(disk.paths().filter((path) => path.startsWith('~tmp'))).toEqual([]);
         for (const [key, texts] of expected) {
           const found = await store.get(key).then(

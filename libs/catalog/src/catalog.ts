@@ -1,0 +1,168 @@
+import { LokiError } from '@loki/model';
+import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
+import { PartitionCatalog } from './partition-catalog.ts';
+import type { PartitionState } from './partition-state.ts';
+import { Replacements } from './replacements.ts';
+import { SectionIndex } from './section-index.ts';
+import type { SegmentRef } from './section-index.ts';
+
+export interface CatalogOptions {
+  readonly objectStore: ObjectStore;
+  readonly timers: Timers;
+  readonly logger?: Logger;
+  /** Partitions 0 .. partitionCount - 1 are kept up to date. */
+  readonly partitionCount: number;
+  /** Pause between two rounds of `start`. Default 15 s: queries refresh what they need by themselves. */
+  readonly pollMs?: number;
+}
+
+interface Partition {
+  readonly catalog: PartitionCatalog;
+  /** The refresh under way. */
+  refreshing: Promise<void> | undefined;
+}
+
+/** Partitions refreshed side by side. */
+const refreshesMax = 8;
+
+/** The read side: all partitions' entries, folded and indexed by tenant and time. */
+export class Catalog {
+  readonly #partitions: readonly Partition[];
+  readonly #index = new SectionIndex();
+  readonly #replacements = new Replacements();
+  readonly #options: CatalogOptions;
+  #timer: TimerHandle | undefined;
+  #isStopped = false;
+
+  constructor(options: CatalogOptions) {
+    this.#options = options;
+    this.#partitions = Array.from({ length: options.partitionCount }, (_, partition) => ({
+      catalog: new PartitionCatalog({ objectStore: options.objectStore, partition, listener: this.#index }),
+      refreshing: undefined,
+    }));
+  }
+
+  /** Refreshes now, and from time to time until `stop`. Failures are logged; the next round tries again. */
+  async start(): Promise<void> {
+    await this.refresh().catch((error: unknown) => this.#warn(error));
+    if (this.#isStopped) return;
+    this.#timer = this.#options.timers.after(this.#options.pollMs ?? 15_000, () => void this.start());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** Catches up with all partitions. */
+  async refresh(signal?: AbortSignal): Promise<void> {
+    const waiting = [...this.#partitions];
+    const work = async (): Promise<void> => {
+      for (let next = waiting.pop(); next; next = waiting.pop()) await this.#refreshOne(next, signal);
+    };
+    await Promise.all(Array.from({ length: refreshesMax }, work));
+  }
+
+  /**
+   * Makes sure that the catalog reaches `offset` of the partition. Costs nothing when it does already.
+   *
+   * @throws LokiError `unavailable` when the store does not have entries so far
+   */
+  async refreshTo(partition: number, offset: number, signal?: AbortSignal): Promise<void> {
+    const entry = this.#partition(partition);
+    // The refresh under way may have looked too early: then one more, begun after now.
+    for (let attempt = 0; attempt < 2 && entry.catalog.state.endOffset < offset; attempt++) {
+      await this.#refreshOne(entry, signal);
+    }
+    this.#proveReach(partition, offset);
+  }
+
+  /**
+   * Where the tenant's rows with startNs <= ts < endNs are; within a partition oldest first.
+   *
+   * @param upTo by partition: exactly the records below this offset are wanted, and it is proved that the catalog
+   *   reaches it without a hole. Of partitions it does not name, everything known is given.
+   * @throws LokiError `unavailable` when the catalog does not reach an offset: call `refreshTo` before
+   */
+  segmentsFor(
+    tenant: string,
+    startNs: bigint,
+    endNs: bigint,
+    upTo?: ReadonlyMap<number, number>,
+  ): readonly SegmentRef[] {
+    for (const [partition, offset] of upTo ?? []) this.#proveReach(partition, offset);
+    const found = this.#index
+      .find(tenant, startNs, endNs)
+      .filter((ref) => isBelow(ref, upTo?.get(ref.partition)));
+    const refs = this.#replacements.apply(tenant, found, { startNs, endNs }, upTo);
+    return refs.sort((a, b) => a.partition - b.partition || a.startOffset - b.startOffset);
+  }
+
+  /** Tenants with anything stored. */
+  tenants(): readonly string[] {
+    return this.#index.tenants();
+  }
+
+  /** What is known of a partition. */
+  state(partition: number): PartitionState {
+    return this.#partition(partition).catalog.state;
+  }
+
+  /** Which segments took over from which; filled by whoever reads the compactor's log. */
+  get replacements(): Replacements {
+    return this.#replacements;
+  }
+
+  /** One refresh at a time for each partition; who comes later waits for the same. */
+  async #refreshOne(partition: Partition, signal: AbortSignal | undefined): Promise<void> {
+    partition.refreshing ??= partition.catalog
+      .load()
+      .then(() => undefined)
+      .finally(() => (partition.refreshing = undefined));
+    await abortable(partition.refreshing, signal);
+  }
+
+  #proveReach(partition: number, offset: number): void {
+    const { endOffset } = this.state(partition);
+    if (endOffset >= offset) return;
+    throw new LokiError(
+      'unavailable',
+      `the catalog of partition ${partition} ends at ${endOffset}, below the committed offset ${offset}`,
+    );
+  }
+
+  #partition(partition: number): Partition {
+    const entry = this.#partitions[partition];
+    if (!entry) throw new RangeError(`partition ${partition} of ${this.#partitions.length}`);
+    return entry;
+  }
+
+  #warn(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#options.logger?.warn('the catalog could not be refreshed', { err: reason });
+  }
+}
+
+/** Entries begin and end where committed offsets lie, so a segment is below an offset as a whole or not at all. */
+function isBelow(ref: SegmentRef, offset: number | undefined): boolean {
+  if (offset === undefined || ref.endOffset <= offset) return true;
+  if (ref.startOffset >= offset) return false;
+  throw new LokiError(
+    'internal',
+    `segment ${ref.key} holds [${ref.startOffset}, ${ref.endOffset}), but ${offset} was said to be committed`,
+  );
+}
+
+/** The work goes on for others when one of those who wait for it goes away. */
+async function abortable(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  if (!signal) return work;
+  const { promise, reject } = Promise.withResolvers<void>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

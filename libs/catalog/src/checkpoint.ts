@@ -1,0 +1,81 @@
+import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
+import { decode, getSegment, getWriters, putSegment, putWriters, seal } from './entry.ts';
+import { PartitionState } from './partition-state.ts';
+
+/** `LCC1`. The last byte is the version. */
+const magic = 0x3143_434c;
+/** No checkpoint is larger unpacked: some millions of sections. */
+const unpackedBytesMax = 512 << 20;
+const listMax = 10_000_000;
+
+/** A partition's folded entries as one object: magic, unpacked size, zstd of the body, CRC32C. */
+export function encodeCheckpoint(state: PartitionState): Buffer {
+  const body = new ByteWriter(1 << 16);
+  body.uvarint(state.partition);
+  body.uvarint(state.number);
+  body.uvarint(state.endOffset);
+  putWriters(body, state.writers);
+  body.u8(state.newestNs === undefined ? 0 : 1);
+  body.i64(state.newestNs ?? 0n);
+  body.uvarint(state.live.size);
+  for (const live of state.live.values()) {
+    body.uvarint(live.startOffset);
+    body.uvarint(live.endOffset);
+    body.uvarint(live.createdMs);
+    putSegment(body, live.segment);
+  }
+  body.uvarint(state.dead.size);
+  for (const { key, droppedMs } of state.dead.values()) {
+    body.sizedText(key);
+    body.uvarint(droppedMs);
+  }
+  const writer = new ByteWriter(body.length / 4 + 64);
+  writer.u32(magic);
+  writer.uvarint(body.length);
+  writer.sizedBytes(zstdCompress(body.view()));
+  return seal(writer);
+}
+
+/**
+ * Fills `state` with what a checkpoint says, in place of what it held.
+ *
+ * @throws LokiError `corrupt`, naming `key`; `state` is untouched then
+ */
+export function decodeCheckpoint(bytes: Uint8Array, key: string, state: PartitionState): void {
+  decode(bytes, key, magic, (reader) => {
+    const size = reader.count(unpackedBytesMax);
+    const body = new ByteReader(zstdDecompress(reader.sizedBytes(), size));
+    const loaded = readBody(body);
+    body.expectEnd();
+    if (loaded.partition !== state.partition) throw new Error(`of partition ${loaded.partition}`);
+    state.clear();
+    state.number = loaded.number;
+    state.endOffset = loaded.endOffset;
+    state.writers = loaded.writers;
+    for (const live of loaded.live.values()) state.addLive(live);
+    for (const dead of loaded.dead.values()) state.dead.set(dead.key, dead);
+    state.newestNs = loaded.newestNs;
+  });
+}
+
+function readBody(body: ByteReader): PartitionState {
+  const partition = body.uvarint();
+  const state = new PartitionState(partition);
+  state.number = body.uvarint();
+  state.endOffset = body.uvarint();
+  state.writers = getWriters(body);
+  const hasRows = body.u8() === 1;
+  const newestNs = body.i64();
+  for (let left = body.count(listMax); left > 0; left--) {
+    const startOffset = body.uvarint();
+    const endOffset = body.uvarint();
+    const createdMs = body.uvarint();
+    state.addLive({ partition, startOffset, endOffset, createdMs, segment: getSegment(body) });
+  }
+  for (let left = body.count(listMax); left > 0; left--) {
+    const key = body.sizedText();
+    state.dead.set(key, { key, droppedMs: body.uvarint() });
+  }
+  state.newestNs = hasRows ? newestNs : undefined;
+  return state;
+}

@@ -1,0 +1,109 @@
+import type { Clock, ObjectStore } from '@loki/ports';
+import { openSegment } from '@loki/segment';
+import type { Catalog } from './catalog.ts';
+import type { SectionEntry, WriterTable } from './entry.ts';
+import { PartitionCatalog } from './partition-catalog.ts';
+
+/** Where a partition's entries end, as an owner of the partition needs it. */
+export interface CommitState {
+  readonly endOffset: number;
+  readonly writers: WriterTable;
+  /** The newest committed row in microseconds, rounded down; -Infinity when there is none. */
+  readonly newestUs: number;
+}
+
+/** What an owner of a partition commits: the records [startOffset, endOffset), and the segment they became. */
+export interface FlushCommit {
+  readonly startOffset: number;
+  readonly endOffset: number;
+  readonly segment?: { readonly key: string; readonly bytes: Uint8Array };
+  readonly writers: WriterTable;
+}
+
+/** One partition's entries, as its owners see them. */
+export interface PartitionCommitter {
+  load(signal?: AbortSignal): Promise<CommitState>;
+  /** False: another owner's entry stands where ours should. */
+  commit(commit: FlushCommit, signal?: AbortSignal): Promise<boolean>;
+}
+
+/** Makes, and keeps, a committer for each partition; now and then one writes a checkpoint. */
+export function partitionCommitters(options: {
+  objectStore: ObjectStore;
+  clock: Clock;
+  checkpointEvery?: number;
+}): (partition: number) => PartitionCommitter {
+  const known = new Map<number, PartitionCommitter>();
+  return (partition) => {
+    let committer = known.get(partition);
+    if (!committer) known.set(partition, (committer = makeCommitter(partition, options)));
+    return committer;
+  };
+}
+
+function makeCommitter(
+  partition: number,
+  options: { objectStore: ObjectStore; clock: Clock; checkpointEvery?: number },
+): PartitionCommitter {
+  const { objectStore, clock, checkpointEvery } = options;
+  const catalog = new PartitionCatalog({ objectStore, partition, checkpointEvery });
+  return {
+    async load(signal) {
+      await catalog.load(signal);
+      const { endOffset, writers, newestNs } = catalog.state;
+      return { endOffset, writers, newestUs: microsecondsOf(newestNs) };
+    },
+    async commit(commit, signal) {
+      const { startOffset, endOffset, segment, writers } = commit;
+      const entry = segment && {
+        key: segment.key,
+        sizeBytes: segment.bytes.length,
+        level: 0,
+        sections: sectionsOf(segment.bytes),
+      };
+      const outcome = await catalog.commit(
+        { startOffset, endOffset, segment: entry, writers, drops: [], erased: [], createdMs: clock.nowMs() },
+        signal,
+      );
+      if (outcome.outcome === 'lost') return false;
+      // The commit stands; a checkpoint that fails now is written after a later one.
+      await catalog.checkpoint(signal).catch(() => false);
+      return true;
+    },
+  };
+}
+
+/** Summaries of a segment's sections, from its footer. */
+export function sectionsOf(bytes: Uint8Array): SectionEntry[] {
+  return openSegment(bytes).sections.map(({ tenant, minNs, maxNs, rowCount, lineBytes }) => ({
+    tenant,
+    minNs,
+    maxNs,
+    rowCount,
+    lineBytes,
+  }));
+}
+
+/** Keys of committed segments that may hold given rows: what an ingester compares late rows with. */
+export function committedSegments(catalog: Catalog): {
+  keys(
+    partition: number,
+    offset: number,
+    tenant: string,
+    startNs: bigint,
+    endNs: bigint,
+  ): Promise<readonly string[]>;
+} {
+  return {
+    async keys(partition, offset, tenant, startNs, endNs) {
+      await catalog.refreshTo(partition, offset);
+      const refs = catalog.segmentsFor(tenant, startNs, endNs, new Map([[partition, offset]]));
+      return [...new Set(refs.filter((ref) => ref.partition === partition).map((ref) => ref.key))];
+    },
+  };
+}
+
+function microsecondsOf(ns: bigint | undefined): number {
+  if (ns === undefined) return Number.NEGATIVE_INFINITY;
+  return Number(ns / 1000n) - (ns < 0n && ns % 1000n !== 0n ? 1 : 0);
+}

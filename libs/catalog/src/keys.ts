@@ -1,0 +1,27 @@
+/** `catalog/partitions/<partition>/<number, 20 digits>`: one entry each, created once, never changed, never deleted. */
+export function entryKey(partition: number, number: number): string {
+  return entryPrefix(partition) + pad(number);
+}
+
+export function entryPrefix(partition: number): string {
+  return `catalog/partitions/${partition}/`;
+}
+
+/** `catalog/checkpoints/<partition>/<number, 20 digits>`: all entries up to that number, folded. */
+export function checkpointKey(partition: number, number: number): string {
+  return checkpointPrefix(partition) + pad(number);
+}
+
+export function checkpointPrefix(partition: number): string {
+  return `catalog/checkpoints/${partition}/`;
+}
+
+/** The number at the end of a key; undefined when the key is none of ours. */
+export function numberOf(key: string): number | undefined {
+  const name = key.slice(key.lastIndexOf('/') + 1);
+  return /^\d{20}$/.test(name) ? Number(name) : undefined;
+}
+
+function pad(number: number): string {
+  return String(number).padStart(20, '0');
+}

@@ -1,0 +1,243 @@
+import { LokiError } from '@loki/model';
+import type { ObjectStore } from '@loki/ports';
+import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
+import { decodeEntry, encodeEntry } from './entry.ts';
+import type { CatalogEntry, DroppedSections, EntryContent } from './entry.ts';
+import { checkpointKey, checkpointPrefix, entryKey, entryPrefix, numberOf } from './keys.ts';
+import { PartitionState } from './partition-state.ts';
+import type { StateListener } from './partition-state.ts';
+
+export interface PartitionCatalogOptions {
+  readonly objectStore: ObjectStore;
+  readonly partition: number;
+  readonly listener?: StateListener;
+  /** Entries from one checkpoint to the next. Default 512: a cold start reads so many small objects at most. */
+  readonly checkpointEvery?: number;
+}
+
+/** How a commit ended. `lost`: entries of others hold offsets of ours; `winners` are those we did not know. */
+export type CommitOutcome =
+  | { readonly outcome: 'committed'; readonly entry: CatalogEntry }
+  | { readonly outcome: 'lost'; readonly winners: readonly CatalogEntry[] };
+
+/** Entries fetched side by side while catching up. */
+const fetchesMax = 16;
+/** Entries that only drop may come between; more in a row than this is not chance. */
+const commitAttemptsMax = 16;
+/** A commit is repeated at once or given up: it will find itself among the last few entries. */
+const recentMax = 64;
+/** Checkpoints kept: a reader may be reading the one before the last. */
+const checkpointsKept = 2;
+
+/**
+ * The manifest of one partition: numbered objects, each created once (create-if-absent), each starting exactly where
+ * the last one ended. Whoever creates the next number has committed; there is no other authority.
+ *
+ * Calls take turns. They throw what the store throws and may then be repeated.
+ */
+export class PartitionCatalog {
+  readonly state: PartitionState;
+  readonly #store: ObjectStore;
+  readonly #checkpointEvery: number;
+  /** Last checkpoint we know of. */
+  #checkpoint = 0;
+  #isLoaded = false;
+  /** Entries folded last, in which a repeated commit finds itself. */
+  readonly #recent: CatalogEntry[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PartitionCatalogOptions) {
+    this.#store = options.objectStore;
+    this.state = new PartitionState(options.partition, options.listener);
+    this.#checkpointEvery = options.checkpointEvery ?? 512;
+  }
+
+  get partition(): number {
+    return this.state.partition;
+  }
+
+  /** Catches up with what anybody has committed; returns the entries that were new, but for those in a checkpoint. */
+  load(signal?: AbortSignal): Promise<readonly CatalogEntry[]> {
+    return this.#inTurn(() => this.#load(signal));
+  }
+
+  async #load(signal: AbortSignal | undefined): Promise<readonly CatalogEntry[]> {
+    if (!this.#isLoaded) {
+      await this.#loadCheckpoint(signal);
+      this.#isLoaded = true;
+    }
+    const entries: CatalogEntry[] = [];
+    for (
+      let numbers = await this.#newNumbers(signal);
+      numbers.length > 0;
+      numbers = numbers.slice(fetchesMax)
+    ) {
+      const batch = numbers.slice(0, fetchesMax);
+      const fetched = await Promise.all(batch.map((number) => this.#fetch(number, signal)));
+      for (const entry of fetched) {
+        this.#fold(entry);
+        entries.push(entry);
+      }
+    }
+    return entries;
+  }
+
+  /**
+   * Adds the next entry. When the answer to an earlier attempt was lost, the same content finds itself and is
+   * committed. Entries of others that leave the offsets free are stepped over.
+   *
+   * @param content must start where the partition's entries end, as far as this object knows
+   */
+  commit(content: EntryContent, signal?: AbortSignal): Promise<CommitOutcome> {
+    return this.#inTurn(() => this.#commit(content, signal));
+  }
+
+  async #commit(content: EntryContent, signal: AbortSignal | undefined): Promise<CommitOutcome> {
+    if (!this.#isLoaded) await this.#load(signal);
+    const winners: CatalogEntry[] = [];
+    for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
+      const own = this.#findOwn(content);
+      if (own) return { outcome: 'committed', entry: own };
+      if (content.startOffset < this.state.endOffset) return { outcome: 'lost', winners };
+      if (content.startOffset > this.state.endOffset) {
+        throw new LokiError(
+          'internal',
+          `catalog: partition ${this.partition} ends at ${this.state.endOffset}, a commit begins at ${content.startOffset}`,
+        );
+      }
+      const entry: CatalogEntry = { ...content, partition: this.partition, number: this.state.number + 1 };
+      if (await this.#store.putIfAbsent(entryKey(this.partition, entry.number), encodeEntry(entry), signal)) {
+        this.#fold(entry);
+        return { outcome: 'committed', entry };
+      }
+      winners.push(...(await this.#load(signal)));
+    }
+    throw new LokiError('unavailable', `catalog: partition ${this.partition}: others kept committing`);
+  }
+
+  /** Makes sections unreadable, and forgets segments whose objects were deleted. Offsets do not move. */
+  async drop(
+    change: { drops?: readonly DroppedSections[]; erased?: readonly string[]; createdMs: number },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#load(signal);
+      const { drops = [], erased = [], createdMs } = change;
+      for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
+        const { endOffset } = this.state;
+        const content = { startOffset: endOffset, endOffset, writers: [], drops, erased, createdMs };
+        if ((await this.#commit(content, signal)).outcome === 'committed') return;
+      }
+      throw new LokiError('unavailable', `catalog: partition ${this.partition}: others kept committing`);
+    });
+  }
+
+  /**
+   * Writes a checkpoint when enough entries came since the last one, and removes those before it. Anybody may call
+   * it at any time: equal entries fold to equal checkpoints.
+   */
+  checkpoint(signal?: AbortSignal): Promise<boolean> {
+    return this.#inTurn(() => this.#writeCheckpoint(signal));
+  }
+
+  async #writeCheckpoint(signal: AbortSignal | undefined): Promise<boolean> {
+    const { number } = this.state;
+    if (number < this.#checkpoint + this.#checkpointEvery) return false;
+    const kept = await this.#checkpoints();
+    const last = kept.at(-1) ?? 0;
+    this.#checkpoint = Math.max(this.#checkpoint, last);
+    if (number < last + this.#checkpointEvery) return false;
+    await this.#store.putIfAbsent(
+      checkpointKey(this.partition, number),
+      encodeCheckpoint(this.state),
+      signal,
+    );
+    this.#checkpoint = number;
+    for (const old of kept.slice(0, Math.max(0, kept.length + 1 - checkpointsKept))) {
+      await this.#store.delete(checkpointKey(this.partition, old));
+    }
+    return true;
+  }
+
+  /** Dead segments whose grace period is over: no reader that could still want them should be running. */
+  deletable(nowMs: number, graceMs: number): string[] {
+    return [...this.state.dead.values()]
+      .filter((dead) => dead.droppedMs + graceMs <= nowMs)
+      .map((dead) => dead.key);
+  }
+
+  async #loadCheckpoint(signal: AbortSignal | undefined): Promise<void> {
+    const numbers = await this.#checkpoints();
+    // Entries are never deleted, so a damaged checkpoint costs time, not data.
+    for (const number of numbers.reverse()) {
+      const key = checkpointKey(this.partition, number);
+      try {
+        decodeCheckpoint(await this.#store.get(key, signal), key, this.state);
+        this.#checkpoint = number;
+        return;
+      } catch (error) {
+        if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound'))
+          throw error;
+      }
+    }
+  }
+
+  async #checkpoints(): Promise<number[]> {
+    const numbers: number[] = [];
+    for await (const { key } of this.#store.list(checkpointPrefix(this.partition))) {
+      const number = numberOf(key);
+      if (number !== undefined) numbers.push(number);
+    }
+    return numbers;
+  }
+
+  /** Numbers after the last one folded, as far as they follow each other. */
+  async #newNumbers(signal: AbortSignal | undefined): Promise<number[]> {
+    const numbers: number[] = [];
+    let next = this.state.number + 1;
+    for await (const { key } of this.#store.list(
+      entryPrefix(this.partition),
+      entryKey(this.partition, next - 1),
+    )) {
+      signal?.throwIfAborted();
+      // A listing is no snapshot: past a gap it may miss what the next listing will show.
+      if (numberOf(key) !== next) break;
+      numbers.push(next++);
+    }
+    return numbers;
+  }
+
+  async #fetch(number: number, signal: AbortSignal | undefined): Promise<CatalogEntry> {
+    const key = entryKey(this.partition, number);
+    return decodeEntry(await this.#store.get(key, signal), key);
+  }
+
+  #fold(entry: CatalogEntry): void {
+    this.state.fold(entry);
+    this.#recent.push(entry);
+    if (this.#recent.length > recentMax) this.#recent.shift();
+  }
+
+  /** Our own entry, put by an attempt whose answer never came: the same in all but when it was tried. */
+  #findOwn(content: EntryContent): CatalogEntry | undefined {
+    if (content.endOffset === content.startOffset) return undefined; // dropping twice is harmless
+    return this.#recent.find(
+      (entry) =>
+        entry.startOffset === content.startOffset &&
+        encodeEntry(entry).equals(
+          encodeEntry({
+            ...content,
+            partition: entry.partition,
+            number: entry.number,
+            createdMs: entry.createdMs,
+          }),
+        ),
+    );
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(action);
+    this.#turn = done.catch(() => undefined); // the caller hears of it through `done`
+    return done;
+  }
+}

@@ -1,0 +1,110 @@
+import { LokiError } from '@loki/model';
+import type { CatalogEntry, SectionEntry, SegmentEntry, WriterTable } from './entry.ts';
+import { entryKey } from './keys.ts';
+
+/** A segment that a partition's entries have named and not dropped. */
+export interface LiveSegment {
+  readonly partition: number;
+  readonly startOffset: number;
+  readonly endOffset: number;
+  readonly createdMs: number;
+  /** Its sections are those still to be read. */
+  readonly segment: SegmentEntry;
+}
+
+/** A segment nobody reads any more, whose object is still there. */
+export interface DeadSegment {
+  readonly key: string;
+  /** When its last section was dropped. */
+  readonly droppedMs: number;
+}
+
+/** What is told of changes, so that an index over many partitions need not be built anew. */
+export interface StateListener {
+  added(live: LiveSegment, section: SectionEntry): void;
+  removed(live: LiveSegment, section: SectionEntry): void;
+}
+
+/** All entries of one partition, folded. */
+export class PartitionState {
+  readonly partition: number;
+  /** Of the last entry folded; 0: none. */
+  number = 0;
+  endOffset = 0;
+  writers: WriterTable = [];
+  /** The newest row ever committed; undefined: none. */
+  newestNs: bigint | undefined;
+  /** By key, oldest first. */
+  readonly live = new Map<string, LiveSegment>();
+  readonly dead = new Map<string, DeadSegment>();
+  readonly #listener: StateListener | undefined;
+
+  constructor(partition: number, listener?: StateListener) {
+    this.partition = partition;
+    this.#listener = listener;
+  }
+
+  /**
+   * Takes the next entry.
+   *
+   * @throws LokiError `corrupt` when it is not the next one: entries are gapless in number and in offsets
+   */
+  fold(entry: CatalogEntry): void {
+    const { partition, number, startOffset, endOffset } = entry;
+    const isNext =
+      partition === this.partition &&
+      number === this.number + 1 &&
+      startOffset === this.endOffset &&
+      endOffset >= startOffset;
+    if (!isNext) {
+      const key = entryKey(this.partition, this.number + 1);
+      throw new LokiError(
+        'corrupt',
+        `catalog: ${key}: entry ${number} of partition ${partition} for [${startOffset}, ${endOffset}) ` +
+          `does not continue at ${this.endOffset}`,
+      );
+    }
+    this.number = number;
+    if (endOffset > startOffset) this.writers = entry.writers;
+    this.endOffset = endOffset;
+    if (entry.segment) {
+      const { createdMs, segment } = entry;
+      this.addLive({ partition, startOffset, endOffset, createdMs, segment });
+    }
+    for (const drop of entry.drops) this.#drop(drop.key, drop.tenants, entry.createdMs);
+    for (const key of entry.erased) this.dead.delete(key);
+  }
+
+  addLive(live: LiveSegment): void {
+    this.live.set(live.segment.key, live);
+    for (const section of live.segment.sections) {
+      if (this.newestNs === undefined || section.maxNs > this.newestNs) this.newestNs = section.maxNs;
+      this.#listener?.added(live, section);
+    }
+  }
+
+  /** Forgets everything, to be filled from a checkpoint. */
+  clear(): void {
+    for (const live of this.live.values()) {
+      for (const section of live.segment.sections) this.#listener?.removed(live, section);
+    }
+    this.live.clear();
+    this.dead.clear();
+  }
+
+  #drop(key: string, tenants: readonly string[], droppedMs: number): void {
+    const live = this.live.get(key);
+    if (!live) return; // dropped before: by another compactor, or with other tenants
+    const isDropped = (section: SectionEntry): boolean =>
+      tenants.length === 0 || tenants.includes(section.tenant);
+    const { segment } = live;
+    for (const section of segment.sections) if (isDropped(section)) this.#listener?.removed(live, section);
+    const sections = segment.sections.filter((section) => !isDropped(section));
+    if (sections.length > 0) {
+      this.live.set(key, { ...live, segment: { ...segment, sections } });
+    } else {
+      this.live.delete(key);
+      this.dead.set(key, { key, droppedMs });
+    }
+  }
+}

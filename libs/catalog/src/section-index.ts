@@ -1,0 +1,98 @@
+import type { SectionEntry } from './entry.ts';
+import type { LiveSegment, StateListener } from './partition-state.ts';
+
+/** One tenant's share of one segment, as a reader needs it. */
+export interface SegmentRef {
+  readonly key: string;
+  readonly partition: number;
+  /** The write log's records that the segment came from. */
+  readonly startOffset: number;
+  readonly endOffset: number;
+  /** Of the tenant's rows, inclusive. */
+  readonly minNs: bigint;
+  readonly maxNs: bigint;
+  readonly rowCount: number;
+  readonly lineBytes: number;
+  readonly sizeBytes: number;
+  readonly level: number;
+  readonly createdMs: number;
+  /** Only rows with startNs <= ts < endNs are to be read: the others were replaced by another segment. */
+  readonly clip?: { readonly startNs: bigint; readonly endNs: bigint };
+}
+
+const dayNs = 86_400_000_000_000n;
+/** A section over more days than this is looked at by every query instead of standing under each day. */
+const daysMax = 14n;
+
+interface TenantSections {
+  readonly byDay: Map<bigint, Map<string, SegmentRef>>;
+  readonly long: Map<string, SegmentRef>;
+}
+
+/** All sections of all tenants, found by tenant and time at a cost that follows what is found. */
+export class SectionIndex implements StateListener {
+  readonly #tenants = new Map<string, TenantSections>();
+
+  added(live: LiveSegment, section: SectionEntry): void {
+    const { partition, startOffset, endOffset, createdMs, segment } = live;
+    const { key, sizeBytes, level } = segment;
+    const { minNs, maxNs, rowCount, lineBytes } = section;
+    const place = { key, partition, startOffset, endOffset, createdMs, sizeBytes, level };
+    const ref: SegmentRef = { ...place, minNs, maxNs, rowCount, lineBytes };
+    for (const bucket of this.#buckets(section)) bucket.set(key, ref);
+  }
+
+  removed(live: LiveSegment, section: SectionEntry): void {
+    for (const bucket of this.#buckets(section)) bucket.delete(live.segment.key);
+    const tenant = this.#tenants.get(section.tenant);
+    if (!tenant) return;
+    for (const [day, bucket] of tenant.byDay) if (bucket.size === 0) tenant.byDay.delete(day);
+    if (tenant.byDay.size === 0 && tenant.long.size === 0) this.#tenants.delete(section.tenant);
+  }
+
+  /** Sections of the tenant with rows that may stand in startNs <= ts < endNs; each once, in no order. */
+  find(tenant: string, startNs: bigint, endNs: bigint): SegmentRef[] {
+    const sections = this.#tenants.get(tenant);
+    if (!sections || startNs >= endNs) return [];
+    const found = new Map<string, SegmentRef>();
+    const look = (bucket: Map<string, SegmentRef>): void => {
+      for (const [key, ref] of bucket) if (ref.minNs < endNs && ref.maxNs >= startNs) found.set(key, ref);
+    };
+    look(sections.long);
+    const first = dayOf(startNs);
+    const last = dayOf(endNs - 1n);
+    if (last - first < BigInt(sections.byDay.size)) {
+      for (let day = first; day <= last; day++) {
+        const bucket = sections.byDay.get(day);
+        if (bucket) look(bucket);
+      }
+    } else {
+      for (const [day, bucket] of sections.byDay) if (day >= first && day <= last) look(bucket);
+    }
+    return [...found.values()];
+  }
+
+  tenants(): string[] {
+    return [...this.#tenants.keys()];
+  }
+
+  #buckets({ tenant, minNs, maxNs }: SectionEntry): Map<string, SegmentRef>[] {
+    let sections = this.#tenants.get(tenant);
+    if (!sections) this.#tenants.set(tenant, (sections = { byDay: new Map(), long: new Map() }));
+    const first = dayOf(minNs);
+    const last = dayOf(maxNs);
+    if (last - first >= daysMax) return [sections.long];
+    const buckets: Map<string, SegmentRef>[] = [];
+    for (let day = first; day <= last; day++) {
+      let bucket = sections.byDay.get(day);
+      if (!bucket) sections.byDay.set(day, (bucket = new Map()));
+      buckets.push(bucket);
+    }
+    return buckets;
+  }
+}
+
+/** Days since 1970 in UTC, rounded down also before it. */
+function dayOf(ns: bigint): bigint {
+  return ns >= 0n ? ns / dayNs : -((-ns + dayNs - 1n) / dayNs);
+}
