@@ -18,8 +18,6 @@ export interface Commit {
   /** Absent when the records left nothing to store: repeats, duplicates, quarantined ones. */
   readonly segment?: CommittedSegment;
   readonly writers: WriterTable;
-  /** Wall clock, Unix ms; the same in each attempt, for it is part of what makes an entry ours. */
-  readonly createdMs: number;
 }
 
 export interface CommittedSegment {

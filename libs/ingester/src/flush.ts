@@ -37,6 +37,7 @@ export class Flusher {
 
   /** Takes over what others have committed: how a follower's head becomes smaller. */
   async followCommits(): Promise<void> {
+    await this.idle();
     const commits = this.#deps.commits(this.#state.id);
     this.#state.committed(await this.#retry('reading the manifests', () => commits.load(this.#stop)));
   }
@@ -45,7 +46,7 @@ export class Flusher {
   flushIfDue(): void {
     if (this.#running || this.#stop.aborted || !this.isLeader || !this.#plan(false)) return;
     const work = async () => {
-      for (let plan = this.#plan(false); plan; plan = this.#plan(false)) await this.#flush(plan);
+      while (this.#plan(false)) await this.#flush(false);
     };
     this.#track(work()).catch((error: unknown) => this.#report(error));
   }
@@ -59,9 +60,8 @@ export class Flusher {
         await this.#running;
         continue;
       }
-      const plan = this.#plan(true);
-      if (!plan) return;
-      await this.#track(this.#flush(plan));
+      if (!this.#plan(true)) return;
+      await this.#track(this.#flush(true));
     }
   }
 
@@ -92,19 +92,23 @@ export class Flusher {
     );
   }
 
-  async #flush(plan: FlushPlan): Promise<void> {
-    const { metrics, clock } = this.#deps;
-    const beganMs = clock.monotonicMs();
+  async #flush(isForced: boolean): Promise<void> {
+    const { metrics, flushSlots } = this.#deps;
     metrics.flushStarted();
     try {
-      await this.#deps.flushSlots.with(() => this.#mergeAndCommit(plan, beganMs));
+      await flushSlots.with(async () => {
+        // Planned only now: while we waited for our turn others may have committed some of it.
+        const plan = this.#plan(isForced);
+        if (plan) await this.#mergeAndCommit(plan);
+      });
     } finally {
       metrics.flushEnded();
     }
   }
 
-  async #mergeAndCommit(plan: FlushPlan, beganMs: number): Promise<void> {
-    const { metrics, clock } = this.#deps;
+  async #mergeAndCommit(plan: FlushPlan): Promise<void> {
+    const { clock } = this.#deps;
+    const beganMs = clock.monotonicMs();
     const records = this.#state.head.records.slice(0, plan.count);
     // The table at the plan's end, taken before anything is awaited: see Writers.
     const writers = this.#state.writers.tableAt(plan.endOffset);
@@ -122,17 +126,16 @@ export class Flusher {
       await this.#deps.simHook?.('flush.afterPut');
     }
     const { startOffset, endOffset } = plan;
-    const commit = { startOffset, endOffset, segment, writers, createdMs: clock.nowMs() };
+    const commit = { startOffset, endOffset, segment, writers };
     const commits = this.#deps.commits(this.#state.id);
-    const isOurs = await this.#retry('committing a segment', () => commits.commit(commit, this.#stop));
+    const isCommitted = await this.#retry('committing a segment', () => commits.commit(commit, this.#stop));
     await this.#deps.simHook?.('flush.afterCommit');
-    if (isOurs) {
+    if (isCommitted) {
       const newestUs = Number.NEGATIVE_INFINITY; // nothing of it is unknown here: the head had every row
-      this.#state.committed({ endOffset: plan.endOffset, writers, newestUs });
+      this.#state.committed({ endOffset, writers, newestUs });
+    }
+    if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
       if (segment) this.#count(plan, segment, records[0], beganMs, encodedMs);
-    } else {
-      metrics.flushLost();
-      await this.#yieldToWinner(plan, segment);
     }
     await this.#truncateLog();
   }
@@ -170,21 +173,37 @@ export class Flusher {
     this.#state.remove(unreadable);
   }
 
-  /** Another owner's entry stands where ours should: go on from where it ends. */
-  async #yieldToWinner(plan: FlushPlan, segment: CommittedSegment | undefined): Promise<void> {
+  /**
+   * An entry stands where ours should: go on from where the manifests end. True when it is ours after all, put by an
+   * attempt whose answer was not heard.
+   */
+  async #yieldToWinner(plan: FlushPlan, segment: CommittedSegment | undefined): Promise<boolean> {
     const commits = this.#deps.commits(this.#state.id);
     const winner = await this.#retry('reading the manifests', () => commits.load(this.#stop));
+    if (winner.endOffset <= plan.startOffset) {
+      throw new LokiError('internal', `partition ${this.#state.id}: lost a commit to nobody`);
+    }
+    const isOurs = segment !== undefined && (await this.#isNamed(segment, winner.endOffset));
+    this.#state.committed(winner);
+    if (isOurs) return true;
+    this.#deps.metrics.flushLost();
     this.#deps.logger.warn('another owner has flushed these records: our segment is thrown away', {
       partition: this.#state.id,
       startOffset: plan.startOffset,
       endOffset: plan.endOffset,
       winnersEndOffset: winner.endOffset,
     });
-    if (winner.endOffset <= plan.startOffset) {
-      throw new LokiError('internal', `partition ${this.#state.id}: lost a commit to nobody`);
-    }
-    this.#state.committed(winner);
     if (segment) await this.#deps.objectStore.delete(segment.key).catch((error) => this.#report(error));
+    return false;
+  }
+
+  /** A segment is thrown away only when no manifest names it: the one mistake here that would lose data. */
+  #isNamed(segment: CommittedSegment, endOffset: number): Promise<boolean> {
+    const { tenant, minNs, maxNs } = segment.sections[0];
+    return this.#retry('looking for a segment in the manifests', async () => {
+      const keys = await this.#deps.committed.keys(this.#state.id, endOffset, tenant, minNs, maxNs + 1n);
+      return keys.includes(segment.key);
+    });
   }
 
   /** Failing to forget loses nothing: the next flush tries again. */

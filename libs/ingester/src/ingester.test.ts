@@ -146,6 +146,18 @@ describe('an ingester', () => {
     expect(segments.sort()).toEqual(entries.map((entry) => entry.segment!.key).sort());
   });
 
+  /** Protects: the second attempt finds an entry in its place, its own; to throw the segment away would lose it. */
+  test('a commit whose answer got lost keeps its segment', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    await world.append([row(1)]);
+    world.commits.losesAnswer = true;
+    await world.do(ingester.flush());
+    expect(world.storedRows()).toEqual([rowText(row(1))]);
+    expect(await world.headLines(ingester)).toEqual([]);
+    expect(world.counted.lost).toBe(0);
+  });
+
   test('a follower lets go of what the leader committed', async () => {
     const world = await World.open();
     const leader = await world.ready();

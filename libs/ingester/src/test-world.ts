@@ -20,6 +20,8 @@ export class MemoryCommits implements PartitionCommits {
   readonly entries: Commit[] = [];
   /** Set: every call fails. */
   isDown = false;
+  /** Set: the next commit is done, and its answer gets lost. */
+  losesAnswer = false;
 
   async load(): Promise<CommittedState> {
     this.#check();
@@ -35,6 +37,10 @@ export class MemoryCommits implements PartitionCommits {
     this.#check();
     if (commit.startOffset !== (this.entries.at(-1)?.endOffset ?? 0)) return false;
     this.entries.push(commit);
+    if (this.losesAnswer) {
+      this.losesAnswer = false;
+      throw new Error('the answer got lost');
+    }
     return true;
   }
 

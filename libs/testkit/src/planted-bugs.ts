@@ -1,4 +1,5 @@
-import type { LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
+import { LokiError } from '@loki/model';
+import type { Disk, LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
 import type { PartitionCommits, WriterTable } from '@loki/ingester';
 import type { VirtualProcess } from './virtual-process.ts';
 
@@ -89,6 +90,29 @@ export function logThatTells(
     return records;
   };
   return overriding(log, { read });
+}
+
+/** Appends a record once more, or does not say that it was taken, as producers' retries and brokers make it happen. */
+export function logThatRepeats(
+  log: WriteLog,
+  odds: { repeats: () => boolean; losesAnswer: () => boolean },
+): WriteLog {
+  const append: WriteLog['append'] = async (partition, record) => {
+    const offset = await log.append(partition, record);
+    if (odds.repeats()) await log.append(partition, record);
+    if (odds.losesAnswer()) throw new LokiError('logNotAcked', 'the answer of the write log got lost');
+    return offset;
+  };
+  return overriding(log, { append });
+}
+
+/** fsync that does nothing. */
+export function diskThatAnswersEarly(disk: Disk): Disk {
+  const open: Disk['open'] = async (path, options) => {
+    const file = await disk.open(path, options);
+    return overriding(file, { sync: () => Promise.resolve() });
+  };
+  return overriding(disk, { open });
 }
 
 /** The object with some methods replaced; the others are called on the object itself. */

@@ -1,0 +1,209 @@
+import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
+import { buildLimits } from '@loki/config';
+import type { Limits, LimitsSource } from '@loki/config';
+import { Distributor } from '@loki/distributor';
+import { Ingester, noIngesterMetrics, ownsAll } from '@loki/ingester';
+import type { IngesterMetrics, IngesterOptions, PartitionCommits } from '@loki/ingester';
+import { LokiError } from '@loki/model';
+import type { LogFields, Logger, ObjectStore, WriteLog } from '@loki/ports';
+import { Querier } from '@loki/querier';
+import { distributorMetrics, Metrics } from '@loki/telemetry';
+import { EmbeddedWriteLog } from '@loki/write-log';
+import {
+  commitsAhead,
+  diskThatAnswersEarly,
+  logThatRepeats,
+  logThatSkipsOne,
+  logThatTells,
+  logWithoutSequences,
+  storeThatAnswersEarly,
+  storeThatOverwrites,
+} from './planted-bugs.ts';
+import type { PlantedBug } from './planted-bugs.ts';
+import type { FaultProfile } from './sim-faults.ts';
+import type { VirtualDisk } from './virtual-disk.ts';
+import type { VirtualBucket } from './virtual-object-store.ts';
+import type { VirtualProcess } from './virtual-process.ts';
+import { VirtualWorkers } from './virtual-workers.ts';
+
+/** What outlives a process. */
+export interface SimWorld {
+  readonly disk: VirtualDisk;
+  readonly bucket: VirtualBucket;
+  readonly partitionCount: number;
+  /** Read at each use: the faults of the moment. */
+  readonly faults: () => FaultProfile;
+  readonly bug: PlantedBug | undefined;
+  readonly ingesterOptions: Partial<IngesterOptions>;
+  readonly onCount: (name: SimCount, by: number) => void;
+  /** Called instead of going on at a named point, when the seed says so. */
+  readonly onHookCrash: (point: string) => void;
+}
+
+/** What a simulation counts, to show that it went where it should. */
+export type SimCount = 'repeats' | 'duplicates' | 'quarantined' | 'flushes' | 'flushesLost';
+
+const distributorLimits: Limits = {
+  ...buildLimits(new Map(), { maxReturnedStreamErrors: 10 }),
+  discoverServiceName: [],
+  discoverLogLevels: false,
+  rejectOldSamples: false,
+};
+const limits: LimitsSource = { forTenant: () => distributorLimits };
+
+/** All roles in one process, over virtual ports: what `apps/loki` wires, with a scheduler under it. */
+export class SimNode {
+  readonly process: VirtualProcess;
+  readonly distributor: Distributor;
+  readonly ingester: Ingester;
+  readonly querier: Querier;
+  readonly catalog: Catalog;
+
+  private constructor(
+    process: VirtualProcess,
+    roles: { distributor: Distributor; ingester: Ingester; querier: Querier; catalog: Catalog },
+  ) {
+    this.process = process;
+    this.distributor = roles.distributor;
+    this.ingester = roles.ingester;
+    this.querier = roles.querier;
+    this.catalog = roles.catalog;
+  }
+
+  /** Opens what the last incarnation left. Rejects when disk or store fail meanwhile: try again in a new process. */
+  static async boot(process: VirtualProcess, world: SimWorld): Promise<SimNode> {
+    const { clock, timers, random } = process;
+    const { partitionCount, bug } = world;
+    const logger = traceLogger(process);
+    const objectStore = plantInStore(world.bucket.client(process), process, bug);
+    const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
+    await catalog.refresh();
+    const disk = world.disk.client(process);
+    const opened = await EmbeddedWriteLog.open({
+      disk: bug === 'ackBeforeSync' ? diskThatAnswersEarly(disk) : disk,
+      timers,
+      random: random.fork('log'),
+      partitionCount,
+      atLeast: Array.from({ length: partitionCount }, (_, id) => catalog.state(id).endOffset),
+      logger,
+      fileBytesMax: 16 << 10,
+      recentBytesMaxPerPartition: random.pick([0, 4 << 10, 1 << 20]),
+    });
+    const heard = Array.from({ length: partitionCount }, () => new Map<string, number>());
+    const writeLog = plantInLog(nastyLog(opened, world, process), heard, bug);
+    const workers = new VirtualWorkers(process, objectStore);
+    const committers = partitionCommitters({ objectStore, clock, checkpointEvery: 8 });
+    const ingester = new Ingester(
+      {
+        clock,
+        timers,
+        random: random.fork('ingester'),
+        workers,
+        writeLog,
+        objectStore,
+        commits: (id) => plantInCommits(committers(id), heard[id], bug),
+        committed: committedSegments(catalog),
+        logger,
+        metrics: countingMetrics(world),
+        limits,
+        simHook: (point) => hook(point, process, world),
+      },
+      ownsAll(partitionCount),
+      { ...world.ingesterOptions, ...(bug === 'duplicatesKept' ? { dropDuplicates: false } : {}) },
+    );
+    const distributor = new Distributor(
+      {
+        clock,
+        timers,
+        random: random.fork('distributor'),
+        workers,
+        writeLog,
+        limits,
+        logger,
+        metrics: distributorMetrics(new Metrics()),
+        healthyDistributors: () => 1,
+      },
+      { lingerMs: random.pick([0, 5, 50]) },
+    );
+    const ids = Array.from({ length: partitionCount }, (_, id) => id);
+    const ingesters = { partitions: () => ids, owners: () => [ingester] };
+    const querier = new Querier({ ingesters, catalog, workers, logger });
+    ingester.start();
+    return new SimNode(process, { distributor, ingester, querier, catalog });
+  }
+}
+
+function plantInStore(store: ObjectStore, process: VirtualProcess, bug: PlantedBug | undefined): ObjectStore {
+  if (bug === 'commitBeforeFlush') return storeThatAnswersEarly(store, process);
+  if (bug === 'commitOverwrites') return storeThatOverwrites(store);
+  return store;
+}
+
+function plantInLog(
+  log: WriteLog,
+  heard: readonly Map<string, number>[],
+  bug: PlantedBug | undefined,
+): WriteLog {
+  if (bug === 'offsetOffByOne') return logThatSkipsOne(log);
+  if (bug === 'sequenceIgnored') return logWithoutSequences(log);
+  if (bug === 'writersAhead') {
+    return logThatTells(log, (id, record) => heard[id].set(record.writerId, record.sequence));
+  }
+  return log;
+}
+
+function plantInCommits(
+  commits: PartitionCommits,
+  heard: ReadonlyMap<string, number>,
+  bug: PlantedBug | undefined,
+): PartitionCommits {
+  return bug === 'writersAhead' ? commitsAhead(commits, heard) : commits;
+}
+
+/** A log that sometimes takes a record twice, and sometimes does not say that it took it. */
+function nastyLog(log: WriteLog, world: SimWorld, process: VirtualProcess): WriteLog {
+  const random = process.random.fork('nasty log');
+  return logThatRepeats(log, {
+    repeats: () => random.chance(world.faults().logRepeats),
+    losesAnswer: () => random.chance(world.faults().logAckLost),
+  });
+}
+
+/** Stops the process at a named point, or lets it wait there a while. */
+async function hook(point: string, process: VirtualProcess, world: SimWorld): Promise<void> {
+  if (!process.random.chance(world.faults().hookCrash)) return;
+  process.scheduler.note(`hook ${point}`);
+  if (process.random.chance(0.5)) world.onHookCrash(point);
+  await process.timers.sleep(process.random.float() * 1_000);
+}
+
+function countingMetrics({ onCount }: SimWorld): IngesterMetrics {
+  return {
+    ...noIngesterMetrics,
+    recordRepeated: () => onCount('repeats', 1),
+    duplicatesDropped: (_, rows) => onCount('duplicates', rows),
+    recordQuarantined: () => onCount('quarantined', 1),
+    flushed: () => onCount('flushes', 1),
+    flushLost: () => onCount('flushesLost', 1),
+  };
+}
+
+/** What a role logs is part of the trace. */
+function traceLogger(process: VirtualProcess): Logger {
+  const write = (level: string) => (message: string, fields?: LogFields) => {
+    process.scheduler.note(`${process.name} ${level} ${message} ${fields?.err ?? fields?.error ?? ''}`);
+  };
+  const logger: Logger = {
+    debug() {},
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: () => logger,
+  };
+  return logger;
+}
+
+/** The error of a call to a process that is not there. */
+export function nodeDown(): LokiError {
+  return new LokiError('unavailable', 'the process is down');
+}
