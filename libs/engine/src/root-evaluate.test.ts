@@ -131,6 +131,14 @@ test('label_replace: whole match, groups, removal, and equal labels are left apa
   ]);
 });
 
+test('a range of more steps than memory holds is refused', async () => {
+  const query = { ...params, isInstant: false, stepNs: 1n, endNs: 10n ** 15n };
+  await expect(evaluate(parseExpr('vector(1)'), query, leaves({}).runLeaf)).rejects.toMatchObject({
+    status: 400,
+    message: expect.stringContaining('exceeded maximum resolution of 11,000 points'),
+  });
+});
+
 test('a log query is one leaf; its rows pass through untouched', async () => {
   const rows = logRows([5n, 7n]);
   const seen: LeafRequest[] = [];

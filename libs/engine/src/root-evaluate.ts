@@ -1,5 +1,6 @@
 import { printExpr } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr, RangeAggExpr, VectorAggExpr } from '@loki/logql';
+import { LokiError } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { combineValues } from './root-binary.ts';
@@ -89,6 +90,13 @@ class Run {
     this.#runLeaf = runLeaf;
     const { startNs, endNs, stepNs, isInstant } = params;
     const steps = isInstant || stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
+    // Callers refuse such queries long before; here it keeps the arrays below within memory.
+    if (steps > cellsMax) {
+      throw new LokiError(
+        'badRequest',
+        'exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter',
+      );
+    }
     this.grid = { startNs, stepNs: isInstant ? 0n : stepNs, steps };
   }
 

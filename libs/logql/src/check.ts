@@ -10,7 +10,7 @@ import { printStage } from './print.ts';
 
 type CompileTemplate = (text: string, options: { name: 'line' | 'label' }) => unknown;
 const compileTemplate =
-  (templates as { compileTemplate?: CompileTemplate }).compileTemplate ?? (() => undefined);
+  (templates as unknown as { compileTemplate?: CompileTemplate }).compileTemplate ?? (() => undefined);
 
 /**
  * Reads a query that is to be run: `parseSyntax`, and everything inside the stages.
