@@ -1,0 +1,55 @@
+import type { WorkerEnv } from '@loki/ports';
+import { encodeRecordTask, encodeSegment, mergeTask, openSegment, verifySegment } from './index.ts';
+import { expected, type InputRow, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
+
+const rows = Array.from({ length: 500 }, (_, i): InputRow => {
+  return {
+    labels: [['app', `a${i % 3}`]],
+    ts: BigInt(i % 100),
+    line: `line ${i}`,
+    metadata: i % 2 === 0 ? [['k', `${i}`]] : [],
+  };
+});
+
+describe('work for other threads', () => {
+  test('an encoding moves its columns there and its bytes back', async () => {
+    const sections = writeRows('t', rows);
+    const input = { sections, options: { kind: 'record' as const } };
+    const wanted = encodeSegment(sections, input.options);
+    const moved = structuredClone(input, { transfer: encodeRecordTask.transfer!(input) });
+    expect(sections[0].timestamps.length).toBe(0);
+    expect(sections[0].lines.length).toBe(0);
+    const output = await encodeRecordTask.run(moved, {} as WorkerEnv);
+    const back = structuredClone(output, { transfer: encodeRecordTask.transferOutput!(output) });
+    expect(output.bytes.length).toBe(0);
+    expect(Buffer.from(back.bytes).equals(wanted)).toBe(true);
+  });
+
+  test('a tiny encoding never gives away memory that others use', async () => {
+    const input = { sections: writeRows('t', rows.slice(0, 1)), options: { kind: 'record' as const } };
+    const { bytes } = await encodeRecordTask.run(input, {} as WorkerEnv);
+    expect(bytes.buffer.byteLength).toBe(bytes.length);
+  });
+
+  test('a merge takes bytes and objects, and leaves its inputs where they are', async () => {
+    const older = encodeSegment(writeRows('t', rows.slice(0, 300)), { kind: 'record' });
+    const newer = encodeSegment(writeRows('t', rows.slice(200)), { kind: 'record' });
+    const env = { objectStore: { get: async (key: string) => (key === 'k' ? older : Buffer.alloc(0)) } };
+    const input = structuredClone({
+      inputs: [{ key: 'k' }, { bytes: newer }],
+      options: { kind: 'flushed' as const },
+    });
+    const output = await mergeTask.run(input, env as unknown as WorkerEnv);
+    const { bytes, sections, rowCount, duplicateRows } = structuredClone(output, {
+      transfer: mergeTask.transferOutput!(output),
+    });
+    verifySegment(bytes);
+    const segment = openSegment(bytes);
+    expect(rowsOf(segment, segment.section('t')!)).toEqual(sortedDistinct(rows.map(expected)));
+    expect([rowCount, duplicateRows]).toEqual([500, 100]);
+    expect(sections).toEqual([
+      { tenant: 't', minNs: 0n, maxNs: 99n, rowCount: 500, lineBytes: segment.sections[0].lineBytes },
+    ]);
+    expect(newer.length).toBeGreaterThan(0);
+  });
+});
