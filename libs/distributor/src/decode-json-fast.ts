@@ -129,17 +129,12 @@ class FastReader {
     return this.#take(closeBracket);
   }
 
-  /** The rest of a string whose first escape is at `from`, without escapes, to the end of `rows.extra`. */
+  /** A string whose first escape is at `from`, without escapes, to the end of `rows.extra`. */
   #unescape(start: number, from: number): boolean {
     const bytes = this.#bytes;
-    let end = from;
-    for (;;) {
-      const byte = bytes[end];
-      if (byte === quote) break;
-      if (byte === undefined) return false;
-      end += byte === backslash ? 2 : 1;
-    }
     const rows = this.#rows;
+    const end = bytes.length;
+    // Text never grows by losing its escapes, so the rest of the body is room enough for all that follows.
     const out = rows.reserveExtra(end - start);
     let to = rows.extraLength;
     bytes.copy(out, to, start, from);
@@ -147,33 +142,36 @@ class FastReader {
     let at = from;
     while (at < end) {
       let byte = bytes[at++];
-      if (byte !== backslash) {
-        if (byte < 0x20) return false;
+      if (isSpecial[byte] === 0) {
         out[to++] = byte;
         continue;
       }
+      if (byte === quote) {
+        rows.extraLength = to;
+        this.#at = at;
+        return true;
+      }
+      if (byte !== backslash || at >= end) return false;
       byte = bytes[at++];
-      if (byte === 0x75) {
-        let code = hex4(bytes, at, end);
-        if (code < 0) return false;
-        at += 4;
-        if (code >= 0xd800 && code <= 0xdfff) {
-          const low = bytes[at] === backslash && bytes[at + 1] === 0x75 ? hex4(bytes, at + 2, end) : -1;
-          if (code < 0xdc00 && low >= 0xdc00 && low <= 0xdfff) {
-            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-            at += 6;
-          } else code = 0xfffd;
-        }
-        to = writeCodePoint(out, to, code);
+      if (byte !== 0x75) {
+        const plain = escapes[byte];
+        if (plain === 0) return false;
+        out[to++] = plain;
         continue;
       }
-      const plain = escapes[byte];
-      if (plain === 0) return false;
-      out[to++] = plain;
+      let code = hex4(bytes, at, end);
+      if (code < 0) return false;
+      at += 4;
+      if (code >= 0xd800 && code <= 0xdfff) {
+        const low = bytes[at] === backslash && bytes[at + 1] === 0x75 ? hex4(bytes, at + 2, end) : -1;
+        if (code < 0xdc00 && low >= 0xdc00 && low <= 0xdfff) {
+          code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+          at += 6;
+        } else code = 0xfffd;
+      }
+      to = writeCodePoint(out, to, code);
     }
-    rows.extraLength = to;
-    this.#at = end + 1;
-    return true;
+    return false;
   }
 
   /** The third element of an entry, when there is one. */
@@ -261,6 +259,11 @@ class FastReader {
 const escapes = new Uint8Array(256);
 for (const [from, to] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
   escapes[from.charCodeAt(0)] = to.charCodeAt(0);
+
+/** Bytes that end a run of plain text in a string. */
+const isSpecial = new Uint8Array(256).fill(1, 0, 0x20);
+isSpecial[quote] = 1;
+isSpecial[backslash] = 1;
 
 /** Four hex digits as a number, -1 when they are not. */
 function hex4(bytes: Uint8Array, at: number, end: number): number {

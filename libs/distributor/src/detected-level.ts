@@ -49,12 +49,11 @@ const backslash = 0x5c;
 const isLeftBorder = byteSet(' \t\n[({"\'=|');
 const isRightBorder = byteSet(' \t\n[](){}:,!"\'=|');
 
-/** Per byte of a line: 0 nothing to do, 1 `=`, 2 may start a keyword. */
-const byteClass = new Uint8Array(256);
-byteClass[equals] = 1;
+/** Bytes that may start a keyword. */
+const isFirstByte = new Uint8Array(256);
 for (const word of keywords) {
-  byteClass[word.charCodeAt(0)] = 2;
-  byteClass[word.charCodeAt(0) - 0x20] = 2;
+  isFirstByte[word.charCodeAt(0)] = 1;
+  isFirstByte[word.charCodeAt(0) - 0x20] = 1;
 }
 
 /** The level that a label or metadata value states: known spellings are unified, others kept as they are. */
@@ -99,22 +98,28 @@ export function detectLevel(
   return textLevel(bytes, start, end, fields);
 }
 
-/** A line that is no JSON object. A logfmt field wins over words that stand before it. */
+/**
+ * A line that is no JSON object. A logfmt field wins over words that stand before it.
+ * Looks at what follows each border, since borders are rarer than letters that may start a keyword.
+ */
 function textLevel(bytes: Uint8Array, start: number, end: number, fields: LevelFields): string {
   const lastByte = fields.lastByte;
-  let word: string | undefined;
+  let word = start < end && isFirstByte[bytes[start]] === 1 ? keywordAt(bytes, start, end) : undefined;
   for (let i = start; i < end; i++) {
-    const kind = byteClass[bytes[i]];
-    if (kind === 0) continue;
-    if (kind === 1) {
-      // Only where a key could end here is the line worth a proper reading; it settles the field for good.
-      if (i === start || lastByte[bytes[i - 1]] === 0 || !endsFieldName(bytes, start, i, fields)) continue;
+    const byte = bytes[i];
+    if (isLeftBorder[byte] === 0) continue;
+    if (
+      byte === equals &&
+      i > start &&
+      lastByte[bytes[i - 1]] === 1 &&
+      endsFieldName(bytes, start, i, fields)
+    ) {
+      // Here a key ends that may say it: the line is worth a proper reading, which settles the field for good.
       const level = logfmtLevel(bytes, start, end, fields);
-      if (level !== undefined) return level;
-      return word ?? keywordLevel(bytes, i, end, start) ?? unknownLevel;
+      return level ?? word ?? keywordLevel(bytes, i, end) ?? unknownLevel;
     }
-    if (word === undefined && (i === start || isLeftBorder[bytes[i - 1]] === 1))
-      word = keywordAt(bytes, i, end);
+    if (word === undefined && i + 1 < end && isFirstByte[bytes[i + 1]] === 1)
+      word = keywordAt(bytes, i + 1, end);
   }
   return word ?? unknownLevel;
 }
@@ -247,12 +252,11 @@ function stringEnd(bytes: Uint8Array, at: number, end: number): number {
   return -1;
 }
 
-/** @param lineStart where the line begins, when that is before `start`: a word may not begin inside another */
-function keywordLevel(bytes: Uint8Array, start: number, end: number, lineStart = start): string | undefined {
-  for (let i = start; i < end; i++) {
-    if (byteClass[bytes[i]] !== 2) continue;
-    if (i > lineStart && isLeftBorder[bytes[i - 1]] === 0) continue;
-    const level = keywordAt(bytes, i, end);
+/** The first whole keyword after `start`, which is a border itself or the line's first byte. */
+function keywordLevel(bytes: Uint8Array, start: number, end: number): string | undefined {
+  for (let i = start; i + 1 < end; i++) {
+    if (isLeftBorder[bytes[i]] === 0 || isFirstByte[bytes[i + 1]] === 0) continue;
+    const level = keywordAt(bytes, i + 1, end);
     if (level !== undefined) return level;
   }
   return undefined;
