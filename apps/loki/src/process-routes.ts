@@ -1,0 +1,98 @@
+import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
+import type { RuntimeConfig, Settings } from '@loki/config';
+import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
+import type { HttpServer, ServiceStates, TenantResolver } from '@loki/http';
+import type { Config } from '@loki/config';
+import type { HttpHandler } from '@loki/ports';
+import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
+import type { Roles } from './roles.ts';
+
+export interface RouteDeps {
+  readonly server: HttpServer;
+  readonly config: Config;
+  readonly settings: Settings;
+  readonly tenants: TenantResolver;
+  readonly roles: Roles;
+  readonly states: ServiceStates;
+  readonly metrics: Metrics;
+  readonly limits: RuntimeConfig;
+  readonly control: LogControl;
+  readonly info: BuildInfo;
+  readonly stop: () => Promise<void>;
+}
+
+const noContent = { status: 204 };
+
+/** Gives each route its handler, as far as this process runs the role that answers it. */
+export function routeProcess(deps: RouteDeps): void {
+  const { server, tenants, roles, config } = deps;
+  server.handleAll(
+    adminHandlers({
+      states: deps.states,
+      metrics: deps.metrics,
+      log: deps.control,
+      buildInfo: deps.info,
+      configText: (mode) => renderConfig(deps.settings, mode),
+    }),
+  );
+  const published = config.tenantLimitsAllowPublish;
+  server.handleAll(
+    tenantLimitsHandlers({
+      tenants,
+      limits: (tenant) => visibleLimits(deps.limits.valuesForTenant(tenant), published),
+      limitsYaml: (tenant) => renderLimitsYaml(deps.limits.valuesForTenant(tenant), published),
+      patternIngesterEnabled: config.patternIngester.enabled,
+      version: deps.info.version,
+    }),
+  );
+  routePushes(deps);
+  routeQueries(deps);
+
+  if (roles.ingester) {
+    const { ingester } = roles;
+    server.handle('flush', async (request) => {
+      await ingester.flush(request.signal);
+      return noContent;
+    });
+    server.handle('ingesterShutdown', async (request) => {
+      const query = new URLSearchParams(request.queryText);
+      if (query.get('flush') !== 'false') await ingester.flush(request.signal);
+      if (query.get('terminate') !== 'false') void deps.stop();
+      return noContent;
+    });
+  }
+}
+
+function routePushes({ server, tenants, roles }: RouteDeps): void {
+  const { distributor } = roles;
+  if (!distributor) return;
+  const push: HttpHandler = tenants.forOne((tenant, request) => distributor.push(tenant, request));
+  server.handleAll({ push, pushLegacy: push, pushOtlp: push });
+}
+
+function routeQueries({ server, tenants, roles }: RouteDeps): void {
+  const { frontend } = roles;
+  if (!frontend) return;
+  const { query, metadata, tail } = frontend;
+  const queryRange = tenants.forSeveral((tenancy, request) => query.queryRange(request, tenancy));
+  const labels = tenants.forSeveral((tenancy, request) => metadata.labels(request, tenancy));
+  const labelValues = tenants.forSeveral((tenancy, request) => metadata.labelValues(request, tenancy));
+  const series = tenants.forSeveral((tenancy, request) => metadata.series(request, tenancy));
+  server.handleAll({
+    queryRange,
+    query: tenants.forSeveral((tenancy, request) => query.query(request, tenancy)),
+    queryLegacy: tenants.forSeveral((tenancy, request) => query.legacyQuery(request, tenancy)),
+    formatQuery: (request) => query.formatQuery(request),
+    labels,
+    label: labels,
+    labelLegacy: labels,
+    labelValues,
+    labelValuesLegacy: labelValues,
+    series,
+    seriesLegacy: series,
+    indexStats: tenants.forSeveral((tenancy, request) => metadata.indexStats(request, tenancy)),
+  });
+  for (const id of ['tail', 'tailLegacy'] as const) {
+    server.upgrade(id, (request) => tail.prepare(request, tenants.several(request)));
+  }
+}

@@ -1,0 +1,129 @@
+import os from 'node:os';
+import { RuntimeConfig } from '@loki/config';
+import type { Config, LoadedConfig } from '@loki/config';
+import { HttpServer, ServiceStates, TenantResolver } from '@loki/http';
+import type { Logger } from '@loki/ports';
+import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
+import {
+  buildInfoMetric,
+  collectProcessMetrics,
+  commonMetrics,
+  Metrics,
+  serverMetrics,
+  startTracing,
+} from '@loki/telemetry';
+import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
+import { lockDirectory } from './directory-lock.ts';
+import { routeProcess } from './process-routes.ts';
+import { startRoles } from './roles.ts';
+
+type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
+
+export interface ProcessDeps extends RunConfig {
+  readonly logger: Logger;
+  readonly control: LogControl;
+  readonly info: BuildInfo;
+  readonly readText: (path: string) => Promise<string | undefined>;
+}
+
+export interface RunningProcess {
+  /** Told of each line this process logs. */
+  readonly countLine: (level: LogLevel) => void;
+  /** Resolves when the process has stopped by itself or by `stop`. */
+  readonly ended: Promise<void>;
+  /** Takes nothing new, finishes what runs, flushes when so configured. */
+  stop(): Promise<void>;
+}
+
+const rulesBytesMax = 1024 * 1024;
+
+/** Builds adapters, starts roles, serves HTTP. Resolves when connections are taken; readiness may come later. */
+export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
+  const { config, logger } = deps;
+  const unlock = await lockDirectory(config.dataDirectory);
+  const clock = new NodeClock();
+  const timers = new NodeTimers();
+  const metrics = new Metrics(config.metricsNamespace);
+  const common = commonMetrics(metrics);
+  buildInfoMetric(metrics, deps.info, { os: os.platform(), arch: os.arch() });
+  collectProcessMetrics(metrics);
+  const stopTracing = await startTracing({
+    serviceName: 'loki',
+    serviceVersion: deps.info.version,
+    endpoint: config.tracing.otlpEndpoint || (process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? ''),
+    samplingRatio: config.tracing.samplingRatio,
+  });
+
+  const limits = new RuntimeConfig({
+    ...config.runtimeConfig,
+    readText: deps.readText,
+    timers,
+    logger,
+    globalValues: config.limitValues,
+    limitContext: { maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors },
+    onReload: (outcome) => common.runtimeConfigReloaded('runtime-config', outcome),
+  });
+  await limits.start();
+
+  const states = new ServiceStates();
+  const roles = await startRoles({
+    config,
+    limits,
+    clock,
+    timers,
+    random: new NodeRandom(),
+    logger,
+    metrics,
+    states,
+  });
+  const tenants = new TenantResolver({
+    authEnabled: config.authEnabled,
+    noAuthTenant: config.noAuthTenant,
+    multiTenantQueriesEnabled: config.querier.multiTenantQueriesEnabled,
+  });
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const server = httpServer(config, { clock, timers, logger, metrics: serverMetrics(metrics) });
+  const stop = async () => {
+    states.stopping();
+    await server.stop(config.server.gracefulShutdownTimeoutMs);
+    await roles.stop();
+    limits.stop();
+    await stopTracing();
+    unlock();
+    end();
+  };
+  routeProcess({ ...deps, server, tenants, roles, states, metrics, limits, stop });
+  const port = await server.listen();
+  logger.info('Loki started', {
+    address: config.server.httpListenAddress,
+    port,
+    target: config.target.join(','),
+  });
+  return { countLine: (level) => common.logLine(level), ended, stop };
+}
+
+function httpServer(
+  config: Config,
+  world: Pick<ConstructorParameters<typeof HttpServer>[0], 'clock' | 'timers' | 'logger' | 'metrics'>,
+): HttpServer {
+  const { server, distributor, frontend } = config;
+  return new HttpServer({
+    ...world,
+    address: server.httpListenAddress,
+    port: server.httpListenPort,
+    pathPrefix: server.httpPathPrefix,
+    readTimeoutMs: server.httpReadTimeoutMs,
+    readHeaderTimeoutMs: server.httpReadHeaderTimeoutMs,
+    writeTimeoutMs: server.httpWriteTimeoutMs,
+    idleTimeoutMs: server.httpIdleTimeoutMs,
+    connectionsMax: server.httpConnectionsMax,
+    bodyBytesMax: {
+      none: 0,
+      push: distributor.maxRecvMsgBytes,
+      form: frontend.maxBodyBytes,
+      rules: rulesBytesMax,
+    },
+    inflightBodyBytesMax: Math.max(2 * distributor.maxRecvMsgBytes, distributor.maxInflightBytes),
+    compressResponses: frontend.compressResponses,
+  });
+}

@@ -1,0 +1,174 @@
+import os from 'node:os';
+import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
+import type { Config, LimitsSource } from '@loki/config';
+import { Distributor } from '@loki/distributor';
+import { MetadataApi, QueryApi, QueryFrontend, TailApi } from '@loki/gateway';
+import type { ServiceStates } from '@loki/http';
+import { Ingester, ownsAll } from '@loki/ingester';
+import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
+import { Querier } from '@loki/querier';
+import { NodeDisk, WorkerPool } from '@loki/runtime';
+import { distributorMetrics, ingesterMetrics } from '@loki/telemetry';
+import type { Metrics } from '@loki/telemetry';
+import { EmbeddedWriteLog } from '@loki/write-log';
+import { openObjectStore } from './object-store.ts';
+import type { WorkerData } from './object-store.ts';
+
+export interface RoleDeps {
+  readonly config: Config;
+  readonly limits: LimitsSource;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly states: ServiceStates;
+}
+
+export interface Frontend {
+  readonly query: QueryApi;
+  readonly metadata: MetadataApi;
+  readonly tail: TailApi;
+}
+
+/** The roles of this process; absent when `-target` does not name them. */
+export interface Roles {
+  readonly distributor?: Distributor;
+  readonly ingester?: Ingester;
+  readonly frontend?: Frontend;
+  /** Flushes when so configured, then lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/** What the roles of one process share. */
+interface World extends RoleDeps {
+  readonly objectStore: ObjectStore;
+  readonly writeLog: WriteLog;
+  readonly workers: Workers;
+  readonly catalog: Catalog;
+}
+
+/** How long a shutdown may spend on flushing; what is left is in the write log and read again at the next start. */
+const shutdownFlushMs = 60_000;
+
+/** Opens storage and starts the roles that the configuration names. */
+export async function startRoles(deps: RoleDeps): Promise<Roles> {
+  const world = await openWorld(deps);
+  const { config, states, logger } = deps;
+  const runs = (component: Parameters<Config['components']['has']>[0]) => config.components.has(component);
+  const ingester = runs('ingester') ? startIngester(world) : undefined;
+  const distributor = runs('distributor') ? startDistributor(world) : undefined;
+  const querier = runs('querier') && ingester ? makeQuerier(world, ingester) : undefined;
+  const frontend = runs('query-frontend') && querier ? startFrontend(world, querier) : undefined;
+  for (const component of config.components) states.set(component, 'Running');
+
+  return {
+    distributor,
+    ingester,
+    frontend: frontend?.api,
+    async stop() {
+      frontend?.stop();
+      if (ingester && config.ingester.flushOnShutdown) {
+        await ingester.flush(AbortSignal.timeout(shutdownFlushMs)).catch((error: unknown) => {
+          logger.warn('could not flush before stopping; the write log has it', { err: String(error) });
+        });
+      }
+      await ingester?.stop();
+      world.catalog.stop();
+      await world.writeLog.close();
+      await world.workers.close();
+    },
+  };
+}
+
+async function openWorld(deps: RoleDeps): Promise<World> {
+  const { config, timers, random, logger } = deps;
+  const objectStore = openObjectStore(config.storage);
+  await objectStore.removeLeftovers();
+  const { partitions, directory, logFileBytes } = config.writeLog;
+  const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions });
+  // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start instead.
+  await catalog.refresh();
+  await catalog.start();
+  const writeLog = await EmbeddedWriteLog.open({
+    disk: new NodeDisk(directory),
+    timers,
+    random,
+    logger,
+    partitionCount: partitions,
+    atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
+    fileBytesMax: logFileBytes,
+  });
+  return { ...deps, objectStore, writeLog, catalog, workers: startWorkers(config) };
+}
+
+function startWorkers(config: Config): WorkerPool {
+  const size = config.workerPool.threads > 0 ? config.workerPool.threads : os.availableParallelism();
+  const workerData: WorkerData = {
+    storage: config.storage,
+    blockCacheBytes: Math.floor(config.workerPool.blockCacheBytes / size),
+  };
+  return new WorkerPool({ entry: new URL('./worker.ts', import.meta.url), workerData, size });
+}
+
+function startDistributor(world: World): Distributor {
+  const { config } = world;
+  const { distributor, ingester, writeLog } = config;
+  return new Distributor(
+    { ...world, metrics: distributorMetrics(world.metrics), healthyDistributors: () => 1 },
+    {
+      recvBytesMax: distributor.maxRecvMsgBytes,
+      decompressedBytesMax: distributor.maxDecompressedBytes,
+      ...(distributor.maxInflightBytes > 0 ? { inflightBytesMax: distributor.maxInflightBytes } : {}),
+      lingerMs: writeLog.lingerMs,
+      batchBytesMax: writeLog.maxBatchBytes,
+      streamIdleMs: ingester.chunkIdlePeriodMs,
+      chunkAgeMaxMs: ingester.maxChunkAgeMs,
+      otlpIndexAttributes: distributor.otlpDefaultIndexLabels,
+    },
+  );
+}
+
+function startIngester(world: World): Ingester {
+  const { config, objectStore, clock, catalog, states } = world;
+  const ingester = new Ingester(
+    {
+      ...world,
+      metrics: ingesterMetrics(world.metrics),
+      commits: partitionCommitters({ objectStore, clock }),
+      committed: committedSegments(catalog),
+    },
+    ownsAll(config.writeLog.partitions),
+    { flushAgeMs: config.ingester.maxChunkAgeMs, flushIdleMs: config.ingester.chunkIdlePeriodMs },
+  );
+  ingester.start();
+  states.addCheck(() => (ingester.isReady() ? undefined : 'Ingester not ready: reading the write log'));
+  return ingester;
+}
+
+function makeQuerier(world: World, ingester: Ingester): Querier {
+  const partitions = Array.from({ length: world.config.writeLog.partitions }, (_, partition) => partition);
+  return new Querier({
+    ingesters: { partitions: () => partitions, owners: () => [ingester] },
+    catalog: world.catalog,
+    workers: world.workers,
+    logger: world.logger,
+  });
+}
+
+function startFrontend(world: World, querier: Querier): { api: Frontend; stop: () => void } {
+  const { config } = world;
+  const frontend = new QueryFrontend(
+    { ...world, querier },
+    {
+      maxConcurrent: config.querier.maxConcurrent,
+      maxOutstandingPerTenant: config.frontend.maxOutstandingPerTenant,
+    },
+  );
+  frontend.start();
+  const deps = { ...world, frontend, querier };
+  return {
+    api: { query: new QueryApi(deps), metadata: new MetadataApi(deps), tail: new TailApi(deps) },
+    stop: () => frontend.stop(),
+  };
+}
