@@ -109,9 +109,12 @@ export class Row {
    * @returns whether a label that `needed` asks for was added
    */
   extract(name: string, value: string, needed: NeededLabels): boolean {
-    const full = this.base.indexOf(name) >= 0 ? name + extractedSuffix : name;
+    const isTaken = this.base.indexOf(name) >= 0;
+    const full = isTaken ? name + extractedSuffix : name;
     if (!needed.has(full)) return false;
     for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === full) return false;
+    // The metadata may have a name_extracted of its own; the parsed one stands before it.
+    if (isTaken) this.#hide(full);
     this.#add(full, value);
     return true;
   }

@@ -185,6 +185,7 @@ class SampleScan {
       return undefined;
     }
     if (!this.#readsLines) {
+      countLines(this.#stats, candidate, this.#selection.count, 0);
       this.#addRows(candidate, block);
       reader.release(info);
       return undefined;
