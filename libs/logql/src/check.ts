@@ -1,16 +1,12 @@
 import { compileRegex } from '@loki/regex';
-import * as templates from '@loki/template';
+import { compileTemplate } from '@loki/template';
 import type { Expr, LabelFormat, LineFilterStage, Stage } from './ast.ts';
-import { stageError } from './errors.ts';
+import { messageOfPart, QueryPartError, stageError } from './errors.ts';
 import { parseIpMatcher } from './ip.ts';
 import { parseJsonPath, parseLogfmtKey } from './json-path.ts';
 import { logExprsOf, parseSyntax } from './parser.ts';
 import { parseLinePattern } from './pattern.ts';
 import { printStage } from './print.ts';
-
-type CompileTemplate = (text: string, options: { name: 'line' | 'label' }) => unknown;
-const compileTemplate =
-  (templates as unknown as { compileTemplate?: CompileTemplate }).compileTemplate ?? (() => undefined);
 
 /**
  * Reads a query that is to be run: `parseSyntax`, and everything inside the stages.
@@ -30,7 +26,7 @@ export function checkExpr(expr: Expr): void {
       try {
         checkStage(stage);
       } catch (error) {
-        throw stageError(printStage(stage, 'display'), (error as Error).message);
+        throw stageError(printStage(stage, 'display'), messageOfPart(error));
       }
     }
   }
@@ -59,7 +55,7 @@ function checkStage(stage: Stage): void {
 function checkLineFilter({ op, operands }: LineFilterStage): void {
   for (const { text, ip } of operands) {
     if (ip) {
-      if (op !== '|=' && op !== '!=') throw new Error('ip: invalid operation');
+      if (op !== '|=' && op !== '!=') throw new QueryPartError('ip: invalid operation');
       parseIpMatcher(text);
     } else if (op === '|~' || op === '!~') compileRegex(text);
     else if (op === '|>' || op === '!>') parseLinePattern(text);
@@ -69,9 +65,11 @@ function checkLineFilter({ op, operands }: LineFilterStage): void {
 function checkFormats(formats: readonly LabelFormat[]): void {
   const names = new Set<string>();
   for (const format of formats) {
-    if (format.label === '__error__') throw new Error('__error__ cannot be formatted');
+    if (format.label === '__error__') throw new QueryPartError('__error__ cannot be formatted');
     if (names.has(format.label)) {
-      throw new Error(`multiple label name '${format.label}' not allowed in a single format operation`);
+      throw new QueryPartError(
+        `multiple label name '${format.label}' not allowed in a single format operation`,
+      );
     }
     names.add(format.label);
   }
@@ -85,6 +83,6 @@ function checkTemplate(text: string, name: 'line' | 'label', context: string): v
   try {
     compileTemplate(text, { name });
   } catch (error) {
-    throw new Error(`${context}: ${(error as Error).message}`, { cause: error });
+    throw new QueryPartError(`${context}: ${messageOfPart(error)}`, { cause: error });
   }
 }

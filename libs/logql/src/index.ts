@@ -1,5 +1,6 @@
 export type * from './ast.ts';
 export { checkExpr, parseExpr } from './check.ts';
+export { QueryPartError } from './errors.ts';
 export { fold } from './fold.ts';
 export { ipMatches, parseIp, parseIpMatcher } from './ip.ts';
 export type { IpAddress, IpMatcher } from './ip.ts';

@@ -1,3 +1,5 @@
+import { QueryPartError } from './errors.ts';
+
 /** An address as a number; versions never compare equal. */
 export interface IpAddress {
   readonly version: 4 | 6;
@@ -14,11 +16,11 @@ export interface IpMatcher {
 /**
  * Reads `10.0.0.1`, `10.0.0.0/8`, `10.0.0.1-10.0.0.9`, and the same with IPv6.
  *
- * @throws Error with the reference's text
+ * @throws QueryPartError with the reference's text
  */
 export function parseIpMatcher(pattern: string): IpMatcher {
   const matcher = parseRange(pattern) ?? parseNetwork(pattern) ?? parseSingle(pattern);
-  if (!matcher) throw new Error(`ip: invalid pattern: ${JSON.stringify(pattern)}`);
+  if (!matcher) throw new QueryPartError(`ip: invalid pattern: ${JSON.stringify(pattern)}`);
   return matcher;
 }
 

@@ -1,3 +1,4 @@
+import { QueryPartError } from './errors.ts';
 import { unquoteGo } from './go-string.ts';
 
 const step = /(\.?)([\p{L}_][\p{L}\p{Nd}_]*)|\[\s*(\d+)\s*\]|\[\s*("(?:[^"\\\n]|\\.)*")\s*\]/uy;
@@ -5,7 +6,7 @@ const step = /(\.?)([\p{L}_][\p{L}\p{Nd}_]*)|\[\s*(\d+)\s*\]|\[\s*("(?:[^"\\\n]|
 /**
  * The path of `json label="path"`: `a.b["x y"][0]`, keys as strings, indexes as numbers.
  *
- * @throws Error with the reference's text
+ * @throws QueryPartError with the reference's text
  */
 export function parseJsonPath(path: string): readonly (string | number)[] {
   const steps: (string | number)[] = [];
@@ -40,8 +41,8 @@ export function parseLogfmtKey(key: string): string {
   return key;
 }
 
-function pathError(path: string, at: number): Error {
+function pathError(path: string, at: number): QueryPartError {
   const char = path.codePointAt(at);
   const found = char === undefined ? '$end' : String.fromCodePoint(char);
-  return new Error(`cannot parse expression [${path}]: syntax error: unexpected ${found}`);
+  return new QueryPartError(`cannot parse expression [${path}]: syntax error: unexpected ${found}`);
 }

@@ -2,7 +2,7 @@ import type {
   BinaryExpr, BinaryOp, CompareOp, Expr, Grouping, LabelFilter, LabelReplaceExpr, LiteralExpr, Matcher, MatchOp,
   MetricExpr, RangeAggExpr, RangeOp, Stage, Unwrap, VectorAggExpr, VectorMatching, VectorOp,
 } from './ast.ts'; // prettier-ignore
-import { parseError } from './errors.ts';
+import { messageOfPart, parseError } from './errors.ts';
 import { fold } from './fold.ts';
 import { parseFloatGo } from './numbers.ts';
 import { parsePattern } from './pattern.ts';
@@ -59,7 +59,7 @@ export function patternStage(pattern: string): Stage {
   try {
     parsePattern(pattern);
   } catch (error) {
-    throw parseError(`invalid pattern parser: ${(error as Error).message}`);
+    throw parseError(`invalid pattern parser: ${messageOfPart(error)}`);
   }
   return { kind: 'pattern', pattern };
 }

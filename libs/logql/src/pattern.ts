@@ -1,3 +1,5 @@
+import { QueryPartError } from './errors.ts';
+
 /** A piece of a pattern: text that must be there, or a stretch of any text; its name is `_` when nobody wants it. */
 export type PatternPart =
   { readonly kind: 'literal'; readonly text: string } | { readonly kind: 'capture'; readonly name: string };
@@ -20,21 +22,23 @@ export function splitPattern(text: string): readonly PatternPart[] {
 /**
  * The pattern of the `pattern` parser.
  *
- * @throws Error with the reference's text
+ * @throws QueryPartError with the reference's text
  */
 export function parsePattern(text: string): readonly PatternPart[] {
   if (text === '') {
-    throw new Error(
+    throw new QueryPartError(
       'parse error at line 1, col 1: syntax error: unexpected $end, expecting IDENTIFIER or LITERAL',
     );
   }
   const parts = splitPattern(text);
-  if (!parts.some((part) => part.kind === 'capture')) throw new Error('at least one capture is required');
+  if (!parts.some((part) => part.kind === 'capture'))
+    throw new QueryPartError('at least one capture is required');
   refuseConsecutive(parts);
   const names = new Set<string>();
   for (const part of parts) {
     if (part.kind !== 'capture' || part.name === '_') continue;
-    if (names.has(part.name)) throw new Error(`duplicate capture name (${part.name}): invalid expression`);
+    if (names.has(part.name))
+      throw new QueryPartError(`duplicate capture name (${part.name}): invalid expression`);
     names.add(part.name);
   }
   return parts;
@@ -43,13 +47,13 @@ export function parsePattern(text: string): readonly PatternPart[] {
 /**
  * The pattern of a `|>` or `!>` filter: no names. The empty pattern stands for the empty line.
  *
- * @throws Error with the reference's text
+ * @throws QueryPartError with the reference's text
  */
 export function parseLinePattern(text: string): readonly PatternPart[] {
   const parts = splitPattern(text);
   for (const part of parts) {
     if (part.kind === 'capture' && part.name !== '_') {
-      throw new Error(`named captures are not allowed: found '<${part.name}>'`);
+      throw new QueryPartError(`named captures are not allowed: found '<${part.name}>'`);
     }
   }
   refuseConsecutive(parts);
@@ -60,7 +64,9 @@ function refuseConsecutive(parts: readonly PatternPart[]): void {
   for (let i = 1; i < parts.length; i++) {
     const [left, right] = [parts[i - 1], parts[i]];
     if (left.kind === 'capture' && right.kind === 'capture') {
-      throw new Error(`found consecutive capture '<${left.name}><${right.name}>': invalid expression`);
+      throw new QueryPartError(
+        `found consecutive capture '<${left.name}><${right.name}>': invalid expression`,
+      );
     }
   }
 }

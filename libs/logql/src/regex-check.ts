@@ -1,12 +1,12 @@
 import { compileRegex } from '@loki/regex';
-import { parseError } from './errors.ts';
+import { messageOfPart, parseError } from './errors.ts';
 
 /** Refuses a matcher's regex that is none. */
 export function checkLabelRegex(pattern: string): void {
   try {
     compileRegex(pattern, { anchored: true, dotAll: true });
   } catch (error) {
-    throw parseError((error as Error).message);
+    throw parseError(messageOfPart(error));
   }
 }
 
@@ -14,7 +14,7 @@ export function checkReplaceRegex(pattern: string): void {
   try {
     compileRegex(`^(?:${pattern})$`);
   } catch (error) {
-    throw parseError(`invalid regex in label_replace: ${(error as Error).message}`);
+    throw parseError(`invalid regex in label_replace: ${messageOfPart(error)}`);
   }
 }
 
@@ -25,7 +25,7 @@ export function checkRegexpParser(pattern: string): void {
   try {
     groups = compileRegex(pattern).groupNames;
   } catch (error) {
-    throw parseError(`invalid regexp parser: ${(error as Error).message}`);
+    throw parseError(`invalid regexp parser: ${messageOfPart(error)}`);
   }
   for (const name of groups) {
     if (name === '') continue;
