@@ -1,9 +1,13 @@
 export { guardRealWorld } from './guard.ts';
 export { Ledger } from './ledger.ts';
 export type { LedgerEntry, Outcome, Violation } from './ledger.ts';
+export { plantedBugs } from './planted-bugs.ts';
+export type { PlantedBug } from './planted-bugs.ts';
 export { Prng } from './prng.ts';
 export { VirtualScheduler } from './scheduler.ts';
 export type { EventHandle, RunOptions } from './scheduler.ts';
+export { simulate } from './simulate.ts';
+export type { SimOptions, SimResult } from './simulate.ts';
 export { diskError, noDiskFaults, VirtualDisk } from './virtual-disk.ts';
 export type { DiskFaults, DiskOperation } from './virtual-disk.ts';
 export { noStoreFaults, VirtualBucket } from './virtual-object-store.ts';

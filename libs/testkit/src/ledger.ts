@@ -14,7 +14,8 @@ export interface LedgerEntry {
 
 /** One promise broken, in words for the log. */
 export interface Violation {
-  readonly kind: 'lost' | 'double' | 'phantom' | 'foreign' | 'order';
+  readonly kind:
+    'lost' | 'double' | 'phantom' | 'foreign' | 'order' | 'changed' | 'bound' | 'stuck' | 'store';
   readonly text: string;
 }
 

@@ -23,7 +23,7 @@ import type { PlantedBug } from './planted-bugs.ts';
 import type { FaultProfile } from './sim-faults.ts';
 import type { VirtualDisk } from './virtual-disk.ts';
 import type { VirtualBucket } from './virtual-object-store.ts';
-import type { VirtualProcess } from './virtual-process.ts';
+import { VirtualProcess } from './virtual-process.ts';
 import { VirtualWorkers } from './virtual-workers.ts';
 
 /** What outlives a process. */
@@ -34,6 +34,7 @@ export interface SimWorld {
   /** Read at each use: the faults of the moment. */
   readonly faults: () => FaultProfile;
   readonly bug: PlantedBug | undefined;
+  readonly hasRival: boolean;
   readonly ingesterOptions: Partial<IngesterOptions>;
   readonly onCount: (name: SimCount, by: number) => void;
   /** Called instead of going on at a named point, when the seed says so. */
@@ -56,16 +57,19 @@ export class SimNode {
   readonly process: VirtualProcess;
   readonly distributor: Distributor;
   readonly ingester: Ingester;
+  /** A second owner of all partitions, in a process of its own, who believes to be the leader too. */
+  readonly rival: { readonly process: VirtualProcess; readonly ingester: Ingester } | undefined;
   readonly querier: Querier;
   readonly catalog: Catalog;
 
   private constructor(
     process: VirtualProcess,
-    roles: { distributor: Distributor; ingester: Ingester; querier: Querier; catalog: Catalog },
+    roles: Pick<SimNode, 'distributor' | 'ingester' | 'rival' | 'querier' | 'catalog'>,
   ) {
     this.process = process;
     this.distributor = roles.distributor;
     this.ingester = roles.ingester;
+    this.rival = roles.rival;
     this.querier = roles.querier;
     this.catalog = roles.catalog;
   }
@@ -89,28 +93,14 @@ export class SimNode {
       fileBytesMax: 16 << 10,
       recentBytesMaxPerPartition: random.pick([0, 4 << 10, 1 << 20]),
     });
-    const heard = Array.from({ length: partitionCount }, () => new Map<string, number>());
-    const writeLog = plantInLog(nastyLog(opened, world, process), heard, bug);
+    const writeLog = nastyLog(opened, world, process);
     const workers = new VirtualWorkers(process, objectStore);
-    const committers = partitionCommitters({ objectStore, clock, checkpointEvery: 8 });
-    const ingester = new Ingester(
-      {
-        clock,
-        timers,
-        random: random.fork('ingester'),
-        workers,
-        writeLog,
-        objectStore,
-        commits: (id) => plantInCommits(committers(id), heard[id], bug),
-        committed: committedSegments(catalog),
-        logger,
-        metrics: countingMetrics(world),
-        limits,
-        simHook: (point) => hook(point, process, world),
-      },
-      ownsAll(partitionCount),
-      { ...world.ingesterOptions, ...(bug === 'duplicatesKept' ? { dropDuplicates: false } : {}) },
-    );
+    const ingester = startIngester(process, writeLog, world);
+    let rival: SimNode['rival'];
+    if (world.hasRival) {
+      const rivalProcess = new VirtualProcess(process.scheduler, `${process.name}-rival`);
+      rival = { process: rivalProcess, ingester: startIngester(rivalProcess, writeLog, world) };
+    }
     const distributor = new Distributor(
       {
         clock,
@@ -126,11 +116,46 @@ export class SimNode {
       { lingerMs: random.pick([0, 5, 50]) },
     );
     const ids = Array.from({ length: partitionCount }, (_, id) => id);
-    const ingesters = { partitions: () => ids, owners: () => [ingester] };
-    const querier = new Querier({ ingesters, catalog, workers, logger });
-    ingester.start();
-    return new SimNode(process, { distributor, ingester, querier, catalog });
+    const owners = () => (rival && random.chance(0.5) ? [rival.ingester, ingester] : [ingester]);
+    const querier = new Querier({ ingesters: { partitions: () => ids, owners }, catalog, workers, logger });
+    return new SimNode(process, { distributor, ingester, rival, querier, catalog });
   }
+
+  kill(): void {
+    this.process.kill();
+    this.rival?.process.kill();
+  }
+}
+
+/** An owner of all partitions, with a catalog of its own as each process has. */
+function startIngester(process: VirtualProcess, log: WriteLog, world: SimWorld): Ingester {
+  const { clock, timers, random } = process;
+  const { partitionCount, bug } = world;
+  const logger = traceLogger(process);
+  const objectStore = plantInStore(world.bucket.client(process), process, bug);
+  const heard = Array.from({ length: partitionCount }, () => new Map<string, number>());
+  const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
+  const committers = partitionCommitters({ objectStore, clock, checkpointEvery: 8 });
+  const ingester = new Ingester(
+    {
+      clock,
+      timers,
+      random: random.fork('ingester'),
+      workers: new VirtualWorkers(process, objectStore),
+      writeLog: plantInLog(log, heard, bug),
+      objectStore,
+      commits: (id) => plantInCommits(committers(id), heard[id], bug),
+      committed: committedSegments(catalog),
+      logger,
+      metrics: countingMetrics(world),
+      limits,
+      simHook: (point) => hook(point, process, world),
+    },
+    ownsAll(partitionCount),
+    { ...world.ingesterOptions, ...(bug === 'duplicatesKept' ? { dropDuplicates: false } : {}) },
+  );
+  ingester.start();
+  return ingester;
 }
 
 function plantInStore(store: ObjectStore, process: VirtualProcess, bug: PlantedBug | undefined): ObjectStore {

@@ -35,7 +35,7 @@ export class VirtualBucket {
   readonly objects = new Map<string, Buffer>();
   faults: StoreFaults = { ...noStoreFaults };
   readonly random: Prng;
-  /** Keys put more than once by plain `put`: immutable objects must not be among them. */
+  /** Keys whose bytes a plain `put` changed: immutable objects must not be among them. A retry puts the same. */
   readonly overwritten: string[] = [];
 
   constructor(random: Prng) {
@@ -60,7 +60,8 @@ class BucketClient implements ObjectStore {
   async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     const copy = Buffer.from(bytes);
     await this.#write(`put ${key}`, signal, () => {
-      if (this.#bucket.objects.has(key)) this.#bucket.overwritten.push(key);
+      const before = this.#bucket.objects.get(key);
+      if (before && !before.equals(copy)) this.#bucket.overwritten.push(key);
       this.#bucket.objects.set(key, copy);
     });
   }

@@ -1,0 +1,82 @@
+import { Labels, LokiError, parseTenantId } from '@loki/model';
+import type { HttpRequest, LogLeafRequest, LogLeafResult } from '@loki/ports';
+import type { LedgerEntry } from './ledger.ts';
+import { metadataText } from './sim-workload.ts';
+import type { Push } from './sim-workload.ts';
+import type { VirtualProcess } from './virtual-process.ts';
+
+/** How a client sees its call end. */
+export type PushAnswer = 'acked' | 'unknown' | 'rejected';
+
+/** A push as HTTP brings it. */
+export function pushRequest(push: Push, signal: AbortSignal): HttpRequest {
+  return {
+    method: 'POST',
+    path: '/loki/api/v1/push',
+    params: new Map(),
+    queryText: '',
+    headers: new Map([['content-type', 'application/json']]),
+    body: push.body,
+    remoteAddress: '127.0.0.1',
+    signal,
+  };
+}
+
+/** 2xx: there. 4xx of a single entry: not there. Anything else, a partly refused push too: nobody knows. */
+export function answerOf(status: number, push: Push): PushAnswer {
+  if (status >= 200 && status < 300) return 'acked';
+  return status >= 400 && status < 500 && push.entries.length === 1 ? 'rejected' : 'unknown';
+}
+
+/** A call over a network: its answer, or `timeout` when none came in time; also when the other side is dead. */
+export function calling<T>(client: VirtualProcess, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new LokiError('timeout', 'no answer in time'));
+    const timer = client.after(timeoutMs, 'client timeout', late);
+    work()
+      .finally(() => timer.cancel())
+      .then(resolve, reject);
+  });
+}
+
+/** Errors that a query may answer while things are broken. Anything else is a finding. */
+const excuses = new Set(['unavailable', 'timeout', 'corrupt', 'overloaded', 'notFound', 'clientGone']);
+
+export function isExcused(error: unknown): boolean {
+  return error instanceof LokiError && excuses.has(error.code);
+}
+
+export function everythingOf(tenant: string, direction: 'forward' | 'backward'): LogLeafRequest {
+  return {
+    kind: 'log',
+    tenant: parseTenantId(tenant),
+    expr: '{app=~".+"}',
+    startNs: 0n,
+    endNs: 1n << 62n,
+    direction,
+    limit: 0,
+  };
+}
+
+/** The rows of an answer, in its order. */
+export function entriesOf(tenant: string, result: LogLeafResult): LedgerEntry[] {
+  const lines = Buffer.from(result.lines.buffer, result.lines.byteOffset, result.lines.length);
+  const labels = result.labelSets.map((set) => ({
+    stream: Labels.fromPairs(set.stream).toString(),
+    metadata: metadataText(set.structuredMetadata),
+  }));
+  return Array.from(result.timestampNs, (timestampNs, row) => ({
+    tenant,
+    ...labels[result.labelSet[row]],
+    timestampNs,
+    line: lines.toString('utf8', row === 0 ? 0 : result.lineEnds[row - 1], result.lineEnds[row]),
+  }));
+}
+
+/** Whether timestamps go one way only. */
+export function isInOrder(entries: readonly LedgerEntry[], direction: 'forward' | 'backward'): boolean {
+  const sign = direction === 'forward' ? 1n : -1n;
+  return entries.every(
+    (entry, i) => i === 0 || (entry.timestampNs - entries[i - 1].timestampNs) * sign >= 0n,
+  );
+}
