@@ -166,7 +166,8 @@ function startFrontend(world: World, querier: Querier): { api: Frontend; stop: (
     },
   );
   frontend.start();
-  const deps = { ...world, frontend, querier };
+  const { multiTenantQueriesEnabled } = config.querier;
+  const deps = { ...world, frontend, querier, multiTenantQueriesEnabled };
   return {
     api: { query: new QueryApi(deps), metadata: new MetadataApi(deps), tail: new TailApi(deps) },
     stop: () => frontend.stop(),

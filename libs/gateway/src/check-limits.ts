@@ -36,18 +36,25 @@ export function checkEntriesLimit(limit: number, limits: Limits): void {
   }
 }
 
-/** What the limits say about the query's text: selectors, range widths, blocked queries. */
-export function checkExpression(expr: Expr, text: string, limits: Limits): void {
+/** Refuses what the operator has blocked. */
+export function checkBlocked(expr: Expr, text: string, limits: Limits): void {
   if (isBlocked(expr, text, limits)) throw badRequest('query blocked by policy');
+}
+
+/** What every selector must have. Loki asks it of range queries only, and so do we: alerts and panels rest on it. */
+export function checkSelectors(expr: Expr, limits: Limits): void {
   for (const log of logExpressions(expr)) checkSelector(log, limits);
-  if (limits.maxQueryRangeMs > 0) {
-    const limitNs = BigInt(limits.maxQueryRangeMs) * nsPerMs;
-    for (const rangeNs of ranges(expr)) {
-      if (rangeNs > limitNs) {
-        throw badRequest(
-          `[interval] value exceeds limit: [${formatPrometheusDuration(rangeNs)}] > [${formatPrometheusDuration(limitNs)}]`,
-        );
-      }
+}
+
+/** Refuses a `[range]` wider than the tenant's limit; 0 means no limit. */
+export function checkRanges(expr: Expr, limits: Limits): void {
+  if (limits.maxQueryRangeMs <= 0) return;
+  const limitNs = BigInt(limits.maxQueryRangeMs) * nsPerMs;
+  for (const rangeNs of ranges(expr)) {
+    if (rangeNs > limitNs) {
+      throw badRequest(
+        `[interval] value exceeds limit: [${formatPrometheusDuration(rangeNs)}] > [${formatPrometheusDuration(limitNs)}]`,
+      );
     }
   }
 }

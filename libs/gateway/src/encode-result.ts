@@ -1,5 +1,5 @@
 import type { MatrixSeries, QueryResult } from '@loki/engine';
-import { compareText, Labels } from '@loki/model';
+import { compareText, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, LogLeafResult } from '@loki/ports';
 import { jsonString } from './json.ts';
@@ -40,7 +40,10 @@ export function encodeData(result: QueryResult, encoding: LabelEncoding): string
 
 /** Rows of one result stream, in row order. */
 export interface ResultStream {
-  readonly labels: Labels;
+  /** Sorted by name. A parser may have made a label with an empty value: unlike a stream's own, such labels show. */
+  readonly labels: readonly LabelPair[];
+  /** Labels in Loki's text form. */
+  readonly text: string;
   readonly rows: number[];
 }
 
@@ -49,23 +52,28 @@ export interface ResultStream {
  * what stands in the `stream` category does.
  */
 export function groupStreams(rows: LogLeafResult, encoding: LabelEncoding): ResultStream[] {
-  const keyOf = rows.labelSets.map((set) =>
-    encoding === 'merged' ? mergedLabels(set) : Labels.fromPairs(set.stream),
-  );
+  const labelsOf = rows.labelSets.map((set) => (encoding === 'merged' ? mergedLabels(set) : set.stream));
+  const textOf = labelsOf.map(labelsText);
   const streams = new Map<string, ResultStream>();
   for (let row = 0; row < rows.labelSet.length; row++) {
-    const labels = keyOf[rows.labelSet[row]];
-    const text = labels.toString();
+    const set = rows.labelSet[row];
+    const text = textOf[set];
     let stream = streams.get(text);
-    if (!stream) streams.set(text, (stream = { labels, rows: [] }));
+    if (!stream) streams.set(text, (stream = { labels: labelsOf[set], text, rows: [] }));
     stream.rows.push(row);
   }
-  return [...streams.values()].sort((a, b) => compareText(a.labels.toString(), b.labels.toString()));
+  return [...streams.values()].sort((a, b) => compareText(a.text, b.text));
 }
 
 /** Parsed labels win over structured metadata, and that over the stream's own: the order in which stages look them up. */
-function mergedLabels(set: LabelSet): Labels {
-  return Labels.fromPairs([...set.stream, ...set.structuredMetadata, ...set.parsed]);
+function mergedLabels(set: LabelSet): LabelPair[] {
+  if (set.structuredMetadata.length === 0 && set.parsed.length === 0) return [...set.stream];
+  const merged = new Map([...set.stream, ...set.structuredMetadata, ...set.parsed]);
+  return [...merged].sort((a, b) => compareText(a[0], b[0]));
+}
+
+function labelsText(pairs: readonly LabelPair[]): string {
+  return `{${pairs.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ')}}`;
 }
 
 function encodeStream(stream: ResultStream, rows: LogLeafResult, encoding: LabelEncoding): string {

@@ -1,4 +1,4 @@
-import { parseMatchers, printMatchers } from '@loki/logql';
+import { parseMatchers, printSelector } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { compareText, Labels } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
@@ -7,7 +7,7 @@ import { checkQueryLength } from './check-limits.ts';
 import { pairsJson } from './encode-result.ts';
 import type { QueryFrontend } from './frontend.ts';
 import { jsonString } from './json.ts';
-import { selectTenants, tenantLabel, withTenant } from './multi-tenant.ts';
+import { tenantLabel, withTenant } from './multi-tenant.ts';
 import type { Tenancy } from './multi-tenant.ts';
 import { Params, parseTimeRange } from './params.ts';
 import type { TimeRange } from './params.ts';
@@ -17,6 +17,8 @@ export interface MetadataApiDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
   readonly clock: Clock;
+  /** Then the tenant label is ours, and its values are the tenants who ask. */
+  readonly multiTenantQueriesEnabled: boolean;
 }
 
 /** Streams of one tenant, with volumes. */
@@ -48,7 +50,7 @@ export class MetadataApi {
   /** `/loki/api/v1/label/:name/values` */
   async labelValues(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const name = request.params.get('name') ?? '';
-    if (tenancy.isMulti && name === tenantLabel) return textList([...tenancy.ids]);
+    if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel) return textList([...tenancy.ids]);
     const found = await this.#labelStreams(request, tenancy);
     const values = new Set<string>();
     for (const { streams } of found) {
@@ -112,18 +114,17 @@ export class MetadataApi {
     return this.#streams(tenancy, matchers, days, request.signal);
   }
 
+  /** A matcher on the tenant label is one on the streams' own labels here: Loki narrows only queries by it. */
   #streams(
     tenancy: Tenancy,
     matchers: readonly Matcher[],
     range: TimeRange,
     client: AbortSignal,
   ): Promise<TenantStreams[]> {
-    const tenants = tenancy.isMulti ? selectTenants(tenancy.ids, matchers) : tenancy.ids;
-    const rest = tenancy.isMulti ? matchers.filter((matcher) => matcher.name !== tenantLabel) : matchers;
-    const selector = rest.length === 0 ? '' : printMatchers(rest);
+    const selector = matchers.length === 0 ? '' : printSelector(matchers);
     return this.#deps.frontend.withDeadline(tenancy, client, (signal) =>
       Promise.all(
-        tenants.map(async (tenant) => ({
+        tenancy.ids.map(async (tenant) => ({
           tenant,
           streams: await this.#deps.querier.streams({ tenant, selector, ...range }, signal),
         })),

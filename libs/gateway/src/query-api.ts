@@ -1,8 +1,15 @@
-import { formatExpr, parseExpr } from '@loki/logql';
+import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse } from '@loki/ports';
-import { checkEntriesLimit, checkExpression, checkQueryLength, clampLookback } from './check-limits.ts';
+import {
+  checkBlocked,
+  checkEntriesLimit,
+  checkQueryLength,
+  checkRanges,
+  checkSelectors,
+  clampLookback,
+} from './check-limits.ts';
 import { encodeData, groupStreams, lineText } from './encode-result.ts';
 import type { LabelEncoding } from './encode-result.ts';
 import type { Answer, QueryFrontend } from './frontend.ts';
@@ -58,7 +65,8 @@ export class QueryApi {
       );
     }
     const limits = this.#frontend.limitsFor(tenancy);
-    checkExpression(expr, text, limits);
+    checkBlocked(expr, text, limits);
+    checkRanges(expr, limits);
     const answer = await this.#frontend.query(
       tenancy,
       expr,
@@ -94,16 +102,16 @@ export class QueryApi {
         (row) =>
           `{"ts":"${rfc3339Nano(rows.timestampNs[row])}","line":${jsonString(lineText(lines, rows.lineEnds, row))}}`,
       );
-      return `{"labels":${jsonString(stream.labels.toString())},"entries":[${entries.join(',')}]}`;
+      return `{"labels":${jsonString(stream.text)},"entries":[${entries.join(',')}]}`;
     });
     const stats = JSON.stringify(this.#stats(answer));
     return jsonResponse(`{"streams":[${streams.join(',')}],"stats":${stats}}`);
   }
 
-  /** `/loki/api/v1/format_query`: needs no tenant. */
+  /** `/loki/api/v1/format_query`: needs no tenant, and looks at the grammar only. */
   formatQuery(request: HttpRequest): HttpResponse {
     try {
-      const text = formatExpr(parseExpr(Params.of(request).get('query')));
+      const text = formatExpr(parseSyntax(Params.of(request).get('query')));
       return jsonResponse(`{"status":"success","data":${jsonString(text)}}`);
     } catch (error) {
       if (!(error instanceof LokiError)) throw error;
@@ -126,7 +134,9 @@ export class QueryApi {
     const limits = this.#frontend.limitsFor(tenancy);
     checkQueryLength(range, limits);
     if (expr.kind === 'log') checkEntriesLimit(limit, limits);
-    checkExpression(expr, text, limits);
+    checkBlocked(expr, text, limits);
+    checkSelectors(expr, limits);
+    checkRanges(expr, limits);
     const clamped = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
     const { startNs, endNs } =
       expr.kind !== 'log' && limits.splitQueriesByIntervalMs > 0 ? alignToStep(clamped, stepNs) : clamped;
