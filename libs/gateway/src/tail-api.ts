@@ -30,6 +30,8 @@ const delaySecondsMax = 5;
 const tailDurationMaxMs = 3_600_000;
 /** Entries in one frame. */
 const frameEntriesMax = 100;
+/** The last moment there is. */
+const farFutureNs = (1n << 63n) - 1n;
 /** WebSocket's code for "something on my side keeps me from going on"; Loki closes every tail with it. */
 const closeCode = 1011;
 
@@ -110,19 +112,24 @@ export class TailApi {
   ): Promise<void> {
     const { querier, frontend, clock, timers } = this.#deps;
     const base = { kind: 'log' as const, tenant: tenancy.ids[0], expr: tail.text, limit: tail.limit };
-    // Subscribed before history is read, so that nothing falls between; what both hold is cut off by time.
-    const liveFromNs = clock.nowNs();
+    // Subscribed before history is read, so that nothing falls between; what both bring is sent once.
     const live = querier.tail(
-      { ...base, startNs: liveFromNs, endNs: liveFromNs, direction: 'forward' },
+      { ...base, startNs: tail.startNs, endNs: farFutureNs, direction: 'forward' },
       signal,
     );
     const frames = live[Symbol.asyncIterator]();
     let next = frames.next();
     next.catch(() => undefined);
+    const endNs = clock.nowNs();
     const history = await frontend.withDeadline(tenancy, signal, (deadline) =>
-      querier.runLeaf({ ...base, startNs: tail.startNs, endNs: liveFromNs, direction: 'backward' }, deadline),
+      querier.runLeaf({ ...base, startNs: tail.startNs, endNs, direction: 'backward' }, deadline),
     );
-    if (history.kind === 'log') await sendRows(socket, reversed(history), 0, tail.categorized);
+    const sent = new Set<string>();
+    if (history.kind === 'log') {
+      const rows = reversed(history);
+      for (let row = 0; row < rows.labelSet.length; row++) sent.add(rowKey(rows, row));
+      await sendRows(socket, rows, { dropped: 0, categorized: tail.categorized, without: new Set() });
+    }
     for (;;) {
       const frame = await next;
       if (frame.done || signal.aborted) return;
@@ -130,7 +137,8 @@ export class TailApi {
       next.catch(() => undefined);
       if (tail.delaySeconds > 0) await timers.sleep(tail.delaySeconds * 1000, signal);
       if (frame.value.result.kind === 'log') {
-        await sendRows(socket, frame.value.result, frame.value.dropped, tail.categorized);
+        const { result, dropped } = frame.value;
+        await sendRows(socket, result, { dropped, categorized: tail.categorized, without: sent });
       }
     }
   }
@@ -140,9 +148,9 @@ export class TailApi {
 async function sendRows(
   socket: TailSocket,
   rows: LogLeafResult,
-  dropped: number,
-  categorized: boolean,
+  options: { dropped: number; categorized: boolean; without: ReadonlySet<string> },
 ): Promise<void> {
+  const { dropped, categorized, without } = options;
   const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
   const count = rows.labelSet.length;
   const streams = rows.labelSets.map((set) => pairsJson(set.stream));
@@ -151,12 +159,13 @@ async function sendRows(
   for (let from = 0; from < count; from += frameEntriesMax) {
     const entries: string[] = [];
     for (let row = from; row < Math.min(count, from + frameEntriesMax); row++) {
+      if (without.size > 0 && without.has(rowKey(rows, row))) continue;
       const set = rows.labelSet[row];
       entries.push(
         `{"stream":${streams[set]},"values":[["${rows.timestampNs[row]}",${jsonString(lineText(lines, rows.lineEnds, row))}${extras[set]}]]}`,
       );
     }
-    await socket.send(`{"streams":[${entries.join(',')}]${flags}}`);
+    if (entries.length > 0) await socket.send(`{"streams":[${entries.join(',')}]${flags}}`);
   }
   if (dropped > 0) {
     const at = count > 0 ? rows.timestampNs[count - 1] : 0n;
@@ -165,6 +174,13 @@ async function sendRows(
       `{"streams":null,"dropped_entries":[${Array(Math.min(dropped, 10)).fill(entry).join(',')}]}`,
     );
   }
+}
+
+/** What makes an entry one: its stream, time and line. */
+function rowKey(rows: LogLeafResult, row: number): string {
+  const from = row === 0 ? 0 : rows.lineEnds[row - 1];
+  const line = Buffer.from(rows.lines.buffer, rows.lines.byteOffset + from, rows.lineEnds[row] - from);
+  return `${rows.labelSets[rows.labelSet[row]].streamText}\0${rows.timestampNs[row]}\0${line.toString('latin1')}`;
 }
 
 /** Newest-first rows, oldest first. */
