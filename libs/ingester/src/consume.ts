@@ -1,5 +1,5 @@
 import { LokiError } from '@loki/model';
-import { openSegment, removeRows } from '@loki/segment';
+import { damageOf, openSegment, removeRows } from '@loki/segment';
 import type { Segment } from '@loki/segment';
 import type { LoggedRecord } from '@loki/ports';
 import { CommittedRows } from './committed-rows.ts';
@@ -84,7 +84,7 @@ export class Consumer {
     try {
       left = await this.#admit(logged, signal);
     } catch (error) {
-      if (!isUnreadable(error)) throw error;
+      if (!isToBlame(logged, error)) throw error;
       await quarantine({ ...logged, partition: this.#state.id, error }, this.#deps, signal);
     }
     if (this.#state.consumed(offset, writerId, sequence, left) && left) {
@@ -96,7 +96,9 @@ export class Consumer {
   /** What the head is to keep of a record: undefined when all its rows are there already. */
   async #admit(logged: LoggedRecord, signal: AbortSignal): Promise<HeadRecord | undefined> {
     const incoming = openRecord(logged.payload);
-    const duplicates = this.#deps.options.dropDuplicates ? await this.#duplicates(incoming, signal) : [];
+    const duplicates = this.#deps.options.dropDuplicates
+      ? await this.#duplicates(logged, incoming, signal)
+      : [];
     if (duplicates.length === 0) return this.#headRecord(logged.offset, logged.payload);
     for (const { tenant, rows } of duplicates) this.#deps.metrics.duplicatesDropped(tenant, rows.length);
     const rest = this.#headRecord(logged.offset, removeRows(logged.payload, duplicates));
@@ -107,7 +109,7 @@ export class Consumer {
    * Finding duplicates may need the store. While it is down this partition waits: to go on without looking would let
    * an entry in twice, and owners of the same partition would come to differ.
    */
-  #duplicates(incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
+  #duplicates(logged: LoggedRecord, incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
     const context = {
       head: this.#state.head,
       bounds: this.#state.bounds,
@@ -120,7 +122,7 @@ export class Consumer {
       'looking for duplicates',
       signal,
       () => findDuplicates(incoming, context),
-      isUnreadable,
+      (error) => isToBlame(logged, error),
     );
   }
 
@@ -150,6 +152,19 @@ export class Consumer {
     isFinal?: (error: unknown) => boolean,
   ): Promise<T> {
     return retry(what, attempt, { ...this.#deps, ...this.#deps.options, signal, isFinal });
+  }
+}
+
+/**
+ * Whether an error means that this very record is damaged. Damage met elsewhere on its way (a manifest, a committed
+ * segment, a read that went wrong) is no reason to put a sound record aside: it is tried again.
+ */
+function isToBlame(logged: LoggedRecord, error: unknown): boolean {
+  if (!isUnreadable(error)) return false;
+  try {
+    return damageOf(logged.payload) !== undefined;
+  } catch {
+    return true; // the parser itself fails on it
   }
 }
 

@@ -81,7 +81,7 @@ export class SimNode {
     const logger = traceLogger(process);
     const objectStore = plantInStore(world.bucket.client(process), process, bug);
     const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
-    await catalog.refresh();
+    await refreshed(catalog, process);
     const disk = world.disk.client(process);
     const opened = await EmbeddedWriteLog.open({
       disk: bug === 'ackBeforeSync' ? diskThatAnswersEarly(disk) : disk,
@@ -124,6 +124,18 @@ export class SimNode {
   kill(): void {
     this.process.kill();
     this.rival?.process.kill();
+  }
+}
+
+/** The catalog must be known before the log is opened: it says below which offset nothing new may stand. */
+async function refreshed(catalog: Catalog, process: VirtualProcess): Promise<void> {
+  for (;;) {
+    try {
+      return await catalog.refresh();
+    } catch (error) {
+      if (!(error instanceof LokiError)) throw error;
+      await process.timers.sleep(100);
+    }
   }
 }
 
@@ -226,9 +238,4 @@ function traceLogger(process: VirtualProcess): Logger {
     child: () => logger,
   };
   return logger;
-}
-
-/** The error of a call to a process that is not there. */
-export function nodeDown(): LokiError {
-  return new LokiError('unavailable', 'the process is down');
 }
