@@ -228,7 +228,7 @@ class ValueAccumulator implements Accumulator {
   }
 
   finish(series: number): Pick<SeriesState, 'columns' | 'values'> {
-    const samples = sortByTime(this.#series[series]);
+    const samples = sortSamples(this.#series[series], this.#grid.bucketCount, this.#withTimes);
     const { steps } = this.#grid;
     const { from, to } = this.#windowRows(samples);
     const perSample = this.#withTimes ? 2 : 1;
@@ -283,12 +283,21 @@ function grow(samples: Samples): void {
   Object.assign(samples, { buckets, times, values });
 }
 
-function sortByTime(samples: Samples): Samples {
+/** In order of time; of buckets at least, where times do not matter. Stable. */
+function sortSamples(samples: Samples, bucketCount: number, byTime: boolean): Samples {
   if (samples.isSorted) return samples;
-  const order = Uint32Array.from({ length: samples.count }, (_, i) => i);
-  order.sort((a, b) => samples.times[a] - samples.times[b] || a - b);
+  const { count } = samples;
+  const next = new Uint32Array(bucketCount + 1);
+  for (let i = 0; i < count; i++) next[samples.buckets[i] + 1]++;
+  for (let b = 0; b < bucketCount; b++) next[b + 1] += next[b];
+  const order = new Uint32Array(count);
+  for (let i = 0; i < count; i++) order[next[samples.buckets[i]]++] = i;
+  if (byTime) {
+    // What is sorted by bucket is nearly sorted by time.
+    order.sort((a, b) => samples.times[a] - samples.times[b] || a - b);
+  }
   return {
-    count: samples.count,
+    count,
     buckets: Int32Array.from(order, (i) => samples.buckets[i]),
     times: Float64Array.from(order, (i) => samples.times[i]),
     values: Float64Array.from(order, (i) => samples.values[i]),

@@ -1,7 +1,7 @@
+/* oxlint-disable no-control-regex -- control characters are what this is about */
 import type { Row } from './row.ts';
 
 // The escape sequences of terminals: CSI and OSC, as the MIT-licensed ansi-regex describes them.
-// oxlint-disable-next-line no-control-regex -- control characters are what it is about
 const ansi =
   /[\u001b\u009b][[\]()#;?]*(?:(?:(?:[a-zA-Z\d]*(?:;[a-zA-Z\d]*)*)?\u0007)|(?:(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PRZcf-ntqry=><~]))/g;
 

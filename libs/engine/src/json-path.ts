@@ -3,7 +3,19 @@ import { blockEnd, hasEscape, skipBlanks, stringEnd, tokenEnd, unescapeJson } fr
 import { isScalar } from './json-stage.ts';
 
 /** Steps into a JSON value: names of fields, numbers of elements. */
-export type JsonPath = readonly (string | number)[];
+export type JsonPath = readonly (JsonField | number)[];
+
+/** A field name, as text and as it stands in most lines. */
+export interface JsonField {
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+export function compileJsonPath(steps: readonly (string | number)[]): JsonPath {
+  return steps.map((step) =>
+    typeof step === 'number' ? step : { name: step, bytes: Buffer.from(step, 'utf8') },
+  );
+}
 
 const quote = 0x22;
 const openBracket = 0x5b;
@@ -55,8 +67,8 @@ function valueEnd(bytes: Buffer, at: number, end: number): number {
   return tokenEnd(bytes, at, end);
 }
 
-/** Where the value of field `name` starts in the object at `at`; -1 when there is no such object or field. */
-function fieldAt(bytes: Buffer, at: number, end: number, name: string): number {
+/** Where the value of a field starts in the object at `at`; -1 when there is no such object or field. */
+function fieldAt(bytes: Buffer, at: number, end: number, field: JsonField): number {
   if (at >= end || bytes[at] !== openBrace) return -1;
   at = skipBlanks(bytes, at + 1, end);
   while (at < end && bytes[at] === quote) {
@@ -66,14 +78,23 @@ function fieldAt(bytes: Buffer, at: number, end: number, name: string): number {
     at = skipBlanks(bytes, keyEnd, end);
     if (at >= end || bytes[at] !== 0x3a) return -1;
     at = skipBlanks(bytes, at + 1, end);
-    const key = hasEscape(bytes, keyStart, keyEnd - 1)
-      ? unescapeJson(bytes, keyStart, keyEnd - 1)
-      : utf8Text(bytes, keyStart, keyEnd - 1);
-    if (key === name) return at < end ? at : -1;
+    if (isKey(bytes, keyStart, keyEnd - 1, field)) return at < end ? at : -1;
     at = nextItem(bytes, at, end);
     if (at < 0) return -1;
   }
   return -1;
+}
+
+function isKey(bytes: Buffer, start: number, end: number, { name, bytes: wanted }: JsonField): boolean {
+  if (end - start === wanted.length) {
+    let i = 0;
+    while (i < wanted.length && bytes[start + i] === wanted[i]) i++;
+    // Escapes make a key longer than what it means, so that this length is only ever right as it stands.
+    return i === wanted.length && !hasEscape(bytes, start, end);
+  }
+  return (
+    end - start > wanted.length && hasEscape(bytes, start, end) && unescapeJson(bytes, start, end) === name
+  );
 }
 
 /** Where element `index` starts in the array at `at`; -1 when there is no such array or element. */

@@ -51,7 +51,7 @@ export class JsonStage {
     this.#bytes = row.bytes;
     this.#end = row.end;
     this.#at = row.start;
-    this.#left = this.#needed.size;
+    this.#left = this.#needed.enough;
     this.#keys.startLine();
     const failure = this.#walkObject(KeyTable.root, 0);
     if (failure !== '') row.setError(errorKinds.json, failure);

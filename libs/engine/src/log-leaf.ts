@@ -1,11 +1,13 @@
 import { emptyLeafStats, type LeafStats, type LogLeafRequest, type LogLeafResult } from '@loki/ports';
-import { type Block, columns } from '@loki/segment';
-import { BaseResolver } from './base-resolver.ts';
+import { type Block, type BlockInfo, columns } from '@loki/segment';
 import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { LogPlan } from './leaf-plan.ts';
 import { LogRows } from './log-rows.ts';
 import { NeededLabels } from './needed-labels.ts';
+import type { Pipeline } from './pipeline.ts';
 import { countLines, filterNames, selectRun } from './row-filter.ts';
+import { RowPicks } from './row-picks.ts';
+import { RowRunner } from './row-runner.ts';
 import { RowSelection } from './row-selection.ts';
 import { Row } from './row.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
@@ -44,19 +46,55 @@ export async function runLogLeaf(
   );
   candidates.sort((a, b) => (isForward ? compareBig(a.minNs, b.minNs) : compareBig(b.maxNs, a.maxNs)));
   const scan = new LogScan(request, plan, stats);
+  const { lineFilters, stages } = plan.pipeline;
+  if (request.limit > 0 && lineFilters.length === 0 && stages.length === 0)
+    await pickRows(candidates, scan, request);
+  else await scanBlocks(candidates, scan);
+  return scan.rows.finish(stats);
+}
+
+/** The common way: block by block, until the rows found are surely the best. */
+async function scanBlocks(candidates: readonly Candidate[], scan: LogScan): Promise<void> {
   let ahead = 1;
   for (let i = 0; i < candidates.length; i++) {
-    const candidate = candidates[i];
     const { bound } = scan.rows;
-    if (bound !== undefined && (isForward ? candidate.minNs > bound : candidate.maxNs < bound)) {
-      stats.blocksSkipped += candidates.length - i;
+    if (bound !== undefined && scan.isBeyond(candidates[i], bound)) {
+      scan.stats.blocksSkipped += candidates.length - i;
+      return;
+    }
+    for (const next of candidates.slice(i + 1, i + 1 + ahead))
+      next.reader.prefetch([next.info], scan.firstNeed(next));
+    ahead = Math.min(ahead * 2, aheadMax);
+    await scan.visit(candidates[i]);
+  }
+}
+
+/** Where lines do not matter: choose the rows by their timestamps, then read the lines of those chosen. */
+async function pickRows(
+  candidates: readonly Candidate[],
+  scan: LogScan,
+  { limit, startNs, direction }: LogLeafRequest,
+): Promise<void> {
+  const picks = new RowPicks(limit, direction === 'forward');
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i];
+    const bound = picks.bound === undefined ? undefined : startNs + BigInt(picks.bound);
+    if (bound !== undefined && scan.isBeyond(candidate, bound)) {
+      scan.stats.blocksSkipped += candidates.length - i;
       break;
     }
-    if (i + 1 < candidates.length) scan.prefetch(candidates.slice(i + 1, i + 1 + ahead));
-    ahead = Math.min(ahead * 2, aheadMax);
-    await scan.visit(candidate);
+    await scan.pick(candidate, bound, (row, ts) =>
+      picks.add(ts + Number(candidate.info.baseNs - startNs), i, row),
+    );
+    picks.prune();
   }
-  return scan.rows.finish(stats);
+  const chosen = picks.finish();
+  for (let i = 0; i < chosen.length; i++) {
+    for (const { candidate } of chosen.slice(i + 1, i + 1 + aheadMax)) {
+      candidates[candidate].reader.prefetch([candidates[candidate].info], wholeNeed);
+    }
+    await scan.take(candidates[chosen[i].candidate], chosen[i].rows);
+  }
 }
 
 function compareBig(a: bigint, b: bigint): number {
@@ -65,76 +103,91 @@ function compareBig(a: bigint, b: bigint): number {
 
 class LogScan {
   readonly rows: LogRows;
+  readonly stats: LeafStats;
   readonly #request: LogLeafRequest;
   readonly #plan: LogPlan;
-  readonly #stats: LeafStats;
   readonly #isForward: boolean;
-  readonly #resolver = new BaseResolver(NeededLabels.all);
+  readonly #runner: RowRunner;
   readonly #selection = new RowSelection();
   readonly #row = new Row();
 
   constructor(request: LogLeafRequest, plan: LogPlan, stats: LeafStats) {
     this.#request = request;
     this.#plan = plan;
-    this.#stats = stats;
+    this.stats = stats;
     this.#isForward = request.direction === 'forward';
+    this.#runner = new RowRunner(plan.pipeline, NeededLabels.all);
     this.rows = new LogRows(request.limit, request.direction);
     this.#row.nowNs = request.endNs;
   }
 
-  prefetch(candidates: readonly Candidate[]): void {
-    for (const candidate of candidates) {
-      candidate.reader.prefetch([candidate.info], this.#firstNeed(candidate));
-    }
+  /** All rows of the block that count are worse than one at `bound`. */
+  isBeyond(candidate: Candidate, bound: bigint): boolean {
+    return this.#isForward ? candidate.minNs > bound : candidate.maxNs < bound;
+  }
+
+  /** Filters on metadata come first: when they leave nothing, lines are not even fetched. */
+  firstNeed({ info }: Candidate): BlockNeed {
+    const { pipeline } = this.#plan;
+    return pipeline.baseFilters.length === 0 ? wholeNeed : labelsNeed(pipeline, info);
   }
 
   async visit(candidate: Candidate): Promise<void> {
     const { reader, info } = candidate;
-    const { pipeline } = this.#plan;
-    const first = reader.load(info, this.#firstNeed(candidate));
-    let block = first instanceof Promise ? await first : first;
-    this.#stats.blocksMatched++;
-    this.#selectByLabels(candidate, block);
-    if (this.#selection.count > 0) {
-      const rest = reader.load(info, wholeNeed);
-      block = rest instanceof Promise ? await rest : rest;
-      const lines = block.lines();
-      const ends = block.lineEnds();
-      countLines(this.#stats, candidate, this.#selection.count, this.#selection.lineBytes(ends));
-      for (const filter of pipeline.lineFilters) filter.select(this.#selection, lines, ends);
-      this.#collect(candidate, block);
-    } else this.#stats.blocksSkipped++;
+    const first = reader.load(info, this.firstNeed(candidate));
+    const labelled = first instanceof Promise ? await first : first;
+    this.stats.blocksMatched++;
+    this.#select(candidate, labelled, this.rows.bound);
+    if (this.#selection.count > 0) await this.#collect(candidate);
+    else this.stats.blocksSkipped++;
     reader.release(info);
   }
 
-  /** Filters on metadata come first: when they leave nothing, lines are not even fetched. */
-  #firstNeed({ info }: Candidate): BlockNeed {
-    const { pipeline } = this.#plan;
-    if (pipeline.baseFilters.length === 0) return wholeNeed;
-    const names = filterNames(pipeline, info);
-    const metadata = names.length > 0 ? columns.metadata : 0;
-    return { mask: columns.timestamps | metadata, names };
+  /** Calls back for the rows of a block that pass the filters on labels and may be better than `bound`. */
+  async pick(
+    candidate: Candidate,
+    bound: bigint | undefined,
+    onRow: (row: number, ts: number) => void,
+  ): Promise<void> {
+    const { reader, info } = candidate;
+    const first = reader.load(info, labelsNeed(this.#plan.pipeline, info));
+    const block = first instanceof Promise ? await first : first;
+    this.stats.blocksMatched++;
+    this.#select(candidate, block, bound);
+    const timestamps = block.timestamps();
+    for (let i = 0; i < this.#selection.count; i++) {
+      const row = this.#selection.rows[i];
+      onRow(row, timestamps[row]);
+    }
+    reader.release(info);
   }
 
-  #selectByLabels(candidate: Candidate, block: Block): void {
+  /** Puts the given rows of a block among the answer's. */
+  async take(candidate: Candidate, rows: Uint32Array): Promise<void> {
+    this.#selection.clear(candidate.info.rowCount);
+    for (const row of rows) this.#selection.add(row);
+    await this.#collect(candidate);
+    candidate.reader.release(candidate.info);
+  }
+
+  #select(candidate: Candidate, block: Block, bound: bigint | undefined): void {
     const { info } = candidate;
     const selection = this.#selection;
     selection.clear(info.rowCount);
-    this.#resolver.startBlock(candidate.reader.section, block);
+    this.#runner.startBlock(candidate.reader.section, block);
     for (const run of candidate.runs) {
-      const { from, to } = this.#rangeOf(candidate, block, run);
+      const { from, to } = this.#rangeOf(candidate, block, run, bound);
       if (from < to) {
-        selectRun(selection, candidate, block, this.#resolver, this.#plan.pipeline, run, from, to);
+        selectRun(selection, candidate, block, this.#runner.resolver, this.#plan.pipeline, run, from, to);
       }
     }
   }
 
   /** Rows of a run inside the time range that can still be among the best. */
-  #rangeOf(candidate: Candidate, block: Block, run: number): RowRange {
+  #rangeOf(candidate: Candidate, block: Block, run: number, bound: bigint | undefined): RowRange {
     const { info } = candidate;
     const { runs } = info;
     let { fromTs, toTs } = candidate;
-    const { bound } = this.rows;
     if (bound !== undefined) {
       const relative = Number(bound - info.baseNs);
       if (this.#isForward) toTs = Math.min(toTs, relative);
@@ -158,39 +211,39 @@ class LogScan {
     return baseFilters.length === 0 && lineFilters.length === 0 && stages.length === 0;
   }
 
-  #collect(candidate: Candidate, block: Block): void {
+  /** Filters the selected rows by their lines, runs them through the stages, and keeps what is left. */
+  async #collect(candidate: Candidate): Promise<void> {
+    const { reader, info } = candidate;
+    const loaded = reader.load(info, wholeNeed);
+    const block = loaded instanceof Promise ? await loaded : loaded;
     const selection = this.#selection;
-    const { firstRow } = candidate.info.runs;
+    const lines = block.lines();
+    const ends = block.lineEnds();
+    countLines(this.stats, candidate, selection.count, selection.lineBytes(ends));
+    for (const filter of this.#plan.pipeline.lineFilters) filter.select(selection, lines, ends);
+    this.#runner.startRows(reader.section, block, true);
+    const { firstRow } = info.runs;
     let from = 0;
     for (const run of candidate.runs) {
       let to = from;
       while (to < selection.count && selection.rows[to] < firstRow[run + 1]) to++;
-      if (to > from) this.#collectRun(candidate, block, { run, from, to });
+      if (to > from) this.#collectRun(candidate, { run, from, to });
       from = to;
     }
     this.rows.prune();
   }
 
   /** `range` counts places in the selection. In the answer's direction, so that a run stops giving rows at the limit. */
-  #collectRun(candidate: Candidate, block: Block, range: RowRange): void {
-    const { info, sourceIndex } = candidate;
-    const { stages } = this.#plan.pipeline;
+  #collectRun({ info, sourceIndex }: Candidate, range: RowRange): void {
     const { limit } = this.#request;
     const stream = info.runs.stream[range.run];
-    const timestamps = block.timestamps();
-    const lines = block.lines();
-    const ends = block.lineEnds();
     const row = this.#row;
     let found = 0;
     for (let i = 0; i < range.to - range.from; i++) {
       const at = this.#selection.rows[this.#isForward ? range.from + i : range.to - 1 - i];
-      row.reset(this.#resolver.base(stream, at), info.baseNs, timestamps[at]);
-      row.setLine(lines, at === 0 ? 0 : ends[at - 1], ends[at]);
-      let isKept = true;
-      for (let k = 0; k < stages.length && isKept; k++) isKept = stages[k].run(row);
-      if (!isKept) continue;
+      if (!this.#runner.run(row, stream, at)) continue;
       this.rows.add(row, { sourceIndex, blockIndex: info.index, row: at });
-      this.#stats.linesMatched++;
+      this.stats.linesMatched++;
       if (limit > 0 && ++found >= limit) return;
     }
   }
@@ -199,3 +252,9 @@ class LogScan {
 const wholeNeed: BlockNeed = {
   mask: columns.timestamps | columns.lineLengths | columns.lines | columns.metadata,
 };
+
+/** What filters on labels, and the time, read. */
+function labelsNeed(pipeline: Pipeline, info: BlockInfo): BlockNeed {
+  const names = filterNames(pipeline, info);
+  return { mask: columns.timestamps | (names.length > 0 ? columns.metadata : 0), names };
+}

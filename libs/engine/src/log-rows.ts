@@ -27,6 +27,9 @@ export class LogRows {
   #count = 0;
   #capacity = 256;
   #timestampNs = new BigInt64Array(256);
+  /** The same relative to the first row seen: comparing doubles costs nothing. Rounded beyond 104 days, but in order. */
+  #time = new Float64Array(256);
+  #originNs: bigint | undefined;
   #labelSet = new Uint32Array(256);
   #source = new Uint32Array(256);
   /** Block and row as one number. */
@@ -52,7 +55,10 @@ export class LogRows {
     const at = this.#count++;
     const { bytes, start, end } = row;
     const length = end - start;
-    this.#timestampNs[at] = row.timestampNs;
+    const { timestampNs } = row;
+    this.#originNs ??= timestampNs;
+    this.#timestampNs[at] = timestampNs;
+    this.#time[at] = Number(timestampNs - this.#originNs);
     this.#labelSet[at] = this.#labelSetOf(row);
     this.#source[at] = place.sourceIndex;
     this.#place[at] = place.blockIndex * rowsPerBlock + place.row;
@@ -106,9 +112,11 @@ export class LogRows {
   }
 
   #compare(a: number, b: number): number {
-    const timeA = this.#timestampNs[a];
-    const timeB = this.#timestampNs[b];
-    if (timeA !== timeB) return timeA < timeB === this.#isForward ? -1 : 1;
+    const apart = this.#time[a] - this.#time[b];
+    if (apart !== 0) return this.#isForward ? apart : -apart;
+    if (Math.abs(this.#time[a]) > Number.MAX_SAFE_INTEGER && this.#timestampNs[a] !== this.#timestampNs[b]) {
+      return this.#timestampNs[a] < this.#timestampNs[b] === this.#isForward ? -1 : 1;
+    }
     const byStream = compareStreams(this.#labelSets[this.#labelSet[a]], this.#labelSets[this.#labelSet[b]]);
     if (byStream !== 0) return byStream;
     const byArrival = this.#source[a] - this.#source[b] || this.#place[a] - this.#place[b];
@@ -133,6 +141,7 @@ export class LogRows {
     const count = order.length;
     const lines = Buffer.allocUnsafe(this.#lines.length);
     const timestampNs = new BigInt64Array(this.#capacity);
+    const time = new Float64Array(this.#capacity);
     const labelSet = new Uint32Array(this.#capacity);
     const source = new Uint32Array(this.#capacity);
     const place = new Float64Array(this.#capacity);
@@ -142,6 +151,7 @@ export class LogRows {
     for (let i = 0; i < count; i++) {
       const at = order[i];
       timestampNs[i] = this.#timestampNs[at];
+      time[i] = this.#time[at];
       labelSet[i] = this.#labelSet[at];
       source[i] = this.#source[at];
       place[i] = this.#place[at];
@@ -156,6 +166,7 @@ export class LogRows {
     }
     this.#count = count;
     this.#timestampNs = timestampNs;
+    this.#time = time;
     this.#labelSet = labelSet;
     this.#source = source;
     this.#place = place;
@@ -168,6 +179,7 @@ export class LogRows {
   #grow(): void {
     const capacity = this.#capacity * 2;
     this.#timestampNs = grown(this.#timestampNs, new BigInt64Array(capacity));
+    this.#time = grown(this.#time, new Float64Array(capacity));
     this.#labelSet = grown(this.#labelSet, new Uint32Array(capacity));
     this.#source = grown(this.#source, new Uint32Array(capacity));
     this.#place = grown(this.#place, new Float64Array(capacity));

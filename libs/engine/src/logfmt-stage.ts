@@ -29,7 +29,7 @@ export class LogfmtStage {
     const bytes = row.bytes;
     decoder.reset(bytes, row.start, row.end);
     keys.startLine();
-    let left = this.#needed.size;
+    let left = this.#needed.enough;
     while (left > 0) {
       if (!decoder.next()) {
         if (decoder.failure === '') break;

@@ -7,9 +7,15 @@ import { extractedSuffix } from './error-labels.ts';
 export class NeededLabels {
   static readonly all = new NeededLabels(undefined);
   readonly #names: ReadonlySet<string> | undefined;
+  readonly #mayStop: boolean;
 
-  constructor(names: ReadonlySet<string> | undefined) {
+  /**
+   * @param mayStop parsers may stop once they have found all names, and then miss errors in the rest of a line, as
+   *   Loki's do in metric queries
+   */
+  constructor(names: ReadonlySet<string> | undefined, mayStop = true) {
     this.#names = names;
+    this.#mayStop = mayStop;
   }
 
   get isAll(): boolean {
@@ -18,11 +24,12 @@ export class NeededLabels {
 
   /** No label at all is needed: parsers may be left out. */
   get isNone(): boolean {
-    return this.#names?.size === 0;
+    return this.#mayStop && this.#names?.size === 0;
   }
 
-  get size(): number {
-    return this.#names?.size ?? Infinity;
+  /** After so many labels a parser stops. */
+  get enough(): number {
+    return this.#mayStop && this.#names ? this.#names.size : Infinity;
   }
 
   /** The names, when they are few. */

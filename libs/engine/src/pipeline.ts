@@ -7,11 +7,12 @@ import { DecolorizeStage } from './decolorize-stage.ts';
 import { DropStage, KeepStage } from './drop-keep-stage.ts';
 import { LabelFormatStage, LineFormatStage } from './format-stage.ts';
 import { JsonExtractStage } from './json-extract-stage.ts';
+import { compileJsonPath } from './json-path.ts';
 import { JsonStage } from './json-stage.ts';
 import { compileLabelFilter, labelsOfFilter } from './label-filter.ts';
 import { LineFilter } from './line-filter.ts';
 import { LogfmtExtractStage, LogfmtStage } from './logfmt-stage.ts';
-import type { NeededLabels } from './needed-labels.ts';
+import { NeededLabels } from './needed-labels.ts';
 import { PatternStage } from './pattern-stage.ts';
 import { RegexpStage } from './regexp-stage.ts';
 import type { Row } from './row.ts';
@@ -33,6 +34,17 @@ export interface Pipeline {
   readonly stages: readonly RowStage[];
   /** Something looks at lines. */
   readonly readsLines: boolean;
+  /** A shorter way to find out that a row will be dropped; absent when there is none. */
+  readonly probe?: Probe;
+}
+
+/**
+ * The stages up to the last label filter, extracting only what the filters read: when all labels are wanted of the
+ * few rows that pass, the many that do not need not be taken apart. A row the probe drops, the pipeline drops.
+ */
+export interface Probe {
+  readonly stages: readonly RowStage[];
+  readonly needed: NeededLabels;
 }
 
 /**
@@ -44,6 +56,8 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
   const lineFilters: LineFilter[] = [];
   const rest: RowStage[] = [];
   const texts = new ByteText();
+  /** Stages that run row by row. */
+  const late: Stage[] = [];
   // A filter on the line may go ahead of whatever leaves the line alone: the rows it drops are dropped either way, and
   // what a stage did to them is never seen. The same holds for filters on labels that no stage before them can change.
   let isLineChanged = false;
@@ -67,10 +81,38 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
     if (stage.kind !== 'lineFilter' && stage.kind !== 'decolorize') areLabelsChanged = true;
     const compiled = compileStage(stage, needed, texts);
     if (!compiled) continue;
+    late.push(stage);
     rest.push(compiled);
     if (!looksAtLabelsOnly.has(stage.kind)) readsLines = true;
   }
-  return { baseFilters, lineFilters, stages: rest, readsLines };
+  return { baseFilters, lineFilters, stages: rest, readsLines, probe: compileProbe(late, needed, texts) };
+}
+
+const parserKinds: ReadonlySet<Stage['kind']> = new Set(['json', 'logfmt', 'regexp', 'pattern']);
+const probeKinds: ReadonlySet<Stage['kind']> = new Set([
+  ...parserKinds,
+  'labelFilter',
+  'lineFilter',
+  'drop',
+  'keep',
+]);
+
+function compileProbe(late: readonly Stage[], needed: NeededLabels, texts: ByteText): Probe | undefined {
+  if (!needed.isAll) return undefined;
+  const end = late.findIndex((stage) => !probeKinds.has(stage.kind));
+  const open = end < 0 ? late : late.slice(0, end);
+  const probed = open.slice(0, open.findLastIndex((stage) => stage.kind === 'labelFilter') + 1);
+  if (!probed.some((stage) => parserKinds.has(stage.kind))) return undefined;
+  const names = new Set<string>();
+  for (const stage of probed) {
+    if (stage.kind === 'labelFilter') labelsOfFilter(stage.filter).forEach((name) => names.add(name));
+    if (stage.kind !== 'drop' && stage.kind !== 'keep') continue;
+    for (const target of stage.targets) if (typeof target !== 'string') names.add(target.name);
+  }
+  // Errors let typed filters pass, so that lines are read to their end.
+  const few = new NeededLabels(names, false);
+  const stages = probed.flatMap((stage) => compileStage(stage, few, texts) ?? []);
+  return { stages, needed: few };
 }
 
 /** A template of `label_format` may print the line. */
@@ -118,7 +160,10 @@ function jsonStage(
   texts: ByteText,
 ): RowStage {
   if (extractions.length === 0) return new JsonStage(needed, texts);
-  const paths = extractions.map(({ label, expression }) => ({ label, path: parseJsonPath(expression) }));
+  const paths = extractions.map(({ label, expression }) => ({
+    label,
+    path: compileJsonPath(parseJsonPath(expression)),
+  }));
   return new JsonExtractStage(paths, needed, texts);
 }
 

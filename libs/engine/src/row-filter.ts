@@ -44,7 +44,9 @@ export function selectRun(
     return;
   }
   for (let row = from; row < to; row++) {
-    if (tests.every((test) => test(row))) selection.addRange(row, row + 1);
+    let isKept = true;
+    for (let i = 0; i < tests.length && isKept; i++) isKept = tests[i](row);
+    if (isKept) selection.add(row);
   }
 }
 

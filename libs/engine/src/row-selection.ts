@@ -20,6 +20,10 @@ export class RowSelection {
     this.count = count;
   }
 
+  add(row: number): void {
+    this.rows[this.count++] = row;
+  }
+
   get first(): number {
     return this.rows[0];
   }

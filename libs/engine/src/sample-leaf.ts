@@ -1,11 +1,12 @@
 import { emptyLeafStats, type LeafStats, type SampleLeafRequest, type SampleLeafResult } from '@loki/ports';
 import { type Block, type BlockInfo, columns } from '@loki/segment';
 import { type Accumulator, makeAccumulator } from './accumulators.ts';
-import { BaseResolver } from './base-resolver.ts';
+import type { BaseResolver } from './base-resolver.ts';
 import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { SamplePlan } from './leaf-plan.ts';
 import { stepCount } from './root-merge.ts';
 import { countLines, filterNames, selectRun } from './row-filter.ts';
+import { RowRunner } from './row-runner.ts';
 import { RowSelection } from './row-selection.ts';
 import { Row } from './row.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
@@ -49,6 +50,7 @@ class SampleScan {
   readonly grid: StepGrid;
   readonly #plan: SamplePlan;
   readonly #stats: LeafStats;
+  readonly #runner: RowRunner;
   readonly #resolver: BaseResolver;
   readonly #series: SeriesTable;
   readonly #accumulator: Accumulator;
@@ -66,7 +68,8 @@ class SampleScan {
     const { startNs, stepNs } = request;
     const steps = stepCount(request);
     this.grid = new StepGrid({ startNs, stepNs, steps, rangeNs: plan.rangeNs, offsetNs: plan.offsetNs });
-    this.#resolver = new BaseResolver(plan.needed);
+    this.#runner = new RowRunner(plan.pipeline, plan.needed);
+    this.#resolver = this.#runner.resolver;
     this.#series = new SeriesTable(plan, request.seriesMax);
     this.#accumulator = makeAccumulator(plan.op, plan.unwrap !== undefined, this.grid);
     this.#row.nowNs = request.endNs;
@@ -172,7 +175,7 @@ class SampleScan {
   #visitLoaded(candidate: Candidate, block: Block): Promise<void> | undefined {
     const { reader, info } = candidate;
     this.grid.startBlock(info.baseNs);
-    this.#resolver.startBlock(reader.section, block);
+    this.#runner.startBlock(reader.section, block);
     if (this.#takesAll) {
       for (const run of candidate.runs) this.#countRun(candidate, block, run);
       reader.release(info);
@@ -230,14 +233,15 @@ class SampleScan {
     const { from, to } = rowsInRange(candidate, block, run);
     const stream = info.runs.stream[run];
     const isStreamEnough = this.#resolver.metadataNames(info.metadataNames).length === 0;
+    const streamBase = isStreamEnough ? this.#resolver.streamBase(reader.section, stream) : undefined;
     const { grid } = this;
     let row = from;
     while (row < to) {
       const bucket = grid.bucketOf(timestamps[row]);
       const end = firstRowAtOrAfter(timestamps, row, to, grid.bucketEnd + 1);
       if (bucket < 0) row = end;
-      else if (isStreamEnough) {
-        const series = this.#series.ofBase(this.#resolver.streamBase(reader.section, stream));
+      else if (streamBase) {
+        const series = this.#series.ofBase(streamBase);
         this.#accumulator.addMany(series, bucket, end - row, ends ? lengthOf(ends, row, end) : 0);
         row = end;
       } else {
@@ -254,25 +258,24 @@ class SampleScan {
 
   #addRows(candidate: Candidate, block: Block): void {
     const { runs } = candidate.info;
+    this.#runner.startRows(candidate.reader.section, block, this.#readsLines);
     const selection = this.#selection;
     let from = 0;
     for (const run of candidate.runs) {
       let to = from;
       while (to < selection.count && selection.rows[to] < runs.firstRow[run + 1]) to++;
-      if (to > from) this.#addRunRows(candidate, block, runs.stream[run], from, to);
+      if (to > from) this.#addRunRows(block, runs.stream[run], from, to);
       from = to;
     }
   }
 
   /** `from` and `to` are places in the selection. */
-  #addRunRows(candidate: Candidate, block: Block, stream: number, from: number, to: number): void {
+  #addRunRows(block: Block, stream: number, from: number, to: number): void {
     const { grid } = this;
     const { stages } = this.#plan.pipeline;
     const { unwrap } = this.#plan;
-    const { baseNs } = candidate.info;
     const timestamps = block.timestamps();
-    const lines = this.#readsLines ? block.lines() : undefined;
-    const ends = this.#readsLines || this.#countsBytes ? block.lineEnds() : undefined;
+    const ends = this.#countsBytes ? block.lineEnds() : undefined;
     const isPlain = stages.length === 0 && !unwrap;
     const row = this.#row;
     for (let i = from; i < to; i++) {
@@ -280,23 +283,18 @@ class SampleScan {
       const ts = timestamps[at];
       const bucket = grid.bucketOf(ts);
       if (bucket < 0) continue;
-      const base = this.#resolver.base(stream, at);
       if (isPlain) {
-        const series = this.#series.ofBase(base);
-        this.#accumulator.addMany(series, bucket, 1, this.#countsBytes ? lengthOf(ends!, at, at + 1) : 0);
+        const series = this.#series.ofBase(this.#resolver.base(stream, at));
+        this.#accumulator.addMany(series, bucket, 1, ends ? lengthOf(ends, at, at + 1) : 0);
         this.#stats.linesMatched++;
         continue;
       }
-      row.reset(base, baseNs, ts);
-      if (lines) row.setLine(lines, at === 0 ? 0 : ends![at - 1], ends![at]);
-      let isKept = true;
-      for (let k = 0; k < stages.length && isKept; k++) isKept = stages[k].run(row);
-      if (!isKept || (unwrap && !unwrap.run(row))) continue;
+      if (!this.#runner.run(row, stream, at) || (unwrap && !unwrap.run(row))) continue;
       this.#stats.linesMatched++;
       const series = this.#series.ofRow(row);
       let value = 1;
       if (unwrap) ({ value } = unwrap);
-      else if (this.#countsBytes) value = lines ? row.end - row.start : lengthOf(ends!, at, at + 1);
+      else if (ends) value = this.#readsLines ? row.end - row.start : lengthOf(ends, at, at + 1);
       this.#accumulator.add(series, bucket, grid.relative(ts), value);
     }
   }
