@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 
-/** Objects and arrays may nest this deep; the same bound and text as the parser whose errors agents know. */
-const depthMax = 10_000;
+/** Objects and arrays may nest this deep: values are read by recursion, and no push has a use for more. */
+const depthMax = 1000;
 
 /** How much of the text around a fault its message shows. */
 const nearBytes = 10;

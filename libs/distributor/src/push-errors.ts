@@ -1,3 +1,6 @@
+/** Text of one answer: what follows is only counted. A proxy's or an agent's log takes no more anyway. */
+const textBytesMax = 64 * 1024;
+
 /**
  * Collects what is wrong with a push's entries. A push of a million bad lines must not make a message of a million
  * lines: errors are counted by text, and each stream may add only so many.
@@ -18,6 +21,14 @@ export class PushErrors {
   /** One error as it is; several as `2 errors like: …; 1 errors like: …`. */
   text(): string {
     if (this.#total === 1) return this.#counts.keys().next().value!;
-    return Array.from(this.#counts, ([text, count]) => `${count} errors like: ${text}`).join('; ');
+    let joined = '';
+    let left = this.#total;
+    for (const [text, count] of this.#counts) {
+      if (joined !== '' && joined.length + text.length > textBytesMax)
+        return `${joined}; and ${left} more errors`;
+      joined += `${joined === '' ? '' : '; '}${count} errors like: ${text}`;
+      left -= count;
+    }
+    return joined;
   }
 }

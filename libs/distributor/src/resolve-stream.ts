@@ -1,9 +1,10 @@
 import type { Limits } from '@loki/config';
 import { parseLabels } from '@loki/logql';
-import { compareText, fnv1a32, type LabelPair, Labels, LokiError, type TenantId } from '@loki/model';
+import { compareText, type LabelPair, Labels, LokiError, type TenantId } from '@loki/model';
 import { compiledLimits } from './compiled-limits.ts';
 import type { DiscardReason } from './discard.ts';
 import { normalizeLevel } from './detected-level.ts';
+import { placementHash } from './shard.ts';
 import { discoverServiceName, isInternalStream, serviceNameLabel } from './service-name.ts';
 
 /** Why no entry of a stream is taken. */
@@ -64,7 +65,7 @@ export function resolveStream(tenant: TenantId, text: string, limits: Limits): R
     labels,
     text: labels.toString(),
     rejection: undefined,
-    placementHash: fnv1a32(tenant + labels.toString()),
+    placementHash: placementHash(tenant + labels.toString()),
     level: levelOfLabels(labels, limits),
     isInternal: isInternalStream(pairs),
   };

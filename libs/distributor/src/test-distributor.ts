@@ -69,6 +69,12 @@ export class StoppedClock implements Clock {
   }
 }
 
+/** Tasks run here, their input and output cloned as between threads. */
+export function inlineWorkers(): InlineWorkers {
+  const env = { objectStore: undefined as never, cache: new Map<string, unknown>(), cacheBytesMax: 0 };
+  return new InlineWorkers(env, { isCloning: true });
+}
+
 export const defaultLimits: Limits = buildLimits(new Map(), { maxReturnedStreamErrors: 10 });
 
 export interface TestSetup {
@@ -90,7 +96,7 @@ export function testDistributor(setup: TestSetup = {}) {
       clock,
       timers: new NodeTimers(),
       random: { float: () => 0.5, uint32: () => 1, bytes: (count) => new Uint8Array(count).fill(7) },
-      workers: new InlineWorkers({ objectStore: undefined as never, cache: new Map(), cacheBytesMax: 0 }),
+      workers: inlineWorkers(),
       writeLog: log,
       limits: { forTenant: limits },
       logger: quietLogger,

@@ -136,8 +136,12 @@ class LineSizes {
   constructor(metrics: Metrics) {
     const name = 'loki_bytes_per_line';
     const histogram = metrics.histogram(name, 'Line sizes.', lineBytesBuckets);
-    const described = histogram as unknown as { name: string; help: string; get(): Promise<unknown> };
-    described.get = async () => ({
+    const described = histogram as unknown as {
+      name: string;
+      help: string;
+      getForPromString(): Promise<unknown>;
+    };
+    described.getForPromString = async () => ({
       name: described.name,
       help: described.help,
       type: 'histogram',

@@ -1,0 +1,162 @@
+import fc from 'fast-check';
+import { LokiError, parseTenantId } from '@loki/model';
+import { decodeJsonFast } from './decode-json-fast.ts';
+import { decodeJsonPush, decodeJsonSlow } from './decode-json.ts';
+import { PushRows } from './push-rows.ts';
+import { StreamCache } from './stream-cache.ts';
+import { defaultLimits } from './test-distributor.ts';
+
+const streams = new StreamCache(1000).lookup(parseTenantId('t'), defaultLimits);
+const rows = new PushRows();
+
+type Decode = (body: Buffer, rows: PushRows, streams: ReturnType<StreamCache['lookup']>) => unknown;
+
+/** Rows as plain values, 'unusual' when the fast reader declines, or the error's text. */
+function decoded(decode: Decode, body: string): unknown {
+  const before = Buffer.from(body);
+  const bytes = Buffer.from(body);
+  try {
+    if (decode(bytes, rows, streams) === false) return 'unusual';
+  } catch (error) {
+    expect(error).toBeInstanceOf(LokiError);
+    return (error as LokiError).message;
+  }
+  expect(bytes.equals(before)).toBe(true);
+  return rows.streams.map((stream, index) => ({
+    stream: stream.text,
+    rows: Array.from({ length: rows.streamRowEnd(index) - rows.streamFirstRow[index] }, (_, i) => {
+      const row = rows.streamFirstRow[index] + i;
+      return {
+        time: [rows.seconds[row], rows.nanos[row]],
+        line: rows.lineBytes(row).toString('utf8', rows.lineStart[row], rows.lineEnd[row]),
+        pairs: Array.from({ length: rows.pairEnd[row] - rows.pairStart(row) }, (_, j) => {
+          const pair = rows.pairStart(row) + j;
+          return [rows.pairNames[pair], rows.pairValues[pair], rows.pairBytes[pair]];
+        }),
+      };
+    }),
+  }));
+}
+
+const text = fc.oneof(
+  fc.string({ unit: 'grapheme', maxLength: 20 }),
+  fc.string({ unit: 'binary', maxLength: 8 }),
+  fc.constantFrom('{"level":"info"}', 'a\\b"c\n\t\u0001é€😀', '', '\u2028'),
+);
+const name = fc.constantFrom('app', 'env', 'a_b', 'ż', 'x"y', '');
+const pushes = fc.record({
+  streams: fc.array(
+    fc.record({
+      stream: fc.dictionary(name, text, { maxKeys: 3 }),
+      values: fc.array(
+        fc.oneof(
+          fc.tuple(fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }).map(String), text),
+          fc.tuple(
+            fc.constantFrom('0', '1', '999999999', '1700000000000000001'),
+            text,
+            fc.dictionary(name, text, { maxKeys: 2 }),
+          ),
+        ),
+        { maxLength: 4 },
+      ),
+    }),
+    { maxLength: 3 },
+  ),
+});
+
+/** JSON with white space between tokens, and sometimes escapes that are not needed. */
+function spaced(value: unknown, seed: number): string {
+  const pretty = JSON.stringify(value, undefined, [undefined, ' ', '\t\r\n'][seed % 3]);
+  return seed % 2 === 0
+    ? pretty
+    : pretty
+        .replaceAll('/', '\\/')
+        .replace(/[\u0080-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+test('the fast reader yields what the complete one yields, or declines', () => {
+  let taken = 0;
+  fc.assert(
+    fc.property(pushes, fc.nat({ max: 5 }), (push, seed) => {
+      const body = spaced(push, seed);
+      const fast = decoded(decodeJsonFast, body);
+      if (fast === 'unusual') return;
+      taken++;
+      expect(fast).toEqual(decoded(decodeJsonSlow, body));
+    }),
+    { numRuns: 500 },
+  );
+  expect(taken).toBeGreaterThan(150);
+});
+
+test('what JSON.stringify makes of text comes back as that text', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 30 }), (line) => {
+      const body = JSON.stringify({ streams: [{ stream: { app: 'a' }, values: [['1', line]] }] });
+      expect(decoded(decodeJsonFast, body)).toEqual([
+        {
+          stream: '{app="a", service_name="a"}',
+          rows: [{ time: [0, 1], line: line.toWellFormed(), pairs: [] }],
+        },
+      ]);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a damaged body is an error of the catalogue or a push, and both readers agree on pushes', () => {
+  const good = JSON.stringify({
+    streams: [
+      {
+        stream: { app: 'a', b: 'c\n' },
+        values: [
+          ['1700000000000000000', 'line "x"', { k: 'v' }],
+          ['2', ''],
+        ],
+      },
+    ],
+  });
+  const damage = fc.tuple(
+    fc.nat({ max: good.length }),
+    fc.nat({ max: 3 }),
+    fc.constantFrom('', '"', '\\', '{', '}', '[', ']', ',', ':', 'null', '1', ' ', '\u0000'),
+  );
+  fc.assert(
+    fc.property(fc.array(damage, { minLength: 1, maxLength: 3 }), (changes) => {
+      let body = good;
+      for (const [at, cut, insert] of changes) body = body.slice(0, at) + insert + body.slice(at + cut);
+      const fast = decoded(decodeJsonFast, body);
+      const slow = decoded(decodeJsonSlow, body);
+      if (fast !== 'unusual') expect(fast).toEqual(slow);
+      expect(decoded(decodeJsonPush, body)).toEqual(slow);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test.each([
+  ['', 'EOF'],
+  [
+    '[]',
+    'readObjectStart: expect { or n, but found [, error found in #1 byte of ...|[]|..., bigger context ...|[]|...',
+  ],
+  [
+    '{1',
+    'readObjectStart: expect " after {, but found 1, error found in #2 byte of ...|{1|..., bigger context ...|{1|...',
+  ],
+  [
+    '{"streams":{}}',
+    'loghttp.PushRequest.Streams: []loghttp.LogProtoStream: decode slice: expect [ or n, but found {, error found in #10 byte of ...|streams":{}}|..., bigger context ...|{"streams":{}}|...',
+  ],
+  [
+    '{"a":tru}',
+    'skipThreeBytes: expect rue, error found in #9 byte of ...|{"a":tru}|..., bigger context ...|{"a":tru}|...',
+  ],
+])('%j is refused in the words of the Go parser', (body, message) => {
+  expect(decoded(decodeJsonPush, body)).toBe(message);
+});
+
+test('nesting without end is refused', () => {
+  const body = `{"x":${'['.repeat(20_000)}`;
+  expect(decoded(decodeJsonPush, body)).toMatch(/exceeded max depth/);
+});

@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { compressFrameSync } from 'lz4-napi';
+import { LokiError } from '@loki/model';
+import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { compressSync } from 'snappy';
+import { lz4DecodeFrame } from './lz4.ts';
+import { readJsonBody, readOtlpBody } from './read-body.ts';
+import { SnappyDecoder } from './snappy.ts';
+
+const mib = 1024 * 1024;
+const bounds = { recvBytesMax: mib, decompressedBytesMax: mib };
+
+/** Bytes with the repetitions that compressors look for. */
+const compressible = fc
+  .array(fc.tuple(fc.uint8Array({ maxLength: 40 }), fc.nat({ max: 30 })), { maxLength: 60 })
+  .map((parts) =>
+    Buffer.concat(parts.flatMap(([bytes, times]) => Array.from({ length: times }, () => bytes))),
+  );
+
+const large = Buffer.from(
+  Array.from({ length: 20_000 }, (_, i) => `line ${i} level=${i % 7} path=/a/${i % 300}`).join('\n'),
+);
+
+test('snappy blocks of the native library decode to what was compressed', () => {
+  const decoder = new SnappyDecoder();
+  fc.assert(
+    fc.property(compressible, (bytes) => {
+      expect(decoder.decode(compressSync(bytes), mib).equals(bytes)).toBe(true);
+    }),
+    { numRuns: 200 },
+  );
+  expect(decoder.decode(compressSync(large), 10 * mib).equals(large)).toBe(true);
+});
+
+test('damaged snappy is refused or decodes to the claimed length, never beyond', () => {
+  const decoder = new SnappyDecoder();
+  const good = compressSync(large.subarray(0, 3000));
+  fc.assert(
+    fc.property(
+      fc.nat({ max: good.length - 1 }),
+      fc.nat({ max: 255 }),
+      fc.nat({ max: 40 }),
+      (at, byte, cut) => {
+        const bad = Buffer.from(good.subarray(0, good.length - cut));
+        bad[at % bad.length] = byte;
+        outcome(() => decoder.decode(bad, 4000), 4000);
+      },
+    ),
+    { numRuns: 1500 },
+  );
+});
+
+test('a snappy length that its bytes cannot hold is refused before memory is taken', () => {
+  const decoder = new SnappyDecoder();
+  expect(() => decoder.decode(Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]), 2 ** 40)).toThrow(
+    'snappy: corrupt input',
+  );
+  expect(() => decoder.decode(compressSync(Buffer.alloc(2 * mib)), mib)).toThrow(/request body too large/);
+  expect(() => decoder.decode(Buffer.alloc(0), mib)).toThrow('snappy: corrupt input');
+  expect(() => decoder.decode(Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]), mib)).toThrow(
+    'snappy: corrupt input',
+  );
+});
+
+test('LZ4 frames of the native library decode to what was compressed', () => {
+  fc.assert(
+    fc.property(compressible, fc.boolean(), (bytes, checked) => {
+      const frame = compressFrameSync(bytes, { contentChecksum: checked, blockChecksums: checked });
+      expect(lz4DecodeFrame(frame, mib).equals(bytes)).toBe(true);
+    }),
+    { numRuns: 200 },
+  );
+  expect(lz4DecodeFrame(compressFrameSync(large), 10 * mib).equals(large)).toBe(true);
+});
+
+test('damaged LZ4 is refused or stays within its bound', () => {
+  const good = compressFrameSync(large.subarray(0, 3000));
+  fc.assert(
+    fc.property(
+      fc.nat({ max: good.length - 1 }),
+      fc.nat({ max: 255 }),
+      fc.nat({ max: 40 }),
+      (at, byte, cut) => {
+        const bad = Buffer.from(good.subarray(0, good.length - cut));
+        bad[at % bad.length] = byte;
+        outcome(() => lz4DecodeFrame(bad, 8000), 8000);
+      },
+    ),
+    { numRuns: 1500 },
+  );
+});
+
+test.each([
+  ['gzip', gzipSync(large), readJsonBody],
+  ['deflate', deflateRawSync(large), readJsonBody],
+  ['deflate', deflateSync(large), readJsonBody],
+  ['snappy', large, readJsonBody],
+  ['', large, readJsonBody],
+  ['gzip', gzipSync(large), readOtlpBody],
+  ['zstd', zstdCompressSync(large), readOtlpBody],
+  ['lz4', compressFrameSync(large), readOtlpBody],
+] as const)('a body with encoding %j is read', (encoding, body, read) => {
+  expect(read(body, encoding, bounds).equals(large)).toBe(true);
+});
+
+test.each([
+  ['gzip', gzipSync(Buffer.alloc(4 * mib)), readJsonBody],
+  ['deflate', deflateRawSync(Buffer.alloc(4 * mib)), readJsonBody],
+  ['zstd', zstdCompressSync(Buffer.alloc(4 * mib)), readOtlpBody],
+  ['lz4', compressFrameSync(Buffer.alloc(4 * mib)), readOtlpBody],
+] as const)('a %s bomb is answered 413', (encoding, body, read) => {
+  expect(() => read(body, encoding, bounds)).toThrow(expect.objectContaining({ code: 'bodyTooLarge' }));
+});
+
+test.each([
+  ['gzip', Buffer.from('{"streams":[]}'), 'gzip: invalid header', readJsonBody],
+  ['gzip', gzipSync(large).subarray(0, 100), 'unexpected EOF', readJsonBody],
+  ['br', large, 'Content-Encoding "br" not supported', readJsonBody],
+  ['br', large, 'unsupported content encoding br: only gzip, lz4 and zstd are supported', readOtlpBody],
+] as const)('a broken %s body is answered %j', (encoding, body, text, read) => {
+  expect(() => read(body, encoding, bounds)).toThrow(text);
+});
+
+/** Either bytes within the bound or an error of the catalogue. */
+function outcome(decode: () => Buffer, bytesMax: number): void {
+  try {
+    expect(decode().length).toBeLessThanOrEqual(bytesMax);
+  } catch (error) {
+    expect(error).toBeInstanceOf(LokiError);
+  }
+}
