@@ -1,1 +1,1 @@
-export {};
+export { MemoryRingStore } from './memory-ring-store.ts';

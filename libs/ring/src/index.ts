@@ -1,1 +1,12 @@
-export {};
+export { decodeInstances, encodeInstances, instanceStates } from './instance.ts';
+export type { InstanceState, RingInstance } from './instance.ts';
+export { ownedPartitions, partitionLeadership, partitionOwners, partitionsOwnedBy } from './partitions.ts';
+export { RingMember } from './ring-member.ts';
+export type { RingMemberOptions } from './ring-member.ts';
+export { ringHtml, ringJson } from './ring-page.ts';
+export { RingView } from './ring-view.ts';
+export type { RingViewOptions } from './ring-view.ts';
+export { Ring } from './ring.ts';
+export type { ObservedInstance } from './ring.ts';
+export { shuffleShard, shuffleShardByZone } from './shuffle-shard.ts';
+export { partitionToken, tokenOf, tokensOf, tokensPerInstance } from './tokens.ts';

@@ -1,0 +1,17 @@
+import { MemoryRingStore } from './index.ts';
+import { ringStoreContract } from './ring-store-contract.ts';
+
+ringStoreContract('memory', async () => {
+  const store = new MemoryRingStore();
+  return { store, dispose: () => store.close() };
+});
+
+test('a closed store tells nobody anything', async () => {
+  const store = new MemoryRingStore();
+  const seen: unknown[] = [];
+  store.watch('a', (value) => seen.push(value));
+  await store.close();
+  await store.compareAndSet('a', 'one', undefined);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(seen).toEqual([]);
+});

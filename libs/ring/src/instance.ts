@@ -1,0 +1,69 @@
+/** As Loki names them, in the order of a life. Only ACTIVE instances own anything. */
+export const instanceStates = ['PENDING', 'JOINING', 'ACTIVE', 'LEAVING'] as const;
+export type InstanceState = (typeof instanceStates)[number];
+
+/** One member as the ring store keeps it. */
+export interface RingInstance {
+  readonly id: string;
+  /** host:port where it answers its peers. */
+  readonly address: string;
+  /** '' when the instance has none. */
+  readonly zone: string;
+  readonly state: InstanceState;
+  /** Owns nothing new, though ACTIVE. */
+  readonly readOnly: boolean;
+  /** Ascending, 32 bit. */
+  readonly tokens: readonly number[];
+  /** Of the process, so that a restarted one is told from the one before. */
+  readonly incarnation: string;
+  /** Rises with each heartbeat of an incarnation. What others judge life by: their clocks need not agree with ours. */
+  readonly beat: number;
+  /** Wall clock of the instance at its last heartbeat, and when it first joined. */
+  readonly heartbeatMs: number;
+  readonly registeredMs: number;
+}
+
+/** Bounds on what is believed of a store's value. */
+const instancesMax = 10_000;
+const tokensMax = 1024;
+
+export function encodeInstances(instances: Iterable<RingInstance>): string {
+  const sorted = [...instances].sort((a, b) => (a.id < b.id ? -1 : 1));
+  return JSON.stringify({ version: 1, instances: sorted });
+}
+
+/**
+ * The members in a value of the ring store. undefined: it is not a value that we wrote.
+ * No value at all is an empty ring.
+ */
+export function decodeInstances(value: string | undefined): Map<string, RingInstance> | undefined {
+  if (value === undefined) return new Map();
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value);
+  } catch {
+    return undefined; // the store holds something else; who writes next replaces it
+  }
+  if (!isRecord(parsed) || parsed['version'] !== 1 || !Array.isArray(parsed['instances'])) return undefined;
+  const list: unknown[] = parsed['instances'];
+  if (list.length > instancesMax || !list.every(isInstance)) return undefined;
+  return new Map(list.map((instance) => [instance.id, instance]));
+}
+
+function isInstance(value: unknown): value is RingInstance {
+  if (!isRecord(value)) return false;
+  const { tokens } = value;
+  return (
+    ['id', 'address', 'zone', 'incarnation'].every((name) => typeof value[name] === 'string') &&
+    ['beat', 'heartbeatMs', 'registeredMs'].every((name) => Number.isFinite(value[name])) &&
+    instanceStates.includes(value['state'] as InstanceState) &&
+    typeof value['readOnly'] === 'boolean' &&
+    Array.isArray(tokens) &&
+    tokens.length <= tokensMax &&
+    tokens.every((token) => Number.isInteger(token) && token >= 0 && token <= 0xffff_ffff)
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,43 @@
+import type { Ring } from './ring.ts';
+import type { RingView } from './ring-view.ts';
+import { partitionToken } from './tokens.ts';
+
+/** Members that own a partition, the leader first. */
+export function partitionOwners(ring: Ring, partition: number, replicationFactor: number): string[] {
+  return ring.owners(partitionToken(partition), replicationFactor).map((instance) => instance.id);
+}
+
+/** Partitions that the member `id` owns, ascending. */
+export function partitionsOwnedBy(
+  ring: Ring,
+  id: string,
+  options: { partitionCount: number; replicationFactor: number },
+): number[] {
+  const owned: number[] = [];
+  for (let partition = 0; partition < options.partitionCount; partition++) {
+    if (partitionOwners(ring, partition, options.replicationFactor).includes(id)) owned.push(partition);
+  }
+  return owned;
+}
+
+/** Tells which partitions a member owns, now and after each change; returns how to stop listening. */
+export function ownedPartitions(
+  view: RingView,
+  id: string,
+  options: { partitionCount: number; replicationFactor: number },
+): (onChange: (partitions: readonly number[]) => void) => () => void {
+  return (onChange) => {
+    let last: string | undefined;
+    return view.onChange((ring) => {
+      const owned = partitionsOwnedBy(ring, id, options);
+      if (owned.join() === last) return;
+      last = owned.join();
+      onChange(owned);
+    });
+  };
+}
+
+/** Whether a member leads a partition, as the ring stands at each call. */
+export function partitionLeadership(view: RingView, id: string): (partition: number) => boolean {
+  return (partition) => partitionOwners(view.ring, partition, 1)[0] === id;
+}

@@ -1,0 +1,168 @@
+import { LokiError } from '@loki/model';
+import type { Clock, Logger, Random, RingStore, TimerHandle, Timers } from '@loki/ports';
+import { decodeInstances, encodeInstances } from './instance.ts';
+import type { InstanceState, RingInstance } from './instance.ts';
+import type { RingView } from './ring-view.ts';
+import { tokensOf } from './tokens.ts';
+
+export interface RingMemberOptions {
+  readonly store: RingStore;
+  readonly key: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger?: Logger;
+  readonly id: string;
+  readonly address: string;
+  readonly zone?: string;
+  /** Default 5 s. */
+  readonly heartbeatMs?: number;
+  /** Default 128, as Loki. */
+  readonly tokenCount?: number;
+  /** The same ring as seen by this process; with `autoForgetMs` it tells who has been silent for too long. */
+  readonly view?: RingView;
+  /** Members silent for so long are removed by whoever notices. Absent: never. */
+  readonly autoForgetMs?: number;
+}
+
+/** Attempts to write before giving up until the next heartbeat; with hundreds of members some collisions are normal. */
+const attemptsMax = 10;
+/** Pause between attempts, drawn anew each time so that members that collide part. */
+const collisionPauseMaxMs = 50;
+
+/**
+ * This process as a member of a ring: registers, beats, leaves.
+ *
+ * It knows by itself what it is; the store only tells others. A store that is away, empty or rewound is told again at
+ * the next heartbeat, and nothing this process does depends on it.
+ */
+export class RingMember {
+  readonly #options: RingMemberOptions;
+  readonly #heartbeatMs: number;
+  #self: RingInstance;
+  #timer: TimerHandle | undefined;
+  #isStopped = false;
+
+  constructor(options: RingMemberOptions) {
+    this.#options = options;
+    this.#heartbeatMs = options.heartbeatMs ?? 5_000;
+    const nowMs = options.clock.nowMs();
+    this.#self = {
+      id: options.id,
+      address: options.address,
+      zone: options.zone ?? '',
+      state: 'PENDING',
+      readOnly: false,
+      tokens: tokensOf(options.id, options.tokenCount),
+      incarnation: Buffer.from(options.random.bytes(8)).toString('hex'),
+      beat: 0,
+      heartbeatMs: nowMs,
+      registeredMs: nowMs,
+    };
+  }
+
+  get state(): InstanceState {
+    return this.#self.state;
+  }
+
+  /** Registers as JOINING and begins to beat. Resolves when the store was told, or did not answer. */
+  async start(): Promise<void> {
+    await this.#become({ state: 'JOINING' });
+    this.#scheduleBeat();
+  }
+
+  /** From now on others may count on this process. */
+  async activate(): Promise<void> {
+    await this.#become({ state: 'ACTIVE' });
+  }
+
+  async setReadOnly(readOnly: boolean): Promise<void> {
+    await this.#become({ readOnly });
+  }
+
+  /** Others take over what this process owns; it goes on beating until `stop`. */
+  async leave(): Promise<void> {
+    await this.#become({ state: 'LEAVING' });
+  }
+
+  /** Beats no more. Its entry goes, unless it is to come back soon (`unregister: false`) and keep what it owns. */
+  async stop(options?: { unregister?: boolean }): Promise<void> {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    if (options?.unregister === false) return;
+    const { id, incarnation } = this.#self;
+    await this.#tell((instances) => {
+      // A successor may have registered under our id already.
+      if (instances.get(id)?.incarnation !== incarnation) return false;
+      return instances.delete(id);
+    });
+  }
+
+  /** Removes another member's entry: an operator's word that it will not come back. */
+  async forget(id: string): Promise<void> {
+    await this.#write((instances) => instances.delete(id));
+  }
+
+  async #become(change: Partial<Pick<RingInstance, 'state' | 'readOnly'>>): Promise<void> {
+    this.#self = { ...this.#self, ...change };
+    await this.#beat();
+  }
+
+  #scheduleBeat(): void {
+    if (this.#isStopped) return;
+    this.#timer = this.#options.timers.after(this.#heartbeatMs, () => {
+      void this.#beat().then(() => this.#scheduleBeat());
+    });
+  }
+
+  async #beat(): Promise<void> {
+    await this.#tell((instances) => {
+      if (this.#isStopped) return false;
+      const { id, incarnation, beat } = this.#self;
+      const stored = instances.get(id);
+      if (stored && beat === 0) this.#self = { ...this.#self, registeredMs: stored.registeredMs };
+      else if (stored && stored.incarnation !== incarnation) {
+        this.#options.logger?.error('another process has the same instance id', {
+          id,
+          address: stored.address,
+        });
+      }
+      this.#self = { ...this.#self, beat: this.#self.beat + 1, heartbeatMs: this.#options.clock.nowMs() };
+      instances.set(id, this.#self);
+      this.#forgetSilent(instances);
+      return true;
+    });
+  }
+
+  #forgetSilent(instances: Map<string, RingInstance>): void {
+    const { view, autoForgetMs, logger } = this.#options;
+    if (!view || autoForgetMs === undefined) return;
+    for (const id of instances.keys()) {
+      if (id === this.#self.id || view.silentMs(id) <= autoForgetMs) continue;
+      instances.delete(id);
+      logger?.warn('a ring member was silent for too long and is forgotten', { id });
+    }
+  }
+
+  /** Writes; a store that does not answer is told at the next heartbeat. */
+  async #tell(change: (instances: Map<string, RingInstance>) => boolean): Promise<void> {
+    try {
+      await this.#write(change);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.logger?.warn('the ring store could not be told', { key: this.#options.key, err: reason });
+    }
+  }
+
+  async #write(change: (instances: Map<string, RingInstance>) => boolean): Promise<void> {
+    const { store, key, timers, random } = this.#options;
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const found = await store.get(key);
+      const instances = decodeInstances(found?.value) ?? new Map<string, RingInstance>();
+      if (!change(instances)) return;
+      if (await store.compareAndSet(key, encodeInstances(instances.values()), found?.version)) return;
+      await timers.sleep(random.float() * collisionPauseMaxMs);
+    }
+    throw new LokiError('unavailable', `ring ${key}: others kept writing`);
+  }
+}

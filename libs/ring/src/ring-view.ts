@@ -1,0 +1,177 @@
+import type { Clock, Logger, RingStore, TimerHandle, Timers } from '@loki/ports';
+import { decodeInstances } from './instance.ts';
+import type { RingInstance } from './instance.ts';
+import { Ring } from './ring.ts';
+
+export interface RingViewOptions {
+  readonly store: RingStore;
+  /** Loki's, for instance `collectors/ring`. */
+  readonly key: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger?: Logger;
+  /** A member not heard for so long is unhealthy. Default 1 min, as Loki. */
+  readonly heartbeatTimeoutMs?: number;
+  /** How often the store is asked, besides watching it. Default 5 s. */
+  readonly pollMs?: number;
+}
+
+interface Known {
+  instance: RingInstance;
+  /** Both on the scale of `#reachedMs`. */
+  firstSeenMs: number;
+  heardMs: number;
+}
+
+/**
+ * What one process knows of a ring.
+ *
+ * Life is judged by heartbeats that change while we watch, not by the members' clocks, and time counts only while the
+ * store answers: with the store away nobody turns unhealthy, and the last ring stays in force. A member that vanishes
+ * without having said that it leaves (the store was wiped) is kept until it would have timed out, so that it can
+ * register again before anything moves.
+ */
+export class RingView {
+  readonly #options: RingViewOptions;
+  readonly #heartbeatTimeoutMs: number;
+  readonly #pollMs: number;
+  readonly #known = new Map<string, Known>();
+  readonly #listeners = new Set<(ring: Ring) => void>();
+  #ring = Ring.empty;
+  #fingerprint = '';
+  /** Milliseconds during which the store has answered. */
+  #reachedMs = 0;
+  #lastContactMs: number | undefined;
+  #stopWatching: (() => void) | undefined;
+  #timer: TimerHandle | undefined;
+  #isStopped = false;
+
+  constructor(options: RingViewOptions) {
+    this.#options = options;
+    this.#heartbeatTimeoutMs = options.heartbeatTimeoutMs ?? 60_000;
+    this.#pollMs = options.pollMs ?? 5_000;
+  }
+
+  /** Begins to watch. Resolves after the first attempt to read the store, whether or not it answered. */
+  async start(): Promise<void> {
+    this.#stopWatching = this.#options.store.watch(this.#options.key, (value) => this.#observe(value));
+    await this.#poll();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#stopWatching?.();
+    this.#timer?.cancel();
+    this.#listeners.clear();
+  }
+
+  /** The ring as last known. */
+  get ring(): Ring {
+    return this.#ring;
+  }
+
+  /** Calls back with the ring now and whenever it differs in more than heartbeats; returns how to stop. */
+  onChange(listener: (ring: Ring) => void): () => void {
+    this.#listeners.add(listener);
+    listener(this.#ring);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** How long a member has been silent while the store answered; 0 for one that is not known. */
+  silentMs(id: string): number {
+    const known = this.#known.get(id);
+    return known ? this.#reachedMs - Math.max(known.heardMs, known.firstSeenMs) : 0;
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      const found = await this.#options.store.get(this.#options.key);
+      this.#contact();
+      this.#observe(found?.value);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.logger?.warn('the ring store does not answer; the last ring stays in force', {
+        err: reason,
+      });
+      this.#lastContactMs = undefined;
+    }
+    if (!this.#isStopped) this.#timer = this.#options.timers.after(this.#pollMs, () => void this.#poll());
+  }
+
+  /** Time passed since the store answered last, unless it was away in between. */
+  #contact(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#lastContactMs !== undefined) {
+      // A process that was paused has heard nobody: at most one pause between polls counts.
+      this.#reachedMs += Math.min(nowMs - this.#lastContactMs, 2 * this.#pollMs);
+    }
+    this.#lastContactMs = nowMs;
+  }
+
+  #observe(value: string | undefined): void {
+    if (this.#isStopped) return;
+    const instances = decodeInstances(value);
+    if (!instances) {
+      this.#options.logger?.error('the ring store holds no ring; the last one stays in force', {
+        key: this.#options.key,
+      });
+      return;
+    }
+    for (const instance of instances.values()) this.#hear(instance);
+    for (const [id, known] of this.#known) {
+      const isGone = !instances.has(id);
+      if (isGone && (known.instance.state === 'LEAVING' || !this.#isHealthy(known))) this.#known.delete(id);
+    }
+    this.#publish();
+  }
+
+  #hear(instance: RingInstance): void {
+    const known = this.#known.get(instance.id);
+    if (!known) {
+      // Of a member never seen before only its clock can tell; if that is wrong, its next heartbeat corrects it.
+      const ageMs = Math.abs(this.#options.clock.nowMs() - instance.heartbeatMs);
+      const heardMs = ageMs <= this.#heartbeatTimeoutMs ? this.#reachedMs : Number.NEGATIVE_INFINITY;
+      this.#known.set(instance.id, { instance, firstSeenMs: this.#reachedMs, heardMs });
+      return;
+    }
+    const isSame = instance.incarnation === known.instance.incarnation;
+    // A store that was rewound tells of the past; the member itself will correct it.
+    if (isSame && instance.beat < known.instance.beat) return;
+    const isNews = !isSame || instance.beat > known.instance.beat;
+    known.instance = instance;
+    if (isNews) known.heardMs = this.#reachedMs;
+  }
+
+  #isHealthy(known: Known): boolean {
+    return this.#reachedMs - known.heardMs <= this.#heartbeatTimeoutMs;
+  }
+
+  #publish(): void {
+    const observed = [...this.#known.values()].map((known) => ({
+      ...known.instance,
+      isHealthy: this.#isHealthy(known),
+    }));
+    const fingerprint = JSON.stringify(
+      observed
+        .map(({ id, address, zone, state, readOnly, tokens, isHealthy, incarnation }) =>
+          [
+            id,
+            address,
+            zone,
+            state,
+            readOnly,
+            isHealthy,
+            incarnation,
+            tokens.length,
+            tokens[0],
+            tokens.at(-1),
+          ].join('\0'),
+        )
+        .sort(),
+    );
+    const isChanged = fingerprint !== this.#fingerprint;
+    this.#fingerprint = fingerprint;
+    this.#ring = new Ring(observed, isChanged ? undefined : this.#ring);
+    if (isChanged) for (const listener of this.#listeners) listener(this.#ring);
+  }
+}

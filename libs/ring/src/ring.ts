@@ -1,0 +1,105 @@
+import type { RingInstance } from './instance.ts';
+
+/** A member with what its observer thinks of it. */
+export interface ObservedInstance extends RingInstance {
+  readonly isHealthy: boolean;
+}
+
+/** The ring at one moment: pure data, safe to keep and to share. */
+export class Ring {
+  static readonly empty = new Ring([]);
+  /** Sorted by id. */
+  readonly instances: readonly ObservedInstance[];
+  /** Members that may own something, and their tokens ascending with the member each belongs to. */
+  readonly #eligible: readonly ObservedInstance[];
+  readonly #tokens: Uint32Array;
+  readonly #tokenOwner: Uint32Array;
+
+  /** @param same a ring of the same members in all but their heartbeats: its token table is taken over */
+  constructor(instances: readonly ObservedInstance[], same?: Ring) {
+    this.instances = [...instances].sort((a, b) => (a.id < b.id ? -1 : 1));
+    this.#eligible = this.instances.filter(isEligible);
+    if (same) {
+      this.#tokens = same.#tokens;
+      this.#tokenOwner = same.#tokenOwner;
+      return;
+    }
+    const pairs: [token: number, owner: number][] = [];
+    this.#eligible.forEach((instance, owner) => {
+      for (const token of instance.tokens) pairs.push([token, owner]);
+    });
+    // Two members may have one token by chance; the order of ids decides, the same everywhere.
+    pairs.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    this.#tokens = Uint32Array.from(pairs, (pair) => pair[0]);
+    this.#tokenOwner = Uint32Array.from(pairs, (pair) => pair[1]);
+  }
+
+  /** Members that may own something: ACTIVE, healthy, not read-only. */
+  get eligible(): readonly ObservedInstance[] {
+    return this.#eligible;
+  }
+
+  get(id: string): ObservedInstance | undefined {
+    return this.instances.find((instance) => instance.id === id);
+  }
+
+  /**
+   * The first `count` members met when walking up from `token`, each zone once; when there are fewer zones than
+   * `count`, more members of the same zones. The first one leads. Fewer than `count` when there are no more.
+   *
+   * A member that goes is replaced by one other and nobody else moves; one that comes takes at most one place.
+   *
+   * O(log tokens + tokens walked).
+   */
+  owners(token: number, count: number): ObservedInstance[] {
+    const chosen: ObservedInstance[] = [];
+    const spare: ObservedInstance[] = [];
+    const zones = new Set<string>();
+    const seen = new Set<number>();
+    const total = this.#tokens.length;
+    let at = this.#firstAt(token);
+    for (let step = 0; step < total && seen.size < this.#eligible.length && chosen.length < count; step++) {
+      const owner = this.#tokenOwner[at];
+      at = at + 1 === total ? 0 : at + 1;
+      if (seen.has(owner)) continue;
+      seen.add(owner);
+      const instance = this.#eligible[owner];
+      // Who names no zone is in one of its own.
+      if (instance.zone !== '' && zones.has(instance.zone)) {
+        spare.push(instance);
+        continue;
+      }
+      zones.add(instance.zone);
+      chosen.push(instance);
+    }
+    return [...chosen, ...spare.slice(0, count - chosen.length)];
+  }
+
+  /** Share of the ring that each eligible member leads, by id; the shares add up to 1. */
+  shares(): Map<string, number> {
+    const shares = new Map(this.#eligible.map((instance) => [instance.id, 0]));
+    const total = this.#tokens.length;
+    for (let i = 0; i < total; i++) {
+      const before = i === 0 ? this.#tokens[total - 1] - 2 ** 32 : this.#tokens[i - 1];
+      const { id } = this.#eligible[this.#tokenOwner[i]];
+      shares.set(id, shares.get(id)! + (this.#tokens[i] - before) / 2 ** 32);
+    }
+    return shares;
+  }
+
+  /** Index of the first token at or above `token`; the ring closes after the last. */
+  #firstAt(token: number): number {
+    let low = 0;
+    let high = this.#tokens.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#tokens[middle] < token) low = middle + 1;
+      else high = middle;
+    }
+    return low === this.#tokens.length ? 0 : low;
+  }
+}
+
+function isEligible(instance: ObservedInstance): boolean {
+  return instance.state === 'ACTIVE' && instance.isHealthy && !instance.readOnly;
+}

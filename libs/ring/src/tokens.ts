@@ -1,0 +1,28 @@
+/** As Loki: enough that shares differ by little, few enough that a ring of hundreds is small. */
+export const tokensPerInstance = 128;
+
+/**
+ * Where on the ring a text falls, 32 bit: FNV-1a over UTF-16 code units, then the finishing steps of MurmurHash3.
+ * FNV-1a alone puts texts that differ in their last digit side by side (partition 7 next to partition 8).
+ */
+export function tokenOf(text: string): number {
+  let hash = 0x811c_9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/**
+ * An instance's tokens: random-looking, but a function of its id. So a ring that was lost comes back as it was when
+ * its members register again, and nothing moves.
+ */
+export function tokensOf(id: string, count = tokensPerInstance): number[] {
+  const tokens = new Set<number>();
+  for (let i = 0; tokens.size < count; i++) tokens.add(tokenOf(`${id}\0${i}`));
+  return [...tokens].sort((a, b) => a - b);
+}
+
+export function partitionToken(partition: number): number {
+  return tokenOf(`partition\0${partition}`);
+}
