@@ -1,0 +1,184 @@
+import { checkTree } from './check-tree.ts';
+import { importsOf } from './imports.ts';
+import { maskText } from './mask.ts';
+import { packageOf, sourceFile } from './tree.ts';
+import type { Package, Tree } from './tree.ts';
+
+const declared: Record<string, string[]> = {
+  'libs/model': [],
+  'libs/engine': ['@loki/model'],
+  'libs/runtime': ['@loki/model'],
+  'libs/ingester': ['@loki/model', '@loki/engine', 'yaml'],
+  'libs/querier': ['@loki/model'],
+  'libs/testkit': [],
+  'apps/loki': ['@loki/ingester', '@loki/runtime'],
+};
+
+/** Faults of a tree that holds these files, without the complaints about what it declares. */
+function faultsOf(files: Record<string, string>): string[] {
+  const packages = new Map<string, Package>();
+  for (const [path, names] of Object.entries(declared)) {
+    const name = `@loki/${path.split('/')[1]}`;
+    packages.set(
+      path,
+      packageOf(path, { name, dependencies: Object.fromEntries(names.map((each) => [each, '*'])) }),
+    );
+  }
+  const tree: Tree = {
+    packages,
+    rootDevDependencies: new Set(['fast-check']),
+    files: Object.entries(files).map(([path, text]) =>
+      sourceFile(path, path.split('/').slice(0, 2).join('/'), text),
+    ),
+  };
+  return checkTree(tree)
+    .filter((fault) => !fault.text.startsWith('declares '))
+    .map((fault) => `${fault.path}:${fault.line}: ${fault.text}`);
+}
+
+test.each([
+  ['const now = Date.now();', 'Date.now: the time comes from ports.Clock'],
+  ['const now = new Date();', 'new Date(): the time comes from ports.Clock'],
+  ['const x = Math.random();', 'Math.random: randomness comes from ports.Random'],
+  ['setTimeout(() => {}, 5);', 'setTimeout: waiting is done through ports.Timers'],
+  ["const x = process.env['A'];", 'process.env: the environment is read by mains, and handed down'],
+  ['console.log(1);', 'console.log: logs go through ports.Logger'],
+  [
+    'const r = new RegExp(text);',
+    'RegExp of a text made at run time: @loki/regex compiles those in linear time',
+  ],
+  [
+    'const r = new RegExp(`a${text}`);',
+    'RegExp of a text made at run time: @loki/regex compiles those in linear time',
+  ],
+  [
+    "import { readFile } from 'node:fs';",
+    'role libs/ingester must not import node:fs: it sees the world through @loki/ports',
+  ],
+  ["import x from '@loki/querier';", 'role libs/ingester must not import role libs/querier'],
+  ["import { NodeClock } from '@loki/runtime';", 'role libs/ingester must not import adapter libs/runtime'],
+  ["import { a } from '@loki/engine/src/a.ts';", '@loki/engine/src/a.ts goes past the index of @loki/engine'],
+  [
+    "import { a } from '../../engine/src/a.ts';",
+    '../../engine/src/a.ts leaves the package: import it by its name',
+  ],
+  ["import { a } from 'left-pad';", 'left-pad is not declared in libs/ingester/package.json'],
+  ["export * from './a.ts';", '`export *` hides what is exported: name it'],
+])('a role may not say %j', (line, text) => {
+  const faults = faultsOf({ 'libs/ingester/src/a.ts': `// first\n${line}\n` });
+  expect(faults).toContain(`libs/ingester/src/a.ts:2: ${text}`);
+});
+
+test.each([
+  'const text = "Date.now() Math.random()";',
+  '// Date.now() and setTimeout( are fine in a comment',
+  '/* console.log( */ const x = 1;',
+  'const r = /Math.random\\(\\)|[/"]setTimeout\\(/.test(text);',
+  "const r = new RegExp('abc');",
+  'const date = new Date(ms);',
+  'timers.setTimeout(5);',
+  "import { gunzipSync } from 'node:zlib';",
+  "import type { Server } from 'node:http';",
+  "export type * from './ast.ts';",
+  "import { a } from '@loki/engine';\nimport { parse } from 'yaml';",
+  'this.#require(5);',
+])('%j is no fault', (line) => {
+  expect(faultsOf({ 'libs/ingester/src/a.ts': `${line}\n` })).toEqual([]);
+});
+
+test('code inside a template is code, its text is not', () => {
+  expect(
+    faultsOf({ 'libs/engine/src/a.ts': 'const x = `Date.now() ${`${Date.now()}`} Math.random()`;\n' }),
+  ).toEqual(['libs/engine/src/a.ts:1: Date.now: the time comes from ports.Clock']);
+});
+
+test('an engine knows no role, a word knows no engine, nobody released knows the testkit', () => {
+  expect(
+    faultsOf({
+      'libs/engine/src/a.ts': "import {\n  a,\n  b,\n} from '@loki/ingester';\n",
+      'libs/model/src/a.ts': "import type { A } from '@loki/engine';\n",
+      'apps/loki/src/a.ts': "import { a } from '@loki/testkit';\n",
+    }).filter((fault) => fault.includes('must not')),
+  ).toEqual([
+    'apps/loki/src/a.ts:1: app apps/loki must not import testkit libs/testkit',
+    'libs/engine/src/a.ts:4: engine libs/engine must not import role libs/ingester',
+    'libs/model/src/a.ts:1: word libs/model must not import engine libs/engine',
+  ]);
+});
+
+test('tests may wait, draw, and take adapters and the testkit', () => {
+  expect(
+    faultsOf({
+      'libs/ingester/src/a.test.ts':
+        "import fc from 'fast-check';\nimport { NodeClock } from '@loki/runtime';\nimport { x } from '@loki/testkit';\nsetTimeout(f, Math.random());\n",
+    }),
+  ).toEqual([]);
+});
+
+test('names and sizes', () => {
+  expect(
+    faultsOf({
+      'libs/engine/src/BadName.ts': '',
+      'libs/engine/src/Sub/index.ts': '',
+      'libs/engine/src/long.ts': '\n'.repeat(601),
+      'libs/engine/src/enough.ts': '\n'.repeat(600),
+    }),
+  ).toEqual([
+    'libs/engine/src/BadName.ts:1: file names are kebab-case',
+    'libs/engine/src/Sub/index.ts:1: directory names are kebab-case',
+    'libs/engine/src/Sub/index.ts:1: one index per package, in src',
+    'libs/engine/src/long.ts:601: 601 lines; 600 are the most: split it',
+  ]);
+});
+
+test('a library without a place is told where places are given', () => {
+  const tree: Tree = {
+    files: [],
+    packages: new Map([['libs/newcomer', packageOf('libs/newcomer', { name: '@loki/newcomer' })]]),
+    rootDevDependencies: new Set(),
+  };
+  expect(checkTree(tree)).toEqual([
+    {
+      path: 'libs/newcomer/package.json',
+      line: 1,
+      text: 'a new library: give it a layer in tools/tidy/src/layers.ts',
+    },
+  ]);
+});
+
+test('what is declared is imported', () => {
+  const tree: Tree = {
+    files: [sourceFile('libs/engine/src/a.ts', 'libs/engine', "import { a } from 'a';\n")],
+    packages: new Map([['libs/engine', packageOf('libs/engine', { dependencies: { a: '1', b: '1' } })]]),
+    rootDevDependencies: new Set(),
+  };
+  expect(checkTree(tree).map((fault) => fault.text)).toEqual(['declares b and never imports it']);
+});
+
+test('imports of every form are found with their lines', () => {
+  const text = [
+    "import a from 'a';",
+    "import { b, type C } from '@s/b';",
+    "import type { D } from 'd';",
+    "import { type E } from 'e';",
+    "import * as f from 'f';",
+    "import 'g';",
+    "export { h } from 'h';",
+    "const i = await import('i');",
+    'const no = \'import x from "j"\';',
+    'export const from = 5;',
+  ].join('\n');
+  const found = importsOf(sourceFile('libs/engine/src/a.ts', 'libs/engine', text));
+  expect(
+    found.map((each) => `${each.line} ${each.specifier}${each.isTypeOnly ? ' type' : ''}`).sort(),
+  ).toEqual(['1 a', '2 @s/b', '3 d type', '4 e type', '5 f', '6 g', '7 h', '8 i']);
+});
+
+test('masking keeps length and lines, whatever the text', () => {
+  for (const text of ['`${`', "'\\", '/*', 'a / b / c', '`}${{}}`', 'x = /[/]/g;\n"\n"', '}}}}`${a}']) {
+    const masked = maskText(text);
+    expect(masked).toHaveLength(text.length);
+    expect(masked.split('\n')).toHaveLength(text.split('\n').length);
+  }
+  expect(maskText('a / b; Date / c')).toBe('a / b; Date / c');
+});

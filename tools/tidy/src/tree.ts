@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { maskText } from './mask.ts';
+
+/** One TypeScript file below some package's `src`. */
+export interface SourceFile {
+  /** From the root of the tree, with `/`. */
+  readonly path: string;
+  /** `libs/engine`. */
+  readonly package: string;
+  readonly text: string;
+  /** The text with comments and the insides of strings blanked, character for character. */
+  readonly code: string;
+  readonly isTest: boolean;
+}
+
+export interface Package {
+  /** `libs/engine`. */
+  readonly path: string;
+  /** `@loki/engine`. */
+  readonly name: string;
+  readonly dependencies: ReadonlySet<string>;
+  readonly devDependencies: ReadonlySet<string>;
+}
+
+export interface Tree {
+  readonly files: readonly SourceFile[];
+  readonly packages: ReadonlyMap<string, Package>;
+  /** Packages the root declares for tests and tools of everybody. */
+  readonly rootDevDependencies: ReadonlySet<string>;
+}
+
+/** A broken rule. `line` counts from 1. */
+export interface Fault {
+  readonly path: string;
+  readonly line: number;
+  readonly text: string;
+}
+
+interface PackageJson {
+  readonly name?: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+const groups = ['apps', 'libs', 'tools'];
+const skippedDirectories = new Set(['node_modules', 'testdata', 'generated', 'dist']);
+
+/** Reads the whole tree below `root`. */
+export function readTree(root: string): Tree {
+  const files: SourceFile[] = [];
+  const packages = new Map<string, Package>();
+  for (const group of groups) {
+    for (const name of namesIn(join(root, group))) {
+      const path = `${group}/${name}`;
+      const json = readJson(join(root, path, 'package.json'));
+      if (json === undefined) continue;
+      packages.set(path, packageOf(path, json));
+      collect(root, `${path}/src`, path, files);
+    }
+  }
+  const rootJson = readJson(join(root, 'package.json'));
+  return { files, packages, rootDevDependencies: new Set(Object.keys(rootJson?.devDependencies ?? {})) };
+}
+
+export function packageOf(path: string, json: PackageJson): Package {
+  return {
+    path,
+    name: json.name ?? path,
+    dependencies: new Set([
+      ...Object.keys(json.dependencies ?? {}),
+      ...Object.keys(json.optionalDependencies ?? {}),
+    ]),
+    devDependencies: new Set(Object.keys(json.devDependencies ?? {})),
+  };
+}
+
+/** Code that no released process runs. */
+const testName = /[.-](?:test|bench|fuzz|contract)\.ts$|\/test-[a-z0-9-]+\.ts$/;
+
+export function sourceFile(path: string, packagePath: string, text: string): SourceFile {
+  return { path, package: packagePath, text, code: maskText(text), isTest: testName.test(path) };
+}
+
+/** The line of a character. */
+export function lineAt(text: string, index: number): number {
+  let line = 1;
+  for (let at = text.indexOf('\n'); at >= 0 && at < index; at = text.indexOf('\n', at + 1)) line++;
+  return line;
+}
+
+function collect(root: string, directory: string, packagePath: string, files: SourceFile[]): void {
+  for (const name of namesIn(join(root, directory))) {
+    const path = `${directory}/${name}`;
+    if (statSync(join(root, path)).isDirectory()) {
+      if (!skippedDirectories.has(name)) collect(root, path, packagePath, files);
+    } else if (name.endsWith('.ts')) {
+      files.push(sourceFile(path, packagePath, readFileSync(join(root, path), 'utf8')));
+    }
+  }
+}
+
+function namesIn(directory: string): string[] {
+  return isThere(directory) ? readdirSync(directory).sort() : [];
+}
+
+function readJson(path: string): PackageJson | undefined {
+  return isThere(path) ? (JSON.parse(readFileSync(path, 'utf8')) as PackageJson) : undefined;
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
