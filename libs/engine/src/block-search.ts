@@ -2,7 +2,7 @@
  * Rows from..to of a block whose line contains `needle`, ascending.
  *
  * Searches the whole stretch of bytes at once and maps hits to rows: cheaper than one search per line unless nearly
- * every line has the needle (scan.bench.ts).
+ * every line has the needle (leaf.bench.ts).
  *
  * @param ends   exclusive line ends of the block
  * @param needle not empty

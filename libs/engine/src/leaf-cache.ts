@@ -5,19 +5,24 @@ import { type LeafPlan, planLeaf } from './leaf-plan.ts';
 
 /** Compiled queries kept; a dashboard has some dozens of panels. */
 const plansMax = 256;
-/** Segments whose footer is kept decoded. A footer takes up to some hundred KB. */
-const segmentsMax = 512;
+/** What a decoded footer of a stored segment is taken to weigh: some hundred streams and blocks. */
+const footerBytes = 256 * 1024;
+/** The part of the cache that opened segments may take; blocks have the rest of the worth. */
+const segmentShare = 1 / 4;
 
 const envKey = 'engine';
 
 /** What leaves of one worker share. */
 export class LeafCache {
   readonly #plans = new Map<string, LeafPlan>();
-  readonly segments = new Map<string, StoredSegment | Segment>();
+  readonly #segments = new Map<string, OpenedSegment>();
+  readonly #segmentBytesMax: number;
+  #segmentBytes = 0;
   readonly blocks: BlockCache;
 
   constructor(bytesMax: number) {
-    this.blocks = new BlockCache(bytesMax);
+    this.#segmentBytesMax = bytesMax * segmentShare;
+    this.blocks = new BlockCache(bytesMax - this.#segmentBytesMax);
   }
 
   static of(env: WorkerEnv): LeafCache {
@@ -33,9 +38,32 @@ export class LeafCache {
     return remember(this.#plans, text, plansMax, () => planLeaf(text));
   }
 
-  keepSegment<T extends StoredSegment | Segment>(key: string, segment: T): T {
-    return remember(this.segments, key, segmentsMax, () => segment) as T;
+  /** A segment that was kept under `key`; it is now the last to be forgotten. */
+  segment(key: string): Segment | StoredSegment | undefined {
+    const known = this.#segments.get(key);
+    if (!known) return undefined;
+    this.#segments.delete(key);
+    this.#segments.set(key, known);
+    return known.segment;
   }
+
+  /** Keeps an opened segment: with its bytes, when it is in memory. */
+  keepSegment(key: string, segment: Segment | StoredSegment): void {
+    const weight = 'bytes' in segment ? segment.bytes.length : footerBytes;
+    this.#segmentBytes += weight - (this.#segments.get(key)?.weight ?? 0);
+    this.#segments.delete(key);
+    this.#segments.set(key, { segment, weight });
+    while (this.#segmentBytes > this.#segmentBytesMax) {
+      const [oldest, { weight: freed }] = this.#segments.entries().next().value!;
+      this.#segments.delete(oldest);
+      this.#segmentBytes -= freed;
+    }
+  }
+}
+
+interface OpenedSegment {
+  readonly segment: Segment | StoredSegment;
+  readonly weight: number;
 }
 
 /** Value of `key`, made when missing; the least recently used goes when there are too many. */

@@ -54,14 +54,16 @@ export async function openSection(
   const cache = LeafCache.of(env);
   stats.segments++;
   if (source.kind === 'bytes') {
-    const known = source.cacheKey === undefined ? undefined : cache.segments.get(source.cacheKey);
-    const segment = (known as Segment | undefined) ?? openSegment(source.bytes);
-    if (source.cacheKey !== undefined) cache.keepSegment(source.cacheKey, segment);
+    const { cacheKey } = source;
+    const known = cacheKey === undefined ? undefined : (cache.segment(cacheKey) as Segment | undefined);
+    const segment = known ?? openSegment(source.bytes);
+    if (cacheKey !== undefined && !known) cache.keepSegment(cacheKey, segment);
     const section = segment.section(tenant);
-    return section && new MemoryReader(segment, section, source.cacheKey, cache);
+    return section && new MemoryReader(segment, section, cacheKey, cache);
   }
-  const known = cache.segments.get(source.key) as StoredSegment | undefined;
-  const segment = cache.keepSegment(source.key, known ?? (await readSegment(env.objectStore, source.key)));
+  const known = cache.segment(source.key) as StoredSegment | undefined;
+  const segment = known ?? (await readSegment(env.objectStore, source.key));
+  if (!known) cache.keepSegment(source.key, segment);
   const section = segment.section(tenant);
   return section && new StoreReader(segment, section, cache, stats);
 }
@@ -151,6 +153,7 @@ class StoreReader implements SectionReader {
         blocks.forEach((block, i) => {
           entries[i].add({ block, mask: need.mask, names: need.names });
           this.#pending.delete(indices[i]);
+          this.release(wanted[i]);
         });
       });
     // Whoever loads the block sees the failure; nobody may, when the scan ends early.
