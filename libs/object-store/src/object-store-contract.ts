@@ -146,7 +146,7 @@ export function objectStoreContract(name: string, open: () => Promise<ObjectStor
       'ä',
       'a\\b',
       'x'.repeat(2000),
-    ])('no key but a proper one is taken: %j', async (key) => {
+    ])('no key but a proper one is taken (%#)', async (key) => {
       await expect(store.put(key, Buffer.alloc(1))).rejects.toMatchObject({ code: 'internal' });
       await expect(store.putIfAbsent(key, Buffer.alloc(1))).rejects.toMatchObject({ code: 'internal' });
       await expect(store.get(key)).rejects.toMatchObject({ code: 'internal' });

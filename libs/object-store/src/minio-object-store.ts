@@ -1,0 +1,256 @@
+import { LokiError } from '@loki/model';
+import type { ObjectInfo, ObjectStore, Random, Timers } from '@loki/ports';
+import type { IncomingMessage } from 'node:http';
+import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
+
+/**
+ * What is used of the `minio` package's client (8.0.7; its `Client` fits as it is). Make it with
+ * `retryOptions: { disableRetry: true }`: retries are made here, where it is known what may be repeated.
+ */
+export interface S3Client {
+  putObject(
+    bucket: string,
+    key: string,
+    bytes: Buffer,
+    size: number,
+    metadata: Record<string, string>,
+  ): Promise<unknown>;
+  makeRequestAsync(
+    options: { method: string; bucketName: string; objectName: string; headers: Record<string, string> },
+    payload: string,
+    expectedStatuses: number[],
+  ): Promise<IncomingMessage>;
+  listObjectsV2(
+    bucket: string,
+    prefix: string,
+    recursive: boolean,
+    startAfter: string,
+  ): AsyncIterable<{ name?: string; size?: number }>;
+  removeObject(bucket: string, key: string): Promise<void>;
+}
+
+export interface MinioObjectStoreOptions {
+  readonly client: S3Client;
+  readonly bucket: string;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** One attempt may take so long. Default 30 s. */
+  readonly attemptMs?: number;
+  /** Attempts of one call. Default 5, with pauses of about 0.1, 0.2, 0.4 and 0.8 s between. */
+  readonly attemptsMax?: number;
+  /** First pause; doubles. */
+  readonly pauseMs?: number;
+}
+
+/** S3's words for "try again". */
+const retryableCodes = new Set([
+  'InternalError',
+  'OperationAborted',
+  'RequestTimeout',
+  'ServiceUnavailable',
+  'SlowDown',
+  'SlowDownRead',
+  'SlowDownWrite',
+  'TooManyRequests',
+  'XMinioServerNotInitialized',
+]);
+const missingCodes = new Set(['NoSuchKey', 'NotFound']);
+/** The client sends more than this in parts, and parts have no create-if-absent that all servers know. */
+const createBytesMax = 16 << 20;
+
+/** Objects in a bucket of MinIO or anything else that speaks S3 and has conditional puts (`If-None-Match: *`). */
+export class MinioObjectStore implements ObjectStore {
+  readonly #options: MinioObjectStoreOptions;
+
+  constructor(options: MinioObjectStoreOptions) {
+    this.#options = options;
+  }
+
+  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    checkKey(key);
+    await this.#attempts(key, signal, () => this.#putObject(key, bytes, {}));
+  }
+
+  async putIfAbsent(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean> {
+    checkKey(key);
+    if (bytes.length > createBytesMax)
+      throw new LokiError('internal', `${key} is too large to be created at once`);
+    let attempt = 0;
+    return this.#attempts(key, signal, async () => {
+      attempt++;
+      try {
+        await this.#putObject(key, bytes, { 'If-None-Match': '*' });
+        return true;
+      } catch (error) {
+        if (!hasCode(error, 'PreconditionFailed')) throw error;
+        // It may be ours, put by an attempt whose answer was lost.
+        return attempt > 1 && (await this.#fetch(key, {}, [200])).bytes.equals(bytes);
+      }
+    });
+  }
+
+  async get(key: string, signal?: AbortSignal): Promise<Buffer> {
+    checkKey(key);
+    return this.#attempts(key, signal, async () => (await this.#fetch(key, {}, [200])).bytes);
+  }
+
+  async getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
+    checkKey(key);
+    checkRange(offset, length);
+    if (length === 0) return Buffer.alloc(0);
+    const headers = { range: `bytes=${offset}-${offset + length - 1}` };
+    return this.#attempts(key, signal, async () => {
+      try {
+        return (await this.#fetch(key, headers, [200, 206])).bytes;
+      } catch (error) {
+        if (hasCode(error, 'InvalidRange')) return Buffer.alloc(0); // begins beyond the end
+        throw error;
+      }
+    });
+  }
+
+  async getTail(
+    key: string,
+    length: number,
+    signal?: AbortSignal,
+  ): Promise<{ bytes: Buffer; sizeBytes: number }> {
+    checkKey(key);
+    checkRange(0, length);
+    // "The last 0 bytes" cannot be asked for; one byte tells the size as well.
+    const headers = { range: `bytes=-${Math.max(1, length)}` };
+    return this.#attempts(key, signal, async () => {
+      try {
+        const { bytes, sizeBytes } = await this.#fetch(key, headers, [200, 206]);
+        return { bytes: bytes.subarray(Math.max(0, bytes.length - length)), sizeBytes };
+      } catch (error) {
+        if (hasCode(error, 'InvalidRange')) return { bytes: Buffer.alloc(0), sizeBytes: 0 }; // an empty object
+        throw error;
+      }
+    });
+  }
+
+  async *list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
+    checkPrefix(prefix);
+    const { client, bucket, attemptsMax = 5 } = this.#options;
+    let after = startAfter ?? '';
+    for (let attempt = 1; ; attempt++) {
+      try {
+        for await (const { name, size } of client.listObjectsV2(bucket, prefix, true, after)) {
+          if (name === undefined) continue;
+          yield { key: name, sizeBytes: size ?? 0 };
+          after = name; // a retry goes on behind what was given already
+          attempt = 1;
+        }
+        return;
+      } catch (error) {
+        if (!isRetryable(error) || attempt >= attemptsMax) throw translate(prefix, error);
+        await this.#pause(attempt, undefined);
+      }
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    checkKey(key);
+    const { client, bucket } = this.#options;
+    try {
+      await this.#attempts(key, undefined, () => client.removeObject(bucket, key));
+    } catch (error) {
+      if (!(error instanceof LokiError) || error.code !== 'notFound') throw error;
+    }
+  }
+
+  async #putObject(key: string, bytes: Uint8Array, metadata: Record<string, string>): Promise<void> {
+    const { client, bucket } = this.#options;
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    await client.putObject(bucket, key, buffer, buffer.length, metadata);
+  }
+
+  async #fetch(
+    key: string,
+    headers: Record<string, string>,
+    statuses: number[],
+  ): Promise<{ bytes: Buffer; sizeBytes: number }> {
+    const { client, bucket } = this.#options;
+    const options = { method: 'GET', bucketName: bucket, objectName: key, headers };
+    const response = await client.makeRequestAsync(options, '', statuses);
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    const bytes = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+    const announced = Number(response.headers['content-length'] ?? bytes.length);
+    if (announced !== bytes.length)
+      throw new Error(`answer cut short: ${bytes.length} of ${announced} bytes`);
+    const total = /\/(\d+)$/.exec(response.headers['content-range'] ?? '')?.[1];
+    return { bytes, sizeBytes: total === undefined ? bytes.length : Number(total) };
+  }
+
+  /** Runs `action` until it succeeds, fails for good, or attempts or the caller's patience end. */
+  async #attempts<T>(key: string, signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
+    const { attemptsMax = 5 } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      signal?.throwIfAborted();
+      try {
+        return await this.#withDeadline(key, signal, action);
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason;
+        if (!isRetryable(error) || attempt >= attemptsMax) throw translate(key, error);
+      }
+      await this.#pause(attempt, signal);
+    }
+  }
+
+  /** The client cannot be told to stop; an attempt that takes too long goes on unheard. */
+  async #withDeadline<T>(key: string, signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
+    const { timers, attemptMs = 30_000 } = this.#options;
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    const onAbort = (): void => reject(signal!.reason);
+    const deadline = timers.after(attemptMs, () =>
+      reject(new DeadlineError(`${key}: no answer in ${attemptMs} ms`)),
+    );
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await Promise.race([action(), ended]);
+    } finally {
+      deadline.cancel();
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async #pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
+    const { timers, random, pauseMs = 100 } = this.#options;
+    await timers.sleep(pauseMs * 2 ** (attempt - 1) * (0.5 + random.float()), signal);
+  }
+}
+
+class DeadlineError extends Error {}
+
+/** Failures of the network and of a busy server may pass; what the server refuses it will refuse again. */
+function isRetryable(error: unknown): boolean {
+  if (error instanceof LokiError) return false;
+  const code = codeOf(error);
+  // Refusals carry S3's codes, in mixed case; the network's are ECONNRESET and the like, or there is none.
+  return code === undefined || retryableCodes.has(code) || /^E[A-Z_]+$/.test(code) || code.startsWith('ERR_');
+}
+
+function translate(key: string, error: unknown): Error {
+  if (error instanceof LokiError) return error;
+  const code = codeOf(error);
+  if (code !== undefined && missingCodes.has(code)) return notFound(key);
+  const reason = error instanceof Error ? error.message : String(error);
+  const isPassing = isRetryable(error);
+  return new LokiError(
+    isPassing ? 'unavailable' : 'internal',
+    `object store: ${key}: ${code ?? ''} ${reason}`,
+    {
+      cause: error,
+    },
+  );
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return codeOf(error) === code;
+}
