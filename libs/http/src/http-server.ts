@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { LokiError } from '@loki/model';
 import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/ports';
+import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
 import { gzipBody, wantsGzip } from './compress.ts';
 import { NodeRequest } from './node-request.ts';
@@ -199,12 +200,23 @@ export class HttpServer {
           bodyBytes = body.length;
           request.setBody(body);
         }
-        answer = await this.#handlers.get(match.id)!(request);
+        const handler = this.#handlers.get(match.id)!;
+        answer = isTracing() ? await this.#traced(match, request, handler) : await handler(request);
       } catch (error) {
         answer = this.#failure(match, error);
       }
     }
     responseBytes = await this.#write(message, response, answer);
+  }
+
+  #traced(match: RouteMatch, request: NodeRequest, handler: HttpHandler): Promise<HttpResponse> {
+    const attributes = { 'http.request.method': request.method, 'http.route': match.spec.path };
+    return withServerSpan(
+      `HTTP ${request.method} - ${match.label}`,
+      () => request.headers,
+      attributes,
+      async () => handler(request),
+    );
   }
 
   /** What a handler's failure says to the client, and to the log when it is ours. */

@@ -1,5 +1,5 @@
-import { SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
-import type { Attributes, Context, Tracer } from '@opentelemetry/api';
+import { context, propagation, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
+import type { Attributes, Context, Span, Tracer } from '@opentelemetry/api';
 
 /** Undefined while tracing is off: then a span costs one comparison. */
 let tracer: Tracer | undefined;
@@ -53,17 +53,43 @@ export function isTracing(): boolean {
  */
 export function withSpan<T>(name: string, attributes: Attributes, work: () => Promise<T>): Promise<T> {
   if (tracer === undefined) return work();
-  return tracer.startActiveSpan(name, { attributes }, async (span) => {
-    try {
-      return await work();
-    } catch (error) {
-      span.recordException(error as Error);
-      span.setStatus({ code: SpanStatusCode.ERROR, message: (error as Error).message });
-      throw error;
-    } finally {
-      span.end();
-    }
-  });
+  return tracer.startActiveSpan(name, { attributes }, (span) => finishSpan(span, work));
+}
+
+/**
+ * The same for a request that came from outside: the span hangs below the caller's (`traceparent`), so that one trace
+ * shows a query from Grafana to the store.
+ */
+export function withServerSpan<T>(
+  name: string,
+  headers: () => ReadonlyMap<string, string>,
+  attributes: Attributes,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (tracer === undefined) return work();
+  const caller = propagation.extract(context.active(), Object.fromEntries(headers()));
+  return tracer.startActiveSpan(name, { attributes, kind: SpanKind.SERVER }, caller, (span) =>
+    finishSpan(span, work),
+  );
+}
+
+/** Headers or metadata by which the next process hangs its spans below the current one; empty while tracing is off. */
+export function traceHeaders(): Readonly<Record<string, string>> {
+  const carrier: Record<string, string> = {};
+  if (tracer !== undefined) propagation.inject(context.active(), carrier);
+  return carrier;
+}
+
+async function finishSpan<T>(span: Span, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    span.recordException(error as Error);
+    span.setStatus({ code: SpanStatusCode.ERROR, message: (error as Error).message });
+    throw error;
+  } finally {
+    span.end();
+  }
 }
 
 /** What the SDK reads off a sampling decision: 0 drops a span, 2 records and sends it. */

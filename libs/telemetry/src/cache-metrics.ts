@@ -1,0 +1,33 @@
+import type { Metrics } from './metrics.ts';
+
+export interface CacheMetrics {
+  looked(hits: number, misses: number): void;
+  added(): void;
+  evicted(reason: string): void;
+  held(entries: number, bytes: number): void;
+}
+
+/** One named cache in this process (results, blocks), under Loki's names. */
+export function cacheMetrics(metrics: Metrics, name: string): CacheMetrics {
+  const fetched = metrics.counter('loki_cache_fetched_keys', 'Cache lookups.', ['name']);
+  const hits = metrics.counter('loki_cache_hits', 'Cache hits.', ['name']);
+  const added = metrics.counter('loki_embeddedcache_added_new_total', 'Additions.', ['cache']);
+  const evicted = metrics.counter('loki_embeddedcache_evicted_total', 'Evictions by reason.', [
+    'cache',
+    'reason',
+  ]);
+  const entries = metrics.gauge('loki_embeddedcache_entries', 'Entries.', ['cache']);
+  const bytes = metrics.gauge('loki_embeddedcache_memory_bytes', 'Bytes.', ['cache']);
+  return {
+    looked(hitCount, missCount) {
+      fetched.inc({ name }, hitCount + missCount);
+      hits.inc({ name }, hitCount);
+    },
+    added: () => added.inc({ cache: name }),
+    evicted: (reason) => evicted.inc({ cache: name, reason }),
+    held(entryCount, byteCount) {
+      entries.set({ cache: name }, entryCount);
+      bytes.set({ cache: name }, byteCount);
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { LokiError } from '@loki/model';
+import type { ObjectStore } from '@loki/ports';
+import { cacheMetrics } from './cache-metrics.ts';
+import { Metrics } from './metrics.ts';
+import { measuredObjectStore } from './object-store-metrics.ts';
+import { queryMetrics } from './query-metrics.ts';
+import { ringMetrics } from './ring-metrics.ts';
+
+test('a query moves the counters that dashboards and autoscalers read', async () => {
+  const metrics = new Metrics();
+  const queries = queryMetrics(metrics);
+  queries.started();
+  queries.enqueued('a');
+  queries.enqueued('a');
+  queries.dequeued('a', 0.2);
+  queries.inflight(3);
+  queries.cached(true);
+  queries.answered({
+    tenant: 'a',
+    type: 'metric',
+    range: 'range',
+    statusCode: '200',
+    isSharded: true,
+    seconds: 2,
+    bytes: 1e9,
+    chunks: 7,
+    fetchSeconds: 1,
+    headLines: 5,
+    splits: 4,
+    shards: 16,
+  });
+  const text = await metrics.text();
+  expect(text).toMatch(/^loki_query_scheduler_queue_length\{user="a"\} 1$/m);
+  expect(text).toMatch(/^loki_query_scheduler_enqueue_count\{level="0",user="a"\} 2$/m);
+  expect(text).toMatch(/^loki_query_scheduler_inflight_requests\{quantile="0.75"\} 3$/m);
+  expect(text).toMatch(/^loki_query_frontend_queries_in_progress 0$/m);
+  expect(text).toMatch(/^loki_logql_querystats_bytes_processed_total\{tenant="a"\} 1000000000$/m);
+  expect(text).toMatch(
+    /^loki_logql_querystats_latency_seconds_sum\{range="range",status_code="200",type="metric"\} 2$/m,
+  );
+  expect(text).toMatch(/^logql_query_duration_seconds_count\{query_type="metric"\} 1$/m);
+});
+
+test('calls to the store are counted; a missing key is no failure', async () => {
+  const metrics = new Metrics();
+  const clock = { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 };
+  const inner = {
+    get: (key: string) =>
+      key === 'there' ? Promise.resolve(Buffer.alloc(10)) : Promise.reject(new LokiError('notFound', key)),
+    put: () => Promise.reject(new LokiError('unavailable', 'down')),
+    async *list() {
+      yield { key: 'a', sizeBytes: 1 };
+    },
+  } as unknown as ObjectStore;
+  const store = measuredObjectStore(inner, metrics, { bucket: 'logs', clock });
+  expect(await store.get('there')).toHaveLength(10);
+  await expect(store.get('gone')).rejects.toThrow('gone');
+  await expect(store.put('k', Buffer.alloc(1))).rejects.toThrow('down');
+  const keys: string[] = [];
+  for await (const { key } of store.list('')) keys.push(key);
+  expect(keys).toEqual(['a']);
+  const text = await metrics.text();
+  expect(text).toMatch(/^loki_objstore_bucket_operations_total\{bucket="logs",operation="get"\} 2$/m);
+  expect(text).toMatch(
+    /^loki_objstore_bucket_operation_failures_total\{bucket="logs",operation="upload"\} 1$/m,
+  );
+  expect(text).not.toMatch(/operation_failures_total\{bucket="logs",operation="get"\}/);
+  expect(text).toMatch(/^loki_chunk_fetcher_fetched_size_bytes_count\{source="store"\} 1$/m);
+});
+
+test('a state that has emptied shows no members', async () => {
+  const metrics = new Metrics();
+  const ring = ringMetrics(metrics);
+  ring.seen('ingester', {
+    states: new Map([['LEAVING', { members: 2, oldestHeartbeat: 5 }]]),
+    tokens: 256,
+    ownTokens: 128,
+  });
+  ring.seen('ingester', {
+    states: new Map([['ACTIVE', { members: 1, oldestHeartbeat: 9 }]]),
+    tokens: 128,
+    ownTokens: 128,
+  });
+  const text = await metrics.text();
+  expect(text).toMatch(/^loki_ring_members\{name="ingester",state="LEAVING"\} 0$/m);
+  expect(text).toMatch(/^loki_ring_members\{name="ingester",state="ACTIVE"\} 1$/m);
+});
+
+test('a cache shows its hits and what it holds', async () => {
+  const metrics = new Metrics();
+  const cache = cacheMetrics(metrics, 'results');
+  cache.looked(3, 1);
+  cache.added();
+  cache.evicted('full');
+  cache.held(7, 700);
+  const text = await metrics.text();
+  expect(text).toMatch(/^loki_cache_fetched_keys\{name="results"\} 4$/m);
+  expect(text).toMatch(/^loki_cache_hits\{name="results"\} 3$/m);
+  expect(text).toMatch(/^loki_embeddedcache_memory_bytes\{cache="results"\} 700$/m);
+});
