@@ -54,6 +54,11 @@ export class FilesystemObjectStore implements ObjectStore {
     }
   }
 
+  /** Closes the files kept open. The store can still be used. */
+  close(): void {
+    this.#openFiles.clear();
+  }
+
   async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     checkKey(key);
     const path = pathOf(key);

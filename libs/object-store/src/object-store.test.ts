@@ -18,10 +18,12 @@ objectStoreContract('file system, virtual disk', async () => ({
 
 objectStoreContract('file system, real disk, one file open', async () => {
   const root = mkdtempSync(join(tmpdir(), 'loki-objects-'));
-  return {
-    store: new FilesystemObjectStore({ disk: new NodeDisk(root), openFilesMax: 1 }),
-    dispose: async () => rmSync(root, { recursive: true }),
+  const store = new FilesystemObjectStore({ disk: new NodeDisk(root), openFilesMax: 1 });
+  const dispose = async (): Promise<void> => {
+    store.close();
+    rmSync(root, { recursive: true });
   };
+  return { store, dispose };
 });
 
 describe('objects in files', () => {

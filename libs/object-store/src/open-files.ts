@@ -42,6 +42,11 @@ export class OpenFiles {
     if (open) this.#closeIfDone(open);
   }
 
+  /** Closes all that is not in use. */
+  clear(): void {
+    for (const path of this.#files.keys()) this.forget(path);
+  }
+
   #evict(): void {
     if (this.#files.size <= this.#filesMax) return;
     const [path, oldest] = this.#files.entries().next().value!;
