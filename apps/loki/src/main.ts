@@ -1,70 +1,7 @@
 #!/usr/bin/env node
-/** Reads the configuration, starts what `-target` names, and stops it in order. */
-import fs from 'node:fs/promises';
-import { loadConfig } from '@loki/config';
-import { loadHash, LokiError } from '@loki/model';
-import { buildInfo, createLogger, versionText } from '@loki/telemetry';
-import type { LogLevel } from '@loki/telemetry';
-import { NodeClock } from '@loki/runtime';
-import { startProcess } from './process.ts';
+import { enableCompileCache } from 'node:module';
 
-const info = buildInfo(`node${process.versions.node}`);
-
-async function main(): Promise<void> {
-  const loaded = await loadConfig({
-    argv: process.argv.slice(2),
-    env: (name) => process.env[name],
-    readText,
-    versionText: versionText(info),
-  });
-  if (loaded.kind === 'exit') {
-    process.stdout.write(loaded.stdout);
-    process.stderr.write(loaded.stderr);
-    process.exitCode = loaded.code;
-    return;
-  }
-  await loadHash();
-  const { logLevel, logFormat } = loaded.config.server;
-  let onLine: (level: LogLevel) => void = () => {};
-  const { logger, control } = createLogger({
-    clock: new NodeClock(),
-    level: logLevel as 'info',
-    format: logFormat,
-    onLine: (level) => onLine(level),
-  });
-  for (const notice of loaded.notices) logger[notice.level](notice.message);
-
-  try {
-    const running = await startProcess({ ...loaded, logger, control, info, readText });
-    onLine = running.countLine;
-    const stop = (signal: NodeJS.Signals) => {
-      logger.info('stopping', { signal });
-      running.stop().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          logger.error('stopped with an error; nothing acknowledged is lost', { err: String(error) });
-          process.exit(1);
-        },
-      );
-    };
-    process.once('SIGTERM', stop);
-    process.once('SIGINT', stop);
-    await running.ended;
-    process.exit(0);
-  } catch (error) {
-    const text = error instanceof LokiError || !(error instanceof Error) ? String(error) : error.message;
-    logger.error('error running loki', { err: text });
-    process.exit(1);
-  }
-}
-
-async function readText(file: string): Promise<string | undefined> {
-  try {
-    return await fs.readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-void main();
+// Sources are stripped of types and compiled once, not at each start: what follows must be loaded after this.
+enableCompileCache();
+const { run } = await import('./run.ts');
+await run();

@@ -1,16 +1,6 @@
-/** A worker thread: runs the heavy tasks of all roles, and reads the object store itself. */
-import { leafTask } from '@loki/engine';
-import { openObjectStore } from './object-store.ts';
-import type { WorkerData } from './object-store.ts';
-import { streamsTask } from '@loki/querier';
-import { serveTasks } from '@loki/runtime';
-import { encodeRecordTask, mergeTask } from '@loki/segment';
+/** A worker thread's entry; as in main.ts, everything is loaded behind the compile cache. */
+import { enableCompileCache } from 'node:module';
 
-serveTasks([leafTask, streamsTask, encodeRecordTask, mergeTask], (data) => {
-  const { storage, blockCacheBytes } = data as WorkerData;
-  return {
-    objectStore: openObjectStore(storage),
-    cache: new Map<string, unknown>(),
-    cacheBytesMax: blockCacheBytes,
-  };
-});
+enableCompileCache();
+const { serve } = await import('./worker-tasks.ts');
+serve();
