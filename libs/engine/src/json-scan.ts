@@ -23,15 +23,20 @@ export function skipBlanks(bytes: Buffer, at: number, end: number): number {
   return end;
 }
 
-/**
- * Index after the closing quote of the string whose first byte is at `at`; -1 when it never closes. The sign of
- * escapes is found by the caller: `bytes.indexOf` would cost a call per string.
- */
+/** Whether the string that `stringEnd` read last has escapes: found on the way, and a second result would cost an object. */
+export let sawEscape = false;
+
+/** Index after the closing quote of the string whose first byte is at `at`; -1 when it never closes. Sets `sawEscape`. */
 export function stringEnd(bytes: Buffer, at: number, end: number): number {
+  sawEscape = false;
   while (at < end) {
     const byte = bytes[at];
     if (byte === quote) return at + 1;
-    at += byte === backslash ? 2 : 1;
+    if (byte === backslash) {
+      sawEscape = true;
+      at++;
+    }
+    at++;
   }
   return -1;
 }

@@ -2,8 +2,8 @@ import { ByteText, latin1Text } from './byte-text.ts';
 import { errorKinds } from './error-labels.ts';
 import {
   blockEnd,
-  hasEscape,
   jsonErrors,
+  sawEscape,
   skipBlanks,
   stringEnd,
   tokenEnd,
@@ -15,6 +15,10 @@ import type { Row } from './row.ts';
 
 /** Objects nested deeper are left out: their labels' names would grow with the square of the line. */
 const depthMax = 128;
+
+/** What `#key` says instead of a key. */
+const unclosed = -1;
+const badEscape = -2;
 
 const quote = 0x22;
 const comma = 0x2c;
@@ -66,17 +70,17 @@ export class JsonStage {
     if (at === end || bytes[at] !== openBrace) return jsonErrors.object;
     at = skipBlanks(bytes, at + 1, end);
     if (at === end) return jsonErrors.malformed;
+    let previous = -1;
     for (;;) {
       if (bytes[at] === closeBrace) {
         this.#at = at + 1;
         return '';
       }
       if (bytes[at] !== quote) return jsonErrors.object;
-      const keyStart = at + 1;
-      at = stringEnd(bytes, keyStart, end);
-      if (at < 0) return jsonErrors.malformed;
-      const key = this.#key(parent, keyStart, at - 1);
-      if (key < 0) return jsonErrors.escape;
+      const key = this.#key(parent, previous, at + 1);
+      if (key < 0) return key === badEscape ? jsonErrors.escape : jsonErrors.malformed;
+      previous = key;
+      at = this.#at;
       at = skipBlanks(bytes, at, end);
       if (at === end || bytes[at] !== colon) return jsonErrors.malformed;
       at = skipBlanks(bytes, at + 1, end);
@@ -94,12 +98,30 @@ export class JsonStage {
     }
   }
 
-  #key(parent: number, start: number, end: number): number {
-    if (!hasEscape(this.#bytes, start, end)) return this.#keys.lookup(parent, this.#bytes, start, end);
-    const text = unescapeJson(this.#bytes, start, end);
-    if (text === undefined) return -1;
-    const bytes = Buffer.from(text, 'utf8');
-    return this.#keys.lookup(parent, bytes, 0, bytes.length);
+  /** Reads the key whose first byte is at `start`, and leaves #at behind its quote. Negative: it is none. */
+  #key(parent: number, previous: number, start: number): number {
+    const keys = this.#keys;
+    const bytes = this.#bytes;
+    const guess = keys.guess(parent, previous);
+    if (guess >= 0) {
+      const length = keys.lengthAt(guess, parent, bytes, start, this.#end);
+      if (length >= 0) {
+        this.#at = start + length + 1;
+        return guess;
+      }
+    }
+    const end = stringEnd(bytes, start, this.#end);
+    if (end < 0) return unclosed;
+    this.#at = end;
+    let key: number;
+    if (sawEscape) {
+      const text = unescapeJson(bytes, start, end - 1);
+      if (text === undefined) return badEscape;
+      const plain = Buffer.from(text, 'utf8');
+      key = keys.lookup(parent, plain, 0, plain.length);
+    } else key = keys.lookup(parent, bytes, start, end - 1);
+    keys.learn(parent, previous, key);
+    return key;
   }
 
   #walkValue(key: number, depth: number): string {
@@ -110,7 +132,7 @@ export class JsonStage {
       const end = stringEnd(bytes, start + 1, this.#end);
       if (end < 0) return jsonErrors.string;
       this.#at = end;
-      if (this.#keys.isWanted[key]) this.#found(key, this.#stringValue(start + 1, end - 1));
+      if (this.#keys.isWanted[key]) this.#found(key, this.#stringValue(start + 1, end - 1, sawEscape));
       return '';
     }
     if (first === openBrace) return this.#walkNested(key, depth);
@@ -141,8 +163,8 @@ export class JsonStage {
     return this.#walkObject(key, depth + 1);
   }
 
-  #stringValue(start: number, end: number): string {
-    if (!hasEscape(this.#bytes, start, end)) return this.#texts.text(this.#bytes, start, end);
+  #stringValue(start: number, end: number, isEscaped: boolean): string {
+    if (!isEscaped) return this.#texts.text(this.#bytes, start, end);
     return unescapeJson(this.#bytes, start, end) ?? '';
   }
 

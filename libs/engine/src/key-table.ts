@@ -23,6 +23,10 @@ export class KeyTable {
   isWanted: boolean[] = [];
   /** Per key: something below this key is needed. */
   isWantedBelow: boolean[] = [];
+  /** Per key + 1 (0: the start of an object at the root): the key that came next the last time. */
+  #next: number[] = [-1];
+  /** Per key + 1: the key that came first in its object the last time. */
+  #firstBelow: number[] = [-1];
 
   constructor(needed: NeededLabels) {
     this.#needed = needed;
@@ -43,6 +47,32 @@ export class KeyTable {
     }
   }
 
+  /**
+   * The key that probably comes now, as lines of one program have the same keys in the same order; -1 when none is known.
+   *
+   * @param previous the key before it in the same object, or -1
+   */
+  guess(parent: number, previous: number): number {
+    return previous < 0 ? this.#firstBelow[parent + 1] : this.#next[previous + 1];
+  }
+
+  learn(parent: number, previous: number, key: number): void {
+    if (previous < 0) this.#firstBelow[parent + 1] = key;
+    else this.#next[previous + 1] = key;
+  }
+
+  /**
+   * Length of the key when bytes at `at` are exactly that key and the quote behind it; -1 otherwise. Keys that are
+   * written with escapes never match.
+   */
+  lengthAt(key: number, parent: number, bytes: Buffer, at: number, end: number): number {
+    const wanted = this.#keys[key];
+    const { length } = wanted;
+    if (this.#parents[key] !== parent || at + length >= end || bytes[at + length] !== 0x22) return -1;
+    for (let i = 0; i < length; i++) if (wanted[i] !== bytes[at + i] || wanted[i] === 0x5c) return -1;
+    return length;
+  }
+
   /** Forgets everything when there is too much of it. */
   startLine(): void {
     if (this.names.length < keysMax) return;
@@ -52,6 +82,8 @@ export class KeyTable {
     this.names = [];
     this.isWanted = [];
     this.isWantedBelow = [];
+    this.#next = [-1];
+    this.#firstBelow = [-1];
   }
 
   #insert(slot: number, parent: number, bytes: Buffer, start: number, end: number): number {
@@ -64,6 +96,8 @@ export class KeyTable {
     this.#keys.push(Buffer.from(bytes.subarray(start, end)));
     this.isWanted.push(name !== '' && this.#needed.wants(name));
     this.isWantedBelow.push(this.#needed.wantsBelow(name));
+    this.#next.push(-1);
+    this.#firstBelow.push(-1);
     this.#slots[slot] = id + 1;
     if (this.names.length * 2 > this.#slots.length) this.#grow();
     return id;
