@@ -118,7 +118,7 @@ export function helpText(): string {
     spec.flag,
     spec.kind,
     spec.defaultText,
-    spec.path,
+    spec.help === '' ? spec.path : `${spec.path}: ${spec.help}`,
   ]);
   all.push(['config.file', 'list', '', 'configuration files; the first that exists is read']);
   all.push([

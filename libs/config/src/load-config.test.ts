@@ -118,7 +118,7 @@ describe('starting', () => {
   test('help, version and targets print and exit', async () => {
     expect(await load(['-version'])).toMatchObject({ code: 0, stdout: 'loki, version test\n' });
     expect((await load(['-help'])) as { stdout: string }).toMatchObject({
-      stdout: expect.stringContaining('-server.http-listen-port int'),
+      stdout: expect.stringMatching(/-server\.http-listen-port int[^]*-write-log\.fsync bool\n.*power cut/),
     });
     expect((await load(['-list-targets'])) as { stdout: string }).toMatchObject({
       stdout: expect.stringContaining('querier\n'),

@@ -26,6 +26,14 @@ test('no flag means two keys, but for those that Loki itself gives to two', () =
   ).toEqual([]);
 });
 
+test('every key that Loki does not have says what it does', () => {
+  const own = [...schema().byPath.values()].filter((spec) =>
+    /^(?:write_log|worker_pool)\.|admin_listen/.test(spec.path),
+  );
+  expect(own.length).toBeGreaterThan(10);
+  expect(own.filter((spec) => spec.help === '')).toEqual([]);
+});
+
 test('no flag keeps a placeholder', () => {
   expect([...schema().byFlag.keys()].filter((flag) => /[<>\s]|^-|\.\./.test(flag))).toEqual([]);
 });

@@ -27,6 +27,8 @@ export interface KeySpec {
   readonly defaultText: string;
   /** Command-line flag without dashes; '' when there is none. */
   readonly flag: string;
+  /** What it does; only keys that Loki does not have need telling. */
+  readonly help: string;
   /** For `blocks`: what each item looks like. */
   readonly item?: BlockSpec;
 }
@@ -48,7 +50,7 @@ export interface Schema {
 
 /**
  * Every key of the configuration. The data file holds one list of lines per block:
- * `name | kind | default | flag`, indented two spaces per nesting level. A kind `@block` includes another list
+ * `name | kind | default | flag | what it does` (the last for keys that Loki does not have), indented two spaces per nesting level. A kind `@block` includes another list
  * below `name` (the fourth field is then the flag prefix that replaces `<p>`), `* | @block` includes it in place,
  * `{}` opens a nested section, `[]block` is a list of such blocks.
  */
@@ -73,7 +75,7 @@ function buildSchema(): Schema {
     const open: BlockSpec[] = [target];
     for (const line of data[listName]) {
       const depth = (line.length - line.trimStart().length) / 2;
-      const [name, kind, defaultText = '', rawFlag = ''] = line
+      const [name, kind, defaultText = '', rawFlag = '', help = ''] = line
         .trim()
         .split('|')
         .map((part) => part.trim());
@@ -87,14 +89,15 @@ function buildSchema(): Schema {
         if (name === '*') fill(parent, included, flag);
         else fill(child(parent, name, `${included.replaceAll('_', '')}.Config`), included, flag);
       } else {
-        addKey(parent, name, kind, defaultText, flag);
+        addKey(parent, { name, kind, defaultText, flag, help });
       }
     }
   }
 
-  function addKey(parent: BlockSpec, name: string, kind: string, defaultText: string, flag: string): void {
+  function addKey(parent: BlockSpec, line: Omit<KeySpec, 'node' | 'path' | 'kind'> & { kind: string }): void {
+    const { name, kind, flag } = line;
     const path = join(parent.path, name);
-    let spec: KeySpec = { node: 'key', path, name, kind: kind as KeyKind, defaultText, flag };
+    let spec: KeySpec = { node: 'key', path, ...line, kind: kind as KeyKind };
     if (kind.startsWith('[]')) {
       const item = newBlock(path, name, `${kind.slice(2).replaceAll('_', '')}.Config`);
       fillItem(item, kind.slice(2));
@@ -120,7 +123,15 @@ function fillItem(item: BlockSpec, listName: string): void {
     if (kind === '{}') open.push(child(parent, name, parent.typeName));
     else {
       const path = join(parent.path, name);
-      parent.keys.set(name, { node: 'key', path, name, kind: kind as KeyKind, defaultText, flag: '' });
+      parent.keys.set(name, {
+        node: 'key',
+        path,
+        name,
+        kind: kind as KeyKind,
+        defaultText,
+        flag: '',
+        help: '',
+      });
     }
   }
 }
