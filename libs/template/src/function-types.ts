@@ -1,0 +1,34 @@
+import type { Regex } from '@loki/regex';
+import type { Value } from './values.ts';
+
+/** Types of parameters; `any` takes every value, nil too. */
+export type ParamType = 'string' | 'int' | 'float64' | 'any' | 'time';
+
+/** What functions see of the execution they are called in. */
+export interface CallContext {
+  line(): string;
+  readonly timestampNs: bigint;
+  nowNs(): bigint;
+  /** Compiled once for all executions; throws RegexSyntaxError. */
+  regex(pattern: string): Regex;
+  /** Refuses a result of so many characters before it is made. */
+  checkSize(chars: number): void;
+}
+
+/** A function that templates may call. It throws CallError to refuse its arguments. */
+export interface TemplateFunction {
+  readonly params: readonly ParamType[];
+  /** Type of further arguments, any number of them. */
+  readonly variadic?: ParamType;
+  call(args: readonly Value[], context: CallContext): Value;
+}
+
+export type FunctionTable = ReadonlyMap<string, TemplateFunction>;
+
+export function fn(
+  params: readonly ParamType[],
+  call: TemplateFunction['call'],
+  variadic?: ParamType,
+): TemplateFunction {
+  return { params, call, variadic };
+}

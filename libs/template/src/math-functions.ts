@@ -1,0 +1,81 @@
+import { add, decimalOf, divide, multiply, subtract, toNumber } from './decimal.ts';
+import type { Decimal } from './decimal.ts';
+import { CallError } from './errors.ts';
+import { fn } from './function-types.ts';
+import type { TemplateFunction } from './function-types.ts';
+import { parseFloatText, parseIntText } from './number.ts';
+import { GoInt, int, int64, truth } from './values.ts';
+import type { Value } from './values.ts';
+
+/** Arithmetic. Arguments of any type are made numbers of; what is no number counts as 0. */
+export const mathFunctions: readonly (readonly [string, TemplateFunction])[] = [
+  ['int', fn(['any'], ([value]) => int(toInt64(value)))],
+  ['float64', fn(['any'], ([value]) => toFloat64(value))],
+  ['add', fn([], (args) => int64(args.reduce<bigint>((sum, arg) => sum + toInt64(arg), 0n)), 'any')],
+  ['sub', fn(['any', 'any'], ([a, b]) => int64(toInt64(a) - toInt64(b)))],
+  ['mul', fn(['any'], (args) => int64(args.reduce<bigint>((product, arg) => BigInt.asIntN(64, product * toInt64(arg)), 1n)), 'any')],
+  ['div', fn(['any', 'any'], ([a, b]) => int64(toInt64(a) / divisor(b)))],
+  ['mod', fn(['any', 'any'], ([a, b]) => int64(toInt64(a) % divisor(b)))],
+  ['max', fn(['any'], (args) => int64(args.map(toInt64).reduce((a, b) => (b > a ? b : a))), 'any')],
+  ['min', fn(['any'], (args) => int64(args.map(toInt64).reduce((a, b) => (b < a ? b : a))), 'any')],
+  ['addf', fn([], (args) => decimals([0, ...args], add), 'any')],
+  ['subf', fn(['any'], (args) => decimals(args, subtract), 'any')],
+  ['mulf', fn(['any'], (args) => decimals(args, multiply), 'any')],
+  ['divf', fn(['any'], (args) => decimals(args, divide), 'any')],
+  ['maxf', fn(['any'], (args) => args.map(toFloat64).reduce((a, b) => Math.max(a, b)), 'any')],
+  ['minf', fn(['any'], (args) => args.map(toFloat64).reduce((a, b) => Math.min(a, b)), 'any')],
+  ['ceil', fn(['any'], ([value]) => Math.ceil(toFloat64(value)))],
+  ['floor', fn(['any'], ([value]) => Math.floor(toFloat64(value)))],
+  ['round', fn(['any', 'int'], (args) => round(args), 'float64')],
+  ['default', fn(['any'], ([fallback, ...given]) => (given.length > 0 && isSet(given[0]) ? given[0] : fallback), 'any')],
+]; // prettier-ignore
+
+function isSet(value: Value): boolean {
+  // NaN is no zero.
+  return typeof value === 'number' ? value !== 0 : truth(value);
+}
+
+/** int64 of a value; text may be written in Go's bases, and loses what follows a point. */
+export function toInt64(value: Value): bigint {
+  if (typeof value === 'string') {
+    const decimal = /^([+-]?[0-9]*)\.[0-9]*$/.exec(value);
+    const whole = decimal ? (/[0-9]/.test(decimal[1]) ? decimal[1] : '0') : value;
+    const parsed = parseIntText(whole);
+    return parsed !== undefined && BigInt.asIntN(64, parsed) === parsed ? parsed : 0n;
+  }
+  if (typeof value === 'number') {
+    const fits = value >= -(2 ** 63) && value < 2 ** 63;
+    return fits ? BigInt(Math.trunc(value)) : -(1n << 63n); // what the processor makes of the others
+  }
+  if (typeof value === 'boolean') return value ? 1n : 0n;
+  return value instanceof GoInt ? value.value : 0n;
+}
+
+export function toFloat64(value: Value): number {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'string') {
+    const parsed = parseFloatText(value);
+    // Too large a number is an error to Go, and errors are 0.
+    return parsed === undefined || (!Number.isFinite(parsed) && /[0-9]/.test(value)) ? 0 : parsed;
+  }
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  return value instanceof GoInt ? Number(value.value) : 0;
+}
+
+function divisor(value: Value): bigint {
+  const by = toInt64(value);
+  if (by === 0n) throw new CallError('runtime error: integer divide by zero');
+  return by;
+}
+
+function decimals(args: readonly Value[], operation: (a: Decimal, b: Decimal) => Decimal): number {
+  return toNumber(args.map((arg) => decimalOf(toFloat64(arg))).reduce(operation));
+}
+
+function round([value, places, roundOn]: readonly Value[]): number {
+  const power = 10 ** Number((places as GoInt).value);
+  const scaled = power * toFloat64(value);
+  const fraction = scaled - Math.trunc(scaled);
+  const up = fraction >= ((roundOn as number | undefined) ?? 0.5);
+  return (up ? Math.ceil(scaled) : Math.floor(scaled)) / power;
+}

@@ -1,0 +1,69 @@
+import { quote, unquoteRune } from './quote.ts';
+
+export interface ParsedNumber {
+  /** The value as int64, uint64 and float64, as far as it is one. */
+  readonly int: bigint | undefined;
+  readonly uint: bigint | undefined;
+  readonly float: number | undefined;
+}
+
+const int64Min = -(1n << 63n);
+const int64Max = (1n << 63n) - 1n;
+const uint64Max = (1n << 64n) - 1n;
+
+/** A number or character constant of a template, or the text of an error. Complex numbers are not known here. */
+export function parseNumber(text: string, isChar: boolean): ParsedNumber | string {
+  if (isChar) {
+    const rune = unquoteRune(text);
+    if (rune === undefined)
+      return text.length < 3 ? 'invalid syntax' : `malformed character constant: ${text}`;
+    return { int: BigInt(rune), uint: BigInt(rune), float: rune };
+  }
+  const whole = parseIntText(text);
+  if (whole !== undefined && whole >= int64Min && whole <= uint64Max) {
+    return {
+      int: whole <= int64Max ? whole : undefined,
+      uint: whole >= 0n ? whole : undefined,
+      float: Number(whole),
+    };
+  }
+  const float = parseFloatText(text);
+  if (float === undefined) return `illegal number syntax: ${quote(text)}`;
+  if (!/[.eEpP]/.test(text)) return `integer overflow: ${quote(text)}`;
+  const asInt = Number.isInteger(float) && Math.abs(float) < 2 ** 63 ? BigInt(float) : undefined;
+  return { int: asInt, uint: asInt !== undefined && asInt >= 0n ? asInt : undefined, float };
+}
+
+/** strconv.ParseInt with base 0: 0x, 0o, 0b, leading 0 for octal, underscores between digits. Of any size. */
+export function parseIntText(text: string): bigint | undefined {
+  const found =
+    /^([+-]?)(?:0[xX]((?:_?[0-9a-fA-F])+)|0[bB]((?:_?[01])+)|0[oO]((?:_?[0-7])+)|(0(?:_?[0-7])*)|([1-9](?:_?[0-9])*))$/.exec(
+      text,
+    );
+  if (!found) return undefined;
+  const [, sign, hex, binary, octal, oldOctal, decimal] = found;
+  const digits = (hex ?? binary ?? octal ?? oldOctal ?? decimal).replaceAll('_', '');
+  const prefix = hex ? '0x' : binary ? '0b' : octal || oldOctal ? '0o' : '';
+  const value = BigInt(prefix + digits);
+  return sign === '-' ? -value : value;
+}
+
+/**
+ * strconv.ParseFloat: decimal, hexadecimal with exponent, inf and nan.
+ *
+ * @returns undefined when the text is no number; ±Infinity also for a number too large
+ */
+export function parseFloatText(text: string): number | undefined {
+  if (/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(text)) return Number(text);
+  const special = /^([+-]?)(?:(inf|infinity)|nan)$/i.exec(text);
+  if (special)
+    return special[2] ? (special[1] === '-' ? -Infinity : Infinity) : special[1] ? undefined : Number.NaN;
+  const hex = /^([+-]?)0[xX]([0-9a-fA-F_]*)(?:\.([0-9a-fA-F_]*))?[pP]([+-]?[0-9]+)$/.exec(text);
+  if (!hex) return undefined;
+  const whole = hex[2].replaceAll('_', '');
+  const fraction = (hex[3] ?? '').replaceAll('_', '');
+  if (whole + fraction === '') return undefined;
+  const mantissa = Number(BigInt(`0x${whole}${fraction}`));
+  const value = mantissa * 2 ** (Number(hex[4]) - 4 * fraction.length);
+  return hex[1] === '-' ? -value : value;
+}

@@ -1,0 +1,116 @@
+import type { CommandNode, Node, Operand, PipeNode } from './nodes.ts';
+import type { ParsedTemplate } from './parser.ts';
+
+/** What a template may look at, told from its text alone; never too little. */
+export interface References {
+  readonly labelNames: ReadonlySet<string>;
+  /** Uses the labels as a whole: {{ . }}, {{ range . }}. */
+  readonly usesAllLabels: boolean;
+  readonly usesLine: boolean;
+  readonly usesTimestamp: boolean;
+}
+
+export function findReferences(parsed: ParsedTemplate): References {
+  const finder = new Finder();
+  finder.list(parsed.root, true);
+  // What a definition is called with is not followed: its dot may be the labels.
+  for (const list of parsed.definitions.values()) finder.list(list, true);
+  return {
+    labelNames: finder.labelNames,
+    usesAllLabels: finder.usesAllLabels,
+    usesLine: finder.functions.has('__line__'),
+    usesTimestamp: finder.functions.has('__timestamp__'),
+  };
+}
+
+class Finder {
+  readonly labelNames = new Set<string>();
+  readonly functions = new Set<string>();
+  usesAllLabels = false;
+
+  /** @param isLabels may the dot be the labels? */
+  list(nodes: readonly Node[], isLabels: boolean): void {
+    for (const node of nodes) {
+      switch (node.kind) {
+        case 'action':
+          this.#pipe(node.pipe, isLabels);
+          break;
+        case 'template':
+          // {{ template "x" . }} hands the labels on; what "x" does with them is seen there.
+          if (node.pipe && !isDot(node.pipe)) this.#pipe(node.pipe, isLabels);
+          else if (node.pipe && !isLabels) this.#pipe(node.pipe, isLabels);
+          break;
+        case 'if':
+          this.#pipe(node.pipe, isLabels);
+          this.list(node.list, isLabels);
+          this.list(node.elseList ?? [], isLabels);
+          break;
+        case 'with':
+        case 'range':
+          // Within, the dot is a value; when it is the labels still, their use here was noted.
+          this.#pipe(node.pipe, isLabels);
+          this.list(node.list, false);
+          this.list(node.elseList ?? [], isLabels);
+          break;
+        default:
+      }
+    }
+  }
+
+  #pipe(node: PipeNode, isLabels: boolean): void {
+    for (const command of node.commands) this.#command(command, isLabels);
+  }
+
+  #command(node: CommandNode, isLabels: boolean): void {
+    const [first, second, third] = node.args;
+    const isConstantIndex =
+      first.kind === 'identifier' && first.name === 'index' && third?.kind === 'string' && isLabels;
+    if (isConstantIndex && (second.kind === 'dot' || isRoot(second))) {
+      this.functions.add('index');
+      this.labelNames.add(third.text);
+      for (const arg of node.args.slice(3)) this.#operand(arg, isLabels);
+      return;
+    }
+    for (const arg of node.args) this.#operand(arg, isLabels);
+  }
+
+  #operand(node: Operand, isLabels: boolean): void {
+    switch (node.kind) {
+      case 'dot':
+        if (isLabels) this.usesAllLabels = true;
+        break;
+      case 'field':
+        if (isLabels) this.labelNames.add(node.path[0]);
+        break;
+      case 'variable':
+        if (node.path[0] !== '$') break;
+        if (node.path.length > 1) this.labelNames.add(node.path[1]);
+        else this.usesAllLabels = true;
+        break;
+      case 'chain':
+        this.#operand(node.base, isLabels);
+        break;
+      case 'pipe':
+        this.#pipe(node, isLabels);
+        break;
+      case 'identifier':
+        this.functions.add(node.name);
+        break;
+      default:
+    }
+  }
+}
+
+function isRoot(node: Operand): boolean {
+  return node.kind === 'variable' && node.path.length === 1 && node.path[0] === '$';
+}
+
+function isDot(pipe: PipeNode): boolean {
+  const { commands, declares } = pipe;
+  return (
+    declares.length === 0 &&
+    commands.length === 1 &&
+    commands[0].args.length === 1 &&
+    commands[0].args[0].kind === 'dot'
+  );
+}

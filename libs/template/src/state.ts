@@ -1,0 +1,154 @@
+import { compileRegex } from '@loki/regex';
+import type { Regex } from '@loki/regex';
+import { CallError, TemplateExecError } from './errors.ts';
+import type { CallContext } from './function-types.ts';
+import { show } from './nodes.ts';
+import type { AnyNode } from './nodes.ts';
+import { quote } from './quote.ts';
+import type { LabelMap, Value } from './values.ts';
+
+/** What a template sees of the entry it is executed for. */
+export interface TemplateContext {
+  /** A label of the entry; undefined prints as the empty string. */
+  get(name: string): string | undefined;
+  line(): string;
+  readonly timestampNs: bigint;
+  nowNs(): bigint;
+  /** All labels, for templates that use `.` as a whole; without it such templates see none. */
+  all?(): Iterable<readonly [string, string]>;
+}
+
+/** Characters that one execution may print, and any value on the way may have. Loki has no such limit; memory has. */
+export const outputCharsMax = 1 << 20;
+/** Nodes that one execution may visit: {{ range 1000000000 }} is a valid template. */
+export const stepsMax = 1_000_000;
+/** Templates within templates. Go stops at 100,000; each costs us some stack frames. */
+export const templateDepthMax = 200;
+
+/** Regular expressions of one template; a pattern may come from a label, so their number is bounded. */
+const regexesMax = 64;
+
+export class RegexCache {
+  readonly #known = new Map<string, Regex>();
+
+  get(pattern: string): Regex {
+    let regex = this.#known.get(pattern);
+    if (regex) return regex;
+    regex = compileRegex(pattern);
+    if (this.#known.size >= regexesMax) this.#known.clear();
+    this.#known.set(pattern, regex);
+    return regex;
+  }
+}
+
+/** The state of one execution. */
+export class State implements CallContext, LabelMap {
+  readonly isLabelMap = true;
+  readonly #context: TemplateContext;
+  readonly #regexes: RegexCache;
+  readonly #source: Source;
+  /** What was printed so far. */
+  out = '';
+  /** The node at work, which an error names. */
+  node: AnyNode | undefined;
+  /** Name of the template at work. */
+  template: string;
+  depth = 0;
+  /** Variables in order of declaration; the last of a name counts. */
+  names: string[] = ['$'];
+  values: Value[] = [this];
+  #stepsLeft = stepsMax;
+
+  constructor(context: TemplateContext, source: Source, regexes: RegexCache) {
+    this.#context = context;
+    this.#source = source;
+    this.#regexes = regexes;
+    this.template = source.name;
+  }
+
+  get(name: string): string | undefined {
+    return this.#context.get(name);
+  }
+
+  all(): Iterable<readonly [string, string]> {
+    return this.#context.all?.() ?? [];
+  }
+
+  line(): string {
+    return this.#context.line();
+  }
+
+  get timestampNs(): bigint {
+    return this.#context.timestampNs;
+  }
+
+  nowNs(): bigint {
+    return this.#context.nowNs();
+  }
+
+  regex(pattern: string): Regex {
+    return this.#regexes.get(pattern);
+  }
+
+  checkSize(chars: number): void {
+    if (chars > outputCharsMax) throw new CallError(`result exceeds ${outputCharsMax} characters`);
+  }
+
+  write(text: string): void {
+    this.out += text;
+    if (this.out.length > outputCharsMax) this.fail(`output exceeds ${outputCharsMax} characters`);
+  }
+
+  step(): void {
+    if (--this.#stepsLeft < 0) this.fail(`exceeded maximum number of steps (${stepsMax})`);
+  }
+
+  variable(name: string): Value {
+    const at = this.names.lastIndexOf(name);
+    return at < 0 ? this.fail(`undefined variable: ${name}`) : this.values[at];
+  }
+
+  declare(name: string, value: Value): void {
+    this.names.push(name);
+    this.values.push(value);
+  }
+
+  assign(name: string, value: Value): void {
+    const at = this.names.lastIndexOf(name);
+    if (at < 0) this.fail(`undefined variable: ${name}`);
+    this.values[at] = value;
+  }
+
+  /** Forgets the variables declared since there were `count`. */
+  popTo(count: number): void {
+    this.names.length = count;
+    this.values.length = count;
+  }
+
+  /** Ends the execution, in Go's words. */
+  fail(message: string): never {
+    const place = this.node
+      ? `${this.#source.place(this.node.at)}: executing ${quote(this.template)} at <${show(this.node)}>`
+      : this.template;
+    throw new TemplateExecError(`template: ${place}: ${message}`);
+  }
+}
+
+/** The text of a template, for the places of errors. */
+export class Source {
+  readonly name: string;
+  readonly #text: string;
+
+  constructor(name: string, text: string) {
+    this.name = name;
+    this.#text = text;
+  }
+
+  /** name:line:column; lines count from 1, columns from 0 and in bytes. */
+  place(at: number): string {
+    const before = this.#text.slice(0, at);
+    const lineStart = before.lastIndexOf('\n') + 1;
+    const line = before.split('\n').length;
+    return `${this.name}:${line}:${Buffer.byteLength(before.slice(lineStart), 'utf8')}`;
+  }
+}
