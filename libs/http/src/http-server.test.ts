@@ -273,6 +273,17 @@ describe('answers', () => {
     });
     expect(await send(port, '/loki/api/v1/series')).toMatchObject({ status: 500, text: 'internal error\n' });
     expect(logged.join()).toContain('hunter2');
+    expect(await metrics.text()).toMatch(/^loki_panic_total 1$/m);
+  });
+
+  test('an answer that cannot be written costs its connection, not the process', async () => {
+    const { port } = await start((server) => {
+      server.handle('query', () => ({ status: 200, headers: { 'x-id': 'a\nb' } }));
+      server.handle('labels', echo);
+    });
+    await expect(send(port, '/loki/api/v1/query')).rejects.toThrow('hang up');
+    expect((await send(port, '/loki/api/v1/labels')).status).toBe(200);
+    expect(logged.join()).toContain('answering failed');
   });
 
   test('JSON is escaped as Go does', async () => {

@@ -129,8 +129,13 @@ export class HttpServer {
       // Without this any `Upgrade:` header (h2c, say) would take its request away from the routes.
       shouldUpgradeCallback: (message: IncomingMessage) => this.#isUpgrade(message),
     };
-    const onRequest = (message: IncomingMessage, response: ServerResponse): void =>
-      void this.#serve(message, response);
+    const onRequest = (message: IncomingMessage, response: ServerResponse): void => {
+      this.#serve(message, response).catch((error: unknown) => {
+        // The answer itself could not be written (a header no header can be): one connection is lost, not the process.
+        this.#unforeseen('answering failed', message.url ?? '', error);
+        response.destroy();
+      });
+    };
     const server = tls
       ? createTlsServer(
           {
@@ -234,9 +239,13 @@ export class HttpServer {
     if ((error as Error | undefined)?.name === 'AbortError') {
       return errorResponse(new LokiError('clientGone', 'the request was cancelled by the client'));
     }
-    const stack = (error as Error | undefined)?.stack ?? String(error);
-    this.#options.logger.error('request failed unexpectedly', { route: match.label, err: stack });
+    this.#unforeseen('request failed unexpectedly', match.label, error);
     return errorResponse(error);
+  }
+
+  #unforeseen(text: string, route: string, error: unknown): void {
+    this.#options.metrics.panicked();
+    this.#options.logger.error(text, { route, err: (error as Error | undefined)?.stack ?? String(error) });
   }
 
   /** Sends the answer; resolves with the bytes of its body. */

@@ -1,3 +1,4 @@
+import { commonMetrics } from './common-metrics.ts';
 import type { HistogramSeries } from './histogram.ts';
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
@@ -24,6 +25,8 @@ export interface ServerMetrics {
   started(method: string, route: string): void;
   served(request: ServedRequest): void;
   connections(protocol: 'http' | 'grpc', change: 1 | -1): void;
+  /** A request failed in a way that nobody had foreseen: somebody should be woken. */
+  panicked(): void;
 }
 
 /** Everything counted about one method on one route. */
@@ -51,6 +54,7 @@ export function serverMetrics(metrics: Metrics): ServerMetrics {
     'Size (in bytes) of messages sent in response.',
     messageBuckets,
   );
+  const common = commonMetrics(metrics);
   const byMethod = new Map<string, Map<string, RouteSeries>>();
   metrics.gauge('loki_inflight_requests', 'Requests being served.', ['method', 'route'], (gauge) => {
     for (const [method, routes] of byMethod) {
@@ -93,8 +97,14 @@ export function serverMetrics(metrics: Metrics): ServerMetrics {
       series.responseBytes.observe(request.responseBytes);
     },
     connections: (protocol, change) => connections.inc({ protocol }, change),
+    panicked: () => common.panic(),
   };
 }
 
 /** Counts nothing: for tests and tools. */
-export const noServerMetrics: ServerMetrics = { started() {}, served() {}, connections() {} };
+export const noServerMetrics: ServerMetrics = {
+  started() {},
+  served() {},
+  connections() {},
+  panicked() {},
+};
