@@ -68,6 +68,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     frontend: frontend?.api,
     async stop() {
       frontend?.stop();
+      await distributor?.drain();
       if (ingester && config.ingester.flushOnShutdown) {
         await ingester.flush(AbortSignal.timeout(shutdownFlushMs)).catch((error: unknown) => {
           logger.warn('could not flush before stopping; the write log has it', { err: String(error) });
