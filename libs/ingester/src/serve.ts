@@ -1,4 +1,4 @@
-import { leafTask, mergeLeafResults } from '@loki/engine';
+import { leafTask, mergeLeafResults, volumeTask } from '@loki/engine';
 import { columns } from '@loki/segment';
 import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
@@ -13,6 +13,8 @@ import { nsAt, usOf } from './time.ts';
  * the same worker gets the same records again and has them decoded; and one task is some ten thousand lines at least.
  */
 const offsetsPerTask = 256;
+
+const allTime = { startNs: -(1n << 63n), endNs: (1n << 63n) - 1n };
 
 /** Answers a leaf from the head alone: exactly what lies at or above the committed offset that it reports. */
 export async function queryHead(
@@ -34,7 +36,7 @@ export async function queryHead(
   return { committedOffset, result };
 }
 
-/** The streams of the head in a time range with their volume in it, exact. */
+/** The streams of the head in a time range with their volume in it: exact, or as Loki counts it. */
 export async function headStreams(
   state: PartitionState,
   deps: PartitionDeps,
@@ -43,6 +45,14 @@ export async function headStreams(
 ): Promise<HeadAnswer<readonly StreamVolume[]>> {
   const selection = selectionOfStreams(request);
   await catchUp(state, deps, signal);
+  if (request.volume) {
+    const { committedOffset } = state;
+    // All of a selected stream counts, also what lies outside of the range: its volume is shared out by time.
+    const records = selectRecords(state.head, { ...selection, ...allTime });
+    const input = { request, sources: sourcesOf(records, state.id, deps) };
+    const result = await deps.workers.run(volumeTask, input, { affinity: state.id, signal });
+    return { committedOffset, result };
+  }
   const result: StreamVolume[] = [];
   for (const stream of selectStreams(state.head, selection)) {
     const volume = volumeOf(stream, selection);
@@ -59,13 +69,21 @@ export function scan(
   request: LeafRequest,
   signal?: AbortSignal,
 ): Promise<LeafResult> {
-  const sources = records.map((record) => ({
-    kind: 'bytes' as const,
+  const sources = sourcesOf(records, partition, deps);
+  const affinity = records.length === 0 ? partition : taskOf(records[0]) + partition;
+  return deps.workers.run(leafTask, { request, sources }, { affinity, signal });
+}
+
+function sourcesOf(
+  records: readonly HeadRecord[],
+  partition: number,
+  deps: PartitionDeps,
+): { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly cacheKey: string }[] {
+  return records.map((record) => ({
+    kind: 'bytes',
     bytes: record.bytes,
     cacheKey: `${deps.instance}/${partition}/${record.offset}`,
   }));
-  const affinity = records.length === 0 ? partition : taskOf(records[0]) + partition;
-  return deps.workers.run(leafTask, { request, sources }, { affinity, signal });
 }
 
 /** Waits until the head holds all that was acknowledged before the call. */

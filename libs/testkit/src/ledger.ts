@@ -15,7 +15,7 @@ export interface LedgerEntry {
 /** One promise broken, in words for the log. */
 export interface Violation {
   readonly kind:
-    'lost' | 'double' | 'phantom' | 'foreign' | 'order' | 'changed' | 'bound' | 'stuck' | 'store';
+    'lost' | 'double' | 'phantom' | 'foreign' | 'order' | 'changed' | 'bound' | 'stuck' | 'store' | 'threw';
   readonly text: string;
 }
 

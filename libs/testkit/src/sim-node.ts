@@ -228,7 +228,8 @@ function countingMetrics({ onCount }: SimWorld): IngesterMetrics {
 /** What a role logs is part of the trace. */
 function traceLogger(process: VirtualProcess): Logger {
   const write = (level: string) => (message: string, fields?: LogFields) => {
-    process.scheduler.note(`${process.name} ${level} ${message} ${fields?.err ?? fields?.error ?? ''}`);
+    const reason = fields?.err ?? fields?.error;
+    process.scheduler.note(`${process.name} ${level} ${message} ${typeof reason === 'string' ? reason : ''}`);
   };
   const logger: Logger = {
     debug() {},

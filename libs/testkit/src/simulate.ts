@@ -130,6 +130,17 @@ class Simulation {
   }
 
   async run(): Promise<SimResult> {
+    try {
+      await this.#play();
+    } catch (error) {
+      // Not even an error that a client may be given: something broke that nobody had thought of.
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#add([{ kind: 'threw', text: `threw: ${text}` }]);
+    }
+    return this.#result();
+  }
+
+  async #play(): Promise<void> {
     this.#boot();
     const clients = this.#random.int(1, 4);
     this.#clientsLeft = clients;
@@ -139,6 +150,9 @@ class Simulation {
     await this.#scheduler.run({ until: () => this.#clientsLeft === 0 || this.#violations.length > 0 });
     this.#heal();
     if (this.#violations.length === 0) await this.#scheduler.settle(this.#finalJudgement());
+  }
+
+  #result(): SimResult {
     return {
       seed: this.#options.seed,
       traceHash: this.#scheduler.traceHash(),

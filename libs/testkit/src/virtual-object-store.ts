@@ -112,7 +112,7 @@ class BucketClient implements ObjectStore {
    * two events, so that a crash may fall between.
    */
   #write<T>(label: string, signal: AbortSignal | undefined, apply: () => T): Promise<T> {
-    const { faults, random } = this.#bucket;
+    const { random } = this.#bucket;
     const there = this.#delay();
     const back = this.#delay();
     return new Promise<T>((resolve, reject) => {
@@ -121,6 +121,7 @@ class BucketClient implements ObjectStore {
       // Aborting is only heard by the caller: what is on its way arrives.
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       this.#process.scheduler.after(there, `store ${label}`, () => {
+        const { faults } = this.#bucket; // of the moment it arrives
         if (faults.down || random.chance(faults.errorBefore)) return answer(() => reject(storeError(label)));
         const result = apply();
         if (random.chance(faults.answerLost))
@@ -131,11 +132,12 @@ class BucketClient implements ObjectStore {
   }
 
   #read<T>(label: string, signal: AbortSignal | undefined, look: () => T): Promise<T> {
-    const { faults, random } = this.#bucket;
+    const { random } = this.#bucket;
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       this.#process.after(this.#delay(), `store ${label}`, () => {
+        const { faults } = this.#bucket;
         if (faults.down || random.chance(faults.errorBefore)) return reject(storeError(label));
         try {
           resolve(look());

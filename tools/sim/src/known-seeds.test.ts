@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from './args.ts';
+import { parseKnownSeeds } from './known-seeds.ts';
+
+describe('seeds.txt', () => {
+  test('every line has a seed, a state and a story', () => {
+    const known = parseKnownSeeds(readFileSync(join(__dirname, '../seeds.txt'), 'utf8'));
+    expect(known.length).toBeGreaterThan(0);
+    for (const { story } of known) expect(story.length).toBeGreaterThan(20);
+  });
+
+  test('a line that cannot be read is named', () => {
+    expect(() => parseKnownSeeds('# fine\n12 fixed a story\nnonsense')).toThrow('seeds.txt:3');
+  });
+});
+
+describe('the command line', () => {
+  test('a seed, or many', () => {
+    expect(parseArgs(['--seed', '42'])).toMatchObject({ fromSeed: 42, seeds: 1 });
+    expect(parseArgs(['--seeds', '200', '--bug', 'duplicatesKept'])).toMatchObject({
+      fromSeed: 1,
+      seeds: 200,
+      bug: 'duplicatesKept',
+    });
+  });
+
+  test.each([['--seed'], ['--seeds', 'x'], ['--bug', 'toString'], ['--what']])(
+    'refuses %s %s',
+    (...words) => {
+      expect(() => parseArgs(words.filter(Boolean))).toThrow();
+    },
+  );
+});
