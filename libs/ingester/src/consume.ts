@@ -93,16 +93,19 @@ export class Consumer {
     }
   }
 
-  /** What the head is to keep of a record: undefined when all its rows are there already. */
+  /**
+   * What the head is to keep of a record: undefined when all its rows are there already. The record is opened once, in
+   * the memory it stays in: what looking for duplicates decoded of it (its streams' labels) serves the head's index.
+   */
   async #admit(logged: LoggedRecord, signal: AbortSignal): Promise<HeadRecord | undefined> {
-    const incoming = openRecord(logged.payload);
+    const incoming = openRecord(shared(logged.payload));
     const duplicates = this.#deps.options.dropDuplicates
       ? await this.#duplicates(logged, incoming, signal)
       : [];
-    if (duplicates.length === 0) return this.#headRecord(logged.offset, logged.payload);
+    if (duplicates.length === 0) return this.#headRecord(logged.offset, incoming);
     for (const { tenant, rows } of duplicates) this.#deps.metrics.duplicatesDropped(tenant, rows.length);
-    const rest = this.#headRecord(logged.offset, removeRows(logged.payload, duplicates));
-    return rest.rowCount > 0 ? rest : undefined;
+    const rest = openRecord(shared(removeRows(logged.payload, duplicates)));
+    return rest.sections.length > 0 ? this.#headRecord(logged.offset, rest) : undefined;
   }
 
   /**
@@ -126,16 +129,15 @@ export class Consumer {
     );
   }
 
-  #headRecord(offset: number, payload: Uint8Array): HeadRecord {
-    const bytes = shared(payload);
-    const segment = openRecord(bytes);
+  #headRecord(offset: number, segment: Segment): HeadRecord {
     let rowCount = 0;
     let lineBytes = 0;
     for (const section of segment.sections) {
       rowCount += section.rowCount;
       lineBytes += section.lineBytes;
     }
-    return { offset, bytes, segment, rowCount, lineBytes, consumedAtMs: this.#deps.clock.monotonicMs() };
+    const consumedAtMs = this.#deps.clock.monotonicMs();
+    return { offset, bytes: segment.bytes, segment, rowCount, lineBytes, consumedAtMs };
   }
 
   async #yield(signal: AbortSignal): Promise<void> {
