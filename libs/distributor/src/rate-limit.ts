@@ -2,10 +2,14 @@ import type { Limits } from '@loki/config';
 import { LokiError, type TenantId } from '@loki/model';
 import { TokenBucket } from './token-bucket.ts';
 
+/** A bucket that nobody used for so long is full again under any sensible limit, and need not be remembered. */
+const bucketIdleMs = 10 * 60_000;
+
 /** A tenant's ingest rate: all of a push or nothing of it. */
 export class IngestRate {
   readonly #buckets = new Map<TenantId, TokenBucket>();
   readonly #healthyDistributors: () => number;
+  #sweptMs = 0;
 
   /** @param healthyDistributors among how many a `global` rate is divided */
   constructor(healthyDistributors: () => number) {
@@ -19,10 +23,17 @@ export class IngestRate {
     const burst = limits.ingestionBurstBytes;
     let bucket = this.#buckets.get(tenant);
     if (!bucket) this.#buckets.set(tenant, (bucket = new TokenBucket(burst, nowMs)));
+    if (nowMs - this.#sweptMs > bucketIdleMs) this.#sweep(nowMs);
     if (bucket.take(bytes, rate, burst, nowMs)) return;
     throw new LokiError(
       'rateLimited',
       `ingestion rate limit exceeded for user ${tenant} (limit: ${Math.floor(rate)} bytes/sec) while attempting to ingest '${lines}' lines totaling '${bytes}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased`,
     );
+  }
+
+  #sweep(nowMs: number): void {
+    this.#sweptMs = nowMs;
+    for (const [tenant, bucket] of this.#buckets)
+      if (nowMs - bucket.usedMs > bucketIdleMs) this.#buckets.delete(tenant);
   }
 }

@@ -64,6 +64,7 @@ const sweepsPerIdleTime = 8;
 export class StreamRegistry implements StreamAdmission {
   readonly #options: StreamRegistryOptions;
   readonly #tenants = new Map<TenantId, TenantState>();
+  #sweptMs: number | undefined;
 
   constructor(options: StreamRegistryOptions) {
     this.#options = options;
@@ -76,6 +77,7 @@ export class StreamRegistry implements StreamAdmission {
     limits: Limits,
     nowMs: number,
   ): AdmissionProblem | undefined {
+    this.#sweepTenants(nowMs);
     let tenantState = this.#tenants.get(tenant);
     if (!tenantState) this.#tenants.set(tenant, (tenantState = { streams: new Map(), sweptMs: nowMs }));
     let state = tenantState.streams.get(stream.text);
@@ -93,6 +95,11 @@ export class StreamRegistry implements StreamAdmission {
     if (nowMs - tenantState.sweptMs > this.#options.streamIdleMs / sweepsPerIdleTime)
       this.#sweep(tenantState, nowMs);
     return this.#admitRows(tenant, stream, state, rows, limits, nowMs);
+  }
+
+  /** Tenants with streams, or lately so. */
+  get tenantCount(): number {
+    return this.#tenants.size;
   }
 
   /** Streams of a tenant that count against its limit. */
@@ -129,6 +136,17 @@ export class StreamRegistry implements StreamAdmission {
       }
     }
     return refused.problem(tenant, stream.text, rows.count);
+  }
+
+  /** Forgets tenants that have gone silent: who may write may also invent tenants. */
+  #sweepTenants(nowMs: number): void {
+    this.#sweptMs ??= nowMs;
+    if (nowMs - this.#sweptMs <= this.#options.streamIdleMs) return;
+    this.#sweptMs = nowMs;
+    for (const [tenant, tenantState] of this.#tenants) {
+      this.#sweep(tenantState, nowMs);
+      if (tenantState.streams.size === 0) this.#tenants.delete(tenant);
+    }
   }
 
   #sweep(tenantState: TenantState, nowMs: number): void {

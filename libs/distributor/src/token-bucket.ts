@@ -8,6 +8,11 @@ export class TokenBucket {
     this.#refilledMs = nowMs;
   }
 
+  /** When tokens were last asked for. */
+  get usedMs(): number {
+    return this.#refilledMs;
+  }
+
   /** Takes `count` tokens if they are there; takes none otherwise. The rate may change from call to call. */
   take(count: number, perSecond: number, burst: number, nowMs: number): boolean {
     const elapsedMs = Math.max(0, nowMs - this.#refilledMs);
