@@ -2,7 +2,7 @@ import os from 'node:os';
 import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
 import type { Config, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
-import { MetadataApi, QueryApi, QueryFrontend, TailApi } from '@loki/gateway';
+import { MetadataApi, QueryApi, QueryFrontend, TailApi, VolumeApi } from '@loki/gateway';
 import type { ServiceStates } from '@loki/http';
 import { Ingester, ownsAll } from '@loki/ingester';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
@@ -29,6 +29,7 @@ export interface Frontend {
   readonly query: QueryApi;
   readonly metadata: MetadataApi;
   readonly tail: TailApi;
+  readonly volume: VolumeApi;
 }
 
 /** The roles of this process; absent when `-target` does not name them. */
@@ -170,7 +171,12 @@ function startFrontend(world: World, querier: Querier): { api: Frontend; stop: (
   const { multiTenantQueriesEnabled } = config.querier;
   const deps = { ...world, frontend, querier, multiTenantQueriesEnabled };
   return {
-    api: { query: new QueryApi(deps), metadata: new MetadataApi(deps), tail: new TailApi(deps) },
+    api: {
+      query: new QueryApi(deps),
+      metadata: new MetadataApi(deps),
+      tail: new TailApi(deps),
+      volume: new VolumeApi(deps),
+    },
     stop: () => frontend.stop(),
   };
 }

@@ -1,4 +1,4 @@
-import { leafTask } from '@loki/engine';
+import { leafTask, volumeTask } from '@loki/engine';
 import { openObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
 import { streamsTask } from '@loki/querier';
@@ -7,7 +7,7 @@ import { encodeRecordTask, mergeTask } from '@loki/segment';
 
 /** Runs the heavy tasks of all roles; workers read the object store themselves. */
 export function serve(): void {
-  serveTasks([leafTask, streamsTask, encodeRecordTask, mergeTask], (data) => {
+  serveTasks([leafTask, volumeTask, streamsTask, encodeRecordTask, mergeTask], (data) => {
     const { storage, blockCacheBytes } = data as WorkerData;
     return {
       objectStore: openObjectStore(storage),

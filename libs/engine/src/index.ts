@@ -8,3 +8,6 @@ export { embedSampleResult, mergeSampleResults, stepCount } from './root-merge.t
 export type { MatrixSeries, QueryOutcome, QueryParams, QueryResult, RunLeaf } from './root-types.ts';
 export type { LeafSource } from './section-reader.ts';
 export { matchingStreams } from './streams.ts';
+export { mergeVolumeBuckets } from './volume-buckets.ts';
+export type { VolumeTaskInput } from './volume-task.ts';
+export { volumeTask } from './volume-task.ts';

@@ -113,7 +113,7 @@ function stepTimes(startNs: bigint, stepNs: bigint, steps: number): string[] {
 }
 
 /** Unix seconds, with milliseconds only when there are some: `1700000000` or `1700000000.142`. */
-function secondsText(ns: bigint): string {
+export function secondsText(ns: bigint): string {
   const ms = ns / 1_000_000n;
   return String(Number(ms) / 1000);
 }

@@ -5,3 +5,5 @@ export type { Tenancy } from './multi-tenant.ts';
 export { QueryApi } from './query-api.ts';
 export { TailApi } from './tail-api.ts';
 export type { TailSocket } from './tail-api.ts';
+export { VolumeApi } from './volume-api.ts';
+export type { VolumeApiDeps } from './volume-api.ts';

@@ -1,10 +1,12 @@
-import { parseMatchers, printSelector } from '@loki/logql';
+import { parseMatchers } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { compareText, Labels } from '@loki/model';
-import type { LabelPair, TenantId } from '@loki/model';
-import type { Clock, HttpRequest, HttpResponse, QuerierService, StreamVolume } from '@loki/ports';
+import type { LabelPair } from '@loki/model';
+import type { Clock, HttpRequest, HttpResponse, QuerierService } from '@loki/ports';
 import { checkQueryLength } from './check-limits.ts';
 import { pairsJson } from './encode-result.ts';
+import { isHiddenLabel, streamsOfTenants, wholeDays } from './explore-streams.ts';
+import type { TenantStreams } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
 import { jsonString } from './json.ts';
 import { tenantLabel, withTenant } from './multi-tenant.ts';
@@ -21,14 +23,6 @@ export interface MetadataApiDeps {
   readonly multiTenantQueriesEnabled: boolean;
 }
 
-/** Streams of one tenant, with volumes. */
-interface TenantStreams {
-  readonly tenant: TenantId;
-  readonly streams: readonly StreamVolume[];
-}
-
-const dayNs = 86_400_000_000_000n;
-
 /** The endpoints that look at streams, not at lines: labels, their values, series, statistics. */
 export class MetadataApi {
   readonly #deps: MetadataApiDeps;
@@ -42,7 +36,8 @@ export class MetadataApi {
     const found = await this.#labelStreams(request, tenancy);
     const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
     for (const { streams } of found) {
-      for (const { labels } of streams) for (const [name] of labels) if (!isHidden(name)) names.add(name);
+      for (const { labels } of streams)
+        for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
     }
     return textList([...names]);
   }
@@ -69,7 +64,7 @@ export class MetadataApi {
     for (const matchers of groups.length > 0 ? groups : [[]]) {
       for (const { tenant, streams } of await this.#streams(tenancy, matchers, range, request.signal)) {
         for (const { labels } of streams) {
-          const visible = labels.filter(([name]) => !isHidden(name));
+          const visible = labels.filter(([name]) => !isHiddenLabel(name));
           const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
           series.set(Labels.fromPairs(pairs).toString(), pairs);
         }
@@ -107,11 +102,10 @@ export class MetadataApi {
   /** Label names and values are known by the day: a range covers the whole of each day that it touches. */
   #labelStreams(request: HttpRequest, tenancy: Tenancy): Promise<TenantStreams[]> {
     const params = Params.of(request);
-    const { startNs, endNs } = this.#range(params, tenancy);
+    const range = wholeDays(this.#range(params, tenancy));
     const text = params.get('query');
     const matchers = text === '' ? [] : parseMatchers(text);
-    const days = { startNs: startNs - (startNs % dayNs), endNs: endNs - (endNs % dayNs) + dayNs };
-    return this.#streams(tenancy, matchers, days, request.signal);
+    return this.#streams(tenancy, matchers, range, request.signal);
   }
 
   /** A matcher on the tenant label is one on the streams' own labels here: Loki narrows only queries by it. */
@@ -121,21 +115,8 @@ export class MetadataApi {
     range: TimeRange,
     client: AbortSignal,
   ): Promise<TenantStreams[]> {
-    const selector = matchers.length === 0 ? '' : printSelector(matchers);
-    return this.#deps.frontend.withDeadline(tenancy, client, (signal) =>
-      Promise.all(
-        tenancy.ids.map(async (tenant) => ({
-          tenant,
-          streams: await this.#deps.querier.streams({ tenant, selector, ...range }, signal),
-        })),
-      ),
-    );
+    return streamsOfTenants(this.#deps, tenancy, matchers, range, client);
   }
-}
-
-/** Labels of our own making that no client asked for. */
-function isHidden(name: string): boolean {
-  return name === '__stream_shard__' || name === '__time_shard__';
 }
 
 /** Loki leaves `data` out when there is none. */

@@ -24,6 +24,7 @@ export type {
   StreamsRequest,
   StreamVolume,
   TailFrame,
+  VolumeBuckets,
 } from './services.ts';
 export type { Clock, Random, TimerHandle, Timers } from './time.ts';
 export type { Task, WorkerEnv, Workers } from './workers.ts';

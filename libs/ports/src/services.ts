@@ -25,6 +25,11 @@ export interface StreamsRequest {
   readonly selector: string;
   readonly startNs: bigint;
   readonly endNs: bigint;
+  /**
+   * Asks for volumes as Loki counts them, structured metadata included, by buckets cut at multiples of `stepNs`; 0: the
+   * whole range is one bucket. Costs a look at the metadata columns; without it nothing but directories is read.
+   */
+  readonly volume?: { readonly stepNs: bigint };
 }
 
 /** One stream with its volume in a time range, in wire form. */
@@ -32,6 +37,15 @@ export interface StreamVolume {
   readonly labels: readonly LabelPair[];
   readonly entries: number;
   readonly lineBytes: number;
+  /** Only when the request asked for volumes. */
+  readonly volume?: VolumeBuckets;
+}
+
+/** Bytes by bucket; buckets without any are left out. */
+export interface VolumeBuckets {
+  /** Ascending; bucket 0 is the one that the range starts in. */
+  readonly bucket: readonly number[];
+  readonly bytes: readonly number[];
 }
 
 export interface TailFrame {

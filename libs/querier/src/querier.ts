@@ -13,7 +13,7 @@ import type {
   Workers,
 } from '@loki/ports';
 import type { Catalog, SegmentRef } from '@loki/catalog';
-import { leafTask, mergeLeafResults } from '@loki/engine';
+import { leafTask, mergeLeafResults, volumeTask } from '@loki/engine';
 import { fnv1a32, LokiError } from '@loki/model';
 import { mergeStreamVolumes, streamsTask } from './streams.ts';
 import { leafWindow } from './window.ts';
@@ -65,13 +65,13 @@ export class Querier implements QuerierService {
     );
     const segments = await this.#segments(request.tenant, request, heads);
     const stored = await Promise.all(
-      segments.map((segment) =>
-        this.#deps.workers.run(
-          streamsTask,
-          { request, key: segment.key },
-          { affinity: affinityOf(segment), signal },
-        ),
-      ),
+      segments.map((segment) => {
+        const { key } = segment;
+        const options = { affinity: affinityOf(segment), signal };
+        return request.volume
+          ? this.#deps.workers.run(volumeTask, { request, sources: [{ kind: 'object', key }] }, options)
+          : this.#deps.workers.run(streamsTask, { request, key }, options);
+      }),
     );
     return mergeStreamVolumes([...stored, ...[...heads.values()].map((head) => head.result)]);
   }

@@ -1,8 +1,8 @@
-import { matchingStreams } from '@loki/engine';
+import { matchingStreams, mergeVolumeBuckets } from '@loki/engine';
 import { Labels } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import { parseMatchers } from '@loki/logql';
-import type { StreamsRequest, StreamVolume, Task } from '@loki/ports';
+import type { StreamsRequest, StreamVolume, Task, VolumeBuckets } from '@loki/ports';
 import { readSegment } from '@loki/segment';
 import type { BlockInfo, Section } from '@loki/segment';
 
@@ -62,20 +62,28 @@ function addBlockShares(
 
 /** One entry per label set, volumes added; entries and bytes whole numbers. */
 export function mergeStreamVolumes(lists: readonly (readonly StreamVolume[])[]): StreamVolume[] {
-  const merged = new Map<string, { labels: readonly LabelPair[]; entries: number; lineBytes: number }>();
+  const merged = new Map<string, Merged>();
   for (const list of lists) {
-    for (const { labels, entries, lineBytes } of list) {
+    for (const { labels, entries, lineBytes, volume } of list) {
       const text = Labels.fromPairs(labels).toString();
-      const known = merged.get(text);
-      if (known) {
-        known.entries += entries;
-        known.lineBytes += lineBytes;
-      } else merged.set(text, { labels, entries, lineBytes });
+      let total = merged.get(text);
+      if (!total) merged.set(text, (total = { labels, entries: 0, lineBytes: 0, volumes: [] }));
+      total.entries += entries;
+      total.lineBytes += lineBytes;
+      if (volume) total.volumes.push(volume);
     }
   }
-  return [...merged.values()].map(({ labels, entries, lineBytes }) => ({
+  return [...merged.values()].map(({ labels, entries, lineBytes, volumes }) => ({
     labels,
     entries: Math.round(entries),
     lineBytes: Math.round(lineBytes),
+    ...(volumes.length > 0 ? { volume: mergeVolumeBuckets(volumes) } : {}),
   }));
+}
+
+interface Merged {
+  readonly labels: readonly LabelPair[];
+  entries: number;
+  lineBytes: number;
+  readonly volumes: VolumeBuckets[];
 }

@@ -1,0 +1,97 @@
+import { LokiError } from '@loki/model';
+import type { StreamsRequest, VolumeBuckets } from '@loki/ports';
+
+/** Buckets with bytes that one answer may hold, over all its streams. */
+const cellsMax = 1_000_000;
+
+/** A stretch of one stream: times relative to the start of the request in ns, inclusive. */
+export interface VolumeUnit {
+  readonly minTs: number;
+  readonly maxTs: number;
+  readonly entries: number;
+  readonly lineBytes: number;
+  readonly metadataBytes: number;
+}
+
+/** What units add up to for one stream. */
+export interface StreamTotal {
+  entries: number;
+  lineBytes: number;
+  readonly bytes: Map<number, number>;
+}
+
+/** Shares units out to the buckets of a request. */
+export class BucketGrid {
+  readonly #endTs: number;
+  readonly #stepNs: number;
+  /** Start of bucket 0, relative to the start of the request: never above 0. */
+  readonly #firstTs: number;
+  #cells = 0;
+
+  constructor(request: StreamsRequest) {
+    const stepNs = request.volume?.stepNs ?? 0n;
+    this.#endTs = Number(request.endNs - request.startNs);
+    this.#stepNs = stepNs > 0n ? Number(stepNs) : Infinity;
+    this.#firstTs = stepNs > 0n ? -Number(((request.startNs % stepNs) + stepNs) % stepNs) : 0;
+  }
+
+  /**
+   * Adds the shares of a unit that fall into the range, bucket by bucket. A unit that lies across an edge counts by the
+   * share of its time, as if its entries stood evenly; bytes are whole, rounded down.
+   *
+   * @returns false when nothing of it lies in the range
+   */
+  add(unit: VolumeUnit, total: StreamTotal): boolean {
+    const { minTs, maxTs } = unit;
+    if (maxTs < 0 || minTs >= this.#endTs) return false;
+    const span = maxTs - minTs + 1;
+    const start = Math.max(minTs, 0);
+    const end = Math.min(maxTs + 1, this.#endTs);
+    const isWhole = start === minTs && end === maxTs + 1;
+    const share = isWhole ? 1 : (end - start) / span;
+    total.entries += unit.entries * share;
+    total.lineBytes += unit.lineBytes * share;
+    const bytes = unit.lineBytes + unit.metadataBytes;
+    const first = this.#bucketOf(start);
+    const last = this.#bucketOf(end - 1);
+    for (let bucket = first; bucket <= last; bucket++) {
+      const from = Math.max(start, this.#startOf(bucket));
+      const to = Math.min(end, this.#startOf(bucket + 1));
+      const part = to - from === span ? bytes : Math.floor((bytes * (to - from)) / span);
+      const known = total.bytes.get(bucket);
+      if (known === undefined && ++this.#cells > cellsMax) throw tooManyCells();
+      total.bytes.set(bucket, (known ?? 0) + part);
+    }
+    return true;
+  }
+
+  #bucketOf(ts: number): number {
+    return this.#stepNs === Infinity ? 0 : Math.floor((ts - this.#firstTs) / this.#stepNs);
+  }
+
+  #startOf(bucket: number): number {
+    return bucket === 0 ? this.#firstTs : this.#firstTs + bucket * this.#stepNs;
+  }
+}
+
+/** Buckets of several places added up. */
+export function mergeVolumeBuckets(parts: readonly VolumeBuckets[]): VolumeBuckets {
+  if (parts.length === 1) return parts[0];
+  const bytes = new Map<number, number>();
+  for (const part of parts) {
+    part.bucket.forEach((bucket, i) => bytes.set(bucket, (bytes.get(bucket) ?? 0) + part.bytes[i]));
+  }
+  return bucketsOf(bytes);
+}
+
+export function bucketsOf(bytes: ReadonlyMap<number, number>): VolumeBuckets {
+  const sorted = [...bytes].sort((a, b) => a[0] - b[0]);
+  return { bucket: sorted.map((each) => each[0]), bytes: sorted.map((each) => each[1]) };
+}
+
+function tooManyCells(): LokiError {
+  return new LokiError(
+    'badRequest',
+    'the volume would have too many samples, use a longer step or a narrower selector',
+  );
+}

@@ -1,0 +1,44 @@
+import { printSelector } from '@loki/logql';
+import type { Matcher } from '@loki/logql';
+import type { TenantId } from '@loki/model';
+import type { QuerierService, StreamsRequest, StreamVolume } from '@loki/ports';
+import type { QueryFrontend } from './frontend.ts';
+import type { Tenancy } from './multi-tenant.ts';
+
+/** Streams of one tenant. */
+export interface TenantStreams {
+  readonly tenant: TenantId;
+  readonly streams: readonly StreamVolume[];
+}
+
+/** Asks for the streams of each tenant that the request names, under its deadline. */
+export function streamsOfTenants(
+  deps: { readonly frontend: QueryFrontend; readonly querier: QuerierService },
+  tenancy: Tenancy,
+  matchers: readonly Matcher[],
+  request: Omit<StreamsRequest, 'tenant' | 'selector'>,
+  client: AbortSignal,
+): Promise<TenantStreams[]> {
+  const selector = matchers.length === 0 ? '' : printSelector(matchers);
+  return deps.frontend.withDeadline(tenancy, client, (signal) =>
+    Promise.all(
+      tenancy.ids.map(async (tenant) => ({
+        tenant,
+        streams: await deps.querier.streams({ tenant, selector, ...request }, signal),
+      })),
+    ),
+  );
+}
+
+/** Labels of our own making that no client asked for. */
+export function isHiddenLabel(name: string): boolean {
+  return name === '__stream_shard__' || name === '__time_shard__';
+}
+
+const dayNs = 86_400_000_000_000n;
+
+/** Label names and values are known by the day: a range covers the whole of each day that it touches. */
+export function wholeDays(range: { readonly startNs: bigint; readonly endNs: bigint }) {
+  const { startNs, endNs } = range;
+  return { startNs: startNs - (startNs % dayNs), endNs: endNs - (endNs % dayNs) + dayNs };
+}

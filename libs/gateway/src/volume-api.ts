@@ -1,0 +1,166 @@
+import { parseMatchers } from '@loki/logql';
+import type { Matcher } from '@loki/logql';
+import { compareText, LokiError, quoteGo } from '@loki/model';
+import type { LabelPair } from '@loki/model';
+import type { Clock, HttpRequest, HttpResponse, QuerierService } from '@loki/ports';
+import { checkQueryLength } from './check-limits.ts';
+import { pairsJson, secondsText } from './encode-result.ts';
+import { isHiddenLabel, streamsOfTenants } from './explore-streams.ts';
+import type { TenantStreams } from './explore-streams.ts';
+import type { QueryFrontend } from './frontend.ts';
+import type { Tenancy } from './multi-tenant.ts';
+import { badRequest, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
+import type { TimeRange } from './params.ts';
+import { jsonResponse } from './respond.ts';
+
+export interface VolumeApiDeps {
+  readonly frontend: QueryFrontend;
+  readonly querier: QuerierService;
+  readonly clock: Clock;
+}
+
+const limitDefault = 100;
+
+/** Where the bytes are: by the labels that somebody asks about, in one sum or by steps. */
+export class VolumeApi {
+  readonly #deps: VolumeApiDeps;
+
+  constructor(deps: VolumeApiDeps) {
+    this.#deps = deps;
+  }
+
+  /** `/loki/api/v1/index/volume` */
+  volume(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return this.#answer(request, tenancy, () => 0n);
+  }
+
+  /** `/loki/api/v1/index/volume_range` */
+  volumeRange(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return this.#answer(request, tenancy, parseStep);
+  }
+
+  async #answer(
+    request: HttpRequest,
+    tenancy: Tenancy,
+    stepOf: (params: Params, range: TimeRange) => bigint,
+  ): Promise<HttpResponse> {
+    const limits = this.#deps.frontend.limitsFor(tenancy);
+    if (!limits.volumeEnabled) throw new LokiError('notFound', 'not found');
+    const params = Params.of(request);
+    const range = parseTimeRange(params, this.#deps.clock.nowNs());
+    const stepNs = stepOf(params, range);
+    const matchers = parseSelector(params.get('query'));
+    const grouping = parseGrouping(params, matchers);
+    const limit = parseUint32(params, 'limit', limitDefault) || limitDefault;
+    checkQueryLength(range, limits);
+    const found = await streamsOfTenants(
+      this.#deps,
+      tenancy,
+      matchers,
+      { ...range, volume: { stepNs } },
+      request.signal,
+    );
+    const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
+    const series = groupVolumes(found, grouping).slice(0, max);
+    return jsonResponse(`{"status":"success","data":{${encodeVolumes(series, bucketEnds(range, stepNs))}}}`);
+  }
+}
+
+/** How streams are put together. */
+export interface VolumeGrouping {
+  /** Undefined: all labels. */
+  readonly names: ReadonlySet<string> | undefined;
+  /** The client named the labels: streams that lack one of them do not count. */
+  readonly needsAll: boolean;
+  readonly by: 'series' | 'labels';
+}
+
+/** `{}` means all streams, here and in no other place of the language. */
+function parseSelector(text: string): readonly Matcher[] {
+  return /^\s*\{\s*\}\s*$/.test(text) ? [] : parseMatchers(text);
+}
+
+function parseGrouping(params: Params, matchers: readonly Matcher[]): VolumeGrouping {
+  const by = params.get('aggregateBy') || 'series';
+  if (by !== 'series' && by !== 'labels') throw badRequest('invalid aggregation option');
+  const targets = params
+    .get('targetLabels')
+    .split(',')
+    .filter((name) => name !== '');
+  if (targets.length > 0) return { names: new Set(targets), needsAll: true, by };
+  const isAll = matchers.length === 0 || by === 'labels';
+  return { names: isAll ? undefined : new Set(matchers.map(({ name }) => name)), needsAll: false, by };
+}
+
+/** Bytes of one row of the answer. */
+export interface VolumeSeries {
+  readonly labels: readonly LabelPair[];
+  readonly name: string;
+  /** By bucket. */
+  readonly bytes: ReadonlyMap<number, number>;
+  readonly total: number;
+}
+
+/** Rows of the answer, the largest first; equal ones by name. */
+export function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping): VolumeSeries[] {
+  const groups = new Map<string, { labels: readonly LabelPair[]; bytes: Map<number, number> }>();
+  for (const { streams } of found) {
+    for (const { labels, volume } of streams) {
+      if (!volume) continue;
+      for (const { name, labels: kept } of rowsOf(labels, grouping)) {
+        let group = groups.get(name);
+        if (!group) groups.set(name, (group = { labels: kept, bytes: new Map() }));
+        const { bytes } = group;
+        volume.bucket.forEach((bucket, i) => bytes.set(bucket, (bytes.get(bucket) ?? 0) + volume.bytes[i]));
+      }
+    }
+  }
+  const series = [...groups].map(([name, { labels, bytes }]) => {
+    let total = 0;
+    for (const each of bytes.values()) total += each;
+    return { labels, name, bytes, total };
+  });
+  return series.sort((a, b) => b.total - a.total || compareText(a.name, b.name));
+}
+
+/** The rows that a stream counts for. */
+function rowsOf(
+  labels: readonly LabelPair[],
+  grouping: VolumeGrouping,
+): { readonly name: string; readonly labels: readonly LabelPair[] }[] {
+  const { names, by } = grouping;
+  const kept = labels.filter(([name]) => !isHiddenLabel(name) && (names?.has(name) ?? true));
+  if (by === 'labels') return kept.map(([name]) => ({ name, labels: [[name, '']] }));
+  if (grouping.needsAll && kept.length < (names?.size ?? 0)) return [];
+  const text = kept.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ');
+  return [{ name: `{${text}}`, labels: kept }];
+}
+
+/** Seconds at the end of each bucket of the range, as text. */
+function bucketEnds(range: TimeRange, stepNs: bigint): (bucket: number) => string {
+  const { startNs, endNs } = range;
+  if (stepNs === 0n) return () => secondsText(endNs);
+  const firstNs = startNs - (((startNs % stepNs) + stepNs) % stepNs);
+  return (bucket) => {
+    const bucketEndNs = firstNs + BigInt(bucket + 1) * stepNs;
+    return secondsText(bucketEndNs < endNs ? bucketEndNs : endNs);
+  };
+}
+
+/** A matrix only where some row has several samples: Loki's quirk, also of the range endpoint. */
+function encodeVolumes(series: readonly VolumeSeries[], timeOf: (bucket: number) => string): string {
+  if (series.every(({ bytes }) => bytes.size <= 1)) {
+    const samples = series.map(({ labels, bytes }) => {
+      const [[bucket, value]] = bytes;
+      return `{"metric":${pairsJson(labels)},"value":[${timeOf(bucket)},"${value}"]}`;
+    });
+    return `"resultType":"vector","result":[${samples.join(',')}]`;
+  }
+  const rows = series.map(({ labels, bytes }) => {
+    const points = [...bytes]
+      .sort((a, b) => a[0] - b[0])
+      .map(([bucket, value]) => `[${timeOf(bucket)},"${value}"]`);
+    return `{"metric":${pairsJson(labels)},"values":[${points.join(',')}]}`;
+  });
+  return `"resultType":"matrix","result":[${rows.join(',')}]`;
+}
