@@ -3,5 +3,5 @@ import { enableCompileCache } from 'node:module';
 
 // Sources are stripped of types and compiled once, not at each start: what follows must be loaded after this.
 enableCompileCache();
-const { run } = await import('./run.ts');
+const { run } = await import('@loki/process');
 await run();

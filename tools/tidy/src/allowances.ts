@@ -15,6 +15,11 @@ export const allowances: readonly Allowance[] = [
     path: 'libs/runtime/',
     reason: 'the home of threads, which inherit the environment',
   },
+  {
+    rule: 'environment',
+    path: 'libs/process/',
+    reason: 'what mains are made of: hands the environment down',
+  },
   { rule: 'environment', path: 'apps/', reason: 'mains read the environment and hand it down' },
   {
     rule: 'pattern',

@@ -1,5 +1,5 @@
 /** Where a package stands; arrows point down this list. */
-export type Layer = 'app' | 'tool' | 'testkit' | 'role' | 'adapter' | 'engine' | 'word';
+export type Layer = 'app' | 'wiring' | 'tool' | 'testkit' | 'role' | 'adapter' | 'engine' | 'word';
 
 /** Every library has its place; a new one is given one here first. */
 const libraryLayers: Readonly<Record<string, Layer>> = {
@@ -25,6 +25,9 @@ const libraryLayers: Readonly<Record<string, Layer>> = {
   runtime: 'adapter',
   'write-log': 'adapter',
 
+  // What mains are made of: wiring, shared by all apps.
+  process: 'wiring',
+
   compactor: 'role',
   distributor: 'role',
   gateway: 'role',
@@ -45,7 +48,8 @@ export function layerOf(packagePath: string): Layer | undefined {
 
 /** What each layer may import. */
 const below: Readonly<Record<Layer, readonly Layer[]>> = {
-  app: ['role', 'adapter', 'engine', 'word'],
+  app: ['wiring', 'role', 'adapter', 'engine', 'word'],
+  wiring: ['role', 'adapter', 'engine', 'word'],
   tool: ['tool', 'testkit', 'role', 'adapter', 'engine', 'word'],
   testkit: ['role', 'adapter', 'engine', 'word'],
   role: ['engine', 'word'],
