@@ -33,7 +33,7 @@ export const builtins: readonly (readonly [string, TemplateFunction])[] = [
   ['le', fn(['any', 'any'], ([a, b]) => less(a, b) || equals(a, b))],
   ['gt', fn(['any', 'any'], ([a, b]) => !(less(a, b) || equals(a, b)))],
   ['ge', fn(['any', 'any'], ([a, b]) => !less(a, b))],
-  ['len', fn(['any'], ([value]) => int(lengthOf(value) ?? refuse(`len of ${nameOf(value)}`)))],
+  ['len', fn(['any'], ([value]) => int(lengthOf(value) ?? noLength(value)))],
   ['index', fn(['any'], ([item, ...indexes]) => index(item, indexes), 'any')],
   ['slice', fn(['any'], ([item, ...indexes]) => slice(item, indexes), 'any')],
   ['print', fn([], (args) => sprint(args), 'any')],
@@ -48,8 +48,10 @@ function refuse(message: string): never {
   throw new CallError(message);
 }
 
-function nameOf(value: Value): string {
-  return value === null ? 'nil pointer' : `type ${typeName(value)}`;
+function noLength(value: Value): never {
+  return refuse(
+    value === null ? 'reflect: call of reflect.Value.Type on zero Value' : `len of type ${typeName(value)}`,
+  );
 }
 
 function notCallable(value: Value): never {
@@ -59,16 +61,17 @@ function notCallable(value: Value): never {
 /** A width may ask for much room; so the directives are looked at before they are obeyed. */
 function printf(format: string, args: readonly Value[], context: { checkSize(chars: number): void }): string {
   let wanted = 0;
-  for (const found of format.matchAll(/[0-9]{3,7}/g)) wanted += Number(found[0]);
+  for (const found of format.matchAll(/[0-9]{3,8}/g)) wanted += Number(found[0]);
   const stars = (format.match(/\*/g) ?? []).length;
   if (stars > 0)
-    for (const arg of args) if (arg instanceof GoInt && arg.value > 0n) wanted += Number(arg.value);
+    for (const arg of args)
+      if (arg instanceof GoInt && arg.value > 0n && arg.value <= 1_000_000n) wanted += Number(arg.value);
   if (wanted > 1000) context.checkSize(wanted);
   return sprintf(format, args);
 }
 
 function joined(args: readonly Value[]): string {
-  return args.length === 1 && typeof args[0] === 'string' ? args[0] : sprint(args);
+  return sprint(args.map((arg) => (arg === null ? '<no value>' : arg)));
 }
 
 function equalsAny(first: Value, others: readonly Value[]): boolean {
@@ -89,8 +92,8 @@ function equals(a: Value, b: Value): boolean {
   if (a === null || b === null) return a === b;
   if (isTime(a) && isTime(b)) return a.unixNs === b.unixNs && a.zone === b.zone;
   if (isList(a) !== isList(b) || isTime(a) !== isTime(b))
-    refuse(`non-comparable types ${toText(a)}: ${typeName(a)}, ${typeName(b)}: ${toText(b)}`);
-  return refuse(`non-comparable type ${toText(b)}: ${typeName(b)}`);
+    refuse(`non-comparable types ${sprintf('%s', [a])}: ${typeName(a)}, ${typeName(b)}: ${toText(b)}`);
+  return refuse(`non-comparable type ${sprintf('%s', [b])}: ${typeName(b)}`);
 }
 
 function less(a: Value, b: Value): boolean {

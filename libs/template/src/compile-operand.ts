@@ -134,14 +134,14 @@ export class OperandCompiler {
         const value = receiver(state, dot);
         // The usual case by far: a label of the entry.
         if (value instanceof State && final === missing) return value.get(name) ?? '';
-        state.node = node;
-        return this.#field(state, dot, value, name, node, [], final, false);
+        const isElement = node.kind === 'field' && state.isDotElement;
+        return this.#field(state, dot, value, name, node, [], final, isElement);
       };
     }
     return (state, dot, final) => {
       state.node = node;
       let value = receiver(state, dot);
-      let isElement = false;
+      let isElement = node.kind === 'field' && state.isDotElement;
       for (let i = 0; i < path.length; i++) {
         const isLast = i === path.length - 1;
         const next: Value = this.#field(
@@ -183,7 +183,7 @@ export class OperandCompiler {
         ...method,
         call: (values, context) => method.call([receiver, ...values], context),
       };
-      return this.#call(name, bound, args, node, node)(state, dot, final);
+      return this.#call(name, bound, args, undefined, node)(state, dot, final);
     }
     if (isMap(receiver) || isLabelMap(receiver)) {
       if (args.length > 0 || final !== missing) state.fail(`${name} is not a method but has arguments`);
@@ -196,16 +196,16 @@ export class OperandCompiler {
     name: string,
     target: TemplateFunction,
     args: readonly Operand[],
-    node: Operand,
+    node: Operand | undefined,
     whole: Operand | CommandNode,
   ): EvalCommand {
     const { params, variadic } = target;
     const typeOf = (i: number): ParamType => (i < params.length ? params[i] : (variadic ?? 'any'));
     const evals = args.map((arg, i) => this.#argument(arg, typeOf(i)));
-    if (name === 'and' || name === 'or') return logic(name, evals, node);
+    if (node && (name === 'and' || name === 'or')) return logic(name, evals, node);
     const callee = name === 'call' && args.length > 0 ? show(args[0]) : '';
     return (state, dot, final) => {
-      state.node = node;
+      if (node) state.node = node;
       const count = args.length + (final === missing ? 0 : 1);
       if (variadic ? count < params.length : count !== params.length)
         state.fail(
@@ -261,17 +261,22 @@ export class OperandCompiler {
     }
   }
 
+  /** The literal as a value of the type, undefined when it is of another, or only known to fail when it is used. */
+  #literalValue(node: Operand & { kind: 'bool' | 'number' | 'string' }, type: ParamType): Value | undefined {
+    if (node.kind === 'string') return type === 'any' || type === 'string' ? node.text : undefined;
+    if (node.kind === 'bool') return type === 'any' ? node.value : undefined;
+    if (type === 'int') return node.int === undefined ? undefined : new GoInt(node.int);
+    return type === 'float64' ? node.float : undefined;
+  }
+
   #literal(node: Operand & { kind: 'bool' | 'number' | 'string' }, type: ParamType): Eval {
+    const value = this.#literalValue(node, type);
+    if (value !== undefined)
+      return (state) => {
+        state.node = node;
+        return value;
+      };
     if (type === 'any') return this.#constant(node);
-    if (type === 'string' && node.kind === 'string') return () => node.text;
-    if (type === 'int' && node.kind === 'number' && node.int !== undefined) {
-      const value = new GoInt(node.int);
-      return () => value;
-    }
-    if (type === 'float64' && node.kind === 'number' && node.float !== undefined) {
-      const { float } = node;
-      return () => float;
-    }
     const wanted = { string: 'string', int: 'integer', float64: 'float' } as const;
     return (state) => {
       state.node = node;

@@ -98,8 +98,14 @@ class TreeCompiler {
       const scope = state.names.length;
       const value = pipe(state, dot);
       let jump: Jump;
-      if (truth(value)) jump = list(state, setsDot ? value : dot);
-      else jump = elseList?.(state, dot);
+      if (!truth(value)) jump = elseList?.(state, dot);
+      else if (!setsDot) jump = list(state, dot);
+      else {
+        const { isDotElement } = state;
+        state.isDotElement = false;
+        jump = list(state, value);
+        state.isDotElement = isDotElement;
+      }
       state.popTo(scope);
       return jump;
     };
@@ -115,7 +121,9 @@ class TreeCompiler {
       const scope = state.names.length;
       const value = pipe(state, dot);
       const mark = state.names.length;
+      const { isDotElement } = state;
       let count = 0;
+      state.isDotElement = isList(value) || (value !== null && isMap(value));
       for (const [index, element] of iterate(state, value, declares.length)) {
         count++;
         state.step();
@@ -130,6 +138,7 @@ class TreeCompiler {
         if (jump === 'break') break;
       }
       state.popTo(scope);
+      state.isDotElement = isDotElement;
       // A break or continue of an {{else}} belongs to the loop outside.
       return count === 0 ? elseList?.(state, dot) : undefined;
     };
@@ -147,14 +156,15 @@ class TreeCompiler {
       let walk = this.#templates.get(node.name);
       if (!walk) this.#templates.set(node.name, (walk = this.#list(list)));
       const inner = pipe ? pipe(state, dot) : null;
-      const { names, values, template } = state;
+      const { names, values, template, isDotElement } = state;
+      state.isDotElement = false;
       state.names = ['$'];
       state.values = [inner];
       state.template = node.name;
       state.depth++;
       walk(state, inner);
       state.depth--;
-      Object.assign(state, { names, values, template });
+      Object.assign(state, { names, values, template, isDotElement });
       return undefined;
     };
   }

@@ -82,3 +82,43 @@ function toFixed(value: number, precision: number): string {
 function isTie(digits: string, at: number): boolean {
   return at > 0 && /^50*$/.test(digits.slice(at)) && Number(digits[at - 1]) % 2 === 0;
 }
+
+/** Sign, 53 bits and power of two of a finite double. */
+function parts(value: number): { sign: string; mantissa: bigint; exponent: number } {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value);
+  const bits = view.getBigUint64(0);
+  const biased = Number((bits >> 52n) & 0x7ffn);
+  const fraction = bits & 0xf_ffff_ffff_ffffn;
+  return {
+    sign: bits >> 63n === 1n ? '-' : '',
+    mantissa: biased === 0 ? fraction : fraction | (1n << 52n),
+    exponent: Math.max(biased, 1) - 1075,
+  };
+}
+
+/** %b: 4503599627370496p-52 */
+export function binaryFloat(value: number): string {
+  if (!Number.isFinite(value)) return formatFloat(value, 'g', -1);
+  const { sign, mantissa, exponent } = parts(value);
+  return `${sign}${mantissa}p${exponent < 0 ? '' : '+'}${exponent}`;
+}
+
+/** %x: 0x1.8p+00 */
+export function hexFloat(value: number): string {
+  if (!Number.isFinite(value)) return formatFloat(value, 'g', -1);
+  const { sign, mantissa, exponent } = parts(value);
+  if (mantissa === 0n) return `${sign}0x0p+00`;
+  const bits = mantissa.toString(2);
+  const fraction = bits.slice(1).padEnd(Math.ceil((bits.length - 1) / 4) * 4, '0');
+  const digits =
+    fraction === ''
+      ? ''
+      : BigInt(`0b${fraction}`)
+          .toString(16)
+          .padStart(fraction.length / 4, '0');
+  const kept = digits.replace(/0+$/, '');
+  const power = exponent + bits.length - 1;
+  const shown = String(Math.abs(power)).padStart(2, '0');
+  return `${sign}0x1${kept === '' ? '' : '.'}${kept}p${power < 0 ? '-' : '+'}${shown}`;
+}

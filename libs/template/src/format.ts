@@ -1,4 +1,4 @@
-import { formatFloat } from './float.ts';
+import { binaryFloat, formatFloat, hexFloat } from './float.ts';
 import { formatDuration, formatTime, monthNames, weekdayNames } from './go-time.ts';
 import { isPrint, quote } from './quote.ts';
 import { GoInt, isList, isTime, sortedEntries, typeName } from './values.ts';
@@ -188,8 +188,11 @@ class Printer {
   #number(): number | undefined {
     let value: number | undefined;
     for (; /[0-9]/.test(this.#format.charAt(this.#at)); this.#at++) {
+      if (value !== undefined && value > widthMax) {
+        this.#at = this.#format.length;
+        return undefined;
+      }
       value = (value ?? 0) * 10 + Number(this.#format[this.#at]);
-      if (value > widthMax) return undefined;
     }
     return value;
   }
@@ -206,19 +209,21 @@ class Printer {
 function formatArg(arg: Value, verb: string, spec: Spec): string {
   if (verb === 'T') return pad(typeName(arg), spec);
   if (arg === null) return verb === 'v' ? pad('<nil>', spec) : `%!${verb}(<nil>)`;
+  // %+v and %#v speak of fields and of Go's syntax, not of signs and prefixes.
+  if (verb === 'v' && spec.plus) return formatValue(arg, verb, { ...spec, plus: false }, 0);
   return formatValue(arg, verb, spec, 0);
 }
 
 function formatValue(value: Value, verb: string, spec: Spec, depth: number): string {
-  if (value === null) return depth > 0 && verb !== 'v' ? `%!${verb}(<nil>)` : pad('<nil>', spec);
+  if (value === null) return pad('<nil>', spec);
   if (typeof value === 'string') return formatString(value, verb, spec);
   if (typeof value === 'boolean')
-    return verb === 't' || verb === 'v' ? pad(value ? 'true' : 'false', spec) : bad(value, verb);
+    return verb === 't' || verb === 'v' ? pad(value ? 'true' : 'false', spec) : bad(value, verb, spec);
   if (typeof value === 'number') return formatNumber(value, verb, spec);
   if (value instanceof GoInt) return formatInt(value, verb, spec);
   // A time has a String method, which serves the verbs that take strings.
   if (isTime(value))
-    return 'vsxXq'.includes(verb) ? formatString(toText(value), verb, spec) : bad(value, verb);
+    return 'vsxXq'.includes(verb) ? formatString(toText(value), verb, spec) : bad(value, verb, spec);
   if (isList(value)) return `[${value.map((item) => formatValue(item, verb, spec, depth + 1)).join(' ')}]`;
   return `map[${sortedEntries(value)
     .map(
@@ -228,8 +233,9 @@ function formatValue(value: Value, verb: string, spec: Spec, depth: number): str
     .join(' ')}]`;
 }
 
-function bad(value: Value, verb: string): string {
-  return `%!${verb}(${typeName(value)}=${toText(value)})`;
+/** A verb that does not suit the value: the value is shown as %v, width and all. */
+function bad(value: Value, verb: string, spec: Spec): string {
+  return `%!${verb}(${typeName(value)}=${formatValue(value, 'v', { ...spec, sharp: false }, 0)})`;
 }
 
 function formatString(text: string, verb: string, spec: Spec): string {
@@ -251,7 +257,7 @@ function formatString(text: string, verb: string, spec: Spec): string {
       return pad(digits === '' ? '' : prefix + digits, spec);
     }
     default:
-      return bad(text, verb);
+      return bad(text, verb, spec);
   }
 }
 
@@ -263,17 +269,21 @@ const bases: Record<string, number> = { b: 2, o: 8, O: 8, d: 10, x: 16, X: 16 };
 
 function formatInt(arg: GoInt, verb: string, spec: Spec): string {
   if (arg.type.startsWith('time.') && 'vsq'.includes(verb)) return formatString(intText(arg), verb, spec);
+  const isByteSyntax = verb === 'v' && spec.sharp && arg.type === 'uint8';
+  if (verb === 'v' && spec.sharp && !isByteSyntax)
+    return formatInteger(arg.value, 10, 'd', { ...spec, sharp: false });
+  if (isByteSyntax) return formatInteger(arg.value, 16, 'x', spec);
   const base = verb === 'v' ? 10 : bases[verb];
   if (base !== undefined) return formatInteger(arg.value, base, verb, spec);
   const rune = arg.value >= 0n && arg.value <= 0x10_ffffn ? Number(arg.value) : 0xfffd;
   if (verb === 'c') return pad(String.fromCodePoint(rune), spec);
   if (verb === 'q') return pad(quote(String.fromCodePoint(rune), "'", spec.plus), spec);
   if (verb === 'U') return pad(unicodeForm(arg.value, spec), spec);
-  return bad(arg, verb);
+  return bad(arg, verb, spec);
 }
 
 function unicodeForm(value: bigint, spec: Spec): string {
-  const text = `U+${value
+  const text = `U+${BigInt.asUintN(64, value)
     .toString(16)
     .toUpperCase()
     .padStart(Math.max(4, spec.precision ?? 4), '0')}`;
@@ -304,8 +314,12 @@ function formatInteger(value: bigint, base: number, verb: string, spec: Spec): s
 
 function formatNumber(value: number, verb: string, spec: Spec): string {
   switch (verb) {
+    case 'x':
+    case 'X':
+      return padNumber(verb === 'x' ? hexFloat(value) : hexFloat(value).toUpperCase(), value, spec);
+    case 'b':
+      return padNumber(binaryFloat(value), value, spec);
     case 'v':
-      return padNumber(formatFloat(value, 'g', spec.precision ?? -1), value, spec);
     case 'g':
       return padNumber(formatFloat(value, 'g', spec.precision ?? -1), value, spec);
     case 'G':
@@ -318,7 +332,7 @@ function formatNumber(value: number, verb: string, spec: Spec): string {
     case 'F':
       return padNumber(formatFloat(value, 'f', spec.precision ?? 6), value, spec);
     default:
-      return bad(value, verb);
+      return bad(value, verb, spec);
   }
 }
 

@@ -156,7 +156,8 @@ export class Lexer {
         return this.#take('rightParen', at + 1);
       default:
     }
-    if (char === '.' && !/[0-9]/.test(input.charAt(at + 1))) return this.#word(at + 1, 'field');
+    if (char === '.' && at + 1 < input.length && !/[0-9]/.test(input[at + 1]))
+      return this.#word(at + 1, 'field');
     if (/[.+\-0-9]/.test(char)) return this.#number();
     if (isWordChar(char)) return this.#word(at, 'identifier');
     if (/^[!-~]$/.test(char)) return this.#take('char', at + 1);

@@ -48,13 +48,17 @@ export function parseIntText(text: string): bigint | undefined {
   return sign === '-' ? -value : value;
 }
 
+/** Underscores may stand between digits. */
+const decimalFloat =
+  /^[+-]?(?:[0-9](?:_?[0-9])*\.?(?:[0-9](?:_?[0-9])*)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?$/;
+
 /**
  * strconv.ParseFloat: decimal, hexadecimal with exponent, inf and nan.
  *
  * @returns undefined when the text is no number; ±Infinity also for a number too large
  */
 export function parseFloatText(text: string): number | undefined {
-  if (/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(text)) return Number(text);
+  if (decimalFloat.test(text)) return Number(text.replaceAll('_', ''));
   const special = /^([+-]?)(?:(inf|infinity)|nan)$/i.exec(text);
   if (special)
     return special[2] ? (special[1] === '-' ? -Infinity : Infinity) : special[1] ? undefined : Number.NaN;

@@ -25,6 +25,15 @@ export function quote(text: string, mark: '"' | "'" = '"', ascii = false): strin
   return out + mark;
 }
 
+/** strconv.Quote of bytes that may be cut within a character: what is left of it is written as \\xNN. */
+export function quoteBytes(bytes: Buffer): string {
+  const text = bytes.toString('utf8');
+  if (!text.endsWith('\ufffd')) return quote(text);
+  const whole = text.replace(/\ufffd+$/, '');
+  const rest = bytes.subarray(Buffer.byteLength(whole, 'utf8'));
+  return `${quote(whole).slice(0, -1)}${Array.from(rest, (byte) => `\\x${hex(byte, 2)}`).join('')}"`;
+}
+
 /** Go's unicode.IsPrint: letters, marks, numbers, punctuation, symbols, and the ASCII space. */
 export function isPrint(char: string): boolean {
   return char === ' ' || /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(char);

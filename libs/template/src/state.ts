@@ -54,6 +54,8 @@ export class State implements CallContext, LabelMap {
   /** Name of the template at work. */
   template: string;
   depth = 0;
+  /** Is the dot an element of a list or map of any values? Go's errors tell such a one by its type. */
+  isDotElement = false;
   /** Variables in order of declaration; the last of a name counts. */
   names: string[] = ['$'];
   values: Value[] = [this];

@@ -1,7 +1,7 @@
 import { CallError } from './errors.ts';
 import { fn } from './function-types.ts';
 import type { CallContext, TemplateFunction } from './function-types.ts';
-import { quote } from './quote.ts';
+import { quoteBytes } from './quote.ts';
 import { byteLength, decodeBytes, GoInt, int, sliceBytes } from './values.ts';
 import type { Value } from './values.ts';
 
@@ -81,12 +81,15 @@ function mapChars(text: string, map: (char: string) => string): string {
   return out;
 }
 
+/** Letters of which the title case is not the upper case: those that look like two. */
+const titleCase = new Map(Array.from('ǄǅǆǇǈǉǊǋǌǱǲǳ', (char, i) => [char, 'ǅǈǋǲ'[Math.floor(i / 3)]]));
+
 /** strings.Title: the first letter of each word in upper case. */
 function title(text: string): string {
   let out = '';
   let isWordStart = true;
   for (const char of text) {
-    const mapped = isWordStart ? char.toUpperCase() : char;
+    const mapped = isWordStart ? (titleCase.get(char) ?? char.toUpperCase()) : char;
     out += Array.from(mapped).length === 1 ? mapped : char;
     isWordStart = char < '\x80' ? !/[A-Za-z0-9_]/.test(char) : /^[\s\u0085]$/.test(char) && char !== '\ufeff';
   }
@@ -214,8 +217,8 @@ function queryUnescape(text: string): string {
   const bad = /%(?![0-9a-fA-F]{2})/.exec(text);
   if (bad) {
     // Three bytes are shown, whatever characters they belong to.
-    const shown = decodeBytes(Buffer.from(text.slice(bad.index, bad.index + 3), 'utf8').subarray(0, 3));
-    throw new CallError(`invalid URL escape ${quote(shown)}`);
+    const shown = Buffer.from(text.slice(bad.index, bad.index + 3), 'utf8').subarray(0, 3);
+    throw new CallError(`invalid URL escape ${quoteBytes(shown)}`);
   }
   if (!/[%+]/.test(text)) return text;
   const spaced = text.replaceAll('+', ' ');
@@ -255,7 +258,7 @@ function firstIllegalByte(bytes: Buffer): number {
     let next = skipNewlines(bytes, i + 1);
     if (inGroup === 2) {
       if (next >= bytes.length) return bytes.length;
-      if (bytes[next] !== 0x3d) return next;
+      if (bytes[next] !== 0x3d) return next - 1;
       next = skipNewlines(bytes, next + 1);
     }
     return next < bytes.length ? next : -1;

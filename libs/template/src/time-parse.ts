@@ -252,5 +252,6 @@ function inNamedZone(zoneName: string, wallMs: number, nanosecond: number, zone:
   const inZone = fromWall(wallMs, nanosecond, zone);
   if (zone.at(Number(inZone.unixNs / 1_000_000n)).abbreviation === zoneName) return inZone;
   const hours = zoneName.startsWith('GMT') ? Number(zoneName.slice(3) || 0) : 0;
-  return fromWall(wallMs, nanosecond, fixedZone(hours * 3600, zoneName));
+  // Go shifts what is shown, not the instant.
+  return timeAt(fromWall(wallMs, nanosecond, utc).unixNs, fixedZone(hours * 3600, zoneName));
 }

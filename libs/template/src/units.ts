@@ -16,7 +16,7 @@ const durationUnits = new Map([
 
 /** time.ParseDuration: nanoseconds, or the text of its error. */
 export function parseDuration(text: string): bigint | string {
-  const invalid = `time: invalid duration ${quote(text)}`;
+  const invalid = `time: invalid duration ${quoteAscii(text)}`;
   const isNegative = text.startsWith('-');
   const body = text.replace(/^[+-]/, '');
   if (body === '0') return 0n;
@@ -26,10 +26,9 @@ export function parseDuration(text: string): bigint | string {
   while (part.lastIndex < body.length) {
     const [, whole, fraction = '', unit] = part.exec(body)!;
     if (whole === '' && fraction.length < 2) return invalid;
-    if (unit === '')
-      return part.lastIndex < body.length ? invalid : `time: missing unit in duration ${quote(text)}`;
+    if (unit === '') return `time: missing unit in duration ${quoteAscii(text)}`;
     const size = durationUnits.get(unit);
-    if (size === undefined) return `time: unknown unit ${quote(unit)} in duration ${quote(text)}`;
+    if (size === undefined) return `time: unknown unit ${quoteAscii(unit)} in duration ${quoteAscii(text)}`;
     total += BigInt(whole === '' ? '0' : whole) * size;
     const digits = fraction.slice(1, 19);
     if (digits !== '') total += (BigInt(digits) * size) / 10n ** BigInt(digits.length);
@@ -37,6 +36,17 @@ export function parseDuration(text: string): bigint | string {
   }
   if (isNegative) return -total;
   return total > (1n << 63n) - 1n ? invalid : total;
+}
+
+/** Package time quotes by itself: all but printable ASCII as bytes. */
+function quoteAscii(text: string): string {
+  let out = '"';
+  for (const byte of Buffer.from(text, 'utf8')) {
+    const char = String.fromCharCode(byte);
+    if (char === '"' || char === '\\') out += `\\${char}`;
+    else out += byte < 0x20 || byte >= 0x80 ? `\\x${byte.toString(16).padStart(2, '0')}` : char;
+  }
+  return `${out}"`;
 }
 
 const prefixes = ['k', 'm', 'g', 't', 'p', 'e'];

@@ -69,7 +69,9 @@ const regions: readonly [pattern: RegExp, hours: number, winter: string, summer:
   [/^Europe\/Dublin$/, 0, 'GMT', 'IST'],
   [/^(?:Europe\/Lisbon|Atlantic\/(?:Canary|Madeira|Faroe|Faeroe))$/, 0, 'WET', 'WEST'],
   [/^Europe\/(?:Moscow|Simferopol)$/, 3, 'MSK', 'MSD'],
-  [/^(?:Europe|Africa|Arctic|Asia)\//, 1, 'CET', 'CEST'],
+  [/^(?:Europe|Arctic)\/|^Africa\/(?:Algiers|Tunis|Ceuta)$/, 1, 'CET', 'CEST'],
+  [/^Africa\/(?:Johannesburg|Maseru|Mbabane)$/, 2, 'SAST', 'SAST'],
+  [/^Africa\/(?!Casablanca|El_Aaiun)/, 1, 'WAT', 'WAT'],
   [/^(?:Europe|Asia\/(?:Beirut|Nicosia|Famagusta|Gaza|Hebron)|Africa\/(?:Cairo|Tripoli))/, 2, 'EET', 'EEST'],
   [/^Africa\//, 2, 'CAT', 'CAT'],
   [/^Africa\//, 3, 'EAT', 'EAT'],
@@ -98,7 +100,8 @@ function abbreviationOf(name: string, offsetSeconds: number, intl: string): stri
     if (hours === base) return winter;
     if (hours === base + 1 && summer !== winter) return summer;
   }
-  if (/^Africa\/Johannesburg$/.test(name)) return 'SAST';
+  // Before there were time zones each town had its own time.
+  if (offsetSeconds % 900 !== 0) return 'LMT';
   return intl === 'GMT' ? 'GMT' : numericName(offsetSeconds);
 }
 
