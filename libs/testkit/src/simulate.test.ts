@@ -4,7 +4,7 @@ import { plantedBugs, simulate } from './index.ts';
 import type { PlantedBug } from './index.ts';
 
 /** Seeds of each check; `npm run sim -- --seeds N` runs as many as there is time for. */
-const seedsPerCheck = 60;
+const seedsPerCheck = 40;
 /** A planted bug must be found within 500 seeds; all are within the first few, and a check has no time for more. */
 const seedsPerBug = 40;
 
