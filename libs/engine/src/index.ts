@@ -11,3 +11,7 @@ export { matchingStreams } from './streams.ts';
 export { mergeVolumeBuckets } from './volume-buckets.ts';
 export type { VolumeTaskInput } from './volume-task.ts';
 export { volumeTask } from './volume-task.ts';
+export type { DetectedFields } from './detect-fields.ts';
+export { FieldDetector, jsonPathOf } from './detect-fields.ts';
+export type { FieldType } from './field-type.ts';
+export { fieldTypeOf } from './field-type.ts';

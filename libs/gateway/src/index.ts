@@ -1,3 +1,5 @@
+export { ExploreApi } from './explore-api.ts';
+export type { ExploreApiDeps } from './explore-api.ts';
 export { QueryFrontend } from './frontend.ts';
 export type { Answer, FrontendDeps, FrontendOptions } from './frontend.ts';
 export { MetadataApi } from './metadata-api.ts';

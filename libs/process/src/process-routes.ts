@@ -73,7 +73,7 @@ function routePushes({ server, tenants, roles }: RouteDeps): void {
 function routeQueries({ server, tenants, roles }: RouteDeps): void {
   const { frontend } = roles;
   if (!frontend) return;
-  const { query, metadata, tail, volume } = frontend;
+  const { query, metadata, tail, volume, explore } = frontend;
   const queryRange = tenants.forSeveral((tenancy, request) => query.queryRange(request, tenancy));
   const labels = tenants.forSeveral((tenancy, request) => metadata.labels(request, tenancy));
   const labelValues = tenants.forSeveral((tenancy, request) => metadata.labelValues(request, tenancy));
@@ -93,6 +93,11 @@ function routeQueries({ server, tenants, roles }: RouteDeps): void {
     indexStats: tenants.forSeveral((tenancy, request) => metadata.indexStats(request, tenancy)),
     indexVolume: tenants.forSeveral((tenancy, request) => volume.volume(request, tenancy)),
     indexVolumeRange: tenants.forSeveral((tenancy, request) => volume.volumeRange(request, tenancy)),
+    detectedLabels: tenants.forSeveral((tenancy, request) => explore.detectedLabels(request, tenancy)),
+    detectedFields: tenants.forSeveral((tenancy, request) => explore.detectedFields(request, tenancy)),
+    detectedFieldValues: tenants.forSeveral((tenancy, request) =>
+      explore.detectedFieldValues(request, tenancy),
+    ),
   });
   for (const id of ['tail', 'tailLegacy'] as const) {
     server.upgrade(id, (request) => tail.prepare(request, tenants.several(request)));

@@ -2,7 +2,7 @@ import os from 'node:os';
 import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
 import type { Config, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
-import { MetadataApi, QueryApi, QueryFrontend, TailApi, VolumeApi } from '@loki/gateway';
+import { ExploreApi, MetadataApi, QueryApi, QueryFrontend, TailApi, VolumeApi } from '@loki/gateway';
 import type { ServiceStates } from '@loki/http';
 import { Ingester, ownsAll } from '@loki/ingester';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
@@ -30,6 +30,7 @@ export interface Frontend {
   readonly metadata: MetadataApi;
   readonly tail: TailApi;
   readonly volume: VolumeApi;
+  readonly explore: ExploreApi;
 }
 
 /** The roles of this process; absent when `-target` does not name them. */
@@ -176,6 +177,7 @@ function startFrontend(world: World, querier: Querier): { api: Frontend; stop: (
       metadata: new MetadataApi(deps),
       tail: new TailApi(deps),
       volume: new VolumeApi(deps),
+      explore: new ExploreApi(deps),
     },
     stop: () => frontend.stop(),
   };

@@ -1,0 +1,74 @@
+import type { LabelPair } from '@loki/model';
+import { FieldDetector, jsonPathOf } from './detect-fields.ts';
+import { fieldTypeOf } from './field-type.ts';
+
+// What this protects: fields found in lines that nobody said the format of are those the parser stages would make.
+
+const detector = new FieldDetector();
+
+function detect(line: string, stream: LabelPair[] = [], metadata: LabelPair[] = []) {
+  const set = { stream, structuredMetadata: metadata, parsed: [], streamHash: 0n, streamText: '' };
+  const found = detector.detect(set, Buffer.from(line));
+  return (
+    found && {
+      parser: found.parser,
+      ...Object.fromEntries(found.names.map((name, i) => [name, found.values[i]])),
+    }
+  );
+}
+
+test('a line is tried as JSON, then as logfmt', () => {
+  expect(detect('{"a":1,"b":{"c":"x"},"d":[1],"e":null}')).toEqual({ parser: 'json', a: '1', b_c: 'x' });
+  expect(detect('a=1 b="x y" c=')).toEqual({ parser: 'logfmt', a: '1', b: 'x y' });
+  expect(detect('just words')).toBeUndefined();
+  expect(detect('{}')).toBeUndefined();
+});
+
+test('labels found before JSON broke off are not mixed with those of logfmt', () => {
+  expect(detect('{"a":1, x=2')).toEqual({ parser: 'logfmt', x: '2' });
+});
+
+test('a name that the stream or the metadata has gets a suffix', () => {
+  expect(detect('app=1 trace=2 b=3', [['app', 'x']], [['trace', 'y']])).toEqual({
+    parser: 'logfmt',
+    app_extracted: '1',
+    trace_extracted: '2',
+    b: '3',
+  });
+});
+
+test.each([
+  ['{"user":{"id":1}}', 'user_id', ['user', 'id']],
+  ['{"user":{"na.me":{"x":1}}}', 'user_na_me_x', ['user', 'na.me', 'x']],
+  ['{"user":null,"user_id":2,"app":"x"}', 'app_extracted', ['app']],
+  ['{"app_extracted":"x"}', 'app_extracted', ['app_extracted']],
+  ['{"__proto__":{"x":1}}', '__proto___x', ['__proto__', 'x']],
+  ['{"a":[1]}', 'a', undefined],
+  ['{"a":1', 'a', undefined],
+])('in %s the path of %s is %j', (line, name, path) => {
+  expect(jsonPathOf(line, name)).toEqual(path);
+});
+
+test('objects nested without end are looked into down to a bound', () => {
+  const line = `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`;
+  expect(jsonPathOf(line, Array.from({ length: 5000 }, () => 'a').join('_'))).toBeUndefined();
+});
+
+test.each([
+  ['12', 'int'],
+  ['-9223372036854775808', 'int'],
+  ['9223372036854775808', 'float'],
+  ['1.5', 'float'],
+  ['1e3', 'float'],
+  ['true', 'boolean'],
+  ['False', 'boolean'],
+  ['15ms', 'duration'],
+  ['1h2m', 'duration'],
+  ['10KiB', 'bytes'],
+  ['2.5 MB', 'bytes'],
+  ['10.0.0.1', 'string'],
+  ['', 'string'],
+  ['GET', 'string'],
+])('%s is of type %s', (value, type) => {
+  expect(fieldTypeOf(value)).toBe(type);
+});

@@ -1,0 +1,125 @@
+import type { LabelPair } from '@loki/model';
+import type { LogLeafRequest } from '@loki/ports';
+import { detectLabels } from './detected-labels.ts';
+import { ExploreApi } from './explore-api.ts';
+import { clock, getRequest, tenancyOf, testFrontend, TestQuerier } from './test-gateway.ts';
+import type { TestRow } from './test-gateway.ts';
+
+// What this protects: what people are told their logs can be searched by.
+
+const stream = { app: 'a' };
+
+function setUp(rows: Omit<TestRow, 'ts' | 'stream'>[]) {
+  const querier = new TestQuerier();
+  querier.rows.set(
+    't',
+    rows.map((row, i) => ({ ...row, ts: BigInt(1000 - i), stream })),
+  );
+  return { querier, api: new ExploreApi({ frontend: testFrontend(querier), querier, clock }) };
+}
+
+async function fieldsOf(rows: Omit<TestRow, 'ts' | 'stream'>[], query: Record<string, string> = {}) {
+  const { api } = setUp(rows);
+  const response = await api.detectedFields(getRequest({ query: '{app="a"}', ...query }), tenancyOf('t'));
+  return JSON.parse(response.body as string) as object;
+}
+
+test('fields come from metadata, from JSON with their paths, and from logfmt', async () => {
+  const rows = [
+    { line: '{"user":{"id":7},"ok":true}', metadata: { trace: 'x' } },
+    { line: 'user_id=8 took=3ms', metadata: { trace: 'y' } },
+    { line: 'words' },
+  ];
+  expect(await fieldsOf(rows)).toEqual({
+    fields: [
+      { label: 'trace', type: 'string', cardinality: 2, parsers: null },
+      {
+        label: 'user_id',
+        type: 'int',
+        cardinality: 2,
+        parsers: ['json', 'logfmt'],
+        jsonPath: ['user', 'id'],
+      },
+      { label: 'ok', type: 'boolean', cardinality: 1, parsers: ['json'], jsonPath: ['ok'] },
+      { label: 'took', type: 'duration', cardinality: 1, parsers: ['logfmt'] },
+    ],
+    limit: 1000,
+  });
+});
+
+test('a query that parses has its own fields, without the marks of failure', async () => {
+  const rows = [{ line: 'x=1', parsed: { mine: '5', __error__: 'E', __error_details__: 'e' } }];
+  expect(await fieldsOf(rows, { query: '{app="a"} | logfmt' })).toEqual({
+    fields: [{ label: 'mine', type: 'int', cardinality: 1, parsers: ['logfmt'] }],
+    limit: 1000,
+  });
+  expect(await fieldsOf(rows, { query: '{app="a"} | pattern "<mine>"' })).toMatchObject({
+    fields: [{ label: 'mine', parsers: null }],
+  });
+});
+
+test('the newest lines are asked for, as many as the request says', async () => {
+  const { api, querier } = setUp([{ line: 'a=1' }]);
+  const query = { query: '{app="a"}', line_limit: '7', start: '100', end: '200' };
+  await api.detectedFields(getRequest(query), tenancyOf('t'));
+  const asked = querier.asked[0] as LogLeafRequest;
+  expect(asked).toMatchObject({ kind: 'log', direction: 'backward', limit: 7, endNs: 200_000_000_000n });
+});
+
+test('no more fields than the limit, by either of its names; no field at all is an empty object', async () => {
+  const rows = [{ line: 'a=1 b=2 c=3' }];
+  expect(await fieldsOf(rows, { field_limit: '2' })).toMatchObject({ fields: [{}, {}], limit: 2 });
+  expect(await fieldsOf(rows, { limit: '1' })).toMatchObject({ fields: [{}], limit: 1 });
+  expect(await fieldsOf([])).toEqual({});
+});
+
+test('values of one field', async () => {
+  const { api } = setUp([{ line: 'a=1' }, { line: 'a=2' }, { line: 'a=1' }]);
+  const ask = async (name: string) => {
+    const response = await api.detectedFieldValues(
+      getRequest({ query: '{app="a"}' }, { name }),
+      tenancyOf('t'),
+    );
+    return JSON.parse(response.body as string) as object;
+  };
+  expect(await ask('a')).toEqual({ values: ['1', '2'], limit: 1000 });
+  expect(await ask('b')).toEqual({});
+});
+
+test.each([
+  [{ query: '{app=' }, 'parse error'],
+  [{ query: 'rate({app="a"}[1m])' }, 'only log queries'],
+  [{ line_limit: '6000' }, 'max entries limit per query exceeded'],
+  [{ line_limit: 'x' }, 'strconv.Atoi'],
+])('%j is refused', async (query, text) => {
+  await expect(fieldsOf([], query)).rejects.toThrow(text);
+});
+
+function labelsOf(all: Record<string, string[]>): string[] {
+  const streams = Object.entries(all).flatMap(([name, values]) =>
+    values.map((value) => ({ labels: [[name, value]] as LabelPair[] })),
+  );
+  return detectLabels(streams).map(({ label, cardinality }) => `${label}:${cardinality}`);
+}
+
+test('labels whose values are all numbers or UUIDs are left out, unless people look by them anyway', () => {
+  expect(
+    labelsOf({
+      code: ['200', '404', '1e5', '-1.5', 'NaN'],
+      id: ['0c9f2a54-7a63-4f2e-9d62-0a8c3b1d5e7f', '0c9f2a547a634f2e9d620a8c3b1d5e7f'],
+      pod: ['1', '2', '3'],
+      on: ['0', '1'],
+      off: ['0', '2'],
+      mixed: ['1', 'x'],
+      __stream_shard__: ['x'],
+    }),
+  ).toEqual(['pod:3', 'on:2', 'mixed:2']);
+});
+
+test('detected labels of several tenants are merged', async () => {
+  const { api, querier } = setUp([]);
+  querier.volumes.set('t', [{ labels: [['app', 'a']], entries: 1, lineBytes: 1 }]);
+  querier.volumes.set('u', [{ labels: [['app', 'b']], entries: 1, lineBytes: 1 }]);
+  const response = await api.detectedLabels(getRequest({}), tenancyOf('t', 'u'));
+  expect(JSON.parse(response.body as string)).toEqual({ detectedLabels: [{ label: 'app', cardinality: 2 }] });
+});

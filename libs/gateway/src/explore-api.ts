@@ -1,0 +1,119 @@
+import { parseExpr, parseMatchers } from '@loki/logql';
+import type { Clock, HttpRequest, HttpResponse, QuerierService } from '@loki/ports';
+import {
+  checkBlocked,
+  checkEntriesLimit,
+  checkQueryLength,
+  checkSelectors,
+  clampLookback,
+} from './check-limits.ts';
+import { FieldCollector } from './detected-fields.ts';
+import type { DetectedField } from './detected-fields.ts';
+import { detectLabels } from './detected-labels.ts';
+import { streamsOfTenants, wholeDays } from './explore-streams.ts';
+import type { QueryFrontend } from './frontend.ts';
+import { jsonString } from './json.ts';
+import type { Tenancy } from './multi-tenant.ts';
+import { badRequest, Params, parseTimeRange, parseUint32 } from './params.ts';
+import { jsonResponse } from './respond.ts';
+
+export interface ExploreApiDeps {
+  readonly frontend: QueryFrontend;
+  readonly querier: QuerierService;
+  readonly clock: Clock;
+}
+
+const lineLimitDefault = 100;
+const fieldLimitDefault = 1000;
+
+/** What the logs have to search by, for people who do not know them yet: labels and fields. */
+export class ExploreApi {
+  readonly #deps: ExploreApiDeps;
+
+  constructor(deps: ExploreApiDeps) {
+    this.#deps = deps;
+  }
+
+  /** `/loki/api/v1/detected_labels` */
+  async detectedLabels(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const params = Params.of(request);
+    const range = parseTimeRange(params, this.#deps.clock.nowNs());
+    const text = params.get('query');
+    const matchers = text === '' ? [] : parseMatchers(text);
+    checkQueryLength(range, this.#deps.frontend.limitsFor(tenancy));
+    const found = await streamsOfTenants(this.#deps, tenancy, matchers, wholeDays(range), request.signal);
+    const labels = detectLabels(found.flatMap(({ streams }) => streams));
+    if (labels.length === 0) return jsonResponse('{}');
+    const items = labels.map(
+      ({ label, cardinality }) => `{"label":${jsonString(label)},"cardinality":${cardinality}}`,
+    );
+    return jsonResponse(`{"detectedLabels":[${items.join(',')}]}`);
+  }
+
+  /** `/loki/api/v1/detected_fields` */
+  async detectedFields(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const { fields, limit } = await this.#fields(request, tenancy);
+    if (fields.size === 0) return jsonResponse('{}');
+    return jsonResponse(`{"fields":[${[...fields.values()].map(fieldJson).join(',')}],"limit":${limit}}`);
+  }
+
+  /** `/loki/api/v1/detected_field/:name/values` */
+  async detectedFieldValues(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const { fields, limit } = await this.#fields(request, tenancy);
+    const field = fields.get(request.params.get('name') ?? '');
+    if (!field) return jsonResponse('{}');
+    const values = [...field.values].slice(0, limit).map(jsonString);
+    return jsonResponse(`{"values":[${values.join(',')}],"limit":${limit}}`);
+  }
+
+  /** Fields of the newest lines of the query. */
+  async #fields(
+    request: HttpRequest,
+    tenancy: Tenancy,
+  ): Promise<{ fields: ReadonlyMap<string, DetectedField>; limit: number }> {
+    const { frontend, clock } = this.#deps;
+    const params = Params.of(request);
+    const nowNs = clock.nowNs();
+    const range = parseTimeRange(params, nowNs);
+    const lineLimit = parseUint32(params, 'line_limit', lineLimitDefault) || lineLimitDefault;
+    const limitName = params.get('field_limit') === '' ? 'limit' : 'field_limit';
+    const limit = parseUint32(params, limitName, fieldLimitDefault) || fieldLimitDefault;
+    const text = params.get('query');
+    const expr = parseExpr(text);
+    if (expr.kind !== 'log') throw badRequest('only log queries can be looked through for fields');
+    const limits = frontend.limitsFor(tenancy);
+    checkQueryLength(range, limits);
+    checkEntriesLimit(lineLimit, limits);
+    checkBlocked(expr, text, limits);
+    checkSelectors(expr, limits);
+    const collector = new FieldCollector(expr, limit);
+    const clamped = clampLookback(range, limits, nowNs);
+    if (!clamped) return { fields: collector.fields, limit };
+    const answer = await frontend.query(
+      tenancy,
+      expr,
+      {
+        tenant: tenancy.ids[0],
+        ...clamped,
+        stepNs: 0n,
+        isInstant: false,
+        direction: 'backward',
+        limit: lineLimit,
+        intervalNs: 0n,
+        seriesMax: limits.maxQuerySeries,
+      },
+      request.signal,
+    );
+    if (answer.result.type === 'streams') collector.add(answer.result.rows);
+    return { fields: collector.fields, limit };
+  }
+}
+
+function fieldJson(field: DetectedField): string {
+  const parsers = field.parsers.size === 0 ? 'null' : `[${[...field.parsers].map(jsonString).join(',')}]`;
+  const path = field.jsonPath ? `,"jsonPath":[${field.jsonPath.map(jsonString).join(',')}]` : '';
+  return (
+    `{"label":${jsonString(field.label)},"type":"${field.type}",` +
+    `"cardinality":${field.values.size},"parsers":${parsers}${path}}`
+  );
+}
