@@ -47,30 +47,43 @@ function makeCommitter(
 ): PartitionCommitter {
   const { objectStore, clock, checkpointEvery } = options;
   const catalog = new PartitionCatalog({ objectStore, partition, checkpointEvery });
-  return {
-    async load(signal) {
-      await catalog.load(signal);
-      const { endOffset, writers, newestNs } = catalog.state;
-      return { endOffset, writers, newestUs: microsecondsOf(newestNs) };
-    },
-    async commit(commit, signal) {
-      const { startOffset, endOffset, segment, writers } = commit;
-      const entry = segment && {
-        key: segment.key,
-        sizeBytes: segment.bytes.length,
-        level: 0,
-        sections: sectionsOf(segment.bytes),
-      };
-      const outcome = await catalog.commit(
-        { startOffset, endOffset, segment: entry, writers, drops: [], erased: [], createdMs: clock.nowMs() },
-        signal,
-      );
-      if (outcome.outcome === 'lost') return false;
-      // The commit stands; a checkpoint that fails now is written after a later one.
-      await catalog.checkpoint(signal).catch(() => false);
-      return true;
-    },
+  // A second attempt must put the same bytes, or it could not recognise what the first one did.
+  const firstTried = new WeakMap<FlushCommit, number>();
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = turn.then(work);
+    turn = done.catch(() => undefined); // the caller hears of it through `done`
+    return done;
   };
+  return {
+    load: (signal) =>
+      inTurn(async () => {
+        await catalog.load(signal);
+        const { endOffset, writers, newestNs } = catalog.state;
+        return { endOffset, writers, newestUs: microsecondsOf(newestNs) };
+      }),
+    commit: (commit, signal) => inTurn(() => append(commit, signal)),
+  };
+
+  async function append(commit: FlushCommit, signal?: AbortSignal): Promise<boolean> {
+    const { startOffset, endOffset, segment, writers } = commit;
+    const createdMs = firstTried.get(commit) ?? clock.nowMs();
+    firstTried.set(commit, createdMs);
+    const entry = segment && {
+      key: segment.key,
+      sizeBytes: segment.bytes.length,
+      level: 0,
+      sections: sectionsOf(segment.bytes),
+    };
+    const outcome = await catalog.commit(
+      { startOffset, endOffset, segment: entry, writers, drops: [], erased: [], createdMs },
+      signal,
+    );
+    if (outcome.outcome === 'lost') return false;
+    // The commit stands; a checkpoint that fails now is written after a later one.
+    await catalog.checkpoint(signal).catch(() => false);
+    return true;
+  }
 }
 
 /** Summaries of a segment's sections, from its footer. */

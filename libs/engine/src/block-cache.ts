@@ -123,6 +123,12 @@ export class BlockCache {
     return block;
   }
 
+  /** Forgets everything. */
+  clear(): void {
+    this.#blocks.clear();
+    this.#bytes = 0;
+  }
+
   /** To be called when a scan is done with a block: weighs it anew, and makes room. */
   settle(key: string): void {
     const block = this.#blocks.get(key);

@@ -1,7 +1,7 @@
 import type { WorkerEnv } from '@loki/ports';
 import type { Segment, StoredSegment } from '@loki/segment';
 import { BlockCache } from './block-cache.ts';
-import { type LeafPlan, planLeaf } from './leaf-plan.ts';
+import { type LeafPlan, type LogPlan, planLeaf, planSelection } from './leaf-plan.ts';
 
 /** Compiled queries kept; a dashboard has some dozens of panels. */
 const plansMax = 256;
@@ -15,6 +15,7 @@ const envKey = 'engine';
 /** What leaves of one worker share. */
 export class LeafCache {
   readonly #plans = new Map<string, LeafPlan>();
+  readonly #selections = new Map<string, LogPlan>();
   readonly #segments = new Map<string, OpenedSegment>();
   readonly #segmentBytesMax: number;
   #segmentBytes = 0;
@@ -36,6 +37,21 @@ export class LeafCache {
 
   plan(text: string): LeafPlan {
     return remember(this.#plans, text, plansMax, () => planLeaf(text));
+  }
+
+  /**
+   * Forgets all data. A read that came back damaged may have left parts of itself here; what is in the store may be
+   * sound, and is read again.
+   */
+  forget(): void {
+    this.#segments.clear();
+    this.#segmentBytes = 0;
+    this.blocks.clear();
+  }
+
+  /** What a delete selects. */
+  selection(text: string): LogPlan {
+    return remember(this.#selections, text, plansMax, () => planSelection(text));
   }
 
   /** A segment that was kept under `key`; it is now the last to be forgotten. */

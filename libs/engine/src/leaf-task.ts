@@ -1,3 +1,4 @@
+import { LokiError } from '@loki/model';
 import {
   emptyLeafStats,
   type LeafRequest,
@@ -9,6 +10,7 @@ import {
   type Task,
   type WorkerEnv,
 } from '@loki/ports';
+import { Deletes } from './deletes.ts';
 import { LeafCache } from './leaf-cache.ts';
 import { runLogLeaf } from './log-leaf.ts';
 import { mergeLogResults } from './merge-log.ts';
@@ -32,9 +34,20 @@ export const leafTask: Task<LeafTaskInput, LeafResult> = {
   transferOutput: buffersOf,
 };
 
-async function runLeafTask({ request, sources }: LeafTaskInput, env: WorkerEnv): Promise<LeafResult> {
+async function runLeafTask(input: LeafTaskInput, env: WorkerEnv): Promise<LeafResult> {
+  try {
+    return await scanSources(input, env);
+  } catch (error) {
+    if (error instanceof LokiError && error.code === 'corrupt') LeafCache.of(env).forget();
+    throw error;
+  }
+}
+
+async function scanSources({ request, sources }: LeafTaskInput, env: WorkerEnv): Promise<LeafResult> {
   const stats = emptyLeafStats();
-  const plan = LeafCache.of(env).plan(request.expr);
+  const cache = LeafCache.of(env);
+  const plan = cache.plan(request.expr);
+  const deletes = Deletes.of(request.deletes, cache);
   const readers = [];
   for (let i = 0; i < sources.length; i += openedAtOnce) {
     const batch = sources.slice(i, i + openedAtOnce);
@@ -42,9 +55,9 @@ async function runLeafTask({ request, sources }: LeafTaskInput, env: WorkerEnv):
       ...(await Promise.all(batch.map((source) => openSection(source, request.tenant, env, stats)))),
     );
   }
-  if (request.kind === 'log' && plan.kind === 'log') return runLogLeaf(request, plan, readers, stats);
+  if (request.kind === 'log' && plan.kind === 'log') return runLogLeaf(request, plan, readers, { stats, deletes });
   if (request.kind === 'samples' && plan.kind === 'samples')
-    return runSampleLeaf(request, plan, readers, stats);
+    return runSampleLeaf(request, plan, readers, { stats, deletes });
   throw new Error(`a leaf of kind ${request.kind} cannot run ${request.expr}`);
 }
 

@@ -137,7 +137,7 @@ export class Flusher {
     if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
       if (segment) this.#count(plan, segment, records[0], beganMs, encodedMs);
     }
-    await this.#truncateLog();
+    await this.truncateLog();
   }
 
   /** Undefined when records had to be taken out because they cannot be read. */
@@ -207,7 +207,7 @@ export class Flusher {
   }
 
   /** Failing to forget loses nothing: the next flush tries again. */
-  async #truncateLog(): Promise<void> {
+  async truncateLog(): Promise<void> {
     const offset = this.#state.committedOffset - this.#deps.options.logMarginRecords;
     if (offset <= 0) return;
     await this.#deps.writeLog.truncateBefore(this.#state.id, offset).catch((error) => this.#report(error));

@@ -130,6 +130,8 @@ export class Partition {
     }
     const state = new PartitionState(this.id, committed, this.#deps);
     const flusher = new Flusher(state, this.#deps, this.#stop.signal);
+    // A crash may have come between the last commit and this.
+    await flusher.truncateLog();
     const consumer = new Consumer(state, this.#deps, {
       onRecord: (record) => this.#tails.onRecord(record),
       onProgress: () => flusher.flushIfDue(),

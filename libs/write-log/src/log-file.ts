@@ -109,10 +109,13 @@ export class LogFile {
     const { state } = this;
     if (!(await this.#hasHeader())) return [];
     let { offset, position } = this.#placeBefore(fromOffset);
-    const window = new Window(await this.handle(), state.length);
+    // Taken together: a commit that ends while this reads would otherwise add records beyond the window, and a sound
+    // record cut off by it looks damaged.
+    const { endOffset, length } = state;
+    const window = new Window(await this.handle(), length);
     const found: LoggedRecord[] = [];
     let bytes = 0;
-    while (offset < state.endOffset && bytes < bytesMax) {
+    while (offset < endOffset && bytes < bytesMax) {
       const known = state.damage.find((range) => range.position === position);
       if (known) {
         ({ nextPosition: position, toOffset: offset } = known);

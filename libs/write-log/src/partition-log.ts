@@ -135,8 +135,12 @@ export class PartitionLog {
     }
   }
 
-  /** Removes the files whose records all lie below `offset`; the newest file stays, its name keeps the count. */
+  /**
+   * Removes the files whose records all lie below `offset`. The newest file stays, its name keeps the count; when its
+   * records are dead too and nothing is being appended, an empty one takes its place first.
+   */
   async truncateBefore(offset: number): Promise<void> {
+    await this.#renewIdle(offset);
     await this.#inTurn(async () => {
       while (this.#files.length > 1 && this.#files[1].state.firstOffset <= offset) {
         const file = this.#files[0];
@@ -160,6 +164,19 @@ export class PartitionLog {
   }
 
   // ---- appending
+
+  async #renewIdle(offset: number): Promise<void> {
+    const isDead = this.#active && !this.#active.isEmpty && offset >= this.#nextOffset;
+    if (!isDead || this.#committing || this.#isClosed) return;
+    // A full disk may refuse the new file: then the old one stays for now.
+    const renewed = this.#startFile().then(
+      () => undefined,
+      () => undefined,
+    );
+    // Appends that come meanwhile wait for their turn behind it.
+    this.#committing = renewed.then(() => this.#commitAll());
+    await renewed;
+  }
 
   async #commitAll(): Promise<void> {
     while (this.#pending.length > 0) {
@@ -230,6 +247,10 @@ export class PartitionLog {
   /** The active file, or a new one when there is none or it is full. */
   async #fileForAppend(): Promise<LogFile> {
     if (this.#active && this.#active.state.length < this.#context.fileBytesMax) return this.#active;
+    return this.#startFile();
+  }
+
+  async #startFile(): Promise<LogFile> {
     const stale = this.#files.at(-1);
     if (stale?.isEmpty && stale.state.firstOffset === this.#nextOffset) {
       // Given up before it held a record: the new file takes its name.
