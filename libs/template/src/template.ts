@@ -15,7 +15,7 @@ export interface Template {
   /**
    * What the template prints for an entry.
    *
-   * Bounded: 1 MiB of text, a million nodes visited, 200 templates deep.
+   * Bounded: 1 MiB of text, 100,000 nodes visited, 200 templates deep.
    *
    * @throws TemplateExecError in Go's words
    */
