@@ -85,7 +85,6 @@ class Simulation {
   };
   /** No client retries and no line is sent twice: then (writerId, sequence) alone keeps entries single. */
   readonly #isSequenceOnly: boolean;
-  readonly #hadFlips: boolean;
   #faults: FaultProfile;
   #isHealed = false;
   #node: SimNode | undefined;
@@ -110,7 +109,6 @@ class Simulation {
     const bucket = new VirtualBucket(this.#random.fork('bucket'));
     bucket.faults = { ...drawn.store };
     if (bug === 'checksumIgnored') bucket.faults = { ...bucket.faults, bitFlip: 0.1, flipShape: 'unseen' };
-    this.#hadFlips = bucket.faults.bitFlip > 0;
     const disk = new VirtualDisk(this.#random.fork('disk'));
     disk.faults = { ...drawn.disk };
     this.#world = {
@@ -326,8 +324,6 @@ class Simulation {
 
   async #finalJudgement(): Promise<void> {
     const judge = new VirtualProcess(this.#scheduler, 'judge');
-    // Workers keep decoded blocks, also those that a damaged read gave them: their checksums fail until they are evicted.
-    if (this.#hadFlips) this.#crash();
     await this.#settled(judge);
     if (this.#violations.length > 0) return;
     const before = await this.#checkAll(judge);
