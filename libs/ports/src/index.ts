@@ -1,8 +1,15 @@
 export type { Disk, DiskFile } from './disk.ts';
+export type {
+  HttpClient,
+  HttpClientRequest,
+  HttpClientResponse,
+  HttpClientTls,
+} from './http-client.ts';
 export type { HttpHandler, HttpRequest, HttpResponse } from './http.ts';
 export { addLeafStats, emptyLeafStats } from './leaf.ts';
 export type {
   LabelSet,
+  LeafDelete,
   LeafRequest,
   LeafResult,
   LeafStats,
@@ -20,6 +27,9 @@ export type {
   DistributorService,
   HeadAnswer,
   IngesterService,
+  PatternSeries,
+  PatternService,
+  PatternsRequest,
   QuerierService,
   StreamsRequest,
   StreamVolume,

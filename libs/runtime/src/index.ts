@@ -1,4 +1,5 @@
 export { hasCode, NodeDisk } from './disk.ts';
+export { NodeHttpClient } from './http-client.ts';
 export { InlineWorkers } from './inline-workers.ts';
 export { NodeRandom } from './random.ts';
 export { serveTasks } from './serve-tasks.ts';

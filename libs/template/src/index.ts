@@ -1,4 +1,14 @@
-export { TemplateExecError, TemplateSyntaxError } from './errors.ts';
+export { compileDataTemplate } from './data-template.ts';
+export type { DataTemplate } from './data-template.ts';
+export { CallError, TemplateExecError, TemplateSyntaxError } from './errors.ts';
+export { formatFloat } from './float.ts';
+export { toText } from './format.ts';
+export { fn } from './function-types.ts';
+export type { CallContext, FunctionTable, TemplateFunction } from './function-types.ts';
+export { formatTime, timeAt } from './go-time.ts';
+export { parseFloatText, parseIntText } from './number.ts';
 export type { TemplateContext } from './state.ts';
 export { compileTemplate } from './template.ts';
 export type { Template } from './template.ts';
+export { GoInt } from './values.ts';
+export type { LabelMap, Value } from './values.ts';

@@ -1,0 +1,35 @@
+/** A request to another server, whose address comes from the operator's configuration and nowhere else. */
+export interface HttpClientRequest {
+  readonly method: 'GET' | 'POST';
+  /** http or https, without user name or password. */
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  /** From the call to the last byte of the answer. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  readonly tls?: HttpClientTls;
+}
+
+export interface HttpClientTls {
+  /** Path of a file with certificates to trust instead of the system's. */
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly serverName?: string;
+  readonly insecureSkipVerify?: boolean;
+}
+
+export interface HttpClientResponse {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** At most its first 64 KiB: who needs more of an answer needs another port. */
+  readonly body: Buffer;
+}
+
+/** Requests to servers that are not ours. Redirects are answers like any other: nothing follows them. */
+export interface HttpClient {
+  /** Rejects when there is no answer in time; every status is an answer. */
+  send(request: HttpClientRequest): Promise<HttpClientResponse>;
+}

@@ -1,0 +1,47 @@
+import { builtins } from './builtins.ts';
+import { compileTree } from './compile.ts';
+import type { FunctionTable } from './function-types.ts';
+import { parseTemplate } from './parser.ts';
+import { RegexCache, Source, State } from './state.ts';
+import type { TemplateContext } from './state.ts';
+import type { Value } from './values.ts';
+
+/** A compiled template over data of the caller's choice, rather than over a log entry. */
+export interface DataTemplate {
+  /**
+   * What the template prints when the dot is `data`. Bounded as every template is.
+   *
+   * @throws TemplateExecError in Go's words
+   */
+  execute(data: Value, nowNs: () => bigint): string;
+}
+
+/**
+ * Compiles Go's text/template with its own functions and those given; nothing of Loki's.
+ *
+ * @param options.name      what errors call it
+ * @param options.functions by name; they win over Go's
+ * @throws TemplateSyntaxError in Go's words
+ */
+export function compileDataTemplate(
+  text: string,
+  options: { readonly name: string; readonly functions: FunctionTable },
+): DataTemplate {
+  const functions: FunctionTable = new Map([...builtins, ...options.functions]);
+  const parsed = parseTemplate(text, options.name, (name) => functions.has(name));
+  const run = compileTree(parsed, functions);
+  const source = new Source(options.name, text);
+  const regexes = new RegexCache();
+  return {
+    execute(data, nowNs) {
+      const state = new State(noEntry(nowNs), source, regexes);
+      state.values[0] = data;
+      run(state, data);
+      return state.out;
+    },
+  };
+}
+
+function noEntry(nowNs: () => bigint): TemplateContext {
+  return { get: () => undefined, line: () => '', timestampNs: 0n, nowNs };
+}
