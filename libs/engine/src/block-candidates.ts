@@ -18,6 +18,18 @@ export interface Candidate {
   /** The leaf's time range, relative to the block's base, inclusive; beyond the block's rows when all are inside. */
   readonly fromTs: number;
   readonly toTs: number;
+  /** Deletes that may concern some rows of its runs: the rows have to be looked at one by one. */
+  readonly touched?: readonly TouchedRuns[];
+}
+
+/** Runs of a block that a delete may take rows of. */
+export interface TouchedRuns {
+  /** Which delete of the leaf. */
+  readonly deleteIndex: number;
+  readonly runs: readonly number[];
+  /** The delete's time range relative to the block's base, inclusive. */
+  readonly fromTs: number;
+  readonly toTs: number;
 }
 
 /** What a leaf selects before it looks into blocks. Times are inclusive. */
@@ -34,14 +46,16 @@ export function findCandidates(
   sourceIndex: number,
   query: CandidateQuery,
 ): Candidate[] {
-  const { section } = reader;
-  if (section.maxNs < query.fromNs || section.minNs > query.toNs) return [];
+  const { section, clip } = reader;
+  const fromNs = clip && clip.startNs > query.fromNs ? clip.startNs : query.fromNs;
+  const toNs = clip && clip.endNs <= query.toNs ? clip.endNs - 1n : query.toNs;
+  if (section.maxNs < fromNs || section.minNs > toNs) return [];
   const mask = matchStreams(section, query.selector, query.shard);
   if (!mask.includes(1)) return [];
   const candidates: Candidate[] = [];
   for (const info of section.blocks) {
-    const fromTs = Number(query.fromNs - info.baseNs);
-    const toTs = Number(query.toNs - info.baseNs);
+    const fromTs = Number(fromNs - info.baseNs);
+    const toTs = Number(toNs - info.baseNs);
     if (info.maxTs < fromTs || info.minTs > toTs) continue;
     const found = matchRuns(info.runs, mask, fromTs, toTs);
     if (!found) continue;

@@ -2,6 +2,7 @@ import {
   type Grouping,
   type LogExpr,
   parseExpr,
+  parseSelection,
   type RangeAggExpr,
   type RangeOp,
   type Unwrap,
@@ -53,6 +54,16 @@ export function planLeaf(text: string): LeafPlan {
     return planSamples(expr.expr, expr.grouping ?? { without: false, labels: [] });
   }
   throw new Error(`a leaf cannot compute ${text}`);
+}
+
+/**
+ * Compiles what a delete selects.
+ *
+ * @throws LokiError badRequest when the text is no log query
+ */
+export function planSelection(text: string): LogPlan {
+  const log = parseSelection(text);
+  return { kind: 'log', ...planSelector(log), pipeline: compilePipeline(log.stages, NeededLabels.all) };
 }
 
 function planSelector(log: LogExpr): { selectorKey: string; selector: StringMatcher[] } {

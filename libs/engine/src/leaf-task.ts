@@ -55,7 +55,8 @@ async function scanSources({ request, sources }: LeafTaskInput, env: WorkerEnv):
       ...(await Promise.all(batch.map((source) => openSection(source, request.tenant, env, stats)))),
     );
   }
-  if (request.kind === 'log' && plan.kind === 'log') return runLogLeaf(request, plan, readers, { stats, deletes });
+  if (request.kind === 'log' && plan.kind === 'log')
+    return runLogLeaf(request, plan, readers, { stats, deletes });
   if (request.kind === 'samples' && plan.kind === 'samples')
     return runSampleLeaf(request, plan, readers, { stats, deletes });
   throw new Error(`a leaf of kind ${request.kind} cannot run ${request.expr}`);

@@ -1,6 +1,7 @@
 import { emptyLeafStats, type LeafStats, type LogLeafRequest, type LogLeafResult } from '@loki/ports';
 import { type Block, type BlockInfo, columns } from '@loki/segment';
 import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
+import type { Deletes } from './deletes.ts';
 import type { LogPlan } from './leaf-plan.ts';
 import { LogRows } from './log-rows.ts';
 import { NeededLabels } from './needed-labels.ts';
@@ -31,10 +32,10 @@ export async function runLogLeaf(
   request: LogLeafRequest,
   plan: LogPlan,
   readers: readonly (SectionReader | undefined)[],
-  stats: LeafStats = emptyLeafStats(),
+  { stats = emptyLeafStats(), deletes }: { stats?: LeafStats; deletes?: Deletes } = {},
 ): Promise<LogLeafResult> {
   const isForward = request.direction === 'forward';
-  const candidates = readers.flatMap((reader, sourceIndex) =>
+  const found = readers.flatMap((reader, sourceIndex) =>
     reader
       ? findCandidates(reader, sourceIndex, {
           selector: plan.selector,
@@ -44,8 +45,9 @@ export async function runLogLeaf(
         })
       : [],
   );
+  const candidates = deletes ? deletes.apply(found) : found;
   candidates.sort((a, b) => (isForward ? compareBig(a.minNs, b.minNs) : compareBig(b.maxNs, a.maxNs)));
-  const scan = new LogScan(request, plan, stats);
+  const scan = new LogScan(request, plan, { stats, deletes });
   const { lineFilters, stages } = plan.pipeline;
   if (request.limit > 0 && lineFilters.length === 0 && stages.length === 0)
     await pickRows(candidates, scan, request);
@@ -110,11 +112,17 @@ class LogScan {
   readonly #runner: RowRunner;
   readonly #selection = new RowSelection();
   readonly #row = new Row();
+  readonly #deletes: Deletes | undefined;
 
-  constructor(request: LogLeafRequest, plan: LogPlan, stats: LeafStats) {
+  constructor(
+    request: LogLeafRequest,
+    plan: LogPlan,
+    { stats, deletes }: { stats: LeafStats; deletes: Deletes | undefined },
+  ) {
     this.#request = request;
     this.#plan = plan;
     this.stats = stats;
+    this.#deletes = deletes;
     this.#isForward = request.direction === 'forward';
     this.#runner = new RowRunner(plan.pipeline, NeededLabels.all);
     this.rows = new LogRows(request.limit, request.direction);
@@ -137,7 +145,9 @@ class LogScan {
     const first = reader.load(info, this.firstNeed(candidate));
     const labelled = first instanceof Promise ? await first : first;
     this.stats.blocksMatched++;
+    const deleted = candidate.touched && (await this.#deletes!.rowsOf(candidate));
     this.#select(candidate, labelled, this.rows.bound);
+    if (deleted) this.#selection.intersect(deleted, deleted.length, true);
     if (this.#selection.count > 0) await this.#collect(candidate);
     else this.stats.blocksSkipped++;
     reader.release(info);
@@ -153,7 +163,9 @@ class LogScan {
     const first = reader.load(info, labelsNeed(this.#plan.pipeline, info));
     const block = first instanceof Promise ? await first : first;
     this.stats.blocksMatched++;
+    const deleted = candidate.touched && (await this.#deletes!.rowsOf(candidate));
     this.#select(candidate, block, bound);
+    if (deleted) this.#selection.intersect(deleted, deleted.length, true);
     const timestamps = block.timestamps();
     for (let i = 0; i < this.#selection.count; i++) {
       const row = this.#selection.rows[i];
@@ -198,7 +210,7 @@ class LogScan {
     if (runs.minTs[run] < fromTs) from = firstRowAtOrAfter(block.timestamps(), from, to, fromTs);
     if (runs.maxTs[run] > toTs) to = firstRowAtOrAfter(block.timestamps(), from, to, toTs + 1);
     const { limit } = this.#request;
-    if (limit > 0 && to - from > limit && this.#takesAll) {
+    if (limit > 0 && to - from > limit && this.#takesAll && !candidate.touched) {
       // Without filters every row counts, so that of one stream only the first ones can.
       if (this.#isForward) to = from + limit;
       else from = to - limit;

@@ -3,6 +3,7 @@ import { type Block, type BlockInfo, columns } from '@loki/segment';
 import { type Accumulator, makeAccumulator } from './accumulators.ts';
 import type { BaseResolver } from './base-resolver.ts';
 import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
+import type { Deletes } from './deletes.ts';
 import type { SamplePlan } from './leaf-plan.ts';
 import { stepCount } from './root-merge.ts';
 import { countLines, filterNames, selectRun } from './row-filter.ts';
@@ -26,10 +27,10 @@ export async function runSampleLeaf(
   request: SampleLeafRequest,
   plan: SamplePlan,
   readers: readonly (SectionReader | undefined)[],
-  stats: LeafStats = emptyLeafStats(),
+  { stats = emptyLeafStats(), deletes }: { stats?: LeafStats; deletes?: Deletes } = {},
 ): Promise<SampleLeafResult> {
-  const scan = new SampleScan(request, plan, stats);
-  const candidates = readers.flatMap((reader, sourceIndex) =>
+  const scan = new SampleScan(request, plan, { stats, deletes });
+  const found = readers.flatMap((reader, sourceIndex) =>
     reader
       ? findCandidates(reader, sourceIndex, {
           selector: plan.selector,
@@ -38,6 +39,7 @@ export async function runSampleLeaf(
         })
       : [],
   );
+  const candidates = deletes ? deletes.apply(found) : found;
   for (let i = 0; i < candidates.length; i++) {
     if (i % ahead === 0) scan.prefetch(candidates.slice(i, i + 2 * ahead));
     const visit = scan.visit(candidates[i]);
@@ -62,7 +64,14 @@ class SampleScan {
   readonly #takesAll: boolean;
   readonly #readsLines: boolean;
 
-  constructor(request: SampleLeafRequest, plan: SamplePlan, stats: LeafStats) {
+  readonly #deletes: Deletes | undefined;
+
+  constructor(
+    request: SampleLeafRequest,
+    plan: SamplePlan,
+    { stats, deletes }: { stats: LeafStats; deletes: Deletes | undefined },
+  ) {
+    this.#deletes = deletes;
     this.#plan = plan;
     this.#stats = stats;
     const { startNs, stepNs } = request;
@@ -112,9 +121,16 @@ class SampleScan {
       return undefined;
     }
     this.#stats.blocksMatched++;
+    if (candidate.touched) return this.#visitTouched(candidate);
     const block = candidate.reader.load(candidate.info, this.#firstNeed(candidate.info));
     if (block instanceof Promise) return block.then((loaded) => this.#visitLoaded(candidate, loaded));
     return this.#visitLoaded(candidate, block);
+  }
+
+  async #visitTouched(candidate: Candidate): Promise<void> {
+    const deleted = await this.#deletes!.rowsOf(candidate);
+    const block = await candidate.reader.load(candidate.info, this.#firstNeed(candidate.info));
+    await this.#visitLoaded(candidate, block, deleted);
   }
 
   finish(): SampleLeafResult {
@@ -146,10 +162,12 @@ class SampleScan {
   }
 
   /** Each run that counts lies inside one bucket (or in none), and its series follows from the stream. */
-  #isAnsweredByDirectory({ info, runs }: Candidate): boolean {
-    if (!this.#takesAll || this.#resolver.metadataNames(info.metadataNames).length > 0) return false;
+  #isAnsweredByDirectory({ info, runs, reader, touched, fromTs, toTs }: Candidate): boolean {
+    if (touched || !this.#takesAll || this.#resolver.metadataNames(info.metadataNames).length > 0)
+      return false;
     this.grid.startBlock(info.baseNs);
     for (const run of runs) {
+      if (reader.clip && (info.runs.minTs[run] < fromTs || info.runs.maxTs[run] > toTs)) return false;
       const bucket = this.grid.bucketOf(info.runs.minTs[run]);
       if (this.grid.bucketEnd < info.runs.maxTs[run] || bucket !== this.grid.bucketOf(info.runs.maxTs[run]))
         return false;
@@ -172,16 +190,17 @@ class SampleScan {
 
   // ---- rows
 
-  #visitLoaded(candidate: Candidate, block: Block): Promise<void> | undefined {
+  #visitLoaded(candidate: Candidate, block: Block, deleted?: Uint32Array): Promise<void> | undefined {
     const { reader, info } = candidate;
     this.grid.startBlock(info.baseNs);
     this.#runner.startBlock(reader.section, block);
-    if (this.#takesAll) {
+    if (this.#takesAll && !deleted) {
       for (const run of candidate.runs) this.#countRun(candidate, block, run);
       reader.release(info);
       return undefined;
     }
     this.#select(candidate, block);
+    if (deleted) this.#selection.intersect(deleted, deleted.length, true);
     if (this.#selection.count === 0) {
       this.#stats.blocksSkipped++;
       reader.release(info);

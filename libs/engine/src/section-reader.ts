@@ -21,7 +21,18 @@ export type LeafSource =
       /** Names the bytes for as long as the process lives; decoded blocks are then kept for the next query. */
       readonly cacheKey?: string;
     }
-  | { readonly kind: 'object'; readonly key: string };
+  | {
+      readonly kind: 'object';
+      readonly key: string;
+      /** Only rows with startNs <= ts < endNs count: the others are read from elsewhere. */
+      readonly clip?: Clip;
+    };
+
+/** startNs <= ts < endNs. */
+export interface Clip {
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
 
 const allColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
@@ -36,6 +47,8 @@ export interface SectionReader {
   readonly section: Section;
   /** The data is in memory and not yet in the store. */
   readonly isHead: boolean;
+  /** Rows outside of it do not count. */
+  readonly clip?: Clip;
   /** A block with at least the columns asked for; at once when they are in memory. */
   load(info: BlockInfo, need: BlockNeed): Block | Promise<Block>;
   /** Blocks that will be asked for soon, in that order. */
@@ -65,7 +78,7 @@ export async function openSection(
   const segment = known ?? (await readSegment(env.objectStore, source.key));
   if (!known) cache.keepSegment(source.key, segment);
   const section = segment.section(tenant);
-  return section && new StoreReader(segment, section, cache, stats);
+  return section && new StoreReader({ segment, section, clip: source.clip }, cache, stats);
 }
 
 function blockKey(segment: string, section: Section, info: BlockInfo): string {
@@ -120,15 +133,21 @@ class MemoryReader implements SectionReader {
 class StoreReader implements SectionReader {
   readonly section: Section;
   readonly isHead = false;
+  readonly clip: Clip | undefined;
   readonly #segment: StoredSegment;
   readonly #cache: LeafCache;
   readonly #stats: LeafStats;
   /** Fetches under way, by block. */
   readonly #pending = new Map<number, Promise<void>>();
 
-  constructor(segment: StoredSegment, section: Section, cache: LeafCache, stats: LeafStats) {
-    this.#segment = segment;
-    this.section = section;
+  constructor(
+    from: { segment: StoredSegment; section: Section; clip: Clip | undefined },
+    cache: LeafCache,
+    stats: LeafStats,
+  ) {
+    this.#segment = from.segment;
+    this.section = from.section;
+    this.clip = from.clip;
     this.#cache = cache;
     this.#stats = stats;
   }

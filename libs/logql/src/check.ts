@@ -1,10 +1,10 @@
 import { compileRegex } from '@loki/regex';
 import { compileTemplate } from '@loki/template';
-import type { Expr, LabelFormat, LineFilterStage, Stage } from './ast.ts';
+import type { Expr, LabelFormat, LineFilterStage, LogExpr, Stage } from './ast.ts';
 import { messageOfPart, QueryPartError, stageError } from './errors.ts';
 import { parseIpMatcher } from './ip.ts';
 import { parseJsonPath, parseLogfmtKey } from './json-path.ts';
-import { logExprsOf, parseSyntax } from './parser.ts';
+import { logExprsOf, parseSelectionSyntax, parseSyntax } from './parser.ts';
 import { parseLinePattern } from './pattern.ts';
 import { printStage } from './print.ts';
 
@@ -15,6 +15,17 @@ import { printStage } from './print.ts';
  */
 export function parseExpr(query: string): Expr {
   const expr = parseSyntax(query);
+  checkExpr(expr);
+  return expr;
+}
+
+/**
+ * Reads a log query that may select every stream, and everything inside its stages.
+ *
+ * @throws LokiError badRequest
+ */
+export function parseSelection(query: string): LogExpr {
+  const expr = parseSelectionSyntax(query);
   checkExpr(expr);
   return expr;
 }

@@ -1,5 +1,5 @@
 export type * from './ast.ts';
-export { checkExpr, parseExpr } from './check.ts';
+export { checkExpr, parseExpr, parseSelection } from './check.ts';
 export { QueryPartError } from './errors.ts';
 export { fold } from './fold.ts';
 export { ipMatches, parseIp, parseIpMatcher } from './ip.ts';

@@ -31,6 +31,19 @@ export function parseSyntax(query: string): Expr {
   return expr;
 }
 
+/**
+ * Reads a log query whose selector may match every stream, `{}` included: what deletes are written in. Like
+ * `parseSyntax` it does not look inside stages.
+ *
+ * @throws LokiError badRequest
+ */
+export function parseSelectionSyntax(query: string): LogExpr {
+  if (Buffer.byteLength(query) > queryBytesMax) throw parseError('input size too long');
+  const expr = run(query);
+  if (expr.kind !== 'log') throw parseError('only log queries select entries');
+  return expr;
+}
+
 /** The parser proper: an explicit stack, so that no nesting overflows ours. */
 function run(query: string): Expr {
   tables ??= buildTables(grammar);

@@ -6,11 +6,26 @@ export interface StreamShard {
   readonly of: number;
 }
 
+/**
+ * Rows that are not answered although they are still stored: those that `expr` selects with startNs <= ts < endNs.
+ * Deletes that the compactor has not carried out yet, and rows past their retention.
+ */
+export interface LeafDelete {
+  /** A log query; other than that of a leaf it may select every stream (`{}`). */
+  readonly expr: string;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  /** Selectors whose streams are spared. */
+  readonly except?: readonly string[];
+}
+
 interface LeafRequestBase {
   readonly tenant: TenantId;
   /** Canonical LogQL of this leaf alone; executors parse it again, and cache what they compile by this text. */
   readonly expr: string;
   readonly shard?: StreamShard;
+  /** Whoever answers the leaf leaves these rows out. */
+  readonly deletes?: readonly LeafDelete[];
 }
 
 /** Log lines with startNs <= ts < endNs, at most `limit`, first in `direction` order. */
