@@ -92,7 +92,7 @@ function isBlocked(expr: Expr, text: string, limits: Limits): boolean {
 }
 
 /** Loki's words: `limited` is a plain selection, which a limit ends early. */
-function kindOf(expr: Expr): 'metric' | 'filter' | 'limited' {
+export function kindOf(expr: Expr): 'metric' | 'filter' | 'limited' {
   if (expr.kind !== 'log') return 'metric';
   return expr.stages.length > 0 ? 'filter' : 'limited';
 }

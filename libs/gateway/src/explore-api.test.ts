@@ -1,5 +1,5 @@
 import type { LabelPair } from '@loki/model';
-import type { LogLeafRequest } from '@loki/ports';
+import type { LogLeafRequest, PatternService, PatternsRequest } from '@loki/ports';
 import { detectLabels } from './detected-labels.ts';
 import { ExploreApi } from './explore-api.ts';
 import { clock, getRequest, tenancyOf, testFrontend, TestQuerier } from './test-gateway.ts';
@@ -122,4 +122,40 @@ test('detected labels of several tenants are merged', async () => {
   querier.volumes.set('u', [{ labels: [['app', 'b']], entries: 1, lineBytes: 1 }]);
   const response = await api.detectedLabels(getRequest({}), tenancyOf('t', 'u'));
   expect(JSON.parse(response.body as string)).toEqual({ detectedLabels: [{ label: 'app', cardinality: 2 }] });
+});
+
+describe('patterns', () => {
+  const query = { query: '{app="a"}', start: '1700000000', end: '1700000400', step: '30' };
+
+  test('nobody clusters lines: an empty list', async () => {
+    const { api } = setUp([]);
+    const response = await api.patterns(getRequest(query), tenancyOf('t'));
+    expect(JSON.parse(response.body as string)).toEqual({ status: 'success', data: [] });
+  });
+
+  test('those of several tenants are added up', async () => {
+    const querier = new TestQuerier();
+    const asked: PatternsRequest[] = [];
+    const patterns: PatternService = {
+      patterns: async (request) => {
+        asked.push(request);
+        return Promise.resolve([{ pattern: '<_> "x"', level: 'info', samples: [[1_700_000_010, 2]] }]);
+      },
+    };
+    const api = new ExploreApi({ frontend: testFrontend(querier), querier, clock, patterns });
+    const response = await api.patterns(getRequest(query), tenancyOf('t', 'u'));
+    expect(JSON.parse(response.body as string)).toEqual({
+      status: 'success',
+      data: [{ pattern: '<_> "x"', level: 'info', samples: [[1_700_000_010, 4]] }],
+    });
+    expect(asked).toHaveLength(2);
+    expect(asked[0]).toMatchObject({ tenant: 't', selector: '{app="a"}', stepNs: 30_000_000_000n });
+  });
+
+  test('a query is a selector', async () => {
+    const { api } = setUp([]);
+    const ask = (text: string) => api.patterns(getRequest({ ...query, query: text }), tenancyOf('t'));
+    await expect(ask('{app=')).rejects.toThrow('unexpected $end, expecting STRING');
+    await expect(ask('{app="a"} |= "x"')).rejects.toThrow('only label matchers are supported');
+  });
 });

@@ -1,5 +1,13 @@
-import { parseExpr, parseMatchers } from '@loki/logql';
-import type { Clock, HttpRequest, HttpResponse, QuerierService } from '@loki/ports';
+import { parseExpr, parseMatchers, printSelector } from '@loki/logql';
+import { mergePatterns } from '@loki/patterns';
+import type {
+  Clock,
+  HttpRequest,
+  HttpResponse,
+  PatternSeries,
+  PatternService,
+  QuerierService,
+} from '@loki/ports';
 import {
   checkBlocked,
   checkEntriesLimit,
@@ -14,12 +22,14 @@ import { streamsOfTenants, wholeDays } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
 import { jsonString } from './json.ts';
 import type { Tenancy } from './multi-tenant.ts';
-import { badRequest, Params, parseTimeRange, parseUint32 } from './params.ts';
+import { badRequest, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
 export interface ExploreApiDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
+  /** Who clusters lines; absent when nobody does. */
+  readonly patterns?: PatternService;
   readonly clock: Clock;
 }
 
@@ -64,6 +74,26 @@ export class ExploreApi {
     if (!field) return jsonResponse('{}');
     const values = [...field.values].slice(0, limit).map(jsonString);
     return jsonResponse(`{"values":[${values.join(',')}],"limit":${limit}}`);
+  }
+
+  /** `/loki/api/v1/patterns`: of the lines that came lately; nothing when nobody clusters them. */
+  async patterns(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const { frontend, clock, patterns: service } = this.#deps;
+    const params = Params.of(request);
+    const range = parseTimeRange(params, clock.nowNs());
+    const stepNs = parseStep(params, range);
+    const matchers = parseMatchers(params.get('query'));
+    const selector = matchers.length === 0 ? '' : printSelector(matchers);
+    checkQueryLength(range, frontend.limitsFor(tenancy));
+    const found = service
+      ? await frontend.withDeadline(tenancy, request.signal, (signal) =>
+          Promise.all(
+            tenancy.ids.map((tenant) => service.patterns({ tenant, selector, ...range, stepNs }, signal)),
+          ),
+        )
+      : [];
+    const items = mergePatterns(found).map(patternJson);
+    return jsonResponse(`{"status":"success","data":[${items.join(',')}]}`);
   }
 
   /** Fields of the newest lines of the query. */
@@ -116,4 +146,8 @@ function fieldJson(field: DetectedField): string {
     `{"label":${jsonString(field.label)},"type":"${field.type}",` +
     `"cardinality":${field.values.size},"parsers":${parsers}${path}}`
   );
+}
+
+function patternJson({ pattern, level, samples }: PatternSeries): string {
+  return `{"pattern":${jsonString(pattern)},"level":${jsonString(level)},"samples":${JSON.stringify(samples)}}`;
 }

@@ -46,7 +46,7 @@ export function selectTenants(ids: readonly TenantId[], matchers: readonly Match
     .map(({ op, value }) => {
       if (op === '=') return (id: string) => id === value;
       if (op === '!=') return (id: string) => id !== value;
-      const regex = compileRegex(value, { anchored: true });
+      const regex = compileRegex(value, { anchored: true, dotAll: true });
       return op === '=~' ? (id: string) => regex.test(id) : (id: string) => !regex.test(id);
     });
   return ids.filter((id) => tests.every((test) => test(id)));

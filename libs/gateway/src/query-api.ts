@@ -1,7 +1,9 @@
 import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
-import type { Clock, HttpRequest, HttpResponse } from '@loki/ports';
+import type { QueryParams } from '@loki/engine';
+import type { Clock, HttpRequest, HttpResponse, Logger } from '@loki/ports';
+import type { QueryMetrics } from '@loki/telemetry';
 import {
   checkBlocked,
   checkEntriesLimit,
@@ -26,27 +28,33 @@ import {
   parseTimeRange,
 } from './params.ts';
 import type { TimeRange } from './params.ts';
+import { reportFailure, reportQuery } from './query-log.ts';
+import type { AskedQuery } from './query-log.ts';
 import { jsonResponse } from './respond.ts';
 import { lokiStats } from './stats.ts';
 
 export interface QueryApiDeps {
   readonly frontend: QueryFrontend;
   readonly clock: Clock;
+  readonly logger: Logger;
+  readonly queryMetrics?: QueryMetrics;
 }
 
 /** The endpoints that evaluate LogQL. */
 export class QueryApi {
+  readonly #deps: QueryApiDeps;
   readonly #frontend: QueryFrontend;
   readonly #clock: Clock;
 
   constructor(deps: QueryApiDeps) {
+    this.#deps = deps;
     this.#frontend = deps.frontend;
     this.#clock = deps.clock;
   }
 
   /** `/loki/api/v1/query_range` */
   async queryRange(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
-    const answer = await this.#range(Params.of(request), tenancy, request.signal, '');
+    const answer = await this.#range(Params.of(request), tenancy, request, '');
     return this.#respond(answer, encodingOf(request));
   }
 
@@ -67,29 +75,24 @@ export class QueryApi {
     const limits = this.#frontend.limitsFor(tenancy);
     checkBlocked(expr, text, limits);
     checkRanges(expr, limits);
-    const answer = await this.#frontend.query(
-      tenancy,
-      expr,
-      {
-        tenant: tenancy.ids[0],
-        startNs: timeNs,
-        endNs: timeNs,
-        stepNs: 0n,
-        isInstant: true,
-        direction,
-        limit,
-        intervalNs: 0n,
-        seriesMax: limits.maxQuerySeries,
-      },
-      request.signal,
-    );
+    const answer = await this.#ask({ tenancy, text, expr }, request, {
+      tenant: tenancy.ids[0],
+      startNs: timeNs,
+      endNs: timeNs,
+      stepNs: 0n,
+      isInstant: true,
+      direction,
+      limit,
+      intervalNs: 0n,
+      seriesMax: limits.maxQuerySeries,
+    });
     return this.#respond(answer, encodingOf(request));
   }
 
   /** `/api/prom/query`: log queries only, in the answer shape of Loki's first versions. */
   async legacyQuery(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const params = Params.of(request);
-    const answer = await this.#range(params, tenancy, request.signal, params.get('regexp'));
+    const answer = await this.#range(params, tenancy, request, params.get('regexp'));
     if (answer.result.type !== 'streams') {
       throw badRequest(
         'rpc error: code = Code(400) desc = legacy endpoints only support streams result type',
@@ -120,7 +123,7 @@ export class QueryApi {
   }
 
   /** @param lineRegex a further regular expression that lines must match, '' for none */
-  async #range(params: Params, tenancy: Tenancy, client: AbortSignal, lineRegex: string): Promise<Answer> {
+  async #range(params: Params, tenancy: Tenancy, request: HttpRequest, lineRegex: string): Promise<Answer> {
     const nowNs = this.#clock.nowNs();
     const range = parseTimeRange(params, nowNs);
     if (range.endNs < range.startNs)
@@ -140,22 +143,40 @@ export class QueryApi {
     const clamped = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
     const { startNs, endNs } =
       expr.kind !== 'log' && limits.splitQueriesByIntervalMs > 0 ? alignToStep(clamped, stepNs) : clamped;
-    return this.#frontend.query(
-      tenancy,
-      expr,
-      {
-        tenant: tenancy.ids[0],
-        startNs,
-        endNs,
-        stepNs,
-        isInstant: false,
-        direction,
-        limit,
-        intervalNs,
-        seriesMax: limits.maxQuerySeries,
-      },
-      client,
-    );
+    return this.#ask({ tenancy, text, expr }, request, {
+      tenant: tenancy.ids[0],
+      startNs,
+      endNs,
+      stepNs,
+      isInstant: false,
+      direction,
+      limit,
+      intervalNs,
+      seriesMax: limits.maxQuerySeries,
+    });
+  }
+
+  /** Runs a checked query, counts it and logs it. */
+  async #ask(
+    asked: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
+    request: HttpRequest,
+    params: QueryParams,
+  ): Promise<Answer> {
+    const { logger, queryMetrics } = this.#deps;
+    const startedMs = this.#clock.monotonicMs();
+    const query = { ...asked, ...params, tags: request.headers.get('x-query-tags') ?? '' };
+    queryMetrics?.started();
+    try {
+      const answer = await this.#frontend.query(asked.tenancy, asked.expr, params, request.signal);
+      reportQuery(query, answer, { logger, metrics: queryMetrics, nowNs: this.#clock.nowNs() });
+      return answer;
+    } catch (error) {
+      reportFailure(query, error, (this.#clock.monotonicMs() - startedMs) / 1000, {
+        logger,
+        metrics: queryMetrics,
+      });
+      throw error;
+    }
   }
 
   #respond(answer: Answer, encoding: LabelEncoding): HttpResponse {

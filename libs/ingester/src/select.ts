@@ -66,7 +66,7 @@ export function selectRecords(head: Head, selection: Selection): HeadRecord[] {
 }
 
 /** A label that is missing counts as empty. */
-function compileMatchers(matchers: readonly Matcher[]): (labels: Labels) => boolean {
+export function compileMatchers(matchers: readonly Matcher[]): (labels: Labels) => boolean {
   const tests = matchers.map(({ name, op, value }) => ({ name, test: compileMatcher(op, value) }));
   return (labels) => tests.every(({ name, test }) => test(labels.get(name) ?? ''));
 }
@@ -74,7 +74,7 @@ function compileMatchers(matchers: readonly Matcher[]): (labels: Labels) => bool
 function compileMatcher(op: Matcher['op'], value: string): (text: string) => boolean {
   if (op === '=') return (text) => text === value;
   if (op === '!=') return (text) => text !== value;
-  const regex = compileRegex(value, { anchored: true });
+  const regex = compileRegex(value, { anchored: true, dotAll: true });
   return (text) => regex.test(text) === (op === '=~');
 }
 

@@ -4,11 +4,17 @@ import type { Config, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { ExploreApi, MetadataApi, QueryApi, QueryFrontend, TailApi, VolumeApi } from '@loki/gateway';
 import type { ServiceStates } from '@loki/http';
-import { Ingester, ownsAll } from '@loki/ingester';
+import { Ingester, ownsAll, PatternIngester } from '@loki/ingester';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { NodeDisk, WorkerPool } from '@loki/runtime';
-import { distributorMetrics, ingesterMetrics } from '@loki/telemetry';
+import {
+  distributorMetrics,
+  ingesterMetrics,
+  measuredObjectStore,
+  patternMetrics,
+  queryMetrics,
+} from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 import { EmbeddedWriteLog } from '@loki/write-log';
 import { openObjectStore } from './object-store.ts';
@@ -58,10 +64,14 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   const world = await openWorld(deps);
   const { config, states, logger } = deps;
   const runs = (component: Parameters<Config['components']['has']>[0]) => config.components.has(component);
-  const ingester = runs('ingester') ? startIngester(world) : undefined;
+  const patterns =
+    config.patternIngester.enabled && runs('ingester')
+      ? new PatternIngester({ ...world, metrics: patternMetrics(world.metrics) })
+      : undefined;
+  const ingester = runs('ingester') ? startIngester(world, patterns) : undefined;
   const distributor = runs('distributor') ? startDistributor(world) : undefined;
   const querier = runs('querier') && ingester ? makeQuerier(world, ingester) : undefined;
-  const frontend = runs('query-frontend') && querier ? startFrontend(world, querier) : undefined;
+  const frontend = runs('query-frontend') && querier ? startFrontend(world, querier, patterns) : undefined;
   for (const component of config.components) states.set(component, 'Running');
 
   return {
@@ -86,8 +96,12 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
 
 async function openWorld(deps: RoleDeps): Promise<World> {
   const { config, timers, random, logger } = deps;
-  const objectStore = openObjectStore(config.storage);
-  await objectStore.removeLeftovers();
+  const store = openObjectStore(config.storage);
+  await store.removeLeftovers();
+  const objectStore = measuredObjectStore(store, deps.metrics, {
+    bucket: config.storage.kind,
+    clock: deps.clock,
+  });
   const { partitions, directory, logFileBytes } = config.writeLog;
   const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions });
   // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start instead.
@@ -132,12 +146,13 @@ function startDistributor(world: World): Distributor {
   );
 }
 
-function startIngester(world: World): Ingester {
+function startIngester(world: World, patterns: PatternIngester | undefined): Ingester {
   const { config, objectStore, clock, catalog, states } = world;
   const ingester = new Ingester(
     {
       ...world,
       metrics: ingesterMetrics(world.metrics),
+      patterns,
       commits: partitionCommitters({ objectStore, clock }),
       committed: committedSegments(catalog),
     },
@@ -159,7 +174,11 @@ function makeQuerier(world: World, ingester: Ingester): Querier {
   });
 }
 
-function startFrontend(world: World, querier: Querier): { api: Frontend; stop: () => void } {
+function startFrontend(
+  world: World,
+  querier: Querier,
+  patterns: PatternIngester | undefined,
+): { api: Frontend; stop: () => void } {
   const { config } = world;
   const frontend = new QueryFrontend(
     { ...world, querier },
@@ -170,7 +189,15 @@ function startFrontend(world: World, querier: Querier): { api: Frontend; stop: (
   );
   frontend.start();
   const { multiTenantQueriesEnabled } = config.querier;
-  const deps = { ...world, frontend, querier, multiTenantQueriesEnabled };
+  const counted = queryMetrics(world.metrics);
+  const deps = {
+    ...world,
+    frontend,
+    querier,
+    patterns,
+    multiTenantQueriesEnabled,
+    queryMetrics: counted,
+  };
   return {
     api: {
       query: new QueryApi(deps),
