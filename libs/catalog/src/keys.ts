@@ -16,6 +16,11 @@ export function checkpointPrefix(partition: number): string {
   return `catalog/checkpoints/${partition}/`;
 }
 
+/** `<prefix><number, 20 digits>`. */
+export function numbered(prefix: string, number: number): string {
+  return prefix + pad(number);
+}
+
 /** The number at the end of a key; undefined when the key is none of ours. */
 export function numberOf(key: string): number | undefined {
   const name = key.slice(key.lastIndexOf('/') + 1);

@@ -12,7 +12,7 @@ import type {
   TailFrame,
   Workers,
 } from '@loki/ports';
-import type { Catalog, SegmentRef } from '@loki/catalog';
+import type { Catalog, HiddenRows, SegmentRef } from '@loki/catalog';
 import { leafTask, mergeLeafResults, volumeTask } from '@loki/engine';
 import { fnv1a32, LokiError } from '@loki/model';
 import { mergeStreamVolumes, streamsTask } from './streams.ts';
@@ -31,6 +31,8 @@ export interface QuerierDeps {
   readonly catalog: Catalog;
   readonly workers: Workers;
   readonly logger: Logger;
+  /** Deleted and expired entries; absent: there are none. */
+  readonly hidden?: HiddenRows;
 }
 
 /**
@@ -44,11 +46,12 @@ export class Querier implements QuerierService {
     this.#deps = deps;
   }
 
-  async runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
+  async runLeaf(asked: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
+    const window = leafWindow(asked);
+    const request = this.#deps.hidden?.apply(asked, window) ?? asked;
     const heads = await this.#askHeads(request.tenant, (ingester, partition) =>
       ingester.queryHead(partition, request, signal),
     );
-    const window = leafWindow(request);
     const segments = await this.#segments(request.tenant, window, heads);
     const headResults = [...heads.values()].map((head) => head.result);
     if (request.kind === 'log' && request.limit > 0) {
@@ -76,8 +79,9 @@ export class Querier implements QuerierService {
     return mergeStreamVolumes([...stored, ...[...heads.values()].map((head) => head.result)]);
   }
 
-  async *tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
-    const partitions = this.#deps.ingesters.partitions(request.tenant);
+  async *tail(asked: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
+    const partitions = this.#deps.ingesters.partitions(asked.tenant);
+    const request = this.#deps.hidden?.apply(asked, leafWindow(asked)) ?? asked;
     const stop = AbortSignal.any([signal]);
     const sources = partitions.map((partition) => this.#ownerOf(partition).tail(partition, request, stop));
     yield* mergeFrames(sources);

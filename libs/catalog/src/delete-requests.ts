@@ -1,0 +1,120 @@
+import { LokiError } from '@loki/model';
+import type { Clock, LeafDelete, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
+import { DeleteState } from './delete-state.ts';
+import type { DeleteEntry, DeleteRequest } from './delete-state.ts';
+import { NumberedLog } from './numbered-log.ts';
+
+export interface DeleteRequestsOptions {
+  readonly objectStore: ObjectStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger?: Logger;
+  /** Pause between two looks at what other processes added. Default 15 s. */
+  readonly pollMs?: number;
+}
+
+const nsPerMs = 1_000_000n;
+/**
+ * A request goes on to be applied to answers for so long after it was carried out: queries may still read the segments
+ * that were rewritten.
+ */
+const appliedAfterMs = 15 * 60_000;
+/** Requests of one tenant that are not carried out yet; each costs every query in its time. */
+const pendingMax = 1000;
+
+/** Delete requests in the object store, as the API, the compactor and queriers share them. */
+export class DeleteRequests {
+  readonly state = new DeleteState();
+  readonly #options: DeleteRequestsOptions;
+  readonly #log: NumberedLog<DeleteEntry>;
+  #timer: TimerHandle | undefined;
+  #isStopped = false;
+
+  constructor(options: DeleteRequestsOptions) {
+    this.#options = options;
+    this.#log = new NumberedLog({
+      objectStore: options.objectStore,
+      state: this.state,
+      entryPrefix: 'deletes/log/',
+      checkpointPrefix: 'deletes/checkpoints/',
+    });
+  }
+
+  /** Catches up. What this process adds itself is known at once. */
+  load(signal?: AbortSignal): Promise<void> {
+    return this.#log.load(signal);
+  }
+
+  /** Loads now, and from time to time until `stop`. Failures are logged; the next round tries again. */
+  async start(): Promise<void> {
+    await this.load().catch((error: unknown) => {
+      const err = error instanceof Error ? error.message : String(error);
+      this.#options.logger?.warn('delete requests could not be loaded', { err });
+    });
+    if (this.#isStopped) return;
+    this.#timer = this.#options.timers.after(this.#options.pollMs ?? 15_000, () => void this.start());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** What answers about startNs <= ts < endNs must leave out. */
+  active(tenant: string, startNs: bigint, endNs: bigint): LeafDelete[] {
+    const nowMs = this.#options.clock.nowMs();
+    return this.state.requests(tenant).flatMap((request) => {
+      const applied = deleteOf(request);
+      const isDone = request.processedMs !== undefined && request.processedMs + appliedAfterMs < nowMs;
+      return isDone || applied.startNs >= endNs || applied.endNs <= startNs ? [] : [applied];
+    });
+  }
+
+  /** @throws LokiError `tooManyRequests` when the tenant has too many that wait */
+  async create(
+    tenant: string,
+    request: { id: string; query: string; startMs: number; endMs: number; parts: number },
+  ): Promise<void> {
+    await this.#change(tenant, () => {
+      const known = this.state.requests(tenant);
+      // An attempt whose answer was lost finds itself.
+      if (known.some(({ id }) => id === request.id)) return undefined;
+      if (known.filter(({ processedMs }) => processedMs === undefined).length >= pendingMax) {
+        throw new LokiError('tooManyRequests', `too many pending delete requests: max ${pendingMax}`);
+      }
+      return { kind: 'create', ...request };
+    });
+  }
+
+  async cancel(tenant: string, id: string): Promise<void> {
+    await this.#change(tenant, () => (this.state.request(tenant, id) ? { kind: 'cancel', id } : undefined));
+  }
+
+  /** Parts 0 .. partsDone - 1 have been carried out. */
+  async progress(tenant: string, id: string, partsDone: number): Promise<void> {
+    await this.#change(tenant, () => {
+      const request = this.state.request(tenant, id);
+      return request && request.partsDone < partsDone ? { kind: 'progress', id, partsDone } : undefined;
+    });
+  }
+
+  /** Everything that was kept of the tenant's answers is outdated. */
+  async increaseGeneration(tenant: string): Promise<void> {
+    const before = this.state.generation(tenant);
+    await this.#change(tenant, () =>
+      this.state.generation(tenant) > before ? undefined : { kind: 'increase' },
+    );
+  }
+
+  async #change(tenant: string, make: () => DeleteEntry['change'] | undefined): Promise<void> {
+    await this.#log.append((number) => {
+      const change = make();
+      return change && { number, tenant, change, atMs: this.#options.clock.nowMs() };
+    });
+  }
+}
+
+/** A request as queries and the compactor apply it. */
+export function deleteOf({ query, startMs, endMs }: DeleteRequest): LeafDelete {
+  return { expr: query, startNs: BigInt(startMs) * nsPerMs, endNs: BigInt(endMs) * nsPerMs + 1n };
+}

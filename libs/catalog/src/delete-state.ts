@@ -1,0 +1,209 @@
+import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
+import { LokiError } from '@loki/model';
+import { decode, seal } from './entry.ts';
+import type { FoldedLog } from './numbered-log.ts';
+
+/** A tenant's wish that entries disappear. Times are Unix milliseconds, both inclusive. */
+export interface DeleteRequest {
+  readonly id: string;
+  readonly tenant: string;
+  /** As it came; a log query that may select every stream. */
+  readonly query: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly createdMs: number;
+  /** Parts that the request is carried out in, and those that are done. */
+  readonly parts: number;
+  readonly partsDone: number;
+  /** When the last part was done. */
+  readonly processedMs?: number;
+}
+
+/** One step in the life of a delete request, or of a tenant's cached results. */
+export interface DeleteEntry {
+  readonly number: number;
+  readonly atMs: number;
+  readonly tenant: string;
+  readonly change:
+    | {
+        readonly kind: 'create';
+        readonly id: string;
+        readonly query: string;
+        readonly startMs: number;
+        readonly endMs: number;
+        readonly parts: number;
+      }
+    | { readonly kind: 'cancel'; readonly id: string }
+    | { readonly kind: 'progress'; readonly id: string; readonly partsDone: number }
+    | { readonly kind: 'increase' };
+}
+
+/** Entries: `LDE1`, checkpoints: `LDC1`. The last byte is the version. */
+const entryMagic = 0x3145_444c;
+const checkpointMagic = 0x3143_444c;
+const kinds = ['create', 'cancel', 'progress', 'increase'] as const;
+/** How long requests that were carried out stay listed. */
+const listedMs = 30 * 86_400_000;
+const listMax = 10_000_000;
+const unpackedBytesMax = 512 << 20;
+
+/** All delete requests of all tenants, folded from their log. */
+export class DeleteState implements FoldedLog<DeleteEntry> {
+  number = 0;
+  readonly #tenants = new Map<string, Map<string, DeleteRequest>>();
+  readonly #generations = new Map<string, number>();
+
+  /** A tenant's requests, oldest first. */
+  requests(tenant: string): readonly DeleteRequest[] {
+    return [...(this.#tenants.get(tenant)?.values() ?? [])];
+  }
+
+  request(tenant: string, id: string): DeleteRequest | undefined {
+    return this.#tenants.get(tenant)?.get(id);
+  }
+
+  tenants(): readonly string[] {
+    return [...this.#tenants.keys()];
+  }
+
+  /** Rises with everything that may change a tenant's answers to queries about the past; 0: never did. */
+  generation(tenant: string): number {
+    return this.#generations.get(tenant) ?? 0;
+  }
+
+  fold(entry: DeleteEntry): void {
+    const { number, tenant, atMs, change } = entry;
+    if (number !== this.number + 1) {
+      throw new LokiError('corrupt', `catalog: delete requests: entry ${number} follows ${this.number}`);
+    }
+    this.number = number;
+    const requests = this.#tenants.get(tenant) ?? new Map<string, DeleteRequest>();
+    if (change.kind === 'create') {
+      const { id, query, startMs, endMs, parts } = change;
+      requests.set(id, { id, tenant, query, startMs, endMs, parts, createdMs: atMs, partsDone: 0 });
+    } else if (change.kind === 'cancel') {
+      requests.delete(change.id);
+    } else if (change.kind === 'progress') {
+      const request = requests.get(change.id);
+      if (request && request.partsDone < change.partsDone) {
+        const isLast = change.partsDone >= request.parts;
+        const processedMs = isLast ? atMs : undefined;
+        requests.set(change.id, { ...request, partsDone: change.partsDone, processedMs });
+      }
+    }
+    for (const { id, processedMs } of requests.values()) {
+      if (processedMs !== undefined && processedMs < atMs - listedMs) requests.delete(id);
+    }
+    if (requests.size > 0) this.#tenants.set(tenant, requests);
+    else this.#tenants.delete(tenant);
+    // What was done in the store changes no answer: the rows were left out before.
+    if (change.kind !== 'progress') this.#generations.set(tenant, this.generation(tenant) + 1);
+  }
+
+  encodeEntry(entry: DeleteEntry): Buffer {
+    const writer = new ByteWriter(256);
+    const { change } = entry;
+    writer.u32(entryMagic);
+    writer.uvarint(entry.number);
+    writer.uvarint(entry.atMs);
+    writer.sizedText(entry.tenant);
+    writer.u8(kinds.indexOf(change.kind));
+    if (change.kind !== 'increase') writer.sizedText(change.id);
+    if (change.kind === 'create') {
+      writer.sizedText(change.query);
+      writer.varint(change.startMs);
+      writer.varint(change.endMs);
+      writer.uvarint(change.parts);
+    } else if (change.kind === 'progress') writer.uvarint(change.partsDone);
+    return seal(writer);
+  }
+
+  decodeEntry(bytes: Uint8Array, key: string): DeleteEntry {
+    return decode(bytes, key, entryMagic, (reader) => {
+      const number = reader.uvarint();
+      const atMs = reader.uvarint();
+      const tenant = reader.sizedText();
+      return { number, atMs, tenant, change: readChange(reader) };
+    });
+  }
+
+  encodeCheckpoint(): Buffer {
+    const body = new ByteWriter(1 << 12);
+    body.uvarint(this.number);
+    body.uvarint(this.#generations.size);
+    for (const [tenant, generation] of this.#generations) {
+      body.sizedText(tenant);
+      body.uvarint(generation);
+    }
+    const all = [...this.#tenants.values()].flatMap((requests) => [...requests.values()]);
+    body.uvarint(all.length);
+    for (const request of all) putRequest(body, request);
+    const writer = new ByteWriter(body.length / 4 + 64);
+    writer.u32(checkpointMagic);
+    writer.uvarint(body.length);
+    writer.sizedBytes(zstdCompress(body.view()));
+    return seal(writer);
+  }
+
+  decodeCheckpoint(bytes: Uint8Array, key: string): void {
+    decode(bytes, key, checkpointMagic, (reader) => {
+      const size = reader.count(unpackedBytesMax);
+      const body = new ByteReader(zstdDecompress(reader.sizedBytes(), size));
+      const number = body.uvarint();
+      const generations: [string, number][] = [];
+      for (let left = body.count(listMax); left > 0; left--) {
+        generations.push([body.sizedText(), body.uvarint()]);
+      }
+      const requests: DeleteRequest[] = [];
+      for (let left = body.count(listMax); left > 0; left--) requests.push(getRequest(body));
+      body.expectEnd();
+      this.number = number;
+      this.#generations.clear();
+      this.#tenants.clear();
+      for (const [tenant, generation] of generations) this.#generations.set(tenant, generation);
+      for (const request of requests) {
+        let known = this.#tenants.get(request.tenant);
+        if (!known) this.#tenants.set(request.tenant, (known = new Map()));
+        known.set(request.id, request);
+      }
+    });
+  }
+}
+
+function readChange(reader: ByteReader): DeleteEntry['change'] {
+  const kind = kinds[reader.u8()];
+  if (kind === undefined) throw new Error('unknown kind of change');
+  if (kind === 'increase') return { kind };
+  const id = reader.sizedText();
+  if (kind === 'cancel') return { kind, id };
+  if (kind === 'progress') return { kind, id, partsDone: reader.uvarint() };
+  const query = reader.sizedText();
+  return { kind, id, query, startMs: reader.varint(), endMs: reader.varint(), parts: reader.uvarint() };
+}
+
+function putRequest(body: ByteWriter, request: DeleteRequest): void {
+  body.sizedText(request.id);
+  body.sizedText(request.tenant);
+  body.sizedText(request.query);
+  body.varint(request.startMs);
+  body.varint(request.endMs);
+  body.uvarint(request.createdMs);
+  body.uvarint(request.parts);
+  body.uvarint(request.partsDone);
+  body.u8(request.processedMs === undefined ? 0 : 1);
+  if (request.processedMs !== undefined) body.uvarint(request.processedMs);
+}
+
+function getRequest(body: ByteReader): DeleteRequest {
+  return {
+    id: body.sizedText(),
+    tenant: body.sizedText(),
+    query: body.sizedText(),
+    startMs: body.varint(),
+    endMs: body.varint(),
+    createdMs: body.uvarint(),
+    parts: body.uvarint(),
+    partsDone: body.uvarint(),
+    processedMs: body.u8() === 1 ? body.uvarint() : undefined,
+  };
+}

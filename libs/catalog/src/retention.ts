@@ -1,0 +1,38 @@
+import type { LeafDelete } from '@loki/ports';
+
+/** How long a tenant's entries are kept. Periods of 0 are for ever. */
+export interface RetentionLimits {
+  readonly retentionPeriodMs: number;
+  readonly retentionStreams: readonly {
+    readonly selector: string;
+    readonly priority: number;
+    readonly periodMs: number;
+  }[];
+}
+
+const nsPerMs = 1_000_000n;
+/** Before every timestamp there is. */
+export const beginningNs = -(1n << 63n);
+
+/**
+ * What is past its time at `nowMs`, as deletes. A stream has the period of the matching rule with the highest
+ * priority, of equal ones the shortest; without a rule, the tenant's own.
+ */
+export function expiredRows(limits: RetentionLimits, nowMs: number): LeafDelete[] {
+  const rules = [...limits.retentionStreams].sort(
+    (a, b) => b.priority - a.priority || period(a.periodMs) - period(b.periodMs),
+  );
+  const all = [...rules, { selector: '{}', periodMs: limits.retentionPeriodMs }];
+  return all.flatMap(({ selector, periodMs }, i) => {
+    if (periodMs <= 0) return [];
+    // A rule that comes before and takes at least as much need not be spared: its streams lose these rows anyway.
+    const except = rules.slice(0, i).filter((rule) => period(rule.periodMs) > periodMs);
+    const endNs = BigInt(nowMs - periodMs) * nsPerMs;
+    const spared = except.length === 0 ? {} : { except: except.map((rule) => rule.selector) };
+    return [{ expr: selector, startNs: beginningNs, endNs, ...spared }];
+  });
+}
+
+function period(ms: number): number {
+  return ms <= 0 ? Infinity : ms;
+}

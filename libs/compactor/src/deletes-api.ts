@@ -1,0 +1,184 @@
+import type { DeleteRequest, DeleteRequests } from '@loki/catalog';
+import type { LimitsSource } from '@loki/config';
+import { parseSelection } from '@loki/logql';
+import { formatGoDuration, LokiError, parseGoDuration } from '@loki/model';
+import type { TenantId } from '@loki/model';
+import type { Clock, HttpRequest, HttpResponse, Random } from '@loki/ports';
+import { parseDeleteTime } from './delete-time.ts';
+import type { CompactorMetrics } from './metrics.ts';
+
+export interface DeletesApiDeps {
+  readonly requests: DeleteRequests;
+  readonly limits: LimitsSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Pick<CompactorMetrics, 'deleteRequestReceived'>;
+  readonly options: {
+    /** How long a request can be cancelled, and is not carried out. */
+    readonly cancelPeriodMs: number;
+    /** Longest time that a request with filters is carried out in one piece; 0: any. */
+    readonly maxIntervalMs: number;
+  };
+}
+
+/** Queries longer than this are refused unread. */
+const partsMax = 100_000;
+const idAttemptsMax = 16;
+
+/** `/loki/api/v1/delete` and `/loki/api/v1/cache/generation_numbers`. */
+export class DeletesApi {
+  readonly #deps: DeletesApiDeps;
+
+  constructor(deps: DeletesApiDeps) {
+    this.#deps = deps;
+  }
+
+  /** GET lists, POST and PUT create, DELETE cancels. */
+  deletes(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> | HttpResponse {
+    this.#checkAllowed(tenant);
+    if (request.method === 'DELETE') return this.#cancel(tenant, paramsOf(request));
+    if (request.method === 'POST' || request.method === 'PUT') return this.#create(tenant, paramsOf(request));
+    return this.#list(tenant);
+  }
+
+  /** Caches of results drop what they have of the tenant when the answer changes. */
+  generation(tenant: TenantId): HttpResponse {
+    const generation = this.#deps.requests.state.generation(tenant);
+    return json(generation === 0 ? '' : String(generation));
+  }
+
+  async increaseGeneration(tenant: TenantId): Promise<HttpResponse> {
+    await this.#deps.requests.increaseGeneration(tenant);
+    return { status: 204 };
+  }
+
+  #checkAllowed(tenant: TenantId): void {
+    if (this.#deps.limits.forTenant(tenant).deletionMode === 'disabled') {
+      throw new LokiError('forbidden', 'deletion is not available for this tenant');
+    }
+  }
+
+  async #create(tenant: TenantId, params: URLSearchParams): Promise<HttpResponse> {
+    const { requests, clock, metrics, options } = this.#deps;
+    const query = params.get('query') ?? '';
+    const hasFilters = checkQuery(query);
+    const { startMs, endMs } = timesOf(params, clock.nowMs());
+    const partMs = hasFilters ? partLength(params, options.maxIntervalMs) : 0;
+    const parts = partMs === 0 ? 1 : Math.ceil((endMs - startMs) / partMs);
+    if (parts > partsMax) throw badRequest(`max_interval is too small: it makes ${parts} requests`);
+    const id = this.#newId(tenant);
+    await requests.create(tenant, { id, query, startMs, endMs, parts });
+    metrics.deleteRequestReceived(tenant);
+    return { status: 204, headers: { 'X-Delete-Request-Id': id } };
+  }
+
+  #list(tenant: TenantId): HttpResponse {
+    return json(
+      this.#deps.requests.state.requests(tenant).map((request) => ({
+        request_id: request.id,
+        start_time: request.startMs / 1000,
+        end_time: request.endMs / 1000,
+        query: request.query,
+        status: statusOf(request),
+        created_at: request.createdMs / 1000,
+        user_id: '',
+      })),
+    );
+  }
+
+  async #cancel(tenant: TenantId, params: URLSearchParams): Promise<HttpResponse> {
+    const { requests, clock, options } = this.#deps;
+    // Another process may have added it just now.
+    await requests.load();
+    const request = requests.state.request(tenant, params.get('request_id') ?? '');
+    if (!request) throw new LokiError('notFound', 'could not find delete request with given id');
+    const isForced = params.get('force') === 'true';
+    if (request.processedMs !== undefined || (request.partsDone > 0 && !isForced)) {
+      throw badRequest('deletion of request which is in process or already processed is not allowed');
+    }
+    if (request.createdMs + options.cancelPeriodMs < clock.nowMs() && !isForced) {
+      const period = formatGoDuration(BigInt(options.cancelPeriodMs) * 1_000_000n);
+      throw badRequest(
+        `deletion of request past the deadline of ${period} since its creation is not allowed`,
+      );
+    }
+    await requests.cancel(tenant, request.id);
+    return { status: 204 };
+  }
+
+  #newId(tenant: TenantId): string {
+    const { random, requests } = this.#deps;
+    for (let attempt = 0; attempt < idAttemptsMax; attempt++) {
+      const id = random.uint32().toString(16).padStart(8, '0');
+      if (!requests.state.request(tenant, id)) return id;
+    }
+    throw new LokiError('internal', 'no free id for a delete request');
+  }
+}
+
+/** Whether the query looks at more than streams. */
+function checkQuery(query: string): boolean {
+  if (query === '') throw badRequest('query not set');
+  try {
+    return parseSelection(query).stages.length > 0;
+  } catch {
+    // The client learns no more than this from Loki either.
+    throw badRequest('invalid query expression');
+  }
+}
+
+function timesOf(params: URLSearchParams, nowMs: number): { startMs: number; endMs: number } {
+  const start = params.get('start') ?? '';
+  if (start === '') throw badRequest('start time not set');
+  const startMs = parseDeleteTime(start);
+  if (startMs === undefined) {
+    throw badRequest('invalid start time: require unix seconds or RFC3339 format');
+  }
+  const end = params.get('end') ?? '';
+  const endMs = end === '' ? nowMs : parseDeleteTime(end);
+  if (endMs === undefined) throw badRequest('invalid end time: require unix seconds or RFC3339 format');
+  if (endMs > nowMs) throw badRequest('deletes in the future are not allowed');
+  if (startMs >= endMs) throw badRequest("start time can't be greater than or equal to end time");
+  return { startMs, endMs };
+}
+
+/** How long a part of a request with filters is. */
+function partLength(params: URLSearchParams, maxIntervalMs: number): number {
+  const text = params.get('max_interval') ?? '';
+  if (text === '') return maxIntervalMs;
+  const ns = parseGoDuration(text);
+  if (ns === undefined || ns < 1_000_000n) {
+    throw badRequest("invalid max_interval: valid time units are 's', 'm', 'h'");
+  }
+  const ms = Number(ns / 1_000_000n);
+  if (maxIntervalMs > 0 && ms > maxIntervalMs) {
+    const most = formatGoDuration(BigInt(maxIntervalMs) * 1_000_000n);
+    throw badRequest(`max_interval can't be greater than ${most}`);
+  }
+  return ms;
+}
+
+function statusOf({ parts, partsDone, processedMs }: DeleteRequest): string {
+  if (processedMs !== undefined) return 'processed';
+  return partsDone === 0 ? 'received' : `${Math.floor((partsDone * 100) / parts)}% Complete`;
+}
+
+/** A form's values come before those of the URL. */
+function paramsOf(request: HttpRequest): URLSearchParams {
+  const type = request.headers.get('content-type') ?? '';
+  const isForm = type.startsWith('application/x-www-form-urlencoded') && request.body.length > 0;
+  const form = isForm ? `${request.body.toString('utf8')}&` : '';
+  return new URLSearchParams(form + request.queryText);
+}
+
+function json(value: unknown): HttpResponse {
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: `${JSON.stringify(value)}\n`,
+  };
+}
+
+function badRequest(text: string): LokiError {
+  return new LokiError('badRequest', text);
+}
