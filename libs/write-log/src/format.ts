@@ -95,12 +95,12 @@ export function claimedOffset(bytes: Buffer, at: number): number {
   return getU53(bytes, at + 8);
 }
 
-function putU53(bytes: Buffer, at: number, value: number): void {
+export function putU53(bytes: Buffer, at: number, value: number): void {
   bytes.writeUInt32LE(value % 0x1_0000_0000, at);
   bytes.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4);
 }
 
 /** Beyond 2^53 the value is not exact, but then it is not one that we wrote either. */
-function getU53(bytes: Buffer, at: number): number {
+export function getU53(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
 }

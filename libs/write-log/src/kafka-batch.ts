@@ -1,0 +1,162 @@
+import { crc32c } from '@loki/bytes';
+import type { LogRecord } from '@loki/ports';
+import { getU53, putU53 } from './format.ts';
+import { KafkaBytesReader, varintBytes } from './kafka-bytes.ts';
+import type { KafkaBytesWriter } from './kafka-bytes.ts';
+
+/** FORMAT.md beside this library draws these bytes. "LKR" and a version, read as a little-endian number. */
+const frameMagic = 0x01_52_4b_4c;
+/** Before the payload, in the value of a Kafka record. */
+export const frameHeaderBytes = 36;
+/** Of Kafka's record batch, version 2, before its first record. */
+const batchHeaderBytes = 61;
+/** The most that Kafka adds to one record's value: lengths, deltas, no key, no headers. */
+const recordOverheadBytesMax = 5 + 1 + 1 + 5 + 1 + 5 + 1;
+
+const compressionMask = 0x07;
+const controlFlag = 0x20;
+
+/** Bytes of a record's value. */
+export function frameBytes(record: LogRecord): number {
+  return frameHeaderBytes + record.payload.length;
+}
+
+/** An upper bound of what `records` take as one batch, by which the broker judges them. */
+export function batchBytesMax(valueBytes: number, records: number): number {
+  return batchHeaderBytes + valueBytes + records * recordOverheadBytesMax;
+}
+
+/** Exactly what `records` take as one batch. */
+export function batchBytes(records: readonly LogRecord[]): number {
+  let bytes = batchHeaderBytes;
+  for (let i = 0; i < records.length; i++) {
+    const body = recordBodyBytes(i, frameBytes(records[i]));
+    bytes += varintBytes(body) + body;
+  }
+  return bytes;
+}
+
+function recordBodyBytes(index: number, valueBytes: number): number {
+  // attributes, timestamp delta 0, offset delta, no key, value, no headers
+  return 1 + 1 + varintBytes(index) + 1 + varintBytes(valueBytes) + valueBytes + 1;
+}
+
+/** Writes `records` as one batch of Kafka's format, uncompressed: payloads are compressed already. */
+export function writeBatch(
+  writer: KafkaBytesWriter,
+  records: readonly LogRecord[],
+  place: { partition: number; nowMs: number },
+): void {
+  const start = writer.position;
+  writer.i64(0).i32(batchBytes(records) - 12);
+  writer.i32(-1).i8(2);
+  const crcAt = writer.reserve(4);
+  const coveredFrom = writer.position;
+  writer.i16(0).i32(records.length - 1);
+  writer.i64(place.nowMs).i64(place.nowMs);
+  // No producer id: repeats are told by our own writer id and sequence.
+  writer.i64(-1).i16(-1).i32(-1).i32(records.length);
+  for (let i = 0; i < records.length; i++) {
+    const valueBytes = frameBytes(records[i]);
+    writer.varint(recordBodyBytes(i, valueBytes)).i8(0).varint(0).varint(i).varint(-1).varint(valueBytes);
+    writeFrame(writer, records[i], place.partition);
+    writer.varint(0);
+  }
+  const { bytes } = writer;
+  bytes.writeUInt32BE(crc32c(bytes, coveredFrom, writer.position), crcAt);
+  if (writer.position - start !== batchBytes(records))
+    throw new Error('a batch has another size than counted');
+}
+
+function writeFrame(writer: KafkaBytesWriter, record: LogRecord, partition: number): void {
+  const { bytes } = writer;
+  const at = writer.reserve(frameHeaderBytes);
+  bytes.writeUInt32LE(frameMagic, at + 4);
+  bytes.writeUInt32LE(partition, at + 8);
+  bytes.write(record.writerId, at + 12, 16, 'hex');
+  putU53(bytes, at + 28, record.sequence);
+  writer.raw(record.payload);
+  bytes.writeUInt32LE(crc32c(bytes, at + 4, writer.position), at);
+}
+
+/** The record in a value, its payload a view of it; or what is wrong with it. */
+export function parseFrame(value: Buffer, partition: number): LogRecord | string {
+  if (value.length < frameHeaderBytes) return 'shorter than a record';
+  if (value.readUInt32LE(4) !== frameMagic) return 'not a record of this program, or of an unknown version';
+  if (crc32c(value, 4) !== value.readUInt32LE(0)) return 'fails its checksum';
+  if (value.readUInt32LE(8) !== partition) return `written for partition ${value.readUInt32LE(8)}`;
+  return {
+    writerId: value.toString('hex', 12, 28),
+    sequence: getU53(value, 28),
+    payload: value.subarray(frameHeaderBytes),
+  };
+}
+
+/** What a fetch found at one offset: a value (a view), or why there is none. */
+export interface FetchedValue {
+  readonly offset: number;
+  readonly value: Buffer | undefined;
+  readonly fault: string | undefined;
+}
+
+/**
+ * The values in the batches of a fetch answer, from `fromOffset` on. Control batches have none; a batch that is cut
+ * off at the end is left for the next fetch.
+ *
+ * @returns `nextOffset`: where to go on; it may exceed the last value's offset
+ */
+export function readBatches(
+  bytes: Buffer,
+  fromOffset: number,
+): { values: FetchedValue[]; nextOffset: number } {
+  const values: FetchedValue[] = [];
+  let nextOffset = fromOffset;
+  for (let at = 0; at + batchHeaderBytes <= bytes.length;) {
+    const baseOffset = Number(bytes.readBigInt64BE(at));
+    const length = bytes.readInt32BE(at + 8);
+    const end = at + 12 + length;
+    if (length < batchHeaderBytes - 12 || end > bytes.length) break;
+    const batch = readBatch(bytes.subarray(at, end), baseOffset);
+    for (const value of batch.values) if (value.offset >= fromOffset) values.push(value);
+    nextOffset = Math.max(nextOffset, batch.nextOffset);
+    at = end;
+  }
+  return { values, nextOffset };
+}
+
+function readBatch(bytes: Buffer, baseOffset: number): { values: FetchedValue[]; nextOffset: number } {
+  const attributes = bytes.readInt16BE(21);
+  const nextOffset = baseOffset + Math.max(0, bytes.readInt32BE(23)) + 1;
+  const whole = (fault: string): FetchedValue[] => [{ offset: baseOffset, value: undefined, fault }];
+  if (bytes.readInt8(16) !== 2) return { values: whole('an old message format'), nextOffset: baseOffset + 1 };
+  if ((attributes & controlFlag) !== 0) return { values: [], nextOffset };
+  if ((attributes & compressionMask) !== 0)
+    return { values: whole('compressed by somebody else'), nextOffset };
+  const values: FetchedValue[] = [];
+  try {
+    const reader = new KafkaBytesReader(bytes);
+    reader.skip(batchHeaderBytes - 4);
+    const count = reader.i32();
+    for (let i = 0; i < count; i++) values.push(readRecord(reader, baseOffset));
+  } catch (error) {
+    // Damaged on its way or on the broker's disk: the next records are in the next batch.
+    const fault = error instanceof Error ? error.message : String(error);
+    const offset = (values.at(-1)?.offset ?? baseOffset - 1) + 1;
+    if (offset < nextOffset) values.push({ offset, value: undefined, fault });
+  }
+  return { values, nextOffset };
+}
+
+function readRecord(reader: KafkaBytesReader, baseOffset: number): FetchedValue {
+  const length = reader.varint();
+  const end = reader.position + length;
+  reader.skip(1);
+  reader.skipVarlong();
+  const offset = baseOffset + reader.varint();
+  const keyBytes = reader.varint();
+  if (keyBytes > 0) reader.skip(keyBytes);
+  const valueBytes = reader.varint();
+  const value = valueBytes < 0 ? undefined : reader.view(valueBytes);
+  reader.skip(end - reader.position);
+  return { offset, value, fault: value ? undefined : 'no value' };
+}

@@ -1,0 +1,148 @@
+import type { Clock, Logger, Random, Timers } from '@loki/ports';
+import { KafkaConnection, parseAddress } from './kafka-connection.ts';
+import type { KafkaAddress, KafkaDialOptions } from './kafka-connection.ts';
+import { kafkaErrorName, kafkaErrors, metadataCall } from './kafka-protocol.ts';
+import type { KafkaNode, MetadataAnswer } from './kafka-protocol.ts';
+
+export interface KafkaClusterOptions {
+  /** `host:port` of some brokers; the others are learned from them. */
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  readonly dial: KafkaDialOptions;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger?: Logger;
+}
+
+/** Between two questions about who leads what: failures come in bunches. */
+const refreshPauseMs = 100;
+/** Addresses that are tried before a refresh fails. */
+const refreshAttemptsMax = 6;
+/** An answer about leaders takes milliseconds; a broker that needs longer is passed over. */
+const metadataTimeoutMs = 3_000;
+
+/** Who leads the partitions of one topic, and a connection to each of these brokers for each purpose. */
+export class KafkaCluster {
+  readonly topic: string;
+  readonly #options: KafkaClusterOptions;
+  readonly #seeds: readonly KafkaAddress[];
+  readonly #connections = new Map<string, Promise<KafkaConnection>>();
+  #metadata: MetadataAnswer | undefined;
+  #leaders = new Map<number, number>();
+  #refreshing: Promise<void> | undefined;
+  #refreshedMs = Number.NEGATIVE_INFINITY;
+  #isClosed = false;
+  readonly #listeners: (() => void)[] = [];
+
+  constructor(options: KafkaClusterOptions) {
+    this.topic = options.topic;
+    this.#options = options;
+    this.#seeds = options.brokers.map(parseAddress);
+    if (this.#seeds.length === 0) throw new TypeError('no Kafka broker is named');
+  }
+
+  /** As last heard; undefined before the first `refresh`. */
+  get metadata(): MetadataAnswer | undefined {
+    return this.#metadata;
+  }
+
+  /** The broker that leads a partition, as far as is known; undefined: none. */
+  leader(partition: number): number | undefined {
+    return this.#leaders.get(partition);
+  }
+
+  /** Calls back after each answer about leaders. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Asks who leads what, once for all who ask at the same time. Rejects when no broker answers. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined));
+    return this.#refreshing;
+  }
+
+  /** A usable connection to a broker; `purpose` tells apart those that must not wait for each other. */
+  async connection(nodeId: number, purpose: string): Promise<KafkaConnection> {
+    const node = this.#metadata?.nodes.find((each) => each.nodeId === nodeId);
+    if (!node) throw new Error(`Kafka broker ${nodeId} is not known`);
+    return this.#connect(node, purpose);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const connecting of this.#connections.values()) void connecting.then((each) => each.close(), ignore);
+    this.#connections.clear();
+  }
+
+  async #connect(address: KafkaAddress, purpose: string): Promise<KafkaConnection> {
+    if (this.#isClosed) throw new Error('closed');
+    const key = `${address.host}:${address.port}/${purpose}`;
+    const known = await this.#connections.get(key)?.catch(ignore);
+    if (known?.isUsable) return known;
+    // Somebody may have dialled while we looked.
+    const other = this.#connections.get(key);
+    if (other && (await other.catch(ignore)) !== known) return other;
+    const dialling = KafkaConnection.dial(address, this.#options.dial);
+    this.#connections.set(key, dialling);
+    dialling.then(
+      (connection) => this.#isClosed && connection.close(),
+      () => this.#connections.get(key) === dialling && this.#connections.delete(key),
+    );
+    return dialling;
+  }
+
+  async #refresh(): Promise<void> {
+    const { clock, timers, random, logger } = this.#options;
+    const sinceMs = clock.monotonicMs() - this.#refreshedMs;
+    if (sinceMs < refreshPauseMs) await timers.sleep(refreshPauseMs - sinceMs);
+    const known: readonly KafkaNode[] = this.#metadata?.nodes ?? [];
+    const addresses = unique([...shuffle(known, random), ...shuffle(this.#seeds, random)]);
+    let failure: unknown;
+    for (const address of addresses.slice(0, refreshAttemptsMax)) {
+      try {
+        const connection = await this.#connect(address, 'metadata');
+        const answer = await connection.request(metadataCall(this.topic), metadataTimeoutMs);
+        this.#refreshedMs = clock.monotonicMs();
+        if (answer.errorCode !== kafkaErrors.none)
+          throw new Error(`topic ${this.topic}: ${kafkaErrorName(answer.errorCode)}`);
+        this.#take(answer);
+        return;
+      } catch (error) {
+        failure = error;
+        const reason = error instanceof Error ? error.message : String(error);
+        logger?.debug('kafka: a broker did not say who leads what', { broker: address.host, err: reason });
+      }
+    }
+    this.#refreshedMs = clock.monotonicMs();
+    throw failure instanceof Error ? failure : new Error(String(failure));
+  }
+
+  #take(answer: MetadataAnswer): void {
+    this.#metadata = answer;
+    const nodes = new Set(answer.nodes.map((each) => each.nodeId));
+    this.#leaders = new Map();
+    for (const { partition, leader } of answer.partitions) {
+      // A broker that died a moment ago may still be named leader while it is not among the brokers any more.
+      if (nodes.has(leader)) this.#leaders.set(partition, leader);
+    }
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function shuffle<T>(items: readonly T[], random: Random): T[] {
+  return items
+    .map((item) => ({ item, at: random.float() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
+
+function unique(addresses: readonly KafkaAddress[]): KafkaAddress[] {
+  const seen = new Map(addresses.map((each) => [`${each.host}:${each.port}`, each]));
+  return [...seen.values()];
+}
+
+function ignore(): undefined {
+  return undefined;
+}

@@ -1,0 +1,293 @@
+import type { Logger, Timers } from '@loki/ports';
+import { Kafka, logLevel } from 'kafkajs';
+import type { Admin, KafkaConfig, logCreator, SASLOptions } from 'kafkajs';
+import net from 'node:net';
+import tls from 'node:tls';
+import type { KafkaAnswer, KafkaCall } from './kafka-protocol.ts';
+import { apiVersionsUsed } from './kafka-protocol.ts';
+
+export interface KafkaSasl {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface KafkaTls {
+  /** PEM; absent: the system's authorities. */
+  readonly ca?: string;
+  /** PEM of our own certificate, for brokers that ask for one. */
+  readonly cert?: string;
+  readonly key?: string;
+  readonly serverName?: string;
+  readonly insecureSkipVerify?: boolean;
+}
+
+export interface KafkaDialOptions {
+  readonly clientId: string;
+  readonly sasl?: KafkaSasl;
+  readonly tls?: KafkaTls;
+  readonly dialTimeoutMs: number;
+  readonly timers: Timers;
+  readonly logger?: Logger;
+}
+
+export interface KafkaAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What is used of kafkajs beyond its public names: one connection, with TLS, SASL and version negotiation. */
+interface ClientConnection {
+  socket?: net.Socket;
+  requestQueue: { pending: unknown[]; scheduleCheckPendingRequests(): void; destroy(): void };
+  send<T>(call: {
+    request: {
+      apiKey: number;
+      apiVersion: number;
+      apiName: string;
+      encode(): Promise<{ buf: Buffer; buffer: Buffer }>;
+    };
+    response: { decode(answer: Buffer): Promise<T>; parse(data: T): Promise<T> };
+    logResponseError: boolean;
+  }): Promise<T>;
+  rejectRequests(error: Error): void;
+}
+interface ClientPool {
+  pool: ClientConnection[];
+  getConnection(index: number): Promise<ClientConnection>;
+}
+interface ClientBroker {
+  versions: Record<number, { minVersion: number; maxVersion: number }>;
+  connect(): Promise<void>;
+}
+interface ClientCluster {
+  rootLogger: unknown;
+  connectionPoolBuilder: { build(address?: KafkaAddress): Promise<ClientPool> };
+  brokerPool: { createBroker(options: { connectionPool: ClientPool; logger: unknown }): ClientBroker };
+}
+
+/**
+ * One connection to one broker, used until its first failure and never again: whoever needs another one dials anew.
+ * (kafkajs's own reconnecting shares buffers between an old socket and its successor.) Kafka works on one request of a
+ * connection at a time, so callers that should not wait for each other have connections of their own.
+ */
+export class KafkaConnection {
+  readonly #address: string;
+  readonly #timers: Timers;
+  readonly #connection: ClientConnection;
+  readonly #sockets: ReadonlySet<net.Socket>;
+  #failure: Error | undefined;
+
+  private constructor(
+    address: string,
+    timers: Timers,
+    connection: ClientConnection,
+    sockets: ReadonlySet<net.Socket>,
+  ) {
+    this.#address = address;
+    this.#timers = timers;
+    this.#connection = connection;
+    this.#sockets = sockets;
+  }
+
+  static async dial(address: KafkaAddress, options: KafkaDialOptions): Promise<KafkaConnection> {
+    const name = addressText(address);
+    const sockets = new Set<net.Socket>();
+    const cluster = clusterOf(newClient([name], options, sockets));
+    const pool = await cluster.connectionPoolBuilder.build(address);
+    const broker = cluster.brokerPool.createBroker({ connectionPool: pool, logger: cluster.rootLogger });
+    try {
+      // Three round trips at most, each bounded by the dial timeout inside the client.
+      await withDeadline(
+        broker.connect(),
+        3 * options.dialTimeoutMs,
+        options.timers,
+        `${name}: no connection`,
+      );
+      checkVersions(name, broker);
+      const connection = await pool.getConnection(0);
+      return new KafkaConnection(name, options.timers, connection, sockets);
+    } catch (error) {
+      for (const { requestQueue } of pool.pool) requestQueue.destroy();
+      for (const socket of sockets) socket.destroy();
+      throw error;
+    }
+  }
+
+  /** Whether it may still be used. */
+  get isUsable(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** Rejects when there is no whole answer in time; then the connection is of no use any more. */
+  async request<T extends KafkaAnswer>(call: KafkaCall<T>, timeoutMs: number): Promise<T> {
+    if (this.#failure) throw this.#failure;
+    const { apiKey, apiVersion, apiName, body } = call;
+    const answer = this.#connection.send<T>({
+      request: { apiKey, apiVersion, apiName, encode: async () => ({ buf: body, buffer: body }) },
+      response: { decode: async (bytes) => call.decode(bytes), parse: async (data) => data },
+      logResponseError: false,
+    });
+    try {
+      return await withDeadline(
+        answer,
+        timeoutMs,
+        this.#timers,
+        `${this.#address}: no answer to ${apiName} in ${timeoutMs} ms`,
+      );
+    } catch (error) {
+      this.close(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+  }
+
+  close(reason = new Error(`${this.#address}: the connection was closed`)): void {
+    if (this.#failure) return;
+    this.#failure = reason;
+    this.#connection.rejectRequests(reason);
+    this.#connection.requestQueue.destroy();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+/** The client's administrator: for what happens once, at the start, and is not worth a protocol of our own. */
+export async function withAdmin<T>(
+  brokers: readonly string[],
+  options: KafkaDialOptions,
+  action: (admin: Admin) => Promise<T>,
+): Promise<T> {
+  const sockets = new Set<net.Socket>();
+  const admin = newClient(brokers, options, sockets).admin({ retry: { retries: 3 } });
+  try {
+    await admin.connect();
+    return await action(admin);
+  } finally {
+    await admin.disconnect().catch(() => undefined); // its sockets are closed below in any case
+    for (const socket of sockets) socket.destroy();
+  }
+}
+
+/** `host:port`, `[v6]:port`; 9092 when there is no port. */
+export function parseAddress(text: string): KafkaAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
+  const port = Number(match?.[3] ?? 9092);
+  if (!match || port < 1 || port > 65_535)
+    throw new TypeError(`${JSON.stringify(text)} is no broker address: host:port`);
+  return { host: match[1] ?? match[2], port };
+}
+
+function addressText({ host, port }: KafkaAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function newClient(brokers: readonly string[], options: KafkaDialOptions, sockets: Set<net.Socket>): Kafka {
+  const { clientId, dialTimeoutMs, logger } = options;
+  const config: KafkaConfig = {
+    brokers: [...brokers],
+    clientId,
+    connectionTimeout: dialTimeoutMs,
+    authenticationTimeout: dialTimeoutMs,
+    // Deadlines of our own connections are kept here: the client's go on using a connection that has missed one.
+    requestTimeout: 10_000,
+    retry: { retries: 0 },
+    ssl: options.tls ? tlsOptions(options.tls) : false,
+    logLevel: logLevel.WARN,
+    logCreator: toLogger(logger),
+    socketFactory: ({ host, port, ssl, onConnect }) => {
+      const socket = ssl
+        ? tls.connect({ host, port, ...(net.isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
+        : net.connect({ host, port }, onConnect);
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, 30_000);
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+      return socket;
+    },
+  };
+  const { sasl } = options;
+  return keepQuiet(new Kafka(sasl ? { ...config, sasl: sasl as SASLOptions } : config));
+}
+
+function tlsOptions(options: KafkaTls): tls.ConnectionOptions {
+  return {
+    ca: options.ca,
+    cert: options.cert,
+    key: options.key,
+    rejectUnauthorized: options.insecureSkipVerify !== true,
+    ...(options.serverName ? { servername: options.serverName } : {}),
+  };
+}
+
+/** What the client finds worth an error is mostly a step of our own retries. */
+function toLogger(logger: Logger | undefined): logCreator {
+  return () =>
+    ({ namespace, log }) => {
+      const { message } = log;
+      logger?.debug('kafka client', { part: namespace, text: message });
+    };
+}
+
+type CreateCluster = (options: object) => ClientCluster;
+
+function clusterOf(client: Kafka): ClientCluster {
+  return (client as unknown as Record<symbol, CreateCluster>)[clusterSymbol(client)]({
+    allowAutoTopicCreation: false,
+  });
+}
+
+function clusterSymbol(client: Kafka): symbol {
+  const symbol = Object.getOwnPropertySymbols(client).find(
+    (each) => each.description === 'private:Kafka:createCluster',
+  );
+  if (!symbol) throw new Error('kafkajs is not the version this was written for, 2.2.4');
+  return symbol;
+}
+
+/**
+ * The client sets a timer after every answer, for a time in the past when the broker does not throttle it; Node warns
+ * of that on the console. With nothing waiting there is nothing to check.
+ */
+function keepQuiet(client: Kafka): Kafka {
+  const symbol = clusterSymbol(client);
+  const holder = client as unknown as Record<symbol, CreateCluster>;
+  const create = holder[symbol];
+  holder[symbol] = (options) => {
+    const cluster = create.call(client, options);
+    const builder = cluster.connectionPoolBuilder;
+    const build = builder.build.bind(builder);
+    builder.build = async (address) => {
+      const made = await build(address);
+      for (const { requestQueue } of made.pool) {
+        const check = requestQueue.scheduleCheckPendingRequests.bind(requestQueue);
+        requestQueue.scheduleCheckPendingRequests = () => {
+          if (requestQueue.pending.length > 0) check();
+        };
+      }
+      return made;
+    };
+    return cluster;
+  };
+  return client;
+}
+
+function checkVersions(address: string, { versions }: ClientBroker): void {
+  for (const [apiKey, { name, version }] of apiVersionsUsed) {
+    const offered = versions[apiKey];
+    if (!offered || version < offered.minVersion || version > offered.maxVersion) {
+      const range = offered ? `${offered.minVersion} to ${offered.maxVersion}` : 'none';
+      throw new Error(
+        `${address} does not speak ${name} version ${version} (${range}): Kafka 2.3 or newer is needed`,
+      );
+    }
+  }
+}
+
+async function withDeadline<T>(action: Promise<T>, ms: number, timers: Timers, text: string): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = timers.after(ms, () => reject(new Error(text)));
+  try {
+    return await Promise.race([action, late]);
+  } finally {
+    timer.cancel();
+  }
+}

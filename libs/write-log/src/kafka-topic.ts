@@ -1,0 +1,125 @@
+import { LokiError } from '@loki/model';
+import type { Logger } from '@loki/ports';
+import { ConfigResourceTypes } from 'kafkajs';
+import type { Admin } from 'kafkajs';
+
+export interface KafkaTopicOptions {
+  readonly topic: string;
+  readonly partitionCount: number;
+  /** Makes the topic when there is none. */
+  readonly autoCreate: boolean;
+  /** Of a topic that is made; absent: the brokers' default. */
+  readonly replicationFactor?: number;
+  /** What one record may take, framed: a topic that is made allows as much. */
+  readonly messageBytesMax: number;
+  readonly logger?: Logger;
+}
+
+/** What the topic's own configuration says, as far as it could be read. */
+export interface KafkaTopicFacts {
+  /** undefined: we may not read it. */
+  readonly messageBytesMax: number | undefined;
+}
+
+const hourMs = 3_600_000;
+/** Entries that wait for their flush, and an object store that is away for some hours, must find their records there. */
+const retentionMsMin = 6 * hourMs;
+
+/**
+ * Makes the topic when it is missing, and looks for what would lose records or refuse them.
+ *
+ * @throws LokiError `internal` when the topic cannot serve as this log: missing, of another size, or compacted
+ */
+export async function prepareTopic(admin: Admin, options: KafkaTopicOptions): Promise<KafkaTopicFacts> {
+  const { topic, partitionCount, logger } = options;
+  if (!(await admin.listTopics()).includes(topic)) await createTopic(admin, options);
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+  const { partitions } = topics[0];
+  if (partitions.length !== partitionCount) {
+    throw new LokiError(
+      'internal',
+      `kafka topic ${topic} has ${partitions.length} partitions, but write_log.partitions is ${partitionCount}: streams are placed by this number, so make them equal or use another topic`,
+    );
+  }
+  const replicas = Math.min(...partitions.map((each) => each.replicas.length));
+  const values = await topicConfig(admin, topic).catch((error: unknown) => {
+    logger?.warn('kafka: the topic’s configuration could not be read, so nobody checked it', {
+      topic,
+      err: error instanceof Error ? error.message : String(error),
+    });
+    return undefined;
+  });
+  if (!values) return { messageBytesMax: undefined };
+  if (values.get('cleanup.policy')?.includes('compact')) {
+    throw new LokiError('internal', `kafka topic ${topic} is compacted: set its cleanup.policy to delete`);
+  }
+  for (const text of topicDoubts(values, replicas)) logger?.warn(`kafka: ${text}`, { topic });
+  const messageBytesMax = Number(values.get('max.message.bytes'));
+  return { messageBytesMax: messageBytesMax > 0 ? messageBytesMax : undefined };
+}
+
+/** What is allowed but should be known: sentences for the log. */
+export function topicDoubts(values: ReadonlyMap<string, string>, replicas: number): string[] {
+  const doubts: string[] = [];
+  const inSyncMin = Number(values.get('min.insync.replicas') ?? 1);
+  const retentionMs = Number(values.get('retention.ms') ?? -1);
+  const retentionBytes = Number(values.get('retention.bytes') ?? -1);
+  if (replicas < 2) {
+    doubts.push('the topic has one replica: what is not flushed yet is lost with its broker’s disk');
+  } else if (inSyncMin < 2) {
+    doubts.push(
+      'min.insync.replicas is 1: with followers behind, a record is acknowledged by one broker alone; set it to 2',
+    );
+  } else if (inSyncMin >= replicas) {
+    doubts.push(
+      `min.insync.replicas is ${inSyncMin} of ${replicas} replicas: one broker away stops all appends`,
+    );
+  }
+  if (retentionMs >= 0 && retentionMs < retentionMsMin) {
+    doubts.push(
+      `retention.ms is ${retentionMs}: records that are not flushed within ${(retentionMs / hourMs).toFixed(1)} hours are lost`,
+    );
+  }
+  if (retentionBytes >= 0) {
+    doubts.push(
+      `retention.bytes is ${retentionBytes}: a partition that grows faster than it is flushed loses records`,
+    );
+  }
+  if (values.get('unclean.leader.election.enable') === 'true') {
+    doubts.push(
+      'unclean.leader.election.enable is on: a broker that missed records may lead, and they are lost',
+    );
+  }
+  return doubts;
+}
+
+async function createTopic(admin: Admin, options: KafkaTopicOptions): Promise<void> {
+  const { topic, partitionCount, autoCreate, replicationFactor, messageBytesMax, logger } = options;
+  if (!autoCreate) {
+    throw new LokiError(
+      'internal',
+      `kafka topic ${topic} does not exist, and kafka_config.auto_create_topic_enabled is false: make it with ${partitionCount} partitions`,
+    );
+  }
+  const configEntries = [
+    { name: 'max.message.bytes', value: String(messageBytesMax) },
+    { name: 'cleanup.policy', value: 'delete' },
+  ];
+  // False: another process was faster, which is as good.
+  const isMade = await admin.createTopics({
+    waitForLeaders: true,
+    timeout: 30_000,
+    topics: [
+      { topic, numPartitions: partitionCount, replicationFactor: replicationFactor ?? -1, configEntries },
+    ],
+  });
+  if (isMade) logger?.info('kafka: made the topic', { topic, partitions: partitionCount });
+}
+
+async function topicConfig(admin: Admin, topic: string): Promise<Map<string, string>> {
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+  });
+  return new Map(resources[0].configEntries.map(({ configName, configValue }) => [configName, configValue]));
+}
