@@ -47,6 +47,7 @@ export function routeProcess(deps: RouteDeps): void {
   );
   routePushes(deps);
   routeQueries(deps);
+  routeDeletes(deps);
 
   if (roles.ingester) {
     const { ingester } = roles;
@@ -68,6 +69,16 @@ function routePushes({ server, tenants, roles }: RouteDeps): void {
   if (!distributor) return;
   const push: HttpHandler = tenants.forOne((tenant, request) => distributor.push(tenant, request));
   server.handleAll({ push, pushLegacy: push, pushOtlp: push });
+}
+
+function routeDeletes({ server, tenants, roles }: RouteDeps): void {
+  const deletes = roles.compactor?.deletes;
+  if (!deletes) return;
+  server.handleAll({
+    deletes: tenants.forOne((tenant, request) => deletes.deletes(tenant, request)),
+    cacheGenerations: tenants.forOne((tenant) => deletes.generation(tenant)),
+    cacheGenerationsIncrease: tenants.forOne((tenant) => deletes.increaseGeneration(tenant)),
+  });
 }
 
 function routeQueries({ server, tenants, roles }: RouteDeps): void {

@@ -17,6 +17,8 @@ import {
 } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 import { EmbeddedWriteLog } from '@loki/write-log';
+import { openHiding, startCompactor } from './compactor-role.ts';
+import type { CompactorRole, Hiding } from './compactor-role.ts';
 import { openObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
 
@@ -44,6 +46,7 @@ export interface Roles {
   readonly distributor?: Distributor;
   readonly ingester?: Ingester;
   readonly frontend?: Frontend;
+  readonly compactor?: CompactorRole;
   /** Flushes when so configured, then lets go of everything. */
   stop(): Promise<void>;
 }
@@ -54,6 +57,7 @@ interface World extends RoleDeps {
   readonly writeLog: WriteLog;
   readonly workers: Workers;
   readonly catalog: Catalog;
+  readonly hiding: Hiding;
 }
 
 /** How long a shutdown may spend on flushing; what is left is in the write log and read again at the next start. */
@@ -72,14 +76,17 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   const distributor = runs('distributor') ? startDistributor(world) : undefined;
   const querier = runs('querier') && ingester ? makeQuerier(world, ingester) : undefined;
   const frontend = runs('query-frontend') && querier ? startFrontend(world, querier, patterns) : undefined;
+  const compactor = runs('compactor') ? startCompactor(world) : undefined;
   for (const component of config.components) states.set(component, 'Running');
 
   return {
     distributor,
     ingester,
     frontend: frontend?.api,
+    compactor,
     async stop() {
       frontend?.stop();
+      await compactor?.stop();
       await distributor?.drain();
       if (ingester && config.ingester.flushOnShutdown) {
         await ingester.flush(AbortSignal.timeout(shutdownFlushMs)).catch((error: unknown) => {
@@ -87,6 +94,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
         });
       }
       await ingester?.stop();
+      world.hiding.requests?.stop();
       world.catalog.stop();
       await world.writeLog.close();
       await world.workers.close();
@@ -116,7 +124,8 @@ async function openWorld(deps: RoleDeps): Promise<World> {
     atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
     fileBytesMax: logFileBytes,
   });
-  return { ...deps, objectStore, writeLog, catalog, workers: startWorkers(config) };
+  const hiding = await openHiding({ ...deps, objectStore });
+  return { ...deps, objectStore, writeLog, catalog, hiding, workers: startWorkers(config) };
 }
 
 function startWorkers(config: Config): WorkerPool {
@@ -171,6 +180,7 @@ function makeQuerier(world: World, ingester: Ingester): Querier {
     catalog: world.catalog,
     workers: world.workers,
     logger: world.logger,
+    hidden: world.hiding.hidden,
   });
 }
 

@@ -1,5 +1,6 @@
 export { buildInfo, buildInfoMetric, versionText } from './build-info.ts';
 export type { BuildInfo } from './build-info.ts';
+export { compactorMetrics } from './compactor-metrics.ts';
 export { cacheMetrics } from './cache-metrics.ts';
 export type { CacheMetrics } from './cache-metrics.ts';
 export { commonMetrics } from './common-metrics.ts';

@@ -1,0 +1,62 @@
+import { DeleteRequests, HiddenRows } from '@loki/catalog';
+import { DeletesApi } from '@loki/compactor';
+import type { Config, LimitsSource } from '@loki/config';
+import type { Clock, Logger, ObjectStore, Random, Timers } from '@loki/ports';
+import { compactorMetrics } from '@loki/telemetry';
+import type { Metrics } from '@loki/telemetry';
+
+interface HidingWorld {
+  readonly config: Config;
+  readonly limits: LimitsSource;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly objectStore: ObjectStore;
+}
+
+/** What queries leave out, and the requests it comes from; both absent unless retention is on. */
+export interface Hiding {
+  readonly requests?: DeleteRequests;
+  readonly hidden?: HiddenRows;
+}
+
+/** Delete requests and retention as every process that answers queries or compacts sees them. */
+export async function openHiding(world: HidingWorld): Promise<Hiding> {
+  if (!world.config.compactor.retentionEnabled) return {};
+  const { clock, limits } = world;
+  const requests = new DeleteRequests(world);
+  await requests.start();
+  const retention = (tenant: string) => limits.forTenant(tenant);
+  return { requests, hidden: new HiddenRows({ clock, requests, retention }) };
+}
+
+export interface CompactorWorld extends HidingWorld {
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly hiding: Hiding;
+}
+
+/** The compactor of this process. */
+export interface CompactorRole {
+  /** Absent unless retention is on. */
+  readonly deletes?: DeletesApi;
+  stop(): Promise<void>;
+}
+
+export function startCompactor(world: CompactorWorld): CompactorRole {
+  const { config, limits, clock, random, hiding } = world;
+  const metrics = compactorMetrics(world.metrics);
+  const { deleteRequestCancelPeriodMs: cancelPeriodMs, deleteMaxIntervalMs: maxIntervalMs } =
+    config.compactor;
+  const deletes =
+    hiding.requests &&
+    new DeletesApi({
+      requests: hiding.requests,
+      limits,
+      clock,
+      random,
+      metrics,
+      options: { cancelPeriodMs, maxIntervalMs },
+    });
+  return { deletes, stop: () => Promise.resolve() };
+}
