@@ -1,1 +1,3 @@
 export { MemoryRingStore } from './memory-ring-store.ts';
+export { RedisRingStore } from './redis-ring-store.ts';
+export type { RedisRingStoreOptions } from './redis-ring-store.ts';

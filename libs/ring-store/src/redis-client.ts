@@ -1,0 +1,107 @@
+import type { Logger } from '@loki/ports';
+import { Cluster, Redis } from 'ioredis';
+import type { RedisOptions } from 'ioredis';
+
+export interface RedisEndpointOptions {
+  /** `host:port`. One: a server. Several: a cluster, or with `masterName` the sentinels that watch it. */
+  readonly endpoints: readonly string[];
+  readonly masterName?: string;
+  readonly username?: string;
+  readonly password?: string;
+  /** Of a single or sentinel-watched server. */
+  readonly db?: number;
+  readonly tls?: { readonly insecureSkipVerify?: boolean; readonly ca?: string };
+  readonly connectTimeoutMs: number;
+  /** A connection on which an answer is overdue for so long is replaced. */
+  readonly socketTimeoutMs: number;
+  readonly logger?: Logger;
+}
+
+export type RedisClient = Redis | Cluster;
+
+const reconnectMaxMs = 2_000;
+
+/** A client that reconnects for ever, fails commands while it cannot, and says so once a time. */
+export function openRedis(options: RedisEndpointOptions, purpose: string): RedisClient {
+  const addresses = options.endpoints.map(parseEndpoint);
+  if (addresses.length === 0) throw new TypeError('no Redis server is named');
+  const tls = options.tls && {
+    rejectUnauthorized: options.tls.insecureSkipVerify !== true,
+    ca: options.tls.ca,
+  };
+  const shared = {
+    username: options.username || undefined,
+    password: options.password || undefined,
+    tls,
+    connectTimeout: options.connectTimeoutMs,
+    connectionName: `loki ${purpose}`,
+    maxRetriesPerRequest: 1,
+    disconnectTimeout: 500,
+    protocol: 2,
+    autoResendUnfulfilledCommands: false,
+    // A replica that was the primary a moment ago: ask who is now, and say it again there.
+    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
+  } satisfies RedisOptions;
+  const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 10), reconnectMaxMs);
+  const client = connect();
+  client.setMaxListeners(0); // everyone who waits for a connection listens for it
+  listen(client, purpose, options.logger);
+  return client;
+
+  function connect(): RedisClient {
+    if (options.masterName) {
+      return new Redis({
+        ...shared,
+        db: options.db ?? 0,
+        name: options.masterName,
+        sentinels: addresses,
+        sentinelTLS: tls,
+        enableTLSForSentinelMode: tls !== undefined,
+        socketTimeout: options.socketTimeoutMs,
+        sentinelRetryStrategy: retryStrategy,
+        enableOfflineQueue: false,
+        retryStrategy,
+      });
+    }
+    if (addresses.length > 1) {
+      return new Cluster(addresses, {
+        redisOptions: { ...shared, socketTimeout: options.socketTimeoutMs },
+        clusterRetryStrategy: retryStrategy,
+        clusterNodeRetryStrategy: retryStrategy,
+        enableOfflineQueue: false,
+        slotsRefreshTimeout: options.connectTimeoutMs,
+      });
+    }
+    return new Redis({
+      ...shared,
+      ...addresses[0],
+      db: options.db ?? 0,
+      socketTimeout: options.socketTimeoutMs,
+      enableOfflineQueue: false,
+      retryStrategy,
+    });
+  }
+}
+
+/** Without a listener the client writes its errors to the console. */
+function listen(client: RedisClient, purpose: string, logger: Logger | undefined): void {
+  let isTold = false;
+  client.on('error', (error: Error) => {
+    logger?.[isTold ? 'debug' : 'warn']('redis: no connection', { purpose, err: error.message });
+    isTold = true;
+  });
+  client.on('ready', () => {
+    if (isTold) logger?.info('redis: connected again', { purpose });
+    isTold = false;
+  });
+}
+
+/** `host:port`, `[v6]:port`; 6379 when there is no port. */
+export function parseEndpoint(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
+  const port = Number(match?.[3] ?? 6379);
+  if (!match || port < 1 || port > 65_535) {
+    throw new TypeError(`${JSON.stringify(text)} is no Redis address: host:port`);
+  }
+  return { host: match[1] ?? match[2], port };
+}

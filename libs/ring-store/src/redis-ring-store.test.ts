@@ -1,0 +1,73 @@
+/** Against a real Redis: `LOKI_TEST_REDIS_URL=redis://127.0.0.1:6379`; `npm run test:services` starts one. */
+import { NodeRandom, NodeTimers } from '@loki/runtime';
+import { RedisRingStore } from './index.ts';
+import type { RedisRingStoreOptions } from './index.ts';
+import { ringStoreContract } from './ring-store-contract.ts';
+
+const timers = new NodeTimers();
+const random = new NodeRandom();
+
+function storeOf(more: Partial<RedisRingStoreOptions>): RedisRingStore {
+  const keyPrefix = `loki-test-${Buffer.from(random.bytes(6)).toString('hex')}:`;
+  return new RedisRingStore({ endpoints: [], timers, random, keyPrefix, timeoutMs: 2_000, ...more });
+}
+
+const url = process.env['LOKI_TEST_REDIS_URL'];
+const single = url ? { endpoints: [new URL(url).host] } : undefined;
+const sentinels = process.env['LOKI_TEST_REDIS_SENTINELS'];
+const watched = sentinels
+  ? { endpoints: sentinels.split(','), masterName: process.env['LOKI_TEST_REDIS_MASTER'] ?? 'loki' }
+  : undefined;
+const nodes = process.env['LOKI_TEST_REDIS_NODES'];
+const cluster = nodes ? { endpoints: nodes.split(',') } : undefined;
+
+describe.each([
+  ['one server', single, 'LOKI_TEST_REDIS_URL'],
+  ['sentinels', watched, 'LOKI_TEST_REDIS_SENTINELS'],
+  ['cluster', cluster, 'LOKI_TEST_REDIS_NODES'],
+] as const)('Redis, %s', (name, endpoint, variable) => {
+  if (!endpoint) {
+    test.skip(`skipped, ${variable} is not set`, () => undefined);
+    return;
+  }
+  ringStoreContract(`Redis, ${name}`, async () => {
+    const store = storeOf(endpoint);
+    return { store, dispose: () => store.close() };
+  });
+
+  test('a change is told at once, not at the next poll', async () => {
+    const keyPrefix = `loki-test-${Buffer.from(random.bytes(6)).toString('hex')}:`;
+    const writer = storeOf({ ...endpoint, keyPrefix });
+    const reader = storeOf({ ...endpoint, keyPrefix, pollMs: 600_000 });
+    try {
+      const seen: (string | undefined)[] = [];
+      reader.watch('k', (value) => seen.push(value));
+      await eventually(() => seen.length === 1);
+      await timers.sleep(300); // subscribed by now
+      await writer.compareAndSet('k', 'one', undefined);
+      await eventually(() => seen.at(-1) === 'one');
+    } finally {
+      await Promise.all([writer.close(), reader.close()]);
+    }
+  });
+});
+
+test('with nobody there, questions end at their deadline and watchers hear nothing', async () => {
+  const store = storeOf({ endpoints: ['127.0.0.1:1'], timeoutMs: 200 });
+  const seen: unknown[] = [];
+  store.watch('k', (value) => seen.push(value));
+  await expect(store.get('k')).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(store.compareAndSet('k', 'v', undefined)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(seen).toEqual([]);
+  await store.close();
+  await expect(store.get('k')).rejects.toThrow('closed');
+});
+
+test.each(['', ':1', 'host:0', 'host:99999', 'a b:1:2'])('%j is no address', (endpoint) => {
+  expect(() => storeOf({ endpoints: [endpoint] })).toThrow(TypeError);
+});
+
+async function eventually(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !condition(); i++) await timers.sleep(10);
+  expect(condition()).toBe(true);
+}
