@@ -16,7 +16,7 @@ describe('the fair queue', () => {
     const jobs = [1, 2, 3].map((n) => queue.submit('loud', job(`loud ${n}`)));
     jobs.push(queue.submit('quiet', job('quiet')));
     expect(queue.length).toBe(4);
-    void queue.serve(stop.signal);
+    void queue.serve(stop.signal, undefined);
     await Promise.all(jobs);
     stop.abort();
     expect(order).toEqual(['loud 1', 'quiet', 'loud 2', 'loud 3']);
@@ -31,7 +31,7 @@ describe('the fair queue', () => {
     );
     const other = queue.submit('b', () => Promise.resolve('other'));
     const stop = new AbortController();
-    void queue.serve(stop.signal);
+    void queue.serve(stop.signal, undefined);
     expect(await held).toBe('first');
     expect(await other).toBe('other');
     stop.abort();
@@ -41,7 +41,7 @@ describe('the fair queue', () => {
     const queue = new FairQueue(10);
     const stop = new AbortController();
     const first = gate();
-    void queue.serve(stop.signal);
+    void queue.serve(stop.signal, undefined);
     const running = queue.submit('a', () => first.promise);
     const giveUp = new AbortController();
     let ran = false;
@@ -64,9 +64,51 @@ describe('the fair queue', () => {
   test('a job that fails fails its caller, not the server', async () => {
     const queue = new FairQueue(10);
     const stop = new AbortController();
-    void queue.serve(stop.signal);
+    void queue.serve(stop.signal, undefined);
     await expect(queue.submit('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await queue.submit('a', () => Promise.resolve(7))).toBe(7);
     stop.abort();
+  });
+
+  test('work of a lost puller goes to another one, once and before what came later', async () => {
+    const queue = new FairQueue<string>(10);
+    const lost = new AbortController();
+    const asked: string[] = [];
+    const work = (name: string) => (puller: string) => {
+      asked.push(`${name} ${puller}`);
+      if (puller !== 'dies') return Promise.resolve(`by ${puller}`);
+      lost.abort();
+      return Promise.reject(new Error('gone'));
+    };
+    const first = queue.submit('a', work('first'));
+    const second = queue.submit('a', work('second'));
+    await queue.serve(lost.signal, 'dies');
+    expect(queue.pullers).toBe(0);
+    const stop = new AbortController();
+    void queue.serve(stop.signal, 'lives');
+    expect(await Promise.all([first, second])).toEqual(['by lives', 'by lives']);
+    expect(asked).toEqual(['first dies', 'first lives', 'second lives']);
+    stop.abort();
+  });
+
+  test('work that loses its second puller too fails', async () => {
+    const queue = new FairQueue<AbortController>(10);
+    const answer = queue.submit('a', (puller) => {
+      puller.abort();
+      return Promise.reject(new Error('gone again'));
+    });
+    answer.catch(() => undefined);
+    for (const puller of [new AbortController(), new AbortController()])
+      await queue.serve(puller.signal, puller);
+    await expect(answer).rejects.toThrow('gone again');
+    expect(queue.length).toBe(0);
+  });
+
+  test('closing fails what waits and what comes', async () => {
+    const queue = new FairQueue(10);
+    const waiting = queue.submit('a', () => Promise.resolve());
+    queue.close();
+    await expect(waiting).rejects.toThrow('the query frontend is stopping');
+    await expect(queue.submit('a', () => Promise.resolve())).rejects.toThrow('stopping');
   });
 });

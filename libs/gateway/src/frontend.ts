@@ -5,18 +5,20 @@ import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { Clock, LeafRequest, Logger, QuerierService, Timers } from '@loki/ports';
 import { FairQueue } from './fair-queue.ts';
+import { TailSlots } from './tail-slots.ts';
 import { runForTenants, strictestLimits } from './multi-tenant.ts';
 import type { Tenancy } from './multi-tenant.ts';
 
 export interface FrontendOptions {
-  /** Leaves run side by side by one process. */
+  /** Leaves that the querier of this process runs side by side. */
   readonly maxConcurrent: number;
   /** Leaves one tenant may have waiting. */
   readonly maxOutstandingPerTenant: number;
 }
 
 export interface FrontendDeps {
-  readonly querier: QuerierService;
+  /** The querier of this process. Absent: queriers elsewhere fetch the work, see `serve`. */
+  readonly querier?: QuerierService;
   readonly limits: LimitsSource;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -36,24 +38,53 @@ const timeoutText =
 export class QueryFrontend {
   readonly #deps: FrontendDeps;
   readonly #options: FrontendOptions;
-  readonly #queue: FairQueue;
+  readonly #queue: FairQueue<QuerierService>;
+  readonly #tails: TailSlots;
   readonly #stop = new AbortController();
+  /** Answers by whichever querier is free; whoever asks waits in the tenant's queue. */
+  readonly querier: QuerierService;
 
   constructor(deps: FrontendDeps, options: FrontendOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#queue = new FairQueue(options.maxOutstandingPerTenant);
+    this.#tails = new TailSlots(deps.timers);
+    this.querier = {
+      runLeaf: (request, signal) =>
+        this.#queue.submit(request.tenant, (querier) => querier.runLeaf(request, signal), signal),
+      streams: (request, signal) =>
+        this.#queue.submit(request.tenant, (querier) => querier.streams(request, signal), signal),
+      tail: (request, signal) =>
+        deps.querier ? deps.querier.tail(request, signal) : this.#tails.tail(request, signal),
+    };
   }
 
   start(): void {
-    for (let i = 0; i < this.#options.maxConcurrent; i++) {
-      // Ends by the signal only: a failed job fails its caller.
-      void this.#queue.serve(this.#stop.signal);
-    }
+    const { querier } = this.#deps;
+    if (!querier) return;
+    // Ends by the signal only: a failed job fails its caller.
+    for (let i = 0; i < this.#options.maxConcurrent; i++) void this.serve(querier, this.#stop.signal);
+  }
+
+  /** Gives work to a querier, one piece at a time, until it is gone. */
+  serve(querier: QuerierService, gone: AbortSignal): Promise<void> {
+    return this.#queue.serve(AbortSignal.any([gone, this.#stop.signal]), querier);
+  }
+
+  /** Lets a querier follow streams, one tail at a time, until it is gone. */
+  serveTail(querier: QuerierService, gone: AbortSignal): void {
+    this.#tails.add(querier, gone);
   }
 
   stop(): void {
     this.#stop.abort();
+    this.#queue.close();
+  }
+
+  /** What keeps queries from being answered now; undefined: nothing. */
+  notReady(): string | undefined {
+    if (this.#queue.pullers > 0) return undefined;
+    return 'Query Frontend not ready: number of queriers connected to query-frontend is 0';
   }
 
   /** Leaves waiting for a querier. */
@@ -76,9 +107,9 @@ export class QueryFrontend {
           const queuedMs = clock.monotonicMs();
           return this.#queue.submit(
             request.tenant,
-            () => {
+            (querier) => {
               queueMs += clock.monotonicMs() - queuedMs;
-              return this.#deps.querier.runLeaf(request, signal);
+              return querier.runLeaf(request, signal);
             },
             signal,
           );

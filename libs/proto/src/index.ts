@@ -11,3 +11,34 @@ export { bytesField, decodePushRequest, encodePushRequest, varintField } from '.
 export type { PushRequestValue, PushSink } from './push-request.ts';
 export { encodeStatus } from './status.ts';
 export { ProtoError, WireCursor } from './wire.ts';
+export { fileDescriptorSet } from './generated/descriptors.ts';
+export { DistributorDefinition, PushAnswer, PushHead, PushPart } from './generated/lokits/v1/distributor.ts';
+export { ErrorInfo, Status } from './generated/lokits/v1/error.ts';
+export {
+  Done,
+  FrontendDefinition,
+  FromQuerier,
+  Hello,
+  ToQuerier,
+  Work,
+} from './generated/lokits/v1/frontend.ts';
+export {
+  HeadLeafAnswer,
+  HeadLeafRequest,
+  HeadStreamsAnswer,
+  HeadStreamsRequest,
+  IngesterDefinition,
+} from './generated/lokits/v1/ingester.ts';
+export {
+  LeafRequest as WireLeafRequest,
+  LeafResult as WireLeafResult,
+  LogResult as WireLogResult,
+  Part,
+  SampleResult as WireSampleResult,
+  StreamsRequest as WireStreamsRequest,
+  StreamVolumes as WireStreamVolumes,
+  TailFrame as WireTailFrame,
+} from './generated/lokits/v1/leaf.ts';
+export { RingStoreDefinition, RingValue } from './generated/lokits/v1/ring.ts';
+export { encodeMessage } from './message.ts';
+export type { MessageType } from './message.ts';

@@ -1,1 +1,17 @@
-export {};
+export { ChannelPool } from './channel-pool.ts';
+export { RpcChannel, rpcMessageBytesMax } from './channel.ts';
+export type { CallOptions, ChannelDeps } from './channel.ts';
+export { serveFrontend } from './frontend-server.ts';
+export type { FrontendServerOptions, QuerierSlot } from './frontend-server.ts';
+export { IngesterClient, serveIngester } from './ingester-rpc.ts';
+export { PushClient } from './push-client.ts';
+export type { PushClientOptions } from './push-client.ts';
+export { servePushes } from './push-server.ts';
+export type { PushServerOptions } from './push-server.ts';
+export { servePusher } from './pusher.ts';
+export { QuerierWorker } from './querier-worker.ts';
+export type { QuerierWorkerOptions } from './querier-worker.ts';
+export { RingStoreClient, serveRingStore } from './ring-rpc.ts';
+export { RpcServer } from './rpc-server.ts';
+export type { RpcServerOptions } from './rpc-server.ts';
+export type { ClientTls, ServerTls } from './tls.ts';

@@ -1,0 +1,31 @@
+import { RpcChannel } from './channel.ts';
+import type { ChannelDeps } from './channel.ts';
+
+/** One channel for each address, kept as long as somebody names it. */
+export class ChannelPool {
+  readonly #deps: ChannelDeps;
+  readonly #channels = new Map<string, RpcChannel>();
+
+  constructor(deps: ChannelDeps) {
+    this.#deps = deps;
+  }
+
+  to(address: string): RpcChannel {
+    let channel = this.#channels.get(address);
+    if (!channel) this.#channels.set(address, (channel = new RpcChannel(address, this.#deps)));
+    return channel;
+  }
+
+  /** Closes the channels to all other addresses. */
+  keep(addresses: ReadonlySet<string>): void {
+    for (const [address, channel] of this.#channels) {
+      if (addresses.has(address)) continue;
+      channel.close();
+      this.#channels.delete(address);
+    }
+  }
+
+  close(): void {
+    this.keep(new Set());
+  }
+}

@@ -1,0 +1,143 @@
+import { Client } from '@grpc/grpc-js';
+import type { ChannelOptions, ClientDuplexStream, MethodDefinition } from '@grpc/grpc-js';
+import type { TenantId } from '@loki/model';
+import type { Clock } from '@loki/ports';
+import { callMetadata } from './call-context.ts';
+import { errorOfCall } from './status.ts';
+import { channelCredentials } from './tls.ts';
+import type { ClientTls } from './tls.ts';
+
+export interface ChannelDeps {
+  readonly clock: Clock;
+  readonly tls?: ClientTls;
+  /** Default 16 MiB. */
+  readonly recvBytesMax?: number;
+  readonly sendBytesMax?: number;
+}
+
+export interface CallOptions {
+  readonly tenant?: TenantId;
+  readonly signal?: AbortSignal;
+  /** Absent: as long as the signal lets it run; keep-alive still finds a dead peer. */
+  readonly deadlineMs?: number;
+}
+
+/** One message. Larger things travel in parts. */
+export const rpcMessageBytesMax = 16 * 1024 * 1024;
+/** A peer that is stopped or cut off is noticed within the sum of both. */
+export const keepaliveMs = 10_000;
+export const keepaliveTimeoutMs = 5_000;
+/** Bytes under way on one connection before the receiver has taken them. */
+export const flowWindowBytes = 1024 * 1024;
+
+/** A connection to one process of ours; connects when first used, and again after it broke. */
+export class RpcChannel {
+  readonly address: string;
+  readonly #client: Client;
+  readonly #clock: Clock;
+
+  constructor(address: string, deps: ChannelDeps) {
+    this.address = address;
+    this.#clock = deps.clock;
+    this.#client = new Client(address, channelCredentials(deps.tls), channelOptions(deps));
+  }
+
+  unary<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    options: CallOptions = {},
+  ): Promise<Response> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const call = this.#client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        callMetadata(options.tenant),
+        this.#callOptions(options),
+        (error, response) => {
+          signal?.removeEventListener('abort', cancel);
+          if (error) reject(errorOfCall(error, signal, this.address) as Error);
+          else resolve(response!);
+        },
+      );
+      const cancel = () => call.cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
+    });
+  }
+
+  /** Answers as they come. A consumer that stops early ends the call. */
+  async *serverStream<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    options: CallOptions = {},
+  ): AsyncGenerator<Response> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const call = this.#client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      callMetadata(options.tenant),
+      this.#callOptions(options),
+    );
+    const cancel = () => call.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      for await (const response of call) yield response as Response;
+    } catch (error) {
+      throw errorOfCall(error, signal, this.address);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      // After its end this does nothing; a call that fails later has nobody left to tell.
+      call.on('error', () => undefined);
+      call.cancel();
+    }
+  }
+
+  duplex<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+  ): ClientDuplexStream<Request, Response> {
+    return this.#client.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      callMetadata(),
+    );
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #callOptions({ deadlineMs }: CallOptions) {
+    return deadlineMs === undefined ? {} : { deadline: this.#clock.nowMs() + deadlineMs };
+  }
+}
+
+function channelOptions(deps: ChannelDeps): ChannelOptions {
+  return {
+    'grpc.max_receive_message_length': deps.recvBytesMax ?? rpcMessageBytesMax,
+    'grpc.max_send_message_length': deps.sendBytesMax ?? rpcMessageBytesMax,
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 2_000,
+    // Callers know whom else to ask; a transparent retry would only hide that.
+    'grpc.enable_retries': 0,
+    'grpc.enable_http_proxy': 0,
+    'grpc.service_config_disable_resolution': 1,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc-node.flow_control_window': flowWindowBytes,
+    ...(deps.tls?.enabled && deps.tls.serverName !== ''
+      ? {
+          'grpc.ssl_target_name_override': deps.tls.serverName,
+          'grpc.default_authority': deps.tls.serverName,
+        }
+      : {}),
+  };
+}

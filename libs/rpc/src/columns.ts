@@ -1,0 +1,62 @@
+import { LokiError } from '@loki/model';
+import type { LabelPair } from '@loki/model';
+
+/**
+ * Columns travel as their memory, little-endian, which every machine that Node runs on in earnest is. Reading makes
+ * views where the bytes happen to be aligned, and copies else.
+ */
+export function bytesOf(column: ArrayBufferView): Uint8Array {
+  return new Uint8Array(column.buffer as ArrayBuffer, column.byteOffset, column.byteLength);
+}
+
+export function uint32Column(bytes: Uint8Array): Uint32Array {
+  const { buffer, offset } = aligned(bytes, 4);
+  return new Uint32Array(buffer, offset, bytes.length / 4);
+}
+
+export function int64Column(bytes: Uint8Array): BigInt64Array {
+  const { buffer, offset } = aligned(bytes, 8);
+  return new BigInt64Array(buffer, offset, bytes.length / 8);
+}
+
+export function float64Column(bytes: Uint8Array): Float64Array {
+  const { buffer, offset } = aligned(bytes, 8);
+  return new Float64Array(buffer, offset, bytes.length / 8);
+}
+
+function aligned(bytes: Uint8Array, width: number): { buffer: ArrayBuffer; offset: number } {
+  if (bytes.length % width !== 0) throw malformed('a column ends within a value');
+  if (bytes.byteOffset % width === 0) {
+    return { buffer: bytes.buffer as ArrayBuffer, offset: bytes.byteOffset };
+  }
+  return { buffer: Uint8Array.from(bytes).buffer, offset: 0 };
+}
+
+/** @throws when the ends fall, or pass `length` */
+export function checkEnds(ends: Uint32Array, length: number): void {
+  let last = 0;
+  for (let i = 0; i < ends.length; i++) {
+    if (ends[i] < last) throw malformed('ends of a column fall');
+    last = ends[i];
+  }
+  if (last > length) throw malformed('ends of a column pass its bytes');
+}
+
+/** Pairs as names and values in turn. */
+export function flatPairs(pairs: readonly LabelPair[]): string[] {
+  const flat: string[] = [];
+  for (const [name, value] of pairs) flat.push(name, value);
+  return flat;
+}
+
+export function pairsOf(flat: readonly string[]): LabelPair[] {
+  if (flat.length % 2 !== 0) throw malformed('a name without its value');
+  const pairs: LabelPair[] = [];
+  for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i], flat[i + 1]]);
+  return pairs;
+}
+
+/** What a peer of ours would not have sent. */
+export function malformed(what: string): LokiError {
+  return new LokiError('internal', `a peer sent what makes no sense: ${what}`);
+}

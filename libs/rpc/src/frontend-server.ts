@@ -1,0 +1,238 @@
+import { Metadata } from '@grpc/grpc-js';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
+import type {
+  LeafRequest,
+  LeafResult,
+  QuerierService,
+  StreamsRequest,
+  StreamVolume,
+  TailFrame,
+  Timers,
+} from '@loki/ports';
+import { FrontendDefinition, WireLeafResult, WireStreamVolumes, WireTailFrame } from '@loki/proto';
+import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
+import { traceToWire } from './call-context.ts';
+import {
+  leafRequestToWire,
+  leafResultFromWire,
+  streamsRequestToWire,
+  streamVolumesFromWire,
+  tailFrameFromWire,
+} from './leaf-codec.ts';
+import { rpcMethod } from './method.ts';
+import { PartJoiner } from './parts.ts';
+import { duplexMethod } from './rpc-server.ts';
+import type { RpcServer } from './rpc-server.ts';
+import { errorOfStatus, statusObjectOf } from './status.ts';
+
+export const pullMethod = rpcMethod(FrontendDefinition, FrontendDefinition.methods.pull);
+
+/** One thing that a querier does at a time. Its calls must not overlap. */
+export interface QuerierSlot {
+  readonly querierId: string;
+  /** It follows streams, and answers no queries. */
+  readonly isForTails: boolean;
+  readonly querier: QuerierService;
+  /** Aborts when the querier is gone, or has taken leave. */
+  readonly gone: AbortSignal;
+}
+
+export interface FrontendServerOptions {
+  readonly timers: Timers;
+  /** Told of each slot that opens; what it does with the slot ends when the slot is gone. */
+  readonly onSlot: (slot: QuerierSlot) => void;
+}
+
+/** A querier that does not confirm a cancellation within this is cut off. */
+const cancelGraceMs = 10_000;
+/** Frames that a tail may be ahead of its reader. */
+const tailCredit = 2;
+
+/** Where queriers fetch their work. */
+export function serveFrontend(server: RpcServer, options: FrontendServerOptions): void {
+  server.add(FrontendDefinition.fullName, [
+    duplexMethod(pullMethod, (call) => {
+      const slot = new RemoteSlot(call, options.timers);
+      call.once('data', (message: FromQuerier) => {
+        if (message.kind?.$case !== 'hello') {
+          call.emit('error', statusObjectOf(new LokiError('badRequest', 'a querier says hello first')));
+          return;
+        }
+        const { querierId, forTails } = message.kind.hello;
+        slot.start();
+        // Answered at once, so that the querier knows that it is connected.
+        call.sendMetadata(new Metadata());
+        options.onSlot({ querierId, isForTails: forTails, querier: slot, gone: slot.gone });
+      });
+    }),
+  ]);
+}
+
+/** What the querier's messages about the work under way go to. */
+interface Receiver {
+  part(bytes: Uint8Array): void;
+  frameEnd(): void;
+  done(error: unknown): void;
+}
+
+class RemoteSlot implements QuerierService {
+  readonly #call: ServerDuplexStream<FromQuerier, ToQuerier>;
+  readonly #timers: Timers;
+  readonly #gone = new AbortController();
+  #receiver: Receiver | undefined;
+
+  constructor(call: ServerDuplexStream<FromQuerier, ToQuerier>, timers: Timers) {
+    this.#call = call;
+    this.#timers = timers;
+    const over = () => this.#lose();
+    call.on('cancelled', over);
+    call.on('error', over);
+    call.on('end', () => {
+      // Took leave: it finishes what it has, and no more.
+      this.#gone.abort();
+      this.#lose();
+      call.end();
+    });
+  }
+
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  start(): void {
+    this.#call.on('data', (message: FromQuerier) => this.#take(message));
+  }
+
+  async runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
+    const kind = { $case: 'leaf', leaf: leafRequestToWire(request) } as const;
+    const bytes = await this.#run(request.tenant, kind, signal);
+    return leafResultFromWire(WireLeafResult.decode(bytes));
+  }
+
+  async streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]> {
+    const kind = { $case: 'streams', streams: streamsRequestToWire(request) } as const;
+    const bytes = await this.#run(request.tenant, kind, signal);
+    return streamVolumesFromWire(WireStreamVolumes.decode(bytes));
+  }
+
+  async *tail(request: LeafRequest, signal: AbortSignal): AsyncGenerator<TailFrame> {
+    const frames: TailFrame[] = [];
+    let isDone = false;
+    let failure: unknown;
+    let wake = () => {};
+    const joiner = new PartJoiner();
+    this.#begin(
+      request.tenant,
+      { $case: 'tail', tail: leafRequestToWire(request) },
+      {
+        part: (bytes) => joiner.add(bytes),
+        frameEnd: () => {
+          frames.push(tailFrameFromWire(WireTailFrame.decode(joiner.take())));
+          wake();
+        },
+        done: (error) => {
+          isDone = true;
+          failure = error;
+          wake();
+        },
+      },
+    );
+    const onAbort = () => wake();
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#send({ $case: 'credit', credit: tailCredit });
+    try {
+      while (!signal.aborted) {
+        const frame = frames.shift();
+        if (frame) {
+          yield frame;
+          this.#send({ $case: 'credit', credit: 1 });
+        } else if (isDone) {
+          if (failure !== undefined) throw failure;
+          return;
+        } else {
+          await new Promise<void>((resolve) => (wake = resolve));
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      if (!isDone) this.#cancel();
+    }
+  }
+
+  /** Resolves, or rejects, when the querier is free again. */
+  #run(tenant: TenantId, kind: Work['kind'], signal: AbortSignal | undefined): Promise<Uint8Array> {
+    signal?.throwIfAborted();
+    const joiner = new PartJoiner();
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    const onAbort = () => this.#cancel();
+    this.#begin(tenant, kind, {
+      part: (bytes) => joiner.add(bytes),
+      frameEnd: () => undefined,
+      done: (error) => {
+        signal?.removeEventListener('abort', onAbort);
+        if (signal?.aborted) reject(signal.reason);
+        else if (error !== undefined) reject(error);
+        else resolve(joiner.take());
+      },
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return promise;
+  }
+
+  #begin(tenant: TenantId, kind: Work['kind'], receiver: Receiver): void {
+    if (this.#gone.signal.aborted) throw lost();
+    if (this.#receiver) throw new LokiError('internal', 'a querier was given two things to do at a time');
+    this.#receiver = receiver;
+    this.#send({ $case: 'work', work: { tenant, kind, deadlineMs: 0, trace: traceToWire() } });
+  }
+
+  #take(message: FromQuerier): void {
+    const receiver = this.#receiver;
+    if (!receiver || !message.kind) return;
+    try {
+      if (message.kind.$case === 'part') receiver.part(message.kind.part);
+      else if (message.kind.$case === 'frameEnd') receiver.frameEnd();
+      else if (message.kind.$case === 'done') {
+        const { error } = message.kind.done;
+        this.#receiver = undefined;
+        receiver.done(error && errorOfStatus(error));
+      }
+    } catch (error) {
+      // Nonsense, or more than we hold: this querier is not believed any further.
+      this.#receiver = undefined;
+      receiver.done(error);
+      this.#call.emit('error', statusObjectOf(error));
+    }
+  }
+
+  #cancel(): void {
+    const receiver = this.#receiver;
+    if (!receiver) return;
+    this.#send({ $case: 'cancel', cancel: true });
+    this.#timers.after(cancelGraceMs, () => {
+      if (this.#receiver !== receiver) return;
+      this.#call.emit(
+        'error',
+        statusObjectOf(new LokiError('timeout', 'the querier goes on after a cancel')),
+      );
+      this.#lose();
+    });
+  }
+
+  #lose(): void {
+    this.#gone.abort();
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    receiver?.done(lost());
+  }
+
+  #send(kind: NonNullable<ToQuerier['kind']>): void {
+    if (!this.#call.cancelled && !this.#call.destroyed) this.#call.write({ kind });
+  }
+}
+
+function lost(): LokiError {
+  return new LokiError('unavailable', 'the querier is gone');
+}

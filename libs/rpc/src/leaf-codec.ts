@@ -1,0 +1,203 @@
+import type { TenantId } from '@loki/model';
+import { emptyLeafStats } from '@loki/ports';
+import type {
+  LabelSet,
+  LeafRequest,
+  LeafResult,
+  LeafStats,
+  LogLeafResult,
+  SampleLeafResult,
+  SeriesState,
+  StreamsRequest,
+  StreamVolume,
+  TailFrame,
+} from '@loki/ports';
+import type {
+  WireLeafRequest,
+  WireLeafResult,
+  WireLogResult,
+  WireSampleResult,
+  WireStreamsRequest,
+  WireStreamVolumes,
+  WireTailFrame,
+} from '@loki/proto';
+import {
+  bytesOf,
+  checkEnds,
+  flatPairs,
+  float64Column,
+  int64Column,
+  malformed,
+  pairsOf,
+  uint32Column,
+} from './columns.ts';
+
+/** What requests and results are on the wire. The tenant travels beside the request. */
+export function leafRequestToWire(request: LeafRequest): WireLeafRequest {
+  const { expr, shard, startNs, endNs } = request;
+  return {
+    expr,
+    shard: shard && { index: shard.index, of: shard.of },
+    startNs,
+    endNs,
+    kind:
+      request.kind === 'log'
+        ? { $case: 'log', log: { backward: request.direction === 'backward', limit: request.limit } }
+        : { $case: 'samples', samples: { stepNs: request.stepNs, seriesMax: request.seriesMax } },
+  };
+}
+
+export function leafRequestFromWire(wire: WireLeafRequest | undefined, tenant: TenantId): LeafRequest {
+  if (wire?.kind === undefined) throw malformed('a leaf of no kind');
+  const { expr, shard, startNs, endNs, kind } = wire;
+  if (shard && shard.index >= shard.of) throw malformed('a shard beyond the last');
+  const base = { tenant, expr, startNs, endNs, ...(shard ? { shard } : {}) };
+  if (kind.$case === 'log') {
+    const { backward, limit } = kind.log;
+    return { ...base, kind: 'log', direction: backward ? 'backward' : 'forward', limit };
+  }
+  const { stepNs, seriesMax } = kind.samples;
+  if (stepNs < 0n || endNs < startNs) throw malformed('steps that go back');
+  return { ...base, kind: 'samples', stepNs, seriesMax };
+}
+
+export function leafResultToWire(result: LeafResult): WireLeafResult {
+  const stats = result.stats;
+  return result.kind === 'log'
+    ? { kind: { $case: 'log', log: logToWire(result) }, stats }
+    : { kind: { $case: 'samples', samples: samplesToWire(result) }, stats };
+}
+
+/** @throws LokiError internal when the columns do not fit together: what comes out is safe to index */
+export function leafResultFromWire(wire: WireLeafResult | undefined): LeafResult {
+  if (wire?.kind === undefined) throw malformed('a result of no kind');
+  const stats: LeafStats = { ...emptyLeafStats(), ...wire.stats };
+  return wire.kind.$case === 'log'
+    ? logFromWire(wire.kind.log, stats)
+    : samplesFromWire(wire.kind.samples, stats);
+}
+
+function logToWire(result: LogLeafResult): WireLogResult {
+  return {
+    labelSets: result.labelSets.map((set) => ({
+      stream: flatPairs(set.stream),
+      structuredMetadata: flatPairs(set.structuredMetadata),
+      parsed: flatPairs(set.parsed),
+      streamHash: set.streamHash,
+      streamText: set.streamText,
+    })),
+    labelSet: bytesOf(result.labelSet),
+    timestampNs: bytesOf(result.timestampNs),
+    lineEnds: bytesOf(result.lineEnds),
+    lines: result.lines,
+  };
+}
+
+function logFromWire(wire: WireLogResult, stats: LeafStats): LogLeafResult {
+  const labelSets: LabelSet[] = wire.labelSets.map((set) => ({
+    stream: pairsOf(set.stream),
+    structuredMetadata: pairsOf(set.structuredMetadata),
+    parsed: pairsOf(set.parsed),
+    streamHash: set.streamHash,
+    streamText: set.streamText,
+  }));
+  const labelSet = uint32Column(wire.labelSet);
+  const timestampNs = int64Column(wire.timestampNs);
+  const lineEnds = uint32Column(wire.lineEnds);
+  if (labelSet.length !== timestampNs.length || lineEnds.length !== timestampNs.length) {
+    throw malformed('columns of different lengths');
+  }
+  for (let row = 0; row < labelSet.length; row++) {
+    if (labelSet[row] >= labelSets.length) throw malformed('a row without labels');
+  }
+  checkEnds(lineEnds, wire.lines.length);
+  return { kind: 'log', labelSets, labelSet, timestampNs, lineEnds, lines: wire.lines, stats };
+}
+
+function samplesToWire(result: SampleLeafResult): WireSampleResult {
+  const { steps } = result;
+  return {
+    steps,
+    series: result.series.map(({ labels, columns, values }) => ({
+      labels: flatPairs(labels),
+      columns: joinColumns(columns, steps),
+      values: values && { ends: bytesOf(values.ends), values: bytesOf(values.values) },
+    })),
+  };
+}
+
+function joinColumns(columns: readonly Float64Array[], steps: number): Uint8Array {
+  if (columns.length === 1) return bytesOf(columns[0]);
+  const all = new Float64Array(columns.length * steps);
+  columns.forEach((column, i) => all.set(column, i * steps));
+  return bytesOf(all);
+}
+
+function samplesFromWire(wire: WireSampleResult, stats: LeafStats): SampleLeafResult {
+  const { steps } = wire;
+  const series = wire.series.map((each): SeriesState => {
+    const all = float64Column(each.columns);
+    if (steps === 0 ? all.length > 0 : all.length % steps !== 0) {
+      throw malformed('a column of too few steps');
+    }
+    const columns: Float64Array[] = [];
+    for (let at = 0; at < all.length; at += steps) columns.push(all.subarray(at, at + steps));
+    const labels = pairsOf(each.labels);
+    if (!each.values) return { labels, columns };
+    const ends = uint32Column(each.values.ends);
+    const values = float64Column(each.values.values);
+    if (ends.length !== steps) throw malformed('values of too few steps');
+    checkEnds(ends, values.length);
+    return { labels, columns, values: { ends, values } };
+  });
+  return { kind: 'samples', steps, series, stats };
+}
+
+export function streamsRequestToWire(request: StreamsRequest): WireStreamsRequest {
+  const { selector, startNs, endNs, volume } = request;
+  return { selector, startNs, endNs, volume: volume && { stepNs: volume.stepNs } };
+}
+
+export function streamsRequestFromWire(
+  wire: WireStreamsRequest | undefined,
+  tenant: TenantId,
+): StreamsRequest {
+  if (!wire) throw malformed('no selector');
+  const { selector, startNs, endNs, volume } = wire;
+  if (volume && volume.stepNs < 0n) throw malformed('steps that go back');
+  return { tenant, selector, startNs, endNs, ...(volume ? { volume: { stepNs: volume.stepNs } } : {}) };
+}
+
+export function streamVolumesToWire(volumes: readonly StreamVolume[]): WireStreamVolumes {
+  return {
+    streams: volumes.map(({ labels, entries, lineBytes, volume }) => ({
+      labels: flatPairs(labels),
+      entries,
+      lineBytes,
+      volume: volume && {
+        bucket: bytesOf(Uint32Array.from(volume.bucket)),
+        bytes: bytesOf(Float64Array.from(volume.bytes)),
+      },
+    })),
+  };
+}
+
+export function streamVolumesFromWire(wire: WireStreamVolumes | undefined): StreamVolume[] {
+  if (!wire) throw malformed('no streams');
+  return wire.streams.map(({ labels, entries, lineBytes, volume }): StreamVolume => {
+    const base = { labels: pairsOf(labels), entries, lineBytes };
+    if (!volume) return base;
+    const bucket = [...uint32Column(volume.bucket)];
+    const bytes = [...float64Column(volume.bytes)];
+    if (bucket.length !== bytes.length) throw malformed('columns of different lengths');
+    return { ...base, volume: { bucket, bytes } };
+  });
+}
+
+export function tailFrameToWire(frame: TailFrame): WireTailFrame {
+  return { result: leafResultToWire(frame.result), dropped: BigInt(frame.dropped) };
+}
+
+export function tailFrameFromWire(wire: WireTailFrame): TailFrame {
+  return { result: leafResultFromWire(wire.result), dropped: Number(wire.dropped) };
+}

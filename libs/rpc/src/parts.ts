@@ -1,0 +1,39 @@
+import { LokiError } from '@loki/model';
+
+/** Bytes in one gRPC message. Large enough that a call costs little beside its bytes, small enough to interleave. */
+export const partBytesMax = 1024 * 1024;
+
+/** An answer larger than this is a mistake somewhere: it would not fit into a process that has work besides. */
+export const messageBytesMax = 512 * 1024 * 1024;
+
+/** The message in slices, at least one. Nothing is copied. */
+export function* slices(bytes: Uint8Array): Generator<Uint8Array> {
+  if (bytes.length <= partBytesMax) {
+    yield bytes;
+    return;
+  }
+  for (let at = 0; at < bytes.length; at += partBytesMax) yield bytes.subarray(at, at + partBytesMax);
+}
+
+/** Slices put together again; one alone is not copied. */
+export class PartJoiner {
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+
+  add(part: Uint8Array): void {
+    this.#bytes += part.length;
+    if (this.#bytes > messageBytesMax) {
+      this.#parts = [];
+      throw new LokiError('overloaded', `an answer of more than ${messageBytesMax} bytes`);
+    }
+    this.#parts.push(part);
+  }
+
+  /** The message; begins anew. */
+  take(): Uint8Array {
+    const message = this.#parts.length === 1 ? this.#parts[0] : Buffer.concat(this.#parts, this.#bytes);
+    this.#parts = [];
+    this.#bytes = 0;
+    return message;
+  }
+}

@@ -1,0 +1,142 @@
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
+import type { DistributorService, HttpRequest, HttpResponse, TimerHandle, Timers } from '@loki/ports';
+import type { PushAnswer, PushPart } from '@loki/proto';
+import { traceToWire } from './call-context.ts';
+import type { RpcChannel } from './channel.ts';
+import { slices } from './parts.ts';
+import { pushMethod } from './push-server.ts';
+import { drained } from './rpc-server.ts';
+import { errorOfCall } from './status.ts';
+
+export interface PushClientOptions {
+  readonly timers: Timers;
+  /** How long one push may take. Default 30 s. */
+  readonly deadlineMs?: number;
+}
+
+interface Pending {
+  readonly resolve: (response: HttpResponse) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** One connection's stream of pushes, as long as it holds. */
+interface Lane {
+  readonly stream: ClientDuplexStream<PushPart, PushAnswer>;
+  readonly pending: Map<bigint, Pending>;
+  /** Aborts when the stream is over. */
+  readonly over: AbortController;
+  /** The parts of one push are written in turn; a full pipe holds up the next. */
+  writing: Promise<void>;
+}
+
+/** A distributor in another process. One stream carries all pushes; it is opened again after it broke. */
+export class PushClient implements DistributorService {
+  readonly #channel: RpcChannel;
+  readonly #timers: Timers;
+  readonly #deadlineMs: number;
+  #lane: Lane | undefined;
+  #nextId = 1n;
+
+  constructor(channel: RpcChannel, options: PushClientOptions) {
+    this.#channel = channel;
+    this.#timers = options.timers;
+    this.#deadlineMs = options.deadlineMs ?? 30_000;
+  }
+
+  /** Pushes under way. */
+  get inflight(): number {
+    return this.#lane?.pending.size ?? 0;
+  }
+
+  async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
+    const { signal } = request;
+    signal.throwIfAborted();
+    const lane = (this.#lane ??= this.#open());
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<HttpResponse>();
+    lane.pending.set(id, { resolve, reject });
+    const giveUp = (error: unknown) => {
+      if (lane.pending.delete(id) && !lane.over.signal.aborted) {
+        lane.stream.write({ id, head: undefined, body: new Uint8Array(0), cancel: true });
+      }
+      reject(error);
+    };
+    const timer: TimerHandle = this.#timers.after(this.#deadlineMs, () => {
+      giveUp(
+        new LokiError('unavailable', `${this.#channel.address}: no answer within ${this.#deadlineMs} ms`),
+      );
+    });
+    const onAbort = () => giveUp(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    lane.writing = lane.writing.then(() => this.#write(lane, id, tenant, request));
+    try {
+      return await promise;
+    } finally {
+      timer.cancel();
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  close(): void {
+    this.#lane?.stream.end();
+    this.#lane = undefined;
+  }
+
+  async #write(lane: Lane, id: bigint, tenant: TenantId, request: HttpRequest): Promise<void> {
+    let head: PushPart['head'] = {
+      tenant,
+      path: request.path,
+      queryText: request.queryText,
+      headers: [...request.headers].flat(),
+      remoteAddress: request.remoteAddress,
+      bodyBytes: request.body.length,
+      deadlineMs: this.#deadlineMs,
+      trace: traceToWire(),
+    };
+    for (const body of slices(request.body)) {
+      // Answered or given up while its turn had not come.
+      if (!lane.pending.has(id) || lane.over.signal.aborted) return;
+      if (!lane.stream.write({ id, head, body, cancel: false })) {
+        await drained(lane.stream, lane.over.signal);
+      }
+      head = undefined;
+    }
+  }
+
+  #open(): Lane {
+    const stream = this.#channel.duplex(pushMethod);
+    const lane: Lane = {
+      stream,
+      pending: new Map(),
+      over: new AbortController(),
+      writing: Promise.resolve(),
+    };
+    const fail = (error: unknown) => {
+      if (this.#lane === lane) this.#lane = undefined;
+      lane.over.abort();
+      const reason = errorOfCall(error, undefined, this.#channel.address);
+      for (const { reject } of lane.pending.values()) reject(reason);
+      lane.pending.clear();
+    };
+    stream.on('data', (answer: PushAnswer) => {
+      const pending = lane.pending.get(answer.id);
+      lane.pending.delete(answer.id);
+      pending?.resolve(responseOf(answer));
+    });
+    stream.on('error', fail);
+    stream.on('end', () =>
+      fail(new LokiError('unavailable', `${this.#channel.address}: the distributor has closed the stream`)),
+    );
+    return lane;
+  }
+}
+
+function responseOf(answer: PushAnswer): HttpResponse {
+  const headers: [string, string][] = [];
+  for (let i = 0; i + 1 < answer.headers.length; i += 2) {
+    headers.push([answer.headers[i], answer.headers[i + 1]]);
+  }
+  return { status: answer.status, headers: Object.fromEntries(headers), body: answer.body };
+}

@@ -1,0 +1,183 @@
+/** Protects pushes: what a client sent reaches the distributor byte by byte, and its answer comes back. */
+import { LokiError } from '@loki/model';
+import type { DistributorService, HttpRequest, HttpResponse } from '@loki/ports';
+import { encodePushRequest } from '@loki/proto';
+import { uncompressSync } from 'snappy';
+import { PushClient } from './push-client.ts';
+import { servePushes } from './push-server.ts';
+import { asSnappy, pusherMethod, servePusher } from './pusher.ts';
+import { tenant, TestWorld, timers, until } from './test-rpc.ts';
+
+const mib = 1024 * 1024;
+
+let world: TestWorld;
+let pushed: { tenant: string; request: HttpRequest }[];
+let onPush: (request: HttpRequest) => Promise<HttpResponse>;
+const distributor: DistributorService = {
+  push: (who, request) => {
+    pushed.push({ tenant: who, request });
+    return onPush(request);
+  },
+};
+
+beforeEach(() => {
+  world = new TestWorld();
+  pushed = [];
+  onPush = async () => ({ status: 204 });
+});
+afterEach(() => world.close());
+
+async function connect(deadlineMs = 5_000, inflightBytesMax = 64 * mib): Promise<PushClient> {
+  const address = await world.serve((server) =>
+    servePushes(server, distributor, { timers, bodyBytesMax: 16 * mib, inflightBytesMax }),
+  );
+  return new PushClient(world.channel(address), { timers, deadlineMs });
+}
+
+function request(body: Buffer, signal = new AbortController().signal): HttpRequest {
+  return {
+    method: 'POST',
+    path: '/loki/api/v1/push',
+    params: new Map(),
+    queryText: 'a=b',
+    headers: new Map([
+      ['content-type', 'application/json'],
+      ['content-encoding', 'gzip'],
+    ]),
+    body,
+    remoteAddress: '10.0.0.1',
+    signal,
+  };
+}
+
+test.each([0, 1, mib, mib + 1, 16 * mib])('a body of %d bytes arrives as it was sent', async (size) => {
+  const client = await connect();
+  const body = Buffer.alloc(size, 'some lines, over and over');
+  onPush = async () => ({ status: 400, headers: { 'content-type': 'text/plain' }, body: 'no\n' });
+  const answer = await client.push(tenant, request(body));
+  expect(answer).toEqual({
+    status: 400,
+    headers: { 'content-type': 'text/plain' },
+    body: Buffer.from('no\n'),
+  });
+  const { signal: _, ...sent } = request(body);
+  expect(pushed[0].tenant).toBe('acme');
+  expect(Buffer.compare(pushed[0].request.body, body)).toBe(0);
+  expect({ ...pushed[0].request, body, signal: undefined }).toEqual({ ...sent, signal: undefined });
+});
+
+test('many pushes at a time get each its own answer, whatever the order', async () => {
+  const client = await connect();
+  onPush = async ({ body: given }) => {
+    await timers.sleep((given[0] * 7) % 20);
+    return { status: 200, body: given };
+  };
+  const bodies = Array.from({ length: 200 }, (_, i) => Buffer.alloc(1 + i * 997, i));
+  const answers = await Promise.all(bodies.map((body) => client.push(tenant, request(body))));
+  answers.forEach((answer, i) => expect(Buffer.compare(answer.body as Buffer, bodies[i])).toBe(0));
+});
+
+test('more than may be in flight waits instead of failing', async () => {
+  const client = await connect(20_000, mib);
+  let running = 0;
+  let most = 0;
+  onPush = async () => {
+    most = Math.max(most, ++running);
+    await timers.sleep(5);
+    running--;
+    return { status: 204 };
+  };
+  const body = Buffer.alloc(900_000);
+  const answers = await Promise.all(Array.from({ length: 12 }, () => client.push(tenant, request(body))));
+  expect(answers.every(({ status }) => status === 204)).toBe(true);
+  expect(most).toBeLessThan(12);
+});
+
+test('a body beyond the limit is refused before it is taken', async () => {
+  const client = await connect();
+  const answer = await client.push(tenant, request(Buffer.alloc(16 * mib + 1)));
+  expect(answer).toMatchObject({ status: 413 });
+  expect(pushed).toEqual([]);
+  expect(await client.push(tenant, request(Buffer.from('x')))).toMatchObject({ status: 204 });
+});
+
+test('what throws becomes an answer, and the stream goes on', async () => {
+  const client = await connect();
+  onPush = () => Promise.reject(new LokiError('overloaded', 'too much'));
+  const answer = await client.push(tenant, request(Buffer.from('x')));
+  expect(answer.status).toBe(503);
+  expect(Buffer.from(answer.body!).toString()).toBe('too much\n');
+  onPush = () => Promise.reject(new TypeError('oh'));
+  expect(await client.push(tenant, request(Buffer.from('x')))).toMatchObject({ status: 500 });
+});
+
+test('a client that goes away is told to the distributor', async () => {
+  const client = await connect();
+  onPush = () => new Promise(() => {});
+  const giveUp = new AbortController();
+  const answer = client.push(tenant, request(Buffer.from('x'), giveUp.signal));
+  answer.catch(() => undefined);
+  await until(() => pushed.length === 1);
+  const reason = new Error('left');
+  giveUp.abort(reason);
+  await expect(answer).rejects.toBe(reason);
+  await until(() => pushed[0].request.signal.aborted);
+  onPush = async () => ({ status: 204 });
+  expect(await client.push(tenant, request(Buffer.from('x')))).toMatchObject({ status: 204 });
+});
+
+test('a push that takes too long is given up as unavailable', async () => {
+  const client = await connect(100);
+  onPush = () => new Promise(() => {});
+  await expect(client.push(tenant, request(Buffer.from('x')))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  await until(() => pushed[0].request.signal.aborted);
+});
+
+test('a distributor that dies fails what is under way, and one that never was what comes', async () => {
+  const client = await connect();
+  onPush = () => new Promise(() => {});
+  const answer = client.push(tenant, request(Buffer.from('x')));
+  answer.catch(() => undefined);
+  await until(() => pushed.length === 1);
+  await world.kill();
+  await expect(answer).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(client.push(tenant, request(Buffer.from('x')))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+});
+
+describe('logproto.Pusher', () => {
+  const message = encodePushRequest({
+    streams: [{ labels: '{app="a"}', entries: [{ timestampNs: 1n, line: 'hello' }] }],
+  });
+
+  async function push(who?: typeof tenant): Promise<Buffer> {
+    const address = await world.serve((server) => servePusher(server, distributor, (ofCall) => ofCall()));
+    return world.channel(address).unary(pusherMethod as never, message as never, { tenant: who });
+  }
+
+  test('a push reaches the distributor as the same bytes, compressed as over HTTP', async () => {
+    expect(await push(tenant)).toEqual(Buffer.alloc(0));
+    expect(pushed[0].tenant).toBe('acme');
+    expect(uncompressSync(pushed[0].request.body)).toEqual(message);
+  });
+
+  test('a refusal has its code and text', async () => {
+    onPush = async () => ({ status: 429, body: 'Ingestion rate limit exceeded\n' });
+    await expect(push(tenant)).rejects.toMatchObject({
+      code: 'rateLimited',
+      message: 'Ingestion rate limit exceeded',
+    });
+  });
+
+  test('nobody is no tenant', async () => {
+    await expect(push()).rejects.toMatchObject({ code: 'noOrgId', message: 'no org id' });
+  });
+
+  test.each([0, 1, 127, 128, 70_000])('%d bytes as a snappy literal', (size) => {
+    const bytes = Buffer.alloc(size, 'ab');
+    expect(uncompressSync(asSnappy(bytes))).toEqual(bytes);
+  });
+});

@@ -1,0 +1,296 @@
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { LokiError, parseTenantId } from '@loki/model';
+import type { Logger, QuerierService, TimerHandle, Timers } from '@loki/ports';
+import { encodeMessage, WireLeafResult, WireStreamVolumes, WireTailFrame } from '@loki/proto';
+import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
+import { withServerSpan } from '@loki/telemetry';
+import { traceFromWire } from './call-context.ts';
+import type { ChannelPool } from './channel-pool.ts';
+import type { RpcChannel } from './channel.ts';
+import { malformed } from './columns.ts';
+import { pullMethod } from './frontend-server.ts';
+import {
+  leafRequestFromWire,
+  leafResultToWire,
+  streamsRequestFromWire,
+  streamVolumesToWire,
+  tailFrameToWire,
+} from './leaf-codec.ts';
+import { slices } from './parts.ts';
+import { drained } from './rpc-server.ts';
+import { statusOf } from './status.ts';
+
+export interface QuerierWorkerOptions {
+  readonly querier: QuerierService;
+  readonly channels: ChannelPool;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly querierId: string;
+  /** Leaves answered side by side, over all frontends. */
+  readonly maxConcurrent: number;
+  /** Tails followed side by side for one frontend. Default 64. */
+  readonly tailsMax?: number;
+}
+
+const reconnectMinMs = 100;
+const reconnectMaxMs = 2_000;
+/** What runs when the querier stops has so long to finish. */
+const stopGraceMs = 15_000;
+
+/**
+ * Fetches work from every frontend that it is told of. Each frontend gets an equal share of the slots, at least one,
+ * so that with many frontends a querier may be given a little more than it asked for, and never starves one.
+ */
+export class QuerierWorker {
+  readonly #options: QuerierWorkerOptions;
+  readonly #frontends = new Map<string, FrontendSlots>();
+
+  constructor(options: QuerierWorkerOptions) {
+    this.#options = options;
+  }
+
+  /** The frontends as they are now. */
+  setFrontends(addresses: ReadonlySet<string>): void {
+    for (const [address, slots] of this.#frontends) {
+      if (addresses.has(address)) continue;
+      void slots.stop();
+      this.#frontends.delete(address);
+    }
+    for (const address of addresses) {
+      if (this.#frontends.has(address)) continue;
+      this.#frontends.set(address, new FrontendSlots(this.#options.channels.to(address), this.#options));
+    }
+    const share = Math.ceil(this.#options.maxConcurrent / Math.max(1, addresses.size));
+    for (const slots of this.#frontends.values()) slots.resize(Math.max(1, share));
+  }
+
+  /** Slots that are connected to a frontend now. */
+  get connected(): number {
+    let count = 0;
+    for (const slots of this.#frontends.values()) count += slots.connected;
+    return count;
+  }
+
+  /** Takes no more work, and finishes what it has. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#frontends.values()].map((slots) => slots.stop()));
+    this.#frontends.clear();
+  }
+}
+
+/** The slots of this querier at one frontend. */
+class FrontendSlots {
+  readonly #channel: RpcChannel;
+  readonly #options: QuerierWorkerOptions;
+  readonly #queries = new Set<Slot>();
+  readonly #tails = new Set<Slot>();
+
+  constructor(channel: RpcChannel, options: QuerierWorkerOptions) {
+    this.#channel = channel;
+    this.#options = options;
+    this.#addTail();
+  }
+
+  get connected(): number {
+    let count = 0;
+    for (const slot of this.#queries) if (slot.isConnected) count++;
+    return count;
+  }
+
+  resize(count: number): void {
+    while (this.#queries.size < count) this.#queries.add(new Slot(this.#channel, this.#options, {}));
+    for (const slot of this.#queries) {
+      if (this.#queries.size <= count) break;
+      this.#queries.delete(slot);
+      void slot.stop();
+    }
+  }
+
+  async stop(): Promise<void> {
+    const slots = [...this.#queries, ...this.#tails];
+    this.#queries.clear();
+    this.#tails.clear();
+    await Promise.all(slots.map((slot) => slot.stop()));
+  }
+
+  /** One idle slot for tails stands ready; when it is taken, the next one opens. */
+  #addTail(): void {
+    if (this.#tails.size >= (this.#options.tailsMax ?? 64)) return;
+    const slot: Slot = new Slot(this.#channel, this.#options, {
+      onTailBegun: () => this.#addTail(),
+      onTailEnded: () => {
+        // Enough that one waits idle.
+        if (this.#tails.size <= 1) return;
+        this.#tails.delete(slot);
+        void slot.stop();
+      },
+    });
+    this.#tails.add(slot);
+  }
+}
+
+interface SlotEvents {
+  /** Present: a slot for tails. */
+  readonly onTailBegun?: () => void;
+  readonly onTailEnded?: () => void;
+}
+
+/** One stream to a frontend, opened again whenever it breaks. */
+class Slot {
+  readonly #channel: RpcChannel;
+  readonly #options: QuerierWorkerOptions;
+  readonly #events: SlotEvents;
+  #stream: ClientDuplexStream<FromQuerier, ToQuerier> | undefined;
+  #running:
+    { readonly cancel: AbortController; readonly credit: Credit; readonly done: Promise<void> } | undefined;
+  #pauseMs = reconnectMinMs;
+  #retry: TimerHandle | undefined;
+  #isConnected = false;
+  #isStopped = false;
+
+  constructor(channel: RpcChannel, options: QuerierWorkerOptions, events: SlotEvents) {
+    this.#channel = channel;
+    this.#options = options;
+    this.#events = events;
+    this.#open();
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#retry?.cancel();
+    if (this.#events.onTailBegun) this.#running?.cancel.abort(gone());
+    // The frontend gives no more once it sees that we end; what runs is still answered.
+    const { timers } = this.#options;
+    await Promise.race([this.#running?.done, timers.sleep(stopGraceMs)]);
+    this.#stream?.end();
+  }
+
+  #open(): void {
+    const stream = this.#channel.duplex(pullMethod);
+    const over = new AbortController();
+    this.#stream = stream;
+    stream.on('metadata', () => (this.#isConnected = true));
+    stream.on('data', (message: ToQuerier) => {
+      this.#pauseMs = reconnectMinMs;
+      this.#take(stream, message, over.signal);
+    });
+    const onOver = () => {
+      if (over.signal.aborted) return;
+      over.abort();
+      this.#isConnected = false;
+      this.#running?.cancel.abort(gone());
+      if (this.#isStopped) return;
+      this.#retry = this.#options.timers.after(this.#pauseMs, () => this.#open());
+      this.#pauseMs = Math.min(2 * this.#pauseMs, reconnectMaxMs);
+    };
+    stream.on('error', (error) => {
+      if (!over.signal.aborted && !this.#isStopped) {
+        this.#options.logger.debug('no connection to a query frontend', {
+          address: this.#channel.address,
+          err: error.message,
+        });
+      }
+      onOver();
+    });
+    stream.on('end', onOver);
+    const hello = { querierId: this.#options.querierId, forTails: this.#events.onTailBegun !== undefined };
+    stream.write({ kind: { $case: 'hello', hello } });
+  }
+
+  #take(stream: ClientDuplexStream<FromQuerier, ToQuerier>, { kind }: ToQuerier, over: AbortSignal): void {
+    if (kind?.$case === 'work') {
+      // Given while we were taking leave: the frontend gives it to another.
+      if (this.#isStopped) return;
+      const cancel = new AbortController();
+      const credit = new Credit();
+      const send = async (message: NonNullable<FromQuerier['kind']>) => {
+        if (!over.aborted && !stream.write({ kind: message })) await drained(stream, over);
+      };
+      const done = this.#work(kind.work, cancel.signal, credit, send).finally(() => {
+        this.#running = undefined;
+      });
+      this.#running = { cancel, credit, done };
+    } else if (kind?.$case === 'cancel') {
+      this.#running?.cancel.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
+    } else if (kind?.$case === 'credit') {
+      this.#running?.credit.add(kind.credit);
+    }
+  }
+
+  async #work(work: Work, signal: AbortSignal, credit: Credit, send: Send): Promise<void> {
+    if (work.kind?.$case === 'tail') this.#events.onTailBegun?.();
+    try {
+      await withServerSpan(
+        pullMethod.path,
+        () => traceFromWire(work.trace),
+        { 'rpc.system': 'grpc' },
+        () => this.#answer(work, signal, credit, send),
+      );
+      await send({ $case: 'done', done: { error: undefined } });
+    } catch (error) {
+      await send({ $case: 'done', done: { error: statusOf(error) } });
+    } finally {
+      if (work.kind?.$case === 'tail') this.#events.onTailEnded?.();
+    }
+  }
+
+  async #answer(
+    { tenant: text, kind }: Work,
+    signal: AbortSignal,
+    credit: Credit,
+    send: Send,
+  ): Promise<void> {
+    const { querier } = this.#options;
+    const tenant = parseTenantId(text);
+    if (kind?.$case === 'leaf') {
+      const result = await querier.runLeaf(leafRequestFromWire(kind.leaf, tenant), signal);
+      await sendMessage(encodeMessage(WireLeafResult, leafResultToWire(result)), send);
+    } else if (kind?.$case === 'streams') {
+      const streams = await querier.streams(streamsRequestFromWire(kind.streams, tenant), signal);
+      await sendMessage(encodeMessage(WireStreamVolumes, streamVolumesToWire(streams)), send);
+    } else if (kind?.$case === 'tail') {
+      for await (const frame of querier.tail(leafRequestFromWire(kind.tail, tenant), signal)) {
+        await credit.take(signal);
+        if (signal.aborted) return;
+        await sendMessage(encodeMessage(WireTailFrame, tailFrameToWire(frame)), send);
+        await send({ $case: 'frameEnd', frameEnd: true });
+      }
+    } else throw malformed('work of no kind');
+  }
+}
+
+type Send = (message: NonNullable<FromQuerier['kind']>) => Promise<void>;
+
+async function sendMessage(message: Uint8Array, send: Send): Promise<void> {
+  for (const part of slices(message)) await send({ $case: 'part', part });
+}
+
+/** Frames that the reader is ready to take. */
+class Credit {
+  #left = 0;
+  #wake: (() => void) | undefined;
+
+  add(frames: number): void {
+    this.#left += frames;
+    this.#wake?.();
+  }
+
+  /** Waits for one; gives up silently when the signal aborts. */
+  async take(signal: AbortSignal): Promise<void> {
+    while (this.#left === 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    this.#left--;
+  }
+}
+
+function gone(): LokiError {
+  return new LokiError('unavailable', 'the query frontend is gone');
+}

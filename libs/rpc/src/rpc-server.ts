@@ -1,0 +1,217 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type {
+  handleBidiStreamingCall,
+  MethodDefinition,
+  ServerDuplexStream,
+  ServiceDefinition,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
+import type { Logger } from '@loki/ports';
+import { withServerSpan } from '@loki/telemetry';
+import { HealthImplementation } from 'grpc-health-check';
+import { tenantOf, traceOf } from './call-context.ts';
+import { flowWindowBytes, keepaliveMs, keepaliveTimeoutMs, rpcMessageBytesMax } from './channel.ts';
+import { fileDescriptors } from './descriptors.ts';
+import { statusObjectOf } from './status.ts';
+import { serverCredentials } from './tls.ts';
+import type { ServerTls } from './tls.ts';
+
+export interface RpcServerOptions {
+  readonly address: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly logger: Logger;
+  readonly tls?: ServerTls;
+  readonly recvBytesMax?: number;
+  readonly sendBytesMax?: number;
+  /** Calls one connection may have open. Default 100. */
+  readonly concurrentStreamsMax?: number;
+}
+
+/** What a handler knows of its call. */
+export interface CallContext {
+  /** @throws LokiError when the call names no tenant, or none that can be */
+  readonly tenant: () => TenantId;
+  /** Aborts when the caller gave up or its deadline passed. */
+  readonly signal: AbortSignal;
+}
+
+/** Headers of one call. */
+const headerBytesMax = 16 * 1024;
+
+/** The gRPC port of a process: our services, grpc.health.v1 and reflection. */
+export class RpcServer {
+  readonly #options: RpcServerOptions;
+  readonly #server: Server;
+  readonly #health = new HealthImplementation({ '': 'NOT_SERVING' });
+  readonly #services: string[] = [];
+
+  constructor(options: RpcServerOptions) {
+    this.#options = options;
+    this.#server = new Server({
+      'grpc.max_receive_message_length': options.recvBytesMax ?? rpcMessageBytesMax,
+      'grpc.max_send_message_length': options.sendBytesMax ?? rpcMessageBytesMax,
+      'grpc.max_concurrent_streams': options.concurrentStreamsMax ?? 100,
+      'grpc.keepalive_time_ms': keepaliveMs,
+      'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+      'grpc-node.flow_control_window': flowWindowBytes,
+      'grpc-node.max_session_memory': 256,
+    });
+    this.#health.addToServer(this.#server);
+    new ReflectionService(fileDescriptors()).addToServer(this.#server);
+  }
+
+  /** Adds a service; its methods by their names. */
+  add(name: string, methods: readonly RpcMethod[]): void {
+    const definition: Record<string, AnyMethod> = {};
+    const implementation: UntypedServiceImplementation = {};
+    for (const { method, handler } of methods) {
+      const key = method.originalName!;
+      definition[key] = method;
+      implementation[key] = handler as UntypedServiceImplementation[string];
+    }
+    this.#server.addService(definition, implementation);
+    this.#services.push(name);
+    this.#health.setStatus(name, 'NOT_SERVING');
+  }
+
+  /** @returns the port */
+  listen(): Promise<number> {
+    const { address, port, tls } = this.#options;
+    const credentials = tls ? serverCredentials(tls) : ServerCredentials.createInsecure();
+    const host = address === '' ? '[::]' : address.includes(':') ? `[${address}]` : address;
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
+        if (error) reject(error);
+        else resolve(bound);
+      });
+    });
+  }
+
+  /** What the health service answers, for the whole and for each service. */
+  setServing(isServing: boolean): void {
+    for (const name of ['', ...this.#services]) {
+      this.#health.setStatus(name, isServing ? 'SERVING' : 'NOT_SERVING');
+    }
+  }
+
+  /** Takes no new calls, lets those that run finish until `graceMs` are over, then cuts them off. */
+  stop(after: (cut: () => void) => { cancel(): void }): Promise<void> {
+    this.setServing(false);
+    return new Promise((resolve) => {
+      const timer = after(() => this.#server.forceShutdown());
+      this.#server.tryShutdown(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+}
+
+type AnyMethod = ServiceDefinition[string];
+
+/** A method with who answers it. */
+export interface RpcMethod {
+  readonly method: AnyMethod;
+  readonly handler: unknown;
+}
+
+export function unaryMethod<Request, Response>(
+  method: MethodDefinition<Request, Response>,
+  answer: (request: Request, context: CallContext) => Promise<Response>,
+): RpcMethod {
+  const handler = async (
+    call: ServerUnaryCall<Request, Response>,
+    callback: sendUnaryData<Response>,
+  ): Promise<void> => {
+    let response: Response;
+    try {
+      response = await serve(method.path, call, (context) => answer(call.request, context));
+    } catch (error) {
+      callback(statusObjectOf(error));
+      return;
+    }
+    callback(null, response);
+  };
+  return { method, handler };
+}
+
+export function serverStreamMethod<Request, Response>(
+  method: MethodDefinition<Request, Response>,
+  answers: (request: Request, context: CallContext) => AsyncIterable<Response> | Iterable<Response>,
+): RpcMethod {
+  const handler = (call: ServerWritableStream<Request, Response>): void => {
+    serve(method.path, call, async (context) => {
+      for await (const response of answers(call.request, context)) {
+        if (context.signal.aborted) return;
+        if (!call.write(response)) await drained(call, context.signal);
+      }
+    }).then(
+      () => call.end(),
+      (error: unknown) => call.emit('error', statusObjectOf(error)),
+    );
+  };
+  return { method, handler };
+}
+
+export function duplexMethod<Request, Response>(
+  method: MethodDefinition<Request, Response>,
+  handler: (call: ServerDuplexStream<Request, Response>) => void,
+): RpcMethod {
+  const wired: handleBidiStreamingCall<Request, Response> = (call) => handler(call);
+  return { method, handler: wired };
+}
+
+type AnyCall = Pick<ServerUnaryCall<unknown, unknown>, 'metadata' | 'on' | 'getDeadline'>;
+
+function serve<T>(path: string, call: AnyCall, work: (context: CallContext) => Promise<T>): Promise<T> {
+  const gone = new AbortController();
+  call.on('cancelled', () => {
+    gone.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
+  });
+  const context: CallContext = { tenant: () => tenantOf(call.metadata), signal: gone.signal };
+  return withServerSpan(
+    path,
+    () => traceOf(call.metadata),
+    { 'rpc.system': 'grpc' },
+    async () => {
+      checkHeaders(call);
+      return work(context);
+    },
+  );
+}
+
+function checkHeaders(call: AnyCall): void {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(call.metadata.getMap())) bytes += name.length + value.length;
+  if (bytes > headerBytesMax)
+    throw new LokiError('badRequest', `metadata of more than ${headerBytesMax} bytes`);
+}
+
+/** Resolves when the peer has taken enough of what was written, or is gone. */
+export function drained(
+  stream: {
+    once(event: string, listener: () => void): unknown;
+    off(event: string, listener: () => void): unknown;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      signal.removeEventListener('abort', done);
+      for (const event of drainEvents) stream.off(event, done);
+      resolve();
+    };
+    for (const event of drainEvents) stream.once(event, done);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
+
+const drainEvents = ['drain', 'close', 'error'] as const;

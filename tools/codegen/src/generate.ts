@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+const protoDirectory = path.join(root, 'libs/proto/proto');
+
+/** Where the generated code lives. */
+export const generatedDirectory = path.join(root, 'libs/proto/src/generated');
+
+/** Writes TypeScript of all messages and services, and their descriptors for reflection, into `directory`. */
+export function generate(directory: string): void {
+  fs.rmSync(directory, { recursive: true, force: true });
+  fs.mkdirSync(directory, { recursive: true });
+  const template = JSON.stringify({
+    version: 'v2',
+    inputs: [{ directory: '.', paths: ['lokits'] }],
+    plugins: [
+      {
+        local: path.join(root, 'node_modules/.bin/protoc-gen-ts_proto'),
+        out: directory,
+        opt: [
+          'forceLong=bigint',
+          'esModuleInterop=true',
+          'importSuffix=.ts',
+          'outputServices=generic-definitions',
+          'outputJsonMethods=false',
+          'outputPartialMethods=false',
+          'oneof=unions',
+          'enumsAsLiterals=true',
+        ],
+      },
+    ],
+  });
+  buf(['generate', '--template', template]);
+  const descriptors = buf(['build', '.', '--exclude-source-info', '--output', '-']);
+  fs.writeFileSync(
+    path.join(directory, 'descriptors.ts'),
+    `// Generated from libs/proto/proto by tools/codegen. DO NOT EDIT.
+
+/** A google.protobuf.FileDescriptorSet of all our .proto files, base64. */
+export const fileDescriptorSet =
+  '${descriptors.toString('base64')}';
+`,
+  );
+}
+
+function buf(args: readonly string[]): Buffer {
+  // buf caches what it downloads, which is nothing here; it wants a home all the same.
+  return execFileSync(process.execPath, [path.join(root, 'node_modules/@bufbuild/buf/bin/buf'), ...args], {
+    cwd: protoDirectory,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}

@@ -1,0 +1,4 @@
+/** `npm run codegen`: TypeScript of libs/proto/proto. */
+import { generate, generatedDirectory } from './generate.ts';
+
+generate(generatedDirectory);
