@@ -1,8 +1,11 @@
 import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { PartitionCatalog } from './partition-catalog.ts';
-import type { PartitionState } from './partition-state.ts';
-import { Replacements } from './replacements.ts';
+import type { LiveSegment, PartitionState } from './partition-state.ts';
+import { CompactionState } from './compaction-state.ts';
+import type { CompactionEntry } from './compaction-entry.ts';
+import type { SectionEntry } from './entry.ts';
+import { NumberedLog } from './numbered-log.ts';
 import { SectionIndex } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
 
@@ -20,6 +23,7 @@ interface Partition {
   readonly catalog: PartitionCatalog;
   /** The refresh under way. */
   refreshing: Promise<void> | undefined;
+  isLoaded: boolean;
 }
 
 /** Partitions refreshed side by side. */
@@ -29,7 +33,17 @@ const refreshesMax = 8;
 export class Catalog {
   readonly #partitions: readonly Partition[];
   readonly #index = new SectionIndex();
-  readonly #replacements = new Replacements();
+  /** What compactors did to the sections. */
+  readonly compactions: NumberedLog<CompactionEntry>;
+  readonly #compacted = new CompactionState();
+  #refreshingCompactions: Promise<void> | undefined;
+  /** The compactors' log was read after everything else that was read for the first time. */
+  #isComplete = false;
+  /**
+   * Sections that a partition no longer names. They leave the index only once the compactors' log was read anew: what
+   * took their place is surely known then.
+   */
+  #dropped: { live: LiveSegment; section: SectionEntry }[] = [];
   readonly #options: CatalogOptions;
   #timer: TimerHandle | undefined;
   #isStopped = false;
@@ -37,9 +51,23 @@ export class Catalog {
   constructor(options: CatalogOptions) {
     this.#options = options;
     this.#partitions = Array.from({ length: options.partitionCount }, (_, partition) => ({
-      catalog: new PartitionCatalog({ objectStore: options.objectStore, partition, listener: this.#index }),
+      catalog: new PartitionCatalog({
+        objectStore: options.objectStore,
+        partition,
+        listener: {
+          added: (live, section) => this.#index.added(live, section),
+          removed: (live, section) => void this.#dropped.push({ live, section }),
+        },
+      }),
       refreshing: undefined,
+      isLoaded: false,
     }));
+    this.compactions = new NumberedLog({
+      objectStore: options.objectStore,
+      state: this.#compacted,
+      entryPrefix: 'catalog/compactions/',
+      checkpointPrefix: 'catalog/compaction-checkpoints/',
+    });
   }
 
   /** Refreshes now, and from time to time until `stop`. Failures are logged; the next round tries again. */
@@ -61,6 +89,8 @@ export class Catalog {
       for (let next = waiting.pop(); next; next = waiting.pop()) await this.#refreshOne(next, signal);
     };
     await Promise.all(Array.from({ length: refreshesMax }, work));
+    await this.#refreshCompactions(signal);
+    await this.#complete(signal);
   }
 
   /**
@@ -74,6 +104,7 @@ export class Catalog {
     for (let attempt = 0; attempt < 2 && entry.catalog.state.endOffset < offset; attempt++) {
       await this.#refreshOne(entry, signal);
     }
+    await this.#complete(signal);
     this.#proveReach(partition, offset);
   }
 
@@ -90,17 +121,19 @@ export class Catalog {
     endNs: bigint,
     upTo?: ReadonlyMap<number, number>,
   ): readonly SegmentRef[] {
+    if (!this.#isComplete) throw new LokiError('unavailable', 'the catalog is not read yet');
     for (const [partition, offset] of upTo ?? []) this.#proveReach(partition, offset);
     const found = this.#index
       .find(tenant, startNs, endNs)
       .filter((ref) => isBelow(ref, upTo?.get(ref.partition)));
-    const refs = this.#replacements.apply(tenant, found, { startNs, endNs }, upTo);
-    return refs.sort((a, b) => a.partition - b.partition || a.startOffset - b.startOffset);
+    found.sort((a, b) => a.partition - b.partition || a.startOffset - b.startOffset);
+    const refs = this.#compacted.apply(tenant, found, { startNs, endNs }, upTo);
+    return refs.filter(({ clip }) => !clip || (clip.startNs < endNs && clip.endNs > startNs));
   }
 
   /** Tenants with anything stored. */
   tenants(): readonly string[] {
-    return this.#index.tenants();
+    return [...new Set([...this.#index.tenants(), ...this.#compacted.tenants()])];
   }
 
   /** What is known of a partition. */
@@ -108,18 +141,48 @@ export class Catalog {
     return this.#partition(partition).catalog.state;
   }
 
-  /** Which segments took over from which; filled by whoever reads the compactor's log. */
-  get replacements(): Replacements {
-    return this.#replacements;
+  /** UTC days, counted from 1970, with anything of the tenant, but for sections too long to be compacted. */
+  days(tenant: string): readonly number[] {
+    return [...new Set([...this.#index.days(tenant), ...this.#compacted.days(tenant)])].sort((a, b) => a - b);
+  }
+
+  /** Compacted segments, as far as known. */
+  get compacted(): CompactionState {
+    return this.#compacted;
   }
 
   /** One refresh at a time for each partition; who comes later waits for the same. */
   async #refreshOne(partition: Partition, signal: AbortSignal | undefined): Promise<void> {
     partition.refreshing ??= partition.catalog
       .load()
-      .then(() => undefined)
+      .then(() => {
+        if (!partition.isLoaded) this.#isComplete = false;
+        partition.isLoaded = true;
+      })
       .finally(() => (partition.refreshing = undefined));
     await abortable(partition.refreshing, signal);
+  }
+
+  /** A refresh under way may have begun before a partition was read for the first time: then one more. */
+  async #complete(signal: AbortSignal | undefined): Promise<void> {
+    for (let attempt = 0; attempt < 2 && !this.#isComplete; attempt++) await this.#refreshCompactions(signal);
+  }
+
+  /** One at a time; what was dropped before it began has surely been replaced by what it reads. */
+  async #refreshCompactions(signal: AbortSignal | undefined): Promise<void> {
+    this.#refreshingCompactions ??= this.#loadCompactions().finally(
+      () => (this.#refreshingCompactions = undefined),
+    );
+    await abortable(this.#refreshingCompactions, signal);
+  }
+
+  async #loadCompactions(): Promise<void> {
+    const dropped = [...this.#dropped];
+    const loaded = this.#partitions.filter(({ isLoaded }) => isLoaded).length;
+    await this.compactions.load();
+    this.#dropped = this.#dropped.slice(dropped.length);
+    for (const { live, section } of dropped) this.#index.removed(live, section);
+    if (this.#partitions.filter(({ isLoaded }) => isLoaded).length === loaded) this.#isComplete = true;
   }
 
   #proveReach(partition: number, offset: number): void {

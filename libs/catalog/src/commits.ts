@@ -3,6 +3,7 @@ import { openSegment } from '@loki/segment';
 import type { Catalog } from './catalog.ts';
 import type { SectionEntry, WriterTable } from './entry.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
+import type { SegmentRef } from './section-index.ts';
 
 /** Where a partition's entries end, as an owner of the partition needs it. */
 export interface CommitState {
@@ -111,9 +112,13 @@ export function committedSegments(catalog: Catalog): {
     async keys(partition, offset, tenant, startNs, endNs) {
       await catalog.refreshTo(partition, offset);
       const refs = catalog.segmentsFor(tenant, startNs, endNs, new Map([[partition, offset]]));
-      return [...new Set(refs.filter((ref) => ref.partition === partition).map((ref) => ref.key))];
+      return [...new Set(refs.filter((ref) => isOf(ref, partition)).map((ref) => ref.key))];
     },
   };
+}
+
+function isOf({ partition, sources }: SegmentRef, wanted: number): boolean {
+  return sources ? sources.some((source) => source.partition === wanted) : partition === wanted;
 }
 
 function microsecondsOf(ns: bigint | undefined): number {

@@ -14,8 +14,17 @@ export { PartitionCatalog } from './partition-catalog.ts';
 export type { CommitOutcome, PartitionCatalogOptions } from './partition-catalog.ts';
 export { PartitionState } from './partition-state.ts';
 export type { DeadSegment, LiveSegment } from './partition-state.ts';
-export { Replacements } from './replacements.ts';
-export type { Replacement } from './replacements.ts';
+export type { CompactedDay } from './compacted-day.ts';
+export type {
+  CompactedSegment,
+  CompactionEntry,
+  DayChange,
+  FlushedInput,
+  RecordRange,
+} from './compaction-entry.ts';
+export { CompactionState, undoableMs } from './compaction-state.ts';
+export { NumberedLog } from './numbered-log.ts';
+export { dayNs, dayOf, daysMax } from './section-index.ts';
 export type { SegmentRef } from './section-index.ts';
 export { deleteOf, DeleteRequests } from './delete-requests.ts';
 export type { DeleteRequestsOptions } from './delete-requests.ts';

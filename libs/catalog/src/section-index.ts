@@ -1,3 +1,4 @@
+import type { RecordRange } from './compaction-entry.ts';
 import type { SectionEntry } from './entry.ts';
 import type { LiveSegment, StateListener } from './partition-state.ts';
 
@@ -16,13 +17,15 @@ export interface SegmentRef {
   readonly sizeBytes: number;
   readonly level: number;
   readonly createdMs: number;
+  /** Of a compacted segment: all records that it came from. */
+  readonly sources?: readonly RecordRange[];
   /** Only rows with startNs <= ts < endNs are to be read: the others were replaced by another segment. */
   readonly clip?: { readonly startNs: bigint; readonly endNs: bigint };
 }
 
-const dayNs = 86_400_000_000_000n;
+export const dayNs = 86_400_000_000_000n;
 /** A section over more days than this is looked at by every query instead of standing under each day. */
-const daysMax = 14n;
+export const daysMax = 14n;
 
 interface TenantSections {
   readonly byDay: Map<bigint, Map<string, SegmentRef>>;
@@ -72,6 +75,11 @@ export class SectionIndex implements StateListener {
     return [...found.values()];
   }
 
+  /** UTC days, counted from 1970, that a tenant's sections reach into; without sections that are too long to compact. */
+  days(tenant: string): number[] {
+    return [...(this.#tenants.get(tenant)?.byDay.keys() ?? [])].map(Number);
+  }
+
   tenants(): string[] {
     return [...this.#tenants.keys()];
   }
@@ -93,6 +101,6 @@ export class SectionIndex implements StateListener {
 }
 
 /** Days since 1970 in UTC, rounded down also before it. */
-function dayOf(ns: bigint): bigint {
+export function dayOf(ns: bigint): bigint {
   return ns >= 0n ? ns / dayNs : -((-ns + dayNs - 1n) / dayNs);
 }

@@ -134,6 +134,10 @@ async function addStored(
   request: StreamsRequest,
 ): Promise<void> {
   const { section } = reader;
+  const clip = reader.clip && {
+    start: Number(reader.clip.startNs - request.startNs),
+    end: Number(reader.clip.endNs - request.startNs),
+  };
   const wanted = section.blocks.filter((info) => isTouched(info, mask, request));
   const read = new Set(sampleOf(wanted.filter((info) => info.metadataNames.length > 0)));
   const counter = new MetadataCounter();
@@ -161,16 +165,41 @@ async function addStored(
         metadataBytes = Math.floor((readBytes / readEntries) * entries);
       }
       const labels = section.streams.labels(stream);
-      volumes.add(labels.toString(), labels, {
+      const whole = {
         minTs: base + runs.minTs[run],
         maxTs: base + runs.maxTs[run],
         entries,
         lineBytes: runs.lineBytes[run],
         metadataBytes,
-      });
+      };
+      const unit = clip ? clipped(whole, clip) : whole;
+      if (unit) volumes.add(labels.toString(), labels, unit);
     }
     if (block) reader.release(info);
   }
+}
+
+interface Volume {
+  readonly minTs: number;
+  readonly maxTs: number;
+  readonly entries: number;
+  readonly lineBytes: number;
+  readonly metadataBytes: number;
+}
+
+/** The part of a run inside of a clip, by its share of the run's time. */
+function clipped(unit: Volume, clip: { start: number; end: number }): Volume | undefined {
+  const minTs = Math.max(unit.minTs, clip.start);
+  const maxTs = Math.min(unit.maxTs, clip.end - 1);
+  if (minTs > maxTs) return undefined;
+  const share = (maxTs - minTs + 1) / (unit.maxTs - unit.minTs + 1);
+  return {
+    minTs,
+    maxTs,
+    entries: Math.round(unit.entries * share),
+    lineBytes: Math.round(unit.lineBytes * share),
+    metadataBytes: Math.round(unit.metadataBytes * share),
+  };
 }
 
 /** Whether a run of a selected stream lies in the range, at least in part. */

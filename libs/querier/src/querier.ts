@@ -69,11 +69,11 @@ export class Querier implements QuerierService {
     const segments = await this.#segments(request.tenant, request, heads);
     const stored = await Promise.all(
       segments.map((segment) => {
-        const { key } = segment;
+        const { key, clip } = segment;
         const options = { affinity: affinityOf(segment), signal };
         return request.volume
-          ? this.#deps.workers.run(volumeTask, { request, sources: [{ kind: 'object', key }] }, options)
-          : this.#deps.workers.run(streamsTask, { request, key }, options);
+          ? this.#deps.workers.run(volumeTask, { request, sources: [{ kind: 'object', key, clip }] }, options)
+          : this.#deps.workers.run(streamsTask, { request, key, clip }, options);
       }),
     );
     return mergeStreamVolumes([...stored, ...[...heads.values()].map((head) => head.result)]);
@@ -141,7 +141,8 @@ export class Querier implements QuerierService {
   }
 
   #scan(request: LeafRequest, segment: SegmentRef, signal?: AbortSignal): Promise<LeafResult> {
-    const input = { request, sources: [{ kind: 'object' as const, key: segment.key }] };
+    const { key, clip } = segment;
+    const input = { request, sources: [{ kind: 'object' as const, key, clip }] };
     return this.#deps.workers.run(leafTask, input, { affinity: affinityOf(segment), signal });
   }
 

@@ -5,21 +5,33 @@ import { parseMatchers } from '@loki/logql';
 import type { StreamsRequest, StreamVolume, Task, VolumeBuckets } from '@loki/ports';
 import { readSegment } from '@loki/segment';
 import type { BlockInfo, Section } from '@loki/segment';
+import type { Window } from './window.ts';
 
 interface StreamsTaskInput {
   readonly request: StreamsRequest;
   readonly key: string;
+  /** Only rows with startNs <= ts < endNs count: the others are read from elsewhere. */
+  readonly clip?: Window;
 }
 
 /** Reads the footer of one stored segment and answers from its stream table and block directory. */
 export const streamsTask: Task<StreamsTaskInput, StreamVolume[]> = {
   name: 'streams',
-  async run({ request, key }, env) {
+  async run({ request, key, clip }, env) {
     const segment = await readSegment(env.objectStore, key);
     const section = segment.section(request.tenant as TenantId);
-    return section ? sectionVolumes(section, request) : [];
+    return section
+      ? sectionVolumes(section, clip ? { ...request, ...intersect(request, clip) } : request)
+      : [];
   },
 };
+
+function intersect(a: Window, b: Window): Window {
+  return {
+    startNs: a.startNs > b.startNs ? a.startNs : b.startNs,
+    endNs: a.endNs < b.endNs ? a.endNs : b.endNs,
+  };
+}
 
 /** The section's streams that match and have entries in the range, with the volume that falls into it. */
 export function sectionVolumes(section: Section, request: StreamsRequest): StreamVolume[] {

@@ -1,0 +1,136 @@
+import { LokiError } from '@loki/model';
+import type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-entry.ts';
+
+/** A change as it was applied, so that a reader who may not see it yet can do without. */
+interface AppliedChange {
+  readonly createdMs: number;
+  /** Where in the order its inputs stood, and its outputs stand. */
+  readonly at: number;
+  readonly inputs: readonly CompactedSegment[];
+  readonly flushed: readonly string[];
+  readonly outputs: readonly string[];
+  /** Highest end offset by partition of everything that went in. */
+  readonly ends: ReadonlyMap<number, number>;
+}
+
+/** What to read of a day. */
+export interface DayView {
+  /** Oldest first: of equal entries' neighbours, those of an earlier segment arrived before. */
+  readonly outputs: readonly CompactedSegment[];
+  /** Flushed segments whose rows of the day are in `outputs`, or nowhere. */
+  isReplaced(key: string): boolean;
+}
+
+/**
+ * The compacted segments of one tenant and day.
+ *
+ * Their order is that of arrival: an input is merged only together with all that lies between it and the other inputs.
+ * Outputs are older than every flushed segment of their partitions that is not replaced.
+ */
+export class CompactedDay implements DayView {
+  outputs: readonly CompactedSegment[] = [];
+  readonly flushed = new Map<string, FlushedInput>();
+  /** Highest end offset by partition of all rows that are or were here. */
+  readonly ends = new Map<number, number>();
+  #history: AppliedChange[] = [];
+
+  isReplaced(key: string): boolean {
+    return this.flushed.has(key);
+  }
+
+  /** Why the change cannot be the next one; undefined: it can. */
+  problemOf({ flushed, compacted }: Pick<DayChange, 'flushed' | 'compacted'>): string | undefined {
+    const at = compacted.length === 0 ? this.outputs.length : this.#indexOf(compacted[0]);
+    for (let i = 0; i < compacted.length; i++) {
+      if (this.outputs[at + i]?.key !== compacted[i]) return `${compacted[i]} is not there, or not in order`;
+    }
+    if (flushed.length > 0 && at + compacted.length !== this.outputs.length) {
+      return 'flushed segments come after all compacted ones';
+    }
+    const repeated = flushed.find(({ key }) => this.flushed.has(key));
+    return repeated && `${repeated.key} was replaced before`;
+  }
+
+  /** @returns the outputs that are no longer read */
+  apply(change: DayChange, createdMs: number): readonly CompactedSegment[] {
+    const { flushed, compacted, outputs } = change;
+    const at = compacted.length === 0 ? this.outputs.length : this.#indexOf(compacted[0]);
+    const inputs = this.outputs.slice(at, at + compacted.length);
+    this.outputs = this.outputs.toSpliced(at, compacted.length, ...outputs);
+    for (const input of flushed) this.flushed.set(input.key, input);
+    const ends = new Map<number, number>();
+    for (const range of [...flushed, ...inputs.flatMap(({ sources }) => sources)]) raise(ends, range);
+    for (const [partition, endOffset] of ends) raise(this.ends, { partition, endOffset });
+    this.#history.push({
+      createdMs,
+      at,
+      inputs,
+      flushed: flushed.map(({ key }) => key),
+      outputs: outputs.map(({ key }) => key),
+      ends,
+    });
+    return inputs;
+  }
+
+  /** Nothing that was applied so far can be undone. */
+  settle(): void {
+    this.#history = [];
+  }
+
+  /** Readers who were told offsets of before then are gone. */
+  forgetBefore(ms: number): void {
+    if (this.#history.length > 0 && this.#history[0].createdMs < ms) {
+      this.#history = this.#history.filter(({ createdMs }) => createdMs >= ms);
+    }
+  }
+
+  /**
+   * The day as a reader must see it who was told offsets: changes with rows above them do not count, for the heads gave
+   * it those.
+   *
+   * @throws LokiError `unavailable` when such a change is too long ago to be undone
+   */
+  view(upTo: ReadonlyMap<number, number> | undefined): DayView {
+    if (!upTo || isBelow(this.ends, upTo)) return this;
+    let outputs: readonly CompactedSegment[] = this.outputs;
+    const unreplaced = new Set<string>();
+    for (const change of this.#history.toReversed()) {
+      if (isBelow(change.ends, upTo)) continue;
+      const found = outputs.findIndex(({ key }) => key === change.outputs[0]);
+      const at = found < 0 ? Math.min(change.at, outputs.length) : found;
+      outputs = outputs.toSpliced(at, change.outputs.length, ...change.inputs);
+      for (const key of change.flushed) unreplaced.add(key);
+    }
+    const isReplaced = (key: string): boolean => this.flushed.has(key) && !unreplaced.has(key);
+    const tooNew =
+      outputs.some(({ sources }) => sources.some((range) => !reaches(upTo, range))) ||
+      [...this.flushed.values()].some((input) => !reaches(upTo, input) && isReplaced(input.key));
+    if (tooNew) {
+      throw new LokiError(
+        'unavailable',
+        'rows above the committed offset were compacted: ask the head again',
+      );
+    }
+    return { outputs, isReplaced };
+  }
+
+  #indexOf(key: string): number {
+    return this.outputs.findIndex((output) => output.key === key);
+  }
+}
+
+function raise(ends: Map<number, number>, range: Omit<RecordRange, 'startOffset'>): void {
+  if (range.endOffset > (ends.get(range.partition) ?? 0)) ends.set(range.partition, range.endOffset);
+}
+
+function isBelow(ends: ReadonlyMap<number, number>, upTo: ReadonlyMap<number, number>): boolean {
+  for (const [partition, endOffset] of ends) if (!reaches(upTo, { partition, endOffset })) return false;
+  return true;
+}
+
+function reaches(
+  upTo: ReadonlyMap<number, number>,
+  { partition, endOffset }: Omit<RecordRange, 'startOffset'>,
+): boolean {
+  return endOffset <= (upTo.get(partition) ?? Infinity);
+}

@@ -1,0 +1,139 @@
+import { ByteWriter } from '@loki/bytes';
+import type { ByteReader } from '@loki/bytes';
+import { decode, getTexts, putTexts, seal } from './entry.ts';
+
+/** The write log's records of one partition that rows came from. */
+export interface RecordRange {
+  readonly partition: number;
+  readonly startOffset: number;
+  readonly endOffset: number;
+}
+
+/** A segment with rows of one tenant and one UTC day. */
+export interface CompactedSegment {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** How often its rows were merged. */
+  readonly level: number;
+  readonly minNs: bigint;
+  readonly maxNs: bigint;
+  readonly rowCount: number;
+  readonly lineBytes: number;
+  readonly createdMs: number;
+  /** By partition, ascending: from the first to the last record that went in. */
+  readonly sources: readonly RecordRange[];
+}
+
+/** A flushed segment of which a tenant's rows of a day are read from elsewhere now. */
+export interface FlushedInput extends RecordRange {
+  readonly key: string;
+}
+
+/** What one compaction changed in one day (counted from 1970-01-01) of one tenant. */
+export interface DayChange {
+  readonly tenant: string;
+  readonly day: number;
+  readonly flushed: readonly FlushedInput[];
+  /** Keys of outputs of earlier changes, neighbours in the day's order. */
+  readonly compacted: readonly string[];
+  /** What holds the rows now; nothing, when none were left. */
+  readonly outputs: readonly CompactedSegment[];
+}
+
+/** One entry of the compactors' log. */
+export interface CompactionEntry {
+  /** From 1, without a gap. */
+  readonly number: number;
+  readonly createdMs: number;
+  readonly changes: readonly DayChange[];
+  /** Objects that were deleted: nobody needs to remember them. */
+  readonly erased: readonly string[];
+}
+
+/** `LME1`. The last byte is the version. */
+const magic = 0x3145_4d4c;
+const listMax = 1_000_000;
+
+export function encodeCompactionEntry(entry: CompactionEntry): Buffer {
+  const writer = new ByteWriter(512);
+  writer.u32(magic);
+  writer.uvarint(entry.number);
+  writer.uvarint(entry.createdMs);
+  writer.uvarint(entry.changes.length);
+  for (const change of entry.changes) {
+    writer.sizedText(change.tenant);
+    writer.varint(change.day);
+    writer.uvarint(change.flushed.length);
+    for (const input of change.flushed) {
+      writer.sizedText(input.key);
+      putRange(writer, input);
+    }
+    putTexts(writer, change.compacted);
+    writer.uvarint(change.outputs.length);
+    for (const output of change.outputs) putCompacted(writer, output);
+  }
+  putTexts(writer, entry.erased);
+  return seal(writer);
+}
+
+/** @throws LokiError `corrupt`, naming `key` */
+export function decodeCompactionEntry(bytes: Uint8Array, key: string): CompactionEntry {
+  return decode(bytes, key, magic, (reader) => ({
+    number: reader.uvarint(),
+    createdMs: reader.uvarint(),
+    changes: getList(reader, () => ({
+      tenant: reader.sizedText(),
+      day: reader.varint(),
+      flushed: getList(reader, () => ({ key: reader.sizedText(), ...getRange(reader) })),
+      compacted: getTexts(reader),
+      outputs: getList(reader, () => getCompacted(reader)),
+    })),
+    erased: getTexts(reader),
+  }));
+}
+
+export function putCompacted(writer: ByteWriter, segment: CompactedSegment): void {
+  writer.sizedText(segment.key);
+  writer.uvarint(segment.sizeBytes);
+  writer.uvarint(segment.level);
+  writer.i64(segment.minNs);
+  writer.uvarint64(segment.maxNs - segment.minNs);
+  writer.uvarint(segment.rowCount);
+  writer.uvarint(segment.lineBytes);
+  writer.uvarint(segment.createdMs);
+  writer.uvarint(segment.sources.length);
+  for (const source of segment.sources) putRange(writer, source);
+}
+
+export function getCompacted(reader: ByteReader): CompactedSegment {
+  const [key, sizeBytes, level] = [reader.sizedText(), reader.uvarint(), reader.uvarint()];
+  const minNs = reader.i64();
+  return {
+    key,
+    sizeBytes,
+    level,
+    minNs,
+    maxNs: minNs + reader.uvarint64(),
+    rowCount: reader.uvarint(),
+    lineBytes: reader.uvarint(),
+    createdMs: reader.uvarint(),
+    sources: getList(reader, () => getRange(reader)),
+  };
+}
+
+export function getList<T>(reader: ByteReader, read: () => T, max = listMax): T[] {
+  const list: T[] = [];
+  for (let left = reader.count(max); left > 0; left--) list.push(read());
+  return list;
+}
+
+export function putRange(writer: ByteWriter, range: RecordRange): void {
+  writer.uvarint(range.partition);
+  writer.uvarint(range.startOffset);
+  writer.uvarint(range.endOffset - range.startOffset);
+}
+
+export function getRange(reader: ByteReader): RecordRange {
+  const [partition, startOffset] = [reader.uvarint(), reader.uvarint()];
+  return { partition, startOffset, endOffset: startOffset + reader.uvarint() };
+}

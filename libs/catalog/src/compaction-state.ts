@@ -1,0 +1,225 @@
+import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
+import { LokiError } from '@loki/model';
+import { CompactedDay } from './compacted-day.ts';
+import {
+  decodeCompactionEntry,
+  encodeCompactionEntry,
+  getCompacted,
+  getList,
+  getRange,
+  putCompacted,
+  putRange,
+} from './compaction-entry.ts';
+import type { CompactionEntry, DayChange } from './compaction-entry.ts';
+import { decode, seal } from './entry.ts';
+import type { FoldedLog } from './numbered-log.ts';
+import type { DeadSegment } from './partition-state.ts';
+import { dayOf, daysMax, dayNs } from './section-index.ts';
+import type { SegmentRef } from './section-index.ts';
+
+/** `LMC1`. The last byte is the version. */
+const magic = 0x3143_4d4c;
+const unpackedBytesMax = 512 << 20;
+const listMax = 10_000_000;
+/** Changes can be undone for a reader who was told older offsets, for so long; their inputs live longer than this. */
+export const undoableMs = 3_600_000;
+
+/** What compactors have merged, dropped and rewritten: all entries of their log, folded. */
+export class CompactionState implements FoldedLog<CompactionEntry> {
+  number = 0;
+  /** Compacted segments nobody reads any more, whose objects are still there. */
+  readonly dead = new Map<string, DeadSegment>();
+  readonly #tenants = new Map<string, Map<number, CompactedDay>>();
+  /** Which days a flushed segment was replaced in, for whom. */
+  readonly #replaced = new Map<string, { tenant: string; day: number }[]>();
+
+  tenants(): readonly string[] {
+    return [...this.#tenants.keys()];
+  }
+
+  days(tenant: string): readonly number[] {
+    return [...(this.#tenants.get(tenant)?.keys() ?? [])];
+  }
+
+  day(tenant: string, day: number): CompactedDay | undefined {
+    return this.#tenants.get(tenant)?.get(day);
+  }
+
+  /** Keys of everything that is read, and of everything that waits to be deleted. */
+  *keys(): Iterable<string> {
+    for (const days of this.#tenants.values()) {
+      for (const { outputs } of days.values()) for (const { key } of outputs) yield key;
+    }
+    yield* this.dead.keys();
+  }
+
+  /** Why the change cannot be committed now; undefined: it can. */
+  problemOf(change: Pick<DayChange, 'tenant' | 'day' | 'flushed' | 'compacted'>): string | undefined {
+    return (this.day(change.tenant, change.day) ?? new CompactedDay()).problemOf(change);
+  }
+
+  fold(entry: CompactionEntry): void {
+    const { number, createdMs, changes, erased } = entry;
+    if (number !== this.number + 1) {
+      throw new LokiError('corrupt', `catalog: compactions: entry ${number} follows ${this.number}`);
+    }
+    for (const change of changes) {
+      const problem = this.problemOf(change);
+      if (problem) throw new LokiError('corrupt', `catalog: compactions: entry ${number}: ${problem}`);
+    }
+    this.number = number;
+    for (const change of changes) {
+      const day = this.#makeDay(change.tenant, change.day);
+      for (const { key } of day.apply(change, createdMs)) this.dead.set(key, { key, droppedMs: createdMs });
+      for (const { key } of change.flushed) this.#noteReplaced(key, change);
+      day.forgetBefore(createdMs - undoableMs);
+    }
+    for (const key of erased) {
+      this.dead.delete(key);
+      for (const { tenant, day } of this.#replaced.get(key) ?? []) this.#forget(tenant, day, key);
+      this.#replaced.delete(key);
+    }
+  }
+
+  /**
+   * What to read instead of `refs`, the tenant's flushed sections in a window: the sections without their replaced
+   * days, and the compacted segments of the window, which come first.
+   *
+   * @param upTo offsets the reader was told, by partition
+   */
+  apply(
+    tenant: string,
+    refs: readonly SegmentRef[],
+    window: { startNs: bigint; endNs: bigint },
+    upTo: ReadonlyMap<number, number> | undefined,
+  ): SegmentRef[] {
+    const days = this.#tenants.get(tenant);
+    if (!days) return [...refs];
+    const views = new Map([...days].map(([day, each]) => [day, inWindow(day, window) && each.view(upTo)]));
+    const compacted = [...views].sort(([a], [b]) => a - b).flatMap(([, view]) => (view ? view.outputs : []));
+    const outputs = compacted.flatMap(({ sources, ...segment }): SegmentRef[] => {
+      const isWanted = segment.minNs < window.endNs && segment.maxNs >= window.startNs;
+      return isWanted ? [{ ...segment, ...sources[0], sources }] : [];
+    });
+    return [...outputs, ...refs.flatMap((ref) => parts(ref, (day) => views.get(day) || undefined))];
+  }
+
+  encodeEntry(entry: CompactionEntry): Buffer {
+    return encodeCompactionEntry(entry);
+  }
+
+  decodeEntry(bytes: Uint8Array, key: string): CompactionEntry {
+    return decodeCompactionEntry(bytes, key);
+  }
+
+  encodeCheckpoint(): Buffer {
+    const body = new ByteWriter(1 << 16);
+    body.uvarint(this.number);
+    body.uvarint(this.dead.size);
+    for (const { key, droppedMs } of this.dead.values()) {
+      body.sizedText(key);
+      body.uvarint(droppedMs);
+    }
+    const days = [...this.#tenants].flatMap(([tenant, each]) =>
+      [...each].map(([day, content]) => ({ tenant, day, content })),
+    );
+    body.uvarint(days.length);
+    for (const { tenant, day, content } of days) {
+      body.sizedText(tenant);
+      body.varint(day);
+      body.uvarint(content.flushed.size);
+      for (const input of content.flushed.values()) {
+        body.sizedText(input.key);
+        putRange(body, input);
+      }
+      body.uvarint(content.outputs.length);
+      for (const output of content.outputs) putCompacted(body, output);
+    }
+    const writer = new ByteWriter(body.length / 4 + 64);
+    writer.u32(magic);
+    writer.uvarint(body.length);
+    writer.sizedBytes(zstdCompress(body.view()));
+    return seal(writer);
+  }
+
+  decodeCheckpoint(bytes: Uint8Array, key: string): void {
+    decode(bytes, key, magic, (reader) => {
+      const size = reader.count(unpackedBytesMax);
+      const body = new ByteReader(zstdDecompress(reader.sizedBytes(), size));
+      const number = body.uvarint();
+      const read = <T>(one: () => T) => getList(body, one, listMax);
+      const dead = read(() => ({ key: body.sizedText(), droppedMs: body.uvarint() }));
+      const changes = read((): DayChange => ({
+        tenant: body.sizedText(),
+        day: body.varint(),
+        flushed: read(() => ({ key: body.sizedText(), ...getRange(body) })),
+        compacted: [],
+        outputs: read(() => getCompacted(body)),
+      }));
+      body.expectEnd();
+      this.#tenants.clear();
+      this.#replaced.clear();
+      this.dead.clear();
+      // Folded as one entry that made everything: what was undoable before is not any more.
+      this.number = -1;
+      this.fold({ number: 0, createdMs: 0, changes, erased: [] });
+      for (const change of changes) this.day(change.tenant, change.day)!.settle();
+      this.number = number;
+      for (const each of dead) this.dead.set(each.key, each);
+    });
+  }
+
+  #makeDay(tenant: string, day: number): CompactedDay {
+    let days = this.#tenants.get(tenant);
+    if (!days) this.#tenants.set(tenant, (days = new Map<number, CompactedDay>()));
+    let content = days.get(day);
+    if (!content) days.set(day, (content = new CompactedDay()));
+    return content;
+  }
+
+  #noteReplaced(key: string, { tenant, day }: { tenant: string; day: number }): void {
+    const known = this.#replaced.get(key);
+    if (known) known.push({ tenant, day });
+    else this.#replaced.set(key, [{ tenant, day }]);
+  }
+
+  #forget(tenant: string, day: number, key: string): void {
+    const days = this.#tenants.get(tenant);
+    const content = days?.get(day);
+    if (!days || !content) return;
+    content.flushed.delete(key);
+    if (content.flushed.size > 0 || content.outputs.length > 0) return;
+    days.delete(day);
+    if (days.size === 0) this.#tenants.delete(tenant);
+  }
+}
+
+function inWindow(day: number, window: { startNs: bigint; endNs: bigint }): boolean {
+  const startNs = BigInt(day) * dayNs;
+  return startNs < window.endNs && startNs + dayNs > window.startNs;
+}
+
+/** The parts of a flushed section that were not replaced, as references of their own. */
+function parts(
+  ref: SegmentRef,
+  viewOf: (day: number) => { isReplaced(key: string): boolean } | undefined,
+): SegmentRef[] {
+  const first = dayOf(ref.minNs);
+  const last = dayOf(ref.maxNs);
+  // So long a section is never compacted.
+  if (last - first >= daysMax) return [ref];
+  let isWhole = true;
+  const kept: { startNs: bigint; endNs: bigint }[] = [];
+  for (let day = first; day <= last; day++) {
+    if (viewOf(Number(day))?.isReplaced(ref.key)) {
+      isWhole = false;
+      continue;
+    }
+    const startNs = day === first ? ref.minNs : day * dayNs;
+    const endNs = day === last ? ref.maxNs + 1n : (day + 1n) * dayNs;
+    const before = kept.at(-1);
+    if (before?.endNs === startNs) before.endNs = endNs;
+    else kept.push({ startNs, endNs });
+  }
+  return isWhole ? [ref] : kept.map((clip) => ({ ...ref, clip }));
+}
