@@ -4,6 +4,7 @@ import type { CommittedSegments } from './committed-rows.ts';
 import type { PartitionCommits } from './commit.ts';
 import type { IngesterMetrics } from './metrics.ts';
 import type { IngesterOptions } from './options.ts';
+import type { PatternSource } from './pattern-ingester.ts';
 
 /** What the ingester is given of the world. */
 export interface IngesterDeps {
@@ -21,6 +22,8 @@ export interface IngesterDeps {
   readonly limits: LimitsSource;
   /** Whether this owner of the partition is the one that flushes. Absent: it is, as there is no other. */
   readonly isLeader?: (partition: number) => boolean;
+  /** Told of each record that enters a head which this owner leads. Absent: nobody clusters lines. */
+  readonly patterns?: { offer(record: PatternSource): void };
   /** Named points at which the simulator may stop this process; absent in production. */
   readonly simHook?: (point: string) => Promise<void>;
 }

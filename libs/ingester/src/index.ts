@@ -7,5 +7,12 @@ export { noIngesterMetrics } from './metrics.ts';
 export type { FlushedSegment, HeadGauges, IngesterMetrics } from './metrics.ts';
 export { ingesterOptionsDefault } from './options.ts';
 export type { IngesterOptions } from './options.ts';
+export { noPatternMetrics, PatternIngester, patternIngesterOptionsDefault } from './pattern-ingester.ts';
+export type {
+  PatternIngesterDeps,
+  PatternIngesterOptions,
+  PatternMetrics,
+  PatternSource,
+} from './pattern-ingester.ts';
 export type { FlushReason } from './seal.ts';
 export type { WriterTable } from './writers.ts';

@@ -133,7 +133,10 @@ export class Partition {
     // A crash may have come between the last commit and this.
     await flusher.truncateLog();
     const consumer = new Consumer(state, this.#deps, {
-      onRecord: (record) => this.#tails.onRecord(record),
+      onRecord: (record) => {
+        this.#tails.onRecord(record);
+        if (flusher.isLeader) this.#deps.patterns?.offer(record);
+      },
       onProgress: () => flusher.flushIfDue(),
       onGap: () => flusher.followCommits(),
     });

@@ -78,3 +78,26 @@ export interface QuerierService {
   streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]>;
   tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
 }
+
+/** Patterns of the lines of selected streams, startNs <= ts < endNs, counted by steps. */
+export interface PatternsRequest {
+  readonly tenant: TenantId;
+  readonly selector: string;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  /** Rounded down to whole 10 s, at least 10 s. */
+  readonly stepNs: bigint;
+}
+
+/** A pattern in LogQL's form, `<_>` for what differs, with its lines by step: [Unix seconds, lines]. */
+export interface PatternSeries {
+  readonly pattern: string;
+  readonly level: string;
+  readonly samples: readonly (readonly [seconds: number, lines: number])[];
+}
+
+/** Who has clustered the lines that came lately. */
+export interface PatternService {
+  /** The most frequent first. */
+  patterns(request: PatternsRequest, signal?: AbortSignal): Promise<readonly PatternSeries[]>;
+}

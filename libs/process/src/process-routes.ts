@@ -109,6 +109,7 @@ function routeQueries({ server, tenants, roles }: RouteDeps): void {
     detectedFieldValues: tenants.forSeveral((tenancy, request) =>
       explore.detectedFieldValues(request, tenancy),
     ),
+    patterns: tenants.forSeveral((tenancy, request) => explore.patterns(request, tenancy)),
   });
   for (const id of ['tail', 'tailLegacy'] as const) {
     server.upgrade(id, (request) => tail.prepare(request, tenants.several(request)));

@@ -1,13 +1,14 @@
 import { leafTask, volumeTask } from '@loki/engine';
 import { openObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
+import { summarizeTask } from '@loki/patterns';
 import { streamsTask } from '@loki/querier';
 import { serveTasks } from '@loki/runtime';
 import { encodeRecordTask, mergeTask } from '@loki/segment';
 
 /** Runs the heavy tasks of all roles; workers read the object store themselves. */
 export function serve(): void {
-  serveTasks([leafTask, volumeTask, streamsTask, encodeRecordTask, mergeTask], (data) => {
+  serveTasks([leafTask, volumeTask, streamsTask, encodeRecordTask, mergeTask, summarizeTask], (data) => {
     const { storage, blockCacheBytes } = data as WorkerData;
     return {
       objectStore: openObjectStore(storage),

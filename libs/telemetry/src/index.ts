@@ -15,6 +15,7 @@ export { createLogger } from './logger.ts';
 export type { LogControl, LogFormat, LogLevel, LogOptions } from './logger.ts';
 export { collectProcessMetrics, exponentialBuckets, Metrics, metricsContentType } from './metrics.ts';
 export { measuredObjectStore } from './object-store-metrics.ts';
+export { patternMetrics } from './pattern-metrics.ts';
 export { queryMetrics } from './query-metrics.ts';
 export type { AnsweredQuery, QueryMetrics } from './query-metrics.ts';
 export { ringMetrics } from './ring-metrics.ts';

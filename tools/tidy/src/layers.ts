@@ -13,6 +13,7 @@ const libraryLayers: Readonly<Record<string, Layer>> = {
   catalog: 'engine',
   engine: 'engine',
   logql: 'engine',
+  patterns: 'engine',
   regex: 'engine',
   ring: 'engine',
   segment: 'engine',

@@ -1,0 +1,110 @@
+import { parseMatchers } from '@loki/logql';
+import { bucketSeconds, PatternStore, summarizeTask } from '@loki/patterns';
+import type { Logger, PatternSeries, PatternService, PatternsRequest, Workers } from '@loki/ports';
+import { compileMatchers } from './select.ts';
+
+/** What the pattern ingester counts. */
+export interface PatternMetrics {
+  patternsDetected(tenant: string, count: number): void;
+  /** Lines that were not looked at. */
+  linesSkipped(reason: 'busy' | 'no_pattern', lines: number): void;
+  memory(bytes: number, streams: number): void;
+}
+
+export const noPatternMetrics: PatternMetrics = {
+  patternsDetected() {},
+  linesSkipped() {},
+  memory() {},
+};
+
+export interface PatternIngesterDeps {
+  readonly workers: Workers;
+  readonly logger: Logger;
+  readonly metrics: PatternMetrics;
+}
+
+export interface PatternIngesterOptions {
+  /** Memory of patterns; streams that were silent for longest are forgotten first. */
+  readonly storeBytesMax: number;
+  /** Records that wait for a worker; beyond, they are left out: patterns are worth no delay of anything else. */
+  readonly pendingBytesMax: number;
+}
+
+export const patternIngesterOptionsDefault: PatternIngesterOptions = {
+  storeBytesMax: 64 * 1024 * 1024,
+  pendingBytesMax: 16 * 1024 * 1024,
+};
+
+/** A record of the head, as far as patterns need it. */
+export interface PatternSource {
+  readonly bytes: Uint8Array;
+  readonly rowCount: number;
+}
+
+/**
+ * Clusters the lines of records as they enter the head, of the last hours, in memory only: after a restart it knows what
+ * was not flushed yet.
+ */
+export class PatternIngester implements PatternService {
+  readonly #deps: PatternIngesterDeps;
+  readonly #options: PatternIngesterOptions;
+  readonly #store: PatternStore;
+  #pendingBytes = 0;
+  #pending: Promise<void> = Promise.resolve();
+
+  constructor(deps: PatternIngesterDeps, options: Partial<PatternIngesterOptions> = {}) {
+    this.#deps = deps;
+    this.#options = { ...patternIngesterOptionsDefault, ...options };
+    this.#store = new PatternStore({ bytesMax: this.#options.storeBytesMax });
+  }
+
+  /** Takes a record in when there is room, and returns at once. */
+  offer(record: PatternSource): void {
+    const { bytes, rowCount } = record;
+    if (this.#pendingBytes > 0 && this.#pendingBytes + bytes.length > this.#options.pendingBytesMax) {
+      this.#deps.metrics.linesSkipped('busy', rowCount);
+      return;
+    }
+    this.#pendingBytes += bytes.length;
+    // One at a time: patterns never take more than one of the threads that queries need.
+    this.#pending = this.#pending.then(async () => {
+      try {
+        await this.#take(bytes);
+      } catch (error) {
+        this.#deps.logger.warn('patterns of a record are left out', { err: String(error) });
+        this.#deps.metrics.linesSkipped('no_pattern', rowCount);
+      } finally {
+        this.#pendingBytes -= bytes.length;
+      }
+    });
+  }
+
+  /** Resolves when all that was offered has been looked at. */
+  idle(): Promise<void> {
+    return this.#pending;
+  }
+
+  async patterns(request: PatternsRequest): Promise<readonly PatternSeries[]> {
+    const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
+    const steps = Math.floor(Number(request.stepNs) / 1e9 / bucketSeconds);
+    return Promise.resolve(
+      this.#store.query({
+        tenant: request.tenant,
+        matches: compileMatchers(matchers),
+        startSeconds: Number(request.startNs / 1_000_000n) / 1000,
+        endSeconds: Number(request.endNs / 1_000_000n) / 1000,
+        stepSeconds: Math.max(1, steps) * bucketSeconds,
+      }),
+    );
+  }
+
+  async #take(bytes: Uint8Array): Promise<void> {
+    const { metrics, workers } = this.#deps;
+    const summary = await workers.run(summarizeTask, { bytes });
+    if (summary.skipped > 0) metrics.linesSkipped('no_pattern', summary.skipped);
+    for (const [tenant, count] of this.#store.add(summary)) {
+      if (count > 0) metrics.patternsDetected(tenant, count);
+    }
+    metrics.memory(this.#store.bytes, this.#store.streamCount);
+  }
+}
