@@ -1,5 +1,4 @@
 import { NodeRandom, NodeTimers } from '@loki/runtime';
-import { createRequire } from 'node:module';
 import { Readable } from 'node:stream';
 import { MinioObjectStore } from './index.ts';
 import type { S3Client } from './index.ts';
@@ -137,37 +136,3 @@ describe('a bucket that fails', () => {
     await expect(hanging).rejects.toThrow('gone');
   });
 });
-
-/** Against a real server: `LOKI_TEST_S3_ENDPOINT=http://127.0.0.1:9000`, with keys in the usual AWS variables. */
-const endpoint = process.env['LOKI_TEST_S3_ENDPOINT'];
-
-interface RealClient extends S3Client {
-  makeBucket(bucket: string): Promise<void>;
-  removeBucket(bucket: string): Promise<void>;
-}
-
-async function openReal(url: URL): Promise<{ store: MinioObjectStore; dispose: () => Promise<void> }> {
-  const load = createRequire(import.meta.url);
-  const { Client } = load(process.env['LOKI_TEST_MINIO_MODULE'] ?? 'minio') as {
-    Client: new (options: object) => RealClient;
-  };
-  const client = new Client({
-    endPoint: url.hostname,
-    port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
-    useSSL: url.protocol === 'https:',
-    accessKey: process.env['AWS_ACCESS_KEY_ID'] ?? 'test',
-    secretKey: process.env['AWS_SECRET_ACCESS_KEY'] ?? 'test',
-    region: process.env['AWS_REGION'] ?? 'us-east-1',
-    retryOptions: { disableRetry: true },
-  });
-  const bucket = `loki-test-${Buffer.from(random.bytes(6)).toString('hex')}`;
-  await client.makeBucket(bucket);
-  const store = new MinioObjectStore({ client, bucket, timers, random });
-  const dispose = async (): Promise<void> => {
-    for await (const { key } of store.list('')) await store.delete(key);
-    await client.removeBucket(bucket);
-  };
-  return { store, dispose };
-}
-
-if (endpoint) objectStoreContract(`minio client, ${endpoint}`, () => openReal(new URL(endpoint)));

@@ -32,6 +32,8 @@ export interface S3Client {
 export interface MinioObjectStoreOptions {
   readonly client: S3Client;
   readonly bucket: string;
+  /** S3's name of a storage class; absent: the bucket's own. */
+  readonly storageClass?: string;
   readonly timers: Timers;
   readonly random: Random;
   /** One attempt may take so long. Default 30 s. */
@@ -160,9 +162,10 @@ export class MinioObjectStore implements ObjectStore {
   }
 
   async #putObject(key: string, bytes: Uint8Array, metadata: Record<string, string>): Promise<void> {
-    const { client, bucket } = this.#options;
+    const { client, bucket, storageClass } = this.#options;
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    await client.putObject(bucket, key, buffer, buffer.length, metadata);
+    const headers = storageClass ? { ...metadata, 'X-Amz-Storage-Class': storageClass } : metadata;
+    await client.putObject(bucket, key, buffer, buffer.length, headers);
   }
 
   async #fetch(

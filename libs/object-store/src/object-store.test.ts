@@ -3,7 +3,7 @@ import { Prng, VirtualDisk } from '@loki/testkit';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FilesystemObjectStore, MemoryObjectStore } from './index.ts';
+import { FilesystemObjectStore, MemoryObjectStore, PrefixedObjectStore } from './index.ts';
 import { objectStoreContract } from './object-store-contract.ts';
 
 objectStoreContract('memory', async () => ({
@@ -24,6 +24,13 @@ objectStoreContract('file system, real disk, one file open', async () => {
     rmSync(root, { recursive: true });
   };
   return { store, dispose };
+});
+
+objectStoreContract('below a prefix, among others', async () => {
+  const whole = new MemoryObjectStore();
+  for (const key of ['a', 'o', 'race', 'tenants', 'tenants-2/a', 'tenants.b', 'z'])
+    await whole.put(key, Buffer.from('x'));
+  return { store: new PrefixedObjectStore(whole, '/tenants/'), dispose: async () => undefined };
 });
 
 describe('objects in files', () => {

@@ -5,6 +5,7 @@ export interface ObjectInfo {
 
 /**
  * A bucket. Keys are `/`-separated, each part made of `A-Za-z0-9!-_.*'()` and not `.` or `..`.
+ * No key is another one with `/` and more behind it: not every store lists both.
  * An object is immutable once put, but for the few keys that callers own alone and overwrite by `put`.
  * Every call has a deadline of its own inside the adapter and honours `signal`.
  */
