@@ -18,8 +18,9 @@ export class NodeDisk implements Disk {
     this.#root = resolve(root);
   }
 
-  async open(path: string, options?: { create?: boolean }): Promise<DiskFile> {
-    const flags = constants.O_RDWR | (options?.create ? constants.O_CREAT : 0);
+  async open(path: string, options?: { create?: boolean; readOnly?: boolean }): Promise<DiskFile> {
+    const access = options?.readOnly ? constants.O_RDONLY : constants.O_RDWR;
+    const flags = access | (options?.create ? constants.O_CREAT : 0);
     const handle = await open(this.#resolve(path), flags, 0o640);
     return new NodeDiskFile(handle);
   }

@@ -20,5 +20,7 @@ export { queryMetrics } from './query-metrics.ts';
 export type { AnsweredQuery, QueryMetrics } from './query-metrics.ts';
 export { ringMetrics } from './ring-metrics.ts';
 export type { RingMetrics, RingView } from './ring-metrics.ts';
+export { rulerMetrics } from './ruler-metrics.ts';
+export type { GroupLabels, RemoteLabels, RulerMetrics } from './ruler-metrics.ts';
 export { isTracing, startTracing, traceHeaders, withServerSpan, withSpan } from './tracing.ts';
 export type { TracingOptions } from './tracing.ts';

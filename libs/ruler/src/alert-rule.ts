@@ -1,0 +1,193 @@
+import type { LabelPair } from '@loki/model';
+import { expandAlertTemplate } from './alert-template.ts';
+import { labelsKey, RuleError, RuleLimitError, withLabels } from './evaluate.ts';
+import type { RuleSample } from './evaluate.ts';
+import type { Rule } from './rule-group.ts';
+
+export type AlertState = 'pending' | 'firing' | 'inactive';
+
+/** One series for which an alert's condition holds, or held not long ago. Times are Unix milliseconds; 0: never. */
+export interface Alert {
+  readonly labels: readonly LabelPair[];
+  annotations: readonly LabelPair[];
+  state: AlertState;
+  value: number;
+  /** When the condition began to hold. */
+  activeAtMs: number;
+  firedAtMs: number;
+  resolvedAtMs: number;
+  /** The condition ended then, and `keep_firing_for` runs. */
+  keepFiringSinceMs: number;
+  lastSentAtMs: number;
+  /** What Alertmanager is told to forget it by, if it hears no more. */
+  validUntilMs: number;
+}
+
+/** Alerts of one rule by `labelsKey`. */
+export type Alerts = ReadonlyMap<string, Alert>;
+
+/** A resolved alert is told to Alertmanager again and again for so long: one lost message must not keep it firing. */
+export const resolvedRetentionMs = 15 * 60_000;
+
+export interface AlertContext {
+  readonly nowMs: number;
+  readonly externalLabels: readonly LabelPair[];
+  readonly externalUrl: string;
+  /** The group's; 0: no limit. */
+  readonly limit: number;
+}
+
+/**
+ * The alerts of a rule after one evaluation.
+ *
+ * @throws RuleError when two series become one alert; RuleLimitError when there are more alerts than allowed
+ */
+export function nextAlerts(
+  rule: Rule,
+  before: Alerts,
+  samples: readonly RuleSample[],
+  context: AlertContext,
+): Map<string, Alert> {
+  const { nowMs, limit } = context;
+  const raised = raiseAlerts(rule, samples, context);
+  const after = new Map<string, Alert>();
+  for (const [key, alert] of raised) {
+    const known = before.get(key);
+    const isKnown = known !== undefined && known.state !== 'inactive';
+    after.set(
+      key,
+      isKnown
+        ? { ...known, value: alert.value, annotations: alert.annotations, keepFiringSinceMs: 0 }
+        : alert,
+    );
+  }
+  for (const [key, alert] of before) {
+    if (after.has(key)) continue;
+    const left = withoutCondition(alert, rule, nowMs);
+    if (left) after.set(key, left);
+  }
+  let active = 0;
+  for (const alert of after.values()) {
+    if (alert.state === 'inactive') continue;
+    active++;
+    if (alert.state === 'pending' && nowMs - alert.activeAtMs >= rule.forMs) {
+      alert.state = 'firing';
+      alert.firedAtMs = nowMs;
+    }
+  }
+  if (limit > 0 && active > limit)
+    throw new RuleLimitError(`exceeded limit of ${limit} with ${active} alerts`);
+  return after;
+}
+
+/** New alerts, as the samples alone say. */
+function raiseAlerts(rule: Rule, samples: readonly RuleSample[], context: AlertContext): Map<string, Alert> {
+  const raised = new Map<string, Alert>();
+  const nowNs = () => BigInt(context.nowMs) * 1_000_000n;
+  for (const { labels, value } of samples) {
+    const data = {
+      labels,
+      value,
+      externalLabels: context.externalLabels,
+      externalUrl: context.externalUrl,
+    };
+    const expand = ([name, text]: LabelPair): LabelPair => [
+      name,
+      expandAlertTemplate(text, rule.name, data, nowNs),
+    ];
+    const own = withLabels(
+      labels.filter(([name]) => name !== '__name__'),
+      rule.labels.map(expand),
+      [['alertname', rule.name]],
+    );
+    const key = labelsKey(own);
+    if (raised.has(key))
+      throw new RuleError('vector contains metrics with the same labelset after applying alert labels');
+    raised.set(key, {
+      labels: own,
+      annotations: rule.annotations.map(expand),
+      state: 'pending',
+      value,
+      activeAtMs: context.nowMs,
+      firedAtMs: 0,
+      resolvedAtMs: 0,
+      keepFiringSinceMs: 0,
+      lastSentAtMs: 0,
+      validUntilMs: 0,
+    });
+  }
+  return raised;
+}
+
+/** What becomes of an alert whose condition does not hold (any more); undefined: it is forgotten. */
+function withoutCondition(alert: Alert, rule: Rule, nowMs: number): Alert | undefined {
+  if (alert.state === 'pending') return undefined;
+  if (alert.state === 'inactive') return nowMs - alert.resolvedAtMs > resolvedRetentionMs ? undefined : alert;
+  if (rule.keepFiringForMs > 0) {
+    const keepFiringSinceMs = alert.keepFiringSinceMs || nowMs;
+    if (nowMs - keepFiringSinceMs < rule.keepFiringForMs) return { ...alert, keepFiringSinceMs };
+  }
+  return { ...alert, state: 'inactive', resolvedAtMs: nowMs };
+}
+
+/** Alerts that Alertmanager should hear of now; they are marked as sent. */
+export function takeAlertsToSend(
+  alerts: Iterable<Alert>,
+  nowMs: number,
+  { resendDelayMs, intervalMs }: { readonly resendDelayMs: number; readonly intervalMs: number },
+): Alert[] {
+  const due: Alert[] = [];
+  for (const alert of alerts) {
+    if (!needsSending(alert, nowMs, resendDelayMs)) continue;
+    alert.lastSentAtMs = nowMs;
+    // Four missed messages end an alert: long enough for a restart, short enough for one that nobody will resolve.
+    alert.validUntilMs = nowMs + 4 * Math.max(resendDelayMs, intervalMs);
+    due.push({ ...alert });
+  }
+  return due;
+}
+
+function needsSending(alert: Alert, nowMs: number, resendDelayMs: number): boolean {
+  if (alert.state === 'pending') return false;
+  if (alert.state === 'inactive' && alert.resolvedAtMs > alert.lastSentAtMs) return true;
+  return alert.lastSentAtMs + resendDelayMs <= nowMs;
+}
+
+/** The worst state of a rule's alerts. */
+export function ruleState(alerts: Iterable<Alert>): AlertState {
+  let state: AlertState = 'inactive';
+  for (const alert of alerts) {
+    if (alert.state === 'firing') return 'firing';
+    if (alert.state === 'pending') state = 'pending';
+  }
+  return state;
+}
+
+/**
+ * Alerts as they go on after nobody evaluated them from `downAtMs` to `nowMs`. An alert that had still to wait for its
+ * `for` does not get the time of the outage for it, since nobody knows whether the condition held then; where its `for` is
+ * longer than the grace period, it waits at least that. One that fired goes on firing.
+ */
+export function resumeAlerts(
+  rule: Rule,
+  alerts: Iterable<Alert>,
+  times: { readonly downAtMs: number; readonly nowMs: number; readonly gracePeriodMs: number },
+): Map<string, Alert> {
+  const { downAtMs, nowMs, gracePeriodMs } = times;
+  const resumed = new Map<string, Alert>();
+  for (const alert of alerts) {
+    const key = labelsKey(alert.labels);
+    if (alert.state !== 'pending') {
+      resumed.set(key, { ...alert });
+      continue;
+    }
+    const restMs = rule.forMs - (downAtMs - alert.activeAtMs);
+    let { activeAtMs } = alert;
+    if (restMs > 0) {
+      const graceMs = rule.forMs >= gracePeriodMs ? gracePeriodMs : 0;
+      activeAtMs = restMs < graceMs ? nowMs + graceMs - rule.forMs : activeAtMs + (nowMs - downAtMs);
+    }
+    resumed.set(key, { ...alert, activeAtMs: Math.min(activeAtMs, nowMs) });
+  }
+  return resumed;
+}

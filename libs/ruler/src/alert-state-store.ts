@@ -1,0 +1,133 @@
+import { LokiError } from '@loki/model';
+import type { LabelPair, TenantId } from '@loki/model';
+import type { ObjectStore } from '@loki/ports';
+import type { Alert, AlertState } from './alert-rule.ts';
+import { encodeName } from './rule-store.ts';
+
+/** Alerts of a group as they were after an evaluation. */
+export interface SavedAlerts {
+  readonly evaluatedAtMs: number;
+  /** By `ruleIdentity`, in the group's order. */
+  readonly rules: readonly { readonly identity: string; readonly alerts: readonly Alert[] }[];
+}
+
+/** Bytes of one group's state; a state that is larger is not kept, and its alerts begin anew after a restart. */
+const stateBytesMax = 32 * 1024 * 1024;
+
+/**
+ * What alerts were when their ruler stopped, as one object per group: a new owner goes on from there. Objects are
+ * overwritten by the group's owner alone; while two believe to be it, either's state will do.
+ */
+export class AlertStateStore {
+  readonly #objects: ObjectStore;
+
+  constructor(objects: ObjectStore) {
+    this.#objects = objects;
+  }
+
+  /** undefined: nothing is known, or nothing that can be read. */
+  async load(
+    tenant: TenantId,
+    namespace: string,
+    group: string,
+    signal?: AbortSignal,
+  ): Promise<SavedAlerts | undefined> {
+    try {
+      const bytes = await this.#objects.get(keyOf(tenant, namespace, group), signal);
+      return parseSaved(bytes.toString('utf8'));
+    } catch (error) {
+      if (error instanceof LokiError && error.code === 'notFound') return undefined;
+      throw error;
+    }
+  }
+
+  async save(
+    tenant: TenantId,
+    namespace: string,
+    group: string,
+    saved: SavedAlerts,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const bytes = Buffer.from(JSON.stringify({ version: 1, ...saved }));
+    if (bytes.length > stateBytesMax)
+      throw new LokiError('internal', `state of ${bytes.length} bytes is too large to keep`);
+    await this.#objects.put(keyOf(tenant, namespace, group), bytes, signal);
+  }
+
+  async delete(tenant: TenantId, namespace: string, group: string): Promise<void> {
+    await this.#objects.delete(keyOf(tenant, namespace, group));
+  }
+}
+
+function keyOf(tenant: TenantId, namespace: string, group: string): string {
+  return `ruler-alerts/${tenant}/${encodeName(namespace)}/${encodeName(group)}`;
+}
+
+/** Stored bytes prove nothing: whatever is not as it should be makes the whole state unknown. */
+export function parseSaved(text: string): SavedAlerts | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { version, evaluatedAtMs, rules } = fieldsOf(value);
+  if (version !== 1 || !isTime(evaluatedAtMs) || !Array.isArray(rules)) return undefined;
+  const read: { identity: string; alerts: Alert[] }[] = [];
+  for (const rule of rules) {
+    const { identity, alerts } = fieldsOf(rule);
+    if (typeof identity !== 'string' || !Array.isArray(alerts)) return undefined;
+    const parsed = alerts.map(parseAlert);
+    if (parsed.includes(undefined)) return undefined;
+    read.push({ identity, alerts: parsed as Alert[] });
+  }
+  return { evaluatedAtMs, rules: read };
+}
+
+const states: readonly unknown[] = ['pending', 'firing', 'inactive'];
+
+function parseAlert(value: unknown): Alert | undefined {
+  const alert = fieldsOf(value);
+  const { labels, annotations, state } = alert;
+  if (!states.includes(state) || !isPairs(labels) || !isPairs(annotations)) return undefined;
+  const times = [
+    alert['activeAtMs'],
+    alert['firedAtMs'],
+    alert['resolvedAtMs'],
+    alert['keepFiringSinceMs'],
+    alert['lastSentAtMs'],
+    alert['validUntilMs'],
+  ];
+  if (!times.every(isTime)) return undefined;
+  const [activeAtMs, firedAtMs, resolvedAtMs, keepFiringSinceMs, lastSentAtMs, validUntilMs] = times;
+  return {
+    labels,
+    annotations,
+    state: state as AlertState,
+    // JSON has no NaN; the next evaluation brings the value.
+    value: typeof alert['value'] === 'number' ? alert['value'] : Number.NaN,
+    activeAtMs,
+    firedAtMs,
+    resolvedAtMs,
+    keepFiringSinceMs,
+    lastSentAtMs,
+    validUntilMs,
+  };
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value < 1e15;
+}
+
+function isPairs(value: unknown): value is LabelPair[] {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (pair) => Array.isArray(pair) && pair.length === 2 && pair.every((each) => typeof each === 'string'),
+    )
+  );
+}

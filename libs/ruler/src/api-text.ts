@@ -1,0 +1,30 @@
+import type { HttpResponse } from '@loki/ports';
+
+const needsEscape = /[<>&\u2028\u2029]/g;
+
+/** JSON as Go's encoder writes it, for the ruler's endpoints: no charset, no line break at the end. */
+export function goJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    needsEscape,
+    (char) => `\\u${char.codePointAt(0)!.toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** The envelope of all JSON answers. */
+export function successResponse(data: unknown, status: number): HttpResponse {
+  return {
+    status,
+    headers: { 'content-type': 'application/json' },
+    body: goJson({ status: 'success', data, errorType: '', error: '' }),
+  };
+}
+
+export function yamlResponse(text: string): HttpResponse {
+  return { status: 200, headers: { 'content-type': 'application/yaml' }, body: text };
+}
+
+/** RFC 3339 without zeros at the end; Go's zero time for never. */
+export function timeText(ms: number | undefined): string {
+  if (ms === undefined) return '0001-01-01T00:00:00Z';
+  return new Date(ms).toISOString().replace(/\.?0+Z$/, 'Z');
+}

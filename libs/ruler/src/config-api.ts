@@ -1,0 +1,153 @@
+import type { LimitsSource } from '@loki/config';
+import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
+import type { HttpRequest, HttpResponse } from '@loki/ports';
+import { successResponse, yamlResponse } from './api-text.ts';
+import { readGroup, RuleTextError } from './read-yaml.ts';
+import type { PlacedGroup, RuleGroup } from './rule-group.ts';
+import type { RuleStore } from './rule-store.ts';
+import type { Ruler } from './ruler.ts';
+import { checkGroup, nameBytesMax } from './validate.ts';
+import { writeGroup, writeNamespaces } from './write-yaml.ts';
+
+export interface RuleConfigApiDeps {
+  readonly store: RuleStore;
+  readonly limits: LimitsSource;
+  readonly ruler: Ruler;
+}
+
+/** Rules as their owners edit them: YAML in and out, straight from and to the store. */
+export class RuleConfigApi {
+  readonly #deps: RuleConfigApiDeps;
+
+  constructor(deps: RuleConfigApiDeps) {
+    this.#deps = deps;
+  }
+
+  /** `GET …/rules` and `GET …/rules/{namespace}` */
+  async list(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
+    const namespace = request.params.has('namespace') ? nameOf(request, 'namespace') : undefined;
+    const { groups } = await this.#deps.store.groups(tenant, namespace, request.signal);
+    const shown = withRuleLabels(groups, labelFilter(request.queryText));
+    if (shown.length === 0) throw new LokiError('notFound', 'no rule groups found');
+    const namespaces = new Map<string, RuleGroup[]>();
+    for (const { namespace: name, group } of shown) {
+      const same = namespaces.get(name);
+      if (same) same.push(group);
+      else namespaces.set(name, [group]);
+    }
+    return yamlResponse(writeNamespaces(namespaces));
+  }
+
+  /** `GET …/rules/{namespace}/{group}` */
+  async get(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
+    const group = await this.#deps.store.group(
+      tenant,
+      nameOf(request, 'namespace'),
+      nameOf(request, 'groupname'),
+    );
+    return yamlResponse(writeGroup(group));
+  }
+
+  /** `POST …/rules/{namespace}`: creates the group, or replaces the one of its name. */
+  async create(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
+    const namespace = nameOf(request, 'namespace');
+    if (Buffer.byteLength(namespace) > nameBytesMax)
+      throw new LokiError('badRequest', `namespace is too long: max ${nameBytesMax} bytes`);
+    const group = parseGroup(bodyText(request));
+    await this.#checkLimits(tenant, group);
+    await this.#deps.store.put(tenant, namespace, group);
+    await this.#deps.ruler.groupPut({ tenant, namespace, group });
+    return successResponse(null, 202);
+  }
+
+  /** `DELETE …/rules/{namespace}/{group}`; one that is not there is gone all the same. */
+  async deleteGroup(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
+    await this.#delete(tenant, nameOf(request, 'namespace'), nameOf(request, 'groupname'));
+    return successResponse(null, 202);
+  }
+
+  /** `DELETE …/rules/{namespace}` */
+  async deleteNamespace(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
+    const namespace = nameOf(request, 'namespace');
+    const names = await this.#deps.store.names(tenant);
+    const own = names.filter((each) => each.namespace === namespace);
+    if (own.length === 0) throw new LokiError('notFound', 'group namespace does not exist');
+    for (const { name } of own) await this.#delete(tenant, namespace, name);
+    return successResponse(null, 202);
+  }
+
+  async #delete(tenant: TenantId, namespace: string, name: string): Promise<void> {
+    if (Buffer.byteLength(namespace) > nameBytesMax || Buffer.byteLength(name) > nameBytesMax) return;
+    await this.#deps.store.delete(tenant, namespace, name);
+    await this.#deps.ruler.groupDeleted(tenant, namespace, name);
+  }
+
+  /** A group that is replaced counts twice, as in Loki: a tenant at its limit deletes before it changes. */
+  async #checkLimits(tenant: TenantId, group: RuleGroup): Promise<void> {
+    const limits = this.#deps.limits.forTenant(tenant);
+    const rulesMax = limits.rulerMaxRulesPerRuleGroup;
+    if (rulesMax > 0 && group.rules.length > rulesMax) {
+      throw new LokiError(
+        'badRequest',
+        `per-user rules per rule group limit (limit: ${rulesMax} actual: ${group.rules.length}) exceeded`,
+      );
+    }
+    const groupsMax = limits.rulerMaxRuleGroupsPerTenant;
+    if (groupsMax <= 0) return;
+    const count = (await this.#deps.store.names(tenant)).length + 1;
+    if (count > groupsMax) {
+      throw new LokiError(
+        'badRequest',
+        `per-user rule groups limit (limit: ${groupsMax} actual: ${count}) exceeded`,
+      );
+    }
+  }
+}
+
+function parseGroup(text: string): RuleGroup {
+  try {
+    return checkGroup(readGroup(text));
+  } catch (error) {
+    if (!(error instanceof RuleTextError)) throw error;
+    throw new LokiError('badRequest', 'unable to decoded rule group', { cause: error });
+  }
+}
+
+/** A body that claims to be a form is read as one before anybody asks for it, so nothing of it is left. */
+function bodyText(request: HttpRequest): string {
+  const type = (request.headers.get('content-type') ?? '').split(';')[0].trim().toLowerCase();
+  return type === 'application/x-www-form-urlencoded' ? '' : request.body.toString('utf8');
+}
+
+/** An encoded slash would be one more part of the path where Loki looks at it, and no route has that many. */
+function nameOf(request: HttpRequest, param: string): string {
+  const name = request.params.get(param) ?? '';
+  if (name.includes('/')) throw new LokiError('notFound', '404 page not found');
+  return name;
+}
+
+/** `?labels=name:value,…` */
+function labelFilter(queryText: string): [string, string][] {
+  const text = new URLSearchParams(queryText).get('labels') ?? '';
+  if (text === '') return [];
+  return text.split(',').map((part) => {
+    const colon = part.indexOf(':');
+    if (colon < 1) throw new LokiError('badRequest', `invalid labels filter: ${part}`);
+    return [part.slice(0, colon).trim(), part.slice(colon + 1).trim()];
+  });
+}
+
+/** Groups with those of their rules that carry all the labels; without filter, all as they are. */
+function withRuleLabels(
+  groups: readonly PlacedGroup[],
+  filter: readonly (readonly [string, string])[],
+): readonly PlacedGroup[] {
+  if (filter.length === 0) return groups;
+  return groups.flatMap((placed) => {
+    const rules = placed.group.rules.filter((rule) =>
+      filter.every(([name, value]) => rule.labels.some((label) => label[0] === name && label[1] === value)),
+    );
+    return rules.length === 0 ? [] : [{ ...placed, group: { ...placed.group, rules } }];
+  });
+}

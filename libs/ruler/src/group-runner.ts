@@ -1,0 +1,320 @@
+import { LokiError } from '@loki/model';
+import type { LabelPair, TenantId } from '@loki/model';
+import type { Clock, Logger, Timers } from '@loki/ports';
+import type { RulerMetrics } from '@loki/telemetry';
+import { nextAlerts, resumeAlerts, takeAlertsToSend } from './alert-rule.ts';
+import type { Alert } from './alert-rule.ts';
+import type { AlertStateStore } from './alert-state-store.ts';
+import { labelsKey, notVectorText, RuleError, RuleLimitError } from './evaluate.ts';
+import type { EvaluateRule, RuleSample } from './evaluate.ts';
+import type { Gate } from './gate.ts';
+import { firstSlotMs, nextSlot } from './group-schedule.ts';
+import { alertSeries, recordedSamples, staleSamples } from './recording-rule.ts';
+import type { SeriesSample } from './recording-rule.ts';
+import { groupKey, groupToken } from './rule-group.ts';
+import type { PlacedGroup, Rule } from './rule-group.ts';
+
+export interface GroupRunnerOptions {
+  readonly evaluationIntervalMs: number;
+  readonly resendDelayMs: number;
+  readonly forOutageToleranceMs: number;
+  readonly forGracePeriodMs: number;
+  readonly externalLabels: readonly LabelPair[];
+  readonly externalUrl: string;
+  /** Rules' files, as metrics name groups. */
+  readonly rulePath: string;
+}
+
+export interface GroupRunnerDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: RulerMetrics;
+  readonly evaluate: EvaluateRule;
+  readonly states: AlertStateStore;
+  /** Shared by all groups: how many are evaluated side by side. */
+  readonly gate: Gate;
+  sendAlerts(tenant: TenantId, alerts: readonly Alert[], expr: string): void;
+  /** Resolves when the samples are safe, or given up and counted. */
+  writeSeries(tenant: TenantId, samples: readonly SeriesSample[]): Promise<void>;
+}
+
+/** A rule with what its evaluations left. */
+export interface RuleStatus {
+  readonly rule: Rule;
+  health: 'unknown' | 'ok' | 'err';
+  lastError: string;
+  /** Unix milliseconds; undefined: never. */
+  lastEvaluationMs: number | undefined;
+  evaluationSeconds: number;
+  alerts: ReadonlyMap<string, Alert>;
+  /** Series of the last evaluation, to end those that do not come again. */
+  series: ReadonlyMap<string, readonly LabelPair[]>;
+}
+
+/** Alerts that wait or fire are saved at least so often, so that a later owner knows when evaluations ended. */
+const saveEveryMs = 60_000;
+
+/** Evaluates one group again and again. */
+export class GroupRunner {
+  readonly placed: PlacedGroup;
+  readonly rules: readonly RuleStatus[];
+  readonly intervalMs: number;
+  lastEvaluationMs: number | undefined;
+  evaluationSeconds = 0;
+  readonly #deps: GroupRunnerDeps;
+  readonly #options: GroupRunnerOptions;
+  readonly #token: number;
+  readonly #stop = new AbortController();
+  readonly #labels: { readonly user: string; readonly rule_group: string };
+  #running: Promise<void> = Promise.resolve();
+  /** What was last saved, without times that change all the time. */
+  #savedState = '';
+  #savedAtMs = 0;
+  #isRestored = false;
+
+  /** @param before the runner of the group's former version: what is the same in both goes on as it was */
+  constructor(placed: PlacedGroup, deps: GroupRunnerDeps, options: GroupRunnerOptions, before?: GroupRunner) {
+    const { tenant, namespace, group } = placed;
+    this.placed = placed;
+    this.#deps = deps;
+    this.#options = options;
+    this.intervalMs = group.intervalMs || options.evaluationIntervalMs;
+    this.#token = groupToken(groupKey(tenant, namespace, group.name));
+    this.#labels = { user: tenant, rule_group: `${options.rulePath}/${tenant}/${namespace};${group.name}` };
+    const known = new Pool(before?.rules.map((status) => [identityOf(status.rule), status]) ?? []);
+    this.rules = group.rules.map((rule) => {
+      const same = known.take(identityOf(rule));
+      return same ? { ...same, rule } : freshStatus(rule);
+    });
+    if (before) {
+      this.#isRestored = before.#isRestored;
+      this.#savedState = before.#savedState;
+      this.#savedAtMs = before.#savedAtMs;
+    }
+  }
+
+  start(): void {
+    this.#deps.metrics.groupRules(this.#labels, this.rules.length);
+    this.#running = this.#run(this.#stop.signal);
+  }
+
+  /** Ends evaluations; resolves when none runs any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** After `stop`: the group is gone for good. */
+  async forget(): Promise<void> {
+    const { tenant, namespace, group } = this.placed;
+    const { states, metrics, clock, logger } = this.#deps;
+    metrics.groupGone(this.#labels);
+    const none = new Map<string, readonly LabelPair[]>();
+    const ended = this.rules.flatMap((status) => staleSamples(status.series, none, clock.nowMs()));
+    if (ended.length > 0) await this.#deps.writeSeries(tenant, ended);
+    await states.delete(tenant, namespace, group.name).catch((error: unknown) => {
+      // Outlived by for_outage_tolerance it means nothing any more.
+      logger.warn('state of a deleted group is left', { tenant, group: group.name, err: String(error) });
+    });
+  }
+
+  /** After `stop`, when the process ends or another owns the group: saves what changed since the last time. */
+  async handOver(): Promise<void> {
+    if (this.lastEvaluationMs !== undefined) await this.#save(this.lastEvaluationMs, true);
+    this.#deps.metrics.groupGone(this.#labels);
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock, timers, metrics, gate } = this.#deps;
+    try {
+      await this.#restore(signal);
+      let slotMs = firstSlotMs(clock.nowMs(), this.intervalMs, this.#token);
+      for (;;) {
+        const waitMs = slotMs - clock.nowMs();
+        if (waitMs > 0) await timers.sleep(waitMs, signal);
+        const atMs = slotMs;
+        await gate.run(() => this.#evaluate(atMs, signal));
+        const next = nextSlot(slotMs, clock.nowMs(), this.intervalMs, this.#token);
+        if (next.missed > 0) metrics.iterationsMissed(this.#labels, next.missed);
+        slotMs = next.slotMs;
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** Takes over what the group's last owner left, where that is not too old. */
+  async #restore(signal: AbortSignal): Promise<void> {
+    if (this.#isRestored || !this.rules.some(({ rule }) => rule.kind === 'alert')) return;
+    const { tenant, namespace, group } = this.placed;
+    const { clock, states, logger } = this.#deps;
+    this.#isRestored = true;
+    try {
+      const saved = await states.load(tenant, namespace, group.name, signal);
+      const nowMs = clock.nowMs();
+      if (!saved || nowMs - saved.evaluatedAtMs > this.#options.forOutageToleranceMs) return;
+      const known = new Pool(saved.rules.map(({ identity, alerts }) => [identity, alerts]));
+      const times = {
+        downAtMs: Math.min(saved.evaluatedAtMs, nowMs),
+        nowMs,
+        gracePeriodMs: this.#options.forGracePeriodMs,
+      };
+      for (const status of this.rules) {
+        const alerts = known.take(identityOf(status.rule));
+        if (alerts && status.rule.kind === 'alert') status.alerts = resumeAlerts(status.rule, alerts, times);
+      }
+    } catch (error) {
+      if (signal.aborted) throw error;
+      logger.warn('alerts begin anew: their state cannot be read', {
+        tenant,
+        namespace,
+        group: group.name,
+        err: String(error),
+      });
+    }
+  }
+
+  async #evaluate(atMs: number, signal: AbortSignal): Promise<void> {
+    const { clock, metrics, logger } = this.#deps;
+    const startedMs = clock.monotonicMs();
+    const samples: SeriesSample[] = [];
+    for (const status of this.rules) {
+      signal.throwIfAborted();
+      samples.push(...(await this.#evaluateRule(status, atMs, signal)));
+    }
+    if (samples.length > 0) {
+      await this.#deps.writeSeries(this.placed.tenant, samples).catch((error: unknown) => {
+        logger.error('recorded samples are lost', { ...this.#labels, err: String(error) });
+      });
+    }
+    this.lastEvaluationMs = atMs;
+    await this.#save(atMs, false);
+    this.evaluationSeconds = (clock.monotonicMs() - startedMs) / 1000;
+    metrics.groupEvaluated(this.#labels, { atMs, seconds: this.evaluationSeconds });
+  }
+
+  /** @returns what metrics stores should know */
+  async #evaluateRule(status: RuleStatus, atMs: number, signal: AbortSignal): Promise<SeriesSample[]> {
+    const { clock, metrics, logger, evaluate } = this.#deps;
+    const { rule } = status;
+    const { tenant } = this.placed;
+    const startedMs = clock.monotonicMs();
+    let samples: SeriesSample[] = [];
+    metrics.ruleEvaluated(this.#labels);
+    try {
+      const found = await evaluate(tenant, rule.expr, BigInt(atMs) * 1_000_000n, signal);
+      samples = rule.kind === 'alert' ? this.#alert(status, found, atMs) : this.#record(status, found, atMs);
+      status.health = 'ok';
+      status.lastError = '';
+    } catch (error) {
+      if (signal.aborted) throw error;
+      if (error instanceof RuleLimitError) status.alerts = new Map();
+      status.health = 'err';
+      metrics.ruleFailed(this.#labels);
+      const fields = { ...this.#labels, rule: rule.name, err: String(error) };
+      if (error instanceof LokiError || error instanceof RuleError) {
+        status.lastError = error.message;
+        // A rule of a shape that never works would be told each time.
+        logger[error.message === notVectorText ? 'debug' : 'warn']('a rule could not be evaluated', fields);
+      } else {
+        // One rule that finds a fault of ours must not end the others.
+        status.lastError = 'internal error';
+        logger.error('evaluating a rule failed unexpectedly', fields);
+      }
+    }
+    status.lastEvaluationMs = atMs;
+    status.evaluationSeconds = (clock.monotonicMs() - startedMs) / 1000;
+    if (status.health === 'err') return [];
+    const series = new Map(samples.map(({ labels }) => [labelsKey(labels), labels]));
+    const ended = staleSamples(status.series, series, atMs);
+    status.series = series;
+    return [...samples, ...ended];
+  }
+
+  #alert(status: RuleStatus, found: readonly RuleSample[], atMs: number): SeriesSample[] {
+    const { rule } = status;
+    const { externalLabels, externalUrl, resendDelayMs } = this.#options;
+    const { tenant, group } = this.placed;
+    status.alerts = nextAlerts(rule, status.alerts, found, {
+      nowMs: atMs,
+      externalLabels,
+      externalUrl,
+      limit: group.limit,
+    });
+    const due = takeAlertsToSend(status.alerts.values(), atMs, {
+      resendDelayMs,
+      intervalMs: this.intervalMs,
+    });
+    if (due.length > 0) this.#deps.sendAlerts(tenant, due, rule.expr);
+    return alertSeries(rule, status.alerts.values(), atMs);
+  }
+
+  #record({ rule }: RuleStatus, found: readonly RuleSample[], atMs: number): SeriesSample[] {
+    return recordedSamples(rule, found, { nowMs: atMs, limit: this.placed.group.limit });
+  }
+
+  /** @param isLast nothing will be evaluated here any more */
+  async #save(evaluatedAtMs: number, isLast: boolean): Promise<void> {
+    const { tenant, namespace, group } = this.placed;
+    const { clock, states, logger } = this.#deps;
+    const saved = this.rules
+      .filter(({ alerts }) => alerts.size > 0)
+      .map(({ rule, alerts }) => ({ identity: identityOf(rule), alerts: [...alerts.values()] }));
+    const state = JSON.stringify(saved.map(({ identity, alerts }) => [identity, alerts.map(lastingPart)]));
+    const nowMs = clock.nowMs();
+    const isSame = state === this.#savedState || (saved.length === 0 && this.#savedState === '');
+    const isFresh = saved.length === 0 || nowMs - this.#savedAtMs < saveEveryMs;
+    if (isSame && isFresh && !(isLast && saved.length > 0)) return;
+    try {
+      // The signal of this runner has ended when the last state is saved.
+      const signal = isLast ? undefined : this.#stop.signal;
+      await states.save(tenant, namespace, group.name, { evaluatedAtMs, rules: saved }, signal);
+      this.#savedState = state;
+      this.#savedAtMs = nowMs;
+    } catch (error) {
+      // The next evaluation tries again, since the state is not yet what was saved.
+      if (!this.#stop.signal.aborted)
+        logger.warn('alerts could not be saved', { ...this.#labels, err: String(error) });
+    }
+  }
+}
+
+/** Rules are the same when what they are called and what they label is. */
+function identityOf(rule: Rule): string {
+  return JSON.stringify([rule.kind, rule.name, rule.labels]);
+}
+
+/** What of an alert is worth a write: neither its value nor when it was last sent. */
+function lastingPart({ labels, state, activeAtMs, keepFiringSinceMs }: Alert): unknown {
+  return [labels, state, activeAtMs, keepFiringSinceMs];
+}
+
+function freshStatus(rule: Rule): RuleStatus {
+  return {
+    rule,
+    health: 'unknown',
+    lastError: '',
+    lastEvaluationMs: undefined,
+    evaluationSeconds: 0,
+    alerts: new Map(),
+    series: new Map(),
+  };
+}
+
+/** Things by name, of which several may share one; each is taken once, in order. */
+class Pool<T> {
+  readonly #things = new Map<string, T[]>();
+
+  constructor(entries: Iterable<readonly [string, T]>) {
+    for (const [name, thing] of entries) {
+      const same = this.#things.get(name);
+      if (same) same.push(thing);
+      else this.#things.set(name, [thing]);
+    }
+  }
+
+  take(name: string): T | undefined {
+    return this.#things.get(name)?.shift();
+  }
+}

@@ -1,0 +1,208 @@
+import { compress } from 'snappy';
+import type { TenantId } from '@loki/model';
+import type { Clock, Disk, HttpClient, Logger, Random, Timers } from '@loki/ports';
+import type { RemoteLabels, RulerMetrics } from '@loki/telemetry';
+import { relabel } from './relabel.ts';
+import { authorizationHeaders } from './remote-client.ts';
+import type { ReadSecret, RemoteClient } from './remote-client.ts';
+import type { SeriesSample } from './recording-rule.ts';
+import { SendQueue } from './send-queue.ts';
+import type { Lost, QueuedRecord } from './send-queue.ts';
+import { encodeWriteRequest } from './write-request.ts';
+
+export interface RemoteQueueOptions {
+  readonly tenant: TenantId;
+  readonly client: RemoteClient;
+  /** Below the disk's root. */
+  readonly directory: string;
+  readonly bytesMax: number;
+  /** Samples older than this are not worth sending any more. */
+  readonly ageMaxMs: number;
+  /** Tells the receiver whose samples they are. */
+  readonly sendsTenant: boolean;
+}
+
+export interface RemoteQueueDeps {
+  readonly disk: Disk;
+  readonly http: HttpClient;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: RulerMetrics;
+  readonly readSecret: ReadSecret;
+}
+
+type Outcome =
+  | { readonly kind: 'sent' }
+  | { readonly kind: 'refused' | 'failed'; readonly reason: string; readonly retryAfterMs: number };
+
+/** Longest wait that a receiver may ask for. */
+const retryAfterMsMax = 60_000;
+
+/** Samples of one tenant on their way to one metrics store: safe on disk first, then sent until it has them. */
+export class RemoteQueue {
+  readonly #deps: RemoteQueueDeps;
+  readonly #options: RemoteQueueOptions;
+  readonly #labels: RemoteLabels;
+  readonly #queue: SendQueue;
+  readonly #stop = new AbortController();
+  #wake: () => void = () => {};
+  #running: Promise<void> = Promise.resolve();
+
+  private constructor(deps: RemoteQueueDeps, options: RemoteQueueOptions, queue: SendQueue) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#queue = queue;
+    this.#labels = {
+      tenant: options.tenant,
+      remote_name: options.client.name,
+      url: options.client.url,
+    };
+  }
+
+  static async open(deps: RemoteQueueDeps, options: RemoteQueueOptions): Promise<RemoteQueue> {
+    const { directory, bytesMax } = options;
+    const { queue, lost } = await SendQueue.open({ disk: deps.disk, directory, bytesMax });
+    const remote = new RemoteQueue(deps, options, queue);
+    remote.#tell(lost);
+    remote.#running = remote.#run();
+    return remote;
+  }
+
+  get bytes(): number {
+    return this.#queue.bytes;
+  }
+
+  /** Resolves when the samples are on disk. */
+  async append(samples: readonly SeriesSample[]): Promise<void> {
+    const { relabel: steps, samplesPerSendMax } = this.#options.client;
+    const kept = samples.flatMap((sample) => {
+      const labels = relabel(sample.labels, steps);
+      return labels === undefined || labels.length === 0 ? [] : [{ ...sample, labels }];
+    });
+    for (let at = 0; at < kept.length; at += samplesPerSendMax) {
+      const part = kept.slice(at, at + samplesPerSendMax);
+      const newestMs = part.reduce((newest, { timestampMs }) => Math.max(newest, timestampMs), 0);
+      this.#tell(
+        await this.#queue.append({ bytes: encodeWriteRequest(part), samples: part.length, newestMs }),
+      );
+    }
+    this.#deps.metrics.samplesPending(this.#labels, this.#queue.samples);
+    this.#wake();
+  }
+
+  /** What is not sent waits on disk for the next start. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#wake();
+    await this.#running;
+    await this.#queue.close();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    const { logger, timers } = this.#deps;
+    while (!signal.aborted) {
+      try {
+        const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+        if (!(await this.#sendNext(signal))) await woken;
+      } catch (error) {
+        if (signal.aborted) return;
+        // The disk: what it does not give now it may give later.
+        logger.error('recorded samples cannot be read', { ...this.#labels, err: String(error) });
+        await timers.sleep(this.#options.client.backoffMaxMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  /** False: nothing waits. */
+  async #sendNext(signal: AbortSignal): Promise<boolean> {
+    const { metrics, clock } = this.#deps;
+    const { client, ageMaxMs } = this.#options;
+    const { records, end, lost } = await this.#queue.peek(client.samplesPerSendMax);
+    this.#tell(lost);
+    if (records.length === 0) return false;
+    const oldestMs = clock.nowMs() - ageMaxMs;
+    const fresh = records.filter((record) => record.newestMs >= oldestMs);
+    const samples = countSamples(records);
+    const freshSamples = countSamples(fresh);
+    if (freshSamples < samples) metrics.samplesDropped(this.#labels, 'too_old', samples - freshSamples);
+    if (freshSamples > 0 && !(await this.#deliver(fresh, freshSamples, signal))) return true;
+    await this.#queue.take(end, samples);
+    metrics.samplesPending(this.#labels, this.#queue.samples);
+    return true;
+  }
+
+  /** Until the receiver has it, or will never have it. False: stopped, or too old by now. */
+  async #deliver(records: readonly QueuedRecord[], samples: number, signal: AbortSignal): Promise<boolean> {
+    const { metrics, logger, timers, random, clock } = this.#deps;
+    const { client, ageMaxMs } = this.#options;
+    const body = await compress(Buffer.concat(records.map(({ bytes }) => bytes)));
+    const newestMs = Math.max(...records.map((record) => record.newestMs));
+    for (let attempt = 0; ; attempt++) {
+      const outcome = await this.#post(body);
+      if (signal.aborted) return outcome.kind === 'sent';
+      if (outcome.kind === 'sent') {
+        metrics.samplesSent(this.#labels, samples, newestMs);
+        return true;
+      }
+      if (outcome.kind === 'refused') {
+        metrics.samplesDropped(this.#labels, 'refused', samples);
+        logger.error('recorded samples were refused', { ...this.#labels, samples, err: outcome.reason });
+        return true;
+      }
+      if (attempt % 10 === 0)
+        logger.warn('recorded samples could not be sent', { ...this.#labels, samples, err: outcome.reason });
+      const backoffMs = Math.min(client.backoffMaxMs, client.backoffMinMs * 2 ** Math.min(attempt, 20));
+      await timers
+        .sleep(Math.max(outcome.retryAfterMs, backoffMs * (0.5 + random.float() / 2)), signal)
+        .catch(() => undefined);
+      // What became too old meanwhile is looked at anew.
+      if (signal.aborted || newestMs < clock.nowMs() - ageMaxMs) return false;
+    }
+  }
+
+  async #post(body: Buffer): Promise<Outcome> {
+    const { http, readSecret } = this.#deps;
+    const { client, tenant, sendsTenant } = this.#options;
+    try {
+      const answer = await http.send({
+        method: 'POST',
+        url: client.url,
+        headers: {
+          ...Object.fromEntries(client.headers),
+          ...(await authorizationHeaders(client.credentials, readSecret)),
+          ...(sendsTenant ? { 'x-scope-orgid': tenant } : {}),
+          'content-encoding': 'snappy',
+          'content-type': 'application/x-protobuf',
+          'user-agent': 'loki-ruler',
+          'x-prometheus-remote-write-version': '0.1.0',
+        },
+        body,
+        timeoutMs: client.timeoutMs,
+        signal: this.#stop.signal,
+        tls: client.tls,
+      });
+      if (answer.status >= 200 && answer.status < 300) return { kind: 'sent' };
+      const reason = `status ${answer.status}: ${answer.body.subarray(0, 300).toString('utf8').trim()}`;
+      const isRetryable = answer.status >= 500 || answer.status === 429;
+      const seconds = Number(answer.headers.get('retry-after') ?? 0);
+      const retryAfterMs = seconds > 0 ? Math.min(retryAfterMsMax, seconds * 1000) : 0;
+      return { kind: isRetryable ? 'failed' : 'refused', reason, retryAfterMs };
+    } catch (error) {
+      return { kind: 'failed', reason: String(error), retryAfterMs: 0 };
+    }
+  }
+
+  #tell(lost: readonly Lost[]): void {
+    for (const { samples, reason } of lost) {
+      this.#deps.metrics.samplesDropped(this.#labels, reason, samples);
+      this.#deps.logger.error('recorded samples are lost', { ...this.#labels, samples, reason });
+    }
+  }
+}
+
+function countSamples(records: readonly QueuedRecord[]): number {
+  return records.reduce((sum, { samples }) => sum + samples, 0);
+}

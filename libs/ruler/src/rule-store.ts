@@ -1,0 +1,165 @@
+import { LokiError, parseTenantId } from '@loki/model';
+import type { TenantId } from '@loki/model';
+import type { Logger, ObjectStore } from '@loki/ports';
+import { readGroup, RuleTextError } from './read-yaml.ts';
+import { writeGroup } from './write-yaml.ts';
+import type { PlacedGroup, RuleGroup } from './rule-group.ts';
+import { checkGroup } from './validate.ts';
+
+/** Where rule groups are kept. */
+export interface RuleStore {
+  /** Tenants that have groups, sorted. */
+  tenants(signal?: AbortSignal): Promise<TenantId[]>;
+  /** A tenant's groups, by namespace and name; of one namespace when it is given. What cannot be read is left out and told. */
+  groups(tenant: TenantId, namespace?: string, signal?: AbortSignal): Promise<TenantGroups>;
+  /** LokiError `notFound` when there is none. */
+  group(tenant: TenantId, namespace: string, name: string): Promise<RuleGroup>;
+  /** Namespace and name of each group, without reading any. */
+  names(tenant: TenantId): Promise<{ namespace: string; name: string }[]>;
+  put(tenant: TenantId, namespace: string, group: RuleGroup): Promise<void>;
+  delete(tenant: TenantId, namespace: string, name: string): Promise<void>;
+}
+
+export interface TenantGroups {
+  readonly groups: readonly PlacedGroup[];
+  /** False: something of the tenant's could not be read. */
+  readonly isComplete: boolean;
+}
+
+const prefix = 'rules/';
+/** Groups read side by side. */
+const readsMax = 16;
+/** Groups of one tenant that are ever looked at. */
+const groupsMax = 20_000;
+
+/**
+ * Groups as objects `rules/{tenant}/{namespace}/{group}`, both names in URL-safe base64: whatever they contain, they are
+ * one part of a key each, and no two names share one.
+ */
+export class ObjectRuleStore implements RuleStore {
+  readonly #objects: ObjectStore;
+  readonly #logger: Logger;
+  /** By key: a group that did not change is not parsed again, and stays the same object. */
+  readonly #parsed = new Map<string, { readonly bytes: Buffer; readonly group: RuleGroup }>();
+
+  constructor(objects: ObjectStore, logger: Logger) {
+    this.#objects = objects;
+    this.#logger = logger;
+  }
+
+  async tenants(signal?: AbortSignal): Promise<TenantId[]> {
+    const tenants = new Set<TenantId>();
+    for await (const { key } of this.#objects.list(prefix)) {
+      signal?.throwIfAborted();
+      const tenant = tenantOf(key.split('/')[1]);
+      if (tenant !== undefined) tenants.add(tenant);
+    }
+    return [...tenants].sort();
+  }
+
+  async groups(tenant: TenantId, namespace?: string, signal?: AbortSignal): Promise<TenantGroups> {
+    const names = (await this.names(tenant)).filter(
+      (each) => namespace === undefined || each.namespace === namespace,
+    );
+    const groups: PlacedGroup[] = [];
+    let isComplete = true;
+    for (let at = 0; at < names.length; at += readsMax) {
+      signal?.throwIfAborted();
+      const read = await Promise.all(
+        names.slice(at, at + readsMax).map((each) => this.#tryRead(tenant, each.namespace, each.name)),
+      );
+      for (const each of read) {
+        if (each === 'unreadable') isComplete = false;
+        else if (each) groups.push(each);
+      }
+    }
+    return { groups, isComplete };
+  }
+
+  /** undefined: it was deleted since it was listed. */
+  async #tryRead(
+    tenant: TenantId,
+    namespace: string,
+    name: string,
+  ): Promise<PlacedGroup | 'unreadable' | undefined> {
+    try {
+      return { tenant, namespace, group: await this.group(tenant, namespace, name) };
+    } catch (error) {
+      if (!(error instanceof LokiError || error instanceof RuleTextError)) throw error;
+      if (error instanceof LokiError && error.code === 'notFound') return undefined;
+      if (error instanceof LokiError && error.code !== 'badRequest' && error.code !== 'corrupt') throw error;
+      this.#logger.error('a rule group cannot be read and is not evaluated', {
+        tenant,
+        namespace,
+        group: name,
+        err: error.message,
+      });
+      return 'unreadable';
+    }
+  }
+
+  async group(tenant: TenantId, namespace: string, name: string): Promise<RuleGroup> {
+    const key = keyOf(tenant, namespace, name);
+    const bytes = await this.#objects.get(key).catch((error: unknown) => {
+      if (error instanceof LokiError && error.code === 'notFound')
+        throw new LokiError('notFound', 'group does not exist', { cause: error });
+      throw error;
+    });
+    const known = this.#parsed.get(key);
+    if (known?.bytes.equals(bytes)) return known.group;
+    const group = checkGroup(readGroup(bytes.toString('utf8')));
+    if (group.name !== name) throw new LokiError('corrupt', `${key} holds a group of another name`);
+    if (this.#parsed.size >= groupsMax) this.#parsed.clear();
+    this.#parsed.set(key, { bytes, group });
+    return group;
+  }
+
+  async names(tenant: TenantId): Promise<{ namespace: string; name: string }[]> {
+    const names: { namespace: string; name: string }[] = [];
+    for await (const { key } of this.#objects.list(`${prefix}${tenant}/`)) {
+      const parts = key.split('/');
+      if (parts.length !== 4) continue;
+      if (names.length >= groupsMax)
+        throw new LokiError('internal', `tenant ${tenant} has more than ${groupsMax} rule groups`);
+      names.push({ namespace: decodeName(parts[2]), name: decodeName(parts[3]) });
+    }
+    return names.sort((a, b) => byText(a.namespace, b.namespace) || byText(a.name, b.name));
+  }
+
+  async put(tenant: TenantId, namespace: string, group: RuleGroup): Promise<void> {
+    const bytes = Buffer.from(writeGroup(group, { complete: true }));
+    await this.#objects.put(keyOf(tenant, namespace, group.name), bytes);
+  }
+
+  async delete(tenant: TenantId, namespace: string, name: string): Promise<void> {
+    const key = keyOf(tenant, namespace, name);
+    await this.#objects.delete(key);
+    this.#parsed.delete(key);
+  }
+}
+
+/** Names as parts of object keys. */
+export function encodeName(name: string): string {
+  return Buffer.from(name).toString('base64url');
+}
+
+function decodeName(part: string): string {
+  return Buffer.from(part, 'base64url').toString('utf8');
+}
+
+function keyOf(tenant: TenantId, namespace: string, name: string): string {
+  return `${prefix}${tenant}/${encodeName(namespace)}/${encodeName(name)}`;
+}
+
+function tenantOf(text: string): TenantId | undefined {
+  try {
+    return parseTenantId(text);
+  } catch {
+    // Not put there by us.
+    return undefined;
+  }
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,257 @@
+import type { TenantId } from '@loki/model';
+import type { Clock, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
+import type { RulerMetrics } from '@loki/telemetry';
+import { AlertStateStore } from './alert-state-store.ts';
+import type { Alert } from './alert-rule.ts';
+import type { EvaluateRule } from './evaluate.ts';
+import { Gate } from './gate.ts';
+import { GroupRunner } from './group-runner.ts';
+import type { GroupRunnerDeps, GroupRunnerOptions } from './group-runner.ts';
+import type { RuleOwner } from './owner.ts';
+import type { SeriesSample } from './recording-rule.ts';
+import { groupKey, groupToken } from './rule-group.ts';
+import type { PlacedGroup } from './rule-group.ts';
+import type { RuleStore } from './rule-store.ts';
+
+export interface RulerOptions extends GroupRunnerOptions {
+  readonly pollIntervalMs: number;
+  /** Empty: all. */
+  readonly enabledTenants: readonly string[];
+  readonly disabledTenants: readonly string[];
+}
+
+/** Where alerts go; absent when nobody wants them. */
+export interface AlertSink {
+  send(tenant: TenantId, alerts: readonly Alert[], expr: string): void;
+  forget(tenant: TenantId): void;
+  stop(): Promise<void>;
+}
+
+/** Where recorded series go; absent when nobody wants them. */
+export interface SeriesSink {
+  start(): Promise<void>;
+  write(tenant: TenantId, samples: readonly SeriesSample[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface RulerDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: RulerMetrics;
+  readonly store: RuleStore;
+  /** Where the state of alerts is kept. */
+  readonly stateObjects: ObjectStore;
+  readonly evaluate: EvaluateRule;
+  readonly owner: RuleOwner;
+  readonly alerts?: AlertSink;
+  readonly series?: SeriesSink;
+}
+
+/** Groups evaluated side by side; their queries then wait for their turn as all others do. */
+const evaluationsMax = 16;
+/** How often a tenant's groups are read again because they changed meanwhile. */
+const rereadsMax = 3;
+
+/** Keeps the groups of its share running, as the rule store has them. */
+export class Ruler {
+  readonly #deps: RulerDeps;
+  readonly #options: RulerOptions;
+  readonly #runnerDeps: GroupRunnerDeps;
+  /** By tenant and `groupKey`. */
+  readonly #tenants = new Map<TenantId, Map<string, GroupRunner>>();
+  /** Counts changes by the API, so that a slow look at the store does not undo them. */
+  readonly #changes = new Map<TenantId, number>();
+  readonly #stop = new AbortController();
+  #syncing: Promise<void> = Promise.resolve();
+  #poll: TimerHandle | undefined;
+  #unwatch: (() => void) | undefined;
+
+  constructor(deps: RulerDeps, options: RulerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#runnerDeps = {
+      ...deps,
+      states: new AlertStateStore(deps.stateObjects),
+      gate: new Gate(evaluationsMax),
+      sendAlerts: (tenant, alerts, expr) => deps.alerts?.send(tenant, alerts, expr),
+      writeSeries: async (tenant, samples) => deps.series?.write(tenant, samples),
+    };
+  }
+
+  /** Begins to evaluate. A store that does not answer now is asked again at the next poll. */
+  async start(): Promise<void> {
+    await this.#deps.series?.start();
+    this.#unwatch = this.#deps.owner.onChange(() => void this.sync('ring-change'));
+    await this.sync('initial');
+    this.#pollLater();
+  }
+
+  /** Ends evaluations and saves what they left. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#poll?.cancel();
+    this.#unwatch?.();
+    await this.#syncing;
+    const runners = [...this.#tenants.values()].flatMap((groups) => [...groups.values()]);
+    await Promise.all(runners.map((runner) => runner.stop()));
+    for (const runner of runners) await runner.handOver();
+    this.#tenants.clear();
+    await this.#deps.alerts?.stop();
+    await this.#deps.series?.stop();
+  }
+
+  /** The tenant's groups that run here, by namespace and name. */
+  running(tenant: TenantId): GroupRunner[] {
+    const runners = [...(this.#tenants.get(tenant)?.values() ?? [])];
+    return runners.sort((a, b) => comparePlaces(a.placed, b.placed));
+  }
+
+  /** The API stored this group. */
+  async groupPut(placed: PlacedGroup): Promise<void> {
+    this.#countChange(placed.tenant);
+    this.#deps.metrics.synced('api-change');
+    if (this.#owns(placed)) await this.#run(placed);
+  }
+
+  /** The API deleted this group. */
+  async groupDeleted(tenant: TenantId, namespace: string, name: string): Promise<void> {
+    this.#countChange(tenant);
+    this.#deps.metrics.synced('api-change');
+    await this.#end(tenant, groupKey(tenant, namespace, name), true);
+    this.#forgetIfEmpty(tenant);
+  }
+
+  /** Reads all rules and runs what is to run. One after another; never rejects. */
+  sync(reason: string): Promise<void> {
+    this.#syncing = this.#syncing.then(() => this.#sync(reason));
+    return this.#syncing;
+  }
+
+  #pollLater(): void {
+    this.#poll = this.#deps.timers.after(this.#options.pollIntervalMs, () => {
+      void this.sync('periodic').then(() => {
+        if (!this.#stop.signal.aborted) this.#pollLater();
+      });
+    });
+  }
+
+  async #sync(reason: string): Promise<void> {
+    const { store, metrics, logger } = this.#deps;
+    const { signal } = this.#stop;
+    if (signal.aborted) return;
+    metrics.synced(reason);
+    try {
+      const found = await store.tenants(signal);
+      const tenants = new Set([...found, ...this.#tenants.keys()]);
+      for (const tenant of tenants) await this.#syncTenant(tenant);
+      metrics.tenants(this.#tenants.size);
+    } catch (error) {
+      // What runs goes on running by the rules it has.
+      if (!signal.aborted) logger.error('rules could not be read', { err: String(error) });
+    }
+  }
+
+  async #syncTenant(tenant: TenantId): Promise<void> {
+    const { store, metrics, logger } = this.#deps;
+    if (!this.#isEnabled(tenant)) return;
+    for (let attempt = 0; attempt < rereadsMax; attempt++) {
+      const changes = this.#changes.get(tenant);
+      try {
+        const { groups, isComplete } = await store.groups(tenant, undefined, this.#stop.signal);
+        if (this.#stop.signal.aborted) return;
+        if (this.#changes.get(tenant) !== changes) continue;
+        await this.#apply(tenant, groups, isComplete);
+        if (groups.length > 0) metrics.tenantLoaded(tenant, isComplete);
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        metrics.tenantLoaded(tenant, false);
+        logger.error("a tenant's rules could not be read", { tenant, err: String(error) });
+      }
+      return;
+    }
+  }
+
+  /** @param isComplete false: groups that are not among `groups` may exist, and go on as they were */
+  async #apply(tenant: TenantId, groups: readonly PlacedGroup[], isComplete: boolean): Promise<void> {
+    const wanted = new Map<string, PlacedGroup>();
+    const existing = new Set<string>();
+    for (const placed of groups) {
+      const key = groupKey(tenant, placed.namespace, placed.group.name);
+      existing.add(key);
+      if (this.#owns(placed)) wanted.set(key, placed);
+    }
+    for (const key of [...(this.#tenants.get(tenant)?.keys() ?? [])]) {
+      if (wanted.has(key)) continue;
+      if (existing.has(key)) await this.#end(tenant, key, false);
+      else if (isComplete) await this.#end(tenant, key, true);
+    }
+    for (const [key, placed] of wanted) {
+      const runner = this.#tenants.get(tenant)?.get(key);
+      if (!runner || !isSameGroup(runner.placed, placed)) await this.#run(placed);
+    }
+    this.#forgetIfEmpty(tenant);
+  }
+
+  /** Runs a group from now on, in the place of its former version. */
+  async #run(placed: PlacedGroup): Promise<void> {
+    const { tenant, namespace, group } = placed;
+    if (this.#stop.signal.aborted) return;
+    let groups = this.#tenants.get(tenant);
+    if (!groups) this.#tenants.set(tenant, (groups = new Map()));
+    const key = groupKey(tenant, namespace, group.name);
+    const before = groups.get(key);
+    await before?.stop();
+    const runner = new GroupRunner(placed, this.#runnerDeps, this.#options, before);
+    groups.set(key, runner);
+    runner.start();
+    this.#deps.metrics.tenants(this.#tenants.size);
+  }
+
+  /** @param isGone the group does not exist any more; else another runs it */
+  async #end(tenant: TenantId, key: string, isGone: boolean): Promise<void> {
+    const groups = this.#tenants.get(tenant);
+    const runner = groups?.get(key);
+    if (!runner) return;
+    groups!.delete(key);
+    await runner.stop();
+    await (isGone ? runner.forget() : runner.handOver());
+  }
+
+  #forgetIfEmpty(tenant: TenantId): void {
+    if (this.#tenants.get(tenant)?.size !== 0) return;
+    this.#tenants.delete(tenant);
+    this.#deps.alerts?.forget(tenant);
+    this.#deps.metrics.tenantGone(tenant);
+    this.#deps.metrics.tenants(this.#tenants.size);
+  }
+
+  #owns({ tenant, namespace, group }: PlacedGroup): boolean {
+    return (
+      this.#isEnabled(tenant) && this.#deps.owner.owns(groupToken(groupKey(tenant, namespace, group.name)))
+    );
+  }
+
+  #isEnabled(tenant: TenantId): boolean {
+    const { enabledTenants, disabledTenants } = this.#options;
+    return (
+      (enabledTenants.length === 0 || enabledTenants.includes(tenant)) && !disabledTenants.includes(tenant)
+    );
+  }
+
+  #countChange(tenant: TenantId): void {
+    this.#changes.set(tenant, (this.#changes.get(tenant) ?? 0) + 1);
+  }
+}
+
+function isSameGroup(a: PlacedGroup, b: PlacedGroup): boolean {
+  return a.group === b.group || JSON.stringify(a.group) === JSON.stringify(b.group);
+}
+
+export function comparePlaces(a: PlacedGroup, b: PlacedGroup): number {
+  return compare(a.namespace, b.namespace) || compare(a.group.name, b.group.name);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,311 @@
+import { crc32c } from '@loki/bytes';
+import type { Disk, DiskFile } from '@loki/ports';
+
+/** Samples that wait to be sent, as they stand on disk. */
+export interface QueuedRecord {
+  readonly bytes: Buffer;
+  readonly samples: number;
+  readonly newestMs: number;
+}
+
+export interface SendQueueOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  /** Bytes on disk; beyond it the oldest file goes. */
+  readonly bytesMax: number;
+  readonly fileBytesMax?: number;
+}
+
+/** Header of a record, little-endian: bytes, samples, newest time in ms (8 bytes), CRC32C of all that and the payload. */
+const headerBytes = 20;
+const defaultFileBytesMax = 4 * 1024 * 1024;
+/** A longer record is damage. */
+const recordBytesMax = 64 * 1024 * 1024;
+const positionFile = 'position';
+
+interface QueueFile {
+  readonly number: number;
+  bytes: number;
+  samples: number;
+}
+
+/** Why samples were lost. */
+export interface Lost {
+  readonly samples: number;
+  readonly reason: 'queue_full' | 'corrupt';
+}
+
+/**
+ * A queue of records in files, first in, first out. What was appended survives a crash; what was taken may come again
+ * after one, but not much: the position is written with each take. FORMAT: files `{number}.queue` of records, and
+ * `position` with `{number} {offset}` of the first record that was not taken.
+ */
+export class SendQueue {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #bytesMax: number;
+  readonly #fileBytesMax: number;
+  /** Oldest first; appended to is the last. */
+  #files: QueueFile[] = [];
+  #writer: DiskFile | undefined;
+  #offset = 0;
+  #samples = 0;
+  /** Appends and takes run one after another. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: SendQueueOptions) {
+    this.#disk = options.disk;
+    this.#directory = options.directory;
+    this.#bytesMax = options.bytesMax;
+    this.#fileBytesMax = options.fileBytesMax ?? defaultFileBytesMax;
+  }
+
+  /** Opens what an earlier process left. Appends go to a new file, since the last one may end in the middle. */
+  static async open(options: SendQueueOptions): Promise<{ queue: SendQueue; lost: Lost[] }> {
+    const queue = new SendQueue(options);
+    return { queue, lost: await queue.#load() };
+  }
+
+  /** Bytes on disk. */
+  get bytes(): number {
+    return this.#files.reduce((sum, file) => sum + file.bytes, 0);
+  }
+
+  /** Samples that wait. */
+  get samples(): number {
+    return this.#samples;
+  }
+
+  /** Durable when it resolves. What had to go for it is told. */
+  append(record: QueuedRecord): Promise<Lost[]> {
+    return this.#inTurn(async () => {
+      const last = this.#files.at(-1)!;
+      if (!this.#writer || last.bytes >= this.#fileBytesMax) await this.#nextFile();
+      const file = this.#files.at(-1)!;
+      const bytes = encodeRecord(record);
+      try {
+        await this.#writer!.append(bytes);
+        await this.#writer!.sync();
+      } catch (error) {
+        // What reached the disk of it is unknown: nothing may follow it in this file.
+        await this.#closeWriter();
+        file.bytes += bytes.length;
+        throw error;
+      }
+      file.bytes += bytes.length;
+      file.samples += record.samples;
+      this.#samples += record.samples;
+      return this.#shrink();
+    });
+  }
+
+  /** The oldest records, as many as hold `samplesMax` samples together but at least one; [] when none waits. */
+  peek(samplesMax: number): Promise<{ records: QueuedRecord[]; end: Position; lost: Lost[] }> {
+    return this.#inTurn(() => this.#peek(samplesMax));
+  }
+
+  /** The records up to `end` are done with. */
+  take(end: Position, samples: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const first = this.#files[0];
+      // The file may have been given up meanwhile, and its samples with it.
+      if (first.number > end.file) return;
+      while (this.#files[0].number < end.file) await this.#dropFirst();
+      this.#offset = end.offset;
+      this.#files[0].samples -= samples;
+      this.#samples -= samples;
+      await this.#savePosition();
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    await this.#closeWriter();
+  }
+
+  async #peek(samplesMax: number): Promise<{ records: QueuedRecord[]; end: Position; lost: Lost[] }> {
+    const lost: Lost[] = [];
+    for (;;) {
+      const first = this.#files[0];
+      const isLast = this.#files.length === 1;
+      const { records, offset, isDamaged } = await this.#read(first, this.#offset, samplesMax);
+      if (records.length > 0) return { records, end: { file: first.number, offset }, lost };
+      if (isDamaged) lost.push({ samples: first.samples, reason: 'corrupt' });
+      if (isLast) {
+        // Nothing follows damage in a file, so it must not be appended to.
+        if (isDamaged) await this.#nextFile();
+        else return { records, end: { file: first.number, offset }, lost };
+      }
+      await this.#dropFirst();
+    }
+  }
+
+  async #read(
+    { number, bytes }: QueueFile,
+    from: number,
+    samplesMax: number,
+  ): Promise<{ records: QueuedRecord[]; offset: number; isDamaged: boolean }> {
+    const records: QueuedRecord[] = [];
+    let offset = from;
+    if (from >= bytes) return { records, offset, isDamaged: false };
+    const file = await this.#disk.open(this.#path(number));
+    try {
+      let samples = 0;
+      while (offset < bytes) {
+        const record = await readRecord(file, offset);
+        if (!record) return { records, offset, isDamaged: true };
+        if (records.length > 0 && samples + record.samples > samplesMax) break;
+        records.push(record);
+        samples += record.samples;
+        offset += headerBytes + record.bytes.length;
+      }
+      return { records, offset, isDamaged: false };
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #load(): Promise<Lost[]> {
+    await this.#disk.makeDirectory(this.#directory);
+    const position = await this.#readPosition();
+    const numbers: number[] = [];
+    for (const name of await this.#disk.list(this.#directory)) {
+      const match = /^(\d{1,15})\.queue$/.exec(name);
+      if (match) numbers.push(Number(match[1]));
+    }
+    numbers.sort((a, b) => a - b);
+    for (const number of numbers) {
+      if (position && number < position.file) await this.#disk.remove(this.#path(number));
+      else this.#files.push(await this.#measure(number, number === position?.file ? position.offset : 0));
+    }
+    if (position && this.#files[0]?.number === position.file) this.#offset = position.offset;
+    this.#samples = this.#files.reduce((sum, file) => sum + file.samples, 0);
+    await this.#nextFile();
+    return this.#shrink();
+  }
+
+  /** How much is in a file from `offset` on; what follows damage does not count. */
+  async #measure(number: number, from: number): Promise<QueueFile> {
+    const file = await this.#disk.open(this.#path(number));
+    try {
+      const size = await file.size();
+      let offset = from;
+      let samples = 0;
+      while (offset < size) {
+        const record = await readRecord(file, offset);
+        if (!record) break;
+        samples += record.samples;
+        offset += headerBytes + record.bytes.length;
+      }
+      return { number, bytes: offset, samples };
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Gives up the oldest files while there is too much. */
+  async #shrink(): Promise<Lost[]> {
+    const lost: Lost[] = [];
+    while (this.#files.length > 1 && this.bytes > this.#bytesMax) {
+      lost.push({ samples: this.#files[0].samples, reason: 'queue_full' });
+      await this.#dropFirst();
+    }
+    return lost;
+  }
+
+  async #dropFirst(): Promise<void> {
+    const dropped = this.#files.shift()!;
+    this.#samples -= dropped.samples;
+    this.#offset = 0;
+    await this.#disk.remove(this.#path(dropped.number));
+  }
+
+  async #nextFile(): Promise<void> {
+    await this.#closeWriter();
+    const number = (this.#files.at(-1)?.number ?? this.#takenFile) + 1;
+    this.#writer = await this.#disk.open(this.#path(number), { create: true });
+    await this.#disk.syncDirectory(this.#directory);
+    this.#files.push({ number, bytes: 0, samples: 0 });
+  }
+
+  async #closeWriter(): Promise<void> {
+    const writer = this.#writer;
+    this.#writer = undefined;
+    await writer?.close();
+  }
+
+  /** The file that the position named at the start: numbers never come again. */
+  #takenFile = 0;
+
+  async #readPosition(): Promise<Position | undefined> {
+    try {
+      const file = await this.#disk.open(`${this.#directory}/${positionFile}`);
+      try {
+        const match = /^(\d{1,15}) (\d{1,15})\n$/.exec((await file.read(0, 64)).toString('latin1'));
+        if (!match) return undefined;
+        this.#takenFile = Number(match[1]);
+        return { file: Number(match[1]), offset: Number(match[2]) };
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** Not synced: an older position after a crash means that some samples are sent twice, which is no harm. */
+  async #savePosition(): Promise<void> {
+    const temporary = `${this.#directory}/${positionFile}.new`;
+    await this.#disk.remove(temporary);
+    const file = await this.#disk.open(temporary, { create: true });
+    try {
+      await file.append(Buffer.from(`${this.#files[0].number} ${this.#offset}\n`));
+    } finally {
+      await file.close();
+    }
+    await this.#disk.rename(temporary, `${this.#directory}/${positionFile}`);
+  }
+
+  #path(number: number): string {
+    return `${this.#directory}/${number}.queue`;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined); // the caller hears of it through `done`
+    return done;
+  }
+}
+
+export interface Position {
+  readonly file: number;
+  readonly offset: number;
+}
+
+function encodeRecord({ bytes, samples, newestMs }: QueuedRecord): Buffer {
+  const out = Buffer.allocUnsafe(headerBytes + bytes.length);
+  out.writeUInt32LE(bytes.length, 0);
+  out.writeUInt32LE(samples, 4);
+  out.writeDoubleLE(newestMs, 8);
+  out.set(bytes, headerBytes);
+  out.writeUInt32LE(checksum(out), 16);
+  return out;
+}
+
+/** Over everything but the checksum itself. */
+function checksum(record: Buffer): number {
+  return crc32c(Buffer.concat([record.subarray(0, 16), record.subarray(headerBytes)]));
+}
+
+/** undefined: what stands there is no whole record. */
+async function readRecord(file: DiskFile, offset: number): Promise<QueuedRecord | undefined> {
+  const header = await file.read(offset, headerBytes);
+  if (header.length < headerBytes) return undefined;
+  const length = header.readUInt32LE(0);
+  if (length > recordBytesMax) return undefined;
+  const payload = await file.read(offset + headerBytes, length);
+  if (payload.length < length) return undefined;
+  if (checksum(Buffer.concat([header, payload])) !== header.readUInt32LE(16)) return undefined;
+  return { bytes: payload, samples: header.readUInt32LE(4), newestMs: header.readDoubleLE(8) };
+}
