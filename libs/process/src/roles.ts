@@ -19,7 +19,7 @@ import type { Metrics } from '@loki/telemetry';
 import { EmbeddedWriteLog } from '@loki/write-log';
 import { openHiding, startCompactor } from './compactor-role.ts';
 import type { CompactorRole, Hiding } from './compactor-role.ts';
-import { openObjectStore } from './object-store.ts';
+import { prepareObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
 
 export interface RoleDeps {
@@ -104,8 +104,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
 
 async function openWorld(deps: RoleDeps): Promise<World> {
   const { config, timers, random, logger } = deps;
-  const store = openObjectStore(config.storage);
-  await store.removeLeftovers();
+  const store = await prepareObjectStore(config.storage, logger);
   const objectStore = measuredObjectStore(store, deps.metrics, {
     bucket: config.storage.kind,
     clock: deps.clock,
