@@ -1,6 +1,6 @@
 import type { Logger, Timers } from '@loki/ports';
-import { Kafka, logLevel } from 'kafkajs';
-import type { Admin, KafkaConfig, logCreator, SASLOptions } from 'kafkajs';
+import kafkajs from 'kafkajs';
+import type { Admin, Kafka, KafkaConfig, logCreator, SASLOptions } from 'kafkajs';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { KafkaAnswer, KafkaCall } from './kafka-protocol.ts';
@@ -191,7 +191,7 @@ function newClient(brokers: readonly string[], options: KafkaDialOptions, socket
     requestTimeout: 10_000,
     retry: { retries: 0 },
     ssl: options.tls ? tlsOptions(options.tls) : false,
-    logLevel: logLevel.WARN,
+    logLevel: kafkajs.logLevel.WARN,
     logCreator: toLogger(logger),
     socketFactory: ({ host, port, ssl, onConnect }) => {
       const socket = ssl
@@ -205,7 +205,7 @@ function newClient(brokers: readonly string[], options: KafkaDialOptions, socket
     },
   };
   const { sasl } = options;
-  return keepQuiet(new Kafka(sasl ? { ...config, sasl: sasl as SASLOptions } : config));
+  return keepQuiet(new kafkajs.Kafka(sasl ? { ...config, sasl: sasl as SASLOptions } : config));
 }
 
 function tlsOptions(options: KafkaTls): tls.ConnectionOptions {

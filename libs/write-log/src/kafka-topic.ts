@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { Logger } from '@loki/ports';
-import { ConfigResourceTypes } from 'kafkajs';
+import kafkajs from 'kafkajs';
 import type { Admin } from 'kafkajs';
 
 export interface KafkaTopicOptions {
@@ -119,7 +119,7 @@ async function createTopic(admin: Admin, options: KafkaTopicOptions): Promise<vo
 async function topicConfig(admin: Admin, topic: string): Promise<Map<string, string>> {
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
   });
   return new Map(resources[0].configEntries.map(({ configName, configValue }) => [configName, configValue]));
 }
