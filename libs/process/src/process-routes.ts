@@ -1,14 +1,18 @@
+import os from 'node:os';
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
 import type { RuntimeConfig, Settings } from '@loki/config';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
 import type { HttpServer, ServiceStates, TenantResolver } from '@loki/http';
-import type { Config } from '@loki/config';
-import type { HttpHandler } from '@loki/ports';
+import type { Component, Config } from '@loki/config';
+import type { Clock, HttpHandler } from '@loki/ports';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
+import { ringOfOne, ringPageHandlers } from './ring-pages.ts';
+import type { RingRoute } from './ring-pages.ts';
 import type { Roles } from './roles.ts';
 
 export interface RouteDeps {
   readonly server: HttpServer;
+  readonly clock: Clock;
   readonly config: Config;
   readonly settings: Settings;
   readonly tenants: TenantResolver;
@@ -48,6 +52,7 @@ export function routeProcess(deps: RouteDeps): void {
   routePushes(deps);
   routeQueries(deps);
   routeDeletes(deps);
+  routeRings(deps);
 
   if (roles.ingester) {
     const { ingester } = roles;
@@ -62,6 +67,32 @@ export function routeProcess(deps: RouteDeps): void {
       return noContent;
     });
   }
+}
+
+/** The rings that this process would show, by the component that each is of. */
+const ringRoutes = [
+  ['ingester', 'ring'],
+  ['distributor', 'distributorRing'],
+  ['query-scheduler', 'schedulerRing'],
+  ['ruler', 'rulerRing'],
+  ['compactor', 'compactorRing'],
+  ['index-gateway', 'indexGatewayRing'],
+  ['pattern-ingester', 'patternRing'],
+] as const satisfies readonly (readonly [Component, RingRoute])[];
+
+function routeRings({ server, config, clock }: RouteDeps): void {
+  const { ring, components, writeLog } = config;
+  const source = ringOfOne({
+    id: ring.instanceId || os.hostname(),
+    address: `${ring.instanceAddr || '127.0.0.1'}:${ring.instancePort || config.server.grpcListenPort}`,
+    zone: ring.zone,
+    sinceMs: clock.nowMs(),
+    clock,
+  });
+  const shown = ringRoutes.filter(([component]) => components.has(component));
+  const rings = Object.fromEntries(shown.map(([, route]) => [route, source]));
+  const partitions = { count: writeLog.partitions, replicationFactor: ring.replicationFactor };
+  server.handleAll(ringPageHandlers({ clock, rings, partitions }));
 }
 
 function routePushes({ server, tenants, roles }: RouteDeps): void {

@@ -92,7 +92,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     unlock();
     end();
   };
-  routeProcess({ ...deps, server, tenants, roles, states, metrics, limits, stop });
+  routeProcess({ ...deps, server, clock, tenants, roles, states, metrics, limits, stop });
   const port = await server.listen();
   logger.info('Loki started', {
     address: config.server.httpListenAddress,
