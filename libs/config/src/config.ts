@@ -125,6 +125,8 @@ export interface KafkaConfig {
   readonly clientId: string;
   readonly saslUsername: string;
   readonly saslPassword: string;
+  readonly saslMechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly tls: KafkaTlsConfig;
   readonly dialTimeoutMs: number;
   readonly writeTimeoutMs: number;
   readonly consumerGroup: string;
@@ -133,6 +135,20 @@ export interface KafkaConfig {
   readonly maxRecordBytes: number;
   readonly maxBufferedBytes: number;
   readonly maxConsumerLagAtStartupMs: number;
+  /** Of a topic that is made; 0: the brokers' default. */
+  readonly replicationFactor: number;
+  /** How many topics this log has had before. */
+  readonly epoch: number;
+  readonly deletesFlushedRecords: boolean;
+}
+
+export interface KafkaTlsConfig {
+  readonly enabled: boolean;
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly serverName: string;
+  readonly insecureSkipVerify: boolean;
 }
 
 export interface RingConfig {

@@ -4,6 +4,7 @@ import type {
   DistributorConfig,
   FrontendConfig,
   IngesterConfig,
+  KafkaConfig,
   QuerierConfig,
   QueryRangeConfig,
   RedisConfig,
@@ -165,22 +166,61 @@ function readWriteLog(settings: Settings, dataDirectory: string): WriteLogConfig
     maxBatchBytes: settings.number('write_log.max_batch_bytes'),
     logFileBytes: settings.number('write_log.log_file_bytes'),
     maxBytes: settings.number('write_log.max_bytes'),
-    kafka: {
-      topic,
-      readerAddresses: addresses(settings.text('kafka_config.reader_config.address')),
-      writerAddresses: addresses(settings.text('kafka_config.writer_config.address')),
-      clientId: settings.text('kafka_config.writer_config.client_id'),
-      saslUsername: settings.text('kafka_config.sasl_username'),
-      saslPassword: settings.text('kafka_config.sasl_password'),
-      dialTimeoutMs: settings.durationMs('kafka_config.dial_timeout'),
-      writeTimeoutMs: settings.durationMs('kafka_config.write_timeout'),
-      consumerGroup: settings.text('kafka_config.consumer_group'),
-      autoCreateTopic: settings.flag('kafka_config.auto_create_topic_enabled'),
-      autoCreateTopicPartitions: settings.number('kafka_config.auto_create_topic_default_partitions'),
-      maxRecordBytes: settings.number('kafka_config.producer_max_record_size_bytes'),
-      maxBufferedBytes: settings.number('kafka_config.producer_max_buffered_bytes'),
-      maxConsumerLagAtStartupMs: settings.durationMs('kafka_config.max_consumer_lag_at_startup'),
+    kafka: readKafka(settings, topic),
+  };
+}
+
+function readKafka(settings: Settings, topic: string): KafkaConfig {
+  const mechanism = settings.text('write_log.kafka_sasl_mechanism');
+  if (!isSaslMechanism(mechanism)) {
+    throw new ConfigError(
+      `write_log.kafka_sasl_mechanism: ${JSON.stringify(mechanism)} is none of ${saslMechanisms.join(', ')}`,
+    );
+  }
+  const tls = 'write_log.kafka_tls';
+  return {
+    topic,
+    ...readBrokers(settings),
+    clientId: settings.text('kafka_config.writer_config.client_id'),
+    saslUsername: settings.text('kafka_config.sasl_username'),
+    saslPassword: settings.text('kafka_config.sasl_password'),
+    saslMechanism: mechanism,
+    tls: {
+      enabled: settings.flag(`${tls}_enabled`),
+      caFile: settings.text(`${tls}_ca_path`),
+      certFile: settings.text(`${tls}_cert_path`),
+      keyFile: settings.text(`${tls}_key_path`),
+      serverName: settings.text(`${tls}_server_name`),
+      insecureSkipVerify: settings.flag(`${tls}_insecure_skip_verify`),
     },
+    dialTimeoutMs: settings.durationMs('kafka_config.dial_timeout'),
+    writeTimeoutMs: settings.durationMs('kafka_config.write_timeout'),
+    consumerGroup: settings.text('kafka_config.consumer_group'),
+    autoCreateTopic: settings.flag('kafka_config.auto_create_topic_enabled'),
+    autoCreateTopicPartitions: settings.number('kafka_config.auto_create_topic_default_partitions'),
+    maxRecordBytes: settings.number('kafka_config.producer_max_record_size_bytes'),
+    maxBufferedBytes: settings.number('kafka_config.producer_max_buffered_bytes'),
+    maxConsumerLagAtStartupMs: settings.durationMs('kafka_config.max_consumer_lag_at_startup'),
+    replicationFactor: settings.number('write_log.kafka_replication_factor'),
+    epoch: settings.number('write_log.kafka_epoch'),
+    deletesFlushedRecords: settings.flag('write_log.kafka_delete_flushed_records'),
+  };
+}
+
+const saslMechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
+
+function isSaslMechanism(text: string): text is KafkaConfig['saslMechanism'] {
+  return (saslMechanisms as readonly string[]).includes(text);
+}
+
+/** Whoever names the brokers of one direction alone means both. */
+function readBrokers(settings: Settings): Pick<KafkaConfig, 'readerAddresses' | 'writerAddresses'> {
+  const unset = 'localhost:9092';
+  const reader = settings.text('kafka_config.reader_config.address');
+  const writer = settings.text('kafka_config.writer_config.address');
+  return {
+    readerAddresses: addresses(reader === unset ? writer : reader),
+    writerAddresses: addresses(writer === unset ? reader : writer),
   };
 }
 

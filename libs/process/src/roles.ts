@@ -7,7 +7,7 @@ import type { ServiceStates } from '@loki/http';
 import { Ingester, ownsAll, PatternIngester } from '@loki/ingester';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
-import { NodeDisk, WorkerPool } from '@loki/runtime';
+import { WorkerPool } from '@loki/runtime';
 import {
   distributorMetrics,
   ingesterMetrics,
@@ -16,11 +16,14 @@ import {
   queryMetrics,
 } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
-import { EmbeddedWriteLog } from '@loki/write-log';
 import { openHiding, startCompactor } from './compactor-role.ts';
 import type { CompactorRole, Hiding } from './compactor-role.ts';
 import { prepareObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
+import { ruleEvaluator } from './rule-evaluator.ts';
+import { startRuler } from './ruler-role.ts';
+import type { RulerRole } from './ruler-role.ts';
+import { openWriteLog } from './open-write-log.ts';
 
 export interface RoleDeps {
   readonly config: Config;
@@ -47,6 +50,7 @@ export interface Roles {
   readonly ingester?: Ingester;
   readonly frontend?: Frontend;
   readonly compactor?: CompactorRole;
+  readonly ruler?: RulerRole;
   /** Flushes when so configured, then lets go of everything. */
   stop(): Promise<void>;
 }
@@ -77,6 +81,10 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   const querier = runs('querier') && ingester ? makeQuerier(world, ingester) : undefined;
   const frontend = runs('query-frontend') && querier ? startFrontend(world, querier, patterns) : undefined;
   const compactor = runs('compactor') ? startCompactor(world) : undefined;
+  const ruler =
+    runs('ruler') && frontend
+      ? await startRuler({ ...world, evaluate: ruleEvaluator(frontend.queries) })
+      : undefined;
   for (const component of config.components) states.set(component, 'Running');
 
   return {
@@ -84,7 +92,9 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     ingester,
     frontend: frontend?.api,
     compactor,
+    ruler,
     async stop() {
+      await ruler?.stop();
       frontend?.stop();
       await compactor?.stop();
       await distributor?.drain();
@@ -103,25 +113,20 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
 }
 
 async function openWorld(deps: RoleDeps): Promise<World> {
-  const { config, timers, random, logger } = deps;
+  const { config, timers, logger } = deps;
   const store = await prepareObjectStore(config.storage, logger);
   const objectStore = measuredObjectStore(store, deps.metrics, {
     bucket: config.storage.kind,
     clock: deps.clock,
   });
-  const { partitions, directory, logFileBytes } = config.writeLog;
+  const { partitions } = config.writeLog;
   const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions });
   // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start instead.
   await catalog.refresh();
   await catalog.start();
-  const writeLog = await EmbeddedWriteLog.open({
-    disk: new NodeDisk(directory),
-    timers,
-    random,
-    logger,
-    partitionCount: partitions,
+  const writeLog = await openWriteLog({
+    ...deps,
     atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
-    fileBytesMax: logFileBytes,
   });
   const hiding = await openHiding({ ...deps, objectStore });
   return { ...deps, objectStore, writeLog, catalog, hiding, workers: startWorkers(config) };
@@ -187,7 +192,7 @@ function startFrontend(
   world: World,
   querier: Querier,
   patterns: PatternIngester | undefined,
-): { api: Frontend; stop: () => void } {
+): { api: Frontend; queries: QueryFrontend; stop: () => void } {
   const { config } = world;
   const frontend = new QueryFrontend(
     { ...world, querier },
@@ -215,6 +220,7 @@ function startFrontend(
       volume: new VolumeApi(deps),
       explore: new ExploreApi(deps),
     },
+    queries: frontend,
     stop: () => frontend.stop(),
   };
 }

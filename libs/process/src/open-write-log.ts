@@ -1,0 +1,69 @@
+import fs from 'node:fs';
+import type { Config } from '@loki/config';
+import type { Clock, Logger, Random, Timers, WriteLog } from '@loki/ports';
+import { NodeDisk } from '@loki/runtime';
+import { EmbeddedWriteLog, KafkaWriteLog } from '@loki/write-log';
+import type { KafkaTls } from '@loki/write-log';
+
+export interface WriteLogWorld {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Per partition, where the catalog ends: offsets below must not be given out again. */
+  readonly atLeast: readonly number[];
+}
+
+/** The write log that the configuration names. */
+export function openWriteLog(world: WriteLogWorld): Promise<WriteLog> {
+  const { config, clock, timers, random, logger, atLeast } = world;
+  const { kind, partitions, directory, logFileBytes, kafka } = config.writeLog;
+  if (kind === 'embedded') {
+    return EmbeddedWriteLog.open({
+      disk: new NodeDisk(directory),
+      timers,
+      random,
+      logger,
+      partitionCount: partitions,
+      atLeast,
+      fileBytesMax: logFileBytes,
+    });
+  }
+  const { saslUsername: username, saslPassword: password, saslMechanism: mechanism } = kafka;
+  return KafkaWriteLog.open({
+    topic: kafka.topic,
+    partitionCount: partitions,
+    writerBrokers: kafka.writerAddresses,
+    readerBrokers: kafka.readerAddresses,
+    clientId: kafka.clientId || 'loki',
+    ...(username === '' ? {} : { sasl: { mechanism, username, password } }),
+    ...(kafka.tls.enabled ? { tls: readTls(kafka.tls) } : {}),
+    clock,
+    timers,
+    random,
+    logger,
+    autoCreateTopic: kafka.autoCreateTopic,
+    ...(kafka.replicationFactor > 0 ? { replicationFactor: kafka.replicationFactor } : {}),
+    epoch: kafka.epoch,
+    atLeast,
+    recordBytesMax: kafka.maxRecordBytes,
+    ...(kafka.maxBufferedBytes > 0 ? { pendingBytesMax: kafka.maxBufferedBytes } : {}),
+    dialTimeoutMs: kafka.dialTimeoutMs,
+    writeTimeoutMs: kafka.writeTimeoutMs,
+    deletesRecords: kafka.deletesFlushedRecords,
+  });
+}
+
+function readTls(config: Config['writeLog']['kafka']['tls']): KafkaTls {
+  const { caFile, certFile, keyFile, serverName, insecureSkipVerify } = config;
+  const read = (file: string): string | undefined =>
+    file === '' ? undefined : fs.readFileSync(file, 'utf8');
+  return {
+    ca: read(caFile),
+    cert: read(certFile),
+    key: read(keyFile),
+    insecureSkipVerify,
+    ...(serverName === '' ? {} : { serverName }),
+  };
+}
