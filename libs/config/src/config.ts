@@ -31,6 +31,8 @@ export interface Config {
   readonly writeLog: WriteLogConfig;
   readonly workerPool: { readonly threads: number; readonly blockCacheBytes: number };
   readonly ring: RingConfig;
+  /** How this process calls others of ours: `ingester_client.grpc_client_config`. */
+  readonly rpcClient: { readonly tls: TlsClientConfig };
   readonly distributor: DistributorConfig;
   readonly ingester: IngesterConfig;
   readonly querier: QuerierConfig;
@@ -82,6 +84,18 @@ export interface TlsServerConfig {
   readonly keyFile: string;
   readonly clientCaFile: string;
   readonly clientAuthType: string;
+}
+
+export interface TlsClientConfig {
+  readonly enabled: boolean;
+  /** '' : the client shows no certificate. */
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** '' : the system's authorities. */
+  readonly caFile: string;
+  /** '' : the host of the address. */
+  readonly serverName: string;
+  readonly insecureSkipVerify: boolean;
 }
 
 export type StorageConfig =
@@ -152,7 +166,10 @@ export interface KafkaTlsConfig {
 }
 
 export interface RingConfig {
-  readonly store: 'memory' | 'redis';
+  /** `joined`: the ring that the first answering one of `joinMembers` keeps in its memory. */
+  readonly store: 'memory' | 'redis' | 'joined';
+  /** gRPC addresses, `host:port`. */
+  readonly joinMembers: readonly string[];
   readonly prefix: string;
   readonly redis: RedisConfig;
   /** '' : the host's name. */
@@ -207,6 +224,9 @@ export interface IngesterConfig {
 
 export interface QuerierConfig {
   readonly maxConcurrent: number;
+  /** Query frontends to fetch work from, `host:port`; each address a name resolves to. None: those in the ring. */
+  readonly frontendAddresses: readonly string[];
+  readonly frontendLookupMs: number;
   readonly multiTenantQueriesEnabled: boolean;
   /** 0: always. */
   readonly queryIngestersWithinMs: number;

@@ -16,6 +16,7 @@ export type {
   S3Config,
   ServerConfig,
   StorageConfig,
+  TlsClientConfig,
   TlsServerConfig,
   TracingConfig,
   WriteLogConfig,

@@ -11,6 +11,7 @@ import type {
   RingConfig,
   RulerConfig,
   ServerConfig,
+  TlsClientConfig,
   TlsServerConfig,
   WriteLogConfig,
 } from './config.ts';
@@ -51,6 +52,7 @@ export function readConfig(settings: Settings, notices: ConfigNotice[]): Config 
       blockCacheBytes: settings.number('worker_pool.block_cache_size'),
     },
     ring: readRing(settings, notices),
+    rpcClient: { tls: readClientTls(settings, 'ingester_client.grpc_client_config') },
     distributor: readDistributor(settings),
     ingester,
     querier: readQuerier(settings),
@@ -144,6 +146,17 @@ function readTls(settings: Settings, path: string): TlsServerConfig {
     keyFile: settings.text(`${path}.key_file`),
     clientCaFile: settings.text(`${path}.client_ca_file`),
     clientAuthType: settings.text(`${path}.client_auth_type`),
+  };
+}
+
+function readClientTls(settings: Settings, path: string): TlsClientConfig {
+  return {
+    enabled: settings.flag(`${path}.tls_enabled`),
+    certFile: settings.text(`${path}.tls_cert_path`),
+    keyFile: settings.text(`${path}.tls_key_path`),
+    caFile: settings.text(`${path}.tls_ca_path`),
+    serverName: settings.text(`${path}.tls_server_name`),
+    insecureSkipVerify: settings.flag(`${path}.tls_insecure_skip_verify`),
   };
 }
 
@@ -243,7 +256,9 @@ function readRing(settings: Settings, notices: ConfigNotice[]): RingConfig {
     throw new ConfigError('common.ring.kvstore.redis.endpoint must be set when the store is redis');
   }
   const isRedis = redis.endpoint !== '' && store !== 'inmemory';
-  if (!isRedis && !['', 'inmemory'].includes(store)) {
+  const joinMembers = settings.list('memberlist.join_members');
+  const isJoined = !isRedis && store === 'memberlist' && joinMembers.length > 0;
+  if (!isRedis && !isJoined && !['', 'inmemory'].includes(store)) {
     notices.push({
       level: 'warn',
       message: `common.ring.kvstore.store: ${store} is not supported; the ring stays in this process unless common.ring.kvstore.redis.endpoint is set`,
@@ -253,7 +268,8 @@ function readRing(settings: Settings, notices: ConfigNotice[]): RingConfig {
     settings.number('common.replication_factor') ||
     settings.number('ingester.lifecycler.ring.replication_factor');
   return {
-    store: isRedis ? 'redis' : 'memory',
+    store: isRedis ? 'redis' : isJoined ? 'joined' : 'memory',
+    joinMembers,
     prefix: settings.text(`${base}.kvstore.prefix`),
     redis,
     instanceId: settings.text(`${base}.instance_id`) || settings.text('ingester.lifecycler.id'),
@@ -324,6 +340,10 @@ function readIngester(settings: Settings): IngesterConfig {
 function readQuerier(settings: Settings): QuerierConfig {
   return {
     maxConcurrent: settings.number('querier.max_concurrent'),
+    frontendAddresses: addresses(
+      settings.text('frontend_worker.frontend_address') || settings.text('frontend_worker.scheduler_address'),
+    ),
+    frontendLookupMs: settings.durationMs('frontend_worker.dns_lookup_duration'),
     multiTenantQueriesEnabled: settings.flag('querier.multi_tenant_queries_enabled'),
     queryIngestersWithinMs: settings.durationMs('querier.query_ingesters_within'),
     queryStoreOnly: settings.flag('querier.query_store_only'),

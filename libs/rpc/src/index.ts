@@ -11,7 +11,7 @@ export type { PushServerOptions } from './push-server.ts';
 export { servePusher } from './pusher.ts';
 export { QuerierWorker } from './querier-worker.ts';
 export type { QuerierWorkerOptions } from './querier-worker.ts';
-export { RingStoreClient, serveRingStore } from './ring-rpc.ts';
+export { JoinedRingStore, serveRingStore } from './ring-rpc.ts';
 export { RpcServer } from './rpc-server.ts';
 export type { RpcServerOptions } from './rpc-server.ts';
 export type { ClientTls, ServerTls } from './tls.ts';

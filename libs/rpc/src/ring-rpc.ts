@@ -1,20 +1,20 @@
-import type { Logger, RingStore, TimerHandle, Timers } from '@loki/ports';
+import { LokiError } from '@loki/model';
+import type { RingStore, TimerHandle, Timers } from '@loki/ports';
 import { RingStoreDefinition } from '@loki/proto';
 import type { RingValue } from '@loki/proto';
 import type { RpcChannel } from './channel.ts';
 import { rpcMethod } from './method.ts';
-import { serverStreamMethod, unaryMethod } from './rpc-server.ts';
-import type { CallContext, RpcServer } from './rpc-server.ts';
+import { unaryMethod } from './rpc-server.ts';
+import type { RpcServer } from './rpc-server.ts';
 
 const { methods } = RingStoreDefinition;
 const getMethod = rpcMethod(RingStoreDefinition, methods.get);
 const setMethod = rpcMethod(RingStoreDefinition, methods.compareAndSet);
-const watchMethod = rpcMethod(RingStoreDefinition, methods.watch);
 
-const deadlineMs = 3_000;
-const watchPauseMs = 1_000;
+const deadlineMs = 2_000;
+const watchMs = 1_000;
 
-/** Lends this process's ring to others. */
+/** Lends the ring in this process's memory to others. */
 export function serveRingStore(server: RpcServer, store: RingStore): void {
   server.add(RingStoreDefinition.fullName, [
     unaryMethod(getMethod, async ({ key }): Promise<RingValue> => {
@@ -24,81 +24,79 @@ export function serveRingStore(server: RpcServer, store: RingStore): void {
     unaryMethod(setMethod, async ({ key, value, version }) => ({
       isSet: await store.compareAndSet(key, value, version),
     })),
-    serverStreamMethod(watchMethod, ({ key }, context) => changes(store, key, context)),
   ]);
 }
 
-/** The latest value after each change; one that was overtaken is left out. */
-async function* changes(store: RingStore, key: string, { signal }: CallContext): AsyncGenerator<RingValue> {
-  let latest: { value: string | undefined } | undefined;
-  let wake = () => {};
-  const stop = store.watch(key, (value) => {
-    latest = { value };
-    wake();
-  });
-  const onAbort = () => wake();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    while (!signal.aborted) {
-      if (latest) {
-        const { value } = latest;
-        latest = undefined;
-        yield { value, version: '' };
-      } else await new Promise<void>((resolve) => (wake = resolve));
-    }
-  } finally {
-    stop();
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
-/** The ring that another process keeps in its memory. While that one is away this is a store that does not answer. */
-export class RingStoreClient implements RingStore {
-  readonly #channel: RpcChannel;
+/**
+ * The ring that another process keeps in its memory: the first of a list that answers, the same list everywhere. When
+ * that one restarts its ring is empty, and fills again with the next heartbeats; nothing but new members waits for it.
+ */
+export class JoinedRingStore implements RingStore {
+  readonly #members: readonly RpcChannel[];
   readonly #timers: Timers;
-  readonly #logger: Logger;
   readonly #closed = new AbortController();
 
-  constructor(channel: RpcChannel, world: { timers: Timers; logger: Logger }) {
-    this.#channel = channel;
-    this.#timers = world.timers;
-    this.#logger = world.logger;
+  constructor(members: readonly RpcChannel[], timers: Timers) {
+    this.#members = members;
+    this.#timers = timers;
   }
 
   async get(key: string): Promise<{ value: string; version: string } | undefined> {
-    const { value, version } = await this.#channel.unary(getMethod, { key }, { deadlineMs });
-    return value === undefined ? undefined : { value, version };
+    let failure: unknown = new LokiError('unavailable', 'no member of the ring is named');
+    for (const [index, member] of this.#members.entries()) {
+      try {
+        const { value, version } = await member.unary(getMethod, { key }, { deadlineMs });
+        return value === undefined ? undefined : { value, version: `${index}/${version}` };
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
+  /** Only the member whose value was read takes the new one: numbers of another's would mean nothing. */
   async compareAndSet(key: string, value: string, version: string | undefined): Promise<boolean> {
-    const answer = await this.#channel.unary(setMethod, { key, value, version }, { deadlineMs });
-    return answer.isSet;
+    if (version !== undefined) {
+      const slash = version.indexOf('/');
+      return this.#set(Number(version.slice(0, slash)), key, value, version.slice(slash + 1));
+    }
+    let failure: unknown;
+    for (const index of this.#members.keys()) {
+      try {
+        return await this.#set(index, key, value, undefined);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   watch(key: string, onChange: (value: string | undefined) => void): () => void {
-    const stop = new AbortController();
-    const signal = AbortSignal.any([stop.signal, this.#closed.signal]);
     let timer: TimerHandle | undefined;
-    const follow = async () => {
+    let isStopped = false;
+    const look = async () => {
       try {
-        for await (const { value } of this.#channel.serverStream(watchMethod, { key }, { signal })) {
-          onChange(value);
-        }
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#logger.debug('the ring cannot be watched; it is polled', { key, err: String(error) });
+        const found = await this.get(key);
+        if (!isStopped) onChange(found?.value);
+      } catch {
+        // Nobody answers now: whoever watches keeps what it knows, and its own polling says so.
       }
-      if (!signal.aborted) timer = this.#timers.after(watchPauseMs, () => void follow());
+      if (!isStopped && !this.#closed.signal.aborted) timer = this.#timers.after(watchMs, () => void look());
     };
-    void follow();
+    void look();
     return () => {
+      isStopped = true;
       timer?.cancel();
-      stop.abort();
     };
   }
 
   async close(): Promise<void> {
     this.#closed.abort();
-    this.#channel.close();
+    for (const member of this.#members) member.close();
+  }
+
+  async #set(index: number, key: string, value: string, version: string | undefined): Promise<boolean> {
+    const answer = await this.#members[index].unary(setMethod, { key, value, version }, { deadlineMs });
+    return answer.isSet;
   }
 }

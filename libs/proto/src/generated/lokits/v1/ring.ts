@@ -271,15 +271,6 @@ export const RingStoreDefinition = {
       responseStream: false,
       options: {},
     },
-    /** The value now and after each change. */
-    watch: {
-      name: "Watch",
-      requestType: RingGet as typeof RingGet,
-      requestStream: false,
-      responseType: RingValue as typeof RingValue,
-      responseStream: true,
-      options: {},
-    },
   },
 } as const;
 
