@@ -13,6 +13,11 @@ interface AppliedChange {
   readonly ends: ReadonlyMap<number, number>;
 }
 
+/** A flushed segment whose rows of the day are no longer read from it. */
+export interface ReplacedInput extends FlushedInput {
+  readonly replacedMs: number;
+}
+
 /** What to read of a day. */
 export interface DayView {
   /** Oldest first: of equal entries' neighbours, those of an earlier segment arrived before. */
@@ -29,7 +34,7 @@ export interface DayView {
  */
 export class CompactedDay implements DayView {
   outputs: readonly CompactedSegment[] = [];
-  readonly flushed = new Map<string, FlushedInput>();
+  readonly flushed = new Map<string, ReplacedInput>();
   /** Highest end offset by partition of all rows that are or were here. */
   readonly ends = new Map<number, number>();
   #history: AppliedChange[] = [];
@@ -57,7 +62,7 @@ export class CompactedDay implements DayView {
     const at = compacted.length === 0 ? this.outputs.length : this.#indexOf(compacted[0]);
     const inputs = this.outputs.slice(at, at + compacted.length);
     this.outputs = this.outputs.toSpliced(at, compacted.length, ...outputs);
-    for (const input of flushed) this.flushed.set(input.key, input);
+    for (const input of flushed) this.flushed.set(input.key, { ...input, replacedMs: createdMs });
     const ends = new Map<number, number>();
     for (const range of [...flushed, ...inputs.flatMap(({ sources }) => sources)]) raise(ends, range);
     for (const [partition, endOffset] of ends) raise(this.ends, { partition, endOffset });
@@ -72,9 +77,11 @@ export class CompactedDay implements DayView {
     return inputs;
   }
 
-  /** Nothing that was applied so far can be undone. */
-  settle(): void {
-    this.#history = [];
+  /** From a checkpoint: nothing of it can be undone. */
+  restore(flushed: readonly ReplacedInput[], outputs: readonly CompactedSegment[]): void {
+    this.outputs = outputs;
+    for (const input of flushed) this.flushed.set(input.key, input);
+    for (const range of [...flushed, ...outputs.flatMap(({ sources }) => sources)]) raise(this.ends, range);
   }
 
   /** Readers who were told offsets of before then are gone. */

@@ -131,6 +131,7 @@ export class CompactionState implements FoldedLog<CompactionEntry> {
       for (const input of content.flushed.values()) {
         body.sizedText(input.key);
         putRange(body, input);
+        body.uvarint(input.replacedMs);
       }
       body.uvarint(content.outputs.length);
       for (const output of content.outputs) putCompacted(body, output);
@@ -149,22 +150,21 @@ export class CompactionState implements FoldedLog<CompactionEntry> {
       const number = body.uvarint();
       const read = <T>(one: () => T) => getList(body, one, listMax);
       const dead = read(() => ({ key: body.sizedText(), droppedMs: body.uvarint() }));
-      const changes = read((): DayChange => ({
+      const days = read(() => ({
         tenant: body.sizedText(),
         day: body.varint(),
-        flushed: read(() => ({ key: body.sizedText(), ...getRange(body) })),
-        compacted: [],
+        flushed: read(() => ({ key: body.sizedText(), ...getRange(body), replacedMs: body.uvarint() })),
         outputs: read(() => getCompacted(body)),
       }));
       body.expectEnd();
       this.#tenants.clear();
       this.#replaced.clear();
       this.dead.clear();
-      // Folded as one entry that made everything: what was undoable before is not any more.
-      this.number = -1;
-      this.fold({ number: 0, createdMs: 0, changes, erased: [] });
-      for (const change of changes) this.day(change.tenant, change.day)!.settle();
       this.number = number;
+      for (const { tenant, day, flushed, outputs } of days) {
+        this.#makeDay(tenant, day).restore(flushed, outputs);
+        for (const { key: input } of flushed) this.#noteReplaced(input, { tenant, day });
+      }
       for (const each of dead) this.dead.set(each.key, each);
     });
   }

@@ -78,8 +78,9 @@ describe('a compacted day', () => {
     ).toEqual(['o1', 'f1,f2']);
     expect(seen([[0, 5]])).toEqual(['o1', 'f1,f2']);
     expect(seen([[0, 0]])).toEqual(['', '']);
-    day.settle();
-    expect(() => seen([[0, 5]])).toThrow('were compacted');
+    const restored = new CompactedDay();
+    restored.restore([...day.flushed.values()], day.outputs);
+    expect(() => restored.view(new Map([[0, 5]]))).toThrow('were compacted');
   });
 
   test('refuses what would lose rows, read them twice, or change their order', () => {
