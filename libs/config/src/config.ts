@@ -287,6 +287,16 @@ export interface RulerConfig {
   readonly rulePath: string;
   readonly alertmanagerUrls: readonly string[];
   readonly alertmanagerBasicAuth: { readonly username: string; readonly password: string };
+  /** `Bearer` and the like with its secret, in place of a user name; '' for none. */
+  readonly alertmanagerToken: {
+    readonly type: string;
+    readonly credentials: string;
+    readonly credentialsFile: string;
+  };
+  /** `ruler.alert_relabel_configs`, as written. */
+  readonly alertRelabelConfigs: unknown;
+  /** Grafana's id of this Loki, for links in alerts. */
+  readonly datasourceUid: string;
   readonly externalUrl: string;
   readonly externalLabels: ReadonlyMap<string, string>;
   readonly notificationQueueCapacity: number;
@@ -301,8 +311,13 @@ export interface RulerConfig {
   readonly remoteWriteAddOrgId: boolean;
   /** `ruler.remote_write.clients`, as written. */
   readonly remoteWriteClients: unknown;
+  /** Where recorded samples wait for remote write. */
+  readonly walDirectory: string;
+  readonly walMaxAgeMs: number;
   /** Where rules are kept. */
   readonly storage: StorageConfig;
+  /** Rules are files that somebody else puts there, not objects of ours. */
+  readonly rulesAreFiles: boolean;
 }
 
 export interface TracingConfig {

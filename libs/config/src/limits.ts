@@ -67,6 +67,9 @@ export interface Limits {
   readonly deletionMode: 'disabled' | 'filter-only' | 'filter-and-delete';
   readonly rulerMaxRulesPerRuleGroup: number;
   readonly rulerMaxRuleGroupsPerTenant: number;
+  readonly rulerRemoteWriteDisabled: boolean;
+  /** `ruler_remote_write_config`, as written: clients by name, over those of the ruler's configuration. */
+  readonly rulerRemoteWriteConfig: unknown;
 }
 
 export interface BlockedQuery {

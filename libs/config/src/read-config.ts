@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type {
   CompactorConfig,
   Config,
@@ -18,7 +19,7 @@ import type {
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
 import { buildLimits } from './read-limits.ts';
-import { checkSchemaConfig, readRulerStorage, readStorage } from './read-storage.ts';
+import { checkSchemaConfig, readRulerStorage, readStorage, rulesAreFiles } from './read-storage.ts';
 import type { Settings } from './settings.ts';
 import { componentsOf } from './targets.ts';
 
@@ -417,6 +418,13 @@ function readRuler(settings: Settings, dataDirectory: string, notices: ConfigNot
       username: settings.text('ruler.alertmanager_client.basic_auth_username'),
       password: settings.text('ruler.alertmanager_client.basic_auth_password'),
     },
+    alertmanagerToken: {
+      type: settings.text('ruler.alertmanager_client.type'),
+      credentials: settings.text('ruler.alertmanager_client.credentials'),
+      credentialsFile: settings.text('ruler.alertmanager_client.credentials_file'),
+    },
+    alertRelabelConfigs: settings.raw('ruler.alert_relabel_configs'),
+    datasourceUid: settings.text('ruler.datasource_uid'),
     externalUrl: settings.text('ruler.external_url'),
     externalLabels: new Map(Object.entries(labels as object).map(([name, value]) => [name, String(value)])),
     notificationQueueCapacity: settings.number('ruler.notification_queue_capacity'),
@@ -430,6 +438,9 @@ function readRuler(settings: Settings, dataDirectory: string, notices: ConfigNot
     remoteWriteEnabled: settings.flag('ruler.remote_write.enabled'),
     remoteWriteAddOrgId: settings.flag('ruler.remote_write.add_org_id_header'),
     remoteWriteClients: settings.raw('ruler.remote_write.clients'),
+    walDirectory: path.resolve(dataDirectory, settings.text('ruler.wal.dir') || 'ruler-wal'),
+    walMaxAgeMs: settings.durationMs('ruler.wal.max_age'),
     storage: readRulerStorage(settings, dataDirectory, notices),
+    rulesAreFiles: rulesAreFiles(settings),
   };
 }

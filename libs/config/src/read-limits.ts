@@ -92,6 +92,8 @@ export function buildLimits(values: ReadonlyMap<string, SettingValue>, context: 
     deletionMode: read.oneOf('deletion_mode', ['disabled', 'filter-only', 'filter-and-delete']),
     rulerMaxRulesPerRuleGroup: read.number('ruler_max_rules_per_rule_group'),
     rulerMaxRuleGroupsPerTenant: read.number('ruler_max_rule_groups_per_tenant'),
+    rulerRemoteWriteDisabled: read.flag('ruler_remote_write_disabled') === true,
+    rulerRemoteWriteConfig: read.raw('ruler_remote_write_config'),
   };
 }
 
@@ -126,6 +128,11 @@ class LimitReader {
 
   text(key: string): string {
     return this.#get(key) as string;
+  }
+
+  /** As written: whoever uses it checks it. */
+  raw(key: string): unknown {
+    return this.#get(key);
   }
 
   list(key: string): readonly string[] {

@@ -72,6 +72,13 @@ export function readRulerStorage(
   return { kind: 'filesystem', prefix, directory };
 }
 
+/** `local`: rules come from files, in the same place of the configuration as the other backends. */
+export function rulesAreFiles(settings: Settings): boolean {
+  const backend = settings.text('ruler_storage.backend');
+  const own = settings.text('ruler_storage.filesystem.dir') || settings.text('ruler_storage.local.directory');
+  return (backend !== 'filesystem' || own !== '' ? backend : settings.text('ruler.storage.type')) === 'local';
+}
+
 function backendOf(name: string): Backend {
   if (name === 'filesystem' || name === 'local') return 'filesystem';
   if (name === 's3' || name === 'aws') return 's3';

@@ -9,6 +9,7 @@ import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import { ringOfOne, ringPageHandlers } from './ring-pages.ts';
 import type { RingRoute } from './ring-pages.ts';
 import type { Roles } from './roles.ts';
+import { routeRules } from './ruler-role.ts';
 
 export interface RouteDeps {
   readonly server: HttpServer;
@@ -52,6 +53,7 @@ export function routeProcess(deps: RouteDeps): void {
   routePushes(deps);
   routeQueries(deps);
   routeDeletes(deps);
+  if (roles.ruler && config.ruler.enableApi) routeRules(server, tenants, roles.ruler);
   routeRings(deps);
 
   if (roles.ingester) {
