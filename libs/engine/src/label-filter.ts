@@ -63,9 +63,10 @@ function typedTest(
 ): RowTest {
   const compare = comparisons[op];
   return (row) => {
-    if (row.error !== '') return true;
     const text = row.get(name);
+    // Before the look at the error: a line that could not be parsed has no such label, and goes.
     if (text === undefined) return false;
+    if (row.error !== '') return true;
     const value = parse(text);
     if (typeof value === 'number') return compare(value, wanted);
     row.setError(errorKinds.labelFilter, value);
@@ -84,8 +85,8 @@ const comparisons: Record<CompareOp, (a: number, b: number) => boolean> = {
 
 function ipTest(name: string, isNegated: boolean, matcher: IpTextMatcher): RowTest {
   return (row) => {
-    if (row.error !== '') return true;
     const text = row.get(name);
-    return text !== undefined && matcher.matchesAny(text) !== isNegated;
+    if (text === undefined) return false;
+    return row.error !== '' || matcher.matchesAny(text) !== isNegated;
   };
 }
