@@ -3,7 +3,9 @@
  * kills the process at a random moment, starts it again, and sends again what got no answer. At the end every line
  * that was answered with 204 must be read back exactly once, and no other line more than once.
  *
- *     npm run crash -- --rounds 50 [--seed 1] [--keep]
+ *     npm run crash -- --rounds 50 [--seed 1] [--keep] [--config file.yaml]
+ *
+ * A configuration file puts other adapters behind the process: Kafka, a bucket. Its topic and bucket must be empty.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -35,6 +37,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
     keep: { type: 'boolean', default: false },
+    config: { type: 'string', default: '' },
   },
 });
 
@@ -185,6 +188,7 @@ async function start(directory: string): Promise<ChildProcess> {
     [
       '--disable-warning=ExperimentalWarning',
       'apps/loki/src/main.ts',
+      ...(options.config === '' ? [] : [`-config.file=${options.config}`]),
       `-server.http-listen-port=${port}`,
       `-server.grpc-listen-port=${port + 1}`,
       `-common.path-prefix=${directory}/data`,
