@@ -215,10 +215,8 @@ function isPlain(node: unknown): boolean {
 
 function isNull(node: unknown): boolean {
   if (node === undefined || node === null) return true;
-  return (
-    isScalar(node) &&
-    (node.value === null || (node.type === 'PLAIN' && /^(?:|~|null|Null|NULL)$/.test(String(node.value))))
-  );
+  if (!isScalar(node)) return false;
+  return node.value === null || (node.type === 'PLAIN' && /^(?:|~|null|Null|NULL)$/.test(scalarText(node)));
 }
 
 function scalarText(scalar: Scalar): string {

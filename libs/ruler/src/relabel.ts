@@ -113,14 +113,14 @@ function relabelOnce(labels: Map<string, string>, step: RelabelStep): boolean {
       labels.set(targetLabel, String(hashModulus(source, step.modulus)));
       return true;
     case 'labelmap':
-      for (const [name, value] of [...labels])
+      for (const [name, value] of Array.from(labels))
         if (regex.test(name)) labels.set(regex.replaceAll(name, step.replacement), value);
       return true;
     case 'labeldrop':
-      for (const name of [...labels.keys()]) if (regex.test(name)) labels.delete(name);
+      for (const name of Array.from(labels.keys())) if (regex.test(name)) labels.delete(name);
       return true;
     case 'labelkeep':
-      for (const name of [...labels.keys()]) if (!regex.test(name)) labels.delete(name);
+      for (const name of Array.from(labels.keys())) if (!regex.test(name)) labels.delete(name);
       return true;
   }
 }

@@ -83,7 +83,11 @@ export class RemoteWriteSink implements SeriesSink {
     this.#queues.clear();
     // One that could not be opened has told its writer.
     const opened = await Promise.allSettled(queues.map(({ queue }) => queue));
-    await Promise.all(opened.map((each) => (each.status === 'fulfilled' ? each.value.stop() : undefined)));
+    await Promise.all(
+      opened.map(async (each) => {
+        if (each.status === 'fulfilled') await each.value.stop();
+      }),
+    );
   }
 
   /** One queue per tenant and client, opened again when the client's settings change. */

@@ -181,7 +181,8 @@ export class Ruler {
       existing.add(key);
       if (this.#owns(placed)) wanted.set(key, placed);
     }
-    for (const key of [...(this.#tenants.get(tenant)?.keys() ?? [])]) {
+    const running = this.#tenants.get(tenant)?.keys() ?? [];
+    for (const key of Array.from(running)) {
       if (wanted.has(key)) continue;
       if (existing.has(key)) await this.#end(tenant, key, false);
       else if (isComplete) await this.#end(tenant, key, true);

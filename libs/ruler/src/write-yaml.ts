@@ -89,7 +89,7 @@ function writeDuration(ms: number): string {
 
 /** What Go's decoder takes for another type than text, or once took. */
 const otherTypes = [
-  /^(?:|~|null|Null|NULL|<<)$/,
+  /^(?:|~|null|Null|NULL)$/,
   /^(?:true|True|TRUE|false|False|FALSE)$/,
   /^(?:y|Y|yes|Yes|YES|on|On|ON|n|N|no|No|NO|off|Off|OFF)$/,
   /^[-+]?(?:\.\d[\d_]*|\d[\d_]*(?:\.[\d_]*)?)(?:[eE][-+]?\d+)?$/,
@@ -99,15 +99,16 @@ const otherTypes = [
   /^\d{4}-\d{1,2}-\d{1,2}(?:$|(?:[Tt]|[ \t]+)\d)/,
 ];
 
-/** Characters that stand as they are: printable ones, and the line break. */
-const printable = /^[\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]*$/u;
+/** Characters that stand as they are. Go escapes all beyond 16 bits; separators of lines would be read as such. */
+const printable = /^[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]*$/u;
 
 /** A text as a scalar in a mapping at `indent`. */
 function writeText(text: string, indent: number, isKey = false): string {
   const hasTab = text.includes('\t');
   const isPrintable = printable.test(text.replaceAll('\t', ''));
   if (text.includes('\n')) {
-    const isBlock = !isKey && isPrintable && !/ (?:\n|$)/.test(text);
+    // Of blocks that begin with space or a break, Go writes what nobody can read.
+    const isBlock = !isKey && isPrintable && !/^[ \n]| (?:\n|$)/.test(text);
     return isBlock ? writeBlock(text, nextIndent(indent)) : doubleQuoted(text);
   }
   if (!isPrintable || hasTab || otherTypes.some((pattern) => pattern.test(text))) return doubleQuoted(text);
@@ -122,13 +123,12 @@ function needsQuotes(text: string): boolean {
   );
 }
 
-/** A literal block: the hint says how its end is read, and its indent where that cannot be seen. */
+/** A literal block; its mark says how its end is read. */
 function writeBlock(text: string, indent: number): string {
-  const hint = /^[ \n]/.test(text) ? String(indentStep) : '';
   const chomp = text.endsWith('\n') ? (/(?:^|\n)\n$/.test(text) ? '+' : '') : '-';
   const body = text.endsWith('\n') ? text.slice(0, -1) : text;
   const lines = body.split('\n').map((line) => (line === '' ? '' : ' '.repeat(indent) + line));
-  return `|${hint}${chomp}\n${lines.join('\n')}`;
+  return `|${chomp}\n${lines.join('\n')}`;
 }
 
 const escapes: ReadonlyMap<string, string> = new Map([
@@ -165,8 +165,8 @@ function doubleQuoted(text: string): string {
 
 /** Go's encoder sorts keys as people do: numbers within them by value, letters behind the rest. */
 export function compareNatural(a: string, b: string): number {
-  const left = [...a];
-  const right = [...b];
+  const left = Array.from(a);
+  const right = Array.from(b);
   let at = 0;
   while (at < left.length && at < right.length && left[at] === right[at]) at++;
   if (at === left.length || at === right.length) return left.length - right.length;
