@@ -6,6 +6,7 @@ export { asSampleLeaf, evaluate, rangeAggOf } from './root-evaluate.ts';
 export { finalizeSeries } from './root-finalize.ts';
 export { embedSampleResult, mergeSampleResults, stepCount } from './root-merge.ts';
 export type { MatrixSeries, QueryOutcome, QueryParams, QueryResult, RunLeaf } from './root-types.ts';
+export { openStored } from './section-reader.ts';
 export type { LeafSource } from './section-reader.ts';
 export { matchingStreams } from './streams.ts';
 export { mergeVolumeBuckets } from './volume-buckets.ts';

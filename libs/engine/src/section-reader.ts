@@ -74,11 +74,19 @@ export async function openSection(
     const section = segment.section(tenant);
     return section && new MemoryReader(segment, section, cacheKey, cache);
   }
-  const known = cache.segment(source.key) as StoredSegment | undefined;
-  const segment = known ?? (await readSegment(env.objectStore, source.key));
-  if (!known) cache.keepSegment(source.key, segment);
+  const segment = await openStored(source.key, env);
   const section = segment.section(tenant);
   return section && new StoreReader({ segment, section, clip: source.clip }, cache, stats);
+}
+
+/** A stored segment's footer, read once and kept for all who ask this worker. */
+export async function openStored(key: string, env: WorkerEnv): Promise<StoredSegment> {
+  const cache = LeafCache.of(env);
+  const known = cache.segment(key) as StoredSegment | undefined;
+  if (known) return known;
+  const segment = await readSegment(env.objectStore, key);
+  cache.keepSegment(key, segment);
+  return segment;
 }
 
 function blockKey(segment: string, section: Section, info: BlockInfo): string {

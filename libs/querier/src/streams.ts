@@ -1,9 +1,8 @@
-import { matchingStreams, mergeVolumeBuckets } from '@loki/engine';
+import { matchingStreams, mergeVolumeBuckets, openStored } from '@loki/engine';
 import { Labels } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import { parseMatchers } from '@loki/logql';
 import type { StreamsRequest, StreamVolume, Task, VolumeBuckets } from '@loki/ports';
-import { readSegment } from '@loki/segment';
 import type { BlockInfo, Section } from '@loki/segment';
 import type { Window } from './window.ts';
 
@@ -18,7 +17,7 @@ interface StreamsTaskInput {
 export const streamsTask: Task<StreamsTaskInput, StreamVolume[]> = {
   name: 'streams',
   async run({ request, key, clip }, env) {
-    const segment = await readSegment(env.objectStore, key);
+    const segment = await openStored(key, env);
     const section = segment.section(request.tenant as TenantId);
     return section
       ? sectionVolumes(section, clip ? { ...request, ...intersect(request, clip) } : request)
