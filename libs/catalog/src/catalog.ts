@@ -6,7 +6,7 @@ import { CompactionState } from './compaction-state.ts';
 import type { CompactionEntry } from './compaction-entry.ts';
 import type { SectionEntry } from './entry.ts';
 import { NumberedLog } from './numbered-log.ts';
-import { SectionIndex } from './section-index.ts';
+import { dayOf, daysMax, SectionIndex } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
 
 export interface CatalogOptions {
@@ -144,6 +144,11 @@ export class Catalog {
   /** UTC days, counted from 1970, with anything of the tenant, but for sections too long to be compacted. */
   days(tenant: string): readonly number[] {
     return [...new Set([...this.#index.days(tenant), ...this.#compacted.days(tenant)])].sort((a, b) => a - b);
+  }
+
+  /** Sections over very many days are read as they are until they expire. */
+  isCompactable(minNs: bigint, maxNs: bigint): boolean {
+    return dayOf(maxNs) - dayOf(minNs) < daysMax;
   }
 
   /** Compacted segments, as far as known. */

@@ -53,6 +53,11 @@ export class CompactionState implements FoldedLog<CompactionEntry> {
     yield* this.dead.keys();
   }
 
+  /** Whether some day of a flushed segment was replaced, and the segment not erased. */
+  wasReplaced(key: string): boolean {
+    return this.#replaced.has(key);
+  }
+
   /** Why the change cannot be committed now; undefined: it can. */
   problemOf(change: Pick<DayChange, 'tenant' | 'day' | 'flushed' | 'compacted'>): string | undefined {
     return (this.day(change.tenant, change.day) ?? new CompactedDay()).problemOf(change);

@@ -1,3 +1,5 @@
+export type { DeletedRows } from './find-deleted.ts';
+export { findDeletedRows } from './find-deleted.ts';
 export type { LeafTaskInput } from './leaf-task.ts';
 export { leafTask, mergeLeafResults } from './leaf-task.ts';
 export { mergeLogResults } from './merge-log.ts';

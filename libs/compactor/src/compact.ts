@@ -1,0 +1,94 @@
+import { dayNs } from '@loki/catalog';
+import { LokiError } from '@loki/model';
+import type { LeafDelete } from '@loki/ports';
+import type { CompactorDeps } from './deps.ts';
+import { mergeDayTask } from './merge-day-task.ts';
+import { planDay } from './plan.ts';
+import type { DayInventory, MergePlan } from './plan.ts';
+import { replace } from './replace.ts';
+
+/** Merges of one day in one round: a day that needs more goes on in the next, so that others have their turn. */
+const mergesMax = 64;
+
+/** What a tenant has of a day, as the catalog knows it. */
+export function inventoryOf({ catalog }: CompactorDeps, tenant: string, day: number): DayInventory {
+  const startNs = BigInt(day) * dayNs;
+  const refs = catalog.segmentsFor(tenant, startNs, startNs + dayNs);
+  const isShort = ({ minNs, maxNs }: { minNs: bigint; maxNs: bigint }) => catalog.isCompactable(minNs, maxNs);
+  return {
+    tenant,
+    day,
+    compacted: catalog.compacted.day(tenant, day)?.outputs ?? [],
+    // A section over several days is clipped into parts when one of them was replaced.
+    flushed: unique(refs.filter((ref) => !ref.sources && isShort(ref))),
+  };
+}
+
+function unique<T extends { readonly key: string }>(refs: readonly T[]): T[] {
+  return [...new Map(refs.map((ref) => [ref.key, ref])).values()];
+}
+
+/**
+ * Merges what a day has until it is well; returns the merges done.
+ *
+ * @param isForced settled flushed segments are merged however few they are
+ */
+export async function compactDay(
+  deps: CompactorDeps,
+  tenant: string,
+  day: number,
+  how: { removals: readonly LeafDelete[]; isForced?: boolean; signal?: AbortSignal },
+): Promise<number> {
+  const { clock, options, metrics } = deps;
+  for (let merges = 0; merges < mergesMax; merges++) {
+    const plan = planDay(inventoryOf(deps, tenant, day), clock.nowMs(), options, how.isForced);
+    if (!plan) return merges;
+    if (await runMerge(deps, plan, how)) continue;
+    metrics.mergeLost();
+    await deps.catalog.refresh(how.signal);
+  }
+  return mergesMax;
+}
+
+/** False: another compactor was faster. */
+async function runMerge(
+  deps: CompactorDeps,
+  plan: MergePlan,
+  { removals, signal }: { removals: readonly LeafDelete[]; signal?: AbortSignal },
+): Promise<boolean> {
+  const { tenant, day, compacted, flushed, level } = plan;
+  const inputs = [...compacted, ...flushed];
+  const merged = await deps.workers.run(
+    mergeDayTask,
+    { tenant, day, keys: inputs.map(({ key }) => key), removals, bytesMax: deps.options.inputBytesMax },
+    { signal },
+  );
+  const { inputRows, outputRows, duplicateRows, removedRows, bytes, inputBytes } = merged;
+  if (inputRows !== outputRows + duplicateRows + removedRows) {
+    throw new LokiError(
+      'internal',
+      `compacting ${tenant}, day ${day}: ${inputRows} rows went in, ${outputRows} came out, ` +
+        `${duplicateRows} were duplicates, ${removedRows} removed`,
+    );
+  }
+  await deps.simHook?.('compact.afterMerge');
+  const outputBytes = await replace(
+    deps,
+    { tenant, day, compacted, flushed, bytes, rowCount: outputRows, level },
+    signal,
+  );
+  if (outputBytes === undefined) return false;
+  deps.metrics.merged({ inputBytes, outputBytes, removedRows });
+  deps.logger.info('compacted', {
+    tenant,
+    day,
+    inputs: inputs.length,
+    level,
+    rows: outputRows,
+    duplicateRows,
+    removedRows,
+    inputBytes,
+    outputBytes,
+  });
+  return true;
+}

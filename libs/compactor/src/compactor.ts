@@ -1,0 +1,137 @@
+import type { TimerHandle } from '@loki/ports';
+import { RowRemover } from './apply-removals.ts';
+import { compactDay, inventoryOf } from './compact.ts';
+import type { CompactorDeps } from './deps.ts';
+import { planDay } from './plan.ts';
+import { Sweeper } from './sweep.ts';
+
+/** Keeps the store in shape: merges, removes, sweeps, round after round. */
+export class Compactor {
+  readonly #deps: CompactorDeps;
+  readonly #remover: RowRemover;
+  readonly #sweeper: Sweeper;
+  readonly #stopping = new AbortController();
+  #timer: TimerHandle | undefined;
+  #round: Promise<void> | undefined;
+
+  constructor(deps: CompactorDeps) {
+    this.#deps = deps;
+    this.#remover = new RowRemover(deps);
+    this.#sweeper = new Sweeper(deps);
+  }
+
+  /** Rounds from now on, the first after a part of the interval that chance draws, so that a fleet does not march. */
+  start(): void {
+    this.#deps.metrics.running(true);
+    this.#plan(this.#deps.options.intervalMs * this.#deps.random.float());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the compactor stops'));
+    this.#timer?.cancel();
+    await this.#round?.catch(() => undefined);
+    this.#deps.metrics.running(false);
+  }
+
+  /** One round. Failures of a day are logged and counted; the other days go on. */
+  runOnce(): Promise<void> {
+    this.#round ??= this.#run().finally(() => (this.#round = undefined));
+    return this.#round;
+  }
+
+  /** Merges that wait: the backlog. */
+  backlog(): number {
+    const { catalog, clock, options } = this.#deps;
+    let waiting = 0;
+    for (const [tenant, day] of this.#days()) {
+      const inventory = inventoryOf(this.#deps, tenant, day);
+      if (catalog.days(tenant).includes(day) && planDay(inventory, clock.nowMs(), options)) waiting++;
+    }
+    return waiting;
+  }
+
+  #plan(delayMs: number): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#timer = this.#deps.timers.after(delayMs, () => {
+      void this.runOnce().then(
+        () => this.#plan(this.#deps.options.intervalMs),
+        () => this.#plan(this.#deps.options.intervalMs),
+      );
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { catalog, requests, metrics } = this.#deps;
+    const { signal } = this.#stopping;
+    await this.#timed(
+      (outcome) => metrics.compacted(outcome),
+      async () => {
+        await catalog.refresh(signal);
+        let failures = 0;
+        for (const [tenant, day] of this.#days()) {
+          const { removals } = this.#remover.expiry(tenant);
+          const done = compactDay(this.#deps, tenant, day, { removals, signal });
+          await done.catch((error: unknown) => {
+            failures++;
+            this.#report('a day could not be compacted', error, { tenant, day });
+          });
+        }
+        metrics.backlog(this.backlog());
+        if (failures > 0) throw new Error(`${failures} days could not be compacted`);
+      },
+    );
+    await this.#timed(
+      (outcome) => metrics.retentionApplied(outcome),
+      async () => {
+        for (const [tenant, day] of this.#days()) await this.#remover.applyRetention(tenant, day, signal);
+        if (!this.#deps.options.removesRows) return;
+        const loaded = requests?.load(signal);
+        await loaded?.then(
+          () => metrics.deleteRequestsLoaded(true),
+          (error: unknown) => {
+            metrics.deleteRequestsLoaded(false);
+            throw error;
+          },
+        );
+        await this.#remover.applyDeletes(signal);
+      },
+    );
+    if (this.#deps.sweeps?.() ?? true) {
+      await this.#sweeper
+        .sweep((tenant) => this.#remover.expiry(tenant).wholeNs, signal)
+        .catch((error: unknown) => this.#report('sweeping failed', error, {}));
+    }
+  }
+
+  /** Days of all tenants that are this process's to compact. */
+  #days(): [tenant: string, day: number][] {
+    const { catalog, owns } = this.#deps;
+    return catalog
+      .tenants()
+      .flatMap((tenant) => catalog.days(tenant).map((day): [string, number] => [tenant, day]))
+      .filter(([tenant, day]) => owns?.(tenant, day) ?? true);
+  }
+
+  async #timed(
+    count: (outcome: { ok: boolean; seconds: number; nowSeconds: number }) => void,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const { clock } = this.#deps;
+    const beganMs = clock.monotonicMs();
+    let ok = true;
+    try {
+      await work();
+    } catch (error) {
+      ok = false;
+      if (this.#stopping.signal.aborted) throw error;
+      this.#report('a round of the compactor failed', error, {});
+    }
+    count({ ok, seconds: (clock.monotonicMs() - beganMs) / 1000, nowSeconds: clock.nowMs() / 1000 });
+  }
+
+  #report(message: string, error: unknown, fields: Record<string, unknown>): void {
+    if (this.#stopping.signal.aborted) return;
+    const err = error instanceof Error ? error.message : String(error);
+    this.#deps.logger.error(message, { ...fields, err });
+  }
+}

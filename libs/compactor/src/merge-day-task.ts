@@ -1,0 +1,178 @@
+import { findDeletedRows } from '@loki/engine';
+import { LokiError } from '@loki/model';
+import type { LeafDelete, ObjectStore, Task, WorkerEnv } from '@loki/ports';
+import { columns, mergeSegments, readSegment, removeRows } from '@loki/segment';
+import type { Block, BlockInfo, Section, Segment } from '@loki/segment';
+
+export interface MergeDayInput {
+  readonly tenant: string;
+  /** UTC, counted from 1970-01-01. */
+  readonly day: number;
+  /** Oldest first. */
+  readonly keys: readonly string[];
+  /** Rows that are not carried over. */
+  readonly removals: readonly LeafDelete[];
+  /** Stored bytes that may be held at a time: whoever planned the merge kept to it. */
+  readonly bytesMax: number;
+}
+
+export interface MergeDayOutput {
+  /** Absent when no row is left. */
+  readonly bytes?: Uint8Array;
+  /** Rows of the day in the inputs: all must be accounted for. */
+  readonly inputRows: number;
+  readonly inputBytes: number;
+  readonly outputRows: number;
+  readonly duplicateRows: number;
+  readonly removedRows: number;
+}
+
+const dayNs = 86_400_000_000_000n;
+const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
+
+/** Merges a tenant's rows of one day. Of the inputs it reads the footers, and the blocks that reach into the day. */
+export const mergeDayTask: Task<MergeDayInput, MergeDayOutput> = {
+  name: 'compactor.mergeDay',
+  run: runMergeDay,
+  transferOutput: ({ bytes }) => (bytes ? [bytes.buffer as ArrayBuffer] : []),
+};
+
+async function runMergeDay(input: MergeDayInput, env: WorkerEnv): Promise<MergeDayOutput> {
+  const { tenant, day, removals } = input;
+  const parts: DayPart[] = [];
+  let inputBytes = 0;
+  for (const key of input.keys) {
+    const part = await readDay(env.objectStore, key, tenant, day);
+    if (!part) continue;
+    inputBytes += part.storedBytes;
+    if (inputBytes > input.bytesMax * 2) {
+      throw new LokiError(
+        'internal',
+        `compacting ${tenant}, day ${day} would take ${inputBytes} bytes of input`,
+      );
+    }
+    parts.push(part);
+  }
+  const inputRows = parts.reduce((sum, part) => sum + part.rows, 0);
+  const merged = mergeSegments(
+    parts.map((part) => part.segment),
+    { kind: 'compacted', tenants: [tenant], day },
+  );
+  const counts = { inputRows, inputBytes, duplicateRows: merged.duplicateRows };
+  if (merged.rowCount === 0) return { ...counts, outputRows: 0, removedRows: 0 };
+  const left = await withoutRemoved(merged.bytes, tenant, removals, env);
+  const outputRows = merged.rowCount - left.removedRows;
+  return {
+    ...counts,
+    outputRows,
+    removedRows: left.removedRows,
+    bytes: outputRows === 0 ? undefined : own(left.bytes),
+  };
+}
+
+export interface RewriteInput {
+  readonly tenant: string;
+  readonly key: string;
+  readonly removals: readonly LeafDelete[];
+}
+
+export interface RewriteOutput {
+  /** Absent when nothing was removed, or nothing is left: `removedRows` tells which. */
+  readonly bytes?: Uint8Array;
+  readonly removedRows: number;
+  readonly inputRows: number;
+}
+
+/** Removes rows from one compacted segment; only blocks that lose some are decoded and encoded anew. */
+export const rewriteTask: Task<RewriteInput, RewriteOutput> = {
+  name: 'compactor.rewrite',
+  async run({ tenant, key, removals }, env) {
+    const found = await findDeletedRows({ kind: 'object', key }, tenant, removals, env);
+    if (found.length === 0) return { removedRows: 0, inputRows: 0 };
+    const bytes = await env.objectStore.get(key);
+    const removedRows = found.reduce((sum, { rows }) => sum + rows.length, 0);
+    const removed = found.map((each) => ({ tenant, ...each }));
+    const left = removeRows(bytes, removed, { name: key, level: 3 });
+    const inputRows = (await readSegment(env.objectStore, key)).section(tenant)!.rowCount;
+    return removedRows === inputRows
+      ? { removedRows, inputRows }
+      : { removedRows, inputRows, bytes: own(left) };
+  },
+  transferOutput: ({ bytes }) => (bytes ? [bytes.buffer as ArrayBuffer] : []),
+};
+
+interface DayPart {
+  readonly segment: Segment;
+  readonly rows: number;
+  readonly storedBytes: number;
+}
+
+/** A segment that has the tenant's blocks of the day in memory, and nothing else. */
+async function readDay(
+  store: ObjectStore,
+  key: string,
+  tenant: string,
+  day: number,
+): Promise<DayPart | undefined> {
+  const stored = await readSegment(store, key);
+  const section = stored.section(tenant);
+  if (!section) return undefined;
+  const startNs = BigInt(day) * dayNs;
+  const infos = section.blocks.filter(
+    (info) => info.baseNs < startNs + dayNs && info.baseNs + BigInt(info.maxTs) >= startNs,
+  );
+  const fetched = await stored.fetchBlocks(
+    section,
+    infos.map(({ index }) => index),
+    all,
+  );
+  const blocks = new Map(infos.map((info, i) => [info.index, fetched[i]]));
+  const shown: Section = { ...parts(section), blocks: infos };
+  const segment: Segment = {
+    kind: stored.kind,
+    version: stored.version,
+    sizeBytes: stored.sizeBytes,
+    bytes: Buffer.alloc(0),
+    sections: [shown],
+    section: (wanted) => (wanted === tenant ? shown : undefined),
+    block: (_, index) => blocks.get(index)!,
+  };
+  const rows = infos.reduce((sum, info) => sum + rowsOfDay(info, blocks.get(info.index)!, startNs), 0);
+  return { segment, rows, storedBytes: infos.reduce((sum, info) => sum + info.storedBytes, 0) };
+}
+
+/** The members of a section that a merge reads, as an object of its own. */
+function parts(section: Section): Omit<Section, 'blocks'> {
+  const { tenant, streams, labelIndex, minNs, maxNs, rowCount, lineBytes } = section;
+  return { tenant, streams, labelIndex, minNs, maxNs, rowCount, lineBytes };
+}
+
+/** Counted apart from the merge, so that a row it loses is noticed. */
+function rowsOfDay(info: BlockInfo, block: Block, startNs: bigint): number {
+  const from = Number(startNs - info.baseNs);
+  const to = Number(startNs + dayNs - info.baseNs);
+  if (info.minTs >= from && info.maxTs < to) return info.rowCount;
+  let rows = 0;
+  for (const ts of block.timestamps()) if (ts >= from && ts < to) rows++;
+  return rows;
+}
+
+async function withoutRemoved(
+  bytes: Buffer,
+  tenant: string,
+  removals: readonly LeafDelete[],
+  env: WorkerEnv,
+): Promise<{ bytes: Buffer; removedRows: number }> {
+  if (removals.length === 0) return { bytes, removedRows: 0 };
+  const found = await findDeletedRows({ kind: 'bytes', bytes }, tenant, removals, env);
+  const removedRows = found.reduce((sum, { rows }) => sum + rows.length, 0);
+  if (removedRows === 0) return { bytes, removedRows };
+  const removed = found.map((each) => ({ tenant, ...each }));
+  return { bytes: removeRows(bytes, removed, { level: 3 }), removedRows };
+}
+
+/** The same bytes in memory that is theirs alone, so that it can be moved. */
+function own(bytes: Buffer): Uint8Array {
+  const isShared = bytes.byteOffset !== 0 || bytes.buffer.byteLength > bytes.length * 1.5;
+  return isShared ? new Uint8Array(bytes) : bytes;
+}

@@ -1,0 +1,142 @@
+import type { CompactedSegment, DayChange, FlushedInput, RecordRange, SegmentRef } from '@loki/catalog';
+import { LokiError } from '@loki/model';
+import type { CompactorDeps } from './deps.ts';
+import { verifyTask } from './verify-task.ts';
+
+/** New content for some segments of a day. */
+export interface Replacement {
+  readonly tenant: string;
+  readonly day: number;
+  readonly compacted: readonly CompactedSegment[];
+  readonly flushed: readonly SegmentRef[];
+  /** Absent: no row is left. */
+  readonly bytes?: Uint8Array;
+  readonly rowCount: number;
+  readonly level: number;
+}
+
+const commitAttemptsMax = 5;
+
+/**
+ * Stores the new segment, reads it back, and commits it in place of the old ones by the next entry of the compactors'
+ * log. The old ones stay for who reads them.
+ *
+ * @returns the bytes stored, or undefined when another compactor was faster; then nothing has changed
+ */
+export async function replace(
+  deps: CompactorDeps,
+  replacement: Replacement,
+  signal?: AbortSignal,
+): Promise<number | undefined> {
+  const { objectStore, catalog, clock } = deps;
+  const { tenant, day, compacted, bytes } = replacement;
+  const beganMs = clock.monotonicMs();
+  const outputs: CompactedSegment[] = [];
+  if (bytes) {
+    const key = keyOf(deps, tenant, day);
+    await objectStore.put(key, bytes, signal);
+    await deps.simHook?.('compact.afterPut');
+    outputs.push(await describe(deps, replacement, key, signal));
+    await deps.simHook?.('compact.afterVerify');
+  }
+  const flushed: FlushedInput[] = replacement.flushed.map(({ key, partition, startOffset, endOffset }) => {
+    return { key, partition, startOffset, endOffset };
+  });
+  const change: DayChange = { tenant, day, flushed, compacted: compacted.map(({ key }) => key), outputs };
+  let isLost = false;
+  const make = (number: number) => {
+    if (isDone(deps, change)) return undefined;
+    isLost = catalog.compacted.problemOf(change) !== undefined;
+    if (isLost) return undefined;
+    if (clock.monotonicMs() - beganMs > deps.options.commitWithinMs) {
+      throw new LokiError('timeout', `compacting ${tenant}, day ${day} took too long`);
+    }
+    return { number, createdMs: clock.nowMs(), changes: [change], erased: [] };
+  };
+  await appendSurely(deps, make, signal);
+  await deps.simHook?.('compact.afterCommit');
+  if (!isLost) return bytes?.length ?? 0;
+  // Surely not committed: whoever was faster has left our inputs replaced for ever.
+  for (const { key } of outputs) await objectStore.delete(key);
+  return undefined;
+}
+
+/** An answer that was lost is asked for again: the entry finds itself. */
+async function appendSurely(
+  { catalog, logger, timers }: CompactorDeps,
+  make: Parameters<CompactorDeps['catalog']['compactions']['append']>[0],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await catalog.compactions.append(make, signal);
+      return;
+    } catch (error) {
+      if (attempt >= commitAttemptsMax || (error instanceof LokiError && error.code === 'timeout'))
+        throw error;
+      logger.warn('a compaction could not be committed, trying again', { err: String(error) });
+      await timers.sleep(100 * 2 ** attempt, signal);
+    }
+  }
+}
+
+/** Our own earlier attempt stands: its inputs are gone, and its output is there or was merged further since. */
+function isDone(
+  { catalog }: CompactorDeps,
+  { tenant, day, flushed, compacted, outputs }: DayChange,
+): boolean {
+  const state = catalog.compacted;
+  if (outputs.length > 0) {
+    const { key } = outputs[0];
+    return state.dead.has(key) || (state.day(tenant, day)?.outputs.some((each) => each.key === key) ?? false);
+  }
+  const here = state.day(tenant, day);
+  const isGone = compacted.every((key) => !here?.outputs.some((each) => each.key === key));
+  return isGone && flushed.every(({ key }) => here?.isReplaced(key));
+}
+
+async function describe(
+  deps: CompactorDeps,
+  replacement: Replacement,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<CompactedSegment> {
+  const { tenant, rowCount, level } = replacement;
+  const input = { key, tenant, rowCount };
+  try {
+    const verified = await deps.workers.run(verifyTask, input, { signal });
+    return { key, level, createdMs: deps.clock.nowMs(), sources: sourcesOf(replacement), ...verified };
+  } catch (error) {
+    if (error instanceof LokiError && error.code === 'corrupt') {
+      await deps.objectStore.delete(key).catch(() => undefined); // named by nobody: the sweep finds it
+    }
+    throw error;
+  }
+}
+
+/** By partition, from the first record to the last. */
+function sourcesOf({ compacted, flushed }: Replacement): RecordRange[] {
+  const ranges = new Map<number, RecordRange>();
+  for (const { partition, startOffset, endOffset } of [
+    ...compacted.flatMap(({ sources }) => sources),
+    ...flushed,
+  ]) {
+    const known = ranges.get(partition);
+    ranges.set(partition, {
+      partition,
+      startOffset: Math.min(startOffset, known?.startOffset ?? startOffset),
+      endOffset: Math.max(endOffset, known?.endOffset ?? endOffset),
+    });
+  }
+  return [...ranges.values()].sort((a, b) => a.partition - b.partition);
+}
+
+function keyOf({ random }: CompactorDeps, tenant: string, day: number): string {
+  const suffix = Buffer.from(random.bytes(8)).toString('hex');
+  return `compacted/${tenant}/${dayText(day)}/${suffix}`;
+}
+
+/** `2026-11-23`; a day too far from ours for that is told by its number. */
+function dayText(day: number): string {
+  return day >= 0 && day < 2_900_000 ? new Date(day * 86_400_000).toISOString().slice(0, 10) : String(day);
+}

@@ -1,0 +1,160 @@
+import { dayOf } from '@loki/catalog';
+import type { LiveSegment, PartitionCatalog, SectionEntry } from '@loki/catalog';
+import type { CompactorDeps } from './deps.ts';
+
+/** Objects deleted, or sections dropped, in one step: an entry stays small, and a crash repeats little. */
+const batchMax = 500;
+/** Objects that no catalog names and that were seen, at most so many at a time. */
+const orphansMax = 100_000;
+
+/**
+ * Lets go of what was replaced or is past its time: sections leave their partition's catalog, objects nobody reads any
+ * more leave the store, catalogs forget them, and so do objects that no catalog ever named.
+ */
+export class Sweeper {
+  readonly #deps: CompactorDeps;
+  /** When a nameless object was first seen, on the monotonic clock. */
+  readonly #seenMs = new Map<string, number>();
+  #orphansLookedMs = -Infinity;
+
+  constructor(deps: CompactorDeps) {
+    this.#deps = deps;
+  }
+
+  /** @param expiredNs rows of a tenant before this are past their time, whatever their stream; undefined: none is */
+  async sweep(expiredNs: (tenant: string) => bigint | undefined, signal?: AbortSignal): Promise<void> {
+    for (const partition of this.#deps.partitions) {
+      await this.#dropSections(partition, expiredNs, signal);
+      await this.#eraseFlushed(partition, signal);
+    }
+    await this.#eraseCompacted(signal);
+    await this.#removeOrphans(signal);
+  }
+
+  async #dropSections(
+    partition: PartitionCatalog,
+    expiredNs: (tenant: string) => bigint | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    await partition.load(signal);
+    const drops: { key: string; tenants: string[] }[] = [];
+    for (const live of partition.state.live.values()) {
+      const tenants = live.segment.sections
+        .filter((section) => this.#isReplaced(live, section) || isBefore(section, expiredNs(section.tenant)))
+        .map(({ tenant }) => tenant);
+      if (tenants.length > 0) drops.push({ key: live.segment.key, tenants });
+    }
+    for (let i = 0; i < drops.length; i += batchMax) {
+      const batch = drops.slice(i, i + batchMax);
+      await partition.drop({ drops: batch, createdMs: this.#deps.clock.nowMs() }, signal);
+      await this.#deps.simHook?.('sweep.afterDrop');
+    }
+    if (drops.length > 0) await partition.checkpoint(signal);
+  }
+
+  /** Every day that the section touches was replaced, and long enough ago. */
+  #isReplaced({ segment }: LiveSegment, { tenant, minNs, maxNs }: SectionEntry): boolean {
+    const { catalog, clock, options } = this.#deps;
+    if (!catalog.isCompactable(minNs, maxNs)) return false;
+    const before = clock.nowMs() - options.dropAfterMs;
+    for (let day = dayOf(minNs); day <= dayOf(maxNs); day++) {
+      const replaced = catalog.compacted.day(tenant, Number(day))?.flushed.get(segment.key);
+      if (!replaced || replaced.replacedMs > before) return false;
+    }
+    return true;
+  }
+
+  /** Flushed objects: deleted, then forgotten by the compactors' log, then by the partition, which began. */
+  async #eraseFlushed(partition: PartitionCatalog, signal: AbortSignal | undefined): Promise<void> {
+    const keys = this.#deletable(partition.state.dead.values());
+    for (let i = 0; i < keys.length; i += batchMax) {
+      const batch = keys.slice(i, i + batchMax);
+      await this.#deleteAll(batch, 'replaced');
+      await this.#forget(batch, signal);
+      await partition.drop({ erased: batch, createdMs: this.#deps.clock.nowMs() }, signal);
+    }
+  }
+
+  async #eraseCompacted(signal: AbortSignal | undefined): Promise<void> {
+    const keys = this.#deletable(this.#deps.catalog.compacted.dead.values());
+    for (let i = 0; i < keys.length; i += batchMax) {
+      const batch = keys.slice(i, i + batchMax);
+      await this.#deleteAll(batch, 'replaced');
+      await this.#forget(batch, signal);
+    }
+  }
+
+  #deletable(dead: Iterable<{ readonly key: string; readonly droppedMs: number }>): string[] {
+    const { clock, options } = this.#deps;
+    const before = clock.nowMs() - options.deleteDelayMs;
+    return [...dead].filter(({ droppedMs }) => droppedMs < before).map(({ key }) => key);
+  }
+
+  async #deleteAll(keys: readonly string[], reason: string): Promise<void> {
+    for (const key of keys) {
+      await this.#deps.objectStore.delete(key);
+      this.#deps.metrics.objectDeleted(reason);
+    }
+    await this.#deps.simHook?.('sweep.afterDelete');
+  }
+
+  async #forget(erased: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+    const { catalog, clock } = this.#deps;
+    const isKnown = (key: string) => catalog.compacted.dead.has(key) || catalog.compacted.wasReplaced(key);
+    await catalog.compactions.append(
+      (number) =>
+        erased.some(isKnown) ? { number, createdMs: clock.nowMs(), changes: [], erased } : undefined,
+      signal,
+    );
+  }
+
+  async #removeOrphans(signal: AbortSignal | undefined): Promise<void> {
+    const { clock, options } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#orphansLookedMs < options.orphanIntervalMs) return;
+    this.#orphansLookedMs = nowMs;
+    const seen = new Set<string>();
+    for (const key of await this.#nameless(signal)) {
+      seen.add(key);
+      const firstMs = this.#seenMs.get(key);
+      if (firstMs === undefined) this.#seenMs.set(key, nowMs);
+      else if (nowMs - firstMs >= options.orphanAfterMs) {
+        await this.#deleteAll([key], 'orphan');
+        this.#deps.logger.warn('an object that no catalog names was deleted', { key });
+        seen.delete(key);
+      }
+    }
+    for (const key of this.#seenMs.keys()) if (!seen.has(key)) this.#seenMs.delete(key);
+  }
+
+  /** The listing comes first: what was committed after it is named by catalogs that are read after it. */
+  async #nameless(signal: AbortSignal | undefined): Promise<string[]> {
+    const { objectStore, catalog, partitions } = this.#deps;
+    const flushed: string[] = [];
+    const compacted: string[] = [];
+    for await (const { key } of objectStore.list('segments/')) flushed.push(key);
+    for await (const { key } of objectStore.list('compacted/')) compacted.push(key);
+    for (const partition of partitions) await partition.load(signal);
+    await catalog.compactions.load(signal);
+    const named = new Set(catalog.compacted.keys());
+    const nameless = compacted.filter((key) => !named.has(key));
+    for (const key of flushed) {
+      const place = placeOf(key);
+      const state = place && partitions[place.partition]?.state;
+      if (!place || !state || state.live.has(key) || state.dead.has(key)) continue;
+      // Only a commit that starts at the partition's end can still name it.
+      if (place.startOffset < state.endOffset) nameless.push(key);
+    }
+    return nameless.slice(0, orphansMax);
+  }
+}
+
+function isBefore({ maxNs }: SectionEntry, expiredNs: bigint | undefined): boolean {
+  return expiredNs !== undefined && maxNs < expiredNs;
+}
+
+/** `segments/<partition>/<start offset>-<end offset>-<random>` */
+function placeOf(key: string): { partition: number; startOffset: number } | undefined {
+  const match = /^segments\/(\d+)\/(\d+)-\d+-[0-9a-f]+$/.exec(key);
+  return match ? { partition: Number(match[1]), startOffset: Number(match[2]) } : undefined;
+}

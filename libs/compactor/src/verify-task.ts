@@ -1,0 +1,37 @@
+import { LokiError } from '@loki/model';
+import type { Task } from '@loki/ports';
+import { openSegment, verifySegment } from '@loki/segment';
+
+export interface VerifyInput {
+  readonly key: string;
+  readonly tenant: string;
+  readonly rowCount: number;
+}
+
+/** What a stored segment holds, as the catalog wants it. */
+export interface VerifiedSegment {
+  readonly sizeBytes: number;
+  readonly minNs: bigint;
+  readonly maxNs: bigint;
+  readonly rowCount: number;
+  readonly lineBytes: number;
+}
+
+/**
+ * Reads a new segment back from the store and decodes all of it: what it replaces goes only after this.
+ *
+ * @throws LokiError `corrupt` when anything is other than it was written
+ */
+export const verifyTask: Task<VerifyInput, VerifiedSegment> = {
+  name: 'compactor.verify',
+  async run({ key, tenant, rowCount }, env) {
+    const bytes = await env.objectStore.get(key);
+    const report = verifySegment(bytes, key);
+    const section = openSegment(bytes, key).section(tenant);
+    if (report.sections !== 1 || !section || report.rows !== rowCount) {
+      throw new LokiError('corrupt', `${key}: read back ${report.rows} rows, ${rowCount} were written`);
+    }
+    const { minNs, maxNs, lineBytes } = section;
+    return { sizeBytes: bytes.length, minNs, maxNs, rowCount, lineBytes };
+  },
+};
