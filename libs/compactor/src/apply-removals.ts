@@ -71,7 +71,7 @@ export class RowRemover {
     const { limits, requests, catalog } = this.#deps;
     if (limits.forTenant(tenant).deletionMode !== 'filter-and-delete') return;
     if (!this.#owns(tenant, Number(dayOf(deleteOf(request).startNs)))) return;
-    if (!(await this.#isSettled(id))) return;
+    if (!(await this.#isSettled(request))) return;
     const partMs = (endMs - startMs) / parts;
     for (let part = request.partsDone; part < parts; part++) {
       const removal = deleteOf({
@@ -118,9 +118,10 @@ export class RowRemover {
   }
 
   /** All that was acknowledged when the request fell due is in the catalog. */
-  async #isSettled(id: string): Promise<boolean> {
-    const { writeLog, catalog } = this.#deps;
-    if (!writeLog) return true;
+  async #isSettled({ id, createdMs }: DeleteRequest): Promise<boolean> {
+    const { writeLog, catalog, clock, options } = this.#deps;
+    // Without sight of the log: what was acknowledged before the request has been flushed by then.
+    if (!writeLog) return clock.nowMs() >= createdMs + Math.max(options.cancelPeriodMs, options.closeDelayMs);
     let marks = this.#marks.get(id);
     if (!marks) {
       const all = Array.from({ length: writeLog.partitionCount }, (_, partition) =>

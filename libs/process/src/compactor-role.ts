@@ -1,7 +1,8 @@
-import { DeleteRequests, HiddenRows } from '@loki/catalog';
-import { DeletesApi } from '@loki/compactor';
+import { DeleteRequests, HiddenRows, PartitionCatalog } from '@loki/catalog';
+import type { Catalog } from '@loki/catalog';
+import { Compactor, compactorDefaults, DeletesApi } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
-import type { Clock, Logger, ObjectStore, Random, Timers } from '@loki/ports';
+import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import { compactorMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 
@@ -34,6 +35,10 @@ export interface CompactorWorld extends HidingWorld {
   readonly random: Random;
   readonly metrics: Metrics;
   readonly hiding: Hiding;
+  readonly catalog: Catalog;
+  readonly workers: Workers;
+  /** Absent in a process that has no role which needs it. */
+  readonly writeLog?: WriteLog;
 }
 
 /** The compactor of this process. */
@@ -58,5 +63,22 @@ export function startCompactor(world: CompactorWorld): CompactorRole {
       metrics,
       options: { cancelPeriodMs, maxIntervalMs },
     });
-  return { deletes, stop: () => Promise.resolve() };
+  const compactor = new Compactor({
+    ...world,
+    requests: hiding.requests,
+    metrics,
+    partitions: Array.from(
+      { length: config.writeLog.partitions },
+      (_, partition) => new PartitionCatalog({ objectStore: world.objectStore, partition }),
+    ),
+    options: {
+      ...compactorDefaults,
+      intervalMs: config.compactor.compactionIntervalMs,
+      deleteDelayMs: config.compactor.retentionDeleteDelayMs,
+      removesRows: config.compactor.retentionEnabled,
+      cancelPeriodMs,
+    },
+  });
+  compactor.start();
+  return { deletes, stop: () => compactor.stop() };
 }

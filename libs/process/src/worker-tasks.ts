@@ -1,3 +1,4 @@
+import { mergeDayTask, rewriteTask, verifyTask } from '@loki/compactor';
 import { leafTask, volumeTask } from '@loki/engine';
 import { openObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
@@ -8,7 +9,18 @@ import { encodeRecordTask, mergeTask } from '@loki/segment';
 
 /** Runs the heavy tasks of all roles; workers read the object store themselves. */
 export function serve(): void {
-  serveTasks([leafTask, volumeTask, streamsTask, encodeRecordTask, mergeTask, summarizeTask], (data) => {
+  const tasks = [
+    leafTask,
+    volumeTask,
+    streamsTask,
+    encodeRecordTask,
+    mergeTask,
+    summarizeTask,
+    mergeDayTask,
+    rewriteTask,
+    verifyTask,
+  ];
+  serveTasks(tasks, (data) => {
     const { storage, blockCacheBytes } = data as WorkerData;
     return {
       objectStore: openObjectStore(storage),
