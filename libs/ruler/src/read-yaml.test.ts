@@ -4,7 +4,9 @@ import { readGroup, readRuleFile, RuleTextError } from './read-yaml.ts';
 // Protects the door by which rules come in: what Go's decoder takes is taken, what might cost us dearly is not.
 
 test('scalars are text wherever text is wanted, as they were written', () => {
-  const group = readGroup('name: 5\nrules:\n- record: true\n  expr: 1.50\n  labels: {a: null, b: ~, c: 0x1F, d: "null"}\n');
+  const group = readGroup(
+    'name: 5\nrules:\n- record: true\n  expr: 1.50\n  labels: {a: null, b: ~, c: 0x1F, d: "null"}\n',
+  );
   expect(group.name).toBe('5');
   expect(group.rules[0]).toMatchObject({
     record: 'true',

@@ -57,7 +57,9 @@ class Server {
       path: step.path,
       params: new Map(names.map((name, i) => [i === 0 ? 'namespace' : 'groupname', name])),
       queryText: '',
-      headers: new Map(Object.entries(step.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])),
+      headers: new Map(
+        Object.entries(step.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
+      ),
       body: Buffer.from(step.body ?? ''),
       remoteAddress: '',
       signal: new AbortController().signal,
@@ -74,7 +76,11 @@ class Server {
     }
   }
 
-  #route(tenant: ReturnType<typeof parseTenantId>, request: HttpRequest, names: number): Promise<HttpResponse> {
+  #route(
+    tenant: ReturnType<typeof parseTenantId>,
+    request: HttpRequest,
+    names: number,
+  ): Promise<HttpResponse> {
     if (request.path === '/prometheus/api/v1/rules') return this.#prometheus.rules(tenant, request);
     if (request.path === '/prometheus/api/v1/alerts') return this.#prometheus.alerts(tenant, request);
     if (names === 2 && request.method === 'DELETE') return this.#config.deleteGroup(tenant, request);

@@ -15,13 +15,16 @@ interface Golden {
   readonly keyText: string;
 }
 
-const golden = JSON.parse(
-  readFileSync(join(import.meta.dirname, 'testdata/yaml-v3.json'), 'utf8'),
-) as Golden;
+const golden = JSON.parse(readFileSync(join(import.meta.dirname, 'testdata/yaml-v3.json'), 'utf8')) as Golden;
 
 function groupOf(text: string): RuleGroup {
   const rule = { kind: 'alert' as const, name: text, expr: text, forMs: 0, keepFiringForMs: 0 };
-  return { name: text, intervalMs: 0, limit: 0, rules: [{ ...rule, labels: [['l', text]], annotations: [] }] };
+  return {
+    name: text,
+    intervalMs: 0,
+    limit: 0,
+    rules: [{ ...rule, labels: [['l', text]], annotations: [] }],
+  };
 }
 
 test.each(golden.cases)('%j is written as Go writes it', (text, expected) => {
@@ -39,28 +42,40 @@ test('keys are sorted and written as Go does it', () => {
 });
 
 test('what is written reads back as it was', () => {
-  const text = fc.string({ unit: 'binary', maxLength: 30 }).filter((each) => each !== '' && each.isWellFormed());
+  const text = fc
+    .string({ unit: 'binary', maxLength: 30 })
+    .filter((each) => each !== '' && each.isWellFormed());
   const line = fc.string({ unit: fc.constantFrom(' ', 'a', ':', '\n', '-', '#', "'", '"', '\t', '{', '|') });
-  const word = fc.oneof(text, line.filter((each) => each !== ''));
+  const word = fc.oneof(
+    text,
+    line.filter((each) => each !== ''),
+  );
   const name = fc.stringMatching(/^[a-zA-Z_][a-zA-Z0-9_]{0,8}$/);
   const duration = fc.nat(10_000_000);
   fc.assert(
-    fc.property(word, word, fc.dictionary(name, word), duration, duration, (title, expr, labels, forMs, keepMs) => {
-      const pairs = Object.entries(labels).sort((a, b) => (a[0] < b[0] ? -1 : 1));
-      const rule = { expr, forMs, keepFiringForMs: keepMs, labels: pairs, annotations: pairs };
-      const group: RuleGroup = {
-        name: title,
-        intervalMs: forMs,
-        limit: 7,
-        rules: [{ kind: 'alert', name: title, ...rule }],
-      };
-      expect(readGroup(writeGroup(group, { complete: true }))).toEqual({
-        name: title,
-        intervalMs: forMs,
-        limit: 7,
-        rules: [{ alert: title, record: '', ...rule }],
-      });
-    }),
+    fc.property(
+      word,
+      word,
+      fc.dictionary(name, word),
+      duration,
+      duration,
+      (title, expr, labels, forMs, keepMs) => {
+        const pairs = Object.entries(labels).sort((a, b) => (a[0] < b[0] ? -1 : 1));
+        const rule = { expr, forMs, keepFiringForMs: keepMs, labels: pairs, annotations: pairs };
+        const group: RuleGroup = {
+          name: title,
+          intervalMs: forMs,
+          limit: 7,
+          rules: [{ kind: 'alert', name: title, ...rule }],
+        };
+        expect(readGroup(writeGroup(group, { complete: true }))).toEqual({
+          name: title,
+          intervalMs: forMs,
+          limit: 7,
+          rules: [{ alert: title, record: '', ...rule }],
+        });
+      },
+    ),
     { numRuns: 200 },
   );
 });
