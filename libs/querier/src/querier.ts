@@ -15,6 +15,7 @@ import type {
 import type { Catalog, HiddenRows, SegmentRef } from '@loki/catalog';
 import { leafTask, mergeLeafResults, volumeTask } from '@loki/engine';
 import { fnv1a32, LokiError } from '@loki/model';
+import { knownKey, KnownStreams } from './known-streams.ts';
 import { mergeStreamVolumes, streamsTask } from './streams.ts';
 import { leafWindow } from './window.ts';
 import type { Window } from './window.ts';
@@ -41,6 +42,7 @@ export interface QuerierDeps {
  */
 export class Querier implements QuerierService {
   readonly #deps: QuerierDeps;
+  readonly #known = new KnownStreams();
 
   constructor(deps: QuerierDeps) {
     this.#deps = deps;
@@ -68,15 +70,30 @@ export class Querier implements QuerierService {
     );
     const segments = await this.#segments(request.tenant, request, heads);
     const stored = await Promise.all(
-      segments.map((segment) => {
-        const { key, clip } = segment;
-        const options = { affinity: affinityOf(segment), signal };
-        return request.volume
-          ? this.#deps.workers.run(volumeTask, { request, sources: [{ kind: 'object', key, clip }] }, options)
-          : this.#deps.workers.run(streamsTask, { request, key, clip }, options);
-      }),
+      segments.map((segment) => this.#storedStreams(request, segment, signal)),
     );
     return mergeStreamVolumes([...stored, ...[...heads.values()].map((head) => head.result)]);
+  }
+
+  async #storedStreams(
+    request: StreamsRequest,
+    segment: SegmentRef,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly StreamVolume[]> {
+    const known = knownKey(request, segment);
+    const kept = known === undefined ? undefined : this.#known.get(known);
+    if (kept) return kept;
+    const { key, clip } = segment;
+    const options = { affinity: affinityOf(segment), signal };
+    const streams = request.volume
+      ? await this.#deps.workers.run(
+          volumeTask,
+          { request, sources: [{ kind: 'object', key, clip }] },
+          options,
+        )
+      : await this.#deps.workers.run(streamsTask, { request, key, clip }, options);
+    if (known !== undefined) this.#known.put(known, streams);
+    return streams;
   }
 
   async *tail(asked: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {

@@ -1,5 +1,4 @@
 import { matchingStreams, mergeVolumeBuckets, openStored } from '@loki/engine';
-import { Labels } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import { parseMatchers } from '@loki/logql';
 import type { StreamsRequest, StreamVolume, Task, VolumeBuckets } from '@loki/ports';
@@ -71,12 +70,12 @@ function addBlockShares(
   }
 }
 
-/** One entry per label set, volumes added; entries and bytes whole numbers. */
+/** One entry per label set, volumes added; entries and bytes whole numbers. Labels are sorted, as sections have them. */
 export function mergeStreamVolumes(lists: readonly (readonly StreamVolume[])[]): StreamVolume[] {
   const merged = new Map<string, Merged>();
   for (const list of lists) {
     for (const { labels, entries, lineBytes, volume } of list) {
-      const text = Labels.fromPairs(labels).toString();
+      const text = labels.flat().join('\0');
       let total = merged.get(text);
       if (!total) merged.set(text, (total = { labels, entries: 0, lineBytes: 0, volumes: [] }));
       total.entries += entries;

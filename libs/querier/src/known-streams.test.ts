@@ -1,0 +1,49 @@
+import type { TenantId } from '@loki/model';
+import { knownKey, KnownStreams } from './known-streams.ts';
+
+const segment = {
+  key: 'segments/0/0-9-a',
+  partition: 0,
+  startOffset: 0,
+  endOffset: 9,
+  minNs: 100n,
+  maxNs: 200n,
+  rowCount: 1,
+  lineBytes: 1,
+  sizeBytes: 1,
+  level: 0,
+  createdMs: 0,
+};
+const request = { tenant: 'a' as TenantId, selector: '', startNs: 100n, endNs: 201n };
+
+describe('what whole segments answered', () => {
+  test('holds for any range around the segment, and for none that cuts it', () => {
+    expect(knownKey(request, segment)).toBe(knownKey({ ...request, startNs: 0n, endNs: 999n }, segment));
+    expect(knownKey({ ...request, startNs: 101n }, segment)).toBeUndefined();
+    expect(knownKey({ ...request, endNs: 200n }, segment)).toBeUndefined();
+    expect(knownKey(request, { ...segment, clip: { startNs: 0n, endNs: 999n } })).toBeUndefined();
+  });
+
+  test('tenants, selectors and steps do not meet', () => {
+    const keys = [
+      request,
+      { ...request, tenant: 'b' as TenantId },
+      { ...request, selector: '{a="b"}' },
+      { ...request, volume: { stepNs: 0n } },
+      { ...request, volume: { stepNs: 60n } },
+    ].map((each) => knownKey(each, segment));
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  test('is bounded: the longest unused go first', () => {
+    const known = new KnownStreams();
+    const list = Array.from({ length: 90_000 }, () => ({ labels: [], entries: 1, lineBytes: 1 }));
+    known.put('a', list);
+    known.put('b', list);
+    expect(known.get('a')).toBe(list);
+    known.put('c', list);
+    expect(known.get('b')).toBeUndefined();
+    expect(known.get('a')).toBe(list);
+    expect(known.get('c')).toBe(list);
+  });
+});
