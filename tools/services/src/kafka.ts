@@ -1,0 +1,186 @@
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Daemon, freePorts } from './daemon.ts';
+import { Link } from './link.ts';
+import type { LinkMode } from './link.ts';
+
+const version = '4.3.0';
+/** Any 16 bytes. */
+const clusterId = 'bG9raS10ZXN0LWNsdXN0ZQ';
+
+interface Broker {
+  readonly daemon: Daemon;
+  readonly port: number;
+  readonly link: Link;
+}
+
+/** Brokers of a real Kafka (KRaft), each reached by clients through a link that can be broken. */
+export class KafkaBrokers {
+  readonly addresses: string;
+  readonly #brokers: readonly Broker[];
+
+  private constructor(brokers: readonly Broker[], linkPorts: readonly number[]) {
+    this.#brokers = brokers;
+    this.addresses = linkPorts.map((port) => `127.0.0.1:${port}`).join(',');
+  }
+
+  static async start(count: number, directory: string, cache: string): Promise<KafkaBrokers> {
+    const jars = installJars(cache);
+    const ports = await freePorts(4 * count);
+    const of = (kind: number): number[] => ports.slice(kind * count, (kind + 1) * count);
+    const [clientPorts, innerPorts, controllerPorts, linkPorts] = [0, 1, 2, 3].map(of);
+    const voters = controllerPorts.map((port, i) => `${i + 1}@127.0.0.1:${port}`).join(',');
+    const brokers = clientPorts.map((port, i): Broker => {
+      const data = path.join(directory, `kafka-${i + 1}`);
+      const file = `${data}.properties`;
+      fs.mkdirSync(data, { recursive: true });
+      fs.writeFileSync(
+        file,
+        properties({
+          id: i + 1,
+          count,
+          data,
+          voters,
+          client: port,
+          inner: innerPorts[i],
+          controller: controllerPorts[i],
+          link: linkPorts[i],
+        }),
+      );
+      const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
+      const java = ['java', '-cp', `${jars}/*`, quiet];
+      execFileSync(
+        java[0],
+        [...java.slice(1), '-Xmx64m', 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file],
+        { stdio: 'ignore' },
+      );
+      const daemon = new Daemon(`kafka-${i + 1}`, `${data}.log`, [
+        ...java,
+        '-Xms256m',
+        '-Xmx256m',
+        '-XX:+UseSerialGC',
+        'kafka.Kafka',
+        file,
+      ]);
+      return { daemon, port, link: new Link(port) };
+    });
+    const kafka = new KafkaBrokers(brokers, linkPorts);
+    await Promise.all(brokers.map(({ link }, i) => link.listen(linkPorts[i])));
+    await Promise.all(brokers.map(({ daemon, port }) => daemon.start(port)));
+    return kafka;
+  }
+
+  /** SIGKILL; brokers count from 1. */
+  async kill(broker: number): Promise<void> {
+    await this.#broker(broker).daemon.stop('SIGKILL');
+  }
+
+  async revive(broker: number): Promise<void> {
+    const { daemon, port } = this.#broker(broker);
+    await daemon.start(port);
+  }
+
+  link(broker: number, mode: LinkMode): void {
+    this.#broker(broker).link.mode = mode;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#brokers.map(({ link }) => link.close()));
+    await Promise.all(this.#brokers.map(({ daemon }) => daemon.stop('SIGKILL')));
+  }
+
+  #broker(number: number): Broker {
+    const broker = this.#brokers[number - 1];
+    if (!broker) throw new RangeError(`broker ${number} of ${this.#brokers.length}`);
+    return broker;
+  }
+}
+
+/** What is missing to run Kafka; undefined: nothing. */
+export function kafkaLacks(cache: string): string | undefined {
+  if (!has('java')) return 'java 17 or newer is needed';
+  return isInstalled(cache) || has('mvn') ? undefined : 'mvn is needed, once, to fetch it from Maven Central';
+}
+
+function isInstalled(cache: string): boolean {
+  return fs.existsSync(path.join(cache, `kafka-${version}`, '.complete'));
+}
+
+/** Kafka's jars from Maven Central, kept between runs. */
+function installJars(cache: string): string {
+  const directory = path.join(cache, `kafka-${version}`);
+  if (isInstalled(cache)) return directory;
+  const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-kafka-'));
+  const dependency = (group: string, artifact: string, of: string): string =>
+    `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${of}</version></dependency>`;
+  fs.writeFileSync(
+    path.join(temporary, 'pom.xml'),
+    `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>local</groupId>
+<artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging><dependencies>
+${dependency('org.apache.kafka', 'kafka_2.13', version)}
+${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}
+</dependencies></project>`,
+  );
+  execFileSync(
+    'mvn',
+    [
+      '-q',
+      '-B',
+      '-f',
+      path.join(temporary, 'pom.xml'),
+      'dependency:copy-dependencies',
+      '-DincludeScope=runtime',
+      `-DoutputDirectory=${directory}`,
+    ],
+    { stdio: 'inherit' },
+  );
+  fs.rmSync(temporary, { recursive: true });
+  fs.writeFileSync(path.join(directory, '.complete'), '');
+  return directory;
+}
+
+function has(command: string): boolean {
+  return (process.env['PATH'] ?? '')
+    .split(':')
+    .some((directory) => fs.existsSync(path.join(directory, command)));
+}
+
+interface BrokerPlace {
+  readonly id: number;
+  readonly count: number;
+  readonly data: string;
+  readonly voters: string;
+  readonly client: number;
+  readonly inner: number;
+  readonly controller: number;
+  readonly link: number;
+}
+
+function properties(place: BrokerPlace): string {
+  const replicas = place.count >= 3 ? 3 : 1;
+  const inSync = place.count >= 3 ? 2 : 1;
+  return `process.roles=broker,controller
+node.id=${place.id}
+controller.quorum.voters=${place.voters}
+listeners=CLIENT://127.0.0.1:${place.client},INNER://127.0.0.1:${place.inner},CONTROLLER://127.0.0.1:${place.controller}
+advertised.listeners=CLIENT://127.0.0.1:${place.link},INNER://127.0.0.1:${place.inner}
+listener.security.protocol.map=CLIENT:PLAINTEXT,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=INNER
+controller.listener.names=CONTROLLER
+log.dirs=${place.data}
+default.replication.factor=${replicas}
+min.insync.replicas=${inSync}
+offsets.topic.replication.factor=${replicas}
+offsets.topic.num.partitions=4
+auto.create.topics.enable=false
+message.max.bytes=16777216
+replica.fetch.max.bytes=16777216
+broker.session.timeout.ms=6000
+controller.quorum.election.timeout.ms=1000
+controller.quorum.fetch.timeout.ms=2000
+num.network.threads=2
+num.io.threads=4
+`;
+}
