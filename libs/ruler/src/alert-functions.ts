@@ -1,5 +1,5 @@
 import { parsePrometheusDuration } from '@loki/model';
-import { CallError, fn, formatFloat, GoInt, parseFloatText, timeAt, toText } from '@loki/template';
+import { CallError, fn, formatFloat, GoInt, parseFloatText, timeAt, toText, typeName } from '@loki/template';
 import type { FunctionTable, TemplateFunction, Value } from '@loki/template';
 
 /** Functions of Prometheus that ask a server: a template is expanded without one. */
@@ -17,7 +17,7 @@ export const alertFunctions: FunctionTable = new Map<string, TemplateFunction>([
   ['humanizeDuration', fn(['any'], ([value]) => humanizeDuration(toFloat(value)))],
   ['humanizePercentage', fn(['any'], ([value]) => `${short(toFloat(value) * 100)}%`)],
   ['humanizeTimestamp', fn(['any'], ([value]) => humanizeTimestamp(toFloat(value)))],
-  ['toTime', fn(['any'], ([value]) => timeAt(toNs(toFloat(value))))],
+  ['toTime', fn(['any'], ([value]) => goTimeOf(toFloat(value)))],
   ['toDuration', fn(['any'], ([value]) => new GoInt(toNs(toFloat(value)), 'time.Duration'))],
   ['now', fn([], (_args, context) => Number(context.nowNs() / 1_000_000n) / 1000)],
   ['parseDuration', fn(['string'], ([text]) => durationSeconds(text as string))],
@@ -49,7 +49,7 @@ function toFloat(value: Value): number {
     return (
       parseFloatText(value) ?? refuse(`strconv.ParseFloat: parsing ${JSON.stringify(value)}: invalid syntax`)
     );
-  return refuse(`can't convert ${toText(value)} to float`);
+  return refuse(`can't convert ${typeName(value)} to float`);
 }
 
 function toNs(seconds: number): bigint {
@@ -106,6 +106,8 @@ function humanizeDuration(value: number): string {
   const sign = value < 0 ? '-' : '';
   const seconds = Math.abs(value);
   if (seconds < 1) return `${scaledUp(value)}s`;
+  // Go's integers end here, and what it then prints is no duration.
+  if (seconds >= 2 ** 63) return `${short(value)}s`;
   const whole = Math.trunc(seconds);
   const [days, hours, minutes, rest] = [
     Math.trunc(whole / 86_400),
@@ -119,8 +121,14 @@ function humanizeDuration(value: number): string {
   return `${sign}${short(seconds)}s`;
 }
 
+/** In milliseconds, as Prometheus keeps time. */
+function goTimeOf(seconds: number): Value {
+  const ns = toNs(seconds);
+  return timeAt(ns - (ns % 1_000_000n));
+}
+
 function humanizeTimestamp(seconds: number): string {
-  return Number.isFinite(seconds) ? toText(timeAt(toNs(seconds))) : short(seconds);
+  return Number.isFinite(seconds) ? toText(goTimeOf(seconds)) : short(seconds);
 }
 
 function durationSeconds(text: string): number {

@@ -50,7 +50,7 @@ export function expandAlertTemplate(
     return compileAlertTemplate(text, alert).execute(dotOf(data), nowNs);
   } catch (error) {
     if (!(error instanceof TemplateExecError)) throw error;
-    return `<error expanding template: error executing template ${error.message.slice('template: '.length)}>`;
+    return `<error expanding template: error executing template __alert_${alert}: ${error.message}>`;
   }
 }
 

@@ -4,7 +4,7 @@ import type { Logger, ObjectStore } from '@loki/ports';
 import { readGroup, RuleTextError } from './read-yaml.ts';
 import { writeGroup } from './write-yaml.ts';
 import type { PlacedGroup, RuleGroup } from './rule-group.ts';
-import { checkGroup } from './validate.ts';
+import { checkGroup, nameBytesMax } from './validate.ts';
 
 /** Where rule groups are kept. */
 export interface RuleStore {
@@ -99,6 +99,9 @@ export class ObjectRuleStore implements RuleStore {
   }
 
   async group(tenant: TenantId, namespace: string, name: string): Promise<RuleGroup> {
+    // No group has such names, and a store would have no key for them.
+    if (Buffer.byteLength(namespace) > nameBytesMax || Buffer.byteLength(name) > nameBytesMax)
+      throw new LokiError('notFound', 'group does not exist');
     const key = keyOf(tenant, namespace, name);
     const bytes = await this.#objects.get(key).catch((error: unknown) => {
       if (error instanceof LokiError && error.code === 'notFound')

@@ -293,8 +293,12 @@ test('groups change hands as the ring says, and take their alerts with them', as
   expect(after.activeAtMs - before.activeAtMs).toBeLessThan(2 * minute);
 });
 
+interface RulesAnswer {
+  readonly data: { readonly groups: { readonly rules: { readonly name: string }[] }[] };
+}
+
 describe("Prometheus' API", () => {
-  async function answerTo(query: string): Promise<any> {
+  async function answerTo(query: string): Promise<RulesAnswer> {
     const world = new RulerWorld();
     await world.put(
       `${alertText}  for: 5m\n  labels: {l: x}\n  annotations: {a: y}\n- record: r\n  expr: vector(2)\n- alert: B\n  expr: '{a="b"}'\n`,
@@ -307,7 +311,7 @@ describe("Prometheus' API", () => {
     await world.pass(minute);
     const request = { queryText: query, signal: new AbortController().signal } as never;
     const { body } = await new PrometheusRuleApi({ ruler }).rules(tenantA, request);
-    return JSON.parse(String(body));
+    return JSON.parse(String(body)) as RulesAnswer;
   }
   const time = expect.stringMatching(/^2024-01-01T00:0\d:\d\d(?:\.\d+)?Z$/);
   const evaluation = { lastEvaluation: time, evaluationTime: expect.any(Number) };
@@ -402,7 +406,7 @@ describe("Prometheus' API", () => {
     ['rule_group[]=g&rule_name[]=r&rule_name[]=A', ['A', 'r']],
   ])('%s', async (query, names) => {
     const { data } = await answerTo(query);
-    const found = data.groups.flatMap((group: any) => group.rules.map((rule: any) => rule.name));
+    const found = data.groups.flatMap((group) => group.rules.map(({ name }) => name));
     expect(found).toEqual(names);
   });
 

@@ -112,8 +112,10 @@ export class SendQueue {
       if (first.number > end.file) return;
       while (this.#files[0].number < end.file) await this.#dropFirst();
       this.#offset = end.offset;
-      this.#files[0].samples -= samples;
-      this.#samples -= samples;
+      // A record whose append failed at the last step is there, and was not counted.
+      const counted = Math.min(samples, this.#files[0].samples);
+      this.#files[0].samples -= counted;
+      this.#samples -= counted;
       await this.#savePosition();
     });
   }
@@ -130,7 +132,7 @@ export class SendQueue {
       const isLast = this.#files.length === 1;
       const { records, offset, isDamaged } = await this.#read(first, this.#offset, samplesMax);
       if (records.length > 0) return { records, end: { file: first.number, offset }, lost };
-      if (isDamaged) lost.push({ samples: first.samples, reason: 'corrupt' });
+      if (isDamaged && first.samples > 0) lost.push({ samples: first.samples, reason: 'corrupt' });
       if (isLast) {
         // Nothing follows damage in a file, so it must not be appended to.
         if (isDamaged) await this.#nextFile();

@@ -10,5 +10,5 @@ export { parseFloatText, parseIntText } from './number.ts';
 export type { TemplateContext } from './state.ts';
 export { compileTemplate } from './template.ts';
 export type { Template } from './template.ts';
-export { GoInt } from './values.ts';
+export { GoInt, typeName } from './values.ts';
 export type { LabelMap, Value } from './values.ts';

@@ -1,0 +1,62 @@
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface SeenRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: NodeJS.Dict<string | string[]>;
+  readonly body: Buffer;
+}
+
+/** A real HTTP server that keeps what it gets and answers what the test wants. */
+export class TestServer {
+  readonly seen: SeenRequest[] = [];
+  /** Statuses of the next answers; then 200. `hang`: none at all. */
+  readonly answers: (number | 'hang')[] = [];
+  headers: Record<string, string> = {};
+  readonly #server: Server;
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const { method = '', url = '', headers } = request;
+        this.seen.push({ method, path: url, headers, body: Buffer.concat(chunks) });
+        const answer = this.answers.shift() ?? 200;
+        if (answer === 'hang') return;
+        response.writeHead(answer, this.headers);
+        response.end('answer text');
+      });
+    });
+  }
+
+  static async start(): Promise<TestServer> {
+    const server = new TestServer();
+    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
+    return server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  stop(): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+/** Waits until `check` passes. */
+export async function eventually(check: () => void | Promise<void>): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (attempt === 400) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
