@@ -1,4 +1,3 @@
-import os from 'node:os';
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
 import type { RuntimeConfig, Settings } from '@loki/config';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
@@ -7,7 +6,8 @@ import type { Component, Config } from '@loki/config';
 import type { Clock, HttpHandler } from '@loki/ports';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import { ringOfOne, ringPageHandlers } from './ring-pages.ts';
-import type { RingRoute } from './ring-pages.ts';
+import type { RingRoute, RingSource } from './ring-pages.ts';
+import type { Rings } from './rings.ts';
 import type { Roles } from './roles.ts';
 import { routeRules } from './ruler-role.ts';
 
@@ -18,6 +18,7 @@ export interface RouteDeps {
   readonly settings: Settings;
   readonly tenants: TenantResolver;
   readonly roles: Roles;
+  readonly rings: Rings;
   readonly states: ServiceStates;
   readonly metrics: Metrics;
   readonly limits: RuntimeConfig;
@@ -82,25 +83,32 @@ const ringRoutes = [
   ['pattern-ingester', 'patternRing'],
 ] as const satisfies readonly (readonly [Component, RingRoute])[];
 
-function routeRings({ server, config, clock }: RouteDeps): void {
+function routeRings({ server, config, clock, rings: known }: RouteDeps): void {
   const { ring, components, writeLog } = config;
-  const source = ringOfOne({
-    id: ring.instanceId || os.hostname(),
+  // Rings that nobody else is in.
+  const alone = ringOfOne({
+    id: known.id,
     address: `${ring.instanceAddr || '127.0.0.1'}:${ring.instancePort || config.server.grpcListenPort}`,
     zone: ring.zone,
     sinceMs: clock.nowMs(),
     clock,
   });
   const shown = ringRoutes.filter(([component]) => components.has(component));
-  const rings = Object.fromEntries(shown.map(([, route]) => [route, source]));
+  const rings: Partial<Record<RingRoute, RingSource>> = Object.fromEntries(
+    shown.map(([, route]) => [route, alone]),
+  );
+  const ingesters = known.source('ring');
+  const distributors = known.source('distributor');
+  if (ingesters) rings.ring = ingesters;
+  if (distributors) rings.distributorRing = distributors;
   const partitions = { count: writeLog.partitions, replicationFactor: ring.replicationFactor };
   server.handleAll(ringPageHandlers({ clock, rings, partitions }));
 }
 
 function routePushes({ server, tenants, roles }: RouteDeps): void {
-  const { distributor } = roles;
-  if (!distributor) return;
-  const push: HttpHandler = tenants.forOne((tenant, request) => distributor.push(tenant, request));
+  const { pushes } = roles;
+  if (!pushes) return;
+  const push: HttpHandler = tenants.forOne((tenant, request) => pushes.push(tenant, request));
   server.handleAll({ push, pushLegacy: push, pushOtlp: push });
 }
 

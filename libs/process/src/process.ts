@@ -3,6 +3,7 @@ import { RuntimeConfig } from '@loki/config';
 import type { Config, LoadedConfig } from '@loki/config';
 import { HttpServer, ServiceStates, TenantResolver } from '@loki/http';
 import type { Logger } from '@loki/ports';
+import { RpcServer, rpcMessageBytesMax } from '@loki/rpc';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import {
   buildInfoMetric,
@@ -13,8 +14,10 @@ import {
   startTracing,
 } from '@loki/telemetry';
 import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
+import { instanceAddressOf } from './addresses.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { routeProcess } from './process-routes.ts';
+import { Rings } from './rings.ts';
 import { startRoles } from './roles.ts';
 
 type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
@@ -36,6 +39,8 @@ export interface RunningProcess {
 }
 
 const rulesBytesMax = 1024 * 1024;
+/** Calls that run when the process stops have so long to finish, after everybody knows that it leaves. */
+const rpcGraceMs = 5_000;
 
 /** Builds adapters, starts roles, serves HTTP. Resolves when connections are taken; readiness may come later. */
 export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
@@ -66,15 +71,20 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   await limits.start();
 
   const states = new ServiceStates();
+  const rpc = rpcServer(config, logger);
+  const random = new NodeRandom();
+  const rings = new Rings({ config, clock, timers, random, logger, rpc });
   const roles = await startRoles({
     config,
     limits,
     clock,
     timers,
-    random: new NodeRandom(),
+    random,
     logger,
     metrics,
     states,
+    rpc,
+    rings,
   });
   const tenants = new TenantResolver({
     authEnabled: config.authEnabled,
@@ -86,20 +96,40 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const stop = async () => {
     states.stopping();
     await server.stop(config.server.gracefulShutdownTimeoutMs);
+    await roles.leave();
+    await rpc.stop((cut) => timers.after(rpcGraceMs, cut));
     await roles.stop();
+    await rings.stop();
     limits.stop();
     await stopTracing();
     unlock();
     end();
   };
-  routeProcess({ ...deps, server, clock, tenants, roles, states, metrics, limits, stop });
+  routeProcess({ ...deps, server, clock, tenants, roles, rings, states, metrics, limits, stop });
+  const rpcPort = await rpc.listen();
   const port = await server.listen();
+  await roles.join(instanceAddressOf(config, rpcPort));
+  rpc.setServing(true);
   logger.info('Loki started', {
     address: config.server.httpListenAddress,
     port,
+    grpcPort: rpcPort,
     target: config.target.join(','),
   });
   return { countLine: (level) => common.logLine(level), ended, stop };
+}
+
+function rpcServer({ server }: Config, logger: Logger): RpcServer {
+  return new RpcServer({
+    address: server.grpcListenAddress,
+    port: server.grpcListenPort,
+    logger,
+    tls: server.grpcTls,
+    // Parts of ours are 1 MiB; Loki's own clients may send as much as the configuration says.
+    recvBytesMax: Math.min(rpcMessageBytesMax, server.grpcMaxRecvMsgBytes),
+    sendBytesMax: rpcMessageBytesMax,
+    concurrentStreamsMax: server.grpcMaxConcurrentStreams,
+  });
 }
 
 function httpServer(

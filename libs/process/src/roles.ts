@@ -1,12 +1,22 @@
 import os from 'node:os';
 import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
-import type { Config, LimitsSource } from '@loki/config';
+import type { Component, Config, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { ExploreApi, MetadataApi, QueryApi, QueryFrontend, TailApi, VolumeApi } from '@loki/gateway';
 import type { ServiceStates } from '@loki/http';
-import { Ingester, ownsAll, PatternIngester } from '@loki/ingester';
-import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
+import { Ingester, PatternIngester } from '@loki/ingester';
+import type {
+  Clock,
+  DistributorService,
+  Logger,
+  ObjectStore,
+  Random,
+  Timers,
+  Workers,
+  WriteLog,
+} from '@loki/ports';
 import { Querier } from '@loki/querier';
+import type { RpcServer } from '@loki/rpc';
 import { WorkerPool } from '@loki/runtime';
 import {
   distributorMetrics,
@@ -16,6 +26,7 @@ import {
   queryMetrics,
 } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
+import { Cluster } from './cluster.ts';
 import { openHiding, startCompactor } from './compactor-role.ts';
 import type { CompactorRole, Hiding } from './compactor-role.ts';
 import { prepareObjectStore } from './object-store.ts';
@@ -24,6 +35,7 @@ import { ruleEvaluator } from './rule-evaluator.ts';
 import { startRuler } from './ruler-role.ts';
 import type { RulerRole } from './ruler-role.ts';
 import { openWriteLog } from './open-write-log.ts';
+import type { Rings } from './rings.ts';
 
 export interface RoleDeps {
   readonly config: Config;
@@ -34,6 +46,8 @@ export interface RoleDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly states: ServiceStates;
+  readonly rpc: RpcServer;
+  readonly rings: Rings;
 }
 
 export interface Frontend {
@@ -46,22 +60,32 @@ export interface Frontend {
 
 /** The roles of this process; absent when `-target` does not name them. */
 export interface Roles {
-  readonly distributor?: Distributor;
+  /** Who takes pushes: the distributor of this process, or a way to those elsewhere. */
+  readonly pushes?: DistributorService;
   readonly ingester?: Ingester;
   readonly frontend?: Frontend;
   readonly compactor?: CompactorRole;
   readonly ruler?: RulerRole;
-  /** Flushes when so configured, then lets go of everything. */
+  /** Lets other processes count on this one, which they reach at `address`. */
+  join(address: string): Promise<void>;
+  /** Flushes when so configured, and takes leave of the others. */
+  leave(): Promise<void>;
+  /** Lets go of everything. */
   stop(): Promise<void>;
 }
 
-/** What the roles of one process share. */
+/** What the roles of one process share that store or read what is stored. */
 interface World extends RoleDeps {
+  readonly cluster: Cluster;
   readonly objectStore: ObjectStore;
-  readonly writeLog: WriteLog;
   readonly workers: Workers;
   readonly catalog: Catalog;
   readonly hiding: Hiding;
+}
+
+/** The same for those that write. */
+interface LogWorld extends World {
+  readonly writeLog: WriteLog;
 }
 
 /** How long a shutdown may spend on flushing; what is left is in the write log and read again at the next start. */
@@ -69,50 +93,76 @@ const shutdownFlushMs = 60_000;
 
 /** Opens storage and starts the roles that the configuration names. */
 export async function startRoles(deps: RoleDeps): Promise<Roles> {
-  const world = await openWorld(deps);
   const { config, states, logger } = deps;
-  const runs = (component: Parameters<Config['components']['has']>[0]) => config.components.has(component);
+  const runs = (component: Component) => config.components.has(component);
+  checkTarget(config);
+  const cluster = new Cluster(deps);
+  const world = storing.some(runs) ? await openWorld(deps, cluster) : undefined;
+  const logWorld = world && writing.some(runs) ? await openLog(world) : undefined;
   const patterns =
-    config.patternIngester.enabled && runs('ingester')
+    config.patternIngester.enabled && runs('ingester') && world
       ? new PatternIngester({ ...world, metrics: patternMetrics(world.metrics) })
       : undefined;
-  const ingester = runs('ingester') ? startIngester(world, patterns) : undefined;
-  const distributor = runs('distributor') ? startDistributor(world) : undefined;
-  const querier = runs('querier') && ingester ? makeQuerier(world, ingester) : undefined;
-  const frontend = runs('query-frontend') && querier ? startFrontend(world, querier, patterns) : undefined;
-  const compactor = runs('compactor') ? startCompactor(world) : undefined;
+  const ingester = logWorld && runs('ingester') ? await startIngester(logWorld, patterns) : undefined;
+  const distributor = logWorld && runs('distributor') ? await startDistributor(logWorld) : undefined;
+  const querier = world && runs('querier') ? await makeQuerier(world, ingester) : undefined;
+  const frontend = runs('query-frontend')
+    ? startFrontend({ ...deps, cluster }, querier, patterns)
+    : undefined;
+  if (querier && (!frontend || config.querier.frontendAddresses.length > 0)) await cluster.pull(querier);
+  const router = runs('gateway') && !distributor ? await cluster.pushRouter() : undefined;
+  const compactor = world && runs('compactor') ? startCompactor(logWorld ?? world) : undefined;
   const ruler =
-    runs('ruler') && frontend
+    runs('ruler') && frontend && world
       ? await startRuler({ ...world, evaluate: ruleEvaluator(frontend.queries) })
       : undefined;
   for (const component of config.components) states.set(component, 'Running');
 
   return {
-    distributor,
+    pushes: distributor ?? router,
     ingester,
     frontend: frontend?.api,
     compactor,
     ruler,
-    async stop() {
+    join: (address) => cluster.join(address),
+    async leave() {
       await ruler?.stop();
-      frontend?.stop();
-      await compactor?.stop();
       await distributor?.drain();
       if (ingester && config.ingester.flushOnShutdown) {
         await ingester.flush(AbortSignal.timeout(shutdownFlushMs)).catch((error: unknown) => {
           logger.warn('could not flush before stopping; the write log has it', { err: String(error) });
         });
       }
+      await cluster.leave();
+    },
+    async stop() {
+      frontend?.stop();
+      await compactor?.stop();
+      // What came in since.
+      await distributor?.drain();
       await ingester?.stop();
-      world.hiding.requests?.stop();
-      world.catalog.stop();
-      await world.writeLog.close();
-      await world.workers.close();
+      world?.hiding.requests?.stop();
+      world?.catalog.stop();
+      await logWorld?.writeLog.close();
+      await world?.workers.close();
     },
   };
 }
 
-async function openWorld(deps: RoleDeps): Promise<World> {
+const storing: readonly Component[] = ['distributor', 'ingester', 'querier', 'compactor', 'ruler'];
+const writing: readonly Component[] = ['distributor', 'ingester'];
+
+/** @throws when the parts that this process is to run cannot work by themselves */
+function checkTarget(config: Config): void {
+  const [distributor, ingester] = writing.map((component) => config.components.has(component));
+  if (config.writeLog.kind === 'embedded' && distributor !== ingester) {
+    throw new Error(
+      'the embedded write log serves one process: run distributor and ingester in it (-target=write), or set write_log.kind to kafka',
+    );
+  }
+}
+
+async function openWorld(deps: RoleDeps, cluster: Cluster): Promise<World> {
   const { config, timers, logger } = deps;
   const store = await prepareObjectStore(config.storage, logger);
   const objectStore = measuredObjectStore(store, deps.metrics, {
@@ -124,12 +174,18 @@ async function openWorld(deps: RoleDeps): Promise<World> {
   // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start instead.
   await catalog.refresh();
   await catalog.start();
+  const hiding = await openHiding({ ...deps, objectStore });
+  return { ...deps, cluster, objectStore, catalog, hiding, workers: startWorkers(config) };
+}
+
+async function openLog(world: World): Promise<LogWorld> {
+  const { catalog, config } = world;
+  const { partitions } = config.writeLog;
   const writeLog = await openWriteLog({
-    ...deps,
+    ...world,
     atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
   });
-  const hiding = await openHiding({ ...deps, objectStore });
-  return { ...deps, objectStore, writeLog, catalog, hiding, workers: startWorkers(config) };
+  return { ...world, writeLog };
 }
 
 function startWorkers(config: Config): WorkerPool {
@@ -141,11 +197,12 @@ function startWorkers(config: Config): WorkerPool {
   return new WorkerPool({ entry: new URL('./worker.ts', import.meta.url), workerData, size });
 }
 
-function startDistributor(world: World): Distributor {
-  const { config } = world;
+async function startDistributor(world: LogWorld): Promise<Distributor> {
+  const { config, cluster } = world;
   const { distributor, ingester, writeLog } = config;
-  return new Distributor(
-    { ...world, metrics: distributorMetrics(world.metrics), healthyDistributors: () => 1 },
+  const healthyDistributors = await cluster.distributorCount();
+  const started = new Distributor(
+    { ...world, metrics: distributorMetrics(world.metrics), healthyDistributors },
     {
       recvBytesMax: distributor.maxRecvMsgBytes,
       decompressedBytesMax: distributor.maxDecompressedBytes,
@@ -157,30 +214,34 @@ function startDistributor(world: World): Distributor {
       otlpIndexAttributes: distributor.otlpDefaultIndexLabels,
     },
   );
+  cluster.serveDistributor(started);
+  return started;
 }
 
-function startIngester(world: World, patterns: PatternIngester | undefined): Ingester {
-  const { config, objectStore, clock, catalog, states } = world;
+async function startIngester(world: LogWorld, patterns: PatternIngester | undefined): Promise<Ingester> {
+  const { config, objectStore, clock, catalog, states, cluster } = world;
+  const { owned, isLeader } = await cluster.ownership();
   const ingester = new Ingester(
     {
       ...world,
       metrics: ingesterMetrics(world.metrics),
       patterns,
+      isLeader,
       commits: partitionCommitters({ objectStore, clock }),
       committed: committedSegments(catalog),
     },
-    ownsAll(config.writeLog.partitions),
+    owned,
     { flushAgeMs: config.ingester.maxChunkAgeMs, flushIdleMs: config.ingester.chunkIdlePeriodMs },
   );
   ingester.start();
+  cluster.serveIngester(ingester);
   states.addCheck(() => (ingester.isReady() ? undefined : 'Ingester not ready: reading the write log'));
   return ingester;
 }
 
-function makeQuerier(world: World, ingester: Ingester): Querier {
-  const partitions = Array.from({ length: world.config.writeLog.partitions }, (_, partition) => partition);
+async function makeQuerier(world: World, ingester: Ingester | undefined): Promise<Querier> {
   return new Querier({
-    ingesters: { partitions: () => partitions, owners: () => [ingester] },
+    ingesters: await world.cluster.directory(ingester),
     catalog: world.catalog,
     workers: world.workers,
     logger: world.logger,
@@ -189,8 +250,8 @@ function makeQuerier(world: World, ingester: Ingester): Querier {
 }
 
 function startFrontend(
-  world: World,
-  querier: Querier,
+  world: RoleDeps & { readonly cluster: Cluster },
+  querier: Querier | undefined,
   patterns: PatternIngester | undefined,
 ): { api: Frontend; queries: QueryFrontend; stop: () => void } {
   const { config } = world;
@@ -202,12 +263,14 @@ function startFrontend(
     },
   );
   frontend.start();
+  world.cluster.serveFrontend(frontend);
+  world.states.addCheck(() => frontend.notReady());
   const { multiTenantQueriesEnabled } = config.querier;
   const counted = queryMetrics(world.metrics);
   const deps = {
     ...world,
     frontend,
-    querier,
+    querier: querier ?? frontend.querier,
     patterns,
     multiTenantQueriesEnabled,
     queryMetrics: counted,

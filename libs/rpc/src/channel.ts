@@ -20,6 +20,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Absent: as long as the signal lets it run; keep-alive still finds a dead peer. */
   readonly deadlineMs?: number;
+  /** Waits for a connection, within the deadline, instead of failing while there is none. */
+  readonly waitsForPeer?: boolean;
 }
 
 /** One message. Larger things travel in parts. */
@@ -49,13 +51,15 @@ export class RpcChannel {
   ): Promise<Response> {
     const { signal } = options;
     signal?.throwIfAborted();
+    const metadata = callMetadata(options.tenant);
+    if (options.waitsForPeer) metadata.setOptions({ waitForReady: true });
     return new Promise((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
         request,
-        callMetadata(options.tenant),
+        metadata,
         this.#callOptions(options),
         (error, response) => {
           signal?.removeEventListener('abort', cancel);

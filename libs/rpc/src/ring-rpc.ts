@@ -11,7 +11,7 @@ const { methods } = RingStoreDefinition;
 const getMethod = rpcMethod(RingStoreDefinition, methods.get);
 const setMethod = rpcMethod(RingStoreDefinition, methods.compareAndSet);
 
-const deadlineMs = 2_000;
+const call = { deadlineMs: 2_000, waitsForPeer: true };
 const watchMs = 1_000;
 
 /** Lends the ring in this process's memory to others. */
@@ -45,7 +45,7 @@ export class JoinedRingStore implements RingStore {
     let failure: unknown = new LokiError('unavailable', 'no member of the ring is named');
     for (const [index, member] of this.#members.entries()) {
       try {
-        const { value, version } = await member.unary(getMethod, { key }, { deadlineMs });
+        const { value, version } = await member.unary(getMethod, { key }, call);
         return value === undefined ? undefined : { value, version: `${index}/${version}` };
       } catch (error) {
         failure = error;
@@ -96,7 +96,7 @@ export class JoinedRingStore implements RingStore {
   }
 
   async #set(index: number, key: string, value: string, version: string | undefined): Promise<boolean> {
-    const answer = await this.#members[index].unary(setMethod, { key, value, version }, { deadlineMs });
+    const answer = await this.#members[index].unary(setMethod, { key, value, version }, call);
     return answer.isSet;
   }
 }

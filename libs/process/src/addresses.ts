@@ -1,0 +1,75 @@
+import dns from 'node:dns/promises';
+import net from 'node:net';
+import os from 'node:os';
+import type { Config } from '@loki/config';
+import type { Logger, TimerHandle, Timers } from '@loki/ports';
+
+/** The name under which this process stands in rings. */
+export function instanceIdOf(config: Config): string {
+  return config.ring.instanceId || os.hostname();
+}
+
+/** Where others reach this process's gRPC port. */
+export function instanceAddressOf(config: Config, boundPort: number): string {
+  const host = config.ring.instanceAddr || listenHost(config) || firstAddress() || '127.0.0.1';
+  const port = config.ring.instancePort || boundPort;
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** A listen address that is one, not "all of them". */
+function listenHost(config: Config): string {
+  const { grpcListenAddress } = config.server;
+  return ['0.0.0.0', '::'].includes(grpcListenAddress) ? '' : grpcListenAddress;
+}
+
+function firstAddress(): string | undefined {
+  const all = Object.values(os.networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+}
+
+export interface AddressWatch {
+  readonly addresses: readonly string[];
+  readonly periodMs: number;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  /** Every `host:port` behind the names, at first and whenever they differ. */
+  readonly onChange: (addresses: ReadonlySet<string>) => void;
+}
+
+/** Looks names up again and again, as what stands behind them comes and goes; returns how to stop. */
+export function watchAddresses(watch: AddressWatch): () => void {
+  let last = '';
+  let timer: TimerHandle | undefined;
+  let isStopped = false;
+  const look = async () => {
+    try {
+      const found = new Set((await Promise.all(watch.addresses.map(resolve))).flat());
+      const text = [...found].sort().join();
+      if (!isStopped && text !== last) {
+        last = text;
+        watch.onChange(found);
+      }
+    } catch (error) {
+      watch.logger.warn('an address cannot be looked up; the last ones stay in use', { err: String(error) });
+    }
+    if (!isStopped) timer = watch.timers.after(watch.periodMs, () => void look());
+  };
+  void look();
+  return () => {
+    isStopped = true;
+    timer?.cancel();
+  };
+}
+
+async function resolve(address: string): Promise<string[]> {
+  // `dns:///` and the like are how other gRPC clients name the same thing.
+  const plain = address.replace(/^dns(\+|:\/+)/, '').replace(/^\/+/, '');
+  const colon = plain.lastIndexOf(':');
+  const host = colon < 0 ? plain : plain.slice(0, colon);
+  const port = colon < 0 ? '9095' : plain.slice(colon + 1);
+  if (net.isIP(host.replace(/^\[|\]$/g, '')) > 0) return [`${host}:${port}`];
+  const found = await dns.lookup(host, { all: true });
+  // One family only: a host with two addresses is still one host.
+  const families = found.filter(({ family }) => family === found[0].family);
+  return families.map((each) => `${each.family === 6 ? `[${each.address}]` : each.address}:${port}`);
+}

@@ -1,0 +1,196 @@
+import type { Config, LimitsSource } from '@loki/config';
+import type { QueryFrontend } from '@loki/gateway';
+import { ownsAll } from '@loki/ingester';
+import type { OwnedPartitions } from '@loki/ingester';
+import { parseTenantId } from '@loki/model';
+import type { Clock, DistributorService, IngesterService, Logger, QuerierService, Timers } from '@loki/ports';
+import type { IngesterDirectory } from '@loki/querier';
+import { ownedPartitions, partitionLeadership } from '@loki/ring';
+import {
+  ChannelPool,
+  QuerierWorker,
+  serveFrontend,
+  serveIngester,
+  servePusher,
+  servePushes,
+} from '@loki/rpc';
+import type { RpcServer } from '@loki/rpc';
+import { watchAddresses } from './addresses.ts';
+import { PushRouter } from './push-router.ts';
+import { RingDirectory } from './ring-directory.ts';
+import type { RingName, Rings } from './rings.ts';
+
+export interface ClusterDeps {
+  readonly config: Config;
+  readonly limits: LimitsSource;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly rings: Rings;
+  readonly rpc: RpcServer;
+}
+
+/** Which partitions this process's ingester takes, and which it leads. */
+export interface Ownership {
+  readonly owned: OwnedPartitions;
+  readonly isLeader?: (partition: number) => boolean;
+}
+
+/** After taking leave a process answers for so long, until all others know. */
+const leaveMs = 1_500;
+
+/** This process among others: who does what for whom, by ring and over gRPC. */
+export class Cluster {
+  readonly #deps: ClusterDeps;
+  readonly #joins: RingName[] = [];
+  readonly #stops: (() => Promise<void>)[] = [];
+  readonly #pools: ChannelPool[] = [];
+  #isLeaving = false;
+
+  constructor(deps: ClusterDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * An embedded log is this process's alone, and so are all its partitions. A shared log's partitions belong to whom
+   * the ring gives them; a process that leaves keeps what it has until it ends, for those who still ask it.
+   */
+  async ownership(): Promise<Ownership> {
+    const { config, rings } = this.#deps;
+    const partitionCount = config.writeLog.partitions;
+    if (config.writeLog.kind === 'embedded') return { owned: ownsAll(partitionCount) };
+    const view = await rings.view('ring');
+    const { replicationFactor } = config.ring;
+    const listen = ownedPartitions(view, rings.id, { partitionCount, replicationFactor });
+    return {
+      owned: (onChange) =>
+        listen((partitions) => {
+          if (!this.#isLeaving) onChange(partitions);
+        }),
+      isLeader: partitionLeadership(view, rings.id),
+    };
+  }
+
+  serveIngester(ingester: IngesterService): void {
+    serveIngester(this.#deps.rpc, ingester);
+    this.#joins.push('ring');
+  }
+
+  serveDistributor(distributor: DistributorService): void {
+    const { config, rpc, timers } = this.#deps;
+    const { maxRecvMsgBytes, maxInflightBytes } = config.distributor;
+    servePushes(rpc, distributor, {
+      timers,
+      bodyBytesMax: maxRecvMsgBytes,
+      inflightBytesMax: maxInflightBytes || 2 * maxRecvMsgBytes,
+    });
+    const nobody = parseTenantId(config.noAuthTenant);
+    servePusher(rpc, distributor, (ofCall) => (config.authEnabled ? ofCall() : nobody));
+    this.#joins.push('distributor');
+  }
+
+  /** Lets queriers of other processes fetch this frontend's work. */
+  serveFrontend(frontend: QueryFrontend): void {
+    const { rpc, timers, logger } = this.#deps;
+    serveFrontend(rpc, {
+      timers,
+      onSlot: ({ querier, querierId, isForTails, gone }) => {
+        if (isForTails) {
+          frontend.serveTail(querier, gone);
+          return;
+        }
+        frontend.serve(querier, gone).catch((error: unknown) => {
+          logger.error('a slot of a querier ended', { querierId, err: String(error) });
+        });
+      },
+    });
+    this.#joins.push('query-frontend');
+  }
+
+  /** Healthy distributors, this one included: what a tenant's global rate is divided by. */
+  async distributorCount(): Promise<() => number> {
+    const view = await this.#deps.rings.view('distributor');
+    return () => Math.max(1, view.ring.eligible.length);
+  }
+
+  /** Pushes go to distributors elsewhere. */
+  async pushRouter(): Promise<DistributorService> {
+    const { rings, timers, logger } = this.#deps;
+    const router = new PushRouter({
+      distributors: await rings.view('distributor'),
+      channels: this.#channels(),
+      timers,
+      logger,
+    });
+    this.#stops.push(async () => router.stop());
+    return router;
+  }
+
+  /** Heads are asked of whoever owns them. */
+  async directory(ingester: IngesterService | undefined): Promise<IngesterDirectory> {
+    const { config, rings } = this.#deps;
+    const partitionCount = config.writeLog.partitions;
+    if (ingester && config.writeLog.kind === 'embedded') {
+      const partitions = Array.from({ length: partitionCount }, (_, partition) => partition);
+      return { partitions: () => partitions, owners: () => [ingester] };
+    }
+    return new RingDirectory({
+      ingesters: await rings.view('ring'),
+      channels: this.#channels(),
+      partitionCount,
+      replicationFactor: config.ring.replicationFactor,
+      ...(ingester ? { own: { id: rings.id, ingester } } : {}),
+    });
+  }
+
+  /** The querier fetches work from frontends: those that the configuration names, else those in the ring. */
+  async pull(querier: QuerierService): Promise<void> {
+    const { config, rings, timers, logger } = this.#deps;
+    const { maxConcurrent, frontendAddresses, frontendLookupMs } = config.querier;
+    const worker = new QuerierWorker({
+      querier,
+      channels: this.#channels(),
+      timers,
+      logger,
+      querierId: rings.id,
+      maxConcurrent,
+    });
+    const stopWatching =
+      frontendAddresses.length > 0
+        ? watchAddresses({
+            addresses: frontendAddresses,
+            periodMs: frontendLookupMs,
+            timers,
+            logger,
+            onChange: (addresses) => worker.setFrontends(addresses),
+          })
+        : (await rings.view('query-frontend')).onChange((ring) => {
+            worker.setFrontends(new Set(ring.eligible.map(({ address }) => address)));
+          });
+    this.#stops.push(async () => {
+      stopWatching();
+      await worker.stop();
+    });
+  }
+
+  /** Once the gRPC port is open: others may count on this process. */
+  async join(address: string): Promise<void> {
+    for (const name of this.#joins) await this.#deps.rings.join(name, address);
+  }
+
+  /** Takes no more work, and lets the others know before it stops to answer. */
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
+    await this.#deps.rings.leave();
+    await Promise.all(this.#stops.map((stop) => stop()));
+    for (const channels of this.#pools) channels.close();
+    if (this.#deps.config.ring.store !== 'memory') await this.#deps.timers.sleep(leaveMs);
+  }
+
+  #channels(): ChannelPool {
+    const { clock, config } = this.#deps;
+    const channels = new ChannelPool({ clock, tls: config.rpcClient.tls });
+    this.#pools.push(channels);
+    return channels;
+  }
+}

@@ -1,0 +1,59 @@
+import type { IngesterService } from '@loki/ports';
+import type { IngesterDirectory } from '@loki/querier';
+import { partitionOwners } from '@loki/ring';
+import type { ObservedInstance, RingView } from '@loki/ring';
+import { IngesterClient } from '@loki/rpc';
+import type { ChannelPool } from '@loki/rpc';
+
+export interface RingDirectoryDeps {
+  readonly ingesters: RingView;
+  readonly channels: ChannelPool;
+  readonly partitionCount: number;
+  readonly replicationFactor: number;
+  /** The ingester of this process, which is asked without a detour. */
+  readonly own?: { readonly id: string; readonly ingester: IngesterService };
+}
+
+/**
+ * Who answers for a partition: its owners by the ring, each process its own first, then the others in turn so that they
+ * share the work; last those that are on their way out, which may still hold what the new owner has not read yet.
+ */
+export class RingDirectory implements IngesterDirectory {
+  readonly #deps: RingDirectoryDeps;
+  readonly #partitions: readonly number[];
+  readonly #clients = new Map<string, IngesterClient>();
+  #turn = 0;
+
+  constructor(deps: RingDirectoryDeps) {
+    this.#deps = deps;
+    this.#partitions = Array.from({ length: deps.partitionCount }, (_, partition) => partition);
+    deps.ingesters.onChange((ring) => {
+      const known = new Set(ring.instances.map(({ address }) => address));
+      for (const address of this.#clients.keys()) if (!known.has(address)) this.#clients.delete(address);
+      deps.channels.keep(known);
+    });
+  }
+
+  partitions(): readonly number[] {
+    return this.#partitions;
+  }
+
+  owners(partition: number): readonly IngesterService[] {
+    const { ring } = this.#deps.ingesters;
+    const ids = partitionOwners(ring, partition, this.#deps.replicationFactor);
+    const turn = ids.length === 0 ? 0 : this.#turn++ % ids.length;
+    const inTurn = [...ids.slice(turn), ...ids.slice(0, turn)];
+    const ownId = this.#deps.own?.id;
+    if (ownId !== undefined) inTurn.sort((a, b) => Number(b === ownId) - Number(a === ownId));
+    const leaving = ring.instances.filter(({ id, state }) => state === 'LEAVING' && !ids.includes(id));
+    return [...inTurn.map((id) => ring.get(id)!), ...leaving].map((instance) => this.#serviceOf(instance));
+  }
+
+  #serviceOf({ id, address }: ObservedInstance): IngesterService {
+    const { own, channels } = this.#deps;
+    if (own?.id === id) return own.ingester;
+    let client = this.#clients.get(address);
+    if (!client) this.#clients.set(address, (client = new IngesterClient(channels.to(address))));
+    return client;
+  }
+}
