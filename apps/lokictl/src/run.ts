@@ -1,10 +1,11 @@
 import { type Command, type CommandIo, helpOf, parseArgs, UsageError, usageOf } from './command.ts';
 import { failureText } from './failure-text.ts';
+import { retention } from './retention.ts';
 import { segmentInspect } from './segment-inspect.ts';
 import { segmentVerify } from './segment-verify.ts';
 
 /** All verbs, in the order of the help. */
-export const commands: readonly Command[] = [segmentInspect, segmentVerify];
+export const commands: readonly Command[] = [segmentInspect, segmentVerify, retention];
 
 const exitUsage = 2;
 

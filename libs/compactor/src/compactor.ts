@@ -41,11 +41,10 @@ export class Compactor {
 
   /** Merges that wait: the backlog. */
   backlog(): number {
-    const { catalog, clock, options } = this.#deps;
+    const { clock, options } = this.#deps;
     let waiting = 0;
     for (const [tenant, day] of this.#days()) {
-      const inventory = inventoryOf(this.#deps, tenant, day);
-      if (catalog.days(tenant).includes(day) && planDay(inventory, clock.nowMs(), options)) waiting++;
+      if (planDay(inventoryOf(this.#deps, tenant, day), clock.nowMs(), options)) waiting++;
     }
     return waiting;
   }

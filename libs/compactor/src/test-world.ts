@@ -54,7 +54,7 @@ export class TestWorld {
   } as unknown as ReturnType<LimitsSource['forTenant']>;
   /** Every record ever, in order of arrival, by partition. */
   readonly #records: PendingRecord[][] = Array.from({ length: partitionCount }, () => []);
-  readonly #committed = new Array<number>(partitionCount).fill(0);
+  readonly #committed = Array.from({ length: partitionCount }, () => 0);
   readonly #writers: PartitionCatalog[];
   #compactors = 0;
   #segments = 0;

@@ -1,0 +1,150 @@
+import { Catalog, DeleteRequests, deleteOf, expiredRows } from '@loki/catalog';
+import type { DeleteRequest, SegmentRef } from '@loki/catalog';
+import { loadConfig, RuntimeConfig } from '@loki/config';
+import type { LimitsSource } from '@loki/config';
+import { findDeletedRows } from '@loki/engine';
+import { FilesystemObjectStore } from '@loki/object-store';
+import type { LeafDelete, Logger, WorkerEnv } from '@loki/ports';
+import { NodeClock, NodeDisk, NodeTimers } from '@loki/runtime';
+import { type Command, type CommandIo, UsageError } from './command.ts';
+
+const timeMinNs = -(1n << 63n);
+const timeMaxNs = (1n << 63n) - 1n;
+const cacheBytesMax = 64 << 20;
+
+/** `lokictl retention --dry-run DIR` */
+export const retention: Command = {
+  words: ['retention'],
+  arguments: ['DIR'],
+  summary: 'Says which entries of the store in DIR retention and delete requests will remove, and why.',
+  flags: [
+    { name: 'dry-run', summary: 'look, and remove nothing: removing is the compactor’s work' },
+    {
+      name: 'config',
+      value: 'FILE',
+      summary: 'the configuration whose retention counts; default: one without a file',
+    },
+  ],
+  async run({ positional: [directory], flags }, io) {
+    if (!flags.has('dry-run'))
+      throw new UsageError('only --dry-run is possible: removing is the compactor’s work');
+    const store = new FilesystemObjectStore({ disk: new NodeDisk(directory) });
+    const [clock, timers] = [new NodeClock(), new NodeTimers()];
+    const partitionCount = await countPartitions(store);
+    const catalog = new Catalog({ objectStore: store, timers, partitionCount });
+    await catalog.refresh();
+    const requests = new DeleteRequests({ objectStore: store, clock, timers });
+    await requests.load();
+    const limits = await readLimits(flags.get('config'), io);
+    const env: WorkerEnv = { objectStore: store, cache: new Map(), cacheBytesMax };
+    const report = new Report(io, catalog, env);
+    for (const tenant of [...catalog.tenants()].sort()) {
+      const wanted = limits.forTenant(tenant);
+      const expired = expiredRows(wanted, clock.nowMs());
+      for (const removal of expired) await report.tell(tenant, removal, reasonOf(removal));
+      const waiting = requests.state.requests(tenant).filter(({ processedMs }) => processedMs === undefined);
+      for (const request of waiting) {
+        await report.tell(tenant, deleteOf(request), requestText(request, wanted.deletionMode));
+      }
+      await report.count(tenant, [...expired, ...waiting.map(deleteOf)]);
+    }
+    report.total();
+    return 0;
+  },
+};
+
+class Report {
+  readonly #io: CommandIo;
+  readonly #catalog: Catalog;
+  readonly #env: WorkerEnv;
+  #rows = 0;
+
+  constructor(io: CommandIo, catalog: Catalog, env: WorkerEnv) {
+    this.#io = io;
+    this.#catalog = catalog;
+    this.#env = env;
+  }
+
+  /** One line for each segment that loses entries by this removal. */
+  async tell(tenant: string, removal: LeafDelete, reason: string): Promise<void> {
+    for (const ref of this.#catalog.segmentsFor(tenant, removal.startNs, removal.endNs)) {
+      const rows = await this.#rowsOf(tenant, [removal], ref);
+      if (rows === 0) continue;
+      const share = rows === ref.rowCount ? `all ${rows} entries` : `${rows} of ${ref.rowCount} entries`;
+      this.#io.out(`${tenant}: ${ref.key}: ${share}: ${reason}\n`);
+    }
+  }
+
+  /** Adds up what several reasons take together. */
+  async count(tenant: string, removals: readonly LeafDelete[]): Promise<void> {
+    for (const ref of this.#catalog.segmentsFor(tenant, timeMinNs, timeMaxNs)) {
+      this.#rows += await this.#rowsOf(tenant, removals, ref);
+    }
+  }
+
+  total(): void {
+    this.#io.out(this.#rows === 0 ? 'nothing is to be removed\n' : `${this.#rows} entries in all\n`);
+  }
+
+  async #rowsOf(tenant: string, removals: readonly LeafDelete[], { key, clip }: SegmentRef): Promise<number> {
+    const source = { kind: 'object', key, clip } as const;
+    const found = await findDeletedRows(source, tenant, removals, this.#env);
+    return found.reduce((sum, { rows }) => sum + rows.length, 0);
+  }
+}
+
+function reasonOf({ expr, endNs, except }: LeafDelete): string {
+  const spared = except ? `, but for ${except.join(', ')}` : '';
+  return `streams ${expr}${spared}: kept since ${timeText(endNs)}`;
+}
+
+function requestText(request: DeleteRequest, mode: string): string {
+  const { id, query } = request;
+  const { startNs, endNs } = deleteOf(request);
+  const what =
+    mode === 'filter-and-delete' ? 'delete request' : `delete request (${mode}: stays in the store)`;
+  return `${what} ${id}: ${query} from ${timeText(startNs)} to ${timeText(endNs)}`;
+}
+
+function timeText(ns: bigint): string {
+  const clamped = ns < timeMinNs ? timeMinNs : ns > timeMaxNs ? timeMaxNs : ns;
+  return new Date(Number(clamped / 1_000_000n)).toISOString();
+}
+
+async function countPartitions(store: FilesystemObjectStore): Promise<number> {
+  let count = 0;
+  for await (const { key } of store.list('catalog/partitions/')) {
+    count = Math.max(count, Number(key.split('/')[2]) + 1);
+  }
+  return count;
+}
+
+async function readLimits(file: string | undefined, io: CommandIo): Promise<LimitsSource> {
+  const readText = async (path: string): Promise<string | undefined> => {
+    try {
+      return (await io.readFile(path)).toString('utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  };
+  const argv = file === undefined ? [] : [`-config.file=${file}`];
+  const loaded = await loadConfig({ argv, env: () => undefined, readText, versionText: '' });
+  if (loaded.kind === 'exit') throw new UsageError(loaded.stderr.trim());
+  const { config } = loaded;
+  if (!config.compactor.retentionEnabled)
+    io.err('lokictl: compactor.retention_enabled is false: nothing is removed\n');
+  const limits = new RuntimeConfig({
+    ...config.runtimeConfig,
+    readText,
+    timers: new NodeTimers(),
+    logger: silent,
+    globalValues: config.limitValues,
+    limitContext: { maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors },
+  });
+  await limits.start();
+  limits.stop();
+  return limits;
+}
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
