@@ -96,7 +96,7 @@ export class TestServer {
   /** Entries of a log query over the last hour, oldest first, each with its stream's labels. */
   async lines(query: string, params: Record<string, string> = {}): Promise<FoundLine[]> {
     const search = new URLSearchParams({ query, limit: '5000', direction: 'forward', ...params });
-    const { status, text } = await this.get(`/loki/api/v1/query_range?${search}`);
+    const { status, text } = await this.get(`/loki/api/v1/query_range?${search.toString()}`);
     if (status !== 200) throw new Error(`${status} ${text}`);
     const answer = JSON.parse(text) as {
       data: { result: { stream: Record<string, string>; values: [string, string][] }[] };

@@ -1,10 +1,5 @@
 export type { Disk, DiskFile } from './disk.ts';
-export type {
-  HttpClient,
-  HttpClientRequest,
-  HttpClientResponse,
-  HttpClientTls,
-} from './http-client.ts';
+export type { HttpClient, HttpClientRequest, HttpClientResponse, HttpClientTls } from './http-client.ts';
 export type { HttpHandler, HttpRequest, HttpResponse } from './http.ts';
 export { addLeafStats, emptyLeafStats } from './leaf.ts';
 export type {

@@ -238,7 +238,7 @@ async function* mergeFrames(sources: readonly AsyncIterable<TailFrame>[]): Async
       yield result.value;
     }
   } finally {
-    await Promise.allSettled(iterators.map((iterator) => iterator.return?.()));
+    await Promise.allSettled(iterators.map(async (iterator) => iterator.return?.()));
   }
 }
 

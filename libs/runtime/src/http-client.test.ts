@@ -29,7 +29,8 @@ test('method, headers and body arrive, and the answer comes back', async () => {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       response.writeHead(202, { 'x-answer': 'yes' });
-      response.end(`${request.method} ${request.url} ${request.headers['x-asked']} ${Buffer.concat(chunks)}`);
+      const asked = String(request.headers['x-asked']);
+      response.end(`${request.method} ${request.url} ${asked} ${Buffer.concat(chunks).toString()}`);
     });
   });
   const answer = await client.send({

@@ -40,7 +40,9 @@ export class NodeHttpClient implements HttpClient {
       return await readAnswer(message);
     } catch (error) {
       // Node says no more than that it was aborted.
-      throw deadline.aborted ? new Error(`no answer within ${request.timeoutMs} ms`, { cause: error }) : error;
+      throw deadline.aborted
+        ? new Error(`no answer within ${request.timeoutMs} ms`, { cause: error })
+        : error;
     }
   }
 

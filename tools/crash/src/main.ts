@@ -150,7 +150,7 @@ async function readAll(startNs: bigint): Promise<Map<string, number>> {
           limit: '5000',
           direction: 'forward',
         });
-        const response = await fetch(`${url}/loki/api/v1/query_range?${query}`);
+        const response = await fetch(`${url}/loki/api/v1/query_range?${query.toString()}`);
         if (response.status !== 200) throw new Error(`query: ${response.status} ${await response.text()}`);
         const answer = (await response.json()) as { data: { result: { values: [string, string][] }[] } };
         const entries = answer.data.result.flatMap((result) => result.values);
