@@ -1,0 +1,155 @@
+/** Protects the distributed system: real processes that know each other by the ring and talk over gRPC. */
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import WebSocket from 'ws';
+import { TestServer } from './test-server.ts';
+
+let directory: string;
+let flags: string[];
+let writer: TestServer;
+let gateway: TestServer;
+let querier: TestServer;
+
+beforeAll(async () => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-split-'));
+  const port = await freePort();
+  const file = path.join(directory, 'loki.yaml');
+  // Whoever answers at this port keeps the ring: the process with -target=write.
+  fs.writeFileSync(
+    file,
+    `common:
+  ring: {kvstore: {store: memberlist}, instance_addr: 127.0.0.1, heartbeat_period: 1s}
+  storage: {filesystem: {chunks_directory: ${directory}/store, rules_directory: ${directory}/rules}}
+memberlist: {join_members: ['127.0.0.1:${port}']}
+`,
+  );
+  flags = [`-config.file=${file}`, '-server.grpc-listen-address=127.0.0.1'];
+  writer = await TestServer.start([
+    ...flags,
+    '-target=write',
+    '-ingester.lifecycler.ID=writer',
+    `-server.grpc-listen-port=${port}`,
+  ]);
+  querier = await TestServer.start([...flags, '-target=querier', '-ingester.lifecycler.ID=querier']);
+  gateway = await TestServer.start([...flags, '-target=gateway', '-ingester.lifecycler.ID=gateway']);
+}, 60_000);
+
+afterAll(async () => {
+  for (const server of [gateway, querier, writer]) await server?.dispose();
+  fs.rmSync(directory, { recursive: true, force: true });
+}, 60_000);
+
+function push(app: string, lines: readonly string[], tenant = 'acme') {
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const values = lines.map((line, i) => [String(now + BigInt(i)), line]);
+  return gateway.push({ streams: [{ stream: { app }, values }] }, { 'x-scope-orgid': tenant });
+}
+
+async function query(expr: string, tenant = 'acme') {
+  const search = new URLSearchParams({ query: expr }).toString();
+  const { status, text } = await gateway.get(`/loki/api/v1/query_range?${search}`, {
+    'x-scope-orgid': tenant,
+  });
+  if (status !== 200) throw new Error(`${status} ${text}`);
+  const { data } = JSON.parse(text) as { data: { result: { values: [string, string][] }[] } };
+  return data.result.flatMap(({ values }) => values.map(([, line]) => line)).sort();
+}
+
+test('what is pushed to the gateway is read from the gateway', async () => {
+  expect(await push('a', ['one', 'two'])).toEqual({ status: 204, text: '' });
+  expect(await query('{app="a"}')).toEqual(['one', 'two']);
+  expect(await query('{app="a"} |= "tw"')).toEqual(['two']);
+  const { text } = await gateway.get('/loki/api/v1/label/app/values', { 'x-scope-orgid': 'acme' });
+  expect(JSON.parse(text)).toMatchObject({ data: ['a'] });
+});
+
+test('a tenant reads its own lines alone', async () => {
+  await push('shared', ['of one'], 'one');
+  await push('shared', ['of two'], 'two');
+  expect(await query('{app="shared"}', 'one')).toEqual(['of one']);
+  expect(await query('{app="shared"}', 'two')).toEqual(['of two']);
+  expect((await gateway.push({ streams: [] })).status).toBe(401);
+});
+
+test('refusals come back in the words of whoever refused', async () => {
+  const empty = await gateway.push({ streams: [] }, { 'x-scope-orgid': 'acme' });
+  expect(empty).toMatchObject({ status: 422 });
+  expect(empty.text).toContain('at least one valid stream');
+  const wrong = await gateway.get(
+    `/loki/api/v1/query_range?${new URLSearchParams({ query: `topk(1, {app="a"})` }).toString()}`,
+    { 'x-scope-orgid': 'acme' },
+  );
+  expect(wrong.status).toBe(400);
+  expect(wrong.text).toContain('parse error');
+});
+
+test('a tail follows across processes', async () => {
+  await push('tailed', ['before']);
+  const search = new URLSearchParams({ query: `{app="tailed"}` }).toString();
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/loki/api/v1/tail?${search}`, {
+    headers: { 'x-scope-orgid': 'acme' },
+  });
+  const lines: string[] = [];
+  socket.on('message', (data: Buffer) => {
+    const { streams } = JSON.parse(data.toString()) as { streams: { values: [string, string][] }[] };
+    for (const { values } of streams ?? []) lines.push(...values.map(([, line]) => line));
+  });
+  try {
+    await until(() => lines.includes('before'));
+    await push('tailed', ['after']);
+    await until(() => lines.includes('after'));
+    expect(lines).toEqual(['before', 'after']);
+  } finally {
+    socket.terminate();
+  }
+});
+
+test('flushed lines are read from the store, and none twice', async () => {
+  await push('flushed', ['stored']);
+  expect((await fetch(`${writer.url}/flush`, { method: 'POST' })).status).toBe(204);
+  await push('flushed', ['in memory']);
+  expect(await query('{app="flushed"}')).toEqual(['in memory', 'stored']);
+});
+
+test('a killed querier delays a query, and another one answers it', async () => {
+  await push('lost', ['line']);
+  await querier.stop('SIGKILL');
+  const answer = query('{app="lost"}');
+  await querier.start();
+  expect(await answer).toEqual(['line']);
+}, 60_000);
+
+test('a killed writer has lost nothing that was acknowledged', async () => {
+  await push('killed', ['acknowledged']);
+  await writer.stop('SIGKILL');
+  expect((await push('killed', ['not taken'])).status).toBe(503);
+  await writer.start();
+  await until(async () => (await push('killed', ['taken again'])).status === 204);
+  expect(await query('{app="killed"}')).toEqual(expect.arrayContaining(['acknowledged', 'taken again']));
+}, 60_000);
+
+test('processes end by themselves when they are told to', async () => {
+  await push('ended', ['flushed at the end']);
+  expect(await gateway.stop()).toBe(0);
+  expect(await querier.stop()).toBe(0);
+  expect(await writer.stop()).toBe(0);
+}, 60_000);
+
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    if (await isTrue()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`not within 15 seconds: ${isTrue.toString()}`);
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
