@@ -28,6 +28,10 @@ test('a sample leaf and its answer arrive as they were sent', async () => {
     tenant,
     expr: 'quantile_over_time(0.9,{a="b"} | unwrap x[5m])',
     shard: { index: 1, of: 4 },
+    deletes: [
+      { expr: '{a="b"} |= "x"', startNs: 1n, endNs: 20n },
+      { expr: '{}', startNs: -(1n << 63n), endNs: 15n, except: ['{a="c"}', '{a="d"}'] },
+    ],
     startNs: 10n,
     endNs: 30n,
     stepNs: 10n,

@@ -34,9 +34,10 @@ import {
 
 /** What requests and results are on the wire. The tenant travels beside the request. */
 export function leafRequestToWire(request: LeafRequest): WireLeafRequest {
-  const { expr, shard, startNs, endNs } = request;
+  const { expr, shard, startNs, endNs, deletes = [] } = request;
   return {
     expr,
+    deletes: deletes.map((each) => ({ ...each, except: [...(each.except ?? [])] })),
     shard: shard && { index: shard.index, of: shard.of },
     startNs,
     endNs,
@@ -51,7 +52,15 @@ export function leafRequestFromWire(wire: WireLeafRequest | undefined, tenant: T
   if (wire?.kind === undefined) throw malformed('a leaf of no kind');
   const { expr, shard, startNs, endNs, kind } = wire;
   if (shard && shard.index >= shard.of) throw malformed('a shard beyond the last');
-  const base = { tenant, expr, startNs, endNs, ...(shard ? { shard } : {}) };
+  const deletes = wire.deletes.map(({ except, ...each }) => (except.length > 0 ? { ...each, except } : each));
+  const base = {
+    tenant,
+    expr,
+    startNs,
+    endNs,
+    ...(shard ? { shard } : {}),
+    ...(deletes.length > 0 ? { deletes } : {}),
+  };
   if (kind.$case === 'log') {
     const { backward, limit } = kind.log;
     return { ...base, kind: 'log', direction: backward ? 'backward' : 'forward', limit };

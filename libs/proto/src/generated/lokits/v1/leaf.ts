@@ -17,7 +17,20 @@ export interface LeafRequest {
   shard: Shard | undefined;
   startNs: bigint;
   endNs: bigint;
-  kind: { $case: "log"; log: LogLeaf } | { $case: "samples"; samples: SampleLeaf } | undefined;
+  kind:
+    | { $case: "log"; log: LogLeaf }
+    | { $case: "samples"; samples: SampleLeaf }
+    | undefined;
+  /** Rows that are not answered although they are still stored. */
+  deletes: LeafDelete[];
+}
+
+/** What `expr`, a log query, selects with start_ns <= ts < end_ns, but for streams that one of the selectors matches. */
+export interface LeafDelete {
+  expr: string;
+  startNs: bigint;
+  endNs: bigint;
+  except: string[];
 }
 
 /** Streams whose hash modulo `of` is `index`. */
@@ -136,7 +149,7 @@ export interface Part {
 }
 
 function createBaseLeafRequest(): LeafRequest {
-  return { expr: "", shard: undefined, startNs: 0n, endNs: 0n, kind: undefined };
+  return { expr: "", shard: undefined, startNs: 0n, endNs: 0n, kind: undefined, deletes: [] };
 }
 
 export const LeafRequest: MessageFns<LeafRequest> = {
@@ -166,6 +179,9 @@ export const LeafRequest: MessageFns<LeafRequest> = {
       case "samples":
         SampleLeaf.encode(message.kind.samples, writer.uint32(50).fork()).join();
         break;
+    }
+    for (const v of message.deletes) {
+      LeafDelete.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -229,6 +245,99 @@ export const LeafRequest: MessageFns<LeafRequest> = {
             }
 
             message.kind = { $case: "samples", samples: SampleLeaf.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.deletes.push(LeafDelete.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLeafDelete(): LeafDelete {
+  return { expr: "", startNs: 0n, endNs: 0n, except: [] };
+}
+
+export const LeafDelete: MessageFns<LeafDelete> = {
+  encode(message: LeafDelete, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expr !== "") {
+      writer.uint32(10).string(message.expr);
+    }
+    if (message.startNs !== 0n) {
+      if (BigInt.asIntN(64, message.startNs) !== message.startNs) {
+        throw new globalThis.Error("value provided for field message.startNs of type sfixed64 too large");
+      }
+      writer.uint32(17).sfixed64(message.startNs);
+    }
+    if (message.endNs !== 0n) {
+      if (BigInt.asIntN(64, message.endNs) !== message.endNs) {
+        throw new globalThis.Error("value provided for field message.endNs of type sfixed64 too large");
+      }
+      writer.uint32(25).sfixed64(message.endNs);
+    }
+    for (const v of message.except) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeafDelete {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeafDelete();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.expr = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.startNs = reader.sfixed64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.endNs = reader.sfixed64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.except.push(reader.string());
             continue;
           }
         }
