@@ -1,4 +1,4 @@
-import { DeleteRequests, HiddenRows, PartitionCatalog } from '@loki/catalog';
+import { DeleteRequests, HiddenRows, PartitionCatalog, undoableMs } from '@loki/catalog';
 import type { Catalog } from '@loki/catalog';
 import { Compactor, compactorDefaults, DeletesApi } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
@@ -74,7 +74,8 @@ export function startCompactor(world: CompactorWorld): CompactorRole {
     options: {
       ...compactorDefaults,
       intervalMs: config.compactor.compactionIntervalMs,
-      deleteDelayMs: config.compactor.retentionDeleteDelayMs,
+      // Readers may go on from an older offset for so long: what it needs must be there.
+      deleteDelayMs: Math.max(config.compactor.retentionDeleteDelayMs, undoableMs),
       removesRows: config.compactor.retentionEnabled,
       cancelPeriodMs,
     },
