@@ -9,9 +9,15 @@ import { startProcess } from './process.ts';
 
 const info = buildInfo(`node${process.versions.node}`);
 
-export async function run(): Promise<void> {
+export interface RunOptions {
+  /** What runs when `-target` does not say. Default: the configuration's, which is all. */
+  readonly target?: string;
+}
+
+export async function run({ target }: RunOptions = {}): Promise<void> {
+  const given = process.argv.slice(2);
   const loaded = await loadConfig({
-    argv: process.argv.slice(2),
+    argv: target === undefined ? given : [`-target=${target}`, ...given],
     env: (name) => process.env[name],
     readText,
     versionText: versionText(info),
