@@ -1,12 +1,12 @@
 import { LokiError } from '@loki/model';
 import type { Clock, LogRecord, Logger, Random, Timers } from '@loki/ports';
 import { batchBytesMax, frameBytes } from './kafka-batch.ts';
-import type { KafkaCluster } from './kafka-cluster.ts';
+import type { KafkaBrokers } from './kafka-cluster.ts';
 import { kafkaErrorName, kafkaErrors, produceCall } from './kafka-protocol.ts';
 import type { ProduceAnswer } from './kafka-protocol.ts';
 
 export interface KafkaAppenderOptions {
-  readonly cluster: KafkaCluster;
+  readonly cluster: KafkaBrokers;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -49,6 +49,8 @@ export class KafkaAppender {
   readonly #partition: number;
   readonly #options: KafkaAppenderOptions;
   #waiting: Pending[] = [];
+  /** Under way. */
+  #sending: readonly Pending[] = [];
   #isSending = false;
   /** One above the highest offset that was acknowledged to us. */
   #ackedEnd = 0;
@@ -83,11 +85,12 @@ export class KafkaAppender {
     }
   }
 
-  /** Gives up all that waits. */
+  /** Gives up all that waits; what is under way may be acknowledged to nobody. */
   close(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const each of waiting) fail(each, new LokiError('logNotAcked', 'the write log is closed'));
+    for (const each of [...this.#sending, ...waiting])
+      fail(each, new LokiError('logNotAcked', 'the write log is closed'));
   }
 
   async #sendAll(): Promise<void> {
@@ -99,7 +102,7 @@ export class KafkaAppender {
     this.#isSending = false;
   }
 
-  #nextBatch(): Pending[] {
+  #nextBatch(): readonly Pending[] {
     const alive = this.#waiting.filter((each) => !each.isSettled);
     let values = 0;
     let count = 0;
@@ -109,7 +112,8 @@ export class KafkaAppender {
       values += bytes;
     }
     this.#waiting = alive.slice(count);
-    return alive.slice(0, count);
+    this.#sending = alive.slice(0, count);
+    return this.#sending;
   }
 
   /** Until all of the batch is acknowledged, refused or given up. Never rejects. */

@@ -1,7 +1,7 @@
 import { crc32c } from '@loki/bytes';
 import type { LogRecord } from '@loki/ports';
 import { getU53, putU53 } from './format.ts';
-import { KafkaBytesReader, varintBytes } from './kafka-bytes.ts';
+import { KafkaBytesError, KafkaBytesReader, varintBytes } from './kafka-bytes.ts';
 import type { KafkaBytesWriter } from './kafka-bytes.ts';
 
 /** FORMAT.md beside this library draws these bytes. "LKR" and a version, read as a little-endian number. */
@@ -117,7 +117,7 @@ export function readBatches(
     const end = at + 12 + length;
     if (length < batchHeaderBytes - 12 || end > bytes.length) break;
     const batch = readBatch(bytes.subarray(at, end), baseOffset);
-    for (const value of batch.values) if (value.offset >= fromOffset) values.push(value);
+    for (const value of batch.values) if (value.offset >= fromOffset || value.fault) values.push(value);
     nextOffset = Math.max(nextOffset, batch.nextOffset);
     at = end;
   }
@@ -129,34 +129,42 @@ function readBatch(bytes: Buffer, baseOffset: number): { values: FetchedValue[];
   const nextOffset = baseOffset + Math.max(0, bytes.readInt32BE(23)) + 1;
   const whole = (fault: string): FetchedValue[] => [{ offset: baseOffset, value: undefined, fault }];
   if (bytes.readInt8(16) !== 2) return { values: whole('an old message format'), nextOffset: baseOffset + 1 };
-  if ((attributes & controlFlag) !== 0) return { values: [], nextOffset };
-  if ((attributes & compressionMask) !== 0)
+  if ((attributes & (controlFlag | compressionMask)) !== 0) {
+    // Neither is ours: Kafka's own mark, which is stepped over in silence, somebody else's, or damage.
+    if (crc32c(bytes, 21) !== bytes.readUInt32BE(17)) return { values: whole('a damaged batch'), nextOffset };
+    if ((attributes & controlFlag) !== 0) return { values: [], nextOffset };
     return { values: whole('compressed by somebody else'), nextOffset };
+  }
   const values: FetchedValue[] = [];
+  const reader = new KafkaBytesReader(bytes);
+  reader.skip(batchHeaderBytes - 4);
   try {
-    const reader = new KafkaBytesReader(bytes);
-    reader.skip(batchHeaderBytes - 4);
     const count = reader.i32();
-    for (let i = 0; i < count; i++) values.push(readRecord(reader, baseOffset));
+    for (let i = 0; i < count; i++) values.push(readRecord(reader, baseOffset, i));
+    if (reader.remaining > 0) throw new KafkaBytesError('a batch holds more than it says');
+    // Nobody compacts this topic, so offsets have no holes; a header that skips some would lose records.
+    if (count > 0 && baseOffset + count !== nextOffset) return { values, nextOffset: baseOffset + count };
   } catch (error) {
     // Damaged on its way or on the broker's disk: the next records are in the next batch.
     const fault = error instanceof Error ? error.message : String(error);
-    const offset = (values.at(-1)?.offset ?? baseOffset - 1) + 1;
+    const offset = baseOffset + values.length;
     if (offset < nextOffset) values.push({ offset, value: undefined, fault });
   }
-  return { values, nextOffset };
+  return { values, nextOffset: Math.max(nextOffset, baseOffset + values.length) };
 }
 
-function readRecord(reader: KafkaBytesReader, baseOffset: number): FetchedValue {
+function readRecord(reader: KafkaBytesReader, baseOffset: number, index: number): FetchedValue {
   const length = reader.varint();
   const end = reader.position + length;
   reader.skip(1);
   reader.skipVarlong();
-  const offset = baseOffset + reader.varint();
+  const place = reader.varint();
   const keyBytes = reader.varint();
   if (keyBytes > 0) reader.skip(keyBytes);
   const valueBytes = reader.varint();
   const value = valueBytes < 0 ? undefined : reader.view(valueBytes);
   reader.skip(end - reader.position);
-  return { offset, value, fault: value ? undefined : 'no value' };
+  if (place !== index)
+    throw new KafkaBytesError(`record ${index} of a batch says that it is record ${place}`);
+  return { offset: baseOffset + index, value, fault: value ? undefined : 'no value' };
 }

@@ -2,7 +2,26 @@ import type { Clock, Logger, Random, Timers } from '@loki/ports';
 import { KafkaConnection, parseAddress } from './kafka-connection.ts';
 import type { KafkaAddress, KafkaDialOptions } from './kafka-connection.ts';
 import { kafkaErrorName, kafkaErrors, metadataCall } from './kafka-protocol.ts';
-import type { KafkaNode, MetadataAnswer } from './kafka-protocol.ts';
+import type { KafkaAnswer, KafkaCall, KafkaNode, MetadataAnswer } from './kafka-protocol.ts';
+
+/** What appending and reading need of a cluster. */
+export interface KafkaBrokers {
+  readonly topic: string;
+  /** The broker that leads a partition, as far as is known; undefined: none. */
+  leader(partition: number): number | undefined;
+  /** Asks who leads what, once for all who ask at the same time. Rejects when no broker answers. */
+  refresh(): Promise<void>;
+  /** Calls back after each answer about leaders. */
+  onChange(listener: () => void): void;
+  /** A usable connection to a broker; `purpose` tells apart those that must not wait for each other. */
+  connection(nodeId: number, purpose: string): Promise<KafkaRequests>;
+  close(): void;
+}
+
+export interface KafkaRequests {
+  /** Rejects when there is no whole answer in time. */
+  request<T extends KafkaAnswer>(call: KafkaCall<T>, timeoutMs: number): Promise<T>;
+}
 
 export interface KafkaClusterOptions {
   /** `host:port` of some brokers; the others are learned from them. */
@@ -23,7 +42,7 @@ const refreshAttemptsMax = 6;
 const metadataTimeoutMs = 3_000;
 
 /** Who leads the partitions of one topic, and a connection to each of these brokers for each purpose. */
-export class KafkaCluster {
+export class KafkaCluster implements KafkaBrokers {
   readonly topic: string;
   readonly #options: KafkaClusterOptions;
   readonly #seeds: readonly KafkaAddress[];
@@ -42,28 +61,19 @@ export class KafkaCluster {
     if (this.#seeds.length === 0) throw new TypeError('no Kafka broker is named');
   }
 
-  /** As last heard; undefined before the first `refresh`. */
-  get metadata(): MetadataAnswer | undefined {
-    return this.#metadata;
-  }
-
-  /** The broker that leads a partition, as far as is known; undefined: none. */
   leader(partition: number): number | undefined {
     return this.#leaders.get(partition);
   }
 
-  /** Calls back after each answer about leaders. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Asks who leads what, once for all who ask at the same time. Rejects when no broker answers. */
   refresh(): Promise<void> {
     this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined));
     return this.#refreshing;
   }
 
-  /** A usable connection to a broker; `purpose` tells apart those that must not wait for each other. */
   async connection(nodeId: number, purpose: string): Promise<KafkaConnection> {
     const node = this.#metadata?.nodes.find((each) => each.nodeId === nodeId);
     if (!node) throw new Error(`Kafka broker ${nodeId} is not known`);

@@ -1,10 +1,10 @@
 import { LokiError } from '@loki/model';
 import type { Random, Timers } from '@loki/ports';
-import type { KafkaCluster } from './kafka-cluster.ts';
+import type { KafkaBrokers } from './kafka-cluster.ts';
 import { kafkaErrorName, kafkaErrors, offsetsCall } from './kafka-protocol.ts';
 
 export interface KafkaOffsetsOptions {
-  readonly cluster: KafkaCluster;
+  readonly cluster: KafkaBrokers;
   readonly timers: Timers;
   readonly random: Random;
   readonly which: 'start' | 'end';

@@ -1,12 +1,12 @@
 import { LokiError } from '@loki/model';
 import type { Clock, LoggedRecord, Logger, Random, TimerHandle, Timers } from '@loki/ports';
 import { parseFrame, readBatches } from './kafka-batch.ts';
-import type { KafkaCluster } from './kafka-cluster.ts';
+import type { KafkaBrokers } from './kafka-cluster.ts';
 import { fetchCall, kafkaErrorName, kafkaErrors } from './kafka-protocol.ts';
 import type { FetchAnswer } from './kafka-protocol.ts';
 
 export interface KafkaReaderOptions {
-  readonly cluster: KafkaCluster;
+  readonly cluster: KafkaBrokers;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;

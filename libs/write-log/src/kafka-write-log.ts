@@ -3,6 +3,7 @@ import type { Clock, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog }
 import { KafkaAppender } from './kafka-appender.ts';
 import { batchBytesMax, frameBytes } from './kafka-batch.ts';
 import { KafkaCluster } from './kafka-cluster.ts';
+import type { KafkaBrokers } from './kafka-cluster.ts';
 import { withAdmin } from './kafka-connection.ts';
 import type { KafkaDialOptions, KafkaSasl, KafkaTls } from './kafka-connection.ts';
 import { KafkaOffsets } from './kafka-offsets.ts';
@@ -62,6 +63,16 @@ export interface KafkaWriteLogOptions {
   readonly deletesRecords?: boolean;
 }
 
+/** What stands between the log and real brokers. */
+export interface KafkaWorld {
+  readonly writers: KafkaBrokers;
+  readonly readers: KafkaBrokers;
+  /** Makes the topic when it is missing, and checks it. */
+  prepareTopic(messageBytesMax: number): Promise<KafkaTopicFacts>;
+  /** Have Kafka forget what stands below an offset. */
+  deleteRecords(partition: number, offset: number): Promise<void>;
+}
+
 const mebibyte = 1 << 20;
 const writerIdPattern = /^[0-9a-f]{32}$/;
 /** Offsets of one epoch: 17 million million records of a partition; 511 epochs are exact numbers. */
@@ -78,10 +89,8 @@ const deletePauseMs = 60_000;
 export class KafkaWriteLog implements WriteLog {
   readonly partitionCount: number;
   readonly #options: KafkaWriteLogOptions;
-  readonly #dial: KafkaDialOptions;
+  readonly #world: KafkaWorld;
   readonly #base: number;
-  readonly #writers: KafkaCluster;
-  readonly #readers: KafkaCluster;
   readonly #reader: KafkaReader;
   readonly #ends: KafkaOffsets;
   readonly #starts: KafkaOffsets;
@@ -92,26 +101,18 @@ export class KafkaWriteLog implements WriteLog {
   #pendingBytes = 0;
   #isClosed = false;
 
-  private constructor(options: KafkaWriteLogOptions) {
-    const { topic, clock, timers, random, logger, epoch = 0 } = options;
+  private constructor(options: KafkaWriteLogOptions, world: KafkaWorld) {
+    const { clock, timers, random, logger, epoch = 0 } = options;
     if (!Number.isInteger(epoch) || epoch < 0 || epoch > epochMax) {
       throw new RangeError(`write_log.kafka_epoch: ${epoch} is not within 0 and ${epochMax}`);
     }
     this.#options = options;
+    this.#world = world;
     this.partitionCount = options.partitionCount;
     this.#base = epoch * offsetsPerEpoch;
     this.#recordBytesMax = options.recordBytesMax ?? 15 * mebibyte;
     this.#pendingBytesMax = options.pendingBytesMax ?? 128 * mebibyte;
-    const { clientId, sasl, tls, dialTimeoutMs = 2_000 } = options;
-    this.#dial = { clientId, sasl, tls, dialTimeoutMs, timers, logger };
-    const world = { topic, dial: this.#dial, clock, timers, random, logger };
-    this.#writers = new KafkaCluster({ ...world, brokers: options.writerBrokers });
-    const { readerBrokers = [] } = options;
-    this.#readers = new KafkaCluster({
-      ...world,
-      brokers: readerBrokers.length > 0 ? readerBrokers : options.writerBrokers,
-    });
-    const readers = { cluster: this.#readers, timers, random };
+    const readers = { cluster: world.readers, timers, random };
     this.#ends = new KafkaOffsets({ ...readers, which: 'end' });
     this.#starts = new KafkaOffsets({ ...readers, which: 'start' });
     this.#reader = new KafkaReader({
@@ -131,8 +132,13 @@ export class KafkaWriteLog implements WriteLog {
    * @throws LokiError `unavailable` when no broker answers in `startTimeoutMs`; `internal` for a topic that does not
    *   fit; `corrupt` for one that has lost what is known to have existed
    */
-  static async open(options: KafkaWriteLogOptions): Promise<KafkaWriteLog> {
-    const log = new KafkaWriteLog(options);
+  static open(options: KafkaWriteLogOptions): Promise<KafkaWriteLog> {
+    return KafkaWriteLog.openOn(realWorld(options), options);
+  }
+
+  /** The same on brokers of any kind. */
+  static async openOn(world: KafkaWorld, options: KafkaWriteLogOptions): Promise<KafkaWriteLog> {
+    const log = new KafkaWriteLog(options, world);
     try {
       const facts = await log.#start(() => log.#prepare());
       await log.#start(() => log.#checkEnds());
@@ -195,14 +201,12 @@ export class KafkaWriteLog implements WriteLog {
   async truncateBefore(partition: number, offset: number): Promise<void> {
     const kafkaOffset = offset - this.#base;
     if (this.#options.deletesRecords !== true || kafkaOffset <= 0 || this.#isClosed) return;
-    const { clock, topic, writerBrokers } = this.#options;
-    const nowMs = clock.monotonicMs();
+    const nowMs = this.#options.clock.monotonicMs();
     const lastMs = this.#deletedMs.get(this.#checked(partition));
     if (lastMs !== undefined && nowMs - lastMs < deletePauseMs) return;
     this.#deletedMs.set(partition, nowMs);
-    const partitions = [{ partition, offset: String(kafkaOffset) }];
     try {
-      await withAdmin(writerBrokers, this.#dial, (admin) => admin.deleteTopicRecords({ topic, partitions }));
+      await this.#world.deleteRecords(partition, kafkaOffset);
     } catch (cause) {
       throw new LokiError('unavailable', `kafka: records of partition ${partition} could not be deleted`, {
         cause,
@@ -216,8 +220,8 @@ export class KafkaWriteLog implements WriteLog {
     this.#isClosed = true;
     this.#reader.close();
     for (const appender of this.#appenders) appender.close();
-    this.#writers.close();
-    this.#readers.close();
+    this.#world.writers.close();
+    this.#world.readers.close();
   }
 
   #checked(partition: number): number {
@@ -249,18 +253,8 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   async #prepare(): Promise<KafkaTopicFacts> {
-    const { topic, partitionCount, writerBrokers, replicationFactor, logger } = this.#options;
-    const facts = await withAdmin(writerBrokers, this.#dial, (admin) =>
-      prepareTopic(admin, {
-        topic,
-        partitionCount,
-        autoCreate: this.#options.autoCreateTopic ?? true,
-        replicationFactor,
-        messageBytesMax: batchBytesMax(this.#recordBytesMax, 1),
-        logger,
-      }),
-    );
-    await Promise.all([this.#writers.refresh(), this.#readers.refresh()]);
+    const facts = await this.#world.prepareTopic(batchBytesMax(this.#recordBytesMax, 1));
+    await Promise.all([this.#world.writers.refresh(), this.#world.readers.refresh()]);
     return facts;
   }
 
@@ -295,7 +289,7 @@ export class KafkaWriteLog implements WriteLog {
       { length: this.partitionCount },
       (_, partition) =>
         new KafkaAppender(partition, {
-          cluster: this.#writers,
+          cluster: this.#world.writers,
           clock,
           timers,
           random,
@@ -312,4 +306,31 @@ export class KafkaWriteLog implements WriteLog {
     logger?.error('kafka: a record cannot be believed and is stepped over', { topic, ...damage, offset });
     onDamage?.({ ...damage, offset });
   }
+}
+
+function realWorld(options: KafkaWriteLogOptions): KafkaWorld {
+  const { topic, partitionCount, writerBrokers, readerBrokers = [], clock, timers, random, logger } = options;
+  const { clientId, sasl, tls, dialTimeoutMs = 2_000, replicationFactor, autoCreateTopic = true } = options;
+  const dial: KafkaDialOptions = { clientId, sasl, tls, dialTimeoutMs, timers, logger };
+  const clusterOf = (brokers: readonly string[]): KafkaCluster =>
+    new KafkaCluster({ topic, dial, clock, timers, random, logger, brokers });
+  return {
+    writers: clusterOf(writerBrokers),
+    readers: clusterOf(readerBrokers.length > 0 ? readerBrokers : writerBrokers),
+    prepareTopic: (messageBytesMax) =>
+      withAdmin(writerBrokers, dial, (admin) =>
+        prepareTopic(admin, {
+          topic,
+          partitionCount,
+          autoCreate: autoCreateTopic,
+          replicationFactor,
+          messageBytesMax,
+          logger,
+        }),
+      ),
+    deleteRecords: (partition, offset) =>
+      withAdmin(writerBrokers, dial, (admin) =>
+        admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] }),
+      ),
+  };
 }
