@@ -1,6 +1,6 @@
 /**
  * The distributed system on one machine, as real processes: 2 gateways, 2 distributors, 3 ingesters in 3 zones,
- * 2 queriers. Ctrl-C ends them all in order.
+ * 2 queriers. One that ends, or is killed, starts again; Ctrl-C ends them all in order.
  *
  *     npm run dev:cluster                    starts Kafka and Redis too (what tools/services finds or installs)
  *     KAFKA_BROKERS=… REDIS_ENDPOINT=… npm run dev:cluster      with services that run already
@@ -17,6 +17,8 @@ import { parseArgs } from 'node:util';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const readyMs = 120_000;
+/** A process that ended starts again after this. */
+const restartMs = 1_000;
 
 interface Member {
   readonly app: 'gateway' | 'distributor' | 'ingester' | 'querier';
@@ -53,32 +55,39 @@ async function main(): Promise<number> {
   const stopping = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
-  const running: Running[] = [];
+  const running = new Map<string, Running>();
   const services = await findServices();
+  const env = { ...services.env, LOKI_DATA: values.data };
+  let isStopping = false;
+  const supervise = (member: Member): Running => {
+    const started = start(member, env, Number(values.port));
+    running.set(started.name, started);
+    started.process.once('exit', (code, signal) => {
+      if (isStopping) return;
+      console.error(
+        `${started.name} ended (${code ?? signal}), and starts again; its log is in ${values.data}/logs`,
+      );
+      setTimeout(() => isStopping || supervise(member), restartMs);
+    });
+    return started;
+  };
   try {
     fs.mkdirSync(path.join(values.data, 'logs'), { recursive: true });
     for (const member of members) {
-      running.push(start(member, { ...services.env, LOKI_DATA: values.data }, Number(values.port)));
+      const started = supervise(member);
       // The first makes the topic.
-      if (running.length === 1) await waitReady(running[0], stopping);
+      if (running.size === 1) await waitReady(started, stopping);
     }
-    const gone = running.map(
-      (each) =>
-        new Promise<string>((resolve) =>
-          each.process.once('exit', (code) => resolve(`${each.name} ended (${code})`)),
-        ),
-    );
-    for (const each of running) await waitReady(each, stopping);
-    for (const { name, url } of running) console.log(`${name.padEnd(14)} ${url}`);
-    console.log(
-      `ready: push to and query ${running.find(({ name }) => name === 'gateway-1')!.url}; Ctrl-C ends all`,
-    );
-    const ended = await Promise.race([stopping, ...gone]);
-    if (ended !== undefined) console.error(`${ended}: see ${values.data}/logs`);
-    return ended === undefined ? 0 : 1;
+    for (const each of running.values()) await waitReady(each, stopping);
+    for (const { name, url } of running.values()) console.log(`${name.padEnd(14)} ${url}`);
+    console.log(`ready: push to and query ${running.get('gateway-1')!.url}; Ctrl-C ends all`);
+    await stopping;
+    return 0;
   } finally {
+    isStopping = true;
     for (const app of ['gateway', 'querier', 'distributor', 'ingester']) {
-      await Promise.all(running.filter(({ name }) => name.startsWith(app)).map(stop));
+      const those = [...running.values()].filter(({ name }) => name.startsWith(app));
+      await Promise.all(those.map(stop));
     }
     await services.stop();
   }
