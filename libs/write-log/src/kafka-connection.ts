@@ -1,4 +1,4 @@
-import type { Logger, Timers } from '@loki/ports';
+import type { Logger, TimerHandle, Timers } from '@loki/ports';
 import kafkajs from 'kafkajs';
 import type { Admin, Kafka, KafkaConfig, logCreator, SASLOptions } from 'kafkajs';
 import net from 'node:net';
@@ -38,6 +38,8 @@ export interface KafkaAddress {
 
 /** What is used of kafkajs beyond its public names: one connection, with TLS, SASL and version negotiation. */
 interface ClientConnection {
+  /** Milliseconds for which the broker believes who we are; 0: for ever. */
+  sessionLifetime: { toString(): string };
   socket?: net.Socket;
   requestQueue: { pending: unknown[]; scheduleCheckPendingRequests(): void; destroy(): void };
   send<T>(call: {
@@ -66,6 +68,9 @@ interface ClientCluster {
   brokerPool: { createBroker(options: { connectionPool: ClientPool; logger: unknown }): ClientBroker };
 }
 
+/** Of a session's time, how much a connection is used for new requests. */
+const sessionShare = 0.8;
+
 /**
  * One connection to one broker, used until its first failure and never again: whoever needs another one dials anew.
  * (kafkajs's own reconnecting shares buffers between an old socket and its successor.) Kafka works on one request of a
@@ -77,6 +82,9 @@ export class KafkaConnection {
   readonly #connection: ClientConnection;
   readonly #sockets: ReadonlySet<net.Socket>;
   #failure: Error | undefined;
+  #pending = 0;
+  #isRetired = false;
+  #retirement: TimerHandle | undefined;
 
   private constructor(
     address: string,
@@ -88,6 +96,9 @@ export class KafkaConnection {
     this.#timers = timers;
     this.#connection = connection;
     this.#sockets = sockets;
+    // Saying anew who we are would need a connection on which nothing else is under way: another one is simpler.
+    const sessionMs = Number(connection.sessionLifetime.toString());
+    if (sessionMs > 0) this.#retirement = timers.after(sessionMs * sessionShare, () => this.#retire());
   }
 
   static async dial(address: KafkaAddress, options: KafkaDialOptions): Promise<KafkaConnection> {
@@ -114,15 +125,16 @@ export class KafkaConnection {
     }
   }
 
-  /** Whether it may still be used. */
+  /** Whether it may be used for something new. */
   get isUsable(): boolean {
-    return this.#failure === undefined;
+    return this.#failure === undefined && !this.#isRetired;
   }
 
   /** Rejects when there is no whole answer in time; then the connection is of no use any more. */
   async request<T extends KafkaAnswer>(call: KafkaCall<T>, timeoutMs: number): Promise<T> {
     if (this.#failure) throw this.#failure;
     const { apiKey, apiVersion, apiName, body } = call;
+    this.#pending++;
     const answer = this.#connection.send<T>({
       request: { apiKey, apiVersion, apiName, encode: async () => ({ buf: body, buffer: body }) },
       response: { decode: async (bytes) => call.decode(bytes), parse: async (data) => data },
@@ -138,15 +150,24 @@ export class KafkaConnection {
     } catch (error) {
       this.close(error instanceof Error ? error : new Error(String(error)));
       throw error;
+    } finally {
+      this.#pending--;
+      if (this.#isRetired && this.#pending === 0) this.close();
     }
   }
 
   close(reason = new Error(`${this.#address}: the connection was closed`)): void {
     if (this.#failure) return;
     this.#failure = reason;
+    this.#retirement?.cancel();
     this.#connection.rejectRequests(reason);
     this.#connection.requestQueue.destroy();
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #retire(): void {
+    this.#isRetired = true;
+    if (this.#pending === 0) this.close();
   }
 }
 
@@ -187,6 +208,7 @@ function newClient(brokers: readonly string[], options: KafkaDialOptions, socket
     clientId,
     connectionTimeout: dialTimeoutMs,
     authenticationTimeout: dialTimeoutMs,
+    reauthenticationThreshold: 0,
     // Deadlines of our own connections are kept here: the client's go on using a connection that has missed one.
     requestTimeout: 10_000,
     retry: { retries: 0 },
