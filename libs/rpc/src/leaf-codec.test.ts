@@ -1,0 +1,128 @@
+/** Protects the wire between versions and against nonsense: old bytes stay readable, bad ones never index out of bounds. */
+import fs from 'node:fs';
+import path from 'node:path';
+import fc from 'fast-check';
+import { LokiError } from '@loki/model';
+import type { LeafResult, SampleLeafResult, StreamVolume } from '@loki/ports';
+import { encodeMessage, WireLeafRequest, WireLeafResult, WireStreamVolumes } from '@loki/proto';
+import {
+  leafRequestFromWire,
+  leafRequestToWire,
+  leafResultFromWire,
+  leafResultToWire,
+  streamVolumesFromWire,
+  streamVolumesToWire,
+} from './leaf-codec.ts';
+import { logLeaf, logResult, tenant } from './test-rpc.ts';
+
+const samples: SampleLeafResult = {
+  kind: 'samples',
+  steps: 2,
+  series: [
+    { labels: [['a', 'b']], columns: [Float64Array.of(1, 2), Float64Array.of(0.5, -0)] },
+    {
+      labels: [],
+      columns: [Float64Array.of(0, 1)],
+      values: { ends: Uint32Array.of(0, 1), values: Float64Array.of(7) },
+    },
+  ],
+  stats: logResult(1).stats,
+};
+const volumes: StreamVolume[] = [
+  { labels: [['app', 'x']], entries: 3, lineBytes: 4.5, volume: { bucket: [0, 2], bytes: [1, 2 ** 40] } },
+];
+
+const encodeResult = (result: LeafResult) => encodeMessage(WireLeafResult, leafResultToWire(result));
+const decodeResult = (bytes: Uint8Array) => leafResultFromWire(WireLeafResult.decode(bytes));
+
+/** Written once; a change here is a change that running processes of the last release do not understand. */
+const golden: Record<string, { bytes: () => Buffer; read: (bytes: Buffer) => unknown; value: unknown }> = {
+  'log-request': {
+    bytes: () => encodeMessage(WireLeafRequest, leafRequestToWire(logLeaf)),
+    read: (bytes) => leafRequestFromWire(WireLeafRequest.decode(bytes), tenant),
+    value: logLeaf,
+  },
+  'log-result': { bytes: () => encodeResult(logResult(3)), read: decodeResult, value: logResult(3) },
+  'sample-result': { bytes: () => encodeResult(samples), read: decodeResult, value: samples },
+  'stream-volumes': {
+    bytes: () => encodeMessage(WireStreamVolumes, streamVolumesToWire(volumes)),
+    read: (bytes) => streamVolumesFromWire(WireStreamVolumes.decode(bytes)),
+    value: volumes,
+  },
+};
+
+test.each(Object.keys(golden))('the bytes of a %s are what they were', (name) => {
+  const file = path.join(import.meta.dirname, 'testdata', `${name}.hex`);
+  const stored = Buffer.from(fs.readFileSync(file, 'utf8').replace(/\s/g, ''), 'hex');
+  expect(golden[name].bytes().toString('hex')).toBe(stored.toString('hex'));
+  expect(golden[name].read(stored)).toEqual(golden[name].value);
+});
+
+test('columns that do not fit together are refused', () => {
+  const good = logResult(2);
+  const bad: Partial<typeof good>[] = [
+    { labelSet: Uint32Array.of(0, 2) },
+    { labelSet: Uint32Array.of(0) },
+    { lineEnds: Uint32Array.of(3, 2) },
+    { lineEnds: Uint32Array.of(3, 7) },
+    { timestampNs: BigInt64Array.of(1n, 2n, 3n) },
+  ];
+  for (const change of bad)
+    expect(() => decodeResult(encodeResult({ ...good, ...change }))).toThrow(LokiError);
+  const [first] = samples.series;
+  const short = { ...samples, series: [{ ...first, columns: [Float64Array.of(1, 2, 3)] }] };
+  expect(() => decodeResult(encodeResult(short))).toThrow('too few steps');
+});
+
+test('whatever the bytes, what comes out is safe to index', () => {
+  const seeds = ['log-result', 'sample-result', 'stream-volumes'].map((name) => golden[name].bytes());
+  const mutated = fc
+    .tuple(
+      fc.constantFrom(...seeds),
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 6 }),
+      fc.option(fc.nat(), { nil: undefined }),
+    )
+    .map(([seed, changes, cut]) => {
+      const bytes = Buffer.from(seed);
+      for (const [at, value] of changes) bytes[at % bytes.length] = value;
+      return cut === undefined ? bytes : bytes.subarray(0, cut % bytes.length);
+    });
+  let understood = 0;
+  fc.assert(
+    fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 60 })), (bytes) => {
+      let result: LeafResult;
+      try {
+        streamVolumesFromWire(WireStreamVolumes.decode(bytes));
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+      }
+      try {
+        result = decodeResult(bytes);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+        return;
+      }
+      understood++;
+      checkSafe(result);
+    }),
+    { numRuns: 3000 },
+  );
+  expect(understood).toBeGreaterThan(20);
+});
+
+function checkSafe(result: LeafResult): void {
+  if (result.kind === 'log') {
+    let last = 0;
+    for (let row = 0; row < result.labelSet.length; row++) {
+      expect(result.labelSets[result.labelSet[row]]).toBeDefined();
+      expect(result.lineEnds[row]).toBeGreaterThanOrEqual(last);
+      last = result.lineEnds[row];
+    }
+    expect(last).toBeLessThanOrEqual(result.lines.length);
+    return;
+  }
+  for (const { columns, values } of result.series) {
+    for (const column of columns) expect(column).toHaveLength(result.steps);
+    if (values) expect(values.ends.at(-1) ?? 0).toBeLessThanOrEqual(values.values.length);
+  }
+}
