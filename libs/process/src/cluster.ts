@@ -115,8 +115,9 @@ export class Cluster {
 
   /** Pushes go to distributors elsewhere. */
   async pushRouter(): Promise<DistributorService> {
-    const { rings, timers, logger } = this.#deps;
+    const { rings, clock, timers, logger } = this.#deps;
     const router = new PushRouter({
+      clock,
       distributors: await rings.view('distributor'),
       channels: this.#channels(),
       timers,
@@ -128,7 +129,7 @@ export class Cluster {
 
   /** Heads are asked of whoever owns them. */
   async directory(ingester: IngesterService | undefined): Promise<IngesterDirectory> {
-    const { config, rings } = this.#deps;
+    const { config, rings, clock, timers } = this.#deps;
     const partitionCount = config.writeLog.partitions;
     if (ingester && config.writeLog.kind === 'embedded') {
       const partitions = Array.from({ length: partitionCount }, (_, partition) => partition);
@@ -137,6 +138,8 @@ export class Cluster {
     return new RingDirectory({
       ingesters: await rings.view('ring'),
       channels: this.#channels(),
+      clock,
+      timers,
       partitionCount,
       replicationFactor: config.ring.replicationFactor,
       ...(ingester ? { own: { id: rings.id, ingester } } : {}),

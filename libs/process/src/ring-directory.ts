@@ -1,13 +1,17 @@
-import type { IngesterService } from '@loki/ports';
+import type { Clock, IngesterService, Timers } from '@loki/ports';
 import type { IngesterDirectory } from '@loki/querier';
 import { partitionOwners } from '@loki/ring';
 import type { ObservedInstance, RingView } from '@loki/ring';
 import { IngesterClient } from '@loki/rpc';
 import type { ChannelPool } from '@loki/rpc';
+import { Suspects } from './suspects.ts';
+import { WatchedIngester } from './watched-ingester.ts';
 
 export interface RingDirectoryDeps {
   readonly ingesters: RingView;
   readonly channels: ChannelPool;
+  readonly clock: Clock;
+  readonly timers: Timers;
   readonly partitionCount: number;
   readonly replicationFactor: number;
   /** The ingester of this process, which is asked without a detour. */
@@ -16,20 +20,23 @@ export interface RingDirectoryDeps {
 
 /**
  * Who answers for a partition: its owners by the ring, each process its own first, then the others in turn so that they
- * share the work; last those that are on their way out, which may still hold what the new owner has not read yet.
+ * share the work, and those that did not answer lately after them; last those that are on their way out, which may still hold what the new owner has not read yet.
  */
 export class RingDirectory implements IngesterDirectory {
   readonly #deps: RingDirectoryDeps;
   readonly #partitions: readonly number[];
-  readonly #clients = new Map<string, IngesterClient>();
+  readonly #clients = new Map<string, IngesterService>();
+  readonly #suspects: Suspects;
   #turn = 0;
 
   constructor(deps: RingDirectoryDeps) {
     this.#deps = deps;
+    this.#suspects = new Suspects(deps.clock);
     this.#partitions = Array.from({ length: deps.partitionCount }, (_, partition) => partition);
     deps.ingesters.onChange((ring) => {
       const known = new Set(ring.instances.map(({ address }) => address));
       for (const address of this.#clients.keys()) if (!known.has(address)) this.#clients.delete(address);
+      this.#suspects.keep(known);
       deps.channels.keep(known);
     });
   }
@@ -46,14 +53,21 @@ export class RingDirectory implements IngesterDirectory {
     const ownId = this.#deps.own?.id;
     if (ownId !== undefined) inTurn.sort((a, b) => Number(b === ownId) - Number(a === ownId));
     const leaving = ring.instances.filter(({ id, state }) => state === 'LEAVING' && !ids.includes(id));
-    return [...inTurn.map((id) => ring.get(id)!), ...leaving].map((instance) => this.#serviceOf(instance));
+    const owners = inTurn.map((id) => ring.get(id)!);
+    const isSuspect = ({ address }: ObservedInstance) => Number(this.#suspects.has(address));
+    owners.sort((a, b) => isSuspect(a) - isSuspect(b));
+    return [...owners, ...leaving].map((instance) => this.#serviceOf(instance));
   }
 
   #serviceOf({ id, address }: ObservedInstance): IngesterService {
-    const { own, channels } = this.#deps;
+    const { own, channels, timers } = this.#deps;
     if (own?.id === id) return own.ingester;
     let client = this.#clients.get(address);
-    if (!client) this.#clients.set(address, (client = new IngesterClient(channels.to(address))));
+    if (!client) {
+      const ingester = new IngesterClient(channels.to(address));
+      client = new WatchedIngester({ ingester, address, suspects: this.#suspects, timers });
+      this.#clients.set(address, client);
+    }
     return client;
   }
 }

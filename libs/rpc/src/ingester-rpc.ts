@@ -33,7 +33,8 @@ export interface IngesterClientOptions {
 }
 
 const flushDeadlineMs = 300_000;
-const partitionsDeadlineMs = 5_000;
+/** Asked to learn whether anybody is there. */
+const partitionsDeadlineMs = 2_000;
 
 /** Answers other processes' questions for what this ingester holds. */
 export function serveIngester(server: RpcServer, ingester: IngesterService): void {

@@ -53,7 +53,7 @@ async function main(): Promise<number> {
     },
   });
   const stopping = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
   });
   const running = new Map<string, Running>();
   const services = await findServices();

@@ -1,0 +1,87 @@
+import { LokiError } from '@loki/model';
+import type {
+  HeadAnswer,
+  IngesterService,
+  LeafRequest,
+  LeafResult,
+  StreamsRequest,
+  StreamVolume,
+  TailFrame,
+  TimerHandle,
+  Timers,
+} from '@loki/ports';
+import type { Suspects } from './suspects.ts';
+
+export interface WatchedIngesterDeps {
+  readonly ingester: IngesterService;
+  readonly address: string;
+  readonly suspects: Suspects;
+  readonly timers: Timers;
+}
+
+/** A question that takes longer makes us ask whether anybody is there at all. */
+const askAgainMs = 2_000;
+
+/**
+ * An ingester elsewhere that is given up, and suspected, when it does not even say which partitions it has: a process
+ * that is stopped keeps its connections, and would hold up every query until they time out. One that only takes long
+ * is waited for.
+ */
+export class WatchedIngester implements IngesterService {
+  readonly #deps: WatchedIngesterDeps;
+
+  constructor(deps: WatchedIngesterDeps) {
+    this.#deps = deps;
+  }
+
+  partitions(): Promise<readonly number[]> {
+    return this.#deps.ingester.partitions();
+  }
+
+  queryHead(partition: number, request: LeafRequest, signal?: AbortSignal): Promise<HeadAnswer<LeafResult>> {
+    return this.#watch(signal, (both) => this.#deps.ingester.queryHead(partition, request, both));
+  }
+
+  headStreams(
+    partition: number,
+    request: StreamsRequest,
+    signal?: AbortSignal,
+  ): Promise<HeadAnswer<readonly StreamVolume[]>> {
+    return this.#watch(signal, (both) => this.#deps.ingester.headStreams(partition, request, both));
+  }
+
+  tail(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
+    return this.#deps.ingester.tail(partition, request, signal);
+  }
+
+  flush(signal?: AbortSignal): Promise<void> {
+    return this.#deps.ingester.flush(signal);
+  }
+
+  async #watch<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { ingester, address, suspects, timers } = this.#deps;
+    const giveUp = new AbortController();
+    let isOver = false;
+    let timer: TimerHandle | undefined;
+    const wait = () => {
+      if (isOver) return;
+      timer = timers.after(askAgainMs, () => {
+        ingester.partitions().then(wait, () => {
+          giveUp.abort(new LokiError('unavailable', `${address} does not answer`));
+        });
+      });
+    };
+    wait();
+    try {
+      const answer = await work(signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal);
+      suspects.clear(address);
+      return answer;
+    } catch (error) {
+      if (error instanceof LokiError && error.code === 'unavailable') suspects.add(address);
+      throw error;
+    } finally {
+      isOver = true;
+      timer?.cancel();
+    }
+  }
+}
