@@ -144,7 +144,9 @@ export class KafkaAppender {
         attempt,
         err: reason,
       });
-      await timers.sleep(pauseMs * (0.5 + random.float()));
+      // When all have been given up meanwhile, whoever comes next need not wait as well.
+      const allSettled = Promise.allSettled(open.map((each) => each.done.promise));
+      await Promise.race([timers.sleep(pauseMs * (0.5 + random.float())), allSettled]);
       pauseMs = Math.min(2 * pauseMs, pauseMaxMs);
       await this.#options.cluster.refresh().catch(() => undefined); // the next attempt says what is wrong
     }
