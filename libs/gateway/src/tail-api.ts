@@ -120,6 +120,11 @@ export class TailApi {
     const frames = live[Symbol.asyncIterator]();
     let next = frames.next();
     next.catch(() => undefined);
+    const begun = await frontend.withDeadline(tenancy, signal, () => next);
+    if (!begun.done) {
+      next = frames.next();
+      next.catch(() => undefined);
+    }
     const endNs = clock.nowNs();
     const history = await frontend.withDeadline(tenancy, signal, (deadline) =>
       querier.runLeaf({ ...base, startNs: tail.startNs, endNs, direction: 'backward' }, deadline),

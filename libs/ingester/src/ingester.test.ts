@@ -279,6 +279,7 @@ describe('following', () => {
     const abort = new AbortController();
     const request = everything({ expr: '{app="x"} |= "line"', limit: 1, direction: 'backward' });
     const frames = ingester.tail(0, request, abort.signal)[Symbol.asyncIterator]();
+    expect((await frames.next()).value).toMatchObject({ result: { labelSets: [] }, dropped: 0 });
     await world.append([row(2), row(3), row(4, 'no match')]);
     expect(await follow(world, frames)).toEqual({ lines: ['line 2', 'line 3'], dropped: 0 });
     await world.append([row(5, 'line of y', 'y')]);
@@ -295,6 +296,7 @@ describe('following', () => {
       tailBytesMax: headRecord(0, encodeRows([row(1)])).bytes.length * 3,
     });
     const frames = ingester.tail(0, everything(), new AbortController().signal)[Symbol.asyncIterator]();
+    await frames.next();
     for (let i = 0; i < 10; i++) await world.append([row(i)]);
     await world.headLines(ingester);
     const { lines, dropped } = await follow(world, frames);

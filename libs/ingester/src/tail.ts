@@ -1,5 +1,6 @@
 import { LokiError } from '@loki/model';
-import type { LeafRequest, LogLeafRequest, TailFrame } from '@loki/ports';
+import { emptyLeafStats } from '@loki/ports';
+import type { LeafRequest, LogLeafRequest, LogLeafResult, TailFrame } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord } from './head.ts';
 import { selectionOfLeaf } from './select.ts';
@@ -47,6 +48,7 @@ export class Tails {
   }
 
   async *#frames(tail: Tail, request: LogLeafRequest, signal: AbortSignal): AsyncGenerator<TailFrame> {
+    yield begun();
     // Every line of what has arrived, in order of arrival: a limit is the reader's business, not a batch's.
     const all = { ...request, direction: 'forward', limit: 0 } as const;
     for (;;) {
@@ -58,6 +60,20 @@ export class Tails {
       yield { result, dropped: batch.dropped };
     }
   }
+}
+
+/** The first frame: from now on nothing is missed. */
+function begun(): TailFrame {
+  const result: LogLeafResult = {
+    kind: 'log',
+    labelSets: [],
+    labelSet: new Uint32Array(0),
+    timestampNs: new BigInt64Array(0),
+    lineEnds: new Uint32Array(0),
+    lines: new Uint8Array(0),
+    stats: emptyLeafStats(),
+  };
+  return { result, dropped: 0 };
 }
 
 /** What one follower has not read yet: references to head records, so that its bound is the only memory it may hold. */

@@ -64,7 +64,7 @@ export interface IngesterService {
     request: StreamsRequest,
     signal?: AbortSignal,
   ): Promise<HeadAnswer<readonly StreamVolume[]>>;
-  /** Entries of a log selection as they arrive, from now on. */
+  /** Entries of a log selection as they arrive. The first frame is empty: it says that nothing is missed from now on. */
   tail(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
   /** Flushes everything held and waits for the commits. */
   flush(signal?: AbortSignal): Promise<void>;
@@ -76,6 +76,7 @@ export interface QuerierService {
   runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult>;
   /** Streams with entries in the range, labels unique. */
   streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]>;
+  /** As an ingester's, of all partitions. */
   tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
 }
 

@@ -223,11 +223,15 @@ function affinityOf(segment: SegmentRef): number {
   return fnv1a32(segment.key);
 }
 
-/** Frames of several partitions as they come, until all have ended. */
+/** Frames of several partitions as they come, until all have ended; the first when all have begun. */
 async function* mergeFrames(sources: readonly AsyncIterable<TailFrame>[]): AsyncIterable<TailFrame> {
   const iterators = sources.map((source) => source[Symbol.asyncIterator]());
-  const pending = new Map(iterators.map((iterator, i) => [i, nextOf(iterator, i)]));
   try {
+    const begun = await Promise.all(iterators.map((iterator) => iterator.next()));
+    const first = begun.find((each) => !each.done);
+    if (first) yield first.value;
+    const open = [...iterators.keys()].filter((i) => !begun[i].done);
+    const pending = new Map(open.map((i) => [i, nextOf(iterators[i], i)]));
     while (pending.size > 0) {
       const { i, result } = await Promise.race(pending.values());
       if (result.done) {
