@@ -3,13 +3,30 @@ import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { LokiError } from '@loki/model';
-import type { LeafResult, SampleLeafResult, StreamVolume } from '@loki/ports';
-import { encodeMessage, WireLeafRequest, WireLeafResult, WireStreamVolumes } from '@loki/proto';
+import { emptyLeafStats } from '@loki/ports';
+import type {
+  LeafResult,
+  LeafStats,
+  LogLeafRequest,
+  SampleLeafRequest,
+  SampleLeafResult,
+  StreamsRequest,
+  StreamVolume,
+} from '@loki/ports';
+import {
+  encodeMessage,
+  WireLeafRequest,
+  WireLeafResult,
+  WireStreamsRequest,
+  WireStreamVolumes,
+} from '@loki/proto';
 import {
   leafRequestFromWire,
   leafRequestToWire,
   leafResultFromWire,
   leafResultToWire,
+  streamsRequestFromWire,
+  streamsRequestToWire,
   streamVolumesFromWire,
   streamVolumesToWire,
 } from './leaf-codec.ts';
@@ -56,6 +73,43 @@ test.each(Object.keys(golden))('the bytes of a %s are what they were', (name) =>
   const stored = Buffer.from(fs.readFileSync(file, 'utf8').replace(/\s/g, ''), 'hex');
   expect(golden[name].bytes().toString('hex')).toBe(stored.toString('hex'));
   expect(golden[name].read(stored)).toEqual(golden[name].value);
+});
+
+/** `Required`: a field that is new must be given a value here, and then must travel. */
+const common = {
+  tenant,
+  expr: '{a="b"}',
+  shard: { index: 2, of: 3 },
+  startNs: 5n,
+  endNs: 9n,
+  deletes: [
+    { expr: '{} |= "x"', startNs: -1n, endNs: 2n, except: ['{a="c"}', '{d="e"}'] },
+    { expr: '{a="b"}', startNs: 0n, endNs: 1n },
+  ],
+};
+const everyLog: Required<LogLeafRequest> = { ...common, kind: 'log', direction: 'forward', limit: 7 };
+const everySample: Required<SampleLeafRequest> = { ...common, kind: 'samples', stepNs: 2n, seriesMax: 3 };
+const everyStreams: Required<StreamsRequest> = {
+  tenant,
+  selector: '{a="b"}',
+  startNs: 1n,
+  endNs: 2n,
+  volume: { stepNs: 3n },
+};
+
+test('every field of a request travels', () => {
+  for (const leaf of [everyLog, everySample]) {
+    const bytes = encodeMessage(WireLeafRequest, leafRequestToWire(leaf));
+    expect(leafRequestFromWire(WireLeafRequest.decode(bytes), tenant)).toEqual(leaf);
+  }
+  const bytes = encodeMessage(WireStreamsRequest, streamsRequestToWire(everyStreams));
+  expect(streamsRequestFromWire(WireStreamsRequest.decode(bytes), tenant)).toEqual(everyStreams);
+});
+
+test('every figure of what a leaf cost travels', () => {
+  const names = Object.keys(emptyLeafStats());
+  const stats = Object.fromEntries(names.map((name, i) => [name, i + 0.5])) as unknown as LeafStats;
+  expect(decodeResult(encodeResult({ ...samples, stats })).stats).toEqual(stats);
 });
 
 test('columns that do not fit together are refused', () => {
