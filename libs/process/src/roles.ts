@@ -194,8 +194,12 @@ function startWorkers(config: Config): WorkerPool {
     storage: config.storage,
     blockCacheBytes: Math.floor(config.workerPool.blockCacheBytes / size),
   };
-  return new WorkerPool({ entry: new URL('./worker.ts', import.meta.url), workerData, size });
+  const resourceLimits = { maxOldGenerationSizeMb: workerHeapMbMax };
+  return new WorkerPool({ entry: new URL('./worker.ts', import.meta.url), workerData, size, resourceLimits });
 }
+
+/** What a worker may keep; its garbage collector aims below that, buffers included. A worker beyond it is replaced. */
+const workerHeapMbMax = 1024;
 
 async function startDistributor(world: LogWorld): Promise<Distributor> {
   const { config, cluster } = world;

