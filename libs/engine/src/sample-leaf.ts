@@ -212,7 +212,9 @@ class SampleScan {
       reader.release(info);
       return undefined;
     }
-    const whole = reader.load(info, { mask: columns.lineLengths | columns.lines });
+    // All columns again, not just the lines: the cache may have let go of what was loaded first.
+    const { mask, names } = this.#firstNeed(info);
+    const whole = reader.load(info, { mask: mask | columns.lineLengths | columns.lines, names });
     if (!(whole instanceof Promise)) {
       this.#addLines(candidate, whole);
       return undefined;
