@@ -1,5 +1,5 @@
 import { OtlpArray, OtlpMap, type OtlpValue } from '@loki/proto';
-import { compareText } from '@loki/model';
+import { compareText, goJsonString } from '@loki/model';
 
 /** A value as a label, a metadata value or a line: scalars as themselves, maps and arrays as compact JSON. */
 export function otlpText(value: OtlpValue): string {
@@ -23,11 +23,4 @@ function otlpJson(value: OtlpValue): string {
   }
   if (typeof value === 'number' && !Number.isFinite(value)) return 'null';
   return String(value);
-}
-
-function goJsonString(text: string): string {
-  return JSON.stringify(text.toWellFormed()).replace(
-    /[<>&\u2028\u2029]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }

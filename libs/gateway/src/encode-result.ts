@@ -1,8 +1,7 @@
 import type { MatrixSeries, QueryResult } from '@loki/engine';
-import { compareText, quoteGo } from '@loki/model';
+import { compareText, goJsonString, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, LogLeafResult } from '@loki/ports';
-import { jsonString } from './json.ts';
 
 /** How the client wants labels: merged into one map per stream, or told apart by where they came from. */
 export type LabelEncoding = 'merged' | 'categorized';
@@ -82,7 +81,7 @@ function encodeStream(stream: ResultStream, rows: LogLeafResult, encoding: Label
   const values = stream.rows.map((row) => {
     const line = lineText(lines, rows.lineEnds, row);
     const extra = third ? `,${third[rows.labelSet[row]]}` : '';
-    return `["${rows.timestampNs[row]}",${jsonString(line)}${extra}]`;
+    return `["${rows.timestampNs[row]}",${goJsonString(line)}${extra}]`;
   });
   return `{"stream":${pairsJson(stream.labels)},"values":[${values.join(',')}]}`;
 }
@@ -143,6 +142,6 @@ function expand(mantissa: string, exponent: number): string {
 /** A JSON object of label pairs, in the order given. */
 export function pairsJson(pairs: Iterable<LabelPair>): string {
   const parts: string[] = [];
-  for (const [name, value] of pairs) parts.push(`${jsonString(name)}:${jsonString(value)}`);
+  for (const [name, value] of pairs) parts.push(`${goJsonString(name)}:${goJsonString(value)}`);
   return `{${parts.join(',')}}`;
 }

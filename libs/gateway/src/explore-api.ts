@@ -1,3 +1,4 @@
+import { goJsonString } from '@loki/model';
 import { parseExpr, parseMatchers, printSelector } from '@loki/logql';
 import { mergePatterns } from '@loki/patterns';
 import type {
@@ -20,7 +21,6 @@ import type { DetectedField } from './detected-fields.ts';
 import { detectLabels } from './detected-labels.ts';
 import { streamsOfTenants, wholeDays } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
-import { jsonString } from './json.ts';
 import type { Tenancy } from './multi-tenant.ts';
 import { badRequest, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
 import { jsonResponse } from './respond.ts';
@@ -55,7 +55,7 @@ export class ExploreApi {
     const labels = detectLabels(found.flatMap(({ streams }) => streams));
     if (labels.length === 0) return jsonResponse('{}');
     const items = labels.map(
-      ({ label, cardinality }) => `{"label":${jsonString(label)},"cardinality":${cardinality}}`,
+      ({ label, cardinality }) => `{"label":${goJsonString(label)},"cardinality":${cardinality}}`,
     );
     return jsonResponse(`{"detectedLabels":[${items.join(',')}]}`);
   }
@@ -72,7 +72,7 @@ export class ExploreApi {
     const { fields, limit } = await this.#fields(request, tenancy);
     const field = fields.get(request.params.get('name') ?? '');
     if (!field) return jsonResponse('{}');
-    const values = [...field.values].slice(0, limit).map(jsonString);
+    const values = [...field.values].slice(0, limit).map(goJsonString);
     return jsonResponse(`{"values":[${values.join(',')}],"limit":${limit}}`);
   }
 
@@ -140,14 +140,14 @@ export class ExploreApi {
 }
 
 function fieldJson(field: DetectedField): string {
-  const parsers = field.parsers.size === 0 ? 'null' : `[${[...field.parsers].map(jsonString).join(',')}]`;
-  const path = field.jsonPath ? `,"jsonPath":[${field.jsonPath.map(jsonString).join(',')}]` : '';
+  const parsers = field.parsers.size === 0 ? 'null' : `[${[...field.parsers].map(goJsonString).join(',')}]`;
+  const path = field.jsonPath ? `,"jsonPath":[${field.jsonPath.map(goJsonString).join(',')}]` : '';
   return (
-    `{"label":${jsonString(field.label)},"type":"${field.type}",` +
+    `{"label":${goJsonString(field.label)},"type":"${field.type}",` +
     `"cardinality":${field.values.size},"parsers":${parsers}${path}}`
   );
 }
 
 function patternJson({ pattern, level, samples }: PatternSeries): string {
-  return `{"pattern":${jsonString(pattern)},"level":${jsonString(level)},"samples":${JSON.stringify(samples)}}`;
+  return `{"pattern":${goJsonString(pattern)},"level":${goJsonString(level)},"samples":${JSON.stringify(samples)}}`;
 }

@@ -1,6 +1,6 @@
 import { parseMatchers } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
-import { compareText, Labels } from '@loki/model';
+import { compareText, goJsonString, Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, QuerierService } from '@loki/ports';
 import { checkQueryLength } from './check-limits.ts';
@@ -8,7 +8,6 @@ import { pairsJson } from './encode-result.ts';
 import { isHiddenLabel, streamsOfTenants, wholeDays } from './explore-streams.ts';
 import type { TenantStreams } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
-import { jsonString } from './json.ts';
 import { tenantLabel, withTenant } from './multi-tenant.ts';
 import type { Tenancy } from './multi-tenant.ts';
 import { Params, parseTimeRange } from './params.ts';
@@ -122,6 +121,6 @@ export class MetadataApi {
 /** Loki leaves `data` out when there is none. */
 function textList(texts: string[]): HttpResponse {
   if (texts.length === 0) return jsonResponse('{"status":"success"}');
-  const sorted = texts.sort(compareText).map(jsonString);
+  const sorted = texts.sort(compareText).map(goJsonString);
   return jsonResponse(`{"status":"success","data":[${sorted.join(',')}]}`);
 }

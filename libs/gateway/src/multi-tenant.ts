@@ -1,6 +1,6 @@
 import type { Limits } from '@loki/config';
-import { parseExpr, printExpr } from '@loki/logql';
-import type { Expr, Grouping, LogExpr, Matcher, MetricExpr, RangeAggExpr } from '@loki/logql';
+import { parseExpr, printExpr, rangeAggregationOf } from '@loki/logql';
+import type { Expr, Grouping, LogExpr, Matcher, MetricExpr } from '@loki/logql';
 import { Labels, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import { mergeLeafResults } from '@loki/engine';
@@ -78,12 +78,6 @@ function replaceMatchers(expr: Expr, matchers: readonly Matcher[]): Expr {
 function logOf(expr: Expr): LogExpr {
   if (expr.kind === 'log') return expr;
   return rangeAggregationOf(expr).log;
-}
-
-function rangeAggregationOf(expr: MetricExpr): RangeAggExpr {
-  if (expr.kind === 'rangeAgg') return expr;
-  if (expr.kind === 'vectorAgg') return rangeAggregationOf(expr.expr);
-  throw new LokiError('internal', `${expr.kind} is no leaf`);
 }
 
 function labelled(result: LeafResult, tenant: TenantId, expr: Expr): LeafResult {

@@ -1,6 +1,6 @@
 import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { LokiError } from '@loki/model';
+import { goJsonString, LokiError } from '@loki/model';
 import type { QueryParams } from '@loki/engine';
 import type { Clock, HttpRequest, HttpResponse, Logger } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
@@ -15,7 +15,6 @@ import {
 import { encodeData, groupStreams, lineText } from './encode-result.ts';
 import type { LabelEncoding } from './encode-result.ts';
 import type { Answer, QueryFrontend } from './frontend.ts';
-import { jsonString } from './json.ts';
 import type { Tenancy } from './multi-tenant.ts';
 import {
   badRequest,
@@ -103,9 +102,9 @@ export class QueryApi {
     const streams = groupStreams(rows, 'merged').map((stream) => {
       const entries = stream.rows.map(
         (row) =>
-          `{"ts":"${rfc3339Nano(rows.timestampNs[row])}","line":${jsonString(lineText(lines, rows.lineEnds, row))}}`,
+          `{"ts":"${rfc3339Nano(rows.timestampNs[row])}","line":${goJsonString(lineText(lines, rows.lineEnds, row))}}`,
       );
-      return `{"labels":${jsonString(stream.text)},"entries":[${entries.join(',')}]}`;
+      return `{"labels":${goJsonString(stream.text)},"entries":[${entries.join(',')}]}`;
     });
     const stats = JSON.stringify(this.#stats(answer));
     return jsonResponse(`{"streams":[${streams.join(',')}],"stats":${stats}}`);
@@ -115,10 +114,10 @@ export class QueryApi {
   formatQuery(request: HttpRequest): HttpResponse {
     try {
       const text = formatExpr(parseSyntax(Params.of(request).get('query')));
-      return jsonResponse(`{"status":"success","data":${jsonString(text)}}`);
+      return jsonResponse(`{"status":"success","data":${goJsonString(text)}}`);
     } catch (error) {
       if (!(error instanceof LokiError)) throw error;
-      return jsonResponse(`{"status":"invalid-query","error":${jsonString(error.message)}}`, error.status);
+      return jsonResponse(`{"status":"invalid-query","error":${goJsonString(error.message)}}`, error.status);
     }
   }
 

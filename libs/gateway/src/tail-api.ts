@@ -1,10 +1,9 @@
 import { parseExpr, printExpr } from '@loki/logql';
-import { LokiError } from '@loki/model';
+import { goJsonString, LokiError } from '@loki/model';
 import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers } from '@loki/ports';
 import { checkEntriesLimit } from './check-limits.ts';
 import { categoriesJson, lineText, pairsJson } from './encode-result.ts';
 import type { QueryFrontend } from './frontend.ts';
-import { jsonString } from './json.ts';
 import type { Tenancy } from './multi-tenant.ts';
 import { badRequest, Params, parseLimit, parseTimeRange, parseUint32 } from './params.ts';
 
@@ -167,7 +166,7 @@ async function sendRows(
       if (without.size > 0 && without.has(rowKey(rows, row))) continue;
       const set = rows.labelSet[row];
       entries.push(
-        `{"stream":${streams[set]},"values":[["${rows.timestampNs[row]}",${jsonString(lineText(lines, rows.lineEnds, row))}${extras[set]}]]}`,
+        `{"stream":${streams[set]},"values":[["${rows.timestampNs[row]}",${goJsonString(lineText(lines, rows.lineEnds, row))}${extras[set]}]]}`,
       );
     }
     if (entries.length > 0) await socket.send(`{"streams":[${entries.join(',')}]${flags}}`);

@@ -1,19 +1,9 @@
-import { errors, LokiError } from '@loki/model';
+import { errors, goEscape, LokiError } from '@loki/model';
 import type { HttpResponse } from '@loki/ports';
-
-const needsEscape = /[<>&\u2028\u2029]/;
-const escapes: ReadonlyMap<string, string> = new Map([
-  ['<', '\\u003c'],
-  ['>', '\\u003e'],
-  ['&', '\\u0026'],
-  ['\u2028', '\\u2028'],
-  ['\u2029', '\\u2029'],
-]);
 
 /** JSON as Go's encoder writes it: `<`, `>`, `&` and the two line separators escaped. */
 export function goJson(value: unknown): string {
-  const text = JSON.stringify(value);
-  return needsEscape.test(text) ? text.replace(/[<>&\u2028\u2029]/g, (char) => escapes.get(char)!) : text;
+  return goEscape(JSON.stringify(value));
 }
 
 export function jsonResponse(value: unknown, status = 200): HttpResponse {

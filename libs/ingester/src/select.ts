@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import type { Labels } from '@loki/model';
-import { logExprOf, parseExpr, parseMatchers } from '@loki/logql';
-import type { Expr, Matcher, RangeAggExpr } from '@loki/logql';
+import { logExprOf, parseExpr, parseMatchers, rangeAggregationOf } from '@loki/logql';
+import type { Matcher } from '@loki/logql';
 import type { LeafRequest, StreamsRequest } from '@loki/ports';
 import { compileRegex } from '@loki/regex';
 import type { Head, HeadRecord, HeadStream } from './head.ts';
@@ -76,10 +76,4 @@ function compileMatcher(op: Matcher['op'], value: string): (text: string) => boo
   if (op === '!=') return (text) => text !== value;
   const regex = compileRegex(value, { anchored: true, dotAll: true });
   return (text) => regex.test(text) === (op === '=~');
-}
-
-function rangeAggregationOf(expr: Expr): RangeAggExpr {
-  if (expr.kind === 'rangeAgg') return expr;
-  if (expr.kind === 'vectorAgg') return rangeAggregationOf(expr.expr);
-  throw new LokiError('internal', `a sample leaf must be a range aggregation, not ${expr.kind}`);
 }

@@ -14,6 +14,7 @@ export {
   parseMatchers,
   parseSyntax,
   queryBytesMax,
+  rangeAggregationOf,
 } from './parser.ts';
 export { parseLinePattern, parsePattern } from './pattern.ts';
 export type { PatternPart } from './pattern.ts';

@@ -1,5 +1,5 @@
 import { LokiError } from '@loki/model';
-import type { Expr, LogExpr, Matcher, MetricExpr } from './ast.ts';
+import type { Expr, LogExpr, Matcher, MetricExpr, RangeAggExpr } from './ast.ts';
 import { parseError, parseErrorAt } from './errors.ts';
 import { grammar } from './grammar.ts';
 import { buildTables } from './lalr.ts';
@@ -140,6 +140,17 @@ export function logExprsOf(expr: Expr): LogExpr[] {
   };
   visit(expr);
   return found;
+}
+
+/**
+ * The range aggregation that a sample leaf is, or has inside.
+ *
+ * @throws LokiError internal: only the planner makes leaves, so anything else is our own mistake
+ */
+export function rangeAggregationOf(expr: Expr): RangeAggExpr {
+  if (expr.kind === 'rangeAgg') return expr;
+  if (expr.kind === 'vectorAgg') return rangeAggregationOf(expr.expr);
+  throw new LokiError('internal', `a sample leaf must be a range aggregation, not ${expr.kind}`);
 }
 
 /** The first log expression of a query; undefined for one made of numbers only. */

@@ -1,6 +1,4 @@
-import { LokiError } from '@loki/model';
-import { parseExpr } from '@loki/logql';
-import type { Expr, RangeAggExpr } from '@loki/logql';
+import { parseExpr, rangeAggregationOf } from '@loki/logql';
 import type { LeafRequest } from '@loki/ports';
 
 /** startNs <= ts < endNs. */
@@ -18,10 +16,4 @@ export function leafWindow(request: LeafRequest): Window {
     startNs: request.startNs - leaf.offsetNs - leaf.rangeNs + 1n,
     endNs: request.endNs - leaf.offsetNs + 1n,
   };
-}
-
-function rangeAggregationOf(expr: Expr): RangeAggExpr {
-  if (expr.kind === 'rangeAgg') return expr;
-  if (expr.kind === 'vectorAgg') return rangeAggregationOf(expr.expr);
-  throw new LokiError('internal', `a sample leaf must be a range aggregation, not ${expr.kind}`);
 }

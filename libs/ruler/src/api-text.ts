@@ -1,13 +1,9 @@
+import { goEscape } from '@loki/model';
 import type { HttpResponse } from '@loki/ports';
-
-const needsEscape = /[<>&\u2028\u2029]/g;
 
 /** JSON as Go's encoder writes it, for the ruler's endpoints: no charset, no line break at the end. */
 export function goJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    needsEscape,
-    (char) => `\\u${char.codePointAt(0)!.toString(16).padStart(4, '0')}`,
-  );
+  return goEscape(JSON.stringify(value));
 }
 
 /** The envelope of all JSON answers. */
