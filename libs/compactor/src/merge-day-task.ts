@@ -14,6 +14,8 @@ export interface MergeDayInput {
   readonly removals: readonly LeafDelete[];
   /** Stored bytes that may be held at a time: whoever planned the merge kept to it. */
   readonly bytesMax: number;
+  /** Line bytes after which a block of the output ends; default as segments have it. */
+  readonly blockBytes?: number;
 }
 
 export interface MergeDayOutput {
@@ -56,7 +58,7 @@ async function runMergeDay(input: MergeDayInput, env: WorkerEnv): Promise<MergeD
   const inputRows = parts.reduce((sum, part) => sum + part.rows, 0);
   const merged = mergeSegments(
     parts.map((part) => part.segment),
-    { kind: 'compacted', tenants: [tenant], day },
+    { kind: 'compacted', tenants: [tenant], day, blockBytes: input.blockBytes },
   );
   const counts = { inputRows, inputBytes, duplicateRows: merged.duplicateRows };
   if (merged.rowCount === 0) return { ...counts, outputRows: 0, removedRows: 0 };
