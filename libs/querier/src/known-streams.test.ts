@@ -46,4 +46,18 @@ describe('what whole segments answered', () => {
     expect(known.get('a')).toBe(list);
     expect(known.get('c')).toBe(list);
   });
+
+  test('are merged once, and anew when one of them is another', () => {
+    const known = new KnownStreams();
+    const list = (entries: number) => [{ labels: [['a', 'b'] as const], entries, lineBytes: 1 }];
+    const lists = [list(1), list(2), list(3)];
+    const all = known.merged(lists);
+    expect(all).toEqual([{ labels: [['a', 'b']], entries: 6, lineBytes: 3 }]);
+    expect(known.merged([...lists])).toBe(all);
+    expect(known.merged([lists[0], lists[1], list(4)])).toEqual([
+      { labels: [['a', 'b']], entries: 7, lineBytes: 3 },
+    ]);
+    expect(known.merged([lists[0]])).toBe(lists[0]);
+    expect(known.merged([])).toEqual([]);
+  });
 });

@@ -1,5 +1,6 @@
 import type { SegmentRef } from '@loki/catalog';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
+import { mergeStreamVolumes } from './streams.ts';
 
 /** Streams kept over all answers: some 300 bytes each. */
 const streamsMax = 200_000;
@@ -10,6 +11,7 @@ const streamsMax = 200_000;
  */
 export class KnownStreams {
   readonly #lists = new Map<string, readonly StreamVolume[]>();
+  readonly #merges = new WeakMap<readonly StreamVolume[], Merge>();
   #count = 0;
 
   get(key: string): readonly StreamVolume[] | undefined {
@@ -31,6 +33,23 @@ export class KnownStreams {
       this.#count -= length;
     }
   }
+
+  /** All the lists as one. Lists kept here that were merged before are not merged again. */
+  merged(lists: readonly (readonly StreamVolume[])[]): readonly StreamVolume[] {
+    if (lists.length <= 1) return lists[0] ?? [];
+    const kept = this.#merges.get(lists[0]);
+    if (kept?.lists.length === lists.length && kept.lists.every((list, i) => list === lists[i]))
+      return kept.all;
+    const all = mergeStreamVolumes(lists);
+    this.#merges.set(lists[0], { lists, all });
+    return all;
+  }
+}
+
+/** Kept as long as the first of its lists. */
+interface Merge {
+  readonly lists: readonly (readonly StreamVolume[])[];
+  readonly all: readonly StreamVolume[];
 }
 
 /** Names an answer that holds for every range around the segment; undefined when the range cuts through it. */

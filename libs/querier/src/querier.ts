@@ -72,7 +72,14 @@ export class Querier implements QuerierService {
     const stored = await Promise.all(
       segments.map((segment) => this.#storedStreams(request, segment, signal)),
     );
-    return mergeStreamVolumes([...stored, ...[...heads.values()].map((head) => head.result)]);
+    const isWhole = segments.map((segment) => knownKey(request, segment) !== undefined);
+    const whole = this.#known.merged(stored.filter((_, i) => isWhole[i]));
+    const others = [
+      ...stored.filter((_, i) => !isWhole[i]),
+      ...[...heads.values()].map((head) => head.result),
+    ];
+    const parts = others.filter((list) => list.length > 0);
+    return parts.length === 0 ? whole : mergeStreamVolumes([whole, ...parts]);
   }
 
   async #storedStreams(
