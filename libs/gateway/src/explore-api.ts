@@ -8,6 +8,7 @@ import type {
   PatternSeries,
   PatternService,
   QuerierService,
+  Tenancy,
 } from '@loki/ports';
 import {
   checkBlocked,
@@ -21,7 +22,6 @@ import type { DetectedField } from './detected-fields.ts';
 import { detectLabels } from './detected-labels.ts';
 import { streamsOfTenants, wholeDays } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
-import type { Tenancy } from './multi-tenant.ts';
 import { badRequest, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
 import { jsonResponse } from './respond.ts';
 

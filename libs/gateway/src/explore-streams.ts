@@ -1,9 +1,8 @@
 import { printSelector } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import type { TenantId } from '@loki/model';
-import type { QuerierService, StreamsRequest, StreamVolume } from '@loki/ports';
+import type { QuerierService, StreamsRequest, StreamVolume, Tenancy } from '@loki/ports';
 import type { QueryFrontend } from './frontend.ts';
-import type { Tenancy } from './multi-tenant.ts';
 
 /** Streams of one tenant. */
 export interface TenantStreams {

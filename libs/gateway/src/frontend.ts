@@ -3,11 +3,10 @@ import { evaluate } from '@loki/engine';
 import type { QueryOutcome, QueryParams } from '@loki/engine';
 import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
-import type { Clock, LeafRequest, Logger, QuerierService, Timers } from '@loki/ports';
+import type { Clock, LeafRequest, Logger, QuerierService, Timers, Tenancy } from '@loki/ports';
 import { FairQueue } from './fair-queue.ts';
 import { TailSlots } from './tail-slots.ts';
 import { runForTenants, strictestLimits } from './multi-tenant.ts';
-import type { Tenancy } from './multi-tenant.ts';
 
 export interface FrontendOptions {
   /** Leaves that the querier of this process runs side by side. */

@@ -3,7 +3,6 @@ export type { ExploreApiDeps } from './explore-api.ts';
 export { QueryFrontend } from './frontend.ts';
 export type { Answer, FrontendDeps, FrontendOptions } from './frontend.ts';
 export { MetadataApi } from './metadata-api.ts';
-export type { Tenancy } from './multi-tenant.ts';
 export { QueryApi } from './query-api.ts';
 export { TailApi } from './tail-api.ts';
 export type { TailSocket } from './tail-api.ts';

@@ -5,18 +5,12 @@ import { Labels, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import { mergeLeafResults } from '@loki/engine';
 import { compileRegex } from '@loki/regex';
-import type { LabelSet, LeafRequest, LeafResult } from '@loki/ports';
+import type { LabelSet, LeafRequest, LeafResult, Tenancy } from '@loki/ports';
 import { badRequest } from './params.ts';
 
 /** The label that tells tenants apart in an answer for several, and what a stream's own label of that name becomes. */
 export const tenantLabel = '__tenant_id__';
 const renamedTenantLabel = 'original___tenant_id__';
-
-/** Who asks. `isMulti`: the header named several tenants, so answers carry the tenant label. */
-export interface Tenancy {
-  readonly ids: readonly TenantId[];
-  readonly isMulti: boolean;
-}
 
 /**
  * Runs one leaf for each tenant that its selector's tenant matchers leave, and merges the answers, each with the tenant

@@ -2,7 +2,7 @@ import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { goJsonString, LokiError } from '@loki/model';
 import type { QueryParams } from '@loki/engine';
-import type { Clock, HttpRequest, HttpResponse, Logger } from '@loki/ports';
+import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import {
   checkBlocked,
@@ -15,7 +15,6 @@ import {
 import { encodeData, groupStreams, lineText } from './encode-result.ts';
 import type { LabelEncoding } from './encode-result.ts';
 import type { Answer, QueryFrontend } from './frontend.ts';
-import type { Tenancy } from './multi-tenant.ts';
 import {
   badRequest,
   Params,

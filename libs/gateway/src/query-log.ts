@@ -1,10 +1,9 @@
 import { fnv1Hash32, formatGoDuration, LokiError } from '@loki/model';
 import type { Expr } from '@loki/logql';
-import type { Logger } from '@loki/ports';
+import type { Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { kindOf } from './check-limits.ts';
 import type { Answer } from './frontend.ts';
-import type { Tenancy } from './multi-tenant.ts';
 
 /** A query as it was asked. */
 export interface AskedQuery {

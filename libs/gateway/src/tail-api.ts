@@ -1,10 +1,9 @@
 import { parseExpr, printExpr } from '@loki/logql';
 import { goJsonString, LokiError } from '@loki/model';
-import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers } from '@loki/ports';
+import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers, Tenancy } from '@loki/ports';
 import { checkEntriesLimit } from './check-limits.ts';
 import { categoriesJson, lineText, pairsJson } from './encode-result.ts';
 import type { QueryFrontend } from './frontend.ts';
-import type { Tenancy } from './multi-tenant.ts';
 import { badRequest, Params, parseLimit, parseTimeRange, parseUint32 } from './params.ts';
 
 /** One open WebSocket, as the tail sees it. */

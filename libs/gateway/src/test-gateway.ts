@@ -11,10 +11,10 @@ import type {
   StreamsRequest,
   StreamVolume,
   Timers,
+  Tenancy,
 } from '@loki/ports';
 import { parseTenantId } from '@loki/model';
 import { QueryFrontend } from './frontend.ts';
-import type { Tenancy } from './multi-tenant.ts';
 
 /** Now, for tests: a whole hour. */
 export const nowNs = 1_700_000_400_000_000_000n;

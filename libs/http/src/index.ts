@@ -8,5 +8,5 @@ export type { BodyKind, RouteId, RouteSpec } from './routes.ts';
 export { ServiceStates } from './service-states.ts';
 export type { ReadinessCheck, ServiceState } from './service-states.ts';
 export { parseTenantHeader, TenantResolver } from './tenants.ts';
-export type { Tenancy, TenantOptions } from './tenants.ts';
+export type { TenantOptions } from './tenants.ts';
 export type { HttpSocket, UpgradeHandler } from './web-socket.ts';

@@ -1,16 +1,9 @@
 import { LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
+import type { HttpHandler, HttpRequest, HttpResponse, Tenancy } from '@loki/ports';
 
 /** The header that names the tenant. */
 export const tenantHeader = 'x-scope-orgid';
-
-/** Who asks. `isMulti`: the header named several tenants, so answers carry the tenant label. */
-export interface Tenancy {
-  /** Sorted, each once. */
-  readonly ids: readonly TenantId[];
-  readonly isMulti: boolean;
-}
 
 export interface TenantOptions {
   readonly authEnabled: boolean;

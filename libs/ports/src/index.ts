@@ -31,6 +31,7 @@ export type {
   TailFrame,
   VolumeBuckets,
 } from './services.ts';
+export type { Tenancy } from './tenancy.ts';
 export type { Clock, Random, TimerHandle, Timers } from './time.ts';
 export type { Task, WorkerEnv, Workers } from './workers.ts';
 export type { LoggedRecord, LogRecord, WriteLog } from './write-log.ts';
