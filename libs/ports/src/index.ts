@@ -33,5 +33,5 @@ export type {
 } from './services.ts';
 export type { Tenancy } from './tenancy.ts';
 export type { Clock, Random, TimerHandle, Timers } from './time.ts';
-export type { Task, WorkerEnv, Workers } from './workers.ts';
+export type { CheckCancelled, Task, WorkerEnv, Workers } from './workers.ts';
 export type { LoggedRecord, LogRecord, WriteLog } from './write-log.ts';

@@ -10,12 +10,19 @@ export interface WorkerEnv {
 }
 
 /**
+ * Asks whether the caller of a task has given up, and throws when it has; what it throws reaches nobody. Costs one
+ * atomic load, so a task may ask at every block it reads.
+ */
+export type CheckCancelled = () => void;
+
+/**
  * A unit of heavy work. Input and output are structured-cloneable. A task must be pure but for `env`, so that it
  * may run on any thread, or twice.
  */
 export interface Task<Input, Output> {
   readonly name: string;
-  run(input: Input, env: WorkerEnv): Promise<Output> | Output;
+  /** @param checkCancelled to be called from time to time by tasks that may take long; absent: nobody can give up */
+  run(input: Input, env: WorkerEnv, checkCancelled?: CheckCancelled): Promise<Output> | Output;
   /** Buffers of `input` that may be moved instead of copied (the caller gives them up). */
   transfer?(input: Input): ArrayBuffer[];
   /** The same for the output. */
@@ -28,6 +35,7 @@ export interface Workers {
   readonly parallelism: number;
   /**
    * @param options.affinity tasks with the same number prefer the same worker, whose cache then has what they need
+   * @param options.signal stops the task at its next `checkCancelled`
    * Rejects with what the task threw (LokiErrors keep their code), or with the signal's reason.
    */
   run<Input, Output>(

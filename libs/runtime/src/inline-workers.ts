@@ -23,13 +23,14 @@ export class InlineWorkers implements Workers {
     const signal = options?.signal;
     signal?.throwIfAborted();
     if (this.#isClosed) throw new LokiError('unavailable', 'worker pool is closed');
+    const checkCancelled = signal && (() => signal.throwIfAborted());
     if (!this.#isCloning) {
-      const output = await task.run(input, this.#env);
+      const output = await task.run(input, this.#env, checkCancelled);
       signal?.throwIfAborted();
       return output;
     }
     const moved = structuredClone(input, { transfer: movable(task.transfer?.(input)) });
-    const output = await task.run(moved, this.#env);
+    const output = await task.run(moved, this.#env, checkCancelled);
     signal?.throwIfAborted();
     return structuredClone(output, { transfer: movable(task.transferOutput?.(output)) });
   }

@@ -14,6 +14,8 @@ export interface Job {
   readonly resolve: (output: unknown) => void;
   readonly reject: (reason: unknown) => void;
   readonly signal: AbortSignal | undefined;
+  /** Shared with the thread: 1 once the caller has given up. There when there is a signal. */
+  readonly cancelled: Int32Array | undefined;
   readonly onAbort: () => void;
 }
 
@@ -57,7 +59,7 @@ export class PoolWorker {
 
   /** Sends `job` to the thread. An input that cannot be cloned rejects that job alone. */
   give(job: Job): void {
-    const call: TaskCall = { id: job.id, name: job.name, input: job.input };
+    const call: TaskCall = { id: job.id, name: job.name, input: job.input, cancelled: job.cancelled };
     try {
       this.#thread!.postMessage(call, movable(job.transfer?.(job.input as never)));
     } catch (error) {

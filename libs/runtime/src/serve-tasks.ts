@@ -1,5 +1,5 @@
 import { LokiError, loadHash } from '@loki/model';
-import type { Task, WorkerEnv } from '@loki/ports';
+import type { CheckCancelled, Task, WorkerEnv } from '@loki/ports';
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorToWire, movable } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
@@ -29,7 +29,10 @@ export function serveTasks(
       const env = await ready;
       const task = byName.get(call.name);
       if (!task) throw new LokiError('internal', `worker knows no task ${call.name}`);
-      const output: unknown = await task.run(call.input, env);
+      const checkCancelled = checkOf(call);
+      // It may have waited here behind others.
+      checkCancelled?.();
+      const output: unknown = await task.run(call.input, env, checkCancelled);
       const done: TaskAnswer = { id: call.id, ok: true, output };
       port.postMessage(done, movable(task.transferOutput?.(output)));
     } catch (error) {
@@ -44,4 +47,11 @@ export function serveTasks(
       throw error;
     });
   });
+}
+
+function checkOf({ cancelled }: TaskCall): CheckCancelled | undefined {
+  if (!cancelled) return undefined;
+  return () => {
+    if (Atomics.load(cancelled, 0) !== 0) throw new LokiError('clientGone', 'the task was cancelled');
+  };
 }

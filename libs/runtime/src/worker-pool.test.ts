@@ -117,6 +117,35 @@ describe('worker pool', () => {
       );
     }));
 
+  test('a task that computes without a pause is stopped when its caller gives up', () =>
+    withPool({ tasksPerWorkerMax: 1 }, async (pool) => {
+      const cell = newCell();
+      const abort = new AbortController();
+      const running = pool.run(testTasks.toil, cell, { signal: abort.signal });
+      await waitFor(() => Atomics.load(cell, 1) > 1000);
+      expect(Atomics.load(cell, 0)).toBe(0);
+      abort.abort(new Error('client went away'));
+      await expect(running).rejects.toThrow('client went away');
+      // The thread is free again: it would compute for ever otherwise.
+      expect(await pool.run(testTasks.double, 2)).toBe(4);
+      expect(Atomics.load(cell, 0)).toBe(1);
+    }));
+
+  test('a task given up while it waits in a busy thread never starts', () =>
+    withPool({ tasksPerWorkerMax: 2 }, async (pool) => {
+      const [busy, never] = [newCell(), newCell()];
+      const held = pool.run(testTasks.spin, busy);
+      const abort = new AbortController();
+      const given = pool.run(testTasks.toil, never, { signal: abort.signal });
+      await waitFor(() => Atomics.load(busy, 1) === 1);
+      abort.abort(new Error('client went away'));
+      await expect(given).rejects.toThrow('client went away');
+      Atomics.store(busy, 0, 1);
+      await held;
+      expect(await pool.run(testTasks.double, 2)).toBe(4);
+      expect(Atomics.load(never, 1)).toBe(0);
+    }));
+
   test('a thread that ends fails what it ran, and is replaced', () =>
     withPool({ tasksPerWorkerMax: 1 }, async (pool) => {
       const before = await pool.run(testTasks.whoAmI, null);
@@ -160,5 +189,7 @@ test('inline workers find what a thread would not take', async () => {
   const bytes = new Uint8Array([1, 2]);
   expect((await cloning.run(testTasks.sum, bytes)).total).toBe(3);
   expect(bytes.length).toBe(0);
+  const gone = AbortSignal.abort(new Error('client went away'));
+  await expect(plain.run(testTasks.double, 2, { signal: gone })).rejects.toThrow('client went away');
   await expect(cloning.run(testTasks.returnFunction, null)).rejects.toMatchObject({ name: 'DataCloneError' });
 });

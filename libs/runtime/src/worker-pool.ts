@@ -28,7 +28,7 @@ const failedStartsMax = 3;
  *
  * A task goes to the worker that its affinity names, unless that one has `affinitySlackMax` more to do than the least
  * busy; a worker with nothing to do takes from the longest queue. An aborted task leaves the queue, or, when it runs
- * already, has its result thrown away: tasks cannot be interrupted. A thread that ends rejects what it was running
+ * already, is told to stop: its next `checkCancelled` throws. A thread that ends rejects what it was running
  * with `internal`, and is started again, ever more slowly when it keeps ending.
  */
 export class WorkerPool implements Workers {
@@ -83,6 +83,7 @@ export class WorkerPool implements Workers {
         resolve: resolve as (output: unknown) => void,
         reject,
         signal,
+        cancelled: signal && new Int32Array(new SharedArrayBuffer(4)),
         onAbort: () => this.#abandon(job),
       };
       signal?.addEventListener('abort', job.onAbort, { once: true });
@@ -139,6 +140,7 @@ export class WorkerPool implements Workers {
 
   /** The caller no longer waits. A running job stays counted until the worker answers, for it is still at it. */
   #abandon(job: Job): void {
+    Atomics.store(job.cancelled!, 0, 1);
     job.reject(job.signal!.reason);
     for (const { queue } of this.#workers) {
       const at = queue.indexOf(job);

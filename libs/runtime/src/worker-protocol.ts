@@ -7,6 +7,8 @@ export interface TaskCall {
   readonly id: number;
   readonly name: string;
   readonly input: unknown;
+  /** Shared: 1 as soon as nobody waits for the output any more. Undefined: somebody always will. */
+  readonly cancelled: Int32Array | undefined;
 }
 
 /** From a worker: how the task with this id ended. */

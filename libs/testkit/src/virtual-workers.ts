@@ -20,11 +20,13 @@ export class VirtualWorkers implements Workers {
     input: Input,
     options: { affinity?: number; signal?: AbortSignal } = {},
   ): Promise<Output> {
-    options.signal?.throwIfAborted();
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const checkCancelled = signal && (() => signal.throwIfAborted());
     const output = await this.#process.tell(this.#process.random.float() * 3, `task ${task.name}`, () =>
-      task.run(input, this.#env),
+      task.run(input, this.#env, checkCancelled),
     );
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     return output;
   }
 

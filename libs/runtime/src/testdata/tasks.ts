@@ -34,9 +34,24 @@ const spin: Task<Int32Array, number> = {
     return threadId;
   },
 };
+/** Computes until its caller gives up, counting its rounds in [1]; leaves 1 in [0] when it is stopped. */
+const toil: Task<Int32Array, never> = {
+  name: 'toil',
+  run(cell, _env, checkCancelled) {
+    for (;;) {
+      Atomics.add(cell, 1, 1);
+      try {
+        checkCancelled?.();
+      } catch (error) {
+        Atomics.store(cell, 0, 1);
+        throw error;
+      }
+    }
+  },
+};
 const die: Task<null, never> = { name: 'die', run: () => process.exit(3) };
 const unknown: Task<null, null> = { name: 'nobody has heard of it', run: () => null };
 const returnFunction: Task<null, unknown> = { name: 'returnFunction', run: () => () => 1 };
 
-export const testTasks = { double, sum, refuse, fail, whoAmI, spin, die, returnFunction };
+export const testTasks = { double, sum, refuse, fail, whoAmI, spin, toil, die, returnFunction };
 export const unservedTask = unknown;
