@@ -3,8 +3,19 @@ import { hash64Bytes } from './hash.ts';
 /** One name with its value. */
 export type LabelPair = readonly [name: string, value: string];
 
-/** Order of UTF-8 bytes, which for strings without lone surrogates is the order of code points. */
+const surrogateOrAbove = /[\ud800-\uffff]/;
+
+/**
+ * Order of UTF-8 bytes, which for strings without lone surrogates is the order of code points. That is also the order of
+ * `<`, many times faster, unless both have something that UTF-16 writes as 0xd800 or above.
+ */
 export function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  if (surrogateOrAbove.test(a) && surrogateOrAbove.test(b)) return compareCodePoints(a, b);
+  return a < b ? -1 : 1;
+}
+
+function compareCodePoints(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
     let x = a.charCodeAt(i);
