@@ -165,23 +165,31 @@ export interface KafkaTlsConfig {
   readonly insecureSkipVerify: boolean;
 }
 
-export interface RingConfig {
+/** Where a ring is kept. */
+export interface RingStoreConfig {
   /** `joined`: the ring that the first answering one of `joinMembers` keeps in its memory. */
   readonly store: 'memory' | 'redis' | 'joined';
   /** gRPC addresses, `host:port`. */
   readonly joinMembers: readonly string[];
   readonly prefix: string;
   readonly redis: RedisConfig;
+}
+
+/** How this process stands in a ring. */
+export interface MemberRingConfig extends RingStoreConfig {
   /** '' : the host's name. */
   readonly instanceId: string;
   readonly instanceAddr: string;
   readonly instancePort: number;
   readonly zone: string;
-  readonly zoneAwarenessEnabled: boolean;
-  readonly replicationFactor: number;
   readonly tokens: number;
   readonly heartbeatPeriodMs: number;
   readonly heartbeatTimeoutMs: number;
+}
+
+export interface RingConfig extends MemberRingConfig {
+  readonly zoneAwarenessEnabled: boolean;
+  readonly replicationFactor: number;
 }
 
 export interface RedisConfig {
@@ -278,6 +286,8 @@ export interface CompactorConfig {
   readonly deleteRequestCancelPeriodMs: number;
   readonly deleteMaxIntervalMs: number;
   readonly maxCompactionParallelism: number;
+  /** By which compactors share days. */
+  readonly ring: MemberRingConfig;
 }
 
 export interface RulerConfig {
@@ -305,6 +315,18 @@ export interface RulerConfig {
   readonly forGracePeriodMs: number;
   readonly resendDelayMs: number;
   readonly enableSharding: boolean;
+  /** A tenant's groups are on as many rulers as its `ruler_tenant_shard_size` says. */
+  readonly isShuffled: boolean;
+  /** By which rulers share groups. */
+  readonly ring: MemberRingConfig;
+  readonly evaluation: {
+    /** Expressions are sent to query frontends; else this process reads heads and store itself. */
+    readonly isRemote: boolean;
+    /** Rules wait up to so long, each always the same. */
+    readonly maxJitterMs: number;
+    /** '' : the frontends in the ring. */
+    readonly frontendAddress: string;
+  };
   readonly enabledTenants: readonly string[];
   readonly disabledTenants: readonly string[];
   readonly remoteWriteEnabled: boolean;

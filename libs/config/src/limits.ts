@@ -67,6 +67,12 @@ export interface Limits {
   readonly deletionMode: 'disabled' | 'filter-only' | 'filter-and-delete';
   readonly rulerMaxRulesPerRuleGroup: number;
   readonly rulerMaxRuleGroupsPerTenant: number;
+  /** Rulers that share a tenant's groups; 0: all. */
+  readonly rulerTenantShardSize: number;
+  /** 0: none of its own. */
+  readonly rulerRemoteEvaluationTimeoutMs: number;
+  /** 0: none of its own. */
+  readonly rulerRemoteEvaluationBytesMax: number;
   readonly rulerRemoteWriteDisabled: boolean;
   /** `ruler_remote_write_config`, as written: clients by name, over those of the ruler's configuration. */
   readonly rulerRemoteWriteConfig: unknown;

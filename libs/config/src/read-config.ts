@@ -8,7 +8,6 @@ import type {
   KafkaConfig,
   QuerierConfig,
   QueryRangeConfig,
-  RedisConfig,
   RingConfig,
   RulerConfig,
   ServerConfig,
@@ -19,6 +18,7 @@ import type {
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
 import { buildLimits } from './read-limits.ts';
+import { readMemberRing, readRedis, readRing } from './read-ring.ts';
 import { checkSchemaConfig, readRulerStorage, readStorage, rulesAreFiles } from './read-storage.ts';
 import type { Settings } from './settings.ts';
 import { componentsOf } from './targets.ts';
@@ -34,6 +34,7 @@ export function readConfig(settings: Settings, notices: ConfigNotice[]): Config 
   const limitValues = settings.below('limits_config');
   settings.markUsed('limits_config');
   const ingester = readIngester(settings);
+  const ring = readRing(settings, notices);
   const target = settings
     .text('target')
     .split(',')
@@ -52,15 +53,15 @@ export function readConfig(settings: Settings, notices: ConfigNotice[]): Config 
       threads: settings.number('worker_pool.threads'),
       blockCacheBytes: settings.number('worker_pool.block_cache_size'),
     },
-    ring: readRing(settings, notices),
+    ring,
     rpcClient: { tls: readClientTls(settings, 'ingester_client.grpc_client_config') },
     distributor: readDistributor(settings),
     ingester,
     querier: readQuerier(settings),
     frontend: readFrontend(settings),
     queryRange: readQueryRange(settings),
-    compactor: readCompactor(settings, dataDirectory),
-    ruler: readRuler(settings, dataDirectory, notices),
+    compactor: readCompactor(settings, dataDirectory, ring, notices),
+    ruler: readRuler(settings, dataDirectory, ring, notices),
     patternIngester: { enabled: settings.flag('pattern_ingester.enabled') },
     runtimeConfig: {
       files: settings
@@ -245,66 +246,6 @@ function addresses(text: string): readonly string[] {
     .filter((address) => address !== '');
 }
 
-/** The ring's own blocks win over `common.ring`, as they do in Loki. */
-function readRing(settings: Settings, notices: ConfigNotice[]): RingConfig {
-  const base = 'common.ring';
-  const store = settings.text(`${base}.kvstore.store`);
-  const redis = readRedis(settings, `${base}.kvstore.redis`);
-  const known = ['', 'inmemory', 'redis', 'memberlist', 'consul', 'etcd', 'multi'];
-  if (!known.includes(store))
-    throw new ConfigError(`unknown kvstore ${JSON.stringify(store)}: use inmemory or redis`);
-  if (store === 'redis' && redis.endpoint === '') {
-    throw new ConfigError('common.ring.kvstore.redis.endpoint must be set when the store is redis');
-  }
-  const isRedis = redis.endpoint !== '' && store !== 'inmemory';
-  const joinMembers = settings.list('memberlist.join_members');
-  const isJoined = !isRedis && store === 'memberlist' && joinMembers.length > 0;
-  if (!isRedis && !isJoined && !['', 'inmemory'].includes(store)) {
-    notices.push({
-      level: 'warn',
-      message: `common.ring.kvstore.store: ${store} is not supported; the ring stays in this process unless common.ring.kvstore.redis.endpoint is set`,
-    });
-  }
-  const factor =
-    settings.number('common.replication_factor') ||
-    settings.number('ingester.lifecycler.ring.replication_factor');
-  return {
-    store: isRedis ? 'redis' : isJoined ? 'joined' : 'memory',
-    joinMembers,
-    prefix: settings.text(`${base}.kvstore.prefix`),
-    redis,
-    instanceId: settings.text(`${base}.instance_id`) || settings.text('ingester.lifecycler.id'),
-    instanceAddr:
-      settings.text(`${base}.instance_addr`) ||
-      settings.text('common.instance_addr') ||
-      settings.text('ingester.lifecycler.address'),
-    instancePort: settings.number(`${base}.instance_port`) || settings.number('ingester.lifecycler.port'),
-    zone:
-      settings.text(`${base}.instance_availability_zone`) ||
-      settings.text('ingester.lifecycler.availability_zone'),
-    zoneAwarenessEnabled:
-      settings.flag(`${base}.zone_awareness_enabled`) ||
-      settings.flag('ingester.lifecycler.ring.zone_awareness_enabled'),
-    replicationFactor: factor,
-    tokens: settings.number('ingester.lifecycler.num_tokens'),
-    heartbeatPeriodMs: settings.durationMs(`${base}.heartbeat_period`),
-    heartbeatTimeoutMs: settings.durationMs(`${base}.heartbeat_timeout`),
-  };
-}
-
-function readRedis(settings: Settings, path: string): RedisConfig {
-  return {
-    endpoint: settings.text(`${path}.endpoint`),
-    masterName: settings.text(`${path}.master_name`),
-    username: settings.text(`${path}.username`),
-    password: settings.text(`${path}.password`),
-    db: settings.number(`${path}.db`),
-    tlsEnabled: settings.flag(`${path}.tls_enabled`),
-    tlsInsecureSkipVerify: settings.flag(`${path}.tls_insecure_skip_verify`),
-    timeoutMs: settings.durationMs(`${path}.timeout`),
-  };
-}
-
 function readDistributor(settings: Settings): DistributorConfig {
   return {
     maxRecvMsgBytes: settings.number('distributor.max_recv_msg_size'),
@@ -389,7 +330,12 @@ function readQueryRange(settings: Settings): QueryRangeConfig {
   };
 }
 
-function readCompactor(settings: Settings, dataDirectory: string): CompactorConfig {
+function readCompactor(
+  settings: Settings,
+  dataDirectory: string,
+  ring: RingConfig,
+  notices: ConfigNotice[],
+): CompactorConfig {
   return {
     workingDirectory: settings.text('compactor.working_directory') || `${dataDirectory}/compactor`,
     compactionIntervalMs: settings.durationMs('compactor.compaction_interval'),
@@ -401,13 +347,31 @@ function readCompactor(settings: Settings, dataDirectory: string): CompactorConf
     deleteRequestCancelPeriodMs: settings.durationMs('compactor.delete_request_cancel_period'),
     deleteMaxIntervalMs: settings.durationMs('compactor.delete_max_interval'),
     maxCompactionParallelism: settings.number('compactor.max_compaction_parallelism'),
+    ring: readMemberRing(settings, 'compactor.compactor_ring', ring, notices),
   };
 }
 
-function readRuler(settings: Settings, dataDirectory: string, notices: ConfigNotice[]): RulerConfig {
+function readRuler(
+  settings: Settings,
+  dataDirectory: string,
+  ring: RingConfig,
+  notices: ConfigNotice[],
+): RulerConfig {
   const labels = settings.raw('ruler.external_labels') ?? {};
   if (typeof labels !== 'object' || Array.isArray(labels))
     throw new ConfigError('ruler.external_labels is no mapping');
+  const evaluationMode = settings.text('ruler.evaluation.mode');
+  if (evaluationMode !== 'local' && evaluationMode !== 'remote') {
+    throw new ConfigError(
+      `invalid ruler.evaluation.mode ${JSON.stringify(evaluationMode)}: use local or remote`,
+    );
+  }
+  const shardingStrategy = settings.text('ruler.sharding_strategy');
+  if (shardingStrategy !== 'default' && shardingStrategy !== 'shuffle-sharding') {
+    throw new ConfigError(
+      `invalid ruler.sharding_strategy ${JSON.stringify(shardingStrategy)}: use default or shuffle-sharding`,
+    );
+  }
   return {
     enableApi: settings.flag('ruler.enable_api'),
     evaluationIntervalMs: settings.durationMs('ruler.evaluation_interval'),
@@ -433,6 +397,13 @@ function readRuler(settings: Settings, dataDirectory: string, notices: ConfigNot
     forGracePeriodMs: settings.durationMs('ruler.for_grace_period'),
     resendDelayMs: settings.durationMs('ruler.resend_delay'),
     enableSharding: settings.flag('ruler.enable_sharding'),
+    isShuffled: shardingStrategy === 'shuffle-sharding',
+    ring: readMemberRing(settings, 'ruler.ring', ring, notices),
+    evaluation: {
+      isRemote: evaluationMode === 'remote',
+      maxJitterMs: settings.durationMs('ruler.evaluation.max_jitter'),
+      frontendAddress: settings.text('ruler.evaluation.query_frontend.address'),
+    },
     enabledTenants: addresses(settings.text('ruler.enabled_tenants')),
     disabledTenants: addresses(settings.text('ruler.disabled_tenants')),
     remoteWriteEnabled: settings.flag('ruler.remote_write.enabled'),

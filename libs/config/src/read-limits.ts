@@ -92,6 +92,9 @@ export function buildLimits(values: ReadonlyMap<string, SettingValue>, context: 
     deletionMode: read.oneOf('deletion_mode', ['disabled', 'filter-only', 'filter-and-delete']),
     rulerMaxRulesPerRuleGroup: read.number('ruler_max_rules_per_rule_group'),
     rulerMaxRuleGroupsPerTenant: read.number('ruler_max_rule_groups_per_tenant'),
+    rulerTenantShardSize: read.number('ruler_tenant_shard_size'),
+    rulerRemoteEvaluationTimeoutMs: read.ms('ruler_remote_evaluation_timeout'),
+    rulerRemoteEvaluationBytesMax: read.number('ruler_remote_evaluation_max_response_size'),
     rulerRemoteWriteDisabled: read.flag('ruler_remote_write_disabled') === true,
     rulerRemoteWriteConfig: read.raw('ruler_remote_write_config'),
   };
