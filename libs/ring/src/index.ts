@@ -10,3 +10,5 @@ export { Ring } from './ring.ts';
 export type { ObservedInstance } from './ring.ts';
 export { shuffleShard, shuffleShardByZone } from './shuffle-shard.ts';
 export { partitionToken, tokenOf, tokensOf, tokensPerInstance } from './tokens.ts';
+export { workOwner, WorkShare } from './work.ts';
+export type { WorkShard } from './work.ts';
