@@ -115,3 +115,21 @@ test('drain appends what lingers', async () => {
   await ack;
   expect(log.records).toHaveLength(1);
 });
+
+test('a batch that is larger than the log takes becomes several records, in order; all wait for the last', async () => {
+  const { timers, log, write } = setup();
+  log.recordBytesMax = 6_000;
+  let seed = 1;
+  const noise = () =>
+    Array.from({ length: 1_000 }, () => {
+      seed = (Math.imul(seed, 48_271) + 11) >>> 0;
+      return String.fromCharCode(33 + (seed % 94));
+    }).join('');
+  const lines = Array.from({ length: 40 }, (_, i) => `${i} ${noise()}`);
+  const acks = lines.map((line) => write(line));
+  timers.fire();
+  await Promise.all(acks);
+  expect(log.records.length).toBeGreaterThan(5);
+  expect(log.records.map(({ record }) => record.sequence)).toEqual(log.records.map((_, i) => i + 1));
+  expect(storedEntries(log).map(({ line }) => line)).toEqual(lines);
+});

@@ -30,7 +30,7 @@ interface Batch {
 
 /**
  * The open batch of one partition: rows of all pushes and tenants until it is sealed, compressed and appended as one
- * record (group commit).
+ * record (group commit), or several when one would be larger than the log takes.
  *
  * A batch is sealed when it is large, or when it has lingered and no append is under way: while the log is busy more
  * pushes join, so that the batches grow with the load. Appends of a partition happen one after another, in the order of
@@ -70,10 +70,13 @@ export class PartitionBatcher {
     const batch = this.#open;
     if (!batch) return Promise.resolve();
     batch.pushes++;
-    let bytes = 0;
-    for (const writer of batch.writers.values()) bytes += writer.byteSize;
-    if (bytes >= this.#options.batchBytesMax || this.#options.lingerMs <= 0) this.#seal();
+    if (batchBytes(batch) >= this.#options.batchBytesMax || this.#options.lingerMs <= 0) this.#seal();
     return batch.acked.promise;
+  }
+
+  /** Whether the open batch is large enough to be sealed at the next commit. */
+  get isLarge(): boolean {
+    return this.#open !== undefined && batchBytes(this.#open) >= this.#options.batchBytesMax;
   }
 
   /** Seals what is open and waits until nothing is under way. */
@@ -100,18 +103,18 @@ export class PartitionBatcher {
     this.#open = undefined;
     this.#linger?.cancel();
     this.#unfinished++;
-    const payload = encodeBatch(batch.writers.values(), this.#deps.workers);
-    payload.catch(() => {}); // handled by #append, which may come later
-    this.#tail = this.#tail.then(() => this.#append(batch, payload));
+    const { workers, writeLog } = this.#deps;
+    const payloads = encodeBatch(batch.writers.values(), workers, writeLog.recordBytesMax);
+    payloads.catch(() => {}); // handled by #append, which may come later
+    this.#tail = this.#tail.then(() => this.#append(batch, payloads));
   }
 
   /** Never rejects: the outcome goes to those who wait for the batch. */
-  async #append(batch: Batch, encoded: Promise<Buffer | undefined>): Promise<void> {
+  async #append(batch: Batch, encoded: Promise<readonly Buffer[]>): Promise<void> {
     const { clock, metrics, writeLog, writerId } = this.#deps;
     const startMs = clock.monotonicMs();
     try {
-      const payload = await encoded;
-      if (payload) {
+      for (const payload of await encoded) {
         this.#sequence++;
         await writeLog.append(this.#partition, { writerId, sequence: this.#sequence, payload });
         metrics.appended((clock.monotonicMs() - startMs) / 1000, payload.length, batch.pushes);
@@ -132,4 +135,10 @@ export class PartitionBatcher {
       if (this.#unfinished === 0 && this.#open && this.#hasLingered) this.#seal();
     }
   }
+}
+
+function batchBytes(batch: Batch): number {
+  let bytes = 0;
+  for (const writer of batch.writers.values()) bytes += writer.byteSize;
+  return bytes;
 }

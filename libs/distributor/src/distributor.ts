@@ -206,7 +206,14 @@ export class Distributor implements DistributorService {
   #store(push: Push): Promise<void>[] {
     const { tenant, limits, nowMs, errors, discards } = push;
     const rows = this.#rows;
-    const valid = validateRows(rows, { limits, nowMs, names: this.#names, errors, discards });
+    const valid = validateRows(rows, {
+      limits,
+      nowMs,
+      names: this.#names,
+      recordBytesMax: this.#deps.writeLog.recordBytesMax,
+      errors,
+      discards,
+    });
     if (valid.truncated > 0) this.#deps.metrics.truncated(tenant, valid.truncated);
     if (valid.lines === 0) return [];
     try {
@@ -216,6 +223,7 @@ export class Distributor implements DistributorService {
       throw error;
     }
     const touched = new Set<PartitionBatcher>();
+    const acks: Promise<void>[] = [];
     const offered = new OfferedStreamRows(rows, discards);
     for (let index = 0; index < rows.streams.length; index++) {
       const stream = rows.streams[index];
@@ -228,11 +236,18 @@ export class Distributor implements DistributorService {
       if (offered.refusedCount === offered.count) continue;
       const shardSize = limits.ingestionPartitionsTenantShardSize;
       const batcher = this.#batchers[this.#chooser.choose(tenant, stream.placementHash, shardSize)];
-      writeStreamRows(rows, index, limits, batcher.writer(tenant));
       touched.add(batcher);
+      const end = rows.streamRowEnd(index);
+      for (let row = rows.streamFirstRow[index]; row < end;) {
+        const writer = batcher.writer(tenant);
+        row = writeStreamRows(rows, index, row, { limits, writer, bytesMax: this.#options.batchBytesMax });
+        // A push of many batches must not become one.
+        if (batcher.isLarge) acks.push(batcher.commit());
+      }
     }
     this.#countAccepted(push, valid);
-    return Array.from(touched, (batcher) => batcher.commit());
+    for (const batcher of touched) acks.push(batcher.commit());
+    return acks;
   }
 
   #countAccepted({ tenant, request, format, limits, nowMs }: Push, valid: ValidRows): void {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadHash, parseTenantId } from '@loki/model';
 import type { Task, Workers } from '@loki/ports';
-import { encodeRecordTask } from '@loki/segment';
+import { encodeRecordsTask } from '@loki/segment';
 import { defaultLimits, testDistributor } from './test-distributor.ts';
 
 // CPU seconds per GB of raw lines, compression left out (and measured by itself):
@@ -13,8 +13,8 @@ import { defaultLimits, testDistributor } from './test-distributor.ts';
 const noCompression: Workers = {
   parallelism: 1,
   async run<Input, Output>(task: Task<Input, Output>): Promise<Output> {
-    if (task.name !== encodeRecordTask.name) throw new Error(`unexpected task ${task.name}`);
-    return { bytes: new Uint8Array(1) } as Output;
+    if (task.name !== encodeRecordsTask.name) throw new Error(`unexpected task ${task.name}`);
+    return { records: [new Uint8Array(1)] } as Output;
   },
   async close() {},
 };

@@ -20,6 +20,7 @@ export const quietLogger: Logger = {
 /** A write log that keeps records in memory, and fails while `isBroken`. */
 export class RecordingLog implements WriteLog {
   readonly partitionCount: number;
+  recordBytesMax = 1 << 24;
   readonly records: { readonly partition: number; readonly record: LogRecord }[] = [];
   isBroken = false;
   /** Appends wait for it. */
@@ -32,6 +33,7 @@ export class RecordingLog implements WriteLog {
   async append(partition: number, record: LogRecord): Promise<number> {
     await this.gate;
     if (this.isBroken) throw new Error('disk full');
+    if (record.payload.length > this.recordBytesMax) throw new Error('a record that the log does not take');
     this.records.push({ partition, record });
     return this.records.length;
   }

@@ -12,6 +12,8 @@ export interface ValidationContext {
   readonly limits: Limits;
   readonly nowMs: number;
   readonly names: MetadataNames;
+  /** What the write log takes as one record: no entry can be larger, whatever the tenant's limits say. */
+  readonly recordBytesMax: number;
   readonly errors: PushErrors;
   readonly discards: Discards;
 }
@@ -83,6 +85,11 @@ function refuseAll(
   discards.add(reason, to - from, bytes);
 }
 
+/** Of a record with one entry, besides its bytes and labels: header, footer, directories, the level that is found. */
+const recordOverheadBytes = 4096;
+/** Of each metadata column that only this entry has. */
+const pairOverheadBytes = 64;
+
 /** The checks of one stream's rows. */
 class RowCheck {
   readonly #rows: PushRows;
@@ -90,6 +97,7 @@ class RowCheck {
   readonly #context: ValidationContext;
   readonly #oldestSeconds: number;
   readonly #newestSeconds: number;
+  readonly #entryBytesMax: number;
   #errorsLeft: number;
 
   constructor(rows: PushRows, stream: ResolvedStream, context: ValidationContext) {
@@ -104,6 +112,7 @@ class RowCheck {
       limits.creationGracePeriodMs > 0
         ? (nowMs + limits.creationGracePeriodMs) / 1000
         : Number.POSITIVE_INFINITY;
+    this.#entryBytesMax = context.recordBytesMax - recordOverheadBytes - 3 * stream.text.length;
     this.#errorsLeft =
       limits.maxReturnedStreamErrors > 0 ? limits.maxReturnedStreamErrors : Number.POSITIVE_INFINITY;
   }
@@ -120,6 +129,7 @@ class RowCheck {
       return this.#refuse(row, 'line_too_long');
     const pairStart = rows.pairStart(row);
     const pairEnd = rows.pairEnd[row];
+    if (lineBytes > this.#entryBytesMax) return this.#refuse(row, 'line_too_long');
     if (pairStart === pairEnd) return true;
     if (!limits.allowStructuredMetadata) return this.#refuse(row, 'disallowed_structured_metadata');
     if (
@@ -130,6 +140,8 @@ class RowCheck {
     const countMax = limits.maxStructuredMetadataEntriesCount;
     if (countMax > 0 && pairEnd - pairStart > countMax)
       return this.#refuse(row, 'structured_metadata_too_many');
+    const pairBytes = rows.metadataBytes(row) + (pairEnd - pairStart) * pairOverheadBytes;
+    if (lineBytes + pairBytes > this.#entryBytesMax) return this.#refuse(row, 'line_too_long');
     const { names } = this.#context;
     for (let pair = pairStart; pair < pairEnd; pair++)
       rows.pairNames[pair] = names.normalize(rows.pairNames[pair]);
@@ -144,6 +156,14 @@ class RowCheck {
     return false;
   }
 
+  #tooLongText(row: number, lineBytesMax: number): string {
+    const rows = this.#rows;
+    const lineBytes = rows.lineEnd[row] - rows.lineStart[row];
+    const isLine = lineBytesMax > 0 && lineBytes > lineBytesMax;
+    const [max, bytes] = isLine ? [lineBytesMax, lineBytes] : [this.#entryBytesMax, rows.rowBytes(row)];
+    return `max entry size '${max}' bytes exceeded for stream '${this.#stream.text}' while adding an entry with length '${bytes}' bytes`;
+  }
+
   #text(row: number, reason: DiscardReason): string {
     const rows = this.#rows;
     const { limits } = this.#context;
@@ -155,7 +175,7 @@ class RowCheck {
       case 'too_far_in_future':
         return `entry for stream '${stream}' has timestamp too new: ${time}`;
       case 'line_too_long':
-        return `max entry size '${limits.maxLineSizeBytes}' bytes exceeded for stream '${stream}' while adding an entry with length '${rows.lineEnd[row] - rows.lineStart[row]}' bytes`;
+        return this.#tooLongText(row, limits.maxLineSizeBytes);
       case 'disallowed_structured_metadata':
         return `stream '${stream}' includes structured metadata, but this feature is disallowed. Please see \`limits_config.allow_structured_metadata\` or contact your Loki administrator to enable it`;
       case 'structured_metadata_too_large':

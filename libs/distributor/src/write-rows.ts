@@ -7,28 +7,51 @@ import type { ResolvedStream } from './resolve-stream.ts';
 
 const levelName = 'detected_level';
 
-/** Writes the rows of one stream that were not refused, with the level each is found to have. */
-export function writeStreamRows(rows: PushRows, index: number, limits: Limits, writer: RowWriter): void {
+/**
+ * Writes rows of one stream that were not refused, with the level each is found to have, until there are about
+ * `bytesMax` of them.
+ *
+ * @returns the row to go on with; the stream's end when all is written
+ */
+export function writeStreamRows(
+  rows: PushRows,
+  index: number,
+  from: number,
+  options: { readonly limits: Limits; readonly writer: RowWriter; readonly bytesMax: number },
+): number {
   const stream = rows.streams[index];
+  const { limits, writer, bytesMax } = options;
+  const to = endOfBytes(rows, from, rows.streamRowEnd(index), bytesMax);
   writer.beginRun(stream.labels);
   try {
-    writeRows(rows, index, limits, stream, writer);
+    writeRows(rows, from, to, limits, stream, writer);
   } finally {
     // An open run would spoil the batch for all who share it.
     writer.endRun();
   }
+  return to;
+}
+
+/** The row after the one with which lines reach `bytesMax`. */
+function endOfBytes(rows: PushRows, from: number, end: number, bytesMax: number): number {
+  let bytes = 0;
+  for (let row = from; row < end; row++) {
+    bytes += rows.lineEnd[row] - rows.lineStart[row];
+    if (bytes >= bytesMax) return row + 1;
+  }
+  return end;
 }
 
 function writeRows(
   rows: PushRows,
-  index: number,
+  from: number,
+  to: number,
   limits: Limits,
   stream: ResolvedStream,
   writer: RowWriter,
 ): void {
-  const to = rows.streamRowEnd(index);
   const findsLevel = limits.discoverLogLevels && limits.allowStructuredMetadata && !stream.isInternal;
-  for (let row = rows.streamFirstRow[index]; row < to; row++) {
+  for (let row = from; row < to; row++) {
     if (rows.isRefused[row] === 1) continue;
     writer.addRow(
       rows.seconds[row],

@@ -19,6 +19,8 @@ export interface LoggedRecord extends LogRecord {
  */
 export interface WriteLog {
   readonly partitionCount: number;
+  /** The largest payload that a record may have now. A log that learns of a lower bound says so here. */
+  readonly recordBytesMax: number;
   /** The new record's offset. LokiError `logNotAcked` when the log cannot take it now (full disk, no broker). */
   append(partition: number, record: LogRecord): Promise<number>;
   /**

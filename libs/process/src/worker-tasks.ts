@@ -5,7 +5,7 @@ import type { WorkerData } from './object-store.ts';
 import { summarizeTask } from '@loki/patterns';
 import { streamsTask } from '@loki/querier';
 import { serveTasks } from '@loki/runtime';
-import { encodeRecordTask, mergeTask } from '@loki/segment';
+import { encodeRecordsTask, mergeTask } from '@loki/segment';
 
 /** Runs the heavy tasks of all roles; workers read the object store themselves. */
 export function serve(): void {
@@ -13,7 +13,7 @@ export function serve(): void {
     leafTask,
     volumeTask,
     streamsTask,
-    encodeRecordTask,
+    encodeRecordsTask,
     mergeTask,
     summarizeTask,
     mergeDayTask,

@@ -1,5 +1,5 @@
 import type { WorkerEnv } from '@loki/ports';
-import { encodeRecordTask, encodeSegment, mergeTask, openSegment, verifySegment } from './index.ts';
+import { encodeRecordsTask, encodeSegment, mergeTask, openSegment, verifySegment } from './index.ts';
 import { expected, type InputRow, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
 
 const rows = Array.from({ length: 500 }, (_, i): InputRow => {
@@ -14,20 +14,21 @@ const rows = Array.from({ length: 500 }, (_, i): InputRow => {
 describe('work for other threads', () => {
   test('an encoding moves its columns there and its bytes back', async () => {
     const sections = writeRows('t', rows);
-    const input = { sections, options: { kind: 'record' as const } };
-    const wanted = encodeSegment(sections, input.options);
-    const moved = structuredClone(input, { transfer: encodeRecordTask.transfer!(input) });
+    const input = { sections, bytesMax: 1 << 20 };
+    const wanted = encodeSegment(sections, { kind: 'record' });
+    const moved = structuredClone(input, { transfer: encodeRecordsTask.transfer!(input) });
     expect(sections[0].timestamps.length).toBe(0);
     expect(sections[0].lines.length).toBe(0);
-    const output = await encodeRecordTask.run(moved, {} as WorkerEnv);
-    const back = structuredClone(output, { transfer: encodeRecordTask.transferOutput!(output) });
-    expect(output.bytes.length).toBe(0);
-    expect(Buffer.from(back.bytes).equals(wanted)).toBe(true);
+    const output = await encodeRecordsTask.run(moved, {} as WorkerEnv);
+    const back = structuredClone(output, { transfer: encodeRecordsTask.transferOutput!(output) });
+    expect(output.records[0].length).toBe(0);
+    expect(back.records).toHaveLength(1);
+    expect(Buffer.from(back.records[0]).equals(wanted)).toBe(true);
   });
 
   test('a tiny encoding never gives away memory that others use', async () => {
-    const input = { sections: writeRows('t', rows.slice(0, 1)), options: { kind: 'record' as const } };
-    const { bytes } = await encodeRecordTask.run(input, {} as WorkerEnv);
+    const input = { sections: writeRows('t', rows.slice(0, 1)), bytesMax: 1 << 20 };
+    const [bytes] = (await encodeRecordsTask.run(input, {} as WorkerEnv)).records;
     expect(bytes.buffer.byteLength).toBe(bytes.length);
   });
 

@@ -1,20 +1,21 @@
 import type { Task } from '@loki/ports';
 import type { SectionSummary } from './assemble.ts';
-import { encodeSegment, type EncodeOptions } from './encode.ts';
 import { mergeSegments, type MergeOptions } from './merge.ts';
+import { encodeRecords } from './records.ts';
 import type { RawSection } from './types.ts';
 
 export interface EncodeInput {
   readonly sections: readonly RawSection[];
-  readonly options: EncodeOptions;
+  /** Of one record. */
+  readonly bytesMax: number;
 }
 
-/** `encodeSegment` on a worker. The sections' columns are moved there: the caller gives them up. */
-export const encodeRecordTask: Task<EncodeInput, { bytes: Uint8Array }> = {
+/** `encodeRecords` on a worker. The sections' columns are moved there: the caller gives them up. */
+export const encodeRecordsTask: Task<EncodeInput, { records: readonly Uint8Array[] }> = {
   name: 'segment.encode',
-  run: ({ sections, options }) => ({ bytes: unshared(encodeSegment(sections, options)) }),
+  run: ({ sections, bytesMax }) => ({ records: encodeRecords(sections, bytesMax).map(unshared) }),
   transfer: ({ sections }) => [...new Set(sections.flatMap(buffersOf))],
-  transferOutput: ({ bytes }) => [bytes.buffer as ArrayBuffer],
+  transferOutput: ({ records }) => records.map(({ buffer }) => buffer as ArrayBuffer),
 };
 
 /** A segment to merge: its bytes, or its key in the object store, which the worker reads itself. */

@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
 import { CommitScheduler } from './commit-scheduler.ts';
-import { framedBytes } from './format.ts';
+import { framedBytes, recordHeaderBytes } from './format.ts';
 import { PartitionLog } from './partition-log.ts';
 import type { PartitionContext } from './partition-log.ts';
 
@@ -33,7 +33,7 @@ export interface EmbeddedWriteLogOptions {
   readonly onDamage?: (damage: LogDamage) => void;
   /** A file that has grown beyond this is followed by a new one. Truncation frees whole files. Default 32 MiB. */
   readonly fileBytesMax?: number;
-  /** A larger record is refused. Default 32 MiB. */
+  /** A larger record is refused, payload and frame. Default 32 MiB. */
   readonly recordBytesMax?: number;
   /** About how much is written and synced at once. Default 8 MiB. */
   readonly batchBytesMax?: number;
@@ -51,9 +51,9 @@ const writerIdPattern = /^[0-9a-f]{32}$/;
 /** A write log in files of the local disk: checksummed, synced before it answers. FORMAT.md has the bytes. */
 export class EmbeddedWriteLog implements WriteLog {
   readonly partitionCount: number;
+  readonly recordBytesMax: number;
   readonly #partitions: readonly PartitionLog[];
   readonly #damage: LogDamage[];
-  readonly #recordBytesMax: number;
   readonly #pendingBytesMax: number;
   #pendingBytes = 0;
   #isClosed = false;
@@ -66,7 +66,7 @@ export class EmbeddedWriteLog implements WriteLog {
     this.partitionCount = partitions.length;
     this.#partitions = partitions;
     this.#damage = damage;
-    this.#recordBytesMax = limits.recordBytesMax;
+    this.recordBytesMax = limits.recordBytesMax - recordHeaderBytes;
     this.#pendingBytesMax = limits.pendingBytesMax;
   }
 
@@ -111,10 +111,10 @@ export class EmbeddedWriteLog implements WriteLog {
     const log = this.#partition(partition);
     if (!writerIdPattern.test(record.writerId)) throw new TypeError('a writer id has 32 hex digits');
     const bytes = framedBytes(record);
-    if (bytes > this.#recordBytesMax) {
+    if (record.payload.length > this.recordBytesMax) {
       throw new LokiError(
         'bodyTooLarge',
-        `write log: a record of ${bytes} bytes exceeds ${this.#recordBytesMax}`,
+        `write log: a record of ${record.payload.length} bytes exceeds ${this.recordBytesMax}`,
       );
     }
     if (this.#isClosed) throw new LokiError('logNotAcked', 'the write log is closed');

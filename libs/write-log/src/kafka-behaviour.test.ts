@@ -136,6 +136,38 @@ describe('an append', () => {
     expect(outcomes[1]).toMatchObject({ reason: { code: 'bodyTooLarge' } });
   });
 
+  test('at the size that the log names is taken, and one byte more is not, in all bytes of Kafka', async () => {
+    const brokers = new VirtualBrokers(1);
+    brokers.messageBytesMax = 50_000;
+    const log = await open(brokers);
+    const { recordBytesMax } = log;
+    expect(recordBytesMax).toBeGreaterThan(49_000);
+    await log.append(0, testRecord(1, Buffer.alloc(recordBytesMax)));
+    await expect(log.append(0, testRecord(2, Buffer.alloc(recordBytesMax + 1)))).rejects.toMatchObject({
+      code: 'bodyTooLarge',
+    });
+    expect(brokers.partitions[0].batches).toHaveLength(1);
+    expect(brokers.partitions[0].batches[0].bytes.length).toBeLessThanOrEqual(50_000);
+  });
+
+  test('that brokers refuse for its size teaches the log what they take: who tries again makes smaller ones', async () => {
+    const brokers = new VirtualBrokers(1);
+    const log = await open(brokers);
+    brokers.messageBytesMax = 40_000; // lowered behind our back
+    let attempts = 0;
+    for (let bytes = 500_000; ; bytes = log.recordBytesMax) {
+      attempts++;
+      const outcome = await log
+        .append(0, testRecord(1, Buffer.alloc(bytes)))
+        .catch((error: unknown) => error);
+      if (outcome === 0) break;
+      expect(outcome).toMatchObject({ code: 'bodyTooLarge' });
+    }
+    expect(attempts).toBeLessThan(7);
+    expect(log.recordBytesMax).toBeGreaterThan(10_000);
+    expect(log.recordBytesMax).toBeLessThan(40_000);
+  });
+
   test('beyond what may wait is refused as overload, until there is room again', async () => {
     const brokers = new VirtualBrokers(1);
     const log = await open(brokers, { pendingBytesMax: 1_000, writeTimeoutMs: 500 });

@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import type { Clock, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
 import { KafkaAppender } from './kafka-appender.ts';
-import { batchBytesMax, frameBytes } from './kafka-batch.ts';
+import { batchBytesMax, frameBytes, frameHeaderBytes } from './kafka-batch.ts';
 import { KafkaCluster } from './kafka-cluster.ts';
 import type { KafkaBrokers } from './kafka-cluster.ts';
 import { withAdmin } from './kafka-connection.ts';
@@ -79,6 +79,8 @@ const writerIdPattern = /^[0-9a-f]{32}$/;
 const offsetsPerEpoch = 2 ** 44;
 const epochMax = 511;
 const startPauseMs = 1_000;
+/** No broker is believed to take less: it would be a fault of another kind. */
+const recordBytesLeast = 16 * 1024;
 /** Between two requests to delete records of a partition. */
 const deletePauseMs = 60_000;
 
@@ -150,6 +152,10 @@ export class KafkaWriteLog implements WriteLog {
     }
   }
 
+  get recordBytesMax(): number {
+    return this.#recordBytesMax - frameHeaderBytes;
+  }
+
   /**
    * LokiError `logNotAcked` when Kafka has not acknowledged it in time (it may come to be there all the same),
    * `overloaded` when too much waits, `bodyTooLarge` for a record that the topic does not take.
@@ -171,6 +177,9 @@ export class KafkaWriteLog implements WriteLog {
     this.#pendingBytes += bytes;
     try {
       return this.#base + (await appender.append(record));
+    } catch (error) {
+      if (error instanceof LokiError && error.code === 'bodyTooLarge') this.#refused(bytes);
+      throw error;
     } finally {
       this.#pendingBytes -= bytes;
     }
@@ -298,6 +307,21 @@ export class KafkaWriteLog implements WriteLog {
           messageBytesMax: batchMax,
         }),
     );
+  }
+
+  /**
+   * Brokers take less than they said at the start, or would not say: `max.message.bytes` was lowered, or may not be
+   * read. Who tries again makes smaller records.
+   */
+  #refused(bytes: number): void {
+    const learned = Math.max(recordBytesLeast, Math.floor(bytes / 2));
+    if (learned >= this.#recordBytesMax) return;
+    this.#options.logger?.warn('kafka: the brokers refused a record for its size; smaller ones from now on', {
+      topic: this.#options.topic,
+      bytes,
+      recordBytesMax: learned,
+    });
+    this.#recordBytesMax = learned;
   }
 
   #damaged(damage: KafkaLogDamage): void {

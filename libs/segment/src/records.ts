@@ -1,0 +1,103 @@
+import { encodeSegment } from './encode.ts';
+import { lowerBound, sliceColumn } from './slice-column.ts';
+import type { RawSection } from './types.ts';
+
+/** Cut into so much more parts than the size demands: their sizes differ, and a second cut costs as much again. */
+const spareParts = 1.15;
+
+/**
+ * Rows of a batch as records of the write log: one, or as many as it takes for none to be larger than `bytesMax`. Rows
+ * keep their order. A row that is too large by itself is a record of its own, which the log refuses.
+ */
+export function encodeRecords(sections: readonly RawSection[], bytesMax: number): Buffer[] {
+  const bytes = encodeSegment(sections, { kind: 'record' });
+  const rowCount = sections.reduce((sum, section) => sum + section.rowCount, 0);
+  if (bytes.length <= bytesMax || rowCount < 2) return [bytes];
+  const parts = Math.min(rowCount, Math.max(2, Math.ceil((bytes.length / bytesMax) * spareParts)));
+  let cut = cutByWeight(sections, parts);
+  // One row outweighs all others: count rows, or nothing would become smaller.
+  if (cut.length < 2) cut = cutByRows(sections, rowCount >>> 1);
+  return cut.flatMap((part) => encodeRecords(part, bytesMax));
+}
+
+/** About `parts` parts of about the same uncompressed size. */
+function cutByWeight(sections: readonly RawSection[], parts: number): RawSection[][] {
+  const rowWeights = sections.map(rowWeight);
+  let total = 0;
+  sections.forEach(({ rowCount, lines }, i) => (total += lines.length + rowCount * rowWeights[i]));
+  const partWeight = total / parts;
+  const cut: RawSection[][] = [[]];
+  let weight = 0;
+  sections.forEach((section, i) => {
+    const { lineEnds, rowCount } = section;
+    let from = 0;
+    for (let row = 0; row < rowCount; row++) {
+      weight += lineEnds[row] - (row === 0 ? 0 : lineEnds[row - 1]) + rowWeights[i];
+      if (weight < partWeight) continue;
+      cut.at(-1)!.push(rowsOf(section, from, row + 1));
+      cut.push([]);
+      from = row + 1;
+      weight = 0;
+    }
+    if (from < rowCount) cut.at(-1)!.push(rowsOf(section, from, rowCount));
+  });
+  return cut.filter((part) => part.length > 0);
+}
+
+/** What a row weighs besides its line: its share of all metadata and labels. */
+function rowWeight({ rowCount, metadata, streams }: RawSection): number {
+  let bytes = 0;
+  for (const { names, values } of streams) bytes += textLength(names) + textLength(values);
+  for (const { values, codes } of metadata) bytes += textLength(values) + codes.length;
+  return 4 + bytes / Math.max(1, rowCount);
+}
+
+function textLength(texts: readonly string[]): number {
+  let length = 0;
+  for (const text of texts) length += text.length;
+  return length;
+}
+
+/** The first `count` rows, and the others. */
+function cutByRows(sections: readonly RawSection[], count: number): RawSection[][] {
+  const [first, others]: RawSection[][] = [[], []];
+  let left = count;
+  for (const section of sections) {
+    const here = Math.min(left, section.rowCount);
+    if (here > 0) first.push(rowsOf(section, 0, here));
+    if (here < section.rowCount) others.push(rowsOf(section, here, section.rowCount));
+    left -= here;
+  }
+  return [first, others];
+}
+
+/** Rows [from, to) as a section of its own, with none but their streams and metadata. */
+function rowsOf(section: RawSection, from: number, to: number): RawSection {
+  const { tenant, baseNs, runStream, runFirstRow, lineEnds } = section;
+  if (from === 0 && to === section.rowCount) return section;
+  const firstRun = lowerBound(runFirstRow, from + 1) - 1;
+  const endRun = lowerBound(runFirstRow, to);
+  const firstRow = new Uint32Array(endRun - firstRun + 1);
+  const known = new Map<number, number>();
+  const streams: RawSection['streams'][number][] = [];
+  const runs = runStream.slice(firstRun, endRun).map((stream, run) => {
+    firstRow[run] = Math.max(0, runFirstRow[firstRun + run] - from);
+    let at = known.get(stream);
+    if (at === undefined) known.set(stream, (at = streams.push(section.streams[stream]) - 1));
+    return at;
+  });
+  firstRow[endRun - firstRun] = to - from;
+  const start = from === 0 ? 0 : lineEnds[from - 1];
+  return {
+    tenant,
+    streams,
+    baseNs,
+    rowCount: to - from,
+    runStream: runs,
+    runFirstRow: firstRow,
+    timestamps: section.timestamps.subarray(from, to),
+    lineEnds: lineEnds.slice(from, to).map((end) => end - start),
+    lines: section.lines.subarray(start, lineEnds[to - 1]),
+    metadata: section.metadata.flatMap((column) => sliceColumn(column, from, to) ?? []),
+  };
+}
