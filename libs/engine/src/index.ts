@@ -8,9 +8,21 @@ export { asSampleLeaf, evaluate, rangeAggOf } from './root-evaluate.ts';
 export { finalizeSeries } from './root-finalize.ts';
 export { embedSampleResult, mergeSampleResults, stepCount } from './root-merge.ts';
 export type { MatrixSeries, QueryOutcome, QueryParams, QueryResult, RunLeaf } from './root-types.ts';
+export type { SamplePart } from './sample-parts.ts';
+export { cutSampleResult, joinSampleParts, mergeRangeParts } from './sample-parts.ts';
 export { openStored } from './section-reader.ts';
 export type { LeafSource } from './section-reader.ts';
 export { matchingStreams } from './streams.ts';
+export type { RangeSplit } from './time-splits.ts';
+export {
+  ceilTo,
+  floorTo,
+  isShardable,
+  isSplittable,
+  joinRanges,
+  splitRange,
+  splitSteps,
+} from './time-splits.ts';
 export { mergeVolumeBuckets } from './volume-buckets.ts';
 export type { VolumeTaskInput } from './volume-task.ts';
 export { volumeTask } from './volume-task.ts';

@@ -93,7 +93,8 @@ export function stepCount({ startNs, endNs, stepNs }: SampleLeafRequest): number
 /** Leaf texts repeat, once for each shard and split; parsing them does not have to. */
 let latest: { text: string; op: RangeOp } | undefined;
 
-function leafOperation({ expr: text }: SampleLeafRequest): RangeOp {
+/** The range aggregation that a sample leaf computes. */
+export function leafOperation({ expr: text }: SampleLeafRequest): RangeOp {
   if (latest?.text === text) return latest.op;
   const expr = parseExpr(text);
   const leaf = expr.kind === 'log' ? undefined : asSampleLeaf(expr);
