@@ -9,6 +9,8 @@ export interface HttpClientRequest {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   readonly tls?: HttpClientTls;
+  /** Bytes of the answer that are kept; default 64 KiB. An answer of more than 16 times as many is an error. */
+  readonly answerBytesMax?: number;
 }
 
 export interface HttpClientTls {
@@ -24,7 +26,7 @@ export interface HttpClientResponse {
   readonly status: number;
   /** Lower-case names. */
   readonly headers: ReadonlyMap<string, string>;
-  /** At most its first 64 KiB: who needs more of an answer needs another port. */
+  /** Its first `answerBytesMax` bytes. */
   readonly body: Buffer;
 }
 

@@ -4,8 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { HttpClient, HttpClientRequest, HttpClientResponse, HttpClientTls } from '@loki/ports';
 
-/** Bytes of an answer that are kept. */
-const answerBytesMax = 64 * 1024;
+/** Bytes of an answer that are kept, unless the request says. */
+const answerBytesDefault = 64 * 1024;
 /** Idle connections to one server that are kept open. */
 const idleSocketsMax = 4;
 /** Servers with TLS settings of their own that keep their connections. */
@@ -37,7 +37,7 @@ export class NodeHttpClient implements HttpClient {
         outgoing.once('error', reject);
         outgoing.end(request.body);
       });
-      return await readAnswer(message);
+      return await readAnswer(message, request.answerBytesMax ?? answerBytesDefault);
     } catch (error) {
       // Node says no more than that it was aborted.
       throw deadline.aborted
@@ -75,7 +75,7 @@ export class NodeHttpClient implements HttpClient {
   }
 }
 
-function readAnswer(message: IncomingMessage): Promise<HttpClientResponse> {
+function readAnswer(message: IncomingMessage, answerBytesMax: number): Promise<HttpClientResponse> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;

@@ -10,6 +10,8 @@ export function findRedis(): string | undefined {
 
 export interface RunningRedis {
   readonly port: number;
+  /** Again, after `stop`, with nothing in it. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -27,5 +29,5 @@ export async function startRedis(binary: string, directory: string): Promise<Run
     '',
   ]);
   await daemon.start(port);
-  return { port, stop: () => daemon.stop() };
+  return { port, start: () => daemon.start(port), stop: () => daemon.stop() };
 }

@@ -29,6 +29,7 @@ const libraryLayers: Readonly<Record<string, Layer>> = {
   // What mains are made of: wiring, shared by all apps.
   process: 'wiring',
 
+  canary: 'role',
   compactor: 'role',
   distributor: 'role',
   gateway: 'role',
@@ -51,7 +52,7 @@ export function layerOf(packagePath: string): Layer | undefined {
 const below: Readonly<Record<Layer, readonly Layer[]>> = {
   app: ['wiring', 'role', 'adapter', 'engine', 'word'],
   wiring: ['role', 'adapter', 'engine', 'word'],
-  tool: ['tool', 'testkit', 'role', 'adapter', 'engine', 'word'],
+  tool: ['tool', 'testkit', 'wiring', 'role', 'adapter', 'engine', 'word'],
   testkit: ['role', 'adapter', 'engine', 'word'],
   role: ['engine', 'word'],
   adapter: ['engine', 'word'],

@@ -1,0 +1,10 @@
+export { Ledger } from './ledger.ts';
+export type { LedgerPush, Outcome } from './ledger.ts';
+export { LedgerChecks } from './ledger-checks.ts';
+export type { ChecksOptions } from './ledger-checks.ts';
+export { faultsIn, LedgerJudge, noFindings } from './ledger-judge.ts';
+export type { Findings, StreamSelector } from './ledger-judge.ts';
+export { LedgerLoad } from './ledger-load.ts';
+export type { LoadOptions, Told } from './ledger-load.ts';
+export { isFailure, LokiClient } from './loki-client.ts';
+export type { Answer } from './loki-client.ts';

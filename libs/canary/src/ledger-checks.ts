@@ -1,0 +1,168 @@
+import type { Clock, Random, Timers } from '@loki/ports';
+import type { Ledger, LedgerPart } from './ledger.ts';
+import { timeOf } from './ledger.ts';
+import { compare, example, noFindings } from './ledger-judge.ts';
+import type { Findings, StreamSelector } from './ledger-judge.ts';
+import type { Told } from './ledger-load.ts';
+import { entriesOf, valueOf } from './loki-client.ts';
+import type { LokiClient } from './loki-client.ts';
+
+export interface ChecksOptions {
+  readonly clients: number;
+  /** All clients together. */
+  readonly queriesPerSecond: number;
+  /** Streams that are asked for. */
+  readonly streams: number;
+  /** Attempts before a query has failed. */
+  readonly attemptsMax: number;
+  /** Parts of a stream that one query spans at most; its entries must fit into one page. */
+  readonly partsMax: number;
+}
+
+export interface ChecksWorld {
+  readonly ledger: Ledger;
+  readonly client: LokiClient;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly selector: StreamSelector;
+  readonly onTold: (told: Told) => void;
+}
+
+/**
+ * Queries during the load: an answer without an error must hold every line that was acknowledged before the question,
+ * once. Log queries are compared line by line, counts as numbers.
+ */
+export class LedgerChecks {
+  /** What answers without an error lacked or had twice. */
+  readonly found: Findings = noFindings();
+  readonly #world: ChecksWorld;
+  readonly #options: ChecksOptions;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>[] = [];
+
+  constructor(world: ChecksWorld, options: ChecksOptions) {
+    this.#world = world;
+    this.#options = options;
+  }
+
+  start(): void {
+    for (let client = 0; client < this.#options.clients; client++) this.#running.push(this.#run());
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#running);
+  }
+
+  async #run(): Promise<void> {
+    const { timers, random } = this.#world;
+    const periodMs = (1000 * this.#options.clients) / this.#options.queriesPerSecond;
+    while (!this.#stop.signal.aborted) {
+      await timers.sleep(periodMs * (0.5 + random.float()), this.#stop.signal).catch(() => undefined); // stopped
+      if (!this.#stop.signal.aborted) await this.checkOnce();
+    }
+  }
+
+  /** One query about a random stretch of one stream, mostly its newest. */
+  async checkOnce(): Promise<void> {
+    const { ledger, random } = this.#world;
+    const id = Math.floor(random.float() * this.#options.streams);
+    const all = ledger.streams.get(id)?.parts ?? [];
+    if (all.length === 0) return;
+    const isNewest = random.float() < 0.6;
+    const end = isNewest ? all.length : 1 + Math.floor(random.float() * all.length);
+    const count = 1 + Math.floor(random.float() * this.#options.partsMax);
+    const parts = all.slice(Math.max(0, end - count), end);
+    await (random.float() < 0.5 ? this.#checkLines(id, parts) : this.#checkCount(id, parts));
+  }
+
+  async #checkLines(id: number, parts: readonly LedgerPart[]): Promise<void> {
+    const { ledger, selector } = this.#world;
+    const acked = new Set(parts.filter(({ push }) => push.outcome === 'acked'));
+    const { startNs, endNs } = spanOf(parts);
+    const lines = parts.reduce((sum, { count }) => sum + count, 0);
+    const text = await this.#ask('/loki/api/v1/query_range', {
+      query: selector(id),
+      start: String(startNs),
+      end: String(endNs),
+      // One more would show a stranger.
+      limit: String(lines + 1),
+      direction: 'forward',
+    });
+    if (text !== undefined) compare({ stream: id, parts, acked }, entriesOf(text), ledger, this.found);
+  }
+
+  async #checkCount(id: number, parts: readonly LedgerPart[]): Promise<void> {
+    const ackedBefore = linesOf(parts, ({ push }) => push.outcome === 'acked');
+    const { startNs, endNs } = spanOf(parts);
+    // A range is open at its start and closed at its end, and is given in whole milliseconds.
+    const rangeMs = (endNs - startNs) / 1_000_000n + 1n;
+    const timeNs = endNs - 1n;
+    const around = this.#world.ledger.streams.get(id)!.parts;
+    const text = await this.#ask('/loki/api/v1/query', {
+      query: `sum(count_over_time(${this.#world.selector(id)}[${rangeMs}ms]))`,
+      time: String(timeNs),
+    });
+    if (text === undefined) return;
+    const count = valueOf(text);
+    // The millisecond that the range is longer than asked for may reach into the part before.
+    const most = around.reduce(
+      (sum, part) => sum + linesWithin(part, timeNs - rangeMs * 1_000_000n, timeNs),
+      0,
+    );
+    if (count < ackedBefore) {
+      this.found.lost += ackedBefore - count;
+      example(
+        this.found,
+        `count too low: stream ${id}: ${count} of ${ackedBefore} up to ${timeNs} in ${rangeMs} ms`,
+      );
+    }
+    if (count > most) {
+      this.found.doubled += count - most;
+      example(
+        this.found,
+        `count too high: stream ${id}: ${count}, ${most} were sent, up to ${timeNs} in ${rangeMs} ms`,
+      );
+    }
+  }
+
+  /** The answer's text; undefined: it was an error, and has been told. */
+  async #ask(path: string, query: Readonly<Record<string, string>>): Promise<string | undefined> {
+    const { client, clock } = this.#world;
+    const beganMs = clock.monotonicMs();
+    const { answer, failures } = await client.withRetry(
+      (address) => client.get(path, query, address),
+      this.#options.attemptsMax,
+    );
+    const isOk = answer.status === 200;
+    this.#world.onTold({
+      kind: 'query',
+      isOk,
+      beganMs,
+      endedMs: clock.monotonicMs(),
+      failures: isOk || failures.includes(answer) ? failures : [...failures, answer],
+    });
+    return isOk ? answer.text : undefined;
+  }
+}
+
+function spanOf(parts: readonly LedgerPart[]): { startNs: bigint; endNs: bigint } {
+  const last = parts[parts.length - 1];
+  return { startNs: parts[0].firstNs, endNs: timeOf(last, last.from + last.count) };
+}
+
+function linesOf(parts: readonly LedgerPart[], counts: (part: LedgerPart) => boolean): number {
+  return parts.reduce((sum, part) => sum + (counts(part) ? part.count : 0), 0);
+}
+
+/** Lines of a part in (afterNs, upToNs], none of which was refused for sure. */
+function linesWithin(part: LedgerPart, afterNs: bigint, upToNs: bigint): number {
+  if (part.push.outcome === 'rejected') return 0;
+  let lines = 0;
+  for (let n = part.from; n < part.from + part.count; n++) {
+    const ns = timeOf(part, n);
+    if (ns > afterNs && ns <= upToNs) lines += 1;
+  }
+  return lines;
+}

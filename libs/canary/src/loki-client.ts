@@ -1,0 +1,117 @@
+import type { HttpClient, HttpClientTls, Timers } from '@loki/ports';
+
+/** Bytes of an answer: a page of entries, with room for long lines. */
+const answerBytesMax = 64 << 20;
+
+export interface LokiClientOptions {
+  readonly http: HttpClient;
+  readonly timers: Timers;
+  /** `http://host:port` each; requests go to them in turn, a repeat to another one. */
+  readonly addresses: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tls?: HttpClientTls;
+  readonly writeTimeoutMs: number;
+  readonly queryTimeoutMs: number;
+  /** Pause before a request is repeated. */
+  readonly retryAfterMs: number;
+}
+
+/** What one request was answered; status 0: nothing, `text` says why. */
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly address: string;
+}
+
+export interface Entry {
+  readonly ns: bigint;
+  readonly line: string;
+}
+
+/** All attempts of one request, the last one first to be believed. */
+export interface Attempts {
+  readonly answer: Answer;
+  readonly failures: readonly Answer[];
+}
+
+/** Loki's HTTP API as the canary uses it. */
+export class LokiClient {
+  readonly #options: LokiClientOptions;
+  #next = 0;
+
+  constructor(options: LokiClientOptions) {
+    this.#options = options;
+  }
+
+  /** One attempt. */
+  push(body: string, address = this.nextAddress()): Promise<Answer> {
+    return this.#send(address, '/loki/api/v1/push', this.#options.writeTimeoutMs, Buffer.from(body));
+  }
+
+  /** One attempt of a GET. */
+  get(path: string, query: Readonly<Record<string, string>>, address = this.nextAddress()): Promise<Answer> {
+    const search = new URLSearchParams(query).toString();
+    return this.#send(address, `${path}?${search}`, this.#options.queryTimeoutMs);
+  }
+
+  nextAddress(): string {
+    const { addresses } = this.#options;
+    const address = addresses[this.#next % addresses.length];
+    this.#next = (this.#next + 1) % addresses.length;
+    return address;
+  }
+
+  /**
+   * Repeats what no answer came to, and what was answered 5xx or 429, at another address each time.
+   *
+   * @param attemptsMax at least 1
+   */
+  async withRetry(attempt: (address: string) => Promise<Answer>, attemptsMax: number): Promise<Attempts> {
+    const failures: Answer[] = [];
+    const { addresses, timers, retryAfterMs } = this.#options;
+    let at = addresses.indexOf(this.nextAddress());
+    for (;;) {
+      const answer = await attempt(addresses[at]);
+      if (!isFailure(answer)) return { answer, failures };
+      failures.push(answer);
+      if (failures.length >= attemptsMax) return { answer, failures };
+      at = (at + 1) % addresses.length;
+      await timers.sleep(retryAfterMs);
+    }
+  }
+
+  async #send(address: string, path: string, timeoutMs: number, body?: Uint8Array): Promise<Answer> {
+    const { http, headers, tls } = this.#options;
+    try {
+      const answer = await http.send({
+        method: body ? 'POST' : 'GET',
+        url: `${address}${path}`,
+        headers: { ...headers, ...(body ? { 'content-type': 'application/json' } : {}) },
+        timeoutMs,
+        answerBytesMax,
+        ...(body ? { body } : {}),
+        ...(tls ? { tls } : {}),
+      });
+      return { status: answer.status, text: answer.body.toString(), address };
+    } catch (error) {
+      return { status: 0, text: error instanceof Error ? error.message : String(error), address };
+    }
+  }
+}
+
+/** Nobody answered, or whoever did may not mean it the next time. */
+export function isFailure({ status }: Answer): boolean {
+  return status === 0 || status === 429 || status >= 500;
+}
+
+/** The entries of a `streams` answer, in its order within each stream. */
+export function entriesOf(text: string): Entry[] {
+  const answer = JSON.parse(text) as { data: { result: { values: [string, string][] }[] } };
+  return answer.data.result.flatMap(({ values }) => values.map(([ns, line]) => ({ ns: BigInt(ns), line })));
+}
+
+/** The one value of a `vector` answer; 0 when it has no series. */
+export function valueOf(text: string): number {
+  const answer = JSON.parse(text) as { data: { result: { value: [number, string] }[] } };
+  return answer.data.result.reduce((sum, { value }) => sum + Number(value[1]), 0);
+}
