@@ -1,18 +1,18 @@
 import dns from 'node:dns/promises';
 import net from 'node:net';
 import os from 'node:os';
-import type { Config } from '@loki/config';
+import type { Config, MemberRingConfig } from '@loki/config';
 import type { Logger, TimerHandle, Timers } from '@loki/ports';
 
-/** The name under which this process stands in rings. */
-export function instanceIdOf(config: Config): string {
-  return config.ring.instanceId || os.hostname();
+/** The name under which this process stands in a ring. */
+export function instanceIdOf(ring: MemberRingConfig): string {
+  return ring.instanceId || os.hostname();
 }
 
-/** Where others reach this process's gRPC port. */
-export function instanceAddressOf(config: Config, boundPort: number): string {
-  const host = config.ring.instanceAddr || listenHost(config) || firstAddress() || '127.0.0.1';
-  const port = config.ring.instancePort || boundPort;
+/** Where the other members of a ring reach this process's gRPC port. */
+export function instanceAddressOf(config: Config, ring: MemberRingConfig, boundPort: number): string {
+  const host = ring.instanceAddr || listenHost(config) || firstAddress() || '127.0.0.1';
+  const port = ring.instancePort || boundPort;
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 

@@ -177,8 +177,8 @@ export class Cluster {
   }
 
   /** Once the gRPC port is open: others may count on this process. */
-  async join(address: string): Promise<void> {
-    for (const name of this.#joins) await this.#deps.rings.join(name, address);
+  async join(rpcPort: number): Promise<void> {
+    for (const name of this.#joins) await this.#deps.rings.join(name, rpcPort);
   }
 
   /** Takes no more work, and lets the others know before it stops to answer. */

@@ -14,7 +14,6 @@ import {
   startTracing,
 } from '@loki/telemetry';
 import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
-import { instanceAddressOf } from './addresses.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { routeProcess } from './process-routes.ts';
 import { Rings } from './rings.ts';
@@ -108,7 +107,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   routeProcess({ ...deps, server, clock, tenants, roles, rings, states, metrics, limits, stop });
   const rpcPort = await rpc.listen();
   const port = await server.listen();
-  await roles.join(instanceAddressOf(config, rpcPort));
+  await roles.join(rpcPort);
   rpc.setServing(true);
   logger.info('Loki started', {
     address: config.server.httpListenAddress,

@@ -1,10 +1,10 @@
-import type { Config } from '@loki/config';
+import type { Config, MemberRingConfig, RingStoreConfig } from '@loki/config';
 import type { Clock, Logger, Random, RingStore, Timers } from '@loki/ports';
-import { RingMember, RingView } from '@loki/ring';
+import { RingMember, RingView, WorkShare } from '@loki/ring';
 import { MemoryRingStore, RedisRingStore } from '@loki/ring-store';
 import { JoinedRingStore, RpcChannel, serveRingStore } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
-import { instanceIdOf } from './addresses.ts';
+import { instanceAddressOf, instanceIdOf } from './addresses.ts';
 import type { RingSource } from './ring-pages.ts';
 
 export interface RingWorld {
@@ -17,45 +17,60 @@ export interface RingWorld {
 }
 
 /** Rings by the names that Loki gives them; ours is the one of query frontends. */
-export type RingName = 'ring' | 'distributor' | 'query-frontend';
+export type RingName = 'ring' | 'distributor' | 'query-frontend' | 'compactor' | 'ruler';
 
 /** Members silent for so many timeouts are forgotten, as Loki does where it may. */
 const forgetTimeouts = 10;
 /** Ingesters beat oftener than others: what they own waits for them. */
 const ingesterHeartbeatMs = 5_000;
 
+/** Rings whose members own something. */
+const owning: readonly RingName[] = ['ring', 'compactor', 'ruler'];
+
 /** The rings that this process watches, and those it is a member of. */
 export class Rings {
+  /** Of this process, where a ring's own block does not say otherwise. */
   readonly id: string;
   readonly #world: RingWorld;
-  readonly #store: RingStore;
+  readonly #stores: RingStores;
   readonly #views = new Map<RingName, RingView>();
   readonly #members = new Map<RingName, RingMember>();
 
   constructor(world: RingWorld) {
     this.#world = world;
-    this.id = instanceIdOf(world.config);
-    this.#store = openRingStore(world);
+    this.id = instanceIdOf(world.config.ring);
+    this.#stores = new RingStores(world);
   }
 
   /** The ring as seen from here; watched from the first call on. */
   async view(name: RingName): Promise<RingView> {
     let view = this.#views.get(name);
     if (!view) {
-      const { clock, timers, logger, config } = this.#world;
+      const { clock, timers, logger } = this.#world;
+      const config = this.#configOf(name);
       view = new RingView({
-        store: this.#store,
+        store: this.#stores.of(config),
         key: this.#key(name),
         clock,
         timers,
         logger,
-        heartbeatTimeoutMs: config.ring.heartbeatTimeoutMs,
-        pollMs: Math.min(5_000, config.ring.heartbeatPeriodMs),
+        heartbeatTimeoutMs: config.heartbeatTimeoutMs,
+        pollMs: Math.min(5_000, config.heartbeatPeriodMs),
       });
       this.#views.set(name, view);
       await view.start();
     }
     return view;
+  }
+
+  /** The name under which this process stands in a ring, or would. */
+  idIn(name: RingName): string {
+    return instanceIdOf(this.#configOf(name));
+  }
+
+  /** What of a ring's work is this process's. */
+  async share(name: RingName): Promise<WorkShare> {
+    return new WorkShare(await this.view(name), this.idIn(name));
   }
 
   /** For its page; undefined: this process knows nothing of that ring. */
@@ -70,13 +85,13 @@ export class Rings {
         const member =
           this.#members.get(name) ??
           new RingMember({
-            store: this.#store,
+            store: this.#stores.of(this.#configOf(name)),
             key: this.#key(name),
             clock,
             timers,
             random,
             logger,
-            id: this.id,
+            id: this.idIn(name),
             address: '',
           });
         await member.forget(id);
@@ -85,21 +100,22 @@ export class Rings {
   }
 
   /** Registers this process, and keeps it registered. From now on others may count on it. */
-  async join(name: RingName, address: string): Promise<void> {
+  async join(name: RingName, rpcPort: number): Promise<void> {
     const { config, clock, timers, random, logger } = this.#world;
-    const { heartbeatPeriodMs, heartbeatTimeoutMs } = config.ring;
+    const own = this.#configOf(name);
+    const { heartbeatPeriodMs, heartbeatTimeoutMs } = own;
     // Whoever owns nothing is only counted and called: one token will do.
-    const tokenCount = name === 'ring' ? config.ring.tokens : 1;
+    const tokenCount = owning.includes(name) ? own.tokens : 1;
     const member = new RingMember({
-      store: this.#store,
+      store: this.#stores.of(own),
       key: this.#key(name),
       clock,
       timers,
       random,
       logger,
-      id: this.id,
-      address,
-      zone: config.ring.zone,
+      id: this.idIn(name),
+      address: instanceAddressOf(config, own, rpcPort),
+      zone: own.zone,
       heartbeatMs: name === 'ring' ? Math.min(ingesterHeartbeatMs, heartbeatPeriodMs) : heartbeatPeriodMs,
       tokenCount,
       view: await this.view(name),
@@ -120,37 +136,77 @@ export class Rings {
   async stop(): Promise<void> {
     await Promise.all([...this.#members.values()].map((member) => member.stop()));
     for (const view of this.#views.values()) view.stop();
-    await this.#store.close();
+    await this.#stores.close();
   }
 
   #key(name: RingName): string {
-    return `${this.#world.config.ring.prefix}${name}`;
+    return `${this.#configOf(name).prefix}${name}`;
+  }
+
+  #configOf(name: RingName): MemberRingConfig {
+    const { config } = this.#world;
+    if (name === 'compactor') return config.compactor.ring;
+    if (name === 'ruler') return config.ruler.ring;
+    return config.ring;
   }
 }
 
-function openRingStore({ config, clock, timers, random, logger, rpc }: RingWorld): RingStore {
-  const { store, redis, joinMembers } = config.ring;
-  if (store === 'redis') {
-    return new RedisRingStore({
-      endpoints: redis.endpoint.split(',').map((endpoint) => endpoint.trim()),
-      masterName: redis.masterName || undefined,
-      username: redis.username || undefined,
-      password: redis.password || undefined,
-      db: redis.db,
-      ...(redis.tlsEnabled ? { tls: { insecureSkipVerify: redis.tlsInsecureSkipVerify } } : {}),
-      timeoutMs: redis.timeoutMs,
-      timers,
-      random,
-      logger,
-    });
+/** Where rings are kept: all in one place, unless their blocks name others. */
+class RingStores {
+  readonly #world: RingWorld;
+  readonly #open = new Map<string, RingStore>();
+  #memory: MemoryRingStore | undefined;
+
+  constructor(world: RingWorld) {
+    this.#world = world;
+    // Whoever has a memory lends it, whether or not a ring of its own is kept there: others may be told to join here.
+    if (world.config.ring.store !== 'redis') this.#lent();
   }
-  // Whoever keeps a ring in memory lends it: others may be told to join here.
-  const memory = new MemoryRingStore();
-  serveRingStore(rpc, memory);
-  if (store === 'memory') return memory;
+
+  of({ store, redis, joinMembers }: RingStoreConfig): RingStore {
+    if (store === 'memory') return this.#lent();
+    const name = JSON.stringify(store === 'redis' ? redis : joinMembers);
+    let known = this.#open.get(name);
+    if (!known) {
+      known = store === 'redis' ? openRedis(this.#world, redis) : openJoined(this.#world, joinMembers);
+      this.#open.set(name, known);
+    }
+    return known;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((store) => store.close()));
+    await this.#memory?.close();
+  }
+
+  #lent(): MemoryRingStore {
+    if (!this.#memory) {
+      this.#memory = new MemoryRingStore();
+      serveRingStore(this.#world.rpc, this.#memory);
+    }
+    return this.#memory;
+  }
+}
+
+function openRedis({ timers, random, logger }: RingWorld, redis: RingStoreConfig['redis']): RingStore {
+  return new RedisRingStore({
+    endpoints: redis.endpoint.split(',').map((endpoint) => endpoint.trim()),
+    masterName: redis.masterName || undefined,
+    username: redis.username || undefined,
+    password: redis.password || undefined,
+    db: redis.db,
+    ...(redis.tlsEnabled ? { tls: { insecureSkipVerify: redis.tlsInsecureSkipVerify } } : {}),
+    timeoutMs: redis.timeoutMs,
+    timers,
+    random,
+    logger,
+  });
+}
+
+function openJoined({ config, clock, timers }: RingWorld, members: readonly string[]): RingStore {
   const { tls } = config.rpcClient;
   return new JoinedRingStore(
-    joinMembers.map((address) => new RpcChannel(withPort(address), { clock, tls })),
+    members.map((address) => new RpcChannel(withPort(address), { clock, tls })),
     timers,
   );
 }

@@ -66,8 +66,8 @@ export interface Roles {
   readonly frontend?: Frontend;
   readonly compactor?: CompactorRole;
   readonly ruler?: RulerRole;
-  /** Lets other processes count on this one, which they reach at `address`. */
-  join(address: string): Promise<void>;
+  /** Lets other processes count on this one, whose gRPC port this is. */
+  join(rpcPort: number): Promise<void>;
   /** Flushes when so configured, and takes leave of the others. */
   leave(): Promise<void>;
   /** Lets go of everything. */
@@ -124,7 +124,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     frontend: frontend?.api,
     compactor,
     ruler,
-    join: (address) => cluster.join(address),
+    join: (rpcPort) => cluster.join(rpcPort),
     async leave() {
       await ruler?.stop();
       await distributor?.drain();
