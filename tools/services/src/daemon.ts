@@ -4,52 +4,84 @@ import fs from 'node:fs';
 import net from 'node:net';
 
 const startTimeoutMs = 120_000;
+/** After SIGTERM; a process of ours flushes before it ends. */
+const stopTimeoutMs = 90_000;
 
-/** A process that serves a port; its output goes to a file. */
+export interface DaemonOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly directory?: string;
+  /** Called when the process ends without having been told to. */
+  readonly onEnd?: (reason: string) => void;
+}
+
+/** A process that serves; its output goes to a file. It is in a group of its own: Ctrl-C is for who started it. */
 export class Daemon {
-  readonly #name: string;
-  readonly #logPath: string;
-  readonly #start: () => ChildProcess;
+  readonly name: string;
+  readonly logPath: string;
+  readonly #command: readonly string[];
+  readonly #options: DaemonOptions;
   #child: ChildProcess | undefined;
 
-  constructor(
-    name: string,
-    logPath: string,
-    command: readonly string[],
-    env: Readonly<Record<string, string>> = {},
-  ) {
-    this.#name = name;
-    this.#logPath = logPath;
-    this.#start = () => {
-      const log = fs.openSync(logPath, 'a');
-      const child = spawn(command[0], command.slice(1), {
-        stdio: ['ignore', log, log],
-        env: { ...process.env, ...env },
-      });
-      fs.closeSync(log);
-      return child;
-    };
+  constructor(name: string, logPath: string, command: readonly string[], options: DaemonOptions = {}) {
+    this.name = name;
+    this.logPath = logPath;
+    this.#command = command;
+    this.#options = options;
   }
 
   /** Until its port answers. */
-  async start(port: number): Promise<void> {
-    const child = (this.#child = this.#start());
-    child.on('error', () => undefined); // told by its exit code
+  start(port: number): Promise<void> {
+    return this.startUntil(() => isListening(port));
+  }
+
+  /** Until `isReady`, asked ten times a second. */
+  async startUntil(isReady: () => Promise<boolean>): Promise<void> {
+    this.launch();
+    await this.waitUntil(isReady);
+  }
+
+  /** Starts it, and waits for nothing. */
+  launch(): void {
+    const log = fs.openSync(this.logPath, 'a');
+    const [file, ...args] = this.#command;
+    const child = (this.#child = spawn(file, args, {
+      stdio: ['ignore', log, log],
+      detached: true,
+      cwd: this.#options.directory,
+      env: { ...process.env, ...this.#options.env },
+    }));
+    fs.closeSync(log);
+    child.on('error', () => undefined); // told by its missing process id
+    child.once('exit', (code, signal) => {
+      if (this.#child === child) this.#options.onEnd?.(String(code ?? signal));
+    });
+  }
+
+  async waitUntil(isReady: () => Promise<boolean>): Promise<void> {
     const deadlineMs = Date.now() + startTimeoutMs;
-    while (!(await isListening(port))) {
-      if (child.exitCode !== null || child.pid === undefined)
-        throw new Error(`${this.#name} ended:\n${this.#tail()}`);
-      if (Date.now() > deadlineMs) throw new Error(`${this.#name} does not listen:\n${this.#tail()}`);
+    while (!(await isReady())) {
+      if (!this.isRunning) throw new Error(`${this.name} ended:\n${this.#tail()}`);
+      if (Date.now() > deadlineMs) throw new Error(`${this.name} is not ready:\n${this.#tail()}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get isRunning(): boolean {
+    const child = this.#child;
+    return child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child || !this.isRunning) return;
+    this.#child = undefined;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
-    const kill = setTimeout(() => child.kill('SIGKILL'), 15_000);
+    const kill = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
     await ended;
     clearTimeout(kill);
   }
@@ -59,7 +91,7 @@ export class Daemon {
   }
 
   #tail(): string {
-    return fs.readFileSync(this.#logPath, 'utf8').split('\n').slice(-20).join('\n');
+    return fs.readFileSync(this.logPath, 'utf8').split('\n').slice(-20).join('\n');
   }
 }
 

@@ -10,6 +10,9 @@ const version = '4.3.0';
 /** Any 16 bytes. */
 const clusterId = 'bG9raS10ZXN0LWNsdXN0ZQ';
 
+/** 45 MB. */
+const fetchTimeoutMs = 600_000;
+
 interface Broker {
   readonly daemon: Daemon;
   readonly port: number;
@@ -26,8 +29,10 @@ export class KafkaBrokers {
     this.addresses = linkPorts.map((port) => `127.0.0.1:${port}`).join(',');
   }
 
-  static async start(count: number, directory: string, cache: string): Promise<KafkaBrokers> {
+  /** undefined: the jars are not to be had. Data of an earlier run in `directory` is used again. */
+  static async start(count: number, directory: string, cache: string): Promise<KafkaBrokers | undefined> {
     const jars = installJars(cache);
+    if (jars === undefined) return undefined;
     const ports = await freePorts(4 * count);
     const of = (kind: number): number[] => ports.slice(kind * count, (kind + 1) * count);
     const [clientPorts, innerPorts, controllerPorts, linkPorts] = [0, 1, 2, 3].map(of);
@@ -53,7 +58,17 @@ export class KafkaBrokers {
       const java = ['java', '-cp', `${jars}/*`, quiet];
       execFileSync(
         java[0],
-        [...java.slice(1), '-Xmx64m', 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file],
+        [
+          ...java.slice(1),
+          '-Xmx64m',
+          'kafka.tools.StorageTool',
+          'format',
+          '--ignore-formatted',
+          '-t',
+          clusterId,
+          '-c',
+          file,
+        ],
         { stdio: 'ignore' },
       );
       const daemon = new Daemon(`kafka-${i + 1}`, `${data}.log`, [
@@ -109,7 +124,7 @@ function isInstalled(cache: string): boolean {
 }
 
 /** Kafka's jars from Maven Central, kept between runs. */
-function installJars(cache: string): string {
+function installJars(cache: string): string | undefined {
   const directory = path.join(cache, `kafka-${version}`);
   if (isInstalled(cache)) return directory;
   const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-kafka-'));
@@ -123,20 +138,25 @@ ${dependency('org.apache.kafka', 'kafka_2.13', version)}
 ${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}
 </dependencies></project>`,
   );
-  execFileSync(
-    'mvn',
-    [
-      '-q',
-      '-B',
-      '-f',
-      path.join(temporary, 'pom.xml'),
-      'dependency:copy-dependencies',
-      '-DincludeScope=runtime',
-      `-DoutputDirectory=${directory}`,
-    ],
-    { stdio: 'inherit' },
-  );
-  fs.rmSync(temporary, { recursive: true });
+  try {
+    execFileSync(
+      'mvn',
+      [
+        '-q',
+        '-B',
+        '-f',
+        path.join(temporary, 'pom.xml'),
+        'dependency:copy-dependencies',
+        '-DincludeScope=runtime',
+        `-DoutputDirectory=${directory}`,
+      ],
+      { stdio: ['ignore', 'inherit', 'inherit'], timeout: fetchTimeoutMs },
+    );
+  } catch {
+    return undefined; // mvn has said why
+  } finally {
+    fs.rmSync(temporary, { recursive: true });
+  }
   fs.writeFileSync(path.join(directory, '.complete'), '');
   return directory;
 }

@@ -1,24 +1,24 @@
 /**
- * Tests of the adapters against real services: starts what is there of Kafka, Redis and MinIO on free ports, runs the
- * tests that ask for them, and ends what it started.
+ * Tests against real services: starts what is there of Kafka, Redis and MinIO on free ports, runs the tests that ask
+ * for them, then the recorded answers of the reference server against the separate apps (tools/conform --cluster), and
+ * ends what it started.
  *
- *     npm run test:services -- [--brokers 3] [--only kafka,redis,s3] [--up] [test path ...]
+ *     npm run test:services -- [--brokers 3] [--only kafka,redis,s3] [--ci] [test path ...]
+ *     npm run test:services -- --up
  *
- * --brokers 1 saves memory and leaves out the tests that kill brokers. --up runs no test: it prints the variables and
- * waits for Ctrl-C. What is missing is said and left out. Jars are kept in $LOKI_SERVICES_CACHE (~/.cache/loki-services).
+ * --brokers 1 saves memory and leaves out the tests that kill brokers. --ci runs less: see `suites`. With test paths,
+ * these alone are run. --up runs no test: it prints the variables and waits for Ctrl-C. What is missing is said and left
+ * out. Jars are kept in $LOKI_SERVICES_CACHE (~/.cache/loki-services).
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { serveControl } from './control.ts';
-import { KafkaBrokers, kafkaLacks } from './kafka.ts';
-import { findMinio, minioPassword, minioUser, startMinio } from './minio.ts';
-import { findRedis, startRedis } from './redis.ts';
+import { serviceNames, startServices, testVariables } from './services.ts';
+import type { ServiceName, Services } from './services.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
-const cache = process.env['LOKI_SERVICES_CACHE'] || path.join(os.homedir(), '.cache', 'loki-services');
 const suites = [
   'libs/write-log/src/kafka',
   'libs/ring-store/',
@@ -26,89 +26,50 @@ const suites = [
   'apps/loki/src/services',
 ];
 
-interface Services {
-  readonly env: Record<string, string>;
-  readonly stops: (() => Promise<void> | void)[];
-}
-
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       brokers: { type: 'string', default: '3' },
-      only: { type: 'string', default: 'kafka,redis,s3' },
+      only: { type: 'string', default: serviceNames.join() },
       up: { type: 'boolean', default: false },
+      ci: { type: 'boolean', default: false },
     },
   });
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-services-'));
-  fs.mkdirSync(cache, { recursive: true });
-  const services: Services = { env: {}, stops: [] };
+  let services: Services | undefined;
   const interrupted = new Promise<number>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(130));
   });
   try {
-    const wanted = new Set(values.only.split(','));
-    if (wanted.has('kafka')) await addKafka(services, directory, Number(values.brokers));
-    if (wanted.has('redis')) await addRedis(services, directory);
-    if (wanted.has('s3')) await addMinio(services, directory);
-    for (const [name, value] of Object.entries(services.env)) console.log(`${name}=${value}`);
+    services = await startServices({
+      directory,
+      wanted: new Set(values.only.split(',') as ServiceName[]),
+      brokers: Number(values.brokers),
+      say: (text) => console.log(text),
+    });
+    const variables = testVariables(services);
+    for (const [name, value] of Object.entries(variables)) console.log(`${name}=${value}`);
     if (values.up) return await interrupted;
-    return await Promise.race([
-      runTests(positionals.length > 0 ? positionals : suites, services.env),
-      interrupted,
-    ]);
+    const env = { ...process.env, ...variables };
+    // One suite at a time: those that kill brokers would meet the others.
+    const tests = ['npm', 'test', '--', '--runInBand', ...(positionals.length > 0 ? positionals : suites)];
+    const failed = await Promise.race([runToEnd(tests, env), interrupted]);
+    if (failed !== 0 || positionals.length > 0) return failed;
+    return await Promise.race([runToEnd(conformCommand(values.ci), env), interrupted]);
   } finally {
-    await Promise.allSettled(services.stops.map(async (stop) => stop()));
+    await services?.stop();
     fs.rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function addKafka({ env, stops }: Services, directory: string, brokers: number): Promise<void> {
-  const lack = kafkaLacks(cache);
-  if (lack !== undefined) {
-    console.log(`skipped: Kafka: ${lack}`);
-    return;
-  }
-  const kafka = await KafkaBrokers.start(brokers, directory, cache);
-  stops.push(() => kafka.stop());
-  env['LOKI_TEST_KAFKA_BROKERS'] = kafka.addresses;
-  const control = await serveControl(kafka);
-  stops.push(control.close);
-  if (brokers >= 3) env['LOKI_TEST_KAFKA_CONTROL'] = control.url;
+function conformCommand(inCi: boolean): string[] {
+  return ['npm', 'run', 'conform', '--', '--cluster', ...(inCi ? ['--ci'] : [])];
 }
 
-async function addRedis({ env, stops }: Services, directory: string): Promise<void> {
-  const binary = findRedis();
-  if (binary === undefined) {
-    console.log('skipped: Redis: there is no redis-server (Debian: apt-get install redis-server)');
-    return;
-  }
-  const redis = await startRedis(binary, directory);
-  stops.push(() => redis.stop());
-  env['LOKI_TEST_REDIS_URL'] = `redis://127.0.0.1:${redis.port}`;
-  env['LOKI_TEST_REDIS_SERVER'] = binary;
-}
-
-async function addMinio({ env, stops }: Services, directory: string): Promise<void> {
-  const binary = findMinio(cache);
-  if (binary === undefined) {
-    console.log('skipped: MinIO: there is no minio in the path, in $MINIO_BINARY or in the cache');
-    return;
-  }
-  const minio = await startMinio(binary, directory);
-  stops.push(() => minio.stop());
-  env['LOKI_TEST_S3_ENDPOINT'] = minio.endpoint;
-  env['AWS_ACCESS_KEY_ID'] = minioUser;
-  env['AWS_SECRET_ACCESS_KEY'] = minioPassword;
-}
-
-function runTests(paths: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
-  // One suite at a time: those that kill brokers would meet the others.
-  const child = spawn('npm', ['test', '--', '--runInBand', ...paths], {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, ...env },
-  });
+function runToEnd(command: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const [file, ...args] = command;
+  const child = spawn(file, args, { cwd: root, stdio: 'inherit', env });
   return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
 }
 

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { Client } from 'minio';
 import { Daemon, freePorts } from './daemon.ts';
 
 export const minioUser = 'lokitest';
@@ -26,25 +27,54 @@ function isFile(file: string): boolean {
 
 export interface RunningMinio {
   readonly endpoint: string;
+  /** Again, after `stop`, with what was in it. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export async function startMinio(binary: string, directory: string): Promise<RunningMinio> {
   const [port] = await freePorts(1);
   const data = path.join(directory, 'minio');
-  fs.mkdirSync(data);
+  fs.mkdirSync(data, { recursive: true });
   const daemon = new Daemon(
     'minio',
     path.join(directory, 'minio.log'),
     [binary, 'server', '--quiet', '--address', `127.0.0.1:${port}`, data],
     {
-      MINIO_ROOT_USER: minioUser,
-      MINIO_ROOT_PASSWORD: minioPassword,
-      MINIO_BROWSER: 'off',
-      MINIO_UPDATE: 'off',
-      MINIO_CALLHOME_ENABLE: 'off',
+      env: {
+        MINIO_ROOT_USER: minioUser,
+        MINIO_ROOT_PASSWORD: minioPassword,
+        MINIO_BROWSER: 'off',
+        MINIO_UPDATE: 'off',
+        MINIO_CALLHOME_ENABLE: 'off',
+      },
     },
   );
   await daemon.start(port);
-  return { endpoint: `http://127.0.0.1:${port}`, stop: () => daemon.stop() };
+  const endpoint = `http://127.0.0.1:${port}`;
+  return { endpoint, start: () => daemon.start(port), stop: () => daemon.stop() };
 }
+
+/** The port answers before the store does: tried until it is made, or is there. */
+export async function makeBucket(endpoint: string, name: string): Promise<void> {
+  const { hostname, port } = new URL(endpoint);
+  const client = new Client({
+    endPoint: hostname,
+    port: Number(port),
+    useSSL: false,
+    accessKey: minioUser,
+    secretKey: minioPassword,
+    region: 'us-east-1',
+  });
+  for (let attempt = 1; ; attempt++) {
+    try {
+      if (!(await client.bucketExists(name))) await client.makeBucket(name);
+      return;
+    } catch (error) {
+      if (attempt >= bucketAttemptsMax) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+const bucketAttemptsMax = 100;

@@ -1,0 +1,120 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { Daemon } from '@loki/services';
+import { appNames } from './members.ts';
+import type { AppName, Member } from './members.ts';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+/** A process that ended by itself starts again after this. */
+const restartMs = 1_000;
+const askTimeoutMs = 5_000;
+
+/** One of our processes. */
+export interface AppProcess {
+  readonly member: Member;
+  readonly name: string;
+  readonly url: string;
+  readonly daemon: Daemon;
+}
+
+export interface ClusterOptions {
+  /** Where the log of each process goes. */
+  readonly logDirectory: string;
+  /** Told of processes that end by themselves; they start again when `restarts`. */
+  readonly onEnd: (name: string, reason: string) => void;
+  readonly restarts: boolean;
+  /** How a member is started: its `main.ts` (default: its app's own) with what follows, and its environment. */
+  readonly command: (member: Member) => {
+    readonly main?: readonly string[];
+    readonly args: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+  };
+}
+
+/** The distributed system as processes of this machine. */
+export class Cluster {
+  readonly processes: readonly AppProcess[];
+  readonly #options: ClusterOptions;
+  #isStopping = false;
+
+  constructor(members: readonly Member[], options: ClusterOptions) {
+    this.#options = options;
+    this.processes = members.map((member) => this.#processOf(member));
+  }
+
+  /** The first one of an app. */
+  first(app: AppName): AppProcess {
+    const found = this.of(app)[0];
+    if (!found) throw new Error(`this cluster has no ${app}`);
+    return found;
+  }
+
+  of(app: AppName): AppProcess[] {
+    return this.processes.filter(({ member }) => member.app === app);
+  }
+
+  /** Until all are ready; the first one alone, because it makes the topic. */
+  async start(stopping?: Promise<unknown>): Promise<void> {
+    let isGivenUp = false;
+    void stopping?.then(() => (isGivenUp = true));
+    fs.mkdirSync(this.#options.logDirectory, { recursive: true });
+    const isReady = (url: string) => async () => isGivenUp || (await answersReady(url));
+    for (const [i, { daemon, url }] of this.processes.entries()) {
+      if (isGivenUp) return;
+      daemon.launch();
+      if (i === 0) await daemon.waitUntil(isReady(url));
+    }
+    for (const { daemon, url } of this.processes) await daemon.waitUntil(isReady(url));
+  }
+
+  /** Ends one, and starts it again. */
+  async restart(each: AppProcess, signal?: NodeJS.Signals): Promise<void> {
+    await each.daemon.stop(signal);
+    await each.daemon.startUntil(() => answersReady(each.url));
+  }
+
+  /** In the order in which nobody misses another: who asks goes first. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const app of [...appNames].reverse()) {
+      await Promise.all(this.of(app).map(({ daemon }) => daemon.stop()));
+    }
+  }
+
+  #processOf(member: Member): AppProcess {
+    const { logDirectory, onEnd, restarts } = this.#options;
+    const { main = mainOf(member.app), args, env } = this.#options.command(member);
+    const { name } = member;
+    const daemon = new Daemon(
+      name,
+      path.join(logDirectory, `${name}.log`),
+      [process.execPath, '--disable-warning=ExperimentalWarning', ...main, ...args],
+      {
+        directory: root,
+        env,
+        onEnd: (reason) => {
+          if (this.#isStopping) return;
+          onEnd(name, reason);
+          if (restarts) setTimeout(() => this.#isStopping || daemon.launch(), restartMs);
+        },
+      },
+    );
+    return { member, name, url: `http://127.0.0.1:${member.httpPort}`, daemon };
+  }
+}
+
+/** An app's own main; an app that has none is a target of the one that has all. */
+function mainOf(app: AppName): string[] {
+  const own = `apps/${app}/src/main.ts`;
+  return fs.existsSync(path.join(root, own)) ? [own] : ['apps/loki/src/main.ts', `-target=${app}`];
+}
+
+async function answersReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(askTimeoutMs) });
+    await response.arrayBuffer();
+    return response.status === 200;
+  } catch {
+    return false; // not listening yet
+  }
+}

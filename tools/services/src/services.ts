@@ -1,0 +1,142 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { serveControl } from './control.ts';
+import { KafkaBrokers, kafkaLacks } from './kafka.ts';
+import { findMinio, makeBucket, minioPassword, minioUser, startMinio } from './minio.ts';
+import { findRedis, startRedis } from './redis.ts';
+
+export type ServiceName = 'kafka' | 'redis' | 's3';
+
+export const serviceNames: readonly ServiceName[] = ['kafka', 'redis', 's3'];
+
+export interface ServicesOptions {
+  /** Logs and data. What an earlier run left there is used again. */
+  readonly directory: string;
+  readonly wanted: ReadonlySet<ServiceName>;
+  readonly brokers: number;
+  /** Told of what cannot be had, and why. */
+  readonly say: (text: string) => void;
+}
+
+export interface BucketAccess {
+  readonly endpoint: string;
+  readonly bucket: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/** Real services on free ports of this machine; undefined: not wanted, or not to be had. */
+export interface Services {
+  /** `host:port,host:port`. */
+  readonly kafka?: string;
+  /** Breaks brokers, when there are several. */
+  readonly kafkaControl?: string;
+  /** `host:port`. */
+  readonly redis?: string;
+  readonly redisBinary?: string;
+  readonly s3?: BucketAccess;
+  stop(): Promise<void>;
+}
+
+/** Where jars and binaries are kept between runs. */
+export const servicesCache =
+  process.env['LOKI_SERVICES_CACHE'] || path.join(os.homedir(), '.cache', 'loki-services');
+const cache = servicesCache;
+const bucket = 'loki';
+
+/** Starts what is there of the wanted services. Those that started are ended again when one fails. */
+export async function startServices(options: ServicesOptions): Promise<Services> {
+  const { directory, wanted } = options;
+  fs.mkdirSync(cache, { recursive: true });
+  fs.mkdirSync(directory, { recursive: true });
+  const stops: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.allSettled(stops.splice(0).map(async (each) => each()));
+  };
+  try {
+    // All at once: most of it is waiting.
+    const started = await Promise.allSettled([
+      wanted.has('redis') ? addRedis(options, stops) : {},
+      wanted.has('s3') ? addMinio(options, stops) : {},
+      wanted.has('kafka') ? addKafka(options, stops) : {},
+    ]);
+    const found: Omit<Services, 'stop'>[] = [];
+    for (const each of started) {
+      if (each.status === 'rejected') throw each.reason;
+      found.push(each.value);
+    }
+    return { ...Object.assign({}, ...found), stop } as Services;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+type Stops = (() => Promise<void> | void)[];
+
+async function addKafka({ directory, brokers, say }: ServicesOptions, stops: Stops) {
+  const lack = kafkaLacks(cache);
+  if (lack !== undefined) {
+    say(`skipped: Kafka: ${lack}`);
+    return {};
+  }
+  const kafka = await KafkaBrokers.start(brokers, directory, cache);
+  if (kafka === undefined) {
+    say('skipped: Kafka: its jars could not be fetched from Maven Central');
+    return {};
+  }
+  stops.push(() => kafka.stop());
+  if (brokers < 3) return { kafka: kafka.addresses };
+  const control = await serveControl(kafka);
+  stops.push(control.close);
+  return { kafka: kafka.addresses, kafkaControl: control.url };
+}
+
+async function addRedis({ directory, say }: ServicesOptions, stops: Stops) {
+  const binary = findRedis();
+  if (binary === undefined) {
+    say('skipped: Redis: there is no redis-server (Debian: apt-get install redis-server)');
+    return {};
+  }
+  const redis = await startRedis(binary, directory);
+  stops.push(() => redis.stop());
+  return { redis: `127.0.0.1:${redis.port}`, redisBinary: binary };
+}
+
+async function addMinio({ directory, say }: ServicesOptions, stops: Stops) {
+  const binary = findMinio(cache);
+  if (binary === undefined) {
+    say('skipped: MinIO: there is no minio in the path, in $MINIO_BINARY or in the cache');
+    return {};
+  }
+  const minio = await startMinio(binary, directory);
+  stops.push(() => minio.stop());
+  await makeBucket(minio.endpoint, bucket);
+  const s3: BucketAccess = {
+    endpoint: minio.endpoint,
+    bucket,
+    accessKeyId: minioUser,
+    secretAccessKey: minioPassword,
+  };
+  return { s3 };
+}
+
+/** For the tests of adapters. */
+export function testVariables(services: Services): Record<string, string> {
+  const { kafka, kafkaControl, redis, redisBinary, s3 } = services;
+  return {
+    ...(kafka ? { LOKI_TEST_KAFKA_BROKERS: kafka } : {}),
+    ...(kafkaControl ? { LOKI_TEST_KAFKA_CONTROL: kafkaControl } : {}),
+    ...(redis && redisBinary
+      ? { LOKI_TEST_REDIS_URL: `redis://${redis}`, LOKI_TEST_REDIS_SERVER: redisBinary }
+      : {}),
+    ...(s3
+      ? {
+          LOKI_TEST_S3_ENDPOINT: s3.endpoint,
+          AWS_ACCESS_KEY_ID: s3.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
+        }
+      : {}),
+  };
+}
