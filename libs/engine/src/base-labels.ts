@@ -1,14 +1,26 @@
 import type { LabelPair, Labels } from '@loki/model';
+import type { StreamOrigin } from '@loki/ports';
 import { extractedSuffix } from './error-labels.ts';
 
 /** A stream as its rows see it: its labels, and what breaks ties between entries of equal time. */
 export class BaseStream {
   readonly labels: Labels;
   readonly #index: ReadonlyMap<string, number>;
+  #pairs: readonly LabelPair[] | undefined;
+  #origin: StreamOrigin | undefined;
 
   constructor(labels: Labels) {
     this.labels = labels;
     this.#index = new Map(labels.names.map((name, i) => [name, i]));
+  }
+
+  /** The labels as an answer shows them: always the same array. */
+  get pairs(): readonly LabelPair[] {
+    return (this.#pairs ??= [...this.labels]);
+  }
+
+  get origin(): StreamOrigin {
+    return (this.#origin ??= { hash: this.labels.hash(), text: this.labels.toString() });
   }
 
   indexOf(name: string): number {

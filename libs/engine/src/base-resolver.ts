@@ -23,8 +23,10 @@ export class BaseResolver {
   readonly #needed: NeededLabels;
   readonly #names: readonly string[];
   readonly #streams = new Map<string, BaseStream>();
-  #bases = new Map<string, BaseLabels>();
+  /** By stream, then by metadata. */
+  readonly #bases = new Map<BaseStream, Map<string, BaseLabels>>();
   #baseCount = 0;
+  #kept = 0;
   #section!: Section;
   #block!: Block;
   #roots = new Map<number, Node>();
@@ -99,14 +101,20 @@ export class BaseResolver {
   }
 
   #intern(stream: BaseStream, metadata: readonly LabelPair[]): BaseLabels {
-    let key = stream.labels.toString();
+    let key = '';
     for (const [name, value] of metadata) key += `\u0000${name}\u0001${value}`;
-    let base = this.#bases.get(key);
-    if (!base) {
-      if (this.#bases.size >= basesMax) this.#bases = new Map();
-      base = new BaseLabels(this.#baseCount++, stream, metadata);
-      this.#bases.set(key, base);
+    let bases = this.#bases.get(stream);
+    const known = bases?.get(key);
+    if (known) return known;
+    if (this.#kept >= basesMax) {
+      this.#bases.clear();
+      this.#kept = 0;
+      bases = undefined;
     }
+    if (!bases) this.#bases.set(stream, (bases = new Map()));
+    const base = new BaseLabels(this.#baseCount++, stream, metadata);
+    bases.set(key, base);
+    this.#kept += 1;
     return base;
   }
 

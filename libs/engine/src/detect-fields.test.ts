@@ -7,7 +7,7 @@ import { fieldTypeOf } from './field-type.ts';
 const detector = new FieldDetector();
 
 function detect(line: string, stream: LabelPair[] = [], metadata: LabelPair[] = []) {
-  const set = { stream, structuredMetadata: metadata, parsed: [], streamHash: 0n, streamText: '' };
+  const set = { stream, structuredMetadata: metadata, parsed: [], origin: { hash: 0n, text: '' } };
   const found = detector.detect(set, Buffer.from(line));
   return (
     found && {

@@ -12,6 +12,8 @@ export interface RowPlace {
   readonly row: number;
 }
 
+const noPairs: readonly LabelPair[] = [];
+
 /** Rows of one block are numbered below this. */
 const rowsPerBlock = 2 ** 26;
 
@@ -107,7 +109,8 @@ export class LogRows {
 
   /** Row numbers in answer order. */
   #order(): Uint32Array {
-    const order = Uint32Array.from({ length: this.#count }, (_, i) => i);
+    const order = new Uint32Array(this.#count);
+    for (let i = 0; i < order.length; i++) order[i] = i;
     return order.sort((a, b) => this.#compare(a, b));
   }
 
@@ -202,19 +205,20 @@ function grown<T extends BigInt64Array | Uint32Array | Float64Array>(from: T, to
 
 /** Order of rows with equal timestamps from different streams: by hash, then by text. */
 export function compareStreams(a: LabelSet, b: LabelSet): number {
-  if (a === b || a.streamText === b.streamText) return 0;
-  if (a.streamHash !== b.streamHash) return a.streamHash < b.streamHash ? -1 : 1;
-  return compareText(a.streamText, b.streamText);
+  const left = a.origin;
+  const right = b.origin;
+  if (left === right || left.text === right.text) return 0;
+  if (left.hash !== right.hash) return left.hash < right.hash ? -1 : 1;
+  return compareText(left.text, right.text);
 }
 
 function labelSetOf(row: Row): LabelSet {
-  const { labels } = row.base.stream;
+  const { base } = row;
   return {
-    stream: basePairs(row, row.base, 0, row.base.streamCount),
-    structuredMetadata: sorted(basePairs(row, row.base, row.base.streamCount, row.base.names.length)),
-    parsed: sorted(parsedPairs(row)),
-    streamHash: labels.hash(),
-    streamText: labels.toString(),
+    stream: row.isUnchanged ? base.stream.pairs : basePairs(row, base, 0, base.streamCount),
+    structuredMetadata: sorted(basePairs(row, base, base.streamCount, base.names.length)),
+    parsed: row.isUnchanged ? noPairs : sorted(parsedPairs(row)),
+    origin: base.stream.origin,
   };
 }
 

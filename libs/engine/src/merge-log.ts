@@ -1,3 +1,4 @@
+import type { LabelPair } from '@loki/model';
 import {
   addLeafStats,
   emptyLeafStats,
@@ -82,7 +83,10 @@ class LabelSetMerger {
   readonly labelSets: LabelSet[] = [];
   readonly #results: readonly LogLeafResult[];
   readonly #known: Int32Array[];
-  readonly #byText = new Map<string, number>();
+  /** By the stream's text, then by the set's other labels. */
+  readonly #origins = new Map<string, Map<string, number>>();
+  /** Most sets share the array of their stream's labels. */
+  readonly #streamTexts = new Map<readonly LabelPair[], string>();
 
   constructor(results: readonly LogLeafResult[]) {
     this.#results = results;
@@ -93,12 +97,23 @@ class LabelSetMerger {
     let merged = this.#known[source][index];
     if (merged >= 0) return merged;
     const set = this.#results[source].labelSets[index];
-    const text = JSON.stringify([set.streamText, set.stream, set.structuredMetadata, set.parsed]);
-    merged = this.#byText.get(text) ?? this.labelSets.push(set) - 1;
-    this.#byText.set(text, merged);
+    let sets = this.#origins.get(set.origin.text);
+    if (!sets) this.#origins.set(set.origin.text, (sets = new Map()));
+    let text = this.#streamTexts.get(set.stream);
+    if (text === undefined) this.#streamTexts.set(set.stream, (text = textOf(set.stream)));
+    text += textOf(set.structuredMetadata) + textOf(set.parsed);
+    merged = sets.get(text) ?? this.labelSets.push(set) - 1;
+    sets.set(text, merged);
     this.#known[source][index] = merged;
     return merged;
   }
+}
+
+/** Equal for equal labels only: every part says how long it is. */
+function textOf(pairs: readonly LabelPair[]): string {
+  let text = `${pairs.length};`;
+  for (const [name, value] of pairs) text += `${name.length},${value.length}:${name}${value}`;
+  return text;
 }
 
 /** A binary heap of source numbers, best on top. */

@@ -155,7 +155,7 @@ test('a log query is one leaf; its rows pass through untouched', async () => {
 });
 
 function logRows(timestamps: readonly bigint[]): LogLeafResult {
-  const labelSets = [{ stream: [], structuredMetadata: [], parsed: [], streamHash: 0n, streamText: '' }];
+  const labelSets = [{ stream: [], structuredMetadata: [], parsed: [], origin: { hash: 0n, text: '' } }];
   return {
     kind: 'log',
     labelSets,

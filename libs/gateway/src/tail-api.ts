@@ -183,7 +183,7 @@ async function sendRows(
 function rowKey(rows: LogLeafResult, row: number): string {
   const from = row === 0 ? 0 : rows.lineEnds[row - 1];
   const line = Buffer.from(rows.lines.buffer, rows.lines.byteOffset + from, rows.lineEnds[row] - from);
-  return `${rows.labelSets[rows.labelSet[row]].streamText}\0${rows.timestampNs[row]}\0${line.toString('latin1')}`;
+  return `${rows.labelSets[rows.labelSet[row]].origin.text}\0${rows.timestampNs[row]}\0${line.toString('latin1')}`;
 }
 
 /** Newest-first rows, oldest first. */

@@ -13,6 +13,7 @@ export type {
   SampleLeafRequest,
   SampleLeafResult,
   SeriesState,
+  StreamOrigin,
   StreamShard,
 } from './leaf.ts';
 export type { LogFields, Logger } from './logger.ts';

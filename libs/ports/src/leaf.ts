@@ -54,16 +54,21 @@ export interface SampleLeafRequest extends LeafRequestBase {
 
 export type LeafRequest = LogLeafRequest | SampleLeafRequest;
 
+/** The stream that rows came from, as it was before the pipeline: breaks ties between equal timestamps. */
+export interface StreamOrigin {
+  readonly hash: bigint;
+  /** The stream's own labels, the last tie-breaker. */
+  readonly text: string;
+}
+
 /** The labels of result rows, once for all rows that share them. */
 export interface LabelSet {
   /** Index labels after the pipeline (label_format, drop and keep may have changed them). */
   readonly stream: readonly LabelPair[];
   readonly structuredMetadata: readonly LabelPair[];
   readonly parsed: readonly LabelPair[];
-  /** Hash of the stream the rows came from, before the pipeline: breaks ties between equal timestamps. */
-  readonly streamHash: bigint;
-  /** The same stream's own labels as text, the last tie-breaker. */
-  readonly streamText: string;
+  /** One object for all sets of a stream where they were made, like `stream` where it is unchanged: threads copy it once. */
+  readonly origin: StreamOrigin;
 }
 
 /** Result rows as columns, in the request's direction; equal timestamps by stream hash, stream text, then arrival. */

@@ -92,8 +92,8 @@ function logToWire(result: LogLeafResult): WireLogResult {
       stream: flatPairs(set.stream),
       structuredMetadata: flatPairs(set.structuredMetadata),
       parsed: flatPairs(set.parsed),
-      streamHash: set.streamHash,
-      streamText: set.streamText,
+      streamHash: set.origin.hash,
+      streamText: set.origin.text,
     })),
     labelSet: bytesOf(result.labelSet),
     timestampNs: bytesOf(result.timestampNs),
@@ -107,8 +107,7 @@ function logFromWire(wire: WireLogResult, stats: LeafStats): LogLeafResult {
     stream: pairsOf(set.stream),
     structuredMetadata: pairsOf(set.structuredMetadata),
     parsed: pairsOf(set.parsed),
-    streamHash: set.streamHash,
-    streamText: set.streamText,
+    origin: { hash: set.streamHash, text: set.streamText },
   }));
   const labelSet = uint32Column(wire.labelSet);
   const timestampNs = int64Column(wire.timestampNs);

@@ -44,10 +44,9 @@ export function logResult(rows: number, lineBytes = 3): LogLeafResult {
       ],
       structuredMetadata: [['trace', '']],
       parsed: [],
-      streamHash: (1n << 64n) - 1n,
-      streamText: '{app="a"}',
+      origin: { hash: (1n << 64n) - 1n, text: '{app="a"}' },
     },
-    { stream: [], structuredMetadata: [], parsed: [['p', '\n']], streamHash: 0n, streamText: '' },
+    { stream: [], structuredMetadata: [], parsed: [['p', '\n']], origin: { hash: 0n, text: '' } },
   ];
   return {
     kind: 'log',
