@@ -24,7 +24,7 @@ const cachedBytesMax = 40;
  * string, found again by a hash of its bytes. Direct mapped, so it cannot grow.
  */
 export class ByteText {
-  readonly #texts: string[] = Array.from({ length: slots }, () => '');
+  readonly #texts: string[] = Array.from<string>({ length: slots }).fill('');
 
   /** UTF-8 text of bytes[start..end); invalid sequences become U+FFFD. */
   text(bytes: Buffer, start: number, end: number): string {
@@ -51,4 +51,18 @@ export class ByteText {
 function sameAscii(text: string, bytes: Buffer, start: number): boolean {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== bytes[start + i]) return false;
   return true;
+}
+
+/** Parts of a string shorter than this are copied anyway; a line of fewer characters may stay in memory for its parts. */
+const slicedCharsMin = 13;
+const keptCharsMax = 512;
+
+/**
+ * A text that was cut from `whole`, in memory of its own: labels outlive the line they were found in, and a part of a
+ * string keeps all of it alive.
+ */
+export function ownText(part: string, whole: string): string {
+  return part.length < slicedCharsMin || whole.length <= keptCharsMax
+    ? part
+    : Buffer.from(part, 'utf8').toString('utf8');
 }
