@@ -54,6 +54,11 @@ export function compareLabels(a: readonly LabelPair[], b: readonly LabelPair[]):
   return a.length - b.length;
 }
 
+/** Rows by their labels. */
+export function sortRows(rows: readonly Row[]): readonly Row[] {
+  return rows.toSorted((a, b) => compareLabels(a.labels, b.labels));
+}
+
 export function sortLabels(labels: readonly LabelPair[]): readonly LabelPair[] {
   for (let i = 1; i < labels.length; i++) {
     if (compareText(labels[i - 1][0], labels[i][0]) > 0) {
