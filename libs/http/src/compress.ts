@@ -6,7 +6,7 @@ const gzipAsync = promisify(gzip);
 /** Below this, compressing costs more than it saves. */
 const bytesMin = 1400;
 
-const compressible = /^(?:application\/(?:json|yaml)|text\/)/;
+const compressible = /^(?:application\/(?:json|x-ndjson|yaml)|text\/)/;
 
 /** Whether an answer of this kind and size, to a client with this Accept-Encoding, is to be compressed. */
 export function wantsGzip(

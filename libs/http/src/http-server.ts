@@ -17,6 +17,7 @@ import { otherRoute } from './routes.ts';
 import type { BodyKind, RouteId } from './routes.ts';
 import { WebSockets } from './web-socket.ts';
 import type { HttpSocket, UpgradeHandler } from './web-socket.ts';
+import { writeStream } from './write-stream.ts';
 
 export interface HttpServerOptions {
   /** '' : all interfaces. */
@@ -250,6 +251,7 @@ export class HttpServer {
 
   /** Sends the answer; resolves with the bytes of its body. */
   async #write(message: IncomingMessage, response: ServerResponse, answer: HttpResponse): Promise<number> {
+    if (answer.stream) return this.#writeStream(message, response, answer, answer.stream);
     if (response.destroyed) return 0;
     const headers: Record<string, string | number> = { ...answer.headers };
     let body = answer.body;
@@ -273,6 +275,25 @@ export class HttpServer {
     if (!message.complete) message.resume();
     if (!response.writableFinished && response.writableLength > 0) this.#boundWriting(response);
     return bytes;
+  }
+
+  async #writeStream(
+    message: IncomingMessage,
+    response: ServerResponse,
+    answer: HttpResponse,
+    pieces: NonNullable<HttpResponse['stream']>,
+  ): Promise<number> {
+    const { compressResponses, timers, writeTimeoutMs, logger } = this.#options;
+    const type = answer.headers?.['content-type'];
+    const gzip = compressResponses && wantsGzip(message.headers['accept-encoding'], type, Infinity);
+    try {
+      return await writeStream(response, answer, pieces, { gzip, timers, stallMs: writeTimeoutMs });
+    } catch (error) {
+      // Too late for another status: the connection is cut.
+      if (error instanceof LokiError) logger.warn('an answer was cut short', { err: error.message });
+      else this.#unforeseen('an answer was cut short', message.url ?? '', error);
+      return 0;
+    }
   }
 
   /** A client that does not take its answer loses the connection. */

@@ -19,6 +19,11 @@ export interface HttpResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
+  /**
+   * Instead of `body`: pieces that are made while the client takes them. When it fails the connection is cut, so that
+   * nobody takes a part for the whole.
+   */
+  readonly stream?: AsyncIterable<Uint8Array | string>;
 }
 
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse;
