@@ -18,6 +18,7 @@ export type {
 } from './leaf.ts';
 export type { LogFields, Logger } from './logger.ts';
 export type { ObjectInfo, ObjectStore } from './object-store.ts';
+export type { RouteService, RulerService } from './peer-services.ts';
 export type { RingStore } from './ring-store.ts';
 export type {
   DistributorService,

@@ -41,4 +41,6 @@ export {
 } from './generated/lokits/v1/leaf.ts';
 export { RingStoreDefinition, RingValue } from './generated/lokits/v1/ring.ts';
 export { encodeMessage } from './message.ts';
+export { RouteAnswer, RouteCall, RoutesDefinition } from './generated/lokits/v1/routes.ts';
+export { RulerDefinition } from './generated/lokits/v1/ruler.ts';
 export type { MessageType } from './message.ts';

@@ -12,6 +12,8 @@ export { servePusher } from './pusher.ts';
 export { QuerierWorker } from './querier-worker.ts';
 export type { QuerierWorkerOptions } from './querier-worker.ts';
 export { JoinedRingStore, serveRingStore } from './ring-rpc.ts';
+export { RouteClient, serveRoutes } from './route-rpc.ts';
+export { RulerClient, serveRuler } from './ruler-rpc.ts';
 export { RpcServer } from './rpc-server.ts';
 export type { RpcServerOptions } from './rpc-server.ts';
 export type { ClientTls, ServerTls } from './tls.ts';

@@ -1,7 +1,6 @@
 import type { IngesterService, LeafRequest, StreamsRequest } from '@loki/ports';
 import type { HeadAnswer, LeafResult, StreamVolume, TailFrame } from '@loki/ports';
 import { encodeMessage, HeadLeafAnswer, HeadStreamsAnswer, IngesterDefinition } from '@loki/proto';
-import type { Part } from '@loki/proto';
 import type { RpcChannel } from './channel.ts';
 import {
   leafRequestFromWire,
@@ -16,7 +15,7 @@ import {
   tailFrameToWire,
 } from './leaf-codec.ts';
 import { rpcMethod } from './method.ts';
-import { PartJoiner, slices } from './parts.ts';
+import { joined, parts } from './parts.ts';
 import { serverStreamMethod, unaryMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
 
@@ -138,14 +137,4 @@ export class IngesterClient implements IngesterService {
   async flush(signal?: AbortSignal): Promise<void> {
     await this.#channel.unary(flushMethod, {}, { signal, deadlineMs: flushDeadlineMs });
   }
-}
-
-function* parts(message: Uint8Array): Generator<Part> {
-  for (const data of slices(message)) yield { data };
-}
-
-async function joined(stream: AsyncIterable<Part>): Promise<Uint8Array> {
-  const joiner = new PartJoiner();
-  for await (const { data } of stream) joiner.add(data);
-  return joiner.take();
 }

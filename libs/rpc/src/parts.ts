@@ -1,4 +1,5 @@
 import { LokiError } from '@loki/model';
+import type { Part } from '@loki/proto';
 
 /** Bytes in one gRPC message. Large enough that a call costs little beside its bytes, small enough to interleave. */
 export const partBytesMax = 1024 * 1024;
@@ -13,6 +14,18 @@ export function* slices(bytes: Uint8Array): Generator<Uint8Array> {
     return;
   }
   for (let at = 0; at < bytes.length; at += partBytesMax) yield bytes.subarray(at, at + partBytesMax);
+}
+
+/** The same as an answer's parts. */
+export function* parts(message: Uint8Array): Generator<Part> {
+  for (const data of slices(message)) yield { data };
+}
+
+/** An answer's parts put together again. */
+export async function joined(stream: AsyncIterable<Part>): Promise<Uint8Array> {
+  const joiner = new PartJoiner();
+  for await (const { data } of stream) joiner.add(data);
+  return joiner.take();
 }
 
 /** Slices put together again; one alone is not copied. */

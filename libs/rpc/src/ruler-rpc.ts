@@ -1,0 +1,46 @@
+import type { TenantId } from '@loki/model';
+import type { RulerService } from '@loki/ports';
+import { RulerDefinition } from '@loki/proto';
+import type { RpcChannel } from './channel.ts';
+import { rpcMethod } from './method.ts';
+import { joined, parts } from './parts.ts';
+import { serverStreamMethod, unaryMethod } from './rpc-server.ts';
+import type { RpcServer } from './rpc-server.ts';
+
+const groupsMethod = rpcMethod(RulerDefinition, RulerDefinition.methods.groups);
+const rulesChangedMethod = rpcMethod(RulerDefinition, RulerDefinition.methods.rulesChanged);
+
+/** People wait for these answers, and a ruler has them in memory. */
+const deadlineMs = 5_000;
+
+/** Answers the other rulers. */
+export function serveRuler(server: RpcServer, ruler: RulerService): void {
+  server.add(RulerDefinition.fullName, [
+    serverStreamMethod(groupsMethod, async function* (_, { tenant, signal }) {
+      yield* parts(Buffer.from(await ruler.groups(tenant(), signal)));
+    }),
+    unaryMethod(rulesChangedMethod, async (_, { tenant, signal }) => {
+      await ruler.rulesChanged(tenant(), signal);
+      return {};
+    }),
+  ]);
+}
+
+/** A ruler in another process. */
+export class RulerClient implements RulerService {
+  readonly #channel: RpcChannel;
+
+  constructor(channel: RpcChannel) {
+    this.#channel = channel;
+  }
+
+  async groups(tenant: TenantId, signal?: AbortSignal): Promise<string> {
+    const stream = this.#channel.serverStream(groupsMethod, {}, { tenant, signal, deadlineMs });
+    const bytes = await joined(stream);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  }
+
+  async rulesChanged(tenant: TenantId, signal?: AbortSignal): Promise<void> {
+    await this.#channel.unary(rulesChangedMethod, {}, { tenant, signal, deadlineMs });
+  }
+}
