@@ -108,7 +108,7 @@ test('a tail follows across processes', async () => {
 
 test('flushed lines are read from the store, and none twice', async () => {
   await push('flushed', ['stored']);
-  expect((await fetch(`${writer.url}/flush`, { method: 'POST' })).status).toBe(204);
+  expect((await fetch(`${gateway.url}/flush`, { method: 'POST' })).status).toBe(204);
   await push('flushed', ['in memory']);
   expect(await query('{app="flushed"}')).toEqual(['in memory', 'stored']);
 });

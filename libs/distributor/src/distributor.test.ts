@@ -172,7 +172,7 @@ test('a push beyond the rate is refused whole; the bucket refills, and is shared
   expect([refused.status, refused.headers?.['retry-after'], refused.body]).toEqual([
     429,
     '1',
-    `ingestion rate limit exceeded for user t (limit: 500 bytes/sec) while attempting to ingest '1' lines totaling '600' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased\n`,
+    `ingestion rate limit exceeded for user t (limit: 1000 bytes/sec) while attempting to ingest '1' lines totaling '600' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased\n`,
   ]);
   expect((await push('other', { body })).status).toBe(204);
   clock.ms += 500;

@@ -16,7 +16,7 @@ export class IngestRate {
     this.#healthyDistributors = healthyDistributors;
   }
 
-  /** @throws LokiError 429 when the push is more than the tenant may send now */
+  /** @throws LokiError 429, naming the whole limit and not this process's share, when the push is more than the tenant may send now */
   take(tenant: TenantId, limits: Limits, lines: number, bytes: number, nowMs: number): void {
     const share = limits.ingestionRateStrategy === 'global' ? Math.max(1, this.#healthyDistributors()) : 1;
     const rate = limits.ingestionRateBytes / share;
@@ -27,7 +27,7 @@ export class IngestRate {
     if (bucket.take(bytes, rate, burst, nowMs)) return;
     throw new LokiError(
       'rateLimited',
-      `ingestion rate limit exceeded for user ${tenant} (limit: ${Math.floor(rate)} bytes/sec) while attempting to ingest '${lines}' lines totaling '${bytes}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased`,
+      `ingestion rate limit exceeded for user ${tenant} (limit: ${Math.floor(limits.ingestionRateBytes)} bytes/sec) while attempting to ingest '${lines}' lines totaling '${bytes}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased`,
     );
   }
 

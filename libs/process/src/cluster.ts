@@ -1,23 +1,35 @@
 import type { Config, LimitsSource } from '@loki/config';
 import type { QueryFrontend } from '@loki/gateway';
+import type { StreamLimiters } from '@loki/distributor';
 import { ownsAll } from '@loki/ingester';
 import type { OwnedPartitions } from '@loki/ingester';
-import { parseTenantId } from '@loki/model';
-import type { Clock, DistributorService, IngesterService, Logger, QuerierService, Timers } from '@loki/ports';
+import { LokiError, parseTenantId } from '@loki/model';
+import type {
+  Clock,
+  DistributorService,
+  IngesterService,
+  Logger,
+  QuerierService,
+  StreamLimitService,
+  Timers,
+} from '@loki/ports';
 import type { IngesterDirectory } from '@loki/querier';
 import { ownedPartitions, partitionLeadership } from '@loki/ring';
 import {
   ChannelPool,
+  IngesterClient,
   QuerierWorker,
   serveFrontend,
   serveIngester,
   servePusher,
   servePushes,
+  serveStreamLimits,
 } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
 import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
 import { RingDirectory } from './ring-directory.ts';
+import { RingLimiters } from './ring-limiters.ts';
 import type { RingName, Rings } from './rings.ts';
 
 export interface ClusterDeps {
@@ -71,8 +83,9 @@ export class Cluster {
     };
   }
 
-  serveIngester(ingester: IngesterService): void {
+  serveIngester(ingester: IngesterService, streamCounts: StreamLimitService): void {
     serveIngester(this.#deps.rpc, ingester);
+    serveStreamLimits(this.#deps.rpc, streamCounts);
     this.#joins.push('ring');
   }
 
@@ -113,6 +126,19 @@ export class Cluster {
     return () => Math.max(1, view.ring.eligible.length);
   }
 
+  /** Who counts the streams of tenants; undefined: this process has all of them. */
+  async streamLimiters(own: StreamLimitService | undefined): Promise<StreamLimiters | undefined> {
+    const { config, rings } = this.#deps;
+    if (config.writeLog.kind === 'embedded') return undefined;
+    return new RingLimiters({
+      ingesters: await rings.view('ring'),
+      channels: this.#channels(),
+      partitionCount: config.writeLog.partitions,
+      replicationFactor: config.ring.replicationFactor,
+      ...(own ? { own: { id: rings.id, service: own } } : {}),
+    });
+  }
+
   /** Pushes go to distributors elsewhere. */
   async pushRouter(): Promise<DistributorService> {
     const { rings, clock, timers, logger } = this.#deps;
@@ -144,6 +170,19 @@ export class Cluster {
       replicationFactor: config.ring.replicationFactor,
       ...(ingester ? { own: { id: rings.id, ingester } } : {}),
     });
+  }
+
+  /** Has every ingester flush, from a process that has none. Those that are silent are not asked: others lead in their place. */
+  async flusher(): Promise<(signal?: AbortSignal) => Promise<void>> {
+    const view = await this.#deps.rings.view('ring');
+    const channels = this.#channels();
+    return async (signal) => {
+      const there = view.ring.instances.filter(({ isHealthy }) => isHealthy);
+      const addresses = new Set(there.map(({ address }) => address));
+      channels.keep(addresses);
+      if (addresses.size === 0) throw new LokiError('unavailable', 'no healthy ingester');
+      await Promise.all([...addresses].map((each) => new IngesterClient(channels.to(each)).flush(signal)));
+    };
   }
 
   /** The querier fetches work from frontends: those that the configuration names, else those in the ring. */

@@ -57,12 +57,15 @@ export function routeProcess(deps: RouteDeps): void {
   if (roles.ruler && config.ruler.enableApi) routeRules(server, tenants, roles.ruler);
   routeRings(deps);
 
-  if (roles.ingester) {
-    const { ingester } = roles;
+  const { flush } = roles;
+  if (flush) {
     server.handle('flush', async (request) => {
-      await ingester.flush(request.signal);
+      await flush(request.signal);
       return noContent;
     });
+  }
+  if (roles.ingester) {
+    const { ingester } = roles;
     server.handle('ingesterShutdown', async (request) => {
       const query = new URLSearchParams(request.queryText);
       if (query.get('flush') !== 'false') await ingester.flush(request.signal);

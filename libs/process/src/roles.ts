@@ -4,7 +4,7 @@ import type { Component, Config, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { ExploreApi, MetadataApi, QueryApi, QueryFrontend, TailApi, VolumeApi } from '@loki/gateway';
 import type { ServiceStates } from '@loki/http';
-import { Ingester, PatternIngester } from '@loki/ingester';
+import { Ingester, PatternIngester, StreamCounts } from '@loki/ingester';
 import type {
   Clock,
   DistributorService,
@@ -63,6 +63,8 @@ export interface Roles {
   /** Who takes pushes: the distributor of this process, or a way to those elsewhere. */
   readonly pushes?: DistributorService;
   readonly ingester?: Ingester;
+  /** Flushes the ingester of this process; in a gateway, all there are. */
+  readonly flush?: (signal?: AbortSignal) => Promise<void>;
   readonly frontend?: Frontend;
   readonly compactor?: CompactorRole;
   readonly ruler?: RulerRole;
@@ -103,14 +105,24 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     config.patternIngester.enabled && runs('ingester') && world
       ? new PatternIngester({ ...world, metrics: patternMetrics(world.metrics) })
       : undefined;
-  const ingester = logWorld && runs('ingester') ? await startIngester(logWorld, patterns) : undefined;
-  const distributor = logWorld && runs('distributor') ? await startDistributor(logWorld) : undefined;
+  const streamCounts = runs('ingester')
+    ? new StreamCounts(deps.clock, { streamIdleMs: config.ingester.chunkIdlePeriodMs })
+    : undefined;
+  const ingester =
+    logWorld && streamCounts ? await startIngester(logWorld, streamCounts, patterns) : undefined;
+  const distributor =
+    logWorld && runs('distributor') ? await startDistributor(logWorld, streamCounts) : undefined;
   const querier = world && runs('querier') ? await makeQuerier(world, ingester) : undefined;
   const frontend = runs('query-frontend')
     ? startFrontend({ ...deps, cluster }, querier, patterns)
     : undefined;
   if (querier && (!frontend || config.querier.frontendAddresses.length > 0)) await cluster.pull(querier);
   const router = runs('gateway') && !distributor ? await cluster.pushRouter() : undefined;
+  const flush = ingester
+    ? (signal?: AbortSignal) => ingester.flush(signal)
+    : runs('gateway')
+      ? await cluster.flusher()
+      : undefined;
   const compactor = world && runs('compactor') ? startCompactor(logWorld ?? world) : undefined;
   const ruler =
     runs('ruler') && frontend && world
@@ -121,6 +133,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   return {
     pushes: distributor ?? router,
     ingester,
+    flush,
     frontend: frontend?.api,
     compactor,
     ruler,
@@ -201,12 +214,16 @@ function startWorkers(config: Config): WorkerPool {
 /** What a worker may keep; its garbage collector aims below that, buffers included. A worker beyond it is replaced. */
 const workerHeapMbMax = 1024;
 
-async function startDistributor(world: LogWorld): Promise<Distributor> {
+async function startDistributor(
+  world: LogWorld,
+  streamCounts: StreamCounts | undefined,
+): Promise<Distributor> {
   const { config, cluster } = world;
   const { distributor, ingester, writeLog } = config;
   const healthyDistributors = await cluster.distributorCount();
+  const streamLimiters = await cluster.streamLimiters(streamCounts);
   const started = new Distributor(
-    { ...world, metrics: distributorMetrics(world.metrics), healthyDistributors },
+    { ...world, metrics: distributorMetrics(world.metrics), healthyDistributors, streamLimiters },
     {
       recvBytesMax: distributor.maxRecvMsgBytes,
       decompressedBytesMax: distributor.maxDecompressedBytes,
@@ -222,7 +239,11 @@ async function startDistributor(world: LogWorld): Promise<Distributor> {
   return started;
 }
 
-async function startIngester(world: LogWorld, patterns: PatternIngester | undefined): Promise<Ingester> {
+async function startIngester(
+  world: LogWorld,
+  streamCounts: StreamCounts,
+  patterns: PatternIngester | undefined,
+): Promise<Ingester> {
   const { config, objectStore, clock, catalog, states, cluster } = world;
   const { owned, isLeader } = await cluster.ownership();
   const ingester = new Ingester(
@@ -238,7 +259,7 @@ async function startIngester(world: LogWorld, patterns: PatternIngester | undefi
     { flushAgeMs: config.ingester.maxChunkAgeMs, flushIdleMs: config.ingester.chunkIdlePeriodMs },
   );
   ingester.start();
-  cluster.serveIngester(ingester);
+  cluster.serveIngester(ingester, streamCounts);
   states.addCheck(() => (ingester.isReady() ? undefined : 'Ingester not ready: reading the write log'));
   return ingester;
 }
