@@ -1,24 +1,27 @@
+import { isUtf8 } from 'node:buffer';
 import type { MatrixSeries, QueryResult } from '@loki/engine';
 import { compareText, goJsonString, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, LogLeafResult } from '@loki/ports';
+import type { JsonWriter } from './json-writer.ts';
 
 /** How the client wants labels: merged into one map per stream, or told apart by where they came from. */
 export type LabelEncoding = 'merged' | 'categorized';
 
-/**
- * The members of `data` for a query's answer, without braces, so that the caller can add `stats`.
- * Text is built piece by piece: an answer of 5,000 lines never becomes 5,000 objects.
- */
-export function encodeData(result: QueryResult, encoding: LabelEncoding): string {
+/** The members of `data` for a query's answer, without braces, so that the caller can add `stats`. */
+export function encodeData(result: QueryResult, encoding: LabelEncoding, out: JsonWriter): void {
+  if (result.type === 'streams') {
+    const flags = encoding === 'categorized' ? '"encodingFlags":["categorize-labels"],' : '';
+    out.json(`"resultType":"streams",${flags}"result":[`);
+    encodeStreams(result.rows, encoding, out);
+    out.json(']');
+  } else {
+    out.json(encodeSamples(result));
+  }
+}
+
+function encodeSamples(result: Exclude<QueryResult, { type: 'streams' }>): string {
   switch (result.type) {
-    case 'streams': {
-      const flags = encoding === 'categorized' ? '"encodingFlags":["categorize-labels"],' : '';
-      const streams = groupStreams(result.rows, encoding).map((stream) =>
-        encodeStream(stream, result.rows, encoding),
-      );
-      return `"resultType":"streams",${flags}"result":[${streams.join(',')}]`;
-    }
     case 'matrix': {
       const times = stepTimes(result.startNs, result.stepNs, result.steps);
       const series = result.series.map((each) => encodeSeries(each, times));
@@ -52,7 +55,9 @@ export interface ResultStream {
  */
 export function groupStreams(rows: LogLeafResult, encoding: LabelEncoding): ResultStream[] {
   const labelsOf = rows.labelSets.map((set) => (encoding === 'merged' ? mergedLabels(set) : set.stream));
-  const textOf = labelsOf.map(labelsText);
+  // Sets of one stream share its pairs.
+  const pairTexts = new Map<LabelPair, string>();
+  const textOf = labelsOf.map((labels) => labelsText(labels, pairTexts));
   const streams = new Map<string, ResultStream>();
   for (let row = 0; row < rows.labelSet.length; row++) {
     const set = rows.labelSet[row];
@@ -65,25 +70,48 @@ export function groupStreams(rows: LogLeafResult, encoding: LabelEncoding): Resu
 }
 
 /** Parsed labels win over structured metadata, and that over the stream's own: the order in which stages look them up. */
-function mergedLabels(set: LabelSet): LabelPair[] {
-  if (set.structuredMetadata.length === 0 && set.parsed.length === 0) return [...set.stream];
-  const merged = new Map([...set.stream, ...set.structuredMetadata, ...set.parsed]);
-  return [...merged].sort((a, b) => compareText(a[0], b[0]));
+function mergedLabels(set: LabelSet): readonly LabelPair[] {
+  return overlaid(overlaid(set.stream, set.structuredMetadata), set.parsed);
 }
 
-function labelsText(pairs: readonly LabelPair[]): string {
-  return `{${pairs.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ')}}`;
+/** Two sorted lists as one; where both have a name, the second's value stands. */
+function overlaid(under: readonly LabelPair[], over: readonly LabelPair[]): readonly LabelPair[] {
+  if (over.length === 0) return under;
+  const merged: LabelPair[] = [];
+  let i = 0;
+  for (const pair of over) {
+    while (i < under.length && compareText(under[i][0], pair[0]) < 0) merged.push(under[i++]);
+    if (i < under.length && under[i][0] === pair[0]) i++;
+    merged.push(pair);
+  }
+  while (i < under.length) merged.push(under[i++]);
+  return merged;
 }
 
-function encodeStream(stream: ResultStream, rows: LogLeafResult, encoding: LabelEncoding): string {
-  const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
-  const third = encoding === 'categorized' ? rows.labelSets.map(categoriesJson) : undefined;
-  const values = stream.rows.map((row) => {
-    const line = lineText(lines, rows.lineEnds, row);
-    const extra = third ? `,${third[rows.labelSet[row]]}` : '';
-    return `["${rows.timestampNs[row]}",${goJsonString(line)}${extra}]`;
+function labelsText(pairs: readonly LabelPair[], pairTexts: Map<LabelPair, string>): string {
+  const texts = pairs.map((pair) => {
+    let text = pairTexts.get(pair);
+    if (text === undefined) pairTexts.set(pair, (text = `${pair[0]}=${quoteGo(pair[1])}`));
+    return text;
   });
-  return `{"stream":${pairsJson(stream.labels)},"values":[${values.join(',')}]}`;
+  return `{${texts.join(', ')}}`;
+}
+
+function encodeStreams(rows: LogLeafResult, encoding: LabelEncoding, out: JsonWriter): void {
+  const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
+  const isValid = isUtf8(lines);
+  const thirds = encoding === 'categorized' ? rows.labelSets.map(categoriesJson) : undefined;
+  const pairTexts = new Map<LabelPair, string>();
+  groupStreams(rows, encoding).forEach((stream, i) => {
+    out.json(`${i === 0 ? '' : ','}{"stream":${pairsJson(stream.labels, pairTexts)},"values":[`);
+    stream.rows.forEach((row, k) => {
+      out.json(`${k === 0 ? '' : ','}["${rows.timestampNs[row]}",`);
+      if (isValid) out.utf8(lines, row === 0 ? 0 : rows.lineEnds[row - 1], rows.lineEnds[row]);
+      else out.json(goJsonString(lineText(lines, rows.lineEnds, row)));
+      out.json(thirds ? `,${thirds[rows.labelSet[row]]}]` : ']');
+    });
+    out.json(']}');
+  });
 }
 
 export function lineText(lines: Buffer, ends: Uint32Array, row: number): string {
@@ -139,9 +167,20 @@ function expand(mantissa: string, exponent: number): string {
   return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
 }
 
-/** A JSON object of label pairs, in the order given. */
-export function pairsJson(pairs: Iterable<LabelPair>): string {
+/**
+ * A JSON object of label pairs, in the order given.
+ *
+ * @param known texts of pairs that come again, kept by the caller for one answer
+ */
+export function pairsJson(pairs: Iterable<LabelPair>, known?: Map<LabelPair, string>): string {
   const parts: string[] = [];
-  for (const [name, value] of pairs) parts.push(`${goJsonString(name)}:${goJsonString(value)}`);
+  for (const pair of pairs) {
+    let text = known?.get(pair);
+    if (text === undefined) {
+      text = `${goJsonString(pair[0])}:${goJsonString(pair[1])}`;
+      known?.set(pair, text);
+    }
+    parts.push(text);
+  }
   return `{${parts.join(',')}}`;
 }

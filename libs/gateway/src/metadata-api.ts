@@ -68,7 +68,9 @@ export class MetadataApi {
         }
       }
     }
-    return jsonResponse(`{"status":"success","data":[${[...series.values()].map(pairsJson).join(',')}]}`);
+    return jsonResponse(
+      `{"status":"success","data":[${[...series.values()].map((pairs) => pairsJson(pairs)).join(',')}]}`,
+    );
   }
 
   /** `/loki/api/v1/index/stats`: what a selector covers, without an envelope. */

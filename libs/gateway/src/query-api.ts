@@ -26,9 +26,10 @@ import {
   parseTimeRange,
 } from './params.ts';
 import type { TimeRange } from './params.ts';
+import { JsonWriter } from './json-writer.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
-import { jsonResponse } from './respond.ts';
+import { jsonResponse, writtenResponse } from './respond.ts';
 import { lokiStats } from './stats.ts';
 
 export interface QueryApiDeps {
@@ -178,10 +179,11 @@ export class QueryApi {
   }
 
   #respond(answer: Answer, encoding: LabelEncoding): HttpResponse {
-    const data = encodeData(answer.result, encoding);
-    return jsonResponse(
-      `{"status":"success","data":{${data},"stats":${JSON.stringify(this.#stats(answer))}}}`,
-    );
+    const out = new JsonWriter();
+    out.json('{"status":"success","data":{');
+    encodeData(answer.result, encoding, out);
+    out.json(`,"stats":${JSON.stringify(this.#stats(answer))}}}`);
+    return writtenResponse(out);
   }
 
   #stats(answer: Answer): object {

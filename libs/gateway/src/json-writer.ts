@@ -1,0 +1,84 @@
+import { goJsonString } from '@loki/model';
+
+const escapes = new Map<number, Buffer>();
+/** 1: the byte cannot stand in a JSON string as it is. */
+const special = new Uint8Array(256);
+for (let byte = 0; byte < 0x80; byte++) {
+  const char = String.fromCharCode(byte);
+  const escaped = goJsonString(char).slice(1, -1);
+  if (escaped === char) continue;
+  special[byte] = 1;
+  escapes.set(byte, Buffer.from(escaped));
+}
+/** First byte of the two line separators, which Go escapes, and of much else. */
+const separatorStart = 0xe2;
+special[separatorStart] = 1;
+
+/** The longest that one byte of a line becomes: \u0000. */
+const escapedMax = 6;
+
+/** The longest that one UTF-16 unit becomes as UTF-8. */
+const utf8Max = 3;
+
+/** Below this it costs less to reserve too much than to count. */
+const shortText = 1024;
+
+/** JSON written as bytes: lines are copied into the answer without ever being strings. */
+export class JsonWriter {
+  #bytes: Buffer;
+  #length = 0;
+
+  constructor(sizeHint = 4096) {
+    this.#bytes = Buffer.allocUnsafe(sizeHint);
+  }
+
+  /** Text that is JSON already. */
+  json(text: string): void {
+    this.#makeRoom(text.length < shortText ? text.length * utf8Max : Buffer.byteLength(text));
+    this.#length += this.#bytes.write(text, this.#length);
+  }
+
+  /** A JSON string, as Go writes it, of valid UTF-8. */
+  utf8(source: Uint8Array, start: number, end: number): void {
+    this.#makeRoom((end - start) * escapedMax + 2);
+    const out = this.#bytes;
+    let at = this.#length;
+    out[at++] = 0x22;
+    for (let i = start; i < end; i++) {
+      const byte = source[i];
+      if (special[byte] === 0) {
+        out[at++] = byte;
+        continue;
+      }
+      const isSeparator =
+        byte === separatorStart &&
+        source[i + 1] === 0x80 &&
+        (source[i + 2] === 0xa8 || source[i + 2] === 0xa9);
+      if (byte === separatorStart && !isSeparator) {
+        out[at++] = byte;
+        continue;
+      }
+      if (isSeparator) {
+        at += out.write(source[i + 2] === 0xa8 ? '\\u2028' : '\\u2029', at, 'latin1');
+        i += 2;
+        continue;
+      }
+      const escape = escapes.get(byte)!;
+      for (let k = 0; k < escape.length; k++) out[at++] = escape[k];
+    }
+    out[at++] = 0x22;
+    this.#length = at;
+  }
+
+  /** What was written; nothing may be written after. */
+  finish(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #makeRoom(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + more));
+    this.#bytes.copy(grown, 0, 0, this.#length);
+    this.#bytes = grown;
+  }
+}
