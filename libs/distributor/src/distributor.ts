@@ -24,13 +24,15 @@ import { OfferedStreamRows } from './offered-rows.ts';
 import { defaultDistributorOptions, type DistributorOptions } from './options.ts';
 import { OtlpActionsCache } from './otlp-actions.ts';
 import { PushErrors } from './push-errors.ts';
-import { PushRows } from './push-rows.ts';
+import type { PushRows } from './push-rows.ts';
+import { type PushScratch, PushScratches } from './push-scratch.ts';
 import { IngestRate } from './rate-limit.ts';
 import { checkBodySize, readJsonBody, readOtlpBody } from './read-body.ts';
 import { accepted, failed, type PushFormat } from './respond.ts';
 import { PartitionChooser } from './shard.ts';
-import { SnappyDecoder } from './snappy.ts';
-import { type StreamAdmission, StreamRegistry } from './stream-admission.ts';
+import type { ResolvedStream } from './resolve-stream.ts';
+import { type SharedStreams, type StreamAdmission, StreamRegistry } from './stream-admission.ts';
+import { StreamClaims, type StreamLimiters } from './stream-claims.ts';
 import { StreamCache } from './stream-cache.ts';
 import { rfc3339Seconds } from './time-text.ts';
 import { userAgentLabel } from './user-agent.ts';
@@ -48,8 +50,8 @@ export interface DistributorDeps {
   readonly metrics: DistributorMetrics;
   /** Distributors that share a tenant's global rate, this one included. */
   readonly healthyDistributors: () => number;
-  /** Who knows the active streams; default: this process's own registry. */
-  readonly admission?: StreamAdmission;
+  /** Who counts the streams of a tenant for all distributors; absent: there is no other one. */
+  readonly streamLimiters?: StreamLimiters;
 }
 
 /** A push on its way: what the steps add up. */
@@ -57,6 +59,7 @@ interface Push {
   readonly tenant: TenantId;
   readonly request: HttpRequest;
   readonly format: PushFormat;
+  readonly scratch: PushScratch;
   readonly limits: Limits;
   readonly nowMs: number;
   readonly errors: PushErrors;
@@ -65,17 +68,20 @@ interface Push {
   refusedStatus: number;
 }
 
+/** Pushes that may wait for a verdict about their streams; others are judged by what this process knows. */
+const askingMax = 256;
+
 /**
  * The first half of the write path: decode, validate, limit, shard, append. A push is answered with success only after
  * the write log has acknowledged all of it.
  *
- * Decoding and writing rows happen in one turn of the event loop, so that one set of columns serves all pushes.
+ * Decoding and writing rows happen in one turn of the event loop, so that one set of columns serves all pushes, but for
+ * those with streams that others have to be asked about.
  */
 export class Distributor implements DistributorService {
   readonly #deps: DistributorDeps;
   readonly #options: DistributorOptions;
-  readonly #snappy = new SnappyDecoder();
-  readonly #rows = new PushRows();
+  readonly #scratches = new PushScratches();
   readonly #streams: StreamCache;
   readonly #names = new MetadataNames();
   readonly #otlpActions: OtlpActionsCache;
@@ -92,7 +98,7 @@ export class Distributor implements DistributorService {
     this.#streams = new StreamCache(this.#options.streamsCachedMax);
     this.#otlpActions = new OtlpActionsCache(this.#options.otlpIndexAttributes);
     this.#rate = new IngestRate(deps.healthyDistributors);
-    this.#admission = deps.admission ?? new StreamRegistry(this.#options);
+    this.#admission = new StreamRegistry(this.#options, sharedStreams(deps));
     this.#chooser = new PartitionChooser(deps.writeLog.partitionCount);
     const writerId = Buffer.from(deps.random.bytes(16)).toString('hex');
     this.#batchers = Array.from(
@@ -131,6 +137,7 @@ export class Distributor implements DistributorService {
       tenant,
       request,
       format,
+      scratch: this.#scratches.take(),
       limits,
       nowMs: this.#deps.clock.nowMs(),
       errors: new PushErrors(),
@@ -140,13 +147,16 @@ export class Distributor implements DistributorService {
     let acks: Promise<void>[];
     try {
       this.#decode(push);
-      if (this.#rows.streams.length === 0)
+      if (push.scratch.rows.streams.length === 0)
         throw new LokiError('unprocessable', 'error at least one valid stream is required for ingestion');
       const blocked = this.#blocked(push);
       if (blocked) return blocked;
-      acks = this.#store(push);
+      const valid = this.#validate(push);
+      const verdicts = valid.lines > 0 ? this.#ask(push) : undefined;
+      if (verdicts) await verdicts;
+      acks = valid.lines > 0 ? this.#store(push, valid) : [];
     } finally {
-      this.#rows.release();
+      this.#scratches.giveBack(push.scratch);
       push.discards.report(this.#deps.metrics, tenant, format);
     }
     await Promise.all(acks);
@@ -154,7 +164,7 @@ export class Distributor implements DistributorService {
   }
 
   /** Body to columns, by path, content type and encoding. */
-  #decode({ tenant, request, format, limits, nowMs, discards }: Push): void {
+  #decode({ tenant, request, format, scratch, limits, nowMs, discards }: Push): void {
     const { body, headers, path } = request;
     const bounds = this.#options;
     const contentType = headers.get('content-type') ?? '';
@@ -163,11 +173,12 @@ export class Distributor implements DistributorService {
     if (body.length > bounds.recvBytesMax) discards.add('request_body_too_large', 0, body.length);
     checkBodySize(body, bounds);
     const streams = this.#streams.lookup(tenant, limits);
+    const { rows, snappy } = scratch;
     if (format === 'otlp') {
       const isJson = contentType === 'application/json';
       if (!isJson && contentType !== 'application/x-protobuf')
         throw new LokiError('badRequest', `content type: ${contentType} is not supported`);
-      decodeOtlpPush(readOtlpBody(body, encoding, bounds), isJson, this.#rows, {
+      decodeOtlpPush(readOtlpBody(body, encoding, bounds), isJson, rows, {
         streams,
         limits,
         actions: this.#otlpActions.of(limits),
@@ -176,20 +187,20 @@ export class Distributor implements DistributorService {
       });
     } else if (parseMediaType(contentType) === 'application/json') {
       const text = readJsonBody(body, encoding, bounds);
-      if (path === '/api/prom/push') decodeLegacyPush(text, this.#rows, streams);
-      else decodeJsonPush(text, this.#rows, streams);
+      if (path === '/api/prom/push') decodeLegacyPush(text, rows, streams);
+      else decodeJsonPush(text, rows, streams);
     } else {
-      const bytes = this.#snappy.decode(body, bounds.decompressedBytesMax);
-      this.#rows.start(bytes, streams);
-      decodePushRequest(bytes, this.#rows);
+      const bytes = snappy.decode(body, bounds.decompressedBytesMax);
+      rows.start(bytes, streams);
+      decodePushRequest(bytes, rows);
     }
   }
 
   /** The answer to a tenant that may not write now. */
-  #blocked({ tenant, format, limits, nowMs, discards }: Push): HttpResponse | undefined {
+  #blocked({ tenant, format, scratch, limits, nowMs, discards }: Push): HttpResponse | undefined {
     const { blockIngestionUntilMs: untilMs, blockIngestionStatusCode: status } = limits;
     if (untilMs <= nowMs) return undefined;
-    const rows = this.#rows;
+    const { rows } = scratch;
     let bytes = 0;
     for (let row = 0; row < rows.rowCount; row++) bytes += rows.rowBytes(row);
     discards.add('blocked_ingestion', rows.rowCount, bytes);
@@ -202,10 +213,9 @@ export class Distributor implements DistributorService {
     );
   }
 
-  /** Columns to batches: validate, limit, admit, shard, write. */
-  #store(push: Push): Promise<void>[] {
-    const { tenant, limits, nowMs, errors, discards } = push;
-    const rows = this.#rows;
+  /** Checks every row, and takes what is valid out of the tenant's rate. */
+  #validate({ tenant, scratch, limits, nowMs, errors, discards }: Push): ValidRows {
+    const { rows } = scratch;
     const valid = validateRows(rows, {
       limits,
       nowMs,
@@ -215,13 +225,26 @@ export class Distributor implements DistributorService {
       discards,
     });
     if (valid.truncated > 0) this.#deps.metrics.truncated(tenant, valid.truncated);
-    if (valid.lines === 0) return [];
+    if (valid.lines === 0) return valid;
     try {
       this.#rate.take(tenant, limits, valid.lines, valid.bytes, this.#deps.clock.monotonicMs());
     } catch (error) {
       discards.add('rate_limited', valid.lines, valid.bytes);
       throw error;
     }
+    return valid;
+  }
+
+  /** Whether streams that are new here may come to be; undefined: nobody has to be asked. */
+  #ask({ tenant, scratch, limits, nowMs }: Push): Promise<void> | undefined {
+    if (this.#scratches.takenCount > askingMax) return undefined;
+    return this.#admission.prepare?.(tenant, streamsWithRows(scratch.rows), limits, nowMs);
+  }
+
+  /** Columns to batches: admit, shard, write. */
+  #store(push: Push, valid: ValidRows): Promise<void>[] {
+    const { tenant, scratch, limits, nowMs, errors, discards } = push;
+    const { rows } = scratch;
     const touched = new Set<PartitionBatcher>();
     const acks: Promise<void>[] = [];
     const offered = new OfferedStreamRows(rows, discards);
@@ -250,8 +273,8 @@ export class Distributor implements DistributorService {
     return acks;
   }
 
-  #countAccepted({ tenant, request, format, limits, nowMs }: Push, valid: ValidRows): void {
-    const rows = this.#rows;
+  #countAccepted({ tenant, request, format, scratch, limits, nowMs }: Push, valid: ValidRows): void {
+    const { rows } = scratch;
     const sizes = this.#lineSizes.fill(0);
     let lineBytes = 0;
     for (let row = 0; row < rows.rowCount; row++) {
@@ -280,6 +303,23 @@ export class Distributor implements DistributorService {
     this.#inflightBytes += bytes;
     this.#deps.metrics.inflightBytes(this.#inflightBytes);
   }
+}
+
+/** Streams of which a row may be stored. */
+function* streamsWithRows(rows: PushRows): Generator<ResolvedStream> {
+  for (let index = 0; index < rows.streams.length; index++) {
+    const end = rows.streamRowEnd(index);
+    for (let row = rows.streamFirstRow[index]; row < end; row++) {
+      if (rows.isRefused[row] === 1) continue;
+      yield rows.streams[index];
+      break;
+    }
+  }
+}
+
+function sharedStreams(deps: DistributorDeps): SharedStreams | undefined {
+  const { streamLimiters: limiters, healthyDistributors } = deps;
+  return limiters && { limiters, healthyDistributors, claims: new StreamClaims({ ...deps, limiters }) };
 }
 
 const contentTypes = new Set(['application/json', 'application/x-protobuf', 'text/plain']);

@@ -5,6 +5,7 @@ export { defaultDistributorOptions } from './options.ts';
 export type { DistributorOptions } from './options.ts';
 export type { ResolvedStream, StreamRejection } from './resolve-stream.ts';
 export { StreamRegistry } from './stream-admission.ts';
+export type { StreamLimiter, StreamLimiters } from './stream-claims.ts';
 export type {
   AdmissionProblem,
   OfferedRows,

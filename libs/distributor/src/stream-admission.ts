@@ -2,6 +2,7 @@ import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
 import type { DiscardReason } from './discard.ts';
 import type { ResolvedStream } from './resolve-stream.ts';
+import { type StreamClaims, streamHash, type StreamLimiter, type StreamLimiters } from './stream-claims.ts';
 import { goTimeText, rfc3339Seconds } from './time-text.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -23,9 +24,18 @@ export interface AdmissionProblem {
 
 /**
  * Decides by what other pushes brought: how many streams a tenant has, how fast a stream grows, how far behind its
- * newest entry a row is. Behind an interface, so that the owner of a partition can be asked instead.
+ * newest entry a row is.
  */
 export interface StreamAdmission {
+  /**
+   * Finds out elsewhere what `admit` has to know of a push's streams. undefined: nothing, `admit` may be called at once.
+   */
+  prepare?(
+    tenant: TenantId,
+    streams: Iterable<ResolvedStream>,
+    limits: Limits,
+    nowMs: number,
+  ): Promise<void> | undefined;
   /** undefined: all rows are admitted. */
   admit(
     tenant: TenantId,
@@ -45,8 +55,18 @@ export interface StreamRegistryOptions {
   readonly refusedNamedMax: number;
 }
 
+/** What is shared with other distributors. */
+export interface SharedStreams {
+  readonly claims: StreamClaims;
+  readonly limiters: StreamLimiters;
+  /** Distributors, this one included: by which limits are divided while nobody counts for all. */
+  readonly healthyDistributors: () => number;
+}
+
 interface StreamState {
   seenMs: number;
+  /** When its limiter last heard that it is in use. */
+  toldMs: number;
   newestSeconds: number;
   newestNanos: number;
   bucket: TokenBucket | undefined;
@@ -54,20 +74,59 @@ interface StreamState {
 
 interface TenantState {
   readonly streams: Map<string, StreamState>;
+  /** Streams that the limiter refused, and until when it is not asked about them again. */
+  readonly refusedUntilMs: Map<string, number>;
+  /** Who was told of all `streams`. */
+  limiterId: string | undefined;
   sweptMs: number;
 }
 
 /** How often, relative to `streamIdleMs`, idle streams are looked for. */
 const sweepsPerIdleTime = 8;
+/** The same for telling the limiter of streams that are in use. */
+const tellsPerIdleTime = 4;
+/** A client goes on sending a stream that was refused. */
+const refusedMs = 1_000;
+const refusedMax = 10_000;
 
-/** Active streams as this distributor saw them. Every distributor sees nearly all: agents spread their pushes. */
+/**
+ * Active streams as this distributor saw them.
+ *
+ * Alone it counts by itself. Among others one of them all, the tenant's limiter, counts for all distributors and is asked
+ * about each stream that is new here. While it is away this distributor admits what fits into its share of the limit.
+ */
 export class StreamRegistry implements StreamAdmission {
   readonly #options: StreamRegistryOptions;
+  readonly #shared: SharedStreams | undefined;
   readonly #tenants = new Map<TenantId, TenantState>();
   #sweptMs: number | undefined;
 
-  constructor(options: StreamRegistryOptions) {
+  /** @param shared absent: no other distributor has streams of our tenants */
+  constructor(options: StreamRegistryOptions, shared?: SharedStreams) {
     this.#options = options;
+    this.#shared = shared;
+  }
+
+  prepare(
+    tenant: TenantId,
+    streams: Iterable<ResolvedStream>,
+    limits: Limits,
+    nowMs: number,
+  ): Promise<void> | undefined {
+    const activeMax = this.#activeMax(limits);
+    if (!this.#shared || activeMax === Number.POSITIVE_INFINITY) return undefined;
+    const limiter = this.#shared.claims.limiterOf(tenant);
+    if (!limiter) return undefined;
+    const tenantState = this.#tenantState(tenant, nowMs);
+    this.#introduce(tenant, tenantState, limiter, activeMax, nowMs);
+    const asked = new Map<string, Promise<void>>();
+    for (const { text } of streams) {
+      const isKnown = tenantState.streams.has(text) || (tenantState.refusedUntilMs.get(text) ?? 0) > nowMs;
+      if (!isKnown && !asked.has(text)) {
+        asked.set(text, this.#ask(limiter, tenant, tenantState, { text, activeMax, nowMs }));
+      }
+    }
+    return asked.size === 0 ? undefined : Promise.all(asked.values()).then(() => undefined);
   }
 
   admit(
@@ -78,20 +137,21 @@ export class StreamRegistry implements StreamAdmission {
     nowMs: number,
   ): AdmissionProblem | undefined {
     this.#sweepTenants(nowMs);
-    let tenantState = this.#tenants.get(tenant);
-    if (!tenantState) this.#tenants.set(tenant, (tenantState = { streams: new Map(), sweptMs: nowMs }));
+    const tenantState = this.#tenantState(tenant, nowMs);
     let state = tenantState.streams.get(stream.text);
     if (!state) {
-      const activeMax = activeStreamsMax(limits);
-      if (tenantState.streams.size >= activeMax) this.#sweep(tenantState, nowMs);
-      if (tenantState.streams.size >= activeMax) {
+      if (!this.#hasRoom(tenantState, stream.text, limits, nowMs)) {
         for (let i = 0; i < rows.count; i++) rows.refuse(i, 'stream_limit');
         return { status: 429, text: streamLimitText(stream.text, tenant) };
       }
-      state = { seenMs: nowMs, newestSeconds: Number.NEGATIVE_INFINITY, newestNanos: 0, bucket: undefined };
+      state = newState(nowMs);
+      // Nobody was asked: the limiter hears of it when there is one again.
+      if (this.#shared) tenantState.limiterId = undefined;
       tenantState.streams.set(stream.text, state);
     }
     state.seenMs = nowMs;
+    if (this.#shared && nowMs - state.toldMs > this.#options.streamIdleMs / tellsPerIdleTime)
+      this.#tell(tenant, tenantState, stream.text, state, limits, nowMs);
     if (nowMs - tenantState.sweptMs > this.#options.streamIdleMs / sweepsPerIdleTime)
       this.#sweep(tenantState, nowMs);
     return this.#admitRows(tenant, stream, state, rows, limits, nowMs);
@@ -105,6 +165,85 @@ export class StreamRegistry implements StreamAdmission {
   /** Streams of a tenant that count against its limit. */
   activeStreams(tenant: TenantId): number {
     return this.#tenants.get(tenant)?.streams.size ?? 0;
+  }
+
+  #tenantState(tenant: TenantId, nowMs: number): TenantState {
+    let state = this.#tenants.get(tenant);
+    if (!state) {
+      state = { streams: new Map(), refusedUntilMs: new Map(), limiterId: undefined, sweptMs: nowMs };
+      this.#tenants.set(tenant, state);
+    }
+    return state;
+  }
+
+  /** Streams a tenant may have in all. */
+  #activeMax({ maxStreamsPerUser: perIngester, maxGlobalStreamsPerUser: global }: Limits): number {
+    const local = perIngester > 0 ? perIngester : Number.POSITIVE_INFINITY;
+    const shares = this.#shared ? Math.max(1, this.#shared.limiters.ingesterShares()) : 1;
+    return Math.min(Math.floor(local * shares), global > 0 ? global : Number.POSITIVE_INFINITY);
+  }
+
+  /** Whether a stream that is new here may come to be, though nobody else knows of it. */
+  #hasRoom(tenantState: TenantState, text: string, limits: Limits, nowMs: number): boolean {
+    const { streams, refusedUntilMs } = tenantState;
+    if ((refusedUntilMs.get(text) ?? 0) > nowMs) return false;
+    const distributors = this.#shared ? Math.max(1, this.#shared.healthyDistributors()) : 1;
+    const share = Math.ceil(this.#activeMax(limits) / distributors);
+    if (streams.size >= share) this.#sweep(tenantState, nowMs);
+    return streams.size < share;
+  }
+
+  /** Whoever counts from now on hears of all streams that were admitted before. */
+  #introduce(
+    tenant: TenantId,
+    tenantState: TenantState,
+    limiter: StreamLimiter,
+    activeMax: number,
+    nowMs: number,
+  ): void {
+    if (tenantState.limiterId === limiter.id) return;
+    tenantState.limiterId = limiter.id;
+    if (tenantState.streams.size === 0) return;
+    for (const state of tenantState.streams.values()) state.toldMs = nowMs;
+    void this.#shared!.claims.tellAll(limiter, tenant, tenantState.streams.keys(), activeMax);
+  }
+
+  async #ask(
+    limiter: StreamLimiter,
+    tenant: TenantId,
+    tenantState: TenantState,
+    { text, activeMax, nowMs }: { text: string; activeMax: number; nowMs: number },
+  ): Promise<void> {
+    const verdict = await this.#shared!.claims.ask(limiter, tenant, streamHash(text), activeMax);
+    const { streams, refusedUntilMs } = tenantState;
+    if (verdict === true) {
+      refusedUntilMs.delete(text);
+      // Another push may have brought it meanwhile.
+      if (!streams.has(text)) streams.set(text, newState(nowMs));
+    } else if (verdict === false) {
+      if (refusedUntilMs.size >= refusedMax) refusedUntilMs.clear();
+      refusedUntilMs.set(text, nowMs + refusedMs);
+    } else {
+      // It may have heard nothing of what it was told with this.
+      tenantState.limiterId = undefined;
+    }
+  }
+
+  /** The stream is still in use. */
+  #tell(
+    tenant: TenantId,
+    tenantState: TenantState,
+    text: string,
+    state: StreamState,
+    limits: Limits,
+    nowMs: number,
+  ): void {
+    const { claims } = this.#shared!;
+    const activeMax = this.#activeMax(limits);
+    if (activeMax === Number.POSITIVE_INFINITY) return;
+    const limiter = claims.limiterOf(tenant);
+    if (limiter?.id !== tenantState.limiterId || !limiter) return; // it is introduced to all of them with the next push
+    if (claims.tell(limiter, tenant, streamHash(text), activeMax)) state.toldMs = nowMs;
   }
 
   #admitRows(
@@ -145,6 +284,7 @@ export class StreamRegistry implements StreamAdmission {
     this.#sweptMs = nowMs;
     for (const [tenant, tenantState] of this.#tenants) {
       this.#sweep(tenantState, nowMs);
+      tenantState.refusedUntilMs.clear();
       if (tenantState.streams.size === 0) this.#tenants.delete(tenant);
     }
   }
@@ -156,12 +296,9 @@ export class StreamRegistry implements StreamAdmission {
   }
 }
 
-/** Streams a tenant may have. Each distributor sees nearly all streams, so the global limit is not divided. */
-function activeStreamsMax(limits: Limits): number {
-  const local = limits.maxStreamsPerUser > 0 ? limits.maxStreamsPerUser : Number.POSITIVE_INFINITY;
-  const global =
-    limits.maxGlobalStreamsPerUser > 0 ? limits.maxGlobalStreamsPerUser : Number.POSITIVE_INFINITY;
-  return Math.min(local, global);
+function newState(nowMs: number): StreamState {
+  const newestSeconds = Number.NEGATIVE_INFINITY;
+  return { seenMs: nowMs, toldMs: nowMs, newestSeconds, newestNanos: 0, bucket: undefined };
 }
 
 /** The refused rows of one stream as one error. */

@@ -14,5 +14,7 @@ export type {
   PatternMetrics,
   PatternSource,
 } from './pattern-ingester.ts';
+export { StreamCounts } from './stream-counts.ts';
+export type { StreamCountsOptions } from './stream-counts.ts';
 export type { FlushReason } from './seal.ts';
 export type { WriterTable } from './writers.ts';

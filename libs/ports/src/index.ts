@@ -23,6 +23,8 @@ export type { RingStore } from './ring-store.ts';
 export type {
   DistributorService,
   HeadAnswer,
+  StreamClaim,
+  StreamLimitService,
   IngesterService,
   PatternSeries,
   PatternService,

@@ -80,6 +80,23 @@ export interface QuerierService {
   tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
 }
 
+/** Streams of one tenant on their way through its limit, as 53-bit hashes of their labels. */
+export interface StreamClaim {
+  readonly tenant: TenantId;
+  /** Streams the tenant may have in all. */
+  readonly activeMax: number;
+  /** Admitted before, and still in use: counted whatever the limit. */
+  readonly held: Float64Array;
+  /** New to who asks. */
+  readonly wanted: Float64Array;
+}
+
+/** Who counts a tenant's streams for all distributors. */
+export interface StreamLimitService {
+  /** Per claim, for each stream that is wanted: 1 when it may come to be, or is there already. */
+  claim(claims: readonly StreamClaim[], signal?: AbortSignal): Promise<readonly Uint8Array[]>;
+}
+
 /** Patterns of the lines of selected streams, startNs <= ts < endNs, counted by steps. */
 export interface PatternsRequest {
   readonly tenant: TenantId;

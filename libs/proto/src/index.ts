@@ -39,8 +39,9 @@ export {
   StreamVolumes as WireStreamVolumes,
   TailFrame as WireTailFrame,
 } from './generated/lokits/v1/leaf.ts';
+export { StreamLimitsDefinition } from './generated/lokits/v1/limits.ts';
 export { RingStoreDefinition, RingValue } from './generated/lokits/v1/ring.ts';
-export { encodeMessage } from './message.ts';
 export { RouteAnswer, RouteCall, RoutesDefinition } from './generated/lokits/v1/routes.ts';
 export { RulerDefinition } from './generated/lokits/v1/ruler.ts';
+export { encodeMessage } from './message.ts';
 export type { MessageType } from './message.ts';

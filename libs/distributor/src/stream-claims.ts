@@ -1,0 +1,207 @@
+import { hash64, type TenantId } from '@loki/model';
+import type { Clock, Logger, StreamClaim, StreamLimitService, Timers } from '@loki/ports';
+
+/** Who counts the streams of a tenant now. */
+export interface StreamLimiter {
+  /** Another one whenever it may have forgotten: another process, or the same one restarted. Without `/`. */
+  readonly id: string;
+  readonly service: StreamLimitService;
+}
+
+/** How a tenant's streams are counted over all distributors. */
+export interface StreamLimiters {
+  /** undefined: nobody, now. */
+  limiterOf(tenant: TenantId): StreamLimiter | undefined;
+  /** How many times Loki's limit for one ingester (`max_streams_per_user`) the whole may hold: ingesters / replicas. */
+  ingesterShares(): number;
+}
+
+export interface StreamClaimsDeps {
+  readonly limiters: StreamLimiters;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+/** undefined: nobody could be asked. */
+export type StreamVerdict = boolean | undefined;
+
+interface TenantClaim {
+  activeMax: number;
+  readonly held: number[];
+  readonly wanted: number[];
+  readonly answers: ((verdict: StreamVerdict) => void)[];
+}
+
+interface Away {
+  /** How often it did not answer. */
+  readonly times: number;
+  /** Until when it is left alone. */
+  readonly untilMs: number;
+}
+
+interface Line {
+  waiting: Map<TenantId, TenantClaim>;
+  isBusy: boolean;
+}
+
+/** Claims are gathered for so long: pushes of many agents bring their new streams at the same time. */
+const gatherMs = 2;
+/** Of one question, over all tenants; the rest goes with the next. 8 bytes each. */
+const streamsPerCallMax = 50_000;
+/** Streams that wait, over all limiters; more are not asked about. */
+const streamsWaitingMax = 500_000;
+/** A limiter that did not answer is not asked for so long: each push would wait for the deadline. */
+const awayMs = 2_000;
+
+const awayKeptMax = 1_000;
+/** While too much waits. */
+const fullPauseMs = 10;
+const hashedAtOnce = 5_000;
+
+/** A stream as its limiter knows it. */
+export function streamHash(text: string): number {
+  return Number(BigInt.asUintN(53, hash64(text)));
+}
+
+/**
+ * Asks who counts a tenant's streams, for many pushes at a time: one question to each limiter is under way, what comes
+ * meanwhile goes with the next.
+ */
+export class StreamClaims {
+  readonly #deps: StreamClaimsDeps;
+  readonly #lines = new Map<string, Line>();
+  /** Limiters that once did not answer. */
+  readonly #away = new Map<string, Away>();
+  #waitingCount = 0;
+
+  constructor(deps: StreamClaimsDeps) {
+    this.#deps = deps;
+  }
+
+  /** The tenant's limiter; undefined when there is none, or it did not answer lately. */
+  limiterOf(tenant: TenantId): StreamLimiter | undefined {
+    const limiter = this.#deps.limiters.limiterOf(tenant);
+    if (!limiter) return undefined;
+    const away = this.#away.get(limiter.id);
+    if (away === undefined) return limiter;
+    if (away.untilMs > this.#deps.clock.monotonicMs()) return undefined;
+    // What it was told with a question that it did not answer it may not know: it is told all again.
+    return { ...limiter, id: `${limiter.id}/${away.times}` };
+  }
+
+  /** Whether a stream that is new here may come to be. Never rejects. */
+  ask(limiter: StreamLimiter, tenant: TenantId, stream: number, activeMax: number): Promise<StreamVerdict> {
+    if (this.#waitingCount >= streamsWaitingMax) return Promise.resolve(undefined);
+    const claim = this.#claimOf(limiter, tenant, activeMax);
+    claim.wanted.push(stream);
+    this.#waitingCount++;
+    return new Promise((resolve) => claim.answers.push(resolve));
+  }
+
+  /** Says that a stream is in use. Nobody waits for it: what is too much now is said another time. */
+  tell(limiter: StreamLimiter, tenant: TenantId, stream: number, activeMax: number): boolean {
+    if (this.#waitingCount >= streamsWaitingMax) return false;
+    this.#claimOf(limiter, tenant, activeMax).held.push(stream);
+    this.#waitingCount++;
+    return true;
+  }
+
+  /** The same of many, without holding up anybody: hashing a million takes a third of a second. */
+  async tellAll(
+    limiter: StreamLimiter,
+    tenant: TenantId,
+    texts: Iterable<string>,
+    activeMax: number,
+  ): Promise<void> {
+    let count = 0;
+    for (const text of texts) {
+      while (!this.tell(limiter, tenant, streamHash(text), activeMax))
+        await this.#deps.timers.sleep(fullPauseMs);
+      if (++count % hashedAtOnce === 0) await this.#deps.timers.sleep(0);
+    }
+  }
+
+  #claimOf(limiter: StreamLimiter, tenant: TenantId, activeMax: number): TenantClaim {
+    let line = this.#lines.get(limiter.id);
+    if (!line) this.#lines.set(limiter.id, (line = { waiting: new Map(), isBusy: false }));
+    let claim = line.waiting.get(tenant);
+    if (!claim) {
+      claim = { activeMax, held: [], wanted: [], answers: [] };
+      line.waiting.set(tenant, claim);
+    }
+    claim.activeMax = activeMax;
+    if (!line.isBusy) {
+      line.isBusy = true;
+      void this.#askAll(limiter, line);
+    }
+    return claim;
+  }
+
+  /** Until nothing waits. Never rejects. */
+  async #askAll(limiter: StreamLimiter, line: Line): Promise<void> {
+    await this.#deps.timers.sleep(gatherMs);
+    while (line.waiting.size > 0) {
+      const claims = takeClaims(line.waiting);
+      await this.#claim(limiter, claims);
+    }
+    this.#lines.delete(limiter.id);
+  }
+
+  async #claim(limiter: StreamLimiter, claims: readonly (readonly [TenantId, TenantClaim])[]): Promise<void> {
+    const asked = claims.map(([tenant, { activeMax, held, wanted }]): StreamClaim => ({
+      tenant,
+      activeMax,
+      held: Float64Array.from(held),
+      wanted: Float64Array.from(wanted),
+    }));
+    for (const { held, wanted } of asked) this.#waitingCount -= held.length + wanted.length;
+    let verdicts: readonly Uint8Array[] | undefined;
+    try {
+      if (!this.#isAway(limiter.id)) verdicts = await limiter.service.claim(asked);
+    } catch (error) {
+      this.#leaveAlone(limiter.id);
+      this.#deps.logger.warn('streams are not counted: their limiter does not answer', {
+        limiter: limiter.id,
+        err: String(error),
+      });
+    }
+    claims.forEach(([, { answers }], i) => {
+      answers.forEach((answer, k) => answer(verdicts && verdicts[i][k] === 1));
+    });
+  }
+
+  #isAway(id: string): boolean {
+    const away = this.#away.get(baseOf(id));
+    return away !== undefined && away.untilMs > this.#deps.clock.monotonicMs();
+  }
+
+  #leaveAlone(id: string): void {
+    // Processes that are gone for good are not kept in mind.
+    if (this.#away.size >= awayKeptMax) this.#away.clear();
+    const times = (this.#away.get(baseOf(id))?.times ?? 0) + 1;
+    this.#away.set(baseOf(id), { times, untilMs: this.#deps.clock.monotonicMs() + awayMs });
+  }
+}
+
+/** An id without the count of failures that `limiterOf` adds. */
+function baseOf(id: string): string {
+  return id.replace(/\/\d+$/, '');
+}
+
+/** What goes with one question. */
+function takeClaims(waiting: Map<TenantId, TenantClaim>): [TenantId, TenantClaim][] {
+  const taken: [TenantId, TenantClaim][] = [];
+  let left = streamsPerCallMax;
+  for (const [tenant, claim] of waiting) {
+    if (left <= 0) break;
+    const held = claim.held.splice(0, left);
+    left -= held.length;
+    const wanted = claim.wanted.splice(0, left);
+    const answers = claim.answers.splice(0, left);
+    left -= wanted.length;
+    taken.push([tenant, { activeMax: claim.activeMax, held, wanted, answers }]);
+    if (claim.held.length === 0 && claim.wanted.length === 0) waiting.delete(tenant);
+  }
+  return taken;
+}

@@ -1,0 +1,57 @@
+import { parseTenantId } from '@loki/model';
+import type { StreamClaim, StreamLimitService } from '@loki/ports';
+import { StreamLimitsDefinition } from '@loki/proto';
+import type { RpcChannel } from './channel.ts';
+import { bytesOf, float64Column, malformed } from './columns.ts';
+import { rpcMethod } from './method.ts';
+import { unaryMethod } from './rpc-server.ts';
+import type { RpcServer } from './rpc-server.ts';
+
+const claimMethod = rpcMethod(StreamLimitsDefinition, StreamLimitsDefinition.methods.claim);
+
+/** A push waits for the answer. */
+const claimDeadlineMs = 500;
+
+/** Counts tenants' streams for distributors in other processes. */
+export function serveStreamLimits(server: RpcServer, limits: StreamLimitService): void {
+  server.add(StreamLimitsDefinition.fullName, [
+    unaryMethod(claimMethod, async ({ claims }, { signal }) => {
+      const read = claims.map(({ tenant, activeMax, held, wanted }): StreamClaim => ({
+        tenant: parseTenantId(tenant),
+        activeMax,
+        held: float64Column(held),
+        wanted: float64Column(wanted),
+      }));
+      return { admitted: [...(await limits.claim(read, signal))] };
+    }),
+  ]);
+}
+
+/** Who counts streams, in another process. */
+export class StreamLimitsClient implements StreamLimitService {
+  readonly #channel: RpcChannel;
+
+  constructor(channel: RpcChannel) {
+    this.#channel = channel;
+  }
+
+  async claim(claims: readonly StreamClaim[], signal?: AbortSignal): Promise<readonly Uint8Array[]> {
+    const { admitted } = await this.#channel.unary(
+      claimMethod,
+      {
+        claims: claims.map(({ tenant, activeMax, held, wanted }) => ({
+          tenant,
+          activeMax,
+          held: bytesOf(held),
+          wanted: bytesOf(wanted),
+        })),
+      },
+      { signal, deadlineMs: claimDeadlineMs },
+    );
+    const fits =
+      admitted.length === claims.length &&
+      claims.every(({ wanted }, i) => wanted.length === admitted[i].length);
+    if (!fits) throw malformed('verdicts for other streams than were claimed');
+    return admitted;
+  }
+}
