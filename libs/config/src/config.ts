@@ -264,6 +264,8 @@ export interface QueryRangeConfig {
   readonly cacheBytes: number;
   readonly cacheTtlMs: number;
   readonly maxRetries: number;
+  /** Aggregations that every tenant may have sharded; `approx_topk` is refused unless it is named here or in the limits. */
+  readonly shardAggregations: readonly string[];
   readonly parallelise: boolean;
   readonly cacheIndexStatsResults: boolean;
   readonly cacheVolumeResults: boolean;

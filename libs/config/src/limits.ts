@@ -41,6 +41,8 @@ export interface Limits {
 
   // ---- queries
   readonly maxQuerySeries: number;
+  /** What one query may hold in one place; 0: nothing but the engine's own bound. */
+  readonly maxQueryMemoryBytes: number;
   readonly maxQueryLookbackMs: number;
   readonly maxQueryLengthMs: number;
   readonly maxQueryRangeMs: number;
@@ -59,6 +61,7 @@ export interface Limits {
   readonly blockedQueries: readonly BlockedQuery[];
   readonly volumeEnabled: boolean;
   readonly volumeMaxSeries: number;
+  /** The tenant's, and those that `query_range.shard_aggregations` names for all. */
   readonly shardAggregations: readonly string[];
 
   // ---- retention, deletes, rules

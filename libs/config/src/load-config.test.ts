@@ -344,3 +344,14 @@ test('anchors and merge keys work, an alias bomb does not', async () => {
     stderr: expect.stringContaining('Excessive alias count'),
   });
 });
+
+test('what query_range says of shard_aggregations holds for every tenant beside its own', async () => {
+  const { config } = await running(
+    ['-config.file=a', '-querier.shard-aggregations=approx_topk, last_over_time'],
+    {
+      a: 'limits_config: {shard_aggregations: [quantile_over_time], max_query_memory: 64MB}',
+    },
+  );
+  expect(config.limits.shardAggregations).toEqual(['approx_topk', 'last_over_time', 'quantile_over_time']);
+  expect(config.limits.maxQueryMemoryBytes).toBe(64 * 2 ** 20);
+});

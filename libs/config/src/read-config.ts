@@ -34,6 +34,7 @@ export function readConfig(settings: Settings, notices: ConfigNotice[]): Config 
   const limitValues = settings.below('limits_config');
   settings.markUsed('limits_config');
   const ingester = readIngester(settings);
+  const queryRange = readQueryRange(settings);
   const ring = readRing(settings, notices);
   const target = settings
     .text('target')
@@ -59,7 +60,7 @@ export function readConfig(settings: Settings, notices: ConfigNotice[]): Config 
     ingester,
     querier: readQuerier(settings),
     frontend: readFrontend(settings),
-    queryRange: readQueryRange(settings),
+    queryRange,
     compactor: readCompactor(settings, dataDirectory, ring, notices),
     ruler: readRuler(settings, dataDirectory, ring, notices),
     patternIngester: { enabled: settings.flag('pattern_ingester.enabled') },
@@ -75,7 +76,10 @@ export function readConfig(settings: Settings, notices: ConfigNotice[]): Config 
       otlpEndpoint: settings.text('tracing.otlp_endpoint'),
       samplingRatio: settings.number('tracing.sampling_ratio'),
     },
-    limits: buildLimits(limitValues, ingester),
+    limits: buildLimits(limitValues, {
+      maxReturnedStreamErrors: ingester.maxReturnedStreamErrors,
+      shardAggregations: queryRange.shardAggregations,
+    }),
     limitValues,
     tenantLimitsAllowPublish: settings.list('tenant_limits_allow_publish'),
     shutdownDelayMs: settings.durationMs('server.shutdown_delay') || settings.durationMs('shutdown_delay'),
@@ -319,6 +323,11 @@ function readQueryRange(settings: Settings): QueryRangeConfig {
     cacheBytes: settings.number(`${cache}.embedded_cache.max_size_mb`) * 1024 * 1024,
     cacheTtlMs: settings.durationMs(`${cache}.embedded_cache.ttl`),
     maxRetries: settings.number('query_range.max_retries'),
+    shardAggregations: settings
+      .text('query_range.shard_aggregations')
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
     parallelise: settings.flag('query_range.parallelise_shardable_queries'),
     cacheIndexStatsResults: settings.flag('query_range.cache_index_stats_results'),
     cacheVolumeResults: settings.flag('query_range.cache_volume_results'),

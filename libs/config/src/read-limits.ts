@@ -15,6 +15,8 @@ const retentionMinMs = dayMs;
 export interface LimitContext {
   /** `ingester.max_returned_stream_errors`. */
   readonly maxReturnedStreamErrors: number;
+  /** `query_range.shard_aggregations`: hold for all tenants. */
+  readonly shardAggregations?: readonly string[];
 }
 
 /**
@@ -67,6 +69,7 @@ export function buildLimits(values: ReadonlyMap<string, SettingValue>, context: 
     maxReturnedStreamErrors: context.maxReturnedStreamErrors,
 
     maxQuerySeries: read.number('max_query_series'),
+    maxQueryMemoryBytes: read.number('max_query_memory'),
     maxQueryLookbackMs: read.ms('max_query_lookback'),
     maxQueryLengthMs: read.ms('max_query_length'),
     maxQueryRangeMs: read.ms('max_query_range'),
@@ -85,7 +88,7 @@ export function buildLimits(values: ReadonlyMap<string, SettingValue>, context: 
     blockedQueries: read.blockedQueries('blocked_queries'),
     volumeEnabled: read.flag('volume_enabled'),
     volumeMaxSeries: read.number('volume_max_series'),
-    shardAggregations: read.list('shard_aggregations'),
+    shardAggregations: [...(context.shardAggregations ?? []), ...read.list('shard_aggregations')],
 
     retentionPeriodMs: read.retention('retention_period'),
     retentionStreams: read.retentionStreams('retention_stream'),

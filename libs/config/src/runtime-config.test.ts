@@ -46,7 +46,7 @@ function setUp(files: Record<string, string | undefined>, options: Partial<Runti
       ['max_query_series', 77],
       ['required_labels', ['app']],
     ]),
-    limitContext: { maxReturnedStreamErrors: 10 },
+    limitContext: { maxReturnedStreamErrors: 10, shardAggregations: ['approx_topk'] },
     onReload: ({ isSuccessful }) => outcomes.push(isSuccessful),
     ...options,
   });
@@ -63,6 +63,7 @@ test('a tenant starts from the global limits and replaces lists whole', async ()
     requiredLabels: ['x', 'y'],
     maxQuerySeries: 77,
     maxReturnedStreamErrors: 10,
+    shardAggregations: ['approx_topk'],
   });
   expect(runtime.forTenant('b')).toMatchObject({ requiredLabels: ['app'], maxLineSizeBytes: 256 * 1024 });
   expect(runtime.forTenant('nobody')).toBe(runtime.global);

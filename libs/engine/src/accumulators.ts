@@ -1,49 +1,52 @@
 import type { RangeOp } from '@loki/logql';
-import { LokiError } from '@loki/model';
 import type { SeriesState } from '@loki/ports';
+import type { MemoryBudget } from './memory-budget.ts';
 import { slideWindows, type WindowMerge } from './slide-windows.ts';
 import type { StepGrid } from './step-grid.ts';
 
-/** Doubles that the partial state of one leaf may take: 512 MiB would be too much for one query. */
-const cellsMax = 1 << 26;
-
-/** Partial states of all series of a leaf. */
+/** Partial states of all series of a leaf. What they hold is charged to the query's budget before it is taken. */
 export interface Accumulator {
   /** A sample of `series` in `bucket`, at `time` (ns relative to the first step). */
   add(series: number, bucket: number, time: number, value: number): void;
   /** `count` samples at once whose values add up to `sum`; only for operations that add. */
   addMany(series: number, bucket: number, count: number, sum: number): void;
-  /** What `SeriesState` holds besides the labels. */
+  /** What `SeriesState` holds besides the labels. Once for each series: what it was made from is given up. */
   finish(series: number): Pick<SeriesState, 'columns' | 'values'>;
 }
 
-export function makeAccumulator(op: RangeOp, hasUnwrap: boolean, grid: StepGrid): Accumulator {
+export function makeAccumulator(
+  op: RangeOp,
+  hasUnwrap: boolean,
+  grid: StepGrid,
+  memory: MemoryBudget,
+): Accumulator {
+  const byColumns = (kind: ColumnKind) => new ColumnAccumulator(grid, kind, memory);
   switch (op) {
     case 'count_over_time':
     case 'absent_over_time':
-      return new ColumnAccumulator(grid, counts);
+      return byColumns(counts);
     case 'rate':
-      return new ColumnAccumulator(grid, hasUnwrap ? sums : counts);
+      return byColumns(hasUnwrap ? sums : counts);
     case 'bytes_over_time':
     case 'bytes_rate':
     case 'sum_over_time':
     case 'avg_over_time':
-      return new ColumnAccumulator(grid, sums);
+      return byColumns(sums);
     case 'min_over_time':
-      return new ColumnAccumulator(grid, minima);
+      return byColumns(minima);
     case 'max_over_time':
-      return new ColumnAccumulator(grid, maxima);
+      return byColumns(maxima);
     case 'stddev_over_time':
     case 'stdvar_over_time':
-      return new ColumnAccumulator(grid, moments);
+      return byColumns(moments);
     case 'first_over_time':
-      return new ColumnAccumulator(grid, firsts);
+      return byColumns(firsts);
     case 'last_over_time':
-      return new ColumnAccumulator(grid, lasts);
+      return byColumns(lasts);
     case 'quantile_over_time':
-      return new ValueAccumulator(grid, false);
+      return new ValueAccumulator(grid, false, memory);
     case 'rate_counter':
-      return new ValueAccumulator(grid, true);
+      return new ValueAccumulator(grid, true, memory);
   }
 }
 
@@ -141,11 +144,13 @@ const lasts = ends((a, b) => a >= b);
 class ColumnAccumulator implements Accumulator {
   readonly #grid: StepGrid;
   readonly #kind: ColumnKind;
-  readonly #series: Columns[] = [];
+  readonly #memory: MemoryBudget;
+  readonly #series: (Columns | undefined)[] = [];
 
-  constructor(grid: StepGrid, kind: ColumnKind) {
+  constructor(grid: StepGrid, kind: ColumnKind, memory: MemoryBudget) {
     this.#grid = grid;
     this.#kind = kind;
+    this.#memory = memory;
   }
 
   add(series: number, bucket: number, time: number, value: number): void {
@@ -163,27 +168,28 @@ class ColumnAccumulator implements Accumulator {
   finish(series: number): Pick<SeriesState, 'columns'> {
     const columns = this.#series[series] ?? this.#make(series);
     if (this.#grid.isDirect) return { columns };
-    return { columns: slideWindows(this.#grid, columns, this.#kind) };
+    this.#memory.charge(this.#bytesOf(this.#grid.steps));
+    const windows = slideWindows(this.#grid, columns, this.#kind);
+    this.#series[series] = undefined;
+    this.#memory.release(this.#bytesOf(this.#grid.bucketCount));
+    return { columns: windows };
   }
 
   #make(series: number): Columns {
-    const cells = (this.#series.length + 1) * this.#kind.columns * this.#grid.bucketCount;
-    if (cells > cellsMax) throw tooLarge();
-    const columns = Array.from(
-      { length: this.#kind.columns },
-      () => new Float64Array(this.#grid.bucketCount),
-    );
+    const { bucketCount } = this.#grid;
+    this.#memory.charge(this.#bytesOf(bucketCount));
+    const columns = Array.from({ length: this.#kind.columns }, () => new Float64Array(bucketCount));
     this.#series[series] = columns;
     return columns;
   }
+
+  #bytesOf(cells: number): number {
+    return this.#kind.columns * (cells * 8 + columnOverheadBytes);
+  }
 }
 
-function tooLarge(): LokiError {
-  return new LokiError(
-    'badRequest',
-    'the query holds too many samples at once; consider aggregating, a shorter time range or a larger step',
-  );
-}
+/** A typed array of its own, besides its numbers. */
+const columnOverheadBytes = 100;
 
 interface Samples {
   count: number;
@@ -193,34 +199,34 @@ interface Samples {
   isSorted: boolean;
 }
 
+const samplesAtFirst = 16;
+/** Bucket, time and value. */
+const sampleBytes = 20;
+
 /** Keeps every sample: quantiles need the values of each window, counters their order too. */
 class ValueAccumulator implements Accumulator {
   readonly #grid: StepGrid;
   readonly #withTimes: boolean;
-  readonly #series: Samples[] = [];
-  #held = 0;
-  #emitted = 0;
+  readonly #memory: MemoryBudget;
+  readonly #series: (Samples | undefined)[] = [];
 
-  constructor(grid: StepGrid, withTimes: boolean) {
+  constructor(grid: StepGrid, withTimes: boolean, memory: MemoryBudget) {
     this.#grid = grid;
     this.#withTimes = withTimes;
+    this.#memory = memory;
   }
 
   add(series: number, bucket: number, time: number, value: number): void {
-    const samples = (this.#series[series] ??= {
-      count: 0,
-      buckets: new Int32Array(16),
-      times: new Float64Array(16),
-      values: new Float64Array(16),
-      isSorted: true,
-    });
-    if (samples.count === samples.times.length) grow(samples);
+    const samples = this.#series[series] ?? this.#make(series);
+    if (samples.count === samples.times.length) {
+      this.#memory.charge(samples.count * sampleBytes);
+      grow(samples);
+    }
     const at = samples.count++;
     if (at > 0 && samples.times[at - 1] > time) samples.isSorted = false;
     samples.buckets[at] = bucket;
     samples.times[at] = time;
     samples.values[at] = value;
-    if (++this.#held > cellsMax / 4) throw tooLarge();
   }
 
   addMany(): void {
@@ -228,14 +234,17 @@ class ValueAccumulator implements Accumulator {
   }
 
   finish(series: number): Pick<SeriesState, 'columns' | 'values'> {
-    const samples = sortSamples(this.#series[series], this.#grid.bucketCount, this.#withTimes);
+    const samples = sortSamples(
+      this.#series[series] ?? this.#make(series),
+      this.#grid.bucketCount,
+      this.#withTimes,
+    );
     const { steps } = this.#grid;
     const { from, to } = this.#windowRows(samples);
     const perSample = this.#withTimes ? 2 : 1;
     let total = 0;
     for (let k = 0; k < steps; k++) total += to[k] - from[k];
-    this.#emitted += total * perSample;
-    if (this.#emitted > cellsMax) throw tooLarge();
+    this.#memory.charge(total * perSample * 8 + steps * 12);
     const count = new Float64Array(steps);
     const ends = new Uint32Array(steps);
     const values = new Float64Array(total * perSample);
@@ -248,7 +257,22 @@ class ValueAccumulator implements Accumulator {
       }
       ends[k] = end;
     }
+    this.#memory.release(this.#series[series]!.times.length * sampleBytes);
+    this.#series[series] = undefined;
     return { columns: [count], values: { ends, values } };
+  }
+
+  #make(series: number): Samples {
+    this.#memory.charge(samplesAtFirst * sampleBytes);
+    const samples = {
+      count: 0,
+      buckets: new Int32Array(samplesAtFirst),
+      times: new Float64Array(samplesAtFirst),
+      values: new Float64Array(samplesAtFirst),
+      isSorted: true,
+    };
+    this.#series[series] = samples;
+    return samples;
   }
 
   /** Samples from..to of each window; samples are sorted by time, hence by bucket. */

@@ -1,5 +1,6 @@
 import type { LabelFormat } from '@loki/logql';
 import { compileTemplate, TemplateExecError, type Template, type TemplateContext } from '@loki/template';
+import { ownText } from './byte-text.ts';
 import { errorDetailsLabel, errorKinds, errorLabel } from './error-labels.ts';
 import type { Row } from './row.ts';
 
@@ -13,6 +14,13 @@ class RowContext implements TemplateContext {
     if (name === errorLabel && this.row.error !== '') return this.row.error;
     if (name === errorDetailsLabel && this.row.errorDetails !== '') return this.row.errorDetails;
     return this.frozen ? this.frozen.get(name) : this.row.get(name);
+  }
+
+  all(): Iterable<readonly [string, string]> {
+    const labels = new Map(this.frozen ?? labelsOf(this.row));
+    if (this.row.error !== '') labels.set(errorLabel, this.row.error);
+    if (this.row.errorDetails !== '') labels.set(errorDetailsLabel, this.row.errorDetails);
+    return labels;
   }
 
   line(): string {
@@ -55,6 +63,7 @@ export class LabelFormatStage {
   readonly #formats: readonly CompiledFormat[];
   readonly #context = new RowContext();
   readonly #mustFreeze: boolean;
+  readonly #readsLine: boolean;
 
   constructor(formats: readonly LabelFormat[]) {
     this.#formats = formats.map((format) =>
@@ -62,6 +71,7 @@ export class LabelFormatStage {
         ? format
         : { label: format.label, template: compileTemplate(format.template, { name: 'label' }) },
     );
+    this.#readsLine = this.#formats.some((format) => 'template' in format && format.template.usesLine);
     this.#mustFreeze = this.#formats.filter((format) => 'template' in format).length > 1;
   }
 
@@ -78,7 +88,7 @@ export class LabelFormatStage {
       }
       if (this.#mustFreeze) this.#context.frozen ??= labelsOf(row);
       const text = execute(format.template, this.#context);
-      if (text !== undefined) row.set(format.label, text);
+      if (text !== undefined) row.set(format.label, this.#readsLine ? ownText(text, row.lineText()) : text);
     }
     return true;
   }

@@ -7,7 +7,14 @@ export type { SampleLeafExpr } from './root-evaluate.ts';
 export { asSampleLeaf, evaluate, rangeAggOf } from './root-evaluate.ts';
 export { finalizeSeries } from './root-finalize.ts';
 export { embedSampleResult, mergeSampleResults, stepCount } from './root-merge.ts';
-export type { MatrixSeries, QueryOutcome, QueryParams, QueryResult, RunLeaf } from './root-types.ts';
+export type {
+  EvaluateOptions,
+  MatrixSeries,
+  QueryOutcome,
+  QueryParams,
+  QueryResult,
+  RunLeaf,
+} from './root-types.ts';
 export type { SamplePart } from './sample-parts.ts';
 export { cutSampleResult, joinSampleParts, mergeRangeParts } from './sample-parts.ts';
 export { openStored } from './section-reader.ts';

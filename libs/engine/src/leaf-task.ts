@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import {
-  emptyLeafStats,
+  type CheckCancelled,
   type LeafRequest,
   type LeafResult,
   type LogLeafRequest,
@@ -12,7 +12,9 @@ import {
 } from '@loki/ports';
 import { Deletes } from './deletes.ts';
 import { LeafCache } from './leaf-cache.ts';
+import { leafRun } from './leaf-run.ts';
 import { runLogLeaf } from './log-leaf.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { mergeLogResults } from './merge-log.ts';
 import { mergeSampleResults } from './root-merge.ts';
 import { runSampleLeaf } from './sample-leaf.ts';
@@ -34,31 +36,42 @@ export const leafTask: Task<LeafTaskInput, LeafResult> = {
   transferOutput: buffersOf,
 };
 
-async function runLeafTask(input: LeafTaskInput, env: WorkerEnv): Promise<LeafResult> {
+async function runLeafTask(
+  input: LeafTaskInput,
+  env: WorkerEnv,
+  checkCancelled?: CheckCancelled,
+): Promise<LeafResult> {
   try {
-    return await scanSources(input, env);
+    return await scanSources(input, env, checkCancelled);
   } catch (error) {
     if (error instanceof LokiError && error.code === 'corrupt') LeafCache.of(env).forget();
     throw error;
   }
 }
 
-async function scanSources({ request, sources }: LeafTaskInput, env: WorkerEnv): Promise<LeafResult> {
-  const stats = emptyLeafStats();
+async function scanSources(
+  { request, sources }: LeafTaskInput,
+  env: WorkerEnv,
+  checkCancelled?: CheckCancelled,
+): Promise<LeafResult> {
   const cache = LeafCache.of(env);
   const plan = cache.plan(request.expr);
-  const deletes = Deletes.of(request.deletes, cache);
+  const run = leafRun({
+    deletes: Deletes.of(request.deletes, cache),
+    memory: new MemoryBudget(request.memoryBytesMax),
+    checkCancelled,
+  });
   const readers = [];
   for (let i = 0; i < sources.length; i += openedAtOnce) {
+    run.checkCancelled();
     const batch = sources.slice(i, i + openedAtOnce);
     readers.push(
-      ...(await Promise.all(batch.map((source) => openSection(source, request.tenant, env, stats)))),
+      ...(await Promise.all(batch.map((source) => openSection(source, request.tenant, env, run.stats)))),
     );
   }
-  if (request.kind === 'log' && plan.kind === 'log')
-    return runLogLeaf(request, plan, readers, { stats, deletes });
+  if (request.kind === 'log' && plan.kind === 'log') return runLogLeaf(request, plan, readers, run);
   if (request.kind === 'samples' && plan.kind === 'samples')
-    return runSampleLeaf(request, plan, readers, { stats, deletes });
+    return runSampleLeaf(request, plan, readers, run);
   throw new Error(`a leaf of kind ${request.kind} cannot run ${request.expr}`);
 }
 

@@ -1,8 +1,9 @@
-import { emptyLeafStats, type LeafStats, type LogLeafRequest, type LogLeafResult } from '@loki/ports';
+import type { CheckCancelled, LeafStats, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import { type Block, type BlockInfo, columns } from '@loki/segment';
 import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import type { LogPlan } from './leaf-plan.ts';
+import { type LeafRun, leafRun, rowsPerCheck } from './leaf-run.ts';
 import { LogRows } from './log-rows.ts';
 import { NeededLabels } from './needed-labels.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -32,8 +33,10 @@ export async function runLogLeaf(
   request: LogLeafRequest,
   plan: LogPlan,
   readers: readonly (SectionReader | undefined)[],
-  { stats = emptyLeafStats(), deletes }: { stats?: LeafStats; deletes?: Deletes } = {},
+  options: Partial<LeafRun> = {},
 ): Promise<LogLeafResult> {
+  const run = leafRun(options);
+  const { deletes } = run;
   const isForward = request.direction === 'forward';
   const found = readers.flatMap((reader, sourceIndex) =>
     reader
@@ -47,18 +50,19 @@ export async function runLogLeaf(
   );
   const candidates = deletes ? deletes.apply(found) : found;
   candidates.sort((a, b) => (isForward ? compareBig(a.minNs, b.minNs) : compareBig(b.maxNs, a.maxNs)));
-  const scan = new LogScan(request, plan, { stats, deletes });
+  const scan = new LogScan(request, plan, run);
   const { lineFilters, stages } = plan.pipeline;
   if (request.limit > 0 && lineFilters.length === 0 && stages.length === 0)
     await pickRows(candidates, scan, request);
   else await scanBlocks(candidates, scan);
-  return scan.rows.finish(stats);
+  return scan.rows.finish(run.stats);
 }
 
 /** The common way: block by block, until the rows found are surely the best. */
 async function scanBlocks(candidates: readonly Candidate[], scan: LogScan): Promise<void> {
   let ahead = 1;
   for (let i = 0; i < candidates.length; i++) {
+    scan.checkCancelled();
     const { bound } = scan.rows;
     if (bound !== undefined && scan.isBeyond(candidates[i], bound)) {
       scan.stats.blocksSkipped += candidates.length - i;
@@ -79,6 +83,7 @@ async function pickRows(
 ): Promise<void> {
   const picks = new RowPicks(limit, direction === 'forward');
   for (let i = 0; i < candidates.length; i++) {
+    scan.checkCancelled();
     const candidate = candidates[i];
     const bound = picks.bound === undefined ? undefined : startNs + BigInt(picks.bound);
     if (bound !== undefined && scan.isBeyond(candidate, bound)) {
@@ -92,6 +97,7 @@ async function pickRows(
   }
   const chosen = picks.finish();
   for (let i = 0; i < chosen.length; i++) {
+    scan.checkCancelled();
     for (const { candidate } of chosen.slice(i + 1, i + 1 + aheadMax)) {
       candidates[candidate].reader.prefetch([candidates[candidate].info], wholeNeed);
     }
@@ -106,6 +112,7 @@ function compareBig(a: bigint, b: bigint): number {
 class LogScan {
   readonly rows: LogRows;
   readonly stats: LeafStats;
+  readonly checkCancelled: CheckCancelled;
   readonly #request: LogLeafRequest;
   readonly #plan: LogPlan;
   readonly #isForward: boolean;
@@ -114,18 +121,15 @@ class LogScan {
   readonly #row = new Row();
   readonly #deletes: Deletes | undefined;
 
-  constructor(
-    request: LogLeafRequest,
-    plan: LogPlan,
-    { stats, deletes }: { stats: LeafStats; deletes: Deletes | undefined },
-  ) {
+  constructor(request: LogLeafRequest, plan: LogPlan, { stats, deletes, memory, checkCancelled }: LeafRun) {
     this.#request = request;
     this.#plan = plan;
     this.stats = stats;
     this.#deletes = deletes;
+    this.checkCancelled = checkCancelled;
     this.#isForward = request.direction === 'forward';
     this.#runner = new RowRunner(plan.pipeline, NeededLabels.all);
-    this.rows = new LogRows(request.limit, request.direction);
+    this.rows = new LogRows(request.limit, request.direction, memory);
     this.#row.nowNs = request.endNs;
   }
 
@@ -253,6 +257,7 @@ class LogScan {
     let found = 0;
     for (let i = 0; i < range.to - range.from; i++) {
       const at = this.#selection.rows[this.#isForward ? range.from + i : range.to - 1 - i];
+      if (i % rowsPerCheck === 0) this.checkCancelled();
       if (!this.#runner.run(row, stream, at)) continue;
       this.rows.add(row, { sourceIndex, blockIndex: info.index, row: at });
       this.stats.linesMatched++;

@@ -2,6 +2,7 @@ import { compareText, type LabelPair } from '@loki/model';
 import type { LabelSet, LeafStats, LogLeafResult } from '@loki/ports';
 import type { BaseLabels } from './base-labels.ts';
 import { errorDetailsLabel, errorLabel } from './error-labels.ts';
+import { labelSetBytes, type MemoryBudget } from './memory-budget.ts';
 import type { Row } from './row.ts';
 
 /** What orders rows beyond their labels. */
@@ -14,6 +15,11 @@ export interface RowPlace {
 
 const noPairs: readonly LabelPair[] = [];
 
+/** All columns of one row, without its line. */
+const rowBytes = 44;
+/** Label sets that no row has any more may be so many before they are looked for. */
+const unusedSetsMax = 10_000;
+
 /** Rows of one block are numbered below this. */
 const rowsPerBlock = 2 ** 26;
 
@@ -24,8 +30,12 @@ const rowsPerBlock = 2 ** 26;
 export class LogRows {
   readonly #limit: number;
   readonly #isForward: boolean;
-  readonly #labelSets: LabelSet[] = [];
-  readonly #labelSetOfKey = new Map<string, number>();
+  #labelSets: LabelSet[] = [];
+  #labelSetOfKey = new Map<string, number>();
+  /** Bases whose `outcome` is one of the label sets. */
+  #settledBases: BaseLabels[] = [];
+  /** Charged for the label sets. */
+  #setBytes = 0;
   #count = 0;
   #capacity = 256;
   #timestampNs = new BigInt64Array(256);
@@ -41,9 +51,11 @@ export class LogRows {
   #lines = Buffer.allocUnsafe(16 * 1024);
   #lineBytes = 0;
   #bound: bigint | undefined;
+  readonly #memory: MemoryBudget;
 
-  constructor(limit: number, direction: 'forward' | 'backward') {
+  constructor(limit: number, direction: 'forward' | 'backward', memory: MemoryBudget) {
     this.#limit = limit;
+    this.#memory = memory;
     this.#isForward = direction === 'forward';
   }
 
@@ -79,6 +91,7 @@ export class LogRows {
     if (this.#count === this.#limit && this.#bound !== undefined) return;
     const order = this.#order().subarray(0, this.#limit);
     this.#reorder(order);
+    if (this.#labelSets.length > 2 * this.#count + unusedSetsMax) this.#forgetUnusedSets();
     this.#bound = this.#timestampNs[this.#count - 1];
   }
 
@@ -91,6 +104,7 @@ export class LogRows {
     const used = new Map<number, number>();
     let size = 0;
     for (let i = 0; i < count; i++) size += this.#lineLength[order[i]];
+    this.#memory.charge(size + count * rowBytes);
     const lines = new Uint8Array(size);
     let end = 0;
     for (let i = 0; i < count; i++) {
@@ -128,16 +142,55 @@ export class LogRows {
 
   #labelSetOf(row: Row): number {
     if (row.isUnchanged) {
-      if (row.base.outcome < 0) row.base.outcome = this.#labelSets.push(labelSetOf(row)) - 1;
+      if (row.base.outcome < 0) {
+        row.base.outcome = this.#keepSet(row, 0);
+        this.#settledBases.push(row.base);
+      }
       return row.base.outcome;
     }
     const key = row.labelKey();
     let index = this.#labelSetOfKey.get(key);
     if (index === undefined) {
-      index = this.#labelSets.push(labelSetOf(row)) - 1;
+      index = this.#keepSet(row, key.length);
       this.#labelSetOfKey.set(key, index);
     }
     return index;
+  }
+
+  #keepSet(row: Row, keyChars: number): number {
+    const set = labelSetOf(row);
+    const bytes = labelSetBytes(set) + keyChars;
+    this.#memory.charge(bytes);
+    this.#setBytes += bytes;
+    return this.#labelSets.push(set) - 1;
+  }
+
+  /** Rows that were thrown out leave label sets behind: of lines with an id in each, one for every line looked at. */
+  #forgetUnusedSets(): void {
+    const placeOf = new Map<number, number>();
+    for (let i = 0; i < this.#count; i++) {
+      const set = this.#labelSet[i];
+      let place = placeOf.get(set);
+      if (place === undefined) placeOf.set(set, (place = placeOf.size));
+      this.#labelSet[i] = place;
+    }
+    this.#labelSets = [...placeOf.keys()].map((set) => this.#labelSets[set]);
+    const keys = this.#labelSetOfKey;
+    this.#labelSetOfKey = new Map();
+    this.#memory.release(this.#setBytes);
+    this.#setBytes = 0;
+    for (const set of this.#labelSets) this.#setBytes += labelSetBytes(set);
+    for (const [key, set] of keys) {
+      const place = placeOf.get(set);
+      if (place === undefined) continue;
+      this.#labelSetOfKey.set(key, place);
+      this.#setBytes += key.length;
+    }
+    this.#memory.charge(this.#setBytes);
+    this.#settledBases = this.#settledBases.filter((base) => {
+      base.outcome = placeOf.get(base.outcome) ?? -1;
+      return base.outcome >= 0;
+    });
   }
 
   #reorder(order: Uint32Array): void {
@@ -181,6 +234,7 @@ export class LogRows {
 
   #grow(): void {
     const capacity = this.#capacity * 2;
+    this.#memory.charge(this.#capacity * rowBytes);
     this.#timestampNs = grown(this.#timestampNs, new BigInt64Array(capacity));
     this.#time = grown(this.#time, new Float64Array(capacity));
     this.#labelSet = grown(this.#labelSet, new Uint32Array(capacity));
@@ -192,7 +246,9 @@ export class LogRows {
   }
 
   #growLines(more: number): void {
-    const lines = Buffer.allocUnsafe(Math.max(this.#lines.length * 2, this.#lineBytes + more));
+    const size = Math.max(this.#lines.length * 2, this.#lineBytes + more);
+    this.#memory.charge(size - this.#lines.length);
+    const lines = Buffer.allocUnsafe(size);
     this.#lines.copy(lines, 0, 0, this.#lineBytes);
     this.#lines = lines;
   }

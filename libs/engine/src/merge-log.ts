@@ -6,6 +6,7 @@ import {
   type LogLeafRequest,
   type LogLeafResult,
 } from '@loki/ports';
+import { MemoryBudget } from './memory-budget.ts';
 import { compareStreams } from './log-rows.ts';
 
 /**
@@ -45,8 +46,12 @@ export function mergeLogResults(request: LogLeafRequest, results: readonly LogLe
     lineBytes += lineLength(filled[source], row);
     heap.settleTop(heads[source] < filled[source].timestampNs.length);
   }
+  new MemoryBudget(request.memoryBytesMax).charge(lineBytes + count * mergedRowBytes);
   return { ...copyRows(filled, sourceOf, rowOf, lineBytes), stats };
 }
+
+/** Where a row comes from, and what it becomes. */
+const mergedRowBytes = 24;
 
 function lineLength(result: LogLeafResult, row: number): number {
   return result.lineEnds[row] - (row === 0 ? 0 : result.lineEnds[row - 1]);

@@ -1,4 +1,5 @@
 import { compileRegex, type Regex } from '@loki/regex';
+import { ownText } from './byte-text.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 
@@ -23,9 +24,11 @@ export class RegexpStage {
   }
 
   run(row: Row): boolean {
-    const match = this.#regex.exec(row.lineText());
+    const line = row.lineText();
+    const match = this.#regex.exec(line);
     if (!match) return true;
-    for (const { index, name } of this.#groups) row.extract(name, match[index] ?? '', this.#needed);
+    for (const { index, name } of this.#groups)
+      row.extract(name, ownText(match[index] ?? '', line), this.#needed);
     return true;
   }
 }

@@ -2,19 +2,28 @@ import type { BinaryExpr, BinaryOp, VectorMatching } from '@loki/logql';
 import { fold } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import { checkCells, groupLabels, hasSample, labelsKey, newRow, sortLabels } from './root-rows.ts';
+import type { MemoryBudget } from './memory-budget.ts';
+import { groupLabels, hasSample, labelsKey, newRow, sortLabels } from './root-rows.ts';
 import type { Row, Value } from './root-rows.ts';
 
 const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '>', '>=', '<', '<=']);
 
-/** `left op right`, step by step. */
-export function combineValues(expr: BinaryExpr, left: Value, right: Value, steps: number): Value {
+/** `left op right`, step by step. What it takes on the way is charged to `memory`, and released at the end. */
+export function combineValues(
+  expr: BinaryExpr,
+  left: Value,
+  right: Value,
+  steps: number,
+  memory: MemoryBudget,
+): Value {
   if (left.kind === 'scalar' && right.kind === 'scalar') {
     return { kind: 'scalar', value: fold(expr.op, left.value, right.value) };
   }
   if (left.kind === 'rows' && right.kind === 'rows') {
     const isSet = expr.op === 'and' || expr.op === 'or' || expr.op === 'unless';
-    const rows = (isSet ? combineSets : matchRows)(expr, left.rows, right.rows, steps);
+    const rows = isSet
+      ? combineSets(expr, left.rows, right.rows, steps)
+      : matchRows(expr, left.rows, right.rows, steps, memory);
     return { kind: 'rows', rows: rows.filter(hasSample) };
   }
   const rows = left.kind === 'rows' ? left.rows : (right as { rows: readonly Row[] }).rows;
@@ -91,6 +100,7 @@ function matchRows(
   left: readonly Row[],
   right: readonly Row[],
   steps: number,
+  memory: MemoryBudget,
 ): readonly Row[] {
   const { matching } = expr;
   const isSwapped = matching.card === 'one-to-many';
@@ -100,6 +110,7 @@ function matchRows(
   const filters = comparisons.has(expr.op) && !matching.returnBool;
   const out = new Map<string, Row>();
   const manyKeys = signatures(many, matching);
+  const rowBytes = steps * 9;
   many.forEach((row, i) => {
     for (const partner of partners.get(manyKeys[i]) ?? []) {
       const labels = resultLabels(row.labels, partner.labels, matching);
@@ -111,7 +122,7 @@ function matchRows(
         if (filters && result === 0) continue;
         let target = out.get(key);
         if (!target) {
-          checkCells(out.size + 1, steps);
+          memory.charge(rowBytes);
           out.set(key, (target = newRow(labels, steps)));
         }
         if (target.present[k] === 1) throw ambiguous(matching);
@@ -120,6 +131,7 @@ function matchRows(
       }
     }
   });
+  memory.release(out.size * rowBytes);
   return [...out.values()];
 }
 

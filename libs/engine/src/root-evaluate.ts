@@ -2,35 +2,42 @@ import { printExpr } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr, RangeAggExpr, VectorAggExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
-import type { LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import { nobodyCancels } from './leaf-run.ts';
+import { labelsBytes, MemoryBudget, resultBytes } from './memory-budget.ts';
 import { combineValues } from './root-binary.ts';
 import { finalizeSeries } from './root-finalize.ts';
 import { readSpaced } from './root-interval.ts';
 import { replaceLabels } from './root-label-replace.ts';
 import { matrixResult, vectorResult } from './root-result.ts';
-import { cellsMax, constantRow, rowsOf } from './root-rows.ts';
+import { constantRow, rowsOf, sortRows } from './root-rows.ts';
 import type { Grid, Value } from './root-rows.ts';
-import type { QueryOutcome, QueryParams, RunLeaf } from './root-types.ts';
+import type { EvaluateOptions, QueryOutcome, QueryParams, RunLeaf } from './root-types.ts';
 import { aggregateRows } from './root-vector-agg.ts';
-
-/** Series that a leaf below further operations may return: they are not the answer, so the tenant's limit does not count them. */
-const innerSeriesMax = 100_000;
 
 /**
  * Computes a query: its leaves through `runLeaf`, all else here.
  *
  * @param expr as `parseExpr` gives it
- * @throws LokiError: Loki's texts for impossible matches and too many series; whatever `runLeaf` throws
+ * @throws LokiError: Loki's texts for impossible matches and too many series; for more memory than the query may have;
+ *   whatever `runLeaf` throws
  *
  * O(series × steps) for each operation, in typed arrays.
  */
-export async function evaluate(expr: Expr, params: QueryParams, runLeaf: RunLeaf): Promise<QueryOutcome> {
-  const run = new Run(params, runLeaf);
+export async function evaluate(
+  expr: Expr,
+  params: QueryParams,
+  runLeaf: RunLeaf,
+  options: EvaluateOptions = {},
+): Promise<QueryOutcome> {
+  if (!options.isApproxTopkEnabled && expr.kind !== 'log') refuseApproxTopk(expr);
+  const run = new Run(params, runLeaf, options);
   if (expr.kind === 'log') {
     const rows = await readLog(expr, params, run);
     return { result: { type: 'streams', rows }, stats: run.stats, leaves: run.leaves };
   }
   const value = await run.metric(expr, true);
+  run.chargeAnswer(value);
   const result = params.isInstant ? vectorResult(expr, value, params) : matrixResult(value, run.grid, params);
   return { result, stats: run.stats, leaves: run.leaves };
 }
@@ -44,12 +51,43 @@ async function readLog(expr: LogExpr, params: QueryParams, run: Run) {
     endNs: params.endNs,
     direction: params.direction,
     limit: params.limit,
+    ...run.leafLimits,
   };
   return readSpaced(request, params.intervalNs, async (page) => {
     const result = await run.leaf(page);
     if (result.kind !== 'log') throw new Error('a log leaf answered with samples');
     return result;
   });
+}
+
+/** Steps of one query: ten times what any caller lets pass, and 16 bytes for each is nothing yet. */
+const stepsMax = 1 << 20;
+/** A timestamp and a value as text. */
+const answerCellBytes = 32;
+
+/** A value and a flag for each step. */
+function rowsBytes(value: Value): number {
+  if (value.kind === 'scalar') return 0;
+  let bytes = 0;
+  for (const { labels, values, present } of value.rows)
+    bytes += labelsBytes(labels) + values.byteLength + present.byteLength;
+  return bytes;
+}
+
+function refuseApproxTopk(expr: MetricExpr): void {
+  switch (expr.kind) {
+    case 'vectorAgg':
+      if (expr.op === 'approx_topk') {
+        throw new LokiError('internal', 'approx_topk is not enabled. See -limits.shard_aggregations');
+      }
+      return refuseApproxTopk(expr.expr);
+    case 'labelReplace':
+      return refuseApproxTopk(expr.expr);
+    case 'binary':
+      refuseApproxTopk(expr.left);
+      return refuseApproxTopk(expr.right);
+    default:
+  }
 }
 
 /** The operation of a sample leaf: a range aggregation, or one under an additive vector aggregation. */
@@ -82,16 +120,24 @@ class Run {
   leaves = 0;
   readonly #params: QueryParams;
   readonly #runLeaf: RunLeaf;
+  readonly #memory: MemoryBudget;
+  readonly #checkCancelled: CheckCancelled;
+  /** What each leaf is told of the query's limits. */
+  readonly leafLimits: { readonly memoryBytesMax?: number };
   /** By text: `a / (a + b)` reads `a` once. */
   readonly #samples = new Map<string, Promise<SampleLeafResult>>();
 
-  constructor(params: QueryParams, runLeaf: RunLeaf) {
+  constructor(params: QueryParams, runLeaf: RunLeaf, options: EvaluateOptions) {
     this.#params = params;
     this.#runLeaf = runLeaf;
+    const { memoryBytesMax = 0, checkCancelled = nobodyCancels } = options;
+    this.#memory = new MemoryBudget(memoryBytesMax);
+    this.#checkCancelled = checkCancelled;
+    this.leafLimits = memoryBytesMax > 0 ? { memoryBytesMax } : {};
     const { startNs, endNs, stepNs, isInstant } = params;
     const steps = isInstant || stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
     // Callers refuse such queries long before; here it keeps the arrays below within memory.
-    if (steps > cellsMax) {
+    if (steps > stepsMax) {
       throw new LokiError(
         'badRequest',
         'exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter',
@@ -107,13 +153,29 @@ class Run {
     return result;
   };
 
+  /** The answer is written as text, of which a sample takes some thirty characters. */
+  chargeAnswer(value: Value): void {
+    if (value.kind === 'rows') this.#memory.charge(value.rows.length * this.grid.steps * answerCellBytes);
+  }
+
+  /** The value of an expression; what it holds is charged until `#release`. */
   async metric(expr: MetricExpr, isRoot = false): Promise<Value> {
-    const { steps } = this.grid;
     const leaf = asSampleLeaf(expr);
-    if (leaf) {
-      const result = await this.#sampleLeaf(leaf, isRoot);
-      return { kind: 'rows', rows: finalizeSeries(rangeAggOf(leaf), this.grid, result) };
-    }
+    const value = leaf ? await this.#leafValue(leaf, isRoot) : await this.#operation(expr);
+    this.#memory.charge(rowsBytes(value));
+    return value;
+  }
+
+  async #leafValue(leaf: SampleLeafExpr, isRoot: boolean): Promise<Value> {
+    const result = await this.#sampleLeaf(leaf, isRoot);
+    this.#checkCancelled();
+    const rows = finalizeSeries(rangeAggOf(leaf), this.grid, result);
+    // Whom of equals topk takes, and how a sum rounds, must not depend on where rows were stored. A result is sorted anyway.
+    return { kind: 'rows', rows: isRoot ? rows : sortRows(rows) };
+  }
+
+  async #operation(expr: MetricExpr): Promise<Value> {
+    const { steps } = this.grid;
     switch (expr.kind) {
       case 'literal':
         return { kind: 'scalar', value: expr.value };
@@ -121,19 +183,33 @@ class Run {
         return { kind: 'rows', rows: [constantRow(expr.value, steps)] };
       case 'vectorAgg': {
         const inner = await this.metric(expr.expr);
-        return { kind: 'rows', rows: aggregateRows(expr, rowsOf(inner, steps), steps) };
+        return this.#computed([inner], () => ({
+          kind: 'rows',
+          rows: aggregateRows(expr, rowsOf(inner, steps), steps, this.#memory),
+        }));
       }
       case 'labelReplace': {
         const inner = await this.metric(expr.expr);
-        return { kind: 'rows', rows: replaceLabels(expr, rowsOf(inner, steps)) };
+        return this.#computed([inner], () => ({
+          kind: 'rows',
+          rows: replaceLabels(expr, rowsOf(inner, steps)),
+        }));
       }
       case 'binary': {
         const [left, right] = await Promise.all([this.metric(expr.left), this.metric(expr.right)]);
-        return combineValues(expr, left, right, steps);
+        return this.#computed([left, right], () => combineValues(expr, left, right, steps, this.#memory));
       }
       case 'rangeAgg':
         throw new Error('a range aggregation is a leaf');
     }
+  }
+
+  /** Computes a value of others, which nobody needs any more afterwards. */
+  #computed(from: readonly Value[], compute: () => Value): Value {
+    this.#checkCancelled();
+    const value = compute();
+    for (const used of from) this.#memory.release(rowsBytes(used));
+    return value;
   }
 
   #sampleLeaf(leaf: SampleLeafExpr, isRoot: boolean): Promise<SampleLeafResult> {
@@ -141,7 +217,6 @@ class Run {
     const text = printExpr(leaf);
     const known = this.#samples.get(text);
     if (known) return known;
-    const inner = Math.min(innerSeriesMax, Math.max(1, Math.floor(cellsMax / steps)));
     const request: SampleLeafRequest = {
       kind: 'samples',
       tenant: this.#params.tenant,
@@ -149,10 +224,14 @@ class Run {
       startNs,
       endNs: startNs + BigInt(steps - 1) * stepNs,
       stepNs,
-      seriesMax: isRoot && this.#params.seriesMax > 0 ? Math.min(this.#params.seriesMax, inner) : inner,
+      // Series below further operations are not the answer, so the tenant's limit does not count them; memory does.
+      seriesMax: isRoot ? this.#params.seriesMax : 0,
+      ...this.leafLimits,
     };
     const result = this.leaf(request).then((answer) => {
       if (answer.kind !== 'samples') throw new Error('a sample leaf answered with lines');
+      // Held to the end: another part of the query may read the same leaf.
+      this.#memory.charge(resultBytes(answer));
       return answer;
     });
     this.#samples.set(text, result);

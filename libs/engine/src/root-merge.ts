@@ -2,6 +2,7 @@ import { parseExpr } from '@loki/logql';
 import type { RangeOp } from '@loki/logql';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { SampleLeafRequest, SampleLeafResult, SeriesState } from '@loki/ports';
+import { MemoryBudget, seriesBytes } from './memory-budget.ts';
 import { asSampleLeaf, rangeAggOf } from './root-evaluate.ts';
 import { labelsKey, tooManySeries } from './root-rows.ts';
 
@@ -31,7 +32,11 @@ export function mergeSampleResults(
     }
   }
   const steps = stepCount(request);
-  const series = [...merged.values()].map((states) => mergeStates(op, states, steps));
+  const memory = new MemoryBudget(request.memoryBytesMax);
+  const series = [...merged.values()].map((states) => {
+    memory.charge(mergedBytes(states));
+    return mergeStates(op, states, steps);
+  });
   return { kind: 'samples', steps, series, stats };
 }
 
@@ -102,6 +107,13 @@ export function leafOperation({ expr: text }: SampleLeafRequest): RangeOp {
   const { op } = rangeAggOf(leaf);
   latest = { text, op };
   return op;
+}
+
+/** What the merge of these states will hold; nothing new where there is but one. */
+function mergedBytes(states: readonly SeriesState[]): number {
+  let bytes = seriesBytes(states[0]);
+  for (const { values } of states.slice(1)) bytes += values ? values.values.byteLength : 0;
+  return bytes;
 }
 
 function mergeStates(op: RangeOp, states: readonly SeriesState[], steps: number): SeriesState {

@@ -21,9 +21,6 @@ export interface Grid {
   readonly steps: number;
 }
 
-/** Values (series × steps) that one operation may hold: 16 Mi doubles are 128 MiB. */
-export const cellsMax = 1 << 24;
-
 export function newRow(labels: readonly LabelPair[], steps: number): Row {
   return { labels, values: new Float64Array(steps), present: new Uint8Array(steps) };
 }
@@ -79,11 +76,6 @@ export function groupLabels(
 
 export function hasSample(row: Row): boolean {
   return row.present.includes(1);
-}
-
-export function checkCells(series: number, steps: number): void {
-  if (series * steps <= cellsMax) return;
-  throw tooManySeries(Math.floor(cellsMax / steps));
 }
 
 export function tooManySeries(seriesMax: number): LokiError {

@@ -1,5 +1,5 @@
 import type { LabelPair, TenantId } from '@loki/model';
-import type { LeafRequest, LeafResult, LeafStats, LogLeafResult } from '@loki/ports';
+import type { CheckCancelled, LeafRequest, LeafResult, LeafStats, LogLeafResult } from '@loki/ports';
 
 /** What a query is asked with. */
 export interface QueryParams {
@@ -52,3 +52,13 @@ export interface QueryOutcome {
 
 /** Runs one leaf to its whole answer; splitting and sharding hide behind it. */
 export type RunLeaf = (request: LeafRequest) => Promise<LeafResult>;
+
+/** What the limits of whoever asks say about computing the answer. */
+export interface EvaluateOptions {
+  /** Bytes that a leaf, a merge or the root may hold; 0 or absent: nothing but the engine's own bound. */
+  readonly memoryBytesMax?: number;
+  /** `approx_topk` is an experiment that has to be allowed. */
+  readonly isApproxTopkEnabled?: boolean;
+  /** Asked between operations: whoever waited may have left. */
+  readonly checkCancelled?: CheckCancelled;
+}

@@ -1,21 +1,28 @@
 import type { VectorAggExpr } from '@loki/logql';
-import { LokiError } from '@loki/model';
-import { checkCells, groupLabels, hasSample, labelsKey, newRow } from './root-rows.ts';
+import type { MemoryBudget } from './memory-budget.ts';
+import { groupLabels, hasSample, labelsKey, newRow } from './root-rows.ts';
 import type { Row } from './root-rows.ts';
 
-/** Aggregates rows to groups, step by step. Sorting is left to the result: it shows at one step only. */
-export function aggregateRows(expr: VectorAggExpr, rows: readonly Row[], steps: number): readonly Row[] {
+/**
+ * Aggregates rows to groups, step by step. Sorting is left to the result: it shows at one step only. What it takes on
+ * the way is charged to `memory`, and released at the end.
+ */
+export function aggregateRows(
+  expr: VectorAggExpr,
+  rows: readonly Row[],
+  steps: number,
+  memory: MemoryBudget,
+): readonly Row[] {
   switch (expr.op) {
     case 'sort':
     case 'sort_desc':
       return rows;
     case 'approx_topk':
-      throw new LokiError('internal', 'approx_topk is not enabled. See -limits.shard_aggregations');
     case 'topk':
     case 'bottomk':
       return largest(expr, rows, steps);
     default:
-      return reduce(expr, rows, steps);
+      return reduce(expr, rows, steps, memory);
   }
 }
 
@@ -45,9 +52,18 @@ function groupRows(expr: VectorAggExpr, rows: readonly Row[]): Groups {
   return { index, labels: groups };
 }
 
-function reduce(expr: VectorAggExpr, rows: readonly Row[], steps: number): readonly Row[] {
+/** Value, presence, count and distance of a group at a step. */
+const groupCellBytes = 25;
+
+function reduce(
+  expr: VectorAggExpr,
+  rows: readonly Row[],
+  steps: number,
+  memory: MemoryBudget,
+): readonly Row[] {
   const { index, labels } = groupRows(expr, rows);
-  checkCells(labels.length, steps);
+  const bytes = labels.length * steps * groupCellBytes;
+  memory.charge(bytes);
   const out = labels.map((group) => newRow(group, steps));
   const counts = labels.map(() => new Float64Array(steps));
   // Sum of squared distances from the mean so far (Welford), for the two that need it.
@@ -95,6 +111,7 @@ function reduce(expr: VectorAggExpr, rows: readonly Row[], steps: number): reado
       }
     });
   }
+  memory.release(bytes);
   return out;
 }
 
@@ -109,7 +126,7 @@ function largest(expr: VectorAggExpr, rows: readonly Row[], steps: number): read
   const { index, labels } = groupRows(expr, rows);
   const members: number[][] = labels.map(() => []);
   rows.forEach((_, i) => members[index[i]].push(i));
-  const sign = expr.op === 'topk' ? -1 : 1;
+  const sign = expr.op === 'bottomk' ? 1 : -1;
   const out = rows.map((row) => ({ labels: row.labels, values: row.values, present: new Uint8Array(steps) }));
   for (const group of members) {
     const best = new Best(Math.min(expr.parameter!, group.length), sign);

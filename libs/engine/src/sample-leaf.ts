@@ -1,10 +1,11 @@
-import { emptyLeafStats, type LeafStats, type SampleLeafRequest, type SampleLeafResult } from '@loki/ports';
+import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { type Block, type BlockInfo, columns } from '@loki/segment';
 import { type Accumulator, makeAccumulator } from './accumulators.ts';
 import type { BaseResolver } from './base-resolver.ts';
 import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import type { SamplePlan } from './leaf-plan.ts';
+import { type LeafRun, leafRun, rowsPerCheck } from './leaf-run.ts';
 import { stepCount } from './root-merge.ts';
 import { countLines, filterNames, selectRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
@@ -27,9 +28,11 @@ export async function runSampleLeaf(
   request: SampleLeafRequest,
   plan: SamplePlan,
   readers: readonly (SectionReader | undefined)[],
-  { stats = emptyLeafStats(), deletes }: { stats?: LeafStats; deletes?: Deletes } = {},
+  options: Partial<LeafRun> = {},
 ): Promise<SampleLeafResult> {
-  const scan = new SampleScan(request, plan, { stats, deletes });
+  const run = leafRun(options);
+  const { deletes } = run;
+  const scan = new SampleScan(request, plan, run);
   const found = readers.flatMap((reader, sourceIndex) =>
     reader
       ? findCandidates(reader, sourceIndex, {
@@ -41,6 +44,7 @@ export async function runSampleLeaf(
   );
   const candidates = deletes ? deletes.apply(found) : found;
   for (let i = 0; i < candidates.length; i++) {
+    run.checkCancelled();
     if (i % ahead === 0) scan.prefetch(candidates.slice(i, i + 2 * ahead));
     const visit = scan.visit(candidates[i]);
     if (visit) await visit;
@@ -66,21 +70,24 @@ class SampleScan {
 
   readonly #deletes: Deletes | undefined;
 
+  readonly #checkCancelled: CheckCancelled;
+
   constructor(
     request: SampleLeafRequest,
     plan: SamplePlan,
-    { stats, deletes }: { stats: LeafStats; deletes: Deletes | undefined },
+    { stats, deletes, memory, checkCancelled }: LeafRun,
   ) {
     this.#deletes = deletes;
     this.#plan = plan;
     this.#stats = stats;
+    this.#checkCancelled = checkCancelled;
     const { startNs, stepNs } = request;
     const steps = stepCount(request);
     this.grid = new StepGrid({ startNs, stepNs, steps, rangeNs: plan.rangeNs, offsetNs: plan.offsetNs });
     this.#runner = new RowRunner(plan.pipeline, plan.needed);
     this.#resolver = this.#runner.resolver;
-    this.#series = new SeriesTable(plan, request.seriesMax);
-    this.#accumulator = makeAccumulator(plan.op, plan.unwrap !== undefined, this.grid);
+    this.#series = new SeriesTable(plan, request.seriesMax, memory);
+    this.#accumulator = makeAccumulator(plan.op, plan.unwrap !== undefined, this.grid, memory);
     this.#row.nowNs = request.endNs;
     this.#countsBytes = plan.op === 'bytes_over_time' || plan.op === 'bytes_rate';
     const { baseFilters, lineFilters, stages, readsLines } = plan.pipeline;
@@ -134,10 +141,10 @@ class SampleScan {
   }
 
   finish(): SampleLeafResult {
-    const series = this.#series.labels.map((labels, index) => ({
-      labels,
-      ...this.#accumulator.finish(index),
-    }));
+    const series = this.#series.labels.map((labels, index) => {
+      if (index % rowsPerCheck === 0) this.#checkCancelled();
+      return { labels, ...this.#accumulator.finish(index) };
+    });
     return { kind: 'samples', steps: this.grid.steps, series, stats: this.#stats };
   }
 
@@ -310,6 +317,7 @@ class SampleScan {
         this.#stats.linesMatched++;
         continue;
       }
+      if (i % rowsPerCheck === 0) this.#checkCancelled();
       if (!this.#runner.run(row, stream, at) || (unwrap && !unwrap.run(row))) continue;
       this.#stats.linesMatched++;
       const series = this.#series.ofRow(row);

@@ -1,5 +1,6 @@
 import type { LeafStats, SampleLeafRequest, SampleLeafResult, SeriesState } from '@loki/ports';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
+import { labelsBytes, MemoryBudget } from './memory-budget.ts';
 import { embedSampleResult, leafOperation, mergeSampleResults, stepCount } from './root-merge.ts';
 import { labelsKey, tooManySeries } from './root-rows.ts';
 
@@ -33,7 +34,13 @@ export function joinSampleParts(request: SampleLeafRequest, parts: readonly Samp
     }
   }
   const times = timesOf(request);
-  const series = [...places.values()].map((of) => joinStates(of, steps, times));
+  const memory = new MemoryBudget(request.memoryBytesMax);
+  const series = [...places.values()].map((of) => {
+    const [{ state }] = of;
+    memory.charge(labelsBytes(state.labels) + state.columns.length * steps * 8);
+    for (const { state: part } of of) memory.charge(part.values?.values.byteLength ?? 0);
+    return joinStates(of, steps, times);
+  });
   return { kind: 'samples', steps, series, stats };
 }
 

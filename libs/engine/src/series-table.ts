@@ -2,12 +2,14 @@ import { Labels, type LabelPair, LokiError } from '@loki/model';
 import type { BaseLabels } from './base-labels.ts';
 import { errorLabel } from './error-labels.ts';
 import type { SamplePlan } from './leaf-plan.ts';
+import { labelsBytes, type MemoryBudget } from './memory-budget.ts';
 import { parsedPairs, sorted } from './log-rows.ts';
 import { tooManySeries } from './root-rows.ts';
 import type { Row } from './row.ts';
 
-/** Row keys remembered; every distinct set of parsed values makes one. */
+/** Row keys remembered, and their characters; every distinct set of parsed values makes one. */
 const keysMax = 65_536;
+const keyCharsMax = 8 * 2 ** 20;
 
 /**
  * Numbers the series of a leaf. Rows whose labels were seen before cost a look-up: of their base labels alone when the
@@ -17,14 +19,17 @@ export class SeriesTable {
   readonly labels: LabelPair[][] = [];
   readonly #plan: SamplePlan;
   readonly #seriesMax: number;
+  readonly #memory: MemoryBudget;
   readonly #ofText = new Map<string, number>();
   #ofKey = new Map<string, number>();
+  #keyChars = 0;
   readonly #by: readonly string[] | undefined;
   readonly #without: ReadonlySet<string>;
 
-  constructor(plan: SamplePlan, seriesMax: number) {
+  constructor(plan: SamplePlan, seriesMax: number, memory: MemoryBudget) {
     this.#plan = plan;
     this.#seriesMax = seriesMax;
+    this.#memory = memory;
     const { grouping } = plan;
     this.#by = grouping && !grouping.without ? [...new Set(grouping.labels)].sort() : undefined;
     this.#without = new Set(grouping?.without ? grouping.labels : []);
@@ -52,7 +57,11 @@ export class SeriesTable {
     const key = this.#by ? this.#groupKey(row, this.#by) : row.labelKey();
     let series = this.#ofKey.get(key);
     if (series === undefined) {
-      if (this.#ofKey.size >= keysMax) this.#ofKey = new Map();
+      if (this.#ofKey.size >= keysMax || this.#keyChars + key.length > keyCharsMax) {
+        this.#ofKey = new Map();
+        this.#keyChars = 0;
+      }
+      this.#keyChars += key.length;
       series = this.#intern(this.#seriesPairs(row));
       this.#ofKey.set(key, series);
     }
@@ -100,6 +109,7 @@ export class SeriesTable {
     const text = JSON.stringify(pairs);
     let series = this.#ofText.get(text);
     if (series === undefined) {
+      this.#memory.charge(labelsBytes(pairs));
       series = this.labels.push(pairs) - 1;
       if (this.#seriesMax > 0 && this.labels.length > this.#seriesMax) throw tooManySeries(this.#seriesMax);
       this.#ofText.set(text, series);

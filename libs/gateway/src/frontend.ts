@@ -100,8 +100,13 @@ export class QueryFrontend {
     const { clock } = this.#deps;
     const startedMs = clock.monotonicMs();
     let queueMs = 0;
-    const outcome = await this.withDeadline(tenancy, client, (signal) =>
-      evaluate(expr, params, (leaf: LeafRequest) =>
+    const limits = this.limitsFor(tenancy);
+    const options = {
+      memoryBytesMax: limits.maxQueryMemoryBytes,
+      isApproxTopkEnabled: limits.shardAggregations.includes('approx_topk'),
+    };
+    const outcome = await this.withDeadline(tenancy, client, (signal) => {
+      const runLeaf = (leaf: LeafRequest) =>
         runForTenants(tenancy, leaf, (request) => {
           const queuedMs = clock.monotonicMs();
           return this.#queue.submit(
@@ -112,9 +117,9 @@ export class QueryFrontend {
             },
             signal,
           );
-        }),
-      ),
-    );
+        });
+      return evaluate(expr, params, runLeaf, { ...options, checkCancelled: () => signal.throwIfAborted() });
+    });
     return {
       ...outcome,
       execSeconds: (clock.monotonicMs() - startedMs) / 1000,

@@ -26,6 +26,8 @@ interface LeafRequestBase {
   readonly shard?: StreamShard;
   /** Whoever answers the leaf leaves these rows out. */
   readonly deletes?: readonly LeafDelete[];
+  /** Bytes of partial state that the leaf may hold in one place, its results' merges included; absent: no limit. */
+  readonly memoryBytesMax?: number;
 }
 
 /** Log lines with startNs <= ts < endNs, at most `limit`, first in `direction` order. */

@@ -64,7 +64,10 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     timers,
     logger,
     globalValues: config.limitValues,
-    limitContext: { maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors },
+    limitContext: {
+      maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors,
+      shardAggregations: config.queryRange.shardAggregations,
+    },
     onReload: (outcome) => common.runtimeConfigReloaded('runtime-config', outcome),
   });
   await limits.start();

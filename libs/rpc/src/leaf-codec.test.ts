@@ -86,7 +86,9 @@ const common = {
     { expr: '{} |= "x"', startNs: -1n, endNs: 2n, except: ['{a="c"}', '{d="e"}'] },
     { expr: '{a="b"}', startNs: 0n, endNs: 1n },
   ],
-};
+  memoryBytesMax: 1 << 30,
+  cache: { kind: 'instant', splitNs: 3_600n, newestNs: 1n << 60n },
+} as const;
 const everyLog: Required<LogLeafRequest> = { ...common, kind: 'log', direction: 'forward', limit: 7 };
 const everySample: Required<SampleLeafRequest> = { ...common, kind: 'samples', stepNs: 2n, seriesMax: 3 };
 const everyStreams: Required<StreamsRequest> = {
@@ -95,6 +97,7 @@ const everyStreams: Required<StreamsRequest> = {
   startNs: 1n,
   endNs: 2n,
   volume: { stepNs: 3n },
+  cache: { kind: 'volume', splitNs: 0n, newestNs: 7n },
 };
 
 test('every field of a request travels', () => {

@@ -1,11 +1,13 @@
 import type { TenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type {
+  CachePolicy,
   LabelSet,
   LeafRequest,
   LeafResult,
   LeafStats,
   LogLeafResult,
+  ResultsKind,
   SampleLeafResult,
   SeriesState,
   StreamsRequest,
@@ -13,6 +15,7 @@ import type {
   TailFrame,
 } from '@loki/ports';
 import type {
+  WireCachePolicy,
   WireLeafRequest,
   WireLeafResult,
   WireLogResult,
@@ -34,13 +37,15 @@ import {
 
 /** What requests and results are on the wire. The tenant travels beside the request. */
 export function leafRequestToWire(request: LeafRequest): WireLeafRequest {
-  const { expr, shard, startNs, endNs, deletes = [] } = request;
+  const { expr, shard, startNs, endNs, deletes = [], memoryBytesMax = 0, cache } = request;
   return {
     expr,
     deletes: deletes.map((each) => ({ ...each, except: [...(each.except ?? [])] })),
     shard: shard && { index: shard.index, of: shard.of },
     startNs,
     endNs,
+    memoryBytesMax: BigInt(Math.ceil(memoryBytesMax)),
+    cache,
     kind:
       request.kind === 'log'
         ? { $case: 'log', log: { backward: request.direction === 'backward', limit: request.limit } }
@@ -60,6 +65,8 @@ export function leafRequestFromWire(wire: WireLeafRequest | undefined, tenant: T
     endNs,
     ...(shard ? { shard } : {}),
     ...(deletes.length > 0 ? { deletes } : {}),
+    ...(wire.memoryBytesMax > 0n ? { memoryBytesMax: Number(wire.memoryBytesMax) } : {}),
+    ...(wire.cache ? { cache: cacheFromWire(wire.cache) } : {}),
   };
   if (kind.$case === 'log') {
     const { backward, limit } = kind.log;
@@ -68,6 +75,20 @@ export function leafRequestFromWire(wire: WireLeafRequest | undefined, tenant: T
   const { stepNs, seriesMax } = kind.samples;
   if (stepNs < 0n || endNs < startNs) throw malformed('steps that go back');
   return { ...base, kind: 'samples', stepNs, seriesMax };
+}
+
+const resultsKinds: ReadonlySet<string> = new Set<ResultsKind>([
+  'results',
+  'instant',
+  'labels',
+  'series',
+  'stats',
+  'volume',
+]);
+
+function cacheFromWire({ kind, splitNs, newestNs }: WireCachePolicy): CachePolicy {
+  if (!resultsKinds.has(kind) || splitNs < 0n) throw malformed('a cache of no kind');
+  return { kind: kind as ResultsKind, splitNs, newestNs };
 }
 
 export function leafResultToWire(result: LeafResult): WireLeafResult {
@@ -162,8 +183,8 @@ function samplesFromWire(wire: WireSampleResult, stats: LeafStats): SampleLeafRe
 }
 
 export function streamsRequestToWire(request: StreamsRequest): WireStreamsRequest {
-  const { selector, startNs, endNs, volume } = request;
-  return { selector, startNs, endNs, volume: volume && { stepNs: volume.stepNs } };
+  const { selector, startNs, endNs, volume, cache } = request;
+  return { selector, startNs, endNs, volume: volume && { stepNs: volume.stepNs }, cache };
 }
 
 export function streamsRequestFromWire(
@@ -171,9 +192,16 @@ export function streamsRequestFromWire(
   tenant: TenantId,
 ): StreamsRequest {
   if (!wire) throw malformed('no selector');
-  const { selector, startNs, endNs, volume } = wire;
+  const { selector, startNs, endNs, volume, cache } = wire;
   if (volume && volume.stepNs < 0n) throw malformed('steps that go back');
-  return { tenant, selector, startNs, endNs, ...(volume ? { volume: { stepNs: volume.stepNs } } : {}) };
+  return {
+    tenant,
+    selector,
+    startNs,
+    endNs,
+    ...(volume ? { volume: { stepNs: volume.stepNs } } : {}),
+    ...(cache ? { cache: cacheFromWire(cache) } : {}),
+  };
 }
 
 export function streamVolumesToWire(volumes: readonly StreamVolume[]): WireStreamVolumes {

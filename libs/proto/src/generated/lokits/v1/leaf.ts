@@ -23,6 +23,8 @@ export interface LeafRequest {
     | undefined;
   /** Rows that are not answered although they are still stored. */
   deletes: LeafDelete[];
+  /** Bytes of partial state that the leaf may hold in one place. 0: no limit. */
+  memoryBytesMax: bigint;
 }
 
 /** What `expr`, a log query, selects with start_ns <= ts < end_ns, but for streams that one of the selectors matches. */
@@ -149,7 +151,7 @@ export interface Part {
 }
 
 function createBaseLeafRequest(): LeafRequest {
-  return { expr: "", shard: undefined, startNs: 0n, endNs: 0n, kind: undefined, deletes: [] };
+  return { expr: "", shard: undefined, startNs: 0n, endNs: 0n, kind: undefined, deletes: [], memoryBytesMax: 0n };
 }
 
 export const LeafRequest: MessageFns<LeafRequest> = {
@@ -182,6 +184,12 @@ export const LeafRequest: MessageFns<LeafRequest> = {
     }
     for (const v of message.deletes) {
       LeafDelete.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.memoryBytesMax !== 0n) {
+      if (BigInt.asUintN(64, message.memoryBytesMax) !== message.memoryBytesMax) {
+        throw new globalThis.Error("value provided for field message.memoryBytesMax of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.memoryBytesMax);
     }
     return writer;
   },
@@ -253,6 +261,14 @@ export const LeafRequest: MessageFns<LeafRequest> = {
             }
 
             message.deletes.push(LeafDelete.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.memoryBytesMax = reader.uint64() as bigint;
             continue;
           }
         }

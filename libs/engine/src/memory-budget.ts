@@ -1,0 +1,92 @@
+import { type LabelPair, LokiError } from '@loki/model';
+import type { LabelSet, LeafResult, SeriesState } from '@loki/ports';
+
+/**
+ * What a query without a budget of its own may hold in one place. Nothing that is read by people needs as much; beyond
+ * it the process would be at risk, whatever the tenant's limit says.
+ */
+const bytesHardMax = 4 * 2 ** 30;
+
+/** Engine objects around one series or label set: its arrays, maps' entries, the text that tells it from others. */
+const setOverheadBytes = 400;
+/** Two string headers and the pair. */
+const pairOverheadBytes = 80;
+
+/**
+ * Bytes that one part of a query holds: the scan of a leaf, a merge, the root. Estimates, and rather too high: engines
+ * keep strings and maps in ways that cannot be measured.
+ */
+export class MemoryBudget {
+  readonly #bytesMax: number;
+  #heldBytes = 0;
+
+  /** @param bytesMax 0 or absent: nothing but the engine's own bound */
+  constructor(bytesMax = 0) {
+    this.#bytesMax = bytesMax > 0 ? Math.min(bytesMax, bytesHardMax) : bytesHardMax;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** @throws LokiError badRequest when the query holds more than it may; call it before memory is taken */
+  charge(bytes: number): void {
+    this.#heldBytes += bytes;
+    if (this.#heldBytes > this.#bytesMax) throw tooMuchMemory(this.#bytesMax);
+  }
+
+  release(bytes: number): void {
+    this.#heldBytes -= bytes;
+  }
+}
+
+export function tooMuchMemory(bytesMax: number): LokiError {
+  return new LokiError(
+    'badRequest',
+    `the query needs too much memory (limit: ${bytesText(bytesMax)}); consider adding more specific stream selectors, ` +
+      'reducing the time range or the lines asked for, a larger step, or aggregating to fewer series',
+  );
+}
+
+function bytesText(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB'];
+  let unit = 0;
+  let value = bytes;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Number(value.toFixed(1))} ${units[unit]}`;
+}
+
+export function labelsBytes(labels: readonly LabelPair[]): number {
+  let bytes = setOverheadBytes;
+  // The text twice: in the pairs, and in the key that finds them.
+  for (const [name, value] of labels) bytes += pairOverheadBytes + 2 * (name.length + value.length);
+  return bytes;
+}
+
+export function labelSetBytes(set: LabelSet): number {
+  return labelsBytes(set.stream) + labelsBytes(set.structuredMetadata) + labelsBytes(set.parsed);
+}
+
+/** What one series holds: its labels and its columns. */
+export function seriesBytes({ labels, columns, values }: SeriesState): number {
+  let bytes = labelsBytes(labels);
+  for (const column of columns) bytes += column.byteLength;
+  if (values) bytes += values.ends.byteLength + values.values.byteLength;
+  return bytes;
+}
+
+export function resultBytes(result: LeafResult): number {
+  let bytes = 0;
+  if (result.kind === 'samples') {
+    for (const series of result.series) bytes += seriesBytes(series);
+    return bytes;
+  }
+  for (const set of result.labelSets) bytes += labelSetBytes(set);
+  return bytes + result.lines.byteLength + result.timestampNs.length * logRowBytes;
+}
+
+/** Timestamp, label set and line end. */
+const logRowBytes = 16;
