@@ -1,1 +1,2 @@
+export type { Adapters } from './adapters.ts';
 export { run } from './run.ts';

@@ -14,6 +14,7 @@ import {
   startTracing,
 } from '@loki/telemetry';
 import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
+import type { Adapters } from './adapters.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { routeProcess } from './process-routes.ts';
 import { Rings } from './rings.ts';
@@ -26,6 +27,7 @@ export interface ProcessDeps extends RunConfig {
   readonly control: LogControl;
   readonly info: BuildInfo;
   readonly readText: (path: string) => Promise<string | undefined>;
+  readonly adapters?: Adapters;
 }
 
 export interface RunningProcess {
@@ -87,6 +89,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     states,
     rpc,
     rings,
+    adapters: deps.adapters,
   });
   const tenants = new TenantResolver({
     authEnabled: config.authEnabled,

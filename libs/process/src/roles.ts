@@ -26,6 +26,7 @@ import {
   queryMetrics,
 } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
+import type { Adapters } from './adapters.ts';
 import { Cluster } from './cluster.ts';
 import { openHiding, startCompactor } from './compactor-role.ts';
 import type { CompactorRole, Hiding } from './compactor-role.ts';
@@ -48,6 +49,7 @@ export interface RoleDeps {
   readonly states: ServiceStates;
   readonly rpc: RpcServer;
   readonly rings: Rings;
+  readonly adapters?: Adapters;
 }
 
 export interface Frontend {
@@ -177,7 +179,8 @@ function checkTarget(config: Config): void {
 
 async function openWorld(deps: RoleDeps, cluster: Cluster): Promise<World> {
   const { config, timers, logger } = deps;
-  const store = await prepareObjectStore(config.storage, logger);
+  const opened = await prepareObjectStore(config.storage, logger);
+  const store = deps.adapters?.objectStore?.(opened) ?? opened;
   const objectStore = measuredObjectStore(store, deps.metrics, {
     bucket: config.storage.kind,
     clock: deps.clock,
@@ -251,7 +254,7 @@ async function startIngester(
       ...world,
       metrics: ingesterMetrics(world.metrics),
       patterns,
-      isLeader,
+      isLeader: world.adapters?.isLeader ?? isLeader,
       commits: partitionCommitters({ objectStore, clock }),
       committed: committedSegments(catalog),
     },
@@ -267,7 +270,7 @@ async function startIngester(
 async function makeQuerier(world: World, ingester: Ingester | undefined): Promise<Querier> {
   return new Querier({
     ingesters: await world.cluster.directory(ingester),
-    catalog: world.catalog,
+    catalog: world.adapters?.catalog?.(world.catalog) ?? world.catalog,
     workers: world.workers,
     logger: world.logger,
     hidden: world.hiding.hidden,

@@ -6,6 +6,7 @@ import { loadHash, LokiError } from '@loki/model';
 import { buildInfo, createLogger, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
 import { NodeClock } from '@loki/runtime';
+import type { Adapters } from './adapters.ts';
 import { startProcess } from './process.ts';
 
 const info = buildInfo(`node${process.versions.node}`);
@@ -13,9 +14,10 @@ const info = buildInfo(`node${process.versions.node}`);
 export interface RunOptions {
   /** What runs when `-target` does not say. Default: the configuration's, which is all. */
   readonly target?: string;
+  readonly adapters?: Adapters;
 }
 
-export async function run({ target }: RunOptions = {}): Promise<void> {
+export async function run({ target, adapters }: RunOptions = {}): Promise<void> {
   collectBuffersWithTheHeap();
   const given = process.argv.slice(2);
   const loaded = await loadConfig({
@@ -42,7 +44,7 @@ export async function run({ target }: RunOptions = {}): Promise<void> {
   for (const notice of loaded.notices) logger[notice.level](notice.message);
 
   try {
-    const running = await startProcess({ ...loaded, logger, control, info, readText });
+    const running = await startProcess({ ...loaded, logger, control, info, readText, adapters });
     onLine = running.countLine;
     const stop = (signal: NodeJS.Signals) => {
       logger.info('stopping', { signal });

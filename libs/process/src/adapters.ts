@@ -1,0 +1,14 @@
+import type { Catalog } from '@loki/catalog';
+import type { ObjectStore } from '@loki/ports';
+
+/**
+ * What whoever starts a process puts between its roles and its adapters. Absent: nothing. For harnesses that must prove
+ * that they find mistakes: these are made outside, so that the product holds none to switch on.
+ */
+export interface Adapters {
+  readonly objectStore?: (store: ObjectStore) => ObjectStore;
+  /** The catalog that queries are answered from. */
+  readonly catalog?: (catalog: Catalog) => Catalog;
+  /** Whether this process flushes a partition. */
+  readonly isLeader?: (partition: number) => boolean;
+}

@@ -1,0 +1,193 @@
+import type { AppName, AppProcess } from '@loki/dev-cluster';
+import type { Prng } from '@loki/testkit';
+import { brokerCount, imageOf, rewind } from './services.ts';
+import type { RedisImage } from './services.ts';
+import type { System } from './system.ts';
+
+/** What a fault may spend, and on what. */
+export interface FaultWorld {
+  readonly system: System;
+  readonly random: Prng;
+  /** The longest SIGSTOP. */
+  readonly pauseMsMax: number;
+  /** Aborted when the run is told to end: waits end at once, and what is broken stays so. */
+  readonly signal: AbortSignal;
+  /** What Redis held some rounds ago. */
+  readonly redisImage: RedisImage;
+}
+
+/** Something that is broken, and mended again. */
+export interface Fault {
+  readonly kind: string;
+  /** What it takes capacity from: two faults of one round never share it. */
+  readonly group: AppName | 'kafka' | 'redis' | 'minio';
+  /** Requests that may fail meanwhile, because nobody is left who could answer. */
+  readonly excuses?: { readonly push?: boolean; readonly query?: boolean };
+  /** Breaks, waits, mends. Resolves with what was hit once the last process has been started again. */
+  readonly run: (world: FaultWorld) => Promise<string>;
+}
+
+/** How long something is down, unless the fault is about that. */
+const holdMs = { min: 1_000, max: 6_000 } as const;
+const pauseMsMin = 3_000;
+const readyMs = 90_000;
+
+const killed: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier', 'compactor'];
+const rolled: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier'];
+
+export const faults: readonly Fault[] = [
+  ...killed.map((app): Fault => ({ kind: `kill-${app}`, group: app, run: (world) => kill(world, app) })),
+  ...killed.map((app): Fault => ({ kind: `pause-${app}`, group: app, run: (world) => pause(world, app) })),
+  ...killed.map((app): Fault => ({
+    kind: `restart-${app}`,
+    group: app,
+    run: (world) => restart(world, app),
+  })),
+  ...rolled.map((app): Fault => ({ kind: `roll-${app}`, group: app, run: (world) => roll(world, app) })),
+  { kind: 'scale-ingester', group: 'ingester', run: scale },
+  { kind: 'kill-broker', group: 'kafka', run: killBroker },
+  // Queries go on from memory and store: no log is needed to answer.
+  { kind: 'kill-all-brokers', group: 'kafka', excuses: { push: true }, run: killAllBrokers },
+  { kind: 'stop-redis', group: 'redis', run: stopRedis },
+  { kind: 'empty-redis', group: 'redis', run: emptyRedis },
+  { kind: 'rewind-redis', group: 'redis', run: rewindRedis },
+  // What is not in memory any more is only there.
+  { kind: 'stop-minio', group: 'minio', excuses: { query: true }, run: stopMinio },
+];
+
+/**
+ * Which faults each round gets: all kinds once, in an order that the seed decides, before any comes again; often two that
+ * take nothing from the same group.
+ */
+export function drawRounds(random: Prng, rounds: number, kinds: readonly Fault[]): Fault[][] {
+  const drawn: Fault[][] = [];
+  let deck: Fault[] = [];
+  const take = (other?: Fault): Fault | undefined => {
+    if (deck.length === 0) deck = shuffled(random, kinds);
+    const at = deck.findIndex((fault) => fault.group !== other?.group);
+    return at < 0 ? undefined : deck.splice(at, 1)[0];
+  };
+  while (drawn.length < rounds) {
+    const first = take()!;
+    const second = random.chance(0.4) ? take(first) : undefined;
+    drawn.push(second ? [first, second] : [first]);
+  }
+  return drawn;
+}
+
+function shuffled(random: Prng, items: readonly Fault[]): Fault[] {
+  const left = [...items];
+  return items.map(() => left.splice(random.int(0, left.length - 1), 1)[0]);
+}
+
+async function kill(world: FaultWorld, app: AppName): Promise<string> {
+  const target = pick(world, app);
+  await world.system.kill(target);
+  await hold(world);
+  world.system.launch(target);
+  return target.name;
+}
+
+async function pause(world: FaultWorld, app: AppName): Promise<string> {
+  const target = pick(world, app);
+  world.system.pause(target);
+  const ms = world.random.int(Math.min(pauseMsMin, world.pauseMsMax), world.pauseMsMax);
+  await wait(world, ms);
+  world.system.resume(target);
+  return `${target.name} for ${(ms / 1000).toFixed(1)} s`;
+}
+
+async function restart(world: FaultWorld, app: AppName): Promise<string> {
+  const target = pick(world, app);
+  await world.system.terminate(target);
+  world.system.launch(target);
+  return target.name;
+}
+
+/** One after the other, each ready before the next goes, as a rollout does it. */
+async function roll(world: FaultWorld, app: AppName): Promise<string> {
+  const { system, signal } = world;
+  const all = system.of(app);
+  for (const [i, each] of all.entries()) {
+    if (signal.aborted) break;
+    await system.terminate(each);
+    system.launch(each);
+    if (i < all.length - 1) await system.untilReady(each, readyMs);
+  }
+  return `${all.length} of them`;
+}
+
+async function scale(world: FaultWorld): Promise<string> {
+  const { system } = world;
+  const added = await system.addIngester();
+  await system.untilReady(added, readyMs);
+  await hold(world);
+  await system.removeIngester(added);
+  return added.name;
+}
+
+async function killBroker(world: FaultWorld): Promise<string> {
+  const broker = world.random.int(1, brokerCount);
+  const { kafka } = world.system.services;
+  await kafka.kill(broker);
+  await hold(world);
+  await kafka.revive(broker);
+  return `broker ${broker}`;
+}
+
+async function killAllBrokers(world: FaultWorld): Promise<string> {
+  const { kafka } = world.system.services;
+  const brokers = Array.from({ length: brokerCount }, (_, i) => i + 1);
+  await Promise.all(brokers.map((broker) => kafka.kill(broker)));
+  await hold(world);
+  await Promise.all(brokers.map((broker) => kafka.revive(broker)));
+  return 'all brokers';
+}
+
+async function stopRedis(world: FaultWorld): Promise<string> {
+  const { redis } = world.system.services;
+  await redis.stop();
+  // Longer than members may be silent: nobody may be forgotten because nobody can say a word.
+  await wait(world, world.random.int(5_000, 15_000));
+  await redis.start();
+  return 'stopped, and back empty';
+}
+
+async function emptyRedis({ system }: FaultWorld): Promise<string> {
+  await rewind(system.services.redis.port, []);
+  return 'emptied';
+}
+
+async function rewindRedis({ system, redisImage }: FaultWorld): Promise<string> {
+  await rewind(system.services.redis.port, redisImage);
+  return `put back ${redisImage.length} keys`;
+}
+
+async function stopMinio(world: FaultWorld): Promise<string> {
+  const { minio } = world.system.services;
+  await minio.stop();
+  await hold(world);
+  await minio.start();
+  return 'stopped';
+}
+
+/** Redis as it is now, for a later `rewind-redis`. */
+export function redisImage(system: System): Promise<RedisImage> {
+  return imageOf(system.services.redis.port);
+}
+
+function pick({ system, random }: FaultWorld, app: AppName): AppProcess {
+  return random.pick(system.of(app));
+}
+
+function hold(world: FaultWorld): Promise<void> {
+  return wait(world, world.random.int(holdMs.min, holdMs.max));
+}
+
+function wait({ signal }: FaultWorld, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => resolve(clearTimeout(timer)), { once: true });
+  });
+}

@@ -1,0 +1,64 @@
+import path from 'node:path';
+import type { Member } from '@loki/dev-cluster';
+import { minioPassword, minioUser } from '@loki/services';
+import { bucketName } from './services.ts';
+import type { BreakableServices } from './services.ts';
+
+/** What the whole system shares. */
+export interface Place {
+  readonly directory: string;
+  readonly services: BreakableServices;
+}
+
+/**
+ * One member's configuration, as JSON, which YAML is. Times are short where a production's are long, so that each
+ * round sees flushes, compactions and moves of ownership.
+ */
+export function memberConfig(member: Member, { directory, services }: Place): string {
+  return JSON.stringify({
+    auth_enabled: false,
+    server: {
+      http_listen_address: '127.0.0.1',
+      http_listen_port: member.httpPort,
+      grpc_listen_address: '127.0.0.1',
+      grpc_listen_port: member.grpcPort,
+      graceful_shutdown_timeout: '5s',
+    },
+    common: {
+      path_prefix: path.join(directory, member.name),
+      replication_factor: 3,
+      storage: {
+        s3: {
+          endpoint: services.minio.endpoint,
+          bucketnames: bucketName,
+          access_key_id: minioUser,
+          secret_access_key: minioPassword,
+          s3forcepathstyle: true,
+          insecure: true,
+        },
+      },
+      ring: {
+        instance_id: member.name,
+        instance_addr: '127.0.0.1',
+        instance_availability_zone: member.zone,
+        zone_awareness_enabled: true,
+        heartbeat_period: '2s',
+        heartbeat_timeout: '10s',
+        kvstore: { store: 'redis', redis: { endpoint: `127.0.0.1:${services.redis.port}` } },
+      },
+    },
+    ingester: { max_chunk_age: '5s', chunk_idle_period: '3s' },
+    compactor: {
+      compaction_interval: '5s',
+      working_directory: path.join(directory, member.name, 'compactor'),
+    },
+    write_log: { kind: 'kafka', partitions: 6 },
+    worker_pool: { threads: 1 },
+    kafka_config: {
+      topic: 'chaos',
+      reader_config: { address: services.kafka.addresses },
+      writer_config: { address: services.kafka.addresses },
+    },
+    limits_config: { ingestion_rate_mb: 1024, ingestion_burst_size_mb: 1024 },
+  });
+}

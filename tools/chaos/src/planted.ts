@@ -1,0 +1,16 @@
+import type { AppName } from '@loki/dev-cluster';
+
+/** Mistakes that somebody could make: a run with one must fail. */
+export const plants = {
+  commitBeforeFlush: 'the manifest names a segment that is not durable yet',
+  bothLeadersWin: 'all owners lead, and a manifest entry is put over that of another one',
+  staleCatalog: 'a querier answers from the catalog as it was, without proof that it reaches far enough',
+} as const;
+
+export type Plant = keyof typeof plants;
+
+/** What is started instead of the app's own main; undefined: nothing is planted there. */
+export function plantedMain(plant: Plant, app: AppName): string[] | undefined {
+  const where: readonly AppName[] = plant === 'staleCatalog' ? ['querier'] : ['ingester'];
+  return where.includes(app) ? ['tools/chaos/src/planted-main.ts', plant, app] : undefined;
+}

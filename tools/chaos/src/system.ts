@@ -1,0 +1,192 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { Cluster, membersOf } from '@loki/dev-cluster';
+import type { AppName, AppProcess, Member } from '@loki/dev-cluster';
+import { freePorts } from '@loki/services';
+import { memberConfig } from './member-config.ts';
+import type { Place } from './member-config.ts';
+import { plantedMain } from './planted.ts';
+import type { Plant } from './planted.ts';
+import { startBreakableServices } from './services.ts';
+import type { BreakableServices } from './services.ts';
+
+export const counts = { ingester: 3, distributor: 2, compactor: 1, querier: 2, gateway: 2 } as const;
+const zones = ['zone-a', 'zone-b', 'zone-c'];
+const askTimeoutMs = 2_000;
+/** A process that ended by itself starts again after this, as under any supervisor. */
+const relaunchMs = 1_000;
+
+export interface SystemOptions {
+  readonly directory: string;
+  readonly plant: Plant | undefined;
+  /** A process ended though nobody ended it. */
+  readonly onEnded: (name: string, reason: string) => void;
+}
+
+/** Services and processes of one run. */
+export class System {
+  readonly services: BreakableServices;
+  readonly #cluster: Cluster;
+  readonly #options: SystemOptions;
+  /** Ingesters that joined later. */
+  readonly #added: Cluster[] = [];
+  #addedCount = 0;
+  /** Those that are down because a fault wants them to be. */
+  readonly #down = new Set<AppProcess>();
+  #isStopping = false;
+
+  private constructor(services: BreakableServices, cluster: Cluster, options: SystemOptions) {
+    this.services = services;
+    this.#cluster = cluster;
+    this.#options = options;
+  }
+
+  /** Starts all; ends what has started when one fails, or when `stopping` resolves first. */
+  static async start(options: SystemOptions, stopping: Promise<void>): Promise<System> {
+    const services = await startBreakableServices(path.join(options.directory, 'services'));
+    let system: System | undefined;
+    try {
+      const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+      const ports = await freePorts(2 * total);
+      const members = membersOf(counts, (app, number) => memberAt(app, number, ports.splice(0, 2)));
+      const started: { system?: System } = {};
+      const cluster = new Cluster(members, clusterOptions(options, { ...options, services }, started));
+      system = started.system = new System(services, cluster, options);
+      await cluster.start(stopping);
+      return system;
+    } catch (error) {
+      await system?.stop();
+      await services.stop();
+      throw error;
+    }
+  }
+
+  get gatewayUrls(): string[] {
+    return this.of('gateway').map(({ url }) => url);
+  }
+
+  of(app: AppName): AppProcess[] {
+    return this.#all().filter(({ member }) => member.app === app);
+  }
+
+  /** SIGKILL; it stays down until `launch`. */
+  async kill(each: AppProcess): Promise<void> {
+    this.#down.add(each);
+    await each.daemon.stop('SIGKILL');
+  }
+
+  /** SIGTERM, and gone. */
+  async terminate(each: AppProcess): Promise<void> {
+    this.#down.add(each);
+    await each.daemon.stop();
+  }
+
+  launch(each: AppProcess): void {
+    this.#down.delete(each);
+    each.daemon.launch();
+  }
+
+  pause(each: AppProcess): void {
+    each.daemon.signal('SIGSTOP');
+  }
+
+  resume(each: AppProcess): void {
+    each.daemon.signal('SIGCONT');
+  }
+
+  /** One more ingester, started and not yet ready. */
+  async addIngester(): Promise<AppProcess> {
+    const number = counts.ingester + ++this.#addedCount;
+    const member = memberAt('ingester', number, await freePorts(2));
+    const place = { ...this.#options, services: this.services };
+    const cluster = new Cluster([member], clusterOptions(this.#options, place, { system: this }));
+    this.#added.push(cluster);
+    const [added] = cluster.processes;
+    added.daemon.launch();
+    return added;
+  }
+
+  /** Takes leave, and is no part of the system any more. */
+  async removeIngester(each: AppProcess): Promise<void> {
+    await this.terminate(each);
+    const at = this.#added.findIndex((cluster) => cluster.processes.includes(each));
+    if (at >= 0) this.#added.splice(at, 1);
+  }
+
+  /** The first that is not ready, and why; undefined: all are. */
+  async notReady(): Promise<string | undefined> {
+    const answers = await Promise.all(this.#all().map((each) => this.whyNotReady(each)));
+    return answers.find((answer) => answer !== undefined);
+  }
+
+  async whyNotReady({ name, url, daemon }: AppProcess): Promise<string | undefined> {
+    if (!daemon.isRunning) return `${name} does not run`;
+    try {
+      const response = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(askTimeoutMs) });
+      const text = (await response.text()).trim();
+      return response.status === 200 ? undefined : `${name}: ${text.slice(0, 200)}`;
+    } catch {
+      return `${name} does not answer`;
+    }
+  }
+
+  /** Until this one is ready. */
+  async untilReady(each: AppProcess, withinMs: number): Promise<void> {
+    const endMs = Date.now() + withinMs;
+    for (;;) {
+      const why = await this.whyNotReady(each);
+      if (why === undefined) return;
+      if (Date.now() > endMs) throw new Error(why);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  async flushAll(): Promise<void> {
+    for (const { url, name } of this.of('ingester')) {
+      const { status } = await fetch(`${url}/flush`, { method: 'POST', signal: AbortSignal.timeout(60_000) });
+      if (status !== 204) throw new Error(`flush of ${name}: ${status}`);
+    }
+  }
+
+  /** Ends everything, whatever state it is in. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const each of this.#all()) this.resume(each);
+    // Nothing is judged after this: there is nothing to be gentle for.
+    await Promise.all(this.#all().map(({ daemon }) => daemon.stop('SIGKILL')));
+    await this.services.stop();
+  }
+
+  /** Of a process that nobody ended. */
+  ended(name: string, reason: string): void {
+    const each = this.#all().find((process) => process.name === name);
+    if (this.#isStopping || !each || this.#down.has(each)) return;
+    this.#options.onEnded(name, reason);
+    setTimeout(() => {
+      if (!this.#isStopping && !this.#down.has(each) && !each.daemon.isRunning) each.daemon.launch();
+    }, relaunchMs);
+  }
+
+  #all(): AppProcess[] {
+    return [this.#cluster, ...this.#added].flatMap(({ processes }) => processes);
+  }
+}
+
+function clusterOptions({ directory, plant }: SystemOptions, place: Place, made: { system?: System }) {
+  return {
+    logDirectory: path.join(directory, 'logs'),
+    restarts: false,
+    onEnd: (name: string, reason: string) => made.system?.ended(name, reason),
+    command: (member: Member) => {
+      const file = path.join(directory, `${member.name}.yaml`);
+      fs.mkdirSync(path.join(directory, 'logs'), { recursive: true });
+      fs.writeFileSync(file, memberConfig(member, place));
+      const main = plant && plantedMain(plant, member.app);
+      return { args: [`-config.file=${file}`], ...(main ? { main } : {}) };
+    },
+  };
+}
+
+function memberAt(app: AppName, number: number, [httpPort, grpcPort]: readonly number[]): Member {
+  return { app, name: `${app}-${number}`, zone: zones[(number - 1) % zones.length], httpPort, grpcPort };
+}

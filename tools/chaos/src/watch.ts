@@ -1,0 +1,62 @@
+import type { Told } from '@loki/canary';
+
+export type RequestKind = Told['kind'];
+
+/** What one kind of request went through in a stretch of time. */
+export interface Stretch {
+  readonly count: number;
+  /** Attempts that failed first, and were repeated. */
+  readonly repeated: number;
+  /** Requests that failed with their repeat. */
+  readonly failed: number;
+  readonly slowestMs: number;
+}
+
+/** All requests of the load and of the queries beside it, with when and how they ended. */
+export class Watch {
+  #told: Told[] = [];
+
+  add(told: Told): void {
+    this.#told.push(told);
+  }
+
+  /** Of requests that ended after `sinceMs`. */
+  stretch(kind: RequestKind, sinceMs: number): Stretch {
+    const those = this.#told.filter((told) => told.kind === kind && told.endedMs >= sinceMs);
+    return {
+      count: those.length,
+      repeated: those.filter(({ isOk, failures }) => isOk && failures.length > 0).length,
+      failed: those.filter(({ isOk }) => !isOk).length,
+      slowestMs: Math.max(0, ...those.map(({ beganMs, endedMs }) => endedMs - beganMs)),
+    };
+  }
+
+  /** When the last attempt failed, counted from `sinceMs`; undefined: none has. */
+  lastFailureMs(sinceMs: number): number | undefined {
+    const failed = this.#told.filter(({ endedMs, failures }) => endedMs >= sinceMs && failures.length > 0);
+    return failed.length === 0 ? undefined : Math.max(...failed.map(({ endedMs }) => endedMs));
+  }
+
+  /** Requests of a kind that began after `sinceMs` and were answered at the first attempt. */
+  clean(kind: RequestKind, sinceMs: number): number {
+    return this.#told.filter(
+      (told) => told.kind === kind && told.beganMs >= sinceMs && told.failures.length === 0,
+    ).length;
+  }
+
+  /** What failed with its repeat, in words. */
+  failures(kind: RequestKind, sinceMs: number): string[] {
+    return this.#told
+      .filter((told) => told.kind === kind && !told.isOk && told.endedMs >= sinceMs)
+      .map(({ failures }) =>
+        failures
+          .map(({ address, status, text }) => `${address} ${status} ${text.slice(0, 160).trim()}`)
+          .join(' | '),
+      );
+  }
+
+  /** Forgets what ended before: rounds go on for hours. */
+  forget(beforeMs: number): void {
+    this.#told = this.#told.filter(({ endedMs }) => endedMs >= beforeMs);
+  }
+}
