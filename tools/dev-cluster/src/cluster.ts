@@ -104,7 +104,7 @@ export class Cluster {
 }
 
 /** An app's own main; an app that has none is a target of the one that has all. */
-function mainOf(app: AppName): string[] {
+export function mainOf(app: AppName): string[] {
   const own = `apps/${app}/src/main.ts`;
   return fs.existsSync(path.join(root, own)) ? [own] : ['apps/loki/src/main.ts', `-target=${app}`];
 }

@@ -1,0 +1,109 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { serviceNames, startServices } from '@loki/services';
+import type { Services } from '@loki/services';
+
+/** What processes of development are told of the services, by environment. */
+export type ServiceVariables = Readonly<Record<string, string>>;
+
+export interface DevServices {
+  readonly variables: ServiceVariables;
+  stop(): Promise<void>;
+}
+
+const lookMs = 500;
+
+/**
+ * Kafka, Redis and MinIO with their data below `data`, where they are found again at the next start; the file they are
+ * announced in tells other terminals where they are.
+ *
+ * @throws when Kafka or Redis cannot be had
+ */
+export async function startDevServices(data: string, brokers = 1): Promise<DevServices> {
+  console.log('starting Kafka, Redis and MinIO …');
+  const directory = path.join(data, 'services');
+  const services = await startServices({
+    directory,
+    wanted: new Set(serviceNames),
+    brokers,
+    say: (text) => console.log(text),
+  });
+  if (services.kafka === undefined || services.redis === undefined) {
+    await services.stop();
+    throw new Error('Kafka or Redis is missing: see above, or set KAFKA_BROKERS and REDIS_ENDPOINT');
+  }
+  const variables = variablesOf(services);
+  const file = announcement(data);
+  fs.writeFileSync(file, `${JSON.stringify(variables, undefined, 2)}\n`);
+  return {
+    variables,
+    async stop() {
+      fs.rmSync(file, { force: true });
+      await services.stop();
+    },
+  };
+}
+
+/** Services that run: those of the environment, else those that are announced and answer; undefined: none. */
+export async function findDevServices(data: string): Promise<ServiceVariables | undefined> {
+  const { KAFKA_BROKERS, REDIS_ENDPOINT } = process.env;
+  if (KAFKA_BROKERS && REDIS_ENDPOINT) return {}; // inherited
+  let text: string;
+  try {
+    text = fs.readFileSync(announcement(data), 'utf8');
+  } catch {
+    return undefined;
+  }
+  const variables = JSON.parse(text) as ServiceVariables;
+  const addresses = [variables['REDIS_ENDPOINT'], variables['KAFKA_BROKERS'].split(',')[0]];
+  const answers = await Promise.all(addresses.map(isListening));
+  return answers.every(Boolean) ? variables : undefined;
+}
+
+/** As `findDevServices`, for those that another terminal is about to start. */
+export async function waitForDevServices(data: string, waitMs: number): Promise<ServiceVariables> {
+  const deadlineMs = Date.now() + waitMs;
+  let isTold = false;
+  for (;;) {
+    const found = await findDevServices(data);
+    if (found) return found;
+    if (Date.now() > deadlineMs)
+      throw new Error(
+        'there are no services: run `npm run dev:services` in another terminal, or set KAFKA_BROKERS and REDIS_ENDPOINT',
+      );
+    if (!isTold) console.log('waiting for Kafka and Redis (`npm run dev:services` starts them) …');
+    isTold = true;
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+  }
+}
+
+function variablesOf({ kafka, redis, s3 }: Services): ServiceVariables {
+  return {
+    KAFKA_BROKERS: kafka!,
+    REDIS_ENDPOINT: redis!,
+    ...(s3
+      ? {
+          LOKI_OBJECT_STORE: 's3',
+          S3_ENDPOINT: s3.endpoint,
+          S3_BUCKET: s3.bucket,
+          S3_ACCESS_KEY: s3.accessKeyId,
+          S3_SECRET_KEY: s3.secretAccessKey,
+        }
+      : {}),
+  };
+}
+
+function announcement(data: string): string {
+  return path.join(data, 'services.json');
+}
+
+function isListening(address: string): Promise<boolean> {
+  const colon = address.lastIndexOf(':');
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: address.slice(0, colon), port: Number(address.slice(colon + 1)) });
+    socket.once('connect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
