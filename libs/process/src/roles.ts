@@ -108,7 +108,8 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       ? new PatternIngester({ ...world, metrics: patternMetrics(world.metrics) })
       : undefined;
   const streamCounts = runs('ingester')
-    ? new StreamCounts(deps.clock, { streamIdleMs: config.ingester.chunkIdlePeriodMs })
+    ? // Distributors say that a stream is in use a quarter of that time late.
+      new StreamCounts(deps.clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
     : undefined;
   const ingester =
     logWorld && streamCounts ? await startIngester(logWorld, streamCounts, patterns) : undefined;
