@@ -3,6 +3,7 @@ import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse } from '@loki/ports';
 import { successResponse, yamlResponse } from './api-text.ts';
+import type { RulerPeers } from './prometheus-api.ts';
 import { readGroup, RuleTextError } from './read-yaml.ts';
 import type { PlacedGroup, RuleGroup } from './rule-group.ts';
 import type { RuleStore } from './rule-store.ts';
@@ -14,6 +15,8 @@ export interface RuleConfigApiDeps {
   readonly store: RuleStore;
   readonly limits: LimitsSource;
   readonly ruler: Ruler;
+  /** Other rulers, which may own what changes here. */
+  readonly peers?: Pick<RulerPeers, 'rulesChanged'>;
 }
 
 /** Rules as their owners edit them: YAML in and out, straight from and to the store. */
@@ -58,12 +61,14 @@ export class RuleConfigApi {
     await this.#checkLimits(tenant, group);
     await this.#deps.store.put(tenant, namespace, group);
     await this.#deps.ruler.groupPut({ tenant, namespace, group });
+    await this.#deps.peers?.rulesChanged(tenant);
     return successResponse(null, 202);
   }
 
   /** `DELETE …/rules/{namespace}/{group}`; one that is not there is gone all the same. */
   async deleteGroup(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
     await this.#delete(tenant, nameOf(request, 'namespace'), nameOf(request, 'groupname'));
+    await this.#deps.peers?.rulesChanged(tenant);
     return successResponse(null, 202);
   }
 
@@ -74,6 +79,7 @@ export class RuleConfigApi {
     const own = names.filter((each) => each.namespace === namespace);
     if (own.length === 0) throw new LokiError('notFound', 'group namespace does not exist');
     for (const { name } of own) await this.#delete(tenant, namespace, name);
+    await this.#deps.peers?.rulesChanged(tenant);
     return successResponse(null, 202);
   }
 

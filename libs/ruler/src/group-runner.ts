@@ -4,7 +4,7 @@ import type { Clock, Logger, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
 import { nextAlerts, resumeAlerts, takeAlertsToSend } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';
-import type { AlertStateStore } from './alert-state-store.ts';
+import type { AlertStateStore, SavedAlerts } from './alert-state-store.ts';
 import { labelsKey, notVectorText, RuleError, RuleLimitError } from './evaluate.ts';
 import type { EvaluateRule, RuleSample } from './evaluate.ts';
 import type { Gate } from './gate.ts';
@@ -52,11 +52,41 @@ export interface RuleStatus {
   series: ReadonlyMap<string, readonly LabelPair[]>;
 }
 
+/** A group with what its evaluations left. */
+export interface GroupStatus {
+  readonly placed: PlacedGroup;
+  readonly rules: readonly RuleStatus[];
+  readonly intervalMs: number;
+  /** Unix milliseconds; undefined: never. */
+  readonly lastEvaluationMs: number | undefined;
+  readonly evaluationSeconds: number;
+}
+
+/** A group that is not evaluated here, as its owner saved it. */
+export function savedGroup(
+  placed: PlacedGroup,
+  saved: SavedAlerts | undefined,
+  evaluationIntervalMs: number,
+): GroupStatus {
+  const { group } = placed;
+  const known = new Pool(saved?.rules.map(({ identity, alerts }) => [identity, alerts]) ?? []);
+  return {
+    placed,
+    rules: group.rules.map((rule) => {
+      const alerts = rule.kind === 'alert' ? known.take(identityOf(rule)) : undefined;
+      return { ...freshStatus(rule), alerts: alertsByKey(alerts ?? []) };
+    }),
+    intervalMs: group.intervalMs || evaluationIntervalMs,
+    lastEvaluationMs: saved?.evaluatedAtMs,
+    evaluationSeconds: 0,
+  };
+}
+
 /** Alerts that wait or fire are saved at least so often, so that a later owner knows when evaluations ended. */
 const saveEveryMs = 60_000;
 
 /** Evaluates one group again and again. */
-export class GroupRunner {
+export class GroupRunner implements GroupStatus {
   readonly placed: PlacedGroup;
   readonly rules: readonly RuleStatus[];
   readonly intervalMs: number;
@@ -128,13 +158,19 @@ export class GroupRunner {
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, timers, metrics, gate } = this.#deps;
     try {
-      await this.#restore(signal);
+      // What is known is shown at once.
+      if (!this.#isRestored) await this.#restore(clock.nowMs(), signal);
       let slotMs = firstSlotMs(clock.nowMs(), this.intervalMs, this.#token);
       for (;;) {
         const waitMs = slotMs - clock.nowMs();
         if (waitMs > 0) await timers.sleep(waitMs, signal);
         const atMs = slotMs;
-        await gate.run(() => this.#evaluate(atMs, signal));
+        await gate.run(async () => {
+          // Up to this moment the group's last owner may have evaluated it: once more, and now for good.
+          const evaluatedAtMs = this.#isRestored ? 0 : await this.#restore(atMs, signal);
+          this.#isRestored = true;
+          if (evaluatedAtMs < atMs) await this.#evaluate(atMs, signal);
+        });
         const next = nextSlot(slotMs, clock.nowMs(), this.intervalMs, this.#token);
         if (next.missed > 0) metrics.iterationsMissed(this.#labels, next.missed);
         slotMs = next.slotMs;
@@ -144,16 +180,20 @@ export class GroupRunner {
     }
   }
 
-  /** Takes over what the group's last owner left, where that is not too old. */
-  async #restore(signal: AbortSignal): Promise<void> {
-    if (this.#isRestored || !this.rules.some(({ rule }) => rule.kind === 'alert')) return;
+  /**
+   * Takes over what the group's last owner left, where that is not too old. After an outage alerts wait longer; where no
+   * slot was missed they go on as if nothing had happened.
+   *
+   * @returns the slot that was evaluated last, as far as is known
+   */
+  async #restore(nowMs: number, signal: AbortSignal): Promise<number> {
+    if (!this.rules.some(({ rule }) => rule.kind === 'alert')) return 0;
     const { tenant, namespace, group } = this.placed;
-    const { clock, states, logger } = this.#deps;
-    this.#isRestored = true;
+    const { states, logger } = this.#deps;
     try {
       const saved = await states.load(tenant, namespace, group.name, signal);
-      const nowMs = clock.nowMs();
-      if (!saved || nowMs - saved.evaluatedAtMs > this.#options.forOutageToleranceMs) return;
+      if (!saved || nowMs - saved.evaluatedAtMs > this.#options.forOutageToleranceMs) return 0;
+      const hasMissed = nowMs - saved.evaluatedAtMs > this.intervalMs;
       const known = new Pool(saved.rules.map(({ identity, alerts }) => [identity, alerts]));
       const times = {
         downAtMs: Math.min(saved.evaluatedAtMs, nowMs),
@@ -162,8 +202,10 @@ export class GroupRunner {
       };
       for (const status of this.rules) {
         const alerts = known.take(identityOf(status.rule));
-        if (alerts && status.rule.kind === 'alert') status.alerts = resumeAlerts(status.rule, alerts, times);
+        if (!alerts || status.rule.kind !== 'alert') continue;
+        status.alerts = hasMissed ? resumeAlerts(status.rule, alerts, times) : alertsByKey(alerts);
       }
+      return saved.evaluatedAtMs;
     } catch (error) {
       if (signal.aborted) throw error;
       logger.warn('alerts begin anew: their state cannot be read', {
@@ -172,6 +214,7 @@ export class GroupRunner {
         group: group.name,
         err: String(error),
       });
+      return 0;
     }
   }
 
@@ -285,9 +328,13 @@ function identityOf(rule: Rule): string {
   return JSON.stringify([rule.kind, rule.name, rule.labels]);
 }
 
-/** What of an alert is worth a write: neither its value nor when it was last sent. */
-function lastingPart({ labels, state, activeAtMs, keepFiringSinceMs }: Alert): unknown {
-  return [labels, state, activeAtMs, keepFiringSinceMs];
+/** What of an alert is worth a write: not its value, but when it was last sent, lest a later owner sends it again. */
+function lastingPart({ labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs }: Alert): unknown {
+  return [labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs];
+}
+
+function alertsByKey(alerts: readonly Alert[]): Map<string, Alert> {
+  return new Map(alerts.map((alert) => [labelsKey(alert.labels), { ...alert }]));
 }
 
 function freshStatus(rule: Rule): RuleStatus {

@@ -7,7 +7,7 @@ export type { EvaluateRule, RuleSample } from './evaluate.ts';
 export { LocalRuleStore } from './local-rule-store.ts';
 export { ownsAllRules } from './owner.ts';
 export type { RuleOwner } from './owner.ts';
-export { PrometheusRuleApi } from './prometheus-api.ts';
+export { PrometheusRuleApi, readRuleGroups } from './prometheus-api.ts';
 export type { PrometheusRuleApiDeps, RuleApiGroup, RuleApiRule, RulerPeers } from './prometheus-api.ts';
 export { readRelabelSteps } from './relabel.ts';
 export type { RelabelStep } from './relabel.ts';
@@ -15,7 +15,7 @@ export { basicCredentials, readRemoteClients, splitUrl } from './remote-client.t
 export type { Credentials, ReadSecret, RemoteClient, RemoteServer } from './remote-client.ts';
 export { RemoteWriteSink } from './remote-write-sink.ts';
 export type { RemoteWriteOptions } from './remote-write-sink.ts';
-export { groupKey, groupToken } from './rule-group.ts';
+export { groupKey } from './rule-group.ts';
 export type { PlacedGroup, Rule, RuleGroup } from './rule-group.ts';
 export { ObjectRuleStore } from './rule-store.ts';
 export type { RuleStore, TenantGroups } from './rule-store.ts';

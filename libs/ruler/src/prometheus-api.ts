@@ -5,7 +5,7 @@ import { formatFloat } from '@loki/template';
 import { ruleState } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';
 import { successResponse, timeText } from './api-text.ts';
-import type { GroupRunner, RuleStatus } from './group-runner.ts';
+import type { GroupStatus, RuleStatus } from './group-runner.ts';
 import type { Ruler } from './ruler.ts';
 
 /** Groups in Prometheus' form, as other rulers report theirs. */
@@ -25,7 +25,13 @@ export interface RuleApiRule {
 
 /** The other rulers, each of which runs some of a tenant's groups. */
 export interface RulerPeers {
-  groups(tenant: TenantId, signal: AbortSignal): Promise<readonly RuleApiGroup[]>;
+  /** What they run. `isComplete` false: some did not answer. */
+  groups(
+    tenant: TenantId,
+    signal: AbortSignal,
+  ): Promise<{ readonly groups: readonly RuleApiGroup[]; readonly isComplete: boolean }>;
+  /** Tells them that the tenant's rules are others now. Never rejects: who was not told looks at the next poll. */
+  rulesChanged(tenant: TenantId): Promise<void>;
 }
 
 export interface PrometheusRuleApiDeps {
@@ -66,14 +72,31 @@ export class PrometheusRuleApi {
     return successResponse({ alerts }, 200);
   }
 
-  /** All of a tenant's groups, those of other rulers too, by file and name. */
+  /** The tenant's groups that run here. */
+  own(tenant: TenantId): RuleApiGroup[] {
+    return this.#deps.ruler.running(tenant).map(groupJson);
+  }
+
+  /**
+   * All of a tenant's groups, those of other rulers too, by file and name. Those of a ruler that does not answer are shown
+   * as it saved them last.
+   */
   async groups(tenant: TenantId, signal: AbortSignal): Promise<RuleApiGroup[]> {
-    const own = this.#deps.ruler.running(tenant).map(groupJson);
-    const others = (await this.#deps.peers?.groups(tenant, signal)) ?? [];
+    const { peers, ruler } = this.#deps;
+    const found = new Map<string, RuleApiGroup>();
     // While a group changes hands two rulers may have it: once is enough.
-    const known = new Set(own.map(({ file, name }) => `${file}/${name}`));
-    const more = others.filter(({ file, name }) => !known.has(`${file}/${name}`));
-    return [...own, ...more].sort((a, b) => compare(a.file, b.file) || compare(a.name, b.name));
+    const add = (group: RuleApiGroup) => {
+      const key = keyOf(group.file, group.name);
+      if (!found.has(key)) found.set(key, group);
+    };
+    this.own(tenant).forEach(add);
+    const others = await peers?.groups(tenant, signal);
+    others?.groups.forEach(add);
+    if (others?.isComplete === false) {
+      const isReported = (file: string, name: string) => found.has(keyOf(file, name));
+      (await ruler.saved(tenant, isReported, signal)).map(groupJson).forEach(add);
+    }
+    return [...found.values()].sort((a, b) => compare(a.file, b.file) || compare(a.name, b.name));
   }
 }
 
@@ -90,7 +113,29 @@ function typeOf(text: string): RuleApiRule['type'] | undefined {
   }
 }
 
-function groupJson(runner: GroupRunner): RuleApiGroup {
+/** Groups that a ruler of this or another version reports; whatever is none is left out. */
+export function readRuleGroups(text: string): RuleApiGroup[] {
+  const list: unknown = JSON.parse(text);
+  return Array.isArray(list) ? list.filter(isRuleGroup) : [];
+}
+
+function isRuleGroup(value: unknown): value is RuleApiGroup {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, file, rules } = value as Record<string, unknown>;
+  return (
+    typeof name === 'string' &&
+    typeof file === 'string' &&
+    Array.isArray(rules) &&
+    rules.every((rule) => typeof (rule as RuleApiRule | null)?.name === 'string')
+  );
+}
+
+/** No namespace has a slash. */
+function keyOf(file: string, name: string): string {
+  return `${file}/${name}`;
+}
+
+function groupJson(runner: GroupStatus): RuleApiGroup {
   const { namespace, group } = runner.placed;
   return {
     name: group.name,

@@ -38,7 +38,7 @@ export function groupKey(tenant: string, namespace: string, name: string): strin
   return `${tenant}/${namespace}/${name}`;
 }
 
-/** Where the group stands on the ring of rulers, and in its interval. */
+/** Where the group stands in its interval. */
 export function groupToken(key: string): number {
   return fnv1a32(key);
 }

@@ -275,7 +275,7 @@ test('groups change hands as the ring says, and take their alerts with them', as
   let owner = 0;
   const listeners: (() => void)[] = [];
   const shareOf = (index: number): RuleOwner => ({
-    owns: () => owner === index,
+    owns: (_tenant, key) => key === 'a/ns/g' && owner === index,
     onChange: (callback) => {
       listeners.push(callback);
       return () => {};

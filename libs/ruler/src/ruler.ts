@@ -5,11 +5,11 @@ import { AlertStateStore } from './alert-state-store.ts';
 import type { Alert } from './alert-rule.ts';
 import type { EvaluateRule } from './evaluate.ts';
 import { Gate } from './gate.ts';
-import { GroupRunner } from './group-runner.ts';
-import type { GroupRunnerDeps, GroupRunnerOptions } from './group-runner.ts';
+import { GroupRunner, savedGroup } from './group-runner.ts';
+import type { GroupRunnerDeps, GroupRunnerOptions, GroupStatus } from './group-runner.ts';
 import type { RuleOwner } from './owner.ts';
 import type { SeriesSample } from './recording-rule.ts';
-import { groupKey, groupToken } from './rule-group.ts';
+import { groupKey } from './rule-group.ts';
 import type { PlacedGroup } from './rule-group.ts';
 import type { RuleStore } from './rule-store.ts';
 
@@ -52,6 +52,8 @@ export interface RulerDeps {
 const evaluationsMax = 16;
 /** How often a tenant's groups are read again because they changed meanwhile. */
 const rereadsMax = 3;
+/** States of alerts read side by side. */
+const readsMax = 16;
 
 /** Keeps the groups of its share running, as the rule store has them. */
 export class Ruler {
@@ -62,6 +64,8 @@ export class Ruler {
   readonly #tenants = new Map<TenantId, Map<string, GroupRunner>>();
   /** Counts changes by the API, so that a slow look at the store does not undo them. */
   readonly #changes = new Map<TenantId, number>();
+  /** Changes of one tenant's runners, one after the other. */
+  readonly #turns = new Map<TenantId, Promise<void>>();
   readonly #stop = new AbortController();
   #syncing: Promise<void> = Promise.resolve();
   #poll: TimerHandle | undefined;
@@ -93,6 +97,7 @@ export class Ruler {
     this.#poll?.cancel();
     this.#unwatch?.();
     await this.#syncing;
+    await Promise.all(this.#turns.values());
     const runners = [...this.#tenants.values()].flatMap((groups) => [...groups.values()]);
     await Promise.all(runners.map((runner) => runner.stop()));
     for (const runner of runners) await runner.handOver();
@@ -107,19 +112,50 @@ export class Ruler {
     return runners.sort((a, b) => comparePlaces(a.placed, b.placed));
   }
 
+  /** Groups of the store that nobody reports, as their owner saved them. */
+  async saved(
+    tenant: TenantId,
+    isReported: (namespace: string, name: string) => boolean,
+    signal: AbortSignal,
+  ): Promise<GroupStatus[]> {
+    if (!this.#isEnabled(tenant)) return [];
+    const { states } = this.#runnerDeps;
+    const { groups } = await this.#deps.store.groups(tenant, undefined, signal);
+    const missing = groups.filter(({ namespace, group }) => !isReported(namespace, group.name));
+    const found: GroupStatus[] = [];
+    for (let at = 0; at < missing.length; at += readsMax) {
+      const read = missing.slice(at, at + readsMax).map(async (placed) => {
+        const { namespace, group } = placed;
+        const saved = await states.load(tenant, namespace, group.name, signal);
+        return savedGroup(placed, saved, this.#options.evaluationIntervalMs);
+      });
+      found.push(...(await Promise.all(read)));
+    }
+    return found;
+  }
+
+  /** The API of another ruler changed the tenant's groups. */
+  async rulesChanged(tenant: TenantId): Promise<void> {
+    this.#countChange(tenant);
+    this.#deps.metrics.synced('api-change');
+    await this.#syncTenant(tenant);
+  }
+
   /** The API stored this group. */
   async groupPut(placed: PlacedGroup): Promise<void> {
     this.#countChange(placed.tenant);
     this.#deps.metrics.synced('api-change');
-    if (this.#owns(placed)) await this.#run(placed);
+    if (this.#owns(placed)) await this.#inTurn(placed.tenant, () => this.#run(placed));
   }
 
   /** The API deleted this group. */
   async groupDeleted(tenant: TenantId, namespace: string, name: string): Promise<void> {
     this.#countChange(tenant);
     this.#deps.metrics.synced('api-change');
-    await this.#end(tenant, groupKey(tenant, namespace, name), true);
-    this.#forgetIfEmpty(tenant);
+    await this.#inTurn(tenant, async () => {
+      await this.#end(tenant, groupKey(tenant, namespace, name), true);
+      this.#forgetIfEmpty(tenant);
+    });
   }
 
   /** Reads all rules and runs what is to run. One after another; never rejects. */
@@ -160,8 +196,12 @@ export class Ruler {
       try {
         const { groups, isComplete } = await store.groups(tenant, undefined, this.#stop.signal);
         if (this.#stop.signal.aborted) return;
-        if (this.#changes.get(tenant) !== changes) continue;
-        await this.#apply(tenant, groups, isComplete);
+        let isOutdated = false;
+        await this.#inTurn(tenant, async () => {
+          isOutdated = this.#changes.get(tenant) !== changes;
+          if (!isOutdated) await this.#apply(tenant, groups, isComplete);
+        });
+        if (isOutdated) continue;
         if (groups.length > 0) metrics.tenantLoaded(tenant, isComplete);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
@@ -228,9 +268,7 @@ export class Ruler {
   }
 
   #owns({ tenant, namespace, group }: PlacedGroup): boolean {
-    return (
-      this.#isEnabled(tenant) && this.#deps.owner.owns(groupToken(groupKey(tenant, namespace, group.name)))
-    );
+    return this.#isEnabled(tenant) && this.#deps.owner.owns(tenant, groupKey(tenant, namespace, group.name));
   }
 
   #isEnabled(tenant: TenantId): boolean {
@@ -238,6 +276,18 @@ export class Ruler {
     return (
       (enabledTenants.length === 0 || enabledTenants.includes(tenant)) && !disabledTenants.includes(tenant)
     );
+  }
+
+  /** One change of a tenant's runners at a time: two that start a group at once would leave one that nobody ends. */
+  async #inTurn(tenant: TenantId, work: () => Promise<void>): Promise<void> {
+    const turn = (this.#turns.get(tenant) ?? Promise.resolve()).then(work);
+    const settled = turn.catch(() => undefined); // whoever asked for the change hears of its failure
+    this.#turns.set(tenant, settled);
+    try {
+      await turn;
+    } finally {
+      if (this.#turns.get(tenant) === settled) this.#turns.delete(tenant);
+    }
   }
 
   #countChange(tenant: TenantId): void {
