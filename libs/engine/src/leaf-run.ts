@@ -13,7 +13,7 @@ export interface LeafRun {
 }
 
 /** Rows taken through stages between two looks at whether anybody still waits: a stage may take 0.2 s for one. */
-export const rowsPerCheck = 32;
+export const rowsPerCheck = 8;
 
 export function leafRun(parts: Partial<LeafRun>): LeafRun {
   return {
