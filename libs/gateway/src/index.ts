@@ -1,5 +1,7 @@
 export { ExploreApi } from './explore-api.ts';
 export type { ExploreApiDeps } from './explore-api.ts';
+export { ExportApi } from './export-api.ts';
+export type { ExportApiDeps } from './export-api.ts';
 export { QueryFrontend } from './frontend.ts';
 export type { Answer, FrontendDeps, FrontendOptions } from './frontend.ts';
 export { MetadataApi } from './metadata-api.ts';

@@ -46,6 +46,8 @@ export const routes = {
   detectedFieldValues: query('/loki/api/v1/detected_field/:name/values'),
   patterns: query('/loki/api/v1/patterns'),
   formatQuery: query('/loki/api/v1/format_query'),
+  /** Ours, not Loki's. */
+  export: query('/loki/api/v1/export'),
   tail: read('/loki/api/v1/tail'),
   drilldownLimits: read('/loki/api/v1/drilldown-limits'),
   tenantLimits: read('/config/tenant/v1/limits'),

@@ -100,6 +100,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const server = httpServer(config, { clock, timers, logger, metrics: serverMetrics(metrics) });
   const stop = async () => {
     states.stopping();
+    roles.frontend?.exports.stop();
     await server.stop(config.server.gracefulShutdownTimeoutMs);
     await roles.leave();
     await rpc.stop((cut) => timers.after(rpcGraceMs, cut));

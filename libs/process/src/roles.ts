@@ -2,7 +2,15 @@ import os from 'node:os';
 import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
 import type { Component, Config, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
-import { ExploreApi, MetadataApi, QueryApi, QueryFrontend, TailApi, VolumeApi } from '@loki/gateway';
+import {
+  ExploreApi,
+  ExportApi,
+  MetadataApi,
+  QueryApi,
+  QueryFrontend,
+  TailApi,
+  VolumeApi,
+} from '@loki/gateway';
 import type { ServiceStates } from '@loki/http';
 import { Ingester, PatternIngester, StreamCounts } from '@loki/ingester';
 import type {
@@ -58,6 +66,7 @@ export interface Frontend {
   readonly tail: TailApi;
   readonly volume: VolumeApi;
   readonly explore: ExploreApi;
+  readonly exports: ExportApi;
 }
 
 /** The roles of this process; absent when `-target` does not name them. */
@@ -311,6 +320,7 @@ function startFrontend(
       tail: new TailApi(deps),
       volume: new VolumeApi(deps),
       explore: new ExploreApi(deps),
+      exports: new ExportApi(deps),
     },
     queries: frontend,
     stop: () => frontend.stop(),

@@ -1,0 +1,163 @@
+import { LokiError } from '@loki/model';
+import type { Clock, LogLeafRequest, LogLeafResult } from '@loki/ports';
+import type { ExportCursor } from './export-cursor.ts';
+
+/** Rows to send, and what is left after them. */
+export interface ExportPage {
+  readonly rows: LogLeafResult;
+  /** Rows from..to of `rows` belong to the page. */
+  readonly from: number;
+  readonly to: number;
+  /** Undefined: more rows of the same nanosecond follow, between which no cursor can stand. */
+  readonly rest: ExportCursor | undefined;
+}
+
+/** What one leaf of an export asks; the tenant and the text of the query are the caller's. */
+export type PageRequest = Pick<LogLeafRequest, 'startNs' | 'endNs' | 'direction' | 'limit' | 'shard'>;
+
+export interface ExportPagesOptions {
+  readonly clock: Clock;
+  readonly read: (request: PageRequest) => Promise<LogLeafResult>;
+  /** Rows of one leaf at most. */
+  readonly rowsMax: number;
+  /** No page begins after so many rows; 0: no limit. */
+  readonly rowsWanted: number;
+}
+
+/** Rows of the first leaf; then as many as make up `pageBytesTarget`, at most twice as many as before. */
+const rowsAtFirst = 128;
+const pageBytesTarget = 4 * 1024 * 1024;
+/** Rows of one nanosecond in one leaf. */
+const instantRowsMax = 16_384;
+/** Beyond, the streams of that nanosecond are asked for by shards, sixteen times as many each time. */
+const shardFactor = 16;
+const shardsMax = 4096;
+/** Rows of one nanosecond in one shard of `shardsMax`: one stream, as a rule. */
+const shardRowsMax = 262_144;
+
+const nsPerMs = 1_000_000n;
+/** Time that the first leaf looks at; then twice as much as long as leaves are quick, half when they are slow. */
+const windowAtFirstNs = 900_000n * nsPerMs;
+const windowMinNs = 1000n * nsPerMs;
+const quickMs = 1000;
+const slowMs = 10_000;
+
+/**
+ * All entries of a log query in a range, in its direction, by leaves whose size follows from what came before: memory and
+ * the time of one leaf are bounded, however long the range and however rare or frequent its entries.
+ *
+ * A page ends between two nanoseconds. When a leaf is full, its last nanosecond is left to the next one; a leaf with
+ * nothing but one nanosecond is read again by shards of its streams.
+ *
+ * @throws LokiError of `read`; `unprocessable` for a stream with too many entries at one nanosecond
+ */
+export async function* exportPages(
+  cursor: ExportCursor,
+  options: ExportPagesOptions,
+): AsyncGenerator<ExportPage> {
+  const { clock, read, rowsMax, rowsWanted } = options;
+  const { direction } = cursor;
+  let rest = cursor;
+  let windowNs = windowAtFirstNs;
+  let limit = Math.min(rowsAtFirst, rowsMax);
+  let sent = 0;
+  while (rest.startNs < rest.endNs && (rowsWanted === 0 || sent < rowsWanted)) {
+    const window = firstPart(rest, windowNs);
+    // At least two: one row would always fill its leaf.
+    const wanted = rowsWanted === 0 ? limit : Math.max(2, Math.min(limit, rowsWanted - sent));
+    const startedMs = clock.monotonicMs();
+    let rows: LogLeafResult;
+    try {
+      rows = await read({ ...window, direction, limit: wanted });
+    } catch (error) {
+      if (!(error instanceof LokiError) || error.code !== 'timeout' || windowNs <= windowMinNs) throw error;
+      windowNs = windowNs / 4n > windowMinNs ? windowNs / 4n : windowMinNs;
+      continue;
+    }
+    const tookMs = clock.monotonicMs() - startedMs;
+    if (tookMs > slowMs && windowNs > windowMinNs) windowNs /= 2n;
+    const count = rows.timestampNs.length;
+    if (count < wanted) {
+      rest = without(rest, window);
+      if (tookMs < quickMs) windowNs *= 2n;
+    } else {
+      const instantNs = rows.timestampNs[count - 1];
+      if (rows.timestampNs[0] === instantNs) {
+        for await (const part of instantParts(instantNs, direction, read)) {
+          yield { rows: part, from: 0, to: part.timestampNs.length, rest: undefined };
+          sent += part.timestampNs.length;
+        }
+        rest = without(rest, { startNs: instantNs, endNs: instantNs + 1n });
+        yield { rows, from: 0, to: 0, rest };
+        continue;
+      }
+      rest = reaching(rest, instantNs);
+    }
+    const to = count < wanted ? count : firstRowOf(rows.timestampNs);
+    sent += to;
+    yield { rows, from: 0, to, rest };
+    limit = nextLimit(wanted, rows.lines.length, rowsMax);
+  }
+}
+
+/** All rows of one nanosecond, in parts that fit into memory. */
+async function* instantParts(
+  instantNs: bigint,
+  direction: ExportCursor['direction'],
+  read: ExportPagesOptions['read'],
+): AsyncGenerator<LogLeafResult> {
+  const window = { startNs: instantNs, endNs: instantNs + 1n, direction };
+  const shards = [{ index: 0, of: 1 }];
+  for (let shard = shards.pop(); shard; shard = shards.pop()) {
+    const isLast = shard.of >= shardsMax;
+    const limit = isLast ? shardRowsMax : instantRowsMax;
+    const part = await read({ ...window, limit, ...(shard.of > 1 ? { shard } : {}) });
+    if (part.timestampNs.length < limit) {
+      if (part.timestampNs.length > 0) yield part;
+    } else if (isLast) {
+      throw new LokiError(
+        'unprocessable',
+        `a stream has more than ${shardRowsMax} entries at the nanosecond ${instantNs}: they cannot be exported`,
+      );
+    } else {
+      for (let i = shardFactor - 1; i >= 0; i--) {
+        shards.push({ index: shard.index + i * shard.of, of: shard.of * shardFactor });
+      }
+    }
+  }
+}
+
+/** The end of the range that comes first in its direction, `lengthNs` long at most. */
+function firstPart(range: ExportCursor, lengthNs: bigint): { startNs: bigint; endNs: bigint } {
+  const { startNs, endNs, direction } = range;
+  if (endNs - startNs <= lengthNs) return { startNs, endNs };
+  return direction === 'forward'
+    ? { startNs, endNs: startNs + lengthNs }
+    : { startNs: endNs - lengthNs, endNs };
+}
+
+/** What is left when everything up to the far end of `part` is done. */
+function without(range: ExportCursor, part: { startNs: bigint; endNs: bigint }): ExportCursor {
+  return range.direction === 'forward'
+    ? { ...range, startNs: part.endNs }
+    : { ...range, endNs: part.startNs };
+}
+
+/** What is left when everything before `instantNs` is done, which itself is not. */
+function reaching(range: ExportCursor, instantNs: bigint): ExportCursor {
+  return range.direction === 'forward'
+    ? { ...range, startNs: instantNs }
+    : { ...range, endNs: instantNs + 1n };
+}
+
+/** The first row of the last nanosecond. */
+function firstRowOf(timestampNs: BigInt64Array): number {
+  let row = timestampNs.length - 1;
+  while (row > 0 && timestampNs[row - 1] === timestampNs[row]) row--;
+  return row;
+}
+
+function nextLimit(rows: number, bytes: number, rowsMax: number): number {
+  const fitting = bytes > 0 ? Math.floor((rows * pageBytesTarget) / bytes) : rowsMax;
+  return Math.max(2, Math.min(rows * 2, fitting, rowsMax));
+}
