@@ -13,4 +13,6 @@ export type { DiskFaults, DiskOperation } from './virtual-disk.ts';
 export { noStoreFaults, VirtualBucket } from './virtual-object-store.ts';
 export type { StoreFaults } from './virtual-object-store.ts';
 export { virtualEpochMs, VirtualClock, VirtualProcess, VirtualTimers } from './virtual-process.ts';
+export { noLogFaults, VirtualLog } from './virtual-write-log.ts';
+export type { LogFaults } from './virtual-write-log.ts';
 export { VirtualWorkers } from './virtual-workers.ts';

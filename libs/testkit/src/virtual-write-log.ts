@@ -1,0 +1,234 @@
+import { LokiError } from '@loki/model';
+import type { LoggedRecord, LogRecord, WriteLog } from '@loki/ports';
+import type { Prng } from './prng.ts';
+import type { VirtualProcess } from './virtual-process.ts';
+
+/** How nasty the brokers are. Probabilities are per call. */
+export interface LogFaults {
+  /** An append is refused before anything happened. */
+  appendError: number;
+  /** An append is done, but the writer hears an error. */
+  ackLost: number;
+  /** A record stands in the log twice: a producer's retry after a lost answer. */
+  repeat: number;
+  /** A read, or a question for an offset, fails. */
+  readError: number;
+  /** No broker answers while this is set. */
+  down: boolean;
+  /** A call takes between these, uniform, one way; a hundredth of calls ten times as long. */
+  delayMinMs: number;
+  delayMaxMs: number;
+}
+
+export const noLogFaults: LogFaults = {
+  appendError: 0,
+  ackLost: 0,
+  repeat: 0,
+  readError: 0,
+  down: false,
+  delayMinMs: 0,
+  delayMaxMs: 5,
+};
+
+interface Partition {
+  /** What consumers may see: all in-sync replicas have it. */
+  readonly committed: LoggedRecord[];
+  /** On the leader only; the next leader may not have it. */
+  pending: { readonly record: LogRecord; readonly settle: (offset: number | undefined) => void }[];
+  startOffset: number;
+  endOffset: number;
+}
+
+/** An append that no broker has answered in so long has failed, as far as its writer knows. */
+const appendTimeoutMs = 10_000;
+
+/**
+ * A partitioned log as Kafka gives it, which outlives all processes: appends are seen once they are replicated, a new
+ * leader may lack what only the old one had, answers get lost, and what was sent arrives though its sender is dead.
+ */
+export class VirtualLog {
+  readonly partitionCount: number;
+  faults: LogFaults = { ...noLogFaults };
+  readonly #random: Prng;
+  readonly #partitions: readonly Partition[];
+
+  constructor(random: Prng, partitionCount: number) {
+    this.#random = random;
+    this.partitionCount = partitionCount;
+    this.#partitions = Array.from({ length: partitionCount }, () => ({
+      committed: [],
+      pending: [],
+      startOffset: 0,
+      endOffset: 0,
+    }));
+  }
+
+  /** The log as one process reaches it. */
+  client(process: VirtualProcess): WriteLog {
+    return new LogClient(this, process, this.#random.fork(process.name));
+  }
+
+  /** Another broker leads: each pending record, from some point on, is gone; who waits for it hears an error. */
+  moveLeader(id: number): void {
+    const partition = this.#partitions[id];
+    const kept = this.#random.int(0, partition.pending.length);
+    const { pending } = partition;
+    partition.pending = [];
+    pending.forEach(({ record }, i) => {
+      if (i < kept) this.#commit(partition, record);
+    });
+    for (const { settle } of pending) settle(undefined);
+  }
+
+  partition(id: number): Partition {
+    return this.#partitions[id];
+  }
+
+  /** The record reaches the leader; `settle` hears its offset, or undefined when nobody knows what became of it. */
+  arrive(
+    id: number,
+    record: LogRecord,
+    settle: (offset: number | undefined) => void,
+  ): Partition['pending'][0] {
+    const waiting = { record, settle };
+    this.#partitions[id].pending.push(waiting);
+    return waiting;
+  }
+
+  /** All replicas have it, and what arrived before it. */
+  replicated(id: number, waiting: Partition['pending'][0]): void {
+    const partition = this.#partitions[id];
+    const at = partition.pending.indexOf(waiting);
+    if (at < 0) return;
+    for (const { record, settle } of partition.pending.splice(0, at + 1)) {
+      const offset = this.#commit(partition, record);
+      if (this.#random.chance(this.faults.repeat)) this.#commit(partition, record);
+      settle(this.#random.chance(this.faults.ackLost) ? undefined : offset);
+    }
+  }
+
+  #commit(partition: Partition, record: LogRecord): number {
+    // Offsets need not be dense.
+    const offset = partition.endOffset + (this.#random.chance(0.1) ? 1 : 0);
+    partition.endOffset = offset + 1;
+    partition.committed.push({ ...record, offset });
+    return offset;
+  }
+}
+
+class LogClient implements WriteLog {
+  readonly partitionCount: number;
+  readonly recordBytesMax = 16 << 20;
+  readonly #log: VirtualLog;
+  readonly #process: VirtualProcess;
+  readonly #random: Prng;
+  /** One append of each partition is on its way at a time: a writer's records stand in the order of their sequence. */
+  readonly #tails: Promise<unknown>[];
+
+  constructor(log: VirtualLog, process: VirtualProcess, random: Prng) {
+    this.#log = log;
+    this.#process = process;
+    this.#random = random;
+    this.partitionCount = log.partitionCount;
+    this.#tails = Array.from({ length: log.partitionCount }, () => Promise.resolve());
+  }
+
+  append(id: number, record: LogRecord): Promise<number> {
+    const done = this.#tails[id].then(() => this.#append(id, record));
+    this.#tails[id] = done.catch(() => undefined); // its own caller hears of it
+    return done;
+  }
+
+  #append(id: number, record: LogRecord): Promise<number> {
+    const copy: LogRecord = { ...record, payload: Buffer.from(record.payload) };
+    const process = this.#process;
+    return new Promise((resolve, reject) => {
+      const fail = (reason: string) => reject(new LokiError('logNotAcked', reason));
+      const timer = process.after(appendTimeoutMs, 'append timeout', () =>
+        fail('no broker answered in time'),
+      );
+      const answer = (settle: () => void) =>
+        void process.after(this.#delay(), `log answer ${id}`, () => {
+          timer.cancel();
+          settle();
+        });
+      process.scheduler.after(this.#delay(), `log append ${id}`, () => {
+        const { faults } = this.#log;
+        if (faults.down || this.#random.chance(faults.appendError)) {
+          return answer(() => fail('the broker refused the record'));
+        }
+        const waiting = this.#log.arrive(id, copy, (offset) =>
+          answer(() => (offset === undefined ? fail('the answer got lost') : resolve(offset))),
+        );
+        process.scheduler.after(this.#delay(), `log replicate ${id}`, () =>
+          this.#log.replicated(id, waiting),
+        );
+      });
+    });
+  }
+
+  async read(
+    id: number,
+    fromOffset: number,
+    options: { bytesMax: number; waitMs: number; signal?: AbortSignal },
+  ): Promise<LoggedRecord[]> {
+    const { signal } = options;
+    const untilMs = this.#process.clock.monotonicMs() + options.waitMs;
+    for (;;) {
+      signal?.throwIfAborted();
+      const found = await this.#ask(`log read ${id}`, () => this.#from(id, fromOffset, options.bytesMax));
+      if (found.length > 0) return found;
+      const restMs = untilMs - this.#process.clock.monotonicMs();
+      if (restMs <= 0) return [];
+      await this.#process.timers.sleep(Math.min(restMs, 25), signal);
+    }
+  }
+
+  endOffset(id: number): Promise<number> {
+    return this.#ask(`log end ${id}`, () => this.#log.partition(id).endOffset);
+  }
+
+  startOffset(id: number): Promise<number> {
+    return this.#ask(`log start ${id}`, () => this.#log.partition(id).startOffset);
+  }
+
+  async truncateBefore(id: number, offset: number): Promise<void> {
+    await this.#ask(`log truncate ${id}`, () => {
+      const partition = this.#log.partition(id);
+      partition.startOffset = Math.max(partition.startOffset, Math.min(offset, partition.endOffset));
+      const { committed } = partition;
+      const kept = committed.findIndex((record) => record.offset >= partition.startOffset);
+      committed.splice(0, kept < 0 ? committed.length : kept);
+    });
+  }
+
+  async close(): Promise<void> {}
+
+  #from(id: number, fromOffset: number, bytesMax: number): LoggedRecord[] {
+    const { committed } = this.#log.partition(id);
+    let at = committed.findIndex(({ offset }) => offset >= fromOffset);
+    if (at < 0) return [];
+    const found: LoggedRecord[] = [];
+    for (let bytes = 0; at < committed.length && (found.length === 0 || bytes < bytesMax); at++) {
+      bytes += committed[at].payload.length;
+      found.push({ ...committed[at], payload: Buffer.from(committed[at].payload) });
+    }
+    return found;
+  }
+
+  #ask<T>(label: string, look: () => T): Promise<T> {
+    return this.#process.tell(this.#delay(), label, () => {
+      const { faults } = this.#log;
+      if (faults.down || this.#random.chance(faults.readError)) {
+        throw new LokiError('unavailable', `${label}: no broker answered`);
+      }
+      return look();
+    });
+  }
+
+  #delay(): number {
+    const { delayMinMs, delayMaxMs } = this.#log.faults;
+    const delay = delayMinMs + this.#random.float() * (delayMaxMs - delayMinMs);
+    return this.#random.chance(0.01) ? delay * 10 : delay;
+  }
+}

@@ -1,0 +1,114 @@
+import type { Limits } from '@loki/config';
+import { QueryApi, QueryFrontend } from '@loki/gateway';
+import { LokiError, parseTenantId } from '@loki/model';
+import type { HttpRequest, HttpResponse, Logger, QuerierService } from '@loki/ports';
+import type { VirtualProcess } from '@loki/testkit';
+import type { Question } from './gen-request.ts';
+import { baseLimits } from './world.ts';
+
+/** A way for a question through the frontend. */
+export interface Route {
+  readonly name: string;
+  readonly limits: Partial<Limits>;
+}
+
+export const routes: readonly Route[] = [{ name: 'plain', limits: {} }];
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+
+/** What a client is told: the answer without its statistics, or the error. */
+export interface Told {
+  readonly isError: boolean;
+  readonly text: string;
+}
+
+/** Whom a frontend asks, and how to let things happen until an answer is there. */
+export interface Answering {
+  readonly name: string;
+  readonly querier: QuerierService;
+  readonly process: VirtualProcess;
+  do<T>(work: Promise<T>): Promise<T>;
+}
+
+/** A frontend over a world, or over the oracle. */
+export class Asker {
+  readonly world: Answering;
+  readonly route: Route;
+  readonly #api: QueryApi;
+  readonly #frontend: QueryFrontend;
+
+  constructor(world: Answering, route: Route) {
+    this.world = world;
+    this.route = route;
+    const { clock, timers } = world.process;
+    const all = { ...baseLimits, ...route.limits };
+    this.#frontend = new QueryFrontend(
+      { querier: world.querier, limits: { forTenant: () => all }, clock, timers, logger: silent },
+      { maxConcurrent: 8, maxOutstandingPerTenant: 10_000 },
+    );
+    this.#frontend.start();
+    this.#api = new QueryApi({ frontend: this.#frontend, clock, logger: silent });
+  }
+
+  get name(): string {
+    return `${this.world.name}, ${this.route.name}`;
+  }
+
+  async ask(question: Question): Promise<Told> {
+    const tenancy = { ids: question.tenants.map(parseTenantId), isMulti: question.tenants.length > 1 };
+    const request = httpRequest(question);
+    try {
+      const work =
+        question.kind === 'instant'
+          ? this.#api.query(request, tenancy)
+          : this.#api.queryRange(request, tenancy);
+      return told(await this.world.do(work));
+    } catch (error) {
+      if (error instanceof LokiError)
+        return { isError: true, text: `${error.code}: ${withoutSeries(error.message)}` };
+      return { isError: true, text: `threw ${error instanceof Error ? error.stack : String(error)}` };
+    }
+  }
+
+  stop(): void {
+    this.#frontend.stop();
+  }
+}
+
+function httpRequest({
+  kind,
+  query,
+  startNs,
+  endNs,
+  stepNs,
+  limit,
+  direction,
+  intervalNs,
+}: Question): HttpRequest {
+  const params: Record<string, string> = { query, direction, limit: String(limit) };
+  if (kind === 'instant') params.time = String(endNs);
+  else Object.assign(params, { start: String(startNs), end: String(endNs) });
+  if (kind === 'range') params.step = `${Number(stepNs) / 1e9}`;
+  if (intervalNs > 0n) params.interval = `${Number(intervalNs) / 1e9}`;
+  return {
+    method: 'GET',
+    path: '/',
+    params: new Map(),
+    queryText: new URLSearchParams(params).toString(),
+    headers: new Map([['x-loki-response-encoding-flags', 'categorize-labels']]),
+    body: Buffer.alloc(0),
+    remoteAddress: '127.0.0.1',
+    signal: new AbortController().signal,
+  };
+}
+
+function told({ status, body }: HttpResponse): Told {
+  const text = (body ?? '').toString();
+  const end = text.lastIndexOf(',"stats":');
+  return { isError: status >= 300, text: end < 0 ? text : text.slice(0, end) };
+}
+
+/** Which of several failing rows an error is about depends on which is met first: any is right. */
+function withoutSeries(message: string): string {
+  return message.replace(/^pipeline error: '.*/s, 'pipeline error');
+}

@@ -1,0 +1,37 @@
+import { parseArgs } from './args.ts';
+import { runCampaign } from './campaign.ts';
+
+// What this protects: an answer depends on the data and the question alone, not on where the rows stand or by which way
+// the question went. `npm run fuzz:queries` asks as many as there is time for.
+
+describe('random queries', () => {
+  test('every way to an answer gives the same one, and the laws of the language hold', async () => {
+    const options = { seed: 1, count: 240, perData: 40, ways: 2, oracleOdds: 0.2, lawOdds: 0.3 };
+    const { asked, compared, oracled, laws, errors, empty, findings } = await runCampaign({
+      ...options,
+      isShrinking: false,
+    });
+    expect(
+      findings.map(({ seed, question, difference, names }) => ({ seed, question, difference, names })),
+    ).toEqual([]);
+    // Questions that find nothing, or are refused, would prove nothing.
+    expect({ asked, compared }).toEqual({ asked: 240, compared: 480 });
+    expect(asked - errors - empty).toBeGreaterThan(80);
+    expect(Math.min(oracled, laws, errors)).toBeGreaterThan(5);
+  }, 120_000);
+});
+
+describe('the command line', () => {
+  test('numbers, and what is to be shown', () => {
+    expect(parseArgs(['--seed', '7', '--count', '20000', '--oracle', '50', '--show'])).toMatchObject({
+      seed: 7,
+      count: 20_000,
+      oracleOdds: 0.5,
+      isShowing: true,
+    });
+  });
+
+  test.each([['--seed'], ['--count', 'x'], ['--what']])('refuses %s %s', (...words) => {
+    expect(() => parseArgs(words.filter(Boolean))).toThrow();
+  });
+});

@@ -1,0 +1,202 @@
+import { loadHash } from '@loki/model';
+import { Prng, VirtualProcess, VirtualScheduler } from '@loki/testkit';
+import { Asker, routes } from './ask.ts';
+import type { Told } from './ask.ts';
+import { difference } from './compare.ts';
+import { drawData } from './data.ts';
+import type { DataSet } from './data.ts';
+import { drawQuestion } from './gen-request.ts';
+import type { Question } from './gen-request.ts';
+import { checkLaws } from './identities.ts';
+import { Oracle } from './oracle.ts';
+import { shrink } from './shrink.ts';
+import { layouts, World } from './world.ts';
+
+export interface CampaignOptions {
+  readonly seed: number;
+  readonly count: number;
+  /** Questions asked of one data set. */
+  readonly perData: number;
+  /** Ways of each question besides the plain one; a random choice of all. */
+  readonly ways: number;
+  /** Share of the questions that are asked of the oracle too, and share that laws are held against. */
+  readonly oracleOdds: number;
+  readonly lawOdds: number;
+  /** Whether findings are made small, which takes a while. */
+  readonly isShrinking: boolean;
+  readonly onQuestion?: (question: Question, told: Told) => void;
+  readonly onProgress?: (asked: number) => void;
+}
+
+/** A question that was answered in two ways. */
+export interface Finding {
+  /** Of the data set: a campaign that begins with it asks the question again. */
+  readonly seed: number;
+  readonly data: DataSet;
+  readonly question: Question;
+  readonly difference: string;
+  readonly names: readonly [string, string];
+  readonly told: readonly [Told, Told];
+}
+
+export interface CampaignResult {
+  asked: number;
+  /** Answers compared with the plain one, or with the oracle's; laws held against answers. */
+  compared: number;
+  oracled: number;
+  laws: number;
+  errors: number;
+  /** Answers without a row or sample. */
+  empty: number;
+  readonly findings: Finding[];
+}
+
+/** How many findings end a campaign: the first tell the story. */
+const findingsMax = 10;
+
+/** Asks many questions of many data sets, each in several ways. */
+export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
+  await loadHash();
+  const result: CampaignResult = {
+    asked: 0,
+    compared: 0,
+    oracled: 0,
+    laws: 0,
+    errors: 0,
+    empty: 0,
+    findings: [],
+  };
+  for (
+    let seed = options.seed;
+    result.asked < options.count && result.findings.length < findingsMax;
+    seed++
+  ) {
+    await askAbout(seed, options, result);
+  }
+  return result;
+}
+
+/** One data set's questions. Each has randomness of its own, so that what is compared never changes what is asked. */
+async function askAbout(seed: number, options: CampaignOptions, result: CampaignResult): Promise<void> {
+  const random = new Prng(`queries ${seed}`);
+  const data = drawData(random.fork('data'));
+  const cluster = await Cluster.build(data, `${seed}`);
+  for (let i = 0; i < options.perData && result.asked < options.count; i++) {
+    if (result.findings.length >= findingsMax) break;
+    const own = random.fork(`question ${i}`);
+    const question = drawQuestion(own, data);
+    const plain = await cluster.plain.ask(question);
+    options.onQuestion?.(question, plain);
+    result.asked++;
+    if (plain.isError) result.errors++;
+    if (plain.text.endsWith('"result":[]')) result.empty++;
+    const ways = cluster.some(own, options.ways);
+    result.compared += ways.length;
+    if (own.chance(options.oracleOdds)) {
+      ways.push(cluster.oracle);
+      result.oracled++;
+    }
+    for (const asker of ways) {
+      const other = await asker.ask(question);
+      const found = difference(plain, other, isExact(question, data));
+      if (found === undefined) continue;
+      const names = [cluster.plain.name, asker.name] as const;
+      const finding: Finding = { seed, data, question, difference: found, names, told: [plain, other] };
+      result.findings.push(options.isShrinking ? await smallest(finding) : finding);
+      break;
+    }
+    if (own.chance(options.lawOdds)) {
+      result.laws++;
+      const broken = await checkLaws(question, plain, cluster.plain, own);
+      if (broken) {
+        const { law, query, told } = broken;
+        result.findings.push({
+          seed,
+          data,
+          question: { ...question, query },
+          difference: `${law}: ${broken.difference}`,
+          names: ['one side', 'the other'],
+          told,
+        });
+      }
+    }
+    if (result.asked % 500 === 0) options.onProgress?.(result.asked);
+  }
+  cluster.stop();
+}
+
+/** All layouts of one data set, and all routes to each. */
+class Cluster {
+  readonly plain: Asker;
+  readonly others: readonly Asker[];
+  readonly oracle: Asker;
+
+  private constructor(askers: readonly Asker[], oracle: Asker) {
+    [this.plain, ...this.others] = askers;
+    this.oracle = oracle;
+  }
+
+  static async build(data: DataSet, seed: string): Promise<Cluster> {
+    const askers: Asker[] = [];
+    for (const layout of layouts) {
+      const world = await World.build(layout, data.pushes, seed);
+      for (const route of routes) askers.push(new Asker(world, route));
+    }
+    return new Cluster(askers, oracleOf(data));
+  }
+
+  some(random: Prng, count: number): Asker[] {
+    const left = [...this.others];
+    return Array.from(
+      { length: Math.min(count, left.length) },
+      () => left.splice(random.int(0, left.length - 1), 1)[0],
+    );
+  }
+
+  stop(): void {
+    this.plain.stop();
+    this.oracle.stop();
+    for (const asker of this.others) asker.stop();
+  }
+}
+
+const oracleName = 'one row at a time';
+
+function oracleOf(data: DataSet): Asker {
+  const scheduler = new VirtualScheduler(1);
+  const answering = {
+    name: oracleName,
+    querier: new Oracle(data.pushes),
+    process: new VirtualProcess(scheduler, 'oracle'),
+    do: <T>(work: Promise<T>) => work,
+  };
+  return new Asker(answering, routes[0]);
+}
+
+/** The finding with as little data and query as still show it. */
+async function smallest(finding: Finding): Promise<Finding> {
+  let smaller = finding;
+  await shrink(finding.data, finding.question, async (data, question) => {
+    const [one, other] = await Promise.all(finding.names.map((name) => askerNamed(name, data, finding.seed)));
+    const told = [await one.ask(question), await other.ask(question)] as const;
+    one.stop();
+    other.stop();
+    const found = difference(...told, isExact(question, data));
+    if (found === undefined) return false;
+    smaller = { ...finding, data, question, difference: found, told };
+    return true;
+  });
+  return smaller;
+}
+
+async function askerNamed(name: string, data: DataSet, seed: number): Promise<Asker> {
+  if (name.startsWith(oracleName)) return oracleOf(data);
+  const layout = layouts.find((each) => name.startsWith(`${each.name}, `))!;
+  const route = routes.find((each) => name === `${layout.name}, ${each.name}`)!;
+  return new Asker(await World.build(layout, data.pushes, `${seed}`), route);
+}
+
+/** Whether every way must give the same bytes: merged moments and sums of decimals are added in any order. */
+function isExact(question: Question, data: DataSet): boolean {
+  return question.kind === 'log' || (data.numbers === 'dyadic' && !/stddev|stdvar/.test(question.query));
+}

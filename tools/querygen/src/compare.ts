@@ -1,0 +1,66 @@
+import type { Told } from './ask.ts';
+
+/**
+ * Sums, means and deviations of parts are added in the order in which the parts are merged, which is any. Answers may
+ * differ by so much of the largest value in them; 2^-53 for each addition, and a few hundred of these.
+ */
+const relativeMax = 1e-12;
+
+/** undefined: the same. Else what is different, in a line. */
+export function difference(a: Told, b: Told, isExact: boolean): string | undefined {
+  if (a.isError !== b.isError) return 'one is an error';
+  if (a.text === b.text) return undefined;
+  if (a.isError) return 'other errors';
+  const [left, right] = [parseTold(a), parseTold(b)];
+  if (left.resultType !== right.resultType) return 'other kinds of result';
+  if (left.resultType === 'streams') return 'other lines';
+  if (isExact) return 'other samples';
+  if (left.resultType === 'scalar') return 'other numbers';
+  const [x, y] = [left.result as ToldSeries[], right.result as ToldSeries[]];
+  if (x.length !== y.length) return `${x.length} and ${y.length} series`;
+  const scale = Math.max(...x.flatMap(samplesOf).map(([, value]) => finite(Math.abs(Number(value)))), 0);
+  for (let i = 0; i < x.length; i++) {
+    if (JSON.stringify(x[i].metric) !== JSON.stringify(y[i].metric)) return 'other series';
+    const [samples, others] = [samplesOf(x[i]), samplesOf(y[i])];
+    if (samples.length !== others.length) return 'other steps';
+    for (let k = 0; k < samples.length; k++) {
+      if (samples[k][0] !== others[k][0]) return 'other steps';
+      if (!isNear(samples[k][1], others[k][1], scale)) return 'other values';
+    }
+  }
+  return undefined;
+}
+
+export interface ToldSeries {
+  readonly metric: unknown;
+  readonly values?: readonly (readonly [number, string])[];
+  readonly value?: readonly [number, string];
+}
+
+function samplesOf({ values, value }: ToldSeries): readonly (readonly [number, string])[] {
+  return values ?? (value ? [value] : []);
+}
+
+function isNear(a: string, b: string, scale: number): boolean {
+  if (a === b) return true;
+  return Math.abs(Number(a) - Number(b)) <= relativeMax * Math.max(scale, 1);
+}
+
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : 0;
+}
+
+export interface ToldStream {
+  readonly stream: unknown;
+  readonly values: (readonly [string, string, ...unknown[]])[];
+}
+
+export interface ToldData {
+  readonly resultType: string;
+  readonly result: unknown;
+}
+
+/** An answer without its statistics lacks two braces. */
+export function parseTold({ text }: Told): ToldData {
+  return (JSON.parse(`${text}}}`) as { data: ToldData }).data;
+}

@@ -1,0 +1,59 @@
+import { parseArgs, usage } from './args.ts';
+import { runCampaign } from './campaign.ts';
+import type { Finding } from './campaign.ts';
+
+main().then(
+  (isGood) => (process.exitCode = isGood ? 0 : 1),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.stack : error);
+    console.error(usage);
+    process.exitCode = 2;
+  },
+);
+
+/** True when every way to every answer gave the same one. */
+async function main(): Promise<boolean> {
+  const args = parseArgs(process.argv.slice(2));
+  const beganMs = performance.now();
+  const result = await runCampaign({
+    ...args,
+    onQuestion: args.isShowing
+      ? (question, told) => console.log(`${question.kind} ${question.query}\n  ${told.text.slice(0, 200)}`)
+      : undefined,
+    onProgress: (asked) => console.error(`${asked} queries, ${seconds(beganMs)} s`),
+  });
+  for (const finding of result.findings) report(finding);
+  const { asked, compared, oracled, laws, errors, empty, findings } = result;
+  console.log(
+    `${asked} queries (${errors} errors, ${empty} empty answers), ${compared} comparisons, ${oracled} with the oracle, ${laws} with laws, in ${seconds(beganMs)} s: ` +
+      (findings.length === 0 ? 'no difference' : `${findings.length} DIFFERENCES`),
+  );
+  return findings.length === 0;
+}
+
+function report({ seed, data, question, difference, names, told }: Finding): void {
+  console.log(`seed ${seed}: ${difference}`);
+  console.log(`  ${describe(question)}`);
+  const rows = data.pushes.flatMap(({ tenant, streams }) =>
+    streams.flatMap((each) =>
+      each.rows.map(
+        (row) =>
+          `    ${tenant} ${each.labels.toString()} ${row.timestampNs} ${JSON.stringify(row.line)} ${JSON.stringify(row.metadata)}`,
+      ),
+    ),
+  );
+  console.log(`  rows: ${rows.length}\n${rows.slice(0, 12).join('\n')}`);
+  names.forEach((name, i) => console.log(`  ${name}:\n    ${told[i].text.slice(0, 2_000)}`));
+}
+
+function describe(question: Finding['question']): string {
+  const { kind, query, tenants, startNs, endNs, stepNs, limit, direction, intervalNs } = question;
+  const times = kind === 'instant' ? `time=${endNs}` : `start=${startNs} end=${endNs}`;
+  const step = kind === 'range' ? ` step=${Number(stepNs) / 1e9}s` : '';
+  const interval = intervalNs > 0n ? ` interval=${Number(intervalNs) / 1e9}s` : '';
+  return `${tenants.join('|')} ${kind} ${times}${step}${interval} limit=${limit} ${direction}\n  ${query}`;
+}
+
+function seconds(sinceMs: number): string {
+  return ((performance.now() - sinceMs) / 1000).toFixed(1);
+}

@@ -1,0 +1,238 @@
+import { asSampleLeaf, leafTask, mergeLeafResults, rangeAggOf, stepCount } from '@loki/engine';
+import { parseExpr, printExpr } from '@loki/logql';
+import type { Grouping, MetricExpr, RangeAggExpr } from '@loki/logql';
+import { parseTenantId } from '@loki/model';
+import type { LabelPair } from '@loki/model';
+import { emptyLeafStats } from '@loki/ports';
+import type {
+  LeafRequest,
+  LeafResult,
+  LogLeafRequest,
+  LogLeafResult,
+  ObjectStore,
+  QuerierService,
+  SampleLeafRequest,
+  SampleLeafResult,
+  SeriesState,
+  WorkerEnv,
+} from '@loki/ports';
+import { encodeSegment, RowWriter } from '@loki/segment';
+import type { Push } from './data.ts';
+
+interface StoredRow {
+  readonly tenant: string;
+  readonly timestampNs: bigint;
+  /** A record with this row alone. */
+  readonly bytes: Buffer;
+}
+
+interface Sample {
+  readonly timestampNs: bigint;
+  readonly value: number;
+}
+
+/**
+ * Leaves as one would define them: each row goes through its pipeline alone, in a record of its own, and what comes out is
+ * sorted, cut or added up here, in the plainest way. Stages and the root are the engine's; all that makes it fast is not.
+ */
+export class Oracle implements QuerierService {
+  readonly #rows: StoredRow[] = [];
+  readonly #env: WorkerEnv = {
+    objectStore: undefined as unknown as ObjectStore, // records are given as bytes
+    cache: new Map(),
+    cacheBytesMax: 1 << 20,
+  };
+
+  constructor(pushes: readonly Push[]) {
+    const seen = new Set<string>();
+    for (const { tenant, streams } of pushes) {
+      for (const { labels, rows } of streams) {
+        for (const { timestampNs, line, metadata } of rows) {
+          const sorted = [...metadata].sort(([a], [b]) => (a < b ? -1 : 1));
+          const key = JSON.stringify([tenant, labels.toString(), String(timestampNs), line, sorted]);
+          if (seen.has(key)) continue;
+          seen.add(key);
+          const writer = new RowWriter(parseTenantId(tenant));
+          writer.beginRun(labels);
+          writer.addRowText(Number(timestampNs / 1_000_000_000n), Number(timestampNs % 1_000_000_000n), line);
+          for (const [name, value] of sorted) writer.addMetadata(name, value);
+          writer.endRun();
+          this.#rows.push({ tenant, timestampNs, bytes: encodeSegment(writer.finish(), { kind: 'record' }) });
+        }
+      }
+    }
+  }
+
+  async runLeaf(request: LeafRequest): Promise<LeafResult> {
+    return request.kind === 'log' ? this.#log(request) : this.#samples(request);
+  }
+
+  async streams(): Promise<never> {
+    throw new Error('the oracle answers leaves');
+  }
+
+  async *tail(): AsyncIterable<never> {}
+
+  async storedBytes(): Promise<readonly number[]> {
+    return [];
+  }
+
+  async #log(request: LogLeafRequest): Promise<LogLeafResult> {
+    const found: { age: number; row: LogLeafResult }[] = [];
+    for (const [age, { tenant, bytes }] of this.#rows.entries()) {
+      if (tenant !== request.tenant) continue;
+      const alone: LogLeafRequest = { ...request, limit: 0 };
+      const row = await leafTask.run({ request: alone, sources: [{ kind: 'bytes', bytes }] }, this.#env);
+      if (row.kind === 'log' && row.timestampNs.length > 0) found.push({ age, row });
+    }
+    const isForward = request.direction === 'forward';
+    found.sort((a, b) => {
+      const [left, right] = [a.row.timestampNs[0], b.row.timestampNs[0]];
+      if (left !== right) return left < right === isForward ? -1 : 1;
+      const [one, other] = [a.row.labelSets[0].origin, b.row.labelSets[0].origin];
+      if (one.hash !== other.hash) return one.hash < other.hash ? -1 : 1;
+      if (one.text !== other.text) return one.text < other.text ? -1 : 1;
+      return isForward ? a.age - b.age : b.age - a.age;
+    });
+    return concatenated(
+      request,
+      found.slice(0, request.limit > 0 ? request.limit : undefined).map(({ row }) => row),
+    );
+  }
+
+  async #samples(request: SampleLeafRequest): Promise<SampleLeafResult> {
+    const expr = parseExpr(request.expr);
+    const leaf = expr.kind === 'log' ? undefined : asSampleLeaf(expr);
+    if (!leaf) throw new Error(`not a sample leaf: ${request.expr}`);
+    const range = rangeAggOf(leaf);
+    const grouping = range.op === 'absent_over_time' ? everything : (groupingOf(leaf) ?? range.grouping);
+    const alone = printExpr(oneRow(range, grouping));
+    const steps = stepCount(request);
+    const series = new Map<string, { labels: readonly LabelPair[]; windows: Sample[][] }>();
+    for (const { tenant, timestampNs, bytes } of this.#rows) {
+      if (tenant !== request.tenant) continue;
+      const windows: number[] = [];
+      for (let k = 0; k < steps; k++) {
+        const endNs = request.startNs + BigInt(k) * request.stepNs - range.offsetNs;
+        if (timestampNs > endNs - range.rangeNs && timestampNs <= endNs) windows.push(k);
+      }
+      if (windows.length === 0) continue;
+      const at: LeafRequest = {
+        ...request,
+        expr: alone,
+        startNs: timestampNs,
+        endNs: timestampNs,
+        stepNs: 0n,
+      };
+      const result = await leafTask.run({ request: at, sources: [{ kind: 'bytes', bytes }] }, this.#env);
+      if (result.kind !== 'samples') throw new Error('a sample leaf answered with lines');
+      for (const { labels, columns } of result.series) {
+        if (columns[0][0] === 0) continue;
+        const key = JSON.stringify(labels);
+        let found = series.get(key);
+        if (!found) series.set(key, (found = { labels, windows: Array.from({ length: steps }, () => []) }));
+        for (const k of windows)
+          found.windows[k].push({ timestampNs, value: columns[range.unwrap ? 2 : 1][0] });
+      }
+    }
+    const states = [...series.values()].map(({ labels, windows }) =>
+      stateOf(range, labels, windows, request.startNs),
+    );
+    return { kind: 'samples', steps, series: states, stats: emptyLeafStats() };
+  }
+}
+
+const everything: Grouping = { without: false, labels: [] };
+
+/** A vector aggregation without grouping makes one series of all. */
+function groupingOf(leaf: MetricExpr): Grouping | undefined {
+  return leaf.kind === 'vectorAgg' ? (leaf.grouping ?? everything) : undefined;
+}
+
+/** What tells the labels and the value of one row in a window that holds it. */
+function oneRow(range: RangeAggExpr, grouping: Grouping | undefined): MetricExpr {
+  const alone = {
+    ...range,
+    parameter: undefined,
+    grouping: undefined,
+    rangeNs: 1_000_000_000n,
+    offsetNs: 0n,
+  };
+  if (range.unwrap) return { ...alone, op: 'last_over_time', grouping };
+  const bytes: RangeAggExpr = { ...alone, op: 'bytes_over_time' };
+  return grouping ? { kind: 'vectorAgg', op: 'sum', grouping, expr: bytes } : bytes;
+}
+
+function concatenated(request: LogLeafRequest, rows: readonly LogLeafResult[]): LogLeafResult {
+  if (rows.length === 0) return mergeLeafResults(request, []) as LogLeafResult;
+  let end = 0;
+  return {
+    kind: 'log',
+    labelSets: rows.map((row) => row.labelSets[row.labelSet[0]]),
+    labelSet: Uint32Array.from(rows, (_, i) => i),
+    timestampNs: BigInt64Array.from(rows, (row) => row.timestampNs[0]),
+    lineEnds: Uint32Array.from(rows, (row) => (end += row.lines.length)),
+    lines: Buffer.concat(rows.map((row) => row.lines)),
+    stats: emptyLeafStats(),
+  };
+}
+
+/** The partial state of one series, from all of its samples in each window. */
+function stateOf(
+  { op, unwrap }: RangeAggExpr,
+  labels: readonly LabelPair[],
+  windows: readonly Sample[][],
+  startNs: bigint,
+): SeriesState {
+  const sorted = windows.map((window) => window.toSorted((a, b) => Number(a.timestampNs - b.timestampNs)));
+  const relative = (sample: Sample) => Number(sample.timestampNs - startNs);
+  const column = (compute: (window: readonly Sample[]) => number) =>
+    Float64Array.from(sorted, (window) => (window.length === 0 ? 0 : compute(window)));
+  const sum = (window: readonly Sample[]) => window.reduce((total, { value }) => total + value, 0);
+  const mean = (window: readonly Sample[]) => sum(window) / window.length;
+  /** NaN counts as no bound: any number beats it. */
+  const best = (isBetter: (a: number, b: number) => boolean) => (window: readonly Sample[]) =>
+    window.reduce(
+      (kept, { value }) => (Number.isNaN(kept) || isBetter(value, kept) ? value : kept),
+      Number.NaN,
+    );
+  const count = column((window) => window.length);
+  switch (op) {
+    case 'count_over_time':
+    case 'absent_over_time':
+      return { labels, columns: [count] };
+    case 'rate':
+      return { labels, columns: unwrap ? [count, column(sum)] : [count] };
+    case 'bytes_over_time':
+    case 'bytes_rate':
+    case 'sum_over_time':
+    case 'avg_over_time':
+      return { labels, columns: [count, column(sum)] };
+    case 'min_over_time':
+      return { labels, columns: [count, column(best((a, b) => a < b))] };
+    case 'max_over_time':
+      return { labels, columns: [count, column(best((a, b) => a > b))] };
+    case 'stddev_over_time':
+    case 'stdvar_over_time': {
+      const m2 = column((window) =>
+        window.reduce((total, { value }) => total + (value - mean(window)) ** 2, 0),
+      );
+      return { labels, columns: [count, column(mean), m2] };
+    }
+    case 'first_over_time':
+      return { labels, columns: [count, column((w) => relative(w[0])), column((w) => w[0].value)] };
+    case 'last_over_time':
+      return { labels, columns: [count, column((w) => relative(w.at(-1)!)), column((w) => w.at(-1)!.value)] };
+    case 'quantile_over_time':
+    case 'rate_counter': {
+      const flat = sorted.map((window) =>
+        window.flatMap((sample) =>
+          op === 'rate_counter' ? [relative(sample), sample.value] : [sample.value],
+        ),
+      );
+      let end = 0;
+      const ends = Uint32Array.from(flat, (window) => (end += window.length));
+      return { labels, columns: [count], values: { ends, values: Float64Array.from(flat.flat()) } };
+    }
+  }
+}

@@ -1,0 +1,260 @@
+import { Catalog, committedSegments, PartitionCatalog, partitionCommitters } from '@loki/catalog';
+import { Compactor, compactorDefaults, mergeDayTask, noCompactorMetrics } from '@loki/compactor';
+import { buildLimits } from '@loki/config';
+import type { Limits, LimitsSource } from '@loki/config';
+import { Distributor } from '@loki/distributor';
+import { Ingester, noIngesterMetrics, ownsAll } from '@loki/ingester';
+import { parseTenantId } from '@loki/model';
+import type { HttpRequest, Logger, ObjectStore, Task, Workers, WriteLog } from '@loki/ports';
+import { Querier } from '@loki/querier';
+import { mergeTask } from '@loki/segment';
+import { distributorMetrics, Metrics } from '@loki/telemetry';
+import {
+  Prng,
+  VirtualBucket,
+  VirtualLog,
+  VirtualProcess,
+  VirtualScheduler,
+  VirtualWorkers,
+} from '@loki/testkit';
+import { encodePush } from './data.ts';
+import type { Push } from './data.ts';
+
+/** Where the rows of a data set stand when it is asked. */
+export interface Layout {
+  readonly name: string;
+  readonly partitionCount: number;
+  /** Ingesters that hold every head; the first flushes. */
+  readonly ingesters: number;
+  /** Line bytes of a stored block; undefined: as in production, where these data fill one block at most. */
+  readonly blockBytes: number | undefined;
+  /** After which share of the pushes something is done. Ascending. */
+  readonly steps: readonly (readonly [share: number, action: 'flush' | 'compact'])[];
+}
+
+export const layouts: readonly Layout[] = [
+  { name: 'head', partitionCount: 1, ingesters: 1, blockBytes: undefined, steps: [] },
+  { name: 'head of three partitions', partitionCount: 3, ingesters: 2, blockBytes: undefined, steps: [] },
+  { name: 'flushed', partitionCount: 1, ingesters: 1, blockBytes: 400, steps: [[1, 'flush']] },
+  { name: 'half flushed', partitionCount: 2, ingesters: 2, blockBytes: undefined, steps: [[0.5, 'flush']] },
+  {
+    name: 'compacted',
+    partitionCount: 2,
+    ingesters: 1,
+    blockBytes: undefined,
+    steps: [[0.3, 'flush'], [0.7, 'flush'], [1, 'flush'], [1, 'compact']],
+  },
+  {
+    name: 'some of each',
+    partitionCount: 1,
+    ingesters: 1,
+    blockBytes: 200,
+    steps: [[0.2, 'flush'], [0.3, 'flush'], [0.5, 'flush'], [0.5, 'compact'], [0.8, 'flush']],
+  },
+]; // prettier-ignore
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+
+/** What every part of a world lives by, whatever a variant of the frontend changes. */
+export const baseLimits: Limits = {
+  ...buildLimits(new Map(), { maxReturnedStreamErrors: 10 }),
+  discoverServiceName: [],
+  discoverLogLevels: false,
+  rejectOldSamples: false,
+  ingestionRateBytes: 1e12,
+  ingestionBurstBytes: 1e12,
+  perStreamRateLimitBytes: 1e12,
+  perStreamRateLimitBurstBytes: 1e12,
+  shardAggregations: ['approx_topk'],
+  splitQueriesByIntervalMs: 0,
+};
+const limits: LimitsSource = { forTenant: () => baseLimits };
+
+/** Roles of one cluster over virtual ports, with a data set in it. */
+export class World {
+  readonly layout: Layout;
+  readonly scheduler: VirtualScheduler;
+  readonly process: VirtualProcess;
+  readonly querier: Querier;
+  readonly #bucket: VirtualBucket;
+  readonly #log: VirtualLog;
+  readonly #catalog: Catalog;
+  readonly #ingesters: Ingester[] = [];
+  readonly #distributor: Distributor;
+
+  private constructor(layout: Layout, seed: string) {
+    const { partitionCount } = layout;
+    this.layout = layout;
+    this.scheduler = new VirtualScheduler(seed);
+    const random = new Prng(seed);
+    this.#bucket = new VirtualBucket(random.fork('bucket'));
+    this.#bucket.faults = { ...this.#bucket.faults, delayMinMs: 0, delayMaxMs: 1 };
+    this.#log = new VirtualLog(random.fork('log'), partitionCount);
+    this.#log.faults = { ...this.#log.faults, delayMaxMs: 0.1 };
+    for (let i = 0; i < layout.ingesters; i++) this.#ingesters.push(this.#startIngester(i));
+    this.process = new VirtualProcess(this.scheduler, 'node');
+    const { clock, timers } = this.process;
+    const objectStore = this.#bucket.client(this.process);
+    const workers = this.#workers(this.process, objectStore);
+    this.#distributor = new Distributor(
+      {
+        clock,
+        timers,
+        random: this.process.random.fork('distributor'),
+        workers,
+        writeLog: this.#log.client(this.process),
+        limits,
+        logger: silent,
+        metrics: distributorMetrics(new Metrics()),
+        healthyDistributors: () => 1,
+      },
+      // The order of pushes is the order of their records: late rows must not be refused for it.
+      { lingerMs: 0, chunkAgeMaxMs: 1e11 },
+    );
+    this.#catalog = new Catalog({ objectStore, timers, logger: silent, partitionCount });
+    const ids = Array.from({ length: partitionCount }, (_, id) => id);
+    const owners = () => (this.process.random.chance(0.5) ? this.#ingesters : this.#ingesters.toReversed());
+    this.querier = new Querier({
+      ingesters: { partitions: () => ids, owners },
+      catalog: this.#catalog,
+      workers,
+      logger: silent,
+    });
+  }
+
+  static async build(layout: Layout, pushes: readonly Push[], seed: string): Promise<World> {
+    const world = new World(layout, `${seed}/${layout.name}`);
+    const steps = [...layout.steps];
+    for (let i = 0; i <= pushes.length; i++) {
+      while (steps.length > 0 && steps[0][0] * pushes.length <= i) await world.#act(steps.shift()![1]);
+      if (i < pushes.length) await world.#push(pushes[i]);
+    }
+    await world.do(world.#catalog.refresh());
+    // Followers hear of the last commit; heads hold all there is.
+    await world.scheduler.run({ untilMs: world.scheduler.nowMs + 2_000 });
+    return world;
+  }
+
+  get name(): string {
+    return this.layout.name;
+  }
+
+  /** Runs the world until the work is done. */
+  do<T>(work: Promise<T>): Promise<T> {
+    return this.scheduler.settle(work, { eventsMax: 1_000_000 });
+  }
+
+  async #push(push: Push): Promise<void> {
+    const answer = await this.do(
+      this.#distributor.push(parseTenantId(push.tenant), pushRequest(encodePush(push))),
+    );
+    if (answer.status >= 300) throw new Error(`a push was answered ${answer.status}: ${String(answer.body)}`);
+  }
+
+  async #act(action: 'flush' | 'compact'): Promise<void> {
+    if (action === 'flush') {
+      // A head that has not read what was pushed has nothing to flush.
+      await this.scheduler.run({ untilMs: this.scheduler.nowMs + 2_000 });
+      await this.do(this.#ingesters[0].flush());
+    } else await this.#compact();
+  }
+
+  async #compact(): Promise<void> {
+    const { partitionCount } = this.layout;
+    const process = new VirtualProcess(this.scheduler, 'compactor');
+    // All days are long past for it, so that they are merged as far as they go.
+    process.clock.offsetMs = 10 * 86_400_000;
+    const { clock, timers, random } = process;
+    const objectStore = this.#bucket.client(process);
+    const compactor = new Compactor({
+      objectStore,
+      catalog: new Catalog({ objectStore, timers, partitionCount }),
+      partitions: Array.from({ length: partitionCount }, (_, partition) => new PartitionCatalog({ objectStore, partition })),
+      clock,
+      timers,
+      random,
+      workers: this.#workers(process, objectStore),
+      logger: { ...silent, error: (message, fields) => fail(`${message} ${JSON.stringify(fields)}`) },
+      metrics: noCompactorMetrics,
+      limits,
+      options: { ...compactorDefaults, settleMs: 0 },
+      sweeps: () => false,
+    }); // prettier-ignore
+    await this.do(compactor.runOnce());
+    process.kill();
+  }
+
+  #startIngester(index: number): Ingester {
+    const process = new VirtualProcess(this.scheduler, `ingester-${index}`);
+    const { clock, timers, random } = process;
+    const { partitionCount } = this.layout;
+    const objectStore = this.#bucket.client(process);
+    const ingester = new Ingester(
+      {
+        clock,
+        timers,
+        random: random.fork('ingester'),
+        workers: this.#workers(process, objectStore),
+        writeLog: this.#log.client(process) satisfies WriteLog,
+        objectStore,
+        commits: partitionCommitters({ objectStore, clock }),
+        committed: committedSegments(new Catalog({ objectStore, timers, partitionCount })),
+        logger: silent,
+        metrics: noIngesterMetrics,
+        limits,
+        isLeader: () => index === 0,
+      },
+      ownsAll(partitionCount),
+    );
+    ingester.start();
+    return ingester;
+  }
+
+  #workers(process: VirtualProcess, objectStore: ObjectStore): Workers {
+    return new SmallBlocks(new VirtualWorkers(process, objectStore), this.layout.blockBytes);
+  }
+}
+
+/** Asks those tasks that write segments for small blocks. */
+class SmallBlocks implements Workers {
+  readonly parallelism = 2;
+  readonly #workers: Workers;
+  readonly #blockBytes: number | undefined;
+
+  constructor(workers: Workers, blockBytes: number | undefined) {
+    this.#workers = workers;
+    this.#blockBytes = blockBytes;
+  }
+
+  run<Input, Output>(task: Task<Input, Output>, input: Input, options?: { affinity?: number; signal?: AbortSignal }): Promise<Output> {
+    const blockBytes = this.#blockBytes;
+    let asked: unknown = input;
+    if (blockBytes !== undefined && task.name === mergeDayTask.name) asked = { ...input, blockBytes };
+    if (blockBytes !== undefined && task.name === mergeTask.name) {
+      const { options: merging } = input as { options: object };
+      asked = { ...input, options: { ...merging, blockBytes } };
+    }
+    return this.#workers.run(task, asked as Input, options);
+  } // prettier-ignore
+
+  close(): Promise<void> {
+    return this.#workers.close();
+  }
+}
+
+function pushRequest(body: Buffer): HttpRequest {
+  return {
+    method: 'POST',
+    path: '/loki/api/v1/push',
+    params: new Map(),
+    queryText: '',
+    headers: new Map([['content-type', 'application/json']]),
+    body,
+    remoteAddress: '127.0.0.1',
+    signal: new AbortController().signal,
+  };
+}
+
+function fail(text: string): never {
+  throw new Error(text);
+}
