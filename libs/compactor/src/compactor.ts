@@ -22,7 +22,7 @@ export class Compactor {
 
   /** Rounds from now on, the first after a part of the interval that chance draws, so that a fleet does not march. */
   start(): void {
-    this.#deps.metrics.running(true);
+    this.#deps.metrics.running(this.#sweeps());
     this.#plan(this.#deps.options.intervalMs * this.#deps.random.float());
   }
 
@@ -62,6 +62,7 @@ export class Compactor {
   async #run(): Promise<void> {
     const { catalog, requests, metrics } = this.#deps;
     const { signal } = this.#stopping;
+    metrics.running(this.#sweeps());
     await this.#timed(
       (outcome) => metrics.compacted(outcome),
       async () => {
@@ -95,11 +96,16 @@ export class Compactor {
         await this.#remover.applyDeletes(signal);
       },
     );
-    if (this.#deps.sweeps?.() ?? true) {
+    if (this.#sweeps()) {
       await this.#sweeper
         .sweep((tenant) => this.#remover.expiry(tenant).wholeNs, signal)
         .catch((error: unknown) => this.#report('sweeping failed', error, {}));
     }
+  }
+
+  /** Of several compactors one is the first, and shows itself as Loki's only one. */
+  #sweeps(): boolean {
+    return this.#deps.sweeps?.() ?? true;
   }
 
   /** Days of all tenants that are this process's to compact. */

@@ -7,6 +7,6 @@ export { routeLabel, routes } from './routes.ts';
 export type { BodyKind, RouteId, RouteSpec } from './routes.ts';
 export { ServiceStates } from './service-states.ts';
 export type { ReadinessCheck, ServiceState } from './service-states.ts';
-export { parseTenantHeader, TenantResolver } from './tenants.ts';
+export { parseTenantHeader, tenantHeader, TenantResolver } from './tenants.ts';
 export type { TenantOptions } from './tenants.ts';
 export type { HttpSocket, UpgradeHandler } from './web-socket.ts';

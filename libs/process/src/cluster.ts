@@ -30,6 +30,7 @@ import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
 import { RingDirectory } from './ring-directory.ts';
 import { RingLimiters } from './ring-limiters.ts';
+import { RouteForwarder } from './route-forwarder.ts';
 import type { RingName, Rings } from './rings.ts';
 
 export interface ClusterDeps {
@@ -132,7 +133,7 @@ export class Cluster {
     if (config.writeLog.kind === 'embedded') return undefined;
     return new RingLimiters({
       ingesters: await rings.view('ring'),
-      channels: this.#channels(),
+      channels: this.channels(),
       partitionCount: config.writeLog.partitions,
       replicationFactor: config.ring.replicationFactor,
       ...(own ? { own: { id: rings.id, service: own } } : {}),
@@ -145,7 +146,7 @@ export class Cluster {
     const router = new PushRouter({
       clock,
       distributors: await rings.view('distributor'),
-      channels: this.#channels(),
+      channels: this.channels(),
       timers,
       logger,
     });
@@ -163,7 +164,7 @@ export class Cluster {
     }
     return new RingDirectory({
       ingesters: await rings.view('ring'),
-      channels: this.#channels(),
+      channels: this.channels(),
       clock,
       timers,
       partitionCount,
@@ -175,7 +176,7 @@ export class Cluster {
   /** Has every ingester flush, from a process that has none. Those that are silent are not asked: others lead in their place. */
   async flusher(): Promise<(signal?: AbortSignal) => Promise<void>> {
     const view = await this.#deps.rings.view('ring');
-    const channels = this.#channels();
+    const channels = this.channels();
     return async (signal) => {
       const there = view.ring.instances.filter(({ isHealthy }) => isHealthy);
       const addresses = new Set(there.map(({ address }) => address));
@@ -191,7 +192,7 @@ export class Cluster {
     const { maxConcurrent, frontendAddresses, frontendLookupMs } = config.querier;
     const worker = new QuerierWorker({
       querier,
-      channels: this.#channels(),
+      channels: this.channels(),
       timers,
       logger,
       querierId: rings.id,
@@ -215,6 +216,27 @@ export class Cluster {
     });
   }
 
+  /** This process is one of those in a ring, as soon as it joins. */
+  announce(name: RingName): void {
+    this.#joins.push(name);
+  }
+
+  /** Routes that the members of a ring answer, for a process that does not. Where none was ever seen there is no such route. */
+  async forwarder(name: RingName, deadlineMs?: number): Promise<RouteForwarder> {
+    const { rings, clock, logger } = this.#deps;
+    const view = await rings.view(name);
+    return new RouteForwarder({
+      name,
+      addresses: () => view.ring.eligible.map(({ address }) => address),
+      onChange: (listener) => void view.onChange(listener),
+      isDeployed: () => view.ring.instances.length > 0,
+      channels: this.channels(),
+      clock,
+      logger,
+      deadlineMs,
+    });
+  }
+
   /** Once the gRPC port is open: others may count on this process. */
   async join(rpcPort: number): Promise<void> {
     for (const name of this.#joins) await this.#deps.rings.join(name, rpcPort);
@@ -229,7 +251,8 @@ export class Cluster {
     if (this.#deps.config.ring.store !== 'memory') await this.#deps.timers.sleep(leaveMs);
   }
 
-  #channels(): ChannelPool {
+  /** Connections that last until this process leaves. */
+  channels(): ChannelPool {
     const { clock, config } = this.#deps;
     const channels = new ChannelPool({ clock, tls: config.rpcClient.tls });
     this.#pools.push(channels);

@@ -3,6 +3,7 @@ import type { Catalog } from '@loki/catalog';
 import { Compactor, compactorDefaults, DeletesApi } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
+import type { WorkShare } from '@loki/ring';
 import { compactorMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 
@@ -37,6 +38,8 @@ export interface CompactorWorld extends HidingWorld {
   readonly hiding: Hiding;
   readonly catalog: Catalog;
   readonly workers: Workers;
+  /** What of the work of all compactors is this one's. */
+  readonly share: WorkShare;
   /** Absent in a process that has no role which needs it. */
   readonly writeLog?: WriteLog;
 }
@@ -49,7 +52,7 @@ export interface CompactorRole {
 }
 
 export function startCompactor(world: CompactorWorld): CompactorRole {
-  const { config, limits, clock, random, hiding } = world;
+  const { config, limits, clock, random, hiding, share } = world;
   const metrics = compactorMetrics(world.metrics);
   const { deleteRequestCancelPeriodMs: cancelPeriodMs, deleteMaxIntervalMs: maxIntervalMs } =
     config.compactor;
@@ -67,6 +70,8 @@ export function startCompactor(world: CompactorWorld): CompactorRole {
     ...world,
     requests: hiding.requests,
     metrics,
+    owns: (tenant, day) => share.owns(`${tenant}/${day}`),
+    sweeps: () => share.owns('sweep'),
     partitions: Array.from(
       { length: config.writeLog.partitions },
       (_, partition) => new PartitionCatalog({ objectStore: world.objectStore, partition }),

@@ -1,18 +1,21 @@
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
 import type { RuntimeConfig, Settings } from '@loki/config';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
-import type { HttpServer, ServiceStates, TenantResolver } from '@loki/http';
+import type { HttpServer, RouteId, ServiceStates, TenantResolver } from '@loki/http';
 import type { Component, Config } from '@loki/config';
-import type { Clock, HttpHandler } from '@loki/ports';
+import type { Clock, HttpHandler, RouteService } from '@loki/ports';
+import { serveRoutes } from '@loki/rpc';
+import type { RpcServer } from '@loki/rpc';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import { ringOfOne, ringPageHandlers } from './ring-pages.ts';
 import type { RingRoute, RingSource } from './ring-pages.ts';
-import type { Rings } from './rings.ts';
+import type { RingName, Rings } from './rings.ts';
 import type { Roles } from './roles.ts';
-import { routeRules } from './ruler-role.ts';
+import { ruleHandlers, ruleRoutes } from './ruler-role.ts';
 
 export interface RouteDeps {
   readonly server: HttpServer;
+  readonly rpc: RpcServer;
   readonly clock: Clock;
   readonly config: Config;
   readonly settings: Settings;
@@ -54,7 +57,8 @@ export function routeProcess(deps: RouteDeps): void {
   routePushes(deps);
   routeQueries(deps);
   routeDeletes(deps);
-  if (roles.ruler && config.ruler.enableApi) routeRules(server, tenants, roles.ruler);
+  routeRules(deps);
+  serveOthers(deps);
   routeRings(deps);
 
   const { flush } = roles;
@@ -64,14 +68,18 @@ export function routeProcess(deps: RouteDeps): void {
       return noContent;
     });
   }
-  if (roles.ingester) {
-    const { ingester } = roles;
+  const { ingester, ingesterLifecycle: lifecycle } = roles;
+  if (ingester && lifecycle) {
     server.handle('ingesterShutdown', async (request) => {
       const query = new URLSearchParams(request.queryText);
-      if (query.get('flush') !== 'false') await ingester.flush(request.signal);
+      const flushes = query.get('flush') !== 'false';
+      if (flushes) await ingester.flush(request.signal);
+      lifecycle.endWith({ flush: flushes });
       if (query.get('terminate') !== 'false') void deps.stop();
       return noContent;
     });
+    server.handle('prepareShutdown', lifecycle.prepareShutdown);
+    server.handle('preparePartitionDownscale', lifecycle.preparePartitionDownscale);
   }
 }
 
@@ -85,6 +93,14 @@ const ringRoutes = [
   ['index-gateway', 'indexGatewayRing'],
   ['pattern-ingester', 'patternRing'],
 ] as const satisfies readonly (readonly [Component, RingRoute])[];
+
+/** Rings with more than one process in them. */
+const knownRings = [
+  ['ring', 'ring'],
+  ['distributor', 'distributorRing'],
+  ['compactor', 'compactorRing'],
+  ['ruler', 'rulerRing'],
+] as const satisfies readonly (readonly [RingName, RingRoute])[];
 
 function routeRings({ server, config, clock, rings: known }: RouteDeps): void {
   const { ring, components, writeLog } = config;
@@ -100,12 +116,59 @@ function routeRings({ server, config, clock, rings: known }: RouteDeps): void {
   const rings: Partial<Record<RingRoute, RingSource>> = Object.fromEntries(
     shown.map(([, route]) => [route, alone]),
   );
-  const ingesters = known.source('ring');
-  const distributors = known.source('distributor');
-  if (ingesters) rings.ring = ingesters;
-  if (distributors) rings.distributorRing = distributors;
+  for (const [name, route] of knownRings) {
+    const source = known.source(name);
+    if (source) rings[route] = source;
+  }
   const partitions = { count: writeLog.partitions, replicationFactor: ring.replicationFactor };
   server.handleAll(ringPageHandlers({ clock, rings, partitions }));
+}
+
+const deleteRoutes = ['deletes', 'cacheGenerations', 'cacheGenerationsIncrease'] as const satisfies RouteId[];
+
+type Handlers = Partial<Readonly<Record<RouteId, HttpHandler>>>;
+
+/** Routes that other processes answer: their requests go there as they came. */
+function forwarded(ids: readonly RouteId[], elsewhere: RouteService | undefined): Handlers {
+  if (!elsewhere) return {};
+  return Object.fromEntries(ids.map((id) => [id, (request) => elsewhere.call(id, request)]));
+}
+
+function deleteHandlers({ tenants, roles }: RouteDeps): Handlers {
+  const deletes = roles.compactor?.deletes;
+  if (!deletes) return {};
+  return {
+    deletes: tenants.forOne((tenant, request) => deletes.deletes(tenant, request)),
+    cacheGenerations: tenants.forOne((tenant) => deletes.generation(tenant)),
+    cacheGenerationsIncrease: tenants.forOne((tenant) => deletes.increaseGeneration(tenant)),
+  };
+}
+
+function routeDeletes(deps: RouteDeps): void {
+  deps.server.handleAll({
+    ...forwarded(deleteRoutes, deps.roles.deletesElsewhere),
+    ...deleteHandlers(deps),
+  });
+}
+
+function routeRules({ server, tenants, roles, config }: RouteDeps): void {
+  if (!config.ruler.enableApi) return;
+  server.handleAll(forwarded(ruleRoutes, roles.rulesElsewhere));
+  if (roles.ruler) server.handleAll(ruleHandlers(tenants, roles.ruler));
+}
+
+/** What processes ask of this one that pass routes on: gateways, and rulers that have their rules evaluated here. */
+function serveOthers(deps: RouteDeps): void {
+  const { rpc, tenants, roles, config } = deps;
+  const { frontend, ruler } = roles;
+  const handlers: Handlers = {
+    ...deleteHandlers(deps),
+    ...(ruler && config.ruler.enableApi ? ruleHandlers(tenants, ruler) : {}),
+    ...(frontend
+      ? { query: tenants.forSeveral((tenancy, request) => frontend.query.query(request, tenancy)) }
+      : {}),
+  };
+  if (roles.compactor || ruler || frontend) serveRoutes(rpc, new Map(Object.entries(handlers)));
 }
 
 function routePushes({ server, tenants, roles }: RouteDeps): void {
@@ -113,16 +176,6 @@ function routePushes({ server, tenants, roles }: RouteDeps): void {
   if (!pushes) return;
   const push: HttpHandler = tenants.forOne((tenant, request) => pushes.push(tenant, request));
   server.handleAll({ push, pushLegacy: push, pushOtlp: push });
-}
-
-function routeDeletes({ server, tenants, roles }: RouteDeps): void {
-  const deletes = roles.compactor?.deletes;
-  if (!deletes) return;
-  server.handleAll({
-    deletes: tenants.forOne((tenant, request) => deletes.deletes(tenant, request)),
-    cacheGenerations: tenants.forOne((tenant) => deletes.generation(tenant)),
-    cacheGenerationsIncrease: tenants.forOne((tenant) => deletes.increaseGeneration(tenant)),
-  });
 }
 
 function routeQueries({ server, tenants, roles }: RouteDeps): void {

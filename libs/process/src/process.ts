@@ -111,7 +111,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     unlock();
     end();
   };
-  routeProcess({ ...deps, server, clock, tenants, roles, rings, states, metrics, limits, stop });
+  routeProcess({ ...deps, server, rpc, clock, tenants, roles, rings, states, metrics, limits, stop });
   const rpcPort = await rpc.listen();
   const port = await server.listen();
   await roles.join(rpcPort);

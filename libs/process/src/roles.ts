@@ -19,6 +19,7 @@ import type {
   Logger,
   ObjectStore,
   Random,
+  RouteService,
   Timers,
   Workers,
   WriteLog,
@@ -40,7 +41,6 @@ import { openHiding, startCompactor } from './compactor-role.ts';
 import type { CompactorRole, Hiding } from './compactor-role.ts';
 import { prepareObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
-import { ruleEvaluator } from './rule-evaluator.ts';
 import { startRuler } from './ruler-role.ts';
 import type { RulerRole } from './ruler-role.ts';
 import { openWriteLog } from './open-write-log.ts';
@@ -80,7 +80,11 @@ export interface Roles {
   readonly compactor?: CompactorRole;
   readonly ruler?: RulerRole;
   /** Lets other processes count on this one, whose gRPC port this is. */
+  /** Compactors of other processes, for a gateway that has none. */
+  readonly deletesElsewhere?: RouteService;
   join(rpcPort: number): Promise<void>;
+  /** Rulers of other processes, for a gateway that has none. */
+  readonly rulesElsewhere?: RouteService;
   /** Flushes when so configured, and takes leave of the others. */
   leave(): Promise<void>;
   /** Lets go of everything. */
@@ -135,13 +139,32 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     : runs('gateway')
       ? await cluster.flusher()
       : undefined;
-  const compactor = world && runs('compactor') ? startCompactor(logWorld ?? world) : undefined;
+  const compactor =
+    world && runs('compactor')
+      ? startCompactor({ ...(logWorld ?? world), share: await deps.rings.share('compactor') })
+      : undefined;
+  if (compactor) cluster.announce('compactor');
+  /** Of a ruler that has no query frontend beside it. */
+  let ruleFrontend: QueryFrontend | undefined;
+  const startRuleFrontend = async (from: World) => {
+    ruleFrontend = newFrontend(from, querier ?? (await makeQuerier(from, ingester)));
+    ruleFrontend.start();
+    return ruleFrontend;
+  };
   const ruler =
-    runs('ruler') && frontend && world
-      ? await startRuler({ ...world, evaluate: ruleEvaluator(frontend.queries) })
+    world && runs('ruler')
+      ? await startRuler({
+          ...world,
+          localFrontend: async () => frontend?.queries ?? (await startRuleFrontend(world)),
+        })
       : undefined;
   for (const component of config.components) states.set(component, 'Running');
 
+  const forwards = runs('gateway');
+  const deletesElsewhere = forwards && !compactor ? await cluster.forwarder('compactor') : undefined;
+  const rulesElsewhere = forwards && !ruler ? await cluster.forwarder('ruler') : undefined;
+  const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;
+  await ingesterLifecycle?.start();
   return {
     pushes: distributor ?? router,
     ingester,
@@ -151,7 +174,9 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     ruler,
     join: (rpcPort) => cluster.join(rpcPort),
     async leave() {
+    deletesElsewhere,
       await ruler?.stop();
+    rulesElsewhere,
       await distributor?.drain();
       if (ingester && config.ingester.flushOnShutdown) {
         await ingester.flush(AbortSignal.timeout(shutdownFlushMs)).catch((error: unknown) => {
@@ -165,6 +190,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       await compactor?.stop();
       // What came in since.
       await distributor?.drain();
+      ruleFrontend?.stop();
       await ingester?.stop();
       world?.hiding.requests?.stop();
       world?.catalog.stop();
@@ -291,15 +317,15 @@ function startFrontend(
   world: RoleDeps & { readonly cluster: Cluster },
   querier: Querier | undefined,
   patterns: PatternIngester | undefined,
+function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFrontend {
+  const { maxOutstandingPerTenant } = world.config.frontend;
+  const { maxConcurrent } = world.config.querier;
+  return new QueryFrontend({ ...world, querier }, { maxConcurrent, maxOutstandingPerTenant });
+}
+
 ): { api: Frontend; queries: QueryFrontend; stop: () => void } {
   const { config } = world;
-  const frontend = new QueryFrontend(
-    { ...world, querier },
-    {
-      maxConcurrent: config.querier.maxConcurrent,
-      maxOutstandingPerTenant: config.frontend.maxOutstandingPerTenant,
-    },
-  );
+  const frontend = newFrontend(world, querier);
   frontend.start();
   world.cluster.serveFrontend(frontend);
   world.states.addCheck(() => frontend.notReady());

@@ -1,24 +1,23 @@
+import type { LimitsSource } from '@loki/config';
 import type { QueryFrontend } from '@loki/gateway';
+import { tenantHeader } from '@loki/http';
 import { parseExpr } from '@loki/logql';
-import { LokiError } from '@loki/model';
 import type { Expr } from '@loki/logql';
+import { LokiError } from '@loki/model';
+import type { LabelPair, TenantId } from '@loki/model';
+import type { HttpRequest, HttpResponse, RouteService, Timers } from '@loki/ports';
+import { tokenOf } from '@loki/ring';
 import { notVectorText } from '@loki/ruler';
-import type { EvaluateRule } from '@loki/ruler';
+import type { EvaluateRule, RuleSample } from '@loki/ruler';
 
 /** Expressions of rules, parsed once: they come again at each evaluation. */
 const parsedMax = 10_000;
 
 /** Evaluates rules by this process' own query path, under the tenant's limits as any other query. */
-export function ruleEvaluator(frontend: QueryFrontend): EvaluateRule {
-  const parsed = new Map<string, Expr>();
+export function localEvaluator(frontend: QueryFrontend): EvaluateRule {
+  const parse = ruleParser();
   return async (tenant, text, timeNs, signal) => {
-    let expr = parsed.get(text);
-    if (!expr) {
-      expr = parseExpr(text);
-      if (parsed.size >= parsedMax) parsed.clear();
-      parsed.set(text, expr);
-    }
-    if (expr.kind === 'log') throw new LokiError('badRequest', notVectorText);
+    const expr = parse(text);
     const tenancy = { ids: [tenant], isMulti: false };
     const { result } = await frontend.query(
       tenancy,
@@ -44,5 +43,124 @@ export function ruleEvaluator(frontend: QueryFrontend): EvaluateRule {
       default:
         throw new LokiError('badRequest', notVectorText);
     }
+  };
+}
+
+export interface RemoteEvaluatorDeps {
+  /** Query frontends, and those only. */
+  readonly frontends: RouteService;
+  readonly limits: LimitsSource;
+  readonly timers: Timers;
+}
+
+/** As long as a query may take by default, and a little more: the frontend's own refusal says more than ours. */
+const remoteTimeoutMs = 90_000;
+
+/** Evaluates rules by query frontends elsewhere: they split, cache and shard as for any other query. */
+export function remoteEvaluator({ frontends, limits, timers }: RemoteEvaluatorDeps): EvaluateRule {
+  const parse = ruleParser();
+  return async (tenant, text, timeNs, signal) => {
+    // What is no metric is refused here, in the words that the rule's health shows.
+    parse(text);
+    const { rulerRemoteEvaluationTimeoutMs, rulerRemoteEvaluationBytesMax: bytesMax } =
+      limits.forTenant(tenant);
+    const timeoutMs = rulerRemoteEvaluationTimeoutMs || remoteTimeoutMs;
+    const deadline = new AbortController();
+    const timer = timers.after(timeoutMs, () =>
+      deadline.abort(new LokiError('timeout', `no query frontend answered within ${timeoutMs} ms`)),
+    );
+    try {
+      const both = AbortSignal.any([signal, deadline.signal]);
+      const response = await frontends.call('query', queryRequest(tenant, text, timeNs, both));
+      const body = Buffer.from(response.body ?? '');
+      if (bytesMax > 0 && body.length > bytesMax) {
+        throw new LokiError(
+          'badRequest',
+          `response of ${body.length} bytes is larger than allowed: ${bytesMax}`,
+        );
+      }
+      return samplesOf(response, body.toString('utf8'));
+    } finally {
+      timer.cancel();
+    }
+  };
+}
+
+function queryRequest(tenant: TenantId, text: string, timeNs: bigint, signal: AbortSignal): HttpRequest {
+  return {
+    method: 'GET',
+    path: '/loki/api/v1/query',
+    params: new Map(),
+    queryText: new URLSearchParams({ query: text, time: String(timeNs), direction: 'forward' }).toString(),
+    headers: new Map([
+      [tenantHeader, tenant],
+      ['accept', 'application/json'],
+      ['user-agent', 'loki-ruler'],
+    ]),
+    body: Buffer.alloc(0),
+    remoteAddress: '',
+    signal,
+  };
+}
+
+interface QueryAnswer {
+  readonly data?: {
+    readonly resultType?: unknown;
+    readonly result?: unknown;
+  };
+}
+
+/** A vector, or a scalar as a vector, from the answer to an instant query. */
+function samplesOf({ status }: HttpResponse, text: string): RuleSample[] {
+  if (status !== 200) throw new LokiError(status < 500 ? 'badRequest' : 'unavailable', text.trim());
+  let answer: QueryAnswer;
+  try {
+    answer = JSON.parse(text) as QueryAnswer;
+  } catch (error) {
+    throw new LokiError('unavailable', 'a query frontend answered no JSON', { cause: error });
+  }
+  const { resultType, result } = answer.data ?? {};
+  if (resultType === 'scalar') return [{ labels: [], value: valueOf(result) }];
+  if (resultType !== 'vector' || !Array.isArray(result)) throw new LokiError('badRequest', notVectorText);
+  return result.map((sample: { metric?: Record<string, string>; value?: unknown }) => ({
+    labels: labelsOf(sample.metric ?? {}),
+    value: valueOf(sample.value),
+  }));
+}
+
+function labelsOf(metric: Record<string, string>): LabelPair[] {
+  return Object.entries(metric)
+    .map(([name, value]): LabelPair => [name, String(value)])
+    .sort((a, b) => (a[0] < b[0] ? -1 : 1));
+}
+
+/** `[seconds, "text"]`, with infinities as Go writes them. */
+function valueOf(pair: unknown): number {
+  const text: unknown = Array.isArray(pair) ? pair[1] : undefined;
+  if (typeof text !== 'string')
+    throw new LokiError('unavailable', 'a query frontend answered a sample without value');
+  return Number(text.replace('Inf', 'Infinity'));
+}
+
+/** Has each rule wait a while before its turn, always the same: rules that are due at once would all ask at once. */
+export function withJitter(evaluate: EvaluateRule, timers: Timers, maxMs: number): EvaluateRule {
+  if (maxMs <= 0) return evaluate;
+  return async (tenant, text, timeNs, signal) => {
+    await timers.sleep((tokenOf(`${tenant}\0${text}`) / 2 ** 32) * maxMs, signal);
+    return evaluate(tenant, text, timeNs, signal);
+  };
+}
+
+function ruleParser(): (text: string) => Exclude<Expr, { kind: 'log' }> {
+  const parsed = new Map<string, Expr>();
+  return (text) => {
+    let expr = parsed.get(text);
+    if (!expr) {
+      expr = parseExpr(text);
+      if (parsed.size >= parsedMax) parsed.clear();
+      parsed.set(text, expr);
+    }
+    if (expr.kind === 'log') throw new LokiError('badRequest', notVectorText);
+    return expr;
   };
 }

@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import type { Config, LimitsSource } from '@loki/config';
-import type { HttpServer, TenantResolver } from '@loki/http';
+import type { QueryFrontend } from '@loki/gateway';
+import type { RouteId, TenantResolver } from '@loki/http';
 import type { TenantId } from '@loki/model';
-import type { Clock, Logger, ObjectStore, Random, Timers } from '@loki/ports';
+import type { Clock, HttpHandler, Logger, ObjectStore, Random, Timers } from '@loki/ports';
+import { serveRuler } from '@loki/rpc';
+import type { RpcServer } from '@loki/rpc';
 import {
   AlertmanagerSink,
   alertsUrl,
@@ -18,11 +21,17 @@ import {
   Ruler,
   splitUrl,
 } from '@loki/ruler';
-import type { EvaluateRule, RemoteClient, RemoteServer, RuleOwner } from '@loki/ruler';
+import type { EvaluateRule, RemoteClient, RemoteServer, RuleOwner, RulerPeers } from '@loki/ruler';
 import { NodeDisk, NodeHttpClient } from '@loki/runtime';
 import { rulerMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
+import { watchAddresses } from './addresses.ts';
+import type { Cluster } from './cluster.ts';
 import { prepareObjectStore } from './object-store.ts';
+import type { Rings } from './rings.ts';
+import { RouteForwarder } from './route-forwarder.ts';
+import { localEvaluator, remoteEvaluator, withJitter } from './rule-evaluator.ts';
+import { RingRulerPeers } from './ruler-peers.ts';
 
 export interface RulerRoleDeps {
   readonly config: Config;
@@ -34,9 +43,11 @@ export interface RulerRoleDeps {
   readonly metrics: Metrics;
   /** Where the state of alerts is kept, beside all else this process stores. */
   readonly objectStore: ObjectStore;
-  readonly evaluate: EvaluateRule;
-  /** Default: this ruler runs every group. */
-  readonly owner?: RuleOwner;
+  readonly cluster: Cluster;
+  readonly rings: Rings;
+  readonly rpc: RpcServer;
+  /** A query path in this process; asked for only where rules are evaluated here. */
+  readonly localFrontend: () => Promise<QueryFrontend>;
 }
 
 export interface RulerRole {
@@ -47,8 +58,15 @@ export interface RulerRole {
 
 /** Builds the ruler as the configuration wants it, and starts it. */
 export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
-  const { config, logger, limits } = deps;
+  const { config, logger, limits, rings, cluster } = deps;
   const options = config.ruler;
+  const evaluation = await openEvaluation(deps);
+  const peers: RulerPeers = new RingRulerPeers({
+    ...deps,
+    rulers: await rings.view('ruler'),
+    ownId: rings.idIn('ruler'),
+    channels: cluster.channels(),
+  });
   const store = options.rulesAreFiles
     ? new LocalRuleStore(new NodeDisk(rulesDirectory(config)), logger)
     : new ObjectRuleStore(await prepareObjectStore(options.storage, logger), logger);
@@ -64,7 +82,8 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
       ...shared,
       store,
       stateObjects: deps.objectStore,
-      owner: deps.owner ?? ownsAllRules,
+      evaluate: withJitter(evaluation.evaluate, deps.timers, options.evaluation.maxJitterMs),
+      owner: options.enableSharding ? await ownerOf(deps) : ownsAllRules,
       alerts: options.alertmanagerUrls.length > 0 ? alertmanagers(shared, config) : undefined,
       series: options.remoteWriteEnabled ? remoteWrite(shared, config, limits) : undefined,
     },
@@ -74,16 +93,76 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
   const started = ruler.start().catch((error: unknown) => {
     logger.error('the ruler does not run', { err: String(error) });
   });
+  // Where groups are not shared each ruler runs all of them, and has nothing to ask the others.
+  const prometheus = new PrometheusRuleApi({ ruler, ...(options.enableSharding ? { peers } : {}) });
+  serveRuler(deps.rpc, {
+    groups: async (tenant) => JSON.stringify(prometheus.own(tenant)),
+    rulesChanged: (tenant) => ruler.rulesChanged(tenant),
+  });
+  cluster.announce('ruler');
   return {
-    config: new RuleConfigApi({ store, limits, ruler }),
-    prometheus: new PrometheusRuleApi({ ruler }),
+    config: new RuleConfigApi({ store, limits, ruler, peers }),
+    prometheus,
     async stop() {
       await started;
       await ruler.stop();
+      evaluation.stop();
       http.close();
     },
   };
 }
+
+/** The groups that the ring of rulers gives to this one. */
+async function ownerOf({ config, rings, limits }: RulerRoleDeps): Promise<RuleOwner> {
+  const share = await rings.share('ruler');
+  const { isShuffled } = config.ruler;
+  return {
+    owns: (tenant, key) =>
+      share.owns(
+        key,
+        isShuffled ? { key: tenant, size: limits.forTenant(tenant).rulerTenantShardSize } : undefined,
+      ),
+    onChange: (callback) => share.onChange(callback),
+  };
+}
+
+/** Where rules' expressions are evaluated: here, or by the query frontends that the configuration or the ring names. */
+async function openEvaluation(deps: RulerRoleDeps): Promise<{ evaluate: EvaluateRule; stop(): void }> {
+  const { config, cluster, timers, logger, clock } = deps;
+  const { isRemote, frontendAddress } = config.ruler.evaluation;
+  if (!isRemote) return { evaluate: localEvaluator(await deps.localFrontend()), stop: () => undefined };
+  if (frontendAddress === '') {
+    const frontends = await cluster.forwarder('query-frontend', evaluationDeadlineMs);
+    return { evaluate: remoteEvaluator({ ...deps, frontends }), stop: () => undefined };
+  }
+  let addresses: readonly string[] = [];
+  const listeners: (() => void)[] = [];
+  const frontends = new RouteForwarder({
+    name: 'query-frontend',
+    addresses: () => addresses,
+    onChange: (listener) => void listeners.push(listener),
+    channels: cluster.channels(),
+    clock,
+    logger,
+    deadlineMs: evaluationDeadlineMs,
+  });
+  const stop = watchAddresses({
+    addresses: [frontendAddress],
+    periodMs: frontendLookupMs,
+    timers,
+    logger,
+    onChange: (found) => {
+      addresses = [...found];
+      for (const listener of listeners) listener();
+    },
+  });
+  return { evaluate: remoteEvaluator({ ...deps, frontends }), stop };
+}
+
+/** Rules have deadlines of their own, per tenant; this one is for a frontend that never answers. */
+const evaluationDeadlineMs = 600_000;
+/** As queriers look for frontends by default. */
+const frontendLookupMs = 10_000;
 
 function rulesDirectory({ ruler }: Config): string {
   return ruler.storage.kind === 'filesystem' ? ruler.storage.directory : '';
@@ -156,8 +235,24 @@ function tenantClients(
   }
 }
 
-/** The endpoints of the ruler. */
-export function routeRules(server: HttpServer, tenants: TenantResolver, role: RulerRole): void {
+/** The endpoints of the ruler: what processes without one pass on. */
+export const ruleRoutes = [
+  'rules',
+  'rulesLegacy',
+  'rulesNamespace',
+  'rulesNamespaceLegacy',
+  'rulesGroup',
+  'rulesGroupLegacy',
+  'prometheusRules',
+  'prometheusRulesLegacy',
+  'prometheusAlerts',
+  'prometheusAlertsLegacy',
+] as const satisfies readonly RouteId[];
+
+export function ruleHandlers(
+  tenants: TenantResolver,
+  role: RulerRole,
+): Readonly<Record<(typeof ruleRoutes)[number], HttpHandler>> {
   const { config, prometheus } = role;
   const namespace = tenants.forOne((tenant, request) => {
     if (request.method === 'POST') return config.create(tenant, request);
@@ -170,7 +265,7 @@ export function routeRules(server: HttpServer, tenants: TenantResolver, role: Ru
   const list = tenants.forOne((tenant, request) => config.list(tenant, request));
   const rules = tenants.forOne((tenant, request) => prometheus.rules(tenant, request));
   const alerts = tenants.forOne((tenant, request) => prometheus.alerts(tenant, request));
-  server.handleAll({
+  return {
     rules: list,
     rulesLegacy: list,
     rulesNamespace: namespace,
@@ -181,5 +276,5 @@ export function routeRules(server: HttpServer, tenants: TenantResolver, role: Ru
     prometheusRulesLegacy: rules,
     prometheusAlerts: alerts,
     prometheusAlertsLegacy: alerts,
-  });
+  };
 }

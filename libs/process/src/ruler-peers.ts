@@ -1,0 +1,71 @@
+import type { TenantId } from '@loki/model';
+import type { Clock, Logger, RulerService } from '@loki/ports';
+import type { RingView } from '@loki/ring';
+import { RulerClient } from '@loki/rpc';
+import type { ChannelPool } from '@loki/rpc';
+import { readRuleGroups } from '@loki/ruler';
+import type { RuleApiGroup, RulerPeers } from '@loki/ruler';
+import { Suspects } from './suspects.ts';
+
+export interface RingRulerPeersDeps {
+  readonly rulers: RingView;
+  /** Of this process, which is not asked. */
+  readonly ownId: string;
+  readonly channels: ChannelPool;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The other rulers of the ring. One that did not answer lately is left in peace, and counts as one that does not answer. */
+export class RingRulerPeers implements RulerPeers {
+  readonly #deps: RingRulerPeersDeps;
+  readonly #suspects: Suspects;
+
+  constructor(deps: RingRulerPeersDeps) {
+    this.#deps = deps;
+    this.#suspects = new Suspects(deps.clock);
+    deps.rulers.onChange((ring) => {
+      const known = new Set(ring.instances.map(({ address }) => address));
+      this.#suspects.keep(known);
+      deps.channels.keep(known);
+    });
+  }
+
+  async groups(
+    tenant: TenantId,
+    signal: AbortSignal,
+  ): Promise<{ groups: readonly RuleApiGroup[]; isComplete: boolean }> {
+    const answers = await this.#ask(signal, async (ruler) =>
+      readRuleGroups(await ruler.groups(tenant, signal)),
+    );
+    signal.throwIfAborted();
+    const groups = answers.filter((each) => each !== undefined);
+    return { groups: groups.flat(), isComplete: groups.length === answers.length };
+  }
+
+  async rulesChanged(tenant: TenantId): Promise<void> {
+    await this.#ask(undefined, (ruler) => ruler.rulesChanged(tenant));
+  }
+
+  /** What each of them answers; undefined for those that do not. */
+  #ask<T>(
+    signal: AbortSignal | undefined,
+    ask: (ruler: RulerService) => Promise<T>,
+  ): Promise<(T | undefined)[]> {
+    const { rulers, ownId, channels, logger } = this.#deps;
+    const others = rulers.ring.eligible.filter(({ id }) => id !== ownId);
+    return Promise.all(
+      others.map(async ({ address }) => {
+        if (this.#suspects.has(address)) return undefined;
+        try {
+          return await ask(new RulerClient(channels.to(address)));
+        } catch (error) {
+          if (signal?.aborted) return undefined;
+          this.#suspects.add(address);
+          logger.warn('a ruler did not answer', { address, err: String(error) });
+          return undefined;
+        }
+      }),
+    );
+  }
+}
