@@ -22,6 +22,11 @@ export interface IngesterDeps {
   readonly limits: LimitsSource;
   /** Whether this owner of the partition is the one that flushes. Absent: it is, as there is no other. */
   readonly isLeader?: (partition: number) => boolean;
+  /**
+   * Resolves when another owner answers for a partition that is not ours any more, or nobody waits for one any longer:
+   * until then it is kept and answered for. Absent: such a partition is let go at once.
+   */
+  readonly takenOver?: (partition: number, signal: AbortSignal) => Promise<void>;
   /** Told of each record that enters a head which this owner leads. Absent: nobody clusters lines. */
   readonly patterns?: { offer(record: PatternSource): void };
   /** Named points at which the simulator may stop this process; absent in production. */

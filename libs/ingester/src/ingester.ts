@@ -32,6 +32,8 @@ export class Ingester implements IngesterService {
   readonly #partitions = new Map<number, Partition>();
   /** Partitions on their way out: the same one must not be taken again before it is gone. */
   readonly #leaving = new Map<number, Promise<void>>();
+  /** Partitions that are not ours any more, and answered for until their new owners have read them. */
+  readonly #handingOver = new Map<number, AbortController>();
   #stopListening: (() => void) | undefined;
   #wanted: ReadonlySet<number> = new Set();
   #isStopped = false;
@@ -103,21 +105,44 @@ export class Ingester implements IngesterService {
     this.#isStopped = true;
     this.#stopListening?.();
     this.#own(new Set());
+    for (const id of this.#partitions.keys()) this.#letGo(id);
     await Promise.all(this.#leaving.values());
   }
 
   #own(wanted: ReadonlySet<number>): void {
     this.#wanted = wanted;
     for (const [id, partition] of this.#partitions) {
-      if (wanted.has(id)) continue;
-      this.#partitions.delete(id);
-      const gone = partition.stop().finally(() => {
-        this.#leaving.delete(id);
-        if (this.#wanted.has(id)) this.#take(id);
-      });
-      this.#leaving.set(id, gone);
+      if (wanted.has(id)) {
+        this.#handingOver.get(id)?.abort();
+        this.#handingOver.delete(id);
+      } else if (this.#deps.takenOver && partition.isCaughtUp && !this.#isStopped) this.#handOver(id);
+      else this.#letGo(id);
     }
     for (const id of wanted) if (!this.#partitions.has(id) && !this.#leaving.has(id)) this.#take(id);
+  }
+
+  /** Whoever asks before the new owner has read the partition finds it here. */
+  #handOver(id: number): void {
+    if (this.#handingOver.has(id)) return;
+    const cancel = new AbortController();
+    this.#handingOver.set(id, cancel);
+    const letGo = () => {
+      if (!cancel.signal.aborted) this.#letGo(id);
+    };
+    this.#deps.takenOver!(id, cancel.signal).then(letGo, letGo);
+  }
+
+  #letGo(id: number): void {
+    this.#handingOver.get(id)?.abort();
+    this.#handingOver.delete(id);
+    const partition = this.#partitions.get(id);
+    if (!partition) return;
+    this.#partitions.delete(id);
+    const gone = partition.stop().finally(() => {
+      this.#leaving.delete(id);
+      if (this.#wanted.has(id)) this.#take(id);
+    });
+    this.#leaving.set(id, gone);
   }
 
   #take(id: number): void {

@@ -28,6 +28,7 @@ import {
 import type { RpcServer } from '@loki/rpc';
 import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
+import { Successors } from './successors.ts';
 import { RingDirectory } from './ring-directory.ts';
 import { RingLimiters } from './ring-limiters.ts';
 import { RouteForwarder } from './route-forwarder.ts';
@@ -47,6 +48,7 @@ export interface ClusterDeps {
 export interface Ownership {
   readonly owned: OwnedPartitions;
   readonly isLeader?: (partition: number) => boolean;
+  readonly takenOver?: (partition: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** After taking leave a process answers for so long, until all others know. */
@@ -58,6 +60,8 @@ export class Cluster {
   readonly #joins: RingName[] = [];
   readonly #stops: (() => Promise<void>)[] = [];
   readonly #pools: ChannelPool[] = [];
+  #ingester: IngesterService | undefined;
+  #successors: Successors | undefined;
   #isLeaving = false;
 
   constructor(deps: ClusterDeps) {
@@ -69,13 +73,24 @@ export class Cluster {
    * the ring gives them; a process that leaves keeps what it has until it ends, for those who still ask it.
    */
   async ownership(): Promise<Ownership> {
-    const { config, rings } = this.#deps;
+    const { config, rings, clock, timers } = this.#deps;
     const partitionCount = config.writeLog.partitions;
     if (config.writeLog.kind === 'embedded') return { owned: ownsAll(partitionCount) };
     const view = await rings.view('ring');
     const { replicationFactor } = config.ring;
     const listen = ownedPartitions(view, rings.id, { partitionCount, replicationFactor });
+    const channels = this.channels();
+    const successors = new Successors({
+      ingesters: view,
+      ownId: rings.id,
+      replicationFactor,
+      serviceOf: ({ address }) => new IngesterClient(channels.to(address)),
+      clock,
+      timers,
+    });
+    this.#successors = successors;
     return {
+      takenOver: (partition, signal) => successors.takeOver(partition, signal),
       owned: (onChange) =>
         listen((partitions) => {
           if (!this.#isLeaving) onChange(partitions);
@@ -85,6 +100,7 @@ export class Cluster {
   }
 
   serveIngester(ingester: IngesterService, streamCounts: StreamLimitService): void {
+    this.#ingester = ingester;
     serveIngester(this.#deps.rpc, ingester);
     serveStreamLimits(this.#deps.rpc, streamCounts);
     this.#joins.push('ring');
@@ -246,6 +262,7 @@ export class Cluster {
   async leave(): Promise<void> {
     this.#isLeaving = true;
     await this.#deps.rings.leave();
+    if (this.#ingester) await this.#successors?.takeOverAll(await this.#ingester.partitions());
     await Promise.all(this.#stops.map((stop) => stop()));
     for (const channels of this.#pools) channels.close();
     if (this.#deps.config.ring.store !== 'memory') await this.#deps.timers.sleep(leaveMs);

@@ -18,6 +18,7 @@ import type { Adapters } from './adapters.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { routeProcess } from './process-routes.ts';
 import { Rings } from './rings.ts';
+import { RpcHealth } from './rpc-health.ts';
 import { startRoles } from './roles.ts';
 
 type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
@@ -98,8 +99,10 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   });
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   const server = httpServer(config, { clock, timers, logger, metrics: serverMetrics(metrics) });
+  const health = new RpcHealth({ rpc, states, timers });
   const stop = async () => {
     states.stopping();
+    health.stop();
     roles.frontend?.exports.stop();
     await server.stop(config.server.gracefulShutdownTimeoutMs);
     await roles.leave();
@@ -115,7 +118,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const rpcPort = await rpc.listen();
   const port = await server.listen();
   await roles.join(rpcPort);
-  rpc.setServing(true);
+  health.start();
   logger.info('Loki started', {
     address: config.server.httpListenAddress,
     port,

@@ -20,13 +20,16 @@ export interface RingDirectoryDeps {
 
 /**
  * Who answers for a partition: its owners by the ring, each process its own first, then the others in turn so that they
- * share the work, and those that did not answer lately after them; last those that are on their way out, which may still hold what the new owner has not read yet.
+ * share the work, and those that did not answer lately after them. Last those that may have owned it until now, and keep
+ * it until a new owner has read it: members on their way out, and those that come next on the ring.
  */
 export class RingDirectory implements IngesterDirectory {
   readonly #deps: RingDirectoryDeps;
   readonly #partitions: readonly number[];
   readonly #clients = new Map<string, IngesterService>();
   readonly #suspects: Suspects;
+  /** By partition, for the ring as it is: owners, and whoever comes next. */
+  readonly #walked = new Map<number, readonly string[]>();
   #turn = 0;
 
   constructor(deps: RingDirectoryDeps) {
@@ -34,6 +37,7 @@ export class RingDirectory implements IngesterDirectory {
     this.#suspects = new Suspects(deps.clock);
     this.#partitions = Array.from({ length: deps.partitionCount }, (_, partition) => partition);
     deps.ingesters.onChange((ring) => {
+      this.#walked.clear();
       const known = new Set(ring.instances.map(({ address }) => address));
       for (const address of this.#clients.keys()) if (!known.has(address)) this.#clients.delete(address);
       this.#suspects.keep(known);
@@ -47,16 +51,25 @@ export class RingDirectory implements IngesterDirectory {
 
   owners(partition: number): readonly IngesterService[] {
     const { ring } = this.#deps.ingesters;
-    const ids = partitionOwners(ring, partition, this.#deps.replicationFactor);
+    const { replicationFactor } = this.#deps;
+    let walked = this.#walked.get(partition);
+    if (!walked) {
+      walked = partitionOwners(ring, partition, 2 * replicationFactor);
+      this.#walked.set(partition, walked);
+    }
+    const ids = walked.slice(0, replicationFactor);
     const turn = ids.length === 0 ? 0 : this.#turn++ % ids.length;
     const inTurn = [...ids.slice(turn), ...ids.slice(0, turn)];
     const ownId = this.#deps.own?.id;
     if (ownId !== undefined) inTurn.sort((a, b) => Number(b === ownId) - Number(a === ownId));
-    const leaving = ring.instances.filter(({ id, state }) => state === 'LEAVING' && !ids.includes(id));
-    const owners = inTurn.map((id) => ring.get(id)!);
+    const leaving = ring.instances.filter(
+      ({ id, state, readOnly }) => (state === 'LEAVING' || readOnly) && !ids.includes(id),
+    );
+    const next = walked.slice(replicationFactor).flatMap((id) => ring.get(id) ?? []);
+    const owners = inTurn.flatMap((id) => ring.get(id) ?? []);
     const isSuspect = ({ address }: ObservedInstance) => Number(this.#suspects.has(address));
     owners.sort((a, b) => isSuspect(a) - isSuspect(b));
-    return [...owners, ...leaving].map((instance) => this.#serviceOf(instance));
+    return [...owners, ...leaving, ...next].map((instance) => this.#serviceOf(instance));
   }
 
   #serviceOf({ id, address }: ObservedInstance): IngesterService {

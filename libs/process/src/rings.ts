@@ -128,6 +128,11 @@ export class Rings {
     await member.activate();
   }
 
+  /** This process as a member of a ring; undefined: it is none. */
+  member(name: RingName): RingMember | undefined {
+    return this.#members.get(name);
+  }
+
   /** Others stop counting on this process, which goes on answering for now. */
   async leave(): Promise<void> {
     await Promise.all([...this.#members.values()].map((member) => member.leave()));

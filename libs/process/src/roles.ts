@@ -43,6 +43,7 @@ import { prepareObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
 import { startRuler } from './ruler-role.ts';
 import type { RulerRole } from './ruler-role.ts';
+import { IngesterLifecycle } from './ingester-lifecycle.ts';
 import { openWriteLog } from './open-write-log.ts';
 import type { Rings } from './rings.ts';
 
@@ -74,17 +75,18 @@ export interface Roles {
   /** Who takes pushes: the distributor of this process, or a way to those elsewhere. */
   readonly pushes?: DistributorService;
   readonly ingester?: Ingester;
+  readonly ingesterLifecycle?: IngesterLifecycle;
   /** Flushes the ingester of this process; in a gateway, all there are. */
   readonly flush?: (signal?: AbortSignal) => Promise<void>;
   readonly frontend?: Frontend;
   readonly compactor?: CompactorRole;
-  readonly ruler?: RulerRole;
-  /** Lets other processes count on this one, whose gRPC port this is. */
   /** Compactors of other processes, for a gateway that has none. */
   readonly deletesElsewhere?: RouteService;
-  join(rpcPort: number): Promise<void>;
+  readonly ruler?: RulerRole;
   /** Rulers of other processes, for a gateway that has none. */
   readonly rulesElsewhere?: RouteService;
+  /** Lets other processes count on this one, whose gRPC port this is. */
+  join(rpcPort: number): Promise<void>;
   /** Flushes when so configured, and takes leave of the others. */
   leave(): Promise<void>;
   /** Lets go of everything. */
@@ -126,6 +128,8 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     : undefined;
   const ingester =
     logWorld && streamCounts ? await startIngester(logWorld, streamCounts, patterns) : undefined;
+  const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;
+  await ingesterLifecycle?.start();
   const distributor =
     logWorld && runs('distributor') ? await startDistributor(logWorld, streamCounts) : undefined;
   const querier = world && runs('querier') ? await makeQuerier(world, ingester) : undefined;
@@ -158,27 +162,26 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
           localFrontend: async () => frontend?.queries ?? (await startRuleFrontend(world)),
         })
       : undefined;
-  for (const component of config.components) states.set(component, 'Running');
-
   const forwards = runs('gateway');
   const deletesElsewhere = forwards && !compactor ? await cluster.forwarder('compactor') : undefined;
   const rulesElsewhere = forwards && !ruler ? await cluster.forwarder('ruler') : undefined;
-  const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;
-  await ingesterLifecycle?.start();
+  for (const component of config.components) states.set(component, 'Running');
+
   return {
     pushes: distributor ?? router,
     ingester,
+    ingesterLifecycle,
     flush,
     frontend: frontend?.api,
     compactor,
+    deletesElsewhere,
     ruler,
+    rulesElsewhere,
     join: (rpcPort) => cluster.join(rpcPort),
     async leave() {
-    deletesElsewhere,
       await ruler?.stop();
-    rulesElsewhere,
       await distributor?.drain();
-      if (ingester && config.ingester.flushOnShutdown) {
+      if (ingester && ingesterLifecycle?.flushesAtEnd) {
         await ingester.flush(AbortSignal.timeout(shutdownFlushMs)).catch((error: unknown) => {
           logger.warn('could not flush before stopping; the write log has it', { err: String(error) });
         });
@@ -187,10 +190,10 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     },
     async stop() {
       frontend?.stop();
+      ruleFrontend?.stop();
       await compactor?.stop();
       // What came in since.
       await distributor?.drain();
-      ruleFrontend?.stop();
       await ingester?.stop();
       world?.hiding.requests?.stop();
       world?.catalog.stop();
@@ -284,13 +287,14 @@ async function startIngester(
   patterns: PatternIngester | undefined,
 ): Promise<Ingester> {
   const { config, objectStore, clock, catalog, states, cluster } = world;
-  const { owned, isLeader } = await cluster.ownership();
+  const { owned, isLeader, takenOver } = await cluster.ownership();
   const ingester = new Ingester(
     {
       ...world,
       metrics: ingesterMetrics(world.metrics),
       patterns,
       isLeader: world.adapters?.isLeader ?? isLeader,
+      takenOver,
       commits: partitionCommitters({ objectStore, clock }),
       committed: committedSegments(catalog),
     },
@@ -313,16 +317,16 @@ async function makeQuerier(world: World, ingester: Ingester | undefined): Promis
   });
 }
 
-function startFrontend(
-  world: RoleDeps & { readonly cluster: Cluster },
-  querier: Querier | undefined,
-  patterns: PatternIngester | undefined,
 function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFrontend {
   const { maxOutstandingPerTenant } = world.config.frontend;
   const { maxConcurrent } = world.config.querier;
   return new QueryFrontend({ ...world, querier }, { maxConcurrent, maxOutstandingPerTenant });
 }
 
+function startFrontend(
+  world: RoleDeps & { readonly cluster: Cluster },
+  querier: Querier | undefined,
+  patterns: PatternIngester | undefined,
 ): { api: Frontend; queries: QueryFrontend; stop: () => void } {
   const { config } = world;
   const frontend = newFrontend(world, querier);

@@ -12,6 +12,8 @@ export interface RingInstance {
   readonly state: InstanceState;
   /** Owns nothing new, though ACTIVE. */
   readonly readOnly: boolean;
+  /** Wall clock of the instance when that changed last; absent: it never did. */
+  readonly readOnlyMs?: number;
   /** Ascending, 32 bit. */
   readonly tokens: readonly number[];
   /** Of the process, so that a restarted one is told from the one before. */

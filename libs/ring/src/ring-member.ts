@@ -76,8 +76,14 @@ export class RingMember {
     await this.#become({ state: 'ACTIVE' });
   }
 
+  get instance(): RingInstance {
+    return this.#self;
+  }
+
+  /** While it is so others take over what this process owns, as if it left; it may come back. */
   async setReadOnly(readOnly: boolean): Promise<void> {
-    await this.#become({ readOnly });
+    if (readOnly === this.#self.readOnly) return;
+    await this.#become({ readOnly, readOnlyMs: this.#options.clock.nowMs() });
   }
 
   /** Others take over what this process owns; it goes on beating until `stop`. */
@@ -103,7 +109,7 @@ export class RingMember {
     await this.#write((instances) => instances.delete(id));
   }
 
-  async #become(change: Partial<Pick<RingInstance, 'state' | 'readOnly'>>): Promise<void> {
+  async #become(change: Partial<Pick<RingInstance, 'state' | 'readOnly' | 'readOnlyMs'>>): Promise<void> {
     this.#self = { ...this.#self, ...change };
     await this.#beat();
   }
@@ -120,8 +126,11 @@ export class RingMember {
       if (this.#isStopped) return false;
       const { id, incarnation, beat } = this.#self;
       const stored = instances.get(id);
-      if (stored && beat === 0) this.#self = { ...this.#self, registeredMs: stored.registeredMs };
-      else if (stored && stored.incarnation !== incarnation) {
+      if (stored && beat === 0) {
+        // What an operator has decided outlives the process.
+        const { registeredMs, readOnly, readOnlyMs } = stored;
+        this.#self = { ...this.#self, registeredMs, readOnly, readOnlyMs };
+      } else if (stored && stored.incarnation !== incarnation) {
         this.#options.logger?.error('another process has the same instance id', {
           id,
           address: stored.address,

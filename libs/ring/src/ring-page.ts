@@ -20,7 +20,7 @@ export function ringJson(ring: Ring, nowMs: number): string {
       timestamp: timeText(instance.heartbeatMs),
       registered_timestamp: timeText(instance.registeredMs),
       read_only: instance.readOnly,
-      read_only_updated_timestamp: '',
+      read_only_updated_timestamp: instance.readOnlyMs === undefined ? '' : timeText(instance.readOnlyMs),
       zone: instance.zone,
       tokens: instance.tokens,
     })),
