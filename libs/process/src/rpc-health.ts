@@ -1,0 +1,40 @@
+import type { ServiceStates } from '@loki/http';
+import type { TimerHandle, Timers } from '@loki/ports';
+import type { RpcServer } from '@loki/rpc';
+
+export interface RpcHealthDeps {
+  readonly rpc: Pick<RpcServer, 'setServing'>;
+  readonly states: Pick<ServiceStates, 'notReady'>;
+  readonly timers: Timers;
+}
+
+const lookMs = 500;
+
+/** What grpc.health.v1 says is what `/ready` says: SERVING when all parts are ready, NOT_SERVING while they drain. */
+export class RpcHealth {
+  readonly #deps: RpcHealthDeps;
+  #timer: TimerHandle | undefined;
+  #isServing: boolean | undefined;
+
+  constructor(deps: RpcHealthDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#set(this.#deps.states.notReady() === undefined);
+    this.#timer = this.#deps.timers.after(lookMs, () => this.start());
+  }
+
+  /** From now on nobody is to come. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#set(false);
+  }
+
+  /** Whoever watches is told of changes, not of every look. */
+  #set(isServing: boolean): void {
+    if (isServing === this.#isServing) return;
+    this.#isServing = isServing;
+    this.#deps.rpc.setServing(isServing);
+  }
+}
