@@ -6,8 +6,10 @@ import type { StepGrid } from './step-grid.ts';
 
 /** Partial states of all series of a leaf. What they hold is charged to the query's budget before it is taken. */
 export interface Accumulator {
+  /** Whether `add` is to be told the rank of the sample's stream: among equal times it decides. */
+  readonly usesRanks: boolean;
   /** A sample of `series` in `bucket`, at `time` (ns relative to the first step). */
-  add(series: number, bucket: number, time: number, value: number): void;
+  add(series: number, bucket: number, time: number, value: number, rank?: number): void;
   /** `count` samples at once whose values add up to `sum`; only for operations that add. */
   addMany(series: number, bucket: number, count: number, sum: number): void;
   /** What `SeriesState` holds besides the labels. Once for each series: what it was made from is given up. */
@@ -56,7 +58,8 @@ type Columns = readonly Float64Array[];
 interface ColumnKind extends WindowMerge {
   readonly columns: number;
   /** Called before column 0 counts the sample. */
-  readonly add: (columns: Columns, bucket: number, time: number, value: number) => void;
+  readonly add: (columns: Columns, bucket: number, time: number, value: number, rank: number) => void;
+  readonly usesRanks?: true;
 }
 
 const counts: ColumnKind = {
@@ -117,31 +120,44 @@ const moments: ColumnKind = {
   },
 };
 
-function ends(isBetter: (a: number, b: number) => boolean): ColumnKind {
+/** Columns: count, time, value, and the rank of the stream. */
+function ends(isBetter: (time: number, than: number, rank: number, thanRank: number) => boolean): ColumnKind {
   return {
-    columns: 3,
-    add: ([count, times, values], bucket, time, value) => {
-      if (count[bucket] !== 0 && !isBetter(time, times[bucket])) return;
+    columns: 4,
+    usesRanks: true,
+    add: ([count, times, values, ranks], bucket, time, value, rank) => {
+      if (count[bucket] !== 0 && !isBetter(time, times[bucket], rank, ranks[bucket])) return;
       times[bucket] = time;
       values[bucket] = value;
+      ranks[bucket] = rank;
     },
     merge: (into, at, from, index) => {
       if (from[0][index] === 0) return;
-      const [count, times, values] = into;
-      if (count[at] === 0 || isBetter(from[1][index], times[at])) {
+      const [count, times, values, ranks] = into;
+      if (count[at] === 0 || isBetter(from[1][index], times[at], from[3][index], ranks[at])) {
         times[at] = from[1][index];
         values[at] = from[2][index];
+        ranks[at] = from[3][index];
       }
       count[at] += from[0][index];
     },
   };
 }
 
-// Of equal timestamps the one that came first, or last, counts.
-const firsts = ends((a, b) => a < b);
-const lasts = ends((a, b) => a >= b);
+/**
+ * Which of two samples stands first, or last: by time, then by stream as in log queries, then the one that came first, or
+ * last. Where its rows are stored must not decide.
+ */
+export const isEarlier = (time: number, than: number, rank: number, thanRank: number): boolean =>
+  time < than || (time === than && rank < thanRank);
+export const isLater = (time: number, than: number, rank: number, thanRank: number): boolean =>
+  time > than || (time === than && rank >= thanRank);
+
+const firsts = ends(isEarlier);
+const lasts = ends(isLater);
 
 class ColumnAccumulator implements Accumulator {
+  readonly usesRanks: boolean;
   readonly #grid: StepGrid;
   readonly #kind: ColumnKind;
   readonly #memory: MemoryBudget;
@@ -150,12 +166,13 @@ class ColumnAccumulator implements Accumulator {
   constructor(grid: StepGrid, kind: ColumnKind, memory: MemoryBudget) {
     this.#grid = grid;
     this.#kind = kind;
+    this.usesRanks = kind.usesRanks ?? false;
     this.#memory = memory;
   }
 
-  add(series: number, bucket: number, time: number, value: number): void {
+  add(series: number, bucket: number, time: number, value: number, rank = 0): void {
     const columns = this.#series[series] ?? this.#make(series);
-    this.#kind.add(columns, bucket, time, value);
+    this.#kind.add(columns, bucket, time, value, rank);
     columns[0][bucket]++;
   }
 
@@ -205,6 +222,7 @@ const sampleBytes = 20;
 
 /** Keeps every sample: quantiles need the values of each window, counters their order too. */
 class ValueAccumulator implements Accumulator {
+  readonly usesRanks = false;
   readonly #grid: StepGrid;
   readonly #withTimes: boolean;
   readonly #memory: MemoryBudget;

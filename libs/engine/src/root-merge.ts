@@ -2,6 +2,7 @@ import { parseExpr } from '@loki/logql';
 import type { RangeOp } from '@loki/logql';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { SampleLeafRequest, SampleLeafResult, SeriesState } from '@loki/ports';
+import { isEarlier, isLater } from './accumulators.ts';
 import { MemoryBudget, seriesBytes } from './memory-budget.ts';
 import { asSampleLeaf, rangeAggOf } from './root-evaluate.ts';
 import { labelsKey, tooManySeries } from './root-rows.ts';
@@ -151,11 +152,12 @@ function mergeColumns(
         if (x[k] > a[k] || Number.isNaN(a[k])) a[k] = x[k];
         break;
       case 'first_over_time':
-        if (x[k] < a[k]) [a[k], b[k]] = [x[k], y[k]];
+      case 'last_over_time': {
+        const isBetter = op === 'first_over_time' ? isEarlier : isLater;
+        if (!isBetter(x[k], a[k], from[3][k], into[3][k])) break;
+        for (let c = 1; c < into.length; c++) into[c][k] = from[c][k];
         break;
-      case 'last_over_time':
-        if (x[k] >= a[k]) [a[k], b[k]] = [x[k], y[k]];
-        break;
+      }
       case 'stddev_over_time':
       case 'stdvar_over_time': {
         // Two sets' means and squared distances as those of their union (Chan).

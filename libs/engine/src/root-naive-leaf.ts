@@ -109,6 +109,9 @@ function convert(text: string, conversion: string): number {
   return match ? Math.trunc(Number(match[1]) * 2 ** 20) : Number.NaN;
 }
 
+/** Of equal timestamps the order of arrival decides, as it does within one stream. */
+const noRank = () => 0;
+
 /** The partial state of one series, from all of its samples in each window. */
 function stateOf(
   { op, unwrap }: RangeAggExpr,
@@ -147,9 +150,15 @@ function stateOf(
       return { labels, columns: [count, column(mean), m2] };
     }
     case 'first_over_time':
-      return { labels, columns: [count, column((w) => relative(w[0])), column((w) => w[0].value)] };
+      return {
+        labels,
+        columns: [count, column((w) => relative(w[0])), column((w) => w[0].value), column(noRank)],
+      };
     case 'last_over_time':
-      return { labels, columns: [count, column((w) => relative(w.at(-1)!)), column((w) => w.at(-1)!.value)] };
+      return {
+        labels,
+        columns: [count, column((w) => relative(w.at(-1)!)), column((w) => w.at(-1)!.value), column(noRank)],
+      };
     case 'quantile_over_time':
     case 'rate_counter': {
       const flat = sorted.map((window) =>

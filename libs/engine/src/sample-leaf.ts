@@ -324,7 +324,8 @@ class SampleScan {
       let value = 1;
       if (unwrap) ({ value } = unwrap);
       else if (ends) value = this.#readsLines ? row.end - row.start : lengthOf(ends, at, at + 1);
-      this.#accumulator.add(series, bucket, grid.relative(ts), value);
+      const rank = this.#accumulator.usesRanks ? row.base.stream.rank : 0;
+      this.#accumulator.add(series, bucket, grid.relative(ts), value, rank);
     }
   }
 }

@@ -29,6 +29,8 @@ interface StoredRow {
 interface Sample {
   readonly timestampNs: bigint;
   readonly value: number;
+  /** Of the stream: among equal timestamps it decides which is first. */
+  readonly rank: number;
 }
 
 /**
@@ -132,7 +134,11 @@ export class Oracle implements QuerierService {
         let found = series.get(key);
         if (!found) series.set(key, (found = { labels, windows: Array.from({ length: steps }, () => []) }));
         for (const k of windows)
-          found.windows[k].push({ timestampNs, value: columns[range.unwrap ? 2 : 1][0] });
+          found.windows[k].push({
+            timestampNs,
+            value: columns[range.unwrap ? 2 : 1][0],
+            rank: range.unwrap ? columns[3][0] : 0,
+          });
       }
     }
     const states = [...series.values()].map(({ labels, windows }) =>
@@ -184,7 +190,9 @@ function stateOf(
   windows: readonly Sample[][],
   startNs: bigint,
 ): SeriesState {
-  const sorted = windows.map((window) => window.toSorted((a, b) => Number(a.timestampNs - b.timestampNs)));
+  const sorted = windows.map((window) =>
+    window.toSorted((a, b) => Number(a.timestampNs - b.timestampNs) || a.rank - b.rank),
+  );
   const relative = (sample: Sample) => Number(sample.timestampNs - startNs);
   const column = (compute: (window: readonly Sample[]) => number) =>
     Float64Array.from(sorted, (window) => (window.length === 0 ? 0 : compute(window)));
@@ -220,9 +228,20 @@ function stateOf(
       return { labels, columns: [count, column(mean), m2] };
     }
     case 'first_over_time':
-      return { labels, columns: [count, column((w) => relative(w[0])), column((w) => w[0].value)] };
+      return {
+        labels,
+        columns: [count, column((w) => relative(w[0])), column((w) => w[0].value), column((w) => w[0].rank)],
+      };
     case 'last_over_time':
-      return { labels, columns: [count, column((w) => relative(w.at(-1)!)), column((w) => w.at(-1)!.value)] };
+      return {
+        labels,
+        columns: [
+          count,
+          column((w) => relative(w.at(-1)!)),
+          column((w) => w.at(-1)!.value),
+          column((w) => w.at(-1)!.rank),
+        ],
+      };
     case 'quantile_over_time':
     case 'rate_counter': {
       const flat = sorted.map((window) =>
