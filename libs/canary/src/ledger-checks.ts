@@ -132,7 +132,7 @@ export class LedgerChecks {
     const { client, clock } = this.#world;
     const beganMs = clock.monotonicMs();
     const { answer, failures } = await client.withRetry(
-      (address) => client.get(path, query, address),
+      (address) => client.get(path, query, { address }),
       this.#options.attemptsMax,
     );
     const isOk = answer.status === 200;

@@ -118,7 +118,7 @@ export class LedgerJudge {
         direction: 'forward',
       };
       const { answer } = await client.withRetry(
-        (address) => client.get('/loki/api/v1/query_range', query, address),
+        (address) => client.get('/loki/api/v1/query_range', query, { address }),
         attemptsMax,
       );
       if (answer.status !== 200) {

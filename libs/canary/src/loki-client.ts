@@ -45,13 +45,19 @@ export class LokiClient {
 
   /** One attempt. */
   push(body: string, address = this.nextAddress()): Promise<Answer> {
-    return this.#send(address, '/loki/api/v1/push', this.#options.writeTimeoutMs, Buffer.from(body));
+    const timeoutMs = this.#options.writeTimeoutMs;
+    return this.#send(address, '/loki/api/v1/push', { timeoutMs, body: Buffer.from(body) });
   }
 
   /** One attempt of a GET. */
-  get(path: string, query: Readonly<Record<string, string>>, address = this.nextAddress()): Promise<Answer> {
+  get(
+    path: string,
+    query: Readonly<Record<string, string>>,
+    options: { readonly address?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+  ): Promise<Answer> {
+    const { address = this.nextAddress(), headers } = options;
     const search = new URLSearchParams(query).toString();
-    return this.#send(address, `${path}?${search}`, this.#options.queryTimeoutMs);
+    return this.#send(address, `${path}?${search}`, { timeoutMs: this.#options.queryTimeoutMs, headers });
   }
 
   nextAddress(): string {
@@ -80,8 +86,18 @@ export class LokiClient {
     }
   }
 
-  async #send(address: string, path: string, timeoutMs: number, body?: Uint8Array): Promise<Answer> {
-    const { http, headers, tls } = this.#options;
+  async #send(
+    address: string,
+    path: string,
+    request: {
+      readonly timeoutMs: number;
+      readonly body?: Uint8Array;
+      readonly headers?: Readonly<Record<string, string>>;
+    },
+  ): Promise<Answer> {
+    const { http, tls } = this.#options;
+    const { timeoutMs, body } = request;
+    const headers = { ...this.#options.headers, ...request.headers };
     try {
       const answer = await http.send({
         method: body ? 'POST' : 'GET',

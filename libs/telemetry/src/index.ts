@@ -1,5 +1,7 @@
 export { buildInfo, buildInfoMetric, versionText } from './build-info.ts';
 export type { BuildInfo } from './build-info.ts';
+export { canaryMetrics } from './canary-metrics.ts';
+export type { CanaryMetrics } from './canary-metrics.ts';
 export { compactorMetrics } from './compactor-metrics.ts';
 export { cacheMetrics } from './cache-metrics.ts';
 export type { CacheMetrics } from './cache-metrics.ts';

@@ -1,0 +1,121 @@
+import type { Clock } from '@loki/ports';
+import type { CanaryMetrics } from '@loki/telemetry';
+import { timeOfLine } from './canary-lines.ts';
+import { entriesOf, valueOf } from './loki-client.ts';
+import type { LokiClient } from './loki-client.ts';
+
+export interface TestWorld {
+  readonly client: LokiClient;
+  readonly clock: Clock;
+  readonly metrics: CanaryMetrics;
+  /** Selector with the stages that are appended to it. */
+  readonly query: string;
+}
+
+/** Entries that one query may return; Loki's own limit. */
+const entriesMax = 5_000;
+
+/**
+ * Times of the canary's lines in [fromNs, toNs], by pages.
+ *
+ * @throws when Loki answers with an error
+ */
+export async function findEntries(
+  { client, query }: Pick<TestWorld, 'client' | 'query'>,
+  fromNs: bigint,
+  toNs: bigint,
+): Promise<Set<bigint>> {
+  const found = new Set<bigint>();
+  for (let start = fromNs; ;) {
+    const { status, text } = await client.get('/loki/api/v1/query_range', {
+      query,
+      start: String(start),
+      end: String(toNs + 1n),
+      limit: String(entriesMax),
+      direction: 'forward',
+    });
+    if (status !== 200) throw new Error(`query: ${status} ${text.slice(0, 200)}`);
+    const entries = entriesOf(text);
+    for (const { line } of entries) {
+      const ns = timeOfLine(line);
+      if (ns !== undefined) found.add(ns);
+    }
+    if (entries.length < entriesMax) return found;
+    // A line's time is its entry's, and no two lines of the canary share one.
+    start = entries.reduce((last, { ns }) => (ns > last ? ns : last), start) + 1n;
+  }
+}
+
+export interface SpotCheckOptions {
+  readonly intervalNs: bigint;
+  readonly maxNs: bigint;
+  readonly initialWaitNs: bigint;
+}
+
+/** Remembers a line now and then, and asks for it again and again: is it still there hours later? */
+export class SpotCheck {
+  readonly #world: TestWorld;
+  readonly #options: SpotCheckOptions;
+  readonly #spots: bigint[] = [];
+
+  constructor(world: TestWorld, options: SpotCheckOptions) {
+    this.#world = world;
+    this.#options = options;
+  }
+
+  written(ns: bigint): void {
+    const last = this.#spots.at(-1);
+    if (last === undefined || ns - last >= this.#options.intervalNs) this.#spots.push(ns);
+  }
+
+  async check(): Promise<void> {
+    const { clock, metrics } = this.#world;
+    const { maxNs, initialWaitNs } = this.#options;
+    const nowNs = clock.nowNs();
+    while (this.#spots.length > 0 && nowNs - this.#spots[0] > maxNs) this.#spots.shift();
+    for (const ns of this.#spots) {
+      if (nowNs - ns < initialWaitNs) continue;
+      const beganMs = clock.monotonicMs();
+      try {
+        const found = await findEntries(this.#world, ns, ns);
+        metrics.spotChecked(!found.has(ns), (clock.monotonicMs() - beganMs) / 1000);
+      } catch {
+        // Asked again in the next round: an answer that did not come says nothing of the entry.
+      }
+    }
+  }
+}
+
+/** Counts the lines of the last hours: as many as were written? */
+export async function metricTest(
+  { client, clock, metrics, query }: TestWorld,
+  { rangeMs, intervalMs, ageMs }: { rangeMs: number; intervalMs: number; ageMs: number },
+): Promise<void> {
+  const actualRangeMs = Math.max(intervalMs, Math.min(rangeMs, ageMs));
+  const beganMs = clock.monotonicMs();
+  const { status, text } = await client.get('/loki/api/v1/query', {
+    query: `sum(count_over_time(${query}[${Math.round(actualRangeMs)}ms]))`,
+    time: String(clock.nowNs()),
+  });
+  if (status !== 200) throw new Error(`metric test: ${status} ${text.slice(0, 200)}`);
+  const seconds = (clock.monotonicMs() - beganMs) / 1000;
+  metrics.metricTested({ expected: Math.round(actualRangeMs / intervalMs), actual: valueOf(text), seconds });
+}
+
+/** The same count with and without the results cache: the same number? */
+export async function cacheTest(
+  { client, clock, metrics, query }: TestWorld,
+  { rangeMs, backMs }: { rangeMs: number; backMs: number },
+): Promise<void> {
+  const asked = {
+    query: `sum(count_over_time(${query}[${Math.round(rangeMs)}ms]))`,
+    time: String(clock.nowNs() - BigInt(Math.round(backMs)) * 1_000_000n),
+  };
+  const cached = await client.get('/loki/api/v1/query', asked);
+  const fresh = await client.get('/loki/api/v1/query', asked, { headers: { 'cache-control': 'no-cache' } });
+  if (cached.status !== 200 || fresh.status !== 200) {
+    metrics.cacheTested('failure', false);
+    return;
+  }
+  metrics.cacheTested('success', valueOf(cached.text) !== valueOf(fresh.text));
+}

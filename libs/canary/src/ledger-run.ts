@@ -1,0 +1,129 @@
+import type { Clock, Disk, Random, Timers } from '@loki/ports';
+import { Ledger } from './ledger.ts';
+import { LedgerChecks } from './ledger-checks.ts';
+import { faultsIn, LedgerJudge } from './ledger-judge.ts';
+import type { Findings } from './ledger-judge.ts';
+import { LedgerLoad } from './ledger-load.ts';
+import type { Told } from './ledger-load.ts';
+import type { LokiClient } from './loki-client.ts';
+import { labelsOf, selectorOf } from './options.ts';
+import type { CanaryOptions } from './options.ts';
+
+export interface LedgerRunWorld {
+  readonly client: LokiClient;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly disk: Disk;
+  /** Ends the load early; the judgement still comes. */
+  readonly signal: AbortSignal;
+}
+
+/** What a run of the ledger says in the end. */
+export interface LedgerReport {
+  /** Lines by what was answered. */
+  readonly acked: number;
+  readonly unknown: number;
+  readonly rejected: number;
+  /** What was read back in the end. */
+  readonly judged: Findings;
+  /** What answers without an error lacked or doubled during the load. */
+  readonly checked: Findings;
+  readonly pushes: Requests;
+  readonly queries: Requests;
+  readonly isGood: boolean;
+}
+
+/** Requests of one kind. */
+export interface Requests {
+  readonly sent: number;
+  /** Answered at a repeat. */
+  readonly repeated: number;
+  /** Not answered at any attempt. */
+  readonly failed: number;
+  readonly slowestMs: number;
+}
+
+/** Refused lines lie so far back: more than any limit takes by default, less than queries may ask for. */
+const refusedAgeMs = 9 * 24 * 3_600_000;
+const judgeAttemptsMax = 10;
+const checkedPartsMax = 40;
+const queryClients = 2;
+
+/** Pushes for a while with queries beside it, then reads everything back. */
+export async function runLedger(
+  world: LedgerRunWorld,
+  options: CanaryOptions,
+  path: string,
+): Promise<LedgerReport> {
+  const { client, clock, timers, random, disk, signal } = world;
+  const run = Buffer.from(random.bytes(4)).toString('hex');
+  const ledger = await Ledger.open(disk, path, { run, lineBytes: options.size });
+  const told: Record<Told['kind'], { sent: number; repeated: number; failed: number; slowestMs: number }> = {
+    push: { sent: 0, repeated: 0, failed: 0, slowestMs: 0 },
+    query: { sent: 0, repeated: 0, failed: 0, slowestMs: 0 },
+  };
+  const onTold = ({ kind, isOk, failures, beganMs, endedMs }: Told): void => {
+    const of = told[kind];
+    of.sent += 1;
+    if (!isOk) of.failed += 1;
+    else if (failures.length > 0) of.repeated += 1;
+    of.slowestMs = Math.max(of.slowestMs, Math.round(endedMs - beganMs));
+  };
+  const labels = (stream: number): Record<string, string> => ({
+    ...labelsOf({ ...options, streamvalue: `ledger-${stream}` }),
+    run: ledger.run,
+  });
+  const selector = (stream: number): string => selectorOf(labels(stream));
+  const shared = { ledger, client, clock, timers, random, onTold };
+  const load = new LedgerLoad({ ...shared, labels }, loadOptions(options));
+  const checks = new LedgerChecks(
+    { ...shared, selector },
+    {
+      clients: queryClients,
+      queriesPerSecond: Math.max(0.01, options['ledger.queries']),
+      streams: options['ledger.streams'],
+      attemptsMax: options['ledger.attempts'],
+      partsMax: checkedPartsMax,
+    },
+  );
+  if (!options['ledger.judge-only']) {
+    load.start();
+    if (options['ledger.queries'] > 0) checks.start();
+    const forMs = options['ledger.duration'] || Number.MAX_SAFE_INTEGER;
+    await Promise.race([timers.sleep(forMs, signal).catch(() => undefined), load.failed()]);
+    await Promise.all([load.stop(), checks.stop()]);
+    await timers.sleep(options['ledger.settle']);
+  }
+  const judged = await new LedgerJudge({
+    ledger,
+    client,
+    selector,
+    attemptsMax: judgeAttemptsMax,
+  }).judgeAll();
+  const { acked, unknown, rejected } = ledger.counts();
+  await ledger.close();
+  return {
+    acked,
+    unknown,
+    rejected,
+    judged,
+    checked: checks.found,
+    pushes: told.push,
+    queries: told.query,
+    isGood: faultsIn(judged) + faultsIn(checks.found) === 0,
+  };
+}
+
+function loadOptions(options: CanaryOptions) {
+  return {
+    streams: options['ledger.streams'],
+    streamsPerPush: Math.min(options['ledger.push-streams'], options['ledger.streams']),
+    linesPerPush: options['ledger.push-lines'],
+    clients: options['ledger.clients'],
+    linesPerSecond: options['ledger.rate'],
+    refusedEvery: options['ledger.refused-every'],
+    refusedAgeMs,
+    attemptsMax: options['ledger.attempts'],
+  };
+}
