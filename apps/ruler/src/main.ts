@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+import { enableCompileCache } from 'node:module';
+
+// Sources are stripped of types and compiled once, not at each start: what follows must be loaded after this.
+enableCompileCache();
+const { run } = await import('@loki/process');
+await run({ target: 'ruler' });
