@@ -47,6 +47,16 @@ export interface Limits {
   readonly maxQueryLengthMs: number;
   readonly maxQueryRangeMs: number;
   readonly maxQueryParallelism: number;
+  /** The same for parts that are sharded. */
+  readonly tsdbMaxQueryParallelism: number;
+  readonly tsdbMaxBytesPerShard: number;
+  readonly tsdbShardingStrategy: 'power_of_two' | 'bounded';
+  /** What is younger is not sharded. */
+  readonly minShardingLookbackMs: number;
+  /** 0: all of them. */
+  readonly maxQueriersPerTenant: number;
+  /** The same as a share of them, 0..1; 0: all of them. */
+  readonly maxQueryCapacity: number;
   readonly maxStreamsMatchersPerQuery: number;
   readonly maxConcurrentTailRequests: number;
   readonly maxEntriesLimitPerQuery: number;
@@ -54,8 +64,13 @@ export interface Limits {
   readonly maxQueryBytesRead: number;
   readonly maxQuerierBytesRead: number;
   readonly maxCacheFreshnessMs: number;
+  readonly maxMetadataCacheFreshnessMs: number;
+  readonly maxStatsCacheFreshnessMs: number;
   readonly splitQueriesByIntervalMs: number;
+  readonly splitInstantMetricQueriesByIntervalMs: number;
   readonly splitMetadataQueriesByIntervalMs: number;
+  readonly splitRecentMetadataQueriesByIntervalMs: number;
+  readonly recentMetadataQueryWindowMs: number;
   readonly requiredLabels: readonly string[];
   readonly minimumLabelsNumber: number;
   readonly blockedQueries: readonly BlockedQuery[];

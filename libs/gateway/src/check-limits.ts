@@ -1,7 +1,10 @@
 import type { Limits } from '@loki/config';
+import { printSelector } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr, RangeAggExpr } from '@loki/logql';
 import { fnv1Hash32, formatGoDuration, formatPrometheusDuration } from '@loki/model';
+import type { LokiError } from '@loki/model';
 import { compileRegex } from '@loki/regex';
+import { byteText } from './byte-text.ts';
 import { badRequest } from './params.ts';
 import type { TimeRange } from './params.ts';
 
@@ -37,8 +40,8 @@ export function checkEntriesLimit(limit: number, limits: Limits): void {
 }
 
 /** Refuses what the operator has blocked. */
-export function checkBlocked(expr: Expr, text: string, limits: Limits): void {
-  if (isBlocked(expr, text, limits)) throw badRequest('query blocked by policy');
+export function checkBlocked(expr: Expr, text: string, limits: Limits, tags = ''): void {
+  if (isBlocked(expr, text, limits, tags)) throw badRequest('query blocked by policy');
 }
 
 /** What every selector must have. Loki asks it of range queries only, and so do we: alerts and panels rest on it. */
@@ -58,6 +61,23 @@ export function checkRanges(expr: Expr, limits: Limits): void {
     }
   }
 }
+
+/** Refuses a query over more bytes than the tenant may read at once. */
+export function tooManyBytes(bytes: number, limit: number): LokiError {
+  return badRequest(
+    `the query would read too many bytes (query: ${byteText(bytes)}, limit: ${byteText(limit)}); ${narrowText}`,
+  );
+}
+
+/** Refuses a part that would read more bytes than one querier may. */
+export function tooLargeForQuerier(bytes: number, limit: number, isShard: boolean): LokiError {
+  const what = isShard ? 'shard query is' : 'un-shardable query';
+  return badRequest(
+    `${what} too large to execute on a single querier: (query: ${byteText(bytes)}, limit: ${byteText(limit)}); ${narrowText}`,
+  );
+}
+
+const narrowText = 'consider adding more specific stream selectors or reduce the time range of the query';
 
 function checkSelector(log: LogExpr, limits: Limits): void {
   const { matchers } = log;
@@ -80,21 +100,46 @@ function checkSelector(log: LogExpr, limits: Limits): void {
   }
 }
 
-/** `blocked_queries`: by exact text, regular expression or hash, narrowed by the kind of query. */
-function isBlocked(expr: Expr, text: string, limits: Limits): boolean {
+/** `blocked_queries`: by exact text, regular expression or hash, narrowed by the kind of query and by its tags. */
+function isBlocked(expr: Expr, text: string, limits: Limits, tags: string): boolean {
   const trimmed = text.trim();
+  const tagged = parseTags(tags);
   return limits.blockedQueries.some((rule) => {
     if (rule.types.length > 0 && !rule.types.includes(kindOf(expr))) return false;
+    if (![...rule.tags].every(([name, value]) => tagged.get(name.toLowerCase()) === value)) return false;
     if (rule.hash !== 0) return rule.hash === fnv1Hash32(trimmed);
     if (rule.pattern === '') return true;
     return rule.regex ? compileRegex(rule.pattern).test(trimmed) : rule.pattern.trim() === trimmed;
   });
 }
 
+/** `X-Query-Tags`: pairs `name=value` separated by commas, names in any case; odd characters are replaced as in Loki's logs. */
+export function parseTags(text: string): ReadonlyMap<string, string> {
+  const tags = new Map<string, string>();
+  for (const pair of text.replace(/[^a-zA-Z0-9\-=.@, ]/g, '_').split(',')) {
+    const at = pair.indexOf('=');
+    if (at > 0) tags.set(pair.slice(0, at).trim().toLowerCase(), pair.slice(at + 1).trim());
+  }
+  return tags;
+}
+
 /** Loki's words: `limited` is a plain selection, which a limit ends early. */
 export function kindOf(expr: Expr): 'metric' | 'filter' | 'limited' {
   if (expr.kind !== 'log') return 'metric';
   return expr.stages.length > 0 ? 'filter' : 'limited';
+}
+
+/** Streams that a query reads, with the time that it reads of them. */
+export function selectionsOf(
+  expr: Expr,
+  { startNs, endNs }: TimeRange,
+): { selector: string; startNs: bigint; endNs: bigint }[] {
+  if (expr.kind === 'log') return [{ selector: printSelector(expr.matchers), startNs, endNs }];
+  return [...rangeAggregations(expr)].map(({ log, rangeNs, offsetNs }) => ({
+    selector: printSelector(log.matchers),
+    startNs: startNs - offsetNs - rangeNs,
+    endNs: endNs - offsetNs + 1n,
+  }));
 }
 
 function* logExpressions(expr: Expr): Generator<LogExpr> {

@@ -37,6 +37,10 @@ class Store {
     return Promise.resolve([]);
   }
 
+  async storedBytes(): Promise<readonly number[]> {
+    return Promise.resolve([]);
+  }
+
   async *tail(): AsyncIterable<TailFrame> {}
 }
 

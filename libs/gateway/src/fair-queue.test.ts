@@ -6,7 +6,7 @@ function gate() {
 
 describe('the fair queue', () => {
   test('a tenant with many jobs does not hold up another', async () => {
-    const queue = new FairQueue(100);
+    const queue = new FairQueue({ outstandingMax: 100 });
     const order: string[] = [];
     const stop = new AbortController();
     const job = (name: string) => () => {
@@ -24,7 +24,7 @@ describe('the fair queue', () => {
   });
 
   test('a full queue refuses, and other tenants are still served', async () => {
-    const queue = new FairQueue(1);
+    const queue = new FairQueue({ outstandingMax: 1 });
     const held = queue.submit('a', () => Promise.resolve('first'));
     await expect(queue.submit('a', () => Promise.resolve('second'))).rejects.toThrow(
       'too many outstanding requests',
@@ -38,7 +38,7 @@ describe('the fair queue', () => {
   });
 
   test('a job given up while waiting never runs', async () => {
-    const queue = new FairQueue(10);
+    const queue = new FairQueue({ outstandingMax: 10 });
     const stop = new AbortController();
     const first = gate();
     void queue.serve(stop.signal, undefined);
@@ -62,7 +62,7 @@ describe('the fair queue', () => {
   });
 
   test('a job that fails fails its caller, not the server', async () => {
-    const queue = new FairQueue(10);
+    const queue = new FairQueue({ outstandingMax: 10 });
     const stop = new AbortController();
     void queue.serve(stop.signal, undefined);
     await expect(queue.submit('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
@@ -71,7 +71,7 @@ describe('the fair queue', () => {
   });
 
   test('work of a lost puller goes to another one, once and before what came later', async () => {
-    const queue = new FairQueue<string>(10);
+    const queue = new FairQueue<string>({ outstandingMax: 10 });
     const lost = new AbortController();
     const asked: string[] = [];
     const work = (name: string) => (puller: string) => {
@@ -92,7 +92,7 @@ describe('the fair queue', () => {
   });
 
   test('work that loses its second puller too fails', async () => {
-    const queue = new FairQueue<AbortController>(10);
+    const queue = new FairQueue<AbortController>({ outstandingMax: 10 });
     const answer = queue.submit('a', (puller) => {
       puller.abort();
       return Promise.reject(new Error('gone again'));
@@ -105,7 +105,7 @@ describe('the fair queue', () => {
   });
 
   test('closing fails what waits and what comes', async () => {
-    const queue = new FairQueue(10);
+    const queue = new FairQueue({ outstandingMax: 10 });
     const waiting = queue.submit('a', () => Promise.resolve());
     queue.close();
     await expect(waiting).rejects.toThrow('the query frontend is stopping');

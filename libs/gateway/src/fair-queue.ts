@@ -1,9 +1,22 @@
-import { LokiError } from '@loki/model';
+import { fnv1a32, LokiError } from '@loki/model';
 
 interface Job<Puller> {
+  readonly tenant: string;
   /** @param gone aborts when the puller is lost while it works */
   readonly run: (puller: Puller, gone: AbortSignal) => Promise<void>;
   readonly fail: (error: unknown) => void;
+}
+
+interface Waiting<Puller> {
+  readonly pullerId: string;
+  readonly deliver: (job: Job<Puller>) => void;
+}
+
+export interface FairQueueOptions {
+  /** Jobs one tenant may have waiting; more are refused with 429. */
+  readonly outstandingMax: number;
+  /** How many of `all` pullers may work for the tenant, so that its worst query takes only those with it. Default: all. */
+  readonly pullersFor?: (tenant: string, all: number) => number;
 }
 
 /**
@@ -13,15 +26,16 @@ interface Job<Puller> {
 export class FairQueue<Puller = void> {
   /** In the order in which tenants take their turns. */
   readonly #queues = new Map<string, Job<Puller>[]>();
-  readonly #waiting: ((job: Job<Puller>) => void)[] = [];
-  readonly #outstandingMax: number;
+  readonly #waiting: Waiting<Puller>[] = [];
+  readonly #options: FairQueueOptions;
+  /** Slots by puller. */
+  readonly #slots = new Map<string, number>();
   #length = 0;
   #pullers = 0;
   #isClosed = false;
 
-  /** @param outstandingMax jobs one tenant may have waiting; more are refused with 429 */
-  constructor(outstandingMax: number) {
-    this.#outstandingMax = outstandingMax;
+  constructor(options: FairQueueOptions) {
+    this.#options = options;
   }
 
   /** Jobs waiting, all tenants. */
@@ -44,12 +58,13 @@ export class FairQueue<Puller = void> {
     signal?.throwIfAborted();
     if (this.#isClosed) return Promise.reject(stopped());
     const waiting = this.#queues.get(tenant)?.length ?? 0;
-    if (waiting >= this.#outstandingMax) {
+    if (waiting >= this.#options.outstandingMax) {
       return Promise.reject(new LokiError('tooManyRequests', 'too many outstanding requests'));
     }
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     let isRepeated = false;
     const job: Job<Puller> = {
+      tenant,
       run: async (puller, gone) => {
         signal?.removeEventListener('abort', onAbort);
         try {
@@ -61,7 +76,7 @@ export class FairQueue<Puller = void> {
           }
           isRepeated = true;
           signal?.addEventListener('abort', onAbort, { once: true });
-          this.#offer(tenant, job, 'first');
+          this.#offer(job, 'first');
         }
       },
       fail: (error) => {
@@ -70,25 +85,29 @@ export class FairQueue<Puller = void> {
       },
     };
     const onAbort = () => {
-      this.#remove(tenant, job);
+      this.#remove(job);
       reject(signal!.reason as Error);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
-    this.#offer(tenant, job, 'last');
+    this.#offer(job, 'last');
     return promise;
   }
 
-  /** Serves jobs until the puller is gone, one after the other: call once for each that may run side by side. */
-  async serve(gone: AbortSignal, puller: Puller): Promise<void> {
-    this.#pullers += 1;
+  /**
+   * Serves jobs until the puller is gone, one after the other: call once for each that may run side by side.
+   *
+   * @param pullerId the same for all slots of one puller
+   */
+  async serve(gone: AbortSignal, puller: Puller, pullerId = ''): Promise<void> {
+    this.#join(pullerId, 1);
     try {
       while (!gone.aborted) {
-        const job = this.#take() ?? (await this.#wait(gone));
+        const job = this.#take(pullerId) ?? (await this.#wait(gone, pullerId));
         if (!job) return;
         await job.run(puller, gone);
       }
     } finally {
-      this.#pullers -= 1;
+      this.#join(pullerId, -1);
     }
   }
 
@@ -101,11 +120,28 @@ export class FairQueue<Puller = void> {
     for (const queue of queues) for (const job of queue) job.fail(stopped());
   }
 
+  #join(pullerId: string, slots: 1 | -1): void {
+    this.#pullers += slots;
+    const before = this.#slots.get(pullerId) ?? 0;
+    if (before + slots > 0) this.#slots.set(pullerId, before + slots);
+    else this.#slots.delete(pullerId);
+    if (before > 0 && before + slots > 0) return;
+    // Who works for whom has changed: idle pullers may have to take over.
+    for (const idle of [...this.#waiting]) {
+      const job = this.#take(idle.pullerId);
+      if (!job) continue;
+      this.#waiting.splice(this.#waiting.indexOf(idle), 1);
+      idle.deliver(job);
+    }
+  }
+
   /** To an idle puller, or into the queue of its tenant. */
-  #offer(tenant: string, job: Job<Puller>, place: 'first' | 'last'): void {
-    const idle = this.#waiting.shift();
-    if (idle) {
-      idle(job);
+  #offer(job: Job<Puller>, place: 'first' | 'last'): void {
+    const { tenant } = job;
+    const allowed = this.#pullersOf(tenant);
+    const at = this.#waiting.findIndex(({ pullerId }) => !allowed || allowed.has(pullerId));
+    if (at >= 0) {
+      this.#waiting.splice(at, 1)[0].deliver(job);
       return;
     }
     this.#length += 1;
@@ -115,41 +151,60 @@ export class FairQueue<Puller = void> {
     else queue.push(job);
   }
 
-  #take(): Job<Puller> | undefined {
-    const first = this.#queues.entries().next();
-    if (first.done) return undefined;
-    const [tenant, queue] = first.value;
-    const job = queue.shift()!;
-    this.#length -= 1;
-    // To the back of the round, or out of it.
-    this.#queues.delete(tenant);
-    if (queue.length > 0) this.#queues.set(tenant, queue);
-    return job;
+  /** The first tenant in turn that the puller may work for. */
+  #take(pullerId: string): Job<Puller> | undefined {
+    for (const [tenant, queue] of this.#queues) {
+      const allowed = this.#pullersOf(tenant);
+      if (allowed && !allowed.has(pullerId)) continue;
+      const job = queue.shift()!;
+      this.#length -= 1;
+      // To the back of the round, or out of it.
+      this.#queues.delete(tenant);
+      if (queue.length > 0) this.#queues.set(tenant, queue);
+      return job;
+    }
+    return undefined;
   }
 
-  #wait(gone: AbortSignal): Promise<Job<Puller> | undefined> {
+  /**
+   * Who may work for the tenant; undefined: all. Those whose hash with the tenant is lowest: when a puller comes or goes, no
+   * tenant changes more than one of its own.
+   */
+  #pullersOf(tenant: string): ReadonlySet<string> | undefined {
+    const all = this.#slots.size;
+    const count = this.#options.pullersFor?.(tenant, all) ?? all;
+    if (count >= all) return undefined;
+    const ranked = [...this.#slots.keys()].map((id) => ({ id, rank: fnv1a32(`${tenant}\0${id}`) }));
+    ranked.sort((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1));
+    return new Set(ranked.slice(0, Math.max(1, count)).map(({ id }) => id));
+  }
+
+  #wait(gone: AbortSignal, pullerId: string): Promise<Job<Puller> | undefined> {
     return new Promise((resolve) => {
       const onAbort = () => {
-        const at = this.#waiting.indexOf(deliver);
+        const at = this.#waiting.indexOf(waiting);
         if (at >= 0) this.#waiting.splice(at, 1);
         resolve(undefined);
       };
-      const deliver = (job: Job<Puller>) => {
-        gone.removeEventListener('abort', onAbort);
-        resolve(job);
+      const waiting: Waiting<Puller> = {
+        pullerId,
+        deliver: (job) => {
+          gone.removeEventListener('abort', onAbort);
+          resolve(job);
+        },
       };
       gone.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.push(deliver);
+      this.#waiting.push(waiting);
     });
   }
 
-  #remove(tenant: string, job: Job<Puller>): void {
-    const queue = this.#queues.get(tenant);
+  #remove(job: Job<Puller>): void {
+    const queue = this.#queues.get(job.tenant);
     const at = queue?.indexOf(job) ?? -1;
     if (!queue || at < 0) return;
     queue.splice(at, 1);
     this.#length -= 1;
-    if (queue.length === 0) this.#queues.delete(tenant);
+    if (queue.length === 0) this.#queues.delete(job.tenant);
   }
 }
 

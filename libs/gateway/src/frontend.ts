@@ -3,9 +3,23 @@ import { evaluate } from '@loki/engine';
 import type { QueryOutcome, QueryParams } from '@loki/engine';
 import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
-import type { Clock, LeafRequest, Logger, QuerierService, Timers, Tenancy } from '@loki/ports';
+import type {
+  CachePolicy,
+  Clock,
+  LeafRequest,
+  Logger,
+  QuerierService,
+  ResultsKind,
+  Tenancy,
+  Timers,
+} from '@loki/ports';
+import type { QueryMetrics } from '@loki/telemetry';
+import { selectionsOf, tooManyBytes } from './check-limits.ts';
 import { FairQueue } from './fair-queue.ts';
+import { LeafRunner } from './leaf-runner.ts';
+import { retried } from './retry.ts';
 import { TailSlots } from './tail-slots.ts';
+import { WeightSource } from './weights.ts';
 import { runForTenants, strictestLimits } from './multi-tenant.ts';
 
 export interface FrontendOptions {
@@ -13,6 +27,17 @@ export interface FrontendOptions {
   readonly maxConcurrent: number;
   /** Leaves one tenant may have waiting. */
   readonly maxOutstandingPerTenant: number;
+  /** How often a part that a querier could not answer is asked again. Default 5. */
+  readonly maxRetries?: number;
+  /** Whether a query's parts may be cut by stream. Default: yes. */
+  readonly isSharding?: boolean;
+  /** Kinds of answers that queriers keep. Default: none. */
+  readonly cached?: ReadonlySet<ResultsKind>;
+}
+
+export interface QueryOptions {
+  /** The client wants everything computed anew. */
+  readonly noCache?: boolean;
 }
 
 export interface FrontendDeps {
@@ -22,12 +47,19 @@ export interface FrontendDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
+  readonly queryMetrics?: QueryMetrics;
 }
 
 export interface Answer extends QueryOutcome {
   readonly execSeconds: number;
-  /** Summed over all leaves. */
+  /** Summed over all parts. */
   readonly queueSeconds: number;
+  /** Stretches of time that leaves were cut into; 0: none was. */
+  readonly splits: number;
+  /** Parts that queriers answered. */
+  readonly shards: number;
+  /** Some part was cut by stream. */
+  readonly isSharded: boolean;
 }
 
 const timeoutText =
@@ -39,6 +71,8 @@ export class QueryFrontend {
   readonly #options: FrontendOptions;
   readonly #queue: FairQueue<QuerierService>;
   readonly #tails: TailSlots;
+  readonly #weights: WeightSource;
+  #inflight = 0;
   readonly #stop = new AbortController();
   /** Answers by whichever querier is free; whoever asks waits in the tenant's queue. */
   readonly querier: QuerierService;
@@ -46,16 +80,24 @@ export class QueryFrontend {
   constructor(deps: FrontendDeps, options: FrontendOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#queue = new FairQueue(options.maxOutstandingPerTenant);
+    this.#queue = new FairQueue({
+      outstandingMax: options.maxOutstandingPerTenant,
+      pullersFor: (tenant, all) => pullersFor(deps.limits.forTenant(tenant), all),
+    });
     this.#tails = new TailSlots(deps.timers);
     this.querier = {
       runLeaf: (request, signal) =>
-        this.#queue.submit(request.tenant, (querier) => querier.runLeaf(request, signal), signal),
+        this.#ask(request.tenant, (querier) => querier.runLeaf(request, signal), signal),
       streams: (request, signal) =>
-        this.#queue.submit(request.tenant, (querier) => querier.streams(request, signal), signal),
+        this.#ask(request.tenant, (querier) => querier.streams(request, signal), signal),
+      storedBytes: (request, signal) =>
+        deps.querier
+          ? deps.querier.storedBytes(request, signal)
+          : this.#ask(request.tenant, (querier) => querier.storedBytes(request, signal), signal),
       tail: (request, signal) =>
         deps.querier ? deps.querier.tail(request, signal) : this.#tails.tail(request, signal),
     };
+    this.#weights = new WeightSource(this.querier, deps.clock);
   }
 
   start(): void {
@@ -65,9 +107,13 @@ export class QueryFrontend {
     for (let i = 0; i < this.#options.maxConcurrent; i++) void this.serve(querier, this.#stop.signal);
   }
 
-  /** Gives work to a querier, one piece at a time, until it is gone. */
-  serve(querier: QuerierService, gone: AbortSignal): Promise<void> {
-    return this.#queue.serve(AbortSignal.any([gone, this.#stop.signal]), querier);
+  /**
+   * Gives work to a querier, one piece at a time, until it is gone.
+   *
+   * @param querierId the same for all that one querier does side by side
+   */
+  serve(querier: QuerierService, gone: AbortSignal, querierId = ''): Promise<void> {
+    return this.#queue.serve(AbortSignal.any([gone, this.#stop.signal]), querier, querierId);
   }
 
   /** Lets a querier follow streams, one tail at a time, until it is gone. */
@@ -96,35 +142,123 @@ export class QueryFrontend {
   }
 
   /** @throws LokiErrors with Loki's texts; `timeout` after the tenant's query_timeout, `clientGone` with the client */
-  async query(tenancy: Tenancy, expr: Expr, params: QueryParams, client: AbortSignal): Promise<Answer> {
+  async query(
+    tenancy: Tenancy,
+    expr: Expr,
+    params: QueryParams,
+    client: AbortSignal,
+    { noCache = false }: QueryOptions = {},
+  ): Promise<Answer> {
     const { clock } = this.#deps;
     const startedMs = clock.monotonicMs();
-    let queueMs = 0;
     const limits = this.limitsFor(tenancy);
-    const options = {
-      memoryBytesMax: limits.maxQueryMemoryBytes,
-      isApproxTopkEnabled: limits.shardAggregations.includes('approx_topk'),
-    };
-    const outcome = await this.withDeadline(tenancy, client, (signal) => {
-      const runLeaf = (leaf: LeafRequest) =>
-        runForTenants(tenancy, leaf, (request) => {
-          const queuedMs = clock.monotonicMs();
-          return this.#queue.submit(
-            request.tenant,
-            (querier) => {
-              queueMs += clock.monotonicMs() - queuedMs;
-              return querier.runLeaf(request, signal);
-            },
-            signal,
-          );
-        });
-      return evaluate(expr, params, runLeaf, { ...options, checkCancelled: () => signal.throwIfAborted() });
+    let queueMs = 0;
+    const runner = new LeafRunner({
+      limits,
+      weights: this.#weights,
+      nowNs: clock.nowNs(),
+      isSharding: this.#options.isSharding ?? true,
+      isInstant: params.isInstant,
+      cache: this.cachePolicy(params.isInstant ? 'instant' : 'results', limits, { noCache }),
+      ask: (request, signal) => {
+        const queuedMs = clock.monotonicMs();
+        const begun = () => (queueMs += clock.monotonicMs() - queuedMs);
+        return this.#retried(
+          (left) => this.#ask(request.tenant, (querier) => querier.runLeaf(request, left), left, begun),
+          signal,
+        );
+      },
+    });
+    const outcome = await this.withDeadline(tenancy, client, async (signal) => {
+      await this.#checkBytes(tenancy, expr, params, limits, signal);
+      return evaluate(expr, params, (leaf: LeafRequest) =>
+        runForTenants(tenancy, leaf, (request) => runner.run(request, signal)),
+      );
     });
     return {
       ...outcome,
       execSeconds: (clock.monotonicMs() - startedMs) / 1000,
       queueSeconds: queueMs / 1000,
+      splits: runner.splits,
+      shards: runner.shards,
+      isSharded: runner.isSharded,
     };
+  }
+
+  /** What may be answered from a cache; undefined when nothing of the kind is. */
+  cachePolicy(
+    kind: ResultsKind,
+    limits: Limits,
+    { noCache = false }: QueryOptions = {},
+  ): CachePolicy | undefined {
+    if (noCache || !this.#options.cached?.has(kind)) return undefined;
+    const { splitMs, freshMs } = cacheLimits[kind](limits);
+    return {
+      kind,
+      splitNs: BigInt(splitMs) * nsPerMs,
+      newestNs: this.#deps.clock.nowNs() - BigInt(freshMs) * nsPerMs,
+    };
+  }
+
+  async #checkBytes(
+    tenancy: Tenancy,
+    expr: Expr,
+    params: QueryParams,
+    { maxQueryBytesRead }: Limits,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (maxQueryBytesRead <= 0) return;
+    const asked = tenancy.ids.flatMap((tenant) =>
+      selectionsOf(expr, params).map((each) => ({ tenant, ...each })),
+    );
+    const bytes = await Promise.all(asked.map((each) => this.#weights.selectedBytes(each, signal)));
+    const total = bytes.reduce((sum, each) => sum + each, 0);
+    if (total > maxQueryBytesRead) throw tooManyBytes(total, maxQueryBytesRead);
+  }
+
+  /** One piece of work through the queue. */
+  #ask<T>(
+    tenant: string,
+    work: (querier: QuerierService) => Promise<T>,
+    signal: AbortSignal | undefined,
+    onBegun: () => void = () => {},
+  ): Promise<T> {
+    const { queryMetrics: metrics, clock } = this.#deps;
+    const queuedMs = clock.monotonicMs();
+    let isQueued = true;
+    const dequeued = () => {
+      if (!isQueued) return;
+      isQueued = false;
+      metrics?.dequeued(tenant, (clock.monotonicMs() - queuedMs) / 1000);
+    };
+    metrics?.enqueued(tenant);
+    metrics?.inflight(++this.#inflight);
+    return this.#queue
+      .submit(
+        tenant,
+        (querier) => {
+          dequeued();
+          onBegun();
+          return work(querier);
+        },
+        signal,
+      )
+      .finally(() => {
+        dequeued();
+        metrics?.inflight(--this.#inflight);
+      });
+  }
+
+  /** Again when a querier was lost, or could not answer just now. */
+  async #retried<T>(attempt: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { timers, queryMetrics: metrics, logger } = this.#deps;
+    return retried(attempt, {
+      retriesMax: this.#options.maxRetries ?? 5,
+      timers,
+      signal,
+      onOver: (retries) => metrics?.retried(retries),
+      onRetry: (error) => logger.debug('a part of a query is asked for again', { err: error.message }),
+    });
   }
 
   /** Runs `work` under the tenant's query_timeout and the client's patience. */
@@ -157,4 +291,36 @@ export class QueryFrontend {
       client.removeEventListener('abort', onGone);
     }
   }
+}
+
+/** `max_queriers_per_tenant` and `max_query_capacity`: the smaller counts. */
+function pullersFor({ maxQueriersPerTenant, maxQueryCapacity }: Limits, all: number): number {
+  const byCount = maxQueriersPerTenant > 0 ? maxQueriersPerTenant : all;
+  const byShare = maxQueryCapacity > 0 && maxQueryCapacity < 1 ? Math.ceil(maxQueryCapacity * all) : all;
+  return Math.min(byCount, byShare, all);
+}
+
+const nsPerMs = 1_000_000n;
+
+/** By which interval answers are kept, and how old they have to be. */
+const cacheLimits: Readonly<Record<ResultsKind, (limits: Limits) => { splitMs: number; freshMs: number }>> = {
+  results: (limits) => ({ splitMs: limits.splitQueriesByIntervalMs, freshMs: limits.maxCacheFreshnessMs }),
+  instant: (limits) => ({
+    splitMs: limits.splitInstantMetricQueriesByIntervalMs,
+    freshMs: limits.maxCacheFreshnessMs,
+  }),
+  labels: metadataLimits,
+  series: metadataLimits,
+  stats: (limits) => ({ splitMs: limits.splitQueriesByIntervalMs, freshMs: limits.maxStatsCacheFreshnessMs }),
+  volume: (limits) => ({
+    splitMs: limits.splitQueriesByIntervalMs,
+    freshMs: limits.maxStatsCacheFreshnessMs,
+  }),
+};
+
+function metadataLimits(limits: Limits): { splitMs: number; freshMs: number } {
+  return {
+    splitMs: limits.splitMetadataQueriesByIntervalMs,
+    freshMs: limits.maxMetadataCacheFreshnessMs,
+  };
 }

@@ -9,7 +9,7 @@ import { isHiddenLabel, streamsOfTenants, wholeDays } from './explore-streams.ts
 import type { TenantStreams } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
 import { tenantLabel, withTenant } from './multi-tenant.ts';
-import { Params, parseTimeRange } from './params.ts';
+import { isUncached, Params, parseTimeRange } from './params.ts';
 import type { TimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
@@ -60,7 +60,7 @@ export class MetadataApi {
     const groups = texts.filter((text) => text !== '{}').map(parseMatchers);
     const series = new Map<string, LabelPair[]>();
     for (const matchers of groups.length > 0 ? groups : [[]]) {
-      for (const { tenant, streams } of await this.#streams(tenancy, matchers, range, request.signal)) {
+      for (const { tenant, streams } of await this.#streams(tenancy, matchers, range, request, 'series')) {
         for (const { labels } of streams) {
           const visible = labels.filter(([name]) => !isHiddenLabel(name));
           const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
@@ -81,7 +81,7 @@ export class MetadataApi {
     let streamCount = 0;
     let bytes = 0;
     let entries = 0;
-    for (const { streams } of await this.#streams(tenancy, matchers, range, request.signal)) {
+    for (const { streams } of await this.#streams(tenancy, matchers, range, request, 'stats')) {
       streamCount += streams.length;
       for (const stream of streams) {
         bytes += stream.lineBytes;
@@ -105,7 +105,7 @@ export class MetadataApi {
     const range = wholeDays(this.#range(params, tenancy));
     const text = params.get('query');
     const matchers = text === '' ? [] : parseMatchers(text);
-    return this.#streams(tenancy, matchers, range, request.signal);
+    return this.#streams(tenancy, matchers, range, request, 'labels');
   }
 
   /** A matcher on the tenant label is one on the streams' own labels here: Loki narrows only queries by it. */
@@ -113,9 +113,13 @@ export class MetadataApi {
     tenancy: Tenancy,
     matchers: readonly Matcher[],
     range: TimeRange,
-    client: AbortSignal,
+    request: HttpRequest,
+    kind: 'labels' | 'series' | 'stats',
   ): Promise<TenantStreams[]> {
-    return streamsOfTenants(this.#deps, tenancy, matchers, range, client);
+    const { frontend } = this.#deps;
+    const cache = frontend.cachePolicy(kind, frontend.limitsFor(tenancy), { noCache: isUncached(request) });
+    const asked = cache ? { ...range, cache } : range;
+    return streamsOfTenants(this.#deps, tenancy, matchers, asked, request.signal);
   }
 }
 

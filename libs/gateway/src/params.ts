@@ -201,3 +201,8 @@ export function parseInterval(params: Params): bigint {
 export function badRequest(text: string): LokiError {
   return new LokiError('badRequest', text);
 }
+
+/** `Cache-Control: no-cache`: everything is to be computed anew. */
+export function isUncached(request: HttpRequest): boolean {
+  return /\bno-cache\b/i.test(request.headers.get('cache-control') ?? '');
+}

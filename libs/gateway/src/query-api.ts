@@ -17,6 +17,7 @@ import type { LabelEncoding } from './encode-result.ts';
 import type { Answer, QueryFrontend } from './frontend.ts';
 import {
   badRequest,
+  isUncached,
   Params,
   parseDirection,
   parseInterval,
@@ -30,7 +31,7 @@ import { JsonWriter } from './json-writer.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
 import { jsonResponse, writtenResponse } from './respond.ts';
-import { lokiStats } from './stats.ts';
+import { cacheNameOf, lokiStats } from './stats.ts';
 
 export interface QueryApiDeps {
   readonly frontend: QueryFrontend;
@@ -72,7 +73,7 @@ export class QueryApi {
       );
     }
     const limits = this.#frontend.limitsFor(tenancy);
-    checkBlocked(expr, text, limits);
+    checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkRanges(expr, limits);
     const answer = await this.#ask({ tenancy, text, expr }, request, {
       tenant: tenancy.ids[0],
@@ -136,7 +137,7 @@ export class QueryApi {
     const limits = this.#frontend.limitsFor(tenancy);
     checkQueryLength(range, limits);
     if (expr.kind === 'log') checkEntriesLimit(limit, limits);
-    checkBlocked(expr, text, limits);
+    checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkSelectors(expr, limits);
     checkRanges(expr, limits);
     const clamped = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
@@ -163,10 +164,17 @@ export class QueryApi {
   ): Promise<Answer> {
     const { logger, queryMetrics } = this.#deps;
     const startedMs = this.#clock.monotonicMs();
-    const query = { ...asked, ...params, tags: request.headers.get('x-query-tags') ?? '' };
+    const query = {
+      ...asked,
+      ...params,
+      tags: request.headers.get('x-query-tags') ?? '',
+      userAgent: request.headers.get('user-agent') ?? '',
+    };
     queryMetrics?.started();
     try {
-      const answer = await this.#frontend.query(asked.tenancy, asked.expr, params, request.signal);
+      const answer = await this.#frontend.query(asked.tenancy, asked.expr, params, request.signal, {
+        noCache: isUncached(request),
+      });
       reportQuery(query, answer, { logger, metrics: queryMetrics, nowNs: this.#clock.nowNs() });
       return answer;
     } catch (error) {
@@ -191,9 +199,10 @@ export class QueryApi {
     return lokiStats(answer.stats, {
       execSeconds: answer.execSeconds,
       queueSeconds: answer.queueSeconds,
-      splits: 0,
-      shards: answer.leaves,
+      splits: answer.splits,
+      shards: answer.shards,
       entriesReturned: result.type === 'streams' ? result.rows.labelSet.length : 0,
+      cache: cacheNameOf(result),
     });
   }
 }

@@ -1,9 +1,14 @@
 import { fnv1Hash32, formatGoDuration, LokiError } from '@loki/model';
+import type { QueryResult } from '@loki/engine';
+import { logExprsOf } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import type { Logger, Tenancy } from '@loki/ports';
+import { emptyLeafStats } from '@loki/ports';
+import type { LeafStats, LogFields, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
-import { kindOf } from './check-limits.ts';
+import { byteText } from './byte-text.ts';
+import { kindOf, parseTags } from './check-limits.ts';
 import type { Answer } from './frontend.ts';
+import { cacheNameOf } from './stats.ts';
 
 /** A query as it was asked. */
 export interface AskedQuery {
@@ -17,6 +22,7 @@ export interface AskedQuery {
   readonly isInstant: boolean;
   /** `X-Query-Tags`, as it came. */
   readonly tags: string;
+  readonly userAgent: string;
 }
 
 /** Queries that take longer are `slow`, as Loki sorts them. */
@@ -37,15 +43,18 @@ export function reportQuery(
     type,
     range,
     statusCode: '200',
-    isSharded: false,
+    isSharded: answer.isSharded,
     seconds: execSeconds,
     bytes,
     chunks: stats.blocksMatched,
     fetchSeconds: stats.fetchMs / 1000,
     headLines: stats.headLines,
-    splits: 0,
-    shards: answer.leaves,
+    splits: answer.splits,
+    shards: answer.shards,
   });
+  if (stats.cacheEntriesRequested > 0) {
+    out.metrics?.cached(stats.cacheEntriesFound === stats.cacheEntriesRequested);
+  }
   const perSecond = (value: number): number => (execSeconds > 0 ? Math.round(value / execSeconds) : 0);
   out.logger.info('query', {
     caller: 'metrics.go',
@@ -70,14 +79,37 @@ export function reportQuery(
     lines_per_second: perSecond(stats.linesProcessed),
     total_lines: stats.linesProcessed,
     post_filter_lines: stats.linesMatched,
-    total_entries: result.type === 'streams' ? result.rows.labelSet.length : 0,
+    total_entries: entriesOf(result),
     store_chunks_download_time: seconds(stats.fetchMs / 1000),
     queue_time: seconds(answer.queueSeconds),
-    splits: 0,
-    shards: answer.leaves,
+    splits: answer.splits,
+    shards: answer.shards,
+    query_referenced_structured_metadata: stats.metadataBytes > 0,
+    pipeline_wrapper_filtered_lines: 0,
+    chunk_refs_fetch_time: '0s',
+    ...cacheFields(answer),
+    ingester_chunk_refs: 0,
+    ingester_chunk_downloaded: 0,
+    ingester_chunk_matches: 0,
+    ingester_requests: 0,
+    ingester_recv_wait_time: '0s',
+    querier_exec_time: seconds(execSeconds),
+    user_agent: clean(asked.userAgent),
+    result_streams_count: result.type === 'streams' ? result.rows.labelSets.length : 0,
+    result_lines_count: result.type === 'streams' ? result.rows.labelSet.length : 0,
     ingester_chunk_head_bytes: byteText(stats.headLineBytes),
+    ingester_chunk_compressed_bytes: '0B',
+    ingester_chunk_decompressed_bytes: '0B',
+    ingester_post_filter_lines: 0,
+    congestion_control_latency: '0s',
     index_total_chunks: stats.blocksMatched + stats.blocksSkipped,
-    source: /(?:^|,)\s*Source=([^,]*)/i.exec(asked.tags)?.[1].replace(/[^a-zA-Z0-9\-=.@, ]/g, '_') ?? '',
+    index_post_bloom_filter_chunks: stats.blocksMatched,
+    index_bloom_filter_ratio: '0.00',
+    index_used_bloom_filters: false,
+    index_shard_resolver_duration: '0s',
+    source: parseTags(asked.tags).get('source') ?? '',
+    has_labelfilter_before_parser: filtersBeforeParser(asked.expr),
+    disable_pipeline_wrappers: false,
   });
 }
 
@@ -123,19 +155,65 @@ export function reportFailure(
   });
 }
 
-function seconds(value: number): string {
-  return formatGoDuration(BigInt(Math.round(value * 1e9)));
+/** Entries of log queries, series of the others. */
+function entriesOf(result: QueryResult): number {
+  switch (result.type) {
+    case 'streams':
+      return result.rows.labelSet.length;
+    case 'matrix':
+      return result.series.length;
+    case 'vector':
+      return result.samples.length;
+    case 'scalar':
+      return 1;
+  }
 }
 
-const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+const cacheFieldNames = {
+  stats_results: 'statsResult',
+  volume_results: 'volumeResult',
+  result: 'result',
+  label_results: 'labelResult',
+  series_results: 'seriesResult',
+  instant_metric_results: 'instantMetricResult',
+} as const;
 
-/** Decimal units with two digits, as Loki's log lines have them: `1.5MB`. */
-function byteText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < byteUnits.length - 1) {
-    value /= 1000;
-    unit++;
+/** Loki's fields of each cache. What a log query finds known to be empty counts as `result`, whose cache it is. */
+function cacheFields({ stats, result }: Answer): LogFields {
+  const used = cacheNameOf(result) === 'logResult' ? 'result' : cacheNameOf(result);
+  const fields: Record<string, unknown> = {};
+  for (const name of ['chunk', 'index']) Object.assign(fields, oneCache(name, emptyLeafStats()));
+  for (const [name, cache] of Object.entries(cacheFieldNames)) {
+    Object.assign(fields, oneCache(name, cache === used ? stats : emptyLeafStats()));
   }
-  return `${unit === 0 ? value : value < 10 ? value.toFixed(1) : Math.round(value)}${byteUnits[unit]}`;
+  return fields;
+}
+
+function oneCache(name: string, stats: LeafStats): LogFields {
+  return {
+    [`cache_${name}_req`]: stats.cacheEntriesRequested,
+    [`cache_${name}_hit`]: stats.cacheEntriesFound,
+    [`cache_${name}_bytes_stored`]: stats.cacheBytesSent,
+    [`cache_${name}_bytes_fetched`]: stats.cacheBytesReceived,
+    [`cache_${name}_download_time`]: seconds(stats.cacheMs / 1000),
+  };
+}
+
+/** A filter on labels that the index or the structured metadata can answer, before a parser makes more of them. */
+function filtersBeforeParser(expr: Expr): boolean {
+  return logExprsOf(expr).some(({ stages }) => {
+    const parser = stages.findIndex(({ kind }) => parsers.has(kind));
+    return stages.slice(0, Math.max(0, parser)).some(({ kind }) => kind === 'labelFilter');
+  });
+}
+
+const parsers: ReadonlySet<string> = new Set(['json', 'logfmt', 'regexp', 'pattern', 'unpack']);
+
+/** What a client sends cannot break the line, nor make it long. */
+function clean(text: string): string {
+  return text.slice(0, 200).replace(/[^\x20-\x7e]/g, '_');
+}
+
+function seconds(value: number): string {
+  return formatGoDuration(BigInt(Math.round(value * 1e9)));
 }

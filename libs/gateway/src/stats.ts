@@ -1,3 +1,5 @@
+import type { QueryResult } from '@loki/engine';
+import { emptyLeafStats } from '@loki/ports';
 import type { LeafStats } from '@loki/ports';
 
 /** What a query cost as a whole, beside the sums of its leaves. */
@@ -7,7 +9,17 @@ export interface QueryTiming {
   readonly splits: number;
   readonly shards: number;
   readonly entriesReturned: number;
+  /** Which cache the leaves were answered from. */
+  readonly cache: CacheName;
 }
+
+/** Where the cache that an answer's leaves came from stands among Loki's. */
+export function cacheNameOf(result: QueryResult): CacheName {
+  if (result.type === 'streams') return 'logResult';
+  return result.type === 'matrix' ? 'result' : 'instantMetricResult';
+}
+
+export type CacheName = (typeof cacheNames)[number];
 
 const cacheNames = [
   'chunk',
@@ -52,7 +64,9 @@ export function lokiStats(leaf: LeafStats, timing: QueryTiming): object {
       totalLinesSent: 0,
       store: head,
     },
-    cache: Object.fromEntries(cacheNames.map((name) => [name, cacheStats()])),
+    cache: Object.fromEntries(
+      cacheNames.map((name) => [name, cacheStats(name === timing.cache ? leaf : emptyLeafStats())]),
+    ),
     index: {
       totalChunks: leaf.blocksMatched + leaf.blocksSkipped,
       postFilterChunks: leaf.blocksMatched,
@@ -106,15 +120,15 @@ function storeStats(leaf: LeafStats, isHead: boolean): object {
   };
 }
 
-function cacheStats(): object {
+function cacheStats(leaf: LeafStats): object {
   return {
-    entriesFound: 0,
-    entriesRequested: 0,
-    entriesStored: 0,
-    bytesReceived: 0,
-    bytesSent: 0,
-    requests: 0,
-    downloadTime: 0,
-    queryLengthServed: 0,
+    entriesFound: leaf.cacheEntriesFound,
+    entriesRequested: leaf.cacheEntriesRequested,
+    entriesStored: leaf.cacheEntriesStored,
+    bytesReceived: leaf.cacheBytesReceived,
+    bytesSent: leaf.cacheBytesSent,
+    requests: leaf.cacheRequests,
+    downloadTime: Math.round(leaf.cacheMs * 1e6),
+    queryLengthServed: Math.round(leaf.cacheServedNs),
   };
 }

@@ -32,6 +32,24 @@ const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: ()
 /** Only what the endpoints under test look at. */
 const limitsDefault = {
   queryTimeoutMs: 0,
+  maxQueryParallelism: 32,
+  tsdbMaxQueryParallelism: 128,
+  tsdbMaxBytesPerShard: 600_000_000,
+  tsdbShardingStrategy: 'power_of_two',
+  minShardingLookbackMs: 0,
+  maxQueriersPerTenant: 0,
+  maxQueryCapacity: 0,
+  maxQueryBytesRead: 0,
+  maxQuerierBytesRead: 0,
+  shardAggregations: [],
+  splitQueriesByIntervalMs: 3_600_000,
+  splitInstantMetricQueriesByIntervalMs: 3_600_000,
+  splitMetadataQueriesByIntervalMs: 86_400_000,
+  splitRecentMetadataQueriesByIntervalMs: 3_600_000,
+  recentMetadataQueryWindowMs: 0,
+  maxCacheFreshnessMs: 600_000,
+  maxMetadataCacheFreshnessMs: 86_400_000,
+  maxStatsCacheFreshnessMs: 600_000,
   maxQueryLengthMs: 0,
   maxEntriesLimitPerQuery: 5000,
   maxQueryLookbackMs: 0,
@@ -67,6 +85,10 @@ export class TestQuerier implements QuerierService {
   async streams(request: StreamsRequest): Promise<readonly StreamVolume[]> {
     this.asked.push(request);
     return Promise.resolve(this.volumes.get(request.tenant) ?? []);
+  }
+
+  async storedBytes(): Promise<readonly number[]> {
+    return Promise.resolve([]);
   }
 
   async *tail(): AsyncIterable<never> {}

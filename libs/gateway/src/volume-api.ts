@@ -8,7 +8,7 @@ import { pairsJson, secondsText } from './encode-result.ts';
 import { isHiddenLabel, streamsOfTenants } from './explore-streams.ts';
 import type { TenantStreams } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
-import { badRequest, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
+import { badRequest, isUncached, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
 import type { TimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
@@ -52,11 +52,12 @@ export class VolumeApi {
     const grouping = parseGrouping(params, matchers);
     const limit = parseUint32(params, 'limit', limitDefault) || limitDefault;
     checkQueryLength(range, limits);
+    const cache = this.#deps.frontend.cachePolicy('volume', limits, { noCache: isUncached(request) });
     const found = await streamsOfTenants(
       this.#deps,
       tenancy,
       matchers,
-      { ...range, volume: { stepNs } },
+      { ...range, volume: { stepNs }, ...(cache ? { cache } : {}) },
       request.signal,
     );
     const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;

@@ -18,6 +18,7 @@ export type {
 } from './leaf.ts';
 export type { LogFields, Logger } from './logger.ts';
 export type { ObjectInfo, ObjectStore } from './object-store.ts';
+export type { CachePolicy, ResultsCache, ResultsKind } from './results-cache.ts';
 export type { RouteService, RulerService } from './peer-services.ts';
 export type { RingStore } from './ring-store.ts';
 export type {
@@ -30,12 +31,14 @@ export type {
   PatternService,
   PatternsRequest,
   QuerierService,
+  StoredBytesRequest,
   StreamsRequest,
   StreamVolume,
   TailFrame,
   VolumeBuckets,
 } from './services.ts';
 export type { Tenancy } from './tenancy.ts';
+export { storedIntervalsMax } from './services.ts';
 export type { Clock, Random, TimerHandle, Timers } from './time.ts';
 export type { CheckCancelled, Task, WorkerEnv, Workers } from './workers.ts';
 export type { LoggedRecord, LogRecord, WriteLog } from './write-log.ts';

@@ -1,4 +1,5 @@
 import type { LabelPair, TenantId } from '@loki/model';
+import type { CachePolicy } from './results-cache.ts';
 
 /** Which part of the streams a leaf covers: those whose hash modulo `of` is `index`. */
 export interface StreamShard {
@@ -28,6 +29,8 @@ interface LeafRequestBase {
   readonly deletes?: readonly LeafDelete[];
   /** Bytes of partial state that the leaf may hold in one place, its results' merges included; absent: no limit. */
   readonly memoryBytesMax?: number;
+  /** Absent: nothing is answered from a cache, nor kept. */
+  readonly cache?: CachePolicy;
 }
 
 /** Log lines with startNs <= ts < endNs, at most `limit`, first in `direction` order. */
@@ -125,6 +128,16 @@ export interface LeafStats {
   headLineBytes: number;
   /** Milliseconds spent fetching from the store. */
   fetchMs: number;
+  /** Times a results cache was asked, for how many parts, and how many it had or was given. */
+  cacheRequests: number;
+  cacheEntriesRequested: number;
+  cacheEntriesFound: number;
+  cacheEntriesStored: number;
+  cacheBytesReceived: number;
+  cacheBytesSent: number;
+  cacheMs: number;
+  /** Nanoseconds of the range that came from a results cache. */
+  cacheServedNs: number;
 }
 
 export function emptyLeafStats(): LeafStats {
@@ -140,6 +153,14 @@ export function emptyLeafStats(): LeafStats {
     headLines: 0,
     headLineBytes: 0,
     fetchMs: 0,
+    cacheRequests: 0,
+    cacheEntriesRequested: 0,
+    cacheEntriesFound: 0,
+    cacheEntriesStored: 0,
+    cacheBytesReceived: 0,
+    cacheBytesSent: 0,
+    cacheMs: 0,
+    cacheServedNs: 0,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse } from './http.ts';
 import type { LeafRequest, LeafResult } from './leaf.ts';
+import type { CachePolicy } from './results-cache.ts';
 
 /**
  * Calls between roles. In one process they are direct; between processes the gRPC clients have the same shape.
@@ -30,7 +31,21 @@ export interface StreamsRequest {
    * whole range is one bucket. Costs a look at the metadata columns; without it nothing but directories is read.
    */
   readonly volume?: { readonly stepNs: bigint };
+  /** Absent: nothing is answered from a cache, nor kept. */
+  readonly cache?: CachePolicy;
 }
+
+/** The time that somebody wants to know the weight of, startNs <= ts < endNs, in intervals from startNs on. */
+export interface StoredBytesRequest {
+  readonly tenant: TenantId;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  /** At most `storedIntervalsMax` of them. */
+  readonly intervalNs: bigint;
+}
+
+/** Most intervals that one such request may have. */
+export const storedIntervalsMax = 10_000;
 
 /** One stream with its volume in a time range, in wire form. */
 export interface StreamVolume {
@@ -52,6 +67,8 @@ export interface TailFrame {
   readonly result: LeafResult;
   /** Entries the subscriber was too slow for. */
   readonly dropped: number;
+  /** Of an ingester: all records of the partition below it are in this frame or an earlier one. */
+  readonly nextOffset?: number;
 }
 
 export interface IngesterService {
@@ -64,8 +81,17 @@ export interface IngesterService {
     request: StreamsRequest,
     signal?: AbortSignal,
   ): Promise<HeadAnswer<readonly StreamVolume[]>>;
-  /** Entries of a log selection as they arrive. The first frame is empty: it says that nothing is missed from now on. */
-  tail(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
+  /**
+   * Entries of a log selection as they arrive. The first frame says that nothing is missed from now on.
+   *
+   * @param fromOffset goes on where another owner's frames have ended; absent: begins now
+   */
+  tail(
+    partition: number,
+    request: LeafRequest,
+    signal: AbortSignal,
+    fromOffset?: number,
+  ): AsyncIterable<TailFrame>;
   /** Flushes everything held and waits for the commits. */
   flush(signal?: AbortSignal): Promise<void>;
 }
@@ -76,6 +102,11 @@ export interface QuerierService {
   runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult>;
   /** Streams with entries in the range, labels unique. */
   streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]>;
+  /**
+   * Line bytes that the tenant has in the store, by interval: what the catalog knows without reading anything. An
+   * estimate, for plans.
+   */
+  storedBytes(request: StoredBytesRequest, signal?: AbortSignal): Promise<readonly number[]>;
   /** As an ingester's, of all partitions. */
   tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
 }

@@ -30,11 +30,13 @@ export {
   IngesterDefinition,
 } from './generated/lokits/v1/ingester.ts';
 export {
+  CachePolicy as WireCachePolicy,
   LeafRequest as WireLeafRequest,
   LeafResult as WireLeafResult,
   LogResult as WireLogResult,
   Part,
   SampleResult as WireSampleResult,
+  StoredBytes as WireStoredBytes,
   StreamsRequest as WireStreamsRequest,
   StreamVolumes as WireStreamVolumes,
   TailFrame as WireTailFrame,

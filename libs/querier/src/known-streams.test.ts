@@ -35,6 +35,14 @@ describe('what whole segments answered', () => {
     expect(new Set(keys).size).toBe(keys.length);
   });
 
+  test('buckets that begin elsewhere do not meet: they are numbered from the start of the range', () => {
+    const by = (startNs: bigint, stepNs: bigint) =>
+      knownKey({ ...request, startNs, volume: { stepNs } }, segment);
+    expect(by(60n, 60n)).toBe(by(99n, 60n));
+    expect(by(59n, 60n)).not.toBe(by(60n, 60n));
+    expect(by(1n, 0n)).toBe(by(99n, 0n));
+  });
+
   test('is bounded: the longest unused go first', () => {
     const known = new KnownStreams();
     const list = Array.from({ length: 90_000 }, () => ({ labels: [], entries: 1, lineBytes: 1 }));

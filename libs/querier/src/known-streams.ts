@@ -1,4 +1,5 @@
 import type { SegmentRef } from '@loki/catalog';
+import { floorTo } from '@loki/engine';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
 import { mergeStreamVolumes } from './streams.ts';
 
@@ -55,5 +56,12 @@ interface Merge {
 /** Names an answer that holds for every range around the segment; undefined when the range cuts through it. */
 export function knownKey(request: StreamsRequest, segment: SegmentRef): string | undefined {
   if (segment.clip || segment.minNs < request.startNs || segment.maxNs >= request.endNs) return undefined;
-  return [request.tenant, segment.key, request.volume?.stepNs ?? '', request.selector].join('\0');
+  return [request.tenant, segment.key, ...bucketsOf(request), request.selector].join('\0');
+}
+
+/** What the buckets of volumes are counted by: their width, and where the first of the range begins. */
+export function bucketsOf({ startNs, volume }: StreamsRequest): (bigint | string)[] {
+  if (!volume) return ['', ''];
+  const { stepNs } = volume;
+  return [stepNs, stepNs > 0n ? floorTo(startNs, stepNs) : ''];
 }

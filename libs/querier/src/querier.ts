@@ -1,5 +1,7 @@
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type {
+  CachePolicy,
+  Clock,
   HeadAnswer,
   IngesterService,
   LeafRequest,
@@ -7,6 +9,10 @@ import type {
   Logger,
   LogLeafRequest,
   QuerierService,
+  ResultsCache,
+  ResultsKind,
+  SampleLeafResult,
+  StoredBytesRequest,
   StreamsRequest,
   StreamVolume,
   TailFrame,
@@ -15,7 +21,13 @@ import type {
 import type { Catalog, HiddenRows, SegmentRef } from '@loki/catalog';
 import { leafTask, mergeLeafResults, volumeTask } from '@loki/engine';
 import { fnv1a32, LokiError } from '@loki/model';
+import { EmptyIntervals } from './cached-logs.ts';
+import { cachedSamples } from './cached-samples.ts';
+import { cachedStreams } from './cached-streams.ts';
+import { KeptResults } from './kept-results.ts';
 import { knownKey, KnownStreams } from './known-streams.ts';
+import { scanUntilFilled } from './scan-logs.ts';
+import { bytesByInterval } from './stored-bytes.ts';
 import { mergeStreamVolumes, streamsTask } from './streams.ts';
 import { leafWindow } from './window.ts';
 import type { Window } from './window.ts';
@@ -25,6 +37,8 @@ export interface IngesterDirectory {
   /** All partitions that may hold data of the tenant. */
   partitions(tenant: string): readonly number[];
   owners(partition: number): readonly IngesterService[];
+  /** Follows a partition from owner to owner; absent: its owner never changes. */
+  follow?(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
 }
 
 export interface QuerierDeps {
@@ -34,6 +48,16 @@ export interface QuerierDeps {
   readonly logger: Logger;
   /** Deleted and expired entries; absent: there are none. */
   readonly hidden?: HiddenRows;
+  /** Where answers from the store are kept; absent: nowhere. */
+  readonly caches?: ResultsCaches;
+}
+
+export interface ResultsCaches {
+  /** A kind without a cache is computed each time. */
+  readonly byKind: ReadonlyMap<ResultsKind, ResultsCache>;
+  /** Raised for a tenant whose kept answers are to be forgotten. */
+  readonly generation: (tenant: string) => number;
+  readonly clock: Clock;
 }
 
 /**
@@ -44,11 +68,19 @@ export class Querier implements QuerierService {
   readonly #deps: QuerierDeps;
   readonly #known = new KnownStreams();
 
+  readonly #kept: ReadonlyMap<ResultsKind, KeptResults>;
+
   constructor(deps: QuerierDeps) {
     this.#deps = deps;
+    this.#kept = new Map(
+      [...(deps.caches?.byKind ?? [])].map(([kind, cache]) => [
+        kind,
+        new KeptResults(cache, deps.caches!.clock),
+      ]),
+    );
   }
 
-  async runLeaf(asked: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
+  async runLeaf({ cache, ...asked }: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
     const window = leafWindow(asked);
     const request = this.#deps.hidden?.apply(asked, window) ?? asked;
     const heads = await this.#askHeads(request.tenant, (ingester, partition) =>
@@ -56,22 +88,55 @@ export class Querier implements QuerierService {
     );
     const segments = await this.#segments(request.tenant, window, heads);
     const headResults = [...heads.values()].map((head) => head.result);
+    const kept = cache && this.#kept.get(cache.kind);
+    const from = kept && { kept, policy: cache, generation: this.#generation(request.tenant) };
     if (request.kind === 'log' && request.limit > 0) {
-      return this.#scanUntilFilled(request, segments, headResults, signal);
+      return this.#runLog(request, segments, { heads: headResults, from, signal });
     }
-    const stored = await Promise.all(segments.map((segment) => this.#scan(request, segment, signal)));
+    const stored =
+      request.kind === 'samples' && from
+        ? [
+            await cachedSamples(request, segments, {
+              ...from,
+              scan: async (part, of) => {
+                const results = await Promise.all(of.map((segment) => this.#scan(part, segment, signal)));
+                return mergeLeafResults(part, results) as SampleLeafResult;
+              },
+            }),
+          ]
+        : await Promise.all(segments.map((segment) => this.#scan(request, segment, signal)));
     return mergeLeafResults(request, [...stored, ...headResults]);
   }
 
+  async #runLog(
+    request: LogLeafRequest,
+    segments: readonly SegmentRef[],
+    { heads, from, signal }: { heads: readonly LeafResult[]; from: Cached | undefined; signal?: AbortSignal },
+  ): Promise<LeafResult> {
+    const stats = emptyLeafStats();
+    const empty = from && (await EmptyIntervals.lookUp(request, segments, from, stats));
+    const { result, stored, read } = await scanUntilFilled(request, {
+      segments,
+      windows: empty?.windows ?? [{ startNs: request.startNs, endNs: request.endNs }],
+      heads,
+      parallelism: this.#deps.workers.parallelism,
+      scan: (part, segment) => this.#scan(part, segment, signal),
+    });
+    empty?.learn(stored, read, stats);
+    addLeafStats(result.stats, stats);
+    return result;
+  }
+
   /** Streams with entries in the range, with what they hold there. */
-  async streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]> {
+  async streams(
+    { cache, ...request }: StreamsRequest,
+    signal?: AbortSignal,
+  ): Promise<readonly StreamVolume[]> {
     const heads = await this.#askHeads(request.tenant, (ingester, partition) =>
       ingester.headStreams(partition, request, signal),
     );
     const segments = await this.#segments(request.tenant, request, heads);
-    const stored = await Promise.all(
-      segments.map((segment) => this.#storedStreams(request, segment, signal)),
-    );
+    const stored = await this.#storedLists(request, cache, segments, signal);
     const isWhole = segments.map((segment) => knownKey(request, segment) !== undefined);
     const whole = this.#known.merged(stored.filter((_, i) => isWhole[i]));
     const others = [
@@ -80,6 +145,30 @@ export class Querier implements QuerierService {
     ];
     const parts = others.filter((list) => list.length > 0);
     return parts.length === 0 ? whole : mergeStreamVolumes([whole, ...parts]);
+  }
+
+  /** Line bytes of the tenant in the store by interval, as far as the catalog knows. */
+  async storedBytes(request: StoredBytesRequest): Promise<readonly number[]> {
+    const { tenant, startNs, endNs } = request;
+    return Promise.resolve(bytesByInterval(this.#deps.catalog.segmentsFor(tenant, startNs, endNs), request));
+  }
+
+  #storedLists(
+    request: StreamsRequest,
+    cache: CachePolicy | undefined,
+    segments: readonly SegmentRef[],
+    signal: AbortSignal | undefined,
+  ): Promise<(readonly StreamVolume[])[]> {
+    const scan = (segment: SegmentRef) => this.#storedStreams(request, segment, signal);
+    const kept = cache && this.#kept.get(cache.kind);
+    if (!kept) return Promise.all(segments.map(scan));
+    return cachedStreams(request, segments, {
+      kept,
+      policy: cache,
+      generation: this.#generation(request.tenant),
+      known: this.#known,
+      scan,
+    });
   }
 
   async #storedStreams(
@@ -107,7 +196,12 @@ export class Querier implements QuerierService {
     const partitions = this.#deps.ingesters.partitions(asked.tenant);
     const request = this.#deps.hidden?.apply(asked, leafWindow(asked)) ?? asked;
     const stop = AbortSignal.any([signal]);
-    const sources = partitions.map((partition) => this.#ownerOf(partition).tail(partition, request, stop));
+    const { ingesters } = this.#deps;
+    const sources = partitions.map(
+      (partition) =>
+        ingesters.follow?.(partition, request, stop) ??
+        this.#ownerOf(partition).tail(partition, request, stop),
+    );
     yield* mergeFrames(sources);
   }
 
@@ -170,59 +264,16 @@ export class Querier implements QuerierService {
     return this.#deps.workers.run(leafTask, input, { affinity: affinityOf(segment), signal });
   }
 
-  /**
-   * Log queries with a limit read the store from the end they want, a few segments at a time, and stop when no
-   * segment left could hold a better row. Waves double, so that a query which finds little soon uses all workers.
-   */
-  async #scanUntilFilled(
-    request: LogLeafRequest,
-    segments: readonly SegmentRef[],
-    heads: readonly LeafResult[],
-    signal?: AbortSignal,
-  ): Promise<LeafResult> {
-    const backward = request.direction === 'backward';
-    const order = segments.map((segment, age) => ({ segment, age }));
-    order.sort((a, b) =>
-      backward ? compare(b.segment.maxNs, a.segment.maxNs) : compare(a.segment.minNs, b.segment.minNs),
-    );
-    const found: { age: number; result: LeafResult }[] = heads.map((result, i) => ({
-      age: segments.length + i,
-      result,
-    }));
-    const skippedStats = emptyLeafStats();
-    let next = 0;
-    let wave = this.#deps.workers.parallelism;
-    for (;;) {
-      found.sort((a, b) => a.age - b.age);
-      const results = found.map((each) => each.result);
-      const best = mergeLeafResults(request, results);
-      if (best.kind !== 'log') throw new LokiError('internal', 'a log leaf answered with samples');
-      while (next < order.length && !couldImprove(best.timestampNs, request, order[next].segment)) {
-        skippedStats.segments += 1;
-        next += 1;
-      }
-      if (next === order.length) {
-        addLeafStats(best.stats, skippedStats);
-        return best;
-      }
-      const batch = order.slice(next, next + wave);
-      next += batch.length;
-      wave *= 2;
-      const more = await Promise.all(batch.map(({ segment }) => this.#scan(request, segment, signal)));
-      more.forEach((result, i) => found.push({ age: batch[i].age, result }));
-    }
+  #generation(tenant: string): number {
+    return this.#deps.caches?.generation(tenant) ?? 0;
   }
 }
 
-/** Equal timestamps may still sort before the last row found, so only a strictly worse segment is left out. */
-function couldImprove(found: BigInt64Array, request: LogLeafRequest, segment: SegmentRef): boolean {
-  if (found.length < request.limit) return true;
-  const worst = found[found.length - 1];
-  return request.direction === 'backward' ? segment.maxNs >= worst : segment.minNs <= worst;
-}
-
-function compare(a: bigint, b: bigint): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** Answers that are kept, for one question. */
+interface Cached {
+  readonly kept: KeptResults;
+  readonly policy: CachePolicy;
+  readonly generation: number;
 }
 
 /** Tasks over one segment go to one worker, which then has its blocks decoded. */

@@ -6,14 +6,22 @@ import type {
   LeafRequest,
   LeafResult,
   QuerierService,
+  StoredBytesRequest,
   StreamsRequest,
   StreamVolume,
   TailFrame,
   Timers,
 } from '@loki/ports';
-import { FrontendDefinition, WireLeafResult, WireStreamVolumes, WireTailFrame } from '@loki/proto';
+import {
+  FrontendDefinition,
+  WireLeafResult,
+  WireStoredBytes,
+  WireStreamVolumes,
+  WireTailFrame,
+} from '@loki/proto';
 import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
 import { traceToWire } from './call-context.ts';
+import { float64Column } from './columns.ts';
 import {
   leafRequestToWire,
   leafResultFromWire,
@@ -115,6 +123,13 @@ class RemoteSlot implements QuerierService {
     const kind = { $case: 'streams', streams: streamsRequestToWire(request) } as const;
     const bytes = await this.#run(request.tenant, kind, signal);
     return streamVolumesFromWire(WireStreamVolumes.decode(bytes));
+  }
+
+  async storedBytes(request: StoredBytesRequest, signal?: AbortSignal): Promise<readonly number[]> {
+    const { tenant, startNs, endNs, intervalNs } = request;
+    const kind = { $case: 'storedBytes', storedBytes: { startNs, endNs, intervalNs } } as const;
+    const bytes = await this.#run(tenant, kind, signal);
+    return [...float64Column(WireStoredBytes.decode(bytes).bytes)];
   }
 
   async *tail(request: LeafRequest, signal: AbortSignal): AsyncGenerator<TailFrame> {

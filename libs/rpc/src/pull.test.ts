@@ -23,6 +23,7 @@ const querier: QuerierService = {
     return onLeaf(signal!);
   },
   streams: async () => volumes,
+  storedBytes: async ({ startNs, endNs, intervalNs }) => [Number(endNs - startNs), Number(intervalNs)],
   tail(_, signal) {
     signals.push(signal);
     return onTail(signal);
@@ -70,6 +71,7 @@ test('a slot answers one thing after the other', async () => {
   expect(await remote.runLeaf(logLeaf)).toEqual(logResult(2));
   expect(asked).toEqual([logLeaf]);
   expect(await remote.streams({ tenant, selector: '', startNs: 0n, endNs: 1n })).toEqual(volumes);
+  expect(await remote.storedBytes({ tenant, startNs: 1n, endNs: 9n, intervalNs: 4n })).toEqual([8, 4]);
   const big = logResult(3_000, 1000);
   onLeaf = async () => big;
   const result = await remote.runLeaf(logLeaf);

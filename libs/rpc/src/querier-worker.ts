@@ -1,13 +1,19 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { Logger, QuerierService, TimerHandle, Timers } from '@loki/ports';
-import { encodeMessage, WireLeafResult, WireStreamVolumes, WireTailFrame } from '@loki/proto';
+import {
+  encodeMessage,
+  WireLeafResult,
+  WireStoredBytes,
+  WireStreamVolumes,
+  WireTailFrame,
+} from '@loki/proto';
 import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
 import { withServerSpan } from '@loki/telemetry';
 import { traceFromWire } from './call-context.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import type { RpcChannel } from './channel.ts';
-import { malformed } from './columns.ts';
+import { bytesOf, malformed } from './columns.ts';
 import { pullMethod } from './frontend-server.ts';
 import {
   leafRequestFromWire,
@@ -252,6 +258,10 @@ class Slot {
     } else if (kind?.$case === 'streams') {
       const streams = await querier.streams(streamsRequestFromWire(kind.streams, tenant), signal);
       await sendMessage(encodeMessage(WireStreamVolumes, streamVolumesToWire(streams)), send);
+    } else if (kind?.$case === 'storedBytes') {
+      const bytes = await querier.storedBytes({ tenant, ...kind.storedBytes }, signal);
+      const message = { bytes: bytesOf(Float64Array.from(bytes)) };
+      await sendMessage(encodeMessage(WireStoredBytes, message), send);
     } else if (kind?.$case === 'tail') {
       for await (const frame of querier.tail(leafRequestFromWire(kind.tail, tenant), signal)) {
         await credit.take(signal);

@@ -7,7 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Status } from "./error.ts";
-import { LeafRequest, StreamsRequest } from "./leaf.ts";
+import { LeafRequest, StoredBytesRequest, StreamsRequest } from "./leaf.ts";
 
 export const protobufPackage = "lokits.v1";
 
@@ -19,7 +19,7 @@ export interface FromQuerier {
     /** First, and once. */
     { $case: "hello"; hello: Hello }
     | //
-    /** A slice of the result: a LeafResult, StreamVolumes or, for tails, one TailFrame. */
+    /** A slice of the result: a LeafResult, StreamVolumes, StoredBytes or, for tails, one TailFrame. */
     { $case: "part"; part: Uint8Array }
     | //
     /** The result, or one frame of a tail, is complete. */
@@ -51,10 +51,12 @@ export interface ToQuerier {
 
 export interface Work {
   tenant: string;
-  kind: { $case: "leaf"; leaf: LeafRequest } | { $case: "streams"; streams: StreamsRequest } | {
-    $case: "tail";
-    tail: LeafRequest;
-  } | undefined;
+  kind:
+    | { $case: "leaf"; leaf: LeafRequest }
+    | { $case: "streams"; streams: StreamsRequest }
+    | { $case: "tail"; tail: LeafRequest }
+    | { $case: "storedBytes"; storedBytes: StoredBytesRequest }
+    | undefined;
   deadlineMs: number;
   /** W3C trace context, names and values in turn. */
   trace: string[];
@@ -333,6 +335,9 @@ export const Work: MessageFns<Work> = {
       case "tail":
         LeafRequest.encode(message.kind.tail, writer.uint32(34).fork()).join();
         break;
+      case "storedBytes":
+        StoredBytesRequest.encode(message.kind.storedBytes, writer.uint32(58).fork()).join();
+        break;
     }
     if (message.deadlineMs !== 0) {
       writer.uint32(40).uint32(message.deadlineMs);
@@ -386,6 +391,14 @@ export const Work: MessageFns<Work> = {
             }
 
             message.kind = { $case: "tail", tail: LeafRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.kind = { $case: "storedBytes", storedBytes: StoredBytesRequest.decode(reader, reader.uint32()) };
             continue;
           }
           case 5: {

@@ -24,6 +24,15 @@ export interface HeadLeafRequest {
   leaf: LeafRequest | undefined;
 }
 
+export interface TailRequest {
+  partition: number;
+  leaf:
+    | LeafRequest
+    | undefined;
+  /** Goes on where another owner's frames have ended; absent: begins now. */
+  fromOffset?: bigint | undefined;
+}
+
 export interface HeadLeafAnswer {
   committedOffset: bigint;
   result: LeafResult | undefined;
@@ -182,6 +191,77 @@ export const HeadLeafRequest: MessageFns<HeadLeafRequest> = {
             }
 
             message.leaf = LeafRequest.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTailRequest(): TailRequest {
+  return { partition: 0, leaf: undefined, fromOffset: undefined };
+}
+
+export const TailRequest: MessageFns<TailRequest> = {
+  encode(message: TailRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).uint32(message.partition);
+    }
+    if (message.leaf !== undefined) {
+      LeafRequest.encode(message.leaf, writer.uint32(18).fork()).join();
+    }
+    if (message.fromOffset !== undefined) {
+      if (BigInt.asUintN(64, message.fromOffset) !== message.fromOffset) {
+        throw new globalThis.Error("value provided for field message.fromOffset of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.fromOffset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TailRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTailRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.leaf = LeafRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.fromOffset = reader.uint64() as bigint;
             continue;
           }
         }
@@ -478,7 +558,7 @@ export const IngesterDefinition = {
     },
     tail: {
       name: "Tail",
-      requestType: HeadLeafRequest as typeof HeadLeafRequest,
+      requestType: TailRequest as typeof TailRequest,
       requestStream: false,
       responseType: TailFrame as typeof TailFrame,
       responseStream: true,

@@ -25,6 +25,8 @@ export interface LeafRequest {
   deletes: LeafDelete[];
   /** Bytes of partial state that the leaf may hold in one place. 0: no limit. */
   memoryBytesMax: bigint;
+  /** What may be answered from a results cache. */
+  cache: CachePolicy | undefined;
 }
 
 /** What `expr`, a log query, selects with start_ns <= ts < end_ns, but for streams that one of the selectors matches. */
@@ -39,6 +41,13 @@ export interface LeafDelete {
 export interface Shard {
   index: number;
   of: number;
+}
+
+export interface CachePolicy {
+  /** `results`, `instant`, `labels`, `series`, `stats`, `volume`. */
+  kind: string;
+  splitNs: bigint;
+  newestNs: bigint;
 }
 
 export interface LogLeaf {
@@ -108,6 +117,14 @@ export interface LeafStats {
   headLines: number;
   headLineBytes: number;
   fetchMs: number;
+  cacheRequests: number;
+  cacheEntriesRequested: number;
+  cacheEntriesFound: number;
+  cacheEntriesStored: number;
+  cacheBytesReceived: number;
+  cacheBytesSent: number;
+  cacheMs: number;
+  cacheServedNs: number;
 }
 
 export interface StreamsRequest {
@@ -116,6 +133,18 @@ export interface StreamsRequest {
   startNs: bigint;
   endNs: bigint;
   volume: VolumeRequest | undefined;
+  cache: CachePolicy | undefined;
+}
+
+export interface StoredBytesRequest {
+  startNs: bigint;
+  endNs: bigint;
+  intervalNs: bigint;
+}
+
+export interface StoredBytes {
+  /** By interval: float64. */
+  bytes: Uint8Array;
 }
 
 export interface VolumeRequest {
@@ -143,6 +172,8 @@ export interface VolumeBuckets {
 export interface TailFrame {
   result: LeafResult | undefined;
   dropped: bigint;
+  /** Of an ingester: all records below are in this frame or an earlier one. */
+  nextOffset?: bigint | undefined;
 }
 
 /** A slice of an encoded message that may be larger than one gRPC message; the slices in order are the message. */
@@ -151,7 +182,16 @@ export interface Part {
 }
 
 function createBaseLeafRequest(): LeafRequest {
-  return { expr: "", shard: undefined, startNs: 0n, endNs: 0n, kind: undefined, deletes: [], memoryBytesMax: 0n };
+  return {
+    expr: "",
+    shard: undefined,
+    startNs: 0n,
+    endNs: 0n,
+    kind: undefined,
+    deletes: [],
+    memoryBytesMax: 0n,
+    cache: undefined,
+  };
 }
 
 export const LeafRequest: MessageFns<LeafRequest> = {
@@ -190,6 +230,9 @@ export const LeafRequest: MessageFns<LeafRequest> = {
         throw new globalThis.Error("value provided for field message.memoryBytesMax of type uint64 too large");
       }
       writer.uint32(64).uint64(message.memoryBytesMax);
+    }
+    if (message.cache !== undefined) {
+      CachePolicy.encode(message.cache, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -269,6 +312,14 @@ export const LeafRequest: MessageFns<LeafRequest> = {
             }
 
             message.memoryBytesMax = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.cache = CachePolicy.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -411,6 +462,80 @@ export const Shard: MessageFns<Shard> = {
             }
 
             message.of = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCachePolicy(): CachePolicy {
+  return { kind: "", splitNs: 0n, newestNs: 0n };
+}
+
+export const CachePolicy: MessageFns<CachePolicy> = {
+  encode(message: CachePolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.splitNs !== 0n) {
+      if (BigInt.asIntN(64, message.splitNs) !== message.splitNs) {
+        throw new globalThis.Error("value provided for field message.splitNs of type sfixed64 too large");
+      }
+      writer.uint32(17).sfixed64(message.splitNs);
+    }
+    if (message.newestNs !== 0n) {
+      if (BigInt.asIntN(64, message.newestNs) !== message.newestNs) {
+        throw new globalThis.Error("value provided for field message.newestNs of type sfixed64 too large");
+      }
+      writer.uint32(25).sfixed64(message.newestNs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CachePolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCachePolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.splitNs = reader.sfixed64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.newestNs = reader.sfixed64() as bigint;
             continue;
           }
         }
@@ -997,6 +1122,14 @@ function createBaseLeafStats(): LeafStats {
     headLines: 0,
     headLineBytes: 0,
     fetchMs: 0,
+    cacheRequests: 0,
+    cacheEntriesRequested: 0,
+    cacheEntriesFound: 0,
+    cacheEntriesStored: 0,
+    cacheBytesReceived: 0,
+    cacheBytesSent: 0,
+    cacheMs: 0,
+    cacheServedNs: 0,
   };
 }
 
@@ -1034,6 +1167,30 @@ export const LeafStats: MessageFns<LeafStats> = {
     }
     if (message.fetchMs !== 0) {
       writer.uint32(89).double(message.fetchMs);
+    }
+    if (message.cacheRequests !== 0) {
+      writer.uint32(97).double(message.cacheRequests);
+    }
+    if (message.cacheEntriesRequested !== 0) {
+      writer.uint32(105).double(message.cacheEntriesRequested);
+    }
+    if (message.cacheEntriesFound !== 0) {
+      writer.uint32(113).double(message.cacheEntriesFound);
+    }
+    if (message.cacheEntriesStored !== 0) {
+      writer.uint32(121).double(message.cacheEntriesStored);
+    }
+    if (message.cacheBytesReceived !== 0) {
+      writer.uint32(129).double(message.cacheBytesReceived);
+    }
+    if (message.cacheBytesSent !== 0) {
+      writer.uint32(137).double(message.cacheBytesSent);
+    }
+    if (message.cacheMs !== 0) {
+      writer.uint32(145).double(message.cacheMs);
+    }
+    if (message.cacheServedNs !== 0) {
+      writer.uint32(153).double(message.cacheServedNs);
     }
     return writer;
   },
@@ -1139,6 +1296,70 @@ export const LeafStats: MessageFns<LeafStats> = {
             message.fetchMs = reader.double();
             continue;
           }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.cacheRequests = reader.double();
+            continue;
+          }
+          case 13: {
+            if (tag !== 105) {
+              break;
+            }
+
+            message.cacheEntriesRequested = reader.double();
+            continue;
+          }
+          case 14: {
+            if (tag !== 113) {
+              break;
+            }
+
+            message.cacheEntriesFound = reader.double();
+            continue;
+          }
+          case 15: {
+            if (tag !== 121) {
+              break;
+            }
+
+            message.cacheEntriesStored = reader.double();
+            continue;
+          }
+          case 16: {
+            if (tag !== 129) {
+              break;
+            }
+
+            message.cacheBytesReceived = reader.double();
+            continue;
+          }
+          case 17: {
+            if (tag !== 137) {
+              break;
+            }
+
+            message.cacheBytesSent = reader.double();
+            continue;
+          }
+          case 18: {
+            if (tag !== 145) {
+              break;
+            }
+
+            message.cacheMs = reader.double();
+            continue;
+          }
+          case 19: {
+            if (tag !== 153) {
+              break;
+            }
+
+            message.cacheServedNs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1153,7 +1374,7 @@ export const LeafStats: MessageFns<LeafStats> = {
 };
 
 function createBaseStreamsRequest(): StreamsRequest {
-  return { selector: "", startNs: 0n, endNs: 0n, volume: undefined };
+  return { selector: "", startNs: 0n, endNs: 0n, volume: undefined, cache: undefined };
 }
 
 export const StreamsRequest: MessageFns<StreamsRequest> = {
@@ -1175,6 +1396,9 @@ export const StreamsRequest: MessageFns<StreamsRequest> = {
     }
     if (message.volume !== undefined) {
       VolumeRequest.encode(message.volume, writer.uint32(34).fork()).join();
+    }
+    if (message.cache !== undefined) {
+      CachePolicy.encode(message.cache, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1222,6 +1446,137 @@ export const StreamsRequest: MessageFns<StreamsRequest> = {
             }
 
             message.volume = VolumeRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.cache = CachePolicy.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStoredBytesRequest(): StoredBytesRequest {
+  return { startNs: 0n, endNs: 0n, intervalNs: 0n };
+}
+
+export const StoredBytesRequest: MessageFns<StoredBytesRequest> = {
+  encode(message: StoredBytesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.startNs !== 0n) {
+      if (BigInt.asIntN(64, message.startNs) !== message.startNs) {
+        throw new globalThis.Error("value provided for field message.startNs of type sfixed64 too large");
+      }
+      writer.uint32(9).sfixed64(message.startNs);
+    }
+    if (message.endNs !== 0n) {
+      if (BigInt.asIntN(64, message.endNs) !== message.endNs) {
+        throw new globalThis.Error("value provided for field message.endNs of type sfixed64 too large");
+      }
+      writer.uint32(17).sfixed64(message.endNs);
+    }
+    if (message.intervalNs !== 0n) {
+      if (BigInt.asIntN(64, message.intervalNs) !== message.intervalNs) {
+        throw new globalThis.Error("value provided for field message.intervalNs of type sfixed64 too large");
+      }
+      writer.uint32(25).sfixed64(message.intervalNs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoredBytesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoredBytesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.startNs = reader.sfixed64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.endNs = reader.sfixed64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.intervalNs = reader.sfixed64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStoredBytes(): StoredBytes {
+  return { bytes: new Uint8Array(0) };
+}
+
+export const StoredBytes: MessageFns<StoredBytes> = {
+  encode(message: StoredBytes, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bytes.length !== 0) {
+      writer.uint32(10).bytes(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoredBytes {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoredBytes();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bytes = reader.bytes();
             continue;
           }
         }
@@ -1469,7 +1824,7 @@ export const VolumeBuckets: MessageFns<VolumeBuckets> = {
 };
 
 function createBaseTailFrame(): TailFrame {
-  return { result: undefined, dropped: 0n };
+  return { result: undefined, dropped: 0n, nextOffset: undefined };
 }
 
 export const TailFrame: MessageFns<TailFrame> = {
@@ -1482,6 +1837,12 @@ export const TailFrame: MessageFns<TailFrame> = {
         throw new globalThis.Error("value provided for field message.dropped of type uint64 too large");
       }
       writer.uint32(16).uint64(message.dropped);
+    }
+    if (message.nextOffset !== undefined) {
+      if (BigInt.asUintN(64, message.nextOffset) !== message.nextOffset) {
+        throw new globalThis.Error("value provided for field message.nextOffset of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.nextOffset);
     }
     return writer;
   },
@@ -1513,6 +1874,14 @@ export const TailFrame: MessageFns<TailFrame> = {
             }
 
             message.dropped = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.nextOffset = reader.uint64() as bigint;
             continue;
           }
         }

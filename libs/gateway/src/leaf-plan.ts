@@ -1,0 +1,176 @@
+import {
+  ceilTo,
+  isShardable,
+  isSplittable,
+  joinRanges,
+  splitRange,
+  splitSteps,
+  stepCount,
+} from '@loki/engine';
+import { parseExpr, rangeAggregationOf } from '@loki/logql';
+import type { LeafRequest, LogLeafRequest, SampleLeafRequest, StreamShard } from '@loki/ports';
+import type { Weights } from './weights.ts';
+
+export interface PlanLimits {
+  /** 0: time is not split. */
+  readonly splitNs: bigint;
+  /** What one querier should read for one part. */
+  readonly bytesPerShard: number;
+  /** Parts by stream that one stretch of time may have; 1: none. */
+  readonly shardsMax: number;
+  readonly strategy: 'power_of_two' | 'bounded';
+  /** What reaches to or beyond this is not sharded. */
+  readonly shardBeforeNs: bigint;
+  readonly shardAggregations: readonly string[];
+}
+
+/** A stretch of a leaf's time, by shards: their results merge, and then the stretches' results are put side by side. */
+export interface Stretch<Request extends LeafRequest> {
+  /** Over all streams. */
+  readonly request: Request;
+  readonly shards: readonly StreamShard[];
+  readonly bytes: number;
+}
+
+/**
+ * Cuts a leaf into stretches of time of about `bytesPerShard`, on borders that do not move with the query, and those which
+ * are still larger into shards. A stretch costs a question to each partition's owner, which is much compared with reading little:
+ * so a leaf over little is left whole, whatever its length.
+ *
+ * @param weights bytes that it selects by time; undefined: not known, then it is left whole
+ * @returns in order of time
+ */
+export function planLeaf(
+  request: LeafRequest,
+  weights: Weights | undefined,
+  limits: PlanLimits,
+): Stretch<LeafRequest>[] {
+  const whole = { request, shards: [], bytes: weights?.total ?? 0 };
+  if (!weights || weights.total <= limits.bytesPerShard) return [whole];
+  const groups = isSplittable(request.expr) ? timeGroups(request, weights, limits) : [whole];
+  if (limits.shardsMax <= 1 || !isShardable(request.expr, limits.shardAggregations)) return groups;
+  return groups.map((group) => {
+    if (windowEnd(group.request) > limits.shardBeforeNs) return group;
+    return { ...group, shards: shardsOf(group.bytes / limits.bytesPerShard, limits) };
+  });
+}
+
+function shardsOf(wanted: number, { shardsMax, strategy }: PlanLimits): StreamShard[] {
+  if (wanted <= 1) return [];
+  const count = strategy === 'bounded' ? Math.ceil(wanted) : 2 ** Math.ceil(Math.log2(wanted));
+  const of = Math.min(count, strategy === 'bounded' ? shardsMax : 2 ** Math.floor(Math.log2(shardsMax)));
+  return of <= 1 ? [] : Array.from({ length: of }, (_, index) => ({ index, of }));
+}
+
+function timeGroups(request: LeafRequest, weights: Weights, limits: PlanLimits): Stretch<LeafRequest>[] {
+  if (limits.splitNs <= 0n) return [{ request, shards: [], bytes: weights.total }];
+  if (request.kind === 'log') return logGroups(request, weights, limits);
+  return stepCount(request) === 1
+    ? rangeGroups(request, weights, limits)
+    : stepGroups(request, weights, limits);
+}
+
+/** Log queries: [startNs, endNs) at multiples of the interval. */
+function logGroups(request: LogLeafRequest, weights: Weights, limits: PlanLimits): Stretch<LeafRequest>[] {
+  const { startNs, endNs } = request;
+  let interval = limits.splitNs;
+  while ((endNs - startNs) / interval > intervalsMax) interval *= 2n;
+  const parts: Part<LogLeafRequest>[] = [];
+  for (let fromNs = startNs; fromNs < endNs;) {
+    const borderNs = ceilTo(fromNs + 1n, interval);
+    const toNs = borderNs < endNs ? borderNs : endNs;
+    parts.push({
+      request: { ...request, startNs: fromNs, endNs: toNs },
+      bytes: weights.between(fromNs, toNs),
+    });
+    fromNs = toNs;
+  }
+  return grouped(parts, limits.bytesPerShard, (group) => ({
+    ...group[0].request,
+    endNs: group[group.length - 1].request.endNs,
+  }));
+}
+
+/** More intervals are longer ones. */
+const intervalsMax = 1024n;
+
+/**
+ * Steps: each in one stretch. A step's window begins a range before it, so that neighbouring stretches read the same range
+ * twice: a stretch is at least as long as that.
+ */
+function stepGroups(
+  request: SampleLeafRequest,
+  weights: Weights,
+  limits: PlanLimits,
+): Stretch<LeafRequest>[] {
+  const { rangeNs, offsetNs } = rangeOf(request);
+  const interval = rangeNs > limits.splitNs ? ceilTo(rangeNs, limits.splitNs) : limits.splitNs;
+  let beforeNs = request.startNs - rangeNs;
+  const parts = splitSteps(request, interval).map((part): Part<SampleLeafRequest> => {
+    const bytes = weights.between(beforeNs - offsetNs, part.endNs - offsetNs);
+    beforeNs = part.endNs;
+    return { request: part, bytes };
+  });
+  return grouped(parts, limits.bytesPerShard, (group) => ({
+    ...group[0].request,
+    endNs: group[group.length - 1].request.endNs,
+  }));
+}
+
+/** One step over a long range: its window in pieces. */
+function rangeGroups(
+  request: SampleLeafRequest,
+  weights: Weights,
+  limits: PlanLimits,
+): Stretch<LeafRequest>[] {
+  const split = splitRange(request, limits.splitNs);
+  if (!split) return [{ request, shards: [], bytes: weights.total }];
+  const pieces = [
+    ...(split.first ? [split.first] : []),
+    ...splitSteps(split.whole, split.whole.stepNs),
+    ...(split.last ? [split.last] : []),
+  ];
+  const parts = pieces.map((part): Part<SampleLeafRequest> => ({
+    request: { ...part, stepNs: 0n },
+    bytes: weights.between(part.startNs - rangeOf(part).rangeNs, part.endNs),
+  }));
+  return grouped(parts, limits.bytesPerShard, (group) => joinRanges(group.map((part) => part.request)));
+}
+
+interface Part<Request extends LeafRequest> {
+  readonly request: Request;
+  readonly bytes: number;
+}
+
+/** Neighbours together as long as they are not too much. */
+function grouped<Request extends LeafRequest>(
+  parts: readonly Part<Request>[],
+  bytesMax: number,
+  join: (group: readonly Part<Request>[]) => Request,
+): Stretch<Request>[] {
+  const groups: Part<Request>[][] = [];
+  let held = 0;
+  for (const part of parts) {
+    const last = groups.at(-1);
+    if (last && held + part.bytes <= bytesMax) {
+      last.push(part);
+      held += part.bytes;
+    } else {
+      groups.push([part]);
+      held = part.bytes;
+    }
+  }
+  return groups.map((group) => ({
+    request: group.length === 1 ? group[0].request : join(group),
+    shards: [],
+    bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
+  }));
+}
+
+function rangeOf(request: SampleLeafRequest): { rangeNs: bigint; offsetNs: bigint } {
+  return rangeAggregationOf(parseExpr(request.expr));
+}
+
+function windowEnd(request: LeafRequest): bigint {
+  return request.kind === 'log' ? request.endNs : request.endNs - rangeOf(request).offsetNs;
+}

@@ -1,0 +1,23 @@
+/** Kinds of answers that are kept; each may have a cache of its own. */
+export type ResultsKind = 'results' | 'instant' | 'labels' | 'series' | 'stats' | 'volume';
+
+/** What a querier may answer from a cache, and keep there. */
+export interface CachePolicy {
+  readonly kind: ResultsKind;
+  /** Kept by intervals that begin at multiples of this. */
+  readonly splitNs: bigint;
+  /** What stands in time at or after this is not kept: it still changes too often to be worth it. */
+  readonly newestNs: bigint;
+}
+
+/**
+ * Bytes by key, for a while. Never the truth: a value may be gone at any time, and whoever reads one checks it. Keys name
+ * all that a value depends on, so that no value ever has to be taken back.
+ */
+export interface ResultsCache {
+  /** Values in the order of the keys, undefined where there is none. Never rejects: what fails, or is late, is not there. */
+  get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>;
+  /** Keeps what fits. Returns at once; what cannot be kept is not. */
+  put(entries: readonly { readonly key: string; readonly value: Uint8Array }[]): void;
+  close(): Promise<void>;
+}

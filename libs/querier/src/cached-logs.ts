@@ -1,0 +1,111 @@
+import type { SegmentRef } from '@loki/catalog';
+import { ceilTo, isSplittable } from '@loki/engine';
+import type { CachePolicy, LeafStats, LogLeafRequest } from '@loki/ports';
+import { segmentsIn } from './kept-results.ts';
+import type { KeptKey, KeptResults } from './kept-results.ts';
+import type { Window } from './window.ts';
+
+/** Intervals that one leaf is known by; beyond, they are longer. */
+const intervalsMax = 1024n;
+
+/** An interval of a log leaf that may turn out to hold no row. */
+interface Interval {
+  readonly window: Window;
+  readonly key: KeptKey;
+}
+
+/**
+ * What is known to hold no row of a log leaf. Only that is kept of log queries, as Loki does: a needle is looked for over
+ * and over where it is not, and lines are dear to keep.
+ */
+export class EmptyIntervals {
+  /** What is left to read, in order of time, neither touching nor overlapping. */
+  readonly windows: readonly Window[];
+  readonly #unknown: readonly Interval[];
+  readonly #kept: KeptResults;
+
+  private constructor(windows: readonly Window[], unknown: readonly Interval[], kept: KeptResults) {
+    this.windows = windows;
+    this.#unknown = unknown;
+    this.#kept = kept;
+  }
+
+  static async lookUp(
+    request: LogLeafRequest,
+    segments: readonly SegmentRef[],
+    from: { readonly kept: KeptResults; readonly policy: CachePolicy; readonly generation: number },
+    stats: LeafStats,
+  ): Promise<EmptyIntervals> {
+    const { startNs, endNs } = request;
+    const { kept, policy } = from;
+    if (!isSplittable(request.expr)) return new EmptyIntervals([{ startNs, endNs }], [], kept);
+    const asked: Interval[] = [];
+    const open: Window[] = [];
+    for (const window of intervals({ startNs, endNs }, policy.splitNs)) {
+      const inWindow = segmentsIn(segments, window);
+      if (inWindow.length === 0) continue;
+      if (window.endNs > policy.newestNs) open.push(window);
+      else asked.push({ window, key: keyOf(request, window, inWindow, from.generation) });
+    }
+    const answers = await kept.get(
+      asked.map(({ key }) => key),
+      stats,
+    );
+    const unknown = asked.filter((_, i) => answers[i] === undefined);
+    return new EmptyIntervals(joined([...unknown.map(({ window }) => window), ...open]), unknown, kept);
+  }
+
+  /**
+   * Keeps what was found to be empty.
+   *
+   * @param read everything in it was read, and stored rows in it are all in `rows`
+   */
+  learn(rows: readonly BigInt64Array[], read: Window, stats: LeafStats): void {
+    const times = rows.flatMap((each) => [...each]);
+    const empty = this.#unknown.filter(
+      ({ window }) =>
+        window.startNs >= read.startNs &&
+        window.endNs <= read.endNs &&
+        !times.some((ts) => ts >= window.startNs && ts < window.endNs),
+    );
+    this.#kept.put(
+      empty.map(({ key }) => ({ key, answer: new Uint8Array() })),
+      stats,
+    );
+  }
+}
+
+/** Direction and limit make no difference to what is empty. */
+function keyOf(
+  { tenant, expr, shard, deletes }: LogLeafRequest,
+  window: Window,
+  segments: readonly SegmentRef[],
+  generation: number,
+): KeptKey {
+  const question = ['no rows', expr, shard ? `${shard.index}/${shard.of}` : ''];
+  return { tenant, question, window, segments, deletes, generation };
+}
+
+function* intervals({ startNs, endNs }: Window, splitNs: bigint): Generator<Window> {
+  let interval = splitNs > 0n ? splitNs : endNs - startNs;
+  while (interval > 0n && (endNs - startNs) / interval > intervalsMax) interval *= 2n;
+  for (let fromNs = startNs; fromNs < endNs;) {
+    const borderNs = ceilTo(fromNs + 1n, interval);
+    const toNs = borderNs < endNs ? borderNs : endNs;
+    yield { startNs: fromNs, endNs: toNs };
+    fromNs = toNs;
+  }
+}
+
+/** Windows that touch as one. */
+function joined(windows: readonly Window[]): Window[] {
+  const sorted = windows.toSorted((a, b) => (a.startNs < b.startNs ? -1 : 1));
+  const out: Window[] = [];
+  for (const window of sorted) {
+    const last = out.at(-1);
+    if (last && last.endNs >= window.startNs)
+      out[out.length - 1] = { startNs: last.startNs, endNs: window.endNs };
+    else out.push(window);
+  }
+  return out;
+}

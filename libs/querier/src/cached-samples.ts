@@ -1,0 +1,142 @@
+import type { SegmentRef } from '@loki/catalog';
+import {
+  cutSampleResult,
+  isSplittable,
+  joinSampleParts,
+  mergeRangeParts,
+  splitRange,
+  splitSteps,
+  stepCount,
+} from '@loki/engine';
+import type { SamplePart } from '@loki/engine';
+import { addLeafStats, emptyLeafStats } from '@loki/ports';
+import type { CachePolicy, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import { decodeSamples, encodeSamples } from './kept-codec.ts';
+import { segmentsIn } from './kept-results.ts';
+import type { KeptKey, KeptResults } from './kept-results.ts';
+import { leafWindow } from './window.ts';
+
+export interface CachedScan<Request, Result> {
+  readonly kept: KeptResults;
+  readonly policy: CachePolicy;
+  readonly generation: number;
+  readonly scan: (request: Request, segments: readonly SegmentRef[]) => Promise<Result>;
+}
+
+/**
+ * The stored part of a sample leaf, by intervals of time: what is kept of an interval is not computed again. An interval is
+ * known by the very segments that its entries are in, so that what is answered is what would be computed. Neighbouring
+ * intervals that are missing are computed at once, and cut afterwards.
+ */
+export async function cachedSamples(
+  request: SampleLeafRequest,
+  segments: readonly SegmentRef[],
+  cached: CachedScan<SampleLeafRequest, SampleLeafResult>,
+): Promise<SampleLeafResult> {
+  if (!isSplittable(request.expr)) return cached.scan(request, segments);
+  const { splitNs } = cached.policy;
+  const ranges = stepCount(request) === 1 ? splitRange(request, splitNs) : undefined;
+  // Each group is one leaf over neighbouring parts; the parts of a range that has no whole interval are itself.
+  const groups = ranges
+    ? [
+        ...(ranges.first ? [[ranges.first]] : []),
+        splitSteps(ranges.whole, ranges.whole.stepNs),
+        ...(ranges.last ? [[ranges.last]] : []),
+      ]
+    : [splitSteps(request, splitNs)];
+  const stats = emptyLeafStats();
+  const known = await lookUp(groups.flat(), segments, cached, stats);
+  const parts = await Promise.all(groups.map((group) => fill(group, known, segments, cached, stats)));
+  const result = ranges ? mergeRangeParts(request, parts.flat()) : joinSampleParts(request, parts.flat());
+  addLeafStats(result.stats, stats);
+  return result;
+}
+
+/** What is known of a part before anything is scanned. */
+interface Known {
+  readonly result?: SampleLeafResult;
+  /** Where to keep what is computed; absent: it is not kept. */
+  readonly key?: KeptKey;
+}
+
+async function lookUp(
+  parts: readonly SampleLeafRequest[],
+  segments: readonly SegmentRef[],
+  { kept, policy, generation }: CachedScan<SampleLeafRequest, SampleLeafResult>,
+  stats: LeafStats,
+): Promise<ReadonlyMap<SampleLeafRequest, Known>> {
+  const known = new Map<SampleLeafRequest, Known>();
+  const asked: { part: SampleLeafRequest; key: KeptKey }[] = [];
+  for (const part of parts) {
+    const window = leafWindow(part);
+    const inWindow = segmentsIn(segments, window);
+    if (inWindow.length === 0) known.set(part, { result: nothing(part) });
+    else if (window.endNs > policy.newestNs) known.set(part, {});
+    else asked.push({ part, key: keyOf(part, { window, segments: inWindow, generation }) });
+  }
+  const keys = asked.map(({ key }) => key);
+  const answers = await kept.get(keys, stats);
+  asked.forEach(({ part, key }, i) => {
+    const answer = answers[i];
+    const result = answer && decodeSamples(answer, stepCount(part));
+    known.set(part, result ? { result } : { key });
+  });
+  return known;
+}
+
+function keyOf(part: SampleLeafRequest, where: Pick<KeptKey, 'window' | 'segments' | 'generation'>): KeptKey {
+  const { tenant, expr, startNs, endNs, stepNs, shard, deletes } = part;
+  const steps = stepCount(part);
+  return {
+    tenant,
+    // A single step is the same whatever the step; times in states are relative to the start.
+    question: [
+      'samples',
+      expr,
+      startNs,
+      steps === 1 ? startNs : endNs,
+      steps === 1 ? 0n : stepNs,
+      shard ? `${shard.index}/${shard.of}` : '',
+    ],
+    deletes,
+    ...where,
+  };
+}
+
+/** Scans what is not known, in as few leaves as there are gaps, and keeps it. */
+async function fill(
+  group: readonly SampleLeafRequest[],
+  known: ReadonlyMap<SampleLeafRequest, Known>,
+  segments: readonly SegmentRef[],
+  { kept, scan }: CachedScan<SampleLeafRequest, SampleLeafResult>,
+  stats: LeafStats,
+): Promise<SamplePart[]> {
+  const parts: SamplePart[] = [];
+  const gaps: SampleLeafRequest[][] = [];
+  let isOpen = false;
+  for (const part of group) {
+    const { result } = known.get(part)!;
+    if (result) parts.push({ request: part, result });
+    else if (isOpen) gaps[gaps.length - 1].push(part);
+    else gaps.push([part]);
+    isOpen = !result;
+  }
+  const filled = await Promise.all(
+    gaps.map(async (gap) => {
+      const whole = { ...gap[0], endNs: gap[gap.length - 1].endNs };
+      const result = await scan(whole, segmentsIn(segments, leafWindow(whole)));
+      const entries = gap.flatMap((part) => {
+        const { key } = known.get(part)!;
+        return key ? [{ key, answer: encodeSamples(cutSampleResult(whole, part, result)) }] : [];
+      });
+      kept.put(entries, stats);
+      return { request: whole, result };
+    }),
+  );
+  return [...parts, ...filled].sort((a, b) => (a.request.startNs < b.request.startNs ? -1 : 1));
+}
+
+/** A part without any segment has nothing, and nobody has to be asked. */
+function nothing(part: SampleLeafRequest): SampleLeafResult {
+  return { kind: 'samples', steps: stepCount(part), series: [], stats: emptyLeafStats() };
+}

@@ -1,0 +1,72 @@
+import type { SegmentRef } from '@loki/catalog';
+import { emptyLeafStats } from '@loki/ports';
+import type { CachePolicy, StreamsRequest, StreamVolume } from '@loki/ports';
+import { decodeStreams, encodeStreams } from './kept-codec.ts';
+import type { KeptKey, KeptResults } from './kept-results.ts';
+import { bucketsOf, knownKey } from './known-streams.ts';
+import type { KnownStreams } from './known-streams.ts';
+
+export interface CachedStreamsScan {
+  readonly kept: KeptResults;
+  readonly policy: CachePolicy;
+  readonly generation: number;
+  /** What this process knows of single segments. */
+  readonly known: KnownStreams;
+  readonly scan: (segment: SegmentRef) => Promise<readonly StreamVolume[]>;
+}
+
+/**
+ * Lists of streams, one for each segment. Segments that lie in the range as a whole are kept together by the interval that
+ * they end in, so that few keys are asked for; of a segment that reaches over the range's ends the answer depends on where it
+ * is cut, which is another place each time.
+ */
+export async function cachedStreams(
+  request: StreamsRequest,
+  segments: readonly SegmentRef[],
+  { kept, policy, generation, known, scan }: CachedStreamsScan,
+): Promise<(readonly StreamVolume[])[]> {
+  const groups = groupWhole(request, segments, policy);
+  const unknown = groups.filter((group) => group.some((ref) => !known.get(knownKey(request, ref)!)));
+  const keys = unknown.map((group) => keyOf(request, group, generation));
+  const stats = emptyLeafStats();
+  const answers = await kept.get(keys, stats);
+  const missing: { readonly group: readonly SegmentRef[]; readonly key: KeptKey }[] = [];
+  unknown.forEach((group, i) => {
+    const answer = answers[i];
+    const lists = answer && decodeStreams(answer, group.length);
+    if (lists) group.forEach((ref, at) => known.put(knownKey(request, ref)!, lists[at]));
+    else missing.push({ group, key: keys[i] });
+  });
+  const found = new Map<SegmentRef, readonly StreamVolume[]>();
+  await Promise.all(segments.map(async (segment) => void found.set(segment, await scan(segment))));
+  kept.put(
+    missing.map(({ group, key }) => ({ key, answer: encodeStreams(group.map((ref) => found.get(ref)!)) })),
+    stats,
+  );
+  return segments.map((segment) => found.get(segment)!);
+}
+
+/** Segments whose answers hold for any range around them, and that are old enough to stay. */
+function groupWhole(
+  request: StreamsRequest,
+  segments: readonly SegmentRef[],
+  { splitNs, newestNs }: CachePolicy,
+): SegmentRef[][] {
+  const groups = new Map<bigint, SegmentRef[]>();
+  for (const segment of segments) {
+    if (knownKey(request, segment) === undefined || segment.maxNs >= newestNs) continue;
+    const interval = splitNs > 0n ? segment.maxNs / splitNs : 0n;
+    const group = groups.get(interval);
+    if (group) group.push(segment);
+    else groups.set(interval, [segment]);
+  }
+  return [...groups.values()];
+}
+
+function keyOf(request: StreamsRequest, segments: readonly SegmentRef[], generation: number): KeptKey {
+  // Segments as a whole: where the range begins and ends makes no difference.
+  const window = { startNs: segments[0].minNs, endNs: segments[0].minNs };
+  const { tenant, selector } = request;
+  const question = ['streams', selector, ...bucketsOf(request)];
+  return { tenant, question, window, segments, generation };
+}

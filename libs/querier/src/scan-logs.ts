@@ -1,0 +1,107 @@
+import type { SegmentRef } from '@loki/catalog';
+import { mergeLeafResults } from '@loki/engine';
+import { LokiError } from '@loki/model';
+import { addLeafStats, emptyLeafStats } from '@loki/ports';
+import type { LeafResult, LogLeafRequest, LogLeafResult } from '@loki/ports';
+import type { Window } from './window.ts';
+
+export interface LogScan {
+  /** Oldest first. */
+  readonly segments: readonly SegmentRef[];
+  /** What of the request's time is to be read of them; in order of time, not overlapping. */
+  readonly windows: readonly Window[];
+  readonly heads: readonly LeafResult[];
+  readonly parallelism: number;
+  readonly scan: (request: LogLeafRequest, segment: SegmentRef) => Promise<LeafResult>;
+}
+
+export interface FilledLog {
+  readonly result: LogLeafResult;
+  /** Timestamps of rows that came from the store. */
+  readonly stored: readonly BigInt64Array[];
+  /** The time whose stored rows are all among them. */
+  readonly read: Window;
+}
+
+/**
+ * Log queries with a limit read the store from the end they want, a few segments at a time, and stop when no
+ * segment left could hold a better row. Waves double, so that a query which finds little soon uses all workers.
+ */
+export async function scanUntilFilled(
+  request: LogLeafRequest,
+  { segments, windows, heads, parallelism, scan }: LogScan,
+): Promise<FilledLog> {
+  const backward = request.direction === 'backward';
+  const order = segments.flatMap((segment, age) =>
+    windows.flatMap((window) => pieceOf(segment, age, window)),
+  );
+  order.sort((a, b) => (backward ? compare(b.endNs, a.endNs) : compare(a.startNs, b.startNs)));
+  const found: { age: number; result: LogLeafResult; isStored: boolean }[] = heads.map((result, i) => ({
+    age: segments.length + i,
+    result: logResult(result),
+    isStored: false,
+  }));
+  const skippedStats = emptyLeafStats();
+  let next = 0;
+  let wave = parallelism;
+  for (;;) {
+    found.sort((a, b) => a.age - b.age);
+    const results = found.map((each) => each.result);
+    const best = logResult(mergeLeafResults(request, results));
+    while (next < order.length && !couldImprove(best.timestampNs, request, order[next])) {
+      skippedStats.segments += 1;
+      next += 1;
+    }
+    if (next === order.length) {
+      addLeafStats(best.stats, skippedStats);
+      const stored = found.filter(({ isStored }) => isStored).map(({ result }) => result.timestampNs);
+      return { result: best, stored, read: readBy(best.timestampNs, request) };
+    }
+    const batch = order.slice(next, next + wave);
+    next += batch.length;
+    wave *= 2;
+    const more = await Promise.all(
+      batch.map(({ segment, window }) => scan({ ...request, ...window }, segment)),
+    );
+    more.forEach((result, i) => found.push({ age: batch[i].age, result: logResult(result), isStored: true }));
+  }
+}
+
+/** What of a segment is read for a window. */
+interface Piece {
+  readonly segment: SegmentRef;
+  readonly age: number;
+  readonly window: Window;
+  /** Where its rows may stand, inclusive. */
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
+function pieceOf(segment: SegmentRef, age: number, window: Window): Piece[] {
+  const startNs = segment.minNs > window.startNs ? segment.minNs : window.startNs;
+  const endNs = segment.maxNs < window.endNs ? segment.maxNs : window.endNs - 1n;
+  return startNs <= endNs ? [{ segment, age, window, startNs, endNs }] : [];
+}
+
+/** Equal timestamps may still sort before the last row found, so only what is strictly worse is left out. */
+function couldImprove(found: BigInt64Array, request: LogLeafRequest, piece: Piece): boolean {
+  if (found.length < request.limit) return true;
+  const worst = found[found.length - 1];
+  return request.direction === 'backward' ? piece.endNs >= worst : piece.startNs <= worst;
+}
+
+/** Up to the last row that fitted nothing is missing; of its own nanosecond something may be. */
+function readBy(found: BigInt64Array, { startNs, endNs, limit, direction }: LogLeafRequest): Window {
+  if (found.length < limit) return { startNs, endNs };
+  const worst = found[found.length - 1];
+  return direction === 'backward' ? { startNs: worst + 1n, endNs } : { startNs, endNs: worst };
+}
+
+function logResult(result: LeafResult): LogLeafResult {
+  if (result.kind !== 'log') throw new LokiError('internal', 'a log leaf answered with samples');
+  return result;
+}
+
+function compare(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
