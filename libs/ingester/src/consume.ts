@@ -6,6 +6,7 @@ import { CommittedRows } from './committed-rows.ts';
 import { DecodedBlocks, findDuplicates } from './dedupe.ts';
 import type { DuplicateRows } from './dedupe.ts';
 import type { PartitionDeps } from './deps.ts';
+import { headRecordOf } from './head.ts';
 import type { HeadRecord } from './head.ts';
 import type { PartitionState } from './partition-state.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
@@ -130,14 +131,7 @@ export class Consumer {
   }
 
   #headRecord(offset: number, segment: Segment): HeadRecord {
-    let rowCount = 0;
-    let lineBytes = 0;
-    for (const section of segment.sections) {
-      rowCount += section.rowCount;
-      lineBytes += section.lineBytes;
-    }
-    const consumedAtMs = this.#deps.clock.monotonicMs();
-    return { offset, bytes: segment.bytes, segment, rowCount, lineBytes, consumedAtMs };
+    return headRecordOf(offset, segment, this.#deps.clock.monotonicMs());
   }
 
   async #yield(signal: AbortSignal): Promise<void> {

@@ -17,6 +17,16 @@ export interface HeadRecord {
   readonly consumedAtMs: number;
 }
 
+export function headRecordOf(offset: number, segment: Segment, consumedAtMs: number): HeadRecord {
+  let rowCount = 0;
+  let lineBytes = 0;
+  for (const section of segment.sections) {
+    rowCount += section.rowCount;
+    lineBytes += section.lineBytes;
+  }
+  return { offset, bytes: segment.bytes, segment, rowCount, lineBytes, consumedAtMs };
+}
+
 /** All runs that the head holds of one stream, in order of arrival, as columns. */
 export interface HeadStream {
   readonly labels: Labels;

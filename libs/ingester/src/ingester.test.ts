@@ -264,6 +264,53 @@ describe('an ingester', () => {
   });
 });
 
+describe('a partition that is another’s now', () => {
+  test('is answered for until the new owner has read it', async () => {
+    const world = await World.open();
+    const taken = Promise.withResolvers<void>();
+    const asked: number[] = [];
+    const takenOver = (partition: number) => {
+      asked.push(partition);
+      return taken.promise;
+    };
+    const ingester = await world.ready({}, { takenOver });
+    await world.append([row(1)]);
+    world.own([]);
+    await world.append([row(2)]);
+    expect(await world.headLines(ingester)).toEqual(['line 1', 'line 2']);
+    expect(ingester.isReady()).toBe(true);
+    taken.resolve();
+    await world.pass(100);
+    await expect(world.do(ingester.queryHead(0, everything()))).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    expect(asked).toEqual([0]);
+    expect(ingester.headBytes()).toBe(0);
+  });
+
+  test('and comes back before that is kept as it is; at the stop all is let go', async () => {
+    const world = await World.open();
+    const signals: AbortSignal[] = [];
+    const takenOver = (_: number, signal: AbortSignal) => {
+      signals.push(signal);
+      return new Promise<void>((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(new Error('not needed'))),
+      );
+    };
+    const ingester = await world.ready({}, { takenOver });
+    await world.append([row(1)]);
+    world.own([]);
+    world.own([0]);
+    await world.pass(1_000);
+    expect(await world.headLines(ingester)).toEqual(['line 1']);
+    world.own([]);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    await world.do(ingester.stop());
+    expect(signals[1].aborted).toBe(true);
+    expect(ingester.headBytes()).toBe(0);
+  });
+});
+
 describe('following', () => {
   const follow = async (world: World, frames: AsyncIterator<TailFrame>) => {
     const { value } = await world.do(frames.next());
@@ -304,6 +351,48 @@ describe('following', () => {
     expect(dropped).toBe(10 - lines.length);
     expect(dropped).toBeGreaterThan(5);
     expect(world.counted.tailDropped).toBe(dropped);
+    await frames.return?.();
+  });
+
+  test('who goes on where another owner’s frames ended gets each line once: of the head, of the log, and new ones', async () => {
+    const world = await World.open();
+    const first = await world.ready({ logMarginRecords: 1_000 });
+    const abort = new AbortController();
+    const frames = first.tail(0, everything(), abort.signal)[Symbol.asyncIterator]();
+    await world.do(frames.next());
+    await world.append([row(1)]);
+    const { value } = await world.do(frames.next());
+    const { nextOffset } = value as TailFrame;
+    expect(nextOffset).toBe(1);
+    abort.abort();
+    // Not seen by the follower: two that were committed since, one that was not.
+    await world.append([row(2)]);
+    await world.append([row(3), row(3, 'other')]);
+    await world.do(first.flush());
+    await world.append([row(4)]);
+    await world.do(first.stop());
+    const second = await world.ready({ logMarginRecords: 1_000 });
+    const after = second
+      .tail(0, everything(), new AbortController().signal, nextOffset)
+      [Symbol.asyncIterator]();
+    expect(await follow(world, after)).toEqual({ lines: ['line 2', 'line 3', 'other'], dropped: 0 });
+    expect(await follow(world, after)).toEqual({ lines: ['line 4'], dropped: 0 });
+    await world.append([row(5)]);
+    expect(await follow(world, after)).toEqual({ lines: ['line 5'], dropped: 0 });
+    await after.return?.();
+  });
+
+  test('a follower without lines hears how far it has come, so that the next owner need not look again', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    const request = everything({ expr: '{app="silent"}' });
+    const frames = ingester.tail(0, request, new AbortController().signal)[Symbol.asyncIterator]();
+    expect((await world.do(frames.next())).value).toMatchObject({ nextOffset: 0 });
+    for (let i = 0; i < 210; i++) await world.append([row(i)]);
+    await world.headLines(ingester);
+    const { value } = await world.do(frames.next());
+    expect((value as TailFrame).nextOffset).toBeGreaterThanOrEqual(200);
+    expect((value as TailFrame).result).toMatchObject({ labelSets: [] });
     await frames.return?.();
   });
 

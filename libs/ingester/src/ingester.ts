@@ -89,8 +89,13 @@ export class Ingester implements IngesterService {
     return this.#partition(partition).headStreams(request, signal);
   }
 
-  tail(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
-    return this.#partition(partition).tail(request, signal);
+  tail(
+    partition: number,
+    request: LeafRequest,
+    signal: AbortSignal,
+    fromOffset?: number,
+  ): AsyncIterable<TailFrame> {
+    return this.#partition(partition).tail(request, signal, fromOffset);
   }
 
   async flush(signal?: AbortSignal): Promise<void> {

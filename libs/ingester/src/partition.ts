@@ -64,9 +64,8 @@ export class Partition {
     return headStreams(this.#ready(), this.#deps, request, signal);
   }
 
-  tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
-    this.#ready();
-    return this.#tails.follow(request, signal);
+  tail(request: LeafRequest, signal: AbortSignal, fromOffset?: number): AsyncIterable<TailFrame> {
+    return this.#tails.follow(this.#ready(), request, { signal, fromOffset });
   }
 
   /** Commits all that was in the log at the call. */

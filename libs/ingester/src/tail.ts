@@ -1,8 +1,11 @@
 import { LokiError } from '@loki/model';
+import { openSegment } from '@loki/segment';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LogLeafRequest, LogLeafResult, TailFrame } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
+import { headRecordOf } from './head.ts';
 import type { HeadRecord } from './head.ts';
+import type { PartitionState } from './partition-state.ts';
 import { selectionOfLeaf } from './select.ts';
 import type { Selection } from './select.ts';
 import { scan } from './serve.ts';
@@ -23,18 +26,30 @@ export class Tails {
     for (const tail of this.#tails) tail.offer(record);
   }
 
-  /** Follows from now on, until the signal aborts or the reader lets go. */
-  follow(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
+  /**
+   * Follows from now on, or from `fromOffset` on when another owner's frames ended there, until the signal aborts or the
+   * reader lets go.
+   */
+  follow(
+    state: PartitionState,
+    request: LeafRequest,
+    { signal, fromOffset }: { signal: AbortSignal; fromOffset?: number },
+  ): AsyncIterable<TailFrame> {
     if (request.kind !== 'log') throw new LokiError('badRequest', 'only log queries can be followed');
     if (this.#tails.size >= this.#deps.options.tailsMax) {
       throw new LokiError('tooManyRequests', 'max concurrent tail requests limit exceeded');
     }
-    const tail = new Tail(selectionOfLeaf(request), this.#deps);
+    const from = fromOffset ?? state.consumedOffset;
+    const tail = new Tail(selectionOfLeaf(request), from, this.#deps);
     this.#tails.add(tail);
+    // Nothing is awaited since the tail is among those that hear of new records: none is missed, none comes twice.
+    const { committedOffset } = state;
+    if (fromOffset !== undefined) for (const record of state.head.records) tail.offer(record);
+    const begins = { fromOffset: from, missedBelow: committedOffset };
     const onAbort = () => tail.end();
     if (signal.aborted) tail.end();
     else signal.addEventListener('abort', onAbort, { once: true });
-    const frames = this.#frames(tail, request, signal);
+    const frames = this.#frames(tail, request, signal, begins);
     const leave = () => {
       this.#tails.delete(tail);
       signal.removeEventListener('abort', onAbort);
@@ -47,23 +62,68 @@ export class Tails {
     for (const tail of this.#tails) tail.end();
   }
 
-  async *#frames(tail: Tail, request: LogLeafRequest, signal: AbortSignal): AsyncGenerator<TailFrame> {
-    yield begun();
+  async *#frames(
+    tail: Tail,
+    request: LogLeafRequest,
+    signal: AbortSignal,
+    { fromOffset, missedBelow }: { fromOffset: number; missedBelow: number },
+  ): AsyncGenerator<TailFrame> {
     // Every line of what has arrived, in order of arrival: a limit is the reader's business, not a batch's.
     const all = { ...request, direction: 'forward', limit: 0 } as const;
+    const missed = fromOffset < missedBelow ? await this.#readAgain(fromOffset, missedBelow, signal) : [];
+    if (missed.length === 0) yield nothing(fromOffset);
+    else {
+      const result = await scan(missed, this.#partition, this.#deps, all, signal);
+      yield { result, dropped: 0, nextOffset: missedBelow };
+    }
     for (;;) {
       const batch = await tail.next();
       if (!batch) return;
-      if (batch.records.length === 0 && batch.dropped === 0) continue;
-      const result = await scan(batch.records, this.#partition, this.#deps, all, signal);
-      if (result.kind !== 'log' || (result.timestampNs.length === 0 && batch.dropped === 0)) continue;
-      yield { result, dropped: batch.dropped };
+      const { records, dropped, nextOffset } = batch;
+      if (records.length === 0 && dropped === 0) {
+        yield nothing(nextOffset);
+        continue;
+      }
+      const result = await scan(records, this.#partition, this.#deps, all, signal);
+      yield { result, dropped, nextOffset };
     }
+  }
+
+  /**
+   * Records that are committed already, from the log, as far as it still has them and a follower may lag: between the end
+   * of one owner and the word of the next there are seconds. Entries that were repeats of others come twice.
+   */
+  async #readAgain(fromOffset: number, toOffset: number, signal: AbortSignal): Promise<HeadRecord[]> {
+    const { writeLog, options, clock, logger } = this.#deps;
+    const found: HeadRecord[] = [];
+    let bytesMax = options.tailBytesMax;
+    try {
+      for (let offset = fromOffset; offset < toOffset && bytesMax > 0;) {
+        const records = await writeLog.read(this.#partition, offset, {
+          bytesMax,
+          waitMs: readAgainMs,
+          signal,
+        });
+        if (records.length === 0) break;
+        for (const { offset: at, payload } of records) {
+          offset = at + 1;
+          bytesMax -= payload.length;
+          if (at < toOffset) found.push(headRecordOf(at, openSegment(payload), clock.monotonicMs()));
+        }
+      }
+    } catch (error) {
+      if (signal.aborted) throw error;
+      logger.warn('a follower misses what its last owner had not sent', { err: String(error) });
+    }
+    return found;
   }
 }
 
-/** The first frame: from now on nothing is missed. */
-function begun(): TailFrame {
+/** A record that is there is read at once. */
+const readAgainMs = 100;
+
+/** A frame without lines: it says how far the follower has come. */
+function nothing(nextOffset: number): TailFrame {
   const result: LogLeafResult = {
     kind: 'log',
     labelSets: [],
@@ -73,8 +133,11 @@ function begun(): TailFrame {
     lines: new Uint8Array(0),
     stats: emptyLeafStats(),
   };
-  return { result, dropped: 0 };
+  return { result, dropped: 0, nextOffset };
 }
+
+/** Records without a line for a follower after which it hears how far it has come all the same. */
+const quietRecordsMax = 200;
 
 /** What one follower has not read yet: references to head records, so that its bound is the only memory it may hold. */
 class Tail {
@@ -85,15 +148,26 @@ class Tail {
   #dropped = 0;
   #wake: (() => void) | undefined;
   #ended = false;
+  /** All records below were offered. */
+  #nextOffset: number;
+  /** Of these, the last one that the follower has heard of. */
+  #toldOffset: number;
 
-  constructor(selection: Selection, deps: PartitionDeps) {
+  constructor(selection: Selection, fromOffset: number, deps: PartitionDeps) {
     this.#selection = selection;
+    this.#nextOffset = fromOffset;
+    this.#toldOffset = fromOffset;
     this.#deps = deps;
   }
 
   /** Keeps the record if the follower may want lines of it; the oldest ones go when it lags too far. */
   offer(record: HeadRecord): void {
-    if (this.#ended || rowsOf(record, this.#selection) === 0) return;
+    if (this.#ended || record.offset < this.#nextOffset) return;
+    this.#nextOffset = record.offset + 1;
+    if (rowsOf(record, this.#selection) === 0) {
+      if (this.#isQuiet) this.#wake?.();
+      return;
+    }
     this.#records.push(record);
     this.#bytes += record.bytes.length;
     while (this.#bytes > this.#deps.options.tailBytesMax && this.#records.length > 1) {
@@ -107,17 +181,22 @@ class Tail {
   }
 
   /** All that is waiting, once there is something; undefined at the end. */
-  async next(): Promise<{ records: HeadRecord[]; dropped: number } | undefined> {
-    while (this.#records.length === 0 && !this.#ended) {
+  async next(): Promise<{ records: HeadRecord[]; dropped: number; nextOffset: number } | undefined> {
+    while (this.#records.length === 0 && !this.#isQuiet && !this.#ended) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = undefined;
     }
     if (this.#ended) return undefined;
-    const batch = { records: this.#records, dropped: this.#dropped };
+    const batch = { records: this.#records, dropped: this.#dropped, nextOffset: this.#nextOffset };
+    this.#toldOffset = this.#nextOffset;
     this.#records = [];
     this.#bytes = 0;
     this.#dropped = 0;
     return batch;
+  }
+
+  get #isQuiet(): boolean {
+    return this.#nextOffset - this.#toldOffset >= quietRecordsMax;
   }
 
   end(): void {

@@ -109,6 +109,9 @@ export class World {
     return this.scheduler.run({ untilMs: this.scheduler.nowMs + ms });
   }
 
+  /** Tells the ingester that `ready` has started last what it owns from now on. */
+  own: (partitions: readonly number[]) => void = () => {};
+
   ingester(options: Partial<IngesterOptions> = {}, over: Partial<IngesterDeps> = {}): Ingester {
     const process = new VirtualProcess(this.scheduler, `ingester-${this.#processes++}`);
     const objectStore = this.bucket.client(process);
@@ -146,6 +149,7 @@ export class World {
     };
     const owned = (onChange: (partitions: readonly number[]) => void) => {
       onChange([0]);
+      this.own = onChange;
       return () => {};
     };
     const ingester = new Ingester(deps, owned, options);

@@ -1,9 +1,10 @@
-import type { Clock, IngesterService, Timers } from '@loki/ports';
+import type { Clock, IngesterService, LeafRequest, TailFrame, Timers } from '@loki/ports';
 import type { IngesterDirectory } from '@loki/querier';
 import { partitionOwners } from '@loki/ring';
 import type { ObservedInstance, RingView } from '@loki/ring';
 import { IngesterClient } from '@loki/rpc';
 import type { ChannelPool } from '@loki/rpc';
+import { followOwners } from './follow-owners.ts';
 import { Suspects } from './suspects.ts';
 import { WatchedIngester } from './watched-ingester.ts';
 
@@ -47,6 +48,11 @@ export class RingDirectory implements IngesterDirectory {
 
   partitions(): readonly number[] {
     return this.#partitions;
+  }
+
+  follow(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
+    const { clock, timers } = this.#deps;
+    return followOwners({ owners: (id) => this.owners(id), clock, timers }, partition, request, signal);
   }
 
   owners(partition: number): readonly IngesterService[] {

@@ -50,8 +50,13 @@ export class WatchedIngester implements IngesterService {
     return this.#watch(signal, (both) => this.#deps.ingester.headStreams(partition, request, both));
   }
 
-  tail(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
-    return this.#deps.ingester.tail(partition, request, signal);
+  tail(
+    partition: number,
+    request: LeafRequest,
+    signal: AbortSignal,
+    fromOffset?: number,
+  ): AsyncIterable<TailFrame> {
+    return this.#deps.ingester.tail(partition, request, signal, fromOffset);
   }
 
   flush(signal?: AbortSignal): Promise<void> {

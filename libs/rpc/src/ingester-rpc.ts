@@ -59,9 +59,10 @@ export function serveIngester(server: RpcServer, ingester: IngesterService): voi
         }),
       );
     }),
-    serverStreamMethod(tailMethod, async function* ({ partition, leaf }, { tenant, signal }) {
+    serverStreamMethod(tailMethod, async function* ({ partition, leaf, fromOffset }, { tenant, signal }) {
       const request = leafRequestFromWire(leaf, tenant());
-      for await (const frame of ingester.tail(partition, request, signal)) yield tailFrameToWire(frame);
+      const from = fromOffset === undefined ? undefined : Number(fromOffset);
+      for await (const frame of ingester.tail(partition, request, signal, from)) yield tailFrameToWire(frame);
     }),
     unaryMethod(flushMethod, async (_, { signal }) => {
       await ingester.flush(signal);
@@ -119,11 +120,17 @@ export class IngesterClient implements IngesterService {
     return { committedOffset: Number(committedOffset), result: streamVolumesFromWire(result) };
   }
 
-  async *tail(partition: number, request: LeafRequest, signal: AbortSignal): AsyncGenerator<TailFrame> {
+  async *tail(
+    partition: number,
+    request: LeafRequest,
+    signal: AbortSignal,
+    fromOffset?: number,
+  ): AsyncGenerator<TailFrame> {
     const { tenant } = request;
+    const from = fromOffset === undefined ? undefined : BigInt(fromOffset);
     const frames = this.#channel.serverStream(
       tailMethod,
-      { partition, leaf: leafRequestToWire(request) },
+      { partition, leaf: leafRequestToWire(request), fromOffset: from },
       { tenant, signal },
     );
     try {

@@ -231,9 +231,19 @@ export function streamVolumesFromWire(wire: WireStreamVolumes | undefined): Stre
 }
 
 export function tailFrameToWire(frame: TailFrame): WireTailFrame {
-  return { result: leafResultToWire(frame.result), dropped: BigInt(frame.dropped) };
+  const { result, dropped, nextOffset } = frame;
+  return {
+    result: leafResultToWire(result),
+    dropped: BigInt(dropped),
+    nextOffset: nextOffset === undefined ? undefined : BigInt(nextOffset),
+  };
 }
 
 export function tailFrameFromWire(wire: WireTailFrame): TailFrame {
-  return { result: leafResultFromWire(wire.result), dropped: Number(wire.dropped) };
+  const { result, dropped, nextOffset } = wire;
+  return {
+    result: leafResultFromWire(result),
+    dropped: Number(dropped),
+    ...(nextOffset === undefined ? {} : { nextOffset: Number(nextOffset) }),
+  };
 }

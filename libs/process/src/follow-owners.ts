@@ -1,0 +1,61 @@
+import { LokiError } from '@loki/model';
+import type { Clock, IngesterService, LeafRequest, TailFrame, Timers } from '@loki/ports';
+
+export interface FollowDeps {
+  /** Best first, as they are now. */
+  readonly owners: (partition: number) => readonly IngesterService[];
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+const pauseMinMs = 50;
+const pauseMaxMs = 1_000;
+/** A partition that nobody answers for so long ends the tail: a silent one would pass for one without lines. */
+const givenUpMs = 60_000;
+
+/**
+ * Follows a partition for as long as the reader wants, whoever owns it: when an owner goes away or lets the partition
+ * go, the next one is asked for what came after the last frame. Each record is followed once.
+ */
+export async function* followOwners(
+  deps: FollowDeps,
+  partition: number,
+  request: LeafRequest,
+  signal: AbortSignal,
+): AsyncGenerator<TailFrame> {
+  const { clock, timers, owners } = deps;
+  let nextOffset: number | undefined;
+  let pauseMs = pauseMinMs;
+  let failingSinceMs: number | undefined;
+  for (let attempt = 0; !signal.aborted; attempt++) {
+    const all = owners(partition);
+    const owner = all[attempt % Math.max(1, all.length)];
+    let failure: unknown = new LokiError('unavailable', `partition ${partition} has no owner to follow`);
+    try {
+      for await (const frame of owner?.tail(partition, request, signal, nextOffset) ?? []) {
+        // One that begins has nothing to say to a reader who has heard that it began.
+        const isNews = nextOffset === undefined || frame.dropped > 0 || rowsOf(frame) > 0;
+        nextOffset = frame.nextOffset ?? nextOffset;
+        [attempt, pauseMs, failingSinceMs] = [-1, pauseMinMs, undefined];
+        if (isNews) yield frame;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      // What the request itself is to blame for fails the same way everywhere.
+      if (!(error instanceof LokiError) || error.code !== 'unavailable') throw error;
+      failure = error;
+    }
+    if (signal.aborted) return;
+    failingSinceMs ??= clock.monotonicMs();
+    if (clock.monotonicMs() - failingSinceMs > givenUpMs) throw failure;
+    // The others are asked at once; who failed is given time.
+    if (attempt < 0 || (attempt + 1) % Math.max(1, all.length) === 0) {
+      await timers.sleep(pauseMs, signal).catch(() => undefined);
+      pauseMs = Math.min(pauseMaxMs, 2 * pauseMs);
+    }
+  }
+}
+
+function rowsOf({ result }: TailFrame): number {
+  return result.kind === 'log' ? result.timestampNs.length : 0;
+}
