@@ -29,7 +29,7 @@ export interface CanaryWorld {
   readonly print: (line: string) => void;
 }
 
-/** Pushes that wait for an answer; beyond it lines are left out, and will be reported as missing. */
+/** Pushes that wait for their turn; beyond it lines are left out, and will be reported as missing. */
 const batchesMax = 64;
 const reconnectMs = 1_000;
 
@@ -50,6 +50,7 @@ export class Canary {
   readonly #beganMs: number;
   #batch: Written[] = [];
   #pushing = 0;
+  #pushed: Promise<void> = Promise.resolve();
   #lastNs = 0n;
   #isSuspended = false;
 
@@ -143,7 +144,8 @@ export class Canary {
       return;
     }
     this.#pushing += 1;
-    void this.#push(batch).finally(() => (this.#pushing -= 1));
+    // One after the other: what came back in another order would be our own doing.
+    this.#pushed = this.#pushed.then(() => this.#push(batch)).finally(() => (this.#pushing -= 1));
   }
 
   async #push(batch: readonly Written[]): Promise<void> {
