@@ -127,7 +127,7 @@ export class FairQueue<Puller = void> {
     else this.#slots.delete(pullerId);
     if (before > 0 && before + slots > 0) return;
     // Who works for whom has changed: idle pullers may have to take over.
-    for (const idle of [...this.#waiting]) {
+    for (const idle of this.#waiting.slice()) {
       const job = this.#take(idle.pullerId);
       if (!job) continue;
       this.#waiting.splice(this.#waiting.indexOf(idle), 1);

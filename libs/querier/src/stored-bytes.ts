@@ -10,7 +10,7 @@ export function bytesByInterval(segments: readonly SegmentRef[], request: Stored
   if (intervalNs <= 0n || (endNs - startNs) / intervalNs > BigInt(storedIntervalsMax)) {
     throw new LokiError('badRequest', 'too many intervals to tell the stored bytes of');
   }
-  const bytes = new Array<number>(Number((endNs - startNs + intervalNs - 1n) / intervalNs)).fill(0);
+  const bytes = Array.from({ length: Number((endNs - startNs + intervalNs - 1n) / intervalNs) }, () => 0);
   const interval = Number(intervalNs);
   for (const { minNs, maxNs, clip, lineBytes } of segments) {
     // Relative to the start: exact enough for an estimate.

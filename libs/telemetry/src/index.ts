@@ -20,6 +20,7 @@ export { measuredObjectStore } from './object-store-metrics.ts';
 export { patternMetrics } from './pattern-metrics.ts';
 export { queryMetrics } from './query-metrics.ts';
 export type { AnsweredQuery, QueryMetrics } from './query-metrics.ts';
+export { measuredResultsCache } from './results-cache-metrics.ts';
 export { ringMetrics } from './ring-metrics.ts';
 export type { RingMetrics, RingView } from './ring-metrics.ts';
 export { rulerMetrics } from './ruler-metrics.ts';

@@ -21,6 +21,7 @@ const libraryLayers: Readonly<Record<string, Layer>> = {
 
   http: 'adapter',
   'object-store': 'adapter',
+  'results-cache': 'adapter',
   'ring-store': 'adapter',
   rpc: 'adapter',
   runtime: 'adapter',

@@ -1,0 +1,99 @@
+import type { Clock, ResultsCache } from '@loki/ports';
+
+export interface CacheEvents {
+  added(): void;
+  evicted(reason: 'full' | 'expired' | 'replaced'): void;
+  held(entries: number, bytes: number): void;
+}
+
+export interface MemoryResultsCacheOptions {
+  readonly clock: Clock;
+  /** Keys and values together, and what an entry costs besides. */
+  readonly bytesMax: number;
+  /** 0: bounded by bytes alone. */
+  readonly itemsMax?: number;
+  readonly ttlMs: number;
+  readonly events?: CacheEvents;
+}
+
+interface Entry {
+  readonly value: Uint8Array;
+  readonly weight: number;
+  readonly untilMs: number;
+}
+
+/** The map's entry, the value's header, and the key as a string object. */
+const entryBytes = 200;
+/** No value takes more than this share: it would push out too much else. */
+const valueShare = 1 / 8;
+
+/** Least recently used go first. */
+export class MemoryResultsCache implements ResultsCache {
+  readonly #options: MemoryResultsCacheOptions;
+  /** From the least to the most recently used. */
+  readonly #entries = new Map<string, Entry>();
+  #bytes = 0;
+
+  constructor(options: MemoryResultsCacheOptions) {
+    this.#options = options;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  async get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const nowMs = this.#options.clock.monotonicMs();
+    return Promise.resolve(keys.map((key) => this.#get(key, nowMs)));
+  }
+
+  put(entries: readonly { readonly key: string; readonly value: Uint8Array }[]): void {
+    const { clock, bytesMax, itemsMax = 0, ttlMs, events } = this.#options;
+    const untilMs = clock.monotonicMs() + ttlMs;
+    for (const { key, value } of entries) {
+      // Strings of such keys take a byte for each character.
+      const weight = value.length + key.length + entryBytes;
+      if (weight > bytesMax * valueShare) continue;
+      const isNew = !this.#remove(key);
+      // A view of a larger buffer would keep all of it.
+      const kept = value.length === value.buffer.byteLength ? value : Uint8Array.from(value);
+      this.#entries.set(key, { value: kept, weight, untilMs });
+      this.#bytes += weight;
+      if (isNew) events?.added();
+      else events?.evicted('replaced');
+    }
+    for (const key of this.#entries.keys()) {
+      if (this.#bytes <= bytesMax && (itemsMax <= 0 || this.#entries.size <= itemsMax)) break;
+      this.#remove(key);
+      events?.evicted('full');
+    }
+    events?.held(this.#entries.size, this.#bytes);
+  }
+
+  async close(): Promise<void> {
+    this.#entries.clear();
+    this.#bytes = 0;
+    return Promise.resolve();
+  }
+
+  #get(key: string, nowMs: number): Uint8Array | undefined {
+    const entry = this.#entries.get(key);
+    if (!entry) return undefined;
+    this.#remove(key);
+    if (entry.untilMs <= nowMs) {
+      this.#options.events?.evicted('expired');
+      return undefined;
+    }
+    this.#entries.set(key, entry);
+    this.#bytes += entry.weight;
+    return entry.value;
+  }
+
+  #remove(key: string): boolean {
+    const entry = this.#entries.get(key);
+    if (!entry) return false;
+    this.#entries.delete(key);
+    this.#bytes -= entry.weight;
+    return true;
+  }
+}
