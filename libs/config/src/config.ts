@@ -260,21 +260,26 @@ export interface FrontendConfig {
 
 export interface QueryRangeConfig {
   readonly alignQueriesWithStep: boolean;
-  readonly cacheResults: boolean;
-  readonly cacheBytes: number;
-  readonly cacheTtlMs: number;
   readonly maxRetries: number;
   /** Aggregations that every tenant may have sharded; `approx_topk` is refused unless it is named here or in the limits. */
   readonly shardAggregations: readonly string[];
   readonly parallelise: boolean;
-  readonly cacheIndexStatsResults: boolean;
-  readonly cacheVolumeResults: boolean;
-  readonly cacheInstantMetricResults: boolean;
-  readonly cacheSeriesResults: boolean;
-  readonly cacheLabelResults: boolean;
   readonly instantMetricQuerySplitAlign: boolean;
-  /** Results cache in Redis when an endpoint is given, else in memory. */
-  readonly redis: RedisConfig;
+  /** Where answers are kept; kinds that are not are left out. Kinds with the same object share one cache. */
+  readonly caches: ReadonlyMap<CachedResults, CacheConfig>;
+}
+
+/** Kinds of answers that may be kept: `results` are those of range queries. */
+export type CachedResults = 'results' | 'instant' | 'labels' | 'series' | 'stats' | 'volume';
+
+export interface CacheConfig {
+  /** Of a cache in memory. */
+  readonly bytesMax: number;
+  /** 0: bounded by bytes alone. */
+  readonly itemsMax: number;
+  readonly ttlMs: number;
+  /** Absent: in memory. */
+  readonly redis?: RedisConfig;
 }
 
 export interface CompactorConfig {

@@ -1,6 +1,8 @@
 export { ConfigError } from './config-error.ts';
 export type { ConfigNotice } from './config-error.ts';
 export type {
+  CacheConfig,
+  CachedResults,
   CompactorConfig,
   Component,
   Config,

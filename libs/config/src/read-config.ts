@@ -18,7 +18,8 @@ import type {
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
 import { buildLimits } from './read-limits.ts';
-import { readMemberRing, readRedis, readRing } from './read-ring.ts';
+import { readCaches } from './read-caches.ts';
+import { readMemberRing, readRing } from './read-ring.ts';
 import { checkSchemaConfig, readRulerStorage, readStorage, rulesAreFiles } from './read-storage.ts';
 import type { Settings } from './settings.ts';
 import { componentsOf } from './targets.ts';
@@ -316,12 +317,8 @@ function readFrontend(settings: Settings): FrontendConfig {
 }
 
 function readQueryRange(settings: Settings): QueryRangeConfig {
-  const cache = 'query_range.results_cache.cache';
   return {
     alignQueriesWithStep: settings.flag('query_range.align_queries_with_step'),
-    cacheResults: settings.flag('query_range.cache_results'),
-    cacheBytes: settings.number(`${cache}.embedded_cache.max_size_mb`) * 1024 * 1024,
-    cacheTtlMs: settings.durationMs(`${cache}.embedded_cache.ttl`),
     maxRetries: settings.number('query_range.max_retries'),
     shardAggregations: settings
       .text('query_range.shard_aggregations')
@@ -329,13 +326,8 @@ function readQueryRange(settings: Settings): QueryRangeConfig {
       .map((name) => name.trim())
       .filter((name) => name !== ''),
     parallelise: settings.flag('query_range.parallelise_shardable_queries'),
-    cacheIndexStatsResults: settings.flag('query_range.cache_index_stats_results'),
-    cacheVolumeResults: settings.flag('query_range.cache_volume_results'),
-    cacheInstantMetricResults: settings.flag('query_range.cache_instant_metric_results'),
-    cacheSeriesResults: settings.flag('query_range.cache_series_results'),
-    cacheLabelResults: settings.flag('query_range.cache_label_results'),
     instantMetricQuerySplitAlign: settings.flag('query_range.instant_metric_query_split_align'),
-    redis: readRedis(settings, `${cache}.redis`),
+    caches: readCaches(settings),
   };
 }
 
