@@ -106,6 +106,11 @@ async function run(
     rounds.start();
     for (const [i, drawn] of drawRounds(random.fork('rounds'), options.rounds, options.kinds).entries()) {
       if (!(await rounds.round(i + 1, drawn))) return 130;
+      if (plant && rounds.violations.length > 0) {
+        say(`${plant} was found`);
+        console.log('1 passed, 0 failed');
+        return 0;
+      }
     }
     const { before, after } = await rounds.finish();
     console.log(`\n${recoveryTable(rounds.recoveries)}\n`);

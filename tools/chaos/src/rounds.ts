@@ -102,7 +102,12 @@ export class Rounds {
     const image = this.#images[Math.max(0, this.#images.length - 1 - imageAge)];
     const world = { ...this.#options, redisImage: image };
     const mended = faults.map(async (fault, i) => {
-      const hit = await fault.run({ ...world, random: world.random.fork(`fault ${i}`) });
+      const hit = await fault
+        .run({ ...world, random: world.random.fork(`fault ${i}`) })
+        .catch((error: unknown) => {
+          if (!signal.aborted) this.#violate(`round ${number}: ${fault.kind}: ${String(error)}`);
+          return 'given up';
+        });
       return { fault, hit, mendedMs: this.#clock.monotonicMs() };
     });
     const runs = await Promise.all(mended);
