@@ -9,6 +9,7 @@ import type {
   DistributorService,
   IngesterService,
   Logger,
+  PatternService,
   QuerierService,
   StreamLimitService,
   Timers,
@@ -20,7 +21,9 @@ import {
   IngesterClient,
   QuerierWorker,
   serveFrontend,
+  PatternsClient,
   serveIngester,
+  servePatterns,
   servePusher,
   servePushes,
   serveStreamLimits,
@@ -30,6 +33,7 @@ import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
 import { Successors } from './successors.ts';
 import { RingDirectory } from './ring-directory.ts';
+import { RingPatterns } from './ring-patterns.ts';
 import { RingLimiters } from './ring-limiters.ts';
 import { RouteForwarder } from './route-forwarder.ts';
 import type { RingName, Rings } from './rings.ts';
@@ -129,7 +133,7 @@ export class Cluster {
           frontend.serveTail(querier, gone);
           return;
         }
-        frontend.serve(querier, gone).catch((error: unknown) => {
+        frontend.serve(querier, gone, querierId).catch((error: unknown) => {
           logger.error('a slot of a querier ended', { querierId, err: String(error) });
         });
       },
@@ -153,6 +157,23 @@ export class Cluster {
       partitionCount: config.writeLog.partitions,
       replicationFactor: config.ring.replicationFactor,
       ...(own ? { own: { id: rings.id, service: own } } : {}),
+    });
+  }
+
+  /** Who clusters lines: this process alone, or all ingesters; undefined: nobody. */
+  async patterns(own: PatternService | undefined): Promise<PatternService | undefined> {
+    const { config, rings, rpc, logger } = this.#deps;
+    if (own) servePatterns(rpc, own);
+    if (own && config.writeLog.kind === 'embedded') return own;
+    if (!config.patternIngester.enabled || !config.components.has('query-frontend')) return undefined;
+    const channels = this.channels();
+    const ingesters = await rings.view('ring');
+    ingesters.onChange(({ instances }) => channels.keep(new Set(instances.map(({ address }) => address))));
+    return new RingPatterns({
+      ingesters,
+      serviceOf: ({ id, address }) =>
+        own && id === rings.id ? own : new PatternsClient(channels.to(address)),
+      logger,
     });
   }
 

@@ -18,6 +18,7 @@ import type {
   DistributorService,
   Logger,
   ObjectStore,
+  PatternService,
   Random,
   RouteService,
   Timers,
@@ -126,6 +127,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     ? // Distributors say that a stream is in use a quarter of that time late.
       new StreamCounts(deps.clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
     : undefined;
+  const patternService = await cluster.patterns(patterns);
   const ingester =
     logWorld && streamCounts ? await startIngester(logWorld, streamCounts, patterns) : undefined;
   const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;
@@ -134,7 +136,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     logWorld && runs('distributor') ? await startDistributor(logWorld, streamCounts) : undefined;
   const querier = world && runs('querier') ? await makeQuerier(world, ingester) : undefined;
   const frontend = runs('query-frontend')
-    ? startFrontend({ ...deps, cluster }, querier, patterns)
+    ? startFrontend({ ...deps, cluster }, querier, patternService)
     : undefined;
   if (querier && (!frontend || config.querier.frontendAddresses.length > 0)) await cluster.pull(querier);
   const router = runs('gateway') && !distributor ? await cluster.pushRouter() : undefined;
@@ -326,7 +328,7 @@ function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFronte
 function startFrontend(
   world: RoleDeps & { readonly cluster: Cluster },
   querier: Querier | undefined,
-  patterns: PatternIngester | undefined,
+  patterns: PatternService | undefined,
 ): { api: Frontend; queries: QueryFrontend; stop: () => void } {
   const { config } = world;
   const frontend = newFrontend(world, querier);

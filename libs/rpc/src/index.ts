@@ -5,6 +5,7 @@ export { serveFrontend } from './frontend-server.ts';
 export type { FrontendServerOptions, QuerierSlot } from './frontend-server.ts';
 export { IngesterClient, serveIngester } from './ingester-rpc.ts';
 export { serveStreamLimits, StreamLimitsClient } from './limits-rpc.ts';
+export { PatternsClient, servePatterns } from './patterns-rpc.ts';
 export { PushClient } from './push-client.ts';
 export type { PushClientOptions } from './push-client.ts';
 export { servePushes } from './push-server.ts';

@@ -1,0 +1,50 @@
+import type { PatternSeries, PatternService, PatternsRequest } from '@loki/ports';
+import { encodeMessage, PatternsAnswer, PatternsDefinition } from '@loki/proto';
+import type { RpcChannel } from './channel.ts';
+import { bytesOf, float64Column, malformed } from './columns.ts';
+import { rpcMethod } from './method.ts';
+import { PartJoiner, slices } from './parts.ts';
+import { serverStreamMethod } from './rpc-server.ts';
+import type { RpcServer } from './rpc-server.ts';
+
+const patternsMethod = rpcMethod(PatternsDefinition, PatternsDefinition.methods.patterns);
+
+/** All is in memory there. */
+const patternsDeadlineMs = 10_000;
+
+/** Answers other processes' questions for the patterns of the lines that were clustered here. */
+export function servePatterns(server: RpcServer, service: PatternService): void {
+  server.add(PatternsDefinition.fullName, [
+    serverStreamMethod(patternsMethod, async function* (request, { tenant, signal }) {
+      const found = await service.patterns({ ...request, tenant: tenant() }, signal);
+      const series = found.map(({ pattern, level, samples }) => ({
+        pattern,
+        level,
+        seconds: bytesOf(Float64Array.from(samples, ([seconds]) => seconds)),
+        lines: bytesOf(Float64Array.from(samples, ([, lines]) => lines)),
+      }));
+      for (const data of slices(encodeMessage(PatternsAnswer, { series }))) yield { data };
+    }),
+  ]);
+}
+
+/** Who has clustered lines in another process. */
+export class PatternsClient implements PatternService {
+  readonly #channel: RpcChannel;
+
+  constructor(channel: RpcChannel) {
+    this.#channel = channel;
+  }
+
+  async patterns(request: PatternsRequest, signal?: AbortSignal): Promise<readonly PatternSeries[]> {
+    const { tenant, ...wire } = request;
+    const joiner = new PartJoiner();
+    const options = { tenant, signal, deadlineMs: patternsDeadlineMs };
+    for await (const { data } of this.#channel.serverStream(patternsMethod, wire, options)) joiner.add(data);
+    return PatternsAnswer.decode(joiner.take()).series.map(({ pattern, level, ...columns }) => {
+      const [seconds, lines] = [float64Column(columns.seconds), float64Column(columns.lines)];
+      if (seconds.length !== lines.length) throw malformed('columns of different lengths');
+      return { pattern, level, samples: Array.from(seconds, (second, i) => [second, lines[i]] as const) };
+    });
+  }
+}
