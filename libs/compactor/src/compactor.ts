@@ -2,8 +2,29 @@ import type { TimerHandle } from '@loki/ports';
 import { RowRemover } from './apply-removals.ts';
 import { compactDay, inventoryOf } from './compact.ts';
 import type { CompactorDeps } from './deps.ts';
-import { planDay } from './plan.ts';
+import type { CompactorMetrics } from './metrics.ts';
+import { planDay, storedBytes } from './plan.ts';
 import { Sweeper } from './sweep.ts';
+
+/** How far this compactor is, for operators. */
+export interface CompactorStatus {
+  /** Merges that wait, and what they are going to read. */
+  readonly backlogMerges: number;
+  readonly backlogBytes: number;
+  /** Where they wait: those with the most to read, at most `waitingDaysMax`. */
+  readonly waiting: readonly { readonly tenant: string; readonly day: string; readonly bytes: number }[];
+  readonly isRunning: boolean;
+  /** Of the last round that ended; absent before. */
+  readonly lastRound?: { readonly endedMs: number; readonly seconds: number; readonly merges: number };
+  /** Since the process started. */
+  readonly merges: number;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  readonly intervalMs: number;
+}
+
+const waitingDaysMax = 100;
+const dayMs = 86_400_000;
 
 /** Keeps the store in shape: merges, removes, sweeps, round after round. */
 export class Compactor {
@@ -13,11 +34,25 @@ export class Compactor {
   readonly #stopping = new AbortController();
   #timer: TimerHandle | undefined;
   #round: Promise<void> | undefined;
+  #lastRound: CompactorStatus['lastRound'];
+  #done = { merges: 0, inputBytes: 0, outputBytes: 0 };
 
   constructor(deps: CompactorDeps) {
-    this.#deps = deps;
-    this.#remover = new RowRemover(deps);
-    this.#sweeper = new Sweeper(deps);
+    const metrics: CompactorMetrics = {
+      ...deps.metrics,
+      merged: (merge) => {
+        const { merges, inputBytes, outputBytes } = this.#done;
+        this.#done = {
+          merges: merges + 1,
+          inputBytes: inputBytes + merge.inputBytes,
+          outputBytes: outputBytes + merge.outputBytes,
+        };
+        deps.metrics.merged(merge);
+      },
+    };
+    this.#deps = { ...deps, metrics };
+    this.#remover = new RowRemover(this.#deps);
+    this.#sweeper = new Sweeper(this.#deps);
   }
 
   /** Rounds from now on, the first after a part of the interval that chance draws, so that a fleet does not march. */
@@ -35,18 +70,43 @@ export class Compactor {
 
   /** One round. Failures of a day are logged and counted; the other days go on. */
   runOnce(): Promise<void> {
-    this.#round ??= this.#run().finally(() => (this.#round = undefined));
+    if (this.#round) return this.#round;
+    const { clock } = this.#deps;
+    const [beganMs, mergesBefore] = [clock.monotonicMs(), this.#done.merges];
+    this.#round = this.#run().finally(() => {
+      this.#round = undefined;
+      const seconds = (clock.monotonicMs() - beganMs) / 1000;
+      this.#lastRound = { endedMs: clock.nowMs(), seconds, merges: this.#done.merges - mergesBefore };
+    });
     return this.#round;
   }
 
-  /** Merges that wait: the backlog. */
+  /** Days with a merge that waits: the backlog. */
   backlog(): number {
+    return this.#waiting().length;
+  }
+
+  status(): CompactorStatus {
+    const waiting = this.#waiting();
+    return {
+      backlogMerges: waiting.length,
+      backlogBytes: waiting.reduce((sum, { bytes }) => sum + bytes, 0),
+      waiting: waiting.sort((a, b) => b.bytes - a.bytes).slice(0, waitingDaysMax),
+      isRunning: this.#round !== undefined,
+      ...(this.#lastRound ? { lastRound: this.#lastRound } : {}),
+      ...this.#done,
+      intervalMs: this.#deps.options.intervalMs,
+    };
+  }
+
+  #waiting(): { tenant: string; day: string; bytes: number }[] {
     const { clock, options } = this.#deps;
-    let waiting = 0;
-    for (const [tenant, day] of this.#days()) {
-      if (planDay(inventoryOf(this.#deps, tenant, day), clock.nowMs(), options)) waiting++;
-    }
-    return waiting;
+    return this.#days().flatMap(([tenant, day]) => {
+      const plan = planDay(inventoryOf(this.#deps, tenant, day), clock.nowMs(), options);
+      if (!plan) return [];
+      const bytes = [...plan.compacted, ...plan.flushed].reduce((sum, each) => sum + storedBytes(each), 0);
+      return [{ tenant, day: new Date(day * dayMs).toISOString().slice(0, 10), bytes }];
+    });
   }
 
   #plan(delayMs: number): void {

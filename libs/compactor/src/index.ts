@@ -1,4 +1,5 @@
 export { Compactor } from './compactor.ts';
+export type { CompactorStatus } from './compactor.ts';
 export { DeletesApi } from './deletes-api.ts';
 export type { DeletesApiDeps } from './deletes-api.ts';
 export { compactorDefaults } from './deps.ts';

@@ -99,6 +99,10 @@ export const routes = {
   prepareShutdown: admin('/ingester/prepare_shutdown', ['GET', 'POST', 'DELETE']),
   preparePartitionDownscale: admin('/ingester/prepare_partition_downscale', ['GET', 'POST', 'DELETE']),
   ingesterShutdown: admin('/ingester/shutdown', getPost),
+  ingesterPartitions: admin('/ingester/partitions'),
+  compactorStatus: admin('/compactor/status'),
+  partitions: admin('/partitions'),
+  compaction: admin('/compaction'),
 } as const satisfies Record<string, RouteSpec>;
 
 export type RouteId = keyof typeof routes;

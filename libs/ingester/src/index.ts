@@ -7,6 +7,7 @@ export { noIngesterMetrics } from './metrics.ts';
 export type { FlushedSegment, HeadGauges, IngesterMetrics } from './metrics.ts';
 export { ingesterOptionsDefault } from './options.ts';
 export type { IngesterOptions } from './options.ts';
+export type { PartitionStatus } from './partition.ts';
 export { noPatternMetrics, PatternIngester, patternIngesterOptionsDefault } from './pattern-ingester.ts';
 export type {
   PatternIngesterDeps,

@@ -13,6 +13,7 @@ import type { IngesterDeps, PartitionDeps } from './deps.ts';
 import { ingesterOptions } from './options.ts';
 import type { IngesterOptions } from './options.ts';
 import { Partition } from './partition.ts';
+import type { PartitionStatus } from './partition.ts';
 
 /** Says which partitions this ingester owns, now and after each change; returns how to stop listening. */
 export type OwnedPartitions = (onChange: (partitions: readonly number[]) => void) => () => void;
@@ -71,6 +72,13 @@ export class Ingester implements IngesterService {
     const ids: number[] = [];
     for (const [id, partition] of this.#partitions) if (partition.isCaughtUp) ids.push(id);
     return ids.sort((a, b) => a - b);
+  }
+
+  /** Where each partition stands, owned or on its way out. */
+  async status(): Promise<readonly PartitionStatus[]> {
+    const all = await Promise.all([...this.#partitions.values()].map((partition) => partition.status()));
+    const known = all.filter((status) => status !== undefined);
+    return known.sort((a, b) => a.partition - b.partition);
   }
 
   async queryHead(

@@ -15,6 +15,23 @@ import { retry } from './retry.ts';
 import { headStreams, queryHead } from './serve.ts';
 import { Tails } from './tail.ts';
 
+/** Where a partition stands in one ingester, for operators. */
+export interface PartitionStatus {
+  readonly partition: number;
+  /** Whether this ingester flushes it. */
+  readonly isLeader: boolean;
+  readonly isCaughtUp: boolean;
+  /** Offsets below are in the store, */
+  readonly committedOffset: number;
+  /** those below have been read from the log, */
+  readonly consumedOffset: number;
+  /** and here the log ends; absent when it does not answer. */
+  readonly endOffset?: number;
+  /** Held in memory. */
+  readonly headRecords: number;
+  readonly headBytes: number;
+}
+
 interface Parts {
   readonly state: PartitionState;
   readonly consumer: Consumer;
@@ -79,6 +96,23 @@ export class Partition {
       if (state.consumedOffset >= endOffset) continue;
       await state.waitConsumed(state.consumedOffset + 1, this.#deps.options.queryWaitMs, signal);
     }
+  }
+
+  /** undefined: it has not begun to read. */
+  async status(): Promise<PartitionStatus | undefined> {
+    if (!this.#parts) return undefined;
+    const { state, flusher } = this.#parts;
+    const endOffset = await this.#deps.writeLog.endOffset(this.id).catch(() => undefined);
+    return {
+      partition: this.id,
+      isLeader: flusher.isLeader,
+      isCaughtUp: this.#isCaughtUp,
+      committedOffset: state.committedOffset,
+      consumedOffset: state.consumedOffset,
+      ...(endOffset === undefined ? {} : { endOffset }),
+      headRecords: state.head.records.length,
+      headBytes: state.head.memoryBytes,
+    };
   }
 
   /** Stops reading and flushing; what is not committed is read again by the next owner. */

@@ -1,6 +1,7 @@
 import { DeleteRequests, HiddenRows, PartitionCatalog, undoableMs } from '@loki/catalog';
 import type { Catalog } from '@loki/catalog';
 import { Compactor, compactorDefaults, DeletesApi } from '@loki/compactor';
+import type { CompactorStatus } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { WorkShare } from '@loki/ring';
@@ -48,6 +49,7 @@ export interface CompactorWorld extends HidingWorld {
 export interface CompactorRole {
   /** Absent unless retention is on. */
   readonly deletes?: DeletesApi;
+  status(): CompactorStatus;
   stop(): Promise<void>;
 }
 
@@ -86,5 +88,5 @@ export function startCompactor(world: CompactorWorld): CompactorRole {
     },
   });
   compactor.start();
-  return { deletes, stop: () => compactor.stop() };
+  return { deletes, status: () => compactor.status(), stop: () => compactor.stop() };
 }

@@ -7,6 +7,7 @@ import type { Clock, HttpHandler, RouteService } from '@loki/ports';
 import { serveRoutes } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
+import { ownStatusHandlers, systemStatusHandlers } from './operator-routes.ts';
 import { ringOfOne, ringPageHandlers } from './ring-pages.ts';
 import type { RingRoute, RingSource } from './ring-pages.ts';
 import type { RingName, Rings } from './rings.ts';
@@ -60,6 +61,8 @@ export function routeProcess(deps: RouteDeps): void {
   routeRules(deps);
   serveOthers(deps);
   routeRings(deps);
+  server.handleAll(ownStatusHandlers(roles));
+  server.handleAll(systemStatusHandlers({ ...deps, own: ownStatusHandlers(roles) }));
 
   const { flush } = roles;
   if (flush) {
@@ -162,13 +165,14 @@ function serveOthers(deps: RouteDeps): void {
   const { rpc, tenants, roles, config } = deps;
   const { frontend, ruler } = roles;
   const handlers: Handlers = {
+    ...ownStatusHandlers(roles),
     ...deleteHandlers(deps),
     ...(ruler && config.ruler.enableApi ? ruleHandlers(tenants, ruler) : {}),
     ...(frontend
       ? { query: tenants.forSeveral((tenancy, request) => frontend.query.query(request, tenancy)) }
       : {}),
   };
-  if (roles.compactor || ruler || frontend) serveRoutes(rpc, new Map(Object.entries(handlers)));
+  if (roles.compactor || roles.ingester || ruler || frontend) serveRoutes(rpc, new Map(Object.entries(handlers)));
 }
 
 function routePushes({ server, tenants, roles }: RouteDeps): void {

@@ -26,7 +26,7 @@ import type {
   WriteLog,
 } from '@loki/ports';
 import { Querier } from '@loki/querier';
-import type { RpcServer } from '@loki/rpc';
+import type { ChannelPool, RpcServer } from '@loki/rpc';
 import { WorkerPool } from '@loki/runtime';
 import {
   distributorMetrics,
@@ -86,6 +86,8 @@ export interface Roles {
   readonly ruler?: RulerRole;
   /** Rulers of other processes, for a gateway that has none. */
   readonly rulesElsewhere?: RouteService;
+  /** Connections to other processes, until this one leaves. */
+  channels(): ChannelPool;
   /** Lets other processes count on this one, whose gRPC port this is. */
   join(rpcPort: number): Promise<void>;
   /** Flushes when so configured, and takes leave of the others. */
@@ -179,6 +181,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     deletesElsewhere,
     ruler,
     rulesElsewhere,
+    channels: () => cluster.channels(),
     join: (rpcPort) => cluster.join(rpcPort),
     async leave() {
       await ruler?.stop();

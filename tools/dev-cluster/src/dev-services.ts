@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { serviceNames, startServices } from '@loki/services';
-import type { Services } from '@loki/services';
+import type { ServiceName, Services } from '@loki/services';
 
 /** What processes of development are told of the services, by environment. */
 export type ServiceVariables = Readonly<Record<string, string>>;
@@ -20,12 +20,16 @@ const lookMs = 500;
  *
  * @throws when Kafka or Redis cannot be had
  */
-export async function startDevServices(data: string, brokers = 1): Promise<DevServices> {
-  console.log('starting Kafka, Redis and MinIO …');
+export async function startDevServices(
+  data: string,
+  brokers: number,
+  wanted: readonly ServiceName[] = serviceNames,
+): Promise<DevServices> {
+  console.log(`starting ${wanted.join(', ')} …`);
   const directory = path.join(data, 'services');
   const services = await startServices({
     directory,
-    wanted: new Set(serviceNames),
+    wanted: new Set(wanted),
     brokers,
     say: (text) => console.log(text),
   });

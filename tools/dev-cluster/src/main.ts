@@ -3,15 +3,19 @@
  * 2 queriers, a compactor and a ruler as processes of their own. One that ends, or is killed, starts again; Ctrl-C ends
  * them all, in order.
  *
- *     npm run dev:cluster -- [--data DIRECTORY] [--port 3100] [--brokers 1] [--ingester 3] [--querier 2] …
- *     npm run dev:services -- [--data DIRECTORY] [--brokers 1]      the services alone, for `npx nx serve APP`
+ *     npm run dev:cluster -- [--data DIRECTORY] [--port 3100] [--ingester 3] [--querier 2] … [-- -flag=value …]
+ *     npm run dev:services -- [--data DIRECTORY] [--brokers 1] [--only kafka,redis,s3]
  *
+ * The latter starts the services alone, for `npx nx serve APP`. Without s3 objects are kept in a directory that all share.
+ * Flags after `--` are given to every process.
  * Services that `npm run dev:services` has running are used, and so are those of KAFKA_BROKERS and REDIS_ENDPOINT. All
  * data is in DIRECTORY (data/dev) and found again at the next start; logs are in DIRECTORY/logs.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { serviceNames } from '@loki/services';
+import type { ServiceName } from '@loki/services';
 import { Cluster } from './cluster.ts';
 import { defaultData, defaultPort, devCommand } from './dev-member.ts';
 import { findDevServices, startDevServices } from './dev-services.ts';
@@ -19,16 +23,18 @@ import { memberOf, membersOf, wholeSystem } from './members.ts';
 import type { AppName } from './members.ts';
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values, positionals: flags } = parseArgs({
+    allowPositionals: true,
     options: {
       data: { type: 'string', default: defaultData },
       port: { type: 'string', default: String(defaultPort) },
       brokers: { type: 'string', default: '1' },
+      only: { type: 'string', default: serviceNames.join() },
       'services-only': { type: 'boolean', default: false },
       ...Object.fromEntries(Object.keys(wholeSystem).map((app) => [app, { type: 'string' as const }])),
     },
   });
-  const { data, port, brokers } = values as { data: string; port: string; brokers: string };
+  const { data, port, brokers, only } = values as Record<'data' | 'port' | 'brokers' | 'only', string>;
   fs.mkdirSync(data, { recursive: true });
   const stopping = new Promise<void>((resolve) => {
     // A second Ctrl-C is no more than the first: what is flushed is flushed.
@@ -36,7 +42,9 @@ async function main(): Promise<number> {
   });
   const running = await findDevServices(data);
   if (values['services-only'] && running) throw new Error('services run already');
-  const own = running ? undefined : await startDevServices(data, Number(brokers));
+  const own = running
+    ? undefined
+    : await startDevServices(data, Number(brokers), only.split(',') as ServiceName[]);
   const services = running ?? own!.variables;
   let cluster: Cluster | undefined;
   try {
@@ -57,9 +65,12 @@ async function main(): Promise<number> {
       restarts: true,
       onEnd: (name, reason) =>
         console.error(`${name} ended (${reason}), and starts again; its log is in ${data}/logs`),
-      command: (member) => devCommand(member, data, services),
+      command: (member) => {
+        const { args, env } = devCommand(member, data, services);
+        return { args: [...args, ...flags], env };
+      },
     });
-    await runUntil(cluster, stopping);
+    await runUntil(cluster, path.join(data, 'processes.json'), stopping);
     return 0;
   } finally {
     console.log('stopping …');
@@ -68,12 +79,14 @@ async function main(): Promise<number> {
   }
 }
 
-async function runUntil(cluster: Cluster, stopping: Promise<void>): Promise<void> {
+async function runUntil(cluster: Cluster, file: string, stopping: Promise<void>): Promise<void> {
   let isStopping = false;
   void stopping.then(() => (isStopping = true));
   await cluster.start(stopping);
   if (isStopping) return;
   for (const { name, url } of cluster.processes) console.log(`${name.padEnd(14)} ${url}`);
+  const started = cluster.processes.map(({ name, url, daemon }) => ({ name, url, pid: daemon.pid }));
+  fs.writeFileSync(file, `${JSON.stringify(started, undefined, 2)}\n`);
   console.log(`ready: push to and query ${cluster.first('gateway').url}; Ctrl-C ends all`);
   await stopping;
 }
