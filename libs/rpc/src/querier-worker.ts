@@ -238,6 +238,12 @@ class Slot {
       );
       await send({ $case: 'done', done: { error: undefined } });
     } catch (error) {
+      if (!(error instanceof LokiError)) {
+        this.#options.logger.error('unforeseen error', {
+          work: work.kind?.$case ?? 'none',
+          err: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        });
+      }
       await send({ $case: 'done', done: { error: statusOf(error) } });
     } finally {
       if (work.kind?.$case === 'tail') this.#events.onTailEnded?.();

@@ -74,7 +74,8 @@ export class RpcServer {
     for (const { method, handler } of methods) {
       const key = method.originalName!;
       definition[key] = method;
-      implementation[key] = handler as UntypedServiceImplementation[string];
+      const report = (error: unknown): void => this.#unforeseen(method.path, error);
+      implementation[key] = handler(report) as UntypedServiceImplementation[string];
     }
     this.#server.addService(definition, implementation);
     this.#services.push(name);
@@ -101,6 +102,14 @@ export class RpcServer {
     }
   }
 
+  #unforeseen(path: string, error: unknown): void {
+    if (error instanceof LokiError) return;
+    this.#options.logger.error('unforeseen error', {
+      method: path,
+      err: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  }
+
   /** Takes no new calls, lets those that run finish until `graceMs` are over, then cuts them off. */
   stop(after: (cut: () => void) => { cancel(): void }): Promise<void> {
     this.setServing(false);
@@ -119,26 +128,29 @@ type AnyMethod = ServiceDefinition[string];
 /** A method with who answers it. */
 export interface RpcMethod {
   readonly method: AnyMethod;
-  readonly handler: unknown;
+  /** @param report is told of failures that are in no catalogue: the caller hears of them as `internal error` alone */
+  readonly handler: (report: Report) => unknown;
 }
+
+type Report = (error: unknown) => void;
 
 export function unaryMethod<Request, Response>(
   method: MethodDefinition<Request, Response>,
   answer: (request: Request, context: CallContext) => Promise<Response>,
 ): RpcMethod {
-  const handler = async (
-    call: ServerUnaryCall<Request, Response>,
-    callback: sendUnaryData<Response>,
-  ): Promise<void> => {
-    let response: Response;
-    try {
-      response = await serve(method.path, call, (context) => answer(call.request, context));
-    } catch (error) {
-      callback(statusObjectOf(error));
-      return;
-    }
-    callback(null, response);
-  };
+  const handler =
+    (report: Report) =>
+    async (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): Promise<void> => {
+      let response: Response;
+      try {
+        response = await serve(method.path, call, (context) => answer(call.request, context));
+      } catch (error) {
+        report(error);
+        callback(statusObjectOf(error));
+        return;
+      }
+      callback(null, response);
+    };
   return { method, handler };
 }
 
@@ -146,17 +158,22 @@ export function serverStreamMethod<Request, Response>(
   method: MethodDefinition<Request, Response>,
   answers: (request: Request, context: CallContext) => AsyncIterable<Response> | Iterable<Response>,
 ): RpcMethod {
-  const handler = (call: ServerWritableStream<Request, Response>): void => {
-    serve(method.path, call, async (context) => {
-      for await (const response of answers(call.request, context)) {
-        if (context.signal.aborted) return;
-        if (!call.write(response)) await drained(call, context.signal);
-      }
-    }).then(
-      () => call.end(),
-      (error: unknown) => call.emit('error', statusObjectOf(error)),
-    );
-  };
+  const handler =
+    (report: Report) =>
+    (call: ServerWritableStream<Request, Response>): void => {
+      serve(method.path, call, async (context) => {
+        for await (const response of answers(call.request, context)) {
+          if (context.signal.aborted) return;
+          if (!call.write(response)) await drained(call, context.signal);
+        }
+      }).then(
+        () => call.end(),
+        (error: unknown) => {
+          report(error);
+          call.emit('error', statusObjectOf(error));
+        },
+      );
+    };
   return { method, handler };
 }
 
@@ -165,7 +182,7 @@ export function duplexMethod<Request, Response>(
   handler: (call: ServerDuplexStream<Request, Response>) => void,
 ): RpcMethod {
   const wired: handleBidiStreamingCall<Request, Response> = (call) => handler(call);
-  return { method, handler: wired };
+  return { method, handler: () => wired };
 }
 
 type AnyCall = Pick<ServerUnaryCall<unknown, unknown>, 'metadata' | 'on' | 'getDeadline'>;
