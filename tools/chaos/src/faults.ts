@@ -46,8 +46,8 @@ export const faults: readonly Fault[] = [
   ...rolled.map((app): Fault => ({ kind: `roll-${app}`, group: app, run: (world) => roll(world, app) })),
   { kind: 'scale-ingester', group: 'ingester', run: scale },
   { kind: 'kill-broker', group: 'kafka', run: killBroker },
-  // Queries go on from memory and store: no log is needed to answer.
-  { kind: 'kill-all-brokers', group: 'kafka', excuses: { push: true }, run: killAllBrokers },
+  // A query too must know how far the log goes: what was acknowledged a moment ago may not be missing.
+  { kind: 'kill-all-brokers', group: 'kafka', excuses: { push: true, query: true }, run: killAllBrokers },
   { kind: 'stop-redis', group: 'redis', run: stopRedis },
   { kind: 'empty-redis', group: 'redis', run: emptyRedis },
   { kind: 'rewind-redis', group: 'redis', run: rewindRedis },
