@@ -75,12 +75,23 @@ export function cutSampleResult(
   return { kind: 'samples', steps, series, stats: emptyLeafStats() };
 }
 
-/** The result of a leaf of one step from those of the windows that it was split into, in order of time. */
+/**
+ * The result of a leaf of one step from those of the windows that it was split into, in order of time. A part of several
+ * steps is as many windows.
+ */
 export function mergeRangeParts(request: SampleLeafRequest, parts: readonly SamplePart[]): SampleLeafResult {
-  return mergeSampleResults(
-    request,
-    parts.map((part) => embedSampleResult(request, part.request, part.result)),
-  );
+  const stats = emptyLeafStats();
+  const windows = parts.flatMap((part) => {
+    addLeafStats(stats, part.result.stats);
+    const steps = stepCount(part.request);
+    if (steps === 1) return [embedSampleResult(request, part.request, part.result)];
+    return Array.from({ length: steps }, (_, k) => {
+      const startNs = part.request.startNs + BigInt(k) * part.request.stepNs;
+      const single = { ...part.request, startNs, endNs: startNs };
+      return embedSampleResult(request, single, cutSampleResult(part.request, single, part.result));
+    });
+  });
+  return { ...mergeSampleResults(request, windows), stats };
 }
 
 interface Place {

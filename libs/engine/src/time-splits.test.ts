@@ -186,7 +186,9 @@ test('the windows of an instant leaf merge to the whole', () => {
           ...(parts.first ? [parts.first] : []),
           ...(joined.length > 0 ? [joinRanges(joined)] : []),
         ].map((request) => ({ request, result: run(entries, request) }));
-        for (const request of singles.slice(joinedCount)) {
+        const rest = singles.slice(joinedCount);
+        if (rest.length > 0) {
+          const request = { ...parts.whole, startNs: rest[0].startNs };
           windows.push({ request, result: cutSampleResult(parts.whole, request, result) });
         }
         if (parts.last) windows.push({ request: parts.last, result: run(entries, parts.last) });

@@ -25,12 +25,12 @@ export const clock: Clock = {
   monotonicMs: () => 0,
 };
 
-const timers: Timers = { after: () => ({ cancel() {} }), sleep: () => Promise.resolve() };
+export const timers: Timers = { after: () => ({ cancel() {} }), sleep: () => Promise.resolve() };
 
-const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
+export const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
 
 /** Only what the endpoints under test look at. */
-const limitsDefault = {
+export const limitsDefault = {
   queryTimeoutMs: 0,
   maxQueryParallelism: 32,
   tsdbMaxQueryParallelism: 128,

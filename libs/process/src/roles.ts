@@ -26,6 +26,7 @@ import type {
   WriteLog,
 } from '@loki/ports';
 import { Querier } from '@loki/querier';
+import type { ResultsCaches } from '@loki/querier';
 import type { ChannelPool, RpcServer } from '@loki/rpc';
 import { WorkerPool } from '@loki/runtime';
 import {
@@ -40,6 +41,7 @@ import type { Adapters } from './adapters.ts';
 import { Cluster } from './cluster.ts';
 import { openHiding, startCompactor } from './compactor-role.ts';
 import type { CompactorRole, Hiding } from './compactor-role.ts';
+import { openResultsCaches } from './results-caches.ts';
 import { prepareObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
 import { startRuler } from './ruler-role.ts';
@@ -125,18 +127,19 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     config.patternIngester.enabled && runs('ingester') && world
       ? new PatternIngester({ ...world, metrics: patternMetrics(world.metrics) })
       : undefined;
+  const patternService = await cluster.patterns(patterns);
   const streamCounts = runs('ingester')
     ? // Distributors say that a stream is in use a quarter of that time late.
       new StreamCounts(deps.clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
     : undefined;
-  const patternService = await cluster.patterns(patterns);
   const ingester =
     logWorld && streamCounts ? await startIngester(logWorld, streamCounts, patterns) : undefined;
   const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;
   await ingesterLifecycle?.start();
   const distributor =
     logWorld && runs('distributor') ? await startDistributor(logWorld, streamCounts) : undefined;
-  const querier = world && runs('querier') ? await makeQuerier(world, ingester) : undefined;
+  const caches = world && runs('querier') ? openResultsCaches(world) : undefined;
+  const querier = world && runs('querier') ? await makeQuerier(world, ingester, caches) : undefined;
   const frontend = runs('query-frontend')
     ? startFrontend({ ...deps, cluster }, querier, patternService)
     : undefined;
@@ -155,7 +158,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   /** Of a ruler that has no query frontend beside it. */
   let ruleFrontend: QueryFrontend | undefined;
   const startRuleFrontend = async (from: World) => {
-    ruleFrontend = newFrontend(from, querier ?? (await makeQuerier(from, ingester)));
+    ruleFrontend = newFrontend(from, querier ?? (await makeQuerier(from, ingester, undefined)));
     ruleFrontend.start();
     return ruleFrontend;
   };
@@ -204,6 +207,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       world?.catalog.stop();
       await logWorld?.writeLog.close();
       await world?.workers.close();
+      await caches?.close();
     },
   };
 }
@@ -312,20 +316,35 @@ async function startIngester(
   return ingester;
 }
 
-async function makeQuerier(world: World, ingester: Ingester | undefined): Promise<Querier> {
+async function makeQuerier(
+  world: World,
+  ingester: Ingester | undefined,
+  caches: ResultsCaches | undefined,
+): Promise<Querier> {
   return new Querier({
     ingesters: await world.cluster.directory(ingester),
     catalog: world.adapters?.catalog?.(world.catalog) ?? world.catalog,
     workers: world.workers,
     logger: world.logger,
     hidden: world.hiding.hidden,
+    caches,
   });
 }
 
 function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFrontend {
   const { maxOutstandingPerTenant } = world.config.frontend;
   const { maxConcurrent } = world.config.querier;
-  return new QueryFrontend({ ...world, querier }, { maxConcurrent, maxOutstandingPerTenant });
+  const { maxRetries, parallelise, caches } = world.config.queryRange;
+  return new QueryFrontend(
+    { ...world, querier, queryMetrics: queryMetrics(world.metrics) },
+    {
+      maxConcurrent,
+      maxOutstandingPerTenant,
+      maxRetries,
+      isSharding: parallelise,
+      cached: new Set(caches.keys()),
+    },
+  );
 }
 
 function startFrontend(
