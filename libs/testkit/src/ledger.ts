@@ -15,12 +15,30 @@ export interface LedgerEntry {
 /** One promise broken, in words for the log. */
 export interface Violation {
   readonly kind:
-    'lost' | 'double' | 'phantom' | 'foreign' | 'order' | 'changed' | 'bound' | 'stuck' | 'store' | 'threw';
+    | 'lost'
+    | 'double'
+    | 'phantom'
+    | 'foreign'
+    | 'undead'
+    | 'order'
+    | 'changed'
+    | 'bound'
+    | 'stuck'
+    | 'store'
+    | 'threw';
   readonly text: string;
+}
+
+/** A request to delete what `matches`; entries that were acked before it was sent must go once it was acknowledged. */
+export interface LedgerDelete {
+  readonly matches: (entry: LedgerEntry) => boolean;
+  isAcked: boolean;
 }
 
 interface Fate {
   readonly entry: LedgerEntry;
+  /** Requests that were sent when the entry was acked. */
+  readonly deletes: LedgerDelete[];
   outcome: Outcome;
   /** An earlier attempt may have been stored; a later rejection does not undo that. */
   maybeStored: boolean;
@@ -35,6 +53,7 @@ const violationsMax = 20;
  */
 export class Ledger {
   readonly #fates = new Map<string, Fate>();
+  readonly #deletes: LedgerDelete[] = [];
   /** Lines are unique to their tenant in a simulation, so a line in the wrong tenant's answer is named for what it is. */
   readonly #ownerOfLine = new Map<string, string>();
 
@@ -43,7 +62,7 @@ export class Ledger {
     for (const entry of entries) {
       const key = keyOf(entry);
       const fate = this.#fates.get(key);
-      if (!fate) this.#fates.set(key, { entry, outcome: 'pending', maybeStored: false });
+      if (!fate) this.#fates.set(key, { entry, deletes: [], outcome: 'pending', maybeStored: false });
       this.#ownerOfLine.set(entry.line, entry.tenant);
     }
   }
@@ -59,11 +78,29 @@ export class Ledger {
     }
   }
 
-  /** Entries acknowledged so far: what a query that starts now must find. */
+  /** A request to delete is on its way: from now on what it matches may be missing. */
+  deleteSent(matches: (entry: LedgerEntry) => boolean): LedgerDelete {
+    const request: LedgerDelete = { matches, isAcked: false };
+    this.#deletes.push(request);
+    for (const fate of this.#fates.values()) {
+      if (fate.outcome === 'acked' && matches(fate.entry)) fate.deletes.push(request);
+    }
+    return request;
+  }
+
+  /** Entries acknowledged so far: what a query that starts now must find. What somebody wants to delete may be gone. */
   acked(tenant: string): LedgerEntry[] {
     return [...this.#fates.values()]
       .filter((fate) => fate.outcome === 'acked' && fate.entry.tenant === tenant)
-      .map((fate) => fate.entry);
+      .map((fate) => fate.entry)
+      .filter((entry) => !this.#deletes.some(({ matches }) => matches(entry)));
+  }
+
+  /** Entries that were stored before a request to delete them was acknowledged: nobody may find them any more. */
+  deleted(tenant: string): LedgerEntry[] {
+    return [...this.#fates.values()]
+      .filter(({ entry, deletes }) => entry.tenant === tenant && deletes.some(({ isAcked }) => isAcked))
+      .map(({ entry }) => entry);
   }
 
   /** How many entries have each outcome. */
@@ -78,8 +115,14 @@ export class Ledger {
    *
    * @param read    all that a query for everything of the tenant returned
    * @param must    entries that were acked before the query began
+   * @param mustNot entries whose delete everybody knows of
    */
-  judge(tenant: string, read: readonly LedgerEntry[], must: readonly LedgerEntry[]): Violation[] {
+  judge(
+    tenant: string,
+    read: readonly LedgerEntry[],
+    must: readonly LedgerEntry[],
+    mustNot: readonly LedgerEntry[] = [],
+  ): Violation[] {
     const violations: Violation[] = [];
     const add = (kind: Violation['kind'], entry: LedgerEntry) => {
       if (violations.length < violationsMax) violations.push({ kind, text: `${kind}: ${describe(entry)}` });
@@ -98,6 +141,7 @@ export class Ledger {
       }
     }
     for (const entry of must) if (!seen.has(keyOf(entry))) add('lost', entry);
+    for (const entry of mustNot) if (seen.has(keyOf(entry))) add('undead', entry);
     return violations;
   }
 }

@@ -116,7 +116,7 @@ export function diskThatAnswersEarly(disk: Disk): Disk {
 }
 
 /** The object with some methods replaced; the others are called on the object itself. */
-function overriding<T extends object>(target: T, methods: Partial<T>): T {
+export function overriding<T extends object>(target: T, methods: Partial<T>): T {
   return new Proxy(target, {
     get(object, name) {
       const replaced = (methods as Record<PropertyKey, unknown>)[name];

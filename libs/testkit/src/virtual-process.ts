@@ -17,6 +17,8 @@ export class VirtualProcess {
   readonly timers: VirtualTimers;
   #alive = true;
   #pausedUntilMs = 0;
+  /** What should have happened during the pause. */
+  readonly #late = new Map<() => void, EventHandle>();
 
   constructor(scheduler: VirtualScheduler, name: string) {
     this.scheduler = scheduler;
@@ -43,13 +45,25 @@ export class VirtualProcess {
     this.scheduler.note(`pause ${this.name} ${ms.toFixed(3)}`);
   }
 
+  /** CONT, before the pause is over. */
+  resume(): void {
+    this.#pausedUntilMs = 0;
+    const late = [...this.#late];
+    this.#late.clear();
+    for (const [fire, handle] of late) {
+      handle.cancel();
+      this.scheduler.after(0, `late ${this.name}`, fire);
+    }
+  }
+
   /** An event of this process: dropped when it is dead by then, late when it is paused. */
   after(delayMs: number, label: string, callback: () => void): EventHandle {
     let cancelled = false;
     const fire = () => {
+      this.#late.delete(fire);
       if (cancelled || !this.#alive) return;
       const late = this.#pausedUntilMs - this.scheduler.nowMs;
-      if (late > 0) this.scheduler.after(late, `late ${this.name} ${label}`, fire);
+      if (late > 0) this.#late.set(fire, this.scheduler.after(late, `late ${this.name} ${label}`, fire));
       else callback();
     };
     const handle = this.scheduler.after(delayMs, `${this.name} ${label}`, fire);

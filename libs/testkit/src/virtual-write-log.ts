@@ -37,6 +37,8 @@ interface Partition {
   pending: { readonly record: LogRecord; readonly settle: (offset: number | undefined) => void }[];
   startOffset: number;
   endOffset: number;
+  /** Readers that wait for a record. */
+  readonly waiting: Set<() => void>;
 }
 
 /** An append that no broker has answered in so long has failed, as far as its writer knows. */
@@ -49,6 +51,8 @@ const appendTimeoutMs = 10_000;
 export class VirtualLog {
   readonly partitionCount: number;
   faults: LogFaults = { ...noLogFaults };
+  /** A planted bug: the leader answers at once, and what it alone has is lost with it. */
+  answersEarly = false;
   readonly #random: Prng;
   readonly #partitions: readonly Partition[];
 
@@ -60,6 +64,7 @@ export class VirtualLog {
       pending: [],
       startOffset: 0,
       endOffset: 0,
+      waiting: new Set(),
     }));
   }
 
@@ -91,6 +96,7 @@ export class VirtualLog {
     settle: (offset: number | undefined) => void,
   ): Partition['pending'][0] {
     const waiting = { record, settle };
+    if (this.answersEarly) settle(this.#partitions[id].endOffset);
     this.#partitions[id].pending.push(waiting);
     return waiting;
   }
@@ -112,6 +118,7 @@ export class VirtualLog {
     const offset = partition.endOffset + (this.#random.chance(0.1) ? 1 : 0);
     partition.endOffset = offset + 1;
     partition.committed.push({ ...record, offset });
+    for (const wake of partition.waiting) wake();
     return offset;
   }
 }
@@ -177,10 +184,9 @@ class LogClient implements WriteLog {
     for (;;) {
       signal?.throwIfAborted();
       const found = await this.#ask(`log read ${id}`, () => this.#from(id, fromOffset, options.bytesMax));
-      if (found.length > 0) return found;
       const restMs = untilMs - this.#process.clock.monotonicMs();
-      if (restMs <= 0) return [];
-      await this.#process.timers.sleep(Math.min(restMs, 25), signal);
+      if (found.length > 0 || restMs <= 0) return found;
+      await this.#news(id, fromOffset, restMs, signal);
     }
   }
 
@@ -203,6 +209,33 @@ class LogClient implements WriteLog {
   }
 
   async close(): Promise<void> {}
+
+  /** Until there is a record to read, or `waitMs` are over. */
+  #news(id: number, fromOffset: number, waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const partition = this.#log.partition(id);
+    if (partition.endOffset > fromOffset) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const done = () => {
+        partition.waiting.delete(wake);
+        timer.cancel();
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const wake = () => {
+        done();
+        this.#process.after(0, `log news ${id}`, resolve);
+      };
+      const onAbort = () => {
+        done();
+        reject(signal!.reason);
+      };
+      const timer = this.#process.after(waitMs, `log quiet ${id}`, () => {
+        done();
+        resolve();
+      });
+      partition.waiting.add(wake);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
 
   #from(id: number, fromOffset: number, bytesMax: number): LoggedRecord[] {
     const { committed } = this.#log.partition(id);

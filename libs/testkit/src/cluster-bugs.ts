@@ -1,0 +1,109 @@
+import type { Catalog } from '@loki/catalog';
+import type { PartitionCommits } from '@loki/ingester';
+import type { ObjectStore, Workers, WriteLog } from '@loki/ports';
+import { overriding, storeThatAnswersEarly, storeThatOverwrites } from './planted-bugs.ts';
+import type { VirtualProcess } from './virtual-process.ts';
+
+/** Mistakes in the protocol between processes, as switches; planted from outside, as those of one process are. */
+export const clusterBugs = {
+  commitBeforeFlush: 'the manifest names a segment that is not durable yet',
+  twoLeadersWin: 'a manifest entry is put over that of another leader',
+  staleCatalog: 'a reader takes its catalog as it is, whatever offset it was told',
+  newerCatalog: 'a reader takes all it knows to be committed besides a head that was told of less',
+  inputsRemovedEarly: 'the compactor removes its inputs before its output is committed',
+  writersConfused: 'records are known by sequence alone, not by writer',
+  followerBehind: 'an ingester answers before it has read what was acknowledged',
+  ackBeforeReplicas: 'the write log answers when its leader has the record',
+  commitsBlindly: 'a leader commits from where it stands, not from where the last entry ended',
+} as const;
+
+export type ClusterBug = keyof typeof clusterBugs;
+
+/** What each part of a process is given instead of the real thing. */
+export interface PlantedParts {
+  store(store: ObjectStore, process: VirtualProcess): ObjectStore;
+  ingesterLog(log: WriteLog): WriteLog;
+  commits(of: (partition: number) => PartitionCommits): (partition: number) => PartitionCommits;
+  readerCatalog(catalog: Catalog): Catalog;
+  compactorWorkers(workers: Workers, store: ObjectStore): Workers;
+}
+
+const sound: PlantedParts = {
+  store: (store) => store,
+  ingesterLog: (log) => log,
+  commits: (of) => of,
+  readerCatalog: (catalog) => catalog,
+  compactorWorkers: (workers) => workers,
+};
+
+export function bugsOf(bug: ClusterBug | undefined): PlantedParts {
+  switch (bug) {
+    case 'commitBeforeFlush':
+      return { ...sound, store: storeThatAnswersEarly };
+    case 'twoLeadersWin':
+      return { ...sound, store: storeThatOverwrites };
+    case 'staleCatalog':
+      return { ...sound, readerCatalog: staleCatalog };
+    case 'newerCatalog':
+      return { ...sound, readerCatalog: newerCatalog };
+    case 'inputsRemovedEarly':
+      return { ...sound, compactorWorkers: removesInputs };
+    case 'writersConfused':
+      return { ...sound, ingesterLog: oneWriter };
+    case 'followerBehind':
+      return { ...sound, ingesterLog: (log) => overriding(log, { endOffset: () => Promise.resolve(0) }) };
+    case 'commitsBlindly':
+      return { ...sound, commits: blindCommits };
+    case 'ackBeforeReplicas':
+    case undefined:
+      return sound;
+  }
+}
+
+function staleCatalog(catalog: Catalog): Catalog {
+  const segmentsFor: Catalog['segmentsFor'] = (tenant, startNs, endNs) =>
+    catalog.segmentsFor(tenant, startNs, endNs);
+  return overriding(catalog, { refreshTo: () => Promise.resolve(), segmentsFor });
+}
+
+function newerCatalog(catalog: Catalog): Catalog {
+  const segmentsFor: Catalog['segmentsFor'] = (tenant, startNs, endNs) =>
+    catalog.segmentsFor(tenant, startNs, endNs);
+  return overriding(catalog, { segmentsFor });
+}
+
+function removesInputs(workers: Workers, store: ObjectStore): Workers {
+  const run: Workers['run'] = async (task, input, options) => {
+    const output = await workers.run(task, input, options);
+    if (task.name === 'compactor.mergeDay') {
+      const { keys } = input as { keys: readonly string[] };
+      for (const key of keys) await store.delete(key);
+    }
+    return output;
+  };
+  return overriding(workers, { run });
+}
+
+function oneWriter(log: WriteLog): WriteLog {
+  const read: WriteLog['read'] = async (partition, from, options) => {
+    const records = await log.read(partition, from, options);
+    return records.map((record) => ({ ...record, writerId: '0'.repeat(32) }));
+  };
+  return overriding(log, { read });
+}
+
+/** Where the last entry ends is read again just before each commit, and said to be where ours begins. */
+function blindCommits(of: (partition: number) => PartitionCommits): (partition: number) => PartitionCommits {
+  return (partition) => {
+    const commits = of(partition);
+    return {
+      load: (signal) => commits.load(signal),
+      async commit(commit, signal) {
+        const { endOffset } = await commits.load(signal);
+        const startOffset = Math.min(endOffset, commit.endOffset);
+        if (startOffset === commit.endOffset) return commits.commit(commit, signal);
+        return commits.commit({ ...commit, startOffset }, signal);
+      },
+    };
+  };
+}

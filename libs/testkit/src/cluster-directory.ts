@@ -1,0 +1,71 @@
+import { LokiError } from '@loki/model';
+import type { HeadAnswer, IngesterService, LeafResult, StreamVolume } from '@loki/ports';
+import type { IngesterDirectory } from '@loki/querier';
+import { partitionOwners } from '@loki/ring';
+import type { RingView } from '@loki/ring';
+import type { Birth, ClusterWorld } from './cluster-nodes.ts';
+
+export interface NetworkDirectoryDeps {
+  readonly birth: Birth;
+  readonly view: RingView;
+  readonly world: ClusterWorld;
+  readonly partitionCount: number;
+  readonly replicationFactor: number;
+}
+
+/** Who answers for a partition, over the network: its owners in turn, then members that leave, then those that come next. */
+export class NetworkDirectory implements IngesterDirectory {
+  readonly #deps: NetworkDirectoryDeps;
+  readonly #partitions: readonly number[];
+  #turn = 0;
+
+  constructor(deps: NetworkDirectoryDeps) {
+    this.#deps = deps;
+    this.#partitions = Array.from({ length: deps.partitionCount }, (_, partition) => partition);
+  }
+
+  partitions(): readonly number[] {
+    return this.#partitions;
+  }
+
+  owners(partition: number): readonly IngesterService[] {
+    const { view, replicationFactor } = this.#deps;
+    const walked = partitionOwners(view.ring, partition, 2 * replicationFactor);
+    const ids = walked.slice(0, replicationFactor);
+    const turn = ids.length === 0 ? 0 : this.#turn++ % ids.length;
+    const leaving = view.ring.instances.filter(({ id, state }) => state === 'LEAVING' && !ids.includes(id));
+    const names = [
+      ...ids.slice(turn),
+      ...ids.slice(0, turn),
+      ...leaving.map(({ id }) => id),
+      ...walked.slice(replicationFactor),
+    ];
+    return names.map((name) => this.#ingester(name));
+  }
+
+  #ingester(name: string): IngesterService {
+    const { birth, world } = this.#deps;
+    const call = <T>(work: (ingester: IngesterService) => Promise<T>): Promise<T> => {
+      const node = world.ingesterOf(name);
+      return world.network.call(birth.process, birth.name, { name, process: node?.process }, () => {
+        if (!node) throw nobody(name);
+        return work(node.ingester);
+      });
+    };
+    return {
+      partitions: () => call((ingester) => ingester.partitions()),
+      queryHead: (partition, request): Promise<HeadAnswer<LeafResult>> =>
+        call((ingester) => ingester.queryHead(partition, request)),
+      headStreams: (partition, request): Promise<HeadAnswer<readonly StreamVolume[]>> =>
+        call((ingester) => ingester.headStreams(partition, request)),
+      tail: () => {
+        throw nobody(name);
+      },
+      flush: () => call((ingester) => ingester.flush()),
+    };
+  }
+}
+
+function nobody(name: string): LokiError {
+  return new LokiError('unavailable', `${name} is not there`);
+}

@@ -1,0 +1,187 @@
+import { bootNode } from './cluster-nodes.ts';
+import type { ClusterNode, ClusterWorld, IngesterNode, NodeKind } from './cluster-nodes.ts';
+import type { Prng } from './prng.ts';
+import type { VirtualScheduler } from './scheduler.ts';
+import { isExcused } from './sim-clients.ts';
+import { VirtualProcess } from './virtual-process.ts';
+
+type NodeOf<Kind extends NodeKind> = Extract<ClusterNode, { kind: Kind }>;
+
+/** A place for one process: what crashes there starts there again. */
+interface Place {
+  readonly kind: NodeKind;
+  readonly name: string;
+  readonly zone: string;
+  process: VirtualProcess | undefined;
+  node: ClusterNode | undefined;
+  incarnation: number;
+  /** It was taken away for good. */
+  isGone: boolean;
+}
+
+const ingestersMax = 7;
+
+/** All processes of a simulated cluster: started, crashed, started again, added and taken away. */
+export class Fleet {
+  onCrash: () => void = () => undefined;
+  readonly #scheduler: VirtualScheduler;
+  readonly #world: ClusterWorld;
+  readonly #random: Prng;
+  readonly #places: Place[] = [];
+  readonly #zones: number;
+  #nextIngester = 0;
+
+  constructor(scheduler: VirtualScheduler, world: ClusterWorld, random: Prng) {
+    this.#scheduler = scheduler;
+    this.#world = world;
+    this.#random = random;
+    this.#zones = random.int(1, 3);
+  }
+
+  start(): void {
+    const random = this.#random;
+    const counts = { distributor: random.int(1, 3), querier: random.int(1, 2), compactor: random.int(1, 3) };
+    for (const kind of ['distributor', 'querier', 'compactor'] as const) {
+      for (let i = 0; i < counts[kind]; i++) this.#boot(this.#place(kind, `${kind}-${i}`, ''));
+    }
+    const ingesters = random.int(this.#world.replicationFactor, 5);
+    for (let i = 0; i < ingesters; i++) this.addIngester();
+  }
+
+  addIngester(): void {
+    if (this.#standing('ingester').length >= ingestersMax) return;
+    const i = this.#nextIngester++;
+    this.#boot(this.#place('ingester', `ingester-${i}`, `zone-${i % this.#zones}`));
+  }
+
+  /** Takes an ingester away as an orderly scale-down does, when enough are left. */
+  removeIngester(): void {
+    const standing = this.#standing('ingester');
+    if (standing.length <= this.#world.replicationFactor) return;
+    const place = this.#random.pick(standing);
+    const { node, process } = place;
+    if (node?.kind !== 'ingester' || !process || !node.leave) return;
+    place.isGone = true;
+    this.#scheduler.note(`${place.name} leaves`);
+    const leave = async () => {
+      await node.ingester.flush().catch(() => undefined); // the log has what could not be flushed
+      await node.leave!();
+      await process.timers.sleep(5_000);
+    };
+    leave().then(
+      () => this.#end(place),
+      (error: unknown) => (isExcused(error) ? this.#end(place) : this.#scheduler.fail(error)),
+    );
+  }
+
+  /** Who answers for one of a kind now. */
+  some<Kind extends NodeKind>(
+    kind: Kind,
+    random: Prng,
+  ): {
+    readonly name: string;
+    readonly process: VirtualProcess | undefined;
+    readonly node: NodeOf<Kind> | undefined;
+  } {
+    const standing = this.#standing(kind);
+    const running = standing.filter(({ node }) => node);
+    // Clients mostly know who is there.
+    const place = random.pick(running.length > 0 && random.chance(0.9) ? running : standing);
+    return {
+      name: place.name,
+      process: place.node && place.process,
+      node: place.node as NodeOf<Kind> | undefined,
+    };
+  }
+
+  ingester(name: string): IngesterNode | undefined {
+    const node = this.#places.find((place) => place.name === name)?.node;
+    return node?.kind === 'ingester' ? node : undefined;
+  }
+
+  ingesters(): IngesterNode['ingester'][] {
+    return this.#standing('ingester').flatMap(({ node }) =>
+      node?.kind === 'ingester' ? [node.ingester] : [],
+    );
+  }
+
+  names(): string[] {
+    return this.#places.filter(({ isGone }) => !isGone).map(({ name }) => name);
+  }
+
+  /** A running process, whatever it is. */
+  anyProcess(): VirtualProcess | undefined {
+    const running = this.#places.flatMap(({ process }) => (process?.alive ? [process] : []));
+    return running.length === 0 ? undefined : this.#random.pick(running);
+  }
+
+  crash(process: VirtualProcess): void {
+    const place = this.#places.find((each) => each.process === process);
+    if (!place || !process.alive) return;
+    this.onCrash();
+    this.#end(place);
+    if (!place.isGone) this.#bootLater(place, this.#random.float() * 3_000);
+  }
+
+  crashAll(): void {
+    for (const { process } of this.#places) if (process) this.crash(process);
+  }
+
+  /** What is paused goes on, and clocks are right again. */
+  heal(): void {
+    for (const { process } of this.#places) {
+      if (!process) continue;
+      process.clock.offsetMs = 0;
+      process.resume();
+    }
+  }
+
+  #standing(kind: NodeKind): Place[] {
+    return this.#places.filter((place) => place.kind === kind && !place.isGone);
+  }
+
+  #place(kind: NodeKind, name: string, zone: string): Place {
+    const place: Place = {
+      kind,
+      name,
+      zone,
+      process: undefined,
+      node: undefined,
+      incarnation: 0,
+      isGone: false,
+    };
+    this.#places.push(place);
+    return place;
+  }
+
+  #boot(place: Place): void {
+    const { kind, name, zone } = place;
+    const process = new VirtualProcess(this.#scheduler, `${name}#${place.incarnation++}`);
+    place.process = process;
+    bootNode(kind, { name, zone, process }, this.#world).then(
+      (node) => {
+        if (place.process === process) place.node = node;
+        this.#scheduler.note(`${process.name} is up`);
+      },
+      (error: unknown) => {
+        this.#scheduler.note(`${process.name} did not start: ${String(error)}`);
+        if (!isExcused(error)) return this.#scheduler.fail(error);
+        if (place.process !== process) return;
+        this.#end(place);
+        if (!place.isGone) this.#bootLater(place, 500);
+      },
+    );
+  }
+
+  #bootLater(place: Place, delayMs: number): void {
+    this.#scheduler.after(delayMs, `boot ${place.name}`, () => {
+      if (!place.isGone && !place.process) this.#boot(place);
+    });
+  }
+
+  #end(place: Place): void {
+    place.process?.kill();
+    place.process = undefined;
+    place.node = undefined;
+  }
+}

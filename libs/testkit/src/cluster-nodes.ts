@@ -1,0 +1,315 @@
+import {
+  Catalog,
+  committedSegments,
+  DeleteRequests,
+  HiddenRows,
+  PartitionCatalog,
+  partitionCommitters,
+} from '@loki/catalog';
+import { Compactor, compactorDefaults, noCompactorMetrics } from '@loki/compactor';
+import type { CompactorOptions } from '@loki/compactor';
+import { buildLimits } from '@loki/config';
+import type { Limits, LimitsSource } from '@loki/config';
+import { Distributor } from '@loki/distributor';
+import { Ingester, noIngesterMetrics } from '@loki/ingester';
+import type { IngesterOptions } from '@loki/ingester';
+import type { LogFields, Logger, ObjectStore, RingStore, WriteLog } from '@loki/ports';
+import { Querier } from '@loki/querier';
+import { ownedPartitions, partitionLeadership, RingMember, RingView, WorkShare } from '@loki/ring';
+import { distributorMetrics, Metrics } from '@loki/telemetry';
+import { bugsOf } from './cluster-bugs.ts';
+import type { ClusterBug } from './cluster-bugs.ts';
+import { NetworkDirectory } from './cluster-directory.ts';
+import type { ClusterFaults } from './cluster-faults.ts';
+import type { VirtualNetwork } from './virtual-network.ts';
+import type { VirtualBucket } from './virtual-object-store.ts';
+import type { VirtualProcess } from './virtual-process.ts';
+import type { VirtualRings } from './virtual-ring-store.ts';
+import { VirtualWorkers } from './virtual-workers.ts';
+import type { VirtualLog } from './virtual-write-log.ts';
+
+export type NodeKind = 'distributor' | 'ingester' | 'querier' | 'compactor';
+
+/** What a simulation of several processes counts, to show that it went where it should. */
+export type ClusterCount = 'repeats' | 'duplicates' | 'flushes' | 'flushesLost' | 'merges' | 'objectsDeleted';
+
+/** What outlives all processes, and what they share. */
+export interface ClusterWorld {
+  readonly network: VirtualNetwork;
+  readonly bucket: VirtualBucket;
+  readonly log: VirtualLog;
+  readonly rings: VirtualRings;
+  readonly partitionCount: number;
+  readonly replicationFactor: number;
+  readonly ingesterOptions: Partial<IngesterOptions>;
+  readonly compactorOptions: Partial<CompactorOptions>;
+  readonly bug: ClusterBug | undefined;
+  /** Read at each use: the faults of the moment. */
+  readonly faults: () => ClusterFaults;
+  readonly onCount: (name: ClusterCount, by: number) => void;
+  /** Called instead of going on at a named point, when the seed says so. */
+  readonly onHookCrash: (process: VirtualProcess) => void;
+  /** The ingester that answers under a name now. */
+  readonly ingesterOf: (name: string) => IngesterNode | undefined;
+}
+
+/** One process as it is born: its name outlives it. */
+export interface Birth {
+  readonly name: string;
+  readonly zone: string;
+  readonly process: VirtualProcess;
+}
+
+interface Booted extends Birth {
+  readonly leave?: () => Promise<void>;
+}
+
+export interface DistributorNode extends Booted {
+  readonly kind: 'distributor';
+  readonly distributor: Distributor;
+}
+export interface IngesterNode extends Booted {
+  readonly kind: 'ingester';
+  readonly ingester: Ingester;
+}
+export interface QuerierNode extends Booted {
+  readonly kind: 'querier';
+  readonly querier: Querier;
+}
+export interface CompactorNode extends Booted {
+  readonly kind: 'compactor';
+  readonly compactor: Compactor;
+  readonly requests: DeleteRequests;
+}
+export type ClusterNode = DistributorNode | IngesterNode | QuerierNode | CompactorNode;
+
+const distributorLimits: Limits = {
+  ...buildLimits(new Map(), { maxReturnedStreamErrors: 10 }),
+  discoverServiceName: [],
+  discoverLogLevels: false,
+  rejectOldSamples: false,
+  deletionMode: 'filter-and-delete',
+};
+const limits: LimitsSource = { forTenant: () => distributorLimits };
+
+/** Rings are faster than in production, so that what takes minutes there is seen within a seed. */
+const heartbeatMs = 2_000;
+const heartbeatTimeoutMs = 9_000;
+const pollMs = 2_500;
+
+/** Starts one process over its links. Rejects when what it needs at its start does not answer. */
+export async function bootNode(kind: NodeKind, birth: Birth, world: ClusterWorld): Promise<ClusterNode> {
+  switch (kind) {
+    case 'distributor':
+      return bootDistributor(birth, world);
+    case 'ingester':
+      return bootIngester(birth, world);
+    case 'querier':
+      return bootQuerier(birth, world);
+    case 'compactor':
+      return bootCompactor(birth, world);
+  }
+}
+
+async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<DistributorNode> {
+  const { process } = birth;
+  const { clock, timers, random } = process;
+  const distributor = new Distributor(
+    {
+      clock,
+      timers,
+      random: random.fork('distributor'),
+      workers: new VirtualWorkers(process, storeOf(birth, world)),
+      writeLog: logOf(birth, world),
+      limits,
+      logger: traceLogger(process),
+      metrics: distributorMetrics(new Metrics()),
+      healthyDistributors: () => 1,
+    },
+    { lingerMs: random.pick([0, 5, 50]) },
+  );
+  return { ...birth, kind: 'distributor', distributor };
+}
+
+async function bootIngester(birth: Birth, world: ClusterWorld): Promise<IngesterNode> {
+  const { name, process } = birth;
+  const { clock, timers, random } = process;
+  const { partitionCount, replicationFactor } = world;
+  const objectStore = storeOf(birth, world);
+  const logger = traceLogger(process);
+  const view = await viewOf('ring', birth, world);
+  const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
+  const bugs = bugsOf(world.bug);
+  const ingester = new Ingester(
+    {
+      clock,
+      timers,
+      random: random.fork('ingester'),
+      workers: new VirtualWorkers(process, objectStore),
+      writeLog: bugs.ingesterLog(logOf(birth, world)),
+      objectStore,
+      commits: bugs.commits(partitionCommitters({ objectStore, clock, checkpointEvery: 8 })),
+      committed: committedSegments(catalog),
+      logger,
+      metrics: {
+        ...noIngesterMetrics,
+        recordRepeated: () => world.onCount('repeats', 1),
+        duplicatesDropped: (_, rows) => world.onCount('duplicates', rows),
+        flushed: () => world.onCount('flushes', 1),
+        flushLost: () => world.onCount('flushesLost', 1),
+      },
+      limits,
+      isLeader: partitionLeadership(view, name),
+      simHook: () => hook(process, world),
+    },
+    ownedPartitions(view, name, { partitionCount, replicationFactor }),
+    world.ingesterOptions,
+  );
+  ingester.start();
+  const leave = await join('ring', birth, view, world);
+  return { ...birth, kind: 'ingester', ingester, leave };
+}
+
+async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNode> {
+  const { process } = birth;
+  const { clock, timers } = process;
+  const { partitionCount, replicationFactor } = world;
+  const objectStore = storeOf(birth, world);
+  const logger = traceLogger(process);
+  const view = await viewOf('ring', birth, world);
+  const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
+  await catalog.refresh();
+  await catalog.start();
+  const requests = new DeleteRequests({ objectStore, clock, timers, logger });
+  await requests.start();
+  const ingesters = new NetworkDirectory({ birth, view, world, partitionCount, replicationFactor });
+  const querier = new Querier({
+    ingesters,
+    catalog: bugsOf(world.bug).readerCatalog(catalog),
+    workers: new VirtualWorkers(process, objectStore),
+    logger,
+    hidden: new HiddenRows({ clock, requests }),
+  });
+  return { ...birth, kind: 'querier', querier };
+}
+
+async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<CompactorNode> {
+  const { name, process } = birth;
+  const { clock, timers, random } = process;
+  const { partitionCount } = world;
+  const objectStore = storeOf(birth, world);
+  const logger = traceLogger(process);
+  const view = await viewOf('compactor', birth, world);
+  const share = new WorkShare(view, name);
+  const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
+  const requests = new DeleteRequests({ objectStore, clock, timers, logger });
+  await requests.start();
+  const bugs = bugsOf(world.bug);
+  const compactor = new Compactor({
+    objectStore,
+    catalog,
+    partitions: Array.from(
+      { length: partitionCount },
+      (_, partition) => new PartitionCatalog({ objectStore, partition }),
+    ),
+    clock,
+    timers,
+    random: random.fork('compactor'),
+    workers: bugs.compactorWorkers(new VirtualWorkers(process, objectStore), objectStore),
+    logger,
+    metrics: {
+      ...noCompactorMetrics,
+      merged: () => world.onCount('merges', 1),
+      objectDeleted: () => world.onCount('objectsDeleted', 1),
+    },
+    limits,
+    requests,
+    writeLog: logOf(birth, world),
+    owns: (tenant, day) => share.owns(`${tenant}/${day}`),
+    sweeps: () => share.owns('sweep'),
+    simHook: () => hook(process, world),
+    options: { ...compactorDefaults, ...world.compactorOptions },
+  });
+  compactor.start();
+  const leave = await join('compactor', birth, view, world);
+  return { ...birth, kind: 'compactor', compactor, requests, leave };
+}
+
+function storeOf({ name, process }: Birth, world: ClusterWorld): ObjectStore {
+  const store = bugsOf(world.bug).store(world.bucket.client(process), process);
+  return world.network.linked(store, process, name, 'store', ['put', 'putIfAbsent', 'get', 'getRange', 'getTail', 'delete']);
+} // prettier-ignore
+
+function logOf({ name, process }: Birth, world: ClusterWorld): WriteLog {
+  const log = world.log.client(process);
+  return world.network.linked(log, process, name, 'log', ['append', 'read', 'endOffset', 'startOffset', 'truncateBefore']);
+} // prettier-ignore
+
+function ringStoreOf({ name, process }: Birth, world: ClusterWorld): RingStore {
+  return world.network.linked(world.rings.client(process), process, name, 'rings', ['get', 'compareAndSet']);
+}
+
+async function viewOf(key: string, birth: Birth, world: ClusterWorld): Promise<RingView> {
+  const { clock, timers } = birth.process;
+  const logger = traceLogger(birth.process);
+  const store = ringStoreOf(birth, world);
+  const view = new RingView({ store, key, clock, timers, logger, heartbeatTimeoutMs, pollMs });
+  await view.start();
+  return view;
+}
+
+/** Registers the process; returns how it takes leave. */
+async function join(
+  key: string,
+  birth: Birth,
+  view: RingView,
+  world: ClusterWorld,
+): Promise<() => Promise<void>> {
+  const { name, zone, process } = birth;
+  const { clock, timers, random } = process;
+  const member = new RingMember({
+    store: ringStoreOf(birth, world),
+    key,
+    clock,
+    timers,
+    random: random.fork('member'),
+    logger: traceLogger(process),
+    id: name,
+    address: name,
+    zone,
+    heartbeatMs,
+    tokenCount: 8,
+    view,
+    autoForgetMs: 4 * heartbeatTimeoutMs,
+  });
+  await member.start();
+  await member.activate();
+  return async () => {
+    await member.leave();
+    await timers.sleep(3_000);
+    await member.stop();
+  };
+}
+
+/** Stops the process at a named point, or lets it wait there a while. */
+async function hook(process: VirtualProcess, world: ClusterWorld): Promise<void> {
+  if (!process.random.chance(world.faults().hookCrash)) return;
+  if (process.random.chance(0.5)) world.onHookCrash(process);
+  await process.timers.sleep(process.random.float() * 3_000);
+}
+
+/** What a role logs is part of the trace. */
+function traceLogger(process: VirtualProcess): Logger {
+  const write = (level: string) => (message: string, fields?: LogFields) => {
+    const reason = fields?.err ?? fields?.error;
+    process.scheduler.note(`${process.name} ${level} ${message} ${typeof reason === 'string' ? reason : ''}`);
+  };
+  const logger: Logger = {
+    debug() {},
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: () => logger,
+  };
+  return logger;
+}

@@ -1,0 +1,422 @@
+import { Catalog } from '@loki/catalog';
+import type { CompactorOptions } from '@loki/compactor';
+import type { IngesterOptions } from '@loki/ingester';
+import { loadHash, LokiError, parseTenantId } from '@loki/model';
+import { verifySegment } from '@loki/segment';
+import type { ClusterBug } from './cluster-bugs.ts';
+import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
+import type { ClusterFaults } from './cluster-faults.ts';
+import { Fleet } from './cluster-fleet.ts';
+import { startClusterNemesis } from './cluster-nemesis.ts';
+import type { ClusterCount, ClusterWorld } from './cluster-nodes.ts';
+import { guardRealWorld } from './guard.ts';
+import { Ledger } from './ledger.ts';
+import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
+import type { Prng } from './prng.ts';
+import { VirtualScheduler } from './scheduler.ts';
+import { answerOf, entriesOf, everythingOf, isExcused, isInOrder, pushRequest } from './sim-clients.ts';
+import type { PushAnswer } from './sim-clients.ts';
+import { drawProfile, Workload } from './sim-workload.ts';
+import type { Push } from './sim-workload.ts';
+import { VirtualNetwork } from './virtual-network.ts';
+import { VirtualBucket } from './virtual-object-store.ts';
+import { VirtualProcess } from './virtual-process.ts';
+import { VirtualRings } from './virtual-ring-store.ts';
+import { VirtualLog } from './virtual-write-log.ts';
+
+export interface ClusterSimOptions {
+  readonly seed: number;
+  readonly bug?: ClusterBug;
+  /** Each line of the trace, when given. */
+  readonly onTrace?: (line: string) => void;
+}
+
+export type ClusterCounts = Record<
+  ClusterCount | 'crashes' | 'queries' | 'queriesFailed' | 'deletes' | 'moved',
+  number
+>;
+
+export interface ClusterSimResult {
+  readonly seed: number;
+  readonly traceHash: string;
+  /** Empty: every promise held. */
+  readonly violations: readonly Violation[];
+  readonly outcomes: Record<Outcome, number>;
+  readonly counts: ClusterCounts;
+  readonly eventsRun: number;
+  readonly virtualMs: number;
+}
+
+/** Virtual time that a healed cluster has to settle in. */
+const settleMs = 60_000;
+/** Queriers look for new delete requests so often at the latest, and a query may have begun before. */
+const deletesKnownMs = 40_000;
+/** Deletes that were carried out are applied to answers for a quarter of an hour more; after that rows must be gone. */
+const deletesOverMs = 20 * 60_000;
+
+/**
+ * One seed: clients push, query and delete over several distributors, ingesters in zones, queriers and compactors, while
+ * everything that the seed draws goes wrong; then all faults end, and the ledger is held against what can be read: from
+ * the heads, flushed, compacted, and after all processes crashed.
+ */
+export async function simulateCluster(options: ClusterSimOptions): Promise<ClusterSimResult> {
+  await loadHash();
+  const lift = guardRealWorld();
+  try {
+    return await new ClusterSimulation(options).run();
+  } finally {
+    lift();
+  }
+}
+
+/** Faults are over, and it is not well yet. */
+class Stuck extends Error {}
+
+class ClusterSimulation {
+  readonly #options: ClusterSimOptions;
+  readonly #scheduler: VirtualScheduler;
+  readonly #random: Prng;
+  readonly #ledger = new Ledger();
+  readonly #workload: Workload;
+  readonly #world: ClusterWorld;
+  readonly #fleet: Fleet;
+  readonly #violations: Violation[] = [];
+  readonly #hasDeletes: boolean;
+  readonly #counts: ClusterCounts = {
+    repeats: 0,
+    duplicates: 0,
+    flushes: 0,
+    flushesLost: 0,
+    merges: 0,
+    objectsDeleted: 0,
+    crashes: 0,
+    queries: 0,
+    queriesFailed: 0,
+    deletes: 0,
+    moved: 0,
+  };
+  #faults: ClusterFaults;
+  #isHealed = false;
+  #clientsLeft = 0;
+
+  constructor(options: ClusterSimOptions) {
+    const { seed, bug } = options;
+    this.#options = options;
+    this.#scheduler = new VirtualScheduler(`cluster ${seed}`);
+    this.#scheduler.onTrace = options.onTrace;
+    const random = (this.#random = this.#scheduler.random.fork('simulation'));
+    this.#faults = drawClusterFaults(random.fork('faults'));
+    this.#workload = new Workload(random.fork('workload'), drawProfile(random.fork('profile')));
+    this.#hasDeletes = random.chance(0.4);
+    const partitionCount = random.int(1, 4);
+    const network = new VirtualNetwork(random.fork('network'));
+    const bucket = new VirtualBucket(random.fork('bucket'));
+    const log = new VirtualLog(random.fork('log'), partitionCount);
+    log.answersEarly = bug === 'ackBeforeReplicas';
+    const rings = new VirtualRings(random.fork('rings'));
+    network.faults = { ...this.#faults.network };
+    bucket.faults = { ...this.#faults.store };
+    log.faults = { ...this.#faults.log };
+    rings.faults = { ...this.#faults.ring };
+    this.#world = {
+      network,
+      bucket,
+      log,
+      rings,
+      partitionCount,
+      replicationFactor: random.int(1, 3),
+      ingesterOptions: drawIngesterOptions(random.fork('ingester options')),
+      compactorOptions: drawCompactorOptions(random.fork('compactor options'), this.#hasDeletes),
+      bug,
+      faults: () => this.#faults,
+      onCount: (name, by) => void (this.#counts[name] += by),
+      onHookCrash: (process) =>
+        void this.#scheduler.after(0, 'crash at a hook', () => this.#fleet.crash(process)),
+      ingesterOf: (name) => this.#fleet.ingester(name),
+    };
+    this.#fleet = new Fleet(this.#scheduler, this.#world, random.fork('fleet'));
+    this.#fleet.onCrash = () => void this.#counts.crashes++;
+  }
+
+  async run(): Promise<ClusterSimResult> {
+    try {
+      await this.#play();
+    } catch (error) {
+      // Not even an error that a client may be given: something broke that nobody had thought of.
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      const kind = error instanceof Stuck ? 'stuck' : 'threw';
+      this.#add([{ kind, text: `${kind}: ${text}` }]);
+    }
+    return {
+      seed: this.#options.seed,
+      traceHash: this.#scheduler.traceHash(),
+      violations: this.#violations,
+      outcomes: this.#ledger.counts(),
+      counts: this.#counts,
+      eventsRun: this.#scheduler.eventsRun,
+      virtualMs: Math.round(this.#scheduler.nowMs),
+    };
+  }
+
+  async #play(): Promise<void> {
+    this.#fleet.start();
+    const clients = this.#random.int(1, 4);
+    this.#clientsLeft = clients;
+    for (let i = 0; i < clients; i++) this.#background(this.#push(`client-${i}`, this.#random.int(5, 40)));
+    this.#background(this.#query());
+    if (this.#hasDeletes) this.#background(this.#delete());
+    startClusterNemesis({
+      scheduler: this.#scheduler,
+      random: this.#random.fork('nemesis'),
+      world: this.#world,
+      fleet: this.#fleet,
+      faults: this.#faults,
+      isOver: () => this.#isHealed,
+      onMove: () => void this.#counts.moved++,
+    });
+    await this.#scheduler.run({ until: () => this.#clientsLeft === 0 || this.#violations.length > 0 });
+    this.#heal();
+    if (this.#violations.length === 0) await this.#scheduler.settle(this.#finalJudgement());
+  }
+
+  // ---- clients
+
+  async #push(name: string, pushes: number): Promise<void> {
+    const client = new VirtualProcess(this.#scheduler, name);
+    const { random } = client;
+    for (let i = 0; i < pushes; i++) {
+      await client.timers.sleep(random.float() * 1_000);
+      const push = this.#workload.next(this.#scheduler.nowMs);
+      for (let attempt = 0; attempt < 6; attempt++) {
+        const answer = await this.#send(client, push);
+        this.#scheduler.note(`${name} push ${i} attempt ${attempt} ${answer}`);
+        if (answer !== 'unknown' || random.chance(0.2)) break;
+        await client.timers.sleep(random.float() * 1_000);
+      }
+    }
+    this.#clientsLeft--;
+  }
+
+  async #send(client: VirtualProcess, push: Push): Promise<PushAnswer> {
+    this.#ledger.sent(push.entries);
+    const target = this.#fleet.some('distributor', client.random);
+    const request = pushRequest(push, new AbortController().signal);
+    let answer: PushAnswer = 'unknown';
+    try {
+      const response = await this.#world.network.call(client, 'clients', target, () =>
+        target.node!.distributor.push(parseTenantId(push.tenant), request),
+      );
+      answer = answerOf(response.status, push);
+    } catch (error) {
+      if (!isExcused(error)) throw error;
+    }
+    this.#ledger.answered(push.entries, answer);
+    return answer;
+  }
+
+  async #query(): Promise<void> {
+    const client = new VirtualProcess(this.#scheduler, 'reader');
+    while (!this.#isHealed) {
+      await client.timers.sleep(client.random.float() * 2_000);
+      for (const tenant of this.#workload.tenants) {
+        if (this.#isHealed) break;
+        this.#counts.queries++;
+        try {
+          await this.#check(client, tenant);
+        } catch (error) {
+          if (!isExcused(error)) throw error;
+          this.#scheduler.note(`query failed: ${String(error)}`);
+          this.#counts.queriesFailed++;
+        }
+      }
+    }
+  }
+
+  /** Now and then somebody wants some lines of a stream gone. */
+  async #delete(): Promise<void> {
+    const client = new VirtualProcess(this.#scheduler, 'deleter');
+    const { random } = client;
+    for (let i = 0; i < 2 && !this.#isHealed; i++) {
+      await client.timers.sleep(3_000 + random.float() * 10_000);
+      const tenant = random.pick(this.#workload.tenants);
+      const digit = String(random.int(0, 9));
+      const app = `app-${random.int(0, 2)}`;
+      const startMs = client.clock.nowMs() - 3_600_000;
+      const endMs = client.clock.nowMs();
+      const request = this.#ledger.deleteSent(
+        (entry) =>
+          entry.tenant === tenant &&
+          entry.stream.includes(`app="${app}"`) &&
+          entry.line.includes(`line ${digit}`) &&
+          entry.timestampNs >= BigInt(startMs) * 1_000_000n &&
+          entry.timestampNs <= BigInt(endMs) * 1_000_000n,
+      );
+      const query = `{app="${app}"} |= "line ${digit}"`;
+      const target = this.#fleet.some('compactor', random);
+      try {
+        await this.#world.network.call(client, 'clients', target, () =>
+          target.node!.requests.create(tenant, { id: `0000000${i}`, query, startMs, endMs, parts: 1 }),
+        );
+        request.isAcked = true;
+        this.#counts.deletes++;
+      } catch (error) {
+        if (!isExcused(error)) throw error;
+      }
+    }
+  }
+
+  /** Asks for all that a tenant has, and holds it against what was acked before the question. */
+  async #check(client: VirtualProcess, tenant: string, mayKeepDeleted = true): Promise<LedgerEntry[]> {
+    const must = this.#ledger.acked(tenant);
+    const mustNot = mayKeepDeleted ? [] : this.#ledger.deleted(tenant);
+    const direction = client.random.pick(['forward', 'backward'] as const);
+    const target = this.#fleet.some('querier', client.random);
+    const entries = await this.#world.network.call(
+      client,
+      'clients',
+      target,
+      async () => {
+        const result = await target.node!.querier.runLeaf(everythingOf(tenant, direction));
+        if (result.kind !== 'log') throw new Error('a log leaf was answered with samples');
+        return entriesOf(tenant, result);
+      },
+      20_000,
+    );
+    this.#scheduler.note(`read ${tenant} ${entries.length} of ${must.length}`);
+    this.#add(this.#ledger.judge(tenant, entries, must, mustNot));
+    if (!isInOrder(entries, direction)) this.#add([{ kind: 'order', text: `order: ${tenant} ${direction}` }]);
+    return entries;
+  }
+
+  #heal(): void {
+    this.#isHealed = true;
+    this.#faults = noClusterFaults;
+    const { network, bucket, log, rings } = this.#world;
+    network.faults = { ...noClusterFaults.network };
+    network.healAll();
+    bucket.faults = { ...noClusterFaults.store };
+    log.faults = { ...noClusterFaults.log };
+    rings.faults = { ...noClusterFaults.ring };
+    this.#scheduler.note('healed');
+    this.#fleet.heal();
+  }
+
+  // ---- the judgement
+
+  async #finalJudgement(): Promise<void> {
+    const judge = new VirtualProcess(this.#scheduler, 'judge');
+    const rows = (mayKeepDeleted: boolean) =>
+      this.#patiently(judge, () => this.#checkAll(judge, mayKeepDeleted));
+    const before = await rows(true);
+    if (this.#hasDeletes) await judge.timers.sleep(deletesKnownMs);
+    await this.#patiently(judge, () =>
+      Promise.all(this.#fleet.ingesters().map((ingester) => ingester.flush())),
+    );
+    const flushed = await rows(false);
+    this.#compare(before, flushed, 'a flush');
+    await judge.timers.sleep(3 * (this.#world.compactorOptions.intervalMs ?? 0));
+    this.#compare(flushed, await rows(false), 'compaction');
+    await this.#checkStore(judge);
+    this.#fleet.crashAll();
+    this.#compare(flushed, await rows(true), 'a crash');
+    if (!this.#hasDeletes) return;
+    await judge.timers.sleep(deletesOverMs);
+    await rows(false);
+    await this.#checkStore(judge);
+  }
+
+  #compare(before: number, after: number, what: string): void {
+    // A delete that was sent may be carried out at any time.
+    if (this.#hasDeletes || before === after) return;
+    this.#add([{ kind: 'changed', text: `changed: ${before} rows, ${after} after ${what}` }]);
+  }
+
+  /** All faults are gone: within a minute everybody must be answered. */
+  async #patiently<T>(judge: VirtualProcess, work: () => Promise<T>): Promise<T> {
+    const untilMs = this.#scheduler.nowMs + settleMs;
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isExcused(error)) throw error;
+        if (this.#scheduler.nowMs > untilMs)
+          throw new Stuck(`${settleMs} ms without faults: ${String(error)}`);
+      }
+      await judge.timers.sleep(500);
+    }
+  }
+
+  async #checkAll(judge: VirtualProcess, mayKeepDeleted: boolean): Promise<number> {
+    let rows = 0;
+    for (const tenant of this.#workload.tenants)
+      rows += (await this.#check(judge, tenant, mayKeepDeleted)).length;
+    return rows;
+  }
+
+  /** Manifests are gapless (a catalog that loads proves it), and each segment that is read is there and sound. */
+  async #checkStore(judge: VirtualProcess): Promise<void> {
+    const { bucket, partitionCount } = this.#world;
+    const catalog = new Catalog({ objectStore: bucket.client(judge), timers: judge.timers, partitionCount });
+    await catalog.refresh();
+    const keys = this.#workload.tenants.flatMap((tenant) =>
+      catalog.segmentsFor(tenant, 0n, 1n << 62n).map(({ key }) => key),
+    );
+    for (const key of new Set(keys)) {
+      const bytes = bucket.objects.get(key);
+      try {
+        if (!bytes) throw new LokiError('notFound', 'there is no such object');
+        verifySegment(bytes, key);
+      } catch (error) {
+        this.#add([{ kind: 'store', text: `store: ${key}: ${String(error)}` }]);
+      }
+    }
+    for (const key of bucket.overwritten) this.#add([{ kind: 'store', text: `store: ${key} was put twice` }]);
+  }
+
+  #add(violations: readonly Violation[]): void {
+    for (const violation of violations) {
+      this.#scheduler.note(violation.text);
+      this.#violations.push(violation);
+    }
+  }
+
+  #background(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#scheduler.fail(error));
+  }
+}
+
+/** Small enough that everything happens within some hundred lines. */
+function drawIngesterOptions(random: Prng): Partial<IngesterOptions> {
+  return {
+    flushRawBytes: random.pick([500, 5_000, 50_000]),
+    flushAgeMs: random.pick([2_000, 60_000]),
+    flushIdleMs: random.pick([1_000, 60_000]),
+    flushCheckMs: 500,
+    headBytesPartitionMax: 300_000,
+    headBytesMax: 1_200_000,
+    readBytesMax: random.pick([1_000, 100_000]),
+    readWaitMs: 1_000,
+    queryWaitMs: 3_000,
+    retryMinMs: 20,
+    retryMaxMs: 2_000,
+    decodedBlocksBytesMax: random.pick([0, 100_000]),
+    logMarginRecords: random.pick([0, 0, 20]),
+  };
+}
+
+/** Times of production in proportion: grace outlives queries, which run 20 s at most. */
+function drawCompactorOptions(random: Prng, removesRows: boolean): Partial<CompactorOptions> {
+  return {
+    intervalMs: random.pick([1_000, 5_000]),
+    settleMs: random.pick([0, 1_000]),
+    closeDelayMs: random.pick([5_000, 60_000]),
+    fanIn: random.pick([2, 3]),
+    dropAfterMs: 30_000,
+    deleteDelayMs: 30_000,
+    orphanAfterMs: 120_000,
+    orphanIntervalMs: 5_000,
+    commitWithinMs: 30_000,
+    cancelPeriodMs: random.pick([0, 5_000]),
+    removesRows,
+  };
+}
