@@ -2,10 +2,11 @@ import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, Random, Timers } from '@loki/ports';
 import http from 'node:http';
 import https from 'node:https';
+import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
 import net from 'node:net';
-import { Client, IamAwsProvider } from 'minio';
-import type { ClientOptions } from 'minio';
+import type * as minio from 'minio';
+import type { Client, ClientOptions } from 'minio';
 import { MinioObjectStore } from './minio-object-store.ts';
 
 /** Where a bucket is, and who asks. */
@@ -121,6 +122,8 @@ function refusal(error: unknown): string | undefined {
 }
 
 function newClient(options: BucketOptions): Client {
+  // Loaded by who has a bucket, and not by each thread of those that have none.
+  const { Client, IamAwsProvider } = createRequire(import.meta.url)('minio') as typeof minio;
   const { endpoint, port, useTls, region, accessKeyId, secretAccessKey, sessionToken } = options;
   const isAmazon = endpoint.endsWith('.amazonaws.com');
   const config: ClientOptions = {

@@ -1,6 +1,7 @@
 import type { Logger } from '@loki/ports';
-import { Cluster, Redis } from 'ioredis';
-import type { RedisOptions } from 'ioredis';
+import { createRequire } from 'node:module';
+import type * as ioredis from 'ioredis';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
 export interface RedisEndpointOptions {
   /** `host:port`. One: a server. Several: a cluster, or with `masterName` the sentinels that watch it. */
@@ -23,6 +24,8 @@ const reconnectMaxMs = 2_000;
 
 /** A client that reconnects for ever, fails commands while it cannot, and says so once a time. */
 export function openRedis(options: RedisEndpointOptions, purpose: string): RedisClient {
+  // Loaded by who needs it: most processes of one machine have no Redis.
+  const { Cluster, Redis } = createRequire(import.meta.url)('ioredis') as typeof ioredis;
   const addresses = options.endpoints.map(parseEndpoint);
   if (addresses.length === 0) throw new TypeError('no Redis server is named');
   const tls = options.tls && {

@@ -1,7 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { Logger } from '@loki/ports';
-import kafkajs from 'kafkajs';
-import type { Admin } from 'kafkajs';
+import type { Admin, ConfigResourceTypes } from 'kafkajs';
 
 export interface KafkaTopicOptions {
   readonly topic: string;
@@ -21,6 +20,8 @@ export interface KafkaTopicFacts {
   readonly messageBytesMax: number | undefined;
 }
 
+/** Kafka's number for it; the client's own name of it would load the client. */
+const topicResource = 2 satisfies ConfigResourceTypes.TOPIC;
 const hourMs = 3_600_000;
 /** Entries that wait for their flush, and an object store that is away for some hours, must find their records there. */
 const retentionMsMin = 6 * hourMs;
@@ -119,7 +120,7 @@ async function createTopic(admin: Admin, options: KafkaTopicOptions): Promise<vo
 async function topicConfig(admin: Admin, topic: string): Promise<Map<string, string>> {
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
+    resources: [{ type: topicResource, name: topic }],
   });
   return new Map(resources[0].configEntries.map(({ configName, configValue }) => [configName, configValue]));
 }
