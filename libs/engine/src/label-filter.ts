@@ -19,6 +19,7 @@ export function compileLabelFilter(filter: LabelFilter): RowTest {
           return true;
         };
       }
+      // The details of an error are shown, and never found: filters see a parsed label of that name only.
       return (row) => matches(row.get(name) ?? '');
     }
     case 'number':

@@ -81,12 +81,16 @@ function eachWindow(state: SeriesState, visit: (step: number, values: Float64Arr
   }
 }
 
-/** Linear interpolation between closest ranks, as Prometheus has it. Sorts a copy. */
+/** Linear interpolation between closest ranks, as Prometheus has it: NaN comes before all numbers. Sorts a copy. */
 export function quantile(q: number, values: Float64Array): number {
   if (values.length === 0 || Number.isNaN(q)) return Number.NaN;
   if (q < 0) return Number.NEGATIVE_INFINITY;
   if (q > 1) return Number.POSITIVE_INFINITY;
   const sorted = Float64Array.from(values).sort();
+  // Typed arrays sort them to the end.
+  let notNumbers = 0;
+  while (notNumbers < sorted.length && Number.isNaN(sorted[sorted.length - 1 - notNumbers])) notNumbers++;
+  if (notNumbers > 0) sorted.copyWithin(notNumbers, 0).fill(Number.NaN, 0, notNumbers);
   const rank = q * (sorted.length - 1);
   const lower = Math.floor(rank);
   const upper = Math.min(lower + 1, sorted.length - 1);

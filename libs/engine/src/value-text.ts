@@ -1,23 +1,17 @@
 import { parseGoDuration, quoteGo } from '@loki/model';
+import { parseFloatText as parseGoFloat } from '@loki/template';
 
 /** A value read from text, or why it could not be, in the words of the Go function that Loki reads it with. */
 export type ValueOrError = number | string;
 
-const float = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|infinity|nan)$/i;
-
-/** Go's strconv.ParseFloat, without its hexadecimal form. */
+/** Go's strconv.ParseFloat. */
 export function parseFloatText(text: string): ValueOrError {
   const quick = isPlainNumber(text) ? Number(text) : NaN;
   if (!Number.isNaN(quick)) return quick;
-  if (!float.test(text)) return `strconv.ParseFloat: parsing ${quoteGo(text)}: invalid syntax`;
-  const value = Number(text);
-  if (!Number.isNaN(value)) {
-    if (Number.isFinite(value) || /inf/i.test(text)) return value;
-    return `strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`;
-  }
-  const lower = text.toLowerCase();
-  if (lower.endsWith('nan')) return NaN;
-  return lower.startsWith('-') ? -Infinity : Infinity;
+  const value = parseGoFloat(text);
+  if (value === undefined) return `strconv.ParseFloat: parsing ${quoteGo(text)}: invalid syntax`;
+  if (Math.abs(value) !== Infinity || /inf/i.test(text)) return value;
+  return `strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`;
 }
 
 /** Digits and dots alone, few enough never to overflow: what `Number` and Go read alike, when they read it at all. */
