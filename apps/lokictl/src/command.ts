@@ -3,6 +3,8 @@ export interface CommandIo {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
   readonly readFile: (path: string) => Promise<Buffer>;
+  /** A variable of the environment. */
+  readonly env: (name: string) => string | undefined;
 }
 
 /** A flag of a command. Flags with `value` take the next word, or what follows `=`. */
@@ -22,7 +24,7 @@ export interface ParsedArgs {
 /** One verb of lokictl. `words` is how it is called: `segment inspect`. */
 export interface Command {
   readonly words: readonly string[];
-  /** Positional arguments as the help shows them; `PATH...` takes one or more. */
+  /** Positional arguments as the help shows them; `PATH...` takes one or more, `[NAME]` may be left out. */
   readonly arguments: readonly string[];
   readonly summary: string;
   readonly flags: readonly FlagSpec[];
@@ -79,7 +81,8 @@ function splitFlag(word: string): [name: string, value: string | undefined] {
 function checkPositional(command: Command, positional: readonly string[]): void {
   const wanted = command.arguments;
   const isOpen = wanted.at(-1)?.endsWith('...') ?? false;
-  if (positional.length < wanted.length) throw new UsageError(`${wanted[positional.length]} is missing`);
+  const required = wanted.filter((name) => !name.startsWith('['));
+  if (positional.length < required.length) throw new UsageError(`${wanted[positional.length]} is missing`);
   if (!isOpen && positional.length > wanted.length)
     throw new UsageError(`${positional[wanted.length]} is one argument too many`);
 }

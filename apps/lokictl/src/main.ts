@@ -9,6 +9,7 @@ async function main(): Promise<void> {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
     readFile: (path) => readFile(path),
+    env: (name) => process.env[name],
   });
 }
 

@@ -48,6 +48,7 @@ describe('lokictl retention --dry-run', () => {
       out: (text) => (out += text),
       err: (text) => (err += text),
       readFile: async (path) => readFileSync(path),
+      env: () => undefined,
     });
     return { code, out, err };
   }

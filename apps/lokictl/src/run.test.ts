@@ -9,6 +9,7 @@ async function lokictl(words: string[], files: Record<string, Buffer> = {}) {
   const code = await run(words, {
     out: (text) => (out += text),
     err: (text) => (err += text),
+    env: () => undefined,
     readFile: async (path) => {
       if (files[path]) return files[path];
       throw Object.assign(new Error(`ENOENT: no such file or directory, open '${path}'`), { code: 'ENOENT' });

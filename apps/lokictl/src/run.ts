@@ -1,11 +1,26 @@
+import { compaction } from './compaction.ts';
 import { type Command, type CommandIo, helpOf, parseArgs, UsageError, usageOf } from './command.ts';
 import { failureText } from './failure-text.ts';
+import { flush } from './flush.ts';
+import { partitions } from './partitions.ts';
 import { retention } from './retention.ts';
+import { forget, ring } from './rings.ts';
 import { segmentInspect } from './segment-inspect.ts';
 import { segmentVerify } from './segment-verify.ts';
+import { services } from './services.ts';
 
 /** All verbs, in the order of the help. */
-export const commands: readonly Command[] = [segmentInspect, segmentVerify, retention];
+export const commands: readonly Command[] = [
+  services,
+  ring,
+  forget,
+  partitions,
+  flush,
+  compaction,
+  segmentInspect,
+  segmentVerify,
+  retention,
+];
 
 const exitUsage = 2;
 
@@ -43,7 +58,7 @@ export async function run(words: readonly string[], io: CommandIo): Promise<numb
 }
 
 function overview(): string {
-  const lines = ['lokictl looks into what the log database stores.', '', 'Commands:'];
+  const lines = ['lokictl shows how a log database is, and looks into what it stores.', '', 'Commands:'];
   for (const command of commands) lines.push(`  ${usageOf(command)}`, `      ${command.summary}`);
   lines.push(
     '',

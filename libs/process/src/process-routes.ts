@@ -103,6 +103,7 @@ const knownRings = [
   ['distributor', 'distributorRing'],
   ['compactor', 'compactorRing'],
   ['ruler', 'rulerRing'],
+  ['query-frontend', 'schedulerRing'],
 ] as const satisfies readonly (readonly [RingName, RingRoute])[];
 
 function routeRings({ server, config, clock, rings: known }: RouteDeps): void {
@@ -122,9 +123,18 @@ function routeRings({ server, config, clock, rings: known }: RouteDeps): void {
   for (const [name, route] of knownRings) {
     const source = known.source(name);
     if (source) rings[route] = source;
+    else if (ring.store !== 'memory') server.handleAll({ [route]: lateRing(known, name, route, clock) });
   }
   const partitions = { count: writeLog.partitions, replicationFactor: ring.replicationFactor };
   server.handleAll(ringPageHandlers({ clock, rings, partitions }));
+}
+
+/** A ring that nothing here needs: watched from the moment that somebody wants to see it. */
+function lateRing(known: Rings, name: RingName, route: RingRoute, clock: Clock): HttpHandler {
+  return async (request) => {
+    await known.view(name);
+    return ringPageHandlers({ clock, rings: { [route]: known.source(name)! } })[route]!(request);
+  };
 }
 
 const deleteRoutes = ['deletes', 'cacheGenerations', 'cacheGenerationsIncrease'] as const satisfies RouteId[];
@@ -172,7 +182,8 @@ function serveOthers(deps: RouteDeps): void {
       ? { query: tenants.forSeveral((tenancy, request) => frontend.query.query(request, tenancy)) }
       : {}),
   };
-  if (roles.compactor || roles.ingester || ruler || frontend) serveRoutes(rpc, new Map(Object.entries(handlers)));
+  if (roles.compactor || roles.ingester || ruler || frontend)
+    serveRoutes(rpc, new Map(Object.entries(handlers)));
 }
 
 function routePushes({ server, tenants, roles }: RouteDeps): void {

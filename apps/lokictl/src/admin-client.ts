@@ -1,0 +1,129 @@
+import http from 'node:http';
+import https from 'node:https';
+import { type CommandIo, type FlagSpec, type ParsedArgs, UsageError } from './command.ts';
+
+/** What every command takes that asks a running process. */
+export const adminFlags: readonly FlagSpec[] = [
+  {
+    name: 'addr',
+    value: 'URL',
+    summary: 'a process’s HTTP or admin port; default: $LOKI_ADDR, else http://localhost:3100',
+  },
+  { name: 'json', summary: 'print JSON' },
+  { name: 'timeout', value: 'SECONDS', summary: 'give up after so long; default 30' },
+  { name: 'ca-file', value: 'FILE', summary: 'who may sign the server’s certificate; default: the system’s' },
+  { name: 'cert-file', value: 'FILE', summary: 'certificate to show, with --key-file' },
+  { name: 'key-file', value: 'FILE', summary: 'its key' },
+  { name: 'insecure-skip-verify', summary: 'take any certificate of the server' },
+];
+
+const defaultAddress = 'http://localhost:3100';
+const answerBytesMax = 256 << 20;
+
+export interface AdminAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** A process was asked and did not answer as it should. */
+export class AdminError extends Error {
+  readonly code = 'admin';
+}
+
+/** The admin routes of one running process. */
+export class AdminClient {
+  readonly address: string;
+  readonly #timeoutMs: number;
+  readonly #tls: https.RequestOptions;
+
+  private constructor(address: string, timeoutMs: number, tls: https.RequestOptions) {
+    this.address = address;
+    this.#timeoutMs = timeoutMs;
+    this.#tls = tls;
+  }
+
+  /** Of every address that is named, one or several separated by commas. */
+  static async all({ flags }: ParsedArgs, io: CommandIo): Promise<AdminClient[]> {
+    const seconds = Number(flags.get('timeout') ?? '30');
+    if (!(seconds > 0)) throw new UsageError('--timeout is no number of seconds');
+    const read = async (name: string) => {
+      const file = flags.get(name);
+      return file === undefined ? undefined : io.readFile(file);
+    };
+    const [ca, cert, key] = await Promise.all(['ca-file', 'cert-file', 'key-file'].map(read));
+    if (!cert !== !key) throw new UsageError('--cert-file and --key-file go together');
+    const tls = { ca, cert, key, rejectUnauthorized: !flags.has('insecure-skip-verify') };
+    const text = flags.get('addr') ?? (io.env('LOKI_ADDR') || defaultAddress);
+    return text.split(',').map((each) => new AdminClient(addressOf(each.trim()), seconds * 1000, tls));
+  }
+
+  /** The one that is named. */
+  static async one(args: ParsedArgs, io: CommandIo): Promise<AdminClient> {
+    const [client, ...more] = await AdminClient.all(args, io);
+    if (more.length > 0) throw new UsageError('--addr takes one address here');
+    return client;
+  }
+
+  /** @throws AdminError when it is not answered by 200 with JSON */
+  async json<T>(path: string): Promise<T> {
+    const { status, text } = await this.send('GET', path);
+    if (status === 404) throw new AdminError(`${this.address}: ${path} is not answered there`);
+    if (status !== 200) throw new AdminError(`${this.address}: ${path}: ${status} ${text.trim()}`);
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new AdminError(`${this.address}: ${path}: the answer is no JSON`, { cause: error });
+    }
+  }
+
+  /** @throws AdminError when nobody answers in time */
+  send(method: string, path: string, form?: URLSearchParams): Promise<AdminAnswer> {
+    const url = new URL(this.address + path);
+    const body = form?.toString() ?? '';
+    const headers = {
+      accept: 'application/json',
+      ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+      'content-length': String(Buffer.byteLength(body)),
+    };
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const options = {
+      method,
+      headers,
+      signal,
+      agent: false,
+      ...(url.protocol === 'https:' ? this.#tls : {}),
+    };
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error & { code?: string }) => {
+        const why = signal.aborted
+          ? `no answer within ${this.#timeoutMs / 1000} s`
+          : error.message || (error.code ?? 'no connection');
+        reject(new AdminError(`${this.address}: ${why}`, { cause: error }));
+      };
+      const { request } = url.protocol === 'https:' ? https : http;
+      const asked = request(url, options, (response) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        response.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > answerBytesMax) response.destroy(new Error('the answer is too long'));
+          else chunks.push(chunk);
+        });
+        response.on('error', fail);
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
+        );
+      });
+      asked.on('error', fail);
+      asked.end(body);
+    });
+  }
+}
+
+/** `host:port` is meant as HTTP. */
+function addressOf(text: string): string {
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:'))
+    throw new UsageError(`--addr ${text} is no address`);
+  return url.href.replace(/\/+$/, '');
+}

@@ -1,0 +1,33 @@
+import { adminFlags, AdminClient, AdminError } from './admin-client.ts';
+import { type Command, UsageError } from './command.ts';
+
+/** A flush writes all that ingesters hold. */
+const timeoutSeconds = '300';
+
+/** `lokictl flush` */
+export const flush: Command = {
+  words: ['flush'],
+  arguments: [],
+  summary:
+    'Has everything in memory stored: of one ingester, or of all when --addr is a gateway. --addr takes several, separated by commas.',
+  flags: adminFlags
+    .filter(({ name }) => name !== 'json')
+    .map((flag) =>
+      flag.name === 'timeout'
+        ? { ...flag, summary: `give up after so long; default ${timeoutSeconds}` }
+        : flag,
+    ),
+  async run(args, io) {
+    const flags = new Map([['timeout', timeoutSeconds], ...args.flags]);
+    const clients = await AdminClient.all({ ...args, flags }, io);
+    if (clients.length === 0) throw new UsageError('--addr is missing');
+    for (const client of clients) {
+      const { status, text } = await client.send('POST', '/flush');
+      if (status === 404)
+        throw new AdminError(`${client.address}: /flush is not answered there: ask an ingester or a gateway`);
+      if (status !== 204) throw new AdminError(`${client.address}: /flush: ${status} ${text.trim()}`);
+      io.out(`${client.address}: flushed\n`);
+    }
+    return 0;
+  },
+};

@@ -1,0 +1,111 @@
+import { adminFlags, AdminClient, AdminError } from './admin-client.ts';
+import { type Command, type ParsedArgs, UsageError } from './command.ts';
+import { ageText, tableText } from './table.ts';
+
+/** Rings by the component that each is of, with their routes. */
+const ringPaths: ReadonlyMap<string, string> = new Map([
+  ['ingester', '/ring'],
+  ['distributor', '/distributor/ring'],
+  ['query-frontend', '/scheduler/ring'],
+  ['compactor', '/compactor/ring'],
+  ['ruler', '/ruler/ring'],
+  ['index-gateway', '/indexgateway/ring'],
+  ['pattern-ingester', '/pattern/ring'],
+]);
+const ringNames = [...ringPaths.keys()].join(', ');
+
+/** As `/ring` says it. */
+interface RingAnswer {
+  readonly shards: readonly {
+    readonly id: string;
+    readonly state: string;
+    readonly address: string;
+    readonly timestamp: string;
+    readonly registered_timestamp: string;
+    readonly read_only: boolean;
+    readonly zone: string;
+    readonly tokens: readonly number[];
+  }[];
+  readonly now: string;
+}
+
+/** `lokictl ring [NAME]` */
+export const ring: Command = {
+  words: ['ring'],
+  arguments: ['[NAME]'],
+  summary: `Who is in a ring, and how they are: ${ringNames}. Default: ingester.`,
+  flags: adminFlags,
+  async run(args, io) {
+    const path = pathOf(args.positional[0] ?? 'ingester');
+    const client = await AdminClient.one(args, io);
+    const answer = await client.json<RingAnswer>(path);
+    if (args.flags.has('json')) {
+      io.out(`${JSON.stringify(answer, undefined, 2)}\n`);
+      return 0;
+    }
+    const nowMs = Date.parse(answer.now);
+    const shares = sharesOf(answer);
+    const rows = answer.shards.map((each, i) => [
+      each.id,
+      each.read_only ? `${each.state} (read only)` : each.state,
+      each.zone || '-',
+      each.address,
+      ageText(nowMs - Date.parse(each.timestamp)),
+      String(each.tokens.length),
+      `${(100 * shares[i]).toFixed(1)} %`,
+    ]);
+    io.out(tableText(['INSTANCE', 'STATE', 'ZONE', 'ADDRESS', 'HEARTBEAT', 'TOKENS', 'SHARE'], rows));
+    return 0;
+  },
+};
+
+/** `lokictl forget INSTANCE` */
+export const forget: Command = {
+  words: ['forget'],
+  arguments: ['INSTANCE'],
+  summary: 'Strikes an instance that does not come back out of a ring; others own what it owned.',
+  flags: [
+    ...adminFlags.filter(({ name }) => name !== 'json'),
+    { name: 'ring', value: 'NAME', summary: `which ring: ${ringNames}; default: ingester` },
+    { name: 'force', summary: 'also one that is heard; it comes back with its next heartbeat' },
+  ],
+  async run(args: ParsedArgs, io) {
+    const [id] = args.positional;
+    const path = pathOf(args.flags.get('ring') ?? 'ingester');
+    const client = await AdminClient.one(args, io);
+    const { shards, now } = await client.json<RingAnswer>(path);
+    const found = shards.find((each) => each.id === id);
+    if (!found) {
+      const there = shards.map((each) => each.id).join(', ') || 'nobody';
+      throw new AdminError(`${id} is not in this ring; there are: ${there}`);
+    }
+    if (found.state !== 'UNHEALTHY' && !args.flags.has('force')) {
+      const heard = ageText(Date.parse(now) - Date.parse(found.timestamp));
+      throw new AdminError(`${id} is ${found.state}, heard ${heard}: stop it first, or say --force`);
+    }
+    const { status, text } = await client.send('POST', path, new URLSearchParams({ forget: id }));
+    if (status !== 302 && status !== 200)
+      throw new AdminError(`${client.address}: ${path}: ${status} ${text.trim()}`);
+    io.out(`${id} is forgotten\n`);
+    return 0;
+  },
+};
+
+function pathOf(name: string): string {
+  const path = ringPaths.get(name);
+  if (path === undefined) throw new UsageError(`${name} is no ring; there are: ${ringNames}`);
+  return path;
+}
+
+/** What part of all hashes each holds, by the distances between tokens. */
+function sharesOf({ shards }: RingAnswer): number[] {
+  const shares = shards.map(() => 0);
+  const tokens = shards.flatMap((each, member) => each.tokens.map((token) => ({ token, member })));
+  tokens.sort((a, b) => a.token - b.token);
+  const whole = 2 ** 32;
+  tokens.forEach(({ token, member }, i) => {
+    const before = i === 0 ? tokens[tokens.length - 1].token - whole : tokens[i - 1].token;
+    shares[member] += (token - before) / whole;
+  });
+  return shares;
+}
