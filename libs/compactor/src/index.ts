@@ -11,4 +11,6 @@ export { planDay } from './plan.ts';
 export type { DayInventory, MergePlan, PlanOptions } from './plan.ts';
 export { expiryOf } from './removals.ts';
 export type { Expiry } from './removals.ts';
+export { sharedWork } from './share.ts';
+export type { CompactorShare } from './share.ts';
 export { verifyTask } from './verify-task.ts';

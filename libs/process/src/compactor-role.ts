@@ -1,10 +1,10 @@
 import { DeleteRequests, HiddenRows, PartitionCatalog, undoableMs } from '@loki/catalog';
 import type { Catalog } from '@loki/catalog';
-import { Compactor, compactorDefaults, DeletesApi } from '@loki/compactor';
+import { Compactor, compactorDefaults, DeletesApi, sharedWork } from '@loki/compactor';
+import type { CompactorShare } from '@loki/compactor';
 import type { CompactorStatus } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
-import type { WorkShare } from '@loki/ring';
 import { compactorMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 
@@ -40,7 +40,7 @@ export interface CompactorWorld extends HidingWorld {
   readonly catalog: Catalog;
   readonly workers: Workers;
   /** What of the work of all compactors is this one's. */
-  readonly share: WorkShare;
+  readonly share: CompactorShare;
   /** Absent in a process that has no role which needs it. */
   readonly writeLog?: WriteLog;
 }
@@ -72,8 +72,7 @@ export function startCompactor(world: CompactorWorld): CompactorRole {
     ...world,
     requests: hiding.requests,
     metrics,
-    owns: (tenant, day) => share.owns(`${tenant}/${day}`),
-    sweeps: () => share.owns('sweep'),
+    ...sharedWork(share),
     partitions: Array.from(
       { length: config.writeLog.partitions },
       (_, partition) => new PartitionCatalog({ objectStore: world.objectStore, partition }),

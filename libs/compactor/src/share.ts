@@ -1,0 +1,15 @@
+import type { CompactorDeps } from './deps.ts';
+
+/** One compactor's share of work that any of them could do; of each key one compactor owns it, as the ring stands. */
+export interface CompactorShare {
+  owns(key: string): boolean;
+}
+
+/** Days by tenant and date, each the work of one compactor; what is done once for all is one more piece of work. */
+export function sharedWork(share: CompactorShare): Required<Pick<CompactorDeps, 'owns' | 'sweeps'>> {
+  return {
+    owns: (tenant, day) => share.owns(`${tenant}/${day}`),
+    // No tenant's id has a slash, so this is nobody's day.
+    sweeps: () => share.owns('sweep/'),
+  };
+}
