@@ -61,8 +61,16 @@ export class RulerWorld {
   readonly store = new ObjectRuleStore(this.bucket.client(this.process), silentLogger);
   #rulers = 0;
 
-  ruler(options: Partial<RulerOptions> = {}, owner: RuleOwner = ownsAllRules): Ruler {
-    const process = new VirtualProcess(this.scheduler, `ruler-${this.#rulers++}`);
+  /** A process for a ruler. */
+  newProcess(): VirtualProcess {
+    return new VirtualProcess(this.scheduler, `ruler-${this.#rulers++}`);
+  }
+
+  ruler(
+    options: Partial<RulerOptions> = {},
+    owner: RuleOwner = ownsAllRules,
+    process = this.newProcess(),
+  ): Ruler {
     const objects = this.bucket.client(process);
     const evaluate: EvaluateRule = async (_tenant, expr, timeNs, signal) => {
       this.evaluated.push(`${expr}@${timeNs / 1_000_000n}`);
