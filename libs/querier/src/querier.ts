@@ -16,11 +16,13 @@ import type {
   StreamsRequest,
   StreamVolume,
   TailFrame,
+  Task,
   Workers,
 } from '@loki/ports';
 import type { Catalog, HiddenRows, SegmentRef } from '@loki/catalog';
-import { leafTask, mergeLeafResults, volumeTask } from '@loki/engine';
+import { leafTask, mergeAsTheyCome, mergeLeafResults, volumeTask } from '@loki/engine';
 import { fnv1a32, LokiError } from '@loki/model';
+import type { ErrorCode } from '@loki/model';
 import { EmptyIntervals } from './cached-logs.ts';
 import { cachedSamples } from './cached-samples.ts';
 import { cachedStreams } from './cached-streams.ts';
@@ -31,6 +33,9 @@ import { bytesByInterval } from './stored-bytes.ts';
 import { mergeStreamVolumes, streamsTask } from './streams.ts';
 import { leafWindow } from './window.ts';
 import type { Window } from './window.ts';
+
+/** Segments of one leaf that a worker has before it: it computes on one while it waits for others to be fetched. */
+const scansPerWorker = 4;
 
 /** Who answers for a partition's head, best first. */
 export interface IngesterDirectory {
@@ -98,14 +103,19 @@ export class Querier implements QuerierService {
         ? [
             await cachedSamples(request, segments, {
               ...from,
-              scan: async (part, of) => {
-                const results = await Promise.all(of.map((segment) => this.#scan(part, segment, signal)));
-                return mergeLeafResults(part, results) as SampleLeafResult;
-              },
+              scan: async (part, of) => (await this.#scanAll(part, of, signal)) as SampleLeafResult,
             }),
           ]
-        : await Promise.all(segments.map((segment) => this.#scan(request, segment, signal)));
+        : [await this.#scanAll(request, segments, signal)];
     return mergeLeafResults(request, [...stored, ...headResults]);
+  }
+
+  /** What the segments hold, given oldest first. */
+  #scanAll(request: LeafRequest, segments: readonly SegmentRef[], signal?: AbortSignal): Promise<LeafResult> {
+    return mergeAsTheyCome(request, segments.length, (i, stop) => this.#scan(request, segments[i], stop), {
+      atOnce: scansPerWorker * this.#deps.workers.parallelism,
+      signal,
+    });
   }
 
   async #runLog(
@@ -180,14 +190,10 @@ export class Querier implements QuerierService {
     const kept = known === undefined ? undefined : this.#known.get(known);
     if (kept) return kept;
     const { key, clip } = segment;
-    const options = { affinity: affinityOf(segment), signal };
+    const sources = [{ kind: 'object' as const, key, clip }];
     const streams = request.volume
-      ? await this.#deps.workers.run(
-          volumeTask,
-          { request, sources: [{ kind: 'object', key, clip }] },
-          options,
-        )
-      : await this.#deps.workers.run(streamsTask, { request, key, clip }, options);
+      ? await this.#onWorker(volumeTask, { request, sources }, segment, signal)
+      : await this.#onWorker(streamsTask, { request, key, clip }, segment, signal);
     if (known !== undefined) this.#known.put(known, streams);
     return streams;
   }
@@ -228,7 +234,7 @@ export class Querier implements QuerierService {
         return await ask(ingester, partition);
       } catch (error) {
         // What the query itself is to blame for fails the same way everywhere.
-        if (!(error instanceof LokiError) || error.code !== 'unavailable') throw error;
+        if (!(error instanceof LokiError) || !ownersFaults.has(error.code)) throw error;
         this.#deps.logger.warn('an owner did not answer for its partition', {
           partition,
           err: error.message,
@@ -261,7 +267,22 @@ export class Querier implements QuerierService {
   #scan(request: LeafRequest, segment: SegmentRef, signal?: AbortSignal): Promise<LeafResult> {
     const { key, clip } = segment;
     const input = { request, sources: [{ kind: 'object' as const, key, clip }] };
-    return this.#deps.workers.run(leafTask, input, { affinity: affinityOf(segment), signal });
+    return this.#onWorker(leafTask, input, segment, signal);
+  }
+
+  async #onWorker<Input, Output>(
+    task: Task<Input, Output>,
+    input: Input,
+    segment: SegmentRef,
+    signal: AbortSignal | undefined,
+  ): Promise<Output> {
+    try {
+      return await this.#deps.workers.run(task, input, { affinity: affinityOf(segment), signal });
+    } catch (error) {
+      if (!(error instanceof LokiError) || error.code !== 'notFound') throw error;
+      // Named by the catalog and not in the store: data is missing, which is no fault of the question.
+      throw new LokiError('corrupt', `segment ${segment.key} is not in the store`, { cause: error });
+    }
   }
 
   #generation(tenant: string): number {
@@ -275,6 +296,15 @@ interface Cached {
   readonly policy: CachePolicy;
   readonly generation: number;
 }
+
+/** What another owner of the partition may not suffer from. */
+const ownersFaults: ReadonlySet<ErrorCode> = new Set([
+  'unavailable',
+  'overloaded',
+  'internal',
+  'corrupt',
+  'timeout',
+]);
 
 /** Tasks over one segment go to one worker, which then has its blocks decoded. */
 function affinityOf(segment: SegmentRef): number {
