@@ -13,12 +13,30 @@ export interface WriteLogWorld {
   readonly logger: Logger;
   /** Per partition, where the catalog ends: offsets below must not be given out again. */
   readonly atLeast: readonly number[];
+  /** Called while the embedded log has little room left. */
+  readonly onNearlyFull: () => void;
+}
+
+/** Has the ingester flush while the embedded log has little room left, one flush after another. */
+export class LogPressure {
+  /** Set once there is an ingester. */
+  flush: (() => Promise<void>) | undefined;
+  #isRelieving = false;
+
+  relieve(): void {
+    if (this.#isRelieving || !this.flush) return;
+    this.#isRelieving = true;
+    const done = () => {
+      this.#isRelieving = false;
+    };
+    this.flush().then(done, done); // the ingester says what went wrong
+  }
 }
 
 /** The write log that the configuration names. */
 export function openWriteLog(world: WriteLogWorld): Promise<WriteLog> {
   const { config, clock, timers, random, logger, atLeast } = world;
-  const { kind, partitions, directory, logFileBytes, kafka } = config.writeLog;
+  const { kind, partitions, directory, logFileBytes, maxBytes, fsync, kafka } = config.writeLog;
   if (kind === 'embedded') {
     return EmbeddedWriteLog.open({
       disk: new NodeDisk(directory),
@@ -28,6 +46,9 @@ export function openWriteLog(world: WriteLogWorld): Promise<WriteLog> {
       partitionCount: partitions,
       atLeast,
       fileBytesMax: logFileBytes,
+      bytesMax: maxBytes,
+      fsync,
+      onNearlyFull: world.onNearlyFull,
     });
   }
   const { saslUsername: username, saslPassword: password, saslMechanism: mechanism } = kafka;

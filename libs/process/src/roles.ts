@@ -47,7 +47,7 @@ import type { WorkerData } from './object-store.ts';
 import { startRuler } from './ruler-role.ts';
 import type { RulerRole } from './ruler-role.ts';
 import { IngesterLifecycle } from './ingester-lifecycle.ts';
-import { openWriteLog } from './open-write-log.ts';
+import { LogPressure, openWriteLog } from './open-write-log.ts';
 import type { Rings } from './rings.ts';
 
 export interface RoleDeps {
@@ -110,6 +110,7 @@ interface World extends RoleDeps {
 /** The same for those that write. */
 interface LogWorld extends World {
   readonly writeLog: WriteLog;
+  readonly pressure: LogPressure;
 }
 
 /** How long a shutdown may spend on flushing; what is left is in the write log and read again at the next start. */
@@ -245,11 +246,13 @@ async function openWorld(deps: RoleDeps, cluster: Cluster): Promise<World> {
 async function openLog(world: World): Promise<LogWorld> {
   const { catalog, config } = world;
   const { partitions } = config.writeLog;
+  const pressure = new LogPressure();
   const writeLog = await openWriteLog({
     ...world,
     atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
+    onNearlyFull: () => pressure.relieve(),
   });
-  return { ...world, writeLog };
+  return { ...world, writeLog, pressure };
 }
 
 function startWorkers(config: Config): WorkerPool {
@@ -311,6 +314,7 @@ async function startIngester(
     { flushAgeMs: config.ingester.maxChunkAgeMs, flushIdleMs: config.ingester.chunkIdlePeriodMs },
   );
   ingester.start();
+  world.pressure.flush = () => ingester.flush();
   cluster.serveIngester(ingester, streamCounts);
   states.addCheck(() => (ingester.isReady() ? undefined : 'Ingester not ready: reading the write log'));
   return ingester;

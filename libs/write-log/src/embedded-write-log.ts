@@ -3,7 +3,7 @@ import type { Disk, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } 
 import { CommitScheduler } from './commit-scheduler.ts';
 import { framedBytes, recordHeaderBytes } from './format.ts';
 import { PartitionLog } from './partition-log.ts';
-import type { PartitionContext } from './partition-log.ts';
+import type { DiskUsage, PartitionContext } from './partition-log.ts';
 
 /** Records that were acknowledged once and cannot be read any more. */
 export interface LogDamage {
@@ -41,6 +41,18 @@ export interface EmbeddedWriteLogOptions {
   readonly pendingBytesMax?: number;
   /** Newest records of each partition kept in memory for consumers that keep up. Default 8 MiB. */
   readonly recentBytesMaxPerPartition?: number;
+  /**
+   * Of all files; beyond it appends are refused until records are let go. 0, the default: the disk is the bound. Files are
+   * kept so small that it can be kept.
+   */
+  readonly bytesMax?: number;
+  /** Called, now and then, while more than four fifths of `bytesMax` are in use: somebody had better flush. */
+  readonly onNearlyFull?: () => void;
+  /**
+   * Default: true. False: appends are acknowledged before they are on the disk, which has them within a second or so. A
+   * process that is killed loses nothing all the same; a power cut does.
+   */
+  readonly fsync?: boolean;
   /** Commits side by side. One less than libuv's four threads, so that fsync never holds up all other file work. */
   readonly commitsMax?: number;
 }
@@ -55,19 +67,27 @@ export class EmbeddedWriteLog implements WriteLog {
   readonly #partitions: readonly PartitionLog[];
   readonly #damage: LogDamage[];
   readonly #pendingBytesMax: number;
+  readonly #bytesMax: number;
+  readonly #usage: DiskUsage;
+  readonly #onNearlyFull: () => void;
   #pendingBytes = 0;
   #isClosed = false;
 
   private constructor(
     partitions: readonly PartitionLog[],
     damage: LogDamage[],
-    limits: { recordBytesMax: number; pendingBytesMax: number },
+    limits: { recordBytesMax: number; pendingBytesMax: number; bytesMax: number },
+    usage: DiskUsage,
+    onNearlyFull: () => void,
   ) {
     this.partitionCount = partitions.length;
     this.#partitions = partitions;
     this.#damage = damage;
     this.recordBytesMax = limits.recordBytesMax - recordHeaderBytes;
     this.#pendingBytesMax = limits.pendingBytesMax;
+    this.#bytesMax = limits.bytesMax;
+    this.#usage = usage;
+    this.#onNearlyFull = onNearlyFull;
   }
 
   /**
@@ -79,13 +99,17 @@ export class EmbeddedWriteLog implements WriteLog {
   static async open(options: EmbeddedWriteLogOptions): Promise<EmbeddedWriteLog> {
     const damage: LogDamage[] = [];
     const batchBytesMax = options.batchBytesMax ?? 8 * mebibyte;
+    const bytesMax = options.bytesMax ?? 0;
+    const usage: DiskUsage = { bytes: 0 };
     const context: PartitionContext = {
       disk: options.disk,
       timers: options.timers,
       random: options.random,
       scheduler: new CommitScheduler(options.commitsMax ?? 3, 2 * batchBytesMax),
-      fileBytesMax: options.fileBytesMax ?? 32 * mebibyte,
+      fileBytesMax: fileBytesMaxOf(options, bytesMax),
       batchBytesMax,
+      fsync: options.fsync ?? true,
+      usage,
       recentBytesMax: options.recentBytesMaxPerPartition ?? 8 * mebibyte,
       onDamage: (partition, path, range) => {
         const found: LogDamage = { partition, path, ...range };
@@ -100,10 +124,12 @@ export class EmbeddedWriteLog implements WriteLog {
     for (let p = 0; p < options.partitionCount; p++) {
       partitions.push(await PartitionLog.open(context, p, options.atLeast?.[p] ?? 0));
     }
-    return new EmbeddedWriteLog(partitions, damage, {
+    const limits = {
       recordBytesMax: options.recordBytesMax ?? 32 * mebibyte,
       pendingBytesMax: options.pendingBytesMax ?? 128 * mebibyte,
-    });
+      bytesMax,
+    };
+    return new EmbeddedWriteLog(partitions, damage, limits, usage, options.onNearlyFull ?? (() => {}));
   }
 
   /** The record's payload must not change afterwards: consumers may get the very same bytes. */
@@ -121,6 +147,7 @@ export class EmbeddedWriteLog implements WriteLog {
     if (this.#pendingBytes + bytes > this.#pendingBytesMax) {
       throw new LokiError('logNotAcked', 'the write log cannot keep up: too many bytes wait for the disk');
     }
+    this.#checkRoom(bytes);
     this.#pendingBytes += bytes;
     try {
       return await log.append(record);
@@ -159,11 +186,38 @@ export class EmbeddedWriteLog implements WriteLog {
     return this.#damage;
   }
 
+  /** Bytes of all files. */
+  get diskBytes(): number {
+    return this.#usage.bytes;
+  }
+
+  #checkRoom(bytes: number): void {
+    if (this.#bytesMax === 0) return;
+    const used = this.#usage.bytes + this.#pendingBytes + bytes;
+    if (used > this.#bytesMax * nearlyFull) this.#onNearlyFull();
+    if (used <= this.#bytesMax) return;
+    throw new LokiError(
+      'logNotAcked',
+      `the write log is full: ${this.#usage.bytes} of at most ${this.#bytesMax} bytes are not flushed yet`,
+    );
+  }
+
   #partition(partition: number): PartitionLog {
     const log = this.#partitions[partition];
     if (!log) throw new RangeError(`partition ${partition} of ${this.partitionCount}`);
     return log;
   }
+}
+
+const nearlyFull = 0.8;
+/** Smaller files cost more than they give. */
+const fileBytesMin = 64 * 1024;
+
+/** Whole files are let go: with a bound on all of them each partition has several within its share. */
+function fileBytesMaxOf(options: EmbeddedWriteLogOptions, bytesMax: number): number {
+  const given = options.fileBytesMax ?? 32 * mebibyte;
+  if (bytesMax === 0) return given;
+  return Math.min(given, Math.max(fileBytesMin, Math.floor(bytesMax / (8 * options.partitionCount))));
 }
 
 /** Ranges kept for whoever asks; all are logged and counted. */

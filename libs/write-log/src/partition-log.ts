@@ -1,5 +1,5 @@
 import { LokiError } from '@loki/model';
-import type { Disk, LoggedRecord, LogRecord, Random, Timers } from '@loki/ports';
+import type { Disk, LoggedRecord, LogRecord, Random, TimerHandle, Timers } from '@loki/ports';
 import type { CommitScheduler, Scratch } from './commit-scheduler.ts';
 import { framedBytes, writeRecord } from './format.ts';
 import { firstOffsets, LogFile, logFilePath, partitionDirectory } from './log-file.ts';
@@ -7,6 +7,11 @@ import { RecentRecords } from './recent-records.ts';
 
 import { recoverNewestFile } from './recovery.ts';
 import type { DamagedRange } from './scan.ts';
+
+/** Bytes of all files of one log. */
+export interface DiskUsage {
+  bytes: number;
+}
 
 /** What all partitions of one log share. */
 export interface PartitionContext {
@@ -17,8 +22,14 @@ export interface PartitionContext {
   readonly fileBytesMax: number;
   readonly batchBytesMax: number;
   readonly recentBytesMax: number;
+  /** False: the disk has an append only about a second after it was acknowledged. */
+  readonly fsync: boolean;
+  readonly usage: DiskUsage;
   readonly onDamage: (partition: number, path: string, range: DamagedRange) => void;
 }
+
+/** Without fsync: how long an acknowledged append may be missing on the disk. */
+const syncMs = 1_000;
 
 interface PendingAppend {
   readonly record: LogRecord;
@@ -36,6 +47,11 @@ export class PartitionLog {
   #active: LogFile | undefined;
   #lastRead: LogFile | undefined;
   #nextOffset = 0;
+  /** All records below are on the disk. */
+  #durableOffset = 0;
+  #syncTimer: TimerHandle | undefined;
+  /** What older files count for. */
+  readonly #olderBytes = new Map<LogFile, number>();
   #pending: PendingAppend[] = [];
   #committing: Promise<void> | undefined;
   readonly #readers = new Set<() => void>();
@@ -53,15 +69,18 @@ export class PartitionLog {
   static async open(context: PartitionContext, partition: number, atLeast: number): Promise<PartitionLog> {
     const log = new PartitionLog(context, partition);
     const offsets = firstOffsets(await context.disk.list(partitionDirectory(partition)));
-    for (let i = 0; i < offsets.length - 1; i++) log.#files.push(log.#olderFile(offsets[i], offsets[i + 1]));
+    for (let i = 0; i < offsets.length - 1; i++) await log.#addOlderFile(offsets[i], offsets[i + 1]);
     const firstOffset = offsets.at(-1);
     if (firstOffset !== undefined) {
       const place = { partition, firstOffset };
       const { files, active, endOffset } = await recoverNewestFile(context, place, log.#reportDamage);
       log.#files.push(...files);
+      for (const { state } of files) context.usage.bytes += state.length;
       log.#active = active;
       log.#nextOffset = endOffset;
     }
+    // What recovery found it has written anew.
+    log.#durableOffset = log.#nextOffset;
     if (log.#nextOffset < atLeast) {
       log.#active = undefined; // the next file's name says where offsets go on
       log.#nextOffset = atLeast;
@@ -149,6 +168,7 @@ export class PartitionLog {
         // One at a time: a removal that a crash undoes must not leave a hole behind it.
         await this.#context.disk.syncDirectory(partitionDirectory(this.#partition));
         this.#files.shift();
+        this.#forget(file);
       }
     });
   }
@@ -158,6 +178,8 @@ export class PartitionLog {
     while (this.#committing) await this.#committing;
     this.#isClosed = true;
     this.#wakeReaders();
+    this.#syncTimer?.cancel();
+    if (!this.#context.fsync) await this.#syncActive();
     await this.#inTurn(async () => {
       for (const file of this.#files) await file.close();
     });
@@ -215,13 +237,17 @@ export class PartitionLog {
       await this.#cutBack(file);
       throw error;
     }
-    try {
-      await handle.sync();
-    } catch (error) {
-      await this.#giveUp(file);
-      throw error;
-    }
+    if (this.#context.fsync) {
+      try {
+        await handle.sync();
+      } catch (error) {
+        await this.#giveUp(file);
+        throw error;
+      }
+      this.#durableOffset = this.#nextOffset + batch.length;
+    } else this.#syncLater();
     file.state.length += bytes.length;
+    this.#context.usage.bytes += bytes.length;
     const firstOffset = this.#nextOffset;
     this.#nextOffset += batch.length;
     file.state.endOffset = this.#nextOffset;
@@ -239,7 +265,7 @@ export class PartitionLog {
     let at = 0;
     batch.forEach(({ record }, i) => {
       const offset = this.#nextOffset + i;
-      at = writeRecord(bytes, at, record, { offset, durableOffset: this.#nextOffset, salt });
+      at = writeRecord(bytes, at, record, { offset, durableOffset: this.#durableOffset, salt });
     });
     return bytes;
   }
@@ -256,12 +282,18 @@ export class PartitionLog {
       // Given up before it held a record: the new file takes its name.
       await this.#inTurn(() => stale.close());
       this.#files.pop();
+      this.#forget(stale);
     }
+    // A file that is followed by another one is on the disk whole.
+    if (!this.#context.fsync) await this.#syncActive();
     const { disk, random } = this.#context;
     const place = { partition: this.#partition, firstOffset: this.#nextOffset, salt: random.uint32() };
     const file = await LogFile.create(disk, place, this.#reportDamage);
     const full = this.#active;
     this.#files.push(file);
+    this.#context.usage.bytes += file.state.length;
+    // Should the file before it have lost something, its reader meets it as damage.
+    this.#durableOffset = Math.max(this.#durableOffset, place.firstOffset);
     this.#active = file;
     if (full && full !== this.#lastRead) await this.#inTurn(() => full.close());
     return file;
@@ -284,6 +316,31 @@ export class PartitionLog {
   async #giveUp(file: LogFile): Promise<void> {
     await this.#cutBack(file);
     this.#active = undefined;
+  }
+
+  #syncLater(): void {
+    this.#syncTimer ??= this.#context.timers.after(syncMs, () => {
+      this.#syncTimer = undefined;
+      void this.#syncActive();
+    });
+  }
+
+  /** Without waiting for appends. A file that cannot be synced is not written again: what it has may be lost. */
+  async #syncActive(): Promise<void> {
+    const file = this.#active;
+    if (!file || this.#durableOffset >= this.#nextOffset) return;
+    const endOffset = this.#nextOffset;
+    try {
+      await (await file.handle()).sync();
+      this.#durableOffset = Math.max(this.#durableOffset, endOffset);
+    } catch {
+      if (this.#active === file) this.#active = undefined;
+    }
+  }
+
+  #forget(file: LogFile): void {
+    this.#context.usage.bytes -= this.#olderBytes.get(file) ?? file.state.length;
+    this.#olderBytes.delete(file);
   }
 
   // ---- reading
@@ -321,16 +378,35 @@ export class PartitionLog {
 
   // ---- recovery
 
-  #olderFile(firstOffset: number, endOffset: number): LogFile {
+  async #addOlderFile(firstOffset: number, endOffset: number): Promise<void> {
+    const { disk, usage } = this.#context;
     const partition = this.#partition;
     const path = logFilePath(partition, firstOffset);
     const state = { path, partition, firstOffset, endOffset, length: 0, salt: undefined, damage: [] };
-    return new LogFile(this.#context.disk, state, this.#reportDamage);
+    const file = new LogFile(disk, state, this.#reportDamage);
+    this.#files.push(file);
+    const bytes = await sizeOf(disk, path);
+    this.#olderBytes.set(file, bytes);
+    usage.bytes += bytes;
   }
 
   readonly #reportDamage = (file: LogFile, range: DamagedRange): void => {
     this.#context.onDamage(this.#partition, file.state.path, range);
   };
+}
+
+/** What cannot be opened now counts for nothing: whoever reads it says why. */
+async function sizeOf(disk: Disk, path: string): Promise<number> {
+  try {
+    const handle = await disk.open(path, { readOnly: true });
+    try {
+      return await handle.size();
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return 0;
+  }
 }
 
 function notAcked(cause: unknown): LokiError {
