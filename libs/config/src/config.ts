@@ -78,8 +78,12 @@ export interface ServerConfig {
   readonly registerInstrumentation: boolean;
 }
 
-/** Empty `certFile`: plain text. */
+/** Neither `cert` nor `certFile`: plain text. */
 export interface TlsServerConfig {
+  /** PEM in the configuration itself, in place of files. */
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string;
   readonly certFile: string;
   readonly keyFile: string;
   readonly clientCaFile: string;

@@ -149,6 +149,9 @@ function readServer(settings: Settings): ServerConfig {
 
 function readTls(settings: Settings, path: string): TlsServerConfig {
   return {
+    cert: settings.text(`${path}.cert`),
+    key: settings.text(`${path}.key`),
+    clientCa: settings.text(`${path}.client_ca`),
     certFile: settings.text(`${path}.cert_file`),
     keyFile: settings.text(`${path}.key_file`),
     clientCaFile: settings.text(`${path}.client_ca_file`),

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { LokiError } from '@loki/model';
 import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/ports';
 import { isTracing, withServerSpan } from '@loki/telemetry';
@@ -40,11 +41,20 @@ export interface HttpServerOptions {
   /** Bodies being received or handled, all requests together. */
   readonly inflightBodyBytesMax: number;
   readonly compressResponses: boolean;
-  readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly clientCa?: Buffer };
+  /** Absent: plain text. */
+  readonly tls?: HttpTls;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
   readonly metrics: ServerMetrics;
+}
+
+/** PEM, and what is asked of clients. */
+export interface HttpTls {
+  readonly cert: Buffer | string;
+  readonly key: Buffer | string;
+  /** Certificates of clients must be of this authority; absent: none is asked for. */
+  readonly client?: { readonly ca: Buffer | string; readonly isRequired: boolean };
 }
 
 /** Request line and headers together. Grafana sends whole queries in the URL. */
@@ -143,11 +153,20 @@ export class HttpServer {
             ...options,
             cert: tls.cert,
             key: tls.key,
-            ...(tls.clientCa ? { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true } : {}),
+            ...(tls.client
+              ? { ca: tls.client.ca, requestCert: true, rejectUnauthorized: tls.client.isRequired }
+              : {}),
           },
           onRequest,
         )
       : createServer(options, onRequest);
+    if (tls?.client) {
+      server.on('secureConnection', (socket: TLSSocket) => {
+        // None is fine where none is required; one of a stranger never is.
+        const isGiven = Object.keys(socket.getPeerCertificate()).length > 0;
+        if (isGiven && !socket.authorized) socket.destroy();
+      });
+    }
     if (this.#options.connectionsMax > 0) server.maxConnections = this.#options.connectionsMax;
     server.on('connection', (socket) => {
       this.#options.metrics.connections('http', 1);

@@ -1,7 +1,7 @@
 export { adminHandlers, tenantLimitsHandlers } from './admin.ts';
 export type { AdminDeps, TenantLimitsDeps } from './admin.ts';
 export { HttpServer } from './http-server.ts';
-export type { HttpServerOptions } from './http-server.ts';
+export type { HttpServerOptions, HttpTls } from './http-server.ts';
 export { errorResponse, errorText, goJson, jsonResponse, notFound, textResponse } from './respond.ts';
 export { routeLabel, routes } from './routes.ts';
 export type { BodyKind, RouteId, RouteSpec } from './routes.ts';

@@ -16,6 +16,7 @@ import {
 import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
 import type { Adapters } from './adapters.ts';
 import { lockDirectory } from './directory-lock.ts';
+import { httpTls } from './http-tls.ts';
 import { routeProcess } from './process-routes.ts';
 import { Rings } from './rings.ts';
 import { RpcHealth } from './rpc-health.ts';
@@ -164,5 +165,6 @@ function httpServer(
     },
     inflightBodyBytesMax: Math.max(2 * distributor.maxRecvMsgBytes, distributor.maxInflightBytes),
     compressResponses: frontend.compressResponses,
+    tls: httpTls(server.httpTls),
   });
 }

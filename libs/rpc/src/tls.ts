@@ -2,8 +2,11 @@ import fs from 'node:fs';
 import { credentials, ServerCredentials } from '@grpc/grpc-js';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 
-/** PEM files; an empty `certFile` means plain text. */
+/** PEM, in files or as it is; without a certificate: plain text. */
 export interface ServerTls {
+  readonly cert?: string;
+  readonly key?: string;
+  readonly clientCa?: string;
   readonly certFile: string;
   readonly keyFile: string;
   /** Clients must show a certificate of this authority when `clientAuthType` asks for one. */
@@ -23,8 +26,13 @@ export interface ClientTls {
 }
 
 export function serverCredentials(tls: ServerTls): ServerCredentials {
-  if (tls.certFile === '') return ServerCredentials.createInsecure();
-  const authority = tls.clientCaFile === '' ? null : fs.readFileSync(tls.clientCaFile);
+  const read = (file: string, inline = '') => (file === '' ? Buffer.from(inline) : fs.readFileSync(file));
+  const [certChain, privateKey] = [read(tls.certFile, tls.cert), read(tls.keyFile, tls.key)];
+  if (certChain.length === 0 && privateKey.length === 0) return ServerCredentials.createInsecure();
+  if (certChain.length === 0 || privateKey.length === 0)
+    throw new Error('grpc_tls_config: a certificate and its key go together');
+  const given = read(tls.clientCaFile, tls.clientCa);
+  const authority = given.length === 0 ? null : given;
   // A certificate that nobody verifies proves nothing, so to require one is to verify it.
   const mustVerify =
     tls.clientAuthType.startsWith('Require') || (tls.clientAuthType === '' && authority !== null);
@@ -33,7 +41,7 @@ export function serverCredentials(tls: ServerTls): ServerCredentials {
   }
   return ServerCredentials.createSsl(
     authority,
-    [{ cert_chain: fs.readFileSync(tls.certFile), private_key: fs.readFileSync(tls.keyFile) }],
+    [{ cert_chain: certChain, private_key: privateKey }],
     mustVerify,
   );
 }

@@ -1,0 +1,228 @@
+/**
+ * Protects the promise that a configuration with certificates leaves nothing in the clear: processes that talk to each
+ * other by mutual TLS and to clients by HTTPS, and take nobody else.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import fs from 'node:fs';
+import https from 'node:https';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+const startMs = 60_000;
+
+let directory: string;
+let ports: number[];
+const running: ChildProcess[] = [];
+
+beforeAll(async () => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-tls-'));
+  makeCertificates();
+  ports = await freePorts(4);
+  const [writeHttp, readHttp, gatewayHttp, writeGrpc] = ports;
+  start('write', writeHttp, writeGrpc);
+  start('querier', readHttp, 0);
+  start('gateway', gatewayHttp, 0);
+  await Promise.all([writeHttp, readHttp, gatewayHttp].map(ready));
+}, 90_000);
+
+afterAll(async () => {
+  for (const child of running) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGTERM');
+    await new Promise((resolve) => child.once('exit', resolve));
+  }
+  fs.rmSync(directory, { recursive: true, force: true });
+}, 60_000);
+
+test('a line goes from gateway to distributor and back from a querier, all by TLS', async () => {
+  const now = `${Date.now()}000000`;
+  const body = JSON.stringify({ streams: [{ stream: { app: 'tls' }, values: [[now, 'in secret']] }] });
+  expect(await ask(ports[2], '/loki/api/v1/push', { method: 'POST', body })).toMatchObject({ status: 204 });
+  const search = new URLSearchParams({ query: '{app="tls"}' }).toString();
+  const answer = await ask(ports[2], `/loki/api/v1/query_range?${search}`);
+  expect(answer.status).toBe(200);
+  expect(answer.text).toContain('in secret');
+});
+
+test('HTTP clients without a certificate, with a stranger’s, or in the clear get nothing', async () => {
+  const [, , gateway] = ports;
+  await expect(ask(gateway, '/ready', { certificate: 'none' })).rejects.toThrow();
+  await expect(ask(gateway, '/ready', { certificate: 'stranger' })).rejects.toThrow();
+  await expect(fetch(`http://127.0.0.1:${gateway}/ready`)).rejects.toThrow();
+  await expect(fetch(`https://localhost:${gateway}/ready`)).rejects.toThrow(); // who does not know our authority
+});
+
+test('a process with a stranger’s certificate is not talked to by gRPC', async () => {
+  const [http] = await freePorts(1);
+  const child = start('querier', http, 0, 'stranger');
+  const log = () => fs.readFileSync(path.join(directory, 'querier-stranger.log'), 'utf8');
+  await until(() => /the ring store does not answer/.test(log()));
+  child.kill('SIGKILL');
+  expect(await ask(ports[2], '/ready')).toMatchObject({ status: 200 });
+}, 90_000);
+
+/** An authority, with a certificate for every process, and another one that nobody trusts. */
+function makeCertificates(): void {
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  for (const [authority, name] of [
+    ['ca', 'member'],
+    ['other-ca', 'stranger'],
+  ]) {
+    const own = ['-keyout', `${authority}.key`, '-out', `${authority}.crt`, '-subj', `/CN=${authority}`];
+    openssl('req', '-x509', ...key, ...own, '-days', '2');
+    openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+    fs.writeFileSync(path.join(directory, 'names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
+    const signing = [
+      '-CA',
+      `${authority}.crt`,
+      '-CAkey',
+      `${authority}.key`,
+      '-CAcreateserial',
+      '-days',
+      '2',
+    ];
+    openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.crt`, '-extfile', 'names', ...signing);
+  }
+}
+
+function start(target: string, httpPort: number, grpcPort: number, certificate = 'member'): ChildProcess {
+  const name = certificate === 'member' ? target : `${target}-${certificate}`;
+  const file = (pem: string) => path.join(directory, pem);
+  const server = {
+    cert_file: file(`${certificate}.crt`),
+    key_file: file(`${certificate}.key`),
+    client_ca_file: file('ca.crt'),
+    client_auth_type: 'RequireAndVerifyClientCert',
+  };
+  const config = {
+    auth_enabled: false,
+    server: {
+      http_listen_address: '127.0.0.1',
+      http_listen_port: httpPort,
+      grpc_listen_address: '127.0.0.1',
+      grpc_listen_port: grpcPort,
+      http_tls_config: server,
+      grpc_tls_config: server,
+    },
+    ingester_client: {
+      grpc_client_config: {
+        tls_enabled: true,
+        tls_ca_path: file('ca.crt'),
+        tls_cert_path: file(`${certificate}.crt`),
+        tls_key_path: file(`${certificate}.key`),
+      },
+    },
+    common: {
+      path_prefix: file(name),
+      replication_factor: 1,
+      storage: { filesystem: { chunks_directory: file('store'), rules_directory: file('rules') } },
+      ring: {
+        instance_id: name,
+        instance_addr: '127.0.0.1',
+        heartbeat_period: '1s',
+        kvstore: { store: 'memberlist' },
+      },
+    },
+    memberlist: { join_members: [`127.0.0.1:${ports[3]}`] },
+  };
+  fs.writeFileSync(file(`${name}.yaml`), JSON.stringify(config));
+  const log = fs.openSync(file(`${name}.log`), 'a');
+  const child = spawn(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      'apps/loki/src/main.ts',
+      `-target=${target}`,
+      `-config.file=${file(`${name}.yaml`)}`,
+    ],
+    { cwd: root, stdio: ['ignore', log, log], env: { ...process.env, NODE_OPTIONS: '' } },
+  );
+  fs.closeSync(log);
+  running.push(child);
+  return child;
+}
+
+interface Asking {
+  readonly method?: string;
+  readonly body?: string;
+  readonly certificate?: 'member' | 'stranger' | 'none';
+}
+
+function ask(
+  port: number,
+  pathAndQuery: string,
+  asking: Asking = {},
+): Promise<{ status: number; text: string }> {
+  const { method = 'GET', body = '', certificate = 'member' } = asking;
+  const read = (pem: string) => fs.readFileSync(path.join(directory, pem));
+  const shown =
+    certificate === 'none' ? {} : { cert: read(`${certificate}.crt`), key: read(`${certificate}.key`) };
+  return new Promise((resolve, reject) => {
+    const request = https.request(
+      {
+        host: 'localhost',
+        port,
+        path: pathAndQuery,
+        method,
+        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        agent: false,
+        ca: read('ca.crt'),
+        ...shown,
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () =>
+          resolve({ status: response.statusCode!, text: Buffer.concat(chunks).toString() }),
+        );
+      },
+    );
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+async function ready(port: number): Promise<void> {
+  await until(async () => {
+    const ended = running.find(({ exitCode }) => exitCode !== null);
+    if (ended) throw new Error(`a process ended: ${logs()}`);
+    return ask(port, '/ready').then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  });
+}
+
+function logs(): string {
+  const files = fs.readdirSync(directory).filter((name) => name.endsWith('.log'));
+  return files.map((name) => `${name}: ${fs.readFileSync(path.join(directory, name), 'utf8')}`).join('\n');
+}
+
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = Date.now() + startMs;
+  while (Date.now() < endMs) {
+    if (await isTrue()) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`not in time: ${isTrue.toString()}\n${logs()}`);
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<net.Server>((resolve) => {
+          const server = net.createServer().listen(0, '127.0.0.1', () => resolve(server));
+        }),
+    ),
+  );
+  const free = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return free;
+}

@@ -1,0 +1,40 @@
+import fs from 'node:fs';
+import type { TlsServerConfig } from '@loki/config';
+import type { HttpTls } from '@loki/http';
+
+/** Go's names, as Loki's configuration has them, by whether a certificate is asked for. */
+const clientAuthTypes: ReadonlyMap<string, 'none' | 'optional' | 'required'> = new Map([
+  ['NoClientCert', 'none'],
+  // Nothing would be done with it.
+  ['RequestClientCert', 'none'],
+  // A certificate that nobody verifies proves nothing, so to require one is to verify it.
+  ['RequireAnyClientCert', 'required'],
+  ['VerifyClientCertIfGiven', 'optional'],
+  ['RequireAndVerifyClientCert', 'required'],
+]);
+
+/**
+ * What `server.http_tls_config` says; undefined: plain text.
+ *
+ * @throws when it contradicts itself, or names a file that cannot be read
+ */
+export function httpTls(config: TlsServerConfig): HttpTls | undefined {
+  const read = (file: string, inline: string) => (file === '' ? inline : fs.readFileSync(file));
+  const cert = read(config.certFile, config.cert);
+  const key = read(config.keyFile, config.key);
+  const ca = read(config.clientCaFile, config.clientCa);
+  if (cert.length === 0 && key.length === 0) return undefined;
+  if (cert.length === 0 || key.length === 0)
+    throw new Error('server.http_tls_config: a certificate and its key go together');
+  // An authority is named for a reason.
+  const type = config.clientAuthType || (ca.length > 0 ? 'RequireAndVerifyClientCert' : 'NoClientCert');
+  const asked = clientAuthTypes.get(type);
+  if (asked === undefined) {
+    const names = [...clientAuthTypes.keys()].join(', ');
+    throw new Error(`server.http_tls_config: client_auth_type ${type} is none of ${names}`);
+  }
+  if (asked === 'none') return { cert, key };
+  if (ca.length === 0)
+    throw new Error(`server.http_tls_config: client_auth_type ${type} needs client_ca_file`);
+  return { cert, key, client: { ca, isRequired: asked === 'required' } };
+}
