@@ -10,7 +10,7 @@ export interface FaultWorld {
   readonly random: Prng;
   /** The longest SIGSTOP. */
   readonly pauseMsMax: number;
-  /** Aborted when the run is told to end: waits end at once, and what is broken stays so. */
+  /** Aborted when the run is told to end: the fault ends at once, and what is broken stays so. */
   readonly signal: AbortSignal;
   /** What Redis held some rounds ago. */
   readonly redisImage: RedisImage;
@@ -106,10 +106,9 @@ async function restart(world: FaultWorld, app: AppName): Promise<string> {
 
 /** One after the other, each ready before the next goes, as a rollout does it. */
 async function roll(world: FaultWorld, app: AppName): Promise<string> {
-  const { system, signal } = world;
+  const { system } = world;
   const all = system.of(app);
   for (const [i, each] of all.entries()) {
-    if (signal.aborted) break;
     await system.terminate(each);
     system.launch(each);
     if (i < all.length - 1) await system.untilReady(each, readyMs);
@@ -185,9 +184,16 @@ function hold(world: FaultWorld): Promise<void> {
 }
 
 function wait({ signal }: FaultWorld, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => resolve(clearTimeout(timer)), { once: true });
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(new Error('the run ends'));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
   });
 }

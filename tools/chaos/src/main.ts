@@ -15,6 +15,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { faultsIn, Ledger, LokiClient } from '@loki/canary';
+import type { Findings } from '@loki/canary';
 import { NodeDisk, NodeHttpClient, NodeTimers } from '@loki/runtime';
 import { Prng } from '@loki/testkit';
 import { drawRounds, faults } from './faults.ts';
@@ -104,15 +105,15 @@ async function run(
     rounds = new Rounds({ ...options, system, ledger, client, random, signal, say });
     say(`ready: ${system.gatewayUrls.join(' ')}; logs in ${directory}/logs`);
     rounds.start();
-    for (const [i, drawn] of drawRounds(random.fork('rounds'), options.rounds, options.kinds).entries()) {
-      if (!(await rounds.round(i + 1, drawn))) return 130;
-      if (plant && rounds.violations.length > 0) {
-        say(`${plant} was found`);
-        console.log('1 passed, 0 failed');
-        return 0;
-      }
+    // Whatever is under way is given up when the run is to end.
+    const end = await Promise.race([allRounds(rounds, options, random), stopping]);
+    if (!end) return 130;
+    if (end === 'found') {
+      say(`${plant} was found`);
+      console.log('1 passed, 0 failed');
+      return 0;
     }
-    const { before, after } = await rounds.finish();
+    const { before, after } = end;
     console.log(`\n${recoveryTable(rounds.recoveries)}\n`);
     const { violations } = rounds;
     for (const text of violations) console.log(`!! ${text}`);
@@ -128,6 +129,19 @@ async function run(
     await system.stop();
     http.close();
   }
+}
+
+/** `found`: a planted mistake was. */
+async function allRounds(
+  rounds: Rounds,
+  { plant, kinds, rounds: count }: Options,
+  random: Prng,
+): Promise<'found' | undefined | { before: Findings; after: Findings }> {
+  for (const [i, drawn] of drawRounds(random.fork('rounds'), count, kinds).entries()) {
+    if (!(await rounds.round(i + 1, drawn))) return undefined;
+    if (plant && rounds.violations.length > 0) return 'found';
+  }
+  return rounds.finish();
 }
 
 /** Undefined: only the kinds are wanted. */

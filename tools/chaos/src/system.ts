@@ -82,6 +82,7 @@ export class System {
   }
 
   launch(each: AppProcess): void {
+    this.#checkGoesOn();
     this.#down.delete(each);
     each.daemon.launch();
   }
@@ -96,6 +97,7 @@ export class System {
 
   /** One more ingester, started and not yet ready. */
   async addIngester(): Promise<AppProcess> {
+    this.#checkGoesOn();
     const number = counts.ingester + ++this.#addedCount;
     const member = memberAt('ingester', number, await freePorts(2));
     const place = { ...this.#options, services: this.services };
@@ -136,6 +138,7 @@ export class System {
     for (;;) {
       const why = await this.whyNotReady(each);
       if (why === undefined) return;
+      this.#checkGoesOn();
       if (Date.now() > endMs) throw new Error(why);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -165,6 +168,11 @@ export class System {
     setTimeout(() => {
       if (!this.#isStopping && !this.#down.has(each) && !each.daemon.isRunning) each.daemon.launch();
     }, relaunchMs);
+  }
+
+  /** Nothing may start once all is being ended. */
+  #checkGoesOn(): void {
+    if (this.#isStopping) throw new Error('the run ends');
   }
 
   #all(): AppProcess[] {
