@@ -4,8 +4,10 @@ import { LokiError } from '@loki/model';
 import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { compressSync } from 'snappy';
 import { lz4DecodeFrame } from './lz4.ts';
+import { decompressedBytesMaxOf } from './options.ts';
 import { readJsonBody, readOtlpBody } from './read-body.ts';
 import { SnappyDecoder } from './snappy.ts';
+import { testDistributor } from './test-distributor.ts';
 
 const mib = 1024 * 1024;
 const bounds = { recvBytesMax: mib, decompressedBytesMax: mib };
@@ -129,3 +131,32 @@ function outcome(decode: () => Buffer, bytesMax: number): void {
     expect(error).toBeInstanceOf(LokiError);
   }
 }
+
+test('what a push may become is what is configured, within reason', () => {
+  expect(decompressedBytesMaxOf(5000 * mib)).toBe(256 * mib); // Loki's default
+  expect(decompressedBytesMaxOf(10 * mib)).toBe(10 * mib);
+  expect(decompressedBytesMaxOf(512 * mib)).toBe(512 * mib);
+  expect(decompressedBytesMaxOf(100_000 * mib)).toBe(1024 * mib);
+});
+
+test.each([
+  ['entries', Buffer.from([0x12, 0x00])],
+  ['streams', Buffer.from([0x0a, 0x00])],
+])('a push of nothing but empty %s ends before they fill the memory', async (what, unit) => {
+  const { push } = testDistributor();
+  const units = Buffer.alloc(20 * 1024 * 1024, unit);
+  // In the one stream's field, or as streams themselves.
+  const length = [];
+  for (let left = units.length; left > 0; left = Math.floor(left / 128)) {
+    length.push((left % 128) | (left >= 128 ? 0x80 : 0));
+  }
+  const body = what === 'streams' ? units : Buffer.concat([Buffer.from([0x0a, ...length]), units]);
+  const headers = new Map([['content-type', 'application/x-protobuf']]);
+  const before = process.memoryUsage().rss;
+  const answer = await push('t', { body: compressSync(body), headers });
+  expect(answer).toMatchObject({
+    status: 413,
+    body: expect.stringContaining(`request body too large: more than`),
+  });
+  expect(process.memoryUsage().rss - before).toBeLessThan(1.5e9);
+});

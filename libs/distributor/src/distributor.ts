@@ -68,8 +68,9 @@ interface Push {
   refusedStatus: number;
 }
 
-/** Pushes that may wait for a verdict about their streams; others are judged by what this process knows. */
+/** Pushes that may wait for a verdict about their streams, and their bytes: others are judged by what this process knows. */
 const askingMax = 256;
+const askingBytesMax = 128 * 1024 * 1024;
 
 /**
  * The first half of the write path: decode, validate, limit, shard, append. A push is answered with success only after
@@ -91,6 +92,8 @@ export class Distributor implements DistributorService {
   readonly #batchers: readonly PartitionBatcher[];
   readonly #lineSizes = new Float64Array(lineBytesBuckets.length + 1);
   #inflightBytes = 0;
+  /** Decompressed, of pushes that wait for a verdict. */
+  #askingBytes = 0;
 
   constructor(deps: DistributorDeps, options: Partial<DistributorOptions> = {}) {
     this.#deps = deps;
@@ -237,8 +240,16 @@ export class Distributor implements DistributorService {
 
   /** Whether streams that are new here may come to be; undefined: nobody has to be asked. */
   #ask({ tenant, scratch, limits, nowMs }: Push): Promise<void> | undefined {
-    if (this.#scratches.takenCount > askingMax) return undefined;
-    return this.#admission.prepare?.(tenant, streamsWithRows(scratch.rows), limits, nowMs);
+    const { rows } = scratch;
+    const bytes = rows.bytes.length + rows.extraLength;
+    if (this.#scratches.takenCount > askingMax || this.#askingBytes + bytes > askingBytesMax)
+      return undefined;
+    const verdicts = this.#admission.prepare?.(tenant, streamsWithRows(rows), limits, nowMs);
+    if (!verdicts) return undefined;
+    this.#askingBytes += bytes;
+    return verdicts.finally(() => {
+      this.#askingBytes -= bytes;
+    });
   }
 
   /** Columns to batches: admit, shard, write. */

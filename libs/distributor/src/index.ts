@@ -1,7 +1,7 @@
 export { Distributor } from './distributor.ts';
 export type { DistributorDeps } from './distributor.ts';
 export type { DiscardReason } from './discard.ts';
-export { defaultDistributorOptions } from './options.ts';
+export { decompressedBytesMaxOf, defaultDistributorOptions } from './options.ts';
 export type { DistributorOptions } from './options.ts';
 export type { ResolvedStream, StreamRejection } from './resolve-stream.ts';
 export { StreamRegistry } from './stream-admission.ts';

@@ -24,9 +24,24 @@ export interface DistributorOptions {
 
 const mib = 1024 * 1024;
 
+/** Loki's default of `distributor.max_decompressed_size`: larger than what any process could hold. */
+const unboundedBytes = 5000 * mib;
+const decompressedBytesDefault = 256 * mib;
+const decompressedBytesMost = 1024 * mib;
+
+/**
+ * How large a push may become, by what is configured. Loki's default stands for "no bound of note", which here is 256 MiB;
+ * who says less or more gets it, up to 1 GiB. A push is held whole while it is decoded, and one bomb must not end a
+ * process.
+ */
+export function decompressedBytesMaxOf(configured: number): number {
+  if (configured === unboundedBytes) return decompressedBytesDefault;
+  return Math.min(configured, decompressedBytesMost);
+}
+
 export const defaultDistributorOptions: DistributorOptions = {
   recvBytesMax: 100 * mib,
-  decompressedBytesMax: 256 * mib,
+  decompressedBytesMax: decompressedBytesDefault,
   inflightBytesMax: 512 * mib,
   lingerMs: 5,
   batchBytesMax: 4 * mib,

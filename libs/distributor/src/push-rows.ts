@@ -10,6 +10,14 @@ const rowsAtStart = 4096;
 const extraBytesAtStart = 64 * 1024;
 const extraBytesKeptMax = 8 * 1024 * 1024;
 
+/**
+ * Of one push. Two bytes of a body make an entry, a pair or a stream, and each takes many times that in memory: agents
+ * send thousands at a time, not millions.
+ */
+const rowsMax = 1 << 22;
+const pairsMax = 1 << 22;
+const streamsMax = 1 << 20;
+
 /** Kept between pushes at most; a larger push gives its columns back. */
 const rowsKeptMax = 1 << 18;
 
@@ -72,6 +80,7 @@ export class PushRows implements PushSink {
   }
 
   addMetadata(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+    if (this.pairNames.length >= pairsMax) throw tooMany('structured metadata pairs', pairsMax);
     this.pairNames.push(this.#names.get(this.bytes, nameStart, nameEnd));
     this.pairValues.push(this.bytes.toString('utf8', valueStart, valueEnd));
     this.pairBytes.push(nameEnd - nameStart + valueEnd - valueStart);
@@ -79,6 +88,7 @@ export class PushRows implements PushSink {
 
   /** The same for a pair that is not in the body's bytes. */
   addPair(name: string, value: string): void {
+    if (this.pairNames.length >= pairsMax) throw tooMany('structured metadata pairs', pairsMax);
     this.pairNames.push(name);
     this.pairValues.push(value);
     this.pairBytes.push(Buffer.byteLength(name) + Buffer.byteLength(value));
@@ -136,6 +146,7 @@ export class PushRows implements PushSink {
   }
 
   endResolved(stream: ResolvedStream): void {
+    if (this.streams.length >= streamsMax) throw tooMany('streams', streamsMax);
     this.streams.push(stream);
   }
 
@@ -167,7 +178,10 @@ export class PushRows implements PushSink {
 
   #add(seconds: number, nanos: number, lineStart: number, lineEnd: number, inExtra: number): void {
     const row = this.rowCount;
-    if (row === this.seconds.length) this.#resize(row * 2, row);
+    if (row === this.seconds.length) {
+      if (row >= rowsMax) throw tooMany('entries', rowsMax);
+      this.#resize(row * 2, row);
+    }
     this.seconds[row] = seconds;
     this.nanos[row] = nanos;
     this.lineStart[row] = lineStart;
@@ -187,6 +201,10 @@ export class PushRows implements PushSink {
     this.pairEnd = resized(this.pairEnd, new Uint32Array(capacity), keep);
     this.isRefused = resized(this.isRefused, new Uint8Array(capacity), keep);
   }
+}
+
+function tooMany(what: string, max: number): LokiError {
+  return new LokiError('bodyTooLarge', `request body too large: more than ${max} ${what}`);
 }
 
 type Column = Float64Array | Int32Array | Uint32Array | Uint8Array;

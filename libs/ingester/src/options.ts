@@ -36,7 +36,11 @@ export interface IngesterOptions {
   readonly tailBytesMax: number;
   /** Followers of one partition. */
   readonly tailsMax: number;
-  /** Records kept in the write log below the committed offset, so that another owner may look back. */
+  /**
+   * Records kept in the write log below the committed offset. An owner that lags behind finds them in the store (it takes
+   * over the commit that passed it), so nothing needs them but a follower who comes from another owner in the moment of
+   * a flush. Default 0: an embedded log has one owner for ever. With a shared log the wiring asks for a thousand.
+   */
   readonly logMarginRecords: number;
   /** Writers remembered for dropping repeated records; the longest silent is forgotten first. */
   readonly writersMax: number;

@@ -1,7 +1,7 @@
 import os from 'node:os';
 import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
 import type { Component, Config, LimitsSource } from '@loki/config';
-import { Distributor } from '@loki/distributor';
+import { decompressedBytesMaxOf, Distributor } from '@loki/distributor';
 import {
   ExploreApi,
   ExportApi,
@@ -280,7 +280,7 @@ async function startDistributor(
     { ...world, metrics: distributorMetrics(world.metrics), healthyDistributors, streamLimiters },
     {
       recvBytesMax: distributor.maxRecvMsgBytes,
-      decompressedBytesMax: distributor.maxDecompressedBytes,
+      decompressedBytesMax: decompressedBytesMaxOf(distributor.maxDecompressedBytes),
       ...(distributor.maxInflightBytes > 0 ? { inflightBytesMax: distributor.maxInflightBytes } : {}),
       lingerMs: writeLog.lingerMs,
       batchBytesMax: writeLog.maxBatchBytes,
@@ -311,7 +311,12 @@ async function startIngester(
       committed: committedSegments(catalog),
     },
     owned,
-    { flushAgeMs: config.ingester.maxChunkAgeMs, flushIdleMs: config.ingester.chunkIdlePeriodMs },
+    {
+      flushAgeMs: config.ingester.maxChunkAgeMs,
+      flushIdleMs: config.ingester.chunkIdlePeriodMs,
+      // Some seconds' worth: for tails that go from owner to owner. It matters only where Kafka is told to delete.
+      logMarginRecords: config.writeLog.kind === 'kafka' ? 1_000 : 0,
+    },
   );
   ingester.start();
   world.pressure.flush = () => ingester.flush();
