@@ -1,7 +1,7 @@
 /**
- * Tests against real services: starts what is there of Kafka, Redis and MinIO on free ports, runs the tests that ask
- * for them, then the recorded answers of the reference server against the separate apps (tools/conform --cluster), and
- * ends what it started.
+ * Tests against real services: starts what is there of Kafka, Redis and MinIO on free ports, looks for Prometheus and
+ * Alertmanager, runs the tests that ask for them, then the recorded answers of the reference server against the separate
+ * apps (tools/conform --cluster), and ends what it started.
  *
  *     npm run test:services -- [--brokers 3] [--only kafka,redis,s3] [--ci] [test path ...]
  *     npm run test:services -- --up
@@ -15,6 +15,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { prometheusVariables } from './prometheus.ts';
 import { serviceNames, startServices, testVariables } from './services.ts';
 import type { ServiceName, Services } from './services.ts';
 
@@ -24,6 +25,7 @@ const suites = [
   'libs/ring-store/',
   'libs/object-store/src/bucket',
   'apps/loki/src/services',
+  'apps/loki/src/prometheus',
 ];
 
 async function main(): Promise<number> {
@@ -48,7 +50,8 @@ async function main(): Promise<number> {
       brokers: Number(values.brokers),
       say: (text) => console.log(text),
     });
-    const variables = testVariables(services);
+    const say = (text: string) => console.log(text);
+    const variables = { ...testVariables(services), ...prometheusVariables(say) };
     for (const [name, value] of Object.entries(variables)) console.log(`${name}=${value}`);
     if (values.up) return await interrupted;
     const env = { ...process.env, ...variables };
