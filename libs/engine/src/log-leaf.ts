@@ -2,6 +2,7 @@ import type { CheckCancelled, LeafStats, LogLeafRequest, LogLeafResult } from '@
 import { type Block, type BlockInfo, columns } from '@loki/segment';
 import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
+import { countCost, countRuledOut } from './dry-run.ts';
 import type { LogPlan } from './leaf-plan.ts';
 import { type LeafRun, leafRun, rowsPerCheck } from './leaf-run.ts';
 import { LogRows } from './log-rows.ts';
@@ -38,19 +39,19 @@ export async function runLogLeaf(
   const run = leafRun(options);
   const { deletes } = run;
   const isForward = request.direction === 'forward';
+  const bounds = { fromNs: request.startNs, toNs: request.endNs - 1n };
+  const query = { selector: plan.selector, shard: request.shard, ...bounds };
   const found = readers.flatMap((reader, sourceIndex) =>
-    reader
-      ? findCandidates(reader, sourceIndex, {
-          selector: plan.selector,
-          shard: request.shard,
-          fromNs: request.startNs,
-          toNs: request.endNs - 1n,
-        })
-      : [],
+    reader ? findCandidates(reader, sourceIndex, query) : [],
   );
   const candidates = deletes ? deletes.apply(found) : found;
   candidates.sort((a, b) => (isForward ? compareBig(a.minNs, b.minNs) : compareBig(b.maxNs, a.maxNs)));
   const scan = new LogScan(request, plan, run);
+  if (request.isDryRun) {
+    countRuledOut(run.stats, readers, found, bounds);
+    scan.measure(candidates);
+    return scan.rows.finish(run.stats);
+  }
   const { lineFilters, stages } = plan.pipeline;
   if (request.limit > 0 && lineFilters.length === 0 && stages.length === 0)
     await pickRows(candidates, scan, request);
@@ -131,6 +132,24 @@ class LogScan {
     this.#runner = new RowRunner(plan.pipeline, NeededLabels.all);
     this.rows = new LogRows(request.limit, request.direction, memory);
     this.#row.nowNs = request.endNs;
+  }
+
+  /** Counts what `visit` would read: where every row counts, not the blocks beyond those that surely fill the limit. */
+  measure(candidates: readonly Candidate[]): void {
+    const { limit } = this.#request;
+    const before = this.stats.linesProcessed;
+    let bound: bigint | undefined;
+    for (const candidate of candidates) {
+      if (this.#takesAll && limit > 0 && bound !== undefined && this.stats.linesProcessed - before >= limit) {
+        if (this.isBeyond(candidate, bound)) {
+          this.stats.blocksSkipped++;
+          continue;
+        }
+      }
+      countCost(this.stats, candidate, true);
+      const farthest = this.#isForward ? candidate.maxNs : candidate.minNs;
+      if (bound === undefined || (this.#isForward ? farthest > bound : farthest < bound)) bound = farthest;
+    }
   }
 
   /** All rows of the block that count are worse than one at `bound`. */

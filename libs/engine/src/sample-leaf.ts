@@ -4,6 +4,7 @@ import { type Accumulator, makeAccumulator } from './accumulators.ts';
 import type { BaseResolver } from './base-resolver.ts';
 import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
+import { countCost, countRuledOut } from './dry-run.ts';
 import type { SamplePlan } from './leaf-plan.ts';
 import { type LeafRun, leafRun, rowsPerCheck } from './leaf-run.ts';
 import { stepCount } from './root-merge.ts';
@@ -43,6 +44,11 @@ export async function runSampleLeaf(
       : [],
   );
   const candidates = deletes ? deletes.apply(found) : found;
+  if (request.isDryRun) {
+    countRuledOut(run.stats, readers, found, scan.grid.bounds);
+    for (const candidate of candidates) scan.measure(candidate);
+    return scan.finish();
+  }
   for (let i = 0; i < candidates.length; i++) {
     run.checkCancelled();
     if (i % ahead === 0) scan.prefetch(candidates.slice(i, i + 2 * ahead));
@@ -117,6 +123,13 @@ class SampleScan {
         from = i;
       }
     }
+  }
+
+  /** Counts what `visit` would read. */
+  measure(candidate: Candidate): void {
+    this.grid.startBlock(candidate.info.baseNs);
+    if (this.#isAnsweredByDirectory(candidate)) this.#stats.blocksSkipped++;
+    else countCost(this.#stats, candidate, this.#readsLines);
   }
 
   /** Adds up one block; a promise only when something has to be fetched. */

@@ -132,6 +132,11 @@ export class QueryFrontend {
     return 'Query Frontend not ready: number of queriers connected to query-frontend is 0';
   }
 
+  /** Leaves that can run side by side now. */
+  get slots(): number {
+    return this.#queue.pullers;
+  }
+
   /** Leaves waiting for a querier. */
   get queueLength(): number {
     return this.#queue.length;

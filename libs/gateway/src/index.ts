@@ -1,5 +1,7 @@
 export { ExploreApi } from './explore-api.ts';
 export type { ExploreApiDeps } from './explore-api.ts';
+export { ExplainApi } from './explain-api.ts';
+export type { ExplainApiDeps } from './explain-api.ts';
 export { ExportApi } from './export-api.ts';
 export type { ExportApiDeps } from './export-api.ts';
 export { QueryFrontend } from './frontend.ts';

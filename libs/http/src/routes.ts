@@ -48,6 +48,7 @@ export const routes = {
   formatQuery: query('/loki/api/v1/format_query'),
   /** Ours, not Loki's. */
   export: query('/loki/api/v1/export'),
+  explain: query('/loki/api/v1/explain'),
   tail: read('/loki/api/v1/tail'),
   drilldownLimits: read('/loki/api/v1/drilldown-limits'),
   tenantLimits: read('/config/tenant/v1/limits'),

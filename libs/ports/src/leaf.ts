@@ -31,6 +31,8 @@ interface LeafRequestBase {
   readonly memoryBytesMax?: number;
   /** Absent: nothing is answered from a cache, nor kept. */
   readonly cache?: CachePolicy;
+  /** Nothing is read but directories: the result is empty, and its stats say what the leaf would read. */
+  readonly isDryRun?: boolean;
 }
 
 /** Log lines with startNs <= ts < endNs, at most `limit`, first in `direction` order. */
@@ -117,6 +119,9 @@ export interface LeafStats {
   blocksMatched: number;
   /** Blocks a search filter or the directory alone could answer or rule out. */
   blocksSkipped: number;
+  /** Dry runs alone: blocks that the directory ruled out by time, and those without a run of the selected streams. */
+  blocksOutOfTime: number;
+  blocksOfOtherStreams: number;
   linesProcessed: number;
   linesMatched: number;
   /** Uncompressed line bytes looked at. */
@@ -145,6 +150,8 @@ export function emptyLeafStats(): LeafStats {
     segments: 0,
     blocksMatched: 0,
     blocksSkipped: 0,
+    blocksOutOfTime: 0,
+    blocksOfOtherStreams: 0,
     linesProcessed: 0,
     linesMatched: 0,
     lineBytes: 0,

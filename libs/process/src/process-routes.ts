@@ -196,7 +196,7 @@ function routePushes({ server, tenants, roles }: RouteDeps): void {
 function routeQueries({ server, tenants, roles }: RouteDeps): void {
   const { frontend } = roles;
   if (!frontend) return;
-  const { query, metadata, tail, volume, explore, exports } = frontend;
+  const { query, metadata, tail, volume, explore, exports, explain } = frontend;
   const queryRange = tenants.forSeveral((tenancy, request) => query.queryRange(request, tenancy));
   const labels = tenants.forSeveral((tenancy, request) => metadata.labels(request, tenancy));
   const labelValues = tenants.forSeveral((tenancy, request) => metadata.labelValues(request, tenancy));
@@ -206,6 +206,7 @@ function routeQueries({ server, tenants, roles }: RouteDeps): void {
     query: tenants.forSeveral((tenancy, request) => query.query(request, tenancy)),
     queryLegacy: tenants.forSeveral((tenancy, request) => query.legacyQuery(request, tenancy)),
     formatQuery: (request) => query.formatQuery(request),
+    explain: tenants.forSeveral((tenancy, request) => explain.explain(request, tenancy)),
     export: tenants.forSeveral((tenancy, request) => exports.start(request, tenancy)),
     labels,
     label: labels,

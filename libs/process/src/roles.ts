@@ -3,6 +3,7 @@ import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
 import type { Component, Config, LimitsSource } from '@loki/config';
 import { decompressedBytesMaxOf, Distributor } from '@loki/distributor';
 import {
+  ExplainApi,
   ExploreApi,
   ExportApi,
   MetadataApi,
@@ -71,6 +72,7 @@ export interface Frontend {
   readonly volume: VolumeApi;
   readonly explore: ExploreApi;
   readonly exports: ExportApi;
+  readonly explain: ExplainApi;
 }
 
 /** The roles of this process; absent when `-target` does not name them. */
@@ -384,6 +386,7 @@ function startFrontend(
       volume: new VolumeApi(deps),
       explore: new ExploreApi(deps),
       exports: new ExportApi(deps),
+      explain: new ExplainApi(deps),
     },
     queries: frontend,
     stop: () => frontend.stop(),

@@ -87,6 +87,7 @@ const common = {
     { expr: '{a="b"}', startNs: 0n, endNs: 1n },
   ],
   memoryBytesMax: 1 << 30,
+  isDryRun: true,
   cache: { kind: 'instant', splitNs: 3_600n, newestNs: 1n << 60n },
 } as const;
 const everyLog: Required<LogLeafRequest> = { ...common, kind: 'log', direction: 'forward', limit: 7 };

@@ -37,7 +37,7 @@ import {
 
 /** What requests and results are on the wire. The tenant travels beside the request. */
 export function leafRequestToWire(request: LeafRequest): WireLeafRequest {
-  const { expr, shard, startNs, endNs, deletes = [], memoryBytesMax = 0, cache } = request;
+  const { expr, shard, startNs, endNs, deletes = [], memoryBytesMax = 0, cache, isDryRun = false } = request;
   return {
     expr,
     deletes: deletes.map((each) => ({ ...each, except: [...(each.except ?? [])] })),
@@ -46,6 +46,7 @@ export function leafRequestToWire(request: LeafRequest): WireLeafRequest {
     endNs,
     memoryBytesMax: BigInt(Math.ceil(memoryBytesMax)),
     cache,
+    isDryRun,
     kind:
       request.kind === 'log'
         ? { $case: 'log', log: { backward: request.direction === 'backward', limit: request.limit } }
@@ -67,6 +68,7 @@ export function leafRequestFromWire(wire: WireLeafRequest | undefined, tenant: T
     ...(deletes.length > 0 ? { deletes } : {}),
     ...(wire.memoryBytesMax > 0n ? { memoryBytesMax: Number(wire.memoryBytesMax) } : {}),
     ...(wire.cache ? { cache: cacheFromWire(wire.cache) } : {}),
+    ...(wire.isDryRun ? { isDryRun: true } : {}),
   };
   if (kind.$case === 'log') {
     const { backward, limit } = kind.log;

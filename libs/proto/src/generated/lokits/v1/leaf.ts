@@ -26,7 +26,11 @@ export interface LeafRequest {
   /** Bytes of partial state that the leaf may hold in one place. 0: no limit. */
   memoryBytesMax: bigint;
   /** What may be answered from a results cache. */
-  cache: CachePolicy | undefined;
+  cache:
+    | CachePolicy
+    | undefined;
+  /** Only the stats are wanted: what would be read, as far as directories tell. */
+  isDryRun: boolean;
 }
 
 /** What `expr`, a log query, selects with start_ns <= ts < end_ns, but for streams that one of the selectors matches. */
@@ -125,6 +129,8 @@ export interface LeafStats {
   cacheBytesSent: number;
   cacheMs: number;
   cacheServedNs: number;
+  blocksOutOfTime: number;
+  blocksOfOtherStreams: number;
 }
 
 export interface StreamsRequest {
@@ -191,6 +197,7 @@ function createBaseLeafRequest(): LeafRequest {
     deletes: [],
     memoryBytesMax: 0n,
     cache: undefined,
+    isDryRun: false,
   };
 }
 
@@ -233,6 +240,9 @@ export const LeafRequest: MessageFns<LeafRequest> = {
     }
     if (message.cache !== undefined) {
       CachePolicy.encode(message.cache, writer.uint32(74).fork()).join();
+    }
+    if (message.isDryRun !== false) {
+      writer.uint32(80).bool(message.isDryRun);
     }
     return writer;
   },
@@ -320,6 +330,14 @@ export const LeafRequest: MessageFns<LeafRequest> = {
             }
 
             message.cache = CachePolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.isDryRun = reader.bool();
             continue;
           }
         }
@@ -1130,6 +1148,8 @@ function createBaseLeafStats(): LeafStats {
     cacheBytesSent: 0,
     cacheMs: 0,
     cacheServedNs: 0,
+    blocksOutOfTime: 0,
+    blocksOfOtherStreams: 0,
   };
 }
 
@@ -1191,6 +1211,12 @@ export const LeafStats: MessageFns<LeafStats> = {
     }
     if (message.cacheServedNs !== 0) {
       writer.uint32(153).double(message.cacheServedNs);
+    }
+    if (message.blocksOutOfTime !== 0) {
+      writer.uint32(161).double(message.blocksOutOfTime);
+    }
+    if (message.blocksOfOtherStreams !== 0) {
+      writer.uint32(169).double(message.blocksOfOtherStreams);
     }
     return writer;
   },
@@ -1358,6 +1384,22 @@ export const LeafStats: MessageFns<LeafStats> = {
             }
 
             message.cacheServedNs = reader.double();
+            continue;
+          }
+          case 20: {
+            if (tag !== 161) {
+              break;
+            }
+
+            message.blocksOutOfTime = reader.double();
+            continue;
+          }
+          case 21: {
+            if (tag !== 169) {
+              break;
+            }
+
+            message.blocksOfOtherStreams = reader.double();
             continue;
           }
         }

@@ -1,0 +1,39 @@
+import type { LogExpr } from '@loki/logql';
+import type { LeafStats } from '@loki/ports';
+
+/**
+ * What one core does in a second, by order of magnitude: an estimate tells a second from a minute, not 2 s from 3 s.
+ * Figures: libs/engine/src/leaf.bench.ts.
+ */
+const rates = {
+  /** Rows whose timestamps alone are looked at. */
+  rows: 30_000_000,
+  /** Bytes that a line filter searches. */
+  filteredBytes: 800_000_000,
+  /** Bytes that parsers and templates read. */
+  parsedBytes: 150_000_000,
+  /** Bytes from the store, unpacked and checked. */
+  storedBytes: 150_000_000,
+};
+/** Opening a segment that no cache holds. */
+const segmentSeconds = 0.004;
+
+const parsing: ReadonlySet<string> = new Set(['json', 'logfmt', 'regexp', 'pattern', 'unpack', 'lineFormat']);
+
+export interface EstimatedCost {
+  readonly cpuSeconds: number;
+  /** With `slots` workers, as far as segments and blocks can be shared out between them. */
+  readonly seconds: number;
+}
+
+/** Seconds that a leaf would take, from what a dry run counted. */
+export function estimateSeconds(stats: LeafStats, stages: LogExpr['stages'], slots: number): EstimatedCost {
+  const parses = stages.some(({ kind }) => parsing.has(kind));
+  const cpuSeconds =
+    stats.linesProcessed / rates.rows +
+    stats.lineBytes / (parses ? rates.parsedBytes : rates.filteredBytes) +
+    stats.compressedBytes / rates.storedBytes +
+    stats.segments * segmentSeconds;
+  const shares = Math.max(1, Math.min(slots, stats.segments));
+  return { cpuSeconds, seconds: cpuSeconds / shares };
+}
