@@ -55,7 +55,8 @@ export function embedSampleResult(
   const steps = stepCount(whole);
   const offsetNs = part.startNs - whole.startNs;
   if (steps === result.steps && offsetNs === 0n) return result;
-  const first = whole.stepNs === 0n ? 0 : Number(offsetNs / whole.stepNs);
+  // Windows of the only step there is stand before it.
+  const first = steps === 1 ? 0 : Number(offsetNs / whole.stepNs);
   const shiftNs = Number(offsetNs);
   const op = leafOperation(whole);
   const series = result.series.map((state): SeriesState => {
