@@ -147,7 +147,7 @@ describe('unwrap', () => {
     ['sum_over_time', 'n', ['n=5e-324'], 5e-324],
     ['sum_over_time', 'n', ['n=1e308', 'n=1e308'], Infinity],
     ['sum_over_time', 'n', ['n=-Inf', 'n=+Inf'], nan],
-    ['sum_over_time', 'n', ['n=12345678901234567890'], 12345678901234567890],
+    ['sum_over_time', 'n', ['n=12345678901234567890'], Number('12345678901234567890')],
     ['max_over_time', 'n', ['n=NaN', 'n=1'], 1],
     ['min_over_time', 'n', ['n=2', 'n=NaN', 'n=1'], 1],
     ['max_over_time', 'n', ['n=NaN'], nan],

@@ -22,7 +22,7 @@ export class MemoryBudget {
 
   /** @param bytesMax 0 or absent: nothing but the engine's own bound */
   constructor(bytesMax = 0) {
-    this.#bytesMax = bytesMax > 0 ? Math.min(bytesMax, bytesHardMax) : bytesHardMax;
+    this.#bytesMax = memoryBytesOf({ memoryBytesMax: bytesMax });
   }
 
   get heldBytes(): number {
@@ -38,6 +38,11 @@ export class MemoryBudget {
   release(bytes: number): void {
     this.#heldBytes -= bytes;
   }
+}
+
+/** What a leaf, or whatever else is asked with a limit, may hold in one place. */
+export function memoryBytesOf({ memoryBytesMax = 0 }: { readonly memoryBytesMax?: number }): number {
+  return memoryBytesMax > 0 ? Math.min(memoryBytesMax, bytesHardMax) : bytesHardMax;
 }
 
 export function tooMuchMemory(bytesMax: number): LokiError {

@@ -1,4 +1,4 @@
-import { leafTask, mergeLeafResults, volumeTask } from '@loki/engine';
+import { leafTask, mergeAsTheyCome, volumeTask } from '@loki/engine';
 import { columns } from '@loki/segment';
 import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
@@ -13,6 +13,9 @@ import { nsAt, usOf } from './time.ts';
  * the same worker gets the same records again and has them decoded; and one task is some ten thousand lines at least.
  */
 const offsetsPerTask = 256;
+
+/** Tasks of one leaf that a worker has before it. */
+const scansPerWorker = 4;
 
 const allTime = { startNs: -(1n << 63n), endNs: (1n << 63n) - 1n };
 
@@ -29,10 +32,10 @@ export async function queryHead(
   // from the head afterwards stays alive through this list.
   const committedOffset = state.committedOffset;
   const records = selectRecords(state.head, selection);
-  const results = await Promise.all(
-    groupRecords(records).map((group) => scan(group, state.id, deps, request, signal)),
-  );
-  const result = results.length === 1 ? results[0] : mergeLeafResults(request, results);
+  const groups = groupRecords(records);
+  const runGroup = (i: number, stop: AbortSignal) => scan(groups[i], state.id, deps, request, stop);
+  const atOnce = scansPerWorker * deps.workers.parallelism;
+  const result = await mergeAsTheyCome(request, groups.length, runGroup, { atOnce, signal });
   return { committedOffset, result };
 }
 
