@@ -14,13 +14,11 @@ export function devCommand(
 ): { args: readonly string[]; env: Readonly<Record<string, string>> } {
   const isAlone = member.app === 'loki';
   return {
-    args: [
-      '-config.file=deploy/dev/loki.yaml',
-      '-config.expand-env=true',
-      ...(isAlone ? ['-common.replication-factor=1'] : []),
-    ],
+    args: ['-config.file=deploy/dev/loki.yaml', '-config.expand-env=true'],
     env: {
-      ...(isAlone ? { LOKI_RING_STORE: 'inmemory', LOKI_WRITE_LOG: 'embedded' } : services),
+      ...(isAlone
+        ? { LOKI_RING_STORE: 'inmemory', LOKI_WRITE_LOG: 'embedded', LOKI_REPLICATION_FACTOR: '1' }
+        : services),
       // What it stores is its own: the others know nothing of its log.
       LOKI_DATA: isAlone ? path.join(data, 'alone') : data,
       LOKI_INSTANCE: member.name,
