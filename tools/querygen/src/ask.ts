@@ -1,18 +1,49 @@
 import type { Limits } from '@loki/config';
 import { QueryApi, QueryFrontend } from '@loki/gateway';
 import { LokiError, parseTenantId } from '@loki/model';
-import type { HttpRequest, HttpResponse, Logger, QuerierService } from '@loki/ports';
+import type { HttpRequest, HttpResponse, Logger, QuerierService, ResultsKind } from '@loki/ports';
 import type { VirtualProcess } from '@loki/testkit';
+import type { DataSet } from './data.ts';
 import type { Question } from './gen-request.ts';
 import { baseLimits } from './world.ts';
 
-/** A way for a question through the frontend. */
+/** A way for a question through the frontend and the queriers. */
 export interface Route {
   readonly name: string;
   readonly limits: Partial<Limits>;
+  readonly isCached: boolean;
 }
 
-export const routes: readonly Route[] = [{ name: 'plain', limits: {} }];
+/** About what a block of these data holds, so that nearly everything stored is cut. */
+const cutBytes = 300;
+/** Intervals that the time of all rows is cut into, more or less. */
+const intervals = 9;
+
+/** All ways to ask about data of such a length. The first is the plain one; all align steps alike, as splitting is on. */
+export function routesFor({ startNs, endNs }: Pick<DataSet, 'startNs' | 'endNs'>): Route[] {
+  const splitMs = Math.ceil(Number(endNs - startNs) / 1e6 / intervals / 1000) * 1000;
+  const byTime: Partial<Limits> = {
+    tsdbMaxBytesPerShard: cutBytes,
+    tsdbMaxQueryParallelism: 1,
+    splitQueriesByIntervalMs: splitMs,
+    splitInstantMetricQueriesByIntervalMs: splitMs,
+  };
+  const byStream: Partial<Limits> = {
+    tsdbMaxBytesPerShard: cutBytes,
+    tsdbMaxQueryParallelism: 8,
+    tsdbShardingStrategy: 'bounded',
+    // No border that these data have.
+    splitQueriesByIntervalMs: 1e11,
+    splitInstantMetricQueriesByIntervalMs: 0,
+  };
+  return [
+    { name: 'whole', limits: {}, isCached: false },
+    { name: 'cut by time', limits: byTime, isCached: false },
+    { name: 'cut by stream', limits: byStream, isCached: false },
+    { name: 'cached', limits: { splitQueriesByIntervalMs: splitMs }, isCached: true },
+    { name: 'cut both ways and cached', limits: { ...byTime, tsdbMaxQueryParallelism: 8 }, isCached: true },
+  ];
+}
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
@@ -26,6 +57,8 @@ export interface Told {
 export interface Answering {
   readonly name: string;
   readonly querier: QuerierService;
+  /** The same with answers kept; absent: there is none. */
+  readonly cachingQuerier?: QuerierService;
   readonly process: VirtualProcess;
   do<T>(work: Promise<T>): Promise<T>;
 }
@@ -42,9 +75,11 @@ export class Asker {
     this.route = route;
     const { clock, timers } = world.process;
     const all = { ...baseLimits, ...route.limits };
+    const querier = (route.isCached ? world.cachingQuerier : undefined) ?? world.querier;
+    const cached = route.isCached ? new Set<ResultsKind>(['results', 'instant']) : undefined;
     this.#frontend = new QueryFrontend(
-      { querier: world.querier, limits: { forTenant: () => all }, clock, timers, logger: silent },
-      { maxConcurrent: 8, maxOutstandingPerTenant: 10_000 },
+      { querier, limits: { forTenant: () => all }, clock, timers, logger: silent },
+      { maxConcurrent: 8, maxOutstandingPerTenant: 10_000, cached },
     );
     this.#frontend.start();
     this.#api = new QueryApi({ frontend: this.#frontend, clock, logger: silent });
@@ -52,6 +87,19 @@ export class Asker {
 
   get name(): string {
     return `${this.world.name}, ${this.route.name}`;
+  }
+
+  /** Answers of a cache are asked for when it has nothing, some, and all of them. */
+  async askInTurn(question: Question): Promise<Told[]> {
+    if (!this.route.isCached) return [await this.ask(question)];
+    const { startNs, endNs } = question;
+    const thirdNs = (endNs - startNs) / 3n;
+    await this.ask({
+      ...question,
+      startNs: startNs + thirdNs,
+      endNs: question.kind === 'instant' ? endNs : endNs + thirdNs,
+    });
+    return [await this.ask(question), await this.ask(question)];
   }
 
   async ask(question: Question): Promise<Told> {

@@ -1,6 +1,6 @@
 import { loadHash } from '@loki/model';
 import { Prng, VirtualProcess, VirtualScheduler } from '@loki/testkit';
-import { Asker, routes } from './ask.ts';
+import { Asker, routesFor } from './ask.ts';
 import type { Told } from './ask.ts';
 import { difference } from './compare.ts';
 import { drawData } from './data.ts';
@@ -97,11 +97,17 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
       result.oracled++;
     }
     for (const asker of ways) {
-      const other = await asker.ask(question);
-      const found = difference(plain, other, isExact(question, data));
-      if (found === undefined) continue;
+      const wrong = wrongOf(plain, await asker.askInTurn(question), isExact(question, data));
+      if (!wrong) continue;
       const names = [cluster.plain.name, asker.name] as const;
-      const finding: Finding = { seed, data, question, difference: found, names, told: [plain, other] };
+      const finding: Finding = {
+        seed,
+        data,
+        question,
+        difference: wrong.difference,
+        names,
+        told: [plain, wrong.told],
+      };
       result.findings.push(options.isShrinking ? await smallest(finding) : finding);
       break;
     }
@@ -140,7 +146,7 @@ class Cluster {
     const askers: Asker[] = [];
     for (const layout of layouts) {
       const world = await World.build(layout, data.pushes, seed);
-      for (const route of routes) askers.push(new Asker(world, route));
+      for (const route of routesFor(data)) askers.push(new Asker(world, route));
     }
     return new Cluster(askers, oracleOf(data));
   }
@@ -170,7 +176,7 @@ function oracleOf(data: DataSet): Asker {
     process: new VirtualProcess(scheduler, 'oracle'),
     do: <T>(work: Promise<T>) => work,
   };
-  return new Asker(answering, routes[0]);
+  return new Asker(answering, routesFor(data)[0]);
 }
 
 /** The finding with as little data and query as still show it. */
@@ -178,12 +184,12 @@ async function smallest(finding: Finding): Promise<Finding> {
   let smaller = finding;
   await shrink(finding.data, finding.question, async (data, question) => {
     const [one, other] = await Promise.all(finding.names.map((name) => askerNamed(name, data, finding.seed)));
-    const told = [await one.ask(question), await other.ask(question)] as const;
+    const plain = await one.ask(question);
+    const wrong = wrongOf(plain, await other.askInTurn(question), isExact(question, data));
     one.stop();
     other.stop();
-    const found = difference(...told, isExact(question, data));
-    if (found === undefined) return false;
-    smaller = { ...finding, data, question, difference: found, told };
+    if (!wrong) return false;
+    smaller = { ...finding, data, question, difference: wrong.difference, told: [plain, wrong.told] };
     return true;
   });
   return smaller;
@@ -192,8 +198,21 @@ async function smallest(finding: Finding): Promise<Finding> {
 async function askerNamed(name: string, data: DataSet, seed: number): Promise<Asker> {
   if (name.startsWith(oracleName)) return oracleOf(data);
   const layout = layouts.find((each) => name.startsWith(`${each.name}, `))!;
-  const route = routes.find((each) => name === `${layout.name}, ${each.name}`)!;
+  const route = routesFor(data).find((each) => name === `${layout.name}, ${each.name}`)!;
   return new Asker(await World.build(layout, data.pushes, `${seed}`), route);
+}
+
+/** The first answer that differs from the plain one. */
+function wrongOf(
+  plain: Told,
+  others: readonly Told[],
+  isExact: boolean,
+): { difference: string; told: Told } | undefined {
+  for (const told of others) {
+    const found = difference(plain, told, isExact);
+    if (found !== undefined) return { difference: found, told };
+  }
+  return undefined;
 }
 
 /** Whether every way must give the same bytes: merged moments and sums of decimals are added in any order. */

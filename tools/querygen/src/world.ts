@@ -5,8 +5,18 @@ import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { Ingester, noIngesterMetrics, ownsAll } from '@loki/ingester';
 import { parseTenantId } from '@loki/model';
-import type { HttpRequest, Logger, ObjectStore, Task, Workers, WriteLog } from '@loki/ports';
+import type {
+  HttpRequest,
+  Logger,
+  ObjectStore,
+  ResultsCache,
+  ResultsKind,
+  Task,
+  Workers,
+  WriteLog,
+} from '@loki/ports';
 import { Querier } from '@loki/querier';
+import { MemoryResultsCache } from '@loki/results-cache';
 import { mergeTask } from '@loki/segment';
 import { distributorMetrics, Metrics } from '@loki/telemetry';
 import {
@@ -66,7 +76,9 @@ export const baseLimits: Limits = {
   perStreamRateLimitBytes: 1e12,
   perStreamRateLimitBurstBytes: 1e12,
   shardAggregations: ['approx_topk'],
-  splitQueriesByIntervalMs: 0,
+  splitQueriesByIntervalMs: 3_600_000,
+  maxCacheFreshnessMs: 0,
+  minShardingLookbackMs: 0,
 };
 const limits: LimitsSource = { forTenant: () => baseLimits };
 
@@ -76,6 +88,7 @@ export class World {
   readonly scheduler: VirtualScheduler;
   readonly process: VirtualProcess;
   readonly querier: Querier;
+  readonly cachingQuerier: Querier;
   readonly #bucket: VirtualBucket;
   readonly #log: VirtualLog;
   readonly #catalog: Catalog;
@@ -114,12 +127,19 @@ export class World {
     this.#catalog = new Catalog({ objectStore, timers, logger: silent, partitionCount });
     const ids = Array.from({ length: partitionCount }, (_, id) => id);
     const owners = () => (this.process.random.chance(0.5) ? this.#ingesters : this.#ingesters.toReversed());
-    this.querier = new Querier({
+    const deps = {
       ingesters: { partitions: () => ids, owners },
       catalog: this.#catalog,
       workers,
       logger: silent,
-    });
+    };
+    this.querier = new Querier(deps);
+    const cache = new MemoryResultsCache({ clock, bytesMax: 1 << 22, ttlMs: 3_600_000 });
+    const byKind = new Map<ResultsKind, ResultsCache>([
+      ['results', cache],
+      ['instant', cache],
+    ]);
+    this.cachingQuerier = new Querier({ ...deps, caches: { byKind, generation: () => 0, clock } });
   }
 
   static async build(layout: Layout, pushes: readonly Push[], seed: string): Promise<World> {
