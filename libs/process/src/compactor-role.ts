@@ -5,6 +5,8 @@ import type { CompactorShare } from '@loki/compactor';
 import type { CompactorStatus } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
+import { LogEnds } from './log-ends.ts';
+import { openWriteLog } from './open-write-log.ts';
 import { compactorMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 
@@ -55,6 +57,7 @@ export interface CompactorRole {
 
 export function startCompactor(world: CompactorWorld): CompactorRole {
   const { config, limits, clock, random, hiding, share } = world;
+  const ends = world.writeLog ? undefined : logEnds(world);
   const metrics = compactorMetrics(world.metrics);
   const { deleteRequestCancelPeriodMs: cancelPeriodMs, deleteMaxIntervalMs: maxIntervalMs } =
     config.compactor;
@@ -70,6 +73,7 @@ export function startCompactor(world: CompactorWorld): CompactorRole {
     });
   const compactor = new Compactor({
     ...world,
+    writeLog: world.writeLog ?? ends,
     requests: hiding.requests,
     metrics,
     ...sharedWork(share),
@@ -87,5 +91,26 @@ export function startCompactor(world: CompactorWorld): CompactorRole {
     },
   });
   compactor.start();
-  return { deletes, status: () => compactor.status(), stop: () => compactor.stop() };
+  return {
+    deletes,
+    status: () => compactor.status(),
+    async stop() {
+      await Promise.all([ends?.close(), compactor.stop()]);
+    },
+  };
+}
+
+/** Where the log ends that others write; an embedded one is known to its own process alone. */
+function logEnds(world: CompactorWorld): LogEnds | undefined {
+  const { config, catalog } = world;
+  const { kind, partitions } = config.writeLog;
+  if (kind === 'embedded') return undefined;
+  return new LogEnds(partitions, () =>
+    openWriteLog({
+      ...world,
+      // Nothing is written here.
+      onNearlyFull: () => undefined,
+      atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
+    }),
+  );
 }

@@ -16,15 +16,21 @@ export interface RingRulerPeersDeps {
   readonly logger: Logger;
 }
 
+/** So long after a change of the ring groups may be on their way from one ruler to another, and none may report them. */
+const settleMs = 15_000;
+
 /** The other rulers of the ring. One that did not answer lately is left in peace, and counts as one that does not answer. */
 export class RingRulerPeers implements RulerPeers {
   readonly #deps: RingRulerPeersDeps;
   readonly #suspects: Suspects;
+  #changedMs: number;
 
   constructor(deps: RingRulerPeersDeps) {
     this.#deps = deps;
     this.#suspects = new Suspects(deps.clock);
+    this.#changedMs = deps.clock.monotonicMs();
     deps.rulers.onChange((ring) => {
+      this.#changedMs = deps.clock.monotonicMs();
       const known = new Set(ring.instances.map(({ address }) => address));
       this.#suspects.keep(known);
       deps.channels.keep(known);
@@ -40,7 +46,8 @@ export class RingRulerPeers implements RulerPeers {
     );
     signal.throwIfAborted();
     const groups = answers.filter((each) => each !== undefined);
-    return { groups: groups.flat(), isComplete: groups.length === answers.length };
+    const isSettled = this.#deps.clock.monotonicMs() - this.#changedMs > settleMs;
+    return { groups: groups.flat(), isComplete: isSettled && groups.length === answers.length };
   }
 
   async rulesChanged(tenant: TenantId): Promise<void> {

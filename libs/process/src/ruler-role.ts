@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Config, LimitsSource } from '@loki/config';
 import type { QueryFrontend } from '@loki/gateway';
 import type { RouteId, TenantResolver } from '@loki/http';
+import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, HttpHandler, Logger, ObjectStore, Random, Timers } from '@loki/ports';
 import { serveRuler } from '@loki/rpc';
@@ -93,10 +94,15 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
   const started = ruler.start().catch((error: unknown) => {
     logger.error('the ruler does not run', { err: String(error) });
   });
+  let isStopping = false;
   // Where groups are not shared each ruler runs all of them, and has nothing to ask the others.
   const prometheus = new PrometheusRuleApi({ ruler, ...(options.enableSharding ? { peers } : {}) });
   serveRuler(deps.rpc, {
-    groups: async (tenant) => JSON.stringify(prometheus.own(tenant)),
+    groups: async (tenant) => {
+      // What was running is another's soon, and none of it is to be missing meanwhile.
+      if (isStopping) throw new LokiError('unavailable', 'the ruler stops');
+      return JSON.stringify(prometheus.own(tenant));
+    },
     rulesChanged: (tenant) => ruler.rulesChanged(tenant),
   });
   cluster.announce('ruler');
@@ -104,6 +110,7 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
     config: new RuleConfigApi({ store, limits, ruler, peers }),
     prometheus,
     async stop() {
+      isStopping = true;
       await started;
       await ruler.stop();
       evaluation.stop();
