@@ -201,6 +201,26 @@ test('leaves that take too long are made smaller', async () => {
   expect(lines.at(-1)).toMatchObject({ done: true, entries: 2 });
 });
 
+test('lines that are suddenly long are asked for a few at a time', async () => {
+  const store = new Store();
+  const long = 'x'.repeat(1000);
+  store.rows = rowsOf(Array.from({ length: 600 }, (_, i) => [Math.floor(i / 3), i])).map((row, i) =>
+    i < 300 ? row : { ...row, line: `${long} ${i}` },
+  );
+  const read = store.runLeaf.bind(store);
+  let largest = 0;
+  store.runLeaf = async (request) => {
+    const rows = await read(request);
+    if (rows.lines.length > 20_000) throw new LokiError('badRequest', 'the query needs too much memory');
+    largest = Math.max(largest, rows.lines.length);
+    return rows;
+  };
+  const lines = await linesOf(apiOf(store).start(getRequest({ query, ...range }), tenancyOf('a')));
+  expect(lines.at(-1)).toMatchObject({ done: true, entries: 600 });
+  expect(new Set(textsOf(lines)).size).toBe(600);
+  expect(largest).toBeGreaterThan(0);
+});
+
 test('several tenants at once', async () => {
   const store = new Store();
   store.rows = rowsOf([[1, 0]]);

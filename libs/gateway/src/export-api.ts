@@ -22,6 +22,8 @@ const batchDefault = 1000;
 const batchMax = 5000;
 /** Exports that one tenant may have running at a time: each holds two pages in memory. */
 const exportsMaxPerTenant = 8;
+/** Bytes that one leaf may hold, and so a page: lines that are suddenly long are asked for again, fewer at a time. */
+const pageBytesMax = 64 * 1024 * 1024;
 /** Characters of one piece of the answer. */
 const pieceCharsMax = 64 * 1024;
 
@@ -157,7 +159,13 @@ export class ExportApi {
   /** One leaf of an export, in the tenant's turn and under its query_timeout. */
   async #read({ tenancy, query, signal }: Export, page: PageRequest): Promise<LogLeafResult> {
     const { frontend } = this.#deps;
-    const leaf = { kind: 'log' as const, tenant: tenancy.ids[0], expr: query, ...page };
+    const leaf = {
+      kind: 'log' as const,
+      tenant: tenancy.ids[0],
+      expr: query,
+      memoryBytesMax: pageBytesMax,
+      ...page,
+    };
     const result = await frontend.withDeadline(tenancy, signal, (deadline) =>
       runForTenants(tenancy, leaf, (request) => frontend.querier.runLeaf(request, deadline)),
     );

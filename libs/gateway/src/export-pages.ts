@@ -70,8 +70,11 @@ export async function* exportPages(
     try {
       rows = await read({ ...window, direction, limit: wanted });
     } catch (error) {
-      if (!(error instanceof LokiError) || error.code !== 'timeout' || windowNs <= windowMinNs) throw error;
-      windowNs = windowNs / 4n > windowMinNs ? windowNs / 4n : windowMinNs;
+      if (isTooSlow(error) && windowNs > windowMinNs) {
+        windowNs = windowNs / 4n > windowMinNs ? windowNs / 4n : windowMinNs;
+      } else if (isTooLarge(error) && wanted > 2) {
+        limit = Math.max(2, Math.floor(wanted / 8));
+      } else throw error;
       continue;
     }
     const tookMs = clock.monotonicMs() - startedMs;
@@ -111,8 +114,13 @@ async function* instantParts(
   for (let shard = shards.pop(); shard; shard = shards.pop()) {
     const isLast = shard.of >= shardsMax;
     const limit = isLast ? shardRowsMax : instantRowsMax;
-    const part = await read({ ...window, limit, ...(shard.of > 1 ? { shard } : {}) });
-    if (part.timestampNs.length < limit) {
+    let part: LogLeafResult | undefined;
+    try {
+      part = await read({ ...window, limit, ...(shard.of > 1 ? { shard } : {}) });
+    } catch (error) {
+      if (!isTooLarge(error) || isLast) throw error;
+    }
+    if (part && part.timestampNs.length < limit) {
       if (part.timestampNs.length > 0) yield part;
     } else if (isLast) {
       throw new LokiError(
@@ -125,6 +133,15 @@ async function* instantParts(
       }
     }
   }
+}
+
+function isTooSlow(error: unknown): boolean {
+  return error instanceof LokiError && error.code === 'timeout';
+}
+
+/** The query itself was looked at before: what a leaf of it is refused for is the memory that its rows take. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof LokiError && error.code === 'badRequest';
 }
 
 /** The end of the range that comes first in its direction, `lengthNs` long at most. */
