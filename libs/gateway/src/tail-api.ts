@@ -1,5 +1,5 @@
 import { parseExpr, printExpr } from '@loki/logql';
-import { goJsonString, LokiError } from '@loki/model';
+import { goJsonString, hash64Bytes, LokiError } from '@loki/model';
 import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers, Tenancy } from '@loki/ports';
 import { checkEntriesLimit } from './check-limits.ts';
 import { categoriesJson, lineText, pairsJson } from './encode-result.ts';
@@ -28,6 +28,8 @@ const delaySecondsMax = 5;
 const tailDurationMaxMs = 3_600_000;
 /** Entries in one frame. */
 const frameEntriesMax = 100;
+/** Dropped entries named in one frame. */
+const frameDroppedMax = 10;
 /** The last moment there is. */
 const farFutureNs = (1n << 63n) - 1n;
 /** WebSocket's code for "something on my side keeps me from going on"; Loki closes every tail with it. */
@@ -116,13 +118,7 @@ export class TailApi {
       signal,
     );
     const frames = live[Symbol.asyncIterator]();
-    let next = frames.next();
-    next.catch(() => undefined);
-    const begun = await frontend.withDeadline(tenancy, signal, () => next);
-    if (!begun.done) {
-      next = frames.next();
-      next.catch(() => undefined);
-    }
+    const begun = await frontend.withDeadline(tenancy, signal, () => frames.next());
     const endNs = clock.nowNs();
     const history = await frontend.withDeadline(tenancy, signal, (deadline) =>
       querier.runLeaf({ ...base, startNs: tail.startNs, endNs, direction: 'backward' }, deadline),
@@ -131,17 +127,19 @@ export class TailApi {
     if (history.kind === 'log') {
       const rows = reversed(history);
       for (let row = 0; row < rows.labelSet.length; row++) sent.add(rowKey(rows, row));
-      await sendRows(socket, rows, { dropped: 0, categorized: tail.categorized, without: new Set() });
+      const options = { dropped: 0, nowNs: endNs, categorized: tail.categorized, without: new Set<string>() };
+      await sendRows(socket, rows, options);
     }
+    let frame = begun;
     for (;;) {
-      const frame = await next;
+      // Not before the client has taken the frame before: what it is too slow for is dropped by the ingesters.
+      if (!frame.done) frame = await frames.next();
       if (frame.done || signal.aborted) return;
-      next = frames.next();
-      next.catch(() => undefined);
       if (tail.delaySeconds > 0) await timers.sleep(tail.delaySeconds * 1000, signal);
       if (frame.value.result.kind === 'log') {
         const { result, dropped } = frame.value;
-        await sendRows(socket, result, { dropped, categorized: tail.categorized, without: sent });
+        const nowNs = clock.nowNs();
+        await sendRows(socket, result, { dropped, nowNs, categorized: tail.categorized, without: sent });
       }
     }
   }
@@ -151,7 +149,7 @@ export class TailApi {
 async function sendRows(
   socket: TailSocket,
   rows: LogLeafResult,
-  options: { dropped: number; categorized: boolean; without: ReadonlySet<string> },
+  options: { dropped: number; nowNs: bigint; categorized: boolean; without: ReadonlySet<string> },
 ): Promise<void> {
   const { dropped, categorized, without } = options;
   const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
@@ -159,31 +157,35 @@ async function sendRows(
   const streams = rows.labelSets.map((set) => pairsJson(set.stream));
   const extras = rows.labelSets.map((set) => (categorized ? `,${categoriesJson(set)}` : ''));
   const flags = categorized ? ',"encodingFlags":["categorize-labels"]' : '';
-  for (let from = 0; from < count; from += frameEntriesMax) {
-    const entries: string[] = [];
-    for (let row = from; row < Math.min(count, from + frameEntriesMax); row++) {
-      if (without.size > 0 && without.has(rowKey(rows, row))) continue;
-      const set = rows.labelSet[row];
-      entries.push(
-        `{"stream":${streams[set]},"values":[["${rows.timestampNs[row]}",${goJsonString(lineText(lines, rows.lineEnds, row))}${extras[set]}]]}`,
-      );
+  let entries: string[] = [];
+  for (let row = 0; row < count; row++) {
+    if (without.size > 0 && without.has(rowKey(rows, row))) continue;
+    if (entries.length === frameEntriesMax) {
+      await socket.send(`{"streams":[${entries.join(',')}]${flags}}`);
+      entries = [];
     }
-    if (entries.length > 0) await socket.send(`{"streams":[${entries.join(',')}]${flags}}`);
-  }
-  if (dropped > 0) {
-    const at = count > 0 ? rows.timestampNs[count - 1] : 0n;
-    const entry = `{"timestamp":"${at}","labels":{}}`;
-    await socket.send(
-      `{"streams":null,"dropped_entries":[${Array(Math.min(dropped, 10)).fill(entry).join(',')}]}`,
+    const set = rows.labelSet[row];
+    entries.push(
+      `{"stream":${streams[set]},"values":[["${rows.timestampNs[row]}",${goJsonString(lineText(lines, rows.lineEnds, row))}${extras[set]}]]}`,
     );
   }
+  const atNs = count > 0 ? rows.timestampNs[0] : options.nowNs;
+  const lost = dropped > 0 ? droppedJson(dropped, atNs) : '';
+  if (entries.length > 0 || lost !== '')
+    await socket.send(`{"streams":[${entries.join(',')}]${lost}${flags}}`);
 }
 
-/** What makes an entry one: its stream, time and line. */
+/** Entries that the client was too slow for: which ones they were is not known any more. */
+function droppedJson(count: number, atNs: bigint): string {
+  const entry = `{"timestamp":"${atNs}","labels":{}}`;
+  return `,"dropped_entries":[${Array<string>(Math.min(count, frameDroppedMax)).fill(entry).join(',')}]`;
+}
+
+/** What makes an entry one: its stream, time and line. Short, because those of the history are kept as long as the tail. */
 function rowKey(rows: LogLeafResult, row: number): string {
   const from = row === 0 ? 0 : rows.lineEnds[row - 1];
-  const line = Buffer.from(rows.lines.buffer, rows.lines.byteOffset + from, rows.lineEnds[row] - from);
-  return `${rows.labelSets[rows.labelSet[row]].origin.text}\0${rows.timestampNs[row]}\0${line.toString('latin1')}`;
+  const { hash } = rows.labelSets[rows.labelSet[row]].origin;
+  return `${hash} ${rows.timestampNs[row]} ${hash64Bytes(rows.lines.subarray(from, rows.lineEnds[row]))}`;
 }
 
 /** Newest-first rows, oldest first. */
