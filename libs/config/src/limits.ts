@@ -43,6 +43,8 @@ export interface Limits {
   readonly maxQuerySeries: number;
   /** What one query may hold in one place; 0: nothing but the engine's own bound. */
   readonly maxQueryMemoryBytes: number;
+  /** Answers say so when a limit cut them. */
+  readonly queryWarningsEnabled: boolean;
   readonly maxQueryLookbackMs: number;
   readonly maxQueryLengthMs: number;
   readonly maxQueryRangeMs: number;

@@ -70,6 +70,7 @@ export function buildLimits(values: ReadonlyMap<string, SettingValue>, context: 
 
     maxQuerySeries: read.number('max_query_series'),
     maxQueryMemoryBytes: read.number('max_query_memory'),
+    queryWarningsEnabled: read.flag('query_warnings_enabled'),
     maxQueryLookbackMs: read.ms('max_query_lookback'),
     maxQueryLengthMs: read.ms('max_query_length'),
     maxQueryRangeMs: read.ms('max_query_range'),

@@ -28,6 +28,7 @@ import {
 } from './params.ts';
 import type { TimeRange } from './params.ts';
 import { JsonWriter } from './json-writer.ts';
+import { cutWarnings } from './query-warnings.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
 import { jsonResponse, writtenResponse } from './respond.ts';
@@ -54,8 +55,11 @@ export class QueryApi {
 
   /** `/loki/api/v1/query_range` */
   async queryRange(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
-    const answer = await this.#range(Params.of(request), tenancy, request, '');
-    return this.#respond(answer, encodingOf(request));
+    const params = Params.of(request);
+    const answer = await this.#range(params, tenancy, request, '');
+    const limits = this.#frontend.limitsFor(tenancy);
+    const warnings = cutWarnings(params, answer.result, limits, this.#clock.nowNs());
+    return this.#respond(answer, encodingOf(request), warnings);
   }
 
   /** `/loki/api/v1/query` */
@@ -186,9 +190,10 @@ export class QueryApi {
     }
   }
 
-  #respond(answer: Answer, encoding: LabelEncoding): HttpResponse {
+  #respond(answer: Answer, encoding: LabelEncoding, warnings: readonly string[] = []): HttpResponse {
     const out = new JsonWriter();
-    out.json('{"status":"success","data":{');
+    const told = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
+    out.json(`{"status":"success",${told}"data":{`);
     encodeData(answer.result, encoding, out);
     out.json(`,"stats":${JSON.stringify(this.#stats(answer))}}}`);
     return writtenResponse(out);
