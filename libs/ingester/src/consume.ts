@@ -18,6 +18,8 @@ export interface ConsumeEvents {
   onProgress(): void;
   /** The log does not have the next offset any more: what was there may have been committed by another owner. */
   onGap(): Promise<void>;
+  /** What is committed below our offset cannot be read as it was: others may have committed more. */
+  onOutdated(): Promise<void>;
 }
 
 /** How often a consumer that has no room looks again. A flush takes a second or so. */
@@ -122,12 +124,17 @@ export class Consumer {
       committedOffset: () => this.#state.committedOffset,
       signal,
     };
-    return this.#retry(
-      'looking for duplicates',
-      signal,
-      () => findDuplicates(incoming, context),
-      (error) => isToBlame(logged, error),
-    );
+    const attempt = async () => {
+      try {
+        return await findDuplicates(incoming, context);
+      } catch (error) {
+        // Where we stand may be so long ago that what was committed below has been merged with what came after, and is
+        // gone: a leader that was cut off from the log, say, while another took its place. Nobody but us moves us on.
+        if (isOutdated(error)) await this.#events.onOutdated();
+        throw error;
+      }
+    };
+    return this.#retry('looking for duplicates', signal, attempt, (error) => isToBlame(logged, error));
   }
 
   #headRecord(offset: number, segment: Segment): HeadRecord {
@@ -162,6 +169,10 @@ function isToBlame(logged: LoggedRecord, error: unknown): boolean {
   } catch {
     return true; // the parser itself fails on it
   }
+}
+
+function isOutdated(error: unknown): boolean {
+  return error instanceof LokiError && (error.code === 'notFound' || error.code === 'unavailable');
 }
 
 /** Whatever the parser throws at a record means that it cannot be read: one writer's bug must not stop a partition. */

@@ -1,6 +1,6 @@
 import { parseTenantId } from '@loki/model';
 import { encodeSegment } from '@loki/segment';
-import type { LogLeafResult, TailFrame } from '@loki/ports';
+import type { LogLeafResult, TailFrame, WriteLog } from '@loki/ports';
 import { decodeRows, encodeRows, headRecord, rowText } from './test-records.ts';
 import type { Row } from './test-records.ts';
 import { everything, linesOf, World } from './test-world.ts';
@@ -169,6 +169,33 @@ describe('an ingester', () => {
     const answer = await world.do(follower.queryHead(0, everything()));
     expect(answer.committedOffset).toBe(1);
     expect(linesOf(answer.result as LogLeafResult)).toEqual(['line 2']);
+  });
+
+  test('a leader that others have long left behind goes on from where they are', async () => {
+    const world = await World.open();
+    // Knows of an entry below its offset which was merged since, with rows above: its segment is gone.
+    const keys = async (_: number, offset: number) => (offset < 2 ? ['segments/0/0-1-gone'] : []);
+    const options = { retryMaxMs: 500, logMarginRecords: 10 };
+    const other = await world.ready(options);
+    await world.append([row(1)]);
+    await world.do(other.flush());
+    let isCutOff = true;
+    const writeLog = new Proxy(world.log, {
+      get(log, name: keyof WriteLog) {
+        if (name === 'read' && isCutOff) return () => Promise.reject(new Error('cut off from the log'));
+        const value = log[name];
+        return typeof value === 'function' ? (value.bind(log) as unknown) : value;
+      },
+    });
+    const left = await world.ready(options, { committed: { keys }, writeLog });
+    await world.append([row(1), row(2)]);
+    await world.do(other.flush());
+    isCutOff = false;
+    await world.append([row(3)]);
+    await world.pass(5_000);
+    const answer = await world.do(left.queryHead(0, everything()));
+    expect(answer.committedOffset).toBe(2);
+    expect(linesOf(answer.result as LogLeafResult)).toEqual(['line 3']);
   });
 
   test('while the store is down memory stays within its bound, and all is there afterwards', async () => {

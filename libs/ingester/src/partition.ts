@@ -172,6 +172,7 @@ export class Partition {
       },
       onProgress: () => flusher.flushIfDue(),
       onGap: () => flusher.followCommits(),
+      onOutdated: () => flusher.followCommits(),
     });
     return { state, consumer, flusher };
   }
