@@ -36,6 +36,12 @@ export interface Limits {
   readonly blockIngestionUntilMs: number;
   readonly blockIngestionStatusCode: number;
   readonly enforcedLabels: readonly string[];
+  /** Names the policy of a stream: of all that match the one of the highest priority. */
+  readonly policyStreamMapping: readonly PolicySelector[];
+  /** By policy, besides `enforcedLabels`; those of `*` hold for all streams. */
+  readonly policyEnforcedLabels: ReadonlyMap<string, readonly string[]>;
+  /** By policy, in Unix ms; that of `*` holds for policies that are not named. */
+  readonly blockIngestionPolicyUntilMs: ReadonlyMap<string, number>;
   readonly ingestionPartitionsTenantShardSize: number;
   readonly maxReturnedStreamErrors: number;
 
@@ -136,4 +142,11 @@ export interface OtlpConfig {
 /** Where roles ask for a tenant's limits; the answer may change between calls (overrides reload at run time). */
 export interface LimitsSource {
   forTenant(tenant: string): Limits;
+}
+
+/** Streams that `selector` matches are of the policy. */
+export interface PolicySelector {
+  readonly policy: string;
+  readonly selector: string;
+  readonly priority: number;
 }

@@ -1,6 +1,13 @@
 import { parsePrometheusDuration } from '@loki/model';
 import { ConfigError } from './config-error.ts';
-import type { BlockedQuery, Limits, OtlpAction, OtlpAttributesConfig, RetentionStream } from './limits.ts';
+import type {
+  BlockedQuery,
+  Limits,
+  OtlpAction,
+  OtlpAttributesConfig,
+  PolicySelector,
+  RetentionStream,
+} from './limits.ts';
 import { defaultValue } from './settings.ts';
 import { schema } from './schema.ts';
 import type { SettingValue } from './scalars.ts';
@@ -65,6 +72,9 @@ export function buildLimits(values: ReadonlyMap<string, SettingValue>, context: 
     blockIngestionUntilMs: read.number('block_ingestion_until'),
     blockIngestionStatusCode: read.number('block_ingestion_status_code'),
     enforcedLabels: read.list('enforced_labels'),
+    policyStreamMapping: read.policies('policy_stream_mapping'),
+    policyEnforcedLabels: read.listMap('policy_enforced_labels'),
+    blockIngestionPolicyUntilMs: read.times('block_ingestion_policy_until'),
     ingestionPartitionsTenantShardSize: read.number('ingestion_partitions_tenant_shard_size'),
     maxReturnedStreamErrors: context.maxReturnedStreamErrors,
 
@@ -179,6 +189,28 @@ class LimitReader {
 
   listMap(key: string): ReadonlyMap<string, readonly string[]> {
     return new Map(entriesOf(this.#get(key), key).map(([name, value]) => [name, strings(value, key)]));
+  }
+
+  policies(key: string): readonly PolicySelector[] {
+    return entriesOf(this.#get(key), key).flatMap(([policy, items]) =>
+      itemsOf(items, `${key}.${policy}`).map((item) => {
+        const priority = Number(item['priority'] ?? 0);
+        if (!Number.isInteger(priority))
+          throw new ConfigError(`limits_config.${key}.${policy}.priority is no whole number`);
+        return { policy, selector: string(item['selector'], `${key}.${policy}.selector`), priority };
+      }),
+    );
+  }
+
+  times(key: string): ReadonlyMap<string, number> {
+    return new Map(
+      entriesOf(this.#get(key), key).map(([name, value]) => {
+        const ms = Date.parse(value instanceof Date ? value.toISOString() : string(value, `${key}.${name}`));
+        if (Number.isNaN(ms))
+          throw new ConfigError(`limits_config.${key}.${name} is no time in RFC 3339 form`);
+        return [name, ms];
+      }),
+    );
   }
 
   retentionStreams(key: string): readonly RetentionStream[] {

@@ -1,5 +1,7 @@
 import type { Limits } from '@loki/config';
+import type { GenericField } from './generic-fields.ts';
 import { LevelFields } from './level-fields.ts';
+import { compilePolicies, type Policy } from './policies.ts';
 
 /** What the hot path needs of a tenant's limits in another form. */
 export interface CompiledLimits {
@@ -9,6 +11,8 @@ export interface CompiledLimits {
   readonly levelRanks: ReadonlyMap<string, number>;
   /** The same for lines. */
   readonly lineLevelFields: LevelFields;
+  readonly policies: readonly Policy[];
+  readonly genericFields: readonly GenericField[];
 }
 
 const compiled = new WeakMap<Limits, CompiledLimits>();
@@ -21,6 +25,8 @@ export function compiledLimits(limits: Limits): CompiledLimits {
       levelFields: limits.logLevelFields,
       levelRanks: ranksOf(limits.logLevelFields),
       lineLevelFields: new LevelFields(limits.logLevelFields),
+      policies: compilePolicies(limits),
+      genericFields: [...limits.discoverGenericFields].map(([name, hints]) => ({ name, hints })),
     };
     compiled.set(limits, found);
   }

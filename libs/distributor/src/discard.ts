@@ -18,4 +18,5 @@ export type DiscardReason =
   | 'structured_metadata_too_large'
   | 'structured_metadata_too_many'
   | 'blocked_ingestion'
+  | 'blocked_ingestion_policy'
   | 'missing_enforced_labels';

@@ -14,6 +14,8 @@ import type {
 import { decodePushRequest, ProtoError } from '@loki/proto';
 import { type DistributorMetrics, lineBytesBuckets } from '@loki/telemetry';
 import { PartitionBatcher } from './batcher.ts';
+import { knownEncoding, knownType } from './header-labels.ts';
+import { takenByPolicy } from './taken-by-policy.ts';
 import { decodeJsonPush } from './decode-json.ts';
 import { decodeLegacyPush } from './decode-legacy.ts';
 import { decodeOtlpPush } from './decode-otlp.ts';
@@ -23,6 +25,7 @@ import { MetadataNames } from './metadata-names.ts';
 import { OfferedStreamRows } from './offered-rows.ts';
 import { defaultDistributorOptions, type DistributorOptions } from './options.ts';
 import { OtlpActionsCache } from './otlp-actions.ts';
+import { policyBlockedUntilMs } from './policies.ts';
 import { PushErrors } from './push-errors.ts';
 import type { PushRows } from './push-rows.ts';
 import { type PushScratch, PushScratches } from './push-scratch.ts';
@@ -64,6 +67,8 @@ interface Push {
   readonly nowMs: number;
   readonly errors: PushErrors;
   readonly discards: Discards;
+  /** Of a push that brings what is old; its streams are marked with it. */
+  readonly backfillShard: string | undefined;
   /** 400, or 429 when something was refused that may pass later. */
   refusedStatus: number;
 }
@@ -136,6 +141,7 @@ export class Distributor implements DistributorService {
 
   async #push(tenant: TenantId, request: HttpRequest, format: PushFormat): Promise<HttpResponse> {
     const limits = this.#deps.limits.forTenant(tenant);
+    const backfillShard = backfillShardOf(request);
     const push: Push = {
       tenant,
       request,
@@ -145,6 +151,7 @@ export class Distributor implements DistributorService {
       nowMs: this.#deps.clock.nowMs(),
       errors: new PushErrors(),
       discards: new Discards(),
+      backfillShard,
       refusedStatus: 400,
     };
     let acks: Promise<void>[];
@@ -167,7 +174,7 @@ export class Distributor implements DistributorService {
   }
 
   /** Body to columns, by path, content type and encoding. */
-  #decode({ tenant, request, format, scratch, limits, nowMs, discards }: Push): void {
+  #decode({ tenant, request, format, scratch, limits, nowMs, discards, backfillShard }: Push): void {
     const { body, headers, path } = request;
     const bounds = this.#options;
     const contentType = headers.get('content-type') ?? '';
@@ -175,7 +182,7 @@ export class Distributor implements DistributorService {
     this.#deps.metrics.pushed(tenant, format, knownType(contentType), knownEncoding(encoding));
     if (body.length > bounds.recvBytesMax) discards.add('request_body_too_large', 0, body.length);
     checkBodySize(body, bounds);
-    const streams = this.#streams.lookup(tenant, limits);
+    const streams = this.#streams.lookup(tenant, limits, backfillShard);
     const { rows, snappy } = scratch;
     if (format === 'otlp') {
       const isJson = contentType === 'application/json';
@@ -217,13 +224,16 @@ export class Distributor implements DistributorService {
   }
 
   /** Checks every row, and takes what is valid out of the tenant's rate. */
-  #validate({ tenant, scratch, limits, nowMs, errors, discards }: Push): ValidRows {
+  #validate(push: Push): ValidRows {
+    const { tenant, scratch, limits, nowMs, errors, discards } = push;
     const { rows } = scratch;
     const valid = validateRows(rows, {
       limits,
       nowMs,
       names: this.#names,
       recordBytesMax: this.#deps.writeLog.recordBytesMax,
+      isBackfill: push.backfillShard !== undefined,
+      blockedText: (policy) => blockedPolicyText(push, policy),
       errors,
       discards,
     });
@@ -298,16 +308,11 @@ export class Distributor implements DistributorService {
     }
     const { metrics } = this.#deps;
     metrics.lineSizes(sizes, lineBytes);
-    metrics.accepted({
-      tenant,
-      format,
-      lines: valid.lines,
-      bytes: valid.bytes,
-      metadataBytes: valid.metadataBytes,
-      retentionHours: limits.retentionPeriodMs > 0 ? String(limits.retentionPeriodMs / 3_600_000) : '',
-      lagMs: nowMs - valid.newestSeconds * 1000,
-      userAgent: userAgentLabel(request.headers.get('user-agent') ?? ''),
-    });
+    const retentionHours = limits.retentionPeriodMs > 0 ? String(limits.retentionPeriodMs / 3_600_000) : '';
+    for (const [policy, taken] of takenByPolicy(rows, limits, valid))
+      metrics.accepted({ ...taken, tenant, format, policy, retentionHours });
+    const userAgent = userAgentLabel(request.headers.get('user-agent') ?? '');
+    metrics.lagged({ tenant, format, userAgent, lagMs: nowMs - valid.newestSeconds * 1000 });
   }
 
   #addInflight(bytes: number): void {
@@ -333,15 +338,28 @@ function sharedStreams(deps: DistributorDeps): SharedStreams | undefined {
   return limiters && { limiters, healthyDistributors, claims: new StreamClaims({ ...deps, limiters }) };
 }
 
-const contentTypes = new Set(['application/json', 'application/x-protobuf', 'text/plain']);
-const encodings = new Set(['gzip', 'deflate', 'snappy', 'zstd', 'lz4']);
-
-/** Header values as metric labels: clients choose them, so only known ones are kept. */
-function knownType(contentType: string): string {
-  const type = contentType.split(';', 1)[0].trim().toLowerCase();
-  return contentTypes.has(type) ? type : 'other';
+/** Why nothing of the policy is taken now. '' : nobody is to be told. */
+function blockedPolicyText(push: Push, policy: string): string | undefined {
+  const { tenant, limits, nowMs } = push;
+  const untilMs = policyBlockedUntilMs(limits, policy);
+  if (untilMs <= nowMs) return undefined;
+  const status = limits.blockIngestionStatusCode;
+  if (status === 200) return '';
+  push.refusedStatus = status;
+  const until = rfc3339Seconds(Math.floor(untilMs / 1000));
+  const named = policy === '' ? '' : ` (policy: '${policy}')`;
+  return `ingestion blocked for user '${tenant}' until '${until}' with status code '${status}'${named}`;
 }
 
-function knownEncoding(encoding: string): string {
-  return encoding === '' || encodings.has(encoding) ? encoding : 'other';
+const backfillShardBytesMax = 128;
+
+function backfillShardOf({ headers }: HttpRequest): string | undefined {
+  const shard = headers.get('x-loki-backfill-shard');
+  if (shard === undefined || shard === '') return undefined;
+  if (Buffer.byteLength(shard) > backfillShardBytesMax)
+    throw new LokiError(
+      'badRequest',
+      `X-Loki-Backfill-Shard is too long: max ${backfillShardBytesMax} bytes`,
+    );
+  return shard;
 }

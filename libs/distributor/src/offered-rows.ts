@@ -8,6 +8,7 @@ export class OfferedStreamRows implements OfferedRows {
   readonly #rows: PushRows;
   readonly #discards: Discards;
   #first = 0;
+  #policy = '';
   /** Row numbers, when some rows of the stream were refused before; undefined: all rows from `#first` on. */
   #chosen: number[] | undefined;
   count = 0;
@@ -24,6 +25,7 @@ export class OfferedStreamRows implements OfferedRows {
     const from = rows.streamFirstRow[index];
     const to = rows.streamRowEnd(index);
     this.#first = from;
+    this.#policy = rows.streams[index].policy;
     this.#chosen = undefined;
     this.refusedCount = 0;
     let refused = 0;
@@ -53,7 +55,7 @@ export class OfferedStreamRows implements OfferedRows {
     const row = this.#row(index);
     this.#rows.isRefused[row] = 1;
     this.refusedCount++;
-    this.#discards.add(reason, 1, this.#rows.rowBytes(row));
+    this.#discards.add(reason, 1, this.#rows.rowBytes(row), this.#policy);
   }
 
   #row(index: number): number {

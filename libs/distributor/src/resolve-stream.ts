@@ -3,6 +3,7 @@ import { parseLabels } from '@loki/logql';
 import { compareText, type LabelPair, Labels, LokiError, type TenantId } from '@loki/model';
 import { compiledLimits } from './compiled-limits.ts';
 import type { DiscardReason } from './discard.ts';
+import { enforcedLabels, policyOf } from './policies.ts';
 import { normalizeLevel } from './detected-level.ts';
 import { placementHash } from './shard.ts';
 import { discoverServiceName, isInternalStream, serviceNameLabel } from './service-name.ts';
@@ -25,13 +26,26 @@ export interface ResolvedStream {
   /** Level that a label of the stream states, for its entries without a level of their own. */
   readonly level: string | undefined;
   readonly isInternal: boolean;
+  /** '' : none. */
+  readonly policy: string;
 }
+
+/** Marks streams of a backfill; clients may not set them by themselves. */
+const backfillLabel = '__backfill__';
+const backfillShardLabel = '__backfill_shard__';
 
 /**
  * Resolves the label text of a push: parses, drops empty values, adds `service_name`, checks.
  * Pure; errors are values, because other streams of the push go on.
+ *
+ * @param backfillShard of a push that says so: its streams are kept apart from those of now
  */
-export function resolveStream(tenant: TenantId, text: string, limits: Limits): ResolvedStream {
+export function resolveStream(
+  tenant: TenantId,
+  text: string,
+  limits: Limits,
+  backfillShard?: string,
+): ResolvedStream {
   let given: readonly LabelPair[];
   try {
     given = parseLabels(text);
@@ -53,9 +67,15 @@ export function resolveStream(tenant: TenantId, text: string, limits: Limits): R
       reason: 'missing_labels',
       text: 'error at least one label pair is required per stream',
     });
+  const policy = policyOf(compiledLimits(limits).policies, pairs);
   const printed = printPairs(pairs);
-  const rejection = checkPairs(pairs, printed, serviceName !== undefined, tenant, limits);
-  if (rejection) return rejected(limits, Labels.empty, printed, rejection);
+  const hasFoundName = serviceName !== undefined;
+  const rejection = checkPairs(pairs, printed, { hasFoundName, policy, tenant, limits });
+  if (rejection) return rejected(limits, Labels.empty, printed, rejection, policy);
+  if (backfillShard !== undefined) {
+    pairs.push([backfillLabel, 'true'], [backfillShardLabel, backfillShard]);
+    pairs.sort((a, b) => compareText(a[0], b[0]));
+  }
   const labels = Labels.fromSorted(
     pairs.map(([name]) => name),
     pairs.map(([, value]) => value),
@@ -68,11 +88,18 @@ export function resolveStream(tenant: TenantId, text: string, limits: Limits): R
     placementHash: placementHash(tenant + labels.toString()),
     level: levelOfLabels(labels, limits),
     isInternal: isInternalStream(pairs),
+    policy,
   };
 }
 
-function rejected(limits: Limits, labels: Labels, text: string, rejection: StreamRejection): ResolvedStream {
-  return { limits, labels, text, rejection, placementHash: 0, level: undefined, isInternal: false };
+function rejected(
+  limits: Limits,
+  labels: Labels,
+  text: string,
+  rejection: StreamRejection,
+  policy = '',
+): ResolvedStream {
+  return { limits, labels, text, rejection, placementHash: 0, level: undefined, isInternal: false, policy };
 }
 
 const parsePrefix = "couldn't parse labels: ";
@@ -89,15 +116,20 @@ function printPairs(pairs: readonly LabelPair[]): string {
 function checkPairs(
   pairs: readonly LabelPair[],
   printed: string,
-  hasFoundName: boolean,
-  tenant: TenantId,
-  limits: Limits,
+  context: { hasFoundName: boolean; policy: string; tenant: TenantId; limits: Limits },
 ): StreamRejection | undefined {
-  const missing = limits.enforcedLabels.filter((wanted) => !pairs.some(([name]) => name === wanted));
+  const { hasFoundName, policy, tenant, limits } = context;
+  const reserved = pairs.find(([name]) => name === backfillLabel || name === backfillShardLabel);
+  if (reserved)
+    return {
+      reason: 'invalid_labels',
+      text: `stream '${printed}' has reserved label name: '${reserved[0]}'`,
+    };
+  const missing = enforcedLabels(limits, policy).filter((wanted) => !pairs.some(([name]) => name === wanted));
   if (missing.length > 0)
     return {
       reason: 'missing_enforced_labels',
-      text: `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${printed}'`,
+      text: `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${printed}'${policy === '' ? '' : ` (policy: '${policy}')`}`,
     };
   const count = pairs.length - (hasFoundName ? 1 : 0);
   if (count > limits.maxLabelNamesPerSeries)

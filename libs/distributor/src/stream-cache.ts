@@ -36,13 +36,17 @@ export class StreamCache {
     return this.#young.size + this.#old.size;
   }
 
-  lookup(tenant: TenantId, limits: Limits): StreamLookup {
+  /** @param backfillShard of a push that is a backfill */
+  lookup(tenant: TenantId, limits: Limits, backfillShard?: string): StreamLookup {
+    // No tenant id has a line break.
+    const prefix = backfillShard === undefined ? tenant : `${tenant}\n${JSON.stringify(backfillShard)}`;
+    const resolve = (text: string) => resolveStream(tenant, text, limits, backfillShard);
     const find = (kind: string, bytes: Buffer, start: number, end: number, textOf: () => string) => {
-      if (end - start > keyBytesMax) return resolveStream(tenant, textOf(), limits);
-      const key = `${tenant}${kind}${bytes.toString('latin1', start, end)}`;
+      if (end - start > keyBytesMax) return resolve(textOf());
+      const key = `${prefix}${kind}${bytes.toString('latin1', start, end)}`;
       const kept = this.#get(key);
       if (kept !== undefined && kept.limits === limits) return kept;
-      const resolved = resolveStream(tenant, textOf(), limits);
+      const resolved = resolve(textOf());
       this.#put(key, resolved);
       return resolved;
     };

@@ -14,6 +14,10 @@ export interface ValidationContext {
   readonly names: MetadataNames;
   /** What the write log takes as one record: no entry can be larger, whatever the tenant's limits say. */
   readonly recordBytesMax: number;
+  /** Of a backfill: entries may be as old as they are. */
+  readonly isBackfill: boolean;
+  /** Why nothing of a policy is taken now; undefined: it is taken. '' : nobody is told. */
+  readonly blockedText: (policy: string) => string | undefined;
   readonly errors: PushErrors;
   readonly discards: Discards;
 }
@@ -51,8 +55,14 @@ export function validateRows(rows: PushRows, context: ValidationContext): ValidR
     if (from === to) continue;
     const stream = rows.streams[index];
     if (stream.rejection) {
-      refuseAll(rows, from, to, stream.rejection.reason, discards);
+      refuseAll(rows, from, to, stream.rejection.reason, { discards, policy: stream.policy });
       errors.add(stream.rejection.text);
+      continue;
+    }
+    const blocked = context.blockedText(stream.policy);
+    if (blocked !== undefined) {
+      refuseAll(rows, from, to, 'blocked_ingestion_policy', { discards, policy: stream.policy });
+      if (blocked !== '') errors.add(blocked);
       continue;
     }
     const check = new RowCheck(rows, stream, context);
@@ -75,14 +85,14 @@ function refuseAll(
   from: number,
   to: number,
   reason: DiscardReason,
-  discards: Discards,
+  { discards, policy }: { discards: Discards; policy: string },
 ): void {
   let bytes = 0;
   for (let row = from; row < to; row++) {
     rows.isRefused[row] = 1;
     bytes += rows.rowBytes(row);
   }
-  discards.add(reason, to - from, bytes);
+  discards.add(reason, to - from, bytes, policy);
 }
 
 /** Of a record with one entry, besides its bytes and labels: header, footer, directories, the level that is found. */
@@ -105,9 +115,10 @@ class RowCheck {
     this.#rows = rows;
     this.#stream = stream;
     this.#context = context;
-    this.#oldestSeconds = limits.rejectOldSamples
-      ? (nowMs - limits.rejectOldSamplesMaxAgeMs) / 1000
-      : Number.NEGATIVE_INFINITY;
+    this.#oldestSeconds =
+      limits.rejectOldSamples && !context.isBackfill
+        ? (nowMs - limits.rejectOldSamplesMaxAgeMs) / 1000
+        : Number.NEGATIVE_INFINITY;
     this.#newestSeconds =
       limits.creationGracePeriodMs > 0
         ? (nowMs + limits.creationGracePeriodMs) / 1000
@@ -151,7 +162,7 @@ class RowCheck {
   #refuse(row: number, reason: DiscardReason): false {
     const { discards, errors } = this.#context;
     this.#rows.isRefused[row] = 1;
-    discards.add(reason, 1, this.#rows.rowBytes(row));
+    discards.add(reason, 1, this.#rows.rowBytes(row), this.#stream.policy);
     if (this.#errorsLeft-- > 0) errors.add(this.#text(row, reason));
     return false;
   }

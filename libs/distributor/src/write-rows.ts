@@ -2,6 +2,7 @@ import type { Limits } from '@loki/config';
 import type { RowWriter } from '@loki/segment';
 import { compiledLimits } from './compiled-limits.ts';
 import { detectLevel, levelOfSeverityNumber, normalizeLevel, unknownLevel } from './detected-level.ts';
+import { findGenericFields, type GenericField } from './generic-fields.ts';
 import type { PushRows } from './push-rows.ts';
 import type { ResolvedStream } from './resolve-stream.ts';
 
@@ -50,7 +51,9 @@ function writeRows(
   stream: ResolvedStream,
   writer: RowWriter,
 ): void {
-  const findsLevel = limits.discoverLogLevels && limits.allowStructuredMetadata && !stream.isInternal;
+  const addsMetadata = limits.allowStructuredMetadata && !stream.isInternal;
+  const findsLevel = limits.discoverLogLevels && addsMetadata;
+  const genericFields = addsMetadata ? compiledLimits(limits).genericFields : [];
   for (let row = from; row < to; row++) {
     if (rows.isRefused[row] === 1) continue;
     writer.addRow(
@@ -66,7 +69,29 @@ function writeRows(
       if (rows.pairValues[pair] !== '') writer.addMetadata(rows.pairNames[pair], rows.pairValues[pair]);
     }
     if (findsLevel) writer.addMetadata(levelName, levelOfRow(rows, row, stream, limits));
+    if (genericFields.length > 0) {
+      for (const [name, value] of genericFieldsOf(rows, row, stream, genericFields))
+        writer.addMetadata(name, value);
+    }
   }
+}
+
+function genericFieldsOf(
+  rows: PushRows,
+  row: number,
+  stream: ResolvedStream,
+  fields: readonly GenericField[],
+) {
+  const [from, to] = [rows.pairStart(row), rows.pairEnd[row]];
+  return findGenericFields(fields, {
+    labels: stream.labels,
+    metadata: (name) => {
+      for (let pair = from; pair < to; pair++)
+        if (rows.pairNames[pair] === name) return rows.pairValues[pair];
+      return undefined;
+    },
+    line: () => rows.lineBytes(row).toString('utf8', rows.lineStart[row], rows.lineEnd[row]),
+  });
 }
 
 /** In order: own `detected_level`, a label, a metadata field, OTLP's severity number, the line. */

@@ -26,10 +26,9 @@ export class LogPressure {
   relieve(): void {
     if (this.#isRelieving || !this.flush) return;
     this.#isRelieving = true;
-    const done = () => {
-      this.#isRelieving = false;
-    };
-    this.flush().then(done, done); // the ingester says what went wrong
+    this.flush()
+      .catch(() => undefined) // the ingester says what went wrong
+      .finally(() => (this.#isRelieving = false));
   }
 }
 

@@ -1,7 +1,7 @@
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
-/** What one push brought in, counted over its accepted entries. */
+/** What one push brought in for one policy, counted over its accepted entries. */
 export interface AcceptedPush {
   readonly tenant: string;
   readonly format: string;
@@ -10,9 +10,25 @@ export interface AcceptedPush {
   readonly bytes: number;
   readonly metadataBytes: number;
   readonly retentionHours: string;
-  /** Receive time less the newest entry's time. */
+  /** '' : none. */
+  readonly policy: string;
+}
+
+export interface PushLag {
+  readonly tenant: string;
+  readonly format: string;
   readonly lagMs: number;
   readonly userAgent: string;
+}
+
+/** What one push lost for one reason. */
+export interface DiscardedEntries {
+  readonly tenant: string;
+  readonly format: string;
+  readonly policy: string;
+  readonly reason: string;
+  readonly lines: number;
+  readonly bytes: number;
 }
 
 /** Upper ends of the buckets of line sizes, in bytes; lines beyond the last count in +Inf only. */
@@ -88,8 +104,8 @@ export function distributorMetrics(metrics: Metrics) {
   const lineBytes = new LineSizes(metrics);
 
   return {
-    discarded(tenant: string, format: string, reason: string, lines: number, bytes: number): void {
-      const labels = { format, policy: '', reason, retention_hours: '', tenant };
+    discarded({ tenant, format, policy, reason, lines, bytes }: DiscardedEntries): void {
+      const labels = { format, policy, reason, retention_hours: '', tenant };
       discardedSamples.inc(labels, lines);
       discardedBytes.inc(labels, bytes);
     },
@@ -97,12 +113,15 @@ export function distributorMetrics(metrics: Metrics) {
       mutated.inc({ reason: 'line_too_long', truncated: 'true', tenant }, lines),
     accepted(push: AcceptedPush): void {
       const { tenant, format } = push;
-      const labels = { format, is_internal_stream: 'false', policy: '', tenant };
+      const labels = { format, is_internal_stream: 'false', policy: push.policy, tenant };
       const sized = { ...labels, retention_hours: push.retentionHours };
       linesReceived.inc(labels, push.lines);
       bytesReceived.inc(sized, push.bytes);
       metadataBytes.inc(sized, push.metadataBytes);
-      if (push.lagMs > 0) lag.inc({ format, tenant, userAgent: push.userAgent }, push.lagMs);
+    },
+    /** Receive time less the newest entry's time, of one push. */
+    lagged({ tenant, format, userAgent, lagMs }: PushLag): void {
+      if (lagMs > 0) lag.inc({ format, tenant, userAgent }, lagMs);
     },
     /** Adds lines by size: `counts[i]` for bucket i of `lineBytesBuckets`, the last beyond all of them. */
     lineSizes: (counts: ArrayLike<number>, totalBytes: number) => lineBytes.add(counts, totalBytes),

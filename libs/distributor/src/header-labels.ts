@@ -1,0 +1,12 @@
+const contentTypes = new Set(['application/json', 'application/x-protobuf', 'text/plain']);
+const encodings = new Set(['gzip', 'deflate', 'snappy', 'zstd', 'lz4']);
+
+/** Header values as metric labels: clients choose them, so only known ones are kept. */
+export function knownType(contentType: string): string {
+  const type = contentType.split(';', 1)[0].trim().toLowerCase();
+  return contentTypes.has(type) ? type : 'other';
+}
+
+export function knownEncoding(encoding: string): string {
+  return encoding === '' || encodings.has(encoding) ? encoding : 'other';
+}

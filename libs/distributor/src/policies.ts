@@ -1,0 +1,47 @@
+import type { Limits } from '@loki/config';
+import { parseMatchers } from '@loki/logql';
+import { compareText, type LabelPair } from '@loki/model';
+import { compileRegex } from '@loki/regex';
+
+/** Streams of a policy. */
+export interface Policy {
+  readonly name: string;
+  matches(pairs: readonly LabelPair[]): boolean;
+}
+
+/** Policies in the order in which they are tried: by priority, equal ones by name. */
+export function compilePolicies({ policyStreamMapping }: Limits): readonly Policy[] {
+  return [...policyStreamMapping]
+    .sort((a, b) => b.priority - a.priority || compareText(a.policy, b.policy))
+    .map(({ policy, selector }) => ({ name: policy, matches: compileSelector(selector) }));
+}
+
+/** The policy of a stream; '' when it has none. */
+export function policyOf(policies: readonly Policy[], pairs: readonly LabelPair[]): string {
+  return policies.find((policy) => policy.matches(pairs))?.name ?? '';
+}
+
+/** Labels that streams of a policy must have. */
+export function enforcedLabels(limits: Limits, policy: string): readonly string[] {
+  const { policyEnforcedLabels } = limits;
+  if (policyEnforcedLabels.size === 0) return limits.enforcedLabels;
+  const ofPolicy = policy === '' ? [] : (policyEnforcedLabels.get(policy) ?? []);
+  return [...new Set([...limits.enforcedLabels, ...(policyEnforcedLabels.get('*') ?? []), ...ofPolicy])];
+}
+
+/** Until when nothing of a policy is taken, in Unix ms; 0: it is taken. */
+export function policyBlockedUntilMs(limits: Limits, policy: string): number {
+  const { blockIngestionPolicyUntilMs: until } = limits;
+  if (until.size === 0) return 0;
+  return until.get(policy) ?? until.get('*') ?? 0;
+}
+
+/** A label that is missing counts as empty. */
+function compileSelector(selector: string): Policy['matches'] {
+  const tests = parseMatchers(selector).map(({ name, op, value }) => {
+    if (op === '=' || op === '!=') return { name, test: (text: string) => (text === value) === (op === '=') };
+    const regex = compileRegex(value, { anchored: true, dotAll: true });
+    return { name, test: (text: string) => regex.test(text) === (op === '=~') };
+  });
+  return (pairs) => tests.every(({ name, test }) => test(pairs.find((pair) => pair[0] === name)?.[1] ?? ''));
+}
