@@ -319,7 +319,7 @@ class ClusterSimulation {
     await this.#checkStore(judge);
     this.#fleet.crashAll();
     this.#compare(flushed, await rows(true), 'a crash');
-    if (!this.#hasDeletes) return;
+    if (!this.#hasDeletes || this.#random.chance(0.6)) return;
     await judge.timers.sleep(deletesOverMs);
     await rows(false);
     await this.#checkStore(judge);
@@ -391,7 +391,7 @@ function drawIngesterOptions(random: Prng): Partial<IngesterOptions> {
     flushRawBytes: random.pick([500, 5_000, 50_000]),
     flushAgeMs: random.pick([2_000, 60_000]),
     flushIdleMs: random.pick([1_000, 60_000]),
-    flushCheckMs: 500,
+    flushCheckMs: 2_000,
     headBytesPartitionMax: 300_000,
     headBytesMax: 1_200_000,
     readBytesMax: random.pick([1_000, 100_000]),

@@ -10,7 +10,7 @@ const seedsPerBug = 40;
 
 const fixedSeeds = readFileSync(join(__dirname, '../../../tools/sim/seeds.txt'), 'utf8')
   .split('\n')
-  .flatMap((line) => /^(\d+) fixed /.exec(line)?.[1] ?? [])
+  .flatMap((line) => /^process (\d+) fixed /.exec(line)?.[1] ?? [])
   .map(Number);
 
 describe('simulation', () => {

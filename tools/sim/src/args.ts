@@ -1,22 +1,25 @@
-import { plantedBugs } from '@loki/testkit';
-import type { PlantedBug } from '@loki/testkit';
+import { bugs, models } from './models.ts';
+import type { BugName, Model } from './models.ts';
 
 /** What to simulate. */
 export interface SimArgs {
   readonly fromSeed: number;
   readonly seeds: number;
-  readonly bug: PlantedBug | undefined;
+  readonly bug: BugName | undefined;
+  /** Each seed is played by all of these. */
+  readonly models: readonly Model[];
   /** Print every event. */
   readonly isTracing: boolean;
   /** Also the seeds of seeds.txt. */
   readonly isKnownToo: boolean;
 }
 
-export const usage = `npm run sim -- [--seed N | --seeds COUNT [--from N]] [--bug NAME] [--trace] [--known]
+export const usage = `npm run sim -- [--seed N | --seeds COUNT [--from N]] [--model NAME] [--bug NAME] [--trace] [--known]
 
   --seed N       one seed, with its figures
   --seeds COUNT  so many seeds, from --from (default 1)
-  --bug NAME     plants a bug; the run succeeds when a seed finds it: ${Object.keys(plantedBugs).join(', ')}
+  --model NAME   ${models.join(' or ')} alone; default both
+  --bug NAME     plants a bug; the run succeeds when a seed finds it: ${Object.keys(bugs).join(', ')}
   --trace        prints every event: compare two runs where they part
   --known        also the seeds of tools/sim/seeds.txt
 `;
@@ -25,7 +28,8 @@ export const usage = `npm run sim -- [--seed N | --seeds COUNT [--from N]] [--bu
 export function parseArgs(words: readonly string[]): SimArgs {
   let fromSeed = 1;
   let seeds = 1;
-  let bug: PlantedBug | undefined;
+  let bug: BugName | undefined;
+  let played: readonly Model[] = models;
   let isTracing = false;
   let isKnownToo = false;
   for (let i = 0; i < words.length; i++) {
@@ -34,10 +38,11 @@ export function parseArgs(words: readonly string[]): SimArgs {
     else if (word === '--known') isKnownToo = true;
     else if (word === '--seed' || word === '--from') fromSeed = wholeNumber(word, words[++i]);
     else if (word === '--seeds') seeds = wholeNumber(word, words[++i]);
+    else if (word === '--model') played = [modelNamed(words[++i])];
     else if (word === '--bug') bug = bugNamed(words[++i]);
     else throw new Error(`unknown argument ${word}`);
   }
-  return { fromSeed, seeds, bug, isTracing, isKnownToo };
+  return { fromSeed, seeds, bug, models: played, isTracing, isKnownToo };
 }
 
 function wholeNumber(name: string, text: string | undefined): number {
@@ -47,7 +52,13 @@ function wholeNumber(name: string, text: string | undefined): number {
   return value;
 }
 
-function bugNamed(name: string | undefined): PlantedBug {
-  if (name === undefined || !Object.hasOwn(plantedBugs, name)) throw new Error(`no such bug: ${name}`);
-  return name as PlantedBug;
+function bugNamed(name: string | undefined): BugName {
+  if (name === undefined || !Object.hasOwn(bugs, name)) throw new Error(`no such bug: ${name}`);
+  return name as BugName;
+}
+
+function modelNamed(name: string | undefined): Model {
+  const found = models.find((model) => model === name);
+  if (!found) throw new Error(`no such model: ${name}`);
+  return found;
 }

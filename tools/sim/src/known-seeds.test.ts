@@ -11,21 +11,23 @@ describe('seeds.txt', () => {
   });
 
   test('a line that cannot be read is named', () => {
-    expect(() => parseKnownSeeds('# fine\n12 fixed a story\nnonsense')).toThrow('seeds.txt:3');
+    expect(() => parseKnownSeeds('# fine\nprocess 12 fixed a story\nnonsense')).toThrow('seeds.txt:3');
   });
 });
 
 describe('the command line', () => {
   test('a seed, or many', () => {
     expect(parseArgs(['--seed', '42'])).toMatchObject({ fromSeed: 42, seeds: 1 });
+    expect(parseArgs(['--model', 'cluster'])).toMatchObject({ models: ['cluster'] });
     expect(parseArgs(['--seeds', '200', '--bug', 'duplicatesKept'])).toMatchObject({
+      models: ['process', 'cluster'],
       fromSeed: 1,
       seeds: 200,
       bug: 'duplicatesKept',
     });
   });
 
-  test.each([['--seed'], ['--seeds', 'x'], ['--bug', 'toString'], ['--what']])(
+  test.each([['--seed'], ['--seeds', 'x'], ['--bug', 'toString'], ['--model', 'one'], ['--what']])(
     'refuses %s %s',
     (...words) => {
       expect(() => parseArgs(words.filter(Boolean))).toThrow();

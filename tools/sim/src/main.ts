@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { plantedBugs, simulate } from '@loki/testkit';
-import type { SimResult } from '@loki/testkit';
 import { parseArgs, usage } from './args.ts';
 import type { SimArgs } from './args.ts';
 import { parseKnownSeeds } from './known-seeds.ts';
+import { bugs, hasBug, runModel } from './models.ts';
+import type { Model } from './models.ts';
 
 main().then(
   (isGood) => (process.exitCode = isGood ? 0 : 1),
@@ -17,45 +17,67 @@ main().then(
 /** True when all is as it should be: no seed fails, or, with a planted bug, one does. */
 async function main(): Promise<boolean> {
   const args = parseArgs(process.argv.slice(2));
-  const seeds = Array.from({ length: args.seeds }, (_, i) => args.fromSeed + i);
-  if (args.isKnownToo) seeds.push(...readKnownSeeds().map((known) => known.seed));
-  const total = emptyTotals();
-  const failing: number[] = [];
-  for (const seed of seeds) {
-    const result = await simulate({ seed, bug: args.bug, onTrace: args.isTracing ? console.log : undefined });
+  const failing: Play[] = [];
+  const totals = new Map<Model, Record<string, number>>();
+  for (const play of plays(args)) {
+    const { model, seed } = play;
+    const result = await runModel(model, {
+      seed,
+      bug: args.bug,
+      onTrace: args.isTracing ? console.log : undefined,
+    });
+    let total = totals.get(model);
+    if (!total) totals.set(model, (total = emptyTotals()));
     addTo(total, result);
-    if (args.seeds === 1) console.log(describe(result));
+    if (args.seeds === 1) console.log(describe(play, result));
     if (result.violations.length === 0) continue;
-    failing.push(seed);
-    report(result, args);
+    failing.push(play);
+    report(play, result, args);
     if (args.bug) break;
   }
-  console.log(`${seeds.length} seeds: ${JSON.stringify(total)}`);
+  for (const [model, total] of totals) console.log(`${model}: ${JSON.stringify(total)}`);
   if (args.bug) {
-    const found = failing.length > 0;
-    console.log(
-      `${args.bug} (${plantedBugs[args.bug]}): ${found ? `found by seed ${failing[0]}` : 'NOT FOUND'}`,
-    );
-    return found;
+    const [found] = failing;
+    const outcome = found ? `found by seed ${found.seed} of ${found.model}` : 'NOT FOUND';
+    console.log(`${args.bug} (${bugs[args.bug]}): ${outcome}`);
+    return found !== undefined;
   }
-  console.log(failing.length === 0 ? 'every promise held' : `FAILED: ${failing.join(' ')}`);
-  return failing.length === 0;
+  const names = failing.map(({ model, seed }) => `${model} ${seed}`);
+  console.log(names.length === 0 ? 'every promise held' : `FAILED: ${names.join(', ')}`);
+  return names.length === 0;
+}
+
+/** One seed, played by one model. */
+interface Play {
+  readonly model: Model;
+  readonly seed: number;
+}
+
+function plays(args: SimArgs): Play[] {
+  const { bug } = args;
+  const played = bug === undefined ? args.models : args.models.filter((model) => hasBug(model, bug));
+  const seeds = Array.from({ length: args.seeds }, (_, i) => args.fromSeed + i);
+  const drawn = seeds.flatMap((seed) => played.map((model) => ({ model, seed })));
+  const known = args.isKnownToo ? readKnownSeeds().filter(({ model }) => played.includes(model)) : [];
+  return [...drawn, ...known];
 }
 
 function readKnownSeeds() {
   return parseKnownSeeds(readFileSync(new URL('../seeds.txt', import.meta.url), 'utf8'));
 }
 
-function report(result: SimResult, args: SimArgs): void {
-  console.log(`seed ${result.seed} broke a promise after ${result.virtualMs} virtual ms:`);
+type Result = Awaited<ReturnType<typeof runModel>>;
+
+function report({ model, seed }: Play, result: Result, args: SimArgs): void {
+  console.log(`${model}, seed ${seed}, broke a promise after ${result.virtualMs} virtual ms:`);
   for (const { text } of result.violations.slice(0, 5)) console.log(`  ${text.slice(0, 300)}`);
   if (result.violations.length > 5) console.log(`  … and ${result.violations.length - 5} more`);
   const bug = args.bug ? ` --bug ${args.bug}` : '';
-  console.log(`  again: npm run sim -- --seed ${result.seed}${bug} --trace`);
+  console.log(`  again: npm run sim -- --model ${model} --seed ${seed}${bug} --trace`);
 }
 
-function describe({ seed, traceHash, eventsRun, virtualMs }: SimResult): string {
-  return `seed ${seed}: trace ${traceHash}, ${eventsRun} events in ${virtualMs} virtual ms`;
+function describe({ model, seed }: Play, { traceHash, eventsRun, virtualMs }: Result): string {
+  return `${model}, seed ${seed}: trace ${traceHash}, ${eventsRun} events in ${virtualMs} virtual ms`;
 }
 
 /** What all seeds together went through: a run in which nothing happened proves nothing. */
@@ -63,7 +85,7 @@ function emptyTotals(): Record<string, number> {
   return { acked: 0, unknown: 0, rejected: 0, events: 0 };
 }
 
-function addTo(total: Record<string, number>, { outcomes, counts, eventsRun }: SimResult): void {
+function addTo(total: Record<string, number>, { outcomes, counts, eventsRun }: Result): void {
   total.acked += outcomes.acked;
   total.unknown += outcomes.unknown;
   total.rejected += outcomes.rejected;
