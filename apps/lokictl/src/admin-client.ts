@@ -65,8 +65,8 @@ export class AdminClient {
   }
 
   /** @throws AdminError when it is not answered by 200 with JSON */
-  async json<T>(path: string): Promise<T> {
-    const { status, text } = await this.send('GET', path);
+  async json<T>(path: string, headers: Readonly<Record<string, string>> = {}): Promise<T> {
+    const { status, text } = await this.send('GET', path, undefined, headers);
     if (status === 404) throw new AdminError(`${this.address}: ${path} is not answered there`);
     if (status !== 200) throw new AdminError(`${this.address}: ${path}: ${status} ${text.trim()}`);
     try {
@@ -77,15 +77,69 @@ export class AdminClient {
   }
 
   /** @throws AdminError when nobody answers in time */
-  send(method: string, path: string, form?: URLSearchParams): Promise<AdminAnswer> {
+  send(
+    method: string,
+    path: string,
+    form?: URLSearchParams,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<AdminAnswer> {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const onChunk = (chunk: Buffer, response: http.IncomingMessage) => {
+      bytes += chunk.length;
+      if (bytes > answerBytesMax) response.destroy(new Error('the answer is too long'));
+      else chunks.push(chunk);
+    };
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const asked = this.#ask(method, path, { form, more, signal, onChunk });
+    return asked.then((status) => ({ status, text: Buffer.concat(chunks).toString('utf8') }));
+  }
+
+  /**
+   * Gives the answer's bytes as they come; it may take as long as it likes, but not be silent for longer than the time-out.
+   *
+   * @returns the status
+   * @throws AdminError when the answer breaks off
+   */
+  stream(
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    onChunk: (chunk: Buffer) => void,
+  ): Promise<number> {
+    const silence = new AbortController();
+    let timer: NodeJS.Timeout;
+    const wait = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), this.#timeoutMs);
+    };
+    wait();
+    const heard = (chunk: Buffer) => {
+      wait();
+      onChunk(chunk);
+    };
+    const asked = this.#ask('GET', path, { more: headers, signal: silence.signal, onChunk: heard });
+    return asked.finally(() => clearTimeout(timer));
+  }
+
+  #ask(
+    method: string,
+    path: string,
+    how: {
+      readonly form?: URLSearchParams;
+      readonly more: Readonly<Record<string, string>>;
+      readonly signal: AbortSignal;
+      readonly onChunk: (chunk: Buffer, response: http.IncomingMessage) => void;
+    },
+  ): Promise<number> {
+    const { form, more, signal, onChunk } = how;
     const url = new URL(this.address + path);
     const body = form?.toString() ?? '';
     const headers = {
       accept: 'application/json',
       ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
       'content-length': String(Buffer.byteLength(body)),
+      ...more,
     };
-    const signal = AbortSignal.timeout(this.#timeoutMs);
     const options = {
       method,
       headers,
@@ -102,17 +156,9 @@ export class AdminClient {
       };
       const { request } = url.protocol === 'https:' ? https : http;
       const asked = request(url, options, (response) => {
-        const chunks: Buffer[] = [];
-        let bytes = 0;
-        response.on('data', (chunk: Buffer) => {
-          bytes += chunk.length;
-          if (bytes > answerBytesMax) response.destroy(new Error('the answer is too long'));
-          else chunks.push(chunk);
-        });
+        response.on('data', (chunk: Buffer) => onChunk(chunk, response));
         response.on('error', fail);
-        response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
-        );
+        response.on('end', () => resolve(response.statusCode ?? 0));
       });
       asked.on('error', fail);
       asked.end(body);

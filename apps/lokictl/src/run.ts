@@ -1,8 +1,10 @@
 import { compaction } from './compaction.ts';
 import { type Command, type CommandIo, helpOf, parseArgs, UsageError, usageOf } from './command.ts';
+import { exportLogs } from './export.ts';
 import { failureText } from './failure-text.ts';
 import { flush } from './flush.ts';
 import { partitions } from './partitions.ts';
+import { explain, labels, query } from './queries.ts';
 import { retention } from './retention.ts';
 import { forget, ring } from './rings.ts';
 import { segmentInspect } from './segment-inspect.ts';
@@ -11,6 +13,10 @@ import { services } from './services.ts';
 
 /** All verbs, in the order of the help. */
 export const commands: readonly Command[] = [
+  query,
+  labels,
+  explain,
+  exportLogs,
   services,
   ring,
   forget,

@@ -1,0 +1,116 @@
+import { AdminClient, adminFlags, AdminError } from './admin-client.ts';
+import { type Command, type CommandIo, type ParsedArgs, UsageError } from './command.ts';
+import { paramsOf, rangeFlags, tenantHeaders } from './query-flags.ts';
+
+/** Times in a row that an export may break off without any progress. */
+const triesMax = 5;
+
+/** `lokictl export` */
+export const exportLogs: Command = {
+  words: ['export'],
+  arguments: ['QUERY'],
+  summary:
+    'All lines of a log query, however many, as JSON, each once: it goes on by itself where a connection breaks. The last cursor is told at the end.',
+  flags: [
+    ...rangeFlags,
+    { name: 'limit', value: 'LINES', summary: 'stop after about so many' },
+    { name: 'direction', value: 'DIRECTION', summary: 'forward (default) or backward' },
+    { name: 'cursor', value: 'CURSOR', summary: 'go on from where an earlier export ended' },
+    ...adminFlags.filter(({ name }) => name !== 'json'),
+  ],
+  async run(args, io) {
+    const client = await AdminClient.one(args, io);
+    const params = paramsOf(args, ['start', 'end', 'since', 'direction', 'cursor']);
+    params.set('query', args.positional[0]);
+    const limit = Number(args.flags.get('limit') ?? '0');
+    if (!Number.isInteger(limit) || limit < 0) throw new UsageError('--limit is no number of lines');
+    const progress = new Progress(io);
+    for (let tries = 0; ; tries++) {
+      const before = progress.cursor;
+      if (limit > 0) params.set('limit', String(limit - progress.lines));
+      if (before !== undefined) params.set('cursor', before);
+      try {
+        await part(client, params, args, progress);
+        io.err(`${progress.lines} lines; cursor ${progress.cursor ?? ''}\n`);
+        return 0;
+      } catch (error) {
+        if (progress.cursor !== before) tries = 0;
+        if (!(error instanceof BrokenOff) || tries + 1 >= triesMax) {
+          io.err(`${progress.lines} lines; cursor ${progress.cursor ?? ''}\n`);
+          throw error;
+        }
+        io.err(`${error.message}; going on\n`);
+      }
+    }
+  },
+};
+
+/** May be gone on with. */
+class BrokenOff extends AdminError {}
+
+async function part(
+  client: AdminClient,
+  params: URLSearchParams,
+  args: ParsedArgs,
+  progress: Progress,
+): Promise<void> {
+  let status: number;
+  try {
+    status = await client.stream(`/loki/api/v1/export?${params.toString()}`, tenantHeaders(args), (chunk) =>
+      progress.take(chunk),
+    );
+  } catch (error) {
+    progress.breakOff();
+    throw new BrokenOff(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+  if (status !== 200) throw new AdminError(`${client.address}: ${status} ${progress.unread}`);
+  if (!progress.isEnded) throw new BrokenOff('the export has no end');
+}
+
+/** Lines of an export: those after a cursor are printed when the next one has come, so that none is printed twice. */
+class Progress {
+  cursor: string | undefined;
+  /** Printed. */
+  lines = 0;
+  isEnded = false;
+  /** Of a line that has not ended. */
+  #rest = '';
+  #waiting: string[] = [];
+  readonly #io: CommandIo;
+  readonly #decoder = new TextDecoder();
+
+  constructor(io: CommandIo) {
+    this.#io = io;
+  }
+
+  /** What came and is no part of an export: a refusal. */
+  get unread(): string {
+    return [...this.#waiting, this.#rest].join(' ').trim();
+  }
+
+  take(chunk: Buffer): void {
+    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n');
+    this.#rest = lines.pop()!;
+    for (const line of lines) this.#line(line);
+  }
+
+  breakOff(): void {
+    this.#waiting = [];
+    this.#rest = '';
+    this.#decoder.decode();
+  }
+
+  #line(line: string): void {
+    if (!line.startsWith('{"cursor":')) {
+      this.#waiting.push(line);
+      return;
+    }
+    const { cursor, error } = JSON.parse(line) as { cursor: string; error?: string };
+    if (error !== undefined) return;
+    this.isEnded = line.includes('"done":');
+    this.cursor = cursor;
+    this.lines += this.#waiting.length;
+    if (this.#waiting.length > 0) this.#io.out(`${this.#waiting.join('\n')}\n`);
+    this.#waiting = [];
+  }
+}

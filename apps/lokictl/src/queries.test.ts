@@ -1,0 +1,137 @@
+/** Protects people at a terminal: what they ask for is what the server has, and an export that breaks off loses nothing. */
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { run } from './run.ts';
+
+let server: http.Server;
+let url: string;
+let asked: { url: string; tenant: string | undefined }[];
+let answer: (response: http.ServerResponse, url: URL) => void;
+
+beforeEach(async () => {
+  asked = [];
+  server = http.createServer((request, response) => {
+    asked.push({ url: request.url!, tenant: request.headers['x-scope-orgid'] as string | undefined });
+    answer(response, new URL(request.url!, 'http://a'));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+async function lokictl(...words: string[]) {
+  let [out, err] = ['', ''];
+  const code = await run(words, {
+    out: (text) => (out += text),
+    err: (text) => (err += text),
+    env: (name) => (name === 'LOKI_ADDR' ? url : undefined),
+    readFile: () => Promise.reject(new Error('nothing is read')),
+  });
+  return { code, out, err };
+}
+
+const json = (body: unknown) => (response: http.ServerResponse) => void response.end(JSON.stringify(body));
+
+test('lines of all streams, in order of time, of the tenant', async () => {
+  answer = json({
+    warnings: ['cut'],
+    data: {
+      resultType: 'streams',
+      result: [
+        {
+          stream: { app: 'a' },
+          values: [
+            ['1700000000000000003', 'three'],
+            ['1700000000000000001', 'one'],
+          ],
+        },
+        { stream: { app: 'b' }, values: [['1700000000000000002', 'two']] },
+      ],
+    },
+  });
+  const { code, out, err } = await lokictl('query', '--tenant', 'acme', '--limit=5', '{app=~".+"}');
+  expect(code).toBe(0);
+  expect(out).toBe(
+    '2023-11-14T22:13:20.000000003Z {app="a"} three\n' +
+      '2023-11-14T22:13:20.000000002Z {app="b"} two\n' +
+      '2023-11-14T22:13:20.000000001Z {app="a"} one\n',
+  );
+  expect(err).toBe('warning: cut\n');
+  expect(asked).toEqual([
+    { url: '/loki/api/v1/query_range?limit=5&query=%7Bapp%3D%7E%22.%2B%22%7D', tenant: 'acme' },
+  ]);
+});
+
+test('samples of an instant query', async () => {
+  answer = json({
+    data: { resultType: 'vector', result: [{ metric: { app: 'a' }, value: [1_700_000_000, '3'] }] },
+  });
+  const { out } = await lokictl('query', '--time', '1700000000', 'sum(rate({a="b"}[1m]))');
+  expect(out).toBe('2023-11-14T22:13:20.000Z {app="a"} 3\n');
+  expect(asked[0].url).toMatch(/^\/loki\/api\/v1\/query\?time=1700000000&query=/);
+});
+
+test('names and values of labels', async () => {
+  answer = json({ status: 'success', data: ['a', 'b'] });
+  expect((await lokictl('labels')).out).toBe('a\nb\n');
+  await lokictl('labels', 'a/b', '--query', '{x="y"}');
+  expect(asked[1].url).toBe('/loki/api/v1/label/a%2Fb/values?query=%7Bx%3D%22y%22%7D');
+  answer = json({ status: 'success' });
+  expect(await lokictl('labels')).toEqual({ code: 0, out: '', err: '' });
+});
+
+test('what is refused is said', async () => {
+  answer = (response) => void response.writeHead(400).end('parse error\n');
+  for (const verb of ['query', 'export', 'explain']) {
+    const { code, err } = await lokictl(verb, '{');
+    expect(code).toBe(1);
+    expect(err).toContain('400 parse error');
+  }
+});
+
+test('a plan with its costs', async () => {
+  const leaf = {
+    selected: { streams: 2 },
+    segments: 3,
+    blocks: { total: 9, outOfTime: 1, ofOtherStreams: 2, answeredByDirectory: 3, toRead: 3 },
+    lines: 1000,
+    lineBytes: 2_000_000,
+    storedBytes: 300_000,
+    seconds: 0.5,
+  };
+  const plan = { operation: 'max', query: 'max(q)', inputs: [{ operation: 'rate', query: 'q', leaf: 0 }] };
+  answer = json({ data: { plan, leaves: [leaf], estimate: { seconds: 0.5, cpuSeconds: 1 } } });
+  const { out } = await lokictl('explain', 'max(q)');
+  expect(out).toContain('max  max(q)\n  rate [leaf 0]  q\n');
+  expect(out).toContain('blocks: 9; not in time 1, of other streams 2, answered by directories 3, to read 3');
+  expect(out).toContain('reads 1000 lines, 2.0 MB of them, 0.3 MB stored');
+});
+
+test('an export that breaks off goes on from its cursor, each line once', async () => {
+  answer = (response, { searchParams }) => {
+    const cursor = searchParams.get('cursor');
+    if (cursor === null) {
+      response.write('{"line":"1"}\n{"line":"2"}\n{"cursor":"c1"}\n{"line":"3"}\n{"li');
+      setTimeout(() => response.destroy(), 50);
+    } else if (cursor === 'c1') {
+      response.write('{"line":"3"}\n{"cursor":"c2"}\n{"cursor":"c2","done":false,"error":"stopping"}\n');
+      setTimeout(() => response.destroy(), 50);
+    } else response.end('{"line":"4"}\n{"cursor":"c3"}\n{"cursor":"c3","done":true,"entries":1}\n');
+  };
+  const { code, out, err } = await lokictl('export', '{app="a"}');
+  expect(code).toBe(0);
+  expect(out).toBe('{"line":"1"}\n{"line":"2"}\n{"line":"3"}\n{"line":"4"}\n');
+  expect(err).toMatch(/4 lines; cursor c3\n$/);
+  expect(asked).toHaveLength(3);
+});
+
+test('an export that never gets on ends with what it has', async () => {
+  answer = (response) => {
+    response.write('{"line":"1"}\n');
+    setTimeout(() => response.destroy(), 5);
+  };
+  const { code, out, err } = await lokictl('export', '{app="a"}');
+  expect([code, out]).toEqual([1, '']);
+  expect(err).toContain('0 lines; cursor');
+  expect(asked).toHaveLength(5);
+});

@@ -1,0 +1,35 @@
+import { adminFlags } from './admin-client.ts';
+import { type FlagSpec, type ParsedArgs, UsageError } from './command.ts';
+
+/** What every command takes that asks for logs. Times are handed on as they are: the server knows all their forms. */
+export const rangeFlags: readonly FlagSpec[] = [
+  { name: 'tenant', value: 'ID', summary: 'whose logs, where authentication is on; several as a|b' },
+  { name: 'start', value: 'TIME', summary: 'seconds or nanoseconds since 1970, or RFC 3339' },
+  { name: 'end', value: 'TIME', summary: 'the same; default: now' },
+  { name: 'since', value: 'DURATION', summary: 'instead of --start: so long before the end; default 1h' },
+];
+
+export const queryFlags: readonly FlagSpec[] = [
+  ...rangeFlags,
+  { name: 'limit', value: 'LINES', summary: 'lines at most; default 100' },
+  { name: 'direction', value: 'DIRECTION', summary: 'forward or backward (default): which lines come first' },
+  { name: 'step', value: 'DURATION', summary: 'of metric queries' },
+  { name: 'time', value: 'TIME', summary: 'a metric query at one moment, instead of over a range' },
+  ...adminFlags,
+];
+
+/** The parameters among the flags, as the API calls them. */
+export function paramsOf({ flags }: ParsedArgs, names: readonly string[]): URLSearchParams {
+  const params = new URLSearchParams();
+  for (const name of names) {
+    const value = flags.get(name);
+    if (value !== undefined) params.set(name, value);
+  }
+  return params;
+}
+
+export function tenantHeaders({ flags }: ParsedArgs): Record<string, string> {
+  const tenant = flags.get('tenant');
+  if (tenant === '') throw new UsageError('--tenant needs a value: ID');
+  return tenant === undefined ? {} : { 'x-scope-orgid': tenant };
+}
