@@ -23,7 +23,14 @@ export interface HeadGauges {
   readonly memoryBytes: number;
   /** Streams by tenant. */
   readonly streams: ReadonlyMap<string, number>;
+  /** Records of the log that are not consumed yet. */
   readonly lagRecords: number;
+  readonly consumedOffset: number;
+  readonly committedOffset: number;
+  /** How long the oldest record has waited for its flush; 0: nothing waits. */
+  readonly oldestSeconds: number;
+  /** Whether this owner flushes. */
+  readonly isLeader: boolean;
 }
 
 /** What the ingester counts. The names under which it is exposed are telemetry's business. */

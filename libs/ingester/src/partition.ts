@@ -123,6 +123,7 @@ export class Partition {
     await this.#work;
     await this.#parts?.flusher.idle();
     this.#parts?.state.release();
+    this.#deps.metrics.replaying(this.id, false);
     this.#deps.metrics.head(this.id, undefined);
   }
 
@@ -181,19 +182,32 @@ export class Partition {
   async #watch(): Promise<never> {
     for (;;) {
       await this.#deps.timers.sleep(this.#deps.options.flushCheckMs, this.#stop.signal);
-      const { state, flusher } = this.#parts!;
+      const { flusher } = this.#parts!;
       if (flusher.isLeader) flusher.flushIfDue();
       else await flusher.followCommits();
-      const streams = new Map<string, number>();
-      for (const [tenant, of] of state.head.tenants) streams.set(tenant, of.size);
-      const endOffset = await this.#deps.writeLog.endOffset(this.id).catch(() => state.consumedOffset);
-      this.#deps.metrics.head(this.id, {
-        records: state.head.records.length,
-        memoryBytes: state.head.memoryBytes,
-        streams,
-        lagRecords: Math.max(0, endOffset - state.consumedOffset),
-      });
+      await this.#tellGauges(this.#parts!);
     }
+  }
+
+  async #tellGauges({ state, flusher }: Parts): Promise<void> {
+    const { clock, metrics, writeLog } = this.#deps;
+    const streams = new Map<string, number>();
+    for (const [tenant, of] of state.head.tenants) streams.set(tenant, of.size);
+    const endOffset = await writeLog.endOffset(this.id).catch(() => state.consumedOffset);
+    // The partition may have been let go meanwhile.
+    if (this.#stop.signal.aborted) return;
+    const { head, consumedOffset, committedOffset } = state;
+    const oldestMs = head.records.length === 0 ? undefined : head.records[0].consumedAtMs;
+    metrics.head(this.id, {
+      records: head.records.length,
+      memoryBytes: head.memoryBytes,
+      streams,
+      lagRecords: Math.max(0, endOffset - consumedOffset),
+      consumedOffset,
+      committedOffset,
+      oldestSeconds: oldestMs === undefined ? 0 : (clock.monotonicMs() - oldestMs) / 1000,
+      isLeader: flusher.isLeader,
+    });
   }
 
   #ready(): PartitionState {

@@ -20,7 +20,14 @@ export interface HeadState {
   readonly records: number;
   readonly memoryBytes: number;
   readonly streams: ReadonlyMap<string, number>;
+  /** Records of the log that are not consumed yet. */
   readonly lagRecords: number;
+  readonly consumedOffset: number;
+  readonly committedOffset: number;
+  /** How long the oldest record has waited for its flush; 0: nothing waits. */
+  readonly oldestSeconds: number;
+  /** Whether this owner flushes. */
+  readonly isLeader: boolean;
 }
 
 /** The ingester's counters under Loki's names; those without a counterpart there have names of ours. */
@@ -66,9 +73,7 @@ export function ingesterMetrics(metrics: Metrics) {
   const streams = metrics.gauge('loki_ingester_memory_streams', 'Streams in memory.', ['tenant']);
   const records = metrics.gauge('loki_ingester_memory_chunks', 'Records in memory.');
   const memory = metrics.gauge('loki_ingester_memory_bytes', 'Bytes of records in memory.');
-  const lag = metrics.gauge('loki_ingester_partition_lag_records', 'Records not yet consumed.', [
-    'partition',
-  ]);
+  const ofPartition = partitionGauges(metrics);
   const replaying = metrics.gauge('loki_ingester_wal_replay_active', '1 while a partition catches up.');
   const chunks = chunkMetrics(metrics);
   const heads = new Map<number, HeadState>();
@@ -109,11 +114,8 @@ export function ingesterMetrics(metrics: Metrics) {
     head(partition: number, state: HeadState | undefined): void {
       if (state === undefined) {
         heads.delete(partition);
-        lag.remove({ partition });
-      } else {
-        heads.set(partition, state);
-        lag.set({ partition }, state.lagRecords);
-      }
+      } else heads.set(partition, state);
+      ofPartition(partition, state);
       showHeads();
     },
     replaying(partition: number, isActive: boolean): void {
@@ -121,6 +123,32 @@ export function ingesterMetrics(metrics: Metrics) {
       else replayingPartitions.delete(partition);
       replaying.set(replayingPartitions.size > 0 ? 1 : 0);
     },
+  };
+}
+
+/** What autoscaling and people at night look at. */
+function partitionGauges(metrics: Metrics): (partition: number, state: HeadState | undefined) => void {
+  const gauge = (name: string, help: string, of: (state: HeadState) => number) => ({
+    gauge: metrics.gauge(`loki_ingester_partition_${name}`, help, ['partition']),
+    of,
+  });
+  const gauges = [
+    gauge('lag_records', 'Records not yet consumed.', ({ lagRecords }) => lagRecords),
+    gauge('bytes', 'Bytes held in memory.', ({ memoryBytes }) => memoryBytes),
+    gauge('consumed_offset', 'Records below it are consumed.', ({ consumedOffset }) => consumedOffset),
+    gauge('committed_offset', 'Records below it are in the store.', ({ committedOffset }) => committedOffset),
+    gauge(
+      'oldest_seconds',
+      'Age of the oldest record that waits for its flush.',
+      (state) => state.oldestSeconds,
+    ),
+    gauge('leader', '1 when this owner flushes.', ({ isLeader }) => Number(isLeader)),
+  ];
+  return (partition, state) => {
+    for (const each of gauges) {
+      if (state) each.gauge.set({ partition }, each.of(state));
+      else each.gauge.remove({ partition });
+    }
   };
 }
 

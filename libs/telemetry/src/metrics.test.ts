@@ -51,8 +51,10 @@ test('a reload shows its success and the one hash in force', async () => {
 test('memory gauges add up the heads of all partitions and forget those that left', async () => {
   const metrics = new Metrics();
   const ingester = ingesterMetrics(metrics);
-  ingester.head(0, { records: 2, memoryBytes: 10, streams: new Map([['a', 3]]), lagRecords: 1 });
+  const place = { consumedOffset: 9, committedOffset: 7, oldestSeconds: 1.5, isLeader: true };
+  ingester.head(0, { ...place, records: 2, memoryBytes: 10, streams: new Map([['a', 3]]), lagRecords: 1 });
   ingester.head(1, {
+    ...place,
     records: 5,
     memoryBytes: 20,
     streams: new Map([
@@ -65,6 +67,15 @@ test('memory gauges add up the heads of all partitions and forget those that lef
   ingester.head(1, undefined);
   const text = await metrics.text();
   expect(text).toMatch(/^loki_ingester_memory_chunks 2$/m);
+  for (const [name, value] of [
+    ['lag_records', 1],
+    ['bytes', 10],
+    ['consumed_offset', 9],
+    ['committed_offset', 7],
+    ['oldest_seconds', 1.5],
+    ['leader', 1],
+  ])
+    expect(text).toContain(`\nloki_ingester_partition_${name}{partition="0"} ${value}\n`);
   expect(text).not.toContain('tenant="b"');
   expect(text).not.toContain('partition="1"');
 });
