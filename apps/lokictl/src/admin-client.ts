@@ -106,19 +106,7 @@ export class AdminClient {
     headers: Readonly<Record<string, string>>,
     onChunk: (chunk: Buffer) => void,
   ): Promise<number> {
-    const silence = new AbortController();
-    let timer: NodeJS.Timeout;
-    const wait = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(), this.#timeoutMs);
-    };
-    wait();
-    const heard = (chunk: Buffer) => {
-      wait();
-      onChunk(chunk);
-    };
-    const asked = this.#ask('GET', path, { more: headers, signal: silence.signal, onChunk: heard });
-    return asked.finally(() => clearTimeout(timer));
+    return this.#ask('GET', path, { more: headers, silenceMs: this.#timeoutMs, onChunk });
   }
 
   #ask(
@@ -127,11 +115,13 @@ export class AdminClient {
     how: {
       readonly form?: URLSearchParams;
       readonly more: Readonly<Record<string, string>>;
-      readonly signal: AbortSignal;
+      readonly signal?: AbortSignal;
+      /** How long nothing may come; absent: as long as `signal` lets it. */
+      readonly silenceMs?: number;
       readonly onChunk: (chunk: Buffer, response: http.IncomingMessage) => void;
     },
   ): Promise<number> {
-    const { form, more, signal, onChunk } = how;
+    const { form, more, signal, silenceMs, onChunk } = how;
     const url = new URL(this.address + path);
     const body = form?.toString() ?? '';
     const headers = {
@@ -144,12 +134,13 @@ export class AdminClient {
       method,
       headers,
       signal,
+      timeout: silenceMs,
       agent: false,
       ...(url.protocol === 'https:' ? this.#tls : {}),
     };
     return new Promise((resolve, reject) => {
       const fail = (error: Error & { code?: string }) => {
-        const why = signal.aborted
+        const why = signal?.aborted
           ? `no answer within ${this.#timeoutMs / 1000} s`
           : error.message || (error.code ?? 'no connection');
         reject(new AdminError(`${this.address}: ${why}`, { cause: error }));
@@ -160,6 +151,7 @@ export class AdminClient {
         response.on('error', fail);
         response.on('end', () => resolve(response.statusCode ?? 0));
       });
+      asked.on('timeout', () => asked.destroy(new Error(`silent for ${this.#timeoutMs / 1000} s`)));
       asked.on('error', fail);
       asked.end(body);
     });

@@ -135,3 +135,11 @@ test('an export that never gets on ends with what it has', async () => {
   expect(err).toContain('0 lines; cursor');
   expect(asked).toHaveLength(5);
 });
+
+test('an export that falls silent is given up after the time-out', async () => {
+  answer = (response) => void response.write('{"line":"1"}\n');
+  const { code, err } = await lokictl('export', '--timeout', '0.05', '{app="a"}');
+  server.closeAllConnections();
+  expect(code).toBe(1);
+  expect(err).toContain('silent for 0.05 s; going on');
+});
