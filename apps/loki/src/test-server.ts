@@ -12,18 +12,21 @@ export class TestServer {
   readonly url: string;
   readonly directory: string;
   readonly #flags: readonly string[];
+  readonly #app: string;
   readonly #port: number;
   #process: ChildProcess | undefined;
 
-  private constructor(port: number, flags: readonly string[]) {
+  private constructor(port: number, flags: readonly string[], app: string) {
     this.#port = port;
     this.#flags = flags;
+    this.#app = app;
     this.url = `http://127.0.0.1:${port}`;
     this.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-test-'));
   }
 
-  static async start(flags: readonly string[] = []): Promise<TestServer> {
-    const server = new TestServer(await freePort(), flags);
+  /** @param app whose main is run */
+  static async start(flags: readonly string[] = [], app = 'loki'): Promise<TestServer> {
+    const server = new TestServer(await freePort(), flags, app);
     await server.start();
     return server;
   }
@@ -36,7 +39,7 @@ export class TestServer {
       process.execPath,
       [
         '--disable-warning=ExperimentalWarning',
-        'apps/loki/src/main.ts',
+        `apps/${this.#app}/src/main.ts`,
         `-server.http-listen-port=${this.#port}`,
         '-server.grpc-listen-port=0',
         `-common.path-prefix=${path.join(this.directory, 'data')}`,
