@@ -41,11 +41,13 @@ end() {
 
 start() {
   launch services --services-only --only kafka,redis
-  # Ingest limits out of the way, as for the other systems: the harness pushes a day of logs in a minute.
+  # Ingest limits out of the way, as for the other systems: the harness pushes a day of logs in a minute. Patterns are off, as in
+  # a start without a file.
   launch cluster --gateway 1 --distributor 1 --ingester 3 --querier 1 --compactor 0 --ruler 0 -- \
     -distributor.ingestion-rate-limit-mb=1024 -distributor.ingestion-burst-size-mb=1024 \
     -ingester.per-stream-rate-limit=1GB -ingester.per-stream-rate-limit-burst=1GB \
-    -ingester.max-global-streams-per-user=0 -querier.max-query-series=100000 ${LOKI_BENCH_FLAGS:-}
+    -ingester.max-global-streams-per-user=0 -querier.max-query-series=100000 -pattern-ingester.enabled=false \
+    ${LOKI_BENCH_FLAGS:-}
 }
 
 case ${1:-} in
