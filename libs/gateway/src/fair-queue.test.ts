@@ -111,4 +111,51 @@ describe('the fair queue', () => {
     await expect(waiting).rejects.toThrow('the query frontend is stopping');
     await expect(queue.submit('a', () => Promise.resolve())).rejects.toThrow('stopping');
   });
+
+  test('a tenant is served by so many pullers, always the same ones, and by others when they leave', async () => {
+    const queue = new FairQueue<string>({ outstandingMax: 100, pullersFor: (_, all) => Math.min(2, all) });
+    const ids = ['p', 'q', 'r', 's'];
+    const stops = new Map(ids.map((id) => [id, new AbortController()]));
+    for (const id of ids) for (let i = 0; i < 2; i++) void queue.serve(stops.get(id)!.signal, id, id);
+    const servedBy = async (tenant: string) => {
+      const jobs = Array.from({ length: 20 }, () => queue.submit(tenant, (id) => Promise.resolve(id)));
+      return new Set(await Promise.all(jobs));
+    };
+    const tenants = Array.from({ length: 8 }, (_, i) => `tenant ${i}`);
+    const before = await Promise.all(tenants.map(servedBy));
+    for (const served of before) expect(served.size).toBe(2);
+    expect(new Set(before.flatMap((served) => [...served])).size).toBe(4);
+    expect(await Promise.all(tenants.map(servedBy))).toEqual(before);
+    stops.get('q')!.abort();
+    await new Promise((resolve) => setImmediate(resolve));
+    const after = await Promise.all(tenants.map(servedBy));
+    after.forEach((served, i) => {
+      expect(served.size).toBe(2);
+      expect(served.has('q')).toBe(false);
+      // Who stayed still serves.
+      for (const id of before[i]) if (id !== 'q') expect(served.has(id)).toBe(true);
+    });
+    for (const stop of stops.values()) stop.abort();
+  });
+
+  test('work that waited for a puller that left is done by the one that takes its place', async () => {
+    const queue = new FairQueue<string>({ outstandingMax: 100, pullersFor: () => 1 });
+    const [p, q] = [new AbortController(), new AbortController()];
+    const begun = Promise.withResolvers<void>();
+    void queue.serve(p.signal, 'p', 'p');
+    const first = queue.submit('tenant', async (id) => {
+      await begun.promise;
+      return id;
+    });
+    void queue.serve(q.signal, 'q', 'q');
+    const waiting = ['a', 'b', 'c'].map((name) =>
+      queue.submit('tenant', (id) => Promise.resolve(`${name} by ${id}`)),
+    );
+    begun.resolve();
+    await first;
+    const served = await Promise.all(waiting);
+    expect(new Set(served.map((text) => text.slice(-1))).size).toBe(1);
+    p.abort();
+    q.abort();
+  });
 });

@@ -8,6 +8,7 @@ import type {
   LogLeafResult,
   Logger,
   QuerierService,
+  StoredBytesRequest,
   StreamsRequest,
   StreamVolume,
   Timers,
@@ -16,7 +17,7 @@ import type {
 import { parseTenantId } from '@loki/model';
 import { QueryFrontend } from './frontend.ts';
 
-/** Now, for tests: a whole hour. */
+/** Now, for tests. */
 export const nowNs = 1_700_000_400_000_000_000n;
 
 export const clock: Clock = {
@@ -87,7 +88,7 @@ export class TestQuerier implements QuerierService {
     return Promise.resolve(this.volumes.get(request.tenant) ?? []);
   }
 
-  async storedBytes(): Promise<readonly number[]> {
+  async storedBytes(_request: StoredBytesRequest): Promise<readonly number[]> {
     return Promise.resolve([]);
   }
 

@@ -29,6 +29,8 @@ export function openResultsCaches(world: CacheWorld): OpenCaches {
   const opened = new Map<CacheConfig, ResultsCache>();
   const byKind = new Map<ResultsKind, ResultsCache>();
   for (const [kind, cache] of config.queryRange.caches) {
+    // Queriers remember streams of segments anyway: a second memory of the same process would be for nothing.
+    if (!cache.redis && streamKinds.has(kind)) continue;
     let shared = opened.get(cache);
     if (!shared) opened.set(cache, (shared = openCache(world, cache, `frontend.${names[kind]}`)));
     byKind.set(kind, shared);
@@ -42,6 +44,8 @@ export function openResultsCaches(world: CacheWorld): OpenCaches {
     },
   };
 }
+
+const streamKinds: ReadonlySet<ResultsKind> = new Set(['labels', 'series', 'stats', 'volume']);
 
 const names: Readonly<Record<ResultsKind, string>> = {
   results: 'results-cache',
