@@ -1,7 +1,8 @@
 import type { RangeOp } from '@loki/logql';
 import type { SeriesState } from '@loki/ports';
+import { ColumnSlabs } from './column-slabs.ts';
 import type { MemoryBudget } from './memory-budget.ts';
-import { slideWindows, type WindowMerge } from './slide-windows.ts';
+import { slideWindows, type WindowMerge, windowScratch, type WindowScratch } from './slide-windows.ts';
 import type { StepGrid } from './step-grid.ts';
 
 /** Partial states of all series of a leaf. What they hold is charged to the query's budget before it is taken. */
@@ -162,6 +163,10 @@ class ColumnAccumulator implements Accumulator {
   readonly #kind: ColumnKind;
   readonly #memory: MemoryBudget;
   readonly #series: (Columns | undefined)[] = [];
+  /** Apart, so that slabs of buckets go as their series are finished. */
+  readonly #buckets = new ColumnSlabs();
+  readonly #windows = new ColumnSlabs();
+  #scratch: WindowScratch | undefined;
 
   constructor(grid: StepGrid, kind: ColumnKind, memory: MemoryBudget) {
     this.#grid = grid;
@@ -186,7 +191,9 @@ class ColumnAccumulator implements Accumulator {
     const columns = this.#series[series] ?? this.#make(series);
     if (this.#grid.isDirect) return { columns };
     this.#memory.charge(this.#bytesOf(this.#grid.steps));
-    const windows = slideWindows(this.#grid, columns, this.#kind);
+    const windows = columns.map(() => this.#windows.floats(this.#grid.steps));
+    this.#scratch ??= windowScratch(this.#grid, this.#kind.columns);
+    slideWindows(this.#grid, columns, this.#kind, windows, this.#scratch);
     this.#series[series] = undefined;
     this.#memory.release(this.#bytesOf(this.#grid.bucketCount));
     return { columns: windows };
@@ -195,7 +202,7 @@ class ColumnAccumulator implements Accumulator {
   #make(series: number): Columns {
     const { bucketCount } = this.#grid;
     this.#memory.charge(this.#bytesOf(bucketCount));
-    const columns = Array.from({ length: this.#kind.columns }, () => new Float64Array(bucketCount));
+    const columns = Array.from({ length: this.#kind.columns }, () => this.#buckets.floats(bucketCount));
     this.#series[series] = columns;
     return columns;
   }
@@ -205,20 +212,18 @@ class ColumnAccumulator implements Accumulator {
   }
 }
 
-/** A typed array of its own, besides its numbers. */
+/** A typed array, besides its numbers. */
 const columnOverheadBytes = 100;
 
-interface Samples {
-  count: number;
-  buckets: Int32Array;
-  times: Float64Array;
-  values: Float64Array;
-  isSorted: boolean;
-}
+const samplesAtFirst = 1024;
+/** Series, bucket, time and value; and the order they are put in at the end. */
+const sampleBytes = 28;
 
-const samplesAtFirst = 16;
-/** Bucket, time and value. */
-const sampleBytes = 20;
+interface Windows {
+  readonly bounds: { readonly first: Int32Array; readonly last: Int32Array } | undefined;
+  readonly from: Int32Array;
+  readonly to: Int32Array;
+}
 
 /** Keeps every sample: quantiles need the values of each window, counters their order too. */
 class ValueAccumulator implements Accumulator {
@@ -226,25 +231,32 @@ class ValueAccumulator implements Accumulator {
   readonly #grid: StepGrid;
   readonly #withTimes: boolean;
   readonly #memory: MemoryBudget;
-  readonly #series: (Samples | undefined)[] = [];
+  readonly #slabs = new ColumnSlabs();
+  #count = 0;
+  /** Per sample, in order of arrival. */
+  #series = new Uint32Array(samplesAtFirst);
+  #buckets = new Uint32Array(samplesAtFirst);
+  #times = new Float64Array(samplesAtFirst);
+  #values = new Float64Array(samplesAtFirst);
+  /** Samples by series, then by bucket, then as they came; series i has those before `#ends[i]`. Made by the first `finish`. */
+  #order: Uint32Array<ArrayBuffer> | undefined;
+  #windows: Windows | undefined;
+  #ends = new Uint32Array(0);
 
   constructor(grid: StepGrid, withTimes: boolean, memory: MemoryBudget) {
     this.#grid = grid;
     this.#withTimes = withTimes;
     this.#memory = memory;
+    memory.charge(samplesAtFirst * sampleBytes);
   }
 
   add(series: number, bucket: number, time: number, value: number): void {
-    const samples = this.#series[series] ?? this.#make(series);
-    if (samples.count === samples.times.length) {
-      this.#memory.charge(samples.count * sampleBytes);
-      grow(samples);
-    }
-    const at = samples.count++;
-    if (at > 0 && samples.times[at - 1] > time) samples.isSorted = false;
-    samples.buckets[at] = bucket;
-    samples.times[at] = time;
-    samples.values[at] = value;
+    if (this.#count === this.#times.length) this.#grow();
+    const at = this.#count++;
+    this.#series[at] = series;
+    this.#buckets[at] = bucket;
+    this.#times[at] = time;
+    this.#values[at] = value;
   }
 
   addMany(): void {
@@ -252,97 +264,107 @@ class ValueAccumulator implements Accumulator {
   }
 
   finish(series: number): Pick<SeriesState, 'columns' | 'values'> {
-    const samples = sortSamples(
-      this.#series[series] ?? this.#make(series),
-      this.#grid.bucketCount,
-      this.#withTimes,
-    );
+    const order = this.#orderOf(series);
     const { steps } = this.#grid;
-    const { from, to } = this.#windowRows(samples);
+    const { from, to } = this.#findWindows(order);
     const perSample = this.#withTimes ? 2 : 1;
     let total = 0;
     for (let k = 0; k < steps; k++) total += to[k] - from[k];
     this.#memory.charge(total * perSample * 8 + steps * 12);
-    const count = new Float64Array(steps);
-    const ends = new Uint32Array(steps);
-    const values = new Float64Array(total * perSample);
+    const count = this.#slabs.floats(steps);
+    const ends = this.#slabs.integers(steps);
+    const values = this.#slabs.floats(total * perSample);
     let end = 0;
     for (let k = 0; k < steps; k++) {
       count[k] = to[k] - from[k];
       for (let i = from[k]; i < to[k]; i++) {
-        if (this.#withTimes) values[end++] = samples.times[i];
-        values[end++] = samples.values[i];
+        if (this.#withTimes) values[end++] = this.#times[order[i]];
+        values[end++] = this.#values[order[i]];
       }
       ends[k] = end;
     }
-    this.#memory.release(this.#series[series]!.times.length * sampleBytes);
-    this.#series[series] = undefined;
     return { columns: [count], values: { ends, values } };
   }
 
-  #make(series: number): Samples {
-    this.#memory.charge(samplesAtFirst * sampleBytes);
-    const samples = {
-      count: 0,
-      buckets: new Int32Array(samplesAtFirst),
-      times: new Float64Array(samplesAtFirst),
-      values: new Float64Array(samplesAtFirst),
-      isSorted: true,
-    };
-    this.#series[series] = samples;
-    return samples;
+  /** The samples of a series, sorted by bucket; by time where times matter. */
+  #orderOf(series: number): Uint32Array {
+    this.#order ??= this.#sort();
+    const from = series === 0 ? 0 : this.#ends[series - 1];
+    const order = this.#order.subarray(from, this.#ends[series] ?? from);
+    if (!this.#withTimes) return order;
+    // What is sorted by bucket is nearly sorted by time.
+    const times = this.#times;
+    let isSorted = true;
+    for (let i = 1; i < order.length && isSorted; i++) isSorted = times[order[i - 1]] <= times[order[i]];
+    if (!isSorted) order.sort((a, b) => times[a] - times[b] || a - b);
+    return order;
   }
 
-  /** Samples from..to of each window; samples are sorted by time, hence by bucket. */
-  #windowRows({ count, buckets }: Samples): { from: Int32Array; to: Int32Array } {
+  /** Counting sorts, stable: by bucket, then by series. */
+  #sort(): Uint32Array<ArrayBuffer> {
+    const arrived = new Uint32Array(this.#count);
+    for (let i = 0; i < arrived.length; i++) arrived[i] = i;
+    const byBucket = countingSort(arrived, this.#buckets, this.#grid.bucketCount).order;
+    let seriesCount = 0;
+    for (let i = 0; i < this.#count; i++) seriesCount = Math.max(seriesCount, this.#series[i] + 1);
+    const { order, ends } = countingSort(byBucket, this.#series, seriesCount);
+    this.#ends = ends;
+    return order;
+  }
+
+  #grow(): void {
+    const capacity = this.#times.length * 2;
+    this.#memory.charge((capacity - this.#times.length) * sampleBytes);
+    const series = new Uint32Array(capacity);
+    const buckets = new Uint32Array(capacity);
+    const times = new Float64Array(capacity);
+    const values = new Float64Array(capacity);
+    series.set(this.#series);
+    buckets.set(this.#buckets);
+    times.set(this.#times);
+    values.set(this.#values);
+    this.#series = series;
+    this.#buckets = buckets;
+    this.#times = times;
+    this.#values = values;
+  }
+
+  /** Samples from..to of each window; the same two arrays for all series. */
+  #findWindows(order: Uint32Array): { readonly from: Int32Array; readonly to: Int32Array } {
     const { steps, isDirect } = this.#grid;
-    const bounds = isDirect ? undefined : this.#grid.windows();
-    const from = new Int32Array(steps);
-    const to = new Int32Array(steps);
+    this.#windows ??= {
+      bounds: isDirect ? undefined : this.#grid.windows(),
+      from: new Int32Array(steps),
+      to: new Int32Array(steps),
+    };
+    const { bounds, from, to } = this.#windows;
+    const buckets = this.#buckets;
+    const count = order.length;
     let low = 0;
     let high = 0;
     for (let k = 0; k < steps; k++) {
       const first = bounds ? bounds.first[k] : k;
       const last = bounds ? bounds.last[k] : k;
-      while (low < count && buckets[low] < first) low++;
+      while (low < count && buckets[order[low]] < first) low++;
       high = Math.max(high, low);
-      while (high < count && buckets[high] <= last) high++;
+      while (high < count && buckets[order[high]] <= last) high++;
       from[k] = low;
       to[k] = high;
     }
-    return { from, to };
+    return this.#windows;
   }
 }
 
-function grow(samples: Samples): void {
-  const capacity = samples.times.length * 2;
-  const buckets = new Int32Array(capacity);
-  const times = new Float64Array(capacity);
-  const values = new Float64Array(capacity);
-  buckets.set(samples.buckets);
-  times.set(samples.times);
-  values.set(samples.values);
-  Object.assign(samples, { buckets, times, values });
-}
-
-/** In order of time; of buckets at least, where times do not matter. Stable. */
-function sortSamples(samples: Samples, bucketCount: number, byTime: boolean): Samples {
-  if (samples.isSorted) return samples;
-  const { count } = samples;
-  const next = new Uint32Array(bucketCount + 1);
-  for (let i = 0; i < count; i++) next[samples.buckets[i] + 1]++;
-  for (let b = 0; b < bucketCount; b++) next[b + 1] += next[b];
-  const order = new Uint32Array(count);
-  for (let i = 0; i < count; i++) order[next[samples.buckets[i]]++] = i;
-  if (byTime) {
-    // What is sorted by bucket is nearly sorted by time.
-    order.sort((a, b) => samples.times[a] - samples.times[b] || a - b);
-  }
-  return {
-    count,
-    buckets: Int32Array.from(order, (i) => samples.buckets[i]),
-    times: Float64Array.from(order, (i) => samples.times[i]),
-    values: Float64Array.from(order, (i) => samples.values[i]),
-    isSorted: true,
-  };
+/** `items` in the order of their keys, each below `keys`; and where each key's items end. */
+function countingSort(
+  items: Uint32Array,
+  keyOf: Uint32Array,
+  keys: number,
+): { readonly order: Uint32Array<ArrayBuffer>; readonly ends: Uint32Array<ArrayBuffer> } {
+  const next = new Uint32Array(keys + 1);
+  for (let i = 0; i < items.length; i++) next[keyOf[items[i]] + 1]++;
+  for (let key = 0; key < keys; key++) next[key + 1] += next[key];
+  const order = new Uint32Array(items.length);
+  for (let i = 0; i < items.length; i++) order[next[keyOf[items[i]]]++] = items[i];
+  return { order, ends: next.subarray(0, keys) };
 }

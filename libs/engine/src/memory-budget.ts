@@ -13,30 +13,70 @@ const setOverheadBytes = 400;
 const pairOverheadBytes = 80;
 
 /**
+ * What the queries of one thread hold together. When it is all taken, a query that has more than an equal share fails at
+ * its next charge; those below it go on, so that one query of death does not take the small ones with it.
+ */
+export class MemoryPool {
+  readonly bytesMax: number;
+  heldBytes = 0;
+  /** Budgets that are not closed yet. */
+  openCount = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  /** @param bytesMax of this query; 0: no limit of its own */
+  open(bytesMax = 0): MemoryBudget {
+    this.openCount++;
+    return new MemoryBudget(bytesMax, this);
+  }
+}
+
+/**
  * Bytes that one part of a query holds: the scan of a leaf, a merge, the root. Estimates, and rather too high: engines
  * keep strings and maps in ways that cannot be measured.
  */
 export class MemoryBudget {
   readonly #bytesMax: number;
+  readonly #pool: MemoryPool | undefined;
   #heldBytes = 0;
+  #isClosed = false;
 
   /** @param bytesMax 0 or absent: nothing but the engine's own bound */
-  constructor(bytesMax = 0) {
+  constructor(bytesMax = 0, pool?: MemoryPool) {
     this.#bytesMax = memoryBytesOf({ memoryBytesMax: bytesMax });
+    this.#pool = pool;
   }
 
-  get heldBytes(): number {
-    return this.#heldBytes;
-  }
-
-  /** @throws LokiError badRequest when the query holds more than it may; call it before memory is taken */
+  /**
+   * To be called before memory is taken.
+   *
+   * @throws LokiError badRequest when the query holds more than it may, overloaded when all queries together do
+   */
   charge(bytes: number): void {
+    const pool = this.#pool;
     this.#heldBytes += bytes;
+    if (pool) pool.heldBytes += bytes;
     if (this.#heldBytes > this.#bytesMax) throw tooMuchMemory(this.#bytesMax);
+    if (!pool) return;
+    if (pool.heldBytes <= pool.bytesMax || this.#heldBytes <= pool.bytesMax / pool.openCount) return;
+    // Alone, it would have failed as well.
+    if (this.#heldBytes > pool.bytesMax) throw tooMuchMemory(pool.bytesMax);
+    throw new LokiError('overloaded', 'the queries that run now need too much memory; try again later');
   }
 
   release(bytes: number): void {
     this.#heldBytes -= bytes;
+    if (this.#pool) this.#pool.heldBytes -= bytes;
+  }
+
+  /** Gives everything back to the pool. */
+  close(): void {
+    if (this.#isClosed || !this.#pool) return;
+    this.#isClosed = true;
+    this.#pool.openCount--;
+    this.#pool.heldBytes -= this.#heldBytes;
   }
 }
 

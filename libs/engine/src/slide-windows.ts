@@ -17,17 +17,17 @@ export interface WindowMerge {
  * Two stacks: the older buckets of the window as merged suffixes, the newer ones as one running merge.
  *
  * @param buckets one column or more of grid.bucketCount values; changed
- * @returns as many columns of grid.steps values
+ * @param windows as many columns of grid.steps zeros, which are filled in
+ * @param scratch `windowScratch` of the grid, for as many columns; used by one call after the other
  */
 export function slideWindows(
   grid: StepGrid,
   buckets: readonly Float64Array[],
   { merge }: WindowMerge,
-): Float64Array[] {
-  const { first, last } = grid.windows();
-  const windows = buckets.map(() => new Float64Array(grid.steps));
-  const suffix = buckets.map((column) => new Float64Array(column.length + 1));
-  const newer = buckets.map(() => new Float64Array(1));
+  windows: readonly Float64Array[],
+  { first, last, suffix, newer }: WindowScratch,
+): void {
+  clear(newer, 0);
   // Suffixes hold buckets up to `turn` (exclusive); `newer` holds turn .. next.
   let turn = 0;
   let next = 0;
@@ -46,7 +46,19 @@ export function slideWindows(
     if (first[k] < turn) copyState(suffix, first[k], windows, k);
     merge(windows, k, newer, 0);
   }
-  return windows;
+}
+
+/** What sliding needs besides its input and its output; the same for all series of a grid. */
+export interface WindowScratch {
+  readonly first: Int32Array;
+  readonly last: Int32Array;
+  readonly suffix: readonly Float64Array[];
+  readonly newer: readonly Float64Array[];
+}
+
+export function windowScratch(grid: StepGrid, columns: number): WindowScratch {
+  const column = (length: number) => Array.from({ length: columns }, () => new Float64Array(length));
+  return { ...grid.windows(), suffix: column(grid.bucketCount + 1), newer: column(1) };
 }
 
 function clear(columns: readonly Float64Array[], at: number): void {

@@ -7,6 +7,8 @@ export interface WorkerEnv {
   readonly cache: Map<string, unknown>;
   /** Bytes of decoded blocks this worker may keep. */
   readonly cacheBytesMax: number;
+  /** Bytes that the tasks at work may hold together, besides what is cached; absent: the engine's own bound. */
+  readonly stateBytesMax?: number;
 }
 
 /**
