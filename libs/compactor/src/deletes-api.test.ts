@@ -1,5 +1,7 @@
+import { DeleteRequests } from '@loki/catalog';
 import { parseTenantId } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
+import { VirtualProcess } from '@loki/testkit';
 import { parseDeleteTime } from './delete-time.ts';
 import { DeletesApi } from './deletes-api.ts';
 import { TestWorld } from './test-world.ts';
@@ -9,13 +11,12 @@ import { TestWorld } from './test-world.ts';
 const dayMs = 86_400_000;
 const tenant = parseTenantId('a');
 
-function setUp(deletionMode = 'filter-and-delete') {
-  const world = new TestWorld(1);
+function setUp(deletionMode = 'filter-and-delete', world = new TestWorld(1), requests = world.requests) {
   const received: string[] = [];
   const { random, clock } = world.process;
   const limits = { forTenant: () => ({ ...world.limits, deletionMode }) as typeof world.limits };
   const api = new DeletesApi({
-    requests: world.requests,
+    requests,
     limits,
     clock,
     random,
@@ -69,6 +70,19 @@ describe('the delete API', () => {
     const { call, received } = setUp();
     await expect(call('POST', params)).rejects.toMatchObject({ code: 'badRequest', message: text });
     expect(received).toEqual([]);
+  });
+
+  test('of several compactors each lists and cancels what another was asked just now', async () => {
+    const { world, call, nowS } = setUp();
+    const process = new VirtualProcess(world.scheduler, 'other');
+    const { clock, timers } = process;
+    const requests = new DeleteRequests({ objectStore: world.bucket.client(process), clock, timers });
+    const other = setUp(undefined, world, requests);
+    const created = await call('POST', { query: '{app="a1"}', start: String(nowS - 60) });
+    const id = created.headers!['X-Delete-Request-Id'];
+    expect((await other.call('GET', {})).json).toMatchObject([{ request_id: id, status: 'received' }]);
+    expect((await other.call('DELETE', { request_id: id })).status).toBe(204);
+    expect((await call('GET', {})).json).toEqual([]);
   });
 
   test('creates, lists, cancels; the generation rises', async () => {
