@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { fnv1a32, LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, DistributorService, HttpRequest, HttpResponse, Logger, Timers } from '@loki/ports';
 import type { RingView } from '@loki/ring';
@@ -18,7 +18,8 @@ export interface PushRouterDeps {
 const pushDeadlineMs = 15_000;
 
 /**
- * Forwards pushes, unparsed, to the healthy distributor with the fewest under way. One that does not answer may have
+ * Forwards pushes, unparsed, to healthy distributors: a tenant's to the same one while that keeps up, which then knows
+ * the tenant's streams and how new each is, otherwise to the one with the fewest under way. One that does not answer may have
  * appended the push or not; another is given it all the same, because entries that are there already are dropped.
  */
 export class PushRouter implements DistributorService {
@@ -47,7 +48,7 @@ export class PushRouter implements DistributorService {
 
   async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
     let failure: unknown = new LokiError('unavailable', 'no healthy distributor');
-    for (const [address, client] of this.#order().slice(0, 2)) {
+    for (const { address, client } of this.#order(tenant).slice(0, 2)) {
       try {
         const answer = await client.push(tenant, request);
         this.#suspects.clear(address);
@@ -67,16 +68,15 @@ export class PushRouter implements DistributorService {
     for (const client of this.#clients.values()) client.close();
   }
 
-  /** Fewest pushes under way first; equals take turns; who did not answer lately comes last. */
-  #order(): [address: string, client: PushClient][] {
+  #order(tenant: TenantId): { address: string; client: PushClient }[] {
     const { eligible } = this.#deps.distributors.ring;
     const turn = this.#turn++;
-    const clients = eligible.map((_, i): [string, PushClient] => {
+    const candidates = eligible.map((_, i) => {
       const { address } = eligible[(i + turn) % eligible.length];
-      return [address, this.#clientOf(address)];
+      const client = this.#clientOf(address);
+      return { address, client, inflight: client.inflight, isSuspect: this.#suspects.has(address) };
     });
-    const isSuspect = (address: string) => Number(this.#suspects.has(address));
-    return clients.sort((a, b) => isSuspect(a[0]) - isSuspect(b[0]) || a[1].inflight - b[1].inflight);
+    return pushOrder(tenant, candidates);
   }
 
   #clientOf(address: string): PushClient {
@@ -88,4 +88,33 @@ export class PushRouter implements DistributorService {
     }
     return client;
   }
+}
+
+export interface PushCandidate {
+  readonly address: string;
+  /** Pushes under way to it. */
+  readonly inflight: number;
+  readonly isSuspect: boolean;
+}
+
+/** A tenant stays with its distributor while that has no more pushes under way than the idlest one, and so many more. */
+const aheadMax = 4;
+
+/**
+ * Who is asked first, and who next. All gateways prefer the same distributor for a tenant, and another one for few tenants
+ * when distributors come or go (highest random weight). Others come with the fewest under way first, equals as they are
+ * given; who did not answer lately comes last.
+ */
+export function pushOrder<T extends PushCandidate>(tenant: TenantId, candidates: readonly T[]): T[] {
+  const order = candidates.toSorted(
+    (a, b) => Number(a.isSuspect) - Number(b.isSuspect) || a.inflight - b.inflight,
+  );
+  let preferred = order[0];
+  let most = -1;
+  for (const each of order) {
+    const weight = fnv1a32(`${each.address}/${tenant}`);
+    if (weight > most) [preferred, most] = [each, weight];
+  }
+  if (!preferred || preferred.isSuspect || preferred.inflight > order[0].inflight + aheadMax) return order;
+  return [preferred, ...order.filter((each) => each !== preferred)];
 }
