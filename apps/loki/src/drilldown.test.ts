@@ -19,7 +19,7 @@ beforeAll(async () => {
   fs.writeFileSync(
     file,
     `auth_enabled: true
-limits_config: {volume_enabled: true}
+limits_config: {volume_enabled: true, max_query_series: 20}
 pattern_ingester: {enabled: true}
 `,
   );
@@ -254,6 +254,16 @@ describe('the queries that it builds', () => {
     const { data } = await query(expr);
     const values = data.result.flatMap((series) => series.values.map(([, value]) => Number(value)));
     expect(values.some((value) => Math.abs(value - expected) < 1e-9 * expected)).toBe(true);
+  });
+
+  test('more series than allowed: the first ones and a warning, where others get an error', async () => {
+    const expr = `sum by (msg) (count_over_time(${selector} | json | drop __error__, __error_details__ [240s]))`;
+    const answer = (await query(expr)) as Answer & { readonly warnings: readonly string[] };
+    expect(answer.data.result).toHaveLength(20);
+    expect(answer.warnings).toEqual([expect.stringContaining('maximum number of series (20) reached')]);
+    const params = { query: expr, start: `${firstMs}000000`, end: `${firstMs + minute}000000` };
+    const others = ask('query_range', params, { 'X-Query-Tags': 'Source=logvolhist' });
+    await expect(others).rejects.toThrow('400 maximum number of series (20) reached');
   });
 
   test('lines that follow a pattern, and those that do not', async () => {

@@ -18,6 +18,7 @@ export type {
 } from './root-types.ts';
 export type { SamplePart } from './sample-parts.ts';
 export { cutSampleResult, joinSampleParts, mergeRangeParts } from './sample-parts.ts';
+export { tooManySeries } from './root-rows.ts';
 export { openStored } from './section-reader.ts';
 export type { LeafSource } from './section-reader.ts';
 export { matchingStreams } from './streams.ts';

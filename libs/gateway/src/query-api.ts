@@ -28,6 +28,7 @@ import {
 } from './params.ts';
 import type { TimeRange } from './params.ts';
 import { JsonWriter } from './json-writer.ts';
+import { firstSeries, isForTooManySeries, partialWarning, takesPartialSeries } from './partial-series.ts';
 import { cutWarnings } from './query-warnings.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
@@ -39,6 +40,10 @@ export interface QueryApiDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly queryMetrics?: QueryMetrics;
+}
+
+interface WarnedAnswer extends Answer {
+  readonly warnings?: readonly string[];
 }
 
 /** The endpoints that evaluate LogQL. */
@@ -58,8 +63,8 @@ export class QueryApi {
     const params = Params.of(request);
     const answer = await this.#range(params, tenancy, request, '');
     const limits = this.#frontend.limitsFor(tenancy);
-    const warnings = cutWarnings(params, answer.result, limits, this.#clock.nowNs());
-    return this.#respond(answer, encodingOf(request), warnings);
+    const cuts = cutWarnings(params, answer.result, limits, this.#clock.nowNs());
+    return this.#respond({ ...answer, warnings: [...(answer.warnings ?? []), ...cuts] }, encodingOf(request));
   }
 
   /** `/loki/api/v1/query` */
@@ -127,7 +132,12 @@ export class QueryApi {
   }
 
   /** @param lineRegex a further regular expression that lines must match, '' for none */
-  async #range(params: Params, tenancy: Tenancy, request: HttpRequest, lineRegex: string): Promise<Answer> {
+  async #range(
+    params: Params,
+    tenancy: Tenancy,
+    request: HttpRequest,
+    lineRegex: string,
+  ): Promise<WarnedAnswer> {
     const nowNs = this.#clock.nowNs();
     const range = parseTimeRange(params, nowNs);
     if (range.endNs < range.startNs)
@@ -160,8 +170,26 @@ export class QueryApi {
     });
   }
 
-  /** Runs a checked query, counts it and logs it. */
+  /** Runs a checked query; for those who take a part of too many series, again without that limit. */
   async #ask(
+    asked: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
+    request: HttpRequest,
+    params: QueryParams,
+  ): Promise<WarnedAnswer> {
+    const { seriesMax } = params;
+    try {
+      return await this.#askOnce(asked, request, params);
+    } catch (error) {
+      const tags = request.headers.get('x-query-tags') ?? '';
+      if (!takesPartialSeries(tags) || !isForTooManySeries(error, seriesMax)) throw error;
+      const answer = await this.#askOnce(asked, request, { ...params, seriesMax: 0 });
+      const result = firstSeries(answer.result, seriesMax);
+      return { ...answer, result, warnings: [partialWarning(seriesMax)] };
+    }
+  }
+
+  /** Runs a checked query, counts it and logs it. */
+  async #askOnce(
     asked: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
     request: HttpRequest,
     params: QueryParams,
@@ -190,7 +218,8 @@ export class QueryApi {
     }
   }
 
-  #respond(answer: Answer, encoding: LabelEncoding, warnings: readonly string[] = []): HttpResponse {
+  #respond(answer: WarnedAnswer, encoding: LabelEncoding): HttpResponse {
+    const { warnings = [] } = answer;
     const out = new JsonWriter();
     const told = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
     out.json(`{"status":"success",${told}"data":{`);
