@@ -8,8 +8,8 @@ import type { System } from './system.ts';
 export interface FaultWorld {
   readonly system: System;
   readonly random: Prng;
-  /** The longest SIGSTOP. */
-  readonly pauseMsMax: number;
+  /** The shortest and the longest SIGSTOP. */
+  readonly pauseMs: { readonly min: number; readonly max: number };
   /** Aborted when the run is told to end: the fault ends at once, and what is broken stays so. */
   readonly signal: AbortSignal;
   /** What Redis held some rounds ago. */
@@ -29,7 +29,6 @@ export interface Fault {
 
 /** How long something is down, unless the fault is about that. */
 const holdMs = { min: 1_000, max: 6_000 } as const;
-const pauseMsMin = 3_000;
 const readyMs = 90_000;
 
 const killed: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier', 'compactor'];
@@ -91,7 +90,7 @@ async function kill(world: FaultWorld, app: AppName): Promise<string> {
 async function pause(world: FaultWorld, app: AppName): Promise<string> {
   const target = pick(world, app);
   world.system.pause(target);
-  const ms = world.random.int(Math.min(pauseMsMin, world.pauseMsMax), world.pauseMsMax);
+  const ms = world.random.int(world.pauseMs.min, world.pauseMs.max);
   await wait(world, ms);
   world.system.resume(target);
   return `${target.name} for ${(ms / 1000).toFixed(1)} s`;

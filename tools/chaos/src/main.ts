@@ -2,7 +2,7 @@
  * Real Kafka, Redis and MinIO, 2 gateways, 2 distributors, 3 ingesters in 3 zones, 2 queriers and a compactor, under a
  * ledger's load and its queries; rounds of faults that a seed decides; and the ledger's judgement of every line.
  *
- *     npm run chaos -- --rounds 50 [--seed 1] [--only kill-ingester,stop-redis] [--pause-max 15] [--keep]
+ *     npm run chaos -- --rounds 50 [--seed 1] [--only kill-ingester,stop-redis] [--pause-min 3] [--pause-max 15] [--keep]
  *     npm run chaos -- --list                   the kinds of faults
  *     npm run chaos -- --plant commitBeforeFlush    with a mistake that must be found: fails when it is not
  *
@@ -32,7 +32,7 @@ interface Options {
   readonly rounds: number;
   readonly seed: string;
   readonly kinds: readonly Fault[];
-  readonly pauseMsMax: number;
+  readonly pauseMs: { readonly min: number; readonly max: number };
   readonly linesPerSecond: number;
   readonly queriesPerSecond: number;
   readonly plant: Plant | undefined;
@@ -151,6 +151,7 @@ function readOptions(): Options | undefined {
       rounds: { type: 'string', default: '10' },
       seed: { type: 'string', default: '1' },
       only: { type: 'string', default: '' },
+      'pause-min': { type: 'string', default: '3' },
       'pause-max': { type: 'string', default: '15' },
       rate: { type: 'string', default: '400' },
       queries: { type: 'string', default: '4' },
@@ -164,12 +165,14 @@ function readOptions(): Options | undefined {
   const unknown = wanted.find((kind) => !faults.some((fault) => fault.kind === kind));
   if (unknown !== undefined) throw new Error(`${unknown} is no kind of fault: see --list`);
   const plant = values.plant;
+  const pauseMin = Number(values['pause-min']) * 1000;
+  const pauseMax = Number(values['pause-max']) * 1000;
   if (plant !== undefined && !Object.hasOwn(plants, plant)) throw new Error(`${plant} cannot be planted`);
   return {
     rounds: Number(values.rounds),
     seed: values.seed,
     kinds: wanted.length === 0 ? faults : faults.filter(({ kind }) => wanted.includes(kind)),
-    pauseMsMax: Number(values['pause-max']) * 1000,
+    pauseMs: { min: Math.min(pauseMin, pauseMax), max: pauseMax },
     linesPerSecond: Number(values.rate),
     queriesPerSecond: Number(values.queries),
     plant: plant as Plant | undefined,

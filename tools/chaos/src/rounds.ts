@@ -17,7 +17,7 @@ export interface RoundsOptions {
   readonly ledger: Ledger;
   readonly client: LokiClient;
   readonly random: Prng;
-  readonly pauseMsMax: number;
+  readonly pauseMs: { readonly min: number; readonly max: number };
   readonly linesPerSecond: number;
   readonly queriesPerSecond: number;
   readonly signal: AbortSignal;
@@ -112,24 +112,20 @@ export class Rounds {
     });
     const runs = await Promise.all(mended);
     if (signal.aborted) return false;
-    const settledMs = await this.#settle(Math.max(...runs.map(({ mendedMs }) => mendedMs)), number);
+    const mendedMs = Math.max(...runs.map((each) => each.mendedMs));
+    const settledMs = await this.#settle(mendedMs, number);
     if (signal.aborted) return false;
     this.#tellFailures(number, faults, beganMs);
     const pushes = this.#watch.stretch('push', beganMs);
     const queries = this.#watch.stretch('query', beganMs);
-    for (const { fault, mendedMs } of runs) {
-      const seconds = Math.max(0, settledMs - mendedMs) / 1000;
-      this.recoveries.push({ kind: fault.kind, seconds, pushes, queries });
-    }
+    const recoverySeconds = Math.max(0, settledMs - mendedMs) / 1000;
+    for (const { kind } of faults) this.recoveries.push({ kind, seconds: recoverySeconds, pushes, queries });
     const found = await this.#judgeNew();
     this.#tellFindings(`round ${number}`, found);
     const what = runs.map(({ fault, hit }) => `${fault.kind} (${hit})`).join(' + ');
     const seconds = ((this.#clock.monotonicMs() - beganMs) / 1000).toFixed(1);
-    const settled = Math.max(0, ...this.recoveries.slice(-runs.length).map((each) => each.seconds)).toFixed(
-      1,
-    );
     say(
-      `round ${number}: ${what}: ${seconds} s, settled in ${settled} s; pushes ${inWords(pushes)}; queries ${inWords(queries)}; ${found.read} lines read, ${faultsIn(found)} wrong`,
+      `round ${number}: ${what}: ${seconds} s, settled in ${recoverySeconds.toFixed(1)} s; pushes ${inWords(pushes)}; queries ${inWords(queries)}; ${found.read} lines read, ${faultsIn(found)} wrong`,
     );
     return true;
   }
