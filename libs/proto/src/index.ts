@@ -25,6 +25,7 @@ export {
 export {
   HeadLeafAnswer,
   HeadLeafRequest,
+  HeadsPart,
   HeadStreamsAnswer,
   HeadStreamsRequest,
   IngesterDefinition,

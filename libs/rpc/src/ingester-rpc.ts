@@ -1,3 +1,4 @@
+import { LokiError } from '@loki/model';
 import type { IngesterService, LeafRequest, StreamsRequest } from '@loki/ports';
 import type { HeadAnswer, LeafResult, StreamVolume, TailFrame } from '@loki/ports';
 import { encodeMessage, HeadLeafAnswer, HeadStreamsAnswer, IngesterDefinition } from '@loki/proto';
@@ -14,6 +15,7 @@ import {
   tailFrameFromWire,
   tailFrameToWire,
 } from './leaf-codec.ts';
+import { HeadsCaller, headsParts } from './heads-call.ts';
 import { rpcMethod } from './method.ts';
 import { joined, parts } from './parts.ts';
 import { serverStreamMethod, unaryMethod } from './rpc-server.ts';
@@ -23,6 +25,7 @@ const { methods } = IngesterDefinition;
 const partitionsMethod = rpcMethod(IngesterDefinition, methods.partitions);
 const queryHeadMethod = rpcMethod(IngesterDefinition, methods.queryHead);
 const headStreamsMethod = rpcMethod(IngesterDefinition, methods.headStreams);
+const queryHeadsMethod = rpcMethod(IngesterDefinition, methods.queryHeads);
 const tailMethod = rpcMethod(IngesterDefinition, methods.tail);
 const flushMethod = rpcMethod(IngesterDefinition, methods.flush);
 
@@ -32,6 +35,8 @@ export interface IngesterClientOptions {
 }
 
 const flushDeadlineMs = 300_000;
+/** Of one question: more than a log has partitions. */
+const partitionsMax = 10_000;
 /** Asked to learn whether anybody is there. */
 const partitionsDeadlineMs = 2_000;
 
@@ -41,23 +46,21 @@ export function serveIngester(server: RpcServer, ingester: IngesterService): voi
     unaryMethod(partitionsMethod, async () => ({ partitions: [...(await ingester.partitions())] })),
     serverStreamMethod(queryHeadMethod, async function* ({ partition, leaf }, { tenant, signal }) {
       const request = leafRequestFromWire(leaf, tenant());
-      const { committedOffset, result } = await ingester.queryHead(partition, request, signal);
-      yield* parts(
-        encodeMessage(HeadLeafAnswer, {
-          committedOffset: BigInt(committedOffset),
-          result: leafResultToWire(result),
-        }),
-      );
+      yield* parts(await leafAnswer(ingester, partition, request, signal));
     }),
     serverStreamMethod(headStreamsMethod, async function* ({ partition, streams }, { tenant, signal }) {
       const request = streamsRequestFromWire(streams, tenant());
-      const { committedOffset, result } = await ingester.headStreams(partition, request, signal);
-      yield* parts(
-        encodeMessage(HeadStreamsAnswer, {
-          committedOffset: BigInt(committedOffset),
-          result: streamVolumesToWire(result),
-        }),
-      );
+      yield* parts(await streamsAnswer(ingester, partition, request, signal));
+    }),
+    serverStreamMethod(queryHeadsMethod, ({ partitions, question }, { tenant, signal }) => {
+      if (partitions.length > partitionsMax)
+        throw new LokiError('badRequest', `more than ${partitionsMax} partitions at once`);
+      if (question?.$case === 'leaf') {
+        const request = leafRequestFromWire(question.leaf, tenant());
+        return headsParts(partitions, (each) => leafAnswer(ingester, each, request, signal));
+      }
+      const request = streamsRequestFromWire(question?.streams, tenant());
+      return headsParts(partitions, (each) => streamsAnswer(ingester, each, request, signal));
     }),
     serverStreamMethod(tailMethod, async function* ({ partition, leaf, fromOffset }, { tenant, signal }) {
       const request = leafRequestFromWire(leaf, tenant());
@@ -71,14 +74,67 @@ export function serveIngester(server: RpcServer, ingester: IngesterService): voi
   ]);
 }
 
+async function leafAnswer(
+  ingester: IngesterService,
+  partition: number,
+  request: LeafRequest,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const { committedOffset, result } = await ingester.queryHead(partition, request, signal);
+  return encodeMessage(HeadLeafAnswer, {
+    committedOffset: BigInt(committedOffset),
+    result: leafResultToWire(result),
+  });
+}
+
+async function streamsAnswer(
+  ingester: IngesterService,
+  partition: number,
+  request: StreamsRequest,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const { committedOffset, result } = await ingester.headStreams(partition, request, signal);
+  return encodeMessage(HeadStreamsAnswer, {
+    committedOffset: BigInt(committedOffset),
+    result: streamVolumesToWire(result),
+  });
+}
+
 /** An ingester in another process. */
 export class IngesterClient implements IngesterService {
   readonly #channel: RpcChannel;
-  readonly #headDeadlineMs: number;
+  readonly #leaves: HeadsCaller<LeafRequest>;
+  readonly #streams: HeadsCaller<StreamsRequest>;
 
   constructor(channel: RpcChannel, options: IngesterClientOptions = {}) {
     this.#channel = channel;
-    this.#headDeadlineMs = options.headDeadlineMs ?? 60_000;
+    const deadlineMs = options.headDeadlineMs ?? 60_000;
+    this.#leaves = new HeadsCaller({
+      one: (partition, request, signal) => {
+        const wire = { partition, leaf: leafRequestToWire(request) };
+        const { tenant } = request;
+        return joined(channel.serverStream(queryHeadMethod, wire, { tenant, signal, deadlineMs }));
+      },
+      several: (partitions, request, signal) => {
+        const question = { $case: 'leaf' as const, leaf: leafRequestToWire(request) };
+        const { tenant } = request;
+        const wire = { partitions: [...partitions], question };
+        return channel.serverStream(queryHeadsMethod, wire, { tenant, signal, deadlineMs });
+      },
+    });
+    this.#streams = new HeadsCaller({
+      one: (partition, request, signal) => {
+        const wire = { partition, streams: streamsRequestToWire(request) };
+        const { tenant } = request;
+        return joined(channel.serverStream(headStreamsMethod, wire, { tenant, signal, deadlineMs }));
+      },
+      several: (partitions, request, signal) => {
+        const question = { $case: 'streams' as const, streams: streamsRequestToWire(request) };
+        const { tenant } = request;
+        const wire = { partitions: [...partitions], question };
+        return channel.serverStream(queryHeadsMethod, wire, { tenant, signal, deadlineMs });
+      },
+    });
   }
 
   async partitions(): Promise<readonly number[]> {
@@ -91,14 +147,7 @@ export class IngesterClient implements IngesterService {
     request: LeafRequest,
     signal?: AbortSignal,
   ): Promise<HeadAnswer<LeafResult>> {
-    const { tenant } = request;
-    const bytes = await joined(
-      this.#channel.serverStream(
-        queryHeadMethod,
-        { partition, leaf: leafRequestToWire(request) },
-        { tenant, signal, deadlineMs: this.#headDeadlineMs },
-      ),
-    );
+    const bytes = await this.#leaves.ask(partition, request, signal);
     const { committedOffset, result } = HeadLeafAnswer.decode(bytes);
     return { committedOffset: Number(committedOffset), result: leafResultFromWire(result) };
   }
@@ -108,14 +157,7 @@ export class IngesterClient implements IngesterService {
     request: StreamsRequest,
     signal?: AbortSignal,
   ): Promise<HeadAnswer<readonly StreamVolume[]>> {
-    const { tenant } = request;
-    const bytes = await joined(
-      this.#channel.serverStream(
-        headStreamsMethod,
-        { partition, streams: streamsRequestToWire(request) },
-        { tenant, signal, deadlineMs: this.#headDeadlineMs },
-      ),
-    );
+    const bytes = await this.#streams.ask(partition, request, signal);
     const { committedOffset, result } = HeadStreamsAnswer.decode(bytes);
     return { committedOffset: Number(committedOffset), result: streamVolumesFromWire(result) };
   }

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Status } from "./error.ts";
 import { LeafRequest, LeafResult, Part, StreamsRequest, StreamVolumes, TailFrame } from "./leaf.ts";
 
 export const protobufPackage = "lokits.v1";
@@ -46,6 +47,19 @@ export interface HeadStreamsRequest {
 export interface HeadStreamsAnswer {
   committedOffset: bigint;
   result: StreamVolumes | undefined;
+}
+
+export interface HeadsRequest {
+  partitions: number[];
+  question: { $case: "leaf"; leaf: LeafRequest } | { $case: "streams"; streams: StreamsRequest } | undefined;
+}
+
+/** A slice of one partition's answer, or why there is none. */
+export interface HeadsPart {
+  partition: number;
+  data: Uint8Array;
+  isLast: boolean;
+  error: Status | undefined;
 }
 
 export interface FlushRequest {
@@ -454,6 +468,169 @@ export const HeadStreamsAnswer: MessageFns<HeadStreamsAnswer> = {
   },
 };
 
+function createBaseHeadsRequest(): HeadsRequest {
+  return { partitions: [], question: undefined };
+}
+
+export const HeadsRequest: MessageFns<HeadsRequest> = {
+  encode(message: HeadsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partitions.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.partitions) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    switch (message.question?.$case) {
+      case "leaf":
+        LeafRequest.encode(message.question.leaf, writer.uint32(18).fork()).join();
+        break;
+      case "streams":
+        StreamsRequest.encode(message.question.streams, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeadsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeadsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.partitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.partitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.question = { $case: "leaf", leaf: LeafRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.question = { $case: "streams", streams: StreamsRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseHeadsPart(): HeadsPart {
+  return { partition: 0, data: new Uint8Array(0), isLast: false, error: undefined };
+}
+
+export const HeadsPart: MessageFns<HeadsPart> = {
+  encode(message: HeadsPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).uint32(message.partition);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(18).bytes(message.data);
+    }
+    if (message.isLast !== false) {
+      writer.uint32(24).bool(message.isLast);
+    }
+    if (message.error !== undefined) {
+      Status.encode(message.error, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeadsPart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeadsPart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.isLast = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.error = Status.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseFlushRequest(): FlushRequest {
   return {};
 }
@@ -553,6 +730,15 @@ export const IngesterDefinition = {
       requestType: HeadStreamsRequest as typeof HeadStreamsRequest,
       requestStream: false,
       responseType: Part as typeof Part,
+      responseStream: true,
+      options: {},
+    },
+    /** The same of several partitions with one call, each answered when it is ready. */
+    queryHeads: {
+      name: "QueryHeads",
+      requestType: HeadsRequest as typeof HeadsRequest,
+      requestStream: false,
+      responseType: HeadsPart as typeof HeadsPart,
       responseStream: true,
       options: {},
     },
