@@ -4,13 +4,14 @@ import { Asker, routesFor } from './ask.ts';
 import type { Told } from './ask.ts';
 import { difference } from './compare.ts';
 import { drawData } from './data.ts';
-import type { DataSet } from './data.ts';
+import type { DataSet, Push } from './data.ts';
 import { drawQuestion } from './gen-request.ts';
 import type { Question } from './gen-request.ts';
 import { checkLaws } from './identities.ts';
 import { Oracle } from './oracle.ts';
 import { shrink } from './shrink.ts';
 import { layouts, World } from './world.ts';
+import type { Layout } from './world.ts';
 
 export interface CampaignOptions {
   readonly seed: number;
@@ -24,6 +25,10 @@ export interface CampaignOptions {
   readonly lawOdds: number;
   /** Whether findings are made small, which takes a while. */
   readonly isShrinking: boolean;
+  /** How many findings end a campaign: the first tell the story. */
+  readonly findingsMax: number;
+  /** A mistake to be found: all ways but the plain one lack what was pushed first. */
+  readonly isPlanted?: boolean;
   readonly onQuestion?: (question: Question, told: Told) => void;
   readonly onProgress?: (asked: number) => void;
 }
@@ -51,9 +56,6 @@ export interface CampaignResult {
   readonly findings: Finding[];
 }
 
-/** How many findings end a campaign: the first tell the story. */
-const findingsMax = 10;
-
 /** Asks many questions of many data sets, each in several ways. */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   await loadHash();
@@ -68,7 +70,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   };
   for (
     let seed = options.seed;
-    result.asked < options.count && result.findings.length < findingsMax;
+    result.asked < options.count && result.findings.length < options.findingsMax;
     seed++
   ) {
     await askAbout(seed, options, result);
@@ -80,9 +82,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
 async function askAbout(seed: number, options: CampaignOptions, result: CampaignResult): Promise<void> {
   const random = new Prng(`queries ${seed}`);
   const data = drawData(random.fork('data'));
-  const cluster = await Cluster.build(data, `${seed}`);
+  const cluster = await Cluster.build(data, `${seed}`, options.isPlanted);
   for (let i = 0; i < options.perData && result.asked < options.count; i++) {
-    if (result.findings.length >= findingsMax) break;
+    if (result.findings.length >= options.findingsMax) break;
     const own = random.fork(`question ${i}`);
     const question = drawQuestion(own, data);
     const plain = await cluster.plain.ask(question);
@@ -108,7 +110,7 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
         names,
         told: [plain, wrong.told],
       };
-      result.findings.push(options.isShrinking ? await smallest(finding) : finding);
+      result.findings.push(options.isShrinking ? await smallest(finding, options.isPlanted) : finding);
       break;
     }
     if (own.chance(options.lawOdds)) {
@@ -142,10 +144,10 @@ class Cluster {
     this.oracle = oracle;
   }
 
-  static async build(data: DataSet, seed: string): Promise<Cluster> {
+  static async build(data: DataSet, seed: string, isPlanted = false): Promise<Cluster> {
     const askers: Asker[] = [];
     for (const layout of layouts) {
-      const world = await World.build(layout, data.pushes, seed);
+      const world = await World.build(layout, pushesOf(data, layout, isPlanted), seed);
       for (const route of routesFor(data)) askers.push(new Asker(world, route));
     }
     return new Cluster(askers, oracleOf(data));
@@ -180,10 +182,12 @@ function oracleOf(data: DataSet): Asker {
 }
 
 /** The finding with as little data and query as still show it. */
-async function smallest(finding: Finding): Promise<Finding> {
+async function smallest(finding: Finding, isPlanted = false): Promise<Finding> {
   let smaller = finding;
   await shrink(finding.data, finding.question, async (data, question) => {
-    const [one, other] = await Promise.all(finding.names.map((name) => askerNamed(name, data, finding.seed)));
+    const [one, other] = await Promise.all(
+      finding.names.map((name) => askerNamed(name, data, finding.seed, isPlanted)),
+    );
     const plain = await one.ask(question);
     const wrong = wrongOf(plain, await other.askInTurn(question), isExact(question, data));
     one.stop();
@@ -195,11 +199,15 @@ async function smallest(finding: Finding): Promise<Finding> {
   return smaller;
 }
 
-async function askerNamed(name: string, data: DataSet, seed: number): Promise<Asker> {
+function pushesOf({ pushes }: DataSet, layout: Layout, isPlanted: boolean): readonly Push[] {
+  return isPlanted && layout !== layouts[0] ? pushes.slice(1) : pushes;
+}
+
+async function askerNamed(name: string, data: DataSet, seed: number, isPlanted: boolean): Promise<Asker> {
   if (name.startsWith(oracleName)) return oracleOf(data);
   const layout = layouts.find((each) => name.startsWith(`${each.name}, `))!;
   const route = routesFor(data).find((each) => name === `${layout.name}, ${each.name}`)!;
-  return new Asker(await World.build(layout, data.pushes, `${seed}`), route);
+  return new Asker(await World.build(layout, pushesOf(data, layout, isPlanted), `${seed}`), route);
 }
 
 /** The first answer that differs from the plain one. */

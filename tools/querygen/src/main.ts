@@ -17,6 +17,7 @@ async function main(): Promise<boolean> {
   const beganMs = performance.now();
   const result = await runCampaign({
     ...args,
+    findingsMax: 10,
     onQuestion: args.isShowing
       ? (question, told) => console.log(`${question.kind} ${question.query}\n  ${told.text.slice(0, 200)}`)
       : undefined,
