@@ -49,6 +49,8 @@ export interface ClusterSimResult {
 
 /** Virtual time that a healed cluster has to settle in. */
 const settleMs = 60_000;
+/** Longer than a distributor tries to append what it was given. */
+const pushesOverMs = 25_000;
 /** Queriers look for new delete requests so often at the latest, and a query may have begun before. */
 const deletesKnownMs = 40_000;
 /** Deletes that were carried out are applied to answers for a quarter of an hour more; after that rows must be gone. */
@@ -307,6 +309,8 @@ class ClusterSimulation {
     const judge = new VirtualProcess(this.#scheduler, 'judge');
     const rows = (mayKeepDeleted: boolean) =>
       this.#patiently(judge, () => this.#checkAll(judge, mayKeepDeleted));
+    // Pushes that nobody waits for any more may still be on their way.
+    await judge.timers.sleep(pushesOverMs);
     const before = await rows(true);
     if (this.#hasDeletes) await judge.timers.sleep(deletesKnownMs);
     await this.#patiently(judge, () =>
