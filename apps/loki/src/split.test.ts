@@ -65,6 +65,21 @@ test('what is pushed to the gateway is read from the gateway', async () => {
   expect(JSON.parse(text)).toMatchObject({ data: ['a'] });
 });
 
+test('an export, and what a query would read, through the gateway', async () => {
+  await push('exported', ['one', 'two', 'three'], 'exporter');
+  const headers = { 'x-scope-orgid': 'exporter' };
+  const search = new URLSearchParams({ query: '{app="exported"} |= "t"' }).toString();
+  const exported = await gateway.get(`/loki/api/v1/export?${search}`, headers);
+  const lines = exported.text.trimEnd().split('\n');
+  const entries = lines.map((line) => JSON.parse(line) as { line?: string; done?: boolean; entries?: number });
+  expect(entries.flatMap(({ line }) => line ?? [])).toEqual(['two', 'three']);
+  expect(entries.at(-1)).toMatchObject({ done: true, entries: 2 });
+  const explained = await gateway.get(`/loki/api/v1/explain?${search}`, headers);
+  expect(JSON.parse(explained.text)).toMatchObject({
+    data: { leaves: [{ selected: { streams: 1, entries: 3 }, lines: 3, unflushedLines: 3 }] },
+  });
+});
+
 test('a tenant reads its own lines alone', async () => {
   await push('shared', ['of one'], 'one');
   await push('shared', ['of two'], 'two');
