@@ -157,7 +157,7 @@ test('over gRPC: leaves and streams of many partitions, with a refusal in its ow
       'partition 2 is not owned',
       { committedOffset: 30, result: logResult(3) },
     ]);
-    expect(calls.sort()).toEqual([0, 1, 2, 3]);
+    expect(calls.sort((a, b) => a - b)).toEqual([0, 1, 2, 3]);
     const request = { tenant, selector: '', startNs: 0n, endNs: 1n };
     const streams = await Promise.all([5, 6].map((each) => client.headStreams(each, request)));
     expect(streams.map(({ committedOffset }) => committedOffset)).toEqual([5, 6]);
