@@ -1,5 +1,5 @@
 import type { Limits, LimitsSource } from '@loki/config';
-import { evaluate } from '@loki/engine';
+import { evaluate, MemoryPool } from '@loki/engine';
 import type { QueryOutcome, QueryParams } from '@loki/engine';
 import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
@@ -65,6 +65,11 @@ export interface Answer extends QueryOutcome {
 const timeoutText =
   'request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed';
 
+/** Roots of all queries together; what one of them may hold is the tenant's limit. */
+const rootBytesMax = 2 * 2 ** 30;
+/** A root computes so long before others have their turn: health checks and leases live on the same thread. */
+const rootSliceMs = 15;
+
 /** Plans queries, queues their leaves fairly between tenants, and computes the roots. */
 export class QueryFrontend {
   readonly #deps: FrontendDeps;
@@ -72,6 +77,8 @@ export class QueryFrontend {
   readonly #queue: FairQueue<QuerierService>;
   readonly #tails: TailSlots;
   readonly #weights: WeightSource;
+  /** What the roots of all queries hold here. */
+  readonly #memory = new MemoryPool(rootBytesMax);
   #inflight = 0;
   readonly #stop = new AbortController();
   /** Answers by whichever querier is free; whoever asks waits in the tenant's queue. */
@@ -176,8 +183,17 @@ export class QueryFrontend {
     });
     const outcome = await this.withDeadline(tenancy, client, async (signal) => {
       await this.#checkBytes(tenancy, expr, params, limits, signal);
-      return evaluate(expr, params, (leaf: LeafRequest) =>
-        runForTenants(tenancy, leaf, (request) => runner.run(request, signal)),
+      return evaluate(
+        expr,
+        params,
+        (leaf: LeafRequest) => runForTenants(tenancy, leaf, (request) => runner.run(request, signal)),
+        {
+          memoryBytesMax: limits.maxQueryMemoryBytes,
+          isApproxTopkEnabled: limits.shardAggregations.includes('approx_topk'),
+          checkCancelled: () => signal.throwIfAborted(),
+          pool: this.#memory,
+          pause: this.#pauses(),
+        },
       );
     });
     return {
@@ -187,6 +203,18 @@ export class QueryFrontend {
       splits: runner.splits,
       shards: runner.shards,
       isSharded: runner.isSharded,
+    };
+  }
+
+  /** Lets others have the thread when a root has computed for a while. */
+  #pauses(): () => Promise<void> | undefined {
+    const { clock, timers } = this.#deps;
+    let sinceMs = clock.monotonicMs();
+    return () => {
+      if (clock.monotonicMs() - sinceMs < rootSliceMs) return undefined;
+      return timers.sleep(0).then(() => {
+        sinceMs = clock.monotonicMs();
+      });
     };
   }
 

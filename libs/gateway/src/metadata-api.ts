@@ -2,21 +2,22 @@ import { parseMatchers } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { compareText, goJsonString, Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import type { Clock, HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
+import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
 import { checkQueryLength } from './check-limits.ts';
 import { pairsJson } from './encode-result.ts';
 import { isHiddenLabel, streamsOfTenants, wholeDays } from './explore-streams.ts';
 import type { TenantStreams } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
+import { reported } from './metadata-log.ts';
+import type { MetadataLogDeps, MetadataNote } from './metadata-log.ts';
 import { tenantLabel, withTenant } from './multi-tenant.ts';
 import { isUncached, Params, parseTimeRange } from './params.ts';
 import type { TimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
-export interface MetadataApiDeps {
+export interface MetadataApiDeps extends MetadataLogDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
-  readonly clock: Clock;
   /** Then the tenant label is ours, and its values are the tenants who ask. */
   readonly multiTenantQueriesEnabled: boolean;
 }
@@ -30,67 +31,83 @@ export class MetadataApi {
   }
 
   /** `/loki/api/v1/labels` */
-  async labels(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
-    const found = await this.#labelStreams(request, tenancy);
-    const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
-    for (const { streams } of found) {
-      for (const { labels } of streams)
-        for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
-    }
-    return textList([...names]);
+  labels(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
+      const found = await this.#labelStreams(request, tenancy, note);
+      const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
+      for (const { streams } of found) {
+        for (const { labels } of streams)
+          for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
+      }
+      note.entries = names.size;
+      return textList([...names]);
+    });
   }
 
   /** `/loki/api/v1/label/:name/values` */
   async labelValues(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const name = request.params.get('name') ?? '';
     if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel) return textList([...tenancy.ids]);
-    const found = await this.#labelStreams(request, tenancy);
-    const values = new Set<string>();
-    for (const { streams } of found) {
-      for (const { labels } of streams) for (const pair of labels) if (pair[0] === name) values.add(pair[1]);
-    }
-    return textList([...values]);
+    return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
+      const found = await this.#labelStreams(request, tenancy, note);
+      const values = new Set<string>();
+      for (const { streams } of found) {
+        for (const { labels } of streams)
+          for (const pair of labels) if (pair[0] === name) values.add(pair[1]);
+      }
+      note.query = `${name} ${note.query}`.trim();
+      note.entries = values.size;
+      return textList([...values]);
+    });
   }
 
   /** `/loki/api/v1/series`: all streams that any of the selectors matches. */
-  async series(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
-    const params = Params.of(request);
-    const range = this.#range(params, tenancy);
-    const texts = [...params.getAll('match'), ...params.getAll('match[]')];
-    const groups = texts.filter((text) => text !== '{}').map(parseMatchers);
-    const series = new Map<string, LabelPair[]>();
-    for (const matchers of groups.length > 0 ? groups : [[]]) {
-      for (const { tenant, streams } of await this.#streams(tenancy, matchers, range, request, 'series')) {
-        for (const { labels } of streams) {
-          const visible = labels.filter(([name]) => !isHiddenLabel(name));
-          const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
-          series.set(Labels.fromPairs(pairs).toString(), pairs);
+  series(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return reported(this.#deps, { type: 'series', request, tenancy }, async (note) => {
+      const params = Params.of(request);
+      const texts = [...params.getAll('match'), ...params.getAll('match[]')];
+      note.query = texts.join(':');
+      const range = (note.range = this.#range(params, tenancy));
+      const groups = texts.filter((text) => text !== '{}').map(parseMatchers);
+      const series = new Map<string, LabelPair[]>();
+      for (const matchers of groups.length > 0 ? groups : [[]]) {
+        for (const { tenant, streams } of await this.#streams(tenancy, matchers, range, request, 'series')) {
+          for (const { labels } of streams) {
+            const visible = labels.filter(([name]) => !isHiddenLabel(name));
+            const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
+            series.set(Labels.fromPairs(pairs).toString(), pairs);
+          }
         }
       }
-    }
-    return jsonResponse(
-      `{"status":"success","data":[${[...series.values()].map((pairs) => pairsJson(pairs)).join(',')}]}`,
-    );
+      note.entries = series.size;
+      return jsonResponse(
+        `{"status":"success","data":[${[...series.values()].map((pairs) => pairsJson(pairs)).join(',')}]}`,
+      );
+    });
   }
 
   /** `/loki/api/v1/index/stats`: what a selector covers, without an envelope. */
-  async indexStats(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
-    const params = Params.of(request);
-    const range = this.#range(params, tenancy);
-    const matchers = parseMatchers(params.get('query'));
-    let streamCount = 0;
-    let bytes = 0;
-    let entries = 0;
-    for (const { streams } of await this.#streams(tenancy, matchers, range, request, 'stats')) {
-      streamCount += streams.length;
-      for (const stream of streams) {
-        bytes += stream.lineBytes;
-        entries += stream.entries;
+  indexStats(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return reported(this.#deps, { type: 'stats', request, tenancy }, async (note) => {
+      const params = Params.of(request);
+      note.query = params.get('query');
+      const range = (note.range = this.#range(params, tenancy));
+      const matchers = parseMatchers(params.get('query'));
+      let streamCount = 0;
+      let bytes = 0;
+      let entries = 0;
+      for (const { streams } of await this.#streams(tenancy, matchers, range, request, 'stats')) {
+        streamCount += streams.length;
+        for (const stream of streams) {
+          bytes += stream.lineBytes;
+          entries += stream.entries;
+        }
       }
-    }
-    return jsonResponse(
-      `{"streams":${streamCount},"chunks":${streamCount},"bytes":${bytes},"entries":${entries}}`,
-    );
+      note.entries = streamCount;
+      return jsonResponse(
+        `{"streams":${streamCount},"chunks":${streamCount},"bytes":${bytes},"entries":${entries}}`,
+      );
+    });
   }
 
   #range(params: Params, tenancy: Tenancy): TimeRange {
@@ -100,10 +117,10 @@ export class MetadataApi {
   }
 
   /** Label names and values are known by the day: a range covers the whole of each day that it touches. */
-  #labelStreams(request: HttpRequest, tenancy: Tenancy): Promise<TenantStreams[]> {
+  #labelStreams(request: HttpRequest, tenancy: Tenancy, note: MetadataNote): Promise<TenantStreams[]> {
     const params = Params.of(request);
-    const range = wholeDays(this.#range(params, tenancy));
-    const text = params.get('query');
+    const text = (note.query = params.get('query'));
+    const range = wholeDays((note.range = this.#range(params, tenancy)));
     const matchers = text === '' ? [] : parseMatchers(text);
     return this.#streams(tenancy, matchers, range, request, 'labels');
   }

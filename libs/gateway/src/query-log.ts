@@ -26,7 +26,7 @@ export interface AskedQuery {
 }
 
 /** Queries that take longer are `slow`, as Loki sorts them. */
-const slowSeconds = 10;
+export const slowSeconds = 10;
 
 /** Counts an answered query and writes its line, under the names that operators of Loki grep for. */
 export function reportQuery(
@@ -52,7 +52,7 @@ export function reportQuery(
     splits: answer.splits,
     shards: answer.shards,
   });
-  if (stats.cacheEntriesRequested > 0) {
+  if (result.type === 'streams' && stats.cacheEntriesRequested > 0) {
     out.metrics?.cached(stats.cacheEntriesFound === stats.cacheEntriesRequested);
   }
   const perSecond = (value: number): number => (execSeconds > 0 ? Math.round(value / execSeconds) : 0);
@@ -69,7 +69,7 @@ export function reportQuery(
     start_delta: formatGoDuration(out.nowNs - asked.startNs),
     end_delta: formatGoDuration(out.nowNs - asked.endNs),
     step: formatGoDuration(asked.stepNs),
-    duration: seconds(execSeconds),
+    duration: secondsOf(execSeconds),
     status: 200,
     limit: asked.limit,
     returned_lines: result.type === 'streams' ? result.rows.labelSet.length : 0,
@@ -80,8 +80,8 @@ export function reportQuery(
     total_lines: stats.linesProcessed,
     post_filter_lines: stats.linesMatched,
     total_entries: entriesOf(result),
-    store_chunks_download_time: seconds(stats.fetchMs / 1000),
-    queue_time: seconds(answer.queueSeconds),
+    store_chunks_download_time: secondsOf(stats.fetchMs / 1000),
+    queue_time: secondsOf(answer.queueSeconds),
     splits: answer.splits,
     shards: answer.shards,
     query_referenced_structured_metadata: stats.metadataBytes > 0,
@@ -93,8 +93,9 @@ export function reportQuery(
     ingester_chunk_matches: 0,
     ingester_requests: 0,
     ingester_recv_wait_time: '0s',
-    querier_exec_time: seconds(execSeconds),
+    querier_exec_time: secondsOf(execSeconds),
     user_agent: clean(asked.userAgent),
+    approx_result_size: byteText(resultBytes(result)),
     result_streams_count: result.type === 'streams' ? result.rows.labelSets.length : 0,
     result_lines_count: result.type === 'streams' ? result.rows.labelSet.length : 0,
     ingester_chunk_head_bytes: byteText(stats.headLineBytes),
@@ -149,10 +150,24 @@ export function reportFailure(
     range_type: range,
     length: formatGoDuration(asked.endNs - asked.startNs),
     step: formatGoDuration(asked.stepNs),
-    duration: seconds(execSeconds),
+    duration: secondsOf(execSeconds),
     status,
     err: error instanceof LokiError ? error.message : 'internal error',
   });
+}
+
+/** About what the answer's values and lines take. */
+function resultBytes(result: QueryResult): number {
+  switch (result.type) {
+    case 'streams':
+      return result.rows.lines.length + 8 * result.rows.timestampNs.length;
+    case 'matrix':
+      return 16 * result.series.length * result.steps;
+    case 'vector':
+      return 16 * result.samples.length;
+    case 'scalar':
+      return 16;
+  }
 }
 
 /** Entries of log queries, series of the others. */
@@ -195,7 +210,7 @@ function oneCache(name: string, stats: LeafStats): LogFields {
     [`cache_${name}_hit`]: stats.cacheEntriesFound,
     [`cache_${name}_bytes_stored`]: stats.cacheBytesSent,
     [`cache_${name}_bytes_fetched`]: stats.cacheBytesReceived,
-    [`cache_${name}_download_time`]: seconds(stats.cacheMs / 1000),
+    [`cache_${name}_download_time`]: secondsOf(stats.cacheMs / 1000),
   };
 }
 
@@ -210,10 +225,10 @@ function filtersBeforeParser(expr: Expr): boolean {
 const parsers: ReadonlySet<string> = new Set(['json', 'logfmt', 'regexp', 'pattern', 'unpack']);
 
 /** What a client sends cannot break the line, nor make it long. */
-function clean(text: string): string {
+export function clean(text: string): string {
   return text.slice(0, 200).replace(/[^\x20-\x7e]/g, '_');
 }
 
-function seconds(value: number): string {
+export function secondsOf(value: number): string {
   return formatGoDuration(BigInt(Math.round(value * 1e9)));
 }

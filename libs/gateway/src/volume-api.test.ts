@@ -1,7 +1,7 @@
 import type { Limits } from '@loki/config';
 import type { LabelPair } from '@loki/model';
 import type { StreamsRequest } from '@loki/ports';
-import { clock, getRequest, tenancyOf, testFrontend, TestQuerier } from './test-gateway.ts';
+import { clock, logger, getRequest, tenancyOf, testFrontend, TestQuerier } from './test-gateway.ts';
 import { VolumeApi } from './volume-api.ts';
 
 // What this protects: which streams count for which row of a volume, in which order, and in which shape they come.
@@ -20,7 +20,7 @@ function api(limits: Partial<Limits> = {}) {
     stream({ app: 'b' }, { 0: 15 }),
     stream({ app: 'c', env: 'prod', __stream_shard__: '1' }, { 0: 40 }),
   ]);
-  return { querier, api: new VolumeApi({ frontend: testFrontend(querier, limits), querier, clock }) };
+  return { querier, api: new VolumeApi({ frontend: testFrontend(querier, limits), querier, clock, logger }) };
 }
 
 async function ask(query: Record<string, string>, limits: Partial<Limits> = {}) {

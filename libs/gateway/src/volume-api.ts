@@ -2,20 +2,21 @@ import { parseMatchers } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { compareText, LokiError, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import type { Clock, HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
+import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
 import { checkQueryLength } from './check-limits.ts';
 import { pairsJson, secondsText } from './encode-result.ts';
 import { isHiddenLabel, streamsOfTenants } from './explore-streams.ts';
 import type { TenantStreams } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
+import { reported } from './metadata-log.ts';
+import type { MetadataLogDeps } from './metadata-log.ts';
 import { badRequest, isUncached, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
 import type { TimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
-export interface VolumeApiDeps {
+export interface VolumeApiDeps extends MetadataLogDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
-  readonly clock: Clock;
 }
 
 const limitDefault = 100;
@@ -38,31 +39,37 @@ export class VolumeApi {
     return this.#answer(request, tenancy, parseStep);
   }
 
-  async #answer(
+  #answer(
     request: HttpRequest,
     tenancy: Tenancy,
     stepOf: (params: Params, range: TimeRange) => bigint,
   ): Promise<HttpResponse> {
     const limits = this.#deps.frontend.limitsFor(tenancy);
-    if (!limits.volumeEnabled) throw new LokiError('notFound', 'not found');
-    const params = Params.of(request);
-    const range = parseTimeRange(params, this.#deps.clock.nowNs());
-    const stepNs = stepOf(params, range);
-    const matchers = parseSelector(params.get('query'));
-    const grouping = parseGrouping(params, matchers);
-    const limit = parseUint32(params, 'limit', limitDefault) || limitDefault;
-    checkQueryLength(range, limits);
-    const cache = this.#deps.frontend.cachePolicy('volume', limits, { noCache: isUncached(request) });
-    const found = await streamsOfTenants(
-      this.#deps,
-      tenancy,
-      matchers,
-      { ...range, volume: { stepNs }, ...(cache ? { cache } : {}) },
-      request.signal,
-    );
-    const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
-    const series = groupVolumes(found, grouping).slice(0, max);
-    return jsonResponse(`{"status":"success","data":{${encodeVolumes(series, bucketEnds(range, stepNs))}}}`);
+    if (!limits.volumeEnabled) return Promise.reject(new LokiError('notFound', 'not found'));
+    return reported(this.#deps, { type: 'volume', request, tenancy }, async (note) => {
+      const params = Params.of(request);
+      note.query = params.get('query');
+      const range = (note.range = parseTimeRange(params, this.#deps.clock.nowNs()));
+      const stepNs = stepOf(params, range);
+      const matchers = parseSelector(params.get('query'));
+      const grouping = parseGrouping(params, matchers);
+      const limit = parseUint32(params, 'limit', limitDefault) || limitDefault;
+      checkQueryLength(range, limits);
+      const cache = this.#deps.frontend.cachePolicy('volume', limits, { noCache: isUncached(request) });
+      const found = await streamsOfTenants(
+        this.#deps,
+        tenancy,
+        matchers,
+        { ...range, volume: { stepNs }, ...(cache ? { cache } : {}) },
+        request.signal,
+      );
+      const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
+      const series = groupVolumes(found, grouping).slice(0, max);
+      note.entries = series.length;
+      return jsonResponse(
+        `{"status":"success","data":{${encodeVolumes(series, bucketEnds(range, stepNs))}}}`,
+      );
+    });
   }
 }
 
