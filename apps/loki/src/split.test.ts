@@ -128,6 +128,31 @@ test('flushed lines are read from the store, and none twice', async () => {
   expect(await query('{app="flushed"}')).toEqual(['in memory', 'stored']);
 });
 
+test('operators see every partition, who leads it, and every ring from any process', async () => {
+  await push('operated', ['line']);
+  for (const { url } of [gateway, querier, writer]) {
+    const answer = (await (await fetch(`${url}/partitions`)).json()) as {
+      partitions: {
+        owners: string[];
+        instances: { instance: string; isLeader: boolean; endOffset: number }[];
+      }[];
+      failures: unknown[];
+    };
+    expect(answer.failures).toEqual([]);
+    expect(answer.partitions).toHaveLength(1);
+    for (const { owners, instances } of answer.partitions) {
+      expect(owners).toEqual(['writer']);
+      expect(instances).toMatchObject([{ instance: 'writer', isLeader: true, isCaughtUp: true }]);
+    }
+    expect(answer.partitions.some(({ instances }) => instances[0].endOffset > 0)).toBe(true);
+    const asJson = { headers: { accept: 'application/json' } };
+    const ring = (await (await fetch(`${url}/distributor/ring`, asJson)).json()) as { shards: object[] };
+    expect(ring.shards).toMatchObject([{ id: 'writer', state: 'ACTIVE' }]);
+    // Nobody compacts here.
+    expect((await fetch(`${url}/compaction`)).status).toBe(503);
+  }
+});
+
 test('a killed querier delays a query, and another one answers it', async () => {
   await push('lost', ['line']);
   await querier.stop('SIGKILL');

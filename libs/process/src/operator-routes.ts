@@ -94,7 +94,16 @@ class Members {
     const there = ring.instances.slice(0, membersMax);
     if (there.length === 0) throw new LokiError('unavailable', `nobody is in the ring of ${this.#name}`);
     this.#channels.keep(new Set(there.map(({ address }) => address)));
-    const asked: HttpRequest = { ...request, method: 'GET', body: Buffer.alloc(0) };
+    const asked: HttpRequest = {
+      method: 'GET',
+      path: request.path,
+      params: new Map(),
+      queryText: '',
+      headers: new Map(),
+      body: Buffer.alloc(0),
+      remoteAddress: request.remoteAddress,
+      signal: request.signal,
+    };
     return Promise.all(
       there.map(async (member): Promise<MemberStatus<T>> => {
         const { id: instance, zone } = member;
