@@ -3,6 +3,7 @@ export { findDeletedRows } from './find-deleted.ts';
 export type { LeafTaskInput } from './leaf-task.ts';
 export { leafTask, mergeLeafResults } from './leaf-task.ts';
 export { mergeAsTheyCome } from './merge-as-they-come.ts';
+export { MemoryPool } from './memory-budget.ts';
 export { mergeLogResults } from './merge-log.ts';
 export type { SampleLeafExpr } from './root-evaluate.ts';
 export { asSampleLeaf, evaluate, rangeAggOf } from './root-evaluate.ts';

@@ -6,13 +6,13 @@ import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } f
 import { nobodyCancels } from './leaf-run.ts';
 import { labelsBytes, MemoryBudget, resultBytes } from './memory-budget.ts';
 import { combineValues } from './root-binary.ts';
-import { finalizeSeries } from './root-finalize.ts';
+import { finalizeRows } from './root-finalize.ts';
 import { readSpaced } from './root-interval.ts';
 import { replaceLabels } from './root-label-replace.ts';
 import { matrixResult, vectorResult } from './root-result.ts';
 import { constantRow, rowsOf, sortRows } from './root-rows.ts';
 import type { Grid, Value } from './root-rows.ts';
-import type { EvaluateOptions, QueryOutcome, QueryParams, RunLeaf } from './root-types.ts';
+import type { EvaluateOptions, QueryOutcome, QueryParams, QueryResult, RunLeaf } from './root-types.ts';
 import { aggregateRows } from './root-vector-agg.ts';
 
 /**
@@ -32,14 +32,19 @@ export async function evaluate(
 ): Promise<QueryOutcome> {
   if (!options.isApproxTopkEnabled && expr.kind !== 'log') refuseApproxTopk(expr);
   const run = new Run(params, runLeaf, options);
-  if (expr.kind === 'log') {
-    const rows = await readLog(expr, params, run);
-    return { result: { type: 'streams', rows }, stats: run.stats, leaves: run.leaves };
+  try {
+    const result = await resultOf(expr, params, run);
+    return { result, stats: run.stats, leaves: run.leaves };
+  } finally {
+    run.close();
   }
+}
+
+async function resultOf(expr: Expr, params: QueryParams, run: Run): Promise<QueryResult> {
+  if (expr.kind === 'log') return { type: 'streams', rows: await readLog(expr, params, run) };
   const value = await run.metric(expr, true);
   run.chargeAnswer(value);
-  const result = params.isInstant ? vectorResult(expr, value, params) : matrixResult(value, run.grid, params);
-  return { result, stats: run.stats, leaves: run.leaves };
+  return params.isInstant ? vectorResult(expr, value, params) : matrixResult(value, run.grid, params);
 }
 
 async function readLog(expr: LogExpr, params: QueryParams, run: Run) {
@@ -122,6 +127,7 @@ class Run {
   readonly #runLeaf: RunLeaf;
   readonly #memory: MemoryBudget;
   readonly #checkCancelled: CheckCancelled;
+  readonly #pause: () => Promise<void> | undefined;
   /** What each leaf is told of the query's limits. */
   readonly leafLimits: { readonly memoryBytesMax?: number };
   /** By text: `a / (a + b)` reads `a` once. */
@@ -130,9 +136,10 @@ class Run {
   constructor(params: QueryParams, runLeaf: RunLeaf, options: EvaluateOptions) {
     this.#params = params;
     this.#runLeaf = runLeaf;
-    const { memoryBytesMax = 0, checkCancelled = nobodyCancels } = options;
-    this.#memory = new MemoryBudget(memoryBytesMax);
+    const { memoryBytesMax = 0, checkCancelled = nobodyCancels, pool, pause } = options;
+    this.#memory = pool ? pool.open(memoryBytesMax) : new MemoryBudget(memoryBytesMax);
     this.#checkCancelled = checkCancelled;
+    this.#pause = pause ?? (() => undefined);
     this.leafLimits = memoryBytesMax > 0 ? { memoryBytesMax } : {};
     const { startNs, endNs, stepNs, isInstant } = params;
     const steps = isInstant || stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
@@ -144,6 +151,10 @@ class Run {
       );
     }
     this.grid = { startNs, stepNs: isInstant ? 0n : stepNs, steps };
+  }
+
+  close(): void {
+    this.#memory.close();
   }
 
   leaf: RunLeaf = async (request) => {
@@ -169,7 +180,15 @@ class Run {
   async #leafValue(leaf: SampleLeafExpr, isRoot: boolean): Promise<Value> {
     const result = await this.#sampleLeaf(leaf, isRoot);
     this.#checkCancelled();
-    const rows = finalizeSeries(rangeAggOf(leaf), this.grid, result);
+    const work = finalizeRows(rangeAggOf(leaf), this.grid, result);
+    let next = work.next();
+    for (; !next.done; next = work.next()) {
+      const pause = this.#pause();
+      if (!pause) continue;
+      await pause;
+      this.#checkCancelled();
+    }
+    const rows = next.value;
     // Whom of equals topk takes, and how a sum rounds, must not depend on where rows were stored. A result is sorted anyway.
     return { kind: 'rows', rows: isRoot ? rows : sortRows(rows) };
   }

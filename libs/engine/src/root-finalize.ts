@@ -1,6 +1,7 @@
 import type { RangeAggExpr } from '@loki/logql';
 import type { LabelPair } from '@loki/model';
 import type { SampleLeafResult, SeriesState } from '@loki/ports';
+import { selectNth } from './select-nth.ts';
 import { hasSample, newRow, sortLabels } from './root-rows.ts';
 import type { Grid, Row } from './root-rows.ts';
 
@@ -9,20 +10,35 @@ import type { Grid, Row } from './root-rows.ts';
  * aggregation that travelled with it, if any: sums of counts divide by the range as counts do).
  */
 export function finalizeSeries(expr: RangeAggExpr, grid: Grid, result: SampleLeafResult): readonly Row[] {
+  const work = finalizeRows(expr, grid, result);
+  for (;;) {
+    const next = work.next();
+    if (next.done) return next.value;
+  }
+}
+
+/** The same in pieces of a few milliseconds at most: whoever computes it may do something else between two of them. */
+export function* finalizeRows(
+  expr: RangeAggExpr,
+  grid: Grid,
+  result: SampleLeafResult,
+): Generator<undefined, readonly Row[]> {
   if (expr.op === 'absent_over_time') return [absentRow(expr, grid.steps, result.series)];
   const rows: Row[] = [];
   for (const state of result.series) {
     const row = newRow(sortLabels(state.labels), grid.steps);
     const counts = state.columns[0];
     for (let k = 0; k < grid.steps; k++) if (counts[k] > 0) row.present[k] = 1;
-    fill(expr, grid, state, row);
+    if (state.values) yield* fillWindows(expr, grid, state.values, row);
+    else fill(expr, state, row);
     if (hasSample(row)) rows.push(row);
+    yield;
   }
   return rows;
 }
 
 /** Writes the values of steps with samples; what it leaves at other steps means nothing. */
-function fill(expr: RangeAggExpr, grid: Grid, state: SeriesState, row: Row): void {
+function fill(expr: RangeAggExpr, state: SeriesState, row: Row): void {
   const { columns } = state;
   const { values } = row;
   const rangeSeconds = Number(expr.rangeNs) / 1e9;
@@ -51,17 +67,29 @@ function fill(expr: RangeAggExpr, grid: Grid, state: SeriesState, row: Row): voi
     case 'last_over_time':
       return values.set(columns[2]);
     case 'quantile_over_time':
-      return eachWindow(state, (k, window) => {
-        values[k] = quantile(expr.parameter ?? Number.NaN, window);
-      });
     case 'rate_counter':
-      return eachWindow(state, (k, pairs) => {
-        // Timestamps in the pairs are relative to the grid's start.
-        const endNs = Number(BigInt(k) * grid.stepNs - expr.offsetNs);
-        values[k] = counterRate(pairs, endNs - Number(expr.rangeNs), endNs);
-      });
     case 'absent_over_time':
-      throw new Error('absent_over_time has no state per series');
+      throw new Error(`${expr.op} is not computed from columns`);
+  }
+}
+
+/** The same for operations that need every value of a window. */
+function* fillWindows(
+  expr: RangeAggExpr,
+  grid: Grid,
+  { ends, values }: NonNullable<SeriesState['values']>,
+  row: Row,
+): Generator<undefined, void> {
+  for (let k = 0, from = 0; k < ends.length; from = ends[k], k++) {
+    if (ends[k] === from) continue;
+    const window = values.subarray(from, ends[k]);
+    if (expr.op === 'quantile_over_time') row.values[k] = quantile(expr.parameter ?? Number.NaN, window);
+    else {
+      // Timestamps in the pairs are relative to the grid's start.
+      const endNs = Number(BigInt(k) * grid.stepNs - expr.offsetNs);
+      row.values[k] = counterRate(window, endNs - Number(expr.rangeNs), endNs);
+    }
+    yield;
   }
 }
 
@@ -74,28 +102,23 @@ function variance(columns: readonly Float64Array[], into: Float64Array): void {
   for (let k = 0; k < into.length; k++) into[k] = columns[2][k] / columns[0][k];
 }
 
-function eachWindow(state: SeriesState, visit: (step: number, values: Float64Array) => void): void {
-  const { ends, values } = state.values!;
-  for (let k = 0, from = 0; k < ends.length; from = ends[k], k++) {
-    if (ends[k] > from) visit(k, values.subarray(from, ends[k]));
-  }
-}
-
-/** Linear interpolation between closest ranks, as Prometheus has it: NaN comes before all numbers. Sorts a copy. */
+/** Linear interpolation between closest ranks, as Prometheus has it: NaN comes before all numbers. O(values). */
 export function quantile(q: number, values: Float64Array): number {
   if (values.length === 0 || Number.isNaN(q)) return Number.NaN;
   if (q < 0) return Number.NEGATIVE_INFINITY;
   if (q > 1) return Number.POSITIVE_INFINITY;
-  const sorted = Float64Array.from(values).sort();
-  // Typed arrays sort them to the end.
-  let notNumbers = 0;
-  while (notNumbers < sorted.length && Number.isNaN(sorted[sorted.length - 1 - notNumbers])) notNumbers++;
-  if (notNumbers > 0) sorted.copyWithin(notNumbers, 0).fill(Number.NaN, 0, notNumbers);
-  const rank = q * (sorted.length - 1);
+  const rank = q * (values.length - 1);
   const lower = Math.floor(rank);
-  const upper = Math.min(lower + 1, sorted.length - 1);
   const weight = rank - lower;
-  return sorted[lower] * (1 - weight) + sorted[upper] * weight;
+  const numbers = values.filter((value) => !Number.isNaN(value));
+  const notNumbers = values.length - numbers.length;
+  if (lower < notNumbers) return Number.NaN;
+  const low = selectNth(numbers, lower - notNumbers);
+  if (lower === values.length - 1) return low;
+  // What is selected splits the others: the next one is the least of those behind it.
+  let high = Infinity;
+  for (let i = lower - notNumbers + 1; i < numbers.length; i++) if (numbers[i] < high) high = numbers[i];
+  return low * (1 - weight) + high * weight;
 }
 
 /**

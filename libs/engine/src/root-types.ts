@@ -1,5 +1,6 @@
 import type { LabelPair, TenantId } from '@loki/model';
 import type { CheckCancelled, LeafRequest, LeafResult, LeafStats, LogLeafResult } from '@loki/ports';
+import type { MemoryPool } from './memory-budget.ts';
 
 /** What a query is asked with. */
 export interface QueryParams {
@@ -61,4 +62,8 @@ export interface EvaluateOptions {
   readonly isApproxTopkEnabled?: boolean;
   /** Asked between operations: whoever waited may have left. */
   readonly checkCancelled?: CheckCancelled;
+  /** What all queries of this thread hold together. */
+  readonly pool?: MemoryPool;
+  /** Asked often while the root computes: something to wait for when it is time to let others have the thread. */
+  readonly pause?: () => Promise<void> | undefined;
 }

@@ -1,3 +1,5 @@
+import { selectNth } from './select-nth.ts';
+
 /** A row of a block by place: the block's number among the candidates, and the row. */
 export interface PickedRows {
   readonly candidate: number;
@@ -50,7 +52,7 @@ export class RowPicks {
   prune(): void {
     if (this.#count < this.#limit || this.#count === this.#settled) return;
     const times = this.#times.slice(0, this.#count);
-    const bound = nthSmallest(times, this.#isForward ? this.#limit - 1 : this.#count - this.#limit);
+    const bound = selectNth(times, this.#isForward ? this.#limit - 1 : this.#count - this.#limit);
     let kept = 0;
     for (let i = 0; i < this.#count; i++) {
       const time = this.#times[i];
@@ -76,27 +78,4 @@ export class RowPicks {
     this.#candidates = candidates;
     this.#rows = rows;
   }
-}
-
-/** What would stand at index `n` if `values` were sorted, in linear time on average; leaves them in some other order. */
-function nthSmallest(values: Float64Array, n: number): number {
-  let from = 0;
-  let to = values.length - 1;
-  while (from < to) {
-    const pivot = values[(from + to) >> 1];
-    let i = from;
-    let j = to;
-    while (i <= j) {
-      while (values[i] < pivot) i++;
-      while (values[j] > pivot) j--;
-      if (i > j) break;
-      const swapped = values[i];
-      values[i++] = values[j];
-      values[j--] = swapped;
-    }
-    if (n <= j) to = j;
-    else if (n >= i) from = i;
-    else return values[n];
-  }
-  return values[n];
 }

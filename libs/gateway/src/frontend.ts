@@ -38,6 +38,8 @@ export interface FrontendOptions {
 export interface QueryOptions {
   /** The client wants everything computed anew. */
   readonly noCache?: boolean;
+  /** Instead of the tenants' own. */
+  readonly limits?: Limits;
 }
 
 export interface FrontendDeps {
@@ -96,7 +98,10 @@ export class QueryFrontend {
       runLeaf: (request, signal) =>
         this.#ask(request.tenant, (querier) => querier.runLeaf(request, signal), signal),
       streams: (request, signal) =>
-        this.#ask(request.tenant, (querier) => querier.streams(request, signal), signal),
+        this.#retried(
+          (left) => this.#ask(request.tenant, (querier) => querier.streams(request, left), left),
+          signal ?? this.#stop.signal,
+        ),
       storedBytes: (request, signal) =>
         deps.querier
           ? deps.querier.storedBytes(request, signal)
@@ -159,11 +164,10 @@ export class QueryFrontend {
     expr: Expr,
     params: QueryParams,
     client: AbortSignal,
-    { noCache = false }: QueryOptions = {},
+    { noCache = false, limits = this.limitsFor(tenancy) }: QueryOptions = {},
   ): Promise<Answer> {
     const { clock } = this.#deps;
     const startedMs = clock.monotonicMs();
-    const limits = this.limitsFor(tenancy);
     let queueMs = 0;
     const runner = new LeafRunner({
       limits,
