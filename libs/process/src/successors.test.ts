@@ -2,7 +2,7 @@
 import { LokiError } from '@loki/model';
 import type { IngesterService } from '@loki/ports';
 import { partitionOwners, Ring, tokensOf } from '@loki/ring';
-import type { ObservedInstance } from '@loki/ring';
+import type { ObservedInstance, RingView } from '@loki/ring';
 import { VirtualProcess, VirtualScheduler } from '@loki/testkit';
 import { Successors } from './successors.ts';
 
@@ -26,11 +26,11 @@ function member(id: string, over: Partial<ObservedInstance> = {}): ObservedInsta
 function world(members: readonly ObservedInstance[]) {
   const scheduler = new VirtualScheduler(1);
   const { clock, timers } = new VirtualProcess(scheduler, 'a');
-  const ring = new Ring(members);
+  const ingesters = { ring: new Ring(members) };
   const has = new Map<string, number[] | 'away'>();
   let asked = 0;
   const successors = new Successors({
-    ingesters: { ring } as never,
+    ingesters: ingesters as RingView,
     ownId: 'a',
     replicationFactor: 1,
     serviceOf: ({ id }) =>
@@ -50,12 +50,15 @@ function world(members: readonly ObservedInstance[]) {
     await scheduler.settle(work, { eventsMax: 100_000 });
     return scheduler.nowMs - beganMs;
   };
-  return { ring, timers, has, successors, take, asked: () => asked };
+  return { ingesters, timers, has, successors, take, asked: () => asked };
 }
 
 test('a partition is kept until its next owner has read it, and a moment longer', async () => {
-  const { ring, timers, has, successors, take } = world([member('a', { state: 'LEAVING' }), member('b')]);
-  expect(partitionOwners(ring, 3, 1)).toEqual(['b']);
+  const { ingesters, timers, has, successors, take } = world([
+    member('a', { state: 'LEAVING' }),
+    member('b'),
+  ]);
+  expect(partitionOwners(ingesters.ring, 3, 1)).toEqual(['b']);
   has.set('b', 'away');
   timers.after(3_000, () => void has.set('b', [1]));
   timers.after(5_000, () => void has.set('b', [1, 3]));
@@ -80,4 +83,22 @@ test('many partitions are asked about together; when nobody else is there nobody
   expect(asked()).toBe(1);
   const alone = world([member('a', { state: 'LEAVING' })]);
   expect(await alone.take(alone.successors.takeOverAll(all))).toBe(0);
+});
+
+test('with nobody else there a partition is kept for as long as it takes; a process that ends waits no longer', async () => {
+  const leaving = member('a', { state: 'LEAVING' });
+  const one = world([leaving]);
+  one.timers.after(600_000, () => {
+    one.ingesters.ring = new Ring([leaving, member('b')]);
+    one.has.set('b', [3]);
+  });
+  expect(await one.take(one.successors.takeOver(3))).toBeGreaterThan(600_000);
+  const all = world([leaving, member('b')]);
+  all.has.set('b', []);
+  all.timers.after(5_000, () => {
+    all.ingesters.ring = new Ring([leaving, member('b', { state: 'LEAVING' })]);
+  });
+  const tookMs = await all.take(all.successors.takeOverAll([1, 3]));
+  expect(tookMs).toBeGreaterThanOrEqual(5_000);
+  expect(tookMs).toBeLessThan(6_000);
 });

@@ -35,23 +35,36 @@ export class Successors {
   }
 
   /**
-   * Resolves when another owner answers for the partition; when there is none, or none that gets so far in time, after a
-   * while. Until then this process had better go on answering.
+   * Resolves when another owner answers for the partition, or none of them gets so far in a minute. While nobody else
+   * could own it this process has to go on answering.
    */
   async takeOver(partition: number, signal?: AbortSignal): Promise<void> {
     const { clock, timers } = this.#deps;
-    const untilMs = clock.monotonicMs() + waitMs;
-    while (!(await this.#isTaken(partition)) && clock.monotonicMs() < untilMs) {
+    let sinceMs = clock.monotonicMs();
+    while (!(await this.#isTaken(partition)) && clock.monotonicMs() - sinceMs < waitMs) {
+      if (!this.#hasOthers()) sinceMs = clock.monotonicMs();
       await timers.sleep(askMs, signal);
     }
     await timers.sleep(lastQuestionsMs, signal);
   }
 
-  /** The same of all that this process has; resolves at once when nobody else could take them. */
+  /** The same of all that this process has, before it ends: it does not wait for others that are not there. */
   async takeOverAll(partitions: readonly number[]): Promise<void> {
-    const { ring } = this.#deps.ingesters;
-    if (!ring.eligible.some(({ id }) => id !== this.#deps.ownId)) return;
-    await Promise.all(partitions.map((partition) => this.takeOver(partition)));
+    const nobody = new AbortController();
+    const look = async () => {
+      while (this.#hasOthers()) await this.#deps.timers.sleep(askMs, nobody.signal);
+    };
+    const taken = Promise.all(partitions.map((partition) => this.takeOver(partition, nobody.signal)));
+    try {
+      await Promise.race([taken, look()]);
+    } finally {
+      nobody.abort();
+      await Promise.allSettled([taken]);
+    }
+  }
+
+  #hasOthers(): boolean {
+    return this.#deps.ingesters.ring.eligible.some(({ id }) => id !== this.#deps.ownId);
   }
 
   async #isTaken(partition: number): Promise<boolean> {
