@@ -118,7 +118,8 @@ export function parseTags(text: string): ReadonlyMap<string, string> {
   const tags = new Map<string, string>();
   for (const pair of text.replace(/[^a-zA-Z0-9\-=.@, ]/g, '_').split(',')) {
     const at = pair.indexOf('=');
-    if (at > 0) tags.set(pair.slice(0, at).trim().toLowerCase(), pair.slice(at + 1).trim());
+    const name = pair.slice(0, Math.max(0, at)).trim().toLowerCase();
+    if (name !== '') tags.set(name, pair.slice(at + 1).trim());
   }
   return tags;
 }

@@ -185,21 +185,26 @@ export class QueryFrontend {
         );
       },
     });
-    const outcome = await this.withDeadline(tenancy, client, async (signal) => {
-      await this.#checkBytes(tenancy, expr, params, limits, signal);
-      return evaluate(
-        expr,
-        params,
-        (leaf: LeafRequest) => runForTenants(tenancy, leaf, (request) => runner.run(request, signal)),
-        {
-          memoryBytesMax: limits.maxQueryMemoryBytes,
-          isApproxTopkEnabled: limits.shardAggregations.includes('approx_topk'),
-          checkCancelled: () => signal.throwIfAborted(),
-          pool: this.#memory,
-          pause: this.#pauses(),
-        },
-      );
-    });
+    const outcome = await this.withDeadline(
+      tenancy,
+      client,
+      async (signal) => {
+        await this.#checkBytes(tenancy, expr, params, limits, signal);
+        return evaluate(
+          expr,
+          params,
+          (leaf: LeafRequest) => runForTenants(tenancy, leaf, (request) => runner.run(request, signal)),
+          {
+            memoryBytesMax: limits.maxQueryMemoryBytes,
+            isApproxTopkEnabled: limits.shardAggregations.includes('approx_topk'),
+            checkCancelled: () => signal.throwIfAborted(),
+            pool: this.#memory,
+            pause: this.#pauses(),
+          },
+        );
+      },
+      limits,
+    );
     return {
       ...outcome,
       execSeconds: (clock.monotonicMs() - startedMs) / 1000,
@@ -303,9 +308,9 @@ export class QueryFrontend {
     tenancy: Tenancy,
     client: AbortSignal,
     work: (signal: AbortSignal) => Promise<T>,
+    { queryTimeoutMs } = this.limitsFor(tenancy),
   ): Promise<T> {
     const deadline = new AbortController();
-    const { queryTimeoutMs } = this.limitsFor(tenancy);
     const timer =
       queryTimeoutMs > 0
         ? this.#deps.timers.after(queryTimeoutMs, () => deadline.abort(new LokiError('timeout', timeoutText)))

@@ -1,3 +1,4 @@
+import type { Limits } from '@loki/config';
 import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { goJsonString, LokiError } from '@loki/model';
@@ -32,6 +33,7 @@ import { firstSeries, isForTooManySeries, partialWarning, takesPartialSeries } f
 import { cutWarnings } from './query-warnings.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
+import { tightenedLimits } from './request-limits.ts';
 import { jsonResponse, writtenResponse } from './respond.ts';
 import { cacheNameOf, lokiStats } from './stats.ts';
 
@@ -40,6 +42,10 @@ export interface QueryApiDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly queryMetrics?: QueryMetrics;
+  /** Steps stand on multiples of the step, also where time is not split. */
+  readonly alignsWithStep?: boolean;
+  /** Clients may ask for tighter limits. */
+  readonly perRequestLimits?: boolean;
 }
 
 interface WarnedAnswer extends Answer {
@@ -62,7 +68,7 @@ export class QueryApi {
   async queryRange(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const params = Params.of(request);
     const answer = await this.#range(params, tenancy, request, '');
-    const limits = this.#frontend.limitsFor(tenancy);
+    const limits = this.#limits(tenancy, request);
     const cuts = cutWarnings(params, answer.result, limits, this.#clock.nowNs());
     return this.#respond({ ...answer, warnings: [...(answer.warnings ?? []), ...cuts] }, encodingOf(request));
   }
@@ -81,7 +87,7 @@ export class QueryApi {
         'log queries are not supported as an instant query type, please change your query to a range query type',
       );
     }
-    const limits = this.#frontend.limitsFor(tenancy);
+    const limits = this.#limits(tenancy, request);
     checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkRanges(expr, limits);
     const answer = await this.#ask({ tenancy, text, expr }, request, {
@@ -148,7 +154,7 @@ export class QueryApi {
     const intervalNs = parseInterval(params);
     const text = params.get('query');
     const expr = withLineRegex(parseExpr(text), lineRegex);
-    const limits = this.#frontend.limitsFor(tenancy);
+    const limits = this.#limits(tenancy, request);
     checkQueryLength(range, limits);
     if (expr.kind === 'log') checkEntriesLimit(limit, limits);
     checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
@@ -156,7 +162,9 @@ export class QueryApi {
     checkRanges(expr, limits);
     const clamped = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
     const { startNs, endNs } =
-      expr.kind !== 'log' && limits.splitQueriesByIntervalMs > 0 ? alignToStep(clamped, stepNs) : clamped;
+      expr.kind !== 'log' && (limits.splitQueriesByIntervalMs > 0 || this.#deps.alignsWithStep === true)
+        ? alignToStep(clamped, stepNs)
+        : clamped;
     return this.#ask({ tenancy, text, expr }, request, {
       tenant: tenancy.ids[0],
       startNs,
@@ -188,6 +196,12 @@ export class QueryApi {
     }
   }
 
+  #limits(tenancy: Tenancy, request: HttpRequest): Limits {
+    const limits = this.#frontend.limitsFor(tenancy);
+    if (!this.#deps.perRequestLimits) return limits;
+    return tightenedLimits(limits, request.headers.get('x-loki-query-limits'));
+  }
+
   /** Runs a checked query, counts it and logs it. */
   async #askOnce(
     asked: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
@@ -206,6 +220,7 @@ export class QueryApi {
     try {
       const answer = await this.#frontend.query(asked.tenancy, asked.expr, params, request.signal, {
         noCache: isUncached(request),
+        limits: this.#limits(asked.tenancy, request),
       });
       reportQuery(query, answer, { logger, metrics: queryMetrics, nowNs: this.#clock.nowNs() });
       return answer;

@@ -377,6 +377,8 @@ function startFrontend(
     patterns,
     multiTenantQueriesEnabled,
     queryMetrics: counted,
+    alignsWithStep: config.queryRange.alignQueriesWithStep,
+    perRequestLimits: config.querier.perRequestLimitsEnabled,
   };
   return {
     api: {
