@@ -1,0 +1,77 @@
+/** Protects everybody else from one who follows and does not read: little is kept for it, and it hears of what it lost. */
+import fs from 'node:fs';
+import WebSocket from 'ws';
+import { goQuery } from './raw-client.ts';
+import { TestServer } from './test-server.ts';
+
+const pushes = 15;
+const linesOfPush = 2000;
+const lineBytes = 1000;
+let server: TestServer;
+beforeAll(async () => {
+  server = await TestServer.start([
+    '-distributor.ingestion-rate-limit-mb=1000',
+    '-distributor.ingestion-burst-size-mb=1000',
+    '-ingester.per-stream-rate-limit=1GB',
+    '-ingester.per-stream-rate-limit-burst=1GB',
+  ]);
+}, 60_000);
+afterAll(() => server.dispose());
+
+/** Random, so that nothing compresses: what is kept for the follower counts in compressed bytes. */
+function randomLines(push: number): string[] {
+  return Array.from({ length: linesOfPush }, (_, i) => {
+    let line = `${push}/${i} `;
+    while (line.length < lineBytes) line += Math.random().toString(36).slice(2);
+    return line;
+  });
+}
+
+async function pushLines(push: number): Promise<void> {
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const values = randomLines(push).map((line, i) => [`${now + BigInt(i)}`, line]);
+  expect((await server.push({ streams: [{ stream: { app: 'a' }, values }] })).status).toBe(204);
+}
+
+/** Lines that followers were too slow for. */
+async function droppedLines(): Promise<number> {
+  const { text } = await server.get('/metrics');
+  return Number(/^loki_\w*tail\w*dropped\w*(?:\{[^}]*\})? (\d+)/m.exec(text)?.[1] ?? 0);
+}
+
+test('a follower that reads nothing costs little, and is told what it missed', async () => {
+  const query = goQuery({ query: '{app="a"}' });
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/loki/api/v1/tail?${query}`);
+  let lines = 0;
+  let dropped = 0;
+  socket.on('message', (data: Buffer) => {
+    const frame = JSON.parse(data.toString()) as { streams: unknown[]; dropped_entries?: unknown[] };
+    lines += frame.streams.length;
+    dropped += frame.dropped_entries?.length ?? 0;
+  });
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  // Until it surely follows.
+  await pushLines(0);
+  await eventually(() => lines > 0);
+  socket.pause();
+  for (let push = 1; push <= pushes; push++) await pushLines(push);
+  // Nobody else is held up by it.
+  expect(await server.lines('{app="a"} |= "15/1999 "')).toHaveLength(1);
+  const lost = await droppedLines();
+  expect(lost).toBeGreaterThan(0);
+  socket.resume();
+  const total = (pushes + 1) * linesOfPush;
+  await eventually(() => dropped > 0 && lines + lost >= total);
+  // What it gets was kept for it: in the network's buffers, one frame, and the ingester's megabyte.
+  expect(lines + lost).toBe(total);
+  expect(lines * lineBytes).toBeLessThan(30_000_000);
+  socket.terminate();
+}, 120_000);
+
+async function eventually(look: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 400; attempt++) {
+    if (look()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`nothing came\n${fs.existsSync(server.directory) ? server.log() : ''}`);
+}
