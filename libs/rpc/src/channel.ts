@@ -26,9 +26,9 @@ export interface CallOptions {
 
 /** One message. Larger things travel in parts. */
 export const rpcMessageBytesMax = 16 * 1024 * 1024;
-/** A peer that is stopped or cut off is noticed within the sum of both. */
-export const keepaliveMs = 10_000;
-export const keepaliveTimeoutMs = 5_000;
+/** A server that is stopped or cut off is noticed within the sum of both. */
+const keepaliveMs = 10_000;
+const keepaliveTimeoutMs = 5_000;
 /** Bytes under way on one connection before the receiver has taken them. */
 export const flowWindowBytes = 1024 * 1024;
 

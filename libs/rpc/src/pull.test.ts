@@ -1,4 +1,5 @@
 /** Protects queries: frontends find queriers by themselves, and lose nothing when one goes. */
+import net from 'node:net';
 import { LokiError } from '@loki/model';
 import type { LeafRequest, LeafResult, QuerierService, StreamVolume, TailFrame } from '@loki/ports';
 import { ChannelPool } from './channel-pool.ts';
@@ -138,6 +139,31 @@ test('a frontend that dies is found again', async () => {
   await until(() => signals[0].aborted);
   expect(forQueries()).toEqual([]);
 });
+
+test('a querier that is stopped with its connections open is noticed within eight seconds', async () => {
+  const [host, port] = (await frontend()).split(':');
+  const sockets: net.Socket[] = [];
+  const proxy = net.createServer((client) => {
+    const target = net.connect(Number(port), host);
+    sockets.push(client, target);
+    client.pipe(target).pipe(client);
+    for (const socket of [client, target]) socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  work([`127.0.0.1:${(proxy.address() as net.AddressInfo).port}`]);
+  await until(() => forQueries().length === 2);
+  onLeaf = untilAborted;
+  const [{ querier: remote }] = forQueries();
+  const answer = remote.runLeaf(logLeaf).catch((error: unknown) => error);
+  await until(() => asked.length === 1);
+  const stoppedMs = clock.monotonicMs();
+  // As SIGSTOP does: nothing is read any more, and nobody is told.
+  for (const socket of sockets) socket.unpipe().pause();
+  expect(await answer).toMatchObject({ code: 'unavailable' });
+  expect(clock.monotonicMs() - stoppedMs).toBeLessThan(8_000);
+  for (const socket of sockets) socket.destroy();
+  proxy.close();
+}, 20_000);
 
 test('a tail brings frames no faster than they are read, and another slot stands ready', async () => {
   await connected();

@@ -16,7 +16,7 @@ import type { Logger } from '@loki/ports';
 import { withServerSpan } from '@loki/telemetry';
 import { HealthImplementation } from 'grpc-health-check';
 import { tenantOf, traceOf } from './call-context.ts';
-import { flowWindowBytes, keepaliveMs, keepaliveTimeoutMs, rpcMessageBytesMax } from './channel.ts';
+import { flowWindowBytes, rpcMessageBytesMax } from './channel.ts';
 import { fileDescriptors } from './descriptors.ts';
 import { statusObjectOf } from './status.ts';
 import { serverCredentials } from './tls.ts';
@@ -45,6 +45,13 @@ export interface CallContext {
 /** Headers of one call. */
 const headerBytesMax = 16 * 1024;
 
+/**
+ * A caller that is stopped or cut off is noticed within the sum of both. Queriers are callers: what one of them holds is
+ * given to another before the client's patience ends, which is ten seconds by Loki's clients.
+ */
+const callerKeepaliveMs = 2_000;
+const callerKeepaliveTimeoutMs = 4_000;
+
 /** The gRPC port of a process: our services, grpc.health.v1 and reflection. */
 export class RpcServer {
   readonly #options: RpcServerOptions;
@@ -58,8 +65,8 @@ export class RpcServer {
       'grpc.max_receive_message_length': options.recvBytesMax ?? rpcMessageBytesMax,
       'grpc.max_send_message_length': options.sendBytesMax ?? rpcMessageBytesMax,
       'grpc.max_concurrent_streams': options.concurrentStreamsMax ?? 100,
-      'grpc.keepalive_time_ms': keepaliveMs,
-      'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+      'grpc.keepalive_time_ms': callerKeepaliveMs,
+      'grpc.keepalive_timeout_ms': callerKeepaliveTimeoutMs,
       'grpc-node.flow_control_window': flowWindowBytes,
       'grpc-node.max_session_memory': 256,
     });
@@ -114,7 +121,12 @@ export class RpcServer {
   stop(after: (cut: () => void) => { cancel(): void }): Promise<void> {
     this.setServing(false);
     return new Promise((resolve) => {
-      const timer = after(() => this.#server.forceShutdown());
+      const timer = after(() => {
+        this.#server.forceShutdown();
+        // Not left to grpc-js, which waits for ever for a connection that keep-alive gave up before: closing what is
+        // destroyed already never calls back.
+        resolve();
+      });
       this.#server.tryShutdown(() => {
         timer.cancel();
         resolve();
