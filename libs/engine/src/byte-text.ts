@@ -24,7 +24,8 @@ const cachedBytesMax = 40;
  * string, found again by a hash of its bytes. Direct mapped, so it cannot grow.
  */
 export class ByteText {
-  readonly #texts: string[] = Array.from<string>({ length: slots }).fill('');
+  /** Made for the first text: most pipelines never ask for one. */
+  #texts: string[] | undefined;
 
   /** UTF-8 text of bytes[start..end); invalid sequences become U+FFFD. */
   text(bytes: Buffer, start: number, end: number): string {
@@ -39,11 +40,12 @@ export class ByteText {
       seen |= byte;
     }
     if (seen >= 0x80) return utf8Text(bytes, start, end);
+    const texts = (this.#texts ??= Array.from<string>({ length: slots }).fill(''));
     const slot = (hash ^ (hash >>> 15)) & (slots - 1);
-    const known = this.#texts[slot];
+    const known = texts[slot];
     if (known.length === length && sameAscii(known, bytes, start)) return known;
     const made = latin1Text(bytes, start, end);
-    this.#texts[slot] = made;
+    texts[slot] = made;
     return made;
   }
 }

@@ -2,43 +2,51 @@
 const cellsAtFirst = 1 << 11;
 const cellsMost = 1 << 17;
 
+type Column = Float64Array | Uint32Array | Uint8Array;
+
 /**
  * Columns cut from large buffers. A buffer for each column of each series is a thing for the garbage collector to look
  * after, some tens of thousands of which keep it busy for most of a minute; a part of a buffer costs it nothing.
  */
 export class ColumnSlabs {
-  #floats = new Float64Array(0);
-  #floatsUsed = 0;
-  #integers = new Uint32Array(0);
-  #integersUsed = 0;
+  readonly #floats = new Slab((length) => new Float64Array(length));
+  readonly #integers = new Slab((length) => new Uint32Array(length));
+  readonly #bytes = new Slab((length) => new Uint8Array(length));
+
+  /** A column of zeros, as the others. */
+  floats(length: number): Float64Array {
+    return this.#floats.take(length);
+  }
+
+  integers(length: number): Uint32Array {
+    return this.#integers.take(length);
+  }
+
+  bytes(length: number): Uint8Array {
+    return this.#bytes.take(length);
+  }
+}
+
+class Slab<T extends Column> {
+  readonly #make: (length: number) => T;
+  #slab: T;
+  #used = 0;
   #cells = cellsAtFirst;
 
-  /** A column of zeros. */
-  floats(length: number): Float64Array {
-    if (this.#floatsUsed + length > this.#floats.length) {
-      this.#floats = new Float64Array(this.#nextSize(length));
-      this.#floatsUsed = 0;
-    }
-    const from = this.#floatsUsed;
-    this.#floatsUsed += length;
-    return this.#floats.subarray(from, this.#floatsUsed);
+  constructor(make: (length: number) => T) {
+    this.#make = make;
+    this.#slab = make(0);
   }
 
-  /** A column of zeros. */
-  integers(length: number): Uint32Array {
-    if (this.#integersUsed + length > this.#integers.length) {
-      this.#integers = new Uint32Array(this.#nextSize(length));
-      this.#integersUsed = 0;
+  take(length: number): T {
+    if (this.#used + length > this.#slab.length) {
+      // Slabs grow with what is asked for, so that a leaf of one series does not take a megabyte.
+      this.#slab = this.#make(Math.max(this.#cells, length));
+      this.#used = 0;
+      this.#cells = Math.min(2 * this.#cells, cellsMost);
     }
-    const from = this.#integersUsed;
-    this.#integersUsed += length;
-    return this.#integers.subarray(from, this.#integersUsed);
-  }
-
-  /** Slabs grow with what is asked for, so that a leaf of one series does not take a megabyte. */
-  #nextSize(length: number): number {
-    const size = this.#cells;
-    this.#cells = Math.min(2 * this.#cells, cellsMost);
-    return Math.max(size, length);
+    const from = this.#used;
+    this.#used += length;
+    return this.#slab.subarray(from, this.#used) as T;
   }
 }

@@ -2,6 +2,7 @@ import type { RangeAggExpr } from '@loki/logql';
 import type { LabelPair } from '@loki/model';
 import type { SampleLeafResult, SeriesState } from '@loki/ports';
 import { selectNth } from './select-nth.ts';
+import { ColumnSlabs } from './column-slabs.ts';
 import { hasSample, newRow, sortLabels } from './root-rows.ts';
 import type { Grid, Row } from './root-rows.ts';
 
@@ -25,8 +26,13 @@ export function* finalizeRows(
 ): Generator<undefined, readonly Row[]> {
   if (expr.op === 'absent_over_time') return [absentRow(expr, grid.steps, result.series)];
   const rows: Row[] = [];
+  const slabs = new ColumnSlabs();
   for (const state of result.series) {
-    const row = newRow(sortLabels(state.labels), grid.steps);
+    const row: Row = {
+      labels: sortLabels(state.labels),
+      values: slabs.floats(grid.steps),
+      present: slabs.bytes(grid.steps),
+    };
     const counts = state.columns[0];
     for (let k = 0; k < grid.steps; k++) if (counts[k] > 0) row.present[k] = 1;
     if (state.values) yield* fillWindows(expr, grid, state.values, row);
@@ -102,6 +108,9 @@ function variance(columns: readonly Float64Array[], into: Float64Array): void {
   for (let k = 0; k < into.length; k++) into[k] = columns[2][k] / columns[0][k];
 }
 
+/** What `quantile` reorders: one buffer for all windows, which follow each other. */
+let selection = new Float64Array(1024);
+
 /** Linear interpolation between closest ranks, as Prometheus has it: NaN comes before all numbers. O(values). */
 export function quantile(q: number, values: Float64Array): number {
   if (values.length === 0 || Number.isNaN(q)) return Number.NaN;
@@ -110,7 +119,10 @@ export function quantile(q: number, values: Float64Array): number {
   const rank = q * (values.length - 1);
   const lower = Math.floor(rank);
   const weight = rank - lower;
-  const numbers = values.filter((value) => !Number.isNaN(value));
+  if (selection.length < values.length) selection = new Float64Array(2 * values.length);
+  let count = 0;
+  for (let i = 0; i < values.length; i++) if (!Number.isNaN(values[i])) selection[count++] = values[i];
+  const numbers = selection.subarray(0, count);
   const notNumbers = values.length - numbers.length;
   if (lower < notNumbers) return Number.NaN;
   const low = selectNth(numbers, lower - notNumbers);
