@@ -8,14 +8,27 @@ import { logExprsOf, parseSelectionSyntax, parseSyntax } from './parser.ts';
 import { parseLinePattern } from './pattern.ts';
 import { printStage } from './print.ts';
 
+/** Trees of the latest texts, and how long a text may be to be kept: a megabyte or two at most. */
+const keptMax = 256;
+const keptCharsMax = 2_048;
+const kept = new Map<string, Expr>();
+
 /**
- * Reads a query that is to be run: `parseSyntax`, and everything inside the stages.
+ * Reads a query that is to be run: `parseSyntax`, and everything inside the stages. A leaf travels as text, and whoever
+ * handles it, stretch by stretch and shard by shard, reads the same text again: the latest trees are kept. Nobody changes
+ * a tree.
  *
  * @throws LokiError badRequest with Loki's text
  */
 export function parseExpr(query: string): Expr {
-  const expr = parseSyntax(query);
-  checkExpr(expr);
+  let expr = kept.get(query);
+  if (!expr) {
+    expr = parseSyntax(query);
+    checkExpr(expr);
+    if (query.length > keptCharsMax) return expr;
+  } else kept.delete(query);
+  kept.set(query, expr);
+  if (kept.size > keptMax) kept.delete(kept.keys().next().value!);
   return expr;
 }
 
