@@ -80,10 +80,14 @@ export class WeightSource {
     const { tenant, selector } = request;
     const startNs = floorTo(request.startNs, hourNs);
     const endNs = ceilTo(request.endNs, hourNs);
-    return this.#remember(`${tenant}\0${startNs}\0${endNs}\0${selector}`, async () => {
-      const streams = await this.#querier.streams({ tenant, selector, startNs, endNs }, signal);
-      return streams.reduce((sum, { lineBytes }) => sum + lineBytes, 0);
-    });
+    return this.#remember(
+      `${tenant}\0${startNs}\0${endNs}\0${selector}`,
+      async () => {
+        const streams = await this.#querier.streams({ tenant, selector, startNs, endNs }, signal);
+        return streams.reduce((sum, { lineBytes }) => sum + lineBytes, 0);
+      },
+      signal,
+    );
   }
 
   #stored({ tenant, startNs, endNs }: WeightRequest, signal: AbortSignal): Promise<Weights> {
@@ -91,20 +95,36 @@ export class WeightSource {
     while ((endNs - startNs) / intervalNs > intervalsMax) intervalNs *= 2n;
     const fromNs = floorTo(startNs, intervalNs);
     const toNs = ceilTo(endNs, intervalNs);
-    return this.#remember(`${tenant}\0${fromNs}\0${toNs}`, async () => {
-      const asked = { tenant, startNs: fromNs, endNs: toNs, intervalNs };
-      return new Weights(fromNs, intervalNs, await this.#querier.storedBytes(asked, signal));
-    });
+    return this.#remember(
+      `${tenant}\0${fromNs}\0${toNs}`,
+      async () => {
+        const asked = { tenant, startNs: fromNs, endNs: toNs, intervalNs };
+        return new Weights(fromNs, intervalNs, await this.#querier.storedBytes(asked, signal));
+      },
+      signal,
+    );
   }
 
-  /** One question at a time for the same thing; a failed one is not remembered. */
-  #remember<T>(key: string, ask: () => Promise<T>): Promise<T> {
-    const nowMs = this.#clock.monotonicMs();
+  /**
+   * One question at a time for the same thing; a failed one is not remembered. Who waits for a question of somebody who went
+   * away asks it again.
+   */
+  async #remember<T>(key: string, ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const known = this.#kept.get(key);
-    if (known && nowMs - known.atMs <= freshMs) return known.value as Promise<T>;
+    if (known && this.#clock.monotonicMs() - known.atMs <= freshMs) {
+      try {
+        return (await known.value) as T;
+      } catch {
+        signal.throwIfAborted();
+      }
+    }
+    return this.#ask(key, ask);
+  }
+
+  #ask<T>(key: string, ask: () => Promise<T>): Promise<T> {
     const value = ask();
     this.#kept.delete(key);
-    this.#kept.set(key, { atMs: nowMs, value });
+    this.#kept.set(key, { atMs: this.#clock.monotonicMs(), value });
     value.catch(() => {
       if (this.#kept.get(key)?.value === value) this.#kept.delete(key);
     });
