@@ -355,3 +355,22 @@ test('what query_range says of shard_aggregations holds for every tenant beside 
   expect(config.limits.shardAggregations).toEqual(['approx_topk', 'last_over_time', 'quantile_over_time']);
   expect(config.limits.maxQueryMemoryBytes).toBe(64 * 2 ** 20);
 });
+
+test('kinds of answers are kept where query_range says, in the cache of range queries unless they have their own', async () => {
+  const yaml = [
+    'query_range:',
+    '  cache_results: true',
+    '  cache_volume_results: false',
+    '  results_cache: {cache: {embedded_cache: {max_size_mb: 7, ttl: 5m}}}',
+    '  label_results_cache: {cache: {redis: {endpoint: "r:6379", expiration: 2h, timeout: 50ms}}}',
+  ].join('\n');
+  const { config } = await running(['-config.file=a'], { a: yaml });
+  const { caches } = config.queryRange;
+  expect([...caches.keys()]).toEqual(['results', 'labels', 'series', 'stats']);
+  expect(caches.get('results')).toEqual({ bytesMax: 7 * 2 ** 20, itemsMax: 0, ttlMs: 300_000 });
+  expect(caches.get('series')).toBe(caches.get('results'));
+  expect(caches.get('labels')).toMatchObject({
+    ttlMs: 7_200_000,
+    redis: { endpoint: 'r:6379', timeoutMs: 50 },
+  });
+});
