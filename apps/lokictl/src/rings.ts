@@ -67,7 +67,11 @@ export const forget: Command = {
   flags: [
     ...adminFlags.filter(({ name }) => name !== 'json'),
     { name: 'ring', value: 'NAME', summary: `which ring: ${ringNames}; default: ingester` },
-    { name: 'force', summary: 'also one that is heard; it comes back with its next heartbeat' },
+    {
+      name: 'force',
+      summary:
+        'also one that was heard lately: others count on it until heartbeat_timeout, and it comes back if it lives',
+    },
   ],
   async run(args: ParsedArgs, io) {
     const [id] = args.positional;
@@ -86,7 +90,8 @@ export const forget: Command = {
     const { status, text } = await client.send('POST', path, new URLSearchParams({ forget: id }));
     if (status !== 302 && status !== 200)
       throw new AdminError(`${client.address}: ${path}: ${status} ${text.trim()}`);
-    io.out(`${id} is forgotten\n`);
+    const wasHeard = found.state !== 'UNHEALTHY';
+    io.out(`${id} is forgotten${wasHeard ? '; others count on it until its heartbeat times out' : ''}\n`);
     return 0;
   },
 };
