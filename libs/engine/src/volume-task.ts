@@ -1,6 +1,7 @@
 import { parseMatchers } from '@loki/logql';
 import type { Labels } from '@loki/model';
 import {
+  type CheckCancelled,
   emptyLeafStats,
   type StreamsRequest,
   type StreamVolume,
@@ -8,6 +9,7 @@ import {
   type WorkerEnv,
 } from '@loki/ports';
 import { type BlockInfo, columns } from '@loki/segment';
+import { nobodyCancels } from './leaf-run.ts';
 import { MetadataCounter } from './metadata-bytes.ts';
 import { type LeafSource, openSection, type SectionReader } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
@@ -36,17 +38,22 @@ export const volumeTask: Task<VolumeTaskInput, StreamVolume[]> = {
   run: runVolumeTask,
 };
 
-async function runVolumeTask({ request, sources }: VolumeTaskInput, env: WorkerEnv): Promise<StreamVolume[]> {
+async function runVolumeTask(
+  { request, sources }: VolumeTaskInput,
+  env: WorkerEnv,
+  checkCancelled: CheckCancelled = nobodyCancels,
+): Promise<StreamVolume[]> {
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
   const selector = matchers.map(compileMatcher);
   const volumes = new Volumes(request);
   const head = new Map<string, HeadUnit>();
   for (const source of sources) {
+    checkCancelled();
     const reader = await openSection(source, request.tenant, env, emptyLeafStats());
     if (!reader) continue;
     const mask = matchStreams(reader.section, selector, undefined);
     if (reader.isHead) await addToHead(reader, mask, head, request.startNs);
-    else await addStored(reader, mask, volumes, request);
+    else await addStored(reader, mask, volumes, { request, checkCancelled });
   }
   for (const [text, unit] of head) {
     volumes.add(text, unit.labels, { ...unit, metadataBytes: unit.metadata.bytes });
@@ -131,7 +138,7 @@ async function addStored(
   reader: SectionReader,
   mask: Uint8Array,
   volumes: Volumes,
-  request: StreamsRequest,
+  { request, checkCancelled }: { readonly request: StreamsRequest; readonly checkCancelled: CheckCancelled },
 ): Promise<void> {
   const { section } = reader;
   const clip = reader.clip && {
@@ -147,6 +154,7 @@ async function addStored(
   for (const info of wanted
     .filter((each) => read.has(each))
     .concat(wanted.filter((each) => !read.has(each)))) {
+    checkCancelled();
     const { runs } = info;
     const block = read.has(info) ? await reader.load(info, metadataNeed) : undefined;
     const base = Number(info.baseNs - request.startNs);
