@@ -4,7 +4,7 @@ import { clusterBugs, simulateCluster } from './index.ts';
 import type { ClusterBug } from './index.ts';
 
 /** Seeds of each check; `npm run sim -- --model cluster --seeds N` plays as many as there is time for. */
-const seedsPerCheck = 12;
+const seedsPerCheck = 8;
 /** A planted bug must be found within 500 seeds; all are within the first dozen. */
 const seedsPerBug = 40;
 

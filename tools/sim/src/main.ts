@@ -19,7 +19,9 @@ async function main(): Promise<boolean> {
   const args = parseArgs(process.argv.slice(2));
   const failing: Play[] = [];
   const totals = new Map<Model, Record<string, number>>();
-  for (const play of plays(args)) {
+  const all = plays(args);
+  for (const [i, play] of all.entries()) {
+    if (i > 0 && i % 100 === 0) console.error(`${i} of ${all.length}, ${failing.length} failed`);
     const { model, seed } = play;
     const result = await runModel(model, {
       seed,
