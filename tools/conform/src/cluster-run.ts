@@ -10,7 +10,7 @@ import { Corpus } from './corpus.ts';
 import type { RunOptions } from './one-run.ts';
 
 /** Areas that only ask, and of what was pushed for all of them: asked again of flushed and of compacted data. */
-const readAreas = '^(log-.*|metric-.*|meta-.*|query-errors|limits-query|stats-shape|params-.*|whizard)$';
+const readAreas = '^(?=(log-.*|metric-.*|meta-.*|query-errors|limits-query|stats-shape|params-.*|whizard)$)';
 
 /** Cases about one process that is everything; a gateway says of itself what it is. `#processes` looks at all. */
 const casesOfOneProcess: ReadonlyMap<string, string> = new Map([
@@ -68,7 +68,11 @@ class ClusterRun {
     await this.#cluster.start();
     await this.#cases('in memory', this.#options.passedOn);
     const t0 = String(BigInt(Corpus.startOf(this.#result)) / 1_000_000_000n);
-    const again = ['--no-load', '--t0', t0, '--area', readAreas, ...this.#options.passedOn];
+    const { passedOn } = this.#options;
+    const at = passedOn.indexOf('--area');
+    // Of the areas that were asked for those that only read.
+    const areas = at < 0 ? readAreas : `${readAreas}(?=.*?(?:${passedOn[at + 1]}))`;
+    const again = ['--no-load', '--t0', t0, ...passedOn, '--area', areas];
     await this.#processes();
     const { status } = await fetch(`${this.#cluster.first('gateway').url}/flush`, { method: 'POST' });
     if (status !== 204) throw new Error(`flush: ${status}`);
