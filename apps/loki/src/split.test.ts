@@ -71,7 +71,9 @@ test('an export, and what a query would read, through the gateway', async () => 
   const search = new URLSearchParams({ query: '{app="exported"} |= "t"' }).toString();
   const exported = await gateway.get(`/loki/api/v1/export?${search}`, headers);
   const lines = exported.text.trimEnd().split('\n');
-  const entries = lines.map((line) => JSON.parse(line) as { line?: string; done?: boolean; entries?: number });
+  const entries = lines.map(
+    (line) => JSON.parse(line) as { line?: string; done?: boolean; entries?: number },
+  );
   expect(entries.flatMap(({ line }) => line ?? [])).toEqual(['two', 'three']);
   expect(entries.at(-1)).toMatchObject({ done: true, entries: 2 });
   const explained = await gateway.get(`/loki/api/v1/explain?${search}`, headers);
