@@ -1,5 +1,4 @@
 import type { Catalog } from '@loki/catalog';
-import type { PartitionCommits } from '@loki/ingester';
 import type { ObjectStore, Workers, WriteLog } from '@loki/ports';
 import { overriding, storeThatAnswersEarly, storeThatOverwrites } from './planted-bugs.ts';
 import type { VirtualProcess } from './virtual-process.ts';
@@ -14,7 +13,6 @@ export const clusterBugs = {
   writersConfused: 'records are known by sequence alone, not by writer',
   followerBehind: 'an ingester answers before it has read what was acknowledged',
   ackBeforeReplicas: 'the write log answers when its leader has the record',
-  commitsBlindly: 'a leader commits from where it stands, not from where the last entry ended',
 } as const;
 
 export type ClusterBug = keyof typeof clusterBugs;
@@ -23,7 +21,6 @@ export type ClusterBug = keyof typeof clusterBugs;
 export interface PlantedParts {
   store(store: ObjectStore, process: VirtualProcess): ObjectStore;
   ingesterLog(log: WriteLog): WriteLog;
-  commits(of: (partition: number) => PartitionCommits): (partition: number) => PartitionCommits;
   readerCatalog(catalog: Catalog): Catalog;
   compactorWorkers(workers: Workers, store: ObjectStore): Workers;
 }
@@ -31,7 +28,6 @@ export interface PlantedParts {
 const sound: PlantedParts = {
   store: (store) => store,
   ingesterLog: (log) => log,
-  commits: (of) => of,
   readerCatalog: (catalog) => catalog,
   compactorWorkers: (workers) => workers,
 };
@@ -52,8 +48,6 @@ export function bugsOf(bug: ClusterBug | undefined): PlantedParts {
       return { ...sound, ingesterLog: oneWriter };
     case 'followerBehind':
       return { ...sound, ingesterLog: (log) => overriding(log, { endOffset: () => Promise.resolve(0) }) };
-    case 'commitsBlindly':
-      return { ...sound, commits: blindCommits };
     case 'ackBeforeReplicas':
     case undefined:
       return sound;
@@ -90,20 +84,4 @@ function oneWriter(log: WriteLog): WriteLog {
     return records.map((record) => ({ ...record, writerId: '0'.repeat(32) }));
   };
   return overriding(log, { read });
-}
-
-/** Where the last entry ends is read again just before each commit, and said to be where ours begins. */
-function blindCommits(of: (partition: number) => PartitionCommits): (partition: number) => PartitionCommits {
-  return (partition) => {
-    const commits = of(partition);
-    return {
-      load: (signal) => commits.load(signal),
-      async commit(commit, signal) {
-        const { endOffset } = await commits.load(signal);
-        const startOffset = Math.min(endOffset, commit.endOffset);
-        if (startOffset === commit.endOffset) return commits.commit(commit, signal);
-        return commits.commit({ ...commit, startOffset }, signal);
-      },
-    };
-  };
 }

@@ -148,7 +148,7 @@ async function bootIngester(birth: Birth, world: ClusterWorld): Promise<Ingester
       workers: new VirtualWorkers(process, objectStore),
       writeLog: bugs.ingesterLog(logOf(birth, world)),
       objectStore,
-      commits: bugs.commits(partitionCommitters({ objectStore, clock, checkpointEvery: 8 })),
+      commits: partitionCommitters({ objectStore, clock, checkpointEvery: 8 }),
       committed: committedSegments(catalog),
       logger,
       metrics: {

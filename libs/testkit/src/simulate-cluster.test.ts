@@ -5,7 +5,7 @@ import type { ClusterBug } from './index.ts';
 
 /** Seeds of each check; `npm run sim -- --model cluster --seeds N` plays as many as there is time for. */
 const seedsPerCheck = 8;
-/** A planted bug must be found within 500 seeds; all are within the first dozen. */
+/** A planted bug must be found within 500 seeds; all are within the first two dozen. */
 const seedsPerBug = 40;
 
 const fixedSeeds = readFileSync(join(__dirname, '../../../tools/sim/seeds.txt'), 'utf8')
