@@ -54,6 +54,14 @@ describe('starting', () => {
     expect(notices).toEqual([]);
   });
 
+  test('the admin port is another one than that of clients', async () => {
+    expect(await refusal('server: {http_listen_port: 3100, admin_listen_port: 3100}')).toMatch(
+      /admin_listen_port must differ/,
+    );
+    const { config } = await running(['-server.admin-listen-port=3101']);
+    expect(config.server.adminListenPort).toBe(3101);
+  });
+
   test('flags win over the file, and the file over defaults', async () => {
     const { config } = await running(
       [

@@ -106,6 +106,12 @@ function checkConfig(config: Config): void {
   ]) {
     if (port < 0 || port > 65535) throw new ConfigError(`invalid port ${port}`);
   }
+  const { httpListenPort, adminListenPort } = config.server;
+  if (adminListenPort !== 0 && adminListenPort === httpListenPort) {
+    throw new ConfigError(
+      'server.admin_listen_port must differ from server.http_listen_port; 0 serves both on one',
+    );
+  }
   if (config.writeLog.partitions < 1) throw new ConfigError('write_log.partitions must be at least 1');
   if (config.ring.replicationFactor < 1) throw new ConfigError('replication_factor must be at least 1');
   if (config.server.grpcMaxRecvMsgBytes < 1)

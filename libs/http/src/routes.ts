@@ -7,8 +7,8 @@ export interface RouteSpec {
   /** `:name` matches one segment. */
   readonly path: string;
   readonly body: BodyKind;
-  /** Admin routes move to the admin port when there is one. */
-  readonly isAdmin?: true;
+  /** Where `server.admin_listen_port` is set: answered there alone, or on both ports. Absent: on the HTTP port alone. */
+  readonly port?: 'admin' | 'both';
 }
 
 const get = ['GET'] as const;
@@ -17,9 +17,11 @@ const getPost = ['GET', 'POST'] as const;
 
 const query = (path: string) => ({ methods: getPost, path, body: 'form' }) as const;
 const read = (path: string) => ({ methods: get, path, body: 'none' }) as const;
+/** What probes and operators ask of every port. */
+const probe = (path: string) => ({ methods: get, path, body: 'none', port: 'both' }) as const;
 const push = (path: string) => ({ methods: post, path, body: 'push' }) as const;
 const admin = (path: string, methods: readonly string[] | undefined = get) =>
-  ({ methods, path, body: 'form', isAdmin: true }) as const;
+  ({ methods, path, body: 'form', port: 'admin' }) as const;
 const rules = (path: string, methods: readonly string[]) => ({ methods, path, body: 'rules' }) as const;
 
 /**
@@ -52,7 +54,7 @@ export const routes = {
   tail: read('/loki/api/v1/tail'),
   drilldownLimits: read('/loki/api/v1/drilldown-limits'),
   tenantLimits: read('/config/tenant/v1/limits'),
-  buildInfo: read('/loki/api/v1/status/buildinfo'),
+  buildInfo: probe('/loki/api/v1/status/buildinfo'),
 
   queryLegacy: query('/api/prom/query'),
   labelLegacy: query('/api/prom/label'),
@@ -80,9 +82,9 @@ export const routes = {
   prometheusAlertsLegacy: read('/api/prom/api/v1/alerts'),
 
   root: read('/'),
-  ready: read('/ready'),
-  healthz: read('/healthz'),
-  metrics: { path: '/metrics', body: 'form', isAdmin: true },
+  ready: probe('/ready'),
+  healthz: probe('/healthz'),
+  metrics: { path: '/metrics', body: 'form', port: 'admin' },
   config: admin('/config'),
   services: admin('/services'),
   logLevel: admin('/log_level', getPost),

@@ -1,12 +1,13 @@
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
 import type { RuntimeConfig, Settings } from '@loki/config';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
-import type { HttpServer, RouteId, ServiceStates, TenantResolver } from '@loki/http';
+import type { RouteId, ServiceStates, TenantResolver } from '@loki/http';
 import type { Component, Config } from '@loki/config';
 import type { Clock, HttpHandler, RouteService } from '@loki/ports';
 import { serveRoutes } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
+import type { HttpPorts } from './http-ports.ts';
 import { ownStatusHandlers, systemStatusHandlers } from './operator-routes.ts';
 import { ringOfOne, ringPageHandlers } from './ring-pages.ts';
 import type { RingRoute, RingSource } from './ring-pages.ts';
@@ -15,7 +16,7 @@ import type { Roles } from './roles.ts';
 import { ruleHandlers, ruleRoutes } from './ruler-role.ts';
 
 export interface RouteDeps {
-  readonly server: HttpServer;
+  readonly server: HttpPorts;
   readonly rpc: RpcServer;
   readonly clock: Clock;
   readonly config: Config;

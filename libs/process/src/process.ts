@@ -1,7 +1,7 @@
 import os from 'node:os';
 import { RuntimeConfig } from '@loki/config';
 import type { Config, LoadedConfig } from '@loki/config';
-import { HttpServer, ServiceStates, TenantResolver } from '@loki/http';
+import { ServiceStates, TenantResolver } from '@loki/http';
 import type { Logger } from '@loki/ports';
 import { RpcServer, rpcMessageBytesMax } from '@loki/rpc';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
@@ -16,7 +16,7 @@ import {
 import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
 import type { Adapters } from './adapters.ts';
 import { lockDirectory } from './directory-lock.ts';
-import { httpTls } from './http-tls.ts';
+import { HttpPorts } from './http-ports.ts';
 import { routeProcess } from './process-routes.ts';
 import { Rings } from './rings.ts';
 import { RpcHealth } from './rpc-health.ts';
@@ -41,7 +41,8 @@ export interface RunningProcess {
   stop(): Promise<void>;
 }
 
-const rulesBytesMax = 1024 * 1024;
+/** Operators whose requests run when all else has stopped have so long. */
+const adminGraceMs = 1_000;
 /** Calls that run when the process stops have so long to finish, after everybody knows that it leaves. */
 const rpcGraceMs = 5_000;
 
@@ -99,15 +100,17 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     multiTenantQueriesEnabled: config.querier.multiTenantQueriesEnabled,
   });
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  const server = httpServer(config, { clock, timers, logger, metrics: serverMetrics(metrics) });
+  const server = new HttpPorts(config, { clock, timers, logger, metrics: serverMetrics(metrics) });
   const health = new RpcHealth({ rpc, states, timers });
-  const stop = async () => {
+  let stopping: Promise<void> | undefined;
+  const stopAll = async () => {
     states.stopping();
     health.stop();
     roles.frontend?.exports.stop();
-    await server.stop(config.server.gracefulShutdownTimeoutMs);
+    await server.stopClients(config.server.gracefulShutdownTimeoutMs);
     await roles.leave();
     await rpc.stop((cut) => timers.after(rpcGraceMs, cut));
+    await server.stopOperators(adminGraceMs);
     await roles.stop();
     await rings.stop();
     limits.stop();
@@ -115,14 +118,16 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     unlock();
     end();
   };
+  // Operators may ask for it while it goes on.
+  const stop = () => (stopping ??= stopAll());
   routeProcess({ ...deps, server, rpc, clock, tenants, roles, rings, states, metrics, limits, stop });
   const rpcPort = await rpc.listen();
-  const port = await server.listen();
+  const ports = await server.listen();
   await roles.join(rpcPort);
   health.start();
   logger.info('Loki started', {
     address: config.server.httpListenAddress,
-    port,
+    ...ports,
     grpcPort: rpcPort,
     target: config.target.join(','),
   });
@@ -139,32 +144,5 @@ function rpcServer({ server }: Config, logger: Logger): RpcServer {
     recvBytesMax: Math.min(rpcMessageBytesMax, server.grpcMaxRecvMsgBytes),
     sendBytesMax: rpcMessageBytesMax,
     concurrentStreamsMax: server.grpcMaxConcurrentStreams,
-  });
-}
-
-function httpServer(
-  config: Config,
-  world: Pick<ConstructorParameters<typeof HttpServer>[0], 'clock' | 'timers' | 'logger' | 'metrics'>,
-): HttpServer {
-  const { server, distributor, frontend } = config;
-  return new HttpServer({
-    ...world,
-    address: server.httpListenAddress,
-    port: server.httpListenPort,
-    pathPrefix: server.httpPathPrefix,
-    readTimeoutMs: server.httpReadTimeoutMs,
-    readHeaderTimeoutMs: server.httpReadHeaderTimeoutMs,
-    writeTimeoutMs: server.httpWriteTimeoutMs,
-    idleTimeoutMs: server.httpIdleTimeoutMs,
-    connectionsMax: server.httpConnectionsMax,
-    bodyBytesMax: {
-      none: 0,
-      push: distributor.maxRecvMsgBytes,
-      form: frontend.maxBodyBytes,
-      rules: rulesBytesMax,
-    },
-    inflightBodyBytesMax: Math.max(2 * distributor.maxRecvMsgBytes, distributor.maxInflightBytes),
-    compressResponses: frontend.compressResponses,
-    tls: httpTls(server.httpTls),
   });
 }

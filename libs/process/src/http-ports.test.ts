@@ -1,0 +1,50 @@
+/** Protects what operators see of a process that stops: it is not ready, and still tells so. */
+import { loadConfig } from '@loki/config';
+import { NodeClock, NodeTimers } from '@loki/runtime';
+import { Metrics, serverMetrics } from '@loki/telemetry';
+import { HttpPorts } from './http-ports.ts';
+
+const logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+async function portsFor(...flags: string[]): Promise<HttpPorts> {
+  const loaded = await loadConfig({
+    argv: ['-server.http-listen-port=0', '-server.http-listen-address=127.0.0.1', ...flags],
+    env: () => undefined,
+    readText: () => Promise.resolve(undefined),
+    versionText: 'test',
+  });
+  if (loaded.kind !== 'run') throw new Error(loaded.stderr);
+  const metrics = serverMetrics(new Metrics('loki'));
+  return new HttpPorts(loaded.config, { clock: new NodeClock(), timers: new NodeTimers(), logger, metrics });
+}
+
+test('operators are answered after clients no longer are', async () => {
+  const free = await portsFor();
+  const { port: adminPort } = await free.listen();
+  await free.stopClients(0);
+
+  const ports = await portsFor(`-server.admin-listen-port=${adminPort}`);
+  ports.handleAll({ ready: () => ({ status: 503 }), metrics: () => ({ status: 200 }) });
+  const { port } = await ports.listen();
+  const ask = async (of: number, path: string) => (await fetch(`http://127.0.0.1:${of}${path}`)).status;
+  expect(await ask(port, '/ready')).toBe(503);
+
+  await ports.stopClients(1_000);
+  await expect(ask(port, '/ready')).rejects.toThrow();
+  expect(await ask(adminPort, '/ready')).toBe(503);
+  expect(await ask(adminPort, '/metrics')).toBe(200);
+
+  await ports.stopOperators(1_000);
+  await expect(ask(adminPort, '/ready')).rejects.toThrow();
+});
+
+test('without an admin port all is answered on one', async () => {
+  const ports = await portsFor();
+  ports.handleAll({ ready: () => ({ status: 200 }), metrics: () => ({ status: 200 }) });
+  const started = await ports.listen();
+  expect(started).toEqual({ port: started.port });
+  for (const path of ['/ready', '/metrics'])
+    expect((await fetch(`http://127.0.0.1:${started.port}${path}`)).status).toBe(200);
+  await ports.stopOperators(0);
+  await ports.stopClients(1_000);
+});

@@ -1,0 +1,79 @@
+import type { Config } from '@loki/config';
+import { HttpServer, routes } from '@loki/http';
+import type { HttpServerOptions, RouteId, RouteSpec, UpgradeHandler } from '@loki/http';
+import type { HttpHandler } from '@loki/ports';
+import { httpTls } from './http-tls.ts';
+
+type World = Pick<HttpServerOptions, 'clock' | 'timers' | 'logger' | 'metrics'>;
+
+const rulesBytesMax = 1024 * 1024;
+
+/**
+ * Where a process is asked by HTTP: one port for all, or one for clients and one for operators, as
+ * `server.admin_listen_port` says. Which route is answered where is in the table of routes.
+ */
+export class HttpPorts {
+  readonly #clients: HttpServer;
+  readonly #operators: HttpServer | undefined;
+
+  constructor(config: Config, world: World) {
+    const options = optionsOf(config, world);
+    const { httpListenPort, adminListenPort } = config.server;
+    this.#clients = new HttpServer({ ...options, port: httpListenPort });
+    if (adminListenPort !== 0) this.#operators = new HttpServer({ ...options, port: adminListenPort });
+  }
+
+  /** Serves a route; the last handler given wins. */
+  handle(id: RouteId, handler: HttpHandler): void {
+    const { port }: RouteSpec = routes[id];
+    if (port === undefined || port === 'both' || !this.#operators) this.#clients.handle(id, handler);
+    if (port !== undefined) this.#operators?.handle(id, handler);
+  }
+
+  handleAll(handlers: Partial<Readonly<Record<RouteId, HttpHandler>>>): void {
+    for (const [id, handler] of Object.entries(handlers)) this.handle(id as RouteId, handler);
+  }
+
+  /** Serves a route by WebSocket. */
+  upgrade(id: RouteId, handler: UpgradeHandler): void {
+    this.#clients.upgrade(id, handler);
+  }
+
+  /** Resolves with the ports once connections are taken. */
+  async listen(): Promise<{ readonly port: number; readonly adminPort?: number }> {
+    const adminPort = await this.#operators?.listen();
+    const port = await this.#clients.listen();
+    return adminPort === undefined ? { port } : { port, adminPort };
+  }
+
+  /** Takes no more of what clients ask, and ends what runs within the deadline. Operators are answered on. */
+  stopClients(deadlineMs: number): Promise<void> {
+    return this.#clients.stop(deadlineMs);
+  }
+
+  async stopOperators(deadlineMs: number): Promise<void> {
+    await this.#operators?.stop(deadlineMs);
+  }
+}
+
+function optionsOf({ server, distributor, frontend }: Config, world: World): Omit<HttpServerOptions, 'port'> {
+  return {
+    ...world,
+    address: server.httpListenAddress,
+    pathPrefix: server.httpPathPrefix,
+    readTimeoutMs: server.httpReadTimeoutMs,
+    readHeaderTimeoutMs: server.httpReadHeaderTimeoutMs,
+    writeTimeoutMs: server.httpWriteTimeoutMs,
+    idleTimeoutMs: server.httpIdleTimeoutMs,
+    connectionsMax: server.httpConnectionsMax,
+    bodyBytesMax: {
+      none: 0,
+      push: distributor.maxRecvMsgBytes,
+      form: frontend.maxBodyBytes,
+      rules: rulesBytesMax,
+    },
+    inflightBodyBytesMax: Math.max(2 * distributor.maxRecvMsgBytes, distributor.maxInflightBytes),
+    compressResponses: frontend.compressResponses,
+    tls: httpTls(server.httpTls),
+  };
+}
