@@ -1,10 +1,12 @@
 /** Protects what operators see of a process that stops: it is not ready, and still tells so. */
 import { loadConfig } from '@loki/config';
+import type { Logger } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';
 import { Metrics, serverMetrics } from '@loki/telemetry';
 import { HttpPorts } from './http-ports.ts';
 
-const logger = { debug() {}, info() {}, warn() {}, error() {} };
+const quiet = () => {};
+const logger: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => logger };
 
 async function portsFor(...flags: string[]): Promise<HttpPorts> {
   const loaded = await loadConfig({
