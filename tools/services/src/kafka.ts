@@ -22,20 +22,28 @@ interface Broker {
 /** Brokers of a real Kafka (KRaft), each reached by clients through a link that can be broken. */
 export class KafkaBrokers {
   readonly addresses: string;
+  /** The same brokers by TLS, for those who say who they are; undefined: there is no openssl. */
+  readonly secure: SecureAddresses | undefined;
   readonly #brokers: readonly Broker[];
 
-  private constructor(brokers: readonly Broker[], linkPorts: readonly number[]) {
+  private constructor(
+    brokers: readonly Broker[],
+    linkPorts: readonly number[],
+    secure: SecureAddresses | undefined,
+  ) {
     this.#brokers = brokers;
-    this.addresses = linkPorts.map((port) => `127.0.0.1:${port}`).join(',');
+    this.addresses = addressesOf(linkPorts);
+    this.secure = secure;
   }
 
   /** undefined: the jars are not to be had. Data of an earlier run in `directory` is used again. */
   static async start(count: number, directory: string, cache: string): Promise<KafkaBrokers | undefined> {
     const jars = installJars(cache);
     if (jars === undefined) return undefined;
-    const ports = await freePorts(4 * count);
+    const ports = await freePorts(5 * count);
     const of = (kind: number): number[] => ports.slice(kind * count, (kind + 1) * count);
-    const [clientPorts, innerPorts, controllerPorts, linkPorts] = [0, 1, 2, 3].map(of);
+    const [clientPorts, innerPorts, controllerPorts, linkPorts, securePorts] = [0, 1, 2, 3, 4].map(of);
+    const identity = makeIdentity(path.join(directory, 'kafka-tls'));
     const voters = controllerPorts.map((port, i) => `${i + 1}@127.0.0.1:${port}`).join(',');
     const brokers = clientPorts.map((port, i): Broker => {
       const data = path.join(directory, `kafka-${i + 1}`);
@@ -52,6 +60,7 @@ export class KafkaBrokers {
           inner: innerPorts[i],
           controller: controllerPorts[i],
           link: linkPorts[i],
+          secure: identity && { port: securePorts[i], keystore: identity.keystore },
         }),
       );
       const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
@@ -68,6 +77,10 @@ export class KafkaBrokers {
           clusterId,
           '-c',
           file,
+          ...scramMechanisms.flatMap((name) => [
+            '--add-scram',
+            `${name}=[name=${kafkaUser},password=${kafkaPassword}]`,
+          ]),
         ],
         { stdio: 'ignore' },
       );
@@ -81,7 +94,8 @@ export class KafkaBrokers {
       ]);
       return { daemon, port, link: new Link(port) };
     });
-    const kafka = new KafkaBrokers(brokers, linkPorts);
+    const secure = identity && { addresses: addressesOf(securePorts), ca: identity.ca };
+    const kafka = new KafkaBrokers(brokers, linkPorts, secure);
     await Promise.all(brokers.map(({ link }, i) => link.listen(linkPorts[i])));
     await Promise.all(brokers.map(({ daemon, port }) => daemon.start(port)));
     return kafka;
@@ -111,6 +125,35 @@ export class KafkaBrokers {
     if (!broker) throw new RangeError(`broker ${number} of ${this.#brokers.length}`);
     return broker;
   }
+}
+
+export interface SecureAddresses {
+  readonly addresses: string;
+  /** Path of the authority's certificate. */
+  readonly ca: string;
+}
+
+export const kafkaUser = 'loki';
+export const kafkaPassword = 'not a secret';
+const scramMechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
+
+function addressesOf(ports: readonly number[]): string {
+  return ports.map((port) => `127.0.0.1:${port}`).join(',');
+}
+
+/** Key and certificate of 127.0.0.1, signed by themselves; undefined: there is no openssl. */
+function makeIdentity(directory: string): { keystore: string; ca: string } | undefined {
+  if (!has('openssl')) return undefined;
+  fs.mkdirSync(directory, { recursive: true });
+  const at = (name: string): string => path.join(directory, name);
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
+  const files = ['-keyout', at('key.pem'), '-out', at('cert.pem')];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject], {
+    stdio: 'ignore',
+  });
+  const keystore = fs.readFileSync(at('key.pem'), 'utf8') + fs.readFileSync(at('cert.pem'), 'utf8');
+  fs.writeFileSync(at('keystore.pem'), keystore, { mode: 0o600 });
+  return { keystore: at('keystore.pem'), ca: at('cert.pem') };
 }
 
 /** What is missing to run Kafka; undefined: nothing. */
@@ -176,18 +219,22 @@ interface BrokerPlace {
   readonly inner: number;
   readonly controller: number;
   readonly link: number;
+  /** The listener that asks who is there. */
+  readonly secure: { readonly port: number; readonly keystore: string } | undefined;
 }
 
 function properties(place: BrokerPlace): string {
+  const { secure } = place;
+  const own = secure ? `,SECURE://127.0.0.1:${secure.port}` : '';
   const replicas = place.count >= 3 ? 3 : 1;
   const inSync = place.count >= 3 ? 2 : 1;
   return `process.roles=broker,controller
 node.id=${place.id}
 controller.quorum.voters=${place.voters}
-listeners=CLIENT://127.0.0.1:${place.client},INNER://127.0.0.1:${place.inner},CONTROLLER://127.0.0.1:${place.controller}
-advertised.listeners=CLIENT://127.0.0.1:${place.link},INNER://127.0.0.1:${place.inner}
-listener.security.protocol.map=CLIENT:PLAINTEXT,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=INNER
+listeners=CLIENT://127.0.0.1:${place.client},INNER://127.0.0.1:${place.inner},CONTROLLER://127.0.0.1:${place.controller}${own}
+advertised.listeners=CLIENT://127.0.0.1:${place.link},INNER://127.0.0.1:${place.inner}${own}
+listener.security.protocol.map=CLIENT:PLAINTEXT,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
+${secure ? secureProperties(secure.keystore) : ''}inter.broker.listener.name=INNER
 controller.listener.names=CONTROLLER
 log.dirs=${place.data}
 default.replication.factor=${replicas}
@@ -202,5 +249,17 @@ controller.quorum.election.timeout.ms=1000
 controller.quorum.fetch.timeout.ms=2000
 num.network.threads=2
 num.io.threads=4
+`;
+}
+
+function secureProperties(keystore: string): string {
+  const jaas = 'listener.name.secure';
+  const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule required;';
+  const plain = `org.apache.kafka.common.security.plain.PlainLoginModule required user_${kafkaUser}="${kafkaPassword}";`;
+  return `sasl.enabled.mechanisms=PLAIN,${scramMechanisms.join()}
+${jaas}.plain.sasl.jaas.config=${plain}
+${scramMechanisms.map((name) => `${jaas}.${name.toLowerCase()}.sasl.jaas.config=${scram}`).join('\n')}
+ssl.keystore.type=PEM
+ssl.keystore.location=${keystore}
 `;
 }

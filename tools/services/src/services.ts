@@ -2,7 +2,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { serveControl } from './control.ts';
-import { KafkaBrokers, kafkaLacks } from './kafka.ts';
+import { KafkaBrokers, kafkaLacks, kafkaPassword, kafkaUser } from './kafka.ts';
+import type { SecureAddresses } from './kafka.ts';
 import { findMinio, makeBucket, minioPassword, minioUser, startMinio } from './minio.ts';
 import { findRedis, startRedis } from './redis.ts';
 
@@ -30,6 +31,8 @@ export interface BucketAccess {
 export interface Services {
   /** `host:port,host:port`. */
   readonly kafka?: string;
+  /** The same brokers by TLS and with a password. */
+  readonly kafkaSecure?: SecureAddresses;
   /** Breaks brokers, when there are several. */
   readonly kafkaControl?: string;
   /** `host:port`. */
@@ -87,10 +90,11 @@ async function addKafka({ directory, brokers, say }: ServicesOptions, stops: Sto
     return {};
   }
   stops.push(() => kafka.stop());
-  if (brokers < 3) return { kafka: kafka.addresses };
+  const addresses = { kafka: kafka.addresses, kafkaSecure: kafka.secure };
+  if (brokers < 3) return addresses;
   const control = await serveControl(kafka);
   stops.push(control.close);
-  return { kafka: kafka.addresses, kafkaControl: control.url };
+  return { ...addresses, kafkaControl: control.url };
 }
 
 async function addRedis({ directory, say }: ServicesOptions, stops: Stops) {
@@ -124,9 +128,17 @@ async function addMinio({ directory, say }: ServicesOptions, stops: Stops) {
 
 /** For the tests of adapters. */
 export function testVariables(services: Services): Record<string, string> {
-  const { kafka, kafkaControl, redis, redisBinary, s3 } = services;
+  const { kafka, kafkaSecure, kafkaControl, redis, redisBinary, s3 } = services;
   return {
     ...(kafka ? { LOKI_TEST_KAFKA_BROKERS: kafka } : {}),
+    ...(kafkaSecure
+      ? {
+          LOKI_TEST_KAFKA_SECURE_BROKERS: kafkaSecure.addresses,
+          LOKI_TEST_KAFKA_CA: kafkaSecure.ca,
+          LOKI_TEST_KAFKA_USER: kafkaUser,
+          LOKI_TEST_KAFKA_PASSWORD: kafkaPassword,
+        }
+      : {}),
     ...(kafkaControl ? { LOKI_TEST_KAFKA_CONTROL: kafkaControl } : {}),
     ...(redis && redisBinary
       ? { LOKI_TEST_REDIS_URL: `redis://${redis}`, LOKI_TEST_REDIS_SERVER: redisBinary }
