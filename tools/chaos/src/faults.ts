@@ -30,6 +30,8 @@ export interface Fault {
 /** How long something is down, unless the fault is about that. */
 const holdMs = { min: 1_000, max: 6_000 } as const;
 const readyMs = 90_000;
+/** How long a process that was replaced is ready before the next one goes: longer than clients wait to repeat. */
+const steadyMs = 1_000;
 
 const killed: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier', 'compactor'];
 const rolled: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier'];
@@ -103,14 +105,19 @@ async function restart(world: FaultWorld, app: AppName): Promise<string> {
   return target.name;
 }
 
-/** One after the other, each ready before the next goes, as a rollout does it. */
+/**
+ * One after the other, each ready for some time before the next goes, as a rollout does it: who was refused by the first
+ * just before it was ready, and repeats his request at the second, must find one of them.
+ */
 async function roll(world: FaultWorld, app: AppName): Promise<string> {
   const { system } = world;
   const all = system.of(app);
   for (const [i, each] of all.entries()) {
     await system.terminate(each);
     system.launch(each);
-    if (i < all.length - 1) await system.untilReady(each, readyMs);
+    if (i === all.length - 1) break;
+    await system.untilReady(each, readyMs);
+    await wait(world, steadyMs);
   }
   return `${all.length} of them`;
 }
