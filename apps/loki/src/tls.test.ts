@@ -1,6 +1,7 @@
 /**
  * Protects the promise that a configuration with certificates leaves nothing in the clear: processes that talk to each
- * other by mutual TLS and to clients by HTTPS, and take nobody else.
+ * other by mutual TLS and to clients by HTTPS, and take nobody else. Each kind of process has a certificate of an
+ * authority of its own, and each process has only the blocks of the calls that it makes: a call by another call's block fails.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -13,6 +14,30 @@ import path from 'node:path';
 const root = path.resolve(import.meta.dirname, '../../..');
 const startMs = 60_000;
 
+type Target = 'write' | 'querier' | 'gateway' | 'compactor' | 'ruler';
+
+/** Those that others call, whose certificates are of authorities of their own. */
+const servers = ['write', 'gateway', 'compactor', 'ruler'] as const;
+
+/** What each process is told about its calls but for that to the ring, which `write` keeps. */
+const settingsOf: Readonly<Record<Target, (tls: (server: (typeof servers)[number]) => object) => object>> = {
+  write: () => ({ pattern_ingester: { enabled: true } }),
+  querier: (tls) => ({
+    ingester_client: { grpc_client_config: tls('write') },
+    frontend_worker: { query_scheduler_grpc_client: tls('gateway') },
+  }),
+  gateway: (tls) => ({
+    ingester_client: { grpc_client_config: tls('write') },
+    pattern_ingester: { enabled: true, client_config: { grpc_client_config: tls('write') } },
+    compactor_grpc_client: tls('compactor'),
+    ruler: { ruler_client: tls('ruler') },
+  }),
+  compactor: () => ({ compactor: { retention_enabled: true, delete_request_store: 'filesystem' } }),
+  ruler: (tls) => ({
+    ruler: { poll_interval: '1s', evaluation: { mode: 'remote', query_frontend: tls('gateway') } },
+  }),
+};
+
 let directory: string;
 let ports: number[];
 const running: ChildProcess[] = [];
@@ -20,12 +45,14 @@ const running: ChildProcess[] = [];
 beforeAll(async () => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-tls-'));
   makeCertificates();
-  ports = await freePorts(4);
-  const [writeHttp, readHttp, gatewayHttp, writeGrpc] = ports;
+  ports = await freePorts(6);
+  const [writeHttp, readHttp, gatewayHttp, writeGrpc, compactorHttp, rulerHttp] = ports;
   start('write', writeHttp, writeGrpc);
   start('querier', readHttp, 0);
   start('gateway', gatewayHttp, 0);
-  await Promise.all([writeHttp, readHttp, gatewayHttp].map(ready));
+  start('compactor', compactorHttp, 0);
+  start('ruler', rulerHttp, 0);
+  await Promise.all([writeHttp, readHttp, gatewayHttp, compactorHttp, rulerHttp].map(ready));
 }, 90_000);
 
 afterAll(async () => {
@@ -47,6 +74,33 @@ test('a line goes from gateway to distributor and back from a querier, all by TL
   expect(answer.text).toContain('in secret');
 });
 
+test('a gateway asks ingesters for patterns and both for their status, each by its own block', async () => {
+  const now = Date.now();
+  const values = Array.from({ length: 20 }, (_, i) => [`${now - i}000000`, `user u${i} has come in by TLS`]);
+  const body = JSON.stringify({ streams: [{ stream: { app: 'patterns' }, values }] });
+  expect(await ask(ports[2], '/loki/api/v1/push', { method: 'POST', body })).toMatchObject({ status: 204 });
+  const search = new URLSearchParams({ query: '{app="patterns"}' }).toString();
+  await until(async () =>
+    (await ask(ports[2], `/loki/api/v1/patterns?${search}`)).text.includes('has come in'),
+  );
+  for (const path of ['/partitions', '/compaction'])
+    await until(async () => JSON.stringify(JSON.parse((await ask(ports[2], path)).text).failures) === '[]');
+}, 90_000);
+
+test('a gateway passes deletes on to the compactor and rules to the ruler, which has the gateway evaluate them', async () => {
+  await until(async () => (await ask(ports[2], '/loki/api/v1/delete')).status === 200);
+  const group =
+    'name: secured\ninterval: 1s\nrules: [{record: lines, expr: \'sum(count_over_time({app="tls"}[1h]))\'}]';
+  await until(async () => {
+    const saved = await ask(ports[2], '/loki/api/v1/rules/ns', { method: 'POST', body: group });
+    return saved.status === 202;
+  });
+  await until(async () => {
+    const { text } = await ask(ports[2], '/prometheus/api/v1/rules');
+    return text.includes('"health":"ok"');
+  });
+}, 90_000);
+
 test('HTTP clients without a certificate, with a stranger’s, or in the clear get nothing', async () => {
   const [, , gateway] = ports;
   await expect(ask(gateway, '/ready', { certificate: 'none' })).rejects.toThrow();
@@ -64,13 +118,14 @@ test('a process with a stranger’s certificate is not talked to by gRPC', async
   expect(await ask(ports[2], '/ready')).toMatchObject({ status: 200 });
 }, 90_000);
 
-/** An authority, with a certificate for every process, and another one that nobody trusts. */
+/** An authority of all who call, those of who is called, and one that nobody trusts; each has signed one certificate. */
 function makeCertificates(): void {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   for (const [authority, name] of [
     ['ca', 'member'],
     ['other-ca', 'stranger'],
+    ...servers.map((name) => [`${name}-ca`, name]),
   ]) {
     const own = ['-keyout', `${authority}.key`, '-out', `${authority}.crt`, '-subj', `/CN=${authority}`];
     openssl('req', '-x509', ...key, ...own, '-days', '2');
@@ -89,15 +144,21 @@ function makeCertificates(): void {
   }
 }
 
-function start(target: string, httpPort: number, grpcPort: number, certificate = 'member'): ChildProcess {
+function start(target: Target, httpPort: number, grpcPort: number, certificate = 'member'): ChildProcess {
   const name = certificate === 'member' ? target : `${target}-${certificate}`;
   const file = (pem: string) => path.join(directory, pem);
-  const server = {
-    cert_file: file(`${certificate}.crt`),
-    key_file: file(`${certificate}.key`),
+  const server = (own: string) => ({
+    cert_file: file(`${own}.crt`),
+    key_file: file(`${own}.key`),
     client_ca_file: file('ca.crt'),
     client_auth_type: 'RequireAndVerifyClientCert',
-  };
+  });
+  const tls = (peer: string) => ({
+    tls_enabled: true,
+    tls_ca_path: file(`${peer}-ca.crt`),
+    tls_cert_path: file(`${certificate}.crt`),
+    tls_key_path: file(`${certificate}.key`),
+  });
   const config = {
     auth_enabled: false,
     server: {
@@ -105,17 +166,10 @@ function start(target: string, httpPort: number, grpcPort: number, certificate =
       http_listen_port: httpPort,
       grpc_listen_address: '127.0.0.1',
       grpc_listen_port: grpcPort,
-      http_tls_config: server,
-      grpc_tls_config: server,
+      http_tls_config: server(certificate),
+      grpc_tls_config: server(servers.find((known) => known === target) ?? certificate),
     },
-    ingester_client: {
-      grpc_client_config: {
-        tls_enabled: true,
-        tls_ca_path: file('ca.crt'),
-        tls_cert_path: file(`${certificate}.crt`),
-        tls_key_path: file(`${certificate}.key`),
-      },
-    },
+    ...settingsOf[target](tls),
     common: {
       path_prefix: file(name),
       replication_factor: 1,
@@ -127,7 +181,7 @@ function start(target: string, httpPort: number, grpcPort: number, certificate =
         kvstore: { store: 'memberlist' },
       },
     },
-    memberlist: { join_members: [`127.0.0.1:${ports[3]}`] },
+    memberlist: { join_members: [`127.0.0.1:${ports[3]}`], ...tls('write') },
   };
   fs.writeFileSync(file(`${name}.yaml`), JSON.stringify(config));
   const log = fs.openSync(file(`${name}.log`), 'a');

@@ -31,8 +31,8 @@ export interface Config {
   readonly writeLog: WriteLogConfig;
   readonly workerPool: { readonly threads: number; readonly blockCacheBytes: number };
   readonly ring: RingConfig;
-  /** How this process calls others of ours: `ingester_client.grpc_client_config`. */
-  readonly rpcClient: { readonly tls: TlsClientConfig };
+  /** How this process calls others of ours. */
+  readonly rpcClients: Readonly<Record<RpcPeer, TlsClientConfig>>;
   readonly distributor: DistributorConfig;
   readonly ingester: IngesterConfig;
   readonly querier: QuerierConfig;
@@ -77,6 +77,10 @@ export interface ServerConfig {
   readonly logRequestsAtInfo: boolean;
   readonly registerInstrumentation: boolean;
 }
+
+/** What others of ours are called for, as far as the configuration tells these calls apart. */
+export type RpcPeer =
+  'distributor' | 'ingester' | 'patterns' | 'frontend' | 'ruleFrontend' | 'ruler' | 'compactor' | 'ringStore';
 
 /** Neither `cert` nor `certFile`: plain text. */
 export interface TlsServerConfig {

@@ -16,6 +16,7 @@ export type {
   MemberRingConfig,
   RingConfig,
   RingStoreConfig,
+  RpcPeer,
   RulerConfig,
   S3Config,
   ServerConfig,

@@ -11,7 +11,6 @@ import type {
   RingConfig,
   RulerConfig,
   ServerConfig,
-  TlsClientConfig,
   TlsServerConfig,
   WriteLogConfig,
 } from './config.ts';
@@ -20,6 +19,7 @@ import type { ConfigNotice } from './config-error.ts';
 import { buildLimits } from './read-limits.ts';
 import { readCaches } from './read-caches.ts';
 import { readMemberRing, readRing } from './read-ring.ts';
+import { readRpcClients } from './read-rpc-clients.ts';
 import { checkSchemaConfig, readRulerStorage, readStorage, rulesAreFiles } from './read-storage.ts';
 import type { Settings } from './settings.ts';
 import { componentsOf } from './targets.ts';
@@ -56,7 +56,7 @@ export function readConfig(settings: Settings, notices: ConfigNotice[]): Config 
       blockCacheBytes: settings.number('worker_pool.block_cache_size'),
     },
     ring,
-    rpcClient: { tls: readClientTls(settings, 'ingester_client.grpc_client_config') },
+    rpcClients: readRpcClients(settings, ring, notices),
     distributor: readDistributor(settings),
     ingester,
     querier: readQuerier(settings),
@@ -162,17 +162,6 @@ function readTls(settings: Settings, path: string): TlsServerConfig {
     keyFile: settings.text(`${path}.key_file`),
     clientCaFile: settings.text(`${path}.client_ca_file`),
     clientAuthType: settings.text(`${path}.client_auth_type`),
-  };
-}
-
-function readClientTls(settings: Settings, path: string): TlsClientConfig {
-  return {
-    enabled: settings.flag(`${path}.tls_enabled`),
-    certFile: settings.text(`${path}.tls_cert_path`),
-    keyFile: settings.text(`${path}.tls_key_path`),
-    caFile: settings.text(`${path}.tls_ca_path`),
-    serverName: settings.text(`${path}.tls_server_name`),
-    insecureSkipVerify: settings.flag(`${path}.tls_insecure_skip_verify`),
   };
 }
 

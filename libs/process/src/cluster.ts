@@ -1,4 +1,4 @@
-import type { Config, LimitsSource } from '@loki/config';
+import type { Config, LimitsSource, RpcPeer } from '@loki/config';
 import type { QueryFrontend } from '@loki/gateway';
 import type { StreamLimiters } from '@loki/distributor';
 import { ownsAll } from '@loki/ingester';
@@ -58,6 +58,15 @@ export interface Ownership {
 /** After taking leave a process answers for so long, until all others know. */
 const leaveMs = 1_500;
 
+/** How the members of a ring are called for routes that they answer; of query frontends only rulers want any. */
+const routesBy = {
+  ring: 'ingester',
+  distributor: 'distributor',
+  'query-frontend': 'ruleFrontend',
+  compactor: 'compactor',
+  ruler: 'ruler',
+} as const satisfies Record<RingName, RpcPeer>;
+
 /** This process among others: who does what for whom, by ring and over gRPC. */
 export class Cluster {
   readonly #deps: ClusterDeps;
@@ -83,7 +92,7 @@ export class Cluster {
     const view = await rings.view('ring');
     const { replicationFactor } = config.ring;
     const listen = ownedPartitions(view, rings.id, { partitionCount, replicationFactor });
-    const channels = this.channels();
+    const channels = this.channels('ingester');
     const successors = new Successors({
       ingesters: view,
       ownId: rings.id,
@@ -153,7 +162,7 @@ export class Cluster {
     if (config.writeLog.kind === 'embedded') return undefined;
     return new RingLimiters({
       ingesters: await rings.view('ring'),
-      channels: this.channels(),
+      channels: this.channels('ingester'),
       partitionCount: config.writeLog.partitions,
       replicationFactor: config.ring.replicationFactor,
       ...(own ? { own: { id: rings.id, service: own } } : {}),
@@ -166,7 +175,7 @@ export class Cluster {
     if (own) servePatterns(rpc, own);
     if (own && config.writeLog.kind === 'embedded') return own;
     if (!config.patternIngester.enabled || !config.components.has('query-frontend')) return undefined;
-    const channels = this.channels();
+    const channels = this.channels('patterns');
     const ingesters = await rings.view('ring');
     ingesters.onChange(({ instances }) => channels.keep(new Set(instances.map(({ address }) => address))));
     return new RingPatterns({
@@ -183,7 +192,7 @@ export class Cluster {
     const router = new PushRouter({
       clock,
       distributors: await rings.view('distributor'),
-      channels: this.channels(),
+      channels: this.channels('distributor'),
       timers,
       logger,
     });
@@ -201,7 +210,7 @@ export class Cluster {
     }
     return new RingDirectory({
       ingesters: await rings.view('ring'),
-      channels: this.channels(),
+      channels: this.channels('ingester'),
       clock,
       timers,
       partitionCount,
@@ -213,7 +222,7 @@ export class Cluster {
   /** Has every ingester flush, from a process that has none. Those that are silent are not asked: others lead in their place. */
   async flusher(): Promise<(signal?: AbortSignal) => Promise<void>> {
     const view = await this.#deps.rings.view('ring');
-    const channels = this.channels();
+    const channels = this.channels('ingester');
     return async (signal) => {
       const there = view.ring.instances.filter(({ isHealthy }) => isHealthy);
       const addresses = new Set(there.map(({ address }) => address));
@@ -229,7 +238,7 @@ export class Cluster {
     const { maxConcurrent, frontendAddresses, frontendLookupMs } = config.querier;
     const worker = new QuerierWorker({
       querier,
-      channels: this.channels(),
+      channels: this.channels('frontend'),
       timers,
       logger,
       querierId: rings.id,
@@ -267,7 +276,7 @@ export class Cluster {
       addresses: () => view.ring.eligible.map(({ address }) => address),
       onChange: (listener) => void view.onChange(listener),
       isDeployed: () => view.ring.instances.length > 0,
-      channels: this.channels(),
+      channels: this.channels(routesBy[name]),
       clock,
       logger,
       deadlineMs,
@@ -289,10 +298,10 @@ export class Cluster {
     if (this.#deps.config.ring.store !== 'memory') await this.#deps.timers.sleep(leaveMs);
   }
 
-  /** Connections that last until this process leaves. */
-  channels(): ChannelPool {
+  /** Connections that last until this process leaves, as the configuration has them for these calls. */
+  channels(peer: RpcPeer): ChannelPool {
     const { clock, config } = this.#deps;
-    const channels = new ChannelPool({ clock, tls: config.rpcClient.tls });
+    const channels = new ChannelPool({ clock, tls: config.rpcClients[peer] });
     this.#pools.push(channels);
     return channels;
   }

@@ -7,7 +7,7 @@ import type { ObservedInstance } from '@loki/ring';
 import { RouteClient } from '@loki/rpc';
 import type { ChannelPool } from '@loki/rpc';
 import type { CompactorStatus } from '@loki/compactor';
-import type { Config } from '@loki/config';
+import type { Config, RpcPeer } from '@loki/config';
 import type { PartitionStatus } from '@loki/ingester';
 import type { RingName, Rings } from './rings.ts';
 import type { Roles } from './roles.ts';
@@ -46,8 +46,8 @@ const membersMax = 1_000;
 
 /** `/partitions` and `/compaction`: what all ingesters and all compactors say, from any process that knows their ring. */
 export function systemStatusHandlers(deps: SystemStatusDeps): Handlers {
-  const ingesters = new Members(deps, 'ring');
-  const compactors = new Members(deps, 'compactor');
+  const ingesters = new Members(deps, 'ring', 'ingester');
+  const compactors = new Members(deps, 'compactor', 'compactor');
   return {
     partitions: async (request) => {
       const { config } = deps;
@@ -83,10 +83,10 @@ class Members {
   readonly #name: RingName;
   readonly #channels: ChannelPool;
 
-  constructor(deps: SystemStatusDeps, name: RingName) {
+  constructor(deps: SystemStatusDeps, name: RingName, peer: RpcPeer) {
     this.#deps = deps;
     this.#name = name;
-    this.#channels = deps.roles.channels();
+    this.#channels = deps.roles.channels(peer);
   }
 
   async ask<T>(route: RouteId, request: HttpRequest): Promise<MemberStatus<T>[]> {

@@ -209,7 +209,7 @@ function openRedis({ timers, random, logger }: RingWorld, redis: RingStoreConfig
 }
 
 function openJoined({ config, clock, timers }: RingWorld, members: readonly string[]): RingStore {
-  const { tls } = config.rpcClient;
+  const tls = config.rpcClients.ringStore;
   return new JoinedRingStore(
     members.map((address) => new RpcChannel(withPort(address), { clock, tls })),
     timers,

@@ -1,6 +1,6 @@
 import os from 'node:os';
 import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
-import type { Component, Config, LimitsSource } from '@loki/config';
+import type { Component, Config, LimitsSource, RpcPeer } from '@loki/config';
 import { decompressedBytesMaxOf, Distributor } from '@loki/distributor';
 import {
   ExplainApi,
@@ -91,7 +91,7 @@ export interface Roles {
   /** Rulers of other processes, for a gateway that has none. */
   readonly rulesElsewhere?: RouteService;
   /** Connections to other processes, until this one leaves. */
-  channels(): ChannelPool;
+  channels(peer: RpcPeer): ChannelPool;
   /** Lets other processes count on this one, whose gRPC port this is. */
   join(rpcPort: number): Promise<void>;
   /** Flushes when so configured, and takes leave of the others. */
@@ -187,7 +187,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     deletesElsewhere,
     ruler,
     rulesElsewhere,
-    channels: () => cluster.channels(),
+    channels: (peer) => cluster.channels(peer),
     join: (rpcPort) => cluster.join(rpcPort),
     async leave() {
       await ruler?.stop();

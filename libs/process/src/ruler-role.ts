@@ -66,7 +66,7 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
     ...deps,
     rulers: await rings.view('ruler'),
     ownId: rings.idIn('ruler'),
-    channels: cluster.channels(),
+    channels: cluster.channels('ruler'),
   });
   const store = options.rulesAreFiles
     ? new LocalRuleStore(new NodeDisk(rulesDirectory(config)), logger)
@@ -148,7 +148,7 @@ async function openEvaluation(deps: RulerRoleDeps): Promise<{ evaluate: Evaluate
     name: 'query-frontend',
     addresses: () => addresses,
     onChange: (listener) => void listeners.push(listener),
-    channels: cluster.channels(),
+    channels: cluster.channels('ruleFrontend'),
     clock,
     logger,
     deadlineMs: evaluationDeadlineMs,
