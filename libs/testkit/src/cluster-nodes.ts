@@ -13,7 +13,7 @@ import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { Ingester, noIngesterMetrics } from '@loki/ingester';
 import type { IngesterOptions } from '@loki/ingester';
-import type { LogFields, Logger, ObjectStore, RingStore, WriteLog } from '@loki/ports';
+import type { ObjectStore, RingStore, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { ownedPartitions, partitionLeadership, RingMember, RingView, WorkShare } from '@loki/ring';
 import { distributorMetrics, Metrics } from '@loki/telemetry';
@@ -21,6 +21,7 @@ import { bugsOf } from './cluster-bugs.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { NetworkDirectory } from './cluster-directory.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
+import { traceLogger } from './trace-logger.ts';
 import type { VirtualNetwork } from './virtual-network.ts';
 import type { VirtualBucket } from './virtual-object-store.ts';
 import type { VirtualProcess } from './virtual-process.ts';
@@ -296,20 +297,4 @@ async function hook(process: VirtualProcess, world: ClusterWorld): Promise<void>
   if (!process.random.chance(world.faults().hookCrash)) return;
   if (process.random.chance(0.5)) world.onHookCrash(process);
   await process.timers.sleep(process.random.float() * 3_000);
-}
-
-/** What a role logs is part of the trace. */
-function traceLogger(process: VirtualProcess): Logger {
-  const write = (level: string) => (message: string, fields?: LogFields) => {
-    const reason = fields?.err ?? fields?.error;
-    process.scheduler.note(`${process.name} ${level} ${message} ${typeof reason === 'string' ? reason : ''}`);
-  };
-  const logger: Logger = {
-    debug() {},
-    info: write('info'),
-    warn: write('warn'),
-    error: write('error'),
-    child: () => logger,
-  };
-  return logger;
 }

@@ -5,7 +5,7 @@ import { Distributor } from '@loki/distributor';
 import { Ingester, noIngesterMetrics, ownsAll } from '@loki/ingester';
 import type { IngesterMetrics, IngesterOptions, PartitionCommits } from '@loki/ingester';
 import { LokiError } from '@loki/model';
-import type { LogFields, Logger, ObjectStore, WriteLog } from '@loki/ports';
+import type { ObjectStore, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { distributorMetrics, Metrics } from '@loki/telemetry';
 import { EmbeddedWriteLog } from '@loki/write-log';
@@ -21,6 +21,7 @@ import {
 } from './planted-bugs.ts';
 import type { PlantedBug } from './planted-bugs.ts';
 import type { FaultProfile } from './sim-faults.ts';
+import { traceLogger } from './trace-logger.ts';
 import type { VirtualDisk } from './virtual-disk.ts';
 import type { VirtualBucket } from './virtual-object-store.ts';
 import { VirtualProcess } from './virtual-process.ts';
@@ -223,20 +224,4 @@ function countingMetrics({ onCount }: SimWorld): IngesterMetrics {
     flushed: () => onCount('flushes', 1),
     flushLost: () => onCount('flushesLost', 1),
   };
-}
-
-/** What a role logs is part of the trace. */
-function traceLogger(process: VirtualProcess): Logger {
-  const write = (level: string) => (message: string, fields?: LogFields) => {
-    const reason = fields?.err ?? fields?.error;
-    process.scheduler.note(`${process.name} ${level} ${message} ${typeof reason === 'string' ? reason : ''}`);
-  };
-  const logger: Logger = {
-    debug() {},
-    info: write('info'),
-    warn: write('warn'),
-    error: write('error'),
-    child: () => logger,
-  };
-  return logger;
 }

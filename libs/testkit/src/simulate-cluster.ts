@@ -1,8 +1,7 @@
 import { Catalog } from '@loki/catalog';
 import type { CompactorOptions } from '@loki/compactor';
 import type { IngesterOptions } from '@loki/ingester';
-import { loadHash, LokiError, parseTenantId } from '@loki/model';
-import { verifySegment } from '@loki/segment';
+import { loadHash, parseTenantId } from '@loki/model';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
@@ -18,6 +17,7 @@ import { answerOf, entriesOf, everythingOf, isExcused, isInOrder, pushRequest } 
 import type { PushAnswer } from './sim-clients.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
+import { storeFaults } from './store-faults.ts';
 import { VirtualNetwork } from './virtual-network.ts';
 import { VirtualBucket } from './virtual-object-store.ts';
 import { VirtualProcess } from './virtual-process.ts';
@@ -365,16 +365,7 @@ class ClusterSimulation {
     const keys = this.#workload.tenants.flatMap((tenant) =>
       catalog.segmentsFor(tenant, 0n, 1n << 62n).map(({ key }) => key),
     );
-    for (const key of new Set(keys)) {
-      const bytes = bucket.objects.get(key);
-      try {
-        if (!bytes) throw new LokiError('notFound', 'there is no such object');
-        verifySegment(bytes, key);
-      } catch (error) {
-        this.#add([{ kind: 'store', text: `store: ${key}: ${String(error)}` }]);
-      }
-    }
-    for (const key of bucket.overwritten) this.#add([{ kind: 'store', text: `store: ${key} was put twice` }]);
+    this.#add(storeFaults(bucket, keys));
   }
 
   #add(violations: readonly Violation[]): void {

@@ -1,7 +1,6 @@
 import { PartitionCatalog } from '@loki/catalog';
 import type { IngesterOptions } from '@loki/ingester';
-import { loadHash, LokiError, parseTenantId } from '@loki/model';
-import { verifySegment } from '@loki/segment';
+import { loadHash, parseTenantId } from '@loki/model';
 import { guardRealWorld } from './guard.ts';
 import { Ledger } from './ledger.ts';
 import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
@@ -24,6 +23,7 @@ import { SimNode } from './sim-node.ts';
 import type { SimCount, SimWorld } from './sim-node.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
+import { storeFaults } from './store-faults.ts';
 import { noDiskFaults, VirtualDisk } from './virtual-disk.ts';
 import { noStoreFaults, VirtualBucket } from './virtual-object-store.ts';
 import { VirtualProcess } from './virtual-process.ts';
@@ -364,20 +364,13 @@ class Simulation {
   /** Manifests are gapless (a catalog that loads proves it), and each segment they name is there and sound. */
   async #checkStore(judge: VirtualProcess): Promise<void> {
     const { bucket, partitionCount } = this.#world;
+    const keys: string[] = [];
     for (let partition = 0; partition < partitionCount; partition++) {
       const catalog = new PartitionCatalog({ objectStore: bucket.client(judge), partition });
       await catalog.load();
-      for (const key of catalog.state.live.keys()) {
-        const bytes = bucket.objects.get(key);
-        try {
-          if (!bytes) throw new LokiError('notFound', 'there is no such object');
-          verifySegment(bytes, key);
-        } catch (error) {
-          this.#add([{ kind: 'store', text: `store: ${key}: ${String(error)}` }]);
-        }
-      }
+      keys.push(...catalog.state.live.keys());
     }
-    for (const key of bucket.overwritten) this.#add([{ kind: 'store', text: `store: ${key} was put twice` }]);
+    this.#add(storeFaults(bucket, keys));
   }
 
   #add(violations: readonly Violation[]): void {

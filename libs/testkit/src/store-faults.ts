@@ -1,0 +1,20 @@
+import { LokiError } from '@loki/model';
+import { verifySegment } from '@loki/segment';
+import type { Violation } from './ledger.ts';
+import type { VirtualBucket } from './virtual-object-store.ts';
+
+/** What is wrong with a store: segments that are read and not there or not sound, and objects that were put twice. */
+export function storeFaults(bucket: VirtualBucket, keys: Iterable<string>): Violation[] {
+  const faults: Violation[] = [];
+  for (const key of new Set(keys)) {
+    const bytes = bucket.objects.get(key);
+    try {
+      if (!bytes) throw new LokiError('notFound', 'there is no such object');
+      verifySegment(bytes, key);
+    } catch (error) {
+      faults.push({ kind: 'store', text: `store: ${key}: ${String(error)}` });
+    }
+  }
+  for (const key of bucket.overwritten) faults.push({ kind: 'store', text: `store: ${key} was put twice` });
+  return faults;
+}
