@@ -47,7 +47,8 @@ export function memberConfig(member: Member, { directory, services }: Place): st
         kvstore: { store: 'redis', redis: { endpoint: `127.0.0.1:${services.redis.port}` } },
       },
     },
-    ingester: { max_chunk_age: '5s', chunk_idle_period: '3s' },
+    // Lines may lag their stream by half of max_chunk_age: longer than a client waits before it repeats a push.
+    ingester: { max_chunk_age: '24s', chunk_idle_period: '3s' },
     compactor: {
       compaction_interval: '5s',
       working_directory: path.join(directory, member.name, 'compactor'),
