@@ -67,7 +67,7 @@ afterAll(async () => {
 test('a line goes from gateway to distributor and back from a querier, all by TLS', async () => {
   const now = `${Date.now()}000000`;
   const body = JSON.stringify({ streams: [{ stream: { app: 'tls' }, values: [[now, 'in secret']] }] });
-  expect(await ask(ports[2], '/loki/api/v1/push', { method: 'POST', body })).toMatchObject({ status: 204 });
+  await pushed(body);
   const search = new URLSearchParams({ query: '{app="tls"}' }).toString();
   const answer = await ask(ports[2], `/loki/api/v1/query_range?${search}`);
   expect(answer.status).toBe(200);
@@ -78,13 +78,13 @@ test('a gateway asks ingesters for patterns and both for their status, each by i
   const now = Date.now();
   const values = Array.from({ length: 20 }, (_, i) => [`${now - i}000000`, `user u${i} has come in by TLS`]);
   const body = JSON.stringify({ streams: [{ stream: { app: 'patterns' }, values }] });
-  expect(await ask(ports[2], '/loki/api/v1/push', { method: 'POST', body })).toMatchObject({ status: 204 });
+  await pushed(body);
   const search = new URLSearchParams({ query: '{app="patterns"}' }).toString();
   await until(async () =>
     (await ask(ports[2], `/loki/api/v1/patterns?${search}`)).text.includes('has come in'),
   );
   for (const path of ['/partitions', '/compaction'])
-    await until(async () => JSON.stringify(JSON.parse((await ask(ports[2], path)).text).failures) === '[]');
+    await until(async () => /"failures":\s*\[\]/.test((await ask(ports[2], path)).text));
 }, 90_000);
 
 test('a gateway passes deletes on to the compactor and rules to the ruler, which has the gateway evaluate them', async () => {
@@ -239,6 +239,13 @@ function ask(
     request.on('error', reject);
     request.end(body);
   });
+}
+
+/** A gateway is ready before it has heard of distributors. */
+async function pushed(body: string): Promise<void> {
+  await until(
+    async () => (await ask(ports[2], '/loki/api/v1/push', { method: 'POST', body })).status === 204,
+  );
 }
 
 async function ready(port: number): Promise<void> {
