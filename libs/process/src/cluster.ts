@@ -187,7 +187,7 @@ export class Cluster {
   }
 
   /** Pushes go to distributors elsewhere. */
-  async pushRouter(): Promise<DistributorService> {
+  async pushRouter(): Promise<PushRouter> {
     const { rings, clock, timers, logger } = this.#deps;
     const router = new PushRouter({
       clock,

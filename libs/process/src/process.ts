@@ -106,6 +106,8 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const stopAll = async () => {
     states.stopping();
     health.stop();
+    // Whoever sends requests here needs a moment to hear of it.
+    if (config.shutdownDelayMs > 0) await timers.sleep(config.shutdownDelayMs);
     roles.frontend?.exports.stop();
     await server.stopClients(config.server.gracefulShutdownTimeoutMs);
     await roles.leave();

@@ -63,6 +63,12 @@ export class PushRouter implements DistributorService {
     throw failure;
   }
 
+  /** Not while no distributor was ever heard of. That all are away is told to those who push: others may still ask. */
+  notReady(): string | undefined {
+    if (this.#deps.distributors.ring.instances.length > 0) return undefined;
+    return 'Gateway not ready: no distributor is known';
+  }
+
   stop(): void {
     this.#stopWatching();
     for (const client of this.#clients.values()) client.close();

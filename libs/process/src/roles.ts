@@ -148,6 +148,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     : undefined;
   if (querier && (!frontend || config.querier.frontendAddresses.length > 0)) await cluster.pull(querier);
   const router = runs('gateway') && !distributor ? await cluster.pushRouter() : undefined;
+  if (router) states.addCheck(() => router.notReady());
   const flush = ingester
     ? (signal?: AbortSignal) => ingester.flush(signal)
     : runs('gateway')
