@@ -1,0 +1,93 @@
+/** Against a real Redis that wants TLS and a password: `LOKI_TEST_REDIS_SERVER`, its binary; `npm run test:services` sets it. */
+import { NodeRandom, NodeTimers } from '@loki/runtime';
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { RedisRingStore } from './index.ts';
+import type { RedisRingStoreOptions } from './index.ts';
+
+const binary = process.env['LOKI_TEST_REDIS_SERVER'];
+const password = 'not a secret';
+
+if (!binary) test.skip('Redis with TLS: skipped, LOKI_TEST_REDIS_SERVER is not set', () => undefined);
+else {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-redis-tls-'));
+  const at = (name: string): string => path.join(directory, name);
+  let server: ChildProcess;
+  let port: number;
+  let ca: string;
+
+  beforeAll(async () => {
+    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
+    const files = ['-keyout', at('key.pem'), '-out', at('cert.pem')];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject], {
+      stdio: 'ignore',
+    });
+    ca = fs.readFileSync(at('cert.pem'), 'utf8');
+    port = await freePort();
+    const tls = ['--tls-port', `${port}`, '--tls-cert-file', at('cert.pem'), '--tls-key-file', at('key.pem')];
+    const rest = ['--tls-auth-clients', 'no', '--requirepass', password, '--dir', directory, '--save', ''];
+    server = spawn(binary, ['--port', '0', '--bind', '127.0.0.1', ...tls, ...rest], { stdio: 'ignore' });
+    while (!(await listens(port))) {
+      if (server.exitCode !== null) throw new Error('redis-server ended');
+    }
+  }, 30_000);
+
+  afterAll(() => {
+    server.kill('SIGKILL');
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+
+  const withStore = async (
+    more: Partial<RedisRingStoreOptions>,
+    work: (store: RedisRingStore) => Promise<void>,
+  ) => {
+    const store = new RedisRingStore({
+      endpoints: [`127.0.0.1:${port}`],
+      timers: new NodeTimers(),
+      random: new NodeRandom(),
+      timeoutMs: 1_000,
+      ...more,
+    });
+    try {
+      await work(store);
+    } finally {
+      await store.close();
+    }
+  };
+
+  test('who trusts it and knows the password is served', () =>
+    withStore({ tls: { ca }, password }, async (store) => {
+      expect(await store.compareAndSet('k', 'one', undefined)).toBe(true);
+      expect(await store.get('k')).toMatchObject({ value: 'one' });
+    }));
+
+  test.each([
+    ['an authority nobody vouches for', () => ({ tls: {}, password })],
+    ['a wrong password', () => ({ tls: { ca }, password: 'wrong' })],
+    ['no TLS', () => ({ password })],
+  ])('%s: no answer is taken', (_, options) =>
+    withStore(options(), async (store) => {
+      await expect(store.get('k')).rejects.toMatchObject({ code: 'unavailable' });
+    }),
+  );
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1', () => resolve(true));
+    socket.once('error', () => setTimeout(resolve, 50, false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
