@@ -24,7 +24,7 @@ test('it is not ready at once, and serves on for the delay', async () => {
   });
   expect(push.status).toBe(204);
   const query = new URLSearchParams({ query: '{app="shutdown"}' });
-  const answer = await fetch(`${server.url}/loki/api/v1/query_range?${query}`);
+  const answer = await fetch(`${server.url}/loki/api/v1/query_range?${query.toString()}`);
   expect(await answer.text()).toContain('late');
   expect(await ended).toBe(0);
   await expect(fetch(`${server.url}/ready`)).rejects.toThrow();

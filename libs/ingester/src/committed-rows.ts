@@ -37,8 +37,12 @@ export interface CommittedRowsOptions {
 
 /** Footers kept. A backfill goes through few segments at a time; each footer is some hundred KiB. */
 const footersMax = 32;
-/** A segment that stays damaged after so many reads is left out: a line twice harms less than a partition that stands. */
+/** Reads of a segment, at once, before the caller is told to try again later: damage may come from the way here. */
 const damagedReadsMax = 3;
+/** A segment that stays damaged over so many tries is left out: a line twice harms less than a partition that stands. */
+const damagedTriesMax = 6;
+/** Segments whose damage is remembered. */
+const damagedMax = 1024;
 
 const keyColumns = columns.timestamps;
 const allColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
@@ -53,6 +57,8 @@ const allColumns = columns.timestamps | columns.lineLengths | columns.lines | co
 export class CommittedRows {
   readonly #options: CommittedRowsOptions;
   readonly #footers = new Map<string, StoredSegment>();
+  /** Tries that met damage, in a row, by segment. */
+  readonly #damagedTries = new Map<string, number>();
 
   constructor(options: CommittedRowsOptions) {
     this.#options = options;
@@ -82,18 +88,22 @@ export class CommittedRows {
     endNs: bigint,
     signal?: AbortSignal,
   ): Promise<number> {
+    if ((this.#damagedTries.get(key) ?? 0) >= damagedTriesMax) return 0;
     for (let attempt = 1; ; attempt++) {
       try {
-        const segment = await this.#open(key, signal);
-        const section = segment.section(run.tenant);
-        const stream = section ? findStream(section, run.labels) : undefined;
-        if (!section || stream === undefined) return 0;
-        if (section.streams.maxNs(stream) < startNs || section.streams.minNs(stream) >= endNs) return 0;
-        return await markInSection(segment, section, stream, run, signal);
+        const marked = await this.#mark(key, run, startNs, endNs, signal);
+        this.#damagedTries.delete(key);
+        return marked;
       } catch (error) {
         if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
         this.#footers.delete(key);
         if (attempt < damagedReadsMax) continue;
+        const tries = (this.#damagedTries.get(key) ?? 0) + 1;
+        if (this.#damagedTries.size >= damagedMax) this.#damagedTries.clear();
+        this.#damagedTries.set(key, tries);
+        if (tries < damagedTriesMax) {
+          throw new LokiError('unavailable', `segment ${key} cannot be read whole`, { cause: error });
+        }
         this.#options.logger.error('a committed segment is damaged: late lines are not compared with it', {
           key,
           err: error.message,
@@ -101,6 +111,21 @@ export class CommittedRows {
         return 0;
       }
     }
+  }
+
+  async #mark(
+    key: string,
+    run: LateRun,
+    startNs: bigint,
+    endNs: bigint,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const segment = await this.#open(key, signal);
+    const section = segment.section(run.tenant);
+    const stream = section ? findStream(section, run.labels) : undefined;
+    if (!section || stream === undefined) return 0;
+    if (section.streams.maxNs(stream) < startNs || section.streams.minNs(stream) >= endNs) return 0;
+    return markInSection(segment, section, stream, run, signal);
   }
 
   async #open(key: string, signal?: AbortSignal): Promise<StoredSegment> {

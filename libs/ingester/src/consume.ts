@@ -64,13 +64,27 @@ export class Consumer {
           signal,
         }),
       );
-      if (records.length > 0 && records[0].offset > from) await this.#events.onGap();
+      if (records.length > 0 ? records[0].offset > from : await this.#isPassed(from, signal)) {
+        await this.#events.onGap();
+      }
       for (const record of records) {
         await this.#take(record, signal);
         await this.#yield(signal);
       }
       if (records.length > 0) this.#events.onProgress();
     }
+  }
+
+  /**
+   * Whether the log begins above `offset` and holds nothing. Only an owner who waits for others' records has to ask: it
+   * would wait for ever for what another owner has committed and truncated.
+   */
+  async #isPassed(offset: number, signal: AbortSignal): Promise<boolean> {
+    if (!this.#state.isAwaited) return false;
+    const start = await this.#retry('asking the write log for its start', signal, () =>
+      this.#deps.writeLog.startOffset(this.#state.id),
+    );
+    return start > offset;
   }
 
   async #take(logged: LoggedRecord, signal: AbortSignal): Promise<void> {

@@ -91,6 +91,11 @@ export class PartitionState {
     this.#changeHead(() => this.head.remove(new Set(records)));
   }
 
+  /** Somebody waits for records that were not consumed yet. */
+  get isAwaited(): boolean {
+    return this.#waiters.length > 0;
+  }
+
   /** Resolves when all records below `offset` have been consumed; `unavailable` after `timeoutMs`. */
   waitConsumed(offset: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     if (this.consumedOffset >= offset) return Promise.resolve();

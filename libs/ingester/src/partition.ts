@@ -149,11 +149,12 @@ export class Partition {
 
   /** Where the manifests end is where consumption begins: there is no other state to recover. */
   async #recover(): Promise<Parts> {
-    const committed = await this.#retry('reading the manifests', () =>
-      this.#deps.commits(this.id).load(this.#stop.signal),
-    );
+    // In this order: another owner may commit and truncate meanwhile, and what is truncated was committed before.
     const oldest = await this.#retry('asking the write log for its start', () =>
       this.#deps.writeLog.startOffset(this.id),
+    );
+    const committed = await this.#retry('reading the manifests', () =>
+      this.#deps.commits(this.id).load(this.#stop.signal),
     );
     if (oldest > committed.endOffset) {
       this.#deps.logger.error('the write log has lost records that were not committed yet', {

@@ -357,8 +357,23 @@ class Simulation {
 
   async #checkAll(judge: VirtualProcess): Promise<number> {
     let rows = 0;
-    for (const tenant of this.#workload.tenants) rows += (await this.#check(judge, tenant)).length;
+    for (const tenant of this.#workload.tenants) {
+      rows += (await this.#patiently(judge, () => this.#check(judge, tenant))).length;
+    }
     return rows;
+  }
+
+  /** Answers that were slow to come when the faults went keep a partition waiting for some seconds more. */
+  async #patiently<T>(judge: VirtualProcess, ask: () => Promise<T>): Promise<T> {
+    const untilMs = this.#scheduler.nowMs + settleMs;
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isExcused(error) || this.#scheduler.nowMs > untilMs) throw error;
+        await judge.timers.sleep(500);
+      }
+    }
   }
 
   /** Manifests are gapless (a catalog that loads proves it), and each segment they name is there and sound. */
