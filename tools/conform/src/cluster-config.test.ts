@@ -50,6 +50,12 @@ test('a process among others keeps what was recorded', async () => {
   });
 });
 
+test('every kind of answer is kept in Redis', async () => {
+  const { caches } = (await configOf()).queryRange;
+  expect([...caches.keys()].sort()).toEqual(['instant', 'labels', 'results', 'series', 'stats', 'volume']);
+  for (const cache of caches.values()) expect(cache.redis?.endpoint).toBe('r:1');
+});
+
 test('with a bucket objects are kept there, under the name of the run', async () => {
   const bucket = { endpoint: 'http://m:1', bucket: 'b', accessKeyId: 'k', secretAccessKey: 's' };
   expect((await configOf(bucket)).storage).toMatchObject({ kind: 's3', prefix: 'run', bucket: 'b' });

@@ -54,6 +54,12 @@ export function memberConfig(recorded: string, member: Member, place: ClusterPla
       reader_config: { address: services.kafka },
       writer_config: { address: services.kafka },
     },
+    // Every cache is on: what is kept must be what would be computed.
+    query_range: {
+      cache_results: true,
+      cache_instant_metric_results: true,
+      results_cache: { cache: { redis: { endpoint: services.redis } } },
+    },
     // Processes share two cores.
     worker_pool: { threads: 1 },
     ruler: { enable_sharding: true, rule_path: path.join(directory, member.name, 'rule-tmp') },
