@@ -1,11 +1,13 @@
 import type { Catalog } from '@loki/catalog';
-import type { ObjectStore } from '@loki/ports';
+import type { Clock, ObjectStore } from '@loki/ports';
 
 /**
  * What whoever starts a process puts between its roles and its adapters. Absent: nothing. For harnesses that must prove
  * that they find mistakes: these are made outside, so that the product holds none to switch on.
  */
 export interface Adapters {
+  /** The time that roles live in; logs and the store's own requests keep the machine's. */
+  readonly clock?: (clock: Clock) => Clock;
   readonly objectStore?: (store: ObjectStore) => ObjectStore;
   /** The catalog that queries are answered from. */
   readonly catalog?: (catalog: Catalog) => Catalog;

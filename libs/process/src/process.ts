@@ -50,7 +50,8 @@ const rpcGraceMs = 5_000;
 export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const { config, logger } = deps;
   const unlock = await lockDirectory(config.dataDirectory);
-  const clock = new NodeClock();
+  const machineClock = new NodeClock();
+  const clock = deps.adapters?.clock?.(machineClock) ?? machineClock;
   const timers = new NodeTimers();
   const metrics = new Metrics(config.metricsNamespace);
   const common = commonMetrics(metrics);
