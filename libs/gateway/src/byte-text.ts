@@ -10,3 +10,11 @@ export function byteText(bytes: number): string {
   }
   return `${unit === 0 ? Math.round(value) : value < 10 ? value.toFixed(1) : Math.round(value)}${byteUnits[unit]}`;
 }
+
+const binaryUnits = ['', 'K', 'M', 'G', 'T'];
+
+/** A number of bytes, or one with a unit as Loki's configuration has them, where KB are 1024; undefined when it is none. */
+export function parseByteSize(text: string): number | undefined {
+  const match = /^(-?\d{1,15})\s*([KMGT]?)B?$/i.exec(text.trim());
+  return match ? Number(match[1]) * 1024 ** binaryUnits.indexOf(match[2].toUpperCase()) : undefined;
+}

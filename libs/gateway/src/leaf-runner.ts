@@ -24,7 +24,7 @@ export interface LeafRunnerDeps {
 
 const nsPerMs = 1_000_000n;
 /** What one querier reads for one part when the tenant's limit says nothing. */
-const bytesPerShardDefault = 600_000_000;
+export const bytesPerShardDefault = 600_000_000;
 
 /** Runs the leaves of one query: cuts them, has the parts run side by side within the tenant's limits, and merges. */
 export class LeafRunner {

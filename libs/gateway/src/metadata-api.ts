@@ -1,17 +1,20 @@
-import { parseMatchers } from '@loki/logql';
+import { logExprsOf, parseExpr, parseMatchers, printSelector } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { compareText, goJsonString, Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
+import type { HttpRequest, HttpResponse, QuerierService, StreamVolume, Tenancy } from '@loki/ports';
+import { parseByteSize } from './byte-text.ts';
 import { checkQueryLength } from './check-limits.ts';
 import { pairsJson } from './encode-result.ts';
 import { isHiddenLabel, streamsOfTenants, wholeDays } from './explore-streams.ts';
 import type { TenantStreams } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
+import { shardsJson, shardStreams } from './index-shards.ts';
+import { bytesPerShardDefault } from './leaf-runner.ts';
 import { reported } from './metadata-log.ts';
 import type { MetadataLogDeps, MetadataNote } from './metadata-log.ts';
 import { tenantLabel, withTenant } from './multi-tenant.ts';
-import { isUncached, Params, parseTimeRange } from './params.ts';
+import { badRequest, isUncached, Params, parseTimeRange } from './params.ts';
 import type { TimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
@@ -108,6 +111,45 @@ export class MetadataApi {
         `{"streams":${streamCount},"chunks":${streamCount},"bytes":${bytes},"entries":${entries}}`,
       );
     });
+  }
+
+  /** `/loki/api/v1/index/shards`: how the streams of a query would be shared out by their hashes. */
+  indexShards(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return reported(this.#deps, { type: 'shards', request, tenancy }, async (note) => {
+      const params = Params.of(request);
+      const text = (note.query = params.get('query'));
+      const bytesTarget = this.#shardBytes(params, tenancy);
+      const range = (note.range = this.#range(params, tenancy));
+      const selectors = new Map(
+        logExprsOf(parseExpr(text)).map(({ matchers }) => [printSelector(matchers), matchers]),
+      );
+      const streams = new Map<string, StreamVolume>();
+      for (const matchers of selectors.values()) {
+        for (const found of await this.#streams(tenancy, matchers, range, request, 'stats')) {
+          for (const stream of found.streams) {
+            // What two selectors of a query have in common is read once.
+            streams.set(`${found.tenant}\0${Labels.fromPairs(stream.labels).toString()}`, stream);
+          }
+        }
+      }
+      const shards = shardStreams([...streams.values()], bytesTarget);
+      note.entries = shards.length;
+      return jsonResponse(shardsJson(shards));
+    });
+  }
+
+  /** `targetBytesPerShard`, a number or one with a unit; by default what the tenant's queries are cut by. */
+  #shardBytes(params: Params, tenancy: Tenancy): number {
+    const text = params.get('targetBytesPerShard');
+    if (text === '') {
+      return this.#deps.frontend.limitsFor(tenancy).tsdbMaxBytesPerShard || bytesPerShardDefault;
+    }
+    const bytes = parseByteSize(text);
+    if (bytes === undefined) {
+      throw badRequest(`could not parse 'targetBytesPerShard' parameter: ${JSON.stringify(text)} is no size`);
+    }
+    if (bytes <= 0) throw badRequest('targetBytesPerShard must be a positive value');
+    return bytes;
   }
 
   #range(params: Params, tenancy: Tenancy): TimeRange {

@@ -1,5 +1,6 @@
 import type { Limits } from '@loki/config';
 import { parseDuration } from '@loki/model';
+import { parseByteSize } from './byte-text.ts';
 import { badRequest } from './params.ts';
 
 /** `X-Loki-Query-Limits`: what a proxy in front asks to be held in check more tightly than the tenant is. */
@@ -70,21 +71,11 @@ function durationMs(name: string, value: unknown): number {
   return Number(duration / 1_000_000n);
 }
 
-const units: Readonly<Record<string, number>> = {
-  '': 1,
-  B: 1,
-  KB: 2 ** 10,
-  MB: 2 ** 20,
-  GB: 2 ** 30,
-  TB: 2 ** 40,
-};
-
 /** A number, or one with a unit as Loki's configuration has them. */
 function bytesOf(name: string, value: unknown): number {
-  if (typeof value === 'number' && value >= 0) return value;
-  const match = typeof value === 'string' ? /^(\d+)\s*([KMGT]?B)?$/i.exec(value) : null;
-  if (!match) throw bad(name);
-  return Number(match[1]) * units[(match[2] ?? '').toUpperCase()];
+  const bytes = typeof value === 'string' ? parseByteSize(value) : value;
+  if (typeof bytes !== 'number' || !(bytes >= 0)) throw bad(name);
+  return bytes;
 }
 
 function bad(name: string): Error {

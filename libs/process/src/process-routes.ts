@@ -217,6 +217,7 @@ function routeQueries({ server, tenants, roles }: RouteDeps): void {
     series,
     seriesLegacy: series,
     indexStats: tenants.forSeveral((tenancy, request) => metadata.indexStats(request, tenancy)),
+    indexShards: tenants.forSeveral((tenancy, request) => metadata.indexShards(request, tenancy)),
     indexVolume: tenants.forSeveral((tenancy, request) => volume.volume(request, tenancy)),
     indexVolumeRange: tenants.forSeveral((tenancy, request) => volume.volumeRange(request, tenancy)),
     detectedLabels: tenants.forSeveral((tenancy, request) => explore.detectedLabels(request, tenancy)),
