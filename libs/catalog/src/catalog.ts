@@ -1,5 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
+import { abortable } from './abortable.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import type { LiveSegment, PartitionState } from './partition-state.ts';
 import { CompactionState } from './compaction-state.ts';
@@ -219,18 +220,4 @@ function isBelow(ref: SegmentRef, offset: number | undefined): boolean {
     'internal',
     `segment ${ref.key} holds [${ref.startOffset}, ${ref.endOffset}), but ${offset} was said to be committed`,
   );
-}
-
-/** The work goes on for others when one of those who wait for it goes away. */
-async function abortable(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
-  if (!signal) return work;
-  const { promise, reject } = Promise.withResolvers<void>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -1,5 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { Clock, LeafDelete, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
+import { abortable } from './abortable.ts';
 import { DeleteState } from './delete-state.ts';
 import type { DeleteEntry, DeleteRequest } from './delete-state.ts';
 import { NumberedLog } from './numbered-log.ts';
@@ -9,8 +10,10 @@ export interface DeleteRequestsOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger?: Logger;
-  /** Pause between two looks at what other processes added. Default 15 s. */
+  /** Pause between two looks at what other processes added, for who does not ask before each use. Default 15 s. */
   readonly pollMs?: number;
+  /** How long `current` looks at the store before it gives up. Default 5 s. */
+  readonly lookMs?: number;
 }
 
 const nsPerMs = 1_000_000n;
@@ -29,6 +32,9 @@ export class DeleteRequests {
   readonly #log: NumberedLog<DeleteEntry>;
   #timer: TimerHandle | undefined;
   #isStopped = false;
+  /** The look at the store under way, and the one that begins after it. */
+  #looking: Promise<void> | undefined;
+  #nextLook: Promise<void> | undefined;
 
   constructor(options: DeleteRequestsOptions) {
     this.#options = options;
@@ -43,6 +49,39 @@ export class DeleteRequests {
   /** Catches up. What this process adds itself is known at once. */
   load(signal?: AbortSignal): Promise<void> {
     return this.#log.load(signal);
+  }
+
+  /**
+   * Knows everything that anybody had added when it was called: a request that was answered is applied by whoever waits
+   * for this. One small read of the store, shared by all that ask while the one before it is under way.
+   *
+   * @throws LokiError `unavailable` when the store does not say within `lookMs`, or twice that when it was being asked
+   */
+  async current(signal?: AbortSignal): Promise<void> {
+    // The look under way may have been answered before now: it is the next one that counts.
+    this.#nextLook ??= (this.#looking ?? Promise.resolve())
+      .catch(() => undefined) // whoever waits for that one hears of it
+      .then(() => {
+        this.#nextLook = undefined;
+        this.#looking = this.#look().finally(() => (this.#looking = undefined));
+        return this.#looking;
+      });
+    await abortable(this.#nextLook, signal);
+  }
+
+  async #look(): Promise<void> {
+    const { timers, lookMs = 5_000 } = this.#options;
+    const gaveUp = new AbortController();
+    const deadline = timers.after(lookMs, () =>
+      gaveUp.abort(
+        new LokiError('unavailable', `the store did not tell the delete requests within ${lookMs} ms`),
+      ),
+    );
+    try {
+      await abortable(this.#log.catchUp(gaveUp.signal), gaveUp.signal);
+    } finally {
+      deadline.cancel();
+    }
   }
 
   /** Loads now, and from time to time until `stop`. Failures are logged; the next round tries again. */

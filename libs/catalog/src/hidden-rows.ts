@@ -19,6 +19,40 @@ export class HiddenRows {
     this.#options = options;
   }
 
+  /** Once this resolves, `between` knows what had been deleted when it was called. Throws as `applied` does. */
+  async current(signal?: AbortSignal): Promise<void> {
+    await this.#options.requests?.current(signal);
+  }
+
+  /**
+   * Does `work`, which applies what is known, and does it anew should it turn out that a request was added before the
+   * call: whoever begins after a request was answered never sees what it deletes. The store is asked meanwhile, so that
+   * this costs no time.
+   *
+   * @throws LokiError `unavailable` when the store does not say what was added
+   */
+  async applied<T>(
+    tenant: string,
+    work: (signal: AbortSignal | undefined) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const { requests } = this.#options;
+    if (!requests) return work(signal);
+    const known = requests.state.generation(tenant);
+    const outdated = new AbortController();
+    const first = work(signal ? AbortSignal.any([signal, outdated.signal]) : outdated.signal);
+    first.catch(() => undefined); // told below, once it is known that it counts
+    try {
+      await requests.current(signal);
+    } catch (error) {
+      outdated.abort(error);
+      throw error;
+    }
+    if (requests.state.generation(tenant) === known) return first;
+    outdated.abort(new Error('entries were deleted meanwhile'));
+    return work(signal);
+  }
+
   /** Of a tenant's rows with startNs <= ts < endNs. */
   between(tenant: string, startNs: bigint, endNs: bigint): LeafDelete[] {
     const { clock, requests, retention } = this.#options;

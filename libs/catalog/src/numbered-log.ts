@@ -53,6 +53,14 @@ export class NumberedLog<Entry> {
     return this.#inTurn(() => this.#load(signal));
   }
 
+  /** The same, for who asks often: one request to the store when nothing was committed since. */
+  catchUp(signal?: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      const isBehind = !this.#isLoaded || (await this.#hasNext(signal));
+      if (isBehind) await this.#load(signal);
+    });
+  }
+
   /**
    * Adds the next entry.
    *
@@ -77,6 +85,18 @@ export class NumberedLog<Entry> {
       }
       throw new LokiError('unavailable', `catalog: ${entryPrefix}: others kept committing`);
     });
+  }
+
+  /** Numbers have no gaps, so there is nothing newer at all when the next one is not there. */
+  async #hasNext(signal: AbortSignal | undefined): Promise<boolean> {
+    const { objectStore, state, entryPrefix } = this.#options;
+    try {
+      await objectStore.get(numbered(entryPrefix, state.number + 1), signal);
+      return true;
+    } catch (error) {
+      if (error instanceof LokiError && error.code === 'notFound') return false;
+      throw error;
+    }
   }
 
   async #load(signal: AbortSignal | undefined): Promise<void> {

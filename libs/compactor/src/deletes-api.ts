@@ -42,8 +42,10 @@ export class DeletesApi {
   }
 
   /** Caches of results drop what they have of the tenant when the answer changes. */
-  generation(tenant: TenantId): HttpResponse {
-    const generation = this.#deps.requests.state.generation(tenant);
+  async generation(tenant: TenantId): Promise<HttpResponse> {
+    const { requests } = this.#deps;
+    await requests.current();
+    const generation = requests.state.generation(tenant);
     return json(generation === 0 ? '' : String(generation));
   }
 
@@ -75,7 +77,7 @@ export class DeletesApi {
   async #list(tenant: TenantId): Promise<HttpResponse> {
     const { requests } = this.#deps;
     // What another compactor was asked a moment ago is in the answer.
-    await requests.load();
+    await requests.current();
     return json(
       requests.state.requests(tenant).map((request) => ({
         request_id: request.id,
@@ -92,7 +94,7 @@ export class DeletesApi {
   async #cancel(tenant: TenantId, params: URLSearchParams): Promise<HttpResponse> {
     const { requests, clock, options } = this.#deps;
     // Another process may have added it just now.
-    await requests.load();
+    await requests.current();
     const request = requests.state.request(tenant, params.get('request_id') ?? '');
     if (!request) throw new LokiError('notFound', 'could not find delete request with given id');
     const isForced = params.get('force') === 'true';

@@ -85,9 +85,19 @@ export class Querier implements QuerierService {
     );
   }
 
-  async runLeaf({ cache, ...asked }: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
-    const window = leafWindow(asked);
-    const request = this.#deps.hidden?.apply(asked, window) ?? asked;
+  runLeaf(asked: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
+    const { hidden } = this.#deps;
+    if (!hidden) return this.#answer(asked, signal);
+    return hidden.applied(
+      asked.tenant,
+      (until) => this.#answer(hidden.apply(asked, leafWindow(asked)), until),
+      signal,
+    );
+  }
+
+  /** The leaf with all that it is told to leave out. */
+  async #answer({ cache, ...request }: LeafRequest, signal: AbortSignal | undefined): Promise<LeafResult> {
+    const window = leafWindow(request);
     const heads = await this.#askHeads(request.tenant, (ingester, partition) =>
       ingester.queryHead(partition, request, signal),
     );
@@ -200,6 +210,10 @@ export class Querier implements QuerierService {
 
   async *tail(asked: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
     const partitions = this.#deps.ingesters.partitions(asked.tenant);
+    await this.#deps.hidden?.current(signal).catch((error: unknown) => {
+      // What comes from now on concerns no delete: following streams goes on without the store.
+      this.#deps.logger.warn('a tail may begin with deleted entries', { err: String(error) });
+    });
     const request = this.#deps.hidden?.apply(asked, leafWindow(asked)) ?? asked;
     const stop = AbortSignal.any([signal]);
     const { ingesters } = this.#deps;

@@ -1,4 +1,4 @@
-import type { Catalog } from '@loki/catalog';
+import type { Catalog, DeleteRequests } from '@loki/catalog';
 import type { ObjectStore, Workers, WriteLog } from '@loki/ports';
 import { overriding, storeThatAnswersEarly, storeThatOverwrites } from './planted-bugs.ts';
 import type { VirtualProcess } from './virtual-process.ts';
@@ -12,6 +12,7 @@ export const clusterBugs = {
   inputsRemovedEarly: 'the compactor removes its inputs before its output is committed',
   writersConfused: 'records are known by sequence alone, not by writer',
   followerBehind: 'an ingester answers before it has read what was acknowledged',
+  deletesKnownLate: 'a querier hears of deletes from time to time only',
   ackBeforeReplicas: 'the write log answers when its leader has the record',
 } as const;
 
@@ -22,6 +23,7 @@ export interface PlantedParts {
   store(store: ObjectStore, process: VirtualProcess): ObjectStore;
   ingesterLog(log: WriteLog): WriteLog;
   readerCatalog(catalog: Catalog): Catalog;
+  readerDeletes(requests: DeleteRequests): DeleteRequests;
   compactorWorkers(workers: Workers, store: ObjectStore): Workers;
 }
 
@@ -29,6 +31,7 @@ const sound: PlantedParts = {
   store: (store) => store,
   ingesterLog: (log) => log,
   readerCatalog: (catalog) => catalog,
+  readerDeletes: (requests) => requests,
   compactorWorkers: (workers) => workers,
 };
 
@@ -48,6 +51,11 @@ export function bugsOf(bug: ClusterBug | undefined): PlantedParts {
       return { ...sound, ingesterLog: oneWriter };
     case 'followerBehind':
       return { ...sound, ingesterLog: (log) => overriding(log, { endOffset: () => Promise.resolve(0) }) };
+    case 'deletesKnownLate':
+      return {
+        ...sound,
+        readerDeletes: (requests) => overriding(requests, { current: () => Promise.resolve() }),
+      };
     case 'ackBeforeReplicas':
     case undefined:
       return sound;

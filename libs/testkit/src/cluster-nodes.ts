@@ -184,12 +184,13 @@ async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNo
   const requests = new DeleteRequests({ objectStore, clock, timers, logger });
   await requests.start();
   const ingesters = new NetworkDirectory({ birth, view, world, partitionCount, replicationFactor });
+  const bugs = bugsOf(world.bug);
   const querier = new Querier({
     ingesters,
-    catalog: bugsOf(world.bug).readerCatalog(catalog),
+    catalog: bugs.readerCatalog(catalog),
     workers: new VirtualWorkers(process, objectStore),
     logger,
-    hidden: new HiddenRows({ clock, requests }),
+    hidden: new HiddenRows({ clock, requests: bugs.readerDeletes(requests) }),
   });
   return { ...birth, kind: 'querier', querier };
 }

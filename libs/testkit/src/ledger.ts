@@ -115,7 +115,7 @@ export class Ledger {
    *
    * @param read    all that a query for everything of the tenant returned
    * @param must    entries that were acked before the query began
-   * @param mustNot entries whose delete everybody knows of
+   * @param mustNot entries whose delete was acknowledged before the query began
    */
   judge(
     tenant: string,
@@ -140,7 +140,9 @@ export class Ledger {
         if (!fate || fate.outcome === 'rejected') add('phantom', entry);
       }
     }
-    for (const entry of must) if (!seen.has(keyOf(entry))) add('lost', entry);
+    // Somebody may have wanted it gone since the question.
+    const mayBeGone = (entry: LedgerEntry) => this.#deletes.some(({ matches }) => matches(entry));
+    for (const entry of must) if (!seen.has(keyOf(entry)) && !mayBeGone(entry)) add('lost', entry);
     for (const entry of mustNot) if (seen.has(keyOf(entry))) add('undead', entry);
     return violations;
   }

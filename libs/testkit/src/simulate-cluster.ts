@@ -51,8 +51,6 @@ export interface ClusterSimResult {
 const settleMs = 60_000;
 /** Longer than a distributor tries to append what it was given. */
 const pushesOverMs = 25_000;
-/** Queriers look for new delete requests so often at the latest, and a query may have begun before. */
-const deletesKnownMs = 40_000;
 /** Deletes that were carried out are applied to answers for a quarter of an hour more; after that rows must be gone. */
 const deletesOverMs = 20 * 60_000;
 
@@ -268,9 +266,9 @@ class ClusterSimulation {
   }
 
   /** Asks for all that a tenant has, and holds it against what was acked before the question. */
-  async #check(client: VirtualProcess, tenant: string, mayKeepDeleted = true): Promise<LedgerEntry[]> {
+  async #check(client: VirtualProcess, tenant: string): Promise<LedgerEntry[]> {
     const must = this.#ledger.acked(tenant);
-    const mustNot = mayKeepDeleted ? [] : this.#ledger.deleted(tenant);
+    const mustNot = this.#ledger.deleted(tenant);
     const direction = client.random.pick(['forward', 'backward'] as const);
     const target = this.#fleet.some('querier', client.random);
     const entries = await this.#world.network.call(
@@ -307,25 +305,23 @@ class ClusterSimulation {
 
   async #finalJudgement(): Promise<void> {
     const judge = new VirtualProcess(this.#scheduler, 'judge');
-    const rows = (mayKeepDeleted: boolean) =>
-      this.#patiently(judge, () => this.#checkAll(judge, mayKeepDeleted));
+    const rows = () => this.#patiently(judge, () => this.#checkAll(judge));
     // Pushes that nobody waits for any more may still be on their way.
     await judge.timers.sleep(pushesOverMs);
-    const before = await rows(true);
-    if (this.#hasDeletes) await judge.timers.sleep(deletesKnownMs);
+    const before = await rows();
     await this.#patiently(judge, () =>
       Promise.all(this.#fleet.ingesters().map((ingester) => ingester.flush())),
     );
-    const flushed = await rows(false);
+    const flushed = await rows();
     this.#compare(before, flushed, 'a flush');
     await judge.timers.sleep(3 * (this.#world.compactorOptions.intervalMs ?? 0));
-    this.#compare(flushed, await rows(false), 'compaction');
+    this.#compare(flushed, await rows(), 'compaction');
     await this.#checkStore(judge);
     this.#fleet.crashAll();
-    this.#compare(flushed, await rows(true), 'a crash');
+    this.#compare(flushed, await rows(), 'a crash');
     if (!this.#hasDeletes || this.#random.chance(0.6)) return;
     await judge.timers.sleep(deletesOverMs);
-    await rows(false);
+    await rows();
     await this.#checkStore(judge);
   }
 
@@ -350,10 +346,9 @@ class ClusterSimulation {
     }
   }
 
-  async #checkAll(judge: VirtualProcess, mayKeepDeleted: boolean): Promise<number> {
+  async #checkAll(judge: VirtualProcess): Promise<number> {
     let rows = 0;
-    for (const tenant of this.#workload.tenants)
-      rows += (await this.#check(judge, tenant, mayKeepDeleted)).length;
+    for (const tenant of this.#workload.tenants) rows += (await this.#check(judge, tenant)).length;
     return rows;
   }
 
