@@ -3,6 +3,7 @@ export interface FuzzArgs {
   readonly seed: number;
   readonly count: number;
   readonly perData: number;
+  /** Infinity: all there are. */
   readonly ways: number;
   readonly oracleOdds: number;
   readonly lawOdds: number;
@@ -16,7 +17,7 @@ export const usage = `npm run fuzz:queries -- [--seed S] [--count N] [--ways W] 
   --seed S       the first data set (default 1); the next ones follow
   --count N      so many queries (default 2000)
   --per-data M   so many of each data set (default 150)
-  --ways W       each asked in so many ways besides the plain one (default 4)
+  --ways W       each asked in so many ways besides the plain one (default 8: each route from some layout), or "all" of the 47
   --oracle P     so many percent asked of the row-at-a-time oracle too (default 10)
   --laws P       so many percent held against laws of the language (default 15)
   --no-shrink    findings as they come
@@ -25,12 +26,13 @@ export const usage = `npm run fuzz:queries -- [--seed S] [--count N] [--ways W] 
 
 /** A mistake on the command line is an Error with the reason. */
 export function parseArgs(given: readonly string[]): FuzzArgs {
-  const numbers = new Map([['--seed', 1], ['--count', 2000], ['--per-data', 150], ['--ways', 4], ['--oracle', 10], ['--laws', 15]]); // prettier-ignore
+  const numbers = new Map([['--seed', 1], ['--count', 2000], ['--per-data', 150], ['--ways', 8], ['--oracle', 10], ['--laws', 15]]); // prettier-ignore
   let isShowing = false;
   let isShrinking = true;
   for (let i = 0; i < given.length; i++) {
     if (given[i] === '--show') isShowing = true;
     else if (given[i] === '--no-shrink') isShrinking = false;
+    else if (given[i] === '--ways' && given[i + 1] === 'all') numbers.set(given[i++], Infinity);
     else if (numbers.has(given[i])) numbers.set(given[i], wholeNumber(given[i], given[++i]));
     else throw new Error(`unknown argument ${given[i]}`);
   }

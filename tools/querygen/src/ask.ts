@@ -1,49 +1,13 @@
-import type { Limits } from '@loki/config';
 import { QueryApi, QueryFrontend } from '@loki/gateway';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse, Logger, QuerierService, ResultsKind } from '@loki/ports';
 import type { VirtualProcess } from '@loki/testkit';
-import type { DataSet } from './data.ts';
+import type { Happened } from './coverage.ts';
+import type { Push } from './data.ts';
 import type { Question } from './gen-request.ts';
+import type { Route } from './routes.ts';
+import { WatchedQuerier } from './watched-querier.ts';
 import { baseLimits } from './world.ts';
-
-/** A way for a question through the frontend and the queriers. */
-export interface Route {
-  readonly name: string;
-  readonly limits: Partial<Limits>;
-  readonly isCached: boolean;
-}
-
-/** About what a block of these data holds, so that nearly everything stored is cut. */
-const cutBytes = 300;
-/** Intervals that the time of all rows is cut into, more or less. */
-const intervals = 9;
-
-/** All ways to ask about data of such a length. The first is the plain one; all align steps alike, as splitting is on. */
-export function routesFor({ startNs, endNs }: Pick<DataSet, 'startNs' | 'endNs'>): Route[] {
-  const splitMs = Math.ceil(Number(endNs - startNs) / 1e6 / intervals / 1000) * 1000;
-  const byTime: Partial<Limits> = {
-    tsdbMaxBytesPerShard: cutBytes,
-    tsdbMaxQueryParallelism: 1,
-    splitQueriesByIntervalMs: splitMs,
-    splitInstantMetricQueriesByIntervalMs: splitMs,
-  };
-  const byStream: Partial<Limits> = {
-    tsdbMaxBytesPerShard: cutBytes,
-    tsdbMaxQueryParallelism: 8,
-    tsdbShardingStrategy: 'bounded',
-    // No border that these data have.
-    splitQueriesByIntervalMs: 1e11,
-    splitInstantMetricQueriesByIntervalMs: 0,
-  };
-  return [
-    { name: 'whole', limits: {}, isCached: false },
-    { name: 'cut by time', limits: byTime, isCached: false },
-    { name: 'cut by stream', limits: byStream, isCached: false },
-    { name: 'cached', limits: { splitQueriesByIntervalMs: splitMs }, isCached: true },
-    { name: 'cut both ways and cached', limits: { ...byTime, tsdbMaxQueryParallelism: 8 }, isCached: true },
-  ];
-}
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
@@ -51,6 +15,14 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: ()
 export interface Told {
   readonly isError: boolean;
   readonly text: string;
+  /** Stretches of time that the question was cut into. */
+  readonly splits?: number;
+}
+
+/** Answers that must all be the same, and how they came about. */
+export interface Turns {
+  readonly told: readonly Told[];
+  readonly happened: Happened;
 }
 
 /** Whom a frontend asks, and how to let things happen until an answer is there. */
@@ -69,16 +41,18 @@ export class Asker {
   readonly route: Route;
   readonly #api: QueryApi;
   readonly #frontend: QueryFrontend;
+  readonly #watched: WatchedQuerier;
 
-  constructor(world: Answering, route: Route) {
+  constructor(world: Answering, route: Route, pushes: readonly Push[]) {
     this.world = world;
     this.route = route;
     const { clock, timers } = world.process;
     const all = { ...baseLimits, ...route.limits };
     const querier = (route.isCached ? world.cachingQuerier : undefined) ?? world.querier;
+    this.#watched = new WatchedQuerier(querier, pushes);
     const cached = route.isCached ? new Set<ResultsKind>(['results', 'instant']) : undefined;
     this.#frontend = new QueryFrontend(
-      { querier, limits: { forTenant: () => all }, clock, timers, logger: silent },
+      { querier: this.#watched, limits: { forTenant: () => all }, clock, timers, logger: silent },
       { maxConcurrent: 8, maxOutstandingPerTenant: 10_000, cached },
     );
     this.#frontend.start();
@@ -90,16 +64,22 @@ export class Asker {
   }
 
   /** Answers of a cache are asked for when it has nothing, some, and all of them. */
-  async askInTurn(question: Question): Promise<Told[]> {
-    if (!this.route.isCached) return [await this.ask(question)];
-    const { startNs, endNs } = question;
-    const thirdNs = (endNs - startNs) / 3n;
-    await this.ask({
-      ...question,
-      startNs: startNs + thirdNs,
-      endNs: question.kind === 'instant' ? endNs : endNs + thirdNs,
-    });
-    return [await this.ask(question), await this.ask(question)];
+  async askInTurn(question: Question): Promise<Turns> {
+    const watched = this.#watched;
+    if (this.route.isCached) {
+      const { startNs, endNs } = question;
+      const thirdNs = (endNs - startNs) / 3n;
+      await this.ask({
+        ...question,
+        startNs: startNs + thirdNs,
+        endNs: question.kind === 'instant' ? endNs : endNs + thirdNs,
+      });
+    }
+    watched.forget();
+    const told = [await this.ask(question)];
+    if (this.route.isCached) told.push(await this.ask(question));
+    const isSplit = told.some(({ splits }) => (splits ?? 0) > 1);
+    return { told, happened: { isSplit, isSharded: watched.isSharded, isRecalled: watched.isRecalled } };
   }
 
   async ask(question: Question): Promise<Told> {
@@ -153,7 +133,9 @@ function httpRequest({
 function told({ status, body }: HttpResponse): Told {
   const text = (body ?? '').toString();
   const end = text.lastIndexOf(',"stats":');
-  return { isError: status >= 300, text: end < 0 ? text : text.slice(0, end) };
+  if (end < 0) return { isError: status >= 300, text };
+  const splits = /"splits":(\d+)/.exec(text.slice(end));
+  return { isError: status >= 300, text: text.slice(0, end), splits: Number(splits?.[1]) };
 }
 
 /** Which of several failing rows an error is about depends on which is met first: any is right. */

@@ -1,24 +1,26 @@
 import { loadHash } from '@loki/model';
 import { Prng, VirtualProcess, VirtualScheduler } from '@loki/testkit';
-import { Asker, routesFor } from './ask.ts';
+import { Asker } from './ask.ts';
 import type { Told } from './ask.ts';
 import { difference } from './compare.ts';
+import { Coverage } from './coverage.ts';
 import { drawData } from './data.ts';
 import type { DataSet, Push } from './data.ts';
 import { drawQuestion } from './gen-request.ts';
 import type { Question } from './gen-request.ts';
 import { checkLaws } from './identities.ts';
 import { Oracle } from './oracle.ts';
+import { routesFor } from './routes.ts';
 import { shrink } from './shrink.ts';
 import { layouts, World } from './world.ts';
-import type { Layout } from './world.ts';
+import type { Layout, Standing } from './world.ts';
 
 export interface CampaignOptions {
   readonly seed: number;
   readonly count: number;
   /** Questions asked of one data set. */
   readonly perData: number;
-  /** Ways of each question besides the plain one; a random choice of all. */
+  /** Ways of each question besides the plain one: each route once, each from a layout at random, as far as that goes. */
   readonly ways: number;
   /** Share of the questions that are asked of the oracle too, and share that laws are held against. */
   readonly oracleOdds: number;
@@ -53,6 +55,7 @@ export interface CampaignResult {
   errors: number;
   /** Answers without a row or sample. */
   empty: number;
+  readonly coverage: Coverage;
   readonly findings: Finding[];
 }
 
@@ -66,6 +69,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     laws: 0,
     errors: 0,
     empty: 0,
+    coverage: new Coverage(),
     findings: [],
   };
   for (
@@ -83,6 +87,7 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
   const random = new Prng(`queries ${seed}`);
   const data = drawData(random.fork('data'));
   const cluster = await Cluster.build(data, `${seed}`, options.isPlanted);
+  for (const { layout, standing } of cluster.worlds) result.coverage.addStanding(layout, standing);
   for (let i = 0; i < options.perData && result.asked < options.count; i++) {
     if (result.findings.length >= options.findingsMax) break;
     const own = random.fork(`question ${i}`);
@@ -93,13 +98,17 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
     if (plain.isError) result.errors++;
     if (plain.text.endsWith('"result":[]')) result.empty++;
     const ways = cluster.some(own, options.ways);
-    result.compared += ways.length;
     if (own.chance(options.oracleOdds)) {
       ways.push(cluster.oracle);
       result.oracled++;
     }
     for (const asker of ways) {
-      const wrong = wrongOf(plain, await asker.askInTurn(question), isExact(question, data));
+      const { told: turns, happened } = await asker.askInTurn(question);
+      if (asker !== cluster.oracle) {
+        result.compared += turns.length;
+        result.coverage.add(asker.world.name, asker.route, happened);
+      }
+      const wrong = wrongOf(plain, turns, isExact(question, data));
       if (!wrong) continue;
       const names = [cluster.plain.name, asker.name] as const;
       const finding: Finding = {
@@ -138,27 +147,35 @@ class Cluster {
   readonly plain: Asker;
   readonly others: readonly Asker[];
   readonly oracle: Asker;
+  readonly worlds: readonly { readonly layout: Layout; readonly standing: Standing }[];
 
-  private constructor(askers: readonly Asker[], oracle: Asker) {
+  private constructor(askers: readonly Asker[], oracle: Asker, worlds: Cluster['worlds']) {
     [this.plain, ...this.others] = askers;
     this.oracle = oracle;
+    this.worlds = worlds;
   }
 
   static async build(data: DataSet, seed: string, isPlanted = false): Promise<Cluster> {
     const askers: Asker[] = [];
+    const worlds: { layout: Layout; standing: Standing }[] = [];
     for (const layout of layouts) {
       const world = await World.build(layout, pushesOf(data, layout, isPlanted), seed);
-      for (const route of routesFor(data)) askers.push(new Asker(world, route));
+      worlds.push({ layout, standing: await world.standing(data.tenants) });
+      for (const route of routesFor(data.cutting)) askers.push(new Asker(world, route, data.pushes));
     }
-    return new Cluster(askers, oracleOf(data));
+    return new Cluster(askers, oracleOf(data), worlds);
   }
 
+  /** Different ones: each route before any comes again. */
   some(random: Prng, count: number): Asker[] {
-    const left = [...this.others];
-    return Array.from(
-      { length: Math.min(count, left.length) },
-      () => left.splice(random.int(0, left.length - 1), 1)[0],
-    );
+    const chosen: Asker[] = [];
+    let left = shuffled(random, this.others);
+    while (left.length > 0 && chosen.length < count) {
+      const firsts = [...new Map(left.map((asker) => [asker.route.name, asker])).values()];
+      chosen.push(...shuffled(random, firsts).slice(0, count - chosen.length));
+      left = left.filter((asker) => !firsts.includes(asker));
+    }
+    return chosen;
   }
 
   stop(): void {
@@ -166,6 +183,11 @@ class Cluster {
     this.oracle.stop();
     for (const asker of this.others) asker.stop();
   }
+}
+
+function shuffled<T>(random: Prng, items: readonly T[]): T[] {
+  const left = [...items];
+  return items.map(() => left.splice(random.int(0, left.length - 1), 1)[0]);
 }
 
 const oracleName = 'one row at a time';
@@ -178,7 +200,7 @@ function oracleOf(data: DataSet): Asker {
     process: new VirtualProcess(scheduler, 'oracle'),
     do: <T>(work: Promise<T>) => work,
   };
-  return new Asker(answering, routesFor(data)[0]);
+  return new Asker(answering, routesFor(data.cutting)[0], data.pushes);
 }
 
 /** The finding with as little data and query as still show it. */
@@ -189,7 +211,8 @@ async function smallest(finding: Finding, isPlanted = false): Promise<Finding> {
       finding.names.map((name) => askerNamed(name, data, finding.seed, isPlanted)),
     );
     const plain = await one.ask(question);
-    const wrong = wrongOf(plain, await other.askInTurn(question), isExact(question, data));
+    const { told: turns } = await other.askInTurn(question);
+    const wrong = wrongOf(plain, turns, isExact(question, data));
     one.stop();
     other.stop();
     if (!wrong) return false;
@@ -206,8 +229,9 @@ function pushesOf({ pushes }: DataSet, layout: Layout, isPlanted: boolean): read
 async function askerNamed(name: string, data: DataSet, seed: number, isPlanted: boolean): Promise<Asker> {
   if (name.startsWith(oracleName)) return oracleOf(data);
   const layout = layouts.find((each) => name.startsWith(`${each.name}, `))!;
-  const route = routesFor(data).find((each) => name === `${layout.name}, ${each.name}`)!;
-  return new Asker(await World.build(layout, pushesOf(data, layout, isPlanted), `${seed}`), route);
+  const route = routesFor(data.cutting).find((each) => name === `${layout.name}, ${each.name}`)!;
+  const world = await World.build(layout, pushesOf(data, layout, isPlanted), `${seed}`);
+  return new Asker(world, route, data.pushes);
 }
 
 /** The first answer that differs from the plain one. */

@@ -3,6 +3,8 @@ import { virtualEpochMs } from '@loki/testkit';
 import type { Prng } from '@loki/testkit';
 import { formats, LineMaker, levels } from './lines.ts';
 import type { Format, Numbers } from './lines.ts';
+import { drawCutting } from './routes.ts';
+import type { Cutting } from './routes.ts';
 
 export interface Row {
   readonly timestampNs: bigint;
@@ -24,6 +26,8 @@ export interface DataSet {
   readonly startNs: bigint;
   readonly endNs: bigint;
   readonly pushes: readonly Push[];
+  /** How questions about these data are cut. */
+  readonly cutting: Cutting;
 }
 
 const second = 1_000_000_000n;
@@ -66,7 +70,8 @@ export function drawData(random: Prng): DataSet {
       pushes.push({ tenant: again.tenant, streams: [{ labels: again.labels, rows: [again.row] }] });
     }
   }
-  return { numbers, tenants, startNs, endNs, pushes };
+  const cutting = drawCutting(random.fork('cutting'), spanNs);
+  return { numbers, tenants, startNs, endNs, pushes, cutting };
 }
 
 function drawStreams(random: Prng): { labels: Labels; format: Format }[] {

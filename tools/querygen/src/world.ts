@@ -7,6 +7,7 @@ import { Ingester, noIngesterMetrics, ownsAll } from '@loki/ingester';
 import { parseTenantId } from '@loki/model';
 import type {
   HttpRequest,
+  LeafResult,
   Logger,
   ObjectStore,
   ResultsCache,
@@ -62,6 +63,14 @@ export const layouts: readonly Layout[] = [
     steps: [[0.2, 'flush'], [0.3, 'flush'], [0.5, 'flush'], [0.5, 'compact'], [0.8, 'flush']],
   },
 ]; // prettier-ignore
+
+/** Where the rows of all tenants stand. */
+export interface Standing {
+  readonly headRows: number;
+  readonly storedRows: number;
+  /** Of those stored. */
+  readonly compactedRows: number;
+}
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
@@ -157,6 +166,23 @@ export class World {
 
   get name(): string {
     return this.layout.name;
+  }
+
+  async standing(tenants: readonly string[]): Promise<Standing> {
+    let [headRows, storedRows, compactedRows] = [0, 0, 0];
+    for (const tenant of tenants.map(parseTenantId)) {
+      const all = { kind: 'log', tenant, expr: '{format=~".+"}', startNs: 0n, endNs: 1n << 62n, direction: 'forward', limit: 0 } as const; // prettier-ignore
+      let inHead = 0;
+      for (let partition = 0; partition < this.layout.partitionCount; partition++) {
+        const { result } = await this.do(this.#ingesters[0].queryHead(partition, all));
+        inHead += rowsOf(result);
+      }
+      headRows += inHead;
+      storedRows += rowsOf(await this.do(this.querier.runLeaf(all))) - inHead;
+      for (const { level, rowCount } of this.#catalog.segmentsFor(tenant, all.startNs, all.endNs))
+        if (level > 0) compactedRows += rowCount;
+    }
+    return { headRows, storedRows, compactedRows };
   }
 
   /** Runs the world until the work is done. */
@@ -260,6 +286,10 @@ class SmallBlocks implements Workers {
   close(): Promise<void> {
     return this.#workers.close();
   }
+}
+
+function rowsOf(result: LeafResult): number {
+  return result.kind === 'log' ? result.timestampNs.length : 0;
 }
 
 function pushRequest(body: Buffer): HttpRequest {

@@ -1,0 +1,162 @@
+import type { Route } from './routes.ts';
+import { layouts } from './world.ts';
+import type { Layout, Standing } from './world.ts';
+
+/** What happened on the way to an answer. */
+export interface Happened {
+  readonly isSplit: boolean;
+  readonly isSharded: boolean;
+  readonly isRecalled: boolean;
+}
+
+/** Answers of one route from one layout that were compared, and how many of them the route's name is true of. */
+interface Cell {
+  compared: number;
+  split: number;
+  sharded: number;
+  recalled: number;
+}
+
+/** Shares of the comparisons: below, a route says little about what it is named for. */
+const cutShareMin = 0.2;
+const recalledShareMin = 0.2;
+/** Fewer comparisons than this may be lucky or not. */
+const tellingMin = 100;
+
+/** Which ways were compared how often, and whether they were what they are called. */
+export class Coverage {
+  readonly #cells = new Map<string, Cell>();
+  readonly #routes = new Map<string, Route>();
+  readonly #standing = new Map<string, Standing>();
+  /** Routes that did what they must not do. */
+  readonly #wrong = new Set<string>();
+
+  add(layout: string, route: Route, happened: Happened): void {
+    this.#routes.set(route.name, route);
+    const key = keyOf(layout, route.name);
+    const cell = this.#cells.get(key) ?? { compared: 0, split: 0, sharded: 0, recalled: 0 };
+    this.#cells.set(key, cell);
+    cell.compared++;
+    cell.split += Number(happened.isSplit);
+    cell.sharded += Number(happened.isSharded);
+    cell.recalled += Number(happened.isRecalled);
+    if (happened.isSplit && !route.isSplit) this.#wrong.add(`'${route.name}' was split`);
+    if (happened.isSharded && !route.isSharded) this.#wrong.add(`'${route.name}' was sharded`);
+    if (happened.isRecalled && !route.isCached) this.#wrong.add(`'${route.name}' was answered from a cache`);
+  }
+
+  /** Where the rows of one more data set stand in a layout. */
+  addStanding(layout: Layout, { headRows, storedRows, compactedRows }: Standing): void {
+    const known = this.#standing.get(layout.name) ?? { headRows: 0, storedRows: 0, compactedRows: 0 };
+    this.#standing.set(layout.name, {
+      headRows: known.headRows + headRows,
+      storedRows: known.storedRows + storedRows,
+      compactedRows: known.compactedRows + compactedRows,
+    });
+  }
+
+  /** What the campaign is said to have done and has not; empty: nothing. Few comparisons tell nothing. */
+  lacking(): string[] {
+    const lacking = [...this.#wrong];
+    for (const route of this.#routes.values()) {
+      const all = this.#sum((name, layout) => name === route.name && layout.name !== '');
+      const stored = this.#sum((name, layout) => name === route.name && !isHead(layout));
+      const tell = (what: string, happened: number, of: number, shareMin: number) => {
+        if (of >= tellingMin && happened < of * shareMin)
+          lacking.push(`'${route.name}' was ${what} ${happened} times of ${of}`);
+      };
+      if (route.isSplit) tell('split', all.split, all.compared, cutShareMin);
+      if (route.isSharded) tell('sharded', all.sharded, all.compared, cutShareMin);
+      // Heads are always asked: what is kept are answers of the store.
+      if (route.isCached) tell('answered from the cache', stored.recalled, stored.compared, recalledShareMin);
+    }
+    for (const layout of layouts) {
+      const standing = this.#standing.get(layout.name);
+      if (standing) lacking.push(...misplaced(layout, standing));
+    }
+    return lacking;
+  }
+
+  /** Comparisons by route and layout, as a table of text. */
+  table(): string {
+    const columns = layouts.map(({ name }) => name);
+    const rows = [...this.#routes.values()].map(({ name, isSplit, isSharded, isCached }) => {
+      const all = this.#sum((route) => route === name);
+      const stored = this.#sum((route, layout) => route === name && !isHead(layout));
+      const shares = [
+        ...(isSplit ? [`split ${percent(all.split, all.compared)}`] : []),
+        ...(isSharded ? [`sharded ${percent(all.sharded, all.compared)}`] : []),
+        ...(isCached
+          ? [`from the cache ${percent(stored.recalled, stored.compared)} of what is stored`]
+          : []),
+      ];
+      const counts = columns.map((layout) => String(this.#cells.get(keyOf(layout, name))?.compared ?? 0));
+      return [name, ...counts, String(all.compared), shares.join(', ')];
+    });
+    const sums = columns.map((column) => String(this.#sum((_, { name }) => name === column).compared));
+    const standing = (pick: (each: Standing) => number) =>
+      columns.map((column) => String(pick(this.#standing.get(column) ?? nowhere)));
+    return aligned([
+      ['compared', ...columns, 'all', ''],
+      ...rows.sort((a, b) => a[0].length - b[0].length),
+      ['all', ...sums, String(this.#sum(() => true).compared), ''],
+      ['rows in heads', ...standing((each) => each.headRows), '', ''],
+      ['rows stored', ...standing((each) => each.storedRows), '', ''],
+      ['of them compacted', ...standing((each) => each.compactedRows), '', ''],
+    ]);
+  }
+
+  #sum(matches: (route: string, layout: Layout) => boolean): Cell {
+    const sum: Cell = { compared: 0, split: 0, sharded: 0, recalled: 0 };
+    for (const layout of layouts) {
+      for (const route of this.#routes.keys()) {
+        const cell = this.#cells.get(keyOf(layout.name, route));
+        if (!cell || !matches(route, layout)) continue;
+        for (const key of Object.keys(sum) as (keyof Cell)[]) sum[key] += cell[key];
+      }
+    }
+    return sum;
+  }
+}
+
+const nowhere: Standing = { headRows: 0, storedRows: 0, compactedRows: 0 };
+
+function keyOf(layout: string, route: string): string {
+  return `${route}, ${layout}`;
+}
+
+function isHead({ steps }: Layout): boolean {
+  return steps.length === 0;
+}
+
+/** Rows that are not where the layout says. */
+function misplaced(layout: Layout, { headRows, storedRows, compactedRows }: Standing): string[] {
+  const last = layout.steps.at(-1);
+  const wants = {
+    'rows in heads': last?.[0] !== 1,
+    'stored rows': last !== undefined,
+    'compacted rows': layout.steps.some(([, action]) => action === 'compact'),
+  };
+  const has = { 'rows in heads': headRows, 'stored rows': storedRows, 'compacted rows': compactedRows };
+  return (Object.keys(has) as (keyof typeof has)[])
+    .filter((what) => wants[what] !== has[what] > 0)
+    .map((what) => `'${layout.name}' has ${has[what]} ${what}`);
+}
+
+function percent(part: number, of: number): string {
+  return of === 0 ? '-' : `${Math.round((100 * part) / of)} %`;
+}
+
+function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) =>
+          i === 0 || i === row.length - 1 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

@@ -1,0 +1,76 @@
+import type { Limits } from '@loki/config';
+import type { Prng } from '@loki/testkit';
+
+/** How the routes of one data set cut. */
+export interface Cutting {
+  /** Borders in time stand at its multiples. */
+  readonly splitMs: number;
+  /** What one part should read: less than nearly everything that is asked for. */
+  readonly partBytes: number;
+  /** Parts by stream at most. */
+  readonly shards: number;
+  readonly strategy: Limits['tsdbShardingStrategy'];
+}
+
+export function drawCutting(random: Prng, spanNs: bigint): Cutting {
+  // Many parts cost much time and tell little more than some do.
+  const [intervals, shards] = random.pick([[3, 4], [5, 3], [9, 2], [9, 3], [2, 8], [30, 2]] as const); // prettier-ignore
+  return {
+    splitMs: Math.ceil(Number(spanNs) / 1e6 / intervals / 1000) * 1000,
+    partBytes: random.pick([1, 60, 60]),
+    shards,
+    strategy: random.pick(['bounded', 'power_of_two']),
+  };
+}
+
+/** A way for a question through the frontend and the queriers. */
+export interface Route {
+  readonly name: string;
+  readonly isSplit: boolean;
+  readonly isSharded: boolean;
+  readonly isCached: boolean;
+  readonly limits: Partial<Limits>;
+}
+
+/** Longer than any data: no border of it lies in them, and steps are aligned as wherever time is split. */
+const unsplitMs = 123_456_789_000;
+const unshardedBytes = 1e12;
+
+/** {split, not} x {sharded, not} x {cached, not}; the first is none of them. */
+export function routesFor(cutting: Cutting): Route[] {
+  return [false, true].flatMap((isCached) =>
+    [false, true].flatMap((isSharded) =>
+      [false, true].map((isSplit): Route => ({
+        name: nameOf(isSplit, isSharded, isCached),
+        isSplit,
+        isSharded,
+        isCached,
+        limits: limitsOf(cutting, { isSplit, isSharded, isCached }),
+      })),
+    ),
+  );
+}
+
+function limitsOf(
+  { splitMs, partBytes, shards, strategy }: Cutting,
+  { isSplit, isSharded, isCached }: Pick<Route, 'isSplit' | 'isSharded' | 'isCached'>,
+): Partial<Limits> {
+  // What is kept has the same borders: without them, a query's whole time is kept as one.
+  const hasBorders = isSplit || (isCached && !isSharded);
+  return {
+    tsdbMaxBytesPerShard: isSplit || isSharded ? partBytes : unshardedBytes,
+    tsdbMaxQueryParallelism: isSharded ? shards : 1,
+    tsdbShardingStrategy: strategy,
+    splitQueriesByIntervalMs: hasBorders ? splitMs : unsplitMs,
+    splitInstantMetricQueriesByIntervalMs: hasBorders ? splitMs : 0,
+    // All that sharding keeps exact, beside what is sharded anyway.
+    shardAggregations: isSharded
+      ? ['approx_topk', 'quantile_over_time', 'first_over_time', 'last_over_time']
+      : ['approx_topk'],
+  };
+}
+
+function nameOf(isSplit: boolean, isSharded: boolean, isCached: boolean): string {
+  const parts = [...(isSplit ? ['split'] : []), ...(isSharded ? ['sharded'] : []), ...(isCached ? ['cached'] : [])]; // prettier-ignore
+  return parts.length === 0 ? 'whole' : parts.join(' + ');
+}
