@@ -257,7 +257,9 @@ export interface QuerierConfig {
 export interface FrontendConfig {
   readonly maxBodyBytes: number;
   readonly compressResponses: boolean;
+  /** 0: none are; negative: all. */
   readonly logQueriesLongerThanMs: number;
+  readonly logQueryRequestHeaders: readonly string[];
   readonly queryStatsEnabled: boolean;
   readonly maxOutstandingPerTenant: number;
   readonly schedulerMaxOutstandingPerTenant: number;

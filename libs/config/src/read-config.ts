@@ -305,6 +305,7 @@ function readFrontend(settings: Settings): FrontendConfig {
     maxBodyBytes: settings.number('frontend.max_body_size'),
     compressResponses: settings.flag('frontend.compress_responses'),
     logQueriesLongerThanMs: settings.durationMs('frontend.log_queries_longer_than'),
+    logQueryRequestHeaders: addresses(settings.text('frontend.log_query_request_headers')),
     queryStatsEnabled: settings.flag('frontend.query_stats_enabled'),
     maxOutstandingPerTenant: settings.number('frontend.max_outstanding_per_tenant'),
     schedulerMaxOutstandingPerTenant: settings.number('query_scheduler.max_outstanding_requests_per_tenant'),

@@ -8,6 +8,8 @@ export { QueryFrontend } from './frontend.ts';
 export type { Answer, FrontendDeps, FrontendOptions } from './frontend.ts';
 export { MetadataApi } from './metadata-api.ts';
 export { QueryApi } from './query-api.ts';
+export { RequestLog } from './request-log.ts';
+export type { RequestLogOptions } from './request-log.ts';
 export { TailApi } from './tail-api.ts';
 export type { TailSocket } from './tail-api.ts';
 export { VolumeApi } from './volume-api.ts';

@@ -26,6 +26,16 @@ export class Params {
   getAll(name: string): string[] {
     return this.#search.getAll(name);
   }
+
+  /** The first so many names, each with its first value. */
+  first(count: number): Map<string, string> {
+    const found = new Map<string, string>();
+    for (const [name, value] of this.#search) {
+      if (found.size >= count) break;
+      if (!found.has(name)) found.set(name, value);
+    }
+    return found;
+  }
 }
 
 const nsPerSecond = 1_000_000_000n;

@@ -3,7 +3,8 @@ import type { RuntimeConfig, Settings } from '@loki/config';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
 import type { RouteId, ServiceStates, TenantResolver } from '@loki/http';
 import type { Component, Config } from '@loki/config';
-import type { Clock, HttpHandler, RouteService } from '@loki/ports';
+import { RequestLog } from '@loki/gateway';
+import type { Clock, HttpHandler, Logger, RouteService } from '@loki/ports';
 import { serveRoutes } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
@@ -28,6 +29,7 @@ export interface RouteDeps {
   readonly metrics: Metrics;
   readonly limits: RuntimeConfig;
   readonly control: LogControl;
+  readonly logger: Logger;
   readonly info: BuildInfo;
   readonly stop: () => Promise<void>;
 }
@@ -194,15 +196,24 @@ function routePushes({ server, tenants, roles }: RouteDeps): void {
   server.handleAll({ push, pushLegacy: push, pushOtlp: push });
 }
 
-function routeQueries({ server, tenants, roles }: RouteDeps): void {
+function routeQueries({ server, tenants, roles, config, clock, logger }: RouteDeps): void {
   const { frontend } = roles;
   if (!frontend) return;
   const { query, metadata, tail, volume, explore, exports, explain } = frontend;
+  const { logQueriesLongerThanMs, queryStatsEnabled, logQueryRequestHeaders } = config.frontend;
+  const log = new RequestLog(
+    { clock, logger },
+    {
+      slowerThanMs: logQueriesLongerThanMs,
+      statsEnabled: queryStatsEnabled,
+      headers: logQueryRequestHeaders,
+    },
+  );
   const queryRange = tenants.forSeveral((tenancy, request) => query.queryRange(request, tenancy));
   const labels = tenants.forSeveral((tenancy, request) => metadata.labels(request, tenancy));
   const labelValues = tenants.forSeveral((tenancy, request) => metadata.labelValues(request, tenancy));
   const series = tenants.forSeveral((tenancy, request) => metadata.series(request, tenancy));
-  server.handleAll({
+  const handlers: Handlers = {
     queryRange,
     query: tenants.forSeveral((tenancy, request) => query.query(request, tenancy)),
     queryLegacy: tenants.forSeveral((tenancy, request) => query.legacyQuery(request, tenancy)),
@@ -226,7 +237,8 @@ function routeQueries({ server, tenants, roles }: RouteDeps): void {
       explore.detectedFieldValues(request, tenancy),
     ),
     patterns: tenants.forSeveral((tenancy, request) => explore.patterns(request, tenancy)),
-  });
+  };
+  for (const [id, handler] of Object.entries(handlers)) server.handle(id as RouteId, log.watch(handler));
   for (const id of ['tail', 'tailLegacy'] as const) {
     server.upgrade(id, (request) => tail.prepare(request, tenants.several(request)));
   }
