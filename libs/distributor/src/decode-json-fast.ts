@@ -164,10 +164,9 @@ class FastReader {
       at += 4;
       if (code >= 0xd800 && code <= 0xdfff) {
         const low = bytes[at] === backslash && bytes[at + 1] === 0x75 ? hex4(bytes, at + 2, end) : -1;
-        if (code < 0xdc00 && low >= 0xdc00 && low <= 0xdfff) {
-          code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-          at += 6;
-        } else code = 0xfffd;
+        if (code >= 0xdc00 || low < 0xdc00 || low > 0xdfff) return false;
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        at += 6;
       }
       to = writeCodePoint(out, to, code);
     }
@@ -203,7 +202,7 @@ class FastReader {
     return at;
   }
 
-  /** The end of any well-formed string, passed over; -1 for a broken one. */
+  /** The end of a well-formed string, passed over; -1 for a broken one, and for one with pairs of escapes. */
   #stringEnd(): number {
     const bytes = this.#bytes;
     let at = this.#at;
@@ -214,7 +213,8 @@ class FastReader {
       if (byte === backslash) {
         const escaped = bytes[at + 1];
         if (escaped === 0x75) {
-          if (hex4(bytes, at + 2, bytes.length) < 0) return -1;
+          const code = hex4(bytes, at + 2, bytes.length);
+          if (code < 0 || (code >= 0xd800 && code <= 0xdfff)) return -1;
         } else if (escaped === undefined || escapes[escaped] === 0) return -1;
         at++;
       }

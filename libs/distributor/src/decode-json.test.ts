@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { LokiError, parseTenantId } from '@loki/model';
 import { decodeJsonFast } from './decode-json-fast.ts';
 import { decodeJsonPush, decodeJsonSlow } from './decode-json.ts';
+import { malformedObject, malformedString, malformedValue } from './json-each.ts';
 import { PushRows } from './push-rows.ts';
 import { StreamCache } from './stream-cache.ts';
 import { defaultLimits } from './test-distributor.ts';
@@ -36,6 +37,13 @@ function decoded(decode: Decode, body: string): unknown {
       };
     }),
   }));
+}
+
+const request = 'loghttp.PushRequest.';
+
+/** How a fault in a short body ends. */
+function near(byte: string, body: string): string {
+  return `error found in ${byte} byte of ...|${body}|..., bigger context ...|${body}|...`;
 }
 
 const text = fc.oneof(
@@ -134,26 +142,77 @@ test('a damaged body is an error of the catalogue or a push, and both readers ag
   );
 });
 
+/** Asked of json-iterator 1.1.12 and jsonparser 1.1.1, with a type of one field that reads itself. */
 test.each([
   ['', 'EOF'],
+  ['[]', `readObjectStart: expect { or n, but found [, ${near('#1', '[]')}`],
+  ['{1', `${request}readFieldHash: expect ", but found 1, ${near('#2', '{1')}`],
+  ["{'s':1}", `${request}readFieldHash: expect ", but found ', ${near('#2', "{'s':1}")}`],
+  ['{"s', `${request}readFieldHash: incomplete field name, ${near('#2', '{"s')}`],
+  ['{"x" 1}', `${request}readFieldHash: expect :, but found 1, ${near('#6', '{"x" 1}')}`],
   [
-    '[]',
-    'readObjectStart: expect { or n, but found [, error found in #1 byte of ...|[]|..., bigger context ...|[]|...',
+    '{"x":1 "y":2}',
+    `${request}isObjectEnd: object ended prematurely, unexpected char ", ${near('#8', '{"x":1 "y":2}')}`,
   ],
-  [
-    '{1',
-    'readObjectStart: expect " after {, but found 1, error found in #2 byte of ...|{1|..., bigger context ...|{1|...',
-  ],
-  [
-    '{"streams":{}}',
-    'loghttp.PushRequest.Streams: []loghttp.LogProtoStream: decode slice: expect [ or n, but found {, error found in #10 byte of ...|streams":{}}|..., bigger context ...|{"streams":{}}|...',
-  ],
-  [
-    '{"a":tru}',
-    'skipThreeBytes: expect rue, error found in #9 byte of ...|{"a":tru}|..., bigger context ...|{"a":tru}|...',
-  ],
+  ['{"x":01}', `${request}readFloat32: leading zero is invalid, ${near('#5', '{"x":01}')}`],
+  ['{"x":1.}', `${request}validateNumber: missing digit after dot, ${near('#6', '{"x":1.}')}`],
+  ['{"x":-}', `${request}readNumberAsString: invalid number, ${near('#6', '{"x":-}')}`],
+  ['{"a":tru}', `${request}skipThreeBytes: expect rue, ${near('#9', '{"a":tru}')}`],
+  ['{"x":[1,]}', `${request}Skip: do not know how to skip: 93, ${near('#9', '{"x":[1,]}')}`],
+  ['{"x":{a:1}}', `${request}ReadObjectCB: expect " after {, but found a, ${near('#7', '{"x":{a:1}}')}`],
+  ['{"x":[', `${request}Skip: do not know how to skip: 0, ${near('#6', '{"x":[')}`],
 ])('%j is refused in the words of the Go parser', (body, message) => {
   expect(decoded(decodeJsonPush, body)).toBe(message);
+});
+
+/** Values of a type that a push has no use for: what jsonparser says of each. */
+test.each([
+  ['{}', 'Unknown value type'],
+  ['"x"', 'Malformed JSON error'],
+  ['true', 'Unknown value type'],
+  ['[null]', 'Unknown value type'],
+  ['["x"]', 'Malformed JSON error'],
+  ['[[5,"a"]]', malformedValue],
+  ['[["","a"]]', malformedValue],
+  ['[["5.5","a"]]', malformedValue],
+  ['[["+5","a"]]', malformedValue],
+  ['[["9223372036854775808","a"]]', 'Value is number, but overflowed while parsing'],
+  ['[["1",null]]', malformedString],
+  ['[["1","a",null]]', malformedObject],
+  ['[["1","a",["k","v"]]]', malformedObject],
+  ['[["1","a",{"k":null}]]', malformedString],
+  [String.raw`[["1","\ud800"]]`, malformedValue],
+  [String.raw`[["1","a",{"\ud800":"v"}]]`, 'Encountered an invalid escape sequence in a string'],
+])('values %s are refused: %s', (values, problem) => {
+  const body = `{"streams":[{"stream":{"a":"b"},"values":${values}}]}`;
+  const message = decoded(decodeJsonPush, body) as string;
+  expect(message.slice(0, message.indexOf(', error found in'))).toBe(
+    `${request}Streams: []loghttp.LogProtoStream: unmarshalerDecoder: ${problem}`,
+  );
+});
+
+test.each([
+  ['{"a":5}', '{a="5", service_name="unknown_service"}'],
+  ['{"a":null,"b":true}', '{a="null", b="true", service_name="unknown_service"}'],
+  ['{"a":["b", 1]}', String.raw`{a="[\"b\", 1]", service_name="unknown_service"}`],
+  ['{"a":{"b":"c"}}', String.raw`{a="{\"b\":\"c\"}", service_name="unknown_service"}`],
+  [String.raw`{"\u0061":"\u0062"}`, '{a="b", service_name="unknown_service"}'],
+])('a label value that is no string counts as it is written: %s', (labels, text) => {
+  const body = `{"streams":[{"stream":${labels},"values":[["1","x"]]}]}`;
+  expect(decoded(decodeJsonPush, body)).toEqual([
+    { stream: text, rows: [{ time: [0, 1], line: 'x', pairs: [] }] },
+  ]);
+});
+
+test('an entry without a timestamp is of the year 1, and of two fields named streams the last counts', () => {
+  const body =
+    '{"STREAMS":[{"stream":{"a":"b"},"values":[["1","x"]]}],"streams":[{"stream":{"a":"c"},"values":[[]]}]}';
+  expect(decoded(decodeJsonPush, body)).toEqual([
+    {
+      stream: '{a="c", service_name="unknown_service"}',
+      rows: [{ time: [-62_135_596_800, 0], line: '', pairs: [] }],
+    },
+  ]);
 });
 
 test('nesting without end is refused', () => {

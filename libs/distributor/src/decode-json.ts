@@ -1,18 +1,27 @@
 import { LokiError } from '@loki/model';
 import { decodeJsonFast } from './decode-json-fast.ts';
-import { labelTextOf } from './label-text.ts';
-import { JsonArray, JsonCursor, JsonObject, type JsonValue } from './json-cursor.ts';
+import { character, JsonCursor } from './json-cursor.ts';
+import type { JsonRange } from './json-cursor.ts';
+import {
+  eachField,
+  eachItem,
+  malformedObject,
+  malformedString,
+  malformedValue,
+  textOf,
+} from './json-each.ts';
+import type { Problem, RawValue } from './json-each.ts';
+import { labelTextOfJson } from './label-text.ts';
 import type { PushRows } from './push-rows.ts';
 import type { StreamLookup } from './stream-cache.ts';
 
-const streamsType = 'loghttp.PushRequest.Streams: []loghttp.LogProtoStream: ';
+const requestType = 'loghttp.PushRequest.';
+const streamsType = 'Streams: []loghttp.LogProtoStream: ';
 
-/** What is wrong with a value inside a stream, in the words of the Go library jsonparser. */
-const malformedString = `Value is string, but can't find closing '"' symbol`;
-const malformedValue = "Value looks like Number/Boolean/None, but can't find its end: ',' or '}' symbol";
-const malformedObject = "Value looks like object, but can't find closing '}' symbol";
-const malformedArray = "Value is array, but can't find closing ']' symbol";
 const overflow = 'Value is number, but overflowed while parsing';
+
+/** What Go's time is when nobody sets it: the first second of the year 1. */
+const zeroTimeSeconds = -62_135_596_800;
 
 /**
  * Decodes `{"streams":[{"stream":{..},"values":[["ns","line",{..}]]}]}` into `rows`.
@@ -32,77 +41,112 @@ export function decodeJsonSlow(body: Buffer, rows: PushRows, streams: StreamLook
   if (body.length === 0) throw new LokiError('badRequest', 'EOF');
   const cursor = new JsonCursor(body);
   if (!cursor.objectStart()) return;
-  do {
-    const name = cursor.fieldName();
-    try {
-      if (name.toLowerCase() === 'streams') decodeStreams(cursor, rows, streams);
-      else cursor.value();
-    } catch (error) {
-      if (name.toLowerCase() !== 'streams' || !(error instanceof LokiError)) throw error;
-      throw new LokiError(error.code, streamsType + error.message, { cause: error });
-    }
-  } while (!cursor.objectEnd());
+  within(requestType, () => {
+    do {
+      // Names are compared without regard to case, and of two fields with one name the last counts.
+      if (cursor.fieldName().toLowerCase() !== 'streams') cursor.range();
+      else {
+        rows.start(body, streams);
+        within(streamsType, () => decodeStreams(cursor, rows, streams));
+      }
+    } while (!cursor.objectEnd());
+  });
+}
+
+/** Go's decoders put the type that they decode before what went wrong in it. */
+function within(prefix: string, decode: () => void): void {
+  try {
+    decode();
+  } catch (error) {
+    if (!(error instanceof LokiError)) throw error;
+    throw new LokiError(error.code, prefix + error.message, { cause: error });
+  }
 }
 
 function decodeStreams(cursor: JsonCursor, rows: PushRows, streams: StreamLookup): void {
   const start = cursor.token();
   if (start === 0x6e) {
     cursor.at--;
-    cursor.value();
+    cursor.range();
     return;
   }
-  if (start !== 0x5b)
-    throw cursor.fault('decode slice', `expect [ or n, but found ${String.fromCharCode(start)}`);
-  if (cursor.token() === 0x5d) return;
-  cursor.at--;
+  if (start !== 0x5b) throw cursor.fault('decode slice', `expect [ or n, but found ${character(start)}`);
+  const first = cursor.token();
+  if (first === 0x5d) return;
+  if (first !== 0) cursor.at--;
   for (;;) {
-    const stream = cursor.value();
-    const problem = decodeStream(stream, rows, streams);
+    const problem = decodeStream(cursor.bytes, cursor.range(), rows, streams);
     if (problem !== undefined) throw cursor.fault('unmarshalerDecoder', problem);
     const next = cursor.token();
     if (next === 0x2c) continue;
-    if (next !== 0x5d) throw cursor.fault('decode slice', `expect ], but found ${String.fromCharCode(next)}`);
+    if (next !== 0x5d) throw cursor.fault('decode slice', `expect ], but found ${character(next)}`);
     return;
   }
 }
 
-/** @returns what is wrong with the stream, undefined when nothing is */
-function decodeStream(stream: JsonValue, rows: PushRows, streams: StreamLookup): string | undefined {
-  if (!(stream instanceof JsonObject)) return malformedObject;
+function decodeStream(bytes: Buffer, stream: JsonRange, rows: PushRows, streams: StreamLookup): Problem {
   let text = '{}';
   rows.startStream();
-  for (const [name, value] of stream.fields) {
+  const problem = eachField(bytes, stream, (name, value) => {
     if (name === 'stream') {
-      if (!(value instanceof JsonObject)) return malformedObject;
-      text = labelTextOf(value);
-    } else if (name === 'values' && value !== null) {
-      if (!(value instanceof JsonArray)) return malformedArray;
-      for (const entry of value.items) {
-        const problem = decodeEntry(entry, rows);
-        if (problem !== undefined) return problem;
-      }
+      const labels = labelTextOfJson(bytes, value);
+      if ('problem' in labels) return labels.problem;
+      text = labels.text;
+    } else if (name === 'values' && value.kind !== 'null') {
+      return eachItem(bytes, value, (entry) => decodeEntry(bytes, entry, rows));
     }
-  }
-  rows.endResolved(streams.ofText(text));
-  return undefined;
+    return undefined;
+  });
+  if (problem === undefined) rows.endResolved(streams.ofText(text));
+  return problem;
 }
 
 /** Timestamp, line and metadata stand by place; what follows is ignored, what is missing is empty. */
-function decodeEntry(entry: JsonValue, rows: PushRows): string | undefined {
-  if (!(entry instanceof JsonArray)) return malformedArray;
-  const [time, line, metadata] = entry.items;
-  if (typeof time !== 'string' || !/^-?[0-9]+$/.test(time)) return malformedValue;
-  const timestampNs = BigInt(time);
-  if (BigInt.asIntN(64, timestampNs) !== timestampNs) return overflow;
-  if (line !== undefined && typeof line !== 'string') return malformedString;
-  if (metadata !== undefined) {
-    if (!(metadata instanceof JsonObject)) return malformedObject;
-    for (const [name, value] of metadata.fields) {
-      if (typeof value !== 'string') return malformedString;
-      rows.addPair(name, value);
+function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
+  let place = 0;
+  let seconds = zeroTimeSeconds;
+  let nanos = 0;
+  let line: string | undefined = '';
+  const problem = eachItem(bytes, entry, (item) => {
+    switch (place++) {
+      case 0: {
+        const timestampNs = item.kind === 'string' ? integerOf(bytes, item) : malformedValue;
+        if (typeof timestampNs === 'string') return timestampNs;
+        const rest = ((timestampNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+        seconds = Number((timestampNs - rest) / 1_000_000_000n);
+        nanos = Number(rest);
+        return undefined;
+      }
+      case 1:
+        if (item.kind !== 'string') return malformedString;
+        line = textOf(bytes, item.start, item.end);
+        return line === undefined ? malformedValue : undefined;
+      case 2:
+        return item.kind === 'object' ? decodeMetadata(bytes, item, rows) : malformedObject;
+      default:
+        return undefined;
     }
-  }
-  const nanos = ((timestampNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-  rows.addTextEntry(Number((timestampNs - nanos) / 1_000_000_000n), Number(nanos), line ?? '');
-  return undefined;
+  });
+  if (problem === undefined) rows.addTextEntry(seconds, nanos, line);
+  return problem;
+}
+
+function decodeMetadata(bytes: Buffer, metadata: RawValue, rows: PushRows): Problem {
+  return eachField(bytes, metadata, (name, value) => {
+    if (value.kind !== 'string') return malformedString;
+    const text = textOf(bytes, value.start, value.end);
+    if (text === undefined) return malformedValue;
+    rows.addPair(name, text);
+    return undefined;
+  });
+}
+
+/** Decimal digits of an int64, or what is wrong with them. A sign alone is zero. */
+function integerOf(bytes: Buffer, { start, end }: RawValue): bigint | string {
+  const text = bytes.toString('latin1', start, end);
+  if (!/^(?:[0-9]+|-[0-9]*)$/.test(text)) return malformedValue;
+  // No timestamp has more digits, however many zeros come first.
+  if (text.length > 100) return overflow;
+  const value = BigInt(text === '-' ? 0 : text);
+  return BigInt.asIntN(64, value) === value ? value : overflow;
 }

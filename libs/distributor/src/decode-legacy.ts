@@ -1,5 +1,6 @@
 import { LokiError } from '@loki/model';
-import { JsonArray, JsonCursor, JsonObject, type JsonValue } from './json-cursor.ts';
+import { JsonCursor } from './json-cursor.ts';
+import { JsonArray, JsonObject, type JsonValue } from './json-value.ts';
 import type { PushRows } from './push-rows.ts';
 import type { StreamLookup } from './stream-cache.ts';
 

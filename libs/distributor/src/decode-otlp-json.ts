@@ -8,7 +8,8 @@ import {
   type OtlpValue,
   otlpValueDepthMax,
 } from '@loki/proto';
-import { character, JsonArray, JsonCursor, JsonObject, type JsonValue } from './json-cursor.ts';
+import { character, JsonCursor } from './json-cursor.ts';
+import { JsonArray, JsonObject, type JsonValue } from './json-value.ts';
 
 /**
  * Reads OTLP's JSON form: names in lowerCamelCase (snake_case is understood too), 64-bit numbers as text or numbers,

@@ -1,38 +1,30 @@
 import { LokiError } from '@loki/model';
+import { unescapeLeniently } from './json-each.ts';
+import { treeOf, type JsonValue } from './json-value.ts';
 
-/** Objects and arrays may nest this deep: values are read by recursion, and no push has a use for more. */
+/** Objects and arrays may nest this deep: they are read by recursion, and no push has a use for more. */
 const depthMax = 1000;
 
 /** How much of the text around a fault its message shows. */
 const nearBytes = 10;
 const contextBytes = 50;
 
-/** A JSON value. Whole numbers that a double cannot hold are bigints; objects keep repeated keys, in order. */
-export type JsonValue = null | boolean | number | bigint | string | JsonArray | JsonObject;
+const quote = 0x22;
+const comma = 0x2c;
+const colon = 0x3a;
+const backslash = 0x5c;
 
-export class JsonArray {
-  readonly items: readonly JsonValue[];
-  constructor(items: readonly JsonValue[]) {
-    this.items = items;
-  }
-}
-
-export class JsonObject {
-  readonly fields: readonly (readonly [key: string, value: JsonValue])[];
-  constructor(fields: readonly (readonly [key: string, value: JsonValue])[]) {
-    this.fields = fields;
-  }
-
-  /** The last value given to `key`, undefined when there is none. */
-  get(key: string): JsonValue | undefined {
-    for (let i = this.fields.length - 1; i >= 0; i--) if (this.fields[i][0] === key) return this.fields[i][1];
-    return undefined;
-  }
+/** A value as bytes of the body: white space before it is left out, quotes are not. */
+export interface JsonRange {
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
  * A reader of JSON text that says what is wrong in the words of the Go library json-iterator: operation, message,
  * position and the text around it. That is what agents print when a push is refused, and what people search for.
+ *
+ * It proves that values are well-formed; what they are is read from their bytes afterwards (json-each.ts, json-value.ts).
  */
 export class JsonCursor {
   readonly bytes: Buffer;
@@ -43,12 +35,14 @@ export class JsonCursor {
     this.bytes = bytes;
   }
 
-  /** The next byte that is not white space, consumed; 0 at the end. */
+  /** The next byte that is not white space, consumed; 0 at the end, where white space stays unread. */
   token(): number {
     const bytes = this.bytes;
-    while (this.at < bytes.length) {
-      const byte = bytes[this.at++];
-      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return byte;
+    for (let at = this.at; at < bytes.length; at++) {
+      const byte = bytes[at];
+      if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) continue;
+      this.at = at + 1;
+      return byte;
     }
     return 0;
   }
@@ -69,158 +63,162 @@ export class JsonCursor {
     );
   }
 
-  /** After `{` of an object or `null`: true when a first key follows. */
+  /** The start of an object that is not empty: true. `{}` and `null`: false. */
   objectStart(): boolean {
     const byte = this.token();
     if (byte === 0x7b) {
       const next = this.token();
-      if (next === 0x22) {
-        this.at--;
-        this.#enter();
-        return true;
-      }
       if (next === 0x7d) return false;
-      throw this.fault('readObjectStart', `expect " after {, but found ${character(next)}`);
+      this.#unread(next);
+      this.#enter();
+      return true;
     }
-    if (byte === 0x6e) {
-      this.#literal('ull');
-      return false;
-    }
-    throw this.fault('readObjectStart', `expect { or n, but found ${character(byte)}`);
+    if (byte !== 0x6e) throw this.fault('readObjectStart', `expect { or n, but found ${character(byte)}`);
+    this.#literal('ull');
+    return false;
   }
 
-  /** A key and its colon. */
+  /** A key of an object that is read field by field, and its colon. */
   fieldName(): string {
     const byte = this.token();
-    if (byte !== 0x22) throw this.fault('readFieldHash', `expect ", but found ${character(byte)}`);
-    const name = this.#stringBody('readFieldHash', 'incomplete field name');
-    const colon = this.token();
-    if (colon !== 0x3a) throw this.fault('readFieldHash', `expect :, but found ${character(colon)}`);
-    return name;
+    if (byte !== quote) throw this.fault('readFieldHash', `expect ", but found ${character(byte)}`);
+    const start = this.at;
+    const bytes = this.bytes;
+    let at = start;
+    while (at < bytes.length && bytes[at] !== quote && bytes[at] !== backslash) at++;
+    if (at >= bytes.length) throw this.fault('readFieldHash', 'incomplete field name');
+    this.at = at;
+    if (bytes[at] === backslash) this.#slowString();
+    else this.at++;
+    const name = bytes.toString('utf8', start, this.at - 1);
+    const next = this.token();
+    if (next !== colon) throw this.fault('readFieldHash', `expect :, but found ${character(next)}`);
+    return unescapeLeniently(name);
   }
 
   /** After a value of an object: true at its end. */
   objectEnd(): boolean {
     const byte = this.token();
-    if (byte === 0x2c) return false;
-    if (byte === 0x7d) {
-      this.#depth--;
-      return true;
-    }
-    throw this.fault('isObjectEnd', `object ended prematurely, unexpected char ${character(byte)}`);
+    if (byte === comma) return false;
+    if (byte !== 0x7d)
+      throw this.fault('isObjectEnd', `object ended prematurely, unexpected char ${character(byte)}`);
+    this.#depth--;
+    return true;
   }
 
-  /** Any value. Faults as when a parser skips what it does not know. */
+  /** Any value, passed over. */
+  range(): JsonRange {
+    this.#unread(this.token());
+    const start = this.at;
+    this.#skip();
+    return { start, end: this.at };
+  }
+
+  /** Any value. */
   value(): JsonValue {
+    const { start, end } = this.range();
+    return treeOf(this.bytes, start, end);
+  }
+
+  #skip(): void {
     const byte = this.token();
     switch (byte) {
-      case 0x22:
-        return this.#skippedString();
+      case quote:
+        return this.#string('trySkipString');
       case 0x6e:
-        this.#literal('ull');
-        return null;
+        return this.#literal('ull');
       case 0x74:
-        this.#literal('rue');
-        return true;
+        return this.#literal('rue');
       case 0x66:
-        this.#literal('alse');
-        return false;
+        return this.#literal('alse');
       case 0x5b:
         return this.#array();
       case 0x7b:
         return this.#object();
       default:
-        if (byte === 0x2d || (byte >= 0x30 && byte <= 0x39)) return this.#number();
+        if (byte === 0x2d || isDigit(byte)) return this.#number(byte);
         throw this.fault('Skip', `do not know how to skip: ${byte}`);
     }
   }
 
-  #object(): JsonObject {
-    const fields: (readonly [string, JsonValue])[] = [];
-    const first = this.token();
-    if (first === 0x7d) return new JsonObject(fields);
-    if (first !== 0x22) throw this.fault('ReadObjectCB', `expect " after {, but found ${character(first)}`);
-    this.at--;
+  #object(): void {
     this.#enter();
-    for (;;) {
-      const name = this.#name();
-      const colon = this.token();
-      if (colon !== 0x3a)
-        throw this.fault('ReadObject', `expect : after object field, but found ${character(colon)}`);
-      fields.push([name, this.value()]);
-      const next = this.token();
-      if (next === 0x2c) continue;
+    const first = this.token();
+    if (first !== 0x7d) {
+      if (first !== quote)
+        throw this.fault('ReadObjectCB', `expect " after {, but found ${character(first)}`);
+      this.at--;
+      let next;
+      do {
+        this.#name();
+        const byte = this.token();
+        if (byte !== colon)
+          throw this.fault('ReadObject', `expect : after object field, but found ${character(byte)}`);
+        this.#skip();
+        next = this.token();
+      } while (next === comma);
       if (next !== 0x7d) throw this.fault('ReadObjectCB', 'object not ended with }');
-      this.#depth--;
-      return new JsonObject(fields);
     }
+    this.#depth--;
   }
 
-  #name(): string {
+  #name(): void {
     const byte = this.token();
-    if (byte === 0x22) return this.#stringBody('ReadString', undefined);
-    if (byte === 0x6e) {
-      this.#literal('ull');
-      return '';
-    }
+    if (byte === quote) return this.#string('ReadString');
+    if (byte === 0x6e) return this.#literal('ull');
     throw this.fault('ReadString', `expects " or n, but found ${character(byte)}`);
   }
 
-  #array(): JsonArray {
-    const items: JsonValue[] = [];
-    if (this.token() === 0x5d) return new JsonArray(items);
-    this.at--;
+  #array(): void {
     this.#enter();
-    for (;;) {
-      items.push(this.value());
-      const next = this.token();
-      if (next === 0x2c) continue;
+    const first = this.token();
+    if (first !== 0x5d) {
+      this.#unread(first);
+      let next;
+      do {
+        this.#skip();
+        next = this.token();
+      } while (next === comma);
       if (next !== 0x5d) throw this.fault('ReadArrayCB', `expect ] in the end, but found ${character(next)}`);
-      this.#depth--;
-      return new JsonArray(items);
     }
+    this.#depth--;
   }
 
-  #skippedString(): string {
-    return this.#stringBody('trySkipString', undefined);
+  /** Steps back before the byte that `token` gave; at the end it gave none. */
+  #unread(byte: number): void {
+    if (byte !== 0) this.at--;
   }
 
   /** Up to the closing quote. Control characters are faults only before the first escape, as in json-iterator. */
-  #stringBody(operation: string, endText: string | undefined): string {
+  #string(operation: string): void {
     const bytes = this.bytes;
-    const start = this.at;
-    for (let i = start; i < bytes.length; i++) {
+    for (let i = this.at; i < bytes.length; i++) {
       const byte = bytes[i];
-      if (byte === 0x22) {
+      if (byte === quote) {
         this.at = i + 1;
-        return bytes.toString('utf8', start, i);
+        return;
       }
-      if (byte === 0x5c) return this.#escapedString(start);
-      if (byte < 0x20 && endText === undefined)
-        throw this.fault(operation, `invalid control character found: ${byte}`);
+      if (byte === backslash) return this.#slowString();
+      if (byte < 0x20) throw this.fault(operation, `invalid control character found: ${byte}`);
     }
-    this.at = bytes.length;
-    if (endText !== undefined) throw this.fault(operation, endText);
-    throw this.fault('readStringSlowPath', 'unexpected end of input');
+    this.#endOfInput();
   }
 
-  #escapedString(start: number): string {
+  #slowString(): void {
     const bytes = this.bytes;
-    for (let i = start; i < bytes.length; i++) {
-      if (bytes[i] === 0x22) {
+    for (let i = this.at; i < bytes.length; i++) {
+      if (bytes[i] === quote) {
         this.at = i + 1;
-        return unescape(bytes.toString('utf8', start, i));
+        return;
       }
-      if (bytes[i] !== 0x5c) continue;
+      if (bytes[i] !== backslash) continue;
       i++;
       if (i >= bytes.length) break;
       if (bytes[i] === 0x75) {
-        for (let digit = 1; digit <= 4; digit++) {
-          if (i + digit >= bytes.length) break;
-          if (!isHex(bytes[i + digit])) {
-            this.at = i + digit + 1;
-            throw this.fault('readU4', 'expects 0~9 or a~f, but found ' + character(bytes[i + digit]));
-          }
+        for (let digit = 1; digit <= 4 && i + digit < bytes.length; digit++) {
+          if (isHex(bytes[i + digit])) continue;
+          this.at = i + digit + 1;
+          throw this.fault('readU4', `expects 0~9 or a~f, but found ${character(bytes[i + digit])}`);
         }
         i += 4;
       } else if (!isSimpleEscape(bytes[i])) {
@@ -228,23 +226,55 @@ export class JsonCursor {
         throw this.fault('readEscapedChar', 'invalid escape char after \\');
       }
     }
-    this.at = bytes.length;
+    this.#endOfInput();
+  }
+
+  #endOfInput(): never {
+    this.at = this.bytes.length;
     throw this.fault('readStringSlowPath', 'unexpected end of input');
   }
 
-  #number(): number | bigint {
+  /**
+   * A number whose first byte is read. json-iterator looks no further than that digits are followed by what ends a
+   * value; only where they are not does it read the number for what it is.
+   */
+  #number(first: number): void {
     const bytes = this.bytes;
-    const start = this.at - 1;
+    const start = this.at;
+    if (first === 0x30 && isDigit(bytes[start])) {
+      this.at--;
+      throw this.fault('readFloat32', 'leading zero is invalid');
+    }
+    let hasPoint = false;
+    for (let at = start; at < bytes.length; at++) {
+      const byte = bytes[at];
+      if (isDigit(byte)) continue;
+      if (byte === 0x2e) {
+        if (hasPoint) throw this.fault('validateNumber', 'more than one dot found in number');
+        if (at + 1 === bytes.length) break;
+        if (!isDigit(bytes[at + 1])) throw this.fault('validateNumber', 'missing digit after dot');
+        hasPoint = true;
+        continue;
+      }
+      const isEnd = isSpace(byte) || byte === comma || byte === 0x5d || byte === 0x7d;
+      if (!isEnd || at === start) break;
+      this.at = at;
+      return;
+    }
+    this.at = start - 1;
+    this.#unusualNumber();
+  }
+
+  #unusualNumber(): void {
+    const bytes = this.bytes;
+    const start = this.at;
     let end = start;
     while (end < bytes.length && isNumberByte(bytes[end])) end++;
     const text = bytes.toString('latin1', start, end);
     this.at = end;
-    if (!/^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/.test(text))
-      throw this.fault('readFloat64', 'invalid number');
-    const value = Number(text);
-    return Number.isInteger(value) && !Number.isSafeInteger(value) && /^-?[0-9]+$/.test(text)
-      ? BigInt(text)
-      : value;
+    // A point without digits before it passes.
+    if (!/^-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(text))
+      throw this.fault('readNumberAsString', 'invalid number');
   }
 
   #literal(rest: string): void {
@@ -265,38 +295,22 @@ export function character(byte: number): string {
   return byte < 0x80 ? String.fromCharCode(byte) : '\ufffd';
 }
 
-/** JSON's escapes in text that is known to be well-formed. */
-export function unescape(text: string): string {
-  if (!text.includes('\\')) return text;
-  return text
-    .replace(/\\(?:u([0-9a-fA-F]{4})|(.))/gsu, (_, hex: string | undefined, plain: string) =>
-      hex === undefined ? (simpleEscapes.get(plain) ?? plain) : String.fromCharCode(Number.parseInt(hex, 16)),
-    )
-    .toWellFormed();
-}
-
-const simpleEscapes = new Map([
-  ['b', '\b'],
-  ['f', '\f'],
-  ['n', '\n'],
-  ['r', '\r'],
-  ['t', '\t'],
-]);
-
 function isSimpleEscape(byte: number): boolean {
-  return '"\\/bfnrt\''.includes(String.fromCharCode(byte));
+  return '"\\/bfnrt'.includes(String.fromCharCode(byte));
 }
 
 function isHex(byte: number): boolean {
-  return (byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
+  return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
 function isNumberByte(byte: number): boolean {
-  return (
-    (byte >= 0x30 && byte <= 0x39) ||
-    byte === 0x2b ||
-    byte === 0x2d ||
-    byte === 0x2e ||
-    (byte | 0x20) === 0x65
-  );
+  return isDigit(byte) || byte === 0x2b || byte === 0x2d || byte === 0x2e || (byte | 0x20) === 0x65;
 }

@@ -1,12 +1,24 @@
 import { compareText, Labels } from '@loki/model';
-import { JsonArray, JsonObject, type JsonValue } from './json-cursor.ts';
+import { eachField, malformedValue, textOf } from './json-each.ts';
+import type { JsonRange } from './json-cursor.ts';
 
-/** The label object as label text: sorted; of a name given twice the last value counts. */
-export function labelTextOf(stream: JsonObject): string {
+/**
+ * A JSON object of labels as label text: sorted; of a name given twice the last value counts. A value that is no
+ * string counts as the text it is written with.
+ */
+export function labelTextOfJson(
+  bytes: Buffer,
+  object: JsonRange,
+): { readonly text: string } | { readonly problem: string } {
   const values = new Map<string, string>();
-  for (const [name, value] of stream.fields) values.set(name, scalarText(value));
-  const sorted = [...values].sort((a, b) => compareText(a[0], b[0]));
-  return labelTextOfPairs(sorted);
+  const problem = eachField(bytes, object, (name, { start, end }) => {
+    const text = textOf(bytes, start, end);
+    if (text === undefined) return malformedValue;
+    values.set(name, text);
+    return undefined;
+  });
+  if (problem !== undefined) return { problem };
+  return { text: labelTextOfPairs([...values].sort((a, b) => compareText(a[0], b[0]))) };
 }
 
 /** `{name="value", …}` of pairs as they come; names are not checked here, the label parser does that. */
@@ -15,11 +27,4 @@ export function labelTextOfPairs(pairs: readonly (readonly [string, string])[]):
     pairs.map(([name]) => name),
     pairs.map(([, value]) => value),
   ).toString();
-}
-
-/** A label value that is no string counts as its own text. */
-function scalarText(value: JsonValue): string {
-  if (typeof value === 'string') return value;
-  if (value instanceof JsonObject || value instanceof JsonArray) return '';
-  return String(value);
 }

@@ -1,7 +1,7 @@
+import assert from 'node:assert/strict';
 import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
-import { labelTextOf } from './label-text.ts';
-import { JsonCursor, JsonObject } from './json-cursor.ts';
+import { labelTextOfJson } from './label-text.ts';
 import { type ResolvedStream, resolveStream } from './resolve-stream.ts';
 
 /** Finds the streams of one push: one tenant, its limits as they were when the push came. */
@@ -80,6 +80,8 @@ export class StreamCache {
 }
 
 function jsonText(bytes: Buffer, start: number, end: number): string {
-  const value = new JsonCursor(bytes.subarray(start, end)).value();
-  return value instanceof JsonObject ? labelTextOf(value) : '{}';
+  const labels = labelTextOfJson(bytes, { start, end });
+  // Whoever says that the object is well-formed knows of its escapes too.
+  assert('text' in labels, 'labels were looked at before');
+  return labels.text;
 }
