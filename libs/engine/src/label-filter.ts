@@ -12,13 +12,7 @@ export function compileLabelFilter(filter: LabelFilter): RowTest {
   switch (filter.kind) {
     case 'string': {
       const { name, matches } = compileMatcher(filter.matcher);
-      if (name === errorLabel) {
-        return (row) => {
-          if (!matches(row.error)) return false;
-          row.isErrorWanted = row.error !== '';
-          return true;
-        };
-      }
+      if (name === errorLabel) return (row) => matches(row.error);
       // The details of an error are shown, and never found: filters see a parsed label of that name only.
       return (row) => matches(row.get(name) ?? '');
     }

@@ -6,6 +6,7 @@ import {
   type RangeAggExpr,
   type RangeOp,
   type Unwrap,
+  type VectorOp,
 } from '@loki/logql';
 import { labelsOfFilter } from './label-filter.ts';
 import { NeededLabels } from './needed-labels.ts';
@@ -49,9 +50,9 @@ export function planLeaf(text: string): LeafPlan {
   if (expr.kind === 'log') {
     return { kind: 'log', ...planSelector(expr), pipeline: compilePipeline(expr.stages, NeededLabels.all) };
   }
-  if (expr.kind === 'rangeAgg') return planSamples(expr, expr.grouping);
+  if (expr.kind === 'rangeAgg') return planSamples(expr, expr.grouping, undefined);
   if (expr.kind === 'vectorAgg' && expr.expr.kind === 'rangeAgg') {
-    return planSamples(expr.expr, expr.grouping ?? { without: false, labels: [] });
+    return planSamples(expr.expr, expr.grouping ?? { without: false, labels: [] }, expr.op);
   }
   throw new Error(`a leaf cannot compute ${text}`);
 }
@@ -70,9 +71,17 @@ function planSelector(log: LogExpr): { selectorKey: string; selector: StringMatc
   return { selectorKey: JSON.stringify(log.matchers), selector: log.matchers.map(compileMatcher) };
 }
 
-function planSamples(range: RangeAggExpr, outer: Grouping | undefined): SamplePlan {
-  const grouping = range.op === 'absent_over_time' ? { without: false, labels: [] } : outer;
-  const needed = neededLabels(range, grouping);
+function planSamples(
+  range: RangeAggExpr,
+  outer: Grouping | undefined,
+  vectorOp: VectorOp | undefined,
+): SamplePlan {
+  const isAbsent = range.op === 'absent_over_time';
+  const grouping = isAbsent ? { without: false, labels: [] } : outer;
+  // What parsers leave out, its errors included, is observable: the reference does so under a sum, not under others.
+  const mayLeaveOut = !isAbsent && (vectorOp === undefined || vectorOp === 'sum');
+  const mayFail = range.unwrap !== undefined || range.log.stages.some(({ kind }) => kind !== 'lineFilter');
+  const needed = mayLeaveOut || !mayFail ? neededLabels(range, grouping) : NeededLabels.all;
   return {
     kind: 'samples',
     ...planSelector(range.log),

@@ -216,10 +216,11 @@ The label filter can also be specified after unwrap. (e.g | unwrap latency | __e
         message: error,
       });
       expect(await ask(unwrapped('sum_over_time', `${unwrap} | __error__=""`), [line])).toEqual([]);
-      const asked = (await ask(unwrapped('sum_over_time', `${unwrap} | __error__!=""`), [
-        line,
-      ])) as PlainSample[];
-      expect(asked).toMatchObject([[expect.stringContaining('__error__=SampleExtractionErr'), 0]]);
+      const asked = unwrapped('sum_over_time', `${unwrap} | __error__!=""`);
+      await expect(ask(asked, [line])).rejects.toMatchObject({ status: 400, message: error });
+      expect(await ask(`sum by (__error__) (${asked})`, [line])).toEqual([
+        ['__error__=SampleExtractionErr', 0],
+      ]);
     },
   );
 });
@@ -230,8 +231,26 @@ describe('errors of stages in metrics', () => {
     ['sum by (x) (count_over_time({app="a"} | json [100s]))', 'JSONParserErr'],
     ['count_over_time({app="a"} | logfmt | n > 5 [100s])', 'LabelFilterErr'],
     ['count_over_time({app="a"} | logfmt | label_format x="{{ div 1 0 }}" [100s])', 'TemplateFormatErr'],
+    // Errors can be asked for under a sum by labels only.
+    ['count_over_time({app="a"} | json | __error__!="" [100s])', 'JSONParserErr'],
+    ['sum without (x) (count_over_time({app="a"} | json | __error__!="" [100s]))', 'JSONParserErr'],
+    ['count(count_over_time({app="a"} | json | __error__!="" [100s]))', 'JSONParserErr'],
+    // Under these every label matters, and with it every error.
+    ['count(count_over_time({app="a"} | json [100s]))', 'JSONParserErr'],
+    ['absent_over_time({app="a"} | json [100s])', 'JSONParserErr'],
+    ['max by (n) (max_over_time({app="a"} | logfmt | json | unwrap m [100s]))', 'JSONParserErr'],
   ])('%s fails for %s', async (query, kind) => {
-    await expect(ask(query, ['n=x'])).rejects.toThrow(`pipeline error: '${kind}' for series`);
+    await expect(ask(query, ['n=x m=1'])).rejects.toThrow(`pipeline error: '${kind}' for series`);
+  });
+
+  test('a field called __error__ fails what groups by it, or by all', async () => {
+    const lines = ['bad', '{"__error__":"mine"}', '{}'];
+    for (const query of [
+      'sum by (__error__) (count_over_time({app="a"} | json [100s]))',
+      'count_over_time({app="a"} | json | __error__="" [100s])',
+    ])
+      await expect(ask(query, lines)).rejects.toThrow("pipeline error: 'mine' for series");
+    expect(await ask('sum(count_over_time({app="a"} | json | __error__="" [100s]))', lines)).toEqual(one(2));
   });
 
   test.each<[string, PlainSample[]]>([
@@ -242,6 +261,15 @@ describe('errors of stages in metrics', () => {
       [['__error__=JSONParserErr', 1]],
     ],
     ['sum(count_over_time({app="a"} | json | __error__!="JSONParserErr" [100s]))', one(1)],
+    // Whoever names errors counts them, wherever the name stands.
+    [
+      'sum by (__error__) (count_over_time({app="a"} | json [100s]))',
+      [
+        ['', 1],
+        ['__error__=JSONParserErr', 1],
+      ],
+    ],
+    ['sum(count_over_time({app="a"} | __error__="" | json [100s]))', one(2)],
     ['count_over_time({app="a"} | json | drop __error__, __error_details__ [100s])', a(2)],
   ])('%s', async (query, expected) => expect(await ask(query, ['bad', '{}'])).toEqual(expected));
 });

@@ -1,4 +1,4 @@
-import { extractedSuffix } from './error-labels.ts';
+import { errorLabel, extractedSuffix } from './error-labels.ts';
 
 /**
  * Which labels a query looks at after its parsers ran: all of them (log results, metrics without `by`), or a few.
@@ -25,6 +25,11 @@ export class NeededLabels {
   /** No label at all is needed: parsers may be left out. */
   get isNone(): boolean {
     return this.#mayStop && this.#names?.size === 0;
+  }
+
+  /** A filter or the grouping names the errors: in a metric query, rows with an error count like others. */
+  get areErrorsNamed(): boolean {
+    return this.#names?.has(errorLabel) ?? false;
   }
 
   /** After so many labels a parser stops. */

@@ -26,8 +26,6 @@ export class Row {
   parsedCount = 0;
   error = '';
   errorDetails = '';
-  /** A filter asked for rows with an error: it is wanted, and does not fail a metric query. */
-  isErrorWanted = false;
   /** What templates call `now`. */
   nowNs = 0n;
 
@@ -38,7 +36,6 @@ export class Row {
     this.parsedCount = 0;
     this.error = '';
     this.errorDetails = '';
-    this.isErrorWanted = false;
     this.#baseNs = baseNs;
     this.#relativeNs = relativeNs;
     if (this.#hidden.length < base.names.length) this.#hidden = new Uint8Array(base.names.length * 2);

@@ -46,12 +46,13 @@ export class SeriesTable {
   }
 
   /**
-   * @throws LokiError badRequest for a row with an error that no filter asked for, in Loki's words
+   * @throws LokiError badRequest for a row with an error that nobody asked for, in Loki's words
    */
   ofRow(row: Row): number {
     if (row.isUnchanged) return this.ofBase(row.base);
+    const { needed } = this.#plan;
     // Without any label that matters, nobody looks for errors either.
-    if (row.error !== '' && !row.isErrorWanted && !this.#plan.needed.isNone) {
+    if (row.error !== '' && !needed.areErrorsNamed && !needed.isNone) {
       throw pipelineError(row.error, this.#pairsOf(row));
     }
     const key = this.#by ? this.#groupKey(row, this.#by) : row.labelKey();
@@ -86,7 +87,8 @@ export class SeriesTable {
       : this.#group(this.#pairsOf(row));
     const filled = pairs.filter(([, value]) => value !== '');
     const failed = filled.find(([name]) => name === errorLabel);
-    if (failed && !row.isErrorWanted) throw pipelineError(failed[1], filled);
+    // A line may hold a field of that name, which nobody can ask for.
+    if (failed && row.error === '') throw pipelineError(failed[1], filled);
     return filled;
   }
 
