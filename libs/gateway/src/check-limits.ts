@@ -130,11 +130,13 @@ export function kindOf(expr: Expr): 'metric' | 'filter' | 'limited' {
   return expr.stages.length > 0 ? 'filter' : 'limited';
 }
 
-/** Streams that a query reads, with the time that it reads of them. */
-export function selectionsOf(
-  expr: Expr,
-  { startNs, endNs }: TimeRange,
-): { selector: string; startNs: bigint; endNs: bigint }[] {
+/** Streams of one selector, with the time that is read of them. */
+export interface Selection extends TimeRange {
+  readonly selector: string;
+}
+
+/** What a query reads. */
+export function selectionsOf(expr: Expr, { startNs, endNs }: TimeRange): Selection[] {
   if (expr.kind === 'log') return [{ selector: printSelector(expr.matchers), startNs, endNs }];
   return [...rangeAggregations(expr)].map(({ log, rangeNs, offsetNs }) => ({
     selector: printSelector(log.matchers),

@@ -70,7 +70,7 @@ export class ExplainApi {
     const params = Params.of(request);
     const text = params.get('query');
     const expr = parseExpr(text);
-    const asked = this.#parse(expr, text, params, tenancy);
+    const asked = this.#parse(expr, text, request, tenancy);
     const leaves = await leavesOf(expr, asked);
     const { frontend } = this.#deps;
     const answers = await frontend.withDeadline(tenancy, request.signal, (signal) =>
@@ -100,10 +100,11 @@ export class ExplainApi {
   }
 
   /** As the query endpoints read it: with `time` an instant query, else one over a range. */
-  #parse(expr: Expr, text: string, params: Params, tenancy: Tenancy): QueryParams {
-    const limits = this.#deps.frontend.limitsFor(tenancy);
+  #parse(expr: Expr, text: string, request: HttpRequest, tenancy: Tenancy): QueryParams {
+    const params = Params.of(request);
+    const limits = this.#deps.frontend.limitsFor(tenancy, request);
     const nowNs = this.#deps.clock.nowNs();
-    checkBlocked(expr, text, limits);
+    checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkRanges(expr, limits);
     const base = {
       tenant: tenancy.ids[0],

@@ -22,7 +22,7 @@ import type { DetectedField } from './detected-fields.ts';
 import { detectLabels } from './detected-labels.ts';
 import { streamsOfTenants, wholeDays } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
-import { badRequest, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
+import { badRequest, isUncached, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
 export interface ExploreApiDeps {
@@ -50,7 +50,7 @@ export class ExploreApi {
     const range = parseTimeRange(params, this.#deps.clock.nowNs());
     const text = params.get('query');
     const matchers = text === '' ? [] : parseMatchers(text);
-    checkQueryLength(range, this.#deps.frontend.limitsFor(tenancy));
+    checkQueryLength(range, this.#deps.frontend.limitsFor(tenancy, request));
     const found = await streamsOfTenants(this.#deps, tenancy, matchers, wholeDays(range), request.signal);
     const labels = detectLabels(found.flatMap(({ streams }) => streams));
     if (labels.length === 0) return jsonResponse('{}');
@@ -84,7 +84,7 @@ export class ExploreApi {
     const stepNs = parseStep(params, range);
     const matchers = parseMatchers(params.get('query'));
     const selector = matchers.length === 0 ? '' : printSelector(matchers);
-    checkQueryLength(range, frontend.limitsFor(tenancy));
+    checkQueryLength(range, frontend.limitsFor(tenancy, request));
     const found = service
       ? await frontend.withDeadline(tenancy, request.signal, (signal) =>
           Promise.all(
@@ -111,10 +111,10 @@ export class ExploreApi {
     const text = params.get('query');
     const expr = parseExpr(text);
     if (expr.kind !== 'log') throw badRequest('only log queries can be looked through for fields');
-    const limits = frontend.limitsFor(tenancy);
+    const limits = frontend.limitsFor(tenancy, request);
     checkQueryLength(range, limits);
     checkEntriesLimit(lineLimit, limits);
-    checkBlocked(expr, text, limits);
+    checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkSelectors(expr, limits);
     const collector = new FieldCollector(expr, limit);
     const clamped = clampLookback(range, limits, nowNs);
@@ -133,6 +133,7 @@ export class ExploreApi {
         seriesMax: limits.maxQuerySeries,
       },
       request.signal,
+      { limits, noCache: isUncached(request) },
     );
     if (answer.result.type === 'streams') collector.add(answer.result.rows);
     return { fields: collector.fields, limit };

@@ -73,8 +73,8 @@ export class ExportApi {
     const text = params.get('query');
     const expr = parseExpr(text);
     if (expr.kind !== 'log') throw badRequest('only log queries can be exported');
-    const limits = frontend.limitsFor(tenancy);
-    checkBlocked(expr, text, limits);
+    const limits = frontend.limitsFor(tenancy, request);
+    checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkSelectors(expr, limits);
     const query = printExpr(expr);
     const nowNs = clock.nowNs();

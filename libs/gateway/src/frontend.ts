@@ -6,6 +6,7 @@ import { LokiError } from '@loki/model';
 import type {
   CachePolicy,
   Clock,
+  HttpRequest,
   LeafRequest,
   Logger,
   QuerierService,
@@ -15,8 +16,11 @@ import type {
 } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { selectionsOf, tooManyBytes } from './check-limits.ts';
+import type { Selection } from './check-limits.ts';
 import { FairQueue } from './fair-queue.ts';
 import { LeafRunner } from './leaf-runner.ts';
+import { parseWholeQuery, tightenedLimits } from './request-limits.ts';
+import type { WholeQuery } from './request-limits.ts';
 import { retried } from './retry.ts';
 import { TailSlots } from './tail-slots.ts';
 import { WeightSource } from './weights.ts';
@@ -31,6 +35,8 @@ export interface FrontendOptions {
   readonly maxRetries?: number;
   /** Whether a query's parts may be cut by stream. Default: yes. */
   readonly isSharding?: boolean;
+  /** Clients may ask for tighter limits (`querier.per_request_limits_enabled`). Default: no. */
+  readonly perRequestLimits?: boolean;
   /** Kinds of answers that queriers keep. Default: none. */
   readonly cached?: ReadonlySet<ResultsKind>;
 }
@@ -40,6 +46,8 @@ export interface QueryOptions {
   readonly noCache?: boolean;
   /** Instead of the tenants' own. */
   readonly limits?: Limits;
+  /** What it is a part of. */
+  readonly whole?: WholeQuery;
 }
 
 export interface FrontendDeps {
@@ -154,8 +162,17 @@ export class QueryFrontend {
     return this.#queue.length;
   }
 
-  limitsFor(tenancy: Tenancy): Limits {
-    return strictestLimits(tenancy.ids.map((id) => this.#deps.limits.forTenant(id)));
+  /** @param request whose limits hold too, where that is on */
+  limitsFor(tenancy: Tenancy, request?: Pick<HttpRequest, 'headers'>): Limits {
+    const limits = strictestLimits(tenancy.ids.map((id) => this.#deps.limits.forTenant(id)));
+    if (!request || this.#options.perRequestLimits !== true) return limits;
+    return tightenedLimits(limits, request.headers.get('x-loki-query-limits'));
+  }
+
+  /** The query that a request is a part of, whose limits are then checked as a whole; undefined: it says nothing of one. */
+  wholeQueryOf(request: Pick<HttpRequest, 'headers'>): WholeQuery | undefined {
+    if (this.#options.perRequestLimits !== true) return undefined;
+    return parseWholeQuery(request.headers.get('x-loki-query-limits-context'));
   }
 
   /** @throws LokiErrors with Loki's texts; `timeout` after the tenant's query_timeout, `clientGone` with the client */
@@ -164,7 +181,7 @@ export class QueryFrontend {
     expr: Expr,
     params: QueryParams,
     client: AbortSignal,
-    { noCache = false, limits = this.limitsFor(tenancy) }: QueryOptions = {},
+    { noCache = false, limits = this.limitsFor(tenancy), whole }: QueryOptions = {},
   ): Promise<Answer> {
     const { clock } = this.#deps;
     const startedMs = clock.monotonicMs();
@@ -189,7 +206,8 @@ export class QueryFrontend {
       tenancy,
       client,
       async (signal) => {
-        await this.#checkBytes(tenancy, expr, params, limits, signal);
+        await this.#checkBytes(tenancy, selectionsOf(expr, params), limits, signal);
+        if (whole) await this.#checkBytes(tenancy, selectionsOf(whole.expr, whole), limits, signal);
         return evaluate(
           expr,
           params,
@@ -244,15 +262,12 @@ export class QueryFrontend {
 
   async #checkBytes(
     tenancy: Tenancy,
-    expr: Expr,
-    params: QueryParams,
+    selections: readonly Selection[],
     { maxQueryBytesRead }: Limits,
     signal: AbortSignal,
   ): Promise<void> {
     if (maxQueryBytesRead <= 0) return;
-    const asked = tenancy.ids.flatMap((tenant) =>
-      selectionsOf(expr, params).map((each) => ({ tenant, ...each })),
-    );
+    const asked = tenancy.ids.flatMap((tenant) => selections.map((each) => ({ tenant, ...each })));
     const bytes = await Promise.all(asked.map((each) => this.#weights.selectedBytes(each, signal)));
     const total = bytes.reduce((sum, each) => sum + each, 0);
     if (total > maxQueryBytesRead) throw tooManyBytes(total, maxQueryBytesRead);

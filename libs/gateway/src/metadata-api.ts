@@ -70,7 +70,7 @@ export class MetadataApi {
       const params = Params.of(request);
       const texts = [...params.getAll('match'), ...params.getAll('match[]')];
       note.query = texts.join(':');
-      const range = (note.range = this.#range(params, tenancy));
+      const range = (note.range = this.#range(params, tenancy, request));
       const groups = texts.filter((text) => text !== '{}').map(parseMatchers);
       const series = new Map<string, LabelPair[]>();
       for (const matchers of groups.length > 0 ? groups : [[]]) {
@@ -94,7 +94,7 @@ export class MetadataApi {
     return reported(this.#deps, { type: 'stats', request, tenancy }, async (note) => {
       const params = Params.of(request);
       note.query = params.get('query');
-      const range = (note.range = this.#range(params, tenancy));
+      const range = (note.range = this.#range(params, tenancy, request));
       const matchers = parseMatchers(params.get('query'));
       let streamCount = 0;
       let bytes = 0;
@@ -118,8 +118,8 @@ export class MetadataApi {
     return reported(this.#deps, { type: 'shards', request, tenancy }, async (note) => {
       const params = Params.of(request);
       const text = (note.query = params.get('query'));
-      const bytesTarget = this.#shardBytes(params, tenancy);
-      const range = (note.range = this.#range(params, tenancy));
+      const bytesTarget = this.#shardBytes(params, tenancy, request);
+      const range = (note.range = this.#range(params, tenancy, request));
       const selectors = new Map(
         logExprsOf(parseExpr(text)).map(({ matchers }) => [printSelector(matchers), matchers]),
       );
@@ -139,10 +139,10 @@ export class MetadataApi {
   }
 
   /** `targetBytesPerShard`, a number or one with a unit; by default what the tenant's queries are cut by. */
-  #shardBytes(params: Params, tenancy: Tenancy): number {
+  #shardBytes(params: Params, tenancy: Tenancy, request: HttpRequest): number {
     const text = params.get('targetBytesPerShard');
     if (text === '') {
-      return this.#deps.frontend.limitsFor(tenancy).tsdbMaxBytesPerShard || bytesPerShardDefault;
+      return this.#deps.frontend.limitsFor(tenancy, request).tsdbMaxBytesPerShard || bytesPerShardDefault;
     }
     const bytes = parseByteSize(text);
     if (bytes === undefined) {
@@ -152,9 +152,9 @@ export class MetadataApi {
     return bytes;
   }
 
-  #range(params: Params, tenancy: Tenancy): TimeRange {
+  #range(params: Params, tenancy: Tenancy, request: HttpRequest): TimeRange {
     const range = parseTimeRange(params, this.#deps.clock.nowNs());
-    checkQueryLength(range, this.#deps.frontend.limitsFor(tenancy));
+    checkQueryLength(range, this.#deps.frontend.limitsFor(tenancy, request));
     return range;
   }
 
@@ -162,7 +162,7 @@ export class MetadataApi {
   #labelStreams(request: HttpRequest, tenancy: Tenancy, note: MetadataNote): Promise<TenantStreams[]> {
     const params = Params.of(request);
     const text = (note.query = params.get('query'));
-    const range = wholeDays((note.range = this.#range(params, tenancy)));
+    const range = wholeDays((note.range = this.#range(params, tenancy, request)));
     const matchers = text === '' ? [] : parseMatchers(text);
     return this.#streams(tenancy, matchers, range, request, 'labels');
   }

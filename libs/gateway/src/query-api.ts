@@ -33,7 +33,6 @@ import { firstSeries, isForTooManySeries, partialWarning, takesPartialSeries } f
 import { cutWarnings } from './query-warnings.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
-import { tightenedLimits } from './request-limits.ts';
 import { jsonResponse, writtenResponse } from './respond.ts';
 import { cacheNameOf, lokiStats } from './stats.ts';
 
@@ -44,8 +43,6 @@ export interface QueryApiDeps {
   readonly queryMetrics?: QueryMetrics;
   /** Steps stand on multiples of the step, also where time is not split. */
   readonly alignsWithStep?: boolean;
-  /** Clients may ask for tighter limits. */
-  readonly perRequestLimits?: boolean;
 }
 
 interface WarnedAnswer extends Answer {
@@ -90,6 +87,7 @@ export class QueryApi {
     const limits = this.#limits(tenancy, request);
     checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkRanges(expr, limits);
+    this.#checkWhole(request, limits);
     const answer = await this.#ask({ tenancy, text, expr }, request, {
       tenant: tenancy.ids[0],
       startNs: timeNs,
@@ -160,6 +158,7 @@ export class QueryApi {
     checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkSelectors(expr, limits);
     checkRanges(expr, limits);
+    this.#checkWhole(request, limits);
     const clamped = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
     const { startNs, endNs } =
       expr.kind !== 'log' && (limits.splitQueriesByIntervalMs > 0 || this.#deps.alignsWithStep === true)
@@ -197,9 +196,16 @@ export class QueryApi {
   }
 
   #limits(tenancy: Tenancy, request: HttpRequest): Limits {
-    const limits = this.#frontend.limitsFor(tenancy);
-    if (!this.#deps.perRequestLimits) return limits;
-    return tightenedLimits(limits, request.headers.get('x-loki-query-limits'));
+    return this.#frontend.limitsFor(tenancy, request);
+  }
+
+  /** The limits of the query that the request is a part of. */
+  #checkWhole(request: HttpRequest, limits: Limits): void {
+    const whole = this.#frontend.wholeQueryOf(request);
+    if (!whole) return;
+    checkQueryLength(whole, limits);
+    checkSelectors(whole.expr, limits);
+    checkRanges(whole.expr, limits);
   }
 
   /** Runs a checked query, counts it and logs it. */
@@ -215,12 +221,14 @@ export class QueryApi {
       ...params,
       tags: request.headers.get('x-query-tags') ?? '',
       userAgent: request.headers.get('user-agent') ?? '',
+      disablesWrappers: request.headers.get('x-loki-disable-pipeline-wrappers')?.toLowerCase() === 'true',
     };
     queryMetrics?.started();
     try {
       const answer = await this.#frontend.query(asked.tenancy, asked.expr, params, request.signal, {
         noCache: isUncached(request),
         limits: this.#limits(asked.tenancy, request),
+        whole: this.#frontend.wholeQueryOf(request),
       });
       reportQuery(query, answer, { logger, metrics: queryMetrics, nowNs: this.#clock.nowNs() });
       return answer;

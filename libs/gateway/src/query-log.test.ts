@@ -46,6 +46,7 @@ function report(query: string, more: Partial<Answer> = {}): LogFields {
     isInstant: false,
     tags: 'Source=grafana,Feature=x y\n',
     userAgent: 'agent/1\r\nlevel=error',
+    disablesWrappers: true,
   };
   reportQuery(asked, answer, { logger, nowNs });
   return lines[0];
@@ -67,6 +68,7 @@ test('a query has every field', () => {
     source: 'grafana',
     user_agent: 'agent/1__level=error',
     has_labelfilter_before_parser: true,
+    disable_pipeline_wrappers: true,
     cache_result_req: 3,
     cache_result_hit: 2,
     cache_instant_metric_results_req: 0,

@@ -23,6 +23,8 @@ export interface AskedQuery {
   /** `X-Query-Tags`, as it came. */
   readonly tags: string;
   readonly userAgent: string;
+  /** `X-Loki-Disable-Pipeline-Wrappers`: nothing is wrapped here, so that the line says so is all. */
+  readonly disablesWrappers?: boolean;
 }
 
 /** Queries that take longer are `slow`, as Loki sorts them. */
@@ -110,7 +112,7 @@ export function reportQuery(
     index_shard_resolver_duration: '0s',
     source: parseTags(asked.tags).get('source') ?? '',
     has_labelfilter_before_parser: filtersBeforeParser(asked.expr),
-    disable_pipeline_wrappers: false,
+    disable_pipeline_wrappers: asked.disablesWrappers === true,
   });
 }
 

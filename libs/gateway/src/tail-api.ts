@@ -55,7 +55,7 @@ export class TailApi {
     if (delaySeconds > delaySecondsMax)
       throw badRequest(`delay_for can't be greater than ${delaySecondsMax}`);
     if (expr.kind !== 'log') return (socket) => this.#refuse(socket, 'only log selector is supported');
-    checkEntriesLimit(limit, this.#deps.frontend.limitsFor(tenancy));
+    checkEntriesLimit(limit, this.#deps.frontend.limitsFor(tenancy, request));
     const categorized = (request.headers.get('x-loki-response-encoding-flags') ?? '').includes(
       'categorize-labels',
     );

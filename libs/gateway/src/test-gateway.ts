@@ -16,6 +16,7 @@ import type {
 } from '@loki/ports';
 import { parseTenantId } from '@loki/model';
 import { QueryFrontend } from './frontend.ts';
+import type { FrontendOptions } from './frontend.ts';
 
 /** Now, for tests. */
 export const nowNs = 1_700_000_400_000_000_000n;
@@ -96,11 +97,15 @@ export class TestQuerier implements QuerierService {
 }
 
 /** A running frontend over the querier. */
-export function testFrontend(querier: QuerierService, limits: Partial<Limits> = {}): QueryFrontend {
+export function testFrontend(
+  querier: QuerierService,
+  limits: Partial<Limits> = {},
+  options: Partial<FrontendOptions> = {},
+): QueryFrontend {
   const all = { ...limitsDefault, ...limits };
   const frontend = new QueryFrontend(
     { querier, limits: { forTenant: () => all }, clock, timers, logger },
-    { maxConcurrent: 4, maxOutstandingPerTenant: 100 },
+    { maxConcurrent: 4, maxOutstandingPerTenant: 100, ...options },
   );
   frontend.start();
   return frontend;

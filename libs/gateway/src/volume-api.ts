@@ -44,7 +44,7 @@ export class VolumeApi {
     tenancy: Tenancy,
     stepOf: (params: Params, range: TimeRange) => bigint,
   ): Promise<HttpResponse> {
-    const limits = this.#deps.frontend.limitsFor(tenancy);
+    const limits = this.#deps.frontend.limitsFor(tenancy, request);
     if (!limits.volumeEnabled) return Promise.reject(new LokiError('notFound', 'not found'));
     return reported(this.#deps, { type: 'volume', request, tenancy }, async (note) => {
       const params = Params.of(request);

@@ -345,7 +345,7 @@ async function makeQuerier(
 
 function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFrontend {
   const { maxOutstandingPerTenant } = world.config.frontend;
-  const { maxConcurrent } = world.config.querier;
+  const { maxConcurrent, perRequestLimitsEnabled } = world.config.querier;
   const { maxRetries, parallelise, caches } = world.config.queryRange;
   return new QueryFrontend(
     { ...world, querier, queryMetrics: queryMetrics(world.metrics) },
@@ -354,6 +354,7 @@ function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFronte
       maxOutstandingPerTenant,
       maxRetries,
       isSharding: parallelise,
+      perRequestLimits: perRequestLimitsEnabled,
       cached: new Set(caches.keys()),
     },
   );
@@ -379,7 +380,6 @@ function startFrontend(
     multiTenantQueriesEnabled,
     queryMetrics: counted,
     alignsWithStep: config.queryRange.alignQueriesWithStep,
-    perRequestLimits: config.querier.perRequestLimitsEnabled,
   };
   return {
     api: {
