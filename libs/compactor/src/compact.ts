@@ -83,7 +83,7 @@ async function runMerge(
     tenant,
     day,
     inputs: inputs.length,
-    level,
+    outputLevel: level,
     rows: outputRows,
     duplicateRows,
     removedRows,

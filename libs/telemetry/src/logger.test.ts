@@ -34,6 +34,16 @@ test('a field may name the caller itself: query lines are found by caller=metric
   expect(lines[0]).toContain(' caller=metrics.go:237 ');
 });
 
+test.each<LogFormat>(['logfmt', 'json'])(
+  'no field takes the place of level, time and message: %s',
+  (format) => {
+    const { lines, logger } = capture(format);
+    logger.info('compacted', { level: 2, ts: 3, msg: 'x' });
+    for (const text of ['2023-11-14T22:13:20.123Z', 'level_', 'compacted']) expect(lines[0]).toContain(text);
+    expect(lines[0]).toMatch(format === 'json' ? /^\{"level":"info"/ : /^level=info /);
+  },
+);
+
 test('JSON keeps numbers numbers and one object per line', () => {
   const { lines, logger } = capture('json');
   logger.child({ component: 'x' }).warn('slow', { ms: 5, big: 7n, nested: { a: 1 } });

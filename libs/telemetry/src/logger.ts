@@ -7,6 +7,8 @@ export type LogFormat = 'logfmt' | 'json';
 
 const severity: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50 };
 
+const taken: ReadonlySet<string> = new Set(['level', 'ts', 'msg']);
+
 /** Bytes of one value in a line: a log line is no place for a whole body. */
 const valueCharsMax = 8192;
 
@@ -79,7 +81,10 @@ class LogSink implements LogControl {
       ...own,
       ['msg', message],
     ]);
-    for (const [key, value] of Object.entries(fields ?? {})) all.set(key, shorten(value));
+    for (const [key, value] of Object.entries(fields ?? {})) {
+      // What a line is found by is never a field of the same name.
+      all.set(taken.has(key) ? `${key}_` : key, shorten(value));
+    }
     if (all.get('caller') === undefined) all.set('caller', callerOf());
     if (this.#format === 'logfmt') this.#write(`${formatLogfmt(all)}\n`);
     else {
