@@ -243,6 +243,13 @@ describe('errors of stages in metrics', () => {
     await expect(ask(query, ['n=x m=1'])).rejects.toThrow(`pipeline error: '${kind}' for series`);
   });
 
+  test('only rows in some window fail a query', async () => {
+    const rows = [...stream(app, ['bad'], 5), ...stream(app, ['{"x":"1"}'], 10), ...stream(app, ['bad'], 15)];
+    const query = 'count_over_time({app="a"} | json [2s])';
+    expect(await range(query, rows, [10, 20, 10])).toEqual({ 'app=a,x=1': [[10, 1]] });
+    await expect(range(query, rows, [10, 20, 5])).rejects.toThrow("pipeline error: 'JSONParserErr'");
+  });
+
   test('a field called __error__ fails what groups by it, or by all', async () => {
     const lines = ['bad', '{"__error__":"mine"}', '{}'];
     for (const query of [

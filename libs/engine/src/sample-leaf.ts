@@ -154,6 +154,7 @@ class SampleScan {
   }
 
   finish(): SampleLeafResult {
+    this.#series.checkFull();
     const series = this.#series.labels.map((labels, index) => {
       if (index % rowsPerCheck === 0) this.#checkCancelled();
       return { labels, ...this.#accumulator.finish(index) };

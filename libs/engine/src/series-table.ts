@@ -11,6 +11,9 @@ import type { Row } from './row.ts';
 const keysMax = 65_536;
 const keyCharsMax = 8 * 2 ** 20;
 
+/** Rows that are still looked at for errors once there are too many series: of two reasons to fail, errors come first. */
+const rowsAfterTooMany = 65_536;
+
 /**
  * Numbers the series of a leaf. Rows whose labels were seen before cost a look-up: of their base labels alone when the
  * pipeline has not changed them, of the grouping's values, or of all labels' text.
@@ -25,6 +28,10 @@ export class SeriesTable {
   #keyChars = 0;
   readonly #by: readonly string[] | undefined;
   readonly #without: ReadonlySet<string>;
+  readonly #mayFail: boolean;
+  /** The last series holds what has no place of its own any more. */
+  #isFull = false;
+  #rowsLeft = rowsAfterTooMany;
 
   constructor(plan: SamplePlan, seriesMax: number, memory: MemoryBudget) {
     this.#plan = plan;
@@ -33,6 +40,12 @@ export class SeriesTable {
     const { grouping } = plan;
     this.#by = grouping && !grouping.without ? [...new Set(grouping.labels)].sort() : undefined;
     this.#without = new Set(grouping?.without ? grouping.labels : []);
+    this.#mayFail = plan.pipeline.stages.length > 0 || plan.unwrap !== undefined;
+  }
+
+  /** @throws LokiError badRequest when there were more series than allowed */
+  checkFull(): void {
+    if (this.#isFull) throw tooManySeries(this.#seriesMax);
   }
 
   /** Series of rows that still have the labels they started with. */
@@ -49,6 +62,7 @@ export class SeriesTable {
    * @throws LokiError badRequest for a row with an error that nobody asked for, in Loki's words
    */
   ofRow(row: Row): number {
+    if (this.#isFull && --this.#rowsLeft < 0) this.checkFull();
     if (row.isUnchanged) return this.ofBase(row.base);
     const { needed } = this.#plan;
     // Without any label that matters, nobody looks for errors either.
@@ -111,9 +125,11 @@ export class SeriesTable {
     const text = JSON.stringify(pairs);
     let series = this.#ofText.get(text);
     if (series === undefined) {
+      if (this.#isFull) return this.labels.length - 1;
       this.#memory.charge(labelsBytes(pairs));
       series = this.labels.push(pairs) - 1;
-      if (this.#seriesMax > 0 && this.labels.length > this.#seriesMax) throw tooManySeries(this.#seriesMax);
+      this.#isFull = this.#seriesMax > 0 && this.labels.length > this.#seriesMax;
+      if (!this.#mayFail) this.checkFull();
       this.#ofText.set(text, series);
     }
     return series;
