@@ -81,13 +81,16 @@ function planSamples(
   // What parsers leave out, its errors included, is observable: the reference does so under a sum, not under others.
   const mayLeaveOut = !isAbsent && (vectorOp === undefined || vectorOp === 'sum');
   const mayFail = range.unwrap !== undefined || range.log.stages.some(({ kind }) => kind !== 'lineFilter');
+  // The unwrapped label is gone for whoever takes all labels, and there for a grouping that names it.
+  const isByName = mayLeaveOut && grouping !== undefined && !grouping.without;
+  const keepsLabel = isByName && grouping.labels.includes(range.unwrap?.label ?? '');
   const needed = mayLeaveOut || !mayFail ? neededLabels(range, grouping) : NeededLabels.all;
   return {
     kind: 'samples',
     ...planSelector(range.log),
     pipeline: compilePipeline(range.log.stages, needed),
     op: range.op,
-    unwrap: range.unwrap && compileUnwrap(range.unwrap),
+    unwrap: range.unwrap && compileUnwrap(range.unwrap, keepsLabel),
     rangeNs: range.rangeNs,
     offsetNs: range.offsetNs,
     grouping,

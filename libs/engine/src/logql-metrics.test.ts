@@ -198,6 +198,23 @@ describe('unwrap', () => {
     ).toEqual([['app=a,k=v', 7]]);
   });
 
+  test('a grouping that names the label keeps it', async () => {
+    const lines = ['n=1', 'n=2', 'n=1'];
+    const by = [
+      ['n=1', 1],
+      ['n=2', 2],
+    ];
+    expect(await ask(`${unwrapped('max_over_time')} by (n)`, lines)).toEqual(by);
+    expect(await ask(`${unwrapped('max_over_time')} without (z)`, lines)).toEqual(a(2));
+    expect(await ask(`sum by (n) (${unwrapped('sum_over_time')})`, lines)).toEqual([
+      ['n=1', 2],
+      ['n=2', 2],
+    ]);
+    // Below any other aggregation, all labels but this one are taken first.
+    expect(await ask(`max by (n) (${unwrapped('max_over_time')})`, lines)).toEqual(one(2));
+    expect(await ask(`avg by (n) (${unwrapped('sum_over_time')})`, lines)).toEqual(one(4));
+  });
+
   test.each([
     ['n', 'n=x', 'strconv.ParseFloat: parsing \\"x\\": invalid syntax'],
     ['n', 'n=+nan', 'strconv.ParseFloat: parsing \\"+nan\\": invalid syntax'],

@@ -9,13 +9,15 @@ export class UnwrapStage {
   readonly #label: string;
   readonly #parse: (text: string) => number | string;
   readonly #filters: readonly RowTest[];
+  readonly #keepsLabel: boolean;
   /** The number of the row that `run` kept. */
   value = 0;
 
-  constructor(unwrap: Unwrap) {
+  constructor(unwrap: Unwrap, keepsLabel: boolean) {
     this.#label = unwrap.label;
     this.#parse = conversions[unwrap.conversion];
     this.#filters = unwrap.filters.map(compileLabelFilter);
+    this.#keepsLabel = keepsLabel;
   }
 
   /** False when the row gives no sample: no such label, or a filter drops it. Marks the row when the label is no number. */
@@ -29,13 +31,14 @@ export class UnwrapStage {
       if (row.error === '') row.setError(errorKinds.sampleExtraction, value);
     }
     for (const filter of this.#filters) if (!filter(row)) return false;
-    row.drop(this.#label);
+    if (!this.#keepsLabel) row.drop(this.#label);
     return true;
   }
 }
 
-export function compileUnwrap(unwrap: Unwrap): UnwrapStage {
-  return new UnwrapStage(unwrap);
+/** @param keepsLabel the label stays: series are told apart by it */
+export function compileUnwrap(unwrap: Unwrap, keepsLabel: boolean): UnwrapStage {
+  return new UnwrapStage(unwrap, keepsLabel);
 }
 
 const conversions: Record<Unwrap['conversion'], (text: string) => number | string> = {
