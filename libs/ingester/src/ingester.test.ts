@@ -381,6 +381,37 @@ describe('following', () => {
     await frames.return?.();
   });
 
+  test('what is waiting comes a frame at a time, however well it was compressed: each line once', async () => {
+    const world = await World.open();
+    const ingester = await world.ready({ tailFrameBytes: 2 * 'line 1'.length, logMarginRecords: 1_000 });
+    const frames = ingester.tail(0, everything(), new AbortController().signal)[Symbol.asyncIterator]();
+    await frames.next();
+    for (let i = 0; i < 5; i++) await world.append([row(i)]);
+    await world.append([row(5), row(6), row(7)]);
+    await world.headLines(ingester);
+    const offsets: (number | undefined)[] = [];
+    const lines: string[][] = [];
+    while (lines.flat().length < 8) {
+      const { value } = await world.do(frames.next());
+      const { result, nextOffset } = value as TailFrame;
+      offsets.push(nextOffset);
+      lines.push(linesOf(result as LogLeafResult));
+    }
+    expect(lines).toEqual([
+      ['line 0', 'line 1'],
+      ['line 2', 'line 3'],
+      ['line 4'],
+      ['line 5', 'line 6', 'line 7'],
+    ]);
+    expect(offsets).toEqual([2, 4, 5, 6]);
+    await frames.return?.();
+    await world.do(ingester.flush());
+    const again = ingester.tail(0, everything(), new AbortController().signal, 2)[Symbol.asyncIterator]();
+    expect(await follow(world, again)).toEqual({ lines: ['line 2', 'line 3'], dropped: 0 });
+    expect(await follow(world, again)).toEqual({ lines: ['line 4'], dropped: 0 });
+    await again.return?.();
+  });
+
   test('who goes on where another owner’s frames ended gets each line once: of the head, of the log, and new ones', async () => {
     const world = await World.open();
     const first = await world.ready({ logMarginRecords: 1_000 });

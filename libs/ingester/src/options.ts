@@ -34,6 +34,8 @@ export interface IngesterOptions {
   readonly decodedBlocksBytesMax: number;
   /** Bytes of records a follower may lag behind before the oldest are dropped for it. */
   readonly tailBytesMax: number;
+  /** Line bytes that are decoded for a follower at a time: lines that say the same compress by the hundred. */
+  readonly tailFrameBytes: number;
   /** Followers of one partition. */
   readonly tailsMax: number;
   /**
@@ -63,6 +65,7 @@ export const ingesterOptionsDefault: IngesterOptions = {
   retryMaxMs: 10_000,
   decodedBlocksBytesMax: 8 * mib,
   tailBytesMax: mib,
+  tailFrameBytes: 8 * mib,
   tailsMax: 1_000,
   logMarginRecords: 0,
   writersMax: 1_000,

@@ -72,9 +72,10 @@ export class Tails {
     const all = { ...request, direction: 'forward', limit: 0 } as const;
     const missed = fromOffset < missedBelow ? await this.#readAgain(fromOffset, missedBelow, signal) : [];
     if (missed.length === 0) yield nothing(fromOffset);
-    else {
-      const result = await scan(missed, this.#partition, this.#deps, all, signal);
-      yield { result, dropped: 0, nextOffset: missedBelow };
+    while (missed.length > 0) {
+      const records = takeFrame(missed, request.tenant, this.#deps.options.tailFrameBytes);
+      const result = await scan(records, this.#partition, this.#deps, all, signal);
+      yield { result, dropped: 0, nextOffset: missed[0]?.offset ?? missedBelow };
     }
     for (;;) {
       const batch = await tail.next();
@@ -180,19 +181,20 @@ class Tail {
     this.#wake?.();
   }
 
-  /** All that is waiting, once there is something; undefined at the end. */
+  /** The oldest that is waiting, a frame of it, once there is something; undefined at the end. */
   async next(): Promise<{ records: HeadRecord[]; dropped: number; nextOffset: number } | undefined> {
     while (this.#records.length === 0 && !this.#isQuiet && !this.#ended) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = undefined;
     }
     if (this.#ended) return undefined;
-    const batch = { records: this.#records, dropped: this.#dropped, nextOffset: this.#nextOffset };
-    this.#toldOffset = this.#nextOffset;
-    this.#records = [];
-    this.#bytes = 0;
+    const { tenant } = this.#selection;
+    const records = takeFrame(this.#records, tenant, this.#deps.options.tailFrameBytes);
+    for (const { bytes } of records) this.#bytes -= bytes.length;
+    const dropped = this.#dropped;
     this.#dropped = 0;
-    return batch;
+    this.#toldOffset = this.#records[0]?.offset ?? this.#nextOffset;
+    return { records, dropped, nextOffset: this.#toldOffset };
   }
 
   get #isQuiet(): boolean {
@@ -204,6 +206,17 @@ class Tail {
     this.#records = [];
     this.#wake?.();
   }
+}
+
+/** Takes the oldest records, as many as have so many line bytes of the tenant; one at least. */
+function takeFrame(records: HeadRecord[], tenant: string, lineBytesMax: number): HeadRecord[] {
+  let [count, lineBytes] = [0, 0];
+  for (const { segment } of records) {
+    lineBytes += segment.section(tenant)?.lineBytes ?? 0;
+    if (count > 0 && lineBytes > lineBytesMax) break;
+    count++;
+  }
+  return records.splice(0, count);
 }
 
 /** Rows of the selected streams: what a follower loses, before its line filters, when the record is dropped for it. */
