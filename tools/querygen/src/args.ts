@@ -7,6 +7,7 @@ export interface FuzzArgs {
   readonly ways: number;
   readonly oracleOdds: number;
   readonly lawOdds: number;
+  readonly refereeOdds: number;
   readonly isShrinking: boolean;
   /** Print every query with the beginning of its answer. */
   readonly isShowing: boolean;
@@ -20,13 +21,14 @@ export const usage = `npm run fuzz:queries -- [--seed S] [--count N] [--ways W] 
   --ways W       each asked in so many ways besides the plain one (default 8: each route from some layout), or "all" of the 47
   --oracle P     so many percent asked of the row-at-a-time oracle too (default 10)
   --laws P       so many percent held against laws of the language (default 15)
+  --referee P    so many percent judged by the referee (default 30)
   --no-shrink    findings as they come
   --show         prints every query
 `;
 
 /** A mistake on the command line is an Error with the reason. */
 export function parseArgs(given: readonly string[]): FuzzArgs {
-  const numbers = new Map([['--seed', 1], ['--count', 2000], ['--per-data', 150], ['--ways', 8], ['--oracle', 10], ['--laws', 15]]); // prettier-ignore
+  const numbers = new Map([['--seed', 1], ['--count', 2000], ['--per-data', 150], ['--ways', 8], ['--oracle', 10], ['--laws', 15], ['--referee', 30]]); // prettier-ignore
   let isShowing = false;
   let isShrinking = true;
   for (let i = 0; i < given.length; i++) {
@@ -36,7 +38,7 @@ export function parseArgs(given: readonly string[]): FuzzArgs {
     else if (numbers.has(given[i])) numbers.set(given[i], wholeNumber(given[i], given[++i]));
     else throw new Error(`unknown argument ${given[i]}`);
   }
-  const [seed, count, perData, ways, oracle, laws] = numbers.values();
+  const [seed, count, perData, ways, oracle, laws, referee] = numbers.values();
   return {
     seed,
     count,
@@ -44,6 +46,7 @@ export function parseArgs(given: readonly string[]): FuzzArgs {
     ways,
     oracleOdds: oracle / 100,
     lawOdds: laws / 100,
+    refereeOdds: referee / 100,
     isShrinking,
     isShowing,
   };

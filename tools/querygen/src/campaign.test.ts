@@ -6,7 +6,15 @@ import { runCampaign } from './campaign.ts';
 
 describe('random queries', () => {
   test('every way to an answer gives the same one, and the laws of the language hold', async () => {
-    const options = { seed: 1, count: 150, perData: 30, ways: 2, oracleOdds: 0.2, lawOdds: 0.3 };
+    const options = {
+      seed: 1,
+      count: 150,
+      perData: 30,
+      ways: 2,
+      oracleOdds: 0.2,
+      lawOdds: 0.3,
+      refereeOdds: 0.3,
+    };
     const { asked, compared, oracled, laws, errors, empty, findings } = await runCampaign({
       ...options,
       isShrinking: false,
@@ -30,6 +38,7 @@ test('what one way does not have is found, and shown with little besides', async
     ways: 3,
     oracleOdds: 0,
     lawOdds: 0,
+    refereeOdds: 0,
     isShrinking: true,
     findingsMax: 1,
     isPlanted: true,

@@ -10,6 +10,7 @@ import { drawQuestion } from './gen-request.ts';
 import type { Question } from './gen-request.ts';
 import { checkLaws } from './identities.ts';
 import { Oracle } from './oracle.ts';
+import { Referee } from './referee.ts';
 import { routesFor } from './routes.ts';
 import { shrink } from './shrink.ts';
 import { layouts, World } from './world.ts';
@@ -25,6 +26,8 @@ export interface CampaignOptions {
   /** Share of the questions that are asked of the oracle too, and share that laws are held against. */
   readonly oracleOdds: number;
   readonly lawOdds: number;
+  /** Share of the questions whose answer the referee judges. */
+  readonly refereeOdds: number;
   /** Whether findings are made small, which takes a while. */
   readonly isShrinking: boolean;
   /** How many findings end a campaign: the first tell the story. */
@@ -52,6 +55,9 @@ export interface CampaignResult {
   compared: number;
   oracled: number;
   laws: number;
+  /** Answers that the referee found right, and those it had no opinion on. */
+  refereed: number;
+  unsure: number;
   errors: number;
   /** Answers without a row or sample. */
   empty: number;
@@ -67,6 +73,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     compared: 0,
     oracled: 0,
     laws: 0,
+    refereed: 0,
+    unsure: 0,
     errors: 0,
     empty: 0,
     coverage: new Coverage(),
@@ -122,6 +130,16 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
       result.findings.push(options.isShrinking ? await smallest(finding, options.isPlanted) : finding);
       break;
     }
+    if (own.fork('referee').chance(options.refereeOdds)) {
+      const verdict = cluster.referee.judge(question, plain);
+      if (verdict === 'unsure') result.unsure++;
+      else result.refereed++;
+      if (typeof verdict === 'object') {
+        const names = [cluster.plain.name, refereeName] as const;
+        const finding: Finding = { seed, data, question, difference: verdict.difference, names, told: [plain, verdict.told] }; // prettier-ignore
+        result.findings.push(options.isShrinking ? await smallest(finding, options.isPlanted) : finding);
+      }
+    }
     if (own.chance(options.lawOdds)) {
       result.laws++;
       const broken = await checkLaws(question, plain, cluster.plain, own);
@@ -147,11 +165,13 @@ class Cluster {
   readonly plain: Asker;
   readonly others: readonly Asker[];
   readonly oracle: Asker;
+  readonly referee: Referee;
   readonly worlds: readonly { readonly layout: Layout; readonly standing: Standing }[];
 
-  private constructor(askers: readonly Asker[], oracle: Asker, worlds: Cluster['worlds']) {
+  private constructor(askers: readonly Asker[], data: DataSet, worlds: Cluster['worlds']) {
     [this.plain, ...this.others] = askers;
-    this.oracle = oracle;
+    this.oracle = oracleOf(data);
+    this.referee = new Referee(data);
     this.worlds = worlds;
   }
 
@@ -163,7 +183,7 @@ class Cluster {
       worlds.push({ layout, standing: await world.standing(data.tenants) });
       for (const route of routesFor(data.cutting)) askers.push(new Asker(world, route, data.pushes));
     }
-    return new Cluster(askers, oracleOf(data), worlds);
+    return new Cluster(askers, data, worlds);
   }
 
   /** Different ones: each route before any comes again. */
@@ -191,6 +211,7 @@ function shuffled<T>(random: Prng, items: readonly T[]): T[] {
 }
 
 const oracleName = 'one row at a time';
+const refereeName = 'the referee';
 
 function oracleOf(data: DataSet): Asker {
   const scheduler = new VirtualScheduler(1);
@@ -207,14 +228,19 @@ function oracleOf(data: DataSet): Asker {
 async function smallest(finding: Finding, isPlanted = false): Promise<Finding> {
   let smaller = finding;
   await shrink(finding.data, finding.question, async (data, question) => {
-    const [one, other] = await Promise.all(
-      finding.names.map((name) => askerNamed(name, data, finding.seed, isPlanted)),
-    );
-    const plain = await one.ask(question);
-    const { told: turns } = await other.askInTurn(question);
-    const wrong = wrongOf(plain, turns, isExact(question, data));
-    one.stop();
-    other.stop();
+    const [one, other] = finding.names;
+    const plainer = await askerNamed(one, data, finding.seed, isPlanted);
+    const plain = await plainer.ask(question);
+    plainer.stop();
+    let wrong: { readonly difference: string; readonly told: Told } | undefined;
+    if (other === refereeName) {
+      const verdict = new Referee(data).judge(question, plain);
+      if (typeof verdict === 'object') wrong = verdict;
+    } else {
+      const asker = await askerNamed(other, data, finding.seed, isPlanted);
+      wrong = wrongOf(plain, (await asker.askInTurn(question)).told, isExact(question, data));
+      asker.stop();
+    }
     if (!wrong) return false;
     smaller = { ...finding, data, question, difference: wrong.difference, told: [plain, wrong.told] };
     return true;

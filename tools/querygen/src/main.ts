@@ -24,12 +24,12 @@ async function main(): Promise<boolean> {
     onProgress: (asked) => console.error(`${asked} queries, ${seconds(beganMs)} s`),
   });
   for (const finding of result.findings) report(finding);
-  const { asked, compared, oracled, laws, errors, empty, coverage, findings } = result;
+  const { asked, compared, oracled, laws, refereed, unsure, errors, empty, coverage, findings } = result;
   const lacking = coverage.lacking();
   console.log(coverage.table());
   for (const text of lacking) console.log(`NOT WHAT IT SHOULD BE: ${text}`);
   console.log(
-    `${asked} queries (${errors} errors, ${empty} empty answers), ${compared} comparisons, ${oracled} with the oracle, ${laws} with laws, in ${seconds(beganMs)} s: ` +
+    `${asked} queries (${errors} errors, ${empty} empty answers), ${compared} comparisons, ${oracled} with the oracle, ${laws} with laws, ${refereed} judged by the referee (${unsure} more it was unsure of), in ${seconds(beganMs)} s: ` +
       (findings.length === 0 ? 'no difference' : `${findings.length} DIFFERENCES`),
   );
   return findings.length === 0 && lacking.length === 0;

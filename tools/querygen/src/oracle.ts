@@ -190,9 +190,8 @@ function stateOf(
   windows: readonly Sample[][],
   startNs: bigint,
 ): SeriesState {
-  const sorted = windows.map((window) =>
-    window.toSorted((a, b) => Number(a.timestampNs - b.timestampNs) || a.rank - b.rank),
-  );
+  const byTimeAndRank = (a: Sample, b: Sample) => Number(a.timestampNs - b.timestampNs) || a.rank - b.rank;
+  const sorted = windows.map((window) => window.toSorted(byTimeAndRank));
   const relative = (sample: Sample) => Number(sample.timestampNs - startNs);
   const column = (compute: (window: readonly Sample[]) => number) =>
     Float64Array.from(sorted, (window) => (window.length === 0 ? 0 : compute(window)));
@@ -244,14 +243,13 @@ function stateOf(
       };
     case 'quantile_over_time':
     case 'rate_counter': {
-      const flat = sorted.map((window) =>
-        window.flatMap((sample) =>
-          op === 'rate_counter' ? [relative(sample), sample.value] : [sample.value],
-        ),
-      );
-      let end = 0;
-      const ends = Uint32Array.from(flat, (window) => (end += window.length));
-      return { labels, columns: [count], values: { ends, values: Float64Array.from(flat.flat()) } };
+      const kept = [...new Set(sorted.flat())].sort(byTimeAndRank);
+      const times = Float64Array.from(kept, relative);
+      return {
+        labels,
+        columns: [],
+        samples: { times, values: Float64Array.from(kept, ({ value }) => value) },
+      };
     }
   }
 }

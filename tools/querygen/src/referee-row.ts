@@ -1,0 +1,62 @@
+import type { Row } from './data.ts';
+
+/** A question that the referee has no opinion on: the language leaves it open, or it is beyond a plain reading of it. */
+export class Unsure extends Error {}
+
+/** A row of a pipeline, as maps of text. */
+export class PlainRow {
+  line: string;
+  readonly timestampNs: bigint;
+  readonly stream: Map<string, string>;
+  readonly metadata = new Map<string, string>();
+  readonly parsed = new Map<string, string>();
+  error = '';
+  details = '';
+  /** What a parser must not take: names of the stream and the metadata, even when they were dropped since. */
+  readonly #taken: ReadonlySet<string>;
+
+  constructor(stream: ReadonlyMap<string, string>, { line, timestampNs, metadata }: Row) {
+    this.line = line;
+    this.timestampNs = timestampNs;
+    this.stream = new Map(stream);
+    for (const [name, value] of [...metadata].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const full = stream.has(name) ? `${name}_extracted` : name;
+      if (!this.metadata.has(full)) this.metadata.set(full, value);
+    }
+    this.#taken = new Set([...this.stream.keys(), ...this.metadata.keys()]);
+  }
+
+  get(name: string): string | undefined {
+    return this.parsed.get(name) ?? this.metadata.get(name) ?? this.stream.get(name);
+  }
+
+  /** By a parser: the first to find a name keeps it. */
+  extract(name: string, value: string): void {
+    const full = this.#taken.has(name) ? `${name}_extracted` : name;
+    if (this.parsed.has(full)) return;
+    if (full !== name) this.metadata.delete(full);
+    this.parsed.set(full, value);
+  }
+
+  /** By a parser that was asked for something that is not there. */
+  extractNothing(name: string): void {
+    if (!this.#taken.has(name) && !this.parsed.has(name)) this.parsed.set(name, '');
+  }
+
+  set(name: string, value: string): void {
+    if (!this.parsed.has(name)) {
+      this.metadata.delete(name);
+      this.stream.delete(name);
+    }
+    this.parsed.set(name, value);
+  }
+
+  drop(name: string): void {
+    for (const labels of [this.stream, this.metadata, this.parsed]) labels.delete(name);
+  }
+
+  /** All labels as one map. */
+  labels(): Map<string, string> {
+    return new Map([...this.stream, ...this.metadata, ...this.parsed]);
+  }
+}

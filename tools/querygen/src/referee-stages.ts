@@ -1,0 +1,200 @@
+import type { CompareOp, LabelFilter, LineFilterStage, LogExpr, Matcher, Stage } from '@loki/logql';
+import { parseLinePattern } from '@loki/logql';
+import { compileTemplate, TemplateExecError } from '@loki/template';
+import { fail, parseByPattern, parseJson, parseLogfmt, parseRegexp, unpack } from './referee-parsers.ts';
+import type { PlainRow } from './referee-row.ts';
+import { Unsure } from './referee-row.ts';
+import {
+  bytesOf,
+  durationNsOf,
+  floatOf,
+  hasAddress,
+  regexOf,
+  remembered,
+  wholeRegexOf,
+} from './referee-values.ts';
+
+/** Whether the row is still there after all stages. */
+export function passes(row: PlainRow, { matchers, stages }: Pick<LogExpr, 'matchers' | 'stages'>): boolean {
+  return matchers.every((each) => matches(each, row.stream.get(each.name) ?? '')) && stages.every((stage) => passesStage(row, stage)); // prettier-ignore
+}
+
+function passesStage(row: PlainRow, stage: Stage): boolean {
+  switch (stage.kind) {
+    case 'lineFilter':
+      return passesLineFilter(row.line, stage);
+    case 'labelFilter':
+      return passesFilter(row, stage.filter);
+    case 'json':
+      parseJson(row, stage);
+      return true;
+    case 'logfmt':
+      parseLogfmt(row, stage);
+      return true;
+    case 'regexp':
+      parseRegexp(row, stage.pattern);
+      return true;
+    case 'pattern':
+      parseByPattern(row, stage.pattern);
+      return true;
+    case 'unpack':
+      unpack(row);
+      return true;
+    case 'decolorize':
+      // Colours alone: what else terminals understand is in no line.
+      row.line = row.line.replace(/\u001b\[[\d;]*[A-Za-z]/g, ''); // eslint-disable-line no-control-regex
+      return true;
+    case 'lineFormat': {
+      const text = executed(row, stage.template, 'line', row.labels());
+      if (text !== undefined) row.line = text;
+      return true;
+    }
+    case 'labelFormat':
+      formatLabels(row, stage.formats);
+      return true;
+    case 'drop':
+      for (const target of stage.targets) drop(row, target);
+      return true;
+    case 'keep':
+      for (const labels of [row.stream, row.metadata, row.parsed]) {
+        for (const [name, value] of labels)
+          if (!stage.targets.some((target) => isMeant(target, name, value))) labels.delete(name);
+      }
+      return true;
+  }
+}
+
+function passesLineFilter(line: string, { op, operands }: LineFilterStage): boolean {
+  const found = operands.some(({ text, ip }) => {
+    if (ip) return hasAddress(line, text);
+    if (op === '|=' || op === '!=') return line.includes(text);
+    return (op === '|~' || op === '!~' ? regexOf(text) : linePattern(text)).test(line);
+  });
+  return found === op.startsWith('|');
+}
+
+const linePattern = remembered((text) => {
+  const parts = parseLinePattern(text).map((part) => (part.kind === 'literal' ? part.text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&') : '[^]+')); // prettier-ignore
+  return new RegExp(`^${parts.join('')}$`, 'u');
+});
+
+export function matches({ op, value }: Matcher, text: string): boolean {
+  const isEqual = op === '=' || op === '!=' ? text === value : wholeRegexOf(value).test(text);
+  return isEqual === (op === '=' || op === '=~');
+}
+
+export function passesFilter(row: PlainRow, filter: LabelFilter): boolean {
+  switch (filter.kind) {
+    case 'and':
+      return passesFilter(row, filter.left) && passesFilter(row, filter.right);
+    case 'or':
+      return passesFilter(row, filter.left) || passesFilter(row, filter.right);
+    case 'string': {
+      const { matcher } = filter;
+      return matches(matcher, matcher.name === '__error__' ? row.error : (row.get(matcher.name) ?? ''));
+    }
+    case 'ip': {
+      const text = row.get(filter.name);
+      if (text === undefined) return false;
+      return row.error !== '' || hasAddress(text, filter.pattern) === (filter.op === '=');
+    }
+    case 'number':
+      return compares(row, filter, filter.value, floatOf);
+    case 'duration':
+      return compares(row, filter, Number(filter.valueNs), durationNsOf);
+    case 'bytes':
+      return compares(row, filter, filter.valueBytes, bytesOf);
+  }
+}
+
+function compares(
+  row: PlainRow,
+  { name, op }: { readonly name: string; readonly op: CompareOp },
+  wanted: number,
+  read: (text: string) => number | undefined,
+): boolean {
+  const text = row.get(name);
+  if (text === undefined) return false;
+  if (row.error !== '') return true;
+  const value = read(text);
+  if (value === undefined) fail(row, 'LabelFilterErr');
+  return value === undefined || isTrue(op, value, wanted);
+}
+
+export function isTrue(op: CompareOp, a: number, b: number): boolean {
+  switch (op) {
+    case '==':
+      return a === b;
+    case '!=':
+      return a !== b;
+    case '>':
+      return a > b;
+    case '>=':
+      return a >= b;
+    case '<':
+      return a < b;
+    case '<=':
+      return a <= b;
+  }
+}
+
+function isMeant(target: string | Matcher, name: string, value: string): boolean {
+  return typeof target === 'string' ? target === name : target.name === name && matches(target, value);
+}
+
+function drop(row: PlainRow, target: string | Matcher): void {
+  const name = typeof target === 'string' ? target : target.name;
+  if (name === '__error__') {
+    if (isMeant(target, name, row.error)) row.error = '';
+  } else if (name === '__error_details__') throw new Unsure('details of errors');
+  else {
+    const value = row.get(name);
+    if (value !== undefined && isMeant(target, name, value)) row.drop(name);
+  }
+}
+
+function formatLabels(row: PlainRow, formats: Extract<Stage, { kind: 'labelFormat' }>['formats']): void {
+  let seen: ReadonlyMap<string, string> | undefined;
+  for (const format of formats) {
+    if ('rename' in format) {
+      const value = row.get(format.rename);
+      if (value === undefined) continue;
+      row.drop(format.rename);
+      row.set(format.label, value);
+      continue;
+    }
+    seen ??= row.labels();
+    const text = executed(row, format.template, 'label', seen);
+    if (text !== undefined) row.set(format.label, text);
+  }
+}
+
+const templates = {
+  line: remembered((text) => compileTemplate(text, { name: 'line' })),
+  label: remembered((text) => compileTemplate(text, { name: 'label' })),
+};
+
+/** The text of a template; undefined: it failed, and the row says so. */
+function executed(
+  row: PlainRow,
+  template: string,
+  name: 'line' | 'label',
+  labels: ReadonlyMap<string, string>,
+): string | undefined {
+  if (/\b(now|__error_details__)\b/.test(template)) throw new Unsure('a template that asks for the time');
+  const all = new Map(labels);
+  if (row.error !== '') all.set('__error__', row.error);
+  try {
+    return templates[name](template).execute({
+      get: (label) => all.get(label),
+      line: () => row.line,
+      timestampNs: row.timestampNs,
+      nowNs: () => 0n,
+      all: () => all,
+    });
+  } catch (error) {
+    if (!(error instanceof TemplateExecError)) throw error;
+    fail(row, 'TemplateFormatErr');
+    return undefined;
+  }
+}

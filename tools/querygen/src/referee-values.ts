@@ -1,0 +1,88 @@
+import { parseGoDuration } from '@loki/model';
+import { ipMatches, parseIp, parseIpMatcher } from '@loki/logql';
+
+const keptMax = 2000;
+
+/** What is made of a text, once; it is made anew when there were too many texts. */
+export function remembered<T>(make: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    if (known.size > keptMax) known.clear();
+    if (!known.has(text)) known.set(text, make(text));
+    return known.get(text)!;
+  };
+}
+
+/** RE2's syntax as JavaScript's, as far as generated queries use it. Found anywhere in a text. */
+export const regexOf = remembered((pattern) => translated(pattern, false));
+/** The whole of a text, which may have several lines. */
+export const wholeRegexOf = remembered((pattern) => translated(pattern, true));
+
+function translated(pattern: string, isAnchored: boolean): RegExp {
+  let text = '';
+  let flags = 'u';
+  let rest = pattern;
+  let isDotAll = isAnchored;
+  for (let match; (match = /^\(\?([is]+)\)/.exec(rest)); rest = rest.slice(match[0].length)) {
+    if (match[1].includes('i')) flags = 'iu';
+    if (match[1].includes('s')) isDotAll = true;
+  }
+  for (let i = 0; i < rest.length; i++) {
+    const char = rest[i];
+    if (char === '\\') text += escapeOf(rest[++i]);
+    else if (char === '[') {
+      const end = rest.indexOf(']', i + 2);
+      text += rest.slice(i, end + 1);
+      i = end;
+    } else if (rest.startsWith('(?P<', i)) {
+      text += '(?<';
+      i += 3;
+    } else if (char === '.') text += isDotAll ? '[^]' : '[^\\n]';
+    // Braces that are no repetition mean themselves.
+    else if (char === '{' && !/^\{\d+(,\d*)?\}/.test(rest.slice(i))) text += '\\{';
+    else if (char === '}' && !/\{\d+(,\d*)?$/.test(rest.slice(0, i))) text += '\\}';
+    else text += char;
+  }
+  return new RegExp(isAnchored ? `^(?:${text})$` : text, flags);
+}
+
+/** JavaScript escapes no character that needs it not. */
+function escapeOf(char: string): string {
+  if (char === '"' || char === "'" || char === ':' || char === '=' || char === '-') return char === '-' ? '\\-' : char; // prettier-ignore
+  return `\\${char}`;
+}
+
+/** Go's ParseFloat, decimal; undefined: not a number. */
+export function floatOf(text: string): number | undefined {
+  if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return Number(text);
+  const word = /^([+-]?)(inf|infinity|nan)$/i.exec(text);
+  if (!word) return undefined;
+  if (word[2].toLowerCase() === 'nan') return word[1] === '' ? NaN : undefined;
+  return word[1] === '-' ? -Infinity : Infinity;
+}
+
+export function durationNsOf(text: string): number | undefined {
+  const ns = parseGoDuration(text);
+  return ns === undefined ? undefined : Number(ns);
+}
+
+/** `1.5 GiB`, in whole bytes. */
+export function bytesOf(text: string): number | undefined {
+  const match = /^([\d.,]+)\s*([kmgtpe]?)(i?)(b?)\s*$/i.exec(text);
+  const number = match ? floatOf(match[1].replaceAll(',', '')) : undefined;
+  if (!match || number === undefined || (match[3] !== '' && match[2] === '')) return undefined;
+  const power = ['', 'k', 'm', 'g', 't', 'p', 'e'].indexOf(match[2].toLowerCase());
+  return Math.trunc(number * (match[3] === '' ? 1000 : 1024) ** power);
+}
+
+/** Whether some address in the text is what `ip("…")` means. */
+export function hasAddress(text: string, pattern: string): boolean {
+  const matcher = parseIpMatcher(pattern);
+  const candidates = matcher.version === 4
+      ? (text.match(/(?<!\d)\d{1,3}(\.\d{1,3}){3}(?!\d)/g) ?? [])
+      : text.split(/[^0-9A-Fa-f:.]+/).flatMap((word) => [word, word.replace(/[.:]{1,2}$/, '')]); // prettier-ignore
+  return candidates.some((candidate) => {
+    const address = parseIp(candidate);
+    return address !== undefined && ipMatches(matcher, address);
+  });
+}

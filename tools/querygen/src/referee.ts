@@ -1,0 +1,187 @@
+import { parseExpr } from '@loki/logql';
+import type { LogExpr, MetricExpr } from '@loki/logql';
+import { LokiError } from '@loki/model';
+import type { Told } from './ask.ts';
+import { parseTold } from './compare.ts';
+import type { ToldSeries, ToldStream } from './compare.ts';
+import type { DataSet, Push, Row } from './data.ts';
+import type { Question } from './gen-request.ts';
+import { keyOf, MetricReferee, Refused } from './referee-metric.ts';
+import { PlainRow, Unsure } from './referee-row.ts';
+import { passes } from './referee-stages.ts';
+
+export interface StoredRow {
+  readonly tenant: string;
+  readonly stream: ReadonlyMap<string, string>;
+  readonly row: Row;
+}
+
+/** What the referee says of an answer. */
+export type Verdict = 'right' | 'unsure' | { readonly difference: string; readonly told: Told };
+
+/**
+ * Answers questions from the definitions of the language, row by row and moment by moment, with nothing of the engine but
+ * the parser and the templates. Slow, and unsure where the language leaves something open.
+ */
+export class Referee {
+  readonly #rows: readonly StoredRow[];
+
+  constructor(data: Pick<DataSet, 'pushes'>) {
+    this.#rows = storedRows(data.pushes);
+  }
+
+  judge(question: Question, told: Told): Verdict {
+    try {
+      const expr = parseExpr(question.query);
+      if (expr.kind !== 'log') return this.#judgeSamples(question, expr, told);
+      return question.intervalNs > 0n ? 'unsure' : this.#judgeLines(question, expr, told);
+    } catch (error) {
+      // What the parser refuses is no question.
+      if (error instanceof Unsure || (told.isError && error instanceof LokiError)) return 'unsure';
+      throw error;
+    }
+  }
+
+  /** Rows that a selection has, before it is cut by its limit. */
+  select({ tenants, startNs, endNs }: Question, expr: LogExpr): PlainRow[] {
+    const isMulti = tenants.length > 1;
+    return this.#rows.flatMap(({ tenant, stream, row: stored }) => {
+      if (!tenants.includes(tenant) || stored.timestampNs < startNs || stored.timestampNs >= endNs) return [];
+      const row = new PlainRow(stream, stored);
+      if (!passes(row, expr)) return [];
+      if (isMulti) row.stream.set('__tenant_id__', tenant);
+      return [row];
+    });
+  }
+
+  #judgeLines(question: Question, expr: LogExpr, told: Told): Verdict {
+    if (told.isError) return 'unsure';
+    const expected = this.select(question, expr).map((row) => ({ timestampNs: row.timestampNs, text: textOf(row) })); // prettier-ignore
+    const isForward = question.direction === 'forward';
+    const streams = parseTold(told).result as ToldStream[];
+    const found = streams.flatMap(({ stream, values }) =>
+      values.map(([time, line, labels]) => ({ timestampNs: BigInt(time), text: lineText(stream as Texts, line, labels as Categories) })),
+    ); // prettier-ignore
+    const wrong = (difference: string): Verdict => ({
+      difference: `the referee: ${difference}`,
+      told: { isError: false, text: expected.map(({ timestampNs, text }) => `${timestampNs} ${text}`).join('\n    ') }, // prettier-ignore
+    });
+    for (const { values } of streams)
+      if (values.some((value, i) => i > 0 && BigInt(values[i - 1][0]) > BigInt(value[0]) === isForward && values[i - 1][0] !== value[0])) return wrong('rows out of order'); // prettier-ignore
+    const wanted = Math.min(expected.length, question.limit);
+    if (found.length !== wanted) return wrong(`${found.length} rows for ${wanted}`);
+    const left = new Map<string, number>();
+    for (const { timestampNs, text } of expected) {
+      const key = `${timestampNs} ${text}`;
+      left.set(key, (left.get(key) ?? 0) + 1);
+    }
+    for (const { timestampNs, text } of found) {
+      const key = `${timestampNs} ${text}`;
+      const count = left.get(key) ?? 0;
+      if (count === 0) return wrong(`a row that is not expected: ${key}`);
+      left.set(key, count - 1);
+    }
+    // With a limit, which of several rows at the last moment are left out is open.
+    const times = found.map(({ timestampNs }) => timestampNs).sort((a, b) => (a < b === isForward ? -1 : 1));
+    const last = times.at(-1);
+    const isBetter = (ns: bigint) => last !== undefined && (isForward ? ns < last : ns > last);
+    for (const { timestampNs, text } of expected)
+      if (isBetter(timestampNs) && left.get(`${timestampNs} ${text}`)! > 0) return wrong('rows beyond the limit'); // prettier-ignore
+    return 'right';
+  }
+
+  #judgeSamples(question: Question, expr: MetricExpr, told: Told): Verdict {
+    if (question.tenants.length > 1 || expr.kind === 'literal') return 'unsure';
+    const rows = this.#rows.filter(({ tenant }) => question.tenants.includes(tenant));
+    const referee = new MetricReferee(rows);
+    const expected = new Map<string, number[]>();
+    try {
+      for (const timeNs of momentsOf(question)) {
+        const value = referee.at(expr, timeNs);
+        if (typeof value === 'number') return 'unsure';
+        for (const sample of value) {
+          const key = `${String(timeNs / 1_000_000n)} ${keyOf(sample.labels)}`;
+          expected.set(key, [...(expected.get(key) ?? []), sample.value]);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      // A parser that has found all labels that are needed stops, and does not see what is wrong with the rest.
+      if (told.isError || error.message === 'pipeline error') return 'unsure';
+      return { difference: `the referee: ${error.message}`, told: { isError: true, text: error.message } };
+    }
+    const text = () => [...expected].map(([key, values]) => `${key} ${values.join(' ')}`).join('\n    ');
+    const wrong = (difference: string): Verdict => ({
+      difference: `the referee: ${difference}`,
+      told: { isError: false, text: text() },
+    });
+    if (told.isError) return wrong('an error');
+    const found = new Map<string, number[]>();
+    for (const { metric, values, value } of parseTold(told).result as ToldSeries[]) {
+      for (const [time, number] of values ?? [value!]) {
+        const key = `${Math.round(time * 1000)} ${keyOf(new Map(Object.entries(metric as Texts)))}`;
+        found.set(key, [...(found.get(key) ?? []), numberOf(number)]);
+      }
+    }
+    if (found.size !== expected.size) return wrong(`${found.size} samples for ${expected.size}`);
+    const scale = Math.max(1, ...[...expected.values()].flat().map((value) => (Number.isFinite(value) ? Math.abs(value) : 0))); // prettier-ignore
+    for (const [key, values] of expected) {
+      const others = found.get(key);
+      if (!others) return wrong(`no sample for ${key}`);
+      if (!isSame(values, others, scale)) return wrong(`${others.join(' ')} for ${key} ${values.join(' ')}`);
+    }
+    return 'right';
+  }
+}
+
+interface Categories {
+  readonly structuredMetadata?: Texts;
+  readonly parsed?: Texts;
+}
+type Texts = Readonly<Record<string, string>>;
+
+/** Rows once each, in order of arrival. */
+function storedRows(pushes: readonly Push[]): StoredRow[] {
+  const rows = new Map<string, StoredRow>();
+  for (const { tenant, streams } of pushes) {
+    for (const { labels, rows: pushed } of streams) {
+      const stream = new Map(Object.entries(labels.toObject()));
+      for (const row of pushed) {
+        const metadata = [...row.metadata].sort(([a], [b]) => (a < b ? -1 : 1));
+        const key = JSON.stringify([tenant, keyOf(stream), String(row.timestampNs), row.line, metadata]);
+        if (!rows.has(key)) rows.set(key, { tenant, stream, row });
+      }
+    }
+  }
+  return [...rows.values()];
+}
+
+/** Without what is said about errors, in words that belong to somebody else's parsers. */
+function textOf(row: PlainRow): string {
+  const parsed = new Map(row.parsed);
+  if (row.error !== '') parsed.set('__error__', row.error);
+  return JSON.stringify([row.line, keyOf(row.stream), keyOf(row.metadata), keyOf(parsed)]);
+}
+
+function lineText(stream: Texts, line: string, { structuredMetadata = {}, parsed = {} }: Categories): string {
+  const maps = [stream, structuredMetadata, parsed].map((each) => new Map(Object.entries(each)));
+  maps[2].delete('__error_details__');
+  return JSON.stringify([line, ...maps.map(keyOf)]);
+}
+
+/** Steps of a range query stand on multiples of the step. */
+function* momentsOf({ kind, startNs, endNs, stepNs }: Question): Generator<bigint> {
+  if (kind === 'instant') return yield endNs;
+  const lastNs = endNs % stepNs === 0n ? endNs : endNs - (endNs % stepNs) + stepNs;
+  for (let ns = startNs - (startNs % stepNs); ns <= lastNs; ns += stepNs) yield ns;
+}
+
+function numberOf(text: string): number {
+  return text.endsWith('Inf') ? (text.startsWith('-') ? -Infinity : Infinity) : Number(text);
+}
+
+function isSame(a: readonly number[], b: readonly number[], scale: number): boolean {
+  const order = (x: number, y: number) => (Number.isNaN(x) ? 1 : Number.isNaN(y) ? -1 : x - y);
+  const [left, right] = [a.toSorted(order), b.toSorted(order)];
+  return left.length === right.length && left.every((value, i) => Object.is(value, right[i]) || value === right[i] || Math.abs(value - right[i]) <= 1e-9 * scale); // prettier-ignore
+}
