@@ -1,0 +1,128 @@
+import net from 'node:net';
+import tls from 'node:tls';
+import type { Timers } from '@loki/ports';
+import { ServerRefusal } from './memcached-protocol.ts';
+import type { AnswerReader } from './memcached-protocol.ts';
+
+export interface MemcachedTls {
+  /** PEM; absent: the system's authorities. */
+  readonly ca?: string;
+  /** PEM of our own certificate, for servers that ask for one. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** '' : the host of the address. */
+  readonly serverName?: string;
+  readonly insecureSkipVerify?: boolean;
+}
+
+export interface MemcachedAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Waiting {
+  /** Bytes of the answer. */
+  readonly take: (chunk: Buffer) => void;
+  readonly fail: (error: Error) => void;
+}
+
+/**
+ * One connection to one server, with one request on its way at a time, used until its first failure and never again: an
+ * answer that comes late would pass for that to the next request.
+ */
+export class MemcachedConnection {
+  readonly #socket: net.Socket;
+  #waiting: Waiting | undefined;
+  #failure: Error | undefined;
+
+  private constructor(socket: net.Socket) {
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      if (this.#waiting) this.#waiting.take(chunk);
+      else this.close(new Error('the server spoke without being asked'));
+    });
+    socket.on('error', (error) => this.close(error));
+    socket.on('close', () => this.close(new Error('the server closed the connection')));
+  }
+
+  /** Resolves when connected, with TLS where it is asked for; rejects with the first that fails, or at the deadline. */
+  static async open(
+    address: MemcachedAddress,
+    options: { readonly tls?: MemcachedTls; readonly timers: Timers; readonly timeoutMs: number },
+  ): Promise<MemcachedConnection> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const socket = options.tls
+      ? tls.connect({ ...address, ...tlsOptions(options.tls, address.host) }, resolve)
+      : net.connect(address, resolve);
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, 30_000);
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('the server closed the connection')));
+    const timer = options.timers.after(options.timeoutMs, () =>
+      reject(new Error(`no connection within ${options.timeoutMs} ms`)),
+    );
+    try {
+      await promise;
+      return new MemcachedConnection(socket);
+    } catch (error) {
+      socket.on('error', () => undefined); // it is being destroyed
+      socket.destroy();
+      throw error;
+    } finally {
+      timer.cancel();
+      socket.removeListener('error', reject);
+    }
+  }
+
+  get isUsable(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** Rejects when there is no whole and sound answer within the time; then the connection is closed. */
+  request<T>(command: Buffer, reader: AnswerReader<T>, timers: Timers, timeoutMs: number): Promise<T> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#waiting) return Promise.reject(new Error('a request is on its way already'));
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const timer = timers.after(timeoutMs, () => this.close(new Error(`no answer within ${timeoutMs} ms`)));
+    const settle = () => {
+      timer.cancel();
+      this.#waiting = undefined;
+    };
+    const fail = (error: Error) => {
+      settle();
+      reject(error);
+    };
+    const take = (chunk: Buffer) => {
+      try {
+        const whole = reader.take(chunk);
+        if (!whole) return;
+        settle();
+        resolve(whole.answer);
+      } catch (error) {
+        if (error instanceof ServerRefusal) fail(error);
+        else this.close(error as Error);
+      }
+    };
+    this.#waiting = { take, fail };
+    this.#socket.write(command);
+    return promise;
+  }
+
+  close(reason = new Error('the connection was closed')): void {
+    if (this.#failure) return;
+    this.#failure = reason;
+    this.#socket.destroy();
+    this.#waiting?.fail(reason);
+  }
+}
+
+function tlsOptions(options: MemcachedTls, host: string): tls.ConnectionOptions {
+  const servername = options.serverName || (net.isIP(host) ? '' : host);
+  return {
+    ca: options.ca,
+    cert: options.cert,
+    key: options.key,
+    rejectUnauthorized: options.insecureSkipVerify !== true,
+    ...(servername ? { servername } : {}),
+  };
+}

@@ -1,0 +1,176 @@
+import { createHash } from 'node:crypto';
+
+/** A key that memcached takes has 1 to 250 bytes, none of which is a space or a control character. */
+const keyBytesMax = 250;
+/** What we call a key that is no such thing begins with this, so no key that is one may. */
+const hashedMark = '#';
+
+/** The name of a key on servers: the key itself, or its SHA-256 where memcached could not take it. Distinct keys stay distinct. */
+export function memcachedKey(key: string): string {
+  const isPlain = key.length <= keyBytesMax && /^[\x21-\x7e]+$/.test(key) && !key.startsWith(hashedMark);
+  return isPlain ? key : hashedMark + createHash('sha256').update(key).digest('base64url');
+}
+
+/** Above this memcached takes a time to live for a moment in Unix time. */
+const relativeSecondsMax = 30 * 24 * 3600;
+
+/** Memcached's expiration time, in whole seconds and never shorter than asked; 0: does not expire. */
+export function expirationOf(ttlMs: number, nowMs: number): number {
+  if (ttlMs <= 0) return 0;
+  const seconds = Math.ceil(ttlMs / 1000);
+  return seconds <= relativeSecondsMax ? seconds : Math.floor(nowMs / 1000) + seconds;
+}
+
+export function getCommand(keys: readonly string[]): Buffer {
+  return Buffer.from(`get ${keys.join(' ')}\r\n`, 'latin1');
+}
+
+const crlf = Buffer.from('\r\n');
+
+export function setCommand(key: string, value: Uint8Array, expiration: number): Buffer {
+  const head = Buffer.from(`set ${key} 0 ${expiration} ${value.length}\r\n`, 'latin1');
+  return Buffer.concat([head, value, crlf]);
+}
+
+/** The server did what the protocol has no word for: nothing that comes on this connection can be believed any more. */
+export class ProtocolFault extends Error {}
+
+/** The server understood, and could not: the connection is as good as before. */
+export class ServerRefusal extends Error {}
+
+/** Reads the answer to one request as it comes. */
+export interface AnswerReader<T> {
+  /**
+   * @returns the answer once it is whole; undefined: there is more to come
+   * @throws ProtocolFault, ServerRefusal
+   */
+  take(chunk: Buffer): { readonly answer: T } | undefined;
+}
+
+/** `VALUE`, a key, flags, length and a unique number: no line of an answer is longer. */
+const lineBytesMax = 512;
+
+/** Cuts what comes into lines and blocks of known length; holds no more than what it was told to expect. */
+class AnswerBytes {
+  #chunks: Buffer[] = [];
+  #held = 0;
+
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#held += chunk.length;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  /** The next line without its end; undefined: it is not whole yet. */
+  line(): string | undefined {
+    const bytes = this.#joined();
+    const at = bytes.indexOf('\r\n');
+    if (at > lineBytesMax || (at < 0 && bytes.length > lineBytesMax)) {
+      throw new ProtocolFault('a line without end');
+    }
+    if (at < 0) return undefined;
+    this.#rest(bytes.subarray(at + 2));
+    return bytes.toString('latin1', 0, at);
+  }
+
+  /** The next `length` bytes with the line end behind them; undefined: they are not all here yet. */
+  block(length: number): Buffer | undefined {
+    if (this.#held < length + 2) return undefined;
+    const bytes = this.#joined();
+    if (bytes[length] !== 0x0d || bytes[length + 1] !== 0x0a) {
+      throw new ProtocolFault('a value of another length than announced');
+    }
+    this.#rest(bytes.subarray(length + 2));
+    return bytes.subarray(0, length);
+  }
+
+  #joined(): Buffer {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0] ?? Buffer.alloc(0);
+  }
+
+  #rest(bytes: Buffer): void {
+    this.#chunks = bytes.length > 0 ? [bytes] : [];
+    this.#held = bytes.length;
+  }
+}
+
+/** Values of one answer together. */
+const answerBytesMax = 64 * 1024 * 1024;
+
+/** The answer to `get`: values by key, none that was not asked for, none twice. */
+export class GetReader implements AnswerReader<ReadonlyMap<string, Buffer>> {
+  readonly #asked: ReadonlySet<string>;
+  readonly #valueBytesMax: number;
+  readonly #bytes = new AnswerBytes();
+  readonly #seen = new Set<string>();
+  readonly #values = new Map<string, Buffer>();
+  #announcedBytes = 0;
+  #expected: { readonly key: string; readonly flags: string; readonly length: number } | undefined;
+
+  constructor(keys: readonly string[], valueBytesMax: number) {
+    this.#asked = new Set(keys);
+    this.#valueBytesMax = valueBytesMax;
+  }
+
+  take(chunk: Buffer): { readonly answer: ReadonlyMap<string, Buffer> } | undefined {
+    this.#bytes.push(chunk);
+    for (;;) {
+      if (this.#expected) {
+        const { key, flags, length } = this.#expected;
+        const value = this.#bytes.block(length);
+        if (!value) return undefined;
+        this.#expected = undefined;
+        // We write no flags: somebody else's value is in a form of theirs.
+        if (flags === '0') this.#values.set(key, value);
+        continue;
+      }
+      const line = this.#bytes.line();
+      if (line === undefined) return undefined;
+      if (line === 'END') {
+        if (this.#bytes.held > 0) throw new ProtocolFault('more than was asked for');
+        return { answer: this.#values };
+      }
+      this.#expected = this.#announced(line);
+    }
+  }
+
+  #announced(line: string): { readonly key: string; readonly flags: string; readonly length: number } {
+    const match = /^VALUE (\S{1,250}) (\d{1,10}) (\d{1,10})(?: \d{1,20})?$/.exec(line);
+    if (!match) throw failureOf(line, this.#bytes.held);
+    const [, key, flags, digits] = match;
+    if (!this.#asked.has(key) || this.#seen.has(key)) throw new ProtocolFault('a value of another key');
+    this.#seen.add(key);
+    const length = Number(digits);
+    this.#announcedBytes += length;
+    if (length > this.#valueBytesMax || this.#announcedBytes > answerBytesMax) {
+      throw new ProtocolFault('more bytes than are ever kept');
+    }
+    return { key, flags, length };
+  }
+}
+
+/** The answer to `set`: whether the value is kept now. */
+export class SetReader implements AnswerReader<boolean> {
+  readonly #bytes = new AnswerBytes();
+
+  take(chunk: Buffer): { readonly answer: boolean } | undefined {
+    this.#bytes.push(chunk);
+    const line = this.#bytes.line();
+    if (line === undefined) return undefined;
+    if (this.#bytes.held > 0) throw new ProtocolFault('more than was asked for');
+    if (line !== 'STORED' && line !== 'NOT_STORED') throw failureOf(line, 0);
+    return { answer: line === 'STORED' };
+  }
+}
+
+/** After `ERROR` or `CLIENT_ERROR` the server may take a value's bytes for commands. */
+function failureOf(line: string, bytesBehind: number): Error {
+  const shown = line.slice(0, 100).replace(/[^\x20-\x7e]/g, '_');
+  return line.startsWith('SERVER_ERROR') && bytesBehind === 0
+    ? new ServerRefusal(shown)
+    : new ProtocolFault(shown || 'an empty line');
+}

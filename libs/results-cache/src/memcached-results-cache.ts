@@ -1,0 +1,195 @@
+import type { Clock, Logger, ResultsCache, Timers } from '@loki/ports';
+import { chooseServer } from './choose-server.ts';
+import type { MemcachedTls } from './memcached-connection.ts';
+import {
+  expirationOf,
+  getCommand,
+  GetReader,
+  memcachedKey,
+  setCommand,
+  SetReader,
+} from './memcached-protocol.ts';
+import { MemcachedServer } from './memcached-server.ts';
+import type { BreakerOptions } from './memcached-server.ts';
+
+export interface MemcachedResultsCacheOptions {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  /** Stands before each key. */
+  readonly prefix: string;
+  readonly ttlMs: number;
+  /** One request. A question of many keys takes a few of them in turn, `questionTimeouts` times that at most. */
+  readonly timeoutMs: number;
+  /** Keys of one request; 0: as many as go into one. */
+  readonly batchSize: number;
+  /** Requests of one question at a time. */
+  readonly parallelism: number;
+  /** To one server. */
+  readonly connectionsMax: number;
+  /** Larger values are not written; 0: nothing but our own bound. */
+  readonly itemBytesMax: number;
+  /** Values on their way: beyond, further ones are dropped. */
+  readonly writing: { readonly parallelism: number; readonly itemsMax: number; readonly bytesMax: number };
+  readonly breaker: BreakerOptions;
+  readonly tls?: MemcachedTls;
+}
+
+/** A larger value is not believed, nor written. */
+const valueBytesMax = 8 * 1024 * 1024;
+/** Keys of one request at most: its line stays below what memcached reads in one piece. */
+const batchKeysMax = 100;
+/** A question is over after so many times what one request may take. */
+const questionTimeouts = 5;
+const writingBytesMax = 64 * 1024 * 1024;
+const writingItemsMax = 10_000;
+
+interface Write {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/**
+ * Values on memcached servers, shared by all queriers. Each key has one server. Servers away, slow or wrong cost time within the
+ * deadline, never an answer.
+ */
+export class MemcachedResultsCache implements ResultsCache {
+  readonly #options: MemcachedResultsCacheOptions;
+  readonly #servers = new Map<string, MemcachedServer>();
+  #names: readonly string[] = [];
+  readonly #writes: Write[] = [];
+  #writingBytes = 0;
+  #writers = 0;
+  #isClosed = false;
+
+  constructor(options: MemcachedResultsCacheOptions) {
+    this.#options = options;
+  }
+
+  /** From now on these, as `host:port`; those that stay keep their connections. */
+  useServers(addresses: Iterable<string>): void {
+    if (this.#isClosed) return;
+    const wanted = new Set(addresses);
+    for (const [name, server] of this.#servers) {
+      if (wanted.has(name)) continue;
+      server.close();
+      this.#servers.delete(name);
+    }
+    for (const name of wanted) if (!this.#servers.has(name)) this.#servers.set(name, this.#newServer(name));
+    this.#names = [...this.#servers.keys()];
+  }
+
+  async get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const found = new Map<string, Buffer>();
+    const named = keys.map((key) => memcachedKey(this.#options.prefix + key));
+    const batches = this.#batches(new Set(named));
+    if (batches.length === 0) return keys.map(() => undefined);
+    const { timers, timeoutMs, parallelism } = this.#options;
+    let isOver = false;
+    const late = Promise.withResolvers<void>();
+    const timer = timers.after(questionTimeouts * timeoutMs, late.resolve);
+    const ask = async (): Promise<void> => {
+      for (let batch = batches.shift(); batch && !isOver; batch = batches.shift()) {
+        const { server, keys: asked } = batch;
+        try {
+          const values = await server.request(getCommand(asked), new GetReader(asked, valueBytesMax));
+          if (!isOver) for (const [key, value] of values) found.set(key, value);
+        } catch {
+          // What a server does not tell is not there; the server itself counts its failures.
+        }
+      }
+    };
+    const asking = Array.from({ length: Math.max(1, parallelism) }, ask);
+    await Promise.race([Promise.all(asking), late.promise]);
+    isOver = true;
+    timer.cancel();
+    return named.map((key) => found.get(key));
+  }
+
+  put(entries: readonly { readonly key: string; readonly value: Uint8Array }[]): void {
+    const { itemBytesMax, prefix, writing } = this.#options;
+    const largest = itemBytesMax > 0 ? Math.min(itemBytesMax, valueBytesMax) : valueBytesMax;
+    const bytesMax = Math.min(writing.bytesMax, writingBytesMax);
+    const itemsMax = Math.min(writing.itemsMax, writingItemsMax);
+    for (const { key, value } of entries) {
+      const isTooMuch = this.#writingBytes + value.length > bytesMax || this.#writes.length >= itemsMax;
+      if (value.length > largest || isTooMuch || this.#isClosed) continue;
+      this.#writes.push({ key: memcachedKey(prefix + key), value });
+      this.#writingBytes += value.length;
+    }
+    const wanted = Math.min(this.#writes.length, Math.max(1, writing.parallelism));
+    while (this.#writers < wanted) {
+      this.#writers++;
+      void this.#write();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#writes.length = 0;
+    for (const server of this.#servers.values()) server.close();
+    this.#servers.clear();
+    this.#names = [];
+    return Promise.resolve();
+  }
+
+  async #write(): Promise<void> {
+    const { clock, ttlMs } = this.#options;
+    for (let next = this.#writes.shift(); next; next = this.#writes.shift()) {
+      const { key, value } = next;
+      try {
+        const expiration = expirationOf(ttlMs, clock.nowMs());
+        await this.#serverOf(key)?.request(setCommand(key, value, expiration), new SetReader());
+      } catch {
+        // What is not kept is computed again.
+      } finally {
+        this.#writingBytes -= value.length;
+      }
+    }
+    this.#writers--;
+  }
+
+  /** Requests that ask for the keys, each for keys of one server. */
+  #batches(keys: Iterable<string>): { readonly server: MemcachedServer; readonly keys: readonly string[] }[] {
+    const { batchSize } = this.#options;
+    const most = batchSize > 0 ? Math.min(batchSize, batchKeysMax) : batchKeysMax;
+    const byServer = new Map<MemcachedServer, string[]>();
+    for (const key of keys) {
+      const server = this.#serverOf(key);
+      if (!server) continue;
+      const own = byServer.get(server);
+      if (own) own.push(key);
+      else byServer.set(server, [key]);
+    }
+    return [...byServer].flatMap(([server, own]) =>
+      Array.from({ length: Math.ceil(own.length / most) }, (_, i) => ({
+        server,
+        keys: own.slice(i * most, (i + 1) * most),
+      })),
+    );
+  }
+
+  #serverOf(key: string): MemcachedServer | undefined {
+    return this.#names.length === 0 ? undefined : this.#servers.get(chooseServer(key, this.#names));
+  }
+
+  #newServer(name: string): MemcachedServer {
+    const { logger, ...options } = this.#options;
+    return new MemcachedServer(addressOf(name), {
+      ...options,
+      onChange: ({ isGivenUp, error }) => {
+        if (!isGivenUp) return logger.info('a memcached server answers again', { server: name });
+        logger.warn('a memcached server does not answer; queries go on without it', {
+          server: name,
+          err: error?.message ?? 'unknown',
+        });
+      },
+    });
+  }
+}
+
+/** `host:port`, `[v6]:port`. */
+function addressOf(name: string): { host: string; port: number } {
+  const at = name.lastIndexOf(':');
+  return { host: name.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(name.slice(at + 1)) };
+}
