@@ -1,7 +1,7 @@
 import type { DeleteRequest, DeleteRequests } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { parseSelection } from '@loki/logql';
-import { formatGoDuration, LokiError, parseGoDuration } from '@loki/model';
+import { formatGoDuration, LokiError, parseForm, parseGoDuration } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Random } from '@loki/ports';
 import { parseDeleteTime } from './delete-time.ts';
@@ -36,8 +36,9 @@ export class DeletesApi {
   /** GET lists, POST and PUT create, DELETE cancels. */
   deletes(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> | HttpResponse {
     this.#checkAllowed(tenant);
-    if (request.method === 'DELETE') return this.#cancel(tenant, paramsOf(request));
-    if (request.method === 'POST' || request.method === 'PUT') return this.#create(tenant, paramsOf(request));
+    if (request.method === 'DELETE') return this.#cancel(tenant, parseForm(request));
+    if (request.method === 'POST' || request.method === 'PUT')
+      return this.#create(tenant, parseForm(request));
     return this.#list(tenant);
   }
 
@@ -166,14 +167,6 @@ function partLength(params: URLSearchParams, maxIntervalMs: number): number {
 function statusOf({ parts, partsDone, processedMs }: DeleteRequest): string {
   if (processedMs !== undefined) return 'processed';
   return partsDone === 0 ? 'received' : `${Math.floor((partsDone * 100) / parts)}% Complete`;
-}
-
-/** A form's values come before those of the URL. */
-function paramsOf(request: HttpRequest): URLSearchParams {
-  const type = request.headers.get('content-type') ?? '';
-  const isForm = type.startsWith('application/x-www-form-urlencoded') && request.body.length > 0;
-  const form = isForm ? `${request.body.toString('utf8')}&` : '';
-  return new URLSearchParams(form + request.queryText);
 }
 
 function json(value: unknown): HttpResponse {

@@ -1,5 +1,5 @@
 import type { Limits, LimitsSource } from '@loki/config';
-import { LokiError, type TenantId } from '@loki/model';
+import { LokiError, type TenantId, parseMediaType } from '@loki/model';
 import type {
   Clock,
   DistributorService,
@@ -20,7 +20,6 @@ import { decodeJsonPush } from './decode-json.ts';
 import { decodeLegacyPush } from './decode-legacy.ts';
 import { decodeOtlpPush } from './decode-otlp.ts';
 import { Discards } from './discards.ts';
-import { parseMediaType } from './media-type.ts';
 import { MetadataNames } from './metadata-names.ts';
 import { OfferedStreamRows } from './offered-rows.ts';
 import { defaultDistributorOptions, type DistributorOptions } from './options.ts';

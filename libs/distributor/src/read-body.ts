@@ -63,6 +63,7 @@ function gunzip(body: Buffer, limits: BodyLimits): Buffer {
 
 /** HTTP's `deflate` should be zlib, but many senders (and Go's reader) mean the raw form: both are taken. */
 function inflate(body: Buffer, limits: BodyLimits): Buffer {
+  if (body.length === 0) throw new LokiError('badRequest', 'EOF');
   const hasZlibHeader =
     body.length >= 2 && (body[0] & 0x0f) === 8 && body[0] >> 4 <= 7 && (body[0] * 256 + body[1]) % 31 === 0;
   const decode = hasZlibHeader ? inflateSync : inflateRawSync;

@@ -88,7 +88,7 @@ test('values of one field', async () => {
 
 test.each([
   [{ query: '{app=' }, 'parse error'],
-  [{ query: 'rate({app="a"}[1m])' }, 'only log queries'],
+  [{ query: 'rate({app="a"}[1m])' }, 'only log selector is supported'],
   [{ line_limit: '6000' }, 'max entries limit per query exceeded'],
   [{ line_limit: 'x' }, 'strconv.Atoi'],
 ])('%j is refused', async (query, text) => {

@@ -110,7 +110,7 @@ export class ExploreApi {
     const limit = parseUint32(params, limitName, fieldLimitDefault) || fieldLimitDefault;
     const text = params.get('query');
     const expr = parseExpr(text);
-    if (expr.kind !== 'log') throw badRequest('only log queries can be looked through for fields');
+    if (expr.kind !== 'log') throw badRequest('only log selector is supported');
     const limits = frontend.limitsFor(tenancy, request);
     checkQueryLength(range, limits);
     checkEntriesLimit(lineLimit, limits);

@@ -1,4 +1,4 @@
-import { parseRfc3339, parseTime } from './params.ts';
+import { Params, parseRfc3339, parseSecondsOrDuration, parseTime } from './params.ts';
 
 describe('moments in query parameters', () => {
   test.each([
@@ -8,6 +8,7 @@ describe('moments in query parameters', () => {
     ['1700000000000000001', 1700000000000000001n],
     ['1700000000.142', 1700000000142000000n],
     ['1700000000.1426', 1700000000143000000n],
+    ['1.7000000001e9', 1700000000100000000n],
     ['2023-11-14T22:13:20Z', 1700000000000000000n],
     ['2023-11-14T22:13:20.000000001Z', 1700000000000000001n],
     ['2023-11-15T00:13:20+02:00', 1700000000000000000n],
@@ -21,6 +22,38 @@ describe('moments in query parameters', () => {
       ),
   );
 
+  test('what no int64 holds is out of range', () =>
+    expect(() => parseTime('99999999999999999999')).toThrow(
+      'strconv.ParseInt: parsing "99999999999999999999": value out of range',
+    ));
+
   test('a date that does not exist is no date', () =>
     expect(parseRfc3339('2023-02-29T00:00:00Z')).toBeUndefined());
+});
+
+describe('seconds or durations, as Prometheus takes them', () => {
+  const parse = (step: string) => {
+    const queryText = `step=${encodeURIComponent(step)}`;
+    const request = { method: 'GET', headers: new Map<string, string>(), queryText, body: Buffer.alloc(0) };
+    return parseSecondsOrDuration(Params.of(request as never), 'step');
+  };
+
+  test.each([
+    ['5', 5_000_000_000n],
+    ['1e3', 1_000_000_000_000n],
+    ['1.005', 1_004_999_999n],
+    ['1h30m', 5_400_000_000_000n],
+    ['NaN', -(1n << 63n)],
+    ['', undefined],
+  ])('%j', (text, ns) => expect(parse(text)).toBe(ns));
+
+  test.each(['Inf', '-Infinity', '99999999999'])('%j overflows', (text) =>
+    expect(() => parse(text)).toThrow(
+      `cannot parse ${JSON.stringify(text)} to a valid duration. It overflows int64`,
+    ),
+  );
+
+  test.each(['-1s', '1.5h', 'x', ' 5'])('%j is none', (text) =>
+    expect(() => parse(text)).toThrow(`cannot parse ${JSON.stringify(text)} to a valid duration`),
+  );
 });

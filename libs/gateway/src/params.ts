@@ -1,4 +1,4 @@
-import { LokiError, parsePrometheusDuration } from '@loki/model';
+import { LokiError, parseForm, parsePrometheusDuration } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 
 /** Query parameters of a request: those of the URL and those of a form body, which come first, as Go merges them. */
@@ -9,13 +9,9 @@ export class Params {
     this.#search = search;
   }
 
+  /** @throws LokiError badRequest when they cannot be read */
   static of(request: HttpRequest): Params {
-    const isForm = (request.headers.get('content-type') ?? '').startsWith(
-      'application/x-www-form-urlencoded',
-    );
-    const form = isForm && request.body.length > 0 ? request.body.toString('utf8') : '';
-    const text = form === '' ? request.queryText : `${form}&${request.queryText}`;
-    return new Params(new URLSearchParams(text));
+    return new Params(parseForm(request));
   }
 
   /** The first value, '' when there is none: Loki does not tell the two apart. */
@@ -88,9 +84,11 @@ function namedTime(params: Params, name: string, fallback: bigint): bigint {
  * @throws LokiError badRequest `strconv.ParseInt: parsing "x": invalid syntax`
  */
 export function parseTime(text: string): bigint {
-  if (text.includes('.') && /^[+-]?\d*\.\d*$/.test(text) && /\d/.test(text)) return floatSeconds(text);
+  if (text.includes('.') && floatText.test(text)) return floatSeconds(text);
   if (/^[+-]?\d+$/.test(text)) {
     const value = BigInt(text);
+    if (BigInt.asIntN(64, value) !== value)
+      throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: value out of range`);
     return text.length <= 10 ? value * nsPerSecond : value;
   }
   const rfc = parseRfc3339(text);
@@ -98,8 +96,12 @@ export function parseTime(text: string): bigint {
   throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
 
+/** A number as Go's strconv.ParseFloat takes it, hexadecimal ones apart. */
+const floatText = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+
 /** Millisecond precision, rounded half away from zero, decimal all the way: doubles would blur the last digits. */
 function floatSeconds(text: string): bigint {
+  if (/e/i.test(text)) return exponentSeconds(text);
   const negative = text.startsWith('-');
   const [whole, fraction = ''] = text.replace(/^[+-]/, '').split('.');
   const padded = fraction.padEnd(4, '0');
@@ -107,6 +109,15 @@ function floatSeconds(text: string): bigint {
   const ms = BigInt(whole || '0') * 1000n + BigInt(padded.slice(0, 3)) + roundUp;
   return (negative ? -ms : ms) * nsPerMs;
 }
+
+/** Nobody writes moments so; what does not fit into nanoseconds is the last moment there is. */
+function exponentSeconds(text: string): bigint {
+  const ms = Math.round(Number(text) * 1000);
+  const ns = Number.isFinite(ms) ? BigInt(ms) * nsPerMs : farNs;
+  return BigInt.asIntN(64, ns) === ns ? ns : farNs;
+}
+
+const farNs = (1n << 63n) - 1n;
 
 const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/;
 
@@ -170,14 +181,25 @@ export function parseDirection(params: Params): 'forward' | 'backward' {
 export function parseSecondsOrDuration(params: Params, name: string): bigint | undefined {
   const text = params.get(name);
   if (text === '') return undefined;
-  if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) {
-    const ns = Number(text) * 1e9;
-    if (Number.isFinite(ns) && Math.abs(ns) < 9.2e18) return BigInt(Math.round(ns));
+  const seconds = parseGoFloat(text);
+  if (seconds !== undefined) {
+    const ns = seconds * 1e9;
+    // What is no number becomes the least one where Go makes a duration of it.
+    if (Number.isNaN(ns)) return -farNs - 1n;
+    if (Math.abs(ns) < 2 ** 63) return BigInt(Math.trunc(ns));
     throw badRequest(`cannot parse ${JSON.stringify(text)} to a valid duration. It overflows int64`);
   }
   const duration = parsePrometheusDuration(text);
   if (duration === undefined) throw badRequest(`cannot parse ${JSON.stringify(text)} to a valid duration`);
   return duration;
+}
+
+/** Go's strconv.ParseFloat, hexadecimal numbers apart; undefined when the text is none. */
+function parseGoFloat(text: string): number | undefined {
+  if (floatText.test(text)) return Number(text);
+  if (/^[+-]?nan$/i.test(text)) return text.length === 3 ? Number.NaN : undefined;
+  if (!/^[+-]?inf(?:inity)?$/i.test(text)) return undefined;
+  return text.startsWith('-') ? -Infinity : Infinity;
 }
 
 /** Most points one series of a range query may have. */

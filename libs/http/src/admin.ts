@@ -1,7 +1,8 @@
+import { parseForm } from '@loki/model';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import { metricsContentType } from '@loki/telemetry';
 import type { HttpHandler, HttpRequest } from '@loki/ports';
-import { errorText, jsonResponse, textResponse } from './respond.ts';
+import { errorText, goJson, jsonResponse, textResponse } from './respond.ts';
 import type { RouteId } from './routes.ts';
 import type { ServiceStates } from './service-states.ts';
 import type { TenantResolver } from './tenants.ts';
@@ -35,7 +36,11 @@ export function adminHandlers(deps: AdminDeps): Partial<Record<RouteId, HttpHand
     },
     services: () => textResponse(deps.states.text()),
     logLevel: (request) => logLevel(request, deps.log),
-    buildInfo: () => jsonResponse(deps.buildInfo),
+    buildInfo: () => ({
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: `${goJson(deps.buildInfo)}\n`,
+    }),
   };
 }
 
@@ -53,9 +58,7 @@ function logLevel(request: HttpRequest, log: LogControl) {
 
 /** A parameter of the form body, else of the query. */
 function parameter(request: HttpRequest, name: string): string | undefined {
-  const isForm = (request.headers.get('content-type') ?? '').startsWith('application/x-www-form-urlencoded');
-  const inBody = isForm ? new URLSearchParams(request.body.toString('utf8')).get(name) : null;
-  return inBody ?? new URLSearchParams(request.queryText).get(name) ?? undefined;
+  return parseForm(request).get(name) ?? undefined;
 }
 
 export interface TenantLimitsDeps {

@@ -8,9 +8,11 @@ export {
 } from './duration.ts';
 export { errors, LokiError } from './errors.ts';
 export type { ErrorCode, ErrorSpec } from './errors.ts';
+export { parseForm, parseQueryText } from './go-form.ts';
 export { goEscape, goJsonString } from './go-json.ts';
 export { fnv1a32, fnv1Hash32, hash64, hash64Bytes, loadHash } from './hash.ts';
 export { compareText, Labels, quoteGo } from './labels.ts';
 export type { LabelPair } from './labels.ts';
+export { parseMediaType } from './media-type.ts';
 export { parseTenantId, tenantIdBytesMax } from './tenant-id.ts';
 export type { TenantId } from './tenant-id.ts';

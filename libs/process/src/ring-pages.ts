@@ -1,4 +1,3 @@
-import { textResponse } from '@loki/http';
 import type { RouteId } from '@loki/http';
 import type { Clock, HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
 import { partitionOwners, Ring, ringHtml, ringJson, tokensOf } from '@loki/ring';
@@ -33,7 +32,11 @@ export interface RingPagesDeps {
 /** `/ring` and its like: who is there, for people as HTML and for programs as JSON. */
 export function ringPageHandlers(deps: RingPagesDeps): Partial<Record<RouteId, HttpHandler>> {
   const handlers: Partial<Record<RouteId, HttpHandler>> = {
-    memberlist: () => textResponse("This instance doesn't use memberlist."),
+    memberlist: () => ({
+      status: 200,
+      headers: { 'content-type': 'text/plain' },
+      body: "This instance doesn't use memberlist.",
+    }),
   };
   for (const [route, source] of Object.entries(deps.rings) as [RingRoute, RingSource][]) {
     handlers[route] = (request) => ringPage(request, source, titles[route], deps.clock);
@@ -86,7 +89,7 @@ async function ringPage(
   if (request.method === 'POST') {
     const id = new URLSearchParams(request.body.toString('utf8')).get('forget') ?? '';
     if (id !== '') await source.forget?.(id);
-    return { status: 302, headers: { location: request.path.slice(request.path.lastIndexOf('/') + 1) } };
+    return { status: 302, headers: { location: '#' } };
   }
   const nowMs = clock.nowMs();
   return wantsJson(request)
@@ -128,7 +131,7 @@ function html(body: string): HttpResponse {
 }
 
 function json(body: string): HttpResponse {
-  return { status: 200, headers: { 'content-type': 'application/json; charset=UTF-8' }, body: `${body}\n` };
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: `${body}\n` };
 }
 
 function escapeHtml(text: string): string {

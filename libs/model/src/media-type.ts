@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError } from './errors.ts';
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+/;
 

@@ -1,0 +1,45 @@
+/** Protects the reading of parameters: every read endpoint takes them from forms and URLs as a Go server does. */
+import { parseForm, parseQueryText } from './go-form.ts';
+
+function form(method: string, type: string | undefined, body: string, queryText = ''): [string, string][] {
+  const headers = new Map(type === undefined ? [] : [['content-type', type]]);
+  return [...parseForm({ method, headers, queryText, body: Buffer.from(body) })];
+}
+
+test('values of a form come before those of the URL', () => {
+  expect(form('POST', 'application/x-www-form-urlencoded', 'a=1&b=2', 'a=3')).toEqual([
+    ['a', '1'],
+    ['b', '2'],
+    ['a', '3'],
+  ]);
+});
+
+test.each([
+  ['POST', 'Application/X-WWW-Form-Urlencoded; charset=UTF-8', [['a', '1']]],
+  ['PUT', 'application/x-www-form-urlencoded', [['a', '1']]],
+  ['GET', 'application/x-www-form-urlencoded', []],
+  ['DELETE', 'application/x-www-form-urlencoded', []],
+  ['POST', 'application/json', []],
+  ['POST', undefined, []],
+])('%s with type %s', (method, type, expected) => {
+  expect(form(method, type, 'a=1')).toEqual(expected);
+});
+
+test('a content type that means nothing is refused', () => {
+  expect(() => form('POST', 'a/b; c', '')).toThrow('mime: invalid media parameter');
+});
+
+/** Texts of Go 1.26. */
+test.each([
+  ['a=%zz', 'invalid URL escape "%zz"'],
+  ['a=1&b=%', 'invalid URL escape "%"'],
+  ['a%=b', 'invalid URL escape "%"'],
+  ['a=%4', 'invalid URL escape "%4"'],
+  ['a=b;c=d', 'invalid semicolon separator in query'],
+])('%s is refused: %s', (text, message) => {
+  expect(() => parseQueryText(text)).toThrow(message);
+});
+
+test.each(['', 'a', 'a=b=c&&d', 'a=%25&b=+', 'a=%3B'])('%s is taken', (text) => {
+  expect([...parseQueryText(text)]).toEqual([...new URLSearchParams(text)]);
+});
