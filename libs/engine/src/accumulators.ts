@@ -2,6 +2,7 @@ import type { RangeOp } from '@loki/logql';
 import type { SeriesState } from '@loki/ports';
 import { ColumnSlabs } from './column-slabs.ts';
 import type { MemoryBudget } from './memory-budget.ts';
+import { SampleKeeper } from './sample-keeper.ts';
 import { slideWindows, type WindowMerge, windowScratch, type WindowScratch } from './slide-windows.ts';
 import type { StepGrid } from './step-grid.ts';
 
@@ -14,7 +15,7 @@ export interface Accumulator {
   /** `count` samples at once whose values add up to `sum`; only for operations that add. */
   addMany(series: number, bucket: number, count: number, sum: number): void;
   /** What `SeriesState` holds besides the labels. Once for each series: what it was made from is given up. */
-  finish(series: number): Pick<SeriesState, 'columns' | 'values'>;
+  finish(series: number): Pick<SeriesState, 'columns' | 'samples'>;
 }
 
 export function makeAccumulator(
@@ -47,9 +48,8 @@ export function makeAccumulator(
     case 'last_over_time':
       return byColumns(lasts);
     case 'quantile_over_time':
-      return new ValueAccumulator(grid, false, memory);
     case 'rate_counter':
-      return new ValueAccumulator(grid, true, memory);
+      return new SampleKeeper(memory);
   }
 }
 
@@ -214,157 +214,3 @@ class ColumnAccumulator implements Accumulator {
 
 /** A typed array, besides its numbers. */
 const columnOverheadBytes = 100;
-
-const samplesAtFirst = 1024;
-/** Series, bucket, time and value; and the order they are put in at the end. */
-const sampleBytes = 28;
-
-interface Windows {
-  readonly bounds: { readonly first: Int32Array; readonly last: Int32Array } | undefined;
-  readonly from: Int32Array;
-  readonly to: Int32Array;
-}
-
-/** Keeps every sample: quantiles need the values of each window, counters their order too. */
-class ValueAccumulator implements Accumulator {
-  readonly usesRanks = false;
-  readonly #grid: StepGrid;
-  readonly #withTimes: boolean;
-  readonly #memory: MemoryBudget;
-  readonly #slabs = new ColumnSlabs();
-  #count = 0;
-  /** Per sample, in order of arrival. */
-  #series = new Uint32Array(samplesAtFirst);
-  #buckets = new Uint32Array(samplesAtFirst);
-  #times = new Float64Array(samplesAtFirst);
-  #values = new Float64Array(samplesAtFirst);
-  /** Samples by series, then by bucket, then as they came; series i has those before `#ends[i]`. Made by the first `finish`. */
-  #order: Uint32Array<ArrayBuffer> | undefined;
-  #windows: Windows | undefined;
-  #ends = new Uint32Array(0);
-
-  constructor(grid: StepGrid, withTimes: boolean, memory: MemoryBudget) {
-    this.#grid = grid;
-    this.#withTimes = withTimes;
-    this.#memory = memory;
-    memory.charge(samplesAtFirst * sampleBytes);
-  }
-
-  add(series: number, bucket: number, time: number, value: number): void {
-    if (this.#count === this.#times.length) this.#grow();
-    const at = this.#count++;
-    this.#series[at] = series;
-    this.#buckets[at] = bucket;
-    this.#times[at] = time;
-    this.#values[at] = value;
-  }
-
-  addMany(): void {
-    throw new Error('this operation needs every value');
-  }
-
-  finish(series: number): Pick<SeriesState, 'columns' | 'values'> {
-    const order = this.#orderOf(series);
-    const { steps } = this.#grid;
-    const { from, to } = this.#findWindows(order);
-    const perSample = this.#withTimes ? 2 : 1;
-    let total = 0;
-    for (let k = 0; k < steps; k++) total += to[k] - from[k];
-    this.#memory.charge(total * perSample * 8 + steps * 12);
-    const count = this.#slabs.floats(steps);
-    const ends = this.#slabs.integers(steps);
-    const values = this.#slabs.floats(total * perSample);
-    let end = 0;
-    for (let k = 0; k < steps; k++) {
-      count[k] = to[k] - from[k];
-      for (let i = from[k]; i < to[k]; i++) {
-        if (this.#withTimes) values[end++] = this.#times[order[i]];
-        values[end++] = this.#values[order[i]];
-      }
-      ends[k] = end;
-    }
-    return { columns: [count], values: { ends, values } };
-  }
-
-  /** The samples of a series, sorted by bucket; by time where times matter. */
-  #orderOf(series: number): Uint32Array {
-    this.#order ??= this.#sort();
-    const from = series === 0 ? 0 : this.#ends[series - 1];
-    const order = this.#order.subarray(from, this.#ends[series] ?? from);
-    if (!this.#withTimes) return order;
-    // What is sorted by bucket is nearly sorted by time.
-    const times = this.#times;
-    let isSorted = true;
-    for (let i = 1; i < order.length && isSorted; i++) isSorted = times[order[i - 1]] <= times[order[i]];
-    if (!isSorted) order.sort((a, b) => times[a] - times[b] || a - b);
-    return order;
-  }
-
-  /** Counting sorts, stable: by bucket, then by series. */
-  #sort(): Uint32Array<ArrayBuffer> {
-    const arrived = new Uint32Array(this.#count);
-    for (let i = 0; i < arrived.length; i++) arrived[i] = i;
-    const byBucket = countingSort(arrived, this.#buckets, this.#grid.bucketCount).order;
-    let seriesCount = 0;
-    for (let i = 0; i < this.#count; i++) seriesCount = Math.max(seriesCount, this.#series[i] + 1);
-    const { order, ends } = countingSort(byBucket, this.#series, seriesCount);
-    this.#ends = ends;
-    return order;
-  }
-
-  #grow(): void {
-    const capacity = this.#times.length * 2;
-    this.#memory.charge((capacity - this.#times.length) * sampleBytes);
-    const series = new Uint32Array(capacity);
-    const buckets = new Uint32Array(capacity);
-    const times = new Float64Array(capacity);
-    const values = new Float64Array(capacity);
-    series.set(this.#series);
-    buckets.set(this.#buckets);
-    times.set(this.#times);
-    values.set(this.#values);
-    this.#series = series;
-    this.#buckets = buckets;
-    this.#times = times;
-    this.#values = values;
-  }
-
-  /** Samples from..to of each window; the same two arrays for all series. */
-  #findWindows(order: Uint32Array): { readonly from: Int32Array; readonly to: Int32Array } {
-    const { steps, isDirect } = this.#grid;
-    this.#windows ??= {
-      bounds: isDirect ? undefined : this.#grid.windows(),
-      from: new Int32Array(steps),
-      to: new Int32Array(steps),
-    };
-    const { bounds, from, to } = this.#windows;
-    const buckets = this.#buckets;
-    const count = order.length;
-    let low = 0;
-    let high = 0;
-    for (let k = 0; k < steps; k++) {
-      const first = bounds ? bounds.first[k] : k;
-      const last = bounds ? bounds.last[k] : k;
-      while (low < count && buckets[order[low]] < first) low++;
-      high = Math.max(high, low);
-      while (high < count && buckets[order[high]] <= last) high++;
-      from[k] = low;
-      to[k] = high;
-    }
-    return this.#windows;
-  }
-}
-
-/** `items` in the order of their keys, each below `keys`; and where each key's items end. */
-function countingSort(
-  items: Uint32Array,
-  keyOf: Uint32Array,
-  keys: number,
-): { readonly order: Uint32Array<ArrayBuffer>; readonly ends: Uint32Array<ArrayBuffer> } {
-  const next = new Uint32Array(keys + 1);
-  for (let i = 0; i < items.length; i++) next[keyOf[items[i]] + 1]++;
-  for (let key = 0; key < keys; key++) next[key + 1] += next[key];
-  const order = new Uint32Array(items.length);
-  for (let i = 0; i < items.length; i++) order[next[keyOf[items[i]]]++] = items[i];
-  return { order, ends: next.subarray(0, keys) };
-}

@@ -8,7 +8,7 @@ export { mergeLogResults } from './merge-log.ts';
 export type { SampleLeafExpr } from './root-evaluate.ts';
 export { asSampleLeaf, evaluate, rangeAggOf } from './root-evaluate.ts';
 export { finalizeSeries } from './root-finalize.ts';
-export { embedSampleResult, mergeSampleResults, stepCount } from './root-merge.ts';
+export { mergeSampleResults, stepCount } from './root-merge.ts';
 export type {
   EvaluateOptions,
   MatrixSeries,

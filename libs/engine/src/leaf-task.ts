@@ -110,7 +110,7 @@ function buffersOf(result: LeafResult): ArrayBuffer[] {
       ? [result.timestampNs, result.labelSet, result.lineEnds, result.lines]
       : result.series.flatMap((series) => [
           ...series.columns,
-          ...(series.values ? [series.values.ends, series.values.values] : []),
+          ...(series.samples ? [series.samples.times, series.samples.values] : []),
         ]);
   const buffers = new Set<ArrayBuffer>();
   for (const { buffer } of views)

@@ -115,12 +115,17 @@ export function labelSetBytes(set: LabelSet): number {
   return labelsBytes(set.stream) + labelsBytes(set.structuredMetadata) + labelsBytes(set.parsed);
 }
 
-/** What one series holds: its labels and its columns. */
-export function seriesBytes({ labels, columns, values }: SeriesState): number {
+/** What one series holds: its labels, and its columns or samples. */
+export function seriesBytes({ labels, columns, samples }: SeriesState): number {
   let bytes = labelsBytes(labels);
   for (const column of columns) bytes += column.byteLength;
-  if (values) bytes += values.ends.byteLength + values.values.byteLength;
+  if (samples) bytes += samplesBytes(samples.times.length);
   return bytes;
+}
+
+/** Times and values. */
+export function samplesBytes(count: number): number {
+  return 16 * count;
 }
 
 export function resultBytes(result: LeafResult): number {

@@ -4,13 +4,13 @@ import { LokiError } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { nobodyCancels } from './leaf-run.ts';
-import { labelsBytes, MemoryBudget, resultBytes } from './memory-budget.ts';
+import { MemoryBudget, resultBytes } from './memory-budget.ts';
 import { combineValues } from './root-binary.ts';
 import { finalizeRows } from './root-finalize.ts';
 import { readSpaced } from './root-interval.ts';
 import { replaceLabels } from './root-label-replace.ts';
 import { matrixResult, vectorResult } from './root-result.ts';
-import { constantRow, rowsOf, sortRows } from './root-rows.ts';
+import { constantRow, rowBytes, rowsOf, sortRows } from './root-rows.ts';
 import type { Grid, Value } from './root-rows.ts';
 import type { EvaluateOptions, QueryOutcome, QueryParams, QueryResult, RunLeaf } from './root-types.ts';
 import { aggregateRows } from './root-vector-agg.ts';
@@ -70,12 +70,10 @@ const stepsMax = 1 << 20;
 /** A timestamp and a value as text. */
 const answerCellBytes = 32;
 
-/** A value and a flag for each step. */
 function rowsBytes(value: Value): number {
   if (value.kind === 'scalar') return 0;
   let bytes = 0;
-  for (const { labels, values, present } of value.rows)
-    bytes += labelsBytes(labels) + values.byteLength + present.byteLength;
+  for (const row of value.rows) bytes += rowBytes(row);
   return bytes;
 }
 
@@ -172,7 +170,8 @@ class Run {
   /** The value of an expression; what it holds is charged until `#release`. */
   async metric(expr: MetricExpr, isRoot = false): Promise<Value> {
     const leaf = asSampleLeaf(expr);
-    const value = leaf ? await this.#leafValue(leaf, isRoot) : await this.#operation(expr);
+    if (leaf) return this.#leafValue(leaf, isRoot);
+    const value = await this.#operation(expr);
     this.#memory.charge(rowsBytes(value));
     return value;
   }
@@ -180,7 +179,7 @@ class Run {
   async #leafValue(leaf: SampleLeafExpr, isRoot: boolean): Promise<Value> {
     const result = await this.#sampleLeaf(leaf, isRoot);
     this.#checkCancelled();
-    const work = finalizeRows(rangeAggOf(leaf), this.grid, result);
+    const work = finalizeRows(rangeAggOf(leaf), this.grid, result, this.#memory);
     let next = work.next();
     for (; !next.done; next = work.next()) {
       const pause = this.#pause();

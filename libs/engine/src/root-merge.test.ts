@@ -5,10 +5,11 @@ import type { RangeOp } from '@loki/logql';
 import type { SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from './root-evaluate.ts';
 import { finalizeSeries } from './root-finalize.ts';
-import { embedSampleResult, mergeSampleResults, stepCount } from './root-merge.ts';
+import { mergeSampleResults, stepCount } from './root-merge.ts';
 import { naiveLeaf } from './root-naive-leaf.ts';
 import type { NaiveEntry } from './root-naive-leaf.ts';
 import { compareLabels } from './root-rows.ts';
+import { joinSampleParts } from './sample-parts.ts';
 
 // What this protects: it must not show where entries lay, nor how the time range was split, in any operation.
 
@@ -97,11 +98,12 @@ test.each(Object.entries(queries))('%s is the same whole and split by time', (_,
   fc.assert(
     fc.property(entriesArbitrary, (rows) => {
       const entries = rows.map(({ entry }) => entry);
-      const placed = parts.map((part) =>
-        embedSampleResult(whole, part, naiveLeaf(entries, part) as SampleLeafResult),
+      const joined = joinSampleParts(
+        whole,
+        parts.map((part) => ({ request: part, result: naiveLeaf(entries, part) as SampleLeafResult })),
       );
       const all = naiveLeaf(entries, whole) as SampleLeafResult;
-      expect(valuesOf(whole, mergeSampleResults(whole, placed))).toEqual(valuesOf(whole, all));
+      expect(valuesOf(whole, joined)).toEqual(valuesOf(whole, all));
     }),
     { numRuns: 40 },
   );

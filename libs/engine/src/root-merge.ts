@@ -1,11 +1,12 @@
 import { parseExpr } from '@loki/logql';
-import type { RangeOp } from '@loki/logql';
+import type { RangeAggExpr, RangeOp } from '@loki/logql';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
-import type { SampleLeafRequest, SampleLeafResult, SeriesState } from '@loki/ports';
+import type { SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
 import { isEarlier, isLater } from './accumulators.ts';
-import { MemoryBudget, seriesBytes } from './memory-budget.ts';
+import { MemoryBudget, samplesBytes, seriesBytes } from './memory-budget.ts';
 import { asSampleLeaf, rangeAggOf } from './root-evaluate.ts';
 import { labelsKey, tooManySeries } from './root-rows.ts';
+import { sortByTime } from './time-order.ts';
 
 /**
  * Puts together what one sample leaf found in different places (shards, heads, segments): states of series with the
@@ -45,7 +46,8 @@ export function mergeSampleResults(
  * Moves the result of a part of a leaf's steps to its place among all of them; merge what the parts give.
  *
  * @param whole the leaf
- * @param part the same leaf over fewer steps: its start is one of the whole's steps, its step the same
+ * @param part the same leaf over fewer steps: its start is one of the whole's steps, its step the same. Samples that are
+ *   kept must be in windows of no other part: `joinSampleParts` is for windows that overlap.
  */
 export function embedSampleResult(
   whole: SampleLeafRequest,
@@ -59,37 +61,21 @@ export function embedSampleResult(
   const first = steps === 1 ? 0 : Number(offsetNs / whole.stepNs);
   const shiftNs = Number(offsetNs);
   const op = leafOperation(whole);
-  const series = result.series.map((state): SeriesState => {
-    const columns = state.columns.map((column, index) => {
+  const series = result.series.map(({ labels, columns, samples }): SeriesState => {
+    const moved = columns.map((column, index) => {
       const out = new Float64Array(steps);
       const isTime = index === 1 && (op === 'first_over_time' || op === 'last_over_time');
       for (let k = 0; k < column.length; k++) out[first + k] = isTime ? column[k] + shiftNs : column[k];
       return out;
     });
-    if (!state.values) return { labels: state.labels, columns };
+    if (!samples) return { labels, columns: moved };
     return {
-      labels: state.labels,
-      columns,
-      values: embedValues(op, state.values, { first, steps, shiftNs }),
+      labels,
+      columns: moved,
+      samples: { times: samples.times.map((time) => time + shiftNs), values: samples.values },
     };
   });
   return { kind: 'samples', steps, series, stats: result.stats };
-}
-
-type Windows = NonNullable<SeriesState['values']>;
-
-function embedValues(
-  op: RangeOp,
-  windows: Windows,
-  place: { first: number; steps: number; shiftNs: number },
-): Windows {
-  const ends = new Uint32Array(place.steps);
-  ends.set(windows.ends, place.first);
-  ends.fill(windows.ends.at(-1) ?? 0, place.first + windows.ends.length);
-  if (op !== 'rate_counter') return { ends, values: windows.values };
-  const values = Float64Array.from(windows.values);
-  for (let i = 0; i < values.length; i += 2) values[i] += place.shiftNs;
-  return { ends, values };
 }
 
 /** How many steps a sample leaf has. */
@@ -98,32 +84,38 @@ export function stepCount({ startNs, endNs, stepNs }: SampleLeafRequest): number
 }
 
 /** Leaf texts repeat, once for each shard and split; parsing them does not have to. */
-let latest: { text: string; op: RangeOp } | undefined;
+let latest: { readonly text: string; readonly range: RangeAggExpr } | undefined;
+
+/** What a sample leaf does with the samples in a window. */
+export function leafOperation(request: SampleLeafRequest): RangeOp {
+  return leafRange(request).op;
+}
 
 /** The range aggregation that a sample leaf computes. */
-export function leafOperation({ expr: text }: SampleLeafRequest): RangeOp {
-  if (latest?.text === text) return latest.op;
+export function leafRange({ expr: text }: SampleLeafRequest): RangeAggExpr {
+  if (latest?.text === text) return latest.range;
   const expr = parseExpr(text);
   const leaf = expr.kind === 'log' ? undefined : asSampleLeaf(expr);
   if (!leaf) throw new Error(`not a sample leaf: ${text}`);
-  const { op } = rangeAggOf(leaf);
-  latest = { text, op };
-  return op;
+  const range = rangeAggOf(leaf);
+  latest = { text, range };
+  return range;
 }
 
 /** What the merge of these states will hold; nothing new where there is but one. */
 function mergedBytes(states: readonly SeriesState[]): number {
   let bytes = seriesBytes(states[0]);
-  for (const { values } of states.slice(1)) bytes += values ? values.values.byteLength : 0;
+  for (const { samples } of states.slice(1)) bytes += samples ? samplesBytes(samples.times.length) : 0;
   return bytes;
 }
 
 function mergeStates(op: RangeOp, states: readonly SeriesState[], steps: number): SeriesState {
   if (states.length === 1) return states[0];
-  const columns = states[0].columns.map((column) => Float64Array.from(column));
+  const { labels, columns: shape, samples } = states[0];
+  if (samples) return { labels, columns: shape, samples: mergeSamples(states) };
+  const columns = shape.map((column) => Float64Array.from(column));
   for (const state of states.slice(1)) mergeColumns(op, columns, state.columns, steps);
-  if (!states[0].values) return { labels: states[0].labels, columns };
-  return { labels: states[0].labels, columns, values: mergeWindows(op, states, steps) };
+  return { labels, columns };
 }
 
 /** Merges the columns `from` into the columns `into`. */
@@ -174,34 +166,18 @@ function mergeColumns(
   }
 }
 
-function mergeWindows(op: RangeOp, states: readonly SeriesState[], steps: number): Windows {
-  const windows = states.map((state) => state.values!);
-  const values = new Float64Array(windows.reduce((sum, window) => sum + window.values.length, 0));
-  const ends = new Uint32Array(steps);
-  let end = 0;
-  for (let k = 0; k < steps; k++) {
-    const start = end;
-    let sources = 0;
-    for (const window of windows) {
-      const from = k === 0 ? 0 : window.ends[k - 1];
-      if (window.ends[k] === from) continue;
-      sources++;
-      values.set(window.values.subarray(from, window.ends[k]), end);
-      end += window.ends[k] - from;
-    }
-    if (op === 'rate_counter' && sources > 1) sortPairs(values.subarray(start, end));
-    ends[k] = end;
+/** All samples in order of time; of equal times those of the earlier states come first. */
+function mergeSamples(states: readonly SeriesState[]): SeriesSamples {
+  const parts = states.flatMap(({ samples }) => samples ?? []);
+  const count = parts.reduce((sum, { times }) => sum + times.length, 0);
+  const times = new Float64Array(count);
+  const values = new Float64Array(count);
+  let at = 0;
+  for (const part of parts) {
+    times.set(part.times, at);
+    values.set(part.values, at);
+    at += part.times.length;
   }
-  return { ends, values };
-}
-
-/** Sorts (timestamp, value) pairs by timestamp, stably, in place. */
-function sortPairs(pairs: Float64Array): void {
-  const copy = Float64Array.from(pairs);
-  const order = Array.from({ length: copy.length >> 1 }, (_, i) => i);
-  order.sort((a, b) => copy[2 * a] - copy[2 * b]);
-  order.forEach((from, to) => {
-    pairs[2 * to] = copy[2 * from];
-    pairs[2 * to + 1] = copy[2 * from + 1];
-  });
+  sortByTime(times, values);
+  return { times, values };
 }

@@ -161,12 +161,9 @@ function stateOf(
       };
     case 'quantile_over_time':
     case 'rate_counter': {
-      const flat = sorted.map((window) =>
-        op === 'rate_counter' ? window.flatMap((sample) => [relative(sample), sample.value]) : values(window),
-      );
-      let end = 0;
-      const ends = Uint32Array.from(flat, (window) => (end += window.length));
-      return { labels, columns: [count], values: { ends, values: Float64Array.from(flat.flat()) } };
+      const kept = [...new Set(sorted.flat())].sort((a, b) => Number(a.timestampNs - b.timestampNs));
+      const times = Float64Array.from(kept, relative);
+      return { labels, columns: [], samples: { times, values: Float64Array.from(values(kept)) } };
     }
   }
 }

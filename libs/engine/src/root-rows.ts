@@ -1,9 +1,10 @@
 import { compareText, LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
+import { labelsBytes } from './memory-budget.ts';
 
 /** One series while the root computes: value k is meaningful where present[k] is 1. */
 export interface Row {
-  /** Sorted by name, no name twice, no empty value. */
+  /** Sorted by name, no name twice. Parsed labels may be empty, until something groups, matches or replaces. */
   readonly labels: readonly LabelPair[];
   readonly values: Float64Array;
   readonly present: Uint8Array;
@@ -23,6 +24,11 @@ export interface Grid {
 
 export function newRow(labels: readonly LabelPair[], steps: number): Row {
   return { labels, values: new Float64Array(steps), present: new Uint8Array(steps) };
+}
+
+/** What a row holds: its labels, a value and a flag for each step. */
+export function rowBytes({ labels, values, present }: Row): number {
+  return labelsBytes(labels) + values.byteLength + present.byteLength;
 }
 
 /** A row without labels that has the same value at each step. */
@@ -65,13 +71,13 @@ export function sortLabels(labels: readonly LabelPair[]): readonly LabelPair[] {
   return labels;
 }
 
-/** The labels that grouping by (or without) `names` leaves. */
+/** The labels that grouping by (or without) `names` leaves; an empty one is none. */
 export function groupLabels(
   labels: readonly LabelPair[],
   names: ReadonlySet<string>,
   without: boolean,
 ): readonly LabelPair[] {
-  return labels.filter(([name]) => names.has(name) !== without);
+  return labels.filter(([name, value]) => names.has(name) !== without && value !== '');
 }
 
 export function hasSample(row: Row): boolean {

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import type { LabelPair } from '@loki/model';
 import type { SampleLeafRequest, SampleLeafResult, SeriesState } from '@loki/ports';
+import { parseExpr } from '@loki/logql';
 import { mergeLeafResults } from './leaf-task.ts';
+import { rangeAggOf, type SampleLeafExpr } from './root-evaluate.ts';
+import { SampleWindows } from './sample-windows.ts';
 import { bytesSource, runLeaf, segmentOf, tenant, testEnv, type TestRow } from './test-blocks.ts';
 import type { LeafSource } from './section-reader.ts';
 
@@ -24,9 +27,7 @@ async function samples(
 function tabulate(result: SampleLeafResult): Record<string, unknown> {
   const rows = result.series.map((series): [string, unknown] => [
     series.labels.map(([name, value]) => `${name}=${value}`).join(','),
-    series.values
-      ? { counts: [...series.columns[0]], values: [...series.values.values], ends: [...series.values.ends] }
-      : series.columns.map((column) => [...column]),
+    series.columns.map((column) => [...column]),
   ]);
   return Object.fromEntries(rows.sort((a, b) => (a[0] < b[0] ? -1 : 1)));
 }
@@ -160,14 +161,25 @@ function expectedState(op: (typeof operations)[number], window: readonly Sample[
   }
 }
 
-function stateAt(op: (typeof operations)[number], series: SeriesState | undefined, step: number): number[] {
-  if (!series || series.columns[0][step] === 0) return [0];
-  // A fourth column, the rank of the stream, has a test of its own.
-  const columns = series.columns.slice(0, 3).map((column) => column[step]);
-  if (!series.values) return columns;
-  const { ends, values } = series.values;
-  const window = [...values.subarray(step === 0 ? 0 : ends[step - 1], ends[step])];
-  return [...columns, ...(op === 'quantile_over_time' ? window.sort((a, b) => a - b) : window)];
+/** The same from a leaf's result: columns at a step, or the samples in its window. */
+function stateAt(
+  op: (typeof operations)[number],
+  series: SeriesState | undefined,
+  step: number,
+  windows: SampleWindows,
+): number[] {
+  if (!series) return [0];
+  if (!series.samples) {
+    if (series.columns[0][step] === 0) return [0];
+    // A fourth column, the rank of the stream, has a test of its own.
+    return series.columns.slice(0, 3).map((column) => column[step]);
+  }
+  const { times, values } = series.samples;
+  windows.moveTo(times);
+  const [from, to] = [windows.from[step], windows.to[step]];
+  const window = [...values.subarray(from, to)];
+  if (op === 'quantile_over_time') return [to - from, ...window.sort((a, b) => a - b)];
+  return [to - from, ...window.flatMap((value, i) => [times[from + i], value])];
 }
 
 test('windows hold what the plain way finds, for every operation, range, step, offset and split of the data', async () => {
@@ -225,16 +237,31 @@ test('windows hold what the plain way finds, for every operation, range, step, o
         const whole = (await runLeaf(request, sources)) as SampleLeafResult;
         const each = await Promise.all(sources.map((source) => runLeaf(request, [source])));
         const merged = mergeLeafResults(request, each) as SampleLeafResult;
+        const windows = new SampleWindows(rangeAggOf(parseExpr(fixed) as SampleLeafExpr), {
+          ...request,
+          steps: grid.steps,
+        });
+        const kept = new Set<object>();
         for (let k = 0; k < grid.steps; k++) {
           const end = grid.start + k * grid.step - grid.offset;
-          const window = sorted
-            .filter(({ ts }) => ts > end - grid.range && ts <= end)
-            .map(({ ts, value }) => ({ ts: (ts - grid.start) * 1e6, value, bytes: `v=${value}`.length }));
+          const inWindow = sorted.filter(({ ts }) => ts > end - grid.range && ts <= end);
+          for (const sample of inWindow) kept.add(sample);
+          const window = inWindow.map(({ ts, value }) => ({
+            ts: (ts - grid.start) * 1e6,
+            value,
+            bytes: `v=${value}`.length,
+          }));
           const expected = expectedState(op, window);
           for (const result of [whole, merged]) {
-            const found = stateAt(op, result.series[0], k);
+            const found = stateAt(op, result.series[0], k, windows);
             expect(found.length).toBe(expected.length);
             found.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 8));
+          }
+        }
+        // However many windows they are in.
+        if (op === 'quantile_over_time' || op === 'rate_counter') {
+          for (const { series } of [whole, merged]) {
+            expect(series[0]?.samples?.times.length ?? 0).toBe(kept.size);
           }
         }
       },

@@ -1,8 +1,9 @@
-import type { LeafStats, SampleLeafRequest, SampleLeafResult, SeriesState } from '@loki/ports';
+import type { LeafStats, SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
-import { labelsBytes, MemoryBudget } from './memory-budget.ts';
-import { embedSampleResult, leafOperation, mergeSampleResults, stepCount } from './root-merge.ts';
+import { labelsBytes, MemoryBudget, samplesBytes } from './memory-budget.ts';
+import { embedSampleResult, leafOperation, leafRange, mergeSampleResults, stepCount } from './root-merge.ts';
 import { labelsKey, tooManySeries } from './root-rows.ts';
+import { firstAfter } from './time-order.ts';
 
 /** A part of a leaf's steps with what it found. */
 export interface SamplePart {
@@ -11,7 +12,8 @@ export interface SamplePart {
 }
 
 /**
- * Puts the results of parts that have no step in common in their places among all steps. O(cells of the whole).
+ * Puts the results of parts that have no step in common in their places among all steps. Windows of neighbouring parts
+ * may overlap: of samples that several parts kept, the first one's count. O(cells and samples of the whole).
  *
  * @param parts in order of time; their steps are steps of the whole
  * @throws LokiError when there are more than request.seriesMax series
@@ -21,25 +23,28 @@ export function joinSampleParts(request: SampleLeafRequest, parts: readonly Samp
   if (parts.length === 1) return embedSampleResult(request, parts[0].request, parts[0].result);
   const stats: LeafStats = emptyLeafStats();
   const places = new Map<string, Place[]>();
+  let afterNs = -Infinity;
   for (const { request: part, result } of parts) {
     addLeafStats(stats, result.stats);
     const first = Number((part.startNs - request.startNs) / request.stepNs);
     const shiftNs = Number(part.startNs - request.startNs);
     for (const state of result.series) {
+      const place = { state, first, shiftNs, afterNs };
       const key = labelsKey(state.labels);
       const known = places.get(key);
-      if (known) known.push({ state, first, shiftNs });
-      else places.set(key, [{ state, first, shiftNs }]);
+      if (known) known.push(place);
+      else places.set(key, [place]);
       if (request.seriesMax > 0 && places.size > request.seriesMax) throw tooManySeries(request.seriesMax);
     }
+    afterNs = shiftNs + windowsOf(part).lastEndNs;
   }
-  const times = timesOf(request);
+  const hasTimes = hasTimeColumn(request);
   const memory = new MemoryBudget(request.memoryBytesMax);
   const series = [...places.values()].map((of) => {
     const [{ state }] = of;
     memory.charge(labelsBytes(state.labels) + state.columns.length * steps * 8);
-    for (const { state: part } of of) memory.charge(part.values?.values.byteLength ?? 0);
-    return joinStates(of, steps, times);
+    for (const { state: part } of of) memory.charge(samplesBytes(part.samples?.times.length ?? 0));
+    return joinStates(of, steps, hasTimes);
   });
   return { kind: 'samples', steps, series, stats };
 }
@@ -53,24 +58,25 @@ export function cutSampleResult(
   const first = request.stepNs <= 0n ? 0 : Number((part.startNs - request.startNs) / request.stepNs);
   const shiftNs = Number(part.startNs - request.startNs);
   const steps = stepCount(part);
-  const times = timesOf(request);
+  const hasTimes = hasTimeColumn(request);
+  const { firstStartNs, lastEndNs } = windowsOf(part);
   const series: SeriesState[] = [];
-  for (const { labels, columns, values } of result.series) {
+  for (const { labels, columns, samples } of result.series) {
+    if (samples) {
+      const from = firstAfter(samples.times, shiftNs + firstStartNs);
+      const to = firstAfter(samples.times, shiftNs + lastEndNs);
+      if (from === to) continue;
+      const times = samples.times.subarray(from, to).map((time) => time - shiftNs);
+      series.push({ labels, columns, samples: { times, values: samples.values.slice(from, to) } });
+      continue;
+    }
     if (!columns[0].subarray(first, first + steps).some((count) => count > 0)) continue;
     const cut = columns.map((column, index) => {
       const out = column.slice(first, first + steps);
-      if (times === 'column' && index === 1) for (let k = 0; k < steps; k++) out[k] -= shiftNs;
+      if (hasTimes && index === 1) for (let k = 0; k < steps; k++) out[k] -= shiftNs;
       return out;
     });
-    if (!values) {
-      series.push({ labels, columns: cut });
-      continue;
-    }
-    const from = first === 0 ? 0 : values.ends[first - 1];
-    const ends = values.ends.slice(first, first + steps).map((end) => end - from);
-    const kept = values.values.slice(from, from + (ends.at(-1) ?? 0));
-    if (times === 'pairs') for (let i = 0; i < kept.length; i += 2) kept[i] -= shiftNs;
-    series.push({ labels, columns: cut, values: { ends, values: kept } });
+    series.push({ labels, columns: cut });
   }
   return { kind: 'samples', steps, series, stats: emptyLeafStats() };
 }
@@ -98,45 +104,52 @@ interface Place {
   readonly state: SeriesState;
   readonly first: number;
   readonly shiftNs: number;
+  /** Samples up to here were in windows of parts before this one; nanoseconds from the whole's start. */
+  readonly afterNs: number;
 }
 
-/** Where states hold times, which are relative to their request's start. */
-type Times = 'none' | 'column' | 'pairs';
-
-function timesOf(request: SampleLeafRequest): Times {
+/** The times in a state's column are relative to their request's start. */
+function hasTimeColumn(request: SampleLeafRequest): boolean {
   const op = leafOperation(request);
-  if (op === 'first_over_time' || op === 'last_over_time') return 'column';
-  return op === 'rate_counter' ? 'pairs' : 'none';
+  return op === 'first_over_time' || op === 'last_over_time';
 }
 
-function joinStates(places: readonly Place[], steps: number, times: Times): SeriesState {
-  const { labels, columns: shape, values } = places[0].state;
+/** All windows of a leaf lie in (firstStart, lastEnd]; nanoseconds from its start. */
+function windowsOf(request: SampleLeafRequest): {
+  readonly firstStartNs: number;
+  readonly lastEndNs: number;
+} {
+  const { rangeNs, offsetNs } = leafRange(request);
+  const lastNs = BigInt(stepCount(request) - 1) * request.stepNs;
+  return { firstStartNs: Number(-offsetNs - rangeNs), lastEndNs: Number(lastNs - offsetNs) };
+}
+
+function joinStates(places: readonly Place[], steps: number, hasTimes: boolean): SeriesState {
+  const { labels, columns: shape, samples } = places[0].state;
+  if (samples) return { labels, columns: shape, samples: joinSamples(places) };
   const columns = shape.map(() => new Float64Array(steps));
   for (const { state, first, shiftNs } of places) {
     state.columns.forEach((column, index) => {
       columns[index].set(column, first);
-      if (times !== 'column' || index !== 1) return;
+      if (!hasTimes || index !== 1) return;
       for (let k = 0; k < column.length; k++) columns[1][first + k] += shiftNs;
     });
   }
-  return values ? { labels, columns, values: joinValues(places, steps, times) } : { labels, columns };
+  return { labels, columns };
 }
 
-function joinValues(places: readonly Place[], steps: number, times: Times): SeriesState['values'] {
-  const total = places.reduce((sum, { state }) => sum + state.values!.values.length, 0);
-  const values = new Float64Array(total);
-  const ends = new Uint32Array(steps);
-  let end = 0;
-  let step = 0;
-  for (const { state, first, shiftNs } of places) {
-    const from = state.values!;
-    ends.fill(end, step, first);
-    values.set(from.values, end);
-    if (times === 'pairs') for (let i = 0; i < from.values.length; i += 2) values[end + i] += shiftNs;
-    for (let k = 0; k < from.ends.length; k++) ends[first + k] = end + from.ends[k];
-    end += from.values.length;
-    step = first + from.ends.length;
+function joinSamples(places: readonly Place[]): SeriesSamples {
+  const parts = places.flatMap(({ state: { samples }, shiftNs, afterNs }) => {
+    if (!samples) return [];
+    return [{ ...samples, shiftNs, from: firstAfter(samples.times, afterNs - shiftNs) }];
+  });
+  const count = parts.reduce((sum, { values, from }) => sum + values.length - from, 0);
+  const times = new Float64Array(count);
+  const values = new Float64Array(count);
+  let at = 0;
+  for (const part of parts) {
+    values.set(part.values.subarray(part.from), at);
+    for (let i = part.from; i < part.times.length; i++) times[at++] = part.times[i] + part.shiftNs;
   }
-  ends.fill(end, step);
-  return { ends, values };
+  return { times, values };
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { quantile } from './root-finalize.ts';
+import { quantile } from './quantile.ts';
 import { selectNth } from './select-nth.ts';
 
 // What this protects: quantiles, which no longer sort their windows.

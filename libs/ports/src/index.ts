@@ -12,6 +12,7 @@ export type {
   LogLeafResult,
   SampleLeafRequest,
   SampleLeafResult,
+  SeriesSamples,
   SeriesState,
   StreamOrigin,
   StreamShard,

@@ -97,10 +97,20 @@ export interface LogLeafResult {
  */
 export interface SeriesState {
   readonly labels: readonly LabelPair[];
-  /** Each of length `steps`. */
+  /** Each of length `steps`; none where samples are kept. */
   readonly columns: readonly Float64Array[];
-  /** For operations that need every value (quantiles): step k has values[valueEnds[k-1] .. valueEnds[k]). */
-  readonly values?: { readonly ends: Uint32Array; readonly values: Float64Array };
+  /** Instead of columns, for operations that need every value: quantiles, and counters' rates. */
+  readonly samples?: SeriesSamples;
+}
+
+/**
+ * The samples of a series in any of the request's windows: each once, however many windows it is in. Whoever finalizes
+ * slides over them.
+ */
+export interface SeriesSamples {
+  /** Nanoseconds from the request's startNs, ascending; equal times as they came. */
+  readonly times: Float64Array;
+  readonly values: Float64Array;
 }
 
 export interface SampleLeafResult {

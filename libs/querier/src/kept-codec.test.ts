@@ -14,16 +14,16 @@ const sampleResult: fc.Arbitrary<SampleLeafResult> = fc.integer({ min: 1, max: 5
   const column = fc
     .array(numbers, { minLength: steps, maxLength: steps })
     .map((each) => Float64Array.from(each));
-  const values = fc
-    .array(fc.array(numbers, { maxLength: 3 }), { minLength: steps, maxLength: steps })
-    .map((windows) => {
-      let end = 0;
-      const ends = Uint32Array.from(windows, (window) => (end += window.length));
-      return { ends, values: Float64Array.from(windows.flat()) };
-    });
-  const state = fc.record(
-    { labels, columns: fc.array(column, { minLength: 1, maxLength: 3 }), values },
-    { requiredKeys: ['labels', 'columns'] },
+  const samples = fc
+    .array(fc.tuple(fc.integer(), numbers), { maxLength: 10 })
+    .map((pairs) => pairs.sort(([a], [b]) => a - b))
+    .map((pairs) => ({
+      times: Float64Array.from(pairs, ([time]) => time * 1000),
+      values: Float64Array.from(pairs, ([, value]) => value),
+    }));
+  const state = fc.oneof(
+    fc.record({ labels, columns: fc.array(column, { minLength: 1, maxLength: 3 }) }),
+    fc.record({ labels, columns: fc.constant([]), samples }),
   );
   return fc
     .array(state, { maxLength: 4 })

@@ -12,18 +12,16 @@ export function encodeSamples(result: SampleLeafResult): Uint8Array {
   const out = new ByteWriter(4096);
   out.uvarint(result.steps);
   out.uvarint(result.series.length);
-  for (const { labels, columns, values } of result.series) {
+  for (const { labels, columns, samples } of result.series) {
     writeLabels(out, labels);
     out.uvarint(columns.length);
     for (const column of columns) writeColumn(out, column);
-    out.u8(values ? 1 : 0);
-    if (!values) continue;
-    let before = 0;
-    for (const end of values.ends) {
-      out.uvarint(end - before);
-      before = end;
-    }
-    writeColumn(out, values.values);
+    if (columns.length > 0) continue;
+    const { times, values } = samples!;
+    out.uvarint(times.length);
+    out.f64(times[0] ?? 0);
+    writeColumn(out, distances(times));
+    writeColumn(out, values);
   }
   return out.take();
 }
@@ -42,16 +40,17 @@ export function decodeSamples(bytes: Uint8Array, steps: number): SampleLeafResul
 function readState(input: ByteReader, steps: number): SeriesState {
   const labels = readLabels(input);
   const columns = Array.from({ length: input.count(columnsMax) }, () => readColumn(input, steps));
-  if (columns.length === 0) throw new BytesError('a state without counts');
-  if (input.u8() === 0) return { labels, columns };
-  const ends = new Uint32Array(steps);
-  let end = 0;
-  for (let k = 0; k < steps; k++) {
-    end += input.uvarint();
-    if (end > input.remaining) throw new BytesError('more values than bytes');
-    ends[k] = end;
-  }
-  return { labels, columns, values: { ends, values: readColumn(input, end) } };
+  if (columns.length > 0) return { labels, columns };
+  const count = input.count(input.remaining);
+  const first = input.f64();
+  const times = readColumn(input, count);
+  for (let i = 0; i < count; i++) times[i] += i === 0 ? first : times[i - 1];
+  return { labels, columns, samples: { times, values: readColumn(input, count) } };
+}
+
+/** Of each time from the one before it: small whole numbers, which times before a request's start are not. */
+function distances(times: Float64Array): Float64Array {
+  return times.map((time, i) => (i === 0 ? 0 : time - times[i - 1]));
 }
 
 /** No operation has more. */

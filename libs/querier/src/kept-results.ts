@@ -5,7 +5,7 @@ import type { Clock, LeafDelete, LeafStats, ResultsCache } from '@loki/ports';
 import type { Window } from './window.ts';
 
 /** Layout of a kept value: version, CRC-32C of all behind it, SHA-256 of what it answers, the answer. */
-const version = 1;
+const version = 2;
 const headerBytes = 1 + 4 + 32;
 
 /** A larger answer is not kept: it would push out many others, and is slow to fetch. */

@@ -39,8 +39,8 @@ const samples: SampleLeafResult = {
     { labels: [['a', 'b']], columns: [Float64Array.of(1, 2), Float64Array.of(0.5, -0)] },
     {
       labels: [],
-      columns: [Float64Array.of(0, 1)],
-      values: { ends: Uint32Array.of(0, 1), values: Float64Array.of(7) },
+      columns: [],
+      samples: { times: Float64Array.of(-5, 0), values: Float64Array.of(7, 8) },
     },
   ],
   stats: logResult(1).stats,
@@ -130,6 +130,11 @@ test('columns that do not fit together are refused', () => {
   const [first] = samples.series;
   const short = { ...samples, series: [{ ...first, columns: [Float64Array.of(1, 2, 3)] }] };
   expect(() => decodeResult(encodeResult(short))).toThrow('too few steps');
+  const uneven = { times: Float64Array.of(1, 2), values: Float64Array.of(1) };
+  for (const state of [{ samples: uneven }, { samples: undefined }]) {
+    const result = { ...samples, series: [{ labels: [], columns: [], ...state }] };
+    expect(() => decodeResult(encodeResult(result))).toThrow(LokiError);
+  }
 });
 
 test('whatever the bytes, what comes out is safe to index', () => {
@@ -179,8 +184,9 @@ function checkSafe(result: LeafResult): void {
     expect(last).toBeLessThanOrEqual(result.lines.length);
     return;
   }
-  for (const { columns, values } of result.series) {
+  for (const { columns, samples } of result.series) {
     for (const column of columns) expect(column).toHaveLength(result.steps);
-    if (values) expect(values.ends.at(-1) ?? 0).toBeLessThanOrEqual(values.values.length);
+    if (samples) expect(samples.values).toHaveLength(samples.times.length);
+    else expect(columns.length).toBeGreaterThan(0);
   }
 }

@@ -149,10 +149,10 @@ function samplesToWire(result: SampleLeafResult): WireSampleResult {
   const { steps } = result;
   return {
     steps,
-    series: result.series.map(({ labels, columns, values }) => ({
+    series: result.series.map(({ labels, columns, samples }) => ({
       labels: flatPairs(labels),
       columns: joinColumns(columns, steps),
-      values: values && { ends: bytesOf(values.ends), values: bytesOf(values.values) },
+      samples: samples && { times: bytesOf(samples.times), values: bytesOf(samples.values) },
     })),
   };
 }
@@ -174,12 +174,14 @@ function samplesFromWire(wire: WireSampleResult, stats: LeafStats): SampleLeafRe
     const columns: Float64Array[] = [];
     for (let at = 0; at < all.length; at += steps) columns.push(all.subarray(at, at + steps));
     const labels = pairsOf(each.labels);
-    if (!each.values) return { labels, columns };
-    const ends = uint32Column(each.values.ends);
-    const values = float64Column(each.values.values);
-    if (ends.length !== steps) throw malformed('values of too few steps');
-    checkEnds(ends, values.length);
-    return { labels, columns, values: { ends, values } };
+    if (!each.samples) {
+      if (columns.length === 0) throw malformed('a state of no columns');
+      return { labels, columns };
+    }
+    const times = float64Column(each.samples.times);
+    const values = float64Column(each.samples.values);
+    if (times.length !== values.length) throw malformed('columns of different lengths');
+    return { labels, columns, samples: { times, values } };
   });
   return { kind: 'samples', steps, series, stats };
 }

@@ -96,15 +96,15 @@ export interface SampleResult {
 
 export interface Series {
   labels: string[];
-  /** Columns of `steps` float64 each, one after the other. */
+  /** Columns of `steps` float64 each, one after the other; none where samples are kept. */
   columns: Uint8Array;
-  values: SeriesValues | undefined;
+  samples: SeriesSamples | undefined;
 }
 
-/** Every value of an operation that needs them all: step k has values[ends[k-1] .. ends[k]). */
-export interface SeriesValues {
-  /** Per step: uint32. */
-  ends: Uint8Array;
+/** Every sample of an operation that needs them all, once however many windows it is in, in order of time. */
+export interface SeriesSamples {
+  /** Nanoseconds from the request's start: float64 each. */
+  times: Uint8Array;
   /** float64 each. */
   values: Uint8Array;
 }
@@ -1003,7 +1003,7 @@ export const SampleResult: MessageFns<SampleResult> = {
 };
 
 function createBaseSeries(): Series {
-  return { labels: [], columns: new Uint8Array(0), values: undefined };
+  return { labels: [], columns: new Uint8Array(0), samples: undefined };
 }
 
 export const Series: MessageFns<Series> = {
@@ -1014,8 +1014,8 @@ export const Series: MessageFns<Series> = {
     if (message.columns.length !== 0) {
       writer.uint32(18).bytes(message.columns);
     }
-    if (message.values !== undefined) {
-      SeriesValues.encode(message.values, writer.uint32(26).fork()).join();
+    if (message.samples !== undefined) {
+      SeriesSamples.encode(message.samples, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1049,12 +1049,12 @@ export const Series: MessageFns<Series> = {
             message.columns = reader.bytes();
             continue;
           }
-          case 3: {
-            if (tag !== 26) {
+          case 4: {
+            if (tag !== 34) {
               break;
             }
 
-            message.values = SeriesValues.decode(reader, reader.uint32());
+            message.samples = SeriesSamples.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1070,14 +1070,14 @@ export const Series: MessageFns<Series> = {
   },
 };
 
-function createBaseSeriesValues(): SeriesValues {
-  return { ends: new Uint8Array(0), values: new Uint8Array(0) };
+function createBaseSeriesSamples(): SeriesSamples {
+  return { times: new Uint8Array(0), values: new Uint8Array(0) };
 }
 
-export const SeriesValues: MessageFns<SeriesValues> = {
-  encode(message: SeriesValues, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.ends.length !== 0) {
-      writer.uint32(10).bytes(message.ends);
+export const SeriesSamples: MessageFns<SeriesSamples> = {
+  encode(message: SeriesSamples, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.times.length !== 0) {
+      writer.uint32(10).bytes(message.times);
     }
     if (message.values.length !== 0) {
       writer.uint32(18).bytes(message.values);
@@ -1085,7 +1085,7 @@ export const SeriesValues: MessageFns<SeriesValues> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): SeriesValues {
+  decode(input: BinaryReader | Uint8Array, length?: number): SeriesSamples {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1094,7 +1094,7 @@ export const SeriesValues: MessageFns<SeriesValues> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseSeriesValues();
+      const message = createBaseSeriesSamples();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1103,7 +1103,7 @@ export const SeriesValues: MessageFns<SeriesValues> = {
               break;
             }
 
-            message.ends = reader.bytes();
+            message.times = reader.bytes();
             continue;
           }
           case 2: {
