@@ -17,6 +17,10 @@ test.each([
   ['{"app.name"="p"}', [['app.name', 'p']]],
   ['{a="\\u017c\\xc3\\xb3"}', [['a', 'żó']]],
   [' {a="1"} # comment', [['a', '1']]],
+  ['', []],
+  [' # nothing', []],
+  ['{"a.b"}', [['__name__', 'a.b']]],
+  ['{"a.b", c="d"}', [['__name__', 'a.b'], ['c', 'd']]],
 ])('reads %s', (text, pairs) => {
   expect(parseLabels(text)).toEqual(pairs);
 }); // prettier-ignore
@@ -31,7 +35,18 @@ test.each([
   ['{app="p" env="q"}', '1:10: parse error: unexpected identifier "env" in label set, expected "," or "}"'],
   ['{app="p"', '1:9: parse error: unexpected end of input inside braces'],
   ['{app="p', '1:6: parse error: unterminated quoted string'],
-  ['', '1:1: parse error: unexpected end of input'],
+  ['{app=="p"}', '1:6: parse error: unexpected "=" in label set, expected string'],
+  ['{app="p"}}', "1:10: parse error: unexpected character: '}'"],
+  ['{"a" "b"}', '1:6: parse error: unexpected string "\\"b\\"" in label set, expected "," or "}"'],
+  ['{!a="b"}', "1:2: parse error: unexpected character after '!' inside braces: 'a'"],
+  ['!{a="b"}', "1:1: parse error: unexpected character after '!': '{'"],
+  ['=~', "1:1: parse error: unexpected character after '=': '~'"],
+  ['{a="b"}%', '1:8: parse error: unexpected <op:%>'],
+  ['{a="\\q"}', "1:4: parse error: unknown escape sequence U+0071 'q'"],
+  ["{a='b\\\"c'}", "1:4: parse error: unknown escape sequence U+0022 '\"'"],
+  ['{a="\\400"}', '1:4: parse error: escape sequence is an invalid Unicode code point'],
+  ['{a="\\ud800"}', '1:4: parse error: escape sequence is an invalid Unicode code point'],
+  ['{a="\\xg1"}', "1:4: parse error: illegal character U+0067 'g' in escape sequence"],
   ['{a="1"}\n{', '2:1: parse error: unexpected "{"'],
 ])('refuses %s', (text, message) => {
   expect(() => parseLabels(text)).toThrow(new LokiError('badRequest', `couldn't parse labels: ${message}`));

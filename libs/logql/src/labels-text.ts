@@ -11,7 +11,9 @@ interface LabelToken {
 const blanks = /[ \t\n\r]*(?:#[^\n]*[ \t\n\r]*)*/y;
 const name = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 const metricName = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
-const comparison = /=~|!=|!~|==|=/y;
+/** In braces an equals sign may be followed by another one, but that is another token. */
+const matcherSign = /=~|!=|!~|=/y;
+const operator = /==|!=|=|>=|<=|[-+*/%^<>@]/y;
 
 /**
  * Reads the label text of a push: `{app="api", env='prod'}`. Names may come twice: refusing that is the caller's.
@@ -41,7 +43,8 @@ class LabelsParser {
     if (this.#text[this.#at] === '{') {
       this.#at++;
       this.#pairs(pairs);
-    } else if (metric === '') this.#failOutside();
+    }
+    // Nothing at all means no labels, as `{}` does.
     this.#match(blanks);
     if (this.#at < this.#text.length) this.#failOutside();
     return pairs;
@@ -58,8 +61,16 @@ class LabelsParser {
       if (isSign(token, '}')) return;
       if (token.kind !== 'name' && token.kind !== 'string') this.#unexpected(token, 'identifier or "}"');
       const label = token.kind === 'string' ? this.#unquote(token) : token.text;
+      const isQuoted = token.kind === 'string';
+      const before = this.#at;
       token = this.#inBraces();
-      if (!isSign(token, '=')) this.#unexpected(token, '"="');
+      if (isQuoted && (isSign(token, ',') || isSign(token, '}'))) {
+        // A quoted name by itself is the metric's.
+        pairs.push(['__name__', label]);
+        this.#at = before;
+        continue;
+      }
+      if (!isSign(token, '=')) this.#unexpected(token, isQuoted ? '"," or "}"' : '"="');
       token = this.#inBraces();
       if (token.kind !== 'string') this.#unexpected(token, 'string');
       pairs.push([label, this.#unquote(token)]);
@@ -85,10 +96,16 @@ class LabelsParser {
       this.#at++;
       return { kind: 'sign', text: char, at };
     }
-    const sign = this.#match(comparison);
+    const sign = this.#match(matcherSign);
     if (sign !== '') return { kind: 'sign', text: sign, at };
-    const wrong = String.fromCodePoint(this.#text.codePointAt(at)!);
-    return this.#fail(at, `unexpected character inside braces: ${quoteRune(wrong)}`);
+    if (char === '!')
+      return this.#fail(at, `unexpected character after '!' inside braces: ${this.#runeAt(at + 1)}`);
+    return this.#fail(at, `unexpected character inside braces: ${this.#runeAt(at)}`);
+  }
+
+  #runeAt(at: number): string {
+    const code = this.#text.codePointAt(at);
+    return code === undefined ? "'\ufffd'" : quoteRune(String.fromCodePoint(code));
   }
 
   #quoted(quote: string): string {
@@ -101,9 +118,31 @@ class LabelsParser {
       }
       if (quote === '`') continue;
       if (char === '\n') break;
-      if (char === '\\') i++;
+      if (char === '\\') i = this.#escapeEnd(i, quote, start);
     }
     return this.#fail(start, quote === '`' ? 'unterminated raw string' : 'unterminated quoted string');
+  }
+
+  /** The last character of the escape that begins at `at`. */
+  #escapeEnd(at: number, quote: string, start: number): number {
+    const text = this.#text;
+    const kind = text[at + 1];
+    if (kind === undefined) return this.#fail(start, 'escape sequence not terminated');
+    if (kind === quote || 'abfnrtv\\'.includes(kind)) return at + 1;
+    const form = numericEscape(kind);
+    if (!form) return this.#fail(start, `unknown escape sequence ${describeRune(text, at + 1)}`);
+    const first = at + 1 + form.skipped;
+    let code = 0;
+    for (let i = first; i < first + form.digits; i++) {
+      const digit = Number.parseInt(text[i], form.base);
+      if (i >= text.length) return this.#fail(start, 'escape sequence not terminated');
+      if (Number.isNaN(digit))
+        return this.#fail(start, `illegal character ${describeRune(text, i)} in escape sequence`);
+      code = code * form.base + digit;
+    }
+    if (code > form.max || (code >= 0xd800 && code <= 0xdfff))
+      return this.#fail(start, 'escape sequence is an invalid Unicode code point');
+    return first + form.digits - 1;
   }
 
   #unquote(token: LabelToken): string {
@@ -119,10 +158,12 @@ class LabelsParser {
     if (char === '') return this.#fail(at, 'unexpected end of input');
     const word = this.#match(metricName);
     if (word !== '') return this.#fail(at, `unexpected identifier ${quoteGo(word)}`);
-    const sign = this.#match(comparison);
-    if (sign !== '') return this.#fail(at, `unexpected ${describeSign(sign)}`);
+    if (char === '=~' || (char[0] === '!' && char !== '!='))
+      return this.#fail(at, `unexpected character after '${char[0]}': ${this.#runeAt(at + 1)}`);
+    const sign = this.#match(operator);
+    if (sign !== '') return this.#fail(at, `unexpected ${sign === '=' ? '"="' : `<op:${sign}>`}`);
     const first = String.fromCodePoint(this.#text.codePointAt(at)!);
-    if ('{}(),[]'.includes(first)) return this.#fail(at, `unexpected ${quoteGo(first)}`);
+    if ('{(),[]'.includes(first)) return this.#fail(at, `unexpected ${quoteGo(first)}`);
     if (first === '"' || first === "'" || first === '`') {
       return this.#fail(at, `unexpected string ${quoteGo(this.#quoted(first))}`);
     }
@@ -154,7 +195,7 @@ function isSign(token: LabelToken, sign: string): boolean {
 }
 
 function describeSign(sign: string): string {
-  return sign === '=~' || sign === '!=' || sign === '!~' || sign === '==' ? `<op:${sign}>` : quoteGo(sign);
+  return sign === '=~' || sign === '!=' || sign === '!~' ? `<op:${sign}>` : quoteGo(sign);
 }
 
 /** Go's %q of one character. */
@@ -162,4 +203,26 @@ function quoteRune(char: string): string {
   if (char === "'") return "'\\''";
   if (char === '"') return `'"'`;
   return `'${quoteGo(char).slice(1, -1)}'`;
+}
+
+/** How many digits of which base follow, and after how many characters. */
+interface NumericEscape {
+  readonly skipped: number;
+  readonly digits: number;
+  readonly base: number;
+  readonly max: number;
+}
+
+function numericEscape(kind: string): NumericEscape | undefined {
+  if (kind >= '0' && kind <= '7') return { skipped: 0, digits: 3, base: 8, max: 255 };
+  if (kind === 'x') return { skipped: 1, digits: 2, base: 16, max: 255 };
+  if (kind === 'u') return { skipped: 1, digits: 4, base: 16, max: 0x10ffff };
+  return kind === 'U' ? { skipped: 1, digits: 8, base: 16, max: 0x10ffff } : undefined;
+}
+
+/** Go's %#U: `U+0071 'q'`. */
+function describeRune(text: string, at: number): string {
+  const char = String.fromCodePoint(text.codePointAt(at)!);
+  const code = char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0');
+  return /[\p{C}\p{Zl}\p{Zp}]/u.test(char) ? `U+${code}` : `U+${code} '${char}'`;
 }
