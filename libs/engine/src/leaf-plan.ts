@@ -35,6 +35,8 @@ export interface SamplePlan {
   readonly offsetNs: bigint;
   /** How series are told apart; undefined: by all their labels. */
   readonly grouping: Grouping | undefined;
+  /** A parsed label may be empty, and is a label all the same; to what groups by name, and to all above, it is none. */
+  readonly keepsEmptyLabels: boolean;
   readonly needed: NeededLabels;
 }
 
@@ -94,6 +96,7 @@ function planSamples(
     rangeNs: range.rangeNs,
     offsetNs: range.offsetNs,
     grouping,
+    keepsEmptyLabels: vectorOp === undefined && (!grouping || grouping.without),
     needed,
   };
 }

@@ -317,8 +317,21 @@ describe('series', () => {
         ['app=2', 1],
       ],
     ],
-    // An empty label is none.
-    ['count_over_time({app="a"} | label_format x="" [100s])', ['z'], a(1)],
+    // An empty label is one, until something groups.
+    ['count_over_time({app="a"} | label_format x="" [100s])', ['z'], [['app=a,x=', 1]]],
+    ['count_over_time({app="a"} | json y="q", z [100s])', ['{"z":""}'], [['app=a,y=,z=', 1]]],
+    ['sum_over_time({app="a"} | logfmt n, y | unwrap n [100s])', ['n=1'], [['app=a,y=', 1]]],
+    ['topk(1, count_over_time({app="a"} | json y [100s]))', ['{}'], [['app=a,y=', 1]]],
+    ['count_over_time({app="a"} | json y [100s]) * 2', ['{}'], [['app=a,y=', 2]]],
+    ['max_over_time({app="a"} | logfmt n, y | unwrap n [100s]) by (y)', ['n=1'], one(1)],
+    ['sum by (y) (count_over_time({app="a"} | json y [100s]))', ['{}'], one(1)],
+    ['sum without (n) (count_over_time({app="a"} | json y [100s]))', ['{}'], a(1)],
+    ['max without (n) (count_over_time({app="a"} | json y [100s]))', ['{}'], a(1)],
+    [
+      'label_replace(count_over_time({app="a"} | json y [100s]), "z", "$1", "app", "(.*)")',
+      ['{}'],
+      [['app=a,z=a', 1]],
+    ],
     ['sum(count_over_time({app="a"}[100s])) by (nosuch)', ['z'], one(1)],
     ['bytes_over_time({app="a"}[100s])', ['é', 'x'], a(3)],
     ['bytes_over_time({app="a"} | line_format "{{ __line__ }}{{ __line__ }}" [100s])', ['é', 'x'], a(6)],

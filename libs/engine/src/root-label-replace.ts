@@ -19,7 +19,7 @@ export function replaceLabels(expr: LabelReplaceExpr, rows: readonly Row[]): rea
     }
     const value = known.get(source);
     if (value === undefined) return row;
-    const labels: LabelPair[] = row.labels.filter(([name]) => name !== expr.destination);
+    const labels: LabelPair[] = row.labels.filter(([name, old]) => name !== expr.destination && old !== '');
     if (value !== '') labels.push([expr.destination, value]);
     return { ...row, labels: sortLabels(labels) };
   });

@@ -99,7 +99,7 @@ export class SeriesTable {
     const pairs = this.#by
       ? this.#by.map((name): LabelPair => [name, this.#valueOf(row, name)])
       : this.#group(this.#pairsOf(row));
-    const filled = pairs.filter(([, value]) => value !== '');
+    const filled = this.#plan.keepsEmptyLabels ? pairs : pairs.filter(([, value]) => value !== '');
     const failed = filled.find(([name]) => name === errorLabel);
     // A line may hold a field of that name, which nobody can ask for.
     if (failed && row.error === '') throw pipelineError(failed[1], filled);
