@@ -288,8 +288,30 @@ export interface CacheConfig {
   /** 0: bounded by bytes alone. */
   readonly itemsMax: number;
   readonly ttlMs: number;
-  /** Absent: in memory. */
+  /** Elsewhere: at most one of these. Neither: in memory. */
   readonly redis?: RedisConfig;
+  readonly memcached?: MemcachedConfig;
+  /** Values on their way to a cache elsewhere; beyond, further ones are dropped. */
+  readonly writing: { readonly parallelism: number; readonly itemsMax: number; readonly bytesMax: number };
+}
+
+export interface MemcachedConfig {
+  /** `host:port`, `dns+host:port`, `dnssrv+name` or `dnssrvnoa+name`: each address that they stand for is a server. */
+  readonly addresses: readonly string[];
+  readonly lookupMs: number;
+  /** Of one request. */
+  readonly timeoutMs: number;
+  /** To one server. */
+  readonly connectionsMax: number;
+  /** Larger values are not written; 0: no bound. */
+  readonly itemBytesMax: number;
+  /** Keys of one request; 0: as many as there are. */
+  readonly batchSize: number;
+  /** Requests of one question at a time. */
+  readonly parallelism: number;
+  /** A server that fails so often is left alone for a while. */
+  readonly breaker: { readonly failures: number; readonly openMs: number; readonly intervalMs: number };
+  readonly tls: TlsClientConfig;
 }
 
 export interface CompactorConfig {

@@ -10,6 +10,7 @@ export type {
   FrontendConfig,
   IngesterConfig,
   KafkaConfig,
+  MemcachedConfig,
   QuerierConfig,
   QueryRangeConfig,
   RedisConfig,

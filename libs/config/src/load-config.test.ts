@@ -375,10 +375,77 @@ test('kinds of answers are kept where query_range says, in the cache of range qu
   const { config } = await running(['-config.file=a'], { a: yaml });
   const { caches } = config.queryRange;
   expect([...caches.keys()]).toEqual(['results', 'labels', 'series', 'stats']);
-  expect(caches.get('results')).toEqual({ bytesMax: 7 * 2 ** 20, itemsMax: 0, ttlMs: 300_000 });
+  expect(caches.get('results')).toEqual({
+    bytesMax: 7 * 2 ** 20,
+    itemsMax: 0,
+    ttlMs: 300_000,
+    writing: { parallelism: 1, itemsMax: 500_000, bytesMax: 500 * 2 ** 20 },
+  });
   expect(caches.get('series')).toBe(caches.get('results'));
   expect(caches.get('labels')).toMatchObject({
     ttlMs: 7_200_000,
     redis: { endpoint: 'r:6379', timeoutMs: 50 },
+  });
+});
+
+test('a cache on memcached servers is as charts write it', async () => {
+  const yaml = [
+    'query_range:',
+    '  cache_results: true',
+    '  results_cache:',
+    '    cache:',
+    '      default_validity: 12h',
+    '      background: {writeback_goroutines: 2, writeback_buffer: 500, writeback_size_limit: 1MB}',
+    '      memcached: {batch_size: 8, parallelism: 3}',
+    '      memcached_client:',
+    '        addresses: dnssrvnoa+_memcached-client._tcp.loki-results-cache.loki.svc, cache:11311',
+    '        host: more.loki.svc',
+    '        consistent_hash: true',
+    '        timeout: 500ms',
+    '        max_idle_conns: 32',
+    '        max_item_size: 1048576',
+    '        tls_enabled: true',
+    '        tls_ca_path: /ca.pem',
+  ].join('\n');
+  const { config } = await running(['-config.file=a'], { a: yaml });
+  expect(config.queryRange.caches.get('results')).toMatchObject({
+    ttlMs: 43_200_000,
+    writing: { parallelism: 2, itemsMax: 500, bytesMax: 2 ** 20 },
+    memcached: {
+      addresses: [
+        'dnssrvnoa+_memcached-client._tcp.loki-results-cache.loki.svc',
+        'cache:11311',
+        'dnssrv+_memcached._tcp.more.loki.svc',
+      ],
+      lookupMs: 60_000,
+      timeoutMs: 500,
+      connectionsMax: 32,
+      itemBytesMax: 1_048_576,
+      batchSize: 8,
+      parallelism: 3,
+      breaker: { failures: 10, openMs: 10_000, intervalMs: 10_000 },
+      tls: { enabled: true, caFile: '/ca.pem' },
+    },
+  });
+  const both = `${yaml}\n      redis: {endpoint: "r:6379"}`;
+  const { stderr } = (await load(['-config.file=a'], { a: both })) as { stderr: string };
+  expect(stderr).toContain('query_range.results_cache.cache: memcached_client and redis are both set');
+});
+
+test('the frontend tells of slow queries as it is asked to, all of them where the bound is negative', async () => {
+  const frontend = async (yaml: string) => (await running(['-config.file=a'], { a: yaml })).config.frontend;
+  expect(
+    await frontend(
+      'frontend: {log_queries_longer_than: -1s, query_stats_enabled: true, log_query_request_headers: "X-A, X-B"}',
+    ),
+  ).toMatchObject({
+    logQueriesLongerThanMs: -1000,
+    queryStatsEnabled: true,
+    logQueryRequestHeaders: ['X-A', 'X-B'],
+  });
+  expect(await frontend('frontend: {log_queries_longer_than: 1m30s}')).toMatchObject({
+    logQueriesLongerThanMs: 90_000,
+    queryStatsEnabled: false,
+    logQueryRequestHeaders: [],
   });
 });

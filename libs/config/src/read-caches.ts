@@ -1,5 +1,7 @@
-import type { CacheConfig, CachedResults } from './config.ts';
+import type { CacheConfig, CachedResults, MemcachedConfig } from './config.ts';
+import { ConfigError } from './config-error.ts';
 import { readRedis } from './read-ring.ts';
+import { readClientTls } from './read-rpc-clients.ts';
 import type { Settings } from './settings.ts';
 
 /** Switch and block of each kind. */
@@ -26,19 +28,64 @@ export function readCaches(settings: Settings): ReadonlyMap<CachedResults, Cache
 
 function hasOwnCache(settings: Settings, block: string): boolean {
   const path = `query_range.${block}.cache`;
-  return settings.text(`${path}.redis.endpoint`) !== '' || settings.flag(`${path}.embedded_cache.enabled`);
+  const names = ['redis.endpoint', 'memcached_client.host', 'memcached_client.addresses'];
+  return (
+    names.some((name) => settings.text(`${path}.${name}`) !== '') ||
+    settings.flag(`${path}.embedded_cache.enabled`)
+  );
 }
 
+/** @throws ConfigError when the cache would be in two places */
 function readCache(settings: Settings, block: string): CacheConfig {
   const path = `query_range.${block}.cache`;
   const redis = readRedis(settings, `${path}.redis`);
+  const memcached = readMemcached(settings, path);
   const embedded = `${path}.embedded_cache`;
-  const bytesMax = settings.number(`${embedded}.max_size_mb`) * 1024 * 1024;
-  const itemsMax = settings.number(`${embedded}.max_size_items`);
-  if (redis.endpoint === '') {
-    return { bytesMax, itemsMax, ttlMs: settings.durationMs(`${embedded}.ttl`) };
+  const inMemory = {
+    bytesMax: settings.number(`${embedded}.max_size_mb`) * 1024 * 1024,
+    itemsMax: settings.number(`${embedded}.max_size_items`),
+    ttlMs: settings.durationMs(`${embedded}.ttl`),
+    writing: {
+      parallelism: settings.number(`${path}.background.writeback_goroutines`),
+      itemsMax: settings.number(`${path}.background.writeback_buffer`),
+      bytesMax: settings.number(`${path}.background.writeback_size_limit`),
+    },
+  };
+  if (redis.endpoint !== '' && memcached.addresses.length > 0) {
+    throw new ConfigError(`${path}: memcached_client and redis are both set: a cache is in one place`);
   }
-  const ttlMs =
-    settings.durationMs(`${path}.redis.expiration`) || settings.durationMs(`${path}.default_validity`);
-  return { bytesMax, itemsMax, ttlMs, redis };
+  const validityMs = settings.durationMs(`${path}.default_validity`);
+  if (memcached.addresses.length > 0) {
+    const ttlMs = settings.durationMs(`${path}.memcached.expiration`) || validityMs;
+    return { ...inMemory, ttlMs, memcached };
+  }
+  if (redis.endpoint === '') return inMemory;
+  return { ...inMemory, ttlMs: settings.durationMs(`${path}.redis.expiration`) || validityMs, redis };
+}
+
+/** Servers are named by `addresses`, and by SRV records of `host` for the port named `service`. */
+function readMemcached(settings: Settings, path: string): MemcachedConfig {
+  const client = `${path}.memcached_client`;
+  const host = settings.text(`${client}.host`);
+  const service = settings.text(`${client}.service`);
+  const listed = settings
+    .text(`${client}.addresses`)
+    .split(',')
+    .map((address) => address.trim())
+    .filter((address) => address !== '');
+  return {
+    addresses: host === '' ? listed : [...listed, `dnssrv+_${service}._tcp.${host}`],
+    lookupMs: settings.durationMs(`${client}.update_interval`),
+    timeoutMs: settings.durationMs(`${client}.timeout`),
+    connectionsMax: Math.max(1, settings.number(`${client}.max_idle_conns`)),
+    itemBytesMax: settings.number(`${client}.max_item_size`),
+    batchSize: settings.number(`${path}.memcached.batch_size`),
+    parallelism: settings.number(`${path}.memcached.parallelism`),
+    breaker: {
+      failures: settings.number(`${client}.circuit_breaker_consecutive_failures`),
+      openMs: settings.durationMs(`${client}.circuit_breaker_timeout`),
+      intervalMs: settings.durationMs(`${client}.circuit_breaker_interval`),
+    },
+    tls: readClientTls(settings, client),
+  };
 }

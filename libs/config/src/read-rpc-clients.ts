@@ -57,7 +57,8 @@ function isCalled(peer: RpcPeer, settings: Settings, ring: RingConfig): boolean 
   return true;
 }
 
-function readClientTls(settings: Settings, path: string): TlsClientConfig {
+/** Loki's `tls_config` of a client, with the switch that stands beside it. */
+export function readClientTls(settings: Settings, path: string): TlsClientConfig {
   return {
     enabled: settings.flag(`${path}.tls_enabled`),
     certFile: settings.text(`${path}.tls_cert_path`),

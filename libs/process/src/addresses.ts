@@ -30,8 +30,12 @@ function firstAddress(): string | undefined {
 export interface AddressWatch {
   readonly addresses: readonly string[];
   readonly periodMs: number;
+  /** Of addresses without a port. Default: 9095, gRPC's. */
+  readonly defaultPort?: number;
   readonly timers: Timers;
   readonly logger: Logger;
+  /** Who knows names. Default: the machine's resolver. */
+  readonly names?: Names;
   /** Every `host:port` behind the names, at first and whenever they differ. */
   readonly onChange: (addresses: ReadonlySet<string>) => void;
 }
@@ -43,7 +47,9 @@ export function watchAddresses(watch: AddressWatch): () => void {
   let isStopped = false;
   const look = async () => {
     try {
-      const found = new Set((await Promise.all(watch.addresses.map(resolve))).flat());
+      const found = new Set(
+        (await Promise.all(watch.addresses.map((address) => resolve(address, watch)))).flat(),
+      );
       const text = [...found].sort().join();
       if (!isStopped && text !== last) {
         last = text;
@@ -61,15 +67,29 @@ export function watchAddresses(watch: AddressWatch): () => void {
   };
 }
 
-async function resolve(address: string): Promise<string[]> {
+type Names = Pick<typeof dns, 'lookup' | 'resolveSrv'>;
+
+async function resolve(
+  address: string,
+  { names = dns, defaultPort = 9095 }: Pick<AddressWatch, 'names' | 'defaultPort'>,
+): Promise<string[]> {
+  const service = /^dnssrv(noa)?\+(.+)$/.exec(address);
+  if (service) return resolveService(service[2], names, service[1] === undefined);
   // `dns:///` and the like are how other gRPC clients name the same thing.
   const plain = address.replace(/^dns(\+|:\/+)/, '').replace(/^\/+/, '');
   const colon = plain.lastIndexOf(':');
   const host = colon < 0 ? plain : plain.slice(0, colon);
-  const port = colon < 0 ? '9095' : plain.slice(colon + 1);
+  const port = colon < 0 ? String(defaultPort) : plain.slice(colon + 1);
   if (net.isIP(host.replace(/^\[|\]$/g, '')) > 0) return [`${host}:${port}`];
-  const found = await dns.lookup(host, { all: true });
+  const found = await names.lookup(host, { all: true });
   // One family only: a host with two addresses is still one host.
   const families = found.filter(({ family }) => family === found[0].family);
   return families.map((each) => `${each.family === 6 ? `[${each.address}]` : each.address}:${port}`);
+}
+
+/** What SRV records name, `_port._tcp.name`; their hosts looked up in turn, or kept by name. */
+async function resolveService(name: string, names: Names, looksUpHosts: boolean): Promise<string[]> {
+  const records = await names.resolveSrv(name);
+  const named = records.map((record) => `${record.name}:${record.port}`);
+  return looksUpHosts ? (await Promise.all(named.map((each) => resolve(each, { names })))).flat() : named;
 }

@@ -1,10 +1,13 @@
-import type { CacheConfig, Config } from '@loki/config';
+import fs from 'node:fs';
+import type { CacheConfig, Config, MemcachedConfig, RedisConfig, TlsClientConfig } from '@loki/config';
 import type { Clock, Logger, ResultsCache, ResultsKind, Timers } from '@loki/ports';
 import type { ResultsCaches } from '@loki/querier';
-import { MemoryResultsCache, RedisResultsCache } from '@loki/results-cache';
+import { MemcachedResultsCache, MemoryResultsCache, RedisResultsCache } from '@loki/results-cache';
+import type { MemcachedTls } from '@loki/results-cache';
 import { openRedis } from '@loki/ring-store';
 import { cacheMetrics, measuredResultsCache } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
+import { watchAddresses } from './addresses.ts';
 import type { Hiding } from './compactor-role.ts';
 
 interface CacheWorld {
@@ -16,7 +19,7 @@ interface CacheWorld {
   readonly hiding: Hiding;
 }
 
-/** Stands before each key in Redis, whose other users may have keys of their own. */
+/** Stands before each key in a cache elsewhere, whose other users may have keys of their own. */
 const keyPrefix = 'lokits/results/';
 
 export interface OpenCaches extends ResultsCaches {
@@ -30,7 +33,7 @@ export function openResultsCaches(world: CacheWorld): OpenCaches {
   const byKind = new Map<ResultsKind, ResultsCache>();
   for (const [kind, cache] of config.queryRange.caches) {
     // Queriers remember streams of segments anyway: a second memory of the same process would be for nothing.
-    if (!cache.redis && streamKinds.has(kind)) continue;
+    if (!isElsewhere(cache) && streamKinds.has(kind)) continue;
     let shared = opened.get(cache);
     if (!shared) opened.set(cache, (shared = openCache(world, cache, `frontend.${names[kind]}`)));
     byKind.set(kind, shared);
@@ -56,17 +59,31 @@ const names: Readonly<Record<ResultsKind, string>> = {
   volume: 'volume-results-cache',
 };
 
-function openCache(
-  { metrics, clock, timers, logger }: CacheWorld,
-  cache: CacheConfig,
-  name: string,
-): ResultsCache {
-  const { bytesMax, itemsMax, ttlMs, redis } = cache;
-  if (!redis) {
-    const events = cacheMetrics(metrics, name);
-    const memory = new MemoryResultsCache({ clock, bytesMax, itemsMax, ttlMs, events });
-    return measuredResultsCache(memory, metrics, { name, clock });
+function isElsewhere({ redis, memcached }: CacheConfig): boolean {
+  return redis !== undefined || memcached !== undefined;
+}
+
+function openCache(world: CacheWorld, cache: CacheConfig, name: string): ResultsCache {
+  const { metrics, clock } = world;
+  const { bytesMax, itemsMax, ttlMs, redis, memcached } = cache;
+  if (redis) return measuredResultsCache(openRedisCache(world, cache, redis), metrics, { name, clock });
+  if (memcached) {
+    return measuredResultsCache(openMemcached(world, cache, memcached), metrics, { name, clock });
   }
+  const events = cacheMetrics(metrics, name);
+  const memory = new MemoryResultsCache({ clock, bytesMax, itemsMax, ttlMs, events });
+  return measuredResultsCache(memory, metrics, { name, clock });
+}
+
+const connectTimeoutMs = 2_000;
+/** Bytes on their way to a cache elsewhere, whatever the configuration allows. */
+const writingBytesMax = 64 * 1024 * 1024;
+
+function openRedisCache(
+  { clock, timers, logger }: CacheWorld,
+  { ttlMs, writing }: CacheConfig,
+  redis: RedisConfig,
+): ResultsCache {
   const client = openRedis(
     {
       endpoints: redis.endpoint.split(',').map((endpoint) => endpoint.trim()),
@@ -81,17 +98,56 @@ function openCache(
     },
     'results cache',
   );
-  const { timeoutMs } = redis;
-  const shared = new RedisResultsCache({
+  return new RedisResultsCache({
     client,
     clock,
     timers,
     logger,
     prefix: keyPrefix,
     ttlMs,
-    timeoutMs,
+    timeoutMs: redis.timeoutMs,
+    writingBytesMax: Math.min(writing.bytesMax, writingBytesMax),
   });
-  return measuredResultsCache(shared, metrics, { name, clock });
 }
 
-const connectTimeoutMs = 2_000;
+const memcachedPort = 11_211;
+
+/** Servers come and go with their names, as long as the cache is open. */
+function openMemcached(
+  { clock, timers, logger }: CacheWorld,
+  { ttlMs, writing }: CacheConfig,
+  memcached: MemcachedConfig,
+): ResultsCache {
+  const { addresses, lookupMs, tls, ...rest } = memcached;
+  const cache = new MemcachedResultsCache({
+    ...rest,
+    clock,
+    timers,
+    logger,
+    prefix: keyPrefix,
+    ttlMs,
+    writing: { ...writing, bytesMax: Math.min(writing.bytesMax, writingBytesMax) },
+    tls: tls.enabled ? tlsOf(tls) : undefined,
+  });
+  const stop = watchAddresses({
+    addresses,
+    periodMs: Math.max(lookupMs, 1_000),
+    defaultPort: memcachedPort,
+    timers,
+    logger,
+    onChange: (found) => cache.useServers(found),
+  });
+  return {
+    get: (keys) => cache.get(keys),
+    put: (entries) => cache.put(entries),
+    close() {
+      stop();
+      return cache.close();
+    },
+  };
+}
+
+function tlsOf({ caFile, certFile, keyFile, serverName, insecureSkipVerify }: TlsClientConfig): MemcachedTls {
+  const read = (file: string) => (file === '' ? undefined : fs.readFileSync(file, 'utf8'));
+  return { ca: read(caFile), cert: read(certFile), key: read(keyFile), serverName, insecureSkipVerify };
+}

@@ -52,7 +52,7 @@ async function fakeServer(answer: (line: string, socket: net.Socket) => string |
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   });
-  return { ...server, state, address: `127.0.0.1:${(server.address() as AddressInfo).port}` };
+  return { state, address: `127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
 function cacheOn(addresses: readonly string[], more: Partial<MemcachedResultsCacheOptions> = {}) {
