@@ -68,6 +68,14 @@ test('a tree of counts finds the n-th of whatever it holds', () => {
   );
 });
 
+test.each([
+  ['the largest value', 1, [1, Infinity]],
+  ['the only value', 0.5, [-Infinity]],
+  ['the neighbour that weighs nothing', 0, [1, Infinity]],
+])('an infinity is no quantile, as in Prometheus: %s', (_, q, values) => {
+  expect(quantile(q, Float64Array.from(values))).toBeNaN();
+});
+
 test('quantiles of windows that slide are those of each window alone', () => {
   fc.assert(
     fc.property(

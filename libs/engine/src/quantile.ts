@@ -19,10 +19,15 @@ export function quantile(q: number, values: Float64Array): number {
   const notNumbers = values.length - numbers.length;
   if (lower < notNumbers) return Number.NaN;
   const low = selectNth(numbers, lower - notNumbers);
-  if (lower === values.length - 1) return low;
+  if (lower === values.length - 1) return between(low, low, weight);
   // What is selected splits the others: the next one is the least of those behind it.
   let high = Infinity;
   for (let i = lower - notNumbers + 1; i < numbers.length; i++) if (numbers[i] < high) high = numbers[i];
+  return between(low, high, weight);
+}
+
+/** Both count however little they weigh: an infinity next to a place makes it NaN, as in Prometheus. */
+function between(low: number, high: number, weight: number): number {
   return low * (1 - weight) + high * weight;
 }
 
@@ -135,6 +140,6 @@ function quantileOf(q: number, tree: CountTree, order: Uint32Array, values: Floa
   const { lower, weight } = placeOf(q, tree.count);
   const low = values[order[tree.nth(lower)]];
   // Among numbers, NaN comes first.
-  if (lower === tree.count - 1 || Number.isNaN(low)) return low;
-  return low * (1 - weight) + values[order[tree.nth(lower + 1)]] * weight;
+  if (Number.isNaN(low)) return low;
+  return between(low, lower === tree.count - 1 ? low : values[order[tree.nth(lower + 1)]], weight);
 }
