@@ -99,7 +99,7 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
   for (let i = 0; i < options.perData && result.asked < options.count; i++) {
     if (result.findings.length >= options.findingsMax) break;
     const own = random.fork(`question ${i}`);
-    const question = drawQuestion(own, data);
+    const question = drawQuestion(own, data, cluster.referee.rows);
     const plain = await cluster.plain.ask(question);
     options.onQuestion?.(question, plain);
     result.asked++;

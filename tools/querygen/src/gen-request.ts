@@ -1,9 +1,9 @@
 import type { Prng } from '@loki/testkit';
 import type { DataSet } from './data.ts';
 import { LogQueries } from './gen-log.ts';
-import type { Hints } from './gen-log.ts';
-import { formats } from './lines.ts';
 import { MetricQueries } from './gen-metric.ts';
+import type { StoredRow } from './referee.ts';
+import { Witness } from './witness.ts';
 
 /** One question as a client asks it. */
 export interface Question {
@@ -24,65 +24,77 @@ export interface Question {
 
 const second = 1_000_000_000n;
 
-export function drawQuestion(random: Prng, data: DataSet): Question {
+/** @param rows all rows of the data */
+export function drawQuestion(random: Prng, data: DataSet, rows: readonly StoredRow[]): Question {
   const spanNs = data.endNs - data.startNs;
   const kind = random.pick(['log', 'log', 'range', 'range', 'instant'] as const);
-  const [startNs, endNs] = drawRange(random, data);
   const isMulti = data.tenants.length > 1 && random.chance(0.1);
-  const tenants = isMulti ? data.tenants : [random.pick(data.tenants)];
-  const hints = hintsOf(data, random.pick(tenants));
+  // A tenant without data is asked now and then.
+  const witness = new Witness(random.pick(rows));
+  const tenants = isMulti ? data.tenants : [random.chance(0.03) ? random.pick(data.tenants) : witness.stored.tenant]; // prettier-ignore
+  const [startNs, endNs] = drawRange(random, data, witness.timestampNs, kind);
+  const stepNs = drawStep(random, endNs - startNs);
   const metrics = new MetricQueries(random, {
-    hints,
+    witness,
     spanSeconds: Number(spanNs / second),
     isInstant: kind === 'instant',
+    moments: { kind, startNs, endNs, stepNs },
     isExact: data.numbers === 'dyadic',
   });
-  const query = kind === 'log' ? new LogQueries(random, hints).query() : metrics.query();
+  const query = kind === 'log' ? new LogQueries(random, witness).query() : metrics.query();
   return {
     tenants,
     kind,
-    query,
+    query: restyled(random, query),
     startNs,
     endNs,
-    stepNs: drawStep(random, endNs - startNs),
-    limit: random.pick([1, 3, 10, 100, 5000]),
+    stepNs,
+    limit: random.pick([1, 2, 3, 10, 100, 5000]),
     direction: random.pick(['forward', 'backward']),
     intervalNs: kind === 'log' && random.chance(0.05) ? (spanNs / 20n / second + 1n) * second : 0n,
   };
 }
 
-/** A tenant without data is asked as if it had those of all. */
-function hintsOf(data: DataSet, tenant: string): Hints {
-  const own = data.pushes.filter((push) => push.tenant === tenant);
-  const parts = (own.length > 0 ? own : data.pushes).flatMap((push) => push.streams);
-  return {
-    streams: parts.map(({ labels }) => {
-      const map = new Map(Object.entries(labels.toObject()));
-      return { labels: map, format: formats.find((format) => format === map.get('format')) ?? 'odd' };
-    }),
-    lines: parts.flatMap(({ rows }) => rows.map(({ line }) => line)),
-  };
+/** Letters' case, blanks and comments make no difference to functions. */
+function restyled(random: Prng, query: string): string {
+  const roll = random.int(0, 39);
+  if (roll === 0) return `${query} # {not="read"}`;
+  if (roll === 1) return `\n  ${query}\t`;
+  if (roll === 2)
+    return query.replace(/\b(sum|rate|topk|count_over_time|avg)(?= by| without|\()/g, (name) => name.toUpperCase()); // prettier-ignore
+  return query;
 }
 
-/** Most ranges hold all rows, or most of them; borders fall on rows often, since both have coarse clocks. */
-function drawRange(random: Prng, { startNs, endNs }: DataSet): [bigint, bigint] {
+/** Most ranges hold the row; borders fall on rows often, since both have coarse clocks. */
+function drawRange(
+  random: Prng,
+  { startNs, endNs }: DataSet,
+  aimNs: bigint,
+  kind: Question['kind'],
+): [bigint, bigint] {
+  if (random.chance(0.4)) return [startNs, endNs + 1n];
   const spanNs = endNs - startNs;
-  if (random.chance(0.45)) return [startNs, endNs + 1n];
-  const at = (share: number) => startNs + BigInt(Math.floor(Number(spanNs) * share));
-  const from = at(random.float() * 1.2 - 0.2);
-  const to = from + BigInt(Math.floor(Number(spanNs) * random.float()));
+  const share = (odds: number) => BigInt(Math.floor(Number(spanNs) * odds));
+  const isAimed = random.chance(0.9);
+  const lengthNs = share(random.float() ** 2);
+  const from = isAimed
+    ? aimNs - BigInt(Math.floor(Number(lengthNs) * random.float()))
+    : startNs + share(random.float() * 1.2 - 0.2);
   const unit = random.pick([1n, second, 60n * second]);
   const fromNs = from - (from % unit);
+  const to = from + lengthNs;
   const toNs = to - (to % unit);
-  return toNs > fromNs ? [fromNs, toNs] : [fromNs, fromNs + unit];
+  if (kind === 'range' && random.chance(0.05)) return [fromNs, fromNs];
+  if (toNs > fromNs && (!isAimed || toNs > aimNs)) return [fromNs, toNs];
+  return [fromNs, (isAimed && aimNs > fromNs ? aimNs - (aimNs % unit) : fromNs) + unit];
 }
 
 /** A few steps to some hundred. */
 function drawStep(random: Prng, lengthNs: bigint): bigint {
-  const steps = BigInt(random.pick([1, 3, 10, 40, 150]));
+  const steps = BigInt(random.pick([1, 3, 7, 10, 40, 150]));
   const stepNs = lengthNs / steps;
   const unit = random.pick([1_000_000n, second, second, 60n * second]);
   const rounded = stepNs - (stepNs % unit);
-  const leastNs = lengthNs / 500n + 1n;
+  const leastNs = lengthNs / 300n + 1n;
   return rounded > leastNs ? rounded : ((leastNs + second - 1n) / second) * second;
 }

@@ -6,6 +6,7 @@ import { parseTold } from './compare.ts';
 import type { ToldSeries, ToldStream } from './compare.ts';
 import type { DataSet, Push, Row } from './data.ts';
 import type { Question } from './gen-request.ts';
+import { momentsOf } from './moments.ts';
 import { keyOf, MetricReferee, Refused } from './referee-metric.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
 import { passes } from './referee-stages.ts';
@@ -24,10 +25,10 @@ export type Verdict = 'right' | 'unsure' | { readonly difference: string; readon
  * the parser and the templates. Slow, and unsure where the language leaves something open.
  */
 export class Referee {
-  readonly #rows: readonly StoredRow[];
+  readonly rows: readonly StoredRow[];
 
-  constructor(data: Pick<DataSet, 'pushes'>) {
-    this.#rows = storedRows(data.pushes);
+  constructor({ pushes }: Pick<DataSet, 'pushes'>) {
+    this.rows = storedRows(pushes);
   }
 
   judge(question: Question, told: Told): Verdict {
@@ -45,7 +46,7 @@ export class Referee {
   /** Rows that a selection has, before it is cut by its limit. */
   select({ tenants, startNs, endNs }: Question, expr: LogExpr): PlainRow[] {
     const isMulti = tenants.length > 1;
-    return this.#rows.flatMap(({ tenant, stream, row: stored }) => {
+    return this.rows.flatMap(({ tenant, stream, row: stored }) => {
       if (!tenants.includes(tenant) || stored.timestampNs < startNs || stored.timestampNs >= endNs) return [];
       const row = new PlainRow(stream, stored);
       if (!passes(row, expr)) return [];
@@ -92,7 +93,7 @@ export class Referee {
 
   #judgeSamples(question: Question, expr: MetricExpr, told: Told): Verdict {
     if (question.tenants.length > 1 || expr.kind === 'literal') return 'unsure';
-    const rows = this.#rows.filter(({ tenant }) => question.tenants.includes(tenant));
+    const rows = this.rows.filter(({ tenant }) => question.tenants.includes(tenant));
     const referee = new MetricReferee(rows);
     const expected = new Map<string, number[]>();
     try {
@@ -167,13 +168,6 @@ function lineText(stream: Texts, line: string, { structuredMetadata = {}, parsed
   const maps = [stream, structuredMetadata, parsed].map((each) => new Map(Object.entries(each)));
   maps[2].delete('__error_details__');
   return JSON.stringify([line, ...maps.map(keyOf)]);
-}
-
-/** Steps of a range query stand on multiples of the step. */
-function* momentsOf({ kind, startNs, endNs, stepNs }: Question): Generator<bigint> {
-  if (kind === 'instant') return yield endNs;
-  const lastNs = endNs % stepNs === 0n ? endNs : endNs - (endNs % stepNs) + stepNs;
-  for (let ns = startNs - (startNs % stepNs); ns <= lastNs; ns += stepNs) yield ns;
 }
 
 function numberOf(text: string): number {

@@ -1,0 +1,32 @@
+import { parseExpr } from '@loki/logql';
+import type { LogExpr } from '@loki/logql';
+import { LokiError } from '@loki/model';
+import type { StoredRow } from './referee.ts';
+import { PlainRow, Unsure } from './referee-row.ts';
+import { passes } from './referee-stages.ts';
+
+/** A row that a query is drawn for: most of what is drawn must leave it in, so that most answers say something. */
+export class Witness {
+  readonly stored: StoredRow;
+
+  constructor(stored: StoredRow) {
+    this.stored = stored;
+  }
+
+  get timestampNs(): bigint {
+    return this.stored.row.timestampNs;
+  }
+
+  /** The row as it comes out of a log query; undefined: it does not, or nobody knows. */
+  after(query: string): PlainRow | undefined {
+    const { stream, row: stored } = this.stored;
+    const row = new PlainRow(stream, stored);
+    try {
+      return passes(row, parseExpr(query) as LogExpr) ? row : undefined;
+    } catch (error) {
+      // A query that is refused keeps nothing.
+      if (error instanceof Unsure || error instanceof LokiError) return undefined;
+      throw error;
+    }
+  }
+}
