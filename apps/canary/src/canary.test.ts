@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { eventually, freePort } from '@loki/test-tools';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 let directory: string;
@@ -19,7 +19,7 @@ beforeAll(async () => {
     '-server.grpc-listen-port=0',
     `-common.path-prefix=${directory}/data`,
   ]);
-  await until(() => answers(`http://127.0.0.1:${port}/ready`));
+  await eventually(() => answers(`http://127.0.0.1:${port}/ready`));
 }, 60_000);
 
 afterAll(async () => {
@@ -47,8 +47,8 @@ test('lines that are pushed come back by the websocket, and none is missing', as
       const line = text.split('\n').find((each) => each.startsWith(`loki_canary_${name} `));
       return Number(line?.split(' ')[1]);
     };
-    await until(async () => (await metric('response_latency_seconds_count').catch(() => 0)) > 20);
-    await until(async () => (await metric('spot_check_entries_total')) > 2);
+    await eventually(async () => (await metric('response_latency_seconds_count').catch(() => 0)) > 20);
+    await eventually(async () => (await metric('spot_check_entries_total')) > 2);
     for (const name of ['missing', 'websocket_missing', 'duplicate', 'out_of_order', 'spot_check_missing'])
       expect([name, await metric(`${name}_entries_total`)]).toEqual([name, 0]);
     expect(await metric('metric_test_actual')).toBeGreaterThan(5);
@@ -132,21 +132,4 @@ async function answers(url: string): Promise<boolean> {
   } catch {
     return false; // not listening yet
   }
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + 30_000;
-  while (!(await condition())) {
-    if (Date.now() > endMs) throw new Error('waited for half a minute');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port: found } = probe.address() as net.AddressInfo;
-      probe.close(() => resolve(found));
-    });
-  });
 }

@@ -1,5 +1,6 @@
 /** Protects `server.admin_listen_port`: what operators ask is out of clients' reach, and clients' routes out of operators'. */
-import { freePort, TestServer } from './test-server.ts';
+import { freePort } from '@loki/test-tools';
+import { TestServer } from './test-server.ts';
 
 let server: TestServer;
 let admin: string;

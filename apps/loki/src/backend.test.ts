@@ -1,10 +1,10 @@
 /** Protects compactors and rulers as processes of their own: they share their work, and take over what a killed one had. */
 import fs from 'node:fs';
 import http from 'node:http';
-import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { eventually, freePort } from '@loki/test-tools';
 import { TestServer } from './test-server.ts';
 
 /** What an Alertmanager is told, in the order of arrival. */
@@ -101,7 +101,7 @@ async function metricOf(server: TestServer, name: string): Promise<number | unde
 
 test('everybody shows the same rings', async () => {
   const expected = ['backend ACTIVE 128', 'compactor ACTIVE 128'];
-  await until(async () => {
+  await eventually(async () => {
     for (const server of [...compactors, gateway]) {
       if (String(await ringOf(server, 'compactor')) !== String(expected)) return false;
     }
@@ -112,7 +112,7 @@ test('everybody shows the same rings', async () => {
 }, 60_000);
 
 test('compactors run, and one of them is the one that sweeps', async () => {
-  await until(async () => {
+  await eventually(async () => {
     const running = await Promise.all(
       compactors.map((each) => metricOf(each, 'loki_boltdb_shipper_compactor_running')),
     );
@@ -139,13 +139,13 @@ test('a delete through the gateway hides lines at once, whichever compactor is a
   const id = created.headers.get('x-delete-request-id');
   expect(id).toMatch(/^[0-9a-f]{8}$/);
   for (const server of [gateway, ...compactors]) {
-    await until(async () => {
+    await eventually(async () => {
       const { status, text } = await server.get('/loki/api/v1/delete', acme);
       expect(status).toBe(200);
       return text.includes(id!);
     });
   }
-  await until(async () => String(await query('{app="deleted"}')) === 'keep this');
+  await eventually(async () => String(await query('{app="deleted"}')) === 'keep this');
   // Refusals come back as the compactor says them.
   const refused = await fetch(`${gateway.url}/loki/api/v1/delete`, { method: 'POST', headers: acme });
   expect([refused.status, await refused.text()]).toEqual([400, 'query not set\n']);
@@ -187,7 +187,7 @@ rules:
     });
     expect(created.status).toBe(202);
   }
-  await until(async () => {
+  await eventually(async () => {
     const all = await rules(gateway);
     return (
       all.length === groups.length && all.every((rule) => rule.health === 'ok' && rule.alerts.length === 1)
@@ -206,7 +206,9 @@ rules:
   );
   expect(shares.flat().sort()).toEqual(groups);
   expect(Math.min(...shares.map((share) => share.length))).toBeGreaterThan(0);
-  await until(() => new Set(receiver.alerts.map(({ labels }) => labels['alertname'])).size === groups.length);
+  await eventually(
+    () => new Set(receiver.alerts.map(({ labels }) => labels['alertname'])).size === groups.length,
+  );
 }, 90_000);
 
 test('a killed ruler’s alerts are shown, go on elsewhere, and are not told twice', async () => {
@@ -218,7 +220,7 @@ test('a killed ruler’s alerts are shown, go on elsewhere, and are not told twi
   expect(shown.map(({ name }) => name).sort()).toEqual(groups);
   const activeAt = (all: ShownRule[]) => new Map(all.map(({ name, alerts }) => [name, alerts[0]?.activeAt]));
   expect(activeAt(shown)).toEqual(activeAt(before));
-  await until(async () => {
+  await eventually(async () => {
     const all = await rules(rulers[1]).catch(() => []);
     const { text } = await rulers[1].get('/metrics');
     const count = text.match(/^loki_prometheus_rule_group_rules\{/gm)?.length;
@@ -238,14 +240,16 @@ test('a killed ruler’s alerts are shown, go on elsewhere, and are not told twi
 
 test('a killed compactor’s part goes to the other', async () => {
   await compactors[1].stop('SIGKILL');
-  await until(async () => (await ringOf(compactors[0], 'compactor'))[0].startsWith('backend UNHEALTHY'));
-  await until(async () => (await metricOf(compactors[0], 'loki_boltdb_shipper_compactor_running')) === 1);
+  await eventually(async () => (await ringOf(compactors[0], 'compactor'))[0].startsWith('backend UNHEALTHY'));
+  await eventually(
+    async () => (await metricOf(compactors[0], 'loki_boltdb_shipper_compactor_running')) === 1,
+  );
   expect((await gateway.get('/loki/api/v1/delete', acme)).status).toBe(200);
 }, 60_000);
 
 test('the last one ends when it is told to, and nobody answers for it', async () => {
   expect(await compactors[0].stop()).toBe(0);
-  await until(async () => (await gateway.get('/loki/api/v1/delete', acme)).status === 503);
+  await eventually(async () => (await gateway.get('/loki/api/v1/delete', acme)).status === 503);
 }, 60_000);
 
 async function push(app: string, lines: readonly string[]): Promise<void> {
@@ -261,21 +265,4 @@ async function query(expr: string): Promise<string[]> {
   if (status !== 200) throw new Error(`${status} ${text}`);
   const { data } = JSON.parse(text) as { data: { result: { values: [string, string][] }[] } };
   return data.result.flatMap(({ values }) => values.map(([, line]) => line)).sort();
-}
-
-async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt++) {
-    if (await isTrue()) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`not within 40 seconds: ${isTrue.toString()}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

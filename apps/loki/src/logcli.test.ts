@@ -166,12 +166,12 @@ test('a tail from the past, then live', async () => {
     lines.push(...streams.flatMap(({ values }) => values.map(([, line]) => line)));
   });
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
-  await eventually(() => lines.length >= 30);
+  await server.eventually(() => lines.length >= 30);
   expect(lines).toHaveLength(30);
   const values = [[`${BigInt(Date.now()) * 1_000_000n}`, 'just now']];
   const streams = [{ stream: { cluster: 'host', alertname: 'A', severity: 'warning' }, values }];
   await server.push({ streams }, { 'x-scope-orgid': tenant });
-  await eventually(() => lines.includes('just now'));
+  await server.eventually(() => lines.includes('just now'));
   const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.close(1000, '');
   await closed;
@@ -206,11 +206,3 @@ test('what is refused is printed as it came', async () => {
     'parse error at line 1, col 4: syntax error: unexpected $end, expecting STRING\n',
   ]);
 });
-
-async function eventually(look: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (look()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`nothing came\n${server.log()}`);
-}

@@ -143,18 +143,9 @@ ruler:
     return (await groupOf('shop'))?.rules[1]?.['state'];
   }
 
-  async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
-    for (let attempt = 0; attempt < 400; attempt++) {
-      const found = await look();
-      if (found !== undefined) return found;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`nothing came\n${server.log().slice(-3000)}`);
-  }
-
   test('a recorded series arrives with its value, its labels and each sample once', async () => {
     await push('broken 1', 'broken 2', 'broken 3', 'mended 1');
-    const series = await eventually(async () => {
+    const series = await server.eventually(async () => {
       const [first] = await stored('app:broken:count');
       return first?.values.filter(([, value]) => value === '3').length >= 5 ? first : undefined;
     });
@@ -164,7 +155,7 @@ ruler:
   });
 
   test('an alert waits for its `for`, fires once, and is sent again and again', async () => {
-    const alert = await eventually(async () => (await alertsOf('Broken'))[0]);
+    const alert = await server.eventually(async () => (await alertsOf('Broken'))[0]);
     const rule = (await groupOf('shop'))!.rules[1] as { alerts: { activeAt: string }[] };
     const waitedMs = Date.parse(alert.startsAt) - Date.parse(rule.alerts[0].activeAt);
     expect(waitedMs).toBeGreaterThanOrEqual(3000);
@@ -176,13 +167,13 @@ ruler:
     });
     expect(alert.generatorURL).toContain('http://loki.example');
     expect(Date.parse(alert.endsAt)).toBeGreaterThan(Date.now());
-    const again = await eventually(async () => {
+    const again = await server.eventually(async () => {
       const [next] = await alertsOf('Broken');
       return next.updatedAt > alert.updatedAt ? next : undefined;
     });
     expect(again.startsAt).toBe(alert.startsAt);
     expect(Date.parse(again.endsAt)).toBeGreaterThan(Date.parse(alert.endsAt));
-    await eventually(async () => (webhook.statusesOf('Broken').length > 0 ? true : undefined));
+    await server.eventually(async () => (webhook.statusesOf('Broken').length > 0 ? true : undefined));
     expect(webhook.statusesOf('Broken')).toEqual(['firing']);
     expect(await alertsOf('Common')).toEqual([]);
   });
@@ -191,7 +182,7 @@ ruler:
     const [before] = await alertsOf('Broken');
     await server.stop('SIGKILL');
     await server.start();
-    const after = await eventually(async () => {
+    const after = await server.eventually(async () => {
       const [next] = await alertsOf('Broken');
       return next && next.updatedAt > before.updatedAt && (await brokenState()) === 'firing'
         ? next
@@ -211,7 +202,7 @@ ruler:
     await new Promise((resolve) => setTimeout(resolve, 2000));
     const backAt = Date.now() / 1000;
     await prometheus.start();
-    const times = await eventually(async () => {
+    const times = await server.eventually(async () => {
       const [series] = await stored('app:broken:count');
       const seconds = series?.values.map(([second]) => second) ?? [];
       return seconds.some((second) => second > backAt + 1) ? seconds : undefined;
@@ -233,7 +224,9 @@ ruler:
 
   test('what is mended resolves, and people are told', async () => {
     await push('mended 2', 'mended 3', 'mended 4');
-    await eventually(async () => (webhook.statusesOf('Broken').includes('resolved') ? true : undefined));
+    await server.eventually(async () =>
+      webhook.statusesOf('Broken').includes('resolved') ? true : undefined,
+    );
     expect(webhook.statusesOf('Broken')).toEqual(['firing', 'resolved']);
     expect(await brokenState()).toBe('inactive');
     expect((await alertsOf('Broken')).filter(({ status }) => status.state === 'active')).toEqual([]);

@@ -81,15 +81,6 @@ rules:
   expr: '{app="shop"}'
 `;
 
-async function eventually<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  for (let attempt = 0; attempt < 300; attempt++) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`nothing came\n${server.log()}`);
-}
-
 interface RuleGroups {
   readonly data: {
     readonly groups: {
@@ -122,15 +113,15 @@ test('lines become a recorded series and an alert, which goes on over a restart'
     '{"status":"success","data":null,"errorType":"","error":""}',
   ]);
 
-  const alert = await eventually(() => receiver.alerts[0]);
+  const alert = await server.eventually(() => receiver.alerts[0]);
   expect(alert).toMatchObject({
     labels: { alertname: 'Errors', app: 'shop', cluster: 'c1', severity: 'page' },
     annotations: { summary: '2 errors in shop' },
   });
-  await eventually(() =>
+  await server.eventually(() =>
     receiver.written.find((body) => body.includes('app:errors:count') && body.includes('shop')),
   );
-  const [record, errors, selection] = await eventually(async () => {
+  const [record, errors, selection] = await server.eventually(async () => {
     const found = await runningRules();
     return found.every(({ health }) => health !== 'unknown') && found.length === 3 ? found : undefined;
   });
@@ -141,9 +132,9 @@ test('lines become a recorded series and an alert, which goes on over a restart'
   await server.stop('SIGKILL');
   receiver.alerts.length = 0;
   await server.start();
-  const again = await eventually(() => receiver.alerts[0]);
+  const again = await server.eventually(() => receiver.alerts[0]);
   expect(again.startsAt).toBe(alert.startsAt);
-  const [, resumed] = await eventually(async () => {
+  const [, resumed] = await server.eventually(async () => {
     const found = await runningRules();
     return found[1]?.health === 'ok' ? found : undefined;
   });

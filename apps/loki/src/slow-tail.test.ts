@@ -1,5 +1,4 @@
 /** Protects everybody else from one who follows and does not read: little is kept for it, and it hears of what it lost. */
-import fs from 'node:fs';
 import WebSocket from 'ws';
 import { goQuery } from './raw-client.ts';
 import { TestServer } from './test-server.ts';
@@ -52,7 +51,7 @@ test('a follower that reads nothing costs little, and is told what it missed', a
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   // Until it surely follows.
   await pushLines(0);
-  await eventually(() => lines > 0);
+  await server.eventually(() => lines > 0);
   socket.pause();
   for (let push = 1; push <= pushes; push++) await pushLines(push);
   // Nobody else is held up by it.
@@ -61,17 +60,9 @@ test('a follower that reads nothing costs little, and is told what it missed', a
   expect(lost).toBeGreaterThan(0);
   socket.resume();
   const total = (pushes + 1) * linesOfPush;
-  await eventually(() => dropped > 0 && lines + lost >= total);
+  await server.eventually(() => dropped > 0 && lines + lost >= total);
   // What it gets was kept for it: in the network's buffers, one frame, and the ingester's megabyte.
   expect(lines + lost).toBe(total);
   expect(lines * lineBytes).toBeLessThan(30_000_000);
   socket.terminate();
 }, 120_000);
-
-async function eventually(look: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt++) {
-    if (look()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`nothing came\n${fs.existsSync(server.directory) ? server.log() : ''}`);
-}

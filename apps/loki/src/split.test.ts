@@ -1,9 +1,9 @@
 /** Protects the distributed system: real processes that know each other by the ring and talk over gRPC. */
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import WebSocket from 'ws';
+import { eventually, freePort } from '@loki/test-tools';
 import { TestServer } from './test-server.ts';
 
 let directory: string;
@@ -114,9 +114,9 @@ test('a tail follows across processes', async () => {
     for (const { values } of streams ?? []) lines.push(...values.map(([, line]) => line));
   });
   try {
-    await until(() => lines.includes('before'));
+    await eventually(() => lines.includes('before'));
     await push('tailed', ['after']);
-    await until(() => lines.includes('after'));
+    await eventually(() => lines.includes('after'));
     expect(lines).toEqual(['before', 'after']);
   } finally {
     socket.terminate();
@@ -168,7 +168,7 @@ test('a killed writer has lost nothing that was acknowledged', async () => {
   await writer.stop('SIGKILL');
   expect((await push('killed', ['not taken'])).status).toBe(503);
   await writer.start();
-  await until(async () => (await push('killed', ['taken again'])).status === 204);
+  await eventually(async () => (await push('killed', ['taken again'])).status === 204);
   expect(await query('{app="killed"}')).toEqual(expect.arrayContaining(['acknowledged', 'taken again']));
 }, 60_000);
 
@@ -178,20 +178,3 @@ test('processes end by themselves when they are told to', async () => {
   expect(await querier.stop()).toBe(0);
   expect(await writer.stop()).toBe(0);
 }, 60_000);
-
-async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 300; attempt++) {
-    if (await isTrue()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`not within 15 seconds: ${isTrue.toString()}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}

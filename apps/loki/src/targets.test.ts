@@ -1,9 +1,9 @@
 /** Protects `-target=`: parts of the system under Loki's names find each other, and each answers what is its own. */
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
+import { freePort } from '@loki/test-tools';
 import { TestServer } from './test-server.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
@@ -95,12 +95,3 @@ test.each([
   expect(status).not.toBe(0);
   expect(stdout + stderr).toContain(text);
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const listening = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = listening.address() as net.AddressInfo;
-      listening.close(() => resolve(port));
-    });
-  });
-}

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
-import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { freePort } from '@loki/test-tools';
 
 /** A server of somebody else's on a port of its own, which may be stopped and started again with what it stored. */
 export class OtherServer {
@@ -143,13 +143,4 @@ export class Webhook {
     const ofAlert = this.notifications.filter(({ labels }) => labels['alertname'] === alertname);
     return ofAlert.map(({ status }) => status);
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

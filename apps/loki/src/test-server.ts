@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { eventually, freePort } from '@loki/test-tools';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 
@@ -55,7 +55,7 @@ export class TestServer {
       } catch {
         // Not listening yet.
       }
-      if (Date.now() - startedMs > 20_000) throw new Error(`the server is not ready:\n${this.log()}`);
+      if (Date.now() - startedMs > 60_000) throw new Error(`the server is not ready:\n${this.log()}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -96,6 +96,11 @@ export class TestServer {
     return { status: response.status, text: await response.text() };
   }
 
+  /** As `eventually`, with the server's log in the failure. */
+  eventually<T>(look: () => T | Promise<T>): Promise<Exclude<T, undefined | false>> {
+    return eventually(look, { told: () => this.log() });
+  }
+
   /** Entries of a log query over the last hour, oldest first, each with its stream's labels. */
   async lines(query: string, params: Record<string, string> = {}): Promise<FoundLine[]> {
     const search = new URLSearchParams({ query, limit: '5000', direction: 'forward', ...params });
@@ -115,13 +120,4 @@ export interface FoundLine {
   readonly ns: bigint;
   readonly line: string;
   readonly labels: Record<string, string>;
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

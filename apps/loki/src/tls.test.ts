@@ -3,16 +3,15 @@
  * other by mutual TLS and to clients by HTTPS, and take nobody else. Each kind of process has a certificate of an
  * authority of its own, and each process has only the blocks of the calls that it makes: a call by another call's block fails.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { certify, eventually, freePorts } from '@loki/test-tools';
 
 const root = path.resolve(import.meta.dirname, '../../..');
-const startMs = 60_000;
 
 type Target = 'write' | 'querier' | 'gateway' | 'compactor' | 'ruler';
 
@@ -120,28 +119,9 @@ test('a process with a stranger’s certificate is not talked to by gRPC', async
 
 /** An authority of all who call, those of who is called, and one that nobody trusts; each has signed one certificate. */
 function makeCertificates(): void {
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  for (const [authority, name] of [
-    ['ca', 'member'],
-    ['other-ca', 'stranger'],
-    ...servers.map((name) => [`${name}-ca`, name]),
-  ]) {
-    const own = ['-keyout', `${authority}.key`, '-out', `${authority}.crt`, '-subj', `/CN=${authority}`];
-    openssl('req', '-x509', ...key, ...own, '-days', '2');
-    openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    fs.writeFileSync(path.join(directory, 'names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
-    const signing = [
-      '-CA',
-      `${authority}.crt`,
-      '-CAkey',
-      `${authority}.key`,
-      '-CAcreateserial',
-      '-days',
-      '2',
-    ];
-    openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.crt`, '-extfile', 'names', ...signing);
-  }
+  certify(directory, 'ca', ['member']);
+  certify(directory, 'other-ca', ['stranger']);
+  for (const name of servers) certify(directory, `${name}-ca`, [name]);
 }
 
 function start(target: Target, httpPort: number, grpcPort: number, certificate = 'member'): ChildProcess {
@@ -259,31 +239,11 @@ async function ready(port: number): Promise<void> {
   });
 }
 
+function until(look: () => boolean | Promise<boolean>): Promise<true> {
+  return eventually(look, { withinMs: 60_000, everyMs: 100, told: logs });
+}
+
 function logs(): string {
   const files = fs.readdirSync(directory).filter((name) => name.endsWith('.log'));
   return files.map((name) => `${name}: ${fs.readFileSync(path.join(directory, name), 'utf8')}`).join('\n');
-}
-
-async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + startMs;
-  while (Date.now() < endMs) {
-    if (await isTrue()) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`not in time: ${isTrue.toString()}\n${logs()}`);
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<net.Server>((resolve) => {
-          const server = net.createServer().listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const free = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return free;
 }

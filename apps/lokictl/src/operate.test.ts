@@ -1,7 +1,5 @@
 /** Protects operators: what is shown is what processes say, and what goes wrong is said in words. */
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { run } from './run.ts';
+import { TestPeer } from './test-lokictl.ts';
 
 interface Asked {
   readonly method: string;
@@ -9,8 +7,7 @@ interface Asked {
   readonly body: string;
 }
 
-let server: http.Server;
-let url: string;
+let server: TestPeer;
 let asked: Asked[];
 /** By `METHOD /path`; what is not there is answered 404. */
 let answers: Map<string, { status: number; body: string }>;
@@ -18,7 +15,7 @@ let answers: Map<string, { status: number; body: string }>;
 beforeEach(async () => {
   asked = [];
   answers = new Map();
-  server = http.createServer((request, response) => {
+  server = await TestPeer.start((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -28,21 +25,10 @@ beforeEach(async () => {
       response.writeHead(answer?.status ?? 404).end(answer?.body ?? '404 page not found\n');
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
-afterEach(() => new Promise((resolve) => server.close(resolve)));
+afterEach(() => server.stop());
 
-async function lokictl(...words: string[]) {
-  let [out, err] = ['', ''];
-  const code = await run(words, {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
-    env: (name) => (name === 'LOKI_ADDR' ? url : undefined),
-    readFile: () => Promise.reject(new Error('nothing is read')),
-  });
-  return { code, out, err };
-}
+const lokictl = (...words: string[]) => server.lokictl(...words);
 
 function answer(what: string, body: unknown, status = 200): void {
   answers.set(what, { status, body: typeof body === 'string' ? body : JSON.stringify(body) });
@@ -174,12 +160,12 @@ describe('services', () => {
     answer('GET /services', 'ingester => Running\npattern-ingester => Starting\n');
     answer('GET /ready', 'Ingester not ready: reading the write log\n', 503);
     answer('GET /loki/api/v1/status/buildinfo', { version: '1.2.3' });
-    const { code, out, err } = await lokictl('services', '--addr', url);
+    const { code, out, err } = await lokictl('services', '--addr', server.url);
     expect(code).toBe(1);
     expect(out).toContain('NOT READY  1.2.3    ingester, pattern-ingester (Starting)');
-    expect(err).toBe(`lokictl: ${url}: Ingester not ready: reading the write log\n`);
+    expect(err).toBe(`lokictl: ${server.url}: Ingester not ready: reading the write log\n`);
     const [parsed] = JSON.parse((await lokictl('services', '--json')).out) as unknown[];
-    expect(parsed).toMatchObject({ address: url, isReady: false, services: { ingester: 'Running' } });
+    expect(parsed).toMatchObject({ address: server.url, isReady: false, services: { ingester: 'Running' } });
   });
 
   test('a process that is not there is told beside those that are', async () => {
@@ -192,14 +178,14 @@ describe('services', () => {
 describe('flush', () => {
   test('asks every address', async () => {
     answer('POST /flush', '', 204);
-    expect(await lokictl('flush', '--addr', `${url},${url}`)).toMatchObject({ code: 0 });
+    expect(await lokictl('flush', '--addr', `${server.url},${server.url}`)).toMatchObject({ code: 0 });
     expect(asked).toHaveLength(2);
   });
 
   test('says where it cannot be done', async () => {
     expect(await lokictl('flush')).toMatchObject({
       code: 1,
-      err: `lokictl: ${url}: /flush is not answered there: ask an ingester or a gateway\n`,
+      err: `lokictl: ${server.url}: /flush is not answered there: ask an ingester or a gateway\n`,
     });
   });
 });
@@ -220,7 +206,6 @@ test.each([
 test('an answer that is no JSON, and one that never comes', async () => {
   answer('GET /partitions', 'hello');
   expect((await lokictl('partitions')).err).toContain('the answer is no JSON');
-  server.removeAllListeners('request');
+  server.fallSilent();
   expect((await lokictl('partitions', '--timeout', '0.2')).err).toContain('no answer within 0.2 s');
-  server.closeAllConnections();
 });

@@ -1,34 +1,21 @@
 /** Protects people at a terminal: what they ask for is what the server has, and an export that breaks off loses nothing. */
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { run } from './run.ts';
+import type http from 'node:http';
+import { TestPeer } from './test-lokictl.ts';
 
-let server: http.Server;
-let url: string;
+let server: TestPeer;
 let asked: { url: string; tenant: string | undefined }[];
 let answer: (response: http.ServerResponse, url: URL) => void;
 
 beforeEach(async () => {
   asked = [];
-  server = http.createServer((request, response) => {
+  server = await TestPeer.start((request, response) => {
     asked.push({ url: request.url!, tenant: request.headers['x-scope-orgid'] as string | undefined });
     answer(response, new URL(request.url!, 'http://a'));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
-afterEach(() => new Promise((resolve) => server.close(resolve)));
+afterEach(() => server.stop());
 
-async function lokictl(...words: string[]) {
-  let [out, err] = ['', ''];
-  const code = await run(words, {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
-    env: (name) => (name === 'LOKI_ADDR' ? url : undefined),
-    readFile: () => Promise.reject(new Error('nothing is read')),
-  });
-  return { code, out, err };
-}
+const lokictl = (...words: string[]) => server.lokictl(...words);
 
 const json = (body: unknown) => (response: http.ServerResponse) => void response.end(JSON.stringify(body));
 
@@ -139,7 +126,6 @@ test('an export that never gets on ends with what it has', async () => {
 test('an export that falls silent is given up after the time-out', async () => {
   answer = (response) => void response.write('{"line":"1"}\n');
   const { code, err } = await lokictl('export', '--timeout', '0.05', '{app="a"}');
-  server.closeAllConnections();
   expect(code).toBe(1);
   expect(err).toContain('silent for 0.05 s; going on');
 });

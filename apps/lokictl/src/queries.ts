@@ -1,5 +1,5 @@
 import { AdminClient, adminFlags } from './admin-client.ts';
-import type { Command } from './command.ts';
+import type { Command, ParsedArgs } from './command.ts';
 import { paramsOf, queryFlags, rangeFlags, tenantHeaders } from './query-flags.ts';
 
 interface Answer {
@@ -20,6 +20,12 @@ interface Row {
 const rangeNames = ['start', 'end', 'since'];
 const queryNames = [...rangeNames, 'limit', 'direction', 'step', 'time'];
 
+function queryParams(args: ParsedArgs): URLSearchParams {
+  const params = paramsOf(args, queryNames);
+  params.set('query', args.positional[0]);
+  return params;
+}
+
 /** `lokictl query` */
 export const query: Command = {
   words: ['query'],
@@ -28,8 +34,7 @@ export const query: Command = {
   flags: queryFlags,
   async run(args, io) {
     const client = await AdminClient.one(args, io);
-    const params = paramsOf(args, queryNames);
-    params.set('query', args.positional[0]);
+    const params = queryParams(args);
     const path = `/loki/api/v1/${params.has('time') ? 'query' : 'query_range'}?${params.toString()}`;
     const answer = await client.json<Answer>(path, tenantHeaders(args));
     for (const warning of answer.warnings ?? []) io.err(`warning: ${warning}\n`);
@@ -91,8 +96,7 @@ export const explain: Command = {
   flags: queryFlags,
   async run(args, io) {
     const client = await AdminClient.one(args, io);
-    const params = paramsOf(args, queryNames);
-    params.set('query', args.positional[0]);
+    const params = queryParams(args);
     const answer = await client.json<Explained>(
       `/loki/api/v1/explain?${params.toString()}`,
       tenantHeaders(args),

@@ -1,5 +1,6 @@
 /** Against a real Redis: `LOKI_TEST_REDIS_URL=redis://127.0.0.1:6379`; `npm run test:services` starts one. */
 import { NodeRandom, NodeTimers } from '@loki/runtime';
+import { eventually } from '@loki/test-tools';
 import { RedisRingStore } from './index.ts';
 import type { RedisRingStoreOptions } from './index.ts';
 import { ringStoreContract } from './ring-store-contract.ts';
@@ -66,8 +67,3 @@ test('with nobody there, questions end at their deadline and watchers hear nothi
 test.each(['', ':1', 'host:0', 'host:99999', 'a b:1:2'])('%j is no address', (endpoint) => {
   expect(() => storeOf({ endpoints: [endpoint] })).toThrow(TypeError);
 });
-
-async function eventually(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i++) await timers.sleep(10);
-  expect(condition()).toBe(true);
-}

@@ -1,9 +1,9 @@
 /** Against a real Redis that wants TLS and a password: `LOKI_TEST_REDIS_SERVER`, its binary; `npm run test:services` sets it. */
 import { NodeRandom, NodeTimers } from '@loki/runtime';
-import { execFileSync, spawn } from 'node:child_process';
+import { certify, freePort, isListening } from '@loki/test-tools';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { RedisRingStore } from './index.ts';
@@ -21,17 +21,20 @@ else {
   let ca: string;
 
   beforeAll(async () => {
-    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
-    const files = ['-keyout', at('key.pem'), '-out', at('cert.pem')];
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject], {
-      stdio: 'ignore',
-    });
-    ca = fs.readFileSync(at('cert.pem'), 'utf8');
+    certify(directory, 'ca', ['server']);
+    ca = fs.readFileSync(at('ca.crt'), 'utf8');
     port = await freePort();
-    const tls = ['--tls-port', `${port}`, '--tls-cert-file', at('cert.pem'), '--tls-key-file', at('key.pem')];
+    const tls = [
+      '--tls-port',
+      `${port}`,
+      '--tls-cert-file',
+      at('server.crt'),
+      '--tls-key-file',
+      at('server.key'),
+    ];
     const rest = ['--tls-auth-clients', 'no', '--requirepass', password, '--dir', directory, '--save', ''];
     server = spawn(binary, ['--port', '0', '--bind', '127.0.0.1', ...tls, ...rest], { stdio: 'ignore' });
-    while (!(await listens(port))) {
+    while (!(await isListening(port))) {
       if (server.exitCode !== null) throw new Error('redis-server ended');
     }
   }, 30_000);
@@ -74,20 +77,4 @@ else {
       await expect(store.get('k')).rejects.toMatchObject({ code: 'unavailable' });
     }),
   );
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1', () => resolve(true));
-    socket.once('error', () => setTimeout(resolve, 50, false));
-    socket.once('connect', () => socket.destroy());
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -5,10 +5,10 @@
  */
 import { ownedPartitions, RingMember, RingView } from '@loki/ring';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
+import { eventually, freePort } from '@loki/test-tools';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -201,22 +201,5 @@ else {
       await timers.sleep(1_000);
       return before !== (await beats());
     }
-  });
-}
-
-async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 150; i++) {
-    if (await condition()) return;
-    await timers.sleep(100);
-  }
-  throw new Error('it did not come to be in 15 s');
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
   });
 }

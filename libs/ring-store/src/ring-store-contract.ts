@@ -1,4 +1,5 @@
 import type { RingStore } from '@loki/ports';
+import { eventually } from '@loki/test-tools';
 
 export interface RingStoreSubject {
   readonly store: RingStore;
@@ -15,11 +16,6 @@ export function ringStoreContract(name: string, open: () => Promise<RingStoreSub
       store = subject.store;
     });
     afterEach(() => subject.dispose());
-
-    async function eventually(condition: () => boolean): Promise<void> {
-      for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
-      expect(condition()).toBe(true);
-    }
 
     test('a value is there after it was set, under its key alone', async () => {
       expect(await store.get('a')).toBeUndefined();

@@ -2,8 +2,9 @@
 import { LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 import type { LeafRequest, TailFrame } from '@loki/ports';
+import { eventually } from '@loki/test-tools';
 import { IngesterClient, serveIngester } from './ingester-rpc.ts';
-import { logLeaf, logResult, tenant, TestIngester, TestWorld, timers, until } from './test-rpc.ts';
+import { logLeaf, logResult, tenant, TestIngester, TestWorld, timers } from './test-rpc.ts';
 
 let world: TestWorld;
 let ingester: TestIngester;
@@ -111,10 +112,10 @@ test('giving up travels to the ingester, and the caller gets its own reason', as
   const giveUp = new AbortController();
   const reason = new LokiError('timeout', 'took too long');
   const answer = client.queryHead(0, logLeaf, giveUp.signal);
-  await until(() => ingester.signal !== undefined);
+  await eventually(() => ingester.signal !== undefined);
   giveUp.abort(reason);
   await expect(answer).rejects.toBe(reason);
-  await until(() => ingester.signal!.aborted);
+  await eventually(() => ingester.signal!.aborted);
 });
 
 test('a call that passes its deadline ends on both sides, as an owner that did not answer', async () => {
@@ -122,14 +123,14 @@ test('a call that passes its deadline ends on both sides, as an owner that did n
   const channel = world.channel(await world.serve((server) => serveIngester(server, ingester)));
   const impatient = new IngesterClient(channel, { headDeadlineMs: 100 });
   await expect(impatient.queryHead(0, logLeaf)).rejects.toMatchObject({ code: 'unavailable' });
-  await until(() => ingester.signal!.aborted);
+  await eventually(() => ingester.signal!.aborted);
 });
 
 test('an ingester that dies in the middle of a call is unavailable', async () => {
   ingester.onQuery = () => new Promise(() => {});
   const answer = client.queryHead(0, logLeaf);
   answer.catch(() => undefined);
-  await until(() => ingester.signal !== undefined);
+  await eventually(() => ingester.signal !== undefined);
   await world.kill();
   await expect(answer).rejects.toMatchObject({ code: 'unavailable' });
   await expect(client.partitions()).rejects.toMatchObject({ code: 'unavailable' });
@@ -148,7 +149,7 @@ test('a tail brings frames as they come, and ends with its reader', async () => 
     stop.abort();
   }
   expect(frames).toEqual([frame]);
-  await until(() => ingester.signal!.aborted);
+  await eventually(() => ingester.signal!.aborted);
 });
 
 test('a reader that stops listening ends the tail', async () => {
@@ -159,5 +160,5 @@ test('a reader that stops listening ends the tail', async () => {
     }
   };
   for await (const _ of client.tail(0, logLeaf, new AbortController().signal)) break;
-  await until(() => ingester.signal!.aborted);
+  await eventually(() => ingester.signal!.aborted);
 });

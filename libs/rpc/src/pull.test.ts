@@ -2,11 +2,12 @@
 import net from 'node:net';
 import { LokiError } from '@loki/model';
 import type { LeafRequest, LeafResult, QuerierService, StreamVolume, TailFrame } from '@loki/ports';
+import { eventually } from '@loki/test-tools';
 import { ChannelPool } from './channel-pool.ts';
 import { serveFrontend } from './frontend-server.ts';
 import type { QuerierSlot } from './frontend-server.ts';
 import { QuerierWorker } from './querier-worker.ts';
-import { clock, logger, logLeaf, logResult, tenant, TestWorld, timers, until } from './test-rpc.ts';
+import { clock, logger, logLeaf, logResult, tenant, TestWorld, timers } from './test-rpc.ts';
 
 let world: TestWorld;
 let slots: QuerierSlot[];
@@ -62,7 +63,7 @@ const forTails = () => slots.filter((slot) => slot.isForTails && !slot.gone.abor
 
 async function connected(): Promise<QuerierService> {
   work([await frontend()]);
-  await until(() => forQueries().length === 2 && forTails().length === 1);
+  await eventually(() => forQueries().length === 2 && forTails().length === 1);
   expect(slots[0].querierId).toBe('q');
   return forQueries()[0].querier;
 }
@@ -95,7 +96,7 @@ test('a query given up ends at the querier before its slot is free again', async
   onLeaf = untilAborted;
   const giveUp = new AbortController();
   const answer = remote.runLeaf(logLeaf, giveUp.signal);
-  await until(() => asked.length === 1);
+  await eventually(() => asked.length === 1);
   const reason = new LokiError('timeout', 'too long');
   giveUp.abort(reason);
   await expect(answer).rejects.toBe(reason);
@@ -107,11 +108,11 @@ test('a query given up ends at the querier before its slot is free again', async
 test('slots are shared out between frontends, and follow them as they come and go', async () => {
   const [first, second] = [await frontend(), await frontend()];
   const worker = work([first], 4);
-  await until(() => forQueries().length === 4 && worker.connected === 4);
+  await eventually(() => forQueries().length === 4 && worker.connected === 4);
   worker.setFrontends(new Set([first, second]));
-  await until(() => forQueries().length === 4 && forTails().length === 2);
+  await eventually(() => forQueries().length === 4 && forTails().length === 2);
   worker.setFrontends(new Set([second]));
-  await until(() => forQueries().length === 4 && forTails().length === 1);
+  await eventually(() => forQueries().length === 4 && forTails().length === 1);
 });
 
 test('a querier that leaves answers what it has begun, and gets no more', async () => {
@@ -119,13 +120,13 @@ test('a querier that leaves answers what it has begun, and gets no more', async 
   const gate = Promise.withResolvers<LeafResult>();
   onLeaf = () => gate.promise;
   const answer = remote.runLeaf(logLeaf);
-  await until(() => asked.length === 1);
+  await eventually(() => asked.length === 1);
   const stopped = workers[0].stop();
-  await until(() => forQueries().length === 1);
+  await eventually(() => forQueries().length === 1);
   gate.resolve(logResult(1));
   expect(await answer).toEqual(logResult(1));
   await stopped;
-  await until(() => forQueries().length === 0);
+  await eventually(() => forQueries().length === 0);
 });
 
 test('a frontend that dies is found again', async () => {
@@ -133,10 +134,10 @@ test('a frontend that dies is found again', async () => {
   onLeaf = untilAborted;
   const answer = forQueries()[0].querier.runLeaf(logLeaf);
   answer.catch(() => undefined);
-  await until(() => asked.length === 1);
+  await eventually(() => asked.length === 1);
   await world.kill();
   await expect(answer).rejects.toMatchObject({ code: 'unavailable', message: 'the querier is gone' });
-  await until(() => signals[0].aborted);
+  await eventually(() => signals[0].aborted);
   expect(forQueries()).toEqual([]);
 });
 
@@ -151,11 +152,11 @@ test('a querier that is stopped with its connections open is noticed within eigh
   });
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   work([`127.0.0.1:${(proxy.address() as net.AddressInfo).port}`]);
-  await until(() => forQueries().length === 2);
+  await eventually(() => forQueries().length === 2);
   onLeaf = untilAborted;
   const [{ querier: remote }] = forQueries();
   const answer = remote.runLeaf(logLeaf).catch((error: unknown) => error);
-  await until(() => asked.length === 1);
+  await eventually(() => asked.length === 1);
   const stoppedMs = clock.monotonicMs();
   // As SIGSTOP does: nothing is read any more, and nobody is told.
   for (const socket of sockets) socket.unpipe().pause();
@@ -181,9 +182,9 @@ test('a tail brings frames no faster than they are read, and another slot stands
   }
   await timers.sleep(50);
   expect(made).toBeLessThan(10);
-  await until(() => forTails().length === 2);
+  await eventually(() => forTails().length === 2);
   await frames.return!();
-  await until(() => signals[0].aborted);
+  await eventually(() => signals[0].aborted);
 });
 
 test('two things at a time are one too many for a slot', async () => {

@@ -2,11 +2,12 @@
 import { LokiError } from '@loki/model';
 import type { DistributorService, HttpRequest, HttpResponse } from '@loki/ports';
 import { encodePushRequest } from '@loki/proto';
+import { eventually } from '@loki/test-tools';
 import { uncompressSync } from 'snappy';
 import { PushClient } from './push-client.ts';
 import { servePushes } from './push-server.ts';
 import { asSnappy, pusherMethod, servePusher } from './pusher.ts';
-import { tenant, TestWorld, timers, until } from './test-rpc.ts';
+import { tenant, TestWorld, timers } from './test-rpc.ts';
 
 const mib = 1024 * 1024;
 
@@ -117,11 +118,11 @@ test('a client that goes away is told to the distributor', async () => {
   const giveUp = new AbortController();
   const answer = client.push(tenant, request(Buffer.from('x'), giveUp.signal));
   answer.catch(() => undefined);
-  await until(() => pushed.length === 1);
+  await eventually(() => pushed.length === 1);
   const reason = new Error('left');
   giveUp.abort(reason);
   await expect(answer).rejects.toBe(reason);
-  await until(() => pushed[0].request.signal.aborted);
+  await eventually(() => pushed[0].request.signal.aborted);
   onPush = async () => ({ status: 204 });
   expect(await client.push(tenant, request(Buffer.from('x')))).toMatchObject({ status: 204 });
 });
@@ -132,7 +133,7 @@ test('a push that takes too long is given up as unavailable', async () => {
   await expect(client.push(tenant, request(Buffer.from('x')))).rejects.toMatchObject({
     code: 'unavailable',
   });
-  await until(() => pushed[0].request.signal.aborted);
+  await eventually(() => pushed[0].request.signal.aborted);
 });
 
 test('a distributor that dies fails what is under way, and one that never was what comes', async () => {
@@ -140,7 +141,7 @@ test('a distributor that dies fails what is under way, and one that never was wh
   onPush = () => new Promise(() => {});
   const answer = client.push(tenant, request(Buffer.from('x')));
   answer.catch(() => undefined);
-  await until(() => pushed.length === 1);
+  await eventually(() => pushed.length === 1);
   await world.kill();
   await expect(answer).rejects.toMatchObject({ code: 'unavailable' });
   await expect(client.push(tenant, request(Buffer.from('x')))).rejects.toMatchObject({

@@ -1,7 +1,8 @@
 /** Protects rings without a store of their own: what one process keeps, all see. */
 import { MemoryRingStore } from '@loki/ring-store';
+import { eventually } from '@loki/test-tools';
 import { JoinedRingStore, serveRingStore } from './ring-rpc.ts';
-import { TestWorld, timers, until } from './test-rpc.ts';
+import { TestWorld, timers } from './test-rpc.ts';
 
 let world: TestWorld;
 beforeEach(() => {
@@ -28,9 +29,9 @@ test('changes by others are seen', async () => {
   const joined = new JoinedRingStore([world.channel(address)], timers);
   const seen: (string | undefined)[] = [];
   const stop = joined.watch('ring', (value) => seen.push(value));
-  await until(() => seen.length > 0);
+  await eventually(() => seen.length > 0);
   await store.compareAndSet('ring', 'one', undefined);
-  await until(() => seen.includes('one'));
+  await eventually(() => seen.includes('one'));
   stop();
 });
 

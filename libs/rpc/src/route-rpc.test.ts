@@ -1,9 +1,10 @@
 /** Protects routes that another process answers: a request arrives as it was, and so does what comes back. */
 import { LokiError } from '@loki/model';
 import type { HttpHandler, HttpRequest } from '@loki/ports';
+import { eventually } from '@loki/test-tools';
 import { RouteClient, serveRoutes } from './route-rpc.ts';
 import { RulerClient, serveRuler } from './ruler-rpc.ts';
-import { tenant, TestWorld, until } from './test-rpc.ts';
+import { tenant, TestWorld } from './test-rpc.ts';
 
 let world: TestWorld;
 beforeEach(() => {
@@ -90,9 +91,9 @@ test('a client that goes away ends the work, and one that takes too long is give
   const answer = routes.call('waits', { ...request, signal: gone.signal });
   setTimeout(() => gone.abort(new LokiError('clientGone', 'gone')), 50);
   await expect(answer).rejects.toMatchObject({ code: 'clientGone' });
-  await until(() => ended === 1);
+  await eventually(() => ended === 1);
   await expect(routes.call('waits', request)).rejects.toMatchObject({ code: 'unavailable' });
-  await until(() => ended === 2);
+  await eventually(() => ended === 2);
 });
 
 test('rulers ask each other for a tenant’s groups, and tell of changes', async () => {

@@ -1,10 +1,10 @@
 /** Protects what operators and tools see of a process's gRPC port: health, reflection, TLS, limits. */
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { IngesterDefinition } from '@loki/proto';
+import { certify } from '@loki/test-tools';
 import { IngesterClient, serveIngester } from './ingester-rpc.ts';
 import { rpcMethod } from './method.ts';
 import { logLeaf, TestIngester, TestWorld } from './test-rpc.ts';
@@ -97,16 +97,7 @@ describe('TLS', () => {
 
   beforeAll(() => {
     directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rpc-tls-'));
-    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' });
-    const key = ['-newkey', 'rsa:2048', '-nodes'];
-    openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=ca', '-days', '2');
-    for (const name of ['server', 'client']) {
-      openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-      fs.writeFileSync(file(`${name}.ext`), 'subjectAltName=DNS:localhost');
-      const signing = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2'];
-      const names = ['-in', `${name}.csr`, '-out', `${name}.crt`, '-extfile', `${name}.ext`];
-      openssl('x509', '-req', ...names, ...signing);
-    }
+    certify(directory, 'ca', ['server', 'client']);
   });
   afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
 

@@ -129,12 +129,3 @@ export class TestWorld {
     await this.kill();
   }
 }
-
-/** Resolves when `isTrue`, or fails after two seconds. */
-export async function until(isTrue: () => boolean): Promise<void> {
-  for (let i = 0; i < 200; i++) {
-    if (isTrue()) return;
-    await timers.sleep(10);
-  }
-  throw new Error(`not within two seconds: ${isTrue.toString()}`);
-}

@@ -1,12 +1,13 @@
 import { NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
 import { Metrics, rulerMetrics } from '@loki/telemetry';
+import { eventuallyHolds } from '@loki/test-tools';
 import type { Alert } from './alert-rule.ts';
 import { AlertmanagerSink, alertsUrl } from './alertmanager.ts';
 import type { AlertmanagerOptions } from './alertmanager.ts';
 import { readRelabelSteps } from './relabel.ts';
 import { basicCredentials } from './remote-client.ts';
 import type { RemoteServer } from './remote-client.ts';
-import { eventually, TestServer } from './test-server.ts';
+import { TestServer } from './test-server.ts';
 import { silentLogger, tenantA } from './test-world.ts';
 
 // Protects the last step before somebody is woken: real requests, read by a real server.
@@ -109,7 +110,7 @@ test('a message is what Alertmanager of version 2 takes', async () => {
     [alertOf('A'), alertOf('B', { state: 'inactive', resolvedAtMs: 1_700_000_120_000 })],
     'vector(1) > 0',
   );
-  await eventually(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
   const [{ method, path, headers, body }] = server.seen;
   expect([method, path, headers['content-type'], headers['authorization']]).toEqual([
     'POST',
@@ -132,7 +133,7 @@ test('a message is what Alertmanager of version 2 takes', async () => {
     datasource: 'uid',
     queries: [{ expr: 'vector(1) > 0' }],
   });
-  await eventually(async () =>
+  await eventuallyHolds(async () =>
     expect(await value('loki_prometheus_notifications_sent_total', server.url)).toBe('2'),
   );
 });
@@ -142,9 +143,9 @@ test('each Alertmanager hears of it, and one that hangs delays no other', async 
   slow.answers.push('hang');
   const sink = sinkOf([serverAt(slow.url, { timeoutMs: 60_000 }), serverAt(fast.url)]);
   sink.send(tenantA, [alertOf('A')], 'e');
-  await eventually(() => expect(names(fast)).toEqual([['A']]));
+  await eventuallyHolds(() => expect(names(fast)).toEqual([['A']]));
   sink.send(tenantA, [alertOf('B')], 'e');
-  await eventually(() => expect(names(fast)).toEqual([['A'], ['B']]));
+  await eventuallyHolds(() => expect(names(fast)).toEqual([['A'], ['B']]));
   expect(names(slow)).toEqual([['A']]);
 });
 
@@ -160,7 +161,7 @@ test.each([
 ])('%s proves who we are', async (_name, credentials, expected) => {
   const server = await serve();
   sinkOf([serverAt(server.url, { credentials })]).send(tenantA, [alertOf('A')], 'e');
-  await eventually(() => expect(server.seen[0]?.headers['authorization']).toBe(expected));
+  await eventuallyHolds(() => expect(server.seen[0]?.headers['authorization']).toBe(expected));
 });
 
 test('a failure is tried again, a refusal is not, and both are counted', async () => {
@@ -169,8 +170,8 @@ test('a failure is tried again, a refusal is not, and both are counted', async (
   refusing.answers.push(400);
   const sink = sinkOf([serverAt(failing.url), serverAt(refusing.url)]);
   sink.send(tenantA, [alertOf('A')], 'e');
-  await eventually(() => expect(names(failing)).toEqual([['A'], ['A'], ['A']]));
-  await eventually(async () =>
+  await eventuallyHolds(() => expect(names(failing)).toEqual([['A'], ['A'], ['A']]));
+  await eventuallyHolds(async () =>
     expect(await value('loki_prometheus_notifications_sent_total', failing.url)).toBe('1'),
   );
   expect(await value('loki_prometheus_notifications_errors_total', failing.url)).toBe('2');
@@ -183,14 +184,14 @@ test('many alerts go in batches; of one alert that waits the newest word counts;
   server.answers.push('hang');
   const sink = sinkOf([serverAt(server.url, { timeoutMs: 300 })], { queueCapacity: 300 });
   sink.send(tenantA, [alertOf('first')], 'e');
-  await eventually(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
   sink.send(
     tenantA,
     Array.from({ length: 310 }, (_, i) => alertOf(`A${i}`)),
     'e',
   );
   sink.send(tenantA, [alertOf('A309', { annotations: [['summary', 'newest']] })], 'e');
-  await eventually(() => expect(names(server).map(({ length }) => length)).toEqual([1, 1, 256, 44]));
+  await eventuallyHolds(() => expect(names(server).map(({ length }) => length)).toEqual([1, 1, 256, 44]));
   const all = names(server).slice(2).flat();
   expect([all[0], all.at(-1), new Set(all).size]).toEqual(['A10', 'A309', 300]);
   expect(server.seen.at(-1)!.body.toString()).toContain('newest');
@@ -207,7 +208,7 @@ test('relabelling changes labels and drops alerts', async () => {
     'test',
   );
   sinkOf([serverAt(server.url)], { relabel }).send(tenantA, [alertOf('noise'), alertOf('A')], 'e');
-  await eventually(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
   expect(JSON.parse(server.seen[0].body.toString())).toMatchObject([{ labels: { alertname: 'A' } }]);
   expect(server.seen[0].body.toString()).not.toContain('"app"');
 });
@@ -217,6 +218,6 @@ test('stopping does not wait for a server that hangs', async () => {
   server.answers.push('hang');
   const sink = sinkOf([serverAt(server.url, { timeoutMs: 60_000 })]);
   sink.send(tenantA, [alertOf('A')], 'e');
-  await eventually(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
   await sink.stop();
 });

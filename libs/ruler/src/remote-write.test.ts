@@ -1,6 +1,7 @@
 import { WireCursor } from '@loki/proto';
 import { NodeClock, NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
 import { Metrics, rulerMetrics } from '@loki/telemetry';
+import { eventuallyHolds } from '@loki/test-tools';
 import { VirtualDisk, VirtualScheduler } from '@loki/testkit';
 import { uncompressSync } from 'snappy';
 import type { SeriesSample } from './recording-rule.ts';
@@ -8,7 +9,7 @@ import { readRemoteClients } from './remote-client.ts';
 import type { RemoteClient } from './remote-client.ts';
 import { RemoteWriteSink } from './remote-write-sink.ts';
 import { SettingError } from './settings.ts';
-import { eventually, TestServer } from './test-server.ts';
+import { TestServer } from './test-server.ts';
 import { silentLogger, tenantA } from './test-world.ts';
 
 // Protects recorded series: a real server decodes what it gets, through failures and restarts.
@@ -127,7 +128,7 @@ test('samples arrive as Prometheus takes them', async () => {
     seriesOf('s', Number.NaN, nowMs),
     seriesOf('t', undefined, nowMs),
   ]);
-  await eventually(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
   const [{ method, path, headers }] = server.seen;
   expect([method, path]).toEqual(['POST', '/api/v1/write']);
   expect(headers).toMatchObject({
@@ -146,7 +147,7 @@ test('samples arrive as Prometheus takes them', async () => {
     { labels: labels('t'), bits: 0x7ff0000000000002n },
   ]);
   expect(received()[1].bits).not.toBe(0x7ff0000000000002n);
-  await eventually(async () =>
+  await eventuallyHolds(async () =>
     expect(await metric('loki_ruler_wal_prometheus_remote_storage_samples_total')).toBe('3'),
   );
   expect(await metric('loki_ruler_wal_samples_appended_total')).toBe('3');
@@ -154,7 +155,7 @@ test('samples arrive as Prometheus takes them', async () => {
 
 test('the tenant is named only where that is wanted', async () => {
   await (await sinkOf(client(), { sendsTenant: false })).write(tenantA, [seriesOf('r', 1)]);
-  await eventually(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
   expect(server.seen[0].headers['x-scope-orgid']).toBeUndefined();
 });
 
@@ -163,7 +164,7 @@ test('failures are tried again until the receiver has it, in order', async () =>
   const sink = await sinkOf(client({ queue_config: { min_backoff: '1ms', max_backoff: '5ms' } }));
   await sink.write(tenantA, [seriesOf('r', 1)]);
   await sink.write(tenantA, [seriesOf('r', 2)]);
-  await eventually(() => expect(received().at(-1)?.value).toBe(2));
+  await eventuallyHolds(() => expect(received().at(-1)?.value).toBe(2));
   const values = received().map(({ value }) => value);
   expect(values.slice(0, 4)).toEqual([1, 1, 1, 1]);
 });
@@ -172,9 +173,11 @@ test('what is refused is dropped and counted, and what follows goes on', async (
   server.answers.push(400);
   const sink = await sinkOf(client());
   await sink.write(tenantA, [seriesOf('bad', 1)]);
-  await eventually(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
   await sink.write(tenantA, [seriesOf('good', 2)]);
-  await eventually(() => expect(received().map(({ labels }) => labels['__name__'])).toEqual(['bad', 'good']));
+  await eventuallyHolds(() =>
+    expect(received().map(({ labels }) => labels['__name__'])).toEqual(['bad', 'good']),
+  );
   expect(await metric('loki_ruler_wal_prometheus_remote_storage_samples_dropped_total')).toBe('1');
 });
 
@@ -182,19 +185,19 @@ test('what could not be sent is sent after a restart', async () => {
   server.answers.push(...Array.from({ length: 50 }, () => 500));
   const first = await sinkOf(client({ queue_config: { min_backoff: '20ms', max_backoff: '20ms' } }));
   await first.write(tenantA, [seriesOf('r', 1)]);
-  await eventually(() => expect(server.seen.length).toBeGreaterThan(1));
+  await eventuallyHolds(() => expect(server.seen.length).toBeGreaterThan(1));
   await first.stop();
   server.answers.length = 0;
   server.seen.length = 0;
   await sinkOf(client());
-  await eventually(() => expect(received()).toMatchObject([{ value: 1 }]));
+  await eventuallyHolds(() => expect(received()).toMatchObject([{ value: 1 }]));
 });
 
 test('samples that are too old are not sent', async () => {
   const sink = await sinkOf(client(), { ageMaxMs: 60_000 });
   await sink.write(tenantA, [seriesOf('old', 1, Date.now() - 120_000)]);
   await sink.write(tenantA, [seriesOf('new', 2)]);
-  await eventually(() => expect(received().map(({ value }) => value)).toEqual([2]));
+  await eventuallyHolds(() => expect(received().map(({ value }) => value)).toEqual([2]));
   expect(await metric('loki_ruler_wal_prometheus_remote_storage_samples_dropped_total')).toBe('1');
 });
 
@@ -212,7 +215,7 @@ test('many samples go in parts; relabelling changes and drops them', async () =>
     seriesOf('noise', 0),
     ...Array.from({ length: 25 }, (_, i) => seriesOf('r', i)),
   ]);
-  await eventually(() => expect(received()).toHaveLength(25));
+  await eventuallyHolds(() => expect(received()).toHaveLength(25));
   expect(server.seen.map(({ body }) => decode(body).length)).toEqual([10, 10, 5]);
   expect(received().every(({ labels }) => labels['cluster'] === 'c1')).toBe(true);
 });
@@ -226,7 +229,7 @@ test('a disk that fails fails the write, and the next one may succeed', async ()
   expect(await metric('loki_ruler_wal_appender_ready')).toBe('0');
   disk.onOperation = undefined;
   await sink.write(tenantA, [seriesOf('r', 2)]);
-  await eventually(() => expect(received()).toMatchObject([{ value: 2 }]));
+  await eventuallyHolds(() => expect(received()).toMatchObject([{ value: 2 }]));
   expect(await metric('loki_ruler_wal_appender_ready')).toBe('1');
 });
 

@@ -47,16 +47,3 @@ export class TestServer {
     this.#server.close();
   }
 }
-
-/** Waits until `check` passes. */
-export async function eventually(check: () => void | Promise<void>): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await check();
-      return;
-    } catch (error) {
-      if (attempt === 400) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
-}

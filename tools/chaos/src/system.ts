@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Cluster, membersOf } from '@loki/dev-cluster';
 import type { AppName, AppProcess, Member } from '@loki/dev-cluster';
-import { freePorts } from '@loki/services';
+import { freePorts } from '@loki/test-tools';
 import { memberConfig } from './member-config.ts';
 import type { Place } from './member-config.ts';
 import { plantedMain } from './planted.ts';

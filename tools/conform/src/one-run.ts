@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { Daemon, freePorts } from '@loki/services';
+import { Daemon } from '@loki/services';
+import { freePorts } from '@loki/test-tools';
 import type { Corpus } from './corpus.ts';
 
 export interface RunOptions {

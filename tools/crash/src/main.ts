@@ -14,7 +14,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { faultsIn, Ledger, LedgerJudge, LedgerLoad, LokiClient } from '@loki/canary';
 import { NodeClock, NodeDisk, NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
-import { Daemon, freePorts } from '@loki/services';
+import { Daemon } from '@loki/services';
+import { freePorts } from '@loki/test-tools';
 import { Prng } from '@loki/testkit';
 
 const root = path.resolve(import.meta.dirname, '../../..');

@@ -1,4 +1,4 @@
-export { Daemon, freePorts } from './daemon.ts';
+export { Daemon } from './daemon.ts';
 export type { DaemonOptions } from './daemon.ts';
 export { KafkaBrokers, kafkaLacks } from './kafka.ts';
 export { findMinio, makeBucket, minioPassword, minioUser, startMinio } from './minio.ts';

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { Daemon, freePorts } from './daemon.ts';
+import { certify, freePorts } from '@loki/test-tools';
+import { Daemon } from './daemon.ts';
 import { Link } from './link.ts';
 import type { LinkMode } from './link.ts';
 
@@ -141,19 +142,14 @@ function addressesOf(ports: readonly number[]): string {
   return ports.map((port) => `127.0.0.1:${port}`).join(',');
 }
 
-/** Key and certificate of 127.0.0.1, signed by themselves; undefined: there is no openssl. */
+/** Key and certificate of 127.0.0.1 and their authority; undefined: there is no openssl. */
 function makeIdentity(directory: string): { keystore: string; ca: string } | undefined {
   if (!has('openssl')) return undefined;
-  fs.mkdirSync(directory, { recursive: true });
   const at = (name: string): string => path.join(directory, name);
-  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
-  const files = ['-keyout', at('key.pem'), '-out', at('cert.pem')];
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject], {
-    stdio: 'ignore',
-  });
-  const keystore = fs.readFileSync(at('key.pem'), 'utf8') + fs.readFileSync(at('cert.pem'), 'utf8');
+  certify(directory, 'ca', ['broker']);
+  const keystore = fs.readFileSync(at('broker.key'), 'utf8') + fs.readFileSync(at('broker.crt'), 'utf8');
   fs.writeFileSync(at('keystore.pem'), keystore, { mode: 0o600 });
-  return { keystore: at('keystore.pem'), ca: at('cert.pem') };
+  return { keystore: at('keystore.pem'), ca: at('ca.crt') };
 }
 
 /** What is missing to run Kafka; undefined: nothing. */

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Client } from 'minio';
-import { Daemon, freePorts } from './daemon.ts';
+import { freePorts } from '@loki/test-tools';
+import { Daemon } from './daemon.ts';
 
 export const minioUser = 'lokitest';
 export const minioPassword = 'lokitest-secret';

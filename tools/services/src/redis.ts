@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { Daemon, freePorts } from './daemon.ts';
+import { freePorts } from '@loki/test-tools';
+import { Daemon } from './daemon.ts';
 
 /** The server's binary: Debian's package redis-server, or any other. undefined: there is none. */
 export function findRedis(): string | undefined {

@@ -42,6 +42,8 @@ export const allowances: readonly Allowance[] = [
   { rule: 'clock', path: 'libs/testkit/src/guard.ts', reason: 'replaces the real one by one that throws' },
   { rule: 'random', path: 'libs/testkit/src/guard.ts', reason: 'replaces the real one by one that throws' },
   { rule: 'timers', path: 'libs/testkit/src/guard.ts', reason: 'replaces the real ones by ones that throw' },
+  { rule: 'clock', path: 'libs/test-tools/', reason: 'tests of real processes wait for real' },
+  { rule: 'timers', path: 'libs/test-tools/', reason: 'tests of real processes wait for real' },
   { rule: 'clock', path: 'tools/', reason: 'tools measure and wait for real' },
   { rule: 'timers', path: 'tools/', reason: 'tools measure and wait for real' },
   { rule: 'random', path: 'tools/', reason: 'tools that are not the simulator may draw' },

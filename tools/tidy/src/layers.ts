@@ -39,6 +39,7 @@ const libraryLayers: Readonly<Record<string, Layer>> = {
   ruler: 'role',
 
   testkit: 'testkit',
+  'test-tools': 'testkit',
 };
 
 /** Undefined: a library that nobody placed. */

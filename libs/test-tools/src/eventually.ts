@@ -1,0 +1,44 @@
+export interface EventuallyOptions {
+  /** How long is waited; 40 s by default. */
+  readonly withinMs?: number;
+  /** Between two looks; 20 ms by default. */
+  readonly everyMs?: number;
+  /** What to add to the failure: a log, say. */
+  readonly told?: () => string;
+}
+
+/**
+ * Waits until `look` finds something: neither undefined nor false; a look that throws found nothing yet.
+ * Fails in the end with the look, and with what it threw last as the cause.
+ */
+export async function eventually<T>(
+  look: () => T | Promise<T>,
+  { withinMs = 40_000, everyMs = 20, told = () => '' }: EventuallyOptions = {},
+): Promise<Exclude<T, undefined | false>> {
+  const endMs = performance.now() + withinMs;
+  for (;;) {
+    let cause: unknown;
+    try {
+      const found = await look();
+      if (found !== undefined && found !== false) return found as Exclude<T, undefined | false>;
+    } catch (error) {
+      cause = error;
+    }
+    if (performance.now() > endMs) {
+      const reason = cause instanceof Error ? `\n${cause.message}` : '';
+      throw new Error(`not within ${withinMs} ms: ${look.toString()}${reason}\n${told()}`, { cause });
+    }
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
+
+/** Waits until all that `check` expects holds. */
+export async function eventuallyHolds(
+  check: () => void | Promise<void>,
+  options?: EventuallyOptions,
+): Promise<void> {
+  await eventually(async () => {
+    await check();
+    return true;
+  }, options);
+}

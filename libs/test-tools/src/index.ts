@@ -1,0 +1,3 @@
+export { certify } from './certificates.ts';
+export { eventually, eventuallyHolds } from './eventually.ts';
+export { freePort, freePorts, isListening } from './free-ports.ts';
