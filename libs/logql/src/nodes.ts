@@ -4,7 +4,7 @@ import type {
 } from './ast.ts'; // prettier-ignore
 import { messageOfPart, parseError } from './errors.ts';
 import { fold } from './fold.ts';
-import { formatFloat, parseFloatGo } from './numbers.ts';
+import { formatSixDigits, parseFloatGo } from './numbers.ts';
 import { parsePattern } from './pattern.ts';
 import { checkLabelRegex, checkRegexpParser, checkReplaceRegex } from './regex-check.ts';
 
@@ -195,7 +195,7 @@ export function binary(op: BinaryOp, modifier: Modifier, left: Expr, right: Expr
   if (op === 'and' || op === 'or' || op === 'unless') {
     for (const [expr, leg] of [[leftMetric, 'left'], [rightMetric, 'right']] as const) {
       if (expr.kind !== 'literal') continue;
-      const value = Number.isFinite(expr.value) ? expr.value.toFixed(6) : formatFloat(expr.value);
+      const value = formatSixDigits(expr.value);
       throw parseError(`unexpected literal for ${leg} leg of logical/set binary operation (${op}): ${value}`);
     } // prettier-ignore
   }

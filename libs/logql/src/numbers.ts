@@ -1,3 +1,5 @@
+import { formatFloat as formatGoFloat } from '@loki/template';
+
 /**
  * Go's strconv.ParseFloat for the texts our scanner takes for numbers.
  *
@@ -37,6 +39,11 @@ export function formatFloat(value: number): string {
   return sign + digits.padEnd(exponent + 1, '0');
 }
 
+/** Go's %f, as some texts show numbers: `1.000000`. */
+export function formatSixDigits(value: number): string {
+  return formatGoFloat(value, 'f', 6);
+}
+
 const byteUnits = new Map<string, number>([['B', 1]]);
 for (const [power, letter] of ['', 'K', 'M', 'G', 'T', 'P'].entries()) {
   if (letter === '') continue;
@@ -62,5 +69,6 @@ export function formatByteSize(bytes: number): string {
   if (bytes < 10) return `${bytes}B`;
   const power = Math.min(Math.floor(Math.log(bytes) / Math.log(1000)), decimalUnits.length - 1);
   const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
-  return value.toFixed(value >= 10 ? 0 : 1) + decimalUnits[power];
+  // Ties go to the even digit: 12.5kB is shown as 12kB.
+  return formatGoFloat(value, 'f', value >= 10 ? 0 : 1) + decimalUnits[power];
 }

@@ -133,6 +133,14 @@ test.each([
   expect(messageOf(() => parseExpr(query))).toBe(`parse error : ${message}`);
 }); // prettier-ignore
 
+test.each([
+  [`{a='b'}`, 'col 4: syntax error: unexpected IDENTIFIER, expecting STRING'],
+  [`{a='bc'}`, 'col 4: invalid char literal'],
+  [`{a='bc}`, 'col 4: literal not terminated'],
+])('single quotes are no strings: %s', (query, message) => {
+  expect(messageOf(() => parseSyntax(query))).toBe(`parse error at line 1, ${message}`);
+});
+
 test.each(['rate({a="b"}[1m])', '{a="b"} |= "x"', '1'])('%s is no bare selector', (query) => {
   expect(messageOf(() => parseMatchers(query))).toBe('only label matchers are supported');
 });

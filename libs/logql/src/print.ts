@@ -2,7 +2,7 @@ import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/model
 import type {
   BinaryExpr, Expr, Extraction, Grouping, LabelFilter, LineFilterStage, LogExpr, Matcher, RangeAggExpr, Stage, Unwrap,
 } from './ast.ts'; // prettier-ignore
-import { formatByteSize, formatFloat } from './numbers.ts';
+import { formatByteSize, formatFloat, formatSixDigits } from './numbers.ts';
 
 /**
  * How text is meant to be used. The reference's canonical text rounds sizes and `vector` numbers and quotes unusual
@@ -37,7 +37,7 @@ export function print(expr: Expr, style: PrintStyle): string {
     case 'labelReplace':
       return `label_replace(${[print(expr.expr, style), ...labelReplaceTexts(expr).map(quoteGo)].join(',')})`;
     case 'vector':
-      return `vector(${style === 'exact' ? formatFloat(expr.value) : expr.value.toFixed(6)})`;
+      return `vector(${style === 'exact' ? formatFloat(expr.value) : formatSixDigits(expr.value)})`;
   }
 }
 

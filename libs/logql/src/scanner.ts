@@ -3,6 +3,7 @@ import { parseErrorAt } from './errors.ts';
 export type ScanKind = 'end' | 'identifier' | 'number' | 'string' | 'rawString' | 'other';
 
 const newline = 10;
+
 const anyLetter = /^\p{L}$/u;
 const anyDigit = /^\p{Nd}$/u;
 
@@ -163,12 +164,16 @@ export class Scanner {
   }
 
   #scanString(quote: number, kind: ScanKind): ScanKind {
+    let count = 0;
     while (this.#char !== quote) {
       if (this.#char === newline || this.#char < 0) this.fail('literal not terminated');
       if (this.#char === 92) this.#scanEscape(quote);
       else this.#advance();
+      count++;
     }
     this.#advance();
+    // What stands in single quotes is one character, and no string.
+    if (quote === 39 && count !== 1) this.fail('invalid char literal');
     return kind;
   }
 

@@ -96,8 +96,8 @@ test('byte sizes', () => {
     undefined,
     undefined,
   ]);
-  expect([5, 42, 1536, 999_999, 5 * 2 ** 30, 500e6].map(formatByteSize)).toEqual([
-    '5B', '42B', '1.5kB', '1000kB', '5.4GB', '500MB',
+  expect([5, 42, 1536, 999_999, 5 * 2 ** 30, 500e6, 12_500, 13_500].map(formatByteSize)).toEqual([
+    '5B', '42B', '1.5kB', '1000kB', '5.4GB', '500MB', '12kB', '14kB',
   ]); // prettier-ignore
 });
 

@@ -207,7 +207,7 @@ class Printer {
 }
 
 function formatArg(arg: Value, verb: string, spec: Spec): string {
-  if (verb === 'T') return pad(typeName(arg), spec);
+  if (verb === 'T') return formatString(typeName(arg), 's', spec);
   if (arg === null) return verb === 'v' ? pad('<nil>', spec) : `%!${verb}(<nil>)`;
   // %+v and %#v speak of fields and of Go's syntax, not of signs and prefixes.
   if (verb === 'v' && spec.plus) return formatValue(arg, verb, { ...spec, plus: false }, 0);

@@ -11,4 +11,5 @@ export type { TemplateContext } from './state.ts';
 export { compileTemplate } from './template.ts';
 export type { Template } from './template.ts';
 export { GoInt, typeName } from './values.ts';
+export { parseDuration } from './units.ts';
 export type { LabelMap, Value } from './values.ts';

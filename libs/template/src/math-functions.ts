@@ -69,7 +69,11 @@ function divisor(value: Value): bigint {
 }
 
 function decimals(args: readonly Value[], operation: (a: Decimal, b: Decimal) => Decimal): number {
-  return toNumber(args.map((arg) => decimalOf(toFloat64(arg))).reduce(operation));
+  // One after the other: the first that cannot be is the one complained about.
+  const [first, ...others] = args;
+  let value = decimalOf(toFloat64(first));
+  for (const arg of others) value = operation(value, decimalOf(toFloat64(arg)));
+  return toNumber(value);
 }
 
 function round([value, places, roundOn]: readonly Value[]): number {

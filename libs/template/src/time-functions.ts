@@ -25,7 +25,7 @@ export const timeFunctions: readonly (readonly [string, TemplateFunction])[] = [
   ],
   ['unixEpoch', fn(['time'], ([time]) => floorDiv(ns(time), nsPerSecond).toString())],
   ['unixEpochMillis', fn(['time'], ([time]) => floorDiv(ns(time), 1_000_000n).toString())],
-  ['unixEpochNanos', fn(['time'], ([time]) => ns(time).toString())],
+  ['unixEpochNanos', fn(['time'], ([time]) => BigInt.asIntN(64, ns(time)).toString())],
   ['unixToTime', fn(['string'], ([epoch]) => unixToTime(epoch as string))],
   ['duration', fn(['string'], ([text]) => seconds(text as string))],
   ['duration_seconds', fn(['string'], ([text]) => seconds(text as string))],

@@ -26,10 +26,13 @@ export function parseDuration(text: string): bigint | string {
   while (part.lastIndex < body.length) {
     const [, whole, fraction = '', unit] = part.exec(body)!;
     if (whole === '' && fraction.length < 2) return invalid;
+    // Too large a number is told before a unit that is missing.
+    const count = BigInt(whole === '' ? '0' : whole);
+    if (count > 1n << 63n) return invalid;
     if (unit === '') return `time: missing unit in duration ${quoteAscii(text)}`;
     const size = durationUnits.get(unit);
     if (size === undefined) return `time: unknown unit ${quoteAscii(unit)} in duration ${quoteAscii(text)}`;
-    total += BigInt(whole === '' ? '0' : whole) * size;
+    total += count * size;
     const digits = fraction.slice(1, 19);
     if (digits !== '') total += (BigInt(digits) * size) / 10n ** BigInt(digits.length);
     if (total > 1n << 63n) return invalid;
