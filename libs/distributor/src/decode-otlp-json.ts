@@ -5,163 +5,243 @@ import {
   type OtlpAttribute,
   type OtlpLogsSink,
   OtlpMap,
+  type OtlpRecord,
   type OtlpValue,
   otlpValueDepthMax,
 } from '@loki/proto';
-import { character, JsonCursor } from './json-cursor.ts';
-import { JsonArray, JsonObject, type JsonValue } from './json-value.ts';
+import { JsonReader } from './json-reader.ts';
 
 /**
  * Reads OTLP's JSON form: names in lowerCamelCase (snake_case is understood too), 64-bit numbers as text or numbers,
- * ids as hex, unknown fields ignored.
+ * ids as hex, unknown fields ignored. What does not fit is refused in the words of OpenTelemetry's decoder in Go.
  */
 export function decodeOtlpJson(body: Buffer, sink: OtlpLogsSink): void {
-  const cursor = new JsonCursor(body);
-  const first = cursor.token();
-  if (first !== 0x7b && first !== 0x6e)
-    throw cursor.fault('ReadObjectCB', `expect { or n, but found ${character(first)}`);
-  cursor.at--;
-  const request = cursor.value();
-  for (const resourceLogs of list(request, 'resourceLogs', 'resource_logs')) {
-    const resource = field(resourceLogs, 'resource');
-    sink.resource({
-      attributes: attributes(resource),
-      droppedAttributesCount: droppedCount(resource),
-    });
-    for (const scopeLogs of list(resourceLogs, 'scopeLogs', 'scope_logs')) {
-      const scope = field(scopeLogs, 'scope');
-      sink.scope({
-        name: text(scope, 'name'),
-        version: text(scope, 'version'),
-        attributes: attributes(scope),
-        droppedAttributesCount: droppedCount(scope),
-      });
-      for (const record of list(scopeLogs, 'logRecords', 'log_records')) decodeRecord(record, sink);
-    }
+  const reader = new JsonReader(body);
+  reader.fields((name) => {
+    if (name === 'resourceLogs' || name === 'resource_logs') reader.items(() => resourceLogs(reader, sink));
+    else reader.skip();
+  });
+}
+
+interface Resource {
+  attributes: OtlpAttribute[];
+  droppedAttributesCount: number;
+}
+
+interface Scope extends Resource {
+  name: string;
+  version: string;
+}
+
+interface ScopeLogs {
+  scope: Scope;
+  readonly records: OtlpRecord[];
+}
+
+/** Fields come in any order, but whoever takes them wants each resource before its scopes, and these before records. */
+function resourceLogs(reader: JsonReader, sink: OtlpLogsSink): void {
+  let resource: Resource = { attributes: [], droppedAttributesCount: 0 };
+  const scopes: ScopeLogs[] = [];
+  reader.fields((name) => {
+    if (name === 'resource') resource = resourceOf(reader);
+    else if (name === 'scopeLogs' || name === 'scope_logs')
+      reader.items(() => scopes.push(scopeLogs(reader)));
+    else reader.skip();
+  });
+  sink.resource(resource);
+  for (const { scope, records } of scopes) {
+    sink.scope(scope);
+    for (const record of records) sink.record(record);
   }
 }
 
-function decodeRecord(value: JsonValue, sink: OtlpLogsSink): void {
+function resourceOf(reader: JsonReader): Resource {
+  const resource: Resource = { attributes: [], droppedAttributesCount: 0 };
+  reader.fields((name) => {
+    if (!readAttributes(name, resource, reader)) reader.skip();
+  });
+  return resource;
+}
+
+function scopeLogs(reader: JsonReader): ScopeLogs {
+  const logs: ScopeLogs = {
+    scope: { name: '', version: '', attributes: [], droppedAttributesCount: 0 },
+    records: [],
+  };
+  reader.fields((name) => {
+    if (name === 'scope') logs.scope = scopeOf(reader);
+    else if (name === 'logRecords' || name === 'log_records')
+      reader.items(() => logs.records.push(recordOf(reader)));
+    else reader.skip();
+  });
+  return logs;
+}
+
+function scopeOf(reader: JsonReader): Scope {
+  const scope: Scope = { name: '', version: '', attributes: [], droppedAttributesCount: 0 };
+  reader.fields((name) => {
+    if (name === 'name') scope.name = reader.string();
+    else if (name === 'version') scope.version = reader.string();
+    else if (!readAttributes(name, scope, reader)) reader.skip();
+  });
+  return scope;
+}
+
+/** @returns false when the field is another one, which then is still to be read */
+function readAttributes(name: string, to: Resource, reader: JsonReader): boolean {
+  if (name === 'attributes') reader.items(() => to.attributes.push(attribute(reader, 0)));
+  else if (name === 'droppedAttributesCount' || name === 'dropped_attributes_count')
+    to.droppedAttributesCount = Number(reader.unsigned(32));
+  else return false;
+  return true;
+}
+
+function recordOf(reader: JsonReader): OtlpRecord {
   const record = emptyOtlpRecord();
-  record.timeNs = BigInt.asUintN(64, integer(value, 'timeUnixNano', 'time_unix_nano'));
-  record.observedTimeNs = BigInt.asUintN(
-    64,
-    integer(value, 'observedTimeUnixNano', 'observed_time_unix_nano'),
-  );
-  record.severityNumber = severityNumber(field(value, 'severityNumber', 'severity_number'));
-  record.severityText = text(value, 'severityText', 'severity_text');
-  record.body = anyValue(field(value, 'body'), 0);
-  record.attributes = attributes(value);
-  record.droppedAttributesCount = droppedCount(value);
-  record.flags = Number(BigInt.asUintN(32, integer(value, 'flags')));
-  record.traceId = hexId(text(value, 'traceId', 'trace_id'), 16);
-  record.spanId = hexId(text(value, 'spanId', 'span_id'), 8);
-  record.eventName = text(value, 'eventName', 'event_name');
-  sink.record(record);
+  const attributes: Resource = { attributes: [], droppedAttributesCount: 0 };
+  reader.fields((name) => {
+    switch (name) {
+      case 'timeUnixNano':
+      case 'time_unix_nano':
+        record.timeNs = reader.unsigned(64);
+        return;
+      case 'observedTimeUnixNano':
+      case 'observed_time_unix_nano':
+        record.observedTimeNs = reader.unsigned(64);
+        return;
+      case 'severityNumber':
+      case 'severity_number':
+        record.severityNumber = reader.enumValue(severityNumber);
+        return;
+      case 'severityText':
+      case 'severity_text':
+        record.severityText = reader.string();
+        return;
+      case 'body':
+        record.body = anyValue(reader, 0);
+        return;
+      case 'flags':
+        record.flags = Number(reader.unsigned(32));
+        return;
+      case 'traceId':
+      case 'trace_id':
+        record.traceId = hexId(reader, 16);
+        return;
+      case 'spanId':
+      case 'span_id':
+        record.spanId = hexId(reader, 8);
+        return;
+      case 'eventName':
+      case 'event_name':
+        record.eventName = reader.string();
+        return;
+      default:
+        if (!readAttributes(name, attributes, reader)) reader.skip();
+    }
+  });
+  record.attributes = attributes.attributes;
+  record.droppedAttributesCount = attributes.droppedAttributesCount;
+  return record;
 }
 
-function field(value: JsonValue | undefined, ...names: readonly string[]): JsonValue | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!(value instanceof JsonObject)) throw bad('ReadObjectCB: expect { or n');
-  for (const name of names) {
-    const found = value.get(name);
-    if (found !== undefined && found !== null) return found;
-  }
-  return undefined;
-}
-
-function list(value: JsonValue | undefined, ...names: readonly string[]): readonly JsonValue[] {
-  const found = field(value, ...names);
-  if (found === undefined) return [];
-  if (!(found instanceof JsonArray)) throw bad('ReadArrayCB: expect [ or n');
-  return found.items;
-}
-
-function text(value: JsonValue | undefined, ...names: readonly string[]): string {
-  const found = field(value, ...names) ?? '';
-  if (typeof found !== 'string') throw bad('ReadString: expects " or n');
-  return found;
-}
-
-function integer(value: JsonValue | undefined, ...names: readonly string[]): bigint {
-  return toBigInt(field(value, ...names) ?? 0);
-}
-
-function toBigInt(value: JsonValue): bigint {
-  if (typeof value === 'bigint') return value;
-  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
-  if (typeof value === 'string') {
-    if (value === '') return 0n;
-    if (/^[+-]?[0-9]{1,20}$/.test(value)) return BigInt(value);
-  }
-  throw bad('ReadInt64: not an integer');
-}
-
-/** A number, or the name of the enum's value. */
-function severityNumber(value: JsonValue | undefined): number {
-  if (value === undefined) return 0;
-  if (typeof value !== 'string') return Number(BigInt.asIntN(32, toBigInt(value)));
-  const named = /^SEVERITY_NUMBER_(TRACE|DEBUG|INFO|WARN|ERROR|FATAL)([2-4]?)$/.exec(value);
-  if (!named) return 0;
+function severityNumber(name: string): number | undefined {
+  if (name === 'SEVERITY_NUMBER_UNSPECIFIED') return 0;
+  const named = /^SEVERITY_NUMBER_(TRACE|DEBUG|INFO|WARN|ERROR|FATAL)([2-4]?)$/.exec(name);
+  if (!named) return undefined;
   const base = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'].indexOf(named[1]) * 4;
   return base + Number(named[2] || '1');
 }
 
-function droppedCount(value: JsonValue | undefined): number {
-  return Number(BigInt.asUintN(32, integer(value, 'droppedAttributesCount', 'dropped_attributes_count')));
+function attribute(reader: JsonReader, depth: number): OtlpAttribute {
+  let key = '';
+  let value: OtlpValue;
+  reader.fields((name) => {
+    if (name === 'key') key = reader.string();
+    else if (name === 'value') value = anyValue(reader, depth);
+    else reader.skip();
+  });
+  return { key, value };
 }
 
-function attributes(value: JsonValue | undefined): OtlpAttribute[] {
-  return list(value, 'attributes').map((pair) => attribute(pair, 0));
-}
-
-function attribute(pair: JsonValue, depth: number): OtlpAttribute {
-  return { key: text(pair, 'key'), value: anyValue(field(pair, 'value'), depth) };
-}
-
-function anyValue(value: JsonValue | undefined, depth: number): OtlpValue {
-  if (value === undefined || value === null) return undefined;
-  if (depth > otlpValueDepthMax) throw bad('values nest too deep');
-  if (!(value instanceof JsonObject)) throw bad('ReadObjectCB: expect { or n');
-  for (const [name, item] of value.fields) {
+/** Of several values the last counts. */
+function anyValue(reader: JsonReader, depth: number): OtlpValue {
+  if (depth > otlpValueDepthMax) throw new LokiError('badRequest', 'values nest too deep');
+  let value: OtlpValue;
+  reader.fields((name) => {
     switch (name) {
       case 'stringValue':
       case 'string_value':
-        return text(value, name);
+        value = reader.string();
+        return;
       case 'boolValue':
       case 'bool_value':
-        if (typeof item !== 'boolean') throw bad('ReadBool: expect t or f');
-        return item;
+        value = reader.boolean();
+        return;
       case 'intValue':
       case 'int_value':
-        return BigInt.asIntN(64, toBigInt(item));
+        value = reader.signed(64);
+        return;
       case 'doubleValue':
       case 'double_value':
-        return Number(item);
+        value = reader.double();
+        return;
       case 'arrayValue':
       case 'array_value':
-        return new OtlpArray(list(item, 'values').map((entry) => anyValue(entry, depth + 1)));
+        value = new OtlpArray(listOf(reader, () => anyValue(reader, depth + 1)));
+        return;
       case 'kvlistValue':
       case 'kvlist_value':
-        return new OtlpMap(list(item, 'values').map((entry) => attribute(entry, depth + 1)));
+        value = new OtlpMap(listOf(reader, () => attribute(reader, depth + 1)));
+        return;
       case 'bytesValue':
       case 'bytes_value':
-        return Buffer.from(text(value, name), 'base64');
+        value = base64(reader);
+        return;
       default:
+        reader.skip();
     }
+  });
+  return value;
+}
+
+/** `{"values":[…]}` */
+function listOf<T>(reader: JsonReader, read: () => T): T[] {
+  const list: T[] = [];
+  reader.fields((name) => {
+    if (name === 'values') reader.items(() => list.push(read()));
+    else reader.skip();
+  });
+  return list;
+}
+
+function base64(reader: JsonReader): Buffer {
+  const text = reader.plainString();
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) {
+    const at = text.search(/[^A-Za-z0-9+/]/);
+    reader.fault(
+      'base64.Decode',
+      `illegal base64 data at input byte ${at < 0 ? text.length - (text.length % 4) : at}`,
+    );
   }
-  return undefined;
+  return Buffer.from(text, 'base64');
 }
 
 /** Hex of exactly `bytes` bytes; empty and all-zero ids mean that there is none. */
-function hexId(value: string, bytes: number): string {
-  if (value === '') return '';
-  const hex = value.toLowerCase();
-  if (hex.length !== bytes * 2 || !/^[0-9a-f]+$/.test(hex))
-    throw bad(`invalid length or digits of id "${value}"`);
-  return /^0+$/.test(hex) ? '' : hex;
+function hexId(reader: JsonReader, bytes: number): string {
+  const text = reader.plainString();
+  if (text === '') return '';
+  const problem = hexProblem(text, bytes);
+  if (problem !== undefined) reader.fault('ID.UnmarshalJSONIter', problem);
+  return /^0+$/.test(text) ? '' : text.toLowerCase();
 }
 
-function bad(message: string): LokiError {
-  return new LokiError('badRequest', message);
+function hexProblem(text: string, bytes: number): string | undefined {
+  const { length } = Buffer.from(text);
+  if (length >> 1 !== bytes) return 'length mismatch';
+  const wrong = /[^0-9a-fA-F]/u.exec(text)?.[0];
+  if (wrong !== undefined) {
+    const code = wrong.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0');
+    return `encoding/hex: invalid byte: U+${code} '${wrong}'`;
+  }
+  return length % 2 === 0 ? undefined : 'encoding/hex: odd length hex string';
 }

@@ -96,9 +96,11 @@ class OtlpRows implements OtlpLogsSink {
     for (const [name, value] of this.#resourceMetadata) rows.addPair(name, value);
     for (const [name, value] of own) rows.addPair(name, value);
     this.#addRecordFields(record, severityAsLabel);
-    const timeNs = record.timeNs !== 0n ? record.timeNs : record.observedTimeNs || this.#context.nowNs;
-    const seconds = Number(timeNs / nanosPerSecond);
-    const nanos = Number(timeNs % nanosPerSecond);
+    const givenNs = record.timeNs !== 0n ? record.timeNs : record.observedTimeNs || this.#context.nowNs;
+    // Go's time is made of a signed number.
+    const timeNs = BigInt.asIntN(64, givenNs);
+    const nanos = Number(((timeNs % nanosPerSecond) + nanosPerSecond) % nanosPerSecond);
+    const seconds = Number((timeNs - BigInt(nanos)) / nanosPerSecond);
     if (record.lineStart >= 0) rows.addEntry(seconds, nanos, record.lineStart, record.lineEnd);
     else rows.addTextEntry(seconds, nanos, otlpText(record.body));
   }

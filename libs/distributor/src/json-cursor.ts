@@ -124,7 +124,7 @@ export class JsonCursor {
     const byte = this.token();
     switch (byte) {
       case quote:
-        return this.#string('trySkipString');
+        return this.string('trySkipString');
       case 0x6e:
         return this.#literal('ull');
       case 0x74:
@@ -164,7 +164,7 @@ export class JsonCursor {
 
   #name(): void {
     const byte = this.token();
-    if (byte === quote) return this.#string('ReadString');
+    if (byte === quote) return this.string('ReadString');
     if (byte === 0x6e) return this.#literal('ull');
     throw this.fault('ReadString', `expects " or n, but found ${character(byte)}`);
   }
@@ -189,8 +189,11 @@ export class JsonCursor {
     if (byte !== 0) this.at--;
   }
 
-  /** Up to the closing quote. Control characters are faults only before the first escape, as in json-iterator. */
-  #string(operation: string): void {
+  /**
+   * Passes over what is left of a string whose opening quote is read. Control characters are faults only before the
+   * first escape, as in json-iterator.
+   */
+  string(operation: string): void {
     const bytes = this.bytes;
     for (let i = this.at; i < bytes.length; i++) {
       const byte = bytes[i];

@@ -98,6 +98,18 @@ test('ids of the wrong length are refused, zero ids mean none', () => {
   expect(decode(request(Buffer.alloc(16)))[2]).toEqual(['record', undefined, [], '']);
 });
 
+/** Texts of OpenTelemetry's pdata 1.70. */
+test.each([
+  [[0x01, 2, 3], 'proto: Link: illegal field=0 (tag=1, pos=1)'],
+  [[0x0a, 3, 0x12, 1, 2], 'proto: Link: illegal field=0 (tag=2, pos=1)'],
+  [[0x0c], 'proto: wrong wireType = 4 for field ResourceLogs'],
+  [[0x14], 'proto: unexpected end of group'],
+  [[0x0a, 5, 1], 'unexpected EOF'],
+  [[0x16], 'proto: illegal wireType 6'],
+])('%j is refused: %s', (bytes, message) => {
+  expect(() => decode(Buffer.from(bytes))).toThrow(new ProtoError(message));
+});
+
 test('values that nest without end are refused', () => {
   let value = encodeValue('x');
   for (let i = 0; i < 200; i++) value = bytesField(5, bytesField(1, value));

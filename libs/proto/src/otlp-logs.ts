@@ -97,9 +97,10 @@ const noAttributes: readonly OtlpAttribute[] = [];
 export function decodeOtlpLogs(bytes: Buffer, sink: OtlpLogsSink): void {
   const cursor = new WireCursor(bytes);
   const decoder = new OtlpDecoder(bytes, cursor, sink);
+  const start = 0;
   const end = bytes.length;
   while (cursor.at < end) {
-    const tag = cursor.tag(end, 'ExportLogsServiceRequest');
+    const tag = cursor.otlpTag(end, start);
     if (tag >>> 3 === 1) decoder.resourceLogs(decoder.fieldEnd(tag, end, 'ResourceLogs'));
     else cursor.skip(tag % 8, end);
   }
@@ -123,14 +124,14 @@ class OtlpDecoder {
     const start = cursor.at;
     let resource: OtlpResource = { attributes: noAttributes, droppedAttributesCount: 0 };
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'ResourceLogs');
+      const tag = cursor.otlpTag(end, start);
       if (tag >>> 3 === 1) resource = this.#resource(this.fieldEnd(tag, end, 'Resource'));
       else cursor.skip(tag % 8, end);
     }
     this.#sink.resource(resource);
     cursor.at = start;
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'ResourceLogs');
+      const tag = cursor.otlpTag(end, start);
       if (tag >>> 3 === 2) this.#scopeLogs(this.fieldEnd(tag, end, 'ScopeLogs'));
       else cursor.skip(tag % 8, end);
     }
@@ -143,10 +144,11 @@ class OtlpDecoder {
 
   #resource(end: number): OtlpResource {
     const cursor = this.#cursor;
+    const start = cursor.at;
     const attributes: OtlpAttribute[] = [];
     let droppedAttributesCount = 0;
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'Resource');
+      const tag = cursor.otlpTag(end, start);
       if (tag >>> 3 === 1) attributes.push(this.#attribute(this.fieldEnd(tag, end, 'Attributes'), 0));
       else if (tag === 16) droppedAttributesCount = cursor.uvarint(end);
       else cursor.skip(tag % 8, end);
@@ -159,14 +161,14 @@ class OtlpDecoder {
     const start = cursor.at;
     let scope: OtlpScope = { name: '', version: '', attributes: noAttributes, droppedAttributesCount: 0 };
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'ScopeLogs');
+      const tag = cursor.otlpTag(end, start);
       if (tag >>> 3 === 1) scope = this.#scope(this.fieldEnd(tag, end, 'Scope'));
       else cursor.skip(tag % 8, end);
     }
     this.#sink.scope(scope);
     cursor.at = start;
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'ScopeLogs');
+      const tag = cursor.otlpTag(end, start);
       if (tag >>> 3 === 2) this.#logRecord(this.fieldEnd(tag, end, 'LogRecords'));
       else cursor.skip(tag % 8, end);
     }
@@ -174,12 +176,13 @@ class OtlpDecoder {
 
   #scope(end: number): OtlpScope {
     const cursor = this.#cursor;
+    const start = cursor.at;
     const attributes: OtlpAttribute[] = [];
     let name = '';
     let version = '';
     let droppedAttributesCount = 0;
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'InstrumentationScope');
+      const tag = cursor.otlpTag(end, start);
       const field = tag >>> 3;
       if (field === 1) name = this.#text(this.fieldEnd(tag, end, 'Name'));
       else if (field === 2) version = this.#text(this.fieldEnd(tag, end, 'Version'));
@@ -192,6 +195,7 @@ class OtlpDecoder {
 
   #logRecord(end: number): void {
     const cursor = this.#cursor;
+    const start = cursor.at;
     const record = this.#record;
     let attributes: OtlpAttribute[] | undefined;
     record.timeNs = 0n;
@@ -207,7 +211,7 @@ class OtlpDecoder {
     record.spanId = '';
     record.eventName = '';
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'LogRecord');
+      const tag = cursor.otlpTag(end, start);
       const wireType = tag % 8;
       switch (tag >>> 3) {
         case 1:
@@ -281,7 +285,7 @@ class OtlpDecoder {
     const start = this.#cursor.at;
     this.#cursor.at = end;
     if (end === start) return '';
-    if (end - start !== bytes) throw new ProtoError(`invalid length for ${field}`);
+    if (end - start !== bytes) throw new ProtoError(`unmarshal: invalid ${field} length`);
     const hex = this.#bytes.toString('hex', start, end);
     return /^0+$/.test(hex) ? '' : hex;
   }
@@ -294,10 +298,11 @@ class OtlpDecoder {
 
   #attribute(end: number, depth: number): OtlpAttribute {
     const cursor = this.#cursor;
+    const start = cursor.at;
     let key = '';
     let value: OtlpValue;
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'KeyValue');
+      const tag = cursor.otlpTag(end, start);
       if (tag >>> 3 === 1) key = this.#text(this.fieldEnd(tag, end, 'Key'));
       else if (tag >>> 3 === 2) value = this.#value(this.fieldEnd(tag, end, 'Value'), depth);
       else cursor.skip(tag % 8, end);
@@ -308,9 +313,10 @@ class OtlpDecoder {
   #value(end: number, depth: number): OtlpValue {
     if (depth > otlpValueDepthMax) throw new ProtoError('proto: values nest too deep');
     const cursor = this.#cursor;
+    const start = cursor.at;
     let value: OtlpValue;
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'AnyValue');
+      const tag = cursor.otlpTag(end, start);
       switch (tag) {
         case 10:
           value = this.#text(cursor.lengthEnd(end));
@@ -350,9 +356,10 @@ class OtlpDecoder {
   /** `ArrayValue` and `KeyValueList` both hold their items as field 1. */
   #list<Item>(end: number, decode: (end: number) => Item): Item[] {
     const cursor = this.#cursor;
+    const start = cursor.at;
     const items: Item[] = [];
     while (cursor.at < end) {
-      const tag = cursor.tag(end, 'Values');
+      const tag = cursor.otlpTag(end, start);
       if (tag >>> 3 === 1) items.push(decode(this.fieldEnd(tag, end, 'Values')));
       else cursor.skip(tag % 8, end);
     }

@@ -118,6 +118,17 @@ export class WireCursor {
     return tag;
   }
 
+  /**
+   * A tag as OpenTelemetry's decoder takes it: only the field number is looked at.
+   *
+   * @param start of the message
+   */
+  otlpTag(end: number, start: number): number {
+    const tag = this.uvarint(end);
+    if (tag < 8) throw new ProtoError(`proto: Link: illegal field=0 (tag=${tag}, pos=${this.at - start})`);
+    return tag;
+  }
+
   /** Passes over the field whose tag was just read. */
   skip(wireType: number, end: number): void {
     let depth = 0;

@@ -1,0 +1,219 @@
+import { character, JsonCursor } from './json-cursor.ts';
+import { unescapeLeniently } from './json-each.ts';
+
+/** What the next value looks like. */
+type NextKind = 'string' | 'number' | 'other';
+
+const quote = 0x22;
+const colon = 0x3a;
+const uint64Max = (1n << 64n) - 1n;
+
+/**
+ * Reads JSON value by value, of the types that the caller expects. Values of other types are refused in the words of
+ * json-iterator, on which OpenTelemetry's own decoder stands; so are numbers that do not fit.
+ */
+export class JsonReader {
+  readonly #cursor: JsonCursor;
+
+  constructor(bytes: Buffer) {
+    this.#cursor = new JsonCursor(bytes);
+  }
+
+  /** Calls `read` for each field of an object, which must read or skip its value. `null` has none. */
+  fields(read: (name: string) => void): void {
+    for (let name = this.#nextField(); name !== ''; name = this.#nextField()) read(name);
+  }
+
+  /** Calls `read` for each item of an array, which must read it. `null` has none. */
+  items(read: () => void): void {
+    while (this.#hasItem()) read();
+  }
+
+  skip(): void {
+    this.#cursor.range();
+  }
+
+  /** '' for `null`. */
+  string(): string {
+    return this.#string('ReadString', true);
+  }
+
+  /** The bytes between quotes as they stand, for text that needs no escapes. */
+  plainString(): string {
+    const cursor = this.#cursor;
+    const byte = cursor.token();
+    if (byte !== quote)
+      throw cursor.fault('ReadStringAsSlice', `expects " or n, but found ${character(byte)}`);
+    const end = cursor.bytes.indexOf(quote, cursor.at);
+    const text = cursor.bytes.toString('utf8', cursor.at, end < 0 ? cursor.bytes.length : end);
+    cursor.at = end < 0 ? cursor.bytes.length : end + 1;
+    return text;
+  }
+
+  boolean(): boolean {
+    const byte = this.#cursor.token();
+    if (byte !== 0x74 && byte !== 0x66) this.fault('ReadBool', `expect t or f, but found ${character(byte)}`);
+    this.#cursor.at--;
+    this.#cursor.range();
+    return byte === 0x74;
+  }
+
+  /** A number, or text of one, of `bits` bits without a sign. */
+  unsigned(bits: 32 | 64): bigint {
+    const operation = `ReadUint${bits}`;
+    const kind = this.#kind();
+    if (kind === 'other') return this.fault(operation, 'unsupported value type');
+    if (kind === 'number') return this.#digits(bits, this.#cursor.token());
+    const text = this.string();
+    if (!/^[0-9]+$/.test(text)) return this.#notParsed(operation, 'ParseUint', text);
+    const value = boundedInteger(text);
+    return value > (bits === 32 ? 0xffff_ffffn : uint64Max)
+      ? this.#notParsed(operation, 'ParseUint', text, 'value out of range')
+      : value;
+  }
+
+  /** The same with a sign. */
+  signed(bits: 32 | 64): bigint {
+    const operation = `ReadInt${bits}`;
+    const kind = this.#kind();
+    if (kind === 'other') return this.fault(operation, 'unsupported value type');
+    if (kind === 'number') return this.#signedNumber(bits, operation);
+    const text = this.string();
+    if (!/^[+-]?[0-9]+$/.test(text)) return this.#notParsed(operation, 'ParseInt', text);
+    const value = boundedInteger(text);
+    return BigInt.asIntN(bits, value) === value
+      ? value
+      : this.#notParsed(operation, 'ParseInt', text, 'value out of range');
+  }
+
+  double(): number {
+    const kind = this.#kind();
+    if (kind === 'other') return this.fault('ReadUint64', 'unsupported value type');
+    if (kind === 'number') {
+      const { start, end } = this.#cursor.range();
+      return Number(this.#cursor.bytes.toString('latin1', start, end));
+    }
+    const text = this.string();
+    const special = /^([+-]?)(?:(nan)|inf(?:inity)?)$/i.exec(text);
+    if (special) return special[2] ? Number.NaN : special[1] === '-' ? -Infinity : Infinity;
+    if (!/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(text))
+      return this.#notParsed('ReadUint64', 'ParseFloat', text);
+    return Number(text);
+  }
+
+  /** A number, or the name of one. */
+  enumValue(numberOf: (name: string) => number | undefined): number {
+    const kind = this.#kind();
+    if (kind === 'other') return this.fault('ReadEnumValue', 'unsupported value type');
+    if (kind === 'number') return Number(this.signed(32));
+    return numberOf(this.string()) ?? this.fault('ReadEnumValue', 'unknown string value');
+  }
+
+  fault(operation: string, message: string): never {
+    throw this.#cursor.fault(operation, message);
+  }
+
+  /** The name of the next field with its colon behind it, '' at the end of the object. */
+  #nextField(): string {
+    const cursor = this.#cursor;
+    const byte = cursor.token();
+    if (byte === 0x7d) return '';
+    if (byte === 0x6e) {
+      cursor.at--;
+      cursor.range();
+      return '';
+    }
+    if (byte === 0x7b) {
+      const next = cursor.token();
+      if (next === 0x7d) return '';
+      if (next !== quote) this.fault('ReadObject', `expect " after {, but found ${character(next)}`);
+      cursor.at--;
+    } else if (byte !== 0x2c)
+      this.fault('ReadObject', `expect { or , or } or n, but found ${character(byte)}`);
+    const name = this.string();
+    const after = cursor.token();
+    if (after !== colon)
+      this.fault('ReadObject', `expect : after object field, but found ${character(after)}`);
+    return name;
+  }
+
+  #hasItem(): boolean {
+    const cursor = this.#cursor;
+    const byte = cursor.token();
+    if (byte === 0x2c) return true;
+    if (byte === 0x5d) return false;
+    if (byte === 0x6e) {
+      cursor.at--;
+      cursor.range();
+      return false;
+    }
+    if (byte !== 0x5b) this.fault('ReadArray', `expect [ or , or ] or n, but found ${character(byte)}`);
+    const next = cursor.token();
+    if (next === 0x5d) return false;
+    if (next !== 0) cursor.at--;
+    return true;
+  }
+
+  #string(operation: string, takesNull: boolean): string {
+    const cursor = this.#cursor;
+    const byte = cursor.token();
+    if (byte === 0x6e && takesNull) {
+      cursor.at--;
+      cursor.range();
+      return '';
+    }
+    if (byte !== quote) this.fault(operation, `expects " or n, but found ${character(byte)}`);
+    const start = cursor.at;
+    cursor.string(operation);
+    return unescapeLeniently(cursor.bytes.toString('utf8', start, cursor.at - 1));
+  }
+
+  #kind(): NextKind {
+    const cursor = this.#cursor;
+    const byte = cursor.token();
+    if (byte !== 0) cursor.at--;
+    if (byte === quote) return 'string';
+    return byte === 0x2d || isDigit(byte) ? 'number' : 'other';
+  }
+
+  #signedNumber(bits: 32 | 64, operation: string): bigint {
+    const cursor = this.#cursor;
+    const first = cursor.token();
+    const isNegative = first === 0x2d;
+    const size = this.#digits(bits, isNegative ? (cursor.bytes[cursor.at++] ?? 0) : first);
+    const value = isNegative ? -size : size;
+    return BigInt.asIntN(bits, value) === value ? value : this.fault(operation, `overflow: ${size}`);
+  }
+
+  /** Digits of a number whose first byte is read; a zero is a number by itself. */
+  #digits(bits: 32 | 64, first: number): bigint {
+    const cursor = this.#cursor;
+    const { bytes } = cursor;
+    if (!isDigit(first)) return this.fault(`readUint${bits}`, 'unexpected character: \ufffd');
+    let text = String.fromCharCode(first);
+    if (first !== 0x30) while (isDigit(bytes[cursor.at])) text += String.fromCharCode(bytes[cursor.at++]);
+    const value = boundedInteger(text);
+    if (value > (bits === 32 ? 0xffff_ffffn : uint64Max)) this.fault(`readUint${bits}`, 'overflow');
+    if (bytes[cursor.at] === 0x2e) this.fault('assertInteger', 'can not decode float as int');
+    return value;
+  }
+
+  #notParsed(operation: string, parser: string, text: string, why = 'invalid syntax'): never {
+    return this.fault(operation, `strconv.${parser}: parsing ${JSON.stringify(text)}: ${why}`);
+  }
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
+/** Megabytes of digits are no number that anything here takes, and slow to read as one. */
+const digitsMax = 100;
+
+function boundedInteger(text: string): bigint {
+  return BigInt(
+    text.length > digitsMax
+      ? `${text.startsWith('-') ? '-' : ''}${'9'.repeat(digitsMax)}`
+      : text.replace(/^\+/, ''),
+  );
+}
