@@ -68,14 +68,11 @@ export interface ServerConfig {
   readonly grpcListenAddress: string;
   readonly grpcListenPort: number;
   readonly grpcMaxRecvMsgBytes: number;
-  readonly grpcMaxSendMsgBytes: number;
   readonly grpcMaxConcurrentStreams: number;
   readonly grpcTls: TlsServerConfig;
   readonly gracefulShutdownTimeoutMs: number;
   readonly logLevel: string;
   readonly logFormat: 'logfmt' | 'json';
-  readonly logRequestsAtInfo: boolean;
-  readonly registerInstrumentation: boolean;
 }
 
 /** What others of ours are called for, as far as the configuration tells these calls apart. */
@@ -151,12 +148,9 @@ export interface KafkaConfig {
   readonly tls: KafkaTlsConfig;
   readonly dialTimeoutMs: number;
   readonly writeTimeoutMs: number;
-  readonly consumerGroup: string;
   readonly autoCreateTopic: boolean;
-  readonly autoCreateTopicPartitions: number;
   readonly maxRecordBytes: number;
   readonly maxBufferedBytes: number;
-  readonly maxConsumerLagAtStartupMs: number;
   /** Of a topic that is made; 0: the brokers' default. */
   readonly replicationFactor: number;
   /** How many topics this log has had before. */
@@ -223,16 +217,8 @@ export interface DistributorConfig {
 export interface IngesterConfig {
   readonly chunkIdlePeriodMs: number;
   readonly maxChunkAgeMs: number;
-  /** Compressed size at which a head is flushed. */
-  readonly chunkTargetBytes: number;
-  readonly chunkRetainPeriodMs: number;
-  readonly flushCheckPeriodMs: number;
-  readonly flushOpTimeoutMs: number;
-  readonly flushBackoff: { readonly minMs: number; readonly maxMs: number; readonly retries: number };
-  readonly concurrentFlushes: number;
   readonly flushOnShutdown: boolean;
   readonly maxReturnedStreamErrors: number;
-  readonly maxDroppedStreams: number;
   /** '' : prepare_shutdown is refused. */
   readonly shutdownMarkerPath: string;
   readonly autoforgetUnhealthy: boolean;
@@ -249,8 +235,6 @@ export interface QuerierConfig {
   readonly queryStoreOnly: boolean;
   readonly queryIngesterOnly: boolean;
   readonly tailMaxDurationMs: number;
-  readonly extraQueryDelayMs: number;
-  readonly engineMaxLookBackPeriodMs: number;
   readonly perRequestLimitsEnabled: boolean;
 }
 
@@ -264,8 +248,6 @@ export interface FrontendConfig {
   readonly maxOutstandingPerTenant: number;
   readonly schedulerMaxOutstandingPerTenant: number;
   readonly maxQueueLevels: number;
-  readonly downstreamUrl: string;
-  readonly tailProxyUrl: string;
 }
 
 export interface QueryRangeConfig {
@@ -274,7 +256,6 @@ export interface QueryRangeConfig {
   /** Aggregations that every tenant may have sharded; `approx_topk` is refused unless it is named here or in the limits. */
   readonly shardAggregations: readonly string[];
   readonly parallelise: boolean;
-  readonly instantMetricQuerySplitAlign: boolean;
   /** Where answers are kept; kinds that are not are left out. Kinds with the same object share one cache. */
   readonly caches: ReadonlyMap<CachedResults, CacheConfig>;
 }
@@ -315,16 +296,12 @@ export interface MemcachedConfig {
 }
 
 export interface CompactorConfig {
-  readonly workingDirectory: string;
   readonly compactionIntervalMs: number;
-  readonly applyRetentionIntervalMs: number;
   readonly retentionEnabled: boolean;
   readonly retentionDeleteDelayMs: number;
   readonly deleteRequestStore: string;
-  readonly deleteBatchSize: number;
   readonly deleteRequestCancelPeriodMs: number;
   readonly deleteMaxIntervalMs: number;
-  readonly maxCompactionParallelism: number;
   /** By which compactors share days. */
   readonly ring: MemberRingConfig;
 }

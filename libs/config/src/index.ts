@@ -39,7 +39,7 @@ export type {
   RetentionStream,
 } from './limits.ts';
 export { buildLimits } from './read-limits.ts';
-export type { LimitContext } from './read-limits.ts';
+export type { LimitChecks, LimitContext } from './read-limits.ts';
 export { renderConfig } from './render.ts';
 export type { RenderMode } from './render.ts';
 export { renderLimitsYaml, visibleLimits } from './render-limits.ts';

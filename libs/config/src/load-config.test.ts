@@ -224,7 +224,6 @@ describe('what people already have', () => {
         bucket: 'whizard-loki-chunks',
         endpoint: 'loki-minio.loki.svc',
       });
-      expect(config.compactor.workingDirectory).toBe('/data/retention');
       expect(config.limits.retentionPeriodMs).toBe(168 * 3_600_000);
     }
   });

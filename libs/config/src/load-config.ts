@@ -4,7 +4,9 @@ import type { ConfigNotice } from './config-error.ts';
 import { expandEnv, ExpandError } from './expand-env.ts';
 import { applyFlags, helpText, parseFlags } from './flags.ts';
 import type { CommandLine } from './flags.ts';
+import { withReasons } from './no-effect.ts';
 import { readConfig } from './read-config.ts';
+import type { LimitChecks } from './read-limits.ts';
 import { renderConfig } from './render.ts';
 import { Settings } from './settings.ts';
 import { targetsText } from './targets.ts';
@@ -19,6 +21,8 @@ export interface ConfigWorld {
   readonly readText: (path: string) => Promise<string | undefined>;
   /** Printed by `-version`. */
   readonly versionText: string;
+  /** What is written in languages of its own is checked by these. */
+  readonly limitChecks?: LimitChecks;
 }
 
 export type LoadedConfig =
@@ -119,7 +123,7 @@ function expand(text: string, world: ConfigWorld, line: CommandLine, file: strin
 function unusedNotice(settings: Settings): ConfigNotice[] {
   const unused = settings.unused();
   if (unused.length === 0) return [];
-  return [{ level: 'info', message: `accepted, no effect: ${unused.join(', ')}` }];
+  return [{ level: 'info', message: `accepted, no effect: ${withReasons(unused)}` }];
 }
 
 function exit(code: number, stdout: string, stderr = ''): LoadedConfig {

@@ -16,7 +16,8 @@ import type {
 } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
-import { buildLimits } from './read-limits.ts';
+import { buildLimits, limitKeysRead } from './read-limits.ts';
+import type { LimitChecks } from './read-limits.ts';
 import { readCaches } from './read-caches.ts';
 import { readMemberRing, readRing } from './read-ring.ts';
 import { readRpcClients } from './read-rpc-clients.ts';
@@ -30,10 +31,10 @@ import { componentsOf } from './targets.ts';
  * @param notices collects what the operator should hear
  * @throws ConfigError for values that contradict each other or that nobody can run with
  */
-export function readConfig(settings: Settings, notices: ConfigNotice[]): Config {
+export function readConfig(settings: Settings, notices: ConfigNotice[], checks?: LimitChecks): Config {
   const dataDirectory = settings.text('common.path_prefix') || './data';
   const limitValues = settings.below('limits_config');
-  settings.markUsed('limits_config');
+  for (const key of limitKeysRead()) settings.markUsed(`limits_config.${key}`);
   const ingester = readIngester(settings);
   const queryRange = readQueryRange(settings);
   const ring = readRing(settings, notices);
@@ -62,7 +63,7 @@ export function readConfig(settings: Settings, notices: ConfigNotice[]): Config 
     querier: readQuerier(settings),
     frontend: readFrontend(settings),
     queryRange,
-    compactor: readCompactor(settings, dataDirectory, ring, notices),
+    compactor: readCompactor(settings, ring, notices),
     ruler: readRuler(settings, dataDirectory, ring, notices),
     patternIngester: { enabled: settings.flag('pattern_ingester.enabled') },
     runtimeConfig: {
@@ -80,6 +81,7 @@ export function readConfig(settings: Settings, notices: ConfigNotice[]): Config 
     limits: buildLimits(limitValues, {
       maxReturnedStreamErrors: ingester.maxReturnedStreamErrors,
       shardAggregations: queryRange.shardAggregations,
+      checks,
     }),
     limitValues,
     tenantLimitsAllowPublish: settings.list('tenant_limits_allow_publish'),
@@ -142,14 +144,11 @@ function readServer(settings: Settings): ServerConfig {
     grpcListenAddress: settings.text('server.grpc_listen_address'),
     grpcListenPort: settings.number('server.grpc_listen_port'),
     grpcMaxRecvMsgBytes: settings.number('server.grpc_server_max_recv_msg_size'),
-    grpcMaxSendMsgBytes: settings.number('server.grpc_server_max_send_msg_size'),
     grpcMaxConcurrentStreams: settings.number('server.grpc_server_max_concurrent_streams'),
     grpcTls: readTls(settings, 'server.grpc_tls_config'),
     gracefulShutdownTimeoutMs: settings.durationMs('server.graceful_shutdown_timeout'),
     logLevel: level,
     logFormat: format,
-    logRequestsAtInfo: settings.flag('server.log_request_at_info_level_enabled'),
-    registerInstrumentation: settings.flag('server.register_instrumentation'),
   };
 }
 
@@ -213,12 +212,9 @@ function readKafka(settings: Settings, topic: string): KafkaConfig {
     },
     dialTimeoutMs: settings.durationMs('kafka_config.dial_timeout'),
     writeTimeoutMs: settings.durationMs('kafka_config.write_timeout'),
-    consumerGroup: settings.text('kafka_config.consumer_group'),
     autoCreateTopic: settings.flag('kafka_config.auto_create_topic_enabled'),
-    autoCreateTopicPartitions: settings.number('kafka_config.auto_create_topic_default_partitions'),
     maxRecordBytes: settings.number('kafka_config.producer_max_record_size_bytes'),
     maxBufferedBytes: settings.number('kafka_config.producer_max_buffered_bytes'),
-    maxConsumerLagAtStartupMs: settings.durationMs('kafka_config.max_consumer_lag_at_startup'),
     replicationFactor: settings.number('write_log.kafka_replication_factor'),
     epoch: settings.number('write_log.kafka_epoch'),
     deletesFlushedRecords: settings.flag('write_log.kafka_delete_flushed_records'),
@@ -264,19 +260,8 @@ function readIngester(settings: Settings): IngesterConfig {
   return {
     chunkIdlePeriodMs: settings.durationMs('ingester.chunk_idle_period'),
     maxChunkAgeMs: settings.durationMs('ingester.max_chunk_age'),
-    chunkTargetBytes: settings.number('ingester.chunk_target_size'),
-    chunkRetainPeriodMs: settings.durationMs('ingester.chunk_retain_period'),
-    flushCheckPeriodMs: settings.durationMs('ingester.flush_check_period'),
-    flushOpTimeoutMs: settings.durationMs('ingester.flush_op_timeout'),
-    flushBackoff: {
-      minMs: settings.durationMs('ingester.flush_op_backoff.min_period'),
-      maxMs: settings.durationMs('ingester.flush_op_backoff.max_period'),
-      retries: settings.number('ingester.flush_op_backoff.max_retries'),
-    },
-    concurrentFlushes: settings.number('ingester.concurrent_flushes'),
     flushOnShutdown: settings.flag('ingester.wal.flush_on_shutdown'),
     maxReturnedStreamErrors: settings.number('ingester.max_returned_stream_errors'),
-    maxDroppedStreams: settings.number('ingester.max_dropped_streams'),
     shutdownMarkerPath: settings.text('ingester.shutdown_marker_path') || settings.text('common.path_prefix'),
     autoforgetUnhealthy: settings.flag('ingester.autoforget_unhealthy'),
   };
@@ -294,8 +279,6 @@ function readQuerier(settings: Settings): QuerierConfig {
     queryStoreOnly: settings.flag('querier.query_store_only'),
     queryIngesterOnly: settings.flag('querier.query_ingester_only'),
     tailMaxDurationMs: settings.durationMs('querier.tail_max_duration'),
-    extraQueryDelayMs: settings.durationMs('querier.extra_query_delay'),
-    engineMaxLookBackPeriodMs: settings.durationMs('querier.engine.max_look_back_period'),
     perRequestLimitsEnabled: settings.flag('querier.per_request_limits_enabled'),
   };
 }
@@ -310,8 +293,6 @@ function readFrontend(settings: Settings): FrontendConfig {
     maxOutstandingPerTenant: settings.number('frontend.max_outstanding_per_tenant'),
     schedulerMaxOutstandingPerTenant: settings.number('query_scheduler.max_outstanding_requests_per_tenant'),
     maxQueueLevels: settings.number('query_scheduler.max_queue_hierarchy_levels'),
-    downstreamUrl: settings.text('frontend.downstream_url'),
-    tailProxyUrl: settings.text('frontend.tail_proxy_url'),
   };
 }
 
@@ -325,28 +306,18 @@ function readQueryRange(settings: Settings): QueryRangeConfig {
       .map((name) => name.trim())
       .filter((name) => name !== ''),
     parallelise: settings.flag('query_range.parallelise_shardable_queries'),
-    instantMetricQuerySplitAlign: settings.flag('query_range.instant_metric_query_split_align'),
     caches: readCaches(settings),
   };
 }
 
-function readCompactor(
-  settings: Settings,
-  dataDirectory: string,
-  ring: RingConfig,
-  notices: ConfigNotice[],
-): CompactorConfig {
+function readCompactor(settings: Settings, ring: RingConfig, notices: ConfigNotice[]): CompactorConfig {
   return {
-    workingDirectory: settings.text('compactor.working_directory') || `${dataDirectory}/compactor`,
     compactionIntervalMs: settings.durationMs('compactor.compaction_interval'),
-    applyRetentionIntervalMs: settings.durationMs('compactor.apply_retention_interval'),
     retentionEnabled: settings.flag('compactor.retention_enabled'),
     retentionDeleteDelayMs: settings.durationMs('compactor.retention_delete_delay'),
     deleteRequestStore: settings.text('compactor.delete_request_store'),
-    deleteBatchSize: settings.number('compactor.delete_batch_size'),
     deleteRequestCancelPeriodMs: settings.durationMs('compactor.delete_request_cancel_period'),
     deleteMaxIntervalMs: settings.durationMs('compactor.delete_max_interval'),
-    maxCompactionParallelism: settings.number('compactor.max_compaction_parallelism'),
     ring: readMemberRing(settings, 'compactor.compactor_ring', ring, notices),
   };
 }

@@ -24,6 +24,16 @@ export interface LimitContext {
   readonly maxReturnedStreamErrors: number;
   /** `query_range.shard_aggregations`: hold for all tenants. */
   readonly shardAggregations?: readonly string[];
+  /** Absent: texts are taken as they are. */
+  readonly checks?: LimitChecks;
+}
+
+/** Languages that limits are written in; each throws an Error that says what is wrong. */
+export interface LimitChecks {
+  /** A selector of streams. `{}` is one of all. */
+  selector(text: string): void;
+  /** A regular expression. */
+  pattern(text: string): void;
 }
 
 /**
@@ -32,7 +42,10 @@ export interface LimitContext {
  * @throws ConfigError for a value that no limit may have
  */
 export function buildLimits(values: ReadonlyMap<string, SettingValue>, context: LimitContext): Limits {
-  const read = new LimitReader(values);
+  return limitsFrom(new LimitReader(values, context.checks), context);
+}
+
+function limitsFrom(read: LimitReader, context: LimitContext): Limits {
   const mebibyte = 1024 * 1024;
   return {
     ingestionRateStrategy: read.oneOf('ingestion_rate_strategy', ['global', 'local']),
@@ -133,14 +146,30 @@ export function limitKeys(): readonly string[] {
   return keys;
 }
 
-class LimitReader {
-  readonly #values: ReadonlyMap<string, SettingValue>;
+let keysRead: ReadonlySet<string> | undefined;
 
-  constructor(values: ReadonlyMap<string, SettingValue>) {
+/** Keys of `limits_config` that limits are made of: others are accepted, and mean nothing. */
+export function limitKeysRead(): ReadonlySet<string> {
+  if (!keysRead) {
+    const read = new LimitReader(new Map());
+    limitsFrom(read, { maxReturnedStreamErrors: 0 });
+    keysRead = read.keys;
+  }
+  return keysRead;
+}
+
+class LimitReader {
+  readonly keys = new Set<string>();
+  readonly #values: ReadonlyMap<string, SettingValue>;
+  readonly #checks: LimitChecks | undefined;
+
+  constructor(values: ReadonlyMap<string, SettingValue>, checks?: LimitChecks) {
     this.#values = values;
+    this.#checks = checks;
   }
 
   #get(key: string): SettingValue {
+    this.keys.add(key);
     return this.#values.has(key) ? this.#values.get(key) : defaultValue(schema().byPath.get(prefix + key)!);
   }
 
@@ -197,7 +226,7 @@ class LimitReader {
         const priority = Number(item['priority'] ?? 0);
         if (!Number.isInteger(priority))
           throw new ConfigError(`limits_config.${key}.${policy}.priority is no whole number`);
-        return { policy, selector: string(item['selector'], `${key}.${policy}.selector`), priority };
+        return { policy, selector: this.#selector(item, `${key}.${policy}`), priority };
       }),
     );
   }
@@ -220,18 +249,41 @@ class LimitReader {
       const priority = Number(item['priority'] ?? 0);
       if (!Number.isInteger(priority))
         throw new ConfigError(`limits_config.${key}.priority is no whole number`);
-      return { selector: string(item['selector'], `${key}.selector`), priority, periodMs };
+      return { selector: this.#selector(item, key), priority, periodMs };
     });
   }
 
   blockedQueries(key: string): readonly BlockedQuery[] {
-    return itemsOf(this.#get(key), key).map((item) => ({
-      pattern: item['pattern'] === undefined ? '' : string(item['pattern'], `${key}.pattern`),
-      regex: item['regex'] === true,
-      hash: Number(item['hash'] ?? 0),
-      types: typesOf(item['types'], `${key}.types`),
-      tags: new Map(entriesOf(item['tags'], `${key}.tags`).map(([name, value]) => [name, String(value)])),
-    }));
+    return itemsOf(this.#get(key), key).map((item) => {
+      const pattern = item['pattern'] === undefined ? '' : string(item['pattern'], `${key}.pattern`);
+      const regex = item['regex'] === true;
+      if (regex) this.#check('pattern', pattern, `${key}.pattern`);
+      const tags = entriesOf(item['tags'], `${key}.tags`).map(
+        ([name, value]) => [name, String(value)] as const,
+      );
+      return {
+        pattern,
+        regex,
+        hash: Number(item['hash'] ?? 0),
+        types: typesOf(item['types'], `${key}.types`),
+        tags: new Map(tags),
+      };
+    });
+  }
+
+  #selector(item: Readonly<Record<string, unknown>>, key: string): string {
+    const text = string(item['selector'], `${key}.selector`);
+    this.#check('selector', text, `${key}.selector`);
+    return text;
+  }
+
+  #check(kind: keyof LimitChecks, text: string, key: string): void {
+    try {
+      this.#checks?.[kind](text);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new ConfigError(`limits_config.${key}: ${JSON.stringify(text)}: ${why}`, { cause: error });
+    }
   }
 
   attributes(key: string): readonly OtlpAttributesConfig[] {
@@ -246,6 +298,7 @@ class LimitReader {
       if ((attributes.length === 0) === (regex === '')) {
         throw new ConfigError(`limits_config.${key}: either attributes or regex must be set`);
       }
+      if (regex !== '') this.#check('pattern', regex, `${key}.regex`);
       return { action: action as OtlpAction, attributes, regex };
     });
   }

@@ -4,7 +4,8 @@ import type { Node } from 'yaml';
 import type { Logger, TimerHandle, Timers } from '@loki/ports';
 import { ConfigError } from './config-error.ts';
 import type { Limits, LimitsSource } from './limits.ts';
-import { buildLimits } from './read-limits.ts';
+import { withReasons } from './no-effect.ts';
+import { buildLimits, limitKeysRead } from './read-limits.ts';
 import type { LimitContext } from './read-limits.ts';
 import type { SettingValue } from './scalars.ts';
 import { isNull, pairsOf, parseYamlFile, readLimitsNode, scalarText } from './yaml-file.ts';
@@ -162,8 +163,11 @@ export class RuntimeConfig implements LimitsSource {
       values: new Map<string, ReadonlyMap<string, SettingValue>>(),
       switches: new Map<string, TenantSwitches>(),
       warnings: [] as string[],
+      unused: new Set<string>(),
     };
     for (const [file, text] of texts) this.#parseFile(file, text, loaded);
+    const unused = [...loaded.unused].sort().map((key) => `limits_config.${key}`);
+    if (unused.length > 0) loaded.warnings.push(`overrides: accepted, no effect: ${withReasons(unused)}`);
     return loaded;
   }
 
@@ -175,6 +179,7 @@ export class RuntimeConfig implements LimitsSource {
       values: Map<string, ReadonlyMap<string, SettingValue>>;
       switches: Map<string, TenantSwitches>;
       warnings: string[];
+      unused: Set<string>;
     },
   ): void {
     const source = parseYamlFile(file, text);
@@ -194,6 +199,7 @@ export class RuntimeConfig implements LimitsSource {
         const own = new Map(
           [...read.values].map(([path, value]) => [path.slice('limits_config.'.length), value]),
         );
+        for (const key of own.keys()) if (!limitKeysRead().has(key)) loaded.unused.add(key);
         const values = new Map([...this.#options.globalValues, ...own]);
         loaded.values.set(tenant, values);
         loaded.limits.set(tenant, this.#build(tenant, values));
