@@ -1,9 +1,9 @@
 /**
- * Tests against real services: starts what is there of Kafka, Redis and MinIO on free ports, looks for Prometheus and
+ * Tests against real services: starts what is there of Kafka, Redis, memcached and MinIO on free ports, looks for Prometheus and
  * Alertmanager, runs the tests that ask for them, then the recorded answers of the reference server against the separate
  * apps (tools/conform --cluster), and ends what it started.
  *
- *     npm run test:services -- [--brokers 3] [--only kafka,redis,s3] [--ci] [test path ...]
+ *     npm run test:services -- [--brokers 3] [--only kafka,redis,memcached,s3] [--ci] [test path ...]
  *     npm run test:services -- --up
  *
  * --brokers 1 saves memory and leaves out the tests that kill brokers. --ci leaves compaction out, for which the separate
@@ -23,6 +23,7 @@ const root = path.resolve(import.meta.dirname, '../../..');
 const suites = [
   'libs/write-log/src/kafka',
   'libs/ring-store/',
+  'libs/results-cache/',
   'libs/object-store/src/bucket',
   'apps/loki/src/services',
   'apps/loki/src/prometheus',

@@ -4,12 +4,13 @@ import path from 'node:path';
 import { serveControl } from './control.ts';
 import { KafkaBrokers, kafkaLacks, kafkaPassword, kafkaUser } from './kafka.ts';
 import type { SecureAddresses } from './kafka.ts';
+import { findMemcached, startMemcached } from './memcached.ts';
 import { findMinio, makeBucket, minioPassword, minioUser, startMinio } from './minio.ts';
 import { findRedis, startRedis } from './redis.ts';
 
-export type ServiceName = 'kafka' | 'redis' | 's3';
+export type ServiceName = 'kafka' | 'redis' | 'memcached' | 's3';
 
-export const serviceNames: readonly ServiceName[] = ['kafka', 'redis', 's3'];
+export const serviceNames: readonly ServiceName[] = ['kafka', 'redis', 'memcached', 's3'];
 
 export interface ServicesOptions {
   /** Logs and data. What an earlier run left there is used again. */
@@ -38,6 +39,9 @@ export interface Services {
   /** `host:port`. */
   readonly redis?: string;
   readonly redisBinary?: string;
+  /** `host:port`. */
+  readonly memcached?: string;
+  readonly memcachedBinary?: string;
   readonly s3?: BucketAccess;
   stop(): Promise<void>;
 }
@@ -61,6 +65,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     // All at once: most of it is waiting.
     const started = await Promise.allSettled([
       wanted.has('redis') ? addRedis(options, stops) : {},
+      wanted.has('memcached') ? addMemcached(options, stops) : {},
       wanted.has('s3') ? addMinio(options, stops) : {},
       wanted.has('kafka') ? addKafka(options, stops) : {},
     ]);
@@ -108,6 +113,17 @@ async function addRedis({ directory, say }: ServicesOptions, stops: Stops) {
   return { redis: `127.0.0.1:${redis.port}`, redisBinary: binary };
 }
 
+async function addMemcached({ directory, say }: ServicesOptions, stops: Stops) {
+  const binary = findMemcached();
+  if (binary === undefined) {
+    say('skipped: memcached: there is none (Debian: apt-get install memcached)');
+    return {};
+  }
+  const memcached = await startMemcached(binary, directory);
+  stops.push(() => memcached.stop());
+  return { memcached: `127.0.0.1:${memcached.port}`, memcachedBinary: binary };
+}
+
 async function addMinio({ directory, say }: ServicesOptions, stops: Stops) {
   const binary = findMinio(cache);
   if (binary === undefined) {
@@ -128,7 +144,7 @@ async function addMinio({ directory, say }: ServicesOptions, stops: Stops) {
 
 /** For the tests of adapters. */
 export function testVariables(services: Services): Record<string, string> {
-  const { kafka, kafkaSecure, kafkaControl, redis, redisBinary, s3 } = services;
+  const { kafka, kafkaSecure, kafkaControl, redis, redisBinary, memcached, memcachedBinary, s3 } = services;
   return {
     ...(kafka ? { LOKI_TEST_KAFKA_BROKERS: kafka } : {}),
     ...(kafkaSecure
@@ -142,6 +158,9 @@ export function testVariables(services: Services): Record<string, string> {
     ...(kafkaControl ? { LOKI_TEST_KAFKA_CONTROL: kafkaControl } : {}),
     ...(redis && redisBinary
       ? { LOKI_TEST_REDIS_URL: `redis://${redis}`, LOKI_TEST_REDIS_SERVER: redisBinary }
+      : {}),
+    ...(memcached && memcachedBinary
+      ? { LOKI_TEST_MEMCACHED: memcached, LOKI_TEST_MEMCACHED_SERVER: memcachedBinary }
       : {}),
     ...(s3
       ? {
