@@ -87,6 +87,35 @@ test.each([
   expect(() => build(values)).toThrow(text);
 });
 
+test.each([
+  [
+    { retention_stream: [{ selector: '{a=', period: '24h' }] },
+    'limits_config.retention_stream.selector: "{a=": no selector',
+  ],
+  [
+    { policy_stream_mapping: { p: [{ selector: '{a=' }] } },
+    'limits_config.policy_stream_mapping.p.selector: "{a=": no selector',
+  ],
+  [
+    { blocked_queries: [{ pattern: '(', regex: true }] },
+    'limits_config.blocked_queries.pattern: "(": no pattern',
+  ],
+  [
+    { 'otlp_config.log_attributes': [{ action: 'drop', regex: '(' }] },
+    'limits_config.otlp_config.log_attributes.regex: "(": no pattern',
+  ],
+])('%j is refused by those who know the language', (values, text) => {
+  const refuse = (what: string) => (given: string) => {
+    if (!given.endsWith('}')) throw new Error(`no ${what}`);
+  };
+  const checks = { selector: refuse('selector'), pattern: refuse('pattern') };
+  const all = new Map<string, unknown>(Object.entries(values));
+  expect(() => buildLimits(all, { maxReturnedStreamErrors: 10, checks })).toThrow(text);
+  // An exact text is no pattern, whatever it looks like.
+  const exact = new Map<string, unknown>([['blocked_queries', [{ pattern: '(' }]]]);
+  expect(buildLimits(exact, { maxReturnedStreamErrors: 10, checks }).blockedQueries).toHaveLength(1);
+});
+
 test('every limit can be shown, as people write it', () => {
   const shown = visibleLimits(new Map<string, unknown>([['max_query_length', 7_200_000_000_000n]]));
   expect(shown).toMatchObject({

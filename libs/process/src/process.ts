@@ -17,6 +17,7 @@ import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
 import type { Adapters } from './adapters.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { HttpPorts } from './http-ports.ts';
+import { limitChecks } from './limit-checks.ts';
 import { routeProcess } from './process-routes.ts';
 import { Rings } from './rings.ts';
 import { RpcHealth } from './rpc-health.ts';
@@ -73,6 +74,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     limitContext: {
       maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors,
       shardAggregations: config.queryRange.shardAggregations,
+      checks: limitChecks,
     },
     onReload: (outcome) => common.runtimeConfigReloaded('runtime-config', outcome),
   });

@@ -7,6 +7,7 @@ import { buildInfo, createLogger, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
 import { NodeClock } from '@loki/runtime';
 import type { Adapters } from './adapters.ts';
+import { limitChecks } from './limit-checks.ts';
 import { startProcess } from './process.ts';
 
 const info = buildInfo(`node${process.versions.node}`);
@@ -25,6 +26,7 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
     env: (name) => process.env[name],
     readText,
     versionText: versionText(info),
+    limitChecks,
   });
   if (loaded.kind === 'exit') {
     process.stdout.write(loaded.stdout);
