@@ -1,7 +1,7 @@
 import type { Limits } from '@loki/config';
 import { parseExpr, printExpr, rangeAggregationOf } from '@loki/logql';
 import type { Expr, Grouping, LogExpr, Matcher, MetricExpr } from '@loki/logql';
-import { Labels, LokiError } from '@loki/model';
+import { compareText, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import { mergeLeafResults } from '@loki/engine';
 import { compileRegex } from '@loki/regex';
@@ -90,11 +90,11 @@ function labelled(result: LeafResult, tenant: TenantId, expr: Expr): LeafResult 
 }
 
 export function withTenant(labels: readonly LabelPair[], tenant: TenantId): LabelPair[] {
-  const renamed = labels.map(([name, value]): LabelPair => [
-    name === tenantLabel ? renamedTenantLabel : name,
-    value,
-  ]);
-  return [...Labels.fromPairs([...renamed, [tenantLabel, tenant]])];
+  // `Labels` have no empty values, and a parsed label of a series may be empty.
+  const byName = new Map<string, string>();
+  for (const [name, value] of labels) byName.set(name === tenantLabel ? renamedTenantLabel : name, value);
+  byName.set(tenantLabel, tenant);
+  return [...byName].sort(([a], [b]) => compareText(a, b));
 }
 
 /** Whether the groupings that a leaf computes itself would have kept the tenant label. */
