@@ -1,4 +1,4 @@
-import type { CompareOp, LabelFilter } from '@loki/logql';
+import { QueryPartError, type CompareOp, type LabelFilter } from '@loki/logql';
 import { errorKinds, errorLabel } from './error-labels.ts';
 import { IpTextMatcher } from './ip-match.ts';
 import type { Row } from './row.ts';
@@ -23,7 +23,7 @@ export function compileLabelFilter(filter: LabelFilter): RowTest {
     case 'bytes':
       return typedTest(filter.name, filter.op, filter.valueBytes, parseBytesText);
     case 'ip':
-      return ipTest(filter.name, filter.op === '!=', new IpTextMatcher(filter.pattern));
+      return ipTest(filter.name, filter.op === '!=', compileIp(filter.pattern));
     case 'and': {
       const left = compileLabelFilter(filter.left);
       const right = compileLabelFilter(filter.right);
@@ -78,10 +78,24 @@ const comparisons: Record<CompareOp, (a: number, b: number) => boolean> = {
   '<=': (a, b) => a <= b,
 };
 
-function ipTest(name: string, isNegated: boolean, matcher: IpTextMatcher): RowTest {
+/** The words of the complaint when the pattern is no address, range or block. */
+function compileIp(pattern: string): IpTextMatcher | string {
+  try {
+    return new IpTextMatcher(pattern);
+  } catch (error) {
+    if (error instanceof QueryPartError) return error.message;
+    throw error;
+  }
+}
+
+/** A bad pattern is no parse error, as it is in a line filter: each row that has the label is kept and marked. */
+function ipTest(name: string, isNegated: boolean, matcher: IpTextMatcher | string): RowTest {
   return (row) => {
     const text = row.get(name);
     if (text === undefined) return false;
-    return row.error !== '' || matcher.matchesAny(text) !== isNegated;
+    if (row.error !== '') return true;
+    if (typeof matcher !== 'string') return matcher.matchesAny(text) !== isNegated;
+    row.setError(errorKinds.labelFilter, matcher);
+    return true;
   };
 }
