@@ -147,16 +147,20 @@ describe('routes', () => {
     if (method !== 'HEAD') expect(answer.text).toBe('404 page not found\n');
   });
 
-  test('parameters in the path are decoded one by one', async () => {
+  test('a path is decoded before it is parted, so that no parameter has a slash', async () => {
     const { port } = await start((server) => server.handleAll({ labelValues: echo, rulesGroup: echo }));
     expect(JSON.parse((await send(port, '/loki/api/v1/label/a%20b/values?x=1&y')).text)).toMatchObject({
       params: { name: 'a b' },
       query: 'x=1&y',
       path: '/loki/api/v1/label/a b/values',
     });
-    expect(JSON.parse((await send(port, '/loki/api/v1/rules/a%2Fb/g')).text)).toMatchObject({
-      params: { namespace: 'a/b', groupname: 'g' },
+    expect(JSON.parse((await send(port, '/loki/api/v1/%72ules/a%25b/%67')).text)).toMatchObject({
+      params: { namespace: 'a%b', groupname: 'g' },
     });
+    expect((await send(port, '/loki/api/v1/rules/a%2Fb/g')).status).toBe(404);
+    expect((await send(port, '/loki/api/v1/label/a%2Fb/values')).status).toBe(404);
+    const unclean = await send(port, '/loki/api/v1/label/%2F%C5%BC%3Fa/values?x');
+    expect(unclean.headers.location).toBe('/loki/api/v1/label/%C5%BC%3Fa/values?x');
     expect((await send(port, '/loki/api/v1/label/%zz/values')).status).toBe(404);
     expect((await send(port, '/loki/api/v1/label/%ff/values')).status).toBe(404);
   });

@@ -181,19 +181,17 @@ export class HttpServer {
 
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = this.#options.clock.monotonicMs();
-    const { path, queryText } = splitTarget(message.url ?? '/');
+    const { path: rawPath, queryText } = splitTarget(message.url ?? '/');
     const method = message.method ?? 'GET';
-    const local = this.#withoutPrefix(path);
+    const decoded = decodePath(rawPath);
+    const path = decoded ?? rawPath;
+    // What does not decode is nobody's path.
+    const local = decoded === undefined ? undefined : this.#withoutPrefix(decoded);
     const redirect = cleanedPath(path);
     const match =
       redirect === undefined && local !== undefined ? this.#router.find(method, local) : undefined;
     const label = match?.label ?? otherRoute;
-    const request = new NodeRequest(
-      message,
-      decodePath(local ?? path) ?? path,
-      match?.params ?? noParams,
-      queryText,
-    );
+    const request = new NodeRequest(message, local ?? path, match?.params ?? noParams, queryText);
     this.#options.metrics.started(method, label);
     let bodyBytes = 0;
     let responseBytes = 0;
@@ -212,10 +210,8 @@ export class HttpServer {
     });
     let answer: HttpResponse;
     if (redirect !== undefined) {
-      answer = {
-        status: 301,
-        headers: { location: queryText === '' ? redirect : `${redirect}?${queryText}` },
-      };
+      const to = encodeURI(redirect).replaceAll('?', '%3F').replaceAll('#', '%23');
+      answer = { status: 301, headers: { location: queryText === '' ? to : `${to}?${queryText}` } };
     } else if (match === undefined) {
       answer = notFound;
     } else {
@@ -328,7 +324,9 @@ export class HttpServer {
   }
 
   #upgradeMatch(message: IncomingMessage): RouteMatch | undefined {
-    const local = this.#withoutPrefix(splitTarget(message.url ?? '/').path);
+    const { path } = splitTarget(message.url ?? '/');
+    const decoded = decodePath(path);
+    const local = decoded === undefined ? undefined : this.#withoutPrefix(decoded);
     const match = local === undefined ? undefined : this.#router.find(message.method ?? 'GET', local);
     return match && this.#upgrades.has(match.id) ? match : undefined;
   }

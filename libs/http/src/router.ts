@@ -6,7 +6,7 @@ export interface RouteMatch {
   readonly id: RouteId;
   readonly spec: RouteSpec;
   readonly label: string;
-  /** Decoded values of the `:name` segments. */
+  /** Values of the `:name` segments. */
   readonly params: ReadonlyMap<string, string>;
 }
 
@@ -42,13 +42,14 @@ export class Router {
   }
 
   /**
-   * @param rawPath as on the wire, still percent-encoded, without query
+   * @param path without escapes and query. An encoded slash parts segments like any other, as it does for Go's router:
+   *             no name in a path has one.
    * @returns undefined when nobody answers this path with this method
    */
-  find(method: string, rawPath: string): RouteMatch | undefined {
-    const exact = this.#exact.get(rawPath);
+  find(method: string, path: string): RouteMatch | undefined {
+    const exact = this.#exact.get(path);
     if (exact) return exact.find((match) => takes(match.spec, method));
-    const segments = rawPath.split('/');
+    const segments = path.split('/');
     for (const pattern of this.#patterns.get(segments.length) ?? []) {
       if (!takes(pattern.spec, method)) continue;
       const params = matchSegments(pattern.segments, segments);
@@ -62,7 +63,6 @@ function takes(spec: RouteSpec, method: string): boolean {
   return spec.methods === undefined || spec.methods.includes(method);
 }
 
-/** Segments are decoded one by one, so an encoded slash stays inside its value. */
 function matchSegments(
   pattern: readonly string[],
   segments: readonly string[],
@@ -73,8 +73,8 @@ function matchSegments(
       if (pattern[i] !== segments[i]) return undefined;
       continue;
     }
-    const value = decodePath(segments[i]);
-    if (value === undefined || value === '') return undefined;
+    const value = segments[i];
+    if (value === '') return undefined;
     params.set(pattern[i].slice(1), value);
   }
   return params;
