@@ -245,8 +245,8 @@ export interface FrontendConfig {
   readonly logQueriesLongerThanMs: number;
   readonly logQueryRequestHeaders: readonly string[];
   readonly queryStatsEnabled: boolean;
+  /** Parts of queries that may wait. */
   readonly maxOutstandingPerTenant: number;
-  readonly schedulerMaxOutstandingPerTenant: number;
   readonly maxQueueLevels: number;
 }
 

@@ -431,6 +431,19 @@ test('a cache on memcached servers is as charts write it', async () => {
   expect(stderr).toContain('query_range.results_cache.cache: memcached_client and redis are both set');
 });
 
+test('the bound of the queue is the frontend’s, or the scheduler’s where that alone is set', async () => {
+  const bound = async (yaml: string) =>
+    (await running(['-config.file=a'], { a: yaml })).config.frontend.maxOutstandingPerTenant;
+  expect(await bound('{}')).toBe(2048);
+  expect(await bound('query_scheduler: {max_outstanding_requests_per_tenant: 7}')).toBe(7);
+  expect(await bound('frontend: {max_outstanding_per_tenant: 8}')).toBe(8);
+  expect(
+    await bound(
+      '{frontend: {max_outstanding_per_tenant: 8}, query_scheduler: {max_outstanding_requests_per_tenant: 7}}',
+    ),
+  ).toBe(8);
+});
+
 test('the frontend tells of slow queries as it is asked to, all of them where the bound is negative', async () => {
   const frontend = async (yaml: string) => (await running(['-config.file=a'], { a: yaml })).config.frontend;
   expect(

@@ -290,10 +290,18 @@ function readFrontend(settings: Settings): FrontendConfig {
     logQueriesLongerThanMs: settings.durationMs('frontend.log_queries_longer_than'),
     logQueryRequestHeaders: addresses(settings.text('frontend.log_query_request_headers')),
     queryStatsEnabled: settings.flag('frontend.query_stats_enabled'),
-    maxOutstandingPerTenant: settings.number('frontend.max_outstanding_per_tenant'),
-    schedulerMaxOutstandingPerTenant: settings.number('query_scheduler.max_outstanding_requests_per_tenant'),
+    maxOutstandingPerTenant: readOutstandingMax(settings),
     maxQueueLevels: settings.number('query_scheduler.max_queue_hierarchy_levels'),
   };
+}
+
+/** The queue is the frontend's and the scheduler's in one: who sets the scheduler's bound alone means it. */
+function readOutstandingMax(settings: Settings): number {
+  const own = settings.number('frontend.max_outstanding_per_tenant');
+  const scheduler = settings.number('query_scheduler.max_outstanding_requests_per_tenant');
+  const isSet = (block: string, key: string) => settings.below(block).has(key);
+  const isOwn = isSet('frontend', 'max_outstanding_per_tenant');
+  return isSet('query_scheduler', 'max_outstanding_requests_per_tenant') && !isOwn ? scheduler : own;
 }
 
 function readQueryRange(settings: Settings): QueryRangeConfig {

@@ -133,7 +133,7 @@ export class ExploreApi {
         seriesMax: limits.maxQuerySeries,
       },
       request.signal,
-      { limits, noCache: isUncached(request) },
+      { limits, noCache: isUncached(request), actor: frontend.actorOf(request) },
     );
     if (answer.result.type === 'streams') collector.add(answer.result.rows);
     return { fields: collector.fields, limit };

@@ -1,7 +1,10 @@
 import { fnv1a32, LokiError } from '@loki/model';
+import { ActorQueue } from './actor-queue.ts';
+import type { ActorPath } from './actor-queue.ts';
 
 interface Job<Puller> {
   readonly tenant: string;
+  readonly actor: ActorPath;
   /** @param gone aborts when the puller is lost while it works */
   readonly run: (puller: Puller, gone: AbortSignal) => Promise<void>;
   readonly fail: (error: unknown) => void;
@@ -25,7 +28,7 @@ export interface FairQueueOptions {
  */
 export class FairQueue<Puller = void> {
   /** In the order in which tenants take their turns. */
-  readonly #queues = new Map<string, Job<Puller>[]>();
+  readonly #queues = new Map<string, ActorQueue<Job<Puller>>>();
   readonly #waiting: Waiting<Puller>[] = [];
   readonly #options: FairQueueOptions;
   /** Slots by puller. */
@@ -52,12 +55,18 @@ export class FairQueue<Puller = void> {
    * Runs `work` when its tenant's turn comes and a puller is free. When the puller is lost meanwhile, another one is
    * given the work, once.
    *
+   * @param actor for whom of the tenant: those take turns too
    * @throws LokiError tooManyRequests when the tenant's queue is full; the signal's reason when it aborts while waiting
    */
-  submit<T>(tenant: string, work: (puller: Puller) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  submit<T>(
+    tenant: string,
+    work: (puller: Puller) => Promise<T>,
+    signal?: AbortSignal,
+    actor: ActorPath = [],
+  ): Promise<T> {
     signal?.throwIfAborted();
     if (this.#isClosed) return Promise.reject(stopped());
-    const waiting = this.#queues.get(tenant)?.length ?? 0;
+    const waiting = this.#queues.get(tenant)?.size ?? 0;
     if (waiting >= this.#options.outstandingMax) {
       return Promise.reject(new LokiError('tooManyRequests', 'too many outstanding requests'));
     }
@@ -65,6 +74,7 @@ export class FairQueue<Puller = void> {
     let isRepeated = false;
     const job: Job<Puller> = {
       tenant,
+      actor,
       run: async (puller, gone) => {
         signal?.removeEventListener('abort', onAbort);
         try {
@@ -145,10 +155,9 @@ export class FairQueue<Puller = void> {
       return;
     }
     this.#length += 1;
-    const queue = this.#queues.get(tenant);
-    if (!queue) this.#queues.set(tenant, [job]);
-    else if (place === 'first') queue.unshift(job);
-    else queue.push(job);
+    let queue = this.#queues.get(tenant);
+    if (!queue) this.#queues.set(tenant, (queue = new ActorQueue()));
+    queue.add(job.actor, job, place);
   }
 
   /** The first tenant in turn that the puller may work for. */
@@ -156,11 +165,11 @@ export class FairQueue<Puller = void> {
     for (const [tenant, queue] of this.#queues) {
       const allowed = this.#pullersOf(tenant);
       if (allowed && !allowed.has(pullerId)) continue;
-      const job = queue.shift()!;
+      const job = queue.take()!;
       this.#length -= 1;
       // To the back of the round, or out of it.
       this.#queues.delete(tenant);
-      if (queue.length > 0) this.#queues.set(tenant, queue);
+      if (queue.size > 0) this.#queues.set(tenant, queue);
       return job;
     }
     return undefined;
@@ -200,11 +209,9 @@ export class FairQueue<Puller = void> {
 
   #remove(job: Job<Puller>): void {
     const queue = this.#queues.get(job.tenant);
-    const at = queue?.indexOf(job) ?? -1;
-    if (!queue || at < 0) return;
-    queue.splice(at, 1);
+    if (!queue?.remove(job.actor, job)) return;
     this.#length -= 1;
-    if (queue.length === 0) this.#queues.delete(job.tenant);
+    if (queue.size === 0) this.#queues.delete(job.tenant);
   }
 }
 

@@ -17,6 +17,8 @@ import type {
 import type { QueryMetrics } from '@loki/telemetry';
 import { selectionsOf, tooManyBytes } from './check-limits.ts';
 import type { Selection } from './check-limits.ts';
+import { parseActorPath } from './actor-queue.ts';
+import type { ActorPath } from './actor-queue.ts';
 import { FairQueue } from './fair-queue.ts';
 import { LeafRunner } from './leaf-runner.ts';
 import { parseWholeQuery, tightenedLimits } from './request-limits.ts';
@@ -35,6 +37,8 @@ export interface FrontendOptions {
   readonly maxRetries?: number;
   /** Whether a query's parts may be cut by stream. Default: yes. */
   readonly isSharding?: boolean;
+  /** How deep `X-Loki-Actor-Path` may be; 0: nobody of a tenant is told apart. Default: 3. */
+  readonly actorLevelsMax?: number;
   /** Clients may ask for tighter limits (`querier.per_request_limits_enabled`). Default: no. */
   readonly perRequestLimits?: boolean;
   /** Kinds of answers that queriers keep. Default: none. */
@@ -48,6 +52,8 @@ export interface QueryOptions {
   readonly limits?: Limits;
   /** What it is a part of. */
   readonly whole?: WholeQuery;
+  /** For whom of the tenant. */
+  readonly actor?: ActorPath;
 }
 
 export interface FrontendDeps {
@@ -169,6 +175,11 @@ export class QueryFrontend {
     return tightenedLimits(limits, request.headers.get('x-loki-query-limits'));
   }
 
+  /** For whom of its tenant a request is. */
+  actorOf(request: Pick<HttpRequest, 'headers'>): ActorPath {
+    return parseActorPath(request.headers.get('x-loki-actor-path'), this.#options.actorLevelsMax ?? 3);
+  }
+
   /** The query that a request is a part of, whose limits are then checked as a whole; undefined: it says nothing of one. */
   wholeQueryOf(request: Pick<HttpRequest, 'headers'>): WholeQuery | undefined {
     if (this.#options.perRequestLimits !== true) return undefined;
@@ -181,7 +192,7 @@ export class QueryFrontend {
     expr: Expr,
     params: QueryParams,
     client: AbortSignal,
-    { noCache = false, limits = this.limitsFor(tenancy), whole }: QueryOptions = {},
+    { noCache = false, limits = this.limitsFor(tenancy), whole, actor }: QueryOptions = {},
   ): Promise<Answer> {
     const { clock } = this.#deps;
     const startedMs = clock.monotonicMs();
@@ -197,7 +208,8 @@ export class QueryFrontend {
         const queuedMs = clock.monotonicMs();
         const begun = () => (queueMs += clock.monotonicMs() - queuedMs);
         return this.#retried(
-          (left) => this.#ask(request.tenant, (querier) => querier.runLeaf(request, left), left, begun),
+          (left) =>
+            this.#ask(request.tenant, (querier) => querier.runLeaf(request, left), left, { begun, actor }),
           signal,
         );
       },
@@ -278,7 +290,7 @@ export class QueryFrontend {
     tenant: string,
     work: (querier: QuerierService) => Promise<T>,
     signal: AbortSignal | undefined,
-    onBegun: () => void = () => {},
+    { begun, actor }: { readonly begun?: () => void; readonly actor?: ActorPath } = {},
   ): Promise<T> {
     const { queryMetrics: metrics, clock } = this.#deps;
     const queuedMs = clock.monotonicMs();
@@ -295,10 +307,11 @@ export class QueryFrontend {
         tenant,
         (querier) => {
           dequeued();
-          onBegun();
+          begun?.();
           return work(querier);
         },
         signal,
+        actor,
       )
       .finally(() => {
         dequeued();

@@ -229,6 +229,7 @@ export class QueryApi {
         noCache: isUncached(request),
         limits: this.#limits(asked.tenancy, request),
         whole: this.#frontend.wholeQueryOf(request),
+        actor: this.#frontend.actorOf(request),
       });
       reportQuery(query, answer, { logger, metrics: queryMetrics, nowNs: this.#clock.nowNs() });
       return answer;

@@ -238,6 +238,18 @@ test('one more than the limit is closed with the reason; who leaves makes room',
   expect(fourth.client.closed).toBeUndefined();
 });
 
+test('a tail lasts as long as the operator lets it', async () => {
+  const source = new Source();
+  const timers = new Later();
+  const frontend = testFrontend(source, { maxConcurrentTailRequests: 10 });
+  const api = new TailApi({ frontend, querier: source, clock, timers, tailMaxDurationMs: 90_000 });
+  const { client, ended } = open(api);
+  await until(() => timers.delays.includes(90_000));
+  timers.fire(90_000);
+  await ended;
+  expect(client.closed).toBe('1011 reached tail max duration limit');
+});
+
 test('the end of the hour, and of the ingesters, are told', async () => {
   const source = new Source();
   const timers = new Later();

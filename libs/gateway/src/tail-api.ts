@@ -20,11 +20,12 @@ export interface TailApiDeps {
   readonly querier: QuerierService;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** `querier.tail_max_duration`: clients open a new one then. Default: 1 h. */
+  readonly tailMaxDurationMs?: number;
 }
 
 /** Seconds by which a client may ask its entries to be held back. */
 const delaySecondsMax = 5;
-/** A tail ends after this long; clients open a new one. */
 const tailDurationMaxMs = 3_600_000;
 /** Entries in one frame. */
 const frameEntriesMax = 100;
@@ -86,7 +87,8 @@ export class TailApi {
     const stop = new AbortController();
     const end = (reason: string) => stop.abort(reason);
     socket.signal.addEventListener('abort', () => end(''), { once: true });
-    const timer = this.#deps.timers.after(tailDurationMaxMs, () => end('reached tail max duration limit'));
+    const { timers, tailMaxDurationMs = tailDurationMaxMs } = this.#deps;
+    const timer = timers.after(tailMaxDurationMs, () => end('reached tail max duration limit'));
     try {
       await this.#stream(socket, tenancy, tail, stop.signal);
       if (!stop.signal.aborted) socket.close(closeCode, 'all ingesters closed the connection');

@@ -344,7 +344,7 @@ async function makeQuerier(
 }
 
 function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFrontend {
-  const { maxOutstandingPerTenant } = world.config.frontend;
+  const { maxOutstandingPerTenant, maxQueueLevels } = world.config.frontend;
   const { maxConcurrent, perRequestLimitsEnabled } = world.config.querier;
   const { maxRetries, parallelise, caches } = world.config.queryRange;
   return new QueryFrontend(
@@ -353,6 +353,7 @@ function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFronte
       maxConcurrent,
       maxOutstandingPerTenant,
       maxRetries,
+      actorLevelsMax: maxQueueLevels,
       isSharding: parallelise,
       perRequestLimits: perRequestLimitsEnabled,
       cached: new Set(caches.keys()),
@@ -370,7 +371,7 @@ function startFrontend(
   frontend.start();
   world.cluster.serveFrontend(frontend);
   world.states.addCheck(() => frontend.notReady());
-  const { multiTenantQueriesEnabled } = config.querier;
+  const { multiTenantQueriesEnabled, tailMaxDurationMs } = config.querier;
   const counted = queryMetrics(world.metrics);
   const deps = {
     ...world,
@@ -378,6 +379,7 @@ function startFrontend(
     querier: querier ?? frontend.querier,
     patterns,
     multiTenantQueriesEnabled,
+    tailMaxDurationMs,
     queryMetrics: counted,
     alignsWithStep: config.queryRange.alignQueriesWithStep,
   };
