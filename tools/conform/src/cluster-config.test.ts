@@ -2,6 +2,7 @@
 import { loadConfig } from '@loki/config';
 import type { Config } from '@loki/config';
 import { memberConfig } from './cluster-config.ts';
+import type { Way } from './ways.ts';
 
 const recorded = `auth_enabled: true
 server: {http_listen_port: 1, log_level: warn}
@@ -19,11 +20,12 @@ const member = { app: 'querier', name: 'querier-2', zone: 'zone-b', httpPort: 11
 const stop = () => Promise.resolve();
 const services = { kafka: 'k1:1,k2:1', redis: 'r:1', stop };
 
-async function configOf(s3?: object): Promise<Config> {
+async function configOf(s3?: object, way: Way = { isCached: true, isCut: false }): Promise<Config> {
   const place = {
     directory: '/all',
     services: { ...services, ...(s3 ? { s3 } : {}) } as never,
     runName: 'run',
+    way,
   };
   const text = memberConfig(recorded, member, place);
   const loaded = await loadConfig({
@@ -59,4 +61,25 @@ test('every kind of answer is kept in Redis', async () => {
 test('with a bucket objects are kept there, under the name of the run', async () => {
   const bucket = { endpoint: 'http://m:1', bucket: 'b', accessKeyId: 'k', secretAccessKey: 's' };
   expect((await configOf(bucket)).storage).toMatchObject({ kind: 's3', prefix: 'run', bucket: 'b' });
+});
+
+test('queries are cut by settings that leave the rest as it is', async () => {
+  const plain = await configOf();
+  const cut = await configOf(undefined, { isCached: true, isCut: true });
+  const intervalMs = 13 * 60_000;
+  const { limits, queryRange } = cut;
+  expect(limits).toEqual({
+    ...plain.limits,
+    tsdbMaxBytesPerShard: 300,
+    tsdbShardingStrategy: 'bounded',
+    tsdbMaxQueryParallelism: 5,
+    minShardingLookbackMs: 0,
+    splitQueriesByIntervalMs: intervalMs,
+    splitInstantMetricQueriesByIntervalMs: intervalMs,
+    splitMetadataQueriesByIntervalMs: intervalMs,
+    splitRecentMetadataQueriesByIntervalMs: intervalMs,
+    shardAggregations: queryRange.shardAggregations,
+  });
+  expect(queryRange.alignQueriesWithStep).toBe(plain.queryRange.alignQueriesWithStep);
+  expect(plain.limits).toMatchObject({ maxCacheFreshnessMs: 0, maxMetadataCacheFreshnessMs: 0 });
 });

@@ -2,6 +2,8 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import type { Member } from '@loki/dev-cluster';
 import type { Services } from '@loki/services';
+import { merge, waySettings } from './ways.ts';
+import type { Tree, Way } from './ways.ts';
 
 export interface ClusterPlace {
   /** Data of all processes. */
@@ -9,17 +11,14 @@ export interface ClusterPlace {
   readonly services: Services;
   /** Of the topic, of the ring's keys, and of objects in the bucket. */
   readonly runName: string;
+  readonly way: Way;
 }
 
-/** More than the compactor wants to see of an open day. */
-const partitionCount = 16;
-
-/** Maps, lists and scalars, as YAML gives them. */
-type Tree = Record<string, unknown>;
+const partitionCount = 4;
 
 /** The configuration that the answers were recorded with, for one of several processes that share services. */
 export function memberConfig(recorded: string, member: Member, place: ClusterPlace): string {
-  const { directory, services, runName } = place;
+  const { directory, services, runName, way } = place;
   const { s3 } = services;
   const overlay: Tree = {
     server: { http_listen_port: member.httpPort, grpc_listen_port: member.grpcPort },
@@ -54,17 +53,11 @@ export function memberConfig(recorded: string, member: Member, place: ClusterPla
       reader_config: { address: services.kafka },
       writer_config: { address: services.kafka },
     },
-    // Every cache is on: what is kept must be what would be computed.
-    query_range: {
-      cache_results: true,
-      cache_instant_metric_results: true,
-      results_cache: { cache: { redis: { endpoint: services.redis } } },
-    },
     // Processes share two cores.
     worker_pool: { threads: 1 },
     ruler: { enable_sharding: true, rule_path: path.join(directory, member.name, 'rule-tmp') },
   };
-  const merged = merge(parse(recorded) as Tree, overlay);
+  const merged = merge(merge(parse(recorded) as Tree, overlay), waySettings(way, services.redis));
   if (s3) nameS3(merged);
   // JSON is YAML.
   return JSON.stringify(merged, undefined, 2);
@@ -74,17 +67,4 @@ export function memberConfig(recorded: string, member: Member, place: ClusterPla
 function nameS3(config: Tree): void {
   const { configs } = config['schema_config'] as { configs: Tree[] };
   for (const period of configs) period['object_store'] = 's3';
-}
-
-function merge(base: Tree, over: Tree): Tree {
-  const merged: Tree = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    const before = merged[key];
-    merged[key] = isTree(before) && isTree(value) ? merge(before, value) : value;
-  }
-  return merged;
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

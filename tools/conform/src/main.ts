@@ -2,18 +2,25 @@
  * The recorded answers of the reference server against the product, started for it on free ports and empty storage.
  * Options that are not named here go to the corpus's runner.
  *
- *     npm run conform -- --area '^log-' --show 10     one process
- *     npm run conform -- --cluster                    the separate apps on Kafka, Redis and MinIO: every area, then what
- *                                                     reads again after a flush, and after compaction
+ *     npm run conform -- --area '^log-' --show 10     one process, everything in memory
+ *     npm run conform -- --phases                     one process: every area in memory, then what only reads again of what
+ *                                                     was flushed, and of what was compacted
+ *     npm run conform -- --cluster                    the same of the separate apps on Kafka, Redis and MinIO
  *
- * --ci runs what a change must pass in little time; --keep leaves data and logs where they are. The corpus is looked for
- * in $LOKI_CONFORMANCE; without one nothing is run.
+ * --cached turns every cache of results on (the separate apps always have them on), and asks again from them; --cut cuts
+ * queries by time and by stream as far as it goes, of data of which half is in the store from the start. --ci runs what a
+ * change must pass in little time; --keep leaves data and logs where they are. The corpus is looked for in
+ * $LOKI_CONFORMANCE; without one nothing is run.
  */
-import { runCluster } from './cluster-run.ts';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { Corpus } from './corpus.ts';
-import { runOne } from './one-run.ts';
+import { OneProcess } from './one-process.ts';
+import { Phases } from './phases.ts';
+import { SeparateApps } from './separate-apps.ts';
 
-const switches = new Set(['--cluster', '--ci', '--keep']);
+const switches = new Set(['--cluster', '--phases', '--cached', '--cut', '--ci', '--keep']);
 
 async function main(args: readonly string[]): Promise<number> {
   const corpus = Corpus.find();
@@ -23,12 +30,28 @@ async function main(args: readonly string[]): Promise<number> {
     );
     return 0;
   }
-  const options = {
-    inCi: args.includes('--ci'),
-    keeps: args.includes('--keep'),
-    passedOn: args.filter((arg) => !switches.has(arg)),
-  };
-  return args.includes('--cluster') ? runCluster(corpus, options) : runOne(corpus, options);
+  const has = (name: string) => args.includes(name);
+  const passedOn = args.filter((arg) => !switches.has(arg));
+  const way = { isCached: has('--cluster') || has('--cached') || has('--cut'), isCut: has('--cut') };
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-conform-'));
+  const make = has('--cluster') ? SeparateApps : OneProcess;
+  const system = await make.make(corpus, directory, way);
+  if (!system) return 0;
+  const stopping = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+  const phases = new Phases(corpus, system, { way, passedOn, directory });
+  const run = has('--cluster') || has('--phases') ? phases.all() : phases.first();
+  try {
+    return await Promise.race([run.then((isWell) => (isWell ? 0 : 1)), stopping.then(() => 130)]);
+  } catch (error) {
+    console.log(error instanceof Error ? error.message : String(error));
+    return 1;
+  } finally {
+    await system.stop();
+    if (has('--keep')) console.log(`data and logs: ${directory}`);
+    else fs.rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,95 @@
+/** What processes counted, summed over all of them and over labels that are not asked for. */
+export class Counts {
+  readonly #values: ReadonlyMap<string, number>;
+
+  private constructor(values: ReadonlyMap<string, number>) {
+    this.#values = values;
+  }
+
+  static async of(urls: readonly string[]): Promise<Counts> {
+    const texts = await Promise.all(urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
+    return Counts.parse(texts);
+  }
+
+  static parse(texts: readonly string[]): Counts {
+    const values = new Map<string, number>();
+    for (const text of texts)
+      for (const [, series, value] of text.matchAll(/^([a-zA-Z_][^\s{]*(?:\{.*\})?) (\S+)$/gm))
+        values.set(series, (values.get(series) ?? 0) + Number(value));
+    return new Counts(values);
+  }
+
+  /** Of all series of a name that have a label's value. */
+  sum(name: string, label = ''): number {
+    let sum = 0;
+    for (const [series, value] of this.#values)
+      if (nameOf(series) === name && (label === '' || labelsOf(series).includes(label))) sum += value;
+    return sum;
+  }
+
+  /** Values of a label that series of a name have. */
+  labelValues(name: string, label: string): string[] {
+    const pattern = new RegExp(`\\b${label}="([^"]*)"`);
+    const found = [...this.#values.keys()]
+      .filter((series) => nameOf(series) === name)
+      .flatMap((series) => pattern.exec(series)?.[1] ?? []);
+    return [...new Set(found)].sort();
+  }
+
+  /** What was counted since. */
+  since(before: Counts): Counts {
+    return new Counts(
+      new Map(
+        [...this.#values].map(([series, value]) => [series, value - (before.#values.get(series) ?? 0)]),
+      ),
+    );
+  }
+}
+
+function nameOf(series: string): string {
+  return series.split('{', 1)[0];
+}
+
+function labelsOf(series: string): string[] {
+  return [...series.matchAll(/[a-zA-Z_]+="[^"]*"/g)].map(([label]) => label);
+}
+
+export interface CutCounts {
+  /** Queries of which some leaf was cut by time, and into how many stretches. */
+  readonly splitQueries: number;
+  readonly stretches: number;
+  /** Queries of which some part was cut by stream, and the parts of these queries. */
+  readonly shardedQueries: number;
+  readonly parts: number;
+}
+
+/** How far queries were cut. */
+export function cutsOf(counts: Counts): CutCounts {
+  const splits = 'loki_query_frontend_partitions';
+  const shards = 'loki_query_frontend_shard_factor';
+  return {
+    // A query that was not cut counts no stretches.
+    splitQueries: counts.sum(`${splits}_count`) - counts.sum(`${splits}_bucket`, 'le="1"'),
+    stretches: counts.sum(`${splits}_sum`),
+    shardedQueries: counts.sum(`${shards}_count`),
+    parts: counts.sum(`${shards}_sum`),
+  };
+}
+
+export interface CacheCounts {
+  readonly name: string;
+  readonly asked: number;
+  readonly found: number;
+}
+
+/** What caches of answers were asked for and had. */
+export function cachesOf(counts: Counts): CacheCounts[] {
+  return counts
+    .labelValues('loki_cache_fetched_keys', 'name')
+    .filter((name) => name.startsWith('frontend.'))
+    .map((name) => ({
+      name,
+      asked: counts.sum('loki_cache_fetched_keys', `name="${name}"`),
+      found: counts.sum('loki_cache_hits', `name="${name}"`),
+    }));
+}

@@ -1,0 +1,250 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { Corpus } from './corpus.ts';
+import type { TenantData } from './corpus.ts';
+import { cachesOf, Counts, cutsOf } from './counts.ts';
+import { halvesOf } from './halves.ts';
+import { storedTenants } from './stored.ts';
+import { waitFor } from './system.ts';
+import type { System } from './system.ts';
+import type { Way } from './ways.ts';
+import { whereFrom } from './where-from.ts';
+import type { Whence } from './where-from.ts';
+
+/** Areas that only ask, and of what was pushed for all of them: asked again of what was flushed and compacted. */
+const readAreas = '^(?=(log-.*|metric-.*|meta-.*|query-errors|limits-query|stats-shape|params-.*|whizard)$)';
+
+/**
+ * Of lines that came in two pieces, until they are compacted: volumes count names and values of structured metadata once for
+ * each piece of a stream, as the recorded server does for each of its chunks, and it had one.
+ */
+const volumesOfPieces: ReadonlyMap<string, string> = new Map(
+  [
+    'meta-volume-2a3a2c4450',
+    'meta-volume-5abd3f8094',
+    'meta-volume-7652f4b094',
+    'meta-volume-8fa00cf4ec',
+    'meta-volume-bc35339ea6',
+    'meta-volume-c9f1947563',
+    'meta-volume-d252e48cd9',
+    'meta-volume-d2b411660b',
+    'meta-volume-e09ae13717',
+    'meta-volume-f6de7106df',
+    'meta-volume-fa0832d043',
+  ].map((id) => [id, 'metadata is counted once for each piece']),
+);
+
+/** Whose answers are kept in any case, and asked for by many cases. */
+const busyCaches = ['frontend.results-cache', 'frontend.instant-metric-results-cache'];
+
+export interface PhasesOptions {
+  readonly way: Way;
+  /** For the corpus's runner. */
+  readonly passedOn: readonly string[];
+  /** Where results are written. */
+  readonly directory: string;
+}
+
+/** The recorded cases against one system: from memory, from what was flushed, and from what was compacted. */
+export class Phases {
+  readonly #corpus: Corpus;
+  readonly #system: System;
+  readonly #options: PhasesOptions;
+  readonly #result: string;
+  readonly #dataset: readonly TenantData[];
+  readonly #failed: string[] = [];
+  readonly #told: string[] = [];
+  #t0 = '';
+  #isInPieces: boolean;
+
+  constructor(corpus: Corpus, system: System, options: PhasesOptions) {
+    this.#corpus = corpus;
+    this.#system = system;
+    this.#options = options;
+    this.#isInPieces = options.way.isCut;
+    this.#result = path.join(options.directory, 'result.json');
+    this.#dataset = corpus.dataset();
+  }
+
+  /** Every area, from memory alone; true when all passed. */
+  async first(): Promise<boolean> {
+    await this.#fromMemory();
+    return this.#isWell();
+  }
+
+  /** True when all passed in all phases. */
+  async all(): Promise<boolean> {
+    const { way } = this.#options;
+    await this.#fromMemory();
+    await this.#flush();
+    await this.#again('flushed', false);
+    if (way.isCached) await this.#again('flushed', true);
+
+    await this.#compact();
+    this.#isInPieces = false;
+    await this.#again('compacted', false);
+    if (way.isCached) await this.#again('compacted', true);
+    return this.#isWell();
+  }
+
+  async #fromMemory(): Promise<void> {
+    const { way, passedOn } = this.#options;
+    await this.#system.start();
+    // What is in memory alone is never cut: then a half of it is in the store.
+    const when = way.isCut ? 'half in memory' : 'in memory';
+    const loaded = way.isCut ? await this.#loadFirstHalf() : [];
+    await this.#ask(when, [...loaded, ...passedOn]);
+    this.#t0 = Corpus.startOf(this.#result);
+    await this.#system.check();
+    if (way.isCut) await this.#again(when, true);
+  }
+
+  #isWell(): boolean {
+    console.log(`\n${this.#told.join('\n')}`);
+    if (this.#failed.length > 0) this.#tellLogs();
+    return this.#failed.length === 0;
+  }
+
+  /** What else the runner needs to load the other half only. */
+  async #loadFirstHalf(): Promise<string[]> {
+    const { directory, passedOn } = this.#options;
+    const { earlier, later } = halvesOf(this.#dataset);
+    const [first, second] = [path.join(directory, 'earlier'), path.join(directory, 'later')];
+    writeDataset(first, earlier);
+    writeDataset(second, later);
+    const format = passedOn.indexOf('--push-format');
+    const options = format < 0 ? [] : passedOn.slice(format, format + 2);
+    this.#t0 = await this.#corpus.load(this.#system.url, first, directory, options);
+    await this.#flush();
+    return ['--t0', this.#t0, '--dataset', second];
+  }
+
+  /** Those areas that were asked for and only read. */
+  async #again(when: string, isSecond: boolean): Promise<void> {
+    const { passedOn } = this.#options;
+    const at = passedOn.indexOf('--area');
+    const areas = at < 0 ? readAreas : `${readAreas}(?=.*?(?:${passedOn[at + 1]}))`;
+    const again = ['--no-load', '--t0', this.#t0, ...passedOn.filter((each) => each !== '--flush')];
+    await this.#ask(isSecond ? `${when}, again` : when, [...again, '--area', areas], isSecond);
+  }
+
+  async #ask(when: string, options: readonly string[], isSecond = false): Promise<void> {
+    const beganMs = Date.now();
+    console.log(`\n— ${when} —`);
+    const before = await Counts.of(this.#system.urls);
+    const { url, known } = this.#system;
+    const all = this.#isInPieces ? new Map([...known, ...volumesOfPieces]) : known;
+    const outcome = await this.#corpus.run(url, this.#result, options, all);
+    const counts = (await Counts.of(this.#system.urls)).since(before);
+    const { passed, failed } = outcome;
+    const answered = `${passed} passed, ${failed.length} failed, ${outcome.known} known to differ`;
+    this.#told.push(
+      `— ${when}: ${answered}; ${seconds(Date.now() - beganMs)} s —`,
+      ...this.#costs(counts, isSecond),
+    );
+    this.#failed.push(...failed);
+  }
+
+  /** What was cut and what was kept, which must be what the way is about. */
+  #costs(counts: Counts, isSecond: boolean): string[] {
+    const { isCut, isCached } = this.#options.way;
+    const told: string[] = [];
+    const { splitQueries, stretches, shardedQueries, parts } = cutsOf(counts);
+    if (splitQueries + shardedQueries > 0 || isCut) {
+      told.push(
+        `    ${splitQueries} queries in ${stretches} stretches of time, ${shardedQueries} in ${parts} parts by stream`,
+      );
+    }
+    if (isCut && (splitQueries === 0 || shardedQueries === 0)) this.#fail('nothing was cut');
+    if (!isCached) return told;
+    const caches = cachesOf(counts);
+    const names = caches.filter(({ asked }) => asked > 0);
+    told.push(...names.map(({ name, asked, found }) => `    ${name}: ${found} of ${asked}`));
+    for (const { name, found } of names)
+      if (isSecond && found === 0 && busyCaches.includes(name)) this.#fail(`${name} has answered nothing`);
+    if (isSecond && names.length === 0) this.#fail('no cache was asked');
+    return told;
+  }
+
+  async #flush(): Promise<void> {
+    await waitFor('what was pushed is flushed', async () => {
+      const { status } = await fetch(`${this.#system.url}/flush`, { method: 'POST' });
+      if (status !== 204) throw new Error(`flush: ${status}`);
+      return this.#is(({ segments, unflushedLines }) => segments > 0 && unflushedLines === 0);
+    });
+    console.log('\nflushed');
+  }
+
+  /** Until the store has nothing that was not compacted, and queriers know it. */
+  async #compact(): Promise<void> {
+    const beganMs = Date.now();
+    const { configText } = this.#system;
+    const tenants = new Set(this.#dataset.map(({ tenant }) => tenant));
+    const before = ofTenants(await storedTenants(configText), tenants);
+    if (before.compacted > 0 || before.flushed <= tenants.size)
+      throw new Error(
+        `${before.flushed} flushed segments and ${before.compacted} compacted: nothing to merge`,
+      );
+    let after = before;
+    await this.#system.compactUntil(async () => {
+      after = ofTenants(await storedTenants(configText), tenants);
+      return after.flushed === 0;
+    });
+    const storedMs = Date.now();
+    if (after.rows !== before.rows) throw new Error(`${before.rows} rows became ${after.rows}`);
+    await waitFor('queriers read what was compacted', () =>
+      this.#is(({ segments, unflushedLines }) => segments === 1 && unflushedLines === 0),
+    );
+    this.#told.push(
+      `${before.flushed} flushed sections of ${tenants.size} tenants became ${after.compacted} in ` +
+        `${seconds(storedMs - beganMs)} s, and queriers read them after ${seconds(Date.now() - storedMs)} s`,
+    );
+  }
+
+  /** Where each tenant's lines are, as all queriers see it. */
+  async #is(isSo: (whence: Whence) => boolean): Promise<boolean> {
+    const all = await whereFrom(this.#system.url, this.#dataset, Number(this.#t0));
+    return all.every(isSo);
+  }
+
+  #fail(text: string): void {
+    this.#told.push(`    ${text}`);
+    this.#failed.push(text);
+  }
+
+  #tellLogs(): void {
+    for (const [name, file] of this.#system.logs) {
+      if (!fs.existsSync(file)) continue;
+      const log = fs.readFileSync(file, 'utf8').split('\n');
+      const worst = log.filter((line) => /level=(warn|error)/.test(line)).slice(-3);
+      if (worst.length > 0)
+        console.log(`${name}:\n${worst.map((line) => `  ${line.slice(0, 300)}`).join('\n')}`);
+    }
+  }
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(0);
+}
+
+function writeDataset(directory: string, tenants: readonly TenantData[]): void {
+  fs.mkdirSync(directory, { recursive: true });
+  for (const { tenant, pushes } of tenants) {
+    const text = pushes.map((push) => `${JSON.stringify(push)}\n`).join('');
+    fs.writeFileSync(path.join(directory, `${tenant}.jsonl`), text);
+  }
+}
+
+function ofTenants(
+  stored: Awaited<ReturnType<typeof storedTenants>>,
+  tenants: ReadonlySet<string>,
+): { flushed: number; compacted: number; rows: number } {
+  const sum = { flushed: 0, compacted: 0, rows: 0 };
+  for (const tenant of tenants) {
+    const found = stored.get(tenant);
+    sum.flushed += found?.flushed ?? 0;
+    sum.compacted += found?.compacted ?? 0;
+    sum.rows += found?.rows ?? 0;
+  }
+  return sum;
+}

@@ -1,0 +1,53 @@
+import { Catalog, dayNs } from '@loki/catalog';
+import { loadConfig } from '@loki/config';
+import { openObjectStore } from '@loki/process';
+import { NodeTimers } from '@loki/runtime';
+
+/** What the store has of a tenant. */
+export interface StoredTenant {
+  /** Sections as they were flushed of which rows are read. */
+  readonly flushed: number;
+  /** Segments that compactors wrote. */
+  readonly compacted: number;
+  readonly rows: number;
+}
+
+/** All tenants of the store that a configuration names, read from its catalog. */
+export async function storedTenants(configText: string): Promise<ReadonlyMap<string, StoredTenant>> {
+  const loaded = await loadConfig({
+    argv: ['-config.file=c'],
+    env: () => undefined,
+    readText: () => Promise.resolve(configText),
+    versionText: '',
+  });
+  if (loaded.kind === 'exit') throw new Error(loaded.stderr);
+  const { storage, writeLog } = loaded.config;
+  const catalog = new Catalog({
+    objectStore: openObjectStore(storage),
+    timers: new NodeTimers(),
+    partitionCount: writeLog.partitions,
+  });
+  await catalog.refresh();
+  return new Map(catalog.tenants().map((tenant) => [tenant, storedOf(catalog, tenant)]));
+}
+
+function storedOf(catalog: Catalog, tenant: string): StoredTenant {
+  const days = catalog.days(tenant).map(BigInt);
+  const [first, last] = [days.reduce(min, 1n << 40n), days.reduce(max, 0n)];
+  const refs = catalog.segmentsFor(tenant, first * dayNs, (last + 1n) * dayNs);
+  const flushed = new Set(refs.filter(({ sources }) => !sources).map(({ key }) => key));
+  const compacted = new Set(refs.filter(({ sources }) => sources).map(({ key }) => key));
+  return {
+    flushed: flushed.size,
+    compacted: compacted.size,
+    rows: refs.reduce((sum, { rowCount }) => sum + rowCount, 0),
+  };
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}

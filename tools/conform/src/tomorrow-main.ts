@@ -1,0 +1,21 @@
+/**
+ * An app for which today is over, so that it compacts all that was stored: `tomorrow-main.ts TARGET flags…`. Started by
+ * `npm run conform` alone.
+ */
+import type { Clock } from '@loki/ports';
+import { run } from '@loki/process';
+
+/** A day is closed some hours after its end; lines may be of the next one. */
+const aheadMs = 2 * 86_400_000;
+
+function ahead(clock: Clock): Clock {
+  return {
+    nowMs: () => clock.nowMs() + aheadMs,
+    nowNs: () => clock.nowNs() + BigInt(aheadMs) * 1_000_000n,
+    monotonicMs: () => clock.monotonicMs(),
+  };
+}
+
+// What follows is the app's own.
+const [target] = process.argv.splice(2, 1);
+await run({ target, adapters: { clock: ahead } });

@@ -1,0 +1,40 @@
+import type { TenantData } from './corpus.ts';
+
+/** What a query over one stream would read. */
+export interface Whence {
+  readonly segments: number;
+  /** From memory. */
+  readonly unflushedLines: number;
+}
+
+/** Questions at once: enough for each querier to get some. */
+const asksAtOnce = 8;
+
+/** Of the first stream of each tenant, asked several times at once, so that every querier is heard. */
+export async function whereFrom(
+  url: string,
+  dataset: readonly TenantData[],
+  startSeconds: number,
+): Promise<Whence[]> {
+  const answers: Whence[] = [];
+  for (const { tenant, pushes } of dataset) {
+    const { labels } = pushes[0];
+    const selector = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+    const query = new URLSearchParams({
+      query: `count_over_time({${selector.join()}}[1m])`,
+      start: String(startSeconds),
+      end: String(startSeconds + 7200),
+      step: '60',
+    });
+    const ask = () => explain(`${url}/loki/api/v1/explain?${query.toString()}`, tenant);
+    answers.push(...(await Promise.all(Array.from({ length: asksAtOnce }, ask))));
+  }
+  return answers;
+}
+
+async function explain(url: string, tenant: string): Promise<Whence> {
+  const response = await fetch(url, { headers: { 'X-Scope-OrgID': tenant } });
+  if (response.status !== 200) throw new Error(`explain of ${tenant}: ${response.status}`);
+  const { data } = (await response.json()) as { data: { leaves: Whence[] } };
+  return data.leaves[0];
+}
