@@ -1,11 +1,12 @@
-import { Catalog, DeleteRequests, HiddenRows, PartitionCatalog, sectionsOf } from '@loki/catalog';
+import { Catalog, DeleteRequests, HiddenRows, PartitionCatalog } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { leafTask } from '@loki/engine';
-import { Labels, LokiError, parseTenantId } from '@loki/model';
-import type { IngesterService, LeafRequest, LeafResult, Logger } from '@loki/ports';
+import { Labels, parseTenantId } from '@loki/model';
+import type { LeafRequest, LeafResult, Logger } from '@loki/ports';
 import { Querier } from '@loki/querier';
-import { encodeSegment, mergeSegments, RowWriter } from '@loki/segment';
+import { encodeSegment, RowWriter } from '@loki/segment';
 import {
+  PlainHeads,
   Prng,
   VirtualBucket,
   virtualEpochMs,
@@ -30,11 +31,6 @@ export interface TestRow {
   readonly line: string;
 }
 
-interface PendingRecord {
-  readonly offset: number;
-  readonly bytes: Buffer;
-}
-
 const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLogger };
 
 /** Partitions with heads in memory, a store with faults, compactors and a querier: what answers must not depend on. */
@@ -52,12 +48,8 @@ export class TestWorld {
     retentionStreams: [],
     deletionMode: 'filter-and-delete',
   } as unknown as ReturnType<LimitsSource['forTenant']>;
-  /** Every record ever, in order of arrival, by partition. */
-  readonly #records: PendingRecord[][] = Array.from({ length: partitionCount }, () => []);
-  readonly #committed = Array.from({ length: partitionCount }, () => 0);
-  readonly #writers: PartitionCatalog[];
+  readonly #heads: PlainHeads;
   #compactors = 0;
-  #segments = 0;
 
   constructor(seed: number) {
     this.scheduler = new VirtualScheduler(seed);
@@ -68,14 +60,11 @@ export class TestWorld {
     const { timers, clock } = this.process;
     this.reader = new Catalog({ objectStore, timers, partitionCount });
     this.requests = new DeleteRequests({ objectStore, clock, timers });
-    this.#writers = Array.from(
-      { length: partitionCount },
-      (_, partition) => new PartitionCatalog({ objectStore, partition }),
-    );
+    this.#heads = new PlainHeads(objectStore, partitionCount);
     this.querier = new Querier({
       ingesters: {
         partitions: () => Array.from({ length: partitionCount }, (_, partition) => partition),
-        owners: () => [this.#head()],
+        owners: () => [this.#heads.service()],
       },
       catalog: this.reader,
       workers: new VirtualWorkers(this.process, objectStore),
@@ -99,28 +88,13 @@ export class TestWorld {
   append(rows: readonly TestRow[]): void {
     for (let partition = 0; partition < partitionCount; partition++) {
       const own = rows.filter(({ stream }) => stream % partitionCount === partition);
-      if (own.length === 0) continue;
-      const offset = (this.#records[partition].at(-1)?.offset ?? -1) + 1;
-      this.#records[partition].push({ offset, bytes: encodeRows(own) });
+      if (own.length > 0) this.#heads.append(partition, encodeRows(own));
     }
   }
 
   /** Commits what the partition's head holds. */
-  async flush(partition: number): Promise<void> {
-    const startOffset = this.#committed[partition];
-    const held = this.#records[partition].filter(({ offset }) => offset >= startOffset);
-    if (held.length === 0) return;
-    const endOffset = held[held.length - 1].offset + 1;
-    const { bytes } = mergeSegments(held, { kind: 'flushed' });
-    const suffix = (this.#segments++).toString(16).padStart(16, '0');
-    const key = `segments/${partition}/${startOffset}-${endOffset}-${suffix}`;
-    const sections = sectionsOf(bytes);
-    this.bucket.objects.set(key, Buffer.from(bytes));
-    const segment = { key, sizeBytes: bytes.length, level: 0, sections };
-    const createdMs = this.process.clock.nowMs();
-    const content = { startOffset, endOffset, segment, writers: [], drops: [], erased: [], createdMs };
-    await this.do(this.#writers[partition].commit(content));
-    this.#committed[partition] = endOffset;
+  flush(partition: number): Promise<void> {
+    return this.do(this.#heads.flush(partition, this.process.clock.nowMs()));
   }
 
   /** A compactor in a process of its own. */
@@ -166,32 +140,13 @@ export class TestWorld {
 
   /** The answer that all records together give, in order of arrival. */
   async oracle(request: LeafRequest): Promise<string> {
-    const sources = this.#records.flat().map(({ bytes }) => ({ kind: 'bytes' as const, bytes }));
+    const sources = this.#heads.all.map((bytes) => ({ kind: 'bytes' as const, bytes }));
     const env = { objectStore: this.bucket.client(this.process), cache: new Map(), cacheBytesMax: 1 << 20 };
     return textOf(await leafTask.run({ request, sources }, env));
   }
 
   keys(prefix: string): string[] {
     return [...this.bucket.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
-  }
-
-  #head(): IngesterService {
-    const env = { objectStore: this.bucket.client(this.process), cache: new Map(), cacheBytesMax: 1 << 20 };
-    const notHere = () => {
-      throw new LokiError('internal', 'not in this test');
-    };
-    return {
-      partitions: notHere,
-      headStreams: notHere,
-      tail: notHere,
-      flush: notHere,
-      queryHead: async (partition, request) => {
-        const committedOffset = this.#committed[partition];
-        const held = this.#records[partition].filter(({ offset }) => offset >= committedOffset);
-        const sources = held.map(({ bytes }) => ({ kind: 'bytes' as const, bytes }));
-        return { committedOffset, result: await leafTask.run({ request, sources }, env) };
-      },
-    };
   }
 }
 

@@ -1,12 +1,11 @@
 import type { Limits } from '@loki/config';
 import { joinSampleParts, mergeLeafResults, mergeRangeParts, stepCount } from '@loki/engine';
 import { logExprOf, parseExpr, printSelector, rangeAggregationOf } from '@loki/logql';
-import { LokiError } from '@loki/model';
+import { LokiError, Slots } from '@loki/model';
 import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest } from '@loki/ports';
 import { tooLargeForQuerier } from './check-limits.ts';
 import { planLeaf } from './leaf-plan.ts';
 import type { PlanLimits, Stretch } from './leaf-plan.ts';
-import { Slots } from './slots.ts';
 import type { Weights, WeightSource } from './weights.ts';
 
 export interface LeafRunnerDeps {

@@ -1,7 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 import { retried } from './retry.ts';
-import { Slots } from './slots.ts';
 
 function attempts(codes: readonly ErrorCode[], retriesMax = 5) {
   const pauses: number[] = [];
@@ -52,40 +51,4 @@ describe('a part that could not be answered', () => {
       expect(run.told()).toBe(0);
     },
   );
-});
-
-describe('slots', () => {
-  test('so many run at a time, the others in the order of coming; who gives up waiting never runs', async () => {
-    const slots = new Slots(2);
-    const order: string[] = [];
-    const gates = new Map<string, () => void>();
-    const { signal } = new AbortController();
-    const gone = new AbortController();
-    const run = (name: string, by = signal) =>
-      slots.run(() => {
-        order.push(name);
-        return new Promise<void>((resolve) => gates.set(name, resolve));
-      }, by);
-    const all = [run('a'), run('b')];
-    const given = run('c', gone.signal);
-    all.push(run('d'));
-    gone.abort(new Error('gone'));
-    await expect(given).rejects.toThrow('gone');
-    await expect(run('e', gone.signal)).rejects.toThrow('gone');
-    expect(order).toEqual(['a', 'b']);
-    gates.get('b')!();
-    await all[1];
-    await Promise.resolve();
-    expect(order).toEqual(['a', 'b', 'd']);
-    gates.get('a')!();
-    gates.get('d')!();
-    await Promise.all(all);
-  });
-
-  test('a failure frees its slot', async () => {
-    const slots = new Slots(1);
-    const { signal } = new AbortController();
-    await expect(slots.run(() => Promise.reject(new Error('no')), signal)).rejects.toThrow('no');
-    expect(await slots.run(() => Promise.resolve(1), signal)).toBe(1);
-  });
 });

@@ -1,14 +1,14 @@
-import { Catalog, PartitionCatalog, sectionsOf } from '@loki/catalog';
+import { Catalog } from '@loki/catalog';
 import type { HiddenRows } from '@loki/catalog';
 import type { Limits } from '@loki/config';
-import { leafTask } from '@loki/engine';
-import { Labels, LokiError, parseTenantId } from '@loki/model';
+import { Labels, parseTenantId } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
-import type { Clock, IngesterService, LeafRequest, ResultsCache, ResultsKind } from '@loki/ports';
+import type { Clock, LeafRequest, ResultsCache, ResultsKind } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import type { ResultsCaches } from '@loki/querier';
 import { InlineWorkers } from '@loki/runtime';
-import { encodeSegment, mergeSegments, RowWriter } from '@loki/segment';
+import { encodeSegment, RowWriter } from '@loki/segment';
+import { PlainHeads } from '@loki/testkit';
 import { QueryFrontend } from './frontend.ts';
 import { limitsDefault, logger, timers } from './test-gateway.ts';
 
@@ -37,38 +37,24 @@ export class TestStore {
   readonly asked: LeafRequest[] = [];
   /** Store scans that ran. */
   scans = 0;
-  readonly #writers: PartitionCatalog[];
-  readonly #records: { offset: number; bytes: Buffer }[][] = [[], []];
-  readonly #committed = [0, 0];
+  readonly #heads: PlainHeads;
 
   constructor() {
     const { objectStore } = this;
     this.catalog = new Catalog({ objectStore, timers, partitionCount });
-    this.#writers = [0, 1].map((partition) => new PartitionCatalog({ objectStore, partition }));
+    this.#heads = new PlainHeads(objectStore, partitionCount);
   }
 
   append(rows: readonly StoreRow[]): void {
     for (let partition = 0; partition < partitionCount; partition++) {
       const own = rows.filter(({ stream }) => stream % partitionCount === partition);
-      if (own.length === 0) continue;
-      const offset = (this.#records[partition].at(-1)?.offset ?? -1) + 1;
-      this.#records[partition].push({ offset, bytes: encodeRows(own) });
+      if (own.length > 0) this.#heads.append(partition, encodeRows(own));
     }
   }
 
   /** Commits what the partition's head holds. */
-  async flush(partition: number): Promise<void> {
-    const startOffset = this.#committed[partition];
-    const held = this.#records[partition].filter(({ offset }) => offset >= startOffset);
-    if (held.length === 0) return;
-    const endOffset = held[held.length - 1].offset + 1;
-    const { bytes } = mergeSegments(held, { kind: 'flushed' });
-    const key = `segments/${partition}/${startOffset}-${endOffset}-0`;
-    await this.objectStore.put(key, bytes);
-    const segment = { key, sizeBytes: bytes.length, level: 0, sections: sectionsOf(bytes) };
-    const content = { startOffset, endOffset, segment, writers: [], drops: [], erased: [], createdMs: 0 };
-    await this.#writers[partition].commit(content);
-    this.#committed[partition] = endOffset;
+  flush(partition: number): Promise<void> {
+    return this.#heads.flush(partition);
   }
 
   querier(caches?: ResultsCaches, hidden?: HiddenRows): Querier {
@@ -79,8 +65,9 @@ export class TestStore {
       this.scans++;
       return run(task, input, options);
     };
+    const ingester = this.#heads.service((request) => this.asked.push(request));
     return new Querier({
-      ingesters: { partitions: () => [0, 1], owners: () => [this.#heads()] },
+      ingesters: { partitions: () => [0, 1], owners: () => [ingester] },
       catalog: this.catalog,
       workers,
       logger,
@@ -101,27 +88,6 @@ export class TestStore {
     );
     frontend.start();
     return frontend;
-  }
-
-  #heads(): IngesterService {
-    const env = { objectStore: this.objectStore, cache: new Map(), cacheBytesMax: 1 << 20 };
-    const notHere = () => {
-      throw new LokiError('internal', 'not in this test');
-    };
-    return {
-      partitions: notHere,
-      tail: notHere,
-      flush: notHere,
-      headStreams: async (partition) =>
-        Promise.resolve({ committedOffset: this.#committed[partition], result: [] }),
-      queryHead: async (partition, request) => {
-        this.asked.push(request);
-        const committedOffset = this.#committed[partition];
-        const held = this.#records[partition].filter(({ offset }) => offset >= committedOffset);
-        const sources = held.map(({ bytes }) => ({ kind: 'bytes' as const, bytes }));
-        return { committedOffset, result: await leafTask.run({ request, sources }, env) };
-      },
-    };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { LimitsSource } from '@loki/config';
+import type { Slots } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { CommittedSegments } from './committed-rows.ts';
 import type { PartitionCommits } from './commit.ts';
@@ -63,27 +64,5 @@ export class HeadBudget {
 
   add(difference: number): void {
     this.#bytes += difference;
-  }
-}
-
-/** At most so many at a time; the others wait in line. */
-export class Slots {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async with<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free++;
-    }
   }
 }

@@ -96,7 +96,7 @@ export class Flusher {
     const { metrics, flushSlots } = this.#deps;
     metrics.flushStarted();
     try {
-      await flushSlots.with(async () => {
+      await flushSlots.run(async () => {
         // Planned only now: while we waited for our turn others may have committed some of it.
         const plan = this.#plan(isForced);
         if (plan) await this.#mergeAndCommit(plan);

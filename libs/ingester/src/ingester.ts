@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, Slots } from '@loki/model';
 import type {
   HeadAnswer,
   IngesterService,
@@ -8,7 +8,7 @@ import type {
   StreamVolume,
   TailFrame,
 } from '@loki/ports';
-import { HeadBudget, Slots } from './deps.ts';
+import { HeadBudget } from './deps.ts';
 import type { IngesterDeps, PartitionDeps } from './deps.ts';
 import { ingesterOptions } from './options.ts';
 import type { IngesterOptions } from './options.ts';

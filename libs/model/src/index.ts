@@ -14,5 +14,6 @@ export { fnv1a32, fnv1Hash32, hash64, hash64Bytes, loadHash } from './hash.ts';
 export { compareText, Labels, quoteGo } from './labels.ts';
 export type { LabelPair } from './labels.ts';
 export { parseMediaType } from './media-type.ts';
+export { Slots } from './slots.ts';
 export { parseTenantId, tenantIdBytesMax } from './tenant-id.ts';
 export type { TenantId } from './tenant-id.ts';

@@ -53,9 +53,14 @@ interface Merge {
   readonly all: readonly StreamVolume[];
 }
 
+/** Whether all of the segment is in the range: then its answer holds for every range around it. */
+export function holdsWhole({ startNs, endNs }: StreamsRequest, segment: SegmentRef): boolean {
+  return !segment.clip && segment.minNs >= startNs && segment.maxNs < endNs;
+}
+
 /** Names an answer that holds for every range around the segment; undefined when the range cuts through it. */
 export function knownKey(request: StreamsRequest, segment: SegmentRef): string | undefined {
-  if (segment.clip || segment.minNs < request.startNs || segment.maxNs >= request.endNs) return undefined;
+  if (!holdsWhole(request, segment)) return undefined;
   return [request.tenant, segment.key, ...bucketsOf(request), request.selector].join('\0');
 }
 

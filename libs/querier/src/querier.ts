@@ -27,7 +27,7 @@ import { EmptyIntervals } from './cached-logs.ts';
 import { cachedSamples } from './cached-samples.ts';
 import { cachedStreams } from './cached-streams.ts';
 import { KeptResults } from './kept-results.ts';
-import { knownKey, KnownStreams } from './known-streams.ts';
+import { holdsWhole, knownKey, KnownStreams } from './known-streams.ts';
 import { scanUntilFilled } from './scan-logs.ts';
 import { bytesByInterval } from './stored-bytes.ts';
 import { mergeStreamVolumes, streamsTask } from './streams.ts';
@@ -157,7 +157,7 @@ export class Querier implements QuerierService {
     );
     const segments = await this.#segments(request.tenant, request, heads);
     const stored = await this.#storedLists(request, cache, segments, signal);
-    const isWhole = segments.map((segment) => knownKey(request, segment) !== undefined);
+    const isWhole = segments.map((segment) => holdsWhole(request, segment));
     const whole = this.#known.merged(stored.filter((_, i) => isWhole[i]));
     const others = [
       ...stored.filter((_, i) => !isWhole[i]),

@@ -1,5 +1,5 @@
 import { LokiError } from '@loki/model';
-import type { LabelPair, TenantId } from '@loki/model';
+import type { LabelPair, Slots, TenantId } from '@loki/model';
 import type { Clock, Logger, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
 import { nextAlerts, resumeAlerts, takeAlertsToSend } from './alert-rule.ts';
@@ -7,7 +7,6 @@ import type { Alert } from './alert-rule.ts';
 import type { AlertStateStore, SavedAlerts } from './alert-state-store.ts';
 import { labelsKey, notVectorText, RuleError, RuleLimitError } from './evaluate.ts';
 import type { EvaluateRule, RuleSample } from './evaluate.ts';
-import type { Gate } from './gate.ts';
 import { firstSlotMs, nextSlot } from './group-schedule.ts';
 import { alertSeries, recordedSamples, staleSamples } from './recording-rule.ts';
 import type { SeriesSample } from './recording-rule.ts';
@@ -33,7 +32,7 @@ export interface GroupRunnerDeps {
   readonly evaluate: EvaluateRule;
   readonly states: AlertStateStore;
   /** Shared by all groups: how many are evaluated side by side. */
-  readonly gate: Gate;
+  readonly slots: Slots;
   sendAlerts(tenant: TenantId, alerts: readonly Alert[], expr: string): void;
   /** Resolves when the samples are safe, or given up and counted. */
   writeSeries(tenant: TenantId, samples: readonly SeriesSample[]): Promise<void>;
@@ -156,7 +155,7 @@ export class GroupRunner implements GroupStatus {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock, timers, metrics, gate } = this.#deps;
+    const { clock, timers, metrics, slots } = this.#deps;
     try {
       // What is known is shown at once.
       if (!this.#isRestored) await this.#restore(clock.nowMs(), signal);
@@ -165,7 +164,7 @@ export class GroupRunner implements GroupStatus {
         const waitMs = slotMs - clock.nowMs();
         if (waitMs > 0) await timers.sleep(waitMs, signal);
         const atMs = slotMs;
-        await gate.run(async () => {
+        await slots.run(async () => {
           // Up to this moment the group's last owner may have evaluated it: once more, and now for good.
           const evaluatedAtMs = this.#isRestored ? 0 : await this.#restore(atMs, signal);
           this.#isRestored = true;

@@ -1,10 +1,10 @@
+import { Slots } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
 import { AlertStateStore } from './alert-state-store.ts';
 import type { Alert } from './alert-rule.ts';
 import type { EvaluateRule } from './evaluate.ts';
-import { Gate } from './gate.ts';
 import { GroupRunner, savedGroup } from './group-runner.ts';
 import type { GroupRunnerDeps, GroupRunnerOptions, GroupStatus } from './group-runner.ts';
 import type { RuleOwner } from './owner.ts';
@@ -77,7 +77,7 @@ export class Ruler {
     this.#runnerDeps = {
       ...deps,
       states: new AlertStateStore(deps.stateObjects),
-      gate: new Gate(evaluationsMax),
+      slots: new Slots(evaluationsMax),
       sendAlerts: (tenant, alerts, expr) => deps.alerts?.send(tenant, alerts, expr),
       writeSeries: async (tenant, samples) => deps.series?.write(tenant, samples),
     };

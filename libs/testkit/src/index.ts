@@ -1,6 +1,7 @@
 export { guardRealWorld } from './guard.ts';
 export { Ledger } from './ledger.ts';
 export type { LedgerEntry, Outcome, Violation } from './ledger.ts';
+export { PlainHeads } from './plain-heads.ts';
 export { plantedBugs } from './planted-bugs.ts';
 export type { PlantedBug } from './planted-bugs.ts';
 export { Prng } from './prng.ts';

@@ -13,6 +13,7 @@ import { Ledger } from './ledger.ts';
 import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
 import type { Prng } from './prng.ts';
 import { VirtualScheduler } from './scheduler.ts';
+import { drawIngesterOptions } from './sim-ingester-options.ts';
 import { answerOf, entriesOf, everythingOf, isExcused, isInOrder, pushRequest } from './sim-clients.ts';
 import type { PushAnswer } from './sim-clients.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
@@ -125,7 +126,7 @@ class ClusterSimulation {
       rings,
       partitionCount,
       replicationFactor: random.int(1, 3),
-      ingesterOptions: drawIngesterOptions(random.fork('ingester options')),
+      ingesterOptions: drawClusterIngesterOptions(random.fork('ingester options')),
       compactorOptions: drawCompactorOptions(random.fork('compactor options'), this.#hasDeletes),
       bug,
       faults: () => this.#faults,
@@ -375,21 +376,13 @@ class ClusterSimulation {
   }
 }
 
-/** Small enough that everything happens within some hundred lines. */
-function drawIngesterOptions(random: Prng): Partial<IngesterOptions> {
+/** More owners, and a log that is read across a network. */
+function drawClusterIngesterOptions(random: Prng): Partial<IngesterOptions> {
   return {
-    flushRawBytes: random.pick([500, 5_000, 50_000]),
-    flushAgeMs: random.pick([2_000, 60_000]),
-    flushIdleMs: random.pick([1_000, 60_000]),
+    ...drawIngesterOptions(random),
     flushCheckMs: 2_000,
-    headBytesPartitionMax: 300_000,
     headBytesMax: 1_200_000,
-    readBytesMax: random.pick([1_000, 100_000]),
     readWaitMs: 1_000,
-    queryWaitMs: 3_000,
-    retryMinMs: 20,
-    retryMaxMs: 2_000,
-    decodedBlocksBytesMax: random.pick([0, 100_000]),
     logMarginRecords: random.pick([0, 0, 20]),
   };
 }

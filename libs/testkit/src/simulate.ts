@@ -1,10 +1,10 @@
 import { PartitionCatalog } from '@loki/catalog';
-import type { IngesterOptions } from '@loki/ingester';
 import { loadHash, parseTenantId } from '@loki/model';
 import { guardRealWorld } from './guard.ts';
 import { Ledger } from './ledger.ts';
 import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
 import type { PlantedBug } from './planted-bugs.ts';
+import { drawIngesterOptions } from './sim-ingester-options.ts';
 import type { Prng } from './prng.ts';
 import { VirtualScheduler } from './scheduler.ts';
 import {
@@ -398,24 +398,6 @@ class Simulation {
   #background(work: Promise<void>): void {
     work.catch((error: unknown) => this.#scheduler.fail(error));
   }
-}
-
-/** Small enough that everything happens within some hundred lines. */
-function drawIngesterOptions(random: Prng): Partial<IngesterOptions> {
-  return {
-    flushRawBytes: random.pick([500, 5_000, 50_000]),
-    flushAgeMs: random.pick([2_000, 60_000]),
-    flushIdleMs: random.pick([1_000, 60_000]),
-    flushCheckMs: 500,
-    headBytesPartitionMax: 300_000,
-    headBytesMax: 400_000,
-    readBytesMax: random.pick([1_000, 100_000]),
-    readWaitMs: 200,
-    queryWaitMs: 3_000,
-    retryMinMs: 20,
-    retryMaxMs: 2_000,
-    decodedBlocksBytesMax: random.pick([0, 100_000]),
-  };
 }
 
 function isDiskError(error: unknown): boolean {
