@@ -80,13 +80,12 @@ function planSamples(
 ): SamplePlan {
   const isAbsent = range.op === 'absent_over_time';
   const grouping = isAbsent ? { without: false, labels: [] } : outer;
-  // What parsers leave out, its errors included, is observable: the reference does so under a sum, not under others.
-  const mayLeaveOut = !isAbsent && (vectorOp === undefined || vectorOp === 'sum');
-  const mayFail = range.unwrap !== undefined || range.log.stages.some(({ kind }) => kind !== 'lineFilter');
+  // That parsers stop early is observable by the errors that they miss: the reference's do under a sum, not under others.
+  const mayStop = !isAbsent && (vectorOp === undefined || vectorOp === 'sum');
   // The unwrapped label is gone for whoever takes all labels, and there for a grouping that names it.
-  const isByName = mayLeaveOut && grouping !== undefined && !grouping.without;
+  const isByName = mayStop && grouping !== undefined && !grouping.without;
   const keepsLabel = isByName && grouping.labels.includes(range.unwrap?.label ?? '');
-  const needed = mayLeaveOut || !mayFail ? neededLabels(range, grouping) : NeededLabels.all;
+  const needed = neededLabels(range, grouping, mayStop);
   return {
     kind: 'samples',
     ...planSelector(range.log),
@@ -102,11 +101,11 @@ function planSamples(
 }
 
 /** What the parsers of a metric query have to find: with `by` only its labels and those that stages look at. */
-function neededLabels(range: RangeAggExpr, grouping: Grouping | undefined): NeededLabels {
+function neededLabels(range: RangeAggExpr, grouping: Grouping | undefined, mayStop: boolean): NeededLabels {
   if (!grouping || grouping.without) return NeededLabels.all;
   const read = labelsReadBy(range.log.stages);
   if (!read) return NeededLabels.all;
-  return new NeededLabels(new Set([...grouping.labels, ...read, ...labelsOfUnwrap(range.unwrap)]));
+  return new NeededLabels(new Set([...grouping.labels, ...read, ...labelsOfUnwrap(range.unwrap)]), mayStop);
 }
 
 function labelsOfUnwrap(unwrap: Unwrap | undefined): string[] {

@@ -29,7 +29,7 @@ export class NeededLabels {
 
   /** A filter or the grouping names the errors: in a metric query, rows with an error count like others. */
   get areErrorsNamed(): boolean {
-    return this.#names?.has(errorLabel) ?? false;
+    return this.#mayStop && (this.#names?.has(errorLabel) ?? false);
   }
 
   /** After so many labels a parser stops. */

@@ -356,14 +356,33 @@ test('head and store give the same series', async () => {
   }
 });
 
-test('labels of a series are sorted and have no empty value', async () => {
-  const { series } = await samples('count_over_time({app="api"} | logfmt --keep-empty [50ms])', [
+test.each<[string, LabelPair[]]>([
+  [
+    'count_over_time({app="api"} | logfmt --keep-empty [50ms])',
+    [
+      ['app', 'api'],
+      ['b', '2'],
+      ['empty', ''],
+      ['z', '1'],
+    ],
+  ],
+  [
+    'sum by (z, empty, b) (count_over_time({app="api"} | logfmt --keep-empty [50ms]))',
+    [
+      ['b', '2'],
+      ['z', '1'],
+    ],
+  ],
+  [
+    'sum without (z) (count_over_time({app="api"} | logfmt --keep-empty [50ms]))',
+    [
+      ['app', 'api'],
+      ['b', '2'],
+    ],
+  ],
+])('labels of a series are sorted, and empty where nothing groups: %s', async (expr, expected) => {
+  const { series } = await samples(expr, [
     bytesSource([{ labels: api, ts: 90n * ms, line: 'z=1 empty= b=2' }]),
   ]);
-  const expected: LabelPair[] = [
-    ['app', 'api'],
-    ['b', '2'],
-    ['z', '1'],
-  ];
   expect(series[0].labels).toEqual(expected);
 });
