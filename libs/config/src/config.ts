@@ -230,7 +230,10 @@ export interface QuerierConfig {
   readonly frontendAddresses: readonly string[];
   readonly frontendLookupMs: number;
   readonly multiTenantQueriesEnabled: boolean;
-  /** 0: always. */
+  /**
+   * Heads are asked whatever the time, because they may hold entries of any age. It is the time that
+   * `split_ingester_queries_by_interval` is for; 0: all time.
+   */
   readonly queryIngestersWithinMs: number;
   readonly queryStoreOnly: boolean;
   readonly queryIngesterOnly: boolean;

@@ -76,6 +76,8 @@ export interface Limits {
   readonly maxStatsCacheFreshnessMs: number;
   readonly splitQueriesByIntervalMs: number;
   readonly splitInstantMetricQueriesByIntervalMs: number;
+  /** Of range queries over what ingesters may still hold (`querier.query_ingesters_within`); 0: as the rest. */
+  readonly splitIngesterQueriesByIntervalMs: number;
   readonly splitMetadataQueriesByIntervalMs: number;
   readonly splitRecentMetadataQueriesByIntervalMs: number;
   readonly recentMetadataQueryWindowMs: number;

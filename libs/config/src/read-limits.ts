@@ -115,6 +115,7 @@ function limitsFrom(read: LimitReader, context: LimitContext): Limits {
     maxStatsCacheFreshnessMs: read.ms('max_stats_cache_freshness'),
     splitQueriesByIntervalMs: read.ms('split_queries_by_interval'),
     splitInstantMetricQueriesByIntervalMs: read.ms('split_instant_metric_queries_by_interval'),
+    splitIngesterQueriesByIntervalMs: read.ms('split_ingester_queries_by_interval'),
     splitMetadataQueriesByIntervalMs: read.ms('split_metadata_queries_by_interval'),
     splitRecentMetadataQueriesByIntervalMs: read.ms('split_recent_metadata_queries_by_interval'),
     recentMetadataQueryWindowMs: read.ms('recent_metadata_query_window'),

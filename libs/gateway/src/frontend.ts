@@ -37,6 +37,8 @@ export interface FrontendOptions {
   readonly maxRetries?: number;
   /** Whether a query's parts may be cut by stream. Default: yes. */
   readonly isSharding?: boolean;
+  /** `querier.query_ingesters_within`, for `split_ingester_queries_by_interval`; 0: all time. */
+  readonly recentMs?: number;
   /** How deep `X-Loki-Actor-Path` may be; 0: nobody of a tenant is told apart. Default: 3. */
   readonly actorLevelsMax?: number;
   /** Clients may ask for tighter limits (`querier.per_request_limits_enabled`). Default: no. */
@@ -203,6 +205,7 @@ export class QueryFrontend {
       nowNs: clock.nowNs(),
       isSharding: this.#options.isSharding ?? true,
       isInstant: params.isInstant,
+      recentMs: this.#options.recentMs ?? 0,
       cache: this.cachePolicy(params.isInstant ? 'instant' : 'results', limits, { noCache }),
       ask: (request, signal) => {
         const queuedMs = clock.monotonicMs();

@@ -111,3 +111,35 @@ test('what depends on the time of the query is not cut in time, what depends on 
     true,
   );
 });
+
+describe('what ingesters may still hold', () => {
+  const recent = { fromNs: 8n * hour, splitNs: hour / 4n };
+  const even = weights(...Array.from({ length: 11 }, () => 100));
+
+  test('is cut at multiples of an interval of its own', () => {
+    const logs = plan(log, even, { recent, bytesPerShard: 25 }).map(({ from }) => from);
+    expect(logs).toEqual([0.5, 1, 2, 3, 4, 5, 6, 7, 8, 8.25, 8.5, 8.75, 9, 9.25, 9.5, 9.75, 10]);
+    expect(plan(log, even, { bytesPerShard: 25 }).map(({ from }) => from)).toEqual([
+      0.5, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+    ]);
+    const short = { ...samples, expr: 'rate({a="b"}[5m])', stepNs: hour / 8n };
+    const steps = planLeaf(short, even, { ...limits, recent, bytesPerShard: 25 }) as {
+      request: SampleLeafRequest;
+    }[];
+    // Steps on a border belong to the interval before it.
+    expect(steps.map(({ request }) => Number((request.startNs * 8n) / hour) / 8).slice(-10)).toEqual([
+      6.125, 7.125, 8.125, 8.375, 8.625, 8.875, 9.125, 9.375, 9.625, 9.875,
+    ]);
+    const all = steps.flatMap(({ request: { startNs, endNs, stepNs } }) =>
+      Array.from({ length: Number((endNs - startNs) / stepNs) + 1 }, (_, i) => startNs + BigInt(i) * stepNs),
+    );
+    expect(all).toEqual(Array.from({ length: 73 }, (_, i) => samples.startNs + BigInt(i) * (hour / 8n)));
+  });
+
+  test('but never finer than a step’s range, nor into more parts than there may be', () => {
+    const parts = plan({ ...samples, stepNs: hour / 4n }, even, { recent, bytesPerShard: 25 });
+    expect(parts.map(({ from }) => from).slice(-3)).toEqual([7.25, 8.25, 9.25]);
+    const tiny = { fromNs: 0n, splitNs: 1n };
+    expect(plan(log, even, { recent: tiny, bytesPerShard: 0.001 }).length).toBeLessThan(2100);
+  });
+});

@@ -14,6 +14,8 @@ import type { Weights } from './weights.ts';
 export interface PlanLimits {
   /** 0: time is not split. */
   readonly splitNs: bigint;
+  /** What begins at or after `fromNs` is cut at multiples of another interval. */
+  readonly recent?: { readonly fromNs: bigint; readonly splitNs: bigint };
   /** What one querier should read for one part. */
   readonly bytesPerShard: number;
   /** Parts by stream that one stretch of time may have; 1: none. */
@@ -73,11 +75,12 @@ function timeGroups(request: LeafRequest, weights: Weights, limits: PlanLimits):
 /** Log queries: [startNs, endNs) at multiples of the interval. */
 function logGroups(request: LogLeafRequest, weights: Weights, limits: PlanLimits): Stretch<LeafRequest>[] {
   const { startNs, endNs } = request;
-  let interval = limits.splitNs;
-  while ((endNs - startNs) / interval > intervalsMax) interval *= 2n;
+  const interval = boundedInterval(limits.splitNs, endNs - startNs);
+  const recent = limits.recent && boundedInterval(limits.recent.splitNs, endNs - startNs);
   const parts: Part<LogLeafRequest>[] = [];
   for (let fromNs = startNs; fromNs < endNs;) {
-    const borderNs = ceilTo(fromNs + 1n, interval);
+    const isRecent = recent !== undefined && fromNs >= limits.recent!.fromNs;
+    const borderNs = ceilTo(fromNs + 1n, isRecent ? recent : interval);
     const toNs = borderNs < endNs ? borderNs : endNs;
     parts.push({
       request: { ...request, startNs: fromNs, endNs: toNs },
@@ -94,6 +97,12 @@ function logGroups(request: LogLeafRequest, weights: Weights, limits: PlanLimits
 /** More intervals are longer ones. */
 const intervalsMax = 1024n;
 
+function boundedInterval(intervalNs: bigint, lengthNs: bigint): bigint {
+  let interval = intervalNs;
+  while (lengthNs / interval > intervalsMax) interval *= 2n;
+  return interval;
+}
+
 /**
  * Steps: each in one stretch. A step's window begins a range before it, so that neighbouring stretches read the same range
  * twice: a stretch is at least as long as that.
@@ -104,9 +113,14 @@ function stepGroups(
   limits: PlanLimits,
 ): Stretch<LeafRequest>[] {
   const { rangeNs, offsetNs } = rangeOf(request);
-  const interval = rangeNs > limits.splitNs ? ceilTo(rangeNs, limits.splitNs) : limits.splitNs;
+  const atLeastRange = (splitNs: bigint) => (rangeNs > splitNs ? ceilTo(rangeNs, splitNs) : splitNs);
+  const cut = splitSteps(request, atLeastRange(limits.splitNs)).flatMap((part) => {
+    const { recent } = limits;
+    if (!recent || part.startNs - offsetNs < recent.fromNs) return [part];
+    return splitSteps(part, boundedInterval(atLeastRange(recent.splitNs), request.endNs - request.startNs));
+  });
   let beforeNs = request.startNs - rangeNs;
-  const parts = splitSteps(request, interval).map((part): Part<SampleLeafRequest> => {
+  const parts = cut.map((part): Part<SampleLeafRequest> => {
     const bytes = weights.between(beforeNs - offsetNs, part.endNs - offsetNs);
     beforeNs = part.endNs;
     return { request: part, bytes };

@@ -1,5 +1,5 @@
 import type { Limits } from '@loki/config';
-import { joinSampleParts, mergeLeafResults, mergeRangeParts, stepCount } from '@loki/engine';
+import { floorTo, joinSampleParts, mergeLeafResults, mergeRangeParts, stepCount } from '@loki/engine';
 import { logExprOf, parseExpr, printSelector, rangeAggregationOf } from '@loki/logql';
 import { LokiError, Slots } from '@loki/model';
 import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest } from '@loki/ports';
@@ -15,6 +15,8 @@ export interface LeafRunnerDeps {
   /** Whether leaves may be cut by stream. */
   readonly isSharding: boolean;
   readonly isInstant: boolean;
+  /** Time before now that `split_ingester_queries_by_interval` is for; 0: all time. */
+  readonly recentMs: number;
   /** What may be answered from a cache; undefined: nothing. */
   readonly cache: CachePolicy | undefined;
   /** Has one part answered by a querier, over and over when need be. */
@@ -132,8 +134,10 @@ export class LeafRunner {
     const splitMs = isInstant
       ? limits.splitInstantMetricQueriesByIntervalMs
       : limits.splitQueriesByIntervalMs;
+    const splitNs = BigInt(splitMs) * nsPerMs;
     return {
-      splitNs: BigInt(splitMs) * nsPerMs,
+      splitNs,
+      recent: this.#recent(splitNs),
       bytesPerShard: limits.tsdbMaxBytesPerShard > 0 ? limits.tsdbMaxBytesPerShard : bytesPerShardDefault,
       shardsMax: isSharding ? limits.tsdbMaxQueryParallelism : 1,
       strategy: limits.tsdbShardingStrategy,
@@ -143,6 +147,15 @@ export class LeafRunner {
           : BigInt(Number.MAX_SAFE_INTEGER) * nsPerMs,
       shardAggregations: limits.shardAggregations,
     };
+  }
+
+  /** Begins on a border of the other interval, so that borders do not move with the clock. */
+  #recent(splitNs: bigint): PlanLimits['recent'] {
+    const { limits, nowNs, isInstant, recentMs } = this.#deps;
+    const recentSplitNs = BigInt(limits.splitIngesterQueriesByIntervalMs) * nsPerMs;
+    if (recentSplitNs <= 0n || splitNs <= 0n || isInstant) return undefined;
+    const fromNs = recentMs > 0 ? floorTo(nowNs - BigInt(recentMs) * nsPerMs, splitNs) : 0n;
+    return { fromNs, splitNs: recentSplitNs };
   }
 
   /** Undefined when nobody can tell: a plan is not worth a failure. */

@@ -164,6 +164,8 @@ class World {
     const requests = {
       active: (_: string, startNs: bigint, endNs: bigint) =>
         this.#deletes.filter((each) => each.startNs < endNs && each.endNs > startNs),
+      state: { generation: () => 0 },
+      current: () => Promise.resolve(),
     } as unknown as DeleteRequests;
     const hidden = new HiddenRows({ clock, requests });
     const caches = {
@@ -179,6 +181,9 @@ class World {
     this.frontends = {
       plain: this.store.frontend(plainQuerier, clock, { limits: { ...whole, splitQueriesByIntervalMs: 0 } }),
       cut: this.store.frontend(plainQuerier, clock, { limits }),
+      'cut finely': this.store.frontend(plainQuerier, clock, {
+        limits: { ...limits, splitIngesterQueriesByIntervalMs: 7_000 },
+      }),
       bounded: this.store.frontend(plainQuerier, clock, {
         limits: { ...limits, tsdbShardingStrategy: 'bounded', tsdbMaxBytesPerShard: 4 },
       }),

@@ -46,6 +46,7 @@ export const limitsDefault = {
   shardAggregations: [],
   splitQueriesByIntervalMs: 3_600_000,
   splitInstantMetricQueriesByIntervalMs: 3_600_000,
+  splitIngesterQueriesByIntervalMs: 0,
   splitMetadataQueriesByIntervalMs: 86_400_000,
   splitRecentMetadataQueriesByIntervalMs: 3_600_000,
   recentMetadataQueryWindowMs: 0,

@@ -345,7 +345,7 @@ async function makeQuerier(
 
 function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFrontend {
   const { maxOutstandingPerTenant, maxQueueLevels } = world.config.frontend;
-  const { maxConcurrent, perRequestLimitsEnabled } = world.config.querier;
+  const { maxConcurrent, perRequestLimitsEnabled, queryIngestersWithinMs } = world.config.querier;
   const { maxRetries, parallelise, caches } = world.config.queryRange;
   return new QueryFrontend(
     { ...world, querier, queryMetrics: queryMetrics(world.metrics) },
@@ -354,6 +354,7 @@ function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFronte
       maxOutstandingPerTenant,
       maxRetries,
       actorLevelsMax: maxQueueLevels,
+      recentMs: queryIngestersWithinMs,
       isSharding: parallelise,
       perRequestLimits: perRequestLimitsEnabled,
       cached: new Set(caches.keys()),
