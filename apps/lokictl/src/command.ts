@@ -5,6 +5,8 @@ export interface CommandIo {
   readonly readFile: (path: string) => Promise<Buffer>;
   /** A variable of the environment. */
   readonly env: (name: string) => string | undefined;
+  /** Waits before something is tried again; absent: as long as it says. */
+  readonly pause?: (ms: number) => Promise<void>;
 }
 
 /** A flag of a command. Flags with `value` take the next word, or what follows `=`. */

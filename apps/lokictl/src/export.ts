@@ -1,9 +1,14 @@
+import { NodeTimers } from '@loki/runtime';
 import { AdminClient, adminFlags, AdminError } from './admin-client.ts';
 import { type Command, type CommandIo, type ParsedArgs, UsageError } from './command.ts';
 import { paramsOf, rangeFlags, tenantHeaders } from './query-flags.ts';
 
-/** Times in a row that an export may break off without any progress. */
-const triesMax = 5;
+/** Times in a row that an export may break off without any progress: three quarters of a minute, for a server to restart. */
+const triesMax = 10;
+const pauseMinMs = 250;
+const pauseMaxMs = 10_000;
+/** What a server, or one before it, answers while it restarts or is busy. */
+const passing: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** `lokictl export` */
 export const exportLogs: Command = {
@@ -25,6 +30,7 @@ export const exportLogs: Command = {
     const limit = Number(args.flags.get('limit') ?? '0');
     if (!Number.isInteger(limit) || limit < 0) throw new UsageError('--limit is no number of lines');
     const progress = new Progress(io);
+    const pause = io.pause ?? ((ms) => new NodeTimers().sleep(ms));
     for (let tries = 0; ; tries++) {
       const before = progress.cursor;
       if (limit > 0) params.set('limit', String(limit - progress.lines));
@@ -35,11 +41,13 @@ export const exportLogs: Command = {
         return 0;
       } catch (error) {
         if (progress.cursor !== before) tries = 0;
-        if (!(error instanceof BrokenOff) || tries + 1 >= triesMax) {
+        // Who never answered is asked no second time: the address may be wrong.
+        if (!(error instanceof BrokenOff) || !progress.hasBegun || tries + 1 >= triesMax) {
           io.err(`${progress.lines} lines; cursor ${progress.cursor ?? ''}\n`);
           throw error;
         }
         io.err(`${error.message}; going on\n`);
+        await pause(Math.min(pauseMinMs * 2 ** tries, pauseMaxMs));
       }
     }
   },
@@ -63,7 +71,11 @@ async function part(
     progress.breakOff();
     throw new BrokenOff(error instanceof Error ? error.message : String(error), { cause: error });
   }
-  if (status !== 200) throw new AdminError(`${client.address}: ${status} ${progress.unread}`);
+  if (status !== 200) {
+    const text = `${client.address}: ${status} ${progress.unread}`;
+    progress.breakOff();
+    throw passing.has(status) ? new BrokenOff(text) : new AdminError(text);
+  }
   if (!progress.isEnded) throw new BrokenOff('the export has no end');
 }
 
@@ -73,6 +85,8 @@ class Progress {
   /** Printed. */
   lines = 0;
   isEnded = false;
+  /** There is somebody who answers. */
+  hasBegun = false;
   /** Of a line that has not ended. */
   #rest = '';
   #waiting: string[] = [];
@@ -89,6 +103,7 @@ class Progress {
   }
 
   take(chunk: Buffer): void {
+    this.hasBegun = true;
     const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n');
     this.#rest = lines.pop()!;
     for (const line of lines) this.#line(line);

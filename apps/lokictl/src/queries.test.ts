@@ -113,14 +113,40 @@ test('an export that breaks off goes on from its cursor, each line once', async 
 });
 
 test('an export that never gets on ends with what it has', async () => {
-  answer = (response) => {
+  answer = (response, { searchParams }) => {
     response.write('{"line":"1"}\n');
+    if (searchParams.get('cursor') === null) response.write('{"cursor":"c1"}\n{"line":"2"}\n');
     setTimeout(() => response.destroy(), 5);
   };
   const { code, out, err } = await lokictl('export', '{app="a"}');
-  expect([code, out]).toEqual([1, '']);
-  expect(err).toContain('0 lines; cursor');
-  expect(asked).toHaveLength(5);
+  expect([code, out]).toEqual([1, '{"line":"1"}\n']);
+  expect(err).toContain('1 lines; cursor c1');
+  expect(asked).toHaveLength(10);
+  // Long enough for a server to restart, and not for ever.
+  const waitedMs = server.pauses.reduce((sum, ms) => sum + ms, 0);
+  expect(waitedMs).toBeGreaterThan(30_000);
+  expect(waitedMs).toBeLessThan(60_000);
+});
+
+test('an export waits while the server restarts; what it refuses, and nobody at all, ends it at once', async () => {
+  answer = (response) => {
+    if (asked.length === 1) {
+      response.write('{"line":"1"}\n{"cursor":"c1"}\n');
+      setTimeout(() => response.destroy(), 5);
+    } else if (asked.length < 4) response.writeHead(503).end('Application is stopping\n');
+    else response.end('{"line":"2"}\n{"cursor":"c2"}\n{"cursor":"c2","done":true,"entries":1}\n');
+  };
+  const { code, out, err } = await lokictl('export', '{app="a"}');
+  expect([code, out]).toEqual([0, '{"line":"1"}\n{"line":"2"}\n']);
+  expect(err).toContain('503 Application is stopping; going on');
+  answer = (response) => void response.writeHead(400).end('parse error\n');
+  const refused = await lokictl('export', '{app=');
+  expect([refused.code, refused.out]).toEqual([1, '']);
+  expect(refused.err).toContain('400 parse error');
+  const pauses = server.pauses.length;
+  const nobody = await lokictl('export', '--addr', 'http://127.0.0.1:9', '{app="a"}');
+  expect(nobody.code).toBe(1);
+  expect(server.pauses).toHaveLength(pauses);
 });
 
 test('an export that falls silent is given up after the time-out', async () => {

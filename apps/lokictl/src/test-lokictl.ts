@@ -11,6 +11,8 @@ export interface Said {
 
 /** A real HTTP server for commands to ask. */
 export class TestPeer {
+  /** Waits between tries, in ms. */
+  readonly pauses: number[] = [];
   readonly #server: http.Server;
 
   private constructor(server: http.Server) {
@@ -35,6 +37,10 @@ export class TestPeer {
       err: (text) => (err += text),
       env: (name) => (name === 'LOKI_ADDR' ? this.url : undefined),
       readFile: () => Promise.reject(new Error('nothing is read')),
+      pause: (ms) => {
+        this.pauses.push(ms);
+        return Promise.resolve();
+      },
     });
     return { code, out, err };
   }
