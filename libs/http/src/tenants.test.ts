@@ -37,6 +37,8 @@ test.each([
   ['a, b', "400 tenant ID 'a, b' contains unsupported character ','"],
   ['..', "400 tenant ID is '.' or '..'"],
   ['x'.repeat(151), '400 tenant ID is too long: max 150 characters'],
+  // Bytes of UTF-8, one a character.
+  ['a\xc5\xbc', "400 tenant ID 'aż' contains unsupported character 'Å'"],
 ])('the header %j is refused: %s', (header, text) => {
   expect(failure(() => parseTenantHeader(header))).toBe(text);
 });
@@ -56,10 +58,20 @@ test('with authentication a request without the header is nobody’s', () => {
 
 test('a write belongs to one tenant, a read to several only where that is on', () => {
   expect(failure(() => new TenantResolver(options).one(request('a|b')))).toBe('400 multiple org IDs present');
-  expect(new TenantResolver(options).one(request('a|a'))).toBe('a');
+  expect(new TenantResolver(options).one(request('a|a:meta'))).toBe('a');
   expect(new TenantResolver(options).several(request('a|b'))).toEqual({ ids: ['a', 'b'], isMulti: true });
   const single = new TenantResolver({ ...options, multiTenantQueriesEnabled: false });
   expect(failure(() => single.several(request('a|b')))).toBe('400 multiple org IDs present');
+});
+
+test.each([
+  ['a|b/c', '400 multiple org IDs present'],
+  ['a/b|c', "400 tenant ID 'a/b' contains unsupported character '/'"],
+  ['a|', '400 multiple org IDs present'],
+  ['|a', '400 multiple org IDs present'],
+  ['|', '401 no org id'],
+])('a write as %j is refused: %s', (header, text) => {
+  expect(failure(() => new TenantResolver(options).one(request(header)))).toBe(text);
 });
 
 test('without authentication the header means nothing, but for the limits endpoints', () => {

@@ -24,13 +24,17 @@ const tenantsMax = 256;
 export function parseTenantHeader(header: string): Tenancy {
   const parts = new Set<string>();
   for (const part of header.split('|')) {
-    const colon = part.indexOf(':');
-    parts.add(colon < 0 ? part : part.slice(0, colon));
+    parts.add(withoutMetadata(part));
     if (parts.size > tenantsMax) throw new LokiError('badTenantId', `too many tenants: max ${tenantsMax}`);
   }
   const ids: TenantId[] = [];
   for (const part of parts) if (part !== '' || parts.size === 1) ids.push(parseTenantId(part));
   return { ids: ids.sort(), isMulti: parts.size > 1 };
+}
+
+function withoutMetadata(part: string): string {
+  const colon = part.indexOf(':');
+  return colon < 0 ? part : part.slice(0, colon);
 }
 
 /** Settles whom a request belongs to. */
@@ -46,25 +50,30 @@ export class TenantResolver {
 
   /** For writes and everything else that concerns one tenant. */
   one(request: HttpRequest): TenantId {
-    const tenancy = this.#tenancyOf(request);
-    if (tenancy.isMulti) throw new LokiError('badTenantId', 'multiple org IDs present');
-    return tenancy.ids[0];
+    return this.#options.authEnabled ? this.oneFromHeader(request) : this.#everybody.ids[0];
   }
 
   /** For reads: several tenants where that is switched on. */
   several(request: HttpRequest): Tenancy {
-    const tenancy = this.#tenancyOf(request);
-    if (tenancy.isMulti && !this.#options.multiTenantQueriesEnabled) {
-      throw new LokiError('badTenantId', 'multiple org IDs present');
-    }
-    return tenancy;
+    const { authEnabled, multiTenantQueriesEnabled } = this.#options;
+    if (!authEnabled) return this.#everybody;
+    return multiTenantQueriesEnabled
+      ? parseTenantHeader(request.headers.get(tenantHeader) ?? '')
+      : { ids: [this.oneFromHeader(request)], isMulti: false };
   }
 
   /** From the header even when authentication is off: what the two limits endpoints ask for. */
   oneFromHeader(request: HttpRequest): TenantId {
-    const tenancy = parseTenantHeader(request.headers.get(tenantHeader) ?? '');
-    if (tenancy.isMulti) throw new LokiError('badTenantId', 'multiple org IDs present');
-    return tenancy.ids[0];
+    const header = request.headers.get(tenantHeader) ?? '';
+    if (header === '') throw new LokiError('noOrgId', 'no org id');
+    const [first, ...others] = header.split('|').map(withoutMetadata);
+    if (first === '' && others.some((other) => other !== ''))
+      throw new LokiError('badTenantId', 'multiple org IDs present');
+    const tenant = parseTenantId(first);
+    // What the others look like does not matter: they are too many already.
+    if (others.some((other) => other !== first))
+      throw new LokiError('badTenantId', 'multiple org IDs present');
+    return tenant;
   }
 
   /** A handler for one tenant as a plain handler. */
@@ -79,11 +88,5 @@ export class TenantResolver {
     handler: (tenancy: Tenancy, request: HttpRequest) => Promise<HttpResponse> | HttpResponse,
   ): HttpHandler {
     return (request) => handler(this.several(request), request);
-  }
-
-  #tenancyOf(request: HttpRequest): Tenancy {
-    return this.#options.authEnabled
-      ? parseTenantHeader(request.headers.get(tenantHeader) ?? '')
-      : this.#everybody;
   }
 }

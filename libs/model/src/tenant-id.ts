@@ -18,7 +18,10 @@ export function parseTenantId(text: string): TenantId {
   if (text === '') throw new LokiError('noOrgId', 'no org id');
   for (const char of text) {
     if (!allowed.test(char)) {
-      throw new LokiError('badTenantId', `tenant ID '${text}' contains unsupported character '${char}'`);
+      throw new LokiError(
+        'badTenantId',
+        `tenant ID '${sentText(text)}' contains unsupported character '${char}'`,
+      );
     }
   }
   if (text.length > tenantIdBytesMax) {
@@ -26,4 +29,9 @@ export function parseTenantId(text: string): TenantId {
   }
   if (text === '.' || text === '..') throw new LokiError('badTenantId', "tenant ID is '.' or '..'");
   return text as TenantId;
+}
+
+/** Headers come as bytes, one a character; whoever reads the message wants the text that they spell. */
+function sentText(text: string): string {
+  return /^[\0-\xff]*$/.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text;
 }

@@ -10,6 +10,9 @@ function timeText(unixMs: number): string {
   return Number.isNaN(date.getTime()) ? '' : date.toISOString();
 }
 
+/** Go's time that nobody set. */
+const zeroTime = '0001-01-01T00:00:00Z';
+
 /** What `GET /ring` answers to who accepts JSON. */
 export function ringJson(ring: Ring, nowMs: number): string {
   return JSON.stringify({
@@ -20,7 +23,8 @@ export function ringJson(ring: Ring, nowMs: number): string {
       timestamp: timeText(instance.heartbeatMs),
       registered_timestamp: timeText(instance.registeredMs),
       read_only: instance.readOnly,
-      read_only_updated_timestamp: instance.readOnlyMs === undefined ? '' : timeText(instance.readOnlyMs),
+      read_only_updated_timestamp:
+        instance.readOnlyMs === undefined ? zeroTime : timeText(instance.readOnlyMs),
       zone: instance.zone,
       tokens: instance.tokens,
     })),

@@ -247,7 +247,7 @@ describe('what the store and people see', () => {
       timestamp: '1970-01-01T00:00:01.000Z',
       registered_timestamp: '1970-01-01T00:00:00.500Z',
       read_only: false,
-      read_only_updated_timestamp: '',
+      read_only_updated_timestamp: '0001-01-01T00:00:00Z',
       zone: 'z',
       tokens: [1, 2],
     });
