@@ -9,8 +9,8 @@
  *
  * --cached turns every cache of results on (the separate apps always have them on), and asks again from them; --cut cuts
  * queries by time and by stream as far as it goes, of data of which half is in the store from the start. --ci runs what a
- * change must pass in little time; --keep leaves data and logs where they are. The corpus is looked for in
- * $LOKI_CONFORMANCE; without one nothing is run.
+ * change must pass: the phases, of one process as recorded and then cut, asked again from caches in the last one only.
+ * --keep leaves data and logs where they are. The corpus is looked for in $LOKI_CONFORMANCE; without one nothing is run.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -19,6 +19,7 @@ import { Corpus } from './corpus.ts';
 import { OneProcess } from './one-process.ts';
 import { Phases } from './phases.ts';
 import { SeparateApps } from './separate-apps.ts';
+import type { Way } from './ways.ts';
 
 const switches = new Set(['--cluster', '--phases', '--cached', '--cut', '--ci', '--keep']);
 
@@ -31,17 +32,45 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const has = (name: string) => args.includes(name);
-  const passedOn = args.filter((arg) => !switches.has(arg));
-  const way = { isCached: has('--cluster') || has('--cached') || has('--cut'), isCut: has('--cut') };
+  const isCluster = has('--cluster');
+  const options: RunOptions = {
+    isCluster,
+    isInPhases: isCluster || has('--phases') || has('--ci'),
+    inCi: has('--ci'),
+    keeps: has('--keep'),
+    passedOn: args.filter((arg) => !switches.has(arg)),
+  };
+  const asked = { isCached: isCluster || has('--cached') || has('--cut'), isCut: has('--cut') };
+  const ways = options.inCi && !isCluster ? [asRecorded, cutAndCached] : [asked];
+  for (const way of ways) {
+    const code = await runOn(corpus, way, options);
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
+interface RunOptions {
+  readonly isCluster: boolean;
+  readonly isInPhases: boolean;
+  readonly inCi: boolean;
+  readonly keeps: boolean;
+  readonly passedOn: readonly string[];
+}
+
+const asRecorded: Way = { isCached: false, isCut: false };
+const cutAndCached: Way = { isCached: true, isCut: true };
+
+/** A system that is made for it alone; the exit code. */
+async function runOn(corpus: Corpus, way: Way, options: RunOptions): Promise<number> {
+  const { isCluster, isInPhases, inCi, keeps, passedOn } = options;
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-conform-'));
-  const make = has('--cluster') ? SeparateApps : OneProcess;
-  const system = await make.make(corpus, directory, way);
+  const system = await (isCluster ? SeparateApps : OneProcess).make(corpus, directory, way);
   if (!system) return 0;
   const stopping = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
-  const phases = new Phases(corpus, system, { way, passedOn, directory });
-  const run = has('--cluster') || has('--phases') ? phases.all() : phases.first();
+  const phases = new Phases(corpus, system, { way, passedOn, inCi, directory });
+  const run = isInPhases ? phases.all() : phases.first();
   try {
     return await Promise.race([run.then((isWell) => (isWell ? 0 : 1)), stopping.then(() => 130)]);
   } catch (error) {
@@ -49,7 +78,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 1;
   } finally {
     await system.stop();
-    if (has('--keep')) console.log(`data and logs: ${directory}`);
+    if (keeps) console.log(`data and logs: ${directory}`);
     else fs.rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -6,8 +6,8 @@
  *     npm run test:services -- [--brokers 3] [--only kafka,redis,memcached,s3] [--ci] [test path ...]
  *     npm run test:services -- --up
  *
- * --brokers 1 saves memory and leaves out the tests that kill brokers. --ci leaves compaction out, for which the separate
- * apps wait two minutes. With test paths, these alone are run. --up runs no test: it prints the variables and waits for Ctrl-C. What is missing is said and left
+ * --brokers 1 saves memory and leaves out the tests that kill brokers. --ci asks the separate apps from their caches in
+ * the last phase only. With test paths, these alone are run. --up runs no test: it prints the variables and waits for Ctrl-C. What is missing is said and left
  * out. Jars are kept in $LOKI_SERVICES_CACHE (~/.cache/loki-services).
  */
 import { spawn } from 'node:child_process';
