@@ -20,6 +20,10 @@ const rowBytes = 44;
 /** Label sets that no row has any more may be so many before they are looked for. */
 const unusedSetsMax = 10_000;
 
+/** Room that a leaf begins with: many find a few rows or none. */
+const rowsAtFirst = 32;
+const lineBytesAtFirst = 2048;
+
 /** Rows of one block are numbered below this. */
 const rowsPerBlock = 2 ** 26;
 
@@ -37,18 +41,18 @@ export class LogRows {
   /** Charged for the label sets. */
   #setBytes = 0;
   #count = 0;
-  #capacity = 256;
-  #timestampNs = new BigInt64Array(256);
+  #capacity = rowsAtFirst;
+  #timestampNs = new BigInt64Array(rowsAtFirst);
   /** The same relative to the first row seen: comparing doubles costs nothing. Rounded beyond 104 days, but in order. */
-  #time = new Float64Array(256);
+  #time = new Float64Array(rowsAtFirst);
   #originNs: bigint | undefined;
-  #labelSet = new Uint32Array(256);
-  #source = new Uint32Array(256);
+  #labelSet = new Uint32Array(rowsAtFirst);
+  #source = new Uint32Array(rowsAtFirst);
   /** Block and row as one number. */
-  #place = new Float64Array(256);
-  #lineStart = new Float64Array(256);
-  #lineLength = new Uint32Array(256);
-  #lines = Buffer.allocUnsafe(16 * 1024);
+  #place = new Float64Array(rowsAtFirst);
+  #lineStart = new Float64Array(rowsAtFirst);
+  #lineLength = new Uint32Array(rowsAtFirst);
+  #lines = Buffer.allocUnsafe(lineBytesAtFirst);
   #lineBytes = 0;
   #bound: bigint | undefined;
   readonly #memory: MemoryBudget;

@@ -1,8 +1,11 @@
-/** Rows of one block that are still in question, ascending. Reused from block to block. */
+/**
+ * Rows of one block that are still in question, ascending. Reused from block to block; begins without room, as many a leaf
+ * has a few rows or none.
+ */
 export class RowSelection {
-  rows = new Uint32Array(4096);
+  rows = new Uint32Array(0);
   count = 0;
-  #scratch = new Uint32Array(4096);
+  #scratch = new Uint32Array(0);
 
   clear(rowCount: number): void {
     this.count = 0;
