@@ -9,6 +9,7 @@ import type { Route } from './routes.ts';
 import { WatchedQuerier } from './watched-querier.ts';
 import { baseLimits } from './world.ts';
 
+const second = 1_000_000_000n;
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
 /** What a client is told: the answer without its statistics, or the error. */
@@ -116,7 +117,9 @@ function httpRequest({
   const params: Record<string, string> = { query, direction, limit: String(limit) };
   if (kind === 'instant') params.time = String(endNs);
   else Object.assign(params, { start: String(startNs), end: String(endNs) });
-  if (kind === 'range') params.step = `${Number(stepNs) / 1e9}`;
+  // Seconds with a fraction may be a nanosecond off.
+  if (kind === 'range')
+    params.step = stepNs % second === 0n ? String(stepNs / second) : `${stepNs / 1_000_000n}ms`;
   if (intervalNs > 0n) params.interval = `${Number(intervalNs) / 1e9}`;
   return {
     method: 'GET',

@@ -105,6 +105,11 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
     result.asked++;
     if (plain.isError) result.errors++;
     if (plain.text.endsWith('"result":[]')) result.empty++;
+    if (/^(threw|internal|corrupt)/.test(plain.text)) {
+      const names = [cluster.plain.name, cluster.plain.name] as const;
+      result.findings.push({ seed, data, question, difference: 'no answer', names, told: [plain, plain] });
+      continue;
+    }
     const ways = cluster.some(own, options.ways);
     if (own.chance(options.oracleOdds)) {
       ways.push(cluster.oracle);

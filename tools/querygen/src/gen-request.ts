@@ -58,7 +58,7 @@ export function drawQuestion(random: Prng, data: DataSet, rows: readonly StoredR
 /** Letters' case, blanks and comments make no difference to functions. */
 function restyled(random: Prng, query: string): string {
   const roll = random.int(0, 39);
-  if (roll === 0) return `${query} # {not="read"}`;
+  if (roll === 0) return `${query} # {not="read"}\n`;
   if (roll === 1) return `\n  ${query}\t`;
   if (roll === 2)
     return query.replace(/\b(sum|rate|topk|count_over_time|avg)(?= by| without|\()/g, (name) => name.toUpperCase()); // prettier-ignore

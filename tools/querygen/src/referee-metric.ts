@@ -34,6 +34,7 @@ export class MetricReferee {
       case 'rangeAgg':
         return this.#range(expr, timeNs);
       case 'vectorAgg':
+        if (isByUnwrapped(expr)) throw new Unsure('series by the label that is unwrapped');
         return aggregated(expr, this.#vector(expr.expr, timeNs));
       case 'labelReplace':
         return this.#vector(expr.expr, timeNs).map((sample) => replaced(expr, sample));
@@ -81,7 +82,7 @@ export class MetricReferee {
 }
 
 function takenFrom(
-  { op, log, unwrap }: RangeAggExpr,
+  { op, log, unwrap, grouping }: RangeAggExpr,
   { stream, row: stored }: StoredRow,
   age: number,
 ): Taken[] {
@@ -97,11 +98,19 @@ function takenFrom(
     if (unwrap.conversion.startsWith('duration')) value /= 1e9;
     if (read === undefined && row.error === '') row.error = 'SampleExtractionErr';
     if (!unwrap.filters.every((filter) => passesFilter(row, filter))) return [];
-    row.drop(unwrap.label);
+    if (!names(grouping, unwrap.label)) row.drop(unwrap.label);
   }
-  const labels = row.labels();
-  for (const [name, text] of labels) if (text === '') labels.delete(name);
-  return [{ labels, value, timestampNs, error: row.error, age }];
+  return [{ labels: row.labels(), value, timestampNs, error: row.error, age }];
+}
+
+/** Whether a grouping asks for a label by its name. */
+function names(grouping: Grouping | undefined, label: string): boolean {
+  return grouping !== undefined && !grouping.without && grouping.labels.includes(label);
+}
+
+/** A sum may be taken where rows still have the label. */
+function isByUnwrapped({ expr, grouping }: VectorAggExpr): boolean {
+  return expr.kind === 'rangeAgg' && expr.unwrap !== undefined && names(grouping, expr.unwrap.label);
 }
 
 /** What is known of series that are not there: what the selector says their labels are. */
@@ -116,8 +125,9 @@ function absentLabels({ log }: RangeAggExpr): LabelMap {
   return labels;
 }
 
+/** What a grouping leaves; an empty label is none. */
 function grouped(labels: LabelMap, { without, labels: names }: Grouping): LabelMap {
-  return new Map([...labels].filter(([name]) => names.includes(name) !== without));
+  return new Map([...labels].filter(([name, text]) => text !== '' && names.includes(name) !== without));
 }
 
 export function keyOf(labels: LabelMap): string {

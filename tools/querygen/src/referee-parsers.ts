@@ -1,5 +1,6 @@
 import { parseJsonPath, parsePattern } from '@loki/logql';
 import type { JsonStage, LogfmtStage } from '@loki/logql';
+import { Unsure } from './referee-row.ts';
 import type { PlainRow } from './referee-row.ts';
 import { regexOf } from './referee-values.ts';
 
@@ -87,11 +88,22 @@ export function parseJson(row: PlainRow, { extractions }: JsonStage): void {
 function extractJson(row: PlainRow, extractions: JsonStage['extractions']): void {
   if (row.line === '') return;
   if (!/^[ \t\r\n]*[{["]/.test(row.line)) return fail(row, 'JSONParserErr');
+  // A path may lead to something in front of the mistake.
+  if (!isWhole(row.line)) throw new Unsure('a path into a broken line');
   for (const { label, expression } of extractions) {
     const raw = parseJsonPath(expression).reduce<string | undefined>(memberOf, row.line.trimStart());
     const value = raw?.startsWith('"') ? (JSON.parse(raw) as string) : (raw ?? '');
     if (value === '' || value === 'null') row.extractNothing(label);
     else row.extract(label, value);
+  }
+}
+
+function isWhole(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,5 +1,6 @@
-import { parseGoDuration } from '@loki/model';
 import { ipMatches, parseIp, parseIpMatcher } from '@loki/logql';
+import { parseGoDuration } from '@loki/model';
+import { Unsure } from './referee-row.ts';
 
 const keptMax = 2000;
 
@@ -75,9 +76,18 @@ export function bytesOf(text: string): number | undefined {
   return Math.trunc(number * (match[3] === '' ? 1000 : 1024) ** power);
 }
 
+const matcherOf = remembered((pattern) => {
+  try {
+    return parseIpMatcher(pattern);
+  } catch {
+    return undefined; // what is wrong with it, the answer says
+  }
+});
+
 /** Whether some address in the text is what `ip("…")` means. */
 export function hasAddress(text: string, pattern: string): boolean {
-  const matcher = parseIpMatcher(pattern);
+  const matcher = matcherOf(pattern);
+  if (!matcher) throw new Unsure('an address that is none');
   const candidates = matcher.version === 4
       ? (text.match(/(?<!\d)\d{1,3}(\.\d{1,3}){3}(?!\d)/g) ?? [])
       : text.split(/[^0-9A-Fa-f:.]+/).flatMap((word) => [word, word.replace(/[.:]{1,2}$/, '')]); // prettier-ignore

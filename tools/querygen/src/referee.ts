@@ -101,7 +101,7 @@ export class Referee {
         const value = referee.at(expr, timeNs);
         if (typeof value === 'number') return 'unsure';
         for (const sample of value) {
-          const key = `${String(timeNs / 1_000_000n)} ${keyOf(sample.labels)}`;
+          const key = `${String(timeNs / 1_000_000n)} ${keyOf(withoutEmpty(sample.labels))}`;
           expected.set(key, [...(expected.get(key) ?? []), sample.value]);
         }
       }
@@ -120,7 +120,7 @@ export class Referee {
     const found = new Map<string, number[]>();
     for (const { metric, values, value } of parseTold(told).result as ToldSeries[]) {
       for (const [time, number] of values ?? [value!]) {
-        const key = `${Math.round(time * 1000)} ${keyOf(new Map(Object.entries(metric as Texts)))}`;
+        const key = `${Math.round(time * 1000)} ${keyOf(withoutEmpty(new Map(Object.entries(metric as Texts))))}`;
         found.set(key, [...(found.get(key) ?? []), numberOf(number)]);
       }
     }
@@ -168,6 +168,11 @@ function lineText(stream: Texts, line: string, { structuredMetadata = {}, parsed
   const maps = [stream, structuredMetadata, parsed].map((each) => new Map(Object.entries(each)));
   maps[2].delete('__error_details__');
   return JSON.stringify([line, ...maps.map(keyOf)]);
+}
+
+/** Parsed labels may be empty until something groups by them; whether a series shows them is not judged. */
+function withoutEmpty(labels: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map([...labels].filter(([, value]) => value !== ''));
 }
 
 function numberOf(text: string): number {

@@ -14,7 +14,7 @@ export interface Cutting {
 
 export function drawCutting(random: Prng, spanNs: bigint): Cutting {
   // Many parts cost much time and tell little more than some do.
-  const [intervals, shards] = random.pick([[3, 4], [5, 3], [9, 2], [9, 3], [2, 8], [30, 2]] as const); // prettier-ignore
+  const [intervals, shards] = random.pick([[3, 2], [3, 3], [5, 2], [6, 2], [9, 2], [2, 4], [2, 8], [20, 2]] as const); // prettier-ignore
   return {
     splitMs: Math.ceil(Number(spanNs) / 1e6 / intervals / 1000) * 1000,
     partBytes: random.pick([1, 60, 60]),
