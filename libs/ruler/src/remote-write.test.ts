@@ -181,6 +181,30 @@ test('what is refused is dropped and counted, and what follows goes on', async (
   expect(await metric('loki_ruler_wal_prometheus_remote_storage_samples_dropped_total')).toBe('1');
 });
 
+test('one sample that is refused takes no others along, as after a crash between the answer and the note of it', async () => {
+  server.answers.push(...Array.from({ length: 50 }, () => 500));
+  const sink = await sinkOf(client({ queue_config: { min_backoff: '100ms', max_backoff: '100ms' } }));
+  await sink.write(tenantA, [seriesOf('first', 0)]);
+  for (let i = 1; i <= 9; i++) await sink.write(tenantA, [seriesOf(i === 4 || i === 9 ? 'old' : `r${i}`, i)]);
+  await sink.stop();
+  // As Prometheus: everything or nothing of a request.
+  server.answers.length = 0;
+  server.seen.length = 0;
+  server.answerOf = (body) => (decode(body).some(({ labels }) => labels['__name__'] === 'old') ? 400 : 204);
+  await sinkOf(client());
+  const taken = () => server.seen.filter(({ status }) => status === 204).flatMap(({ body }) => decode(body));
+  await eventuallyHolds(() =>
+    expect(taken().map(({ labels }) => labels['__name__'])).toEqual(
+      expect.arrayContaining(['first', 'r1', 'r2', 'r3', 'r5', 'r6', 'r7', 'r8']),
+    ),
+  );
+  // In their order, each once: what is older is refused.
+  expect(taken().map(({ value }) => value)).toEqual([0, 1, 2, 3, 5, 6, 7, 8]);
+  await eventuallyHolds(async () =>
+    expect(await metric('loki_ruler_wal_prometheus_remote_storage_samples_dropped_total')).toBe('2'),
+  );
+});
+
 test('what could not be sent is sent after a restart', async () => {
   server.answers.push(...Array.from({ length: 50 }, () => 500));
   const first = await sinkOf(client({ queue_config: { min_backoff: '20ms', max_backoff: '20ms' } }));

@@ -37,6 +37,8 @@ type Outcome =
   | { readonly kind: 'sent' }
   | { readonly kind: 'refused' | 'failed'; readonly reason: string; readonly retryAfterMs: number };
 
+/** How often the records of one request are parted to find what the receiver refuses of them. */
+const splitsMax = 256;
 /** Longest wait that a receiver may ask for. */
 const retryAfterMsMax = 60_000;
 
@@ -128,14 +130,25 @@ export class RemoteQueue {
     const samples = countSamples(records);
     const freshSamples = countSamples(fresh);
     if (freshSamples < samples) metrics.samplesDropped(this.#labels, 'too_old', samples - freshSamples);
-    if (freshSamples > 0 && !(await this.#deliver(fresh, freshSamples, signal))) return true;
+    if (freshSamples > 0 && !(await this.#deliver(fresh, { splitsLeft: splitsMax }, signal))) return true;
     await this.#queue.take(end, samples);
     metrics.samplesPending(this.#labels, this.#queue.samples);
     return true;
   }
 
-  /** Until the receiver has it, or will never have it. False: stopped, or too old by now. */
-  async #deliver(records: readonly QueuedRecord[], samples: number, signal: AbortSignal): Promise<boolean> {
+  /**
+   * Until the receiver has it, or will never have it. Prometheus refuses a whole request for one sample that is older than
+   * what it has of the series, as those are that it got before a crash or from another ruler: the request is halved, so
+   * that the others reach it.
+   *
+   * @returns false: stopped, or too old by now
+   */
+  async #deliver(
+    records: readonly QueuedRecord[],
+    budget: { splitsLeft: number },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const samples = countSamples(records);
     const { metrics, logger, timers, random, clock } = this.#deps;
     const { client, ageMaxMs } = this.#options;
     const body = await compress(Buffer.concat(records.map(({ bytes }) => bytes)));
@@ -148,6 +161,13 @@ export class RemoteQueue {
         return true;
       }
       if (outcome.kind === 'refused') {
+        if (records.length > 1 && budget.splitsLeft-- > 0) {
+          const half = Math.ceil(records.length / 2);
+          return (
+            (await this.#deliver(records.slice(0, half), budget, signal)) &&
+            (await this.#deliver(records.slice(half), budget, signal))
+          );
+        }
         metrics.samplesDropped(this.#labels, 'refused', samples);
         logger.error('recorded samples were refused', { ...this.#labels, samples, err: outcome.reason });
         return true;

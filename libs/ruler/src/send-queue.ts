@@ -256,7 +256,8 @@ export class SendQueue {
     }
   }
 
-  /** Not synced: an older position after a crash means that some samples are sent twice, which is no harm. */
+  /** Not synced: an older position after a crash means that some samples are sent twice: the receiver has
+   * them, or refuses them alone. */
   async #savePosition(): Promise<void> {
     const temporary = `${this.#directory}/${positionFile}.new`;
     await this.#disk.remove(temporary);

@@ -7,6 +7,8 @@ export interface SeenRequest {
   readonly path: string;
   readonly headers: NodeJS.Dict<string | string[]>;
   readonly body: Buffer;
+  /** What it was answered. */
+  readonly status: number | 'hang';
 }
 
 /** A real HTTP server that keeps what it gets and answers what the test wants. */
@@ -14,6 +16,8 @@ export class TestServer {
   readonly seen: SeenRequest[] = [];
   /** Statuses of the next answers; then 200. `hang`: none at all. */
   readonly answers: (number | 'hang')[] = [];
+  /** What is answered when `answers` says nothing. */
+  answerOf: (body: Buffer) => number = () => 200;
   headers: Record<string, string> = {};
   readonly #server: Server;
 
@@ -23,8 +27,9 @@ export class TestServer {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         const { method = '', url = '', headers } = request;
-        this.seen.push({ method, path: url, headers, body: Buffer.concat(chunks) });
-        const answer = this.answers.shift() ?? 200;
+        const body = Buffer.concat(chunks);
+        const answer = this.answers.shift() ?? this.answerOf(body);
+        this.seen.push({ method, path: url, headers, body, status: answer });
         if (answer === 'hang') return;
         response.writeHead(answer, this.headers);
         response.end('answer text');
