@@ -50,8 +50,13 @@ export class ExploreApi {
     const range = parseTimeRange(params, this.#deps.clock.nowNs());
     const text = params.get('query');
     const matchers = text === '' ? [] : parseMatchers(text);
-    checkQueryLength(range, this.#deps.frontend.limitsFor(tenancy, request));
-    const found = await streamsOfTenants(this.#deps, tenancy, matchers, wholeDays(range), request.signal);
+    const limits = this.#deps.frontend.limitsFor(tenancy, request);
+    checkQueryLength(range, limits);
+    const found = await streamsOfTenants(this.#deps, tenancy, matchers, wholeDays(range), {
+      limits,
+      client: request.signal,
+      isMetadata: true,
+    });
     const labels = detectLabels(found.flatMap(({ streams }) => streams));
     if (labels.length === 0) return jsonResponse('{}');
     const items = labels.map(

@@ -1,3 +1,4 @@
+import type { Limits } from '@loki/config';
 import { printSelector } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import type { TenantId } from '@loki/model';
@@ -10,22 +11,36 @@ export interface TenantStreams {
   readonly streams: readonly StreamVolume[];
 }
 
+export interface StreamsOptions {
+  readonly limits: Limits;
+  readonly client: AbortSignal;
+  /** Only which streams there are is asked: then the question may be cut in time. */
+  readonly isMetadata?: boolean;
+}
+
 /** Asks for the streams of each tenant that the request names, under its deadline. */
 export function streamsOfTenants(
-  deps: { readonly frontend: QueryFrontend; readonly querier: QuerierService },
+  { frontend, querier }: { readonly frontend: QueryFrontend; readonly querier: QuerierService },
   tenancy: Tenancy,
   matchers: readonly Matcher[],
   request: Omit<StreamsRequest, 'tenant' | 'selector'>,
-  client: AbortSignal,
+  { limits, client, isMetadata = false }: StreamsOptions,
 ): Promise<TenantStreams[]> {
   const selector = matchers.length === 0 ? '' : printSelector(matchers);
-  return deps.frontend.withDeadline(tenancy, client, (signal) =>
-    Promise.all(
-      tenancy.ids.map(async (tenant) => ({
-        tenant,
-        streams: await deps.querier.streams({ tenant, selector, ...request }, signal),
-      })),
-    ),
+  return frontend.withDeadline(
+    tenancy,
+    client,
+    (signal) =>
+      Promise.all(
+        tenancy.ids.map(async (tenant) => {
+          const asked = { tenant, selector, ...request };
+          const streams = isMetadata
+            ? await frontend.streamsInParts(asked, querier, limits, signal)
+            : await querier.streams(asked, signal);
+          return { tenant, streams };
+        }),
+      ),
+    limits,
   );
 }
 

@@ -11,6 +11,8 @@ import type {
   Logger,
   QuerierService,
   ResultsKind,
+  StreamsRequest,
+  StreamVolume,
   Tenancy,
   Timers,
 } from '@loki/ports';
@@ -24,6 +26,7 @@ import { LeafRunner } from './leaf-runner.ts';
 import { parseWholeQuery, tightenedLimits } from './request-limits.ts';
 import type { WholeQuery } from './request-limits.ts';
 import { retried } from './retry.ts';
+import { streamsInParts } from './stream-runner.ts';
 import { TailSlots } from './tail-slots.ts';
 import { WeightSource } from './weights.ts';
 import { runForTenants, strictestLimits } from './multi-tenant.ts';
@@ -152,6 +155,17 @@ export class QueryFrontend {
   stop(): void {
     this.#stop.abort();
     this.#queue.close();
+  }
+
+  /** Streams of one tenant in the range, by the limits for questions about labels and series. */
+  streamsInParts(
+    request: StreamsRequest,
+    querier: QuerierService,
+    limits: Limits,
+    signal: AbortSignal,
+  ): Promise<readonly StreamVolume[]> {
+    const nowNs = this.#deps.clock.nowNs();
+    return streamsInParts(request, { querier, weights: this.#weights, limits, nowNs }, signal);
   }
 
   /** What keeps queries from being answered now; undefined: nothing. */

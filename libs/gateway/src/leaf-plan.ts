@@ -97,7 +97,7 @@ function logGroups(request: LogLeafRequest, weights: Weights, limits: PlanLimits
 /** More intervals are longer ones. */
 const intervalsMax = 1024n;
 
-function boundedInterval(intervalNs: bigint, lengthNs: bigint): bigint {
+export function boundedInterval(intervalNs: bigint, lengthNs: bigint): bigint {
   let interval = intervalNs;
   while (lengthNs / interval > intervalsMax) interval *= 2n;
   return interval;

@@ -176,9 +176,15 @@ export class MetadataApi {
     kind: 'labels' | 'series' | 'stats',
   ): Promise<TenantStreams[]> {
     const { frontend } = this.#deps;
-    const cache = frontend.cachePolicy(kind, frontend.limitsFor(tenancy), { noCache: isUncached(request) });
+    const limits = frontend.limitsFor(tenancy, request);
+    const cache = frontend.cachePolicy(kind, limits, { noCache: isUncached(request) });
     const asked = cache ? { ...range, cache } : range;
-    return streamsOfTenants(this.#deps, tenancy, matchers, asked, request.signal);
+    const isMetadata = kind !== 'stats';
+    return streamsOfTenants(this.#deps, tenancy, matchers, asked, {
+      limits,
+      client: request.signal,
+      isMetadata,
+    });
   }
 }
 

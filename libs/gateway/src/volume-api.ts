@@ -61,7 +61,7 @@ export class VolumeApi {
         tenancy,
         matchers,
         { ...range, volume: { stepNs }, ...(cache ? { cache } : {}) },
-        request.signal,
+        { limits, client: request.signal },
       );
       const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
       const series = groupVolumes(found, grouping).slice(0, max);

@@ -69,7 +69,7 @@ export class WeightSource {
    * in that time it is asked how many of them are of the selected streams, which opens what lies there.
    */
   async of(request: WeightRequest, bytesEnough: number, signal: AbortSignal): Promise<Weights> {
-    const all = await this.#stored(request, signal);
+    const all = await this.stored(request, signal);
     if (all.total <= bytesEnough) return all;
     const selected = await this.selectedBytes(request, signal);
     return selected < all.total ? all.scaledTo(selected) : all;
@@ -90,7 +90,8 @@ export class WeightSource {
     );
   }
 
-  #stored({ tenant, startNs, endNs }: WeightRequest, signal: AbortSignal): Promise<Weights> {
+  /** Line bytes that the tenant has in the store, whatever the streams. */
+  stored({ tenant, startNs, endNs }: Omit<WeightRequest, 'selector'>, signal: AbortSignal): Promise<Weights> {
     let intervalNs = hourNs;
     while ((endNs - startNs) / intervalNs > intervalsMax) intervalNs *= 2n;
     const fromNs = floorTo(startNs, intervalNs);

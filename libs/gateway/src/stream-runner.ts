@@ -1,0 +1,55 @@
+import type { Limits } from '@loki/config';
+import { LokiError, Slots } from '@loki/model';
+import type { QuerierService, StreamsRequest, StreamVolume } from '@loki/ports';
+import { isCuttable, joinStreams, planStreams } from './stream-parts.ts';
+import type { StreamsPart } from './stream-parts.ts';
+import type { Weights, WeightSource } from './weights.ts';
+
+export interface StreamRunnerDeps {
+  readonly querier: Pick<QuerierService, 'streams'>;
+  readonly weights: WeightSource;
+  readonly limits: Limits;
+  readonly nowNs: bigint;
+}
+
+/**
+ * Streams of one tenant in the range: cut in time where that helps, the parts side by side. Where answers are kept, each part
+ * says by which interval.
+ */
+export async function streamsInParts(
+  request: StreamsRequest,
+  { querier, weights, limits, nowNs }: StreamRunnerDeps,
+  signal: AbortSignal,
+): Promise<readonly StreamVolume[]> {
+  const isWorthWeighing = planStreams(request, limits, { nowNs }).some(isCuttable);
+  const weighed = isWorthWeighing ? await weigh(request, weights, signal) : undefined;
+  const parts = planStreams(request, limits, { nowNs, weights: weighed });
+  const slots = new Slots(Math.max(1, limits.maxQueryParallelism));
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  const ask = ({ startNs, endNs, splitNs }: StreamsPart) => {
+    const cache = request.cache && { ...request.cache, splitNs };
+    const part = { ...request, startNs, endNs, ...(cache ? { cache } : {}) };
+    return slots.run(() => querier.streams(part, either), either);
+  };
+  try {
+    return joinStreams(await Promise.all(parts.map(ask)));
+  } catch (error) {
+    stop.abort(error);
+    throw error;
+  }
+}
+
+/** Undefined when nobody can tell: a plan is not worth a failure. */
+async function weigh(
+  request: StreamsRequest,
+  weights: WeightSource,
+  signal: AbortSignal,
+): Promise<Weights | undefined> {
+  try {
+    return await weights.stored(request, signal);
+  } catch (error) {
+    if (signal.aborted || !(error instanceof LokiError)) throw error;
+    return undefined;
+  }
+}
