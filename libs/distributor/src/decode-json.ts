@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import { decodeJsonFast } from './decode-json-fast.ts';
-import { character, JsonCursor } from './json-cursor.ts';
+import { character, JsonCursor, within } from './json-cursor.ts';
 import type { JsonRange } from './json-cursor.ts';
 import {
   eachField,
@@ -51,16 +51,6 @@ export function decodeJsonSlow(body: Buffer, rows: PushRows, streams: StreamLook
       }
     } while (!cursor.objectEnd());
   });
-}
-
-/** Go's decoders put the type that they decode before what went wrong in it. */
-function within(prefix: string, decode: () => void): void {
-  try {
-    decode();
-  } catch (error) {
-    if (!(error instanceof LokiError)) throw error;
-    throw new LokiError(error.code, prefix + error.message, { cause: error });
-  }
 }
 
 function decodeStreams(cursor: JsonCursor, rows: PushRows, streams: StreamLookup): void {

@@ -1,77 +1,115 @@
 import { LokiError } from '@loki/model';
-import { JsonCursor } from './json-cursor.ts';
-import { JsonArray, JsonObject, type JsonValue } from './json-value.ts';
+import { character, JsonCursor, within } from './json-cursor.ts';
+import { unescapeLeniently } from './json-each.ts';
+import { parseGoTime } from './go-time.ts';
 import type { PushRows } from './push-rows.ts';
 import type { StreamLookup } from './stream-cache.ts';
 
-const streamsType = 'logproto.PushRequest.Streams: []logproto.Stream: ';
+/** What Go's time is when nobody sets it: the first second of the year 1, and thus too old. */
+const zeroTime = { seconds: -62_135_596_800, nanos: 0 };
+
+interface LegacyEntry {
+  seconds: number;
+  nanos: number;
+  line: string;
+}
 
 /** Decodes the body of `/api/prom/push`: `{"streams":[{"labels":"{..}","entries":[{"ts":"RFC 3339","line":"x"}]}]}`. */
 export function decodeLegacyPush(body: Buffer, rows: PushRows, streams: StreamLookup): void {
   rows.start(body, streams);
   if (body.length === 0) throw new LokiError('badRequest', 'EOF');
   const cursor = new JsonCursor(body);
-  if (!cursor.objectStart()) return;
-  do {
-    const name = cursor.fieldName();
-    const value = cursor.value();
-    if (name.toLowerCase() !== 'streams' || value === null) continue;
-    if (!(value instanceof JsonArray)) throw fault(cursor, 'decode slice', 'expect [ or n');
-    for (const stream of value.items) decodeStream(stream, cursor, rows, streams);
-  } while (!cursor.objectEnd());
+  structure(cursor, 'logproto.PushRequest', {
+    streams: ['Streams', () => list(cursor, 'logproto.Stream', () => decodeStream(cursor, rows, streams))],
+    format: ['Format', () => string(cursor)],
+  });
 }
 
-function decodeStream(stream: JsonValue, cursor: JsonCursor, rows: PushRows, streams: StreamLookup): void {
-  if (!(stream instanceof JsonObject)) throw fault(cursor, 'readObjectStart', 'expect { or n');
-  const labels = stream.get('labels') ?? '';
-  const entries = stream.get('entries') ?? new JsonArray([]);
-  if (typeof labels !== 'string') throw fault(cursor, 'ReadString', 'expects " or n');
-  if (!(entries instanceof JsonArray)) throw fault(cursor, 'decode slice', 'expect [ or n');
+function decodeStream(cursor: JsonCursor, rows: PushRows, streams: StreamLookup): void {
+  let labels = '';
+  let entries: LegacyEntry[] = [];
+  structure(cursor, 'logproto.Stream', {
+    labels: ['Labels', () => (labels = string(cursor))],
+    entries: [
+      'Entries',
+      () => {
+        entries = [];
+        list(cursor, 'logproto.Entry', () => entries.push(decodeEntry(cursor)));
+      },
+    ],
+  });
   rows.startStream();
-  for (const entry of entries.items) {
-    if (!(entry instanceof JsonObject)) throw fault(cursor, 'readObjectStart', 'expect { or n');
-    const line = entry.get('line') ?? '';
-    if (typeof line !== 'string') throw fault(cursor, 'ReadString', 'expects " or n');
-    const timestampNs = parseTime(entry.get('ts') ?? null);
-    const nanos = ((timestampNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-    rows.addTextEntry(Number((timestampNs - nanos) / 1_000_000_000n), Number(nanos), line);
-  }
+  for (const { seconds, nanos, line } of entries) rows.addTextEntry(seconds, nanos, line);
   rows.endResolved(streams.ofText(labels));
 }
 
-const rfc3339 =
-  /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:[.,](\d{1,9})\d*)?(Z|([+-])(\d{2}):(\d{2}))$/;
-
-/** RFC 3339 with up to nanoseconds. A missing time is the year 1, as Go's zero time, and thus too old. */
-function parseTime(value: JsonValue): bigint {
-  if (value === null) return -62135596800n * 1_000_000_000n;
-  const found = typeof value === 'string' ? rfc3339.exec(value) : null;
-  if (!found) throw badTime(value);
-  const [, year, month, day, hour, minute, second, fraction = '', , sign, offsetHour, offsetMinute] = found;
-  const date = new Date(0);
-  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  date.setUTCHours(Number(hour), Number(minute), Number(second));
-  const isReal =
-    date.getUTCMonth() === Number(month) - 1 &&
-    date.getUTCDate() === Number(day) &&
-    Number(hour) < 24 &&
-    Number(minute) < 60 &&
-    Number(second) < 60;
-  if (!isReal) throw badTime(value);
-  const offsetMinutes = sign ? (Number(offsetHour) * 60 + Number(offsetMinute)) * (sign === '-' ? -1 : 1) : 0;
-  const seconds = BigInt(date.getTime() / 1000 - offsetMinutes * 60);
-  return seconds * 1_000_000_000n + BigInt(fraction.padEnd(9, '0') || '0');
+function decodeEntry(cursor: JsonCursor): LegacyEntry {
+  const entry: LegacyEntry = { ...zeroTime, line: '' };
+  structure(cursor, 'logproto.Entry', {
+    ts: ['Timestamp', () => Object.assign(entry, time(cursor))],
+    line: ['Line', () => (entry.line = string(cursor))],
+  });
+  return entry;
 }
 
-function badTime(value: JsonValue): LokiError {
-  const text = typeof value === 'string' ? JSON.stringify(value) : 'null';
-  return new LokiError(
-    'badRequest',
-    `${streamsType}logproto.Stream.Entries: []logproto.Entry: logproto.Entry.Timestamp: unmarshalerDecoder: parsing time ${JSON.stringify(text)} as "\\"2006-01-02T15:04:05Z07:00\\"": cannot parse it`,
-  );
+/** Fields by their names in lower case: the name that messages show, and what reads the value. */
+type Fields = Readonly<Record<string, readonly [shown: string, read: () => unknown]>>;
+
+/** An object of known fields, others passed over; `null` has none. */
+function structure(cursor: JsonCursor, type: string, fields: Fields): void {
+  if (!cursor.objectStart()) return;
+  within(`${type}.`, () => {
+    do {
+      const name = cursor.fieldName().toLowerCase();
+      const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+      if (field) within(`${field[0]}: `, field[1]);
+      else cursor.range();
+    } while (!cursor.objectEnd());
+  });
 }
 
-function fault(cursor: JsonCursor, operation: string, message: string): LokiError {
-  const error = cursor.fault(operation, message);
-  return new LokiError(error.code, streamsType + error.message);
+function list(cursor: JsonCursor, type: string, readItem: () => void): void {
+  within(`[]${type}: `, () => {
+    const start = cursor.token();
+    if (start === 0x6e) {
+      cursor.at--;
+      cursor.range();
+      return;
+    }
+    if (start !== 0x5b) throw cursor.fault('decode slice', `expect [ or n, but found ${character(start)}`);
+    const first = cursor.token();
+    if (first === 0x5d) return;
+    if (first !== 0) cursor.at--;
+    let next;
+    do {
+      readItem();
+      next = cursor.token();
+    } while (next === 0x2c);
+    if (next !== 0x5d) throw cursor.fault('decode slice', `expect ], but found ${character(next)}`);
+  });
+}
+
+/** Text, '' for `null`. */
+function string(cursor: JsonCursor): string {
+  const byte = cursor.token();
+  if (byte === 0x6e) {
+    cursor.at--;
+    cursor.range();
+    return '';
+  }
+  if (byte !== 0x22) throw cursor.fault('ReadString', `expects " or n, but found ${character(byte)}`);
+  const start = cursor.at;
+  cursor.string('ReadString');
+  return unescapeLeniently(cursor.bytes.toString('utf8', start, cursor.at - 1));
+}
+
+function time(cursor: JsonCursor): { readonly seconds: number; readonly nanos: number } {
+  const { start, end } = cursor.range();
+  const text = cursor.bytes.toString('utf8', start, end);
+  if (text === 'null') return zeroTime;
+  if (!text.startsWith('"'))
+    throw cursor.fault('unmarshalerDecoder', 'Time.UnmarshalJSON: input is not a JSON string');
+  const parsed = parseGoTime(text.slice(1, -1));
+  if ('problem' in parsed) throw cursor.fault('unmarshalerDecoder', parsed.problem);
+  return parsed;
 }

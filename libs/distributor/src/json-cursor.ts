@@ -293,6 +293,16 @@ export class JsonCursor {
   }
 }
 
+/** Go's decoders put the type that they decode before what went wrong in it. */
+export function within(prefix: string, decode: () => unknown): void {
+  try {
+    decode();
+  } catch (error) {
+    if (!(error instanceof LokiError)) throw error;
+    throw new LokiError(error.code, prefix + error.message, { cause: error });
+  }
+}
+
 /** A byte as error texts show it. */
 export function character(byte: number): string {
   return byte < 0x80 ? String.fromCharCode(byte) : '\ufffd';
