@@ -110,6 +110,11 @@ test('a streamed answer is over with its last piece', async () => {
   expect(lines).toMatchObject([{ response_time: '100ms', response_size_bytes: 10 }]);
 });
 
+test('parameters that cannot be read are not shown, and the line is there all the same', async () => {
+  await watched({ slowerThanMs: -1 }, 5, ok)({ ...request, queryText: 'query=%zz' });
+  expect(lines).toMatchObject([{ msg: 'slow query detected', status_code: 200 }]);
+});
+
 test('what a client sends is bounded', async () => {
   const many = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`p${i}`, 'x']));
   const long = { ...request, queryText: new URLSearchParams({ query: 'q'.repeat(1e6), ...many }).toString() };

@@ -109,10 +109,19 @@ export class RequestLog {
 
 function paramFields(request: HttpRequest): LogFields {
   const fields: Record<string, unknown> = {};
-  for (const [name, value] of Params.of(request).first(paramsMax)) {
+  for (const [name, value] of readable(request)?.first(paramsMax) ?? []) {
     fields[`param_${name.slice(0, 64).replace(/[^a-zA-Z0-9_]/g, '_')}`] = value.slice(0, paramLengthMax);
   }
   return fields;
+}
+
+/** Undefined for parameters that cannot be read; that is what the request was refused for. */
+function readable(request: HttpRequest): Params | undefined {
+  try {
+    return Params.of(request);
+  } catch {
+    return undefined;
+  }
 }
 
 function sizeOf(body: Uint8Array | string): number {
