@@ -235,8 +235,8 @@ export interface QuerierConfig {
    * `split_ingester_queries_by_interval` is for; 0: all time.
    */
   readonly queryIngestersWithinMs: number;
-  readonly queryStoreOnly: boolean;
-  readonly queryIngesterOnly: boolean;
+  /** Half an answer is wanted: `querier.query_store_only`, `query_ingester_only`. */
+  readonly reads?: 'store' | 'heads';
   readonly tailMaxDurationMs: number;
   readonly perRequestLimitsEnabled: boolean;
 }

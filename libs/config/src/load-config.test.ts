@@ -431,6 +431,16 @@ test('a cache on memcached servers is as charts write it', async () => {
   expect(stderr).toContain('query_range.results_cache.cache: memcached_client and redis are both set');
 });
 
+test('a querier reads heads and store unless it is told to read one of them', async () => {
+  const reads = async (yaml: string) => (await running(['-config.file=a'], { a: yaml })).config.querier.reads;
+  expect(await reads('{}')).toBeUndefined();
+  expect(await reads('querier: {query_store_only: true}')).toBe('store');
+  expect(await reads('querier: {query_ingester_only: true}')).toBe('heads');
+  expect(await refusal('querier: {query_store_only: true, query_ingester_only: true}')).toBe(
+    'querier.query_store_only and querier.query_ingester_only cannot both be set',
+  );
+});
+
 test('the bound of the queue is the frontend’s, or the scheduler’s where that alone is set', async () => {
   const bound = async (yaml: string) =>
     (await running(['-config.file=a'], { a: yaml })).config.frontend.maxOutstandingPerTenant;

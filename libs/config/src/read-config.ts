@@ -276,11 +276,18 @@ function readQuerier(settings: Settings): QuerierConfig {
     frontendLookupMs: settings.durationMs('frontend_worker.dns_lookup_duration'),
     multiTenantQueriesEnabled: settings.flag('querier.multi_tenant_queries_enabled'),
     queryIngestersWithinMs: settings.durationMs('querier.query_ingesters_within'),
-    queryStoreOnly: settings.flag('querier.query_store_only'),
-    queryIngesterOnly: settings.flag('querier.query_ingester_only'),
+    ...readSources(settings),
     tailMaxDurationMs: settings.durationMs('querier.tail_max_duration'),
     perRequestLimitsEnabled: settings.flag('querier.per_request_limits_enabled'),
   };
+}
+
+function readSources(settings: Settings): Pick<QuerierConfig, 'reads'> {
+  const isStoreOnly = settings.flag('querier.query_store_only');
+  const isIngesterOnly = settings.flag('querier.query_ingester_only');
+  if (isStoreOnly && isIngesterOnly)
+    throw new ConfigError('querier.query_store_only and querier.query_ingester_only cannot both be set');
+  return isStoreOnly ? { reads: 'store' } : isIngesterOnly ? { reads: 'heads' } : {};
 }
 
 function readFrontend(settings: Settings): FrontendConfig {

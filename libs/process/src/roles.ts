@@ -340,6 +340,7 @@ async function makeQuerier(
     logger: world.logger,
     hidden: world.hiding.hidden,
     caches,
+    reads: world.config.querier.reads,
   });
 }
 

@@ -1,11 +1,13 @@
 import { Catalog } from '@loki/catalog';
-import type { SegmentRef } from '@loki/catalog';
+import type { HiddenRows, SegmentRef } from '@loki/catalog';
 import { loadHash, LokiError, parseTenantId } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
-import type { HeadAnswer, IngesterService, Logger, StreamVolume } from '@loki/ports';
+import { emptyLeafStats } from '@loki/ports';
+import type { HeadAnswer, IngesterService, LeafRequest, LeafResult, Logger, StreamVolume } from '@loki/ports';
 import { InlineWorkers, NodeTimers } from '@loki/runtime';
 import { Querier } from './querier.ts';
+import type { QuerierDeps } from './querier.ts';
 
 // Protects answers while owners of a partition fail, and what is said when the store has lost something.
 
@@ -24,7 +26,11 @@ const answering = owner(() =>
   Promise.resolve({ committedOffset: 0, result: [{ labels: [['a', 'b']], bytes: 1, entries: 1 }] } as never),
 );
 
-async function querierOf(owners: readonly IngesterService[], segments: readonly SegmentRef[] = []) {
+async function querierOf(
+  owners: readonly IngesterService[],
+  segments: readonly SegmentRef[] = [],
+  more: Partial<QuerierDeps> = {},
+) {
   const objectStore = new MemoryObjectStore();
   const catalog = new Catalog({ objectStore, timers: new NodeTimers(), logger, partitionCount: 1 });
   await catalog.refresh();
@@ -34,6 +40,7 @@ async function querierOf(owners: readonly IngesterService[], segments: readonly 
     catalog,
     workers: new InlineWorkers({ objectStore, cache: new Map(), cacheBytesMax: 0 }),
     logger,
+    ...more,
   });
 }
 
@@ -62,3 +69,68 @@ test('a segment that the catalog names and the store has lost is damage, not a w
     message: 'segment segments/0/0-1-x is not in the store',
   });
 });
+
+describe('half an answer', () => {
+  const lost = {
+    key: 'segments/0/0-1-x',
+    partition: 0,
+    startOffset: 0,
+    endOffset: 1,
+    minNs: 0n,
+    maxNs: 5n,
+  } as unknown as SegmentRef;
+
+  test('of the store alone needs no ingester', async () => {
+    const querier = await querierOf([], [], { reads: 'store' });
+    await expect(querier.streams(request)).resolves.toEqual([]);
+    // But the store it needs.
+    const damaged = await querierOf([answering], [lost], { reads: 'store' });
+    await expect(damaged.streams(request)).rejects.toMatchObject({ code: 'corrupt' });
+  });
+
+  test('of heads alone needs no store', async () => {
+    const querier = await querierOf([answering], [lost], { reads: 'heads' });
+    await expect(querier.streams(request)).resolves.toHaveLength(1);
+    const nobody = await querierOf([], [], { reads: 'heads' });
+    await expect(nobody.streams(request)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('of heads alone leaves out what is known to be deleted, when the store cannot be asked for more', async () => {
+    const asked: LeafRequest[] = [];
+    const head = {
+      queryHead: (_: number, leaf: LeafRequest) => {
+        asked.push(leaf);
+        return Promise.resolve({ committedOffset: 0, result: emptyLog() });
+      },
+    } as unknown as IngesterService;
+    const known = { expr: '{a="b"}', startNs: 0n, endNs: 5n };
+    const hidden = {
+      current: () => Promise.reject(new LokiError('unavailable', 'the store is away')),
+      apply: (leaf: LeafRequest) => ({ ...leaf, deletes: [known] }),
+    } as unknown as HiddenRows;
+    const leaf: LeafRequest = {
+      kind: 'log',
+      tenant,
+      expr: '{a="b"}',
+      startNs: 0n,
+      endNs: 10n,
+      direction: 'forward',
+      limit: 10,
+    };
+    const querier = await querierOf([head], [lost], { reads: 'heads', hidden });
+    await expect(querier.runLeaf(leaf)).resolves.toMatchObject({ kind: 'log' });
+    expect(asked).toMatchObject([{ deletes: [known] }]);
+  });
+});
+
+function emptyLog(): LeafResult {
+  return {
+    kind: 'log',
+    labelSets: [],
+    labelSet: new Uint32Array(),
+    timestampNs: new BigInt64Array(),
+    lineEnds: new Uint32Array(),
+    lines: new Uint8Array(),
+    stats: emptyLeafStats(),
+  };
+}

@@ -55,6 +55,11 @@ export interface QuerierDeps {
   readonly hidden?: HiddenRows;
   /** Where answers from the store are kept; absent: nowhere. */
   readonly caches?: ResultsCaches;
+  /**
+   * Half an answer, where an operator wants just that (`querier.query_store_only`, `query_ingester_only`): what the catalog knows
+   * to be stored, without asking heads; or what heads hold, without the store. Absent: both, each entry once.
+   */
+  readonly reads?: 'store' | 'heads';
 }
 
 export interface ResultsCaches {
@@ -86,13 +91,27 @@ export class Querier implements QuerierService {
   }
 
   runLeaf(asked: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
-    const { hidden } = this.#deps;
+    const { hidden, reads } = this.#deps;
     if (!hidden) return this.#answer(asked, signal);
+    if (reads === 'heads') return this.#answerHeads(asked, hidden, signal);
     return hidden.applied(
       asked.tenant,
       (until) => this.#answer(hidden.apply(asked, leafWindow(asked)), until),
       signal,
     );
+  }
+
+  /** With the store away, what it last told of deletes has to do. */
+  async #answerHeads(
+    asked: LeafRequest,
+    hidden: HiddenRows,
+    signal: AbortSignal | undefined,
+  ): Promise<LeafResult> {
+    await hidden.current(signal).catch((error: unknown) => {
+      signal?.throwIfAborted();
+      this.#deps.logger.warn('heads may answer with deleted entries', { err: String(error) });
+    });
+    return this.#answer(hidden.apply(asked, leafWindow(asked)), signal);
   }
 
   /** The leaf with all that it is told to leave out. */
@@ -230,6 +249,7 @@ export class Querier implements QuerierService {
     tenant: string,
     ask: (ingester: IngesterService, partition: number) => Promise<HeadAnswer<T>>,
   ): Promise<Map<number, HeadAnswer<T>>> {
+    if (this.#deps.reads === 'store') return new Map();
     const partitions = this.#deps.ingesters.partitions(tenant);
     const answers = await Promise.all(partitions.map((partition) => this.#askHead(partition, ask)));
     return new Map(partitions.map((partition, i) => [partition, answers[i]]));
@@ -271,11 +291,12 @@ export class Querier implements QuerierService {
     window: Window,
     heads: ReadonlyMap<number, HeadAnswer<T>>,
   ): Promise<readonly SegmentRef[]> {
+    const { reads, catalog } = this.#deps;
+    if (reads === 'heads') return [];
+    if (reads === 'store') return catalog.segmentsFor(tenant, window.startNs, window.endNs);
     const upTo = new Map([...heads].map(([partition, head]) => [partition, head.committedOffset]));
-    await Promise.all(
-      [...upTo].map(([partition, offset]) => this.#deps.catalog.refreshTo(partition, offset)),
-    );
-    return this.#deps.catalog.segmentsFor(tenant, window.startNs, window.endNs, upTo);
+    await Promise.all([...upTo].map(([partition, offset]) => catalog.refreshTo(partition, offset)));
+    return catalog.segmentsFor(tenant, window.startNs, window.endNs, upTo);
   }
 
   #scan(request: LeafRequest, segment: SegmentRef, signal?: AbortSignal): Promise<LeafResult> {
