@@ -8,6 +8,7 @@ import {
   type Unwrap,
   type VectorOp,
 } from '@loki/logql';
+import { withoutIdleFormats } from './idle-formats.ts';
 import { labelsOfFilter } from './label-filter.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { compilePipeline, labelsReadBy, type Pipeline } from './pipeline.ts';
@@ -74,10 +75,11 @@ function planSelector(log: LogExpr): { selectorKey: string; selector: StringMatc
 }
 
 function planSamples(
-  range: RangeAggExpr,
+  written: RangeAggExpr,
   outer: Grouping | undefined,
   vectorOp: VectorOp | undefined,
 ): SamplePlan {
+  const range = withoutIdleFormats(written);
   const isAbsent = range.op === 'absent_over_time';
   const grouping = isAbsent ? { without: false, labels: [] } : outer;
   // That parsers stop early is observable by the errors that they miss: the reference's do under a sum, not under others.

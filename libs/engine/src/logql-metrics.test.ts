@@ -244,10 +244,26 @@ The label filter can also be specified after unwrap. (e.g | unwrap latency | __e
 
 describe('errors of stages in metrics', () => {
   test.each([
+    'count_over_time({app="a"} | line_format "{{ div 1 0 }}" [100s])',
+    'sum by (n) (count_over_time({app="a"} | logfmt | line_format "{{ div 1 0 }}" [100s]))',
+    'sum_over_time({app="a"} | logfmt | line_format "{{ div 1 0 }}" | m="1" | unwrap m [100s])',
+    'count_over_time({app="a"} | logfmt | line_format "{{ div 1 0 }}" | label_format y="{{.n}}" [100s])',
+  ])('a line format whose text nobody reads is left out: %s', async (query) => {
+    expect(await ask(query, ['n=x m=1'])).toMatchObject([[expect.any(String), 1]]);
+  });
+
+  test.each([
     ['count_over_time({app="a"} | json [100s])', 'JSONParserErr'],
     ['sum by (x) (count_over_time({app="a"} | json [100s]))', 'JSONParserErr'],
     ['count_over_time({app="a"} | logfmt | n > 5 [100s])', 'LabelFilterErr'],
     ['count_over_time({app="a"} | logfmt | label_format x="{{ div 1 0 }}" [100s])', 'TemplateFormatErr'],
+    ['count_over_time({app="a"} | line_format "{{ div 1 0 }}" |= "x" [100s])', 'TemplateFormatErr'],
+    ['count_over_time({app="a"} | line_format "{{ div 1 0 }}" | logfmt [100s])', 'TemplateFormatErr'],
+    ['bytes_over_time({app="a"} | line_format "{{ div 1 0 }}" [100s])', 'TemplateFormatErr'],
+    [
+      'rate({app="a"} | line_format "{{ div 1 0 }}" | label_format y="{{ __line__ }}" [100s])',
+      'TemplateFormatErr',
+    ],
     // Errors can be asked for under a sum by labels only.
     ['count_over_time({app="a"} | json | __error__!="" [100s])', 'JSONParserErr'],
     ['sum without (x) (count_over_time({app="a"} | json | __error__!="" [100s]))', 'JSONParserErr'],
