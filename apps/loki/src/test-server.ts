@@ -14,9 +14,11 @@ export class TestServer {
   readonly #flags: readonly string[];
   readonly #app: string;
   readonly #port: number;
+  readonly #prefix: string;
   #process: ChildProcess | undefined;
 
-  private constructor(port: number, flags: readonly string[], app: string) {
+  private constructor(port: number, flags: readonly string[], app: string, prefix: string) {
+    this.#prefix = prefix;
     this.#port = port;
     this.#flags = flags;
     this.#app = app;
@@ -24,9 +26,12 @@ export class TestServer {
     this.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-test-'));
   }
 
-  /** @param app whose main is run */
-  static async start(flags: readonly string[] = [], app = 'loki'): Promise<TestServer> {
-    const server = new TestServer(await freePort(), flags, app);
+  /**
+   * @param app whose main is run
+   * @param prefix of all paths, as the flags have it
+   */
+  static async start(flags: readonly string[] = [], app = 'loki', prefix = ''): Promise<TestServer> {
+    const server = new TestServer(await freePort(), flags, app, prefix);
     await server.start();
     return server;
   }
@@ -51,7 +56,7 @@ export class TestServer {
     for (;;) {
       if (this.#process.exitCode !== null) throw new Error(`the server ended:\n${this.log()}`);
       try {
-        if ((await fetch(`${this.url}/ready`)).status === 200) return Date.now() - startedMs;
+        if ((await fetch(`${this.url}${this.#prefix}/ready`)).status === 200) return Date.now() - startedMs;
       } catch {
         // Not listening yet.
       }
