@@ -127,6 +127,19 @@ test('an unknown key of a tenant is a warning with its line, once, not at each r
   ]);
 });
 
+test('keys of tenants that mean nothing here are named once for all of them', async () => {
+  const { runtime, timers, lines } = setUp({
+    'o.yaml':
+      'overrides:\n  a: {cardinality_limit: 5, max_query_series: 7}\n  b: {cardinality_limit: 6, bloom_creation_enabled: true}\n',
+  });
+  await runtime.start();
+  await timers.fire();
+  expect(lines).toEqual([
+    'warn overrides: accepted, no effect: limits_config.bloom_creation_enabled (search filters are built by the compactor, without settings), limits_config.cardinality_limit (use limits_config.max_query_memory)',
+  ]);
+  expect(runtime.forTenant('a').maxQuerySeries).toBe(7);
+});
+
 test('several files are merged, switches are kept apart, other sections are let be', async () => {
   const { runtime } = setUp({
     'a.yaml':
