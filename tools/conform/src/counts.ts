@@ -1,3 +1,6 @@
+/** A process that says nothing for so long has a fault. */
+const askTimeoutMs = 60_000;
+
 /** What processes counted, summed over all of them and over labels that are not asked for. */
 export class Counts {
   readonly #values: ReadonlyMap<string, number>;
@@ -7,7 +10,10 @@ export class Counts {
   }
 
   static async of(urls: readonly string[]): Promise<Counts> {
-    const texts = await Promise.all(urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
+    const signal = AbortSignal.timeout(askTimeoutMs);
+    const texts = await Promise.all(
+      urls.map(async (url) => (await fetch(`${url}/metrics`, { signal })).text()),
+    );
     return Counts.parse(texts);
   }
 

@@ -34,6 +34,8 @@ const volumesOfPieces: ReadonlyMap<string, string> = new Map(
   ].map((id) => [id, 'metadata is counted once for each piece']),
 );
 
+const flushTimeoutMs = 60_000;
+
 /** Whose answers are kept in any case, and asked for by many cases. */
 const busyCaches = ['frontend.results-cache', 'frontend.instant-metric-results-cache'];
 
@@ -170,7 +172,8 @@ export class Phases {
 
   async #flush(): Promise<void> {
     await waitFor('what was pushed is flushed', async () => {
-      const { status } = await fetch(`${this.#system.url}/flush`, { method: 'POST' });
+      const signal = AbortSignal.timeout(flushTimeoutMs);
+      const { status } = await fetch(`${this.#system.url}/flush`, { method: 'POST', signal });
       if (status !== 204) throw new Error(`flush: ${status}`);
       return this.#is(({ segments, unflushedLines }) => segments > 0 && unflushedLines === 0);
     });

@@ -9,6 +9,8 @@ export interface Whence {
 
 /** Questions at once: enough for each querier to get some. */
 const asksAtOnce = 8;
+/** As long as the queries of cases may take and more. */
+const askTimeoutMs = 60_000;
 
 /** Of the first stream of each tenant, asked several times at once, so that every querier is heard. */
 export async function whereFrom(
@@ -33,7 +35,8 @@ export async function whereFrom(
 }
 
 async function explain(url: string, tenant: string): Promise<Whence> {
-  const response = await fetch(url, { headers: { 'X-Scope-OrgID': tenant } });
+  const headers = { 'X-Scope-OrgID': tenant };
+  const response = await fetch(url, { headers, signal: AbortSignal.timeout(askTimeoutMs) });
   if (response.status !== 200) throw new Error(`explain of ${tenant}: ${response.status}`);
   const { data } = (await response.json()) as { data: { leaves: Whence[] } };
   return data.leaves[0];
