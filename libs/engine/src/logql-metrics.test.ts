@@ -429,6 +429,9 @@ describe('vector aggregations', () => {
       ],
     ],
     [`stdvar(${counts})`, one(2 / 9)],
+    // One value alone has no spread; with others an infinity has none that is a number.
+    ['stddev(vector(1e308) * 10)', one(0)],
+    ['stdvar(vector(1e308) * 10 or label_replace(vector(1), "x", "y", "", ""))', one(nan)],
     [`topk(1, ${counts})`, [['m=1,n=1', 2]]],
     [
       `topk(2, ${counts}) by (n)`,

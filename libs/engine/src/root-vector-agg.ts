@@ -96,6 +96,11 @@ function reduce(
           values[k] = before === 0 ? value : mean(values[k], value, before + 1);
           break;
         default: {
+          // One alone has no spread, were it infinite.
+          if (before === 0) {
+            values[k] = value;
+            break;
+          }
           const delta = value - values[k];
           values[k] += delta / (before + 1);
           squares[group][k] += delta * (value - values[k]);
