@@ -2,6 +2,7 @@ import { dayNs, dayOf, deleteOf } from '@loki/catalog';
 import type { CompactedSegment, DeleteRequest } from '@loki/catalog';
 import type { LeafDelete } from '@loki/ports';
 import { compactDay, inventoryOf } from './compact.ts';
+import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
 import { rewriteTask } from './merge-day-task.ts';
 import { expiryOf, removalName, settledRemovals } from './removals.ts';
@@ -161,7 +162,7 @@ export class RowRemover {
     const outputBytes = await replace(this.#deps, part, signal);
     if (outputBytes === undefined) return metrics.mergeLost();
     metrics.merged({ inputBytes: segment.sizeBytes, outputBytes, removedRows });
-    logger.info('rows removed', { tenant, day, removedRows, rowsLeft: rowCount, outputBytes });
+    logger.info('rows removed', { tenant, day: dayText(day), removedRows, rowsLeft: rowCount, outputBytes });
   }
 
   #owns(tenant: string, day: number): boolean {

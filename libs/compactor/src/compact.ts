@@ -1,6 +1,7 @@
 import { dayNs } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { LeafDelete } from '@loki/ports';
+import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
 import { mergeDayTask } from './merge-day-task.ts';
 import { planDay } from './plan.ts';
@@ -67,7 +68,7 @@ async function runMerge(
   if (inputRows !== outputRows + duplicateRows + removedRows) {
     throw new LokiError(
       'internal',
-      `compacting ${tenant}, day ${day}: ${inputRows} rows went in, ${outputRows} came out, ` +
+      `compacting ${tenant}, day ${dayText(day)}: ${inputRows} rows went in, ${outputRows} came out, ` +
         `${duplicateRows} were duplicates, ${removedRows} removed`,
     );
   }
@@ -81,7 +82,7 @@ async function runMerge(
   deps.metrics.merged({ inputBytes, outputBytes, removedRows });
   deps.logger.info('compacted', {
     tenant,
-    day,
+    day: dayText(day),
     inputs: inputs.length,
     outputLevel: level,
     rows: outputRows,

@@ -1,6 +1,7 @@
 import type { TimerHandle } from '@loki/ports';
 import { RowRemover } from './apply-removals.ts';
 import { compactDay, inventoryOf } from './compact.ts';
+import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
 import type { CompactorMetrics } from './metrics.ts';
 import { planDay, storedBytes } from './plan.ts';
@@ -24,7 +25,6 @@ export interface CompactorStatus {
 }
 
 const waitingDaysMax = 100;
-const dayMs = 86_400_000;
 
 /** Keeps the store in shape: merges, removes, sweeps, round after round. */
 export class Compactor {
@@ -105,7 +105,7 @@ export class Compactor {
       const plan = planDay(inventoryOf(this.#deps, tenant, day), clock.nowMs(), options);
       if (!plan) return [];
       const bytes = [...plan.compacted, ...plan.flushed].reduce((sum, each) => sum + storedBytes(each), 0);
-      return [{ tenant, day: new Date(day * dayMs).toISOString().slice(0, 10), bytes }];
+      return [{ tenant, day: dayText(day), bytes }];
     });
   }
 
@@ -133,7 +133,7 @@ export class Compactor {
           const done = compactDay(this.#deps, tenant, day, { removals, signal });
           await done.catch((error: unknown) => {
             failures++;
-            this.#report('a day could not be compacted', error, { tenant, day });
+            this.#report('a day could not be compacted', error, { tenant, day: dayText(day) });
           });
         }
         metrics.backlog(this.backlog());

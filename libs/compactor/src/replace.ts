@@ -1,5 +1,6 @@
 import type { CompactedSegment, DayChange, FlushedInput, RecordRange, SegmentRef } from '@loki/catalog';
 import { LokiError } from '@loki/model';
+import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
 import { verifyTask } from './verify-task.ts';
 
@@ -134,9 +135,4 @@ function sourcesOf({ compacted, flushed }: Replacement): RecordRange[] {
 function keyOf({ random }: CompactorDeps, tenant: string, day: number): string {
   const suffix = Buffer.from(random.bytes(8)).toString('hex');
   return `compacted/${tenant}/${dayText(day)}/${suffix}`;
-}
-
-/** `2026-11-23`; a day too far from ours for that is told by its number. */
-function dayText(day: number): string {
-  return day >= 0 && day < 2_900_000 ? new Date(day * 86_400_000).toISOString().slice(0, 10) : String(day);
 }
