@@ -110,59 +110,77 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
       result.findings.push({ seed, data, question, difference: 'no answer', names, told: [plain, plain] });
       continue;
     }
-    const ways = cluster.some(own, options.ways);
-    if (own.chance(options.oracleOdds)) {
-      ways.push(cluster.oracle);
-      result.oracled++;
-    }
-    for (const asker of ways) {
-      const { told: turns, happened } = await asker.askInTurn(question);
-      if (asker !== cluster.oracle) {
-        result.compared += turns.length;
-        result.coverage.add(asker.world.name, asker.route, happened);
-      }
-      const wrong = wrongOf(plain, turns, isExact(question, data));
-      if (!wrong) continue;
-      const names = [cluster.plain.name, asker.name] as const;
-      const finding: Finding = {
-        seed,
-        data,
-        question,
-        difference: wrong.difference,
-        names,
-        told: [plain, wrong.told],
-      };
-      result.findings.push(options.isShrinking ? await smallest(finding, options.isPlanted) : finding);
-      break;
-    }
-    if (own.fork('referee').chance(options.refereeOdds)) {
-      const verdict = cluster.referee.judge(question, plain);
-      if (verdict === 'unsure') result.unsure++;
-      else result.refereed++;
-      if (typeof verdict === 'object') {
-        const names = [cluster.plain.name, refereeName] as const;
-        const finding: Finding = { seed, data, question, difference: verdict.difference, names, told: [plain, verdict.told] }; // prettier-ignore
-        result.findings.push(options.isShrinking ? await smallest(finding, options.isPlanted) : finding);
-      }
-    }
-    if (own.chance(options.lawOdds)) {
-      result.laws++;
-      const broken = await checkLaws(question, plain, cluster.plain, own);
-      if (broken) {
-        const { law, query, told } = broken;
-        result.findings.push({
-          seed,
-          data,
-          question: { ...question, query },
-          difference: `${law}: ${broken.difference}`,
-          names: ['one side', 'the other'],
-          told,
-        });
-      }
-    }
+    const asked: Asked = { seed, data, question, plain, cluster };
+    await compareWays(asked, own, options, result);
+    await holdRules(asked, own, options, result);
     if (result.asked % 500 === 0) options.onProgress?.(result.asked);
   }
   cluster.stop();
+}
+
+/** A question with its plain answer. */
+interface Asked {
+  readonly seed: number;
+  readonly data: DataSet;
+  readonly question: Question;
+  readonly plain: Told;
+  readonly cluster: Cluster;
+}
+
+/** Other ways to the answer, until one gives another. */
+async function compareWays(asked: Asked, own: Prng, options: CampaignOptions, result: CampaignResult): Promise<void> {
+  const { cluster, plain, question, data } = asked;
+  const ways = cluster.some(own, options.ways);
+  if (own.chance(options.oracleOdds)) {
+    ways.push(cluster.oracle);
+    result.oracled++;
+  }
+  for (const asker of ways) {
+    const { told: turns, happened } = await asker.askInTurn(question);
+    if (asker !== cluster.oracle) {
+      result.compared += turns.length;
+      result.coverage.add(asker.world.name, asker.route, happened);
+    }
+    const wrong = wrongOf(plain, turns, isExact(question, data));
+    if (wrong) return add(asked, asker.name, wrong, options, result);
+  }
+} // prettier-ignore
+
+/** What the referee says of the answer, and a law that it must keep. */
+async function holdRules(asked: Asked, own: Prng, options: CampaignOptions, result: CampaignResult): Promise<void> {
+  const { cluster, plain, question } = asked;
+  if (own.fork('referee').chance(options.refereeOdds)) {
+    const verdict = cluster.referee.judge(question, plain);
+    if (verdict === 'unsure') result.unsure++;
+    else result.refereed++;
+    if (typeof verdict === 'object') await add(asked, refereeName, verdict, options, result);
+  }
+  if (!own.chance(options.lawOdds)) return;
+  result.laws++;
+  const broken = await checkLaws(question, plain, cluster.plain, own);
+  if (!broken) return;
+  const { law, query, told } = broken;
+  result.findings.push({
+    seed: asked.seed,
+    data: asked.data,
+    question: { ...question, query },
+    difference: `${law}: ${broken.difference}`,
+    names: ['one side', 'the other'],
+    told,
+  });
+} // prettier-ignore
+
+/** One more finding, as small as it goes. */
+async function add(
+  { seed, data, question, plain, cluster }: Asked,
+  name: string,
+  { difference: text, told }: { readonly difference: string; readonly told: Told },
+  { isShrinking, isPlanted }: CampaignOptions,
+  { findings }: CampaignResult,
+): Promise<void> {
+  const names = [cluster.plain.name, name] as const;
+  const finding: Finding = { seed, data, question, difference: text, names, told: [plain, told] };
+  findings.push(isShrinking ? await smallest(finding, isPlanted) : finding);
 }
 
 /** All layouts of one data set, and all routes to each. */

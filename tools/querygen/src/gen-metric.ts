@@ -91,7 +91,7 @@ export class MetricQueries {
         ? random.pick(readable)
         : [random.pick(['latency', 'status', 'x', 'dur', 'size', 'user_id']), '1'];
     const ways = [
-      ...(floatOf(value) === undefined ? [] : [name, name]),
+      ...(floatOf(value) === undefined ? [] : [name, name, name, name]),
       ...(durationNsOf(value) === undefined ? [] : [`duration(${name})`, `duration_seconds(${name})`]),
       ...(bytesOf(value) === undefined ? [] : [`bytes(${name})`]),
     ];
