@@ -165,6 +165,19 @@ test.each([
   expect(decoded(decodeJsonPush, body)).toBe(message);
 });
 
+test.each([
+  ['', 'EOF'],
+  ['{"streams"', `${request}unexpected EOF`],
+  ['{"streams":[{"stream":{"a":"b"},"val', `${request}Streams: []loghttp.LogProtoStream: unexpected EOF`],
+  ['{"x":12', `${request}unexpected EOF`],
+  ['{"x":tr', `${request}unexpected EOF`],
+  ['{', `${request}unexpected EOF`],
+])('%j, then a cut: %s', (body, message) => {
+  const decode: Decode = (bytes, to, lookup) => decodeJsonPush(bytes, to, lookup, 'unexpected EOF');
+  expect(decoded(decode, body)).toBe(message);
+  expect(decoded(decode, '{"streams":[{"stream":{"a":"b"},"values":[["1","x"]]}]}')).toHaveLength(1);
+});
+
 /** Values of a type that a push has no use for: what jsonparser says of each. */
 test.each([
   ['{}', 'Unknown value type'],

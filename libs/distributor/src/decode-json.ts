@@ -29,17 +29,19 @@ const zeroTimeSeconds = -62_135_596_800;
  * The usual shape goes through a byte-level reader. Anything it does not expect (an escape in a key, a number where
  * text should be, a syntax error) starts over with the reader below, which is slow, takes whatever Loki takes, and
  * says what is wrong in the same words.
+ *
+ * @param cutText why the body ends, when it ends too soon
  */
-export function decodeJsonPush(body: Buffer, rows: PushRows, streams: StreamLookup): void {
+export function decodeJsonPush(body: Buffer, rows: PushRows, streams: StreamLookup, cutText?: string): void {
   if (decodeJsonFast(body, rows, streams)) return;
-  decodeJsonSlow(body, rows, streams);
+  decodeJsonSlow(body, rows, streams, cutText);
 }
 
 /** The complete reader; also the oracle of the fast one. */
-export function decodeJsonSlow(body: Buffer, rows: PushRows, streams: StreamLookup): void {
+export function decodeJsonSlow(body: Buffer, rows: PushRows, streams: StreamLookup, cutText?: string): void {
   rows.start(body, streams);
   if (body.length === 0) throw new LokiError('badRequest', 'EOF');
-  const cursor = new JsonCursor(body);
+  const cursor = new JsonCursor(body, cutText);
   if (!cursor.objectStart()) return;
   within(requestType, () => {
     do {

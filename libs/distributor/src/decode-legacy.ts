@@ -15,10 +15,15 @@ interface LegacyEntry {
 }
 
 /** Decodes the body of `/api/prom/push`: `{"streams":[{"labels":"{..}","entries":[{"ts":"RFC 3339","line":"x"}]}]}`. */
-export function decodeLegacyPush(body: Buffer, rows: PushRows, streams: StreamLookup): void {
+export function decodeLegacyPush(
+  body: Buffer,
+  rows: PushRows,
+  streams: StreamLookup,
+  cutText?: string,
+): void {
   rows.start(body, streams);
   if (body.length === 0) throw new LokiError('badRequest', 'EOF');
-  const cursor = new JsonCursor(body);
+  const cursor = new JsonCursor(body, cutText);
   structure(cursor, 'logproto.PushRequest', {
     streams: ['Streams', () => list(cursor, 'logproto.Stream', () => decodeStream(cursor, rows, streams))],
     format: ['Format', () => string(cursor)],

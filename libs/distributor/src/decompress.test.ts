@@ -5,9 +5,16 @@ import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zl
 import { compressSync } from 'snappy';
 import { lz4DecodeFrame } from './lz4.ts';
 import { decompressedBytesMaxOf } from './options.ts';
-import { readJsonBody, readOtlpBody } from './read-body.ts';
+import { type BodyLimits, readJsonBody as readJson, readOtlpBody } from './read-body.ts';
 import { SnappyDecoder } from './snappy.ts';
 import { testDistributor } from './test-distributor.ts';
+
+/** A body that is not cut. */
+function readJsonBody(body: Buffer, encoding: string, limits: BodyLimits): Buffer {
+  const { bytes, cutText } = readJson(body, encoding, limits);
+  if (cutText !== undefined) throw new LokiError('badRequest', cutText);
+  return bytes;
+}
 
 const mib = 1024 * 1024;
 const bounds = { recvBytesMax: mib, decompressedBytesMax: mib };
@@ -117,10 +124,35 @@ test.each([
 test.each([
   ['gzip', Buffer.from('{"streams":[]}'), 'gzip: invalid header', readJsonBody],
   ['gzip', gzipSync(large).subarray(0, 100), 'unexpected EOF', readJsonBody],
+  ['gzip', flipped(gzipSync(large)), 'gzip: invalid checksum', readJsonBody],
+  ['gzip', Buffer.alloc(0), 'EOF', readJsonBody],
+  ['deflate', Buffer.alloc(0), 'EOF', readJsonBody],
+  ['zstd', Buffer.from('{"a":1}'), 'invalid input: magic number mismatch', readOtlpBody],
+  ['zstd', Buffer.from([0x28]), 'unexpected EOF', readOtlpBody],
+  ['lz4', Buffer.from('hello'), 'lz4: bad magic number', readOtlpBody],
   ['br', large, 'Content-Encoding "br" not supported', readJsonBody],
   ['br', large, 'unsupported content encoding br: only gzip, lz4 and zstd are supported', readOtlpBody],
 ] as const)('a broken %s body is answered %j', (encoding, body, text, read) => {
   expect(() => read(body, encoding, bounds)).toThrow(text);
+});
+
+/** The checksum at the end is another one. */
+function flipped(gzip: Buffer): Buffer {
+  gzip[gzip.length - 6] ^= 0xff;
+  return gzip;
+}
+
+test('of a cut body comes what stands before the cut', () => {
+  const whole = gzipSync(large);
+  for (const length of [10, 12, 100, whole.length >> 1, whole.length - 9, whole.length - 1]) {
+    const { bytes, cutText } = readJson(whole.subarray(0, length), 'gzip', bounds);
+    expect(cutText).toBe('unexpected EOF');
+    expect(bytes.equals(large.subarray(0, bytes.length))).toBe(true);
+  }
+  expect(readJson(whole.subarray(0, -1), 'gzip', bounds).bytes.equals(large)).toBe(true);
+  const deflated = deflateRawSync(large);
+  const { bytes } = readJson(deflated.subarray(0, deflated.length >> 1), 'deflate', bounds);
+  expect(bytes.length).toBeGreaterThan(large.length / 4);
 });
 
 /** Either bytes within the bound or an error of the catalogue. */

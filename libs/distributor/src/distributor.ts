@@ -195,9 +195,9 @@ export class Distributor implements DistributorService {
         nowNs: BigInt(nowMs) * 1_000_000n,
       });
     } else if (parseMediaType(contentType) === 'application/json') {
-      const text = readJsonBody(body, encoding, bounds);
-      if (path === '/api/prom/push') decodeLegacyPush(text, rows, streams);
-      else decodeJsonPush(text, rows, streams);
+      const { bytes, cutText } = readJsonBody(body, encoding, bounds);
+      const decode = path === '/api/prom/push' ? decodeLegacyPush : decodeJsonPush;
+      decode(bytes, rows, streams, cutText);
     } else {
       const bytes = snappy.decode(body, bounds.decompressedBytesMax);
       rows.start(bytes, streams);

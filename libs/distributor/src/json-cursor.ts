@@ -29,10 +29,14 @@ export interface JsonRange {
 export class JsonCursor {
   readonly bytes: Buffer;
   at = 0;
+  readonly #cutText: string | undefined;
+  #isAtEnd = false;
   #depth = 0;
 
-  constructor(bytes: Buffer) {
+  /** @param cutText why there are no more bytes, where more should have come: then that is the fault, whatever is missing */
+  constructor(bytes: Buffer, cutText?: string) {
     this.bytes = bytes;
+    this.#cutText = cutText;
   }
 
   /** The next byte that is not white space, consumed; 0 at the end, where white space stays unread. */
@@ -44,11 +48,13 @@ export class JsonCursor {
       this.at = at + 1;
       return byte;
     }
+    this.#isAtEnd = true;
     return 0;
   }
 
   /** A fault at the current position. */
   fault(operation: string, message: string): LokiError {
+    if (this.#isAtEnd && this.#cutText !== undefined) return new LokiError('badRequest', this.#cutText);
     const at = this.at;
     const peekStart = Math.max(0, at - nearBytes);
     const near = this.bytes.toString('utf8', peekStart, Math.min(this.bytes.length, at + nearBytes));
@@ -86,7 +92,10 @@ export class JsonCursor {
     const bytes = this.bytes;
     let at = start;
     while (at < bytes.length && bytes[at] !== quote && bytes[at] !== backslash) at++;
-    if (at >= bytes.length) throw this.fault('readFieldHash', 'incomplete field name');
+    if (at >= bytes.length) {
+      this.#isAtEnd = true;
+      throw this.fault('readFieldHash', 'incomplete field name');
+    }
     this.at = at;
     if (bytes[at] === backslash) this.#slowString();
     else this.at++;
@@ -234,6 +243,7 @@ export class JsonCursor {
 
   #endOfInput(): never {
     this.at = this.bytes.length;
+    this.#isAtEnd = true;
     throw this.fault('readStringSlowPath', 'unexpected end of input');
   }
 
@@ -275,6 +285,7 @@ export class JsonCursor {
     while (end < bytes.length && isNumberByte(bytes[end])) end++;
     const text = bytes.toString('latin1', start, end);
     this.at = end;
+    this.#isAtEnd = end === bytes.length;
     // A point without digits before it passes.
     if (!/^-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(text))
       throw this.fault('readNumberAsString', 'invalid number');
@@ -283,6 +294,7 @@ export class JsonCursor {
   #literal(rest: string): void {
     for (let i = 0; i < rest.length; i++) {
       if (this.bytes[this.at++] === rest.charCodeAt(i)) continue;
+      this.#isAtEnd = this.at > this.bytes.length;
       this.at = Math.min(this.at, this.bytes.length);
       throw this.fault(rest.length === 3 ? 'skipThreeBytes' : 'skipFourBytes', `expect ${rest}`);
     }

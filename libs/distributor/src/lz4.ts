@@ -13,7 +13,7 @@ export function lz4DecodeFrame(input: Buffer, bytesMax: number): Buffer {
   let at = 0;
   if (input.length === 0) throw corrupt();
   while (at < input.length) {
-    need(input, at, 7);
+    need(input, at, 4);
     const magic = input.readUInt32LE(at);
     if (magic >= 0x184d2a50 && magic <= 0x184d2a5f) {
       // A skippable frame: four bytes of length, then what is none of our business.
@@ -21,6 +21,7 @@ export function lz4DecodeFrame(input: Buffer, bytesMax: number): Buffer {
       continue;
     }
     if (magic !== frameMagic) throw new LokiError('badRequest', 'lz4: bad magic number');
+    need(input, at, 7);
     at = decodeBlocks(input, at + 4, out);
   }
   return out.take();
