@@ -3,7 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { loadHash } from '@loki/model';
 import { run } from './run.ts';
 
+/** Whoever reads what is printed may have enough of it, as `head` has: that is no mistake. */
+function onUnread(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+}
+
 async function main(): Promise<void> {
+  process.stdout.on('error', onUnread);
   await loadHash();
   process.exitCode = await run(process.argv.slice(2), {
     out: (text) => process.stdout.write(text),

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './run.ts';
@@ -69,3 +70,19 @@ describe('lokictl', () => {
     expect(result[where]).toContain(text);
   });
 });
+
+test('who has read enough of it closes the pipe, and nobody complains', () => {
+  const main = join(__dirname, 'main.ts');
+  const node = `"${process.execPath}" --disable-warning=ExperimentalWarning "${main}" help`;
+  // The reader is gone before the first word: the rest of the line tells what was complained about, and how it ended.
+  const script = `set -o pipefail; { sleep 0.2; ${node} 2>&3; } 3>&1 1>&4 | cat`;
+  const complaints = execFileSync(
+    'bash',
+    ['-c', `exec 4> >(exec true); sleep 0.1; ${script}; echo "code $?"`],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, NODE_OPTIONS: '' },
+    },
+  );
+  expect(complaints).toBe('code 0\n');
+}, 60_000);
