@@ -41,7 +41,7 @@ const busyCaches = ['frontend.results-cache', 'frontend.instant-metric-results-c
 
 export interface PhasesOptions {
   readonly way: Way;
-  /** From caches is asked in the last phase only. */
+  /** From caches is asked in the last phase only; what is cut when half of it is stored is not cut of what was flushed. */
   readonly inCi: boolean;
   /** For the corpus's runner. */
   readonly passedOn: readonly string[];
@@ -81,7 +81,7 @@ export class Phases {
     const { way, inCi } = this.#options;
     await this.#fromMemory();
     await this.#flush();
-    await this.#again('flushed', false);
+    if (!way.isCut || !inCi) await this.#again('flushed', false);
     if (way.isCached && !inCi) await this.#again('flushed', true);
 
     await this.#compact();
