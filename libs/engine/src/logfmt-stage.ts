@@ -4,6 +4,7 @@ import { errorKinds } from './error-labels.ts';
 import { KeyTable } from './key-table.ts';
 import { LogfmtDecoder } from './logfmt-decoder.ts';
 import type { NeededLabels } from './needed-labels.ts';
+import type { Rechecks } from './rechecks.ts';
 import type { Row } from './row.ts';
 
 /** `| logfmt`: labels from all pairs of the line, or from those that are needed. */
@@ -14,8 +15,10 @@ export class LogfmtStage {
   readonly #keys: KeyTable;
   readonly #texts: ByteText;
   readonly #decoder = new LogfmtDecoder();
+  readonly #rechecks: Rechecks | undefined;
 
-  constructor(syntax: LogfmtSyntax, needed: NeededLabels, texts: ByteText) {
+  constructor(syntax: LogfmtSyntax, needed: NeededLabels, texts: ByteText, rechecks?: Rechecks) {
+    this.#rechecks = rechecks;
     this.#isStrict = syntax.strict;
     this.#keepEmpty = syntax.keepEmpty;
     this.#needed = needed;
@@ -44,7 +47,9 @@ export class LogfmtStage {
       const key = keys.lookup(KeyTable.root, bytes, decoder.keyStart, decoder.keyEnd);
       if (!keys.isWanted[key]) continue;
       const value = decoder.quotedValue ?? this.#texts.text(bytes, decoder.valueStart, decoder.valueEnd);
-      if (row.extract(keys.names[key], value, this.#needed)) left--;
+      if (!row.extract(keys.names[key], value, this.#needed)) continue;
+      if (this.#rechecks?.passes(row, keys.names[key], value) === false) return false;
+      left--;
     }
     return true;
   }

@@ -218,6 +218,23 @@ describe('labels', () => {
     expect(await kept(`| logfmt | ${filter}`, lines)).toEqual(rows.map((row) => lines[row]));
   });
 
+  test.each([
+    ['x="" | logfmt', ['x=1 y=2', 'y=2', 'y=2 x='], [1, 2]],
+    ['x!="1" | logfmt', ['x=1', 'x=2', 'y=1'], [1, 2]],
+    ['x!="1" | x!~"2.*" | json', ['{"x":1}', '{"x":23,"y":{}}', '{"x":3}', '{"y":1}'], [2, 3]],
+    ['x_y="" | json', ['{"x":{"y":1}}', '{"x":{"z":1}}'], [1]],
+    ['app_extracted="" | logfmt', ['app=1', 'y=1'], [1]],
+    // What has the label already is not asked about another's value.
+    ['app="a" | logfmt', ['app=b'], [0]],
+    ['x="" | label_format x="0" | logfmt', ['x=1'], [0]],
+    // These are asked once.
+    ['(x="" or y="") | logfmt', ['x=1 y=2'], [0]],
+    ['x="" | logfmt x', ['x=1'], [0]],
+    ['x="" | regexp "(?P<x>.+)"', ['1'], [0]],
+  ])('a parser asks the filters before it again: | %s', async (filter, lines, rows) => {
+    expect(await kept(`| ${filter}`, lines)).toEqual(rows.map((row) => lines[row]));
+  });
+
   test('errors say what went wrong, in the words of Go; the first stands', async () => {
     const errorOf = async (filter: string, line: string) =>
       (await labels(`| logfmt | ${filter}`, line))?.__error_details__;
