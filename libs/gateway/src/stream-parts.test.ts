@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { Limits } from '@loki/config';
+import { LokiError } from '@loki/model';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
 import { MetadataApi } from './metadata-api.ts';
 import { isCuttable, joinStreams, planStreams, streamBytesPerPart } from './stream-parts.ts';
@@ -184,7 +185,6 @@ describe('labels and series', () => {
     const api = new MetadataApi({ frontend, querier, clock, logger, multiTenantQueriesEnabled: false });
     await expect(api.labels(getRequest({ since: '240h' }), tenancyOf('t'))).rejects.toThrow('boom');
     // A fault of ours is told; that nobody answers is not.
-    const { LokiError } = await import('@loki/model');
     querier.storedBytes = () => Promise.reject(new LokiError('unavailable', 'nobody'));
     const answer = await api.labels(getRequest({ since: '239h' }), tenancyOf('t'));
     expect(answer.body).toBe('{"status":"success","data":["app"]}\n');

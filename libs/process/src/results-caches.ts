@@ -5,7 +5,7 @@ import type { ResultsCaches } from '@loki/querier';
 import { MemcachedResultsCache, MemoryResultsCache, RedisResultsCache } from '@loki/results-cache';
 import type { MemcachedTls } from '@loki/results-cache';
 import { openRedis } from '@loki/ring-store';
-import { cacheMetrics, measuredResultsCache } from '@loki/telemetry';
+import { cacheMetrics, measuredResultsCache, memcachedMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 import { watchAddresses } from './addresses.ts';
 import type { Hiding } from './compactor-role.ts';
@@ -68,7 +68,7 @@ function openCache(world: CacheWorld, cache: CacheConfig, name: string): Results
   const { bytesMax, itemsMax, ttlMs, redis, memcached } = cache;
   if (redis) return measuredResultsCache(openRedisCache(world, cache, redis), metrics, { name, clock });
   if (memcached) {
-    return measuredResultsCache(openMemcached(world, cache, memcached), metrics, { name, clock });
+    return measuredResultsCache(openMemcached(world, cache, memcached, name), metrics, { name, clock });
   }
   const events = cacheMetrics(metrics, name);
   const memory = new MemoryResultsCache({ clock, bytesMax, itemsMax, ttlMs, events });
@@ -114,9 +114,10 @@ const memcachedPort = 11_211;
 
 /** Servers come and go with their names, as long as the cache is open. */
 function openMemcached(
-  { clock, timers, logger }: CacheWorld,
+  { clock, timers, logger, metrics }: CacheWorld,
   { ttlMs, writing }: CacheConfig,
   memcached: MemcachedConfig,
+  name: string,
 ): ResultsCache {
   const { addresses, lookupMs, tls, ...rest } = memcached;
   const cache = new MemcachedResultsCache({
@@ -128,6 +129,7 @@ function openMemcached(
     ttlMs,
     writing: { ...writing, bytesMax: Math.min(writing.bytesMax, writingBytesMax) },
     tls: tls.enabled ? tlsOf(tls) : undefined,
+    onRequest: memcachedMetrics(metrics, name),
   });
   const stop = watchAddresses({
     addresses,

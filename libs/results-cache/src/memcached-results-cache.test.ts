@@ -237,6 +237,21 @@ function storing(line: string): string | undefined {
   return line.length === 1 ? 'STORED\r\n' : undefined;
 }
 
+test('each request is told of, with how it ended', async () => {
+  const seen: string[] = [];
+  const onRequest = ({ method, isOk }: { method: string; isOk: boolean }) =>
+    void seen.push(`${method} ${isOk}`);
+  const server = await fakeServer((line) =>
+    line.includes('bad') ? 'SERVER_ERROR no\r\n' : (echo(line) ?? storing(line)),
+  );
+  const cache = cacheOn([server.address], { onRequest });
+  await cache.get(['a']);
+  await cache.get(['bad']);
+  cache.put([{ key: 'a', value: Buffer.from('1') }]);
+  await until(() => seen.length === 3);
+  expect(seen).toEqual(['get true', 'get false', 'set true']);
+});
+
 test('values are written under their keys with their time', async () => {
   const server = await fakeServer(storing);
   const cache = cacheOn([server.address]);

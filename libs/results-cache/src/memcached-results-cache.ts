@@ -33,6 +33,15 @@ export interface MemcachedResultsCacheOptions {
   readonly writing: { readonly parallelism: number; readonly itemsMax: number; readonly bytesMax: number };
   readonly breaker: BreakerOptions;
   readonly tls?: MemcachedTls;
+  /** Told of each request. */
+  readonly onRequest?: (request: MemcachedRequest) => void;
+}
+
+export interface MemcachedRequest {
+  readonly method: 'get' | 'set';
+  readonly seconds: number;
+  /** The server answered, be it that it has nothing. */
+  readonly isOk: boolean;
 }
 
 /** A larger value is not believed, nor written. */
@@ -92,7 +101,8 @@ export class MemcachedResultsCache implements ResultsCache {
       for (let batch = batches.shift(); batch && !isOver; batch = batches.shift()) {
         const { server, keys: asked } = batch;
         try {
-          const values = await server.request(getCommand(asked), new GetReader(asked, valueBytesMax));
+          const reader = new GetReader(asked, valueBytesMax);
+          const values = await this.#timed('get', () => server.request(getCommand(asked), reader));
           if (!isOver) for (const [key, value] of values) found.set(key, value);
         } catch {
           // What a server does not tell is not there; the server itself counts its failures.
@@ -139,7 +149,9 @@ export class MemcachedResultsCache implements ResultsCache {
       const { key, value } = next;
       try {
         const expiration = expirationOf(ttlMs, clock.nowMs());
-        await this.#serverOf(key)?.request(setCommand(key, value, expiration), new SetReader());
+        const server = this.#serverOf(key);
+        const command = setCommand(key, value, expiration);
+        if (server) await this.#timed('set', () => server.request(command, new SetReader()));
       } catch {
         // What is not kept is computed again.
       } finally {
@@ -147,6 +159,19 @@ export class MemcachedResultsCache implements ResultsCache {
       }
     }
     this.#writers--;
+  }
+
+  async #timed<T>(method: MemcachedRequest['method'], request: () => Promise<T>): Promise<T> {
+    const { clock, onRequest } = this.#options;
+    const startedMs = clock.monotonicMs();
+    let isOk = false;
+    try {
+      const answer = await request();
+      isOk = true;
+      return answer;
+    } finally {
+      onRequest?.({ method, seconds: (clock.monotonicMs() - startedMs) / 1000, isOk });
+    }
   }
 
   /** Requests that ask for the keys, each for keys of one server. */

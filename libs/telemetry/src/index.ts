@@ -4,6 +4,7 @@ export { canaryMetrics } from './canary-metrics.ts';
 export type { CanaryMetrics } from './canary-metrics.ts';
 export { compactorMetrics } from './compactor-metrics.ts';
 export { cacheMetrics } from './cache-metrics.ts';
+export { memcachedMetrics } from './memcached-metrics.ts';
 export type { CacheMetrics } from './cache-metrics.ts';
 export { commonMetrics } from './common-metrics.ts';
 export type { CommonMetrics } from './common-metrics.ts';
