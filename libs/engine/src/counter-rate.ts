@@ -1,4 +1,5 @@
 import type { SeriesSamples } from '@loki/ports';
+import type { Work } from './root-work.ts';
 import type { SampleWindows } from './sample-windows.ts';
 
 /** Windows between two places where others may have the thread. */
@@ -9,7 +10,7 @@ export function* counterRates(
   samples: SeriesSamples,
   windows: SampleWindows,
   into: Float64Array,
-): Generator<undefined, void> {
+): Work<void> {
   const { from, endNs, rangeNs } = windows;
   const resets = resetsOf(samples.values);
   for (let k = 0, reset = 0; k < into.length; k++) {

@@ -8,6 +8,8 @@ export { mergeLogResults } from './merge-log.ts';
 export type { SampleLeafExpr } from './root-evaluate.ts';
 export { asSampleLeaf, evaluate, rangeAggOf } from './root-evaluate.ts';
 export { finalizeSeries } from './root-finalize.ts';
+export type { Work } from './root-work.ts';
+export { complete, finish } from './root-work.ts';
 export { mergeSampleResults, stepCount } from './root-merge.ts';
 export type {
   EvaluateOptions,

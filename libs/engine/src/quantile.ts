@@ -1,6 +1,7 @@
 import { CountTree } from './count-tree.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { RankOrder } from './rank-order.ts';
+import type { Work } from './root-work.ts';
 import type { SampleWindows } from './sample-windows.ts';
 import { selectNth } from './select-nth.ts';
 
@@ -63,7 +64,7 @@ export function* quantiles(
   windows: SampleWindows,
   into: Float64Array,
   memory: MemoryBudget,
-): Generator<undefined, void> {
+): Work<void> {
   const { from, to } = windows;
   const isSelected = !(q >= 0 && q <= 1) || lookedAt(windows) <= selectionsMax * values.length;
   if (!isSelected) return yield* slideQuantiles(q, values, windows, into, memory);
@@ -98,7 +99,7 @@ function* slideQuantiles(
   windows: SampleWindows,
   into: Float64Array,
   memory: MemoryBudget,
-): Generator<undefined, void> {
+): Work<void> {
   const { from, to } = windows;
   const ranking = new RankOrder();
   let charged = 0;

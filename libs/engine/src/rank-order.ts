@@ -1,3 +1,5 @@
+import type { Work } from './root-work.ts';
+
 /** Digits of 11 bits: six of them make 64 bits, and their counters fit the nearest caches. */
 const digitBits = 11;
 const digitValues = 1 << digitBits;
@@ -24,7 +26,7 @@ export class RankOrder {
     return 5 * 4 * count;
   }
 
-  *rank(values: Float64Array): Generator<undefined, void> {
+  *rank(values: Float64Array): Work<void> {
     const count = values.length;
     if (count > this.order.length) this.#resize(count);
     yield* this.#readKeys(values);
@@ -43,7 +45,7 @@ export class RankOrder {
   }
 
   /** Words that order like the values, as whole numbers do; and how often each digit has which value. */
-  *#readKeys(values: Float64Array): Generator<undefined, void> {
+  *#readKeys(values: Float64Array): Work<void> {
     const words = new Uint32Array(values.buffer, values.byteOffset, 2 * values.length);
     const counts = this.#counts.fill(0);
     for (let i = 0; i < values.length; i++) {
@@ -59,7 +61,7 @@ export class RankOrder {
     }
   }
 
-  *#sortBy(digit: number, count: number): Generator<undefined, void> {
+  *#sortBy(digit: number, count: number): Work<void> {
     const next = this.#counts.subarray(digit * digitValues, (digit + 1) * digitValues);
     // Whole numbers have the same low digits, all of them zero.
     if (next[digitOf(this.#low[0], this.#high[0], digit)] === count) return;

@@ -3,154 +3,231 @@ import { fold } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { MemoryBudget } from './memory-budget.ts';
-import { groupLabels, hasSample, labelsKey, newRow, sortLabels } from './root-rows.ts';
+import { groupLabels, hasSample, labelsKey, RowMaker, rowsOf, sortLabels } from './root-rows.ts';
 import type { Row, Value } from './root-rows.ts';
+import { itemsPerSlice, type Work } from './root-work.ts';
 
 const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '>', '>=', '<', '<=']);
 
 /** `left op right`, step by step. What it takes on the way is charged to `memory`, and released at the end. */
-export function combineValues(
+export function* combineValues(
   expr: BinaryExpr,
   left: Value,
   right: Value,
   steps: number,
   memory: MemoryBudget,
-): Value {
+): Work<Value> {
   if (left.kind === 'scalar' && right.kind === 'scalar') {
     return { kind: 'scalar', value: fold(expr.op, left.value, right.value) };
   }
   if (left.kind === 'rows' && right.kind === 'rows') {
     const isSet = expr.op === 'and' || expr.op === 'or' || expr.op === 'unless';
     const rows = isSet
-      ? combineSets(expr, left.rows, right.rows, steps)
-      : matchRows(expr, left.rows, right.rows, steps, memory);
+      ? yield* combineSets(expr, left.rows, right.rows, { steps, memory })
+      : yield* matchRows(expr, left.rows, right.rows, { steps, memory });
     return { kind: 'rows', rows: rows.filter(hasSample) };
   }
-  const rows = left.kind === 'rows' ? left.rows : (right as { rows: readonly Row[] }).rows;
-  return { kind: 'rows', rows: rows.map((row) => withScalar(expr, row, left, right)).filter(hasSample) };
+  return { kind: 'rows', rows: yield* withScalar(expr, left, right, { steps, memory }) };
+}
+
+/** The steps of all rows, and who pays for what is made on the way. */
+interface Room {
+  readonly steps: number;
+  readonly memory: MemoryBudget;
+}
+
+/** A value and a flag. */
+const cellBytes = 9;
+/** Cells between two pauses. */
+const cellsPerSlice = 1 << 14;
+
+/** Rows between two pauses. */
+function rowsPerSlice(steps: number): number {
+  return Math.max(1, Math.min(itemsPerSlice, Math.floor(cellsPerSlice / steps)));
 }
 
 /** One side is a number. A comparison keeps the row's value, or gives 0 and 1 under `bool`. */
-function withScalar(expr: BinaryExpr, row: Row, left: Value, right: Value): Row {
-  const steps = row.values.length;
-  const out = newRow(row.labels, steps);
+function* withScalar(
+  expr: BinaryExpr,
+  left: Value,
+  right: Value,
+  { steps, memory }: Room,
+): Work<readonly Row[]> {
+  const rows = rowsOf(left.kind === 'rows' ? left : right, steps);
   const filters = comparisons.has(expr.op) && !expr.matching.returnBool;
-  for (let k = 0; k < steps; k++) {
-    if (row.present[k] === 0) continue;
-    const value = row.values[k];
-    const result = fold(
-      expr.op,
-      left.kind === 'scalar' ? left.value : value,
-      right.kind === 'scalar' ? right.value : value,
-    );
-    if (filters && result === 0) continue;
-    out.present[k] = 1;
-    out.values[k] = filters ? value : result;
+  const make = new RowMaker(steps);
+  const rest = rowsPerSlice(steps);
+  const out: Row[] = [];
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i];
+    memory.charge(cellBytes * steps);
+    const made = make.row(row.labels);
+    for (let k = 0; k < steps; k++) {
+      if (row.present[k] === 0) continue;
+      const value = row.values[k];
+      const result =
+        left.kind === 'scalar'
+          ? fold(expr.op, left.value, value)
+          : fold(expr.op, value, right.kind === 'scalar' ? right.value : value);
+      if (filters && result === 0) continue;
+      made.present[k] = 1;
+      made.values[k] = filters ? value : result;
+    }
+    if (hasSample(made)) out.push(made);
+    if (i % rest === 0) yield;
+  }
+  memory.release(cellBytes * steps * rows.length);
+  return out;
+}
+
+/** What rows must agree on to match: the labels, and a text that equal ones share. */
+interface Signature {
+  readonly labels: readonly LabelPair[];
+  readonly key: string;
+}
+
+function* signatures(rows: readonly Row[], matching: VectorMatching): Work<readonly Signature[]> {
+  const names = new Set(matching.labels);
+  const out: Signature[] = [];
+  for (const row of rows) {
+    const labels = groupLabels(row.labels, names, !matching.on);
+    out.push({ labels, key: labelsKey(labels) });
+    if (out.length % itemsPerSlice === 0) yield;
   }
   return out;
 }
 
-/** Keys of what two rows must agree on to match. */
-function signatures(rows: readonly Row[], matching: VectorMatching): string[] {
-  const names = new Set(matching.labels);
-  return rows.map((row) => labelsKey(groupLabels(row.labels, names, !matching.on)));
-}
-
 /** Per signature: at which steps some row has a sample. */
-function presence(rows: readonly Row[], keys: readonly string[], steps: number): Map<string, Uint8Array> {
+function* presence(
+  rows: readonly Row[],
+  keys: readonly Signature[],
+  { steps, memory }: Room,
+): Work<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
-  rows.forEach((row, i) => {
-    let steps_ = found.get(keys[i]);
-    if (!steps_) found.set(keys[i], (steps_ = new Uint8Array(steps)));
-    for (let k = 0; k < steps; k++) steps_[k] |= row.present[k];
-  });
+  const make = new RowMaker(steps);
+  const rest = rowsPerSlice(steps);
+  for (let i = 0; i < rows.length; i++) {
+    let flags = found.get(keys[i].key);
+    if (!flags) {
+      memory.charge(steps);
+      found.set(keys[i].key, (flags = make.flags()));
+    }
+    const { present } = rows[i];
+    for (let k = 0; k < steps; k++) flags[k] |= present[k];
+    if (i % rest === 0) yield;
+  }
+  memory.release(steps * found.size);
   return found;
 }
 
-function combineSets(
+function* combineSets(
   { op, matching }: BinaryExpr,
   left: readonly Row[],
   right: readonly Row[],
-  steps: number,
-): readonly Row[] {
-  const leftKeys = signatures(left, matching);
-  const rightKeys = signatures(right, matching);
+  room: Room,
+): Work<readonly Row[]> {
+  const leftKeys = yield* signatures(left, matching);
+  const rightKeys = yield* signatures(right, matching);
   if (op === 'or') {
-    const known = presence(left, leftKeys, steps);
-    return [...left, ...right.map((row, i) => masked(row, known.get(rightKeys[i]), 0))];
+    const known = yield* presence(left, leftKeys, room);
+    return [...left, ...(yield* maskRows(right, rightKeys, known, { wanted: 0, steps: room.steps }))];
   }
-  const known = presence(right, rightKeys, steps);
-  return left.map((row, i) => masked(row, known.get(leftKeys[i]), op === 'and' ? 1 : 0));
+  const known = yield* presence(right, rightKeys, room);
+  return yield* maskRows(left, leftKeys, known, { wanted: op === 'and' ? 1 : 0, steps: room.steps });
 }
 
-/** The row at the steps where `mask` is `wanted`; no mask is a mask of zeros. */
-function masked(row: Row, mask: Uint8Array | undefined, wanted: 0 | 1): Row {
-  if (!mask && wanted === 0) return row;
-  const present = new Uint8Array(row.present.length);
-  if (mask) for (let k = 0; k < present.length; k++) present[k] = mask[k] === wanted ? row.present[k] : 0;
-  return { labels: row.labels, values: row.values, present };
+/** Rows at the steps where their signature's mask is `wanted`; no mask is a mask of zeros. */
+function* maskRows(
+  rows: readonly Row[],
+  keys: readonly Signature[],
+  masks: ReadonlyMap<string, Uint8Array>,
+  { wanted, steps }: { readonly wanted: 0 | 1; readonly steps: number },
+): Work<readonly Row[]> {
+  const make = new RowMaker(steps);
+  const rest = rowsPerSlice(steps);
+  const out: Row[] = [];
+  for (let i = 0; i < rows.length; i++) {
+    if (i % rest === 0) yield;
+    const { labels, values, present } = rows[i];
+    const mask = masks.get(keys[i].key);
+    if (!mask) {
+      if (wanted === 0) out.push(rows[i]);
+      continue;
+    }
+    const kept = make.flags();
+    for (let k = 0; k < steps; k++) kept[k] = mask[k] === wanted ? present[k] : 0;
+    out.push({ labels, values, present: kept });
+  }
+  return out;
 }
 
 /**
  * Arithmetic and comparison of matching rows. The "one" side is the right one, but for group_right. At no step may
  * it have two samples with one signature, nor may two results of a step have the same labels.
  */
-function matchRows(
+function* matchRows(
   expr: BinaryExpr,
   left: readonly Row[],
   right: readonly Row[],
-  steps: number,
-  memory: MemoryBudget,
-): readonly Row[] {
+  { steps, memory }: Room,
+): Work<readonly Row[]> {
   const { matching } = expr;
   const isSwapped = matching.card === 'one-to-many';
   const many = isSwapped ? right : left;
   const one = isSwapped ? left : right;
-  const partners = indexOneSide(one, signatures(one, matching), steps, isSwapped ? 'left' : 'right');
+  const manyKeys = yield* signatures(many, matching);
+  const oneKeys = yield* signatures(one, matching);
+  const partners = yield* indexOneSide(one, oneKeys, steps, isSwapped ? 'left' : 'right');
   const filters = comparisons.has(expr.op) && !matching.returnBool;
+  const make = new RowMaker(steps);
+  const rest = rowsPerSlice(steps);
   const out = new Map<string, Row>();
-  const manyKeys = signatures(many, matching);
-  const rowBytes = steps * 9;
-  many.forEach((row, i) => {
-    for (const partner of partners.get(manyKeys[i]) ?? []) {
-      const labels = resultLabels(row.labels, partner.labels, matching);
-      const key = labelsKey(labels);
+  for (let i = 0, pairs = 0; i < many.length; i++) {
+    const row = many[i];
+    for (const partner of partners.get(manyKeys[i].key) ?? []) {
+      if (++pairs % rest === 0) yield;
+      const { labels, key } = resultSignature(row.labels, manyKeys[i], partner.labels, matching);
+      let target = out.get(key);
       for (let k = 0; k < steps; k++) {
         if ((row.present[k] & partner.present[k]) === 0) continue;
-        const [a, b] = isSwapped ? [partner.values[k], row.values[k]] : [row.values[k], partner.values[k]];
+        const a = isSwapped ? partner.values[k] : row.values[k];
+        const b = isSwapped ? row.values[k] : partner.values[k];
         const result = fold(expr.op, a, b);
         if (filters && result === 0) continue;
-        let target = out.get(key);
         if (!target) {
-          memory.charge(rowBytes);
-          out.set(key, (target = newRow(labels, steps)));
+          memory.charge(cellBytes * steps);
+          out.set(key, (target = make.row(labels)));
         }
         if (target.present[k] === 1) throw ambiguous(matching);
         target.present[k] = 1;
         target.values[k] = filters ? a : result;
       }
     }
-  });
-  memory.release(out.size * rowBytes);
+  }
+  memory.release(out.size * cellBytes * steps);
   return [...out.values()];
 }
 
-function indexOneSide(
+function* indexOneSide(
   rows: readonly Row[],
-  keys: readonly string[],
+  keys: readonly Signature[],
   steps: number,
   side: 'left' | 'right',
-): Map<string, Row[]> {
+): Work<Map<string, Row[]>> {
   const bySignature = new Map<string, Row[]>();
   const taken = new Map<string, Uint8Array>();
-  rows.forEach((row, i) => {
-    const known = bySignature.get(keys[i]);
+  const rest = rowsPerSlice(steps);
+  for (let i = 0; i < rows.length; i++) {
+    if (i % rest === 0) yield;
+    const row = rows[i];
+    const { key } = keys[i];
+    const known = bySignature.get(key);
     if (!known) {
-      bySignature.set(keys[i], [row]);
-      return;
+      bySignature.set(key, [row]);
+      continue;
     }
-    const busy = taken.get(keys[i]) ?? Uint8Array.from(known[0].present);
-    taken.set(keys[i], busy);
+    const busy = taken.get(key) ?? Uint8Array.from(known[0].present);
+    taken.set(key, busy);
     for (let k = 0; k < steps; k++) {
       if (busy[k] & row.present[k]) {
         throw new LokiError(
@@ -161,7 +238,7 @@ function indexOneSide(
       busy[k] |= row.present[k];
     }
     known.push(row);
-  });
+  }
   return bySignature;
 }
 
@@ -175,13 +252,15 @@ function ambiguous(matching: VectorMatching): LokiError {
 }
 
 /** One-to-one: what was matched on. Grouped: the many side's labels, and those asked for of the one side. */
-function resultLabels(
+function resultSignature(
   many: readonly LabelPair[],
+  matched: Signature,
   one: readonly LabelPair[],
   matching: VectorMatching,
-): readonly LabelPair[] {
-  if (matching.card === 'one-to-one') return groupLabels(many, new Set(matching.labels), !matching.on);
-  if (matching.include.length === 0) return many;
+): Signature {
+  if (matching.card === 'one-to-one') return matched;
+  if (matching.include.length === 0) return { labels: many, key: labelsKey(many) };
   const include = new Set(matching.include);
-  return sortLabels([...groupLabels(many, include, true), ...groupLabels(one, include, false)]);
+  const labels = sortLabels([...groupLabels(many, include, true), ...groupLabels(one, include, false)]);
+  return { labels, key: labelsKey(labels) };
 }

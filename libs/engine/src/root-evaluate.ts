@@ -10,10 +10,11 @@ import { finalizeRows } from './root-finalize.ts';
 import { readSpaced } from './root-interval.ts';
 import { replaceLabels } from './root-label-replace.ts';
 import { matrixResult, vectorResult } from './root-result.ts';
-import { constantRow, rowBytes, rowsOf, sortRows } from './root-rows.ts';
+import { byLabels, constantRow, rowBytes, rowsOf } from './root-rows.ts';
 import type { Grid, Value } from './root-rows.ts';
 import type { EvaluateOptions, QueryOutcome, QueryParams, QueryResult, RunLeaf } from './root-types.ts';
 import { aggregateRows } from './root-vector-agg.ts';
+import { complete, sorted, type Work } from './root-work.ts';
 
 /**
  * Computes a query: its leaves through `runLeaf`, all else here.
@@ -44,7 +45,9 @@ async function resultOf(expr: Expr, params: QueryParams, run: Run): Promise<Quer
   if (expr.kind === 'log') return { type: 'streams', rows: await readLog(expr, params, run) };
   const value = await run.metric(expr, true);
   run.chargeAnswer(value);
-  return params.isInstant ? vectorResult(expr, value, params) : matrixResult(value, run.grid, params);
+  return run.complete(
+    params.isInstant ? vectorResult(expr, value, params) : matrixResult(value, run.grid, params),
+  );
 }
 
 async function readLog(expr: LogExpr, params: QueryParams, run: Run) {
@@ -179,17 +182,9 @@ class Run {
   async #leafValue(leaf: SampleLeafExpr, isRoot: boolean): Promise<Value> {
     const result = await this.#sampleLeaf(leaf, isRoot);
     this.#checkCancelled();
-    const work = finalizeRows(rangeAggOf(leaf), this.grid, result, this.#memory);
-    let next = work.next();
-    for (; !next.done; next = work.next()) {
-      const pause = this.#pause();
-      if (!pause) continue;
-      await pause;
-      this.#checkCancelled();
-    }
-    const rows = next.value;
+    const rows = await this.complete(finalizeRows(rangeAggOf(leaf), this.grid, result, this.#memory));
     // Whom of equals topk takes, and how a sum rounds, must not depend on where rows were stored. A result is sorted anyway.
-    return { kind: 'rows', rows: isRoot ? rows : sortRows(rows) };
+    return { kind: 'rows', rows: isRoot ? rows : await this.complete(sorted(rows, byLabels)) };
   }
 
   async #operation(expr: MetricExpr): Promise<Value> {
@@ -201,33 +196,32 @@ class Run {
         return { kind: 'rows', rows: [constantRow(expr.value, steps)] };
       case 'vectorAgg': {
         const inner = await this.metric(expr.expr);
-        return this.#computed([inner], () => ({
-          kind: 'rows',
-          rows: aggregateRows(expr, rowsOf(inner, steps), steps, this.#memory),
-        }));
+        const rows = await this.complete(aggregateRows(expr, rowsOf(inner, steps), steps, this.#memory));
+        return this.#computed({ kind: 'rows', rows }, inner);
       }
       case 'labelReplace': {
         const inner = await this.metric(expr.expr);
-        return this.#computed([inner], () => ({
-          kind: 'rows',
-          rows: replaceLabels(expr, rowsOf(inner, steps)),
-        }));
+        const rows = await this.complete(replaceLabels(expr, rowsOf(inner, steps)));
+        return this.#computed({ kind: 'rows', rows }, inner);
       }
       case 'binary': {
         const [left, right] = await Promise.all([this.metric(expr.left), this.metric(expr.right)]);
-        return this.#computed([left, right], () => combineValues(expr, left, right, steps, this.#memory));
+        const value = await this.complete(combineValues(expr, left, right, steps, this.#memory));
+        return this.#computed(value, left, right);
       }
       case 'rangeAgg':
         throw new Error('a range aggregation is a leaf');
     }
   }
 
-  /** Computes a value of others, which nobody needs any more afterwards. */
-  #computed(from: readonly Value[], compute: () => Value): Value {
-    this.#checkCancelled();
-    const value = compute();
+  /** A value that was computed from others, which nobody needs any more. */
+  #computed(value: Value, ...from: readonly Value[]): Value {
     for (const used of from) this.#memory.release(rowsBytes(used));
     return value;
+  }
+
+  complete<T>(work: Work<T>): Promise<T> {
+    return complete(work, this.#pause, this.#checkCancelled);
   }
 
   #sampleLeaf(leaf: SampleLeafExpr, isRoot: boolean): Promise<SampleLeafResult> {

@@ -7,6 +7,7 @@ import { labelsBytes, MemoryBudget } from './memory-budget.ts';
 import { quantiles } from './quantile.ts';
 import { hasSample, newRow, rowBytes, sortLabels } from './root-rows.ts';
 import type { Grid, Row } from './root-rows.ts';
+import { finish, type Work } from './root-work.ts';
 import { SampleWindows } from './sample-windows.ts';
 
 /**
@@ -14,11 +15,7 @@ import { SampleWindows } from './sample-windows.ts';
  * aggregation that travelled with it, if any: sums of counts divide by the range as counts do).
  */
 export function finalizeSeries(expr: RangeAggExpr, grid: Grid, result: SampleLeafResult): readonly Row[] {
-  const work = finalizeRows(expr, grid, result, new MemoryBudget());
-  for (;;) {
-    const next = work.next();
-    if (next.done) return next.value;
-  }
+  return finish(finalizeRows(expr, grid, result, new MemoryBudget()));
 }
 
 /**
@@ -31,7 +28,7 @@ export function* finalizeRows(
   grid: Grid,
   result: SampleLeafResult,
   memory: MemoryBudget,
-): Generator<undefined, readonly Row[]> {
+): Work<readonly Row[]> {
   if (expr.op === 'absent_over_time') {
     const row = absentRow(expr, grid.steps, result.series);
     memory.charge(rowBytes(row));
@@ -97,7 +94,7 @@ function* fillWindows(
   samples: SeriesSamples,
   windows: SampleWindows,
   { row, memory }: { readonly row: Row; readonly memory: MemoryBudget },
-): Generator<undefined, void> {
+): Work<void> {
   windows.moveTo(samples.times);
   for (let k = 0; k < windows.steps; k++) if (!windows.isEmpty(k)) row.present[k] = 1;
   if (expr.op === 'rate_counter') return yield* counterRates(samples, windows, row.values);

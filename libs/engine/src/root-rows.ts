@@ -1,6 +1,8 @@
 import { compareText, LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
+import { ColumnSlabs } from './column-slabs.ts';
 import { labelsBytes } from './memory-budget.ts';
+import { itemsPerSlice, type Work } from './root-work.ts';
 
 /** One series while the root computes: value k is meaningful where present[k] is 1. */
 export interface Row {
@@ -24,6 +26,29 @@ export interface Grid {
 
 export function newRow(labels: readonly LabelPair[], steps: number): Row {
   return { labels, values: new Float64Array(steps), present: new Uint8Array(steps) };
+}
+
+/** Makes rows of an operation's many results, as parts of large buffers. */
+export class RowMaker {
+  readonly #steps: number;
+  readonly #slabs = new ColumnSlabs();
+
+  constructor(steps: number) {
+    this.#steps = steps;
+  }
+
+  /** Without a sample yet. */
+  row(labels: readonly LabelPair[]): Row {
+    return { labels, values: this.floats(), present: this.flags() };
+  }
+
+  floats(): Float64Array {
+    return this.#slabs.floats(this.#steps);
+  }
+
+  flags(): Uint8Array {
+    return this.#slabs.bytes(this.#steps);
+  }
 }
 
 /** What a row holds: its labels, a value and a flag for each step. */
@@ -57,10 +82,8 @@ export function compareLabels(a: readonly LabelPair[], b: readonly LabelPair[]):
   return a.length - b.length;
 }
 
-/** Rows by their labels. */
-export function sortRows(rows: readonly Row[]): readonly Row[] {
-  return rows.toSorted((a, b) => compareLabels(a.labels, b.labels));
-}
+/** Order of rows in a result. */
+export const byLabels = (a: Row, b: Row): number => compareLabels(a.labels, b.labels);
 
 export function sortLabels(labels: readonly LabelPair[]): readonly LabelPair[] {
   for (let i = 1; i < labels.length; i++) {
@@ -96,21 +119,24 @@ export function tooManySeries(seriesMax: number): LokiError {
 /**
  * Rows with equal labels become one where they have no step in common; others stay apart (label_replace may make
  * them, and nothing says which sample is right).
+ *
+ * @param rows sorted by labels
  */
-export function joinRows(rows: readonly Row[]): readonly Row[] {
-  const byLabels = new Map<string, Row[]>();
-  for (const row of rows) {
-    const key = labelsKey(row.labels);
-    const known = byLabels.get(key);
-    if (!known) {
-      byLabels.set(key, [row]);
-      continue;
-    }
-    const at = known.findIndex((other) => !overlaps(other, row));
-    if (at < 0) known.push(row);
-    else known[at] = union(known[at], row);
+export function* joinRows(rows: readonly Row[]): Work<readonly Row[]> {
+  const joined: Row[] = [];
+  // Rows from here on have the labels of the row at hand.
+  let first = 0;
+  for (let i = 0, looks = 0; i < rows.length; i++) {
+    const row = rows[i];
+    if (i > 0 && compareLabels(rows[i - 1].labels, row.labels) !== 0) first = joined.length;
+    let at = first;
+    // At one step there is nothing to join: all have a sample there.
+    if (row.present.length === 1) at = joined.length;
+    for (; at < joined.length && overlaps(joined[at], row); at++) if (++looks % itemsPerSlice === 0) yield;
+    if (at === joined.length) joined.push(row);
+    else joined[at] = union(joined[at], row);
   }
-  return byLabels.size === rows.length ? rows : [...byLabels.values()].flat();
+  return joined;
 }
 
 function overlaps(a: Row, b: Row): boolean {

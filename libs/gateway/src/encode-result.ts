@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { MatrixSeries, QueryResult } from '@loki/engine';
+import type { QueryResult, Work } from '@loki/engine';
 import { compareText, goJsonString, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, LogLeafResult } from '@loki/ports';
@@ -8,36 +8,71 @@ import type { JsonWriter } from './json-writer.ts';
 /** How the client wants labels: merged into one map per stream, or told apart by where they came from. */
 export type LabelEncoding = 'merged' | 'categorized';
 
-/** The members of `data` for a query's answer, without braces, so that the caller can add `stats`. */
-export function encodeData(result: QueryResult, encoding: LabelEncoding, out: JsonWriter): void {
+/** Samples between two pauses: about a millisecond. */
+const cellsPerSlice = 4096;
+/** Rows likewise: a line may have many kilobytes. */
+const rowsPerSlice = 256;
+
+/**
+ * Writes the members of `data` for a query's answer, without braces, so that the caller can add `stats`. An answer may
+ * have a hundred megabytes: whoever carries the work on lets others have the thread meanwhile.
+ */
+export function* encodeData(result: QueryResult, encoding: LabelEncoding, out: JsonWriter): Work<void> {
   if (result.type === 'streams') {
     const flags = encoding === 'categorized' ? '"encodingFlags":["categorize-labels"],' : '';
     out.json(`"resultType":"streams",${flags}"result":[`);
-    encodeStreams(result.rows, encoding, out);
+    yield* encodeStreams(result.rows, encoding, out);
     out.json(']');
   } else {
-    out.json(encodeSamples(result));
+    yield* encodeSamples(result, out);
   }
 }
 
-function encodeSamples(result: Exclude<QueryResult, { type: 'streams' }>): string {
+function* encodeSamples(result: Exclude<QueryResult, { type: 'streams' }>, out: JsonWriter): Work<void> {
   switch (result.type) {
-    case 'matrix': {
-      const times = stepTimes(result.startNs, result.stepNs, result.steps);
-      const series = result.series.map((each) => encodeSeries(each, times));
-      return `"resultType":"matrix","result":[${series.join(',')}]`;
-    }
+    case 'matrix':
+      return yield* encodeMatrix(result, out);
     case 'vector': {
       const time = secondsText(result.timeNs);
-      const samples = result.samples.map(
-        ({ labels, value }) => `{"metric":${pairsJson(labels)},"value":[${time},"${sampleText(value)}"]}`,
-      );
-      return `"resultType":"vector","result":[${samples.join(',')}]`;
+      out.json('"resultType":"vector","result":[');
+      for (let i = 0; i < result.samples.length; i++) {
+        const { labels, value } = result.samples[i];
+        const metric = pairsJson(labels);
+        out.json(`${i === 0 ? '' : ','}{"metric":${metric},"value":[${time},"${sampleText(value)}"]}`);
+        if (i % cellsPerSlice === 0) yield;
+      }
+      return out.json(']');
     }
     case 'scalar':
       // Milliseconds, where everything else has seconds: Loki's quirk.
-      return `"resultType":"scalar","result":[${result.timeNs / 1_000_000n},"${sampleText(result.value)}"]`;
+      out.json(
+        `"resultType":"scalar","result":[${result.timeNs / 1_000_000n},"${sampleText(result.value)}"]`,
+      );
   }
+}
+
+function* encodeMatrix(
+  { series, startNs, stepNs, steps }: Extract<QueryResult, { type: 'matrix' }>,
+  out: JsonWriter,
+): Work<void> {
+  const times = stepTimes(startNs, stepNs, steps);
+  out.json('"resultType":"matrix","result":[');
+  for (let i = 0, cells = 0; i < series.length; i++) {
+    const { labels, values, present } = series[i];
+    out.json(`${i === 0 ? '' : ','}{"metric":${pairsJson(labels)},"values":[`);
+    let points = '';
+    for (let k = 0; k < steps; k++) {
+      if (present[k] === 0) continue;
+      points += `${points === '' ? '' : ','}[${times[k]},"${sampleText(values[k])}"]`;
+    }
+    out.json(points);
+    out.json(']}');
+    cells += steps;
+    if (cells < cellsPerSlice) continue;
+    cells = 0;
+    yield;
+  }
+  out.json(']');
 }
 
 /** Rows of one result stream, in row order. */
@@ -97,21 +132,24 @@ function labelsText(pairs: readonly LabelPair[], pairTexts: Map<LabelPair, strin
   return `{${texts.join(', ')}}`;
 }
 
-function encodeStreams(rows: LogLeafResult, encoding: LabelEncoding, out: JsonWriter): void {
+function* encodeStreams(rows: LogLeafResult, encoding: LabelEncoding, out: JsonWriter): Work<void> {
   const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
   const isValid = isUtf8(lines);
   const thirds = encoding === 'categorized' ? rows.labelSets.map(categoriesJson) : undefined;
   const pairTexts = new Map<LabelPair, string>();
-  groupStreams(rows, encoding).forEach((stream, i) => {
+  let written = 0;
+  for (const [i, stream] of groupStreams(rows, encoding).entries()) {
     out.json(`${i === 0 ? '' : ','}{"stream":${pairsJson(stream.labels, pairTexts)},"values":[`);
-    stream.rows.forEach((row, k) => {
+    for (let k = 0; k < stream.rows.length; k++) {
+      const row = stream.rows[k];
       out.json(`${k === 0 ? '' : ','}["${rows.timestampNs[row]}",`);
       if (isValid) out.utf8(lines, row === 0 ? 0 : rows.lineEnds[row - 1], rows.lineEnds[row]);
       else out.json(goJsonString(lineText(lines, rows.lineEnds, row)));
       out.json(thirds ? `,${thirds[rows.labelSet[row]]}]` : ']');
-    });
+      if (++written % rowsPerSlice === 0) yield;
+    }
     out.json(']}');
-  });
+  }
 }
 
 export function lineText(lines: Buffer, ends: Uint32Array, row: number): string {
@@ -125,14 +163,6 @@ export function categoriesJson(set: LabelSet): string {
     parts.push(`"structuredMetadata":${pairsJson(set.structuredMetadata)}`);
   if (set.parsed.length > 0) parts.push(`"parsed":${pairsJson(set.parsed)}`);
   return `{${parts.join(',')}}`;
-}
-
-function encodeSeries(series: MatrixSeries, times: readonly string[]): string {
-  const points: string[] = [];
-  for (let k = 0; k < times.length; k++) {
-    if (series.present[k] === 1) points.push(`[${times[k]},"${sampleText(series.values[k])}"]`);
-  }
-  return `{"metric":${pairsJson(series.labels)},"values":[${points.join(',')}]}`;
 }
 
 function stepTimes(startNs: bigint, stepNs: bigint, steps: number): string[] {

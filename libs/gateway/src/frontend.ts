@@ -1,6 +1,6 @@
 import type { Limits, LimitsSource } from '@loki/config';
-import { evaluate, MemoryPool } from '@loki/engine';
-import type { QueryOutcome, QueryParams } from '@loki/engine';
+import { complete, evaluate, MemoryPool } from '@loki/engine';
+import type { QueryOutcome, QueryParams, Work } from '@loki/engine';
 import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type {
@@ -272,6 +272,13 @@ export class QueryFrontend {
         sinceMs = clock.monotonicMs();
       });
     };
+  }
+
+  /** Work of this process for a client, which ends with the client and leaves the thread to others meanwhile. */
+  complete<T>(work: Work<T>, client: AbortSignal): Promise<T> {
+    return complete(work, this.#pauses(), () => {
+      if (client.aborted) throw new LokiError('clientGone', 'the request was cancelled by the client');
+    });
   }
 
   /** What may be answered from a cache; undefined when nothing of the kind is. */

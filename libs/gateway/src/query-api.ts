@@ -67,7 +67,7 @@ export class QueryApi {
     const answer = await this.#range(params, tenancy, request, '');
     const limits = this.#limits(tenancy, request);
     const cuts = cutWarnings(params, answer.result, limits, this.#clock.nowNs());
-    return this.#respond({ ...answer, warnings: [...(answer.warnings ?? []), ...cuts] }, encodingOf(request));
+    return this.#respond({ ...answer, warnings: [...(answer.warnings ?? []), ...cuts] }, request);
   }
 
   /** `/loki/api/v1/query` */
@@ -99,7 +99,7 @@ export class QueryApi {
       intervalNs: 0n,
       seriesMax: limits.maxQuerySeries,
     });
-    return this.#respond(answer, encodingOf(request));
+    return this.#respond(answer, request);
   }
 
   /** `/api/prom/query`: log queries only, in the answer shape of Loki's first versions. */
@@ -242,12 +242,12 @@ export class QueryApi {
     }
   }
 
-  #respond(answer: WarnedAnswer, encoding: LabelEncoding): HttpResponse {
+  async #respond(answer: WarnedAnswer, request: HttpRequest): Promise<HttpResponse> {
     const { warnings = [] } = answer;
     const out = new JsonWriter();
     const told = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
     out.json(`{"status":"success",${told}"data":{`);
-    encodeData(answer.result, encoding, out);
+    await this.#frontend.complete(encodeData(answer.result, encodingOf(request), out), request.signal);
     out.json(`,"stats":${JSON.stringify(this.#stats(answer))}}}`);
     return writtenResponse(out);
   }

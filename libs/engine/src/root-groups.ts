@@ -1,0 +1,34 @@
+import type { VectorAggExpr } from '@loki/logql';
+import { groupLabels, labelsKey } from './root-rows.ts';
+import type { Row } from './root-rows.ts';
+import { itemsPerSlice, type Work } from './root-work.ts';
+
+/** Which group of a vector aggregation each row is in. */
+export interface Groups {
+  /** Per input row. */
+  readonly index: Uint32Array;
+  /** Labels of each group. */
+  readonly labels: readonly Row['labels'][];
+}
+
+export function* groupRows(expr: VectorAggExpr, rows: readonly Row[]): Work<Groups> {
+  const { without = false, labels = [] } = expr.grouping ?? {};
+  const names = new Set(labels);
+  const index = new Uint32Array(rows.length);
+  // Without labels to keep, there is one group.
+  if (!without && names.size === 0) return { index, labels: rows.length > 0 ? [[]] : [] };
+  const groups: Row['labels'][] = [];
+  const byKey = new Map<string, number>();
+  for (let i = 0; i < rows.length; i++) {
+    if (i % itemsPerSlice === 0) yield;
+    const kept = groupLabels(rows[i].labels, names, without);
+    const key = labelsKey(kept);
+    let group = byKey.get(key);
+    if (group === undefined) {
+      group = groups.push(kept) - 1;
+      byKey.set(key, group);
+    }
+    index[i] = group;
+  }
+  return { index, labels: groups };
+}
