@@ -48,10 +48,41 @@ describe('lokictl retention --dry-run', () => {
       out: (text) => (out += text),
       err: (text) => (err += text),
       readFile: async (path) => readFileSync(path),
-      env: () => undefined,
+      env: (name) => (name === 'STORE' ? directory : undefined),
     });
     return { code, out, err };
   }
+
+  test('finds the store by the configuration, with variables of the environment', async () => {
+    const config = join(directory, 'storage.yaml');
+    writeFileSync(
+      config,
+      `common: {storage: {filesystem: {chunks_directory: "\${STORE}"}}}
+schema_config: {configs: [{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13}]}
+limits_config: {retention_period: 24h}
+compactor: {retention_enabled: true, delete_request_store: filesystem}
+`,
+    );
+    const named = await lokictl('retention', '--dry-run', '--config', config, directory);
+    const found = await lokictl('retention', '--dry-run', '--expand-env', '--config', config);
+    const settled = ({ out }: { out: string }) => out.replace(/kept since \S+/g, 'kept since');
+    expect([found.code, found.err, settled(found)]).toEqual([0, '', settled(named)]);
+    expect(found.out).toMatch(/ entries in all\n$/);
+  });
+
+  test('says so when there is no store, and what is wrong with a selector', async () => {
+    const nowhere = join(directory, 'nowhere');
+    expect(await lokictl('retention', '--dry-run', nowhere)).toEqual({
+      code: 1,
+      out: '',
+      err: `lokictl: nothing is stored in ${nowhere}: there is no catalog\n`,
+    });
+    const config = join(directory, 'wrong.yaml');
+    const rule = '{selector: "{app=}", period: 24h}';
+    writeFileSync(config, `limits_config: {retention_stream: [${rule}]}\n`);
+    const wrong = await lokictl('retention', '--dry-run', '--config', config, directory);
+    expect(wrong.err).toContain('limits_config.retention_stream.selector: "{app=}": parse error');
+  });
 
   test('says what goes, how much of each segment, and why', async () => {
     const config = join(directory, 'config.yaml');

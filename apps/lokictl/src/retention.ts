@@ -1,10 +1,10 @@
 import { Catalog, DeleteRequests, deleteOf, expiredRows } from '@loki/catalog';
 import type { DeleteRequest, SegmentRef } from '@loki/catalog';
 import { loadConfig, RuntimeConfig } from '@loki/config';
-import type { LimitsSource } from '@loki/config';
+import type { Config, LimitChecks, LimitsSource } from '@loki/config';
 import { findDeletedRows } from '@loki/engine';
 import { FilesystemObjectStore } from '@loki/object-store';
-import type { LeafDelete, Logger, WorkerEnv } from '@loki/ports';
+import type { LeafDelete, Logger, ObjectStore, WorkerEnv } from '@loki/ports';
 import { NodeClock, NodeDisk, NodeTimers } from '@loki/runtime';
 import { type Command, type CommandIo, UsageError } from './command.ts';
 
@@ -12,30 +12,42 @@ const timeMinNs = -(1n << 63n);
 const timeMaxNs = (1n << 63n) - 1n;
 const cacheBytesMax = 64 << 20;
 
-/** `lokictl retention --dry-run DIR` */
+/** `lokictl retention --dry-run [DIR]` */
 export const retention: Command = {
   words: ['retention'],
-  arguments: ['DIR'],
-  summary: 'Says which entries of the store in DIR retention and delete requests will remove, and why.',
+  arguments: ['[DIR]'],
+  summary:
+    'Says which entries of the store in DIR, or of the one in the configuration, retention and delete requests will remove, and why.',
   flags: [
     { name: 'dry-run', summary: 'look, and remove nothing: removing is the compactor’s work' },
     {
       name: 'config',
       value: 'FILE',
-      summary: 'the configuration whose retention counts; default: one without a file',
+      summary:
+        'the configuration whose retention counts, and whose store without a DIR; default: one without a file',
     },
+    { name: 'expand-env', summary: 'put variables of the environment into the configuration' },
   ],
   async run({ positional: [directory], flags }, io) {
     if (!flags.has('dry-run'))
       throw new UsageError('only --dry-run is possible: removing is the compactor’s work');
-    const store = new FilesystemObjectStore({ disk: new NodeDisk(directory) });
+    // All roles and their adapters: nothing that every other command should wait for.
+    const { limitChecks, openObjectStore } = await import('@loki/process');
+    const { config, limits } = await readConfig(flags, io, limitChecks);
+    const store =
+      directory === undefined
+        ? openObjectStore(config.storage)
+        : new FilesystemObjectStore({ disk: new NodeDisk(directory) });
     const [clock, timers] = [new NodeClock(), new NodeTimers()];
     const partitionCount = await countPartitions(store);
+    if (partitionCount === 0) {
+      io.err(`lokictl: nothing is stored in ${directory ?? placeOf(config)}: there is no catalog\n`);
+      return 1;
+    }
     const catalog = new Catalog({ objectStore: store, timers, partitionCount });
     await catalog.refresh();
     const requests = new DeleteRequests({ objectStore: store, clock, timers });
     await requests.load();
-    const limits = await readLimits(flags.get('config'), io);
     const env: WorkerEnv = { objectStore: store, cache: new Map(), cacheBytesMax };
     const report = new Report(io, catalog, env);
     for (const tenant of [...catalog.tenants()].sort()) {
@@ -111,7 +123,11 @@ function timeText(ns: bigint): string {
   return new Date(Number(clamped / 1_000_000n)).toISOString();
 }
 
-async function countPartitions(store: FilesystemObjectStore): Promise<number> {
+function placeOf({ storage }: Config): string {
+  return storage.kind === 'filesystem' ? storage.directory : `the bucket ${storage.bucket}`;
+}
+
+async function countPartitions(store: ObjectStore): Promise<number> {
   let count = 0;
   for await (const { key } of store.list('catalog/partitions/')) {
     count = Math.max(count, Number(key.split('/')[2]) + 1);
@@ -119,7 +135,12 @@ async function countPartitions(store: FilesystemObjectStore): Promise<number> {
   return count;
 }
 
-async function readLimits(file: string | undefined, io: CommandIo): Promise<LimitsSource> {
+async function readConfig(
+  flags: ReadonlyMap<string, string>,
+  io: CommandIo,
+  limitChecks: LimitChecks,
+): Promise<{ config: Config; limits: LimitsSource }> {
+  const file = flags.get('config');
   const readText = async (path: string): Promise<string | undefined> => {
     try {
       return (await io.readFile(path)).toString('utf8');
@@ -128,8 +149,11 @@ async function readLimits(file: string | undefined, io: CommandIo): Promise<Limi
       throw error;
     }
   };
-  const argv = file === undefined ? [] : [`-config.file=${file}`];
-  const loaded = await loadConfig({ argv, env: () => undefined, readText, versionText: '' });
+  const argv = [
+    ...(file === undefined ? [] : [`-config.file=${file}`]),
+    ...(flags.has('expand-env') ? ['-config.expand-env=true'] : []),
+  ];
+  const loaded = await loadConfig({ argv, env: io.env, readText, versionText: '', limitChecks });
   if (loaded.kind === 'exit') throw new UsageError(loaded.stderr.trim());
   const { config } = loaded;
   if (!config.compactor.retentionEnabled)
@@ -140,11 +164,11 @@ async function readLimits(file: string | undefined, io: CommandIo): Promise<Limi
     timers: new NodeTimers(),
     logger: silent,
     globalValues: config.limitValues,
-    limitContext: { maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors },
+    limitContext: { maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors, checks: limitChecks },
   });
   await limits.start();
   limits.stop();
-  return limits;
+  return { config, limits };
 }
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
