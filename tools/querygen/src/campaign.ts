@@ -35,6 +35,7 @@ export interface CampaignOptions {
   /** A mistake to be found: all ways but the plain one lack what was pushed first. */
   readonly isPlanted?: boolean;
   readonly onQuestion?: (question: Question, told: Told) => void;
+  readonly onFinding?: (finding: Finding) => void;
   readonly onProgress?: (asked: number) => void;
 }
 
@@ -107,7 +108,7 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
     if (plain.text.endsWith('"result":[]')) result.empty++;
     if (/^(threw|internal|corrupt)/.test(plain.text)) {
       const names = [cluster.plain.name, cluster.plain.name] as const;
-      result.findings.push({ seed, data, question, difference: 'no answer', names, told: [plain, plain] });
+      note({ seed, data, question, difference: 'no answer', names, told: [plain, plain] }, options, result);
       continue;
     }
     const asked: Asked = { seed, data, question, plain, cluster };
@@ -160,14 +161,15 @@ async function holdRules(asked: Asked, own: Prng, options: CampaignOptions, resu
   const broken = await checkLaws(question, plain, cluster.plain, own);
   if (!broken) return;
   const { law, query, told } = broken;
-  result.findings.push({
+  const finding: Finding = {
     seed: asked.seed,
     data: asked.data,
     question: { ...question, query },
     difference: `${law}: ${broken.difference}`,
     names: ['one side', 'the other'],
     told,
-  });
+  };
+  note(finding, options, result);
 } // prettier-ignore
 
 /** One more finding, as small as it goes. */
@@ -175,12 +177,18 @@ async function add(
   { seed, data, question, plain, cluster }: Asked,
   name: string,
   { difference: text, told }: { readonly difference: string; readonly told: Told },
-  { isShrinking, isPlanted }: CampaignOptions,
-  { findings }: CampaignResult,
+  options: CampaignOptions,
+  result: CampaignResult,
 ): Promise<void> {
   const names = [cluster.plain.name, name] as const;
   const finding: Finding = { seed, data, question, difference: text, names, told: [plain, told] };
-  findings.push(isShrinking ? await smallest(finding, isPlanted) : finding);
+  note(options.isShrinking ? await smallest(finding, options.isPlanted) : finding, options, result);
+}
+
+/** Told at once: a campaign takes long, and may be ended. */
+function note(finding: Finding, { onFinding }: CampaignOptions, { findings }: CampaignResult): void {
+  findings.push(finding);
+  onFinding?.(finding);
 }
 
 /** All layouts of one data set, and all routes to each. */

@@ -25,9 +25,9 @@ async function main(): Promise<boolean> {
     onQuestion: args.isShowing
       ? (question, told) => console.log(`${question.kind} ${question.query}\n  ${told.text.slice(0, 200)}`)
       : undefined,
+    onFinding: report,
     onProgress: (asked) => console.error(`${asked} queries, ${seconds(beganMs)} s`),
   });
-  for (const finding of result.findings) report(finding);
   const { asked, compared, oracled, laws, refereed, unsure, errors, empty, coverage, findings } = result;
   const lacking = coverage.lacking();
   console.log(coverage.table());

@@ -133,12 +133,13 @@ export class Oracle implements QuerierService {
         const key = JSON.stringify(labels);
         let found = series.get(key);
         if (!found) series.set(key, (found = { labels, windows: Array.from({ length: steps }, () => []) }));
-        for (const k of windows)
-          found.windows[k].push({
-            timestampNs,
-            value: columns[range.unwrap ? 2 : 1][0],
-            rank: range.unwrap ? columns[3][0] : 0,
-          });
+        // One object however many windows it is in: some states keep a sample once.
+        const sample: Sample = {
+          timestampNs,
+          value: columns[range.unwrap ? 2 : 1][0],
+          rank: range.unwrap ? columns[3][0] : 0,
+        };
+        for (const k of windows) found.windows[k].push(sample);
       }
     }
     const states = [...series.values()].map(({ labels, windows }) =>
