@@ -41,7 +41,9 @@ class SharedWorld extends TestWorld {
     const logger: Logger = {
       debug: quiet,
       info: (message, fields) => {
-        if (message === 'compacted') compacted.push(`${String(fields!['tenant'])}/${String(fields!['day'])}`);
+        if (message !== 'compacted') return;
+        const day = Date.parse(String(fields!['day'])) / 86_400_000;
+        compacted.push(`${String(fields!['tenant'])}/${day}`);
       },
       warn: quiet,
       error: (message, fields) => void this.errors.push(`${message} ${JSON.stringify(fields)}`),
