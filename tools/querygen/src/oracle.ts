@@ -107,7 +107,9 @@ export class Oracle implements QuerierService {
     const leaf = expr.kind === 'log' ? undefined : asSampleLeaf(expr);
     if (!leaf) throw new Error(`not a sample leaf: ${request.expr}`);
     const range = rangeAggOf(leaf);
-    const grouping = range.op === 'absent_over_time' ? everything : (groupingOf(leaf) ?? range.grouping);
+    // Whatever the row's labels are: it is there, or it is an error that all labels show.
+    const isAbsent = range.op === 'absent_over_time';
+    const grouping = isAbsent ? undefined : (groupingOf(leaf) ?? range.grouping);
     const alone = printExpr(oneRow(range, grouping));
     const steps = stepCount(request);
     const series = new Map<string, { labels: readonly LabelPair[]; windows: Sample[][] }>();
@@ -128,8 +130,9 @@ export class Oracle implements QuerierService {
       };
       const result = await leafTask.run({ request: at, sources: [{ kind: 'bytes', bytes }] }, this.#env);
       if (result.kind !== 'samples') throw new Error('a sample leaf answered with lines');
-      for (const { labels, columns } of result.series) {
+      for (const { labels: own, columns } of result.series) {
         if (columns[0][0] === 0) continue;
+        const labels = isAbsent ? [] : own;
         const key = JSON.stringify(labels);
         let found = series.get(key);
         if (!found) series.set(key, (found = { labels, windows: Array.from({ length: steps }, () => []) }));

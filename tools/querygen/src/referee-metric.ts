@@ -179,6 +179,7 @@ function reduced(op: 'sum' | 'avg' | 'count' | 'max' | 'min' | 'stddev' | 'stdva
     case 'min':
       return numbers.length === 0 ? NaN : Math.min(...numbers);
     default: {
+      if (!values.every(Number.isFinite)) throw new Unsure('how far infinities lie apart');
       const variance = values.reduce((total, value) => total + (value - mean) ** 2, 0) / values.length;
       return op === 'stddev' ? Math.sqrt(variance) : variance;
     }
