@@ -132,7 +132,12 @@ export class Oracle implements QuerierService {
       if (result.kind !== 'samples') throw new Error('a sample leaf answered with lines');
       for (const { labels: own, columns } of result.series) {
         if (columns[0][0] === 0) continue;
-        const labels = isAbsent ? [] : own;
+        // To a vector aggregation an empty label is none.
+        const labels = isAbsent
+          ? []
+          : leaf.kind === 'vectorAgg'
+            ? own.filter(([, value]) => value !== '')
+            : own;
         const key = JSON.stringify(labels);
         let found = series.get(key);
         if (!found) series.set(key, (found = { labels, windows: Array.from({ length: steps }, () => []) }));
