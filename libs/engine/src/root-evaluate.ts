@@ -4,7 +4,7 @@ import { LokiError } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { nobodyCancels } from './leaf-run.ts';
-import { MemoryBudget, resultBytes } from './memory-budget.ts';
+import { MemoryBudget, seriesBytes } from './memory-budget.ts';
 import { combineValues } from './root-binary.ts';
 import { finalizeRows } from './root-finalize.ts';
 import { readSpaced } from './root-interval.ts';
@@ -14,7 +14,7 @@ import { byLabels, constantRow, rowBytes, rowsOf } from './root-rows.ts';
 import type { Grid, Value } from './root-rows.ts';
 import type { EvaluateOptions, QueryOutcome, QueryParams, QueryResult, RunLeaf } from './root-types.ts';
 import { aggregateRows } from './root-vector-agg.ts';
-import { complete, sorted, type Work } from './root-work.ts';
+import { complete, itemsPerSlice, sorted, type Work } from './root-work.ts';
 
 /**
  * Computes a query: its leaves through `runLeaf`, all else here.
@@ -73,10 +73,13 @@ const stepsMax = 1 << 20;
 /** A timestamp and a value as text. */
 const answerCellBytes = 32;
 
-function rowsBytes(value: Value): number {
-  if (value.kind === 'scalar') return 0;
+/** What many things hold together: there may be a hundred thousand, each with labels to count. */
+function* bytesOfAll<T>(items: readonly T[], bytesOf: (item: T) => number): Work<number> {
   let bytes = 0;
-  for (const row of value.rows) bytes += rowBytes(row);
+  for (let i = 0; i < items.length; i++) {
+    bytes += bytesOf(items[i]);
+    if (i % itemsPerSlice === 0) yield;
+  }
   return bytes;
 }
 
@@ -131,6 +134,8 @@ class Run {
   readonly #pause: () => Promise<void> | undefined;
   /** What each leaf is told of the query's limits. */
   readonly leafLimits: { readonly memoryBytesMax?: number };
+  /** Of values that are rows: what was charged for them. */
+  readonly #heldBytes = new WeakMap<Value, number>();
   /** By text: `a / (a + b)` reads `a` once. */
   readonly #samples = new Map<string, Promise<SampleLeafResult>>();
 
@@ -173,9 +178,12 @@ class Run {
   /** The value of an expression; what it holds is charged until `#release`. */
   async metric(expr: MetricExpr, isRoot = false): Promise<Value> {
     const leaf = asSampleLeaf(expr);
-    if (leaf) return this.#leafValue(leaf, isRoot);
-    const value = await this.#operation(expr);
-    this.#memory.charge(rowsBytes(value));
+    const value = leaf ? await this.#leafValue(leaf, isRoot) : await this.#operation(expr);
+    if (value.kind === 'scalar') return value;
+    const bytes = await this.complete(bytesOfAll(value.rows, rowBytes));
+    this.#heldBytes.set(value, bytes);
+    // Rows of leaves were charged as they were made.
+    if (!leaf) this.#memory.charge(bytes);
     return value;
   }
 
@@ -216,7 +224,7 @@ class Run {
 
   /** A value that was computed from others, which nobody needs any more. */
   #computed(value: Value, ...from: readonly Value[]): Value {
-    for (const used of from) this.#memory.release(rowsBytes(used));
+    for (const used of from) this.#memory.release(this.#heldBytes.get(used) ?? 0);
     return value;
   }
 
@@ -240,10 +248,10 @@ class Run {
       seriesMax: isRoot ? this.#params.seriesMax : 0,
       ...this.leafLimits,
     };
-    const result = this.leaf(request).then((answer) => {
+    const result = this.leaf(request).then(async (answer) => {
       if (answer.kind !== 'samples') throw new Error('a sample leaf answered with lines');
       // Held to the end: another part of the query may read the same leaf.
-      this.#memory.charge(resultBytes(answer));
+      this.#memory.charge(await this.complete(bytesOfAll(answer.series, seriesBytes)));
       return answer;
     });
     this.#samples.set(text, result);
