@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import { decodeJsonFast } from './decode-json-fast.ts';
-import { character, JsonCursor, within } from './json-cursor.ts';
+import { JsonCursor, within } from './json-cursor.ts';
 import type { JsonRange } from './json-cursor.ts';
 import {
   eachField,
@@ -56,24 +56,10 @@ export function decodeJsonSlow(body: Buffer, rows: PushRows, streams: StreamLook
 }
 
 function decodeStreams(cursor: JsonCursor, rows: PushRows, streams: StreamLookup): void {
-  const start = cursor.token();
-  if (start === 0x6e) {
-    cursor.at--;
-    cursor.range();
-    return;
-  }
-  if (start !== 0x5b) throw cursor.fault('decode slice', `expect [ or n, but found ${character(start)}`);
-  const first = cursor.token();
-  if (first === 0x5d) return;
-  if (first !== 0) cursor.at--;
-  for (;;) {
+  cursor.items(() => {
     const problem = decodeStream(cursor.bytes, cursor.range(), rows, streams);
     if (problem !== undefined) throw cursor.fault('unmarshalerDecoder', problem);
-    const next = cursor.token();
-    if (next === 0x2c) continue;
-    if (next !== 0x5d) throw cursor.fault('decode slice', `expect ], but found ${character(next)}`);
-    return;
-  }
+  });
 }
 
 function decodeStream(bytes: Buffer, stream: JsonRange, rows: PushRows, streams: StreamLookup): Problem {

@@ -74,24 +74,7 @@ function structure(cursor: JsonCursor, type: string, fields: Fields): void {
 }
 
 function list(cursor: JsonCursor, type: string, readItem: () => void): void {
-  within(`[]${type}: `, () => {
-    const start = cursor.token();
-    if (start === 0x6e) {
-      cursor.at--;
-      cursor.range();
-      return;
-    }
-    if (start !== 0x5b) throw cursor.fault('decode slice', `expect [ or n, but found ${character(start)}`);
-    const first = cursor.token();
-    if (first === 0x5d) return;
-    if (first !== 0) cursor.at--;
-    let next;
-    do {
-      readItem();
-      next = cursor.token();
-    } while (next === 0x2c);
-    if (next !== 0x5d) throw cursor.fault('decode slice', `expect ], but found ${character(next)}`);
-  });
+  within(`[]${type}: `, () => cursor.items(readItem));
 }
 
 /** Text, '' for `null`. */

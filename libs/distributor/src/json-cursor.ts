@@ -115,6 +115,22 @@ export class JsonCursor {
     return true;
   }
 
+  /** The items of an array, one by one; `null` has none. */
+  items(readItem: () => void): void {
+    const start = this.token();
+    if (start === 0x6e) return this.#literal('ull');
+    if (start !== 0x5b) throw this.fault('decode slice', `expect [ or n, but found ${character(start)}`);
+    const first = this.token();
+    if (first === 0x5d) return;
+    this.#unread(first);
+    let next;
+    do {
+      readItem();
+      next = this.token();
+    } while (next === comma);
+    if (next !== 0x5d) throw this.fault('decode slice', `expect ], but found ${character(next)}`);
+  }
+
   /** Any value, passed over. */
   range(): JsonRange {
     this.#unread(this.token());
