@@ -144,7 +144,7 @@ export class Oracle implements QuerierService {
         // One object however many windows it is in: some states keep a sample once.
         const sample: Sample = {
           timestampNs,
-          value: columns[range.unwrap ? 2 : 1][0],
+          value: range.unwrap ? columns[2][0] : (columns[1]?.[0] ?? 1),
           rank: range.unwrap ? columns[3][0] : 0,
         };
         for (const k of windows) found.windows[k].push(sample);
@@ -174,8 +174,10 @@ function oneRow(range: RangeAggExpr, grouping: Grouping | undefined): MetricExpr
     offsetNs: 0n,
   };
   if (range.unwrap) return { ...alone, op: 'last_over_time', grouping };
-  const bytes: RangeAggExpr = { ...alone, op: 'bytes_over_time' };
-  return grouping ? { kind: 'vectorAgg', op: 'sum', grouping, expr: bytes } : bytes;
+  // Which line formats matter depends on whether bytes are counted.
+  const isOfBytes = range.op === 'bytes_over_time' || range.op === 'bytes_rate';
+  const sample: RangeAggExpr = { ...alone, op: isOfBytes ? 'bytes_over_time' : 'count_over_time' };
+  return grouping ? { kind: 'vectorAgg', op: 'sum', grouping, expr: sample } : sample;
 }
 
 function concatenated(request: LogLeafRequest, rows: readonly LogLeafResult[]): LogLeafResult {

@@ -182,6 +182,7 @@ function executed(
   labels: ReadonlyMap<string, string>,
 ): string | undefined {
   if (/\b(now|__error_details__)\b/.test(template)) throw new Unsure('a template that asks for the time');
+  if (row.error !== '' && /[\s({]\.[\s)}|]/.test(template)) throw new Unsure('details of errors');
   const all = new Map(labels);
   if (row.error !== '') all.set('__error__', row.error);
   try {
