@@ -49,8 +49,8 @@ test('a sample leaf and its answer arrive as they were sent', async () => {
       },
       {
         labels: [],
-        columns: [Float64Array.of(2, 0, 1)],
-        values: { ends: Uint32Array.of(2, 2, 3), values: Float64Array.of(0.1, 0.2, 0.3) },
+        columns: [],
+        samples: { times: Float64Array.of(-5, 0, 7), values: Float64Array.of(0.1, NaN, -0) },
       },
     ],
     stats,

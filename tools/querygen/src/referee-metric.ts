@@ -2,7 +2,7 @@ import type { BinaryExpr, Grouping, LabelReplaceExpr, MetricExpr, RangeAggExpr, 
 import { rangeValue } from './referee-range.ts';
 import type { Taken } from './referee-range.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
-import { isTrue, passes, passesFilter } from './referee-stages.ts';
+import { isTrue, passes, passesFilter, withoutIdleFormats } from './referee-stages.ts';
 import type { StoredRow } from './referee.ts';
 import { bytesOf, durationNsOf, floatOf, wholeRegexOf } from './referee-values.ts';
 
@@ -87,9 +87,10 @@ function takenFrom(
   age: number,
 ): Taken[] {
   const row = new PlainRow(stream, stored);
-  if (!passes(row, log)) return [];
+  const isOfBytes = op === 'bytes_over_time' || op === 'bytes_rate';
+  if (!passes(row, isOfBytes ? log : withoutIdleFormats(log))) return [];
   const { timestampNs } = row;
-  let value = op === 'bytes_over_time' || op === 'bytes_rate' ? Buffer.byteLength(row.line) : 1;
+  let value = isOfBytes ? Buffer.byteLength(row.line) : 1;
   if (unwrap) {
     const text = row.get(unwrap.label);
     if (text === undefined || text === '') return [];

@@ -138,6 +138,18 @@ export function isTrue(op: CompareOp, a: number, b: number): boolean {
   }
 }
 
+/** Metric queries leave out line formats whose text nobody reads, and what they would fail for. */
+export function withoutIdleFormats(log: LogExpr): LogExpr {
+  const lastReader = log.stages.findLastIndex(readsLine);
+  return { ...log, stages: log.stages.filter(({ kind }, i) => kind !== 'lineFormat' || i < lastReader) };
+}
+
+function readsLine(stage: Stage): boolean {
+  if (stage.kind === 'labelFormat')
+    return stage.formats.some((format) => 'template' in format && format.template.includes('__line__'));
+  return ['lineFilter', 'json', 'logfmt', 'regexp', 'pattern', 'unpack'].includes(stage.kind);
+}
+
 function isMeant(target: string | Matcher, name: string, value: string): boolean {
   return typeof target === 'string' ? target === name : target.name === name && matches(target, value);
 }

@@ -10,6 +10,7 @@ import { momentsOf } from './moments.ts';
 import { keyOf, MetricReferee, Refused } from './referee-metric.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
 import { passes } from './referee-stages.ts';
+import { baseLimits } from './world.ts';
 
 export interface StoredRow {
   readonly tenant: string;
@@ -116,6 +117,9 @@ export class Referee {
       difference: `the referee: ${difference}`,
       told: { isError: false, text: text() },
     });
+    // Series of leaves are counted before anything groups them.
+    const mayBeTooMany = rows.length > baseLimits.maxQuerySeries;
+    if (mayBeTooMany && /maximum number of series/.test(told.text)) return 'unsure';
     if (told.isError) return wrong('an error');
     const found = new Map<string, number[]>();
     for (const { metric, values, value } of parseTold(told).result as ToldSeries[]) {
