@@ -107,6 +107,7 @@ test.each([
   ['', large, readJsonBody],
   ['gzip', gzipSync(large), readOtlpBody],
   ['zstd', zstdCompressSync(large), readOtlpBody],
+  ['zstd', inFrames(large), readOtlpBody],
   ['lz4', compressFrameSync(large), readOtlpBody],
 ] as const)('a body with encoding %j is read', (encoding, body, read) => {
   expect(read(body, encoding, bounds).equals(large)).toBe(true);
@@ -116,6 +117,7 @@ test.each([
   ['gzip', gzipSync(Buffer.alloc(4 * mib)), readJsonBody],
   ['deflate', deflateRawSync(Buffer.alloc(4 * mib)), readJsonBody],
   ['zstd', zstdCompressSync(Buffer.alloc(4 * mib)), readOtlpBody],
+  ['zstd', inFrames(Buffer.alloc(4 * mib)), readOtlpBody],
   ['lz4', compressFrameSync(Buffer.alloc(4 * mib)), readOtlpBody],
 ] as const)('a %s bomb is answered 413', (encoding, body, read) => {
   expect(() => read(body, encoding, bounds)).toThrow(expect.objectContaining({ code: 'bodyTooLarge' }));
@@ -129,12 +131,26 @@ test.each([
   ['deflate', Buffer.alloc(0), 'EOF', readJsonBody],
   ['zstd', Buffer.from('{"a":1}'), 'invalid input: magic number mismatch', readOtlpBody],
   ['zstd', Buffer.from([0x28]), 'unexpected EOF', readOtlpBody],
+  [
+    'zstd',
+    Buffer.concat([zstdCompressSync(large), Buffer.from('junk')]),
+    'zstd: invalid input',
+    readOtlpBody,
+  ],
   ['lz4', Buffer.from('hello'), 'lz4: bad magic number', readOtlpBody],
   ['br', large, 'Content-Encoding "br" not supported', readJsonBody],
   ['br', large, 'unsupported content encoding br: only gzip, lz4 and zstd are supported', readOtlpBody],
-] as const)('a broken %s body is answered %j', (encoding, body, text, read) => {
+] as const)('a broken %s body is refused in words (%#)', (encoding, body, text, read) => {
   expect(() => read(body, encoding, bounds)).toThrow(text);
 });
+
+/** Frames of 1000 bytes each. */
+function inFrames(bytes: Buffer): Buffer {
+  const frames: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += 1000)
+    frames.push(zstdCompressSync(bytes.subarray(at, at + 1000)));
+  return Buffer.concat(frames);
+}
 
 /** The checksum at the end is another one. */
 function flipped(gzip: Buffer): Buffer {

@@ -69,9 +69,7 @@ export function readOtlpBody(body: Buffer, encoding: string, limits: BodyLimits)
       if (body.length < 4) return nothing(body);
       if (body.readUInt32LE(0) !== zstdMagic)
         throw new LokiError('badRequest', 'invalid input: magic number mismatch');
-      return bounded(limits, 'zstd: invalid input', (maxOutputLength) =>
-        zstdDecompressSync(body, { maxOutputLength }),
-      );
+      return bounded(limits, 'zstd: invalid input', (maxOutputLength) => zstdFrames(body, maxOutputLength));
     case 'lz4':
       if (body.length < 4) return nothing(body);
       return lz4DecodeFrame(body, limits.decompressedBytesMax);
@@ -87,6 +85,27 @@ export function readOtlpBody(body: Buffer, encoding: string, limits: BodyLimits)
 function nothing(body: Buffer): Buffer {
   if (body.length === 0) return body;
   throw new LokiError('badRequest', cutText);
+}
+
+/** Node reads one frame; a body may be of several. */
+function zstdFrames(body: Buffer, bytesMax: number): Buffer {
+  const frames: Buffer[] = [];
+  let left = bytesMax;
+  for (let at = 0; at < body.length;) {
+    const options = { maxOutputLength: Math.max(1, left), info: true };
+    const { buffer, engine } = zstdDecompressSync(body.subarray(at), options) as unknown as ZstdOutcome;
+    frames.push(buffer);
+    left -= buffer.length;
+    at += engine.bytesWritten;
+  }
+  return frames.length === 1 ? frames[0] : Buffer.concat(frames);
+}
+
+/** What Node gives when asked for `info`. */
+interface ZstdOutcome {
+  readonly buffer: Buffer;
+  /** Bytes of the input that were the frame's. */
+  readonly engine: { readonly bytesWritten: number };
 }
 
 type Decode = (options: ZlibOptions) => Buffer;
