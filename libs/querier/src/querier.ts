@@ -90,13 +90,14 @@ export class Querier implements QuerierService {
     );
   }
 
-  runLeaf(asked: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
+  async runLeaf(asked: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
     const { hidden, reads } = this.#deps;
-    if (!hidden) return this.#answer(asked, signal);
-    if (reads === 'heads') return this.#answerHeads(asked, hidden, signal);
+    const window = leafWindow(asked);
+    if (!hidden) return this.#answer(asked, window, signal);
+    if (reads === 'heads') return this.#answerHeads(asked, window, hidden, signal);
     return hidden.applied(
       asked.tenant,
-      (until) => this.#answer(hidden.apply(asked, leafWindow(asked)), until),
+      (until) => this.#answer(hidden.apply(asked, window), window, until),
       signal,
     );
   }
@@ -104,6 +105,7 @@ export class Querier implements QuerierService {
   /** With the store away, what it last told of deletes has to do. */
   async #answerHeads(
     asked: LeafRequest,
+    window: Window,
     hidden: HiddenRows,
     signal: AbortSignal | undefined,
   ): Promise<LeafResult> {
@@ -111,12 +113,15 @@ export class Querier implements QuerierService {
       signal?.throwIfAborted();
       this.#deps.logger.warn('heads may answer with deleted entries', { err: String(error) });
     });
-    return this.#answer(hidden.apply(asked, leafWindow(asked)), signal);
+    return this.#answer(hidden.apply(asked, window), window, signal);
   }
 
   /** The leaf with all that it is told to leave out. */
-  async #answer({ cache, ...request }: LeafRequest, signal: AbortSignal | undefined): Promise<LeafResult> {
-    const window = leafWindow(request);
+  async #answer(
+    { cache, ...request }: LeafRequest,
+    window: Window,
+    signal: AbortSignal | undefined,
+  ): Promise<LeafResult> {
     const heads = await this.#askHeads(request.tenant, (ingester, partition) =>
       ingester.queryHead(partition, request, signal),
     );
