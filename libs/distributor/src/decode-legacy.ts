@@ -1,6 +1,5 @@
 import { LokiError } from '@loki/model';
-import { character, JsonCursor, within } from './json-cursor.ts';
-import { unescapeLeniently } from './json-each.ts';
+import { JsonCursor, within } from './json-cursor.ts';
 import { parseGoTime } from './go-time.ts';
 import type { PushRows } from './push-rows.ts';
 import type { StreamLookup } from './stream-cache.ts';
@@ -26,7 +25,7 @@ export function decodeLegacyPush(
   const cursor = new JsonCursor(body, cutText);
   structure(cursor, 'logproto.PushRequest', {
     streams: ['Streams', () => list(cursor, 'logproto.Stream', () => decodeStream(cursor, rows, streams))],
-    format: ['Format', () => string(cursor)],
+    format: ['Format', () => cursor.text()],
   });
 }
 
@@ -34,7 +33,7 @@ function decodeStream(cursor: JsonCursor, rows: PushRows, streams: StreamLookup)
   let labels = '';
   let entries: LegacyEntry[] = [];
   structure(cursor, 'logproto.Stream', {
-    labels: ['Labels', () => (labels = string(cursor))],
+    labels: ['Labels', () => (labels = cursor.text())],
     entries: [
       'Entries',
       () => {
@@ -52,7 +51,7 @@ function decodeEntry(cursor: JsonCursor): LegacyEntry {
   const entry: LegacyEntry = { ...zeroTime, line: '' };
   structure(cursor, 'logproto.Entry', {
     ts: ['Timestamp', () => Object.assign(entry, time(cursor))],
-    line: ['Line', () => (entry.line = string(cursor))],
+    line: ['Line', () => (entry.line = cursor.text())],
   });
   return entry;
 }
@@ -75,20 +74,6 @@ function structure(cursor: JsonCursor, type: string, fields: Fields): void {
 
 function list(cursor: JsonCursor, type: string, readItem: () => void): void {
   within(`[]${type}: `, () => cursor.items(readItem));
-}
-
-/** Text, '' for `null`. */
-function string(cursor: JsonCursor): string {
-  const byte = cursor.token();
-  if (byte === 0x6e) {
-    cursor.at--;
-    cursor.range();
-    return '';
-  }
-  if (byte !== 0x22) throw cursor.fault('ReadString', `expects " or n, but found ${character(byte)}`);
-  const start = cursor.at;
-  cursor.string('ReadString');
-  return unescapeLeniently(cursor.bytes.toString('utf8', start, cursor.at - 1));
 }
 
 function time(cursor: JsonCursor): { readonly seconds: number; readonly nanos: number } {

@@ -131,6 +131,19 @@ export class JsonCursor {
     if (next !== 0x5d) throw this.fault('decode slice', `expect ], but found ${character(next)}`);
   }
 
+  /** Text without its escapes; '' for `null`. */
+  text(): string {
+    const byte = this.token();
+    if (byte === 0x6e) {
+      this.#literal('ull');
+      return '';
+    }
+    if (byte !== quote) throw this.fault('ReadString', `expects " or n, but found ${character(byte)}`);
+    const start = this.at;
+    this.#string('ReadString');
+    return unescapeLeniently(this.bytes.toString('utf8', start, this.at - 1));
+  }
+
   /** Any value, passed over. */
   range(): JsonRange {
     this.#unread(this.token());
@@ -149,7 +162,7 @@ export class JsonCursor {
     const byte = this.token();
     switch (byte) {
       case quote:
-        return this.string('trySkipString');
+        return this.#string('trySkipString');
       case 0x6e:
         return this.#literal('ull');
       case 0x74:
@@ -189,7 +202,7 @@ export class JsonCursor {
 
   #name(): void {
     const byte = this.token();
-    if (byte === quote) return this.string('ReadString');
+    if (byte === quote) return this.#string('ReadString');
     if (byte === 0x6e) return this.#literal('ull');
     throw this.fault('ReadString', `expects " or n, but found ${character(byte)}`);
   }
@@ -218,7 +231,7 @@ export class JsonCursor {
    * Passes over what is left of a string whose opening quote is read. Control characters are faults only before the
    * first escape, as in json-iterator.
    */
-  string(operation: string): void {
+  #string(operation: string): void {
     const bytes = this.bytes;
     for (let i = this.at; i < bytes.length; i++) {
       const byte = bytes[i];
@@ -344,7 +357,7 @@ function isHex(byte: number): boolean {
   return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
 }
 
-function isDigit(byte: number): boolean {
+export function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39;
 }
 

@@ -1,5 +1,4 @@
-import { character, JsonCursor } from './json-cursor.ts';
-import { unescapeLeniently } from './json-each.ts';
+import { character, isDigit, JsonCursor } from './json-cursor.ts';
 
 /** What the next value looks like. */
 type NextKind = 'string' | 'number' | 'other';
@@ -35,7 +34,7 @@ export class JsonReader {
 
   /** '' for `null`. */
   string(): string {
-    return this.#string('ReadString', true);
+    return this.#cursor.text();
   }
 
   /** The bytes between quotes as they stand, for text that needs no escapes. */
@@ -154,20 +153,6 @@ export class JsonReader {
     return true;
   }
 
-  #string(operation: string, takesNull: boolean): string {
-    const cursor = this.#cursor;
-    const byte = cursor.token();
-    if (byte === 0x6e && takesNull) {
-      cursor.at--;
-      cursor.range();
-      return '';
-    }
-    if (byte !== quote) this.fault(operation, `expects " or n, but found ${character(byte)}`);
-    const start = cursor.at;
-    cursor.string(operation);
-    return unescapeLeniently(cursor.bytes.toString('utf8', start, cursor.at - 1));
-  }
-
   #kind(): NextKind {
     const cursor = this.#cursor;
     const byte = cursor.token();
@@ -201,10 +186,6 @@ export class JsonReader {
   #notParsed(operation: string, parser: string, text: string, why = 'invalid syntax'): never {
     return this.fault(operation, `strconv.${parser}: parsing ${JSON.stringify(text)}: ${why}`);
   }
-}
-
-function isDigit(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x39;
 }
 
 /** Megabytes of digits are no number that anything here takes, and slow to read as one. */
