@@ -1,9 +1,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { reports } from './collections.ts';
 import { Corpus } from './corpus.ts';
 import type { TenantData } from './corpus.ts';
 import { cachesOf, Counts, cutsOf } from './counts.ts';
 import { halvesOf } from './halves.ts';
+import { replayReports } from './reports.ts';
 import { storedTenants } from './stored.ts';
 import { waitFor } from './system.ts';
 import type { System } from './system.ts';
@@ -12,7 +14,9 @@ import { whereFrom } from './where-from.ts';
 import type { Whence } from './where-from.ts';
 
 /** Areas that only ask, and of what was pushed for all of them: asked again of what was flushed and compacted. */
-const readAreas = '^(?=(log-.*|metric-.*|meta-.*|query-errors|limits-query|stats-shape|params-.*|whizard)$)';
+const readAreas =
+  '^(?=(log-.*|metric-.*|meta-.*|query-errors|limits-query|stats-shape|params-.*|whizard|detected-fields-.*|errors-in-.*|' +
+  'filter-.*|random-(?:log|meta|metric)|volume-.*)$)';
 
 /**
  * Of lines that came in two pieces, until they are compacted: volumes count names and values of structured metadata once for
@@ -73,6 +77,7 @@ export class Phases {
   /** Every area, from memory alone; true when all passed. */
   async first(): Promise<boolean> {
     await this.#fromMemory();
+    await this.#replayReports('in memory');
     return this.#isWell();
   }
 
@@ -80,7 +85,9 @@ export class Phases {
   async all(): Promise<boolean> {
     const { way, inCi } = this.#options;
     await this.#fromMemory();
+    await this.#replayReports('in memory');
     await this.#flush();
+    await this.#replayReports('flushed');
     if (!way.isCut || !inCi) await this.#again('flushed', false);
     if (way.isCached && !inCi) await this.#again('flushed', true);
 
@@ -140,13 +147,30 @@ export class Phases {
     const all = this.#isInPieces ? new Map([...known, ...volumesOfPieces]) : known;
     const outcome = await this.#corpus.run(url, this.#result, options, all);
     const counts = (await Counts.of(this.#system.urls)).since(before);
-    const { passed, failed } = outcome;
-    const answered = `${passed} passed, ${failed.length} failed, ${outcome.known} known to differ`;
+    const { passed, failed, notRequired } = outcome;
+    const answered =
+      `${passed} passed, ${failed.length} failed, ${outcome.known} known to differ` +
+      (notRequired === 0 ? '' : `, ${notRequired} not required failed`);
     this.#told.push(
       `— ${when}: ${answered}; ${seconds(Date.now() - beganMs)} s —`,
       ...this.#costs(counts, isSecond),
     );
     this.#failed.push(...failed);
+  }
+
+  /** Cases from bug reports push lines of their own. Of a choice of recorded cases they are no part. */
+  async #replayReports(when: 'in memory' | 'flushed'): Promise<void> {
+    if (!reports || this.#isChoice()) return;
+    const name = `reports, ${when}`;
+    console.log(`\n— ${name} —`);
+    const isWell = await replayReports(reports, this.#system.url, when === 'flushed');
+    const verdict = isWell ? 'passed' : reports.isRequired ? 'failed' : 'not required, failed';
+    this.#told.push(`— ${name}: ${verdict} —`);
+    if (!isWell && reports.isRequired) this.#failed.push(name);
+  }
+
+  #isChoice(): boolean {
+    return ['--area', '--id', '--cases'].some((option) => this.#options.passedOn.includes(option));
   }
 
   /** What was cut and what was kept, which must be what the way is about. */
@@ -214,8 +238,7 @@ export class Phases {
 
   /** Of a choice of cases nothing is expected but their answers. */
   #fail(text: string): void {
-    const { passedOn } = this.#options;
-    if (passedOn.includes('--area') || passedOn.includes('--id')) return;
+    if (this.#isChoice()) return;
     this.#told.push(`    ${text}`);
     this.#failed.push(text);
   }
