@@ -21,24 +21,33 @@ export interface TracingOptions {
  */
 export async function startTracing(options: TracingOptions): Promise<() => Promise<void>> {
   if (options.endpoint === '') return () => Promise.resolve();
-  const [{ NodeSDK }, { OTLPTraceExporter }] = await Promise.all([
-    import('@opentelemetry/sdk-node'),
+  const [
+    { AsyncLocalStorageContextManager },
+    { W3CTraceContextPropagator },
+    { resourceFromAttributes },
+    sdk,
+    { OTLPTraceExporter },
+  ] = await Promise.all([
+    import('@opentelemetry/context-async-hooks'),
+    import('@opentelemetry/core'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/sdk-trace'),
     import('@opentelemetry/exporter-trace-otlp-proto'),
   ]);
-  const sdk = new NodeSDK({
-    serviceName: options.serviceName,
-    traceExporter: new OTLPTraceExporter({ url: `${options.endpoint.replace(/\/+$/, '')}/v1/traces` }),
+  const exporter = new OTLPTraceExporter({ url: `${options.endpoint.replace(/\/+$/, '')}/v1/traces` });
+  const provider = new sdk.TracerProvider({
+    resource: resourceFromAttributes({ 'service.name': options.serviceName }),
     sampler: new FollowingSampler(options.samplingRatio),
-    metricReaders: [],
-    logRecordProcessors: [],
-    instrumentations: [],
-    autoDetectResources: false,
+    spanProcessors: [new sdk.BatchSpanProcessor({ exporter })],
   });
-  sdk.start();
-  tracer = trace.getTracer(options.serviceName, options.serviceVersion);
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  tracer = provider.getTracer(options.serviceName, options.serviceVersion);
   return async () => {
     tracer = undefined;
-    await sdk.shutdown();
+    context.disable();
+    propagation.disable();
+    await provider.shutdown();
   };
 }
 
