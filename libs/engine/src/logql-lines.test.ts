@@ -66,7 +66,15 @@ describe('line filters', () => {
     ['|> "<_> b <_>"', ['a b c', 'b c', ' b ', 'a b c b d'], [0, 3]],
     ['!> "<_> b <_>"', ['a b c', 'b c', ' b '], [1, 2]],
     ['|> "a<_>" or "b<_>"', ['ax', 'bx', 'cx', 'a'], [0, 1]],
-    ['|> "<"', ['<', 'a<'], [0]],
+    // The pattern's start is not the line's, its end is; each literal counts where it stands first.
+    ['|> "<"', ['<', 'a<', '<a', 'a<b<'], [0, 1]],
+    ['|> "b<_>"', ['bx', 'abx', 'ab', 'abb'], [0, 1, 3]],
+    ['|> "{<_>}"', ['{a}', 'x {a}', '{{a}}', '{}', '{a} x', '{a}{b}'], [0, 1]],
+    ['|> "<_>}"', ['a}', '}', '}}', 'a}}', 'a}b}'], [0]],
+    ['|> "<_>a<_>"', ['xax', 'axax', 'xa', 'bcaa'], [0, 3]],
+    ['|> "a<_>b<_>c"', ['a1b2c', '-a1b2c', 'a1bb2c', 'a1b2cc', 'ab2bc'], [0, 1, 2]],
+    ['!> "{<_>}"', ['{a}', '{{a}}', 'x'], [1, 2]],
+    ['|> "é<_>"', ['café ok', 'é', 'éé'], [0, 2]],
   ])('%s', async (query, lines, rows) => {
     expect(await kept(query, lines)).toEqual(rows.map((row) => lines[row]));
   });

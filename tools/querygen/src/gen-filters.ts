@@ -17,7 +17,7 @@ const values: Readonly<Record<string, readonly string[]>> = {
 };
 const valueRegexes = ['.+', '.*', 'p[0-3]', 'api|web', '(?i)error', 'a.*', '[^a]+', 'info|warn|', 't\\d', '.*[0-9]$', '5..', '()'] as const; // prettier-ignore
 const lineRegexes = ['error|warn', '(?i)kelvin', '(?i)STRASSE', 'GET.*200', '\\d+\\.\\d+', '^$', '^\\{', 'level=(info|error)', '[a-z]+:', '.', 'x*', '(?i)TIMEOUT', '"$', '\\btimeout\\b', '\\bOK\\b|miss', 'ü', 'o{2}', '(?s)tab.and', 'a.b'] as const; // prettier-ignore
-const linePatterns = ['<_>timeout<_>', '<_>level=<_> <_>', '{<_>}', '<_>', '', '<_> - GET <_>', '"<_>"', '<_>"status":200<_>', '<_>ü<_>', '<_>e<_>', '<_> <_>', '<_>"'] as const; // prettier-ignore
+const linePatterns = ['<_>timeout<_>', '<_>level=<_> <_>', '{<_>}', '<_>', '', '<_> - GET <_>', '"<_>"', '<_>"status":200<_>', '<_>ü<_>', '<_>e<_>', '<_> <_>', '<_>"', 'level=<_>', '"level":"<_>"<_>', '<_>}'] as const; // prettier-ignore
 const ipPatterns = ['10.0.0.7', '10.0.0.0/16', '192.168.0.0-192.168.9.9', '2001:db8::/32', '::1'] as const;
 const needles = [...levels, ...words, ...paths, ...addresses, 'level=', '"status":', 'o', 'e', ' ', '', 'nowhere to be found', '10.0', ':"', '\t', '日本', '\u001b[', '=info', 'status=500 ', 'nnection ref'] as const; // prettier-ignore
 const durations = ['1s', '500ms', '1m30s', '0s', '-1s', '2h', '1h2.5s', '1d'] as const;
@@ -71,7 +71,8 @@ function escapedText(text: string): string {
 /** The line with holes. */
 function patternFrom(random: Prng, line: string): string {
   const parts = Array.from({ length: random.int(1, 3) }, () => needleOf(random, line));
-  return `<_>${parts.map((part) => (part === '' ? ' ' : part)).join('<_>')}${random.chance(0.8) ? '<_>' : ''}`;
+  const start = random.chance(0.7) ? '<_>' : '';
+  return `${start}${parts.map((part) => (part === '' ? ' ' : part)).join('<_>')}${random.chance(0.8) ? '<_>' : ''}`;
 }
 
 export function labelFilter(random: Prng, row: PlainRow, depth: number): string {

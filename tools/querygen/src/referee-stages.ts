@@ -1,5 +1,4 @@
 import type { CompareOp, LabelFilter, LineFilterStage, LogExpr, Matcher, Stage } from '@loki/logql';
-import { parseLinePattern } from '@loki/logql';
 import { compileTemplate, TemplateExecError } from '@loki/template';
 import { fail, parseByPattern, parseJson, parseLogfmt, parseRegexp, unpack } from './referee-parsers.ts';
 import type { PlainRow } from './referee-row.ts';
@@ -68,15 +67,26 @@ function passesLineFilter(line: string, { op, operands }: LineFilterStage): bool
   const found = operands.some(({ text, ip }) => {
     if (ip) return hasAddress(line, text);
     if (op === '|=' || op === '!=') return line.includes(text);
-    return (op === '|~' || op === '!~' ? regexOf(text) : linePattern(text)).test(line);
+    if (op === '|~' || op === '!~') return regexOf(text).test(line);
+    return matchesLinePattern(line, text);
   });
   return found === op.startsWith('|');
 }
 
-const linePattern = remembered((text) => {
-  const parts = parseLinePattern(text).map((part) => (part.kind === 'literal' ? part.text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&') : '[^]+')); // prettier-ignore
-  return new RegExp(`^${parts.join('')}$`, 'u');
-});
+/** Each literal at its first place behind the one before, something for each wildcard, and the line's end at the end. */
+function matchesLinePattern(line: string, pattern: string): boolean {
+  const [head, ...tails] = pattern.split('<_>');
+  const start = line.indexOf(head);
+  if (start < 0) return false;
+  let rest = line.slice(start + head.length);
+  for (const [i, tail] of tails.entries()) {
+    const isLast = i === tails.length - 1;
+    const gap = isLast && tail === '' ? rest.length : rest.indexOf(tail);
+    if (gap < 1) return false;
+    rest = rest.slice(gap + tail.length);
+  }
+  return rest === '';
+}
 
 export function matches({ op, value }: Matcher, text: string): boolean {
   const isEqual = op === '=' || op === '!=' ? text === value : wholeRegexOf(value).test(text);
