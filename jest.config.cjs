@@ -17,4 +17,6 @@ module.exports = {
   setupFilesAfterEnv: ['<rootDir>/jest.setup.cjs'],
   testEnvironment: 'node',
   testTimeout: 30000,
+  // All cores: jest alone would leave one of two idle.
+  maxWorkers: '100%',
 };

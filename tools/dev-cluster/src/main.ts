@@ -50,7 +50,7 @@ async function main(): Promise<number> {
   try {
     for (const [name, value] of Object.entries(services)) console.log(`${name}=${value}`);
     if (values['services-only']) {
-      console.log('ready: `npx nx serve ingester` and its like find them; Ctrl-C ends them');
+      console.log('ready: `npx nx serve app-ingester` and its like find them; Ctrl-C ends them');
       await stopping;
       return 0;
     }

@@ -1,9 +1,10 @@
 /**
- * One app in the foreground with the configuration of development: `npx nx serve ingester -- --number 2`. Services are
+ * One app in the foreground with the configuration of development: `npx nx serve app-ingester -- --number 2`. Services are
  * those of `npm run dev:services`, or of KAFKA_BROKERS and REDIS_ENDPOINT; `loki` needs none.
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { mainOf } from './cluster.ts';
 import { defaultData, defaultPort, devCommand, root } from './dev-member.ts';
@@ -23,7 +24,7 @@ async function main(): Promise<number> {
       port: { type: 'string', default: String(defaultPort) },
     },
   });
-  const app = appNames.find((name) => name === positionals[0]);
+  const app = appNames.find((name) => name === path.basename(positionals[0] ?? ''));
   if (!app) throw new Error(`which app: ${appNames.join(', ')}`);
   fs.mkdirSync(values.data, { recursive: true });
   const member = memberOf(app, Number(values.number), Number(values.port));

@@ -8,10 +8,10 @@ import type { Fault, SourceFile, Tree } from './tree.ts';
 export function checkBoundaries(tree: Tree): Fault[] {
   const faults: Fault[] = [];
   const byName = new Map([...tree.packages.values()].map((each) => [each.name, each]));
-  const used = new Map<string, Set<string>>();
+  const used: Uses = new Map();
   for (const file of tree.files) {
     const here = tree.packages.get(file.package)!;
-    const uses = used.get(file.package) ?? new Set<string>();
+    const uses = used.get(file.package) ?? { product: new Set<string>(), test: new Set<string>() };
     used.set(file.package, uses);
     for (const each of importsOf(file)) {
       const report = (text: string): void => void faults.push({ path: file.path, line: each.line, text });
@@ -26,12 +26,11 @@ export function checkBoundaries(tree: Tree): Fault[] {
         continue;
       }
       const name = packageOfSpecifier(each.specifier)!;
-      uses.add(name);
+      (file.isTest ? uses.test : uses.product).add(name);
       const isDeclared =
         here.dependencies.has(name) ||
         name === here.name ||
-        (file.isTest &&
-          (here.devDependencies.has(name) || tree.rootDevDependencies.has(name) || byName.has(name)));
+        (file.isTest && (here.devDependencies.has(name) || tree.rootDevDependencies.has(name)));
       if (!isDeclared) report(`${name} is not declared in ${file.package}/package.json`);
       const target = byName.get(name);
       if (!target) continue;
@@ -82,21 +81,25 @@ function unplaced(tree: Tree): Fault[] {
     }));
 }
 
-/** What a package declares and never imports. */
-function unusedDeclarations(tree: Tree, used: ReadonlyMap<string, ReadonlySet<string>>): Fault[] {
+/** Packages that a package's product code imports, and those that its tests import. */
+type Uses = Map<string, { readonly product: Set<string>; readonly test: Set<string> }>;
+
+/** Declarations without an import. A dependency that tests alone import is a devDependency: it is not shipped. */
+function unusedDeclarations(tree: Tree, used: Uses): Fault[] {
   const faults: Fault[] = [];
   for (const each of tree.packages.values()) {
     const uses = used.get(each.path);
-    // A package without code yet declares what it is going to need.
-    if (uses === undefined || uses.size === 0) continue;
+    // A package without code yet declares its future imports.
+    if (uses === undefined) continue;
+    const report = (text: string): void =>
+      void faults.push({ path: `${each.path}/package.json`, line: 1, text });
     for (const name of each.dependencies) {
-      if (!uses.has(name)) {
-        faults.push({
-          path: `${each.path}/package.json`,
-          line: 1,
-          text: `declares ${name} and never imports it`,
-        });
-      }
+      if (uses.product.has(name)) continue;
+      if (uses.test.has(name)) report(`${name} is imported by tests alone: declare it in devDependencies`);
+      else report(`declares ${name} and never imports it`);
+    }
+    for (const name of each.devDependencies) {
+      if (!uses.test.has(name)) report(`declares ${name} for tests and no test imports it`);
     }
   }
   return faults;

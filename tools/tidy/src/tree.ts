@@ -21,6 +21,16 @@ export interface Package {
   readonly name: string;
   readonly dependencies: ReadonlySet<string>;
   readonly devDependencies: ReadonlySet<string>;
+  /** Its block for nx; undefined where package.json has none. */
+  readonly nx: NxBlock | undefined;
+}
+
+/** The part of a project's nx configuration that the tree's own layout decides. */
+export interface NxBlock {
+  readonly name?: string;
+  readonly projectType?: string;
+  readonly tags?: readonly string[];
+  readonly targets?: Readonly<Record<string, unknown>>;
 }
 
 export interface Tree {
@@ -42,6 +52,7 @@ interface PackageJson {
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly nx?: NxBlock;
 }
 
 const groups = ['apps', 'libs', 'tools'];
@@ -73,6 +84,7 @@ export function packageOf(path: string, json: PackageJson): Package {
       ...Object.keys(json.optionalDependencies ?? {}),
     ]),
     devDependencies: new Set(Object.keys(json.devDependencies ?? {})),
+    nx: json.nx,
   };
 }
 
