@@ -11,7 +11,6 @@ import {
 } from './json-scan.ts';
 import { KeyTable } from './key-table.ts';
 import type { NeededLabels } from './needed-labels.ts';
-import type { Rechecks } from './rechecks.ts';
 import type { Row } from './row.ts';
 
 /** Objects nested deeper are left out: their labels' names would grow with the square of the line. */
@@ -44,11 +43,8 @@ export class JsonStage {
   /** Where the walk stands. */
   #at = 0;
   #left = 0;
-  readonly #rechecks: Rechecks | undefined;
-  #isRefused = false;
 
-  constructor(needed: NeededLabels, texts: ByteText, rechecks?: Rechecks) {
-    this.#rechecks = rechecks;
+  constructor(needed: NeededLabels, texts: ByteText) {
     this.#needed = needed;
     this.#keys = new KeyTable(needed);
     this.#texts = texts;
@@ -61,10 +57,9 @@ export class JsonStage {
     this.#at = row.start;
     this.#left = this.#needed.enough;
     this.#keys.startLine();
-    this.#isRefused = false;
     const failure = this.#walkObject(KeyTable.root, 0);
     if (failure !== '') row.setError(errorKinds.json, failure);
-    return !this.#isRefused;
+    return true;
   }
 
   /** Walks the object that starts at #at, and leaves #at behind it. Empty when all went well or nothing more is needed. */
@@ -175,11 +170,7 @@ export class JsonStage {
 
   #found(key: number, value: string): void {
     const name = this.#keys.names[key];
-    if (!this.#row.extract(name, value, this.#needed)) return;
-    this.#left--;
-    if (this.#rechecks === undefined || this.#rechecks.passes(this.#row, name, value)) return;
-    this.#isRefused = true;
-    this.#left = 0;
+    if (this.#row.extract(name, value, this.#needed)) this.#left--;
   }
 }
 

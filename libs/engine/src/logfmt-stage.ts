@@ -4,7 +4,6 @@ import { errorKinds } from './error-labels.ts';
 import { KeyTable } from './key-table.ts';
 import { LogfmtDecoder } from './logfmt-decoder.ts';
 import type { NeededLabels } from './needed-labels.ts';
-import type { Rechecks } from './rechecks.ts';
 import type { Row } from './row.ts';
 
 /** `| logfmt`: labels from all pairs of the line, or from those that are needed. */
@@ -15,10 +14,8 @@ export class LogfmtStage {
   readonly #keys: KeyTable;
   readonly #texts: ByteText;
   readonly #decoder = new LogfmtDecoder();
-  readonly #rechecks: Rechecks | undefined;
 
-  constructor(syntax: LogfmtSyntax, needed: NeededLabels, texts: ByteText, rechecks?: Rechecks) {
-    this.#rechecks = rechecks;
+  constructor(syntax: LogfmtSyntax, needed: NeededLabels, texts: ByteText) {
     this.#isStrict = syntax.strict;
     this.#keepEmpty = syntax.keepEmpty;
     this.#needed = needed;
@@ -47,9 +44,7 @@ export class LogfmtStage {
       const key = keys.lookup(KeyTable.root, bytes, decoder.keyStart, decoder.keyEnd);
       if (!keys.isWanted[key]) continue;
       const value = decoder.quotedValue ?? this.#texts.text(bytes, decoder.valueStart, decoder.valueEnd);
-      if (!row.extract(keys.names[key], value, this.#needed)) continue;
-      if (this.#rechecks?.passes(row, keys.names[key], value) === false) return false;
-      left--;
+      if (row.extract(keys.names[key], value, this.#needed)) left--;
     }
     return true;
   }

@@ -1,4 +1,4 @@
-import type { LabelFilter, Matcher, Stage } from '@loki/logql';
+import type { LabelFilter, Stage } from '@loki/logql';
 import { parseJsonPath } from '@loki/logql';
 import { compileTemplate } from '@loki/template';
 import { type BaseFilter, compileBaseFilter } from './base-filter.ts';
@@ -14,7 +14,6 @@ import { LineFilter } from './line-filter.ts';
 import { LogfmtExtractStage, LogfmtStage } from './logfmt-stage.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { PatternStage } from './pattern-stage.ts';
-import { Rechecks } from './rechecks.ts';
 import { RegexpStage } from './regexp-stage.ts';
 import type { Row } from './row.ts';
 import { UnpackStage } from './unpack-stage.ts';
@@ -64,9 +63,7 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
   let isLineChanged = false;
   let areLabelsChanged = false;
   let readsLines = false;
-  const asked: Matcher[] = [];
   for (const stage of stages) {
-    if (stage.kind === 'labelFilter' && stage.filter.kind === 'string') asked.push(stage.filter.matcher);
     if (stage.kind === 'lineFilter' && !isLineChanged) {
       lineFilters.push(new LineFilter(stage));
       readsLines = true;
@@ -82,7 +79,7 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
     if (stage.kind === 'lineFormat' || stage.kind === 'unpack' || stage.kind === 'decolorize')
       isLineChanged = true;
     if (stage.kind !== 'lineFilter' && stage.kind !== 'decolorize') areLabelsChanged = true;
-    const compiled = compileStage(stage, needed, texts, needed.isAll ? asked : []);
+    const compiled = compileStage(stage, needed, texts);
     if (!compiled) continue;
     late.push(stage);
     rest.push(compiled);
@@ -114,29 +111,23 @@ function compileProbe(late: readonly Stage[], needed: NeededLabels, texts: ByteT
   }
   // Errors let typed filters pass, so that lines are read to their end.
   const few = new NeededLabels(names, false);
-  const stages = probed.flatMap((stage) => compileStage(stage, few, texts, []) ?? []);
+  const stages = probed.flatMap((stage) => compileStage(stage, few, texts) ?? []);
   return { stages, needed: few };
 }
 
 /** A template of `label_format` may print the line. */
 const looksAtLabelsOnly: ReadonlySet<Stage['kind']> = new Set(['labelFilter', 'drop', 'keep']);
 
-/** @param asked matchers of the label filters before the stage */
-function compileStage(
-  stage: Stage,
-  needed: NeededLabels,
-  texts: ByteText,
-  asked: readonly Matcher[],
-): RowStage | undefined {
+function compileStage(stage: Stage, needed: NeededLabels, texts: ByteText): RowStage | undefined {
   switch (stage.kind) {
     case 'lineFilter':
       return new LineFilter(stage);
     case 'json':
-      return needed.isNone ? undefined : jsonStage(stage.extractions, needed, texts, Rechecks.of(asked));
+      return needed.isNone ? undefined : jsonStage(stage.extractions, needed, texts);
     case 'logfmt':
       if (needed.isNone) return undefined;
       return stage.extractions.length === 0
-        ? new LogfmtStage(stage, needed, texts, Rechecks.of(asked))
+        ? new LogfmtStage(stage, needed, texts)
         : new LogfmtExtractStage(stage, needed, texts);
     case 'regexp': {
       const regexp = new RegexpStage(stage.pattern, needed);
@@ -167,9 +158,8 @@ function jsonStage(
   extractions: readonly { label: string; expression: string }[],
   needed: NeededLabels,
   texts: ByteText,
-  rechecks: Rechecks | undefined,
 ): RowStage {
-  if (extractions.length === 0) return new JsonStage(needed, texts, rechecks);
+  if (extractions.length === 0) return new JsonStage(needed, texts);
   const paths = extractions.map(({ label, expression }) => ({
     label,
     path: compileJsonPath(parseJsonPath(expression)),
