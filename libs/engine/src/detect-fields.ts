@@ -1,31 +1,36 @@
 import { Labels } from '@loki/model';
-import type { LabelSet } from '@loki/ports';
+import type { LabelPair } from '@loki/model';
 import { BaseLabels, BaseStream } from './base-labels.ts';
 import { ByteText } from './byte-text.ts';
-import { extractedSuffix } from './error-labels.ts';
 import { JsonStage } from './json-stage.ts';
-import { sanitizeLabelName } from './label-name.ts';
 import { LogfmtStage } from './logfmt-stage.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { Row } from './row.ts';
 
-/** Fields that a parser found in a line. */
+/** Fields of one line, valid until the next line is detected. */
 export interface DetectedFields {
+  /** The parser that reads the line: JSON when all of it is JSON, logfmt otherwise, even where that finds no field. */
   readonly parser: 'json' | 'logfmt';
   /** Label names as the parser stage of a query would make them; values stand at the same index. */
   readonly names: readonly string[];
   readonly values: readonly string[];
+  /** Fields of `names` and `values` that are this line's. */
+  readonly count: number;
+  /** The keys on the way to field `index` of a JSON line. */
+  pathOf(index: number): string[];
 }
 
-/** Tries parsers on lines that nobody said the format of: JSON, then logfmt. */
+/** Reads lines whose format the query does not name: JSON, then logfmt. Each line is read once by each at most. */
 export class FieldDetector {
   readonly #row = new Row();
   readonly #json: JsonStage;
   readonly #logfmt: LogfmtStage;
+  #stream: readonly LabelPair[] | undefined;
+  #base!: BaseLabels;
 
   constructor() {
     const texts = new ByteText();
-    this.#json = new JsonStage(NeededLabels.all, texts);
+    this.#json = new JsonStage(NeededLabels.all, texts, true);
     this.#logfmt = new LogfmtStage(
       { kind: 'logfmt', strict: false, keepEmpty: false, extractions: [] },
       NeededLabels.all,
@@ -34,57 +39,35 @@ export class FieldDetector {
   }
 
   /**
-   * @param set the labels of the line's entry: a field of the same name becomes `name_extracted`
-   * @returns undefined when no parser finds a field
+   * @param stream the stream's labels: a field of such a name becomes `name_extracted`. A name of the structured
+   *   metadata stays as it is: both are values of one field.
    */
-  detect(set: LabelSet, line: Buffer): DetectedFields | undefined {
-    const base = new BaseLabels(0, new BaseStream(Labels.fromPairs(set.stream)), set.structuredMetadata);
-    const row = this.#row;
-    row.reset(base, 0n, 0);
-    row.setLineBytes(line);
-    this.#json.run(row);
-    if (row.error === '') return this.#found('json');
-    row.reset(base, 0n, 0);
-    row.setLineBytes(line);
-    this.#logfmt.run(row);
-    return this.#found('logfmt');
+  detect(stream: readonly LabelPair[], line: Buffer): DetectedFields {
+    this.#start(stream, line);
+    this.#json.run(this.#row);
+    if (this.#row.error === '') return this.#fields('json');
+    this.#start(stream, line);
+    this.#logfmt.run(this.#row);
+    return this.#fields('logfmt');
   }
 
-  #found(parser: DetectedFields['parser']): DetectedFields | undefined {
+  #start(stream: readonly LabelPair[], line: Buffer): void {
+    if (stream !== this.#stream) {
+      this.#stream = stream;
+      this.#base = new BaseLabels(0, new BaseStream(Labels.fromPairs(stream)), []);
+    }
+    this.#row.reset(this.#base, 0n, 0);
+    this.#row.setLineBytes(line);
+  }
+
+  #fields(parser: DetectedFields['parser']): DetectedFields {
     const { parsedNames, parsedValues, parsedCount } = this.#row;
-    if (parsedCount === 0) return undefined;
-    return { parser, names: parsedNames.slice(0, parsedCount), values: parsedValues.slice(0, parsedCount) };
+    return {
+      parser,
+      names: parsedNames,
+      values: parsedValues,
+      count: parsedCount,
+      pathOf: (index) => this.#json.pathOf(index),
+    };
   }
-}
-
-/** Objects nested deeper are not looked into, as by the parser. */
-const depthMax = 128;
-
-/**
- * The keys on the way to the value that `| json` makes the label `name` of; undefined when the line has none, or is
- * JSON by the parser's lenience only.
- */
-export function jsonPathOf(line: string, name: string): string[] | undefined {
-  let object: unknown;
-  try {
-    object = JSON.parse(line);
-  } catch {
-    return undefined; // cut off, or not JSON: there is no path to tell
-  }
-  const plain = name.endsWith(extractedSuffix) ? name.slice(0, -extractedSuffix.length) : name;
-  return pathTo(object, name, '', 0) ?? pathTo(object, plain, '', 0);
-}
-
-function pathTo(value: unknown, name: string, prefix: string, depth: number): string[] | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || depth >= depthMax)
-    return undefined;
-  for (const [key, each] of Object.entries(value)) {
-    const label = depth === 0 ? sanitizeLabelName(key) : `${prefix}_${sanitizeLabelName(key, true)}`;
-    if (typeof each === 'object' && each !== null) {
-      if (!name.startsWith(`${label}_`)) continue;
-      const rest = pathTo(each, name, label, depth + 1);
-      if (rest) return [key, ...rest];
-    } else if (each !== null && label === name) return [key];
-  }
-  return undefined;
 }

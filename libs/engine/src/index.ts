@@ -38,7 +38,6 @@ export {
 export { mergeVolumeBuckets } from './volume-buckets.ts';
 export type { VolumeTaskInput } from './volume-task.ts';
 export { volumeTask } from './volume-task.ts';
-export type { DetectedFields } from './detect-fields.ts';
-export { FieldDetector, jsonPathOf } from './detect-fields.ts';
+export { FieldDetector } from './detect-fields.ts';
 export type { FieldType } from './field-type.ts';
 export { fieldTypeOf } from './field-type.ts';

@@ -43,8 +43,12 @@ export class JsonStage {
   /** Where the walk stands. */
   #at = 0;
   #left = 0;
+  /** Keys of the row's parsed labels, where the caller asks for paths. */
+  readonly #pathKeys: number[] | undefined;
 
-  constructor(needed: NeededLabels, texts: ByteText) {
+  /** @param tracksPaths `pathOf` is called for labels of the line that ran last */
+  constructor(needed: NeededLabels, texts: ByteText, tracksPaths = false) {
+    this.#pathKeys = tracksPaths ? [] : undefined;
     this.#needed = needed;
     this.#keys = new KeyTable(needed);
     this.#texts = texts;
@@ -57,9 +61,15 @@ export class JsonStage {
     this.#at = row.start;
     this.#left = this.#needed.enough;
     this.#keys.startLine();
+    if (this.#pathKeys) this.#pathKeys.length = 0;
     const failure = this.#walkObject(KeyTable.root, 0);
     if (failure !== '') row.setError(errorKinds.json, failure);
     return true;
+  }
+
+  /** The keys on the way to the value of the row's parsed label `index`, as the line has them. */
+  pathOf(index: number): string[] {
+    return this.#keys.pathOf(this.#pathKeys![index]);
   }
 
   /** Walks the object that starts at #at, and leaves #at behind it. Empty when all went well or nothing more is needed. */
@@ -170,7 +180,9 @@ export class JsonStage {
 
   #found(key: number, value: string): void {
     const name = this.#keys.names[key];
-    if (this.#row.extract(name, value, this.#needed)) this.#left--;
+    if (!this.#row.extract(name, value, this.#needed)) return;
+    this.#pathKeys?.push(key);
+    this.#left--;
   }
 }
 

@@ -56,6 +56,15 @@ export class KeyTable {
     return previous < 0 ? this.#firstBelow[parent + 1] : this.#next[previous + 1];
   }
 
+  /** A key with its parents before it. */
+  pathOf(key: number): string[] {
+    const path: string[] = [];
+    for (let id = key; id !== KeyTable.root; id = this.#parents[id]) {
+      path.push(utf8Text(this.#keys[id], 0, this.#keys[id].length));
+    }
+    return path.reverse();
+  }
+
   learn(parent: number, previous: number, key: number): void {
     if (previous < 0) this.#firstBelow[parent + 1] = key;
     else this.#next[previous + 1] = key;

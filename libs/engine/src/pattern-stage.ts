@@ -40,6 +40,8 @@ export class PatternStage {
   run(row: Row): boolean {
     const bytes = row.bytes;
     const line = bytes.subarray(row.start, row.end);
+    // An empty line matches no pattern, not even a single capture.
+    if (line.length === 0) return true;
     const parts = this.#parts;
     let at = 0;
     let i = 0;

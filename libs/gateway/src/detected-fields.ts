@@ -1,75 +1,77 @@
-import { FieldDetector, fieldTypeOf, jsonPathOf } from '@loki/engine';
-import type { FieldType } from '@loki/engine';
-import type { LogExpr } from '@loki/logql';
+import { FieldDetector, fieldTypeOf } from '@loki/engine';
+import type { FieldType, Work } from '@loki/engine';
 import type { LabelSet, LogLeafResult } from '@loki/ports';
-import { lineText } from './encode-result.ts';
+import { groupStreams } from './encode-result.ts';
 
 export interface DetectedField {
   readonly label: string;
+  /** Of the last value. */
   type: FieldType;
   readonly values: Set<string>;
-  /** None for structured metadata, and for labels that no parser made. */
+  /** None for structured metadata. */
   readonly parsers: Set<string>;
-  /** Keys on the way to it, where it comes from JSON. */
-  jsonPath: string[] | undefined;
+  /** Keys on the way to it in the last JSON line that has it; undefined where a stage of the query made it there. */
+  jsonPath: readonly string[] | undefined;
 }
 
-/** Bytes of lines that are looked into; a few megabytes tell the fields of a query's lines as well as all would. */
+/** Line bytes that are read; a few megabytes tell the fields of a query's lines as well as all would. */
 const lineBytesMax = 8 * 1024 * 1024;
 
-/** Fields of the lines that a query found: their structured metadata, and what the query or else we can parse. */
+/**
+ * Fields of the lines that a query selects: their structured metadata, the labels that the query's stages made, and
+ * those that JSON or logfmt makes of the line as it came out of the query. Each line is read once. Lines follow each other
+ * as in a query's answer, stream by stream, so that the last value is the same for every cut of the query.
+ */
 export class FieldCollector {
   readonly #fieldsMax: number;
-  readonly #queryParsers: readonly string[];
   readonly #detector = new FieldDetector();
   readonly fields = new Map<string, DetectedField>();
 
-  constructor(expr: LogExpr, fieldsMax: number) {
+  constructor(fieldsMax: number) {
     this.#fieldsMax = fieldsMax;
-    const kinds = expr.stages.map(({ kind }) => kind);
-    this.#queryParsers = [...new Set(kinds.filter((kind) => kind === 'json' || kind === 'logfmt'))];
   }
 
-  add(rows: LogLeafResult): void {
+  *add(rows: LogLeafResult): Work<void> {
     const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
-    for (let row = 0; row < rows.labelSet.length; row++) {
-      const start = row === 0 ? 0 : rows.lineEnds[row - 1];
-      if (start >= lineBytesMax) break;
-      const set = rows.labelSets[rows.labelSet[row]];
-      const line = () => lineText(lines, rows.lineEnds, row);
-      for (const [name, value] of set.structuredMetadata) this.#add(name, value, [], line);
-      const parsed = set.parsed.filter(([name]) => !isErrorLabel(name));
-      if (parsed.length > 0) {
-        for (const [name, value] of parsed) this.#add(name, value, this.#queryParsers, line);
-      } else this.#detect(set, lines.subarray(start, rows.lineEnds[row]), line);
+    let bytes = 0;
+    for (const stream of groupStreams(rows, 'categorized')) {
+      for (const row of stream.rows) {
+        const line = lines.subarray(row === 0 ? 0 : rows.lineEnds[row - 1], rows.lineEnds[row]);
+        if (bytes > 0 && bytes + line.length > lineBytesMax) return;
+        bytes += line.length;
+        this.#addLine(rows.labelSets[rows.labelSet[row]], line);
+        yield;
+      }
     }
   }
 
-  #detect(set: LabelSet, bytes: Buffer, line: () => string): void {
-    const found = this.#detector.detect(set, bytes);
-    if (!found) return;
-    const parsers = [found.parser];
-    found.names.forEach((name, i) => this.#add(name, found.values[i], parsers, line));
+  #addLine(set: LabelSet, line: Buffer): void {
+    for (const [name, value] of set.structuredMetadata) this.#add(name, value);
+    const detected = this.#detector.detect(set.stream, line);
+    const { parser, names, values, count } = detected;
+    for (const [name, value] of set.parsed) {
+      const field = this.#add(name, value, parser);
+      if (field && parser === 'json') field.jsonPath = undefined;
+    }
+    for (let i = 0; i < count; i++) {
+      const field = this.#add(names[i], values[i], parser);
+      if (field && parser === 'json') field.jsonPath = detected.pathOf(i);
+    }
   }
 
-  #add(label: string, value: string, parsers: readonly string[], line: () => string): void {
+  /** @returns undefined when there are enough other fields */
+  #add(label: string, value: string, parser?: string): DetectedField | undefined {
+    if (isErrorLabel(label)) return undefined;
     let field = this.fields.get(label);
     if (!field) {
-      if (this.fields.size >= this.#fieldsMax) return;
-      field = {
-        label,
-        type: fieldTypeOf(value),
-        values: new Set(),
-        parsers: new Set(),
-        jsonPath: undefined,
-      };
+      if (this.fields.size >= this.#fieldsMax) return undefined;
+      field = { label, type: 'string', values: new Set(), parsers: new Set(), jsonPath: undefined };
       this.fields.set(label, field);
     }
+    field.type = fieldTypeOf(value);
     field.values.add(value);
-    for (const parser of parsers) {
-      field.parsers.add(parser);
-      if (parser === 'json') field.jsonPath ??= jsonPathOf(line(), label);
-    }
+    if (parser !== undefined) field.parsers.add(parser);
+    return field;
   }
 }
 

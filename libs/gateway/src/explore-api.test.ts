@@ -47,15 +47,57 @@ test('fields come from metadata, from JSON with their paths, and from logfmt', a
   });
 });
 
-test('a query that parses has its own fields, without the marks of failure', async () => {
+test('a field names the parser that reads the line, whatever stages the query has, and marks of failure are none', async () => {
   const rows = [{ line: 'x=1', parsed: { mine: '5', __error__: 'E', __error_details__: 'e' } }];
-  expect(await fieldsOf(rows, { query: '{app="a"} | logfmt' })).toEqual({
-    fields: [{ label: 'mine', type: 'int', cardinality: 1, parsers: ['logfmt'] }],
-    limit: 1000,
+  for (const stage of ['logfmt', 'json | logfmt', 'pattern "<mine>"', 'label_format mine="5"']) {
+    expect(await fieldsOf(rows, { query: `{app="a"} | ${stage}` })).toEqual({
+      fields: [
+        { label: 'mine', type: 'int', cardinality: 1, parsers: ['logfmt'] },
+        { label: 'x', type: 'int', cardinality: 1, parsers: ['logfmt'] },
+      ],
+      limit: 1000,
+    });
+  }
+});
+
+test('labels that the query drops are in the line still', async () => {
+  const rows = [{ line: '{"level":"info","n":1,"__error__":"x"}', parsed: { n: '1' } }];
+  expect(await fieldsOf(rows, { query: '{app="a"} | json | drop level' })).toMatchObject({
+    fields: [
+      { label: 'n', parsers: ['json'], jsonPath: ['n'] },
+      { label: 'level', parsers: ['json'], jsonPath: ['level'] },
+    ],
   });
-  expect(await fieldsOf(rows, { query: '{app="a"} | pattern "<mine>"' })).toMatchObject({
-    fields: [{ label: 'mine', parsers: null }],
+});
+
+test('a name in the line and in the metadata is one field with the values of both', async () => {
+  const rows = [{ line: 'level=info trace_id=p1', metadata: { level: 'warn', trace_id: 'p1' } }];
+  expect(await fieldsOf(rows)).toMatchObject({
+    fields: [
+      { label: 'level', cardinality: 2, parsers: ['logfmt'] },
+      { label: 'trace_id', cardinality: 1, parsers: ['logfmt'] },
+    ],
   });
+});
+
+test('the last value of a field decides its type, the last JSON line its path', async () => {
+  const rows = [{ line: '{"n":5,"a":{"b":1}}' }, { line: '{"a.b":2}' }, { line: 'a_b=x n=1ms' }];
+  expect(await fieldsOf(rows)).toMatchObject({
+    fields: [
+      { label: 'n', type: 'duration', parsers: ['json', 'logfmt'], jsonPath: ['n'] },
+      { label: 'a_b', type: 'string', parsers: ['json', 'logfmt'], jsonPath: ['a.b'] },
+    ],
+  });
+});
+
+test('a label of the query has no path where the JSON line has no such field', async () => {
+  const { fields } = (await fieldsOf([{ line: '{"a":1}', parsed: { b: '{"a":1}' } }], {
+    query: '{app="a"} | pattern "<b>"',
+  })) as { fields: unknown[] };
+  expect(fields).toEqual([
+    { label: 'b', type: 'string', cardinality: 1, parsers: ['json'] },
+    { label: 'a', type: 'int', cardinality: 1, parsers: ['json'], jsonPath: ['a'] },
+  ]);
 });
 
 test('the newest lines are asked for, as many as the request says', async () => {
@@ -91,6 +133,12 @@ test.each([
   [{ query: 'rate({app="a"}[1m])' }, 'only log selector is supported'],
   [{ line_limit: '6000' }, 'max entries limit per query exceeded'],
   [{ line_limit: 'x' }, 'strconv.Atoi'],
+  [{ line_limit: '0' }, 'limit must be a positive value'],
+  [{ line_limit: '-1' }, 'limit must be a positive value'],
+  [{ limit: '0' }, 'limit must be a positive value'],
+  [{ limit: '-5' }, 'limit must be a positive value'],
+  [{ field_limit: '0' }, 'limit must be a positive value'],
+  [{ field_limit: '4294967296' }, 'out of range'],
 ])('%j is refused', async (query, text) => {
   await expect(fieldsOf([], query)).rejects.toThrow(text);
 });

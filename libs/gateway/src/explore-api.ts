@@ -22,7 +22,7 @@ import type { DetectedField } from './detected-fields.ts';
 import { detectLabels } from './detected-labels.ts';
 import { streamsOfTenants, wholeDays } from './explore-streams.ts';
 import type { QueryFrontend } from './frontend.ts';
-import { badRequest, isUncached, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
+import { badRequest, isUncached, Params, parseLimit, parseStep, parseTimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
 export interface ExploreApiDeps {
@@ -110,9 +110,9 @@ export class ExploreApi {
     const params = Params.of(request);
     const nowNs = clock.nowNs();
     const range = parseTimeRange(params, nowNs);
-    const lineLimit = parseUint32(params, 'line_limit', lineLimitDefault) || lineLimitDefault;
+    const lineLimit = parseLimit(params, lineLimitDefault, 'line_limit');
     const limitName = params.get('field_limit') === '' ? 'limit' : 'field_limit';
-    const limit = parseUint32(params, limitName, fieldLimitDefault) || fieldLimitDefault;
+    const limit = parseLimit(params, fieldLimitDefault, limitName);
     const text = params.get('query');
     const expr = parseExpr(text);
     if (expr.kind !== 'log') throw badRequest('only log selector is supported');
@@ -121,7 +121,7 @@ export class ExploreApi {
     checkEntriesLimit(lineLimit, limits);
     checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkSelectors(expr, limits);
-    const collector = new FieldCollector(expr, limit);
+    const collector = new FieldCollector(limit);
     const clamped = clampLookback(range, limits, nowNs);
     if (!clamped) return { fields: collector.fields, limit };
     const answer = await frontend.query(
@@ -140,7 +140,9 @@ export class ExploreApi {
       request.signal,
       { limits, noCache: isUncached(request), actor: frontend.actorOf(request) },
     );
-    if (answer.result.type === 'streams') collector.add(answer.result.rows);
+    if (answer.result.type === 'streams') {
+      await frontend.complete(collector.add(answer.result.rows), request.signal);
+    }
     return { fields: collector.fields, limit };
   }
 }

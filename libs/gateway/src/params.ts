@@ -145,11 +145,16 @@ export function parseRfc3339(text: string): bigint | undefined {
   return ns;
 }
 
-/** `limit`: digits only, 100 by default, at least 1. */
-export function parseLimit(params: Params, fallback = 100): number {
-  const limit = parseUint32(params, 'limit', fallback);
-  if (limit <= 0) throw badRequest('limit must be a positive value');
+/** A limit by its parameter's name: digits only, at least 1. */
+export function parseLimit(params: Params, fallback = 100, name = 'limit'): number {
+  if (/^-0*[1-9]\d{0,17}$/.test(params.get(name))) throw notPositive();
+  const limit = parseUint32(params, name, fallback);
+  if (limit <= 0) throw notPositive();
   return limit;
+}
+
+function notPositive(): LokiError {
+  return badRequest('limit must be a positive value');
 }
 
 /** A number 0 .. 2^32-1 in Go's words when it is not. Negative numbers are out of range too. */
