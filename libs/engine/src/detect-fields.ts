@@ -17,7 +17,7 @@ export interface DetectedFields {
   /** Fields of `names` and `values` that are this line's. */
   readonly count: number;
   /** The keys on the way to field `index` of a JSON line. */
-  pathOf(index: number): string[];
+  readonly pathOf: (index: number) => string[];
 }
 
 /** Reads lines whose format the query does not name: JSON, then logfmt. Each line is read once by each at most. */
