@@ -7,10 +7,11 @@ import { RequestLog } from '@loki/gateway';
 import type { Clock, HttpHandler, Logger, RouteService } from '@loki/ports';
 import { serveRoutes } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
+import { ringMetrics } from '@loki/telemetry';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import type { HttpPorts } from './http-ports.ts';
 import { ownStatusHandlers, systemStatusHandlers } from './operator-routes.ts';
-import { ringOfOne, ringPageHandlers } from './ring-pages.ts';
+import { ringOfOne, ringPageHandlers, ringStatus } from './ring-pages.ts';
 import type { RingRoute, RingSource } from './ring-pages.ts';
 import type { RingName, Rings } from './rings.ts';
 import type { Roles } from './roles.ts';
@@ -109,7 +110,7 @@ const knownRings = [
   ['query-frontend', 'schedulerRing'],
 ] as const satisfies readonly (readonly [RingName, RingRoute])[];
 
-function routeRings({ server, config, clock, rings: known }: RouteDeps): void {
+function routeRings({ server, config, clock, metrics, rings: known }: RouteDeps): void {
   const { ring, components, writeLog } = config;
   // Rings that nobody else is in.
   const alone = ringOfOne({
@@ -130,6 +131,7 @@ function routeRings({ server, config, clock, rings: known }: RouteDeps): void {
   }
   const partitions = { count: writeLog.partitions, replicationFactor: ring.replicationFactor };
   server.handleAll(ringPageHandlers({ clock, rings, partitions }));
+  ringMetrics(metrics, () => ringStatus(rings, known.id));
 }
 
 /** A ring that nothing here needs: watched from the moment that somebody wants to see it. */

@@ -83,7 +83,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const states = new ServiceStates();
   const rpc = rpcServer(config, logger);
   const random = new NodeRandom();
-  const rings = new Rings({ config, clock, timers, random, logger, rpc });
+  const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc });
   const roles = await startRoles({
     config,
     limits,

@@ -1,6 +1,7 @@
 import type { RouteId } from '@loki/http';
 import type { Clock, HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
 import { partitionOwners, Ring, ringHtml, ringJson, tokensOf } from '@loki/ring';
+import type { RingMemberStatus } from '@loki/telemetry';
 
 /** Routes of rings, with what their pages are called. */
 const titles = {
@@ -14,6 +15,17 @@ const titles = {
 } as const satisfies Partial<Record<RouteId, string>>;
 
 export type RingRoute = keyof typeof titles;
+
+/** The rings' names in metrics. */
+export const ringMetricNames: Readonly<Record<RingRoute, string>> = {
+  ring: 'ingester',
+  distributorRing: 'distributor',
+  schedulerRing: 'scheduler',
+  rulerRing: 'ruler',
+  compactorRing: 'compactor',
+  indexGatewayRing: 'index-gateway',
+  patternRing: 'pattern-ingester',
+};
 
 /** A ring as a page shows it. */
 export interface RingSource {
@@ -78,6 +90,24 @@ export function ringOfOne(self: {
         },
       ]),
   };
+}
+
+/** The members of each ring, by the ring's name in metrics. */
+export function ringStatus(
+  rings: RingPagesDeps['rings'],
+  selfId: string,
+): ReadonlyMap<string, readonly RingMemberStatus[]> {
+  return new Map(
+    Object.entries(rings).map(([route, source]) => [
+      ringMetricNames[route as RingRoute],
+      source.ring().instances.map(({ id, state, isHealthy, heartbeatMs, tokens }) => ({
+        state: isHealthy ? state : 'Unhealthy',
+        heartbeatMs,
+        tokenCount: tokens.length,
+        isSelf: id === selfId,
+      })),
+    ]),
+  );
 }
 
 async function ringPage(

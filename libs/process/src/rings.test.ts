@@ -4,6 +4,7 @@ import type { Config } from '@loki/config';
 import type { Logger } from '@loki/ports';
 import { RpcServer } from '@loki/rpc';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
+import { Metrics } from '@loki/telemetry';
 import { Rings } from './rings.ts';
 
 const timers = new NodeTimers();
@@ -38,6 +39,7 @@ async function open(yaml: string): Promise<{ rings: Rings; port: number }> {
     timers,
     random,
     logger,
+    metrics: new Metrics(),
     rpc,
   });
   running.push({ rings, rpc });

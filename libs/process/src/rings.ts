@@ -4,7 +4,10 @@ import { RingMember, RingView, WorkShare } from '@loki/ring';
 import { MemoryRingStore, RedisRingStore } from '@loki/ring-store';
 import { JoinedRingStore, RpcChannel, serveRingStore } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
+import { countHeartbeat, measuredRingStore } from '@loki/telemetry';
+import type { Metrics } from '@loki/telemetry';
 import { instanceAddressOf, instanceIdOf } from './addresses.ts';
+import { ringMetricNames } from './ring-pages.ts';
 import type { RingSource } from './ring-pages.ts';
 
 export interface RingWorld {
@@ -13,11 +16,20 @@ export interface RingWorld {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   readonly rpc: RpcServer;
 }
 
 /** Rings by the names that Loki gives them; ours is the one of query frontends. */
 export type RingName = 'ring' | 'distributor' | 'query-frontend' | 'compactor' | 'ruler';
+
+const metricNames: Readonly<Record<RingName, string>> = {
+  ring: ringMetricNames.ring,
+  distributor: ringMetricNames.distributorRing,
+  'query-frontend': ringMetricNames.schedulerRing,
+  compactor: ringMetricNames.compactorRing,
+  ruler: ringMetricNames.rulerRing,
+};
 
 /** Members silent for so many timeouts are forgotten, as Loki does where it may. */
 const forgetTimeouts = 10;
@@ -101,7 +113,7 @@ export class Rings {
 
   /** Registers this process, and keeps it registered. From now on others may count on it. */
   async join(name: RingName, rpcPort: number): Promise<void> {
-    const { config, clock, timers, random, logger } = this.#world;
+    const { config, clock, timers, random, logger, metrics } = this.#world;
     const own = this.#configOf(name);
     const { heartbeatPeriodMs, heartbeatTimeoutMs } = own;
     // Whoever owns nothing is only counted and called: one token will do.
@@ -119,6 +131,7 @@ export class Rings {
       heartbeatMs: name === 'ring' ? Math.min(ingesterHeartbeatMs, heartbeatPeriodMs) : heartbeatPeriodMs,
       tokenCount,
       view: await this.view(name),
+      onHeartbeat: () => countHeartbeat(metrics, metricNames[name]),
       ...(name !== 'ring' || config.ingester.autoforgetUnhealthy
         ? { autoForgetMs: forgetTimeouts * heartbeatTimeoutMs }
         : {}),
@@ -160,7 +173,7 @@ export class Rings {
 class RingStores {
   readonly #world: RingWorld;
   readonly #open = new Map<string, RingStore>();
-  #memory: MemoryRingStore | undefined;
+  #memory: RingStore | undefined;
 
   constructor(world: RingWorld) {
     this.#world = world;
@@ -173,7 +186,10 @@ class RingStores {
     const name = JSON.stringify(store === 'redis' ? redis : joinMembers);
     let known = this.#open.get(name);
     if (!known) {
-      known = store === 'redis' ? openRedis(this.#world, redis) : openJoined(this.#world, joinMembers);
+      known =
+        store === 'redis'
+          ? this.#measured(openRedis(this.#world, redis), 'redis')
+          : this.#measured(openJoined(this.#world, joinMembers), 'memberlist');
       this.#open.set(name, known);
     }
     return known;
@@ -184,9 +200,14 @@ class RingStores {
     await this.#memory?.close();
   }
 
-  #lent(): MemoryRingStore {
+  #measured(store: RingStore, kind: string): RingStore {
+    const { metrics, clock } = this.#world;
+    return measuredRingStore(store, metrics, { kind, clock });
+  }
+
+  #lent(): RingStore {
     if (!this.#memory) {
-      this.#memory = new MemoryRingStore();
+      this.#memory = this.#measured(new MemoryRingStore(), 'inmemory');
       serveRingStore(this.#world.rpc, this.#memory);
     }
     return this.#memory;

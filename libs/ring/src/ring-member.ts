@@ -23,6 +23,8 @@ export interface RingMemberOptions {
   readonly view?: RingView;
   /** Members silent for so long are removed by whoever notices. Absent: never. */
   readonly autoForgetMs?: number;
+  /** Called after each heartbeat that the store took. */
+  readonly onHeartbeat?: () => void;
 }
 
 /** Attempts to write before giving up until the next heartbeat; with hundreds of members some collisions are normal. */
@@ -122,7 +124,7 @@ export class RingMember {
   }
 
   async #beat(): Promise<void> {
-    await this.#tell((instances) => {
+    const isWritten = await this.#tell((instances) => {
       if (this.#isStopped) return false;
       const { id, incarnation, beat } = this.#self;
       const stored = instances.get(id);
@@ -141,6 +143,7 @@ export class RingMember {
       this.#forgetSilent(instances);
       return true;
     });
+    if (isWritten) this.#options.onHeartbeat?.();
   }
 
   #forgetSilent(instances: Map<string, RingInstance>): void {
@@ -153,23 +156,25 @@ export class RingMember {
     }
   }
 
-  /** Writes; a store that does not answer is told at the next heartbeat. */
-  async #tell(change: (instances: Map<string, RingInstance>) => boolean): Promise<void> {
+  /** Writes; a store that does not answer is told at the next heartbeat. False: nothing was written. */
+  async #tell(change: (instances: Map<string, RingInstance>) => boolean): Promise<boolean> {
     try {
-      await this.#write(change);
+      return await this.#write(change);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#options.logger?.warn('the ring store could not be told', { key: this.#options.key, err: reason });
+      return false;
     }
   }
 
-  async #write(change: (instances: Map<string, RingInstance>) => boolean): Promise<void> {
+  /** False: `change` had nothing to write. */
+  async #write(change: (instances: Map<string, RingInstance>) => boolean): Promise<boolean> {
     const { store, key, timers, random } = this.#options;
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const found = await store.get(key);
       const instances = decodeInstances(found?.value) ?? new Map<string, RingInstance>();
-      if (!change(instances)) return;
-      if (await store.compareAndSet(key, encodeInstances(instances.values()), found?.version)) return;
+      if (!change(instances)) return false;
+      if (await store.compareAndSet(key, encodeInstances(instances.values()), found?.version)) return true;
       await timers.sleep(random.float() * collisionPauseMaxMs);
     }
     throw new LokiError('unavailable', `ring ${key}: others kept writing`);

@@ -1,51 +1,97 @@
+import type { Clock, RingStore } from '@loki/ports';
 import type { Metrics } from './metrics.ts';
 
-/** One ring as this process sees it. */
-export interface RingView {
-  /** Instances by state, with the oldest heartbeat (Unix seconds) of each state. */
-  readonly states: ReadonlyMap<string, { readonly members: number; readonly oldestHeartbeat: number }>;
-  readonly tokens: number;
-  /** Tokens of this instance. */
-  readonly ownTokens: number;
+/** One member of a ring as this process sees it. */
+export interface RingMemberStatus {
+  /** Loki's name: `ACTIVE`, `LEAVING`, `Unhealthy`, … */
+  readonly state: string;
+  /** Unix milliseconds, by the member's own clock. */
+  readonly heartbeatMs: number;
+  readonly tokenCount: number;
+  /** The member is this process. */
+  readonly isSelf: boolean;
 }
 
-export interface RingMetrics {
-  /** After each change that this process saw. */
-  seen(ring: string, view: RingView): void;
-  heartbeat(ring: string): void;
-  /** A call to where rings are kept. */
-  storeCall(call: { operation: string; role: string; isSuccessful: boolean; seconds: number }): void;
+/** A ring without a member in one of these states shows zero for it, so that a series does not end. */
+const states = ['ACTIVE', 'JOINING', 'LEAVING', 'PENDING', 'LEFT', 'Unhealthy'];
+
+/** Gauges of the rings that this process knows, read from `rings` at each scrape. */
+export function ringMetrics(
+  metrics: Metrics,
+  rings: () => ReadonlyMap<string, readonly RingMemberStatus[]>,
+): void {
+  metrics.gauge('loki_ring_members', 'Members of a ring.', ['name', 'state'], (gauge) => {
+    for (const [name, members] of rings()) {
+      for (const state of states) gauge.set({ name, state }, membersIn(members, state).length);
+    }
+  });
+  metrics.gauge('loki_ring_oldest_member_timestamp', 'Oldest heartbeat.', ['name', 'state'], (gauge) => {
+    for (const [name, members] of rings()) {
+      for (const state of states) gauge.set({ name, state }, oldestSeconds(membersIn(members, state)));
+    }
+  });
+  metrics.gauge('loki_ring_tokens_total', 'Tokens of a ring.', ['name'], (gauge) => {
+    for (const [name, members] of rings()) gauge.set({ name }, tokensOf(members));
+  });
+  metrics.gauge('loki_ring_member_tokens_owned', 'Tokens of this member.', ['name'], (gauge) => {
+    for (const [name, members] of rings()) {
+      gauge.set({ name }, tokensOf(members.filter((member) => member.isSelf)));
+    }
+  });
 }
 
-/** Rings under Loki's names. */
-export function ringMetrics(metrics: Metrics): RingMetrics {
-  const members = metrics.gauge('loki_ring_members', 'Members of a ring.', ['name', 'state']);
-  const oldest = metrics.gauge('loki_ring_oldest_member_timestamp', 'Oldest heartbeat.', ['name', 'state']);
-  const tokens = metrics.gauge('loki_ring_tokens_total', 'Tokens of a ring.', ['name']);
-  const owned = metrics.gauge('loki_ring_member_tokens_owned', 'Tokens of this member.', ['name']);
-  const heartbeats = metrics.counter('loki_ring_member_heartbeats_total', 'Heartbeats sent.', ['name']);
+/** Counts a heartbeat that this process sent to the ring `name`. */
+export function countHeartbeat(metrics: Metrics, name: string): void {
+  metrics.counter('loki_ring_member_heartbeats_total', 'Heartbeats sent.', ['name']).inc({ name });
+}
+
+/**
+ * The same store, with the time and outcome of each call. A lost compare-and-set is an answer, not a failure.
+ *
+ * @param kind  Loki's `type`: `redis`, `inmemory`, `memberlist`
+ */
+export function measuredRingStore(
+  store: RingStore,
+  metrics: Metrics,
+  { kind, clock }: { readonly kind: string; readonly clock: Clock },
+): RingStore {
   const calls = metrics.histogram(
     'loki_kv_request_duration_seconds',
-    'Time of calls to where rings are kept.',
+    'Time of calls to the store of the rings.',
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     ['kv_name', 'operation', 'role', 'status_code', 'type'],
   );
-  const states = ['ACTIVE', 'JOINING', 'LEAVING', 'PENDING', 'LEFT', 'Unhealthy'];
-  return {
-    seen(name, view) {
-      // A state that has emptied shows zero, not its last members.
-      for (const state of states) {
-        members.set({ name, state }, view.states.get(state)?.members ?? 0);
-        oldest.set({ name, state }, view.states.get(state)?.oldestHeartbeat ?? 0);
-      }
-      tokens.set({ name }, view.tokens);
-      owned.set({ name }, view.ownTokens);
-    },
-    heartbeat: (name) => heartbeats.inc({ name }),
-    storeCall: ({ operation, role, isSuccessful, seconds }) =>
+  async function measure<T>(operation: string, call: () => Promise<T>): Promise<T> {
+    const startMs = clock.monotonicMs();
+    let statusCode = '500';
+    try {
+      const answer = await call();
+      statusCode = '200';
+      return answer;
+    } finally {
       calls.observe(
-        { kv_name: 'ring', operation, role, status_code: isSuccessful ? '200' : '500', type: 'redis' },
-        seconds,
-      ),
+        { kv_name: 'ring', operation, role: 'primary', status_code: statusCode, type: kind },
+        (clock.monotonicMs() - startMs) / 1000,
+      );
+    }
+  }
+  return {
+    get: (key) => measure('GET', () => store.get(key)),
+    compareAndSet: (key, value, version) => measure('CAS', () => store.compareAndSet(key, value, version)),
+    watch: (key, onChange) => store.watch(key, onChange),
+    close: () => store.close(),
   };
+}
+
+function membersIn(members: readonly RingMemberStatus[], state: string): RingMemberStatus[] {
+  return members.filter((member) => member.state === state);
+}
+
+/** Unix seconds; 0 without members. */
+function oldestSeconds(members: readonly RingMemberStatus[]): number {
+  return members.length === 0 ? 0 : Math.min(...members.map((member) => member.heartbeatMs)) / 1000;
+}
+
+function tokensOf(members: readonly RingMemberStatus[]): number {
+  return members.reduce((sum, member) => sum + member.tokenCount, 0);
 }

@@ -1,10 +1,10 @@
 import { LokiError } from '@loki/model';
-import type { ObjectStore } from '@loki/ports';
+import type { Clock, ObjectStore, RingStore } from '@loki/ports';
 import { cacheMetrics } from './cache-metrics.ts';
 import { Metrics } from './metrics.ts';
 import { measuredObjectStore } from './object-store-metrics.ts';
 import { queryMetrics } from './query-metrics.ts';
-import { ringMetrics } from './ring-metrics.ts';
+import { measuredRingStore, ringMetrics } from './ring-metrics.ts';
 
 test('a query moves the counters that dashboards and autoscalers read', async () => {
   const metrics = new Metrics();
@@ -68,22 +68,48 @@ test('calls to the store are counted; a missing key is no failure', async () => 
   expect(text).toMatch(/^loki_chunk_fetcher_fetched_size_bytes_count\{source="store"\} 1$/m);
 });
 
-test('a state that has emptied shows no members', async () => {
+test('rings are read at each scrape, and a state that has emptied shows no members', async () => {
   const metrics = new Metrics();
-  const ring = ringMetrics(metrics);
-  ring.seen('ingester', {
-    states: new Map([['LEAVING', { members: 2, oldestHeartbeat: 5 }]]),
-    tokens: 256,
-    ownTokens: 128,
+  let members = [
+    { state: 'LEAVING', heartbeatMs: 7_000, tokenCount: 128, isSelf: true },
+    { state: 'LEAVING', heartbeatMs: 5_000, tokenCount: 128, isSelf: false },
+  ];
+  ringMetrics(metrics, () => new Map([['ingester', members]]));
+  const before = await metrics.text();
+  expect(before).toMatch(/^loki_ring_members\{name="ingester",state="LEAVING"\} 2$/m);
+  expect(before).toMatch(/^loki_ring_oldest_member_timestamp\{name="ingester",state="LEAVING"\} 5$/m);
+  expect(before).toMatch(/^loki_ring_tokens_total\{name="ingester"\} 256$/m);
+  expect(before).toMatch(/^loki_ring_member_tokens_owned\{name="ingester"\} 128$/m);
+  members = [{ state: 'ACTIVE', heartbeatMs: 9_000, tokenCount: 128, isSelf: false }];
+  const after = await metrics.text();
+  expect(after).toMatch(/^loki_ring_members\{name="ingester",state="LEAVING"\} 0$/m);
+  expect(after).toMatch(/^loki_ring_members\{name="ingester",state="ACTIVE"\} 1$/m);
+  expect(after).toMatch(/^loki_ring_member_tokens_owned\{name="ingester"\} 0$/m);
+});
+
+test('calls to the store of the rings are timed, failed ones apart', async () => {
+  const metrics = new Metrics();
+  const inner: RingStore = {
+    get: () => Promise.reject(new Error('away')),
+    compareAndSet: () => Promise.resolve(false),
+    watch: () => () => undefined,
+    close: () => Promise.resolve(),
+  };
+  const store = measuredRingStore(inner, metrics, {
+    kind: 'redis',
+    clock: { monotonicMs: () => 0 } as Clock,
   });
-  ring.seen('ingester', {
-    states: new Map([['ACTIVE', { members: 1, oldestHeartbeat: 9 }]]),
-    tokens: 128,
-    ownTokens: 128,
-  });
+  await expect(store.get('ring')).rejects.toThrow('away');
+  expect(await store.compareAndSet('ring', '', undefined)).toBe(false);
   const text = await metrics.text();
-  expect(text).toMatch(/^loki_ring_members\{name="ingester",state="LEAVING"\} 0$/m);
-  expect(text).toMatch(/^loki_ring_members\{name="ingester",state="ACTIVE"\} 1$/m);
+  for (const [operation, status] of [
+    ['GET', '500'],
+    ['CAS', '200'],
+  ]) {
+    expect(text).toContain(
+      `loki_kv_request_duration_seconds_count{kv_name="ring",operation="${operation}",role="primary",status_code="${status}",type="redis"} 1`,
+    );
+  }
 });
 
 test('a cache shows its hits and what it holds', async () => {
