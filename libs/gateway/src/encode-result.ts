@@ -105,7 +105,7 @@ export function groupStreams(rows: LogLeafResult, encoding: LabelEncoding): Resu
 }
 
 /** Parsed labels win over structured metadata, and that over the stream's own: the order in which stages look them up. */
-function mergedLabels(set: LabelSet): readonly LabelPair[] {
+export function mergedLabels(set: LabelSet): readonly LabelPair[] {
   return overlaid(overlaid(set.stream, set.structuredMetadata), set.parsed);
 }
 

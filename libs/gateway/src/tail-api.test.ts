@@ -181,6 +181,36 @@ test('categories, when the client asks for them', async () => {
   client.leave();
 });
 
+test('without categories, parsed labels and metadata belong to the stream; the parsed value stands where both have one', async () => {
+  const source = new Source();
+  const entry = row('x', {
+    metadata: { n: '0', trace: 't' },
+    parsed: { __error__: 'LogfmtParserErr', n: '1' },
+  });
+  source.history = [{ ...entry, ts: nowNs - 1n }];
+  const { client } = open(apiOf(source), { query: `${query} | logfmt` });
+  source.give([entry]);
+  await until(() => client.frames.length === 2);
+  const stream = { __error__: 'LogfmtParserErr', app: 'a', n: '1', trace: 't' };
+  expect(client.frames).toEqual([
+    { streams: [{ stream, values: [[String(nowNs - 1n), 'x']] }] },
+    { streams: [{ stream, values: [[String(nowNs), 'x']] }] },
+  ]);
+  client.leave();
+});
+
+test("a selector alone passes lines on under the stream's own labels; its history has the metadata, as a query has", async () => {
+  const source = new Source();
+  const entry = row('x', { metadata: { trace: 't' } });
+  source.history = [{ ...entry, ts: nowNs - 1n }];
+  const { client } = open(apiOf(source));
+  source.give([entry]);
+  await until(() => client.frames.length === 2);
+  const streams = client.frames.map((frame) => frame.streams[0].stream);
+  expect(streams).toEqual([{ app: 'a', trace: 't' }, { app: 'a' }]);
+  client.leave();
+});
+
 test('a client that takes nothing has one frame made for it, and hears what was dropped', async () => {
   const source = new Source();
   const { client } = open(apiOf(source));

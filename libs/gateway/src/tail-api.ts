@@ -2,7 +2,7 @@ import { parseExpr, printExpr } from '@loki/logql';
 import { goJsonString, hash64Bytes, LokiError } from '@loki/model';
 import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers, Tenancy } from '@loki/ports';
 import { checkEntriesLimit } from './check-limits.ts';
-import { categoriesJson, lineText, pairsJson } from './encode-result.ts';
+import { categoriesJson, lineText, mergedLabels, pairsJson } from './encode-result.ts';
 import type { QueryFrontend } from './frontend.ts';
 import { badRequest, Params, parseLimit, parseTimeRange, parseUint32 } from './params.ts';
 
@@ -31,6 +31,21 @@ const tailDurationMaxMs = 3_600_000;
 const frameEntriesMax = 100;
 /** Dropped entries named in one frame. */
 const frameDroppedMax = 10;
+/**
+ * Labels of an entry's stream object. `merged`: all of the entry, parsed labels and structured metadata too. `categorized`:
+ * the stream's own; the others stand in categories behind the line. `own`: the stream's own alone.
+ */
+type TailLabels = 'merged' | 'categorized' | 'own';
+
+interface TailQuery {
+  readonly text: string;
+  readonly startNs: bigint;
+  readonly limit: number;
+  readonly delaySeconds: number;
+  readonly historyLabels: TailLabels;
+  readonly liveLabels: TailLabels;
+}
+
 /** The last moment there is. */
 const farFutureNs = (1n << 63n) - 1n;
 /** WebSocket's code for "something on my side keeps me from going on"; Loki closes every tail with it. */
@@ -60,8 +75,16 @@ export class TailApi {
     const categorized = (request.headers.get('x-loki-response-encoding-flags') ?? '').includes(
       'categorize-labels',
     );
-    const text = printExpr(expr);
-    return (socket) => this.#run(socket, tenancy, { text, startNs, limit, delaySeconds, categorized });
+    const tail: TailQuery = {
+      text: printExpr(expr),
+      startNs,
+      limit,
+      delaySeconds,
+      historyLabels: categorized ? 'categorized' : 'merged',
+      // Loki passes on what comes in as it was pushed when no stage stands behind the selector; its history is a query's.
+      liveLabels: categorized ? 'categorized' : expr.stages.length > 0 ? 'merged' : 'own',
+    };
+    return (socket) => this.#run(socket, tenancy, tail);
   }
 
   #refuse(socket: TailSocket, reason: string): Promise<void> {
@@ -69,11 +92,7 @@ export class TailApi {
     return Promise.resolve();
   }
 
-  async #run(
-    socket: TailSocket,
-    tenancy: Tenancy,
-    tail: { text: string; startNs: bigint; limit: number; delaySeconds: number; categorized: boolean },
-  ): Promise<void> {
+  async #run(socket: TailSocket, tenancy: Tenancy, tail: TailQuery): Promise<void> {
     const tenant = tenancy.ids[0];
     const max = this.#deps.frontend.limitsFor(tenancy).maxConcurrentTailRequests;
     const open = (this.#openByTenant.get(tenant) ?? 0) + 1;
@@ -106,12 +125,7 @@ export class TailApi {
     }
   }
 
-  async #stream(
-    socket: TailSocket,
-    tenancy: Tenancy,
-    tail: { text: string; startNs: bigint; limit: number; delaySeconds: number; categorized: boolean },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #stream(socket: TailSocket, tenancy: Tenancy, tail: TailQuery, signal: AbortSignal): Promise<void> {
     const { querier, frontend, clock, timers } = this.#deps;
     const base = { kind: 'log' as const, tenant: tenancy.ids[0], expr: tail.text, limit: tail.limit };
     // Subscribed before history is read, so that nothing falls between; what both bring is sent once.
@@ -129,8 +143,8 @@ export class TailApi {
     if (history.kind === 'log') {
       const rows = reversed(history);
       for (let row = 0; row < rows.labelSet.length; row++) sent.add(rowKey(rows, row));
-      const options = { dropped: 0, nowNs: endNs, categorized: tail.categorized, without: new Set<string>() };
-      await sendRows(socket, rows, options);
+      const labels = tail.historyLabels;
+      await sendRows(socket, rows, { dropped: 0, nowNs: endNs, labels, without: new Set() });
     }
     let frame = begun;
     for (;;) {
@@ -140,8 +154,8 @@ export class TailApi {
       if (tail.delaySeconds > 0) await timers.sleep(tail.delaySeconds * 1000, signal);
       if (frame.value.result.kind === 'log') {
         const { result, dropped } = frame.value;
-        const nowNs = clock.nowNs();
-        await sendRows(socket, result, { dropped, nowNs, categorized: tail.categorized, without: sent });
+        const labels = tail.liveLabels;
+        await sendRows(socket, result, { dropped, nowNs: clock.nowNs(), labels, without: sent });
       }
     }
   }
@@ -151,14 +165,16 @@ export class TailApi {
 async function sendRows(
   socket: TailSocket,
   rows: LogLeafResult,
-  options: { dropped: number; nowNs: bigint; categorized: boolean; without: ReadonlySet<string> },
+  options: { dropped: number; nowNs: bigint; labels: TailLabels; without: ReadonlySet<string> },
 ): Promise<void> {
-  const { dropped, categorized, without } = options;
+  const { dropped, labels, without } = options;
   const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
   const count = rows.labelSet.length;
-  const streams = rows.labelSets.map((set) => pairsJson(set.stream));
-  const extras = rows.labelSets.map((set) => (categorized ? `,${categoriesJson(set)}` : ''));
-  const flags = categorized ? ',"encodingFlags":["categorize-labels"]' : '';
+  const streams = rows.labelSets.map((set) =>
+    pairsJson(labels === 'merged' ? mergedLabels(set) : set.stream),
+  );
+  const extras = rows.labelSets.map((set) => (labels === 'categorized' ? `,${categoriesJson(set)}` : ''));
+  const flags = labels === 'categorized' ? ',"encodingFlags":["categorize-labels"]' : '';
   let entries: string[] = [];
   for (let row = 0; row < count; row++) {
     if (without.size > 0 && without.has(rowKey(rows, row))) continue;
