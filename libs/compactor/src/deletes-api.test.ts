@@ -89,6 +89,8 @@ describe('the delete API', () => {
     const { call, nowS, received, api, world } = setUp();
     const generation = async () => String((await world.do(api.generation(tenant))).body);
     expect(await generation()).toBe('""\n');
+    const { headers } = await world.do(api.generation(tenant));
+    expect(headers).toEqual({ 'content-type': 'text/plain; charset=utf-8' });
     const params = { query: '{app="a"} |= "x"', start: String(nowS - 3600), end: String(nowS - 60) };
     const created = await call('PUT', { ...params, max_interval: '10m' }, true);
     expect(created.status).toBe(204);

@@ -47,7 +47,9 @@ export class DeletesApi {
     const { requests } = this.#deps;
     await requests.current();
     const generation = requests.state.generation(tenant);
-    return json(generation === 0 ? '' : String(generation));
+    const body = `${JSON.stringify(generation === 0 ? '' : String(generation))}\n`;
+    // JSON that Loki sends without a type of its own: its server says what it looks like.
+    return { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body };
   }
 
   async increaseGeneration(tenant: TenantId): Promise<HttpResponse> {

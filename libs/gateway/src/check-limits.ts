@@ -22,6 +22,13 @@ export function checkQueryLength(range: TimeRange, limits: Limits): void {
   }
 }
 
+/** Refuses a range that ends before it begins, in the words in which Loki refuses it for labels and their values. */
+export function checkLabelRange({ startNs, endNs }: TimeRange, limits: Limits): void {
+  if (endNs >= startNs) return;
+  const lookback = formatPrometheusDuration(BigInt(limits.maxQueryLookbackMs) * nsPerMs);
+  throw badRequest(`this data is no longer available, it is past now - max_query_lookback (${lookback})`);
+}
+
 /** Start no earlier than max_query_lookback allows; undefined when nothing of the range is left. */
 export function clampLookback(range: TimeRange, limits: Limits, nowNs: bigint): TimeRange | undefined {
   if (limits.maxQueryLookbackMs <= 0) return range;

@@ -4,7 +4,7 @@ import { compareText, goJsonString, Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { HttpRequest, HttpResponse, QuerierService, StreamVolume, Tenancy } from '@loki/ports';
 import { parseByteSize } from './byte-text.ts';
-import { checkQueryLength } from './check-limits.ts';
+import { checkLabelRange, checkQueryLength } from './check-limits.ts';
 import { pairsJson } from './encode-result.ts';
 import { isHiddenLabel, streamsOfTenants, wholeDays } from './explore-streams.ts';
 import type { TenantStreams } from './explore-streams.ts';
@@ -162,9 +162,10 @@ export class MetadataApi {
   #labelStreams(request: HttpRequest, tenancy: Tenancy, note: MetadataNote): Promise<TenantStreams[]> {
     const params = Params.of(request);
     const text = (note.query = params.get('query'));
-    const range = wholeDays((note.range = this.#range(params, tenancy, request)));
+    const range = (note.range = this.#range(params, tenancy, request));
     const matchers = text === '' ? [] : parseMatchers(text);
-    return this.#streams(tenancy, matchers, range, request, 'labels');
+    checkLabelRange(range, this.#deps.frontend.limitsFor(tenancy, request));
+    return this.#streams(tenancy, matchers, wholeDays(range), request, 'labels');
   }
 
   /** A matcher on the tenant label is one on the streams' own labels here: Loki narrows only queries by it. */
