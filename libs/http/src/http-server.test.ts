@@ -1,195 +1,13 @@
-import { request as httpRequest } from 'node:http';
+/** Protects clients from a server that loses their bodies or answers, and the server from clients that are odd, slow or gone. */
 import { connect } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import WebSocket from 'ws';
 import { LokiError } from '@loki/model';
-import type { HttpHandler, Logger, Timers } from '@loki/ports';
-import { Metrics, serverMetrics } from '@loki/telemetry';
-import { HttpServer } from './http-server.ts';
-import type { HttpServerOptions } from './http-server.ts';
 import { jsonResponse, textResponse } from './respond.ts';
+import { echo, logged, raw, send, start, stopAll, timers } from './test-server.ts';
+import type { Answer } from './test-server.ts';
 
-const timers: Timers = {
-  after(delayMs, callback) {
-    const timeout = setTimeout(callback, delayMs);
-    return { cancel: () => clearTimeout(timeout) };
-  },
-  sleep: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
-};
-const clock = { nowMs: () => Date.now(), nowNs: () => 0n, monotonicMs: () => performance.now() };
-
-const logged: string[] = [];
-const logger: Logger = {
-  debug() {},
-  info() {},
-  warn: (message) => void logged.push(message),
-  error: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`),
-  child: () => logger,
-};
-
-interface Answer {
-  status: number;
-  headers: Record<string, string | string[] | undefined>;
-  body: Buffer;
-  text: string;
-}
-
-const servers: HttpServer[] = [];
-let metrics: Metrics;
-
-async function start(
-  wire: (server: HttpServer) => void,
-  options: Partial<HttpServerOptions> = {},
-): Promise<{ port: number; server: HttpServer }> {
-  metrics = new Metrics();
-  const server = new HttpServer({
-    address: '127.0.0.1',
-    port: 0,
-    readTimeoutMs: 5000,
-    readHeaderTimeoutMs: 0,
-    writeTimeoutMs: 5000,
-    idleTimeoutMs: 5000,
-    connectionsMax: 0,
-    bodyBytesMax: { none: 0, push: 1 << 20, form: 1024, rules: 1024 },
-    inflightBodyBytesMax: 1 << 21,
-    compressResponses: true,
-    clock,
-    timers,
-    logger,
-    metrics: serverMetrics(metrics),
-    ...options,
-  });
-  wire(server);
-  servers.push(server);
-  return { port: await server.listen(), server };
-}
-
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map((server) => server.stop(100)));
-  logged.length = 0;
-});
-
-function send(
-  port: number,
-  path: string,
-  options: { method?: string; headers?: Record<string, string>; body?: Buffer | string } = {},
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const outgoing = httpRequest(
-      {
-        port,
-        host: '127.0.0.1',
-        path,
-        method: options.method ?? 'GET',
-        headers: options.headers,
-        agent: false,
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () => {
-          const body = Buffer.concat(chunks);
-          resolve({
-            status: response.statusCode!,
-            headers: response.headers,
-            body,
-            text: body.toString('utf8'),
-          });
-        });
-      },
-    );
-    outgoing.on('error', reject);
-    outgoing.end(options.body);
-  });
-}
-
-/** Bytes as they are, answered until the server closes. */
-function raw(port: number, text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(text));
-    let received = '';
-    socket.on('data', (chunk) => (received += chunk.toString('latin1')));
-    socket.on('close', () => resolve(received));
-    socket.on('error', reject);
-  });
-}
-
-const echo: HttpHandler = (request) =>
-  jsonResponse({
-    method: request.method,
-    path: request.path,
-    query: request.queryText,
-    params: Object.fromEntries(request.params),
-    body: request.body.toString('utf8'),
-    headers: Object.fromEntries(request.headers),
-  });
-
-describe('routes', () => {
-  test.each([
-    ['GET', '/'],
-    ['GET', '/nope'],
-    ['GET', '/loki/api/v1/query/'],
-    ['GET', '/loki/api/v1/QUERY'],
-    ['PUT', '/loki/api/v1/query'],
-    ['HEAD', '/loki/api/v1/query'],
-    ['OPTIONS', '/loki/api/v1/query'],
-    ['GET', '/loki/api/v1/push'],
-    ['GET', '/loki/api/v1/label/app'],
-    ['GET', '/loki/api/v1/series'],
-  ])('%s %s is not found, in the words of Go', async (method, path) => {
-    const { port } = await start((server) => {
-      server.handleAll({ query: echo, push: echo, labelValues: echo });
-    });
-    const answer = await send(port, path, { method });
-    expect(answer.status).toBe(404);
-    expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
-    expect(answer.headers['x-content-type-options']).toBe('nosniff');
-    if (method !== 'HEAD') expect(answer.text).toBe('404 page not found\n');
-  });
-
-  test('a path is decoded before it is parted, so that no parameter has a slash', async () => {
-    const { port } = await start((server) => server.handleAll({ labelValues: echo, rulesGroup: echo }));
-    expect(JSON.parse((await send(port, '/loki/api/v1/label/a%20b/values?x=1&y')).text)).toMatchObject({
-      params: { name: 'a b' },
-      query: 'x=1&y',
-      path: '/loki/api/v1/label/a b/values',
-    });
-    expect(JSON.parse((await send(port, '/loki/api/v1/%72ules/a%25b/%67')).text)).toMatchObject({
-      params: { namespace: 'a%b', groupname: 'g' },
-    });
-    expect((await send(port, '/loki/api/v1/rules/a%2Fb/g')).status).toBe(404);
-    expect((await send(port, '/loki/api/v1/label/a%2Fb/values')).status).toBe(404);
-    const unclean = await send(port, '/loki/api/v1/label/%2F%C5%BC%3Fa/values?x');
-    expect(unclean.headers.location).toBe('/loki/api/v1/label/%C5%BC%3Fa/values?x');
-    expect((await send(port, '/loki/api/v1/label/%zz/values')).status).toBe(404);
-    expect((await send(port, '/loki/api/v1/label/%ff/values')).status).toBe(404);
-  });
-
-  test('an unclean path is sent to its clean form', async () => {
-    const { port } = await start((server) => server.handle('labels', echo));
-    const answer = await send(port, '/loki/api/v1/label//values?a=b');
-    expect(answer).toMatchObject({
-      status: 301,
-      text: '',
-      headers: { location: '/loki/api/v1/label/values?a=b' },
-    });
-    expect((await send(port, '/loki/../../x')).headers.location).toBe('/x');
-  });
-
-  test('a prefix belongs before every path', async () => {
-    const { port } = await start((server) => server.handle('labels', echo), { pathPrefix: '/logs' });
-    expect((await send(port, '/loki/api/v1/labels')).status).toBe(404);
-    expect((await send(port, '/logsloki/api/v1/labels')).status).toBe(404);
-    expect(JSON.parse((await send(port, '/logs/loki/api/v1/labels')).text)).toMatchObject({
-      path: '/loki/api/v1/labels',
-    });
-  });
-
-  test('metrics are answered to any method', async () => {
-    const { port } = await start((server) => server.handle('metrics', () => textResponse('x')));
-    expect((await send(port, '/metrics', { method: 'POST' })).status).toBe(200);
-  });
-});
+afterEach(stopAll);
 
 describe('bodies', () => {
   test('arrive whole, also in chunks of unknown number', async () => {
@@ -247,19 +65,25 @@ describe('bodies', () => {
     expect(await post()).toMatchObject({ status: 204 });
   });
 
-  test('a header sent twice cannot hide its second value', async () => {
+  test.each([
+    ['X-Scope-OrgID: a', 'x-scope-orgid: b', '"x-scope-orgid":"a, b"'],
+    ['X-Scope-OrgID: a', 'x-scope-orgid: a', '"x-scope-orgid":"a"'],
+    ['Content-Type: application/json', 'content-type: text/plain', '"content-type":"application/json"'],
+    ['Content-Encoding: gzip', 'content-encoding: snappy', '"content-encoding":"gzip"'],
+    ['Content-Encoding: gzip', 'content-encoding: gzip', '"content-encoding":"gzip"'],
+  ])('of %s and %s, the handler sees %s', async (first, second, header) => {
     const { port } = await start((server) => server.handle('labels', echo));
     const text = await raw(
       port,
-      'GET /loki/api/v1/labels HTTP/1.1\r\nHost: x\r\nX-Scope-OrgID: a\r\nx-scope-orgid: b\r\nConnection: close\r\n\r\n',
+      `GET /loki/api/v1/labels HTTP/1.1\r\nHost: x\r\n${first}\r\n${second}\r\nConnection: close\r\n\r\n`,
     );
-    expect(text).toContain('"x-scope-orgid":"a, b"');
+    expect(text).toContain(header);
   });
 });
 
 describe('answers', () => {
   test('catalogue errors are plain text with their status; others tell nothing', async () => {
-    const { port } = await start((server) => {
+    const { port, metrics } = await start((server) => {
       server.handle('query', () => {
         throw new LokiError('badRequest', 'parse error');
       });
@@ -342,7 +166,7 @@ describe('answers', () => {
   });
 
   test('requests are counted under Loki’s route names', async () => {
-    const { port } = await start((server) => server.handle('labelValues', echo));
+    const { port, metrics } = await start((server) => server.handle('labelValues', echo));
     await send(port, '/loki/api/v1/label/app/values');
     await send(port, '/whatever');
     await timers.sleep(20);
@@ -395,6 +219,15 @@ describe('WebSockets', () => {
       headers: { connection: 'Upgrade', upgrade: 'h2c' },
     });
     expect(h2c.status).toBe(200);
+  });
+
+  test('a plain request is refused for what an upgrade would be refused for', async () => {
+    const { port } = await start((server) =>
+      server.upgrade('tail', () => {
+        throw new LokiError('noOrgId', 'no org id');
+      }),
+    );
+    expect(await send(port, '/loki/api/v1/tail')).toMatchObject({ status: 401, text: 'no org id\n' });
   });
 
   test('a failure before the upgrade is a plain answer', async () => {

@@ -9,9 +9,10 @@ import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/por
 import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
 import { gzipBody, wantsGzip } from './compress.ts';
+import { HalfOpen } from './half-open.ts';
 import { NodeRequest } from './node-request.ts';
 import { BodyBudget, hasBody, readBody } from './read-body.ts';
-import { errorResponse, errorText, notFound } from './respond.ts';
+import { errorResponse, errorText, methodNotAllowed, notFound } from './respond.ts';
 import { cleanedPath, decodePath, noParams, Router } from './router.ts';
 import type { RouteMatch } from './router.ts';
 import { otherRoute } from './routes.ts';
@@ -73,6 +74,7 @@ export class HttpServer {
   readonly #upgrades = new Map<RouteId, UpgradeHandler>();
   readonly #bodies: BodyBudget;
   readonly #sockets: WebSockets;
+  readonly #halfOpen: HalfOpen;
   readonly #prefix: string;
   #isStopping = false;
 
@@ -81,6 +83,7 @@ export class HttpServer {
     this.#prefix = options.pathPrefix ?? '';
     this.#bodies = new BodyBudget(options.inflightBodyBytesMax);
     this.#sockets = new WebSockets(options.timers);
+    this.#halfOpen = new HalfOpen(options.timers);
     this.#server = this.#create();
   }
 
@@ -94,10 +97,13 @@ export class HttpServer {
     for (const [id, handler] of Object.entries(handlers)) this.handle(id as RouteId, handler);
   }
 
-  /** Serves a route by WebSocket; a plain request to it is answered 400. */
+  /** Serves a route by WebSocket; a plain request to it is judged as one to upgrade, then answered 400. */
   upgrade(id: RouteId, handler: UpgradeHandler): void {
     this.#upgrades.set(id, handler);
-    this.handle(id, () => errorText(400, 'Bad Request'));
+    this.handle(id, async (request) => {
+      await handler(request);
+      return errorText(400, 'Bad Request');
+    });
   }
 
   /** Resolves with the port once connections are taken. */
@@ -151,6 +157,7 @@ export class HttpServer {
       ? createTlsServer(
           {
             ...options,
+            allowHalfOpen: true,
             cert: tls.cert,
             key: tls.key,
             ...(tls.client
@@ -168,6 +175,7 @@ export class HttpServer {
       });
     }
     if (this.#options.connectionsMax > 0) server.maxConnections = this.#options.connectionsMax;
+    this.#halfOpen.watch(server);
     server.on('connection', (socket) => {
       this.#options.metrics.connections('http', 1);
       socket.once('close', () => this.#options.metrics.connections('http', -1));
@@ -195,7 +203,9 @@ export class HttpServer {
     this.#options.metrics.started(method, label);
     let bodyBytes = 0;
     let responseBytes = 0;
+    this.#halfOpen.add(response);
     response.once('close', () => {
+      this.#halfOpen.delete(response);
       if (!response.writableFinished) request.clientLeft();
       this.#bodies.give(bodyBytes);
       this.#options.metrics.served({
@@ -213,7 +223,8 @@ export class HttpServer {
       const to = encodeURI(redirect).replaceAll('?', '%3F').replaceAll('#', '%23');
       answer = { status: 301, headers: { location: queryText === '' ? to : `${to}?${queryText}` } };
     } else if (match === undefined) {
-      answer = notFound;
+      const methods = local === undefined ? [] : this.#router.methodsOf(local);
+      answer = methods.length > 0 ? methodNotAllowed(methods) : notFound;
     } else {
       try {
         if (hasBody(message)) {
@@ -319,7 +330,7 @@ export class HttpServer {
   }
 
   #isUpgrade(message: IncomingMessage): boolean {
-    if (message.headers.upgrade?.toLowerCase() !== 'websocket') return false;
+    if (message.method !== 'GET' || message.headers.upgrade?.toLowerCase() !== 'websocket') return false;
     return this.#upgradeMatch(message) !== undefined;
   }
 

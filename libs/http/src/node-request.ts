@@ -62,13 +62,21 @@ function clientGone(): Error {
   return new DOMException('the request was cancelled by the client', 'AbortError');
 }
 
-/** Names in lower case; what a client sends twice is joined, so that nothing can hide behind a second header. */
+/** Headers that say how the body reads: of several, the first counts. */
+const firstCounts = new Set(['content-type', 'content-encoding']);
+
+/**
+ * Names in lower case. Values of a header that comes twice are joined, so that nothing can hide behind the second: two
+ * tenants are no tenant id. Equal ones are one value.
+ */
 function headersOf(raw: readonly string[]): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i].toLowerCase();
+    const value = raw[i + 1];
     const before = headers.get(name);
-    headers.set(name, before === undefined ? raw[i + 1] : `${before}, ${raw[i + 1]}`);
+    if (before === undefined) headers.set(name, value);
+    else if (before !== value && !firstCounts.has(name)) headers.set(name, `${before}, ${value}`);
   }
   return headers;
 }

@@ -39,3 +39,9 @@ export function errorResponse(error: unknown): HttpResponse {
 }
 
 export const notFound: HttpResponse = errorText(404, '404 page not found');
+
+/** The path is known, its method is not. */
+export function methodNotAllowed(methods: readonly string[]): HttpResponse {
+  const response = errorText(405, 'method not allowed');
+  return { ...response, headers: { ...response.headers, allow: methods.join(', ') } };
+}

@@ -44,7 +44,7 @@ export class Router {
   /**
    * @param path without escapes and query. An encoded slash parts segments like any other, as it does for Go's router:
    *             no name in a path has one.
-   * @returns undefined when nobody answers this path with this method
+   * @returns undefined when no route answers this path with this method
    */
   find(method: string, path: string): RouteMatch | undefined {
     const exact = this.#exact.get(path);
@@ -57,10 +57,31 @@ export class Router {
     }
     return undefined;
   }
+
+  /** Methods that routes of this path take, whatever the method of the request; empty: the path is unknown. */
+  methodsOf(path: string): string[] {
+    const segments = path.split('/');
+    const specs = [
+      ...(this.#exact.get(path) ?? []),
+      ...(this.#patterns.get(segments.length) ?? []).filter((each) => matchSegments(each.segments, segments)),
+    ].map(({ spec }) => spec);
+    return [
+      ...new Set(specs.flatMap((spec) => [...(spec.methods ?? []), ...(isProbed(spec) ? ['HEAD'] : [])])),
+    ];
+  }
 }
 
 function takes(spec: RouteSpec, method: string): boolean {
-  return spec.methods === undefined || spec.methods.includes(method);
+  if (spec.methods === undefined || spec.methods.includes(method)) return true;
+  return method === 'HEAD' && isProbed(spec);
+}
+
+/**
+ * HEAD is answered where GET alone is: by what load balancers probe. A route that takes POST too runs a query, or does
+ * something (`/flush`): as for Loki, HEAD is not among its methods.
+ */
+function isProbed({ methods }: RouteSpec): boolean {
+  return methods !== undefined && methods.includes('GET') && !methods.includes('POST');
 }
 
 function matchSegments(

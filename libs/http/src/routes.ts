@@ -25,8 +25,8 @@ const admin = (path: string, methods: readonly string[] | undefined = get) =>
 const rules = (path: string, methods: readonly string[]) => ({ methods, path, body: 'rules' }) as const;
 
 /**
- * Every route there is. What is not here, or comes with another method, is answered `404 page not found`. The `route`
- * label of metrics follows from the path (`routeLabel`).
+ * Every route there is. A path that is not here is answered `404 page not found`, another method 405. HEAD is answered
+ * where GET alone is. The `route` label of metrics follows from the path (`routeLabel`).
  */
 export const routes = {
   push: push('/loki/api/v1/push'),

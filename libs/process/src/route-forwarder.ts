@@ -21,7 +21,7 @@ export interface RouteForwarderDeps {
 }
 
 /** Requests that may be carried out twice: one that nobody answered is given to another. */
-const repeatable = new Set(['GET', 'DELETE']);
+const repeatable = new Set(['GET', 'HEAD', 'DELETE']);
 
 /**
  * Routes that any process of a kind answers. Those that did not answer lately are asked last. A request that creates
