@@ -74,9 +74,20 @@ export async function openSection(
     const section = segment.section(tenant);
     return section && new MemoryReader(segment, section, cacheKey, cache);
   }
-  const segment = await openStored(source.key, env);
+  const segment = await measured(env, stats, () => openStored(source.key, env));
   const section = segment.section(tenant);
-  return section && new StoreReader({ segment, section, clip: source.clip }, cache, stats);
+  return section && new StoreReader({ segment, section, clip: source.clip }, env, stats);
+}
+
+/** Adds the time of a request to the store to `stats`. */
+async function measured<T>(env: WorkerEnv, stats: LeafStats, request: () => Promise<T>): Promise<T> {
+  if (!env.clock) return request();
+  const startMs = env.clock.monotonicMs();
+  try {
+    return await request();
+  } finally {
+    stats.fetchMs += env.clock.monotonicMs() - startMs;
+  }
 }
 
 /** A stored segment's footer, read once and kept for all who ask this worker. */
@@ -144,19 +155,21 @@ class StoreReader implements SectionReader {
   readonly clip: Clip | undefined;
   readonly #segment: StoredSegment;
   readonly #cache: LeafCache;
+  readonly #env: WorkerEnv;
   readonly #stats: LeafStats;
   /** Fetches under way, by block. */
   readonly #pending = new Map<number, Promise<void>>();
 
   constructor(
     from: { segment: StoredSegment; section: Section; clip: Clip | undefined },
-    cache: LeafCache,
+    env: WorkerEnv,
     stats: LeafStats,
   ) {
     this.#segment = from.segment;
     this.section = from.section;
     this.clip = from.clip;
-    this.#cache = cache;
+    this.#cache = LeafCache.of(env);
+    this.#env = env;
     this.#stats = stats;
   }
 
@@ -174,15 +187,15 @@ class StoreReader implements SectionReader {
     if (wanted.length === 0) return;
     const entries = wanted.map((info) => this.#entry(info));
     const indices = wanted.map((info) => info.index);
-    const fetched = this.#segment
-      .fetchBlocks(this.section, indices, need.mask, { metadataNames: need.names })
-      .then((blocks) => {
-        blocks.forEach((block, i) => {
-          entries[i].add({ block, mask: need.mask, names: need.names });
-          this.#pending.delete(indices[i]);
-          this.release(wanted[i]);
-        });
+    const fetched = measured(this.#env, this.#stats, () =>
+      this.#segment.fetchBlocks(this.section, indices, need.mask, { metadataNames: need.names }),
+    ).then((blocks) => {
+      blocks.forEach((block, i) => {
+        entries[i].add({ block, mask: need.mask, names: need.names });
+        this.#pending.delete(indices[i]);
+        this.release(wanted[i]);
       });
+    });
     // Whoever loads the block sees the failure; nobody may, when the scan ends early.
     fetched.catch(() => indices.forEach((index) => this.#pending.delete(index)));
     for (const index of indices) this.#pending.set(index, fetched);
@@ -200,9 +213,9 @@ class StoreReader implements SectionReader {
   async #fetch(info: BlockInfo, entry: PartedBlock, need: BlockNeed): Promise<Block> {
     const missing = entry.missing(need.mask, need.names);
     if (missing === 0) return entry;
-    const block = await this.#segment.fetchBlock(this.section, info.index, missing, {
-      metadataNames: need.names,
-    });
+    const block = await measured(this.#env, this.#stats, () =>
+      this.#segment.fetchBlock(this.section, info.index, missing, { metadataNames: need.names }),
+    );
     entry.add({ block, mask: missing, names: need.names });
     return entry;
   }

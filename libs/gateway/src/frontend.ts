@@ -1,6 +1,7 @@
 import type { Limits, LimitsSource } from '@loki/config';
 import { complete, evaluate, MemoryPool } from '@loki/engine';
 import type { QueryOutcome, QueryParams, Work } from '@loki/engine';
+import { printExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type {
@@ -16,7 +17,8 @@ import type {
   Tenancy,
   Timers,
 } from '@loki/ports';
-import type { QueryMetrics } from '@loki/telemetry';
+import { inCurrentSpan, isTracing, startSpan, withSpan } from '@loki/telemetry';
+import type { QueryMetrics, SpanAttributes } from '@loki/telemetry';
 import { selectionsOf, tooManyBytes } from './check-limits.ts';
 import type { Selection } from './check-limits.ts';
 import { parseActorPath } from './actor-queue.ts';
@@ -90,6 +92,27 @@ const timeoutText =
 const rootBytesMax = 2 * 2 ** 30;
 /** A root computes so long before others have their turn: health checks and leases live on the same thread. */
 const rootSliceMs = 15;
+
+/** Characters of a query's text that its span carries. */
+const spanQueryCharsMax = 1024;
+
+function queryAttributes(tenancy: Tenancy, expr: Expr): SpanAttributes {
+  return {
+    'loki.tenant': tenancy.ids.join('|'),
+    'loki.query': printExpr(expr).slice(0, spanQueryCharsMax),
+  };
+}
+
+/** The stretch of time and of streams that a part of a query covers. */
+function partAttributes(request: LeafRequest): SpanAttributes {
+  const { tenant, startNs, endNs, shard } = request;
+  return {
+    'loki.tenant': tenant,
+    'loki.start': startNs.toString(),
+    'loki.end': endNs.toString(),
+    ...(shard ? { 'loki.shard': `${shard.index}_of_${shard.of}` } : {}),
+  };
+}
 
 /** Plans queries, queues their leaves fairly between tenants, and computes the roots. */
 export class QueryFrontend {
@@ -224,33 +247,43 @@ export class QueryFrontend {
       ask: (request, signal) => {
         const queuedMs = clock.monotonicMs();
         const begun = () => (queueMs += clock.monotonicMs() - queuedMs);
-        return this.#retried(
-          (left) =>
-            this.#ask(request.tenant, (querier) => querier.runLeaf(request, left), left, { begun, actor }),
-          signal,
+        return withSpan(
+          'part',
+          isTracing() ? partAttributes(request) : {},
+          () =>
+            this.#retried(
+              (attempt) =>
+                this.#ask(request.tenant, (querier) => querier.runLeaf(request, attempt), attempt, {
+                  begun,
+                  actor,
+                }),
+              signal,
+            ),
+          ({ stats }) => ({ 'loki.bytes': stats.lineBytes, 'loki.lines': stats.linesProcessed }),
         );
       },
     });
-    const outcome = await this.withDeadline(
-      tenancy,
-      client,
-      async (signal) => {
-        await this.#checkBytes(tenancy, selectionsOf(expr, params), limits, signal);
-        if (whole) await this.#checkBytes(tenancy, selectionsOf(whole.expr, whole), limits, signal);
-        return evaluate(
-          expr,
-          params,
-          (leaf: LeafRequest) => runForTenants(tenancy, leaf, (request) => runner.run(request, signal)),
-          {
-            memoryBytesMax: limits.maxQueryMemoryBytes,
-            isApproxTopkEnabled: limits.shardAggregations.includes('approx_topk'),
-            checkCancelled: () => signal.throwIfAborted(),
-            pool: this.#memory,
-            pause: this.#pauses(),
-          },
-        );
-      },
-      limits,
+    const compute = async (signal: AbortSignal): Promise<QueryOutcome> => {
+      await this.#checkBytes(tenancy, selectionsOf(expr, params), limits, signal);
+      if (whole) await this.#checkBytes(tenancy, selectionsOf(whole.expr, whole), limits, signal);
+      return evaluate(
+        expr,
+        params,
+        (leaf: LeafRequest) => runForTenants(tenancy, leaf, (request) => runner.run(request, signal)),
+        {
+          memoryBytesMax: limits.maxQueryMemoryBytes,
+          isApproxTopkEnabled: limits.shardAggregations.includes('approx_topk'),
+          checkCancelled: () => signal.throwIfAborted(),
+          pool: this.#memory,
+          pause: this.#pauses(),
+        },
+      );
+    };
+    const outcome = await withSpan(
+      'query',
+      isTracing() ? queryAttributes(tenancy, expr) : {},
+      () => this.withDeadline(tenancy, client, compute, limits),
+      ({ stats }) => ({ 'loki.bytes': stats.lineBytes, 'loki.lines': stats.linesProcessed }),
     );
     return {
       ...outcome,
@@ -318,10 +351,12 @@ export class QueryFrontend {
   ): Promise<T> {
     const { queryMetrics: metrics, clock } = this.#deps;
     const queuedMs = clock.monotonicMs();
+    const queueSpan = startSpan('queue', { 'loki.tenant': tenant });
     let isQueued = true;
     const dequeued = () => {
       if (!isQueued) return;
       isQueued = false;
+      queueSpan.end();
       metrics?.dequeued(tenant, (clock.monotonicMs() - queuedMs) / 1000);
     };
     metrics?.enqueued(tenant);
@@ -329,11 +364,11 @@ export class QueryFrontend {
     return this.#queue
       .submit(
         tenant,
-        (querier) => {
+        inCurrentSpan((querier: QuerierService) => {
           dequeued();
           begun?.();
           return work(querier);
-        },
+        }),
         signal,
         actor,
       )

@@ -141,7 +141,7 @@ export interface LeafStats {
   /** The shares of the above that came from memory, not from the store. */
   headLines: number;
   headLineBytes: number;
-  /** Milliseconds spent fetching from the store. */
+  /** Milliseconds for which requests to the store were under way, added up; 0 where no clock measures them. */
   fetchMs: number;
   /** Times a results cache was asked, for how many parts, and how many it had or was given. */
   cacheRequests: number;

@@ -1,8 +1,11 @@
 import type { ObjectStore } from './object-store.ts';
+import type { Clock } from './time.ts';
 
 /** What a task may use where it runs. */
 export interface WorkerEnv {
   readonly objectStore: ObjectStore;
+  /** Measures how long tasks wait for the store; absent: they report no time. */
+  readonly clock?: Clock;
   /** Lives as long as the worker: caches of decoded blocks, compiled queries. Keyed by who owns them. */
   readonly cache: Map<string, unknown>;
   /** Bytes of decoded blocks this worker may keep. */

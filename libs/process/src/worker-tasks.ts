@@ -4,7 +4,7 @@ import { openObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
 import { summarizeTask } from '@loki/patterns';
 import { streamsTask } from '@loki/querier';
-import { serveTasks } from '@loki/runtime';
+import { NodeClock, serveTasks } from '@loki/runtime';
 import { encodeRecordsTask, mergeTask } from '@loki/segment';
 
 /** Runs the heavy tasks of all roles; workers read the object store themselves. */
@@ -20,10 +20,12 @@ export function serve(): void {
     rewriteTask,
     verifyTask,
   ];
+  const clock = new NodeClock();
   serveTasks(tasks, (data) => {
     const { storage, blockCacheBytes } = data as WorkerData;
     return {
       objectStore: openObjectStore(storage),
+      clock,
       cache: new Map<string, unknown>(),
       cacheBytesMax: blockCacheBytes,
     };

@@ -23,6 +23,7 @@ import type { Catalog, HiddenRows, SegmentRef } from '@loki/catalog';
 import { leafTask, mergeAsTheyCome, mergeLeafResults, volumeTask } from '@loki/engine';
 import { fnv1a32, LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
+import { addMeasuredSpan, withSpan } from '@loki/telemetry';
 import { EmptyIntervals } from './cached-logs.ts';
 import { cachedSamples } from './cached-samples.ts';
 import { cachedStreams } from './cached-streams.ts';
@@ -307,7 +308,20 @@ export class Querier implements QuerierService {
   #scan(request: LeafRequest, segment: SegmentRef, signal?: AbortSignal): Promise<LeafResult> {
     const { key, clip } = segment;
     const input = { request, sources: [{ kind: 'object' as const, key, clip }] };
-    return this.#onWorker(leafTask, input, segment, signal);
+    return withSpan(
+      'scan',
+      { 'loki.tenant': request.tenant, 'loki.segment': key },
+      async () => {
+        const result = await this.#onWorker(leafTask, input, segment, signal);
+        const { fetchMs, compressedBytes } = result.stats;
+        if (fetchMs > 0) {
+          const attributes = { 'loki.tenant': request.tenant, 'loki.stored_bytes': compressedBytes };
+          addMeasuredSpan('store fetch', attributes, fetchMs);
+        }
+        return result;
+      },
+      ({ stats }) => ({ 'loki.bytes': stats.lineBytes, 'loki.lines': stats.linesProcessed }),
+    );
   }
 
   async #onWorker<Input, Output>(

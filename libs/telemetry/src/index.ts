@@ -26,5 +26,14 @@ export { countHeartbeat, measuredRingStore, ringMetrics } from './ring-metrics.t
 export type { RingMemberStatus } from './ring-metrics.ts';
 export { rulerMetrics } from './ruler-metrics.ts';
 export type { GroupLabels, RemoteLabels, RulerMetrics } from './ruler-metrics.ts';
-export { isTracing, startTracing, traceHeaders, withServerSpan, withSpan } from './tracing.ts';
-export type { TracingOptions } from './tracing.ts';
+export {
+  addMeasuredSpan,
+  inCurrentSpan,
+  isTracing,
+  startSpan,
+  startTracing,
+  traceHeaders,
+  withServerSpan,
+  withSpan,
+} from './tracing.ts';
+export type { SpanAttributes, TracingOptions } from './tracing.ts';
