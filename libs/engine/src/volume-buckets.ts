@@ -4,6 +4,9 @@ import type { StreamsRequest, VolumeBuckets } from '@loki/ports';
 /** Buckets with bytes that one answer may hold, over all its streams. */
 const cellsMax = 1_000_000;
 
+/** Loki asks for a step up to its last millisecond, in whole seconds: a step of 300 s counts 299 s of a longer stretch. */
+const lapseNs = 1e9;
+
 /** A stretch of one stream: times relative to the start of the request in ns, inclusive. */
 export interface VolumeUnit {
   readonly minTs: number;
@@ -37,7 +40,8 @@ export class BucketGrid {
 
   /**
    * Adds the shares of a unit that fall into the range, bucket by bucket. A unit that lies across an edge counts by the
-   * share of its time, as if its entries stood evenly; bytes are whole, rounded down.
+   * share of its time, as if its entries stood evenly; bytes are whole, rounded down. Of a bucket that a unit goes on after,
+   * the last second does not count.
    *
    * @returns false when nothing of it lies in the range
    */
@@ -56,13 +60,19 @@ export class BucketGrid {
     const last = this.#bucketOf(end - 1);
     for (let bucket = first; bucket <= last; bucket++) {
       const from = Math.max(start, this.#startOf(bucket));
-      const to = Math.min(end, this.#startOf(bucket + 1));
+      const to = bucket < last ? this.#lastSecondOf(bucket, from) : end;
       const part = to - from === span ? bytes : Math.floor((bytes * (to - from)) / span);
       const known = total.bytes.get(bucket);
       if (known === undefined && ++this.#cells > cellsMax) throw tooManyCells();
       total.bytes.set(bucket, (known ?? 0) + part);
     }
     return true;
+  }
+
+  /** Where the share of a unit ends that goes on after the bucket. */
+  #lastSecondOf(bucket: number, from: number): number {
+    const end = this.#startOf(bucket + 1);
+    return end - lapseNs > from ? end - lapseNs : end;
   }
 
   #bucketOf(ts: number): number {

@@ -74,7 +74,7 @@ test('rows are cut at the limit of the request and at that of the tenant; 0 mean
   expect(await ask({ query: '{app=~".+"}', limit: '3' }, { volumeMaxSeries: 2 })).toHaveLength(2);
 });
 
-test('a row with several samples makes a matrix, stamped at the ends of the steps', async () => {
+test('a row with several samples makes a matrix, stamped a millisecond before the steps end, the last one at the end', async () => {
   const { api: volumes, querier } = api();
   const query = { query: '{app="b"}', start: '1700000010', end: '1700000100', step: '60' };
   const once = await volumes.volumeRange(getRequest(query), tenancyOf('t'));
@@ -91,13 +91,51 @@ test('a row with several samples makes a matrix, stamped at the ends of the step
         {
           metric: { app: 'b' },
           values: [
-            [1_700_000_040, '3'],
+            [1_700_000_039.999, '3'],
             [1_700_000_100, '4'],
           ],
         },
       ],
     },
   });
+});
+
+test('rows of several steps come as the first step has them, then those that the next one adds; without labels last', async () => {
+  const { api: volumes, querier } = api();
+  const query = { query: '{app!="x", service!=""}', start: '1700000000', end: '1700000120', step: '60' };
+  querier.volumes.set('t', [
+    stream({ env: 'none' }, { 0: 100, 1: 100 }),
+    stream({ app: 'late' }, { 1: 50 }),
+    stream({ app: 'small' }, { 0: 1, 1: 60 }),
+    stream({ app: 'large' }, { 0: 2 }),
+  ]);
+  const response = await volumes.volumeRange(getRequest(query), tenancyOf('t'));
+  const { data } = JSON.parse(response.body as string) as { data: { result: { metric: object }[] } };
+  expect(data.result.map(({ metric }) => metric)).toEqual([
+    { app: 'large' },
+    { app: 'small' },
+    { app: 'late' },
+    {},
+  ]);
+});
+
+test.each([
+  // A step that ends where the range does is the last.
+  ['1700000000', '1700000040', '20', [1_700_000_019.999, 1_700_000_040]],
+  ['1700000000', '1700000041', '20', [1_700_000_019.999, 1_700_000_039.999]],
+  ['1700000000.5', '1700000030', '20', [1_700_000_019.999, 1_700_000_030]],
+  ['1700000000', '1700000001', '0.5', [1_700_000_000.499, 1_700_000_001]],
+])('from %s to %s the steps of %s s are stamped %j', async (start, end, step, times) => {
+  const { api: volumes, querier } = api();
+  querier.volumes.set('t', [stream({ app: 'a' }, { 0: 1, 1: 1 })]);
+  const response = await volumes.volumeRange(
+    getRequest({ query: '{app="a"}', start, end, step }),
+    tenancyOf('t'),
+  );
+  const { data } = JSON.parse(response.body as string) as {
+    data: { result: { values: [number, string][] }[] };
+  };
+  expect(data.result[0].values.map(([time]) => time)).toEqual(times);
 });
 
 test('several tenants are added up without their names', async () => {

@@ -67,7 +67,7 @@ export class VolumeApi {
       const series = groupVolumes(found, grouping).slice(0, max);
       note.entries = series.length;
       return jsonResponse(
-        `{"status":"success","data":{${encodeVolumes(series, bucketEnds(range, stepNs))}}}`,
+        `{"status":"success","data":{${encodeVolumes(series, bucketTimes(range, stepNs))}}}`,
       );
     });
   }
@@ -108,7 +108,7 @@ export interface VolumeSeries {
   readonly total: number;
 }
 
-/** Rows of the answer, the largest first; equal ones by name. */
+/** Rows of the answer, the largest first; equal ones by name; the row without labels last. */
 export function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping): VolumeSeries[] {
   const groups = new Map<string, { labels: readonly LabelPair[]; bytes: Map<number, number> }>();
   for (const { streams } of found) {
@@ -127,7 +127,24 @@ export function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGr
     for (const each of bytes.values()) total += each;
     return { labels, name, bytes, total };
   });
-  return series.sort((a, b) => b.total - a.total || compareText(a.name, b.name));
+  return series.sort(
+    (a, b) => lacksLabels(a) - lacksLabels(b) || b.total - a.total || compareText(a.name, b.name),
+  );
+}
+
+function lacksLabels({ labels }: VolumeSeries): number {
+  return labels.length === 0 ? 1 : 0;
+}
+
+/** Rows of several steps stand in the order in which the steps, one after the other, have them: the largest of each first. */
+function byFirstStep(series: readonly VolumeSeries[]): VolumeSeries[] {
+  const first = new Map(series.map((row) => [row, Math.min(...row.bytes.keys())]));
+  return series.toSorted((a, b) => {
+    const [bucketA, bucketB] = [first.get(a)!, first.get(b)!];
+    return (
+      lacksLabels(a) - lacksLabels(b) || bucketA - bucketB || b.bytes.get(bucketB)! - a.bytes.get(bucketA)!
+    );
+  });
 }
 
 /** The rows that a stream counts for. */
@@ -143,16 +160,19 @@ function rowsOf(
   return [{ name: `{${text}}`, labels: kept }];
 }
 
-/** Seconds at the end of each bucket of the range, as text. */
-function bucketEnds(range: TimeRange, stepNs: bigint): (bucket: number) => string {
-  const { startNs, endNs } = range;
+/**
+ * The time of each bucket in seconds, as text: a millisecond before the bucket ends, for the last one the end of the range.
+ */
+function bucketTimes({ startNs, endNs }: TimeRange, stepNs: bigint): (bucket: number) => string {
   if (stepNs === 0n) return () => secondsText(endNs);
   const firstNs = startNs - (((startNs % stepNs) + stepNs) % stepNs);
   return (bucket) => {
     const bucketEndNs = firstNs + BigInt(bucket + 1) * stepNs;
-    return secondsText(bucketEndNs < endNs ? bucketEndNs : endNs);
+    return secondsText(bucketEndNs < endNs ? bucketEndNs - nsPerMs : endNs);
   };
 }
+
+const nsPerMs = 1_000_000n;
 
 /** A matrix only where some row has several samples: Loki's quirk, also of the range endpoint. */
 function encodeVolumes(series: readonly VolumeSeries[], timeOf: (bucket: number) => string): string {
@@ -163,7 +183,7 @@ function encodeVolumes(series: readonly VolumeSeries[], timeOf: (bucket: number)
     });
     return `"resultType":"vector","result":[${samples.join(',')}]`;
   }
-  const rows = series.map(({ labels, bytes }) => {
+  const rows = byFirstStep(series).map(({ labels, bytes }) => {
     const points = [...bytes]
       .sort((a, b) => a[0] - b[0])
       .map(([bucket, value]) => `[${timeOf(bucket)},"${value}"]`);
