@@ -13,3 +13,14 @@ export const errorKinds = {
   template: 'TemplateFormatErr',
   sampleExtraction: 'SampleExtractionErr',
 } as const;
+
+/**
+ * Rows with an error that a metric query takes as samples instead of failing for them: all where only their being there
+ * counts; those that a parser failed for where the query names `__error__`; or none.
+ */
+export type CountedErrors = 'all' | 'ofParsers' | 'none';
+
+export function failsFor(error: string, counted: CountedErrors): boolean {
+  if (error === '' || counted === 'all') return false;
+  return counted === 'none' || (error !== errorKinds.json && error !== errorKinds.logfmt);
+}

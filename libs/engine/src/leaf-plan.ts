@@ -8,12 +8,13 @@ import {
   type Unwrap,
   type VectorOp,
 } from '@loki/logql';
-import { withoutIdleFormats } from './idle-formats.ts';
+import type { CountedErrors } from './error-labels.ts';
+import { withoutIdleFormats, withoutIdleUnpack } from './idle-stages.ts';
 import { labelsOfFilter } from './label-filter.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { compilePipeline, labelsReadBy, type Pipeline } from './pipeline.ts';
 import { compileMatcher, type StringMatcher } from './string-match.ts';
-import { compileUnwrap, type UnwrapStage } from './unwrap.ts';
+import { UnwrapStage } from './unwrap.ts';
 
 /** A log selection ready to run. */
 export interface LogPlan {
@@ -38,6 +39,7 @@ export interface SamplePlan {
   readonly grouping: Grouping | undefined;
   /** A parsed label may be empty, and is a label all the same; to what groups by name, and to all above, it is none. */
   readonly keepsEmptyLabels: boolean;
+  readonly countedErrors: CountedErrors;
   readonly needed: NeededLabels;
 }
 
@@ -83,21 +85,23 @@ function planSamples(
   const isAbsent = range.op === 'absent_over_time';
   const grouping = isAbsent ? { without: false, labels: [] } : outer;
   // That parsers stop early is observable by the errors that they miss: the reference's do under a sum, not under others.
-  const mayStop = !isAbsent && (vectorOp === undefined || vectorOp === 'sum');
-  // The unwrapped label is gone for whoever takes all labels, and there for a grouping that names it.
-  const isByName = mayStop && grouping !== undefined && !grouping.without;
-  const keepsLabel = isByName && grouping.labels.includes(range.unwrap?.label ?? '');
+  const mayStop = vectorOp === undefined || vectorOp === 'sum';
   const needed = neededLabels(range, grouping, mayStop);
+  const stages = needed.isNone ? withoutIdleUnpack(range.log.stages) : range.log.stages;
+  // Without any label that matters, the reference's parsers do not run, and fail for nothing.
+  const countsParsers = needed.areErrorsNamed || needed.isNone;
+  const countedErrors = isAbsent ? 'all' : countsParsers ? 'ofParsers' : 'none';
   return {
     kind: 'samples',
     ...planSelector(range.log),
-    pipeline: compilePipeline(range.log.stages, needed),
+    pipeline: compilePipeline(stages, needed),
     op: range.op,
-    unwrap: range.unwrap && compileUnwrap(range.unwrap, keepsLabel),
+    unwrap: range.unwrap && new UnwrapStage(range.unwrap, countedErrors),
     rangeNs: range.rangeNs,
     offsetNs: range.offsetNs,
     grouping,
     keepsEmptyLabels: vectorOp === undefined && (!grouping || grouping.without),
+    countedErrors,
     needed,
   };
 }

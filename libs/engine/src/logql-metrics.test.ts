@@ -198,21 +198,17 @@ describe('unwrap', () => {
     ).toEqual([['app=a,k=v', 7]]);
   });
 
-  test('a grouping that names the label keeps it', async () => {
+  test('no series has the unwrapped label, whatever names it', async () => {
     const lines = ['n=1', 'n=2', 'n=1'];
-    const by = [
-      ['n=1', 1],
-      ['n=2', 2],
-    ];
-    expect(await ask(`${unwrapped('max_over_time')} by (n)`, lines)).toEqual(by);
+    expect(await ask(`${unwrapped('max_over_time')} by (n)`, lines)).toEqual(one(2));
+    expect(await ask(`${unwrapped('max_over_time')} by (n, app)`, lines)).toEqual(a(2));
     expect(await ask(`${unwrapped('max_over_time')} without (z)`, lines)).toEqual(a(2));
-    expect(await ask(`sum by (n) (${unwrapped('sum_over_time')})`, lines)).toEqual([
-      ['n=1', 2],
-      ['n=2', 2],
-    ]);
-    // Below any other aggregation, all labels but this one are taken first.
+    expect(await ask(`sum by (n) (${unwrapped('sum_over_time')})`, lines)).toEqual(one(4));
+    expect(await ask(`sum by (n, app) (${unwrapped('rate')})`, lines)).toEqual(a(0.04));
     expect(await ask(`max by (n) (${unwrapped('max_over_time')})`, lines)).toEqual(one(2));
     expect(await ask(`avg by (n) (${unwrapped('sum_over_time')})`, lines)).toEqual(one(4));
+    // Another name for it stays.
+    expect(await ask('sum by (k) (sum_over_time({app="a"} | logfmt | label_format k="{{.n}}" | unwrap n [100s]))', lines)).toEqual([['k=1', 2], ['k=2', 2]]); // prettier-ignore
   });
 
   test.each([
@@ -221,9 +217,9 @@ describe('unwrap', () => {
     ['duration(n)', 'n=5', 'time: missing unit in duration \\"5\\"'],
     ['bytes(n)', 'n=5zb', 'unhandled size name: zb'],
   ])(
-    'unwrap %s of %s fails the query, unless errors are asked for or away',
+    'unwrap %s of %s fails the query, whoever asks for errors; the text has the label',
     async (unwrap, line, details) => {
-      const error = `pipeline error: 'SampleExtractionErr' for series: '{__error__="SampleExtractionErr", __error_details__="${details}", app="a"}'.
+      const error = `pipeline error: 'SampleExtractionErr' for series: '{__error__="SampleExtractionErr", __error_details__="${details}", app="a", ${line.replace('=', '="')}"}'.
 Use a label filter to intentionally skip this error. (e.g | __error__!="SampleExtractionErr").
 To skip all potential errors you can match empty errors.(e.g __error__="")
 The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__="" )
@@ -234,10 +230,13 @@ The label filter can also be specified after unwrap. (e.g | unwrap latency | __e
       });
       expect(await ask(unwrapped('sum_over_time', `${unwrap} | __error__=""`), [line])).toEqual([]);
       const asked = unwrapped('sum_over_time', `${unwrap} | __error__!=""`);
-      await expect(ask(asked, [line])).rejects.toMatchObject({ status: 400, message: error });
-      expect(await ask(`sum by (__error__) (${asked})`, [line])).toEqual([
-        ['__error__=SampleExtractionErr', 0],
-      ]);
+      for (const query of [
+        asked,
+        `sum by (__error__) (${asked})`,
+        `sum by (__error__) (${unwrapped('sum_over_time', unwrap)})`,
+        `sum (${asked})`,
+      ])
+        await expect(ask(query, [line])).rejects.toMatchObject({ status: 400, message: error });
     },
   );
 });
@@ -270,10 +269,64 @@ describe('errors of stages in metrics', () => {
     ['count(count_over_time({app="a"} | json | __error__!="" [100s]))', 'JSONParserErr'],
     // Under these every label matters, and with it every error.
     ['count(count_over_time({app="a"} | json [100s]))', 'JSONParserErr'],
-    ['absent_over_time({app="a"} | json [100s])', 'JSONParserErr'],
+    // Errors of parsers alone are counted where they are named.
+    ['sum by (__error__) (count_over_time({app="a"} | logfmt | n > 5 [100s]))', 'LabelFilterErr'],
+    ['sum(count_over_time({app="a"} | logfmt | n > 5 | __error__!="" [100s]))', 'LabelFilterErr'],
+    ['sum by (__error__) (rate({app="a"} | label_format x="{{ div 1 0 }}" [100s]))', 'TemplateFormatErr'],
+    ['sum by (__error__) (bytes_rate({app="a"} | line_format "{{ div 1 0 }}" [100s]))', 'TemplateFormatErr'],
+    ['sum(count_over_time({app="a"} | label_format x="{{ div 1 0 }}" [100s]))', 'TemplateFormatErr'],
+    ['count by (__error__) (count_over_time({app="a"} | json [100s]))', 'JSONParserErr'],
     ['max by (n) (max_over_time({app="a"} | logfmt | json | unwrap m [100s]))', 'JSONParserErr'],
   ])('%s fails for %s', async (query, kind) => {
     await expect(ask(query, ['n=x m=1'])).rejects.toThrow(`pipeline error: '${kind}' for series`);
+  });
+
+  test.each([
+    ['| json', ''],
+    ['| logfmt --strict', ''],
+    ['| unpack', ''],
+    ['| logfmt | n > 5', ''],
+    ['| label_format x="{{ div 1 0 }}"', ''],
+    ['| json | __error__!=""', ''],
+    ['| logfmt', '| unwrap n'],
+    ['| json | logfmt', '| unwrap m'],
+  ])('a row that fails is there: absent_over_time over %s %s', async (stages, unwrap) => {
+    const absent = (filter: string) => `absent_over_time({app="a"} ${stages} ${filter} ${unwrap} [100s])`;
+    for (const query of [absent(''), `sum by (__error__) (${absent('')})`, `count(${absent('')})`])
+      expect(await ask(query, ['n=x m=1 "'])).toEqual([]);
+    expect(await ask(absent('!= "m"'), ['n=x m=1 "'])).toEqual(a(1));
+  });
+
+  test('an unpack that nobody reads the line of is left out where no label is needed', async () => {
+    const lines = ['{"_entry":"e","x":"1"}', 'bad'];
+    const bytes = 'bytes_over_time({app="a"} | unpack';
+    expect(await ask(`sum(${bytes} [100s]))`, lines)).toEqual(one(25));
+    expect(await ask(`sum(${bytes} | drop __error__ [100s]))`, lines)).toEqual(one(25));
+    expect(await ask(`sum(${bytes} |= "e" [100s]))`, lines)).toEqual(one(1));
+    expect(await ask(`sum(${bytes} | label_format x="{{ __line__ }}" [100s]))`, lines)).toEqual(one(4));
+    expect(await ask(`sum by (x) (${bytes} | __error__="" [100s]))`, lines)).toEqual([['x=1', 1]]);
+    expect(await ask('sum(count_over_time({app="a"} | unpack != "x" [100s]))', lines)).toEqual(one(2));
+  });
+
+  test('the error names all labels, metadata that the query does not need too', async () => {
+    const row = { labels: app, ts: 5_000_000_000n, line: 'y=x', metadata: { trace: 't', y: 'm', z: '1' } };
+    const text = async (query: string) => {
+      const error = await instant(query, [row]).catch((thrown: Error) => thrown);
+      return /for series: '(.*)'/.exec((error as Error).message)?.[1];
+    };
+    const json = '__error__="JSONParserErr", __error_details__="Value looks like object, but can\'t find closing \'}\' symbol", app="a"'; // prettier-ignore
+    expect(await text('sum by (z) (count_over_time({app="a"} | json [100s]))')).toBe(
+      `{${json}, trace="t", y="m", z="1"}`,
+    );
+    expect(await text('sum by (z) (count_over_time({app="a"} | json | drop trace, z [100s]))')).toBe(
+      `{${json}, y="m"}`,
+    );
+    expect(await text('sum(sum_over_time({app="a"} | logfmt | unwrap y_extracted [100s]))')).toContain(
+      'app="a", trace="t", y="m", y_extracted="x", z="1"}',
+    );
+    expect(await text('sum(sum_over_time({app="a"} | unwrap y [100s]))')).toContain(
+      'app="a", trace="t", y="m", z="1"}',
+    );
   });
 
   test('only rows in some window fail a query', async () => {

@@ -27,7 +27,7 @@ export class NeededLabels {
     return this.#mayStop && this.#names?.size === 0;
   }
 
-  /** A filter or the grouping names the errors: in a metric query, rows with an error count like others. */
+  /** A filter or the grouping names the errors: in a metric query, rows that a parser failed for count like others. */
   get areErrorsNamed(): boolean {
     return this.#mayStop && (this.#names?.has(errorLabel) ?? false);
   }

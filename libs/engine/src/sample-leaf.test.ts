@@ -94,7 +94,10 @@ describe('errors', () => {
     ['count_over_time({app="api"} | json [50ms])', 'JSONParserErr'],
     ['sum by (b) (count_over_time({app="api"} | json [50ms]))', 'JSONParserErr'],
     ['sum(sum_over_time({app="api"} | json | unwrap n [50ms]))', 'SampleExtractionErr'],
-    ['sum(count_over_time({app="api"} | json | n > 5 | __error__!="JSONParserErr" [50ms]))', undefined],
+    [
+      'sum(count_over_time({app="api"} | json | n > 5 | __error__!="JSONParserErr" [50ms]))',
+      'LabelFilterErr',
+    ],
     ['sum(count_over_time({app="api"} |= "n" | json | n > 5 [50ms]))', 'LabelFilterErr'],
     // Nobody asks for labels: parsers do not run.
     ['sum(count_over_time({app="api"} | json [50ms]))', undefined],

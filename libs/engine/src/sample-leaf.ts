@@ -5,15 +5,17 @@ import type { BaseResolver } from './base-resolver.ts';
 import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
+import { failsFor } from './error-labels.ts';
 import type { SamplePlan } from './leaf-plan.ts';
 import { type LeafRun, leafRun, rowsPerCheck } from './leaf-run.ts';
+import { NeededLabels } from './needed-labels.ts';
 import { stepCount } from './root-merge.ts';
 import { countLines, filterNames, selectRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
 import { RowSelection } from './row-selection.ts';
 import { Row } from './row.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
-import { SeriesTable } from './series-table.ts';
+import { rowError, SeriesTable } from './series-table.ts';
 import { StepGrid } from './step-grid.ts';
 
 /** Blocks fetched ahead: their requests go together, and run while earlier blocks are scanned. */
@@ -52,10 +54,26 @@ export async function runSampleLeaf(
   for (let i = 0; i < candidates.length; i++) {
     run.checkCancelled();
     if (i % ahead === 0) scan.prefetch(candidates.slice(i, i + 2 * ahead));
-    const visit = scan.visit(candidates[i]);
-    if (visit) await visit;
+    try {
+      const visit = scan.visit(candidates[i]);
+      if (visit) await visit;
+    } catch (error) {
+      throw error instanceof FailedRow ? await scan.explain(candidates[i], error) : error;
+    }
   }
   return scan.finish();
+}
+
+/** Ends a scan at a row with an error that the query does not ask for. */
+class FailedRow extends Error {
+  readonly stream: number;
+  readonly at: number;
+
+  constructor(stream: number, at: number) {
+    super();
+    this.stream = stream;
+    this.at = at;
+  }
 }
 
 class SampleScan {
@@ -160,6 +178,19 @@ class SampleScan {
       return { labels, ...this.#accumulator.finish(index) };
     });
     return { kind: 'samples', steps: this.grid.steps, series, stats: this.#stats };
+  }
+
+  /** The error of a row, which names all its labels: the scan may have read only the metadata that the query needs. */
+  async explain({ reader, info }: Candidate, { stream, at }: FailedRow): Promise<Error> {
+    let mask = columns.timestamps | columns.lineLengths | columns.lines;
+    if (info.metadataNames.length > 0) mask |= columns.metadata;
+    const block = await reader.load(info, { mask });
+    const runner = new RowRunner(this.#plan.pipeline, NeededLabels.all);
+    runner.startRows(reader.section, block, true);
+    runner.run(this.#row, stream, at);
+    this.#plan.unwrap?.run(this.#row);
+    reader.release(info);
+    return rowError(this.#row);
   }
 
   // ---- what is read
@@ -315,7 +346,7 @@ class SampleScan {
   #addRunRows(block: Block, stream: number, from: number, to: number): void {
     const { grid } = this;
     const { stages } = this.#plan.pipeline;
-    const { unwrap } = this.#plan;
+    const { unwrap, countedErrors } = this.#plan;
     const timestamps = block.timestamps();
     const ends = this.#countsBytes ? block.lineEnds() : undefined;
     const isPlain = stages.length === 0 && !unwrap;
@@ -334,6 +365,7 @@ class SampleScan {
       if (i % rowsPerCheck === 0) this.#checkCancelled();
       if (!this.#runner.run(row, stream, at) || (unwrap && !unwrap.run(row))) continue;
       this.#stats.linesMatched++;
+      if (failsFor(row.error, countedErrors)) throw new FailedRow(stream, at);
       const series = this.#series.ofRow(row);
       let value = 1;
       if (unwrap) ({ value } = unwrap);

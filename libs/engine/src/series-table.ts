@@ -58,17 +58,10 @@ export class SeriesTable {
     return base.outcome;
   }
 
-  /**
-   * @throws LokiError badRequest for a row with an error that nobody asked for, in Loki's words
-   */
+  /** The series of a row that fails no query: that is the caller's to see. */
   ofRow(row: Row): number {
     if (this.#isFull && --this.#rowsLeft < 0) this.checkFull();
     if (row.isUnchanged) return this.ofBase(row.base);
-    const { needed } = this.#plan;
-    // Without any label that matters, nobody looks for errors either.
-    if (row.error !== '' && !needed.areErrorsNamed && !needed.isNone) {
-      throw pipelineError(row.error, this.#pairsOf(row));
-    }
     const key = this.#by ? this.#groupKey(row, this.#by) : row.labelKey();
     let series = this.#ofKey.get(key);
     if (series === undefined) {
@@ -98,20 +91,12 @@ export class SeriesTable {
   #seriesPairs(row: Row): LabelPair[] {
     const pairs = this.#by
       ? this.#by.map((name): LabelPair => [name, this.#valueOf(row, name)])
-      : this.#group(this.#pairsOf(row));
+      : this.#group(labelsOfRow(row));
     const filled = this.#plan.keepsEmptyLabels ? pairs : pairs.filter(([, value]) => value !== '');
     const failed = filled.find(([name]) => name === errorLabel);
     // A line may hold a field of that name, which nobody can ask for.
     if (failed && row.error === '') throw pipelineError(failed[1], filled);
     return filled;
-  }
-
-  #pairsOf(row: Row): LabelPair[] {
-    const pairs = parsedPairs(row);
-    row.base.names.forEach((name, i) => {
-      if (!row.isHidden(i)) pairs.push([name, row.base.values[i]]);
-    });
-    return sorted(pairs);
   }
 
   #group(pairs: readonly LabelPair[]): LabelPair[] {
@@ -134,6 +119,20 @@ export class SeriesTable {
     }
     return series;
   }
+}
+
+/** All labels of a row as one list, those of its error among them. */
+function labelsOfRow(row: Row): LabelPair[] {
+  const pairs = parsedPairs(row);
+  row.base.names.forEach((name, i) => {
+    if (!row.isHidden(i)) pairs.push([name, row.base.values[i]]);
+  });
+  return sorted(pairs);
+}
+
+/** In Loki's words: a metric query fails for a row with an error that it does not ask for. */
+export function rowError(row: Row): LokiError {
+  return pipelineError(row.error, labelsOfRow(row));
 }
 
 function pipelineError(kind: string, pairs: readonly LabelPair[]): LokiError {

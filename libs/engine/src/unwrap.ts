@@ -1,5 +1,5 @@
 import type { Unwrap } from '@loki/logql';
-import { errorKinds } from './error-labels.ts';
+import { type CountedErrors, errorKinds, failsFor } from './error-labels.ts';
 import { compileLabelFilter, type RowTest } from './label-filter.ts';
 import type { Row } from './row.ts';
 import { parseBytesText, parseDurationText, parseFloatText } from './value-text.ts';
@@ -9,15 +9,15 @@ export class UnwrapStage {
   readonly #label: string;
   readonly #parse: (text: string) => number | string;
   readonly #filters: readonly RowTest[];
-  readonly #keepsLabel: boolean;
+  readonly #countedErrors: CountedErrors;
   /** The number of the row that `run` kept. */
   value = 0;
 
-  constructor(unwrap: Unwrap, keepsLabel: boolean) {
+  constructor(unwrap: Unwrap, countedErrors: CountedErrors) {
     this.#label = unwrap.label;
     this.#parse = conversions[unwrap.conversion];
     this.#filters = unwrap.filters.map(compileLabelFilter);
-    this.#keepsLabel = keepsLabel;
+    this.#countedErrors = countedErrors;
   }
 
   /** False when the row gives no sample: no such label, or a filter drops it. Marks the row when the label is no number. */
@@ -31,14 +31,10 @@ export class UnwrapStage {
       if (row.error === '') row.setError(errorKinds.sampleExtraction, value);
     }
     for (const filter of this.#filters) if (!filter(row)) return false;
-    if (!this.#keepsLabel) row.drop(this.#label);
+    // No series has the label, whatever it is grouped by; the text of an error shows it.
+    if (!failsFor(row.error, this.#countedErrors)) row.drop(this.#label);
     return true;
   }
-}
-
-/** @param keepsLabel the label stays: series are told apart by it */
-export function compileUnwrap(unwrap: Unwrap, keepsLabel: boolean): UnwrapStage {
-  return new UnwrapStage(unwrap, keepsLabel);
 }
 
 const conversions: Record<Unwrap['conversion'], (text: string) => number | string> = {

@@ -26,6 +26,8 @@ export async function runForTenants(
   const log = logOf(expr);
   const chosen = selectTenants(tenancy.ids, log.matchers);
   const rest = log.matchers.filter((matcher) => matcher.name !== tenantLabel);
+  // As in the reference, a metric query that names nothing but tenants has no samples; a log query is refused for it.
+  if (rest.length === 0 && expr.kind !== 'log') return mergeLeafResults(request, []);
   const text = rest.length === log.matchers.length ? request.expr : withMatchers(expr, rest);
   const answers = await Promise.all(
     chosen.map(async (tenant) => labelled(await run({ ...request, tenant, expr: text }), tenant, expr)),

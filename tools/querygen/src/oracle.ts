@@ -107,7 +107,7 @@ export class Oracle implements QuerierService {
     const leaf = expr.kind === 'log' ? undefined : asSampleLeaf(expr);
     if (!leaf) throw new Error(`not a sample leaf: ${request.expr}`);
     const range = rangeAggOf(leaf);
-    // Whatever the row's labels are: it is there, or it is an error that all labels show.
+    // Whatever the row's labels are, and whatever failed for it: it is there.
     const isAbsent = range.op === 'absent_over_time';
     const grouping = isAbsent ? undefined : (groupingOf(leaf) ?? range.grouping);
     const alone = printExpr(oneRow(range, grouping));
@@ -144,8 +144,8 @@ export class Oracle implements QuerierService {
         // One object however many windows it is in: some states keep a sample once.
         const sample: Sample = {
           timestampNs,
-          value: range.unwrap ? columns[2][0] : (columns[1]?.[0] ?? 1),
-          rank: range.unwrap ? columns[3][0] : 0,
+          value: isAbsent ? 1 : range.unwrap ? columns[2][0] : (columns[1]?.[0] ?? 1),
+          rank: range.unwrap && !isAbsent ? columns[3][0] : 0,
         };
         for (const k of windows) found.windows[k].push(sample);
       }
@@ -173,6 +173,7 @@ function oneRow(range: RangeAggExpr, grouping: Grouping | undefined): MetricExpr
     rangeNs: 1_000_000_000n,
     offsetNs: 0n,
   };
+  if (range.op === 'absent_over_time') return alone;
   if (range.unwrap) return { ...alone, op: 'last_over_time', grouping };
   // Which line formats matter depends on whether bytes are counted.
   const isOfBytes = range.op === 'bytes_over_time' || range.op === 'bytes_rate';

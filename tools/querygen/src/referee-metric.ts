@@ -34,7 +34,7 @@ export class MetricReferee {
       case 'rangeAgg':
         return this.#range(expr, timeNs);
       case 'vectorAgg':
-        if (isByUnwrapped(expr)) throw new Unsure('series by the label that is unwrapped');
+        if (mayLeaveOutUnpack(expr)) throw new Unsure('bytes of lines that may not be unpacked');
         return aggregated(expr, this.#vector(expr.expr, timeNs));
       case 'labelReplace':
         return this.#vector(expr.expr, timeNs).map((sample) => replaced(expr, sample));
@@ -55,7 +55,7 @@ export class MetricReferee {
     const groups = new Map<string, { labels: LabelMap; taken: Taken[] }>();
     for (const taken of this.#samplesOf(expr)) {
       if (taken.timestampNs <= startNs || taken.timestampNs > endNs) continue;
-      if (taken.error !== '') throw new Refused('pipeline error');
+      if (taken.error !== '' && expr.op !== 'absent_over_time') throw new Refused('pipeline error');
       const labels = expr.grouping ? grouped(taken.labels, expr.grouping) : taken.labels;
       const key = keyOf(labels);
       const group = groups.get(key) ?? { labels, taken: [] };
@@ -82,7 +82,7 @@ export class MetricReferee {
 }
 
 function takenFrom(
-  { op, log, unwrap, grouping }: RangeAggExpr,
+  { op, log, unwrap }: RangeAggExpr,
   { stream, row: stored }: StoredRow,
   age: number,
 ): Taken[] {
@@ -99,19 +99,20 @@ function takenFrom(
     if (unwrap.conversion.startsWith('duration')) value /= 1e9;
     if (read === undefined && row.error === '') row.error = 'SampleExtractionErr';
     if (!unwrap.filters.every((filter) => passesFilter(row, filter))) return [];
-    if (!names(grouping, unwrap.label)) row.drop(unwrap.label);
+    row.drop(unwrap.label);
   }
   return [{ labels: row.labels(), value, timestampNs, error: row.error, age }];
 }
 
-/** Whether a grouping asks for a label by its name. */
-function names(grouping: Grouping | undefined, label: string): boolean {
-  return grouping !== undefined && !grouping.without && grouping.labels.includes(label);
-}
-
-/** A sum may be taken where rows still have the label. */
-function isByUnwrapped({ expr, grouping }: VectorAggExpr): boolean {
-  return expr.kind === 'rangeAgg' && expr.unwrap !== undefined && names(grouping, expr.unwrap.label);
+/** A sum that needs no label may count stored lines, as in the reference. */
+function mayLeaveOutUnpack({ op, expr, grouping }: VectorAggExpr): boolean {
+  if (
+    op !== 'sum' ||
+    expr.kind !== 'rangeAgg' ||
+    (grouping && (grouping.without || grouping.labels.length > 0))
+  )
+    return false;
+  return expr.op.startsWith('bytes_') && expr.log.stages.some(({ kind }) => kind === 'unpack');
 }
 
 /** What is known of series that are not there: what the selector says their labels are. */

@@ -11,26 +11,34 @@ const countsBytes: ReadonlySet<RangeOp> = new Set<RangeOp>(['bytes_over_time', '
 export function withoutIdleFormats(range: RangeAggExpr): RangeAggExpr {
   const { stages } = range.log;
   if (countsBytes.has(range.op) || !stages.some((stage) => stage.kind === 'lineFormat')) return range;
-  const lastReader = stages.findLastIndex(readsLine);
+  const lastReader = stages.findLastIndex((stage) => stage.kind !== 'lineFormat' && readsLine(stage));
   const kept = stages.filter((stage, i) => stage.kind !== 'lineFormat' || i < lastReader);
   return { ...range, log: { ...range.log, stages: kept } };
 }
 
-/** Does the stage look at the line, for more than to make another of it? */
+/**
+ * The stages of a query that needs no label, without each `unpack` that no stage behind it reads the line of. As `json`
+ * and `logfmt` it is not run then, which is observable: its errors fail nothing, and bytes are those of the stored line.
+ */
+export function withoutIdleUnpack(stages: readonly Stage[]): readonly Stage[] {
+  const lastReader = stages.findLastIndex((stage) => !parserKinds.has(stage.kind) && readsLine(stage));
+  return stages.filter((stage, i) => stage.kind !== 'unpack' || i < lastReader);
+}
+
+const parserKinds: ReadonlySet<Stage['kind']> = new Set(['json', 'logfmt', 'regexp', 'pattern', 'unpack']);
+
+/** Does the line decide what comes out of the stage? */
 function readsLine(stage: Stage): boolean {
   switch (stage.kind) {
     case 'lineFilter':
-    case 'json':
-    case 'logfmt':
-    case 'regexp':
-    case 'pattern':
-    case 'unpack':
       return true;
+    case 'lineFormat':
+      return compileTemplate(stage.template, { name: 'line' }).usesLine;
     case 'labelFormat':
       return stage.formats.some(
         (format) => 'template' in format && compileTemplate(format.template, { name: 'label' }).usesLine,
       );
     default:
-      return false;
+      return parserKinds.has(stage.kind);
   }
 }
