@@ -49,7 +49,7 @@ export class KeepStage {
   run(row: Row): boolean {
     const { names, values } = row.base;
     for (let i = 0; i < names.length; i++) {
-      if (!row.isHidden(i) && !this.#keeps(names[i], values[i])) row.hideBase(i);
+      if (!row.isHidden(i) && !this.#keeps(names[i], values[i])) row.dropBase(i);
     }
     for (let i = row.parsedCount - 1; i >= 0; i--) {
       if (!this.#keeps(row.parsedNames[i], row.parsedValues[i])) row.dropParsed(i);

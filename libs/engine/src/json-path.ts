@@ -1,5 +1,13 @@
 import { latin1Text, utf8Text, type ByteText } from './byte-text.ts';
-import { blockEnd, hasEscape, skipBlanks, stringEnd, tokenEnd, unescapeJson } from './json-scan.ts';
+import {
+  blockEnd,
+  hasEscape,
+  jsonErrors,
+  skipBlanks,
+  stringEnd,
+  tokenEnd,
+  unescapeJson,
+} from './json-scan.ts';
 import { isScalar } from './json-stage.ts';
 
 /** Steps into a JSON value: names of fields, numbers of elements. */
@@ -23,10 +31,13 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
+/** Why the last path led to a field whose value cannot be read; '' otherwise. A second result would cost an object. */
+export let pathFailure = '';
+
 /**
  * The value at `path` in the JSON text bytes[start..end), as a label shows it: strings unescaped, objects and arrays as
  * they are written, null as nothing. '' when there is none. Of a field given twice the first counts. Text behind the
- * place where the value is found is not looked at, so it need not be JSON.
+ * place where the value is found is not looked at, so it need not be JSON. Sets `pathFailure`.
  */
 export function jsonValueAt(
   bytes: Buffer,
@@ -35,22 +46,37 @@ export function jsonValueAt(
   path: JsonPath,
   texts: ByteText,
 ): string {
+  pathFailure = '';
   let at = skipBlanks(bytes, start, end);
   for (const step of path) {
     at = typeof step === 'number' ? elementAt(bytes, at, end, step) : fieldAt(bytes, at, end, step);
     if (at < 0) return '';
   }
-  return valueText(bytes, at, end, texts);
+  const text = valueText(bytes, at, end, texts);
+  if (text !== undefined) return text;
+  // Elements of arrays are none, where fields are broken.
+  if (typeof path.at(-1) !== 'number') pathFailure = failureAt(bytes, at, end);
+  return '';
 }
 
-function valueText(bytes: Buffer, at: number, end: number, texts: ByteText): string {
-  if (at >= end) return '';
+/** The words for a value that has no end, or that begins like none. */
+function failureAt(bytes: Buffer, at: number, end: number): string {
+  if (at >= end) return jsonErrors.malformed;
+  const first = bytes[at];
+  if (first === quote) return jsonErrors.string;
+  if (first === openBrace) return jsonErrors.object;
+  return first === openBracket ? jsonErrors.array : jsonErrors.unknownValue;
+}
+
+/** Undefined: there is no value. */
+function valueText(bytes: Buffer, at: number, end: number, texts: ByteText): string | undefined {
+  if (at >= end) return undefined;
   const after = valueEnd(bytes, at, end);
-  if (after < 0) return '';
+  if (after < 0) return undefined;
   const first = bytes[at];
   if (first === openBrace || first === openBracket) return utf8Text(bytes, at, after);
   if (first !== quote) {
-    if (!isScalar(bytes, at, after)) return '';
+    if (!isScalar(bytes, at, after)) return undefined;
     const word = latin1Text(bytes, at, after);
     return word === 'null' ? '' : word;
   }
@@ -78,7 +104,7 @@ function fieldAt(bytes: Buffer, at: number, end: number, field: JsonField): numb
     at = skipBlanks(bytes, keyEnd, end);
     if (at >= end || bytes[at] !== 0x3a) return -1;
     at = skipBlanks(bytes, at + 1, end);
-    if (isKey(bytes, keyStart, keyEnd - 1, field)) return at < end ? at : -1;
+    if (isKey(bytes, keyStart, keyEnd - 1, field)) return at;
     at = nextItem(bytes, at, end);
     if (at < 0) return -1;
   }

@@ -5,7 +5,10 @@ import type { Row } from './row.ts';
 import { compileMatcher } from './string-match.ts';
 import { parseBytesText, parseDurationText, parseFloatText } from './value-text.ts';
 
-/** True: the row stays. A filter whose value cannot be read keeps the row and marks it with an error. */
+/**
+ * True: the row stays. A typed filter decides on the label that it names, whatever errors earlier stages left; it keeps a
+ * row whose value it cannot read, and marks the row unless it carries an error already.
+ */
 export type RowTest = (row: Row) => boolean;
 
 export function compileLabelFilter(filter: LabelFilter): RowTest {
@@ -45,6 +48,13 @@ export function labelsOfFilter(filter: LabelFilter): string[] {
   return [filter.kind === 'string' ? filter.matcher.name : filter.name];
 }
 
+/** The filter's answer depends on the error that a row carries. */
+export function looksAtErrors(filter: LabelFilter): boolean {
+  if (filter.kind === 'and' || filter.kind === 'or')
+    return looksAtErrors(filter.left) || looksAtErrors(filter.right);
+  return filter.kind === 'ip' || (filter.kind === 'string' && filter.matcher.name === errorLabel);
+}
+
 function durationNs(text: string): number | string {
   const value = parseDurationText(text);
   return typeof value === 'bigint' ? Number(value) : value;
@@ -59,12 +69,10 @@ function typedTest(
   const compare = comparisons[op];
   return (row) => {
     const text = row.get(name);
-    // Before the look at the error: a line that could not be parsed has no such label, and goes.
     if (text === undefined) return false;
-    if (row.error !== '') return true;
     const value = parse(text);
     if (typeof value === 'number') return compare(value, wanted);
-    row.setError(errorKinds.labelFilter, value);
+    if (row.error === '') row.setError(errorKinds.labelFilter, value);
     return true;
   };
 }
@@ -88,12 +96,12 @@ function compileIp(pattern: string): IpTextMatcher | string {
   }
 }
 
-/** A bad pattern is no parse error, as it is in a line filter: each row that has the label is kept and marked. */
+/** Unlike other typed filters it keeps every row that carries an error, with or without the label. */
 function ipTest(name: string, isNegated: boolean, matcher: IpTextMatcher | string): RowTest {
   return (row) => {
+    if (row.error !== '') return true;
     const text = row.get(name);
     if (text === undefined) return false;
-    if (row.error !== '') return true;
     if (typeof matcher !== 'string') return matcher.matchesAny(text) !== isNegated;
     row.setError(errorKinds.labelFilter, matcher);
     return true;

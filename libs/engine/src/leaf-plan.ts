@@ -37,6 +37,8 @@ export interface SamplePlan {
   readonly offsetNs: bigint;
   /** How series are told apart; undefined: by all their labels. */
   readonly grouping: Grouping | undefined;
+  /** A group by name sees a label that was dropped and parsed again. */
+  readonly groupsDropped: boolean;
   /** A parsed label may be empty, and is a label all the same; to what groups by name, and to all above, it is none. */
   readonly keepsEmptyLabels: boolean;
   readonly countedErrors: CountedErrors;
@@ -100,6 +102,7 @@ function planSamples(
     rangeNs: range.rangeNs,
     offsetNs: range.offsetNs,
     grouping,
+    groupsDropped: !isByName,
     keepsEmptyLabels: vectorOp === undefined && (!grouping || grouping.without),
     countedErrors,
     needed,

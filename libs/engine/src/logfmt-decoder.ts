@@ -102,7 +102,8 @@ export class LogfmtDecoder {
         this.valueStart = start;
         this.valueEnd = at;
         if (!isEscaped) return true;
-        this.quotedValue = unquote(bytes, start, at);
+        // JSON's escapes and `\'`; control characters may stand beside them as they are.
+        this.quotedValue = unescapeJson(bytes, start, at, "'");
         return this.quotedValue !== undefined || this.#fail('invalid quoted value');
       }
     }
@@ -119,13 +120,4 @@ export class LogfmtDecoder {
     this.failure = `logfmt syntax error at pos ${this.#at - this.#start + 1} : ${what}`;
     return false;
   }
-}
-
-/** JSON's escapes and `\'`; control characters are not allowed in a value that has escapes. */
-function unquote(bytes: Buffer, start: number, end: number): string | undefined {
-  for (let i = start; i < end; i++) {
-    if (bytes[i] < space) return undefined;
-    if (bytes[i] === backslash) i++;
-  }
-  return unescapeJson(bytes, start, end, "'");
 }

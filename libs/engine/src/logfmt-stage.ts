@@ -50,7 +50,10 @@ export class LogfmtStage {
   }
 }
 
-/** `| logfmt a="b", c`: only these keys; what is missing becomes an empty label. */
+/**
+ * `| logfmt a="b", c`: only these keys; what is missing becomes an empty label. Of a key that a line has twice the first
+ * counts, of a label that is asked for twice the last.
+ */
 export class LogfmtExtractStage {
   readonly #isStrict: boolean;
   readonly #labels: readonly string[];
@@ -58,7 +61,8 @@ export class LogfmtExtractStage {
   readonly #texts: ByteText;
   readonly #needed: NeededLabels;
   readonly #decoder = new LogfmtDecoder();
-  readonly #isFound: Uint8Array;
+  /** Per extraction: the value in the line at hand. */
+  readonly #values: (string | undefined)[];
 
   constructor(syntax: LogfmtSyntax, needed: NeededLabels, texts: ByteText) {
     this.#isStrict = syntax.strict;
@@ -66,7 +70,7 @@ export class LogfmtExtractStage {
     this.#wanted = syntax.extractions.map((extraction) =>
       Buffer.from(parseLogfmtKey(extraction.expression), 'utf8'),
     );
-    this.#isFound = new Uint8Array(this.#labels.length);
+    this.#values = this.#labels.map(() => undefined);
     this.#needed = needed;
     this.#texts = texts;
   }
@@ -75,7 +79,7 @@ export class LogfmtExtractStage {
     const decoder = this.#decoder;
     const bytes = row.bytes;
     decoder.reset(bytes, row.start, row.end);
-    this.#isFound.fill(0);
+    this.#values.fill(undefined);
     for (;;) {
       if (!decoder.next()) {
         if (decoder.failure === '') break;
@@ -86,24 +90,24 @@ export class LogfmtExtractStage {
         decoder.skipBadPair();
         continue;
       }
-      this.#pair(row, bytes);
+      this.#pair(bytes);
     }
     for (let i = 0; i < this.#labels.length; i++) {
-      if (this.#isFound[i] === 0) row.extractMissing(this.#labels[i]);
+      const value = this.#values[i];
+      if (value === undefined) row.extractMissing(this.#labels[i]);
+      else row.extractAsked(this.#labels[i], value, this.#needed);
     }
     return true;
   }
 
-  #pair(row: Row, bytes: Buffer): void {
+  #pair(bytes: Buffer): void {
     const decoder = this.#decoder;
     const length = decoder.keyEnd - decoder.keyStart;
     for (let i = 0; i < this.#wanted.length; i++) {
       const wanted = this.#wanted[i];
       if (wanted.length !== length || !startsAt(bytes, decoder.keyStart, wanted)) continue;
-      if (this.#isFound[i] !== 0) continue;
-      this.#isFound[i] = 1;
-      const value = decoder.quotedValue ?? this.#texts.text(bytes, decoder.valueStart, decoder.valueEnd);
-      row.extract(this.#labels[i], value, this.#needed);
+      this.#values[i] ??=
+        decoder.quotedValue ?? this.#texts.text(bytes, decoder.valueStart, decoder.valueEnd);
     }
   }
 }

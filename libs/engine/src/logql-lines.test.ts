@@ -122,8 +122,8 @@ describe('parsers', () => {
     ],
     ['| json x="a[\\"b c\\"]", c', '{"a":{"b c":"d"},"c":null}', { x: 'd', c: '' }],
     ['| json x="a"', 'no json', { __error__: 'JSONParserErr' }],
-    // What was parsed first stays.
-    ['| json | json b="c"', '{"a":1,"b":"first","c":"x"}', { a: '1', b: 'first', c: 'x' }],
+    // What a whole parser finds first stays; what a query asks for by its path comes before it.
+    ['| json | json b="c"', '{"a":1,"b":"first","c":"x"}', { a: '1', b: 'x', c: 'x' }],
     ['| logfmt', 'a=1 b= c "bad d=4', { a: '1', d: '4' }],
     ['| logfmt', 'a="x y" b=é app=z', { a: 'x y', b: 'é', app_extracted: 'z' }],
     ['| logfmt --keep-empty', 'a=1 b= c', { a: '1', b: '', c: '' }],
@@ -219,7 +219,7 @@ describe('labels', () => {
     ['n > 5', ['n=x', 'n=1'], [0]],
     ['n > 5 | __error__ = ""', ['n=x', 'n=6'], [1]],
     ['n > 5 | __error__ = "LabelFilterErr"', ['n=x', 'n=6'], [0]],
-    ['n > 5 | m > 5', ['n=x m=y', 'n=x m=1', 'n=x'], [0, 1]],
+    ['n > 5 | m > 5', ['n=x m=y', 'n=x m=1', 'n=x m=6', 'n=x'], [0, 2]],
     // The details of an error can be seen, and not found.
     ['n > 5 | __error_details__ != ""', ['n=x', 'n=6'], []],
   ])('| logfmt | %s', async (filter, lines, rows) => {

@@ -9,7 +9,7 @@ import { LabelFormatStage, LineFormatStage } from './format-stage.ts';
 import { JsonExtractStage } from './json-extract-stage.ts';
 import { compileJsonPath } from './json-path.ts';
 import { JsonStage } from './json-stage.ts';
-import { compileLabelFilter, labelsOfFilter } from './label-filter.ts';
+import { compileLabelFilter, labelsOfFilter, looksAtErrors } from './label-filter.ts';
 import { LineFilter } from './line-filter.ts';
 import { LogfmtExtractStage, LogfmtStage } from './logfmt-stage.ts';
 import { NeededLabels } from './needed-labels.ts';
@@ -60,7 +60,11 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
   const late: Stage[] = [];
   // A filter on the line may go ahead of whatever leaves the line alone: the rows it drops are dropped either way, and
   // what a stage did to them is never seen. The same holds for filters on labels that no stage before them can change.
+  // Colours are no exception: the reference's filters behind `decolorize` look at the line that still has them (its issue
+  // 18898), and so do these.
   let isLineChanged = false;
+  /** Place among the late stages behind the last one that changed the line. */
+  let lineAt = 0;
   let areLabelsChanged = false;
   let readsLines = false;
   for (const stage of stages) {
@@ -76,13 +80,16 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
         continue;
       }
     }
-    if (stage.kind === 'lineFormat' || stage.kind === 'unpack' || stage.kind === 'decolorize')
-      isLineChanged = true;
     if (stage.kind !== 'lineFilter' && stage.kind !== 'decolorize') areLabelsChanged = true;
     const compiled = compileStage(stage, needed, texts);
     if (!compiled) continue;
-    late.push(stage);
-    rest.push(compiled);
+    const at = stage.kind === 'lineFilter' ? lineAt++ : late.length;
+    late.splice(at, 0, stage);
+    rest.splice(at, 0, compiled);
+    if (stage.kind === 'lineFormat' || stage.kind === 'unpack') {
+      isLineChanged = true;
+      lineAt = late.length;
+    }
     if (!looksAtLabelsOnly.has(stage.kind)) readsLines = true;
   }
   return { baseFilters, lineFilters, stages: rest, readsLines, probe: compileProbe(late, needed, texts) };
@@ -109,8 +116,9 @@ function compileProbe(late: readonly Stage[], needed: NeededLabels, texts: ByteT
     if (stage.kind !== 'drop' && stage.kind !== 'keep') continue;
     for (const target of stage.targets) if (typeof target !== 'string') names.add(target.name);
   }
-  // Errors let typed filters pass, so that lines are read to their end.
-  const few = new NeededLabels(names, false);
+  // Parsers stop at the last label that a filter names, unless a filter looks for the errors in the rest of the line.
+  const mayStop = !probed.some((stage) => stage.kind === 'labelFilter' && looksAtErrors(stage.filter));
+  const few = new NeededLabels(names, mayStop);
   const stages = probed.flatMap((stage) => compileStage(stage, few, texts) ?? []);
   return { stages, needed: few };
 }

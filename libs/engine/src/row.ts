@@ -3,6 +3,10 @@ import { type BaseLabels } from './base-labels.ts';
 import { extractedSuffix } from './error-labels.ts';
 import type { NeededLabels } from './needed-labels.ts';
 
+/** What hides a label of the stream or the metadata: a label of the same name, or nothing. */
+const replaced = 1;
+const dropped = 2;
+
 /**
  * One row on its way through the pipeline. A single object is reused for all rows of a leaf: `reset` puts the next
  * row in. The line stays bytes of the block until a stage replaces it.
@@ -17,7 +21,7 @@ export class Row {
   #isTextCurrent = false;
   #baseNs = 0n;
   #relativeNs = 0;
-  /** Of base labels: 1 where dropped or replaced. */
+  /** Of base labels: 0, `replaced` or `dropped`. */
   #hidden = new Uint8Array(32);
   hiddenCount = 0;
   /** Parsed labels, in order of appearance. */
@@ -95,48 +99,80 @@ export class Row {
     return at >= 0 && this.#hidden[at] === 0 ? this.base.values[at] : undefined;
   }
 
+  /**
+   * The value that groups series: that of `get`, but for a label of the stream or the metadata that a stage dropped. A
+   * parser may have found its name again: a log query shows that, the reference's groups by name leave it out.
+   */
+  groupValue(name: string): string | undefined {
+    if (this.hiddenCount > 0) {
+      const at = this.base.indexOf(name);
+      if (at >= 0 && this.#hidden[at] === dropped) return undefined;
+    }
+    return this.get(name);
+  }
+
   isHidden(baseIndex: number): boolean {
     return this.#hidden[baseIndex] !== 0;
   }
 
   /**
-   * A label found by a parser. A name of the stream or the metadata becomes `name_extracted`; a name that was parsed
-   * before keeps its value.
+   * A label found by a parser. A name that is taken becomes `name_extracted`; a name that was parsed before keeps its
+   * value.
    *
    * @returns whether a label that `needed` asks for was added
    */
   extract(name: string, value: string, needed: NeededLabels): boolean {
-    const isTaken = this.base.indexOf(name) >= 0;
+    const isTaken = this.isTaken(name);
     const full = isTaken ? name + extractedSuffix : name;
     if (!needed.has(full)) return false;
     for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === full) return false;
     // The metadata may have a name_extracted of its own; the parsed one stands before it.
-    if (isTaken) this.#hide(full);
+    if (isTaken) this.#hide(full, replaced);
     this.#add(full, value);
     return true;
   }
 
+  /** A label that the query asks a parser for by its path: of several, and of whatever was parsed before, the last wins. */
+  extractAsked(name: string, value: string, needed: NeededLabels): void {
+    const isTaken = this.isTaken(name);
+    const full = isTaken ? name + extractedSuffix : name;
+    if (!needed.has(full)) return;
+    for (let i = 0; i < this.parsedCount; i++) {
+      if (this.parsedNames[i] !== full) continue;
+      this.parsedValues[i] = value;
+      return;
+    }
+    if (isTaken) this.#hide(full, replaced);
+    this.#add(full, value);
+  }
+
+  /** Parsers may not use this name: a label of the stream, dropped or not, or of the metadata that is still there. */
+  isTaken(name: string): boolean {
+    const at = this.base.indexOf(name);
+    return at >= 0 && (at < this.base.streamCount || this.#hidden[at] === 0);
+  }
+
   /** A path that a parser did not find: an empty label, unless the name means something already. */
   extractMissing(name: string): void {
-    if (this.base.indexOf(name) >= 0) return;
+    if (this.isTaken(name)) return;
     for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === name) return;
     this.#add(name, '');
   }
 
   /** Sets a label, whatever it was before; it is a parsed one from now on. */
   set(name: string, value: string): void {
+    this.#hide(name, replaced);
     for (let i = 0; i < this.parsedCount; i++) {
       if (this.parsedNames[i] === name) {
         this.parsedValues[i] = value;
         return;
       }
     }
-    this.#hide(name);
     this.#add(name, value);
   }
 
   drop(name: string): void {
-    this.#hide(name);
+    this.#hide(name, dropped);
     for (let i = 0; i < this.parsedCount; i++) {
       if (this.parsedNames[i] === name) {
         this.dropParsed(i);
@@ -152,14 +188,12 @@ export class Row {
     this.parsedCount--;
   }
 
-  hideBase(index: number): void {
-    if (this.#hidden[index] === 0) {
-      this.#hidden[index] = 1;
-      this.hiddenCount++;
-    }
+  dropBase(index: number): void {
+    this.#hideAt(index, dropped);
   }
 
-  setError(kind: string, details: string): void {
+  /** Without details, those of an earlier error stay. */
+  setError(kind: string, details = this.errorDetails): void {
     this.error = kind;
     this.errorDetails = details;
   }
@@ -183,9 +217,14 @@ export class Row {
       : `${key}\u0002${this.error}\u0001${this.errorDetails}`;
   }
 
-  #hide(name: string): void {
+  #hide(name: string, how: number): void {
     const at = this.base.indexOf(name);
-    if (at >= 0) this.hideBase(at);
+    if (at >= 0) this.#hideAt(at, how);
+  }
+
+  #hideAt(index: number, how: number): void {
+    if (this.#hidden[index] === 0) this.hiddenCount++;
+    this.#hidden[index] = how;
   }
 
   #add(name: string, value: string): void {

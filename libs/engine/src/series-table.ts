@@ -85,7 +85,7 @@ export class SeriesTable {
 
   #valueOf(row: Row, name: string): string {
     if (name === errorLabel && row.error !== '') return row.error;
-    return row.get(name) ?? '';
+    return (this.#plan.groupsDropped ? row.get(name) : row.groupValue(name)) ?? '';
   }
 
   #seriesPairs(row: Row): LabelPair[] {

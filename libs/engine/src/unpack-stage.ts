@@ -9,6 +9,7 @@ import {
   tokenEnd,
   unescapeJson,
 } from './json-scan.ts';
+import { isScalar } from './json-stage.ts';
 import { sanitizeLabelName } from './label-name.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
@@ -81,7 +82,10 @@ function stringFields(
     if (first === 0x22) at = stringEnd(bytes, at + 1, end);
     else if (first === 0x7b) at = blockEnd(bytes, at, end, 0x7b, 0x7d);
     else if (first === 0x5b) at = blockEnd(bytes, at, end, 0x5b, 0x5d);
-    else at = tokenEnd(bytes, at, end);
+    else {
+      at = tokenEnd(bytes, at, end);
+      if (!isScalar(bytes, start, at)) return jsonErrors.unknownValue;
+    }
     if (at < 0)
       return first === 0x5b ? jsonErrors.array : first === 0x22 ? jsonErrors.string : jsonErrors.object;
     if (first === 0x22) {

@@ -243,7 +243,7 @@ function base64Decode(text: string): string {
   return decodeBytes(Buffer.from(text, 'base64'));
 }
 
-/** Position of the first byte that RFC 4648 does not allow there, newlines aside; -1 when there is none. */
+/** Position of the first byte that RFC 4648 does not allow there, newlines and missing padding aside; -1: none. */
 function firstIllegalByte(bytes: Buffer): number {
   let inGroup = 0;
   for (let i = 0; i < bytes.length; i++) {
@@ -257,13 +257,13 @@ function firstIllegalByte(bytes: Buffer): number {
     if (inGroup < 2) return i;
     let next = skipNewlines(bytes, i + 1);
     if (inGroup === 2) {
-      if (next >= bytes.length) return bytes.length;
+      if (next >= bytes.length) return -1;
       if (bytes[next] !== 0x3d) return next - 1;
       next = skipNewlines(bytes, next + 1);
     }
     return next < bytes.length ? next : -1;
   }
-  return inGroup === 0 ? -1 : bytes.length - inGroup;
+  return inGroup === 1 ? bytes.length - 1 : -1;
 }
 
 function skipNewlines(bytes: Buffer, at: number): number {
