@@ -2,7 +2,7 @@ import type { BinaryExpr, Grouping, LabelReplaceExpr, MetricExpr, RangeAggExpr, 
 import { rangeValue } from './referee-range.ts';
 import type { Taken } from './referee-range.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
-import { isTrue, passes, passesFilter, withoutIdleFormats } from './referee-stages.ts';
+import { isTrue, mayReturn, passes, passesFilter, withoutIdleFormats } from './referee-stages.ts';
 import type { StoredRow } from './referee.ts';
 import { bytesOf, durationNsOf, floatOf, wholeRegexOf } from './referee-values.ts';
 
@@ -35,6 +35,7 @@ export class MetricReferee {
         return this.#range(expr, timeNs);
       case 'vectorAgg':
         if (mayLeaveOutUnpack(expr)) throw new Unsure('bytes of lines that may not be unpacked');
+        if (expr.expr.kind === 'rangeAgg') refuseReturned(expr.expr, expr.grouping);
         return aggregated(expr, this.#vector(expr.expr, timeNs));
       case 'labelReplace':
         return this.#vector(expr.expr, timeNs).map((sample) => replaced(expr, sample));
@@ -50,6 +51,7 @@ export class MetricReferee {
   }
 
   #range(expr: RangeAggExpr, timeNs: bigint): Sample[] {
+    refuseReturned(expr, expr.grouping);
     const endNs = timeNs - expr.offsetNs;
     const startNs = endNs - expr.rangeNs;
     const groups = new Map<string, { labels: LabelMap; taken: Taken[] }>();
@@ -113,6 +115,12 @@ function mayLeaveOutUnpack({ op, expr, grouping }: VectorAggExpr): boolean {
   )
     return false;
   return expr.op.startsWith('bytes_') && expr.log.stages.some(({ kind }) => kind === 'unpack');
+}
+
+/** A group by name may leave out a label that was dropped, where all labels have it again. */
+function refuseReturned({ log }: RangeAggExpr, grouping: Grouping | undefined): void {
+  if (grouping && !grouping.without && mayReturn(log, grouping.labels))
+    throw new Unsure('series by a label that was dropped and parsed again');
 }
 
 /** What is known of series that are not there: what the selector says their labels are. */

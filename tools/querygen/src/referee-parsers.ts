@@ -94,7 +94,7 @@ function extractJson(row: PlainRow, extractions: JsonStage['extractions']): void
     const raw = parseJsonPath(expression).reduce<string | undefined>(memberOf, row.line.trimStart());
     const value = raw?.startsWith('"') ? (JSON.parse(raw) as string) : (raw ?? '');
     if (value === '' || value === 'null') row.extractNothing(label);
-    else row.extract(label, value);
+    else row.extract(label, value, true);
   }
 }
 
@@ -142,8 +142,7 @@ export function parseLogfmt(row: PlainRow, { strict, keepEmpty, extractions }: L
     return;
   }
   const asked = extractions.map(({ label, expression }) => ({ label, at: pairs.findIndex(([key]) => key === expression) })); // prettier-ignore
-  // Labels come to be in the order of the line.
-  for (const { label, at } of asked.toSorted((a, b) => a.at - b.at)) if (at >= 0) row.extract(label, pairs[at][1]); // prettier-ignore
+  for (const { label, at } of asked) if (at >= 0) row.extract(label, pairs[at][1], true);
   for (const { label, at } of asked) if (at < 0) row.extractNothing(label);
 }
 
@@ -187,8 +186,11 @@ function afterBad(line: string, at: number): number {
 }
 
 function unquoted(text: string): string | undefined {
+  if (!/^(?:[^\\]|\\[^\0-\x1f])*$/su.test(text)) return undefined; // eslint-disable-line no-control-regex
   try {
-    return JSON.parse(`"${text.replaceAll("\\'", "'")}"`) as string;
+    // Control characters stand for themselves, which JSON would not have.
+    const plain = text.replace(/[\0-\x1f]/g, (byte) => JSON.stringify(byte).slice(1, -1)); // eslint-disable-line no-control-regex
+    return JSON.parse(`"${plain.replaceAll("\\'", "'")}"`) as string;
   } catch {
     return undefined;
   }

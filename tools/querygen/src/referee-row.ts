@@ -12,8 +12,8 @@ export class PlainRow {
   readonly parsed = new Map<string, string>();
   error = '';
   details = '';
-  /** What a parser must not take: names of the stream and the metadata, even when they were dropped since. */
-  readonly #taken: ReadonlySet<string>;
+  /** Names of the stream, which parsers must not take even when they were dropped since. */
+  readonly #streamNames: ReadonlySet<string>;
 
   constructor(stream: ReadonlyMap<string, string>, { line, timestampNs, metadata }: Row) {
     this.line = line;
@@ -23,24 +23,29 @@ export class PlainRow {
       const full = stream.has(name) ? `${name}_extracted` : name;
       if (!this.metadata.has(full)) this.metadata.set(full, value);
     }
-    this.#taken = new Set([...this.stream.keys(), ...this.metadata.keys()]);
+    this.#streamNames = new Set(stream.keys());
   }
 
   get(name: string): string | undefined {
     return this.parsed.get(name) ?? this.metadata.get(name) ?? this.stream.get(name);
   }
 
-  /** By a parser: the first to find a name keeps it. */
-  extract(name: string, value: string): void {
-    const full = this.#taken.has(name) ? `${name}_extracted` : name;
-    if (this.parsed.has(full)) return;
+  /** By a parser: the first to find a name keeps it, but for one that was asked for by its path. */
+  extract(name: string, value: string, isAsked = false): void {
+    const full = this.#isTaken(name) ? `${name}_extracted` : name;
+    if (this.parsed.has(full) && !isAsked) return;
     if (full !== name) this.metadata.delete(full);
     this.parsed.set(full, value);
   }
 
   /** By a parser that was asked for something that is not there. */
   extractNothing(name: string): void {
-    if (!this.#taken.has(name) && !this.parsed.has(name)) this.parsed.set(name, '');
+    if (!this.#isTaken(name) && !this.parsed.has(name)) this.parsed.set(name, '');
+  }
+
+  /** Metadata that is gone is in nobody's way. */
+  #isTaken(name: string): boolean {
+    return this.#streamNames.has(name) || this.metadata.has(name);
   }
 
   set(name: string, value: string): void {

@@ -15,7 +15,19 @@ import {
 
 /** Whether the row is still there after all stages. */
 export function passes(row: PlainRow, { matchers, stages }: Pick<LogExpr, 'matchers' | 'stages'>): boolean {
-  return matchers.every((each) => matches(each, row.stream.get(each.name) ?? '')) && stages.every((stage) => passesStage(row, stage)); // prettier-ignore
+  return matchers.every((each) => matches(each, row.stream.get(each.name) ?? '')) && inOrder(stages).every((stage) => passesStage(row, stage)); // prettier-ignore
+}
+
+/** A line filter looks at the line before its colours go. */
+function inOrder(stages: readonly Stage[]): Stage[] {
+  const ordered: Stage[] = [];
+  for (const stage of stages) {
+    const changed = ordered.findLastIndex(({ kind }) => kind === 'lineFormat' || kind === 'unpack');
+    const colours = ordered.findIndex(({ kind }, i) => i > changed && kind === 'decolorize');
+    const isEarly = stage.kind === 'lineFilter' && colours >= 0;
+    ordered.splice(isEarly ? colours : ordered.length, 0, stage);
+  }
+  return ordered;
 }
 
 function passesStage(row: PlainRow, stage: Stage): boolean {
@@ -105,8 +117,8 @@ export function passesFilter(row: PlainRow, filter: LabelFilter): boolean {
     }
     case 'ip': {
       const text = row.get(filter.name);
-      if (text === undefined) return false;
-      return row.error !== '' || hasAddress(text, filter.pattern) === (filter.op === '=');
+      if (row.error !== '') return true;
+      return text !== undefined && hasAddress(text, filter.pattern) === (filter.op === '=');
     }
     case 'number':
       return compares(row, filter, filter.value, floatOf);
@@ -125,9 +137,8 @@ function compares(
 ): boolean {
   const text = row.get(name);
   if (text === undefined) return false;
-  if (row.error !== '') return true;
   const value = read(text);
-  if (value === undefined) fail(row, 'LabelFilterErr');
+  if (value === undefined && row.error === '') fail(row, 'LabelFilterErr');
   return value === undefined || isTrue(op, value, wanted);
 }
 
@@ -146,6 +157,17 @@ export function isTrue(op: CompareOp, a: number, b: number): boolean {
     case '<=':
       return a <= b;
   }
+}
+
+/** Whether a stage drops a label of one of these names, and a parser may find it again. */
+export function mayReturn({ stages }: LogExpr, names: readonly string[]): boolean {
+  const last = stages.findLastIndex(({ kind }) => ['json', 'logfmt', 'regexp', 'pattern', 'unpack'].includes(kind)); // prettier-ignore
+  const nameOf = (target: string | Matcher) => (typeof target === 'string' ? target : target.name);
+  return stages.slice(0, last + 1).some((stage) => {
+    if (stage.kind === 'drop') return stage.targets.some((target) => names.includes(nameOf(target)));
+    if (stage.kind === 'keep') return names.some((name) => !stage.targets.includes(name));
+    return stage.kind === 'labelFormat' && stage.formats.some((format) => 'rename' in format && names.includes(format.rename)); // prettier-ignore
+  });
 }
 
 /** Metric queries leave out line formats whose text nobody reads, and what they would fail for. */
