@@ -102,7 +102,7 @@ function planSamples(
     rangeNs: range.rangeNs,
     offsetNs: range.offsetNs,
     grouping,
-    groupsDropped: !isByName,
+    groupsDropped: !mayStop,
     keepsEmptyLabels: vectorOp === undefined && (!grouping || grouping.without),
     countedErrors,
     needed,
