@@ -18,10 +18,12 @@ export interface DeleteRequestsOptions {
 
 const nsPerMs = 1_000_000n;
 /**
- * A request goes on to be applied to answers for so long after it was carried out: queries may still read the segments
- * that were rewritten.
+ * A process goes on to apply a request for so long after it first used it as carried out: heads and readers that were told
+ * older offsets may still show the rows. Counted on the monotonic clock, because a wall clock may be set forward.
  */
 const appliedAfterMs = 15 * 60_000;
+/** A request that was carried out so long ago, by the wall clock, is not applied at all: no clock is that wrong. */
+const longAgoMs = 24 * 3_600_000;
 /** Requests of one tenant that are not carried out yet; each costs every query in its time. */
 const pendingMax = 1000;
 
@@ -30,6 +32,8 @@ export class DeleteRequests {
   readonly state = new DeleteState();
   readonly #options: DeleteRequestsOptions;
   readonly #log: NumberedLog<DeleteEntry>;
+  /** When this process first used a request as carried out, on the monotonic clock. */
+  readonly #doneSinceMs = new WeakMap<DeleteRequest, number>();
   #timer: TimerHandle | undefined;
   #isStopped = false;
   /** The look at the store under way, and the one that begins after it. */
@@ -101,12 +105,23 @@ export class DeleteRequests {
 
   /** What answers about startNs <= ts < endNs must leave out. */
   active(tenant: string, startNs: bigint, endNs: bigint): LeafDelete[] {
-    const nowMs = this.#options.clock.nowMs();
     return this.state.requests(tenant).flatMap((request) => {
       const applied = deleteOf(request);
-      const isDone = request.processedMs !== undefined && request.processedMs + appliedAfterMs < nowMs;
-      return isDone || applied.startNs >= endNs || applied.endNs <= startNs ? [] : [applied];
+      const isApart = applied.startNs >= endNs || applied.endNs <= startNs;
+      return isApart || this.#isOver(request) ? [] : [applied];
     });
+  }
+
+  /** No reader can meet a row of the request any more. */
+  #isOver(request: DeleteRequest): boolean {
+    const { clock } = this.#options;
+    const { processedMs } = request;
+    if (processedMs === undefined) return false;
+    if (processedMs + longAgoMs < clock.nowMs()) return true;
+    const nowMs = clock.monotonicMs();
+    const sinceMs = this.#doneSinceMs.get(request) ?? nowMs;
+    this.#doneSinceMs.set(request, sinceMs);
+    return sinceMs + appliedAfterMs < nowMs;
   }
 
   /** @throws LokiError `tooManyRequests` when the tenant has too many that wait */

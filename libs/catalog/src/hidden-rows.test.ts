@@ -136,3 +136,27 @@ test('without delete requests nothing is asked', async () => {
   await hidden.current();
   await expect(hidden.applied('a', work(hidden))).resolves.toBe(0);
 });
+
+const hourMs = 3_600_000;
+
+test.each([
+  ['a moment later', 1_000, 1_000, 1],
+  ['14 minutes later', 14 * 60_000, 14 * 60_000, 1],
+  ['a wall clock set forward by hours does not end it', 6 * hourMs, 1_000, 1],
+  ['a wall clock set back does not prolong it', -6 * hourMs, 16 * 60_000, 0],
+  ['16 minutes later', 16 * 60_000, 16 * 60_000, 0],
+  ['a day later, whatever this process has been doing', 25 * hourMs, 1_000, 0],
+])(
+  'a delete that was carried out is applied for a quarter of an hour: %s',
+  async (_, wallMs, ownMs, applied) => {
+    const start = { nowMs: 1_700_000_000_000, monotonicMs: 500 };
+    let now = start;
+    const moving: Clock = { ...clock, nowMs: () => now.nowMs, monotonicMs: () => now.monotonicMs };
+    const requests = new DeleteRequests({ objectStore: new MemoryObjectStore(), clock: moving, timers });
+    await requests.create('a', { id: 'r1', query: '{app="x"}', startMs: 0, endMs: 5, parts: 1 });
+    await requests.progress('a', 'r1', 1);
+    expect(requests.active('a', 0n, 10n)).toHaveLength(1);
+    now = { nowMs: start.nowMs + wallMs, monotonicMs: start.monotonicMs + ownMs };
+    expect(requests.active('a', 0n, 10n)).toHaveLength(applied);
+  },
+);

@@ -1,9 +1,10 @@
-import { dayNs, dayOf, deleteOf } from '@loki/catalog';
+import { dayOf, deleteOf } from '@loki/catalog';
 import type { CompactedSegment, DeleteRequest } from '@loki/catalog';
 import type { LeafDelete } from '@loki/ports';
 import { compactDay, inventoryOf } from './compact.ts';
 import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
+import { LogMarks } from './log-marks.ts';
 import { rewriteTask } from './merge-day-task.ts';
 import { expiryOf, removalName, settledRemovals } from './removals.ts';
 import type { Expiry } from './removals.ts';
@@ -11,16 +12,17 @@ import { replace } from './replace.ts';
 
 /** Segments known to have nothing for a removal; looking again costs a footer. */
 const checkedMax = 200_000;
+const dayMs = 86_400_000;
 
 /** Takes rows out of the store: those past their retention, and those of delete requests whose time has come. */
 export class RowRemover {
   readonly #deps: CompactorDeps;
   readonly #checked = new Set<string>();
-  /** By request: offsets below which everything must be committed before it is carried out. */
-  readonly #marks = new Map<string, readonly number[]>();
+  readonly #marks: LogMarks;
 
   constructor(deps: CompactorDeps) {
     this.#deps = deps;
+    this.#marks = new LogMarks(deps);
   }
 
   expiry(tenant: string): Expiry {
@@ -52,40 +54,66 @@ export class RowRemover {
     }
   }
 
-  /** Carries out requests past their cancel period, part by part. */
+  /**
+   * Carries out requests past their cancel period, part by part.
+   *
+   * @throws after all were tried, when some failed
+   */
   async applyDeletes(signal?: AbortSignal): Promise<void> {
-    const { requests, clock, options, metrics } = this.#deps;
+    const { requests, clock, options, metrics, logger } = this.#deps;
     if (!requests) return;
     const nowMs = clock.nowMs();
-    const due = requests.state
+    const isDue = ({ createdMs }: DeleteRequest) => createdMs + options.cancelPeriodMs <= nowMs;
+    const pending = requests.state
       .tenants()
       .flatMap((tenant) => requests.state.requests(tenant))
-      .filter((each) => each.processedMs === undefined && each.createdMs + options.cancelPeriodMs <= nowMs);
-    const oldestMs = due.reduce((oldest, { createdMs }) => Math.min(oldest, createdMs), nowMs);
-    metrics.pendingDeletes(due.length, (nowMs - oldestMs) / 1000);
-    for (const request of due) await this.#carryOut(request, signal);
-    for (const id of this.#marks.keys()) if (!due.some((each) => each.id === id)) this.#marks.delete(id);
+      .filter(({ processedMs }) => processedMs === undefined);
+    const allDue = pending.filter(isDue);
+    const oldestMs = allDue.reduce((oldest, { createdMs }) => Math.min(oldest, createdMs), nowMs);
+    metrics.pendingDeletes(allDue.length, (nowMs - oldestMs) / 1000);
+    const own = pending.filter((request) => this.#isOwn(request));
+    const due = own.filter(isDue);
+    await this.#marks.note(own);
+    await this.#marks.reach(due, signal);
+    let failures = 0;
+    for (const request of due) {
+      await this.#carryOut(request, signal).catch((error: unknown) => {
+        signal?.throwIfAborted();
+        failures++;
+        const { tenant, id } = request;
+        logger.error('a delete request failed', { tenant, request: id, err: String(error) });
+      });
+    }
+    if (failures > 0) throw new Error(`${failures} delete requests failed`);
+  }
+
+  /** Requests that this compactor carries out, of tenants whose rows are deleted and not filtered only. */
+  #isOwn(request: DeleteRequest): boolean {
+    const { tenant } = request;
+    const { deletionMode } = this.#deps.limits.forTenant(tenant);
+    return (
+      deletionMode === 'filter-and-delete' && this.#owns(tenant, Number(dayOf(deleteOf(request).startNs)))
+    );
   }
 
   async #carryOut(request: DeleteRequest, signal: AbortSignal | undefined): Promise<void> {
-    const { tenant, id, parts, startMs, endMs } = request;
-    const { limits, requests, catalog } = this.#deps;
-    if (limits.forTenant(tenant).deletionMode !== 'filter-and-delete') return;
-    if (!this.#owns(tenant, Number(dayOf(deleteOf(request).startNs)))) return;
-    if (!(await this.#isSettled(request))) return;
-    const partMs = (endMs - startMs) / parts;
-    for (let part = request.partsDone; part < parts; part++) {
-      const removal = deleteOf({
-        ...request,
-        startMs: Math.floor(startMs + part * partMs),
-        endMs: part + 1 === parts ? endMs : Math.floor(startMs + (part + 1) * partMs),
-      });
-      const days = catalog
-        .days(tenant)
-        .filter((day) => BigInt(day) * dayNs < removal.endNs && BigInt(day + 1) * dayNs > removal.startNs);
-      for (const day of days) await this.#removeFromDay(tenant, day, removal, signal);
-      if (!days.every((day) => this.#isDone(tenant, day, removal))) return;
-      if (this.#hasLongSections(tenant, removal)) return;
+    const { tenant, id, parts } = request;
+    const { requests, catalog } = this.#deps;
+    if (!this.#marks.isReached(request)) return;
+    const days = catalog.days(tenant);
+    const hasLongSections = this.#hasLongSections(tenant, deleteOf(request));
+    for (let part = request.partsDone, next = 0; part < parts; part++) {
+      const piece = partOf(request, part);
+      while (next < days.length && (days[next] + 1) * dayMs <= piece.startMs) next++;
+      let end = next;
+      while (end < days.length && days[end] * dayMs <= piece.endMs) end++;
+      const removal = deleteOf(piece);
+      if (hasLongSections && this.#hasLongSections(tenant, removal)) return;
+      // A request over all time has thousands of parts without a row: no entry of the log for each.
+      if (end === next && part + 1 < parts) continue;
+      const touched = days.slice(next, end);
+      for (const day of touched) await this.#removeFromDay(tenant, day, removal, signal);
+      if (!touched.every((day) => this.#isDone(tenant, day, removal))) return;
       await requests!.progress(tenant, id, part + 1);
       await this.#deps.simHook?.('delete.afterProgress');
     }
@@ -105,7 +133,7 @@ export class RowRemover {
     }
   }
 
-  /** No flushed section is left that is too young to be merged. */
+  /** No flushed section is left: a section that was committed meanwhile waits for the next round. */
   #isDone(tenant: string, day: number, removal: LeafDelete): boolean {
     return !inventoryOf(this.#deps, tenant, day).flushed.some((ref) => touches(ref, removal));
   }
@@ -116,21 +144,6 @@ export class RowRemover {
     return catalog
       .segmentsFor(tenant, startNs, endNs)
       .some((ref) => !ref.sources && !catalog.isCompactable(ref.minNs, ref.maxNs));
-  }
-
-  /** All that was acknowledged when the request fell due is in the catalog. */
-  async #isSettled({ id, createdMs }: DeleteRequest): Promise<boolean> {
-    const { writeLog, catalog, clock, options } = this.#deps;
-    // Without sight of the log: what was acknowledged before the request has been flushed by then.
-    if (!writeLog) return clock.nowMs() >= createdMs + Math.max(options.cancelPeriodMs, options.closeDelayMs);
-    let marks = this.#marks.get(id);
-    if (!marks) {
-      const all = Array.from({ length: writeLog.partitionCount }, (_, partition) =>
-        writeLog.endOffset(partition),
-      );
-      this.#marks.set(id, (marks = await Promise.all(all)));
-    }
-    return marks.every((offset, partition) => catalog.state(partition).endOffset >= offset);
   }
 
   async #rewrite(
@@ -173,6 +186,17 @@ export class RowRemover {
     this.#checked.add(checked);
     if (this.#checked.size > checkedMax) this.#checked.delete(this.#checked.values().next().value!);
   }
+}
+
+/** The request with the bounds of one of its parts. */
+function partOf(request: DeleteRequest, part: number): DeleteRequest {
+  const { startMs, endMs, parts } = request;
+  const partMs = (endMs - startMs) / parts;
+  return {
+    ...request,
+    startMs: Math.floor(startMs + part * partMs),
+    endMs: part + 1 === parts ? endMs : Math.floor(startMs + (part + 1) * partMs),
+  };
 }
 
 function touches(

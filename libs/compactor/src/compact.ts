@@ -32,7 +32,7 @@ function unique<T extends { readonly key: string }>(refs: readonly T[]): T[] {
 /**
  * Merges what a day has until it is well; returns the merges done.
  *
- * @param isForced settled flushed segments are merged however few they are
+ * @param isForced flushed segments are merged however few and young they are
  */
 export async function compactDay(
   deps: CompactorDeps,

@@ -61,6 +61,11 @@ export interface CompactorDeps {
   readonly requests?: DeleteRequests;
   /** Where acknowledged records end: a delete is carried out when all before it are committed. */
   readonly writeLog?: Pick<WriteLog, 'partitionCount' | 'endOffset'>;
+  /**
+   * Has all ingesters flush what they hold, for a delete that is due. Absent: a due delete waits until heads are flushed by
+   * size or age.
+   */
+  readonly flush?: (signal?: AbortSignal) => Promise<void>;
   /** Whether this process compacts a tenant's day. Two that both think so cost work, never rows. Absent: it does. */
   readonly owns?: (tenant: string, day: number) => boolean;
   /** Whether this process does what is done once for all: dropping, deleting, orphans. Absent: it does. */

@@ -12,7 +12,10 @@ export interface DayInventory {
 }
 
 export interface PlanOptions {
-  /** Younger flushed segments are left alone: readers may have been told the offset before them. */
+  /**
+   * Younger flushed segments are left alone: readers may have been told the offset before them, and would have to undo the
+   * merge.
+   */
   readonly settleMs: number;
   /** A day is closed so long after its end: what comes later is late. */
   readonly closeDelayMs: number;
@@ -46,7 +49,7 @@ const closedLevel = 2;
  * into one (level 2). So a row is written twice; late rows join a larger segment only when they are as many as it holds,
  * so that each further writing at least doubles what a row lies in.
  *
- * @param isForced all that has settled is merged now, however little it is
+ * @param isForced all flushed segments are merged now, however few and young they are
  */
 export function planDay(
   inventory: DayInventory,
@@ -56,7 +59,7 @@ export function planDay(
 ): MergePlan | undefined {
   const { tenant, day, compacted } = inventory;
   const isClosed = nowMs >= (day + 1) * dayMs + options.closeDelayMs;
-  const flushed = settled(inventory.flushed, nowMs - options.settleMs);
+  const flushed = isForced ? inventory.flushed : settled(inventory.flushed, nowMs - options.settleMs);
   if (!isClosed || isForced) {
     if (flushed.length < (isForced ? 1 : options.fanIn)) return undefined;
     const group = boundedPrefix(flushed, options);

@@ -4,7 +4,7 @@ import { leafTask } from '@loki/engine';
 import { Labels, parseTenantId } from '@loki/model';
 import type { LeafRequest, LeafResult, Logger } from '@loki/ports';
 import { Querier } from '@loki/querier';
-import { encodeSegment, RowWriter } from '@loki/segment';
+import { encodeSegment, openSegment, RowWriter } from '@loki/segment';
 import {
   PlainHeads,
   Prng,
@@ -95,6 +95,25 @@ export class TestWorld {
   /** Commits what the partition's head holds. */
   flush(partition: number): Promise<void> {
     return this.do(this.#heads.flush(partition, this.process.clock.nowMs()));
+  }
+
+  /** The same from within the world's events, where nothing waits for the scheduler. */
+  flushHead(partition: number): Promise<void> {
+    return this.#heads.flush(partition, this.process.clock.nowMs());
+  }
+
+  /** Lines of a stored segment, of all tenants. */
+  linesOf(key: string): string[] {
+    const segment = openSegment(this.bucket.objects.get(key)!, key);
+    return segment.sections.flatMap((section) =>
+      section.blocks.flatMap(({ index, rowCount }) => {
+        const block = segment.block(section, index, 7);
+        const [lines, ends] = [block.lines(), block.lineEnds()];
+        return Array.from({ length: rowCount }, (_, row) =>
+          lines.toString('utf8', row === 0 ? 0 : ends[row - 1], ends[row]),
+        );
+      }),
+    );
   }
 
   /** A compactor in a process of its own. */

@@ -45,6 +45,8 @@ export interface CompactorWorld extends HidingWorld {
   readonly share: CompactorShare;
   /** Absent in a process that has no role which needs it. */
   readonly writeLog?: WriteLog;
+  /** Has all ingesters flush. Absent: they are out of this process's reach. */
+  readonly flush?: (signal?: AbortSignal) => Promise<void>;
 }
 
 /** The compactor of this process. */

@@ -156,7 +156,12 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       : undefined;
   const compactor =
     world && runs('compactor')
-      ? startCompactor({ ...(logWorld ?? world), share: await deps.rings.share('compactor') })
+      ? startCompactor({
+          ...(logWorld ?? world),
+          share: await deps.rings.share('compactor'),
+          // An embedded log's heads are those of this process.
+          flush: config.writeLog.kind === 'embedded' ? ingester && flush : await cluster.flusher(),
+        })
       : undefined;
   if (compactor) cluster.announce('compactor');
   /** Of a ruler that has no query frontend beside it. */

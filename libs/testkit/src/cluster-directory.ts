@@ -43,6 +43,12 @@ export class NetworkDirectory implements IngesterDirectory {
     return names.map((name) => this.#ingester(name));
   }
 
+  /** Of all ingesters that are healthy by the ring. */
+  async flush(): Promise<void> {
+    const healthy = this.#deps.view.ring.instances.filter(({ isHealthy }) => isHealthy);
+    await Promise.all(healthy.map(({ id }) => this.#ingester(id).flush()));
+  }
+
   #ingester(name: string): IngesterService {
     const { birth, world } = this.#deps;
     const call = <T>(work: (ingester: IngesterService) => Promise<T>): Promise<T> => {

@@ -198,10 +198,17 @@ async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNo
 async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<CompactorNode> {
   const { name, process } = birth;
   const { clock, timers, random } = process;
-  const { partitionCount } = world;
+  const { partitionCount, replicationFactor } = world;
   const objectStore = storeOf(birth, world);
   const logger = traceLogger(process);
   const view = await viewOf('compactor', birth, world);
+  const ingesters = new NetworkDirectory({
+    birth,
+    view: await viewOf('ring', birth, world),
+    world,
+    partitionCount,
+    replicationFactor,
+  });
   const share = new WorkShare(view, name);
   const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
   const requests = new DeleteRequests({ objectStore, clock, timers, logger });
@@ -227,6 +234,7 @@ async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<Compact
     limits,
     requests,
     writeLog: logOf(birth, world),
+    flush: () => ingesters.flush(),
     owns: (tenant, day) => share.owns(`${tenant}/${day}`),
     sweeps: () => share.owns('sweep'),
     simHook: () => hook(process, world),

@@ -63,6 +63,8 @@ export class Ledger {
       const key = keyOf(entry);
       const fate = this.#fates.get(key);
       if (!fate) this.#fates.set(key, { entry, deletes: [], outcome: 'pending', maybeStored: false });
+      // Sent again after a delete, the entry is a new one for the delete's purposes.
+      else fate.deletes.length = 0;
       this.#ownerOfLine.set(entry.line, entry.tenant);
     }
   }
@@ -83,7 +85,8 @@ export class Ledger {
     const request: LedgerDelete = { matches, isAcked: false };
     this.#deletes.push(request);
     for (const fate of this.#fates.values()) {
-      if (fate.outcome === 'acked' && matches(fate.entry)) fate.deletes.push(request);
+      // A record of an attempt without an answer may reach the log after the delete.
+      if (fate.outcome === 'acked' && !fate.maybeStored && matches(fate.entry)) fate.deletes.push(request);
     }
     return request;
   }
