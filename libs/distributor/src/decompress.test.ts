@@ -113,6 +113,15 @@ test.each([
   expect(read(body, encoding, bounds).equals(large)).toBe(true);
 });
 
+test('a body of more zstd frames than any sender writes is refused', () => {
+  const frame = zstdCompressSync(Buffer.alloc(0));
+  const body = (count: number) => Buffer.concat(Array.from({ length: count }, () => frame));
+  expect(readOtlpBody(body(4096), 'zstd', bounds)).toHaveLength(0);
+  expect(() => readOtlpBody(body(4097), 'zstd', bounds)).toThrow(
+    'request body too large: more than 4096 zstd frames',
+  );
+});
+
 test.each([
   ['gzip', gzipSync(Buffer.alloc(4 * mib)), readJsonBody],
   ['deflate', deflateRawSync(Buffer.alloc(4 * mib)), readJsonBody],

@@ -29,7 +29,7 @@ import { PushErrors } from './push-errors.ts';
 import type { PushRows } from './push-rows.ts';
 import { type PushScratch, PushScratches } from './push-scratch.ts';
 import { IngestRate } from './rate-limit.ts';
-import { checkBodySize, readJsonBody, readOtlpBody } from './read-body.ts';
+import { checkBodySize, readJsonBody, readOtlpBody, readSnappyBody } from './read-body.ts';
 import { accepted, failed, type PushFormat } from './respond.ts';
 import { PartitionChooser } from './shard.ts';
 import type { ResolvedStream } from './resolve-stream.ts';
@@ -199,7 +199,7 @@ export class Distributor implements DistributorService {
       const decode = path === '/api/prom/push' ? decodeLegacyPush : decodeJsonPush;
       decode(bytes, rows, streams, cutText);
     } else {
-      const bytes = snappy.decode(body, bounds.decompressedBytesMax);
+      const bytes = snappy.decode(readSnappyBody(body, encoding, bounds), bounds.decompressedBytesMax);
       rows.start(bytes, streams);
       decodePushRequest(bytes, rows);
     }

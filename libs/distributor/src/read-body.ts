@@ -1,6 +1,6 @@
-import { constants, gunzipSync, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib';
-import type { ZlibOptions } from 'node:zlib';
+import { constants, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { LokiError } from '@loki/model';
+import { cutBodyText, type Decompressed, gunzip, type ZlibOutcome } from './gunzip.ts';
 import { lz4DecodeFrame } from './lz4.ts';
 
 /** How much a push may weigh, before and after decompression. */
@@ -8,9 +8,6 @@ export interface BodyLimits {
   readonly recvBytesMax: number;
   readonly decompressedBytesMax: number;
 }
-
-/** Go's word for a body that ends too soon. */
-const cutText = 'unexpected EOF';
 
 /** What zlib says, in Go's words. */
 const goTexts = new Map([
@@ -22,6 +19,9 @@ const goTexts = new Map([
 /** The number that a zstd frame begins with. */
 const zstdMagic = 0xfd2fb528;
 
+/** Frames of one body: each costs 20 µs, however little it holds. Senders write one, or one for each flush. */
+const zstdFramesMax = 4096;
+
 /** @throws LokiError 413 when the body as it came is larger than the server takes */
 export function checkBodySize(body: Buffer, limits: BodyLimits): void {
   if (body.length > limits.recvBytesMax)
@@ -31,31 +31,40 @@ export function checkBodySize(body: Buffer, limits: BodyLimits): void {
     );
 }
 
-/** Bytes of a push, and why they end when there should be more. */
-export interface JsonBody {
-  readonly bytes: Buffer;
-  readonly cutText?: string;
+/**
+ * A JSON push's bytes. `snappy` is a name that agents send for bodies that are not; Loki reads them as they are. It
+ * also reads while it decompresses: a push that is complete before a fault of the body is taken.
+ */
+export function readJsonBody(body: Buffer, encoding: string, limits: BodyLimits): Decompressed {
+  if (encoding === '' || encoding === 'snappy') return { bytes: body };
+  return decompressPush(body, encoding, limits);
 }
 
 /**
- * A JSON push's bytes. `snappy` is a name that agents send for bodies that are not; Loki reads them as they are. It
- * also reads while it decompresses: what of a cut body can be had is a push if it is complete.
+ * The snappy block of a protobuf push. `snappy` names that block itself; gzip and deflate are put around it by
+ * senders that compress all they send.
  */
-export function readJsonBody(body: Buffer, encoding: string, limits: BodyLimits): JsonBody {
+export function readSnappyBody(body: Buffer, encoding: string, limits: BodyLimits): Buffer {
+  if (encoding === '' || encoding === 'snappy') return body;
+  return whole(decompressPush(body, encoding, limits));
+}
+
+/** Both push formats take these. */
+function decompressPush(body: Buffer, encoding: string, limits: BodyLimits): Decompressed {
   switch (encoding) {
-    case '':
-    case 'snappy':
-      return { bytes: body };
     case 'gzip':
-      return orWhatThereIs(limits, (options) => {
-        checkGzipHeader(body);
-        return gunzipSync(body, options);
-      });
+      return bounded(limits, undefined, (bytesMax) => gunzip(body, bytesMax));
     case 'deflate':
-      return orWhatThereIs(limits, (options) => inflate(body, options));
+      return inflate(body, limits);
     default:
       throw new LokiError('badRequest', `Content-Encoding ${JSON.stringify(encoding)} not supported`);
   }
+}
+
+/** The bytes of a body that has to be sound to its end. */
+function whole({ bytes, cutText }: Decompressed): Buffer {
+  if (cutText !== undefined) throw new LokiError('badRequest', cutText);
+  return bytes;
 }
 
 /** An OTLP request's bytes. */
@@ -64,7 +73,7 @@ export function readOtlpBody(body: Buffer, encoding: string, limits: BodyLimits)
     case '':
       return body;
     case 'gzip':
-      return gunzip(body, limits);
+      return whole(bounded(limits, undefined, (bytesMax) => gunzip(body, bytesMax)));
     case 'zstd':
       if (body.length < 4) return nothing(body);
       if (body.readUInt32LE(0) !== zstdMagic)
@@ -84,70 +93,47 @@ export function readOtlpBody(body: Buffer, encoding: string, limits: BodyLimits)
 /** A body without a single frame holds nothing, unless it is the start of one. */
 function nothing(body: Buffer): Buffer {
   if (body.length === 0) return body;
-  throw new LokiError('badRequest', cutText);
+  throw new LokiError('badRequest', cutBodyText);
 }
 
 /** Node reads one frame; a body may be of several. */
 function zstdFrames(body: Buffer, bytesMax: number): Buffer {
   const frames: Buffer[] = [];
-  let left = bytesMax;
+  let remaining = bytesMax;
   for (let at = 0; at < body.length;) {
-    const options = { maxOutputLength: Math.max(1, left), info: true };
-    const { buffer, engine } = zstdDecompressSync(body.subarray(at), options) as unknown as ZstdOutcome;
+    if (frames.length === zstdFramesMax)
+      throw new LokiError('bodyTooLarge', `request body too large: more than ${zstdFramesMax} zstd frames`);
+    const options = { maxOutputLength: Math.max(1, remaining), info: true };
+    const { buffer, engine } = zstdDecompressSync(body.subarray(at), options) as unknown as ZlibOutcome;
     frames.push(buffer);
-    left -= buffer.length;
+    remaining -= buffer.length;
     at += engine.bytesWritten;
   }
   return frames.length === 1 ? frames[0] : Buffer.concat(frames);
 }
 
-/** What Node gives when asked for `info`. */
-interface ZstdOutcome {
-  readonly buffer: Buffer;
-  /** Bytes of the input that were the frame's. */
-  readonly engine: { readonly bytesWritten: number };
-}
-
-type Decode = (options: ZlibOptions) => Buffer;
-
-/** What `decode` yields; of a body that was cut, what comes before the cut. */
-function orWhatThereIs(limits: BodyLimits, decode: Decode): JsonBody {
-  try {
-    return { bytes: bounded(limits, undefined, (maxOutputLength) => decode({ maxOutputLength })) };
-  } catch (error) {
-    if (!(error instanceof LokiError) || error.message !== cutText) throw error;
-    const options = { finishFlush: constants.Z_SYNC_FLUSH };
-    const part = (maxOutputLength: number) => decode({ ...options, maxOutputLength });
-    return { bytes: bounded(limits, undefined, part), cutText };
-  }
-}
-
-function gunzip(body: Buffer, limits: BodyLimits): Buffer {
-  checkGzipHeader(body);
-  return bounded(limits, undefined, (maxOutputLength) => gunzipSync(body, { maxOutputLength }));
-}
-
-function checkGzipHeader(body: Buffer): void {
-  if (body.length === 0) throw new LokiError('badRequest', 'EOF');
-  if (body.length < 10) throw new LokiError('badRequest', 'unexpected EOF');
-  if (body[0] !== 0x1f || body[1] !== 0x8b || body[2] !== 8)
-    throw new LokiError('badRequest', 'gzip: invalid header');
-}
-
 /** HTTP's `deflate` should be zlib, but many senders (and Go's reader) mean the raw form: both are taken. */
-function inflate(body: Buffer, options: ZlibOptions): Buffer {
+function inflate(body: Buffer, limits: BodyLimits): Decompressed {
   if (body.length === 0) throw new LokiError('badRequest', 'EOF');
   const hasZlibHeader =
     body.length >= 2 && (body[0] & 0x0f) === 8 && body[0] >> 4 <= 7 && (body[0] * 256 + body[1]) % 31 === 0;
-  return (hasZlibHeader ? inflateSync : inflateRawSync)(body, options);
+  const decode = hasZlibHeader ? inflateSync : inflateRawSync;
+  try {
+    return { bytes: bounded(limits, undefined, (maxOutputLength) => decode(body, { maxOutputLength })) };
+  } catch (error) {
+    if (!(error instanceof LokiError) || error.message !== cutBodyText) throw error;
+    const finishFlush = constants.Z_SYNC_FLUSH;
+    const part = (maxOutputLength: number) => decode(body, { finishFlush, maxOutputLength });
+    return { bytes: bounded(limits, undefined, part), cutText: cutBodyText };
+  }
 }
 
 /** Runs a decompressor with its bound, and says what failed in words of our own catalogue. */
-function bounded(
+function bounded<Output>(
   limits: BodyLimits,
   damageText: string | undefined,
-  decode: (maxOutputLength: number) => Buffer,
-): Buffer {
+  decode: (maxOutputLength: number) => Output,
+): Output {
   try {
     return decode(limits.decompressedBytesMax);
   } catch (cause) {
@@ -160,7 +146,9 @@ function bounded(
         { cause },
       );
     const text =
-      code === 'Z_BUF_ERROR' ? cutText : (goTexts.get(message) ?? damageText ?? `corrupt input: ${message}`);
+      code === 'Z_BUF_ERROR'
+        ? cutBodyText
+        : (goTexts.get(message) ?? damageText ?? `corrupt input: ${message}`);
     throw new LokiError('badRequest', text, { cause });
   }
 }

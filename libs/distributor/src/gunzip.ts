@@ -1,0 +1,132 @@
+import { constants, crc32, gunzipSync, inflateRawSync } from 'node:zlib';
+import { LokiError } from '@loki/model';
+
+// Gzip bodies as Go's reader takes them: members in a row are one text, and the bytes before a fault count.
+
+/** Decompressed bytes, and why they end where more should come. */
+export interface Decompressed {
+  readonly bytes: Buffer;
+  readonly cutText?: string;
+}
+
+/** Node's result when `info` is asked for; its types know the buffer only. */
+export interface ZlibOutcome {
+  readonly buffer: Buffer;
+  /** `bytesWritten`: bytes of the input that were read. */
+  readonly engine: { readonly bytesWritten: number };
+}
+
+/** Go's word for a body that ends too soon. */
+export const cutBodyText = 'unexpected EOF';
+const headerText = 'gzip: invalid header';
+const checksumText = 'gzip: invalid checksum';
+
+const headerBytes = 10;
+const trailerBytes = 8;
+
+/** Flags of a member's header. */
+const hasHeaderChecksum = 2;
+const hasExtra = 4;
+const hasName = 8;
+const hasComment = 16;
+
+/**
+ * Members that are read one by one, in a body that zlib refuses as a whole; each costs 10 µs. Agents write one, and
+ * files that were joined a few.
+ */
+const membersMax = 4096;
+
+/**
+ * Decompresses a gzip body. A sound one is read by zlib in one go.
+ *
+ * @throws LokiError 400 when the first header is wrong; zlib's error when the data are, or exceed `bytesMax`
+ */
+export function gunzip(body: Buffer, bytesMax: number): Decompressed {
+  if (body.length === 0) throw new LokiError('badRequest', 'EOF');
+  const start = dataStart(body, 0);
+  if (typeof start === 'string') throw new LokiError('badRequest', start);
+  const options = { maxOutputLength: bytesMax, info: true };
+  try {
+    const { buffer, engine } = gunzipSync(body, options) as unknown as ZlibOutcome;
+    // zlib ends at a zero byte behind a member; for Go it is a header that is none.
+    if (engine.bytesWritten === body.length) return { bytes: buffer };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw error;
+    // The bytes before the fault are read below.
+  }
+  return gunzipMembers(body, bytesMax);
+}
+
+function gunzipMembers(body: Buffer, bytesMax: number): Decompressed {
+  const members: Buffer[] = [];
+  let bytes = 0;
+  let cutText: string | undefined;
+  for (let at = 0; at < body.length && cutText === undefined;) {
+    const start = dataStart(body, at);
+    if (typeof start === 'string') {
+      cutText = start;
+      break;
+    }
+    if (members.length === membersMax)
+      throw new LokiError('bodyTooLarge', `request body too large: more than ${membersMax} gzip members`);
+    const member = inflateMember(body.subarray(start), bytesMax - bytes);
+    if (typeof member === 'string') {
+      if (members.length === 0) throw new LokiError('badRequest', member);
+      cutText = member;
+      break;
+    }
+    members.push(member.buffer);
+    bytes += member.buffer.length;
+    const end = start + member.engine.bytesWritten;
+    cutText = trailerFault(body, end, member.buffer);
+    at = end + trailerBytes;
+  }
+  return { bytes: members.length === 1 ? members[0] : Buffer.concat(members, bytes), cutText };
+}
+
+/** The member whose data `data` begin with, as far as they go; or what is wrong with them. */
+function inflateMember(data: Buffer, bytesMax: number): ZlibOutcome | string {
+  const options = {
+    maxOutputLength: Math.max(1, bytesMax),
+    finishFlush: constants.Z_SYNC_FLUSH,
+    info: true,
+  };
+  try {
+    return inflateRawSync(data, options) as unknown as ZlibOutcome;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'Z_DATA_ERROR') throw error;
+    return `corrupt input: ${message}`;
+  }
+}
+
+/** What is wrong with the checksum and length that follow a member's data. */
+function trailerFault(body: Buffer, at: number, member: Buffer): string | undefined {
+  if (body.length - at < trailerBytes) return cutBodyText;
+  const isSound = body.readUInt32LE(at) === crc32(member) && body.readUInt32LE(at + 4) === member.length;
+  return isSound ? undefined : checksumText;
+}
+
+/** Where the data of the member at `at` begin, or what is wrong with its header. */
+function dataStart(body: Buffer, at: number): number | string {
+  if (body.length - at < headerBytes) return cutBodyText;
+  if (body[at] !== 0x1f || body[at + 1] !== 0x8b || body[at + 2] !== 8) return headerText;
+  const flags = body[at + 3];
+  let start = at + headerBytes;
+  if (flags & hasExtra) {
+    if (start + 2 > body.length) return cutBodyText;
+    start += 2 + body.readUInt16LE(start);
+  }
+  for (const flag of [hasName, hasComment]) {
+    if ((flags & flag) === 0) continue;
+    const end = body.indexOf(0, start);
+    if (end < 0) return cutBodyText;
+    start = end + 1;
+  }
+  if (flags & hasHeaderChecksum) {
+    if (start + 2 > body.length) return cutBodyText;
+    if (body.readUInt16LE(start) !== (crc32(body.subarray(at, start)) & 0xffff)) return headerText;
+    start += 2;
+  }
+  return start > body.length ? cutBodyText : start;
+}
