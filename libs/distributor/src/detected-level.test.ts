@@ -62,10 +62,21 @@ test('a level stated by a label or by metadata is the one that Loki recorded', a
 
 test.each([
   ['{"level":"info","log":{"level":"fatal"}}', 'info'],
-  ['{"log":{"level":"fatal"},"level":"info"}', 'info'],
+  ['{"log":{"level":"fatal"},"level":"info"}', 'fatal'],
   ['{"log":{"inner":{"level":"fatal"}}}', 'fatal'], // too deep for a field, but a whole word
   ['{"log":{"inner":{"level":"wrn"}}}', 'unknown'],
-  ['{"severity":"wrn","level":"dbg"}', 'debug'],
+  // Of several fields the first one written.
+  ['{"severity":"wrn","level":"dbg"}', 'warn'],
+  ['{"level":"dbg","severity":"wrn"}', 'debug'],
+  ['{"lvl":"trc","severity":"wrn","level":"dbg"}', 'trace'],
+  ['{"Severity":"INF","LEVEL":"wrn"}', 'info'],
+  ['{"log":{"severity":"wrn"},"level":"dbg"}', 'warn'],
+  ['{"level":"dbg","level":"wrn"}', 'debug'],
+  ['{"level":30,"severity":"wrn"}', 'warn'],
+  ['{"level":null,"severity":"wrn"}', 'warn'],
+  ['{"level":{"name":"x"},"severity":"wrn"}', 'warn'],
+  ['{"severity":"notice","level":"dbg"}', 'unknown'],
+  ['{"severity":"notice","level":"error"}', 'error'], // as a word
   ['{"a":[{"level":"dbg"}],"lvl":"trc"}', 'trace'],
   ['{"a":"}\\"","level":"dbg"}', 'debug'],
   ['{"level" : "dbg" }', 'debug'],

@@ -77,7 +77,7 @@ export function levelOfSeverityNumber(value: string): string | undefined {
  * One pass of about 1 ns a byte; no string is made, the result is one of a few constants. The plain version, by
  * regular expressions, is the oracle in the tests.
  *
- * @param jsonDepthMax objects inside objects are looked into down to this depth; 1 is the top level
+ * @param jsonDepthMax objects inside objects are looked into down to this depth; 1 is the top level, 0 sets no bound
  */
 export function detectLevel(
   bytes: Uint8Array,
@@ -169,7 +169,10 @@ function logfmtLevel(bytes: Uint8Array, start: number, end: number, fields: Leve
   return best < 0 ? undefined : levelOfBytes(bytes, bestStart, bestEnd);
 }
 
-/** The known level of a JSON object's field: the shallowest, then the best-ranked. Stops at the first fault. */
+/**
+ * The known level of a JSON object's field, of the first one written, whatever its name and depth; text under such a name
+ * that is no known level settles it too. Stops there or at the first fault.
+ */
 function jsonLevel(
   bytes: Uint8Array,
   start: number,
@@ -177,10 +180,6 @@ function jsonLevel(
   fields: LevelFields,
   depthMax: number,
 ): string | undefined {
-  let best = -1;
-  let bestDepth = 0;
-  let bestStart = 0;
-  let bestEnd = 0;
   let depth = 1;
   let i = start + 1;
   while (i < end) {
@@ -191,32 +190,25 @@ function jsonLevel(
     }
     if (byte === 0x7d) {
       i++;
-      if (--depth === 0) break;
+      if (--depth === 0) return undefined;
       continue;
     }
-    if (byte !== quote) break;
+    if (byte !== quote) return undefined;
     const keyStart = i + 1;
     const keyEnd = stringEnd(bytes, keyStart, end);
-    if (keyEnd < 0) break;
+    if (keyEnd < 0) return undefined;
     i = keyEnd + 1;
     while (i < end && bytes[i] <= space) i++;
-    if (bytes[i] !== 0x3a) break;
+    if (bytes[i] !== 0x3a) return undefined;
     i++;
     while (i < end && bytes[i] <= space) i++;
     const first = bytes[i];
     if (first === quote) {
       const valueEnd = stringEnd(bytes, i + 1, end);
-      if (valueEnd < 0) break;
-      const rank = fields.rankExact(bytes, keyStart, keyEnd);
-      if (rank >= 0 && (best < 0 || depth < bestDepth || (depth === bestDepth && rank < best))) {
-        best = rank;
-        bestDepth = depth;
-        bestStart = i + 1;
-        bestEnd = valueEnd;
-        if (rank === 0 && depth === 1) break;
-      }
+      if (valueEnd < 0) return undefined;
+      if (fields.hasExact(bytes, keyStart, keyEnd)) return levelOfBytes(bytes, i + 1, valueEnd);
       i = valueEnd + 1;
-    } else if (first === 0x7b && depth < depthMax) {
+    } else if (first === 0x7b && (depthMax <= 0 || depth < depthMax)) {
       depth++;
       i++;
     } else if (first === 0x7b || first === 0x5b) {
@@ -225,7 +217,7 @@ function jsonLevel(
       while (i < end && bytes[i] !== 0x2c && bytes[i] !== 0x7d) i++;
     }
   }
-  return best < 0 ? undefined : levelOfBytes(bytes, bestStart, bestEnd);
+  return undefined;
 }
 
 /** Past the object or array that opens at `at`, by counting brackets outside of strings. */

@@ -28,15 +28,15 @@ export class LevelFields {
     this.#byLength = byLength;
   }
 
-  /** Rank of the field that bytes[start .. end) spell exactly, -1 when none does. */
-  rankExact(bytes: Uint8Array, start: number, end: number): number {
+  /** Whether bytes[start .. end) spell one of the fields exactly. */
+  hasExact(bytes: Uint8Array, start: number, end: number): boolean {
     const fields = this.#byLength[end - start];
-    if (fields === undefined) return -1;
-    for (const field of fields) if (equalAt(bytes, start, field.exact)) return field.rank;
-    return -1;
+    if (fields === undefined) return false;
+    for (const field of fields) if (equalAt(bytes, start, field.exact)) return true;
+    return false;
   }
 
-  /** The same without regard to ASCII case: the best rank of all that match. */
+  /** Rank of the field that they spell without regard to ASCII case, the best one of several; -1 when none does. */
   rankFolded(bytes: Uint8Array, start: number, end: number): number {
     const fields = this.#byLength[end - start];
     if (fields === undefined) return -1;
