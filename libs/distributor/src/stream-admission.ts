@@ -189,7 +189,8 @@ export class StreamRegistry implements StreamAdmission {
     if ((refusedUntilMs.get(text) ?? 0) > nowMs) return false;
     const distributors = this.#shared ? Math.max(1, this.#shared.healthyDistributors()) : 1;
     const share = Math.ceil(this.#activeMax(limits) / distributors);
-    if (streams.size >= share) this.#sweep(tenantState, nowMs);
+    // A push may bring thousands of streams too many: one look for idle ones serves all of them.
+    if (streams.size >= share && tenantState.sweptMs !== nowMs) this.#sweep(tenantState, nowMs);
     return streams.size < share;
   }
 
