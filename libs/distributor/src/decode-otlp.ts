@@ -1,5 +1,5 @@
 import type { Limits, OtlpAction } from '@loki/config';
-import { compareText, type LabelPair } from '@loki/model';
+import { compareText, type LabelPair, LokiError } from '@loki/model';
 import {
   decodeOtlpLogs,
   type OtlpAttribute,
@@ -31,14 +31,28 @@ export interface OtlpContext {
 /** Decodes a protobuf or JSON logs request into `rows`: both go through one model. */
 export function decodeOtlpPush(body: Buffer, isJson: boolean, rows: PushRows, context: OtlpContext): void {
   rows.start(body, context.streams);
-  const sink = new OtlpRows(rows, context);
+  rows.hasValidNames = true;
+  const sink = new OtlpRows(rows, context, Math.max(madeCharsMin, madeCharsPerByte * body.length));
   if (isJson) decodeOtlpJson(body, sink);
   else decodeOtlpLogs(body, sink);
   sink.end();
 }
 
 const noPairs: readonly LabelPair[] = [];
+const noMetadata: readonly SizedPair[] = [];
 const nanosPerSecond = 1_000_000_000n;
+
+/** Metadata with its UTF-8 bytes: those of resources and scopes are counted once, not for each record. */
+type SizedPair = readonly [name: string, value: string, bytes: number];
+
+/**
+ * Text that a request may make of its own by repeating what it holds once, in characters for each byte of its body: a
+ * map's key stands in the name of each of its leaves, a resource's labels in each stream that records open. Maps as
+ * agents send them make about one; 1 MB of key over 10,000 leaves would make 10,000.
+ */
+const madeCharsPerByte = 8;
+/** For small requests. */
+const madeCharsMin = 1 << 20;
 
 /**
  * Turns resources, scopes and records into streams and rows. Metadata of a row: scope's, then resource's, then the
@@ -49,16 +63,21 @@ class OtlpRows implements OtlpLogsSink {
   readonly #context: OtlpContext;
   readonly #actions: OtlpActions;
   #resourceLabels: readonly LabelPair[] = noPairs;
-  #resourceMetadata: readonly LabelPair[] = noPairs;
-  #scopeMetadata: readonly LabelPair[] = noPairs;
+  #resourceMetadata: readonly SizedPair[] = noMetadata;
+  #scopeMetadata: readonly SizedPair[] = noMetadata;
   /** Text of the open stream's labels; undefined: no stream is open. */
   #openText: string | undefined;
   #resourceText = '';
+  /** Label texts of the resource's streams, by the labels that records add. */
+  readonly #streamTexts = new Map<string, string>();
+  readonly #madeCharsMax: number;
+  #madeChars = 0;
 
-  constructor(rows: PushRows, context: OtlpContext) {
+  constructor(rows: PushRows, context: OtlpContext, madeCharsMax: number) {
     this.#rows = rows;
     this.#context = context;
     this.#actions = context.actions;
+    this.#madeCharsMax = madeCharsMax;
   }
 
   resource(resource: OtlpResource): void {
@@ -67,9 +86,10 @@ class OtlpRows implements OtlpLogsSink {
     for (const { key, value } of resource.attributes)
       this.#place(key, value, this.#actions.resource.of(key), labels, metadata);
     this.#resourceLabels = labels;
-    this.#resourceMetadata = metadata;
+    this.#resourceMetadata = metadata.map(sized);
     this.#resourceText = textOf(labels);
-    this.#scopeMetadata = noPairs;
+    this.#streamTexts.clear();
+    this.#scopeMetadata = noMetadata;
   }
 
   scope(scope: OtlpScope): void {
@@ -80,7 +100,7 @@ class OtlpRows implements OtlpLogsSink {
     if (scope.version !== '') metadata.push(['scope_version', scope.version]);
     if (scope.droppedAttributesCount > 0)
       metadata.push(['scope_dropped_attributes_count', String(scope.droppedAttributesCount)]);
-    this.#scopeMetadata = metadata;
+    this.#scopeMetadata = metadata.map(sized);
   }
 
   record(record: OtlpRecord): void {
@@ -91,11 +111,11 @@ class OtlpRows implements OtlpLogsSink {
     for (const { key, value } of record.attributes)
       this.#place(key, value, this.#actions.record.of(key), labels, own);
     if (severityAsLabel) labels.push(['severity_text', record.severityText]);
-    this.#openStream(labels.length === 0 ? this.#resourceText : textOf([...this.#resourceLabels, ...labels]));
-    for (const [name, value] of this.#scopeMetadata) rows.addPair(name, value);
-    for (const [name, value] of this.#resourceMetadata) rows.addPair(name, value);
+    this.#openStream(labels.length === 0 ? this.#resourceText : this.#streamText(labels));
+    for (const [name, value, bytes] of this.#scopeMetadata) rows.addSizedPair(name, value, bytes);
+    for (const [name, value, bytes] of this.#resourceMetadata) rows.addSizedPair(name, value, bytes);
     for (const [name, value] of own) rows.addPair(name, value);
-    this.#addRecordFields(record, severityAsLabel);
+    this.#addRecordFields(record);
     const givenNs = record.timeNs !== 0n ? record.timeNs : record.observedTimeNs || this.#context.nowNs;
     // Go's time is made of a signed number.
     const timeNs = BigInt.asIntN(64, givenNs);
@@ -119,12 +139,24 @@ class OtlpRows implements OtlpLogsSink {
     this.#openText = text;
   }
 
-  #addRecordFields(record: OtlpRecord, severityAsLabel: boolean): void {
+  /** Text of the resource's labels with those of a record. */
+  #streamText(labels: readonly LabelPair[]): string {
+    const own = textOf(labels);
+    let text = this.#streamTexts.get(own);
+    if (text === undefined) {
+      text = textOf([...this.#resourceLabels, ...labels]);
+      this.#chargeChars(text.length, 'labels of streams');
+      this.#streamTexts.set(own, text);
+    }
+    return text;
+  }
+
+  #addRecordFields(record: OtlpRecord): void {
     const rows = this.#rows;
     if (record.timeNs !== 0n && record.observedTimeNs !== 0n)
       rows.addPair('observed_timestamp', String(record.observedTimeNs));
     if (record.severityNumber !== 0) rows.addPair('severity_number', String(record.severityNumber));
-    if (record.severityText !== '' && !severityAsLabel) rows.addPair('severity_text', record.severityText);
+    if (record.severityText !== '') rows.addPair('severity_text', record.severityText);
     if (record.droppedAttributesCount !== 0)
       rows.addPair('dropped_attributes_count', String(record.droppedAttributesCount));
     if (record.flags !== 0) rows.addPair('flags', String(record.flags));
@@ -143,18 +175,43 @@ class OtlpRows implements OtlpLogsSink {
   ): void {
     if (action === 'drop') return;
     const target = action === 'index_label' && labels ? labels : metadata;
-    flatten(key, value, (name, text) => {
-      if (text !== '') target.push([this.#context.names.normalize(name), text]);
-    });
+    this.#flatten(key, value, target);
+  }
+
+  #flatten(name: string, value: OtlpValue, target: LabelPair[]): void {
+    if (value instanceof OtlpMap) {
+      for (const pair of value.pairs as readonly OtlpAttribute[]) {
+        this.#chargeChars(name.length + 1 + pair.key.length, 'names of nested attributes');
+        this.#flatten(`${name}_${pair.key}`, pair.value, target);
+      }
+      return;
+    }
+    const text = otlpText(value);
+    if (text !== '') target.push([this.#nameOf(name), text]);
+  }
+
+  /** A name that can never be stored is the sender's fault: exporters repeat other answers than 400 for minutes. */
+  #nameOf(key: string): string {
+    try {
+      return this.#context.names.normalize(key);
+    } catch (cause) {
+      if (!(cause instanceof LokiError)) throw cause;
+      throw new LokiError('badRequest', cause.message, { cause });
+    }
+  }
+
+  #chargeChars(chars: number, what: string): void {
+    this.#madeChars += chars;
+    if (this.#madeChars > this.#madeCharsMax)
+      throw new LokiError(
+        'badRequest',
+        `${what} are too long: more than ${this.#madeCharsMax} characters in all`,
+      );
   }
 }
 
-function flatten(key: string, value: OtlpValue, add: (name: string, text: string) => void): void {
-  if (!(value instanceof OtlpMap)) {
-    add(key, otlpText(value));
-    return;
-  }
-  for (const pair of value.pairs as readonly OtlpAttribute[]) flatten(`${key}_${pair.key}`, pair.value, add);
+function sized([name, value]: LabelPair): SizedPair {
+  return [name, value, Buffer.byteLength(name) + Buffer.byteLength(value)];
 }
 
 /** Label text of pairs that may repeat a name: the last value counts. */

@@ -2,6 +2,8 @@ import { LokiError, quoteGo } from '@loki/model';
 
 /** Names remembered with what they become; metadata names are few, but clients choose them. */
 const rememberedMax = 10_000;
+/** A longer name is made valid anew each time: remembered, 10,000 of a megabyte would fill the memory. */
+const rememberedCharsMax = 256;
 
 /**
  * Makes metadata names valid label names, by the OpenTelemetry-to-Prometheus rules: characters other than letters
@@ -13,6 +15,7 @@ export class MetadataNames {
 
   /** @throws LokiError 500 (as Loki, which fails the push) for a name of which nothing is left */
   normalize(name: string): string {
+    if (name.length > rememberedCharsMax) return normalizeName(name);
     let normal = this.#remembered.get(name);
     if (normal === undefined) {
       normal = normalizeName(name);

@@ -153,6 +153,7 @@ class RowCheck {
       return this.#refuse(row, 'structured_metadata_too_many');
     const pairBytes = rows.metadataBytes(row) + (pairEnd - pairStart) * pairOverheadBytes;
     if (lineBytes + pairBytes > this.#entryBytesMax) return this.#refuse(row, 'line_too_long');
+    if (rows.hasValidNames) return true;
     const { names } = this.#context;
     for (let pair = pairStart; pair < pairEnd; pair++)
       rows.pairNames[pair] = names.normalize(rows.pairNames[pair]);

@@ -67,8 +67,11 @@ export interface OtlpLogsSink {
   record(record: OtlpRecord): void;
 }
 
-/** Values nest this deep at most (protobuf's own decoders stop at 100); deeper ones are refused. */
-export const otlpValueDepthMax = 64;
+/**
+ * Values nest this deep at most; deeper ones are refused. Go's decoders set no such bound. Here values are read by
+ * recursion: the stack of a thread has room for 1,100 levels of JSON and 1,600 of protobuf.
+ */
+export const otlpValueDepthMax = 500;
 
 export function emptyOtlpRecord(): OtlpRecord {
   return {
