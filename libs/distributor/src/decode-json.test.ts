@@ -183,7 +183,6 @@ test.each([
   ['{}', 'Unknown value type'],
   ['"x"', 'Malformed JSON error'],
   ['true', 'Unknown value type'],
-  ['[null]', 'Unknown value type'],
   ['["x"]', 'Malformed JSON error'],
   ['[[5,"a"]]', malformedValue],
   ['[["","a"]]', malformedValue],

@@ -71,7 +71,9 @@ function decodeStream(bytes: Buffer, stream: JsonRange, rows: PushRows, streams:
       if ('problem' in labels) return labels.problem;
       text = labels.text;
     } else if (name === 'values' && value.kind !== 'null') {
-      return eachItem(bytes, value, (entry) => decodeEntry(bytes, entry, rows));
+      return eachItem(bytes, value, (entry) =>
+        entry.kind === 'null' ? undefined : decodeEntry(bytes, entry, rows),
+      );
     }
     return undefined;
   });

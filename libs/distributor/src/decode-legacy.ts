@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { type LabelPair, LokiError } from '@loki/model';
 import { JsonCursor, within } from './json-cursor.ts';
 import { parseGoTime } from './go-time.ts';
 import type { PushRows } from './push-rows.ts';
@@ -11,9 +11,13 @@ interface LegacyEntry {
   seconds: number;
   nanos: number;
   line: string;
+  metadata: LabelPair[];
 }
 
-/** Decodes the body of `/api/prom/push`: `{"streams":[{"labels":"{..}","entries":[{"ts":"RFC 3339","line":"x"}]}]}`. */
+/**
+ * Decodes the body of `/api/prom/push`: `{"streams":[{"labels":"{..}","entries":[{"ts":"RFC 3339","line":"x",
+ * "structuredMetadata":[{"name":"n","value":"v"}]}]}]}`.
+ */
 export function decodeLegacyPush(
   body: Buffer,
   rows: PushRows,
@@ -43,17 +47,37 @@ function decodeStream(cursor: JsonCursor, rows: PushRows, streams: StreamLookup)
     ],
   });
   rows.startStream();
-  for (const { seconds, nanos, line } of entries) rows.addTextEntry(seconds, nanos, line);
+  for (const { seconds, nanos, line, metadata } of entries) {
+    for (const [name, value] of metadata) rows.addPair(name, value);
+    rows.addTextEntry(seconds, nanos, line);
+  }
   rows.endResolved(streams.ofText(labels));
 }
 
 function decodeEntry(cursor: JsonCursor): LegacyEntry {
-  const entry: LegacyEntry = { ...zeroTime, line: '' };
+  const entry: LegacyEntry = { ...zeroTime, line: '', metadata: [] };
   structure(cursor, 'logproto.Entry', {
     ts: ['Timestamp', () => Object.assign(entry, time(cursor))],
     line: ['Line', () => (entry.line = cursor.text())],
+    structuredmetadata: [
+      'StructuredMetadata',
+      () => {
+        entry.metadata = [];
+        list(cursor, 'logproto.LabelAdapter', () => entry.metadata.push(decodePair(cursor)));
+      },
+    ],
   });
   return entry;
+}
+
+function decodePair(cursor: JsonCursor): LabelPair {
+  let name = '';
+  let value = '';
+  structure(cursor, 'logproto.LabelAdapter', {
+    name: ['Name', () => (name = cursor.text())],
+    value: ['Value', () => (value = cursor.text())],
+  });
+  return [name, value];
 }
 
 /** Fields by their names in lower case: the name that messages show, and what reads the value. */

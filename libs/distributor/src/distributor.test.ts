@@ -350,7 +350,7 @@ test('a tenant says which OTLP attributes are labels, metadata, or nothing', asy
   expect(entries.map(({ stream, metadata }) => [stream, metadata])).toEqual([
     [
       { service_name: 'unknown_service', severity_text: 'WARN', shard: '1', team: 'x' },
-      { detected_level: 'warn', service_name: 's' },
+      { detected_level: 'warn', service_name: 's', severity_text: 'WARN' },
     ],
     [
       { service_name: 'unknown_service', team: 'x' },

@@ -56,6 +56,11 @@ export function resolveStream(
       text: withPrefix(cause.message),
     });
   }
+  if (given.some(([name]) => name === ''))
+    return rejected(limits, Labels.empty, text, {
+      reason: 'invalid_labels',
+      text: withPrefix('label name is empty'),
+    });
   const pairs = given.filter(([, value]) => value !== '').sort((a, b) => compareText(a[0], b[0]));
   const serviceName = discoverServiceName(pairs, limits.discoverServiceName);
   if (serviceName !== undefined) {
@@ -69,8 +74,7 @@ export function resolveStream(
     });
   const policy = policyOf(compiledLimits(limits).policies, pairs);
   const printed = printPairs(pairs);
-  const hasFoundName = serviceName !== undefined;
-  const rejection = checkPairs(pairs, printed, { hasFoundName, policy, tenant, limits });
+  const rejection = checkPairs(pairs, printed, { policy, tenant, limits });
   if (rejection) return rejected(limits, Labels.empty, printed, rejection, policy);
   if (backfillShard !== undefined) {
     pairs.push([backfillLabel, 'true'], [backfillShardLabel, backfillShard]);
@@ -116,9 +120,9 @@ function printPairs(pairs: readonly LabelPair[]): string {
 function checkPairs(
   pairs: readonly LabelPair[],
   printed: string,
-  context: { hasFoundName: boolean; policy: string; tenant: TenantId; limits: Limits },
+  context: { policy: string; tenant: TenantId; limits: Limits },
 ): StreamRejection | undefined {
-  const { hasFoundName, policy, tenant, limits } = context;
+  const { policy, tenant, limits } = context;
   const reserved = pairs.find(([name]) => name === backfillLabel || name === backfillShardLabel);
   if (reserved)
     return {
@@ -131,7 +135,8 @@ function checkPairs(
       reason: 'missing_enforced_labels',
       text: `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${printed}'${policy === '' ? '' : ` (policy: '${policy}')`}`,
     };
-  const count = pairs.length - (hasFoundName ? 1 : 0);
+  // A service name that was discovered is no fault of the sender's; nor is one that an agent discovered in our place.
+  const count = pairs.reduce((names, [name]) => names + (name === serviceNameLabel ? 0 : 1), 0);
   if (count > limits.maxLabelNamesPerSeries)
     return {
       reason: 'max_label_names_per_series',
