@@ -1,7 +1,7 @@
 import type { DeleteRequest, DeleteRequests } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { parseSelection } from '@loki/logql';
-import { formatGoDuration, LokiError, parseForm, parseGoDuration } from '@loki/model';
+import { type FormValues, formatGoDuration, LokiError, parseForm, parseGoDuration } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Random } from '@loki/ports';
 import { parseDeleteTime } from './delete-time.ts';
@@ -63,7 +63,7 @@ export class DeletesApi {
     }
   }
 
-  async #create(tenant: TenantId, params: URLSearchParams): Promise<HttpResponse> {
+  async #create(tenant: TenantId, params: FormValues): Promise<HttpResponse> {
     const { requests, clock, metrics, options } = this.#deps;
     const query = params.get('query') ?? '';
     const hasFilters = checkQuery(query);
@@ -94,7 +94,7 @@ export class DeletesApi {
     );
   }
 
-  async #cancel(tenant: TenantId, params: URLSearchParams): Promise<HttpResponse> {
+  async #cancel(tenant: TenantId, params: FormValues): Promise<HttpResponse> {
     const { requests, clock, options } = this.#deps;
     // Another process may have added it just now.
     await requests.current();
@@ -135,7 +135,7 @@ function checkQuery(query: string): boolean {
   }
 }
 
-function timesOf(params: URLSearchParams, nowMs: number): { startMs: number; endMs: number } {
+function timesOf(params: FormValues, nowMs: number): { startMs: number; endMs: number } {
   const start = params.get('start') ?? '';
   if (start === '') throw badRequest('start time not set');
   const startMs = parseDeleteTime(start);
@@ -151,7 +151,7 @@ function timesOf(params: URLSearchParams, nowMs: number): { startMs: number; end
 }
 
 /** How long a part of a request with filters is. */
-function partLength(params: URLSearchParams, maxIntervalMs: number): number {
+function partLength(params: FormValues, maxIntervalMs: number): number {
   const text = params.get('max_interval') ?? '';
   if (text === '') return maxIntervalMs;
   const ns = parseGoDuration(text);

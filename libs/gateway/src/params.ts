@@ -1,12 +1,12 @@
-import { LokiError, parseForm, parsePrometheusDuration } from '@loki/model';
+import { type FormValues, LokiError, parseForm, parsePrometheusDuration } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 
 /** Query parameters of a request: those of the URL and those of a form body, which come first, as Go merges them. */
 export class Params {
-  readonly #search: URLSearchParams;
+  readonly #values: FormValues;
 
-  private constructor(search: URLSearchParams) {
-    this.#search = search;
+  private constructor(values: FormValues) {
+    this.#values = values;
   }
 
   /** @throws LokiError badRequest when they cannot be read */
@@ -16,17 +16,17 @@ export class Params {
 
   /** The first value, '' when there is none: Loki does not tell the two apart. */
   get(name: string): string {
-    return this.#search.get(name) ?? '';
+    return this.#values.get(name) ?? '';
   }
 
   getAll(name: string): string[] {
-    return this.#search.getAll(name);
+    return this.#values.getAll(name);
   }
 
   /** The first so many names, each with its first value. */
   first(count: number): Map<string, string> {
     const found = new Map<string, string>();
-    for (const [name, value] of this.#search) {
+    for (const [name, value] of this.#values) {
       if (found.size >= count) break;
       if (!found.has(name)) found.set(name, value);
     }

@@ -58,7 +58,7 @@ function logLevel(request: HttpRequest, log: LogControl) {
 
 /** A parameter of the form body, else of the query. */
 function parameter(request: HttpRequest, name: string): string | undefined {
-  return parseForm(request).get(name) ?? undefined;
+  return parseForm(request).get(name);
 }
 
 export interface TenantLimitsDeps {

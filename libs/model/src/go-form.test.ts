@@ -1,7 +1,13 @@
 /** Protects the reading of parameters: every read endpoint takes them from forms and URLs as a Go server does. */
+import fc from 'fast-check';
 import { parseForm, parseQueryText } from './go-form.ts';
 
-function form(method: string, type: string | undefined, body: string, queryText = ''): [string, string][] {
+function form(
+  method: string,
+  type: string | undefined,
+  body: string | Buffer,
+  queryText = '',
+): (readonly [string, string])[] {
   const headers = new Map(type === undefined ? [] : [['content-type', type]]);
   return [...parseForm({ method, headers, queryText, body: Buffer.from(body) })];
 }
@@ -42,4 +48,35 @@ test.each([
 
 test.each(['', 'a', 'a=b=c&&d', 'a=%25&b=+', 'a=%3B'])('%s is taken', (text) => {
   expect([...parseQueryText(text)]).toEqual([...new URLSearchParams(text)]);
+});
+
+// Half a surrogate pair for each byte that is no UTF-8, and nothing else lost: the LogQL scanner refuses it.
+test.each([
+  ['%ff', '\udcff'],
+  ['a%C3', 'a\udcc3'],
+  ['%C3%28', '\udcc3('],
+  ['%C5%BC%FE%C5%BC', 'ż\udcfeż'],
+  ['%ED%A0%80', '\udced\udca0\udc80'],
+  ['%F0%9F%98', '\udcf0\udc9f\udc98'],
+  ['%C0%80', '\udcc0\udc80'],
+  ['%F0%9F%98%80%80', '😀\udc80'],
+  ['%EF%BF%BD', '\ufffd'],
+])('a byte that is no UTF-8 is no U+FFFD: %s', (escaped, text) => {
+  const bytes = escaped.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  expect(parseQueryText(`a=${escaped}`).get('a')).toBe(text);
+  expect(parseQueryText(`a=${bytes}`).get('a')).toBe(text);
+  const type = 'application/x-www-form-urlencoded';
+  expect(form('POST', type, Buffer.from(`${escaped}=b`))).toEqual([[text, 'b']]);
+  expect(form('POST', type, Buffer.from(`b=${bytes}`, 'latin1'))).toEqual([['b', text]]);
+});
+
+const anyText = fc.string({ unit: 'binary' });
+
+test('whatever is written as a form reads back', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(anyText, anyText)), (pairs) => {
+      const text = new URLSearchParams(pairs).toString();
+      expect([...parseQueryText(text)]).toEqual([...new URLSearchParams(text)]);
+    }),
+  );
 });

@@ -8,7 +8,7 @@ export {
 } from './duration.ts';
 export { errors, LokiError } from './errors.ts';
 export type { ErrorCode, ErrorSpec } from './errors.ts';
-export { parseForm, parseQueryText } from './go-form.ts';
+export { FormValues, parseForm, parseQueryText } from './go-form.ts';
 export { goEscape, goJsonString } from './go-json.ts';
 export { fnv1a32, fnv1Hash32, hash64, hash64Bytes, loadHash } from './hash.ts';
 export { compareText, Labels, quoteGo } from './labels.ts';
