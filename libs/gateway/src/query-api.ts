@@ -127,7 +127,7 @@ export class QueryApi {
   /** `/loki/api/v1/format_query`: needs no tenant, and looks at the grammar only. */
   formatQuery(request: HttpRequest): HttpResponse {
     try {
-      const text = formatExpr(parseSyntax(Params.of(request).get('query')));
+      const text = formatExpr(parseSyntax(Params.of(request).get('query'), 'any'));
       return jsonResponse(`{"status":"success","data":${goJsonString(text)}}`);
     } catch (error) {
       if (!(error instanceof LokiError)) throw error;

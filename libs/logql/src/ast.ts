@@ -107,8 +107,7 @@ export type LabelFilter =
   | { readonly kind: 'duration'; readonly name: string; readonly op: CompareOp; readonly valueNs: bigint }
   | { readonly kind: 'bytes'; readonly name: string; readonly op: CompareOp; readonly valueBytes: number }
   | { readonly kind: 'ip'; readonly name: string; readonly op: '=' | '!='; readonly pattern: string }
-  /** `comma`: how it was written matters to the canonical text only. */
-  | { readonly kind: 'and'; readonly left: LabelFilter; readonly right: LabelFilter; readonly comma: boolean }
+  | { readonly kind: 'and'; readonly left: LabelFilter; readonly right: LabelFilter }
   | { readonly kind: 'or'; readonly left: LabelFilter; readonly right: LabelFilter };
 
 export interface LogExpr {

@@ -1,10 +1,10 @@
 import { compileRegex } from '@loki/regex';
 import { compileTemplate } from '@loki/template';
-import type { Expr, LabelFormat, LineFilterStage, LogExpr, Stage } from './ast.ts';
+import type { Expr, LabelFilter, LabelFormat, LineFilterStage, LogExpr, Stage } from './ast.ts';
 import { messageOfPart, QueryPartError, stageError } from './errors.ts';
 import { parseIpMatcher } from './ip.ts';
 import { parseJsonPath, parseLogfmtKey } from './json-path.ts';
-import { logExprsOf, parseSelectionSyntax, parseSyntax } from './parser.ts';
+import { parseSelectionSyntax, parseSyntax, rangesOf } from './parser.ts';
 import { parseLinePattern } from './pattern.ts';
 import { printStage } from './print.ts';
 
@@ -45,14 +45,17 @@ export function parseSelection(query: string): LogExpr {
 
 /** Refuses a query with a stage that cannot be built: a bad regex, path, pattern, address or template. */
 export function checkExpr(expr: Expr): void {
-  for (const log of logExprsOf(expr)) {
-    for (const stage of log.stages) {
-      try {
-        checkStage(stage);
-      } catch (error) {
-        throw stageError(printStage(stage, 'display'), messageOfPart(error));
-      }
-    }
+  for (const { log, unwrap } of rangesOf(expr)) {
+    for (const stage of log.stages) checkInContext(stage);
+    for (const filter of unwrap?.filters ?? []) checkInContext({ kind: 'labelFilter', filter });
+  }
+}
+
+function checkInContext(stage: Stage): void {
+  try {
+    checkStage(stage);
+  } catch (error) {
+    throw stageError(printStage(stage, 'display'), messageOfPart(error));
   }
 }
 
@@ -70,6 +73,8 @@ function checkStage(stage: Stage): void {
       return checkTemplate(stage.template, 'line', 'invalid line template');
     case 'labelFormat':
       return checkFormats(stage.formats);
+    case 'labelFilter':
+      return checkAddresses(stage.filter);
     default:
       // The others were checked when they were read.
       return;
@@ -84,6 +89,13 @@ function checkLineFilter({ op, operands }: LineFilterStage): void {
     } else if (op === '|~' || op === '!~') compileRegex(text);
     else if (op === '|>' || op === '!>') parseLinePattern(text);
   }
+}
+
+function checkAddresses(filter: LabelFilter): void {
+  if (filter.kind === 'and' || filter.kind === 'or') {
+    checkAddresses(filter.left);
+    checkAddresses(filter.right);
+  } else if (filter.kind === 'ip') parseIpMatcher(filter.pattern);
 }
 
 function checkFormats(formats: readonly LabelFormat[]): void {

@@ -36,11 +36,11 @@ function errorOf(run: () => unknown): string | undefined {
 const formats = readCases('format-cases.jsonl');
 
 test.each(formats.filter((item) => item.text !== undefined))('formats $query', ({ query, text }) => {
-  expect(formatExpr(parseSyntax(query))).toBe(text);
+  expect(formatExpr(parseSyntax(query, 'any'))).toBe(text);
 });
 
 test.each(formats.filter((item) => item.error !== undefined))('refuses $query', ({ query, error }) => {
-  expect(errorOf(() => parseSyntax(query))).toBe(error);
+  expect(errorOf(() => parseSyntax(query, 'any'))).toBe(error);
 });
 
 test.each(readCases('error-cases.jsonl'))('refuses to run $query', ({ query, error }) => {
@@ -50,8 +50,8 @@ test.each(readCases('error-cases.jsonl'))('refuses to run $query', ({ query, err
 test.each(formats.filter((item) => item.text !== undefined))(
   'exact text of $query reads back',
   ({ query }) => {
-    const expr = parseSyntax(query);
-    const again = parseSyntax(printExpr(expr));
+    const expr = parseSyntax(query, 'any');
+    const again = parseSyntax(printExpr(expr), 'any');
     expect(printExpr(again)).toBe(printExpr(expr));
     expect(canonicalText(again)).toBe(canonicalText(expr));
   },

@@ -152,9 +152,9 @@ rule(
   ...compareRules('DURATION', durationFilter),
   ...compareRules('BYTES', bytesFilter),
   ['( labelFilter )', second],
-  ['labelFilter labelFilter', (left: LabelFilter, right: LabelFilter) => andFilter(left, right, true)],
-  ['labelFilter and labelFilter', (l: LabelFilter, _: unknown, r: LabelFilter) => andFilter(l, r, false)],
-  ['labelFilter , labelFilter', (l: LabelFilter, _: unknown, r: LabelFilter) => andFilter(l, r, true)],
+  ['labelFilter labelFilter', (left: LabelFilter, right: LabelFilter) => andFilter(left, right)],
+  ['labelFilter and labelFilter', (l: LabelFilter, _: unknown, r: LabelFilter) => andFilter(l, r)],
+  ['labelFilter , labelFilter', (l: LabelFilter, _: unknown, r: LabelFilter) => andFilter(l, r)],
   ['labelFilter or labelFilter', (l: LabelFilter, _: unknown, r: LabelFilter) => orFilter(l, r)],
 );
 

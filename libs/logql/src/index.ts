@@ -12,6 +12,7 @@ export {
   logExprOf,
   logExprsOf,
   parseMatchers,
+  parseSelectionSyntax,
   parseSyntax,
   queryBytesMax,
   rangeAggregationOf,

@@ -1,3 +1,4 @@
+import { quoteGo } from '@loki/model';
 import { QueryPartError } from './errors.ts';
 
 /** An address as a number; versions never compare equal. */
@@ -20,7 +21,7 @@ export interface IpMatcher {
  */
 export function parseIpMatcher(pattern: string): IpMatcher {
   const matcher = parseRange(pattern) ?? parseNetwork(pattern) ?? parseSingle(pattern);
-  if (!matcher) throw new QueryPartError(`ip: invalid pattern: ${JSON.stringify(pattern)}`);
+  if (!matcher) throw new QueryPartError(`ip: invalid pattern: ${quoteGo(pattern)}`);
   return matcher;
 }
 

@@ -1,4 +1,5 @@
 import { parseDuration } from '@loki/model';
+import type { LokiError } from '@loki/model';
 import { parseRangeDuration } from './duration-text.ts';
 import { unquoteGo } from './go-string.ts';
 import { parseByteSize } from './numbers.ts';
@@ -26,6 +27,11 @@ export class Lexer {
 
   constructor(query: string) {
     this.#scanner = new Scanner(query);
+  }
+
+  /** A malformed number before the latest token. What its value is used for fails first, with an error of its own. */
+  get error(): LokiError | undefined {
+    return this.#scanner.numberError;
   }
 
   next(): Token {

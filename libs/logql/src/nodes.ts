@@ -79,8 +79,8 @@ export function durationFilter(name: string, op: CompareOp, valueNs: bigint): La
 export function bytesFilter(name: string, op: CompareOp, valueBytes: number): LabelFilter {
   return { kind: 'bytes', name, op, valueBytes };
 }
-export function andFilter(left: LabelFilter, right: LabelFilter, comma: boolean): LabelFilter {
-  return above({ kind: 'and', left, right, comma }, left, right);
+export function andFilter(left: LabelFilter, right: LabelFilter): LabelFilter {
+  return above({ kind: 'and', left, right }, left, right);
 }
 export function orFilter(left: LabelFilter, right: LabelFilter): LabelFilter {
   return above({ kind: 'or', left, right }, left, right);

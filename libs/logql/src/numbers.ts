@@ -7,6 +7,7 @@ import { formatFloat as formatGoFloat } from '@loki/template';
  */
 export function parseFloatGo(text: string): number | string {
   const failure = (reason: string) => `strconv.ParseFloat: parsing ${JSON.stringify(text)}: ${reason}`;
+  if (misplacedUnderscore.test(text)) return failure('invalid syntax');
   const plain = text.replaceAll('_', '');
   const hex = /^([+-]?)0[xX]([0-9a-fA-F]*)(?:\.([0-9a-fA-F]*))?[pP]([+-]?\d+)$/.exec(plain);
   let value: number;
@@ -21,6 +22,9 @@ export function parseFloatGo(text: string): number | string {
   }
   return Number.isFinite(value) ? value : failure('value out of range');
 }
+
+/** `_` stands between two digits, or between the prefix of a base and a digit. */
+export const misplacedUnderscore = /^_|[^0-9a-fA-FxXoObB]_|__|_(?![0-9a-fA-F])/;
 
 /** Go's FormatFloat(value, 'f', -1, 64): the shortest digits that read back the same, never an exponent. */
 export function formatFloat(value: number): string {

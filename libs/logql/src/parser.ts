@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, quoteGo } from '@loki/model';
 import type { Expr, LogExpr, Matcher, MetricExpr, RangeAggExpr } from './ast.ts';
 import { parseError, parseErrorAt } from './errors.ts';
 import { grammar } from './grammar.ts';
@@ -18,15 +18,23 @@ const expectationsMax = 4;
 let tables: readonly State[] | undefined;
 
 /**
- * Reads a query: syntax, literals, selectors, aggregations. What is inside line filters, parsers and templates is not
- * looked at (`checkExpr` does).
+ * The scanner takes any letter, digit or sign for an identifier. `valid`: a query with a name that no label can have
+ * is refused. `any`: it is shown (format_query), with the name in quotes.
+ */
+export type LabelNames = 'valid' | 'any';
+
+const labelName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+/**
+ * Reads a query: syntax, literals, names, selectors, aggregations. What is inside line filters, parsers and templates
+ * is not looked at (`checkExpr` does).
  *
  * @throws LokiError badRequest with Loki's text
  */
-export function parseSyntax(query: string): Expr {
+export function parseSyntax(query: string, names: LabelNames = 'valid'): Expr {
   const bytes = Buffer.byteLength(query);
   if (bytes > queryBytesMax) throw parseError(`input size too long (${bytes} > ${queryBytesMax})`);
-  const expr = run(query);
+  const expr = run(query, names);
   checkSelectors(expr);
   return expr;
 }
@@ -35,22 +43,24 @@ export function parseSyntax(query: string): Expr {
  * Reads a log query whose selector may match every stream, `{}` included: what deletes are written in. Like
  * `parseSyntax` it does not look inside stages.
  *
+ * @param names `any` for a query that was accepted long ago and has to mean what it meant
  * @throws LokiError badRequest
  */
-export function parseSelectionSyntax(query: string): LogExpr {
+export function parseSelectionSyntax(query: string, names: LabelNames = 'valid'): LogExpr {
   if (Buffer.byteLength(query) > queryBytesMax) throw parseError('input size too long');
-  const expr = run(query);
+  const expr = run(query, names);
   if (expr.kind !== 'log') throw parseError('only log queries select entries');
   return expr;
 }
 
 /** The parser proper: an explicit stack, so that no nesting overflows ours. */
-function run(query: string): Expr {
+function run(query: string, names: LabelNames): Expr {
   tables ??= buildTables(grammar);
   const lexer = new Lexer(query);
   const states: number[] = [0];
   const values: unknown[] = [];
   let token: Token | undefined;
+  let nameError: LokiError | undefined;
   for (;;) {
     const state = tables[states.at(-1)!];
     // A state that can only reduce does so unread: what follows must not fail before what precedes.
@@ -60,21 +70,31 @@ function run(query: string): Expr {
       token ??= lexer.next();
       const shift = state.shifts.get(token.name);
       if (shift !== undefined) {
+        if (token.name === 'IDENTIFIER' && names === 'valid') nameError ??= checkLabelName(token);
         states.push(shift);
         values.push(token.value);
         token = undefined;
         continue;
       }
-      if (state.accepts && token.name === '$end') return values[0] as Expr;
+      if (state.accepts && token.name === '$end') {
+        const error = lexer.error ?? nameError;
+        if (error) throw error;
+        return values[0] as Expr;
+      }
       rule = state.reductions.get(token.name) ?? rule;
     }
-    if (rule < 0) throw syntaxError(state, token!);
+    if (rule < 0) throw lexer.error ?? syntaxError(state, token!);
     const { head, body, action } = grammar.rules[rule];
     const parts = values.splice(values.length - body.length, body.length);
     states.length -= body.length;
     values.push((action as (...parts: unknown[]) => unknown)(...parts));
     states.push(tables[states.at(-1)!].gotos.get(head)!);
   }
+}
+
+function checkLabelName({ value, line, column }: Token): LokiError | undefined {
+  if (labelName.test(value as string)) return undefined;
+  return parseErrorAt(line, column, `invalid label name ${quoteGo(value as string)}`);
 }
 
 function syntaxError(state: State, token: Token): LokiError {
@@ -116,14 +136,19 @@ export function isMetric(expr: Expr): expr is MetricExpr {
 
 /** The log expressions of a query, from left to right. */
 export function logExprsOf(expr: Expr): LogExpr[] {
-  const found: LogExpr[] = [];
+  return rangesOf(expr).map(({ log }) => log);
+}
+
+/** The log expressions of a query, from left to right, each with the unwrap behind it. */
+export function rangesOf(expr: Expr): Pick<RangeAggExpr, 'log' | 'unwrap'>[] {
+  const ranges: Pick<RangeAggExpr, 'log' | 'unwrap'>[] = [];
   const visit = (node: Expr): void => {
     switch (node.kind) {
       case 'log':
-        found.push(node);
+        ranges.push({ log: node });
         break;
       case 'rangeAgg':
-        found.push(node.log);
+        ranges.push(node);
         break;
       case 'vectorAgg':
       case 'labelReplace':
@@ -139,7 +164,7 @@ export function logExprsOf(expr: Expr): LogExpr[] {
     }
   };
   visit(expr);
-  return found;
+  return ranges;
 }
 
 /**

@@ -31,7 +31,7 @@ export function parsePattern(text: string): readonly PatternPart[] {
     );
   }
   const parts = splitPattern(text);
-  if (!parts.some((part) => part.kind === 'capture'))
+  if (!parts.some((part) => part.kind === 'capture' && part.name !== '_'))
     throw new QueryPartError('at least one capture is required');
   refuseConsecutive(parts);
   const names = new Set<string>();

@@ -1,10 +1,10 @@
-import { quoteGo } from '@loki/model';
-import type { BinaryExpr, Expr, LogExpr, RangeAggExpr } from './ast.ts';
+import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/model';
+import type { BinaryExpr, BinaryOp, Expr, Grouping, LogExpr, RangeAggExpr, Stage } from './ast.ts';
 import { formatFloat } from './numbers.ts';
 import {
-  canonicalText, labelReplaceTexts, printOperator, printRange, printSelector, printStage, rangeGrouping, unwrapParts,
-  vectorGrouping,
+  canonicalText, labelReplaceTexts, printGrouping, printOperator, printSelector, printStage, unwrapParts,
 } from './print.ts'; // prettier-ignore
+import { operatorLevels } from './tokens.ts';
 
 /** An expression whose one-line text is longer than this is broken into lines. */
 const lineBytesMax = 100;
@@ -14,11 +14,12 @@ export function formatExpr(expr: Expr): string {
   return pretty(expr, 0);
 }
 
+const fitsOneLine = (text: string) => Buffer.byteLength(text) <= lineBytesMax;
 const indent = (level: number) => '  '.repeat(level);
 
 function pretty(expr: Expr, level: number): string {
   const text = canonicalText(expr);
-  if (Buffer.byteLength(text) <= lineBytesMax) return indent(level) + text;
+  if (fitsOneLine(text)) return indent(level) + text;
   switch (expr.kind) {
     case 'log':
       return prettyLog(expr, level);
@@ -27,7 +28,7 @@ function pretty(expr: Expr, level: number): string {
     case 'vectorAgg': {
       const parameter = expr.parameter === undefined ? [] : [formatFloat(expr.parameter)];
       return call(
-        expr.op + vectorGrouping(expr.grouping, ', '),
+        expr.op + prettyGrouping(expr.grouping),
         parameter,
         pretty(expr.expr, level + 1),
         [],
@@ -67,9 +68,16 @@ function call(
   return `${indent(level)}${name}(\n${lines.join(',\n')}\n${indent(level)})`;
 }
 
+/** A stage a line; line filters that follow each other share one. `decolorize` stands at the margin, as the reference has it. */
 function prettyLog(expr: LogExpr, level: number): string {
   const lines = [indent(level) + printSelector(expr.matchers, 'display')];
-  for (const stage of expr.stages) lines.push(indent(level + 1) + printStage(stage, 'display'));
+  let previous: Stage['kind'] | undefined;
+  for (const stage of expr.stages) {
+    const text = printStage(stage, 'display');
+    if (stage.kind === 'lineFilter' && previous === 'lineFilter') lines.push(`${lines.pop()} ${text}`);
+    else lines.push(stage.kind === 'decolorize' ? text : indent(level + 1) + text);
+    previous = stage.kind;
+  }
   return lines.join('\n');
 }
 
@@ -78,11 +86,44 @@ function prettyRangeAgg(expr: RangeAggExpr, level: number): string {
   let body = pretty(expr.log, level + 1);
   if (expr.unwrap)
     for (const part of unwrapParts(expr.unwrap, 'display')) body += `\n${indent(level + 2)}${part}`;
-  body += ` ${printRange(expr)}`;
-  return call(expr.op, parameter, body, [], level) + rangeGrouping(expr.grouping, ', ');
+  body += ` [${formatPrometheusDuration(expr.rangeNs)}]${prettyOffset(expr.offsetNs)}`;
+  return call(expr.op, parameter, body, [], level) + prettyGrouping(expr.grouping);
 }
 
+const nsPerMs = 1_000_000n;
+
+/** `offset 1h` where one line says `offset 1h0m0s`; parts of a millisecond exist in the latter form only. */
+function prettyOffset(offsetNs: bigint): string {
+  if (offsetNs === 0n) return '';
+  return ` offset ${offsetNs % nsPerMs === 0n ? formatPrometheusDuration(offsetNs) : formatGoDuration(offsetNs)}`;
+}
+
+/** Without labels `by ()` vanishes, and `without ()` loses its parentheses: the reference's words, as recorded. */
+function prettyGrouping(grouping: Grouping | undefined): string {
+  if (!grouping || grouping.labels.length > 0) return printGrouping(grouping, ', ');
+  return grouping.without ? ' without' : '';
+}
+
+/** The matching of a wrapped operation goes unsaid where it names no labels, unless a group modifier needs it. */
 function prettyBinary(expr: BinaryExpr, level: number): string {
-  const operator = indent(level) + printOperator(expr, ', ');
-  return `${pretty(expr.left, level + 1)}\n${operator}\n${pretty(expr.right, level + 1)}`;
+  const { labels, card } = expr.matching;
+  const isBare = labels.length === 0 && card === 'one-to-one';
+  const matching = isBare ? { ...expr.matching, on: false } : expr.matching;
+  const operator = indent(level) + printOperator({ ...expr, matching }, ', ');
+  const [left, right] = [expr.left, expr.right].map((operand) =>
+    needsParentheses(operand, expr) ? call('', [], pretty(operand, level + 2), [], level + 1) : pretty(operand, level + 1),
+  ); // prettier-ignore
+  return `${left}\n${operator}\n${right}`;
+}
+
+/** Would the operand on lines of its own be read as another operation? On one line it has parentheses already. */
+function needsParentheses(operand: Expr, { op, right }: BinaryExpr): boolean {
+  if (operand.kind !== 'binary' || fitsOneLine(canonicalText(operand))) return false;
+  const [inner, outer] = [levelOf(operand.op), levelOf(op)];
+  if (inner !== outer) return inner < outer;
+  return (operatorLevels[outer].associativity === 'left') === (operand === right);
+}
+
+function levelOf(op: BinaryOp): number {
+  return operatorLevels.findIndex(({ operators }) => (operators as readonly string[]).includes(op));
 }

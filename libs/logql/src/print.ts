@@ -83,7 +83,7 @@ export function printStage(stage: Stage, style: PrintStyle): string {
     case 'decolorize':
       return `| ${stage.kind}`;
     case 'labelFilter':
-      return `| ${printTopFilter(stage.filter, style)}`;
+      return `| ${printFilter(stage.filter, style)}`;
     case 'lineFormat':
       return `| line_format ${quoteGo(stage.template)}`;
     case 'labelFormat':
@@ -107,19 +107,10 @@ function printExtractions(extractions: readonly Extraction[]): string {
   return ` ${extractions.map(({ label, expression }) => `${label}=${quoteGo(expression)}`).join(',')}`;
 }
 
-/** A filter that stands alone writes its regex in backticks. */
-export function printTopFilter(filter: LabelFilter, style: PrintStyle): string {
-  if (filter.kind === 'string' && filter.matcher.op.endsWith('~') && !/[`\r]/.test(filter.matcher.value)) {
-    const { name, op, value } = filter.matcher;
-    return `${name}${op}\`${value}\``;
-  }
-  return printFilter(filter, style);
-}
-
 function printFilter(filter: LabelFilter, style: PrintStyle): string {
   switch (filter.kind) {
     case 'string':
-      return printMatcher(filter.matcher, style);
+      return printStringFilter(filter.matcher, style);
     case 'number':
       return filter.name + filter.op + formatFloat(filter.value);
     case 'duration':
@@ -135,34 +126,54 @@ function printFilter(filter: LabelFilter, style: PrintStyle): string {
   }
 }
 
+/**
+ * The reference shows a filter's regular expression in backticks where it has to run it as one, and in double quotes
+ * where comparing with literals does: `level=~"warn|err.*"`, but level=~`err[0-9]`.
+ */
+function printStringFilter(matcher: Matcher, style: PrintStyle): string {
+  const { name, op, value } = matcher;
+  if (style === 'exact' || op !== '=~' || isLiteralSearch(value) || /[`\r]/.test(value))
+    return printMatcher(matcher, style);
+  return `${name}${op}\`${value}\``;
+}
+
+const literal = String.raw`(?:[^\\.+*?()|[\]{}^$]|\\[\\.+*?()|[\]{}^$])+`;
+const alternative = String.raw`(?:\.\*)?(?:${literal})?(?:\.\*)?|\.\+`;
+const literalSearch = new RegExp(String.raw`^(?:\(\?i\))?(?:${alternative})(?:\|(?:${alternative}))*$`, 's');
+
+/** Does the regular expression look for literals, with anything before or behind them? */
+function isLiteralSearch(pattern: string): boolean {
+  return literalSearch.test(pattern.replace(/^(\(\?i\))?\((?:\?:)?([^()]*)\)$/, '$1$2'));
+}
+
 function printRangeAgg(expr: RangeAggExpr, style: PrintStyle): string {
   const parameter = expr.parameter === undefined ? '' : `${formatFloat(expr.parameter)},`;
   let inner = print(expr.log, style);
   if (expr.unwrap) for (const part of unwrapParts(expr.unwrap, style)) inner += ` ${part}`;
-  return `${expr.op}(${parameter}${inner}${printRange(expr)})${rangeGrouping(expr.grouping, ',')}`;
+  return `${expr.op}(${parameter}${inner}${printRange(expr)})${printGrouping(expr.grouping, ',')}`;
 }
 
 /** The unwrap and the filters after it, each with its `|`. */
 export function unwrapParts(unwrap: Unwrap, style: PrintStyle): string[] {
   const { conversion, label, filters } = unwrap;
   const what = conversion === '' ? label : `${conversion}(${label})`;
-  return [`| unwrap ${what}`, ...filters.map((filter) => `| ${printTopFilter(filter, style)}`)];
+  return [`| unwrap ${what}`, ...filters.map((filter) => `| ${printFilter(filter, style)}`)];
 }
 
-export function printRange({ rangeNs, offsetNs }: RangeAggExpr): string {
+function printRange({ rangeNs, offsetNs }: RangeAggExpr): string {
   const offset = offsetNs === 0n ? '' : ` offset ${formatGoDuration(offsetNs)}`;
   return `[${formatPrometheusDuration(rangeNs)}]${offset}`;
 }
 
-export function rangeGrouping(grouping: Grouping | undefined, separator: string): string {
+export function printGrouping(grouping: Grouping | undefined, separator: string): string {
   if (!grouping) return '';
   return ` ${grouping.without ? 'without' : 'by'} (${grouping.labels.join(separator)})`;
 }
 
 /** `by ()` is what no grouping means, and is not written. */
-export function vectorGrouping(grouping: Grouping | undefined, separator: string): string {
+function vectorGrouping(grouping: Grouping | undefined, separator: string): string {
   if (!grouping || (!grouping.without && grouping.labels.length === 0)) return '';
-  return rangeGrouping(grouping, separator);
+  return printGrouping(grouping, separator);
 }
 
 /** The operator with `bool` and the matching; a blank follows `on (…)` where `group_left` would stand. */

@@ -29,9 +29,6 @@ export function checkRegexpParser(pattern: string): void {
   }
   for (const name of groups) {
     if (name === '') continue;
-    if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
-      throw parseError(`invalid regexp parser: invalid extracted label name '${name}'`);
-    }
     if (names.has(name)) throw parseError(`invalid regexp parser: duplicate extracted label name '${name}'`);
     names.add(name);
   }

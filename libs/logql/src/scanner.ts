@@ -1,4 +1,6 @@
+import type { LokiError } from '@loki/model';
 import { parseErrorAt } from './errors.ts';
+import { misplacedUnderscore } from './numbers.ts';
 
 export type ScanKind = 'end' | 'identifier' | 'number' | 'string' | 'rawString' | 'other';
 
@@ -18,6 +20,8 @@ export class Scanner {
   column = 0;
   /** Index in `source` of the character not yet taken. */
   index = 0;
+  /** The first malformed number. It is a token none the less: `1e` is refused as the float that it is used for. */
+  numberError: LokiError | undefined;
   #tokenStart = 0;
   /** Code point at `index`; -1 at the end. */
   #char = -1;
@@ -85,6 +89,10 @@ export class Scanner {
     throw parseErrorAt(this.line, this.column, message);
   }
 
+  #failNumber(message: string): void {
+    this.numberError ??= parseErrorAt(this.line, this.column, message);
+  }
+
   /** Makes `#char` the character at `index` and counts its column. */
   #load(): void {
     if (this.index >= this.source.length) {
@@ -95,6 +103,8 @@ export class Scanner {
     this.#char = this.source.codePointAt(this.index)!;
     this.#charColumn++;
     if (this.#char === 0) this.fail('invalid character NUL');
+    // Half a surrogate pair stands for a byte that is no UTF-8 (`FormValues`).
+    if (this.#char >= 0xd800 && this.#char <= 0xdfff) this.fail('invalid UTF-8 encoding');
     if (this.#char === newline) {
       this.#charLine++;
       this.#lastLineLength = this.#charColumn;
@@ -127,7 +137,7 @@ export class Scanner {
         isHex = prefix === 'x';
         this.#advance();
         const names = { x: 'hexadecimal', o: 'octal', b: 'binary' };
-        if (this.#digits(isHex) === 0) this.fail(`${names[prefix]} literal has no digits`);
+        if (this.#digits(isHex) === 0) this.#failNumber(`${names[prefix]} literal has no digits`);
       }
     }
     this.#digits(isHex);
@@ -139,15 +149,15 @@ export class Scanner {
     if ((exponent === 'e' && !isHex) || (exponent === 'p' && isHex)) {
       this.#advance();
       if (this.#char === 43 || this.#char === 45) this.#advance();
-      if (this.#digits(false) === 0) this.fail('exponent has no digits');
+      if (this.#digits(false) === 0) this.#failNumber('exponent has no digits');
     }
     const text = this.text;
     const badOctal = /^0[oO]?[0-7_]*([89])[\d_]*$/.exec(text);
-    if (badOctal) this.fail(`invalid digit '${badOctal[1]}' in octal literal`);
+    if (badOctal) this.#failNumber(`invalid digit '${badOctal[1]}' in octal literal`);
     const badBinary = /^0[bB][01_]*([2-9])[\d_]*$/.exec(text);
-    if (badBinary) this.fail(`invalid digit '${badBinary[1]}' in binary literal`);
-    if (/[^0-9a-fA-FxXoObB]_|__|_(?![0-9a-fA-F])/.test(text)) {
-      this.fail("'_' must separate successive digits");
+    if (badBinary) this.#failNumber(`invalid digit '${badBinary[1]}' in binary literal`);
+    if (misplacedUnderscore.test(text)) {
+      this.#failNumber("'_' must separate successive digits");
     }
     return 'number';
   }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { LimitsSource } from '@loki/config';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
@@ -123,7 +124,10 @@ function parseGroup(text: string): RuleGroup {
 /** A body that claims to be a form is read as one before anybody asks for it, so nothing of it is left. */
 function bodyText(request: HttpRequest): string {
   const type = (request.headers.get('content-type') ?? '').split(';')[0].trim().toLowerCase();
-  return type === 'application/x-www-form-urlencoded' ? '' : request.body.toString('utf8');
+  if (type === 'application/x-www-form-urlencoded') return '';
+  // YAML is UTF-8: a replaced byte would be stored as a query that the client did not write.
+  if (!isUtf8(request.body)) throw new LokiError('badRequest', 'unable to decoded rule group');
+  return request.body.toString('utf8');
 }
 
 /** An encoded slash would be one more part of the path where Loki looks at it, and no route has that many. */
