@@ -69,10 +69,10 @@ export function parseQueryText(text: string): FormValues {
   return new FormValues(pairs);
 }
 
-const plainValue = /^[\x00-\x24\x26-\x2a\x2c-\x7f]*$/;
+const hasBytes = /[%+\u0080-\uffff]/;
 
 function decodeValue(text: string): string {
-  if (plainValue.test(text)) return text;
+  if (!hasBytes.test(text)) return text;
   const bytes = Buffer.from(
     text
       .replaceAll('+', ' ')
