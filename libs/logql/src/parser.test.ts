@@ -126,6 +126,24 @@ test('a tree survives structured cloning, as it must on its way to workers', () 
   expect(structuredClone(expr)).toEqual(expr);
 });
 
+// One recording has backticks (`svc-[12].*`), some twenty have double quotes: the rule is what tells them apart.
+test.each([
+  ['x=~"prod"', 'x=~"prod"'],
+  ['x=~"a.*|.*b"', 'x=~"a.*|.*b"'],
+  ['x=~"(GET|POST)"', 'x=~"(GET|POST)"'],
+  ['x=~"(?i)error"', 'x=~"(?i)error"'],
+  ['x=~"a\\\\.b"', 'x=~"a\\\\.b"'],
+  ['x=~".+"', 'x=~".+"'],
+  ['x=~""', 'x=~""'],
+  ['x=~"svc-[12].*"', 'x=~`svc-[12].*`'],
+  ['x=~"\\\\d+ms"', 'x=~`\\d+ms`'],
+  ['x=~"^$" or y="z"', '( x=~`^$` or y="z" )'],
+  ['x!~"\\\\d+"', 'x!~"\\\\d+"'],
+  ['x=~"[`]"', 'x=~"[`]"'],
+])('the filter %s is shown as %s', (filter, text) => {
+  expect(canonicalText(parseSyntax(`{a="b"} | ${filter}`))).toBe(`{a="b"} | ${text}`);
+});
+
 test('sizes keep their bytes in exact text', () => {
   const expr = parseSyntax('{a="b"} | x>5GiB');
   expect(printExpr(expr)).toBe('{a="b"} | x>5368709120B');

@@ -137,13 +137,13 @@ function printStringFilter(matcher: Matcher, style: PrintStyle): string {
   return `${name}${op}\`${value}\``;
 }
 
-const literal = String.raw`(?:[^\\.+*?()|[\]{}^$]|\\[\\.+*?()|[\]{}^$])+`;
-const alternative = String.raw`(?:\.\*)?(?:${literal})?(?:\.\*)?|\.\+`;
-const literalSearch = new RegExp(String.raw`^(?:\(\?i\))?(?:${alternative})(?:\|(?:${alternative}))*$`, 's');
+/** Text without signs of its own, with `.*` before or behind it or not; or anything at all. */
+const literalPart = /^(?:\.\*)?(?:[^\\.+*?()|[\]{}^$]|\\[\\.+*?()|[\]{}^$])*(?:\.\*)?$|^\.\+$/s;
 
 /** Does the regular expression look for literals, with anything before or behind them? */
 function isLiteralSearch(pattern: string): boolean {
-  return literalSearch.test(pattern.replace(/^(\(\?i\))?\((?:\?:)?([^()]*)\)$/, '$1$2'));
+  const alternatives = pattern.replace(/^\(\?i\)/, '').replace(/^\((?:\?:)?([^()]*)\)$/, '$1');
+  return alternatives.split(/(?<!\\)\|/).every((part) => literalPart.test(part));
 }
 
 function printRangeAgg(expr: RangeAggExpr, style: PrintStyle): string {
