@@ -33,3 +33,6 @@ export { HiddenRows } from './hidden-rows.ts';
 export type { HiddenRowsOptions } from './hidden-rows.ts';
 export { expiredRows } from './retention.ts';
 export type { RetentionLimits } from './retention.ts';
+export { StreamShards } from './stream-shards.ts';
+export type { StreamShardsOptions } from './stream-shards.ts';
+export type { ShardStep } from './stream-shards-state.ts';

@@ -20,6 +20,7 @@ test('the defaults are Loki’s', () => {
     maxGlobalStreamsPerUser: 5000,
     perStreamRateLimitBytes: 3 * 1024 * 1024,
     perStreamRateLimitBurstBytes: 15 * 1024 * 1024,
+    shardStreams: { enabled: true, desiredRateBytes: 1536 * 1024 },
     maxStructuredMetadataSizeBytes: 65_536,
     maxStructuredMetadataEntriesCount: 128,
     blockIngestionStatusCode: 260,

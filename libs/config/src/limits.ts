@@ -28,6 +28,7 @@ export interface Limits {
   readonly maxGlobalStreamsPerUser: number;
   readonly perStreamRateLimitBytes: number;
   readonly perStreamRateLimitBurstBytes: number;
+  readonly shardStreams: ShardStreamsConfig;
   readonly allowStructuredMetadata: boolean;
   readonly maxStructuredMetadataSizeBytes: number;
   readonly maxStructuredMetadataEntriesCount: number;
@@ -104,6 +105,13 @@ export interface Limits {
   readonly rulerRemoteWriteDisabled: boolean;
   /** `ruler_remote_write_config`, as written: clients by name, over those of the ruler's configuration. */
   readonly rulerRemoteWriteConfig: unknown;
+}
+
+/** Streams that grow fast are several shards. */
+export interface ShardStreamsConfig {
+  readonly enabled: boolean;
+  /** Bytes a second from which on a stream gets one more shard. */
+  readonly desiredRateBytes: number;
 }
 
 export interface BlockedQuery {

@@ -99,7 +99,14 @@ const reasons: ReadonlyMap<string, string> = new Map([
     ],
     'search filters are built by the compactor, without settings',
   ),
-  ...each(['limits_config.shard_streams'], 'streams are not sharded'),
+  ...each(
+    [
+      'limits_config.shard_streams.time_sharding_enabled',
+      'limits_config.shard_streams.time_sharding_ignore_recent',
+    ],
+    'late entries are stored like others, in any order within the limits',
+  ),
+  ...each(['limits_config.shard_streams.logging_enabled'], 'each step of a stream is logged once'),
   ...each(['limits_config.use_owned_stream_count'], 'each stream is counted once for all ingesters'),
   ...each(
     [

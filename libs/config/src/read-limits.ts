@@ -70,6 +70,10 @@ function limitsFrom(read: LimitReader, context: LimitContext): Limits {
     maxGlobalStreamsPerUser: read.number('max_global_streams_per_user'),
     perStreamRateLimitBytes: read.number('per_stream_rate_limit'),
     perStreamRateLimitBurstBytes: read.number('per_stream_rate_limit_burst'),
+    shardStreams: {
+      enabled: read.flag('shard_streams.enabled'),
+      desiredRateBytes: read.number('shard_streams.desired_rate'),
+    },
     allowStructuredMetadata: read.flag('allow_structured_metadata'),
     maxStructuredMetadataSizeBytes: read.number('max_structured_metadata_size'),
     maxStructuredMetadataEntriesCount: read.number('max_structured_metadata_entries_count'),

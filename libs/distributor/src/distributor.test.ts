@@ -180,8 +180,12 @@ test('a push beyond the rate is refused whole; the bucket refills, and is shared
   expect(storedEntries(log)).toHaveLength(3);
 });
 
-test('a stream beyond its own rate loses the entries that are too much', async () => {
-  const { push, log } = withLimits({ perStreamRateLimitBytes: 1024, perStreamRateLimitBurstBytes: 2048 });
+test('where streams are not sharded, one beyond its own rate loses the entries that are too much', async () => {
+  const { push, log } = withLimits({
+    perStreamRateLimitBytes: 1024,
+    perStreamRateLimitBurstBytes: 2048,
+    shardStreams: { enabled: false, desiredRateBytes: 0 },
+  });
   const entries: Entry[] = [
     [0, 'a'.repeat(1500)],
     [1, 'b'.repeat(1500)],

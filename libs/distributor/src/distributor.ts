@@ -31,7 +31,7 @@ import { type PushScratch, PushScratches } from './push-scratch.ts';
 import { IngestRate } from './rate-limit.ts';
 import { checkBodySize, readJsonBody, readOtlpBody, readSnappyBody } from './read-body.ts';
 import { accepted, failed, type PushFormat } from './respond.ts';
-import { PartitionChooser } from './shard.ts';
+import { PartitionChooser, shardOfRow, type StreamShards } from './shard.ts';
 import type { ResolvedStream } from './resolve-stream.ts';
 import { type SharedStreams, type StreamAdmission, StreamRegistry } from './stream-admission.ts';
 import { StreamClaims, type StreamLimiters } from './stream-claims.ts';
@@ -54,6 +54,8 @@ export interface DistributorDeps {
   readonly healthyDistributors: () => number;
   /** Who counts the streams of a tenant for all distributors; absent: there is no other one. */
   readonly streamLimiters?: StreamLimiters;
+  /** Knows the shards of hot streams; absent: each stream goes to one partition. */
+  readonly streamShards?: StreamShards;
 }
 
 /** A push on its way: what the steps add up. */
@@ -70,6 +72,8 @@ interface Push {
   readonly backfillShard: string | undefined;
   /** 400, or 429 when something was refused that may pass later. */
   refusedStatus: number;
+  /** When a client may come again, as far as that is known. */
+  retryAfterMs: number;
 }
 
 /** Pushes that may wait for a verdict about their streams, and their bytes: others are judged by what this process knows. */
@@ -105,7 +109,11 @@ export class Distributor implements DistributorService {
     this.#streams = new StreamCache(this.#options.streamsCachedMax);
     this.#otlpActions = new OtlpActionsCache(this.#options.otlpIndexAttributes);
     this.#rate = new IngestRate(deps.healthyDistributors);
-    this.#admission = new StreamRegistry(this.#options, sharedStreams(deps));
+    this.#admission = new StreamRegistry(
+      this.#options,
+      sharedStreams(deps),
+      (stream, shards, newestSeconds) => this.#shard(stream, shards, newestSeconds),
+    );
     this.#chooser = new PartitionChooser(deps.writeLog.partitionCount);
     const writerId = Buffer.from(deps.random.bytes(16)).toString('hex');
     this.#batchers = Array.from(
@@ -152,6 +160,7 @@ export class Distributor implements DistributorService {
       discards: new Discards(),
       backfillShard,
       refusedStatus: 400,
+      retryAfterMs: 0,
     };
     let acks: Promise<void>[];
     try {
@@ -169,7 +178,8 @@ export class Distributor implements DistributorService {
       push.discards.report(this.#deps.metrics, tenant, format);
     }
     await Promise.all(acks);
-    return push.errors.isEmpty ? accepted() : failed(format, push.refusedStatus, push.errors.text());
+    if (push.errors.isEmpty) return accepted();
+    return failed(format, push.refusedStatus, push.errors.text(), push.retryAfterMs);
   }
 
   /** Body to columns, by path, content type and encoding. */
@@ -268,29 +278,71 @@ export class Distributor implements DistributorService {
     const touched = new Set<PartitionBatcher>();
     const acks: Promise<void>[] = [];
     const offered = new OfferedStreamRows(rows, discards);
+    let retriedBytes = 0;
     for (let index = 0; index < rows.streams.length; index++) {
       const stream = rows.streams[index];
       if (!offered.start(index)) continue;
       const problem = this.#admission.admit(tenant, stream, offered, limits, nowMs);
       if (problem) {
         errors.add(problem.text);
-        if (problem.status === 429) push.refusedStatus = 429;
+        push.retryAfterMs = Math.max(push.retryAfterMs, problem.retryAfterMs ?? 0);
+        if (problem.status === 429) {
+          push.refusedStatus = 429;
+          retriedBytes += offered.refusedBytes;
+        }
       }
       if (offered.refusedCount === offered.count) continue;
-      const shardSize = limits.ingestionPartitionsTenantShardSize;
-      const batcher = this.#batchers[this.#chooser.choose(tenant, stream.placementHash, shardSize)];
+      this.#write(push, index, touched, acks);
+    }
+    if (push.refusedStatus === 429) this.#expectRetry(push, offered, retriedBytes);
+    this.#countAccepted(push, valid);
+    for (const batcher of touched) acks.push(batcher.commit());
+    return acks;
+  }
+
+  /** Writes a stream's rows into the batches of its partitions: of one, or of as many as it has shards at the time of each row. */
+  #write(push: Push, index: number, touched: Set<PartitionBatcher>, acks: Promise<void>[]): void {
+    const { tenant, scratch, limits } = push;
+    const { rows } = scratch;
+    const { placementHash } = rows.streams[index];
+    const shardSize = limits.ingestionPartitionsTenantShardSize;
+    const steps = this.#deps.streamShards?.of(placementHash);
+    const end = rows.streamRowEnd(index);
+    for (let row = rows.streamFirstRow[index]; row < end;) {
+      const shard = steps ? shardOfRow(steps, rows.seconds[row], rows.nanos[row]) : 0;
+      let shardEnd = steps ? row + 1 : end;
+      while (
+        steps &&
+        shardEnd < end &&
+        shardOfRow(steps, rows.seconds[shardEnd], rows.nanos[shardEnd]) === shard
+      )
+        shardEnd++;
+      const batcher = this.#batchers[this.#chooser.choose(tenant, placementHash, shardSize, shard)];
       touched.add(batcher);
-      const end = rows.streamRowEnd(index);
-      for (let row = rows.streamFirstRow[index]; row < end;) {
-        const writer = batcher.writer(tenant);
-        row = writeStreamRows(rows, index, row, { limits, writer, bytesMax: this.#options.batchBytesMax });
+      while (row < shardEnd) {
+        const options = { limits, writer: batcher.writer(tenant), bytesMax: this.#options.batchBytesMax };
+        row = writeStreamRows(rows, index, row, shardEnd, options);
         // A push of many batches must not become one.
         if (batcher.isLarge) acks.push(batcher.commit());
       }
     }
-    this.#countAccepted(push, valid);
-    for (const batcher of touched) acks.push(batcher.commit());
-    return acks;
+  }
+
+  /** The client sends the push again: its refused rows were charged for nothing, its stored ones are not charged twice. */
+  #expectRetry({ tenant, scratch, nowMs }: Push, offered: OfferedStreamRows, refusedBytes: number): void {
+    this.#rate.giveBack(tenant, refusedBytes);
+    const { streams } = scratch.rows;
+    for (let index = 0; index < streams.length; index++)
+      if (offered.start(index)) this.#admission.retried(tenant, streams[index], offered, nowMs);
+  }
+
+  /** A stream grows fast: its rows should go to several partitions. */
+  #shard({ placementHash, limits }: ResolvedStream, needed: number, newestSeconds: number): void {
+    const { streamShards } = this.#deps;
+    const partitions = this.#chooser.partitionsOf(limits.ingestionPartitionsTenantShardSize);
+    // Powers of two: fewer steps until a stream that grows has what it needs.
+    const shards = Math.min(2 ** Math.ceil(Math.log2(needed)), partitions);
+    if (shards > 1) streamShards?.want(placementHash, shards, newestSeconds);
   }
 
   #countAccepted({ tenant, request, format, scratch, limits, nowMs }: Push, valid: ValidRows): void {

@@ -6,9 +6,6 @@ export type { DistributorOptions } from './options.ts';
 export type { ResolvedStream, StreamRejection } from './resolve-stream.ts';
 export { StreamRegistry } from './stream-admission.ts';
 export type { StreamLimiter, StreamLimiters } from './stream-claims.ts';
-export type {
-  AdmissionProblem,
-  OfferedRows,
-  StreamAdmission,
-  StreamRegistryOptions,
-} from './stream-admission.ts';
+export type { AdmissionProblem } from './refused-rows.ts';
+export type { ShardStep, StreamShards } from './shard.ts';
+export type { OfferedRows, StreamAdmission, StreamRegistryOptions } from './stream-admission.ts';

@@ -13,6 +13,8 @@ export class OfferedStreamRows implements OfferedRows {
   #chosen: number[] | undefined;
   count = 0;
   refusedCount = 0;
+  /** Line and metadata bytes of the refused rows. */
+  refusedBytes = 0;
 
   constructor(rows: PushRows, discards: Discards) {
     this.#rows = rows;
@@ -28,6 +30,7 @@ export class OfferedStreamRows implements OfferedRows {
     this.#policy = rows.streams[index].policy;
     this.#chosen = undefined;
     this.refusedCount = 0;
+    this.refusedBytes = 0;
     let refused = 0;
     for (let row = from; row < to; row++) refused += rows.isRefused[row];
     this.count = to - from - refused;
@@ -54,8 +57,10 @@ export class OfferedStreamRows implements OfferedRows {
   refuse(index: number, reason: DiscardReason): void {
     const row = this.#row(index);
     this.#rows.isRefused[row] = 1;
+    const bytes = this.#rows.rowBytes(row);
     this.refusedCount++;
-    this.#discards.add(reason, 1, this.#rows.rowBytes(row), this.#policy);
+    this.refusedBytes += bytes;
+    this.#discards.add(reason, 1, bytes, this.#policy);
   }
 
   #row(index: number): number {

@@ -31,6 +31,11 @@ export class IngestRate {
     );
   }
 
+  /** Bytes that were taken for rows which are refused all the same. */
+  giveBack(tenant: TenantId, bytes: number): void {
+    this.#buckets.get(tenant)?.giveBack(bytes);
+  }
+
   #sweep(nowMs: number): void {
     this.#sweptMs = nowMs;
     for (const [tenant, bucket] of this.#buckets)

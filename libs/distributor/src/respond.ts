@@ -9,9 +9,18 @@ export function accepted(): HttpResponse {
   return { status: 204 };
 }
 
-/** An error in the sender's format: text, or `google.rpc.Status` for OTLP. */
-export function failed(format: PushFormat, status: number, text: string): HttpResponse {
-  const retry: Record<string, string> = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
+/** Longer than this no client is sent away: its other streams wait with it. */
+const retryAfterSecondsMax = 30;
+
+/**
+ * An error in the sender's format: text, or `google.rpc.Status` for OTLP.
+ *
+ * @param retryAfterMs when the same push would be taken; 0: not known, a second then
+ */
+export function failed(format: PushFormat, status: number, text: string, retryAfterMs = 0): HttpResponse {
+  const seconds = Math.min(Math.max(1, Math.ceil(retryAfterMs / 1_000)), retryAfterSecondsMax);
+  const retry: Record<string, string> =
+    status === 429 || status === 503 ? { 'retry-after': String(seconds) } : {};
   if (format === 'otlp') {
     return {
       // OTLP exporters retry 503, but drop what a 500 refused.

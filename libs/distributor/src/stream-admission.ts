@@ -3,8 +3,15 @@ import type { TenantId } from '@loki/model';
 import type { DiscardReason } from './discard.ts';
 import type { ResolvedStream } from './resolve-stream.ts';
 import { type StreamClaims, streamHash, type StreamLimiter, type StreamLimiters } from './stream-claims.ts';
-import { goTimeText, rfc3339Seconds } from './time-text.ts';
-import { TokenBucket } from './token-bucket.ts';
+import {
+  type AdmissionProblem,
+  RefusedRows,
+  streamLimitText,
+  streamRateText,
+  tooFarBehindText,
+} from './refused-rows.ts';
+import { StreamRate, type StreamRateLimit } from './stream-rate.ts';
+import { TakenShares } from './taken-shares.ts';
 
 /** Rows of one stream in a push, offered for admission. */
 export interface OfferedRows {
@@ -14,12 +21,6 @@ export interface OfferedRows {
   lineBytes(index: number): number;
   /** Called for each row that is not admitted. */
   refuse(index: number, reason: DiscardReason): void;
-}
-
-/** What the client is told when not all was admitted. */
-export interface AdmissionProblem {
-  readonly status: 400 | 429;
-  readonly text: string;
 }
 
 /**
@@ -44,7 +45,16 @@ export interface StreamAdmission {
     limits: Limits,
     nowMs: number,
   ): AdmissionProblem | undefined;
+  /**
+   * The push will come again, as another share of it was refused: the rows of this one are not charged again then.
+   *
+   * @param rows those that were admitted
+   */
+  retried(tenant: TenantId, stream: ResolvedStream, rows: OfferedRows, nowMs: number): void;
 }
+
+/** Hears how many shards a stream's rate needs, when they are several. */
+export type OnShards = (stream: ResolvedStream, shards: number, newestSeconds: number) => void;
 
 export interface StreamRegistryOptions {
   /** A stream without entries for so long is no longer active. */
@@ -69,7 +79,9 @@ interface StreamState {
   toldMs: number;
   newestSeconds: number;
   newestNanos: number;
-  bucket: TokenBucket | undefined;
+  rate: StreamRate | undefined;
+  /** Shares of pushes that were refused in part. */
+  taken: TakenShares | undefined;
 }
 
 interface TenantState {
@@ -98,13 +110,15 @@ const refusedMax = 10_000;
 export class StreamRegistry implements StreamAdmission {
   readonly #options: StreamRegistryOptions;
   readonly #shared: SharedStreams | undefined;
+  readonly #onShards: OnShards | undefined;
   readonly #tenants = new Map<TenantId, TenantState>();
   #sweptMs: number | undefined;
 
   /** @param shared absent: no other distributor has streams of our tenants */
-  constructor(options: StreamRegistryOptions, shared?: SharedStreams) {
+  constructor(options: StreamRegistryOptions, shared?: SharedStreams, onShards?: OnShards) {
     this.#options = options;
     this.#shared = shared;
+    this.#onShards = onShards;
   }
 
   prepare(
@@ -155,6 +169,11 @@ export class StreamRegistry implements StreamAdmission {
     if (nowMs - tenantState.sweptMs > this.#options.streamIdleMs / sweepsPerIdleTime)
       this.#sweep(tenantState, nowMs);
     return this.#admitRows(tenant, stream, state, rows, limits, nowMs);
+  }
+
+  retried(tenant: TenantId, stream: ResolvedStream, rows: OfferedRows, nowMs: number): void {
+    const state = this.#tenants.get(tenant)?.streams.get(stream.text);
+    if (state) (state.taken ??= new TakenShares()).add(rows, nowMs);
   }
 
   /** Tenants with streams, or lately so. */
@@ -255,27 +274,37 @@ export class StreamRegistry implements StreamAdmission {
     limits: Limits,
     nowMs: number,
   ): AdmissionProblem | undefined {
-    const reachNs = (this.#options.chunkAgeMaxMs / 2) * 1e6;
-    const { perStreamRateLimitBytes: rate, perStreamRateLimitBurstBytes: burst } = limits;
     const refused = new RefusedRows(this.#options.refusedNamedMax);
-    const bucket = (state.bucket ??= new TokenBucket(burst, nowMs));
-    for (let i = 0; i < rows.count; i++) {
-      const seconds = rows.seconds(i);
-      const nanos = rows.nanos(i);
-      const behindNs = (state.newestSeconds - seconds) * 1e9 + (state.newestNanos - nanos);
-      if (behindNs > reachNs) {
-        rows.refuse(i, 'too_far_behind');
-        refused.add(seconds, nanos, 400, () => tooFarBehindText(state, seconds, reachNs));
-      } else if (rate > 0 && !bucket.take(rows.lineBytes(i), rate, Math.max(rate, burst), nowMs)) {
-        rows.refuse(i, 'per_stream_rate_limit');
-        const lineBytes = rows.lineBytes(i);
-        refused.add(seconds, nanos, 429, () => streamRateText(rate, stream.text, lineBytes));
-      } else if (behindNs < 0 || state.newestSeconds === Number.NEGATIVE_INFINITY) {
-        state.newestSeconds = seconds;
-        state.newestNanos = nanos;
-      }
-    }
+    const reachNs = (this.#options.chunkAgeMaxMs / 2) * 1e6;
+    const admission: Admission = { stream, state, rows, refused, reachNs, limit: rateLimit(limits), nowMs };
+    if (limits.shardStreams.enabled) this.#admitShare(admission);
+    else admitLines(admission);
     return refused.problem(tenant, stream.text, rows.count);
+  }
+
+  /** Rows too far behind are refused by themselves; the others are taken whole or refused whole. */
+  #admitShare(admission: Admission): void {
+    const { stream, state, rows, refused, limit, nowMs } = admission;
+    const share = shareOf(admission);
+    if (share.bytes > 0 && limit && !state.taken?.has(rows, share.behind, nowMs)) {
+      const rate = (state.rate ??= new StreamRate(limit, nowMs));
+      const shards = rate.offer(share.bytes, limit, nowMs);
+      const waitMs = rate.take(share.bytes, shards, limit, nowMs);
+      if (waitMs > 0) {
+        for (let i = 0; i < rows.count; i++) {
+          if (share.behind?.has(i)) continue;
+          rows.refuse(i, 'per_stream_rate_limit');
+          refused.add(rows.seconds(i), rows.nanos(i), 429, () =>
+            streamRateText(limit.rate, stream.text, share.bytes),
+          );
+        }
+        refused.retryAfter(waitMs);
+        return;
+      }
+      if (shards > 1) this.#onShards?.(stream, shards, Math.max(state.newestSeconds, share.newestSeconds));
+    }
+    state.newestSeconds = share.newestSeconds;
+    state.newestNanos = share.newestNanos;
   }
 
   /** Forgets tenants that have gone silent: who may write may also invent tenants. */
@@ -299,51 +328,80 @@ export class StreamRegistry implements StreamAdmission {
 
 function newState(nowMs: number): StreamState {
   const newestSeconds = Number.NEGATIVE_INFINITY;
-  return { seenMs: nowMs, toldMs: nowMs, newestSeconds, newestNanos: 0, bucket: undefined };
+  return { seenMs: nowMs, toldMs: nowMs, newestSeconds, newestNanos: 0, rate: undefined, taken: undefined };
 }
 
-/** The refused rows of one stream as one error. */
-class RefusedRows {
-  readonly #namedMax: number;
-  #text = '';
-  #count = 0;
-  #status: 400 | 429 = 400;
+/** One stream's rows of a push, and what decides about them. */
+interface Admission {
+  readonly stream: ResolvedStream;
+  readonly state: StreamState;
+  readonly rows: OfferedRows;
+  readonly refused: RefusedRows;
+  /** How far a row may lie behind the newest one. */
+  readonly reachNs: number;
+  readonly limit: StreamRateLimit | undefined;
+  readonly nowMs: number;
+}
 
-  constructor(namedMax: number) {
-    this.#namedMax = namedMax;
+interface Share {
+  readonly bytes: number;
+  readonly newestSeconds: number;
+  readonly newestNanos: number;
+  /** Rows that were refused; undefined: none. */
+  readonly behind: ReadonlySet<number> | undefined;
+}
+
+/** Adds up the rows that are not too far behind, and refuses the others. */
+function shareOf({ state, rows, refused, reachNs }: Admission): Share {
+  let { newestSeconds, newestNanos } = state;
+  let behind: Set<number> | undefined;
+  let bytes = 0;
+  for (let i = 0; i < rows.count; i++) {
+    const seconds = rows.seconds(i);
+    const nanos = rows.nanos(i);
+    const behindNs = (newestSeconds - seconds) * 1e9 + (newestNanos - nanos);
+    if (behindNs > reachNs) {
+      rows.refuse(i, 'too_far_behind');
+      refused.add(seconds, nanos, 400, () => tooFarBehindText(newestSeconds, newestNanos, seconds, reachNs));
+      (behind ??= new Set()).add(i);
+      continue;
+    }
+    bytes += rows.lineBytes(i);
+    if (behindNs < 0 || newestSeconds === Number.NEGATIVE_INFINITY) {
+      newestSeconds = seconds;
+      newestNanos = nanos;
+    }
   }
+  return { bytes, newestSeconds, newestNanos, behind };
+}
 
-  add(seconds: number, nanos: number, status: 400 | 429, reason: () => string): void {
-    this.#count++;
-    if (status === 429) this.#status = 429;
-    if (this.#count <= this.#namedMax)
-      this.#text += `entry with timestamp ${goTimeText(seconds, nanos)} ignored, reason: '${reason()}',\n`;
+/** Each row by itself, as long as there are bytes for it. */
+function admitLines({ stream, state, rows, refused, reachNs, limit, nowMs }: Admission): void {
+  const rate = limit && (state.rate ??= new StreamRate(limit, nowMs));
+  for (let i = 0; i < rows.count; i++) {
+    const seconds = rows.seconds(i);
+    const nanos = rows.nanos(i);
+    const behindNs = (state.newestSeconds - seconds) * 1e9 + (state.newestNanos - nanos);
+    const lineBytes = rows.lineBytes(i);
+    if (behindNs > reachNs) {
+      rows.refuse(i, 'too_far_behind');
+      const { newestSeconds, newestNanos } = state;
+      refused.add(seconds, nanos, 400, () => tooFarBehindText(newestSeconds, newestNanos, seconds, reachNs));
+    } else if (limit && rate && rate.take(lineBytes, 1, limit, nowMs) > 0) {
+      rows.refuse(i, 'per_stream_rate_limit');
+      refused.add(seconds, nanos, 429, () => streamRateText(limit.rate, stream.text, lineBytes));
+    } else if (behindNs < 0 || state.newestSeconds === Number.NEGATIVE_INFINITY) {
+      state.newestSeconds = seconds;
+      state.newestNanos = nanos;
+    }
   }
-
-  problem(tenant: TenantId, stream: string, offered: number): AdmissionProblem | undefined {
-    if (this.#count === 0) return undefined;
-    const total = `user '${tenant}', total ignored: ${this.#count} out of ${offered} for stream: ${stream}`;
-    return { status: this.#status, text: this.#text + total };
-  }
 }
 
-function tooFarBehindText(state: StreamState, seconds: number, reachNs: number): string {
-  const oldestSeconds = Math.floor(state.newestSeconds + (state.newestNanos - reachNs) / 1e9);
-  return `entry too far behind, entry timestamp is: ${rfc3339Seconds(seconds)}, oldest acceptable timestamp is: ${rfc3339Seconds(oldestSeconds)}`;
-}
-
-function streamLimitText(stream: string, tenant: TenantId): string {
-  return `maximum active stream limit exceeded when trying to create stream ${stream}, reduce the number of active streams (reduce labels or reduce label values), or contact your Loki administrator to see if the limit can be increased, user: '${tenant}'`;
-}
-
-function streamRateText(rate: number, stream: string, lineBytes: number): string {
-  return `Per stream rate limit exceeded (limit: ${sizeText(rate)}/sec) while attempting to ingest for stream '${stream}' totaling ${sizeText(lineBytes)}, consider splitting a stream via additional labels or contact your Loki administrator to see if the limit can be increased`;
-}
-
-/** Bytes in the largest unit that divides them: `3MB`, `17B`. */
-function sizeText(bytes: number): string {
-  const units = ['GB', 'MB', 'KB'];
-  for (let i = 0, unit = 2 ** 30; i < units.length; i++, unit /= 1024)
-    if (bytes > 0 && bytes % unit === 0) return `${bytes / unit}${units[i]}`;
-  return `${bytes}B`;
+/** undefined: a stream may grow at any rate. */
+function rateLimit(limits: Limits): StreamRateLimit | undefined {
+  const { perStreamRateLimitBytes: rate, perStreamRateLimitBurstBytes: burst, shardStreams } = limits;
+  if (rate <= 0) return undefined;
+  const isSharded = shardStreams.enabled && shardStreams.desiredRateBytes > 0;
+  const desiredRate = isSharded ? shardStreams.desiredRateBytes : undefined;
+  return { rate, burst: Math.max(rate, burst), desiredRate };
 }

@@ -131,7 +131,7 @@ export interface StoredEntry {
 }
 
 /** Every entry of the appended records, in order of record, run and row. */
-export function storedEntries(log: RecordingLog): StoredEntry[] {
+export function storedEntries(log: Pick<RecordingLog, 'records'>): StoredEntry[] {
   return log.records.flatMap(({ record }) => {
     const segment = openSegment(record.payload);
     return segment.sections.flatMap((section) =>

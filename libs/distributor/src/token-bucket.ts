@@ -22,4 +22,9 @@ export class TokenBucket {
     this.#tokens -= count;
     return true;
   }
+
+  /** Tokens that were taken for nothing. What is more than the burst is lost at the next take. */
+  giveBack(count: number): void {
+    this.#tokens += count;
+  }
 }

@@ -9,20 +9,21 @@ import type { ResolvedStream } from './resolve-stream.ts';
 const levelName = 'detected_level';
 
 /**
- * Writes rows of one stream that were not refused, with the level each is found to have, until there are about
+ * Writes rows from .. end of one stream that were not refused, with the level each is found to have, until there are about
  * `bytesMax` of them.
  *
- * @returns the row to go on with; the stream's end when all is written
+ * @returns the row to go on with; `end` when all is written
  */
 export function writeStreamRows(
   rows: PushRows,
   index: number,
   from: number,
+  end: number,
   options: { readonly limits: Limits; readonly writer: RowWriter; readonly bytesMax: number },
 ): number {
   const stream = rows.streams[index];
   const { limits, writer, bytesMax } = options;
-  const to = endOfBytes(rows, from, rows.streamRowEnd(index), bytesMax);
+  const to = endOfBytes(rows, from, end, bytesMax);
   writer.beginRun(stream.labels);
   try {
     writeRows(rows, from, to, limits, stream, writer);

@@ -1,5 +1,5 @@
 import os from 'node:os';
-import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
+import { Catalog, committedSegments, partitionCommitters, StreamShards } from '@loki/catalog';
 import type { Component, Config, LimitsSource, RpcPeer } from '@loki/config';
 import { decompressedBytesMaxOf, Distributor } from '@loki/distributor';
 import {
@@ -139,8 +139,9 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     logWorld && streamCounts ? await startIngester(logWorld, streamCounts, patterns) : undefined;
   const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;
   await ingesterLifecycle?.start();
-  const distributor =
+  const distributing =
     logWorld && runs('distributor') ? await startDistributor(logWorld, streamCounts) : undefined;
+  const distributor = distributing?.distributor;
   const caches = world && runs('querier') ? openResultsCaches(world) : undefined;
   const querier = world && runs('querier') ? await makeQuerier(world, ingester, caches) : undefined;
   const frontend = runs('query-frontend')
@@ -212,6 +213,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       // What came in since.
       await distributor?.drain();
       await ingester?.stop();
+      distributing?.streamShards.close();
       world?.hiding.requests?.stop();
       world?.catalog.stop();
       await logWorld?.writeLog.close();
@@ -279,13 +281,23 @@ const workerHeapMbMax = 1024;
 async function startDistributor(
   world: LogWorld,
   streamCounts: StreamCounts | undefined,
-): Promise<Distributor> {
+): Promise<{ distributor: Distributor; streamShards: StreamShards }> {
   const { config, cluster } = world;
   const { distributor, ingester, writeLog } = config;
   const healthyDistributors = await cluster.distributorCount();
+  // Before the first push: rows of a stream that was sharded before this start go where they went then.
+  const writer = Buffer.from(world.random.bytes(8)).toString('hex');
+  const streamShards = new StreamShards({ ...world, writer, healthyDistributors });
+  await streamShards.start();
   const streamLimiters = await cluster.streamLimiters(streamCounts);
   const started = new Distributor(
-    { ...world, metrics: distributorMetrics(world.metrics), healthyDistributors, streamLimiters },
+    {
+      ...world,
+      metrics: distributorMetrics(world.metrics),
+      healthyDistributors,
+      streamLimiters,
+      streamShards,
+    },
     {
       recvBytesMax: distributor.maxRecvMsgBytes,
       decompressedBytesMax: decompressedBytesMaxOf(distributor.maxDecompressedBytes),
@@ -298,7 +310,7 @@ async function startDistributor(
     },
   );
   cluster.serveDistributor(started);
-  return started;
+  return { distributor: started, streamShards };
 }
 
 async function startIngester(

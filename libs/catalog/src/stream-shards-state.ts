@@ -1,0 +1,131 @@
+import { type ByteReader, ByteWriter } from '@loki/bytes';
+import { LokiError } from '@loki/model';
+import { decode, seal } from './entry.ts';
+import type { FoldedLog } from './numbered-log.ts';
+
+/** From one moment of row time to another the rows of a stream go to so many partitions. */
+export interface ShardStep {
+  /** The stream's placement hash. Streams that share one share their steps, which does no harm. */
+  readonly placement: number;
+  /** Unix seconds of the first rows that the step holds for. */
+  readonly fromSeconds: number;
+  /** Rows from here on go to one partition again. */
+  readonly untilSeconds: number;
+  readonly shards: number;
+}
+
+export interface ShardEntry {
+  readonly number: number;
+  readonly createdMs: number;
+  /** The process that added it; '' : it corrects a step, and holds as it stands. */
+  readonly writer: string;
+  readonly steps: readonly ShardStep[];
+}
+
+/** Steps that ended so long ago are forgotten: rows of then are refused by their age (`reject_old_samples_max_age`). */
+export const forgottenAfterMs = 30 * 86_400_000;
+
+/** Entries: `LSE1`, checkpoints: `LSC1`. The last byte is the version. */
+const entryMagic = 0x3145_534c;
+const checkpointMagic = 0x3143_534c;
+const stepsMax = 10_000_000;
+
+/**
+ * Steps of all streams, by placement hash, each stream's ascending. A step that does not begin after the last one of its
+ * stream does not count; one that begins with it takes its place.
+ */
+export class StreamShardsState implements FoldedLog<ShardEntry> {
+  number = 0;
+  readonly steps = new Map<number, ShardStep[]>();
+  /** Another step to take in the place of one that cannot hold; asked for each step that is folded. */
+  substitute: ((step: ShardStep, writer: string) => ShardStep) | undefined;
+
+  fold(entry: ShardEntry): void {
+    if (entry.number !== this.number + 1)
+      throw new LokiError('corrupt', `stream shards: entry ${entry.number} after ${this.number}`);
+    for (const step of entry.steps) this.#take(this.substitute?.(step, entry.writer) ?? step);
+    this.number = entry.number;
+    this.#forget(entry.createdMs);
+  }
+
+  /** What held for the stream before `fromSeconds` as a step from there on. */
+  withoutStep({ placement, fromSeconds }: ShardStep): ShardStep {
+    const before = this.steps.get(placement)?.findLast((step) => step.fromSeconds < fromSeconds);
+    return before
+      ? { ...before, fromSeconds, untilSeconds: Math.max(fromSeconds, before.untilSeconds) }
+      : { placement, fromSeconds, untilSeconds: fromSeconds, shards: 1 };
+  }
+
+  encodeEntry({ number, createdMs, writer, steps }: ShardEntry): Buffer {
+    const out = new ByteWriter(64);
+    out.u32(entryMagic);
+    out.uvarint(number);
+    out.uvarint(createdMs);
+    out.sizedText(writer);
+    putSteps(out, steps);
+    return seal(out);
+  }
+
+  decodeEntry(bytes: Uint8Array, key: string): ShardEntry {
+    return decode(bytes, key, entryMagic, (reader) => ({
+      number: reader.uvarint(),
+      createdMs: reader.uvarint(),
+      writer: reader.sizedText(),
+      steps: readSteps(reader),
+    }));
+  }
+
+  encodeCheckpoint(): Buffer {
+    const out = new ByteWriter(1 << 12);
+    out.u32(checkpointMagic);
+    out.uvarint(this.number);
+    putSteps(out, [...this.steps.values()].flat());
+    return seal(out);
+  }
+
+  decodeCheckpoint(bytes: Uint8Array, key: string): void {
+    decode(bytes, key, checkpointMagic, (reader) => {
+      const number = reader.uvarint();
+      const steps = readSteps(reader);
+      this.steps.clear();
+      for (const step of steps) this.#take(step);
+      this.number = number;
+    });
+  }
+
+  #take(step: ShardStep): void {
+    const steps = this.steps.get(step.placement);
+    const last = steps?.at(-1);
+    if (!steps || !last) this.steps.set(step.placement, [step]);
+    else if (step.fromSeconds > last.fromSeconds) steps.push(step);
+    else if (step.fromSeconds === last.fromSeconds) steps[steps.length - 1] = step;
+  }
+
+  #forget(nowMs: number): void {
+    const oldestSeconds = (nowMs - forgottenAfterMs) / 1_000;
+    for (const [placement, steps] of this.steps) {
+      if (steps[0].untilSeconds > oldestSeconds) continue;
+      const rest = steps.filter((step) => step.untilSeconds > oldestSeconds);
+      if (rest.length === 0) this.steps.delete(placement);
+      else this.steps.set(placement, rest);
+    }
+  }
+}
+
+function putSteps(out: ByteWriter, steps: readonly ShardStep[]): void {
+  out.uvarint(steps.length);
+  for (const { placement, fromSeconds, untilSeconds, shards } of steps) {
+    out.uvarint(placement);
+    out.varint(fromSeconds);
+    out.uvarint(untilSeconds - fromSeconds);
+    out.uvarint(shards);
+  }
+}
+
+function readSteps(reader: ByteReader): ShardStep[] {
+  return Array.from({ length: reader.count(stepsMax) }, () => {
+    const placement = reader.uvarint();
+    const fromSeconds = reader.varint();
+    return { placement, fromSeconds, untilSeconds: fromSeconds + reader.uvarint(), shards: reader.uvarint() };
+  });
+}

@@ -1,0 +1,185 @@
+import type { Clock, Logger, ObjectStore, Timers } from '@loki/ports';
+import { NumberedLog } from './numbered-log.ts';
+import { type ShardEntry, type ShardStep, StreamShardsState } from './stream-shards-state.ts';
+
+export interface StreamShardsOptions {
+  readonly objectStore: ObjectStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  /** This process in the log. */
+  readonly writer: string;
+  /** Distributors, this one included. */
+  readonly healthyDistributors: () => number;
+}
+
+/** How long a step holds, in row time. A stream that is hot all day adds four a day; one that was hot once goes home. */
+const stepSeconds = 6 * 3_600;
+/** Before its end a step is followed by the next one. */
+const renewBeforeSeconds = 600;
+
+/** Row time between the moment a step is wanted and its begin: the store has to take it before. */
+const leadSeconds = 2;
+/** The same among several distributors, which must have read it before. Several of their `refreshMs`. */
+const leadSecondsShared = 60;
+const refreshMs = 10_000;
+
+/** A store that fails is asked again after this. */
+const retryMs = 500;
+/** Bound of one attempt, well below `leadSecondsShared`. */
+const attemptMs = 10_000;
+/** Streams that wait for the store; the others want again with their next push. */
+const wantedMax = 10_000;
+
+/**
+ * Says to how many partitions the rows of a hot stream go, by row time: a log of steps in the object store
+ * (`catalog/stream-shards/`), the same for all distributors and after their restarts.
+ *
+ * A row is placed by its own timestamp and the steps, and a step begins after all rows that were placed without it. The
+ * same row therefore goes to the same partition whenever it is sent again, where its repeat is seen and removed.
+ */
+export class StreamShards {
+  readonly #options: StreamShardsOptions;
+  readonly #state = new StreamShardsState();
+  readonly #log: NumberedLog<ShardEntry>;
+  readonly #stop = new AbortController();
+  readonly #wanted = new Map<number, ShardStep>();
+  /** Corrections of steps that the store took when they should have begun already. */
+  readonly #corrections = new Map<number, ShardStep>();
+  #isStarted = false;
+  #isWriting = false;
+
+  constructor(options: StreamShardsOptions) {
+    this.#options = options;
+    this.#log = new NumberedLog({
+      objectStore: options.objectStore,
+      state: this.#state,
+      entryPrefix: 'catalog/stream-shards/',
+      checkpointPrefix: 'catalog/stream-shards-checkpoints/',
+      checkpointEvery: 64,
+    });
+  }
+
+  /** Reads the log, and follows it from then on. @throws what the store throws */
+  async start(signal?: AbortSignal): Promise<void> {
+    await this.#log.load(signal);
+    // What was there before we came holds, also what our writer's name added.
+    this.#state.substitute = (step, writer) => this.#substitute(step, writer);
+    this.#isStarted = true;
+    this.#follow().catch(() => undefined); // stopped while it slept
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  /** Steps of a stream, ascending; undefined: its rows go to one partition. */
+  of(placement: number): readonly ShardStep[] | undefined {
+    return this.#state.steps.size === 0 ? undefined : this.#state.steps.get(placement);
+  }
+
+  /**
+   * A stream grows so fast that it should have `shards`. Costs a look at its steps; the store is asked in the background.
+   *
+   * @param newestSeconds of the stream's newest row, as far as this process knows
+   */
+  want(placement: number, shards: number, newestSeconds: number): void {
+    if (!this.#isStarted || this.#wanted.size >= wantedMax) return;
+    const last = this.#state.steps.get(placement)?.at(-1);
+    const isEnding = last !== undefined && newestSeconds >= last.untilSeconds - renewBeforeSeconds;
+    if (last && last.shards >= shards && !isEnding) return;
+    if (this.#wanted.has(placement)) return;
+    const fromSeconds = Math.max(this.#nowSeconds(), newestSeconds + 1) + this.#leadSeconds();
+    if (last && fromSeconds <= last.fromSeconds) return;
+    const untilSeconds = fromSeconds + stepSeconds;
+    this.#wanted.set(placement, { placement, fromSeconds, untilSeconds, shards });
+    this.#write();
+  }
+
+  #write(): void {
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    void this.#writeAll().finally(() => {
+      this.#isWriting = false;
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    const { clock, timers, writer, logger } = this.#options;
+    const { signal } = this.#stop;
+    while (this.#wanted.size + this.#corrections.size > 0 && !signal.aborted) {
+      try {
+        // Corrections by themselves: who reads them has no reason to doubt them.
+        const isCorrecting = this.#corrections.size > 0;
+        const waiting = isCorrecting ? this.#corrections : this.#wanted;
+        const make = (number: number): ShardEntry | undefined => {
+          this.#dropDone();
+          const steps = [...waiting.values()];
+          const entry = { number, createdMs: clock.nowMs(), writer: isCorrecting ? '' : writer, steps };
+          return steps.length > 0 ? entry : undefined;
+        };
+        const added = await this.#log.append(make, AbortSignal.any([signal, this.#deadline()]));
+        for (const step of added?.steps ?? []) {
+          if (waiting.get(step.placement) === step) waiting.delete(step.placement);
+          if (!isCorrecting) logger.info('stream sharded', { ...step });
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        logger.warn('stream shards: the store did not take a step', { err: String(error) });
+        await timers.sleep(retryMs, signal).catch(() => undefined); // aborted: the loop ends
+      }
+    }
+  }
+
+  /** What is in the log by an attempt whose answer was lost, or should have begun already, is wanted no more. */
+  #dropDone(): void {
+    const nowSeconds = this.#nowSeconds();
+    for (const [placement, step] of this.#wanted) {
+      const last = this.#state.steps.get(placement)?.at(-1);
+      const isThere = last !== undefined && last.fromSeconds >= step.fromSeconds;
+      if (isThere || step.fromSeconds <= nowSeconds + 1) this.#wanted.delete(placement);
+    }
+  }
+
+  /**
+   * The store took a step of ours so late that rows behind its begin may have been placed without it: what held before
+   * goes on to hold.
+   */
+  #substitute(step: ShardStep, writer: string): ShardStep {
+    if (writer !== this.#options.writer || step.fromSeconds > this.#nowSeconds()) return step;
+    const correction = this.#state.withoutStep(step);
+    this.#corrections.set(step.placement, correction);
+    this.#write();
+    return correction;
+  }
+
+  /** Alone there is nothing to learn: what this process added it knows. */
+  async #follow(): Promise<never> {
+    const { timers, logger, healthyDistributors } = this.#options;
+    const { signal } = this.#stop;
+    for (;;) {
+      await timers.sleep(refreshMs, signal);
+      if (healthyDistributors() <= 1) continue;
+      await this.#log.catchUp(AbortSignal.any([signal, this.#deadline()])).catch((error: unknown) => {
+        logger.warn('stream shards cannot be read', { err: String(error) });
+      });
+    }
+  }
+
+  /** Aborts an attempt; from the `Timers` port, so that virtual time counts too. */
+  #deadline(): AbortSignal {
+    const deadline = new AbortController();
+    this.#options.timers.after(attemptMs, () =>
+      deadline.abort(new Error('the store did not answer in time')),
+    );
+    return deadline.signal;
+  }
+
+  #leadSeconds(): number {
+    return this.#options.healthyDistributors() > 1 ? leadSecondsShared : leadSeconds;
+  }
+
+  #nowSeconds(): number {
+    return Math.ceil(this.#options.clock.nowMs() / 1_000);
+  }
+}

@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { StreamRate, type StreamRateLimit } from './stream-rate.ts';
+
+// What this protects: a stream's share of a push is taken whole or refused whole, a refusal ends, and a stream gets as many
+// shards as its rate needs.
+
+const kib = 1024;
+const unsharded: StreamRateLimit = { rate: 10 * kib, burst: 20 * kib, desiredRate: undefined };
+
+/** Takes a share as the distributor does; 0: taken. */
+function push(stream: StreamRate, bytes: number, limit: StreamRateLimit, nowMs: number): number {
+  return stream.take(bytes, stream.offer(bytes, limit, nowMs), limit, nowMs);
+}
+
+test('a refused share is charged nothing, and is taken after the time that was told', () => {
+  const stream = new StreamRate(unsharded, 0);
+  expect(push(stream, 15 * kib, unsharded, 0)).toBe(0);
+  const waitMs = push(stream, 15 * kib, unsharded, 0);
+  expect(waitMs).toBe(1_000);
+  for (let i = 1; i < 10; i++) expect(push(stream, 15 * kib, unsharded, 0)).toBe(waitMs);
+  expect(push(stream, 15 * kib, unsharded, waitMs - 1)).toBeGreaterThan(0);
+  expect(push(stream, 15 * kib, unsharded, waitMs)).toBe(0);
+});
+
+test.each([
+  ['exactly the burst', 20, 0],
+  ['a byte more', 20 + 1 / kib, 1],
+  ['five times the burst', 100, 8_000],
+])('a share of %s is taken in the end, at the rate of the limit', (_, kibibytes, expectedMs) => {
+  const stream = new StreamRate(unsharded, 0);
+  const bytes = kibibytes * kib;
+  let nowMs = 0;
+  // As a client that comes again after each second, whatever it was told.
+  while (push(stream, bytes, unsharded, nowMs) > 0) nowMs += 1_000;
+  expect(nowMs).toBe(Math.ceil(expectedMs / 1_000) * 1_000);
+  expect(push(stream, 20 * kib, unsharded, nowMs + 1_000)).toBeGreaterThan(0);
+});
+
+test('the bucket saves up for no one who has gone', () => {
+  const stream = new StreamRate(unsharded, 0);
+  expect(push(stream, 100 * kib, unsharded, 0)).toBeGreaterThan(0);
+  expect(push(stream, 30 * kib, unsharded, 11 * 60_000)).toBeGreaterThan(0);
+});
+
+describe.each([1, 2, 3.5])('with a desired rate of 1 / %d of the limit', (parts) => {
+  const limit: StreamRateLimit = { ...unsharded, desiredRate: unsharded.rate / parts };
+
+  test.each([
+    ['a small push each 10 ms', 10],
+    ['each 250 ms', 250],
+    ['each second', 1_000],
+    ['each 5 seconds', 5_000],
+  ])('one stream at 4 times its limit, %s, is never refused', (_, everyMs) => {
+    const stream = new StreamRate(limit, 0);
+    const bytes = (4 * limit.rate * everyMs) / 1_000;
+    for (let nowMs = 0; nowMs <= 20_000; nowMs += everyMs) expect(push(stream, bytes, limit, nowMs)).toBe(0);
+  });
+
+  test('nothing is refused, however a stream grows and falls silent', () => {
+    const bursts = fc.tuple(fc.integer({ min: 0, max: 30_000 }), fc.integer({ min: 1, max: 400 * kib }));
+    fc.assert(
+      fc.property(fc.array(bursts, { maxLength: 40 }), (pushes) => {
+        const stream = new StreamRate(limit, 0);
+        let nowMs = 0;
+        for (const [afterMs, bytes] of pushes) {
+          nowMs += afterMs;
+          expect(push(stream, bytes, limit, nowMs)).toBe(0);
+        }
+      }),
+    );
+  });
+});
+
+test('shards follow the rate: up at once, down when it is over', () => {
+  const limit: StreamRateLimit = { rate: 3_000, burst: 15_000, desiredRate: 1_000 };
+  const stream = new StreamRate(limit, 0);
+  expect(stream.offer(900, limit, 0)).toBe(1);
+  expect(stream.offer(900, limit, 100)).toBe(2);
+  expect(stream.offer(4_200, limit, 200)).toBe(6);
+  expect(stream.offer(100, limit, 1_500)).toBe(4);
+  expect(stream.offer(100, limit, 3_500)).toBe(1);
+});
+
+test('a desired rate above the limit leaves the limit of the shards that there are', () => {
+  const limit: StreamRateLimit = { rate: 1_000, burst: 1_000, desiredRate: 4_000 };
+  const stream = new StreamRate(limit, 0);
+  let bytes = 0;
+  for (let nowMs = 0; nowMs < 10_000; nowMs += 100) if (push(stream, 400, limit, nowMs) === 0) bytes += 400;
+  expect(bytes).toBeLessThanOrEqual(2 * (10_000 + 1_000));
+  expect(bytes).toBeGreaterThan(10_000);
+});
+
+test('a clock that goes back stops nothing', () => {
+  const stream = new StreamRate(unsharded, 1e9);
+  push(stream, 20 * kib, unsharded, 1e9);
+  push(stream, 20 * kib, unsharded, 0);
+  expect(push(stream, 20 * kib, unsharded, 2_000)).toBe(0);
+});
