@@ -1,3 +1,4 @@
+import type { ShardStep, StreamShards } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
 import type { PartitionCommits, WriterTable } from '@loki/ingester';
@@ -16,6 +17,7 @@ export const plantedBugs = {
   duplicatesKept: 'rows are not compared with head and store',
   ackBeforeSync: 'the write log answers before its bytes are durable',
   commitOverwrites: 'a manifest entry is put over that of another owner',
+  shardsByRate: 'a row goes to the shards that its stream has now, not to those of its time',
 } as const;
 
 export type PlantedBug = keyof typeof plantedBugs;
@@ -125,4 +127,17 @@ export function overriding<T extends object>(target: T, methods: Partial<T>): T 
       return typeof value === 'function' ? (value.bind(object) as unknown) : value;
     },
   });
+}
+
+/** All rows of a stream, old ones too, go to as many partitions as were wanted last. */
+export function shardsByRate(): Pick<StreamShards, 'of' | 'want'> {
+  const wanted = new Map<number, ShardStep>();
+  const always = { fromSeconds: 0, untilSeconds: Number.POSITIVE_INFINITY };
+  return {
+    of(placement) {
+      const step = wanted.get(placement);
+      return step && [step];
+    },
+    want: (placement, shards) => void wanted.set(placement, { placement, ...always, shards }),
+  };
 }

@@ -22,9 +22,10 @@ export function pushRequest(push: Push, signal: AbortSignal): HttpRequest {
   };
 }
 
-/** 2xx: there. 4xx of a single entry: not there. Anything else, a partly refused push too: nobody knows. */
+/** 2xx: there. 4xx of a single entry: not there. Anything else, a partly refused push too: nobody knows, and it is sent again. */
 export function answerOf(status: number, push: Push): PushAnswer {
   if (status >= 200 && status < 300) return 'acked';
+  if (status === 429) return 'unknown';
   return status >= 400 && status < 500 && push.entries.length === 1 ? 'rejected' : 'unknown';
 }
 

@@ -1,4 +1,4 @@
-import { Catalog, committedSegments, partitionCommitters } from '@loki/catalog';
+import { Catalog, committedSegments, partitionCommitters, StreamShards } from '@loki/catalog';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
@@ -16,10 +16,12 @@ import {
   logThatSkipsOne,
   logThatTells,
   logWithoutSequences,
+  shardsByRate,
   storeThatAnswersEarly,
   storeThatOverwrites,
 } from './planted-bugs.ts';
 import type { PlantedBug } from './planted-bugs.ts';
+import { Prng } from './prng.ts';
 import type { FaultProfile } from './sim-faults.ts';
 import { traceLogger } from './trace-logger.ts';
 import type { VirtualDisk } from './virtual-disk.ts';
@@ -37,13 +39,15 @@ export interface SimWorld {
   readonly bug: PlantedBug | undefined;
   readonly hasRival: boolean;
   readonly ingesterOptions: Partial<IngesterOptions>;
+  /** Limits of a stream's rate; undefined: no seed's clients reach them. */
+  readonly streamRates: SimStreamRates | undefined;
   readonly onCount: (name: SimCount, by: number) => void;
   /** Called instead of going on at a named point, when the seed says so. */
   readonly onHookCrash: (point: string) => void;
 }
 
 /** What a simulation counts, to show that it went where it should. */
-export type SimCount = 'repeats' | 'duplicates' | 'quarantined' | 'flushes' | 'flushesLost';
+export type SimCount = 'repeats' | 'duplicates' | 'quarantined' | 'flushes' | 'flushesLost' | 'sharded';
 
 const distributorLimits: Limits = {
   ...buildLimits(new Map(), { maxReturnedStreamErrors: 10 }),
@@ -51,7 +55,37 @@ const distributorLimits: Limits = {
   discoverLogLevels: false,
   rejectOldSamples: false,
 };
-const limits: LimitsSource = { forTenant: () => distributorLimits };
+
+/** So low that clients of a seed are refused, and their streams become several shards. */
+export interface SimStreamRates {
+  readonly desiredRateBytes: number;
+  readonly rateBytes: number;
+  readonly burstBytes: number;
+}
+
+/** Each third seed has them; none of the seeds that once failed does, so that they play as they did then. */
+export function drawStreamRates(seed: number, bug?: string): SimStreamRates | undefined {
+  if (seed % 3 !== 1 && bug !== 'shardsByRate') return undefined;
+  const random = new Prng(`stream rates ${seed}`);
+  const rateBytes = random.pick([200, 1_000, 5_000]);
+  return {
+    desiredRateBytes: random.pick([100, 500, 2_000]),
+    rateBytes,
+    burstBytes: rateBytes * random.int(1, 5),
+  };
+}
+
+export function limitsWith(base: Limits, rates: SimStreamRates | undefined): LimitsSource {
+  const limits: Limits = rates
+    ? {
+        ...base,
+        shardStreams: { enabled: true, desiredRateBytes: rates.desiredRateBytes },
+        perStreamRateLimitBytes: rates.rateBytes,
+        perStreamRateLimitBurstBytes: rates.burstBytes,
+      }
+    : base;
+  return { forTenant: () => limits };
+}
 
 /** All roles in one process, over virtual ports: what `apps/loki` wires, with a scheduler under it. */
 export class SimNode {
@@ -82,7 +116,7 @@ export class SimNode {
     const logger = traceLogger(process);
     const objectStore = plantInStore(world.bucket.client(process), process, bug);
     const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
-    await refreshed(catalog, process);
+    await patiently(() => catalog.refresh(), process);
     const disk = world.disk.client(process);
     const opened = await EmbeddedWriteLog.open({
       disk: bug === 'ackBeforeSync' ? diskThatAnswersEarly(disk) : disk,
@@ -102,6 +136,8 @@ export class SimNode {
       const rivalProcess = new VirtualProcess(process.scheduler, `${process.name}-rival`);
       rival = { process: rivalProcess, ingester: startIngester(rivalProcess, writeLog, world) };
     }
+    const limits = limitsWith(distributorLimits, world.streamRates);
+    const streamShards = world.streamRates ? await startShards(process, objectStore, world) : undefined;
     const distributor = new Distributor(
       {
         clock,
@@ -113,6 +149,7 @@ export class SimNode {
         logger,
         metrics: distributorMetrics(new Metrics()),
         healthyDistributors: () => 1,
+        streamShards,
       },
       { lingerMs: random.pick([0, 5, 50]) },
     );
@@ -128,11 +165,11 @@ export class SimNode {
   }
 }
 
-/** The catalog must be known before the log is opened: it says below which offset nothing new may stand. */
-async function refreshed(catalog: Catalog, process: VirtualProcess): Promise<void> {
+/** What must be read before the process starts. The catalog says below which offset of the log nothing new may stand. */
+async function patiently(read: () => Promise<void>, process: VirtualProcess): Promise<void> {
   for (;;) {
     try {
-      return await catalog.refresh();
+      return await read();
     } catch (error) {
       if (!(error instanceof LokiError)) throw error;
       await process.timers.sleep(100);
@@ -144,6 +181,7 @@ async function refreshed(catalog: Catalog, process: VirtualProcess): Promise<voi
 function startIngester(process: VirtualProcess, log: WriteLog, world: SimWorld): Ingester {
   const { clock, timers, random } = process;
   const { partitionCount, bug } = world;
+  const limits = limitsWith(distributorLimits, world.streamRates);
   const logger = traceLogger(process);
   const objectStore = plantInStore(world.bucket.client(process), process, bug);
   const heard = Array.from({ length: partitionCount }, () => new Map<string, number>());
@@ -223,5 +261,33 @@ function countingMetrics({ onCount }: SimWorld): IngesterMetrics {
     recordQuarantined: () => onCount('quarantined', 1),
     flushed: () => onCount('flushes', 1),
     flushLost: () => onCount('flushesLost', 1),
+  };
+}
+
+async function startShards(
+  process: VirtualProcess,
+  objectStore: ObjectStore,
+  { bug, onCount }: SimWorld,
+): Promise<Pick<StreamShards, 'of' | 'want'>> {
+  const { clock, timers, name } = process;
+  const logger = traceLogger(process);
+  const healthyDistributors = () => 1;
+  const shards = new StreamShards({ objectStore, clock, timers, logger, writer: name, healthyDistributors });
+  await patiently(() => shards.start(), process);
+  return countingShards(bug === 'shardsByRate' ? shardsByRate() : shards, onCount);
+}
+
+/** Counts streams of pushes for which there are steps. */
+export function countingShards(
+  shards: Pick<StreamShards, 'of' | 'want'>,
+  onCount: (name: 'sharded', by: number) => void,
+): Pick<StreamShards, 'of' | 'want'> {
+  return {
+    of(placement) {
+      const steps = shards.of(placement);
+      if (steps) onCount('sharded', 1);
+      return steps;
+    },
+    want: (placement, count, newestSeconds) => shards.want(placement, count, newestSeconds),
   };
 }

@@ -34,6 +34,7 @@ describe('simulation', () => {
       duplicates: 0,
       repeats: 0,
       queries: 0,
+      sharded: 0,
     };
     const seeds = [...Array.from({ length: seedsPerCheck }, (_, i) => i + 1), ...fixedSeeds];
     for (const seed of seeds) {
@@ -41,7 +42,15 @@ describe('simulation', () => {
       expect({ seed, violations }).toEqual({ seed, violations: [] });
       total.acked += outcomes.acked;
       total.unknown += outcomes.unknown;
-      for (const name of ['crashes', 'flushes', 'flushesLost', 'duplicates', 'repeats', 'queries'] as const) {
+      for (const name of [
+        'crashes',
+        'flushes',
+        'flushesLost',
+        'duplicates',
+        'repeats',
+        'queries',
+        'sharded',
+      ] as const) {
         total[name] += counts[name];
       }
     }

@@ -19,7 +19,7 @@ import {
 import type { PushAnswer } from './sim-clients.ts';
 import { drawFaults, noFaults } from './sim-faults.ts';
 import type { FaultProfile } from './sim-faults.ts';
-import { SimNode } from './sim-node.ts';
+import { drawStreamRates, SimNode } from './sim-node.ts';
 import type { SimCount, SimWorld } from './sim-node.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
@@ -79,6 +79,7 @@ class Simulation {
     quarantined: 0,
     flushes: 0,
     flushesLost: 0,
+    sharded: 0,
     crashes: 0,
     queries: 0,
     queriesFailed: 0,
@@ -98,7 +99,10 @@ class Simulation {
     this.#scheduler = new VirtualScheduler(seed);
     this.#scheduler.onTrace = options.onTrace;
     this.#random = this.#scheduler.random.fork('simulation');
-    const drawn = drawFaults(this.#random.fork('faults'));
+    const streamRates = drawStreamRates(seed, bug);
+    const faults = drawFaults(this.#random.fork('faults'));
+    // Steps of sharded streams are set by the wall clock: one that is hours wrong is beyond what they promise.
+    const drawn = streamRates ? { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY } : faults;
     const profile = drawProfile(this.#random.fork('profile'));
     this.#isSequenceOnly = this.#random.chance(0.15) || bug === 'sequenceIgnored';
     this.#workload = new Workload(
@@ -122,6 +126,7 @@ class Simulation {
         ...drawIngesterOptions(this.#random.fork('options')),
         dropDuplicates: !this.#isSequenceOnly,
       },
+      streamRates,
       onCount: (name, by) => void (this.#counts[name] += by),
       onHookCrash: (point) => void this.#scheduler.after(0, `crash at ${point}`, () => this.#crash()),
     };
