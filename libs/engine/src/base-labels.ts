@@ -1,6 +1,7 @@
 import type { LabelPair, Labels } from '@loki/model';
 import type { StreamOrigin } from '@loki/ports';
 import { extractedSuffix } from './error-labels.ts';
+import { pairBytes } from './metadata-bytes.ts';
 
 /** A stream as its rows see it: its labels, and what breaks ties between entries of equal time. */
 export class BaseStream {
@@ -72,6 +73,11 @@ export class BaseLabels {
     }
     this.names = names;
     this.values = values;
+  }
+
+  /** What the metadata counts for where a query's cost is told. */
+  get metadataBytes(): number {
+    return pairBytes * (this.names.length - this.streamCount);
   }
 
   /** Index of `name`, or -1. */

@@ -277,7 +277,9 @@ class LogScan {
     for (let i = 0; i < range.to - range.from; i++) {
       const at = this.#selection.rows[this.#isForward ? range.from + i : range.to - 1 - i];
       if (i % rowsPerCheck === 0) this.checkCancelled();
-      if (!this.#runner.run(row, stream, at)) continue;
+      const passes = this.#runner.run(row, stream, at);
+      this.stats.metadataBytes += row.base.metadataBytes;
+      if (!passes) continue;
       this.rows.add(row, { sourceIndex, blockIndex: info.index, row: at });
       this.stats.linesMatched++;
       if (limit > 0 && ++found >= limit) return;

@@ -1,7 +1,7 @@
 import type { Block } from '@loki/segment';
 
-/** What one pair costs beside its texts: two references into a table of symbols. */
-const pairBytes = 8;
+/** What one pair costs beside its texts: two references into a table of symbols. A query's statistics count no more than that. */
+export const pairBytes = 8;
 /** Distinct texts remembered; beyond it a new table begins, as it does in Loki with each chunk. */
 const symbolsMax = 100_000;
 

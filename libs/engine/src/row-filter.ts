@@ -1,5 +1,5 @@
 import type { LeafStats } from '@loki/ports';
-import type { Block } from '@loki/segment';
+import type { Block, BlockInfo } from '@loki/segment';
 import type { BaseResolver } from './base-resolver.ts';
 import type { Candidate } from './block-candidates.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -50,7 +50,13 @@ export function selectRun(
   }
 }
 
-/** Adds the lines that are about to be read to what the query cost. */
+/** Line bytes that `rows` rows of a run have, where lengths are not read: by their share of the run's. */
+export function bytesOfRows({ runs }: BlockInfo, run: number, rows: number): number {
+  const all = runs.firstRow[run + 1] - runs.firstRow[run];
+  return rows === all ? runs.lineBytes[run] : Math.round((runs.lineBytes[run] * rows) / all);
+}
+
+/** Adds rows to what the query cost: their lines are read, or not needed for an answer that stands for them. */
 export function countLines(stats: LeafStats, candidate: Candidate, rows: number, lineBytes: number): void {
   stats.linesProcessed += rows;
   stats.lineBytes += lineBytes;

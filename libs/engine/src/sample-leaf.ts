@@ -10,7 +10,7 @@ import type { SamplePlan } from './leaf-plan.ts';
 import { type LeafRun, leafRun, rowsPerCheck } from './leaf-run.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { stepCount } from './root-merge.ts';
-import { countLines, filterNames, selectRun } from './row-filter.ts';
+import { bytesOfRows, countLines, filterNames, selectRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
 import { RowSelection } from './row-selection.ts';
 import { Row } from './row.ts';
@@ -227,16 +227,16 @@ class SampleScan {
     return true;
   }
 
-  #addDirectory({ reader, info, runs }: Candidate): void {
+  #addDirectory(candidate: Candidate): void {
+    const { reader, info, runs } = candidate;
     for (const run of runs) {
       const bucket = this.grid.bucketOf(info.runs.minTs[run]);
       if (bucket < 0) continue;
       const rows = info.runs.firstRow[run + 1] - info.runs.firstRow[run];
       const series = this.#series.ofBase(this.#resolver.streamBase(reader.section, info.runs.stream[run]));
       this.#accumulator.addMany(series, bucket, rows, info.runs.lineBytes[run]);
-      this.#stats.linesProcessed += rows;
+      countLines(this.#stats, candidate, rows, info.runs.lineBytes[run]);
       this.#stats.linesMatched += rows;
-      if (reader.isHead) this.#stats.headLines += rows;
     }
   }
 
@@ -259,7 +259,6 @@ class SampleScan {
       return undefined;
     }
     if (!this.#readsLines) {
-      countLines(this.#stats, candidate, this.#selection.count, 0);
       this.#addRows(candidate, block);
       reader.release(info);
       return undefined;
@@ -319,14 +318,19 @@ class SampleScan {
         row = end;
       } else {
         for (; row < end; row++) {
-          const series = this.#series.ofBase(this.#resolver.base(stream, row));
-          this.#accumulator.addMany(series, bucket, 1, ends ? lengthOf(ends, row, row + 1) : 0);
+          const base = this.#resolver.base(stream, row);
+          this.#stats.metadataBytes += base.metadataBytes;
+          this.#accumulator.addMany(
+            this.#series.ofBase(base),
+            bucket,
+            1,
+            ends ? lengthOf(ends, row, row + 1) : 0,
+          );
         }
       }
     }
-    this.#stats.linesProcessed += to - from;
+    countLines(this.#stats, candidate, to - from, bytesOfRows(info, run, to - from));
     this.#stats.linesMatched += to - from;
-    if (reader.isHead) this.#stats.headLines += to - from;
   }
 
   #addRows(candidate: Candidate, block: Block): void {
@@ -337,6 +341,8 @@ class SampleScan {
     for (const run of candidate.runs) {
       let to = from;
       while (to < selection.count && selection.rows[to] < runs.firstRow[run + 1]) to++;
+      if (!this.#readsLines)
+        countLines(this.#stats, candidate, to - from, bytesOfRows(candidate.info, run, to - from));
       if (to > from) this.#addRunRows(block, runs.stream[run], from, to);
       from = to;
     }
@@ -357,13 +363,17 @@ class SampleScan {
       const bucket = grid.bucketOf(ts);
       if (bucket < 0) continue;
       if (isPlain) {
-        const series = this.#series.ofBase(this.#resolver.base(stream, at));
-        this.#accumulator.addMany(series, bucket, 1, ends ? lengthOf(ends, at, at + 1) : 0);
+        const base = this.#resolver.base(stream, at);
+        this.#stats.metadataBytes += base.metadataBytes;
+        const length = ends ? lengthOf(ends, at, at + 1) : 0;
+        this.#accumulator.addMany(this.#series.ofBase(base), bucket, 1, length);
         this.#stats.linesMatched++;
         continue;
       }
       if (i % rowsPerCheck === 0) this.#checkCancelled();
-      if (!this.#runner.run(row, stream, at) || (unwrap && !unwrap.run(row))) continue;
+      const passes = this.#runner.run(row, stream, at);
+      this.#stats.metadataBytes += row.base.metadataBytes;
+      if (!passes || (unwrap && !unwrap.run(row))) continue;
       this.#stats.linesMatched++;
       if (failsFor(row.error, countedErrors)) throw new FailedRow(stream, at);
       const series = this.#series.ofRow(row);

@@ -34,7 +34,7 @@ import { cutWarnings } from './query-warnings.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
 import { jsonResponse, writtenResponse } from './respond.ts';
-import { cacheNameOf, lokiStats } from './stats.ts';
+import { cacheNameOf, entriesOf, lokiStats } from './stats.ts';
 
 export interface QueryApiDeps {
   readonly frontend: QueryFrontend;
@@ -259,7 +259,7 @@ export class QueryApi {
       queueSeconds: answer.queueSeconds,
       splits: answer.splits,
       shards: answer.shards,
-      entriesReturned: result.type === 'streams' ? result.rows.labelSet.length : 0,
+      entriesReturned: entriesOf(result),
       cache: cacheNameOf(result),
     });
   }

@@ -8,7 +8,7 @@ import type { QueryMetrics } from '@loki/telemetry';
 import { byteText } from './byte-text.ts';
 import { kindOf, parseTags } from './check-limits.ts';
 import type { Answer } from './frontend.ts';
-import { cacheNameOf } from './stats.ts';
+import { cacheNameOf, entriesOf } from './stats.ts';
 
 /** A query as it was asked. */
 export interface AskedQuery {
@@ -173,19 +173,6 @@ function resultBytes(result: QueryResult): number {
 }
 
 /** Entries of log queries, series of the others. */
-function entriesOf(result: QueryResult): number {
-  switch (result.type) {
-    case 'streams':
-      return result.rows.labelSet.length;
-    case 'matrix':
-      return result.series.length;
-    case 'vector':
-      return result.samples.length;
-    case 'scalar':
-      return 1;
-  }
-}
-
 const cacheFieldNames = {
   stats_results: 'statsResult',
   volume_results: 'volumeResult',

@@ -13,6 +13,20 @@ export interface QueryTiming {
   readonly cache: CacheName;
 }
 
+/** Lines, series or samples of an answer. */
+export function entriesOf(result: QueryResult): number {
+  switch (result.type) {
+    case 'streams':
+      return result.rows.labelSet.length;
+    case 'matrix':
+      return result.series.length;
+    case 'vector':
+      return result.samples.length;
+    case 'scalar':
+      return 1;
+  }
+}
+
 /** Where the cache that an answer's leaves came from stands among Loki's. */
 export function cacheNameOf(result: QueryResult): CacheName {
   if (result.type === 'streams') return 'logResult';

@@ -2,6 +2,7 @@ import { parseMatchers } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { compareText, LokiError, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
+import { emptyLeafStats } from '@loki/ports';
 import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
 import { checkQueryLength } from './check-limits.ts';
 import { pairsJson, secondsText } from './encode-result.ts';
@@ -13,6 +14,7 @@ import type { MetadataLogDeps } from './metadata-log.ts';
 import { badRequest, isUncached, Params, parseStep, parseTimeRange, parseUint32 } from './params.ts';
 import type { TimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
+import { lokiStats } from './stats.ts';
 
 export interface VolumeApiDeps extends MetadataLogDeps {
   readonly frontend: QueryFrontend;
@@ -47,6 +49,7 @@ export class VolumeApi {
     const limits = this.#deps.frontend.limitsFor(tenancy, request);
     if (!limits.volumeEnabled) return Promise.reject(new LokiError('notFound', 'not found'));
     return reported(this.#deps, { type: 'volume', request, tenancy }, async (note) => {
+      const startedMs = this.#deps.clock.monotonicMs();
       const params = Params.of(request);
       note.query = params.get('query');
       const range = (note.range = parseTimeRange(params, this.#deps.clock.nowNs()));
@@ -66,9 +69,16 @@ export class VolumeApi {
       const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
       const series = groupVolumes(found, grouping).slice(0, max);
       note.entries = series.length;
-      return jsonResponse(
-        `{"status":"success","data":{${encodeVolumes(series, bucketTimes(range, stepNs))}}}`,
-      );
+      const stats = lokiStats(emptyLeafStats(), {
+        execSeconds: (this.#deps.clock.monotonicMs() - startedMs) / 1000,
+        queueSeconds: 0,
+        splits: 1,
+        shards: 0,
+        entriesReturned: series.length,
+        cache: 'volumeResult',
+      });
+      const volumes = encodeVolumes(series, bucketTimes(range, stepNs));
+      return jsonResponse(`{"status":"success","data":{${volumes},"stats":${JSON.stringify(stats)}}}`);
     });
   }
 }

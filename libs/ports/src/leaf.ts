@@ -134,8 +134,9 @@ export interface LeafStats {
   blocksOfOtherStreams: number;
   linesProcessed: number;
   linesMatched: number;
-  /** Uncompressed line bytes looked at. */
+  /** Uncompressed bytes of these lines, whether they were read or counted only. */
   lineBytes: number;
+  /** Of rows whose metadata was looked at: 8 bytes for each pair, as Loki counts them. */
   metadataBytes: number;
   compressedBytes: number;
   /** The shares of the above that came from memory, not from the store. */
