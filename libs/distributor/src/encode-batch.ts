@@ -21,7 +21,7 @@ export async function encodeBatch(
   }
   if (sections.length === 0) return [];
   if (rawBytes < inlineBytesMax) return encodeRecords(sections, bytesMax);
-  const { records } = await workers.run(encodeRecordsTask, { sections, bytesMax });
+  const { records } = await workers.run(encodeRecordsTask, { sections, bytesMax }, { isUrgent: true });
   // What crossed a thread is a plain Uint8Array.
   return records.map((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }

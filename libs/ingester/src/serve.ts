@@ -65,7 +65,7 @@ export async function headStreams(
 }
 
 /** A leaf over these records, on a worker. */
-export function scan(
+function scan(
   records: readonly HeadRecord[],
   partition: number,
   deps: PartitionDeps,
@@ -75,6 +75,18 @@ export function scan(
   const sources = sourcesOf(records, partition, deps);
   const affinity = records.length === 0 ? partition : taskOf(records[0]) + partition;
   return deps.workers.run(leafTask, { request, sources }, { affinity, signal });
+}
+
+/** The same for a frame of a tail, which has few lines and a reader that waits: not behind the scans of queries. */
+export function scanFrame(
+  records: readonly HeadRecord[],
+  partition: number,
+  deps: PartitionDeps,
+  request: LeafRequest,
+  signal: AbortSignal,
+): Promise<LeafResult> {
+  const sources = sourcesOf(records, partition, deps);
+  return deps.workers.run(leafTask, { request, sources }, { signal, isUrgent: true });
 }
 
 function sourcesOf(

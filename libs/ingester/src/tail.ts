@@ -8,7 +8,7 @@ import type { HeadRecord } from './head.ts';
 import type { PartitionState } from './partition-state.ts';
 import { selectionOfLeaf } from './select.ts';
 import type { Selection } from './select.ts';
-import { scan } from './serve.ts';
+import { scanFrame } from './serve.ts';
 
 /** All followers of one partition. */
 export class Tails {
@@ -74,7 +74,7 @@ export class Tails {
     if (missed.length === 0) yield nothing(fromOffset);
     while (missed.length > 0) {
       const records = takeFrame(missed, request.tenant, this.#deps.options.tailFrameBytes);
-      const result = await scan(records, this.#partition, this.#deps, all, signal);
+      const result = await scanFrame(records, this.#partition, this.#deps, all, signal);
       yield { result, dropped: 0, nextOffset: missed[0]?.offset ?? missedBelow };
     }
     for (;;) {
@@ -85,7 +85,7 @@ export class Tails {
         yield nothing(nextOffset);
         continue;
       }
-      const result = await scan(records, this.#partition, this.#deps, all, signal);
+      const result = await scanFrame(records, this.#partition, this.#deps, all, signal);
       yield { result, dropped, nextOffset };
     }
   }

@@ -41,12 +41,13 @@ export interface Workers {
   /**
    * @param options.affinity tasks with the same number prefer the same worker, whose cache then has what they need
    * @param options.signal stops the task at its next `checkCancelled`
+   * @param options.isUrgent milliseconds of work that a client waits for: it never waits behind queries' scans
    * Rejects with what the task threw (LokiErrors keep their code), or with the signal's reason.
    */
   run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options?: { affinity?: number; signal?: AbortSignal },
+    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean },
   ): Promise<Output>;
   close(): Promise<void>;
 }

@@ -271,9 +271,17 @@ function startWorkers(config: Config): WorkerPool {
     storage: config.storage,
     blockCacheBytes: Math.floor(config.workerPool.blockCacheBytes / size),
   };
-  const resourceLimits = { maxOldGenerationSizeMb: workerHeapMbMax };
-  return new WorkerPool({ entry: new URL('./worker.ts', import.meta.url), workerData, size, resourceLimits });
+  return new WorkerPool({
+    entry: new URL('./worker.ts', import.meta.url),
+    workerData,
+    urgentWorkerData: { ...workerData, blockCacheBytes: urgentCacheBytes },
+    size,
+    resourceLimits: { maxOldGenerationSizeMb: workerHeapMbMax },
+  });
 }
+
+/** Decoded blocks that the thread for urgent tasks keeps: several followers of one stream read a frame at one time. */
+const urgentCacheBytes = 16 * 2 ** 20;
 
 /** What a worker may keep; its garbage collector aims below that, buffers included. A worker beyond it is replaced. */
 const workerHeapMbMax = 1024;

@@ -99,6 +99,44 @@ describe('worker pool', () => {
       expect(await pool.run(testTasks.double, 5)).toBe(10);
     }));
 
+  test('an urgent task does not wait for threads that compute, and its thread takes nothing else', () =>
+    withPool(
+      { size: 2, tasksPerWorkerMax: 2, workerData: 'common', urgentWorkerData: 'urgent' },
+      async (pool) => {
+        const cells = [newCell(), newCell(), newCell()];
+        const held = cells.map((cell, affinity) => pool.run(testTasks.spin, cell, { affinity }));
+        await waitFor(() => Atomics.load(cells[0], 1) + Atomics.load(cells[1], 1) === 2);
+        const answers = await Promise.all(
+          Array.from({ length: 5 }, () => pool.run(testTasks.whoAmI, null, { isUrgent: true })),
+        );
+        expect(answers.map(({ data }) => data)).toEqual(Array(5).fill('urgent'));
+        // The third spins behind the first: the urgent thread, which is free again, must not have taken it.
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        expect(Atomics.load(cells[2], 1)).toBe(0);
+        for (const cell of cells) Atomics.store(cell, 0, 1);
+        const threads = await Promise.all(held);
+        expect(threads).not.toContain(answers[0].thread);
+      },
+    ));
+
+  test('urgent tasks share idle threads, and many of them wait for scans at last', () =>
+    withPool(
+      { size: 1, tasksPerWorkerMax: 1, workerData: 'common', urgentWorkerData: 'urgent' },
+      async (pool) => {
+        const [first, second] = [newCell(), newCell()];
+        const run = (cell: Int32Array) => pool.run(testTasks.spin, cell, { isUrgent: true });
+        const held = [run(first), run(second)];
+        await waitFor(() => Atomics.load(first, 1) + Atomics.load(second, 1) === 2);
+        const others = Array.from({ length: 20 }, () => pool.run(testTasks.whoAmI, null, { isUrgent: true }));
+        Atomics.store(first, 0, 1);
+        Atomics.store(second, 0, 1);
+        expect(new Set(await Promise.all(held)).size).toBe(2);
+        expect(new Set((await Promise.all(others)).map(({ data }) => data))).toEqual(
+          new Set(['common', 'urgent']),
+        );
+      },
+    ));
+
   test('an aborted task leaves the queue; one that runs is given up; its slot comes back', () =>
     withPool({ tasksPerWorkerMax: 1, tasksQueuedMax: 1 }, async (pool) => {
       const cell = newCell();

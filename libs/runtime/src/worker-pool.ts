@@ -17,8 +17,13 @@ export interface WorkerPoolOptions {
   readonly tasksPerWorkerMax?: number;
   /** How many more tasks than the least busy worker the preferred one may have before it is passed over. Default 4. */
   readonly affinitySlackMax?: number;
+  /** `workerData` of the thread that urgent tasks have for themselves. Default: that of the others. */
+  readonly urgentWorkerData?: unknown;
   readonly resourceLimits?: ResourceLimits;
 }
+
+/** Urgent tasks that may wait for their own thread before others of them go to the common ones. */
+const urgentLoadMax = 16;
 
 /** Threads that never start make waiting pointless: after this many attempts in a row, on every thread, tasks fail. */
 const failedStartsMax = 3;
@@ -30,10 +35,15 @@ const failedStartsMax = 3;
  * busy; a worker with nothing to do takes from the longest queue. An aborted task leaves the queue, or, when it runs
  * already, is told to stop: its next `checkCancelled` throws. A thread that ends rejects what it was running
  * with `internal`, and is started again, ever more slowly when it keeps ending.
+ *
+ * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started with the first of
+ * them, and use the common ones when those are idle.
  */
 export class WorkerPool implements Workers {
   readonly parallelism: number;
   readonly #workers: PoolWorker[];
+  readonly #options: WorkerPoolOptions;
+  #urgent: PoolWorker | undefined;
   readonly #tasksQueuedMax: number;
   readonly #tasksPerWorkerMax: number;
   readonly #affinitySlackMax: number;
@@ -44,33 +54,24 @@ export class WorkerPool implements Workers {
   constructor(options: WorkerPoolOptions) {
     if (!Number.isInteger(options.size) || options.size < 1)
       throw new RangeError('a pool has at least one worker');
+    this.#options = options;
     this.parallelism = options.size;
     this.#tasksQueuedMax = options.tasksQueuedMax ?? 256 * options.size;
     this.#tasksPerWorkerMax = options.tasksPerWorkerMax ?? 4;
     this.#affinitySlackMax = options.affinitySlackMax ?? 4;
-    this.#workers = Array.from(
-      { length: options.size },
-      () =>
-        new PoolWorker({
-          entry: options.entry,
-          workerData: options.workerData,
-          resourceLimits: options.resourceLimits,
-          onFree: (worker) => this.#feed(worker),
-          onDown: (worker) => this.#leave(worker),
-        }),
-    );
+    this.#workers = Array.from({ length: options.size }, () => this.#newWorker(options.workerData));
   }
 
   run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options?: { affinity?: number; signal?: AbortSignal },
+    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean },
   ): Promise<Output> {
     return new Promise<Output>((resolve, reject) => {
       const signal = options?.signal;
       if (signal?.aborted) throw signal.reason;
       if (this.#isClosed) throw closedError();
-      const worker = this.#choose(options?.affinity);
+      const worker = options?.isUrgent ? this.#chooseUrgent() : this.#choose(options?.affinity);
       const hasRoom = worker.isUp && worker.running.size < this.#tasksPerWorkerMax;
       if (!hasRoom && this.#queued >= this.#tasksQueuedMax) {
         throw new LokiError('overloaded', `too many tasks wait for a worker: ${this.#queued}`);
@@ -99,7 +100,22 @@ export class WorkerPool implements Workers {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#rejectQueued(closedError());
-    await Promise.all(this.#workers.map((worker) => worker.close()));
+    await Promise.all(this.#all().map((worker) => worker.close()));
+  }
+
+  #newWorker(workerData: unknown): PoolWorker {
+    const { entry, resourceLimits } = this.#options;
+    return new PoolWorker({
+      entry,
+      workerData,
+      resourceLimits,
+      onFree: (worker) => this.#feed(worker),
+      onDown: (worker) => this.#leave(worker),
+    });
+  }
+
+  #all(): PoolWorker[] {
+    return this.#urgent ? [...this.#workers, this.#urgent] : this.#workers;
   }
 
   /** The preferred worker, unless it is down or much busier than the least busy one. */
@@ -112,10 +128,22 @@ export class WorkerPool implements Workers {
     return weight(preferred) - weight(least) < this.#affinitySlackMax ? preferred : least;
   }
 
-  /** Gives `worker` waiting jobs while it has room: its own first, then, when it would idle, somebody else's. */
+  /** The urgent thread when it is free, else one that would idle; a scan is waited for only when many urgent tasks wait. */
+  #chooseUrgent(): PoolWorker {
+    const { urgentWorkerData, workerData } = this.#options;
+    const urgent = (this.#urgent ??= this.#newWorker(urgentWorkerData ?? workerData));
+    if (urgent.isUp && urgent.load === 0) return urgent;
+    const idle = this.#workers.find((worker) => worker.isUp && worker.load === 0);
+    if (idle) return idle;
+    return urgent.isUp && urgent.load < urgentLoadMax ? urgent : this.#choose(undefined);
+  }
+
+  /** Gives `worker` waiting jobs while it has room: its own first, then, when it would idle, those of another. */
   #feed(worker: PoolWorker): void {
     while (worker.isUp && worker.running.size < this.#tasksPerWorkerMax) {
-      const queue = worker.queue.length > 0 || worker.running.size > 0 ? worker.queue : this.#longestQueue();
+      const isIdle = worker.queue.length === 0 && worker.running.size === 0;
+      // The urgent thread takes no scan: the next urgent task would wait for it.
+      const queue = isIdle && worker !== this.#urgent ? this.#longestQueue() : worker.queue;
       const job = queue.shift();
       if (!job) return;
       this.#queued--;
@@ -123,7 +151,9 @@ export class WorkerPool implements Workers {
     }
   }
 
+  /** Urgent tasks that wait come first. */
   #longestQueue(): Job[] {
+    if (this.#urgent && this.#urgent.queue.length > 0) return this.#urgent.queue;
     let longest = this.#workers[0].queue;
     for (const { queue } of this.#workers) if (queue.length > longest.length) longest = queue;
     return longest;
@@ -142,7 +172,7 @@ export class WorkerPool implements Workers {
   #abandon(job: Job): void {
     Atomics.store(job.cancelled!, 0, 1);
     job.reject(job.signal!.reason);
-    for (const { queue } of this.#workers) {
+    for (const { queue } of this.#all()) {
       const at = queue.indexOf(job);
       if (at < 0) continue;
       queue.splice(at, 1);
@@ -152,7 +182,7 @@ export class WorkerPool implements Workers {
   }
 
   #rejectQueued(error: LokiError): void {
-    for (const { queue } of this.#workers) {
+    for (const { queue } of this.#all()) {
       for (const job of queue) {
         settle(job);
         job.reject(error);
