@@ -203,6 +203,8 @@ export function parseRegexp(row: PlainRow, pattern: string): void {
 }
 
 export function parseByPattern(row: PlainRow, pattern: string): void {
+  // An empty line has nothing, not even the empty rest of it.
+  if (row.line === '') return;
   let rest = row.line;
   let open: string | undefined;
   const parts = parsePattern(pattern);
