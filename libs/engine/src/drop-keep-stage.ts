@@ -51,9 +51,7 @@ export class KeepStage {
     for (let i = 0; i < names.length; i++) {
       if (!row.isHidden(i) && !this.#keeps(names[i], values[i])) row.dropBase(i);
     }
-    for (let i = row.parsedCount - 1; i >= 0; i--) {
-      if (!this.#keeps(row.parsedNames[i], row.parsedValues[i])) row.dropParsed(i);
-    }
+    row.keepParsed((name, value) => this.#keeps(name, value));
     return true;
   }
 

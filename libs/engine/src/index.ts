@@ -38,6 +38,5 @@ export {
 export { mergeVolumeBuckets } from './volume-buckets.ts';
 export type { VolumeTaskInput } from './volume-task.ts';
 export { volumeTask } from './volume-task.ts';
-export { FieldDetector } from './detect-fields.ts';
-export type { FieldType } from './field-type.ts';
-export { fieldTypeOf } from './field-type.ts';
+export type { DetectedField, FieldsTaskInput } from './collect-fields.ts';
+export { collectFields, fieldsTask } from './collect-fields.ts';

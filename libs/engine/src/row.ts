@@ -7,6 +7,9 @@ import type { NeededLabels } from './needed-labels.ts';
 const replaced = 1;
 const dropped = 2;
 
+/** With more parsed labels than that, a table finds them: a line may have tens of thousands of keys. */
+const searchedMax = 32;
+
 /**
  * One row on its way through the pipeline. A single object is reused for all rows of a leaf: `reset` puts the next
  * row in. The line stays bytes of the block until a stage replaces it.
@@ -28,6 +31,9 @@ export class Row {
   readonly parsedNames: string[] = [];
   readonly parsedValues: string[] = [];
   parsedCount = 0;
+  /** Places of the first `#placedCount` parsed labels, where there are many. */
+  readonly #places = new Map<string, number>();
+  #placedCount = 0;
   error = '';
   errorDetails = '';
   /** What templates call `now`. */
@@ -38,6 +44,7 @@ export class Row {
     this.base = base;
     this.hiddenCount = 0;
     this.parsedCount = 0;
+    if (this.#placedCount > 0) this.#forgetPlaces();
     this.error = '';
     this.errorDetails = '';
     this.#baseNs = baseNs;
@@ -94,7 +101,8 @@ export class Row {
 
   /** The value of `name`: parsed, else metadata, else stream. Not the error labels. */
   get(name: string): string | undefined {
-    for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === name) return this.parsedValues[i];
+    const parsed = this.#parsedAt(name);
+    if (parsed >= 0) return this.parsedValues[parsed];
     const at = this.base.indexOf(name);
     return at >= 0 && this.#hidden[at] === 0 ? this.base.values[at] : undefined;
   }
@@ -125,7 +133,7 @@ export class Row {
     const isTaken = this.isTaken(name);
     const full = isTaken ? name + extractedSuffix : name;
     if (!needed.has(full)) return false;
-    for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === full) return false;
+    if (this.#parsedAt(full) >= 0) return false;
     // The metadata may have a name_extracted of its own; the parsed one stands before it.
     if (isTaken) this.#hide(full, replaced);
     this.#add(full, value);
@@ -137,9 +145,9 @@ export class Row {
     const isTaken = this.isTaken(name);
     const full = isTaken ? name + extractedSuffix : name;
     if (!needed.has(full)) return;
-    for (let i = 0; i < this.parsedCount; i++) {
-      if (this.parsedNames[i] !== full) continue;
-      this.parsedValues[i] = value;
+    const at = this.#parsedAt(full);
+    if (at >= 0) {
+      this.parsedValues[at] = value;
       return;
     }
     if (isTaken) this.#hide(full, replaced);
@@ -154,38 +162,40 @@ export class Row {
 
   /** A path that a parser did not find: an empty label, unless the name means something already. */
   extractMissing(name: string): void {
-    if (this.isTaken(name)) return;
-    for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === name) return;
+    if (this.isTaken(name) || this.#parsedAt(name) >= 0) return;
     this.#add(name, '');
   }
 
   /** Sets a label, whatever it was before; it is a parsed one from now on. */
   set(name: string, value: string): void {
     this.#hide(name, replaced);
-    for (let i = 0; i < this.parsedCount; i++) {
-      if (this.parsedNames[i] === name) {
-        this.parsedValues[i] = value;
-        return;
-      }
-    }
-    this.#add(name, value);
+    const at = this.#parsedAt(name);
+    if (at >= 0) this.parsedValues[at] = value;
+    else this.#add(name, value);
   }
 
   drop(name: string): void {
     this.#hide(name, dropped);
-    for (let i = 0; i < this.parsedCount; i++) {
-      if (this.parsedNames[i] === name) {
-        this.dropParsed(i);
-        return;
-      }
-    }
+    const at = this.#parsedAt(name);
+    if (at < 0) return;
+    this.parsedNames.copyWithin(at, at + 1, this.parsedCount);
+    this.parsedValues.copyWithin(at, at + 1, this.parsedCount);
+    this.parsedCount--;
+    this.#forgetPlaces();
   }
 
-  /** Removes the parsed label at `index`; those after it move up. */
-  dropParsed(index: number): void {
-    this.parsedNames.copyWithin(index, index + 1, this.parsedCount);
-    this.parsedValues.copyWithin(index, index + 1, this.parsedCount);
-    this.parsedCount--;
+  /** Removes the parsed labels that `keeps` is false for; the others move up. */
+  keepParsed(keeps: (name: string, value: string) => boolean): void {
+    let to = 0;
+    for (let i = 0; i < this.parsedCount; i++) {
+      const name = this.parsedNames[i];
+      const value = this.parsedValues[i];
+      if (!keeps(name, value)) continue;
+      this.parsedNames[to] = name;
+      this.parsedValues[to++] = value;
+    }
+    this.parsedCount = to;
+    this.#forgetPlaces();
   }
 
   dropBase(index: number): void {
@@ -215,6 +225,22 @@ export class Row {
     return this.error === '' && this.errorDetails === ''
       ? key
       : `${key}\u0002${this.error}\u0001${this.errorDetails}`;
+  }
+
+  /** Place of `name` among the parsed labels, or -1. */
+  #parsedAt(name: string): number {
+    if (this.parsedCount > searchedMax) {
+      for (; this.#placedCount < this.parsedCount; this.#placedCount++)
+        this.#places.set(this.parsedNames[this.#placedCount], this.#placedCount);
+      return this.#places.get(name) ?? -1;
+    }
+    for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === name) return i;
+    return -1;
+  }
+
+  #forgetPlaces(): void {
+    this.#places.clear();
+    this.#placedCount = 0;
   }
 
   #hide(name: string, how: number): void {

@@ -1,5 +1,5 @@
 import type { LabelPair } from '@loki/model';
-import type { LogLeafRequest, PatternService, PatternsRequest } from '@loki/ports';
+import type { LogLeafRequest, PatternService, PatternsRequest, WorkerEnv, Workers } from '@loki/ports';
 import { detectLabels } from './detected-labels.ts';
 import { ExploreApi } from './explore-api.ts';
 import { clock, getRequest, tenancyOf, testFrontend, TestQuerier } from './test-gateway.ts';
@@ -15,8 +15,18 @@ function setUp(rows: Omit<TestRow, 'ts' | 'stream'>[]) {
     't',
     rows.map((row, i) => ({ ...row, ts: BigInt(1000 - i), stream })),
   );
-  return { querier, api: new ExploreApi({ frontend: testFrontend(querier), querier, clock }) };
+  return { querier, api: new ExploreApi({ frontend: testFrontend(querier), querier, clock, workers }) };
 }
+
+/** Another thread, as far as what goes there and comes back is concerned. */
+const someWorkers: Workers = {
+  parallelism: 1,
+  run: async (task, input, { signal } = {}) =>
+    structuredClone(await task.run(structuredClone(input), {} as WorkerEnv, () => signal?.throwIfAborted())),
+  close: () => Promise.resolve(),
+};
+let workers: Workers | undefined;
+afterEach(() => (workers = undefined));
 
 async function fieldsOf(rows: Omit<TestRow, 'ts' | 'stream'>[], query: Record<string, string> = {}) {
   const { api } = setUp(rows);
@@ -24,7 +34,11 @@ async function fieldsOf(rows: Omit<TestRow, 'ts' | 'stream'>[], query: Record<st
   return JSON.parse(response.body as string) as object;
 }
 
-test('fields come from metadata, from JSON with their paths, and from logfmt', async () => {
+test.each([
+  ['a worker', someWorkers],
+  ['the own thread', undefined],
+])('fields come from metadata, from JSON with their paths, and from logfmt, by %s', async (_, place) => {
+  workers = place;
   const rows = [
     { line: '{"user":{"id":7},"ok":true}', metadata: { trace: 'x' } },
     { line: 'user_id=8 took=3ms', metadata: { trace: 'y' } },
@@ -115,7 +129,11 @@ test('no more fields than the limit, by either of its names; no field at all is 
   expect(await fieldsOf([])).toEqual({});
 });
 
-test('values of one field', async () => {
+test.each([
+  ['a worker', someWorkers],
+  ['the own thread', undefined],
+])('values of one field, by %s', async (_, place) => {
+  workers = place;
   const { api } = setUp([{ line: 'a=1' }, { line: 'a=2' }, { line: 'a=1' }]);
   const ask = async (name: string) => {
     const response = await api.detectedFieldValues(
@@ -126,6 +144,24 @@ test('values of one field', async () => {
   };
   expect(await ask('a')).toEqual({ values: ['1', '2'], limit: 1000 });
   expect(await ask('b')).toEqual({});
+});
+
+test.each([
+  ['a worker', someWorkers],
+  ['the own thread', undefined],
+])('reading lines ends with the client, by %s', async (_, place) => {
+  workers = place;
+  const { api, querier } = setUp([{ line: 'a=1' }]);
+  const gone = new AbortController();
+  const runLeaf = querier.runLeaf.bind(querier);
+  querier.runLeaf = async (request) => {
+    const rows = await runLeaf(request);
+    // The client leaves when its lines have been found.
+    gone.abort();
+    return rows;
+  };
+  const request = { ...getRequest({ query: '{app="a"}' }), signal: gone.signal };
+  await expect(api.detectedFields(request, tenancyOf('t'))).rejects.toMatchObject({ code: 'clientGone' });
 });
 
 test.each([

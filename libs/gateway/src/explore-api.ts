@@ -1,3 +1,5 @@
+import { collectFields, fieldsTask } from '@loki/engine';
+import type { DetectedField } from '@loki/engine';
 import { goJsonString } from '@loki/model';
 import { parseExpr, parseMatchers, printSelector } from '@loki/logql';
 import { mergePatterns } from '@loki/patterns';
@@ -9,6 +11,7 @@ import type {
   PatternService,
   QuerierService,
   Tenancy,
+  Workers,
 } from '@loki/ports';
 import {
   checkBlocked,
@@ -17,10 +20,9 @@ import {
   checkSelectors,
   clampLookback,
 } from './check-limits.ts';
-import { FieldCollector } from './detected-fields.ts';
-import type { DetectedField } from './detected-fields.ts';
 import { detectLabels } from './detected-labels.ts';
 import { streamsOfTenants, wholeDays } from './explore-streams.ts';
+import { groupStreams } from './encode-result.ts';
 import type { QueryFrontend } from './frontend.ts';
 import { badRequest, isUncached, Params, parseLimit, parseStep, parseTimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
@@ -30,6 +32,8 @@ export interface ExploreApiDeps {
   readonly querier: QuerierService;
   /** Who clusters lines; absent when nobody does. */
   readonly patterns?: PatternService;
+  /** Where lines are read for their fields; absent in a process without workers, whose own thread reads them in slices. */
+  readonly workers?: Workers;
   readonly clock: Clock;
 }
 
@@ -68,17 +72,17 @@ export class ExploreApi {
   /** `/loki/api/v1/detected_fields` */
   async detectedFields(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const { fields, limit } = await this.#fields(request, tenancy);
-    if (fields.size === 0) return jsonResponse('{}');
-    return jsonResponse(`{"fields":[${[...fields.values()].map(fieldJson).join(',')}],"limit":${limit}}`);
+    if (fields.length === 0) return jsonResponse('{}');
+    return jsonResponse(`{"fields":[${fields.map(fieldJson).join(',')}],"limit":${limit}}`);
   }
 
   /** `/loki/api/v1/detected_field/:name/values` */
   async detectedFieldValues(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
-    const { fields, limit } = await this.#fields(request, tenancy);
-    const field = fields.get(request.params.get('name') ?? '');
-    if (!field) return jsonResponse('{}');
-    const values = [...field.values].slice(0, limit).map(goJsonString);
-    return jsonResponse(`{"values":[${values.join(',')}],"limit":${limit}}`);
+    const name = request.params.get('name') ?? '';
+    const { fields, limit } = await this.#fields(request, tenancy, name);
+    const values = fields.find(({ label }) => label === name)?.values;
+    if (!values) return jsonResponse('{}');
+    return jsonResponse(`{"values":[${values.map(goJsonString).join(',')}],"limit":${limit}}`);
   }
 
   /** `/loki/api/v1/patterns`: of the lines that came lately; nothing when nobody clusters them. */
@@ -101,11 +105,12 @@ export class ExploreApi {
     return jsonResponse(`{"status":"success","data":[${items.join(',')}]}`);
   }
 
-  /** Fields of the newest lines of the query. */
+  /** Fields of the newest lines of the query; with their values where they are `valuesOf`. */
   async #fields(
     request: HttpRequest,
     tenancy: Tenancy,
-  ): Promise<{ fields: ReadonlyMap<string, DetectedField>; limit: number }> {
+    valuesOf?: string,
+  ): Promise<{ fields: readonly DetectedField[]; limit: number }> {
     const { frontend, clock } = this.#deps;
     const params = Params.of(request);
     const nowNs = clock.nowNs();
@@ -121,9 +126,8 @@ export class ExploreApi {
     checkEntriesLimit(lineLimit, limits);
     checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkSelectors(expr, limits);
-    const collector = new FieldCollector(limit);
     const clamped = clampLookback(range, limits, nowNs);
-    if (!clamped) return { fields: collector.fields, limit };
+    if (!clamped) return { fields: [], limit };
     const answer = await frontend.query(
       tenancy,
       expr,
@@ -140,19 +144,39 @@ export class ExploreApi {
       request.signal,
       { limits, noCache: isUncached(request), actor: frontend.actorOf(request) },
     );
-    if (answer.result.type === 'streams') {
-      await frontend.complete(collector.add(answer.result.rows), request.signal);
-    }
-    return { fields: collector.fields, limit };
+    if (answer.result.type !== 'streams') return { fields: [], limit };
+    const { labelSets, labelSet, lineEnds, lines } = answer.result.rows;
+    const order = Uint32Array.from(
+      groupStreams(answer.result.rows, 'categorized').flatMap(({ rows }) => rows),
+    );
+    const input = {
+      labelSets,
+      labelSet,
+      lineEnds,
+      lines,
+      order,
+      fieldsMax: limit,
+      valuesOf,
+      valuesMax: limit,
+    };
+    const fields = this.#deps.workers
+      ? await frontend.withDeadline(
+          tenancy,
+          request.signal,
+          (signal) => this.#deps.workers!.run(fieldsTask, input, { signal }),
+          limits,
+        )
+      : await frontend.complete(collectFields(input), request.signal);
+    return { fields, limit };
   }
 }
 
 function fieldJson(field: DetectedField): string {
-  const parsers = field.parsers.size === 0 ? 'null' : `[${[...field.parsers].map(goJsonString).join(',')}]`;
+  const parsers = field.parsers.length === 0 ? 'null' : `[${field.parsers.map(goJsonString).join(',')}]`;
   const path = field.jsonPath ? `,"jsonPath":[${field.jsonPath.map(goJsonString).join(',')}]` : '';
   return (
     `{"label":${goJsonString(field.label)},"type":"${field.type}",` +
-    `"cardinality":${field.values.size},"parsers":${parsers}${path}}`
+    `"cardinality":${field.cardinality},"parsers":${parsers}${path}}`
   );
 }
 

@@ -145,7 +145,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   const caches = world && runs('querier') ? openResultsCaches(world) : undefined;
   const querier = world && runs('querier') ? await makeQuerier(world, ingester, caches) : undefined;
   const frontend = runs('query-frontend')
-    ? startFrontend({ ...deps, cluster }, querier, patternService)
+    ? startFrontend({ ...deps, cluster, workers: world?.workers }, querier, patternService)
     : undefined;
   if (querier && (!frontend || config.querier.frontendAddresses.length > 0)) await cluster.pull(querier);
   const router = runs('gateway') && !distributor ? await cluster.pushRouter() : undefined;
@@ -389,7 +389,7 @@ function newFrontend(world: RoleDeps, querier: Querier | undefined): QueryFronte
 }
 
 function startFrontend(
-  world: RoleDeps & { readonly cluster: Cluster },
+  world: RoleDeps & { readonly cluster: Cluster; readonly workers: Workers | undefined },
   querier: Querier | undefined,
   patterns: PatternService | undefined,
 ): { api: Frontend; queries: QueryFrontend; stop: () => void } {

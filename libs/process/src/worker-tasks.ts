@@ -1,5 +1,5 @@
 import { mergeDayTask, rewriteTask, verifyTask } from '@loki/compactor';
-import { leafTask, volumeTask } from '@loki/engine';
+import { fieldsTask, leafTask, volumeTask } from '@loki/engine';
 import { openObjectStore } from './object-store.ts';
 import type { WorkerData } from './object-store.ts';
 import { summarizeTask } from '@loki/patterns';
@@ -12,6 +12,7 @@ export function serve(): void {
   const tasks = [
     leafTask,
     volumeTask,
+    fieldsTask,
     streamsTask,
     encodeRecordsTask,
     mergeTask,
