@@ -47,6 +47,8 @@ describe('the delete API', () => {
     ['query not set', {}],
     ['invalid query expression', { query: '{app=' }],
     ['invalid query expression', { query: 'rate({app="a"}[1m])' }],
+    ['invalid query expression', { query: '{app="a"} | addr=ip("bogus")' }],
+    ['invalid query expression', { query: '{app="a"} | @="x"' }],
     ['start time not set', { query: '{app="a"}' }],
     ['invalid start time: require unix seconds or RFC3339 format', { query: '{app="a"}', start: '17' }],
     [

@@ -1,4 +1,4 @@
-import { type FormValues, LokiError, parseForm, parsePrometheusDuration } from '@loki/model';
+import { type FormValues, LokiError, parseForm, parsePrometheusDuration, quoteGo } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 
 /** Query parameters of a request: those of the URL and those of a form body, which come first, as Go merges them. */
@@ -56,7 +56,7 @@ export function parseTimeRange(params: Params, nowNs: bigint): TimeRange {
     const parsed = parsePrometheusDuration(sinceText);
     if (parsed === undefined) {
       throw badRequest(
-        `could not parse 'since' parameter: not a valid duration string: ${JSON.stringify(sinceText)}`,
+        `could not parse 'since' parameter: not a valid duration string: ${quoteGo(sinceText)}`,
       );
     }
     sinceNs = parsed;
@@ -88,12 +88,12 @@ export function parseTime(text: string): bigint {
   if (/^[+-]?\d+$/.test(text)) {
     const value = BigInt(text);
     if (BigInt.asIntN(64, value) !== value)
-      throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: value out of range`);
+      throw badRequest(`strconv.ParseInt: parsing ${quoteGo(text)}: value out of range`);
     return text.length <= 10 ? value * nsPerSecond : value;
   }
   const rfc = parseRfc3339(text);
   if (rfc !== undefined) return rfc;
-  throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  throw badRequest(`strconv.ParseInt: parsing ${quoteGo(text)}: invalid syntax`);
 }
 
 /** A number as Go's strconv.ParseFloat takes it, hexadecimal ones apart. */
@@ -161,11 +161,10 @@ function notPositive(): LokiError {
 export function parseUint32(params: Params, name: string, fallback: number): number {
   const text = params.get(name);
   if (text === '') return fallback;
-  if (!/^[+-]?\d+$/.test(text))
-    throw badRequest(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.Atoi: parsing ${quoteGo(text)}: invalid syntax`);
   const value = BigInt(text);
   if (value > 9_223_372_036_854_775_807n || value < -9_223_372_036_854_775_808n) {
-    throw badRequest(`strconv.Atoi: parsing ${JSON.stringify(text)}: value out of range`);
+    throw badRequest(`strconv.Atoi: parsing ${quoteGo(text)}: value out of range`);
   }
   if (value < 0n || value > 4_294_967_295n) {
     if (name === 'limit' && value < 0n) throw badRequest('limit must be a positive value');
@@ -192,10 +191,10 @@ export function parseSecondsOrDuration(params: Params, name: string): bigint | u
     // What is no number becomes the least one where Go makes a duration of it.
     if (Number.isNaN(ns)) return -farNs - 1n;
     if (Math.abs(ns) < 2 ** 63) return BigInt(Math.trunc(ns));
-    throw badRequest(`cannot parse ${JSON.stringify(text)} to a valid duration. It overflows int64`);
+    throw badRequest(`cannot parse ${quoteGo(text)} to a valid duration. It overflows int64`);
   }
   const duration = parsePrometheusDuration(text);
-  if (duration === undefined) throw badRequest(`cannot parse ${JSON.stringify(text)} to a valid duration`);
+  if (duration === undefined) throw badRequest(`cannot parse ${quoteGo(text)} to a valid duration`);
   return duration;
 }
 

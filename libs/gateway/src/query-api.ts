@@ -279,6 +279,7 @@ function alignToStep(range: TimeRange, stepNs: bigint): TimeRange {
 
 function withLineRegex(expr: Expr, regex: string): Expr {
   if (regex === '' || expr.kind !== 'log') return expr;
+  if (!regex.isWellFormed()) throw badRequest('parse error : error parsing regexp: invalid UTF-8');
   const filter = { kind: 'lineFilter' as const, op: '|~' as const, operands: [{ text: regex, ip: false }] };
   return { ...expr, stages: [...expr.stages, filter] };
 }

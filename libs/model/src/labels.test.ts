@@ -34,5 +34,6 @@ describe('labels', () => {
     ['\u0001\u007f', '"\\x01\\x7f"'],
     ['żółw ✓', '"żółw ✓"'],
     ['\u200b', '"\\u200b"'],
+    ['a\udcfe', '"a\\xfe"'],
   ])('quotes %j as Go does', (text, quoted) => expect(quoteGo(text)).toBe(quoted));
 });

@@ -143,6 +143,8 @@ export function quoteGo(text: string): string {
     else if (code === 12) out += '\\f';
     else if (code === 13) out += '\\r';
     else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, '0')}`;
+    // Half a surrogate pair is a byte that was no UTF-8 (`parseQueryText`).
+    else if (code >= 0xdc80 && code <= 0xdcff) out += `\\x${(code - 0xdc00).toString(16)}`;
     else if (code < 0x10000) out += `\\u${code.toString(16).padStart(4, '0')}`;
     else out += `\\U${code.toString(16).padStart(8, '0')}`;
   }
