@@ -5,12 +5,13 @@ import {
   parseSelectionSyntax,
   type RangeAggExpr,
   type RangeOp,
+  type Stage,
   type Unwrap,
   type VectorOp,
 } from '@loki/logql';
 import type { CountedErrors } from './error-labels.ts';
 import { withoutIdleFormats, withoutIdleUnpack } from './idle-stages.ts';
-import { labelsOfFilter } from './label-filter.ts';
+import { labelsOfFilter, looksAtErrors } from './label-filter.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { compilePipeline, labelsReadBy, type Pipeline } from './pipeline.ts';
 import { compileMatcher, type StringMatcher } from './string-match.ts';
@@ -87,8 +88,8 @@ function planSamples(
   const range = withoutIdleFormats(written);
   const isAbsent = range.op === 'absent_over_time';
   const grouping = isAbsent ? { without: false, labels: [] } : outer;
-  // That parsers stop early is observable by the errors that they miss: the reference's do under a sum, not under others.
-  const mayStop = vectorOp === undefined || vectorOp === 'sum';
+  // A parser that stops early misses errors, which is observable: the reference's stop under a sum, not under others.
+  const mayStop = isAbsent ? !hasErrorFilter(range) : vectorOp === undefined || vectorOp === 'sum';
   const needed = neededLabels(range, grouping, mayStop);
   const stages = needed.isNone ? withoutIdleUnpack(range.log.stages) : range.log.stages;
   // Without any label that matters, the reference's parsers do not run, and fail for nothing.
@@ -116,6 +117,12 @@ function neededLabels(range: RangeAggExpr, grouping: Grouping | undefined, maySt
   const read = labelsReadBy(range.log.stages);
   if (!read) return NeededLabels.all;
   return new NeededLabels(new Set([...grouping.labels, ...read, ...labelsOfUnwrap(range.unwrap)]), mayStop);
+}
+
+/** Whether a row is there may depend on an error in the rest of its line. */
+function hasErrorFilter({ log, unwrap }: RangeAggExpr): boolean {
+  const isOne = (stage: Stage) => stage.kind === 'labelFilter' && looksAtErrors(stage.filter);
+  return log.stages.some(isOne) || (unwrap?.filters.some(looksAtErrors) ?? false);
 }
 
 function labelsOfUnwrap(unwrap: Unwrap | undefined): string[] {
