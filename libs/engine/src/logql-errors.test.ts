@@ -174,6 +174,10 @@ describe('errors of stages in metrics', () => {
       ],
     ],
     ['sum(count_over_time({app="a"} | __error__="" | json [100s]))', one(2)],
+    [
+      'sum by (__error_details__) (count_over_time({app="a"} | unpack | __error__!="" [100s]))',
+      [['__error_details__=expecting json object(6), but it is not', 1]],
+    ],
     ['count_over_time({app="a"} | json | drop __error__, __error_details__ [100s])', a(2)],
   ])('%s', async (query, expected) => expect(await ask(query, ['bad', '{}'])).toEqual(expected));
 });

@@ -1,6 +1,6 @@
 import { Labels, type LabelPair, LokiError } from '@loki/model';
 import type { BaseLabels } from './base-labels.ts';
-import { errorLabel } from './error-labels.ts';
+import { errorDetailsLabel, errorLabel } from './error-labels.ts';
 import type { SamplePlan } from './leaf-plan.ts';
 import { labelsBytes, type MemoryBudget } from './memory-budget.ts';
 import { parsedPairs, sorted } from './log-rows.ts';
@@ -85,6 +85,7 @@ export class SeriesTable {
 
   #valueOf(row: Row, name: string): string {
     if (name === errorLabel && row.error !== '') return row.error;
+    if (name === errorDetailsLabel && row.errorDetails !== '') return row.errorDetails;
     return (this.#plan.groupsDropped ? row.get(name) : row.groupValue(name)) ?? '';
   }
 
