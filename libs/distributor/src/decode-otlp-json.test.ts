@@ -15,10 +15,15 @@ function value(text: string): string {
 /** What went into the sink, in order. */
 function decode(body: string): unknown[] {
   const seen: unknown[] = [];
-  decodeOtlpJson(Buffer.from(body), {
+  const bytes = Buffer.from(body);
+  decodeOtlpJson(bytes, {
     resource: ({ attributes }) => seen.push(['resource', attributes]),
     scope: ({ name }) => seen.push(['scope', name]),
-    record: (given) => seen.push(['record', { ...given }]),
+    record: (given) => {
+      const { lineStart, lineEnd } = given;
+      const line = lineStart < 0 ? given.body : bytes.toString('utf8', lineStart, lineEnd);
+      seen.push(['record', { ...given, body: line }]);
+    },
   });
   return seen;
 }
@@ -110,7 +115,20 @@ test.each([
   ['"severityText":null', { severityText: '' }],
   ['"traceId":"0123456789ABCDEF0123456789abcdef"', { traceId: '0123456789abcdef0123456789abcdef' }],
   ['"traceId":"00000000000000000000000000000000"', { traceId: '' }],
+  ['"spanId":"000000000000000a"', { spanId: '000000000000000a' }],
   ['"body":{"stringValue":"a","intValue":7}', { body: 7n }],
+  ['"body":{"intValue":7,"stringValue":"a"}', { body: 'a' }],
+  ['"body":{"stringValue":"a","x":1}', { body: 'a', lineEnd: expect.any(Number) }],
+  ['"body":{"stringValue":"a","stringValue":"b\\n"}', { body: 'b\n', lineStart: -1 }],
+  ['"body":{"stringValue":"a","stringValue":null}', { body: '', lineStart: -1 }],
+  ['"body":{"stringValue":"a"},"body":{}', { body: undefined, lineStart: -1 }],
+  ['"body":{"stringValue":"a"},"body":null', { body: undefined, lineStart: -1 }],
+  ['"body":{"stringValue":""}', { body: '' }],
+  ['"body":{"stringValue":"é"}', { body: 'é' }],
+  ['"timeUnixNano":"0001700000000000000"', { timeNs: 1_700_000_000_000_000n }],
+  ['"timeUnixNano":"9999999999999999999"', { timeNs: 9_999_999_999_999_999_999n }],
+  ['"timeUnixNano":"10000000000000000000"', { timeNs: 10_000_000_000_000_000_000n }],
+  ['"timeUnixNano":"7"', { timeNs: 7n }],
   ['"body":{"doubleValue":"1.5"}', { body: 1.5 }],
   ['"body":{"stringValue":"\\u00e9\\ud800"}', { body: 'é\ufffd' }],
   ['"body":null', { body: undefined }],

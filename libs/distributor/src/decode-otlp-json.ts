@@ -38,7 +38,7 @@ interface ScopeLogs {
   readonly records: OtlpRecord[];
 }
 
-/** Fields come in any order, but whoever takes them wants each resource before its scopes, and these before records. */
+/** Fields come in any order; a sink is given each resource before its scopes, and these before their records. */
 function resourceLogs(reader: JsonReader, sink: OtlpLogsSink): void {
   let resource: Resource = { attributes: [], droppedAttributesCount: 0 };
   const scopes: ScopeLogs[] = [];
@@ -118,7 +118,7 @@ function recordOf(reader: JsonReader): OtlpRecord {
         record.severityText = reader.string();
         return;
       case 'body':
-        record.body = anyValue(reader, 0);
+        readBody(reader, record);
         return;
       case 'flags':
         record.flags = Number(reader.unsigned(32));
@@ -156,11 +156,29 @@ function attribute(reader: JsonReader, depth: number): OtlpAttribute {
   let key = '';
   let value: OtlpValue;
   reader.fields((name) => {
-    if (name === 'key') key = reader.string();
+    if (name === 'key') key = reader.name();
     else if (name === 'value') value = anyValue(reader, depth);
     else reader.skip();
   });
   return { key, value };
+}
+
+/** The line of a record, by far most often text: without escapes it stays where it is. */
+function readBody(reader: JsonReader, record: OtlpRecord): void {
+  record.body = undefined;
+  record.lineStart = -1;
+  reader.fields((name) => {
+    const line = isStringValue(name) ? reader.plainRange() : undefined;
+    if (line) {
+      record.lineStart = line.start;
+      record.lineEnd = line.end;
+      return;
+    }
+    const read = valueReaders.get(name);
+    if (read === undefined) return reader.skip();
+    record.body = read(reader, 0);
+    record.lineStart = -1;
+  });
 }
 
 /** Of several values the last counts. */
@@ -168,41 +186,43 @@ function anyValue(reader: JsonReader, depth: number): OtlpValue {
   if (depth > otlpValueDepthMax) throw new LokiError('badRequest', 'values nest too deep');
   let value: OtlpValue;
   reader.fields((name) => {
-    switch (name) {
-      case 'stringValue':
-      case 'string_value':
-        value = reader.string();
-        return;
-      case 'boolValue':
-      case 'bool_value':
-        value = reader.boolean();
-        return;
-      case 'intValue':
-      case 'int_value':
-        value = reader.signed(64);
-        return;
-      case 'doubleValue':
-      case 'double_value':
-        value = reader.double();
-        return;
-      case 'arrayValue':
-      case 'array_value':
-        value = new OtlpArray(listOf(reader, () => anyValue(reader, depth + 1)));
-        return;
-      case 'kvlistValue':
-      case 'kvlist_value':
-        value = new OtlpMap(listOf(reader, () => attribute(reader, depth + 1)));
-        return;
-      case 'bytesValue':
-      case 'bytes_value':
-        value = base64(reader);
-        return;
-      default:
-        reader.skip();
-    }
+    const read = valueReaders.get(name);
+    if (read === undefined) reader.skip();
+    else value = read(reader, depth);
   });
   return value;
 }
+
+function isStringValue(name: string): boolean {
+  return name === 'stringValue' || name === 'string_value';
+}
+
+type ValueReader = (reader: JsonReader, depth: number) => OtlpValue;
+
+const valueReaders = new Map<string, ValueReader>(
+  (
+    [
+      ['stringValue', 'string_value', (reader) => reader.string()],
+      ['boolValue', 'bool_value', (reader) => reader.boolean()],
+      ['intValue', 'int_value', (reader) => reader.signed(64)],
+      ['doubleValue', 'double_value', (reader) => reader.double()],
+      [
+        'arrayValue',
+        'array_value',
+        (reader, depth) => new OtlpArray(listOf(reader, () => anyValue(reader, depth + 1))),
+      ],
+      [
+        'kvlistValue',
+        'kvlist_value',
+        (reader, depth) => new OtlpMap(listOf(reader, () => attribute(reader, depth + 1))),
+      ],
+      ['bytesValue', 'bytes_value', base64],
+    ] satisfies (readonly [camelCase: string, snakeCase: string, read: ValueReader])[]
+  ).flatMap(([camelCase, snakeCase, read]) => [
+    [camelCase, read],
+    [snakeCase, read],
+  ]),
+);
 
 /** `{"values":[…]}` */
 function listOf<T>(reader: JsonReader, read: () => T): T[] {
@@ -230,6 +250,7 @@ function base64(reader: JsonReader): Buffer {
 function hexId(reader: JsonReader, bytes: number): string {
   const text = reader.plainString();
   if (text === '') return '';
+  if (text.length === 2 * bytes && /^[0-9a-f]+$/.test(text)) return /^0+$/.test(text) ? '' : text;
   const problem = hexProblem(text, bytes);
   if (problem !== undefined) reader.fault('ID.UnmarshalJSONIter', problem);
   return /^0+$/.test(text) ? '' : text.toLowerCase();

@@ -144,6 +144,27 @@ export class JsonCursor {
     return unescapeLeniently(this.bytes.toString('utf8', start, this.at - 1));
   }
 
+  /**
+   * Text that needs no unescaping, passed over: `at` is behind its closing quote.
+   *
+   * @returns where it starts; -1: any other value, nothing of which is read
+   */
+  plainText(): number {
+    const { bytes, at } = this;
+    if (this.token() === quote) {
+      const start = this.at;
+      let end = start;
+      let byte = bytes[end];
+      while (byte >= 0x20 && byte !== quote && byte !== backslash) byte = bytes[++end];
+      if (byte === quote) {
+        this.at = end + 1;
+        return start;
+      }
+    }
+    this.at = at;
+    return -1;
+  }
+
   /** Any value, passed over. */
   range(): JsonRange {
     this.#unread(this.token());

@@ -1,4 +1,5 @@
-import { character, isDigit, JsonCursor } from './json-cursor.ts';
+import { character, isDigit, JsonCursor, type JsonRange } from './json-cursor.ts';
+import { NameCache } from './name-cache.ts';
 
 /** What the next value looks like. */
 type NextKind = 'string' | 'number' | 'other';
@@ -6,6 +7,9 @@ type NextKind = 'string' | 'number' | 'other';
 const quote = 0x22;
 const colon = 0x3a;
 const uint64Max = (1n << 64n) - 1n;
+
+/** Names of fields and attributes, which are the same in each record. */
+const names = new NameCache();
 
 /**
  * Reads JSON value by value, of the types that the caller expects. Values of other types are refused in the words of
@@ -37,6 +41,19 @@ export class JsonReader {
     return this.#cursor.text();
   }
 
+  /** The same of text that is likely to be read again: a name. */
+  name(): string {
+    const cursor = this.#cursor;
+    const start = cursor.plainText();
+    return start < 0 ? cursor.text() : names.get(cursor.bytes, start, cursor.at - 1);
+  }
+
+  /** Where text without escapes stands; undefined: another value, which is still to be read. */
+  plainRange(): JsonRange | undefined {
+    const start = this.#cursor.plainText();
+    return start < 0 ? undefined : { start, end: this.#cursor.at - 1 };
+  }
+
   /** The bytes between quotes as they stand, for text that needs no escapes. */
   plainString(): string {
     const cursor = this.#cursor;
@@ -63,6 +80,8 @@ export class JsonReader {
     const kind = this.#kind();
     if (kind === 'other') return this.fault(operation, 'unsupported value type');
     if (kind === 'number') return this.#digits(bits, this.#cursor.token());
+    const few = bits === 64 ? this.#quotedDigits() : undefined;
+    if (few !== undefined) return few;
     const text = this.string();
     if (!/^[0-9]+$/.test(text)) return this.#notParsed(operation, 'ParseUint', text);
     const value = boundedInteger(text);
@@ -112,6 +131,21 @@ export class JsonReader {
     throw this.#cursor.fault(operation, message);
   }
 
+  /** Text of so few digits that they fit into 64 bits, as times are written; undefined: another value, still to be read. */
+  #quotedDigits(): bigint | undefined {
+    const cursor = this.#cursor;
+    const { bytes } = cursor;
+    const start = cursor.at + 1;
+    let end = start;
+    while (isDigit(bytes[end])) end++;
+    if (bytes[end] !== quote || end === start || end - start > safeDigitsMax) return undefined;
+    const middle = Math.max(start, end - 9);
+    const upper = digitsOf(bytes, start, middle);
+    const lower = digitsOf(bytes, middle, end);
+    cursor.at = end + 1;
+    return BigInt(upper) * 1_000_000_000n + BigInt(lower);
+  }
+
   /** The name of the next field with its colon behind it, '' at the end of the object. */
   #nextField(): string {
     const cursor = this.#cursor;
@@ -129,7 +163,7 @@ export class JsonReader {
       cursor.at--;
     } else if (byte !== 0x2c)
       this.fault('ReadObject', `expect { or , or } or n, but found ${character(byte)}`);
-    const name = this.string();
+    const name = this.name();
     const after = cursor.token();
     if (after !== colon)
       this.fault('ReadObject', `expect : after object field, but found ${character(after)}`);
@@ -186,6 +220,15 @@ export class JsonReader {
   #notParsed(operation: string, parser: string, text: string, why = 'invalid syntax'): never {
     return this.fault(operation, `strconv.${parser}: parsing ${JSON.stringify(text)}: ${why}`);
   }
+}
+
+/** Any 19 digits are below 2^64. */
+const safeDigitsMax = 19;
+
+function digitsOf(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0;
+  for (let i = start; i < end; i++) value = value * 10 + bytes[i] - 0x30;
+  return value;
 }
 
 /** Megabytes of digits are no number that anything here takes, and slow to read as one. */
