@@ -19,7 +19,7 @@ import {
 } from '@loki/canary';
 import type { CanaryOptions } from '@loki/canary';
 import { NodeClock, NodeDisk, NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
-import { buildInfo, canaryMetrics, createLogger, Metrics, versionText } from '@loki/telemetry';
+import { buildInfo, canaryMetrics, createLogger, LogOutput, Metrics, versionText } from '@loki/telemetry';
 import { followTail } from './follow.ts';
 import { serveAdmin } from './serve-admin.ts';
 
@@ -71,13 +71,21 @@ async function main(): Promise<number> {
 
 async function runCanary(client: LokiClient, options: CanaryOptions): Promise<number> {
   const clock = new NodeClock();
-  const { logger } = createLogger({ clock, level: 'info', format: 'logfmt', onLine: () => {} });
+  const timers = new NodeTimers();
+  const output = new LogOutput({ fd: process.stderr.fd, timers });
+  const { logger } = createLogger({
+    clock,
+    level: 'info',
+    format: 'logfmt',
+    write: (line) => output.write(line),
+    onLine: () => {},
+  });
   const metrics = new Metrics();
   const canary = new Canary(
     {
       client,
       clock,
-      timers: new NodeTimers(),
+      timers,
       random: new NodeRandom(),
       logger,
       metrics: canaryMetrics(metrics, options.buckets),

@@ -9,6 +9,7 @@ import {
   buildInfoMetric,
   collectProcessMetrics,
   commonMetrics,
+  droppedLogLinesMetric,
   Metrics,
   serverMetrics,
   startTracing,
@@ -28,6 +29,8 @@ type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
 export interface ProcessDeps extends RunConfig {
   readonly logger: Logger;
   readonly control: LogControl;
+  /** Own log lines that were lost since the start. */
+  readonly droppedLogLines: () => number;
   readonly info: BuildInfo;
   readonly readText: (path: string) => Promise<string | undefined>;
   readonly adapters?: Adapters;
@@ -56,6 +59,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const timers = new NodeTimers();
   const metrics = new Metrics(config.metricsNamespace);
   const common = commonMetrics(metrics);
+  droppedLogLinesMetric(metrics, deps.droppedLogLines);
   buildInfoMetric(metrics, deps.info, { os: os.platform(), arch: os.arch() });
   collectProcessMetrics(metrics);
   const stopTracing = await startTracing({

@@ -3,9 +3,9 @@ import fs from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { loadConfig } from '@loki/config';
 import { loadHash, LokiError } from '@loki/model';
-import { buildInfo, createLogger, versionText } from '@loki/telemetry';
+import { buildInfo, createLogger, LogOutput, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
-import { NodeClock } from '@loki/runtime';
+import { NodeClock, NodeTimers } from '@loki/runtime';
 import type { Adapters } from './adapters.ts';
 import { limitChecks } from './limit-checks.ts';
 import { startProcess } from './process.ts';
@@ -36,17 +36,27 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
   }
   await loadHash();
   const { logLevel, logFormat } = loaded.config.server;
+  const output = new LogOutput({ fd: process.stderr.fd, timers: new NodeTimers() });
   let onLine: (level: LogLevel) => void = () => {};
   const { logger, control } = createLogger({
     clock: new NodeClock(),
     level: logLevel as 'info',
     format: logFormat,
+    write: (line) => output.write(line),
     onLine: (level) => onLine(level),
   });
   for (const notice of loaded.notices) logger[notice.level](notice.message);
 
   try {
-    const running = await startProcess({ ...loaded, logger, control, info, readText, adapters });
+    const running = await startProcess({
+      ...loaded,
+      logger,
+      control,
+      droppedLogLines: () => output.droppedCount,
+      info,
+      readText,
+      adapters,
+    });
     onLine = running.countLine;
     const stop = (signal: NodeJS.Signals) => {
       logger.info('stopping', { signal });

@@ -34,3 +34,9 @@ export function commonMetrics(metrics: Metrics): CommonMetrics {
     },
   };
 }
+
+/** @param droppedCount  own log lines that the log did not take since the start */
+export function droppedLogLinesMetric(metrics: Metrics, droppedCount: () => number): void {
+  const help = 'Own log lines that the log did not take since the start.';
+  metrics.gauge('loki_internal_log_messages_dropped', help, [], (gauge) => gauge.set(droppedCount()));
+}

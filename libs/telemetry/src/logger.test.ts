@@ -76,6 +76,14 @@ test('a line break or a hostile field cannot forge a second line', () => {
   expect(lines[0].trimEnd()).not.toMatch(/[\r\n]/);
 });
 
+test.each<LogFormat>(['logfmt', 'json'])('characters that deceive a terminal are escaped: %s', (format) => {
+  const { lines, logger } = capture(format);
+  logger.info('a\u009b31m', { user: 'x\u202egnp', 'k\u2066': 'y\u007f\u2028' });
+  expect(lines[0]).not.toMatch(/[\u007f-\u009f\u2028\u202e\u2066]/);
+  expect(lines[0]).toContain('a\\u009b31m');
+  expect(lines[0]).toContain('x\\u202egnp');
+});
+
 test('only lines that are written are counted', () => {
   const { counted, logger } = capture('logfmt', 'warn');
   logger.info('no');

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import type { Clock, LogFields, Logger } from '@loki/ports';
-import { formatLogfmt, valueText } from './logfmt.ts';
+import { escapeDeceptive, formatLogfmt, valueText } from './logfmt.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFormat = 'logfmt' | 'json';
@@ -16,8 +16,8 @@ export interface LogOptions {
   readonly clock: Clock;
   readonly level?: LogLevel;
   readonly format?: LogFormat;
-  /** Where lines go, line end included; standard error when absent, as Loki's do. */
-  readonly write?: (line: string) => void;
+  /** Takes each line, line end included. */
+  readonly write: (line: string) => void;
   /** Told of each line written: the counter of own log lines hangs on it. */
   readonly onLine?: (level: LogLevel) => void;
 }
@@ -48,8 +48,7 @@ class LogSink implements LogControl {
     this.#clock = options.clock;
     this.level = options.level ?? 'info';
     this.#format = options.format ?? 'logfmt';
-    const destination = options.write === undefined ? pino.destination({ fd: 2, sync: true }) : undefined;
-    this.#write = options.write ?? ((line) => destination!.write(line));
+    this.#write = (line) => options.write(escapeDeceptive(line));
     this.#onLine = options.onLine ?? (() => {});
     this.#json = pino(
       { level: 'trace', base: null, timestamp: false, formatters: { level: (level) => ({ level }) } },
