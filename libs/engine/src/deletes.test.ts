@@ -1,5 +1,6 @@
 import { parseSelection } from '@loki/logql';
 import type { LeafDelete, LeafRequest, SampleLeafResult } from '@loki/ports';
+import { planSelection } from './leaf-plan.ts';
 import { leafTask } from './leaf-task.ts';
 import { mergeLeafResults } from './leaf-task.ts';
 import type { LeafSource } from './section-reader.ts';
@@ -185,3 +186,12 @@ test('what a delete may say: everything a log query can, and {}', () => {
   expect(() => parseSelection('rate({app="a"}[5m])')).toThrow('only log queries select entries');
   expect(() => parseSelection('{app=')).toThrow('syntax error');
 });
+
+// A delete that was accepted before a check existed must not fail every query of its tenant.
+test.each(['{app="a"} | x=ip("bogus")', '{app="a"} | \\!=""'])(
+  'the stored delete %s can still be applied',
+  (text) => {
+    expect(() => parseSelection(text)).toThrow();
+    expect(planSelection(text).selectorKey).toBe(planSelection('{app="a"}').selectorKey);
+  },
+);

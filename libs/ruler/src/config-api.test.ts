@@ -55,6 +55,16 @@ test('a body that claims to be a form is gone before anybody reads it', async ()
   ).rejects.toThrow('group 0: Groupname must not be empty');
 });
 
+test('bytes that are no UTF-8 are refused: a rule must not be stored as another query', async () => {
+  const api = new Api();
+  const body = Buffer.from(text.replace('team: x', 'team: "x\xff"'), 'latin1');
+  const request = { ...api.request({ namespace: 'ns' }), body };
+  await expect(api.world.do(api.api.create(tenantA, request))).rejects.toThrow(
+    'unable to decoded rule group',
+  );
+  expect(await api.create()).toBe(202);
+});
+
 test('lists can be narrowed to rules with labels', async () => {
   const api = new Api();
   await api.create();
