@@ -1,7 +1,6 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Canary } from '@loki/canary';
-import { metricsContentType } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 
 export interface Admin {
@@ -18,8 +17,8 @@ export async function serveAdmin(
     const [path] = (request.url ?? '').split('?');
     const isKnownMethod = request.method === 'GET' || request.method === 'POST';
     if (path === '/metrics' && request.method === 'GET') {
-      metrics.text().then(
-        (text) => response.writeHead(200, { 'content-type': metricsContentType }).end(text),
+      metrics.scrape(request.headers.accept).then(
+        ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
         (error: unknown) => response.writeHead(500).end(String(error)),
       );
     } else if (path === '/suspend' && isKnownMethod) {

@@ -1,6 +1,5 @@
 import { parseForm } from '@loki/model';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
-import { metricsContentType } from '@loki/telemetry';
 import type { HttpHandler, HttpRequest } from '@loki/ports';
 import { errorText, goJson, jsonResponse, textResponse } from './respond.ts';
 import type { RouteId } from './routes.ts';
@@ -25,11 +24,10 @@ export function adminHandlers(deps: AdminDeps): Partial<Record<RouteId, HttpHand
     },
     // That it is answered at all is the answer: the event loop turns.
     healthz: () => textResponse('ok\n'),
-    metrics: async () => ({
-      status: 200,
-      headers: { 'content-type': metricsContentType },
-      body: await deps.metrics.text(),
-    }),
+    metrics: async (request) => {
+      const { contentType, text } = await deps.metrics.scrape(request.headers.get('accept'));
+      return { status: 200, headers: { 'content-type': contentType }, body: text };
+    },
     config: (request) => {
       const mode = parameter(request, 'mode');
       return textResponse(deps.configText(mode === 'diff' || mode === 'defaults' ? mode : 'full'));

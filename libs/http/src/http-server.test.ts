@@ -40,7 +40,7 @@ describe('bodies', () => {
         headers: headers as Record<string, string>,
       });
       expect(answer).toMatchObject({ status: 413, headers: { connection: 'close' } });
-      expect(answer.text).toBe('request body too large, limit: 1024 bytes\n');
+      expect(answer.text).toBe('request body too large, limit: 1024 bytes');
       expect(called).toBe(false);
     },
   );
@@ -93,15 +93,33 @@ describe('answers', () => {
       });
     });
     const bad = await send(port, '/loki/api/v1/query');
-    expect(bad).toMatchObject({ status: 400, text: 'parse error\n' });
+    expect(bad).toMatchObject({ status: 400, text: 'parse error' });
     expect(bad.headers['x-content-type-options']).toBe('nosniff');
     expect(await send(port, '/loki/api/v1/labels')).toMatchObject({
       status: 503,
       headers: { 'retry-after': '1' },
     });
-    expect(await send(port, '/loki/api/v1/series')).toMatchObject({ status: 500, text: 'internal error\n' });
+    expect(await send(port, '/loki/api/v1/series')).toMatchObject({ status: 500, text: 'internal error' });
     expect(logged.join()).toContain('hunter2');
     expect(await metrics.text()).toMatch(/^loki_panic_total 1$/m);
+  });
+
+  test.each([
+    ['query', '/loki/api/v1/query', 'badRequest', ''],
+    ['queryLegacy', '/api/prom/query', 'badRequest', ''],
+    ['indexVolume', '/loki/api/v1/index/volume', 'notFound', ''],
+    ['labels', '/loki/api/v1/labels', 'badTenantId', ''],
+    // Settled before the query frontend hears of the request, or answered by others: by Go's http.Error.
+    ['labels', '/loki/api/v1/labels', 'noOrgId', '\n'],
+    ['rules', '/loki/api/v1/rules', 'notFound', '\n'],
+    ['ring', '/ring', 'internal', '\n'],
+  ] as const)('an error of %s ends as in Loki (%s, %s)', async (route, path, code, end) => {
+    const { port } = await start((server) =>
+      server.handle(route, () => {
+        throw new LokiError(code, 'text');
+      }),
+    );
+    expect((await send(port, path)).text).toBe(`text${end}`);
   });
 
   test('an answer that cannot be written costs its connection, not the process', async () => {

@@ -253,6 +253,8 @@ export class HttpServer {
 
   /** What a handler's failure says to the client, and to the log when it is ours. */
   #failure(match: RouteMatch, error: unknown): HttpResponse {
+    // Tenants are settled before the query frontend hears of a request.
+    const isBare = match.spec.isQuery === true && (error as LokiError | undefined)?.code !== 'noOrgId';
     if (error instanceof LokiError) {
       if (error.status >= 500 && error.code !== 'overloaded') {
         this.#options.logger.warn('request failed', {
@@ -261,13 +263,13 @@ export class HttpServer {
           err: error.message,
         });
       }
-      return errorResponse(error);
+      return errorResponse(error, isBare);
     }
     if ((error as Error | undefined)?.name === 'AbortError') {
-      return errorResponse(new LokiError('clientGone', 'the request was cancelled by the client'));
+      return errorResponse(new LokiError('clientGone', 'the request was cancelled by the client'), isBare);
     }
     this.#unforeseen('request failed unexpectedly', match.label, error);
-    return errorResponse(error);
+    return errorResponse(error, isBare);
   }
 
   #unforeseen(text: string, route: string, error: unknown): void {

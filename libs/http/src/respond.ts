@@ -30,10 +30,16 @@ export function errorText(status: number, text: string): HttpResponse {
 /** Seconds after which a refused request may come again. */
 const retryAfterSeconds = '1';
 
-/** What the client reads of a failure: Loki's text for those of the catalogue, nothing of the inside for others. */
-export function errorResponse(error: unknown): HttpResponse {
-  if (!(error instanceof LokiError)) return errorText(500, 'internal error');
-  const response = errorText(error.status, error.message);
+/**
+ * What the client reads of a failure: Loki's text for those of the catalogue, nothing of the inside for others.
+ *
+ * @param isBare the text ends without a newline
+ */
+export function errorResponse(error: unknown, isBare = false): HttpResponse {
+  const isKnown = error instanceof LokiError;
+  const written = errorText(isKnown ? error.status : 500, isKnown ? error.message : 'internal error');
+  const response = isBare ? { ...written, body: (written.body as string).slice(0, -1) } : written;
+  if (!isKnown) return response;
   if (!errors[error.code].retryable || error.code === 'timeout') return response;
   return { ...response, headers: { ...response.headers, 'retry-after': retryAfterSeconds } };
 }

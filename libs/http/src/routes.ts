@@ -7,6 +7,8 @@ export interface RouteSpec {
   /** `:name` matches one segment. */
   readonly path: string;
   readonly body: BodyKind;
+  /** Answered by Loki's query frontend, whose errors end without a newline. */
+  readonly isQuery?: boolean;
   /** Where `server.admin_listen_port` is set: answered there alone, or on both ports. Absent: on the HTTP port alone. */
   readonly port?: 'admin' | 'both';
 }
@@ -15,7 +17,7 @@ const get = ['GET'] as const;
 const post = ['POST'] as const;
 const getPost = ['GET', 'POST'] as const;
 
-const query = (path: string) => ({ methods: getPost, path, body: 'form' }) as const;
+const query = (path: string) => ({ methods: getPost, path, body: 'form', isQuery: true }) as const;
 const read = (path: string) => ({ methods: get, path, body: 'none' }) as const;
 /** What probes and operators ask of every port. */
 const probe = (path: string) => ({ methods: get, path, body: 'none', port: 'both' }) as const;

@@ -70,10 +70,16 @@ export function routeProcess(deps: RouteDeps): void {
 
   const { flush } = roles;
   if (flush) {
-    server.handle('flush', async (request) => {
+    const flushAll: HttpHandler = async (request) => {
       await flush(request.signal);
       return noContent;
-    });
+    };
+    server.handle('flush', flushAll);
+    // Records of all tenants are committed together: what flushes one flushes all.
+    server.handle(
+      'flushTenant',
+      tenants.forOne((_, request) => flushAll(request)),
+    );
   }
   const { ingester, ingesterLifecycle: lifecycle } = roles;
   if (ingester && lifecycle) {

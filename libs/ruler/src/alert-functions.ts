@@ -142,7 +142,7 @@ function title(text: string): string {
 }
 
 /** Go's url.QueryEscape. */
-function queryEscape(text: string): string {
+export function queryEscape(text: string): string {
   return encodeURIComponent(text.toWellFormed())
     .replaceAll('%20', '+')
     .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);

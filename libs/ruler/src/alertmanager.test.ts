@@ -131,11 +131,29 @@ test('a message is what Alertmanager of version 2 takes', async () => {
   expect([link.origin, link.pathname]).toEqual(['http://grafana', '/explore']);
   expect(JSON.parse(link.searchParams.get('left')!)).toMatchObject({
     datasource: 'uid',
-    queries: [{ expr: 'vector(1) > 0' }],
+    queries: [{ expr: '(vector(1.000000) > 0)', queryType: 'range' }],
   });
   await eventuallyHolds(async () =>
     expect(await value('loki_prometheus_notifications_sent_total', server.url)).toBe('2'),
   );
+});
+
+test("links into Grafana are Loki's to the letter", async () => {
+  const server = await serve();
+  for (const datasourceUid of ['', 'u 1']) {
+    const expr = 'sum by(app)(count_over_time({app=~"a.+"} |= `x&y` [5m]))>0';
+    sinkOf([serverAt(server.url)], { datasourceUid }).send(tenantA, [alertOf('A')], expr);
+  }
+  await eventuallyHolds(() => expect(server.seen).toHaveLength(2));
+  const links = server.seen.map(
+    ({ body }) => (JSON.parse(body.toString()) as { generatorURL: string }[])[0].generatorURL,
+  );
+  const query =
+    '%22queries%22:%5B%7B%22expr%22%3A%22%28sum+by+%28app%29%28count_over_time%28%7Bapp%3D~%5C%22a.%2B%5C%22%7D+%7C%3D+%5C%22x%5Cu0026y%5C%22%5B5m%5D%29%29+%5Cu003e+0%29%22%2C%22queryType%22%3A%22range%22%7D%5D%7D';
+  expect(links.sort()).toEqual([
+    `http://grafana/explore?left=%7B%22datasource%22:%22u+1%22,${query}`,
+    `http://grafana/explore?left=%7B${query}`,
+  ]);
 });
 
 test('each Alertmanager hears of it, and one that hangs delays no other', async () => {

@@ -1,9 +1,12 @@
+import { goEscape } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpClient, Logger, Random, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
+import { queryEscape } from './alert-functions.ts';
 import type { Alert } from './alert-rule.ts';
 import { timeText } from './api-text.ts';
 import { labelsKey, withLabels } from './evaluate.ts';
+import { shownExpr } from './expr-text.ts';
 import { relabel } from './relabel.ts';
 import type { RelabelStep } from './relabel.ts';
 import { authorizationHeaders } from './remote-client.ts';
@@ -216,11 +219,17 @@ export function alertsUrl(base: string): string {
   return `${base.replace(/\/+$/, '')}/api/v2/alerts`;
 }
 
-/** The rule's expression in Grafana, where the address of one is known. */
+/**
+ * The rule's expression in Grafana's Explore, written as Loki writes it: notification templates take these links apart. Only
+ * the query is escaped in full.
+ */
 function exploreUrl(externalUrl: string, datasourceUid: string, expr: string): string {
   const base = externalUrl.replace(/\/+$/, '');
-  const source = { type: 'loki', uid: datasourceUid };
-  const query = { refId: 'A', expr, queryType: 'instant', datasource: source };
-  const pane = { datasource: datasourceUid, queries: [query], range: { from: 'now-1h', to: 'now' } };
-  return `${base}/explore?left=${encodeURIComponent(JSON.stringify(pane))}`;
+  const query = goJson({ expr: shownExpr(expr), queryType: 'range' });
+  const datasource = datasourceUid === '' ? '' : `%22datasource%22:${queryEscape(goJson(datasourceUid))},`;
+  return `${base}/explore?left=%7B${datasource}%22queries%22:%5B${queryEscape(query)}%5D%7D`;
+}
+
+function goJson(value: unknown): string {
+  return goEscape(JSON.stringify(value));
 }

@@ -5,6 +5,7 @@ import { formatFloat } from '@loki/template';
 import { ruleState } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';
 import { successResponse, timeText } from './api-text.ts';
+import { shownExpr } from './expr-text.ts';
 import type { GroupStatus, RuleStatus } from './group-runner.ts';
 import type { Ruler } from './ruler.ts';
 
@@ -151,6 +152,7 @@ function groupJson(runner: GroupStatus): RuleApiGroup {
 function ruleJson(status: RuleStatus): RuleApiRule {
   const { rule } = status;
   const labels = objectOf(rule.labels);
+  const query = shownExpr(rule.expr);
   const evaluation = {
     health: status.health,
     lastError: status.lastError,
@@ -158,12 +160,12 @@ function ruleJson(status: RuleStatus): RuleApiRule {
     lastEvaluation: timeText(status.lastEvaluationMs),
     evaluationTime: status.evaluationSeconds,
   };
-  if (rule.kind === 'record') return { name: rule.name, query: rule.expr, labels, ...evaluation };
+  if (rule.kind === 'record') return { name: rule.name, query, labels, ...evaluation };
   const active = [...status.alerts.values()].filter(({ state }) => state !== 'inactive');
   return {
     state: ruleState(active),
     name: rule.name,
-    query: rule.expr,
+    query,
     duration: rule.forMs / 1000,
     labels,
     annotations: objectOf(rule.annotations),

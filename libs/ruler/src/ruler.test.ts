@@ -328,7 +328,7 @@ describe("Prometheus' API", () => {
               {
                 state: 'pending',
                 name: 'A',
-                query: 'vector(1)',
+                query: 'vector(1.000000)',
                 duration: 300,
                 labels: { l: 'x' },
                 annotations: { a: 'y' },
@@ -348,7 +348,7 @@ describe("Prometheus' API", () => {
               },
               {
                 name: 'r',
-                query: 'vector(2)',
+                query: 'vector(2.000000)',
                 labels: {},
                 health: 'ok',
                 lastError: '',
@@ -379,7 +379,7 @@ describe("Prometheus' API", () => {
             rules: [
               {
                 name: 'r2',
-                query: 'vector(2)',
+                query: 'vector(2.000000)',
                 labels: {},
                 health: 'ok',
                 lastError: '',

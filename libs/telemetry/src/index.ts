@@ -17,7 +17,7 @@ export type { FlushedChunk, HeadState } from './ingester-metrics.ts';
 export { LogOutput } from './log-output.ts';
 export { createLogger } from './logger.ts';
 export type { LogControl, LogFormat, LogLevel, LogOptions } from './logger.ts';
-export { collectProcessMetrics, exponentialBuckets, Metrics, metricsContentType } from './metrics.ts';
+export { collectProcessMetrics, exponentialBuckets, Metrics } from './metrics.ts';
 export { measuredObjectStore } from './object-store-metrics.ts';
 export { patternMetrics } from './pattern-metrics.ts';
 export { queryMetrics } from './query-metrics.ts';

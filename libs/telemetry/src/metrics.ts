@@ -1,11 +1,9 @@
 import { LabelledHistogram } from './histogram.ts';
+import { expositionFor, openMetricsText } from './open-metrics.ts';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
 
 /** Loki's own prefix: names in this library are written with it in full, so that they can be searched for. */
 const lokiPrefix = 'loki_';
-
-/** The content type of the exposition, to the letter of Loki's. */
-export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
 
 /**
  * The home of all metrics of a process. Components define theirs in files of this library, each once, under Loki's
@@ -106,6 +104,13 @@ export class Metrics {
   /** The exposition in Prometheus' text format. */
   text(): Promise<string> {
     return this.registry.metrics();
+  }
+
+  /** The exposition that a scrape's `Accept` header asks for. */
+  async scrape(accept = ''): Promise<{ readonly contentType: string; readonly text: string }> {
+    const { contentType, isOpenMetrics } = expositionFor(accept);
+    const text = await this.text();
+    return { contentType, text: isOpenMetrics ? openMetricsText(text) : text };
   }
 
   #name(name: string): string {
