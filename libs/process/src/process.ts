@@ -16,7 +16,7 @@ import {
 } from '@loki/telemetry';
 import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
 import type { Adapters } from './adapters.ts';
-import { lockDirectory } from './directory-lock.ts';
+import { lockDirectories } from './directory-lock.ts';
 import { HttpPorts } from './http-ports.ts';
 import { limitChecks } from './limit-checks.ts';
 import { routeProcess } from './process-routes.ts';
@@ -53,7 +53,7 @@ const rpcGraceMs = 5_000;
 /** Builds adapters, starts roles, serves HTTP. Resolves when connections are taken; readiness may come later. */
 export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const { config, logger } = deps;
-  const unlock = await lockDirectory(config.dataDirectory);
+  const unlock = lockDirectories(writtenDirectories(config));
   const machineClock = new NodeClock();
   const clock = deps.adapters?.clock?.(machineClock) ?? machineClock;
   const timers = new NodeTimers();
@@ -141,6 +141,15 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     target: config.target.join(','),
   });
   return { countLine: (level) => common.logLine(level), ended, stop };
+}
+
+/** Directories that no other process may write. The filesystem's object store is left out: separate apps share it. */
+function writtenDirectories({ dataDirectory, writeLog, ruler, components }: Config): string[] {
+  return [
+    dataDirectory,
+    ...(writeLog.kind === 'embedded' ? [writeLog.directory] : []),
+    ...(components.has('ruler') ? [ruler.walDirectory] : []),
+  ];
 }
 
 function rpcServer({ server }: Config, logger: Logger): RpcServer {

@@ -1,0 +1,58 @@
+/** Protects data directories from a second process, whatever its environment: 110 of 210 acknowledged lines survived one. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { lockDirectories } from './directory-lock.ts';
+
+let parent: string;
+beforeEach(() => (parent = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-lock-'))));
+afterEach(() => fs.rmSync(parent, { recursive: true, force: true }));
+
+const inParent = (...names: string[]): string[] => names.map((name) => path.join(parent, name));
+
+test('a directory is one holder’s until that lets go', () => {
+  const [directory] = inParent('data');
+  const unlock = lockDirectories([directory]);
+  expect(() => lockDirectories([directory])).toThrow(`${directory} is in use by another process`);
+  unlock();
+  lockDirectories([directory])();
+});
+
+test('a lock that fails leaves none of the others behind', () => {
+  const [data, log] = inParent('data', 'log');
+  const unlockLog = lockDirectories([log]);
+  expect(() => lockDirectories([data, log])).toThrow(`${log} is in use`);
+  lockDirectories([data])();
+  unlockLog();
+});
+
+test('a link to a directory, and a directory inside it, are the same lock', () => {
+  const [data, link, log] = inParent('data', 'link', 'data/write-log');
+  fs.mkdirSync(data);
+  fs.symlinkSync(data, link);
+  const unlock = lockDirectories([link, log]);
+  expect(() => lockDirectories([data])).toThrow('is in use');
+  unlock();
+});
+
+test('a killed process with another temporary directory held it, and holds it no more', async () => {
+  const [directory, temporary] = inParent('data', 'tmp');
+  fs.mkdirSync(temporary);
+  const module = JSON.stringify(path.join(__dirname, 'directory-lock.ts'));
+  const script = `
+    const { lockDirectories } = await import(${module});
+    lockDirectories([${JSON.stringify(directory)}]);
+    process.stdout.write('locked');
+    setInterval(() => {}, 1000);`;
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env['PATH'], TMPDIR: temporary, NODE_NO_WARNINGS: '1' },
+  });
+  await once(holder.stdout, 'data');
+  expect(() => lockDirectories([directory])).toThrow('is in use by another process');
+  holder.kill('SIGKILL');
+  await once(holder, 'exit');
+  lockDirectories([directory])();
+});
