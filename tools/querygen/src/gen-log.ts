@@ -83,8 +83,8 @@ export class LogQueries {
       if (roll < 76) return ` | ${labelFilter(random, row, 2)}`;
       if (roll < 83) return ` | line_format ${quoted(template(random, names), random.chance(0.5))}`;
       if (roll < 90) return ` | label_format ${this.#labelFormats(names)}`;
-      if (roll < 94) return ` | drop ${this.#targets(names)}`;
-      if (roll < 98) return ` | keep ${this.#targets(names)}`;
+      if (roll < 93) return ` | drop ${this.#targets(names)}`;
+      if (roll < 96) return ` | keep ${this.#targets(names)}`;
       return ' | decolorize';
     });
   }
@@ -144,7 +144,7 @@ export class LogQueries {
     return Array.from({ length: random.int(1, 3) }, (_, i) => {
       const path = random.pick(from);
       if (/^\w+$/.test(path) && random.chance(0.3)) return path;
-      return `${['x', 'y', random.pick(fieldNames)][i]}=${quoted(path)}`;
+      return `${['x', random.chance(0.2) ? 'x' : 'y', random.pick(fieldNames)][i]}=${quoted(path)}`;
     }).join(', ');
   }
 

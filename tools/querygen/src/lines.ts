@@ -30,6 +30,13 @@ export const addresses = [
   '300.1.1.1',
 ] as const;
 const durations = ['1.5s', '250ms', '2m', '1h3m', '0', '-5s', 'soon'] as const;
+/** Escapes and control characters in one value. */
+const escapedTexts = [
+  '"say \\"hi\\"\n twice"',
+  '"a\\\\b\tc"',
+  '"\\n\u001b[31mred\u001b[0m"',
+  '"\\u0041\0"',
+] as const;
 const sizes = ['512B', '12KiB', '3MB', '1.5 GB', '7', 'big'] as const;
 
 export class LineMaker {
@@ -108,6 +115,7 @@ export class LineMaker {
     add('size', 0.5, () => JSON.stringify(random.pick(sizes)));
     add('msg', 0.7, () => JSON.stringify(this.#message()));
     add('empty', 0.1, () => '');
+    add('msg', 0.06, () => random.pick(escapedTexts));
     add('env', 0.1, () => 'clash');
     add('user.id', 0.1, () => String(random.int(1, 4)));
     add('ip', 0.3, () => random.pick(addresses));
