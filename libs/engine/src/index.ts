@@ -9,7 +9,7 @@ export type { SampleLeafExpr } from './root-evaluate.ts';
 export { asSampleLeaf, evaluate, rangeAggOf } from './root-evaluate.ts';
 export { finalizeSeries } from './root-finalize.ts';
 export type { Work } from './root-work.ts';
-export { complete, finish } from './root-work.ts';
+export { complete, finish, sorted } from './root-work.ts';
 export { mergeSampleResults, stepCount } from './root-merge.ts';
 export type {
   EvaluateOptions,

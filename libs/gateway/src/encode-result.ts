@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { sorted } from '@loki/engine';
 import type { QueryResult, Work } from '@loki/engine';
 import { compareText, goJsonString, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
@@ -10,8 +11,10 @@ export type LabelEncoding = 'merged' | 'categorized';
 
 /** Samples between two pauses: about a millisecond. */
 const cellsPerSlice = 4096;
-/** Rows likewise: a line may have many kilobytes. */
-const rowsPerSlice = 256;
+/** Labels likewise: a parser may have made twenty for each row. */
+const labelsPerSlice = 1024;
+/** A row weighs as much as so many labels: its line may have many kilobytes. */
+const rowLabels = 4;
 
 /**
  * Writes the members of `data` for a query's answer, without braces, so that the caller can add `stats`. An answer may
@@ -88,20 +91,26 @@ export interface ResultStream {
  * Rows gathered into result streams, sorted by label text. Merged: all labels make the stream; categorized: only
  * what stands in the `stream` category does.
  */
-export function groupStreams(rows: LogLeafResult, encoding: LabelEncoding): ResultStream[] {
-  const labelsOf = rows.labelSets.map((set) => (encoding === 'merged' ? mergedLabels(set) : set.stream));
-  // Sets of one stream share its pairs.
-  const pairTexts = new Map<LabelPair, string>();
-  const textOf = labelsOf.map((labels) => labelsText(labels, pairTexts));
+export function* groupStreams(rows: LogLeafResult, encoding: LabelEncoding): Work<ResultStream[]> {
+  const texts = new PairTexts(([name, value]) => `${name}=${quoteGo(value)}`);
   const streams = new Map<string, ResultStream>();
-  for (let row = 0; row < rows.labelSet.length; row++) {
-    const set = rows.labelSet[row];
-    const text = textOf[set];
+  const streamOf: ResultStream[] = [];
+  let weight = 0;
+  for (const set of rows.labelSets) {
+    const labels = encoding === 'merged' ? mergedLabels(set) : set.stream;
+    texts.share(set.stream);
+    const text = `{${labels.map((pair) => texts.of(pair)).join(', ')}}`;
     let stream = streams.get(text);
-    if (!stream) streams.set(text, (stream = { labels: labelsOf[set], text, rows: [] }));
-    stream.rows.push(row);
+    if (!stream) streams.set(text, (stream = { labels, text, rows: [] }));
+    streamOf.push(stream);
+    weight += labels.length;
+    if (weight < labelsPerSlice) continue;
+    weight = 0;
+    yield;
   }
-  return [...streams.values()].sort((a, b) => compareText(a.text, b.text));
+  for (let row = 0; row < rows.labelSet.length; row++) streamOf[rows.labelSet[row]].rows.push(row);
+  const filled = [...streams.values()].filter((stream) => stream.rows.length > 0);
+  return yield* sorted(filled, (a, b) => compareText(a.text, b.text));
 }
 
 /** Parsed labels win over structured metadata, and that over the stream's own: the order in which stages look them up. */
@@ -123,30 +132,54 @@ function overlaid(under: readonly LabelPair[], over: readonly LabelPair[]): read
   return merged;
 }
 
-function labelsText(pairs: readonly LabelPair[], pairTexts: Map<LabelPair, string>): string {
-  const texts = pairs.map((pair) => {
-    let text = pairTexts.get(pair);
-    if (text === undefined) pairTexts.set(pair, (text = `${pair[0]}=${quoteGo(pair[1])}`));
-    return text;
-  });
-  return `{${texts.join(', ')}}`;
+/**
+ * Texts of label pairs. Sets of one stream share its pairs, whose texts are made once; pairs of parsers are hardly ever
+ * the same, and to keep theirs costs more than to make them.
+ */
+class PairTexts {
+  readonly #textOf: (pair: LabelPair) => string;
+  readonly #shared = new Map<LabelPair, string>();
+
+  constructor(textOf: (pair: LabelPair) => string) {
+    this.#textOf = textOf;
+  }
+
+  share(stream: readonly LabelPair[]): void {
+    for (const pair of stream) if (!this.#shared.has(pair)) this.#shared.set(pair, this.#textOf(pair));
+  }
+
+  of(pair: LabelPair): string {
+    return this.#shared.get(pair) ?? this.#textOf(pair);
+  }
 }
 
 function* encodeStreams(rows: LogLeafResult, encoding: LabelEncoding, out: JsonWriter): Work<void> {
   const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
   const isValid = isUtf8(lines);
-  const thirds = encoding === 'categorized' ? rows.labelSets.map(categoriesJson) : undefined;
-  const pairTexts = new Map<LabelPair, string>();
-  let written = 0;
-  for (const [i, stream] of groupStreams(rows, encoding).entries()) {
-    out.json(`${i === 0 ? '' : ','}{"stream":${pairsJson(stream.labels, pairTexts)},"values":[`);
+  const thirds: string[] | undefined = encoding === 'categorized' ? [] : undefined;
+  const texts = new PairTexts(pairJson);
+  const textOf = (pair: LabelPair) => texts.of(pair);
+  const streams = yield* groupStreams(rows, encoding);
+  let weight = 0;
+  for (const [i, stream] of streams.entries()) {
+    texts.share(rows.labelSets[rows.labelSet[stream.rows[0]]].stream);
+    out.json(`${i === 0 ? '' : ','}{"stream":${pairsJson(stream.labels, textOf)},"values":[`);
+    weight += stream.labels.length;
     for (let k = 0; k < stream.rows.length; k++) {
       const row = stream.rows[k];
       out.json(`${k === 0 ? '' : ','}["${rows.timestampNs[row]}",`);
       if (isValid) out.utf8(lines, row === 0 ? 0 : rows.lineEnds[row - 1], rows.lineEnds[row]);
       else out.json(goJsonString(lineText(lines, rows.lineEnds, row)));
-      out.json(thirds ? `,${thirds[rows.labelSet[row]]}]` : ']');
-      if (++written % rowsPerSlice === 0) yield;
+      weight += rowLabels;
+      if (thirds) {
+        const set = rows.labelSet[row];
+        const { structuredMetadata, parsed } = rows.labelSets[set];
+        if (thirds[set] === undefined) weight += structuredMetadata.length + parsed.length;
+        out.json(`,${(thirds[set] ??= categoriesJson(rows.labelSets[set]))}]`);
+      } else out.json(']');
+      if (weight < labelsPerSlice) continue;
+      weight = 0;
+      yield;
     }
     out.json(']}');
   }
@@ -200,17 +233,14 @@ function expand(mantissa: string, exponent: number): string {
 /**
  * A JSON object of label pairs, in the order given.
  *
- * @param known texts of pairs that come again, kept by the caller for one answer
+ * @param textOf the member of a pair, where the caller has some already
  */
-export function pairsJson(pairs: Iterable<LabelPair>, known?: Map<LabelPair, string>): string {
+export function pairsJson(pairs: Iterable<LabelPair>, textOf = pairJson): string {
   const parts: string[] = [];
-  for (const pair of pairs) {
-    let text = known?.get(pair);
-    if (text === undefined) {
-      text = `${goJsonString(pair[0])}:${goJsonString(pair[1])}`;
-      known?.set(pair, text);
-    }
-    parts.push(text);
-  }
+  for (const pair of pairs) parts.push(textOf(pair));
   return `{${parts.join(',')}}`;
+}
+
+function pairJson([name, value]: LabelPair): string {
+  return `${goJsonString(name)}:${goJsonString(value)}`;
 }

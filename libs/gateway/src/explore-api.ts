@@ -146,9 +146,8 @@ export class ExploreApi {
     );
     if (answer.result.type !== 'streams') return { fields: [], limit };
     const { labelSets, labelSet, lineEnds, lines } = answer.result.rows;
-    const order = Uint32Array.from(
-      groupStreams(answer.result.rows, 'categorized').flatMap(({ rows }) => rows),
-    );
+    const streams = await frontend.complete(groupStreams(answer.result.rows, 'categorized'), request.signal);
+    const order = Uint32Array.from(streams.flatMap(({ rows }) => rows));
     const input = {
       labelSets,
       labelSet,

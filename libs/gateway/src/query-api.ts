@@ -113,7 +113,8 @@ export class QueryApi {
     }
     const { rows } = answer.result;
     const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
-    const streams = groupStreams(rows, 'merged').map((stream) => {
+    const groups = await this.#deps.frontend.complete(groupStreams(rows, 'merged'), request.signal);
+    const streams = groups.map((stream) => {
       const entries = stream.rows.map(
         (row) =>
           `{"ts":"${rfc3339Nano(rows.timestampNs[row])}","line":${goJsonString(lineText(lines, rows.lineEnds, row))}}`,
