@@ -86,7 +86,7 @@ const comparisons: Record<CompareOp, (a: number, b: number) => boolean> = {
   '<=': (a, b) => a <= b,
 };
 
-/** The words of the complaint when the pattern is no address, range or block. */
+/** The complaint when the pattern is no address, range or block: the parser refuses it, but for a delete that was stored before. */
 function compileIp(pattern: string): IpTextMatcher | string {
   try {
     return new IpTextMatcher(pattern);

@@ -66,10 +66,9 @@ export class LogfmtExtractStage {
 
   constructor(syntax: LogfmtSyntax, needed: NeededLabels, texts: ByteText) {
     this.#isStrict = syntax.strict;
-    this.#labels = syntax.extractions.map((extraction) => extraction.label);
-    this.#wanted = syntax.extractions.map((extraction) =>
-      Buffer.from(parseLogfmtKey(extraction.expression), 'utf8'),
-    );
+    const extractions = syntax.extractions.filter(({ label }) => needed.wants(label));
+    this.#labels = extractions.map(({ label }) => label);
+    this.#wanted = extractions.map(({ expression }) => Buffer.from(parseLogfmtKey(expression), 'utf8'));
     this.#values = this.#labels.map(() => undefined);
     this.#needed = needed;
     this.#texts = texts;
