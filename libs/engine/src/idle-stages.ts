@@ -1,3 +1,4 @@
+import { stageTraits } from '@loki/logql';
 import type { RangeAggExpr, RangeOp, Stage } from '@loki/logql';
 import { compileTemplate } from '@loki/template';
 
@@ -21,24 +22,21 @@ export function withoutIdleFormats(range: RangeAggExpr): RangeAggExpr {
  * and `logfmt` it is not run then, which is observable: its errors fail nothing, and bytes are those of the stored line.
  */
 export function withoutIdleUnpack(stages: readonly Stage[]): readonly Stage[] {
-  const lastReader = stages.findLastIndex((stage) => !parserKinds.has(stage.kind) && readsLine(stage));
+  const lastReader = stages.findLastIndex((stage) => !stageTraits[stage.kind].isParser && readsLine(stage));
   return stages.filter((stage, i) => stage.kind !== 'unpack' || i < lastReader);
 }
 
-const parserKinds: ReadonlySet<Stage['kind']> = new Set(['json', 'logfmt', 'regexp', 'pattern', 'unpack']);
-
 /** Does the line decide what comes out of the stage? */
 function readsLine(stage: Stage): boolean {
-  switch (stage.kind) {
-    case 'lineFilter':
-      return true;
-    case 'lineFormat':
-      return compileTemplate(stage.template, { name: 'line' }).usesLine;
-    case 'labelFormat':
-      return stage.formats.some(
-        (format) => 'template' in format && compileTemplate(format.template, { name: 'label' }).usesLine,
-      );
-    default:
-      return parserKinds.has(stage.kind);
-  }
+  const { dependsOnLine } = stageTraits[stage.kind];
+  if (dependsOnLine !== 'by its templates') return dependsOnLine === 'always';
+  return templatesOf(stage).some(({ text, name }) => compileTemplate(text, { name }).usesLine);
+}
+
+function templatesOf(stage: Stage): { text: string; name: 'line' | 'label' }[] {
+  if (stage.kind === 'lineFormat') return [{ text: stage.template, name: 'line' }];
+  if (stage.kind !== 'labelFormat') return [];
+  return stage.formats.flatMap((format) =>
+    'template' in format ? [{ text: format.template, name: 'label' as const }] : [],
+  );
 }

@@ -1,5 +1,5 @@
 import type { LabelFilter, Stage } from '@loki/logql';
-import { parseJsonPath } from '@loki/logql';
+import { parseJsonPath, stageTraits } from '@loki/logql';
 import { compileTemplate } from '@loki/template';
 import { type BaseFilter, compileBaseFilter } from './base-filter.ts';
 import { ByteText } from './byte-text.ts';
@@ -80,36 +80,28 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
         continue;
       }
     }
-    if (stage.kind !== 'lineFilter' && stage.kind !== 'decolorize') areLabelsChanged = true;
+    const traits = stageTraits[stage.kind];
+    if (traits.changesLabels) areLabelsChanged = true;
     const compiled = compileStage(stage, needed, texts);
     if (!compiled) continue;
     const at = stage.kind === 'lineFilter' ? lineAt++ : late.length;
     late.splice(at, 0, stage);
     rest.splice(at, 0, compiled);
-    if (stage.kind === 'lineFormat' || stage.kind === 'unpack') {
+    if (traits.replacesLine) {
       isLineChanged = true;
       lineAt = late.length;
     }
-    if (!looksAtLabelsOnly.has(stage.kind)) readsLines = true;
+    if (traits.needsLine) readsLines = true;
   }
   return { baseFilters, lineFilters, stages: rest, readsLines, probe: compileProbe(late, needed, texts) };
 }
 
-const parserKinds: ReadonlySet<Stage['kind']> = new Set(['json', 'logfmt', 'regexp', 'pattern']);
-const probeKinds: ReadonlySet<Stage['kind']> = new Set([
-  ...parserKinds,
-  'labelFilter',
-  'lineFilter',
-  'drop',
-  'keep',
-]);
-
 function compileProbe(late: readonly Stage[], needed: NeededLabels, texts: ByteText): Probe | undefined {
   if (!needed.isAll) return undefined;
-  const end = late.findIndex((stage) => !probeKinds.has(stage.kind));
+  const end = late.findIndex((stage) => !stageTraits[stage.kind].mayProbe);
   const open = end < 0 ? late : late.slice(0, end);
   const probed = open.slice(0, open.findLastIndex((stage) => stage.kind === 'labelFilter') + 1);
-  if (!probed.some((stage) => parserKinds.has(stage.kind))) return undefined;
+  if (!probed.some((stage) => stageTraits[stage.kind].isParser)) return undefined;
   const names = new Set<string>();
   for (const stage of probed) {
     if (stage.kind === 'labelFilter') labelsOfFilter(stage.filter).forEach((name) => names.add(name));
@@ -122,9 +114,6 @@ function compileProbe(late: readonly Stage[], needed: NeededLabels, texts: ByteT
   const stages = probed.flatMap((stage) => compileStage(stage, few, texts) ?? []);
   return { stages, needed: few };
 }
-
-/** A template of `label_format` may print the line. */
-const looksAtLabelsOnly: ReadonlySet<Stage['kind']> = new Set(['labelFilter', 'drop', 'keep']);
 
 function compileStage(stage: Stage, needed: NeededLabels, texts: ByteText): RowStage | undefined {
   switch (stage.kind) {

@@ -1,3 +1,4 @@
+import { stageTraits } from '@loki/logql';
 import type { LogExpr } from '@loki/logql';
 import type { LeafStats } from '@loki/ports';
 
@@ -19,8 +20,6 @@ const rates = {
 /** Opening a segment that no cache holds. */
 const segmentSeconds = 0.004;
 
-const parsing: ReadonlySet<string> = new Set(['json', 'logfmt', 'regexp', 'pattern', 'unpack', 'lineFormat']);
-
 export interface EstimatedCost {
   readonly cpuSeconds: number;
   /** With `slots` workers, as far as segments and blocks can be shared out between them. */
@@ -29,7 +28,7 @@ export interface EstimatedCost {
 
 /** Seconds that a leaf would take, from what a dry run counted. */
 export function estimateSeconds(stats: LeafStats, stages: LogExpr['stages'], slots: number): EstimatedCost {
-  const parses = stages.some(({ kind }) => parsing.has(kind));
+  const parses = stages.some(({ kind }) => stageTraits[kind].hasParserCost);
   const cpuSeconds =
     stats.linesProcessed / rates.rows +
     stats.lineBytes / (parses ? rates.parsedBytes : rates.filteredBytes) +

@@ -1,6 +1,6 @@
 import { fnv1Hash32, formatGoDuration, LokiError } from '@loki/model';
 import type { QueryResult } from '@loki/engine';
-import { logExprsOf } from '@loki/logql';
+import { logExprsOf, stageTraits } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafStats, LogFields, Logger, Tenancy } from '@loki/ports';
@@ -206,12 +206,10 @@ function oneCache(name: string, stats: LeafStats): LogFields {
 /** A filter on labels that the index or the structured metadata can answer, before a parser makes more of them. */
 function filtersBeforeParser(expr: Expr): boolean {
   return logExprsOf(expr).some(({ stages }) => {
-    const parser = stages.findIndex(({ kind }) => parsers.has(kind));
+    const parser = stages.findIndex(({ kind }) => stageTraits[kind].isParser);
     return stages.slice(0, Math.max(0, parser)).some(({ kind }) => kind === 'labelFilter');
   });
 }
-
-const parsers: ReadonlySet<string> = new Set(['json', 'logfmt', 'regexp', 'pattern', 'unpack']);
 
 /** What a client sends cannot break the line, nor make it long. */
 export function clean(text: string): string {

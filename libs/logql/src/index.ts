@@ -21,3 +21,4 @@ export { parseLinePattern, parsePattern } from './pattern.ts';
 export type { PatternPart } from './pattern.ts';
 export { formatExpr } from './pretty.ts';
 export { canonicalText, printExpr, printSelector } from './print.ts';
+export { stageTraits } from './stage-traits.ts';

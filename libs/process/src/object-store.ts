@@ -1,7 +1,6 @@
 import fs from 'node:fs';
 import type { StorageConfig } from '@loki/config';
 import { FilesystemObjectStore, openBucket, PrefixedObjectStore, proveBucket } from '@loki/object-store';
-import type { BucketOptions } from '@loki/object-store';
 import type { Logger, ObjectStore } from '@loki/ports';
 import { NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 
@@ -14,25 +13,42 @@ export interface WorkerData {
 
 /** The store that the configuration names. The process has one, and so has each of its workers. */
 export function openObjectStore(storage: StorageConfig): ObjectStore {
-  const store =
-    storage.kind === 'filesystem'
-      ? new FilesystemObjectStore({ disk: new NodeDisk(storage.directory) })
-      : openBucket(bucketOf(storage), { timers: new NodeTimers(), random: new NodeRandom() });
-  return storage.prefix === '' ? store : new PrefixedObjectStore(store, storage.prefix);
+  return prefixed(openStorage(storage).store, storage);
 }
 
 /** The same, once in a process and before anything is stored: cleans up, and refuses a bucket that will not do. */
 export async function prepareObjectStore(storage: StorageConfig, logger: Logger): Promise<ObjectStore> {
-  const store = openObjectStore(storage);
-  if (storage.kind === 'filesystem') {
-    await new FilesystemObjectStore({ disk: new NodeDisk(storage.directory) }).removeLeftovers();
-  } else {
-    const world = { timers: new NodeTimers(), random: new NodeRandom(), logger, store };
-    await proveBucket(bucketOf(storage), world);
-  }
-  return store;
+  const { store, prepare } = openStorage(storage);
+  const whole = prefixed(store, storage);
+  await prepare(whole, logger);
+  return whole;
 }
 
-function bucketOf(storage: Extract<StorageConfig, { kind: 's3' }>): BucketOptions {
-  return storage.caFile === '' ? storage : { ...storage, ca: fs.readFileSync(storage.caFile, 'utf8') };
+interface OpenedStorage {
+  readonly store: ObjectStore;
+  /** @param whole  the store with its prefix */
+  readonly prepare: (whole: ObjectStore, logger: Logger) => Promise<void>;
+}
+
+/** The one place that knows the kinds of stores: a new kind is a case here. */
+function openStorage(storage: StorageConfig): OpenedStorage {
+  switch (storage.kind) {
+    case 'filesystem': {
+      const store = new FilesystemObjectStore({ disk: new NodeDisk(storage.directory) });
+      return { store, prepare: () => store.removeLeftovers() };
+    }
+    case 's3': {
+      const bucket =
+        storage.caFile === '' ? storage : { ...storage, ca: fs.readFileSync(storage.caFile, 'utf8') };
+      const world = { timers: new NodeTimers(), random: new NodeRandom() };
+      return {
+        store: openBucket(bucket, world),
+        prepare: (whole, logger) => proveBucket(bucket, { ...world, logger, store: whole }),
+      };
+    }
+  }
+}
+
+function prefixed(store: ObjectStore, { prefix }: StorageConfig): ObjectStore {
+  return prefix === '' ? store : new PrefixedObjectStore(store, prefix);
 }
