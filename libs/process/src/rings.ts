@@ -61,7 +61,7 @@ export class Rings {
       const { clock, timers, logger } = this.#world;
       const config = this.#configOf(name);
       view = new RingView({
-        store: this.#stores.of(config),
+        ...this.#stores.of(config),
         key: this.#key(name),
         clock,
         timers,
@@ -97,7 +97,7 @@ export class Rings {
         const member =
           this.#members.get(name) ??
           new RingMember({
-            store: this.#stores.of(this.#configOf(name)),
+            store: this.#stores.of(this.#configOf(name)).store,
             key: this.#key(name),
             clock,
             timers,
@@ -119,7 +119,7 @@ export class Rings {
     // Whoever owns nothing is only counted and called: one token will do.
     const tokenCount = owning.includes(name) ? own.tokens : 1;
     const member = new RingMember({
-      store: this.#stores.of(own),
+      store: this.#stores.of(own).store,
       key: this.#key(name),
       clock,
       timers,
@@ -169,11 +169,17 @@ export class Rings {
   }
 }
 
+/** A store of rings, and when it last took a write of this process (monotonic time; undefined: never). */
+interface OpenRingStore {
+  readonly store: RingStore;
+  readonly lastWriteMs: () => number | undefined;
+}
+
 /** Where rings are kept: all in one place, unless their blocks name others. */
 class RingStores {
   readonly #world: RingWorld;
-  readonly #open = new Map<string, RingStore>();
-  #memory: RingStore | undefined;
+  readonly #open = new Map<string, OpenRingStore>();
+  #memory: OpenRingStore | undefined;
 
   constructor(world: RingWorld) {
     this.#world = world;
@@ -181,34 +187,48 @@ class RingStores {
     if (world.config.ring.store !== 'redis') this.#lent();
   }
 
-  of({ store, redis, joinMembers }: RingStoreConfig): RingStore {
+  of({ store, redis, joinMembers }: RingStoreConfig): OpenRingStore {
     if (store === 'memory') return this.#lent();
     const name = JSON.stringify(store === 'redis' ? redis : joinMembers);
     let known = this.#open.get(name);
     if (!known) {
       known =
         store === 'redis'
-          ? this.#measured(openRedis(this.#world, redis), 'redis')
-          : this.#measured(openJoined(this.#world, joinMembers), 'memberlist');
+          ? this.#observed(openRedis(this.#world, redis), 'redis')
+          : this.#observed(openJoined(this.#world, joinMembers), 'memberlist');
       this.#open.set(name, known);
     }
     return known;
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#open.values()].map((store) => store.close()));
-    await this.#memory?.close();
+    await Promise.all([...this.#open.values()].map(({ store }) => store.close()));
+    await this.#memory?.store.close();
   }
 
-  #measured(store: RingStore, kind: string): RingStore {
+  #observed(inner: RingStore, kind: string): OpenRingStore {
     const { metrics, clock } = this.#world;
-    return measuredRingStore(store, metrics, { kind, clock });
+    const store = measuredRingStore(inner, metrics, { kind, clock });
+    let lastWriteMs: number | undefined;
+    return {
+      lastWriteMs: () => lastWriteMs,
+      store: {
+        get: (key) => store.get(key),
+        compareAndSet: async (key, value, version) => {
+          const isWritten = await store.compareAndSet(key, value, version);
+          if (isWritten) lastWriteMs = clock.monotonicMs();
+          return isWritten;
+        },
+        watch: (key, onChange) => store.watch(key, onChange),
+        close: () => store.close(),
+      },
+    };
   }
 
-  #lent(): RingStore {
+  #lent(): OpenRingStore {
     if (!this.#memory) {
-      this.#memory = this.#measured(new MemoryRingStore(), 'inmemory');
-      serveRingStore(this.#world.rpc, this.#memory);
+      this.#memory = this.#observed(new MemoryRingStore(), 'inmemory');
+      serveRingStore(this.#world.rpc, this.#memory.store);
     }
     return this.#memory;
   }

@@ -9,6 +9,7 @@ const key = 'collectors/ring';
 class TroubledStore implements RingStore {
   readonly inner = new MemoryRingStore();
   isAway = false;
+  refusesWrites = false;
 
   async get(name: string): Promise<{ value: string; version: string } | undefined> {
     if (this.isAway) throw new Error('connection refused');
@@ -17,6 +18,7 @@ class TroubledStore implements RingStore {
 
   async compareAndSet(name: string, value: string, version: string | undefined): Promise<boolean> {
     if (this.isAway) throw new Error('connection refused');
+    if (this.refusesWrites) throw new Error('OOM command not allowed');
     return this.inner.compareAndSet(name, value, version);
   }
 
@@ -167,6 +169,46 @@ describe('a store in trouble', () => {
     await cluster.pass(120_000);
     expect(cluster.seen()).toEqual(['a,b,c', 'a,b,c', 'a,b,c']);
     expect(cluster.changes()).toBe(before);
+  });
+
+  test('with a store that answers and refuses writes for an hour nobody moves', async () => {
+    const cluster = await three();
+    const before = cluster.changes();
+    cluster.store.refusesWrites = true;
+    await cluster.pass(3_600_000);
+    expect(cluster.seen()).toEqual(['a,b,c', 'a,b,c', 'a,b,c']);
+    cluster.store.refusesWrites = false;
+    await cluster.pass(120_000);
+    expect(cluster.seen()).toEqual(['a,b,c', 'a,b,c', 'a,b,c']);
+    expect(cluster.changes()).toBe(before);
+  });
+
+  test('a member that dies while the store refuses writes is passed over once it takes them', async () => {
+    const cluster = await three();
+    cluster.store.refusesWrites = true;
+    cluster.kill('b');
+    await cluster.pass(600_000);
+    expect(cluster.seen()).toEqual(['a,b,c', 'a,b,c']);
+    cluster.store.refusesWrites = false;
+    await cluster.pass(75_000);
+    expect(cluster.seen()).toEqual(['a,c', 'a,c']);
+  });
+
+  test('the last member of a ring is passed over by a process that writes to the store itself', async () => {
+    const cluster = new Cluster();
+    const { member } = await cluster.add('a');
+    const { clock, timers } = new VirtualProcess(cluster.scheduler, 'watcher');
+    const open = (lastWriteMs?: () => number) => {
+      return new RingView({ store: cluster.store, key, clock, timers, lastWriteMs });
+    };
+    const [watching, writing] = [open(), open(() => clock.monotonicMs())];
+    for (const view of [watching, writing]) await cluster.scheduler.settle(view.start());
+    await cluster.pass(20_000);
+    await cluster.scheduler.settle(member.stop({ unregister: false }));
+    cluster.kill('a');
+    await cluster.pass(90_000);
+    expect(watching.ring.eligible).toHaveLength(1);
+    expect(writing.ring.eligible).toHaveLength(0);
   });
 
   test('a member that dies while the store is away is passed over once the store is back', async () => {

@@ -14,6 +14,8 @@ export interface RingViewOptions {
   readonly heartbeatTimeoutMs?: number;
   /** How often the store is asked, besides watching it. Default 5 s. */
   readonly pollMs?: number;
+  /** Monotonic time of the last write of this process that the store took; undefined: it wrote none. */
+  readonly lastWriteMs?: () => number | undefined;
 }
 
 interface Known {
@@ -27,7 +29,8 @@ interface Known {
  * What one process knows of a ring.
  *
  * Life is judged by heartbeats that change while we watch, not by the members' clocks, and time counts only while the
- * store answers: with the store away nobody turns unhealthy, and the last ring stays in force. A member that vanishes
+ * store takes writes: with the store away, or full, or a read-only replica, no member turns unhealthy, and the last ring
+ * stays in force. A heartbeat of any member shows that it takes them, and so does a write of this process. A member that vanishes
  * without having said that it leaves (the store was wiped) is kept until it would have timed out, so that it can
  * register again before anything moves.
  */
@@ -39,8 +42,10 @@ export class RingView {
   readonly #listeners = new Set<(ring: Ring) => void>();
   #ring = Ring.empty;
   #fingerprint = '';
-  /** Milliseconds during which the store has answered. */
+  /** Milliseconds during which the store has taken writes. */
   #reachedMs = 0;
+  /** Milliseconds during which it has answered, since a write that it took. */
+  #answeredMs = 0;
   #lastContactMs: number | undefined;
   #stopWatching: (() => void) | undefined;
   #timer: TimerHandle | undefined;
@@ -77,7 +82,7 @@ export class RingView {
     return () => this.#listeners.delete(listener);
   }
 
-  /** How long a member has been silent while the store answered; 0 for one that is not known. */
+  /** How long a member has been silent while the store took writes; 0 for one that is not known. */
   silentMs(id: string): number {
     const known = this.#known.get(id);
     return known ? this.#reachedMs - Math.max(known.heardMs, known.firstSeenMs) : 0;
@@ -103,9 +108,17 @@ export class RingView {
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#lastContactMs !== undefined) {
       // A process that was paused has heard nobody: at most one pause between polls counts.
-      this.#reachedMs += Math.min(nowMs - this.#lastContactMs, 2 * this.#pollMs);
+      this.#answeredMs += Math.min(nowMs - this.#lastContactMs, 2 * this.#pollMs);
+      const writtenMs = this.#options.lastWriteMs?.();
+      if (writtenMs !== undefined && writtenMs > this.#lastContactMs) this.#countTime();
     }
     this.#lastContactMs = nowMs;
+  }
+
+  /** The store takes writes. When it has refused them for long, members get time to beat before any is given up. */
+  #countTime(): void {
+    this.#reachedMs += Math.min(this.#answeredMs, this.#heartbeatTimeoutMs / 2);
+    this.#answeredMs = 0;
   }
 
   #observe(value: string | undefined): void {
@@ -128,6 +141,7 @@ export class RingView {
   #hear(instance: RingInstance): void {
     const known = this.#known.get(instance.id);
     if (!known) {
+      this.#countTime();
       // Of a member never seen before only its clock can tell; if that is wrong, its next heartbeat corrects it.
       const ageMs = Math.abs(this.#options.clock.nowMs() - instance.heartbeatMs);
       const heardMs = ageMs <= this.#heartbeatTimeoutMs ? this.#reachedMs : Number.NEGATIVE_INFINITY;
@@ -139,7 +153,9 @@ export class RingView {
     if (isSame && instance.beat < known.instance.beat) return;
     const isNews = !isSame || instance.beat > known.instance.beat;
     known.instance = instance;
-    if (isNews) known.heardMs = this.#reachedMs;
+    if (!isNews) return;
+    this.#countTime();
+    known.heardMs = this.#reachedMs;
   }
 
   #isHealthy(known: Known): boolean {
