@@ -142,6 +142,17 @@ describe('starting', () => {
     expect(await load(['-verify-config', '-config.file=a'], { a: 'x: 1' })).toMatchObject({ code: 1 });
   });
 
+  test('verify-config prints the notices that a start would log', async () => {
+    const loaded = await load(['-verify-config', '-config.file=a'], {
+      a: 'limits_config: {max_line_sise: 1, cardinality_limit: 5}',
+    });
+    expect(loaded).toMatchObject({ code: 0, stdout: 'config is valid\n' });
+    expect((loaded as { stderr: string }).stderr.trimEnd().split('\n')).toEqual([
+      'level=warn msg="a: line 1: unknown limit limits_config.max_line_sise is ignored"',
+      'level=info msg="accepted, no effect: limits_config.cardinality_limit (use limits_config.max_query_memory)"',
+    ]);
+  });
+
   test.each([
     ['write', ['distributor', 'ingester']],
     ['read', ['query-frontend', 'querier']],

@@ -86,10 +86,10 @@ async function load(world: ConfigWorld, line: CommandLine): Promise<LoadedConfig
     for (const [path, value] of presets) settings.set(path, value, 'preset');
   }
   applyFlags(line, settings);
-  const config = readConfig(settings, notices);
+  const config = readConfig(settings, notices, world.limitChecks);
   notices.push(...unusedNotice(settings));
   const shown = line.printConfig ? renderConfig(settings) : '';
-  if (line.verifyConfig) return exit(0, 'config is valid\n', shown);
+  if (line.verifyConfig) return exit(0, 'config is valid\n', noticesText(notices) + shown);
   if (shown !== '') notices.push({ level: 'info', message: shown });
   if (line.printConfigReverse)
     notices.push({ level: 'info', message: renderConfig(settings).split('\n').reverse().join('\n') });
@@ -124,6 +124,11 @@ function unusedNotice(settings: Settings): ConfigNotice[] {
   const unused = settings.unused();
   if (unused.length === 0) return [];
   return [{ level: 'info', message: `accepted, no effect: ${withReasons(unused)}` }];
+}
+
+/** As the log of a start would tell them. */
+function noticesText(notices: readonly ConfigNotice[]): string {
+  return notices.map(({ level, message }) => `level=${level} msg=${JSON.stringify(message)}\n`).join('');
 }
 
 function exit(code: number, stdout: string, stderr = ''): LoadedConfig {

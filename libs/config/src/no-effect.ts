@@ -144,6 +144,7 @@ const reasons: ReadonlyMap<string, string> = new Map([
     'heads are kept and flushed in a form of their own, and the write log is there after a crash',
   ),
   ...each(['compactor.working_directory'], 'compaction keeps nothing on disk'),
+  ...each(['internal_server'], 'server.admin_listen_port serves operators on a port of their own'),
   ...each(['analytics'], 'nothing is reported to anybody'),
   ...each(['profiling'], 'they are Go’s profiles'),
   ...each(['memberlist'], 'rings are not gossiped; join_members names who keeps them'),

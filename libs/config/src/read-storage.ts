@@ -1,7 +1,9 @@
 import type { S3Config, StorageConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
-import type { Settings } from './settings.ts';
+import { readBlockValues } from './block-values.ts';
+import { schemaBlock } from './schema.ts';
+import { Settings } from './settings.ts';
 
 type Backend = 'filesystem' | 's3';
 
@@ -21,6 +23,8 @@ export function readStorage(
   notices: ConfigNotice[],
 ): StorageConfig {
   const named = periods(settings).at(-1)?.object_store ?? '';
+  const store = namedStore(settings, named);
+  if (store !== undefined) return readNamedStore(store, settings, notices);
   const s3Blocks = [
     'storage_config.object_store.s3',
     'storage_config.aws',
@@ -41,6 +45,43 @@ export function readStorage(
     settings.text('common.storage.object_store.filesystem.dir') ||
     settings.text('common.storage.filesystem.chunks_directory') ||
     `${dataDirectory}/chunks`;
+  return { kind, prefix, directory };
+}
+
+/** One entry of `storage_config.named_stores`, or of its twin in `object_store`: a block of one backend with a name. */
+interface NamedStore {
+  readonly name: string;
+  /** `aws`, `filesystem`, … and their Thanos names. */
+  readonly backend: string;
+  readonly isThanos: boolean;
+  readonly values: unknown;
+}
+
+/** A store's name shall be none of a backend's, so that one word of `schema_config` means one thing. */
+function namedStore(settings: Settings, name: string): NamedStore | undefined {
+  if (name === '') return undefined;
+  for (const block of ['storage_config.object_store.named_stores', 'storage_config.named_stores']) {
+    for (const backend of schemaBlock(block).keys.keys()) {
+      const stores = settings.raw(`${block}.${backend}`);
+      if (typeof stores !== 'object' || stores === null || !Object.hasOwn(stores, name)) continue;
+      const values = (stores as Readonly<Record<string, unknown>>)[name];
+      return { name, backend, isThanos: block.includes('object_store'), values };
+    }
+  }
+  return undefined;
+}
+
+function readNamedStore(store: NamedStore, settings: Settings, notices: ConfigNotice[]): StorageConfig {
+  const prefix = settings.text('storage_config.object_prefix');
+  const kind = backendOf(store.backend);
+  const block = store.isThanos
+    ? `storage_config.object_store.${store.backend}`
+    : `storage_config.${store.backend}`;
+  const own = new Settings();
+  for (const [path, value] of readBlockValues(block, store.values)) own.set(path, value, 'file');
+  if (kind === 's3') return { kind, prefix, ...readS3(own, block, notices) };
+  const directory = own.text(`${block}.${store.isThanos ? 'dir' : 'directory'}`);
+  if (directory === '') throw new ConfigError(`named store ${store.name}: its directory must be set`);
   return { kind, prefix, directory };
 }
 

@@ -57,16 +57,42 @@ function parseBool(text: string): boolean {
   return value;
 }
 
+/** Go's largest integers; a larger number is no integer of any field. */
+const int64Bound = 2 ** 63;
+
+/** As Go's YAML decodes a number into an integer field: any base by its prefix, and a fraction is cut off. */
 function parseInteger(text: string): number {
-  const value = /^[+-]?(\d[\d_]*|0x[0-9a-fA-F]+)$/.test(text) ? Number(text.replaceAll('_', '')) : Number.NaN;
-  if (!Number.isSafeInteger(value)) throw new ScalarError(`cannot unmarshal !!str \`${text}\` into int`);
-  return value;
+  const value = parseNumber(text);
+  if (value === undefined || Math.abs(value) > 2 * int64Bound)
+    throw new ScalarError(`cannot unmarshal !!str \`${text}\` into int`);
+  // "As large as can be" is a common way to write no limit: it stays exact here as the largest exact integer.
+  const exact = Math.min(Math.max(value, -Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
+  return Math.trunc(exact) + 0;
 }
 
 function parseFloatText(text: string): number {
-  const value = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isFinite(value)) throw new ScalarError(`cannot unmarshal !!str \`${text}\` into float64`);
+  if (/^\+?\.(?:inf|Inf|INF)$/.test(text)) return Number.MAX_SAFE_INTEGER;
+  const value = parseNumber(text);
+  if (value === undefined) throw new ScalarError(`cannot unmarshal !!str \`${text}\` into float64`);
   return value;
+}
+
+/**
+ * A plain YAML number, as Go's decoder resolves it: `0x1F`, `0b11`, `0o17` and `017` are integers of their base, `_`
+ * separates digits, and `1.572864e+06`, `5e3`, `.5` are decimal. Helm writes integers from a million on with an exponent.
+ */
+function parseNumber(text: string): number | undefined {
+  const plain = text.replaceAll('_', '');
+  const [, sign, digits] = /^([+-]?)(.*)$/s.exec(plain)!;
+  const octal = /^0[oO]?([0-7]+)$/.exec(digits)?.[1];
+  const value =
+    octal !== undefined
+      ? Number(`0o${octal}`)
+      : /^(?:0[xX][0-9a-fA-F]+|0[bB][01]+|(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?)$/.test(digits)
+        ? Number(digits)
+        : Number.NaN;
+  if (!Number.isFinite(value)) return undefined;
+  return sign === '-' ? -value : value;
 }
 
 /** Both KB and KiB are 1024 here, as in Loki's own defaults. */
@@ -81,6 +107,7 @@ export function parseSize(text: string): number {
   const part = /(\d+(?:\.\d+)?)\s*([kKMGTP]?)(?:i?[bB])?\s*/y;
   let total = 0;
   const trimmed = text.trim();
+  if (/^[\d.]+[eE][-+]?\d+$|^0[xXoO]/.test(trimmed)) return parseInteger(trimmed);
   while (part.lastIndex < trimmed.length) {
     const match = part.exec(trimmed);
     if (!match)
@@ -95,11 +122,12 @@ export function parseSize(text: string): number {
   return Math.floor(total);
 }
 
-/** Go reads a plain number as nanoseconds; `1d` and longer units are welcome though Go has none. */
+/** Go decodes a plain number as nanoseconds; `1d` and longer units are welcome though Go has none. */
 function parseGoConfigDuration(text: string): bigint {
   const value = parseGoDuration(text) ?? parsePrometheusDuration(text);
   if (value !== undefined) return value;
-  if (/^\d+$/.test(text)) return BigInt(text);
+  const ns = parseNumber(text);
+  if (ns !== undefined && Math.abs(ns) < int64Bound) return BigInt(Math.trunc(ns));
   throw new ScalarError(`time: invalid duration ${JSON.stringify(text)}`);
 }
 

@@ -48,11 +48,14 @@ export interface Schema {
   readonly byPath: ReadonlyMap<string, KeySpec>;
 }
 
+/** In place of a flag prefix: the included keys have no flags. */
+const noFlags = '-';
+
 /**
  * Every key of the configuration. The data file holds one list of lines per block:
  * `name | kind | default | flag | what it does` (the last for keys that Loki does not have), indented two spaces per nesting level. A kind `@block` includes another list
- * below `name` (the fourth field is then the flag prefix that replaces `<p>`), `* | @block` includes it in place,
- * `{}` opens a nested section, `[]block` is a list of such blocks.
+ * below `name` (the fourth field is then the flag prefix that replaces `<p>`), `* | @block` includes it in place
+ * (a flag prefix of `-` leaves its keys without flags), `{}` opens a nested section, `[]block` is a list of such blocks.
  */
 let built: Schema | undefined;
 
@@ -60,6 +63,17 @@ let built: Schema | undefined;
 export function schema(): Schema {
   built ??= buildSchema();
   return built;
+}
+
+/** The block at `path`, which the table must have. */
+export function schemaBlock(path: string): BlockSpec {
+  let block = schema().root;
+  for (const name of path.split('.')) {
+    const next = block.keys.get(name);
+    if (next?.node !== 'block') throw new Error(`no such configuration block: ${path}`);
+    block = next;
+  }
+  return block;
 }
 
 const data = schemaData as Readonly<Record<string, readonly string[]>>;
@@ -79,15 +93,16 @@ function buildSchema(): Schema {
         .trim()
         .split('|')
         .map((part) => part.trim());
-      const flag = replacePrefix(rawFlag, flagPrefix);
+      const flag = flagPrefix === noFlags ? '' : replacePrefix(rawFlag, flagPrefix);
       open.length = depth + 1;
       const parent = open[depth];
       if (kind === '{}') {
         open.push(child(parent, name, parent.typeName));
       } else if (kind.startsWith('@')) {
         const included = kind.slice(1);
-        if (name === '*') fill(parent, included, flag);
-        else fill(child(parent, name, `${included.replaceAll('_', '')}.Config`), included, flag);
+        const prefix = rawFlag === noFlags ? noFlags : flag;
+        if (name === '*') fill(parent, included, prefix);
+        else fill(child(parent, name, `${included.replaceAll('_', '')}.Config`), included, prefix);
       } else {
         addKey(parent, { name, kind, defaultText, flag, help });
       }

@@ -163,7 +163,11 @@ class Walk implements ReadYaml {
 
   #key(given: unknown, spec: KeySpec, keyPath: string): void {
     const node = this.#resolve(given);
-    if (isNull(node) && spec.kind !== 'any') return;
+    if (isNull(node) && spec.kind !== 'any') {
+      // Go's decoder leaves a field alone at a null, but empties a list.
+      if (spec.kind === 'list' || spec.kind === 'blocks') this.values.set(keyPath, []);
+      return;
+    }
     if (spec.kind === 'any') {
       this.values.set(keyPath, this.#plain(node));
     } else if (spec.kind === 'blocks') {
