@@ -175,6 +175,24 @@ describe('answers', () => {
     await left;
   });
 
+  test('a client that writes no more once its push is sent gets its answer', async () => {
+    const { port } = await start((server) =>
+      server.handle('push', async ({ body }) => {
+        await timers.sleep(50);
+        return textResponse(body.toString());
+      }),
+    );
+    const answer = await new Promise<string>((resolve) => {
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () =>
+        socket.end('POST /loki/api/v1/push HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nlines'),
+      );
+      let received = '';
+      socket.on('data', (chunk) => (received += chunk.toString()));
+      socket.on('end', () => resolve(received));
+    });
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK[^]*lines$/);
+  });
+
   test('bytes that are no HTTP and headers beyond all bounds are refused', async () => {
     const { port } = await start(() => undefined);
     expect(await raw(port, 'nonsense\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 Bad Request/);
