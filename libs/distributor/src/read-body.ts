@@ -1,6 +1,6 @@
 import { constants, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { LokiError } from '@loki/model';
-import { cutBodyText, type Decompressed, gunzip, type ZlibOutcome } from './gunzip.ts';
+import { chunkSizeFor, cutBodyText, type Decompressed, gunzip, type ZlibOutcome } from './gunzip.ts';
 import { lz4DecodeFrame } from './lz4.ts';
 
 /** How much a push may weigh, before and after decompression. */
@@ -103,7 +103,8 @@ function zstdFrames(body: Buffer, bytesMax: number): Buffer {
   for (let at = 0; at < body.length;) {
     if (frames.length === zstdFramesMax)
       throw new LokiError('bodyTooLarge', `request body too large: more than ${zstdFramesMax} zstd frames`);
-    const options = { maxOutputLength: Math.max(1, remaining), info: true };
+    const chunkSize = chunkSizeFor(body.length - at);
+    const options = { maxOutputLength: Math.max(1, remaining), chunkSize, info: true };
     const { buffer, engine } = zstdDecompressSync(body.subarray(at), options) as unknown as ZlibOutcome;
     frames.push(buffer);
     remaining -= buffer.length;
@@ -118,12 +119,14 @@ function inflate(body: Buffer, limits: BodyLimits): Decompressed {
   const hasZlibHeader =
     body.length >= 2 && (body[0] & 0x0f) === 8 && body[0] >> 4 <= 7 && (body[0] * 256 + body[1]) % 31 === 0;
   const decode = hasZlibHeader ? inflateSync : inflateRawSync;
+  const chunkSize = chunkSizeFor(body.length);
   try {
-    return { bytes: bounded(limits, undefined, (maxOutputLength) => decode(body, { maxOutputLength })) };
+    const all = (maxOutputLength: number) => decode(body, { chunkSize, maxOutputLength });
+    return { bytes: bounded(limits, undefined, all) };
   } catch (error) {
     if (!(error instanceof LokiError) || error.message !== cutBodyText) throw error;
     const finishFlush = constants.Z_SYNC_FLUSH;
-    const part = (maxOutputLength: number) => decode(body, { finishFlush, maxOutputLength });
+    const part = (maxOutputLength: number) => decode(body, { chunkSize, finishFlush, maxOutputLength });
     return { bytes: bounded(limits, undefined, part), cutText: cutBodyText };
   }
 }
