@@ -21,7 +21,7 @@ import { decodeLegacyPush } from './decode-legacy.ts';
 import { decodeOtlpPush } from './decode-otlp.ts';
 import { Discards } from './discards.ts';
 import { MetadataNames } from './metadata-names.ts';
-import { OfferedStreamRows } from './offered-rows.ts';
+import { OfferedStreamRows, placesOfStreams } from './offered-rows.ts';
 import { defaultDistributorOptions, type DistributorOptions } from './options.ts';
 import { OtlpActionsCache } from './otlp-actions.ts';
 import { policyBlockedUntilMs } from './policies.ts';
@@ -279,9 +279,9 @@ export class Distributor implements DistributorService {
     const acks: Promise<void>[] = [];
     const offered = new OfferedStreamRows(rows, discards);
     let retriedBytes = 0;
-    for (let index = 0; index < rows.streams.length; index++) {
-      const stream = rows.streams[index];
-      if (!offered.start(index)) continue;
+    for (const places of placesOfStreams(rows)) {
+      if (!offered.start(places)) continue;
+      const stream = rows.streams[places[0]];
       const problem = this.#admission.admit(tenant, stream, offered, limits, nowMs);
       if (problem) {
         errors.add(problem.text);
@@ -292,7 +292,7 @@ export class Distributor implements DistributorService {
         }
       }
       if (offered.refusedCount === offered.count) continue;
-      this.#write(push, index, touched, acks);
+      for (const place of places) this.#write(push, place, touched, acks);
     }
     if (push.refusedStatus === 429) this.#expectRetry(push, offered, retriedBytes);
     this.#countAccepted(push, valid);
@@ -331,9 +331,9 @@ export class Distributor implements DistributorService {
   /** The client sends the push again: its refused rows were charged for nothing, its stored ones are not charged twice. */
   #expectRetry({ tenant, scratch, nowMs }: Push, offered: OfferedStreamRows, refusedBytes: number): void {
     this.#rate.giveBack(tenant, refusedBytes);
-    const { streams } = scratch.rows;
-    for (let index = 0; index < streams.length; index++)
-      if (offered.start(index)) this.#admission.retried(tenant, streams[index], offered, nowMs);
+    const { rows } = scratch;
+    for (const places of placesOfStreams(rows))
+      if (offered.start(places)) this.#admission.retried(rows.streams[places[0]], offered, nowMs);
   }
 
   /** A stream grows fast: its rows should go to several partitions. */

@@ -11,7 +11,7 @@ import {
   tooFarBehindText,
 } from './refused-rows.ts';
 import { StreamRate, type StreamRateLimit } from './stream-rate.ts';
-import { TakenShares } from './taken-shares.ts';
+import { TakenRows } from './taken-rows.ts';
 
 /** Rows of one stream in a push, offered for admission. */
 export interface OfferedRows {
@@ -50,7 +50,7 @@ export interface StreamAdmission {
    *
    * @param rows those that were admitted
    */
-  retried(tenant: TenantId, stream: ResolvedStream, rows: OfferedRows, nowMs: number): void;
+  retried(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void;
 }
 
 /** Hears how many shards a stream's rate needs, when they are several. */
@@ -80,8 +80,6 @@ interface StreamState {
   newestSeconds: number;
   newestNanos: number;
   rate: StreamRate | undefined;
-  /** Shares of pushes that were refused in part. */
-  taken: TakenShares | undefined;
 }
 
 interface TenantState {
@@ -112,6 +110,7 @@ export class StreamRegistry implements StreamAdmission {
   readonly #shared: SharedStreams | undefined;
   readonly #onShards: OnShards | undefined;
   readonly #tenants = new Map<TenantId, TenantState>();
+  readonly #taken = new TakenRows();
   #sweptMs: number | undefined;
 
   /** @param shared absent: no other distributor has streams of our tenants */
@@ -171,9 +170,8 @@ export class StreamRegistry implements StreamAdmission {
     return this.#admitRows(tenant, stream, state, rows, limits, nowMs);
   }
 
-  retried(tenant: TenantId, stream: ResolvedStream, rows: OfferedRows, nowMs: number): void {
-    const state = this.#tenants.get(tenant)?.streams.get(stream.text);
-    if (state) (state.taken ??= new TakenShares()).add(rows, nowMs);
+  retried(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void {
+    this.#taken.add(stream.placementHash, rows, nowMs);
   }
 
   /** Tenants with streams, or lately so. */
@@ -285,8 +283,8 @@ export class StreamRegistry implements StreamAdmission {
   /** Rows too far behind are refused by themselves; the others are taken whole or refused whole. */
   #admitShare(admission: Admission): void {
     const { stream, state, rows, refused, limit, nowMs } = admission;
-    const share = shareOf(admission);
-    if (share.bytes > 0 && limit && !state.taken?.has(rows, share.behind, nowMs)) {
+    const share = shareOf(admission, this.#taken.hasAny(nowMs) ? this.#taken : undefined);
+    if (share.bytes > 0 && limit) {
       const rate = (state.rate ??= new StreamRate(limit, nowMs));
       const shards = rate.offer(share.bytes, limit, nowMs);
       const waitMs = rate.take(share.bytes, shards, limit, nowMs);
@@ -328,7 +326,7 @@ export class StreamRegistry implements StreamAdmission {
 
 function newState(nowMs: number): StreamState {
   const newestSeconds = Number.NEGATIVE_INFINITY;
-  return { seenMs: nowMs, toldMs: nowMs, newestSeconds, newestNanos: 0, rate: undefined, taken: undefined };
+  return { seenMs: nowMs, toldMs: nowMs, newestSeconds, newestNanos: 0, rate: undefined };
 }
 
 /** One stream's rows of a push, and what decides about them. */
@@ -344,6 +342,7 @@ interface Admission {
 }
 
 interface Share {
+  /** To be charged: without rows that were charged and stored before. */
   readonly bytes: number;
   readonly newestSeconds: number;
   readonly newestNanos: number;
@@ -352,7 +351,7 @@ interface Share {
 }
 
 /** Adds up the rows that are not too far behind, and refuses the others. */
-function shareOf({ state, rows, refused, reachNs }: Admission): Share {
+function shareOf({ stream, state, rows, refused, reachNs }: Admission, taken: TakenRows | undefined): Share {
   let { newestSeconds, newestNanos } = state;
   let behind: Set<number> | undefined;
   let bytes = 0;
@@ -366,7 +365,7 @@ function shareOf({ state, rows, refused, reachNs }: Admission): Share {
       (behind ??= new Set()).add(i);
       continue;
     }
-    bytes += rows.lineBytes(i);
+    if (!taken?.has(stream.placementHash, rows, i)) bytes += rows.lineBytes(i);
     if (behindNs < 0 || newestSeconds === Number.NEGATIVE_INFINITY) {
       newestSeconds = seconds;
       newestNanos = nanos;

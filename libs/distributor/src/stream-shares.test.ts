@@ -37,6 +37,18 @@ const formats: Record<
       }),
     ),
   }),
+  // As pino-loki sends them.
+  'JSON, each line in a stream object of its own': (rows) => ({
+    body: Buffer.from(
+      JSON.stringify({
+        streams: rows.map(({ app, line }, i) =>
+          i % 2 === 0
+            ? { stream: { app, a: '1' }, values: [[nsOf(i), line]] }
+            : { stream: { a: '1', app }, values: [[nsOf(i), line]] },
+        ),
+      }),
+    ),
+  }),
   protobuf: (rows) => ({
     headers: new Map([['content-type', 'application/x-protobuf']]),
     body: compressSync(
