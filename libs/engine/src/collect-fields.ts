@@ -13,7 +13,7 @@ export interface FieldsTaskInput {
   /** Rows, one stream after the other as the answer shows them: a field's last value is the same for every cut of the query. */
   readonly order: Uint32Array;
   readonly fieldsMax: number;
-  /** The field whose values are wanted. */
+  /** The field whose values are wanted; others are left out then. */
   readonly valuesOf?: string;
   readonly valuesMax?: number;
 }
@@ -57,7 +57,7 @@ export const fieldsTask: Task<FieldsTaskInput, DetectedField[]> = {
 export function* collectFields(input: FieldsTaskInput): Work<DetectedField[]> {
   const { labelSets, labelSet, lineEnds, order, valuesOf, valuesMax } = input;
   const lines = Buffer.from(input.lines.buffer, input.lines.byteOffset, input.lines.byteLength);
-  const collector = new FieldCollector(input.fieldsMax);
+  const collector = new FieldCollector(input.fieldsMax, valuesOf);
   let bytes = 0;
   for (const row of order) {
     const line = lines.subarray(row === 0 ? 0 : lineEnds[row - 1], lineEnds[row]);
@@ -86,11 +86,13 @@ interface OpenField {
 
 class FieldCollector {
   readonly #fieldsMax: number;
+  readonly #only: string | undefined;
   readonly #detector = new FieldDetector();
   readonly fields = new Map<string, OpenField>();
 
-  constructor(fieldsMax: number) {
+  constructor(fieldsMax: number, only: string | undefined) {
     this.#fieldsMax = fieldsMax;
+    this.#only = only;
   }
 
   *addLine(set: LabelSet, line: Buffer): Work<void> {
@@ -108,9 +110,9 @@ class FieldCollector {
     }
   }
 
-  /** @returns undefined when there are enough other fields */
+  /** @returns undefined when the field is not wanted, or there are enough others */
   #add(label: string, value: string, parser?: string): OpenField | undefined {
-    if (isErrorLabel(label)) return undefined;
+    if (isErrorLabel(label) || (this.#only !== undefined && label !== this.#only)) return undefined;
     let field = this.fields.get(label);
     if (!field) {
       if (this.fields.size >= this.#fieldsMax) return undefined;

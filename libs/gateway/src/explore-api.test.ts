@@ -134,15 +134,17 @@ test.each([
   ['the own thread', undefined],
 ])('values of one field, by %s', async (_, place) => {
   workers = place;
-  const { api } = setUp([{ line: 'a=1' }, { line: 'a=2' }, { line: 'a=1' }]);
-  const ask = async (name: string) => {
+  const { api } = setUp([{ line: 'a=1 z=3' }, { line: 'a=2 z=4' }, { line: 'a=1' }]);
+  const ask = async (name: string, query: Record<string, string> = {}) => {
     const response = await api.detectedFieldValues(
-      getRequest({ query: '{app="a"}' }, { name }),
+      getRequest({ query: '{app="a"}', ...query }, { name }),
       tenancyOf('t'),
     );
     return JSON.parse(response.body as string) as object;
   };
   expect(await ask('a')).toEqual({ values: ['1', '2'], limit: 1000 });
+  // The limit is for values: fields before this one do not count.
+  expect(await ask('z', { limit: '1' })).toEqual({ values: ['3'], limit: 1 });
   expect(await ask('b')).toEqual({});
 });
 
