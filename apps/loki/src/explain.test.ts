@@ -127,8 +127,8 @@ test('blocks are ruled out by time', async () => {
 });
 
 test.each([
-  [{ query: '{a=' }, 'parse error at line 1, col 4: syntax error: unexpected $end, expecting STRING\n'],
-  [{ query: '{app="a"}', time: 5 }, 'log queries have a range: give start and end instead of time\n'],
+  [{ query: '{a=' }, 'parse error at line 1, col 4: syntax error: unexpected $end, expecting STRING'],
+  [{ query: '{app="a"}', time: 5 }, 'log queries have a range: give start and end instead of time'],
 ])('%j is refused', async (params, text) => {
   expect(await server.get(`/loki/api/v1/explain?${goQuery(params as Record<string, string>)}`)).toEqual({
     status: 400,

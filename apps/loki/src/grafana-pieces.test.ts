@@ -109,6 +109,6 @@ test('a piece is held to the limits of the whole that it says it is of', async (
   const refused = await ask(params, partOf(5));
   expect([refused.status, refused.text]).toEqual([
     400,
-    'the query time range exceeds the limit (query length: 5h0m0s, limit: 3h)\n',
+    'the query time range exceeds the limit (query length: 5h0m0s, limit: 3h)',
   ]);
 });

@@ -203,6 +203,6 @@ test('what is refused is printed as it came', async () => {
   });
   expect([answer.status, answer.text]).toEqual([
     400,
-    'parse error at line 1, col 4: syntax error: unexpected $end, expecting STRING\n',
+    'parse error at line 1, col 4: syntax error: unexpected $end, expecting STRING',
   ]);
 });
