@@ -15,6 +15,9 @@ class HandTimers implements Timers {
   sleep(): Promise<void> {
     return Promise.reject(new Error('not needed'));
   }
+  get waiting(): number {
+    return this.#waiting.size;
+  }
   fire(): void {
     const callbacks = [...this.#waiting];
     this.#waiting.clear();
@@ -24,11 +27,12 @@ class HandTimers implements Timers {
 
 function setup(options: Partial<BatcherOptions> = {}) {
   const timers = new HandTimers();
+  const clock = new StoppedClock(0);
   const log = new RecordingLog(1);
   const batcher = new PartitionBatcher(
     0,
     {
-      clock: new StoppedClock(0),
+      clock,
       timers,
       workers: inlineWorkers(),
       writeLog: log,
@@ -45,7 +49,7 @@ function setup(options: Partial<BatcherOptions> = {}) {
     writer.endRun();
     return batcher.commit();
   };
-  return { timers, log, batcher, write };
+  return { timers, clock, log, batcher, write };
 }
 
 /** Lets all that can happen now happen. */
@@ -54,35 +58,119 @@ async function settle(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('pushes of several tenants within the linger share one record, and all wait for it', async () => {
+test('an idle log is written at once: one client, one push after the other, waits for no timer', async () => {
   const { timers, log, write } = setup();
-  const acks = [write('x'), write('y', 'b'), write('z')];
+  for (let i = 1; i <= 5; i++) {
+    await write(String(i));
+    expect(log.records).toHaveLength(i);
+  }
+  expect(timers.waiting).toBe(0);
+});
+
+test('pushes of several tenants during an append share the next record, and all wait for it', async () => {
+  const { timers, log, write } = setup();
+  const gate = Promise.withResolvers<void>();
+  log.gate = gate.promise;
+  const acks = [write('w'), write('x'), write('y', 'b'), write('z')];
+  await settle();
   expect(log.records).toHaveLength(0);
+  gate.resolve();
+  await acks[0];
   timers.fire();
   await Promise.all(acks);
-  expect(log.records.map(({ record }) => [record.writerId, record.sequence])).toEqual([['w', 1]]);
+  expect(log.records.map(({ record }) => [record.writerId, record.sequence])).toEqual([
+    ['w', 1],
+    ['w', 2],
+  ]);
   expect(storedEntries(log).map(({ tenant, line }) => [tenant, line])).toEqual([
+    ['a', 'w'],
     ['a', 'x'],
     ['a', 'z'],
     ['b', 'y'],
   ]);
 });
 
-test('while an append is under way pushes gather, and go with the next one', async () => {
-  const { timers, log, write } = setup();
+/** Three clients: one push is written alone, two gather meanwhile; the first append has ended. */
+async function threeClients(options: Partial<BatcherOptions> = {}) {
+  const world = setup(options);
+  const gate = Promise.withResolvers<void>();
+  world.log.gate = gate.promise;
+  const first = world.write('1');
+  const others = [world.write('2'), world.write('3')];
+  await settle();
+  gate.resolve();
+  await first;
+  await settle();
+  return { ...world, others };
+}
+
+function linesByRecord(log: RecordingLog): string[][] {
+  return log.records.map((record) => storedEntries({ records: [record] }).map(({ line }) => line));
+}
+
+test('the clients that an append answered are expected again: their pushes join those that came meanwhile', async () => {
+  const { timers, log, write, others } = await threeClients();
+  expect(log.records).toHaveLength(1);
+  // No timer fires: the third push completes the batch.
+  await Promise.all([write('4'), ...others]);
+  expect(linesByRecord(log)).toEqual([['1'], ['2', '3', '4']]);
+  const again = [write('5'), write('6')];
+  await settle();
+  expect(log.records).toHaveLength(2);
+  await Promise.all([write('7'), ...again]);
+  expect(linesByRecord(log)[2]).toEqual(['5', '6', '7']);
+  expect(timers.waiting).toBe(0);
+});
+
+test('when no push comes for a while the batch goes without it, and a lone client waits no more', async () => {
+  const { timers, log, write, others } = await threeClients();
+  timers.fire();
+  await Promise.all(others);
+  expect(linesByRecord(log)).toEqual([['1'], ['2', '3']]);
+  const lone = write('4');
+  timers.fire();
+  await lone;
+  await write('5');
+  expect(linesByRecord(log).slice(2)).toEqual([['4'], ['5']]);
+  expect(timers.waiting).toBe(0);
+});
+
+test('while pushes keep coming the batch waits on, until it is old', async () => {
+  const { timers, clock, log, write, others } = await threeClients();
   const gate = Promise.withResolvers<void>();
   log.gate = gate.promise;
-  const first = write('1');
-  timers.fire();
-  await settle();
-  const second = write('2');
-  timers.fire();
-  const third = write('3');
-  await settle();
-  expect(log.records).toHaveLength(0);
+  const acks = [...others, ...Array.from({ length: 6 }, (_, i) => write(`more ${i}`))];
   gate.resolve();
-  await Promise.all([first, second, third]);
-  expect(log.records.map(({ record }) => record.sequence)).toEqual([1, 2]);
+  await settle();
+  const before = log.records.length;
+  acks.push(write('a'));
+  timers.fire();
+  await settle();
+  expect(log.records).toHaveLength(before);
+  acks.push(write('b'));
+  clock.ms += 5;
+  timers.fire();
+  await Promise.all(acks);
+  expect(linesByRecord(log).at(-1)).toContain('b');
+});
+
+test('what gathered for longer than the linger goes when the append ends', async () => {
+  const { timers, clock, log, write } = setup();
+  const gate = Promise.withResolvers<void>();
+  log.gate = gate.promise;
+  const acks = [write('1'), write('2')];
+  await settle();
+  clock.ms += 5;
+  gate.resolve();
+  await Promise.all(acks);
+  expect(linesByRecord(log)).toEqual([['1'], ['2']]);
+  expect(timers.waiting).toBe(0);
+});
+
+test('without a linger each push is a batch', async () => {
+  const { log, write } = setup({ lingerMs: 0 });
+  await Promise.all([write('1'), write('2'), write('3')]);
+  expect(linesByRecord(log)).toEqual([['1'], ['2'], ['3']]);
 });
 
 test('a large batch is sealed at once; records keep their order', async () => {
@@ -96,24 +184,23 @@ test('a failed append fails all that waited for it, and the next one is tried', 
   const { timers, log, write } = setup();
   log.isBroken = true;
   const lost = Promise.allSettled([write('1'), write('2')]);
+  await settle();
   timers.fire();
   expect((await lost).map((result) => (result as PromiseRejectedResult).reason.code)).toEqual([
     'logNotAcked',
     'logNotAcked',
   ]);
   log.isBroken = false;
-  const kept = write('3');
-  timers.fire();
-  await kept;
+  await write('3');
   expect(storedEntries(log).map(({ line }) => line)).toEqual(['3']);
 });
 
-test('drain appends what lingers', async () => {
+test('drain appends what waits', async () => {
   const { log, batcher, write } = setup();
-  const ack = write('x');
+  const acks = [write('x'), write('y')];
   await batcher.drain();
-  await ack;
-  expect(log.records).toHaveLength(1);
+  await Promise.all(acks);
+  expect(log.records).toHaveLength(2);
 });
 
 test('a batch that is larger than the log takes becomes several records, in order; all wait for the last', async () => {
@@ -127,6 +214,7 @@ test('a batch that is larger than the log takes becomes several records, in orde
     }).join('');
   const lines = Array.from({ length: 40 }, (_, i) => `${i} ${noise()}`);
   const acks = lines.map((line) => write(line));
+  await settle();
   timers.fire();
   await Promise.all(acks);
   expect(log.records.length).toBeGreaterThan(5);

@@ -5,7 +5,7 @@ import type { DistributorMetrics } from '@loki/telemetry';
 import { encodeBatch } from './encode-batch.ts';
 
 export interface BatcherOptions {
-  /** How long a batch waits for more pushes when the log is idle. */
+  /** The longest that a batch waits for the pushes that are expected. 0: each push is a batch. */
   readonly lingerMs: number;
   /** Raw bytes at which a batch is sealed at once. */
   readonly batchBytesMax: number;
@@ -25,16 +25,24 @@ export interface BatcherDeps {
 interface Batch {
   readonly writers: Map<TenantId, RowWriter>;
   readonly acked: PromiseWithResolvers<void>;
+  readonly beganMs: number;
   pushes: number;
 }
+
+/**
+ * Without a push for so long, expected pushes are not on their way: a client near by takes less from its answer to its next push.
+ */
+const quietMs = 2;
 
 /**
  * The open batch of one partition: rows of all pushes and tenants until it is sealed, compressed and appended as one
  * record (group commit), or several when one would be larger than the log takes.
  *
- * A batch is sealed when it is large, or when it has lingered and no append is under way: while the log is busy more
- * pushes join, so that the batches grow with the load. Appends of a partition happen one after another, in the order of
- * their sequence; compression of the next overlaps with the append before it.
+ * A lone push is sealed at once. While an append is under way pushes join the next batch, so that the batches grow with the
+ * load. When the append ends, its pushes and those that came meanwhile are the clients that push now: they are expected again,
+ * and the log waits until they are all there, or none has come for `quietMs`, or the batch is `lingerMs` old. A large batch
+ * is sealed in any case. Appends of a partition happen one after another, in the order of their sequence; compression of the
+ * next overlaps with the append before it.
  */
 export class PartitionBatcher {
   readonly #partition: number;
@@ -42,7 +50,8 @@ export class PartitionBatcher {
   readonly #options: BatcherOptions;
   #open: Batch | undefined;
   #linger: TimerHandle | undefined;
-  #hasLingered = false;
+  /** Pushes of the last append, and of the batch that was open when it ended. */
+  #pushesExpected = 1;
   #sequence = 0;
   #unfinished = 0;
   #tail: Promise<void> = Promise.resolve();
@@ -71,6 +80,7 @@ export class PartitionBatcher {
     if (!batch) return Promise.resolve();
     batch.pushes++;
     if (batchBytes(batch) >= this.#options.batchBytesMax || this.#options.lingerMs <= 0) this.#seal();
+    else if (this.#unfinished === 0) this.#sealOrWait(batch);
     return batch.acked.promise;
   }
 
@@ -89,19 +99,30 @@ export class PartitionBatcher {
     const acked = Promise.withResolvers<void>();
     // A push whose client is gone may not be waiting any more.
     acked.promise.catch(() => {});
-    this.#hasLingered = false;
-    this.#linger = this.#deps.timers.after(this.#options.lingerMs, () => {
-      this.#hasLingered = true;
-      if (this.#unfinished === 0) this.#seal();
+    return { writers: new Map(), acked, beganMs: this.#deps.clock.monotonicMs(), pushes: 0 };
+  }
+
+  /** With no append under way. */
+  #sealOrWait(batch: Batch): void {
+    if (batch.pushes >= this.#pushesExpected || this.#isOld(batch)) return this.#seal();
+    const { pushes } = batch;
+    this.#linger ??= this.#deps.timers.after(quietMs, () => {
+      this.#linger = undefined;
+      if (batch.pushes > pushes) this.#sealOrWait(batch);
+      else this.#seal();
     });
-    return { writers: new Map(), acked, pushes: 0 };
+  }
+
+  #isOld({ beganMs }: Batch): boolean {
+    return this.#deps.clock.monotonicMs() - beganMs >= this.#options.lingerMs;
   }
 
   #seal(): void {
+    this.#linger?.cancel();
+    this.#linger = undefined;
     const batch = this.#open;
     if (!batch) return;
     this.#open = undefined;
-    this.#linger?.cancel();
     this.#unfinished++;
     const { workers, writeLog } = this.#deps;
     const payloads = encodeBatch(batch.writers.values(), workers, writeLog.recordBytesMax);
@@ -132,7 +153,8 @@ export class PartitionBatcher {
       );
     } finally {
       this.#unfinished--;
-      if (this.#unfinished === 0 && this.#open && this.#hasLingered) this.#seal();
+      this.#pushesExpected = batch.pushes + (this.#open?.pushes ?? 0);
+      if (this.#unfinished === 0 && this.#open && this.#open.pushes > 0) this.#sealOrWait(this.#open);
     }
   }
 }

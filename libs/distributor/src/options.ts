@@ -6,7 +6,7 @@ export interface DistributorOptions {
   readonly decompressedBytesMax: number;
   /** Bodies of all pushes in progress; one more is answered 503. 0: no bound. Default 512 MiB. */
   readonly inflightBytesMax: number;
-  /** How long a batch waits for other pushes. Default 5 ms: about what an fsync takes. */
+  /** The longest that a batch waits for pushes of clients that have just pushed. Default 5 ms: about what an fsync takes. */
   readonly lingerMs: number;
   /** Raw bytes at which a batch is sealed. Default 4 MiB: one block of a record. */
   readonly batchBytesMax: number;
