@@ -40,6 +40,13 @@ export type {
 } from './limits.ts';
 export { buildLimits } from './read-limits.ts';
 export type { LimitChecks, LimitContext } from './read-limits.ts';
+export { readOverrides } from './read-overrides.ts';
+export type {
+  OverridesBatch,
+  OverridesReader,
+  OverridesRequest,
+  OverridesSummary,
+} from './read-overrides.ts';
 export { renderConfig } from './render.ts';
 export type { RenderMode } from './render.ts';
 export { renderLimitsYaml, visibleLimits } from './render-limits.ts';

@@ -111,6 +111,67 @@ test('changes are seen after a period, and a bad file changes nothing', async ()
   expect(timers.size).toBe(0);
 });
 
+// Protects: a file that was truncated, or is just being written, takes no tenant's limits away.
+test.each([
+  '',
+  '# all gone\n',
+  '---\n',
+  'overrides:\n',
+  'overrides: ~\n',
+  '{}',
+  'configs: {a: {log_push_request: true}}\n',
+])('a file emptied to %j keeps the last good overrides', async (text) => {
+  const { runtime, timers, lines, files } = setUp({ 'o.yaml': 'overrides: {a: {max_line_size: 1}}' });
+  await runtime.start();
+  files['o.yaml'] = text;
+  for (let i = 0; i < 2; i++) await timers.fire();
+  expect(runtime.forTenant('a').maxLineSizeBytes).toBe(1);
+  expect(runtime.isLastReloadSuccessful).toBe(false);
+  expect(lines[0]).toContain('o.yaml: the file has no overrides any more');
+  files['o.yaml'] = 'overrides: {}\n';
+  await timers.fire();
+  expect(runtime.tenants).toEqual([]);
+  expect(runtime.isLastReloadSuccessful).toBe(true);
+  // From here on the file may be empty, as it may be at the start.
+  files['o.yaml'] = text;
+  await timers.fire();
+  expect(runtime.isLastReloadSuccessful).toBe(true);
+});
+
+test('one of several files that was emptied is enough to keep the last good overrides', async () => {
+  const { runtime, timers, lines, files } = setUp({
+    'a.yaml': 'overrides: {x: {max_line_size: 1}}',
+    'b.yaml': 'overrides: {y: {max_line_size: 2}}',
+  });
+  await runtime.start();
+  files['a.yaml'] = '';
+  await timers.fire();
+  expect(runtime.tenants).toEqual(['x', 'y']);
+  expect(lines.join()).toContain('"a.yaml: the file has no overrides');
+});
+
+test('limits are made when a tenant is first asked for, and stay the same until its block changes', async () => {
+  const text = 'overrides:\n  a:\n    max_line_size: 1\n  b:\n    query_timeout: 2m\n';
+  const { runtime, timers, files } = setUp({ 'o.yaml': text });
+  await runtime.start();
+  const before = { a: runtime.forTenant('a'), b: runtime.forTenant('b') };
+  expect(before.b).toMatchObject({ queryTimeoutMs: 120_000, maxQuerySeries: 77 });
+  files['o.yaml'] = `# edited\n${text.replace('max_line_size: 1', 'max_line_size: 3')}`;
+  await timers.fire();
+  expect(runtime.forTenant('a').maxLineSizeBytes).toBe(3);
+  expect(runtime.forTenant('b')).toBe(before.b);
+  expect(runtime.valuesForTenant('b').get('query_timeout')).toBe(120_000_000_000n);
+  expect(runtime.valuesForTenant('b').get('max_query_series')).toBe(77);
+});
+
+test('a mistake in every block is told without a flood', async () => {
+  const blocks = Array.from({ length: 50 }, (_, i) => `  t${i}:\n    max_line_sise: 1\n`);
+  const { runtime, lines } = setUp({ 'o.yaml': `overrides:\n${blocks.join('')}` });
+  await runtime.start();
+  expect(lines).toHaveLength(21);
+  expect(lines.at(-1)).toBe('warn overrides: 30 more of such warnings');
+});
+
 test('a bad file at the start is a failure of the start', async () => {
   await expect(setUp({ 'o.yaml': undefined }).runtime.start()).rejects.toThrow('no such file');
   await expect(setUp({ 'o.yaml': 'overrides: {a: {retention_period: 1h}}' }).runtime.start()).rejects.toThrow(

@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto';
-import { isMap, isScalar } from 'yaml';
-import type { Node } from 'yaml';
+import { hash } from 'node:crypto';
 import type { Logger, TimerHandle, Timers } from '@loki/ports';
 import { ConfigError } from './config-error.ts';
 import type { Limits, LimitsSource } from './limits.ts';
-import { withReasons } from './no-effect.ts';
-import { buildLimits, limitKeysRead } from './read-limits.ts';
+import { buildLimits } from './read-limits.ts';
 import type { LimitContext } from './read-limits.ts';
+import { readOverrides } from './read-overrides.ts';
+import type { OverridesBatch, OverridesReader, OverridesRequest } from './read-overrides.ts';
 import type { SettingValue } from './scalars.ts';
-import { isNull, pairsOf, parseYamlFile, readLimitsNode, scalarText } from './yaml-file.ts';
+import { tenantValuesFromJson } from './tenant-values.ts';
 
 export interface RuntimeConfigOptions {
   /** Merged in order; a tenant named in several files takes the last one's block. */
@@ -16,6 +15,8 @@ export interface RuntimeConfigOptions {
   readonly periodMs: number;
   /** The text of a file, or undefined when there is none. */
   readonly readText: (path: string) => Promise<string | undefined>;
+  /** Reads texts that changed. Absent: in this thread, which a large file holds up for seconds. */
+  readonly readOverrides?: OverridesReader;
   readonly timers: Timers;
   readonly logger: Logger;
   /** `limits_config`, by key: what each tenant's block is laid over. */
@@ -28,21 +29,32 @@ export interface RuntimeConfigOptions {
 /** Operational switches of one tenant (`configs:`), by Loki's names. */
 export type TenantSwitches = ReadonlyMap<string, boolean | readonly string[]>;
 
-interface Loaded {
-  readonly limits: ReadonlyMap<string, Limits>;
-  readonly values: ReadonlyMap<string, ReadonlyMap<string, SettingValue>>;
-  readonly switches: ReadonlyMap<string, TenantSwitches>;
-  readonly warnings: readonly string[];
+/** A tenant's overrides: text until somebody asks for the tenant, limits from then on. */
+interface TenantOverrides {
+  readonly json: string;
+  limits?: Limits;
 }
 
-const nothing: Loaded = { limits: new Map(), values: new Map(), switches: new Map(), warnings: [] };
+interface Loaded {
+  readonly tenants: ReadonlyMap<string, TenantOverrides>;
+  /** JSON of [name, value] pairs. */
+  readonly switches: ReadonlyMap<string, string>;
+  /** Files with overrides, which may not lose them without a word. */
+  readonly tenantsByFile: ReadonlyMap<string, number>;
+  readonly memo: OverridesRequest['memo'];
+}
 
-/** Keys the overrides file may have at its root. */
-const rootKeys = ['overrides', 'configs', 'multi_kv_config'];
+const nothing: Loaded = {
+  tenants: new Map(),
+  switches: new Map(),
+  tenantsByFile: new Map(),
+  memo: undefined,
+};
 
 /**
  * Limits of each tenant: the global ones, or the global ones with the tenant's overrides laid over them. The files
- * are read again every period; a bad one changes nothing but a flag and a log line.
+ * are read again every period; a bad one changes nothing but a flag and a log line. A tenant whose block did not change
+ * keeps its very limits.
  */
 export class RuntimeConfig implements LimitsSource {
   readonly #options: RuntimeConfigOptions;
@@ -76,7 +88,9 @@ export class RuntimeConfig implements LimitsSource {
   }
 
   forTenant(tenant: string): Limits {
-    return this.#loaded.limits.get(tenant) ?? this.#global;
+    const overrides = this.#loaded.tenants.get(tenant);
+    if (overrides === undefined) return this.#global;
+    return (overrides.limits ??= this.#build(overrides.json));
   }
 
   /** The limits of tenants without overrides. */
@@ -86,17 +100,20 @@ export class RuntimeConfig implements LimitsSource {
 
   /** What `forTenant` was built from, by key; for showing. */
   valuesForTenant(tenant: string): ReadonlyMap<string, SettingValue> {
-    return this.#loaded.values.get(tenant) ?? this.#options.globalValues;
+    const overrides = this.#loaded.tenants.get(tenant);
+    if (overrides === undefined) return this.#options.globalValues;
+    return new Map([...this.#options.globalValues, ...tenantValuesFromJson(overrides.json)]);
   }
 
   /** A tenant's operational switches; empty when it has none. */
   switchesForTenant(tenant: string): TenantSwitches {
-    return this.#loaded.switches.get(tenant) ?? new Map();
+    const json = this.#loaded.switches.get(tenant) ?? '[]';
+    return new Map(JSON.parse(json) as [string, boolean | readonly string[]][]);
   }
 
   /** Tenants that have overrides, sorted. */
   get tenants(): readonly string[] {
-    return [...this.#loaded.limits.keys()].sort();
+    return [...this.#loaded.tenants.keys()].sort();
   }
 
   get isLastReloadSuccessful(): boolean {
@@ -129,18 +146,12 @@ export class RuntimeConfig implements LimitsSource {
   }
 
   async #load(): Promise<void> {
-    const texts: [file: string, text: string][] = [];
-    const hash = createHash('sha256');
-    for (const file of this.#options.files) {
-      const text = await this.#read(file);
-      texts.push([file, text]);
-      hash.update(text);
-    }
-    const sha256 = hash.digest('hex');
+    const files: { file: string; text: string }[] = [];
+    for (const file of this.#options.files) files.push({ file, text: await this.#read(file) });
+    const sha256 = hash('sha256', files.map(({ text }) => text).join(''));
     if (sha256 !== this.#sha256) {
-      this.#loaded = this.#parse(texts);
+      this.#loaded = await this.#parse(files);
       this.#sha256 = sha256;
-      for (const warning of this.#loaded.warnings) this.#options.logger.warn(warning);
     }
     this.#isLastReloadSuccessful = true;
     this.#options.onReload?.({ isSuccessful: true, sha256 });
@@ -157,78 +168,46 @@ export class RuntimeConfig implements LimitsSource {
     return text;
   }
 
-  #parse(texts: readonly [file: string, text: string][]): Loaded {
-    const loaded = {
-      limits: new Map<string, Limits>(),
-      values: new Map<string, ReadonlyMap<string, SettingValue>>(),
-      switches: new Map<string, TenantSwitches>(),
-      warnings: [] as string[],
-      unused: new Set<string>(),
+  async #parse(files: OverridesRequest['files']): Promise<Loaded> {
+    const { globalValues, limitContext, logger } = this.#options;
+    const { checks, ...context } = limitContext;
+    const before = this.#loaded;
+    const tenants = new Map<string, TenantOverrides>();
+    const switches = new Map<string, string>();
+    const onBatch = (batch: OverridesBatch) => {
+      for (const [tenant, json] of batch.limits) {
+        const same = before.tenants.get(tenant);
+        tenants.set(tenant, same?.json === json ? same : { json });
+      }
+      for (const [tenant, json] of batch.switches) switches.set(tenant, json);
     };
-    for (const [file, text] of texts) this.#parseFile(file, text, loaded);
-    const unused = [...loaded.unused].sort().map((key) => `limits_config.${key}`);
-    if (unused.length > 0) loaded.warnings.push(`overrides: accepted, no effect: ${withReasons(unused)}`);
-    return loaded;
+    const request = { files, globalValues, limitContext: context, memo: before.memo };
+    const read = this.#options.readOverrides ?? (async (...args) => readOverrides(...args, checks));
+    const { warnings, tenantsByFile, memo } = await read(request, onBatch);
+    checkNotEmptied(before, tenantsByFile);
+    for (const warning of warnings) logger.warn(warning);
+    return { tenants, switches, tenantsByFile, memo };
   }
 
-  #parseFile(
-    file: string,
-    text: string,
-    loaded: {
-      limits: Map<string, Limits>;
-      values: Map<string, ReadonlyMap<string, SettingValue>>;
-      switches: Map<string, TenantSwitches>;
-      warnings: string[];
-      unused: Set<string>;
-    },
-  ): void {
-    const source = parseYamlFile(file, text);
-    const root: unknown = source.document.contents;
-    if (isNull(root)) return;
-    if (!isMap(root)) throw new ConfigError(`failed parsing config: ${file}: the file is no mapping`);
-    for (const [name, node] of entriesOf(root)) {
-      if (!rootKeys.includes(name)) {
-        throw new ConfigError(
-          `failed parsing config: ${file}: field ${name} not found in type runtime.Values`,
-        );
-      }
-      for (const [tenant, block] of entriesOf(node, file, name)) {
-        if (name === 'configs') loaded.switches.set(tenant, readSwitches(block));
-        if (name !== 'overrides') continue;
-        const read = readLimitsNode(source, block as Node | null, `overrides of ${tenant}`);
-        const own = new Map(
-          [...read.values].map(([path, value]) => [path.slice('limits_config.'.length), value]),
-        );
-        for (const key of own.keys()) if (!limitKeysRead().has(key)) loaded.unused.add(key);
-        const values = new Map([...this.#options.globalValues, ...own]);
-        loaded.values.set(tenant, values);
-        loaded.limits.set(tenant, this.#build(tenant, values));
-        loaded.warnings.push(...read.notices.map((notice) => notice.message));
-      }
-    }
-  }
-
-  #build(tenant: string, values: ReadonlyMap<string, SettingValue>): Limits {
-    try {
-      return buildLimits(values, this.#options.limitContext);
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      throw new ConfigError(`overrides of tenant ${tenant}: ${error.message}`, { cause: error });
-    }
+  /** The reader has checked that these limits make sense. */
+  #build(json: string): Limits {
+    const values = new Map([...this.#options.globalValues, ...tenantValuesFromJson(json)]);
+    const { checks: _, ...context } = this.#options.limitContext;
+    return buildLimits(values, context);
   }
 }
 
-function entriesOf(node: unknown, file = '', name = ''): [string, unknown][] {
-  if (isNull(node)) return [];
-  if (!isMap(node)) throw new ConfigError(`failed parsing config: ${file}: ${name} is no mapping`);
-  return pairsOf(node, (value) => value).map((pair) => [scalarText(pair.key), pair.value]);
-}
-
-function readSwitches(node: unknown): TenantSwitches {
-  const switches = new Map<string, boolean | readonly string[]>();
-  for (const [name, value] of entriesOf(node)) {
-    if (isScalar(value)) switches.set(name, value.value === true);
-    else if (!isNull(value)) switches.set(name, (value as { toJSON(): readonly string[] }).toJSON());
-  }
-  return switches;
+/**
+ * A file that lost its overrides without a word was truncated, or is just being written.
+ *
+ * @throws ConfigError, so that the last good overrides stay
+ */
+function checkNotEmptied(before: Loaded, tenantsByFile: ReadonlyMap<string, number>): void {
+  const emptied: string[] = [];
+  for (const [file, count] of before.tenantsByFile)
+    if (count > 0 && !tenantsByFile.has(file)) emptied.push(file);
+  if (emptied.length === 0) return;
+  throw new ConfigError(
+    `${emptied.join(', ')}: the file has no overrides any more; the last good ones stay in force (to remove all, write overrides: {})`,
+  );
 }

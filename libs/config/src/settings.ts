@@ -93,8 +93,19 @@ function specOf(path: string): KeySpec {
   return spec;
 }
 
-/** The default of a key as a value; undefined for free-form keys, and '' , false, 0 or [] where the table has none. */
+const parsedDefaults = new Map<KeySpec, SettingValue>();
+
+/** The default of a key as a value, parsed once; undefined for free-form keys, and '' , false, 0 or [] where the table has none. */
 export function defaultValue(spec: KeySpec): SettingValue {
+  let value = parsedDefaults.get(spec);
+  if (value === undefined) {
+    value = parseDefault(spec);
+    if (value !== undefined) parsedDefaults.set(spec, value);
+  }
+  return value;
+}
+
+function parseDefault(spec: KeySpec): SettingValue {
   if (spec.kind === 'any' || spec.kind === 'blocks') return undefined;
   if (spec.defaultText !== '') return parseScalar(spec.kind, spec.defaultText);
   switch (spec.kind) {

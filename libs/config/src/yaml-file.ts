@@ -32,6 +32,8 @@ export interface YamlFile {
   readonly document: Document.Parsed;
   readonly lines: LineCounter;
   readonly file: string;
+  /** Lines of the file before the text, when it was cut out of it. */
+  readonly linesBefore: number;
 }
 
 /**
@@ -39,7 +41,7 @@ export interface YamlFile {
  *
  * @throws ConfigError with file and line for bad syntax, a key given twice or too large a file
  */
-export function parseYamlFile(file: string, text: string): YamlFile {
+export function parseYamlFile(file: string, text: string, linesBefore = 0): YamlFile {
   if (text.length > configFileBytesMax) {
     throw new ConfigError(`failed parsing config: ${file}: larger than ${configFileBytesMax} bytes`);
   }
@@ -52,12 +54,12 @@ export function parseYamlFile(file: string, text: string): YamlFile {
   });
   const [error] = document.errors;
   if (error) {
-    const line = lines.linePos(error.pos[0]).line;
+    const line = linesBefore + lines.linePos(error.pos[0]).line;
     throw new ConfigError(`failed parsing config: ${file}: yaml: line ${line}: ${error.message}`, {
       cause: error,
     });
   }
-  return { document, lines, file };
+  return { document, lines, file, linesBefore };
 }
 
 /**
@@ -236,7 +238,7 @@ class Walk implements ReadYaml {
   }
 
   #line(node: Node | null | undefined): number {
-    return node?.range ? this.#source.lines.linePos(node.range[0]).line : 1;
+    return this.#source.linesBefore + (node?.range ? this.#source.lines.linePos(node.range[0]).line : 1);
   }
 }
 

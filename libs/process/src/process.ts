@@ -17,6 +17,7 @@ import {
 import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
 import type { Adapters } from './adapters.ts';
 import { lockDirectories } from './directory-lock.ts';
+import { overridesReader } from './overrides-thread.ts';
 import { HttpPorts } from './http-ports.ts';
 import { limitChecks } from './limit-checks.ts';
 import { routeProcess } from './process-routes.ts';
@@ -72,6 +73,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const limits = new RuntimeConfig({
     ...config.runtimeConfig,
     readText: deps.readText,
+    readOverrides: overridesReader(),
     timers,
     logger,
     globalValues: config.limitValues,
