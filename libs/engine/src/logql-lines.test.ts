@@ -146,6 +146,10 @@ describe('parsers', () => {
     // A literal that is not found gives the rest of the line to the capture before it.
     ['| pattern "<a> - <b>"', 'nothing', { a: 'nothing' }],
     ['| pattern "[<a>] <b>"', '[z', { a: 'z' }],
+    // An empty line has no capture, not even an empty one.
+    ['| pattern "<a>"', '', {}],
+    ['| pattern "<a> <b>"', '', {}],
+    ['| pattern "<a> <b>"', ' ', { a: '', b: '' }],
     ['| unpack', '{"_entry":"line","a":"b","n":1,"app":"c"}', { a: 'b', app_extracted: 'c' }],
     ['| unpack', '{"a":"b"}', {}],
     [
