@@ -55,6 +55,7 @@ class UnsteadyStore {
   readonly store = new Proxy(this.inner as ObjectStore, {
     get: (inner, name) => {
       const value = Reflect.get(inner, name) as unknown;
+      if (name === 'get' && this.isDown) return () => Promise.reject(new Error('the store is down'));
       if (name !== 'putIfAbsent') return typeof value === 'function' ? (value.bind(inner) as unknown) : value;
       return async (...args: Parameters<ObjectStore['putIfAbsent']>) => {
         if (this.isDown) throw new Error('the store is down');
@@ -146,6 +147,25 @@ test('several distributors know of a step before it begins', async () => {
   await time.pass(25_000);
   expect(stepsOf(one)).toEqual(stepsOf(other));
   expect(stepsOf(one)!.every(([from]) => from > time.ms / 1_000)).toBe(true);
+});
+
+test('a distributor that stood still reads what it missed before it places a row; while the store fails it does not wait', async () => {
+  const time = new ManualTime();
+  const unsteady = new UnsteadyStore();
+  const one = await started(time, unsteady.store, 'a', 2);
+  const other = await started(time, unsteady.store, 'b', 2);
+  expect(other.caughtUp()).toBeUndefined();
+  one.want(placement, 4, time.ms / 1_000);
+  await settle();
+  time.ms += 300_000;
+  expect(other.of(placement)).toBeUndefined();
+  await other.caughtUp();
+  expect(stepsOf(other)).toEqual(stepsOf(one));
+  expect(other.caughtUp()).toBeUndefined();
+  time.ms += 300_000;
+  unsteady.isDown = true;
+  await other.caughtUp();
+  expect(other.caughtUp()).toBeUndefined();
 });
 
 test('a step that the store takes too late is taken back, for all', async () => {

@@ -11,6 +11,10 @@ export interface StreamShardsOptions {
   readonly writer: string;
   /** Distributors, this one included. */
   readonly healthyDistributors: () => number;
+  /** Row time between the moment a step is wanted and its begin, where other distributors must have read it before. Default 60. */
+  readonly leadSecondsShared?: number;
+  /** How often the log is read where there are other distributors; a fraction of `leadSecondsShared`. Default 10 s. */
+  readonly refreshMs?: number;
 }
 
 /** How long a step holds, in row time. A stream that is hot all day adds four a day; one that was hot once goes home. */
@@ -20,14 +24,15 @@ const renewBeforeSeconds = 600;
 
 /** Row time between the moment a step is wanted and its begin: the store has to take it before. */
 const leadSeconds = 2;
-/** The same among several distributors, which must have read it before. Several of their `refreshMs`. */
-const leadSecondsShared = 60;
-const refreshMs = 10_000;
+const leadSecondsSharedDefault = 60;
+const refreshMsDefault = 10_000;
 
 /** A store that fails is asked again after this. */
 const retryMs = 500;
 /** Bound of one attempt, well below `leadSecondsShared`. */
 const attemptMs = 10_000;
+/** A push waits no longer for what this process should have read. */
+const waitMs = 5_000;
 /** Streams that wait for the store; the others want again with their next push. */
 const wantedMax = 10_000;
 
@@ -48,6 +53,10 @@ export class StreamShards {
   readonly #corrections = new Map<number, ShardStep>();
   #isStarted = false;
   #isWriting = false;
+  /** When the last reading began that succeeded. */
+  #readMs = 0;
+  #isFailing = false;
+  #reading: Promise<void> | undefined;
 
   constructor(options: StreamShardsOptions) {
     this.#options = options;
@@ -62,7 +71,9 @@ export class StreamShards {
 
   /** Reads the log, and follows it from then on. @throws what the store throws */
   async start(signal?: AbortSignal): Promise<void> {
+    const beganMs = this.#options.clock.monotonicMs();
     await this.#log.load(signal);
+    this.#readMs = beganMs;
     // What was there before we came holds, also what our writer's name added.
     this.#state.substitute = (step, writer) => this.#substitute(step, writer);
     this.#isStarted = true;
@@ -71,6 +82,17 @@ export class StreamShards {
 
   close(): void {
     this.#stop.abort();
+  }
+
+  /**
+   * Waits for the log when this process has not read it for so long that a step may have begun which it does not know: after it
+   * stood still, say. undefined: nothing to wait for. While the store fails nobody waits, as lines matter more than repeats.
+   */
+  caughtUp(): Promise<void> | undefined {
+    const { clock, healthyDistributors, timers } = this.#options;
+    const isStale = clock.monotonicMs() - this.#readMs > (this.#leadSecondsShared() * 1_000) / 2;
+    if (!isStale || this.#isFailing || healthyDistributors() <= 1) return undefined;
+    return Promise.race([this.#read(), timers.sleep(waitMs)]);
   }
 
   /** Steps of a stream, ascending; undefined: its rows go to one partition. */
@@ -155,14 +177,31 @@ export class StreamShards {
 
   /** Alone there is nothing to learn: what this process added it knows. */
   async #follow(): Promise<never> {
-    const { timers, logger, healthyDistributors } = this.#options;
-    const { signal } = this.#stop;
+    const { timers, healthyDistributors, refreshMs = refreshMsDefault } = this.#options;
     for (;;) {
-      await timers.sleep(refreshMs, signal);
-      if (healthyDistributors() <= 1) continue;
-      await this.#log.catchUp(AbortSignal.any([signal, this.#deadline()])).catch((error: unknown) => {
-        logger.warn('stream shards cannot be read', { err: String(error) });
-      });
+      await timers.sleep(refreshMs, this.#stop.signal);
+      if (healthyDistributors() > 1) await this.#read();
+    }
+  }
+
+  /** Never rejects; one reading at a time. */
+  #read(): Promise<void> {
+    this.#reading ??= this.#readOnce().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #readOnce(): Promise<void> {
+    const { clock, logger } = this.#options;
+    const beganMs = clock.monotonicMs();
+    try {
+      await this.#log.catchUp(AbortSignal.any([this.#stop.signal, this.#deadline()]));
+      this.#readMs = beganMs;
+      this.#isFailing = false;
+    } catch (error) {
+      this.#isFailing = true;
+      if (!this.#stop.signal.aborted) logger.warn('stream shards cannot be read', { err: String(error) });
     }
   }
 
@@ -176,7 +215,11 @@ export class StreamShards {
   }
 
   #leadSeconds(): number {
-    return this.#options.healthyDistributors() > 1 ? leadSecondsShared : leadSeconds;
+    return this.#options.healthyDistributors() > 1 ? this.#leadSecondsShared() : leadSeconds;
+  }
+
+  #leadSecondsShared(): number {
+    return this.#options.leadSecondsShared ?? leadSecondsSharedDefault;
   }
 
   #nowSeconds(): number {

@@ -172,6 +172,8 @@ export class Distributor implements DistributorService {
       const valid = this.#validate(push);
       const verdicts = valid.lines > 0 ? this.#ask(push) : undefined;
       if (verdicts) await verdicts;
+      const caughtUp = this.#deps.streamShards?.caughtUp?.();
+      if (caughtUp) await caughtUp;
       acks = valid.lines > 0 ? this.#store(push, valid) : [];
     } finally {
       this.#scratches.giveBack(push.scratch);

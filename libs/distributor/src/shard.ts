@@ -13,6 +13,8 @@ export interface StreamShards {
   of(placement: number): readonly ShardStep[] | undefined;
   /** The stream grows so fast that rows newer than `newestSeconds` should go to so many. */
   want(placement: number, shards: number, newestSeconds: number): void;
+  /** Waits until steps of other distributors are known; undefined: they are. */
+  caughtUp?(): Promise<void> | undefined;
 }
 
 /**

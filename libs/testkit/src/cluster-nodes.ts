@@ -5,6 +5,7 @@ import {
   HiddenRows,
   PartitionCatalog,
   partitionCommitters,
+  StreamShards,
 } from '@loki/catalog';
 import { Compactor, compactorDefaults, noCompactorMetrics } from '@loki/compactor';
 import type { CompactorOptions } from '@loki/compactor';
@@ -21,6 +22,8 @@ import { bugsOf } from './cluster-bugs.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { NetworkDirectory } from './cluster-directory.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
+import { countingShards, limitsWith } from './sim-node.ts';
+import type { SimShards, SimStreamRates } from './sim-node.ts';
 import { traceLogger } from './trace-logger.ts';
 import type { VirtualNetwork } from './virtual-network.ts';
 import type { VirtualBucket } from './virtual-object-store.ts';
@@ -32,7 +35,8 @@ import type { VirtualLog } from './virtual-write-log.ts';
 export type NodeKind = 'distributor' | 'ingester' | 'querier' | 'compactor';
 
 /** What a simulation of several processes counts, to show that it went where it should. */
-export type ClusterCount = 'repeats' | 'duplicates' | 'flushes' | 'flushesLost' | 'merges' | 'objectsDeleted';
+export type ClusterCount =
+  'sharded' | 'repeats' | 'duplicates' | 'flushes' | 'flushesLost' | 'merges' | 'objectsDeleted';
 
 /** What outlives all processes, and what they share. */
 export interface ClusterWorld {
@@ -44,6 +48,8 @@ export interface ClusterWorld {
   readonly replicationFactor: number;
   readonly ingesterOptions: Partial<IngesterOptions>;
   readonly compactorOptions: Partial<CompactorOptions>;
+  /** Limits of a stream's rate; undefined: no seed's clients reach them. */
+  readonly streamRates: SimStreamRates | undefined;
   readonly bug: ClusterBug | undefined;
   /** Read at each use: the faults of the moment. */
   readonly faults: () => ClusterFaults;
@@ -115,6 +121,8 @@ export async function bootNode(kind: NodeKind, birth: Birth, world: ClusterWorld
 async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<DistributorNode> {
   const { process } = birth;
   const { clock, timers, random } = process;
+  const streamShards = world.streamRates && (await startShards(birth, world));
+  const limits = limitsWith(distributorLimits, world.streamRates);
   const distributor = new Distributor(
     {
       clock,
@@ -126,10 +134,30 @@ async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<Distr
       logger: traceLogger(process),
       metrics: distributorMetrics(new Metrics()),
       healthyDistributors: () => 1,
+      streamShards,
     },
     { lingerMs: random.pick([0, 5, 50]) },
   );
   return { ...birth, kind: 'distributor', distributor };
+}
+
+/** Steps begin sooner than in production, so that a seed sees some; later than a store that is down comes back. */
+const shardLeadSeconds = 14;
+
+async function startShards(birth: Birth, world: ClusterWorld): Promise<SimShards> {
+  const { clock, timers, name } = birth.process;
+  const shards = new StreamShards({
+    objectStore: storeOf(birth, world),
+    clock,
+    timers,
+    logger: traceLogger(birth.process),
+    writer: name,
+    healthyDistributors: () => 3,
+    leadSecondsShared: shardLeadSeconds,
+    refreshMs: 1_000,
+  });
+  await shards.start();
+  return countingShards(shards, world.onCount);
 }
 
 async function bootIngester(birth: Birth, world: ClusterWorld): Promise<IngesterNode> {

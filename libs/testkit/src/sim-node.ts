@@ -264,11 +264,14 @@ function countingMetrics({ onCount }: SimWorld): IngesterMetrics {
   };
 }
 
+/** What a distributor asks about shards. */
+export type SimShards = Pick<StreamShards, 'of' | 'want'> & Partial<Pick<StreamShards, 'caughtUp'>>;
+
 async function startShards(
   process: VirtualProcess,
   objectStore: ObjectStore,
   { bug, onCount }: SimWorld,
-): Promise<Pick<StreamShards, 'of' | 'want'>> {
+): Promise<SimShards> {
   const { clock, timers, name } = process;
   const logger = traceLogger(process);
   const healthyDistributors = () => 1;
@@ -278,11 +281,9 @@ async function startShards(
 }
 
 /** Counts streams of pushes for which there are steps. */
-export function countingShards(
-  shards: Pick<StreamShards, 'of' | 'want'>,
-  onCount: (name: 'sharded', by: number) => void,
-): Pick<StreamShards, 'of' | 'want'> {
+export function countingShards(shards: SimShards, onCount: (name: 'sharded', by: number) => void): SimShards {
   return {
+    caughtUp: () => shards.caughtUp?.(),
     of(placement) {
       const steps = shards.of(placement);
       if (steps) onCount('sharded', 1);

@@ -16,6 +16,7 @@ import { VirtualScheduler } from './scheduler.ts';
 import { drawIngesterOptions } from './sim-ingester-options.ts';
 import { answerOf, entriesOf, everythingOf, isExcused, isInOrder, pushRequest } from './sim-clients.ts';
 import type { PushAnswer } from './sim-clients.ts';
+import { drawStreamRates } from './sim-node.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
 import { storeFaults } from './store-faults.ts';
@@ -84,6 +85,7 @@ class ClusterSimulation {
   readonly #violations: Violation[] = [];
   readonly #hasDeletes: boolean;
   readonly #counts: ClusterCounts = {
+    sharded: 0,
     repeats: 0,
     duplicates: 0,
     flushes: 0,
@@ -106,7 +108,9 @@ class ClusterSimulation {
     this.#scheduler = new VirtualScheduler(`cluster ${seed}`);
     this.#scheduler.onTrace = options.onTrace;
     const random = (this.#random = this.#scheduler.random.fork('simulation'));
-    this.#faults = drawClusterFaults(random.fork('faults'));
+    const streamRates = drawStreamRates(seed);
+    const faults = drawClusterFaults(random.fork('faults'));
+    this.#faults = streamRates ? withinShardPromises(faults) : faults;
     this.#workload = new Workload(random.fork('workload'), drawProfile(random.fork('profile')));
     this.#hasDeletes = random.chance(0.4);
     const partitionCount = random.int(1, 4);
@@ -128,6 +132,7 @@ class ClusterSimulation {
       replicationFactor: random.int(1, 3),
       ingesterOptions: drawClusterIngesterOptions(random.fork('ingester options')),
       compactorOptions: drawCompactorOptions(random.fork('compactor options'), this.#hasDeletes),
+      streamRates,
       bug,
       faults: () => this.#faults,
       onCount: (name, by) => void (this.#counts[name] += by),
@@ -402,4 +407,9 @@ function drawCompactorOptions(random: Prng, removesRows: boolean): Partial<Compa
     cancelPeriodMs: random.pick([0, 5_000]),
     removesRows,
   };
+}
+
+/** Steps of sharded streams promise nothing to a clock that is hours wrong, nor to a process that only the store cannot hear. */
+function withinShardPromises(faults: ClusterFaults): ClusterFaults {
+  return { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY, cutEveryMs: Number.POSITIVE_INFINITY };
 }
