@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Follow } from '@loki/canary';
 import WebSocket from 'ws';
 
-export interface FollowOptions {
+interface FollowOptions {
   /** `http://host:port` or `https://host:port`. */
   readonly address: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Canary } from '@loki/canary';
 import type { Metrics } from '@loki/telemetry';
 
-export interface Admin {
+interface Admin {
   readonly port: number;
   close(): void;
 }

@@ -4,7 +4,7 @@
  */
 import http from 'node:http';
 import readline from 'node:readline';
-import { goQuery, sendRaw } from './raw-client.ts';
+import { goQuery, sendRaw } from './test-raw-client.ts';
 import { TestServer } from './test-server.ts';
 
 const pushes = 14;

@@ -8,8 +8,8 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { encodePushRequest } from '@loki/proto';
 import { compressSync } from 'snappy';
-import { goQuery, sendRaw } from './raw-client.ts';
-import type { RawAnswer } from './raw-client.ts';
+import { goQuery, sendRaw } from './test-raw-client.ts';
+import type { RawAnswer } from './test-raw-client.ts';
 import { TestServer } from './test-server.ts';
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-senders-'));

@@ -20,7 +20,7 @@ export const adminFlags: readonly FlagSpec[] = [
 const defaultAddress = 'http://localhost:3100';
 const answerBytesMax = 256 << 20;
 
-export interface AdminAnswer {
+interface AdminAnswer {
   readonly status: number;
   readonly text: string;
 }

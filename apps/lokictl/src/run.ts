@@ -12,7 +12,7 @@ import { segmentVerify } from './segment-verify.ts';
 import { services } from './services.ts';
 
 /** All verbs, in the order of the help. */
-export const commands: readonly Command[] = [
+const commands: readonly Command[] = [
   query,
   labels,
   explain,

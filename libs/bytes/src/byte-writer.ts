@@ -144,7 +144,7 @@ export class ByteWriter {
 }
 
 /** LEB128 of 0 .. 2^53-1 at `at`; the caller left 8 bytes of room. Returns the position after it. */
-export function writeUvarint(bytes: Uint8Array, at: number, value: number): number {
+function writeUvarint(bytes: Uint8Array, at: number, value: number): number {
   while (value >= 0x1000_0000) {
     bytes[at++] = (value % 128) | 0x80;
     value = Math.floor(value / 128);
@@ -155,14 +155,4 @@ export function writeUvarint(bytes: Uint8Array, at: number, value: number): numb
   }
   bytes[at++] = value;
   return at;
-}
-
-/** Bytes that `writeUvarint` takes for a whole number 0 .. 2^53-1. */
-export function uvarintBytes(value: number): number {
-  let count = 1;
-  while (value > 0x7f) {
-    value = Math.floor(value / 128);
-    count++;
-  }
-  return count;
 }

@@ -1,4 +1,4 @@
 export { ByteReader, BytesError } from './byte-reader.ts';
-export { ByteWriter, uvarintBytes, writeUvarint } from './byte-writer.ts';
+export { ByteWriter } from './byte-writer.ts';
 export { crc32c } from './crc32c.ts';
 export { zstdCompress, zstdDecompress, zstdLevelDefault } from './zstd.ts';

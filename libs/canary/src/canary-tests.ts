@@ -46,7 +46,7 @@ export async function findEntries(
   }
 }
 
-export interface SpotCheckOptions {
+interface SpotCheckOptions {
   readonly intervalNs: bigint;
   readonly maxNs: bigint;
   readonly initialWaitNs: bigint;

@@ -17,7 +17,7 @@ export interface Follow {
   ): Promise<void>;
 }
 
-export interface CanaryWorld {
+interface CanaryWorld {
   readonly client: LokiClient;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -1,9 +1,9 @@
 import type { CanaryMetrics } from '@loki/telemetry';
 
 /** What the comparator asks of Loki itself when the websocket stays silent. */
-export type FindEntries = (fromNs: bigint, toNs: bigint) => Promise<ReadonlySet<bigint>>;
+type FindEntries = (fromNs: bigint, toNs: bigint) => Promise<ReadonlySet<bigint>>;
 
-export interface ComparatorOptions {
+interface ComparatorOptions {
   readonly waitNs: bigint;
   readonly maxWaitNs: bigint;
 }

@@ -1,7 +1,7 @@
 import { parseGoDuration } from '@loki/model';
 
 /** A flag's kind decides how its text is read; a duration is Go's and becomes milliseconds. */
-export type FlagSpec =
+type FlagSpec =
   | { readonly kind: 'text'; readonly value: string; readonly help: string }
   | { readonly kind: 'number' | 'duration'; readonly value: number; readonly help: string }
   | { readonly kind: 'bool'; readonly value: boolean; readonly help: string };

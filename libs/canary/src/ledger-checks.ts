@@ -7,7 +7,7 @@ import type { Told } from './ledger-load.ts';
 import { entriesOf, valueOf } from './loki-client.ts';
 import type { LokiClient } from './loki-client.ts';
 
-export interface ChecksOptions {
+interface ChecksOptions {
   readonly clients: number;
   /** All clients together. */
   readonly queriesPerSecond: number;
@@ -19,7 +19,7 @@ export interface ChecksOptions {
   readonly partsMax: number;
 }
 
-export interface ChecksWorld {
+interface ChecksWorld {
   readonly ledger: Ledger;
   readonly client: LokiClient;
   readonly clock: Clock;

@@ -37,7 +37,7 @@ const readersMax = 4;
 /** Streams that could not be read; after so many the rest is not tried. */
 const unreadableMax = 5;
 /** Loki's own limit for one answer, where nobody raised it. */
-export const pageEntries = 5_000;
+const pageEntries = 5_000;
 
 export function noFindings(): Findings {
   return {
@@ -59,7 +59,7 @@ export function faultsIn(found: Findings): number {
   return lost + doubled + changed + misplaced + rejectedPresent + unreadable;
 }
 
-export interface JudgeWorld {
+interface JudgeWorld {
   readonly ledger: Ledger;
   readonly client: LokiClient;
   readonly selector: StreamSelector;

@@ -1,5 +1,5 @@
 /** Lines of one stream of a ledger: each can be told from all others, and made again from its number. */
-export interface LineMaker {
+interface LineMaker {
   /** The run that wrote it: ledgers of several runs may lie in one store. */
   readonly run: string;
   /** Bytes of a line, its head included. */

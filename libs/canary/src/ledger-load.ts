@@ -5,7 +5,7 @@ import { ledgerLine } from './ledger-lines.ts';
 import { isFailure } from './loki-client.ts';
 import type { Answer, LokiClient } from './loki-client.ts';
 
-export interface LoadOptions {
+interface LoadOptions {
   /** Streams that take lines in turn; the one after the last takes what must be refused. */
   readonly streams: number;
   readonly streamsPerPush: number;
@@ -30,7 +30,7 @@ export interface Told {
   readonly failures: readonly Answer[];
 }
 
-export interface LoadWorld {
+interface LoadWorld {
   readonly ledger: Ledger;
   readonly client: LokiClient;
   readonly clock: Clock;

@@ -9,7 +9,7 @@ import type { LokiClient } from './loki-client.ts';
 import { labelsOf, selectorOf } from './options.ts';
 import type { CanaryOptions } from './options.ts';
 
-export interface LedgerRunWorld {
+interface LedgerRunWorld {
   readonly client: LokiClient;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -20,7 +20,7 @@ export interface LedgerRunWorld {
 }
 
 /** What a run of the ledger says in the end. */
-export interface LedgerReport {
+interface LedgerReport {
   /** Lines by what was answered. */
   readonly acked: number;
   readonly unknown: number;
@@ -35,7 +35,7 @@ export interface LedgerReport {
 }
 
 /** Requests of one kind. */
-export interface Requests {
+interface Requests {
   readonly sent: number;
   /** Answered at a repeat. */
   readonly repeated: number;

@@ -3,7 +3,7 @@ import type { HttpClient, HttpClientTls, Timers } from '@loki/ports';
 /** Bytes of an answer: a page of entries, with room for long lines. */
 const answerBytesMax = 64 << 20;
 
-export interface LokiClientOptions {
+interface LokiClientOptions {
   readonly http: HttpClient;
   readonly timers: Timers;
   /** `http://host:port` each; requests go to them in turn, a repeat to another one. */
@@ -29,7 +29,7 @@ export interface Entry {
 }
 
 /** All attempts of one request, the last one first to be believed. */
-export interface Attempts {
+interface Attempts {
   readonly answer: Answer;
   readonly failures: readonly Answer[];
 }

@@ -2,8 +2,10 @@ import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
 import { Prng } from '@loki/testkit';
-import { Catalog, PartitionCatalog } from './index.ts';
-import type { SectionEntry, SegmentRef } from './index.ts';
+import { Catalog } from './catalog.ts';
+import { PartitionCatalog } from './partition-catalog.ts';
+import type { SectionEntry } from './entry.ts';
+import type { SegmentRef } from './section-index.ts';
 
 const timers = new NodeTimers();
 const dayNs = 86_400_000_000_000n;

@@ -10,7 +10,7 @@ import { NumberedLog } from './numbered-log.ts';
 import { dayOf, daysMax, SectionIndex } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
 
-export interface CatalogOptions {
+interface CatalogOptions {
   readonly objectStore: ObjectStore;
   readonly timers: Timers;
   readonly logger?: Logger;

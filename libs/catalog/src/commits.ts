@@ -6,7 +6,7 @@ import { PartitionCatalog } from './partition-catalog.ts';
 import type { SegmentRef } from './section-index.ts';
 
 /** Where a partition's entries end, as an owner of the partition needs it. */
-export interface CommitState {
+interface CommitState {
   readonly endOffset: number;
   readonly writers: WriterTable;
   /** The newest committed row in microseconds, rounded down; -Infinity when there is none. */
@@ -14,7 +14,7 @@ export interface CommitState {
 }
 
 /** What an owner of a partition commits: the records [startOffset, endOffset), and the segment they became. */
-export interface FlushCommit {
+interface FlushCommit {
   readonly startOffset: number;
   readonly endOffset: number;
   readonly segment?: { readonly key: string; readonly bytes: Uint8Array };
@@ -22,7 +22,7 @@ export interface FlushCommit {
 }
 
 /** One partition's entries, as its owners see them. */
-export interface PartitionCommitter {
+interface PartitionCommitter {
   load(signal?: AbortSignal): Promise<CommitState>;
   /** False: another owner's entry stands where ours should. */
   commit(commit: FlushCommit, signal?: AbortSignal): Promise<boolean>;

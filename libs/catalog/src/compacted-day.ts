@@ -14,12 +14,12 @@ interface AppliedChange {
 }
 
 /** A flushed segment whose rows of the day are no longer read from it. */
-export interface ReplacedInput extends FlushedInput {
+interface ReplacedInput extends FlushedInput {
   readonly replacedMs: number;
 }
 
 /** What to read of a day. */
-export interface DayView {
+interface DayView {
   /** Oldest first: of equal entries' neighbours, those of an earlier segment arrived before. */
   readonly outputs: readonly CompactedSegment[];
   /** Flushed segments whose rows of the day are in `outputs`, or nowhere. */

@@ -5,7 +5,7 @@ import { DeleteState } from './delete-state.ts';
 import type { DeleteEntry, DeleteRequest } from './delete-state.ts';
 import { NumberedLog } from './numbered-log.ts';
 
-export interface DeleteRequestsOptions {
+interface DeleteRequestsOptions {
   readonly objectStore: ObjectStore;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -3,7 +3,7 @@ import type { DeleteRequests } from './delete-requests.ts';
 import { expiredRows } from './retention.ts';
 import type { RetentionLimits } from './retention.ts';
 
-export interface HiddenRowsOptions {
+interface HiddenRowsOptions {
   readonly clock: Clock;
   /** Absent: nobody may delete. */
   readonly requests?: DeleteRequests;

@@ -16,7 +16,7 @@ export interface FoldedLog<Entry> {
   decodeCheckpoint(bytes: Uint8Array, key: string): void;
 }
 
-export interface NumberedLogOptions<Entry> {
+interface NumberedLogOptions<Entry> {
   readonly objectStore: ObjectStore;
   readonly state: FoldedLog<Entry>;
   /** Keys are `<prefix><number, 20 digits>`. */

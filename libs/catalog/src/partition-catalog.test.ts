@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { decodeEntry, encodeEntry } from './entry.ts';
 import type { CatalogEntry, EntryContent } from './entry.ts';
-import { PartitionCatalog, PartitionState } from './index.ts';
+import { PartitionCatalog } from './partition-catalog.ts';
+import { PartitionState } from './partition-state.ts';
 import { checkpointKey, entryKey } from './keys.ts';
 
 function flush(startOffset: number, endOffset: number, more?: Partial<EntryContent>): EntryContent {

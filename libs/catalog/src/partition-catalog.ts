@@ -7,7 +7,7 @@ import { checkpointKey, checkpointPrefix, entryKey, entryPrefix, numberOf } from
 import { PartitionState } from './partition-state.ts';
 import type { StateListener } from './partition-state.ts';
 
-export interface PartitionCatalogOptions {
+interface PartitionCatalogOptions {
   readonly objectStore: ObjectStore;
   readonly partition: number;
   readonly listener?: StateListener;
@@ -16,7 +16,7 @@ export interface PartitionCatalogOptions {
 }
 
 /** How a commit ended. `lost`: entries of others hold offsets of ours; `winners` are those we did not know. */
-export type CommitOutcome =
+type CommitOutcome =
   | { readonly outcome: 'committed'; readonly entry: CatalogEntry }
   | { readonly outcome: 'lost'; readonly winners: readonly CatalogEntry[] };
 

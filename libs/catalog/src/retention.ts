@@ -12,7 +12,7 @@ export interface RetentionLimits {
 
 const nsPerMs = 1_000_000n;
 /** Before every timestamp there is. */
-export const beginningNs = -(1n << 63n);
+const beginningNs = -(1n << 63n);
 
 /**
  * What is past its time at `nowMs`, as deletes. A stream has the period of the matching rule with the highest

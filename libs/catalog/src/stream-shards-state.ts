@@ -23,7 +23,7 @@ export interface ShardEntry {
 }
 
 /** Steps that ended so long ago are forgotten: rows of then are refused by their age (`reject_old_samples_max_age`). */
-export const forgottenAfterMs = 30 * 86_400_000;
+const forgottenAfterMs = 30 * 86_400_000;
 
 /** Entries: `LSE1`, checkpoints: `LSC1`. The last byte is the version. */
 const entryMagic = 0x3145_534c;

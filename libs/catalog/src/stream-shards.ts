@@ -2,7 +2,7 @@ import type { Clock, Logger, ObjectStore, Timers } from '@loki/ports';
 import { NumberedLog } from './numbered-log.ts';
 import { type ShardEntry, type ShardStep, StreamShardsState } from './stream-shards-state.ts';
 
-export interface StreamShardsOptions {
+interface StreamShardsOptions {
   readonly objectStore: ObjectStore;
   readonly clock: Clock;
   readonly timers: Timers;

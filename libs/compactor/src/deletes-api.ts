@@ -7,7 +7,7 @@ import type { Clock, HttpRequest, HttpResponse, Random } from '@loki/ports';
 import { parseDeleteTime } from './delete-time.ts';
 import type { CompactorMetrics } from './metrics.ts';
 
-export interface DeletesApiDeps {
+interface DeletesApiDeps {
   readonly requests: DeleteRequests;
   readonly limits: LimitsSource;
   readonly clock: Clock;

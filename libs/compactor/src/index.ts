@@ -1,16 +1,10 @@
 export { Compactor } from './compactor.ts';
 export type { CompactorStatus } from './compactor.ts';
 export { DeletesApi } from './deletes-api.ts';
-export type { DeletesApiDeps } from './deletes-api.ts';
 export { compactorDefaults } from './deps.ts';
-export type { CompactorDeps, CompactorOptions } from './deps.ts';
+export type { CompactorOptions } from './deps.ts';
 export { mergeDayTask, rewriteTask } from './merge-day-task.ts';
 export { noCompactorMetrics } from './metrics.ts';
-export type { CompactorMetrics } from './metrics.ts';
-export { planDay } from './plan.ts';
-export type { DayInventory, MergePlan, PlanOptions } from './plan.ts';
-export { expiryOf } from './removals.ts';
-export type { Expiry } from './removals.ts';
 export { sharedWork } from './share.ts';
 export type { CompactorShare } from './share.ts';
 export { verifyTask } from './verify-task.ts';

@@ -4,7 +4,7 @@ import type { LeafDelete, ObjectStore, Task, WorkerEnv } from '@loki/ports';
 import { columns, mergeSegments, readSegment, removeRows } from '@loki/segment';
 import type { Block, BlockInfo, Section, Segment } from '@loki/segment';
 
-export interface MergeDayInput {
+interface MergeDayInput {
   readonly tenant: string;
   /** UTC, counted from 1970-01-01. */
   readonly day: number;
@@ -18,7 +18,7 @@ export interface MergeDayInput {
   readonly blockBytes?: number;
 }
 
-export interface MergeDayOutput {
+interface MergeDayOutput {
   /** Absent when no row is left. */
   readonly bytes?: Uint8Array;
   /** Rows of the day in the inputs: all must be accounted for. */
@@ -72,13 +72,13 @@ async function runMergeDay(input: MergeDayInput, env: WorkerEnv): Promise<MergeD
   };
 }
 
-export interface RewriteInput {
+interface RewriteInput {
   readonly tenant: string;
   readonly key: string;
   readonly removals: readonly LeafDelete[];
 }
 
-export interface RewriteOutput {
+interface RewriteOutput {
   /** Absent when nothing was removed, or nothing is left: `removedRows` tells which. */
   readonly bytes?: Uint8Array;
   readonly removedRows: number;

@@ -5,7 +5,7 @@ import type { CompactorDeps } from './deps.ts';
 import { verifyTask } from './verify-task.ts';
 
 /** New content for some segments of a day. */
-export interface Replacement {
+interface Replacement {
   readonly tenant: string;
   readonly day: number;
   readonly compacted: readonly CompactedSegment[];

@@ -2,14 +2,14 @@ import { LokiError } from '@loki/model';
 import type { Task } from '@loki/ports';
 import { openSegment, verifySegment } from '@loki/segment';
 
-export interface VerifyInput {
+interface VerifyInput {
   readonly key: string;
   readonly tenant: string;
   readonly rowCount: number;
 }
 
 /** What a stored segment holds, as the catalog wants it. */
-export interface VerifiedSegment {
+interface VerifiedSegment {
   readonly sizeBytes: number;
   readonly minNs: bigint;
   readonly maxNs: bigint;

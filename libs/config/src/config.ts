@@ -158,7 +158,7 @@ export interface KafkaConfig {
   readonly deletesFlushedRecords: boolean;
 }
 
-export interface KafkaTlsConfig {
+interface KafkaTlsConfig {
   readonly enabled: boolean;
   readonly caFile: string;
   readonly certFile: string;
@@ -361,7 +361,7 @@ export interface RulerConfig {
   readonly rulesAreFiles: boolean;
 }
 
-export interface TracingConfig {
+interface TracingConfig {
   readonly enabled: boolean;
   /** '' : the environment's OTEL_EXPORTER_OTLP_ENDPOINT, if any. */
   readonly otlpEndpoint: string;

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { limitKeys, limitKeysRead } from './read-limits.ts';
 import { loadConfig } from './load-config.ts';
-import { explainedPaths } from './no-effect.ts';
+import { reasons } from './no-effect.ts';
 import { schema } from './schema.ts';
 
 // What this protects: nobody sets a key that does nothing without being told so.
@@ -41,7 +41,7 @@ test('what the configuration offers the program, the program uses', () => {
 
 test('each reason is for keys that there are', () => {
   const paths = [...schema().byPath.keys()];
-  const unknown = explainedPaths.filter(
+  const unknown = [...reasons.keys()].filter(
     (each) => !paths.some((key) => key === each || key.startsWith(`${each}.`)),
   );
   // A key that only older versions have is told of as such, with a reason of its own.
@@ -51,7 +51,7 @@ test('each reason is for keys that there are', () => {
 test('a limit without effect has a reason', () => {
   const silent = limitKeys().filter((key) => !limitKeysRead().has(key));
   const isExplained = (key: string) =>
-    explainedPaths.some(
+    [...reasons.keys()].some(
       (each) => `limits_config.${key}` === each || `limits_config.${key}`.startsWith(`${each}.`),
     );
   expect(silent.filter((key) => !isExplained(key))).toEqual([]);

@@ -108,7 +108,7 @@ export interface Limits {
 }
 
 /** Streams that grow fast are several shards. */
-export interface ShardStreamsConfig {
+interface ShardStreamsConfig {
   readonly enabled: boolean;
   /** Bytes a second from which on a stream gets one more shard. */
   readonly desiredRateBytes: number;
@@ -139,7 +139,7 @@ export interface OtlpAttributesConfig {
   readonly regex: string;
 }
 
-export interface OtlpConfig {
+interface OtlpConfig {
   readonly resourceAttributes: {
     readonly ignoreDefaults: boolean;
     readonly attributesConfig: readonly OtlpAttributesConfig[];

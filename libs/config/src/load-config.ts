@@ -13,7 +13,7 @@ import { targetsText } from './targets.ts';
 import { readConfigYaml } from './yaml-file.ts';
 
 /** What the loader sees of the world. */
-export interface ConfigWorld {
+interface ConfigWorld {
   /** Arguments after the program's name. */
   readonly argv: readonly string[];
   readonly env: (name: string) => string | undefined;

@@ -2,7 +2,7 @@
  * Why keys that Loki has mean nothing here, by path; a path covers everything below it, and the longest that does decides.
  * Whether a key is without effect is not decided here: it is when nothing has read it.
  */
-const reasons: ReadonlyMap<string, string> = new Map([
+export const reasons: ReadonlyMap<string, string> = new Map([
   ...each(['frontend.downstream_url'], 'queriers fetch their work from the frontend'),
   ...each(
     ['frontend.tail_proxy_url', 'frontend.tail_tls_config'],
@@ -153,9 +153,6 @@ const reasons: ReadonlyMap<string, string> = new Map([
 function each(paths: readonly string[], why: string): [string, string][] {
   return paths.map((path) => [path, why]);
 }
-
-/** All paths that have a reason. */
-export const explainedPaths: readonly string[] = [...reasons.keys()];
 
 /** The keys with the reasons that are known, those of one reason together: `a, b (why), c`. */
 export function withReasons(paths: readonly string[]): string {

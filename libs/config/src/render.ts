@@ -6,7 +6,7 @@ import { defaultValue } from './settings.ts';
 import type { Settings } from './settings.ts';
 
 /** `full`: everything; `diff`: what differs from the defaults; `defaults`: the defaults alone. */
-export type RenderMode = 'full' | 'diff' | 'defaults';
+type RenderMode = 'full' | 'diff' | 'defaults';
 
 const masked = '********';
 

@@ -27,7 +27,7 @@ export interface RuntimeConfigOptions {
 }
 
 /** Operational switches of one tenant (`configs:`), by Loki's names. */
-export type TenantSwitches = ReadonlyMap<string, boolean | readonly string[]>;
+type TenantSwitches = ReadonlyMap<string, boolean | readonly string[]>;
 
 /** A tenant's overrides: text until somebody asks for the tenant, limits from then on. */
 interface TenantOverrides {

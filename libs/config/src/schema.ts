@@ -42,7 +42,7 @@ export interface BlockSpec {
   readonly keys: Map<string, KeySpec | BlockSpec>;
 }
 
-export interface Schema {
+interface Schema {
   readonly root: BlockSpec;
   readonly byFlag: ReadonlyMap<string, KeySpec>;
   readonly byPath: ReadonlyMap<string, KeySpec>;

@@ -4,7 +4,7 @@ import { schema } from './schema.ts';
 import type { KeySpec } from './schema.ts';
 
 /** Where a value came from, weakest first: a later origin wins. */
-export type SettingOrigin = 'preset' | 'file' | 'flag';
+type SettingOrigin = 'preset' | 'file' | 'flag';
 
 interface Setting {
   readonly value: SettingValue;

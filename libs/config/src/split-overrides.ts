@@ -1,11 +1,11 @@
 /** The text of one tenant's overrides, cut out of its file. */
-export interface OverridesPiece {
+interface OverridesPiece {
   readonly text: string;
   /** Lines of the file before it. */
   readonly linesBefore: number;
 }
 
-export interface SplitOverrides {
+interface SplitOverrides {
   /** The file without what stands below `overrides:`. */
   readonly rest: string;
   readonly pieces: readonly OverridesPiece[];

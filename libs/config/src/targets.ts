@@ -14,7 +14,7 @@ const every: readonly Component[] = [
 ];
 
 /** Names `-target` takes, with what each of them runs. The gateway is the query frontend with the front door. */
-export const targets: ReadonlyMap<string, readonly Component[]> = new Map<string, readonly Component[]>([
+const targets: ReadonlyMap<string, readonly Component[]> = new Map<string, readonly Component[]>([
   ['all', every],
   ['gateway', ['gateway', 'query-frontend', 'query-scheduler']],
   ['read', ['query-frontend', 'querier']],

@@ -10,7 +10,7 @@ import { schema } from './schema.ts';
 import type { BlockSpec, KeySpec } from './schema.ts';
 
 /** Bytes of one configuration or overrides file. A megabyte holds some ten thousand tenants' overrides. */
-export const configFileBytesMax = 64 * 1024 * 1024;
+const configFileBytesMax = 64 * 1024 * 1024;
 
 /** Aliases one file may expand: more is an attack, not a configuration. */
 const aliasesMax = 1000;
@@ -21,7 +21,7 @@ const mergeDepthMax = 4;
 /** Unknown keys below these blocks are accepted with a warning: Loki ignores them, and so old files have them. */
 const lenientBlock = 'limits_config';
 
-export interface ReadYaml {
+interface ReadYaml {
   /** In file order; a key given twice by a merge key keeps the later one. */
   readonly values: Map<string, SettingValue>;
   readonly notices: readonly ConfigNotice[];

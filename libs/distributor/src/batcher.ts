@@ -11,7 +11,7 @@ export interface BatcherOptions {
   readonly batchBytesMax: number;
 }
 
-export interface BatcherDeps {
+interface BatcherDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly workers: Workers;

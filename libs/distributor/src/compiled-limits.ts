@@ -4,7 +4,7 @@ import { LevelFields } from './level-fields.ts';
 import { compilePolicies, type Policy } from './policies.ts';
 
 /** What the hot path needs of a tenant's limits in another form. */
-export interface CompiledLimits {
+interface CompiledLimits {
   /** Label and metadata names that state a level, in order of preference. */
   readonly levelFields: readonly string[];
   /** The same names with their places; also as metadata names look once they are made valid. */

@@ -19,7 +19,7 @@ import type { PushRows } from './push-rows.ts';
 import type { StreamLookup } from './stream-cache.ts';
 
 /** What decoding an OTLP request needs besides its bytes. */
-export interface OtlpContext {
+interface OtlpContext {
   readonly streams: StreamLookup;
   readonly limits: Limits;
   readonly actions: OtlpActions;

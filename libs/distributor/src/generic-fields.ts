@@ -7,7 +7,7 @@ export interface GenericField {
 }
 
 /** What is known of an entry besides its line. */
-export interface GenericSources {
+interface GenericSources {
   readonly labels: Labels;
   metadata(name: string): string | undefined;
   line(): string;

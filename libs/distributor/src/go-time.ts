@@ -1,5 +1,5 @@
 /** A moment, or what is wrong with its text. */
-export type ParsedTime = { readonly seconds: number; readonly nanos: number } | { readonly problem: string };
+type ParsedTime = { readonly seconds: number; readonly nanos: number } | { readonly problem: string };
 
 const layout = '2006-01-02T15:04:05Z07:00';
 

@@ -1,11 +1,3 @@
 export { Distributor } from './distributor.ts';
-export type { DistributorDeps } from './distributor.ts';
-export type { DiscardReason } from './discard.ts';
-export { decompressedBytesMaxOf, defaultDistributorOptions } from './options.ts';
-export type { DistributorOptions } from './options.ts';
-export type { ResolvedStream, StreamRejection } from './resolve-stream.ts';
-export { StreamRegistry } from './stream-admission.ts';
+export { decompressedBytesMaxOf } from './options.ts';
 export type { StreamLimiter, StreamLimiters } from './stream-claims.ts';
-export type { AdmissionProblem } from './refused-rows.ts';
-export type { ShardStep, StreamShards } from './shard.ts';
-export type { OfferedRows, StreamAdmission, StreamRegistryOptions } from './stream-admission.ts';

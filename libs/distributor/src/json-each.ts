@@ -1,5 +1,5 @@
 /** What a value looks like by its first byte. */
-export type JsonKind = 'string' | 'number' | 'object' | 'array' | 'boolean' | 'null';
+type JsonKind = 'string' | 'number' | 'object' | 'array' | 'boolean' | 'null';
 
 /** A value's bytes; those of a string are without its quotes. */
 export interface RawValue {

@@ -4,14 +4,14 @@ import type { RawValue } from './json-each.ts';
 /** A JSON value. Whole numbers that a double cannot hold are bigints; objects keep repeated keys, in order. */
 export type JsonValue = null | boolean | number | bigint | string | JsonArray | JsonObject;
 
-export class JsonArray {
+class JsonArray {
   readonly items: readonly JsonValue[];
   constructor(items: readonly JsonValue[]) {
     this.items = items;
   }
 }
 
-export class JsonObject {
+class JsonObject {
   readonly fields: readonly (readonly [key: string, value: JsonValue])[];
   constructor(fields: readonly (readonly [key: string, value: JsonValue])[]) {
     this.fields = fields;

@@ -9,7 +9,7 @@ import { placementHash } from './shard.ts';
 import { discoverServiceName, isInternalStream, serviceNameLabel } from './service-name.ts';
 
 /** Why no entry of a stream is taken. */
-export interface StreamRejection {
+interface StreamRejection {
   readonly reason: DiscardReason;
   readonly text: string;
 }

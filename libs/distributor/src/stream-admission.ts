@@ -54,9 +54,9 @@ export interface StreamAdmission {
 }
 
 /** Hears how many shards a stream's rate needs, when they are several. */
-export type OnShards = (stream: ResolvedStream, shards: number, newestSeconds: number) => void;
+type OnShards = (stream: ResolvedStream, shards: number, newestSeconds: number) => void;
 
-export interface StreamRegistryOptions {
+interface StreamRegistryOptions {
   /** A stream without entries for so long is no longer active. */
   readonly streamIdleMs: number;
   /** Half of it is how far an entry may lie behind its stream's newest. */

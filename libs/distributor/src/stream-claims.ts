@@ -16,7 +16,7 @@ export interface StreamLimiters {
   ingesterShares(): number;
 }
 
-export interface StreamClaimsDeps {
+interface StreamClaimsDeps {
   readonly limiters: StreamLimiters;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -24,7 +24,7 @@ export interface StreamClaimsDeps {
 }
 
 /** undefined: nobody could be asked. */
-export type StreamVerdict = boolean | undefined;
+type StreamVerdict = boolean | undefined;
 
 interface TenantClaim {
   activeMax: number;

@@ -8,7 +8,7 @@ import type { ResolvedStream } from './resolve-stream.ts';
 import { rfc3339Seconds } from './time-text.ts';
 
 /** What validation needs besides the rows, and where it reports. */
-export interface ValidationContext {
+interface ValidationContext {
   readonly limits: Limits;
   readonly nowMs: number;
   readonly names: MetadataNames;

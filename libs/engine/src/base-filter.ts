@@ -5,7 +5,7 @@ import { errorDetailsLabel, errorLabel, extractedSuffix } from './error-labels.t
 import { compileMatcher, type StringMatcher } from './string-match.ts';
 
 /** What a filter says of a run's rows: all, none, or it depends on the row. */
-export type RunAnswer = boolean | ((row: number) => boolean);
+type RunAnswer = boolean | ((row: number) => boolean);
 
 /**
  * A label filter that stands before everything that changes labels, so that its answer follows from stream labels and

@@ -33,7 +33,7 @@ export interface TouchedRuns {
 }
 
 /** What a leaf selects before it looks into blocks. Times are inclusive. */
-export interface CandidateQuery {
+interface CandidateQuery {
   readonly selector: readonly StringMatcher[];
   readonly shard: StreamShard | undefined;
   readonly fromNs: bigint;

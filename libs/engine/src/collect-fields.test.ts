@@ -2,7 +2,7 @@
 import type { WorkerEnv } from '@loki/ports';
 import { collectFields, fieldsTask } from './collect-fields.ts';
 import type { FieldsTaskInput } from './collect-fields.ts';
-import { finish } from './root-work.ts';
+import { finish } from './test-finalize.ts';
 
 function inputOf(lines: readonly string[], more: Partial<FieldsTaskInput> = {}): FieldsTaskInput {
   let end = 0;

@@ -8,7 +8,7 @@ import { NeededLabels } from './needed-labels.ts';
 import { Row } from './row.ts';
 
 /** Fields of one line, valid until the next line is detected. */
-export interface DetectedFields {
+interface DetectedFields {
   /** The parser that reads the line: JSON when all of it is JSON, logfmt otherwise, even where that finds no field. */
   readonly parser: 'json' | 'logfmt';
   /** Label names as the parser stage of a query would make them; values stand at the same index. */

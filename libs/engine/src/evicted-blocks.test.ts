@@ -3,7 +3,7 @@ import { Labels, parseTenantId } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { WorkerEnv } from '@loki/ports';
 import { encodeSegment, RowWriter } from '@loki/segment';
-import { leafTask } from './index.ts';
+import { leafTask } from './leaf-task.ts';
 
 const tenant = parseTenantId('t');
 const blocks = 12;

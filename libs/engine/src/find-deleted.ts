@@ -5,7 +5,7 @@ import { LeafCache } from './leaf-cache.ts';
 import { type LeafSource, openSection } from './section-reader.ts';
 
 /** Rows of one block, ascending. */
-export interface DeletedRows {
+interface DeletedRows {
   readonly block: number;
   readonly rows: Uint32Array;
 }

@@ -14,7 +14,7 @@ import { isScalar } from './json-stage.ts';
 export type JsonPath = readonly (JsonField | number)[];
 
 /** A field name, as text and as it stands in most lines. */
-export interface JsonField {
+interface JsonField {
   readonly name: string;
   readonly bytes: Buffer;
 }

@@ -21,7 +21,7 @@ import { mergeSampleResults } from './root-merge.ts';
 import { runSampleLeaf } from './sample-leaf.ts';
 import { type LeafSource, openSection } from './section-reader.ts';
 
-export interface LeafTaskInput {
+interface LeafTaskInput {
   readonly request: LeafRequest;
   /** Oldest first. */
   readonly sources: readonly LeafSource[];

@@ -6,7 +6,7 @@ import { labelSetBytes, type MemoryBudget } from './memory-budget.ts';
 import type { Row } from './row.ts';
 
 /** What orders rows beyond their labels. */
-export interface RowPlace {
+interface RowPlace {
   /** Source and block the row stands in, as arrival order. */
   readonly sourceIndex: number;
   readonly blockIndex: number;

@@ -5,7 +5,7 @@ import { memoryBytesOf, resultBytes, tooMuchMemory } from './memory-budget.ts';
 /** Results merged in one go: each merge copies what was merged before. */
 const mergedAtOnce = 8;
 
-export interface MergeOptions {
+interface MergeOptions {
   /** Parts that run side by side. */
   readonly atOnce: number;
   readonly signal?: AbortSignal;

@@ -42,7 +42,7 @@ export interface Pipeline {
  * The stages up to the last label filter, extracting only what the filters read: when all labels are wanted of the
  * few rows that pass, the many that do not need not be taken apart. A row the probe drops, the pipeline drops.
  */
-export interface Probe {
+interface Probe {
   readonly stages: readonly RowStage[];
   readonly needed: NeededLabels;
 }

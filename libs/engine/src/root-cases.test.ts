@@ -4,12 +4,12 @@ import { parseExpr } from '@loki/logql';
 import { LokiError, parseDuration } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { evaluate } from './root-evaluate.ts';
-import { naiveLeaf } from './root-naive-leaf.ts';
-import type { NaiveEntry } from './root-naive-leaf.ts';
+import { naiveLeaf } from './test-naive-leaf.ts';
+import type { NaiveEntry } from './test-naive-leaf.ts';
 import type { QueryParams, QueryResult } from './root-types.ts';
 
 // What this protects: the root computes what the reference computed, recorded query by recorded query. The leaves are
-// the plain ones of root-naive-leaf.ts, so a failure here is the root's.
+// the plain ones of test-naive-leaf.ts, so a failure here is the root's.
 
 const t0Ns = 1_699_999_200_000_000_000n;
 

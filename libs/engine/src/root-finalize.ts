@@ -7,19 +7,13 @@ import { labelsBytes, MemoryBudget } from './memory-budget.ts';
 import { quantiles } from './quantile.ts';
 import { hasSample, newRow, rowBytes, sortLabels } from './root-rows.ts';
 import type { Grid, Row } from './root-rows.ts';
-import { finish, type Work } from './root-work.ts';
+import type { Work } from './root-work.ts';
 import { SampleWindows } from './sample-windows.ts';
 
 /**
  * Turns the merged partial states of a leaf into the values of its range aggregation (under the additive vector
- * aggregation that travelled with it, if any: sums of counts divide by the range as counts do).
- */
-export function finalizeSeries(expr: RangeAggExpr, grid: Grid, result: SampleLeafResult): readonly Row[] {
-  return finish(finalizeRows(expr, grid, result, new MemoryBudget()));
-}
-
-/**
- * The same in pieces of a few milliseconds at most: whoever computes it may do something else between two of them.
+ * aggregation that travelled with it, if any: sums of counts divide by the range as counts do), in pieces of a few
+ * milliseconds at most.
  *
  * @param memory is charged with the rows, and with what windows take on the way
  */

@@ -4,7 +4,7 @@ import type { Row } from './root-rows.ts';
 import { itemsPerSlice, type Work } from './root-work.ts';
 
 /** Which group of a vector aggregation each row is in. */
-export interface Groups {
+interface Groups {
   /** Per input row. */
   readonly index: Uint32Array;
   /** Labels of each group. */

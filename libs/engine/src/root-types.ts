@@ -20,7 +20,7 @@ export interface QueryParams {
 }
 
 /** One result series: value k stands at startNs + k * stepNs where present[k] is 1. */
-export interface MatrixSeries {
+interface MatrixSeries {
   readonly labels: readonly LabelPair[];
   readonly values: Float64Array;
   readonly present: Uint8Array;

@@ -5,7 +5,8 @@ import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, SampleLeafResult } from '@loki/ports';
 import { evaluate } from './root-evaluate.ts';
-import { complete, finish, sorted } from './root-work.ts';
+import { complete, sorted } from './root-work.ts';
+import { finish } from './test-finalize.ts';
 import { tenant } from './test-blocks.ts';
 
 const seriesCount = 6000;

@@ -6,14 +6,6 @@ import type { CheckCancelled } from '@loki/ports';
  */
 export type Work<T> = Generator<undefined, T, undefined>;
 
-/** All of it at once. */
-export function finish<T>(work: Work<T>): T {
-  for (;;) {
-    const next = work.next();
-    if (next.done) return next.value;
-  }
-}
-
 /**
  * All of it, with others having the thread when `pause` says that it is time.
  *

@@ -1,7 +1,7 @@
 import { selectNth } from './select-nth.ts';
 
 /** A row of a block by place: the block's number among the candidates, and the row. */
-export interface PickedRows {
+interface PickedRows {
   readonly candidate: number;
   /** Ascending. */
   readonly rows: Uint32Array;

@@ -29,7 +29,7 @@ export type LeafSource =
     };
 
 /** startNs <= ts < endNs. */
-export interface Clip {
+interface Clip {
   readonly startNs: bigint;
   readonly endNs: bigint;
 }

@@ -3,10 +3,10 @@ import type { TenantId } from '@loki/model';
 import { parseExpr } from '@loki/logql';
 import type { SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from './root-evaluate.ts';
-import { finalizeSeries } from './root-finalize.ts';
+import { finalizeSeries } from './test-finalize.ts';
 import { stepCount } from './root-merge.ts';
-import { naiveLeaf } from './root-naive-leaf.ts';
-import type { NaiveEntry } from './root-naive-leaf.ts';
+import { naiveLeaf } from './test-naive-leaf.ts';
+import type { NaiveEntry } from './test-naive-leaf.ts';
 import { compareLabels } from './root-rows.ts';
 import { cutSampleResult, joinSampleParts, mergeRangeParts } from './sample-parts.ts';
 import {

@@ -30,7 +30,7 @@ export function splitSteps(request: SampleLeafRequest, intervalNs: bigint): Samp
 }
 
 /** A leaf of one step, cut into windows that follow each other without a gap; their states merge to the whole's. */
-export interface RangeSplit {
+interface RangeSplit {
   /** From the window's beginning to the first border; absent when it begins on one. */
   readonly first?: SampleLeafRequest;
   /** One step for each whole interval, which counts the entries of (step - interval, step]. */

@@ -2,7 +2,7 @@ import { quoteGo } from '@loki/model';
 import { parseDuration as parseGoDuration, parseFloatText as parseGoFloat } from '@loki/template';
 
 /** A value read from text, or why it could not be, in the words of the Go function that Loki reads it with. */
-export type ValueOrError = number | string;
+type ValueOrError = number | string;
 
 /** Go's strconv.ParseFloat. */
 export function parseFloatText(text: string): ValueOrError {

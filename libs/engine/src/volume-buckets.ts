@@ -8,7 +8,7 @@ const cellsMax = 1_000_000;
 const lapseNs = 1e9;
 
 /** A stretch of one stream: times relative to the start of the request in ns, inclusive. */
-export interface VolumeUnit {
+interface VolumeUnit {
   readonly minTs: number;
   readonly maxTs: number;
   readonly entries: number;

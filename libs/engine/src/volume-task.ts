@@ -16,7 +16,7 @@ import { matchStreams } from './streams.ts';
 import { compileMatcher } from './string-match.ts';
 import { BucketGrid, bucketsOf, type StreamTotal } from './volume-buckets.ts';
 
-export interface VolumeTaskInput {
+interface VolumeTaskInput {
   readonly request: StreamsRequest;
   readonly sources: readonly LeafSource[];
 }

@@ -4,7 +4,7 @@ import { isHiddenLabel } from './explore-streams.ts';
 /** Labels that people look by whatever their values are. */
 const alwaysShown: ReadonlySet<string> = new Set(['cluster', 'namespace', 'instance', 'pod']);
 
-export interface DetectedLabel {
+interface DetectedLabel {
   readonly label: string;
   readonly cardinality: number;
 }

@@ -79,7 +79,7 @@ function* encodeMatrix(
 }
 
 /** Rows of one result stream, in row order. */
-export interface ResultStream {
+interface ResultStream {
   /** Sorted by name. A parser may have made a label with an empty value: unlike a stream's own, such labels show. */
   readonly labels: readonly LabelPair[];
   /** Labels in Loki's text form. */
@@ -209,7 +209,7 @@ export function secondsText(ns: bigint): string {
 }
 
 /** Shortest decimal that reads back as the same double, in Go's form of it. */
-export function sampleText(value: number): string {
+function sampleText(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (value === Infinity) return '+Inf';
   if (value === -Infinity) return '-Inf';

@@ -34,7 +34,7 @@ import {
 } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
-export interface ExplainApiDeps {
+interface ExplainApiDeps {
   readonly frontend: QueryFrontend;
   readonly clock: Clock;
 }

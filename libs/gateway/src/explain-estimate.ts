@@ -20,7 +20,7 @@ const rates = {
 /** Opening a segment that no cache holds. */
 const segmentSeconds = 0.004;
 
-export interface EstimatedCost {
+interface EstimatedCost {
   readonly cpuSeconds: number;
   /** With `slots` workers, as far as segments and blocks can be shared out between them. */
   readonly seconds: number;

@@ -27,7 +27,7 @@ import type { QueryFrontend } from './frontend.ts';
 import { badRequest, isUncached, Params, parseLimit, parseStep, parseTimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
-export interface ExploreApiDeps {
+interface ExploreApiDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
   /** Who clusters lines; absent when nobody does. */

@@ -11,7 +11,7 @@ export interface TenantStreams {
   readonly streams: readonly StreamVolume[];
 }
 
-export interface StreamsOptions {
+interface StreamsOptions {
   readonly limits: Limits;
   readonly client: AbortSignal;
   /** Only which streams there are is asked: then the question may be cut in time. */

@@ -11,7 +11,7 @@ import type { QueryFrontend } from './frontend.ts';
 import { runForTenants } from './multi-tenant.ts';
 import { badRequest, Params, parseDirection, parseTimeRange, parseUint32 } from './params.ts';
 
-export interface ExportApiDeps {
+interface ExportApiDeps {
   readonly frontend: QueryFrontend;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -2,7 +2,7 @@ import { fnv1a32 } from '@loki/model';
 import { badRequest } from './params.ts';
 import type { TimeRange } from './params.ts';
 
-export type Direction = 'forward' | 'backward';
+type Direction = 'forward' | 'backward';
 
 /** What an export still has to bring: every entry of the query in this range, and no other. */
 export interface ExportCursor extends TimeRange {

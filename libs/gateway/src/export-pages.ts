@@ -15,7 +15,7 @@ export interface ExportPage {
 /** What one leaf of an export asks; the tenant and the text of the query are the caller's. */
 export type PageRequest = Pick<LogLeafRequest, 'startNs' | 'endNs' | 'direction' | 'limit' | 'shard'>;
 
-export interface ExportPagesOptions {
+interface ExportPagesOptions {
   readonly clock: Clock;
   readonly read: (request: PageRequest) => Promise<LogLeafResult>;
   /** Rows of one leaf at most. */

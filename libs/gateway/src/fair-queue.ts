@@ -15,7 +15,7 @@ interface Waiting<Puller> {
   readonly deliver: (job: Job<Puller>) => void;
 }
 
-export interface FairQueueOptions {
+interface FairQueueOptions {
   /** Jobs one tenant may have waiting; more are refused with 429. */
   readonly outstandingMax: number;
   /** How many of `all` pullers may work for the tenant, so that its worst query takes only those with it. Default: all. */

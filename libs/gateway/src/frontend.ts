@@ -63,7 +63,7 @@ export interface QueryOptions {
   readonly actor?: ActorPath;
 }
 
-export interface FrontendDeps {
+interface FrontendDeps {
   /** The querier of this process. Absent: queriers elsewhere fetch the work, see `serve`. */
   readonly querier?: QuerierService;
   readonly limits: LimitsSource;

@@ -2,7 +2,7 @@ import { Labels } from '@loki/model';
 import type { StreamVolume } from '@loki/ports';
 
 /** Streams whose hashes stand within the bounds, both included, and what they hold. */
-export interface IndexShard {
+interface IndexShard {
   readonly minHash: bigint;
   readonly maxHash: bigint;
   readonly streams: number;

@@ -1,16 +1,9 @@
 export { ExploreApi } from './explore-api.ts';
-export type { ExploreApiDeps } from './explore-api.ts';
 export { ExplainApi } from './explain-api.ts';
-export type { ExplainApiDeps } from './explain-api.ts';
 export { ExportApi } from './export-api.ts';
-export type { ExportApiDeps } from './export-api.ts';
 export { QueryFrontend } from './frontend.ts';
-export type { Answer, FrontendDeps, FrontendOptions } from './frontend.ts';
 export { MetadataApi } from './metadata-api.ts';
 export { QueryApi } from './query-api.ts';
 export { RequestLog } from './request-log.ts';
-export type { RequestLogOptions } from './request-log.ts';
 export { TailApi } from './tail-api.ts';
-export type { TailSocket } from './tail-api.ts';
 export { VolumeApi } from './volume-api.ts';
-export type { VolumeApiDeps } from './volume-api.ts';

@@ -8,7 +8,7 @@ import { planLeaf } from './leaf-plan.ts';
 import type { PlanLimits, Stretch } from './leaf-plan.ts';
 import type { Weights, WeightSource } from './weights.ts';
 
-export interface LeafRunnerDeps {
+interface LeafRunnerDeps {
   readonly limits: Limits;
   readonly weights: WeightSource;
   readonly nowNs: bigint;
@@ -179,7 +179,7 @@ export class LeafRunner {
 }
 
 /** The streams of a leaf, and the time that it reads of them. */
-export function selectionOf(request: LeafRequest): { selector: string; startNs: bigint; endNs: bigint } {
+function selectionOf(request: LeafRequest): { selector: string; startNs: bigint; endNs: bigint } {
   const expr = parseExpr(request.expr);
   const selector = printSelector(logExprOf(expr)?.matchers ?? []);
   if (request.kind === 'log') return { selector, startNs: request.startNs, endNs: request.endNs };

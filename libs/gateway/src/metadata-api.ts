@@ -18,7 +18,7 @@ import { badRequest, isUncached, Params, parseTimeRange } from './params.ts';
 import type { TimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
 
-export interface MetadataApiDeps extends MetadataLogDeps {
+interface MetadataApiDeps extends MetadataLogDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
   /** Then the tenant label is ours, and its values are the tenants who ask. */

@@ -36,7 +36,7 @@ export async function runForTenants(
 }
 
 /** The tenants that all `__tenant_id__` matchers accept. */
-export function selectTenants(ids: readonly TenantId[], matchers: readonly Matcher[]): TenantId[] {
+function selectTenants(ids: readonly TenantId[], matchers: readonly Matcher[]): TenantId[] {
   const tests = matchers
     .filter((matcher) => matcher.name === tenantLabel)
     .map(({ op, value }) => {

@@ -207,7 +207,7 @@ function parseGoFloat(text: string): number | undefined {
 }
 
 /** Most points one series of a range query may have. */
-export const pointsMax = 11_000;
+const pointsMax = 11_000;
 
 /** `step`: by default a 250th of the range in whole seconds, at least 1 s. Checked against `pointsMax`. */
 export function parseStep(params: Params, range: TimeRange): bigint {

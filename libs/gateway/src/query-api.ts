@@ -36,7 +36,7 @@ import type { AskedQuery } from './query-log.ts';
 import { jsonResponse, writtenResponse } from './respond.ts';
 import { cacheNameOf, entriesOf, lokiStats } from './stats.ts';
 
-export interface QueryApiDeps {
+interface QueryApiDeps {
   readonly frontend: QueryFrontend;
   readonly clock: Clock;
   readonly logger: Logger;

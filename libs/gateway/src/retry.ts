@@ -1,7 +1,7 @@
 import { errors, LokiError } from '@loki/model';
 import type { Timers } from '@loki/ports';
 
-export interface RetryOptions {
+interface RetryOptions {
   readonly retriesMax: number;
   readonly timers: Timers;
   readonly signal: AbortSignal;

@@ -3,7 +3,7 @@ import { emptyLeafStats } from '@loki/ports';
 import type { LeafStats } from '@loki/ports';
 
 /** What a query cost as a whole, beside the sums of its leaves. */
-export interface QueryTiming {
+interface QueryTiming {
   readonly execSeconds: number;
   readonly queueSeconds: number;
   readonly splits: number;
@@ -33,7 +33,7 @@ export function cacheNameOf(result: QueryResult): CacheName {
   return result.type === 'matrix' ? 'result' : 'instantMetricResult';
 }
 
-export type CacheName = (typeof cacheNames)[number];
+type CacheName = (typeof cacheNames)[number];
 
 const cacheNames = [
   'chunk',

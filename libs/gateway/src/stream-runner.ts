@@ -5,7 +5,7 @@ import { isCuttable, joinStreams, planStreams } from './stream-parts.ts';
 import type { StreamsPart } from './stream-parts.ts';
 import type { Weights, WeightSource } from './weights.ts';
 
-export interface StreamRunnerDeps {
+interface StreamRunnerDeps {
   readonly querier: Pick<QuerierService, 'streams'>;
   readonly weights: WeightSource;
   readonly limits: Limits;

@@ -15,7 +15,7 @@ export interface TailSocket {
   readonly signal: AbortSignal;
 }
 
-export interface TailApiDeps {
+interface TailApiDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
   readonly clock: Clock;

@@ -16,7 +16,7 @@ import type { TimeRange } from './params.ts';
 import { jsonResponse } from './respond.ts';
 import { lokiStats } from './stats.ts';
 
-export interface VolumeApiDeps extends MetadataLogDeps {
+interface VolumeApiDeps extends MetadataLogDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
 }
@@ -84,7 +84,7 @@ export class VolumeApi {
 }
 
 /** How streams are put together. */
-export interface VolumeGrouping {
+interface VolumeGrouping {
   /** Undefined: all labels. */
   readonly names: ReadonlySet<string> | undefined;
   /** The client named the labels: streams that lack one of them do not count. */
@@ -110,7 +110,7 @@ function parseGrouping(params: Params, matchers: readonly Matcher[]): VolumeGrou
 }
 
 /** Bytes of one row of the answer. */
-export interface VolumeSeries {
+interface VolumeSeries {
   readonly labels: readonly LabelPair[];
   readonly name: string;
   /** By bucket. */
@@ -119,7 +119,7 @@ export interface VolumeSeries {
 }
 
 /** Rows of the answer, the largest first; equal ones by name; the row without labels last. */
-export function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping): VolumeSeries[] {
+function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping): VolumeSeries[] {
   const groups = new Map<string, { labels: readonly LabelPair[]; bytes: Map<number, number> }>();
   for (const { streams } of found) {
     for (const { labels, volume } of streams) {

@@ -38,7 +38,7 @@ export class Weights {
   }
 }
 
-export interface WeightRequest {
+interface WeightRequest {
   readonly tenant: TenantId;
   /** Canonical LogQL. */
   readonly selector: string;

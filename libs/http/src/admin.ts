@@ -6,7 +6,7 @@ import type { RouteId } from './routes.ts';
 import type { ServiceStates } from './service-states.ts';
 import type { TenantResolver } from './tenants.ts';
 
-export interface AdminDeps {
+interface AdminDeps {
   readonly states: ServiceStates;
   readonly metrics: Metrics;
   readonly log: LogControl;
@@ -59,7 +59,7 @@ function parameter(request: HttpRequest, name: string): string | undefined {
   return parseForm(request).get(name);
 }
 
-export interface TenantLimitsDeps {
+interface TenantLimitsDeps {
   readonly tenants: TenantResolver;
   /** Limits that the tenant may see, by YAML name. */
   readonly limits: (tenant: string) => Record<string, unknown>;

@@ -1,12 +1,9 @@
 export { adminHandlers, tenantLimitsHandlers } from './admin.ts';
-export type { AdminDeps, TenantLimitsDeps } from './admin.ts';
 export { HttpServer } from './http-server.ts';
 export type { HttpServerOptions, HttpTls } from './http-server.ts';
-export { errorResponse, errorText, goJson, jsonResponse, notFound, textResponse } from './respond.ts';
-export { routeLabel, routes } from './routes.ts';
-export type { BodyKind, RouteId, RouteSpec } from './routes.ts';
+export { jsonResponse } from './respond.ts';
+export { routes } from './routes.ts';
+export type { RouteId, RouteSpec } from './routes.ts';
 export { ServiceStates } from './service-states.ts';
-export type { ReadinessCheck, ServiceState } from './service-states.ts';
-export { parseTenantHeader, tenantHeader, TenantResolver } from './tenants.ts';
-export type { TenantOptions } from './tenants.ts';
-export type { HttpSocket, UpgradeHandler } from './web-socket.ts';
+export { tenantHeader, TenantResolver } from './tenants.ts';
+export type { UpgradeHandler } from './web-socket.ts';

@@ -1,7 +1,7 @@
-export type ServiceState = 'New' | 'Starting' | 'Running' | 'Stopping' | 'Terminated' | 'Failed';
+type ServiceState = 'New' | 'Starting' | 'Running' | 'Stopping' | 'Terminated' | 'Failed';
 
 /** What keeps a process from being ready, as `/ready` words it; undefined: nothing. */
-export type ReadinessCheck = () => string | undefined;
+type ReadinessCheck = () => string | undefined;
 
 /** The parts of a process with their states, and what each needs to be ready. */
 export class ServiceStates {

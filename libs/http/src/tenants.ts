@@ -5,7 +5,7 @@ import type { HttpHandler, HttpRequest, HttpResponse, Tenancy } from '@loki/port
 /** The header that names the tenant. */
 export const tenantHeader = 'x-scope-orgid';
 
-export interface TenantOptions {
+interface TenantOptions {
   readonly authEnabled: boolean;
   /** Everybody, while authentication is off. */
   readonly noAuthTenant: string;

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { constants, createGzip } from 'node:zlib';
 import type { HttpResponse, Timers } from '@loki/ports';
 
-export interface WriteStreamOptions {
+interface WriteStreamOptions {
   readonly gzip: boolean;
   readonly timers: Timers;
   /** A client that takes nothing for so long loses the connection; 0: it may pause for ever. */

@@ -20,7 +20,7 @@ export interface CommittedSegments {
 }
 
 /** One run of an incoming record that may repeat committed rows. */
-export interface LateRun {
+interface LateRun {
   readonly tenant: string;
   readonly labels: Labels;
   readonly rows: RunRows;
@@ -28,7 +28,7 @@ export interface LateRun {
   readonly found: Uint8Array;
 }
 
-export interface CommittedRowsOptions {
+interface CommittedRowsOptions {
   readonly partition: number;
   readonly objectStore: ObjectStore;
   readonly committed: CommittedSegments;
@@ -183,7 +183,7 @@ function sharesTimestamp(a: RunRows, b: RunRows): boolean {
  * Index of a stream in a section, by its labels. Walks the shortest of its labels' posting lists and compares whole
  * label sets there: a list is short when any label is selective, and a stream that is not there usually lacks a value.
  */
-export function findStream(section: Section, labels: Labels): number | undefined {
+function findStream(section: Section, labels: Labels): number | undefined {
   const { labelIndex, streams } = section;
   let shortest: Uint32Array | undefined;
   for (const [name, value] of labels) {

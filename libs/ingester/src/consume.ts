@@ -13,7 +13,7 @@ import { isUnreadable, quarantine } from './quarantine.ts';
 import { retry } from './retry.ts';
 
 /** Called with each record that entered the head, and with the end of each batch. */
-export interface ConsumeEvents {
+interface ConsumeEvents {
   onRecord(record: HeadRecord): void;
   onProgress(): void;
   /** The log does not have the next offset any more: what was there may have been committed by another owner. */

@@ -43,7 +43,7 @@ export interface HeadStream {
 }
 
 /** A tenant's streams by their labels text. */
-export type HeadTenant = Map<string, HeadStream>;
+type HeadTenant = Map<string, HeadStream>;
 
 /** What one run of a record costs the index, over its compressed bytes: the columns above, and its share of the stream. */
 const indexBytesPerRun = 64;

@@ -1,7 +1,7 @@
 import type { FlushReason } from './seal.ts';
 
 /** What a flushed segment looked like, for the histograms that stand for Loki's chunks. */
-export interface FlushedSegment {
+interface FlushedSegment {
   readonly reason: FlushReason;
   readonly storedBytes: number;
   readonly rows: number;
@@ -18,7 +18,7 @@ export interface FlushedSegment {
 }
 
 /** What a partition's gauges are made of. */
-export interface HeadGauges {
+interface HeadGauges {
   readonly records: number;
   readonly memoryBytes: number;
   /** Streams by tenant. */

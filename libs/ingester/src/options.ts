@@ -50,7 +50,7 @@ export interface IngesterOptions {
   readonly dropDuplicates: boolean;
 }
 
-export const ingesterOptionsDefault: IngesterOptions = {
+const ingesterOptionsDefault: IngesterOptions = {
   flushRawBytes: 96 * mib,
   flushAgeMs: 2 * 3_600_000,
   flushIdleMs: 30 * 60_000,

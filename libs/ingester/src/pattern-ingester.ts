@@ -4,33 +4,27 @@ import type { Logger, PatternSeries, PatternService, PatternsRequest, Workers } 
 import { compileMatchers } from './select.ts';
 
 /** What the pattern ingester counts. */
-export interface PatternMetrics {
+interface PatternMetrics {
   patternsDetected(tenant: string, count: number): void;
   /** Lines that were not looked at. */
   linesSkipped(reason: 'busy' | 'no_pattern', lines: number): void;
   memory(bytes: number, streams: number): void;
 }
 
-export const noPatternMetrics: PatternMetrics = {
-  patternsDetected() {},
-  linesSkipped() {},
-  memory() {},
-};
-
-export interface PatternIngesterDeps {
+interface PatternIngesterDeps {
   readonly workers: Workers;
   readonly logger: Logger;
   readonly metrics: PatternMetrics;
 }
 
-export interface PatternIngesterOptions {
+interface PatternIngesterOptions {
   /** Memory of patterns; streams that were silent for longest are forgotten first. */
   readonly storeBytesMax: number;
   /** Records that wait for a worker; beyond, they are left out: patterns are worth no delay of anything else. */
   readonly pendingBytesMax: number;
 }
 
-export const patternIngesterOptionsDefault: PatternIngesterOptions = {
+const patternIngesterOptionsDefault: PatternIngesterOptions = {
   storeBytesMax: 64 * 1024 * 1024,
   pendingBytesMax: 16 * 1024 * 1024,
 };

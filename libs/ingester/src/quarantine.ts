@@ -3,7 +3,7 @@ import type { PartitionDeps } from './deps.ts';
 import { retry } from './retry.ts';
 
 /** A record that cannot be taken, with all that is known of it. */
-export interface BadRecord {
+interface BadRecord {
   readonly partition: number;
   readonly offset: number;
   readonly writerId: string;

@@ -1,6 +1,6 @@
 import type { Logger, Random, Timers } from '@loki/ports';
 
-export interface RetryOptions {
+interface RetryOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;

@@ -18,7 +18,7 @@ export interface SealInput {
   readonly nowMs: number;
 }
 
-export interface SealLimits {
+interface SealLimits {
   readonly flushRawBytes: number;
   readonly headBytesPartitionMax: number;
   readonly flushAgeMs: number;

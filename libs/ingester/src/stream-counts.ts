@@ -1,7 +1,7 @@
 import type { TenantId } from '@loki/model';
 import type { Clock, StreamClaim, StreamLimitService } from '@loki/ports';
 
-export interface StreamCountsOptions {
+interface StreamCountsOptions {
   /** A stream that nobody claims or holds for so long is no longer active. */
   readonly streamIdleMs: number;
 }

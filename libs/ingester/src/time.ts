@@ -7,7 +7,7 @@ const nsPerUs = 1000;
  * A block's base as whole microseconds and the nanoseconds above them, so that each run costs float arithmetic only.
  * Rounded down, also before 1970.
  */
-export interface UsBase {
+interface UsBase {
   readonly us: number;
   readonly restNs: number;
 }

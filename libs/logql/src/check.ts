@@ -44,7 +44,7 @@ export function parseSelection(query: string): LogExpr {
 }
 
 /** Refuses a query with a stage that cannot be built: a bad regex, path, pattern, address or template. */
-export function checkExpr(expr: Expr): void {
+function checkExpr(expr: Expr): void {
   for (const { log, unwrap } of rangesOf(expr)) {
     for (const stage of log.stages) checkInContext(stage);
     for (const filter of unwrap?.filters ?? []) checkInContext({ kind: 'labelFilter', filter });

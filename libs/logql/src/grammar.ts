@@ -15,7 +15,7 @@ import type { BinaryOp } from './ast.ts';
 
 type Action = (...parts: never[]) => unknown;
 
-export interface Rule extends RuleSpec {
+interface Rule extends RuleSpec {
   readonly action: Action;
 }
 

@@ -1,24 +1,21 @@
 export type * from './ast.ts';
-export { checkExpr, parseExpr, parseSelection } from './check.ts';
+export { parseExpr, parseSelection } from './check.ts';
 export { QueryPartError } from './errors.ts';
 export { fold } from './fold.ts';
 export { ipMatches, parseIp, parseIpMatcher } from './ip.ts';
-export type { IpAddress, IpMatcher } from './ip.ts';
+export type { IpMatcher } from './ip.ts';
 export { parseJsonPath, parseLogfmtKey } from './json-path.ts';
 export { parseLabels } from './labels-text.ts';
 export {
-  acceptsMissing,
   isMetric,
   logExprOf,
   logExprsOf,
   parseMatchers,
   parseSelectionSyntax,
   parseSyntax,
-  queryBytesMax,
   rangeAggregationOf,
 } from './parser.ts';
 export { parseLinePattern, parsePattern } from './pattern.ts';
-export type { PatternPart } from './pattern.ts';
 export { formatExpr } from './pretty.ts';
 export { canonicalText, printExpr, printSelector } from './print.ts';
 export { stageTraits } from './stage-traits.ts';

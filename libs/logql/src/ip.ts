@@ -2,7 +2,7 @@ import { quoteGo } from '@loki/model';
 import { QueryPartError } from './errors.ts';
 
 /** An address as a number; versions never compare equal. */
-export interface IpAddress {
+interface IpAddress {
   readonly version: 4 | 6;
   readonly value: bigint;
 }

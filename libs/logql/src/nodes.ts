@@ -15,7 +15,7 @@ export type LogRange = Pick<RangeAggExpr, 'log' | 'unwrap' | 'rangeNs' | 'offset
 export type Modifier = VectorMatching;
 
 /** Expressions inside expressions; deeper ones would overflow the stack of whoever walks the tree. */
-export const depthMax = 1000;
+const depthMax = 1000;
 
 const depths = new WeakMap<object, number>();
 

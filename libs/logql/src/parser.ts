@@ -21,7 +21,7 @@ let tables: readonly State[] | undefined;
  * The scanner takes any letter, digit or sign for an identifier. `valid`: a query with a name that no label can have
  * is refused. `any`: it is shown (format_query), with the name in quotes.
  */
-export type LabelNames = 'valid' | 'any';
+type LabelNames = 'valid' | 'any';
 
 const labelName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
@@ -117,7 +117,7 @@ function checkSelectors(expr: Expr): void {
 }
 
 /** Does a matcher accept streams without its label? */
-export function acceptsMissing(matcher: Matcher): boolean {
+function acceptsMissing(matcher: Matcher): boolean {
   switch (matcher.op) {
     case '=':
       return matcher.value === '';

@@ -1,13 +1,13 @@
 import { QueryPartError } from './errors.ts';
 
 /** A piece of a pattern: text that must be there, or a stretch of any text; its name is `_` when nobody wants it. */
-export type PatternPart =
+type PatternPart =
   { readonly kind: 'literal'; readonly text: string } | { readonly kind: 'capture'; readonly name: string };
 
 const capture = /<([a-zA-Z_][a-zA-Z0-9_]*)>/g;
 
 /** Splits pattern text; a `<` that opens no capture is text. Never fails; `''` has no parts. */
-export function splitPattern(text: string): readonly PatternPart[] {
+function splitPattern(text: string): readonly PatternPart[] {
   const parts: PatternPart[] = [];
   let end = 0;
   for (const match of text.matchAll(capture)) {

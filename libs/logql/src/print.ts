@@ -8,7 +8,7 @@ import { formatByteSize, formatFloat, formatSixDigits } from './numbers.ts';
  * How text is meant to be used. The reference's canonical text rounds sizes and `vector` numbers and quotes unusual
  * label names, so it cannot be read back to the same tree; the exact text can, and is the same otherwise.
  */
-export type PrintStyle = 'exact' | 'display';
+type PrintStyle = 'exact' | 'display';
 
 /** One line that parses back to the same tree: for sending a query elsewhere, and as a cache key. */
 export function printExpr(expr: Expr): string {
@@ -20,7 +20,7 @@ export function canonicalText(expr: Expr): string {
   return print(expr, 'display');
 }
 
-export function print(expr: Expr, style: PrintStyle): string {
+function print(expr: Expr, style: PrintStyle): string {
   switch (expr.kind) {
     case 'log':
       return printLog(expr, style);

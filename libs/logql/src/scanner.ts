@@ -2,7 +2,7 @@ import type { LokiError } from '@loki/model';
 import { parseErrorAt } from './errors.ts';
 import { misplacedUnderscore } from './numbers.ts';
 
-export type ScanKind = 'end' | 'identifier' | 'number' | 'string' | 'rawString' | 'other';
+type ScanKind = 'end' | 'identifier' | 'number' | 'string' | 'rawString' | 'other';
 
 const newline = 10;
 

@@ -1,7 +1,7 @@
 /** The answers of each kind of pipeline stage to the questions that planning a query asks. */
 import type { Stage } from './ast.ts';
 
-export interface StageTraits {
+interface StageTraits {
   /** Extracts labels from the line. */
   readonly isParser: boolean;
   /** Stages behind it see another line: a line filter may not move ahead of it. */

@@ -1,12 +1,12 @@
 /**
  * Terminals of the grammar, named as error texts name them. The order is observable: expectations are listed in it.
  */
-export const signs = [
+const signs = [
   '=', '=~', '!~', '!=', '{', '}', '[', ']', ',', '.', '|~', '|=', '|>', '!>', '|', '(', ')',
 ] as const; // prettier-ignore
 
 /** Words that are always keywords, whatever follows. Matched without regard to case. */
-export const keywords = [
+const keywords = [
   'by', 'without', 'json', 'regexp', 'logfmt', 'line_format', 'label_format', 'unwrap', 'offset', 'on', 'ignoring',
   'group_left', 'group_right', 'decolorize', 'drop', 'keep', 'pattern', 'unpack', 'bool',
 ] as const; // prettier-ignore

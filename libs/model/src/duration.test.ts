@@ -4,7 +4,7 @@ import {
   parseDuration,
   parseGoDuration,
   parsePrometheusDuration,
-} from './index.ts';
+} from './duration.ts';
 
 describe('durations', () => {
   test.each([

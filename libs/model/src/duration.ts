@@ -1,5 +1,3 @@
-import { LokiError } from './errors.ts';
-
 const ns = 1n;
 const us = 1000n;
 const ms = 1_000_000n;
@@ -114,12 +112,4 @@ export function formatPrometheusDuration(durationNs: bigint): string {
 /** Either form, Prometheus' first, as LogQL and Loki's configuration read durations. */
 export function parseDuration(text: string): bigint | undefined {
   return parsePrometheusDuration(text) ?? parseGoDuration(text);
-}
-
-/** `parseDuration` for configuration: milliseconds, or a LokiError that names the text. */
-export function durationToMs(text: string): number {
-  const value = parseDuration(text);
-  if (value === undefined)
-    throw new LokiError('badRequest', `not a valid duration string: ${JSON.stringify(text)}`);
-  return Number(value / ms);
 }

@@ -1,5 +1,5 @@
 /** What one kind of failure means to a client. */
-export interface ErrorSpec {
+interface ErrorSpec {
   /** HTTP status. */
   readonly http: number;
   /** gRPC status name. */

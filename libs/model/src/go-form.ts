@@ -3,7 +3,7 @@ import { LokiError } from './errors.ts';
 import { parseMediaType } from './media-type.ts';
 
 /** A request as far as its parameters are concerned. */
-export interface FormRequest {
+interface FormRequest {
   readonly method: string;
   readonly headers: ReadonlyMap<string, string>;
   /** Raw text after `?`. */

@@ -1,5 +1,4 @@
 export {
-  durationToMs,
   formatGoDuration,
   formatPrometheusDuration,
   parseDuration,
@@ -7,13 +6,13 @@ export {
   parsePrometheusDuration,
 } from './duration.ts';
 export { errors, LokiError } from './errors.ts';
-export type { ErrorCode, ErrorSpec } from './errors.ts';
-export { FormValues, parseForm, parseQueryText } from './go-form.ts';
+export type { ErrorCode } from './errors.ts';
+export { FormValues, parseForm } from './go-form.ts';
 export { goEscape, goJsonString } from './go-json.ts';
 export { fnv1a32, fnv1Hash32, hash64, hash64Bytes, loadHash } from './hash.ts';
 export { compareText, Labels, quoteGo } from './labels.ts';
 export type { LabelPair } from './labels.ts';
 export { parseMediaType } from './media-type.ts';
 export { Slots } from './slots.ts';
-export { parseTenantId, tenantIdBytesMax } from './tenant-id.ts';
+export { parseTenantId } from './tenant-id.ts';
 export type { TenantId } from './tenant-id.ts';

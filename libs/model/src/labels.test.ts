@@ -1,4 +1,4 @@
-import { compareText, Labels, quoteGo } from './index.ts';
+import { compareText, Labels, quoteGo } from './labels.ts';
 
 describe('labels', () => {
   test('equal sets have one text and one hash, whatever order they came in', () => {

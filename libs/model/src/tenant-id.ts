@@ -4,7 +4,7 @@ import { LokiError } from './errors.ts';
 export type TenantId = string & { readonly __brand: 'TenantId' };
 
 /** Loki's own maximum; longer ids are refused with Loki's text. */
-export const tenantIdBytesMax = 150;
+const tenantIdBytesMax = 150;
 
 const allowed = /^[A-Za-z0-9!\-_.*'()]$/;
 

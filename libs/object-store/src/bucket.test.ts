@@ -4,8 +4,9 @@ import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Client } from 'minio';
-import { MemoryObjectStore, openBucket, proveBucket } from './index.ts';
-import type { BucketOptions } from './index.ts';
+import { MemoryObjectStore } from './memory-object-store.ts';
+import { openBucket, proveBucket } from './open-bucket.ts';
+import type { BucketOptions } from './open-bucket.ts';
 import { objectStoreContract } from './object-store-contract.ts';
 import type { ObjectStoreSubject } from './object-store-contract.ts';
 

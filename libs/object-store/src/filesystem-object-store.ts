@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
 import { OpenFiles } from './open-files.ts';
 
-export interface FilesystemObjectStoreOptions {
+interface FilesystemObjectStoreOptions {
   /** A directory for objects alone. Several processes may share it when its file system has hard links. */
   readonly disk: Disk;
   /** Names temporary files; by default the system's. */

@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 
 /** S3's own bound. */
-export const keyBytesMax = 1024;
+const keyBytesMax = 1024;
 /** A part becomes a file name with one byte added, and file systems end at 255. */
 const partBytesMax = 250;
 

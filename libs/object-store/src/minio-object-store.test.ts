@@ -1,7 +1,7 @@
 import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { Readable } from 'node:stream';
-import { MinioObjectStore } from './index.ts';
-import type { S3Client } from './index.ts';
+import { MinioObjectStore } from './minio-object-store.ts';
+import type { S3Client } from './minio-object-store.ts';
 import { objectStoreContract } from './object-store-contract.ts';
 
 const timers = new NodeTimers();

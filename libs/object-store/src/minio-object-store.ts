@@ -29,7 +29,7 @@ export interface S3Client {
   removeObject(bucket: string, key: string): Promise<void>;
 }
 
-export interface MinioObjectStoreOptions {
+interface MinioObjectStoreOptions {
   readonly client: S3Client;
   readonly bucket: string;
   /** S3's name of a storage class; absent: the bucket's own. */

@@ -3,7 +3,9 @@ import { Prng, VirtualDisk } from '@loki/testkit';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FilesystemObjectStore, MemoryObjectStore, PrefixedObjectStore } from './index.ts';
+import { FilesystemObjectStore } from './filesystem-object-store.ts';
+import { MemoryObjectStore } from './memory-object-store.ts';
+import { PrefixedObjectStore } from './prefixed-object-store.ts';
 import { objectStoreContract } from './object-store-contract.ts';
 
 objectStoreContract('memory', async () => ({

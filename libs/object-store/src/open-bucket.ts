@@ -30,7 +30,7 @@ export interface BucketOptions {
   readonly storageClass: string;
 }
 
-export interface BucketWorld {
+interface BucketWorld {
   readonly timers: Timers;
   readonly random: Random;
 }

@@ -13,7 +13,7 @@ const clustersPerLeafMax = 24;
 const clusterBytes = 300;
 const bytesPerWord = 24;
 
-export interface DrainOptions {
+interface DrainOptions {
   /** Clusters kept; the least recently seen one goes. */
   readonly clustersMax: number;
 }

@@ -1,10 +1,4 @@
-export { Cluster, Drain } from './drain.ts';
-export type { DrainOptions } from './drain.ts';
 export { mergePatterns } from './merge-patterns.ts';
-export { PatternStore, retainSeconds } from './pattern-store.ts';
-export type { PatternSelection, PatternStoreOptions } from './pattern-store.ts';
+export { PatternStore } from './pattern-store.ts';
 export { summarizeTask } from './summarize.ts';
-export type { PatternSummary, RecordSummary, StreamSummary } from './summarize.ts';
 export { bucketSeconds } from './time-counts.ts';
-export { joinTokens, tokenize } from './tokens.ts';
-export type { Tokens } from './tokens.ts';

@@ -22,7 +22,7 @@ const mergedClustersMax = 5000;
 const bytesPerCount = 32;
 const bytesPerStream = 800;
 
-export interface PatternStoreOptions {
+interface PatternStoreOptions {
   /** Memory that patterns may take; the streams that were silent for longest are forgotten. */
   readonly bytesMax: number;
 }

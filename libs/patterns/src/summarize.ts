@@ -16,7 +16,7 @@ const clustersMax = 200;
 const rowsMax = 200_000;
 
 /** A pattern with its counts, in wire form. */
-export interface PatternSummary {
+interface PatternSummary {
   readonly words: readonly string[];
   readonly separators: readonly string[];
   /** Of each word, as its cluster has them. */

@@ -38,7 +38,7 @@ import { RingLimiters } from './ring-limiters.ts';
 import { RouteForwarder } from './route-forwarder.ts';
 import type { RingName, Rings } from './rings.ts';
 
-export interface ClusterDeps {
+interface ClusterDeps {
   readonly config: Config;
   readonly limits: LimitsSource;
   readonly clock: Clock;
@@ -49,7 +49,7 @@ export interface ClusterDeps {
 }
 
 /** Which partitions this process's ingester takes, and which it leads. */
-export interface Ownership {
+interface Ownership {
   readonly owned: OwnedPartitions;
   readonly isLeader?: (partition: number) => boolean;
   readonly takenOver?: (partition: number, signal: AbortSignal) => Promise<void>;

@@ -35,7 +35,7 @@ export async function openHiding(world: HidingWorld): Promise<Hiding> {
   return { requests, hidden: new HiddenRows({ clock, requests, retention }) };
 }
 
-export interface CompactorWorld extends HidingWorld {
+interface CompactorWorld extends HidingWorld {
   readonly random: Random;
   readonly metrics: Metrics;
   readonly hiding: Hiding;

@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import type { Clock, IngesterService, LeafRequest, TailFrame, Timers } from '@loki/ports';
 
-export interface FollowDeps {
+interface FollowDeps {
   /** Best first, as they are now. */
   readonly owners: (partition: number) => readonly IngesterService[];
   readonly clock: Clock;

@@ -5,7 +5,7 @@ import { LokiError } from '@loki/model';
 import type { HttpHandler, HttpRequest, HttpResponse, Logger } from '@loki/ports';
 import type { Rings } from './rings.ts';
 
-export interface IngesterLifecycleDeps {
+interface IngesterLifecycleDeps {
   readonly config: Config;
   readonly rings: Rings;
   readonly logger: Logger;

@@ -5,7 +5,7 @@ import { NodeDisk } from '@loki/runtime';
 import { EmbeddedWriteLog, KafkaWriteLog } from '@loki/write-log';
 import type { KafkaTls } from '@loki/write-log';
 
-export interface WriteLogWorld {
+interface WriteLogWorld {
   readonly config: Config;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -24,7 +24,7 @@ export function ownStatusHandlers({ ingester, compactor }: Roles): Handlers {
   };
 }
 
-export interface SystemStatusDeps {
+interface SystemStatusDeps {
   readonly config: Config;
   readonly rings: Rings;
   readonly roles: Roles;
@@ -32,7 +32,7 @@ export interface SystemStatusDeps {
 }
 
 /** Of one process; a status that could not be had says why. */
-export interface MemberStatus<T> {
+interface MemberStatus<T> {
   readonly instance: string;
   readonly zone: string;
   readonly status?: T;

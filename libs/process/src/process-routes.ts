@@ -17,7 +17,7 @@ import type { RingName, Rings } from './rings.ts';
 import type { Roles } from './roles.ts';
 import { ruleHandlers, ruleRoutes } from './ruler-role.ts';
 
-export interface RouteDeps {
+interface RouteDeps {
   readonly server: HttpPorts;
   readonly rpc: RpcServer;
   readonly clock: Clock;

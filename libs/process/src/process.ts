@@ -27,7 +27,7 @@ import { startRoles } from './roles.ts';
 
 type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
 
-export interface ProcessDeps extends RunConfig {
+interface ProcessDeps extends RunConfig {
   readonly logger: Logger;
   readonly control: LogControl;
   /** Own log lines that were lost since the start. */
@@ -37,7 +37,7 @@ export interface ProcessDeps extends RunConfig {
   readonly adapters?: Adapters;
 }
 
-export interface RunningProcess {
+interface RunningProcess {
   /** Told of each line this process logs. */
   readonly countLine: (level: LogLevel) => void;
   /** Resolves when the process has stopped by itself or by `stop`. */

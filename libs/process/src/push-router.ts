@@ -6,7 +6,7 @@ import { PushClient } from '@loki/rpc';
 import type { ChannelPool } from '@loki/rpc';
 import { Suspects } from './suspects.ts';
 
-export interface PushRouterDeps {
+interface PushRouterDeps {
   readonly distributors: RingView;
   readonly channels: ChannelPool;
   readonly clock: Clock;

@@ -22,7 +22,7 @@ interface CacheWorld {
 /** Stands before each key in a cache elsewhere, whose other users may have keys of their own. */
 const keyPrefix = 'lokits/results/';
 
-export interface OpenCaches extends ResultsCaches {
+interface OpenCaches extends ResultsCaches {
   close(): Promise<void>;
 }
 

@@ -8,7 +8,7 @@ import { followOwners } from './follow-owners.ts';
 import { Suspects } from './suspects.ts';
 import { WatchedIngester } from './watched-ingester.ts';
 
-export interface RingDirectoryDeps {
+interface RingDirectoryDeps {
   readonly ingesters: RingView;
   readonly channels: ChannelPool;
   readonly clock: Clock;

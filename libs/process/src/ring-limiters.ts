@@ -6,7 +6,7 @@ import type { Ring, RingView } from '@loki/ring';
 import { StreamLimitsClient } from '@loki/rpc';
 import type { ChannelPool } from '@loki/rpc';
 
-export interface RingLimitersDeps {
+interface RingLimitersDeps {
   readonly ingesters: RingView;
   readonly channels: ChannelPool;
   readonly partitionCount: number;

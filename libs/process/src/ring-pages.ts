@@ -34,7 +34,7 @@ export interface RingSource {
   forget?(id: string): Promise<void>;
 }
 
-export interface RingPagesDeps {
+interface RingPagesDeps {
   readonly clock: Clock;
   readonly rings: Partial<Record<RingRoute, RingSource>>;
   /** Of the ingesters' ring; absent in processes that do not know it. */

@@ -3,7 +3,7 @@ import { mergePatterns } from '@loki/patterns';
 import type { Logger, PatternSeries, PatternService, PatternsRequest } from '@loki/ports';
 import type { ObservedInstance, RingView } from '@loki/ring';
 
-export interface RingPatternsDeps {
+interface RingPatternsDeps {
   readonly ingesters: Pick<RingView, 'ring'>;
   readonly serviceOf: (instance: ObservedInstance) => PatternService;
   readonly logger: Logger;

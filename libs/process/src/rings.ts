@@ -10,7 +10,7 @@ import { instanceAddressOf, instanceIdOf } from './addresses.ts';
 import { ringMetricNames } from './ring-pages.ts';
 import type { RingSource } from './ring-pages.ts';
 
-export interface RingWorld {
+interface RingWorld {
   readonly config: Config;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -51,7 +51,7 @@ import { IngesterLifecycle } from './ingester-lifecycle.ts';
 import { LogPressure, openWriteLog } from './open-write-log.ts';
 import type { Rings } from './rings.ts';
 
-export interface RoleDeps {
+interface RoleDeps {
   readonly config: Config;
   readonly limits: LimitsSource;
   readonly clock: Clock;
@@ -65,7 +65,7 @@ export interface RoleDeps {
   readonly adapters?: Adapters;
 }
 
-export interface Frontend {
+interface Frontend {
   readonly query: QueryApi;
   readonly metadata: MetadataApi;
   readonly tail: TailApi;

@@ -4,7 +4,7 @@ import { RouteClient } from '@loki/rpc';
 import type { ChannelPool } from '@loki/rpc';
 import { Suspects } from './suspects.ts';
 
-export interface RouteForwarderDeps {
+interface RouteForwarderDeps {
   /** What those are who answer, as a failure names them. */
   readonly name: string;
   /** `host:port` of those that answer, as things stand at each call. */

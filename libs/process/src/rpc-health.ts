@@ -2,7 +2,7 @@ import type { ServiceStates } from '@loki/http';
 import type { TimerHandle, Timers } from '@loki/ports';
 import type { RpcServer } from '@loki/rpc';
 
-export interface RpcHealthDeps {
+interface RpcHealthDeps {
   readonly rpc: Pick<RpcServer, 'setServing'>;
   readonly states: Pick<ServiceStates, 'notReady'>;
   readonly timers: Timers;

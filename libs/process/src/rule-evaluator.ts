@@ -46,7 +46,7 @@ export function localEvaluator(frontend: QueryFrontend): EvaluateRule {
   };
 }
 
-export interface RemoteEvaluatorDeps {
+interface RemoteEvaluatorDeps {
   /** Query frontends, and those only. */
   readonly frontends: RouteService;
   readonly limits: LimitsSource;

@@ -7,7 +7,7 @@ import { readRuleGroups } from '@loki/ruler';
 import type { RuleApiGroup, RulerPeers } from '@loki/ruler';
 import { Suspects } from './suspects.ts';
 
-export interface RingRulerPeersDeps {
+interface RingRulerPeersDeps {
   readonly rulers: RingView;
   /** Of this process, which is not asked. */
   readonly ownId: string;

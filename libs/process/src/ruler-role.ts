@@ -34,7 +34,7 @@ import { RouteForwarder } from './route-forwarder.ts';
 import { localEvaluator, remoteEvaluator, withJitter } from './rule-evaluator.ts';
 import { RingRulerPeers } from './ruler-peers.ts';
 
-export interface RulerRoleDeps {
+interface RulerRoleDeps {
   readonly config: Config;
   readonly limits: LimitsSource;
   readonly clock: Clock;

@@ -12,7 +12,7 @@ import { startProcess } from './process.ts';
 
 const info = buildInfo(`node${process.versions.node}`);
 
-export interface RunOptions {
+interface RunOptions {
   /** What runs when `-target` does not say. Default: the configuration's, which is all. */
   readonly target?: string;
   readonly adapters?: Adapters;

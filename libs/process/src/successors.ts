@@ -2,7 +2,7 @@ import type { Clock, IngesterService, Timers } from '@loki/ports';
 import { partitionOwners } from '@loki/ring';
 import type { ObservedInstance, RingView } from '@loki/ring';
 
-export interface SuccessorsDeps {
+interface SuccessorsDeps {
   readonly ingesters: RingView;
   /** This ingester. */
   readonly ownId: string;

@@ -12,7 +12,7 @@ import type {
 } from '@loki/ports';
 import type { Suspects } from './suspects.ts';
 
-export interface WatchedIngesterDeps {
+interface WatchedIngesterDeps {
   readonly ingester: IngesterService;
   readonly address: string;
   readonly suspects: Suspects;

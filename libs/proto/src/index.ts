@@ -8,26 +8,17 @@ export type {
   OtlpValue,
 } from './otlp-logs.ts';
 export { bytesField, decodePushRequest, encodePushRequest, varintField } from './push-request.ts';
-export type { PushRequestValue, PushSink } from './push-request.ts';
+export type { PushSink } from './push-request.ts';
 export { encodeStatus } from './status.ts';
 export { ProtoError, WireCursor } from './wire.ts';
 export { fileDescriptorSet } from './generated/descriptors.ts';
 export { DistributorDefinition, PushAnswer, PushHead, PushPart } from './generated/lokits/v1/distributor.ts';
 export { ErrorInfo, Status } from './generated/lokits/v1/error.ts';
-export {
-  Done,
-  FrontendDefinition,
-  FromQuerier,
-  Hello,
-  ToQuerier,
-  Work,
-} from './generated/lokits/v1/frontend.ts';
+export { FrontendDefinition, FromQuerier, ToQuerier, Work } from './generated/lokits/v1/frontend.ts';
 export {
   HeadLeafAnswer,
-  HeadLeafRequest,
   HeadsPart,
   HeadStreamsAnswer,
-  HeadStreamsRequest,
   IngesterDefinition,
 } from './generated/lokits/v1/ingester.ts';
 export {

@@ -124,7 +124,7 @@ function decodeMetadata(cursor: WireCursor, end: number, sink: PushSink): void {
 }
 
 /** A push as values, for encoding: tests, tools and clients. */
-export interface PushRequestValue {
+interface PushRequestValue {
   readonly streams: readonly {
     readonly labels: string;
     readonly entries: readonly {

@@ -16,7 +16,7 @@ import { segmentsIn } from './kept-results.ts';
 import type { KeptKey, KeptResults } from './kept-results.ts';
 import { leafWindow } from './window.ts';
 
-export interface CachedScan<Request, Result> {
+interface CachedScan<Request, Result> {
   readonly kept: KeptResults;
   readonly policy: CachePolicy;
   readonly generation: number;

@@ -6,7 +6,7 @@ import type { KeptKey, KeptResults } from './kept-results.ts';
 import { bucketsOf, knownKey } from './known-streams.ts';
 import type { KnownStreams } from './known-streams.ts';
 
-export interface CachedStreamsScan {
+interface CachedStreamsScan {
   readonly kept: KeptResults;
   readonly policy: CachePolicy;
   readonly generation: number;

@@ -1,3 +1,3 @@
 export { Querier } from './querier.ts';
-export type { IngesterDirectory, QuerierDeps, ResultsCaches } from './querier.ts';
-export { mergeStreamVolumes, streamsTask } from './streams.ts';
+export type { IngesterDirectory, ResultsCaches } from './querier.ts';
+export { streamsTask } from './streams.ts';

@@ -5,7 +5,7 @@ import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { LeafResult, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import type { Window } from './window.ts';
 
-export interface LogScan {
+interface LogScan {
   /** Oldest first. */
   readonly segments: readonly SegmentRef[];
   /** What of the request's time is to be read of them; in order of time, not overlapping. */
@@ -15,7 +15,7 @@ export interface LogScan {
   readonly scan: (request: LogLeafRequest, segment: SegmentRef) => Promise<LeafResult>;
 }
 
-export interface FilledLog {
+interface FilledLog {
   readonly result: LogLeafResult;
   /** Timestamps of rows that came from the store. */
   readonly stored: readonly BigInt64Array[];

@@ -32,7 +32,7 @@ function intersect(a: Window, b: Window): Window {
 }
 
 /** The section's streams that match and have entries in the range, with the volume that falls into it. */
-export function sectionVolumes(section: Section, request: StreamsRequest): StreamVolume[] {
+function sectionVolumes(section: Section, request: StreamsRequest): StreamVolume[] {
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
   const streams = matchingStreams(section, matchers, request.startNs, request.endNs);
   const volumes = new Map<number, { entries: number; lineBytes: number }>();

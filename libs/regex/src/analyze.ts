@@ -74,7 +74,7 @@ function countLoops(node: Node): { unbounded: number; factor: number } {
 }
 
 /** Does every match begin at the start of the input? */
-export function startsAtBegin(node: Node): boolean {
+function startsAtBegin(node: Node): boolean {
   switch (node.kind) {
     case 'position':
       return node.at === 'beginText';
@@ -86,24 +86,6 @@ export function startsAtBegin(node: Node): boolean {
       return startsAtBegin(node.items[0]);
     case 'alternate':
       return node.items.every(startsAtBegin);
-    default:
-      return false;
-  }
-}
-
-/** Does every match end at the end of the input? */
-export function endsAtEnd(node: Node): boolean {
-  switch (node.kind) {
-    case 'position':
-      return node.at === 'endText';
-    case 'capture':
-      return endsAtEnd(node.body);
-    case 'repeat':
-      return node.min > 0 && endsAtEnd(node.body);
-    case 'concat':
-      return endsAtEnd(node.items[node.items.length - 1]);
-    case 'alternate':
-      return node.items.every(endsAtEnd);
     default:
       return false;
   }

@@ -3,7 +3,7 @@ import { charSet } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
 
 /** Positions without width. `text` means the whole input, `line` a stretch between newlines. */
-export type Position = 'beginText' | 'endText' | 'beginLine' | 'endLine' | 'wordBoundary' | 'noWordBoundary';
+type Position = 'beginText' | 'endText' | 'beginLine' | 'endLine' | 'wordBoundary' | 'noWordBoundary';
 
 /**
  * A parsed pattern. Flags are gone: case folding became sets, greediness sits on the repeats.
@@ -44,7 +44,7 @@ export type RepeatNode = Node & { kind: 'repeat' };
 
 const leaf = { size: 1, height: 1, hasCapture: false };
 
-export const empty: Node = { kind: 'empty', ...leaf, isNullable: true };
+const empty: Node = { kind: 'empty', ...leaf, isNullable: true };
 
 export function setNode(set: CharSet): Node {
   return { kind: 'set', set, ...leaf, isNullable: false };

@@ -1,7 +1,7 @@
 import type { Match } from './engines.ts';
 
 /** A part of a replacement: text as it is, or the numbers of groups of which the last that took part is put in. */
-export type TemplatePart = string | readonly number[];
+type TemplatePart = string | readonly number[];
 
 /**
  * Parses Go's replacement template (regexp.Expand): `$1`, `${1}`, `$name`, `${name}`, `$$`. A name is the longest

@@ -18,13 +18,13 @@ const unrolledMax = 30_000;
 /** Edges of all character sets together, same reason: each \pL has 1,300. */
 const setEdgesMax = 1_000_000;
 
-export interface ParsedPattern {
+interface ParsedPattern {
   readonly root: Node;
   /** Names by group number; '' when unnamed. Entry 0 is the whole match. */
   readonly groupNames: readonly string[];
 }
 
-export interface ParseOptions {
+interface ParseOptions {
   /** `.` matches newlines too, as if the pattern began with (?s). */
   readonly dotAll?: boolean;
 }

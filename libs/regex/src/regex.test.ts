@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { RE2JS } from 're2js';
-import { compileRegex } from './index.ts';
+import { compileRegex } from './regex.ts';
 
 /** Random RE2 patterns that every engine here must agree on. */
 const atom = fc.constantFrom(

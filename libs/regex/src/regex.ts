@@ -11,7 +11,7 @@ import { filterRows, findRows } from './rows.ts';
 import type { RowMatcher } from './rows.ts';
 import { simplifyForTest } from './simplify.ts';
 
-export interface RegexOptions {
+interface RegexOptions {
   /** The whole input must match, as if the pattern were ^(?:…)$. Error texts speak of the pattern as given. */
   readonly anchored?: boolean;
   /** `.` matches newlines too, as if the pattern began with (?s). Label matchers want this. */

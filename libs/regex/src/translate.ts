@@ -22,7 +22,7 @@ const sourceCharsMax = 50_000;
 /** Alternatives of one set in bytes; \pL has hundreds, and then decoding the line is cheaper. */
 const sequencesMax = 48;
 /** The linear fallback engine of V8 refuses larger products of counts. */
-export const replicationMax = 16;
+const replicationMax = 16;
 
 /** Thrown inside of `translate` when there is no JavaScript pattern of sensible size. */
 class Untranslatable extends Error {}

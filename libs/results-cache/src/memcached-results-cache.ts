@@ -37,7 +37,7 @@ export interface MemcachedResultsCacheOptions {
   readonly onRequest?: (request: MemcachedRequest) => void;
 }
 
-export interface MemcachedRequest {
+interface MemcachedRequest {
   readonly method: 'get' | 'set';
   readonly seconds: number;
   /** The server answered, be it that it has nothing. */

@@ -4,7 +4,7 @@ import type { MemcachedAddress, MemcachedTls } from './memcached-connection.ts';
 import { ServerRefusal } from './memcached-protocol.ts';
 import type { AnswerReader } from './memcached-protocol.ts';
 
-export interface MemcachedServerOptions {
+interface MemcachedServerOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   /** One request, waiting for a connection included. */

@@ -1,12 +1,12 @@
 import type { Clock, ResultsCache } from '@loki/ports';
 
-export interface CacheEvents {
+interface CacheEvents {
   added(): void;
   evicted(reason: 'full' | 'expired' | 'replaced'): void;
   held(entries: number, bytes: number): void;
 }
 
-export interface MemoryResultsCacheOptions {
+interface MemoryResultsCacheOptions {
   readonly clock: Clock;
   /** Keys and values together, and what an entry costs besides. */
   readonly bytesMax: number;

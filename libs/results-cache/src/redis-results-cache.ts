@@ -7,7 +7,7 @@ export interface RedisCommands {
   disconnect(): void;
 }
 
-export interface RedisResultsCacheOptions {
+interface RedisResultsCacheOptions {
   readonly client: RedisCommands;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -100,7 +100,7 @@ function listen(client: RedisClient, purpose: string, logger: Logger | undefined
 }
 
 /** `host:port`, `[v6]:port`; 6379 when there is no port. */
-export function parseEndpoint(text: string): { host: string; port: number } {
+function parseEndpoint(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
   const port = Number(match?.[3] ?? 6379);
   if (!match || port < 1 || port > 65_535) {

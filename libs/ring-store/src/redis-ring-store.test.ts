@@ -1,8 +1,8 @@
 /** Against a real Redis: `LOKI_TEST_REDIS_URL=redis://127.0.0.1:6379`; `npm run test:services` starts one. */
 import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { eventually } from '@loki/test-tools';
-import { RedisRingStore } from './index.ts';
-import type { RedisRingStoreOptions } from './index.ts';
+import { RedisRingStore } from './redis-ring-store.ts';
+import type { RedisRingStoreOptions } from './redis-ring-store.ts';
 import { ringStoreContract } from './ring-store-contract.ts';
 
 const timers = new NodeTimers();

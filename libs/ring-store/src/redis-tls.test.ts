@@ -6,8 +6,8 @@ import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { RedisRingStore } from './index.ts';
-import type { RedisRingStoreOptions } from './index.ts';
+import { RedisRingStore } from './redis-ring-store.ts';
+import type { RedisRingStoreOptions } from './redis-ring-store.ts';
 
 const binary = process.env['LOKI_TEST_REDIS_SERVER'];
 const password = 'not a secret';

@@ -12,7 +12,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { RedisRingStore } from './index.ts';
+import { RedisRingStore } from './redis-ring-store.ts';
 
 const binary = process.env['LOKI_TEST_REDIS_SERVER'];
 const awayMs = Number(process.env['LOKI_TEST_REDIS_AWAY_MS'] ?? 6_000);

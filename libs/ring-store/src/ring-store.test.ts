@@ -1,4 +1,4 @@
-import { MemoryRingStore } from './index.ts';
+import { MemoryRingStore } from './memory-ring-store.ts';
 import { ringStoreContract } from './ring-store-contract.ts';
 
 ringStoreContract('memory', async () => {

@@ -1,14 +1,9 @@
-export { decodeInstances, encodeInstances, instanceStates } from './instance.ts';
 export type { InstanceState, RingInstance } from './instance.ts';
-export { ownedPartitions, partitionLeadership, partitionOwners, partitionsOwnedBy } from './partitions.ts';
+export { ownedPartitions, partitionLeadership, partitionOwners } from './partitions.ts';
 export { RingMember } from './ring-member.ts';
-export type { RingMemberOptions } from './ring-member.ts';
 export { ringHtml, ringJson } from './ring-page.ts';
 export { RingView } from './ring-view.ts';
-export type { RingViewOptions } from './ring-view.ts';
 export { Ring } from './ring.ts';
 export type { ObservedInstance } from './ring.ts';
-export { shuffleShard, shuffleShardByZone } from './shuffle-shard.ts';
-export { partitionToken, tokenOf, tokensOf, tokensPerInstance } from './tokens.ts';
-export { workOwner, WorkShare } from './work.ts';
-export type { WorkShard } from './work.ts';
+export { tokenOf, tokensOf } from './tokens.ts';
+export { WorkShare } from './work.ts';

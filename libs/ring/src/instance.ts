@@ -1,5 +1,5 @@
 /** As Loki names them, in the order of a life. Only ACTIVE instances own anything. */
-export const instanceStates = ['PENDING', 'JOINING', 'ACTIVE', 'LEAVING'] as const;
+const instanceStates = ['PENDING', 'JOINING', 'ACTIVE', 'LEAVING'] as const;
 export type InstanceState = (typeof instanceStates)[number];
 
 /** One member as the ring store keeps it. */

@@ -1,7 +1,9 @@
 import type { RingStore } from '@loki/ports';
 import { MemoryRingStore } from '@loki/ring-store';
 import { VirtualProcess, VirtualScheduler } from '@loki/testkit';
-import { ownedPartitions, partitionLeadership, RingMember, RingView } from './index.ts';
+import { ownedPartitions, partitionLeadership } from './partitions.ts';
+import { RingMember } from './ring-member.ts';
+import { RingView } from './ring-view.ts';
 
 const key = 'collectors/ring';
 

@@ -8,7 +8,7 @@ export function partitionOwners(ring: Ring, partition: number, replicationFactor
 }
 
 /** Partitions that the member `id` owns, ascending. */
-export function partitionsOwnedBy(
+function partitionsOwnedBy(
   ring: Ring,
   id: string,
   options: { partitionCount: number; replicationFactor: number },

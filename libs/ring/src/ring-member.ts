@@ -5,7 +5,7 @@ import type { InstanceState, RingInstance } from './instance.ts';
 import type { RingView } from './ring-view.ts';
 import { tokensOf } from './tokens.ts';
 
-export interface RingMemberOptions {
+interface RingMemberOptions {
   readonly store: RingStore;
   readonly key: string;
   readonly clock: Clock;

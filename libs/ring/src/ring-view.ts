@@ -3,7 +3,7 @@ import { decodeInstances } from './instance.ts';
 import type { RingInstance } from './instance.ts';
 import { Ring } from './ring.ts';
 
-export interface RingViewOptions {
+interface RingViewOptions {
   readonly store: RingStore;
   /** Loki's, for instance `collectors/ring`. */
   readonly key: string;

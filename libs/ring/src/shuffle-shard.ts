@@ -21,24 +21,3 @@ export function shuffleShard<Id extends string | number>(
     .sort((a, b) => a.at - b.at)
     .map(({ id }) => id);
 }
-
-/** The same for members in zones: as many of each zone as of the others, so a shard survives what its zones survive. */
-export function shuffleShardByZone<T extends { readonly id: string; readonly zone: string }>(
-  members: readonly T[],
-  key: string,
-  size: number,
-): readonly T[] {
-  if (size <= 0 || size >= members.length) return members;
-  const zones = [...new Set(members.map((member) => member.zone))];
-  const perZone = Math.ceil(size / zones.length);
-  const chosen = new Set(
-    zones.flatMap((zone) =>
-      shuffleShard(
-        members.filter((member) => member.zone === zone).map((member) => member.id),
-        key,
-        perZone,
-      ),
-    ),
-  );
-  return members.filter((member) => chosen.has(member.id));
-}

@@ -1,5 +1,5 @@
 /** As Loki: enough that shares differ by little, few enough that a ring of hundreds is small. */
-export const tokensPerInstance = 128;
+const tokensPerInstance = 128;
 
 /**
  * Where on the ring a text falls, 32 bit: FNV-1a over UTF-16 code units, then the finishing steps of MurmurHash3.

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
-import { Ring, tokensOf, workOwner, WorkShare } from './index.ts';
-import type { ObservedInstance, WorkShard } from './index.ts';
+import { Ring } from './ring.ts';
+import { tokensOf } from './tokens.ts';
+import { workOwner, WorkShare } from './work.ts';
+import type { ObservedInstance } from './ring.ts';
+import type { WorkShard } from './work.ts';
 
 // Protects: each piece of work is one member's, whatever the ring looks like, and little of it moves.
 

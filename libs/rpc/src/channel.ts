@@ -15,7 +15,7 @@ export interface ChannelDeps {
   readonly sendBytesMax?: number;
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly tenant?: TenantId;
   readonly signal?: AbortSignal;
   /** Absent: as long as the signal lets it run; keep-alive still finds a dead peer. */

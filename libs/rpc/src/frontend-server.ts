@@ -47,7 +47,7 @@ export interface QuerierSlot {
   readonly gone: AbortSignal;
 }
 
-export interface FrontendServerOptions {
+interface FrontendServerOptions {
   readonly timers: Timers;
   /** Told of each slot that opens; what it does with the slot ends when the slot is gone. */
   readonly onSlot: (slot: QuerierSlot) => void;

@@ -29,7 +29,7 @@ const queryHeadsMethod = rpcMethod(IngesterDefinition, methods.queryHeads);
 const tailMethod = rpcMethod(IngesterDefinition, methods.tail);
 const flushMethod = rpcMethod(IngesterDefinition, methods.flush);
 
-export interface IngesterClientOptions {
+interface IngesterClientOptions {
   /** An owner that takes longer is given up, and another one asked. Default 60 s. */
   readonly headDeadlineMs?: number;
 }

@@ -2,10 +2,10 @@ import { LokiError } from '@loki/model';
 import type { Part } from '@loki/proto';
 
 /** Bytes in one gRPC message. Large enough that a call costs little beside its bytes, small enough to interleave. */
-export const partBytesMax = 1024 * 1024;
+const partBytesMax = 1024 * 1024;
 
 /** An answer larger than this is a mistake somewhere: it would not fit into a process that has work besides. */
-export const messageBytesMax = 512 * 1024 * 1024;
+const messageBytesMax = 512 * 1024 * 1024;
 
 /** The message in slices, at least one. Nothing is copied. */
 export function* slices(bytes: Uint8Array): Generator<Uint8Array> {

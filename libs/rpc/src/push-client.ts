@@ -10,7 +10,7 @@ import { pushMethod } from './push-server.ts';
 import { drained } from './rpc-server.ts';
 import { errorOfCall } from './status.ts';
 
-export interface PushClientOptions {
+interface PushClientOptions {
   readonly timers: Timers;
   /** How long one push may take. Default 30 s. */
   readonly deadlineMs?: number;

@@ -11,7 +11,7 @@ import type { RpcServer } from './rpc-server.ts';
 
 export const pushMethod = rpcMethod(DistributorDefinition, DistributorDefinition.methods.push);
 
-export interface PushServerOptions {
+interface PushServerOptions {
   readonly timers: Timers;
   /** One body. */
   readonly bodyBytesMax: number;

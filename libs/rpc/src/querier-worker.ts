@@ -26,7 +26,7 @@ import { slices } from './parts.ts';
 import { drained } from './rpc-server.ts';
 import { statusOf } from './status.ts';
 
-export interface QuerierWorkerOptions {
+interface QuerierWorkerOptions {
   readonly querier: QuerierService;
   readonly channels: ChannelPool;
   readonly timers: Timers;

@@ -35,7 +35,7 @@ export interface RpcServerOptions {
 }
 
 /** What a handler knows of its call. */
-export interface CallContext {
+interface CallContext {
   /** @throws LokiError when the call names no tenant, or none that can be */
   readonly tenant: () => TenantId;
   /** Aborts when the caller gave up or its deadline passed. */
@@ -138,7 +138,7 @@ export class RpcServer {
 type AnyMethod = ServiceDefinition[string];
 
 /** A method with who answers it. */
-export interface RpcMethod {
+interface RpcMethod {
   readonly method: AnyMethod;
   /** @param report is told of failures that are in no catalogue: the caller hears of them as `internal error` alone */
   readonly handler: (report: Report) => unknown;

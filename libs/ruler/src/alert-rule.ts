@@ -24,12 +24,12 @@ export interface Alert {
 }
 
 /** Alerts of one rule by `labelsKey`. */
-export type Alerts = ReadonlyMap<string, Alert>;
+type Alerts = ReadonlyMap<string, Alert>;
 
 /** A resolved alert is told to Alertmanager again and again for so long: one lost message must not keep it firing. */
 export const resolvedRetentionMs = 15 * 60_000;
 
-export interface AlertContext {
+interface AlertContext {
   readonly nowMs: number;
   readonly externalLabels: readonly LabelPair[];
   readonly externalUrl: string;

@@ -64,7 +64,7 @@ function keyOf(tenant: TenantId, namespace: string, group: string): string {
 }
 
 /** Stored bytes prove nothing: whatever is not as it should be makes the whole state unknown. */
-export function parseSaved(text: string): SavedAlerts | undefined {
+function parseSaved(text: string): SavedAlerts | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);

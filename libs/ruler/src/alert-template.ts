@@ -4,7 +4,7 @@ import type { LabelPair } from '@loki/model';
 import { alertFunctions } from './alert-functions.ts';
 
 /** What labels and annotations of an alert may speak of. */
-export interface AlertData {
+interface AlertData {
   /** Labels of the series that raised the alert. */
   readonly labels: readonly LabelPair[];
   readonly value: number;

@@ -25,7 +25,7 @@ export interface AlertmanagerOptions {
   readonly relabel: readonly RelabelStep[];
 }
 
-export interface AlertmanagerDeps {
+interface AlertmanagerDeps {
   readonly http: HttpClient;
   readonly timers: Timers;
   readonly random: Random;

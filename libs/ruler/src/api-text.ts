@@ -2,7 +2,7 @@ import { goEscape } from '@loki/model';
 import type { HttpResponse } from '@loki/ports';
 
 /** JSON as Go's encoder writes it, for the ruler's endpoints: no charset, no line break at the end. */
-export function goJson(value: unknown): string {
+function goJson(value: unknown): string {
   return goEscape(JSON.stringify(value));
 }
 

@@ -12,7 +12,7 @@ import type { Ruler } from './ruler.ts';
 import { checkGroup, nameBytesMax } from './validate.ts';
 import { writeGroup, writeNamespaces } from './write-yaml.ts';
 
-export interface RuleConfigApiDeps {
+interface RuleConfigApiDeps {
   readonly store: RuleStore;
   readonly limits: LimitsSource;
   readonly ruler: Ruler;

@@ -8,7 +8,7 @@ export function firstSlotMs(afterMs: number, intervalMs: number, token: number):
   return slot > afterMs ? slot : slot + intervalMs;
 }
 
-export interface NextSlot {
+interface NextSlot {
   readonly slotMs: number;
   /** Slots that passed while the group was being evaluated. */
   readonly missed: number;

@@ -17,7 +17,7 @@ export interface RuleApiGroup {
   readonly [field: string]: unknown;
 }
 
-export interface RuleApiRule {
+interface RuleApiRule {
   readonly name: string;
   readonly type: 'alerting' | 'recording';
   readonly alerts?: readonly unknown[];
@@ -35,7 +35,7 @@ export interface RulerPeers {
   rulesChanged(tenant: TenantId): Promise<void>;
 }
 
-export interface PrometheusRuleApiDeps {
+interface PrometheusRuleApiDeps {
   readonly ruler: Ruler;
   readonly peers?: RulerPeers;
 }

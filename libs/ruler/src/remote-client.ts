@@ -15,7 +15,7 @@ export interface RemoteServer {
 }
 
 /** How we prove who we are; secrets in files are read again each time, because they change. */
-export type Credentials =
+type Credentials =
   | { readonly kind: 'none' }
   | {
       readonly kind: 'basic';

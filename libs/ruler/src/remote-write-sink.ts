@@ -7,7 +7,7 @@ import type { RemoteQueueDeps } from './remote-write.ts';
 import { encodeName } from './rule-store.ts';
 import type { SeriesSink } from './ruler.ts';
 
-export interface RemoteWriteOptions {
+interface RemoteWriteOptions {
   /** Where a tenant's series go now; [] for nowhere. Asked again at each write. */
   clientsOf(tenant: TenantId): readonly RemoteClient[];
   readonly sendsTenant: boolean;

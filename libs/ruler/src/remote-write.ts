@@ -10,7 +10,7 @@ import { SendQueue } from './send-queue.ts';
 import type { Lost, QueuedRecord } from './send-queue.ts';
 import { encodeWriteRequest } from './write-request.ts';
 
-export interface RemoteQueueOptions {
+interface RemoteQueueOptions {
   readonly tenant: TenantId;
   readonly client: RemoteClient;
   /** Below the disk's root. */

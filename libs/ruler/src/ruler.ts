@@ -34,7 +34,7 @@ export interface SeriesSink {
   stop(): Promise<void>;
 }
 
-export interface RulerDeps {
+interface RulerDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -299,7 +299,7 @@ function isSameGroup(a: PlacedGroup, b: PlacedGroup): boolean {
   return a.group === b.group || JSON.stringify(a.group) === JSON.stringify(b.group);
 }
 
-export function comparePlaces(a: PlacedGroup, b: PlacedGroup): number {
+function comparePlaces(a: PlacedGroup, b: PlacedGroup): number {
   return compare(a.namespace, b.namespace) || compare(a.group.name, b.group.name);
 }
 

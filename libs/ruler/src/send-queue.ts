@@ -8,7 +8,7 @@ export interface QueuedRecord {
   readonly newestMs: number;
 }
 
-export interface SendQueueOptions {
+interface SendQueueOptions {
   readonly disk: Disk;
   readonly directory: string;
   /** Bytes on disk; beyond it the oldest file goes. */
@@ -281,7 +281,7 @@ export class SendQueue {
   }
 }
 
-export interface Position {
+interface Position {
   readonly file: number;
   readonly offset: number;
 }

@@ -8,7 +8,7 @@ import type { Rule, RuleGroup } from './rule-group.ts';
  */
 const indentStep = 4;
 
-export interface WriteOptions {
+interface WriteOptions {
   /** Fields that Loki takes and keeps to itself are written too: what we store must say all. */
   readonly complete?: boolean;
 }

@@ -138,7 +138,7 @@ class NodeDiskFile implements DiskFile {
 }
 
 /** Is `error` a system error with this code? Not by class: errors may come from another realm. */
-export function hasCode(error: unknown, code: string): boolean {
+function hasCode(error: unknown, code: string): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }
 

@@ -1,9 +1,7 @@
-export { hasCode, NodeDisk } from './disk.ts';
+export { NodeDisk } from './disk.ts';
 export { NodeHttpClient } from './http-client.ts';
 export { InlineWorkers } from './inline-workers.ts';
 export { NodeRandom } from './random.ts';
 export { serveTasks } from './serve-tasks.ts';
-export type { AnyTask } from './serve-tasks.ts';
 export { NodeClock, NodeTimers } from './time.ts';
 export { WorkerPool } from './worker-pool.ts';
-export type { WorkerPoolOptions } from './worker-pool.ts';

@@ -19,7 +19,7 @@ export interface Job {
   readonly onAbort: () => void;
 }
 
-export interface PoolWorkerOptions {
+interface PoolWorkerOptions {
   readonly entry: URL;
   readonly workerData: unknown;
   readonly resourceLimits: ResourceLimits | undefined;

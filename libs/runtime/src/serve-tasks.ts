@@ -5,7 +5,7 @@ import { errorToWire, movable } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a table of tasks of all types has no common input type
-export type AnyTask = Task<any, any>;
+type AnyTask = Task<any, any>;
 
 /**
  * A worker script's whole life: takes calls from the `WorkerPool` that started it and answers them, several at a time

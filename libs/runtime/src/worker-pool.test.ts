@@ -1,5 +1,6 @@
-import { InlineWorkers, WorkerPool } from './index.ts';
-import type { WorkerPoolOptions } from './index.ts';
+import { InlineWorkers } from './inline-workers.ts';
+import { WorkerPool } from './worker-pool.ts';
+import type { WorkerPoolOptions } from './worker-pool.ts';
 import { testTasks, unservedTask } from './testdata/tasks.ts';
 
 const entry = new URL('./testdata/worker.ts', import.meta.url);

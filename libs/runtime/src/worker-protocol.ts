@@ -17,7 +17,7 @@ export type TaskAnswer =
   | { readonly id: number; readonly ok: false; readonly failure: WireError };
 
 /** An error as plain data: structured clone would drop the code and the class. */
-export interface WireError {
+interface WireError {
   readonly name: string;
   readonly message: string;
   readonly stack: string;

@@ -12,7 +12,7 @@ import type { BlockInfo, Runs } from './types.ts';
 import { type PackedUnit, readUnitEntry, type UnitRef, writeUnitEntry } from './unit.ts';
 
 /** Units of a block in the object. */
-export interface BlockUnits {
+interface BlockUnits {
   readonly lines: UnitRef;
   /** Small metadata columns, one after another, in name order. */
   readonly bundle: UnitRef;

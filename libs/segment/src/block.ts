@@ -16,7 +16,7 @@ import {
 import { unpack, type UnitRef } from './unit.ts';
 
 /** Stored bytes of a unit, or undefined when they were not fetched. */
-export type UnitSource = (unit: UnitRef) => Uint8Array | undefined;
+type UnitSource = (unit: UnitRef) => Uint8Array | undefined;
 
 /** Units that the columns of `mask` need; of the metadata only `metadataNames` when given. */
 export function unitsOf(

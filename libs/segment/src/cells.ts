@@ -23,7 +23,7 @@ export class KeyDictionary {
 }
 
 /** Metadata by row: cells of row r stand at [ends[r-1], ends[r]), each with an index into `keys` and a code. */
-export interface Cells {
+interface Cells {
   readonly keys: readonly KeyDictionary[];
   readonly ends: Uint32Array;
   readonly key: Uint32Array;

@@ -1,5 +1,9 @@
 import { Labels } from '@loki/model';
-import { encodeSegment, mergeSegments, openSegment, RowWriter, verifySegment } from './index.ts';
+import { encodeSegment } from './encode.ts';
+import { mergeSegments } from './merge.ts';
+import { openSegment } from './open.ts';
+import { RowWriter } from './row-writer.ts';
+import { verifySegment } from './verify.ts';
 
 const rowCount = 100_000;
 

@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
-import { goldenNames, goldenRows, makeGolden } from './golden-segments.ts';
-import { openSegment, readSegment, type Segment, type StoredSegment, verifySegment } from './index.ts';
+import { goldenNames, goldenRows, makeGolden } from './test-golden.ts';
+import { openSegment } from './open.ts';
+import { readSegment } from './stored.ts';
+import type { Segment, StoredSegment } from './types.ts';
+import { verifySegment } from './verify.ts';
 import { allColumns, expected, rowsOf, sortedDistinct } from './test-rows.ts';
 
 const files = goldenNames.map((name) => {

@@ -16,7 +16,7 @@ export interface RawColumn {
 const form = { uniform: 0, dense: 1, sparse: 2 } as const;
 
 /** Columns of one table, encoded: small ones together, large ones each by itself. */
-export interface EncodedColumns {
+interface EncodedColumns {
   /** In the order of the columns given. */
   readonly isOwn: readonly boolean[];
   readonly bundle: Buffer;

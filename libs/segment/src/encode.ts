@@ -8,7 +8,7 @@ import { blockBytesDefault, blockRowsTarget, recordBlockBytesDefault } from './l
 import { lowerBound, sliceColumn } from './slice-column.ts';
 import type { RawSection, SegmentKind } from './types.ts';
 
-export interface EncodeOptions {
+interface EncodeOptions {
   readonly kind: SegmentKind;
   /** zstd level; default 1: 3 s/GB at nearly the ratio of 3. */
   readonly level?: number;

@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter, BytesError, crc32c } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 import fc from 'fast-check';
 import { DecodedColumn, encodeColumns } from './dictionary.ts';
-import { makeGolden } from './golden-segments.ts';
+import { makeGolden } from './test-golden.ts';
 import { readFloats, readUint32s, writeInts } from './ints.ts';
 import { verifySegment } from './verify.ts';
 

@@ -21,7 +21,7 @@ interface Copy {
 /** Makes the search filter of a block from its lines: row i is lines[ends[i-1] .. ends[i]). */
 export type FilterBuilder = (lines: Buffer, ends: Uint32Array) => BlockFilter;
 
-export interface GatherOptions {
+interface GatherOptions {
   readonly blockBytes: number;
   readonly level: number;
   readonly buildFilter?: FilterBuilder;

@@ -6,7 +6,7 @@ import type { SegmentKind } from './types.ts';
 import type { UnitRef } from './unit.ts';
 
 /** Bytes of a column in the object and decompressed. */
-export interface ColumnSizes {
+interface ColumnSizes {
   readonly name: string;
   storedBytes: number;
   rawBytes: number;

@@ -5,8 +5,8 @@ import { blocksMax, footerBytesMax, sectionsMax, streamsMax } from './limits.ts'
 import type { SegmentKind } from './types.ts';
 
 /** "LTSG", little-endian. Stands at both ends of a segment. */
-export const magic = 0x4753544c;
-export const formatVersion = 1;
+const magic = 0x4753544c;
+const formatVersion = 1;
 export const headerBytes = 8;
 export const trailerBytes = 16;
 /** In object order: bulk first, what small queries read last, next to the footer, where one tail read gets it too. */

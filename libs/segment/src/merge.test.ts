@@ -1,5 +1,7 @@
 import fc from 'fast-check';
-import { encodeSegment, mergeSegments, openSegment } from './index.ts';
+import { encodeSegment } from './encode.ts';
+import { mergeSegments } from './merge.ts';
+import { openSegment } from './open.ts';
 import { expected, type InputRow, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
 
 const dayNs = 86_400_000_000_000n;

@@ -23,9 +23,9 @@ export interface MergeOptions {
 }
 
 /** A segment, or its bytes with the name that errors should give it. */
-export type MergeInput = Segment | { readonly bytes: Uint8Array; readonly name?: string };
+type MergeInput = Segment | { readonly bytes: Uint8Array; readonly name?: string };
 
-export interface MergeResult {
+interface MergeResult {
   readonly bytes: Buffer;
   /** Empty when nothing was left: then there is nothing to store. */
   readonly sections: readonly SectionSummary[];

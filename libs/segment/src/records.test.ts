@@ -1,5 +1,8 @@
 import fc from 'fast-check';
-import { encodeRecords, encodeSegment, openSegment, verifySegment } from './index.ts';
+import { encodeRecords } from './records.ts';
+import { encodeSegment } from './encode.ts';
+import { openSegment } from './open.ts';
+import { verifySegment } from './verify.ts';
 import { expected, type InputRow, rowsOf, writeRows } from './test-rows.ts';
 
 /** Text that zstd cannot make smaller. */

@@ -1,5 +1,9 @@
 import fc from 'fast-check';
-import { encodeSegment, mergeSegments, openSegment, removeRows, verifySegment } from './index.ts';
+import { encodeSegment } from './encode.ts';
+import { mergeSegments } from './merge.ts';
+import { openSegment } from './open.ts';
+import { removeRows } from './remove.ts';
+import { verifySegment } from './verify.ts';
 import { type InputRow, rowsOf, writeRows } from './test-rows.ts';
 
 const row = fc.record({

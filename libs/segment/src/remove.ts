@@ -12,13 +12,13 @@ import { columns } from './types.ts';
 import { isIntact, type PackedUnit, type UnitRef } from './unit.ts';
 
 /** Rows to leave out of one block, ascending. */
-export interface RemovedRows {
+interface RemovedRows {
   readonly tenant: string;
   readonly block: number;
   readonly rows: Uint32Array;
 }
 
-export interface RemoveOptions {
+interface RemoveOptions {
   /** zstd level of the blocks that change; default 1. */
   readonly level?: number;
   /** Stands in errors. */

@@ -1,5 +1,8 @@
 import { Labels, parseTenantId } from '@loki/model';
-import { encodeSegment, openSegment, RowWriter, columns } from './index.ts';
+import { encodeSegment } from './encode.ts';
+import { openSegment } from './open.ts';
+import { RowWriter } from './row-writer.ts';
+import { columns } from './types.ts';
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 

@@ -1,6 +1,10 @@
 import { Labels } from '@loki/model';
 import fc from 'fast-check';
-import { columns, encodeSegment, openSegment, RowWriter, verifySegment } from './index.ts';
+import { columns } from './types.ts';
+import { encodeSegment } from './encode.ts';
+import { openSegment } from './open.ts';
+import { RowWriter } from './row-writer.ts';
+import { verifySegment } from './verify.ts';
 import { expected, type InputRow, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
 
 const app = Labels.fromPairs([['app', 'a']]);

@@ -4,7 +4,7 @@ import { runsMax } from './limits.ts';
 import type { Runs } from './types.ts';
 
 /** What the footer says of a block besides its runs; enough to check them. */
-export interface RunsOwner {
+interface RunsOwner {
   readonly rowCount: number;
   readonly runCount: number;
   readonly maxTs: number;

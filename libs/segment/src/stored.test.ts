@@ -1,5 +1,8 @@
 import type { ObjectStore } from '@loki/ports';
-import { columns, encodeSegment, openSegment, readSegment } from './index.ts';
+import { columns } from './types.ts';
+import { encodeSegment } from './encode.ts';
+import { openSegment } from './open.ts';
+import { readSegment } from './stored.ts';
 import { allColumns, type InputRow, writeRows } from './test-rows.ts';
 
 /** Counts what is read of one object. */

@@ -8,7 +8,7 @@ import type { Block, ColumnMask, FetchOptions, Section, StoredSegment } from './
 import type { UnitRef } from './unit.ts';
 
 /** First guess at a tail that holds the footer: most do, and with it often the timestamps that precede it. */
-export const tailBytesGuess = 64 << 10;
+const tailBytesGuess = 64 << 10;
 /** Unwanted bytes that are worth reading to save a request (10 ms at 100 MB/s is 1 MB; stores charge per request). */
 const gapBytesMax = 256 << 10;
 /** One request reads no more than this, unless a single unit is larger: what arrives early can be used early. */

@@ -1,5 +1,8 @@
 import type { WorkerEnv } from '@loki/ports';
-import { encodeRecordsTask, encodeSegment, mergeTask, openSegment, verifySegment } from './index.ts';
+import { encodeRecordsTask, mergeTask } from './tasks.ts';
+import { encodeSegment } from './encode.ts';
+import { openSegment } from './open.ts';
+import { verifySegment } from './verify.ts';
 import { expected, type InputRow, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
 
 const rows = Array.from({ length: 500 }, (_, i): InputRow => {

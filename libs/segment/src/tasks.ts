@@ -4,7 +4,7 @@ import { mergeSegments, type MergeOptions } from './merge.ts';
 import { encodeRecords } from './records.ts';
 import type { RawSection } from './types.ts';
 
-export interface EncodeInput {
+interface EncodeInput {
   readonly sections: readonly RawSection[];
   /** Of one record. */
   readonly bytesMax: number;
@@ -19,10 +19,9 @@ export const encodeRecordsTask: Task<EncodeInput, { records: readonly Uint8Array
 };
 
 /** A segment to merge: its bytes, or its key in the object store, which the worker reads itself. */
-export type MergeTaskSource =
-  { readonly bytes: Uint8Array; readonly name?: string } | { readonly key: string };
+type MergeTaskSource = { readonly bytes: Uint8Array; readonly name?: string } | { readonly key: string };
 
-export interface MergeTaskInput {
+interface MergeTaskInput {
   /** Oldest first. */
   readonly inputs: readonly MergeTaskSource[];
   readonly options: MergeOptions;

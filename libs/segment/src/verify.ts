@@ -5,7 +5,7 @@ import { openSegment } from './open.ts';
 import type { StoredSection } from './section.ts';
 import { columns, type MetadataColumn, type Segment } from './types.ts';
 
-export interface SegmentReport {
+interface SegmentReport {
   readonly sections: number;
   readonly streams: number;
   readonly blocks: number;

@@ -1,6 +1,6 @@
 import type { Metrics } from './metrics.ts';
 
-export interface CacheMetrics {
+interface CacheMetrics {
   looked(hits: number, misses: number): void;
   added(): void;
   evicted(reason: string): void;

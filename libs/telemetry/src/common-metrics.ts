@@ -2,7 +2,7 @@ import type { LogLevel } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Metrics every process has, whatever its role. */
-export interface CommonMetrics {
+interface CommonMetrics {
   logLine(level: LogLevel): void;
   panic(): void;
   runtimeConfigReloaded(config: string, outcome: { isSuccessful: boolean; sha256: string }): void;

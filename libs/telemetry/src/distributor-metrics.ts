@@ -2,7 +2,7 @@ import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
 /** What one push brought in for one policy, counted over its accepted entries. */
-export interface AcceptedPush {
+interface AcceptedPush {
   readonly tenant: string;
   readonly format: string;
   readonly lines: number;
@@ -14,7 +14,7 @@ export interface AcceptedPush {
   readonly policy: string;
 }
 
-export interface PushLag {
+interface PushLag {
   readonly tenant: string;
   readonly format: string;
   readonly lagMs: number;
@@ -22,7 +22,7 @@ export interface PushLag {
 }
 
 /** What one push lost for one reason. */
-export interface DiscardedEntries {
+interface DiscardedEntries {
   readonly tenant: string;
   readonly format: string;
   readonly policy: string;

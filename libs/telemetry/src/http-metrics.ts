@@ -9,7 +9,7 @@ const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
 const messageBuckets = exponentialBuckets(1024, 4, 10);
 
 /** One request that was served. */
-export interface ServedRequest {
+interface ServedRequest {
   readonly method: string;
   readonly route: string;
   /** HTTP status, or for gRPC `success`, `error` or a code. */
@@ -100,11 +100,3 @@ export function serverMetrics(metrics: Metrics): ServerMetrics {
     panicked: () => common.panic(),
   };
 }
-
-/** Counts nothing: for tests and tools. */
-export const noServerMetrics: ServerMetrics = {
-  started() {},
-  served() {},
-  connections() {},
-  panicked() {},
-};

@@ -5,28 +5,25 @@ export type { CanaryMetrics } from './canary-metrics.ts';
 export { compactorMetrics } from './compactor-metrics.ts';
 export { cacheMetrics } from './cache-metrics.ts';
 export { memcachedMetrics } from './memcached-metrics.ts';
-export type { CacheMetrics } from './cache-metrics.ts';
 export { commonMetrics, droppedLogLinesMetric } from './common-metrics.ts';
-export type { CommonMetrics } from './common-metrics.ts';
 export { distributorMetrics, lineBytesBuckets } from './distributor-metrics.ts';
-export type { AcceptedPush, DistributorMetrics } from './distributor-metrics.ts';
-export { noServerMetrics, serverMetrics } from './http-metrics.ts';
-export type { ServedRequest, ServerMetrics } from './http-metrics.ts';
+export type { DistributorMetrics } from './distributor-metrics.ts';
+export { serverMetrics } from './http-metrics.ts';
+export type { ServerMetrics } from './http-metrics.ts';
 export { ingesterMetrics } from './ingester-metrics.ts';
-export type { FlushedChunk, HeadState } from './ingester-metrics.ts';
 export { LogOutput } from './log-output.ts';
 export { createLogger } from './logger.ts';
-export type { LogControl, LogFormat, LogLevel, LogOptions } from './logger.ts';
-export { collectProcessMetrics, exponentialBuckets, Metrics } from './metrics.ts';
+export type { LogControl, LogLevel } from './logger.ts';
+export { collectProcessMetrics, Metrics } from './metrics.ts';
 export { measuredObjectStore } from './object-store-metrics.ts';
 export { patternMetrics } from './pattern-metrics.ts';
 export { queryMetrics } from './query-metrics.ts';
-export type { AnsweredQuery, QueryMetrics } from './query-metrics.ts';
+export type { QueryMetrics } from './query-metrics.ts';
 export { measuredResultsCache } from './results-cache-metrics.ts';
 export { countHeartbeat, measuredRingStore, ringMetrics } from './ring-metrics.ts';
 export type { RingMemberStatus } from './ring-metrics.ts';
 export { rulerMetrics } from './ruler-metrics.ts';
-export type { GroupLabels, RemoteLabels, RulerMetrics } from './ruler-metrics.ts';
+export type { RemoteLabels, RulerMetrics } from './ruler-metrics.ts';
 export {
   addMeasuredSpan,
   inCurrentSpan,
@@ -37,4 +34,4 @@ export {
   withServerSpan,
   withSpan,
 } from './tracing.ts';
-export type { SpanAttributes, TracingOptions } from './tracing.ts';
+export type { SpanAttributes } from './tracing.ts';

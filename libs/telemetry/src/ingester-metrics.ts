@@ -2,7 +2,7 @@ import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
 /** A flushed segment: what Loki's dashboards call a chunk. */
-export interface FlushedChunk {
+interface FlushedChunk {
   readonly reason: string;
   readonly storedBytes: number;
   readonly rows: number;
@@ -16,7 +16,7 @@ export interface FlushedChunk {
 }
 
 /** One partition's head. */
-export interface HeadState {
+interface HeadState {
   readonly records: number;
   readonly memoryBytes: number;
   readonly streams: ReadonlyMap<string, number>;

@@ -8,7 +8,7 @@ const pendingBytesMax = 1 << 20;
 /** Pause before waiting lines are offered again. */
 const retryMs = 100;
 
-export interface LogOutputOptions {
+interface LogOutputOptions {
   /** Usually 2, standard error. */
   readonly fd: number;
   readonly timers: Timers;

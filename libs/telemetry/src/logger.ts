@@ -12,7 +12,7 @@ const taken: ReadonlySet<string> = new Set(['level', 'ts', 'msg']);
 /** Bytes of one value in a line: a log line is no place for a whole body. */
 const valueCharsMax = 8192;
 
-export interface LogOptions {
+interface LogOptions {
   readonly clock: Clock;
   readonly level?: LogLevel;
   readonly format?: LogFormat;

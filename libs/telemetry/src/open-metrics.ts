@@ -5,7 +5,7 @@ const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=u
 const openMetricsType = (version: string) =>
   `application/openmetrics-text; version=${version}; charset=utf-8; escaping=underscores`;
 
-export interface Exposition {
+interface Exposition {
   readonly contentType: string;
   readonly isOpenMetrics: boolean;
 }

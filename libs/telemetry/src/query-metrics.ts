@@ -2,7 +2,7 @@ import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
 /** A query that was answered, or failed. */
-export interface AnsweredQuery {
+interface AnsweredQuery {
   readonly tenant: string;
   /** `filter`, `limited`, `metric`, `labels`, `series`, `stats`, `volume`. */
   readonly type: string;

@@ -1,7 +1,7 @@
 import type { Metrics } from './metrics.ts';
 
 /** Which group of which tenant. */
-export interface GroupLabels {
+interface GroupLabels {
   readonly user: string;
   /** File and name: `/rules/tenant/namespace;group`. */
   readonly rule_group: string;

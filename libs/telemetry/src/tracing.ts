@@ -8,7 +8,7 @@ let tracer: Tracer | undefined;
 /** Attributes of a span. */
 export type SpanAttributes = Attributes;
 
-export interface TracingOptions {
+interface TracingOptions {
   /** Name under which this process's spans appear. */
   readonly serviceName: string;
   readonly serviceVersion: string;

@@ -9,7 +9,7 @@ import { GoInt, isLabelMap, isMap, isTime, truth, typeName } from './values.ts';
 import type { Value } from './values.ts';
 
 /** Yields the value of a node in an execution. */
-export type Eval = (state: State, dot: Value) => Value;
+type Eval = (state: State, dot: Value) => Value;
 /** Yields the value of a command; `final` is what the command before it in the pipeline yields. */
 type EvalCommand = (state: State, dot: Value, final: Value | typeof missing) => Value;
 

@@ -1,5 +1,4 @@
 import { OperandCompiler } from './compile-operand.ts';
-import type { Eval } from './compile-operand.ts';
 import { toText } from './format.ts';
 import type { FunctionTable } from './function-types.ts';
 import type { ActionNode, BranchNode, Node, TemplateNode } from './nodes.ts';
@@ -182,5 +181,3 @@ function* iterate(state: State, value: Value, variables: number): Iterable<[Valu
     for (let i = 0n; i < value.value; i++) yield [null, new GoInt(i, value.type)];
   } else state.fail(`range can't iterate over ${toText(value)}`);
 }
-
-export type { Eval };

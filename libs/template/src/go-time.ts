@@ -25,7 +25,7 @@ export function timeAt(unixNs: bigint, zone: Zone = utc): GoTime {
 export const zeroTime: GoTime = { unixNs: -62_135_596_800n * nsPerSecond, zone: utc };
 
 /** The fields that a clock and a calendar in the time's zone show. */
-export interface Civil {
+interface Civil {
   readonly year: number;
   /** 1..12 */
   readonly month: number;

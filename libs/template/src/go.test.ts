@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileTemplate, TemplateExecError, TemplateSyntaxError } from './index.ts';
-import type { TemplateContext } from './index.ts';
+import { compileTemplate } from './template.ts';
+import { TemplateExecError, TemplateSyntaxError } from './errors.ts';
+import type { TemplateContext } from './state.ts';
 
 function golden<T>(name: string): T[] {
   return readFileSync(join(__dirname, '../testdata', name), 'utf8')

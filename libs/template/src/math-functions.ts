@@ -36,7 +36,7 @@ function isSet(value: Value): boolean {
 }
 
 /** int64 of a value; text may be written in Go's bases, and loses what follows a point. */
-export function toInt64(value: Value): bigint {
+function toInt64(value: Value): bigint {
   if (typeof value === 'string') {
     const decimal = /^([+-]?[0-9]*)\.[0-9]*$/.exec(value);
     const whole = decimal ? (/[0-9]/.test(decimal[1]) ? decimal[1] : '0') : value;
@@ -51,7 +51,7 @@ export function toInt64(value: Value): bigint {
   return value instanceof GoInt ? value.value : 0n;
 }
 
-export function toFloat64(value: Value): number {
+function toFloat64(value: Value): number {
   if (typeof value === 'number') return value;
   if (typeof value === 'string') {
     const parsed = parseFloatText(value);

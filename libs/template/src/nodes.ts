@@ -7,7 +7,7 @@ export type Node =
   | { readonly kind: 'break'; readonly at: number }
   | { readonly kind: 'continue'; readonly at: number };
 
-export interface TextNode {
+interface TextNode {
   readonly kind: 'text';
   readonly at: number;
   readonly text: string;
@@ -55,13 +55,13 @@ export interface VariableNode {
   readonly path: readonly string[];
 }
 
-export interface FieldNode {
+interface FieldNode {
   readonly kind: 'field';
   readonly at: number;
   readonly path: readonly string[];
 }
 
-export interface ChainNode {
+interface ChainNode {
   readonly kind: 'chain';
   readonly at: number;
   readonly base: Operand;
@@ -77,7 +77,7 @@ export interface NumberNode {
   readonly float: number | undefined;
 }
 
-export interface IdentifierNode {
+interface IdentifierNode {
   readonly kind: 'identifier';
   readonly at: number;
   readonly name: string;

@@ -1,6 +1,6 @@
 import { quote, unquoteRune } from './quote.ts';
 
-export interface ParsedNumber {
+interface ParsedNumber {
   /** The value as int64, uint64 and float64, as far as it is one. */
   readonly int: bigint | undefined;
   readonly uint: bigint | undefined;

@@ -2,7 +2,7 @@ import type { CommandNode, Node, Operand, PipeNode } from './nodes.ts';
 import type { ParsedTemplate } from './parser.ts';
 
 /** What a template may look at, told from its text alone; never too little. */
-export interface References {
+interface References {
   readonly labelNames: ReadonlySet<string>;
   /** Uses the labels as a whole: {{ . }}, {{ range . }}. */
   readonly usesAllLabels: boolean;

@@ -19,9 +19,9 @@ export interface TemplateContext {
 }
 
 /** Characters that one execution may print, and any value on the way may have. Loki has no such limit; memory has. */
-export const outputCharsMax = 1 << 20;
+const outputCharsMax = 1 << 20;
 /** Nodes that one execution may visit: {{ range 1000000000 }} is a valid template. About 0.2 s. */
-export const stepsMax = 100_000;
+const stepsMax = 100_000;
 /** Templates within templates. Go stops at 100,000; each costs us some stack frames. */
 export const templateDepthMax = 200;
 

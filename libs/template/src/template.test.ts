@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { compileTemplate, TemplateExecError, TemplateSyntaxError } from './index.ts';
-import type { TemplateContext } from './index.ts';
+import { compileTemplate } from './template.ts';
+import { TemplateExecError, TemplateSyntaxError } from './errors.ts';
+import type { TemplateContext } from './state.ts';
 
 const labels = new Map([
   ['a', 'A'],

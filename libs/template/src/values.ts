@@ -1,7 +1,7 @@
 import type { GoTime } from './go-time.ts';
 
 /** Go's integer types that a template can meet; the last three print as words. */
-export type IntType = 'int' | 'int32' | 'int64' | 'uint8' | 'time.Duration' | 'time.Month' | 'time.Weekday';
+type IntType = 'int' | 'int32' | 'int64' | 'uint8' | 'time.Duration' | 'time.Month' | 'time.Weekday';
 
 /** An integer of Go: 64 bit at most, with the name of its type, which `%T` and error texts show. */
 export class GoInt {

@@ -1,4 +1,4 @@
-export interface EventuallyOptions {
+interface EventuallyOptions {
   /** How long is waited; 40 s by default. */
   readonly withinMs?: number;
   /** Between two looks; 20 ms by default. */

@@ -19,7 +19,7 @@ export const clusterBugs = {
 export type ClusterBug = keyof typeof clusterBugs;
 
 /** What each part of a process is given instead of the real thing. */
-export interface PlantedParts {
+interface PlantedParts {
   store(store: ObjectStore, process: VirtualProcess): ObjectStore;
   ingesterLog(log: WriteLog): WriteLog;
   readerCatalog(catalog: Catalog): Catalog;

@@ -5,7 +5,7 @@ import { partitionOwners } from '@loki/ring';
 import type { RingView } from '@loki/ring';
 import type { Birth, ClusterWorld } from './cluster-nodes.ts';
 
-export interface NetworkDirectoryDeps {
+interface NetworkDirectoryDeps {
   readonly birth: Birth;
   readonly view: RingView;
   readonly world: ClusterWorld;

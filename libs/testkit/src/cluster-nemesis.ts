@@ -5,7 +5,7 @@ import type { Prng } from './prng.ts';
 import type { VirtualScheduler } from './scheduler.ts';
 import { isExcused } from './sim-clients.ts';
 
-export interface ClusterNemesisDeps {
+interface ClusterNemesisDeps {
   readonly scheduler: VirtualScheduler;
   readonly random: Prng;
   readonly world: ClusterWorld;

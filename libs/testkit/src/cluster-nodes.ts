@@ -71,7 +71,7 @@ interface Booted extends Birth {
   readonly leave?: () => Promise<void>;
 }
 
-export interface DistributorNode extends Booted {
+interface DistributorNode extends Booted {
   readonly kind: 'distributor';
   readonly distributor: Distributor;
 }
@@ -79,11 +79,11 @@ export interface IngesterNode extends Booted {
   readonly kind: 'ingester';
   readonly ingester: Ingester;
 }
-export interface QuerierNode extends Booted {
+interface QuerierNode extends Booted {
   readonly kind: 'querier';
   readonly querier: Querier;
 }
-export interface CompactorNode extends Booted {
+interface CompactorNode extends Booted {
   readonly kind: 'compactor';
   readonly compactor: Compactor;
   readonly requests: DeleteRequests;

@@ -1,5 +1,5 @@
-import { Ledger } from './index.ts';
-import type { LedgerEntry } from './index.ts';
+import { Ledger } from './ledger.ts';
+import type { LedgerEntry } from './ledger.ts';
 
 const entry = (line: string, tenant = 'a'): LedgerEntry => ({
   tenant,

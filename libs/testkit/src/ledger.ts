@@ -30,7 +30,7 @@ export interface Violation {
 }
 
 /** A request to delete what `matches`; entries that were acked before it was sent must go once it was acknowledged. */
-export interface LedgerDelete {
+interface LedgerDelete {
   readonly matches: (entry: LedgerEntry) => boolean;
   isAcked: boolean;
 }

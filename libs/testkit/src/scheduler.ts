@@ -18,7 +18,7 @@ interface Event {
 }
 
 /** When `VirtualScheduler.run` stops. */
-export interface RunOptions {
+interface RunOptions {
   /** Stops as soon as this holds (asked after each event). */
   readonly until?: () => boolean;
   /** Stops before the first event later than this, and moves the time there. */

@@ -5,7 +5,7 @@ import type { Prng } from './prng.ts';
 import { virtualEpochMs } from './virtual-process.ts';
 
 /** What a seed's clients are like. */
-export interface WorkloadProfile {
+interface WorkloadProfile {
   readonly tenants: number;
   readonly streamsPerTenant: number;
   readonly entriesMax: number;

@@ -26,14 +26,14 @@ import { VirtualProcess } from './virtual-process.ts';
 import { VirtualRings } from './virtual-ring-store.ts';
 import { VirtualLog } from './virtual-write-log.ts';
 
-export interface ClusterSimOptions {
+interface ClusterSimOptions {
   readonly seed: number;
   readonly bug?: ClusterBug;
   /** Each line of the trace, when given. */
   readonly onTrace?: (line: string) => void;
 }
 
-export type ClusterCounts = Record<
+type ClusterCounts = Record<
   ClusterCount | 'crashes' | 'queries' | 'queriesFailed' | 'deletes' | 'moved',
   number
 >;

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { plantedBugs, simulate } from './index.ts';
-import type { PlantedBug } from './index.ts';
+import { plantedBugs } from './planted-bugs.ts';
+import { simulate } from './simulate.ts';
+import type { PlantedBug } from './planted-bugs.ts';
 
 /** Seeds of each check; `npm run sim -- --seeds N` runs as many as there is time for. */
 const seedsPerCheck = 40;

@@ -28,7 +28,7 @@ import { noDiskFaults, VirtualDisk } from './virtual-disk.ts';
 import { noStoreFaults, VirtualBucket } from './virtual-object-store.ts';
 import { VirtualProcess } from './virtual-process.ts';
 
-export interface SimOptions {
+interface SimOptions {
   readonly seed: number;
   readonly bug?: PlantedBug;
   /** Each line of the trace, when given. */

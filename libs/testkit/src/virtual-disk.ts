@@ -30,7 +30,7 @@ export const noDiskFaults: DiskFaults = {
 const sectorBytes = 512;
 
 /** What is told of each operation, before it happens. */
-export interface DiskOperation {
+interface DiskOperation {
   readonly kind:
     'append' | 'sync' | 'read' | 'truncate' | 'create' | 'rename' | 'link' | 'remove' | 'syncDirectory';
   readonly path: string;

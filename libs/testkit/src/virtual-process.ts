@@ -93,7 +93,7 @@ export class VirtualProcess {
 }
 
 /** Time of the scheduler. The wall clock may be set apart from it; the monotonic one never. */
-export class VirtualClock implements Clock {
+class VirtualClock implements Clock {
   readonly #scheduler: VirtualScheduler;
   /** How far this component's wall clock is off. */
   offsetMs = 0;
@@ -118,7 +118,7 @@ export class VirtualClock implements Clock {
 }
 
 /** Timers of one process. */
-export class VirtualTimers implements Timers {
+class VirtualTimers implements Timers {
   readonly #process: VirtualProcess;
 
   constructor(process: VirtualProcess) {

@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileHeaderBytes } from './format.ts';
-import { EmbeddedWriteLog } from './index.ts';
-import type { EmbeddedWriteLogOptions } from './index.ts';
+import { EmbeddedWriteLog } from './embedded-write-log.ts';
+import type { EmbeddedWriteLogOptions } from './embedded-write-log.ts';
 import { testRecord, writeLogContract } from './write-log-contract.ts';
 
 const timers = new NodeTimers();

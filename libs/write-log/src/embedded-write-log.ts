@@ -6,7 +6,7 @@ import { PartitionLog } from './partition-log.ts';
 import type { DiskUsage, PartitionContext } from './partition-log.ts';
 
 /** Records that were acknowledged once and cannot be read any more. */
-export interface LogDamage {
+interface LogDamage {
   readonly partition: number;
   readonly path: string;
   readonly fromOffset: number;

@@ -8,7 +8,7 @@ const version = 1;
 export const fileHeaderBytes = 32;
 export const recordHeaderBytes = 48;
 
-export interface FileHeader {
+interface FileHeader {
   readonly partition: number;
   readonly firstOffset: number;
   /** Start value of every checksum in this file: a record of another file, or bytes a client made up, never match. */
@@ -36,7 +36,7 @@ export function parseFileHeader(bytes: Buffer): FileHeader | string {
 }
 
 /** A record as it stands in a file. */
-export interface FramedRecord extends LoggedRecord {
+interface FramedRecord extends LoggedRecord {
   /** All records below this offset were durable before this one was written. */
   readonly durableOffset: number;
   /** Bytes the record takes in the file. */

@@ -1,5 +1,3 @@
 export { EmbeddedWriteLog } from './embedded-write-log.ts';
-export type { EmbeddedWriteLogOptions, LogDamage } from './embedded-write-log.ts';
 export { KafkaWriteLog } from './kafka-write-log.ts';
-export type { KafkaLogDamage, KafkaWriteLogOptions } from './kafka-write-log.ts';
-export type { KafkaSasl, KafkaTls } from './kafka-connection.ts';
+export type { KafkaTls } from './kafka-connection.ts';

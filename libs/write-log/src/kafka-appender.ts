@@ -5,7 +5,7 @@ import type { KafkaBrokers } from './kafka-cluster.ts';
 import { kafkaErrorName, kafkaErrors, produceCall } from './kafka-protocol.ts';
 import type { ProduceAnswer } from './kafka-protocol.ts';
 
-export interface KafkaAppenderOptions {
+interface KafkaAppenderOptions {
   readonly cluster: KafkaBrokers;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -1,7 +1,7 @@
 /** Protects what the log makes of brokers' answers: only an honest acknowledgement is one, and everything has an end. */
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
-import { KafkaWriteLog } from './index.ts';
-import type { KafkaLogDamage, KafkaWriteLogOptions } from './index.ts';
+import { KafkaWriteLog } from './kafka-write-log.ts';
+import type { KafkaLogDamage, KafkaWriteLogOptions } from './kafka-write-log.ts';
 import { topicDoubts } from './kafka-topic.ts';
 import { parseAddress } from './kafka-connection.ts';
 import { VirtualBrokers } from './test-brokers.ts';

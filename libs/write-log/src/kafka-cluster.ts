@@ -23,7 +23,7 @@ export interface KafkaRequests {
   request<T extends KafkaAnswer>(call: KafkaCall<T>, timeoutMs: number): Promise<T>;
 }
 
-export interface KafkaClusterOptions {
+interface KafkaClusterOptions {
   /** `host:port` of some brokers; the others are learned from them. */
   readonly brokers: readonly string[];
   readonly topic: string;

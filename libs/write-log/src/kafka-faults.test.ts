@@ -3,8 +3,8 @@
  * lost, lines stand still. `LOKI_TEST_KAFKA_CONTROL` breaks them; `npm run test:services` sets it.
  */
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
-import { KafkaWriteLog } from './index.ts';
-import type { KafkaWriteLogOptions } from './index.ts';
+import { KafkaWriteLog } from './kafka-write-log.ts';
+import type { KafkaWriteLogOptions } from './kafka-write-log.ts';
 import { testRecord } from './write-log-contract.ts';
 
 const brokers = process.env['LOKI_TEST_KAFKA_BROKERS']?.split(',') ?? [];

@@ -3,7 +3,7 @@ import type { Random, Timers } from '@loki/ports';
 import type { KafkaBrokers } from './kafka-cluster.ts';
 import { kafkaErrorName, kafkaErrors, offsetsCall } from './kafka-protocol.ts';
 
-export interface KafkaOffsetsOptions {
+interface KafkaOffsetsOptions {
   readonly cluster: KafkaBrokers;
   readonly timers: Timers;
   readonly random: Random;

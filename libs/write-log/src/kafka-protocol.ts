@@ -70,7 +70,7 @@ export interface KafkaNode {
   readonly port: number;
 }
 
-export interface KafkaPartition {
+interface KafkaPartition {
   readonly partition: number;
   /** -1: none now. */
   readonly leader: number;
@@ -163,7 +163,7 @@ export function produceCall(
   return { apiKey: 0, apiVersion: 7, apiName: 'Produce', body: writer.bytes, decode };
 }
 
-export interface FetchPartition {
+interface FetchPartition {
   readonly partition: number;
   readonly offset: number;
 }
@@ -219,7 +219,7 @@ export function fetchCall(
   return { apiKey: 1, apiVersion: 11, apiName: 'Fetch', body: writer.bytes, decode };
 }
 
-export interface OffsetsAnswer extends KafkaAnswer {
+interface OffsetsAnswer extends KafkaAnswer {
   readonly partitions: readonly { partition: number; errorCode: number; offset: number }[];
 }
 

@@ -5,7 +5,7 @@ import type { KafkaBrokers } from './kafka-cluster.ts';
 import { fetchCall, kafkaErrorName, kafkaErrors } from './kafka-protocol.ts';
 import type { FetchAnswer } from './kafka-protocol.ts';
 
-export interface KafkaReaderOptions {
+interface KafkaReaderOptions {
   readonly cluster: KafkaBrokers;
   readonly clock: Clock;
   readonly timers: Timers;

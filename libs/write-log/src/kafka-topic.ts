@@ -2,7 +2,7 @@ import { LokiError } from '@loki/model';
 import type { Logger } from '@loki/ports';
 import type { Admin, ConfigResourceTypes } from 'kafkajs';
 
-export interface KafkaTopicOptions {
+interface KafkaTopicOptions {
   readonly topic: string;
   readonly partitionCount: number;
   /** Makes the topic when there is none. */

@@ -1,7 +1,7 @@
 // Appends to and reads from real brokers: `node libs/write-log/src/kafka-write-log.bench.ts 127.0.0.1:9092`.
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import { randomBytes } from 'node:crypto';
-import { KafkaWriteLog } from './index.ts';
+import { KafkaWriteLog } from './kafka-write-log.ts';
 
 const brokers = (process.argv[2] ?? '127.0.0.1:9092').split(',');
 const cases = [

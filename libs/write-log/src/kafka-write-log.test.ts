@@ -1,6 +1,6 @@
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
-import { KafkaWriteLog } from './index.ts';
-import type { KafkaWriteLogOptions } from './index.ts';
+import { KafkaWriteLog } from './kafka-write-log.ts';
+import type { KafkaWriteLogOptions } from './kafka-write-log.ts';
 import { writeLogContract } from './write-log-contract.ts';
 
 /** Against real brokers: `LOKI_TEST_KAFKA_BROKERS=127.0.0.1:9092`; `npm run test:services` starts one. */

@@ -16,7 +16,7 @@ const chunkBytes = 1 << 20;
 /** Places remembered in a file: consumers read on where they stopped. */
 const placesMax = 8;
 
-export interface LogFileState {
+interface LogFileState {
   readonly path: string;
   readonly partition: number;
   readonly firstOffset: number;

@@ -7,7 +7,7 @@ import type { DamagedRange, ScanResult } from './scan.ts';
 
 type OnDamage = (file: LogFile, range: DamagedRange) => void;
 
-export interface Recovered {
+interface Recovered {
   /** Files that hold what the newest one held, oldest first. */
   readonly files: readonly LogFile[];
   /** The file that may be appended to; undefined: a new one is due. */

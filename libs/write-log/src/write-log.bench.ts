@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EmbeddedWriteLog } from './index.ts';
+import { EmbeddedWriteLog } from './embedded-write-log.ts';
 
 const cases = [
   { name: 'records of 1 MB, 8 at a time', recordBytes: 1_000_000, count: 400, atOnce: 8 },

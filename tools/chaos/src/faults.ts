@@ -5,7 +5,7 @@ import type { RedisImage } from './services.ts';
 import type { System } from './system.ts';
 
 /** What a fault may spend, and on what. */
-export interface FaultWorld {
+interface FaultWorld {
   readonly system: System;
   readonly random: Prng;
   /** The shortest and the longest SIGSTOP. */

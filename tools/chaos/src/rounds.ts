@@ -12,7 +12,7 @@ import { Watch } from './watch.ts';
 /** Loki's word for the streams of a canary. */
 const labelName = 'name';
 
-export interface RoundsOptions {
+interface RoundsOptions {
   readonly system: System;
   readonly ledger: Ledger;
   readonly client: LokiClient;

@@ -10,13 +10,13 @@ import type { Plant } from './planted.ts';
 import { startBreakableServices } from './services.ts';
 import type { BreakableServices } from './services.ts';
 
-export const counts = { ingester: 3, distributor: 2, compactor: 1, querier: 2, gateway: 2 } as const;
+const counts = { ingester: 3, distributor: 2, compactor: 1, querier: 2, gateway: 2 } as const;
 const zones = ['zone-a', 'zone-b', 'zone-c'];
 const askTimeoutMs = 2_000;
 /** A process that ended by itself starts again after this, as under any supervisor. */
 const relaunchMs = 1_000;
 
-export interface SystemOptions {
+interface SystemOptions {
   readonly directory: string;
   readonly plant: Plant | undefined;
   /** A process ended though nobody ended it. */

@@ -1,6 +1,6 @@
 import type { Told } from '@loki/canary';
 
-export type RequestKind = Told['kind'];
+type RequestKind = Told['kind'];
 
 /** What one kind of request went through in a stretch of time. */
 export interface Stretch {

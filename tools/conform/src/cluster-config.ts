@@ -5,7 +5,7 @@ import type { Services } from '@loki/services';
 import { merge, waySettings } from './ways.ts';
 import type { Tree, Way } from './ways.ts';
 
-export interface ClusterPlace {
+interface ClusterPlace {
   /** Data of all processes. */
   readonly directory: string;
   readonly services: Services;

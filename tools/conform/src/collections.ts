@@ -6,8 +6,7 @@ const root = path.resolve(import.meta.dirname, '../../..');
 export const corpusDirectory: string =
   process.env['LOKI_CONFORMANCE'] ?? path.resolve(root, '../shared/conformance');
 /** Cases from public bug reports stand beside the corpus, with a runner of their own. */
-export const reportsDirectory: string =
-  process.env['LOKI_REPORTS'] ?? path.resolve(corpusDirectory, '../reports');
+const reportsDirectory: string = process.env['LOKI_REPORTS'] ?? path.resolve(corpusDirectory, '../reports');
 
 /** Failures of a collection that is not required are shown, and fail no run. */
 export interface Collection {

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { caseCollections, caseIds, corpusDirectory as directory } from './collections.ts';
 
-export interface RunOutcome {
+interface RunOutcome {
   readonly passed: number;
   /** Ids that fail the run. */
   readonly failed: readonly string[];
@@ -13,7 +13,7 @@ export interface RunOutcome {
   readonly notRequired: number;
 }
 
-export interface CorpusSettings {
+interface CorpusSettings {
   readonly directory: string;
   readonly httpPort: number;
   readonly grpcPort: number;

@@ -60,7 +60,7 @@ function labelsOf(series: string): string[] {
   return [...series.matchAll(/[a-zA-Z_]+="[^"]*"/g)].map(([label]) => label);
 }
 
-export interface CutCounts {
+interface CutCounts {
   /** Queries of which some leaf was cut by time, and into how many stretches. */
   readonly splitQueries: number;
   readonly stretches: number;
@@ -82,7 +82,7 @@ export function cutsOf(counts: Counts): CutCounts {
   };
 }
 
-export interface CacheCounts {
+interface CacheCounts {
   readonly name: string;
   readonly asked: number;
   readonly found: number;

@@ -1,7 +1,7 @@
 import type { TenantData, TenantPush } from './corpus.ts';
 
 /** The same pushes, what came earlier and what came later. Put one after the other they are the whole. */
-export interface Halves {
+interface Halves {
   readonly earlier: readonly TenantData[];
   readonly later: readonly TenantData[];
 }

@@ -55,7 +55,7 @@ const flushTimeoutMs = 60_000;
 /** Whose answers are kept in any case, and asked for by many cases. */
 const busyCaches = ['frontend.results-cache', 'frontend.instant-metric-results-cache'];
 
-export interface PhasesOptions {
+interface PhasesOptions {
   readonly way: Way;
   /** From caches is asked in the last phase only; what is cut when half of it is stored is not cut of what was flushed. */
   readonly inCi: boolean;

@@ -4,7 +4,7 @@ import { openObjectStore } from '@loki/process';
 import { NodeTimers } from '@loki/runtime';
 
 /** What the store has of a tenant. */
-export interface StoredTenant {
+interface StoredTenant {
   /** Sections as they were flushed of which rows are read. */
   readonly flushed: number;
   /** Segments that compactors wrote. */

@@ -17,7 +17,7 @@ export interface AppProcess {
   readonly daemon: Daemon;
 }
 
-export interface ClusterOptions {
+interface ClusterOptions {
   /** Where the log of each process goes. */
   readonly logDirectory: string;
   /** Told of processes that end by themselves; they start again when `restarts`. */

@@ -7,7 +7,7 @@ import type { ServiceName, Services } from '@loki/services';
 /** What processes of development are told of the services, by environment. */
 export type ServiceVariables = Readonly<Record<string, string>>;
 
-export interface DevServices {
+interface DevServices {
   readonly variables: ServiceVariables;
   stop(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /** What to ask. */
-export interface FuzzArgs {
+interface FuzzArgs {
   readonly seed: number;
   readonly count: number;
   readonly perData: number;

@@ -21,13 +21,13 @@ export interface Told {
 }
 
 /** Answers that must all be the same, and how they came about. */
-export interface Turns {
+interface Turns {
   readonly told: readonly Told[];
   readonly happened: Happened;
 }
 
 /** Whom a frontend asks, and how to let things happen until an answer is there. */
-export interface Answering {
+interface Answering {
   readonly name: string;
   readonly querier: QuerierService;
   /** The same with answers kept; absent: there is none. */

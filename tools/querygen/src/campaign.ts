@@ -16,7 +16,7 @@ import { shrink } from './shrink.ts';
 import { layouts, World } from './world.ts';
 import type { Layout, Standing } from './world.ts';
 
-export interface CampaignOptions {
+interface CampaignOptions {
   readonly seed: number;
   readonly count: number;
   /** Questions asked of one data set. */
@@ -50,7 +50,7 @@ export interface Finding {
   readonly told: readonly [Told, Told];
 }
 
-export interface CampaignResult {
+interface CampaignResult {
   asked: number;
   /** Answers compared with the plain one, or with the oracle's; laws held against answers. */
   compared: number;

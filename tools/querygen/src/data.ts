@@ -31,7 +31,7 @@ export interface DataSet {
 }
 
 const second = 1_000_000_000n;
-export const epochNs = BigInt(virtualEpochMs) * 1_000_000n;
+const epochNs = BigInt(virtualEpochMs) * 1_000_000n;
 
 /** Whole data sets: from a minute to days, from a few rows to some hundred. */
 export function drawData(random: Prng): DataSet {
@@ -113,11 +113,4 @@ export function encodePush(push: Push): Buffer {
     ),
   }));
   return Buffer.from(JSON.stringify({ streams }));
-}
-
-export function rowCount(pushes: readonly Push[]): number {
-  return pushes.reduce(
-    (sum, push) => sum + push.streams.reduce((rows, each) => rows + each.rows.length, 0),
-    0,
-  );
 }

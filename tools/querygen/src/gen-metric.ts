@@ -13,7 +13,7 @@ const vectorOps = ['sum', 'sum', 'sum', 'avg', 'min', 'max', 'count', 'stddev', 
 const arithmetic = ['+', '-', '*', '/', '%', '^'] as const;
 const comparing = ['==', '!=', '>', '>=', '<', '<='] as const;
 
-export interface MetricOptions {
+interface MetricOptions {
   /** Seconds between the first and last row: ranges are drawn to fit. */
   readonly spanSeconds: number;
   readonly isInstant: boolean;

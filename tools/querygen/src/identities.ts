@@ -6,7 +6,7 @@ import type { ToldData, ToldSeries, ToldStream } from './compare.ts';
 import type { Question } from './gen-request.ts';
 
 /** A law of the language that held for some question, or did not. */
-export interface LawBroken {
+interface LawBroken {
   readonly law: string;
   readonly difference: string;
   readonly told: readonly [Told, Told];

@@ -8,7 +8,7 @@ import { bytesOf, durationNsOf, floatOf, wholeRegexOf } from './referee-values.t
 
 export type LabelMap = ReadonlyMap<string, string>;
 
-export interface Sample {
+interface Sample {
   readonly labels: LabelMap;
   readonly value: number;
 }

@@ -14,7 +14,7 @@ const stringToken = /\s*("(?:[^"\\]|\\.)*")/suy;
 const scalarToken = /[^\s,}\]]+/uy;
 
 /** Members of an object up to the first mistake in it, which a truncated line has at its end. */
-export function membersOf(text: string): { members: Member[]; isBroken: boolean } {
+function membersOf(text: string): { members: Member[]; isBroken: boolean } {
   const members: Member[] = [];
   const broken = { members, isBroken: true };
   let at = blank(text, 0);
@@ -228,7 +228,7 @@ export function fail(row: PlainRow, kind: string): void {
   row.details = '?';
 }
 
-export function sanitized(key: string): string {
+function sanitized(key: string): string {
   const name = key.trim().replace(/[^A-Za-z0-9_]/gu, '_');
   return /^\d/.test(name) ? `_${name}` : name;
 }

@@ -100,7 +100,7 @@ function matchesLinePattern(line: string, pattern: string): boolean {
   return rest === '';
 }
 
-export function matches({ op, value }: Matcher, text: string): boolean {
+function matches({ op, value }: Matcher, text: string): boolean {
   const isEqual = op === '=' || op === '!=' ? text === value : wholeRegexOf(value).test(text);
   return isEqual === (op === '=' || op === '=~');
 }

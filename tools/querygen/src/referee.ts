@@ -19,7 +19,7 @@ export interface StoredRow {
 }
 
 /** What the referee says of an answer. */
-export type Verdict = 'right' | 'unsure' | { readonly difference: string; readonly told: Told };
+type Verdict = 'right' | 'unsure' | { readonly difference: string; readonly told: Told };
 
 /**
  * Answers questions from the definitions of the language, row by row and moment by moment, with nothing of the engine but

@@ -4,7 +4,7 @@ import type { DataSet, Push } from './data.ts';
 import type { Question } from './gen-request.ts';
 
 /** Whether the difference is still there. */
-export type StillFails = (data: DataSet, question: Question) => Promise<boolean>;
+type StillFails = (data: DataSet, question: Question) => Promise<boolean>;
 
 /** Worlds are built anew for each attempt: this many take some ten seconds. */
 const attemptsMax = 400;

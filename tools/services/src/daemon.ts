@@ -7,7 +7,7 @@ const startTimeoutMs = 120_000;
 /** After SIGTERM; a process of ours flushes before it ends. */
 const stopTimeoutMs = 90_000;
 
-export interface DaemonOptions {
+interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly directory?: string;
   /** Called when the process ends without having been told to. */

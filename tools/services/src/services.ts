@@ -12,7 +12,7 @@ export type ServiceName = 'kafka' | 'redis' | 'memcached' | 's3';
 
 export const serviceNames: readonly ServiceName[] = ['kafka', 'redis', 'memcached', 's3'];
 
-export interface ServicesOptions {
+interface ServicesOptions {
   /** Logs and data. What an earlier run left there is used again. */
   readonly directory: string;
   readonly wanted: ReadonlySet<ServiceName>;
@@ -21,7 +21,7 @@ export interface ServicesOptions {
   readonly say: (text: string) => void;
 }
 
-export interface BucketAccess {
+interface BucketAccess {
   readonly endpoint: string;
   readonly bucket: string;
   readonly accessKeyId: string;

@@ -2,7 +2,7 @@ import { models } from './models.ts';
 import type { Model } from './models.ts';
 
 /** A seed that failed once. */
-export interface KnownSeed {
+interface KnownSeed {
   readonly model: Model;
   readonly seed: number;
   /** `fixed` seeds run for ever and must pass; `open` ones wait for whoever owns the cause. */

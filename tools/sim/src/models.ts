@@ -13,7 +13,7 @@ export function hasBug(model: Model, bug: BugName): boolean {
   return Object.hasOwn(model === 'process' ? plantedBugs : clusterBugs, bug);
 }
 
-export interface Simulated {
+interface Simulated {
   readonly seed: number;
   readonly bug?: BugName;
   readonly onTrace?: (line: string) => void;

@@ -1,4 +1,5 @@
 import { checkBoundaries } from './rule-boundaries.ts';
+import { checkExports } from './rule-exports.ts';
 import { checkFiles } from './rule-files.ts';
 import { checkPackages } from './rule-packages.ts';
 import { checkWorld } from './rule-world.ts';
@@ -6,7 +7,11 @@ import type { Fault, Tree } from './tree.ts';
 
 /** All faults, by place. */
 export function checkTree(tree: Tree): Fault[] {
-  return [...checkFiles(tree), ...checkWorld(tree), ...checkBoundaries(tree), ...checkPackages(tree)].sort(
-    (a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.line - b.line),
-  );
+  return [
+    ...checkFiles(tree),
+    ...checkWorld(tree),
+    ...checkBoundaries(tree),
+    ...checkPackages(tree),
+    ...checkExports(tree),
+  ].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.line - b.line));
 }

@@ -1,5 +1,5 @@
 /** Where a package stands; arrows point down this list. */
-export type Layer = 'app' | 'wiring' | 'tool' | 'testkit' | 'role' | 'adapter' | 'engine' | 'word';
+type Layer = 'app' | 'wiring' | 'tool' | 'testkit' | 'role' | 'adapter' | 'engine' | 'word';
 
 /** Every library has its place; a new one is given one here first. */
 const libraryLayers: Readonly<Record<string, Layer>> = {

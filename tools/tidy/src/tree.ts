@@ -26,7 +26,7 @@ export interface Package {
 }
 
 /** The part of a project's nx configuration that the tree's own layout decides. */
-export interface NxBlock {
+interface NxBlock {
   readonly name?: string;
   readonly projectType?: string;
   readonly tags?: readonly string[];
@@ -89,7 +89,7 @@ export function packageOf(path: string, json: PackageJson): Package {
 }
 
 /** Code that no released process runs. */
-const testName = /[.-](?:test|bench|fuzz|contract)\.ts$|\/test-[a-z0-9-]+\.ts$/;
+const testName = /[.-](?:test|bench|fuzz|contract)\.ts$|\/test-[a-z0-9-]+\.ts$|\/src\/test\//;
 
 export function sourceFile(path: string, packagePath: string, text: string): SourceFile {
   return { path, package: packagePath, text, code: maskText(text), isTest: testName.test(path) };

@@ -1,5 +1,5 @@
 // A worker for the pool's tests, with tasks that do each thing a task may do to a pool.
-import { serveTasks } from '../index.ts';
+import { serveTasks } from '../serve-tasks.ts';
 import { testTasks } from './tasks.ts';
 
 serveTasks(Object.values(testTasks), (data) => {

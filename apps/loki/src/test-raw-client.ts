@@ -1,7 +1,7 @@
 import http from 'node:http';
 import { gunzipSync } from 'node:zlib';
 
-export interface RawRequest {
+interface RawRequest {
   readonly method?: string;
   /** With the query text, exactly as it is to be sent. */
   readonly path: string;

@@ -1,6 +1,7 @@
 // For tests: the rows behind testdata/v1-*.segment. The files were written once by these functions and are never
 // written again; readers of every later version must give back the same rows.
-import { encodeSegment, mergeSegments } from './index.ts';
+import { encodeSegment } from './encode.ts';
+import { mergeSegments } from './merge.ts';
 import { type InputRow, writeRows } from './test-rows.ts';
 
 /** Deterministic text that does not compress. */

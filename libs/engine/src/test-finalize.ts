@@ -1,0 +1,19 @@
+import type { RangeAggExpr } from '@loki/logql';
+import type { SampleLeafResult } from '@loki/ports';
+import { MemoryBudget } from './memory-budget.ts';
+import { finalizeRows } from './root-finalize.ts';
+import type { Grid, Row } from './root-rows.ts';
+import type { Work } from './root-work.ts';
+
+/** All rows of a range aggregation, in one piece. */
+export function finalizeSeries(expr: RangeAggExpr, grid: Grid, result: SampleLeafResult): readonly Row[] {
+  return finish(finalizeRows(expr, grid, result, new MemoryBudget()));
+}
+
+/** All of it at once. */
+export function finish<T>(work: Work<T>): T {
+  for (;;) {
+    const next = work.next();
+    if (next.done) return next.value;
+  }
+}
