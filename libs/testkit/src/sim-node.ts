@@ -57,7 +57,7 @@ const distributorLimits: Limits = {
 };
 
 /** So low that clients of a seed are refused, and their streams become several shards. */
-interface SimStreamRates {
+export interface SimStreamRates {
   readonly desiredRateBytes: number;
   readonly rateBytes: number;
   readonly burstBytes: number;
@@ -75,7 +75,7 @@ export function drawStreamRates(seed: number, bug?: string): SimStreamRates | un
   };
 }
 
-function limitsWith(base: Limits, rates: SimStreamRates | undefined): LimitsSource {
+export function limitsWith(base: Limits, rates: SimStreamRates | undefined): LimitsSource {
   const limits: Limits = rates
     ? {
         ...base,
