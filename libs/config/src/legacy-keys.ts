@@ -27,6 +27,7 @@ export const legacyKeys: ReadonlyMap<string, string> = new Map([
   ['limits_config.unordered_writes', 'lines may always arrive out of order'],
   ['limits_config.allow_deletes', 'use limits_config.deletion_mode'],
   ['limits_config.max_query_into_future', 'has no meaning any more'],
+  ['limits_config.enable_multi_variant_queries', 'several variants of one query were an experiment'],
   ['limits_config.ruler_evaluation_delay_duration', 'has no meaning any more'],
   ['limits_config.ruler_remote_write_url', 'use limits_config.ruler_remote_write_config'],
   ['limits_config.ruler_remote_write_headers', 'use limits_config.ruler_remote_write_config'],

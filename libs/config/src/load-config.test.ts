@@ -311,7 +311,22 @@ describe('refusals name file, line and key', () => {
     ],
     ['limits_config: {retention_period: 1h}', 'retention period must be >= 24h'],
     ['limits_config: {deletion_mode: maybe}', '"maybe" is none of disabled, filter-only, filter-and-delete'],
-    ['schema_config: {configs: [{store: boltdb-shipper}]}', 'store "boltdb-shipper" is not supported'],
+    [
+      'limits_config: {allow_structured_metadata: false}\nschema_config: {configs: [{store: boltdb-shipper}]}',
+      'store "boltdb-shipper" is not supported',
+    ],
+    [
+      'schema_config: {configs: [{store: boltdb-shipper, schema: v13}]}',
+      'CONFIG ERROR: `tsdb` index type is required to store Structured Metadata',
+    ],
+    [
+      'schema_config: {configs: [{store: boltdb-shipper, schema: v11}]}',
+      'MULTIPLE CONFIG ERRORS FOUND, PLEASE READ CAREFULLY\nCONFIG ERROR: schema v13 is required',
+    ],
+    [
+      'schema_config: {configs: [{store: tsdb, index: {period: 168h}}]}',
+      'CONFIG ERROR: invalid schema config: validating period_config: tsdb must always have periodic config for index set to 24h',
+    ],
     [
       'schema_config: {configs: [{store: tsdb, schema: v12}]}',
       'schema v13 is required to store Structured Metadata',

@@ -32,6 +32,7 @@ import { componentsOf } from './targets.ts';
  * @throws ConfigError for values that contradict each other or that nobody can run with
  */
 export function readConfig(settings: Settings, notices: ConfigNotice[], checks?: LimitChecks): Config {
+  checkSchemaConfig(settings, settings.flag('limits_config.allow_structured_metadata'), notices);
   const dataDirectory = settings.text('common.path_prefix') || './data';
   const limitValues = settings.below('limits_config');
   for (const key of limitKeysRead()) settings.markUsed(`limits_config.${key}`);
@@ -88,7 +89,6 @@ export function readConfig(settings: Settings, notices: ConfigNotice[], checks?:
     shutdownDelayMs: settings.durationMs('server.shutdown_delay') || settings.durationMs('shutdown_delay'),
     metricsNamespace: settings.text('metrics_namespace'),
   };
-  checkSchemaConfig(settings, config.limits.allowStructuredMetadata);
   checkConfig(config);
   return config;
 }

@@ -1,3 +1,4 @@
+import { parseGoDuration, parsePrometheusDuration } from '@loki/model';
 import type { S3Config, StorageConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
@@ -12,8 +13,11 @@ interface SchemaPeriod {
   readonly store?: string;
   readonly object_store?: string;
   readonly schema?: string;
+  readonly from?: unknown;
+  readonly index?: { readonly period?: unknown };
 }
 
+const dayNs = 24n * 3600n * 1_000_000_000n;
 const supported = 'use s3 or filesystem';
 
 /** Where segments are kept: the object store that the last schema period names, else the one that is configured. */
@@ -209,25 +213,75 @@ function periods(settings: Settings): readonly SchemaPeriod[] {
   return (settings.raw('schema_config.configs') as readonly SchemaPeriod[] | undefined) ?? [];
 }
 
+const schemaProcedure = "search for 'Storage Schema' in the docs for the schema update procedure";
+
 /**
- * Schema periods describe an index we do not have; they are checked for what would surprise their author.
+ * Schema periods describe an index we do not have; they are checked for what would surprise their author, in Loki's words where
+ * Loki has some. Periods before the last are about data that is not here.
  *
  * @throws ConfigError for an index that cannot be read here, or structured metadata with too old a schema
  */
-export function checkSchemaConfig(settings: Settings, allowStructuredMetadata: boolean): void {
+export function checkSchemaConfig(
+  settings: Settings,
+  allowStructuredMetadata: boolean,
+  notices: ConfigNotice[],
+): void {
   const all = periods(settings);
-  for (const period of all) {
-    if (period.store !== undefined && period.store !== '' && period.store !== 'tsdb') {
-      throw new ConfigError(
-        `schema_config: store ${JSON.stringify(period.store)} is not supported: data of that index has to be migrated; add a period with store: tsdb, schema: v13 and start with an empty store`,
-      );
-    }
-  }
   const last = all.at(-1);
-  const version = Number(/^v(\d+)$/.exec(last?.schema ?? '')?.[1] ?? 13);
-  if (last && allowStructuredMetadata && version < 13) {
-    throw new ConfigError(
-      `CONFIG ERROR: schema v13 is required to store Structured Metadata and use native OTLP ingestion, your schema version is ${last.schema}. Set \`allow_structured_metadata: false\` in the \`limits_config\` section or set the command line argument \`-validation.allow-structured-metadata=false\` and restart Loki. Then proceed to update to schema v13 or newer before re-enabling this config`,
-    );
+  if (last === undefined) return;
+  const faults = [
+    ...indexPeriodFaults(all),
+    ...(allowStructuredMetadata ? structuredMetadataFaults(last) : []),
+  ];
+  if (faults.length > 1) faults.unshift('MULTIPLE CONFIG ERRORS FOUND, PLEASE READ CAREFULLY');
+  if (faults.length > 0) throw new ConfigError(faults.join('\n'));
+  for (const period of all) {
+    if (hasTsdb(period)) continue;
+    const store = `schema_config: store ${JSON.stringify(period.store)} is not supported`;
+    if (period === last)
+      throw new ConfigError(
+        `${store}: data of that index has to be migrated; add a period with store: tsdb, schema: v13 and start with an empty store`,
+      );
+    notices.push({
+      level: 'warn',
+      message: `${store}: data of the period from ${String(period.from)} is not read`,
+    });
   }
+}
+
+function hasTsdb({ store = '' }: SchemaPeriod): boolean {
+  return store === '' || store === 'tsdb';
+}
+
+function indexPeriodFaults(all: readonly SchemaPeriod[]): string[] {
+  const isOdd = all.some((period) => {
+    const text = period.index?.period;
+    return period.store === 'tsdb' && text !== undefined && text !== null && !isOneDay(String(text));
+  });
+  return isOdd
+    ? [
+        'CONFIG ERROR: invalid schema config: validating period_config: tsdb must always have periodic config for index set to 24h',
+      ]
+    : [];
+}
+
+function isOneDay(text: string): boolean {
+  return parsePrometheusDuration(text) === dayNs || parseGoDuration(text) === dayNs;
+}
+
+function structuredMetadataFaults(last: SchemaPeriod): string[] {
+  const remedy =
+    'Set `allow_structured_metadata: false` in the `limits_config` section or set the command line argument `-validation.allow-structured-metadata=false` and restart Loki. Then proceed to update';
+  const needed = 'is required to store Structured Metadata and use native OTLP ingestion, your';
+  const faults: string[] = [];
+  const version = Number(/^v(\d+)$/.exec(last.schema ?? '')?.[1] ?? 13);
+  if (version < 13)
+    faults.push(
+      `CONFIG ERROR: schema v13 ${needed} schema version is ${last.schema}. ${remedy} to schema v13 or newer before re-enabling this config, ${schemaProcedure}`,
+    );
+  if (!hasTsdb(last))
+    faults.push(
+      `CONFIG ERROR: \`tsdb\` index type ${needed} index type is \`${last.store}\` (defined in the \`store\` parameter of the schema_config). ${remedy} the schema to use index type \`tsdb\` before re-enabling this config, ${schemaProcedure}`,
+    );
+  return faults;
 }
