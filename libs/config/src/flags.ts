@@ -31,6 +31,8 @@ const switches = new Map<string, (line: CommandLine, text: string) => void>([
     'log-config-reverse-order',
     (line, text) => (line.printConfigReverse = bool('log-config-reverse-order', text)),
   ],
+  // Charts give it to read and backend, which are what they are here either way.
+  ['legacy-read-mode', (_line, text) => void bool('legacy-read-mode', text)],
 ]);
 
 /** Other spellings of flags, kept because manifests use them. */
@@ -38,6 +40,9 @@ const flagAliases: ReadonlyMap<string, string> = new Map([
   ['ring.instance-zone', 'common.storage.ring.instance-availability-zone'],
   ['server.log-level', 'log.level'],
   ['server.log-format', 'log.format'],
+  ['limits.per-user-override-config', 'runtime-config.file'],
+  ['limits.per-user-override-period', 'runtime-config.reload-period'],
+  ['mem-ballast-size-bytes', 'config.ballast-bytes'],
 ]);
 
 /**

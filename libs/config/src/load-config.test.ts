@@ -162,6 +162,21 @@ describe('starting', () => {
     expect([...config.components]).toEqual(components);
   });
 
+  test('flags that charts and manifests of older versions give are taken', async () => {
+    const { config, settings } = await running([
+      '-target=read',
+      '-legacy-read-mode=false',
+      '-limits.per-user-override-config=/etc/o.yaml',
+      '-mem-ballast-size-bytes=1024',
+      '-memberlist.join=a:7946',
+      '-memberlist.join=b:7946',
+    ]);
+    expect(config.runtimeConfig.files).toEqual(['/etc/o.yaml']);
+    expect(settings.peek('ballast_bytes')).toBe(1024);
+    expect(settings.peek('memberlist.join_members')).toEqual(['a:7946', 'b:7946']);
+    expect(await load(['-legacy-read-mode=perhaps'])).toMatchObject({ code: 2 });
+  });
+
   test('an unknown target is refused in Loki’s words', async () => {
     expect((await load(['-target=nope'])) as { stderr: string }).toMatchObject({
       stderr: 'error running loki: unrecognised module name: nope\n',
