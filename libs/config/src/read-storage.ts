@@ -13,8 +13,8 @@ interface SchemaPeriod {
   readonly store?: string;
   readonly object_store?: string;
   readonly schema?: string;
-  readonly from?: unknown;
-  readonly index?: { readonly period?: unknown };
+  readonly from?: string;
+  readonly index?: { readonly period?: string };
 }
 
 const dayNs = 24n * 3600n * 1_000_000_000n;
@@ -244,7 +244,7 @@ export function checkSchemaConfig(
       );
     notices.push({
       level: 'warn',
-      message: `${store}: data of the period from ${String(period.from)} is not read`,
+      message: `${store}: data of the period from ${period.from} is not read`,
     });
   }
 }
@@ -256,7 +256,7 @@ function hasTsdb({ store = '' }: SchemaPeriod): boolean {
 function indexPeriodFaults(all: readonly SchemaPeriod[]): string[] {
   const isOdd = all.some((period) => {
     const text = period.index?.period;
-    return period.store === 'tsdb' && text !== undefined && text !== null && !isOneDay(String(text));
+    return period.store === 'tsdb' && text !== undefined && !isOneDay(text);
   });
   return isOdd
     ? [
