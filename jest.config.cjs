@@ -2,7 +2,7 @@
 // so that jest.mock is hoisted and ESM-only packages still load (NODE_OPTIONS=--experimental-vm-modules).
 module.exports = {
   rootDir: __dirname,
-  testMatch: ['<rootDir>/{apps,libs,tools}/*/src/**/*.test.ts'],
+  testMatch: ['<rootDir>/{apps/*,libs/*/*,tools/*}/src/**/*.test.ts'],
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

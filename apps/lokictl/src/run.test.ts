@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './run.ts';
 
-const golden = join(__dirname, '../../../libs/segment/testdata/v1-compacted.segment');
+const golden = join(__dirname, '../../../libs/engines/segment/testdata/v1-compacted.segment');
 
 async function lokictl(words: string[], files: Record<string, Buffer> = {}) {
   let [out, err] = ['', ''];

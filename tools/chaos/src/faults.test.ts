@@ -1,4 +1,4 @@
-import { Prng } from '@loki/testkit';
+import { Prng } from '@loki/simulator';
 import { drawRounds, faults } from './faults.ts';
 import { recoveryTable } from './recovery.ts';
 import { Watch } from './watch.ts';

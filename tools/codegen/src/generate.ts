@@ -3,10 +3,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '../../..');
-const protoDirectory = path.join(root, 'libs/proto/proto');
+const protoDirectory = path.join(root, 'libs/words/proto/proto');
 
 /** Where the generated code lives. */
-export const generatedDirectory = path.join(root, 'libs/proto/src/generated');
+export const generatedDirectory = path.join(root, 'libs/words/proto/src/generated');
 
 /** Writes TypeScript of all messages and services, and their descriptors for reflection, into `directory`. */
 export function generate(directory: string): void {
@@ -36,7 +36,7 @@ export function generate(directory: string): void {
   const descriptors = buf(['build', '.', '--exclude-source-info', '--output', '-']);
   fs.writeFileSync(
     path.join(directory, 'descriptors.ts'),
-    `// Generated from libs/proto/proto by tools/codegen. DO NOT EDIT.
+    `// Generated from libs/words/proto/proto by tools/codegen. DO NOT EDIT.
 
 /** A google.protobuf.FileDescriptorSet of all our .proto files, base64. */
 export const fileDescriptorSet =

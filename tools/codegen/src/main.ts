@@ -1,4 +1,4 @@
-/** `npm run codegen`: TypeScript of libs/proto/proto. */
+/** `npm run codegen`: TypeScript of libs/words/proto/proto. */
 import { generate, generatedDirectory } from './generate.ts';
 
 generate(generatedDirectory);

@@ -16,7 +16,7 @@ import { faultsIn, Ledger, LedgerJudge, LedgerLoad, LokiClient } from '@loki/can
 import { NodeClock, NodeDisk, NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
 import { Daemon } from '@loki/services';
 import { freePorts } from '@loki/test-tools';
-import { Prng } from '@loki/testkit';
+import { Prng } from '@loki/simulator';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const streams = 20;

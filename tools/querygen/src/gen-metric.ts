@@ -1,4 +1,4 @@
-import type { Prng } from '@loki/testkit';
+import type { Prng } from '@loki/simulator';
 import { momentsOf } from './moments.ts';
 import type { Moments } from './moments.ts';
 import { fieldNames, groupNames, labelNames, quoted } from './gen-names.ts';

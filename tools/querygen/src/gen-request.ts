@@ -1,4 +1,4 @@
-import type { Prng } from '@loki/testkit';
+import type { Prng } from '@loki/simulator';
 import type { DataSet } from './data.ts';
 import { LogQueries } from './gen-log.ts';
 import { MetricQueries } from './gen-metric.ts';

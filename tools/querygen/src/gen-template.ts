@@ -1,4 +1,4 @@
-import type { Prng } from '@loki/testkit';
+import type { Prng } from '@loki/simulator';
 import { labelNames } from './gen-names.ts';
 
 const textFunctions = [

@@ -27,7 +27,7 @@ import {
   VirtualProcess,
   VirtualScheduler,
   VirtualWorkers,
-} from '@loki/testkit';
+} from '@loki/simulator';
 import { encodePush } from './data.ts';
 import type { Push } from './data.ts';
 

@@ -21,10 +21,10 @@ import type { ServiceName, Services } from './services.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const suites = [
-  'libs/write-log/src/kafka',
-  'libs/ring-store/',
-  'libs/results-cache/',
-  'libs/object-store/src/bucket',
+  'libs/adapters/write-log/src/kafka',
+  'libs/adapters/ring-store/',
+  'libs/adapters/results-cache/',
+  'libs/adapters/object-store/src/bucket',
   'apps/loki/src/services',
   'apps/loki/src/prometheus',
 ];

@@ -1,5 +1,5 @@
-import { clusterBugs, plantedBugs, simulate, simulateCluster } from '@loki/testkit';
-import type { ClusterBug, ClusterSimResult, PlantedBug, SimResult } from '@loki/testkit';
+import { clusterBugs, plantedBugs, simulate, simulateCluster } from '@loki/simulator';
+import type { ClusterBug, ClusterSimResult, PlantedBug, SimResult } from '@loki/simulator';
 
 /** `process`: all roles in one process. `cluster`: several processes of each role over a network, rings and a shared log. */
 export const models = ['process', 'cluster'] as const;

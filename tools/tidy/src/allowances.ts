@@ -7,42 +7,58 @@ interface Allowance {
 }
 
 const allowances: readonly Allowance[] = [
-  { rule: 'clock', path: 'libs/runtime/', reason: 'the home of the real clock' },
-  { rule: 'timers', path: 'libs/runtime/', reason: 'the home of the real timers' },
-  { rule: 'random', path: 'libs/runtime/', reason: 'the home of real randomness' },
+  { rule: 'clock', path: 'libs/adapters/runtime/', reason: 'the home of the real clock' },
+  { rule: 'timers', path: 'libs/adapters/runtime/', reason: 'the home of the real timers' },
+  { rule: 'random', path: 'libs/adapters/runtime/', reason: 'the home of real randomness' },
   {
     rule: 'environment',
-    path: 'libs/runtime/',
+    path: 'libs/adapters/runtime/',
     reason: 'the home of threads, which inherit the environment',
   },
   {
     rule: 'environment',
-    path: 'libs/process/',
+    path: 'libs/wiring/process/',
     reason: 'what mains are made of: hands the environment down',
   },
   { rule: 'environment', path: 'apps/', reason: 'mains read the environment and hand it down' },
   {
     rule: 'pattern',
-    path: 'libs/regex/',
+    path: 'libs/engines/regex/',
     reason: 'the home of compiled patterns: translated, bounded, linear',
   },
   {
     rule: 'node:v8',
-    path: 'libs/regex/src/engines.ts',
+    path: 'libs/engines/regex/src/engines.ts',
     reason: 'switches on V8’s linear engine, once per process',
   },
-  { rule: 'pattern', path: 'libs/template/src/time-parse.ts', reason: 'made of a layout from a fixed list' },
+  {
+    rule: 'pattern',
+    path: 'libs/engines/template/src/time-parse.ts',
+    reason: 'made of a layout from a fixed list',
+  },
   {
     rule: 'random',
-    path: 'libs/object-store/src/filesystem-object-store.ts',
+    path: 'libs/adapters/object-store/src/filesystem-object-store.ts',
     reason:
       'names of temporary files in worker threads, which have no port of their own; simulations give one',
   },
-  { rule: 'clock', path: 'libs/testkit/src/guard.ts', reason: 'replaces the real one by one that throws' },
-  { rule: 'random', path: 'libs/testkit/src/guard.ts', reason: 'replaces the real one by one that throws' },
-  { rule: 'timers', path: 'libs/testkit/src/guard.ts', reason: 'replaces the real ones by ones that throw' },
-  { rule: 'clock', path: 'libs/test-tools/', reason: 'tests of real processes wait for real' },
-  { rule: 'timers', path: 'libs/test-tools/', reason: 'tests of real processes wait for real' },
+  {
+    rule: 'clock',
+    path: 'libs/testing/simulator/src/guard.ts',
+    reason: 'replaces the real one by one that throws',
+  },
+  {
+    rule: 'random',
+    path: 'libs/testing/simulator/src/guard.ts',
+    reason: 'replaces the real one by one that throws',
+  },
+  {
+    rule: 'timers',
+    path: 'libs/testing/simulator/src/guard.ts',
+    reason: 'replaces the real ones by ones that throw',
+  },
+  { rule: 'clock', path: 'libs/testing/test-tools/', reason: 'tests of real processes wait for real' },
+  { rule: 'timers', path: 'libs/testing/test-tools/', reason: 'tests of real processes wait for real' },
   { rule: 'clock', path: 'tools/', reason: 'tools measure and wait for real' },
   { rule: 'timers', path: 'tools/', reason: 'tools measure and wait for real' },
   { rule: 'random', path: 'tools/', reason: 'tools that are not the simulator may draw' },

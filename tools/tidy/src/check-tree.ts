@@ -1,6 +1,7 @@
 import { checkBoundaries } from './rule-boundaries.ts';
 import { checkExports } from './rule-exports.ts';
 import { checkFiles } from './rule-files.ts';
+import { checkFolders } from './rule-folders.ts';
 import { checkPackages } from './rule-packages.ts';
 import { checkWorld } from './rule-world.ts';
 import type { Fault, Tree } from './tree.ts';
@@ -13,5 +14,6 @@ export function checkTree(tree: Tree): Fault[] {
     ...checkBoundaries(tree),
     ...checkPackages(tree),
     ...checkExports(tree),
+    ...checkFolders(tree),
   ].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.line - b.line));
 }

@@ -1,61 +1,29 @@
 /** Where a package stands; arrows point down this list. */
-type Layer = 'app' | 'wiring' | 'tool' | 'testkit' | 'role' | 'adapter' | 'engine' | 'word';
+type Layer = 'app' | 'wiring' | 'tool' | 'testing' | 'role' | 'adapter' | 'engine' | 'word';
 
-/** Every library has its place; a new one is given one here first. */
-const libraryLayers: Readonly<Record<string, Layer>> = {
-  bytes: 'word',
-  config: 'word',
-  model: 'word',
-  ports: 'word',
-  proto: 'word',
-  telemetry: 'word',
+/** The folder of a package is its layer. */
+const layers: ReadonlyMap<string, Layer> = new Map([
+  ['apps', 'app'],
+  ['tools', 'tool'],
+  ['libs/wiring', 'wiring'],
+  ['libs/testing', 'testing'],
+  ['libs/roles', 'role'],
+  ['libs/adapters', 'adapter'],
+  ['libs/engines', 'engine'],
+  ['libs/words', 'word'],
+]);
 
-  catalog: 'engine',
-  engine: 'engine',
-  logql: 'engine',
-  patterns: 'engine',
-  regex: 'engine',
-  ring: 'engine',
-  segment: 'engine',
-  template: 'engine',
-
-  http: 'adapter',
-  'object-store': 'adapter',
-  'results-cache': 'adapter',
-  'ring-store': 'adapter',
-  rpc: 'adapter',
-  runtime: 'adapter',
-  'write-log': 'adapter',
-
-  // What mains are made of: wiring, shared by all apps.
-  process: 'wiring',
-
-  canary: 'role',
-  compactor: 'role',
-  distributor: 'role',
-  gateway: 'role',
-  ingester: 'role',
-  querier: 'role',
-  ruler: 'role',
-
-  testkit: 'testkit',
-  'test-tools': 'testkit',
-};
-
-/** Undefined: a library that nobody placed. */
+/** Undefined: a package in a folder that is no layer. */
 export function layerOf(packagePath: string): Layer | undefined {
-  const [group, name] = packagePath.split('/');
-  if (group === 'apps') return 'app';
-  if (group === 'tools') return 'tool';
-  return Object.hasOwn(libraryLayers, name) ? libraryLayers[name] : undefined;
+  return layers.get(packagePath.slice(0, packagePath.lastIndexOf('/')));
 }
 
-/** What each layer may import. */
+/** The layers from which each layer may import. */
 const below: Readonly<Record<Layer, readonly Layer[]>> = {
   app: ['wiring', 'role', 'adapter', 'engine', 'word'],
   wiring: ['role', 'adapter', 'engine', 'word'],
-  tool: ['tool', 'testkit', 'wiring', 'role', 'adapter', 'engine', 'word'],
-  testkit: ['role', 'adapter', 'engine', 'word'],
+  tool: ['tool', 'testing', 'wiring', 'role', 'adapter', 'engine', 'word'],
+  testing: ['testing', 'role', 'adapter', 'engine', 'word'],
   role: ['engine', 'word'],
   adapter: ['engine', 'word'],
   engine: ['engine', 'word'],
@@ -81,3 +49,11 @@ export const pureNodeModules: ReadonlySet<string> = new Set([
   'node:util',
   'node:zlib',
 ]);
+
+/** The folders of a library from the bottom up: a file imports from its own folder and from those before it. */
+export const folderOrder: Readonly<Record<string, readonly string[]>> = {
+  'libs/engines/engine': ['common', 'pipeline', 'series', 'merge', 'leaf', 'root'],
+  'libs/roles/distributor': ['json', 'levels', 'streams', 'rows', 'decode', 'admit', 'write'],
+  'libs/roles/gateway': ['limits', 'answer', 'frontend', 'api'],
+  'libs/wiring/process': ['stores', 'cluster', 'roles', 'serve'],
+};

@@ -42,7 +42,7 @@ export function checkBoundaries(tree: Tree): Fault[] {
   return [...faults, ...unplaced(tree), ...unusedDeclarations(tree, used)];
 }
 
-/** Tests may take adapters and the testkit: they are where things meet. */
+/** Tests may take adapters and the simulator: they are where things meet. */
 function layerFault(file: SourceFile, target: string): string | undefined {
   const from = layerOf(file.package);
   const to = layerOf(target);
@@ -77,7 +77,7 @@ function unplaced(tree: Tree): Fault[] {
     .map((each) => ({
       path: `${each.path}/package.json`,
       line: 1,
-      text: 'a new library: give it a layer in tools/tidy/src/layers.ts',
+      text: 'a library outside of the layers: its folder has to be one of tools/tidy/src/layers.ts',
     }));
 }
 

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { checkTree } from './check-tree.ts';
+import { packagePathOf } from './test-tree.ts';
 import { packageOf, sourceFile } from './tree.ts';
 import type { Tree } from './tree.ts';
 
@@ -12,9 +13,7 @@ const nx = { name: 'engine', projectType: 'library', tags: ['layer:engine'], tar
 
 function faultsOf(files: Record<string, string>, packages: Record<string, PackageJson>): string[] {
   const tree: Tree = {
-    files: Object.entries(files).map(([file, text]) =>
-      sourceFile(file, file.split('/').slice(0, 2).join('/'), text),
-    ),
+    files: Object.entries(files).map(([file, text]) => sourceFile(file, packagePathOf(file), text)),
     packages: new Map(Object.entries(packages).map(([place, json]) => [place, packageOf(place, json)])),
     rootDevDependencies: new Set(),
   };
@@ -38,20 +37,23 @@ test.each<[string, Record<string, string>, PackageJson, string]>([
   ],
   [
     'a shipped dependency of tests',
-    { 'libs/engine/src/test-a.ts': "import { b } from 'yaml';\n" },
+    { 'libs/engines/engine/src/test-a.ts': "import { b } from 'yaml';\n" },
     { dependencies: { ws: '1', yaml: '1' } },
     'yaml is imported by tests alone: declare it in devDependencies',
   ],
   [
     'a production package without a listed work',
-    { 'libs/engine/src/b.ts': "import { b } from 'left-pad';\n" },
+    { 'libs/engines/engine/src/b.ts': "import { b } from 'left-pad';\n" },
     { dependencies: { ws: '1', 'left-pad': '1' } },
     'left-pad is no production package: tools/tidy/src/production-packages.ts lists those',
   ],
 ])('%s is a fault', (_title, files, json, text) => {
-  expect(faultsOf({ 'libs/engine/src/a.ts': product, ...files }, { 'libs/engine': { ...json, nx } })).toEqual(
-    [`libs/engine/package.json: ${text}`],
-  );
+  expect(
+    faultsOf(
+      { 'libs/engines/engine/src/a.ts': product, ...files },
+      { 'libs/engines/engine': { ...json, nx } },
+    ),
+  ).toEqual([`libs/engines/engine/package.json: ${text}`]);
 });
 
 test.each([
@@ -61,15 +63,15 @@ test.each([
   [{ ...nx, targets: {} }, 'nx: target lint is missing'],
   [{ ...nx, targets: { lint: {}, test: {} } }, 'nx: target test is without a use'],
 ])('%j is a fault', (block, text) => {
-  const files = { 'libs/engine/src/a.ts': product };
-  expect(faultsOf(files, { 'libs/engine': { dependencies: { ws: '1' }, nx: block } })).toEqual([
-    `libs/engine/package.json: ${text}`,
+  const files = { 'libs/engines/engine/src/a.ts': product };
+  expect(faultsOf(files, { 'libs/engines/engine': { dependencies: { ws: '1' }, nx: block } })).toEqual([
+    `libs/engines/engine/package.json: ${text}`,
   ]);
 });
 
 test('a library without a layer is a fault', () => {
-  expect(faultsOf({}, { 'libs/newcomer': { name: '@loki/newcomer' } })).toEqual([
-    'libs/newcomer/package.json: a new library: give it a layer in tools/tidy/src/layers.ts',
+  expect(faultsOf({}, { 'libs/newcomer/newcomer': { name: '@loki/newcomer' } })).toEqual([
+    'libs/newcomer/newcomer/package.json: a library outside of the layers: its folder has to be one of tools/tidy/src/layers.ts',
   ]);
 });
 
@@ -83,7 +85,7 @@ test('a break in a package that only tests import reaches the projects that impo
       'show',
       'projects',
       '--affected',
-      '--files=libs/ring-store/src/memory-ring-store.ts',
+      '--files=libs/adapters/ring-store/src/memory-ring-store.ts',
       '--json',
     ],
     { cwd: root, encoding: 'utf8', env: { ...process.env, NX_DAEMON: 'false' } },

@@ -20,7 +20,8 @@ export function checkPackages(tree: Tree): Fault[] {
 }
 
 function projectFaults(tree: Tree, each: Package): string[] {
-  const [group, folder] = each.path.split('/');
+  const group = each.path.slice(0, each.path.indexOf('/'));
+  const folder = each.path.slice(each.path.lastIndexOf('/') + 1);
   const layer = layerOf(each.path);
   if (layer === undefined) return [];
   const faults: string[] = [];

@@ -1,28 +1,29 @@
 import { checkTree } from './check-tree.ts';
 import { importsOf } from './imports.ts';
 import { maskText } from './mask.ts';
+import { packagePathOf } from './test-tree.ts';
 import { packageOf, sourceFile } from './tree.ts';
 import type { Package, Tree } from './tree.ts';
 
 const declared: Record<string, string[]> = {
-  'libs/model': [],
-  'libs/engine': ['@loki/model'],
-  'libs/runtime': ['@loki/model'],
-  'libs/ingester': ['@loki/model', '@loki/engine', 'yaml'],
-  'libs/querier': ['@loki/model'],
-  'libs/testkit': [],
+  'libs/words/model': [],
+  'libs/engines/engine': ['@loki/model'],
+  'libs/adapters/runtime': ['@loki/model'],
+  'libs/roles/ingester': ['@loki/model', '@loki/engine', 'yaml'],
+  'libs/roles/querier': ['@loki/model'],
+  'libs/testing/simulator': [],
   'apps/loki': ['@loki/ingester', '@loki/runtime'],
 };
 
 const testsDeclare: Record<string, string[]> = {
-  'libs/ingester': ['@loki/runtime', '@loki/testkit'],
+  'libs/roles/ingester': ['@loki/runtime', '@loki/simulator'],
 };
 
 /** Faults of a tree that holds these files, without those about package.json itself. */
 function faultsOf(files: Record<string, string>): string[] {
   const packages = new Map<string, Package>();
   for (const [path, names] of Object.entries(declared)) {
-    const name = `@loki/${path.split('/')[1]}`;
+    const name = `@loki/${path.split('/').at(-1)}`;
     packages.set(
       path,
       packageOf(path, {
@@ -35,9 +36,7 @@ function faultsOf(files: Record<string, string>): string[] {
   const tree: Tree = {
     packages,
     rootDevDependencies: new Set(['fast-check']),
-    files: Object.entries(files).map(([path, text]) =>
-      sourceFile(path, path.split('/').slice(0, 2).join('/'), text),
-    ),
+    files: Object.entries(files).map(([path, text]) => sourceFile(path, packagePathOf(path), text)),
   };
   return checkTree(tree)
     .filter((fault) => !fault.path.endsWith('package.json'))
@@ -64,20 +63,23 @@ test.each([
   ],
   [
     "import { readFile } from 'node:fs';",
-    'role libs/ingester must not import node:fs: it sees the world through @loki/ports',
+    'role libs/roles/ingester must not import node:fs: it sees the world through @loki/ports',
   ],
-  ["import x from '@loki/querier';", 'role libs/ingester must not import role libs/querier'],
-  ["import { NodeClock } from '@loki/runtime';", 'role libs/ingester must not import adapter libs/runtime'],
+  ["import x from '@loki/querier';", 'role libs/roles/ingester must not import role libs/roles/querier'],
+  [
+    "import { NodeClock } from '@loki/runtime';",
+    'role libs/roles/ingester must not import adapter libs/adapters/runtime',
+  ],
   ["import { a } from '@loki/engine/src/a.ts';", '@loki/engine/src/a.ts goes past the index of @loki/engine'],
   [
     "import { a } from '../../engine/src/a.ts';",
     '../../engine/src/a.ts leaves the package: import it by its name',
   ],
-  ["import { a } from 'left-pad';", 'left-pad is not declared in libs/ingester/package.json'],
+  ["import { a } from 'left-pad';", 'left-pad is not declared in libs/roles/ingester/package.json'],
   ["export * from './a.ts';", '`export *` hides what is exported: name it'],
 ])('a role may not say %j', (line, text) => {
-  const faults = faultsOf({ 'libs/ingester/src/a.ts': `// first\n${line}\n` });
-  expect(faults).toContain(`libs/ingester/src/a.ts:2: ${text}`);
+  const faults = faultsOf({ 'libs/roles/ingester/src/a.ts': `// first\n${line}\n` });
+  expect(faults).toContain(`libs/roles/ingester/src/a.ts:2: ${text}`);
 });
 
 test.each([
@@ -94,57 +96,60 @@ test.each([
   "import { a } from '@loki/engine';\nimport { parse } from 'yaml';",
   'this.#require(5);',
 ])('%j is no fault', (line) => {
-  expect(faultsOf({ 'libs/ingester/src/a.ts': `${line}\n` })).toEqual([]);
+  expect(faultsOf({ 'libs/roles/ingester/src/a.ts': `${line}\n` })).toEqual([]);
 });
 
 test('code inside a template is code, its text is not', () => {
   expect(
-    faultsOf({ 'libs/engine/src/a.ts': 'const x = `Date.now() ${`${Date.now()}`} Math.random()`;\n' }),
-  ).toEqual(['libs/engine/src/a.ts:1: Date.now: the time comes from ports.Clock']);
+    faultsOf({
+      'libs/engines/engine/src/a.ts': 'const x = `Date.now() ${`${Date.now()}`} Math.random()`;\n',
+    }),
+  ).toEqual(['libs/engines/engine/src/a.ts:1: Date.now: the time comes from ports.Clock']);
 });
 
-test('an engine knows no role, a word knows no engine, nobody released knows the testkit', () => {
+test('an engine knows no role, a word knows no engine, no released package knows the simulator', () => {
   expect(
     faultsOf({
-      'libs/engine/src/a.ts': "import {\n  a,\n  b,\n} from '@loki/ingester';\n",
-      'libs/model/src/a.ts': "import type { A } from '@loki/engine';\n",
-      'apps/loki/src/a.ts': "import { a } from '@loki/testkit';\n",
+      'libs/engines/engine/src/a.ts': "import {\n  a,\n  b,\n} from '@loki/ingester';\n",
+      'libs/words/model/src/a.ts': "import type { A } from '@loki/engine';\n",
+      'apps/loki/src/a.ts': "import { a } from '@loki/simulator';\n",
     }).filter((fault) => fault.includes('must not')),
   ).toEqual([
-    'apps/loki/src/a.ts:1: app apps/loki must not import testkit libs/testkit',
-    'libs/engine/src/a.ts:4: engine libs/engine must not import role libs/ingester',
-    'libs/model/src/a.ts:1: word libs/model must not import engine libs/engine',
+    'apps/loki/src/a.ts:1: app apps/loki must not import testing libs/testing/simulator',
+    'libs/engines/engine/src/a.ts:4: engine libs/engines/engine must not import role libs/roles/ingester',
+    'libs/words/model/src/a.ts:1: word libs/words/model must not import engine libs/engines/engine',
   ]);
 });
 
-test('tests may wait, draw, and take adapters and the testkit', () => {
+test('tests may wait, draw, and take adapters and the simulator', () => {
   expect(
     faultsOf({
-      'libs/ingester/src/a.test.ts':
-        "import fc from 'fast-check';\nimport { NodeClock } from '@loki/runtime';\nimport { x } from '@loki/testkit';\nsetTimeout(f, Math.random());\n",
+      'libs/roles/ingester/src/a.test.ts':
+        "import fc from 'fast-check';\nimport { NodeClock } from '@loki/runtime';\nimport { x } from '@loki/simulator';\nsetTimeout(f, Math.random());\n",
     }),
   ).toEqual([]);
 });
 
 test('a test imports declared packages only, as nx knows the tree by these declarations', () => {
-  expect(faultsOf({ 'libs/querier/src/a.test.ts': "import { x } from '@loki/runtime';\n" })).toEqual([
-    'libs/querier/src/a.test.ts:1: @loki/runtime is not declared in libs/querier/package.json',
+  expect(faultsOf({ 'libs/roles/querier/src/a.test.ts': "import { x } from '@loki/runtime';\n" })).toEqual([
+    'libs/roles/querier/src/a.test.ts:1: @loki/runtime is not declared in libs/roles/querier/package.json',
   ]);
 });
 
 test('names and sizes', () => {
   expect(
     faultsOf({
-      'libs/engine/src/BadName.ts': '',
-      'libs/engine/src/Sub/index.ts': '',
-      'libs/engine/src/long.ts': '\n'.repeat(601),
-      'libs/engine/src/enough.ts': '\n'.repeat(600),
+      'libs/engines/engine/src/BadName.ts': '',
+      'libs/engines/engine/src/Sub/index.ts': '',
+      'libs/engines/engine/src/long.ts': '\n'.repeat(601),
+      'libs/engines/engine/src/enough.ts': '\n'.repeat(600),
     }),
   ).toEqual([
-    'libs/engine/src/BadName.ts:1: file names are kebab-case',
-    'libs/engine/src/Sub/index.ts:1: directory names are kebab-case',
-    'libs/engine/src/Sub/index.ts:1: one index per package, in src',
-    'libs/engine/src/long.ts:601: 601 lines; 600 are the most: split it',
+    'libs/engines/engine/src/BadName.ts:1: file names are kebab-case',
+    'libs/engines/engine/src/Sub/index.ts:1: directory names are kebab-case',
+    'libs/engines/engine/src/Sub/index.ts:1: one index per package, in src',
+    'libs/engines/engine/src/Sub/index.ts:1: folder Sub has no place: give it one in folderOrder of tools/tidy/src/layers.ts',
+    'libs/engines/engine/src/long.ts:601: 601 lines; 600 are the most: split it',
   ]);
 });
 
@@ -161,7 +166,7 @@ test('imports of every form are found with their lines', () => {
     'const no = \'import x from "j"\';',
     'export const from = 5;',
   ].join('\n');
-  const found = importsOf(sourceFile('libs/engine/src/a.ts', 'libs/engine', text));
+  const found = importsOf(sourceFile('libs/engines/engine/src/a.ts', 'libs/engines/engine', text));
   expect(
     found.map((each) => `${each.line} ${each.specifier}${each.isTypeOnly ? ' type' : ''}`).sort(),
   ).toEqual(['1 a', '2 @s/b', '3 d type', '4 e type', '5 f', '6 g', '7 h', '8 i']);

@@ -6,7 +6,7 @@ import { maskText } from './mask.ts';
 export interface SourceFile {
   /** From the root of the tree, with `/`. */
   readonly path: string;
-  /** `libs/engine`. */
+  /** `libs/engines/engine`. */
   readonly package: string;
   readonly text: string;
   /** The text with comments and the insides of strings blanked, character for character. */
@@ -15,7 +15,7 @@ export interface SourceFile {
 }
 
 export interface Package {
-  /** `libs/engine`. */
+  /** `libs/engines/engine`. */
   readonly path: string;
   /** `@loki/engine`. */
   readonly name: string;
@@ -55,14 +55,16 @@ interface PackageJson {
   readonly nx?: NxBlock;
 }
 
-const groups = ['apps', 'libs', 'tools'];
+/** Folders of packages: those of `libs` are its own folders. */
+const groups = ['apps', 'tools'];
 const skippedDirectories = new Set(['node_modules', 'testdata', 'generated', 'dist']);
 
 /** Reads the whole tree below `root`. */
 export function readTree(root: string): Tree {
   const files: SourceFile[] = [];
   const packages = new Map<string, Package>();
-  for (const group of groups) {
+  const libraries = namesIn(join(root, 'libs')).map((name) => `libs/${name}`);
+  for (const group of [...groups, ...libraries]) {
     for (const name of namesIn(join(root, group))) {
       const path = `${group}/${name}`;
       const json = readJson(join(root, path, 'package.json'));

@@ -1,0 +1,536 @@
+import type { Disk } from '@loki/ports';
+import { NodeDisk, NodeTimers } from '@loki/runtime';
+import { diskError, Prng, VirtualDisk } from '@loki/simulator';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileHeaderBytes } from './format.ts';
+import { EmbeddedWriteLog } from './embedded-write-log.ts';
+import type { EmbeddedWriteLogOptions } from './embedded-write-log.ts';
+import { testRecord, writeLogContract } from './write-log-contract.ts';
+
+const timers = new NodeTimers();
+
+/** Counts what is synced of files that are open. */
+function countingSyncs(inner: Disk): { disk: Disk; syncs: string[] } {
+  const syncs: string[] = [];
+  const disk: Disk = {
+    open: async (path, how) => {
+      const file = await inner.open(path, how);
+      return {
+        append: (bytes) => file.append(bytes),
+        read: (offset, length) => file.read(offset, length),
+        size: () => file.size(),
+        truncate: (length) => file.truncate(length),
+        close: () => file.close(),
+        sync: () => {
+          syncs.push(path);
+          return file.sync();
+        },
+      };
+    },
+    list: (path) => inner.list(path),
+    makeDirectory: (path) => inner.makeDirectory(path),
+    rename: (from, to) => inner.rename(from, to),
+    link: (from, to) => inner.link(from, to),
+    remove: (path) => inner.remove(path),
+    syncDirectory: (path) => inner.syncDirectory(path),
+  };
+  return { disk, syncs };
+}
+
+function openLog(
+  disk: { client(): Disk },
+  options?: Partial<EmbeddedWriteLogOptions>,
+): Promise<EmbeddedWriteLog> {
+  return EmbeddedWriteLog.open({
+    disk: disk.client(),
+    timers,
+    random: new Prng('salts'),
+    partitionCount: 1,
+    ...options,
+  });
+}
+
+/** Sequences of all records that can be read from `from` on. */
+async function readSequences(log: EmbeddedWriteLog, from = 0, bytesMax = 200): Promise<number[]> {
+  const found: number[] = [];
+  for (let offset = from; ;) {
+    const some = await log.read(0, offset, { bytesMax, waitMs: 0 });
+    if (some.length === 0) return found;
+    found.push(...some.map((record) => record.sequence));
+    offset = some.at(-1)!.offset + 1;
+  }
+}
+
+writeLogContract('embedded, virtual disk', async () => {
+  const log = await openLog(new VirtualDisk(new Prng(1)), { partitionCount: 3 });
+  return { log, dispose: () => log.close() };
+});
+
+writeLogContract('embedded, virtual disk, tiny files, nothing kept in memory', async () => {
+  const log = await openLog(new VirtualDisk(new Prng(1)), {
+    partitionCount: 3,
+    fileBytesMax: 200,
+    batchBytesMax: 100,
+    recentBytesMaxPerPartition: 0,
+  });
+  return { log, dispose: () => log.close() };
+});
+
+writeLogContract('embedded, real disk', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'loki-log-'));
+  const disk = new NodeDisk(root);
+  const random = new Prng(2);
+  const log = await EmbeddedWriteLog.open({ disk, timers, random, partitionCount: 3 });
+  const dispose = async (): Promise<void> => {
+    await log.close();
+    rmSync(root, { recursive: true });
+  };
+  return { log, dispose };
+});
+
+describe('what is acknowledged is durable', () => {
+  test('a closed log opens again with all records, and goes on counting', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk, { fileBytesMax: 300 });
+    for (let i = 1; i <= 30; i++) await log.append(0, testRecord(i));
+    await log.close();
+    await expect(log.append(0, testRecord(31))).rejects.toMatchObject({ code: 'logNotAcked' });
+    expect(disk.paths().length).toBeGreaterThan(5);
+    const again = await openLog(disk);
+    expect(await again.append(0, testRecord(31))).toBe(30);
+    expect(await readSequences(again)).toEqual(Array.from({ length: 31 }, (_, i) => i + 1));
+    expect(again.damage()).toEqual([]);
+  });
+
+  test('appends that come while an fsync runs share the next one', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk);
+    await log.append(0, testRecord(1));
+    let syncs = 0;
+    disk.onOperation = ({ kind }) => void (kind === 'sync' && syncs++);
+    await Promise.all(Array.from({ length: 50 }, (_, i) => log.append(0, testRecord(i + 2))));
+    expect(syncs).toBeLessThanOrEqual(2);
+  });
+
+  test('a record is not visible before its fsync is done', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk);
+    await log.append(0, testRecord(1));
+    let seen: Promise<unknown[]> | undefined;
+    disk.onOperation = ({ kind }) => {
+      if (kind === 'sync') seen = log.read(0, 1, { bytesMax: 1000, waitMs: 0 });
+    };
+    await log.append(0, testRecord(2));
+    expect(await seen).toEqual([]);
+    expect(await readSequences(log, 1)).toEqual([2]);
+  });
+
+  test('a consumer that keeps up never touches the disk', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk);
+    disk.onOperation = ({ kind }) => {
+      if (kind === 'read') throw new Error('read from disk');
+    };
+    for (let i = 1; i <= 200; i++) {
+      await log.append(0, testRecord(i));
+      const read = await log.read(0, i - 1, { bytesMax: 1000, waitMs: 0 });
+      expect(read.map((record) => record.sequence)).toEqual([i]);
+    }
+  });
+
+  test('no record gets an offset below what the catalog has seen, even when the files are lost', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk, { atLeast: [500] });
+    expect(await log.append(0, testRecord(1))).toBe(500);
+    await log.append(0, testRecord(2));
+    await log.close();
+    const later = await openLog(disk, { atLeast: [700] });
+    expect(await later.append(0, testRecord(3))).toBe(700);
+    expect(await readSequences(later)).toEqual([1, 2, 3]);
+    await later.close();
+    const again = await openLog(disk, { atLeast: [600] });
+    expect(await again.endOffset(0)).toBe(701);
+    expect(await readSequences(again, 502)).toEqual([3]);
+  });
+
+  test('truncation removes whole files and survives a crash', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk, { fileBytesMax: 200 });
+    for (let i = 1; i <= 20; i++) await log.append(0, testRecord(i));
+    const before = disk.paths().length;
+    await log.truncateBefore(0, 15);
+    expect(disk.paths().length).toBeLessThan(before - 3);
+    disk.crash();
+    const again = await openLog(disk);
+    const start = await again.startOffset(0);
+    expect(start).toBeGreaterThan(10);
+    expect(await readSequences(again)).toEqual(Array.from({ length: 20 - start }, (_, i) => start + i + 1));
+    await again.truncateBefore(0, 1e9);
+    expect(await again.endOffset(0)).toBe(20);
+  });
+
+  test('records of partitions that are not there any more stop the log from opening', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk, { partitionCount: 3 });
+    await log.append(2, testRecord(1));
+    await log.close();
+    await expect(openLog(disk, { partitionCount: 2 })).rejects.toMatchObject({
+      code: 'corrupt',
+      message: expect.stringContaining('2/') as string,
+    });
+  });
+});
+
+describe('bounds', () => {
+  test('a record or a queue that is too large is refused', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk, { recordBytesMax: 1000, pendingBytesMax: 2500 });
+    await expect(log.append(0, testRecord(1, Buffer.alloc(1000)))).rejects.toMatchObject({
+      code: 'bodyTooLarge',
+    });
+    const fits = [1, 2].map((i) => log.append(0, testRecord(i, Buffer.alloc(900))));
+    await expect(log.append(0, testRecord(3, Buffer.alloc(900)))).rejects.toMatchObject({
+      code: 'logNotAcked',
+    });
+    expect(await Promise.all(fits)).toEqual([0, 1]);
+    expect(await log.append(0, testRecord(3, Buffer.alloc(900)))).toBe(2);
+    await expect(log.append(0, { ...testRecord(4), writerId: 'me' })).rejects.toThrow('32 hex digits');
+  });
+});
+
+describe('a disk that fails', () => {
+  test('a full disk refuses, keeps serving, and takes records again when there is room', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk, { recentBytesMaxPerPartition: 0 });
+    await log.append(0, testRecord(1));
+    disk.faults.capacityBytes = disk.usedBytes + 30;
+    for (const sequence of [2, 3]) {
+      await expect(log.append(0, testRecord(sequence))).rejects.toMatchObject({
+        code: 'logNotAcked',
+        status: 503,
+        message: expect.stringContaining('ENOSPC') as string,
+      });
+    }
+    expect(await readSequences(log)).toEqual([1]);
+    disk.faults.capacityBytes = Number.POSITIVE_INFINITY;
+    expect(await log.append(0, testRecord(4))).toBe(1);
+    disk.crash();
+    expect(await readSequences(await openLog(disk))).toEqual([1, 4]);
+  });
+
+  test('a disk that is full before the first file can be made recovers too', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    disk.faults.capacityBytes = 10;
+    const log = await openLog(disk);
+    await expect(log.append(0, testRecord(1))).rejects.toMatchObject({ code: 'logNotAcked' });
+    disk.faults.capacityBytes = 1000;
+    expect(await log.append(0, testRecord(1))).toBe(0);
+    expect(disk.paths()).toHaveLength(1);
+  });
+
+  test('after a failed fsync the file is never written again', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk);
+    await log.append(0, testRecord(1));
+    disk.faults.syncError = 1;
+    await expect(log.append(0, testRecord(2))).rejects.toMatchObject({ code: 'logNotAcked' });
+    await expect(log.append(0, testRecord(3))).rejects.toMatchObject({ code: 'logNotAcked' });
+    disk.faults.syncError = 0;
+    const before = disk.bytesOf('0/00000000000000000000.log');
+    expect(await log.append(0, testRecord(4))).toBe(1);
+    expect(disk.bytesOf('0/00000000000000000000.log')).toEqual(before);
+    expect(disk.paths()).toContain('0/00000000000000000001.log');
+    disk.crash();
+    expect(await readSequences(await openLog(disk))).toEqual([1, 4]);
+  });
+
+  test('a file that cannot even be shortened ends where the next one begins', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk);
+    await log.append(0, testRecord(1));
+    disk.onOperation = ({ kind, path }) => {
+      if (kind === 'sync' || kind === 'truncate') throw diskError('EIO', kind, path);
+    };
+    await expect(log.append(0, testRecord(2))).rejects.toMatchObject({ code: 'logNotAcked' });
+    disk.onOperation = undefined;
+    await log.append(0, testRecord(3));
+    expect(await readSequences(log)).toEqual([1, 3]);
+    await log.close();
+    const again = await openLog(disk);
+    expect(await readSequences(again)).toEqual([1, 3]);
+    expect(again.damage()).toEqual([]);
+  });
+
+  test('a read error is an error, not an empty answer', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk, { recentBytesMaxPerPartition: 0 });
+    for (let i = 1; i <= 3; i++) await log.append(0, testRecord(i));
+    disk.faults.readError = 1;
+    await expect(log.read(0, 0, { bytesMax: 1, waitMs: 0 })).rejects.toMatchObject({ code: 'unavailable' });
+    disk.faults.readError = 0;
+    expect(await readSequences(log)).toEqual([1, 2, 3]);
+  });
+
+  test.each(Array.from({ length: 150 }, (_, seed) => seed))(
+    'seed %i: whatever fails and crashes, acknowledged records are there once and in order',
+    async (seed) => {
+      const random = new Prng(`log ${seed}`);
+      const disk = new VirtualDisk(random.fork('disk'));
+      const acked = new Map<number, number>(); // offset to sequence
+      let sequence = 0;
+      for (let round = 0; round < 6; round++) {
+        disk.faults = {
+          ...disk.faults,
+          writeError: 0,
+          syncError: 0,
+          changeError: 0,
+          capacityBytes: Infinity,
+        };
+        const log = await openLog(disk, { fileBytesMax: random.int(100, 2000), random: random.fork('salt') });
+        expect(log.damage()).toEqual([]);
+        const read = await log.read(0, 0, { bytesMax: 1e9, waitMs: 0 });
+        const all = [...read];
+        for (let next = read.at(-1); next;) {
+          const more = await log.read(0, next.offset + 1, { bytesMax: 1e9, waitMs: 0 });
+          all.push(...more);
+          next = more.at(-1);
+        }
+        expect(log.damage()).toEqual([]);
+        expect(all.map((record) => record.offset)).toEqual(all.map((_, i) => i));
+        expect(new Set(all.map((record) => record.sequence)).size).toBe(all.length);
+        for (const [offset, each] of acked) expect(all[offset]?.sequence).toBe(each);
+        if (random.chance(0.7)) {
+          disk.faults.writeError = random.float() * 0.3;
+          disk.faults.syncError = random.float() * 0.3;
+          disk.faults.changeError = random.float() * 0.3;
+          if (random.chance(0.3)) disk.faults.capacityBytes = disk.usedBytes + random.int(0, 3000);
+        }
+        const appends: Promise<unknown>[] = [];
+        for (let i = 0; i < random.int(1, 40); i++) {
+          const mine = ++sequence;
+          const record = testRecord(mine, Buffer.alloc(random.int(0, 700), mine));
+          appends.push(
+            log.append(0, record).then(
+              (offset) => acked.set(offset, mine),
+              () => undefined,
+            ),
+          );
+          if (random.chance(0.3)) await appends.at(-1);
+        }
+        if (random.chance(0.5)) await Promise.all(appends);
+        if (random.chance(0.8)) disk.crash();
+        else await log.close();
+        await Promise.all(appends);
+      }
+      expect(sequence).toBeGreaterThan(0);
+    },
+  );
+});
+
+describe('damaged bytes', () => {
+  /** Three files of several records each, all appended one by one. */
+  async function threeFiles(): Promise<VirtualDisk> {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk, { fileBytesMax: 140 });
+    for (let i = 1; i <= 7; i++) await log.append(0, testRecord(i, `p${i}`));
+    await log.close();
+    expect(disk.paths()).toHaveLength(3);
+    return disk;
+  }
+
+  const all = Array.from({ length: 7 }, (_, i) => i + 1);
+
+  test('the newest file cut at any byte keeps exactly the whole records before the cut', async () => {
+    const disk = await threeFiles();
+    const path = disk.paths()[2];
+    const bytes = disk.bytesOf(path);
+    const firstOffset = Number(path.slice(2, 22));
+    for (let cut = 0; cut < bytes.length; cut++) {
+      const copy = disk.clone();
+      copy.place(path, bytes.subarray(0, cut));
+      const log = await openLog(copy);
+      let whole = firstOffset;
+      for (let at = fileHeaderBytes; ; whole++) {
+        if (at + 8 > bytes.length) break;
+        at += 48 + bytes.readUInt32LE(at + 4);
+        if (at > cut) break;
+      }
+      expect(await readSequences(log)).toEqual(all.slice(0, whole));
+      expect(log.damage()).toEqual([]);
+      expect(await log.append(0, testRecord(99))).toBe(whole);
+      expect(await readSequences(log, whole)).toEqual([99]);
+    }
+  });
+
+  test('an older file cut at any byte loses what was cut, says so, and nothing else', async () => {
+    const disk = await threeFiles();
+    const path = disk.paths()[1];
+    const bytes = disk.bytesOf(path);
+    for (let cut = 0; cut < bytes.length; cut++) {
+      const copy = disk.clone();
+      copy.place(path, bytes.subarray(0, cut));
+      const log = await openLog(copy);
+      const read = await readSequences(log);
+      const lost = all.filter((each) => !read.includes(each));
+      expect(lost.length).toBeGreaterThan(0);
+      expect(read).toEqual(all.filter((each) => !lost.includes(each)));
+      expect(damagedSequences(log)).toEqual(lost);
+      expect(log.damage()[0].path).toBe(path);
+    }
+  });
+
+  test('every flipped bit is found: nothing wrong is served, and what is lost is reported or was the tail', async () => {
+    const disk = await threeFiles();
+    for (const path of disk.paths()) {
+      const bytes = disk.bytesOf(path);
+      for (let bit = 0; bit < bytes.length * 8; bit++) {
+        const copy = disk.clone();
+        const flipped = Buffer.from(bytes);
+        flipped[bit >> 3] ^= 1 << (bit & 7);
+        copy.place(path, flipped);
+        let log: EmbeddedWriteLog;
+        try {
+          log = await openLog(copy);
+        } catch (error) {
+          // Only the newest file's header: without it nobody knows which offsets were given out.
+          expect(error).toMatchObject({ code: 'corrupt', message: expect.stringContaining(path) as string });
+          expect(path).toBe(disk.paths()[2]);
+          expect(bit >> 3).toBeLessThan(fileHeaderBytes);
+          continue;
+        }
+        const read = await log.read(0, 0, { bytesMax: 1e6, waitMs: 0 });
+        for (let some = read; some.length > 0;) {
+          some = await log.read(0, read.at(-1)!.offset + 1, { bytesMax: 1e6, waitMs: 0 });
+          read.push(...some);
+        }
+        for (const record of read)
+          expect(record).toEqual({
+            ...testRecord(record.offset + 1, `p${record.offset + 1}`),
+            offset: record.offset,
+          });
+        const lost = all.filter((each) => !read.some((record) => record.sequence === each));
+        expect(lost.length).toBeGreaterThan(0);
+        const isTail = lost.length === 1 && lost[0] === 7;
+        if (!isTail) expect(damagedSequences(log)).toEqual(lost);
+      }
+    }
+  }, 120_000);
+
+  test('a damaged record in the newest file does not take the ones behind it along', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk);
+    for (let i = 1; i <= 5; i++) await log.append(0, testRecord(i));
+    await log.close();
+    const bytes = disk.bytesOf(disk.paths()[0]);
+    bytes[fileHeaderBytes + 57 + 4] ^= 0xff; // the second record's length
+    disk.place(disk.paths()[0], bytes);
+    const again = await openLog(disk);
+    expect(await again.append(0, testRecord(6))).toBe(5);
+    expect(await readSequences(again)).toEqual([1, 3, 4, 5, 6]);
+    expect(damagedSequences(again)).toEqual([2]);
+    await again.close();
+  });
+
+  test('bytes inside a payload that look like a record are not taken for one', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk);
+    for (let i = 1; i <= 3; i++) await log.append(0, testRecord(i));
+    await log.close();
+    const file = disk.bytesOf(disk.paths()[0]);
+    const target = new VirtualDisk(new Prng(1));
+    const other = await openLog(target, { random: new Prng('other salt') });
+    await other.append(0, testRecord(50, file.subarray(fileHeaderBytes)));
+    await other.close();
+    const bytes = target.bytesOf(target.paths()[0]);
+    bytes[fileHeaderBytes] ^= 1;
+    target.place(target.paths()[0], bytes);
+    expect(await readSequences(await openLog(target))).toEqual([]);
+  });
+});
+
+function damagedSequences(log: EmbeddedWriteLog): number[] {
+  const lost: number[] = [];
+  for (const { fromOffset, toOffset } of log.damage()) {
+    for (let offset = fromOffset; offset < toOffset; offset++) lost.push(offset + 1);
+  }
+  return lost;
+}
+
+describe('a bound on the disk', () => {
+  test('appends beyond it are refused, somebody is asked to flush before, and what is let go makes room', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    let asked = 0;
+    const options = { bytesMax: 1 << 20, onNearlyFull: () => void asked++ };
+    const log = await openLog(disk, options);
+    let sequence = 0;
+    const append = () => log.append(0, testRecord(++sequence, Buffer.alloc(20_000, sequence)));
+    let last = 0;
+    const fill = async () => {
+      for (;;) {
+        try {
+          last = await append();
+        } catch (error) {
+          return error;
+        }
+      }
+    };
+    expect(await fill()).toMatchObject({ code: 'logNotAcked', status: 503 });
+    expect(sequence).toBeGreaterThan(40);
+    expect(asked).toBeGreaterThan(5);
+    expect(log.diskBytes).toBeLessThanOrEqual(1 << 20);
+    await log.truncateBefore(0, last + 1);
+    expect(log.diskBytes).toBeLessThan(100_000);
+    const before = sequence;
+    await fill();
+    expect(sequence).toBeGreaterThan(before + 40);
+    // After a restart it counts the same files.
+    const { diskBytes } = log;
+    await log.close();
+    const again = await openLog(disk, options);
+    expect(Math.abs(again.diskBytes - diskBytes)).toBeLessThan(100_000);
+    await expect(again.append(0, testRecord(1, Buffer.alloc(200_000)))).rejects.toMatchObject({
+      code: 'logNotAcked',
+    });
+  });
+});
+
+describe('without fsync', () => {
+  test('an append does not wait for the disk; a second later, after a close and in older files it is there', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const { disk: counted, syncs } = countingSyncs(disk.client());
+    const log = await openLog({ client: () => counted }, { fsync: false });
+    await log.append(0, testRecord(1));
+    const begun = syncs.length;
+    for (let i = 2; i <= 20; i++) await log.append(0, testRecord(i));
+    expect(syncs).toHaveLength(begun);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(syncs.length).toBe(begun + 1);
+    await log.append(0, testRecord(21));
+    await log.close();
+    expect(syncs.length).toBe(begun + 2);
+    const again = await openLog(disk);
+    const records = await again.read(0, 0, { bytesMax: 1 << 20, waitMs: 0 });
+    expect(records.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 21 }, (_, i) => i + 1));
+  });
+
+  test('after a power cut the log opens, with whole records from its beginning, and goes on', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const disk = new VirtualDisk(new Prng(seed));
+      const log = await openLog(disk, { fsync: false, fileBytesMax: 2_000 });
+      for (let i = 1; i <= 40; i++) await log.append(0, testRecord(i, Buffer.alloc(100, i)));
+      disk.crash();
+      const again = await openLog(disk);
+      const end = await again.endOffset(0);
+      const records = await again.read(0, 0, { bytesMax: 1 << 20, waitMs: 0 });
+      const found = records.map(({ sequence }) => sequence);
+      expect(found).toEqual(Array.from({ length: found.length }, (_, i) => i + 1));
+      // Files that were followed by another one are whole.
+      expect(found.length).toBeGreaterThan(20);
+      expect(end).toBeGreaterThanOrEqual(found.length);
+      await again.append(0, testRecord(100));
+      await again.close();
+    }
+  });
+});

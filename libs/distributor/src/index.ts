@@ -1,3 +1,0 @@
-export { Distributor } from './distributor.ts';
-export { decompressedBytesMaxOf } from './options.ts';
-export type { StreamLimiter, StreamLimiters } from './stream-claims.ts';

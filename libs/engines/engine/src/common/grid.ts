@@ -1,0 +1,6 @@
+/** The steps a query is computed at: startNs, startNs + stepNs …, `steps` of them. */
+export interface Grid {
+  readonly startNs: bigint;
+  readonly stepNs: bigint;
+  readonly steps: number;
+}

@@ -1,0 +1,26 @@
+/** Which expressions a leaf computes: the root computes all others from the leaves' states. */
+import type { MetricExpr, RangeAggExpr, VectorAggExpr } from '@loki/logql';
+
+/** The operation of a sample leaf: a range aggregation, or one under an additive vector aggregation. */
+export type SampleLeafExpr = RangeAggExpr | (VectorAggExpr & { readonly expr: RangeAggExpr });
+
+/** The range aggregation inside a leaf. */
+export function rangeAggOf(leaf: SampleLeafExpr): RangeAggExpr {
+  return leaf.kind === 'rangeAgg' ? leaf : leaf.expr;
+}
+
+/** Can this expression be computed where the data is, from states that merge? */
+export function asSampleLeaf(expr: MetricExpr): SampleLeafExpr | undefined {
+  if (expr.kind === 'rangeAgg') return expr;
+  if (expr.kind !== 'vectorAgg' || expr.expr.kind !== 'rangeAgg') return undefined;
+  const inner = expr.expr;
+  return !inner.grouping && pushes(expr.op, inner.op) ? { ...expr, expr: inner } : undefined;
+}
+
+function pushes(vectorOp: VectorAggExpr['op'], rangeOp: RangeAggExpr['op']): boolean {
+  if (vectorOp === 'min') return rangeOp === 'min_over_time';
+  if (vectorOp === 'max') return rangeOp === 'max_over_time';
+  if (vectorOp !== 'sum') return false;
+  const additive = ['count_over_time', 'rate', 'bytes_over_time', 'bytes_rate', 'sum_over_time'];
+  return additive.includes(rangeOp);
+}

@@ -1,0 +1,29 @@
+export { findDeletedRows } from './leaf/find-deleted.ts';
+export { leafTask } from './leaf/leaf-task.ts';
+export { mergeLeafResults } from './merge/merge-leaf-results.ts';
+export { mergeAsTheyCome } from './merge/merge-as-they-come.ts';
+export { MemoryPool } from './common/memory-budget.ts';
+export { evaluate } from './root/evaluate.ts';
+export { asSampleLeaf, rangeAggOf } from './common/leaf-expr.ts';
+export type { Work } from './common/sliced-work.ts';
+export { complete, sorted } from './common/sliced-work.ts';
+export { stepCount } from './merge/merge-samples.ts';
+export type { QueryOutcome, QueryParams, QueryResult } from './common/query-types.ts';
+export type { SamplePart } from './merge/sample-parts.ts';
+export { cutSampleResult, joinSampleParts, mergeRangeParts } from './merge/sample-parts.ts';
+export { tooManySeries } from './common/series-labels.ts';
+export { openStored } from './leaf/section-reader.ts';
+export { matchingStreams } from './leaf/streams.ts';
+export {
+  ceilTo,
+  floorTo,
+  isShardable,
+  isSplittable,
+  joinRanges,
+  splitRange,
+  splitSteps,
+} from './merge/time-splits.ts';
+export { mergeVolumeBuckets } from './merge/volume-buckets.ts';
+export { volumeTask } from './leaf/volume-task.ts';
+export type { DetectedField } from './leaf/collect-fields.ts';
+export { collectFields, fieldsTask } from './leaf/collect-fields.ts';

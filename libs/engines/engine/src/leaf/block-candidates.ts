@@ -1,0 +1,102 @@
+import type { StreamShard } from '@loki/ports';
+import type { BlockInfo, Runs } from '@loki/segment';
+import type { SectionReader } from './section-reader.ts';
+import { matchStreams } from './streams.ts';
+import type { StringMatcher } from '../pipeline/string-match.ts';
+
+/** A block with runs of selected streams in the time range. */
+export interface Candidate {
+  readonly reader: SectionReader;
+  /** Place of the source in the leaf's sources: arrival order. */
+  readonly sourceIndex: number;
+  readonly info: BlockInfo;
+  /** Indices of the runs that count. */
+  readonly runs: Uint32Array;
+  /** Bounds of these runs, Unix ns relative to the leaf's own base, inclusive. */
+  readonly minNs: bigint;
+  readonly maxNs: bigint;
+  /** The leaf's time range, relative to the block's base, inclusive; beyond the block's rows when all are inside. */
+  readonly fromTs: number;
+  readonly toTs: number;
+  /** Deletes that may concern some rows of its runs: the rows have to be looked at one by one. */
+  readonly touched?: readonly TouchedRuns[];
+}
+
+/** Runs of a block that a delete may take rows of. */
+export interface TouchedRuns {
+  /** Which delete of the leaf. */
+  readonly deleteIndex: number;
+  readonly runs: readonly number[];
+  /** The delete's time range relative to the block's base, inclusive. */
+  readonly fromTs: number;
+  readonly toTs: number;
+}
+
+/** What a leaf selects before it looks into blocks. Times are inclusive. */
+interface CandidateQuery {
+  readonly selector: readonly StringMatcher[];
+  readonly shard: StreamShard | undefined;
+  readonly fromNs: bigint;
+  readonly toNs: bigint;
+}
+
+/** Blocks of a section that may hold rows of the query, in the section's order. */
+export function findCandidates(
+  reader: SectionReader,
+  sourceIndex: number,
+  query: CandidateQuery,
+): Candidate[] {
+  const { section, clip } = reader;
+  const fromNs = clip && clip.startNs > query.fromNs ? clip.startNs : query.fromNs;
+  const toNs = clip && clip.endNs <= query.toNs ? clip.endNs - 1n : query.toNs;
+  if (section.maxNs < fromNs || section.minNs > toNs) return [];
+  const mask = matchStreams(section, query.selector, query.shard);
+  if (!mask.includes(1)) return [];
+  const candidates: Candidate[] = [];
+  for (const info of section.blocks) {
+    const fromTs = Number(fromNs - info.baseNs);
+    const toTs = Number(toNs - info.baseNs);
+    if (info.maxTs < fromTs || info.minTs > toTs) continue;
+    const found = matchRuns(info.runs, mask, fromTs, toTs);
+    if (!found) continue;
+    candidates.push({
+      reader,
+      sourceIndex,
+      info,
+      runs: found.runs,
+      minNs: info.baseNs + BigInt(found.minTs),
+      maxNs: info.baseNs + BigInt(found.maxTs),
+      fromTs,
+      toTs,
+    });
+  }
+  return candidates;
+}
+
+function matchRuns(
+  runs: Runs,
+  mask: Uint8Array,
+  fromTs: number,
+  toTs: number,
+): { runs: Uint32Array; minTs: number; maxTs: number } | undefined {
+  const matched: number[] = [];
+  let minTs = Infinity;
+  let maxTs = -Infinity;
+  for (let run = 0; run < runs.count; run++) {
+    if (mask[runs.stream[run]] === 0 || runs.maxTs[run] < fromTs || runs.minTs[run] > toTs) continue;
+    matched.push(run);
+    minTs = Math.min(minTs, runs.minTs[run]);
+    maxTs = Math.max(maxTs, runs.maxTs[run]);
+  }
+  return matched.length === 0 ? undefined : { runs: Uint32Array.from(matched), minTs, maxTs };
+}
+
+/** First row of from..to whose timestamp is at least `ts`; rows are in timestamp order. */
+export function firstRowAtOrAfter(timestamps: Float64Array, from: number, to: number, ts: number): number {
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (timestamps[middle] < ts) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}

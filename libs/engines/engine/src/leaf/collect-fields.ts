@@ -1,0 +1,132 @@
+import type { CheckCancelled, LabelSet, Task } from '@loki/ports';
+import { FieldDetector } from '../pipeline/detect-fields.ts';
+import { fieldTypeOf } from '../common/field-type.ts';
+import type { FieldType } from '../common/field-type.ts';
+import type { Work } from '../common/sliced-work.ts';
+
+/** Lines of a log query's answer, and what is asked of their fields. */
+export interface FieldsTaskInput {
+  readonly labelSets: readonly LabelSet[];
+  readonly labelSet: Uint32Array;
+  readonly lineEnds: Uint32Array;
+  readonly lines: Uint8Array;
+  /** Rows, one stream after the other as the answer shows them: a field's last value is the same for every cut of the query. */
+  readonly order: Uint32Array;
+  readonly fieldsMax: number;
+  /** The field whose values are wanted; others are left out then. */
+  readonly valuesOf?: string;
+  readonly valuesMax?: number;
+}
+
+/** A field of some lines. */
+export interface DetectedField {
+  readonly label: string;
+  /** Of the last value. */
+  readonly type: FieldType;
+  readonly cardinality: number;
+  /** Parsers that read the field's lines; none for structured metadata. */
+  readonly parsers: readonly string[];
+  /** Keys on the way to it in the last JSON line that has it; absent where a stage of the query made it there. */
+  readonly jsonPath?: readonly string[];
+  /** Of `valuesOf` alone. */
+  readonly values?: readonly string[];
+}
+
+/** Line bytes that are read; a few megabytes tell the fields of a query's lines as well as all would. */
+const lineBytesMax = 8 * 1024 * 1024;
+/** Fields of one line between two pauses: about a millisecond. */
+const fieldsPerSlice = 1024;
+
+/** `collectFields` where a worker is at hand. */
+export const fieldsTask: Task<FieldsTaskInput, DetectedField[]> = {
+  name: 'engine.fields',
+  run: (input, _env, checkCancelled?: CheckCancelled) => {
+    const work = collectFields(input);
+    for (;;) {
+      checkCancelled?.();
+      const next = work.next();
+      if (next.done) return next.value;
+    }
+  },
+};
+
+/**
+ * Fields of the lines that a query selects: their structured metadata, the labels that the query's stages made, and
+ * those that JSON or logfmt makes of the line as it came out of the query. Each line is read once.
+ */
+export function* collectFields(input: FieldsTaskInput): Work<DetectedField[]> {
+  const { labelSets, labelSet, lineEnds, order, valuesOf, valuesMax } = input;
+  const lines = Buffer.from(input.lines.buffer, input.lines.byteOffset, input.lines.byteLength);
+  const collector = new FieldCollector(input.fieldsMax, valuesOf);
+  let bytes = 0;
+  for (const row of order) {
+    const line = lines.subarray(row === 0 ? 0 : lineEnds[row - 1], lineEnds[row]);
+    if (bytes > 0 && bytes + line.length > lineBytesMax) break;
+    bytes += line.length;
+    yield* collector.addLine(labelSets[labelSet[row]], line);
+    yield;
+  }
+  return [...collector.fields.values()].map(({ label, type, values, parsers, jsonPath }) => ({
+    label,
+    type,
+    cardinality: values.size,
+    parsers: [...parsers],
+    ...(jsonPath ? { jsonPath } : {}),
+    ...(label === valuesOf ? { values: [...values].slice(0, valuesMax) } : {}),
+  }));
+}
+
+interface OpenField {
+  readonly label: string;
+  type: FieldType;
+  readonly values: Set<string>;
+  readonly parsers: Set<string>;
+  jsonPath: readonly string[] | undefined;
+}
+
+class FieldCollector {
+  readonly #fieldsMax: number;
+  readonly #only: string | undefined;
+  readonly #detector = new FieldDetector();
+  readonly fields = new Map<string, OpenField>();
+
+  constructor(fieldsMax: number, only: string | undefined) {
+    this.#fieldsMax = fieldsMax;
+    this.#only = only;
+  }
+
+  *addLine(set: LabelSet, line: Buffer): Work<void> {
+    for (const [name, value] of set.structuredMetadata) this.#add(name, value);
+    const detected = this.#detector.detect(set.stream, line);
+    const { parser, names, values, count } = detected;
+    for (const [name, value] of set.parsed) {
+      const field = this.#add(name, value, parser);
+      if (field && parser === 'json') field.jsonPath = undefined;
+    }
+    for (let i = 0; i < count; i++) {
+      if (i % fieldsPerSlice === fieldsPerSlice - 1) yield;
+      const field = this.#add(names[i], values[i], parser);
+      if (field && parser === 'json') field.jsonPath = detected.pathOf(i);
+    }
+  }
+
+  /** @returns undefined when the field is not wanted, or there are enough others */
+  #add(label: string, value: string, parser?: string): OpenField | undefined {
+    if (isErrorLabel(label) || (this.#only !== undefined && label !== this.#only)) return undefined;
+    let field = this.fields.get(label);
+    if (!field) {
+      if (this.fields.size >= this.#fieldsMax) return undefined;
+      field = { label, type: 'string', values: new Set(), parsers: new Set(), jsonPath: undefined };
+      this.fields.set(label, field);
+    }
+    field.type = fieldTypeOf(value);
+    field.values.add(value);
+    if (parser !== undefined) field.parsers.add(parser);
+    return field;
+  }
+}
+
+/** Marks of a stage that failed are no fields. */
+function isErrorLabel(name: string): boolean {
+  return name === '__error__' || name === '__error_details__';
+}

@@ -1,0 +1,409 @@
+import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import { type Block, type BlockInfo, columns } from '@loki/segment';
+import { type Accumulator, makeAccumulator } from '../series/accumulators.ts';
+import type { BaseResolver } from '../pipeline/base-resolver.ts';
+import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
+import type { Deletes } from './deletes.ts';
+import { countCost, countRuledOut } from './dry-run.ts';
+import { failsFor } from '../common/error-labels.ts';
+import type { SamplePlan } from '../pipeline/compile-leaf.ts';
+import { type LeafRun, leafRun, rowsPerCheck } from './scan-context.ts';
+import { NeededLabels } from '../pipeline/needed-labels.ts';
+import { stepCount } from '../merge/merge-samples.ts';
+import { bytesOfRows, countLines, filterNames, selectRun } from './row-filter.ts';
+import { RowRunner } from './row-runner.ts';
+import { RowSelection } from '../pipeline/row-selection.ts';
+import { Row } from '../pipeline/row.ts';
+import type { BlockNeed, SectionReader } from './section-reader.ts';
+import { rowError, SeriesTable } from '../series/series-table.ts';
+import { StepGrid } from '../common/step-grid.ts';
+
+/** Blocks fetched ahead: their requests go together, and run while earlier blocks are scanned. */
+const ahead = 8;
+
+/**
+ * Runs a range aggregation over sections.
+ *
+ * @param readers one per source, oldest first; undefined where a source has nothing of the tenant
+ * @throws LokiError for too many series, and for rows with errors that no filter asked for
+ */
+export async function runSampleLeaf(
+  request: SampleLeafRequest,
+  plan: SamplePlan,
+  readers: readonly (SectionReader | undefined)[],
+  options: Partial<LeafRun> = {},
+): Promise<SampleLeafResult> {
+  const run = leafRun(options);
+  const { deletes } = run;
+  const scan = new SampleScan(request, plan, run);
+  const found = readers.flatMap((reader, sourceIndex) =>
+    reader
+      ? findCandidates(reader, sourceIndex, {
+          selector: plan.selector,
+          shard: request.shard,
+          ...scan.grid.bounds,
+        })
+      : [],
+  );
+  const candidates = deletes ? deletes.apply(found) : found;
+  if (request.isDryRun) {
+    countRuledOut(run.stats, readers, found, scan.grid.bounds);
+    for (const candidate of candidates) scan.measure(candidate);
+    return scan.finish();
+  }
+  for (let i = 0; i < candidates.length; i++) {
+    run.checkCancelled();
+    if (i % ahead === 0) scan.prefetch(candidates.slice(i, i + 2 * ahead));
+    try {
+      const visit = scan.visit(candidates[i]);
+      if (visit) await visit;
+    } catch (error) {
+      throw error instanceof FailedRow ? await scan.explain(candidates[i], error) : error;
+    }
+  }
+  return scan.finish();
+}
+
+/** Ends a scan at a row with an error that the query does not ask for. */
+class FailedRow extends Error {
+  readonly stream: number;
+  readonly at: number;
+
+  constructor(stream: number, at: number) {
+    super();
+    this.stream = stream;
+    this.at = at;
+  }
+}
+
+class SampleScan {
+  readonly grid: StepGrid;
+  readonly #plan: SamplePlan;
+  readonly #stats: LeafStats;
+  readonly #runner: RowRunner;
+  readonly #resolver: BaseResolver;
+  readonly #series: SeriesTable;
+  readonly #accumulator: Accumulator;
+  readonly #selection = new RowSelection();
+  readonly #row = new Row();
+  /** Samples are line lengths. */
+  readonly #countsBytes: boolean;
+  /** Nothing looks at rows one by one: they all count, and their labels are those they came with. */
+  readonly #takesAll: boolean;
+  readonly #readsLines: boolean;
+
+  readonly #deletes: Deletes | undefined;
+
+  readonly #checkCancelled: CheckCancelled;
+
+  constructor(
+    request: SampleLeafRequest,
+    plan: SamplePlan,
+    { stats, deletes, memory, checkCancelled }: LeafRun,
+  ) {
+    this.#deletes = deletes;
+    this.#plan = plan;
+    this.#stats = stats;
+    this.#checkCancelled = checkCancelled;
+    const { startNs, stepNs } = request;
+    const steps = stepCount(request);
+    this.grid = new StepGrid({ startNs, stepNs, steps, rangeNs: plan.rangeNs, offsetNs: plan.offsetNs });
+    this.#runner = new RowRunner(plan.pipeline, plan.needed);
+    this.#resolver = this.#runner.resolver;
+    this.#series = new SeriesTable(plan, request.seriesMax, memory);
+    this.#accumulator = makeAccumulator(plan.op, plan.unwrap !== undefined, this.grid, memory);
+    this.#row.nowNs = request.endNs;
+    this.#countsBytes = plan.op === 'bytes_over_time' || plan.op === 'bytes_rate';
+    const { baseFilters, lineFilters, stages, readsLines } = plan.pipeline;
+    this.#readsLines = readsLines;
+    this.#takesAll =
+      baseFilters.length === 0 &&
+      lineFilters.length === 0 &&
+      stages.length === 0 &&
+      plan.unwrap === undefined;
+  }
+
+  prefetch(candidates: readonly Candidate[]): void {
+    const groups = new Map<SectionReader, BlockInfo[]>();
+    for (const candidate of candidates) {
+      if (this.#isAnsweredByDirectory(candidate)) continue;
+      const group = groups.get(candidate.reader);
+      if (group) group.push(candidate.info);
+      else groups.set(candidate.reader, [candidate.info]);
+    }
+    for (const [reader, infos] of groups) {
+      // Neighbours with the same need are read in one request.
+      let from = 0;
+      const needs = infos.map((info) => this.#firstNeed(info));
+      for (let i = 1; i <= infos.length; i++) {
+        if (i < infos.length && sameNeed(needs[i], needs[from])) continue;
+        reader.prefetch(infos.slice(from, i), needs[from]);
+        from = i;
+      }
+    }
+  }
+
+  /** Counts what `visit` would read. */
+  measure(candidate: Candidate): void {
+    this.grid.startBlock(candidate.info.baseNs);
+    if (this.#isAnsweredByDirectory(candidate)) this.#stats.blocksSkipped++;
+    else countCost(this.#stats, candidate, this.#readsLines);
+  }
+
+  /** Adds up one block; a promise only when something has to be fetched. */
+  visit(candidate: Candidate): Promise<void> | undefined {
+    this.grid.startBlock(candidate.info.baseNs);
+    if (this.#isAnsweredByDirectory(candidate)) {
+      this.#stats.blocksSkipped++;
+      this.#addDirectory(candidate);
+      return undefined;
+    }
+    this.#stats.blocksMatched++;
+    if (candidate.touched) return this.#visitTouched(candidate);
+    const block = candidate.reader.load(candidate.info, this.#firstNeed(candidate.info));
+    if (block instanceof Promise) return block.then((loaded) => this.#visitLoaded(candidate, loaded));
+    return this.#visitLoaded(candidate, block);
+  }
+
+  async #visitTouched(candidate: Candidate): Promise<void> {
+    const deleted = await this.#deletes!.rowsOf(candidate);
+    const block = await candidate.reader.load(candidate.info, this.#firstNeed(candidate.info));
+    await this.#visitLoaded(candidate, block, deleted);
+  }
+
+  finish(): SampleLeafResult {
+    this.#series.checkFull();
+    const series = this.#series.labels.map((labels, index) => {
+      if (index % rowsPerCheck === 0) this.#checkCancelled();
+      return { labels, ...this.#accumulator.finish(index) };
+    });
+    return { kind: 'samples', steps: this.grid.steps, series, stats: this.#stats };
+  }
+
+  /** The error of a row, which names all its labels: the scan may have read only the metadata that the query needs. */
+  async explain({ reader, info }: Candidate, { stream, at }: FailedRow): Promise<Error> {
+    let mask = columns.timestamps | columns.lineLengths | columns.lines;
+    if (info.metadataNames.length > 0) mask |= columns.metadata;
+    const block = await reader.load(info, { mask });
+    const runner = new RowRunner(this.#plan.pipeline, NeededLabels.all);
+    runner.startRows(reader.section, block, true);
+    runner.run(this.#row, stream, at);
+    this.#plan.unwrap?.run(this.#row);
+    reader.release(info);
+    return rowError(this.#row);
+  }
+
+  // ---- what is read
+
+  #metadataNames(info: BlockInfo): string[] {
+    const names = new Set(filterNames(this.#plan.pipeline, info));
+    for (const name of this.#resolver.metadataNames(info.metadataNames)) names.add(name);
+    return [...names];
+  }
+
+  /** Columns that are needed before any line: all there is to read, where no filter on labels may make lines needless. */
+  #firstNeed(info: BlockInfo): BlockNeed {
+    const names = this.#plan.needed.isAll ? undefined : this.#metadataNames(info);
+    let mask = columns.timestamps;
+    if (names === undefined ? info.metadataNames.length > 0 : names.length > 0) mask |= columns.metadata;
+    if (this.#countsBytes) mask |= columns.lineLengths;
+    if (this.#readsLines && this.#plan.pipeline.baseFilters.length === 0) {
+      mask |= columns.lineLengths | columns.lines;
+    }
+    return { mask, names };
+  }
+
+  /** Each run that counts lies inside one bucket (or in none), and its series follows from the stream. */
+  #isAnsweredByDirectory({ info, runs, reader, touched, fromTs, toTs }: Candidate): boolean {
+    if (touched || !this.#takesAll || this.#resolver.metadataNames(info.metadataNames).length > 0)
+      return false;
+    this.grid.startBlock(info.baseNs);
+    for (const run of runs) {
+      if (reader.clip && (info.runs.minTs[run] < fromTs || info.runs.maxTs[run] > toTs)) return false;
+      const bucket = this.grid.bucketOf(info.runs.minTs[run]);
+      if (this.grid.bucketEnd < info.runs.maxTs[run] || bucket !== this.grid.bucketOf(info.runs.maxTs[run]))
+        return false;
+    }
+    return true;
+  }
+
+  #addDirectory(candidate: Candidate): void {
+    const { reader, info, runs } = candidate;
+    for (const run of runs) {
+      const bucket = this.grid.bucketOf(info.runs.minTs[run]);
+      if (bucket < 0) continue;
+      const rows = info.runs.firstRow[run + 1] - info.runs.firstRow[run];
+      const series = this.#series.ofBase(this.#resolver.streamBase(reader.section, info.runs.stream[run]));
+      this.#accumulator.addMany(series, bucket, rows, info.runs.lineBytes[run]);
+      countLines(this.#stats, candidate, rows, info.runs.lineBytes[run]);
+      this.#stats.linesMatched += rows;
+    }
+  }
+
+  // ---- rows
+
+  #visitLoaded(candidate: Candidate, block: Block, deleted?: Uint32Array): Promise<void> | undefined {
+    const { reader, info } = candidate;
+    this.grid.startBlock(info.baseNs);
+    this.#runner.startBlock(reader.section, block);
+    if (this.#takesAll && !deleted) {
+      for (const run of candidate.runs) this.#countRun(candidate, block, run);
+      reader.release(info);
+      return undefined;
+    }
+    this.#select(candidate, block);
+    if (deleted) this.#selection.intersect(deleted, deleted.length, true);
+    if (this.#selection.count === 0) {
+      this.#stats.blocksSkipped++;
+      reader.release(info);
+      return undefined;
+    }
+    if (!this.#readsLines) {
+      this.#addRows(candidate, block);
+      reader.release(info);
+      return undefined;
+    }
+    // All columns again, not just the lines: the cache may have let go of what was loaded first.
+    const { mask, names } = this.#firstNeed(info);
+    const whole = reader.load(info, { mask: mask | columns.lineLengths | columns.lines, names });
+    if (!(whole instanceof Promise)) {
+      this.#addLines(candidate, whole);
+      return undefined;
+    }
+    // Another leaf's scan may not touch this one's selection: it belongs to this scan, which waits.
+    return whole.then((loaded) => {
+      this.grid.startBlock(info.baseNs);
+      this.#addLines(candidate, loaded);
+    });
+  }
+
+  /** Rows in the windows that pass the filters on labels. */
+  #select(candidate: Candidate, block: Block): void {
+    const { info } = candidate;
+    this.#selection.clear(info.rowCount);
+    for (const run of candidate.runs) {
+      const { from, to } = rowsInRange(candidate, block, run);
+      selectRun(this.#selection, candidate, block, this.#resolver, this.#plan.pipeline, run, from, to);
+    }
+  }
+
+  #addLines(candidate: Candidate, block: Block): void {
+    const lines = block.lines();
+    const ends = block.lineEnds();
+    const selection = this.#selection;
+    countLines(this.#stats, candidate, selection.count, selection.lineBytes(ends));
+    for (const filter of this.#plan.pipeline.lineFilters) filter.select(selection, lines, ends);
+    this.#addRows(candidate, block);
+    candidate.reader.release(candidate.info);
+  }
+
+  /** All rows of a run count: one series and one bucket after the other where the stream alone says the series. */
+  #countRun(candidate: Candidate, block: Block, run: number): void {
+    const { info, reader } = candidate;
+    const timestamps = block.timestamps();
+    const ends = this.#countsBytes ? block.lineEnds() : undefined;
+    const { from, to } = rowsInRange(candidate, block, run);
+    const stream = info.runs.stream[run];
+    const isStreamEnough = this.#resolver.metadataNames(info.metadataNames).length === 0;
+    const streamBase = isStreamEnough ? this.#resolver.streamBase(reader.section, stream) : undefined;
+    const { grid } = this;
+    let row = from;
+    while (row < to) {
+      const bucket = grid.bucketOf(timestamps[row]);
+      const end = firstRowAtOrAfter(timestamps, row, to, grid.bucketEnd + 1);
+      if (bucket < 0) row = end;
+      else if (streamBase) {
+        const series = this.#series.ofBase(streamBase);
+        this.#accumulator.addMany(series, bucket, end - row, ends ? lengthOf(ends, row, end) : 0);
+        row = end;
+      } else {
+        for (; row < end; row++) {
+          const base = this.#resolver.base(stream, row);
+          this.#stats.metadataBytes += base.metadataBytes;
+          this.#accumulator.addMany(
+            this.#series.ofBase(base),
+            bucket,
+            1,
+            ends ? lengthOf(ends, row, row + 1) : 0,
+          );
+        }
+      }
+    }
+    countLines(this.#stats, candidate, to - from, bytesOfRows(info, run, to - from));
+    this.#stats.linesMatched += to - from;
+  }
+
+  #addRows(candidate: Candidate, block: Block): void {
+    const { runs } = candidate.info;
+    this.#runner.startRows(candidate.reader.section, block, this.#readsLines);
+    const selection = this.#selection;
+    let from = 0;
+    for (const run of candidate.runs) {
+      let to = from;
+      while (to < selection.count && selection.rows[to] < runs.firstRow[run + 1]) to++;
+      if (!this.#readsLines)
+        countLines(this.#stats, candidate, to - from, bytesOfRows(candidate.info, run, to - from));
+      if (to > from) this.#addRunRows(block, runs.stream[run], from, to);
+      from = to;
+    }
+  }
+
+  /** `from` and `to` are places in the selection. */
+  #addRunRows(block: Block, stream: number, from: number, to: number): void {
+    const { grid } = this;
+    const { stages } = this.#plan.pipeline;
+    const { unwrap, countedErrors } = this.#plan;
+    const timestamps = block.timestamps();
+    const ends = this.#countsBytes ? block.lineEnds() : undefined;
+    const isPlain = stages.length === 0 && !unwrap;
+    const row = this.#row;
+    for (let i = from; i < to; i++) {
+      const at = this.#selection.rows[i];
+      const ts = timestamps[at];
+      const bucket = grid.bucketOf(ts);
+      if (bucket < 0) continue;
+      if (isPlain) {
+        const base = this.#resolver.base(stream, at);
+        this.#stats.metadataBytes += base.metadataBytes;
+        const length = ends ? lengthOf(ends, at, at + 1) : 0;
+        this.#accumulator.addMany(this.#series.ofBase(base), bucket, 1, length);
+        this.#stats.linesMatched++;
+        continue;
+      }
+      if (i % rowsPerCheck === 0) this.#checkCancelled();
+      const passes = this.#runner.run(row, stream, at);
+      this.#stats.metadataBytes += row.base.metadataBytes;
+      if (!passes || (unwrap && !unwrap.run(row))) continue;
+      this.#stats.linesMatched++;
+      if (failsFor(row.error, countedErrors)) throw new FailedRow(stream, at);
+      const series = this.#series.ofRow(row);
+      let value = 1;
+      if (unwrap) ({ value } = unwrap);
+      else if (ends) value = this.#readsLines ? row.end - row.start : lengthOf(ends, at, at + 1);
+      const rank = this.#accumulator.usesRanks ? row.base.stream.rank : 0;
+      this.#accumulator.add(series, bucket, grid.relative(ts), value, rank);
+    }
+  }
+}
+
+/** Rows of a run inside all windows' bounds. */
+function rowsInRange(
+  { info, fromTs, toTs }: Candidate,
+  block: Block,
+  run: number,
+): { from: number; to: number } {
+  const { runs } = info;
+  let from = runs.firstRow[run];
+  let to = runs.firstRow[run + 1];
+  if (runs.minTs[run] < fromTs) from = firstRowAtOrAfter(block.timestamps(), from, to, fromTs);
+  if (runs.maxTs[run] > toTs) to = firstRowAtOrAfter(block.timestamps(), from, to, toTs + 1);
+  return { from, to };
+}
+
+function lengthOf(ends: Uint32Array, from: number, to: number): number {
+  return ends[to - 1] - (from === 0 ? 0 : ends[from - 1]);
+}
+
+function sameNeed(a: BlockNeed, b: BlockNeed): boolean {
+  return a.mask === b.mask && a.names?.join() === b.names?.join();
+}

@@ -1,0 +1,29 @@
+import { type CheckCancelled, emptyLeafStats, type LeafStats } from '@loki/ports';
+import type { Deletes } from './deletes.ts';
+import { MemoryBudget } from '../common/memory-budget.ts';
+
+/** What all parts of one leaf's scan share. */
+export interface LeafRun {
+  readonly stats: LeafStats;
+  /** Rows to leave out. */
+  readonly deletes: Deletes | undefined;
+  readonly memory: MemoryBudget;
+  /** Called at each block, and every `rowsPerCheck` rows where stages work on them. */
+  readonly checkCancelled: CheckCancelled;
+}
+
+/** Rows taken through stages between two looks at whether anybody still waits: a stage may take 0.2 s for one. */
+export const rowsPerCheck = 8;
+
+export function leafRun(parts: Partial<LeafRun>): LeafRun {
+  return {
+    stats: parts.stats ?? emptyLeafStats(),
+    deletes: parts.deletes,
+    memory: parts.memory ?? new MemoryBudget(),
+    checkCancelled: parts.checkCancelled ?? nobodyCancels,
+  };
+}
+
+export function nobodyCancels(): void {
+  // Whoever asked waits to the end.
+}

@@ -1,0 +1,137 @@
+import type { StreamsRequest, StreamVolume } from '@loki/ports';
+import { segmentOf, tenant, testEnv, type TestRow } from '../test/blocks.ts';
+import { volumeTask } from './volume-task.ts';
+
+// What this protects: volumes as Loki counts them, to the byte: they are compared with recorded answers.
+
+const second = 1_000_000_000n;
+
+function ask(
+  rows: readonly TestRow[],
+  request: Partial<StreamsRequest> = {},
+  from: 'head' | 'store' = 'head',
+) {
+  const bytes = segmentOf(rows);
+  const full: StreamsRequest = {
+    tenant,
+    selector: '',
+    startNs: 0n,
+    endNs: 1000n * second,
+    volume: { stepNs: 0n },
+    ...request,
+  };
+  const source =
+    from === 'head' ? ({ kind: 'bytes', bytes } as const) : ({ kind: 'object', key: 'k' } as const);
+  const result = volumeTask.run({ request: full, sources: [source] }, testEnv(new Map([['k', bytes]])));
+  return result as Promise<StreamVolume[]>;
+}
+
+function bytesOf(volumes: readonly StreamVolume[]): Record<number, number> {
+  const { bucket, bytes } = volumes[0].volume!;
+  return Object.fromEntries(bucket.map((each, i) => [each, bytes[i]]));
+}
+
+const level = { detected_level: 'unknown' };
+const three: TestRow[] = [0n, 60n, 120n].map((at) => ({
+  labels: { app: 'a' },
+  ts: at * second,
+  line: 'seven b',
+  metadata: level,
+}));
+
+test.each(['head', 'store'] as const)(
+  'lines, 8 bytes a pair, and each distinct text of the metadata once (%s)',
+  async (from) => {
+    expect(bytesOf(await ask(three, {}, from))).toEqual({ 0: 21 + 3 * 8 + 14 + 7 });
+  },
+);
+
+test('a text that is the value of two keys is one symbol, and counts in bytes; empty values are nothing', async () => {
+  const rows = [{ labels: { app: 'a' }, ts: 1n, line: 'x', metadata: { a: 'żó', b: 'żó', c: '' } }];
+  expect(bytesOf(await ask(rows))).toEqual({ 0: 1 + 2 * 8 + 1 + 1 + 4 });
+});
+
+test.each(['head', 'store'] as const)(
+  'a stretch across an edge counts by its share of time (%s)',
+  async (from) => {
+    const [volume] = await ask(three, { startNs: 60n * second }, from);
+    // 66 bytes over 120 s and 1 ns, of which half lies inside.
+    expect(volume.volume).toEqual({ bucket: [0], bytes: [33] });
+    expect(await ask(three, { startNs: 121n * second }, from)).toEqual([]);
+    expect(await ask(three, { startNs: -5n, endNs: 0n }, from)).toEqual([]);
+  },
+);
+
+test('buckets are cut at multiples of the step, and what falls into them adds up to nearly all', async () => {
+  const request = { startNs: 10n * second, endNs: 1000n * second, volume: { stepNs: 60n * second } };
+  const moved = three.map((row) => ({ ...row, ts: row.ts + 30n * second }));
+  const found = bytesOf(await ask(moved, request));
+  expect(Object.keys(found)).toEqual(['0', '1', '2']);
+  const sum = Object.values(found).reduce((total, each) => total + each, 0);
+  // Each of the three parts is rounded down, and the first two lack a second.
+  expect(sum).toBeGreaterThanOrEqual(66 - 3 - 2);
+  expect(sum).toBeLessThanOrEqual(66);
+});
+
+test.each([
+  // 3 rows of 22 bytes over 120 s: of a step that the stream goes on after, the last second does not count.
+  [60n, { 0: Math.floor((66 * 59) / 120), 1: Math.floor((66 * 59) / 120), 2: 0 }],
+  [100n, { 0: Math.floor((66 * 99) / 120), 1: Math.floor((66 * 20) / 120) }],
+  [1n, { 0: 0, 60: 0, 120: 0 }],
+  [200n, { 0: 66 }],
+])('steps of %d s have %j bytes', async (stepSeconds, bytes) => {
+  const found = bytesOf(
+    await ask(three, { startNs: 0n, endNs: 1000n * second, volume: { stepNs: stepSeconds * second } }),
+  );
+  expect(found).toMatchObject(bytes);
+});
+
+test('runs of one stream in several records are one stretch with one table of symbols', async () => {
+  const sources = three.map((row) => ({ kind: 'bytes' as const, bytes: segmentOf([row]) }));
+  const request: StreamsRequest = {
+    tenant,
+    selector: '{app="a"}',
+    startNs: 0n,
+    endNs: 60n * second,
+    volume: { stepNs: 0n },
+  };
+  const volumes = await volumeTask.run({ request, sources }, testEnv());
+  expect(volumes).toHaveLength(1);
+  expect(bytesOf(volumes)).toEqual({ 0: 32 });
+});
+
+test('only streams that the selector matches are there', async () => {
+  const rows = [...three, { ...three[0], labels: { app: 'b' } }];
+  const found = await ask(rows, { selector: '{app=~"b|c"}' });
+  expect(found.map(({ labels }) => labels)).toEqual([[['app', 'b']]]);
+});
+
+test('of many blocks a sample is read, and the rest is taken to be as dense', async () => {
+  const rows = Array.from({ length: 4000 }, (_, i) => ({
+    labels: { app: 'a' },
+    ts: BigInt(i) * second,
+    line: 'x'.repeat(60),
+    metadata: level,
+  }));
+  const bytes = segmentOf(rows, 2048);
+  const request: StreamsRequest = {
+    tenant,
+    selector: '',
+    startNs: 0n,
+    endNs: 4000n * second,
+    volume: { stepNs: 0n },
+  };
+  const env = testEnv(new Map([['k', bytes]]));
+  const volumes = await volumeTask.run({ request, sources: [{ kind: 'object', key: 'k' }] }, env);
+  const lineBytes = 4000 * 60;
+  const found = bytesOf(volumes)[0] - lineBytes;
+  // 8 bytes a row, and one table of 21 bytes for each block.
+  expect(found).toBeGreaterThan(4000 * 8);
+  expect(found).toBeLessThan(4000 * 8 * 1.2);
+});
+
+test('more samples than an answer may hold are refused', async () => {
+  const wide = [three[0], { ...three[0], ts: 1_000_000n * second }];
+  const request = { endNs: 1n << 60n, volume: { stepNs: 100_000_000n } };
+  await expect(ask(wide, request)).rejects.toThrow('too many samples');
+});

@@ -1,0 +1,161 @@
+import type { LabelPair } from '@loki/model';
+import {
+  addLeafStats,
+  emptyLeafStats,
+  type LabelSet,
+  type LogLeafRequest,
+  type LogLeafResult,
+} from '@loki/ports';
+import { MemoryBudget } from '../common/memory-budget.ts';
+import { compareStreams } from '../series/result-rows.ts';
+
+/**
+ * Rows of several results in one, in the request's order, at most the request's limit. Results are given oldest first:
+ * of rows equal in time and stream, the older result's come first forward and last backward.
+ */
+export function mergeLogResults(request: LogLeafRequest, results: readonly LogLeafResult[]): LogLeafResult {
+  const stats = emptyLeafStats();
+  for (const result of results) addLeafStats(stats, result.stats);
+  if (results.length === 1) return { ...results[0], stats };
+  const isForward = request.direction === 'forward';
+  const filled = results.filter((result) => result.timestampNs.length > 0);
+  const total = filled.reduce((sum, result) => sum + result.timestampNs.length, 0);
+  const count = request.limit > 0 ? Math.min(request.limit, total) : total;
+  const heads = new Uint32Array(filled.length);
+  const precedes = (a: number, b: number): boolean => {
+    const left = filled[a];
+    const right = filled[b];
+    const leftTime = left.timestampNs[heads[a]];
+    const rightTime = right.timestampNs[heads[b]];
+    if (leftTime !== rightTime) return leftTime < rightTime === isForward;
+    const byStream = compareStreams(
+      left.labelSets[left.labelSet[heads[a]]],
+      right.labelSets[right.labelSet[heads[b]]],
+    );
+    return byStream !== 0 ? byStream < 0 : a < b === isForward;
+  };
+  const heap = new SourceHeap(filled.length, precedes);
+  const sourceOf = new Uint32Array(count);
+  const rowOf = new Uint32Array(count);
+  let lineBytes = 0;
+  for (let i = 0; i < count; i++) {
+    const source = heap.top;
+    const row = heads[source]++;
+    sourceOf[i] = source;
+    rowOf[i] = row;
+    lineBytes += lineLength(filled[source], row);
+    heap.settleTop(heads[source] < filled[source].timestampNs.length);
+  }
+  new MemoryBudget(request.memoryBytesMax).charge(lineBytes + count * mergedRowBytes);
+  return { ...copyRows(filled, sourceOf, rowOf, lineBytes), stats };
+}
+
+/** Where a row comes from, and what it becomes. */
+const mergedRowBytes = 24;
+
+function lineLength(result: LogLeafResult, row: number): number {
+  return result.lineEnds[row] - (row === 0 ? 0 : result.lineEnds[row - 1]);
+}
+
+function copyRows(
+  results: readonly LogLeafResult[],
+  sourceOf: Uint32Array,
+  rowOf: Uint32Array,
+  lineBytes: number,
+): Omit<LogLeafResult, 'stats'> {
+  const count = sourceOf.length;
+  const timestampNs = new BigInt64Array(count);
+  const labelSet = new Uint32Array(count);
+  const lineEnds = new Uint32Array(count);
+  const lines = new Uint8Array(lineBytes);
+  const sets = new LabelSetMerger(results);
+  let end = 0;
+  for (let i = 0; i < count; i++) {
+    const result = results[sourceOf[i]];
+    const row = rowOf[i];
+    timestampNs[i] = result.timestampNs[row];
+    labelSet[i] = sets.indexOf(sourceOf[i], result.labelSet[row]);
+    const from = row === 0 ? 0 : result.lineEnds[row - 1];
+    lines.set(result.lines.subarray(from, result.lineEnds[row]), end);
+    end += result.lineEnds[row] - from;
+    lineEnds[i] = end;
+  }
+  return { kind: 'log', labelSets: sets.labelSets, labelSet, timestampNs, lineEnds, lines };
+}
+
+/** Numbers label sets of several results anew; equal sets get one number. */
+class LabelSetMerger {
+  readonly labelSets: LabelSet[] = [];
+  readonly #results: readonly LogLeafResult[];
+  readonly #known: Int32Array[];
+  /** By the stream's text, then by the set's other labels. */
+  readonly #origins = new Map<string, Map<string, number>>();
+  /** Most sets share the array of their stream's labels. */
+  readonly #streamTexts = new Map<readonly LabelPair[], string>();
+
+  constructor(results: readonly LogLeafResult[]) {
+    this.#results = results;
+    this.#known = results.map((result) => new Int32Array(result.labelSets.length).fill(-1));
+  }
+
+  indexOf(source: number, index: number): number {
+    let merged = this.#known[source][index];
+    if (merged >= 0) return merged;
+    const set = this.#results[source].labelSets[index];
+    let sets = this.#origins.get(set.origin.text);
+    if (!sets) this.#origins.set(set.origin.text, (sets = new Map()));
+    let text = this.#streamTexts.get(set.stream);
+    if (text === undefined) this.#streamTexts.set(set.stream, (text = textOf(set.stream)));
+    text += textOf(set.structuredMetadata) + textOf(set.parsed);
+    merged = sets.get(text) ?? this.labelSets.push(set) - 1;
+    sets.set(text, merged);
+    this.#known[source][index] = merged;
+    return merged;
+  }
+}
+
+/** Equal for equal labels only: every part says how long it is. */
+function textOf(pairs: readonly LabelPair[]): string {
+  let text = `${pairs.length};`;
+  for (const [name, value] of pairs) text += `${name.length},${value.length}:${name}${value}`;
+  return text;
+}
+
+/** A binary heap of source numbers, best on top. */
+class SourceHeap {
+  readonly #heap: number[] = [];
+  readonly #precedes: (a: number, b: number) => boolean;
+
+  constructor(count: number, precedes: (a: number, b: number) => boolean) {
+    this.#precedes = precedes;
+    for (let i = 0; i < count; i++) this.#heap.push(i);
+    for (let i = (count >> 1) - 1; i >= 0; i--) this.#sink(i);
+  }
+
+  get top(): number {
+    return this.#heap[0];
+  }
+
+  /** The top has moved on to its next row, or has none left. */
+  settleTop(hasMore: boolean): void {
+    if (!hasMore) {
+      const last = this.#heap.pop()!;
+      if (this.#heap.length === 0) return;
+      this.#heap[0] = last;
+    }
+    this.#sink(0);
+  }
+
+  #sink(at: number): void {
+    const heap = this.#heap;
+    for (;;) {
+      let best = at;
+      for (const next of [2 * at + 1, 2 * at + 2]) {
+        if (next < heap.length && this.#precedes(heap[next], heap[best])) best = next;
+      }
+      if (best === at) return;
+      [heap[at], heap[best]] = [heap[best], heap[at]];
+      at = best;
+    }
+  }
+}

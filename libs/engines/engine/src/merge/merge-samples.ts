@@ -1,0 +1,183 @@
+import { parseExpr } from '@loki/logql';
+import type { RangeAggExpr, RangeOp } from '@loki/logql';
+import { addLeafStats, emptyLeafStats } from '@loki/ports';
+import type { SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
+import { isEarlier, isLater } from '../series/accumulators.ts';
+import { MemoryBudget, samplesBytes, seriesBytes } from '../common/memory-budget.ts';
+import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
+import { labelsKey, tooManySeries } from '../common/series-labels.ts';
+import { sortByTime } from '../common/time-order.ts';
+
+/**
+ * Puts together what one sample leaf found in different places (shards, heads, segments): states of series with the
+ * same labels merge. Associative; the order of results decides between equal timestamps only.
+ *
+ * @param request the leaf; all results cover its steps
+ * @throws LokiError when there are more than request.seriesMax series
+ */
+export function mergeSampleResults(
+  request: SampleLeafRequest,
+  results: readonly SampleLeafResult[],
+): SampleLeafResult {
+  if (results.length === 1) return results[0];
+  const stats = emptyLeafStats();
+  for (const result of results) addLeafStats(stats, result.stats);
+  const op = leafOperation(request);
+  const merged = new Map<string, SeriesState[]>();
+  for (const result of results) {
+    for (const state of result.series) {
+      const key = labelsKey(state.labels);
+      const known = merged.get(key);
+      if (known) known.push(state);
+      else merged.set(key, [state]);
+      if (request.seriesMax > 0 && merged.size > request.seriesMax) throw tooManySeries(request.seriesMax);
+    }
+  }
+  const steps = stepCount(request);
+  const memory = new MemoryBudget(request.memoryBytesMax);
+  const series = [...merged.values()].map((states) => {
+    memory.charge(mergedBytes(states));
+    return mergeStates(op, states, steps);
+  });
+  return { kind: 'samples', steps, series, stats };
+}
+
+/**
+ * Moves the result of a part of a leaf's steps to its place among all of them; merge what the parts give.
+ *
+ * @param whole the leaf
+ * @param part the same leaf over fewer steps: its start is one of the whole's steps, its step the same. Samples that are
+ *   kept must be in windows of no other part: `joinSampleParts` is for windows that overlap.
+ */
+export function embedSampleResult(
+  whole: SampleLeafRequest,
+  part: SampleLeafRequest,
+  result: SampleLeafResult,
+): SampleLeafResult {
+  const steps = stepCount(whole);
+  const offsetNs = part.startNs - whole.startNs;
+  if (steps === result.steps && offsetNs === 0n) return result;
+  // Windows of the only step there is stand before it.
+  const first = steps === 1 ? 0 : Number(offsetNs / whole.stepNs);
+  const shiftNs = Number(offsetNs);
+  const op = leafOperation(whole);
+  const series = result.series.map(({ labels, columns, samples }): SeriesState => {
+    const moved = columns.map((column, index) => {
+      const out = new Float64Array(steps);
+      const isTime = index === 1 && (op === 'first_over_time' || op === 'last_over_time');
+      for (let k = 0; k < column.length; k++) out[first + k] = isTime ? column[k] + shiftNs : column[k];
+      return out;
+    });
+    if (!samples) return { labels, columns: moved };
+    return {
+      labels,
+      columns: moved,
+      samples: { times: samples.times.map((time) => time + shiftNs), values: samples.values },
+    };
+  });
+  return { kind: 'samples', steps, series, stats: result.stats };
+}
+
+/** How many steps a sample leaf has. */
+export function stepCount({ startNs, endNs, stepNs }: SampleLeafRequest): number {
+  return stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
+}
+
+/** Leaf texts repeat, once for each shard and split; parsing them does not have to. */
+let latest: { readonly text: string; readonly range: RangeAggExpr } | undefined;
+
+/** What a sample leaf does with the samples in a window. */
+export function leafOperation(request: SampleLeafRequest): RangeOp {
+  return leafRange(request).op;
+}
+
+/** The range aggregation that a sample leaf computes. */
+export function leafRange({ expr: text }: SampleLeafRequest): RangeAggExpr {
+  if (latest?.text === text) return latest.range;
+  const expr = parseExpr(text);
+  const leaf = expr.kind === 'log' ? undefined : asSampleLeaf(expr);
+  if (!leaf) throw new Error(`not a sample leaf: ${text}`);
+  const range = rangeAggOf(leaf);
+  latest = { text, range };
+  return range;
+}
+
+/** What the merge of these states will hold; nothing new where there is but one. */
+function mergedBytes(states: readonly SeriesState[]): number {
+  let bytes = seriesBytes(states[0]);
+  for (const { samples } of states.slice(1)) bytes += samples ? samplesBytes(samples.times.length) : 0;
+  return bytes;
+}
+
+function mergeStates(op: RangeOp, states: readonly SeriesState[], steps: number): SeriesState {
+  if (states.length === 1) return states[0];
+  const { labels, columns: shape, samples } = states[0];
+  if (samples) return { labels, columns: shape, samples: mergeSamples(states) };
+  const columns = shape.map((column) => Float64Array.from(column));
+  for (const state of states.slice(1)) mergeColumns(op, columns, state.columns, steps);
+  return { labels, columns };
+}
+
+/** Merges the columns `from` into the columns `into`. */
+function mergeColumns(
+  op: RangeOp,
+  into: readonly Float64Array[],
+  from: readonly Float64Array[],
+  steps: number,
+): void {
+  for (let k = 0; k < steps; k++) {
+    const count = from[0][k];
+    if (count === 0) continue;
+    const before = into[0][k];
+    into[0][k] = before + count;
+    if (into.length === 1) continue;
+    if (before === 0) {
+      for (let c = 1; c < into.length; c++) into[c][k] = from[c][k];
+      continue;
+    }
+    const [, a, b] = into;
+    const [, x, y] = from;
+    switch (op) {
+      case 'min_over_time':
+        if (x[k] < a[k] || Number.isNaN(a[k])) a[k] = x[k];
+        break;
+      case 'max_over_time':
+        if (x[k] > a[k] || Number.isNaN(a[k])) a[k] = x[k];
+        break;
+      case 'first_over_time':
+      case 'last_over_time': {
+        const isBetter = op === 'first_over_time' ? isEarlier : isLater;
+        if (!isBetter(x[k], a[k], from[3][k], into[3][k])) break;
+        for (let c = 1; c < into.length; c++) into[c][k] = from[c][k];
+        break;
+      }
+      case 'stddev_over_time':
+      case 'stdvar_over_time': {
+        // Two sets' means and squared distances as those of their union (Chan).
+        const delta = x[k] - a[k];
+        const total = before + count;
+        a[k] += (delta * count) / total;
+        b[k] += y[k] + (delta * delta * before * count) / total;
+        break;
+      }
+      default:
+        for (let c = 1; c < into.length; c++) into[c][k] += from[c][k];
+    }
+  }
+}
+
+/** All samples in order of time; of equal times those of the earlier states come first. */
+function mergeSamples(states: readonly SeriesState[]): SeriesSamples {
+  const parts = states.flatMap(({ samples }) => samples ?? []);
+  const count = parts.reduce((sum, { times }) => sum + times.length, 0);
+  const times = new Float64Array(count);
+  const values = new Float64Array(count);
+  let at = 0;
+  for (const part of parts) {
+    times.set(part.times, at);
+    values.set(part.values, at);
+    at += part.times.length;
+  }
+  sortByTime(times, values);
+  return { times, values };
+}

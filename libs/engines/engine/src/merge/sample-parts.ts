@@ -1,0 +1,161 @@
+import type { LeafStats, SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
+import { addLeafStats, emptyLeafStats } from '@loki/ports';
+import { labelsBytes, MemoryBudget, samplesBytes } from '../common/memory-budget.ts';
+import {
+  embedSampleResult,
+  leafOperation,
+  leafRange,
+  mergeSampleResults,
+  stepCount,
+} from './merge-samples.ts';
+import { labelsKey, tooManySeries } from '../common/series-labels.ts';
+import { firstAfter } from '../common/time-order.ts';
+
+/** A part of a leaf's steps with what it found. */
+export interface SamplePart {
+  readonly request: SampleLeafRequest;
+  readonly result: SampleLeafResult;
+}
+
+/**
+ * Puts the results of parts that have no step in common in their places among all steps. Windows of neighbouring parts
+ * may overlap: of samples that several parts kept, the first one's count. O(cells and samples of the whole).
+ *
+ * @param parts in order of time; their steps are steps of the whole
+ * @throws LokiError when there are more than request.seriesMax series
+ */
+export function joinSampleParts(request: SampleLeafRequest, parts: readonly SamplePart[]): SampleLeafResult {
+  const steps = stepCount(request);
+  if (parts.length === 1) return embedSampleResult(request, parts[0].request, parts[0].result);
+  const stats: LeafStats = emptyLeafStats();
+  const places = new Map<string, Place[]>();
+  let afterNs = -Infinity;
+  for (const { request: part, result } of parts) {
+    addLeafStats(stats, result.stats);
+    const first = Number((part.startNs - request.startNs) / request.stepNs);
+    const shiftNs = Number(part.startNs - request.startNs);
+    for (const state of result.series) {
+      const place = { state, first, shiftNs, afterNs };
+      const key = labelsKey(state.labels);
+      const known = places.get(key);
+      if (known) known.push(place);
+      else places.set(key, [place]);
+      if (request.seriesMax > 0 && places.size > request.seriesMax) throw tooManySeries(request.seriesMax);
+    }
+    afterNs = shiftNs + windowsOf(part).lastEndNs;
+  }
+  const hasTimes = hasTimeColumn(request);
+  const memory = new MemoryBudget(request.memoryBytesMax);
+  const series = [...places.values()].map((of) => {
+    const [{ state }] = of;
+    memory.charge(labelsBytes(state.labels) + state.columns.length * steps * 8);
+    for (const { state: part } of of) memory.charge(samplesBytes(part.samples?.times.length ?? 0));
+    return joinStates(of, steps, hasTimes);
+  });
+  return { kind: 'samples', steps, series, stats };
+}
+
+/** The part of a result that some of its steps are. Series without a sample there are left out. */
+export function cutSampleResult(
+  request: SampleLeafRequest,
+  part: SampleLeafRequest,
+  result: SampleLeafResult,
+): SampleLeafResult {
+  const first = request.stepNs <= 0n ? 0 : Number((part.startNs - request.startNs) / request.stepNs);
+  const shiftNs = Number(part.startNs - request.startNs);
+  const steps = stepCount(part);
+  const hasTimes = hasTimeColumn(request);
+  const { firstStartNs, lastEndNs } = windowsOf(part);
+  const series: SeriesState[] = [];
+  for (const { labels, columns, samples } of result.series) {
+    if (samples) {
+      const from = firstAfter(samples.times, shiftNs + firstStartNs);
+      const to = firstAfter(samples.times, shiftNs + lastEndNs);
+      if (from === to) continue;
+      const times = samples.times.subarray(from, to).map((time) => time - shiftNs);
+      series.push({ labels, columns, samples: { times, values: samples.values.slice(from, to) } });
+      continue;
+    }
+    if (!columns[0].subarray(first, first + steps).some((count) => count > 0)) continue;
+    const cut = columns.map((column, index) => {
+      const out = column.slice(first, first + steps);
+      if (hasTimes && index === 1) for (let k = 0; k < steps; k++) out[k] -= shiftNs;
+      return out;
+    });
+    series.push({ labels, columns: cut });
+  }
+  return { kind: 'samples', steps, series, stats: emptyLeafStats() };
+}
+
+/**
+ * The result of a leaf of one step from those of the windows that it was split into, in order of time. A part of several
+ * steps is as many windows.
+ */
+export function mergeRangeParts(request: SampleLeafRequest, parts: readonly SamplePart[]): SampleLeafResult {
+  const stats = emptyLeafStats();
+  const windows = parts.flatMap((part) => {
+    addLeafStats(stats, part.result.stats);
+    const steps = stepCount(part.request);
+    if (steps === 1) return [embedSampleResult(request, part.request, part.result)];
+    return Array.from({ length: steps }, (_, k) => {
+      const startNs = part.request.startNs + BigInt(k) * part.request.stepNs;
+      const single = { ...part.request, startNs, endNs: startNs };
+      return embedSampleResult(request, single, cutSampleResult(part.request, single, part.result));
+    });
+  });
+  return { ...mergeSampleResults(request, windows), stats };
+}
+
+interface Place {
+  readonly state: SeriesState;
+  readonly first: number;
+  readonly shiftNs: number;
+  /** Samples up to here were in windows of parts before this one; nanoseconds from the whole's start. */
+  readonly afterNs: number;
+}
+
+/** The times in a state's column are relative to their request's start. */
+function hasTimeColumn(request: SampleLeafRequest): boolean {
+  const op = leafOperation(request);
+  return op === 'first_over_time' || op === 'last_over_time';
+}
+
+/** All windows of a leaf lie in (firstStart, lastEnd]; nanoseconds from its start. */
+function windowsOf(request: SampleLeafRequest): {
+  readonly firstStartNs: number;
+  readonly lastEndNs: number;
+} {
+  const { rangeNs, offsetNs } = leafRange(request);
+  const lastNs = BigInt(stepCount(request) - 1) * request.stepNs;
+  return { firstStartNs: Number(-offsetNs - rangeNs), lastEndNs: Number(lastNs - offsetNs) };
+}
+
+function joinStates(places: readonly Place[], steps: number, hasTimes: boolean): SeriesState {
+  const { labels, columns: shape, samples } = places[0].state;
+  if (samples) return { labels, columns: shape, samples: joinSamples(places) };
+  const columns = shape.map(() => new Float64Array(steps));
+  for (const { state, first, shiftNs } of places) {
+    state.columns.forEach((column, index) => {
+      columns[index].set(column, first);
+      if (!hasTimes || index !== 1) return;
+      for (let k = 0; k < column.length; k++) columns[1][first + k] += shiftNs;
+    });
+  }
+  return { labels, columns };
+}
+
+function joinSamples(places: readonly Place[]): SeriesSamples {
+  const parts = places.flatMap(({ state: { samples }, shiftNs, afterNs }) => {
+    if (!samples) return [];
+    return [{ ...samples, shiftNs, from: firstAfter(samples.times, afterNs - shiftNs) }];
+  });
+  const count = parts.reduce((sum, { values, from }) => sum + values.length - from, 0);
+  const times = new Float64Array(count);
+  const values = new Float64Array(count);
+  let at = 0;
+  for (const part of parts) {
+    values.set(part.values.subarray(part.from), at);
+    for (let i = part.from; i < part.times.length; i++) times[at++] = part.times[i] + part.shiftNs;
+  }
+  return { times, values };
+}

@@ -1,0 +1,134 @@
+import { parseExpr, printExpr } from '@loki/logql';
+import type { MetricExpr } from '@loki/logql';
+import type { SampleLeafRequest } from '@loki/ports';
+import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
+import type { SampleLeafExpr } from '../common/leaf-expr.ts';
+import { stepCount } from './merge-samples.ts';
+
+const nsPerMs = 1_000_000n;
+
+/** Parts that one leaf may be cut into; beyond, the interval is doubled until they are few enough. */
+const partsMax = 1024n;
+
+/**
+ * Cuts the steps of a leaf where multiples of `intervalNs` lie, in order of time: each step is in exactly one part, so
+ * that its window is computed by one. A step on a border belongs to the interval before it, whose entries it counts.
+ */
+export function splitSteps(request: SampleLeafRequest, intervalNs: bigint): SampleLeafRequest[] {
+  const { startNs, stepNs } = request;
+  const steps = stepCount(request);
+  if (intervalNs <= 0n || steps === 1) return [request];
+  const lastNs = startNs + BigInt(steps - 1) * stepNs;
+  const interval = boundedInterval(intervalNs, lastNs - startNs);
+  const parts: SampleLeafRequest[] = [];
+  for (let fromNs = startNs; fromNs <= lastNs;) {
+    const toNs = fromNs + floorTo(ceilTo(fromNs, interval) - fromNs, stepNs);
+    parts.push({ ...request, startNs: fromNs, endNs: toNs < lastNs ? toNs : lastNs });
+    fromNs = toNs + stepNs;
+  }
+  return parts;
+}
+
+/** A leaf of one step, cut into windows that follow each other without a gap; their states merge to the whole's. */
+interface RangeSplit {
+  /** From the window's beginning to the first border; absent when it begins on one. */
+  readonly first?: SampleLeafRequest;
+  /** One step for each whole interval, which counts the entries of (step - interval, step]. */
+  readonly whole: SampleLeafRequest;
+  /** From the last border to the window's end; absent when it ends on one. */
+  readonly last?: SampleLeafRequest;
+}
+
+/**
+ * Cuts the window of a leaf of one step at multiples of `intervalNs`; undefined when no whole interval is in it, or when
+ * it does not begin and end on a millisecond, which the language cannot say.
+ */
+export function splitRange(request: SampleLeafRequest, intervalNs: bigint): RangeSplit | undefined {
+  if (stepCount(request) !== 1 || intervalNs <= 0n) return undefined;
+  const leaf = sampleLeafOf(request.expr);
+  const { rangeNs, offsetNs } = rangeAggOf(leaf);
+  const endNs = request.startNs - offsetNs;
+  const startNs = endNs - rangeNs;
+  if (endNs % nsPerMs !== 0n || startNs % nsPerMs !== 0n || intervalNs % nsPerMs !== 0n) return undefined;
+  const interval = boundedInterval(intervalNs, rangeNs);
+  const lowNs = ceilTo(startNs, interval);
+  const highNs = floorTo(endNs, interval);
+  if (highNs - lowNs < interval) return undefined;
+  const whole = {
+    ...request,
+    expr: withRange(leaf, interval),
+    startNs: lowNs + interval,
+    endNs: highNs,
+    stepNs: interval,
+  };
+  return {
+    ...(lowNs > startNs ? { first: rangeLeaf(request, leaf, startNs, lowNs) } : {}),
+    whole,
+    ...(highNs < endNs ? { last: rangeLeaf(request, leaf, highNs, endNs) } : {}),
+  };
+}
+
+/** Neighbouring parts of a split range as one leaf of one step. */
+export function joinRanges(parts: readonly SampleLeafRequest[]): SampleLeafRequest {
+  const first = parts[0];
+  const last = parts[parts.length - 1];
+  const leaf = sampleLeafOf(first.expr);
+  return rangeLeaf(last, leaf, first.startNs - rangeAggOf(leaf).rangeNs, last.endNs);
+}
+
+/**
+ * Whether the parts of a leaf give what the whole gives: not when a template asks for the time of the query, which each
+ * part would take for its own.
+ */
+export function isSplittable(text: string): boolean {
+  return !text.includes('_format') || !/\b(?:now|date)\b/.test(text);
+}
+
+/** Whether what shards of a leaf find merges to what the whole finds, whatever the order of equal timestamps. */
+export function isShardable(text: string, shardAggregations: readonly string[]): boolean {
+  const expr = parseExpr(text);
+  if (expr.kind === 'log') return true;
+  const { op } = rangeAggOf(sampleLeafOf(text));
+  if (op === 'absent_over_time') return false;
+  const isAsked = op === 'quantile_over_time' || op === 'first_over_time' || op === 'last_over_time';
+  return !isAsked || shardAggregations.includes(op);
+}
+
+/** The largest multiple of `unit` up to `value`. */
+export function floorTo(value: bigint, unit: bigint): bigint {
+  const rest = value % unit;
+  return rest < 0n ? value - rest - unit : value - rest;
+}
+
+/** The smallest multiple of `unit` from `value` on. */
+export function ceilTo(value: bigint, unit: bigint): bigint {
+  const floor = floorTo(value, unit);
+  return floor === value ? value : floor + unit;
+}
+
+function boundedInterval(intervalNs: bigint, lengthNs: bigint): bigint {
+  let interval = intervalNs;
+  while (lengthNs / interval > partsMax) interval *= 2n;
+  return interval;
+}
+
+/** One step that counts the entries of (startNs, endNs]. */
+function rangeLeaf(
+  request: SampleLeafRequest,
+  leaf: SampleLeafExpr,
+  startNs: bigint,
+  endNs: bigint,
+): SampleLeafRequest {
+  return { ...request, expr: withRange(leaf, endNs - startNs), startNs: endNs, endNs, stepNs: 0n };
+}
+
+function withRange(leaf: SampleLeafExpr, rangeNs: bigint): string {
+  const range = { ...rangeAggOf(leaf), rangeNs, offsetNs: 0n };
+  return printExpr(leaf.kind === 'rangeAgg' ? range : { ...leaf, expr: range });
+}
+
+function sampleLeafOf(text: string): SampleLeafExpr {
+  const leaf = asSampleLeaf(parseExpr(text) as MetricExpr);
+  if (!leaf) throw new Error(`not a sample leaf: ${text}`);
+  return leaf;
+}

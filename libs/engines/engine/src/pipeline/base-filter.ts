@@ -1,0 +1,111 @@
+import type { LabelFilter } from '@loki/logql';
+import type { Block, MetadataColumn } from '@loki/segment';
+import type { BaseStream } from './base-labels.ts';
+import { errorDetailsLabel, errorLabel, extractedSuffix } from '../common/error-labels.ts';
+import { compileMatcher, type StringMatcher } from './string-match.ts';
+
+/** What a filter says of a run's rows: all, none, or it depends on the row. */
+type RunAnswer = boolean | ((row: number) => boolean);
+
+/**
+ * A label filter that stands before everything that changes labels, so that its answer follows from stream labels and
+ * metadata alone: it is asked once per value of a block's dictionary, and no line is read for rows that fail.
+ */
+export interface BaseFilter {
+  /** Metadata keys that it may read. */
+  readonly names: readonly string[];
+  /** The answer for the rows of one run. The function it may return is good for this block and stream only. */
+  answer(block: Block, stream: BaseStream): RunAnswer;
+}
+
+/** A filter as a base filter; undefined when it can fail on a value or looks at errors. */
+export function compileBaseFilter(filter: LabelFilter): BaseFilter | undefined {
+  if (filter.kind === 'string') {
+    const { name } = filter.matcher;
+    if (name === errorLabel || name === errorDetailsLabel) return undefined;
+    return new ValueFilter(compileMatcher(filter.matcher));
+  }
+  if (filter.kind !== 'and' && filter.kind !== 'or') return undefined;
+  const left = compileBaseFilter(filter.left);
+  const right = compileBaseFilter(filter.right);
+  return left && right && new PairFilter(left, right, filter.kind === 'and');
+}
+
+class PairFilter implements BaseFilter {
+  readonly names: readonly string[];
+  readonly #left: BaseFilter;
+  readonly #right: BaseFilter;
+  readonly #isAnd: boolean;
+
+  constructor(left: BaseFilter, right: BaseFilter, isAnd: boolean) {
+    this.names = [...left.names, ...right.names];
+    this.#left = left;
+    this.#right = right;
+    this.#isAnd = isAnd;
+  }
+
+  answer(block: Block, stream: BaseStream): RunAnswer {
+    const left = this.#left.answer(block, stream);
+    if (typeof left === 'boolean') return left === this.#isAnd ? this.#right.answer(block, stream) : left;
+    const right = this.#right.answer(block, stream);
+    if (typeof right === 'boolean') return right === this.#isAnd ? left : right;
+    return this.#isAnd ? (row) => left(row) && right(row) : (row) => left(row) || right(row);
+  }
+}
+
+class ValueFilter implements BaseFilter {
+  readonly names: readonly string[];
+  readonly #matcher: StringMatcher;
+  /** The metadata key that is called `x_extracted` in streams that have a label x. */
+  readonly #shortName: string | undefined;
+
+  constructor(matcher: StringMatcher) {
+    this.#matcher = matcher;
+    const { name } = matcher;
+    this.#shortName = name.endsWith(extractedSuffix) ? name.slice(0, -extractedSuffix.length) : undefined;
+    this.names = this.#shortName === undefined ? [name] : [this.#shortName, name];
+  }
+
+  answer(block: Block, stream: BaseStream): RunAnswer {
+    const { name, matches } = this.#matcher;
+    const inStream = stream.indexOf(name);
+    if (inStream >= 0) return matches(stream.labels.values[inStream]);
+    const whenAbsent = matches('');
+    const own = this.#codes(block, name);
+    const isRenamed = this.#shortName !== undefined && stream.indexOf(this.#shortName) >= 0;
+    const renamed = isRenamed ? this.#codes(block, this.#shortName!) : undefined;
+    if (!own && !renamed) return whenAbsent;
+    const first = renamed ?? own!;
+    const second = renamed ? own : undefined;
+    if (!whenAbsent && !first.some && !second?.some) return false;
+    return (row) => {
+      const code = first.column.codes[row];
+      if (code !== 0) return first.passes[code] !== 0;
+      const next = second ? second.column.codes[row] : 0;
+      return next === 0 ? whenAbsent : second!.passes[next] !== 0;
+    };
+  }
+
+  #codes(
+    block: Block,
+    name: string,
+  ): { column: MetadataColumn; passes: Uint8Array; some: boolean } | undefined {
+    if (!block.info.metadataNames.includes(name)) return undefined;
+    const column = block.metadataColumn(name);
+    if (!column) return undefined;
+    const { literal, matches } = this.#matcher;
+    const passes = new Uint8Array(column.values.length + 1);
+    if (literal && !literal.isNegated) {
+      const at = column.values.indexOf(literal.value);
+      if (at >= 0) passes[at + 1] = 1;
+      return { column, passes, some: at >= 0 };
+    }
+    let some = false;
+    column.values.forEach((value, i) => {
+      if (!matches(value)) return;
+      passes[i + 1] = 1;
+      some = true;
+    });
+    return { column, passes, some };
+  }
+}

@@ -1,0 +1,155 @@
+import type { LabelPair } from '@loki/model';
+import type { Block, MetadataColumn, Section } from '@loki/segment';
+import { BaseLabels, BaseStream } from './base-labels.ts';
+import { extractedSuffix } from '../common/error-labels.ts';
+import type { NeededLabels } from './needed-labels.ts';
+
+/** Label combinations remembered across blocks; trace ids make one of nearly every row. */
+const basesMax = 65_536;
+
+/** Codes of one column take this many numbers of a trie key. */
+const codesPerColumn = 2 ** 26;
+
+interface Node {
+  base?: BaseLabels;
+  children?: Map<number, Node>;
+}
+
+/**
+ * Finds the `BaseLabels` of a row: by stream, then by the codes of its metadata, so that rows alike cost a few look-ups
+ * and no string is touched.
+ */
+export class BaseResolver {
+  readonly #needed: NeededLabels;
+  readonly #names: readonly string[];
+  readonly #streams = new Map<string, BaseStream>();
+  /** By stream, then by metadata. */
+  readonly #bases = new Map<BaseStream, Map<string, BaseLabels>>();
+  #baseCount = 0;
+  #kept = 0;
+  #section!: Section;
+  #block!: Block;
+  #roots = new Map<number, Node>();
+  #columns: readonly MetadataColumn[] = [];
+
+  /** @param needed labels that anything after this looks at; other metadata is left out */
+  constructor(needed: NeededLabels) {
+    this.#needed = needed;
+    this.#names = metadataNamesOf(needed);
+  }
+
+  /** Metadata keys of a block that this resolver reads. Empty: labels follow from the stream alone. */
+  metadataNames(names: readonly string[]): readonly string[] {
+    return this.#needed.isAll ? names : names.filter((name) => this.#names.includes(name));
+  }
+
+  startBlock(section: Section, block: Block): void {
+    this.#section = section;
+    this.#block = block;
+    this.#roots.clear();
+    const names = this.metadataNames(block.info.metadataNames);
+    this.#columns = this.#needed.isAll
+      ? []
+      : names.flatMap((name) => {
+          const column = block.metadataColumn(name);
+          return column ? [column] : [];
+        });
+  }
+
+  stream(section: Section, index: number): BaseStream {
+    const labels = section.streams.labels(index);
+    const text = labels.toString();
+    let stream = this.#streams.get(text);
+    if (!stream) {
+      stream = new BaseStream(labels);
+      this.#streams.set(text, stream);
+    }
+    return stream;
+  }
+
+  /** Labels of `row`, which belongs to stream `streamIndex` of the section. */
+  base(streamIndex: number, row: number): BaseLabels {
+    let node = this.#roots.get(streamIndex);
+    if (!node) {
+      node = {};
+      this.#roots.set(streamIndex, node);
+    }
+    if (this.#needed.isAll) {
+      if (this.#block.info.metadataNames.length > 0) {
+        const { starts, column, code } = this.#block.rowMetadata();
+        for (let i = starts[row]; i < starts[row + 1]; i++)
+          node = child(node, column[i] * codesPerColumn + code[i]);
+      }
+    } else {
+      for (let i = 0; i < this.#columns.length; i++) {
+        const code = this.#columns[i].codes[row];
+        if (code !== 0) node = child(node, i * codesPerColumn + code);
+      }
+    }
+    node.base ??= this.#make(streamIndex, row);
+    return node.base;
+  }
+
+  /** Labels of rows of a stream whose metadata does not matter. */
+  streamBase(section: Section, streamIndex: number): BaseLabels {
+    return this.#intern(this.stream(section, streamIndex), []);
+  }
+
+  #make(streamIndex: number, row: number): BaseLabels {
+    const stream = this.stream(this.#section, streamIndex);
+    return this.#intern(stream, this.#metadata(row));
+  }
+
+  #intern(stream: BaseStream, metadata: readonly LabelPair[]): BaseLabels {
+    let key = '';
+    for (const [name, value] of metadata) key += `\u0000${name}\u0001${value}`;
+    let bases = this.#bases.get(stream);
+    const known = bases?.get(key);
+    if (known) return known;
+    if (this.#kept >= basesMax) {
+      this.#bases.clear();
+      this.#kept = 0;
+      bases = undefined;
+    }
+    if (!bases) this.#bases.set(stream, (bases = new Map()));
+    const base = new BaseLabels(this.#baseCount++, stream, metadata);
+    bases.set(key, base);
+    this.#kept += 1;
+    return base;
+  }
+
+  #metadata(row: number): LabelPair[] {
+    const pairs: LabelPair[] = [];
+    const add = (column: MetadataColumn, code: number) => {
+      const value = code === 0 ? '' : column.values[code - 1];
+      if (value !== '') pairs.push([column.name, value]);
+    };
+    if (!this.#needed.isAll) {
+      for (const column of this.#columns) add(column, column.codes[row]);
+    } else if (this.#block.info.metadataNames.length > 0) {
+      const { columns, starts, column, code } = this.#block.rowMetadata();
+      for (let i = starts[row]; i < starts[row + 1]; i++) add(columns[column[i]], code[i]);
+    }
+    return pairs;
+  }
+}
+
+function child(node: Node, key: number): Node {
+  node.children ??= new Map();
+  let next = node.children.get(key);
+  if (!next) {
+    next = {};
+    node.children.set(key, next);
+  }
+  return next;
+}
+
+/** A needed `x_extracted` may come from a metadata key x. */
+function metadataNamesOf(needed: NeededLabels): string[] {
+  const names = new Set<string>();
+  for (const name of needed.names) {
+    names.add(name);
+    if (name.endsWith(extractedSuffix)) names.add(name.slice(0, -extractedSuffix.length));
+  }
+  return [...names];
+}

@@ -1,0 +1,130 @@
+import {
+  type Grouping,
+  type LogExpr,
+  parseExpr,
+  parseSelectionSyntax,
+  type RangeAggExpr,
+  type RangeOp,
+  type Stage,
+  type Unwrap,
+  type VectorOp,
+} from '@loki/logql';
+import type { CountedErrors } from '../common/error-labels.ts';
+import { withoutIdleFormats, withoutIdleUnpack } from './idle-stages.ts';
+import { labelsOfFilter, looksAtErrors } from './label-filter.ts';
+import { NeededLabels } from './needed-labels.ts';
+import { compilePipeline, labelsReadBy, type Pipeline } from './pipeline.ts';
+import { compileMatcher, type StringMatcher } from './string-match.ts';
+import { UnwrapStage } from './unwrap.ts';
+
+/** A log selection ready to run. */
+export interface LogPlan {
+  readonly kind: 'log';
+  /** Names the streams it selects: a key for what was found out about them. */
+  readonly selectorKey: string;
+  readonly selector: readonly StringMatcher[];
+  readonly pipeline: Pipeline;
+}
+
+/** A range aggregation, perhaps with the vector aggregation around it, ready to run. */
+export interface SamplePlan {
+  readonly kind: 'samples';
+  readonly selectorKey: string;
+  readonly selector: readonly StringMatcher[];
+  readonly pipeline: Pipeline;
+  readonly op: RangeOp;
+  readonly unwrap: UnwrapStage | undefined;
+  readonly rangeNs: bigint;
+  readonly offsetNs: bigint;
+  /** How series are told apart; undefined: by all their labels. */
+  readonly grouping: Grouping | undefined;
+  /** A group by name sees a label that was dropped and parsed again. */
+  readonly groupsDropped: boolean;
+  /** A parsed label may be empty, and is a label all the same; to what groups by name, and to all above, it is none. */
+  readonly keepsEmptyLabels: boolean;
+  readonly countedErrors: CountedErrors;
+  readonly needed: NeededLabels;
+}
+
+export type LeafPlan = LogPlan | SamplePlan;
+
+/**
+ * Compiles the text of a leaf.
+ *
+ * @throws LokiError badRequest when the text is no query; Error when it is one that leaves cannot compute
+ */
+export function planLeaf(text: string): LeafPlan {
+  const expr = parseExpr(text);
+  if (expr.kind === 'log') {
+    return { kind: 'log', ...planSelector(expr), pipeline: compilePipeline(expr.stages, NeededLabels.all) };
+  }
+  if (expr.kind === 'rangeAgg') return planSamples(expr, expr.grouping, undefined);
+  if (expr.kind === 'vectorAgg' && expr.expr.kind === 'rangeAgg') {
+    return planSamples(expr.expr, expr.grouping ?? { without: false, labels: [] }, expr.op);
+  }
+  throw new Error(`a leaf cannot compute ${text}`);
+}
+
+/**
+ * Compiles what a delete selects. Its text was checked when the delete was accepted: checks that are stricter today
+ * must not make the tenant's queries fail.
+ *
+ * @throws LokiError badRequest when the text is no log query
+ */
+export function planSelection(text: string): LogPlan {
+  const log = parseSelectionSyntax(text, 'any');
+  return { kind: 'log', ...planSelector(log), pipeline: compilePipeline(log.stages, NeededLabels.all) };
+}
+
+function planSelector(log: LogExpr): { selectorKey: string; selector: StringMatcher[] } {
+  return { selectorKey: JSON.stringify(log.matchers), selector: log.matchers.map(compileMatcher) };
+}
+
+function planSamples(
+  written: RangeAggExpr,
+  outer: Grouping | undefined,
+  vectorOp: VectorOp | undefined,
+): SamplePlan {
+  const range = withoutIdleFormats(written);
+  const isAbsent = range.op === 'absent_over_time';
+  const grouping = isAbsent ? { without: false, labels: [] } : outer;
+  // A parser that stops early misses errors, which is observable: the reference's stop under a sum, not under others.
+  const mayStop = isAbsent ? !hasErrorFilter(range) : vectorOp === undefined || vectorOp === 'sum';
+  const needed = neededLabels(range, grouping, mayStop);
+  const stages = needed.isNone ? withoutIdleUnpack(range.log.stages) : range.log.stages;
+  // Without any label that matters, the reference's parsers do not run, and fail for nothing.
+  const countsParsers = needed.areErrorsNamed || needed.isNone;
+  const countedErrors = isAbsent ? 'all' : countsParsers ? 'ofParsers' : 'none';
+  return {
+    kind: 'samples',
+    ...planSelector(range.log),
+    pipeline: compilePipeline(stages, needed),
+    op: range.op,
+    unwrap: range.unwrap && new UnwrapStage(range.unwrap, countedErrors),
+    rangeNs: range.rangeNs,
+    offsetNs: range.offsetNs,
+    grouping,
+    groupsDropped: !mayStop,
+    keepsEmptyLabels: vectorOp === undefined && (!grouping || grouping.without),
+    countedErrors,
+    needed,
+  };
+}
+
+/** What the parsers of a metric query have to find: with `by` only its labels and those that stages look at. */
+function neededLabels(range: RangeAggExpr, grouping: Grouping | undefined, mayStop: boolean): NeededLabels {
+  if (!grouping || grouping.without) return NeededLabels.all;
+  const read = labelsReadBy(range.log.stages);
+  if (!read) return NeededLabels.all;
+  return new NeededLabels(new Set([...grouping.labels, ...read, ...labelsOfUnwrap(range.unwrap)]), mayStop);
+}
+
+/** Whether a row is there may depend on an error in the rest of its line. */
+function hasErrorFilter({ log, unwrap }: RangeAggExpr): boolean {
+  const isOne = (stage: Stage) => stage.kind === 'labelFilter' && looksAtErrors(stage.filter);
+  return log.stages.some(isOne) || (unwrap?.filters.some(looksAtErrors) ?? false);
+}
+
+function labelsOfUnwrap(unwrap: Unwrap | undefined): string[] {
+  return unwrap ? [unwrap.label, ...unwrap.filters.flatMap(labelsOfFilter)] : [];
+}

@@ -1,0 +1,50 @@
+import type { ByteText } from '../common/byte-text.ts';
+import { errorKinds } from '../common/error-labels.ts';
+import { type JsonPath, jsonValueAt, pathFailure } from './json-path.ts';
+import { skipBlanks } from './json-scan.ts';
+import type { NeededLabels } from './needed-labels.ts';
+import type { Row } from './row.ts';
+
+/**
+ * `| json a="b.c[0]", d`: the values at a few paths. A path that leads nowhere gives an empty label; one that leads to
+ * what is no value marks the row as well.
+ */
+export class JsonExtractStage {
+  readonly #labels: readonly string[];
+  readonly #paths: readonly JsonPath[];
+  readonly #needed: NeededLabels;
+  readonly #texts: ByteText;
+
+  constructor(
+    extractions: readonly { readonly label: string; readonly path: JsonPath }[],
+    needed: NeededLabels,
+    texts: ByteText,
+  ) {
+    this.#labels = extractions.map((extraction) => extraction.label);
+    this.#paths = extractions.map((extraction) => extraction.path);
+    this.#needed = needed;
+    this.#texts = texts;
+  }
+
+  run(row: Row): boolean {
+    const bytes = row.bytes;
+    const end = row.end;
+    if (row.start === end) return true;
+    const start = skipBlanks(bytes, row.start, end);
+    const first = start < end ? bytes[start] : 0;
+    // An object, an array or a string; nothing else has parts.
+    if (first !== 0x7b && first !== 0x5b && first !== 0x22) {
+      row.setError(errorKinds.json);
+      return true;
+    }
+    for (let i = 0; i < this.#labels.length; i++) {
+      const label = this.#labels[i];
+      if (!this.#needed.wants(label)) continue;
+      const value = jsonValueAt(bytes, start, end, this.#paths[i], this.#texts);
+      if (pathFailure !== '') row.setError(errorKinds.json, pathFailure);
+      if (value === '') row.extractMissing(label);
+      else row.extractAsked(label, value, this.#needed);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,135 @@
+import { utf8Text } from '../common/byte-text.ts';
+import { sanitizeLabelName } from '../common/label-name.ts';
+import type { NeededLabels } from './needed-labels.ts';
+
+/** Distinct keys remembered; beyond it the table starts anew, so that hostile lines cannot fill memory. */
+const keysMax = 8192;
+
+/**
+ * Keys of parsed lines and the label names they stand for: a key that comes back in every line is hashed and compared
+ * as bytes, and never becomes a string again.
+ */
+export class KeyTable {
+  /** The parent of top-level keys. */
+  static readonly root = -1;
+  readonly #needed: NeededLabels;
+  /** Open addressing: index into the arrays below + 1; 0 is free. */
+  #slots = new Int32Array(1024);
+  #parents: number[] = [];
+  #keys: Buffer[] = [];
+  /** Label name of each key, with its parents' names before it. */
+  names: string[] = [];
+  /** Per key: a plain value of this key is needed. */
+  isWanted: boolean[] = [];
+  /** Per key: something below this key is needed. */
+  isWantedBelow: boolean[] = [];
+  /** Per key + 1 (0: the start of an object at the root): the key that came next the last time. */
+  #next: number[] = [-1];
+  /** Per key + 1: the key that came first in its object the last time. */
+  #firstBelow: number[] = [-1];
+
+  constructor(needed: NeededLabels) {
+    this.#needed = needed;
+  }
+
+  /**
+   * Number of the key bytes[start..end) under `parent`. Numbers stand only until the next line: call `startLine`.
+   */
+  lookup(parent: number, bytes: Buffer, start: number, end: number): number {
+    let hash = Math.imul(parent + 7, 0x9e3779b1);
+    for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + bytes[i]) | 0;
+    hash ^= hash >>> 15;
+    const mask = this.#slots.length - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const found = this.#slots[slot] - 1;
+      if (found < 0) return this.#insert(slot, parent, bytes, start, end);
+      if (this.#parents[found] === parent && equalBytes(this.#keys[found], bytes, start, end)) return found;
+    }
+  }
+
+  /**
+   * The key that probably comes now, as lines of one program have the same keys in the same order; -1 when none is known.
+   *
+   * @param previous the key before it in the same object, or -1
+   */
+  guess(parent: number, previous: number): number {
+    return previous < 0 ? this.#firstBelow[parent + 1] : this.#next[previous + 1];
+  }
+
+  /** A key with its parents before it. */
+  pathOf(key: number): string[] {
+    const path: string[] = [];
+    for (let id = key; id !== KeyTable.root; id = this.#parents[id]) {
+      path.push(utf8Text(this.#keys[id], 0, this.#keys[id].length));
+    }
+    return path.reverse();
+  }
+
+  learn(parent: number, previous: number, key: number): void {
+    if (previous < 0) this.#firstBelow[parent + 1] = key;
+    else this.#next[previous + 1] = key;
+  }
+
+  /**
+   * Length of the key when bytes at `at` are exactly that key and the quote behind it; -1 otherwise. Keys that are
+   * written with escapes never match.
+   */
+  lengthAt(key: number, parent: number, bytes: Buffer, at: number, end: number): number {
+    const wanted = this.#keys[key];
+    const { length } = wanted;
+    if (this.#parents[key] !== parent || at + length >= end || bytes[at + length] !== 0x22) return -1;
+    for (let i = 0; i < length; i++) if (wanted[i] !== bytes[at + i] || wanted[i] === 0x5c) return -1;
+    return length;
+  }
+
+  /** Forgets everything when there is too much of it. */
+  startLine(): void {
+    if (this.names.length < keysMax) return;
+    this.#slots = new Int32Array(1024);
+    this.#parents = [];
+    this.#keys = [];
+    this.names = [];
+    this.isWanted = [];
+    this.isWantedBelow = [];
+    this.#next = [-1];
+    this.#firstBelow = [-1];
+  }
+
+  #insert(slot: number, parent: number, bytes: Buffer, start: number, end: number): number {
+    const id = this.names.length;
+    const key = utf8Text(bytes, start, end);
+    const isNested = parent !== KeyTable.root;
+    const name = isNested ? `${this.names[parent]}_${sanitizeLabelName(key, true)}` : sanitizeLabelName(key);
+    this.names.push(name);
+    this.#parents.push(parent);
+    this.#keys.push(Buffer.from(bytes.subarray(start, end)));
+    this.isWanted.push(name !== '' && this.#needed.wants(name));
+    this.isWantedBelow.push(this.#needed.wantsBelow(name));
+    this.#next.push(-1);
+    this.#firstBelow.push(-1);
+    this.#slots[slot] = id + 1;
+    if (this.names.length * 2 > this.#slots.length) this.#grow();
+    return id;
+  }
+
+  #grow(): void {
+    const slots = new Int32Array(this.#slots.length * 2);
+    const mask = slots.length - 1;
+    for (let id = 0; id < this.names.length; id++) {
+      const key = this.#keys[id];
+      let hash = Math.imul(this.#parents[id] + 7, 0x9e3779b1);
+      for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key[i]) | 0;
+      hash ^= hash >>> 15;
+      let slot = hash & mask;
+      while (slots[slot] !== 0) slot = (slot + 1) & mask;
+      slots[slot] = id + 1;
+    }
+    this.#slots = slots;
+  }
+}
+
+function equalBytes(key: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  if (key.length !== end - start) return false;
+  for (let i = 0; i < key.length; i++) if (key[i] !== bytes[start + i]) return false;
+  return true;
+}

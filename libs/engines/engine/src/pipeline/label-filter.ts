@@ -1,0 +1,109 @@
+import { QueryPartError, type CompareOp, type LabelFilter } from '@loki/logql';
+import { errorKinds, errorLabel } from '../common/error-labels.ts';
+import { IpTextMatcher } from './ip-match.ts';
+import type { Row } from './row.ts';
+import { compileMatcher } from './string-match.ts';
+import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
+
+/**
+ * True: the row stays. A typed filter decides on the label that it names, whatever errors earlier stages left; it keeps a
+ * row whose value it cannot read, and marks the row unless it carries an error already.
+ */
+export type RowTest = (row: Row) => boolean;
+
+export function compileLabelFilter(filter: LabelFilter): RowTest {
+  switch (filter.kind) {
+    case 'string': {
+      const { name, matches } = compileMatcher(filter.matcher);
+      if (name === errorLabel) return (row) => matches(row.error);
+      // The details of an error are shown, and never found: filters see a parsed label of that name only.
+      return (row) => matches(row.get(name) ?? '');
+    }
+    case 'number':
+      return typedTest(filter.name, filter.op, filter.value, parseFloatText);
+    case 'duration':
+      return typedTest(filter.name, filter.op, Number(filter.valueNs), durationNs);
+    case 'bytes':
+      return typedTest(filter.name, filter.op, filter.valueBytes, parseBytesText);
+    case 'ip':
+      return ipTest(filter.name, filter.op === '!=', compileIp(filter.pattern));
+    case 'and': {
+      const left = compileLabelFilter(filter.left);
+      const right = compileLabelFilter(filter.right);
+      return (row) => left(row) && right(row);
+    }
+    case 'or': {
+      const left = compileLabelFilter(filter.left);
+      const right = compileLabelFilter(filter.right);
+      return (row) => left(row) || right(row);
+    }
+  }
+}
+
+/** Labels that the filter reads. */
+export function labelsOfFilter(filter: LabelFilter): string[] {
+  if (filter.kind === 'and' || filter.kind === 'or') {
+    return [...labelsOfFilter(filter.left), ...labelsOfFilter(filter.right)];
+  }
+  return [filter.kind === 'string' ? filter.matcher.name : filter.name];
+}
+
+/** The filter's answer depends on the error that a row carries. */
+export function looksAtErrors(filter: LabelFilter): boolean {
+  if (filter.kind === 'and' || filter.kind === 'or')
+    return looksAtErrors(filter.left) || looksAtErrors(filter.right);
+  return filter.kind === 'ip' || (filter.kind === 'string' && filter.matcher.name === errorLabel);
+}
+
+function durationNs(text: string): number | string {
+  const value = parseDurationText(text);
+  return typeof value === 'bigint' ? Number(value) : value;
+}
+
+function typedTest(
+  name: string,
+  op: CompareOp,
+  wanted: number,
+  parse: (text: string) => number | string,
+): RowTest {
+  const compare = comparisons[op];
+  return (row) => {
+    const text = row.get(name);
+    if (text === undefined) return false;
+    const value = parse(text);
+    if (typeof value === 'number') return compare(value, wanted);
+    if (row.error === '') row.setError(errorKinds.labelFilter, value);
+    return true;
+  };
+}
+
+const comparisons: Record<CompareOp, (a: number, b: number) => boolean> = {
+  '==': (a, b) => a === b,
+  '!=': (a, b) => a !== b,
+  '>': (a, b) => a > b,
+  '>=': (a, b) => a >= b,
+  '<': (a, b) => a < b,
+  '<=': (a, b) => a <= b,
+};
+
+/** The complaint when the pattern is no address, range or block: the parser refuses it, but for a delete that was stored before. */
+function compileIp(pattern: string): IpTextMatcher | string {
+  try {
+    return new IpTextMatcher(pattern);
+  } catch (error) {
+    if (error instanceof QueryPartError) return error.message;
+    throw error;
+  }
+}
+
+/** Unlike other typed filters it keeps every row that carries an error, with or without the label. */
+function ipTest(name: string, isNegated: boolean, matcher: IpTextMatcher | string): RowTest {
+  return (row) => {
+    if (row.error !== '') return true;
+    const text = row.get(name);
+    if (text === undefined) return false;
+    if (typeof matcher !== 'string') return matcher.matchesAny(text) !== isNegated;
+    row.setError(errorKinds.labelFilter, matcher);
+    return true;
+  };
+}

@@ -1,0 +1,245 @@
+import { printExpr } from '@loki/logql';
+import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
+import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
+import type { SampleLeafExpr } from '../common/leaf-expr.ts';
+import { LokiError } from '@loki/model';
+import { addLeafStats, emptyLeafStats } from '@loki/ports';
+import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import { nobodyCancels } from '../leaf/scan-context.ts';
+import { MemoryBudget, seriesBytes } from '../common/memory-budget.ts';
+import { combineValues } from './binary.ts';
+import { finalizeRows } from './finalize.ts';
+import { readSpaced } from './interval.ts';
+import { replaceLabels } from './label-replace.ts';
+import { matrixResult, vectorResult } from './result.ts';
+import { byLabels, constantRow, rowBytes, rowsOf } from './rows.ts';
+import type { Value } from './rows.ts';
+import type { Grid } from '../common/grid.ts';
+import type {
+  EvaluateOptions,
+  QueryOutcome,
+  QueryParams,
+  QueryResult,
+  RunLeaf,
+} from '../common/query-types.ts';
+import { aggregateRows } from './vector-aggregation.ts';
+import { complete, itemsPerSlice, sorted, type Work } from '../common/sliced-work.ts';
+
+/**
+ * Computes a query: its leaves through `runLeaf`, all else here.
+ *
+ * @param expr as `parseExpr` gives it
+ * @throws LokiError: Loki's texts for impossible matches and too many series; for more memory than the query may have;
+ *   whatever `runLeaf` throws
+ *
+ * O(series × steps) for each operation, in typed arrays.
+ */
+export async function evaluate(
+  expr: Expr,
+  params: QueryParams,
+  runLeaf: RunLeaf,
+  options: EvaluateOptions = {},
+): Promise<QueryOutcome> {
+  if (!options.isApproxTopkEnabled && expr.kind !== 'log') refuseApproxTopk(expr);
+  const run = new Run(params, runLeaf, options);
+  try {
+    const result = await resultOf(expr, params, run);
+    return { result, stats: run.stats, leaves: run.leaves };
+  } finally {
+    run.close();
+  }
+}
+
+async function resultOf(expr: Expr, params: QueryParams, run: Run): Promise<QueryResult> {
+  if (expr.kind === 'log') return { type: 'streams', rows: await readLog(expr, params, run) };
+  const value = await run.metric(expr, true);
+  run.chargeAnswer(value);
+  return run.complete(
+    params.isInstant ? vectorResult(expr, value, params) : matrixResult(value, run.grid, params),
+  );
+}
+
+async function readLog(expr: LogExpr, params: QueryParams, run: Run) {
+  const request = {
+    kind: 'log' as const,
+    tenant: params.tenant,
+    expr: printExpr(expr),
+    startNs: params.startNs,
+    endNs: params.endNs,
+    direction: params.direction,
+    limit: params.limit,
+    ...run.leafLimits,
+  };
+  return readSpaced(request, params.intervalNs, async (page) => {
+    const result = await run.leaf(page);
+    if (result.kind !== 'log') throw new Error('a log leaf answered with samples');
+    return result;
+  });
+}
+
+/** Steps of one query: ten times what any caller lets pass, and 16 bytes for each is nothing yet. */
+const stepsMax = 1 << 20;
+/** A timestamp and a value as text. */
+const answerCellBytes = 32;
+
+/** What many things hold together: there may be a hundred thousand, each with labels to count. */
+function* bytesOfAll<T>(items: readonly T[], bytesOf: (item: T) => number): Work<number> {
+  let bytes = 0;
+  for (let i = 0; i < items.length; i++) {
+    bytes += bytesOf(items[i]);
+    if (i % itemsPerSlice === 0) yield;
+  }
+  return bytes;
+}
+
+function refuseApproxTopk(expr: MetricExpr): void {
+  switch (expr.kind) {
+    case 'vectorAgg':
+      if (expr.op === 'approx_topk') {
+        throw new LokiError('internal', 'approx_topk is not enabled. See -limits.shard_aggregations');
+      }
+      return refuseApproxTopk(expr.expr);
+    case 'labelReplace':
+      return refuseApproxTopk(expr.expr);
+    case 'binary':
+      refuseApproxTopk(expr.left);
+      return refuseApproxTopk(expr.right);
+    default:
+  }
+}
+
+class Run {
+  readonly stats: LeafStats = emptyLeafStats();
+  readonly grid: Grid;
+  leaves = 0;
+  readonly #params: QueryParams;
+  readonly #runLeaf: RunLeaf;
+  readonly #memory: MemoryBudget;
+  readonly #checkCancelled: CheckCancelled;
+  readonly #pause: () => Promise<void> | undefined;
+  /** What each leaf is told of the query's limits. */
+  readonly leafLimits: { readonly memoryBytesMax?: number };
+  /** Of values that are rows: what was charged for them. */
+  readonly #heldBytes = new WeakMap<Value, number>();
+  /** By text: `a / (a + b)` reads `a` once. */
+  readonly #samples = new Map<string, Promise<SampleLeafResult>>();
+
+  constructor(params: QueryParams, runLeaf: RunLeaf, options: EvaluateOptions) {
+    this.#params = params;
+    this.#runLeaf = runLeaf;
+    const { memoryBytesMax = 0, checkCancelled = nobodyCancels, pool, pause } = options;
+    this.#memory = pool ? pool.open(memoryBytesMax) : new MemoryBudget(memoryBytesMax);
+    this.#checkCancelled = checkCancelled;
+    this.#pause = pause ?? (() => undefined);
+    this.leafLimits = memoryBytesMax > 0 ? { memoryBytesMax } : {};
+    const { startNs, endNs, stepNs, isInstant } = params;
+    const steps = isInstant || stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
+    // Callers refuse such queries long before; here it keeps the arrays below within memory.
+    if (steps > stepsMax) {
+      throw new LokiError(
+        'badRequest',
+        'exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter',
+      );
+    }
+    this.grid = { startNs, stepNs: isInstant ? 0n : stepNs, steps };
+  }
+
+  close(): void {
+    this.#memory.close();
+  }
+
+  leaf: RunLeaf = async (request) => {
+    this.leaves++;
+    const result = await this.#runLeaf(request);
+    addLeafStats(this.stats, result.stats);
+    return result;
+  };
+
+  /** The answer is written as text, of which a sample takes some thirty characters. */
+  chargeAnswer(value: Value): void {
+    if (value.kind === 'rows') this.#memory.charge(value.rows.length * this.grid.steps * answerCellBytes);
+  }
+
+  /** The value of an expression; what it holds is charged until `#release`. */
+  async metric(expr: MetricExpr, isRoot = false): Promise<Value> {
+    const leaf = asSampleLeaf(expr);
+    const value = leaf ? await this.#leafValue(leaf, isRoot) : await this.#operation(expr);
+    if (value.kind === 'scalar') return value;
+    const bytes = await this.complete(bytesOfAll(value.rows, rowBytes));
+    this.#heldBytes.set(value, bytes);
+    // Rows of leaves were charged as they were made.
+    if (!leaf) this.#memory.charge(bytes);
+    return value;
+  }
+
+  async #leafValue(leaf: SampleLeafExpr, isRoot: boolean): Promise<Value> {
+    const result = await this.#sampleLeaf(leaf, isRoot);
+    this.#checkCancelled();
+    const rows = await this.complete(finalizeRows(rangeAggOf(leaf), this.grid, result, this.#memory));
+    // Whom of equals topk takes, and how a sum rounds, must not depend on where rows were stored. A result is sorted anyway.
+    return { kind: 'rows', rows: isRoot ? rows : await this.complete(sorted(rows, byLabels)) };
+  }
+
+  async #operation(expr: MetricExpr): Promise<Value> {
+    const { steps } = this.grid;
+    switch (expr.kind) {
+      case 'literal':
+        return { kind: 'scalar', value: expr.value };
+      case 'vector':
+        return { kind: 'rows', rows: [constantRow(expr.value, steps)] };
+      case 'vectorAgg': {
+        const inner = await this.metric(expr.expr);
+        const rows = await this.complete(aggregateRows(expr, rowsOf(inner, steps), steps, this.#memory));
+        return this.#computed({ kind: 'rows', rows }, inner);
+      }
+      case 'labelReplace': {
+        const inner = await this.metric(expr.expr);
+        const rows = await this.complete(replaceLabels(expr, rowsOf(inner, steps)));
+        return this.#computed({ kind: 'rows', rows }, inner);
+      }
+      case 'binary': {
+        const [left, right] = await Promise.all([this.metric(expr.left), this.metric(expr.right)]);
+        const value = await this.complete(combineValues(expr, left, right, steps, this.#memory));
+        return this.#computed(value, left, right);
+      }
+      case 'rangeAgg':
+        throw new Error('a range aggregation is a leaf');
+    }
+  }
+
+  /** A value that was computed from others, which nobody needs any more. */
+  #computed(value: Value, ...from: readonly Value[]): Value {
+    for (const used of from) this.#memory.release(this.#heldBytes.get(used) ?? 0);
+    return value;
+  }
+
+  complete<T>(work: Work<T>): Promise<T> {
+    return complete(work, this.#pause, this.#checkCancelled);
+  }
+
+  #sampleLeaf(leaf: SampleLeafExpr, isRoot: boolean): Promise<SampleLeafResult> {
+    const { startNs, stepNs, steps } = this.grid;
+    const text = printExpr(leaf);
+    const known = this.#samples.get(text);
+    if (known) return known;
+    const request: SampleLeafRequest = {
+      kind: 'samples',
+      tenant: this.#params.tenant,
+      expr: text,
+      startNs,
+      endNs: startNs + BigInt(steps - 1) * stepNs,
+      stepNs,
+      // Series below further operations are not the answer, so the tenant's limit does not count them; memory does.
+      seriesMax: isRoot ? this.#params.seriesMax : 0,
+      ...this.leafLimits,
+    };
+    const result = this.leaf(request).then(async (answer) => {
+      if (answer.kind !== 'samples') throw new Error('a sample leaf answered with lines');
+      // Held to the end: another part of the query may read the same leaf.
+      this.#memory.charge(await this.complete(bytesOfAll(answer.series, seriesBytes)));
+      return answer;
+    });
+    this.#samples.set(text, result);
+    return result;
+  }
+}

@@ -1,0 +1,35 @@
+import type { VectorAggExpr } from '@loki/logql';
+import { groupLabels } from './rows.ts';
+import { labelsKey } from '../common/series-labels.ts';
+import type { Row } from './rows.ts';
+import { itemsPerSlice, type Work } from '../common/sliced-work.ts';
+
+/** Which group of a vector aggregation each row is in. */
+interface Groups {
+  /** Per input row. */
+  readonly index: Uint32Array;
+  /** Labels of each group. */
+  readonly labels: readonly Row['labels'][];
+}
+
+export function* groupRows(expr: VectorAggExpr, rows: readonly Row[]): Work<Groups> {
+  const { without = false, labels = [] } = expr.grouping ?? {};
+  const names = new Set(labels);
+  const index = new Uint32Array(rows.length);
+  // Without labels to keep, there is one group.
+  if (!without && names.size === 0) return { index, labels: rows.length > 0 ? [[]] : [] };
+  const groups: Row['labels'][] = [];
+  const byKey = new Map<string, number>();
+  for (let i = 0; i < rows.length; i++) {
+    if (i % itemsPerSlice === 0) yield;
+    const kept = groupLabels(rows[i].labels, names, without);
+    const key = labelsKey(kept);
+    let group = byKey.get(key);
+    if (group === undefined) {
+      group = groups.push(kept) - 1;
+      byKey.set(key, group);
+    }
+    index[i] = group;
+  }
+  return { index, labels: groups };
+}

@@ -1,0 +1,114 @@
+import { compareLabels } from '../common/series-labels.ts';
+import type { LabelPair } from '@loki/model';
+import { ColumnSlabs } from '../series/column-slabs.ts';
+import { labelsBytes } from '../common/memory-budget.ts';
+import { itemsPerSlice, type Work } from '../common/sliced-work.ts';
+
+/** One series while the root computes: value k is meaningful where present[k] is 1. */
+export interface Row {
+  /** Sorted by name, no name twice. Parsed labels may be empty, until something groups, matches or replaces. */
+  readonly labels: readonly LabelPair[];
+  readonly values: Float64Array;
+  readonly present: Uint8Array;
+}
+
+/** What an expression is worth: one number for all steps, or rows. Rows are never changed once made. */
+export type Value =
+  | { readonly kind: 'scalar'; readonly value: number }
+  | { readonly kind: 'rows'; readonly rows: readonly Row[] };
+
+export function newRow(labels: readonly LabelPair[], steps: number): Row {
+  return { labels, values: new Float64Array(steps), present: new Uint8Array(steps) };
+}
+
+/** Makes rows of an operation's many results, as parts of large buffers. */
+export class RowMaker {
+  readonly #steps: number;
+  readonly #slabs = new ColumnSlabs();
+
+  constructor(steps: number) {
+    this.#steps = steps;
+  }
+
+  /** Without a sample yet. */
+  row(labels: readonly LabelPair[]): Row {
+    return { labels, values: this.floats(), present: this.flags() };
+  }
+
+  floats(): Float64Array {
+    return this.#slabs.floats(this.#steps);
+  }
+
+  flags(): Uint8Array {
+    return this.#slabs.bytes(this.#steps);
+  }
+}
+
+/** What a row holds: its labels, a value and a flag for each step. */
+export function rowBytes({ labels, values, present }: Row): number {
+  return labelsBytes(labels) + values.byteLength + present.byteLength;
+}
+
+/** A row without labels that has the same value at each step. */
+export function constantRow(value: number, steps: number): Row {
+  return { labels: [], values: new Float64Array(steps).fill(value), present: new Uint8Array(steps).fill(1) };
+}
+
+export function rowsOf(value: Value, steps: number): readonly Row[] {
+  return value.kind === 'rows' ? value.rows : [constantRow(value.value, steps)];
+}
+
+/** Order of rows in a result. */
+export const byLabels = (a: Row, b: Row): number => compareLabels(a.labels, b.labels);
+
+/** The labels that grouping by (or without) `names` leaves; an empty one is none. */
+export function groupLabels(
+  labels: readonly LabelPair[],
+  names: ReadonlySet<string>,
+  without: boolean,
+): readonly LabelPair[] {
+  return labels.filter(([name, value]) => names.has(name) !== without && value !== '');
+}
+
+export function hasSample(row: Row): boolean {
+  return row.present.includes(1);
+}
+
+/**
+ * Rows with equal labels become one where they have no step in common; others stay apart (label_replace may make
+ * them, and nothing says which sample is right).
+ *
+ * @param rows sorted by labels
+ */
+export function* joinRows(rows: readonly Row[]): Work<readonly Row[]> {
+  const joined: Row[] = [];
+  // Rows from here on have the labels of the row at hand.
+  let first = 0;
+  for (let i = 0, looks = 0; i < rows.length; i++) {
+    const row = rows[i];
+    if (i > 0 && compareLabels(rows[i - 1].labels, row.labels) !== 0) first = joined.length;
+    let at = first;
+    // At one step there is nothing to join: all have a sample there.
+    if (row.present.length === 1) at = joined.length;
+    for (; at < joined.length && overlaps(joined[at], row); at++) if (++looks % itemsPerSlice === 0) yield;
+    if (at === joined.length) joined.push(row);
+    else joined[at] = union(joined[at], row);
+  }
+  return joined;
+}
+
+function overlaps(a: Row, b: Row): boolean {
+  for (let k = 0; k < a.present.length; k++) if (a.present[k] & b.present[k]) return true;
+  return false;
+}
+
+function union(a: Row, b: Row): Row {
+  const values = Float64Array.from(a.values);
+  const present = Uint8Array.from(a.present);
+  for (let k = 0; k < values.length; k++) {
+    if (b.present[k] === 0) continue;
+    values[k] = b.values[k];
+    present[k] = 1;
+  }
+  return { labels: a.labels, values, present };
+}

@@ -1,0 +1,20 @@
+import type { RangeAggExpr } from '@loki/logql';
+import type { SampleLeafResult } from '@loki/ports';
+import { MemoryBudget } from '../common/memory-budget.ts';
+import { finalizeRows } from '../root/finalize.ts';
+import type { Row } from '../root/rows.ts';
+import type { Grid } from '../common/grid.ts';
+import type { Work } from '../common/sliced-work.ts';
+
+/** All rows of a range aggregation, in one piece. */
+export function finalizeSeries(expr: RangeAggExpr, grid: Grid, result: SampleLeafResult): readonly Row[] {
+  return finish(finalizeRows(expr, grid, result, new MemoryBudget()));
+}
+
+/** All of it at once. */
+export function finish<T>(work: Work<T>): T {
+  for (;;) {
+    const next = work.next();
+    if (next.done) return next.value;
+  }
+}

@@ -1,9 +1,0 @@
-export { ExploreApi } from './explore-api.ts';
-export { ExplainApi } from './explain-api.ts';
-export { ExportApi } from './export-api.ts';
-export { QueryFrontend } from './frontend.ts';
-export { MetadataApi } from './metadata-api.ts';
-export { QueryApi } from './query-api.ts';
-export { RequestLog } from './request-log.ts';
-export { TailApi } from './tail-api.ts';
-export { VolumeApi } from './volume-api.ts';

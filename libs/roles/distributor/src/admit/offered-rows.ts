@@ -1,0 +1,97 @@
+import type { DiscardReason } from '../streams/discard.ts';
+import type { Discards } from '../rows/discards.ts';
+import type { PushRows } from '../rows/push-rows.ts';
+import type { OfferedRows } from './stream-admission.ts';
+
+/**
+ * The valid rows of one stream of a push, as admission sees them: of all places where the push names the stream. Some
+ * clients name it anew for each line. One object serves all streams of a push.
+ */
+export class OfferedStreamRows implements OfferedRows {
+  readonly #rows: PushRows;
+  readonly #discards: Discards;
+  #first = 0;
+  #policy = '';
+  /** Row numbers, when they are not all rows from `#first` on. */
+  #chosen: number[] | undefined;
+  count = 0;
+  refusedCount = 0;
+  /** Line and metadata bytes of the refused rows. */
+  refusedBytes = 0;
+
+  constructor(rows: PushRows, discards: Discards) {
+    this.#rows = rows;
+    this.#discards = discards;
+  }
+
+  /** Turns to the stream that stands at `places` of the push; false when it has no valid row. */
+  start(places: readonly number[]): boolean {
+    const rows = this.#rows;
+    this.#first = rows.streamFirstRow[places[0]];
+    this.#policy = rows.streams[places[0]].policy;
+    this.#chosen = undefined;
+    this.refusedCount = 0;
+    this.refusedBytes = 0;
+    let all = 0;
+    let refused = 0;
+    for (const place of places) {
+      const to = rows.streamRowEnd(place);
+      const from = rows.streamFirstRow[place];
+      all += to - from;
+      for (let row = from; row < to; row++) refused += rows.isRefused[row];
+    }
+    this.count = all - refused;
+    if (this.count > 0 && (refused > 0 || places.length > 1)) this.#chosen = this.#validRows(places);
+    return this.count > 0;
+  }
+
+  seconds(index: number): number {
+    return this.#rows.seconds[this.#row(index)];
+  }
+
+  nanos(index: number): number {
+    return this.#rows.nanos[this.#row(index)];
+  }
+
+  lineBytes(index: number): number {
+    const row = this.#row(index);
+    return this.#rows.lineEnd[row] - this.#rows.lineStart[row];
+  }
+
+  refuse(index: number, reason: DiscardReason): void {
+    const row = this.#row(index);
+    const bytes = this.#rows.rowBytes(row);
+    this.#rows.isRefused[row] = 1;
+    this.refusedCount++;
+    this.refusedBytes += bytes;
+    this.#discards.add(reason, 1, bytes, this.#policy);
+  }
+
+  #validRows(places: readonly number[]): number[] {
+    const rows = this.#rows;
+    const valid: number[] = [];
+    for (const place of places) {
+      const to = rows.streamRowEnd(place);
+      for (let row = rows.streamFirstRow[place]; row < to; row++)
+        if (rows.isRefused[row] === 0) valid.push(row);
+    }
+    return valid;
+  }
+
+  #row(index: number): number {
+    return this.#chosen === undefined ? this.#first + index : this.#chosen[index];
+  }
+}
+
+/** Where each stream stands in a push, streams in the order of their first places. */
+export function placesOfStreams({ streams }: PushRows): Iterable<readonly number[]> {
+  if (streams.length === 1) return [[0]];
+  const byText = new Map<string, number[]>();
+  for (let place = 0; place < streams.length; place++) {
+    const { text } = streams[place];
+    const places = byText.get(text);
+    if (places) places.push(place);
+    else byText.set(text, [place]);
+  }
+  return byText.values();
+}

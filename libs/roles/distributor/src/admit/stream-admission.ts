@@ -1,0 +1,406 @@
+import type { Limits } from '@loki/config';
+import type { TenantId } from '@loki/model';
+import type { DiscardReason } from '../streams/discard.ts';
+import type { ResolvedStream } from '../streams/resolve-stream.ts';
+import { type StreamClaims, streamHash, type StreamLimiter, type StreamLimiters } from './stream-claims.ts';
+import {
+  type AdmissionProblem,
+  RefusedRows,
+  streamLimitText,
+  streamRateText,
+  tooFarBehindText,
+} from './refused-rows.ts';
+import { StreamRate, type StreamRateLimit } from './stream-rate.ts';
+import { TakenRows } from './taken-rows.ts';
+
+/** Rows of one stream in a push, offered for admission. */
+export interface OfferedRows {
+  readonly count: number;
+  seconds(index: number): number;
+  nanos(index: number): number;
+  lineBytes(index: number): number;
+  /** Called for each row that is not admitted. */
+  refuse(index: number, reason: DiscardReason): void;
+}
+
+/**
+ * Decides by what other pushes brought: how many streams a tenant has, how fast a stream grows, how far behind its
+ * newest entry a row is.
+ */
+export interface StreamAdmission {
+  /**
+   * Finds out elsewhere what `admit` has to know of a push's streams. undefined: nothing, `admit` may be called at once.
+   */
+  prepare?(
+    tenant: TenantId,
+    streams: Iterable<ResolvedStream>,
+    limits: Limits,
+    nowMs: number,
+  ): Promise<void> | undefined;
+  /** undefined: all rows are admitted. */
+  admit(
+    tenant: TenantId,
+    stream: ResolvedStream,
+    rows: OfferedRows,
+    limits: Limits,
+    nowMs: number,
+  ): AdmissionProblem | undefined;
+  /**
+   * The push will come again, as another share of it was refused: the rows of this one are not charged again then.
+   *
+   * @param rows those that were admitted
+   */
+  retried(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void;
+}
+
+/** Hears how many shards a stream's rate needs, when they are several. */
+type OnShards = (stream: ResolvedStream, shards: number, newestSeconds: number) => void;
+
+interface StreamRegistryOptions {
+  /** A stream without entries for so long is no longer active. */
+  readonly streamIdleMs: number;
+  /** Half of it is how far an entry may lie behind its stream's newest. */
+  readonly chunkAgeMaxMs: number;
+  /** Rows named in one error. */
+  readonly refusedNamedMax: number;
+}
+
+/** What is shared with other distributors. */
+export interface SharedStreams {
+  readonly claims: StreamClaims;
+  readonly limiters: StreamLimiters;
+  /** Distributors, this one included: by which limits are divided while nobody counts for all. */
+  readonly healthyDistributors: () => number;
+}
+
+interface StreamState {
+  seenMs: number;
+  /** When its limiter last heard that it is in use. */
+  toldMs: number;
+  newestSeconds: number;
+  newestNanos: number;
+  rate: StreamRate | undefined;
+}
+
+interface TenantState {
+  readonly streams: Map<string, StreamState>;
+  /** Streams that the limiter refused, and until when it is not asked about them again. */
+  readonly refusedUntilMs: Map<string, number>;
+  /** Who was told of all `streams`. */
+  limiterId: string | undefined;
+  sweptMs: number;
+}
+
+/** How often, relative to `streamIdleMs`, idle streams are looked for. */
+const sweepsPerIdleTime = 8;
+/** The same for telling the limiter of streams that are in use. */
+const tellsPerIdleTime = 4;
+/** A client goes on sending a stream that was refused. */
+const refusedMs = 1_000;
+const refusedMax = 10_000;
+
+/**
+ * Active streams as this distributor saw them.
+ *
+ * Alone it counts by itself. Among others one of them all, the tenant's limiter, counts for all distributors and is asked
+ * about each stream that is new here. While it is away this distributor admits what fits into its share of the limit.
+ */
+export class StreamRegistry implements StreamAdmission {
+  readonly #options: StreamRegistryOptions;
+  readonly #shared: SharedStreams | undefined;
+  readonly #onShards: OnShards | undefined;
+  readonly #tenants = new Map<TenantId, TenantState>();
+  readonly #taken = new TakenRows();
+  #sweptMs: number | undefined;
+
+  /** @param shared absent: no other distributor has streams of our tenants */
+  constructor(options: StreamRegistryOptions, shared?: SharedStreams, onShards?: OnShards) {
+    this.#options = options;
+    this.#shared = shared;
+    this.#onShards = onShards;
+  }
+
+  prepare(
+    tenant: TenantId,
+    streams: Iterable<ResolvedStream>,
+    limits: Limits,
+    nowMs: number,
+  ): Promise<void> | undefined {
+    const activeMax = this.#activeMax(limits);
+    if (!this.#shared || activeMax === Number.POSITIVE_INFINITY) return undefined;
+    const limiter = this.#shared.claims.limiterOf(tenant);
+    if (!limiter) return undefined;
+    const tenantState = this.#tenantState(tenant, nowMs);
+    this.#introduce(tenant, tenantState, limiter, activeMax, nowMs);
+    const asked = new Map<string, Promise<void>>();
+    for (const { text } of streams) {
+      const isKnown = tenantState.streams.has(text) || (tenantState.refusedUntilMs.get(text) ?? 0) > nowMs;
+      if (!isKnown && !asked.has(text)) {
+        asked.set(text, this.#ask(limiter, tenant, tenantState, { text, activeMax, nowMs }));
+      }
+    }
+    return asked.size === 0 ? undefined : Promise.all(asked.values()).then(() => undefined);
+  }
+
+  admit(
+    tenant: TenantId,
+    stream: ResolvedStream,
+    rows: OfferedRows,
+    limits: Limits,
+    nowMs: number,
+  ): AdmissionProblem | undefined {
+    this.#sweepTenants(nowMs);
+    const tenantState = this.#tenantState(tenant, nowMs);
+    let state = tenantState.streams.get(stream.text);
+    if (!state) {
+      if (!this.#hasRoom(tenantState, stream.text, limits, nowMs)) {
+        for (let i = 0; i < rows.count; i++) rows.refuse(i, 'stream_limit');
+        return { status: 429, text: streamLimitText(stream.text, tenant) };
+      }
+      state = newState(nowMs);
+      // Nobody was asked: the limiter hears of it when there is one again.
+      if (this.#shared) tenantState.limiterId = undefined;
+      tenantState.streams.set(stream.text, state);
+    }
+    state.seenMs = nowMs;
+    if (this.#shared && nowMs - state.toldMs > this.#options.streamIdleMs / tellsPerIdleTime)
+      this.#tell(tenant, tenantState, stream.text, state, limits, nowMs);
+    if (nowMs - tenantState.sweptMs > this.#options.streamIdleMs / sweepsPerIdleTime)
+      this.#sweep(tenantState, nowMs);
+    return this.#admitRows(tenant, stream, state, rows, limits, nowMs);
+  }
+
+  retried(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void {
+    this.#taken.add(stream.placementHash, rows, nowMs);
+  }
+
+  /** Tenants with streams, or lately so. */
+  get tenantCount(): number {
+    return this.#tenants.size;
+  }
+
+  /** Streams of a tenant that count against its limit. */
+  activeStreams(tenant: TenantId): number {
+    return this.#tenants.get(tenant)?.streams.size ?? 0;
+  }
+
+  #tenantState(tenant: TenantId, nowMs: number): TenantState {
+    let state = this.#tenants.get(tenant);
+    if (!state) {
+      state = { streams: new Map(), refusedUntilMs: new Map(), limiterId: undefined, sweptMs: nowMs };
+      this.#tenants.set(tenant, state);
+    }
+    return state;
+  }
+
+  /** Streams a tenant may have in all. */
+  #activeMax({ maxStreamsPerUser: perIngester, maxGlobalStreamsPerUser: global }: Limits): number {
+    const local = perIngester > 0 ? perIngester : Number.POSITIVE_INFINITY;
+    const shares = this.#shared ? Math.max(1, this.#shared.limiters.ingesterShares()) : 1;
+    return Math.min(Math.floor(local * shares), global > 0 ? global : Number.POSITIVE_INFINITY);
+  }
+
+  /** Whether a stream that is new here may come to be, though nobody else knows of it. */
+  #hasRoom(tenantState: TenantState, text: string, limits: Limits, nowMs: number): boolean {
+    const { streams, refusedUntilMs } = tenantState;
+    if ((refusedUntilMs.get(text) ?? 0) > nowMs) return false;
+    const distributors = this.#shared ? Math.max(1, this.#shared.healthyDistributors()) : 1;
+    const share = Math.ceil(this.#activeMax(limits) / distributors);
+    // A push may bring thousands of streams too many: one look for idle ones serves all of them.
+    if (streams.size >= share && tenantState.sweptMs !== nowMs) this.#sweep(tenantState, nowMs);
+    return streams.size < share;
+  }
+
+  /** Whoever counts from now on hears of all streams that were admitted before. */
+  #introduce(
+    tenant: TenantId,
+    tenantState: TenantState,
+    limiter: StreamLimiter,
+    activeMax: number,
+    nowMs: number,
+  ): void {
+    if (tenantState.limiterId === limiter.id) return;
+    tenantState.limiterId = limiter.id;
+    if (tenantState.streams.size === 0) return;
+    for (const state of tenantState.streams.values()) state.toldMs = nowMs;
+    void this.#shared!.claims.tellAll(limiter, tenant, tenantState.streams.keys(), activeMax);
+  }
+
+  async #ask(
+    limiter: StreamLimiter,
+    tenant: TenantId,
+    tenantState: TenantState,
+    { text, activeMax, nowMs }: { text: string; activeMax: number; nowMs: number },
+  ): Promise<void> {
+    const verdict = await this.#shared!.claims.ask(limiter, tenant, streamHash(text), activeMax);
+    const { streams, refusedUntilMs } = tenantState;
+    if (verdict === true) {
+      refusedUntilMs.delete(text);
+      // Another push may have brought it meanwhile.
+      if (!streams.has(text)) streams.set(text, newState(nowMs));
+    } else if (verdict === false) {
+      if (refusedUntilMs.size >= refusedMax) refusedUntilMs.clear();
+      refusedUntilMs.set(text, nowMs + refusedMs);
+    } else {
+      // It may have heard nothing of what it was told with this.
+      tenantState.limiterId = undefined;
+    }
+  }
+
+  /** The stream is still in use. */
+  #tell(
+    tenant: TenantId,
+    tenantState: TenantState,
+    text: string,
+    state: StreamState,
+    limits: Limits,
+    nowMs: number,
+  ): void {
+    const { claims } = this.#shared!;
+    const activeMax = this.#activeMax(limits);
+    if (activeMax === Number.POSITIVE_INFINITY) return;
+    const limiter = claims.limiterOf(tenant);
+    if (limiter?.id !== tenantState.limiterId || !limiter) return; // it is introduced to all of them with the next push
+    if (claims.tell(limiter, tenant, streamHash(text), activeMax)) state.toldMs = nowMs;
+  }
+
+  #admitRows(
+    tenant: TenantId,
+    stream: ResolvedStream,
+    state: StreamState,
+    rows: OfferedRows,
+    limits: Limits,
+    nowMs: number,
+  ): AdmissionProblem | undefined {
+    const refused = new RefusedRows(this.#options.refusedNamedMax);
+    const reachNs = (this.#options.chunkAgeMaxMs / 2) * 1e6;
+    const admission: Admission = { stream, state, rows, refused, reachNs, limit: rateLimit(limits), nowMs };
+    if (limits.shardStreams.enabled) this.#admitShare(admission);
+    else admitLines(admission);
+    return refused.problem(tenant, stream.text, rows.count);
+  }
+
+  /** Rows too far behind are refused by themselves; the others are taken whole or refused whole. */
+  #admitShare(admission: Admission): void {
+    const { stream, state, rows, refused, limit, nowMs } = admission;
+    const share = shareOf(admission, this.#taken.hasAny(nowMs) ? this.#taken : undefined);
+    if (share.bytes > 0 && limit) {
+      const rate = (state.rate ??= new StreamRate(limit, nowMs));
+      const shards = rate.offer(share.bytes, limit, nowMs);
+      const waitMs = rate.take(share.bytes, shards, limit, nowMs);
+      if (waitMs > 0) {
+        for (let i = 0; i < rows.count; i++) {
+          if (share.behind?.has(i)) continue;
+          rows.refuse(i, 'per_stream_rate_limit');
+          refused.add(rows.seconds(i), rows.nanos(i), 429, () =>
+            streamRateText(limit.rate, stream.text, share.bytes),
+          );
+        }
+        refused.retryAfter(waitMs);
+        return;
+      }
+      if (shards > 1) this.#onShards?.(stream, shards, Math.max(state.newestSeconds, share.newestSeconds));
+    }
+    state.newestSeconds = share.newestSeconds;
+    state.newestNanos = share.newestNanos;
+  }
+
+  /** Forgets tenants that have gone silent: who may write may also invent tenants. */
+  #sweepTenants(nowMs: number): void {
+    this.#sweptMs ??= nowMs;
+    if (nowMs - this.#sweptMs <= this.#options.streamIdleMs) return;
+    this.#sweptMs = nowMs;
+    for (const [tenant, tenantState] of this.#tenants) {
+      this.#sweep(tenantState, nowMs);
+      tenantState.refusedUntilMs.clear();
+      if (tenantState.streams.size === 0) this.#tenants.delete(tenant);
+    }
+  }
+
+  #sweep(tenantState: TenantState, nowMs: number): void {
+    tenantState.sweptMs = nowMs;
+    for (const [text, state] of tenantState.streams)
+      if (nowMs - state.seenMs > this.#options.streamIdleMs) tenantState.streams.delete(text);
+  }
+}
+
+function newState(nowMs: number): StreamState {
+  const newestSeconds = Number.NEGATIVE_INFINITY;
+  return { seenMs: nowMs, toldMs: nowMs, newestSeconds, newestNanos: 0, rate: undefined };
+}
+
+/** One stream's rows of a push, and what decides about them. */
+interface Admission {
+  readonly stream: ResolvedStream;
+  readonly state: StreamState;
+  readonly rows: OfferedRows;
+  readonly refused: RefusedRows;
+  /** How far a row may lie behind the newest one. */
+  readonly reachNs: number;
+  readonly limit: StreamRateLimit | undefined;
+  readonly nowMs: number;
+}
+
+interface Share {
+  /** To be charged: without rows that were charged and stored before. */
+  readonly bytes: number;
+  readonly newestSeconds: number;
+  readonly newestNanos: number;
+  /** Rows that were refused; undefined: none. */
+  readonly behind: ReadonlySet<number> | undefined;
+}
+
+/** Adds up the rows that are not too far behind, and refuses the others. */
+function shareOf({ stream, state, rows, refused, reachNs }: Admission, taken: TakenRows | undefined): Share {
+  let { newestSeconds, newestNanos } = state;
+  let behind: Set<number> | undefined;
+  let bytes = 0;
+  for (let i = 0; i < rows.count; i++) {
+    const seconds = rows.seconds(i);
+    const nanos = rows.nanos(i);
+    const behindNs = (newestSeconds - seconds) * 1e9 + (newestNanos - nanos);
+    if (behindNs > reachNs) {
+      rows.refuse(i, 'too_far_behind');
+      refused.add(seconds, nanos, 400, () => tooFarBehindText(newestSeconds, newestNanos, seconds, reachNs));
+      (behind ??= new Set()).add(i);
+      continue;
+    }
+    if (!taken?.has(stream.placementHash, rows, i)) bytes += rows.lineBytes(i);
+    if (behindNs < 0 || newestSeconds === Number.NEGATIVE_INFINITY) {
+      newestSeconds = seconds;
+      newestNanos = nanos;
+    }
+  }
+  return { bytes, newestSeconds, newestNanos, behind };
+}
+
+/** Each row by itself, as long as there are bytes for it. */
+function admitLines({ stream, state, rows, refused, reachNs, limit, nowMs }: Admission): void {
+  const rate = limit && (state.rate ??= new StreamRate(limit, nowMs));
+  for (let i = 0; i < rows.count; i++) {
+    const seconds = rows.seconds(i);
+    const nanos = rows.nanos(i);
+    const behindNs = (state.newestSeconds - seconds) * 1e9 + (state.newestNanos - nanos);
+    const lineBytes = rows.lineBytes(i);
+    if (behindNs > reachNs) {
+      rows.refuse(i, 'too_far_behind');
+      const { newestSeconds, newestNanos } = state;
+      refused.add(seconds, nanos, 400, () => tooFarBehindText(newestSeconds, newestNanos, seconds, reachNs));
+    } else if (limit && rate && rate.take(lineBytes, 1, limit, nowMs) > 0) {
+      rows.refuse(i, 'per_stream_rate_limit');
+      refused.add(seconds, nanos, 429, () => streamRateText(limit.rate, stream.text, lineBytes));
+    } else if (behindNs < 0 || state.newestSeconds === Number.NEGATIVE_INFINITY) {
+      state.newestSeconds = seconds;
+      state.newestNanos = nanos;
+    }
+  }
+}
+
+/** undefined: a stream may grow at any rate. */
+function rateLimit(limits: Limits): StreamRateLimit | undefined {
+  const { perStreamRateLimitBytes: rate, perStreamRateLimitBurstBytes: burst, shardStreams } = limits;
+  if (rate <= 0) return undefined;
+  const isSharded = shardStreams.enabled && shardStreams.desiredRateBytes > 0;
+  const desiredRate = isSharded ? shardStreams.desiredRateBytes : undefined;
+  return { rate, burst: Math.max(rate, burst), desiredRate };
+}

@@ -1,0 +1,25 @@
+import type { Limits } from '@loki/config';
+import type { PushRows } from '../rows/push-rows.ts';
+import type { ValidRows } from './validate.ts';
+
+type Taken = Pick<ValidRows, 'lines' | 'bytes' | 'metadataBytes'>;
+
+/** What was valid, by policy. */
+export function takenByPolicy(rows: PushRows, limits: Limits, valid: ValidRows): Iterable<[string, Taken]> {
+  const { lines, bytes, metadataBytes } = valid;
+  if (limits.policyStreamMapping.length === 0) return [['', { lines, bytes, metadataBytes }]];
+  const byPolicy = new Map<string, { -readonly [K in keyof Taken]: number }>();
+  for (let index = 0; index < rows.streams.length; index++) {
+    const { policy } = rows.streams[index];
+    let taken = byPolicy.get(policy);
+    if (!taken) byPolicy.set(policy, (taken = { lines: 0, bytes: 0, metadataBytes: 0 }));
+    const end = rows.streamRowEnd(index);
+    for (let row = rows.streamFirstRow[index]; row < end; row++) {
+      if (rows.isRefused[row] === 1) continue;
+      taken.lines++;
+      taken.bytes += rows.rowBytes(row);
+      taken.metadataBytes += rows.metadataBytes(row);
+    }
+  }
+  return [...byPolicy].filter(([, taken]) => taken.lines > 0);
+}

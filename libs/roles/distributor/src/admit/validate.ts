@@ -1,0 +1,234 @@
+import type { Limits } from '@loki/config';
+import type { DiscardReason } from '../streams/discard.ts';
+import type { Discards } from '../rows/discards.ts';
+import type { MetadataNames } from '../rows/metadata-names.ts';
+import type { PushErrors } from '../rows/push-errors.ts';
+import type { PushRows } from '../rows/push-rows.ts';
+import type { ResolvedStream } from '../streams/resolve-stream.ts';
+import { rfc3339Seconds } from '../json/time-text.ts';
+
+/** What validation needs besides the rows, and where it reports. */
+interface ValidationContext {
+  readonly limits: Limits;
+  readonly nowMs: number;
+  readonly names: MetadataNames;
+  /** What the write log takes as one record: no entry can be larger, whatever the tenant's limits say. */
+  readonly recordBytesMax: number;
+  /** Of a backfill: entries may be as old as they are. */
+  readonly isBackfill: boolean;
+  /** Why nothing of a policy is taken now; undefined: it is taken. '' : nobody is told. */
+  readonly blockedText: (policy: string) => string | undefined;
+  readonly errors: PushErrors;
+  readonly discards: Discards;
+}
+
+/** What is left of a push. */
+export interface ValidRows {
+  readonly lines: number;
+  /** Line and metadata bytes. */
+  readonly bytes: number;
+  readonly metadataBytes: number;
+  readonly truncated: number;
+  /** Unix seconds of the newest row; -Infinity when there is none. */
+  readonly newestSeconds: number;
+}
+
+/**
+ * Checks every row of a push against the tenant's limits: sets `isRefused`, cuts long lines if the tenant wants that,
+ * makes metadata names valid, moves repeated timestamps. Streams without entries are passed over, whatever their
+ * labels.
+ *
+ * @throws LokiError 500 for a metadata name that cannot be made valid: nothing of the push is stored then, as in Loki
+ */
+export function validateRows(rows: PushRows, context: ValidationContext): ValidRows {
+  const { limits, errors, discards } = context;
+  const total = {
+    lines: 0,
+    bytes: 0,
+    metadataBytes: 0,
+    truncated: 0,
+    newestSeconds: Number.NEGATIVE_INFINITY,
+  };
+  for (let index = 0; index < rows.streams.length; index++) {
+    const from = rows.streamFirstRow[index];
+    const to = rows.streamRowEnd(index);
+    if (from === to) continue;
+    const stream = rows.streams[index];
+    if (stream.rejection) {
+      refuseAll(rows, from, to, stream.rejection.reason, { discards, policy: stream.policy });
+      errors.add(stream.rejection.text);
+      continue;
+    }
+    const blocked = context.blockedText(stream.policy);
+    if (blocked !== undefined) {
+      refuseAll(rows, from, to, 'blocked_ingestion_policy', { discards, policy: stream.policy });
+      if (blocked !== '') errors.add(blocked);
+      continue;
+    }
+    const check = new RowCheck(rows, stream, context);
+    for (let row = from; row < to; row++) {
+      if (limits.maxLineSizeTruncate && cutLongLine(rows, row, limits)) total.truncated++;
+      if (!check.row(row)) continue;
+      const metadataBytes = rows.metadataBytes(row);
+      total.lines++;
+      total.bytes += rows.lineEnd[row] - rows.lineStart[row] + metadataBytes;
+      total.metadataBytes += metadataBytes;
+      if (rows.seconds[row] > total.newestSeconds) total.newestSeconds = rows.seconds[row];
+    }
+    if (limits.incrementDuplicateTimestamp) moveRepeatedTimestamps(rows, from, to);
+  }
+  return total;
+}
+
+function refuseAll(
+  rows: PushRows,
+  from: number,
+  to: number,
+  reason: DiscardReason,
+  { discards, policy }: { discards: Discards; policy: string },
+): void {
+  let bytes = 0;
+  for (let row = from; row < to; row++) {
+    rows.isRefused[row] = 1;
+    bytes += rows.rowBytes(row);
+  }
+  discards.add(reason, to - from, bytes, policy);
+}
+
+/** Of a record with one entry, besides its bytes and labels: header, footer, directories, the level that is found. */
+const recordOverheadBytes = 4096;
+/** Of each metadata column that only this entry has. */
+const pairOverheadBytes = 64;
+
+/** The checks of one stream's rows. */
+class RowCheck {
+  readonly #rows: PushRows;
+  readonly #stream: ResolvedStream;
+  readonly #context: ValidationContext;
+  readonly #oldestSeconds: number;
+  readonly #newestSeconds: number;
+  readonly #entryBytesMax: number;
+  #errorsLeft: number;
+
+  constructor(rows: PushRows, stream: ResolvedStream, context: ValidationContext) {
+    const { limits, nowMs } = context;
+    this.#rows = rows;
+    this.#stream = stream;
+    this.#context = context;
+    this.#oldestSeconds =
+      limits.rejectOldSamples && !context.isBackfill
+        ? (nowMs - limits.rejectOldSamplesMaxAgeMs) / 1000
+        : Number.NEGATIVE_INFINITY;
+    this.#newestSeconds =
+      limits.creationGracePeriodMs > 0
+        ? (nowMs + limits.creationGracePeriodMs) / 1000
+        : Number.POSITIVE_INFINITY;
+    this.#entryBytesMax = context.recordBytesMax - recordOverheadBytes - 3 * stream.text.length;
+    this.#errorsLeft =
+      limits.maxReturnedStreamErrors > 0 ? limits.maxReturnedStreamErrors : Number.POSITIVE_INFINITY;
+  }
+
+  /** False: the row is refused, counted and reported. */
+  row(row: number): boolean {
+    const rows = this.#rows;
+    const { limits } = this.#context;
+    const time = rows.seconds[row] + rows.nanos[row] * 1e-9;
+    if (time < this.#oldestSeconds) return this.#refuse(row, 'greater_than_max_sample_age');
+    if (time > this.#newestSeconds) return this.#refuse(row, 'too_far_in_future');
+    const lineBytes = rows.lineEnd[row] - rows.lineStart[row];
+    if (limits.maxLineSizeBytes > 0 && lineBytes > limits.maxLineSizeBytes)
+      return this.#refuse(row, 'line_too_long');
+    const pairStart = rows.pairStart(row);
+    const pairEnd = rows.pairEnd[row];
+    if (lineBytes > this.#entryBytesMax) return this.#refuse(row, 'line_too_long');
+    if (pairStart === pairEnd) return true;
+    if (!limits.allowStructuredMetadata) return this.#refuse(row, 'disallowed_structured_metadata');
+    if (
+      limits.maxStructuredMetadataSizeBytes > 0 &&
+      rows.metadataBytes(row) > limits.maxStructuredMetadataSizeBytes
+    )
+      return this.#refuse(row, 'structured_metadata_too_large');
+    const countMax = limits.maxStructuredMetadataEntriesCount;
+    if (countMax > 0 && pairEnd - pairStart > countMax)
+      return this.#refuse(row, 'structured_metadata_too_many');
+    const pairBytes = rows.metadataBytes(row) + (pairEnd - pairStart) * pairOverheadBytes;
+    if (lineBytes + pairBytes > this.#entryBytesMax) return this.#refuse(row, 'line_too_long');
+    if (rows.hasValidNames) return true;
+    const { names } = this.#context;
+    for (let pair = pairStart; pair < pairEnd; pair++)
+      rows.pairNames[pair] = names.normalize(rows.pairNames[pair]);
+    return true;
+  }
+
+  #refuse(row: number, reason: DiscardReason): false {
+    const { discards, errors } = this.#context;
+    this.#rows.isRefused[row] = 1;
+    discards.add(reason, 1, this.#rows.rowBytes(row), this.#stream.policy);
+    if (this.#errorsLeft-- > 0) errors.add(this.#text(row, reason));
+    return false;
+  }
+
+  #tooLongText(row: number, lineBytesMax: number): string {
+    const rows = this.#rows;
+    const lineBytes = rows.lineEnd[row] - rows.lineStart[row];
+    const isLine = lineBytesMax > 0 && lineBytes > lineBytesMax;
+    const [max, bytes] = isLine ? [lineBytesMax, lineBytes] : [this.#entryBytesMax, rows.rowBytes(row)];
+    return `max entry size '${max}' bytes exceeded for stream '${this.#stream.text}' while adding an entry with length '${bytes}' bytes`;
+  }
+
+  #text(row: number, reason: DiscardReason): string {
+    const rows = this.#rows;
+    const { limits } = this.#context;
+    const stream = this.#stream.text;
+    const time = rfc3339Seconds(rows.seconds[row]);
+    switch (reason) {
+      case 'greater_than_max_sample_age':
+        return `entry for stream '${stream}' has timestamp too old: ${time}, oldest acceptable timestamp is: ${rfc3339Seconds(this.#oldestSeconds)}`;
+      case 'too_far_in_future':
+        return `entry for stream '${stream}' has timestamp too new: ${time}`;
+      case 'line_too_long':
+        return this.#tooLongText(row, limits.maxLineSizeBytes);
+      case 'disallowed_structured_metadata':
+        return `stream '${stream}' includes structured metadata, but this feature is disallowed. Please see \`limits_config.allow_structured_metadata\` or contact your Loki administrator to enable it`;
+      case 'structured_metadata_too_large':
+        return `stream '${stream}' has structured metadata too large: '${rows.metadataBytes(row)}' bytes, limit: '${limits.maxStructuredMetadataSizeBytes}' bytes. Please see \`limits_config.max_structured_metadata_size\` or contact your Loki administrator to increase it`;
+      default:
+        return `stream '${stream}' has too many structured metadata labels: '${rows.pairEnd[row] - rows.pairStart(row)}', limit: '${limits.maxStructuredMetadataEntriesCount}'. Please see \`limits_config.max_structured_metadata_entries_count\` or contact your Loki administrator to increase it`;
+    }
+  }
+}
+
+/** Cuts a line to the allowed size, the tenant's identifier included, at the byte. */
+function cutLongLine(rows: PushRows, row: number, limits: Limits): boolean {
+  const { maxLineSizeBytes: max, maxLineSizeTruncateIdentifier: suffix } = limits;
+  if (max <= 0 || rows.lineEnd[row] - rows.lineStart[row] <= max) return false;
+  const suffixBytes = Buffer.byteLength(suffix);
+  if (suffixBytes === 0 || suffixBytes > max) rows.lineEnd[row] = rows.lineStart[row] + max;
+  else rows.cutLine(row, max - suffixBytes, suffix);
+  return true;
+}
+
+/** A row with the timestamp of the row before it, but another line, goes 1 ns after that one. */
+function moveRepeatedTimestamps(rows: PushRows, from: number, to: number): void {
+  let lastSeconds = Number.NaN;
+  let lastNanos = 0;
+  let last = -1;
+  for (let row = from; row < to; row++) {
+    if (rows.isRefused[row] === 1) continue;
+    const seconds = rows.seconds[row];
+    const nanos = rows.nanos[row];
+    if (seconds === lastSeconds && nanos === lastNanos && !isSameLine(rows, row, last)) {
+      const moved = rows.nanos[last] + 1;
+      rows.seconds[row] = rows.seconds[last] + (moved === 1_000_000_000 ? 1 : 0);
+      rows.nanos[row] = moved % 1_000_000_000;
+    }
+    lastSeconds = seconds;
+    lastNanos = nanos;
+    last = row;
+  }
+}
+
+function isSameLine(rows: PushRows, a: number, b: number): boolean {
+  const [aBytes, bBytes] = [rows.lineBytes(a), rows.lineBytes(b)];
+  return aBytes.compare(bBytes, rows.lineStart[b], rows.lineEnd[b], rows.lineStart[a], rows.lineEnd[a]) === 0;
+}

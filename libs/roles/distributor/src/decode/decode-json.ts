@@ -1,0 +1,132 @@
+import { LokiError } from '@loki/model';
+import { decodeJsonFast } from './decode-json-fast.ts';
+import { JsonCursor, within } from '../json/json-cursor.ts';
+import type { JsonRange } from '../json/json-cursor.ts';
+import {
+  eachField,
+  eachItem,
+  malformedObject,
+  malformedString,
+  malformedValue,
+  textOf,
+} from '../json/json-each.ts';
+import type { Problem, RawValue } from '../json/json-each.ts';
+import { labelTextOfJson } from '../json/label-text.ts';
+import type { PushRows } from '../rows/push-rows.ts';
+import type { StreamLookup } from '../streams/stream-cache.ts';
+
+const requestType = 'loghttp.PushRequest.';
+const streamsType = 'Streams: []loghttp.LogProtoStream: ';
+
+const overflow = 'Value is number, but overflowed while parsing';
+
+/** What Go's time is when nobody sets it: the first second of the year 1. */
+const zeroTimeSeconds = -62_135_596_800;
+
+/**
+ * Decodes `{"streams":[{"stream":{..},"values":[["ns","line",{..}]]}]}` into `rows`.
+ *
+ * The usual shape goes through a byte-level reader. Anything it does not expect (an escape in a key, a number where
+ * text should be, a syntax error) starts over with the reader below, which is slow, takes whatever Loki takes, and
+ * says what is wrong in the same words.
+ *
+ * @param cutText why the body ends, when it ends too soon
+ */
+export function decodeJsonPush(body: Buffer, rows: PushRows, streams: StreamLookup, cutText?: string): void {
+  if (decodeJsonFast(body, rows, streams)) return;
+  decodeJsonSlow(body, rows, streams, cutText);
+}
+
+/** The complete reader; also the oracle of the fast one. */
+export function decodeJsonSlow(body: Buffer, rows: PushRows, streams: StreamLookup, cutText?: string): void {
+  rows.start(body, streams);
+  if (body.length === 0) throw new LokiError('badRequest', 'EOF');
+  const cursor = new JsonCursor(body, cutText);
+  if (!cursor.objectStart()) return;
+  within(requestType, () => {
+    do {
+      // Names are compared without regard to case, and of two fields with one name the last counts.
+      if (cursor.fieldName().toLowerCase() !== 'streams') cursor.range();
+      else {
+        rows.start(body, streams);
+        within(streamsType, () => decodeStreams(cursor, rows, streams));
+      }
+    } while (!cursor.objectEnd());
+  });
+}
+
+function decodeStreams(cursor: JsonCursor, rows: PushRows, streams: StreamLookup): void {
+  cursor.items(() => {
+    const problem = decodeStream(cursor.bytes, cursor.range(), rows, streams);
+    if (problem !== undefined) throw cursor.fault('unmarshalerDecoder', problem);
+  });
+}
+
+function decodeStream(bytes: Buffer, stream: JsonRange, rows: PushRows, streams: StreamLookup): Problem {
+  let text = '{}';
+  rows.startStream();
+  const problem = eachField(bytes, stream, (name, value) => {
+    if (name === 'stream') {
+      const labels = labelTextOfJson(bytes, value);
+      if ('problem' in labels) return labels.problem;
+      text = labels.text;
+    } else if (name === 'values' && value.kind !== 'null') {
+      return eachItem(bytes, value, (entry) =>
+        entry.kind === 'null' ? undefined : decodeEntry(bytes, entry, rows),
+      );
+    }
+    return undefined;
+  });
+  if (problem === undefined) rows.endResolved(streams.ofText(text));
+  return problem;
+}
+
+/** Timestamp, line and metadata stand by place; what follows is ignored, what is missing is empty. */
+function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
+  let place = 0;
+  let seconds = zeroTimeSeconds;
+  let nanos = 0;
+  let line: string | undefined = '';
+  const problem = eachItem(bytes, entry, (item) => {
+    switch (place++) {
+      case 0: {
+        const timestampNs = item.kind === 'string' ? integerOf(bytes, item) : malformedValue;
+        if (typeof timestampNs === 'string') return timestampNs;
+        const rest = ((timestampNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+        seconds = Number((timestampNs - rest) / 1_000_000_000n);
+        nanos = Number(rest);
+        return undefined;
+      }
+      case 1:
+        if (item.kind !== 'string') return malformedString;
+        line = textOf(bytes, item.start, item.end);
+        return line === undefined ? malformedValue : undefined;
+      case 2:
+        return item.kind === 'object' ? decodeMetadata(bytes, item, rows) : malformedObject;
+      default:
+        return undefined;
+    }
+  });
+  if (problem === undefined) rows.addTextEntry(seconds, nanos, line);
+  return problem;
+}
+
+function decodeMetadata(bytes: Buffer, metadata: RawValue, rows: PushRows): Problem {
+  return eachField(bytes, metadata, (name, value) => {
+    if (value.kind !== 'string') return malformedString;
+    const text = textOf(bytes, value.start, value.end);
+    if (text === undefined) return malformedValue;
+    rows.addPair(name, text);
+    return undefined;
+  });
+}
+
+/** Decimal digits of an int64, or what is wrong with them. A sign alone is zero. */
+function integerOf(bytes: Buffer, { start, end }: RawValue): bigint | string {
+  const text = bytes.toString('latin1', start, end);
+  if (!/^(?:[0-9]+|-[0-9]*)$/.test(text)) return malformedValue;
+  // No timestamp has more digits, however many zeros come first.
+  if (text.length > 100) return overflow;
+  const value = BigInt(text === '-' ? 0 : text);
+  return BigInt.asIntN(64, value) === value ? value : overflow;
+}

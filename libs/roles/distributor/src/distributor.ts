@@ -1,0 +1,418 @@
+import type { Limits, LimitsSource } from '@loki/config';
+import { LokiError, type TenantId, parseMediaType } from '@loki/model';
+import type {
+  Clock,
+  DistributorService,
+  HttpRequest,
+  HttpResponse,
+  Logger,
+  Random,
+  Timers,
+  Workers,
+  WriteLog,
+} from '@loki/ports';
+import { decodePushRequest, ProtoError } from '@loki/proto';
+import { type DistributorMetrics, lineBytesBuckets } from '@loki/telemetry';
+import { PartitionBatcher } from './write/batcher.ts';
+import { knownEncoding, knownType } from './header-labels.ts';
+import { takenByPolicy } from './admit/taken-by-policy.ts';
+import { decodeJsonPush } from './decode/decode-json.ts';
+import { decodeLegacyPush } from './decode/decode-legacy.ts';
+import { decodeOtlpPush } from './decode/decode-otlp.ts';
+import { Discards } from './rows/discards.ts';
+import { MetadataNames } from './rows/metadata-names.ts';
+import { OfferedStreamRows, placesOfStreams } from './admit/offered-rows.ts';
+import { defaultDistributorOptions, type DistributorOptions } from './options.ts';
+import { OtlpActionsCache } from './decode/otlp-actions.ts';
+import { policyBlockedUntilMs } from './streams/policies.ts';
+import { PushErrors } from './rows/push-errors.ts';
+import type { PushRows } from './rows/push-rows.ts';
+import { type PushScratch, PushScratches } from './push-scratch.ts';
+import { IngestRate } from './admit/rate-limit.ts';
+import { checkBodySize, readJsonBody, readOtlpBody, readSnappyBody } from './decode/read-body.ts';
+import { accepted, failed, type PushFormat } from './respond.ts';
+import { PartitionChooser, shardOfRow, type StreamShards } from './streams/shard.ts';
+import type { ResolvedStream } from './streams/resolve-stream.ts';
+import { type SharedStreams, type StreamAdmission, StreamRegistry } from './admit/stream-admission.ts';
+import { StreamClaims, type StreamLimiters } from './admit/stream-claims.ts';
+import { StreamCache } from './streams/stream-cache.ts';
+import { rfc3339Seconds } from './json/time-text.ts';
+import { userAgentLabel } from './user-agent.ts';
+import { type ValidRows, validateRows } from './admit/validate.ts';
+import { writeStreamRows } from './write/write-rows.ts';
+
+export interface DistributorDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly workers: Workers;
+  readonly writeLog: WriteLog;
+  readonly limits: LimitsSource;
+  readonly logger: Logger;
+  readonly metrics: DistributorMetrics;
+  /** Distributors that share a tenant's global rate, this one included. */
+  readonly healthyDistributors: () => number;
+  /** Who counts the streams of a tenant for all distributors; absent: there is no other one. */
+  readonly streamLimiters?: StreamLimiters;
+  /** Knows the shards of hot streams; absent: each stream goes to one partition. */
+  readonly streamShards?: StreamShards;
+}
+
+/** A push on its way: what the steps add up. */
+interface Push {
+  readonly tenant: TenantId;
+  readonly request: HttpRequest;
+  readonly format: PushFormat;
+  readonly scratch: PushScratch;
+  readonly limits: Limits;
+  readonly nowMs: number;
+  readonly errors: PushErrors;
+  readonly discards: Discards;
+  /** Of a push that brings what is old; its streams are marked with it. */
+  readonly backfillShard: string | undefined;
+  /** 400, or 429 when something was refused that may pass later. */
+  refusedStatus: number;
+  /** When a client may come again, as far as that is known. */
+  retryAfterMs: number;
+}
+
+/** Pushes that may wait for a verdict about their streams, and their bytes: others are judged by what this process knows. */
+const askingMax = 256;
+const askingBytesMax = 128 * 1024 * 1024;
+
+/**
+ * The first half of the write path: decode, validate, limit, shard, append. A push is answered with success only after
+ * the write log has acknowledged all of it.
+ *
+ * Decoding and writing rows happen in one turn of the event loop, so that one set of columns serves all pushes, but for
+ * those with streams that others have to be asked about.
+ */
+export class Distributor implements DistributorService {
+  readonly #deps: DistributorDeps;
+  readonly #options: DistributorOptions;
+  readonly #scratches = new PushScratches();
+  readonly #streams: StreamCache;
+  readonly #names = new MetadataNames();
+  readonly #otlpActions: OtlpActionsCache;
+  readonly #rate: IngestRate;
+  readonly #admission: StreamAdmission;
+  readonly #chooser: PartitionChooser;
+  readonly #batchers: readonly PartitionBatcher[];
+  readonly #lineSizes = new Float64Array(lineBytesBuckets.length + 1);
+  #inflightBytes = 0;
+  /** Decompressed, of pushes that wait for a verdict. */
+  #askingBytes = 0;
+
+  constructor(deps: DistributorDeps, options: Partial<DistributorOptions> = {}) {
+    this.#deps = deps;
+    this.#options = { ...defaultDistributorOptions, ...options };
+    this.#streams = new StreamCache(this.#options.streamsCachedMax);
+    this.#otlpActions = new OtlpActionsCache(this.#options.otlpIndexAttributes);
+    this.#rate = new IngestRate(deps.healthyDistributors);
+    this.#admission = new StreamRegistry(
+      this.#options,
+      sharedStreams(deps),
+      (stream, shards, newestSeconds) => this.#shard(stream, shards, newestSeconds),
+    );
+    this.#chooser = new PartitionChooser(deps.writeLog.partitionCount);
+    const writerId = Buffer.from(deps.random.bytes(16)).toString('hex');
+    this.#batchers = Array.from(
+      { length: deps.writeLog.partitionCount },
+      (_, partition) => new PartitionBatcher(partition, { ...deps, writerId }, this.#options),
+    );
+  }
+
+  async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
+    const format: PushFormat = request.path === '/otlp/v1/logs' ? 'otlp' : 'loki';
+    const bodyBytes = request.body.length;
+    const { inflightBytesMax } = this.#options;
+    if (inflightBytesMax > 0 && this.#inflightBytes > 0 && this.#inflightBytes + bodyBytes > inflightBytesMax)
+      return failed(format, 503, 'too many bytes of pushes in flight');
+    this.#addInflight(bodyBytes);
+    try {
+      return await this.#push(tenant, request, format);
+    } catch (error) {
+      if (error instanceof LokiError) return failed(format, error.status, error.message);
+      if (error instanceof ProtoError) return failed(format, 400, error.message);
+      this.#deps.logger.error('push failed', { tenant, path: request.path, error: String(error) });
+      return failed(format, 500, 'internal error');
+    } finally {
+      this.#addInflight(-bodyBytes);
+    }
+  }
+
+  /** Appends what is waiting. Pushes that come later are still taken. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#batchers.map((batcher) => batcher.drain()));
+  }
+
+  async #push(tenant: TenantId, request: HttpRequest, format: PushFormat): Promise<HttpResponse> {
+    const limits = this.#deps.limits.forTenant(tenant);
+    const backfillShard = backfillShardOf(request);
+    const push: Push = {
+      tenant,
+      request,
+      format,
+      scratch: this.#scratches.take(),
+      limits,
+      nowMs: this.#deps.clock.nowMs(),
+      errors: new PushErrors(),
+      discards: new Discards(),
+      backfillShard,
+      refusedStatus: 400,
+      retryAfterMs: 0,
+    };
+    let acks: Promise<void>[];
+    try {
+      this.#decode(push);
+      if (push.scratch.rows.streams.length === 0)
+        throw new LokiError('unprocessable', 'error at least one valid stream is required for ingestion');
+      const blocked = this.#blocked(push);
+      if (blocked) return blocked;
+      const valid = this.#validate(push);
+      const verdicts = valid.lines > 0 ? this.#ask(push) : undefined;
+      if (verdicts) await verdicts;
+      const caughtUp = this.#deps.streamShards?.caughtUp?.();
+      if (caughtUp) await caughtUp;
+      acks = valid.lines > 0 ? this.#store(push, valid) : [];
+    } finally {
+      this.#scratches.giveBack(push.scratch);
+      push.discards.report(this.#deps.metrics, tenant, format);
+    }
+    await Promise.all(acks);
+    if (push.errors.isEmpty) return accepted();
+    return failed(format, push.refusedStatus, push.errors.text(), push.retryAfterMs);
+  }
+
+  /** Body to columns, by path, content type and encoding. */
+  #decode({ tenant, request, format, scratch, limits, nowMs, discards, backfillShard }: Push): void {
+    const { body, headers, path } = request;
+    const bounds = this.#options;
+    const contentType = headers.get('content-type') ?? '';
+    const encoding = headers.get('content-encoding') ?? '';
+    this.#deps.metrics.pushed(tenant, format, knownType(contentType), knownEncoding(encoding));
+    if (body.length > bounds.recvBytesMax) discards.add('request_body_too_large', 0, body.length);
+    checkBodySize(body, bounds);
+    const streams = this.#streams.lookup(tenant, limits, backfillShard);
+    const { rows, snappy } = scratch;
+    if (format === 'otlp') {
+      const isJson = contentType === 'application/json';
+      if (!isJson && contentType !== 'application/x-protobuf')
+        throw new LokiError('badRequest', `content type: ${contentType} is not supported`);
+      decodeOtlpPush(readOtlpBody(body, encoding, bounds), isJson, rows, {
+        streams,
+        limits,
+        actions: this.#otlpActions.of(limits),
+        names: this.#names,
+        nowNs: BigInt(nowMs) * 1_000_000n,
+      });
+    } else if (parseMediaType(contentType) === 'application/json') {
+      const { bytes, cutText } = readJsonBody(body, encoding, bounds);
+      const decode = path === '/api/prom/push' ? decodeLegacyPush : decodeJsonPush;
+      decode(bytes, rows, streams, cutText);
+    } else {
+      const bytes = snappy.decode(readSnappyBody(body, encoding, bounds), bounds.decompressedBytesMax);
+      rows.start(bytes, streams);
+      decodePushRequest(bytes, rows);
+    }
+  }
+
+  /** The answer to a tenant that may not write now. */
+  #blocked({ tenant, format, scratch, limits, nowMs, discards }: Push): HttpResponse | undefined {
+    const { blockIngestionUntilMs: untilMs, blockIngestionStatusCode: status } = limits;
+    if (untilMs <= nowMs) return undefined;
+    const { rows } = scratch;
+    let bytes = 0;
+    for (let row = 0; row < rows.rowCount; row++) bytes += rows.rowBytes(row);
+    discards.add('blocked_ingestion', rows.rowCount, bytes);
+    if (status === 200) return { status };
+    const until = rfc3339Seconds(Math.floor(untilMs / 1000));
+    return failed(
+      format,
+      status,
+      `ingestion blocked for user '${tenant}' until '${until}' with status code '${status}'`,
+    );
+  }
+
+  /** Checks every row, and takes what is valid out of the tenant's rate. */
+  #validate(push: Push): ValidRows {
+    const { tenant, scratch, limits, nowMs, errors, discards } = push;
+    const { rows } = scratch;
+    const valid = validateRows(rows, {
+      limits,
+      nowMs,
+      names: this.#names,
+      recordBytesMax: this.#deps.writeLog.recordBytesMax,
+      isBackfill: push.backfillShard !== undefined,
+      blockedText: (policy) => blockedPolicyText(push, policy),
+      errors,
+      discards,
+    });
+    if (valid.truncated > 0) this.#deps.metrics.truncated(tenant, valid.truncated);
+    if (valid.lines === 0) return valid;
+    try {
+      this.#rate.take(tenant, limits, valid.lines, valid.bytes, this.#deps.clock.monotonicMs());
+    } catch (error) {
+      discards.add('rate_limited', valid.lines, valid.bytes);
+      throw error;
+    }
+    return valid;
+  }
+
+  /** Whether streams that are new here may come to be; undefined: nobody has to be asked. */
+  #ask({ tenant, scratch, limits, nowMs }: Push): Promise<void> | undefined {
+    const { rows } = scratch;
+    const bytes = rows.bytes.length + rows.extraLength;
+    if (this.#scratches.takenCount > askingMax || this.#askingBytes + bytes > askingBytesMax)
+      return undefined;
+    const verdicts = this.#admission.prepare?.(tenant, streamsWithRows(rows), limits, nowMs);
+    if (!verdicts) return undefined;
+    this.#askingBytes += bytes;
+    return verdicts.finally(() => {
+      this.#askingBytes -= bytes;
+    });
+  }
+
+  /** Columns to batches: admit, shard, write. */
+  #store(push: Push, valid: ValidRows): Promise<void>[] {
+    const { tenant, scratch, limits, nowMs, errors, discards } = push;
+    const { rows } = scratch;
+    const touched = new Set<PartitionBatcher>();
+    const acks: Promise<void>[] = [];
+    const offered = new OfferedStreamRows(rows, discards);
+    let retriedBytes = 0;
+    for (const places of placesOfStreams(rows)) {
+      if (!offered.start(places)) continue;
+      const stream = rows.streams[places[0]];
+      const problem = this.#admission.admit(tenant, stream, offered, limits, nowMs);
+      if (problem) {
+        errors.add(problem.text);
+        push.retryAfterMs = Math.max(push.retryAfterMs, problem.retryAfterMs ?? 0);
+        if (problem.status === 429) {
+          push.refusedStatus = 429;
+          retriedBytes += offered.refusedBytes;
+        }
+      }
+      if (offered.refusedCount === offered.count) continue;
+      for (const place of places) this.#write(push, place, touched, acks);
+    }
+    if (push.refusedStatus === 429) this.#expectRetry(push, offered, retriedBytes);
+    this.#countAccepted(push, valid);
+    for (const batcher of touched) acks.push(batcher.commit());
+    return acks;
+  }
+
+  /** Writes a stream's rows into the batches of its partitions: of one, or of as many as it has shards at the time of each row. */
+  #write(push: Push, index: number, touched: Set<PartitionBatcher>, acks: Promise<void>[]): void {
+    const { tenant, scratch, limits } = push;
+    const { rows } = scratch;
+    const { placementHash } = rows.streams[index];
+    const shardSize = limits.ingestionPartitionsTenantShardSize;
+    const steps = this.#deps.streamShards?.of(placementHash);
+    const end = rows.streamRowEnd(index);
+    for (let row = rows.streamFirstRow[index]; row < end;) {
+      const shard = steps ? shardOfRow(steps, rows.seconds[row], rows.nanos[row]) : 0;
+      let shardEnd = steps ? row + 1 : end;
+      while (
+        steps &&
+        shardEnd < end &&
+        shardOfRow(steps, rows.seconds[shardEnd], rows.nanos[shardEnd]) === shard
+      )
+        shardEnd++;
+      const batcher = this.#batchers[this.#chooser.choose(tenant, placementHash, shardSize, shard)];
+      touched.add(batcher);
+      while (row < shardEnd) {
+        const options = { limits, writer: batcher.writer(tenant), bytesMax: this.#options.batchBytesMax };
+        row = writeStreamRows(rows, index, row, shardEnd, options);
+        // A push of many batches must not become one.
+        if (batcher.isLarge) acks.push(batcher.commit());
+      }
+    }
+  }
+
+  /** The client sends the push again: its refused rows were charged for nothing, its stored ones are not charged twice. */
+  #expectRetry({ tenant, scratch, nowMs }: Push, offered: OfferedStreamRows, refusedBytes: number): void {
+    this.#rate.giveBack(tenant, refusedBytes);
+    const { rows } = scratch;
+    for (const places of placesOfStreams(rows))
+      if (offered.start(places)) this.#admission.retried(rows.streams[places[0]], offered, nowMs);
+  }
+
+  /** A stream grows fast: its rows should go to several partitions. */
+  #shard({ placementHash, limits }: ResolvedStream, needed: number, newestSeconds: number): void {
+    const { streamShards } = this.#deps;
+    const partitions = this.#chooser.partitionsOf(limits.ingestionPartitionsTenantShardSize);
+    // Powers of two: fewer steps until a stream that grows has what it needs.
+    const shards = Math.min(2 ** Math.ceil(Math.log2(needed)), partitions);
+    if (shards > 1) streamShards?.want(placementHash, shards, newestSeconds);
+  }
+
+  #countAccepted({ tenant, request, format, scratch, limits, nowMs }: Push, valid: ValidRows): void {
+    const { rows } = scratch;
+    const sizes = this.#lineSizes.fill(0);
+    let lineBytes = 0;
+    for (let row = 0; row < rows.rowCount; row++) {
+      if (rows.isRefused[row] === 1) continue;
+      const size = rows.lineEnd[row] - rows.lineStart[row];
+      lineBytes += size;
+      // Buckets end at 1, 8, 64 …: three bits each.
+      const bucket = size <= 1 ? 0 : Math.ceil((32 - Math.clz32(size - 1)) / 3);
+      sizes[Math.min(bucket, sizes.length - 1)]++;
+    }
+    const { metrics } = this.#deps;
+    metrics.lineSizes(sizes, lineBytes);
+    const retentionHours = limits.retentionPeriodMs > 0 ? String(limits.retentionPeriodMs / 3_600_000) : '';
+    for (const [policy, taken] of takenByPolicy(rows, limits, valid))
+      metrics.accepted({ ...taken, tenant, format, policy, retentionHours });
+    const userAgent = userAgentLabel(request.headers.get('user-agent') ?? '');
+    metrics.lagged({ tenant, format, userAgent, lagMs: nowMs - valid.newestSeconds * 1000 });
+  }
+
+  #addInflight(bytes: number): void {
+    this.#inflightBytes += bytes;
+    this.#deps.metrics.inflightBytes(this.#inflightBytes);
+  }
+}
+
+/** Streams of which a row may be stored. */
+function* streamsWithRows(rows: PushRows): Generator<ResolvedStream> {
+  for (let index = 0; index < rows.streams.length; index++) {
+    const end = rows.streamRowEnd(index);
+    for (let row = rows.streamFirstRow[index]; row < end; row++) {
+      if (rows.isRefused[row] === 1) continue;
+      yield rows.streams[index];
+      break;
+    }
+  }
+}
+
+function sharedStreams(deps: DistributorDeps): SharedStreams | undefined {
+  const { streamLimiters: limiters, healthyDistributors } = deps;
+  return limiters && { limiters, healthyDistributors, claims: new StreamClaims({ ...deps, limiters }) };
+}
+
+/** Why nothing of the policy is taken now. '' : nobody is to be told. */
+function blockedPolicyText(push: Push, policy: string): string | undefined {
+  const { tenant, limits, nowMs } = push;
+  const untilMs = policyBlockedUntilMs(limits, policy);
+  if (untilMs <= nowMs) return undefined;
+  const status = limits.blockIngestionStatusCode;
+  if (status === 200) return '';
+  push.refusedStatus = status;
+  const until = rfc3339Seconds(Math.floor(untilMs / 1000));
+  const named = policy === '' ? '' : ` (policy: '${policy}')`;
+  return `ingestion blocked for user '${tenant}' until '${until}' with status code '${status}'${named}`;
+}
+
+const backfillShardBytesMax = 128;
+
+function backfillShardOf({ headers }: HttpRequest): string | undefined {
+  const shard = headers.get('x-loki-backfill-shard');
+  if (shard === undefined || shard === '') return undefined;
+  if (Buffer.byteLength(shard) > backfillShardBytesMax)
+    throw new LokiError(
+      'badRequest',
+      `X-Loki-Backfill-Shard is too long: max ${backfillShardBytesMax} bytes`,
+    );
+  return shard;
+}

@@ -1,0 +1,3 @@
+export { Distributor } from './distributor.ts';
+export { decompressedBytesMaxOf } from './options.ts';
+export type { StreamLimiter, StreamLimiters } from './admit/stream-claims.ts';

@@ -1,0 +1,224 @@
+import type { PushSink } from '@loki/proto';
+import { LokiError } from '@loki/model';
+import { NameCache } from '../json/name-cache.ts';
+import type { ResolvedStream } from '../streams/resolve-stream.ts';
+import type { StreamLookup } from '../streams/stream-cache.ts';
+
+/** A growing set of columns starts with room for this many rows. */
+const rowsAtStart = 4096;
+
+const extraBytesAtStart = 64 * 1024;
+const extraBytesKeptMax = 8 * 1024 * 1024;
+
+/**
+ * Of one push. Two bytes of a body make an entry, a pair or a stream, and each takes many times that in memory: agents
+ * send thousands at a time, not millions.
+ */
+const rowsMax = 1 << 22;
+const pairsMax = 1 << 22;
+/** A stream that is new costs 5 µs to resolve: a push of so many keeps other requests waiting for a third of a second. */
+const streamsMax = 1 << 16;
+
+/** Kept between pushes at most; a larger push gives its columns back. */
+const rowsKeptMax = 1 << 18;
+
+/**
+ * One decoded push as columns, reused from push to push: no object per entry. Row r belongs to the stream s with
+ * streamFirstRow[s] <= r < streamFirstRow[s + 1], its metadata are the pairs pairEnd[r - 1] .. pairEnd[r].
+ *
+ * Lines are ranges of `bytes` (the body), or of `extra` where the body does not hold them as they are.
+ */
+export class PushRows implements PushSink {
+  bytes: Buffer = Buffer.alloc(0);
+  /** Lines made while decoding: JSON text without its escapes, OTLP bodies that are no strings, cut lines. */
+  extra = Buffer.allocUnsafeSlow(extraBytesAtStart);
+  extraLength = 0;
+
+  rowCount = 0;
+  seconds = new Float64Array(rowsAtStart);
+  nanos = new Int32Array(rowsAtStart);
+  lineStart = new Uint32Array(rowsAtStart);
+  lineEnd = new Uint32Array(rowsAtStart);
+  /** 1: the line is in `extra`. */
+  inExtra = new Uint8Array(rowsAtStart);
+  pairEnd = new Uint32Array(rowsAtStart);
+  /** 1: the row will not be stored. */
+  isRefused = new Uint8Array(rowsAtStart);
+
+  /** The decoder made all metadata names valid label names. */
+  hasValidNames = false;
+  readonly pairNames: string[] = [];
+  readonly pairValues: string[] = [];
+  /** UTF-8 bytes of name and value, as they came. */
+  readonly pairBytes: number[] = [];
+
+  readonly streams: ResolvedStream[] = [];
+  readonly streamFirstRow: number[] = [];
+
+  #streams: StreamLookup | undefined;
+  readonly #names = new NameCache();
+
+  /** Empties the columns for a push whose body is `bytes`. */
+  start(bytes: Buffer, streams: StreamLookup | undefined): void {
+    this.bytes = bytes;
+    this.#streams = streams;
+    this.extraLength = 0;
+    if (this.extra.length > extraBytesKeptMax) this.extra = Buffer.allocUnsafeSlow(extraBytesAtStart);
+    this.rowCount = 0;
+    this.hasValidNames = false;
+    this.pairNames.length = 0;
+    this.pairValues.length = 0;
+    this.pairBytes.length = 0;
+    this.streams.length = 0;
+    this.streamFirstRow.length = 0;
+    if (this.seconds.length > rowsKeptMax) this.#resize(rowsAtStart, 0);
+  }
+
+  /** Lets go of the body, so that a kept PushRows does not hold it until the next push. */
+  release(): void {
+    this.start(Buffer.alloc(0), undefined);
+  }
+
+  startStream(): void {
+    this.streamFirstRow.push(this.rowCount);
+  }
+
+  addMetadata(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+    if (this.pairNames.length >= pairsMax) throw tooMany('structured metadata pairs', pairsMax);
+    this.pairNames.push(this.#names.get(this.bytes, nameStart, nameEnd));
+    this.pairValues.push(this.bytes.toString('utf8', valueStart, valueEnd));
+    this.pairBytes.push(nameEnd - nameStart + valueEnd - valueStart);
+  }
+
+  /** The same for a pair that is not in the body's bytes. */
+  addPair(name: string, value: string): void {
+    this.addSizedPair(name, value, Buffer.byteLength(name) + Buffer.byteLength(value));
+  }
+
+  /** @param bytes UTF-8 bytes of name and value */
+  addSizedPair(name: string, value: string, bytes: number): void {
+    if (this.pairNames.length >= pairsMax) throw tooMany('structured metadata pairs', pairsMax);
+    this.pairNames.push(name);
+    this.pairValues.push(value);
+    this.pairBytes.push(bytes);
+  }
+
+  addEntry(seconds: number, nanos: number, lineStart: number, lineEnd: number): void {
+    this.#add(seconds, nanos, lineStart, lineEnd, 0);
+  }
+
+  /** An entry whose line is text of our own making. */
+  addTextEntry(seconds: number, nanos: number, line: string): void {
+    const start = this.addExtraText(line);
+    this.#add(seconds, nanos, start, this.extraLength, 1);
+  }
+
+  /** An entry whose line was put into `extra` from `lineStart` to its end. */
+  addExtraEntry(seconds: number, nanos: number, lineStart: number): void {
+    this.#add(seconds, nanos, lineStart, this.extraLength, 1);
+  }
+
+  /** Room for `count` bytes at the end of `extra`; the caller writes there and moves `extraLength`. */
+  reserveExtra(count: number): Buffer {
+    const needed = this.extraLength + count;
+    if (needed > this.extra.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.extra.length * 2));
+      this.extra.copy(grown, 0, 0, this.extraLength);
+      this.extra = grown;
+    }
+    return this.extra;
+  }
+
+  /** Appends text to `extra`; returns where it starts. */
+  addExtraText(text: string): number {
+    const start = this.extraLength;
+    const extra = this.reserveExtra(text.length * 3);
+    this.extraLength += extra.write(text, start, 'utf8');
+    return start;
+  }
+
+  /** Puts a copy of a row's first `keepBytes` bytes and a suffix in the place of its line. */
+  cutLine(row: number, keepBytes: number, suffix: string): void {
+    const start = this.extraLength;
+    const extra = this.reserveExtra(keepBytes + suffix.length * 3);
+    this.lineBytes(row).copy(extra, start, this.lineStart[row], this.lineStart[row] + keepBytes);
+    this.extraLength = start + keepBytes;
+    this.extraLength += extra.write(suffix, this.extraLength, 'utf8');
+    this.lineStart[row] = start;
+    this.lineEnd[row] = this.extraLength;
+    this.inExtra[row] = 1;
+  }
+
+  endStream(labelsStart: number, labelsEnd: number): void {
+    if (!this.#streams) throw new LokiError('internal', 'a push was decoded without a way to find streams');
+    this.endResolved(this.#streams.ofTextBytes(this.bytes, labelsStart, labelsEnd));
+  }
+
+  endResolved(stream: ResolvedStream): void {
+    if (this.streams.length >= streamsMax) throw tooMany('streams', streamsMax);
+    this.streams.push(stream);
+  }
+
+  /** End of the rows of stream `index`. */
+  streamRowEnd(index: number): number {
+    return index + 1 < this.streamFirstRow.length ? this.streamFirstRow[index + 1] : this.rowCount;
+  }
+
+  /** First metadata pair of a row; the last one is before `pairEnd[row]`. */
+  pairStart(row: number): number {
+    return row === 0 ? 0 : this.pairEnd[row - 1];
+  }
+
+  /** Line and metadata bytes of a row, as they came. */
+  rowBytes(row: number): number {
+    return this.lineEnd[row] - this.lineStart[row] + this.metadataBytes(row);
+  }
+
+  metadataBytes(row: number): number {
+    let bytes = 0;
+    for (let pair = this.pairStart(row); pair < this.pairEnd[row]; pair++) bytes += this.pairBytes[pair];
+    return bytes;
+  }
+
+  /** What `lineStart` and `lineEnd` of a row refer to. */
+  lineBytes(row: number): Buffer {
+    return this.inExtra[row] === 0 ? this.bytes : this.extra;
+  }
+
+  #add(seconds: number, nanos: number, lineStart: number, lineEnd: number, inExtra: number): void {
+    const row = this.rowCount;
+    if (row === this.seconds.length) {
+      if (row >= rowsMax) throw tooMany('entries', rowsMax);
+      this.#resize(row * 2, row);
+    }
+    this.seconds[row] = seconds;
+    this.nanos[row] = nanos;
+    this.lineStart[row] = lineStart;
+    this.lineEnd[row] = lineEnd;
+    this.inExtra[row] = inExtra;
+    this.pairEnd[row] = this.pairNames.length;
+    this.isRefused[row] = 0;
+    this.rowCount = row + 1;
+  }
+
+  #resize(capacity: number, keep: number): void {
+    this.seconds = resized(this.seconds, new Float64Array(capacity), keep);
+    this.nanos = resized(this.nanos, new Int32Array(capacity), keep);
+    this.lineStart = resized(this.lineStart, new Uint32Array(capacity), keep);
+    this.lineEnd = resized(this.lineEnd, new Uint32Array(capacity), keep);
+    this.inExtra = resized(this.inExtra, new Uint8Array(capacity), keep);
+    this.pairEnd = resized(this.pairEnd, new Uint32Array(capacity), keep);
+    this.isRefused = resized(this.isRefused, new Uint8Array(capacity), keep);
+  }
+}
+
+function tooMany(what: string, max: number): LokiError {
+  return new LokiError('bodyTooLarge', `request body too large: more than ${max} ${what}`);
+}
+
+type Column = Float64Array | Int32Array | Uint32Array | Uint8Array;
+
+function resized<T extends Column>(from: T, to: T, keep: number): T {
+  to.set(from.subarray(0, keep));
+  return to;
+}

@@ -1,0 +1,43 @@
+import type { Limits } from '@loki/config';
+import type { GenericField } from '../levels/generic-fields.ts';
+import { LevelFields } from '../levels/level-fields.ts';
+import { compilePolicies, type Policy } from './policies.ts';
+
+/** What the hot path needs of a tenant's limits in another form. */
+interface CompiledLimits {
+  /** Label and metadata names that state a level, in order of preference. */
+  readonly levelFields: readonly string[];
+  /** The same names with their places; also as metadata names look once they are made valid. */
+  readonly levelRanks: ReadonlyMap<string, number>;
+  /** The same for lines. */
+  readonly lineLevelFields: LevelFields;
+  readonly policies: readonly Policy[];
+  readonly genericFields: readonly GenericField[];
+}
+
+const compiled = new WeakMap<Limits, CompiledLimits>();
+
+/** Compiled once per limits object; overrides that reload bring a new object. */
+export function compiledLimits(limits: Limits): CompiledLimits {
+  let found = compiled.get(limits);
+  if (!found) {
+    found = {
+      levelFields: limits.logLevelFields,
+      levelRanks: ranksOf(limits.logLevelFields),
+      lineLevelFields: new LevelFields(limits.logLevelFields),
+      policies: compilePolicies(limits),
+      genericFields: [...limits.discoverGenericFields].map(([name, hints]) => ({ name, hints })),
+    };
+    compiled.set(limits, found);
+  }
+  return found;
+}
+
+function ranksOf(fields: readonly string[]): Map<string, number> {
+  const ranks = new Map<string, number>();
+  fields.forEach((field, rank) => {
+    for (const name of [field, field.replace(/[^a-zA-Z0-9]+/g, '_')])
+      if (!ranks.has(name)) ranks.set(name, rank);
+  });
+  return ranks;
+}

@@ -1,0 +1,173 @@
+import type { Limits } from '@loki/config';
+import { parseLabels } from '@loki/logql';
+import { compareText, type LabelPair, Labels, LokiError, type TenantId } from '@loki/model';
+import { compiledLimits } from './compiled-limits.ts';
+import type { DiscardReason } from './discard.ts';
+import { enforcedLabels, policyOf } from './policies.ts';
+import { normalizeLevel } from '../levels/detected-level.ts';
+import { placementHash } from './shard.ts';
+import { discoverServiceName, isInternalStream, serviceNameLabel } from './service-name.ts';
+
+/** Why no entry of a stream is taken. */
+interface StreamRejection {
+  readonly reason: DiscardReason;
+  readonly text: string;
+}
+
+/** All that one label text means for one tenant under its limits; agents send the same text in every push. */
+export interface ResolvedStream {
+  readonly limits: Limits;
+  readonly labels: Labels;
+  /** The labels as error texts print them. */
+  readonly text: string;
+  readonly rejection: StreamRejection | undefined;
+  /** Hash of tenant and labels: chooses the partition. */
+  readonly placementHash: number;
+  /** Level that a label of the stream states, for its entries without a level of their own. */
+  readonly level: string | undefined;
+  readonly isInternal: boolean;
+  /** '' : none. */
+  readonly policy: string;
+}
+
+/** Marks streams of a backfill; clients may not set them by themselves. */
+const backfillLabel = '__backfill__';
+const backfillShardLabel = '__backfill_shard__';
+
+/**
+ * Resolves the label text of a push: parses, drops empty values, adds `service_name`, checks.
+ * Pure; errors are values, because other streams of the push go on.
+ *
+ * @param backfillShard of a push that says so: its streams are kept apart from those of now
+ */
+export function resolveStream(
+  tenant: TenantId,
+  text: string,
+  limits: Limits,
+  backfillShard?: string,
+): ResolvedStream {
+  let given: readonly LabelPair[];
+  try {
+    given = parseLabels(text);
+  } catch (cause) {
+    if (!(cause instanceof LokiError)) throw cause;
+    return rejected(limits, Labels.empty, text, {
+      reason: 'invalid_labels',
+      text: withPrefix(cause.message),
+    });
+  }
+  if (given.some(([name]) => name === ''))
+    return rejected(limits, Labels.empty, text, {
+      reason: 'invalid_labels',
+      text: withPrefix('label name is empty'),
+    });
+  const pairs = given.filter(([, value]) => value !== '').sort((a, b) => compareText(a[0], b[0]));
+  const serviceName = discoverServiceName(pairs, limits.discoverServiceName);
+  if (serviceName !== undefined) {
+    pairs.push([serviceNameLabel, serviceName]);
+    pairs.sort((a, b) => compareText(a[0], b[0]));
+  }
+  if (pairs.length === 0)
+    return rejected(limits, Labels.empty, '{}', {
+      reason: 'missing_labels',
+      text: 'error at least one label pair is required per stream',
+    });
+  const policy = policyOf(compiledLimits(limits).policies, pairs);
+  const printed = printPairs(pairs);
+  const rejection = checkPairs(pairs, printed, { policy, tenant, limits });
+  if (rejection) return rejected(limits, Labels.empty, printed, rejection, policy);
+  if (backfillShard !== undefined) {
+    pairs.push([backfillLabel, 'true'], [backfillShardLabel, backfillShard]);
+    pairs.sort((a, b) => compareText(a[0], b[0]));
+  }
+  const labels = Labels.fromSorted(
+    pairs.map(([name]) => name),
+    pairs.map(([, value]) => value),
+  );
+  return {
+    limits,
+    labels,
+    text: labels.toString(),
+    rejection: undefined,
+    placementHash: placementHash(tenant + labels.toString()),
+    level: levelOfLabels(labels, limits),
+    isInternal: isInternalStream(pairs),
+    policy,
+  };
+}
+
+function rejected(
+  limits: Limits,
+  labels: Labels,
+  text: string,
+  rejection: StreamRejection,
+  policy = '',
+): ResolvedStream {
+  return { limits, labels, text, rejection, placementHash: 0, level: undefined, isInternal: false, policy };
+}
+
+const parsePrefix = "couldn't parse labels: ";
+
+function withPrefix(text: string): string {
+  return text.startsWith(parsePrefix) ? text : parsePrefix + text;
+}
+
+/** The text of pairs that may hold a name twice, which `Labels` could not. */
+function printPairs(pairs: readonly LabelPair[]): string {
+  return `{${pairs.map(([name, value]) => Labels.fromSorted([name], [value]).toString().slice(1, -1)).join(', ')}}`;
+}
+
+function checkPairs(
+  pairs: readonly LabelPair[],
+  printed: string,
+  context: { policy: string; tenant: TenantId; limits: Limits },
+): StreamRejection | undefined {
+  const { policy, tenant, limits } = context;
+  const reserved = pairs.find(([name]) => name === backfillLabel || name === backfillShardLabel);
+  if (reserved)
+    return {
+      reason: 'invalid_labels',
+      text: `stream '${printed}' has reserved label name: '${reserved[0]}'`,
+    };
+  const missing = enforcedLabels(limits, policy).filter((wanted) => !pairs.some(([name]) => name === wanted));
+  if (missing.length > 0)
+    return {
+      reason: 'missing_enforced_labels',
+      text: `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${printed}'${policy === '' ? '' : ` (policy: '${policy}')`}`,
+    };
+  // A service name that was discovered is no fault of the sender's; nor is one that an agent discovered in our place.
+  const count = pairs.reduce((names, [name]) => names + (name === serviceNameLabel ? 0 : 1), 0);
+  if (count > limits.maxLabelNamesPerSeries)
+    return {
+      reason: 'max_label_names_per_series',
+      text: `entry for stream '${printed}' has ${count} label names; limit ${limits.maxLabelNamesPerSeries}`,
+    };
+  let last: string | undefined;
+  for (const [name, value] of pairs) {
+    if (Buffer.byteLength(name) > limits.maxLabelNameLength)
+      return {
+        reason: 'label_name_too_long',
+        text: `stream '${printed}' has label name too long: '${name}'`,
+      };
+    if (Buffer.byteLength(value) > limits.maxLabelValueLength)
+      return {
+        reason: 'label_value_too_long',
+        text: `stream '${printed}' has label value too long: '${value}'`,
+      };
+    if (name === last)
+      return {
+        reason: 'duplicate_label_names',
+        text: `stream '${printed}' has duplicate label name: '${name}'`,
+      };
+    last = name;
+  }
+  return undefined;
+}
+
+function levelOfLabels(labels: Labels, limits: Limits): string | undefined {
+  for (const field of compiledLimits(limits).levelFields) {
+    const value = labels.get(field);
+    if (value !== undefined) return normalizeLevel(value);
+  }
+  return undefined;
+}

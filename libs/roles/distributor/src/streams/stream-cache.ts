@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import type { Limits } from '@loki/config';
+import type { TenantId } from '@loki/model';
+import { labelTextOfJson } from '../json/label-text.ts';
+import { type ResolvedStream, resolveStream } from './resolve-stream.ts';
+
+/** Finds the streams of one push: one tenant, its limits as they were when the push came. */
+export interface StreamLookup {
+  ofText(text: string): ResolvedStream;
+  /** The label text is UTF-8 in bytes[start .. end). */
+  ofTextBytes(bytes: Buffer, start: number, end: number): ResolvedStream;
+  /** bytes[start .. end) is a flat JSON object of labels, already known to be well-formed. */
+  ofJsonBytes(bytes: Buffer, start: number, end: number): ResolvedStream;
+}
+
+/** Label texts longer than this are resolved anew each time: they are abuse, not agents. */
+const keyBytesMax = 16 * 1024;
+
+/**
+ * What label texts mean, remembered: agents send the same few texts in every push, and parsing, sorting, hashing and
+ * checking them again would cost more than all of the entries.
+ *
+ * Two generations make a cheap LRU: when the young one is half the bound it becomes the old one, and what nobody
+ * asked for since then is forgotten. An entry resolved under other limits is resolved anew.
+ */
+export class StreamCache {
+  readonly #entriesMax: number;
+  #young = new Map<string, ResolvedStream>();
+  #old = new Map<string, ResolvedStream>();
+
+  constructor(entriesMax: number) {
+    this.#entriesMax = entriesMax;
+  }
+
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  /** @param backfillShard of a push that is a backfill */
+  lookup(tenant: TenantId, limits: Limits, backfillShard?: string): StreamLookup {
+    // No tenant id has a line break.
+    const prefix = backfillShard === undefined ? tenant : `${tenant}\n${JSON.stringify(backfillShard)}`;
+    const resolve = (text: string) => resolveStream(tenant, text, limits, backfillShard);
+    const find = (kind: string, bytes: Buffer, start: number, end: number, textOf: () => string) => {
+      if (end - start > keyBytesMax) return resolve(textOf());
+      const key = `${prefix}${kind}${bytes.toString('latin1', start, end)}`;
+      const kept = this.#get(key);
+      if (kept !== undefined && kept.limits === limits) return kept;
+      const resolved = resolve(textOf());
+      this.#put(key, resolved);
+      return resolved;
+    };
+    // The separators cannot be part of a tenant id.
+    return {
+      ofText: (text) => {
+        const bytes = Buffer.from(text);
+        return find(':', bytes, 0, bytes.length, () => text);
+      },
+      ofTextBytes: (bytes, start, end) =>
+        find(':', bytes, start, end, () => bytes.toString('utf8', start, end)),
+      ofJsonBytes: (bytes, start, end) => find('/', bytes, start, end, () => jsonText(bytes, start, end)),
+    };
+  }
+
+  #get(key: string): ResolvedStream | undefined {
+    const young = this.#young.get(key);
+    if (young !== undefined) return young;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.#put(key, old);
+    return old;
+  }
+
+  #put(key: string, stream: ResolvedStream): void {
+    if (this.#young.size >= this.#entriesMax / 2) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, stream);
+  }
+}
+
+function jsonText(bytes: Buffer, start: number, end: number): string {
+  const labels = labelTextOfJson(bytes, { start, end });
+  // Whoever says that the object is well-formed knows of its escapes too.
+  assert('text' in labels, 'labels were looked at before');
+  return labels.text;
+}

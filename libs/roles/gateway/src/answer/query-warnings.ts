@@ -1,0 +1,27 @@
+import type { Limits } from '@loki/config';
+import type { QueryResult } from '@loki/engine';
+import { formatPrometheusDuration } from '@loki/model';
+import { clampLookback } from '../limits/check-query-limits.ts';
+import { parseLimit, parseTimeRange } from '../limits/params.ts';
+import type { Params } from '../limits/params.ts';
+
+/** What of a range query's answer a limit may have cut off, in words; [] unless the tenant wants to hear of it. */
+export function cutWarnings(params: Params, result: QueryResult, limits: Limits, nowNs: bigint): string[] {
+  if (!limits.queryWarningsEnabled) return [];
+  const warnings: string[] = [];
+  const range = parseTimeRange(params, nowNs);
+  const kept = clampLookback(range, limits, nowNs);
+  if (!kept || kept.startNs > range.startNs) {
+    const lookback = formatPrometheusDuration(BigInt(limits.maxQueryLookbackMs) * 1_000_000n);
+    warnings.push(`the time range was cut: queries look back ${lookback} at most (max_query_lookback)`);
+  }
+  if (result.type === 'streams') {
+    const limit = parseLimit(params);
+    if (result.rows.labelSet.length >= limit) {
+      warnings.push(
+        `the limit of ${limit} entries was reached: there may be more (limit; /loki/api/v1/export has none)`,
+      );
+    }
+  }
+  return warnings;
+}

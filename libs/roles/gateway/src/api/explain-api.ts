@@ -1,0 +1,254 @@
+import { asSampleLeaf, evaluate, stepCount } from '@loki/engine';
+import type { QueryParams } from '@loki/engine';
+import { parseExpr, printExpr, printSelector, rangeAggregationOf } from '@loki/logql';
+import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
+import { emptyLeafStats } from '@loki/ports';
+import type {
+  Clock,
+  HttpRequest,
+  HttpResponse,
+  LeafRequest,
+  LeafResult,
+  LeafStats,
+  Tenancy,
+} from '@loki/ports';
+import { goJsonString } from '@loki/model';
+import {
+  checkBlocked,
+  checkQueryLength,
+  checkRanges,
+  checkSelectors,
+  clampLookback,
+} from '../limits/check-query-limits.ts';
+import { estimateSeconds } from './explain-estimate.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
+import { runForTenants } from '../frontend/multi-tenant.ts';
+import {
+  badRequest,
+  Params,
+  parseDirection,
+  parseLimit,
+  parseStep,
+  parseTime,
+  parseTimeRange,
+} from '../limits/params.ts';
+import { jsonResponse } from '../answer/respond.ts';
+
+interface ExplainApiDeps {
+  readonly frontend: QueryFrontend;
+  readonly clock: Clock;
+}
+
+/** One operation, with what it works on. */
+interface PlanNode {
+  readonly operation: string;
+  readonly query: string;
+  /** Which of the leaves it is: it runs where the data is, and what it gives merges. */
+  readonly leaf?: number;
+  readonly inputs?: readonly PlanNode[];
+}
+
+/** Streams of a leaf's selector in its time, and what they hold. */
+interface Selected {
+  readonly streams: number;
+  readonly entries: number;
+  readonly lineBytes: number;
+}
+
+/**
+ * `/loki/api/v1/explain`: how a query would be computed, and what that would read, without reading it. Loki has nothing
+ * like it. Asks queriers and ingesters for their directories alone; counts are as exact as these.
+ */
+export class ExplainApi {
+  readonly #deps: ExplainApiDeps;
+
+  constructor(deps: ExplainApiDeps) {
+    this.#deps = deps;
+  }
+
+  async explain(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const params = Params.of(request);
+    const text = params.get('query');
+    const expr = parseExpr(text);
+    const asked = this.#parse(expr, text, request, tenancy);
+    const leaves = await leavesOf(expr, asked);
+    const { frontend } = this.#deps;
+    const answers = await frontend.withDeadline(tenancy, request.signal, (signal) =>
+      Promise.all(leaves.map((leaf) => this.#askLeaf(tenancy, leaf, signal))),
+    );
+    const { slots } = frontend;
+    const costs = answers.map(({ stats }, i) => ({
+      stats,
+      ...estimateSeconds(stats, logOf(parseExpr(leaves[i].expr)).stages, slots),
+    }));
+    const items = leaves.map((leaf, i) => leafJson(leaf, answers[i].selected, costs[i]));
+    const sum = (of: (stats: LeafStats) => number) =>
+      costs.reduce((total, { stats }) => total + of(stats), 0);
+    const estimate = {
+      storedBytes: sum((stats) => stats.compressedBytes),
+      lines: sum((stats) => stats.linesProcessed),
+      lineBytes: sum((stats) => stats.lineBytes),
+      blocks: sum((stats) => stats.blocksMatched),
+      cpuSeconds: rounded(costs.reduce((total, each) => total + each.cpuSeconds, 0)),
+      seconds: rounded(costs.reduce((total, each) => total + each.seconds, 0)),
+    };
+    return jsonResponse(
+      `{"status":"success","data":{"query":${goJsonString(printExpr(expr))},` +
+        `"kind":"${expr.kind === 'log' ? 'logs' : 'metric'}","plan":${JSON.stringify(planOf(expr, leaves))},` +
+        `"leaves":[${items.join(',')}],"estimate":${JSON.stringify(estimate)}}}`,
+    );
+  }
+
+  /** As the query endpoints read it: with `time` an instant query, else one over a range. */
+  #parse(expr: Expr, text: string, request: HttpRequest, tenancy: Tenancy): QueryParams {
+    const params = Params.of(request);
+    const limits = this.#deps.frontend.limitsFor(tenancy, request);
+    const nowNs = this.#deps.clock.nowNs();
+    checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
+    checkRanges(expr, limits);
+    const base = {
+      tenant: tenancy.ids[0],
+      direction: parseDirection(params),
+      limit: parseLimit(params),
+      intervalNs: 0n,
+      seriesMax: 0,
+    };
+    const time = params.get('time');
+    if (time !== '') {
+      if (expr.kind === 'log')
+        throw badRequest('log queries have a range: give start and end instead of time');
+      const timeNs = parseTime(time);
+      return { ...base, startNs: timeNs, endNs: timeNs, stepNs: 0n, isInstant: true };
+    }
+    const range = parseTimeRange(params, nowNs);
+    if (range.endNs < range.startNs) {
+      throw badRequest('end timestamp must not be before or equal to start time');
+    }
+    const stepNs = parseStep(params, range);
+    checkQueryLength(range, limits);
+    checkSelectors(expr, limits);
+    const kept = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
+    return { ...base, ...kept, stepNs, isInstant: false };
+  }
+
+  async #askLeaf(
+    tenancy: Tenancy,
+    leaf: LeafRequest,
+    signal: AbortSignal,
+  ): Promise<{ stats: LeafStats; selected: Selected }> {
+    const { querier } = this.#deps.frontend;
+    const { startNs, endNs } = windowOf(leaf);
+    const selector = printSelector(logOf(parseExpr(leaf.expr)).matchers);
+    const asked: LeafRequest = { ...leaf, isDryRun: true };
+    const [result, ...found] = await Promise.all([
+      runForTenants(tenancy, asked, (request) => querier.runLeaf(request, signal)),
+      ...tenancy.ids.map((tenant) => querier.streams({ tenant, selector, startNs, endNs }, signal)),
+    ]);
+    const selected = { streams: 0, entries: 0, lineBytes: 0 };
+    for (const streams of found) {
+      selected.streams += streams.length;
+      for (const { entries, lineBytes } of streams) {
+        selected.entries += entries;
+        selected.lineBytes += lineBytes;
+      }
+    }
+    return { stats: result.stats, selected };
+  }
+}
+
+/** The leaves that evaluating the query would run. */
+async function leavesOf(expr: Expr, params: QueryParams): Promise<LeafRequest[]> {
+  const leaves: LeafRequest[] = [];
+  await evaluate(expr, params, (leaf) => {
+    leaves.push(leaf);
+    return Promise.resolve(emptyResult(leaf));
+  });
+  return leaves;
+}
+
+function emptyResult(leaf: LeafRequest): LeafResult {
+  const stats = emptyLeafStats();
+  if (leaf.kind === 'samples') return { kind: 'samples', steps: stepCount(leaf), series: [], stats };
+  return {
+    kind: 'log',
+    labelSets: [],
+    labelSet: new Uint32Array(0),
+    timestampNs: new BigInt64Array(0),
+    lineEnds: new Uint32Array(0),
+    lines: new Uint8Array(0),
+    stats,
+  };
+}
+
+function planOf(expr: Expr, leaves: readonly LeafRequest[]): PlanNode {
+  const query = printExpr(expr);
+  if (expr.kind === 'log') return { operation: 'lines', query, leaf: 0 };
+  const leaf = asSampleLeaf(expr);
+  if (leaf) {
+    const text = printExpr(leaf);
+    const index = leaves.findIndex((each) => each.expr === text);
+    const isPushed = leaf.kind === 'vectorAgg';
+    return { operation: isPushed ? `${leaf.op}(${leaf.expr.op})` : leaf.op, query, leaf: index };
+  }
+  const node = (operation: string, ...inputs: MetricExpr[]): PlanNode => ({
+    operation,
+    query,
+    ...(inputs.length > 0 ? { inputs: inputs.map((input) => planOf(input, leaves)) } : {}),
+  });
+  switch (expr.kind) {
+    case 'binary':
+      return node(expr.op, expr.left, expr.right);
+    case 'vectorAgg':
+      return node(expr.op, expr.expr);
+    case 'labelReplace':
+      return node('label_replace', expr.expr);
+    default:
+      return node(expr.kind);
+  }
+}
+
+function logOf(expr: Expr): LogExpr {
+  return expr.kind === 'log' ? expr : rangeAggregationOf(expr).log;
+}
+
+/** startNs <= ts < endNs: where the rows of a leaf stand. */
+function windowOf(leaf: LeafRequest): { startNs: bigint; endNs: bigint } {
+  if (leaf.kind === 'log') return { startNs: leaf.startNs, endNs: leaf.endNs };
+  const { offsetNs, rangeNs } = rangeAggregationOf(parseExpr(leaf.expr));
+  return { startNs: leaf.startNs - offsetNs - rangeNs + 1n, endNs: leaf.endNs - offsetNs + 1n };
+}
+
+function leafJson(
+  leaf: LeafRequest,
+  selected: Selected,
+  cost: { stats: LeafStats; cpuSeconds: number; seconds: number },
+): string {
+  const { stats } = cost;
+  const range =
+    leaf.kind === 'log'
+      ? `"start":"${leaf.startNs}","end":"${leaf.endNs}","direction":"${leaf.direction}","limit":${leaf.limit}`
+      : `"start":"${leaf.startNs}","end":"${leaf.endNs}","step":"${leaf.stepNs}","steps":${stepCount(leaf)}`;
+  const blocks = {
+    outOfTime: stats.blocksOutOfTime,
+    ofOtherStreams: stats.blocksOfOtherStreams,
+    answeredByDirectory: stats.blocksSkipped,
+    toRead: stats.blocksMatched,
+  };
+  const total = Object.values(blocks).reduce((sum, count) => sum + count, 0);
+  const rest = {
+    selected,
+    segments: stats.segments,
+    blocks: { total, ...blocks },
+    lines: stats.linesProcessed,
+    lineBytes: stats.lineBytes,
+    storedBytes: stats.compressedBytes,
+    unflushedLines: stats.headLines,
+    cpuSeconds: rounded(cost.cpuSeconds),
+    seconds: rounded(cost.seconds),
+  };
+  return `{"query":${goJsonString(leaf.expr)},${range},${JSON.stringify(rest).slice(1)}`;
+}
+
+function rounded(seconds: number): number {
+  return Number(seconds.toPrecision(3));
+}

@@ -1,0 +1,58 @@
+import type { Limits } from '@loki/config';
+import { printSelector } from '@loki/logql';
+import type { Matcher } from '@loki/logql';
+import type { TenantId } from '@loki/model';
+import type { QuerierService, StreamsRequest, StreamVolume, Tenancy } from '@loki/ports';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
+
+/** Streams of one tenant. */
+export interface TenantStreams {
+  readonly tenant: TenantId;
+  readonly streams: readonly StreamVolume[];
+}
+
+interface StreamsOptions {
+  readonly limits: Limits;
+  readonly client: AbortSignal;
+  /** Only which streams there are is asked: then the question may be cut in time. */
+  readonly isMetadata?: boolean;
+}
+
+/** Asks for the streams of each tenant that the request names, under its deadline. */
+export function streamsOfTenants(
+  { frontend, querier }: { readonly frontend: QueryFrontend; readonly querier: QuerierService },
+  tenancy: Tenancy,
+  matchers: readonly Matcher[],
+  request: Omit<StreamsRequest, 'tenant' | 'selector'>,
+  { limits, client, isMetadata = false }: StreamsOptions,
+): Promise<TenantStreams[]> {
+  const selector = matchers.length === 0 ? '' : printSelector(matchers);
+  return frontend.withDeadline(
+    tenancy,
+    client,
+    (signal) =>
+      Promise.all(
+        tenancy.ids.map(async (tenant) => {
+          const asked = { tenant, selector, ...request };
+          const streams = isMetadata
+            ? await frontend.streamsInParts(asked, querier, limits, signal)
+            : await querier.streams(asked, signal);
+          return { tenant, streams };
+        }),
+      ),
+    limits,
+  );
+}
+
+/** Labels of our own making that no client asked for. */
+export function isHiddenLabel(name: string): boolean {
+  return name === '__stream_shard__' || name === '__time_shard__';
+}
+
+const dayNs = 86_400_000_000_000n;
+
+/** Label names and values are known by the day: a range covers the whole of each day that it touches. */
+export function wholeDays(range: { readonly startNs: bigint; readonly endNs: bigint }) {
+  const { startNs, endNs } = range;
+  return { startNs: startNs - (startNs % dayNs), endNs: endNs - (endNs % dayNs) + dayNs };
+}

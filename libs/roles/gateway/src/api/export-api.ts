@@ -1,0 +1,216 @@
+import { parseExpr, printExpr } from '@loki/logql';
+import { goJsonString, LokiError } from '@loki/model';
+import type { Clock, HttpRequest, HttpResponse, Logger, LogLeafResult, Tenancy } from '@loki/ports';
+import {
+  checkBlocked,
+  checkQueryLength,
+  checkSelectors,
+  clampLookback,
+} from '../limits/check-query-limits.ts';
+import { lineText, pairsJson } from '../answer/encode-result.ts';
+import { parseCursor, printCursor } from './export-cursor.ts';
+import type { ExportCursor } from './export-cursor.ts';
+import { exportPages } from './export-pages.ts';
+import type { ExportPage, PageRequest } from './export-pages.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
+import { runForTenants } from '../frontend/multi-tenant.ts';
+import { badRequest, Params, parseDirection, parseTimeRange, parseUint32 } from '../limits/params.ts';
+
+interface ExportApiDeps {
+  readonly frontend: QueryFrontend;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Rows of one page. */
+const batchDefault = 1000;
+const batchMax = 5000;
+/** Exports that one tenant may have running at a time: each holds two pages in memory. */
+const exportsMaxPerTenant = 8;
+/** Bytes that one leaf may hold, and so a page: lines that are suddenly long are asked for again, fewer at a time. */
+const pageBytesMax = 64 * 1024 * 1024;
+/** Characters of one piece of the answer. */
+const pieceCharsMax = 64 * 1024;
+
+interface Export {
+  readonly tenancy: Tenancy;
+  /** Canonical. */
+  readonly query: string;
+  readonly cursor: ExportCursor;
+  readonly limit: number;
+  readonly batch: number;
+  /** Of the client or of this process's end. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * `/loki/api/v1/export`: all entries of a log query, however many, as lines of JSON. Loki has nothing like it.
+ *
+ * Entries are followed by cursors (`{"cursor":"…"}`): all up to there has been sent. An export that was cut goes on from
+ * its last cursor, entries after which come again. The last line says `"done":true` when nothing is left.
+ */
+export class ExportApi {
+  readonly #deps: ExportApiDeps;
+  readonly #running = new Map<string, number>();
+  readonly #stop = new AbortController();
+
+  constructor(deps: ExportApiDeps) {
+    this.#deps = deps;
+  }
+
+  /** Ends what runs, each with a cursor to go on from. */
+  stop(): void {
+    this.#stop.abort(new LokiError('unavailable', 'the query frontend is stopping'));
+  }
+
+  start(request: HttpRequest, tenancy: Tenancy): HttpResponse {
+    const asked = this.#parse(request, tenancy);
+    return {
+      status: 200,
+      headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' },
+      stream: this.#lines(asked, this.#take(tenancy)),
+    };
+  }
+
+  #parse(request: HttpRequest, tenancy: Tenancy): Export {
+    const { frontend, clock } = this.#deps;
+    const params = Params.of(request);
+    const text = params.get('query');
+    const expr = parseExpr(text);
+    if (expr.kind !== 'log') throw badRequest('only log queries can be exported');
+    const limits = frontend.limitsFor(tenancy, request);
+    checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
+    checkSelectors(expr, limits);
+    const query = printExpr(expr);
+    const nowNs = clock.nowNs();
+    const direction = params.get('direction') === '' ? 'forward' : parseDirection(params);
+    const given = params.get('cursor');
+    const asked = given === '' ? { ...parseTimeRange(params, nowNs), direction } : parseCursor(query, given);
+    if (asked.endNs < asked.startNs) {
+      throw badRequest('end timestamp must not be before or equal to start time');
+    }
+    checkQueryLength(asked, limits);
+    const kept = clampLookback(asked, limits, nowNs) ?? { startNs: asked.endNs, endNs: asked.endNs };
+    return {
+      tenancy,
+      query,
+      cursor: { ...kept, direction: asked.direction },
+      limit: parseUint32(params, 'limit', 0),
+      batch: Math.min(batchMax, parseUint32(params, 'batch', 0) || batchDefault),
+      signal: AbortSignal.any([request.signal, this.#stop.signal]),
+    };
+  }
+
+  /** @returns gives the place back */
+  #take(tenancy: Tenancy): () => void {
+    const tenant = tenancy.ids.join('|');
+    const running = this.#running.get(tenant) ?? 0;
+    if (running >= exportsMaxPerTenant) {
+      throw new LokiError('tooManyRequests', `too many exports at a time (limit: ${exportsMaxPerTenant})`);
+    }
+    this.#running.set(tenant, running + 1);
+    return () => {
+      const left = (this.#running.get(tenant) ?? 1) - 1;
+      if (left > 0) this.#running.set(tenant, left);
+      else this.#running.delete(tenant);
+    };
+  }
+
+  async *#lines(asked: Export, release: () => void): AsyncGenerator<string> {
+    const { clock, logger } = this.#deps;
+    const startedMs = clock.monotonicMs();
+    let rest = asked.cursor;
+    let entries = 0;
+    let failure: LokiError | undefined;
+    try {
+      const read = (page: PageRequest) => this.#read(asked, page);
+      const options = { clock, read, rowsMax: asked.batch, rowsWanted: asked.limit };
+      for await (const page of ahead(exportPages(rest, options))) {
+        yield* pageText(page);
+        entries += page.to - page.from;
+        if (!page.rest) continue;
+        ({ rest } = page);
+        yield `{"cursor":"${printCursor(asked.query, rest)}"}\n`;
+      }
+      const cursor = printCursor(asked.query, rest);
+      yield `{"cursor":"${cursor}","done":${rest.startNs >= rest.endNs},"entries":${entries}}\n`;
+    } catch (error) {
+      failure = this.#failureOf(error);
+      const cursor = printCursor(asked.query, rest);
+      yield `{"cursor":"${cursor}","done":false,"entries":${entries},"error":${goJsonString(failure.message)}}\n`;
+      // Who does not look at the last line sees at least that the answer has no end.
+      throw failure;
+    } finally {
+      release();
+      logger.info('export', {
+        org_id: asked.tenancy.ids.join('|'),
+        query: asked.query,
+        entries,
+        duration_ms: Math.round(clock.monotonicMs() - startedMs),
+        cursor: printCursor(asked.query, rest),
+        err: failure?.message,
+      });
+    }
+  }
+
+  #failureOf(error: unknown): LokiError {
+    const { signal } = this.#stop;
+    const reason: unknown = signal.aborted ? signal.reason : error;
+    return reason instanceof LokiError
+      ? reason
+      : new LokiError('internal', 'internal error', { cause: reason });
+  }
+
+  /** One leaf of an export, in the tenant's turn and under its query_timeout. */
+  async #read({ tenancy, query, signal }: Export, page: PageRequest): Promise<LogLeafResult> {
+    const { frontend } = this.#deps;
+    const leaf = {
+      kind: 'log' as const,
+      tenant: tenancy.ids[0],
+      expr: query,
+      memoryBytesMax: pageBytesMax,
+      ...page,
+    };
+    const result = await frontend.withDeadline(tenancy, signal, (deadline) =>
+      runForTenants(tenancy, leaf, (request) => frontend.querier.runLeaf(request, deadline)),
+    );
+    if (result.kind !== 'log') throw new Error('a log leaf answered with samples');
+    return result;
+  }
+}
+
+/** The next page is read while the client takes this one. */
+async function* ahead<T>(pages: AsyncGenerator<T>): AsyncGenerator<T> {
+  let next = pages.next();
+  try {
+    for (;;) {
+      const page = await next;
+      if (page.done) return;
+      next = pages.next();
+      // Its failure is seen when its turn comes, or nobody is left to see it.
+      next.catch(() => undefined);
+      yield page.value;
+    }
+  } finally {
+    await pages.return(undefined);
+  }
+}
+
+function* pageText({ rows, from, to }: ExportPage): Generator<string> {
+  const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
+  const labels = rows.labelSets.map(({ stream, structuredMetadata, parsed }) => {
+    const metadata =
+      structuredMetadata.length > 0 ? `,"structuredMetadata":${pairsJson(structuredMetadata)}` : '';
+    const extracted = parsed.length > 0 ? `,"parsed":${pairsJson(parsed)}` : '';
+    return `"stream":${pairsJson(stream)}${metadata}${extracted}`;
+  });
+  let text = '';
+  for (let row = from; row < to; row++) {
+    const line = goJsonString(lineText(lines, rows.lineEnds, row));
+    text += `{"timestamp":"${rows.timestampNs[row]}","line":${line},${labels[rows.labelSet[row]]}}\n`;
+    if (text.length < pieceCharsMax) continue;
+    yield text;
+    text = '';
+  }
+  if (text !== '') yield text;
+}

@@ -1,0 +1,197 @@
+import { logExprsOf, parseExpr, parseMatchers, printSelector } from '@loki/logql';
+import type { Matcher } from '@loki/logql';
+import { compareText, goJsonString, Labels } from '@loki/model';
+import type { LabelPair } from '@loki/model';
+import type { HttpRequest, HttpResponse, QuerierService, StreamVolume, Tenancy } from '@loki/ports';
+import { parseByteSize } from '../limits/byte-text.ts';
+import { checkLabelRange, checkQueryLength } from '../limits/check-query-limits.ts';
+import { pairsJson } from '../answer/encode-result.ts';
+import { isHiddenLabel, streamsOfTenants, wholeDays } from './explore-streams.ts';
+import type { TenantStreams } from './explore-streams.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
+import { shardsJson, shardStreams } from './index-shards.ts';
+import { bytesPerShardDefault } from '../frontend/leaf-runner.ts';
+import { reported } from './metadata-log.ts';
+import type { MetadataLogDeps, MetadataNote } from './metadata-log.ts';
+import { tenantLabel, withTenant } from '../frontend/multi-tenant.ts';
+import { badRequest, isUncached, Params, parseTimeRange } from '../limits/params.ts';
+import type { TimeRange } from '../limits/params.ts';
+import { jsonResponse } from '../answer/respond.ts';
+
+interface MetadataApiDeps extends MetadataLogDeps {
+  readonly frontend: QueryFrontend;
+  readonly querier: QuerierService;
+  /** Then the tenant label is ours, and its values are the tenants who ask. */
+  readonly multiTenantQueriesEnabled: boolean;
+}
+
+/** The endpoints that look at streams, not at lines: labels, their values, series, statistics. */
+export class MetadataApi {
+  readonly #deps: MetadataApiDeps;
+
+  constructor(deps: MetadataApiDeps) {
+    this.#deps = deps;
+  }
+
+  /** `/loki/api/v1/labels` */
+  labels(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
+      const found = await this.#labelStreams(request, tenancy, note);
+      const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
+      for (const { streams } of found) {
+        for (const { labels } of streams)
+          for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
+      }
+      note.entries = names.size;
+      return textList([...names]);
+    });
+  }
+
+  /** `/loki/api/v1/label/:name/values` */
+  async labelValues(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const name = request.params.get('name') ?? '';
+    if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel) return textList([...tenancy.ids]);
+    return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
+      const found = await this.#labelStreams(request, tenancy, note);
+      const values = new Set<string>();
+      for (const { streams } of found) {
+        for (const { labels } of streams)
+          for (const pair of labels) if (pair[0] === name) values.add(pair[1]);
+      }
+      note.query = `${name} ${note.query}`.trim();
+      note.entries = values.size;
+      return textList([...values]);
+    });
+  }
+
+  /** `/loki/api/v1/series`: all streams that any of the selectors matches. */
+  series(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return reported(this.#deps, { type: 'series', request, tenancy }, async (note) => {
+      const params = Params.of(request);
+      const texts = [...params.getAll('match'), ...params.getAll('match[]')];
+      note.query = texts.join(':');
+      const range = (note.range = this.#range(params, tenancy, request));
+      const groups = texts.filter((text) => text !== '{}').map(parseMatchers);
+      const series = new Map<string, LabelPair[]>();
+      for (const matchers of groups.length > 0 ? groups : [[]]) {
+        for (const { tenant, streams } of await this.#streams(tenancy, matchers, range, request, 'series')) {
+          for (const { labels } of streams) {
+            const visible = labels.filter(([name]) => !isHiddenLabel(name));
+            const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
+            series.set(Labels.fromPairs(pairs).toString(), pairs);
+          }
+        }
+      }
+      note.entries = series.size;
+      return jsonResponse(
+        `{"status":"success","data":[${[...series.values()].map((pairs) => pairsJson(pairs)).join(',')}]}`,
+      );
+    });
+  }
+
+  /** `/loki/api/v1/index/stats`: what a selector covers, without an envelope. */
+  indexStats(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return reported(this.#deps, { type: 'stats', request, tenancy }, async (note) => {
+      const params = Params.of(request);
+      note.query = params.get('query');
+      const range = (note.range = this.#range(params, tenancy, request));
+      const matchers = parseMatchers(params.get('query'));
+      let streamCount = 0;
+      let bytes = 0;
+      let entries = 0;
+      for (const { streams } of await this.#streams(tenancy, matchers, range, request, 'stats')) {
+        streamCount += streams.length;
+        for (const stream of streams) {
+          bytes += stream.lineBytes;
+          entries += stream.entries;
+        }
+      }
+      note.entries = streamCount;
+      return jsonResponse(
+        `{"streams":${streamCount},"chunks":${streamCount},"bytes":${bytes},"entries":${entries}}`,
+      );
+    });
+  }
+
+  /** `/loki/api/v1/index/shards`: how the streams of a query would be shared out by their hashes. */
+  indexShards(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return reported(this.#deps, { type: 'shards', request, tenancy }, async (note) => {
+      const params = Params.of(request);
+      const text = (note.query = params.get('query'));
+      const bytesTarget = this.#shardBytes(params, tenancy, request);
+      const range = (note.range = this.#range(params, tenancy, request));
+      const selectors = new Map(
+        logExprsOf(parseExpr(text)).map(({ matchers }) => [printSelector(matchers), matchers]),
+      );
+      const streams = new Map<string, StreamVolume>();
+      for (const matchers of selectors.values()) {
+        for (const found of await this.#streams(tenancy, matchers, range, request, 'stats')) {
+          for (const stream of found.streams) {
+            // What two selectors of a query have in common is read once.
+            streams.set(`${found.tenant}\0${Labels.fromPairs(stream.labels).toString()}`, stream);
+          }
+        }
+      }
+      const shards = shardStreams([...streams.values()], bytesTarget);
+      note.entries = shards.length;
+      return jsonResponse(shardsJson(shards));
+    });
+  }
+
+  /** `targetBytesPerShard`, a number or one with a unit; by default what the tenant's queries are cut by. */
+  #shardBytes(params: Params, tenancy: Tenancy, request: HttpRequest): number {
+    const text = params.get('targetBytesPerShard');
+    if (text === '') {
+      return this.#deps.frontend.limitsFor(tenancy, request).tsdbMaxBytesPerShard || bytesPerShardDefault;
+    }
+    const bytes = parseByteSize(text);
+    if (bytes === undefined) {
+      throw badRequest(`could not parse 'targetBytesPerShard' parameter: ${JSON.stringify(text)} is no size`);
+    }
+    if (bytes <= 0) throw badRequest('targetBytesPerShard must be a positive value');
+    return bytes;
+  }
+
+  #range(params: Params, tenancy: Tenancy, request: HttpRequest): TimeRange {
+    const range = parseTimeRange(params, this.#deps.clock.nowNs());
+    checkQueryLength(range, this.#deps.frontend.limitsFor(tenancy, request));
+    return range;
+  }
+
+  /** Label names and values are known by the day: a range covers the whole of each day that it touches. */
+  #labelStreams(request: HttpRequest, tenancy: Tenancy, note: MetadataNote): Promise<TenantStreams[]> {
+    const params = Params.of(request);
+    const text = (note.query = params.get('query'));
+    const range = (note.range = this.#range(params, tenancy, request));
+    const matchers = text === '' ? [] : parseMatchers(text);
+    checkLabelRange(range, this.#deps.frontend.limitsFor(tenancy, request));
+    return this.#streams(tenancy, matchers, wholeDays(range), request, 'labels');
+  }
+
+  /** A matcher on the tenant label is one on the streams' own labels here: Loki narrows only queries by it. */
+  #streams(
+    tenancy: Tenancy,
+    matchers: readonly Matcher[],
+    range: TimeRange,
+    request: HttpRequest,
+    kind: 'labels' | 'series' | 'stats',
+  ): Promise<TenantStreams[]> {
+    const { frontend } = this.#deps;
+    const limits = frontend.limitsFor(tenancy, request);
+    const cache = frontend.cachePolicy(kind, limits, { noCache: isUncached(request) });
+    const asked = cache ? { ...range, cache } : range;
+    const isMetadata = kind !== 'stats';
+    return streamsOfTenants(this.#deps, tenancy, matchers, asked, {
+      limits,
+      client: request.signal,
+      isMetadata,
+    });
+  }
+}
+
+/** Loki leaves `data` out when there is none. */
+function textList(texts: string[]): HttpResponse {
+  if (texts.length === 0) return jsonResponse('{"status":"success"}');
+  const sorted = texts.sort(compareText).map(goJsonString);
+  return jsonResponse(`{"status":"success","data":[${sorted.join(',')}]}`);
+}

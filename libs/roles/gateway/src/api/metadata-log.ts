@@ -1,0 +1,81 @@
+import { fnv1Hash32, formatGoDuration, LokiError } from '@loki/model';
+import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
+import type { QueryMetrics } from '@loki/telemetry';
+import { parseTags } from '../limits/check-query-limits.ts';
+import type { TimeRange } from '../limits/params.ts';
+import { clean, secondsOf, slowSeconds } from './query-log.ts';
+
+export interface MetadataLogDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly queryMetrics?: QueryMetrics;
+}
+
+/** What a request turns out to be about, noted as it is found out. */
+export interface MetadataNote {
+  /** Selector, label or both, as Loki logs them. */
+  query: string;
+  range?: TimeRange;
+  /** Labels, values, series or streams of the answer. */
+  entries: number;
+}
+
+/** Answers a request about streams, counts it and writes its line beside those of queries. */
+export async function reported(
+  { clock, logger, queryMetrics }: MetadataLogDeps,
+  asked: { readonly type: string; readonly request: HttpRequest; readonly tenancy: Tenancy },
+  answer: (note: MetadataNote) => Promise<HttpResponse>,
+): Promise<HttpResponse> {
+  const { type, request, tenancy } = asked;
+  const note: MetadataNote = { query: '', entries: 0 };
+  const startedMs = clock.monotonicMs();
+  queryMetrics?.started();
+  const report = (status: number, failure: object = {}) => {
+    const seconds = (clock.monotonicMs() - startedMs) / 1000;
+    const { query, range, entries } = note;
+    const tenant = tenancy.ids.join('|');
+    queryMetrics?.answered({
+      tenant,
+      type,
+      range: 'range',
+      statusCode: String(status),
+      isSharded: false,
+      seconds,
+      bytes: 0,
+      chunks: 0,
+      fetchSeconds: 0,
+      headLines: 0,
+      splits: 0,
+      shards: 0,
+    });
+    const nowNs = clock.nowNs();
+    logger.info('query', {
+      caller: 'metrics.go',
+      component: 'frontend',
+      org_id: tenant,
+      latency: seconds > slowSeconds ? 'slow' : 'fast',
+      query,
+      query_hash: fnv1Hash32(query),
+      query_type: type,
+      range_type: 'range',
+      length: range ? formatGoDuration(range.endNs - range.startNs) : '0s',
+      start_delta: range ? formatGoDuration(nowNs - range.startNs) : '0s',
+      end_delta: range ? formatGoDuration(nowNs - range.endNs) : '0s',
+      duration: secondsOf(seconds),
+      status,
+      total_entries: entries,
+      user_agent: clean(request.headers.get('user-agent') ?? ''),
+      source: parseTags(request.headers.get('x-query-tags') ?? '').get('source') ?? '',
+      ...failure,
+    });
+  };
+  try {
+    const response = await answer(note);
+    report(response.status);
+    return response;
+  } catch (error) {
+    const isKnown = error instanceof LokiError;
+    report(isKnown ? error.status : 500, { err: isKnown ? error.message : 'internal error' });
+    throw error;
+  }
+}

@@ -1,0 +1,299 @@
+import type { Limits } from '@loki/config';
+import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
+import type { Expr } from '@loki/logql';
+import { goJsonString, LokiError } from '@loki/model';
+import type { QueryParams } from '@loki/engine';
+import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
+import type { QueryMetrics } from '@loki/telemetry';
+import {
+  checkBlocked,
+  checkEntriesLimit,
+  checkQueryLength,
+  checkRanges,
+  checkSelectors,
+  clampLookback,
+} from '../limits/check-query-limits.ts';
+import { encodeData, groupStreams, lineText } from '../answer/encode-result.ts';
+import type { LabelEncoding } from '../answer/encode-result.ts';
+import type { Answer, QueryFrontend } from '../frontend/query-frontend.ts';
+import {
+  badRequest,
+  isUncached,
+  Params,
+  parseDirection,
+  parseInterval,
+  parseLimit,
+  parseStep,
+  parseTime,
+  parseTimeRange,
+} from '../limits/params.ts';
+import type { TimeRange } from '../limits/params.ts';
+import { JsonWriter } from '../answer/json-writer.ts';
+import {
+  firstSeries,
+  isForTooManySeries,
+  partialWarning,
+  takesPartialSeries,
+} from '../answer/partial-series.ts';
+import { cutWarnings } from '../answer/query-warnings.ts';
+import { reportFailure, reportQuery } from './query-log.ts';
+import type { AskedQuery } from './query-log.ts';
+import { jsonResponse, writtenResponse } from '../answer/respond.ts';
+import { cacheNameOf, entriesOf, lokiStats } from '../answer/stats.ts';
+
+interface QueryApiDeps {
+  readonly frontend: QueryFrontend;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly queryMetrics?: QueryMetrics;
+  /** Steps stand on multiples of the step, also where time is not split. */
+  readonly alignsWithStep?: boolean;
+}
+
+interface WarnedAnswer extends Answer {
+  readonly warnings?: readonly string[];
+}
+
+/** The endpoints that evaluate LogQL. */
+export class QueryApi {
+  readonly #deps: QueryApiDeps;
+  readonly #frontend: QueryFrontend;
+  readonly #clock: Clock;
+
+  constructor(deps: QueryApiDeps) {
+    this.#deps = deps;
+    this.#frontend = deps.frontend;
+    this.#clock = deps.clock;
+  }
+
+  /** `/loki/api/v1/query_range` */
+  async queryRange(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const params = Params.of(request);
+    const answer = await this.#range(params, tenancy, request, '');
+    const limits = this.#limits(tenancy, request);
+    const cuts = cutWarnings(params, answer.result, limits, this.#clock.nowNs());
+    return this.#respond({ ...answer, warnings: [...(answer.warnings ?? []), ...cuts] }, request);
+  }
+
+  /** `/loki/api/v1/query` */
+  async query(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const params = Params.of(request);
+    const timeText = params.get('time');
+    const timeNs = timeText === '' ? this.#clock.nowNs() : parseTime(timeText);
+    const limit = parseLimit(params);
+    const direction = parseDirection(params);
+    const text = params.get('query');
+    const expr = parseExpr(text);
+    if (expr.kind === 'log') {
+      throw badRequest(
+        'log queries are not supported as an instant query type, please change your query to a range query type',
+      );
+    }
+    const limits = this.#limits(tenancy, request);
+    checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
+    checkRanges(expr, limits);
+    this.#checkWhole(request, limits);
+    const answer = await this.#ask({ tenancy, text, expr }, request, {
+      tenant: tenancy.ids[0],
+      startNs: timeNs,
+      endNs: timeNs,
+      stepNs: 0n,
+      isInstant: true,
+      direction,
+      limit,
+      intervalNs: 0n,
+      seriesMax: limits.maxQuerySeries,
+    });
+    return this.#respond(answer, request);
+  }
+
+  /** `/api/prom/query`: log queries only, in the answer shape of Loki's first versions. */
+  async legacyQuery(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    const params = Params.of(request);
+    const answer = await this.#range(params, tenancy, request, params.get('regexp'));
+    if (answer.result.type !== 'streams') {
+      throw badRequest(
+        'rpc error: code = Code(400) desc = legacy endpoints only support streams result type',
+      );
+    }
+    const { rows } = answer.result;
+    const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
+    const groups = await this.#deps.frontend.complete(groupStreams(rows, 'merged'), request.signal);
+    const streams = groups.map((stream) => {
+      const entries = stream.rows.map(
+        (row) =>
+          `{"ts":"${rfc3339Nano(rows.timestampNs[row])}","line":${goJsonString(lineText(lines, rows.lineEnds, row))}}`,
+      );
+      return `{"labels":${goJsonString(stream.text)},"entries":[${entries.join(',')}]}`;
+    });
+    const stats = JSON.stringify(this.#stats(answer));
+    return jsonResponse(`{"streams":[${streams.join(',')}],"stats":${stats}}`);
+  }
+
+  /** `/loki/api/v1/format_query`: needs no tenant, and looks at the grammar only. */
+  formatQuery(request: HttpRequest): HttpResponse {
+    try {
+      const text = formatExpr(parseSyntax(Params.of(request).get('query'), 'any'));
+      return jsonResponse(`{"status":"success","data":${goJsonString(text)}}`);
+    } catch (error) {
+      if (!(error instanceof LokiError)) throw error;
+      return jsonResponse(`{"status":"invalid-query","error":${goJsonString(error.message)}}`, error.status);
+    }
+  }
+
+  /** @param lineRegex a further regular expression that lines must match, '' for none */
+  async #range(
+    params: Params,
+    tenancy: Tenancy,
+    request: HttpRequest,
+    lineRegex: string,
+  ): Promise<WarnedAnswer> {
+    const nowNs = this.#clock.nowNs();
+    const range = parseTimeRange(params, nowNs);
+    if (range.endNs < range.startNs)
+      throw badRequest('end timestamp must not be before or equal to start time');
+    const limit = parseLimit(params);
+    const direction = parseDirection(params);
+    const stepNs = parseStep(params, range);
+    const intervalNs = parseInterval(params);
+    const text = params.get('query');
+    const expr = withLineRegex(parseExpr(text), lineRegex);
+    const limits = this.#limits(tenancy, request);
+    checkQueryLength(range, limits);
+    if (expr.kind === 'log') checkEntriesLimit(limit, limits);
+    checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
+    checkSelectors(expr, limits);
+    checkRanges(expr, limits);
+    this.#checkWhole(request, limits);
+    const clamped = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
+    const { startNs, endNs } =
+      expr.kind !== 'log' && (limits.splitQueriesByIntervalMs > 0 || this.#deps.alignsWithStep === true)
+        ? alignToStep(clamped, stepNs)
+        : clamped;
+    return this.#ask({ tenancy, text, expr }, request, {
+      tenant: tenancy.ids[0],
+      startNs,
+      endNs,
+      stepNs,
+      isInstant: false,
+      direction,
+      limit,
+      intervalNs,
+      seriesMax: limits.maxQuerySeries,
+    });
+  }
+
+  /** Runs a checked query; for those who take a part of too many series, again without that limit. */
+  async #ask(
+    asked: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
+    request: HttpRequest,
+    params: QueryParams,
+  ): Promise<WarnedAnswer> {
+    const { seriesMax } = params;
+    try {
+      return await this.#askOnce(asked, request, params);
+    } catch (error) {
+      const tags = request.headers.get('x-query-tags') ?? '';
+      if (!takesPartialSeries(tags) || !isForTooManySeries(error, seriesMax)) throw error;
+      const answer = await this.#askOnce(asked, request, { ...params, seriesMax: 0 });
+      const result = firstSeries(answer.result, seriesMax);
+      return { ...answer, result, warnings: [partialWarning(seriesMax)] };
+    }
+  }
+
+  #limits(tenancy: Tenancy, request: HttpRequest): Limits {
+    return this.#frontend.limitsFor(tenancy, request);
+  }
+
+  /** The limits of the query that the request is a part of. */
+  #checkWhole(request: HttpRequest, limits: Limits): void {
+    const whole = this.#frontend.wholeQueryOf(request);
+    if (!whole) return;
+    checkQueryLength(whole, limits);
+    checkSelectors(whole.expr, limits);
+    checkRanges(whole.expr, limits);
+  }
+
+  /** Runs a checked query, counts it and logs it. */
+  async #askOnce(
+    asked: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
+    request: HttpRequest,
+    params: QueryParams,
+  ): Promise<Answer> {
+    const { logger, queryMetrics } = this.#deps;
+    const startedMs = this.#clock.monotonicMs();
+    const query = {
+      ...asked,
+      ...params,
+      tags: request.headers.get('x-query-tags') ?? '',
+      userAgent: request.headers.get('user-agent') ?? '',
+      disablesWrappers: request.headers.get('x-loki-disable-pipeline-wrappers')?.toLowerCase() === 'true',
+    };
+    queryMetrics?.started();
+    try {
+      const answer = await this.#frontend.query(asked.tenancy, asked.expr, params, request.signal, {
+        noCache: isUncached(request),
+        limits: this.#limits(asked.tenancy, request),
+        whole: this.#frontend.wholeQueryOf(request),
+        actor: this.#frontend.actorOf(request),
+      });
+      reportQuery(query, answer, { logger, metrics: queryMetrics, nowNs: this.#clock.nowNs() });
+      return answer;
+    } catch (error) {
+      reportFailure(query, error, (this.#clock.monotonicMs() - startedMs) / 1000, {
+        logger,
+        metrics: queryMetrics,
+      });
+      throw error;
+    }
+  }
+
+  async #respond(answer: WarnedAnswer, request: HttpRequest): Promise<HttpResponse> {
+    const { warnings = [] } = answer;
+    const out = new JsonWriter();
+    const told = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
+    out.json(`{"status":"success",${told}"data":{`);
+    await this.#frontend.complete(encodeData(answer.result, encodingOf(request), out), request.signal);
+    out.json(`,"stats":${JSON.stringify(this.#stats(answer))}}}`);
+    return writtenResponse(out);
+  }
+
+  #stats(answer: Answer): object {
+    const { result } = answer;
+    return lokiStats(answer.stats, {
+      execSeconds: answer.execSeconds,
+      queueSeconds: answer.queueSeconds,
+      splits: answer.splits,
+      shards: answer.shards,
+      entriesReturned: entriesOf(result),
+      cache: cacheNameOf(result),
+    });
+  }
+}
+
+function encodingOf(request: HttpRequest): LabelEncoding {
+  const flags = request.headers.get('x-loki-response-encoding-flags') ?? '';
+  return flags.split(',').some((flag) => flag.trim() === 'categorize-labels') ? 'categorized' : 'merged';
+}
+
+/** Steps on multiples of the step, outwards: what a query split by time answers, so that panels line up. */
+function alignToStep(range: TimeRange, stepNs: bigint): TimeRange {
+  const startNs = range.startNs - (range.startNs % stepNs);
+  const beyond = range.endNs % stepNs;
+  return { startNs, endNs: beyond === 0n ? range.endNs : range.endNs - beyond + stepNs };
+}
+
+function withLineRegex(expr: Expr, regex: string): Expr {
+  if (regex === '' || expr.kind !== 'log') return expr;
+  if (!regex.isWellFormed()) throw badRequest('parse error : error parsing regexp: invalid UTF-8');
+  const filter = { kind: 'lineFilter' as const, op: '|~' as const, operands: [{ text: regex, ip: false }] };
+  return { ...expr, stages: [...expr.stages, filter] };
+}
+
+function rfc3339Nano(ns: bigint): string {
+  const fraction = ns % 1_000_000_000n;
+  const seconds = new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19);
+  return fraction === 0n
+    ? `${seconds}Z`
+    : `${seconds}.${fraction.toString().padStart(9, '0').replace(/0+$/, '')}Z`;
+}

@@ -1,0 +1,221 @@
+import { fnv1Hash32, formatGoDuration, LokiError } from '@loki/model';
+import type { QueryResult } from '@loki/engine';
+import { logExprsOf, stageTraits } from '@loki/logql';
+import type { Expr } from '@loki/logql';
+import { emptyLeafStats } from '@loki/ports';
+import type { LeafStats, LogFields, Logger, Tenancy } from '@loki/ports';
+import type { QueryMetrics } from '@loki/telemetry';
+import { byteText } from '../limits/byte-text.ts';
+import { kindOf, parseTags } from '../limits/check-query-limits.ts';
+import type { Answer } from '../frontend/query-frontend.ts';
+import { cacheNameOf, entriesOf } from '../answer/stats.ts';
+
+/** A query as it was asked. */
+export interface AskedQuery {
+  readonly tenancy: Tenancy;
+  readonly text: string;
+  readonly expr: Expr;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  readonly stepNs: bigint;
+  readonly limit: number;
+  readonly isInstant: boolean;
+  /** `X-Query-Tags`, as it came. */
+  readonly tags: string;
+  readonly userAgent: string;
+  /** `X-Loki-Disable-Pipeline-Wrappers`: nothing is wrapped here, so that the line says so is all. */
+  readonly disablesWrappers?: boolean;
+}
+
+/** Queries that take longer are `slow`, as Loki sorts them. */
+export const slowSeconds = 10;
+
+/** Counts an answered query and writes its line, under the names that operators of Loki grep for. */
+export function reportQuery(
+  asked: AskedQuery,
+  answer: Answer,
+  out: { logger: Logger; metrics?: QueryMetrics; nowNs: bigint },
+): void {
+  const { stats, execSeconds, result } = answer;
+  const bytes = stats.lineBytes + stats.metadataBytes;
+  const type = kindOf(asked.expr);
+  const range = asked.isInstant ? 'instant' : 'range';
+  out.metrics?.answered({
+    tenant: asked.tenancy.ids.join('|'),
+    type,
+    range,
+    statusCode: '200',
+    isSharded: answer.isSharded,
+    seconds: execSeconds,
+    bytes,
+    chunks: stats.blocksMatched,
+    fetchSeconds: stats.fetchMs / 1000,
+    headLines: stats.headLines,
+    splits: answer.splits,
+    shards: answer.shards,
+  });
+  if (result.type === 'streams' && stats.cacheEntriesRequested > 0) {
+    out.metrics?.cached(stats.cacheEntriesFound === stats.cacheEntriesRequested);
+  }
+  const perSecond = (value: number): number => (execSeconds > 0 ? Math.round(value / execSeconds) : 0);
+  out.logger.info('query', {
+    caller: 'metrics.go',
+    component: 'frontend',
+    org_id: asked.tenancy.ids.join('|'),
+    latency: execSeconds > slowSeconds ? 'slow' : 'fast',
+    query: asked.text,
+    query_hash: fnv1Hash32(asked.text),
+    query_type: type,
+    range_type: range,
+    length: formatGoDuration(asked.endNs - asked.startNs),
+    start_delta: formatGoDuration(out.nowNs - asked.startNs),
+    end_delta: formatGoDuration(out.nowNs - asked.endNs),
+    step: formatGoDuration(asked.stepNs),
+    duration: secondsOf(execSeconds),
+    status: 200,
+    limit: asked.limit,
+    returned_lines: result.type === 'streams' ? result.rows.labelSet.length : 0,
+    throughput: byteText(perSecond(bytes)),
+    total_bytes: byteText(bytes),
+    total_bytes_structured_metadata: byteText(stats.metadataBytes),
+    lines_per_second: perSecond(stats.linesProcessed),
+    total_lines: stats.linesProcessed,
+    post_filter_lines: stats.linesMatched,
+    total_entries: entriesOf(result),
+    store_chunks_download_time: secondsOf(stats.fetchMs / 1000),
+    queue_time: secondsOf(answer.queueSeconds),
+    splits: answer.splits,
+    shards: answer.shards,
+    query_referenced_structured_metadata: stats.metadataBytes > 0,
+    pipeline_wrapper_filtered_lines: 0,
+    chunk_refs_fetch_time: '0s',
+    ...cacheFields(answer),
+    ingester_chunk_refs: 0,
+    ingester_chunk_downloaded: 0,
+    ingester_chunk_matches: 0,
+    ingester_requests: 0,
+    ingester_recv_wait_time: '0s',
+    querier_exec_time: secondsOf(execSeconds),
+    user_agent: clean(asked.userAgent),
+    approx_result_size: byteText(resultBytes(result)),
+    result_streams_count: result.type === 'streams' ? result.rows.labelSets.length : 0,
+    result_lines_count: result.type === 'streams' ? result.rows.labelSet.length : 0,
+    ingester_chunk_head_bytes: byteText(stats.headLineBytes),
+    ingester_chunk_compressed_bytes: '0B',
+    ingester_chunk_decompressed_bytes: '0B',
+    ingester_post_filter_lines: 0,
+    congestion_control_latency: '0s',
+    index_total_chunks: stats.blocksMatched + stats.blocksSkipped,
+    index_post_bloom_filter_chunks: stats.blocksMatched,
+    index_bloom_filter_ratio: '0.00',
+    index_used_bloom_filters: false,
+    index_shard_resolver_duration: '0s',
+    source: parseTags(asked.tags).get('source') ?? '',
+    has_labelfilter_before_parser: filtersBeforeParser(asked.expr),
+    disable_pipeline_wrappers: asked.disablesWrappers === true,
+  });
+}
+
+/** The same for a query that failed: what it cost until then is not known. */
+export function reportFailure(
+  asked: AskedQuery,
+  error: unknown,
+  execSeconds: number,
+  out: { logger: Logger; metrics?: QueryMetrics },
+): void {
+  const status = error instanceof LokiError ? error.status : 500;
+  const type = kindOf(asked.expr);
+  const range = asked.isInstant ? 'instant' : 'range';
+  const tenant = asked.tenancy.ids.join('|');
+  out.metrics?.answered({
+    tenant,
+    type,
+    range,
+    statusCode: String(status),
+    isSharded: false,
+    seconds: execSeconds,
+    bytes: 0,
+    chunks: 0,
+    fetchSeconds: 0,
+    headLines: 0,
+    splits: 0,
+    shards: 0,
+  });
+  out.logger.info('query', {
+    caller: 'metrics.go',
+    component: 'frontend',
+    org_id: tenant,
+    latency: execSeconds > slowSeconds ? 'slow' : 'fast',
+    query: asked.text,
+    query_hash: fnv1Hash32(asked.text),
+    query_type: type,
+    range_type: range,
+    length: formatGoDuration(asked.endNs - asked.startNs),
+    step: formatGoDuration(asked.stepNs),
+    duration: secondsOf(execSeconds),
+    status,
+    err: error instanceof LokiError ? error.message : 'internal error',
+  });
+}
+
+/** About what the answer's values and lines take. */
+function resultBytes(result: QueryResult): number {
+  switch (result.type) {
+    case 'streams':
+      return result.rows.lines.length + 8 * result.rows.timestampNs.length;
+    case 'matrix':
+      return 16 * result.series.length * result.steps;
+    case 'vector':
+      return 16 * result.samples.length;
+    case 'scalar':
+      return 16;
+  }
+}
+
+/** Entries of log queries, series of the others. */
+const cacheFieldNames = {
+  stats_results: 'statsResult',
+  volume_results: 'volumeResult',
+  result: 'result',
+  label_results: 'labelResult',
+  series_results: 'seriesResult',
+  instant_metric_results: 'instantMetricResult',
+} as const;
+
+/** Loki's fields of each cache. What a log query finds known to be empty counts as `result`, whose cache it is. */
+function cacheFields({ stats, result }: Answer): LogFields {
+  const used = cacheNameOf(result) === 'logResult' ? 'result' : cacheNameOf(result);
+  const fields: Record<string, unknown> = {};
+  for (const name of ['chunk', 'index']) Object.assign(fields, oneCache(name, emptyLeafStats()));
+  for (const [name, cache] of Object.entries(cacheFieldNames)) {
+    Object.assign(fields, oneCache(name, cache === used ? stats : emptyLeafStats()));
+  }
+  return fields;
+}
+
+function oneCache(name: string, stats: LeafStats): LogFields {
+  return {
+    [`cache_${name}_req`]: stats.cacheEntriesRequested,
+    [`cache_${name}_hit`]: stats.cacheEntriesFound,
+    [`cache_${name}_bytes_stored`]: stats.cacheBytesSent,
+    [`cache_${name}_bytes_fetched`]: stats.cacheBytesReceived,
+    [`cache_${name}_download_time`]: secondsOf(stats.cacheMs / 1000),
+  };
+}
+
+/** A filter on labels that the index or the structured metadata can answer, before a parser makes more of them. */
+function filtersBeforeParser(expr: Expr): boolean {
+  return logExprsOf(expr).some(({ stages }) => {
+    const parser = stages.findIndex(({ kind }) => stageTraits[kind].isParser);
+    return stages.slice(0, Math.max(0, parser)).some(({ kind }) => kind === 'labelFilter');
+  });
+}
+
+/** What a client sends cannot break the line, nor make it long. */
+export function clean(text: string): string {
+  return text.slice(0, 200).replace(/[^\x20-\x7e]/g, '_');
+}
+
+export function secondsOf(value: number): string {
+  return formatGoDuration(BigInt(Math.round(value * 1e9)));
+}

@@ -1,0 +1,203 @@
+import { parseMatchers } from '@loki/logql';
+import type { Matcher } from '@loki/logql';
+import { compareText, LokiError, quoteGo } from '@loki/model';
+import type { LabelPair } from '@loki/model';
+import { emptyLeafStats } from '@loki/ports';
+import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
+import { checkQueryLength } from '../limits/check-query-limits.ts';
+import { pairsJson, secondsText } from '../answer/encode-result.ts';
+import { isHiddenLabel, streamsOfTenants } from './explore-streams.ts';
+import type { TenantStreams } from './explore-streams.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
+import { reported } from './metadata-log.ts';
+import type { MetadataLogDeps } from './metadata-log.ts';
+import { badRequest, isUncached, Params, parseStep, parseTimeRange, parseUint32 } from '../limits/params.ts';
+import type { TimeRange } from '../limits/params.ts';
+import { jsonResponse } from '../answer/respond.ts';
+import { lokiStats } from '../answer/stats.ts';
+
+interface VolumeApiDeps extends MetadataLogDeps {
+  readonly frontend: QueryFrontend;
+  readonly querier: QuerierService;
+}
+
+const limitDefault = 100;
+
+/** Where the bytes are: by the labels that somebody asks about, in one sum or by steps. */
+export class VolumeApi {
+  readonly #deps: VolumeApiDeps;
+
+  constructor(deps: VolumeApiDeps) {
+    this.#deps = deps;
+  }
+
+  /** `/loki/api/v1/index/volume` */
+  volume(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return this.#answer(request, tenancy, () => 0n);
+  }
+
+  /** `/loki/api/v1/index/volume_range` */
+  volumeRange(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return this.#answer(request, tenancy, parseStep);
+  }
+
+  #answer(
+    request: HttpRequest,
+    tenancy: Tenancy,
+    stepOf: (params: Params, range: TimeRange) => bigint,
+  ): Promise<HttpResponse> {
+    const limits = this.#deps.frontend.limitsFor(tenancy, request);
+    if (!limits.volumeEnabled) return Promise.reject(new LokiError('notFound', 'not found'));
+    return reported(this.#deps, { type: 'volume', request, tenancy }, async (note) => {
+      const startedMs = this.#deps.clock.monotonicMs();
+      const params = Params.of(request);
+      note.query = params.get('query');
+      const range = (note.range = parseTimeRange(params, this.#deps.clock.nowNs()));
+      const stepNs = stepOf(params, range);
+      const matchers = parseSelector(params.get('query'));
+      const grouping = parseGrouping(params, matchers);
+      const limit = parseUint32(params, 'limit', limitDefault) || limitDefault;
+      checkQueryLength(range, limits);
+      const cache = this.#deps.frontend.cachePolicy('volume', limits, { noCache: isUncached(request) });
+      const found = await streamsOfTenants(
+        this.#deps,
+        tenancy,
+        matchers,
+        { ...range, volume: { stepNs }, ...(cache ? { cache } : {}) },
+        { limits, client: request.signal },
+      );
+      const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
+      const series = groupVolumes(found, grouping).slice(0, max);
+      note.entries = series.length;
+      const stats = lokiStats(emptyLeafStats(), {
+        execSeconds: (this.#deps.clock.monotonicMs() - startedMs) / 1000,
+        queueSeconds: 0,
+        splits: 1,
+        shards: 0,
+        entriesReturned: series.length,
+        cache: 'volumeResult',
+      });
+      const volumes = encodeVolumes(series, bucketTimes(range, stepNs));
+      return jsonResponse(`{"status":"success","data":{${volumes},"stats":${JSON.stringify(stats)}}}`);
+    });
+  }
+}
+
+/** How streams are put together. */
+interface VolumeGrouping {
+  /** Undefined: all labels. */
+  readonly names: ReadonlySet<string> | undefined;
+  /** The client named the labels: streams that lack one of them do not count. */
+  readonly needsAll: boolean;
+  readonly by: 'series' | 'labels';
+}
+
+/** `{}` means all streams, here and in no other place of the language. */
+function parseSelector(text: string): readonly Matcher[] {
+  return /^\s*\{\s*\}\s*$/.test(text) ? [] : parseMatchers(text);
+}
+
+function parseGrouping(params: Params, matchers: readonly Matcher[]): VolumeGrouping {
+  const by = params.get('aggregateBy') || 'series';
+  if (by !== 'series' && by !== 'labels') throw badRequest('invalid aggregation option');
+  const targets = params
+    .get('targetLabels')
+    .split(',')
+    .filter((name) => name !== '');
+  if (targets.length > 0) return { names: new Set(targets), needsAll: true, by };
+  const isAll = matchers.length === 0 || by === 'labels';
+  return { names: isAll ? undefined : new Set(matchers.map(({ name }) => name)), needsAll: false, by };
+}
+
+/** Bytes of one row of the answer. */
+interface VolumeSeries {
+  readonly labels: readonly LabelPair[];
+  readonly name: string;
+  /** By bucket. */
+  readonly bytes: ReadonlyMap<number, number>;
+  readonly total: number;
+}
+
+/** Rows of the answer, the largest first; equal ones by name; the row without labels last. */
+function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping): VolumeSeries[] {
+  const groups = new Map<string, { labels: readonly LabelPair[]; bytes: Map<number, number> }>();
+  for (const { streams } of found) {
+    for (const { labels, volume } of streams) {
+      if (!volume) continue;
+      for (const { name, labels: kept } of rowsOf(labels, grouping)) {
+        let group = groups.get(name);
+        if (!group) groups.set(name, (group = { labels: kept, bytes: new Map() }));
+        const { bytes } = group;
+        volume.bucket.forEach((bucket, i) => bytes.set(bucket, (bytes.get(bucket) ?? 0) + volume.bytes[i]));
+      }
+    }
+  }
+  const series = [...groups].map(([name, { labels, bytes }]) => {
+    let total = 0;
+    for (const each of bytes.values()) total += each;
+    return { labels, name, bytes, total };
+  });
+  return series.sort(
+    (a, b) => lacksLabels(a) - lacksLabels(b) || b.total - a.total || compareText(a.name, b.name),
+  );
+}
+
+function lacksLabels({ labels }: VolumeSeries): number {
+  return labels.length === 0 ? 1 : 0;
+}
+
+/** Rows of several steps stand in the order in which the steps, one after the other, have them: the largest of each first. */
+function byFirstStep(series: readonly VolumeSeries[]): VolumeSeries[] {
+  const first = new Map(series.map((row) => [row, Math.min(...row.bytes.keys())]));
+  return series.toSorted((a, b) => {
+    const [bucketA, bucketB] = [first.get(a)!, first.get(b)!];
+    return (
+      lacksLabels(a) - lacksLabels(b) || bucketA - bucketB || b.bytes.get(bucketB)! - a.bytes.get(bucketA)!
+    );
+  });
+}
+
+/** The rows that a stream counts for. */
+function rowsOf(
+  labels: readonly LabelPair[],
+  grouping: VolumeGrouping,
+): { readonly name: string; readonly labels: readonly LabelPair[] }[] {
+  const { names, by } = grouping;
+  const kept = labels.filter(([name]) => !isHiddenLabel(name) && (names?.has(name) ?? true));
+  if (by === 'labels') return kept.map(([name]) => ({ name, labels: [[name, '']] }));
+  if (grouping.needsAll && kept.length < (names?.size ?? 0)) return [];
+  const text = kept.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ');
+  return [{ name: `{${text}}`, labels: kept }];
+}
+
+/**
+ * The time of each bucket in seconds, as text: a millisecond before the bucket ends, for the last one the end of the range.
+ */
+function bucketTimes({ startNs, endNs }: TimeRange, stepNs: bigint): (bucket: number) => string {
+  if (stepNs === 0n) return () => secondsText(endNs);
+  const firstNs = startNs - (((startNs % stepNs) + stepNs) % stepNs);
+  return (bucket) => {
+    const bucketEndNs = firstNs + BigInt(bucket + 1) * stepNs;
+    return secondsText(bucketEndNs < endNs ? bucketEndNs - nsPerMs : endNs);
+  };
+}
+
+const nsPerMs = 1_000_000n;
+
+/** A matrix only where some row has several samples: Loki's quirk, also of the range endpoint. */
+function encodeVolumes(series: readonly VolumeSeries[], timeOf: (bucket: number) => string): string {
+  if (series.every(({ bytes }) => bytes.size <= 1)) {
+    const samples = series.map(({ labels, bytes }) => {
+      const [[bucket, value]] = bytes;
+      return `{"metric":${pairsJson(labels)},"value":[${timeOf(bucket)},"${value}"]}`;
+    });
+    return `"resultType":"vector","result":[${samples.join(',')}]`;
+  }
+  const rows = byFirstStep(series).map(({ labels, bytes }) => {
+    const points = [...bytes]
+      .sort((a, b) => a[0] - b[0])
+      .map(([bucket, value]) => `[${timeOf(bucket)},"${value}"]`);
+    return `{"metric":${pairsJson(labels)},"values":[${points.join(',')}]}`;
+  });
+  return `"resultType":"matrix","result":[${rows.join(',')}]`;
+}

@@ -1,0 +1,196 @@
+import type { Limits } from '@loki/config';
+import { floorTo, joinSampleParts, mergeLeafResults, mergeRangeParts, stepCount } from '@loki/engine';
+import { logExprOf, parseExpr, printSelector, rangeAggregationOf } from '@loki/logql';
+import { LokiError, Slots } from '@loki/model';
+import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest } from '@loki/ports';
+import { tooLargeForQuerier } from '../limits/check-query-limits.ts';
+import { planLeaf } from './cut-leaf.ts';
+import type { PlanLimits, Stretch } from './cut-leaf.ts';
+import type { Weights, WeightSource } from './weights.ts';
+
+interface LeafRunnerDeps {
+  readonly limits: Limits;
+  readonly weights: WeightSource;
+  readonly nowNs: bigint;
+  /** Whether leaves may be cut by stream. */
+  readonly isSharding: boolean;
+  readonly isInstant: boolean;
+  /** Time before now that `split_ingester_queries_by_interval` is for; 0: all time. */
+  readonly recentMs: number;
+  /** What may be answered from a cache; undefined: nothing. */
+  readonly cache: CachePolicy | undefined;
+  /** Has one part answered by a querier, over and over when need be. */
+  readonly ask: (request: LeafRequest, signal: AbortSignal) => Promise<LeafResult>;
+}
+
+const nsPerMs = 1_000_000n;
+/** What one querier reads for one part when the tenant's limit says nothing. */
+export const bytesPerShardDefault = 600_000_000;
+
+/** Runs the leaves of one query: cuts them, has the parts run side by side within the tenant's limits, and merges. */
+export class LeafRunner {
+  readonly #deps: LeafRunnerDeps;
+  /** Parts over all streams, and parts by stream, have limits of their own. */
+  readonly #slots: Slots;
+  readonly #shardSlots: Slots;
+  splits = 0;
+  shards = 0;
+  isSharded = false;
+
+  /** @throws LokiError when the tenant may not query at all */
+  constructor(deps: LeafRunnerDeps) {
+    const { maxQueryParallelism, tsdbMaxQueryParallelism } = deps.limits;
+    if (maxQueryParallelism <= 0) {
+      throw new LokiError('tooManyRequests', 'querying is disabled, please contact your Loki operator');
+    }
+    this.#deps = deps;
+    this.#slots = new Slots(maxQueryParallelism);
+    this.#shardSlots = new Slots(Math.max(maxQueryParallelism, tsdbMaxQueryParallelism));
+  }
+
+  async run(request: LeafRequest, signal: AbortSignal): Promise<LeafResult> {
+    const plan = this.#planLimits();
+    const stretches = planLeaf(request, await this.#weigh(request, plan, signal), plan);
+    if (stretches.length > 1) this.splits += stretches.length;
+    for (const stretch of stretches) this.#check(stretch);
+    if (stretches.length === 1) return this.#stretch(stretches[0], signal);
+    if (request.kind === 'log') {
+      return this.#inOrder(request, stretches as Stretch<LogLeafRequest>[], signal);
+    }
+    const parts = await this.#all(stretches, signal);
+    return stepCount(request) === 1 ? mergeRangeParts(request, parts) : joinSampleParts(request, parts);
+  }
+
+  /** All at once; the first that fails ends the others. */
+  async #all(stretches: readonly Stretch<LeafRequest>[], signal: AbortSignal) {
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    try {
+      return await Promise.all(
+        stretches.map(async (stretch) => {
+          const result = await this.#stretch(stretch, either);
+          if (stretch.request.kind !== 'samples' || result.kind !== 'samples') throw mixedUp();
+          return { request: stretch.request, result };
+        }),
+      );
+    } catch (error) {
+      stop.abort(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Log lines in the direction asked for, until there are enough: what comes later is not read then. A plain selection finds
+   * its lines at once and is read one stretch after the other; a filter may have to look far.
+   */
+  async #inOrder(
+    request: LogLeafRequest,
+    stretches: readonly Stretch<LogLeafRequest>[],
+    signal: AbortSignal,
+  ): Promise<LeafResult> {
+    const order = request.direction === 'backward' ? stretches.toReversed() : stretches;
+    const isPlain = logExprOf(parseExpr(request.expr))?.stages.length === 0;
+    const { maxQueryParallelism } = this.#deps.limits;
+    const ahead = request.limit > 0 && isPlain ? 1 : maxQueryParallelism;
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const begun: Promise<LeafResult>[] = [];
+    const found: LeafResult[] = [];
+    let rows = 0;
+    try {
+      for (let i = 0; i < order.length && (request.limit === 0 || rows < request.limit); i++) {
+        while (begun.length < order.length && begun.length < i + ahead) {
+          const next = this.#stretch(order[begun.length], either);
+          // It is awaited in its turn, if ever.
+          next.catch(() => undefined);
+          begun.push(next);
+        }
+        const result = await begun[i];
+        if (result.kind !== 'log') throw mixedUp();
+        rows += result.timestampNs.length;
+        found.push(result);
+      }
+    } finally {
+      stop.abort(new LokiError('clientGone', 'enough lines were found'));
+    }
+    return mergeLeafResults(request, found);
+  }
+
+  async #stretch({ request, shards }: Stretch<LeafRequest>, signal: AbortSignal): Promise<LeafResult> {
+    const { cache } = this.#deps;
+    const asked = cache ? { ...request, cache } : request;
+    const ask = (slots: Slots, part: LeafRequest) => {
+      this.shards++;
+      return slots.run(() => this.#deps.ask(part, signal), signal);
+    };
+    if (shards.length === 0) return ask(this.#slots, asked);
+    this.isSharded = true;
+    const parts = await Promise.all(shards.map((shard) => ask(this.#shardSlots, { ...asked, shard })));
+    return mergeLeafResults(request, parts);
+  }
+
+  #planLimits(): PlanLimits {
+    const { limits, nowNs, isInstant, isSharding } = this.#deps;
+    const splitMs = isInstant
+      ? limits.splitInstantMetricQueriesByIntervalMs
+      : limits.splitQueriesByIntervalMs;
+    const splitNs = BigInt(splitMs) * nsPerMs;
+    return {
+      splitNs,
+      recent: this.#recent(splitNs),
+      bytesPerShard: limits.tsdbMaxBytesPerShard > 0 ? limits.tsdbMaxBytesPerShard : bytesPerShardDefault,
+      shardsMax: isSharding ? limits.tsdbMaxQueryParallelism : 1,
+      strategy: limits.tsdbShardingStrategy,
+      shardBeforeNs:
+        limits.minShardingLookbackMs > 0
+          ? nowNs - BigInt(limits.minShardingLookbackMs) * nsPerMs
+          : BigInt(Number.MAX_SAFE_INTEGER) * nsPerMs,
+      shardAggregations: limits.shardAggregations,
+    };
+  }
+
+  /** Begins on a border of the other interval, so that borders do not move with the clock. */
+  #recent(splitNs: bigint): PlanLimits['recent'] {
+    const { limits, nowNs, isInstant, recentMs } = this.#deps;
+    const recentSplitNs = BigInt(limits.splitIngesterQueriesByIntervalMs) * nsPerMs;
+    if (recentSplitNs <= 0n || splitNs <= 0n || isInstant) return undefined;
+    const fromNs = recentMs > 0 ? floorTo(nowNs - BigInt(recentMs) * nsPerMs, splitNs) : 0n;
+    return { fromNs, splitNs: recentSplitNs };
+  }
+
+  /** Undefined when nobody can tell: a plan is not worth a failure. */
+  async #weigh(request: LeafRequest, plan: PlanLimits, signal: AbortSignal): Promise<Weights | undefined> {
+    const { weights, limits } = this.#deps;
+    const enough = Math.min(plan.bytesPerShard, limits.maxQuerierBytesRead || Infinity);
+    try {
+      return await weights.of({ tenant: request.tenant, ...selectionOf(request) }, enough, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof LokiError)) throw error;
+      return undefined;
+    }
+  }
+
+  #check({ bytes, shards }: Stretch<LeafRequest>): void {
+    const { maxQuerierBytesRead } = this.#deps.limits;
+    const each = bytes / Math.max(1, shards.length);
+    if (maxQuerierBytesRead <= 0 || each <= maxQuerierBytesRead) return;
+    throw tooLargeForQuerier(each, maxQuerierBytesRead, shards.length > 0);
+  }
+}
+
+/** The streams of a leaf, and the time that it reads of them. */
+function selectionOf(request: LeafRequest): { selector: string; startNs: bigint; endNs: bigint } {
+  const expr = parseExpr(request.expr);
+  const selector = printSelector(logExprOf(expr)?.matchers ?? []);
+  if (request.kind === 'log') return { selector, startNs: request.startNs, endNs: request.endNs };
+  const { rangeNs, offsetNs } = rangeAggregationOf(expr);
+  return {
+    selector,
+    startNs: request.startNs - offsetNs - rangeNs,
+    endNs: request.endNs - offsetNs + 1n,
+  };
+}
+
+function mixedUp(): LokiError {
+  return new LokiError('internal', 'a querier answered something else than it was asked');
+}

@@ -1,0 +1,132 @@
+import type { Limits } from '@loki/config';
+import { parseExpr, printExpr, rangeAggregationOf } from '@loki/logql';
+import type { Expr, Grouping, LogExpr, Matcher, MetricExpr } from '@loki/logql';
+import { compareText, LokiError } from '@loki/model';
+import type { LabelPair, TenantId } from '@loki/model';
+import { mergeLeafResults } from '@loki/engine';
+import { compileRegex } from '@loki/regex';
+import type { LabelSet, LeafRequest, LeafResult, Tenancy } from '@loki/ports';
+import { badRequest } from '../limits/params.ts';
+
+/** The label that tells tenants apart in an answer for several, and what a stream's own label of that name becomes. */
+export const tenantLabel = '__tenant_id__';
+const renamedTenantLabel = 'original___tenant_id__';
+
+/**
+ * Runs one leaf for each tenant that its selector's tenant matchers leave, and merges the answers, each with the tenant
+ * label added as if it were a stream label that no pipeline stage sees.
+ */
+export async function runForTenants(
+  tenancy: Tenancy,
+  request: LeafRequest,
+  run: (request: LeafRequest) => Promise<LeafResult>,
+): Promise<LeafResult> {
+  if (!tenancy.isMulti) return run(request);
+  const expr = parseExpr(request.expr);
+  const log = logOf(expr);
+  const chosen = selectTenants(tenancy.ids, log.matchers);
+  const rest = log.matchers.filter((matcher) => matcher.name !== tenantLabel);
+  // As in the reference, a metric query that names nothing but tenants has no samples; a log query is refused for it.
+  if (rest.length === 0 && expr.kind !== 'log') return mergeLeafResults(request, []);
+  const text = rest.length === log.matchers.length ? request.expr : withMatchers(expr, rest);
+  const answers = await Promise.all(
+    chosen.map(async (tenant) => labelled(await run({ ...request, tenant, expr: text }), tenant, expr)),
+  );
+  return mergeLeafResults(request, answers);
+}
+
+/** The tenants that all `__tenant_id__` matchers accept. */
+function selectTenants(ids: readonly TenantId[], matchers: readonly Matcher[]): TenantId[] {
+  const tests = matchers
+    .filter((matcher) => matcher.name === tenantLabel)
+    .map(({ op, value }) => {
+      if (op === '=') return (id: string) => id === value;
+      if (op === '!=') return (id: string) => id !== value;
+      const regex = compileRegex(value, { anchored: true, dotAll: true });
+      return op === '=~' ? (id: string) => regex.test(id) : (id: string) => !regex.test(id);
+    });
+  return ids.filter((id) => tests.every((test) => test(id)));
+}
+
+function withMatchers(expr: Expr, matchers: readonly Matcher[]): string {
+  const text = printExpr(replaceMatchers(expr, matchers));
+  try {
+    parseExpr(text);
+  } catch (error) {
+    throw badRequest(`log selector is invalid after matcher update: ${(error as Error).message}`);
+  }
+  return text;
+}
+
+function replaceMatchers(expr: Expr, matchers: readonly Matcher[]): Expr {
+  switch (expr.kind) {
+    case 'log':
+      return { ...expr, matchers };
+    case 'rangeAgg':
+      return { ...expr, log: { ...expr.log, matchers } };
+    case 'vectorAgg':
+      return { ...expr, expr: replaceMatchers(expr.expr, matchers) as MetricExpr };
+    default:
+      throw new LokiError('internal', `${expr.kind} is no leaf`);
+  }
+}
+
+function logOf(expr: Expr): LogExpr {
+  if (expr.kind === 'log') return expr;
+  return rangeAggregationOf(expr).log;
+}
+
+function labelled(result: LeafResult, tenant: TenantId, expr: Expr): LeafResult {
+  if (result.kind === 'log') {
+    const labelSets = result.labelSets.map((set): LabelSet => ({
+      ...set,
+      stream: withTenant(set.stream, tenant),
+    }));
+    return { ...result, labelSets };
+  }
+  if (expr.kind !== 'log' && !keepsTenantLabel(expr)) return result;
+  return {
+    ...result,
+    series: result.series.map((each) => ({ ...each, labels: withTenant(each.labels, tenant) })),
+  };
+}
+
+export function withTenant(labels: readonly LabelPair[], tenant: TenantId): LabelPair[] {
+  // `Labels` have no empty values, and a parsed label of a series may be empty.
+  const byName = new Map<string, string>();
+  for (const [name, value] of labels) byName.set(name === tenantLabel ? renamedTenantLabel : name, value);
+  byName.set(tenantLabel, tenant);
+  return [...byName].sort(([a], [b]) => compareText(a, b));
+}
+
+/** Whether the groupings that a leaf computes itself would have kept the tenant label. */
+function keepsTenantLabel(expr: MetricExpr): boolean {
+  if (expr.kind === 'vectorAgg') {
+    // Without a clause everything is added up into one series.
+    return expr.grouping ? keeps(expr.grouping) && keepsTenantLabel(expr.expr) : false;
+  }
+  if (expr.kind === 'rangeAgg')
+    return expr.op !== 'absent_over_time' && (!expr.grouping || keeps(expr.grouping));
+  return false;
+}
+
+function keeps(grouping: Grouping): boolean {
+  return grouping.labels.includes(tenantLabel) !== grouping.without;
+}
+
+/** One set of limits for a query over several tenants: the smallest that is set, booleans need all. */
+export function strictestLimits(all: readonly Limits[]): Limits {
+  if (all.length === 1) return all[0];
+  const strictest = { ...all[0] } as Record<string, unknown>;
+  for (const limits of all.slice(1)) {
+    for (const [name, value] of Object.entries(limits)) {
+      const current = strictest[name];
+      if (typeof value === 'boolean') strictest[name] = value && current;
+      else if (typeof value === 'number' && typeof current === 'number') {
+        strictest[name] = value === 0 ? current : current === 0 ? value : Math.min(value, current);
+      } else if (Array.isArray(value) && Array.isArray(current))
+        strictest[name] = [...new Set([...current, ...value])];
+    }
+  }
+  return strictest as unknown as Limits;
+}

@@ -1,0 +1,455 @@
+import type { Limits, LimitsSource } from '@loki/config';
+import { complete, evaluate, MemoryPool } from '@loki/engine';
+import type { QueryOutcome, QueryParams, Work } from '@loki/engine';
+import { printExpr } from '@loki/logql';
+import type { Expr } from '@loki/logql';
+import { LokiError } from '@loki/model';
+import type {
+  CachePolicy,
+  Clock,
+  HttpRequest,
+  LeafRequest,
+  Logger,
+  QuerierService,
+  ResultsKind,
+  StreamsRequest,
+  StreamVolume,
+  Tenancy,
+  Timers,
+} from '@loki/ports';
+import { inCurrentSpan, isTracing, startSpan, withSpan } from '@loki/telemetry';
+import type { QueryMetrics, SpanAttributes } from '@loki/telemetry';
+import { selectionsOf, tooManyBytes } from '../limits/check-query-limits.ts';
+import type { Selection } from '../limits/check-query-limits.ts';
+import { parseActorPath } from './actor-queue.ts';
+import type { ActorPath } from './actor-queue.ts';
+import { FairQueue } from './fair-queue.ts';
+import { LeafRunner } from './leaf-runner.ts';
+import { parseWholeQuery, tightenedLimits } from '../limits/request-limits.ts';
+import type { WholeQuery } from '../limits/request-limits.ts';
+import { retried } from './retry.ts';
+import { streamsInParts } from './stream-runner.ts';
+import { TailSlots } from './tail-slots.ts';
+import { WeightSource } from './weights.ts';
+import { runForTenants, strictestLimits } from './multi-tenant.ts';
+
+export interface FrontendOptions {
+  /** Leaves that the querier of this process runs side by side. */
+  readonly maxConcurrent: number;
+  /** Leaves one tenant may have waiting. */
+  readonly maxOutstandingPerTenant: number;
+  /** How often a part that a querier could not answer is asked again. Default 5. */
+  readonly maxRetries?: number;
+  /** Whether a query's parts may be cut by stream. Default: yes. */
+  readonly isSharding?: boolean;
+  /** `querier.query_ingesters_within`, for `split_ingester_queries_by_interval`; 0: all time. */
+  readonly recentMs?: number;
+  /** How deep `X-Loki-Actor-Path` may be; 0: nobody of a tenant is told apart. Default: 3. */
+  readonly actorLevelsMax?: number;
+  /** Clients may ask for tighter limits (`querier.per_request_limits_enabled`). Default: no. */
+  readonly perRequestLimits?: boolean;
+  /** Kinds of answers that queriers keep. Default: none. */
+  readonly cached?: ReadonlySet<ResultsKind>;
+}
+
+export interface QueryOptions {
+  /** The client wants everything computed anew. */
+  readonly noCache?: boolean;
+  /** Instead of the tenants' own. */
+  readonly limits?: Limits;
+  /** What it is a part of. */
+  readonly whole?: WholeQuery;
+  /** For whom of the tenant. */
+  readonly actor?: ActorPath;
+}
+
+interface FrontendDeps {
+  /** The querier of this process. Absent: queriers elsewhere fetch the work, see `serve`. */
+  readonly querier?: QuerierService;
+  readonly limits: LimitsSource;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly queryMetrics?: QueryMetrics;
+}
+
+export interface Answer extends QueryOutcome {
+  readonly execSeconds: number;
+  /** Summed over all parts. */
+  readonly queueSeconds: number;
+  /** Stretches of time that leaves were cut into; 0: none was. */
+  readonly splits: number;
+  /** Parts that queriers answered. */
+  readonly shards: number;
+  /** Some part was cut by stream. */
+  readonly isSharded: boolean;
+}
+
+const timeoutText =
+  'request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed';
+
+/** Roots of all queries together; what one of them may hold is the tenant's limit. */
+const rootBytesMax = 2 * 2 ** 30;
+/** A root computes so long before others have their turn: health checks and leases live on the same thread. */
+const rootSliceMs = 15;
+
+/** Characters of a query's text that its span carries. */
+const spanQueryCharsMax = 1024;
+
+function queryAttributes(tenancy: Tenancy, expr: Expr): SpanAttributes {
+  return {
+    'loki.tenant': tenancy.ids.join('|'),
+    'loki.query': printExpr(expr).slice(0, spanQueryCharsMax),
+  };
+}
+
+/** The stretch of time and of streams that a part of a query covers. */
+function partAttributes(request: LeafRequest): SpanAttributes {
+  const { tenant, startNs, endNs, shard } = request;
+  return {
+    'loki.tenant': tenant,
+    'loki.start': startNs.toString(),
+    'loki.end': endNs.toString(),
+    ...(shard ? { 'loki.shard': `${shard.index}_of_${shard.of}` } : {}),
+  };
+}
+
+/** Plans queries, queues their leaves fairly between tenants, and computes the roots. */
+export class QueryFrontend {
+  readonly #deps: FrontendDeps;
+  readonly #options: FrontendOptions;
+  readonly #queue: FairQueue<QuerierService>;
+  readonly #tails: TailSlots;
+  readonly #weights: WeightSource;
+  /** What the roots of all queries hold here. */
+  readonly #memory = new MemoryPool(rootBytesMax);
+  #inflight = 0;
+  readonly #stop = new AbortController();
+  /** Answers by whichever querier is free; whoever asks waits in the tenant's queue. */
+  readonly querier: QuerierService;
+
+  constructor(deps: FrontendDeps, options: FrontendOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#queue = new FairQueue({
+      outstandingMax: options.maxOutstandingPerTenant,
+      pullersFor: (tenant, all) => pullersFor(deps.limits.forTenant(tenant), all),
+    });
+    this.#tails = new TailSlots(deps.timers);
+    this.querier = {
+      runLeaf: (request, signal) =>
+        this.#ask(request.tenant, (querier) => querier.runLeaf(request, signal), signal),
+      streams: (request, signal) =>
+        this.#retried(
+          (left) => this.#ask(request.tenant, (querier) => querier.streams(request, left), left),
+          signal ?? this.#stop.signal,
+        ),
+      storedBytes: (request, signal) =>
+        deps.querier
+          ? deps.querier.storedBytes(request, signal)
+          : this.#ask(request.tenant, (querier) => querier.storedBytes(request, signal), signal),
+      tail: (request, signal) =>
+        deps.querier ? deps.querier.tail(request, signal) : this.#tails.tail(request, signal),
+    };
+    this.#weights = new WeightSource(this.querier, deps.clock);
+  }
+
+  start(): void {
+    const { querier } = this.#deps;
+    if (!querier) return;
+    // Ends by the signal only: a failed job fails its caller.
+    for (let i = 0; i < this.#options.maxConcurrent; i++) void this.serve(querier, this.#stop.signal);
+  }
+
+  /**
+   * Gives work to a querier, one piece at a time, until it is gone.
+   *
+   * @param querierId the same for all that one querier does side by side
+   */
+  serve(querier: QuerierService, gone: AbortSignal, querierId = ''): Promise<void> {
+    return this.#queue.serve(AbortSignal.any([gone, this.#stop.signal]), querier, querierId);
+  }
+
+  /** Lets a querier follow streams, one tail at a time, until it is gone. */
+  serveTail(querier: QuerierService, gone: AbortSignal): void {
+    this.#tails.add(querier, gone);
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    this.#queue.close();
+  }
+
+  /** Streams of one tenant in the range, by the limits for questions about labels and series. */
+  streamsInParts(
+    request: StreamsRequest,
+    querier: QuerierService,
+    limits: Limits,
+    signal: AbortSignal,
+  ): Promise<readonly StreamVolume[]> {
+    const nowNs = this.#deps.clock.nowNs();
+    return streamsInParts(request, { querier, weights: this.#weights, limits, nowNs }, signal);
+  }
+
+  /** What keeps queries from being answered now; undefined: nothing. */
+  notReady(): string | undefined {
+    if (this.#queue.pullers > 0) return undefined;
+    return 'Query Frontend not ready: number of queriers connected to query-frontend is 0';
+  }
+
+  /** Leaves that can run side by side now. */
+  get slots(): number {
+    return this.#queue.pullers;
+  }
+
+  /** Leaves waiting for a querier. */
+  get queueLength(): number {
+    return this.#queue.length;
+  }
+
+  /** @param request whose limits hold too, where that is on */
+  limitsFor(tenancy: Tenancy, request?: Pick<HttpRequest, 'headers'>): Limits {
+    const limits = strictestLimits(tenancy.ids.map((id) => this.#deps.limits.forTenant(id)));
+    if (!request || this.#options.perRequestLimits !== true) return limits;
+    return tightenedLimits(limits, request.headers.get('x-loki-query-limits'));
+  }
+
+  /** For whom of its tenant a request is. */
+  actorOf(request: Pick<HttpRequest, 'headers'>): ActorPath {
+    return parseActorPath(request.headers.get('x-loki-actor-path'), this.#options.actorLevelsMax ?? 3);
+  }
+
+  /** The query that a request is a part of, whose limits are then checked as a whole; undefined: it says nothing of one. */
+  wholeQueryOf(request: Pick<HttpRequest, 'headers'>): WholeQuery | undefined {
+    if (this.#options.perRequestLimits !== true) return undefined;
+    return parseWholeQuery(request.headers.get('x-loki-query-limits-context'));
+  }
+
+  /** @throws LokiErrors with Loki's texts; `timeout` after the tenant's query_timeout, `clientGone` with the client */
+  async query(
+    tenancy: Tenancy,
+    expr: Expr,
+    params: QueryParams,
+    client: AbortSignal,
+    { noCache = false, limits = this.limitsFor(tenancy), whole, actor }: QueryOptions = {},
+  ): Promise<Answer> {
+    const { clock } = this.#deps;
+    const startedMs = clock.monotonicMs();
+    let queueMs = 0;
+    const runner = new LeafRunner({
+      limits,
+      weights: this.#weights,
+      nowNs: clock.nowNs(),
+      isSharding: this.#options.isSharding ?? true,
+      isInstant: params.isInstant,
+      recentMs: this.#options.recentMs ?? 0,
+      cache: this.cachePolicy(params.isInstant ? 'instant' : 'results', limits, { noCache }),
+      ask: (request, signal) => {
+        const queuedMs = clock.monotonicMs();
+        const begun = () => (queueMs += clock.monotonicMs() - queuedMs);
+        return withSpan(
+          'part',
+          isTracing() ? partAttributes(request) : {},
+          () =>
+            this.#retried(
+              (attempt) =>
+                this.#ask(request.tenant, (querier) => querier.runLeaf(request, attempt), attempt, {
+                  begun,
+                  actor,
+                }),
+              signal,
+            ),
+          ({ stats }) => ({ 'loki.bytes': stats.lineBytes, 'loki.lines': stats.linesProcessed }),
+        );
+      },
+    });
+    const compute = async (signal: AbortSignal): Promise<QueryOutcome> => {
+      await this.#checkBytes(tenancy, selectionsOf(expr, params), limits, signal);
+      if (whole) await this.#checkBytes(tenancy, selectionsOf(whole.expr, whole), limits, signal);
+      return evaluate(
+        expr,
+        params,
+        (leaf: LeafRequest) => runForTenants(tenancy, leaf, (request) => runner.run(request, signal)),
+        {
+          memoryBytesMax: limits.maxQueryMemoryBytes,
+          isApproxTopkEnabled: limits.shardAggregations.includes('approx_topk'),
+          checkCancelled: () => signal.throwIfAborted(),
+          pool: this.#memory,
+          pause: this.#pauses(),
+        },
+      );
+    };
+    const outcome = await withSpan(
+      'query',
+      isTracing() ? queryAttributes(tenancy, expr) : {},
+      () => this.withDeadline(tenancy, client, compute, limits),
+      ({ stats }) => ({ 'loki.bytes': stats.lineBytes, 'loki.lines': stats.linesProcessed }),
+    );
+    return {
+      ...outcome,
+      execSeconds: (clock.monotonicMs() - startedMs) / 1000,
+      queueSeconds: queueMs / 1000,
+      splits: runner.splits,
+      shards: runner.shards,
+      isSharded: runner.isSharded,
+    };
+  }
+
+  /** Lets others have the thread when a root has computed for a while. */
+  #pauses(): () => Promise<void> | undefined {
+    const { clock, timers } = this.#deps;
+    let sinceMs = clock.monotonicMs();
+    return () => {
+      if (clock.monotonicMs() - sinceMs < rootSliceMs) return undefined;
+      return timers.sleep(0).then(() => {
+        sinceMs = clock.monotonicMs();
+      });
+    };
+  }
+
+  /** Work of this process for a client, which ends with the client and leaves the thread to others meanwhile. */
+  complete<T>(work: Work<T>, client: AbortSignal): Promise<T> {
+    return complete(work, this.#pauses(), () => {
+      if (client.aborted) throw new LokiError('clientGone', 'the request was cancelled by the client');
+    });
+  }
+
+  /** What may be answered from a cache; undefined when nothing of the kind is. */
+  cachePolicy(
+    kind: ResultsKind,
+    limits: Limits,
+    { noCache = false }: QueryOptions = {},
+  ): CachePolicy | undefined {
+    if (noCache || !this.#options.cached?.has(kind)) return undefined;
+    const { splitMs, freshMs } = cacheLimits[kind](limits);
+    return {
+      kind,
+      splitNs: BigInt(splitMs) * nsPerMs,
+      newestNs: this.#deps.clock.nowNs() - BigInt(freshMs) * nsPerMs,
+    };
+  }
+
+  async #checkBytes(
+    tenancy: Tenancy,
+    selections: readonly Selection[],
+    { maxQueryBytesRead }: Limits,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (maxQueryBytesRead <= 0) return;
+    const asked = tenancy.ids.flatMap((tenant) => selections.map((each) => ({ tenant, ...each })));
+    const bytes = await Promise.all(asked.map((each) => this.#weights.selectedBytes(each, signal)));
+    const total = bytes.reduce((sum, each) => sum + each, 0);
+    if (total > maxQueryBytesRead) throw tooManyBytes(total, maxQueryBytesRead);
+  }
+
+  /** One piece of work through the queue. */
+  #ask<T>(
+    tenant: string,
+    work: (querier: QuerierService) => Promise<T>,
+    signal: AbortSignal | undefined,
+    { begun, actor }: { readonly begun?: () => void; readonly actor?: ActorPath } = {},
+  ): Promise<T> {
+    const { queryMetrics: metrics, clock } = this.#deps;
+    const queuedMs = clock.monotonicMs();
+    const queueSpan = startSpan('queue', { 'loki.tenant': tenant });
+    let isQueued = true;
+    const dequeued = () => {
+      if (!isQueued) return;
+      isQueued = false;
+      queueSpan.end();
+      metrics?.dequeued(tenant, (clock.monotonicMs() - queuedMs) / 1000);
+    };
+    metrics?.enqueued(tenant);
+    metrics?.inflight(++this.#inflight);
+    return this.#queue
+      .submit(
+        tenant,
+        inCurrentSpan((querier: QuerierService) => {
+          dequeued();
+          begun?.();
+          return work(querier);
+        }),
+        signal,
+        actor,
+      )
+      .finally(() => {
+        dequeued();
+        metrics?.inflight(--this.#inflight);
+      });
+  }
+
+  /** Again when a querier was lost, or could not answer just now. */
+  async #retried<T>(attempt: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { timers, queryMetrics: metrics, logger } = this.#deps;
+    return retried(attempt, {
+      retriesMax: this.#options.maxRetries ?? 5,
+      timers,
+      signal,
+      onOver: (retries) => metrics?.retried(retries),
+      onRetry: (error) => logger.debug('a part of a query is asked for again', { err: error.message }),
+    });
+  }
+
+  /** Runs `work` under the tenant's query_timeout and the client's patience. */
+  async withDeadline<T>(
+    tenancy: Tenancy,
+    client: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+    { queryTimeoutMs } = this.limitsFor(tenancy),
+  ): Promise<T> {
+    const deadline = new AbortController();
+    const timer =
+      queryTimeoutMs > 0
+        ? this.#deps.timers.after(queryTimeoutMs, () => deadline.abort(new LokiError('timeout', timeoutText)))
+        : undefined;
+    const onGone = () =>
+      deadline.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
+    if (client.aborted) onGone();
+    client.addEventListener('abort', onGone, { once: true });
+    const gaveUp = Promise.withResolvers<never>();
+    // The race may be over before this one rejects.
+    gaveUp.promise.catch(() => undefined);
+    deadline.signal.addEventListener('abort', () => gaveUp.reject(deadline.signal.reason as Error), {
+      once: true,
+    });
+    try {
+      deadline.signal.throwIfAborted();
+      return await Promise.race([work(deadline.signal), gaveUp.promise]);
+    } finally {
+      timer?.cancel();
+      client.removeEventListener('abort', onGone);
+    }
+  }
+}
+
+/** `max_queriers_per_tenant` and `max_query_capacity`: the smaller counts. */
+function pullersFor({ maxQueriersPerTenant, maxQueryCapacity }: Limits, all: number): number {
+  const byCount = maxQueriersPerTenant > 0 ? maxQueriersPerTenant : all;
+  const byShare = maxQueryCapacity > 0 && maxQueryCapacity < 1 ? Math.ceil(maxQueryCapacity * all) : all;
+  return Math.min(byCount, byShare, all);
+}
+
+const nsPerMs = 1_000_000n;
+
+/** By which interval answers are kept, and how old they have to be. */
+const cacheLimits: Readonly<Record<ResultsKind, (limits: Limits) => { splitMs: number; freshMs: number }>> = {
+  results: (limits) => ({ splitMs: limits.splitQueriesByIntervalMs, freshMs: limits.maxCacheFreshnessMs }),
+  instant: (limits) => ({
+    splitMs: limits.splitInstantMetricQueriesByIntervalMs,
+    freshMs: limits.maxCacheFreshnessMs,
+  }),
+  labels: metadataLimits,
+  series: metadataLimits,
+  stats: (limits) => ({ splitMs: limits.splitQueriesByIntervalMs, freshMs: limits.maxStatsCacheFreshnessMs }),
+  volume: (limits) => ({
+    splitMs: limits.splitQueriesByIntervalMs,
+    freshMs: limits.maxStatsCacheFreshnessMs,
+  }),
+};
+
+function metadataLimits(limits: Limits): { splitMs: number; freshMs: number } {
+  return {
+    splitMs: limits.splitMetadataQueriesByIntervalMs,
+    freshMs: limits.maxMetadataCacheFreshnessMs,
+  };
+}

@@ -1,0 +1,125 @@
+import { Catalog } from '@loki/catalog';
+import type { HiddenRows } from '@loki/catalog';
+import type { Limits } from '@loki/config';
+import { Labels, parseTenantId } from '@loki/model';
+import { MemoryObjectStore } from '@loki/object-store';
+import type { Clock, LeafRequest, ResultsCache, ResultsKind } from '@loki/ports';
+import { Querier } from '@loki/querier';
+import type { ResultsCaches } from '@loki/querier';
+import { InlineWorkers } from '@loki/runtime';
+import { encodeSegment, RowWriter } from '@loki/segment';
+import { PlainHeads } from '@loki/simulator';
+import { QueryFrontend } from '../frontend/query-frontend.ts';
+import { limitsDefault, logger, timers } from './gateway.ts';
+
+export interface StoreRow {
+  readonly stream: number;
+  readonly ts: bigint;
+  readonly line: string;
+}
+
+export const storeTenant = parseTenantId('t');
+const partitionCount = 2;
+
+/** Labels of the streams of a test; the partition of a stream is its number modulo the partitions. */
+export const streamLabels = Array.from({ length: 6 }, (_, i) =>
+  Labels.fromPairs([
+    ['app', `a${i % 3}`],
+    ['pod', `p${i}`],
+  ]),
+);
+
+/** Heads and a store with real queriers over them: what answers must not depend on. */
+export class TestStore {
+  readonly objectStore = new MemoryObjectStore();
+  readonly catalog: Catalog;
+  /** Leaves that heads were asked for. */
+  readonly asked: LeafRequest[] = [];
+  /** Store scans that ran. */
+  scans = 0;
+  readonly #heads: PlainHeads;
+
+  constructor() {
+    const { objectStore } = this;
+    this.catalog = new Catalog({ objectStore, timers, partitionCount });
+    this.#heads = new PlainHeads(objectStore, partitionCount);
+  }
+
+  append(rows: readonly StoreRow[]): void {
+    for (let partition = 0; partition < partitionCount; partition++) {
+      const own = rows.filter(({ stream }) => stream % partitionCount === partition);
+      if (own.length > 0) this.#heads.append(partition, encodeRows(own));
+    }
+  }
+
+  /** Commits what the partition's head holds. */
+  flush(partition: number): Promise<void> {
+    return this.#heads.flush(partition);
+  }
+
+  querier(caches?: ResultsCaches, hidden?: HiddenRows): Querier {
+    const env = { objectStore: this.objectStore, cache: new Map(), cacheBytesMax: 1 << 20 };
+    const workers = new InlineWorkers(env, { isCloning: true });
+    const run = workers.run.bind(workers);
+    workers.run = (task, input, options) => {
+      this.scans++;
+      return run(task, input, options);
+    };
+    const ingester = this.#heads.service((request) => this.asked.push(request));
+    return new Querier({
+      ingesters: { partitions: () => [0, 1], owners: () => [ingester] },
+      catalog: this.catalog,
+      workers,
+      logger,
+      caches,
+      hidden,
+    });
+  }
+
+  frontend(
+    querier: Querier,
+    clock: Clock,
+    { limits = {}, cached }: { limits?: Partial<Limits>; cached?: ReadonlySet<ResultsKind> } = {},
+  ): QueryFrontend {
+    const all = { ...limitsDefault, ...limits };
+    const frontend = new QueryFrontend(
+      { querier, limits: { forTenant: () => all }, clock, timers, logger },
+      { maxConcurrent: 4, maxOutstandingPerTenant: 1000, cached },
+    );
+    frontend.start();
+    return frontend;
+  }
+}
+
+/** A cache without bounds that can be looked into. */
+export class TestCache implements ResultsCache {
+  readonly values = new Map<string, Uint8Array>();
+  hits = 0;
+
+  async get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const found = keys.map((key) => this.values.get(key));
+    this.hits += found.filter((each) => each !== undefined).length;
+    return Promise.resolve(found);
+  }
+
+  put(entries: readonly { readonly key: string; readonly value: Uint8Array }[]): void {
+    for (const { key, value } of entries) this.values.set(key, value);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function encodeRows(rows: readonly StoreRow[]): Buffer {
+  const writer = new RowWriter(storeTenant);
+  streamLabels.forEach((labels, stream) => {
+    const own = rows.filter((row) => row.stream === stream);
+    if (own.length === 0) return;
+    writer.beginRun(labels);
+    for (const { ts, line } of own.toSorted((a, b) => Number(a.ts - b.ts)))
+      writer.addRowText(Number(ts / 1_000_000_000n), Number(ts % 1_000_000_000n), line);
+    writer.endRun();
+  });
+  return encodeSegment(writer.finish(), { kind: 'record', blockBytes: 200 });
+}

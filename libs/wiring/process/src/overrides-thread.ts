@@ -1,0 +1,50 @@
+/** Reads large overrides files in a thread that lives as long as the reading: 20,000 tenants keep it busy for a second or two. */
+import { Worker } from 'node:worker_threads';
+import { ConfigError, readOverrides } from '@loki/config';
+import type { OverridesBatch, OverridesReader, OverridesRequest, OverridesSummary } from '@loki/config';
+import { limitChecks } from './roles/limit-checks.ts';
+
+/** Characters of files that are read in the calling thread: some 100 tenants, a few milliseconds. */
+const inlineCharsMax = 16 * 1024;
+
+export interface OverridesThreadInput {
+  readonly request: OverridesRequest;
+  /** One number: batches that the caller took. A thread waits for it, so that the caller's other work comes between two batches. */
+  readonly batchesTaken: SharedArrayBuffer;
+}
+
+/** A thread's words to its caller. */
+export type OverridesMessage =
+  | { readonly kind: 'batch'; readonly batch: OverridesBatch }
+  | { readonly kind: 'read'; readonly summary: OverridesSummary }
+  | { readonly kind: 'fault'; readonly text: string };
+
+/** @returns a reader that keeps no thread for longer than some milliseconds, and the caller's for no longer than a batch takes */
+export function overridesReader(inlineMax = inlineCharsMax): OverridesReader {
+  return async (request, onBatch) => {
+    const chars = request.files.reduce((sum, { text }) => sum + text.length, 0);
+    return chars <= inlineMax ? readOverrides(request, onBatch, limitChecks) : readInThread(request, onBatch);
+  };
+}
+
+function readInThread(
+  request: OverridesRequest,
+  onBatch: (batch: OverridesBatch) => void,
+): Promise<OverridesSummary> {
+  const { promise, resolve, reject } = Promise.withResolvers<OverridesSummary>();
+  const workerData: OverridesThreadInput = { request, batchesTaken: new SharedArrayBuffer(4) };
+  const taken = new Int32Array(workerData.batchesTaken);
+  const thread = new Worker(new URL('./overrides-worker.ts', import.meta.url), { workerData });
+  thread.on('message', (message: OverridesMessage) => {
+    if (message.kind === 'batch') {
+      onBatch(message.batch);
+      Atomics.add(taken, 0, 1);
+      Atomics.notify(taken, 0);
+    } else if (message.kind === 'read') resolve(message.summary);
+    else reject(new ConfigError(message.text));
+  });
+  thread.on('error', (cause) => reject(new ConfigError(`read overrides: ${String(cause)}`, { cause })));
+  // After an answer this changes nothing.
+  thread.on('exit', (code) => reject(new ConfigError(`read overrides: the thread ended with code ${code}`)));
+  return promise;
+}

@@ -1,0 +1,168 @@
+import os from 'node:os';
+import { RuntimeConfig } from '@loki/config';
+import type { Config, LoadedConfig } from '@loki/config';
+import { ServiceStates, TenantResolver } from '@loki/http';
+import type { Logger } from '@loki/ports';
+import { RpcServer, rpcMessageBytesMax } from '@loki/rpc';
+import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
+import {
+  buildInfoMetric,
+  collectProcessMetrics,
+  commonMetrics,
+  droppedLogLinesMetric,
+  Metrics,
+  serverMetrics,
+  startTracing,
+} from '@loki/telemetry';
+import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
+import type { Adapters } from './stores/adapters.ts';
+import { lockDirectories } from './stores/directory-lock.ts';
+import { overridesReader } from './overrides-thread.ts';
+import { HttpPorts } from './serve/http-ports.ts';
+import { limitChecks } from './roles/limit-checks.ts';
+import { routeProcess } from './serve/process-routes.ts';
+import { Rings } from './cluster/rings.ts';
+import { RpcHealth } from './serve/rpc-health.ts';
+import { startRoles } from './roles/roles.ts';
+
+type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
+
+interface ProcessDeps extends RunConfig {
+  readonly logger: Logger;
+  readonly control: LogControl;
+  /** Own log lines that were lost since the start. */
+  readonly droppedLogLines: () => number;
+  readonly info: BuildInfo;
+  readonly readText: (path: string) => Promise<string | undefined>;
+  readonly adapters?: Adapters;
+}
+
+interface RunningProcess {
+  /** Told of each line this process logs. */
+  readonly countLine: (level: LogLevel) => void;
+  /** Resolves when the process has stopped by itself or by `stop`. */
+  readonly ended: Promise<void>;
+  /** Takes nothing new, finishes what runs, flushes when so configured. */
+  stop(): Promise<void>;
+}
+
+/** Operators whose requests run when all else has stopped have so long. */
+const adminGraceMs = 1_000;
+/** Calls that run when the process stops have so long to finish, after everybody knows that it leaves. */
+const rpcGraceMs = 5_000;
+
+/** Builds adapters, starts roles, serves HTTP. Resolves when connections are taken; readiness may come later. */
+export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
+  const { config, logger } = deps;
+  const unlock = lockDirectories(writtenDirectories(config));
+  const machineClock = new NodeClock();
+  const clock = deps.adapters?.clock?.(machineClock) ?? machineClock;
+  const timers = new NodeTimers();
+  const metrics = new Metrics(config.metricsNamespace);
+  const common = commonMetrics(metrics);
+  droppedLogLinesMetric(metrics, deps.droppedLogLines);
+  buildInfoMetric(metrics, deps.info, { os: os.platform(), arch: os.arch() });
+  collectProcessMetrics(metrics);
+  const stopTracing = await startTracing({
+    serviceName: 'loki',
+    serviceVersion: deps.info.version,
+    endpoint: config.tracing.otlpEndpoint || (process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? ''),
+    samplingRatio: config.tracing.samplingRatio,
+  });
+
+  const limits = new RuntimeConfig({
+    ...config.runtimeConfig,
+    readText: deps.readText,
+    readOverrides: overridesReader(),
+    timers,
+    logger,
+    globalValues: config.limitValues,
+    limitContext: {
+      maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors,
+      shardAggregations: config.queryRange.shardAggregations,
+      checks: limitChecks,
+    },
+    onReload: (outcome) => common.runtimeConfigReloaded('runtime-config', outcome),
+  });
+  await limits.start();
+
+  const states = new ServiceStates();
+  const rpc = rpcServer(config, logger);
+  const random = new NodeRandom();
+  const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc });
+  const roles = await startRoles({
+    config,
+    limits,
+    clock,
+    timers,
+    random,
+    logger,
+    metrics,
+    states,
+    rpc,
+    rings,
+    adapters: deps.adapters,
+  });
+  const tenants = new TenantResolver({
+    authEnabled: config.authEnabled,
+    noAuthTenant: config.noAuthTenant,
+    multiTenantQueriesEnabled: config.querier.multiTenantQueriesEnabled,
+  });
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const server = new HttpPorts(config, { clock, timers, logger, metrics: serverMetrics(metrics) });
+  const health = new RpcHealth({ rpc, states, timers });
+  let stopping: Promise<void> | undefined;
+  const stopAll = async () => {
+    states.stopping();
+    health.stop();
+    // Whoever sends requests here needs a moment to hear of it.
+    if (config.shutdownDelayMs > 0) await timers.sleep(config.shutdownDelayMs);
+    roles.frontend?.exports.stop();
+    await server.stopClients(config.server.gracefulShutdownTimeoutMs);
+    await roles.leave();
+    await rpc.stop((cut) => timers.after(rpcGraceMs, cut));
+    await server.stopOperators(adminGraceMs);
+    await roles.stop();
+    await rings.stop();
+    limits.stop();
+    await stopTracing();
+    unlock();
+    end();
+  };
+  // Operators may ask for it while it goes on.
+  const stop = () => (stopping ??= stopAll());
+  routeProcess({ ...deps, server, rpc, clock, tenants, roles, rings, states, metrics, limits, stop });
+  const rpcPort = await rpc.listen();
+  const ports = await server.listen();
+  await roles.join(rpcPort);
+  health.start();
+  logger.info('Loki started', {
+    address: config.server.httpListenAddress,
+    ...ports,
+    grpcPort: rpcPort,
+    target: config.target.join(','),
+  });
+  return { countLine: (level) => common.logLine(level), ended, stop };
+}
+
+/** Directories that no other process may write. The filesystem's object store is left out: separate apps share it. */
+function writtenDirectories({ dataDirectory, writeLog, ruler, components }: Config): string[] {
+  return [
+    dataDirectory,
+    ...(writeLog.kind === 'embedded' ? [writeLog.directory] : []),
+    ...(components.has('ruler') ? [ruler.walDirectory] : []),
+  ];
+}
+
+function rpcServer({ server }: Config, logger: Logger): RpcServer {
+  return new RpcServer({
+    address: server.grpcListenAddress,
+    port: server.grpcListenPort,
+    logger,
+    tls: server.grpcTls,
+    // Parts of ours are 1 MiB; Loki's own clients may send as much as the configuration says.
+    recvBytesMax: Math.min(rpcMessageBytesMax, server.grpcMaxRecvMsgBytes),
+    sendBytesMax: rpcMessageBytesMax,
+    concurrentStreamsMax: server.grpcMaxConcurrentStreams,
+  });
+}

@@ -1,0 +1,118 @@
+import { DeleteRequests, HiddenRows, PartitionCatalog, undoableMs } from '@loki/catalog';
+import type { Catalog } from '@loki/catalog';
+import { Compactor, compactorDefaults, DeletesApi, sharedWork } from '@loki/compactor';
+import type { CompactorShare } from '@loki/compactor';
+import type { CompactorStatus } from '@loki/compactor';
+import type { Config, LimitsSource } from '@loki/config';
+import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
+import { LogEnds } from '../cluster/log-ends.ts';
+import { openWriteLog } from '../stores/open-write-log.ts';
+import { compactorMetrics } from '@loki/telemetry';
+import type { Metrics } from '@loki/telemetry';
+
+interface HidingWorld {
+  readonly config: Config;
+  readonly limits: LimitsSource;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly objectStore: ObjectStore;
+}
+
+/** What queries leave out, and the requests it comes from; both absent unless retention is on. */
+export interface Hiding {
+  readonly requests?: DeleteRequests;
+  readonly hidden?: HiddenRows;
+}
+
+/** Delete requests and retention as every process that answers queries or compacts sees them. */
+export async function openHiding(world: HidingWorld): Promise<Hiding> {
+  if (!world.config.compactor.retentionEnabled) return {};
+  const { clock, limits } = world;
+  const requests = new DeleteRequests(world);
+  await requests.start();
+  const retention = (tenant: string) => limits.forTenant(tenant);
+  return { requests, hidden: new HiddenRows({ clock, requests, retention }) };
+}
+
+interface CompactorWorld extends HidingWorld {
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly hiding: Hiding;
+  readonly catalog: Catalog;
+  readonly workers: Workers;
+  /** What of the work of all compactors is this one's. */
+  readonly share: CompactorShare;
+  /** Absent in a process that has no role which needs it. */
+  readonly writeLog?: WriteLog;
+  /** Has all ingesters flush. Absent: they are out of this process's reach. */
+  readonly flush?: (signal?: AbortSignal) => Promise<void>;
+}
+
+/** The compactor of this process. */
+export interface CompactorRole {
+  /** Absent unless retention is on. */
+  readonly deletes?: DeletesApi;
+  status(): CompactorStatus;
+  stop(): Promise<void>;
+}
+
+export function startCompactor(world: CompactorWorld): CompactorRole {
+  const { config, limits, clock, random, hiding, share } = world;
+  const ends = world.writeLog ? undefined : logEnds(world);
+  const metrics = compactorMetrics(world.metrics);
+  const { deleteRequestCancelPeriodMs: cancelPeriodMs, deleteMaxIntervalMs: maxIntervalMs } =
+    config.compactor;
+  const deletes =
+    hiding.requests &&
+    new DeletesApi({
+      requests: hiding.requests,
+      limits,
+      clock,
+      random,
+      metrics,
+      options: { cancelPeriodMs, maxIntervalMs },
+    });
+  const compactor = new Compactor({
+    ...world,
+    writeLog: world.writeLog ?? ends,
+    requests: hiding.requests,
+    metrics,
+    ...sharedWork(share),
+    partitions: Array.from(
+      { length: config.writeLog.partitions },
+      (_, partition) => new PartitionCatalog({ objectStore: world.objectStore, partition }),
+    ),
+    options: {
+      ...compactorDefaults,
+      intervalMs: config.compactor.compactionIntervalMs,
+      // Readers may go on from an older offset for so long: what it needs must be there.
+      deleteDelayMs: Math.max(config.compactor.retentionDeleteDelayMs, undoableMs),
+      removesRows: config.compactor.retentionEnabled,
+      cancelPeriodMs,
+    },
+  });
+  compactor.start();
+  return {
+    deletes,
+    status: () => compactor.status(),
+    async stop() {
+      await Promise.all([ends?.close(), compactor.stop()]);
+    },
+  };
+}
+
+/** Where the log ends that others write; an embedded one is known to its own process alone. */
+function logEnds(world: CompactorWorld): LogEnds | undefined {
+  const { config, catalog } = world;
+  const { kind, partitions } = config.writeLog;
+  if (kind === 'embedded') return undefined;
+  return new LogEnds(partitions, () =>
+    openWriteLog({
+      ...world,
+      // Nothing is written here.
+      onNearlyFull: () => undefined,
+      atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
+    }),
+  );
+}

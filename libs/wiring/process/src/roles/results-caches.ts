@@ -1,0 +1,155 @@
+import fs from 'node:fs';
+import type { CacheConfig, Config, MemcachedConfig, RedisConfig, TlsClientConfig } from '@loki/config';
+import type { Clock, Logger, ResultsCache, ResultsKind, Timers } from '@loki/ports';
+import type { ResultsCaches } from '@loki/querier';
+import { MemcachedResultsCache, MemoryResultsCache, RedisResultsCache } from '@loki/results-cache';
+import type { MemcachedTls } from '@loki/results-cache';
+import { openRedis } from '@loki/ring-store';
+import { cacheMetrics, measuredResultsCache, memcachedMetrics } from '@loki/telemetry';
+import type { Metrics } from '@loki/telemetry';
+import { watchAddresses } from '../cluster/addresses.ts';
+import type { Hiding } from './compactor-role.ts';
+
+interface CacheWorld {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly hiding: Hiding;
+}
+
+/** Stands before each key in a cache elsewhere, whose other users may have keys of their own. */
+const keyPrefix = 'lokits/results/';
+
+interface OpenCaches extends ResultsCaches {
+  close(): Promise<void>;
+}
+
+/** The caches that the configuration asks for. Kinds that share a configuration share a cache. */
+export function openResultsCaches(world: CacheWorld): OpenCaches {
+  const { config, clock, hiding } = world;
+  const opened = new Map<CacheConfig, ResultsCache>();
+  const byKind = new Map<ResultsKind, ResultsCache>();
+  for (const [kind, cache] of config.queryRange.caches) {
+    // Queriers remember streams of segments anyway: a second memory of the same process would be for nothing.
+    if (!isElsewhere(cache) && streamKinds.has(kind)) continue;
+    let shared = opened.get(cache);
+    if (!shared) opened.set(cache, (shared = openCache(world, cache, `frontend.${names[kind]}`)));
+    byKind.set(kind, shared);
+  }
+  return {
+    byKind,
+    generation: (tenant) => hiding.requests?.state.generation(tenant) ?? 0,
+    clock,
+    async close() {
+      await Promise.all([...opened.values()].map((cache) => cache.close()));
+    },
+  };
+}
+
+const streamKinds: ReadonlySet<ResultsKind> = new Set(['labels', 'series', 'stats', 'volume']);
+
+const names: Readonly<Record<ResultsKind, string>> = {
+  results: 'results-cache',
+  instant: 'instant-metric-results-cache',
+  labels: 'label-results-cache',
+  series: 'series-results-cache',
+  stats: 'index-stats-results-cache',
+  volume: 'volume-results-cache',
+};
+
+function isElsewhere({ redis, memcached }: CacheConfig): boolean {
+  return redis !== undefined || memcached !== undefined;
+}
+
+function openCache(world: CacheWorld, cache: CacheConfig, name: string): ResultsCache {
+  const { metrics, clock } = world;
+  const { bytesMax, itemsMax, ttlMs, redis, memcached } = cache;
+  if (redis) return measuredResultsCache(openRedisCache(world, cache, redis), metrics, { name, clock });
+  if (memcached) {
+    return measuredResultsCache(openMemcached(world, cache, memcached, name), metrics, { name, clock });
+  }
+  const events = cacheMetrics(metrics, name);
+  const memory = new MemoryResultsCache({ clock, bytesMax, itemsMax, ttlMs, events });
+  return measuredResultsCache(memory, metrics, { name, clock });
+}
+
+const connectTimeoutMs = 2_000;
+/** Bytes on their way to a cache elsewhere, whatever the configuration allows. */
+const writingBytesMax = 64 * 1024 * 1024;
+
+function openRedisCache(
+  { clock, timers, logger }: CacheWorld,
+  { ttlMs, writing }: CacheConfig,
+  redis: RedisConfig,
+): ResultsCache {
+  const client = openRedis(
+    {
+      endpoints: redis.endpoint.split(',').map((endpoint) => endpoint.trim()),
+      masterName: redis.masterName || undefined,
+      username: redis.username || undefined,
+      password: redis.password || undefined,
+      db: redis.db,
+      ...(redis.tlsEnabled ? { tls: { insecureSkipVerify: redis.tlsInsecureSkipVerify } } : {}),
+      connectTimeoutMs,
+      socketTimeoutMs: Math.max(redis.timeoutMs * 4, connectTimeoutMs),
+      logger,
+    },
+    'results cache',
+  );
+  return new RedisResultsCache({
+    client,
+    clock,
+    timers,
+    logger,
+    prefix: keyPrefix,
+    ttlMs,
+    timeoutMs: redis.timeoutMs,
+    writingBytesMax: Math.min(writing.bytesMax, writingBytesMax),
+  });
+}
+
+const memcachedPort = 11_211;
+
+/** Servers come and go with their names, as long as the cache is open. */
+function openMemcached(
+  { clock, timers, logger, metrics }: CacheWorld,
+  { ttlMs, writing }: CacheConfig,
+  memcached: MemcachedConfig,
+  name: string,
+): ResultsCache {
+  const { addresses, lookupMs, tls, ...rest } = memcached;
+  const cache = new MemcachedResultsCache({
+    ...rest,
+    clock,
+    timers,
+    logger,
+    prefix: keyPrefix,
+    ttlMs,
+    writing: { ...writing, bytesMax: Math.min(writing.bytesMax, writingBytesMax) },
+    tls: tls.enabled ? tlsOf(tls) : undefined,
+    onRequest: memcachedMetrics(metrics, name),
+  });
+  const stop = watchAddresses({
+    addresses,
+    periodMs: Math.max(lookupMs, 1_000),
+    defaultPort: memcachedPort,
+    timers,
+    logger,
+    onChange: (found) => cache.useServers(found),
+  });
+  return {
+    get: (keys) => cache.get(keys),
+    put: (entries) => cache.put(entries),
+    close() {
+      stop();
+      return cache.close();
+    },
+  };
+}
+
+function tlsOf({ caFile, certFile, keyFile, serverName, insecureSkipVerify }: TlsClientConfig): MemcachedTls {
+  const read = (file: string) => (file === '' ? undefined : fs.readFileSync(file, 'utf8'));
+  return { ca: read(caFile), cert: read(certFile), key: read(keyFile), serverName, insecureSkipVerify };
+}

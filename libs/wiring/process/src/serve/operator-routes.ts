@@ -1,0 +1,134 @@
+import { jsonResponse } from '@loki/http';
+import type { RouteId } from '@loki/http';
+import { LokiError } from '@loki/model';
+import type { HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
+import { partitionOwners } from '@loki/ring';
+import type { ObservedInstance } from '@loki/ring';
+import { RouteClient } from '@loki/rpc';
+import type { ChannelPool } from '@loki/rpc';
+import type { CompactorStatus } from '@loki/compactor';
+import type { Config, RpcPeer } from '@loki/config';
+import type { PartitionStatus } from '@loki/ingester';
+import type { RingName, Rings } from '../cluster/rings.ts';
+import type { Roles } from '../roles/roles.ts';
+
+type Handlers = Partial<Readonly<Record<RouteId, HttpHandler>>>;
+
+/** What this process says of its own work: to operators, and to processes that are asked about all. */
+export function ownStatusHandlers({ ingester, compactor }: Roles): Handlers {
+  return {
+    ...(ingester
+      ? { ingesterPartitions: async () => jsonResponse({ partitions: await ingester.status() }) }
+      : {}),
+    ...(compactor ? { compactorStatus: () => jsonResponse(compactor.status()) } : {}),
+  };
+}
+
+interface SystemStatusDeps {
+  readonly config: Config;
+  readonly rings: Rings;
+  readonly roles: Roles;
+  readonly own: Handlers;
+}
+
+/** Of one process; a status that could not be had says why. */
+interface MemberStatus<T> {
+  readonly instance: string;
+  readonly zone: string;
+  readonly status?: T;
+  readonly error?: string;
+}
+
+/** Operators wait for the slowest; one that is stopped should not cost them more. */
+const askDeadlineMs = 5_000;
+/** Of a system with more members those that come first are asked. */
+const membersMax = 1_000;
+
+/** `/partitions` and `/compaction`: what all ingesters and all compactors say, from any process that knows their ring. */
+export function systemStatusHandlers(deps: SystemStatusDeps): Handlers {
+  const ingesters = new Members(deps, 'ring', 'ingester');
+  const compactors = new Members(deps, 'compactor', 'compactor');
+  return {
+    partitions: async (request) => {
+      const { config } = deps;
+      const view = await deps.rings.view('ring');
+      const answers = await ingesters.ask<{ partitions: PartitionStatus[] }>('ingesterPartitions', request);
+      const partitions = Array.from({ length: config.writeLog.partitions }, (_, partition) => ({
+        partition,
+        owners: partitionOwners(view.ring, partition, config.ring.replicationFactor),
+        instances: answers.flatMap(({ instance, zone, status }) => {
+          const found = status?.partitions.find((each) => each.partition === partition);
+          return found ? [{ instance, zone, ...found }] : [];
+        }),
+      }));
+      return jsonResponse({ partitions, failures: failuresOf(answers) });
+    },
+    compaction: async (request) => {
+      const answers = await compactors.ask<CompactorStatus>('compactorStatus', request);
+      const there = answers.flatMap(({ instance, zone, status }) =>
+        status ? [{ instance, zone, ...status }] : [],
+      );
+      return jsonResponse({ compactors: there, failures: failuresOf(answers) });
+    },
+  };
+}
+
+function failuresOf(answers: readonly MemberStatus<unknown>[]): { instance: string; error: string }[] {
+  return answers.flatMap(({ instance, error }) => (error === undefined ? [] : [{ instance, error }]));
+}
+
+/** Who is in a ring, to be asked the same. */
+class Members {
+  readonly #deps: SystemStatusDeps;
+  readonly #name: RingName;
+  readonly #channels: ChannelPool;
+
+  constructor(deps: SystemStatusDeps, name: RingName, peer: RpcPeer) {
+    this.#deps = deps;
+    this.#name = name;
+    this.#channels = deps.roles.channels(peer);
+  }
+
+  async ask<T>(route: RouteId, request: HttpRequest): Promise<MemberStatus<T>[]> {
+    const { ring } = await this.#deps.rings.view(this.#name);
+    const there = ring.instances.slice(0, membersMax);
+    if (there.length === 0) throw new LokiError('unavailable', `nobody is in the ring of ${this.#name}`);
+    this.#channels.keep(new Set(there.map(({ address }) => address)));
+    const asked: HttpRequest = {
+      method: 'GET',
+      path: request.path,
+      params: new Map(),
+      queryText: '',
+      headers: new Map(),
+      body: Buffer.alloc(0),
+      remoteAddress: request.remoteAddress,
+      signal: request.signal,
+    };
+    return Promise.all(
+      there.map(async (member): Promise<MemberStatus<T>> => {
+        const { id: instance, zone } = member;
+        try {
+          const { status, body = '' } = await this.#askOne(member, route, asked);
+          const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
+          if (status !== 200) return { instance, zone, error: `${status} ${text}` };
+          return { instance, zone, status: JSON.parse(text) as T };
+        } catch (error) {
+          return { instance, zone, error: error instanceof Error ? error.message : String(error) };
+        }
+      }),
+    );
+  }
+
+  async #askOne(
+    { id, address, isHealthy }: ObservedInstance,
+    route: RouteId,
+    request: HttpRequest,
+  ): Promise<HttpResponse> {
+    const { rings, own } = this.#deps;
+    const ownHandler = id === rings.id ? own[route] : undefined;
+    if (ownHandler) return ownHandler(request);
+    if (!isHealthy) throw new LokiError('unavailable', 'its heartbeats have stopped');
+    const client = new RouteClient(this.#channels.to(address), { deadlineMs: askDeadlineMs });
+    return client.call(route, request);
+  }
+}

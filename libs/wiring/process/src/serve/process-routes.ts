@@ -1,0 +1,253 @@
+import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
+import type { RuntimeConfig, Settings } from '@loki/config';
+import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
+import type { RouteId, ServiceStates, TenantResolver } from '@loki/http';
+import type { Component, Config } from '@loki/config';
+import { RequestLog } from '@loki/gateway';
+import type { Clock, HttpHandler, Logger, RouteService } from '@loki/ports';
+import { serveRoutes } from '@loki/rpc';
+import type { RpcServer } from '@loki/rpc';
+import { ringMetrics } from '@loki/telemetry';
+import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
+import type { HttpPorts } from './http-ports.ts';
+import { ownStatusHandlers, systemStatusHandlers } from './operator-routes.ts';
+import { ringOfOne, ringPageHandlers, ringStatus } from '../cluster/ring-pages.ts';
+import type { RingRoute, RingSource } from '../cluster/ring-pages.ts';
+import type { RingName, Rings } from '../cluster/rings.ts';
+import type { Roles } from '../roles/roles.ts';
+import { ruleHandlers, ruleRoutes } from '../roles/ruler-role.ts';
+
+interface RouteDeps {
+  readonly server: HttpPorts;
+  readonly rpc: RpcServer;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly settings: Settings;
+  readonly tenants: TenantResolver;
+  readonly roles: Roles;
+  readonly rings: Rings;
+  readonly states: ServiceStates;
+  readonly metrics: Metrics;
+  readonly limits: RuntimeConfig;
+  readonly control: LogControl;
+  readonly logger: Logger;
+  readonly info: BuildInfo;
+  readonly stop: () => Promise<void>;
+}
+
+const noContent = { status: 204 };
+
+/** Gives each route its handler, as far as this process runs the role that answers it. */
+export function routeProcess(deps: RouteDeps): void {
+  const { server, tenants, roles, config } = deps;
+  server.handleAll(
+    adminHandlers({
+      states: deps.states,
+      metrics: deps.metrics,
+      log: deps.control,
+      buildInfo: deps.info,
+      configText: (mode) => renderConfig(deps.settings, mode),
+    }),
+  );
+  const published = config.tenantLimitsAllowPublish;
+  server.handleAll(
+    tenantLimitsHandlers({
+      tenants,
+      limits: (tenant) => visibleLimits(deps.limits.valuesForTenant(tenant), published),
+      limitsYaml: (tenant) => renderLimitsYaml(deps.limits.valuesForTenant(tenant), published),
+      patternIngesterEnabled: config.patternIngester.enabled,
+      version: deps.info.version,
+    }),
+  );
+  routePushes(deps);
+  routeQueries(deps);
+  routeDeletes(deps);
+  routeRules(deps);
+  serveOthers(deps);
+  routeRings(deps);
+  server.handleAll(ownStatusHandlers(roles));
+  server.handleAll(systemStatusHandlers({ ...deps, own: ownStatusHandlers(roles) }));
+
+  const { flush } = roles;
+  if (flush) {
+    const flushAll: HttpHandler = async (request) => {
+      await flush(request.signal);
+      return noContent;
+    };
+    server.handle('flush', flushAll);
+    // Records of all tenants are committed together: what flushes one flushes all.
+    server.handle(
+      'flushTenant',
+      tenants.forOne((_, request) => flushAll(request)),
+    );
+  }
+  const { ingester, ingesterLifecycle: lifecycle } = roles;
+  if (ingester && lifecycle) {
+    server.handle('ingesterShutdown', async (request) => {
+      const query = new URLSearchParams(request.queryText);
+      const flushes = query.get('flush') !== 'false';
+      if (flushes) await ingester.flush(request.signal);
+      lifecycle.endWith({ flush: flushes });
+      if (query.get('terminate') !== 'false') void deps.stop();
+      return noContent;
+    });
+    server.handle('prepareShutdown', lifecycle.prepareShutdown);
+    server.handle('preparePartitionDownscale', lifecycle.preparePartitionDownscale);
+  }
+}
+
+/** The rings that this process would show, by the component that each is of. */
+const ringRoutes = [
+  ['ingester', 'ring'],
+  ['distributor', 'distributorRing'],
+  ['query-scheduler', 'schedulerRing'],
+  ['ruler', 'rulerRing'],
+  ['compactor', 'compactorRing'],
+  ['index-gateway', 'indexGatewayRing'],
+  ['pattern-ingester', 'patternRing'],
+] as const satisfies readonly (readonly [Component, RingRoute])[];
+
+/** Rings with more than one process in them. */
+const knownRings = [
+  ['ring', 'ring'],
+  ['distributor', 'distributorRing'],
+  ['compactor', 'compactorRing'],
+  ['ruler', 'rulerRing'],
+  ['query-frontend', 'schedulerRing'],
+] as const satisfies readonly (readonly [RingName, RingRoute])[];
+
+function routeRings({ server, config, clock, metrics, rings: known }: RouteDeps): void {
+  const { ring, components, writeLog } = config;
+  // Rings that nobody else is in.
+  const alone = ringOfOne({
+    id: known.id,
+    address: `${ring.instanceAddr || '127.0.0.1'}:${ring.instancePort || config.server.grpcListenPort}`,
+    zone: ring.zone,
+    sinceMs: clock.nowMs(),
+    clock,
+  });
+  const shown = ringRoutes.filter(([component]) => components.has(component));
+  const rings: Partial<Record<RingRoute, RingSource>> = Object.fromEntries(
+    shown.map(([, route]) => [route, alone]),
+  );
+  for (const [name, route] of knownRings) {
+    const source = known.source(name);
+    if (source) rings[route] = source;
+    else if (ring.store !== 'memory') server.handleAll({ [route]: lateRing(known, name, route, clock) });
+  }
+  const partitions = { count: writeLog.partitions, replicationFactor: ring.replicationFactor };
+  server.handleAll(ringPageHandlers({ clock, rings, partitions }));
+  ringMetrics(metrics, () => ringStatus(rings, known.id));
+}
+
+/** A ring that nothing here needs: watched from the moment that somebody wants to see it. */
+function lateRing(known: Rings, name: RingName, route: RingRoute, clock: Clock): HttpHandler {
+  return async (request) => {
+    await known.view(name);
+    return ringPageHandlers({ clock, rings: { [route]: known.source(name)! } })[route]!(request);
+  };
+}
+
+const deleteRoutes = ['deletes', 'cacheGenerations', 'cacheGenerationsIncrease'] as const satisfies RouteId[];
+
+type Handlers = Partial<Readonly<Record<RouteId, HttpHandler>>>;
+
+/** Routes that other processes answer: their requests go there as they came. */
+function forwarded(ids: readonly RouteId[], elsewhere: RouteService | undefined): Handlers {
+  if (!elsewhere) return {};
+  return Object.fromEntries(ids.map((id) => [id, (request) => elsewhere.call(id, request)]));
+}
+
+function deleteHandlers({ tenants, roles }: RouteDeps): Handlers {
+  const deletes = roles.compactor?.deletes;
+  if (!deletes) return {};
+  return {
+    deletes: tenants.forOne((tenant, request) => deletes.deletes(tenant, request)),
+    cacheGenerations: tenants.forOne((tenant) => deletes.generation(tenant)),
+    cacheGenerationsIncrease: tenants.forOne((tenant) => deletes.increaseGeneration(tenant)),
+  };
+}
+
+function routeDeletes(deps: RouteDeps): void {
+  deps.server.handleAll({
+    ...forwarded(deleteRoutes, deps.roles.deletesElsewhere),
+    ...deleteHandlers(deps),
+  });
+}
+
+function routeRules({ server, tenants, roles, config }: RouteDeps): void {
+  if (!config.ruler.enableApi) return;
+  server.handleAll(forwarded(ruleRoutes, roles.rulesElsewhere));
+  if (roles.ruler) server.handleAll(ruleHandlers(tenants, roles.ruler));
+}
+
+/** What processes ask of this one that pass routes on: gateways, and rulers that have their rules evaluated here. */
+function serveOthers(deps: RouteDeps): void {
+  const { rpc, tenants, roles, config } = deps;
+  const { frontend, ruler } = roles;
+  const handlers: Handlers = {
+    ...ownStatusHandlers(roles),
+    ...deleteHandlers(deps),
+    ...(ruler && config.ruler.enableApi ? ruleHandlers(tenants, ruler) : {}),
+    ...(frontend
+      ? { query: tenants.forSeveral((tenancy, request) => frontend.query.query(request, tenancy)) }
+      : {}),
+  };
+  if (roles.compactor || roles.ingester || ruler || frontend)
+    serveRoutes(rpc, new Map(Object.entries(handlers)));
+}
+
+function routePushes({ server, tenants, roles }: RouteDeps): void {
+  const { pushes } = roles;
+  if (!pushes) return;
+  const push: HttpHandler = tenants.forOne((tenant, request) => pushes.push(tenant, request));
+  server.handleAll({ push, pushLegacy: push, pushOtlp: push });
+}
+
+function routeQueries({ server, tenants, roles, config, clock, logger }: RouteDeps): void {
+  const { frontend } = roles;
+  if (!frontend) return;
+  const { query, metadata, tail, volume, explore, exports, explain } = frontend;
+  const { logQueriesLongerThanMs, queryStatsEnabled, logQueryRequestHeaders } = config.frontend;
+  const log = new RequestLog(
+    { clock, logger },
+    {
+      slowerThanMs: logQueriesLongerThanMs,
+      statsEnabled: queryStatsEnabled,
+      headers: logQueryRequestHeaders,
+    },
+  );
+  const queryRange = tenants.forSeveral((tenancy, request) => query.queryRange(request, tenancy));
+  const labels = tenants.forSeveral((tenancy, request) => metadata.labels(request, tenancy));
+  const labelValues = tenants.forSeveral((tenancy, request) => metadata.labelValues(request, tenancy));
+  const series = tenants.forSeveral((tenancy, request) => metadata.series(request, tenancy));
+  const handlers: Handlers = {
+    queryRange,
+    query: tenants.forSeveral((tenancy, request) => query.query(request, tenancy)),
+    queryLegacy: tenants.forSeveral((tenancy, request) => query.legacyQuery(request, tenancy)),
+    formatQuery: (request) => query.formatQuery(request),
+    explain: tenants.forSeveral((tenancy, request) => explain.explain(request, tenancy)),
+    export: tenants.forSeveral((tenancy, request) => exports.start(request, tenancy)),
+    labels,
+    label: labels,
+    labelLegacy: labels,
+    labelValues,
+    labelValuesLegacy: labelValues,
+    series,
+    seriesLegacy: series,
+    indexStats: tenants.forSeveral((tenancy, request) => metadata.indexStats(request, tenancy)),
+    indexShards: tenants.forSeveral((tenancy, request) => metadata.indexShards(request, tenancy)),
+    indexVolume: tenants.forSeveral((tenancy, request) => volume.volume(request, tenancy)),
+    indexVolumeRange: tenants.forSeveral((tenancy, request) => volume.volumeRange(request, tenancy)),
+    detectedLabels: tenants.forSeveral((tenancy, request) => explore.detectedLabels(request, tenancy)),
+    detectedFields: tenants.forSeveral((tenancy, request) => explore.detectedFields(request, tenancy)),
+    detectedFieldValues: tenants.forSeveral((tenancy, request) =>
+      explore.detectedFieldValues(request, tenancy),
+    ),
+    patterns: tenants.forSeveral((tenancy, request) => explore.patterns(request, tenancy)),
+  };
+  for (const [id, handler] of Object.entries(handlers)) server.handle(id as RouteId, log.watch(handler));
+  for (const id of ['tail', 'tailLegacy'] as const) {
+    server.upgrade(id, (request) => tail.prepare(request, tenants.several(request)));
+  }
+}

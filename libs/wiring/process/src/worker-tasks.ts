@@ -1,0 +1,34 @@
+import { mergeDayTask, rewriteTask, verifyTask } from '@loki/compactor';
+import { fieldsTask, leafTask, volumeTask } from '@loki/engine';
+import { openObjectStore } from './stores/object-store.ts';
+import type { WorkerData } from './stores/object-store.ts';
+import { summarizeTask } from '@loki/patterns';
+import { streamsTask } from '@loki/querier';
+import { NodeClock, serveTasks } from '@loki/runtime';
+import { encodeRecordsTask, mergeTask } from '@loki/segment';
+
+/** Runs the heavy tasks of all roles; workers read the object store themselves. */
+export function serve(): void {
+  const tasks = [
+    leafTask,
+    volumeTask,
+    fieldsTask,
+    streamsTask,
+    encodeRecordsTask,
+    mergeTask,
+    summarizeTask,
+    mergeDayTask,
+    rewriteTask,
+    verifyTask,
+  ];
+  const clock = new NodeClock();
+  serveTasks(tasks, (data) => {
+    const { storage, blockCacheBytes } = data as WorkerData;
+    return {
+      objectStore: openObjectStore(storage),
+      clock,
+      cache: new Map<string, unknown>(),
+      cacheBytesMax: blockCacheBytes,
+    };
+  });
+}
