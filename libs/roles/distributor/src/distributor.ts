@@ -244,6 +244,7 @@ export class Distributor implements DistributorService {
       names: this.#names,
       recordBytesMax: this.#deps.writeLog.recordBytesMax,
       isBackfill: push.backfillShard !== undefined,
+      removesExpired: this.#options.removesExpired,
       blockedText: (policy) => blockedPolicyText(push, policy),
       errors,
       discards,

@@ -20,6 +20,8 @@ export interface DistributorOptions {
   readonly refusedNamedMax: number;
   /** OTLP resource attributes that become labels unless the tenant says otherwise. Default: Loki's list. */
   readonly otlpIndexAttributes: readonly string[];
+  /** Retention is on: entries past the time of their stream are refused. Default false. */
+  readonly removesExpired: boolean;
 }
 
 const mib = 1024 * 1024;
@@ -69,4 +71,5 @@ export const defaultDistributorOptions: DistributorOptions = {
     'k8s.cronjob.name',
     'k8s.job.name',
   ],
+  removesExpired: false,
 };

@@ -16,6 +16,8 @@ interface ValidationContext {
   readonly recordBytesMax: number;
   /** Of a backfill: entries may be as old as they are. */
   readonly isBackfill: boolean;
+  /** Retention is on: queries leave out what is past its time, so it is not taken either. */
+  readonly removesExpired: boolean;
   /** Why nothing of a policy is taken now; undefined: it is taken. '' : nobody is told. */
   readonly blockedText: (policy: string) => string | undefined;
   readonly errors: PushErrors;
@@ -115,10 +117,10 @@ class RowCheck {
     this.#rows = rows;
     this.#stream = stream;
     this.#context = context;
-    this.#oldestSeconds =
-      limits.rejectOldSamples && !context.isBackfill
-        ? (nowMs - limits.rejectOldSamplesMaxAgeMs) / 1000
-        : Number.NEGATIVE_INFINITY;
+    const sampleAgeMaxMs =
+      limits.rejectOldSamples && !context.isBackfill ? limits.rejectOldSamplesMaxAgeMs : Infinity;
+    const keptForMs = context.removesExpired ? stream.keptForMs : Infinity;
+    this.#oldestSeconds = (nowMs - Math.min(sampleAgeMaxMs, keptForMs)) / 1000;
     this.#newestSeconds =
       limits.creationGracePeriodMs > 0
         ? (nowMs + limits.creationGracePeriodMs) / 1000

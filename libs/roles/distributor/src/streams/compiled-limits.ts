@@ -1,6 +1,7 @@
 import type { Limits } from '@loki/config';
 import type { GenericField } from '../levels/generic-fields.ts';
 import { LevelFields } from '../levels/level-fields.ts';
+import { compileKeptFor, type KeptFor } from './kept-for.ts';
 import { compilePolicies, type Policy } from './policies.ts';
 
 /** What the hot path needs of a tenant's limits in another form. */
@@ -12,6 +13,7 @@ interface CompiledLimits {
   /** The same for lines. */
   readonly lineLevelFields: LevelFields;
   readonly policies: readonly Policy[];
+  readonly keptFor: KeptFor;
   readonly genericFields: readonly GenericField[];
 }
 
@@ -26,6 +28,7 @@ export function compiledLimits(limits: Limits): CompiledLimits {
       levelRanks: ranksOf(limits.logLevelFields),
       lineLevelFields: new LevelFields(limits.logLevelFields),
       policies: compilePolicies(limits),
+      keptFor: compileKeptFor(limits),
       genericFields: [...limits.discoverGenericFields].map(([name, hints]) => ({ name, hints })),
     };
     compiled.set(limits, found);

@@ -37,7 +37,7 @@ export function policyBlockedUntilMs(limits: Limits, policy: string): number {
 }
 
 /** A label that is missing counts as empty. */
-function compileSelector(selector: string): Policy['matches'] {
+export function compileSelector(selector: string): Policy['matches'] {
   const tests = parseMatchers(selector).map(({ name, op, value }) => {
     if (op === '=' || op === '!=') return { name, test: (text: string) => (text === value) === (op === '=') };
     const regex = compileRegex(value, { anchored: true, dotAll: true });

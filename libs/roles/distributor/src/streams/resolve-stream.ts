@@ -28,6 +28,8 @@ export interface ResolvedStream {
   readonly isInternal: boolean;
   /** '' : none. */
   readonly policy: string;
+  /** How long its entries are kept where retention is on; Infinity: for ever. */
+  readonly keptForMs: number;
 }
 
 /** Marks streams of a backfill; clients may not set them by themselves. */
@@ -93,6 +95,7 @@ export function resolveStream(
     level: levelOfLabels(labels, limits),
     isInternal: isInternalStream(pairs),
     policy,
+    keptForMs: compiledLimits(limits).keptFor.of(pairs),
   };
 }
 
@@ -103,7 +106,17 @@ function rejected(
   rejection: StreamRejection,
   policy = '',
 ): ResolvedStream {
-  return { limits, labels, text, rejection, placementHash: 0, level: undefined, isInternal: false, policy };
+  return {
+    limits,
+    labels,
+    text,
+    rejection,
+    placementHash: 0,
+    level: undefined,
+    isInternal: false,
+    policy,
+    keptForMs: Number.POSITIVE_INFINITY,
+  };
 }
 
 const parsePrefix = "couldn't parse labels: ";

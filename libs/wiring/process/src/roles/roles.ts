@@ -315,6 +315,7 @@ async function startDistributor(
       streamIdleMs: ingester.chunkIdlePeriodMs,
       chunkAgeMaxMs: ingester.maxChunkAgeMs,
       otlpIndexAttributes: distributor.otlpDefaultIndexLabels,
+      removesExpired: config.compactor.retentionEnabled,
     },
   );
   cluster.serveDistributor(started);
