@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
-import { type CommandIo, type FlagSpec, type ParsedArgs, UsageError } from './command.ts';
+import { UsageError } from './command.ts';
+import type { CommandIo, FlagSpec, ParsedArgs } from './command.ts';
 
 /** What every command takes that asks a running process. */
 export const adminFlags: readonly FlagSpec[] = [

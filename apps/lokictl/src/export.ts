@@ -1,6 +1,7 @@
 import { NodeTimers } from '@loki/runtime';
 import { AdminClient, adminFlags, AdminError } from './admin-client.ts';
-import { type Command, type CommandIo, type ParsedArgs, UsageError } from './command.ts';
+import { UsageError } from './command.ts';
+import type { Command, CommandIo, ParsedArgs } from './command.ts';
 import { paramsOf, rangeFlags, tenantHeaders } from './query-flags.ts';
 
 /** Times in a row that an export may break off without any progress: three quarters of a minute, for a server to restart. */

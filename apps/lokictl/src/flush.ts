@@ -1,5 +1,6 @@
 import { adminFlags, AdminClient, AdminError } from './admin-client.ts';
-import { type Command, UsageError } from './command.ts';
+import { UsageError } from './command.ts';
+import type { Command } from './command.ts';
 
 /** A flush writes all that ingesters hold. */
 const timeoutSeconds = '300';

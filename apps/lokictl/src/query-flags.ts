@@ -1,5 +1,6 @@
 import { adminFlags } from './admin-client.ts';
-import { type FlagSpec, type ParsedArgs, UsageError } from './command.ts';
+import { UsageError } from './command.ts';
+import type { FlagSpec, ParsedArgs } from './command.ts';
 
 /** What every command takes that asks for logs. Times are handed on as they are: the server knows all their forms. */
 export const rangeFlags: readonly FlagSpec[] = [

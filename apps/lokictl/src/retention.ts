@@ -6,7 +6,8 @@ import { findDeletedRows } from '@loki/engine';
 import { FilesystemObjectStore } from '@loki/object-store';
 import type { LeafDelete, Logger, ObjectStore, WorkerEnv } from '@loki/ports';
 import { NodeClock, NodeDisk, NodeTimers } from '@loki/runtime';
-import { type Command, type CommandIo, UsageError } from './command.ts';
+import { UsageError } from './command.ts';
+import type { Command, CommandIo } from './command.ts';
 
 const timeMinNs = -(1n << 63n);
 const timeMaxNs = (1n << 63n) - 1n;

@@ -1,5 +1,6 @@
 import { adminFlags, AdminClient, AdminError } from './admin-client.ts';
-import { type Command, type ParsedArgs, UsageError } from './command.ts';
+import { UsageError } from './command.ts';
+import type { Command, ParsedArgs } from './command.ts';
 import { ageText, tableText } from './table.ts';
 
 /** Rings by the component that each is of, with their routes. */

@@ -1,5 +1,6 @@
 import { compaction } from './compaction.ts';
-import { type Command, type CommandIo, helpOf, parseArgs, UsageError, usageOf } from './command.ts';
+import { helpOf, parseArgs, UsageError, usageOf } from './command.ts';
+import type { Command, CommandIo } from './command.ts';
 import { exportLogs } from './export.ts';
 import { failureText } from './failure-text.ts';
 import { flush } from './flush.ts';

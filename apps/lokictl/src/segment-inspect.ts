@@ -1,4 +1,5 @@
-import { inspectSegment, type SectionInspection, type SegmentInspection } from '@loki/segment';
+import { inspectSegment } from '@loki/segment';
+import type { SectionInspection, SegmentInspection } from '@loki/segment';
 import type { Command } from './command.ts';
 
 /** `lokictl segment inspect PATH [--json]` */

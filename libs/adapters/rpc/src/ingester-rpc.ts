@@ -1,6 +1,13 @@
 import { LokiError } from '@loki/model';
-import type { IngesterService, LeafRequest, StreamsRequest } from '@loki/ports';
-import type { HeadAnswer, LeafResult, StreamVolume, TailFrame } from '@loki/ports';
+import type {
+  IngesterService,
+  LeafRequest,
+  StreamsRequest,
+  HeadAnswer,
+  LeafResult,
+  StreamVolume,
+  TailFrame,
+} from '@loki/ports';
 import { encodeMessage, HeadLeafAnswer, HeadStreamsAnswer, IngesterDefinition } from '@loki/proto';
 import type { RpcChannel } from './channel.ts';
 import {

@@ -1,4 +1,5 @@
-import { type ByteReader, ByteWriter } from '@loki/bytes';
+import { ByteWriter } from '@loki/bytes';
+import type { ByteReader } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 import { decode, seal } from './entry.ts';
 import type { FoldedLog } from './numbered-log.ts';

@@ -1,6 +1,7 @@
 import type { Clock, Logger, ObjectStore, Timers } from '@loki/ports';
 import { NumberedLog } from './numbered-log.ts';
-import { type ShardEntry, type ShardStep, StreamShardsState } from './stream-shards-state.ts';
+import { StreamShardsState } from './stream-shards-state.ts';
+import type { ShardEntry, ShardStep } from './stream-shards-state.ts';
 
 interface StreamShardsOptions {
   readonly objectStore: ObjectStore;

@@ -1,17 +1,48 @@
 import {
-  andFilter, binary, bytesFilter, combine, durationFilter, ipFilter, labelReplace, literal, logRange, matcher,
+  andFilter,
+  binary,
+  bytesFilter,
+  combine,
+  durationFilter,
+  ipFilter,
+  labelReplace,
+  literal,
+  logRange,
+  matcher,
   mergePipeline,
   patternStage,
-  regexpStage, numberFilter, orFilter, rangeAggregation, stringFilter, unwrapFilter, vectorAggregation,
-} from './nodes.ts'; // prettier-ignore
+  regexpStage,
+  numberFilter,
+  orFilter,
+  rangeAggregation,
+  stringFilter,
+  unwrapFilter,
+  vectorAggregation,
+} from './nodes.ts';
 import type { LogRange, Modifier } from './nodes.ts';
 import type {
-  CompareOp, Expr, Extraction, Grouping, LabelFilter, LabelFormat, LineFilterOp, LineFilterOperand, LineFilterStage,
-  LogExpr, Matcher, MatchOp, MetricExpr, RangeOp, Stage, Unwrap, UnwrapConversion, VectorOp,
-} from './ast.ts'; // prettier-ignore
+  BinaryOp,
+  CompareOp,
+  Expr,
+  Extraction,
+  Grouping,
+  LabelFilter,
+  LabelFormat,
+  LineFilterOp,
+  LineFilterOperand,
+  LineFilterStage,
+  LogExpr,
+  MatchOp,
+  Matcher,
+  MetricExpr,
+  RangeOp,
+  Stage,
+  Unwrap,
+  UnwrapConversion,
+  VectorOp,
+} from './ast.ts';
 import type { GrammarSpec, RuleSpec } from './lalr.ts';
 import { operatorLevels, rangeFunctions, terminals, vectorFunctions } from './tokens.ts';
-import type { BinaryOp } from './ast.ts';
 
 type Action = (...parts: never[]) => unknown;
 

@@ -1,4 +1,5 @@
-import { type ByteReader, ByteWriter, BytesError } from '@loki/bytes';
+import { ByteWriter, BytesError } from '@loki/bytes';
+import type { ByteReader } from '@loki/bytes';
 import { compareText } from '@loki/model';
 import {
   blockLineBytesMax,
@@ -9,7 +10,8 @@ import {
   namesMax,
 } from './limits.ts';
 import type { BlockInfo, Runs } from './types.ts';
-import { type PackedUnit, readUnitEntry, type UnitRef, writeUnitEntry } from './unit.ts';
+import { readUnitEntry, writeUnitEntry } from './unit.ts';
+import type { PackedUnit, UnitRef } from './unit.ts';
 
 /** Units of a block in the object. */
 interface BlockUnits {

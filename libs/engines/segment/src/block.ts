@@ -4,16 +4,10 @@ import { believing } from './corrupt.ts';
 import { DecodedColumn } from './dictionary.ts';
 import { readFloats, readUint32s } from './ints.ts';
 import { cellsByRow } from './rows-of-columns.ts';
-import {
-  type Block,
-  type BlockFilter,
-  type BlockInfo,
-  type ColumnMask,
-  columns,
-  type MetadataColumn,
-  type RowMetadata,
-} from './types.ts';
-import { unpack, type UnitRef } from './unit.ts';
+import { columns } from './types.ts';
+import type { Block, BlockFilter, BlockInfo, ColumnMask, MetadataColumn, RowMetadata } from './types.ts';
+import { unpack } from './unit.ts';
+import type { UnitRef } from './unit.ts';
 
 /** Stored bytes of a unit, or undefined when they were not fetched. */
 type UnitSource = (unit: UnitRef) => Uint8Array | undefined;

@@ -1,7 +1,8 @@
 import assert from 'node:assert';
 import { ByteWriter } from '@loki/bytes';
 import type { EncodedBlock } from './block-table.ts';
-import { encodeColumns, type RawColumn } from './dictionary.ts';
+import { encodeColumns } from './dictionary.ts';
+import type { RawColumn } from './dictionary.ts';
 import { writeInts } from './ints.ts';
 import { blockLineBytesMax, blockRowsMax } from './limits.ts';
 import type { BlockFilter, Runs } from './types.ts';

@@ -1,9 +1,12 @@
-import { compareText, parseTenantId, type TenantId } from '@loki/model';
+import { compareText, parseTenantId } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import { zstdLevelDefault } from '@loki/bytes';
-import { assemble, type EncodedSection } from './assemble.ts';
+import { assemble } from './assemble.ts';
+import type { EncodedSection } from './assemble.ts';
 import type { EncodedBlock } from './block-table.ts';
 import type { RawColumn } from './dictionary.ts';
-import { type BlockColumns, encodeBlock } from './encode-block.ts';
+import { encodeBlock } from './encode-block.ts';
+import type { BlockColumns } from './encode-block.ts';
 import { blockBytesDefault, blockRowsTarget, recordBlockBytesDefault } from './limits.ts';
 import { lowerBound, sliceColumn } from './slice-column.ts';
 import type { RawSection, SegmentKind } from './types.ts';

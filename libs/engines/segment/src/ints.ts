@@ -1,4 +1,5 @@
-import { BytesError, type ByteReader, type ByteWriter } from '@loki/bytes';
+import { BytesError } from '@loki/bytes';
+import type { ByteReader, ByteWriter } from '@loki/bytes';
 
 /**
  * A column of whole numbers 0 .. 2^53-1, laid out for zstd: a mode byte, then either the one value that all have, or

@@ -1,5 +1,7 @@
-import { ByteReader, type ByteWriter, BytesError, crc32c } from '@loki/bytes';
-import { LokiError, parseTenantId, type TenantId } from '@loki/model';
+import { ByteReader, BytesError, crc32c } from '@loki/bytes';
+import type { ByteWriter } from '@loki/bytes';
+import { LokiError, parseTenantId } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import { believing, corrupt } from './corrupt.ts';
 import { blocksMax, footerBytesMax, sectionsMax, streamsMax } from './limits.ts';
 import type { SegmentKind } from './types.ts';

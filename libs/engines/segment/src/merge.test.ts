@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { encodeSegment } from './encode.ts';
 import { mergeSegments } from './merge.ts';
 import { openSegment } from './open.ts';
-import { expected, type InputRow, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
+import { expected, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
+import type { InputRow } from './test-rows.ts';
 
 const dayNs = 86_400_000_000_000n;
 

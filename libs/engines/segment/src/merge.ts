@@ -1,12 +1,16 @@
-import { compareText, type Labels, type TenantId } from '@loki/model';
-import { assemble, type EncodedSection, type SectionSummary } from './assemble.ts';
-import { StoredBlock } from './block.ts';
-import { BlockGatherer, eraNs, type FilterBuilder } from './gather.ts';
+import { compareText } from '@loki/model';
+import type { Labels, TenantId } from '@loki/model';
+import { assemble } from './assemble.ts';
+import type { EncodedSection, SectionSummary } from './assemble.ts';
+import type { StoredBlock } from './block.ts';
+import { BlockGatherer, eraNs } from './gather.ts';
+import type { FilterBuilder } from './gather.ts';
 import { blockBytesDefault } from './limits.ts';
 import { PieceSorter } from './merge-order.ts';
 import { isEqualRow, MergeSource, rowKey } from './merge-source.ts';
 import { openSegment } from './open.ts';
-import { columns, type Section, type Segment, type SegmentKind } from './types.ts';
+import { columns } from './types.ts';
+import type { Section, Segment, SegmentKind } from './types.ts';
 
 export interface MergeOptions {
   readonly kind: SegmentKind;

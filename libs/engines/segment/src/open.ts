@@ -1,6 +1,7 @@
 import { blockInfo, StoredBlock, unitsIn } from './block.ts';
 import { unnamed } from './corrupt.ts';
-import { checkHeader, type RawFooter, readFooter } from './layout.ts';
+import { checkHeader, readFooter } from './layout.ts';
+import type { RawFooter } from './layout.ts';
 import { StoredSection } from './section.ts';
 import type { Block, ColumnMask, Section, Segment, SegmentFooter, SegmentKind } from './types.ts';
 

@@ -3,7 +3,8 @@ import { encodeRecords } from './records.ts';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
 import { verifySegment } from './verify.ts';
-import { expected, type InputRow, rowsOf, writeRows } from './test-rows.ts';
+import { expected, rowsOf, writeRows } from './test-rows.ts';
+import type { InputRow } from './test-rows.ts';
 
 /** Text that zstd cannot make smaller. */
 function noise(seed: number, length: number): string {

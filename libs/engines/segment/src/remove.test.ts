@@ -4,7 +4,8 @@ import { mergeSegments } from './merge.ts';
 import { openSegment } from './open.ts';
 import { removeRows } from './remove.ts';
 import { verifySegment } from './verify.ts';
-import { type InputRow, rowsOf, writeRows } from './test-rows.ts';
+import { rowsOf, writeRows } from './test-rows.ts';
+import type { InputRow } from './test-rows.ts';
 
 const row = fc.record({
   labels: fc.constantFrom<InputRow['labels']>([['app', 'a']], [['app', 'b']], [['zone', 'c']]),

@@ -1,6 +1,8 @@
 import { zstdLevelDefault } from '@loki/bytes';
-import { assemble, type EncodedSection } from './assemble.ts';
-import { StoredBlock, unitsIn } from './block.ts';
+import { assemble } from './assemble.ts';
+import type { EncodedSection } from './assemble.ts';
+import type { StoredBlock } from './block.ts';
+import { unitsIn } from './block.ts';
 import type { EncodedBlock, StoredBlockInfo } from './block-table.ts';
 import { corrupt, unnamed } from './corrupt.ts';
 import type { RawColumn } from './dictionary.ts';
@@ -9,7 +11,8 @@ import { OpenSegment } from './open.ts';
 import type { StoredSection } from './section.ts';
 import { fittingColumn } from './slice-column.ts';
 import { columns } from './types.ts';
-import { isIntact, type PackedUnit, type UnitRef } from './unit.ts';
+import { isIntact } from './unit.ts';
+import type { PackedUnit, UnitRef } from './unit.ts';
 
 /** Rows to leave out of one block, ascending. */
 interface RemovedRows {

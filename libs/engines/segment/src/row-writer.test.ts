@@ -5,7 +5,8 @@ import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
 import { RowWriter } from './row-writer.ts';
 import { verifySegment } from './verify.ts';
-import { expected, type InputRow, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
+import { expected, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
+import type { InputRow } from './test-rows.ts';
 
 const app = Labels.fromPairs([['app', 'a']]);
 

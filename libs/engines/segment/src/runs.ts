@@ -1,4 +1,5 @@
-import { type ByteReader, ByteWriter, BytesError } from '@loki/bytes';
+import { ByteWriter, BytesError } from '@loki/bytes';
+import type { ByteReader } from '@loki/bytes';
 import { readFloats, readUint32s, writeInts } from './ints.ts';
 import { runsMax } from './limits.ts';
 import type { Runs } from './types.ts';

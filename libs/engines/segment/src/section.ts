@@ -1,13 +1,17 @@
-import { ByteReader, type ByteWriter, BytesError } from '@loki/bytes';
+import { ByteReader, BytesError } from '@loki/bytes';
+import type { ByteWriter } from '@loki/bytes';
 import type { Labels, TenantId } from '@loki/model';
-import { type EncodedBlock, encodeBlockTable, StoredBlockInfo } from './block-table.ts';
+import { encodeBlockTable, StoredBlockInfo } from './block-table.ts';
+import type { EncodedBlock } from './block-table.ts';
 import { believing } from './corrupt.ts';
-import { areas, type RawFooter, type SectionEntry } from './layout.ts';
+import { areas } from './layout.ts';
+import type { RawFooter, SectionEntry } from './layout.ts';
 import { footerPartBytesMax, namesMax } from './limits.ts';
 import { decodeRuns, encodeRuns } from './runs.ts';
 import { StreamLabels, writeStreamTable } from './stream-table.ts';
 import type { LabelIndex, RawSection, Runs, Section, StreamTable } from './types.ts';
-import { openPacked, type PackedPart, readPacked, writePacked } from './unit.ts';
+import { openPacked, readPacked, writePacked } from './unit.ts';
+import type { PackedPart } from './unit.ts';
 
 /** Block table, runs, streams: each packed by itself, because each is needed without the others. */
 export function writeSectionIndex(

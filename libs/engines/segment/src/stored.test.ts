@@ -3,7 +3,8 @@ import { columns } from './types.ts';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
 import { readSegment } from './stored.ts';
-import { allColumns, type InputRow, writeRows } from './test-rows.ts';
+import { allColumns, writeRows } from './test-rows.ts';
+import type { InputRow } from './test-rows.ts';
 
 /** Counts what is read of one object. */
 function countingStore(bytes: Buffer) {

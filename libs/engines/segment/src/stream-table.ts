@@ -1,11 +1,15 @@
-import { ByteReader, ByteWriter, BytesError } from '@loki/bytes';
+import type { ByteReader } from '@loki/bytes';
+import { ByteWriter, BytesError } from '@loki/bytes';
 import { compareText, Labels } from '@loki/model';
 import { believing } from './corrupt.ts';
-import { DecodedColumn, encodeColumns, type RawColumn } from './dictionary.ts';
+import { DecodedColumn, encodeColumns } from './dictionary.ts';
+import type { RawColumn } from './dictionary.ts';
 import { footerPartBytesMax, namesMax } from './limits.ts';
-import { type CellsByRow, cellsByRow } from './rows-of-columns.ts';
+import { cellsByRow } from './rows-of-columns.ts';
+import type { CellsByRow } from './rows-of-columns.ts';
 import type { LabelIndex, RawSection } from './types.ts';
-import { openPacked, type PackedPart, readPacked, writePacked } from './unit.ts';
+import { openPacked, readPacked, writePacked } from './unit.ts';
+import type { PackedPart } from './unit.ts';
 
 /** Names (text length * 2 + own), then the bundle, then the own columns, each packed. */
 export function writeStreamTable(writer: ByteWriter, streams: RawSection['streams'], level: number): void {

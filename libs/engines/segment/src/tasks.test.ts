@@ -3,7 +3,8 @@ import { encodeRecordsTask, mergeTask } from './tasks.ts';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
 import { verifySegment } from './verify.ts';
-import { expected, type InputRow, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
+import { expected, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
+import type { InputRow } from './test-rows.ts';
 
 const rows = Array.from({ length: 500 }, (_, i): InputRow => {
   return {

@@ -1,6 +1,7 @@
 import type { Task } from '@loki/ports';
 import type { SectionSummary } from './assemble.ts';
-import { mergeSegments, type MergeOptions } from './merge.ts';
+import { mergeSegments } from './merge.ts';
+import type { MergeOptions } from './merge.ts';
 import { encodeRecords } from './records.ts';
 import type { RawSection } from './types.ts';
 

@@ -2,7 +2,8 @@
 // written again; readers of every later version must give back the same rows.
 import { encodeSegment } from './encode.ts';
 import { mergeSegments } from './merge.ts';
-import { type InputRow, writeRows } from './test-rows.ts';
+import { writeRows } from './test-rows.ts';
+import type { InputRow } from './test-rows.ts';
 
 /** Deterministic text that does not compress. */
 function noise(seed: number, size: number): string {

@@ -1,4 +1,5 @@
-import { ByteReader, type ByteWriter, BytesError, crc32c, zstdCompress, zstdDecompress } from '@loki/bytes';
+import { ByteReader, BytesError, crc32c, zstdCompress, zstdDecompress } from '@loki/bytes';
+import type { ByteWriter } from '@loki/bytes';
 import { compressFromBytes } from './limits.ts';
 
 /** Where one unit stands in the object and how to believe and decode it. */

@@ -3,7 +3,8 @@ import type { StoredBlockInfo } from './block-table.ts';
 import { corrupt, unnamed } from './corrupt.ts';
 import { openSegment } from './open.ts';
 import type { StoredSection } from './section.ts';
-import { columns, type MetadataColumn, type Segment } from './types.ts';
+import { columns } from './types.ts';
+import type { MetadataColumn, Segment } from './types.ts';
 
 interface SegmentReport {
   readonly sections: number;

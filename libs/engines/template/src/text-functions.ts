@@ -2,8 +2,8 @@ import { CallError } from './errors.ts';
 import { fn } from './function-types.ts';
 import type { CallContext, TemplateFunction } from './function-types.ts';
 import { quoteBytes } from './quote.ts';
-import { byteLength, decodeBytes, GoInt, int, sliceBytes } from './values.ts';
-import type { Value } from './values.ts';
+import { byteLength, decodeBytes, int, sliceBytes } from './values.ts';
+import type { Value, GoInt } from './values.ts';
 
 /** Functions from text to text. */
 export const textFunctions: readonly (readonly [string, TemplateFunction])[] = [

@@ -1,8 +1,8 @@
 import type { DeleteRequest, DeleteRequests } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { parseSelection } from '@loki/logql';
-import { type FormValues, formatGoDuration, LokiError, parseForm, parseGoDuration } from '@loki/model';
-import type { TenantId } from '@loki/model';
+import { formatGoDuration, LokiError, parseForm, parseGoDuration } from '@loki/model';
+import type { FormValues, TenantId } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Random } from '@loki/ports';
 import { parseDeleteTime } from './delete-time.ts';
 import type { CompactorMetrics } from './metrics.ts';

@@ -5,9 +5,9 @@ import { Labels, parseTenantId } from '@loki/model';
 import type { LeafRequest, LeafResult, Logger } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { encodeSegment, openSegment, RowWriter } from '@loki/segment';
+import type { Prng } from '@loki/simulator';
 import {
   PlainHeads,
-  Prng,
   VirtualBucket,
   virtualEpochMs,
   VirtualProcess,

@@ -1,5 +1,6 @@
 import type { Limits, LimitsSource } from '@loki/config';
-import { LokiError, type TenantId, parseMediaType } from '@loki/model';
+import { LokiError, parseMediaType } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type {
   Clock,
   DistributorService,
@@ -12,7 +13,8 @@ import type {
   WriteLog,
 } from '@loki/ports';
 import { decodePushRequest, ProtoError } from '@loki/proto';
-import { type DistributorMetrics, lineBytesBuckets } from '@loki/telemetry';
+import { lineBytesBuckets } from '@loki/telemetry';
+import type { DistributorMetrics } from '@loki/telemetry';
 import { PartitionBatcher } from './write/batcher.ts';
 import { knownEncoding, knownType } from './header-labels.ts';
 import { takenByPolicy } from './admit/taken-by-policy.ts';
@@ -22,23 +24,30 @@ import { decodeOtlpPush } from './decode/decode-otlp.ts';
 import { Discards } from './rows/discards.ts';
 import { MetadataNames } from './rows/metadata-names.ts';
 import { OfferedStreamRows, placesOfStreams } from './admit/offered-rows.ts';
-import { defaultDistributorOptions, type DistributorOptions } from './options.ts';
+import { defaultDistributorOptions } from './options.ts';
+import type { DistributorOptions } from './options.ts';
 import { OtlpActionsCache } from './decode/otlp-actions.ts';
 import { policyBlockedUntilMs } from './streams/policies.ts';
 import { PushErrors } from './rows/push-errors.ts';
 import type { PushRows } from './rows/push-rows.ts';
-import { type PushScratch, PushScratches } from './push-scratch.ts';
+import { PushScratches } from './push-scratch.ts';
+import type { PushScratch } from './push-scratch.ts';
 import { IngestRate } from './admit/rate-limit.ts';
 import { checkBodySize, readJsonBody, readOtlpBody, readSnappyBody } from './decode/read-body.ts';
-import { accepted, failed, type PushFormat } from './respond.ts';
-import { PartitionChooser, shardOfRow, type StreamShards } from './streams/shard.ts';
+import { accepted, failed } from './respond.ts';
+import type { PushFormat } from './respond.ts';
+import { PartitionChooser, shardOfRow } from './streams/shard.ts';
+import type { StreamShards } from './streams/shard.ts';
 import type { ResolvedStream } from './streams/resolve-stream.ts';
-import { type SharedStreams, type StreamAdmission, StreamRegistry } from './admit/stream-admission.ts';
-import { StreamClaims, type StreamLimiters } from './admit/stream-claims.ts';
+import { StreamRegistry } from './admit/stream-admission.ts';
+import type { SharedStreams, StreamAdmission } from './admit/stream-admission.ts';
+import { StreamClaims } from './admit/stream-claims.ts';
+import type { StreamLimiters } from './admit/stream-claims.ts';
 import { StreamCache } from './streams/stream-cache.ts';
 import { rfc3339Seconds } from './json/time-text.ts';
 import { userAgentLabel } from './user-agent.ts';
-import { type ValidRows, validateRows } from './admit/validate.ts';
+import { validateRows } from './admit/validate.ts';
+import type { ValidRows } from './admit/validate.ts';
 import { writeStreamRows } from './write/write-rows.ts';
 
 export interface DistributorDeps {

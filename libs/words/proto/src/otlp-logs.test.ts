@@ -1,12 +1,6 @@
 import fc from 'fast-check';
-import {
-  decodeOtlpLogs,
-  type OtlpAttribute,
-  OtlpArray,
-  OtlpMap,
-  type OtlpRecord,
-  type OtlpValue,
-} from './otlp-logs.ts';
+import { decodeOtlpLogs, OtlpArray, OtlpMap } from './otlp-logs.ts';
+import type { OtlpAttribute, OtlpRecord, OtlpValue } from './otlp-logs.ts';
 import { bytesField, varintField } from './push-request.ts';
 import { ProtoError } from './wire.ts';
 

@@ -1,11 +1,6 @@
 import fc from 'fast-check';
-import {
-  bytesField,
-  decodePushRequest,
-  encodePushRequest,
-  type PushSink,
-  varintField,
-} from './push-request.ts';
+import { bytesField, decodePushRequest, encodePushRequest, varintField } from './push-request.ts';
+import type { PushSink } from './push-request.ts';
 import { encodeStatus } from './status.ts';
 import { ProtoError, WireCursor } from './wire.ts';
 

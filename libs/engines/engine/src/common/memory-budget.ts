@@ -1,4 +1,5 @@
-import { type LabelPair, LokiError } from '@loki/model';
+import { LokiError } from '@loki/model';
+import type { LabelPair } from '@loki/model';
 import type { LabelSet, LeafResult, SeriesState } from '@loki/ports';
 
 /**

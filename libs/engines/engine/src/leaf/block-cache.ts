@@ -1,12 +1,5 @@
-import {
-  type Block,
-  type BlockFilter,
-  type BlockInfo,
-  type ColumnMask,
-  columns,
-  type MetadataColumn,
-  type RowMetadata,
-} from '@loki/segment';
+import { columns } from '@loki/segment';
+import type { Block, BlockFilter, BlockInfo, ColumnMask, MetadataColumn, RowMetadata } from '@loki/segment';
 
 /** One fetched part of a block: a view with some of its columns. */
 interface Part {

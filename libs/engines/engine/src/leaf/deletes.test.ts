@@ -4,7 +4,8 @@ import { planSelection } from '../pipeline/compile-leaf.ts';
 import { leafTask } from './leaf-task.ts';
 import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
 import type { LeafSource } from './section-reader.ts';
-import { plainRows, runLeaf, segmentOf, tenant, testEnv, type TestRow } from '../test/blocks.ts';
+import { plainRows, runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
+import type { TestRow } from '../test/blocks.ts';
 
 // Protects: an answer with deletes is the answer that data without the deleted rows would give.
 

@@ -1,6 +1,8 @@
 import type { LeafDelete } from '@loki/ports';
-import { columns, type Block, type Section } from '@loki/segment';
-import { type Candidate, firstRowAtOrAfter, type TouchedRuns } from './block-candidates.ts';
+import { columns } from '@loki/segment';
+import type { Block, Section } from '@loki/segment';
+import { firstRowAtOrAfter } from './block-candidates.ts';
+import type { Candidate, TouchedRuns } from './block-candidates.ts';
 import type { LeafCache } from './leaf-cache.ts';
 import type { LogPlan } from '../pipeline/compile-leaf.ts';
 import { NeededLabels } from '../pipeline/needed-labels.ts';

@@ -1,6 +1,7 @@
 /** Protects estimates: a dry run reads no block, and counts each block once, for the reason that rules it out. */
 import type { LeafRequest, LeafStats } from '@loki/ports';
-import { runLeaf, segmentOf, tenant, testEnv, type TestRow } from '../test/blocks.ts';
+import { runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
+import type { TestRow } from '../test/blocks.ts';
 
 /** Four streams one after the other in time, in blocks of about 25 lines. */
 const rows: TestRow[] = Array.from({ length: 400 }, (_, i) => ({

@@ -1,8 +1,11 @@
-import { emptyLeafStats, type LeafDelete, type WorkerEnv } from '@loki/ports';
-import { type Candidate, findCandidates } from './block-candidates.ts';
+import { emptyLeafStats } from '@loki/ports';
+import type { LeafDelete, WorkerEnv } from '@loki/ports';
+import { findCandidates } from './block-candidates.ts';
+import type { Candidate } from './block-candidates.ts';
 import { Deletes } from './deletes.ts';
 import { LeafCache } from './leaf-cache.ts';
-import { type LeafSource, openSection } from './section-reader.ts';
+import { openSection } from './section-reader.ts';
+import type { LeafSource } from './section-reader.ts';
 
 /** Rows of one block, ascending. */
 interface DeletedRows {

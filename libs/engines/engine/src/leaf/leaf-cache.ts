@@ -1,7 +1,8 @@
 import type { WorkerEnv } from '@loki/ports';
 import type { Segment, StoredSegment } from '@loki/segment';
 import { BlockCache } from './block-cache.ts';
-import { type LeafPlan, type LogPlan, planLeaf, planSelection } from '../pipeline/compile-leaf.ts';
+import { planLeaf, planSelection } from '../pipeline/compile-leaf.ts';
+import type { LeafPlan, LogPlan } from '../pipeline/compile-leaf.ts';
 
 /** Compiled queries kept; a dashboard has some dozens of panels. */
 const plansMax = 256;

@@ -1,19 +1,15 @@
 import { LokiError } from '@loki/model';
-import {
-  type CheckCancelled,
-  type LeafRequest,
-  type LeafResult,
-  type Task,
-  type WorkerEnv,
-} from '@loki/ports';
+import type { CheckCancelled, LeafRequest, LeafResult, Task, WorkerEnv } from '@loki/ports';
 import { Deletes } from './deletes.ts';
 import { LeafCache } from './leaf-cache.ts';
 import type { LeafPlan } from '../pipeline/compile-leaf.ts';
-import { leafRun, type LeafRun } from './scan-context.ts';
+import { leafRun } from './scan-context.ts';
+import type { LeafRun } from './scan-context.ts';
 import { runLogLeaf } from './log-leaf.ts';
 import { MemoryPool } from '../common/memory-budget.ts';
 import { runSampleLeaf } from './sample-leaf.ts';
-import { type LeafSource, openSection } from './section-reader.ts';
+import { openSection } from './section-reader.ts';
+import type { LeafSource } from './section-reader.ts';
 
 interface LeafTaskInput {
   readonly request: LeafRequest;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { bytesSource, plainRows, runLog, segmentOf, testEnv, type TestRow } from '../test/blocks.ts';
+import { bytesSource, plainRows, runLog, segmentOf, testEnv, tenant } from '../test/blocks.ts';
+import type { TestRow } from '../test/blocks.ts';
 import { Labels } from '@loki/model';
 import type { LeafSource } from './section-reader.ts';
 import { mergeLogResults } from '../merge/merge-log.ts';
-import { tenant } from '../test/blocks.ts';
 
 const api = { app: 'api', env: 'prod' };
 

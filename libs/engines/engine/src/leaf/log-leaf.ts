@@ -1,10 +1,13 @@
 import type { CheckCancelled, LeafStats, LogLeafRequest, LogLeafResult } from '@loki/ports';
-import { type Block, type BlockInfo, columns } from '@loki/segment';
-import { type Candidate, findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
+import { columns } from '@loki/segment';
+import type { Block, BlockInfo } from '@loki/segment';
+import { findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
+import type { Candidate } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
 import type { LogPlan } from '../pipeline/compile-leaf.ts';
-import { type LeafRun, leafRun, rowsPerCheck } from './scan-context.ts';
+import { leafRun, rowsPerCheck } from './scan-context.ts';
+import type { LeafRun } from './scan-context.ts';
 import { LogRows } from '../series/result-rows.ts';
 import { NeededLabels } from '../pipeline/needed-labels.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';

@@ -3,9 +3,11 @@ import type { LabelPair } from '@loki/model';
 import type { SampleLeafRequest, SampleLeafResult, SeriesState } from '@loki/ports';
 import { parseExpr } from '@loki/logql';
 import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
-import { rangeAggOf, type SampleLeafExpr } from '../common/leaf-expr.ts';
+import { rangeAggOf } from '../common/leaf-expr.ts';
+import type { SampleLeafExpr } from '../common/leaf-expr.ts';
 import { SampleWindows } from '../series/sample-windows.ts';
-import { bytesSource, runLeaf, segmentOf, tenant, testEnv, type TestRow } from '../test/blocks.ts';
+import { bytesSource, runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
+import type { TestRow } from '../test/blocks.ts';
 import type { LeafSource } from './section-reader.ts';
 
 const api = { app: 'api' };

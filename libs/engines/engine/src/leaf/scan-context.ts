@@ -1,4 +1,5 @@
-import { type CheckCancelled, emptyLeafStats, type LeafStats } from '@loki/ports';
+import { emptyLeafStats } from '@loki/ports';
+import type { CheckCancelled, LeafStats } from '@loki/ports';
 import type { Deletes } from './deletes.ts';
 import { MemoryBudget } from '../common/memory-budget.ts';
 

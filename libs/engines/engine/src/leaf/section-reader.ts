@@ -1,16 +1,7 @@
 import type { LeafStats, WorkerEnv } from '@loki/ports';
-import {
-  type Block,
-  type BlockInfo,
-  type ColumnMask,
-  columns,
-  openSegment,
-  readSegment,
-  type Section,
-  type Segment,
-  type StoredSegment,
-} from '@loki/segment';
-import { PartedBlock } from './block-cache.ts';
+import { columns, openSegment, readSegment } from '@loki/segment';
+import type { Block, BlockInfo, ColumnMask, Section, Segment, StoredSegment } from '@loki/segment';
+import type { PartedBlock } from './block-cache.ts';
 import { LeafCache } from './leaf-cache.ts';
 
 /** Where a leaf's rows are. Sources are given oldest first. */

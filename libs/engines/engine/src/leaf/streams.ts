@@ -1,7 +1,8 @@
 import type { Matcher } from '@loki/logql';
 import type { StreamShard } from '@loki/ports';
 import type { Section } from '@loki/segment';
-import { compileMatcher, type StringMatcher } from '../pipeline/string-match.ts';
+import { compileMatcher } from '../pipeline/string-match.ts';
+import type { StringMatcher } from '../pipeline/string-match.ts';
 
 /**
  * Streams of a section that have an entry in the time range and labels that match.

@@ -1,5 +1,6 @@
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
-import { segmentOf, tenant, testEnv, type TestRow } from '../test/blocks.ts';
+import { segmentOf, tenant, testEnv } from '../test/blocks.ts';
+import type { TestRow } from '../test/blocks.ts';
 import { volumeTask } from './volume-task.ts';
 
 // What this protects: volumes as Loki counts them, to the byte: they are compared with recorded answers.

@@ -1,11 +1,6 @@
 import type { LabelPair } from '@loki/model';
-import {
-  addLeafStats,
-  emptyLeafStats,
-  type LabelSet,
-  type LogLeafRequest,
-  type LogLeafResult,
-} from '@loki/ports';
+import { addLeafStats, emptyLeafStats } from '@loki/ports';
+import type { LabelSet, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import { MemoryBudget } from '../common/memory-budget.ts';
 import { compareStreams } from '../series/result-rows.ts';
 

@@ -2,7 +2,8 @@ import type { LabelFilter } from '@loki/logql';
 import type { Block, MetadataColumn } from '@loki/segment';
 import type { BaseStream } from './base-labels.ts';
 import { errorDetailsLabel, errorLabel, extractedSuffix } from '../common/error-labels.ts';
-import { compileMatcher, type StringMatcher } from './string-match.ts';
+import { compileMatcher } from './string-match.ts';
+import type { StringMatcher } from './string-match.ts';
 
 /** What a filter says of a run's rows: all, none, or it depends on the row. */
 type RunAnswer = boolean | ((row: number) => boolean);

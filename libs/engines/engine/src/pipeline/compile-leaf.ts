@@ -1,20 +1,13 @@
-import {
-  type Grouping,
-  type LogExpr,
-  parseExpr,
-  parseSelectionSyntax,
-  type RangeAggExpr,
-  type RangeOp,
-  type Stage,
-  type Unwrap,
-  type VectorOp,
-} from '@loki/logql';
+import { parseExpr, parseSelectionSyntax } from '@loki/logql';
+import type { Grouping, LogExpr, RangeAggExpr, RangeOp, Stage, Unwrap, VectorOp } from '@loki/logql';
 import type { CountedErrors } from '../common/error-labels.ts';
 import { withoutIdleFormats, withoutIdleUnpack } from './idle-stages.ts';
 import { labelsOfFilter, looksAtErrors } from './label-filter.ts';
 import { NeededLabels } from './needed-labels.ts';
-import { compilePipeline, labelsReadBy, type Pipeline } from './pipeline.ts';
-import { compileMatcher, type StringMatcher } from './string-match.ts';
+import { compilePipeline, labelsReadBy } from './pipeline.ts';
+import type { Pipeline } from './pipeline.ts';
+import { compileMatcher } from './string-match.ts';
+import type { StringMatcher } from './string-match.ts';
 import { UnwrapStage } from './unwrap.ts';
 
 /** A log selection ready to run. */

@@ -1,5 +1,6 @@
 import type { LabelFormat } from '@loki/logql';
-import { compileTemplate, TemplateExecError, type Template, type TemplateContext } from '@loki/template';
+import { compileTemplate, TemplateExecError } from '@loki/template';
+import type { Template, TemplateContext } from '@loki/template';
 import { ownText } from '../common/byte-text.ts';
 import { errorDetailsLabel, errorKinds, errorLabel } from '../common/error-labels.ts';
 import type { Row } from './row.ts';

@@ -1,4 +1,5 @@
-import { type IpMatcher, ipMatches, parseIp, parseIpMatcher } from '@loki/logql';
+import { ipMatches, parseIp, parseIpMatcher } from '@loki/logql';
+import type { IpMatcher } from '@loki/logql';
 
 const v4Candidate = /(?<![0-9])[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])/g;
 const v6Candidate = /(?<![0-9A-Za-z])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*/g;

@@ -1,4 +1,5 @@
-import { latin1Text, utf8Text, type ByteText } from '../common/byte-text.ts';
+import { latin1Text, utf8Text } from '../common/byte-text.ts';
+import type { ByteText } from '../common/byte-text.ts';
 import {
   blockEnd,
   hasEscape,

@@ -1,4 +1,5 @@
-import { QueryPartError, type CompareOp, type LabelFilter } from '@loki/logql';
+import { QueryPartError } from '@loki/logql';
+import type { CompareOp, LabelFilter } from '@loki/logql';
 import { errorKinds, errorLabel } from '../common/error-labels.ts';
 import { IpTextMatcher } from './ip-match.ts';
 import type { Row } from './row.ts';

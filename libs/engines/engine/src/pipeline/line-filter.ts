@@ -1,5 +1,6 @@
 import type { LineFilterStage } from '@loki/logql';
-import { compileRegex, type Regex } from '@loki/regex';
+import { compileRegex } from '@loki/regex';
+import type { Regex } from '@loki/regex';
 import { rowsContaining } from './block-search.ts';
 import { latin1Text } from '../common/byte-text.ts';
 import { IpTextMatcher } from './ip-match.ts';

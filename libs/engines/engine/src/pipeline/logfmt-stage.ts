@@ -1,4 +1,5 @@
-import { type LogfmtStage as LogfmtSyntax, parseLogfmtKey } from '@loki/logql';
+import { parseLogfmtKey } from '@loki/logql';
+import type { LogfmtStage as LogfmtSyntax } from '@loki/logql';
 import type { ByteText } from '../common/byte-text.ts';
 import { errorKinds } from '../common/error-labels.ts';
 import { KeyTable } from './key-table.ts';

@@ -1,4 +1,5 @@
-import { compileRegex, type Regex } from '@loki/regex';
+import { compileRegex } from '@loki/regex';
+import type { Regex } from '@loki/regex';
 import { ownText } from '../common/byte-text.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';

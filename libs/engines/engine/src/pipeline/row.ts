@@ -1,5 +1,5 @@
 import { utf8Text } from '../common/byte-text.ts';
-import { type BaseLabels } from './base-labels.ts';
+import type { BaseLabels } from './base-labels.ts';
 import { extractedSuffix } from '../common/error-labels.ts';
 import type { NeededLabels } from './needed-labels.ts';
 

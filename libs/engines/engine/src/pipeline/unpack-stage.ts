@@ -1,4 +1,5 @@
-import { utf8Text, type ByteText } from '../common/byte-text.ts';
+import { utf8Text } from '../common/byte-text.ts';
+import type { ByteText } from '../common/byte-text.ts';
 import { errorKinds } from '../common/error-labels.ts';
 import {
   blockEnd,

@@ -1,6 +1,8 @@
 import type { Unwrap } from '@loki/logql';
-import { type CountedErrors, errorKinds, failsFor } from '../common/error-labels.ts';
-import { compileLabelFilter, type RowTest } from './label-filter.ts';
+import { errorKinds, failsFor } from '../common/error-labels.ts';
+import type { CountedErrors } from '../common/error-labels.ts';
+import { compileLabelFilter } from './label-filter.ts';
+import type { RowTest } from './label-filter.ts';
 import type { Row } from './row.ts';
 import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
 

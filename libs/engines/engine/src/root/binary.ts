@@ -6,7 +6,8 @@ import type { MemoryBudget } from '../common/memory-budget.ts';
 import { groupLabels, hasSample, RowMaker, rowsOf } from './rows.ts';
 import { labelsKey, sortLabels } from '../common/series-labels.ts';
 import type { Row, Value } from './rows.ts';
-import { itemsPerSlice, type Work } from '../common/sliced-work.ts';
+import { itemsPerSlice } from '../common/sliced-work.ts';
+import type { Work } from '../common/sliced-work.ts';
 
 const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '>', '>=', '<', '<=']);
 

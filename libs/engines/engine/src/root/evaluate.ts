@@ -23,7 +23,8 @@ import type {
   RunLeaf,
 } from '../common/query-types.ts';
 import { aggregateRows } from './vector-aggregation.ts';
-import { complete, itemsPerSlice, sorted, type Work } from '../common/sliced-work.ts';
+import { complete, itemsPerSlice, sorted } from '../common/sliced-work.ts';
+import type { Work } from '../common/sliced-work.ts';
 
 /**
  * Computes a query: its leaves through `runLeaf`, all else here.

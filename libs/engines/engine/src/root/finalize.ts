@@ -1,9 +1,11 @@
 import type { RangeAggExpr } from '@loki/logql';
-import { type LabelPair, LokiError } from '@loki/model';
+import { LokiError } from '@loki/model';
+import type { LabelPair } from '@loki/model';
 import type { SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
 import { ColumnSlabs } from '../series/column-slabs.ts';
 import { counterRates } from '../series/counter-rate.ts';
-import { labelsBytes, MemoryBudget } from '../common/memory-budget.ts';
+import type { MemoryBudget } from '../common/memory-budget.ts';
+import { labelsBytes } from '../common/memory-budget.ts';
 import { quantiles } from '../series/quantile.ts';
 import { hasSample, newRow, rowBytes } from './rows.ts';
 import { sortLabels } from '../common/series-labels.ts';

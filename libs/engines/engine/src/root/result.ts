@@ -5,7 +5,8 @@ import type { Value } from './rows.ts';
 import type { Grid } from '../common/grid.ts';
 import type { QueryParams, QueryResult } from '../common/query-types.ts';
 import { rank } from './largest.ts';
-import { sorted, type Work } from '../common/sliced-work.ts';
+import { sorted } from '../common/sliced-work.ts';
+import type { Work } from '../common/sliced-work.ts';
 
 /** The answer of a range query: series sorted by labels; a number is a series without labels. */
 export function* matrixResult(value: Value, grid: Grid, params: QueryParams): Work<QueryResult> {

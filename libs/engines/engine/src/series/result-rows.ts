@@ -1,8 +1,10 @@
-import { compareText, type LabelPair } from '@loki/model';
+import { compareText } from '@loki/model';
+import type { LabelPair } from '@loki/model';
 import type { LabelSet, LeafStats, LogLeafResult } from '@loki/ports';
 import type { BaseLabels } from '../pipeline/base-labels.ts';
 import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
-import { labelSetBytes, type MemoryBudget } from '../common/memory-budget.ts';
+import { labelSetBytes } from '../common/memory-budget.ts';
+import type { MemoryBudget } from '../common/memory-budget.ts';
 import type { Row } from '../pipeline/row.ts';
 
 /** What orders rows beyond their labels. */

@@ -1,6 +1,7 @@
 import type { SeriesSamples, SeriesState } from '@loki/ports';
 import type { Accumulator } from './accumulators.ts';
-import { type MemoryBudget, samplesBytes } from '../common/memory-budget.ts';
+import { samplesBytes } from '../common/memory-budget.ts';
+import type { MemoryBudget } from '../common/memory-budget.ts';
 import { isInTimeOrder, sortByTime } from '../common/time-order.ts';
 
 const samplesAtFirst = 1024;

@@ -1,8 +1,10 @@
-import { Labels, type LabelPair, LokiError } from '@loki/model';
+import { Labels, LokiError } from '@loki/model';
+import type { LabelPair } from '@loki/model';
 import type { BaseLabels } from '../pipeline/base-labels.ts';
 import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
 import type { SamplePlan } from '../pipeline/compile-leaf.ts';
-import { labelsBytes, type MemoryBudget } from '../common/memory-budget.ts';
+import { labelsBytes } from '../common/memory-budget.ts';
+import type { MemoryBudget } from '../common/memory-budget.ts';
 import { parsedPairs, sorted } from './result-rows.ts';
 import { tooManySeries } from '../common/series-labels.ts';
 import type { Row } from '../pipeline/row.ts';

@@ -1,4 +1,5 @@
-import { Labels, type LabelPair, parseTenantId } from '@loki/model';
+import { Labels, parseTenantId } from '@loki/model';
+import type { LabelPair } from '@loki/model';
 import type { LeafRequest, LeafResult, LogLeafResult, ObjectStore, WorkerEnv } from '@loki/ports';
 import { encodeSegment, RowWriter } from '@loki/segment';
 import { leafTask } from '../leaf/leaf-task.ts';

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LogLeafResult } from '@loki/ports';
 import type { LeafSource } from '../leaf/section-reader.ts';
-import { runLog, segmentOf, type TestRow } from './blocks.ts';
+import { runLog, segmentOf } from './blocks.ts';
+import type { TestRow } from './blocks.ts';
 
 // What this protects: log leaves answer what the reference answered, recorded query by recorded query. The rows are as
 // the distributor hands them on, with service names and levels found.

@@ -6,7 +6,8 @@ import type { LeafRequest, LogLeafResult, SampleLeafResult } from '@loki/ports';
 import { leafTask } from '../leaf/leaf-task.ts';
 import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
 import { evaluate } from '../root/evaluate.ts';
-import { plainRows, runLeaf, runLog, segmentOf, tenant, testEnv, type TestRow } from './blocks.ts';
+import { plainRows, runLeaf, runLog, segmentOf, tenant, testEnv } from './blocks.ts';
+import type { TestRow } from './blocks.ts';
 
 const second = 1_000_000_000n;
 

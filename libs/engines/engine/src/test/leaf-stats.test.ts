@@ -1,6 +1,7 @@
 /** Protects the figures that Grafana shows of a query: they count what an answer stands for, read or not. */
 import type { LeafRequest, LeafStats } from '@loki/ports';
-import { runLeaf, segmentOf, tenant, testEnv, type TestRow } from './blocks.ts';
+import { runLeaf, segmentOf, tenant, testEnv } from './blocks.ts';
+import type { TestRow } from './blocks.ts';
 
 const second = 1_000_000_000n;
 /** Two streams of 100 lines of 20 bytes, a second apart; each line of the first has two pairs of metadata. */

@@ -6,7 +6,8 @@
 import { loadHash } from '@loki/model';
 import type { LeafRequest, WorkerEnv } from '@loki/ports';
 import { leafTask } from '../leaf/leaf-task.ts';
-import { segmentOf, tenant, testEnv, type TestRow } from './blocks.ts';
+import { segmentOf, tenant, testEnv } from './blocks.ts';
+import type { TestRow } from './blocks.ts';
 
 const step = 100_000_000n;
 

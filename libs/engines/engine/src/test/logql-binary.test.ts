@@ -1,5 +1,6 @@
 /** Protects the meaning of the language, statement by statement: binary operations and label_replace. */
-import { instant, type PlainSample, range, stream } from './query.ts';
+import { instant, range, stream } from './query.ts';
+import type { PlainSample } from './query.ts';
 
 const app = { app: 'a' };
 const nan = Number.NaN;

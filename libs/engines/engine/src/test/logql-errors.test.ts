@@ -1,5 +1,6 @@
 /** Protects which errors of lines fail a metric query, which are counted, and how the failure reads. */
-import { instant, logLines, type PlainSample, range, stream } from './query.ts';
+import { instant, logLines, range, stream } from './query.ts';
+import type { PlainSample } from './query.ts';
 
 const app = { app: 'a' };
 

@@ -1,6 +1,7 @@
 /** Protects the meaning of the language, statement by statement: ranges, unwrapping, aggregations. */
 import type { TestRow } from './blocks.ts';
-import { instant, type PlainSample, range, stream } from './query.ts';
+import { instant, range, stream } from './query.ts';
+import type { PlainSample } from './query.ts';
 
 const app = { app: 'a' };
 const nan = Number.NaN;

@@ -3,7 +3,8 @@ import { Labels } from '@loki/model';
 import { encodeSegment, RowWriter } from '@loki/segment';
 import { evaluate } from '../root/evaluate.ts';
 import type { EvaluateOptions, QueryParams } from '../common/query-types.ts';
-import { plainRows, runLeaf, segmentOf, tenant, testEnv, type PlainRow, type TestRow } from './blocks.ts';
+import { plainRows, runLeaf, segmentOf, tenant, testEnv } from './blocks.ts';
+import type { PlainRow, TestRow } from './blocks.ts';
 
 /** Whole queries over rows, for tests of the language. Times are seconds. */
 

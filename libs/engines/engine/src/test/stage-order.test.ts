@@ -1,5 +1,6 @@
 /** Protects what stages make of each other's work: errors, dropped and renamed labels, names extracted twice, colours. */
-import { instant, logLines, stream, type PlainSample } from './query.ts';
+import { instant, logLines, stream } from './query.ts';
+import type { PlainSample } from './query.ts';
 import type { TestRow } from './blocks.ts';
 
 const app = { app: 'a' };

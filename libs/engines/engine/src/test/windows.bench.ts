@@ -10,7 +10,8 @@ import type { LeafResult } from '@loki/ports';
 import { resultBytes } from '../common/memory-budget.ts';
 import { evaluate } from '../root/evaluate.ts';
 import type { QueryParams } from '../common/query-types.ts';
-import { runLeaf, segmentOf, tenant, testEnv, type TestRow } from './blocks.ts';
+import { runLeaf, segmentOf, tenant, testEnv } from './blocks.ts';
+import type { TestRow } from './blocks.ts';
 
 const second = 1_000_000_000n;
 const day = 86_400n * second;

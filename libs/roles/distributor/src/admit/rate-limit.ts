@@ -1,5 +1,6 @@
 import type { Limits } from '@loki/config';
-import { LokiError, type TenantId } from '@loki/model';
+import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import { TokenBucket } from './token-bucket.ts';
 
 /** A bucket that nobody used for so long is full again under any sensible limit, and need not be remembered. */

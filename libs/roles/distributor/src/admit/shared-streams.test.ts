@@ -1,10 +1,13 @@
 import fc from 'fast-check';
-import { loadHash, parseTenantId, type TenantId } from '@loki/model';
+import { loadHash, parseTenantId } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type { StreamClaim, StreamLimitService } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
-import { type ResolvedStream, resolveStream } from '../streams/resolve-stream.ts';
+import { resolveStream } from '../streams/resolve-stream.ts';
+import type { ResolvedStream } from '../streams/resolve-stream.ts';
 import { StreamRegistry } from './stream-admission.ts';
-import { StreamClaims, type StreamLimiter, type StreamLimiters } from './stream-claims.ts';
+import { StreamClaims } from './stream-claims.ts';
+import type { StreamLimiter, StreamLimiters } from './stream-claims.ts';
 import {
   defaultLimits,
   quietLogger,

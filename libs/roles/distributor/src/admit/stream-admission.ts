@@ -2,15 +2,12 @@ import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
 import type { DiscardReason } from '../streams/discard.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
-import { type StreamClaims, streamHash, type StreamLimiter, type StreamLimiters } from './stream-claims.ts';
-import {
-  type AdmissionProblem,
-  RefusedRows,
-  streamLimitText,
-  streamRateText,
-  tooFarBehindText,
-} from './refused-rows.ts';
-import { StreamRate, type StreamRateLimit } from './stream-rate.ts';
+import { streamHash } from './stream-claims.ts';
+import type { StreamClaims, StreamLimiter, StreamLimiters } from './stream-claims.ts';
+import { RefusedRows, streamLimitText, streamRateText, tooFarBehindText } from './refused-rows.ts';
+import type { AdmissionProblem } from './refused-rows.ts';
+import { StreamRate } from './stream-rate.ts';
+import type { StreamRateLimit } from './stream-rate.ts';
 import { TakenRows } from './taken-rows.ts';
 
 /** Rows of one stream in a push, offered for admission. */

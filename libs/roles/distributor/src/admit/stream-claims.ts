@@ -1,4 +1,5 @@
-import { hash64, type TenantId } from '@loki/model';
+import { hash64 } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type { Clock, Logger, StreamClaim, StreamLimitService, Timers } from '@loki/ports';
 
 /** Who counts the streams of a tenant now. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { StreamRate, type StreamRateLimit } from './stream-rate.ts';
+import { StreamRate } from './stream-rate.ts';
+import type { StreamRateLimit } from './stream-rate.ts';
 
 // What this protects: a stream's share of a push is taken whole or refused whole, a refusal ends, and a stream gets as many
 // shards as its rate needs.

@@ -1,7 +1,8 @@
 import type { Limits } from '@loki/config';
 import { encodePushRequest } from '@loki/proto';
 import { compressSync } from 'snappy';
-import { shardOfRow, type ShardStep, type StreamShards } from '../streams/shard.ts';
+import { shardOfRow } from '../streams/shard.ts';
+import type { ShardStep, StreamShards } from '../streams/shard.ts';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 
 // What this protects: a client that is told 429 for a stream's rate gets all its lines in by sending the same push again, in

@@ -1,4 +1,5 @@
-import { type LabelPair, LokiError } from '@loki/model';
+import { LokiError } from '@loki/model';
+import type { LabelPair } from '@loki/model';
 import { JsonCursor, within } from '../json/json-cursor.ts';
 import { parseGoTime } from './go-time.ts';
 import type { PushRows } from '../rows/push-rows.ts';

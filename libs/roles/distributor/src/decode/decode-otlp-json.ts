@@ -1,14 +1,6 @@
 import { LokiError } from '@loki/model';
-import {
-  emptyOtlpRecord,
-  OtlpArray,
-  type OtlpAttribute,
-  type OtlpLogsSink,
-  OtlpMap,
-  type OtlpRecord,
-  type OtlpValue,
-  otlpValueDepthMax,
-} from '@loki/proto';
+import { emptyOtlpRecord, OtlpArray, OtlpMap, otlpValueDepthMax } from '@loki/proto';
+import type { OtlpAttribute, OtlpLogsSink, OtlpRecord, OtlpValue } from '@loki/proto';
 import { JsonReader } from '../json/json-reader.ts';
 
 /**

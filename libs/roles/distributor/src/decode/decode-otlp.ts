@@ -1,14 +1,14 @@
 import type { Limits, OtlpAction } from '@loki/config';
-import { compareText, type LabelPair, LokiError } from '@loki/model';
-import {
-  decodeOtlpLogs,
-  type OtlpAttribute,
-  type OtlpLogsSink,
-  OtlpMap,
-  type OtlpRecord,
-  type OtlpResource,
-  type OtlpScope,
-  type OtlpValue,
+import { compareText, LokiError } from '@loki/model';
+import type { LabelPair } from '@loki/model';
+import { decodeOtlpLogs, OtlpMap } from '@loki/proto';
+import type {
+  OtlpAttribute,
+  OtlpLogsSink,
+  OtlpRecord,
+  OtlpResource,
+  OtlpScope,
+  OtlpValue,
 } from '@loki/proto';
 import { decodeOtlpJson } from './decode-otlp-json.ts';
 import { labelTextOfPairs } from '../json/label-text.ts';

@@ -5,7 +5,8 @@ import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zl
 import { compressSync } from 'snappy';
 import { lz4DecodeFrame } from './lz4.ts';
 import { decompressedBytesMaxOf } from '../options.ts';
-import { type BodyLimits, readJsonBody as readJson, readOtlpBody } from './read-body.ts';
+import { readJsonBody as readJson, readOtlpBody } from './read-body.ts';
+import type { BodyLimits } from './read-body.ts';
 import { SnappyDecoder } from './snappy.ts';
 import { testDistributor } from '../test/distributor.ts';
 

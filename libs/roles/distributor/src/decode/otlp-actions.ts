@@ -1,5 +1,6 @@
 import type { Limits, OtlpAction, OtlpAttributesConfig } from '@loki/config';
-import { compileRegex, type Regex } from '@loki/regex';
+import { compileRegex } from '@loki/regex';
+import type { Regex } from '@loki/regex';
 
 /** What becomes of the attributes of one level (resource, scope or record), by name. */
 class AttributeActions {

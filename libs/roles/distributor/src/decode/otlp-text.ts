@@ -1,4 +1,5 @@
-import { OtlpArray, OtlpMap, type OtlpValue } from '@loki/proto';
+import { OtlpArray, OtlpMap } from '@loki/proto';
+import type { OtlpValue } from '@loki/proto';
 import { compareText } from '@loki/model';
 
 /**

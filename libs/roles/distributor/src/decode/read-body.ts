@@ -1,6 +1,7 @@
 import { constants, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { LokiError } from '@loki/model';
-import { chunkSizeFor, cutBodyText, type Decompressed, gunzip, type ZlibOutcome } from './gunzip.ts';
+import { chunkSizeFor, cutBodyText, gunzip } from './gunzip.ts';
+import type { Decompressed, ZlibOutcome } from './gunzip.ts';
 import { lz4DecodeFrame } from './lz4.ts';
 
 /** How much a push may weigh, before and after decompression. */

@@ -4,7 +4,8 @@ import { deflateRawSync, gzipSync } from 'node:zlib';
 import type { Limits } from '@loki/config';
 import { encodePushRequest } from '@loki/proto';
 import { compressSync } from 'snappy';
-import { defaultLimits, RecordingLog, storedEntries, testDistributor } from '../test/distributor.ts';
+import type { RecordingLog } from '../test/distributor.ts';
+import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 import { encodeOtlpRequest } from '../test/otlp.ts';
 
 // What Loki answered to these pushes, and what it then returned to queries, is the oracle of the whole write path.

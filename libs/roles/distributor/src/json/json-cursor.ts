@@ -1,6 +1,7 @@
 import { LokiError } from '@loki/model';
 import { unescapeLeniently } from './json-each.ts';
-import { treeOf, type JsonValue } from './json-value.ts';
+import { treeOf } from './json-value.ts';
+import type { JsonValue } from './json-value.ts';
 
 /** Objects and arrays may nest this deep: they are read by recursion, and no push has a use for more. */
 const depthMax = 1000;

@@ -1,4 +1,5 @@
-import { character, isDigit, JsonCursor, type JsonRange } from './json-cursor.ts';
+import { character, isDigit, JsonCursor } from './json-cursor.ts';
+import type { JsonRange } from './json-cursor.ts';
 import { NameCache } from './name-cache.ts';
 
 /** What the next value looks like. */

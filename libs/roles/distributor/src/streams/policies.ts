@@ -1,6 +1,7 @@
 import type { Limits } from '@loki/config';
 import { parseMatchers } from '@loki/logql';
-import { compareText, type LabelPair } from '@loki/model';
+import { compareText } from '@loki/model';
+import type { LabelPair } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 
 /** Streams of a policy. */

@@ -1,6 +1,7 @@
 import type { Limits } from '@loki/config';
 import { parseLabels } from '@loki/logql';
-import { compareText, type LabelPair, Labels, LokiError, type TenantId } from '@loki/model';
+import { compareText, Labels, LokiError } from '@loki/model';
+import type { LabelPair, TenantId } from '@loki/model';
 import { compiledLimits } from './compiled-limits.ts';
 import type { DiscardReason } from './discard.ts';
 import { enforcedLabels, policyOf } from './policies.ts';

@@ -1,4 +1,5 @@
-import { fnv1a32, type TenantId } from '@loki/model';
+import { fnv1a32 } from '@loki/model';
+import type { TenantId } from '@loki/model';
 
 /** From one time to another a stream's rows go to so many partitions. */
 export interface ShardStep {

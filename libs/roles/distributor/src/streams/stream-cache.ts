@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
 import { labelTextOfJson } from '../json/label-text.ts';
-import { type ResolvedStream, resolveStream } from './resolve-stream.ts';
+import { resolveStream } from './resolve-stream.ts';
+import type { ResolvedStream } from './resolve-stream.ts';
 
 /** Finds the streams of one push: one tenant, its limits as they were when the push came. */
 export interface StreamLookup {

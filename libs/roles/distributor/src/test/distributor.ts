@@ -1,10 +1,12 @@
-import { buildLimits, type Limits } from '@loki/config';
+import { buildLimits } from '@loki/config';
+import type { Limits } from '@loki/config';
 import { parseTenantId } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, LogRecord, WriteLog } from '@loki/ports';
 import { InlineWorkers, NodeTimers } from '@loki/runtime';
 import { columns, openSegment } from '@loki/segment';
 import { distributorMetrics, Metrics } from '@loki/telemetry';
-import { Distributor, type DistributorDeps } from '../distributor.ts';
+import { Distributor } from '../distributor.ts';
+import type { DistributorDeps } from '../distributor.ts';
 import type { DistributorOptions } from '../options.ts';
 
 /** Things that tests of the distributor share. */

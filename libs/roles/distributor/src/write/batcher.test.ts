@@ -1,7 +1,8 @@
-import { parseTenantId } from '@loki/model';
+import { parseTenantId, Labels } from '@loki/model';
 import type { TimerHandle, Timers } from '@loki/ports';
 import { distributorMetrics, Metrics } from '@loki/telemetry';
-import { type BatcherOptions, PartitionBatcher } from './batcher.ts';
+import { PartitionBatcher } from './batcher.ts';
+import type { BatcherOptions } from './batcher.ts';
 import {
   inlineWorkers,
   quietLogger,
@@ -9,7 +10,6 @@ import {
   StoppedClock,
   storedEntries,
 } from '../test/distributor.ts';
-import { Labels } from '@loki/model';
 
 /** Timers that fire when they are told to. */
 class HandTimers implements Timers {

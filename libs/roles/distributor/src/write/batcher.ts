@@ -1,4 +1,5 @@
-import { LokiError, type TenantId } from '@loki/model';
+import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type { Clock, Logger, TimerHandle, Timers, Workers, WriteLog } from '@loki/ports';
 import { RowWriter } from '@loki/segment';
 import type { DistributorMetrics } from '@loki/telemetry';

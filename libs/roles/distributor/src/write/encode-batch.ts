@@ -1,5 +1,6 @@
 import type { Workers } from '@loki/ports';
-import { encodeRecords, encodeRecordsTask, type RawSection, type RowWriter } from '@loki/segment';
+import { encodeRecords, encodeRecordsTask } from '@loki/segment';
+import type { RawSection, RowWriter } from '@loki/segment';
 
 /** Batches below this are encoded at once: a hop to another thread and back costs more than it saves. */
 const inlineBytesMax = 32 * 1024;

@@ -7,7 +7,8 @@ import {
   normalizeLevel,
   unknownLevel,
 } from '../levels/detected-level.ts';
-import { findGenericFields, type GenericField } from '../levels/generic-fields.ts';
+import { findGenericFields } from '../levels/generic-fields.ts';
+import type { GenericField } from '../levels/generic-fields.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 

@@ -1,4 +1,5 @@
-import { type FormValues, LokiError, parseForm, parsePrometheusDuration, quoteGo } from '@loki/model';
+import { LokiError, parseForm, parsePrometheusDuration, quoteGo } from '@loki/model';
+import type { FormValues } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 
 /** Query parameters of a request: those of the URL and those of a form body, which come first, as Go merges them. */

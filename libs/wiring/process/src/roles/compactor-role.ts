@@ -1,8 +1,7 @@
 import { DeleteRequests, HiddenRows, PartitionCatalog, undoableMs } from '@loki/catalog';
 import type { Catalog } from '@loki/catalog';
 import { Compactor, compactorDefaults, DeletesApi, sharedWork } from '@loki/compactor';
-import type { CompactorShare } from '@loki/compactor';
-import type { CompactorStatus } from '@loki/compactor';
+import type { CompactorShare, CompactorStatus } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import { LogEnds } from '../cluster/log-ends.ts';

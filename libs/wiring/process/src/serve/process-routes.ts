@@ -1,8 +1,7 @@
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
-import type { RuntimeConfig, Settings } from '@loki/config';
+import type { RuntimeConfig, Settings, Component, Config } from '@loki/config';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
 import type { RouteId, ServiceStates, TenantResolver } from '@loki/http';
-import type { Component, Config } from '@loki/config';
 import { RequestLog } from '@loki/gateway';
 import type { Clock, HttpHandler, Logger, RouteService } from '@loki/ports';
 import { serveRoutes } from '@loki/rpc';
