@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { Follow } from '@loki/canary';
 import WebSocket from 'ws';
+import type { Follow } from '@loki/canary';
 
 interface FollowOptions {
   /** `http://host:port` or `https://host:port`. */

@@ -5,9 +5,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { encodePushRequest } from '@loki/proto';
 import { compressSync } from 'snappy';
 import WebSocket from 'ws';
+import { encodePushRequest } from '@loki/proto';
 import { goQuery, sendRaw } from './test-raw-client.ts';
 import type { RawAnswer } from './test-raw-client.ts';
 import { TestServer } from './test-server.ts';

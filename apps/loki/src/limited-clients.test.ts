@@ -11,12 +11,12 @@ import { OTLPLogExporter as JsonExporter } from '@opentelemetry/exporter-logs-ot
 import { OTLPLogExporter as ProtoExporter } from '@opentelemetry/exporter-logs-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
-import { encodePushRequest } from '@loki/proto';
-import { eventually } from '@loki/test-tools';
 import pino from 'pino';
 import { compressSync } from 'snappy';
 import winston from 'winston';
 import LokiTransport from 'winston-loki';
+import { encodePushRequest } from '@loki/proto';
+import { eventually } from '@loki/test-tools';
 import { TestServer } from './test-server.ts';
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-limited-'));

@@ -1,8 +1,8 @@
 /** Protects `-target=`: parts of the system under Loki's names find each other, and each answers what is its own. */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { spawnSync } from 'node:child_process';
 import { freePort } from '@loki/test-tools';
 import { TestServer } from './test-server.ts';
 

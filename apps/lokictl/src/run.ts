@@ -1,6 +1,6 @@
-import { compaction } from './compaction.ts';
 import { helpOf, parseArgs, UsageError, usageOf } from './command.ts';
 import type { Command, CommandIo } from './command.ts';
+import { compaction } from './compaction.ts';
 import { exportLogs } from './export.ts';
 import { failureText } from './failure-text.ts';
 import { flush } from './flush.ts';

@@ -1,8 +1,8 @@
 import type { Prng } from '@loki/simulator';
+import { LogQueries } from './gen-log.ts';
+import { fieldNames, groupNames, labelNames, quoted } from './gen-names.ts';
 import { momentsOf } from './moments.ts';
 import type { Moments } from './moments.ts';
-import { fieldNames, groupNames, labelNames, quoted } from './gen-names.ts';
-import { LogQueries } from './gen-log.ts';
 import { bytesOf, durationNsOf, floatOf } from './referee-values.ts';
 import type { Witness } from './witness.ts';
 

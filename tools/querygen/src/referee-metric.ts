@@ -1,10 +1,18 @@
-import type { BinaryExpr, Grouping, LabelReplaceExpr, MetricExpr, RangeAggExpr, VectorAggExpr, VectorMatching } from '@loki/logql'; // prettier-ignore
+import type {
+  BinaryExpr,
+  Grouping,
+  LabelReplaceExpr,
+  MetricExpr,
+  RangeAggExpr,
+  VectorAggExpr,
+  VectorMatching,
+} from '@loki/logql';
 import { rangeValue } from './referee-range.ts';
 import type { Taken } from './referee-range.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
 import { isTrue, mayReturn, passes, passesFilter, withoutIdleFormats } from './referee-stages.ts';
-import type { StoredRow } from './referee.ts';
 import { bytesOf, durationNsOf, floatOf, wholeRegexOf } from './referee-values.ts';
+import type { StoredRow } from './referee.ts';
 
 export type LabelMap = ReadonlyMap<string, string>;
 

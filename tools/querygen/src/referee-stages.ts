@@ -1,8 +1,8 @@
 import type { CompareOp, LabelFilter, LineFilterStage, LogExpr, Matcher, Stage } from '@loki/logql';
 import { compileTemplate, TemplateExecError } from '@loki/template';
 import { fail, parseByPattern, parseJson, parseLogfmt, parseRegexp, unpack } from './referee-parsers.ts';
-import type { PlainRow } from './referee-row.ts';
 import { Unsure } from './referee-row.ts';
+import type { PlainRow } from './referee-row.ts';
 import {
   bytesOf,
   durationNsOf,

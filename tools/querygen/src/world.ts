@@ -19,7 +19,6 @@ import type {
 import { Querier } from '@loki/querier';
 import { MemoryResultsCache } from '@loki/results-cache';
 import { mergeTask } from '@loki/segment';
-import { distributorMetrics, Metrics } from '@loki/telemetry';
 import {
   Prng,
   VirtualBucket,
@@ -28,6 +27,7 @@ import {
   VirtualScheduler,
   VirtualWorkers,
 } from '@loki/simulator';
+import { distributorMetrics, Metrics } from '@loki/telemetry';
 import { encodePush } from './data.ts';
 import type { Push } from './data.ts';
 

@@ -3,6 +3,7 @@ import { checkExports } from './rule-exports.ts';
 import { checkFiles } from './rule-files.ts';
 import { checkFolders } from './rule-folders.ts';
 import { checkPackages } from './rule-packages.ts';
+import { checkText } from './rule-text.ts';
 import { checkWorld } from './rule-world.ts';
 import type { Fault, Tree } from './tree.ts';
 
@@ -10,6 +11,7 @@ import type { Fault, Tree } from './tree.ts';
 export function checkTree(tree: Tree): Fault[] {
   return [
     ...checkFiles(tree),
+    ...checkText(tree),
     ...checkWorld(tree),
     ...checkBoundaries(tree),
     ...checkPackages(tree),

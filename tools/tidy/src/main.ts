@@ -1,16 +1,30 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkTree } from './check-tree.ts';
+import { mendText } from './rule-text.ts';
 import { readTree } from './tree.ts';
 
-/** Checks the whole tree against the house rules; prints `file:line: what` and fails when there is anything to print. */
+/**
+ * Checks the whole tree against the house rules; prints each fault as `file:line: text` and fails when there is one.
+ * With --fix it first mends the forms that a program can mend.
+ */
 function main(): void {
-  const tree = readTree(join(import.meta.dirname, '..', '..', '..'));
+  const root = join(import.meta.dirname, '..', '..', '..');
+  if (process.argv.includes('--fix')) mendTree(root);
+  const tree = readTree(root);
   const faults = checkTree(tree);
   for (const fault of faults) console.log(`${fault.path}:${fault.line}: ${fault.text}`);
   console.log(
     `tidy: ${tree.files.length} files, ${faults.length === 0 ? 'no faults' : `${faults.length} faults`}`,
   );
   process.exitCode = faults.length === 0 ? 0 : 1;
+}
+
+function mendTree(root: string): void {
+  for (const file of readTree(root).files) {
+    const mended = mendText(file.text);
+    if (mended !== file.text) writeFileSync(join(root, file.path), mended);
+  }
 }
 
 main();

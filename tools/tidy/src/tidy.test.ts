@@ -93,7 +93,7 @@ test.each([
   "import { gunzipSync } from 'node:zlib';",
   "import type { Server } from 'node:http';",
   "export type * from './ast.ts';",
-  "import { a } from '@loki/engine';\nimport { parse } from 'yaml';",
+  "import { parse } from 'yaml';\nimport { a } from '@loki/engine';",
   'this.#require(5);',
 ])('%j is no fault', (line) => {
   expect(faultsOf({ 'libs/roles/ingester/src/a.ts': `${line}\n` })).toEqual([]);

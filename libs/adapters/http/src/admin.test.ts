@@ -1,5 +1,5 @@
-import { buildInfo, createLogger, Metrics } from '@loki/telemetry';
 import type { HttpRequest, HttpResponse } from '@loki/ports';
+import { buildInfo, createLogger, Metrics } from '@loki/telemetry';
 import { adminHandlers, tenantLimitsHandlers } from './admin.ts';
 import { routeLabel, routes } from './routes.ts';
 import type { RouteId } from './routes.ts';

@@ -1,6 +1,6 @@
 import { parseForm } from '@loki/model';
-import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import type { HttpHandler, HttpRequest } from '@loki/ports';
+import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import { errorText, goJson, jsonResponse, textResponse } from './respond.ts';
 import type { RouteId } from './routes.ts';
 import type { ServiceStates } from './service-states.ts';

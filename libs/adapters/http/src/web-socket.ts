@@ -1,7 +1,7 @@
-import { WebSocketServer } from 'ws';
-import type { WebSocket } from 'ws';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import type { HttpRequest, TimerHandle, Timers } from '@loki/ports';
 
 /** One open WebSocket to a client that only listens. */

@@ -1,14 +1,14 @@
 /** Against a real server: `LOKI_TEST_S3_ENDPOINT=http://127.0.0.1:9000`, with keys in the usual AWS variables. */
-import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Client } from 'minio';
+import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { MemoryObjectStore } from './memory-object-store.ts';
-import { openBucket, proveBucket } from './open-bucket.ts';
-import type { BucketOptions } from './open-bucket.ts';
 import { objectStoreContract } from './object-store-contract.ts';
 import type { ObjectStoreSubject } from './object-store-contract.ts';
+import { openBucket, proveBucket } from './open-bucket.ts';
+import type { BucketOptions } from './open-bucket.ts';
 
 const world = { timers: new NodeTimers(), random: new NodeRandom() };
 const endpoint = process.env['LOKI_TEST_S3_ENDPOINT'];

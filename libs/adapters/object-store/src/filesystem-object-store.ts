@@ -1,6 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { LokiError } from '@loki/model';
 import type { Disk, ObjectInfo, ObjectStore, Random } from '@loki/ports';
-import { randomBytes } from 'node:crypto';
 import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
 import { OpenFiles } from './open-files.ts';
 

@@ -1,5 +1,5 @@
-import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { Readable } from 'node:stream';
+import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { MinioObjectStore } from './minio-object-store.ts';
 import type { S3Client } from './minio-object-store.ts';
 import { objectStoreContract } from './object-store-contract.ts';

@@ -1,6 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import { LokiError } from '@loki/model';
 import type { ObjectInfo, ObjectStore, Random, Timers } from '@loki/ports';
-import type { IncomingMessage } from 'node:http';
 import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
 
 /**

@@ -1,12 +1,12 @@
-import { NodeDisk } from '@loki/runtime';
-import { Prng, VirtualDisk } from '@loki/simulator';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NodeDisk } from '@loki/runtime';
+import { Prng, VirtualDisk } from '@loki/simulator';
 import { FilesystemObjectStore } from './filesystem-object-store.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
-import { PrefixedObjectStore } from './prefixed-object-store.ts';
 import { objectStoreContract } from './object-store-contract.ts';
+import { PrefixedObjectStore } from './prefixed-object-store.ts';
 
 objectStoreContract('memory', async () => ({
   store: new MemoryObjectStore(),

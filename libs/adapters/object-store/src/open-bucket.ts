@@ -1,12 +1,12 @@
-import { LokiError } from '@loki/model';
-import type { Logger, ObjectStore, Random, Timers } from '@loki/ports';
 import http from 'node:http';
 import https from 'node:https';
 import { createRequire } from 'node:module';
-import type { Duplex } from 'node:stream';
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import type * as minio from 'minio';
 import type { Client, ClientOptions } from 'minio';
+import { LokiError } from '@loki/model';
+import type { Logger, ObjectStore, Random, Timers } from '@loki/ports';
 import { MinioObjectStore } from './minio-object-store.ts';
 
 /** Where a bucket is, and who asks. */

@@ -1,7 +1,7 @@
-import type { Logger } from '@loki/ports';
 import { createRequire } from 'node:module';
 import type * as ioredis from 'ioredis';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import type { Logger } from '@loki/ports';
 
 export interface RedisEndpointOptions {
   /** `host:port`. One: a server. Several: a cluster, or with `masterName` the sentinels that watch it. */

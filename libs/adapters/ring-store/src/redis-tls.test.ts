@@ -1,11 +1,11 @@
 /** Against a real Redis that wants TLS and a password: `LOKI_TEST_REDIS_SERVER`, its binary; `npm run test:services` sets it. */
-import { NodeRandom, NodeTimers } from '@loki/runtime';
-import { certify, freePort, isListening } from '@loki/test-tools';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { NodeRandom, NodeTimers } from '@loki/runtime';
+import { certify, freePort, isListening } from '@loki/test-tools';
 import { RedisRingStore } from './redis-ring-store.ts';
 import type { RedisRingStoreOptions } from './redis-ring-store.ts';
 

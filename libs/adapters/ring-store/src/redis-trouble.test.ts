@@ -3,15 +3,15 @@
  * Real members on a real server that is stopped, wiped and rewound: `LOKI_TEST_REDIS_SERVER=redis-server`, the binary;
  * `npm run test:services` sets it. `LOKI_TEST_REDIS_AWAY_MS`: how long the server is stopped; default 6 s.
  */
-import { ownedPartitions, RingMember, RingView } from '@loki/ring';
-import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
-import { eventually, freePort } from '@loki/test-tools';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { ownedPartitions, RingMember, RingView } from '@loki/ring';
+import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
+import { eventually, freePort } from '@loki/test-tools';
 import { RedisRingStore } from './redis-ring-store.ts';
 
 const binary = process.env['LOKI_TEST_REDIS_SERVER'];

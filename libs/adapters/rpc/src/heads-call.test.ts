@@ -1,8 +1,8 @@
 /** Protects queries over many partitions: one call for all, and each answered, refused or given up by itself. */
 import fc from 'fast-check';
 import { LokiError } from '@loki/model';
-import type { HeadsPart } from '@loki/proto';
 import type { IngesterService, LeafRequest } from '@loki/ports';
+import type { HeadsPart } from '@loki/proto';
 import { HeadsCaller, headsParts } from './heads-call.ts';
 import type { HeadsTransport } from './heads-call.ts';
 import { IngesterClient, serveIngester } from './ingester-rpc.ts';

@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import type { HeadsPart } from '@loki/proto';
-import { errorOfStatus, statusOf } from './status.ts';
 import { PartJoiner, slices } from './parts.ts';
+import { errorOfStatus, statusOf } from './status.ts';
 
 /** One question that several partitions are asked, before it is on its way. */
 interface Batch {

@@ -10,6 +10,7 @@ import type {
 } from '@loki/ports';
 import { encodeMessage, HeadLeafAnswer, HeadStreamsAnswer, IngesterDefinition } from '@loki/proto';
 import type { RpcChannel } from './channel.ts';
+import { HeadsCaller, headsParts } from './heads-call.ts';
 import {
   leafRequestFromWire,
   leafRequestToWire,
@@ -22,7 +23,6 @@ import {
   tailFrameFromWire,
   tailFrameToWire,
 } from './leaf-codec.ts';
-import { HeadsCaller, headsParts } from './heads-call.ts';
 import { rpcMethod } from './method.ts';
 import { joined, parts } from './parts.ts';
 import { serverStreamMethod, unaryMethod } from './rpc-server.ts';

@@ -2,8 +2,8 @@
  * Pushes over one long-lived stream beside one unary call for each, client and server in one process:
  * `npx node libs/adapters/rpc/src/push.bench.ts`. CPU of both ends together.
  */
-import type { DistributorService, HttpRequest } from '@loki/ports';
 import { parseTenantId } from '@loki/model';
+import type { DistributorService, HttpRequest } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';
 import { RpcChannel } from './channel.ts';
 import { PushClient } from './push-client.ts';

@@ -1,9 +1,9 @@
 /** Protects pushes: what a client sent reaches the distributor byte by byte, and its answer comes back. */
+import { uncompressSync } from 'snappy';
 import { LokiError } from '@loki/model';
 import type { DistributorService, HttpRequest, HttpResponse } from '@loki/ports';
 import { encodePushRequest } from '@loki/proto';
 import { eventually } from '@loki/test-tools';
-import { uncompressSync } from 'snappy';
 import { PushClient } from './push-client.ts';
 import { servePushes } from './push-server.ts';
 import { asSnappy, pusherMethod, servePusher } from './pusher.ts';

@@ -10,11 +10,11 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Logger } from '@loki/ports';
 import { withServerSpan } from '@loki/telemetry';
-import { HealthImplementation } from 'grpc-health-check';
 import { tenantOf, traceOf } from './call-context.ts';
 import { flowWindowBytes, rpcMessageBytesMax } from './channel.ts';
 import { fileDescriptors } from './descriptors.ts';

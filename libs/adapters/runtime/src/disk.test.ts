@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { NodeClock, NodeTimers } from './time.ts';
 import { NodeDisk } from './disk.ts';
 import { NodeRandom } from './random.ts';
+import { NodeClock, NodeTimers } from './time.ts';
 
 let root: string;
 beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'loki-disk-'))));

@@ -1,6 +1,6 @@
-import { LokiError } from '@loki/model';
 import { Worker } from 'node:worker_threads';
 import type { ResourceLimits } from 'node:worker_threads';
+import { LokiError } from '@loki/model';
 import { errorFromWire, movable } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 

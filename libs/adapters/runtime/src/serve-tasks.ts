@@ -1,6 +1,6 @@
+import { parentPort, workerData } from 'node:worker_threads';
 import { LokiError, loadHash } from '@loki/model';
 import type { CheckCancelled, Task, WorkerEnv } from '@loki/ports';
-import { parentPort, workerData } from 'node:worker_threads';
 import { errorToWire, movable } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 

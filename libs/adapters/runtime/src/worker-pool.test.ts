@@ -1,7 +1,7 @@
 import { InlineWorkers } from './inline-workers.ts';
+import { testTasks, unservedTask } from './testdata/tasks.ts';
 import { WorkerPool } from './worker-pool.ts';
 import type { WorkerPoolOptions } from './worker-pool.ts';
-import { testTasks, unservedTask } from './testdata/tasks.ts';
 
 const entry = new URL('./testdata/worker.ts', import.meta.url);
 

@@ -1,6 +1,6 @@
+import type { ResourceLimits } from 'node:worker_threads';
 import { LokiError } from '@loki/model';
 import type { Task, Workers } from '@loki/ports';
-import type { ResourceLimits } from 'node:worker_threads';
 import { PoolWorker, settle } from './pool-worker.ts';
 import type { Job } from './pool-worker.ts';
 

@@ -1,6 +1,6 @@
+import { isMarkedAsUntransferable } from 'node:worker_threads';
 import { errors, LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
-import { isMarkedAsUntransferable } from 'node:worker_threads';
 
 /** To a worker: run the task `name`. */
 export interface TaskCall {

@@ -1,12 +1,12 @@
-import type { Disk } from '@loki/ports';
-import { NodeDisk, NodeTimers } from '@loki/runtime';
-import { diskError, Prng, VirtualDisk } from '@loki/simulator';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileHeaderBytes } from './format.ts';
+import type { Disk } from '@loki/ports';
+import { NodeDisk, NodeTimers } from '@loki/runtime';
+import { diskError, Prng, VirtualDisk } from '@loki/simulator';
 import { EmbeddedWriteLog } from './embedded-write-log.ts';
 import type { EmbeddedWriteLogOptions } from './embedded-write-log.ts';
+import { fileHeaderBytes } from './format.ts';
 import { testRecord, writeLogContract } from './write-log-contract.ts';
 
 const timers = new NodeTimers();

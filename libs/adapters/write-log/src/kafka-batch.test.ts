@@ -1,8 +1,8 @@
 /** Protects the bytes in the topic: they are Kafka's own format, they come back as written, and damage is never served. */
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
 import type { LogRecord } from '@loki/ports';
 import { Prng } from '@loki/simulator';
-import fc from 'fast-check';
-import { createRequire } from 'node:module';
 import { batchBytes, batchBytesMax, parseFrame, readBatches, writeBatch } from './kafka-batch.ts';
 import type { FetchedValue } from './kafka-batch.ts';
 import { KafkaBytesReader, KafkaBytesWriter } from './kafka-bytes.ts';

@@ -1,9 +1,9 @@
 /** Protects what the log makes of brokers' answers: only an honest acknowledgement is one, and everything has an end. */
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
+import { parseAddress } from './kafka-connection.ts';
+import { topicDoubts } from './kafka-topic.ts';
 import { KafkaWriteLog } from './kafka-write-log.ts';
 import type { KafkaLogDamage, KafkaWriteLogOptions } from './kafka-write-log.ts';
-import { topicDoubts } from './kafka-topic.ts';
-import { parseAddress } from './kafka-connection.ts';
 import { VirtualBrokers } from './test-brokers.ts';
 import type { AppendFault } from './test-brokers.ts';
 import { testRecord, writeLogContract } from './write-log-contract.ts';

@@ -1,11 +1,11 @@
-import type { Logger, TimerHandle, Timers } from '@loki/ports';
-import type kafkajs from 'kafkajs';
-import type { Admin, Kafka, KafkaConfig, logCreator, SASLOptions } from 'kafkajs';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import tls from 'node:tls';
-import type { KafkaAnswer, KafkaCall } from './kafka-protocol.ts';
+import type kafkajs from 'kafkajs';
+import type { Admin, Kafka, KafkaConfig, logCreator, SASLOptions } from 'kafkajs';
+import type { Logger, TimerHandle, Timers } from '@loki/ports';
 import { apiVersionsUsed } from './kafka-protocol.ts';
+import type { KafkaAnswer, KafkaCall } from './kafka-protocol.ts';
 
 export interface KafkaSasl {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
-import { KafkaWriteLog } from './kafka-write-log.ts';
 import type { KafkaSasl, KafkaTls } from './kafka-connection.ts';
+import { KafkaWriteLog } from './kafka-write-log.ts';
 
 /** Against real brokers that want TLS and a password; `npm run test:services` starts some. */
 const brokers = process.env['LOKI_TEST_KAFKA_SECURE_BROKERS']?.split(',') ?? [];

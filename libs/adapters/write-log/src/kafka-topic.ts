@@ -1,6 +1,6 @@
+import type { Admin, ConfigResourceTypes } from 'kafkajs';
 import { LokiError } from '@loki/model';
 import type { Logger } from '@loki/ports';
-import type { Admin, ConfigResourceTypes } from 'kafkajs';
 
 interface KafkaTopicOptions {
   readonly topic: string;

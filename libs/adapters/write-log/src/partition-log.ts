@@ -4,7 +4,6 @@ import type { CommitScheduler, Scratch } from './commit-scheduler.ts';
 import { framedBytes, writeRecord } from './format.ts';
 import { firstOffsets, LogFile, logFilePath, partitionDirectory } from './log-file.ts';
 import { RecentRecords } from './recent-records.ts';
-
 import { recoverNewestFile } from './recovery.ts';
 import type { DamagedRange } from './scan.ts';
 

@@ -1,9 +1,9 @@
 // Appends to the embedded log on a real disk: `node libs/adapters/write-log/src/write-log.bench.ts [directory]`.
-import { NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 import { EmbeddedWriteLog } from './embedded-write-log.ts';
 
 const cases = [

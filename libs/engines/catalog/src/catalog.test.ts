@@ -3,8 +3,8 @@ import type { ObjectStore } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
 import { Prng } from '@loki/simulator';
 import { Catalog } from './catalog.ts';
-import { PartitionCatalog } from './partition-catalog.ts';
 import type { SectionEntry } from './entry.ts';
+import { PartitionCatalog } from './partition-catalog.ts';
 import type { SegmentRef } from './section-index.ts';
 
 const timers = new NodeTimers();

@@ -1,12 +1,12 @@
 import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
-import { PartitionCatalog } from './partition-catalog.ts';
-import type { LiveSegment, PartitionState } from './partition-state.ts';
-import { CompactionState } from './compaction-state.ts';
 import type { CompactionEntry } from './compaction-entry.ts';
+import { CompactionState } from './compaction-state.ts';
 import type { SectionEntry } from './entry.ts';
 import { NumberedLog } from './numbered-log.ts';
+import { PartitionCatalog } from './partition-catalog.ts';
+import type { LiveSegment, PartitionState } from './partition-state.ts';
 import { dayOf, daysMax, SectionIndex } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
 

@@ -1,10 +1,10 @@
 import { MemoryObjectStore } from '@loki/object-store';
+import type { Timers } from '@loki/ports';
 import { Catalog } from './catalog.ts';
 import { CompactedDay } from './compacted-day.ts';
 import type { CompactedSegment, CompactionEntry, DayChange } from './compaction-entry.ts';
 import { CompactionState } from './compaction-state.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
-import type { Timers } from '@loki/ports';
 
 const dayNs = 86_400_000_000_000n;
 const timers = { after: () => ({ cancel() {} }), sleep: () => new Promise<void>(() => {}) } as Timers;

@@ -1,14 +1,14 @@
+import fc from 'fast-check';
 import { LokiError } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { Prng } from '@loki/simulator';
-import fc from 'fast-check';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { decodeEntry, encodeEntry } from './entry.ts';
 import type { CatalogEntry, EntryContent } from './entry.ts';
+import { checkpointKey, entryKey } from './keys.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import { PartitionState } from './partition-state.ts';
-import { checkpointKey, entryKey } from './keys.ts';
 
 function flush(startOffset: number, endOffset: number, more?: Partial<EntryContent>): EntryContent {
   return {

@@ -1,9 +1,9 @@
-import type { Logger, ObjectStore, Timers } from '@loki/ports';
-import { MemoryObjectStore } from '@loki/object-store';
 import fc from 'fast-check';
-import { StreamShards } from './stream-shards.ts';
+import { MemoryObjectStore } from '@loki/object-store';
+import type { Logger, ObjectStore, Timers } from '@loki/ports';
 import { StreamShardsState } from './stream-shards-state.ts';
 import type { ShardEntry } from './stream-shards-state.ts';
+import { StreamShards } from './stream-shards.ts';
 
 // What this protects: a row of a hot stream goes to the same partition whenever it is sent again, also by another distributor,
 // after a restart, and when the store was slow to take what was decided.

@@ -1,25 +1,3 @@
-import {
-  andFilter,
-  binary,
-  bytesFilter,
-  combine,
-  durationFilter,
-  ipFilter,
-  labelReplace,
-  literal,
-  logRange,
-  matcher,
-  mergePipeline,
-  patternStage,
-  regexpStage,
-  numberFilter,
-  orFilter,
-  rangeAggregation,
-  stringFilter,
-  unwrapFilter,
-  vectorAggregation,
-} from './nodes.ts';
-import type { LogRange, Modifier } from './nodes.ts';
 import type {
   BinaryOp,
   CompareOp,
@@ -42,6 +20,28 @@ import type {
   VectorOp,
 } from './ast.ts';
 import type { GrammarSpec, RuleSpec } from './lalr.ts';
+import {
+  andFilter,
+  binary,
+  bytesFilter,
+  combine,
+  durationFilter,
+  ipFilter,
+  labelReplace,
+  literal,
+  logRange,
+  matcher,
+  mergePipeline,
+  patternStage,
+  regexpStage,
+  numberFilter,
+  orFilter,
+  rangeAggregation,
+  stringFilter,
+  unwrapFilter,
+  vectorAggregation,
+} from './nodes.ts';
+import type { LogRange, Modifier } from './nodes.ts';
 import { operatorLevels, rangeFunctions, terminals, vectorFunctions } from './tokens.ts';
 
 type Action = (...parts: never[]) => unknown;

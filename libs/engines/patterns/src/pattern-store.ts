@@ -1,9 +1,9 @@
 import { Labels } from '@loki/model';
 import type { PatternSeries } from '@loki/ports';
 import { Drain } from './drain.ts';
+import type { RecordSummary, StreamSummary } from './summarize.ts';
 import { bucketSeconds } from './time-counts.ts';
 import { joinTokens } from './tokens.ts';
-import type { RecordSummary, StreamSummary } from './summarize.ts';
 
 /** How far counts reach back from the newest line of their stream. */
 export const retainSeconds = 3 * 3600;

@@ -1,6 +1,6 @@
-import { foldOrbit } from './unicode.ts';
 import { charSet } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
+import { foldOrbit } from './unicode.ts';
 
 /** Positions without width. `text` means the whole input, `line` a stretch between newlines. */
 type Position = 'beginText' | 'endText' | 'beginLine' | 'endLine' | 'wordBoundary' | 'noWordBoundary';

@@ -1,5 +1,5 @@
-import type { Ring } from './ring.ts';
 import type { RingView } from './ring-view.ts';
+import type { Ring } from './ring.ts';
 import { partitionToken } from './tokens.ts';
 
 /** Members that own a partition, the leader first. */

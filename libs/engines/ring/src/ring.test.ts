@@ -1,10 +1,10 @@
 import fc from 'fast-check';
-import { partitionToken, tokenOf, tokensOf } from './tokens.ts';
-import { Ring } from './ring.ts';
-import { ringHtml, ringJson } from './ring-page.ts';
-import { shuffleShard } from './shuffle-shard.ts';
-import type { ObservedInstance } from './ring.ts';
 import { decodeInstances, encodeInstances } from './instance.ts';
+import { ringHtml, ringJson } from './ring-page.ts';
+import { Ring } from './ring.ts';
+import type { ObservedInstance } from './ring.ts';
+import { shuffleShard } from './shuffle-shard.ts';
+import { partitionToken, tokenOf, tokensOf } from './tokens.ts';
 
 function instance(id: string, more?: Partial<ObservedInstance>): ObservedInstance {
   return {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { Ring } from './ring.ts';
+import type { ObservedInstance } from './ring.ts';
 import { tokensOf } from './tokens.ts';
 import { workOwner, WorkShare } from './work.ts';
-import type { ObservedInstance } from './ring.ts';
 import type { WorkShard } from './work.ts';
 
 // Protects: each piece of work is one member's, whatever the ring looks like, and little of it moves.

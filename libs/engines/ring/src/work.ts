@@ -1,5 +1,5 @@
-import type { Ring } from './ring.ts';
 import type { RingView } from './ring-view.ts';
+import type { Ring } from './ring.ts';
 import { shuffleShard } from './shuffle-shard.ts';
 import { tokenOf } from './tokens.ts';
 

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
-import { goldenNames, goldenRows, makeGolden } from './test-golden.ts';
 import { openSegment } from './open.ts';
 import { readSegment } from './stored.ts';
+import { goldenNames, goldenRows, makeGolden } from './test-golden.ts';
+import { allColumns, expected, rowsOf, sortedDistinct } from './test-rows.ts';
 import type { Segment, StoredSegment } from './types.ts';
 import { verifySegment } from './verify.ts';
-import { allColumns, expected, rowsOf, sortedDistinct } from './test-rows.ts';
 
 const files = goldenNames.map((name) => {
   const bytes = readFileSync(join(__dirname, '../testdata', `v1-${name}.segment`));

@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer';
-import type { ByteReader } from '@loki/bytes';
 import { ByteWriter, BytesError } from '@loki/bytes';
+import type { ByteReader } from '@loki/bytes';
 import { readUint32s, writeInts } from './ints.ts';
 import { ownUnitFromBytes } from './limits.ts';
 import type { MetadataColumn } from './types.ts';

@@ -1,6 +1,6 @@
+import { zstdLevelDefault } from '@loki/bytes';
 import { compareText, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import { zstdLevelDefault } from '@loki/bytes';
 import { assemble } from './assemble.ts';
 import type { EncodedSection } from './assemble.ts';
 import type { EncodedBlock } from './block-table.ts';

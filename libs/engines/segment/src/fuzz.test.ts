@@ -1,9 +1,9 @@
+import fc from 'fast-check';
 import { ByteReader, ByteWriter, BytesError, crc32c } from '@loki/bytes';
 import { LokiError } from '@loki/model';
-import fc from 'fast-check';
 import { DecodedColumn, encodeColumns } from './dictionary.ts';
-import { makeGolden } from './test-golden.ts';
 import { readFloats, readUint32s, writeInts } from './ints.ts';
+import { makeGolden } from './test-golden.ts';
 import { verifySegment } from './verify.ts';
 
 /** The only ways in which outside bytes may fail. */

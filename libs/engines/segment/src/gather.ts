@@ -1,10 +1,10 @@
+import { compareText } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
 import { columnsOf, KeyDictionary } from './cells.ts';
 import { encodeBlock } from './encode-block.ts';
 import { blockRowsTarget } from './limits.ts';
 import type { MergeSource } from './merge-source.ts';
 import type { BlockFilter } from './types.ts';
-import { compareText } from '@loki/model';
 
 /** Time is cut into eras of 2^53 ns (104 days) since 1970: within one, times are exact doubles. A block lies in one. */
 export const eraNs = 2 ** 53;

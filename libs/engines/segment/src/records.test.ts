@@ -1,10 +1,10 @@
 import fc from 'fast-check';
-import { encodeRecords } from './records.ts';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
-import { verifySegment } from './verify.ts';
+import { encodeRecords } from './records.ts';
 import { expected, rowsOf, writeRows } from './test-rows.ts';
 import type { InputRow } from './test-rows.ts';
+import { verifySegment } from './verify.ts';
 
 /** Text that zstd cannot make smaller. */
 function noise(seed: number, length: number): string {

@@ -1,9 +1,9 @@
 import { zstdLevelDefault } from '@loki/bytes';
 import { assemble } from './assemble.ts';
 import type { EncodedSection } from './assemble.ts';
-import type { StoredBlock } from './block.ts';
-import { unitsIn } from './block.ts';
 import type { EncodedBlock, StoredBlockInfo } from './block-table.ts';
+import { unitsIn } from './block.ts';
+import type { StoredBlock } from './block.ts';
 import { corrupt, unnamed } from './corrupt.ts';
 import type { RawColumn } from './dictionary.ts';
 import { encodeBlock } from './encode-block.ts';

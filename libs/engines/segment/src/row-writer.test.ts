@@ -1,12 +1,12 @@
-import { Labels } from '@loki/model';
 import fc from 'fast-check';
-import { columns } from './types.ts';
+import { Labels } from '@loki/model';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
 import { RowWriter } from './row-writer.ts';
-import { verifySegment } from './verify.ts';
 import { expected, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
 import type { InputRow } from './test-rows.ts';
+import { columns } from './types.ts';
+import { verifySegment } from './verify.ts';
 
 const app = Labels.fromPairs([['app', 'a']]);
 

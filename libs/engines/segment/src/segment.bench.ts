@@ -6,12 +6,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Labels, loadHash } from '@loki/model';
-import { columns } from './types.ts';
 import { encodeSegment } from './encode.ts';
 import { mergeSegments } from './merge.ts';
 import { openSegment } from './open.ts';
-import type { RawSection } from './types.ts';
 import { RowWriter } from './row-writer.ts';
+import { columns } from './types.ts';
+import type { RawSection } from './types.ts';
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 

@@ -1,5 +1,5 @@
-import type { ByteReader } from '@loki/bytes';
 import { ByteWriter, BytesError } from '@loki/bytes';
+import type { ByteReader } from '@loki/bytes';
 import { compareText, Labels } from '@loki/model';
 import { believing } from './corrupt.ts';
 import { DecodedColumn, encodeColumns } from './dictionary.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileTemplate } from './template.ts';
 import { TemplateExecError, TemplateSyntaxError } from './errors.ts';
 import type { TemplateContext } from './state.ts';
+import { compileTemplate } from './template.ts';
 
 function golden<T>(name: string): T[] {
   return readFileSync(join(__dirname, '../testdata', name), 'utf8')

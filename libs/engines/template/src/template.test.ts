@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { compileTemplate } from './template.ts';
 import { TemplateExecError, TemplateSyntaxError } from './errors.ts';
 import type { TemplateContext } from './state.ts';
+import { compileTemplate } from './template.ts';
 
 const labels = new Map([
   ['a', 'A'],

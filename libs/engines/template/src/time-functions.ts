@@ -3,12 +3,12 @@ import { fn } from './function-types.ts';
 import type { TemplateFunction } from './function-types.ts';
 import { civil, floorDiv, formatDuration, formatTime, timeAt, zeroTime } from './go-time.ts';
 import type { GoTime } from './go-time.ts';
+import { quote } from './quote.ts';
 import { parseTime } from './time-parse.ts';
 import { parseDuration } from './units.ts';
 import { GoInt, int, int64, isTime, typeName } from './values.ts';
 import type { Value } from './values.ts';
 import { findZone, utc } from './zones.ts';
-import { quote } from './quote.ts';
 
 const nsPerSecond = 1_000_000_000n;
 

@@ -1,9 +1,9 @@
 import type { Clock, Random, Timers } from '@loki/ports';
-import type { Ledger, LedgerPart } from './ledger.ts';
-import { timeOf } from './ledger.ts';
 import { compare, example, noFindings } from './ledger-judge.ts';
 import type { Findings, StreamSelector } from './ledger-judge.ts';
 import type { Told } from './ledger-load.ts';
+import { timeOf } from './ledger.ts';
+import type { Ledger, LedgerPart } from './ledger.ts';
 import { entriesOf, valueOf } from './loki-client.ts';
 import type { LokiClient } from './loki-client.ts';
 

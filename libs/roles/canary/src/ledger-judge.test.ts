@@ -2,12 +2,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { NodeClock, NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
-import { Ledger } from './ledger.ts';
 import { LedgerChecks } from './ledger-checks.ts';
 import { faultsIn, LedgerJudge } from './ledger-judge.ts';
 import type { Findings } from './ledger-judge.ts';
 import { LedgerLoad } from './ledger-load.ts';
 import type { Told } from './ledger-load.ts';
+import { Ledger } from './ledger.ts';
 import { LokiClient } from './loki-client.ts';
 import { TestLoki } from './test-loki.ts';
 

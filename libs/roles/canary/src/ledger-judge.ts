@@ -1,6 +1,6 @@
-import type { Ledger, LedgerPart, LedgerStream } from './ledger.ts';
-import { partOf, timeOf } from './ledger.ts';
 import { ledgerLine, parseLedgerLine } from './ledger-lines.ts';
+import { partOf, timeOf } from './ledger.ts';
+import type { Ledger, LedgerPart, LedgerStream } from './ledger.ts';
 import { entriesOf } from './loki-client.ts';
 import type { Entry, LokiClient } from './loki-client.ts';
 

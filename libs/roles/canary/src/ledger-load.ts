@@ -1,7 +1,7 @@
 import type { Clock, Random, Timers } from '@loki/ports';
-import type { Ledger, LedgerPush, NewPart, Outcome } from './ledger.ts';
-import { timeOf } from './ledger.ts';
 import { ledgerLine } from './ledger-lines.ts';
+import { timeOf } from './ledger.ts';
+import type { Ledger, LedgerPush, NewPart, Outcome } from './ledger.ts';
 import { isFailure } from './loki-client.ts';
 import type { Answer, LokiClient } from './loki-client.ts';
 

@@ -1,10 +1,10 @@
 import type { Clock, Disk, Random, Timers } from '@loki/ports';
-import { Ledger } from './ledger.ts';
 import { LedgerChecks } from './ledger-checks.ts';
 import { faultsIn, LedgerJudge } from './ledger-judge.ts';
 import type { Findings } from './ledger-judge.ts';
 import { LedgerLoad } from './ledger-load.ts';
 import type { Told } from './ledger-load.ts';
+import { Ledger } from './ledger.ts';
 import type { LokiClient } from './loki-client.ts';
 import { labelsOf, selectorOf } from './options.ts';
 import type { CanaryOptions } from './options.ts';

@@ -5,7 +5,6 @@ import { Labels, parseTenantId } from '@loki/model';
 import type { LeafRequest, LeafResult, Logger } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { encodeSegment, openSegment, RowWriter } from '@loki/segment';
-import type { Prng } from '@loki/simulator';
 import {
   PlainHeads,
   VirtualBucket,
@@ -14,6 +13,7 @@ import {
   VirtualScheduler,
   VirtualWorkers,
 } from '@loki/simulator';
+import type { Prng } from '@loki/simulator';
 import { Compactor } from './compactor.ts';
 import { compactorDefaults } from './deps.ts';
 import type { CompactorDeps, CompactorOptions } from './deps.ts';

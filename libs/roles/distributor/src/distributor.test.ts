@@ -1,6 +1,6 @@
+import { compressSync } from 'snappy';
 import type { Limits } from '@loki/config';
 import { encodePushRequest } from '@loki/proto';
-import { compressSync } from 'snappy';
 import { defaultLimits, storedEntries, testDistributor } from './test/distributor.ts';
 
 const nowMs = Date.UTC(2026, 0, 15, 12, 30);

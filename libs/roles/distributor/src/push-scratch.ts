@@ -1,5 +1,5 @@
-import { PushRows } from './rows/push-rows.ts';
 import { SnappyDecoder } from './decode/snappy.ts';
+import { PushRows } from './rows/push-rows.ts';
 
 /** What one push is decoded into. */
 export class PushScratch {

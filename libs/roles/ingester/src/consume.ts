@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
+import type { LoggedRecord } from '@loki/ports';
 import { damageOf, openSegment, removeRows } from '@loki/segment';
 import type { Segment } from '@loki/segment';
-import type { LoggedRecord } from '@loki/ports';
 import { CommittedRows } from './committed-rows.ts';
 import { DecodedBlocks, findDuplicates } from './dedupe.ts';
 import type { DuplicateRows } from './dedupe.ts';

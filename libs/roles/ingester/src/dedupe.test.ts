@@ -1,5 +1,5 @@
-import { encodeSegment, openSegment } from '@loki/segment';
 import fc from 'fast-check';
+import { encodeSegment, openSegment } from '@loki/segment';
 import type { CommittedRows } from './committed-rows.ts';
 import { DecodedBlocks, findDuplicates } from './dedupe.ts';
 import type { DedupeContext } from './dedupe.ts';

@@ -1,8 +1,8 @@
 import type { LimitsSource } from '@loki/config';
 import type { Slots } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
-import type { CommittedSegments } from './committed-rows.ts';
 import type { PartitionCommits } from './commit.ts';
+import type { CommittedSegments } from './committed-rows.ts';
 import type { IngesterMetrics } from './metrics.ts';
 import type { IngesterOptions } from './options.ts';
 import type { PatternSource } from './pattern-ingester.ts';

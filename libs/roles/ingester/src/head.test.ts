@@ -1,5 +1,5 @@
-import { Head } from './head.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
+import { Head } from './head.ts';
 import { encodeRows, headRecord } from './test-records.ts';
 import { usOf } from './time.ts';
 

@@ -1,6 +1,6 @@
 import { parseTenantId } from '@loki/model';
-import { encodeSegment } from '@loki/segment';
 import type { LogLeafResult, TailFrame, WriteLog } from '@loki/ports';
+import { encodeSegment } from '@loki/segment';
 import { decodeRows, encodeRows, headRecord, rowText } from './test-records.ts';
 import type { Row } from './test-records.ts';
 import { everything, linesOf, World } from './test-world.ts';

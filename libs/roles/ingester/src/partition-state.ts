@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { LokiError } from '@loki/model';
+import type { CommittedState } from './commit.ts';
+import type { PartitionDeps } from './deps.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
 import type { HeadRecord } from './head.ts';
-import type { CommittedState } from './commit.ts';
-import type { PartitionDeps } from './deps.ts';
 import { Writers } from './writers.ts';
 
 interface Waiter {

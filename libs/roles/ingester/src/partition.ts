@@ -1,3 +1,4 @@
+import { LokiError } from '@loki/model';
 import type {
   HeadAnswer,
   LeafRequest,
@@ -6,7 +7,6 @@ import type {
   StreamVolume,
   TailFrame,
 } from '@loki/ports';
-import { LokiError } from '@loki/model';
 import { Consumer } from './consume.ts';
 import type { PartitionDeps } from './deps.ts';
 import { Flusher } from './flush.ts';

@@ -1,6 +1,6 @@
+import type { HeadRecord } from './head.ts';
 import { planFlush } from './seal.ts';
 import type { SealInput } from './seal.ts';
-import type { HeadRecord } from './head.ts';
 
 const limits = { flushRawBytes: 100, headBytesPartitionMax: 1000, flushAgeMs: 1000, flushIdleMs: 100 };
 

@@ -1,7 +1,7 @@
-import { LokiError } from '@loki/model';
-import type { Labels } from '@loki/model';
 import { logExprOf, parseExpr, parseMatchers, rangeAggregationOf } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
+import { LokiError } from '@loki/model';
+import type { Labels } from '@loki/model';
 import type { LeafRequest, StreamsRequest } from '@loki/ports';
 import { compileRegex } from '@loki/regex';
 import type { Head, HeadRecord, HeadStream } from './head.ts';

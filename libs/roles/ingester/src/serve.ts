@@ -1,6 +1,6 @@
 import { leafTask, mergeAsTheyCome, volumeTask } from '@loki/engine';
-import { columns } from '@loki/segment';
 import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume } from '@loki/ports';
+import { columns } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord, HeadStream } from './head.ts';
 import type { PartitionState } from './partition-state.ts';

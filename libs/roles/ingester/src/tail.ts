@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
-import { openSegment } from '@loki/segment';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LogLeafRequest, LogLeafResult, TailFrame } from '@loki/ports';
+import { openSegment } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
 import { headRecordOf } from './head.ts';
 import type { HeadRecord } from './head.ts';

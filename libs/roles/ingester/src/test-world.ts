@@ -1,3 +1,4 @@
+import type { LimitsSource } from '@loki/config';
 import { parseTenantId } from '@loki/model';
 import type { Logger, LogLeafRequest, LogLeafResult, WriteLog } from '@loki/ports';
 import { openSegment } from '@loki/segment';
@@ -9,7 +10,6 @@ import {
   VirtualWorkers,
 } from '@loki/simulator';
 import { EmbeddedWriteLog } from '@loki/write-log';
-import type { LimitsSource } from '@loki/config';
 import type { Commit, CommittedState, PartitionCommits } from './commit.ts';
 import type { CommittedSegments } from './committed-rows.ts';
 import type { IngesterDeps } from './deps.ts';

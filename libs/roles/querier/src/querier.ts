@@ -1,3 +1,7 @@
+import type { Catalog, HiddenRows, SegmentRef } from '@loki/catalog';
+import { leafTask, mergeAsTheyCome, mergeLeafResults, volumeTask } from '@loki/engine';
+import { fnv1a32, LokiError } from '@loki/model';
+import type { ErrorCode } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type {
   CachePolicy,
@@ -19,10 +23,6 @@ import type {
   Task,
   Workers,
 } from '@loki/ports';
-import type { Catalog, HiddenRows, SegmentRef } from '@loki/catalog';
-import { leafTask, mergeAsTheyCome, mergeLeafResults, volumeTask } from '@loki/engine';
-import { fnv1a32, LokiError } from '@loki/model';
-import type { ErrorCode } from '@loki/model';
 import { addMeasuredSpan, withSpan } from '@loki/telemetry';
 import { EmptyIntervals } from './cached-logs.ts';
 import { cachedSamples } from './cached-samples.ts';

@@ -1,6 +1,6 @@
 import { matchingStreams, mergeVolumeBuckets, openStored } from '@loki/engine';
-import type { LabelPair, TenantId } from '@loki/model';
 import { parseMatchers } from '@loki/logql';
+import type { LabelPair, TenantId } from '@loki/model';
 import type { StreamsRequest, StreamVolume, Task, VolumeBuckets } from '@loki/ports';
 import type { BlockInfo, Section } from '@loki/segment';
 import type { Window } from './window.ts';

@@ -1,6 +1,6 @@
+import type { LabelPair } from '@loki/model';
 import { compileDataTemplate, TemplateExecError } from '@loki/template';
 import type { DataTemplate, LabelMap, Value } from '@loki/template';
-import type { LabelPair } from '@loki/model';
 import { alertFunctions } from './alert-functions.ts';
 
 /** What labels and annotations of an alert may speak of. */

@@ -1,7 +1,7 @@
 import { parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { RemoteClient } from './remote-client.ts';
 import type { SeriesSample } from './recording-rule.ts';
+import type { RemoteClient } from './remote-client.ts';
 import { RemoteQueue } from './remote-write.ts';
 import type { RemoteQueueDeps } from './remote-write.ts';
 import { encodeName } from './rule-store.ts';

@@ -2,9 +2,9 @@ import { LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Logger, ObjectStore } from '@loki/ports';
 import { readGroup, RuleTextError } from './read-yaml.ts';
-import { writeGroup } from './write-yaml.ts';
 import type { PlacedGroup, RuleGroup } from './rule-group.ts';
 import { checkGroup, nameBytesMax } from './validate.ts';
+import { writeGroup } from './write-yaml.ts';
 
 /** Where rule groups are kept. */
 export interface RuleStore {

@@ -1,7 +1,7 @@
 import type { ShardStep, StreamShards } from '@loki/catalog';
+import type { PartitionCommits, WriterTable } from '@loki/ingester';
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
-import type { PartitionCommits, WriterTable } from '@loki/ingester';
 import type { VirtualProcess } from './virtual-process.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { guardRealWorld } from './guard.ts';
 import { Prng } from './prng.ts';
+import { VirtualScheduler } from './scheduler.ts';
 import { VirtualBucket } from './virtual-object-store.ts';
 import { VirtualProcess } from './virtual-process.ts';
-import { VirtualScheduler } from './scheduler.ts';
 
 /** A small world: a few loops that wait, draw and write, one of which is killed. */
 async function play(seed: number): Promise<{ hash: string; log: string[] }> {

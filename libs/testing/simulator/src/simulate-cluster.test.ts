@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { clusterBugs } from './cluster-bugs.ts';
-import { simulateCluster } from './simulate-cluster.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
+import { simulateCluster } from './simulate-cluster.ts';
 
 /** Seeds of each check; `npm run sim -- --model cluster --seeds N` plays as many as there is time for. */
 const seedsPerCheck = 8;

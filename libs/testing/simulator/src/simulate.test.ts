@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { plantedBugs } from './planted-bugs.ts';
-import { simulate } from './simulate.ts';
 import type { PlantedBug } from './planted-bugs.ts';
+import { simulate } from './simulate.ts';
 
 /** Seeds of each check; `npm run sim -- --seeds N` runs as many as there is time for. */
 const seedsPerCheck = 40;

@@ -4,7 +4,6 @@ import { guardRealWorld } from './guard.ts';
 import { Ledger } from './ledger.ts';
 import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
 import type { PlantedBug } from './planted-bugs.ts';
-import { drawIngesterOptions } from './sim-ingester-options.ts';
 import type { Prng } from './prng.ts';
 import { VirtualScheduler } from './scheduler.ts';
 import {
@@ -19,6 +18,7 @@ import {
 import type { PushAnswer } from './sim-clients.ts';
 import { drawFaults, noFaults } from './sim-faults.ts';
 import type { FaultProfile } from './sim-faults.ts';
+import { drawIngesterOptions } from './sim-ingester-options.ts';
 import { drawStreamRates, SimNode } from './sim-node.ts';
 import type { SimCount, SimWorld } from './sim-node.ts';
 import { drawProfile, Workload } from './sim-workload.ts';

@@ -1,7 +1,7 @@
 import { crc32c } from '@loki/bytes';
+import { VirtualScheduler } from './scheduler.ts';
 import { VirtualBucket } from './virtual-object-store.ts';
 import { VirtualProcess } from './virtual-process.ts';
-import { VirtualScheduler } from './scheduler.ts';
 
 async function world() {
   const scheduler = new VirtualScheduler(3);

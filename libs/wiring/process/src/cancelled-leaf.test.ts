@@ -1,4 +1,7 @@
 /** Protects queriers: a query that nobody waits for any more must not hold a thread until it is done. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { leafTask } from '@loki/engine';
 import { Labels, LokiError, parseTenantId } from '@loki/model';
 import type { LeafRequest, LeafResult, Logger, QuerierService } from '@loki/ports';
@@ -6,9 +9,6 @@ import { ChannelPool, QuerierWorker, RpcServer, serveFrontend } from '@loki/rpc'
 import type { QuerierSlot } from '@loki/rpc';
 import { NodeClock, NodeTimers, WorkerPool } from '@loki/runtime';
 import { encodeSegment, RowWriter } from '@loki/segment';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 
 const tenant = parseTenantId('acme');
 const timers = new NodeTimers();

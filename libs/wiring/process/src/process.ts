@@ -15,15 +15,15 @@ import {
   startTracing,
 } from '@loki/telemetry';
 import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
+import { Rings } from './cluster/rings.ts';
+import { overridesReader } from './overrides-thread.ts';
+import { limitChecks } from './roles/limit-checks.ts';
+import { startRoles } from './roles/roles.ts';
+import { HttpPorts } from './serve/http-ports.ts';
+import { routeProcess } from './serve/process-routes.ts';
+import { RpcHealth } from './serve/rpc-health.ts';
 import type { Adapters } from './stores/adapters.ts';
 import { lockDirectories } from './stores/directory-lock.ts';
-import { overridesReader } from './overrides-thread.ts';
-import { HttpPorts } from './serve/http-ports.ts';
-import { limitChecks } from './roles/limit-checks.ts';
-import { routeProcess } from './serve/process-routes.ts';
-import { Rings } from './cluster/rings.ts';
-import { RpcHealth } from './serve/rpc-health.ts';
-import { startRoles } from './roles/roles.ts';
 
 type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
 

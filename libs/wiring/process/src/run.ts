@@ -3,12 +3,12 @@ import fs from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { loadConfig } from '@loki/config';
 import { loadHash, LokiError } from '@loki/model';
+import { NodeClock, NodeTimers } from '@loki/runtime';
 import { buildInfo, createLogger, LogOutput, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
-import { NodeClock, NodeTimers } from '@loki/runtime';
-import type { Adapters } from './stores/adapters.ts';
-import { limitChecks } from './roles/limit-checks.ts';
 import { startProcess } from './process.ts';
+import { limitChecks } from './roles/limit-checks.ts';
+import type { Adapters } from './stores/adapters.ts';
 
 const info = buildInfo(`node${process.versions.node}`);
 

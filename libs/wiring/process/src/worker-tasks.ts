@@ -1,11 +1,11 @@
 import { mergeDayTask, rewriteTask, verifyTask } from '@loki/compactor';
 import { fieldsTask, leafTask, volumeTask } from '@loki/engine';
-import { openObjectStore } from './stores/object-store.ts';
-import type { WorkerData } from './stores/object-store.ts';
 import { summarizeTask } from '@loki/patterns';
 import { streamsTask } from '@loki/querier';
 import { NodeClock, serveTasks } from '@loki/runtime';
 import { encodeRecordsTask, mergeTask } from '@loki/segment';
+import { openObjectStore } from './stores/object-store.ts';
+import type { WorkerData } from './stores/object-store.ts';
 
 /** Runs the heavy tasks of all roles; workers read the object store themselves. */
 export function serve(): void {

@@ -1,5 +1,5 @@
-import type { SettingValue } from './scalars.ts';
 import type { Limits } from './limits.ts';
+import type { SettingValue } from './scalars.ts';
 
 /** Parts of the system that one process may run. */
 export type Component =

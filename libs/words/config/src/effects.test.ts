@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { limitKeys, limitKeysRead } from './read-limits.ts';
 import { loadConfig } from './load-config.ts';
 import { reasons } from './no-effect.ts';
+import { limitKeys, limitKeysRead } from './read-limits.ts';
 import { schema } from './schema.ts';
 
 // What this protects: nobody sets a key that does nothing without being told so.

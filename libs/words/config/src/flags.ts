@@ -1,7 +1,7 @@
+import { ConfigError } from './config-error.ts';
 import { ScalarError, parseScalar } from './scalars.ts';
 import { schema } from './schema.ts';
 import type { Settings } from './settings.ts';
-import { ConfigError } from './config-error.ts';
 
 /** What the command line asks for besides values of configuration keys. */
 export interface CommandLine {

@@ -1,6 +1,6 @@
-import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
+import type { Config } from './config.ts';
 import { expandEnv, ExpandError } from './expand-env.ts';
 import { applyFlags, helpText, parseFlags } from './flags.ts';
 import type { CommandLine } from './flags.ts';

@@ -1,5 +1,5 @@
-import type { CacheConfig, CachedResults, MemcachedConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
+import type { CacheConfig, CachedResults, MemcachedConfig } from './config.ts';
 import { readRedis } from './read-ring.ts';
 import { readClientTls } from './read-rpc-clients.ts';
 import type { Settings } from './settings.ts';

@@ -1,4 +1,6 @@
 import path from 'node:path';
+import { ConfigError } from './config-error.ts';
+import type { ConfigNotice } from './config-error.ts';
 import type {
   CompactorConfig,
   Config,
@@ -14,11 +16,9 @@ import type {
   TlsServerConfig,
   WriteLogConfig,
 } from './config.ts';
-import { ConfigError } from './config-error.ts';
-import type { ConfigNotice } from './config-error.ts';
+import { readCaches } from './read-caches.ts';
 import { buildLimits, limitKeysRead } from './read-limits.ts';
 import type { LimitChecks } from './read-limits.ts';
-import { readCaches } from './read-caches.ts';
 import { readMemberRing, readRing } from './read-ring.ts';
 import { readRpcClients } from './read-rpc-clients.ts';
 import { checkSchemaConfig, readRulerStorage, readStorage, rulesAreFiles } from './read-storage.ts';

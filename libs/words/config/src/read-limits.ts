@@ -8,9 +8,9 @@ import type {
   PolicySelector,
   RetentionStream,
 } from './limits.ts';
-import { defaultValue } from './settings.ts';
-import { schema } from './schema.ts';
 import type { SettingValue } from './scalars.ts';
+import { schema } from './schema.ts';
+import { defaultValue } from './settings.ts';
 
 const prefix = 'limits_config.';
 const dayMs = 86_400_000;

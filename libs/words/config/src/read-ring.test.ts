@@ -1,5 +1,5 @@
-import { loadConfig } from './load-config.ts';
 import type { Config } from './config.ts';
+import { loadConfig } from './load-config.ts';
 
 // Protects: compactors and rulers find each other where the operator says, and as whom.
 

@@ -1,6 +1,6 @@
-import type { MemberRingConfig, RedisConfig, RingConfig, RingStoreConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
+import type { MemberRingConfig, RedisConfig, RingConfig, RingStoreConfig } from './config.ts';
 import { schema } from './schema.ts';
 import type { Settings } from './settings.ts';
 

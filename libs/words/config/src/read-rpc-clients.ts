@@ -1,5 +1,5 @@
-import type { Config, RingConfig, RpcPeer, TlsClientConfig } from './config.ts';
 import type { ConfigNotice } from './config-error.ts';
+import type { Config, RingConfig, RpcPeer, TlsClientConfig } from './config.ts';
 import type { Settings } from './settings.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { parseGoDuration, parsePrometheusDuration } from '@loki/model';
-import type { S3Config, StorageConfig } from './config.ts';
+import { readBlockValues } from './block-values.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
-import { readBlockValues } from './block-values.ts';
+import type { S3Config, StorageConfig } from './config.ts';
 import { schemaBlock } from './schema.ts';
 import { Settings } from './settings.ts';
 

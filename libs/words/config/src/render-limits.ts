@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { nestPaths } from './nest.ts';
-import { maskValue } from './render.ts';
 import { limitKeys } from './read-limits.ts';
+import { maskValue } from './render.ts';
 import { renderScalar } from './scalars.ts';
 import type { SettingValue } from './scalars.ts';
 import { schema } from './schema.ts';

@@ -1,5 +1,5 @@
-import type { Component } from './config.ts';
 import { ConfigError } from './config-error.ts';
+import type { Component } from './config.ts';
 
 const every: readonly Component[] = [
   'gateway',

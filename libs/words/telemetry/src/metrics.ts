@@ -1,6 +1,6 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
 import { LabelledHistogram } from './histogram.ts';
 import { expositionFor, openMetricsText } from './open-metrics.ts';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
 
 /** Loki's own prefix: names in this library are written with it in full, so that they can be searched for. */
 const lokiPrefix = 'loki_';

@@ -1,10 +1,10 @@
 /** Protects processes from the sum of what queries hold, and small queries from large ones. */
 import { parseExpr } from '@loki/logql';
-import { MemoryBudget, MemoryPool } from './memory-budget.ts';
+import { leafTask } from '../leaf/leaf-task.ts';
 import { evaluate } from '../root/evaluate.ts';
 import { segmentOf, tenant, testEnv } from '../test/blocks.ts';
-import { leafTask } from '../leaf/leaf-task.ts';
 import { stream } from '../test/query.ts';
+import { MemoryBudget, MemoryPool } from './memory-budget.ts';
 
 const overloaded = expect.objectContaining({ code: 'overloaded', status: 503 }) as Error;
 

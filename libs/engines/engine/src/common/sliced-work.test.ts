@@ -5,9 +5,9 @@ import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, SampleLeafResult } from '@loki/ports';
 import { evaluate } from '../root/evaluate.ts';
-import { complete, sorted } from './sliced-work.ts';
-import { finish } from '../test/finalize-series.ts';
 import { tenant } from '../test/blocks.ts';
+import { finish } from '../test/finalize-series.ts';
+import { complete, sorted } from './sliced-work.ts';
 
 const seriesCount = 6000;
 const steps = 10;

@@ -1,8 +1,8 @@
 import type { StreamShard } from '@loki/ports';
 import type { BlockInfo, Runs } from '@loki/segment';
+import type { StringMatcher } from '../pipeline/string-match.ts';
 import type { SectionReader } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
-import type { StringMatcher } from '../pipeline/string-match.ts';
 
 /** A block with runs of selected streams in the time range. */
 export interface Candidate {

@@ -1,8 +1,8 @@
 /** Protects the bound on how much of an answer is read for its fields, and that reading stops when nobody waits. */
 import type { WorkerEnv } from '@loki/ports';
+import { finish } from '../test/finalize-series.ts';
 import { collectFields, fieldsTask } from './collect-fields.ts';
 import type { FieldsTaskInput } from './collect-fields.ts';
-import { finish } from '../test/finalize-series.ts';
 
 function inputOf(lines: readonly string[], more: Partial<FieldsTaskInput> = {}): FieldsTaskInput {
   let end = 0;

@@ -1,11 +1,11 @@
 import { parseSelection } from '@loki/logql';
 import type { LeafDelete, LeafRequest, SampleLeafResult } from '@loki/ports';
-import { planSelection } from '../pipeline/compile-leaf.ts';
-import { leafTask } from './leaf-task.ts';
 import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
-import type { LeafSource } from './section-reader.ts';
+import { planSelection } from '../pipeline/compile-leaf.ts';
 import { plainRows, runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
+import { leafTask } from './leaf-task.ts';
+import type { LeafSource } from './section-reader.ts';
 
 // Protects: an answer with deletes is the answer that data without the deleted rows would give.
 

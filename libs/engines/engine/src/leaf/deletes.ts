@@ -1,18 +1,18 @@
 import type { LeafDelete } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { Block, Section } from '@loki/segment';
+import type { LogPlan } from '../pipeline/compile-leaf.ts';
+import { NeededLabels } from '../pipeline/needed-labels.ts';
+import { RowSelection } from '../pipeline/row-selection.ts';
+import { Row } from '../pipeline/row.ts';
+import type { StringMatcher } from '../pipeline/string-match.ts';
 import { firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate, TouchedRuns } from './block-candidates.ts';
 import type { LeafCache } from './leaf-cache.ts';
-import type { LogPlan } from '../pipeline/compile-leaf.ts';
-import { NeededLabels } from '../pipeline/needed-labels.ts';
 import { selectRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
-import { RowSelection } from '../pipeline/row-selection.ts';
-import { Row } from '../pipeline/row.ts';
 import type { BlockNeed } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
-import type { StringMatcher } from '../pipeline/string-match.ts';
 
 /** One delete, compiled. Times are inclusive. */
 interface DeletePlan {

@@ -1,8 +1,8 @@
 import type { WorkerEnv } from '@loki/ports';
 import type { Segment, StoredSegment } from '@loki/segment';
-import { BlockCache } from './block-cache.ts';
 import { planLeaf, planSelection } from '../pipeline/compile-leaf.ts';
 import type { LeafPlan, LogPlan } from '../pipeline/compile-leaf.ts';
+import { BlockCache } from './block-cache.ts';
 
 /** Compiled queries kept; a dashboard has some dozens of panels. */
 const plansMax = 256;

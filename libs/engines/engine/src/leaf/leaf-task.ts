@@ -1,13 +1,13 @@
 import { LokiError } from '@loki/model';
 import type { CheckCancelled, LeafRequest, LeafResult, Task, WorkerEnv } from '@loki/ports';
+import { MemoryPool } from '../common/memory-budget.ts';
+import type { LeafPlan } from '../pipeline/compile-leaf.ts';
 import { Deletes } from './deletes.ts';
 import { LeafCache } from './leaf-cache.ts';
-import type { LeafPlan } from '../pipeline/compile-leaf.ts';
+import { runLogLeaf } from './log-leaf.ts';
+import { runSampleLeaf } from './sample-leaf.ts';
 import { leafRun } from './scan-context.ts';
 import type { LeafRun } from './scan-context.ts';
-import { runLogLeaf } from './log-leaf.ts';
-import { MemoryPool } from '../common/memory-budget.ts';
-import { runSampleLeaf } from './sample-leaf.ts';
 import { openSection } from './section-reader.ts';
 import type { LeafSource } from './section-reader.ts';
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
+import { Labels } from '@loki/model';
+import { mergeLogResults } from '../merge/merge-log.ts';
 import { bytesSource, plainRows, runLog, segmentOf, testEnv, tenant } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
-import { Labels } from '@loki/model';
 import type { LeafSource } from './section-reader.ts';
-import { mergeLogResults } from '../merge/merge-log.ts';
 
 const api = { app: 'api', env: 'prod' };
 

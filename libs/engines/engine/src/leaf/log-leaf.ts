@@ -1,21 +1,21 @@
 import type { CheckCancelled, LeafStats, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { Block, BlockInfo } from '@loki/segment';
+import type { LogPlan } from '../pipeline/compile-leaf.ts';
+import { NeededLabels } from '../pipeline/needed-labels.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import { RowSelection } from '../pipeline/row-selection.ts';
+import { Row } from '../pipeline/row.ts';
+import { LogRows } from '../series/result-rows.ts';
+import { RowPicks } from '../series/row-picks.ts';
 import { findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
-import type { LogPlan } from '../pipeline/compile-leaf.ts';
+import { countLines, filterNames, selectRun } from './row-filter.ts';
+import { RowRunner } from './row-runner.ts';
 import { leafRun, rowsPerCheck } from './scan-context.ts';
 import type { LeafRun } from './scan-context.ts';
-import { LogRows } from '../series/result-rows.ts';
-import { NeededLabels } from '../pipeline/needed-labels.ts';
-import type { Pipeline } from '../pipeline/pipeline.ts';
-import { countLines, filterNames, selectRun } from './row-filter.ts';
-import { RowPicks } from '../series/row-picks.ts';
-import { RowRunner } from './row-runner.ts';
-import { RowSelection } from '../pipeline/row-selection.ts';
-import { Row } from '../pipeline/row.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
 
 /** Blocks fetched ahead at most, and at first: a query whose limit is soon filled should not read what it will not need. */

@@ -1,9 +1,9 @@
 import type { LeafStats } from '@loki/ports';
 import type { Block, BlockInfo } from '@loki/segment';
 import type { BaseResolver } from '../pipeline/base-resolver.ts';
-import type { Candidate } from './block-candidates.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { RowSelection } from '../pipeline/row-selection.ts';
+import type { Candidate } from './block-candidates.ts';
 
 /** Metadata keys that the base filters of a pipeline read in a block. */
 export function filterNames(

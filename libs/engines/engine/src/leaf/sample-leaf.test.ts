@@ -1,10 +1,10 @@
 import fc from 'fast-check';
+import { parseExpr } from '@loki/logql';
 import type { LabelPair } from '@loki/model';
 import type { SampleLeafRequest, SampleLeafResult, SeriesState } from '@loki/ports';
-import { parseExpr } from '@loki/logql';
-import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
 import { rangeAggOf } from '../common/leaf-expr.ts';
 import type { SampleLeafExpr } from '../common/leaf-expr.ts';
+import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
 import { SampleWindows } from '../series/sample-windows.ts';
 import { bytesSource, runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';

@@ -1,26 +1,26 @@
 import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { Block, BlockInfo } from '@loki/segment';
+import { failsFor } from '../common/error-labels.ts';
+import { StepGrid } from '../common/step-grid.ts';
+import { stepCount } from '../merge/merge-samples.ts';
+import type { BaseResolver } from '../pipeline/base-resolver.ts';
+import type { SamplePlan } from '../pipeline/compile-leaf.ts';
+import { NeededLabels } from '../pipeline/needed-labels.ts';
+import { RowSelection } from '../pipeline/row-selection.ts';
+import { Row } from '../pipeline/row.ts';
 import { makeAccumulator } from '../series/accumulators.ts';
 import type { Accumulator } from '../series/accumulators.ts';
-import type { BaseResolver } from '../pipeline/base-resolver.ts';
+import { rowError, SeriesTable } from '../series/series-table.ts';
 import { findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
-import { failsFor } from '../common/error-labels.ts';
-import type { SamplePlan } from '../pipeline/compile-leaf.ts';
-import { leafRun, rowsPerCheck } from './scan-context.ts';
-import type { LeafRun } from './scan-context.ts';
-import { NeededLabels } from '../pipeline/needed-labels.ts';
-import { stepCount } from '../merge/merge-samples.ts';
 import { bytesOfRows, countLines, filterNames, selectRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
-import { RowSelection } from '../pipeline/row-selection.ts';
-import { Row } from '../pipeline/row.ts';
+import { leafRun, rowsPerCheck } from './scan-context.ts';
+import type { LeafRun } from './scan-context.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
-import { rowError, SeriesTable } from '../series/series-table.ts';
-import { StepGrid } from '../common/step-grid.ts';
 
 /** Blocks fetched ahead: their requests go together, and run while earlier blocks are scanned. */
 const ahead = 8;

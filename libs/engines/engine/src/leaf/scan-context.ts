@@ -1,7 +1,7 @@
 import { emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, LeafStats } from '@loki/ports';
-import type { Deletes } from './deletes.ts';
 import { MemoryBudget } from '../common/memory-budget.ts';
+import type { Deletes } from './deletes.ts';
 
 /** What all parts of one leaf's scan share. */
 export interface LeafRun {

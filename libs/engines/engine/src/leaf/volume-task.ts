@@ -4,14 +4,14 @@ import { emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, StreamsRequest, StreamVolume, Task, WorkerEnv } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { BlockInfo } from '@loki/segment';
-import { nobodyCancels } from './scan-context.ts';
 import { MetadataCounter } from '../common/metadata-bytes.ts';
+import { BucketGrid, bucketsOf } from '../merge/volume-buckets.ts';
+import type { StreamTotal } from '../merge/volume-buckets.ts';
+import { compileMatcher } from '../pipeline/string-match.ts';
+import { nobodyCancels } from './scan-context.ts';
 import { openSection } from './section-reader.ts';
 import type { LeafSource, SectionReader } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
-import { compileMatcher } from '../pipeline/string-match.ts';
-import { BucketGrid, bucketsOf } from '../merge/volume-buckets.ts';
-import type { StreamTotal } from '../merge/volume-buckets.ts';
 
 interface VolumeTaskInput {
   readonly request: StreamsRequest;

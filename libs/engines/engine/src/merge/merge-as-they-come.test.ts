@@ -1,9 +1,9 @@
 /** Protects queries over many segments: the same answer, and no more in memory than some parts of it. */
 import { emptyLeafStats } from '@loki/ports';
 import type { SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import { tenant } from '../test/blocks.ts';
 import { mergeAsTheyCome } from './merge-as-they-come.ts';
 import { mergeLeafResults } from './merge-leaf-results.ts';
-import { tenant } from '../test/blocks.ts';
 
 const steps = 100;
 

@@ -1,6 +1,6 @@
 import type { LeafRequest, LeafResult } from '@loki/ports';
-import { mergeLeafResults } from './merge-leaf-results.ts';
 import { memoryBytesOf, resultBytes, tooMuchMemory } from '../common/memory-budget.ts';
+import { mergeLeafResults } from './merge-leaf-results.ts';
 
 /** Results merged in one go: each merge copies what was merged before. */
 const mergedAtOnce = 8;

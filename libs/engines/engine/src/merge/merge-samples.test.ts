@@ -1,14 +1,14 @@
 import fc from 'fast-check';
-import type { TenantId } from '@loki/model';
 import { parseExpr } from '@loki/logql';
 import type { RangeOp } from '@loki/logql';
+import type { TenantId } from '@loki/model';
 import type { SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
+import { compareLabels } from '../common/series-labels.ts';
 import { finalizeSeries } from '../test/finalize-series.ts';
-import { mergeSampleResults, stepCount } from './merge-samples.ts';
 import { naiveLeaf } from '../test/naive-leaf.ts';
 import type { NaiveEntry } from '../test/naive-leaf.ts';
-import { compareLabels } from '../common/series-labels.ts';
+import { mergeSampleResults, stepCount } from './merge-samples.ts';
 import { joinSampleParts } from './sample-parts.ts';
 
 // What this protects: it must not show where entries lay, nor how the time range was split, in any operation.

@@ -2,11 +2,11 @@ import { parseExpr } from '@loki/logql';
 import type { RangeAggExpr, RangeOp } from '@loki/logql';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
-import { isEarlier, isLater } from '../series/accumulators.ts';
-import { MemoryBudget, samplesBytes, seriesBytes } from '../common/memory-budget.ts';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
+import { MemoryBudget, samplesBytes, seriesBytes } from '../common/memory-budget.ts';
 import { labelsKey, tooManySeries } from '../common/series-labels.ts';
 import { sortByTime } from '../common/time-order.ts';
+import { isEarlier, isLater } from '../series/accumulators.ts';
 
 /**
  * Puts together what one sample leaf found in different places (shards, heads, segments): states of series with the

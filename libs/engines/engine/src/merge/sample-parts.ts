@@ -1,6 +1,8 @@
-import type { LeafStats, SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
+import type { LeafStats, SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
 import { labelsBytes, MemoryBudget, samplesBytes } from '../common/memory-budget.ts';
+import { labelsKey, tooManySeries } from '../common/series-labels.ts';
+import { firstAfter } from '../common/time-order.ts';
 import {
   embedSampleResult,
   leafOperation,
@@ -8,8 +10,6 @@ import {
   mergeSampleResults,
   stepCount,
 } from './merge-samples.ts';
-import { labelsKey, tooManySeries } from '../common/series-labels.ts';
-import { firstAfter } from '../common/time-order.ts';
 
 /** A part of a leaf's steps with what it found. */
 export interface SamplePart {

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
-import type { TenantId } from '@loki/model';
 import { parseExpr } from '@loki/logql';
+import type { TenantId } from '@loki/model';
 import type { SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
+import { compareLabels } from '../common/series-labels.ts';
 import { finalizeSeries } from '../test/finalize-series.ts';
-import { stepCount } from './merge-samples.ts';
 import { naiveLeaf } from '../test/naive-leaf.ts';
 import type { NaiveEntry } from '../test/naive-leaf.ts';
-import { compareLabels } from '../common/series-labels.ts';
+import { stepCount } from './merge-samples.ts';
 import { cutSampleResult, joinSampleParts, mergeRangeParts } from './sample-parts.ts';
 import {
   ceilTo,

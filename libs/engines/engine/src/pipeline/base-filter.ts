@@ -1,7 +1,7 @@
 import type { LabelFilter } from '@loki/logql';
 import type { Block, MetadataColumn } from '@loki/segment';
-import type { BaseStream } from './base-labels.ts';
 import { errorDetailsLabel, errorLabel, extractedSuffix } from '../common/error-labels.ts';
+import type { BaseStream } from './base-labels.ts';
 import { compileMatcher } from './string-match.ts';
 import type { StringMatcher } from './string-match.ts';
 

@@ -1,7 +1,7 @@
 import type { LabelPair } from '@loki/model';
 import type { Block, MetadataColumn, Section } from '@loki/segment';
-import { BaseLabels, BaseStream } from './base-labels.ts';
 import { extractedSuffix } from '../common/error-labels.ts';
+import { BaseLabels, BaseStream } from './base-labels.ts';
 import type { NeededLabels } from './needed-labels.ts';
 
 /** Label combinations remembered across blocks; trace ids make one of nearly every row. */

@@ -1,7 +1,7 @@
 import { Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import { BaseLabels, BaseStream } from './base-labels.ts';
 import { ByteText } from '../common/byte-text.ts';
+import { BaseLabels, BaseStream } from './base-labels.ts';
 import { JsonStage } from './json-stage.ts';
 import { LogfmtStage } from './logfmt-stage.ts';
 import { NeededLabels } from './needed-labels.ts';

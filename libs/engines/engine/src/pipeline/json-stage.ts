@@ -1,5 +1,5 @@
-import type { ByteText } from '../common/byte-text.ts';
 import { latin1Text } from '../common/byte-text.ts';
+import type { ByteText } from '../common/byte-text.ts';
 import { errorKinds } from '../common/error-labels.ts';
 import {
   blockEnd,

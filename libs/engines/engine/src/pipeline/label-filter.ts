@@ -1,10 +1,10 @@
 import { QueryPartError } from '@loki/logql';
 import type { CompareOp, LabelFilter } from '@loki/logql';
 import { errorKinds, errorLabel } from '../common/error-labels.ts';
+import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
 import { IpTextMatcher } from './ip-match.ts';
 import type { Row } from './row.ts';
 import { compileMatcher } from './string-match.ts';
-import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
 
 /**
  * True: the row stays. A typed filter decides on the label that it names, whatever errors earlier stages left; it keeps a

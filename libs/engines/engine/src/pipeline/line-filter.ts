@@ -1,12 +1,12 @@
 import type { LineFilterStage } from '@loki/logql';
 import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';
-import { rowsContaining } from './block-search.ts';
 import { latin1Text } from '../common/byte-text.ts';
+import { rowsContaining } from './block-search.ts';
 import { IpTextMatcher } from './ip-match.ts';
 import { LinePattern } from './line-pattern.ts';
-import type { Row } from './row.ts';
 import type { RowSelection } from './row-selection.ts';
+import type { Row } from './row.ts';
 
 /** One operand of a line filter, as a test of lines. */
 interface LineTest {

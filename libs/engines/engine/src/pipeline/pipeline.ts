@@ -1,9 +1,9 @@
-import type { LabelFilter, Stage } from '@loki/logql';
 import { parseJsonPath, stageTraits } from '@loki/logql';
+import type { LabelFilter, Stage } from '@loki/logql';
 import { compileTemplate } from '@loki/template';
+import { ByteText } from '../common/byte-text.ts';
 import { compileBaseFilter } from './base-filter.ts';
 import type { BaseFilter } from './base-filter.ts';
-import { ByteText } from '../common/byte-text.ts';
 import { DecolorizeStage } from './decolorize-stage.ts';
 import { DropStage, KeepStage } from './drop-keep-stage.ts';
 import { LabelFormatStage, LineFormatStage } from './format-stage.ts';

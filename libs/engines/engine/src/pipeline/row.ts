@@ -1,6 +1,6 @@
 import { utf8Text } from '../common/byte-text.ts';
-import type { BaseLabels } from './base-labels.ts';
 import { extractedSuffix } from '../common/error-labels.ts';
+import type { BaseLabels } from './base-labels.ts';
 import type { NeededLabels } from './needed-labels.ts';
 
 /** What hides a label of the stream or the metadata: a label of the same name, or nothing. */

@@ -1,6 +1,7 @@
 import { utf8Text } from '../common/byte-text.ts';
 import type { ByteText } from '../common/byte-text.ts';
 import { errorKinds } from '../common/error-labels.ts';
+import { sanitizeLabelName } from '../common/label-name.ts';
 import {
   blockEnd,
   hasEscape,
@@ -11,7 +12,6 @@ import {
   unescapeJson,
 } from './json-scan.ts';
 import { isScalar } from './json-stage.ts';
-import { sanitizeLabelName } from '../common/label-name.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 

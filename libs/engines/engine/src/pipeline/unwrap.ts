@@ -1,10 +1,10 @@
 import type { Unwrap } from '@loki/logql';
 import { errorKinds, failsFor } from '../common/error-labels.ts';
 import type { CountedErrors } from '../common/error-labels.ts';
+import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
 import { compileLabelFilter } from './label-filter.ts';
 import type { RowTest } from './label-filter.ts';
 import type { Row } from './row.ts';
-import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
 
 /** `| unwrap label`, with the filters behind it. */
 export class UnwrapStage {

@@ -1,13 +1,13 @@
-import type { BinaryExpr, BinaryOp, VectorMatching } from '@loki/logql';
 import { fold } from '@loki/logql';
+import type { BinaryExpr, BinaryOp, VectorMatching } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { MemoryBudget } from '../common/memory-budget.ts';
-import { groupLabels, hasSample, RowMaker, rowsOf } from './rows.ts';
 import { labelsKey, sortLabels } from '../common/series-labels.ts';
-import type { Row, Value } from './rows.ts';
 import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
+import { groupLabels, hasSample, RowMaker, rowsOf } from './rows.ts';
+import type { Row, Value } from './rows.ts';
 
 const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '>', '>=', '<', '<=']);
 

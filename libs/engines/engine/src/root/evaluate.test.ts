@@ -2,8 +2,8 @@ import { parseExpr } from '@loki/logql';
 import type { TenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LogLeafRequest, LogLeafResult, SampleLeafResult } from '@loki/ports';
-import { evaluate } from './evaluate.ts';
 import type { QueryParams } from '../common/query-types.ts';
+import { evaluate } from './evaluate.ts';
 
 const params: QueryParams = {
   tenant: 'test' as TenantId,

@@ -1,20 +1,12 @@
 import { printExpr } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
-import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
-import type { SampleLeafExpr } from '../common/leaf-expr.ts';
 import { LokiError } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
-import { nobodyCancels } from '../leaf/scan-context.ts';
-import { MemoryBudget, seriesBytes } from '../common/memory-budget.ts';
-import { combineValues } from './binary.ts';
-import { finalizeRows } from './finalize.ts';
-import { readSpaced } from './interval.ts';
-import { replaceLabels } from './label-replace.ts';
-import { matrixResult, vectorResult } from './result.ts';
-import { byLabels, constantRow, rowBytes, rowsOf } from './rows.ts';
-import type { Value } from './rows.ts';
 import type { Grid } from '../common/grid.ts';
+import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
+import type { SampleLeafExpr } from '../common/leaf-expr.ts';
+import { MemoryBudget, seriesBytes } from '../common/memory-budget.ts';
 import type {
   EvaluateOptions,
   QueryOutcome,
@@ -22,9 +14,17 @@ import type {
   QueryResult,
   RunLeaf,
 } from '../common/query-types.ts';
-import { aggregateRows } from './vector-aggregation.ts';
 import { complete, itemsPerSlice, sorted } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
+import { nobodyCancels } from '../leaf/scan-context.ts';
+import { combineValues } from './binary.ts';
+import { finalizeRows } from './finalize.ts';
+import { readSpaced } from './interval.ts';
+import { replaceLabels } from './label-replace.ts';
+import { matrixResult, vectorResult } from './result.ts';
+import { byLabels, constantRow, rowBytes, rowsOf } from './rows.ts';
+import type { Value } from './rows.ts';
+import { aggregateRows } from './vector-aggregation.ts';
 
 /**
  * Computes a query: its leaves through `runLeaf`, all else here.

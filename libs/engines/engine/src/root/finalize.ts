@@ -2,17 +2,17 @@ import type { RangeAggExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
+import type { Grid } from '../common/grid.ts';
+import { labelsBytes } from '../common/memory-budget.ts';
+import type { MemoryBudget } from '../common/memory-budget.ts';
+import { sortLabels } from '../common/series-labels.ts';
+import type { Work } from '../common/sliced-work.ts';
 import { ColumnSlabs } from '../series/column-slabs.ts';
 import { counterRates } from '../series/counter-rate.ts';
-import type { MemoryBudget } from '../common/memory-budget.ts';
-import { labelsBytes } from '../common/memory-budget.ts';
 import { quantiles } from '../series/quantile.ts';
-import { hasSample, newRow, rowBytes } from './rows.ts';
-import { sortLabels } from '../common/series-labels.ts';
-import type { Row } from './rows.ts';
-import type { Grid } from '../common/grid.ts';
-import type { Work } from '../common/sliced-work.ts';
 import { SampleWindows } from '../series/sample-windows.ts';
+import { hasSample, newRow, rowBytes } from './rows.ts';
+import type { Row } from './rows.ts';
 
 /**
  * Turns the merged partial states of a leaf into the values of its range aggregation (under the additive vector

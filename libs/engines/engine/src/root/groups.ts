@@ -1,9 +1,9 @@
 import type { VectorAggExpr } from '@loki/logql';
-import { groupLabels } from './rows.ts';
 import { labelsKey } from '../common/series-labels.ts';
-import type { Row } from './rows.ts';
 import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
+import { groupLabels } from './rows.ts';
+import type { Row } from './rows.ts';
 
 /** Which group of a vector aggregation each row is in. */
 interface Groups {

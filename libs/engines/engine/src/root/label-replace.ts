@@ -2,9 +2,9 @@ import type { LabelReplaceExpr } from '@loki/logql';
 import type { LabelPair } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 import { sortLabels } from '../common/series-labels.ts';
-import type { Row } from './rows.ts';
 import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
+import type { Row } from './rows.ts';
 
 /**
  * Sets a label from another one's value where a regex matches all of it. An empty result removes the label. Rows may

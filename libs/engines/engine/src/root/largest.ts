@@ -1,8 +1,8 @@
 import type { VectorAggExpr } from '@loki/logql';
 import type { MemoryBudget } from '../common/memory-budget.ts';
+import type { Work } from '../common/sliced-work.ts';
 import { groupRows } from './groups.ts';
 import type { Row } from './rows.ts';
-import type { Work } from '../common/sliced-work.ts';
 
 /** Places of the heaps that are filled side by side: few enough to stay in the nearer caches. */
 const placesMax = 1 << 16;

@@ -1,12 +1,12 @@
 import type { MetricExpr } from '@loki/logql';
-import { byLabels, constantRow, hasSample, joinRows } from './rows.ts';
-import { tooManySeries } from '../common/series-labels.ts';
-import type { Value } from './rows.ts';
 import type { Grid } from '../common/grid.ts';
 import type { QueryParams, QueryResult } from '../common/query-types.ts';
-import { rank } from './largest.ts';
+import { tooManySeries } from '../common/series-labels.ts';
 import { sorted } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
+import { rank } from './largest.ts';
+import { byLabels, constantRow, hasSample, joinRows } from './rows.ts';
+import type { Value } from './rows.ts';
 
 /** The answer of a range query: series sorted by labels; a number is a series without labels. */
 export function* matrixResult(value: Value, grid: Grid, params: QueryParams): Work<QueryResult> {

@@ -1,9 +1,9 @@
-import { compareLabels } from '../common/series-labels.ts';
 import type { LabelPair } from '@loki/model';
-import { ColumnSlabs } from '../series/column-slabs.ts';
 import { labelsBytes } from '../common/memory-budget.ts';
+import { compareLabels } from '../common/series-labels.ts';
 import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
+import { ColumnSlabs } from '../series/column-slabs.ts';
 
 /** One series while the root computes: value k is meaningful where present[k] is 1. */
 export interface Row {

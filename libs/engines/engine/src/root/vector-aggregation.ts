@@ -1,10 +1,10 @@
 import type { VectorAggExpr } from '@loki/logql';
 import type { MemoryBudget } from '../common/memory-budget.ts';
+import type { Work } from '../common/sliced-work.ts';
 import { groupRows } from './groups.ts';
 import { largestRows } from './largest.ts';
 import { RowMaker } from './rows.ts';
 import type { Row } from './rows.ts';
-import type { Work } from '../common/sliced-work.ts';
 
 /**
  * Aggregates rows to groups, step by step. Sorting is left to the result: it shows at one step only. What it takes on

@@ -1,11 +1,11 @@
 import type { RangeOp } from '@loki/logql';
 import type { SeriesState } from '@loki/ports';
-import { ColumnSlabs } from './column-slabs.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
+import type { StepGrid } from '../common/step-grid.ts';
+import { ColumnSlabs } from './column-slabs.ts';
 import { SampleKeeper } from './sample-keeper.ts';
 import { slideWindows, windowScratch } from './slide-windows.ts';
 import type { WindowMerge, WindowScratch } from './slide-windows.ts';
-import type { StepGrid } from '../common/step-grid.ts';
 
 /** Partial states of all series of a leaf. What they hold is charged to the query's budget before it is taken. */
 export interface Accumulator {

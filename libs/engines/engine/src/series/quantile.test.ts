@@ -1,13 +1,13 @@
 /** Protects exactness: windows that slide must give, bit by bit, what each window gives when it is computed alone. */
 import fc from 'fast-check';
 import type { RangeAggExpr } from '@loki/logql';
-import { counterRates } from './counter-rate.ts';
-import { CountTree } from './count-tree.ts';
 import { MemoryBudget } from '../common/memory-budget.ts';
+import { firstAfter, isInTimeOrder, sortByTime } from '../common/time-order.ts';
+import { CountTree } from './count-tree.ts';
+import { counterRates } from './counter-rate.ts';
 import { quantile, quantiles } from './quantile.ts';
 import { RankOrder } from './rank-order.ts';
 import { SampleWindows } from './sample-windows.ts';
-import { firstAfter, isInTimeOrder, sortByTime } from '../common/time-order.ts';
 
 const numbers = fc.oneof(
   fc.integer({ min: -20, max: 20 }),

@@ -1,9 +1,9 @@
-import { CountTree } from './count-tree.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
-import { RankOrder } from './rank-order.ts';
-import type { Work } from '../common/sliced-work.ts';
-import type { SampleWindows } from './sample-windows.ts';
 import { selectNth } from '../common/select-nth.ts';
+import type { Work } from '../common/sliced-work.ts';
+import { CountTree } from './count-tree.ts';
+import { RankOrder } from './rank-order.ts';
+import type { SampleWindows } from './sample-windows.ts';
 
 /** What `quantile` reorders: one buffer for all windows, which follow each other. */
 let selection = new Float64Array(1024);

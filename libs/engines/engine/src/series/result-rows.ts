@@ -1,10 +1,10 @@
 import { compareText } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, LeafStats, LogLeafResult } from '@loki/ports';
-import type { BaseLabels } from '../pipeline/base-labels.ts';
 import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
 import { labelSetBytes } from '../common/memory-budget.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
+import type { BaseLabels } from '../pipeline/base-labels.ts';
 import type { Row } from '../pipeline/row.ts';
 
 /** What orders rows beyond their labels. */

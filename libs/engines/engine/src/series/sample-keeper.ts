@@ -1,8 +1,8 @@
 import type { SeriesSamples, SeriesState } from '@loki/ports';
-import type { Accumulator } from './accumulators.ts';
 import { samplesBytes } from '../common/memory-budget.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
 import { isInTimeOrder, sortByTime } from '../common/time-order.ts';
+import type { Accumulator } from './accumulators.ts';
 
 const samplesAtFirst = 1024;
 /** Series, time and value. */

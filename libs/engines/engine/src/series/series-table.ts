@@ -1,13 +1,13 @@
 import { Labels, LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import type { BaseLabels } from '../pipeline/base-labels.ts';
 import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
-import type { SamplePlan } from '../pipeline/compile-leaf.ts';
 import { labelsBytes } from '../common/memory-budget.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
-import { parsedPairs, sorted } from './result-rows.ts';
 import { tooManySeries } from '../common/series-labels.ts';
+import type { BaseLabels } from '../pipeline/base-labels.ts';
+import type { SamplePlan } from '../pipeline/compile-leaf.ts';
 import type { Row } from '../pipeline/row.ts';
+import { parsedPairs, sorted } from './result-rows.ts';
 
 /** Row keys remembered, and their characters; every distinct set of parsed values makes one. */
 const keysMax = 65_536;

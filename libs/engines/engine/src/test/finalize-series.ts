@@ -1,10 +1,10 @@
 import type { RangeAggExpr } from '@loki/logql';
 import type { SampleLeafResult } from '@loki/ports';
+import type { Grid } from '../common/grid.ts';
 import { MemoryBudget } from '../common/memory-budget.ts';
+import type { Work } from '../common/sliced-work.ts';
 import { finalizeRows } from '../root/finalize.ts';
 import type { Row } from '../root/rows.ts';
-import type { Grid } from '../common/grid.ts';
-import type { Work } from '../common/sliced-work.ts';
 
 /** All rows of a range aggregation, in one piece. */
 export function finalizeSeries(expr: RangeAggExpr, grid: Grid, result: SampleLeafResult): readonly Row[] {

@@ -5,9 +5,9 @@ import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LeafResult, SeriesState } from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
+import { labelsKey, sortLabels } from '../common/series-labels.ts';
 import { stepCount } from '../merge/merge-samples.ts';
 import { groupLabels } from '../root/rows.ts';
-import { labelsKey, sortLabels } from '../common/series-labels.ts';
 
 /** One stored entry, for tests. */
 export interface NaiveEntry {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { Labels } from '@loki/model';
-import { BaseLabels, BaseStream } from '../pipeline/base-labels.ts';
 import { ByteText } from '../common/byte-text.ts';
+import { BaseLabels, BaseStream } from '../pipeline/base-labels.ts';
 import { compileJsonPath, jsonValueAt } from '../pipeline/json-path.ts';
 import { JsonStage } from '../pipeline/json-stage.ts';
 import { LogfmtStage } from '../pipeline/logfmt-stage.ts';

@@ -1,8 +1,8 @@
 import { parseExpr } from '@loki/logql';
 import { Labels } from '@loki/model';
 import { encodeSegment, RowWriter } from '@loki/segment';
-import { evaluate } from '../root/evaluate.ts';
 import type { EvaluateOptions, QueryParams } from '../common/query-types.ts';
+import { evaluate } from '../root/evaluate.ts';
 import { plainRows, runLeaf, segmentOf, tenant, testEnv } from './blocks.ts';
 import type { PlainRow, TestRow } from './blocks.ts';
 

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { parseExpr } from '@loki/logql';
 import { LokiError, parseDuration } from '@loki/model';
 import type { TenantId } from '@loki/model';
+import type { QueryParams, QueryResult } from '../common/query-types.ts';
 import { evaluate } from '../root/evaluate.ts';
 import { naiveLeaf } from './naive-leaf.ts';
 import type { NaiveEntry } from './naive-leaf.ts';
-import type { QueryParams, QueryResult } from '../common/query-types.ts';
 
 // What this protects: the root computes what the reference computed, recorded query by recorded query. The leaves are
 // the plain ones of test-naive-leaf.ts, so a failure here is the root's.

@@ -8,8 +8,8 @@ import { parseExpr } from '@loki/logql';
 import { loadHash } from '@loki/model';
 import type { LeafResult } from '@loki/ports';
 import { resultBytes } from '../common/memory-budget.ts';
-import { evaluate } from '../root/evaluate.ts';
 import type { QueryParams } from '../common/query-types.ts';
+import { evaluate } from '../root/evaluate.ts';
 import { runLeaf, segmentOf, tenant, testEnv } from './blocks.ts';
 import type { TestRow } from './blocks.ts';
 

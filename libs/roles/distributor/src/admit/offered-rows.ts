@@ -1,6 +1,6 @@
-import type { DiscardReason } from '../streams/discard.ts';
 import type { Discards } from '../rows/discards.ts';
 import type { PushRows } from '../rows/push-rows.ts';
+import type { DiscardReason } from '../streams/discard.ts';
 import type { OfferedRows } from './stream-admission.ts';
 
 /**

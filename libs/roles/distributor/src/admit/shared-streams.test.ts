@@ -5,9 +5,6 @@ import type { StreamClaim, StreamLimitService } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
 import { resolveStream } from '../streams/resolve-stream.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
-import { StreamRegistry } from './stream-admission.ts';
-import { StreamClaims } from './stream-claims.ts';
-import type { StreamLimiter, StreamLimiters } from './stream-claims.ts';
 import {
   defaultLimits,
   quietLogger,
@@ -15,6 +12,9 @@ import {
   storedEntries,
   testDistributor,
 } from '../test/distributor.ts';
+import { StreamRegistry } from './stream-admission.ts';
+import { StreamClaims } from './stream-claims.ts';
+import type { StreamLimiter, StreamLimiters } from './stream-claims.ts';
 
 // Protects a tenant's limit of streams over all distributors, and pushes when nobody counts for all.
 

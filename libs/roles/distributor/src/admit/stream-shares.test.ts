@@ -1,6 +1,6 @@
+import { compressSync } from 'snappy';
 import type { Limits } from '@loki/config';
 import { encodePushRequest } from '@loki/proto';
-import { compressSync } from 'snappy';
 import { shardOfRow } from '../streams/shard.ts';
 import type { ShardStep, StreamShards } from '../streams/shard.ts';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';

@@ -1,11 +1,11 @@
 import type { Limits } from '@loki/config';
-import type { DiscardReason } from '../streams/discard.ts';
+import { rfc3339Seconds } from '../json/time-text.ts';
 import type { Discards } from '../rows/discards.ts';
 import type { MetadataNames } from '../rows/metadata-names.ts';
 import type { PushErrors } from '../rows/push-errors.ts';
 import type { PushRows } from '../rows/push-rows.ts';
+import type { DiscardReason } from '../streams/discard.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
-import { rfc3339Seconds } from '../json/time-text.ts';
 
 /** What validation needs besides the rows, and where it reports. */
 interface ValidationContext {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { LokiError, parseTenantId } from '@loki/model';
-import { decodeJsonFast } from './decode-json-fast.ts';
-import { decodeJsonPush, decodeJsonSlow } from './decode-json.ts';
 import { malformedObject, malformedString, malformedValue } from '../json/json-each.ts';
 import { PushRows } from '../rows/push-rows.ts';
 import { StreamCache } from '../streams/stream-cache.ts';
 import { defaultLimits } from '../test/distributor.ts';
+import { decodeJsonFast } from './decode-json-fast.ts';
+import { decodeJsonPush, decodeJsonSlow } from './decode-json.ts';
 
 const streams = new StreamCache(1000).lookup(parseTenantId('t'), defaultLimits);
 const rows = new PushRows();

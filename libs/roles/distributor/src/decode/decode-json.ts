@@ -1,5 +1,4 @@
 import { LokiError } from '@loki/model';
-import { decodeJsonFast } from './decode-json-fast.ts';
 import { JsonCursor, within } from '../json/json-cursor.ts';
 import type { JsonRange } from '../json/json-cursor.ts';
 import {
@@ -14,6 +13,7 @@ import type { Problem, RawValue } from '../json/json-each.ts';
 import { labelTextOfJson } from '../json/label-text.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
+import { decodeJsonFast } from './decode-json-fast.ts';
 
 const requestType = 'loghttp.PushRequest.';
 const streamsType = 'Streams: []loghttp.LogProtoStream: ';

@@ -1,9 +1,9 @@
 /** Protects old senders of `/api/prom/push`, and what they are told; texts of json-iterator 1.1.12. */
 import { LokiError, parseTenantId } from '@loki/model';
-import { decodeLegacyPush } from './decode-legacy.ts';
 import { PushRows } from '../rows/push-rows.ts';
 import { StreamCache } from '../streams/stream-cache.ts';
 import { defaultLimits } from '../test/distributor.ts';
+import { decodeLegacyPush } from './decode-legacy.ts';
 
 const streams = new StreamCache(100).lookup(parseTenantId('t'), defaultLimits);
 const rows = new PushRows();

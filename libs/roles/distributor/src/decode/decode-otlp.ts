@@ -10,13 +10,13 @@ import type {
   OtlpScope,
   OtlpValue,
 } from '@loki/proto';
-import { decodeOtlpJson } from './decode-otlp-json.ts';
 import { labelTextOfPairs } from '../json/label-text.ts';
 import type { MetadataNames } from '../rows/metadata-names.ts';
-import type { OtlpActions } from './otlp-actions.ts';
-import { otlpText } from './otlp-text.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
+import { decodeOtlpJson } from './decode-otlp-json.ts';
+import type { OtlpActions } from './otlp-actions.ts';
+import { otlpText } from './otlp-text.ts';
 
 /** What decoding an OTLP request needs besides its bytes. */
 interface OtlpContext {

@@ -1,14 +1,14 @@
+import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { compressFrameSync } from 'lz4-napi';
-import { LokiError } from '@loki/model';
-import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { compressSync } from 'snappy';
-import { lz4DecodeFrame } from './lz4.ts';
+import { LokiError } from '@loki/model';
 import { decompressedBytesMaxOf } from '../options.ts';
+import { testDistributor } from '../test/distributor.ts';
+import { lz4DecodeFrame } from './lz4.ts';
 import { readJsonBody as readJson, readOtlpBody } from './read-body.ts';
 import type { BodyLimits } from './read-body.ts';
 import { SnappyDecoder } from './snappy.ts';
-import { testDistributor } from '../test/distributor.ts';
 
 /** A body that is not cut. */
 function readJsonBody(body: Buffer, encoding: string, limits: BodyLimits): Buffer {

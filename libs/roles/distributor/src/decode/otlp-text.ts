@@ -1,6 +1,6 @@
+import { compareText } from '@loki/model';
 import { OtlpArray, OtlpMap } from '@loki/proto';
 import type { OtlpValue } from '@loki/proto';
-import { compareText } from '@loki/model';
 
 /**
  * A value as a label, a metadata value or a line, as OpenTelemetry's `Value.AsString` has it: scalars as themselves,

@@ -3,9 +3,9 @@
  * can never be stored is refused with a status that no sender repeats.
  */
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { compressSync } from 'snappy';
 import type { Limits } from '@loki/config';
 import { bytesField, encodePushRequest } from '@loki/proto';
-import { compressSync } from 'snappy';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 import { encodeOtlpRequest } from '../test/otlp.ts';
 

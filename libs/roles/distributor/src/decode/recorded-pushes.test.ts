@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync, gzipSync } from 'node:zlib';
+import { compressSync } from 'snappy';
 import type { Limits } from '@loki/config';
 import { encodePushRequest } from '@loki/proto';
-import { compressSync } from 'snappy';
-import type { RecordingLog } from '../test/distributor.ts';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
+import type { RecordingLog } from '../test/distributor.ts';
 import { encodeOtlpRequest } from '../test/otlp.ts';
 
 // What Loki answered to these pushes, and what it then returned to queries, is the oracle of the whole write path.

@@ -1,6 +1,6 @@
 import { compareText, Labels } from '@loki/model';
-import { eachField, malformedValue, textOf } from './json-each.ts';
 import type { JsonRange } from './json-cursor.ts';
+import { eachField, malformedValue, textOf } from './json-each.ts';
 
 /**
  * A JSON object of labels as label text: sorted; of a name given twice the last value counts. A value that is no

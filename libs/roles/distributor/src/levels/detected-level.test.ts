@@ -1,11 +1,11 @@
-import fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { compressSync } from 'snappy';
 import { encodePushRequest } from '@loki/proto';
+import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 import { detectLevel, levelOfSeverityNumber, normalizeLevel } from './detected-level.ts';
 import { LevelFields } from './level-fields.ts';
-import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 
 const fields = new LevelFields(defaultLimits.logLevelFields);
 

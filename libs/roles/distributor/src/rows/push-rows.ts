@@ -1,5 +1,5 @@
-import type { PushSink } from '@loki/proto';
 import { LokiError } from '@loki/model';
+import type { PushSink } from '@loki/proto';
 import { NameCache } from '../json/name-cache.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';

@@ -1,5 +1,5 @@
-import type { Limits } from '@loki/config';
 import { buildLimits } from '@loki/config';
+import type { Limits } from '@loki/config';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 
 const nowMs = Date.UTC(2026, 0, 15, 12, 30);

@@ -2,12 +2,12 @@ import type { Limits } from '@loki/config';
 import { parseLabels } from '@loki/logql';
 import { compareText, Labels, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
+import { normalizeLevel } from '../levels/detected-level.ts';
 import { compiledLimits } from './compiled-limits.ts';
 import type { DiscardReason } from './discard.ts';
 import { enforcedLabels, policyOf } from './policies.ts';
-import { normalizeLevel } from '../levels/detected-level.ts';
-import { placementHash } from './shard.ts';
 import { discoverServiceName, isInternalStream, serviceNameLabel } from './service-name.ts';
+import { placementHash } from './shard.ts';
 
 /** Why no entry of a stream is taken. */
 interface StreamRejection {

@@ -1,8 +1,6 @@
 import { parseTenantId, Labels } from '@loki/model';
 import type { TimerHandle, Timers } from '@loki/ports';
 import { distributorMetrics, Metrics } from '@loki/telemetry';
-import { PartitionBatcher } from './batcher.ts';
-import type { BatcherOptions } from './batcher.ts';
 import {
   inlineWorkers,
   quietLogger,
@@ -10,6 +8,8 @@ import {
   StoppedClock,
   storedEntries,
 } from '../test/distributor.ts';
+import { PartitionBatcher } from './batcher.ts';
+import type { BatcherOptions } from './batcher.ts';
 
 /** Timers that fire when they are told to. */
 class HandTimers implements Timers {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
+import { compressSync } from 'snappy';
 import { Labels } from '@loki/model';
 import { encodePushRequest } from '@loki/proto';
-import { compressSync } from 'snappy';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 
 // A record is never larger than the log takes: what is sent is cut, and a line that cannot be cut is refused for good.

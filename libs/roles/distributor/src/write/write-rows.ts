@@ -1,6 +1,5 @@
 import type { Limits } from '@loki/config';
 import type { RowWriter } from '@loki/segment';
-import { compiledLimits } from '../streams/compiled-limits.ts';
 import {
   detectLevel,
   levelOfSeverityNumber,
@@ -10,6 +9,7 @@ import {
 import { findGenericFields } from '../levels/generic-fields.ts';
 import type { GenericField } from '../levels/generic-fields.ts';
 import type { PushRows } from '../rows/push-rows.ts';
+import { compiledLimits } from '../streams/compiled-limits.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 
 const levelName = 'detected_level';

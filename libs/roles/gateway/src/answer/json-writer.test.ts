@@ -1,5 +1,5 @@
-import { goJsonString } from '@loki/model';
 import fc from 'fast-check';
+import { goJsonString } from '@loki/model';
 import { JsonWriter } from './json-writer.ts';
 
 describe('a line written as a JSON string', () => {

@@ -1,8 +1,8 @@
 /** Protects what Grafana's inspector shows: entries of each kind of answer, metadata among the bytes. */
 import type { QueryResult } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
-import { entriesOf, lokiStats } from './stats.ts';
 import { logResult } from '../test/gateway.ts';
+import { entriesOf, lokiStats } from './stats.ts';
 
 const sample = { labels: [], value: 1 };
 const series = { labels: [], values: new Float64Array(3), present: new Uint8Array(3) };

@@ -2,6 +2,7 @@ import { asSampleLeaf, evaluate, stepCount } from '@loki/engine';
 import type { QueryParams } from '@loki/engine';
 import { parseExpr, printExpr, printSelector, rangeAggregationOf } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
+import { goJsonString } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type {
   Clock,
@@ -12,7 +13,9 @@ import type {
   LeafStats,
   Tenancy,
 } from '@loki/ports';
-import { goJsonString } from '@loki/model';
+import { jsonResponse } from '../answer/respond.ts';
+import { runForTenants } from '../frontend/multi-tenant.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import {
   checkBlocked,
   checkQueryLength,
@@ -20,9 +23,6 @@ import {
   checkSelectors,
   clampLookback,
 } from '../limits/check-query-limits.ts';
-import { estimateSeconds } from './explain-estimate.ts';
-import type { QueryFrontend } from '../frontend/query-frontend.ts';
-import { runForTenants } from '../frontend/multi-tenant.ts';
 import {
   badRequest,
   Params,
@@ -32,7 +32,7 @@ import {
   parseTime,
   parseTimeRange,
 } from '../limits/params.ts';
-import { jsonResponse } from '../answer/respond.ts';
+import { estimateSeconds } from './explain-estimate.ts';
 
 interface ExplainApiDeps {
   readonly frontend: QueryFrontend;

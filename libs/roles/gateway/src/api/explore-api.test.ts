@@ -1,9 +1,9 @@
 import type { LabelPair } from '@loki/model';
 import type { LogLeafRequest, PatternService, PatternsRequest, WorkerEnv, Workers } from '@loki/ports';
-import { detectLabels } from './detected-labels.ts';
-import { ExploreApi } from './explore-api.ts';
 import { clock, getRequest, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
 import type { TestRow } from '../test/gateway.ts';
+import { detectLabels } from './detected-labels.ts';
+import { ExploreApi } from './explore-api.ts';
 
 // What this protects: what people are told their logs can be searched by.
 

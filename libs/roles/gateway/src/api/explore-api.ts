@@ -1,7 +1,7 @@
 import { collectFields, fieldsTask } from '@loki/engine';
 import type { DetectedField } from '@loki/engine';
-import { goJsonString } from '@loki/model';
 import { parseExpr, parseMatchers, printSelector } from '@loki/logql';
+import { goJsonString } from '@loki/model';
 import { mergePatterns } from '@loki/patterns';
 import type {
   Clock,
@@ -13,6 +13,9 @@ import type {
   Tenancy,
   Workers,
 } from '@loki/ports';
+import { groupStreams } from '../answer/encode-result.ts';
+import { jsonResponse } from '../answer/respond.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import {
   checkBlocked,
   checkEntriesLimit,
@@ -20,12 +23,9 @@ import {
   checkSelectors,
   clampLookback,
 } from '../limits/check-query-limits.ts';
+import { badRequest, isUncached, Params, parseLimit, parseStep, parseTimeRange } from '../limits/params.ts';
 import { detectLabels } from './detected-labels.ts';
 import { streamsOfTenants, wholeDays } from './explore-streams.ts';
-import { groupStreams } from '../answer/encode-result.ts';
-import type { QueryFrontend } from '../frontend/query-frontend.ts';
-import { badRequest, isUncached, Params, parseLimit, parseStep, parseTimeRange } from '../limits/params.ts';
-import { jsonResponse } from '../answer/respond.ts';
 
 interface ExploreApiDeps {
   readonly frontend: QueryFrontend;

@@ -5,10 +5,10 @@
 import fc from 'fast-check';
 import { LokiError } from '@loki/model';
 import type { HttpResponse, LeafRequest, LogLeafResult, StreamVolume, TailFrame } from '@loki/ports';
-import { ExportApi } from './export-api.ts';
-import { printCursor } from './export-cursor.ts';
 import { clock, getRequest, logResult, tenancyOf, testFrontend } from '../test/gateway.ts';
 import type { TestRow } from '../test/gateway.ts';
+import { ExportApi } from './export-api.ts';
+import { printCursor } from './export-cursor.ts';
 
 const logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
 const baseNs = 1_700_000_000_000_000_000n;

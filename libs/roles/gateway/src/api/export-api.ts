@@ -1,20 +1,20 @@
 import { parseExpr, printExpr } from '@loki/logql';
 import { goJsonString, LokiError } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, LogLeafResult, Tenancy } from '@loki/ports';
+import { lineText, pairsJson } from '../answer/encode-result.ts';
+import { runForTenants } from '../frontend/multi-tenant.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import {
   checkBlocked,
   checkQueryLength,
   checkSelectors,
   clampLookback,
 } from '../limits/check-query-limits.ts';
-import { lineText, pairsJson } from '../answer/encode-result.ts';
+import { badRequest, Params, parseDirection, parseTimeRange, parseUint32 } from '../limits/params.ts';
 import { parseCursor, printCursor } from './export-cursor.ts';
 import type { ExportCursor } from './export-cursor.ts';
 import { exportPages } from './export-pages.ts';
 import type { ExportPage, PageRequest } from './export-pages.ts';
-import type { QueryFrontend } from '../frontend/query-frontend.ts';
-import { runForTenants } from '../frontend/multi-tenant.ts';
-import { badRequest, Params, parseDirection, parseTimeRange, parseUint32 } from '../limits/params.ts';
 
 interface ExportApiDeps {
   readonly frontend: QueryFrontend;

@@ -3,9 +3,9 @@ import type { Limits } from '@loki/config';
 import { Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
+import { clock, getRequest, logger, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
 import { shardStreams } from './index-shards.ts';
 import { MetadataApi } from './metadata-api.ts';
-import { clock, getRequest, logger, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
 
 // What this protects: the shards of a query are all of its streams, each once, whatever the target; nobody gets a gap.
 

@@ -1,7 +1,7 @@
 /** Protects the questions about labels from ranges that make no sense. */
 import type { Limits } from '@loki/config';
-import { MetadataApi } from './metadata-api.ts';
 import { clock, getRequest, logger, nowNs, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
+import { MetadataApi } from './metadata-api.ts';
 
 function apiOf(limits: Partial<Limits> = {}): MetadataApi {
   const querier = new TestQuerier();

@@ -1,10 +1,23 @@
 import type { Limits } from '@loki/config';
+import type { QueryParams } from '@loki/engine';
 import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { goJsonString, LokiError } from '@loki/model';
-import type { QueryParams } from '@loki/engine';
 import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
+import { encodeData, groupStreams, lineText } from '../answer/encode-result.ts';
+import type { LabelEncoding } from '../answer/encode-result.ts';
+import { JsonWriter } from '../answer/json-writer.ts';
+import {
+  firstSeries,
+  isForTooManySeries,
+  partialWarning,
+  takesPartialSeries,
+} from '../answer/partial-series.ts';
+import { cutWarnings } from '../answer/query-warnings.ts';
+import { jsonResponse, writtenResponse } from '../answer/respond.ts';
+import { cacheNameOf, entriesOf, lokiStats } from '../answer/stats.ts';
+import type { Answer, QueryFrontend } from '../frontend/query-frontend.ts';
 import {
   checkBlocked,
   checkEntriesLimit,
@@ -13,9 +26,6 @@ import {
   checkSelectors,
   clampLookback,
 } from '../limits/check-query-limits.ts';
-import { encodeData, groupStreams, lineText } from '../answer/encode-result.ts';
-import type { LabelEncoding } from '../answer/encode-result.ts';
-import type { Answer, QueryFrontend } from '../frontend/query-frontend.ts';
 import {
   badRequest,
   isUncached,
@@ -28,18 +38,8 @@ import {
   parseTimeRange,
 } from '../limits/params.ts';
 import type { TimeRange } from '../limits/params.ts';
-import { JsonWriter } from '../answer/json-writer.ts';
-import {
-  firstSeries,
-  isForTooManySeries,
-  partialWarning,
-  takesPartialSeries,
-} from '../answer/partial-series.ts';
-import { cutWarnings } from '../answer/query-warnings.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
-import { jsonResponse, writtenResponse } from '../answer/respond.ts';
-import { cacheNameOf, entriesOf, lokiStats } from '../answer/stats.ts';
 
 interface QueryApiDeps {
   readonly frontend: QueryFrontend;

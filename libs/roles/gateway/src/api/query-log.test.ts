@@ -2,8 +2,6 @@ import { parseExpr } from '@loki/logql';
 import { emptyLeafStats } from '@loki/ports';
 import type { LogFields, Logger } from '@loki/ports';
 import type { Answer } from '../frontend/query-frontend.ts';
-import { MetadataApi } from './metadata-api.ts';
-import { reportQuery } from './query-log.ts';
 import {
   clock,
   getRequest,
@@ -13,6 +11,8 @@ import {
   testFrontend,
   TestQuerier,
 } from '../test/gateway.ts';
+import { MetadataApi } from './metadata-api.ts';
+import { reportQuery } from './query-log.ts';
 
 // What this protects: the names that operators of Loki grep for are all there, and nothing that a client sends breaks a line.
 

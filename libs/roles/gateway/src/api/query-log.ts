@@ -1,14 +1,14 @@
-import { fnv1Hash32, formatGoDuration, LokiError } from '@loki/model';
 import type { QueryResult } from '@loki/engine';
 import { logExprsOf, stageTraits } from '@loki/logql';
 import type { Expr } from '@loki/logql';
+import { fnv1Hash32, formatGoDuration, LokiError } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafStats, LogFields, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
+import { cacheNameOf, entriesOf } from '../answer/stats.ts';
+import type { Answer } from '../frontend/query-frontend.ts';
 import { byteText } from '../limits/byte-text.ts';
 import { kindOf, parseTags } from '../limits/check-query-limits.ts';
-import type { Answer } from '../frontend/query-frontend.ts';
-import { cacheNameOf, entriesOf } from '../answer/stats.ts';
 
 /** A query as it was asked. */
 export interface AskedQuery {

@@ -1,8 +1,8 @@
 import { LokiError } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, LogFields, Logger } from '@loki/ports';
+import { getRequest } from '../test/gateway.ts';
 import { RequestLog } from './request-log.ts';
 import type { RequestLogOptions } from './request-log.ts';
-import { getRequest } from '../test/gateway.ts';
 
 // What this protects: requests that took too long are told of, with what they asked, and nobody can flood the log by it.
 

@@ -5,10 +5,10 @@
 import type { Limits } from '@loki/config';
 import { loadHash } from '@loki/model';
 import type { LeafRequest, LogLeafResult, StreamVolume, TailFrame, Timers } from '@loki/ports';
-import { TailApi } from './tail-api.ts';
-import type { TailSocket } from './tail-api.ts';
 import { clock, getRequest, logResult, nowNs, tenancyOf, testFrontend } from '../test/gateway.ts';
 import type { TestRow } from '../test/gateway.ts';
+import { TailApi } from './tail-api.ts';
+import type { TailSocket } from './tail-api.ts';
 
 beforeAll(loadHash);
 

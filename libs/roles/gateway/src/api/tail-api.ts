@@ -1,9 +1,9 @@
 import { parseExpr, printExpr } from '@loki/logql';
 import { goJsonString, hash64Bytes, LokiError } from '@loki/model';
 import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers, Tenancy } from '@loki/ports';
-import { checkEntriesLimit } from '../limits/check-query-limits.ts';
 import { categoriesJson, lineText, mergedLabels, pairsJson } from '../answer/encode-result.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
+import { checkEntriesLimit } from '../limits/check-query-limits.ts';
 import { badRequest, Params, parseLimit, parseTimeRange, parseUint32 } from '../limits/params.ts';
 
 /** One open WebSocket, as the tail sees it. */

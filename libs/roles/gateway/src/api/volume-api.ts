@@ -4,17 +4,17 @@ import { compareText, LokiError, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
-import { checkQueryLength } from '../limits/check-query-limits.ts';
 import { pairsJson, secondsText } from '../answer/encode-result.ts';
-import { isHiddenLabel, streamsOfTenants } from './explore-streams.ts';
-import type { TenantStreams } from './explore-streams.ts';
-import type { QueryFrontend } from '../frontend/query-frontend.ts';
-import { reported } from './metadata-log.ts';
-import type { MetadataLogDeps } from './metadata-log.ts';
-import { badRequest, isUncached, Params, parseStep, parseTimeRange, parseUint32 } from '../limits/params.ts';
-import type { TimeRange } from '../limits/params.ts';
 import { jsonResponse } from '../answer/respond.ts';
 import { lokiStats } from '../answer/stats.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
+import { checkQueryLength } from '../limits/check-query-limits.ts';
+import { badRequest, isUncached, Params, parseStep, parseTimeRange, parseUint32 } from '../limits/params.ts';
+import type { TimeRange } from '../limits/params.ts';
+import { isHiddenLabel, streamsOfTenants } from './explore-streams.ts';
+import type { TenantStreams } from './explore-streams.ts';
+import { reported } from './metadata-log.ts';
+import type { MetadataLogDeps } from './metadata-log.ts';
 
 interface VolumeApiDeps extends MetadataLogDeps {
   readonly frontend: QueryFrontend;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { ActorQueue, parseActorPath } from './actor-queue.ts';
-import { FairQueue } from './fair-queue.ts';
 import { QueryApi } from '../api/query-api.ts';
 import { clock, getRequest, logger, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
+import { ActorQueue, parseActorPath } from './actor-queue.ts';
+import { FairQueue } from './fair-queue.ts';
 
 // What this protects: one user of a tenant with a hundred queries does not hold up the others of that tenant.
 

@@ -1,8 +1,8 @@
+import type { TenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LeafResult } from '@loki/ports';
-import type { TenantId } from '@loki/model';
-import { runForTenants, withTenant } from './multi-tenant.ts';
 import { tenancyOf } from '../test/gateway.ts';
+import { runForTenants, withTenant } from './multi-tenant.ts';
 
 // Protects how labels of a tenant's streams and series look in an answer for several.
 test.each([

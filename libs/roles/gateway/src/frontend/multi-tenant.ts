@@ -1,11 +1,11 @@
 import type { Limits } from '@loki/config';
+import { mergeLeafResults } from '@loki/engine';
 import { parseExpr, printExpr, rangeAggregationOf } from '@loki/logql';
 import type { Expr, Grouping, LogExpr, Matcher, MetricExpr } from '@loki/logql';
 import { compareText, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
-import { mergeLeafResults } from '@loki/engine';
-import { compileRegex } from '@loki/regex';
 import type { LabelSet, LeafRequest, LeafResult, Tenancy } from '@loki/ports';
+import { compileRegex } from '@loki/regex';
 import { badRequest } from '../limits/params.ts';
 
 /** The label that tells tenants apart in an answer for several, and what a stream's own label of that name becomes. */

@@ -8,8 +8,6 @@ import type {
   StoredBytesRequest,
   StreamVolume,
 } from '@loki/ports';
-import { QueryFrontend } from './query-frontend.ts';
-import type { QueryOptions } from './query-frontend.ts';
 import {
   clock,
   limitsDefault,
@@ -21,6 +19,8 @@ import {
   TestQuerier,
   timers,
 } from '../test/gateway.ts';
+import { QueryFrontend } from './query-frontend.ts';
+import type { QueryOptions } from './query-frontend.ts';
 
 // What this protects: limits are kept in Loki's words, caches are asked for what is old enough only, and a query reads no
 // further than it has to.

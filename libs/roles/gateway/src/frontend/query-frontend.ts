@@ -21,17 +21,17 @@ import { inCurrentSpan, isTracing, startSpan, withSpan } from '@loki/telemetry';
 import type { QueryMetrics, SpanAttributes } from '@loki/telemetry';
 import { selectionsOf, tooManyBytes } from '../limits/check-query-limits.ts';
 import type { Selection } from '../limits/check-query-limits.ts';
+import { parseWholeQuery, tightenedLimits } from '../limits/request-limits.ts';
+import type { WholeQuery } from '../limits/request-limits.ts';
 import { parseActorPath } from './actor-queue.ts';
 import type { ActorPath } from './actor-queue.ts';
 import { FairQueue } from './fair-queue.ts';
 import { LeafRunner } from './leaf-runner.ts';
-import { parseWholeQuery, tightenedLimits } from '../limits/request-limits.ts';
-import type { WholeQuery } from '../limits/request-limits.ts';
+import { runForTenants, strictestLimits } from './multi-tenant.ts';
 import { retried } from './retry.ts';
 import { streamsInParts } from './stream-runner.ts';
 import { TailSlots } from './tail-slots.ts';
 import { WeightSource } from './weights.ts';
-import { runForTenants, strictestLimits } from './multi-tenant.ts';
 
 export interface FrontendOptions {
   /** Leaves that the querier of this process runs side by side. */

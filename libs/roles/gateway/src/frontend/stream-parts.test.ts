@@ -3,7 +3,6 @@ import type { Limits } from '@loki/config';
 import { LokiError } from '@loki/model';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
 import { MetadataApi } from '../api/metadata-api.ts';
-import { isCuttable, joinStreams, planStreams, streamBytesPerPart } from './stream-parts.ts';
 import {
   clock,
   getRequest,
@@ -14,6 +13,7 @@ import {
   testFrontend,
   TestQuerier,
 } from '../test/gateway.ts';
+import { isCuttable, joinStreams, planStreams, streamBytesPerPart } from './stream-parts.ts';
 import { Weights } from './weights.ts';
 
 // What this protects: questions about labels and series cover their time whatever they are cut into, and are cut where that pays.

@@ -1,8 +1,8 @@
 import type { Limits } from '@loki/config';
 import { ceilTo, floorTo } from '@loki/engine';
 import type { StreamVolume } from '@loki/ports';
-import { boundedInterval } from './cut-leaf.ts';
 import type { TimeRange } from '../limits/params.ts';
+import { boundedInterval } from './cut-leaf.ts';
 import type { Weights } from './weights.ts';
 
 /** A stretch of time whose streams are asked for by itself. */

@@ -1,5 +1,5 @@
-import type { TenantId } from '@loki/model';
 import { ceilTo, floorTo } from '@loki/engine';
+import type { TenantId } from '@loki/model';
 import type { Clock, QuerierService } from '@loki/ports';
 
 /** Bytes by time, spread evenly within each interval. */

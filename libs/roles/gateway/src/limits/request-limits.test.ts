@@ -1,8 +1,6 @@
 import { parseExpr } from '@loki/logql';
-import { checkBlocked, parseTags } from './check-query-limits.ts';
 import { MetadataApi } from '../api/metadata-api.ts';
 import { QueryApi } from '../api/query-api.ts';
-import { parseWholeQuery, tightenedLimits } from './request-limits.ts';
 import {
   clock,
   getRequest,
@@ -13,6 +11,8 @@ import {
   testFrontend,
   TestQuerier,
 } from '../test/gateway.ts';
+import { checkBlocked, parseTags } from './check-query-limits.ts';
+import { parseWholeQuery, tightenedLimits } from './request-limits.ts';
 
 const limits = {
   ...limitsDefault,

@@ -1,8 +1,8 @@
 /** Protects what a tenant's limits say to the engine: it must arrive there. */
 import { parseExpr } from '@loki/logql';
+import { parseTenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LeafResult } from '@loki/ports';
-import { parseTenantId } from '@loki/model';
 import { testFrontend, TestQuerier } from './gateway.ts';
 
 const tenant = parseTenantId('acme');

@@ -1,4 +1,5 @@
 import type { Limits } from '@loki/config';
+import { parseTenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type {
   Clock,
@@ -14,7 +15,6 @@ import type {
   Timers,
   Tenancy,
 } from '@loki/ports';
-import { parseTenantId } from '@loki/model';
 import { QueryFrontend } from '../frontend/query-frontend.ts';
 import type { FrontendOptions } from '../frontend/query-frontend.ts';
 

@@ -1,10 +1,10 @@
+import fc from 'fast-check';
 import { HiddenRows } from '@loki/catalog';
 import type { DeleteRequests } from '@loki/catalog';
 import type { Limits } from '@loki/config';
-import { parseExpr } from '@loki/logql';
 import type { QueryParams } from '@loki/engine';
+import { parseExpr } from '@loki/logql';
 import type { Clock, LeafDelete, ResultsKind } from '@loki/ports';
-import fc from 'fast-check';
 import type { Answer, QueryFrontend } from '../frontend/query-frontend.ts';
 import { storeTenant, TestCache, TestStore } from './store.ts';
 import type { StoreRow } from './store.ts';

@@ -1,6 +1,6 @@
 import type { Config, LimitsSource, RpcPeer } from '@loki/config';
-import type { QueryFrontend } from '@loki/gateway';
 import type { StreamLimiters } from '@loki/distributor';
+import type { QueryFrontend } from '@loki/gateway';
 import { ownsAll } from '@loki/ingester';
 import type { OwnedPartitions } from '@loki/ingester';
 import { LokiError, parseTenantId } from '@loki/model';
@@ -31,12 +31,12 @@ import {
 import type { RpcServer } from '@loki/rpc';
 import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
-import { Successors } from './successors.ts';
 import { RingDirectory } from './ring-directory.ts';
-import { RingPatterns } from './ring-patterns.ts';
 import { RingLimiters } from './ring-limiters.ts';
-import { RouteForwarder } from './route-forwarder.ts';
+import { RingPatterns } from './ring-patterns.ts';
 import type { RingName, Rings } from './rings.ts';
+import { RouteForwarder } from './route-forwarder.ts';
+import { Successors } from './successors.ts';
 
 interface ClusterDeps {
   readonly config: Config;

@@ -4,10 +4,10 @@ import { Compactor, compactorDefaults, DeletesApi, sharedWork } from '@loki/comp
 import type { CompactorShare, CompactorStatus } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
-import { LogEnds } from '../cluster/log-ends.ts';
-import { openWriteLog } from '../stores/open-write-log.ts';
 import { compactorMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
+import { LogEnds } from '../cluster/log-ends.ts';
+import { openWriteLog } from '../stores/open-write-log.ts';
 
 interface HidingWorld {
   readonly config: Config;

@@ -5,8 +5,8 @@ import path from 'node:path';
 import type { Config } from '@loki/config';
 import type { HttpRequest, Logger } from '@loki/ports';
 import type { InstanceState, RingInstance } from '@loki/ring';
-import { IngesterLifecycle } from './ingester-lifecycle.ts';
 import type { Rings } from '../cluster/rings.ts';
+import { IngesterLifecycle } from './ingester-lifecycle.ts';
 
 const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
 let directory: string;

@@ -38,18 +38,18 @@ import {
   queryMetrics,
 } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
-import type { Adapters } from '../stores/adapters.ts';
 import { Cluster } from '../cluster/cluster.ts';
-import { openHiding, startCompactor } from './compactor-role.ts';
-import type { CompactorRole, Hiding } from './compactor-role.ts';
-import { openResultsCaches } from './results-caches.ts';
+import type { Rings } from '../cluster/rings.ts';
+import type { Adapters } from '../stores/adapters.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
 import type { WorkerData } from '../stores/object-store.ts';
+import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
+import { openHiding, startCompactor } from './compactor-role.ts';
+import type { CompactorRole, Hiding } from './compactor-role.ts';
+import { IngesterLifecycle } from './ingester-lifecycle.ts';
+import { openResultsCaches } from './results-caches.ts';
 import { startRuler } from './ruler-role.ts';
 import type { RulerRole } from './ruler-role.ts';
-import { IngesterLifecycle } from './ingester-lifecycle.ts';
-import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
-import type { Rings } from '../cluster/rings.ts';
 
 interface RoleDeps {
   readonly config: Config;

@@ -28,11 +28,11 @@ import { rulerMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 import { watchAddresses } from '../cluster/addresses.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { prepareObjectStore } from '../stores/object-store.ts';
 import type { Rings } from '../cluster/rings.ts';
 import { RouteForwarder } from '../cluster/route-forwarder.ts';
-import { localEvaluator, remoteEvaluator, withJitter } from './rule-evaluator.ts';
 import { RingRulerPeers } from '../cluster/ruler-peers.ts';
+import { prepareObjectStore } from '../stores/object-store.ts';
+import { localEvaluator, remoteEvaluator, withJitter } from './rule-evaluator.ts';
 
 interface RulerRoleDeps {
   readonly config: Config;

@@ -1,14 +1,14 @@
+import type { CompactorStatus } from '@loki/compactor';
+import type { Config, RpcPeer } from '@loki/config';
 import { jsonResponse } from '@loki/http';
 import type { RouteId } from '@loki/http';
+import type { PartitionStatus } from '@loki/ingester';
 import { LokiError } from '@loki/model';
 import type { HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
 import { partitionOwners } from '@loki/ring';
 import type { ObservedInstance } from '@loki/ring';
 import { RouteClient } from '@loki/rpc';
 import type { ChannelPool } from '@loki/rpc';
-import type { CompactorStatus } from '@loki/compactor';
-import type { Config, RpcPeer } from '@loki/config';
-import type { PartitionStatus } from '@loki/ingester';
 import type { RingName, Rings } from '../cluster/rings.ts';
 import type { Roles } from '../roles/roles.ts';
 

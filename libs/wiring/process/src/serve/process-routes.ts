@@ -1,20 +1,20 @@
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
 import type { RuntimeConfig, Settings, Component, Config } from '@loki/config';
+import { RequestLog } from '@loki/gateway';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
 import type { RouteId, ServiceStates, TenantResolver } from '@loki/http';
-import { RequestLog } from '@loki/gateway';
 import type { Clock, HttpHandler, Logger, RouteService } from '@loki/ports';
 import { serveRoutes } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
 import { ringMetrics } from '@loki/telemetry';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
-import type { HttpPorts } from './http-ports.ts';
-import { ownStatusHandlers, systemStatusHandlers } from './operator-routes.ts';
 import { ringOfOne, ringPageHandlers, ringStatus } from '../cluster/ring-pages.ts';
 import type { RingRoute, RingSource } from '../cluster/ring-pages.ts';
 import type { RingName, Rings } from '../cluster/rings.ts';
 import type { Roles } from '../roles/roles.ts';
 import { ruleHandlers, ruleRoutes } from '../roles/ruler-role.ts';
+import type { HttpPorts } from './http-ports.ts';
+import { ownStatusHandlers, systemStatusHandlers } from './operator-routes.ts';
 
 interface RouteDeps {
   readonly server: HttpPorts;
