@@ -1,8 +1,10 @@
 import type { Limits } from '@loki/config';
 import type { GenericField } from '../levels/generic-fields.ts';
 import { LevelFields } from '../levels/level-fields.ts';
-import { compileKeptFor, type KeptFor } from './kept-for.ts';
-import { compilePolicies, type Policy } from './policies.ts';
+import { compileKeptFor } from './kept-for.ts';
+import type { KeptFor } from './kept-for.ts';
+import { compilePolicies } from './policies.ts';
+import type { Policy } from './policies.ts';
 
 /** What the hot path needs of a tenant's limits in another form. */
 interface CompiledLimits {
