@@ -1,15 +1,19 @@
 import { Worker } from 'node:worker_threads';
 import type { ResourceLimits } from 'node:worker_threads';
 import { LokiError } from '@loki/model';
-import { errorFromWire, movable } from './worker-protocol.ts';
+import { errorFromWire, movable, ping } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 
 /** A task on its way: waiting, running, or given up by its caller. */
 export interface Job {
   readonly id: number;
   readonly name: string;
-  /** Dropped once the worker has it. */
+  /** Kept while the job runs, so that another thread can run it again; undefined once its buffers were moved. */
   input: unknown;
+  /** False once the thread has the input's buffers: the job cannot be given to another one. */
+  isRepeatable: boolean;
+  /** Threads that were given the job. */
+  attempts: number;
   readonly transfer: ((input: never) => ArrayBuffer[]) | undefined;
   readonly resolve: (output: unknown) => void;
   readonly reject: (reason: unknown) => void;
@@ -27,11 +31,25 @@ interface PoolWorkerOptions {
   readonly onFree: (worker: PoolWorker) => void;
   /** The thread ended: what waits for it should go elsewhere. It will be started again. */
   readonly onDown: (worker: PoolWorker) => void;
+  /** The thread was ended because of another job; this one should run elsewhere. */
+  readonly onRepeat: (job: Job) => void;
+  /** The thread is ended because `tasks`, which it has, ignore their cancellation. */
+  readonly onUnresponsive: (tasks: readonly string[]) => void;
 }
 
 /** Waits between attempts to start a thread that keeps ending: doubles from the first to the last. */
 const respawnFirstMs = 50;
 const respawnMostMs = 5_000;
+
+/** A thread whose cancelled job shows no sign of life for so long is ended. */
+const unresponsiveMsMax = 2_000;
+/**
+ * The same for a thread that starts, or is at a job that was not cancelled, while a cancelled one waits. Merges of the
+ * largest segments take seconds without a sign; longer than this takes only a job whose turn on the thread was not seen.
+ */
+const silentMsMax = 30_000;
+/** A job that was on two threads that were ended is a suspect itself. */
+const attemptsMax = 3;
 
 /** One thread, started again whenever it ends, with the jobs it runs and those that wait for it. */
 export class PoolWorker {
@@ -42,6 +60,11 @@ export class PoolWorker {
   readonly #options: PoolWorkerOptions;
   #thread: Worker | undefined;
   #respawn: NodeJS.Timeout | undefined;
+  /** Shared with the thread: see `TaskCall.pulse`. */
+  #pulse = newPulse();
+  #watch: NodeJS.Timeout | undefined;
+  /** The thread is being ended because it is unresponsive. */
+  #isCondemned = false;
   #isClosed = false;
 
   constructor(options: PoolWorkerOptions) {
@@ -59,21 +82,74 @@ export class PoolWorker {
 
   /** Sends `job` to the thread. An input that cannot be cloned rejects that job alone. */
   give(job: Job): void {
-    const call: TaskCall = { id: job.id, name: job.name, input: job.input, cancelled: job.cancelled };
+    const { id, name, input, cancelled } = job;
+    const call: TaskCall = { id, name, input, cancelled, pulse: this.#pulse };
     try {
-      this.#thread!.postMessage(call, movable(job.transfer?.(job.input as never)));
+      const moved = movable(job.transfer?.(input as never));
+      this.#thread!.postMessage(call, moved);
+      job.isRepeatable = moved.length === 0;
     } catch (error) {
       settle(job);
       job.reject(error);
       return;
     }
-    job.input = undefined;
+    if (!job.isRepeatable) job.input = undefined;
+    job.attempts++;
     this.running.set(job.id, job);
     this.#thread!.ref(); // a caller waits: the process must live until the answer
   }
 
+  /**
+   * To be called when a running job was cancelled: unless the thread answers it, or shows by its pulse that it does
+   * something else, it is ended and replaced.
+   */
+  expectAnswer(): void {
+    if (this.#watch || !this.#thread) return;
+    this.#ping();
+    let beats = this.#pulse[0];
+    let silentMs = 0;
+    this.#watch = setInterval(() => {
+      if (!this.#hasCancelled()) {
+        this.#stopWatch();
+        return;
+      }
+      const now = Atomics.load(this.#pulse, 0);
+      silentMs = now === beats ? silentMs + watchEveryMs : 0;
+      beats = now;
+      if (silentMs === 0) this.#ping();
+      const atWork = this.running.get(Atomics.load(this.#pulse, 1));
+      const boundMs = atWork && isCancelled(atWork) ? unresponsiveMsMax : silentMsMax;
+      if (silentMs >= boundMs) this.#condemn();
+    }, watchEveryMs);
+    this.#watch.unref();
+  }
+
+  #hasCancelled(): boolean {
+    for (const job of this.running.values()) if (isCancelled(job)) return true;
+    return false;
+  }
+
+  /** Makes a thread that waits, rather than computes, give a sign of life. */
+  #ping(): void {
+    this.#thread?.postMessage(ping);
+  }
+
+  #condemn(): void {
+    this.#stopWatch();
+    this.#isCondemned = true;
+    const suspects = Array.from(this.running.values()).filter(isCancelled);
+    this.#options.onUnresponsive(suspects.map(({ name }) => name));
+    void this.#thread?.terminate();
+  }
+
+  #stopWatch(): void {
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#stopWatch();
     clearTimeout(this.#respawn);
     await this.#thread?.terminate();
   }
@@ -102,6 +178,7 @@ export class PoolWorker {
     this.running.delete(answer.id);
     if (this.running.size === 0) this.#thread?.unref();
     if (job) {
+      job.input = undefined;
       settle(job);
       if (answer.ok) job.resolve(answer.output);
       else job.reject(errorFromWire(answer.failure));
@@ -111,22 +188,51 @@ export class PoolWorker {
 
   #ended(why: unknown): void {
     this.#thread = undefined;
-    this.failedStarts++;
+    this.#stopWatch();
+    this.#pulse = newPulse();
+    const isCondemned = this.#isCondemned && !this.#isClosed;
+    this.#isCondemned = false;
+    // It had started: its end says nothing of the next one.
+    if (!isCondemned) this.failedStarts++;
     const reason = typeof why === 'object' && why !== null && 'message' in why ? why.message : why;
     const error = new LokiError('internal', `worker thread ended: ${String(reason)}`, { cause: why });
+    const repeated: Job[] = [];
     for (const job of this.running.values()) {
+      if (isCondemned && !isCancelled(job) && job.isRepeatable && job.attempts < attemptsMax) {
+        repeated.push(job);
+        continue;
+      }
       settle(job);
-      job.reject(error);
+      job.reject(isCondemned ? replacedError() : error);
     }
     this.running.clear();
     if (this.#isClosed) return;
-    const delayMs = Math.min(respawnFirstMs * 2 ** (this.failedStarts - 1), respawnMostMs);
+    const delayMs = isCondemned ? 0 : Math.min(respawnFirstMs * 2 ** (this.failedStarts - 1), respawnMostMs);
     this.#respawn = setTimeout(() => {
       this.#start();
       this.#options.onFree(this);
     }, delayMs);
     this.#options.onDown(this);
+    for (const job of repeated) this.#options.onRepeat(job);
   }
+}
+
+/** How often an awaited thread is looked at. */
+const watchEveryMs = 250;
+
+function newPulse(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(8));
+}
+
+function isCancelled({ cancelled }: Job): boolean {
+  return cancelled !== undefined && Atomics.load(cancelled, 0) !== 0;
+}
+
+function replacedError(): LokiError {
+  return new LokiError(
+    'unavailable',
+    'the worker thread was replaced: another task on it could not be stopped',
+  );
 }
 
 /** Stops listening for the caller's abort: long-lived signals must not collect listeners. */

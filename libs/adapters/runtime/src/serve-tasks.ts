@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { LokiError, loadHash } from '@loki/model';
 import type { CheckCancelled, Task, WorkerEnv } from '@loki/ports';
-import { errorToWire, movable } from './worker-protocol.ts';
+import { errorToWire, movable, ping } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a table of tasks of all types has no common input type
@@ -29,9 +29,9 @@ export function serveTasks(
       const env = await ready;
       const task = byName.get(call.name);
       if (!task) throw new LokiError('internal', `worker knows no task ${call.name}`);
-      const checkCancelled = checkOf(call);
       // It may have waited here behind others.
-      checkCancelled?.();
+      const checkCancelled = checkOf(call);
+      checkCancelled();
       const output: unknown = await task.run(call.input, env, checkCancelled);
       const done: TaskAnswer = { id: call.id, ok: true, output };
       port.postMessage(done, movable(task.transferOutput?.(output)));
@@ -41,7 +41,15 @@ export function serveTasks(
     }
   };
   // Listening before `ready` holds the port open; an environment that cannot be built must end the thread.
-  port.on('message', (call: TaskCall) => void answer(call));
+  let pulse: Int32Array | undefined;
+  port.on('message', (call: TaskCall | typeof ping) => {
+    if (call === ping) {
+      if (pulse) Atomics.store(pulse, 0, pulse[0] + 1);
+      return;
+    }
+    pulse = call.pulse;
+    void answer(call);
+  });
   ready.catch((error: unknown) => {
     setImmediate(() => {
       throw error;
@@ -49,9 +57,13 @@ export function serveTasks(
   });
 }
 
-function checkOf({ cancelled }: TaskCall): CheckCancelled | undefined {
-  if (!cancelled) return undefined;
+/** Shows that the thread is alive and at this call; throws once its caller has given up. */
+function checkOf({ id, cancelled, pulse }: TaskCall): CheckCancelled {
   return () => {
-    if (Atomics.load(cancelled, 0) !== 0) throw new LokiError('clientGone', 'the task was cancelled');
+    // The pulse has one writer, this thread: no need of an atomic addition.
+    Atomics.store(pulse, 1, id);
+    Atomics.store(pulse, 0, pulse[0] + 1);
+    if (cancelled && Atomics.load(cancelled, 0) !== 0)
+      throw new LokiError('clientGone', 'the task was cancelled');
   };
 }

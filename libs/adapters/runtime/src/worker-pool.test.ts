@@ -185,6 +185,53 @@ describe('worker pool', () => {
       expect(Atomics.load(never, 1)).toBe(0);
     }));
 
+  // One query that cannot be stopped would hold its thread for ever, and with it the queries of others.
+  test('a thread that ignores a cancellation is replaced, and the other tasks it had run elsewhere', async () => {
+    const replaced: (readonly string[])[] = [];
+    const onUnresponsive = (tasks: readonly string[]) => replaced.push(tasks);
+    await withPool({ tasksPerWorkerMax: 4, onUnresponsive }, async (pool) => {
+      const before = await pool.run(testTasks.whoAmI, null);
+      const cell = newCell();
+      const abort = new AbortController();
+      const hostile = pool.run(testTasks.spin, cell, { signal: abort.signal });
+      await waitFor(() => Atomics.load(cell, 1) === 1);
+      const innocent = [pool.run(testTasks.double, 1), pool.run(testTasks.double, 2)];
+      const moved = pool.run(testTasks.sum, new Uint8Array([1]));
+      // Nobody gave up: the thread may compute as long as it likes.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const abortedMs = performance.now();
+      abort.abort(new Error('client went away'));
+      await expect(hostile).rejects.toThrow('client went away');
+      // Its bytes went down with the thread.
+      await expect(moved).rejects.toMatchObject({ code: 'unavailable' });
+      expect(await Promise.all(innocent)).toEqual([2, 4]);
+      const tookMs = performance.now() - abortedMs;
+      expect(tookMs).toBeGreaterThan(1_900);
+      expect(tookMs).toBeLessThan(4_500);
+      expect((await pool.run(testTasks.whoAmI, null)).thread).not.toBe(before.thread);
+      expect(replaced).toEqual([['spin']]);
+    });
+  }, 15_000);
+
+  test(
+    'a thread that is silent at a task whose caller waits is not ended for one that was given up',
+    () =>
+      withPool({ tasksPerWorkerMax: 2 }, async (pool) => {
+        const { thread } = await pool.run(testTasks.whoAmI, null);
+        const [busy, never] = [newCell(), newCell()];
+        const held = pool.run(testTasks.spin, busy);
+        const abort = new AbortController();
+        const given = pool.run(testTasks.toil, never, { signal: abort.signal });
+        await waitFor(() => Atomics.load(busy, 1) === 1);
+        abort.abort(new Error('client went away'));
+        await expect(given).rejects.toThrow('client went away');
+        await new Promise((resolve) => setTimeout(resolve, 3_000));
+        Atomics.store(busy, 0, 1);
+        expect(await held).toBe(thread);
+      }),
+    10_000,
+  );
+
   test('a thread that ends fails what it ran, and is replaced', () =>
     withPool({ tasksPerWorkerMax: 1 }, async (pool) => {
       const before = await pool.run(testTasks.whoAmI, null);

@@ -20,6 +20,8 @@ export interface WorkerPoolOptions {
   /** `workerData` of the thread that urgent tasks have for themselves. Default: that of the others. */
   readonly urgentWorkerData?: unknown;
   readonly resourceLimits?: ResourceLimits;
+  /** Told of each thread that is ended because `tasks` ignore their cancellation. */
+  readonly onUnresponsive?: (tasks: readonly string[]) => void;
 }
 
 /** Urgent tasks that may wait for their own thread before others of them go to the common ones. */
@@ -34,7 +36,8 @@ const failedStartsMax = 3;
  * A task goes to the worker that its affinity names, unless that one has `affinitySlackMax` more to do than the least
  * busy; a worker with nothing to do takes from the longest queue. An aborted task leaves the queue, or, when it runs
  * already, is told to stop: its next `checkCancelled` throws. A thread that ends rejects what it was running
- * with `internal`, and is started again, ever more slowly when it keeps ending.
+ * with `internal`, and is started again, ever more slowly when it keeps ending. A thread that ignores a cancellation for
+ * two seconds is ended and replaced; the other jobs that it had run again on other threads.
  *
  * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started with the first of
  * them, and use the common ones when those are idle.
@@ -80,6 +83,8 @@ export class WorkerPool implements Workers {
         id: this.#nextId++,
         name: task.name,
         input,
+        isRepeatable: true,
+        attempts: 0,
         transfer: task.transfer?.bind(task),
         resolve: resolve as (output: unknown) => void,
         reject,
@@ -111,6 +116,8 @@ export class WorkerPool implements Workers {
       resourceLimits,
       onFree: (worker) => this.#feed(worker),
       onDown: (worker) => this.#leave(worker),
+      onRepeat: (job) => this.#repeat(job),
+      onUnresponsive: (tasks) => this.#options.onUnresponsive?.(tasks),
     });
   }
 
@@ -168,11 +175,29 @@ export class WorkerPool implements Workers {
     for (const other of this.#workers) if (other !== worker) this.#feed(other);
   }
 
+  /** Beyond the bound of what may wait: the job was let in once. */
+  #repeat(job: Job): void {
+    if (this.#isClosed) {
+      settle(job);
+      job.reject(closedError());
+      return;
+    }
+    const worker = this.#choose(undefined);
+    worker.queue.unshift(job);
+    this.#queued++;
+    this.#feed(worker);
+  }
+
   /** The caller no longer waits. A running job stays counted until the worker answers, for it is still at it. */
   #abandon(job: Job): void {
     Atomics.store(job.cancelled!, 0, 1);
     job.reject(job.signal!.reason);
-    for (const { queue } of this.#all()) {
+    for (const worker of this.#all()) {
+      if (worker.running.has(job.id)) {
+        worker.expectAnswer();
+        return;
+      }
+      const { queue } = worker;
       const at = queue.indexOf(job);
       if (at < 0) continue;
       queue.splice(at, 1);

@@ -9,7 +9,15 @@ export interface TaskCall {
   readonly input: unknown;
   /** Shared: 1 as soon as nobody waits for the output any more. Undefined: somebody always will. */
   readonly cancelled: Int32Array | undefined;
+  /**
+   * Shared by all calls of one thread. [0] goes up with each sign of life: a message that is read, a `checkCancelled`.
+   * [1] is the id of the call that gave the last one.
+   */
+  readonly pulse: Int32Array;
 }
+
+/** To a worker: give a sign of life, if you can read this. */
+export const ping = 'ping';
 
 /** From a worker: how the task with this id ended. */
 export type TaskAnswer =

@@ -250,7 +250,7 @@ async function openWorld(deps: RoleDeps, cluster: Cluster): Promise<World> {
   await catalog.refresh();
   await catalog.start();
   const hiding = await openHiding({ ...deps, objectStore });
-  return { ...deps, cluster, objectStore, catalog, hiding, workers: startWorkers(config) };
+  return { ...deps, cluster, objectStore, catalog, hiding, workers: startWorkers(config, logger) };
 }
 
 async function openLog(world: World): Promise<LogWorld> {
@@ -265,7 +265,7 @@ async function openLog(world: World): Promise<LogWorld> {
   return { ...world, writeLog, pressure };
 }
 
-function startWorkers(config: Config): WorkerPool {
+function startWorkers(config: Config, logger: Logger): WorkerPool {
   const size = config.workerPool.threads > 0 ? config.workerPool.threads : os.availableParallelism();
   const workerData: WorkerData = {
     storage: config.storage,
@@ -277,6 +277,8 @@ function startWorkers(config: Config): WorkerPool {
     urgentWorkerData: { ...workerData, blockCacheBytes: urgentCacheBytes },
     size,
     resourceLimits: { maxOldGenerationSizeMb: workerHeapMbMax },
+    onUnresponsive: (tasks) =>
+      logger.error('worker thread replaced: it ignored a cancellation', { tasks: tasks.join(' ') }),
   });
 }
 
