@@ -6,6 +6,8 @@ export { ipMatches, parseIp, parseIpMatcher } from './ip.ts';
 export type { IpMatcher } from './ip.ts';
 export { parseJsonPath, parseLogfmtKey } from './json-path.ts';
 export { parseLabels } from './labels-text.ts';
+export { compileMatcher, compileMatchers } from './matchers.ts';
+export type { StringMatcher } from './matchers.ts';
 export {
   isMetric,
   logExprOf,

@@ -1,7 +1,6 @@
-import { parseMatchers } from '@loki/logql';
+import { compileMatchers, parseMatchers } from '@loki/logql';
 import { bucketSeconds, PatternStore, summarizeTask } from '@loki/patterns';
 import type { Logger, PatternSeries, PatternService, PatternsRequest, Workers } from '@loki/ports';
-import { compileMatchers } from './select.ts';
 
 /** What the pattern ingester counts. */
 interface PatternMetrics {

@@ -1,9 +1,7 @@
-import { logExprOf, parseExpr, parseMatchers, rangeAggregationOf } from '@loki/logql';
-import type { Matcher } from '@loki/logql';
+import { compileMatchers, logExprOf, parseExpr, parseMatchers, rangeAggregationOf } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { Labels } from '@loki/model';
 import type { LeafRequest, StreamsRequest } from '@loki/ports';
-import { compileRegex } from '@loki/regex';
 import type { Head, HeadRecord, HeadStream } from './head.ts';
 import { usOf } from './time.ts';
 
@@ -63,17 +61,4 @@ export function selectRecords(head: Head, selection: Selection): HeadRecord[] {
   return selected.size === head.records.length
     ? [...head.records]
     : head.records.filter((each) => selected.has(each));
-}
-
-/** A label that is missing counts as empty. */
-export function compileMatchers(matchers: readonly Matcher[]): (labels: Labels) => boolean {
-  const tests = matchers.map(({ name, op, value }) => ({ name, test: compileMatcher(op, value) }));
-  return (labels) => tests.every(({ name, test }) => test(labels.get(name) ?? ''));
-}
-
-function compileMatcher(op: Matcher['op'], value: string): (text: string) => boolean {
-  if (op === '=') return (text) => text === value;
-  if (op === '!=') return (text) => text !== value;
-  const regex = compileRegex(value, { anchored: true, dotAll: true });
-  return (text) => regex.test(text) === (op === '=~');
 }

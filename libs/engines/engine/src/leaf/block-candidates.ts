@@ -1,6 +1,6 @@
+import type { StringMatcher } from '@loki/logql';
 import type { StreamShard } from '@loki/ports';
 import type { BlockInfo, Runs } from '@loki/segment';
-import type { StringMatcher } from '../pipeline/string-match.ts';
 import type { SectionReader } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
 

@@ -1,3 +1,4 @@
+import type { StringMatcher } from '@loki/logql';
 import type { LeafDelete } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { Block, Section } from '@loki/segment';
@@ -5,7 +6,6 @@ import type { LogPlan } from '../pipeline/compile-leaf.ts';
 import { NeededLabels } from '../pipeline/needed-labels.ts';
 import { RowSelection } from '../pipeline/row-selection.ts';
 import { Row } from '../pipeline/row.ts';
-import type { StringMatcher } from '../pipeline/string-match.ts';
 import { firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate, TouchedRuns } from './block-candidates.ts';
 import type { LeafCache } from './leaf-cache.ts';

@@ -1,8 +1,7 @@
-import type { Matcher } from '@loki/logql';
+import type { Matcher, StringMatcher } from '@loki/logql';
 import type { StreamShard } from '@loki/ports';
 import type { Section } from '@loki/segment';
-import { compileMatcher } from '../pipeline/string-match.ts';
-import type { StringMatcher } from '../pipeline/string-match.ts';
+import { compileCachedMatcher } from '../pipeline/string-match.ts';
 
 /**
  * Streams of a section that have an entry in the time range and labels that match.
@@ -17,7 +16,7 @@ export function matchingStreams(
   startNs: bigint,
   endNs: bigint,
 ): Uint32Array {
-  const mask = matchStreams(section, matchers.map(compileMatcher), undefined);
+  const mask = matchStreams(section, matchers.map(compileCachedMatcher), undefined);
   const { streams } = section;
   const found: number[] = [];
   for (let i = 0; i < streams.count; i++) {

@@ -7,7 +7,7 @@ import type { BlockInfo } from '@loki/segment';
 import { MetadataCounter } from '../common/metadata-bytes.ts';
 import { BucketGrid, bucketsOf } from '../merge/volume-buckets.ts';
 import type { StreamTotal } from '../merge/volume-buckets.ts';
-import { compileMatcher } from '../pipeline/string-match.ts';
+import { compileCachedMatcher } from '../pipeline/string-match.ts';
 import { nobodyCancels } from './scan-context.ts';
 import { openSection } from './section-reader.ts';
 import type { LeafSource, SectionReader } from './section-reader.ts';
@@ -41,7 +41,7 @@ async function runVolumeTask(
   checkCancelled: CheckCancelled = nobodyCancels,
 ): Promise<StreamVolume[]> {
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
-  const selector = matchers.map(compileMatcher);
+  const selector = matchers.map(compileCachedMatcher);
   const volumes = new Volumes(request);
   const head = new Map<string, HeadUnit>();
   for (const source of sources) {

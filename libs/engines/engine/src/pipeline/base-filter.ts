@@ -1,9 +1,8 @@
-import type { LabelFilter } from '@loki/logql';
+import type { LabelFilter, StringMatcher } from '@loki/logql';
 import type { Block, MetadataColumn } from '@loki/segment';
 import { errorDetailsLabel, errorLabel, extractedSuffix } from '../common/error-labels.ts';
 import type { BaseStream } from './base-labels.ts';
-import { compileMatcher } from './string-match.ts';
-import type { StringMatcher } from './string-match.ts';
+import { compileCachedMatcher } from './string-match.ts';
 
 /** What a filter says of a run's rows: all, none, or it depends on the row. */
 type RunAnswer = boolean | ((row: number) => boolean);
@@ -24,7 +23,7 @@ export function compileBaseFilter(filter: LabelFilter): BaseFilter | undefined {
   if (filter.kind === 'string') {
     const { name } = filter.matcher;
     if (name === errorLabel || name === errorDetailsLabel) return undefined;
-    return new ValueFilter(compileMatcher(filter.matcher));
+    return new ValueFilter(compileCachedMatcher(filter.matcher));
   }
   if (filter.kind !== 'and' && filter.kind !== 'or') return undefined;
   const left = compileBaseFilter(filter.left);

@@ -1,13 +1,21 @@
 import { parseExpr, parseSelectionSyntax } from '@loki/logql';
-import type { Grouping, LogExpr, RangeAggExpr, RangeOp, Stage, Unwrap, VectorOp } from '@loki/logql';
+import type {
+  Grouping,
+  LogExpr,
+  RangeAggExpr,
+  RangeOp,
+  Stage,
+  StringMatcher,
+  Unwrap,
+  VectorOp,
+} from '@loki/logql';
 import type { CountedErrors } from '../common/error-labels.ts';
 import { withoutIdleFormats, withoutIdleUnpack } from './idle-stages.ts';
 import { labelsOfFilter, looksAtErrors } from './label-filter.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { compilePipeline, labelsReadBy } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
-import { compileMatcher } from './string-match.ts';
-import type { StringMatcher } from './string-match.ts';
+import { compileCachedMatcher } from './string-match.ts';
 import { UnwrapStage } from './unwrap.ts';
 
 /** A log selection ready to run. */
@@ -70,7 +78,7 @@ export function planSelection(text: string): LogPlan {
 }
 
 function planSelector(log: LogExpr): { selectorKey: string; selector: StringMatcher[] } {
-  return { selectorKey: JSON.stringify(log.matchers), selector: log.matchers.map(compileMatcher) };
+  return { selectorKey: JSON.stringify(log.matchers), selector: log.matchers.map(compileCachedMatcher) };
 }
 
 function planSamples(

@@ -1,7 +1,7 @@
 import type { Matcher } from '@loki/logql';
 import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
 import type { Row } from './row.ts';
-import { compileMatcher } from './string-match.ts';
+import { compileCachedMatcher } from './string-match.ts';
 
 /** A name alone, or a name with a condition on the value. */
 interface Target {
@@ -11,7 +11,7 @@ interface Target {
 
 function compileTargets(targets: readonly (string | Matcher)[]): Target[] {
   return targets.map((target) =>
-    typeof target === 'string' ? { name: target, matches: () => true } : compileMatcher(target),
+    typeof target === 'string' ? { name: target, matches: () => true } : compileCachedMatcher(target),
   );
 }
 

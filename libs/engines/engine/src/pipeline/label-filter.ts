@@ -4,7 +4,7 @@ import { errorKinds, errorLabel } from '../common/error-labels.ts';
 import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
 import { IpTextMatcher } from './ip-match.ts';
 import type { Row } from './row.ts';
-import { compileMatcher } from './string-match.ts';
+import { compileCachedMatcher } from './string-match.ts';
 
 /**
  * True: the row stays. A typed filter decides on the label that it names, whatever errors earlier stages left; it keeps a
@@ -15,7 +15,7 @@ export type RowTest = (row: Row) => boolean;
 export function compileLabelFilter(filter: LabelFilter): RowTest {
   switch (filter.kind) {
     case 'string': {
-      const { name, matches } = compileMatcher(filter.matcher);
+      const { name, matches } = compileCachedMatcher(filter.matcher);
       if (name === errorLabel) return (row) => matches(row.error);
       // The details of an error are shown, and never found: filters see a parsed label of that name only.
       return (row) => matches(row.get(name) ?? '');

@@ -1,35 +1,22 @@
-import type { Matcher } from '@loki/logql';
-import { compileRegex } from '@loki/regex';
+import { compileMatcher } from '@loki/logql';
+import type { Matcher, StringMatcher } from '@loki/logql';
 
 /** Distinct values whose answer a regular expression remembers; labels repeat much. */
 const answersMax = 4096;
 
-/** `name op "value"` ready to use. A label that is missing counts as empty. */
-export interface StringMatcher {
-  readonly name: string;
-  readonly matches: (value: string) => boolean;
-  /** Set for `=` and `!=`. */
-  readonly literal?: { readonly value: string; readonly isNegated: boolean };
-}
-
-/** Regular expressions are anchored at both ends. */
-export function compileMatcher(matcher: Matcher): StringMatcher {
-  const { name, op, value } = matcher;
-  if (op === '=') {
-    return { name, matches: (text) => text === value, literal: { value, isNegated: false } };
-  }
-  if (op === '!=') return { name, matches: (text) => text !== value, literal: { value, isNegated: true } };
-  const regex = compileRegex(value, { anchored: true, dotAll: true });
-  const isPositive = op === '=~';
+/** A matcher for rows: their labels repeat, so a regular expression runs once for each distinct value. */
+export function compileCachedMatcher(matcher: Matcher): StringMatcher {
+  const compiled = compileMatcher(matcher);
+  if (compiled.literal) return compiled;
   const answers = new Map<string, boolean>();
   const matches = (text: string) => {
     let answer = answers.get(text);
     if (answer === undefined) {
       if (answers.size >= answersMax) answers.clear();
-      answer = regex.test(text) === isPositive;
+      answer = compiled.matches(text);
       answers.set(text, answer);
     }
     return answer;
   };
-  return { name, matches };
+  return { name: compiled.name, matches };
 }

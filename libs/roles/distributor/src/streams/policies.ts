@@ -1,8 +1,7 @@
 import type { Limits } from '@loki/config';
-import { parseMatchers } from '@loki/logql';
+import { compileMatchers, parseMatchers } from '@loki/logql';
 import { compareText } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import { compileRegex } from '@loki/regex';
 
 /** Streams of a policy. */
 export interface Policy {
@@ -37,12 +36,7 @@ export function policyBlockedUntilMs(limits: Limits, policy: string): number {
   return until.get(policy) ?? until.get('*') ?? 0;
 }
 
-/** A label that is missing counts as empty. */
 export function compileSelector(selector: string): Policy['matches'] {
-  const tests = parseMatchers(selector).map(({ name, op, value }) => {
-    if (op === '=' || op === '!=') return { name, test: (text: string) => (text === value) === (op === '=') };
-    const regex = compileRegex(value, { anchored: true, dotAll: true });
-    return { name, test: (text: string) => regex.test(text) === (op === '=~') };
-  });
-  return (pairs) => tests.every(({ name, test }) => test(pairs.find((pair) => pair[0] === name)?.[1] ?? ''));
+  const matches = compileMatchers(parseMatchers(selector));
+  return (pairs) => matches({ get: (name) => pairs.find((pair) => pair[0] === name)?.[1] });
 }

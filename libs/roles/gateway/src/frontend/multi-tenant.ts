@@ -1,11 +1,10 @@
 import type { Limits } from '@loki/config';
 import { mergeLeafResults } from '@loki/engine';
-import { parseExpr, printExpr, rangeAggregationOf } from '@loki/logql';
+import { compileMatchers, parseExpr, printExpr, rangeAggregationOf } from '@loki/logql';
 import type { Expr, Grouping, LogExpr, Matcher, MetricExpr } from '@loki/logql';
 import { compareText, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { LabelSet, LeafRequest, LeafResult, Tenancy } from '@loki/ports';
-import { compileRegex } from '@loki/regex';
 import { badRequest } from '../limits/params.ts';
 
 /** The label that tells tenants apart in an answer for several, and what a stream's own label of that name becomes. */
@@ -37,15 +36,8 @@ export async function runForTenants(
 
 /** The tenants that all `__tenant_id__` matchers accept. */
 function selectTenants(ids: readonly TenantId[], matchers: readonly Matcher[]): TenantId[] {
-  const tests = matchers
-    .filter((matcher) => matcher.name === tenantLabel)
-    .map(({ op, value }) => {
-      if (op === '=') return (id: string) => id === value;
-      if (op === '!=') return (id: string) => id !== value;
-      const regex = compileRegex(value, { anchored: true, dotAll: true });
-      return op === '=~' ? (id: string) => regex.test(id) : (id: string) => !regex.test(id);
-    });
-  return ids.filter((id) => tests.every((test) => test(id)));
+  const matches = compileMatchers(matchers.filter((matcher) => matcher.name === tenantLabel));
+  return ids.filter((id) => matches({ get: () => id }));
 }
 
 function withMatchers(expr: Expr, matchers: readonly Matcher[]): string {
