@@ -1,7 +1,7 @@
 import { parseSelection } from '@loki/logql';
 import type { LeafDelete, LeafRequest, SampleLeafResult } from '@loki/ports';
 import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
-import { planSelection } from '../pipeline/compile-leaf.ts';
+import { compileSelection } from '../pipeline/compile-leaf.ts';
 import { plainRows, runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
 import { leafTask } from './leaf-task.ts';
@@ -193,6 +193,6 @@ test.each(['{app="a"} | x=ip("bogus")', '{app="a"} | \\!=""'])(
   'the stored delete %s can still be applied',
   (text) => {
     expect(() => parseSelection(text)).toThrow();
-    expect(planSelection(text).selectorKey).toBe(planSelection('{app="a"}').selectorKey);
+    expect(compileSelection(text).selectorKey).toBe(compileSelection('{app="a"}').selectorKey);
   },
 );

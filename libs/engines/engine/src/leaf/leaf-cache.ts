@@ -1,6 +1,6 @@
 import type { WorkerEnv } from '@loki/ports';
 import type { Segment, StoredSegment } from '@loki/segment';
-import { planLeaf, planSelection } from '../pipeline/compile-leaf.ts';
+import { compileLeaf, compileSelection } from '../pipeline/compile-leaf.ts';
 import type { LeafPlan, LogPlan } from '../pipeline/compile-leaf.ts';
 import { BlockCache } from './block-cache.ts';
 
@@ -37,7 +37,7 @@ export class LeafCache {
   }
 
   plan(text: string): LeafPlan {
-    return remember(this.#plans, text, plansMax, () => planLeaf(text));
+    return remember(this.#plans, text, plansMax, () => compileLeaf(text));
   }
 
   /**
@@ -52,7 +52,7 @@ export class LeafCache {
 
   /** What a delete selects. */
   selection(text: string): LogPlan {
-    return remember(this.#selections, text, plansMax, () => planSelection(text));
+    return remember(this.#selections, text, plansMax, () => compileSelection(text));
   }
 
   /** A segment that was kept under `key`; it is now the last to be forgotten. */

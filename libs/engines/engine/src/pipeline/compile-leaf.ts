@@ -54,14 +54,14 @@ export type LeafPlan = LogPlan | SamplePlan;
  *
  * @throws LokiError badRequest when the text is no query; Error when it is one that leaves cannot compute
  */
-export function planLeaf(text: string): LeafPlan {
+export function compileLeaf(text: string): LeafPlan {
   const expr = parseExpr(text);
   if (expr.kind === 'log') {
-    return { kind: 'log', ...planSelector(expr), pipeline: compilePipeline(expr.stages, NeededLabels.all) };
+    return { kind: 'log', ...compileSelector(expr), pipeline: compilePipeline(expr.stages, NeededLabels.all) };
   }
-  if (expr.kind === 'rangeAgg') return planSamples(expr, expr.grouping, undefined);
+  if (expr.kind === 'rangeAgg') return compileSamples(expr, expr.grouping, undefined);
   if (expr.kind === 'vectorAgg' && expr.expr.kind === 'rangeAgg') {
-    return planSamples(expr.expr, expr.grouping ?? { without: false, labels: [] }, expr.op);
+    return compileSamples(expr.expr, expr.grouping ?? { without: false, labels: [] }, expr.op);
   }
   throw new Error(`a leaf cannot compute ${text}`);
 }
@@ -72,16 +72,16 @@ export function planLeaf(text: string): LeafPlan {
  *
  * @throws LokiError badRequest when the text is no log query
  */
-export function planSelection(text: string): LogPlan {
+export function compileSelection(text: string): LogPlan {
   const log = parseSelectionSyntax(text, 'any');
-  return { kind: 'log', ...planSelector(log), pipeline: compilePipeline(log.stages, NeededLabels.all) };
+  return { kind: 'log', ...compileSelector(log), pipeline: compilePipeline(log.stages, NeededLabels.all) };
 }
 
-function planSelector(log: LogExpr): { selectorKey: string; selector: StringMatcher[] } {
+function compileSelector(log: LogExpr): { selectorKey: string; selector: StringMatcher[] } {
   return { selectorKey: JSON.stringify(log.matchers), selector: log.matchers.map(compileCachedMatcher) };
 }
 
-function planSamples(
+function compileSamples(
   written: RangeAggExpr,
   outer: Grouping | undefined,
   vectorOp: VectorOp | undefined,
@@ -98,7 +98,7 @@ function planSamples(
   const countedErrors = isAbsent ? 'all' : countsParsers ? 'ofParsers' : 'none';
   return {
     kind: 'samples',
-    ...planSelector(range.log),
+    ...compileSelector(range.log),
     pipeline: compilePipeline(stages, needed),
     op: range.op,
     unwrap: range.unwrap && new UnwrapStage(range.unwrap, countedErrors),

@@ -1,14 +1,14 @@
 import type { TenantId } from '@loki/model';
 import type { LeafRequest, LogLeafRequest, SampleLeafRequest } from '@loki/ports';
-import { planLeaf } from './cut-leaf.ts';
-import type { PlanLimits } from './cut-leaf.ts';
+import { cutLeaf } from './cut-leaf.ts';
+import type { CutLimits } from './cut-leaf.ts';
 import { Weights } from './weights.ts';
 
 // What this protects: little is left whole, much is cut on borders that do not move, and never finer than it is worth.
 
 const hour = 3_600_000_000_000n;
 const tenant = 'a' as TenantId;
-const limits: PlanLimits = {
+const limits: CutLimits = {
   splitNs: hour,
   bytesPerShard: 100,
   shardsMax: 16,
@@ -36,8 +36,8 @@ const samples: SampleLeafRequest = {
 };
 const weights = (...bytes: number[]) => new Weights(0n, hour, bytes);
 
-function plan(request: LeafRequest, of: Weights | undefined, more: Partial<PlanLimits> = {}) {
-  return planLeaf(request, of, { ...limits, ...more }).map(({ request: each, shards }) => ({
+function plan(request: LeafRequest, of: Weights | undefined, more: Partial<CutLimits> = {}) {
+  return cutLeaf(request, of, { ...limits, ...more }).map(({ request: each, shards }) => ({
     from: Number((each.startNs * 4n) / hour) / 4,
     to: Number((each.endNs * 4n) / hour) / 4,
     shards: shards.length,
@@ -94,7 +94,7 @@ test('steps are cut so that each is in one part, and parts are at least as long 
 
 test('one step over a long range is cut into windows', () => {
   const instant = { ...samples, expr: 'rate({a="b"}[6h])', startNs: 8n * hour, endNs: 8n * hour, stepNs: 0n };
-  const parts = planLeaf(instant, weights(90, 90, 90, 90, 90, 90, 90, 90, 90), limits);
+  const parts = cutLeaf(instant, weights(90, 90, 90, 90, 90, 90, 90, 90, 90), limits);
   expect(parts.map(({ request }) => [request.expr, request.endNs / hour])).toEqual(
     [3n, 4n, 5n, 6n, 7n, 8n].map((end) => ['rate({a="b"}[1h])', end]),
   );
@@ -123,7 +123,7 @@ describe('what ingesters may still hold', () => {
       0.5, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
     ]);
     const short = { ...samples, expr: 'rate({a="b"}[5m])', stepNs: hour / 8n };
-    const steps = planLeaf(short, even, { ...limits, recent, bytesPerShard: 25 }) as {
+    const steps = cutLeaf(short, even, { ...limits, recent, bytesPerShard: 25 }) as {
       request: SampleLeafRequest;
     }[];
     // Steps on a border belong to the interval before it.

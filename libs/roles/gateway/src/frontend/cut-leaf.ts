@@ -11,7 +11,7 @@ import { parseExpr, rangeAggregationOf } from '@loki/logql';
 import type { LeafRequest, LogLeafRequest, SampleLeafRequest, StreamShard } from '@loki/ports';
 import type { Weights } from './weights.ts';
 
-export interface PlanLimits {
+export interface CutLimits {
   /** 0: time is not split. */
   readonly splitNs: bigint;
   /** What begins at or after `fromNs` is cut at multiples of another interval. */
@@ -42,55 +42,55 @@ export interface Stretch<Request extends LeafRequest> {
  * @param weights bytes that it selects by time; undefined: not known, then it is left whole
  * @returns in order of time
  */
-export function planLeaf(
+export function cutLeaf(
   request: LeafRequest,
   weights: Weights | undefined,
-  limits: PlanLimits,
+  limits: CutLimits,
 ): Stretch<LeafRequest>[] {
   const whole = { request, shards: [], bytes: weights?.total ?? 0 };
   if (!weights || weights.total <= limits.bytesPerShard) return [whole];
-  const groups = isSplittable(request.expr) ? timeGroups(request, weights, limits) : [whole];
-  if (limits.shardsMax <= 1 || !isShardable(request.expr, limits.shardAggregations)) return groups;
-  return groups.map((group) => {
-    if (windowEnd(group.request) > limits.shardBeforeNs) return group;
-    return { ...group, shards: shardsOf(group.bytes / limits.bytesPerShard, limits) };
+  const stretches = isSplittable(request.expr) ? timeStretches(request, weights, limits) : [whole];
+  if (limits.shardsMax <= 1 || !isShardable(request.expr, limits.shardAggregations)) return stretches;
+  return stretches.map((stretch) => {
+    if (windowEnd(stretch.request) > limits.shardBeforeNs) return stretch;
+    return { ...stretch, shards: shardsOf(stretch.bytes / limits.bytesPerShard, limits) };
   });
 }
 
-function shardsOf(wanted: number, { shardsMax, strategy }: PlanLimits): StreamShard[] {
+function shardsOf(wanted: number, { shardsMax, strategy }: CutLimits): StreamShard[] {
   if (wanted <= 1) return [];
   const count = strategy === 'bounded' ? Math.ceil(wanted) : 2 ** Math.ceil(Math.log2(wanted));
   const of = Math.min(count, strategy === 'bounded' ? shardsMax : 2 ** Math.floor(Math.log2(shardsMax)));
   return of <= 1 ? [] : Array.from({ length: of }, (_, index) => ({ index, of }));
 }
 
-function timeGroups(request: LeafRequest, weights: Weights, limits: PlanLimits): Stretch<LeafRequest>[] {
+function timeStretches(request: LeafRequest, weights: Weights, limits: CutLimits): Stretch<LeafRequest>[] {
   if (limits.splitNs <= 0n) return [{ request, shards: [], bytes: weights.total }];
-  if (request.kind === 'log') return logGroups(request, weights, limits);
+  if (request.kind === 'log') return logStretches(request, weights, limits);
   return stepCount(request) === 1
-    ? rangeGroups(request, weights, limits)
-    : stepGroups(request, weights, limits);
+    ? rangeStretches(request, weights, limits)
+    : stepStretches(request, weights, limits);
 }
 
 /** Log queries: [startNs, endNs) at multiples of the interval. */
-function logGroups(request: LogLeafRequest, weights: Weights, limits: PlanLimits): Stretch<LeafRequest>[] {
+function logStretches(request: LogLeafRequest, weights: Weights, limits: CutLimits): Stretch<LeafRequest>[] {
   const { startNs, endNs } = request;
   const interval = boundedInterval(limits.splitNs, endNs - startNs);
   const recent = limits.recent && boundedInterval(limits.recent.splitNs, endNs - startNs);
-  const parts: Part<LogLeafRequest>[] = [];
+  const intervals: Interval<LogLeafRequest>[] = [];
   for (let fromNs = startNs; fromNs < endNs;) {
     const isRecent = recent !== undefined && fromNs >= limits.recent!.fromNs;
     const borderNs = ceilTo(fromNs + 1n, isRecent ? recent : interval);
     const toNs = borderNs < endNs ? borderNs : endNs;
-    parts.push({
+    intervals.push({
       request: { ...request, startNs: fromNs, endNs: toNs },
       bytes: weights.between(fromNs, toNs),
     });
     fromNs = toNs;
   }
-  return grouped(parts, limits.bytesPerShard, (group) => ({
-    ...group[0].request,
-    endNs: group[group.length - 1].request.endNs,
+  return joinIntervals(intervals, limits.bytesPerShard, (stretch) => ({
+    ...stretch[0].request,
+    endNs: stretch[stretch.length - 1].request.endNs,
   }));
 }
 
@@ -107,10 +107,10 @@ export function boundedInterval(intervalNs: bigint, lengthNs: bigint): bigint {
  * Steps: each in one stretch. A step's window begins a range before it, so that neighbouring stretches read the same range
  * twice: a stretch is at least as long as that.
  */
-function stepGroups(
+function stepStretches(
   request: SampleLeafRequest,
   weights: Weights,
-  limits: PlanLimits,
+  limits: CutLimits,
 ): Stretch<LeafRequest>[] {
   const { rangeNs, offsetNs } = rangeOf(request);
   const atLeastRange = (splitNs: bigint) => (rangeNs > splitNs ? ceilTo(rangeNs, splitNs) : splitNs);
@@ -120,64 +120,65 @@ function stepGroups(
     return splitSteps(part, boundedInterval(atLeastRange(recent.splitNs), request.endNs - request.startNs));
   });
   let beforeNs = request.startNs - rangeNs;
-  const parts = cut.map((part): Part<SampleLeafRequest> => {
+  const intervals = cut.map((part): Interval<SampleLeafRequest> => {
     const bytes = weights.between(beforeNs - offsetNs, part.endNs - offsetNs);
     beforeNs = part.endNs;
     return { request: part, bytes };
   });
-  return grouped(parts, limits.bytesPerShard, (group) => ({
-    ...group[0].request,
-    endNs: group[group.length - 1].request.endNs,
+  return joinIntervals(intervals, limits.bytesPerShard, (stretch) => ({
+    ...stretch[0].request,
+    endNs: stretch[stretch.length - 1].request.endNs,
   }));
 }
 
-/** One step over a long range: its window in pieces. */
-function rangeGroups(
+/** One step over a long range: its window in intervals. */
+function rangeStretches(
   request: SampleLeafRequest,
   weights: Weights,
-  limits: PlanLimits,
+  limits: CutLimits,
 ): Stretch<LeafRequest>[] {
   const split = splitRange(request, limits.splitNs);
   if (!split) return [{ request, shards: [], bytes: weights.total }];
-  const pieces = [
+  const requests = [
     ...(split.first ? [split.first] : []),
     ...splitSteps(split.whole, split.whole.stepNs),
     ...(split.last ? [split.last] : []),
   ];
-  const parts = pieces.map((part): Part<SampleLeafRequest> => ({
+  const intervals = requests.map((part): Interval<SampleLeafRequest> => ({
     request: { ...part, stepNs: 0n },
     bytes: weights.between(part.startNs - rangeOf(part).rangeNs, part.endNs),
   }));
-  return grouped(parts, limits.bytesPerShard, (group) => joinRanges(group.map((part) => part.request)));
+  return joinIntervals(intervals, limits.bytesPerShard, (stretch) => joinRanges(stretch.map(({ request }) => request)));
 }
 
-interface Part<Request extends LeafRequest> {
+/** What lies between two neighbouring borders. */
+interface Interval<Request extends LeafRequest> {
   readonly request: Request;
   readonly bytes: number;
 }
 
-/** Neighbours together as long as they are not too much. */
-function grouped<Request extends LeafRequest>(
-  parts: readonly Part<Request>[],
+/** Joins neighbours to stretches of at most `bytesMax`; an interval that is larger alone is a stretch of its own. */
+function joinIntervals<Request extends LeafRequest>(
+  intervals: readonly Interval<Request>[],
   bytesMax: number,
-  join: (group: readonly Part<Request>[]) => Request,
+  join: (stretch: readonly Interval<Request>[]) => Request,
 ): Stretch<Request>[] {
-  const groups: Part<Request>[][] = [];
-  let held = 0;
-  for (const part of parts) {
-    const last = groups.at(-1);
-    if (last && held + part.bytes <= bytesMax) {
-      last.push(part);
-      held += part.bytes;
+  const stretches: Interval<Request>[][] = [];
+  let stretchBytes = 0;
+  for (const interval of intervals) {
+    const last = stretches.at(-1);
+    if (last && stretchBytes + interval.bytes <= bytesMax) {
+      last.push(interval);
+      stretchBytes += interval.bytes;
     } else {
-      groups.push([part]);
-      held = part.bytes;
+      stretches.push([interval]);
+      stretchBytes = interval.bytes;
     }
   }
-  return groups.map((group) => ({
-    request: group.length === 1 ? group[0].request : join(group),
+  return stretches.map((stretch) => ({
+    request: stretch.length === 1 ? stretch[0].request : join(stretch),
     shards: [],
-    bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytes: stretch.reduce((sum, { bytes }) => sum + bytes, 0),
   }));
 }
 

@@ -4,8 +4,8 @@ import { logExprOf, parseExpr, printSelector, rangeAggregationOf } from '@loki/l
 import { LokiError, Slots } from '@loki/model';
 import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest } from '@loki/ports';
 import { tooLargeForQuerier } from '../limits/check-query-limits.ts';
-import { planLeaf } from './cut-leaf.ts';
-import type { PlanLimits, Stretch } from './cut-leaf.ts';
+import { cutLeaf } from './cut-leaf.ts';
+import type { CutLimits, Stretch } from './cut-leaf.ts';
 import type { Weights, WeightSource } from './weights.ts';
 
 interface LeafRunnerDeps {
@@ -49,8 +49,8 @@ export class LeafRunner {
   }
 
   async run(request: LeafRequest, signal: AbortSignal): Promise<LeafResult> {
-    const plan = this.#planLimits();
-    const stretches = planLeaf(request, await this.#weigh(request, plan, signal), plan);
+    const limits = this.#cutLimits();
+    const stretches = cutLeaf(request, await this.#weigh(request, limits, signal), limits);
     if (stretches.length > 1) this.splits += stretches.length;
     for (const stretch of stretches) this.#check(stretch);
     if (stretches.length === 1) return this.#stretch(stretches[0], signal);
@@ -129,7 +129,7 @@ export class LeafRunner {
     return mergeLeafResults(request, parts);
   }
 
-  #planLimits(): PlanLimits {
+  #cutLimits(): CutLimits {
     const { limits, nowNs, isInstant, isSharding } = this.#deps;
     const splitMs = isInstant
       ? limits.splitInstantMetricQueriesByIntervalMs
@@ -150,7 +150,7 @@ export class LeafRunner {
   }
 
   /** Begins on a border of the other interval, so that borders do not move with the clock. */
-  #recent(splitNs: bigint): PlanLimits['recent'] {
+  #recent(splitNs: bigint): CutLimits['recent'] {
     const { limits, nowNs, isInstant, recentMs } = this.#deps;
     const recentSplitNs = BigInt(limits.splitIngesterQueriesByIntervalMs) * nsPerMs;
     if (recentSplitNs <= 0n || splitNs <= 0n || isInstant) return undefined;
@@ -158,10 +158,10 @@ export class LeafRunner {
     return { fromNs, splitNs: recentSplitNs };
   }
 
-  /** Undefined when nobody can tell: a plan is not worth a failure. */
-  async #weigh(request: LeafRequest, plan: PlanLimits, signal: AbortSignal): Promise<Weights | undefined> {
+  /** Undefined when no weight is known: a cut is not worth a failure. */
+  async #weigh(request: LeafRequest, cut: CutLimits, signal: AbortSignal): Promise<Weights | undefined> {
     const { weights, limits } = this.#deps;
-    const enough = Math.min(plan.bytesPerShard, limits.maxQuerierBytesRead || Infinity);
+    const enough = Math.min(cut.bytesPerShard, limits.maxQuerierBytesRead || Infinity);
     try {
       return await weights.of({ tenant: request.tenant, ...selectionOf(request) }, enough, signal);
     } catch (error) {
