@@ -9,7 +9,7 @@ import { Row } from '../pipeline/row.ts';
 import { firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate, TouchedRuns } from './block-candidates.ts';
 import type { LeafCache } from './leaf-cache.ts';
-import { selectRun } from './row-filter.ts';
+import { selectRowsOfRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
 import type { BlockNeed } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
@@ -120,7 +120,7 @@ export class Deletes {
       }
       selection.clear(info.rowCount);
       runner.startRows(reader.section, block, pipeline.readsLines);
-      selectRun(selection, candidate, block, runner.resolver, pipeline, run, from, to);
+      selectRowsOfRun(selection, candidate, block, runner.resolver, pipeline, run, from, to);
       if (selection.count > 0 && pipeline.lineFilters.length > 0) {
         const lines = block.lines();
         const ends = block.lineEnds();

@@ -6,8 +6,8 @@ import { Deletes } from './deletes.ts';
 import { LeafCache } from './leaf-cache.ts';
 import { runLogLeaf } from './log-leaf.ts';
 import { runSampleLeaf } from './sample-leaf.ts';
-import { leafRun } from './scan-context.ts';
-import type { LeafRun } from './scan-context.ts';
+import { scanContext } from './scan-context.ts';
+import type { ScanContext } from './scan-context.ts';
 import { openSection } from './section-reader.ts';
 import type { LeafSource } from './section-reader.ts';
 
@@ -48,9 +48,9 @@ async function scanSources(
   const cache = LeafCache.of(env);
   const plan = cache.plan(request.expr);
   const memory = poolOf(env).open(request.memoryBytesMax);
-  const run = leafRun({ deletes: Deletes.of(request.deletes, cache), memory, checkCancelled });
+  const context = scanContext({ deletes: Deletes.of(request.deletes, cache), memory, checkCancelled });
   try {
-    return await runPlan({ request, sources }, plan, run, env);
+    return await runPlan({ request, sources }, plan, context, env);
   } finally {
     memory.close();
   }
@@ -59,20 +59,20 @@ async function scanSources(
 async function runPlan(
   { request, sources }: LeafTaskInput,
   plan: LeafPlan,
-  run: LeafRun,
+  context: ScanContext,
   env: WorkerEnv,
 ): Promise<LeafResult> {
   const readers = [];
   for (let i = 0; i < sources.length; i += openedAtOnce) {
-    run.checkCancelled();
+    context.checkCancelled();
     const batch = sources.slice(i, i + openedAtOnce);
     readers.push(
-      ...(await Promise.all(batch.map((source) => openSection(source, request.tenant, env, run.stats)))),
+      ...(await Promise.all(batch.map((source) => openSection(source, request.tenant, env, context.stats)))),
     );
   }
-  if (request.kind === 'log' && plan.kind === 'log') return runLogLeaf(request, plan, readers, run);
+  if (request.kind === 'log' && plan.kind === 'log') return runLogLeaf(request, plan, readers, context);
   if (request.kind === 'samples' && plan.kind === 'samples')
-    return runSampleLeaf(request, plan, readers, run);
+    return runSampleLeaf(request, plan, readers, context);
   throw new Error(`a leaf of kind ${request.kind} cannot run ${request.expr}`);
 }
 

@@ -12,10 +12,10 @@ import { findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
-import { countLines, filterNames, selectRun } from './row-filter.ts';
+import { countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
-import { leafRun, rowsPerCheck } from './scan-context.ts';
-import type { LeafRun } from './scan-context.ts';
+import { scanContext, rowsPerCheck } from './scan-context.ts';
+import type { ScanContext } from './scan-context.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
 
 /** Blocks fetched ahead at most, and at first: a query whose limit is soon filled should not read what it will not need. */
@@ -37,10 +37,10 @@ export async function runLogLeaf(
   request: LogLeafRequest,
   plan: LogPlan,
   readers: readonly (SectionReader | undefined)[],
-  options: Partial<LeafRun> = {},
+  options: Partial<ScanContext> = {},
 ): Promise<LogLeafResult> {
-  const run = leafRun(options);
-  const { deletes } = run;
+  const context = scanContext(options);
+  const { deletes } = context;
   const isForward = request.direction === 'forward';
   const bounds = { fromNs: request.startNs, toNs: request.endNs - 1n };
   const query = { selector: plan.selector, shard: request.shard, ...bounds };
@@ -49,17 +49,17 @@ export async function runLogLeaf(
   );
   const candidates = deletes ? deletes.apply(found) : found;
   candidates.sort((a, b) => (isForward ? compareBig(a.minNs, b.minNs) : compareBig(b.maxNs, a.maxNs)));
-  const scan = new LogScan(request, plan, run);
+  const scan = new LogScan(request, plan, context);
   if (request.isDryRun) {
-    countRuledOut(run.stats, readers, found, bounds);
+    countRuledOut(context.stats, readers, found, bounds);
     scan.measure(candidates);
-    return scan.rows.finish(run.stats);
+    return scan.rows.finish(context.stats);
   }
   const { lineFilters, stages } = plan.pipeline;
   if (request.limit > 0 && lineFilters.length === 0 && stages.length === 0)
     await pickRows(candidates, scan, request);
   else await scanBlocks(candidates, scan);
-  return scan.rows.finish(run.stats);
+  return scan.rows.finish(context.stats);
 }
 
 /** The common way: block by block, until the rows found are surely the best. */
@@ -125,7 +125,11 @@ class LogScan {
   readonly #row = new Row();
   readonly #deletes: Deletes | undefined;
 
-  constructor(request: LogLeafRequest, plan: LogPlan, { stats, deletes, memory, checkCancelled }: LeafRun) {
+  constructor(
+    request: LogLeafRequest,
+    plan: LogPlan,
+    { stats, deletes, memory, checkCancelled }: ScanContext,
+  ) {
     this.#request = request;
     this.#plan = plan;
     this.stats = stats;
@@ -216,7 +220,16 @@ class LogScan {
     for (const run of candidate.runs) {
       const { from, to } = this.#rangeOf(candidate, block, run, bound);
       if (from < to) {
-        selectRun(selection, candidate, block, this.#runner.resolver, this.#plan.pipeline, run, from, to);
+        selectRowsOfRun(
+          selection,
+          candidate,
+          block,
+          this.#runner.resolver,
+          this.#plan.pipeline,
+          run,
+          from,
+          to,
+        );
       }
     }
   }

@@ -18,7 +18,7 @@ export function filterNames(
 }
 
 /** Rows `from` .. `to` of `run` join the selection, but for those that a filter on labels drops. */
-export function selectRun(
+export function selectRowsOfRun(
   selection: RowSelection,
   candidate: Candidate,
   block: Block,

@@ -16,10 +16,10 @@ import { findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
-import { bytesOfRows, countLines, filterNames, selectRun } from './row-filter.ts';
+import { bytesOfRows, countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
-import { leafRun, rowsPerCheck } from './scan-context.ts';
-import type { LeafRun } from './scan-context.ts';
+import { scanContext, rowsPerCheck } from './scan-context.ts';
+import type { ScanContext } from './scan-context.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
 
 /** Blocks fetched ahead: their requests go together, and run while earlier blocks are scanned. */
@@ -35,11 +35,11 @@ export async function runSampleLeaf(
   request: SampleLeafRequest,
   plan: SamplePlan,
   readers: readonly (SectionReader | undefined)[],
-  options: Partial<LeafRun> = {},
+  options: Partial<ScanContext> = {},
 ): Promise<SampleLeafResult> {
-  const run = leafRun(options);
-  const { deletes } = run;
-  const scan = new SampleScan(request, plan, run);
+  const context = scanContext(options);
+  const { deletes } = context;
+  const scan = new SampleScan(request, plan, context);
   const found = readers.flatMap((reader, sourceIndex) =>
     reader
       ? findCandidates(reader, sourceIndex, {
@@ -51,12 +51,12 @@ export async function runSampleLeaf(
   );
   const candidates = deletes ? deletes.apply(found) : found;
   if (request.isDryRun) {
-    countRuledOut(run.stats, readers, found, scan.grid.bounds);
+    countRuledOut(context.stats, readers, found, scan.grid.bounds);
     for (const candidate of candidates) scan.measure(candidate);
     return scan.finish();
   }
   for (let i = 0; i < candidates.length; i++) {
-    run.checkCancelled();
+    context.checkCancelled();
     if (i % ahead === 0) scan.prefetch(candidates.slice(i, i + 2 * ahead));
     try {
       const visit = scan.visit(candidates[i]);
@@ -103,7 +103,7 @@ class SampleScan {
   constructor(
     request: SampleLeafRequest,
     plan: SamplePlan,
-    { stats, deletes, memory, checkCancelled }: LeafRun,
+    { stats, deletes, memory, checkCancelled }: ScanContext,
   ) {
     this.#deletes = deletes;
     this.#plan = plan;
@@ -287,7 +287,7 @@ class SampleScan {
     this.#selection.clear(info.rowCount);
     for (const run of candidate.runs) {
       const { from, to } = rowsInRange(candidate, block, run);
-      selectRun(this.#selection, candidate, block, this.#resolver, this.#plan.pipeline, run, from, to);
+      selectRowsOfRun(this.#selection, candidate, block, this.#resolver, this.#plan.pipeline, run, from, to);
     }
   }
 

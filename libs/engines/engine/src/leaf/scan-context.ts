@@ -3,8 +3,8 @@ import type { CheckCancelled, LeafStats } from '@loki/ports';
 import { MemoryBudget } from '../common/memory-budget.ts';
 import type { Deletes } from './deletes.ts';
 
-/** What all parts of one leaf's scan share. */
-export interface LeafRun {
+/** Shared by all parts of one leaf's scan. */
+export interface ScanContext {
   readonly stats: LeafStats;
   /** Rows to leave out. */
   readonly deletes: Deletes | undefined;
@@ -16,7 +16,7 @@ export interface LeafRun {
 /** Rows taken through stages between two looks at whether anybody still waits: a stage may take 0.2 s for one. */
 export const rowsPerCheck = 8;
 
-export function leafRun(parts: Partial<LeafRun>): LeafRun {
+export function scanContext(parts: Partial<ScanContext>): ScanContext {
   return {
     stats: parts.stats ?? emptyLeafStats(),
     deletes: parts.deletes,

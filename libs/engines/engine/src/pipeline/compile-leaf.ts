@@ -57,7 +57,11 @@ export type LeafPlan = LogPlan | SamplePlan;
 export function compileLeaf(text: string): LeafPlan {
   const expr = parseExpr(text);
   if (expr.kind === 'log') {
-    return { kind: 'log', ...compileSelector(expr), pipeline: compilePipeline(expr.stages, NeededLabels.all) };
+    return {
+      kind: 'log',
+      ...compileSelector(expr),
+      pipeline: compilePipeline(expr.stages, NeededLabels.all),
+    };
   }
   if (expr.kind === 'rangeAgg') return compileSamples(expr, expr.grouping, undefined);
   if (expr.kind === 'vectorAgg' && expr.expr.kind === 'rangeAgg') {

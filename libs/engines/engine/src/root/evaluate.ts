@@ -42,25 +42,25 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<QueryOutcome> {
   if (!options.isApproxTopkEnabled && expr.kind !== 'log') refuseApproxTopk(expr);
-  const run = new Run(params, runLeaf, options);
+  const evaluation = new Evaluation(params, runLeaf, options);
   try {
-    const result = await resultOf(expr, params, run);
-    return { result, stats: run.stats, leaves: run.leaves };
+    const result = await resultOf(expr, params, evaluation);
+    return { result, stats: evaluation.stats, leaves: evaluation.leaves };
   } finally {
-    run.close();
+    evaluation.close();
   }
 }
 
-async function resultOf(expr: Expr, params: QueryParams, run: Run): Promise<QueryResult> {
-  if (expr.kind === 'log') return { type: 'streams', rows: await readLog(expr, params, run) };
-  const value = await run.metric(expr, true);
-  run.chargeAnswer(value);
-  return run.complete(
-    params.isInstant ? vectorResult(expr, value, params) : matrixResult(value, run.grid, params),
+async function resultOf(expr: Expr, params: QueryParams, evaluation: Evaluation): Promise<QueryResult> {
+  if (expr.kind === 'log') return { type: 'streams', rows: await readLog(expr, params, evaluation) };
+  const value = await evaluation.metric(expr, true);
+  evaluation.chargeAnswer(value);
+  return evaluation.complete(
+    params.isInstant ? vectorResult(expr, value, params) : matrixResult(value, evaluation.grid, params),
   );
 }
 
-async function readLog(expr: LogExpr, params: QueryParams, run: Run) {
+async function readLog(expr: LogExpr, params: QueryParams, evaluation: Evaluation) {
   const request = {
     kind: 'log' as const,
     tenant: params.tenant,
@@ -69,10 +69,10 @@ async function readLog(expr: LogExpr, params: QueryParams, run: Run) {
     endNs: params.endNs,
     direction: params.direction,
     limit: params.limit,
-    ...run.leafLimits,
+    ...evaluation.leafLimits,
   };
   return readSpaced(request, params.intervalNs, async (page) => {
-    const result = await run.leaf(page);
+    const result = await evaluation.leaf(page);
     if (result.kind !== 'log') throw new Error('a log leaf answered with samples');
     return result;
   });
@@ -109,7 +109,8 @@ function refuseApproxTopk(expr: MetricExpr): void {
   }
 }
 
-class Run {
+/** One query under evaluation: its budget, its statistics, and the leaves that it read. */
+class Evaluation {
   readonly stats: LeafStats = emptyLeafStats();
   readonly grid: Grid;
   leaves = 0;

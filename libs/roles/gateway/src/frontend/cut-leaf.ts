@@ -148,7 +148,9 @@ function rangeStretches(
     request: { ...part, stepNs: 0n },
     bytes: weights.between(part.startNs - rangeOf(part).rangeNs, part.endNs),
   }));
-  return joinIntervals(intervals, limits.bytesPerShard, (stretch) => joinRanges(stretch.map(({ request }) => request)));
+  return joinIntervals(intervals, limits.bytesPerShard, (stretch) =>
+    joinRanges(stretch.map(({ request }) => request)),
+  );
 }
 
 /** What lies between two neighbouring borders. */
