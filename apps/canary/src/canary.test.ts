@@ -49,8 +49,9 @@ test('lines that are pushed come back by the websocket, and none is missing', as
     };
     await eventually(async () => (await metric('response_latency_seconds_count').catch(() => 0)) > 20);
     await eventually(async () => (await metric('spot_check_entries_total')) > 2);
-    for (const name of ['missing', 'websocket_missing', 'duplicate', 'out_of_order', 'spot_check_missing'])
+    for (const name of ['missing', 'websocket_missing', 'duplicate', 'out_of_order', 'spot_check_missing']) {
       expect([name, await metric(`${name}_entries_total`)]).toEqual([name, 0]);
+    }
     expect(await metric('metric_test_actual')).toBeGreaterThan(5);
 
     const suspended = await fetch(`http://127.0.0.1:${admin}/suspend`, { method: 'POST' });

@@ -49,8 +49,9 @@ async function main(): Promise<number> {
     return exitUsage;
   }
   // As Loki's canary: what is pushed is another stream than what an agent takes from stdout.
-  if (options.push && options.streamvalue === canaryFlags.streamvalue.value)
+  if (options.push && options.streamvalue === canaryFlags.streamvalue.value) {
     options = { ...options, streamvalue: 'push' };
+  }
   const http = new NodeHttpClient();
   try {
     const client = new LokiClient({

@@ -82,8 +82,9 @@ test('a gateway asks ingesters for patterns and both for their status, each by i
   await until(async () =>
     (await ask(ports[2], `/loki/api/v1/patterns?${search}`)).text.includes('has come in'),
   );
-  for (const path of ['/partitions', '/compaction'])
+  for (const path of ['/partitions', '/compaction']) {
     await until(async () => /"failures":\s*\[\]/.test((await ask(ports[2], path)).text));
+  }
 }, 90_000);
 
 test('a gateway passes deletes on to the compactor and rules to the ruler, which has the gateway evaluate them', async () => {

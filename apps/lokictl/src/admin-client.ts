@@ -162,7 +162,8 @@ export class AdminClient {
 /** `host:port` is meant as HTTP. */
 function addressOf(text: string): string {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);
-  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:'))
+  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new UsageError(`--addr ${text} is no address`);
+  }
   return url.href.replace(/\/+$/, '');
 }

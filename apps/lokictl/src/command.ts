@@ -85,8 +85,9 @@ function checkPositional(command: Command, positional: readonly string[]): void 
   const isOpen = wanted.at(-1)?.endsWith('...') ?? false;
   const required = wanted.filter((name) => !name.startsWith('['));
   if (positional.length < required.length) throw new UsageError(`${wanted[positional.length]} is missing`);
-  if (!isOpen && positional.length > wanted.length)
+  if (!isOpen && positional.length > wanted.length) {
     throw new UsageError(`${positional[wanted.length]} is one argument too many`);
+  }
 }
 
 export function usageOf(command: Command): string {
@@ -97,7 +98,8 @@ export function usageOf(command: Command): string {
 export function helpOf(command: Command): string {
   const lines = [`Usage: ${usageOf(command)}`, '', command.summary];
   if (command.flags.length > 0) lines.push('', 'Flags:');
-  for (const { name, value, summary } of command.flags)
+  for (const { name, value, summary } of command.flags) {
     lines.push(`  --${name}${value ? ` ${value}` : ''}\t${summary}`);
+  }
   return `${lines.join('\n')}\n`;
 }

@@ -24,8 +24,9 @@ export const flush: Command = {
     if (clients.length === 0) throw new UsageError('--addr is missing');
     for (const client of clients) {
       const { status, text } = await client.send('POST', '/flush');
-      if (status === 404)
+      if (status === 404) {
         throw new AdminError(`${client.address}: /flush is not answered there: ask an ingester or a gateway`);
+      }
       if (status !== 204) throw new AdminError(`${client.address}: /flush: ${status} ${text.trim()}`);
       io.out(`${client.address}: flushed\n`);
     }

@@ -44,8 +44,9 @@ export const partitions: Command = {
     const rows = answer.partitions.flatMap(({ partition, owners, instances }) => {
       const leaders = instances.filter(({ isLeader }) => isLeader);
       const shown = args.flags.has('all') ? instances : leaders;
-      if (shown.length === 0)
+      if (shown.length === 0) {
         return [[String(partition), owners.join(' '), '-', '-', '-', '-', '-', 'no leader']];
+      }
       return shown.map((each) => [
         String(partition),
         owners.join(' '),

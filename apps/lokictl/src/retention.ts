@@ -30,8 +30,9 @@ export const retention: Command = {
     { name: 'expand-env', summary: 'put variables of the environment into the configuration' },
   ],
   async run({ positional: [directory], flags }, io) {
-    if (!flags.has('dry-run'))
+    if (!flags.has('dry-run')) {
       throw new UsageError('only --dry-run is possible: removing is the compactor’s work');
+    }
     // All roles and their adapters: nothing that every other command should wait for.
     const { limitChecks, openObjectStore } = await import('@loki/process');
     const { config, limits } = await readConfig(flags, io, limitChecks);
@@ -157,8 +158,9 @@ async function readConfig(
   const loaded = await loadConfig({ argv, env: io.env, readText, versionText: '', limitChecks });
   if (loaded.kind === 'exit') throw new UsageError(loaded.stderr.trim());
   const { config } = loaded;
-  if (!config.compactor.retentionEnabled)
+  if (!config.compactor.retentionEnabled) {
     io.err('lokictl: compactor.retention_enabled is false: nothing is removed\n');
+  }
   const limits = new RuntimeConfig({
     ...config.runtimeConfig,
     readText,

@@ -89,8 +89,9 @@ export const forget: Command = {
       throw new AdminError(`${id} is ${found.state}, heard ${heard}: stop it first, or say --force`);
     }
     const { status, text } = await client.send('POST', path, new URLSearchParams({ forget: id }));
-    if (status !== 302 && status !== 200)
+    if (status !== 302 && status !== 200) {
       throw new AdminError(`${client.address}: ${path}: ${status} ${text.trim()}`);
+    }
     const wasHeard = found.state !== 'UNHEALTHY';
     io.out(`${id} is forgotten${wasHeard ? '; others count on it until its heartbeat times out' : ''}\n`);
     return 0;

@@ -13,8 +13,9 @@ export const segmentVerify: Command = {
     for (const path of paths) {
       try {
         const { sections, streams, blocks, rows } = verifySegment(await io.readFile(path), path);
-        if (!flags.has('quiet'))
+        if (!flags.has('quiet')) {
           io.out(`${path}: sound: ${sections} tenants, ${streams} streams, ${blocks} blocks, ${rows} rows\n`);
+        }
       } catch (error) {
         damaged++;
         const text = failureText(error);

@@ -34,8 +34,9 @@ export const services: Command = {
           .join(', ') || reason,
       ]);
       io.out(tableText(['ADDRESS', 'STATE', 'VERSION', 'SERVES'], rows));
-      for (const { address, isReady, reason } of processes)
+      for (const { address, isReady, reason } of processes) {
         if (!isReady) io.err(`lokictl: ${address}: ${reason.replaceAll('\n', ' ')}\n`);
+      }
     }
     return processes.every(({ isReady }) => isReady) ? 0 : 1;
   },

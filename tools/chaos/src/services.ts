@@ -30,8 +30,9 @@ export async function startBreakableServices(directory: string): Promise<Breakab
   const minioBinary = findMinio(servicesCache);
   if (lacks !== undefined) throw new Error(`Kafka: ${lacks}`);
   if (redisBinary === undefined) throw new Error('Redis: there is no redis-server (Debian: redis-server)');
-  if (minioBinary === undefined)
+  if (minioBinary === undefined) {
     throw new Error('MinIO: there is no minio in the path, in $MINIO_BINARY or in the cache');
+  }
   fs.mkdirSync(directory, { recursive: true });
   const stops: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {

@@ -19,17 +19,20 @@ export class Counts {
 
   static parse(texts: readonly string[]): Counts {
     const values = new Map<string, number>();
-    for (const text of texts)
-      for (const [, series, value] of text.matchAll(/^([a-zA-Z_][^\s{]*(?:\{.*\})?) (\S+)$/gm))
+    for (const text of texts) {
+      for (const [, series, value] of text.matchAll(/^([a-zA-Z_][^\s{]*(?:\{.*\})?) (\S+)$/gm)) {
         values.set(series, (values.get(series) ?? 0) + Number(value));
+      }
+    }
     return new Counts(values);
   }
 
   /** Of all series of a name that have a label's value. */
   sum(name: string, label = ''): number {
     let sum = 0;
-    for (const [series, value] of this.#values)
+    for (const [series, value] of this.#values) {
       if (nameOf(series) === name && (label === '' || labelsOf(series).includes(label))) sum += value;
+    }
     return sum;
   }
 

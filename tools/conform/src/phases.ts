@@ -200,8 +200,9 @@ export class Phases {
     const caches = cachesOf(counts);
     const names = caches.filter(({ asked }) => asked > 0);
     told.push(...names.map(({ name, asked, found }) => `    ${name}: ${found} of ${asked}`));
-    for (const { name, found } of names)
+    for (const { name, found } of names) {
       if (isSecond && found === 0 && busyCaches.includes(name)) this.#fail(`${name} has answered nothing`);
+    }
     if (isSecond && names.length === 0) this.#fail('no cache was asked');
     return told;
   }
@@ -222,10 +223,11 @@ export class Phases {
     const { configText } = this.#system;
     const tenants = new Set(this.#dataset.map(({ tenant }) => tenant));
     const before = ofTenants(await storedTenants(configText), tenants);
-    if (before.compacted > 0 || before.flushed <= tenants.size)
+    if (before.compacted > 0 || before.flushed <= tenants.size) {
       throw new Error(
         `${before.flushed} flushed segments and ${before.compacted} compacted: nothing to merge`,
       );
+    }
     let after = before;
     await this.#system.compactUntil(async () => {
       after = ofTenants(await storedTenants(configText), tenants);
@@ -260,8 +262,9 @@ export class Phases {
       if (!fs.existsSync(file)) continue;
       const log = fs.readFileSync(file, 'utf8').split('\n');
       const worst = log.filter((line) => /level=(warn|error)/.test(line)).slice(-3);
-      if (worst.length > 0)
+      if (worst.length > 0) {
         console.log(`${name}:\n${worst.map((line) => `  ${line.slice(0, 300)}`).join('\n')}`);
+      }
     }
   }
 }

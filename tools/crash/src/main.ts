@@ -100,10 +100,11 @@ async function main(): Promise<number> {
       const restartMs = Date.now();
       await server.startUntil(() => isReady(url));
       slowestReadyMs = Math.max(slowestReadyMs, Date.now() - restartMs);
-      if (round % 10 === 0)
+      if (round % 10 === 0) {
         console.log(
           `round ${round}: ${ledger.counts().acked} lines acknowledged, ${unanswered} pushes repeated`,
         );
+      }
     }
     await load.stop();
     const beforeFlush = await judge.judgeAll();

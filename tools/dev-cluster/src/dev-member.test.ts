@@ -61,7 +61,8 @@ test('no two members share a name or a port', () => {
     ...membersOf(wholeSystem, (app, number) => memberOf(app, number, 3100)),
     memberOf('loki', 1, 3100),
   ];
-  for (const key of ['name', 'httpPort', 'grpcPort'] as const)
+  for (const key of ['name', 'httpPort', 'grpcPort'] as const) {
     expect(new Set(all.map((member) => member[key])).size).toBe(all.length);
+  }
   expect(new Set(all.filter(({ app }) => app === 'ingester').map(({ zone }) => zone)).size).toBe(3);
 });

@@ -72,10 +72,11 @@ export async function waitForDevServices(data: string, waitMs: number): Promise<
   for (;;) {
     const found = await findDevServices(data);
     if (found) return found;
-    if (Date.now() > deadlineMs)
+    if (Date.now() > deadlineMs) {
       throw new Error(
         'there are no services: run `npm run dev:services` in another terminal, or set KAFKA_BROKERS and REDIS_ENDPOINT',
       );
+    }
     if (!isTold) console.log('waiting for Kafka and Redis (`npm run dev:services` starts them) …');
     isTold = true;
     await new Promise((resolve) => setTimeout(resolve, lookMs));

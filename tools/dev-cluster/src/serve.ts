@@ -41,8 +41,9 @@ function run(app: AppName, { args, env }: ReturnType<typeof devCommand>): Promis
     // In a group of its own, so that Ctrl-C reaches it once.
     { cwd: root, stdio: 'inherit', detached: true, env: { ...process.env, ...env } },
   );
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => child.kill('SIGTERM'));
+  }
   return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
 }
 

@@ -54,7 +54,8 @@ export function parseArgs(given: readonly string[]): FuzzArgs {
 
 function wholeNumber(name: string, text: string | undefined): number {
   const value = Number(text);
-  if (text === undefined || !Number.isSafeInteger(value) || value < 0)
+  if (text === undefined || !Number.isSafeInteger(value) || value < 0) {
     throw new Error(`${name} wants a whole number`);
+  }
   return value;
 }

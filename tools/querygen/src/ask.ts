@@ -93,8 +93,9 @@ export class Asker {
           : this.#api.queryRange(request, tenancy);
       return told(await this.world.do(work));
     } catch (error) {
-      if (error instanceof LokiError)
+      if (error instanceof LokiError) {
         return { isError: true, text: `${error.code}: ${withoutSeries(error.message)}` };
+      }
       return { isError: true, text: `threw ${error instanceof Error ? error.stack : String(error)}` };
     }
   }
@@ -118,8 +119,9 @@ function httpRequest({
   if (kind === 'instant') params.time = String(endNs);
   else Object.assign(params, { start: String(startNs), end: String(endNs) });
   // Seconds with a fraction may be a nanosecond off.
-  if (kind === 'range')
+  if (kind === 'range') {
     params.step = stepNs % second === 0n ? String(stepNs / second) : `${stepNs / 1_000_000n}ms`;
+  }
   if (intervalNs > 0n) params.interval = `${Number(intervalNs) / 1e9}`;
   return {
     method: 'GET',

@@ -20,8 +20,9 @@ test('routes that do what they are called lack nothing', () => {
   const coverage = new Coverage();
   for (const route of routes) {
     const { isSplit, isSharded, isCached } = route;
-    for (let i = 0; i < 200; i++)
+    for (let i = 0; i < 200; i++) {
       coverage.add(stored.name, route, { isSplit, isSharded, isRecalled: isCached });
+    }
   }
   expect(coverage.lacking()).toEqual([]);
   expect(coverage.table()).toContain('split 100 %, sharded 100 %, from the cache 100 % of what is stored');

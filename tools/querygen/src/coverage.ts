@@ -62,8 +62,9 @@ export class Coverage {
       const all = this.#sum((name, layout) => name === route.name && layout.name !== '');
       const stored = this.#sum((name, layout) => name === route.name && !isHead(layout));
       const tell = (what: string, happened: number, of: number, shareMin: number) => {
-        if (of >= tellingMin && happened < of * shareMin)
+        if (of >= tellingMin && happened < of * shareMin) {
           lacking.push(`'${route.name}' was ${what} ${happened} times of ${of}`);
+        }
       };
       if (route.isSplit) tell('split', all.split, all.compared, cutShareMin);
       if (route.isSharded) tell('sharded', all.sharded, all.compared, cutShareMin);

@@ -85,12 +85,14 @@ export function labelFilter(random: Prng, row: PlainRow, depth: number): string 
   if (labels.length > 0 && random.chance(0.7)) return aimedFilter(random, random.pick(labels));
   const roll = random.int(0, 9);
   const op = random.pick(comparisons);
-  if (roll < 2)
+  if (roll < 2) {
     return `${random.pick(['latency', 'status', 'user_id', 'x', 'y'])} ${op} ${random.pick(['0', '10', '200', '404', '12.5', '-1', '1e2', '.5'])}`;
+  }
   if (roll === 2) return `${random.pick(['dur', 'latency', 'x'])} ${op} ${random.pick(durations)}`;
   if (roll === 3) return `${random.pick(['size', 'status', 'x'])} ${op} ${random.pick(sizes)}`;
-  if (roll === 4 && random.chance(0.4))
+  if (roll === 4 && random.chance(0.4)) {
     return `ip ${random.pick(['=', '!='])} ip(${quoted(random.pick(ipPatterns))})`;
+  }
   if (roll < 7) return `${random.pick(labelNames)}${random.pick(['!="nobody"', '=~".*"', '!=""', '!~"x"'])}`;
   return matcher(random, random.pick(labelNames));
 }
@@ -103,10 +105,11 @@ function aimedFilter(random: Prng, [name, value]: readonly [string, string]): st
     return `${name} ${op} ${limit}`;
   }
   if (durationNsOf(value) !== undefined && random.chance(0.6))
-    return `${name} ${random.pick([`== ${value}`, `>= ${value}`, `<= ${value}`, '> -1h', '< 100h', '!= 3s'])}`.replace('>= 0', '>= 0s'); // prettier-ignore
+    {return `${name} ${random.pick([`== ${value}`, `>= ${value}`, `<= ${value}`, '> -1h', '< 100h', '!= 3s'])}`.replace('>= 0', '>= 0s');} // prettier-ignore
   const bytes = bytesOf(value);
-  if (bytes !== undefined && random.chance(0.6))
+  if (bytes !== undefined && random.chance(0.6)) {
     return `${name} ${random.pick(['>=', '=', '<=', '=='])} ${bytes}B`;
+  }
   if (name === 'ip' && random.chance(0.7)) return `ip ${random.pick([`= ip(${quoted(value)})`, '!= ip("10.9.9.9")', '= ip("0.0.0.0/0")', '= ip("::/0")'])}`; // prettier-ignore
   const start = escapedText(value.slice(0, random.int(1, 3)).toWellFormed());
   return `${name}${random.pick([`=${quoted(value)}`, `=~${quoted(`${start}.*`)}`, `=~${quoted(`${escapedText(value)}|zzz`)}`, '!="nobody"', `!~${quoted(`${start}$`)}`])}`;

@@ -200,8 +200,9 @@ export class MetricQueries {
       const seconds = this.#seconds();
       const offset = random.chance(0.08) ? (random.chance(0.3) ? -1 : 1) * this.#seconds() : 0;
       const text = `[${durationText(seconds)}]${offset === 0 ? '' : ` offset ${offset < 0 ? '-' : ''}${durationText(Math.abs(offset))}`}`;
-      if (i === 6 || random.chance(0.05) || covers(moments, witness.timestampNs, seconds, offset))
+      if (i === 6 || random.chance(0.05) || covers(moments, witness.timestampNs, seconds, offset)) {
         return text;
+      }
     }
   }
 

@@ -61,7 +61,7 @@ function restyled(random: Prng, query: string): string {
   if (roll === 0) return `${query} # {not="read"}\n`;
   if (roll === 1) return `\n  ${query}\t`;
   if (roll === 2)
-    return query.replace(/\b(sum|rate|topk|count_over_time|avg)(?= by| without|\()/g, (name) => name.toUpperCase()); // prettier-ignore
+    {return query.replace(/\b(sum|rate|topk|count_over_time|avg)(?= by| without|\()/g, (name) => name.toUpperCase());} // prettier-ignore
   return query;
 }
 

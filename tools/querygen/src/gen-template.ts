@@ -44,11 +44,13 @@ function part(random: Prng, names: readonly string[]): string {
   const roll = random.int(0, 13);
   if (roll < 3) return `{{${name()}}}`;
   if (roll < 6) return `{{${name()} | ${random.pick(textFunctions)}}}`;
-  if (roll === 6)
+  if (roll === 6) {
     return `{{${random.pick([name(), '.status', '.latency'])} | ${random.pick(numberFunctions)}}}`;
+  }
   if (roll === 7) return random.pick(times);
-  if (roll === 8)
+  if (roll === 8) {
     return `{{if ${random.pick(['eq', 'ne', 'lt', 'gt'])} ${name()} "info"}}yes{{else}}${random.pick(['no', ''])}{{end}}`;
+  }
   if (roll === 9) return `{{if and ${name()} (not ${name()})}}a{{else if or ${name()} ${name()}}}b{{end}}`;
   if (roll === 10) return `{{with ${name()}}}[{{.}}]{{else}}none{{end}}`;
   if (roll === 11) return `{{$v := ${name()}}}{{$v}}{{if $v}}{{$v = "x"}}{{end}}{{$v | len}}`;

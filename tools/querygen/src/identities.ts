@@ -111,8 +111,9 @@ const sumOfSums: Law = async (question, _, asker, random) => {
 
 const stepIsInstant: Law = async (question, told, asker, random) => {
   const isWholeMs = (ns: bigint) => ns % 1_000_000n === 0n;
-  if (question.kind !== 'range' || !isWholeMs(question.startNs) || !isWholeMs(question.stepNs))
+  if (question.kind !== 'range' || !isWholeMs(question.startNs) || !isWholeMs(question.stepNs)) {
     return undefined;
+  }
   if (isOrdered(question.query)) return undefined;
   const series = parseTold(told).result as ToldSeries[];
   const times = [...new Set(series.flatMap(({ values }) => values!.map(([time]) => time)))];
@@ -123,13 +124,14 @@ const stepIsInstant: Law = async (question, told, asker, random) => {
     kind: 'instant',
     endNs: BigInt(Math.round(time * 1e3)) * 1_000_000n,
   });
-  if (at.isError)
+  if (at.isError) {
     return {
       law: 'a step is an instant',
       difference: 'one is an error',
       told: [told, at],
       query: question.query,
     };
+  }
   const data = parseTold(at);
   if (data.resultType !== 'vector') return undefined;
   const expected = series.flatMap(({ metric, values }) =>

@@ -76,8 +76,9 @@ export class LineMaker {
     const random = this.#random;
     const fields: string[] = [];
     const add = (name: string, odds: number, value: () => string) => {
-      if (random.chance(odds))
+      if (random.chance(odds)) {
         fields.push(`${JSON.stringify(name)}:${random.chance(0.2) ? ' ' : ''}${value()}`);
+      }
     };
     const text = (value: string) => JSON.stringify(value);
     add('level', 0.8, () => text(random.pick(levels)));

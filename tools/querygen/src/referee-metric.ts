@@ -72,8 +72,9 @@ export class MetricReferee {
       groups.set(key, group);
       group.taken.push(taken);
     }
-    if (expr.op === 'absent_over_time')
+    if (expr.op === 'absent_over_time') {
       return groups.size > 0 ? [] : [{ labels: absentLabels(expr), value: 1 }];
+    }
     return [...groups.values()].map(({ labels, taken }) => ({
       labels,
       value: rangeValue(expr, taken, { startNs, endNs }),
@@ -120,15 +121,17 @@ function mayLeaveOutUnpack({ op, expr, grouping }: VectorAggExpr): boolean {
     op !== 'sum' ||
     expr.kind !== 'rangeAgg' ||
     (grouping && (grouping.without || grouping.labels.length > 0))
-  )
+  ) {
     return false;
+  }
   return expr.op.startsWith('bytes_') && expr.log.stages.some(({ kind }) => kind === 'unpack');
 }
 
 /** A group by name may leave out a label that was dropped, where all labels have it again. */
 function refuseReturned({ log }: RangeAggExpr, grouping: Grouping | undefined): void {
-  if (grouping && !grouping.without && mayReturn(log, grouping.labels))
+  if (grouping && !grouping.without && mayReturn(log, grouping.labels)) {
     throw new Unsure('series by a label that was dropped and parsed again');
+  }
 }
 
 /** What is known of series that are not there: what the selector says their labels are. */
@@ -172,8 +175,9 @@ function aggregated({ op, parameter = 0, grouping }: VectorAggExpr, samples: rea
 function best(samples: readonly Sample[], count: number, sign: 1 | -1): Sample[] {
   const rank = (value: number) => (Number.isNaN(value) ? Infinity : sign * value);
   const sorted = samples.toSorted((a, b) => (rank(a.value) < rank(b.value) ? -1 : Number(rank(a.value) > rank(b.value)))); // prettier-ignore
-  if (sorted.length > count && isClose(rank(sorted[count - 1].value), rank(sorted[count].value)))
+  if (sorted.length > count && isClose(rank(sorted[count - 1].value), rank(sorted[count].value))) {
     throw new Unsure('equals, of which some are left out');
+  }
   return sorted.slice(0, count);
 }
 

@@ -84,12 +84,14 @@ function counterRate(
 ): number {
   if (taken.length < 2) return 0;
   const sorted = taken.toSorted((a, b) => Number(a.timestampNs - b.timestampNs));
-  if (sorted.some((each, i) => i > 0 && each.timestampNs === sorted[i - 1].timestampNs))
+  if (sorted.some((each, i) => i > 0 && each.timestampNs === sorted[i - 1].timestampNs)) {
     throw new Unsure('several at one moment');
+  }
   const [first, last] = [sorted[0], sorted[sorted.length - 1]];
   let growth = last.value - first.value;
-  for (let i = 1; i < sorted.length; i++)
+  for (let i = 1; i < sorted.length; i++) {
     if (sorted[i].value < sorted[i - 1].value) growth += sorted[i - 1].value;
+  }
   const secondsOf = (ns: bigint) => Number(ns) / 1e9;
   const covered = secondsOf(last.timestampNs - first.timestampNs);
   const between = covered / (sorted.length - 1);

@@ -68,8 +68,9 @@ function passesStage(row: PlainRow, stage: Stage): boolean {
       return true;
     case 'keep':
       for (const labels of [row.stream, row.metadata, row.parsed]) {
-        for (const [name, value] of labels)
+        for (const [name, value] of labels) {
           if (!stage.targets.some((target) => isMeant(target, name, value))) labels.delete(name);
+        }
       }
       return true;
   }
@@ -177,8 +178,9 @@ export function withoutIdleFormats(log: LogExpr): LogExpr {
 }
 
 function readsLine(stage: Stage): boolean {
-  if (stage.kind === 'labelFormat')
+  if (stage.kind === 'labelFormat') {
     return stage.formats.some((format) => 'template' in format && format.template.includes('__line__'));
+  }
   return ['lineFilter', 'json', 'logfmt', 'regexp', 'pattern', 'unpack'].includes(stage.kind);
 }
 

@@ -69,7 +69,7 @@ export class Referee {
       told: { isError: false, text: expected.map(({ timestampNs, text }) => `${timestampNs} ${text}`).join('\n    ') }, // prettier-ignore
     });
     for (const { values } of streams)
-      if (values.some((value, i) => i > 0 && BigInt(values[i - 1][0]) > BigInt(value[0]) === isForward && values[i - 1][0] !== value[0])) return wrong('rows out of order'); // prettier-ignore
+      {if (values.some((value, i) => i > 0 && BigInt(values[i - 1][0]) > BigInt(value[0]) === isForward && values[i - 1][0] !== value[0])) return wrong('rows out of order');} // prettier-ignore
     const wanted = Math.min(expected.length, question.limit);
     if (found.length !== wanted) return wrong(`${found.length} rows for ${wanted}`);
     const left = new Map<string, number>();
@@ -88,7 +88,7 @@ export class Referee {
     const last = times.at(-1);
     const isBetter = (ns: bigint) => last !== undefined && (isForward ? ns < last : ns > last);
     for (const { timestampNs, text } of expected)
-      if (isBetter(timestampNs) && left.get(`${timestampNs} ${text}`)! > 0) return wrong('rows beyond the limit'); // prettier-ignore
+      {if (isBetter(timestampNs) && left.get(`${timestampNs} ${text}`)! > 0) return wrong('rows beyond the limit');} // prettier-ignore
     return 'right';
   }
 

@@ -35,8 +35,9 @@ async function simplerQuery(
     isSmaller = false;
     for (const expr of simpler(parseExpr(best.query))) {
       const query = printExpr(expr);
-      if (query.length >= best.query.length || !isQuery(query) || !(await fails({ ...best, query })))
+      if (query.length >= best.query.length || !isQuery(query) || !(await fails({ ...best, query }))) {
         continue;
+      }
       best = { ...best, query };
       isSmaller = true;
       break;
@@ -69,8 +70,9 @@ function* simplerMetric(expr: MetricExpr): Generator<MetricExpr> {
   switch (expr.kind) {
     case 'rangeAgg':
       for (const log of simplerLog(expr.log)) yield { ...expr, log };
-      if (expr.unwrap && expr.unwrap.filters.length > 0)
+      if (expr.unwrap && expr.unwrap.filters.length > 0) {
         yield { ...expr, unwrap: { ...expr.unwrap, filters: [] } };
+      }
       if (expr.grouping) yield { ...expr, grouping: undefined };
       if (expr.offsetNs !== 0n) yield { ...expr, offsetNs: 0n };
       return;

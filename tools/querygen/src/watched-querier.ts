@@ -47,9 +47,11 @@ export class WatchedQuerier implements QuerierService {
     for (const push of this.#pushes) {
       if (push.tenant !== tenant) continue;
       for (const { rows } of push.streams) {
-        for (const { timestampNs, line } of rows)
-          if (timestampNs >= startNs && timestampNs < endNs)
+        for (const { timestampNs, line } of rows) {
+          if (timestampNs >= startNs && timestampNs < endNs) {
             bytes[Number((timestampNs - startNs) / intervalNs)] += Buffer.byteLength(line);
+          }
+        }
       }
     }
     return Promise.resolve(bytes);

@@ -179,8 +179,9 @@ export class World {
       }
       headRows += inHead;
       storedRows += rowsOf(await this.do(this.querier.runLeaf(all))) - inHead;
-      for (const { level, rowCount } of this.#catalog.segmentsFor(tenant, all.startNs, all.endNs))
+      for (const { level, rowCount } of this.#catalog.segmentsFor(tenant, all.startNs, all.endNs)) {
         if (level > 0) compactedRows += rowCount;
+      }
     }
     return { headRows, storedRows, compactedRows };
   }

@@ -25,7 +25,7 @@ async function act(kafka: KafkaBrokers, path: string): Promise<void> {
   const [, what, broker, mode] = path.split('/');
   if (what === 'kill') await kafka.kill(Number(broker));
   else if (what === 'revive') await kafka.revive(Number(broker));
-  else if (what === 'link' && linkModes.includes(mode as LinkMode))
+  else if (what === 'link' && linkModes.includes(mode as LinkMode)) {
     kafka.link(Number(broker), mode as LinkMode);
-  else throw new Error(`unknown: ${path}`);
+  } else throw new Error(`unknown: ${path}`);
 }

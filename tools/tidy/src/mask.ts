@@ -37,9 +37,9 @@ export function maskText(text: string): string {
   while (at < text.length) {
     const char = text[at];
     if (char === '/' && text[at + 1] === '/') blank(endOf(text, '\n', at));
-    else if (char === '/' && text[at + 1] === '*')
+    else if (char === '/' && text[at + 1] === '*') {
       blank(Math.min(endOf(text, '*/', at + 2) + 2, text.length));
-    else if (char === '"' || char === "'") {
+    } else if (char === '"' || char === "'") {
       keep();
       while (at < text.length && text[at] !== char && text[at] !== '\n') {
         blank(Math.min(at + (text[at] === '\\' ? 2 : 1), text.length));

@@ -17,8 +17,9 @@ export function checkBoundaries(tree: Tree): Fault[] {
       const report = (text: string): void => void faults.push({ path: file.path, line: each.line, text });
       if (each.isStar && !each.isTypeOnly) report('`export *` hides what is exported: name it');
       if (each.specifier.startsWith('.')) {
-        if (leavesPackage(file, each.specifier))
+        if (leavesPackage(file, each.specifier)) {
           report(`${each.specifier} leaves the package: import it by its name`);
+        }
         continue;
       }
       if (each.specifier.startsWith('node:')) {

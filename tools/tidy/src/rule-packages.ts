@@ -35,8 +35,9 @@ function projectFaults(tree: Tree, each: Package): string[] {
   const targets = each.nx?.targets ?? {};
   const needs = (target: string, isNeeded: boolean): void => {
     const isThere = Object.hasOwn(targets, target);
-    if (isThere !== isNeeded)
+    if (isThere !== isNeeded) {
       faults.push(`nx: target ${target} is ${isNeeded ? 'missing' : 'without a use'}`);
+    }
   };
   needs('lint', files.length > 0);
   needs(

@@ -93,8 +93,9 @@ test.each(['1.0', '1.1'])('a client of HTTP/%s that has gone is lost soon', asyn
     setTimeout(() => socket.destroy(), 50);
   });
   const started = performance.now();
-  while (ends.length === 0 && performance.now() - started < 3500)
+  while (ends.length === 0 && performance.now() - started < 3500) {
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   expect(ends).toEqual(['lost']);
   expect(performance.now() - started).toBeLessThan(2500);
 });

@@ -45,8 +45,9 @@ describe('routes', () => {
       return textResponse('');
     };
     const { port } = await start((server) => {
-      for (const id of ['query', 'push', 'labelValues', 'flush', 'ready', 'deletes'] as const)
+      for (const id of ['query', 'push', 'labelValues', 'flush', 'ready', 'deletes'] as const) {
         server.handle(id, handler);
+      }
       server.handleAll({ rulesNamespace: handler, rulesGroup: handler });
       server.upgrade('tail', () => () => Promise.resolve());
     });

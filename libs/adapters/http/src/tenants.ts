@@ -67,12 +67,14 @@ export class TenantResolver {
     const header = request.headers.get(tenantHeader) ?? '';
     if (header === '') throw new LokiError('noOrgId', 'no org id');
     const [first, ...others] = header.split('|').map(withoutMetadata);
-    if (first === '' && others.some((other) => other !== ''))
+    if (first === '' && others.some((other) => other !== '')) {
       throw new LokiError('badTenantId', 'multiple org IDs present');
+    }
     const tenant = parseTenantId(first);
     // What the others look like does not matter: they are too many already.
-    if (others.some((other) => other !== first))
+    if (others.some((other) => other !== first)) {
       throw new LokiError('badTenantId', 'multiple org IDs present');
+    }
     return tenant;
   }
 

@@ -13,8 +13,9 @@ const allowedPart = /^[A-Za-z0-9!\-_.*'()]+$/;
  * @throws LokiError `internal`: keys are made by us, from tenants that were checked long before
  */
 export function checkKey(key: string): void {
-  if (key.length > keyBytesMax)
+  if (key.length > keyBytesMax) {
     throw new LokiError('internal', `object key of ${key.length} bytes is too long`);
+  }
   for (const part of key.split('/')) {
     if (!allowedPart.test(part) || part === '.' || part === '..' || part.length > partBytesMax) {
       throw new LokiError('internal', `not an object key: ${JSON.stringify(key)}`);

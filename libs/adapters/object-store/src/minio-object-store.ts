@@ -75,8 +75,9 @@ export class MinioObjectStore implements ObjectStore {
 
   async putIfAbsent(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean> {
     checkKey(key);
-    if (bytes.length > createBytesMax)
+    if (bytes.length > createBytesMax) {
       throw new LokiError('internal', `${key} is too large to be created at once`);
+    }
     let attempt = 0;
     return this.#attempts(key, signal, async () => {
       attempt++;
@@ -180,8 +181,9 @@ export class MinioObjectStore implements ObjectStore {
     for await (const chunk of response) chunks.push(chunk as Buffer);
     const bytes = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
     const announced = Number(response.headers['content-length'] ?? bytes.length);
-    if (announced !== bytes.length)
+    if (announced !== bytes.length) {
       throw new Error(`answer cut short: ${bytes.length} of ${announced} bytes`);
+    }
     const total = /\/(\d+)$/.exec(response.headers['content-range'] ?? '')?.[1];
     return { bytes, sizeBytes: total === undefined ? bytes.length : Number(total) };
   }

@@ -30,8 +30,9 @@ objectStoreContract('file system, real disk, one file open', async () => {
 
 objectStoreContract('below a prefix, among others', async () => {
   const whole = new MemoryObjectStore();
-  for (const key of ['a', 'o', 'race', 'tenants', 'tenants-2/a', 'tenants.b', 'z'])
+  for (const key of ['a', 'o', 'race', 'tenants', 'tenants-2/a', 'tenants.b', 'z']) {
     await whole.put(key, Buffer.from('x'));
+  }
   return { store: new PrefixedObjectStore(whole, '/tenants/'), dispose: async () => undefined };
 });
 

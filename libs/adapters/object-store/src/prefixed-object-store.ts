@@ -42,8 +42,9 @@ export class PrefixedObjectStore implements ObjectStore {
   async *list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
     const after = startAfter === undefined ? undefined : this.#prefix + startAfter;
     for await (const { key, sizeBytes } of this.#store.list(this.#prefix + prefix, after)) {
-      if (!key.startsWith(this.#prefix))
+      if (!key.startsWith(this.#prefix)) {
         throw new LokiError('internal', `${key} was listed by another prefix`);
+      }
       yield { key: key.slice(this.#prefix.length), sizeBytes };
     }
   }

@@ -60,8 +60,9 @@ export function serveIngester(server: RpcServer, ingester: IngesterService): voi
       yield* parts(await streamsAnswer(ingester, partition, request, signal));
     }),
     serverStreamMethod(queryHeadsMethod, ({ partitions, question }, { tenant, signal }) => {
-      if (partitions.length > partitionsMax)
+      if (partitions.length > partitionsMax) {
         throw new LokiError('badRequest', `more than ${partitionsMax} partitions at once`);
+      }
       if (question?.$case === 'leaf') {
         const request = leafRequestFromWire(question.leaf, tenant());
         return headsParts(partitions, (each) => leafAnswer(ingester, each, request, signal));

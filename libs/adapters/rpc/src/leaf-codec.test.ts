@@ -125,8 +125,9 @@ test('columns that do not fit together are refused', () => {
     { lineEnds: Uint32Array.of(3, 7) },
     { timestampNs: BigInt64Array.of(1n, 2n, 3n) },
   ];
-  for (const change of bad)
+  for (const change of bad) {
     expect(() => decodeResult(encodeResult({ ...good, ...change }))).toThrow(LokiError);
+  }
   const [first] = samples.series;
   const short = { ...samples, series: [{ ...first, columns: [Float64Array.of(1, 2, 3)] }] };
   expect(() => decodeResult(encodeResult(short))).toThrow('too few steps');

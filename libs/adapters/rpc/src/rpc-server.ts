@@ -219,8 +219,9 @@ function serve<T>(path: string, call: AnyCall, work: (context: CallContext) => P
 function checkHeaders(call: AnyCall): void {
   let bytes = 0;
   for (const [name, value] of Object.entries(call.metadata.getMap())) bytes += name.length + value.length;
-  if (bytes > headerBytesMax)
+  if (bytes > headerBytesMax) {
     throw new LokiError('badRequest', `metadata of more than ${headerBytesMax} bytes`);
+  }
 }
 
 /** Resolves when the peer has taken enough of what was written, or is gone. */

@@ -29,8 +29,9 @@ export function serverCredentials(tls: ServerTls): ServerCredentials {
   const read = (file: string, inline = '') => (file === '' ? Buffer.from(inline) : fs.readFileSync(file));
   const [certChain, privateKey] = [read(tls.certFile, tls.cert), read(tls.keyFile, tls.key)];
   if (certChain.length === 0 && privateKey.length === 0) return ServerCredentials.createInsecure();
-  if (certChain.length === 0 || privateKey.length === 0)
+  if (certChain.length === 0 || privateKey.length === 0) {
     throw new Error('grpc_tls_config: a certificate and its key go together');
+  }
   const given = read(tls.clientCaFile, tls.clientCa);
   const authority = given.length === 0 ? null : given;
   // A certificate that nobody verifies proves nothing, so to require one is to verify it.

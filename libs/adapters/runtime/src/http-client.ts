@@ -18,8 +18,9 @@ export class NodeHttpClient implements HttpClient {
 
   async send(request: HttpClientRequest): Promise<HttpClientResponse> {
     const url = new URL(request.url);
-    if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    if (url.protocol !== 'http:' && url.protocol !== 'https:') {
       throw new TypeError(`neither http nor https: ${url.protocol}`);
+    }
     const deadline = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
     const options = {
@@ -88,8 +89,9 @@ function readAnswer(message: IncomingMessage, answerBytesMax: number): Promise<H
     message.once('error', reject);
     message.once('end', () => {
       const headers = new Map<string, string>();
-      for (const [name, value] of Object.entries(message.headers))
+      for (const [name, value] of Object.entries(message.headers)) {
         headers.set(name, Array.isArray(value) ? value.join(', ') : (value ?? ''));
+      }
       resolve({ status: message.statusCode ?? 0, headers, body: Buffer.concat(chunks) });
     });
   });

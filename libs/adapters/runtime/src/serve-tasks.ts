@@ -63,7 +63,8 @@ function checkOf({ id, cancelled, pulse }: TaskCall): CheckCancelled {
     // The pulse has one writer, this thread: no need of an atomic addition.
     Atomics.store(pulse, 1, id);
     Atomics.store(pulse, 0, pulse[0] + 1);
-    if (cancelled && Atomics.load(cancelled, 0) !== 0)
+    if (cancelled && Atomics.load(cancelled, 0) !== 0) {
       throw new LokiError('clientGone', 'the task was cancelled');
+    }
   };
 }

@@ -55,8 +55,9 @@ export class WorkerPool implements Workers {
   #isClosed = false;
 
   constructor(options: WorkerPoolOptions) {
-    if (!Number.isInteger(options.size) || options.size < 1)
+    if (!Number.isInteger(options.size) || options.size < 1) {
       throw new RangeError('a pool has at least one worker');
+    }
     this.#options = options;
     this.parallelism = options.size;
     this.#tasksQueuedMax = options.tasksQueuedMax ?? 256 * options.size;

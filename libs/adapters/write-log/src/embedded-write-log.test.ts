@@ -405,11 +405,12 @@ describe('damaged bytes', () => {
           some = await log.read(0, read.at(-1)!.offset + 1, { bytesMax: 1e6, waitMs: 0 });
           read.push(...some);
         }
-        for (const record of read)
+        for (const record of read) {
           expect(record).toEqual({
             ...testRecord(record.offset + 1, `p${record.offset + 1}`),
             offset: record.offset,
           });
+        }
         const lost = all.filter((each) => !read.some((record) => record.sequence === each));
         expect(lost.length).toBeGreaterThan(0);
         const isTail = lost.length === 1 && lost[0] === 7;

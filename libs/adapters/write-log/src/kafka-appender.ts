@@ -89,16 +89,18 @@ export class KafkaAppender {
   close(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const each of [...this.#sending, ...waiting])
+    for (const each of [...this.#sending, ...waiting]) {
       fail(each, new LokiError('logNotAcked', 'the write log is closed'));
+    }
   }
 
   async #sendAll(): Promise<void> {
     this.#isSending = true;
     // Appends of the same turn share the first batch.
     await Promise.resolve();
-    for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch())
+    for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
       await this.#sendBatch(batch);
+    }
     this.#isSending = false;
   }
 

@@ -203,8 +203,9 @@ test('answers of any bytes end in a value or an error, soon', () => {
       }
     }
     const damaged = Buffer.from(batch);
-    for (let n = random.int(1, 6); n > 0; n--)
+    for (let n = random.int(1, 6); n > 0; n--) {
       damaged[random.int(0, damaged.length - 1)] = random.int(0, 255);
+    }
     readBatches(damaged, 0);
   }
   expect(performance.now() - beganMs).toBeLessThan(20_000);

@@ -64,8 +64,9 @@ export function writeBatch(
   }
   const { bytes } = writer;
   bytes.writeUInt32BE(crc32c(bytes, coveredFrom, writer.position), crcAt);
-  if (writer.position - start !== batchBytes(records))
+  if (writer.position - start !== batchBytes(records)) {
     throw new Error('a batch has another size than counted');
+  }
 }
 
 function writeFrame(writer: KafkaBytesWriter, record: LogRecord, partition: number): void {
@@ -164,7 +165,8 @@ function readRecord(reader: KafkaBytesReader, baseOffset: number, index: number)
   const valueBytes = reader.varint();
   const value = valueBytes < 0 ? undefined : reader.view(valueBytes);
   reader.skip(end - reader.position);
-  if (place !== index)
+  if (place !== index) {
     throw new KafkaBytesError(`record ${index} of a batch says that it is record ${place}`);
+  }
   return { offset: baseOffset + index, value, fault: value ? undefined : 'no value' };
 }

@@ -115,8 +115,9 @@ export class KafkaCluster implements KafkaBrokers {
         const connection = await this.#connect(address, 'metadata');
         const answer = await connection.request(metadataCall(this.topic), metadataTimeoutMs);
         this.#refreshedMs = clock.monotonicMs();
-        if (answer.errorCode !== kafkaErrors.none)
+        if (answer.errorCode !== kafkaErrors.none) {
           throw new Error(`topic ${this.topic}: ${kafkaErrorName(answer.errorCode)}`);
+        }
         this.#take(answer);
         return;
       } catch (error) {

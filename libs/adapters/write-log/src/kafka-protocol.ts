@@ -231,11 +231,12 @@ export function offsetsCall(
 ): KafkaCall<OffsetsAnswer> {
   const writer = new KafkaBytesWriter(4 + 1 + 4 + textBytes(topic) + 4 + 16 * partitions.length);
   writer.i32(-1).i8(0).i32(1).text(topic).i32(partitions.length);
-  for (const partition of partitions)
+  for (const partition of partitions) {
     writer
       .i32(partition)
       .i32(-1)
       .i64(which === 'start' ? -2 : -1);
+  }
   const decode = (answer: Buffer): OffsetsAnswer => {
     const reader = new KafkaBytesReader(answer);
     const clientSideThrottleTime = reader.i32();

@@ -131,8 +131,9 @@ export class KafkaReader {
     }
     if (ours.length >= cursorsMaxPerPartition) {
       const idle = ours.filter((each) => !each.waiter).sort((a, b) => a.usedMs - b.usedMs);
-      if (idle.length === 0)
+      if (idle.length === 0) {
         throw new LokiError('overloaded', `partition ${partition} is read by too many at once`);
+      }
       this.#drop(idle[0]);
     }
     const cursor: Cursor = {

@@ -24,9 +24,9 @@ function open(sasl: KafkaSasl, tls: KafkaTls): Promise<KafkaWriteLog> {
   });
 }
 
-if (brokers.length === 0)
+if (brokers.length === 0) {
   test.skip('Kafka with TLS and SASL: skipped, LOKI_TEST_KAFKA_SECURE_BROKERS is not set', () => undefined);
-else {
+} else {
   jest.setTimeout(60_000);
   const ca = fs.readFileSync(process.env['LOKI_TEST_KAFKA_CA'] ?? '', 'utf8');
 

@@ -148,8 +148,9 @@ export class VirtualBrokers implements KafkaBrokers {
       reader.i64();
       return { partition, offset, bytesMax: reader.i32() };
     });
-    if (new Set(asked.map((each) => each.partition)).size !== asked.length)
+    if (new Set(asked.map((each) => each.partition)).size !== asked.length) {
       throw new Error('a partition twice');
+    }
     let found = asked.map((each) => this.#find(nodeId, each));
     if (waitMs > 0 && found.every(({ error, bytes }) => error === 0 && bytes.length === 0)) {
       await this.#somethingNew(waitMs);

@@ -105,8 +105,9 @@ export function decode<T>(
 ): T {
   try {
     const end = bytes.length - 4;
-    if (end < 0 || new ByteReader(bytes, end).u32() !== crc32c(bytes, 0, end))
+    if (end < 0 || new ByteReader(bytes, end).u32() !== crc32c(bytes, 0, end)) {
       throw new Error('checksum fails');
+    }
     const reader = new ByteReader(bytes, 0, end);
     const found = reader.u32();
     if (found !== expectedMagic) throw new Error(`unknown kind or version ${found.toString(16)}`);
@@ -157,8 +158,9 @@ export function putWriters(writer: ByteWriter, writers: WriterTable): void {
 
 export function getWriters(reader: ByteReader): WriterTable {
   const writers: [string, number][] = [];
-  for (let left = reader.count(listMax); left > 0; left--)
+  for (let left = reader.count(listMax); left > 0; left--) {
     writers.push([reader.sizedText(), reader.uvarint()]);
+  }
   return writers;
 }
 

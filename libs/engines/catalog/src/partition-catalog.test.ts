@@ -270,8 +270,9 @@ describe('checkpoints', () => {
     const writer = new PartitionCatalog({ objectStore, partition: 0, checkpointEvery: 10 });
     for (let i = 0; i < entries; i++) {
       await writer.commit(flush(i, i + 1));
-      if (i % 3 === 2)
+      if (i % 3 === 2) {
         await writer.drop({ drops: [{ key: `segments/${i}-${i + 1}`, tenants: [] }], createdMs: i });
+      }
       await writer.checkpoint();
     }
     return objectStore;
@@ -298,8 +299,9 @@ describe('checkpoints', () => {
     const objectStore = await filled(50);
     const reader = new PartitionCatalog({ objectStore, partition: 0 });
     await reader.load();
-    for await (const { key } of objectStore.list('catalog/checkpoints/'))
+    for await (const { key } of objectStore.list('catalog/checkpoints/')) {
       await objectStore.put(key, Buffer.from('x'));
+    }
     const again = new PartitionCatalog({ objectStore, partition: 0 });
     await again.load();
     expect(encodeCheckpoint(again.state)).toEqual(encodeCheckpoint(reader.state));

@@ -176,8 +176,9 @@ export class PartitionCatalog {
         this.#checkpoint = number;
         return;
       } catch (error) {
-        if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound'))
+        if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound')) {
           throw error;
+        }
       }
     }
   }

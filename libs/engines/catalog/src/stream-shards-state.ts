@@ -42,8 +42,9 @@ export class StreamShardsState implements FoldedLog<ShardEntry> {
   substitute: ((step: ShardStep, writer: string) => ShardStep) | undefined;
 
   fold(entry: ShardEntry): void {
-    if (entry.number !== this.number + 1)
+    if (entry.number !== this.number + 1) {
       throw new LokiError('corrupt', `stream shards: entry ${entry.number} after ${this.number}`);
+    }
     for (const step of entry.steps) this.#take(this.substitute?.(step, entry.writer) ?? step);
     this.number = entry.number;
     this.#forget(entry.createdMs);

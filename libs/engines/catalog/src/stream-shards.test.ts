@@ -234,10 +234,11 @@ test('entries and checkpoints say the same, and damage is seen', () => {
       });
       read.decodeCheckpoint(folded.encodeCheckpoint(), 'k');
       expect([...read.steps]).toEqual([...folded.steps]);
-      for (const steps of folded.steps.values())
+      for (const steps of folded.steps.values()) {
         steps.forEach(({ fromSeconds }, i) =>
           expect(i === 0 || fromSeconds > steps[i - 1].fromSeconds).toBe(true),
         );
+      }
     }),
   );
 });

@@ -110,8 +110,9 @@ function checkFormats(formats: readonly LabelFormat[]): void {
     names.add(format.label);
   }
   for (const format of formats) {
-    if ('template' in format)
+    if ('template' in format) {
       checkTemplate(format.template, 'label', `invalid template for label '${format.label}'`);
+    }
   }
 }
 

@@ -98,8 +98,9 @@ class LabelsParser {
     }
     const sign = this.#match(matcherSign);
     if (sign !== '') return { kind: 'sign', text: sign, at };
-    if (char === '!')
+    if (char === '!') {
       return this.#fail(at, `unexpected character after '!' inside braces: ${this.#runeAt(at + 1)}`);
+    }
     return this.#fail(at, `unexpected character inside braces: ${this.#runeAt(at)}`);
   }
 
@@ -136,12 +137,14 @@ class LabelsParser {
     for (let i = first; i < first + form.digits; i++) {
       const digit = Number.parseInt(text[i], form.base);
       if (i >= text.length) return this.#fail(start, 'escape sequence not terminated');
-      if (Number.isNaN(digit))
+      if (Number.isNaN(digit)) {
         return this.#fail(start, `illegal character ${describeRune(text, i)} in escape sequence`);
+      }
       code = code * form.base + digit;
     }
-    if (code > form.max || (code >= 0xd800 && code <= 0xdfff))
+    if (code > form.max || (code >= 0xd800 && code <= 0xdfff)) {
       return this.#fail(start, 'escape sequence is an invalid Unicode code point');
+    }
     return first + form.digits - 1;
   }
 
@@ -158,8 +161,9 @@ class LabelsParser {
     if (char === '') return this.#fail(at, 'unexpected end of input');
     const word = this.#match(metricName);
     if (word !== '') return this.#fail(at, `unexpected identifier ${quoteGo(word)}`);
-    if (char === '=~' || (char[0] === '!' && char !== '!='))
+    if (char === '=~' || (char[0] === '!' && char !== '!=')) {
       return this.#fail(at, `unexpected character after '${char[0]}': ${this.#runeAt(at + 1)}`);
+    }
     const sign = this.#match(operator);
     if (sign !== '') return this.#fail(at, `unexpected ${sign === '=' ? '"="' : `<op:${sign}>`}`);
     const first = String.fromCodePoint(this.#text.codePointAt(at)!);

@@ -100,8 +100,9 @@ function checkLabelName({ value, line, column }: Token): LokiError | undefined {
 function syntaxError(state: State, token: Token): LokiError {
   let message = `syntax error: unexpected ${token.name}`;
   const expected = grammar.terminals.filter((terminal) => state.shifts.has(terminal));
-  if (expected.length > 0 && expected.length <= expectationsMax)
+  if (expected.length > 0 && expected.length <= expectationsMax) {
     message += `, expecting ${expected.join(' or ')}`;
+  }
   return parseErrorAt(token.line, token.column, message);
 }
 

@@ -31,14 +31,16 @@ export function parsePattern(text: string): readonly PatternPart[] {
     );
   }
   const parts = splitPattern(text);
-  if (!parts.some((part) => part.kind === 'capture' && part.name !== '_'))
+  if (!parts.some((part) => part.kind === 'capture' && part.name !== '_')) {
     throw new QueryPartError('at least one capture is required');
+  }
   refuseConsecutive(parts);
   const names = new Set<string>();
   for (const part of parts) {
     if (part.kind !== 'capture' || part.name === '_') continue;
-    if (names.has(part.name))
+    if (names.has(part.name)) {
       throw new QueryPartError(`duplicate capture name (${part.name}): invalid expression`);
+    }
     names.add(part.name);
   }
   return parts;

@@ -84,8 +84,9 @@ function prettyLog(expr: LogExpr, level: number): string {
 function prettyRangeAgg(expr: RangeAggExpr, level: number): string {
   const parameter = expr.parameter === undefined ? [] : [formatFloat(expr.parameter)];
   let body = pretty(expr.log, level + 1);
-  if (expr.unwrap)
+  if (expr.unwrap) {
     for (const part of unwrapParts(expr.unwrap, 'display')) body += `\n${indent(level + 2)}${part}`;
+  }
   body += ` [${formatPrometheusDuration(expr.rangeNs)}]${prettyOffset(expr.offsetNs)}`;
   return call(expr.op, parameter, body, [], level) + prettyGrouping(expr.grouping);
 }

@@ -132,8 +132,9 @@ function printFilter(filter: LabelFilter, style: PrintStyle): string {
  */
 function printStringFilter(matcher: Matcher, style: PrintStyle): string {
   const { name, op, value } = matcher;
-  if (style === 'exact' || op !== '=~' || isLiteralSearch(value) || /[`\r]/.test(value))
+  if (style === 'exact' || op !== '=~' || isLiteralSearch(value) || /[`\r]/.test(value)) {
     return printMatcher(matcher, style);
+  }
   return `${name}${op}\`${value}\``;
 }
 

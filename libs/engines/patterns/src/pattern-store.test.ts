@@ -121,8 +121,9 @@ test('memory is bounded: streams that were silent for longest are forgotten', as
 
 test('levels that clients make up do not add up without end', async () => {
   const store = newStore();
-  for (let i = 0; i < 50; i++)
+  for (let i = 0; i < 50; i++) {
     store.add(await summarize([{ app: 'a', seconds: 0, line: 'x', level: `l${i}` }]));
+  }
   expect(store.query(all)).toHaveLength(16);
 });
 

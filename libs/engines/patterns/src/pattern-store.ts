@@ -101,8 +101,9 @@ export class PatternStore {
           let merged = levels.get(level);
           if (!merged) levels.set(level, (merged = new Drain({ clustersMax: mergedClustersMax })));
           const into = merged.train({ words, separators }, kinds).counts;
-          for (let i = first; i < end; i++)
+          for (let i = first; i < end; i++) {
             into.add(Math.floor(counts.buckets[i] / step) * step, counts.counts[i]);
+          }
         }
       }
     }

@@ -20,8 +20,9 @@ function messageOf(pattern: string): string {
 
 describe('Go is the judge', () => {
   test('of which patterns are wrong, and in which words', () => {
-    for (const [pattern, message] of golden<[string, string]>('go-errors.json'))
+    for (const [pattern, message] of golden<[string, string]>('go-errors.json')) {
       expect([pattern, messageOf(pattern)]).toEqual([pattern, message]);
+    }
   });
 
   test('an anchored pattern is blamed as it was written', () => {

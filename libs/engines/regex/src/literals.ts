@@ -116,8 +116,9 @@ function factsOf(node: Node): Facts {
         const isOptional = node.max === 1 && body.exact && body.exact.length < productMax;
         return isOptional ? { exact: [...body.exact!, emptyPiece], required: [] } : nothing;
       }
-      if (node.min === node.max && node.min <= 64 && body.exact?.length === 1)
+      if (node.min === node.max && node.min <= 64 && body.exact?.length === 1) {
         return factsOfConcat(Array.from({ length: node.min }, () => node.body));
+      }
       return { required: body.exact ? [body.exact] : body.required };
     }
   }
@@ -135,8 +136,9 @@ function factsOfSet(set: CharSet): Facts {
   }
   if (set.length === 0 || size(set) > 4) return nothing;
   const exact: Piece[] = [];
-  for (let i = 0; i < set.length; i += 2)
+  for (let i = 0; i < set.length; i += 2) {
     for (let rune = set[i]; rune <= set[i + 1]; rune++) exact.push(pieceOf(rune));
+  }
   return { exact, required: [] };
 }
 

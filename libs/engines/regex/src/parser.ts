@@ -227,8 +227,9 @@ class Parser {
       const close = text.indexOf('>', start);
       if (close < 0) throw new RegexSyntaxError(reasons.namedCapture, text.slice(start));
       const name = text.slice(start + head[0].length, close);
-      if (!/^[A-Za-z0-9_]+$/.test(name))
+      if (!/^[A-Za-z0-9_]+$/.test(name)) {
         throw new RegexSyntaxError(reasons.namedCapture, text.slice(start, close + 1));
+      }
       this.#open(name, true);
       this.#at = close + 1;
       return;
@@ -276,8 +277,9 @@ class Parser {
     }
     const min = Number(found[1]);
     const max = found[2] === undefined ? min : found[3] === undefined ? Infinity : Number(found[3]);
-    if (min > repeatMax || (max !== Infinity && max > repeatMax) || min > max)
+    if (min > repeatMax || (max !== Infinity && max > repeatMax) || min > max) {
       throw new RegexSyntaxError(reasons.repeatSize, found[0]);
+    }
     this.#repeat(min, max, braces.lastIndex, lastRepeat, true);
     return true;
   }
@@ -294,16 +296,18 @@ class Parser {
     const body = this.#frame.items.pop();
     if (!body) throw new RegexSyntaxError(reasons.missingRepeatArgument, text.slice(start, end));
     const node = repeat(body, min, max, greedy, counted);
-    if (counted && (min >= 2 || (max >= 2 && max !== Infinity)) && !isRepeatValid(node, repeatMax))
+    if (counted && (min >= 2 || (max >= 2 && max !== Infinity)) && !isRepeatValid(node, repeatMax)) {
       throw new RegexSyntaxError(reasons.repeatSize, text.slice(start, end));
+    }
     this.#checkLimits(node);
     this.#frame.items.push(node);
     this.#at = end;
   }
 
   #checkLimits(node: Node): void {
-    if (node.size > unrolledMax + 4 * this.#text.length)
+    if (node.size > unrolledMax + 4 * this.#text.length) {
       throw new RegexSyntaxError(reasons.large, this.#text);
+    }
     if (node.height > heightMax) throw new RegexSyntaxError(reasons.nestingDepth, this.#text);
   }
 }

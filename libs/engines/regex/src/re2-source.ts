@@ -42,8 +42,9 @@ function setSource(set: CharSet): string {
   if (set.length === 0) return '[^\\x{0}-\\x{10ffff}]';
   if (set.length === 2 && set[0] === set[1]) return rune(set[0]);
   let out = '[';
-  for (let i = 0; i < set.length; i += 2)
+  for (let i = 0; i < set.length; i += 2) {
     out += set[i] === set[i + 1] ? rune(set[i]) : `${rune(set[i])}-${rune(set[i + 1])}`;
+  }
   return `${out}]`;
 }
 

@@ -123,8 +123,9 @@ describe('literal facts never hide a match', () => {
             ? lower.includes(literal.text.replace(/[A-Z]/g, (c) => c.toLowerCase()))
             : input.includes(literal.text));
         if (matches) for (const anyOf of literals.required) expect(anyOf.some(isIn)).toBe(true);
-        if (literals.exact && !literals.exact.atStart && !literals.exact.atEnd && !hasTwins)
+        if (literals.exact && !literals.exact.atStart && !literals.exact.atEnd && !hasTwins) {
           expect(literals.exact.anyOf.some(isIn)).toBe(matches);
+        }
         expect(regex).toBeDefined();
       }),
       runs,

@@ -166,8 +166,9 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 function makeTextTester(root: Node, literals: LiteralFacts): Tester {
   const { exact } = literals;
-  if (!exact || exact.anyOf.length > 8 || exact.anyOf.some((literal) => literal.fold))
+  if (!exact || exact.anyOf.length > 8 || exact.anyOf.some((literal) => literal.fold)) {
     return makeTester(root, analyze(root));
+  }
   return { test: literalTest(exact.anyOf, exact.atStart, exact.atEnd) };
 }
 
@@ -183,12 +184,13 @@ function literalTest(anyOf: AnyOf, atStart: boolean, atEnd: boolean): (text: str
 
 function makeRowMatcher(root: Node, literals: LiteralFacts): RowMatcher {
   const { exact } = literals;
-  if (exact?.anyOf.length === 1 && !exact.anyOf[0].fold)
+  if (exact?.anyOf.length === 1 && !exact.anyOf[0].fold) {
     return {
       literals,
       fast: undefined,
       testRow: literalRowTest(exact.anyOf[0].bytes, exact.atStart, exact.atEnd),
     };
+  }
   const shape = analyze(root);
   const slow = makeSlowTester(root);
   const fast = makeFastTester(root, shape, 'bytes');
@@ -209,8 +211,9 @@ function makeRowMatcher(root: Node, literals: LiteralFacts): RowMatcher {
 
 function literalRowTest(needle: Buffer, atStart: boolean, atEnd: boolean): RowMatcher['testRow'] {
   const count = needle.length;
-  if (!atStart && !atEnd)
+  if (!atStart && !atEnd) {
     return (lines, start, end) => count === 0 || lines.subarray(start, end).includes(needle);
+  }
   return (lines, start, end) => {
     if (end - start < count || (atStart && atEnd && end - start !== count)) return false;
     const at = atStart ? start : end - count;

@@ -17,8 +17,9 @@ const twins = [Buffer.from('ſ'), Buffer.from('\u212a')];
 /** See Regex.findRows. */
 export function findRows(matcher: RowMatcher, lines: Buffer, ends: Uint32Array, out: Uint32Array): number {
   const { exact, required } = matcher.literals;
-  if (exact && !exact.atStart && !exact.atEnd && isScannable(exact.anyOf, lines))
+  if (exact && !exact.atStart && !exact.atEnd && isScannable(exact.anyOf, lines)) {
     return rowsWithAnyOf(lines, ends, exact.anyOf, out);
+  }
   const candidates = required.find((anyOf) => isScannable(anyOf, lines));
   let count: number;
   if (candidates) count = rowsWithAnyOf(lines, ends, candidates, out);
@@ -37,8 +38,9 @@ export function filterRows(
   rows: Uint32Array,
   count: number,
 ): number {
-  if (matcher.fast && count * 4 > ends.length)
+  if (matcher.fast && count * 4 > ends.length) {
     return filterDense(matcher, matcher.fast, lines, ends, rows, count);
+  }
   let kept = 0;
   for (let i = 0; i < count; i++) {
     const row = rows[i];

@@ -16,8 +16,9 @@ function trimStart(node: Node): Node {
   if (node.kind === 'repeat') return trimLoop(node, trimStart);
   if (node.kind !== 'concat') return node;
   const [first, second, ...rest] = node.items;
-  if (first.kind === 'position' && first.at === 'beginText')
+  if (first.kind === 'position' && first.at === 'beginText') {
     return isAnything(second) ? trimStart(concat(rest)) : node;
+  }
   const trimmed = trimStart(first);
   if (trimmed.kind === 'empty') return trimStart(concat([second, ...rest]));
   return trimmed === first ? node : concat([trimmed, second, ...rest]);
@@ -30,8 +31,9 @@ function trimEnd(node: Node): Node {
   if (node.kind !== 'concat') return node;
   const before = node.items.slice(0, -1);
   const last = node.items[node.items.length - 1];
-  if (last.kind === 'position' && last.at === 'endText')
+  if (last.kind === 'position' && last.at === 'endText') {
     return isAnything(before[before.length - 1]) ? trimEnd(concat(before.slice(0, -1))) : node;
+  }
   const trimmed = trimEnd(last);
   if (trimmed.kind === 'empty') return trimEnd(concat(before));
   return trimmed === last ? node : concat([...before, trimmed]);

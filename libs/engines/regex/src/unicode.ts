@@ -18,8 +18,9 @@ export function foldOrbit(rune: number): readonly number[] {
 export function foldSet(set: CharSet): CharSet {
   orbits ??= makeOrbits();
   const extra: number[] = [];
-  for (const [rune, orbit] of orbits)
+  for (const [rune, orbit] of orbits) {
     if (includes(set, rune)) for (const other of orbit) if (!includes(set, other)) extra.push(other, other);
+  }
   return extra.length === 0 ? set : union(set, charSet(extra));
 }
 
@@ -62,11 +63,12 @@ function property(expression: string): CharSet {
     for (let rune = base; rune < base + chunk; rune++) codes.push(rune);
     // Surrogates cannot stand in UTF-8; they are kept apart so that they do not join to other runes here.
     if (base >= 0xd800 - chunk && base < 0xe000) {
-      for (const rune of codes)
+      for (const rune of codes) {
         if ((rune < 0xd800 || rune > 0xdfff) && pattern.test(String.fromCodePoint(rune))) {
           ranges.push(rune, rune);
           pattern.lastIndex = 0;
         }
+      }
       continue;
     }
     const text = String.fromCodePoint(...codes);

@@ -199,8 +199,9 @@ describe('what the store and people see', () => {
       '{"version":2,"instances":[]}',
       '{"version":1,"instances":[{}]}',
       'null',
-    ])
+    ]) {
       expect(decodeInstances(value)).toBeUndefined();
+    }
     const bad: object[] = [
       { tokens: [-1] },
       { tokens: [1.5] },
@@ -209,10 +210,11 @@ describe('what the store and people see', () => {
       { beat: 'x' },
       { id: 4 },
     ];
-    for (const change of bad)
+    for (const change of bad) {
       expect(
         decodeInstances(JSON.stringify({ version: 1, instances: [{ ...plain, ...change }] })),
       ).toBeUndefined();
+    }
     fc.assert(fc.property(fc.json(), (value) => void decodeInstances(value)));
   });
 

@@ -32,18 +32,22 @@ export function assemble(
   const areaBytes = sections.map((section) =>
     Array.from({ length: areaCount }, (_, area) => {
       let bytes = 0;
-      for (const block of section.blocks)
+      for (const block of section.blocks) {
         for (const unit of unitsOfArea(block, area)) bytes += unit.bytes.length;
+      }
       total += bytes;
       return bytes;
     }),
   );
   const writer = new ByteWriter(total + 512 + (total >> 4));
   writeHeader(writer, kind);
-  for (let area = 0; area < areaCount; area++)
-    for (const section of sections)
-      for (const block of section.blocks)
+  for (let area = 0; area < areaCount; area++) {
+    for (const section of sections) {
+      for (const block of section.blocks) {
         for (const unit of unitsOfArea(block, area)) writer.bytes(unit.bytes);
+      }
+    }
+  }
   const footerStart = writer.length;
   const summaries = sections.map(summarize);
   const index = new ByteWriter(1024);

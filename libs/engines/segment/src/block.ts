@@ -128,8 +128,9 @@ export class StoredBlock implements Block {
     if (this.#lines) total += this.#lines.byteLength;
     for (const column of this.#bundle?.values() ?? []) total += column.memoryBytes;
     for (const column of this.#own.values()) total += column.memoryBytes;
-    if (this.#rowMetadata)
+    if (this.#rowMetadata) {
       total += this.#rowMetadata.starts.byteLength + this.#rowMetadata.code.byteLength * 2;
+    }
     return total;
   }
 
@@ -213,8 +214,9 @@ function decodeLineEnds(reader: ByteReader, info: BlockInfo): Uint32Array {
       end += ends[row];
       ends[row] = end;
     }
-    if (end - start !== runs.lineBytes[run])
+    if (end - start !== runs.lineBytes[run]) {
       throw new BytesError(`run ${run} has ${end - start} bytes, not ${runs.lineBytes[run]}`);
+    }
   }
   return ends;
 }

@@ -28,9 +28,9 @@ describe('golden files of format version 1', () => {
     const segment = openSegment(bytes);
     const rows = segment.section('tenant-2') ? rowsOf(segment, segment.section('tenant-2')!) : [];
     if (name === 'empty') expect(segment.sections).toEqual([]);
-    else if (name === 'tiny')
+    else if (name === 'tiny') {
       expect(rowsOf(segment, segment.section('t')!)).toEqual([expected(goldenRows()[24])]);
-    else expect(sortedDistinct(rows)).toEqual(sortedDistinct(goldenRows().map(expected)));
+    } else expect(sortedDistinct(rows)).toEqual(sortedDistinct(goldenRows().map(expected)));
     if (name === 'flushed' || name === 'compacted') expect(rows).toEqual(sortedDistinct(rows));
     if (name === 'compacted') {
       const section = segment.section('tenant-2')!;
@@ -46,8 +46,9 @@ describe('golden files of format version 1', () => {
 
 describe('damage to a segment', () => {
   test.each(files)('$name: a cut at any byte is found', ({ bytes }) => {
-    for (let size = 0; size < bytes.length; size++)
+    for (let size = 0; size < bytes.length; size++) {
       expectCorrupt(() => verifySegment(bytes.subarray(0, size), 'a/key'));
+    }
     expectCorrupt(() => verifySegment(Buffer.concat([bytes, Buffer.alloc(1)]), 'a/key'));
   });
 
@@ -112,8 +113,13 @@ function expectCorrupt(run: () => unknown): void {
 }
 
 function expectNamed(failure: unknown): void {
-  if (!(failure instanceof LokiError && failure.code === 'corrupt' && failure.message.startsWith('a/key: ')))
+  if (!(
+    failure instanceof LokiError &&
+    failure.code === 'corrupt' &&
+    failure.message.startsWith('a/key: ')
+  )) {
     throw new Error('damage was not found, or not named', { cause: failure });
+  }
 }
 
 async function storedContents(segment: StoredSegment): Promise<string> {
@@ -126,8 +132,9 @@ async function storedContents(segment: StoredSegment): Promise<string> {
       parts.push(section.tenant, String(baseNs), [...block.timestamps()], [...block.lineEnds()]);
       parts.push(block.lines().toString('latin1'));
       for (const { name, values, codes } of block.metadata()) parts.push(name, values, [...codes]);
-      for (let run = 0; run < runs.count; run++)
+      for (let run = 0; run < runs.count; run++) {
         parts.push(section.streams.labels(runs.stream[run]).toString());
+      }
     }
   }
   return JSON.stringify(parts);

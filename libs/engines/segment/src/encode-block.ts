@@ -94,8 +94,9 @@ function encodeTimestamps(block: BlockColumns, runCount: number): Buffer {
   const deltas = new Float64Array(block.rowCount - runCount);
   let at = 0;
   for (let run = 0; run < runCount; run++) {
-    for (let row = runFirstRow[run] + 1; row < runFirstRow[run + 1]; row++)
+    for (let row = runFirstRow[run] + 1; row < runFirstRow[run + 1]; row++) {
       deltas[at++] = timestamps[row] - timestamps[row - 1];
+    }
   }
   const writer = new ByteWriter(deltas.length * 5 + 16);
   writeInts(writer, deltas);

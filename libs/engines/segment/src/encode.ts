@@ -77,9 +77,11 @@ function encodeBlocks(
     const restBytes = ends[section.rowCount - 1] - start;
     let to = from;
     // A rest just over the size stays one block: what would remain of it compresses badly.
-    if (restBytes <= blockBytes * 1.25 && section.rowCount - from <= blockRowsTarget * 2)
+    if (restBytes <= blockBytes * 1.25 && section.rowCount - from <= blockRowsTarget * 2) {
       to = section.rowCount;
-    else while (to < section.rowCount && ends[to] - start <= blockBytes && to - from < blockRowsTarget) to++;
+    } else {
+      while (to < section.rowCount && ends[to] - start <= blockBytes && to - from < blockRowsTarget) to++;
+    }
     if (to === from) to++; // one line larger than a block
     blocks.push(encodeBlock(sliceSection(section, metadata, streamMap, from, to), level));
     from = to;

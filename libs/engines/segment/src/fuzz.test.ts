@@ -37,8 +37,9 @@ describe('hostile bytes', () => {
         expectOrderly(() => {
           const column = new DecodedColumn('x', rowCount, new ByteReader(raw));
           expect(column.codes.length).toBe(rowCount);
-          for (const code of column.codes)
+          for (const code of column.codes) {
             if (code > 0) expect(typeof column.values[code - 1]).toBe('string');
+          }
         });
       }),
       { numRuns: 5000 },

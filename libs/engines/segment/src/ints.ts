@@ -83,8 +83,9 @@ export function readUint32s(reader: ByteReader, count: number): Uint32Array {
     const wide = readWide(reader, count, mode);
     const out = new Uint32Array(count);
     for (let i = 0; i < count; i++) {
-      if (wide[i] > 0xffff_ffff)
+      if (wide[i] > 0xffff_ffff) {
         throw new BytesError(`number exceeds 2^32 before position ${reader.position}`);
+      }
       out[i] = wide[i];
     }
     return out;
@@ -117,8 +118,9 @@ export function readFloats(reader: ByteReader, count: number): Float64Array {
 function readWide(reader: ByteReader, count: number, mode: number): Float64Array {
   const planes = mode & 15;
   const divisor = scales[mode >> 4];
-  if (divisor === undefined || planes > planesMax)
+  if (divisor === undefined || planes > planesMax) {
     throw new BytesError(`number column has mode ${mode} before position ${reader.position}`);
+  }
   if (planes === 0) {
     const value = reader.uvarint() * divisor;
     checkSafe(value, reader);
@@ -148,6 +150,7 @@ function readWide(reader: ByteReader, count: number, mode: number): Float64Array
 }
 
 function checkSafe(value: number, reader: ByteReader): void {
-  if (value > Number.MAX_SAFE_INTEGER)
+  if (value > Number.MAX_SAFE_INTEGER) {
     throw new BytesError(`number exceeds 2^53 before position ${reader.position}`);
+  }
 }

@@ -74,20 +74,23 @@ export function writeSectionEntry(writer: ByteWriter, entry: SectionEntry): void
 
 /** Bytes at the end of an object that must be there to read its footer; needs the last `trailerBytes` bytes of it. */
 export function footerBytesNeeded(tail: Buffer, sizeBytes: number, name: string): number {
-  if (tail.length < trailerBytes || sizeBytes < headerBytes + trailerBytes)
+  if (tail.length < trailerBytes || sizeBytes < headerBytes + trailerBytes) {
     throw corrupt(name, 'trailer', `${sizeBytes} bytes are too few for a segment`);
+  }
   const at = tail.length - trailerBytes;
   if (tail.readUInt32LE(at + 12) !== magic) throw corrupt(name, 'trailer', 'not the end of a segment');
   const version = tail[at];
-  if (version > formatVersion)
+  if (version > formatVersion) {
     throw corrupt(
       name,
       'trailer',
       `format version ${version} is newer than ${formatVersion}, the newest known here`,
     );
+  }
   const needed = tail.readUInt32LE(at + 4) + trailerBytes;
-  if (needed > footerBytesMax || needed + headerBytes > sizeBytes)
+  if (needed > footerBytesMax || needed + headerBytes > sizeBytes) {
     throw corrupt(name, 'trailer', `a footer of ${needed} bytes cannot stand in ${sizeBytes} bytes`);
+  }
   return needed;
 }
 
@@ -96,17 +99,20 @@ export function readFooter(tail: Buffer, sizeBytes: number, name: string): RawFo
   const needed = footerBytesNeeded(tail, sizeBytes, name);
   const trailerAt = tail.length - trailerBytes;
   const start = tail.length - needed;
-  if (crc32c(tail, start, trailerAt + 8) !== tail.readUInt32LE(trailerAt + 8))
+  if (crc32c(tail, start, trailerAt + 8) !== tail.readUInt32LE(trailerAt + 8)) {
     throw corrupt(name, 'footer', 'the checksum does not match');
+  }
   return believing(name, 'footer', () => {
     const version = tail[trailerAt];
     const kind = kinds[tail[trailerAt + 1] - 1];
-    if (version < 1 || kind === undefined || tail.readUInt16LE(trailerAt + 2) !== 0)
+    if (version < 1 || kind === undefined || tail.readUInt16LE(trailerAt + 2) !== 0) {
       throw new BytesError(`version ${version}, kind ${tail[trailerAt + 1]} are not known`);
+    }
     const reader = new ByteReader(tail, start, trailerAt);
     const entries: SectionEntry[] = [];
-    for (let left = reader.count(sectionsMax); left > 0; left--)
+    for (let left = reader.count(sectionsMax); left > 0; left--) {
       entries.push(readSectionEntry(reader, entries.at(-1)?.tenant, name));
+    }
     const indexes = entries.map((entry) => reader.bytes(entry.indexBytes));
     reader.expectEnd();
     const areaStarts = placeAreas(entries, sizeBytes - needed);
@@ -117,8 +123,9 @@ export function readFooter(tail: Buffer, sizeBytes: number, name: string): RawFo
 /** Checks that the header, which tail reads never see, agrees with the trailer. */
 export function checkHeader(bytes: Buffer, name: string): void {
   const trailerAt = bytes.length - trailerBytes;
-  if (bytes.readUInt32LE(0) !== magic || bytes.compare(bytes, trailerAt, trailerAt + 4, 4, 8) !== 0)
+  if (bytes.readUInt32LE(0) !== magic || bytes.compare(bytes, trailerAt, trailerAt + 4, 4, 8) !== 0) {
     throw corrupt(name, 'header', 'not the beginning of this segment');
+  }
 }
 
 function readSectionEntry(reader: ByteReader, previous: string | undefined, name: string): SectionEntry {

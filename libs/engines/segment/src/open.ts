@@ -30,8 +30,9 @@ export class OpenFooter implements SegmentFooter {
   /** The section as this footer made it: others' sections would point into other bytes. */
   ours(section: Section): StoredSection {
     const own = this.#byTenant.get(section.tenant);
-    if (own !== section)
+    if (own !== section) {
       throw new Error(`${this.name}: the section of ${section.tenant} is another segment's`);
+    }
     return own;
   }
 }

@@ -71,9 +71,10 @@ describe('removing rows', () => {
     const bytes = encodeSegment(writeRows('t', [{ labels: [], ts: 1n, line: 'x', metadata: [] }]), {
       kind: 'record',
     });
-    for (const rows of [[1], [0, 0]])
+    for (const rows of [[1], [0, 0]]) {
       expect(() => removeRows(bytes, [{ tenant: 't', block: 0, rows: Uint32Array.from(rows) }])).toThrow(
         RangeError,
       );
+    }
   });
 });

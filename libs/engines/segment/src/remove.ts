@@ -47,8 +47,9 @@ export function removeRows(
   const sections: EncodedSection[] = [];
   for (const section of segment.sections) {
     const dropped = new Map<number, Uint32Array>();
-    for (const { tenant, block, rows } of removed)
+    for (const { tenant, block, rows } of removed) {
       if (tenant === section.tenant && rows.length > 0) dropped.set(block, rows);
+    }
     const blocks: EncodedBlock[] = [];
     for (const info of section.blocks) {
       const rows = dropped.get(info.index);
@@ -68,12 +69,13 @@ function asStored(segment: OpenSegment, section: StoredSection, info: StoredBloc
   const { units } = info;
   const move = (what: string, unit: UnitRef): PackedUnit => {
     const bytes = source(unit)!;
-    if (!isIntact(unit, bytes))
+    if (!isIntact(unit, bytes)) {
       throw corrupt(
         segment.name,
         `${section.where}: block ${info.index}: ${what}`,
         'the checksum does not match',
       );
+    }
     return { bytes, rawBytes: unit.rawBytes, isCompressed: unit.isCompressed };
   };
   return {
@@ -156,8 +158,9 @@ function rowsAfter(dropped: Uint32Array, rowCount: number): Int32Array {
       at++;
     } else after[row] = next++;
   }
-  if (rowCount - next !== dropped.length)
+  if (rowCount - next !== dropped.length) {
     throw new RangeError(`rows to remove are not ascending, or beyond ${rowCount}`);
+  }
   return after;
 }
 

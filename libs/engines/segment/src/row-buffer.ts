@@ -236,8 +236,9 @@ export class RowBuffer {
   /** Line and cells as text: equal for equal rows and for no others. */
   #rowKey(row: number): string {
     let key = '';
-    for (let cell = this.#cellStart(row); cell < this.#cellEnds[row]; cell++)
+    for (let cell = this.#cellStart(row); cell < this.#cellEnds[row]; cell++) {
       key += `${this.#cellKey[cell]}=${this.#cellCode[cell]},`;
+    }
     return `${key}:${this.#lines.toString('latin1', this.#lineStart(row), this.#lineEnds[row])}`;
   }
 

@@ -68,8 +68,9 @@ export function decodeRuns(reader: ByteReader, blocks: readonly RunsOwner[], str
       if (minTs[run] < min) min = minTs[run];
       if (maxTs[run] > max) max = maxTs[run];
     }
-    if (row !== block.rowCount || bytes !== block.lineBytes || min !== 0 || max !== block.maxTs)
+    if (row !== block.rowCount || bytes !== block.lineBytes || min !== 0 || max !== block.maxTs) {
       throw new BytesError(`runs do not add up to block ${index}`);
+    }
     const runs: Runs = {
       count: block.runCount,
       stream: stream.subarray(from, to),
@@ -89,8 +90,9 @@ function decodeStreams(steps: Float64Array, streamCount: number): Uint32Array {
   for (let i = 0; i < steps.length; i++) {
     const step = steps[i] % 2 === 0 ? steps[i] / 2 : -(steps[i] + 1) / 2;
     previous += step + 1;
-    if (!(previous >= 0 && previous < streamCount))
+    if (!(previous >= 0 && previous < streamCount)) {
       throw new BytesError(`run of stream ${previous} of ${streamCount}`);
+    }
     stream[i] = previous;
   }
   return stream;

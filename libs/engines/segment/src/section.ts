@@ -102,8 +102,9 @@ export class StoredSection implements Section {
   #decodeBlocks(): StoredBlockInfo[] {
     const reader = openPacked(this.#blockTable);
     const names: string[] = [];
-    for (let left = reader.count(Math.min(namesMax, reader.remaining)); left > 0; left--)
+    for (let left = reader.count(Math.min(namesMax, reader.remaining)); left > 0; left--) {
       names.push(reader.sizedText());
+    }
     const cursor = [...this.#areaStarts];
     const owner = { minNs: this.minNs, names, cursor, runs: () => this.runs };
     const blocks: StoredBlockInfo[] = [];
@@ -124,11 +125,13 @@ export class StoredSection implements Section {
       lineBytes !== this.lineBytes ||
       minNs !== this.minNs ||
       maxNs !== this.maxNs
-    )
+    ) {
       throw new BytesError('blocks do not add up to their section');
+    }
     areas.forEach((area, i) => {
-      if (cursor[i] !== this.#areaStarts[i] + this.#entry.areaBytes[i])
+      if (cursor[i] !== this.#areaStarts[i] + this.#entry.areaBytes[i]) {
         throw new BytesError(`${area} of the blocks do not add up to their area`);
+      }
     });
     return blocks;
   }

@@ -65,7 +65,7 @@ function main(data: string, levels: number[]): void {
 
 function decodeAll(bytes: Buffer): void {
   const segment = openSegment(bytes);
-  for (const section of segment.sections)
+  for (const section of segment.sections) {
     for (const { index } of section.blocks) {
       const block = segment.block(section, index, all);
       block.timestamps();
@@ -73,6 +73,7 @@ function decodeAll(bytes: Buffer): void {
       block.lines();
       block.metadata();
     }
+  }
 }
 
 function report(what: string, rawBytes: number, segments: Buffer[]): void {
@@ -80,7 +81,7 @@ function report(what: string, rawBytes: number, segments: Buffer[]): void {
   let total = 0;
   for (const bytes of segments) {
     total += bytes.length;
-    for (const section of openSegment(bytes).sections)
+    for (const section of openSegment(bytes).sections) {
       for (const { units } of section.blocks as unknown as { units: Units }[]) {
         parts.lines += units.lines.storedBytes;
         parts.metadata += units.bundle.storedBytes;
@@ -88,6 +89,7 @@ function report(what: string, rawBytes: number, segments: Buffer[]): void {
         parts.lengths += units.lengths.storedBytes;
         parts.timestamps += units.timestamps.storedBytes;
       }
+    }
   }
   const per = (bytes: number) => (bytes / rawBytes).toFixed(4);
   const rest = total - parts.lines - parts.metadata - parts.lengths - parts.timestamps;
@@ -144,12 +146,12 @@ function addEntry(writer: RowWriter, body: Buffer, from: number, to: number): vo
     added = true;
   };
   eachField(body, from, to, (field, start, end) => {
-    if (field === 1)
+    if (field === 1) {
       eachField(body, start, end, (part, value) => {
         if (part === 1) seconds = value;
         else nanos = value;
       });
-    else if (field === 2) [lineFrom, lineTo] = [start, end];
+    } else if (field === 2) [lineFrom, lineTo] = [start, end];
     else {
       add();
       let name = '';

@@ -104,8 +104,9 @@ class ReadSegment extends OpenFooter implements StoredSegment {
 
   async #readRange({ start, end }: Range, signal?: AbortSignal): Promise<Buffer> {
     const bytes = await this.#store.getRange(this.key, start, end - start, signal);
-    if (bytes.length !== end - start)
+    if (bytes.length !== end - start) {
       throw corrupt(this.key, `bytes ${start}..${end}`, `the store gave ${bytes.length} bytes`);
+    }
     return bytes;
   }
 }
@@ -124,8 +125,9 @@ export async function readSegment(
   let { bytes, sizeBytes } = await store.getTail(key, tailBytesGuess, signal);
   const needed = footerBytesNeeded(bytes, sizeBytes, key);
   if (needed > bytes.length) ({ bytes, sizeBytes } = await store.getTail(key, needed, signal));
-  if (bytes.length < needed || bytes.length > sizeBytes)
+  if (bytes.length < needed || bytes.length > sizeBytes) {
     throw corrupt(key, 'footer', `the store gave ${bytes.length} of ${needed} bytes`);
+  }
   return new ReadSegment(store, key, readFooter(bytes, sizeBytes, key), bytes);
 }
 
@@ -135,9 +137,9 @@ function coalesce(units: readonly UnitRef[]): Range[] {
   for (const { offset, storedBytes } of units) {
     const end = offset + storedBytes;
     const last = ranges.at(-1);
-    if (last && offset - last.end <= gapBytesMax && end - last.start <= rangeBytesMax)
+    if (last && offset - last.end <= gapBytesMax && end - last.start <= rangeBytesMax) {
       last.end = Math.max(last.end, end);
-    else ranges.push({ start: offset, end });
+    } else ranges.push({ start: offset, end });
   }
   return ranges;
 }

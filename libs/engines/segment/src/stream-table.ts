@@ -83,8 +83,9 @@ export class StreamLabels implements LabelIndex {
       const size = head.uvarint();
       names.push(head.text(Math.floor(size / 2)));
       isOwn.push(size % 2 === 1);
-      if (names.length > 1 && compareText(names.at(-2)!, names.at(-1)!) >= 0)
+      if (names.length > 1 && compareText(names.at(-2)!, names.at(-1)!) >= 0) {
         throw new BytesError('label names are not in order');
+      }
     }
     names.forEach((name, i) => {
       if (isOwn[i]) return;
@@ -119,8 +120,9 @@ export class StreamLabels implements LabelIndex {
       values.push(source.values[code[from + i] - 1]);
       if (isLast && this.#lastNames[i] !== source.name) isLast = false;
     }
-    if (!isLast)
+    if (!isLast) {
       this.#lastNames = Array.from({ length: size }, (_, i) => this.#decoded[column[from + i]].name);
+    }
     return (this.#labels[index] = Labels.fromSorted(this.#lastNames, values));
   }
 

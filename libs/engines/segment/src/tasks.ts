@@ -40,10 +40,11 @@ export const mergeTask: Task<MergeTaskInput, MergeTaskOutput> = {
   name: 'segment.merge',
   async run({ inputs, options }, env) {
     const segments: { bytes: Uint8Array; name?: string }[] = [];
-    for (const input of inputs)
+    for (const input of inputs) {
       segments.push(
         'key' in input ? { bytes: await env.objectStore.get(input.key), name: input.key } : input,
       );
+    }
     const { bytes, ...result } = mergeSegments(segments, options);
     return { ...result, bytes: unshared(bytes) };
   },

@@ -38,13 +38,14 @@ export function goldenRows(): InputRow[] {
   }
   rows.push({ labels: [], ts: base, line: '', metadata: [] });
   // Whole milliseconds, then months away, then before 1970.
-  for (let i = 0; i < 5; i++)
+  for (let i = 0; i < 5; i++) {
     rows.push({
       labels: [['ms', 'y']],
       ts: base + BigInt(i * 7 + 1) * 1_000_000n,
       line: `${i}`,
       metadata: [],
     });
+  }
   rows.push({ labels: [['ms', 'y']], ts: base + 2n ** 54n, line: 'later \u{1f422}', metadata: [] });
   rows.push({ labels: [['ms', 'y']], ts: -1n, line: 'before', metadata: [['k', '']] });
   return rows;
@@ -63,7 +64,8 @@ export function makeGolden(name: (typeof goldenNames)[number]): Buffer {
   const record = encodeSegment(sections, { kind: 'record' });
   if (name === 'record') return record;
   const buildFilter = (lines: Buffer) => ({ kind: 7, bytes: lines.subarray(0, 8) });
-  if (name === 'flushed')
+  if (name === 'flushed') {
     return mergeSegments([{ bytes: record }], { kind: 'flushed', blockBytes: 400 }).bytes;
+  }
   return mergeSegments([{ bytes: record }], { kind: 'compacted', tenants: ['tenant-2'], buildFilter }).bytes;
 }

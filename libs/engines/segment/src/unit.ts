@@ -25,8 +25,9 @@ export const emptyUnit: PackedUnit = { bytes: new Uint8Array(0), rawBytes: 0, is
 export function pack(raw: Uint8Array, level: number): PackedUnit {
   if (raw.length >= compressFromBytes) {
     const compressed = zstdCompress(raw, level);
-    if (compressed.length < raw.length)
+    if (compressed.length < raw.length) {
       return { bytes: compressed, rawBytes: raw.length, isCompressed: true };
+    }
   }
   return { bytes: raw, rawBytes: raw.length, isCompressed: false };
 }
@@ -58,8 +59,9 @@ export function isIntact(unit: UnitRef, stored: Uint8Array): boolean {
 
 /** The decoded bytes of a unit. Throws BytesError when the stored ones are not those that were written. */
 export function unpack(unit: UnitRef, stored: Uint8Array): Buffer {
-  if (stored.length !== unit.storedBytes)
+  if (stored.length !== unit.storedBytes) {
     throw new BytesError(`${stored.length} bytes instead of ${unit.storedBytes}`);
+  }
   if (unit.rawBytes === 0) return Buffer.alloc(0);
   if (crc32c(stored) !== unit.checksum) throw new BytesError('the checksum does not match');
   if (unit.isCompressed) return zstdDecompress(stored, unit.rawBytes);

@@ -87,15 +87,17 @@ function verifyBlock(
   const where = `block ${info.index}`;
   const { runs, metadataNames } = info;
   if (segment.kind !== 'record') {
-    for (let run = 1; run < runs.count; run++)
+    for (let run = 1; run < runs.count; run++) {
       failed.require(runs.stream[run] > runs.stream[run - 1], where, 'streams are not in order');
+    }
   }
-  for (let i = 1; i < metadataNames.length; i++)
+  for (let i = 1; i < metadataNames.length; i++) {
     failed.require(
       compareText(metadataNames[i - 1], metadataNames[i]) < 0,
       where,
       'metadata keys are not in order',
     );
+  }
   const block = segment.block(section, info.index, all);
   // Order within runs and sums are checked by decoding.
   block.timestamps();

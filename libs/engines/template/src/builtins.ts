@@ -63,9 +63,11 @@ function printf(format: string, args: readonly Value[], context: { checkSize(cha
   let wanted = 0;
   for (const found of format.matchAll(/[0-9]{3,8}/g)) wanted += Number(found[0]);
   const stars = (format.match(/\*/g) ?? []).length;
-  if (stars > 0)
-    for (const arg of args)
+  if (stars > 0) {
+    for (const arg of args) {
       if (arg instanceof GoInt && arg.value > 0n && arg.value <= 1_000_000n) wanted += Number(arg.value);
+    }
+  }
   if (wanted > 1000) context.checkSize(wanted);
   return sprintf(format, args);
 }
@@ -91,8 +93,9 @@ function equals(a: Value, b: Value): boolean {
   if (kindA !== undefined) return a === b;
   if (a === null || b === null) return a === b;
   if (isTime(a) && isTime(b)) return a.unixNs === b.unixNs && a.zone === b.zone;
-  if (isList(a) !== isList(b) || isTime(a) !== isTime(b))
+  if (isList(a) !== isList(b) || isTime(a) !== isTime(b)) {
     refuse(`non-comparable types ${sprintf('%s', [a])}: ${typeName(a)}, ${typeName(b)}: ${toText(b)}`);
+  }
   return refuse(`non-comparable type ${sprintf('%s', [b])}: ${typeName(b)}`);
 }
 
@@ -182,9 +185,9 @@ function jsEscape(text: string): string {
   for (const char of text) {
     const rune = char.codePointAt(0)!;
     if (jsEscapes[char]) out += jsEscapes[char];
-    else if (rune < 0x20 || (rune > 0x7f && !isPrint(char)))
+    else if (rune < 0x20 || (rune > 0x7f && !isPrint(char))) {
       out += `\\u${rune.toString(16).toUpperCase().padStart(4, '0')}`;
-    else out += char;
+    } else out += char;
   }
   return out;
 }

@@ -116,11 +116,12 @@ export class OperandCompiler {
   }
 
   #chain(node: Operand & { kind: 'chain' }, args: readonly Operand[]): EvalCommand {
-    if (node.base.kind === 'nil')
+    if (node.base.kind === 'nil') {
       return (state) => {
         state.node = node;
         return state.fail(`indirection through explicit nil in ${show(node)}`);
       };
+    }
     return this.#fields(node, this.#argument(node.base, 'any'), node.path, args);
   }
 
@@ -207,12 +208,13 @@ export class OperandCompiler {
     return (state, dot, final) => {
       if (node) state.node = node;
       const count = args.length + (final === missing ? 0 : 1);
-      if (variadic ? count < params.length : count !== params.length)
+      if (variadic ? count < params.length : count !== params.length) {
         state.fail(
           variadic
             ? `wrong number of args for ${name}: want at least ${params.length} got ${args.length}`
             : `wrong number of args for ${name}: want ${params.length} got ${count}`,
         );
+      }
       const values: Value[] = [];
       for (const evaluate of evals) values.push(evaluate(state, dot));
       if (final !== missing) values.push(validated(state, final, typeOf(values.length)));
@@ -271,11 +273,12 @@ export class OperandCompiler {
 
   #literal(node: Operand & { kind: 'bool' | 'number' | 'string' }, type: ParamType): Eval {
     const value = this.#literalValue(node, type);
-    if (value !== undefined)
+    if (value !== undefined) {
       return (state) => {
         state.node = node;
         return value;
       };
+    }
     if (type === 'any') return this.#constant(node);
     const wanted = { string: 'string', int: 'integer', float64: 'float' } as const;
     return (state) => {
@@ -290,8 +293,9 @@ export class OperandCompiler {
 function logic(name: 'and' | 'or', args: readonly Eval[], node: Operand): EvalCommand {
   return (state, dot, final) => {
     state.node = node;
-    if (args.length === 0 && final === missing)
+    if (args.length === 0 && final === missing) {
       state.fail(`wrong number of args for ${name}: want at least 1 got 0`);
+    }
     let value: Value = null;
     for (const arg of args) {
       value = arg(state, dot);
@@ -302,8 +306,9 @@ function logic(name: 'and' | 'or', args: readonly Eval[], node: Operand): EvalCo
 }
 
 function refuseArguments(state: State, args: readonly Operand[], final: Value | typeof missing): void {
-  if (args.length > 1 || final !== missing)
+  if (args.length > 1 || final !== missing) {
     state.fail(`can't give argument to non-function ${show(args[0])}`);
+  }
 }
 
 function validated(state: State, value: Value, type: ParamType): Value {
@@ -316,7 +321,8 @@ function validated(state: State, value: Value, type: ParamType): Value {
 /** A number where no type is asked for: its spelling decides. */
 function idealConstant(state: State, node: NumberNode): Value {
   const isHex = /^0[xX]/.test(node.text) && !/[pP]/.test(node.text);
-  if (node.float !== undefined && !isHex && !node.text.startsWith("'") && /[.eEpP]/.test(node.text))
+  if (node.float !== undefined && !isHex && !node.text.startsWith("'") && /[.eEpP]/.test(node.text)) {
     return node.float;
+  }
   return node.int === undefined ? state.fail(`${node.text} overflows int`) : new GoInt(node.int);
 }

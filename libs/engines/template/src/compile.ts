@@ -73,11 +73,12 @@ class TreeCompiler {
 
   #action(node: ActionNode): Walk {
     const pipe = this.#operands.pipe(node.pipe);
-    if (node.pipe.declares.length > 0)
+    if (node.pipe.declares.length > 0) {
       return (state, dot) => {
         pipe(state, dot);
         return undefined;
       };
+    }
     return (state, dot) => {
       const value = pipe(state, dot);
       state.node = node;
@@ -149,8 +150,9 @@ class TreeCompiler {
       state.node = node;
       const list = this.#parsed.definitions.get(node.name);
       if (!list) return state.fail(`template ${quote(node.name)} not defined`);
-      if (state.depth >= templateDepthMax)
+      if (state.depth >= templateDepthMax) {
         state.fail(`exceeded maximum template depth (${templateDepthMax})`);
+      }
       // Compiled at first use: a template may call itself.
       let walk = this.#templates.get(node.name);
       if (!walk) this.#templates.set(node.name, (walk = this.#list(list)));

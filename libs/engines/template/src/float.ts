@@ -8,12 +8,14 @@ export function formatFloat(value: number, verb: 'e' | 'f' | 'g', precision: num
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
   const sign = value < 0 || Object.is(value, -0) ? '-' : '';
   const magnitude = Math.abs(value);
-  if (verb === 'e')
+  if (verb === 'e') {
     return (
       sign + exponentForm(precision < 0 ? magnitude.toExponential() : toExponential(magnitude, precision))
     );
-  if (verb === 'f')
+  }
+  if (verb === 'f') {
     return sign + (precision < 0 ? plainForm(magnitude.toExponential()) : toFixed(magnitude, precision));
+  }
   const isShortest = precision < 0;
   const digits = isShortest
     ? magnitude.toExponential()
@@ -69,8 +71,9 @@ function toFixed(value: number, precision: number): string {
     text = value.toFixed(kept);
     const longer = kept + tieDigits <= digitsMax ? value.toFixed(kept + tieDigits) : '';
     const point = longer.indexOf('.');
-    if (isTie(longer.replace('.', ''), point + kept))
+    if (isTie(longer.replace('.', ''), point + kept)) {
       text = longer.slice(0, kept === 0 ? point : point + 1 + kept);
+    }
   }
   return precision === kept ? text : text + '0'.repeat(precision - kept);
 }

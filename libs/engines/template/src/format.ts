@@ -217,13 +217,15 @@ function formatArg(arg: Value, verb: string, spec: Spec): string {
 function formatValue(value: Value, verb: string, spec: Spec, depth: number): string {
   if (value === null) return pad('<nil>', spec);
   if (typeof value === 'string') return formatString(value, verb, spec);
-  if (typeof value === 'boolean')
+  if (typeof value === 'boolean') {
     return verb === 't' || verb === 'v' ? pad(value ? 'true' : 'false', spec) : bad(value, verb, spec);
+  }
   if (typeof value === 'number') return formatNumber(value, verb, spec);
   if (value instanceof GoInt) return formatInt(value, verb, spec);
   // A time has a String method, which serves the verbs that take strings.
-  if (isTime(value))
+  if (isTime(value)) {
     return 'vsxXq'.includes(verb) ? formatString(toText(value), verb, spec) : bad(value, verb, spec);
+  }
   if (isList(value)) return `[${value.map((item) => formatValue(item, verb, spec, depth + 1)).join(' ')}]`;
   return `map[${sortedEntries(value)
     .map(
@@ -270,8 +272,9 @@ const bases: Record<string, number> = { b: 2, o: 8, O: 8, d: 10, x: 16, X: 16 };
 function formatInt(arg: GoInt, verb: string, spec: Spec): string {
   if (arg.type.startsWith('time.') && 'vsq'.includes(verb)) return formatString(intText(arg), verb, spec);
   const isByteSyntax = verb === 'v' && spec.sharp && arg.type === 'uint8';
-  if (verb === 'v' && spec.sharp && !isByteSyntax)
+  if (verb === 'v' && spec.sharp && !isByteSyntax) {
     return formatInteger(arg.value, 10, 'd', { ...spec, sharp: false });
+  }
   if (isByteSyntax) return formatInteger(arg.value, 16, 'x', spec);
   const base = verb === 'v' ? 10 : bases[verb];
   if (base !== undefined) return formatInteger(arg.value, base, verb, spec);
@@ -299,8 +302,9 @@ function formatInteger(value: bigint, base: number, verb: string, spec: Spec): s
   let minimum = spec.precision ?? 0;
   if (spec.precision === 0 && value === 0n) return pad('', { ...spec, zero: false });
   const signRoom = isNegative || spec.plus || spec.space ? 1 : 0;
-  if (spec.precision === undefined && spec.zero && !spec.minus && spec.width !== undefined)
+  if (spec.precision === undefined && spec.zero && !spec.minus && spec.width !== undefined) {
     minimum = spec.width - signRoom;
+  }
   digits = digits.padStart(minimum, '0');
   if (spec.sharp) {
     if (base === 2) digits = `0b${digits}`;
@@ -350,8 +354,9 @@ function padNumber(text: string, value: number, spec: Spec): string {
           ? '+'
           : '';
   if (!isFinite && !isNegative && !Number.isNaN(value)) body = `${spec.plus || spec.space ? '' : '+'}Inf`;
-  if (spec.zero && isFinite && !spec.minus && spec.width !== undefined)
+  if (spec.zero && isFinite && !spec.minus && spec.width !== undefined) {
     return sign + body.padStart(spec.width - sign.length, '0');
+  }
   return pad(sign + body, { ...spec, zero: false });
 }
 

@@ -50,8 +50,9 @@ describe('Go is the judge', () => {
   };
 
   test('of what a template prints, and of every complaint', () => {
-    for (const [text, out, error] of golden<[string, string, string]>('go-templates.jsonl'))
+    for (const [text, out, error] of golden<[string, string, string]>('go-templates.jsonl')) {
       expect({ text, ...run(text, context) }).toEqual({ text, out, error });
+    }
   });
 });
 

@@ -72,8 +72,9 @@ export class Lexer {
     const input = this.#input;
     for (;;) {
       const open = input.indexOf('{{', this.#at);
-      if (open < 0)
+      if (open < 0) {
         return this.#at < input.length ? this.#take('text', input.length) : this.#take('eof', this.#at);
+      }
       const trims = leftTrim.test(input.slice(open, open + 4));
       if (open > this.#at) {
         let end = open;
@@ -156,8 +157,9 @@ export class Lexer {
         return this.#take('rightParen', at + 1);
       default:
     }
-    if (char === '.' && at + 1 < input.length && !/[0-9]/.test(input[at + 1]))
+    if (char === '.' && at + 1 < input.length && !/[0-9]/.test(input[at + 1])) {
       return this.#word(at + 1, 'field');
+    }
     if (/[.+\-0-9]/.test(char)) return this.#number();
     if (isWordChar(char)) return this.#word(at, 'identifier');
     if (/^[!-~]$/.test(char)) return this.#take('char', at + 1);
@@ -220,13 +222,15 @@ export class Lexer {
     pattern.lastIndex = this.#at;
     let end = this.#at + pattern.exec(this.#input)![0].length;
     const after = this.#input.charAt(end);
-    if (after !== '' && isWordChar(String.fromCodePoint(this.#input.codePointAt(end)!)))
+    if (after !== '' && isWordChar(String.fromCodePoint(this.#input.codePointAt(end)!))) {
       return this.#error(`bad number syntax: ${quote(this.#input.slice(this.#at, end + 1))}`);
+    }
     if (after !== '+' && after !== '-') return this.#take('number', end);
     pattern.lastIndex = end;
     end += pattern.exec(this.#input)![0].length;
-    if (!this.#input.slice(this.#at, end).endsWith('i'))
+    if (!this.#input.slice(this.#at, end).endsWith('i')) {
       return this.#error(`bad number syntax: ${quote(this.#input.slice(this.#at, end))}`);
+    }
     return this.#take('complex', end);
   }
 }

@@ -15,8 +15,9 @@ const uint64Max = (1n << 64n) - 1n;
 export function parseNumber(text: string, isChar: boolean): ParsedNumber | string {
   if (isChar) {
     const rune = unquoteRune(text);
-    if (rune === undefined)
+    if (rune === undefined) {
       return text.length < 3 ? 'invalid syntax' : `malformed character constant: ${text}`;
+    }
     return { int: BigInt(rune), uint: BigInt(rune), float: rune };
   }
   const whole = parseIntText(text);
@@ -60,8 +61,9 @@ const decimalFloat =
 export function parseFloatText(text: string): number | undefined {
   if (decimalFloat.test(text)) return Number(text.replaceAll('_', ''));
   const special = /^([+-]?)(?:(inf|infinity)|nan)$/i.exec(text);
-  if (special)
+  if (special) {
     return special[2] ? (special[1] === '-' ? -Infinity : Infinity) : special[1] ? undefined : Number.NaN;
+  }
   const hex = /^([+-]?)0[xX]([0-9a-fA-F_]*)(?:\.([0-9a-fA-F_]*))?[pP]([+-]?[0-9]+)$/.exec(text);
   if (!hex) return undefined;
   const whole = hex[2].replaceAll('_', '');

@@ -265,8 +265,9 @@ class Parser {
     }
     if (commands.length === 0) this.#fail(`missing value for ${context}`);
     commands.forEach((command, i) => {
-      if (i > 0 && ['bool', 'dot', 'nil', 'number', 'string'].includes(command.args[0].kind))
+      if (i > 0 && ['bool', 'dot', 'nil', 'number', 'string'].includes(command.args[0].kind)) {
         this.#fail(`non executable command in pipeline stage ${i + 1}`);
+      }
     });
     return { kind: 'pipe', at, isAssign, declares, commands };
   }
@@ -321,10 +322,12 @@ class Parser {
     const { at } = this.#peek();
     const path: string[] = [];
     while (this.#peek().kind === 'field') path.push(this.#next().text.slice(1));
-    if (node.kind === 'field' || node.kind === 'variable')
+    if (node.kind === 'field' || node.kind === 'variable') {
       return { ...node, at, path: [...node.path, ...path] };
-    if (['bool', 'string', 'number', 'nil', 'dot'].includes(node.kind))
+    }
+    if (['bool', 'string', 'number', 'nil', 'dot'].includes(node.kind)) {
       this.#fail(`unexpected . after term ${quote(show(node))}`);
+    }
     return { kind: 'chain', at, base: node, path };
   }
 

@@ -74,8 +74,9 @@ describe('what a template refers to is told from its text', () => {
         } catch (error) {
           expect(error).toBeInstanceOf(TemplateExecError);
         }
-        if (!template.usesAllLabels)
+        if (!template.usesAllLabels) {
           expect([...read].filter((name) => !template.labelNames.has(name))).toEqual([]);
+        }
         if (readAll) expect(template.usesAllLabels).toBe(true);
       }),
     );

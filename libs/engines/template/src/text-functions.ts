@@ -199,8 +199,9 @@ function outOfRange(what: string): CallError {
 function align(count: number, text: string, isLeft: boolean, context: CallContext): string {
   const chars = Array.from(text);
   if (count < 0 || chars.length === count) return text;
-  if (chars.length > count)
+  if (chars.length > count) {
     return (isLeft ? chars.slice(0, count) : chars.slice(chars.length - count)).join('');
+  }
   context.checkSize(count);
   const pad = ' '.repeat(count - chars.length);
   return isLeft ? text + pad : pad + text;

@@ -58,11 +58,13 @@ const unitsByDigits = new Map([
 ]);
 
 function unixToTime(epoch: string): GoTime {
-  if (!/^[+-]?[0-9]+$/.test(epoch))
+  if (!/^[+-]?[0-9]+$/.test(epoch)) {
     throw badEpoch(epoch, `strconv.ParseInt: parsing ${quote(epoch)}: invalid syntax`);
+  }
   const value = BigInt(epoch.replace(/^\+/, ''));
-  if (BigInt.asIntN(64, value) !== value)
+  if (BigInt.asIntN(64, value) !== value) {
     throw badEpoch(epoch, `strconv.ParseInt: parsing ${quote(epoch)}: value out of range`);
+  }
   const unit = unitsByDigits.get(epoch.length);
   if (unit === undefined) throw badEpoch(epoch, '%!w(<nil>)'); // Loki's words for a length it does not know
   return timeAt(value * unit);

@@ -43,8 +43,9 @@ export function parseTime(layout: string, text: string, zone: Zone): GoTime | un
   };
   const parts = parseLayout(layout);
   let rest: string | undefined = text;
-  for (let i = 0; i < parts.length && rest !== undefined; i++)
+  for (let i = 0; i < parts.length && rest !== undefined; i++) {
     rest = readPart(parts[i], rest, fields, parts[i + 1]);
+  }
   return rest === '' ? assemble(fields, zone) : undefined;
 }
 
@@ -209,8 +210,9 @@ function readZoneName(text: string, fields: Fields): string | undefined {
   if (!found) return undefined;
   const [zoneName] = found;
   if (zoneName.length === 5 && !zoneName.endsWith('T') && /^[A-Z]+$/.test(zoneName)) return undefined;
-  if (zoneName.length === 4 && /^[A-Z]+$/.test(zoneName) && !zoneName.endsWith('T') && zoneName !== 'WITA')
+  if (zoneName.length === 4 && /^[A-Z]+$/.test(zoneName) && !zoneName.endsWith('T') && zoneName !== 'WITA') {
     return undefined;
+  }
   fields.zoneName = zoneName;
   return text.slice(zoneName.length);
 }

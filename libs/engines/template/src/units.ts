@@ -67,8 +67,9 @@ export function parseBytes(text: string): number {
   const [digits] = /^[\p{Nd}.,]*/u.exec(text)!;
   const number = digits.replaceAll(',', '');
   const value = parseFloatText(number);
-  if (value === undefined || /[^0-9.]/.test(number))
+  if (value === undefined || /[^0-9.]/.test(number)) {
     throw new CallError(`strconv.ParseFloat: parsing ${quote(number)}: invalid syntax`);
+  }
   const unit = trimSpace(text.slice(digits.length)).toLowerCase();
   const size = sizeUnits.get(unit);
   if (size === undefined) throw new CallError(`unhandled size name: ${unit}`);

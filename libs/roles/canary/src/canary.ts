@@ -133,8 +133,12 @@ export class Canary {
     }
     this.#batch.push({ ns, line });
     const bytes = this.#batch.length * size;
-    if (this.#batch.length < this.#options['logs-batch-size'] && bytes < this.#options['logs-batch-size-max'])
+    if (
+      this.#batch.length < this.#options['logs-batch-size'] &&
+      bytes < this.#options['logs-batch-size-max']
+    ) {
       return;
+    }
     const batch = this.#batch;
     this.#batch = [];
     if (this.#pushing >= batchesMax) {

@@ -26,8 +26,9 @@ test('lines received in order are no news but their latency', async () => {
   expect(await value('entries_total')).toBe(3);
   expect(await value('response_latency_seconds_count')).toBe(3);
   expect(await value('response_latency_seconds_sum')).toBe(3);
-  for (const name of ['out_of_order', 'duplicate', 'unexpected', 'missing', 'websocket_missing'])
+  for (const name of ['out_of_order', 'duplicate', 'unexpected', 'missing', 'websocket_missing']) {
     expect(await value(`${name}_entries_total`)).toBe(0);
+  }
 });
 
 test('a line before an older one, one twice, and one never written each have a counter', async () => {

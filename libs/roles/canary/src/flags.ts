@@ -28,8 +28,9 @@ export function parseFlags<T extends FlagSpecs>(specs: T, argv: readonly string[
     const inline: string | undefined = match[2];
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (!spec) throw new FlagError(`flag provided but not defined: -${name}`);
-    if (inline === undefined && spec.kind !== 'bool' && i + 1 >= argv.length)
+    if (inline === undefined && spec.kind !== 'bool' && i + 1 >= argv.length) {
       throw new FlagError(`flag needs an argument: -${name}`);
+    }
     const text = inline ?? (spec.kind === 'bool' ? 'true' : argv[++i]);
     values[name] = valueOf(name, spec.kind, text);
   }

@@ -103,8 +103,9 @@ export class Ledger {
   /** Lines by what is known of them. */
   counts(): Record<Outcome, number> {
     const counts = { pending: 0, acked: 0, unknown: 0, rejected: 0 };
-    for (const { outcome, parts } of this.#pushes)
+    for (const { outcome, parts } of this.#pushes) {
       counts[outcome] += parts.reduce((sum, part) => sum + part.count, 0);
+    }
     return counts;
   }
 
@@ -173,8 +174,9 @@ export class Ledger {
 async function readLines(file: DiskFile): Promise<string[]> {
   const size = await file.size();
   const chunks: Buffer[] = [];
-  for (let offset = 0; offset < size; offset += readBytes)
+  for (let offset = 0; offset < size; offset += readBytes) {
     chunks.push(await file.read(offset, Math.min(readBytes, size - offset)));
+  }
   const bytes = Buffer.concat(chunks);
   const end = bytes.lastIndexOf(10) + 1;
   if (end < size) await file.truncate(end);

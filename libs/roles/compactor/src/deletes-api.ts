@@ -37,8 +37,9 @@ export class DeletesApi {
   deletes(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> | HttpResponse {
     this.#checkAllowed(tenant);
     if (request.method === 'DELETE') return this.#cancel(tenant, parseForm(request));
-    if (request.method === 'POST' || request.method === 'PUT')
+    if (request.method === 'POST' || request.method === 'PUT') {
       return this.#create(tenant, parseForm(request));
+    }
     return this.#list(tenant);
   }
 

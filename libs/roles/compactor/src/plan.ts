@@ -112,8 +112,9 @@ function mergeableRuns(
   // Bounds may leave the first of a stretch alone: then it is the next one's turn to be first.
   return runs.flatMap((run) => {
     let { compacted: left } = run;
-    while (left.length > 0 && boundedPrefix([...left, ...run.flushed], options).length < 2)
+    while (left.length > 0 && boundedPrefix([...left, ...run.flushed], options).length < 2) {
       left = left.slice(1);
+    }
     return left.length + run.flushed.length < 2 && run.flushed.length === 0
       ? []
       : [{ compacted: left, flushed: run.flushed }];

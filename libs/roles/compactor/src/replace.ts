@@ -73,8 +73,9 @@ async function appendSurely(
       await catalog.compactions.append(make, signal);
       return;
     } catch (error) {
-      if (attempt >= commitAttemptsMax || (error instanceof LokiError && error.code === 'timeout'))
+      if (attempt >= commitAttemptsMax || (error instanceof LokiError && error.code === 'timeout')) {
         throw error;
+      }
       logger.warn('a compaction could not be committed, trying again', { err: String(error) });
       await timers.sleep(100 * 2 ** attempt, signal);
     }

@@ -398,8 +398,9 @@ test('accepted pushes move the counters that dashboards read', async () => {
     'loki_bytes_per_line_bucket{le="+Inf"} 2',
     'loki_bytes_per_line_sum 71',
     'loki_bytes_per_line_count 2',
-  ])
+  ]) {
     expect(text).toContain(line);
+  }
 });
 
 test('nothing that a client sends is an internal error', async () => {
@@ -411,9 +412,9 @@ test('nothing that a client sends is an internal error', async () => {
     Buffer.alloc(50, 0xff),
     Buffer.from('{"resourceLogs":5}'),
   ];
-  for (const path of ['/loki/api/v1/push', '/api/prom/push', '/otlp/v1/logs'])
-    for (const type of ['application/json', 'application/x-protobuf', ''])
-      for (const encoding of ['', 'gzip', 'deflate', 'snappy', 'zstd', 'lz4'])
+  for (const path of ['/loki/api/v1/push', '/api/prom/push', '/otlp/v1/logs']) {
+    for (const type of ['application/json', 'application/x-protobuf', '']) {
+      for (const encoding of ['', 'gzip', 'deflate', 'snappy', 'zstd', 'lz4']) {
         for (const body of bodies) {
           const headers = new Map([
             ['content-type', type],
@@ -422,4 +423,7 @@ test('nothing that a client sends is an internal error', async () => {
           const answer = await push('t', { path, headers, body });
           expect([400, 413, 422]).toContain(answer.status);
         }
+      }
+    }
+  }
 });

@@ -135,8 +135,13 @@ export class Distributor implements DistributorService {
     const format: PushFormat = request.path === '/otlp/v1/logs' ? 'otlp' : 'loki';
     const bodyBytes = request.body.length;
     const { inflightBytesMax } = this.#options;
-    if (inflightBytesMax > 0 && this.#inflightBytes > 0 && this.#inflightBytes + bodyBytes > inflightBytesMax)
+    if (
+      inflightBytesMax > 0 &&
+      this.#inflightBytes > 0 &&
+      this.#inflightBytes + bodyBytes > inflightBytesMax
+    ) {
       return failed(format, 503, 'too many bytes of pushes in flight');
+    }
     this.#addInflight(bodyBytes);
     try {
       return await this.#push(tenant, request, format);
@@ -174,8 +179,9 @@ export class Distributor implements DistributorService {
     let acks: Promise<void>[];
     try {
       this.#decode(push);
-      if (push.scratch.rows.streams.length === 0)
+      if (push.scratch.rows.streams.length === 0) {
         throw new LokiError('unprocessable', 'error at least one valid stream is required for ingestion');
+      }
       const blocked = this.#blocked(push);
       if (blocked) return blocked;
       const valid = this.#validate(push);
@@ -206,8 +212,9 @@ export class Distributor implements DistributorService {
     const { rows, snappy } = scratch;
     if (format === 'otlp') {
       const isJson = contentType === 'application/json';
-      if (!isJson && contentType !== 'application/x-protobuf')
+      if (!isJson && contentType !== 'application/x-protobuf') {
         throw new LokiError('badRequest', `content type: ${contentType} is not supported`);
+      }
       decodeOtlpPush(readOtlpBody(body, encoding, bounds), isJson, rows, {
         streams,
         limits,
@@ -273,8 +280,9 @@ export class Distributor implements DistributorService {
   #ask({ tenant, scratch, limits, nowMs }: Push): Promise<void> | undefined {
     const { rows } = scratch;
     const bytes = rows.bytes.length + rows.extraLength;
-    if (this.#scratches.takenCount > askingMax || this.#askingBytes + bytes > askingBytesMax)
+    if (this.#scratches.takenCount > askingMax || this.#askingBytes + bytes > askingBytesMax) {
       return undefined;
+    }
     const verdicts = this.#admission.prepare?.(tenant, streamsWithRows(rows), limits, nowMs);
     if (!verdicts) return undefined;
     this.#askingBytes += bytes;
@@ -327,8 +335,9 @@ export class Distributor implements DistributorService {
         steps &&
         shardEnd < end &&
         shardOfRow(steps, rows.seconds[shardEnd], rows.nanos[shardEnd]) === shard
-      )
+      ) {
         shardEnd++;
+      }
       const batcher = this.#batchers[this.#chooser.choose(tenant, placementHash, shardSize, shard)];
       touched.add(batcher);
       while (row < shardEnd) {
@@ -344,8 +353,9 @@ export class Distributor implements DistributorService {
   #expectRetry({ tenant, scratch, nowMs }: Push, offered: OfferedStreamRows, refusedBytes: number): void {
     this.#rate.giveBack(tenant, refusedBytes);
     const { rows } = scratch;
-    for (const places of placesOfStreams(rows))
+    for (const places of placesOfStreams(rows)) {
       if (offered.start(places)) this.#admission.retried(rows.streams[places[0]], offered, nowMs);
+    }
   }
 
   /** A stream grows fast: its rows should go to several partitions. */
@@ -372,8 +382,9 @@ export class Distributor implements DistributorService {
     const { metrics } = this.#deps;
     metrics.lineSizes(sizes, lineBytes);
     const retentionHours = limits.retentionPeriodMs > 0 ? String(limits.retentionPeriodMs / 3_600_000) : '';
-    for (const [policy, taken] of takenByPolicy(rows, limits, valid))
+    for (const [policy, taken] of takenByPolicy(rows, limits, valid)) {
       metrics.accepted({ ...taken, tenant, format, policy, retentionHours });
+    }
     const userAgent = userAgentLabel(request.headers.get('user-agent') ?? '');
     metrics.lagged({ tenant, format, userAgent, lagMs: nowMs - valid.newestSeconds * 1000 });
   }
@@ -419,10 +430,11 @@ const backfillShardBytesMax = 128;
 function backfillShardOf({ headers }: HttpRequest): string | undefined {
   const shard = headers.get('x-loki-backfill-shard');
   if (shard === undefined || shard === '') return undefined;
-  if (Buffer.byteLength(shard) > backfillShardBytesMax)
+  if (Buffer.byteLength(shard) > backfillShardBytesMax) {
     throw new LokiError(
       'badRequest',
       `X-Loki-Backfill-Shard is too long: max ${backfillShardBytesMax} bytes`,
     );
+  }
   return shard;
 }

@@ -78,7 +78,8 @@ export class StreamCounts implements StreamLimitService {
 
   #sweep(streams: TenantStreams, nowMs: number): void {
     streams.sweptMs = nowMs;
-    for (const [stream, seenMs] of streams.seenMs)
+    for (const [stream, seenMs] of streams.seenMs) {
       if (nowMs - seenMs > this.#streamIdleMs) streams.seenMs.delete(stream);
+    }
   }
 }

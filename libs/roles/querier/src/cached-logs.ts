@@ -103,9 +103,9 @@ function joined(windows: readonly Window[]): Window[] {
   const out: Window[] = [];
   for (const window of sorted) {
     const last = out.at(-1);
-    if (last && last.endNs >= window.startNs)
+    if (last && last.endNs >= window.startNs) {
       out[out.length - 1] = { startNs: last.startNs, endNs: window.endNs };
-    else out.push(window);
+    } else out.push(window);
   }
   return out;
 }

@@ -39,8 +39,9 @@ export class KnownStreams {
   merged(lists: readonly (readonly StreamVolume[])[]): readonly StreamVolume[] {
     if (lists.length <= 1) return lists[0] ?? [];
     const kept = this.#merges.get(lists[0]);
-    if (kept?.lists.length === lists.length && kept.lists.every((list, i) => list === lists[i]))
+    if (kept?.lists.length === lists.length && kept.lists.every((list, i) => list === lists[i])) {
       return kept.all;
+    }
     const all = mergeStreamVolumes(lists);
     this.#merges.set(lists[0], { lists, all });
     return all;

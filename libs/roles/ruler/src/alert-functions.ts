@@ -43,21 +43,24 @@ function refuse(message: string): never {
 
 function toFloat(value: Value): number {
   if (typeof value === 'number') return value;
-  if (value instanceof GoInt)
+  if (value instanceof GoInt) {
     return value.type === 'time.Duration' ? Number(value.value) / 1e9 : Number(value.value);
-  if (typeof value === 'string')
+  }
+  if (typeof value === 'string') {
     return (
       parseFloatText(value) ?? refuse(`strconv.ParseFloat: parsing ${JSON.stringify(value)}: invalid syntax`)
     );
+  }
   return refuse(`can't convert ${typeName(value)} to float`);
 }
 
 function toNs(seconds: number): bigint {
   const ns = Math.round(seconds * 1e9);
-  if (!Number.isFinite(ns) || Math.abs(ns) >= 2 ** 63)
+  if (!Number.isFinite(ns) || Math.abs(ns) >= 2 ** 63) {
     return refuse(
       `${formatFloat(seconds, 'g', -1)} cannot be represented as a nanoseconds timestamp since it overflows int64`,
     );
+  }
   return BigInt(ns);
 }
 

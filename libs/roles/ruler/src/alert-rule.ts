@@ -75,8 +75,9 @@ export function nextAlerts(
       alert.firedAtMs = nowMs;
     }
   }
-  if (limit > 0 && active > limit)
+  if (limit > 0 && active > limit) {
     throw new RuleLimitError(`exceeded limit of ${limit} with ${active} alerts`);
+  }
   return after;
 }
 
@@ -101,8 +102,9 @@ function raiseAlerts(rule: Rule, samples: readonly RuleSample[], context: AlertC
       [['alertname', rule.name]],
     );
     const key = labelsKey(own);
-    if (raised.has(key))
+    if (raised.has(key)) {
       throw new RuleError('vector contains metrics with the same labelset after applying alert labels');
+    }
     raised.set(key, {
       labels: own,
       annotations: rule.annotations.map(expand),

@@ -49,8 +49,9 @@ export class AlertStateStore {
     signal?: AbortSignal,
   ): Promise<void> {
     const bytes = Buffer.from(JSON.stringify({ version: 1, ...saved }));
-    if (bytes.length > stateBytesMax)
+    if (bytes.length > stateBytesMax) {
       throw new LokiError('internal', `state of ${bytes.length} bytes is too large to keep`);
+    }
     await this.#objects.put(keyOf(tenant, namespace, group), bytes, signal);
   }
 

@@ -37,8 +37,9 @@ for (const { Text, Value, Out } of templates) {
 }
 
 test.each([...byText])('%j', (text, cases) => {
-  for (const { value, out } of cases)
+  for (const { value, out } of cases) {
     expect([value, expandAlertTemplate(text, 'A', { ...data, value }, () => 0n)]).toEqual([value, out]);
+  }
 });
 
 test('a template that would run for long is stopped', () => {

@@ -56,8 +56,9 @@ export class RuleConfigApi {
   /** `POST …/rules/{namespace}`: creates the group, or replaces the one of its name. */
   async create(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
     const namespace = nameOf(request, 'namespace');
-    if (Buffer.byteLength(namespace) > nameBytesMax)
+    if (Buffer.byteLength(namespace) > nameBytesMax) {
       throw new LokiError('badRequest', `namespace is too long: max ${nameBytesMax} bytes`);
+    }
     const group = parseGroup(bodyText(request));
     await this.#checkLimits(tenant, group);
     await this.#deps.store.put(tenant, namespace, group);

@@ -316,8 +316,9 @@ export class GroupRunner implements GroupStatus {
       this.#savedAtMs = nowMs;
     } catch (error) {
       // The next evaluation tries again, since the state is not yet what was saved.
-      if (!this.#stop.signal.aborted)
+      if (!this.#stop.signal.aborted) {
         logger.warn('alerts could not be saved', { ...this.#labels, err: String(error) });
+      }
     }
   }
 }

@@ -42,8 +42,9 @@ export class LocalRuleStore implements RuleStore {
     const files = (await this.#listFiles(tenant)).filter(
       (name) => namespace === undefined || name === namespace,
     );
-    if (files.length > filesMax)
+    if (files.length > filesMax) {
       throw new LokiError('internal', `tenant ${tenant} has more than ${filesMax} rule files`);
+    }
     for (const name of files) {
       try {
         const read = await this.#read(tenant, name);
@@ -84,8 +85,9 @@ export class LocalRuleStore implements RuleStore {
     const groups = readRuleFile(text).map(checkGroup);
     const names = new Set<string>();
     for (const group of groups) {
-      if (names.has(group.name))
+      if (names.has(group.name)) {
         throw new RuleTextError(`groupname: "${group.name}" is repeated in the same file`);
+      }
       names.add(group.name);
     }
     return groups;

@@ -118,8 +118,9 @@ class Reader {
       const source = this.#resolve(value);
       for (const each of isSeq(source) ? source.items : [source]) {
         const target = this.#resolve(each);
-        if (!isMap(target))
+        if (!isMap(target)) {
           throw new RuleTextError('map merge requires map or sequence of maps as the value');
+        }
         this.#addFields(target, fields, depth + 1);
       }
     }
@@ -143,8 +144,9 @@ class Reader {
     if (node === undefined || isNull(this.#resolve(node))) return 0;
     const text = this.#text(node);
     const value = parsePrometheusDuration(text);
-    if (value === undefined)
+    if (value === undefined) {
       throw new RuleTextError(`not a valid duration string: ${JSON.stringify(text.slice(0, 100))}`);
+    }
     return Number(value / 1_000_000n);
   }
 

@@ -27,13 +27,15 @@ export function recordedSamples(
   const recorded = samples.map(({ labels, value }): SeriesSample => {
     const own = withLabels(labels, rule.labels, [['__name__', rule.name]]);
     const key = labelsKey(own);
-    if (seen.has(key))
+    if (seen.has(key)) {
       throw new RuleError('vector contains metrics with the same labelset after applying rule labels');
+    }
     seen.add(key);
     return { labels: own, timestampMs: nowMs, value };
   });
-  if (limit > 0 && recorded.length > limit)
+  if (limit > 0 && recorded.length > limit) {
     throw new RuleLimitError(`exceeded limit of ${limit} with ${recorded.length} series`);
+  }
   return recorded;
 }
 
@@ -66,7 +68,8 @@ export function staleSamples(
   nowMs: number,
 ): SeriesSample[] {
   const ended: SeriesSample[] = [];
-  for (const [key, labels] of before)
+  for (const [key, labels] of before) {
     if (!now.has(key)) ended.push({ labels, timestampMs: nowMs, value: undefined });
+  }
   return ended;
 }

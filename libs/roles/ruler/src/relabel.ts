@@ -46,13 +46,15 @@ function readStep(fields: ReadonlyMap<string, unknown>, where: string): RelabelS
   if (!actions.includes(action)) throw new SettingError(`${where}: unknown relabel action "${action}"`);
   const targetLabel = asText(fields.get('target_label') ?? '', `${where}.target_label`);
   const needsTarget = ['replace', 'hashmod', 'lowercase', 'uppercase', 'keepequal', 'dropequal'];
-  if (targetLabel === '' && needsTarget.includes(action))
+  if (targetLabel === '' && needsTarget.includes(action)) {
     throw new SettingError(
       `${where}: relabel configuration for ${action} action requires 'target_label' value`,
     );
+  }
   const modulus = asNumber(fields.get('modulus') ?? 0, `${where}.modulus`);
-  if (action === 'hashmod' && modulus <= 0)
+  if (action === 'hashmod' && modulus <= 0) {
     throw new SettingError(`${where}: relabel configuration for hashmod requires non-zero modulus`);
+  }
   const pattern = asText(fields.get('regex') ?? '(.*)', `${where}.regex`);
   try {
     return {
@@ -99,8 +101,9 @@ function relabelOnce(labels: Map<string, string>, step: RelabelStep): boolean {
     case 'replace':
       if (regex.test(source)) {
         const target = regex.replaceAll(source, targetLabel);
-        if (/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(target))
+        if (/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(target)) {
           labels.set(target, regex.replaceAll(source, step.replacement));
+        }
       }
       return true;
     case 'lowercase':
@@ -113,8 +116,9 @@ function relabelOnce(labels: Map<string, string>, step: RelabelStep): boolean {
       labels.set(targetLabel, String(hashModulus(source, step.modulus)));
       return true;
     case 'labelmap':
-      for (const [name, value] of Array.from(labels))
+      for (const [name, value] of Array.from(labels)) {
         if (regex.test(name)) labels.set(regex.replaceAll(name, step.replacement), value);
+      }
       return true;
     case 'labeldrop':
       for (const name of Array.from(labels.keys())) if (regex.test(name)) labels.delete(name);

@@ -129,8 +129,9 @@ export function splitUrl(
   } catch (error) {
     throw new SettingError(`${where} is no URL`, { cause: error });
   }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new SettingError(`${where}: only http and https are supported`);
+  }
   const { username, password } = url;
   url.username = '';
   url.password = '';

@@ -172,8 +172,9 @@ export class RemoteQueue {
         logger.error('recorded samples were refused', { ...this.#labels, samples, err: outcome.reason });
         return true;
       }
-      if (attempt % 10 === 0)
+      if (attempt % 10 === 0) {
         logger.warn('recorded samples could not be sent', { ...this.#labels, samples, err: outcome.reason });
+      }
       const backoffMs = Math.min(client.backoffMaxMs, client.backoffMinMs * 2 ** Math.min(attempt, 20));
       await timers
         .sleep(Math.max(outcome.retryAfterMs, backoffMs * (0.5 + random.float() / 2)), signal)

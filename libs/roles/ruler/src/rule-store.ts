@@ -100,12 +100,14 @@ export class ObjectRuleStore implements RuleStore {
 
   async group(tenant: TenantId, namespace: string, name: string): Promise<RuleGroup> {
     // No group has such names, and a store would have no key for them.
-    if (Buffer.byteLength(namespace) > nameBytesMax || Buffer.byteLength(name) > nameBytesMax)
+    if (Buffer.byteLength(namespace) > nameBytesMax || Buffer.byteLength(name) > nameBytesMax) {
       throw new LokiError('notFound', 'group does not exist');
+    }
     const key = keyOf(tenant, namespace, name);
     const bytes = await this.#objects.get(key).catch((error: unknown) => {
-      if (error instanceof LokiError && error.code === 'notFound')
+      if (error instanceof LokiError && error.code === 'notFound') {
         throw new LokiError('notFound', 'group does not exist', { cause: error });
+      }
       throw error;
     });
     const known = this.#parsed.get(key);
@@ -122,8 +124,9 @@ export class ObjectRuleStore implements RuleStore {
     for await (const { key } of this.#objects.list(`${prefix}${tenant}/`)) {
       const parts = key.split('/');
       if (parts.length !== 4) continue;
-      if (names.length >= groupsMax)
+      if (names.length >= groupsMax) {
         throw new LokiError('internal', `tenant ${tenant} has more than ${groupsMax} rule groups`);
+      }
       names.push({ namespace: decodeName(parts[2]), name: decodeName(parts[3]) });
     }
     return names.sort((a, b) => byText(a.namespace, b.namespace) || byText(a.name, b.name));

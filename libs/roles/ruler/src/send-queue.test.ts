@@ -60,11 +60,12 @@ test('what was not taken is there again after a restart', async () => {
 test('beyond its bytes the oldest file goes, and is told', async () => {
   const queue = await open(diskOf(), 700);
   let lost = 0;
-  for (let id = 0; id < 60; id++)
+  for (let id = 0; id < 60; id++) {
     for (const each of await queue.append(recordOf(id))) {
       expect(each.reason).toBe('queue_full');
       lost += each.samples;
     }
+  }
   expect(queue.bytes).toBeLessThanOrEqual(900);
   const left = await drain(queue);
   expect(left.at(-1)).toBe(59);
@@ -120,11 +121,12 @@ test('whatever crashes, appended records come out in order, at most with repeats
         else if (step === 'take') {
           const { records, end } = await queue.peek(4);
           out.push(...records.map(({ newestMs }) => newestMs));
-          if (records.length > 0)
+          if (records.length > 0) {
             await queue.take(
               end,
               records.reduce((sum, { samples }) => sum + samples, 0),
             );
+          }
         } else {
           if (step === 'crash') disk.crash();
           else await queue.close();

@@ -155,8 +155,9 @@ test('an alert that moves is told as often as one that stays, and its `for` goes
   await world.pass(minute);
   const moved = world.shares()[1];
   expect(moved.length).toBeGreaterThan(0);
-  for (const { name, rules } of await world.shown(b))
+  for (const { name, rules } of await world.shown(b)) {
     expect(rules[0].alerts[0].activeAt).toBe(before.get(name));
+  }
   expect(world.alerts).toEqual([]);
   await world.pass(6 * minute);
   for (const name of groupNames) {

@@ -20,8 +20,9 @@ const labelName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 export function checkGroup(written: WrittenGroup): RuleGroup {
   const { name, intervalMs, limit } = written;
   if (name === '') throw refused('group 0: Groupname must not be empty');
-  if (Buffer.byteLength(name) > nameBytesMax)
+  if (Buffer.byteLength(name) > nameBytesMax) {
     throw refused(`group name is too long: max ${nameBytesMax} bytes`);
+  }
   const rules = written.rules.map((rule) => checkRule(rule, name));
   return { name, intervalMs, limit, rules };
 }
@@ -39,8 +40,9 @@ function checkRule(written: WrittenRule, group: string): Rule {
     if (!labelName.test(label) || label === '__name__') throw refused(`invalid label name: ${label}`);
     if (!value.isWellFormed()) throw refused(`invalid label value: ${value}`);
   }
-  for (const [annotation] of annotations)
+  for (const [annotation] of annotations) {
     if (!labelName.test(annotation)) throw refused(`invalid annotation name: ${annotation}`);
+  }
   if (kind === 'alert') {
     checkTemplates('label', labels, name);
     checkTemplates('annotation', annotations, name);

@@ -23,8 +23,9 @@ export function writeNamespaces(namespaces: ReadonlyMap<string, readonly RuleGro
   let out = '';
   for (const name of [...namespaces.keys()].sort(compareNatural)) {
     out += `${writeText(name, 0, true)}:\n`;
-    for (const group of namespaces.get(name)!)
+    for (const group of namespaces.get(name)!) {
       out += asItem(groupLines(group, indentStep + 2, {}), indentStep);
+    }
   }
   return out;
 }
@@ -51,8 +52,9 @@ function ruleLines(rule: Rule, indent: number, options: WriteOptions): string[] 
     `${pad}expr: ${writeText(rule.expr, indent)}\n`,
   ];
   if (rule.forMs !== 0) lines.push(`${pad}for: ${writeDuration(rule.forMs)}\n`);
-  if (rule.keepFiringForMs !== 0 && options.complete)
+  if (rule.keepFiringForMs !== 0 && options.complete) {
     lines.push(`${pad}keep_firing_for: ${writeDuration(rule.keepFiringForMs)}\n`);
+  }
   lines.push(
     ...pairLines('labels', rule.labels, indent),
     ...pairLines('annotations', rule.annotations, indent),

@@ -113,8 +113,9 @@ export class VirtualScheduler {
       await drainMicrotasks();
     }
     if (this.#failure) throw this.#failure.error;
-    if (untilMs !== Number.POSITIVE_INFINITY && !options.until?.())
+    if (untilMs !== Number.POSITIVE_INFINITY && !options.until?.()) {
       this.#nowMs = Math.max(this.#nowMs, untilMs);
+    }
   }
 
   /** Runs events until `promise` settles, and hands back what it settled to. */

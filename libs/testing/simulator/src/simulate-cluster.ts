@@ -345,8 +345,9 @@ class ClusterSimulation {
         return await work();
       } catch (error) {
         if (!isExcused(error)) throw error;
-        if (this.#scheduler.nowMs > untilMs)
+        if (this.#scheduler.nowMs > untilMs) {
           throw new Stuck(`${settleMs} ms without faults: ${String(error)}`);
+        }
       }
       await judge.timers.sleep(500);
     }

@@ -334,8 +334,9 @@ class Simulation {
     const before = await this.#checkAll(judge);
     await calling(judge, settleMs, () => this.#node!.ingester.flush());
     const flushed = await this.#checkAll(judge);
-    if (before !== flushed)
+    if (before !== flushed) {
       this.#add([{ kind: 'changed', text: `changed: ${before} rows, ${flushed} after a flush` }]);
+    }
     await this.#checkStore(judge);
     this.#crash();
     await this.#settled(judge);

@@ -124,8 +124,9 @@ class BucketClient implements ObjectStore {
         const { faults } = this.#bucket; // of the moment it arrives
         if (faults.down || random.chance(faults.errorBefore)) return answer(() => reject(storeError(label)));
         const result = apply();
-        if (random.chance(faults.answerLost))
+        if (random.chance(faults.answerLost)) {
           return answer(() => reject(storeError(`${label} (answer lost)`)));
+        }
         answer(() => resolve(result));
       });
     });

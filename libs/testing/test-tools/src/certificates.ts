@@ -15,8 +15,9 @@ export function certify(directory: string, authority: string, names: readonly st
     openssl('req', ...newKey, '-keyout', `${name}.key`, '-subj', `/CN=${name}`, ...more);
   };
   fs.mkdirSync(directory, { recursive: true });
-  if (!fs.existsSync(path.join(directory, `${authority}.crt`)))
+  if (!fs.existsSync(path.join(directory, `${authority}.crt`))) {
     request(authority, '-x509', '-out', `${authority}.crt`, ...days);
+  }
   fs.writeFileSync(path.join(directory, 'names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
   const by = ['-CA', `${authority}.crt`, '-CAkey', `${authority}.key`, '-CAcreateserial', ...days];
   for (const name of names) {

@@ -17,8 +17,9 @@ export class ByteReader {
 
   /** Reads bytes[start .. end). */
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
-    if (start < 0 || end > bytes.length || start > end)
+    if (start < 0 || end > bytes.length || start > end) {
       throw new BytesError(`range ${start}..${end} is outside of ${bytes.length} bytes`);
+    }
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#at = start;
     this.#end = end;
@@ -179,8 +180,9 @@ export class ByteReader {
   #take(count: number): number {
     const start = this.#at;
     // Written so that NaN and negative counts fail too.
-    if (!(count >= 0 && count <= this.#end - start))
+    if (!(count >= 0 && count <= this.#end - start)) {
       throw new BytesError(`${count} bytes wanted at ${start}, ${this.#end - start} left`);
+    }
     this.#at = start + count;
     return start;
   }

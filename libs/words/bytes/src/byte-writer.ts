@@ -119,8 +119,9 @@ export class ByteWriter {
 
   /** Overwrites four bytes written before (a length known only afterwards). */
   patchU32(at: number, value: number): void {
-    if (at < 0 || at + 4 > this.#length)
+    if (at < 0 || at + 4 > this.#length) {
       throw new RangeError(`patch at ${at} is outside of ${this.#length} bytes`);
+    }
     this.#bytes.writeUInt32LE(value >>> 0, at);
   }
 

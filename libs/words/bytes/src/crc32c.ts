@@ -29,8 +29,9 @@ const room = new Uint8Array(memory.buffer, tableWords * 4);
  * @param previous result of the bytes before, to continue over several buffers
  */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, previous = 0): number {
-  if (start < 0 || end > bytes.length || start > end)
+  if (start < 0 || end > bytes.length || start > end) {
     throw new RangeError(`range ${start}..${end} is outside of ${bytes.length} bytes`);
+  }
   let crc = ~previous;
   for (let at = start; at < end;) {
     const count = Math.min(room.length, end - at);

@@ -18,19 +18,22 @@ export function readBlockValues(block: string, tree: unknown): Map<string, Setti
 
 function fill(block: BlockSpec, tree: unknown, values: Map<string, SettingValue>): void {
   if (tree === null || tree === undefined) return;
-  if (typeof tree !== 'object' || Array.isArray(tree))
+  if (typeof tree !== 'object' || Array.isArray(tree)) {
     throw new ConfigError(
       `failed parsing config: cannot unmarshal ${JSON.stringify(tree)} into ${block.typeName}`,
     );
+  }
   for (const [name, value] of Object.entries(tree)) {
     const spec = block.keys.get(name);
-    if (spec === undefined)
+    if (spec === undefined) {
       throw new ConfigError(`failed parsing config: field ${name} not found in type ${block.typeName}`);
+    }
     if (spec.node === 'block') fill(spec, value, values);
-    else if (spec.kind === 'any' || spec.kind === 'blocks' || Array.isArray(value))
+    else if (spec.kind === 'any' || spec.kind === 'blocks' || Array.isArray(value)) {
       values.set(spec.path, value);
-    else if (value !== null && value !== undefined)
+    } else if (value !== null && value !== undefined) {
       values.set(spec.path, scalar(spec.path, spec.kind, value));
+    }
   }
 }
 

@@ -91,8 +91,9 @@ async function load(world: ConfigWorld, line: CommandLine): Promise<LoadedConfig
   const shown = line.printConfig ? renderConfig(settings) : '';
   if (line.verifyConfig) return exit(0, 'config is valid\n', noticesText(notices) + shown);
   if (shown !== '') notices.push({ level: 'info', message: shown });
-  if (line.printConfigReverse)
+  if (line.printConfigReverse) {
     notices.push({ level: 'info', message: renderConfig(settings).split('\n').reverse().join('\n') });
+  }
   return { kind: 'run', config, settings, notices, file: found?.file ?? '' };
 }
 

@@ -116,8 +116,9 @@ function checkConfig(config: Config): void {
   }
   if (config.writeLog.partitions < 1) throw new ConfigError('write_log.partitions must be at least 1');
   if (config.ring.replicationFactor < 1) throw new ConfigError('replication_factor must be at least 1');
-  if (config.server.grpcMaxRecvMsgBytes < 1)
+  if (config.server.grpcMaxRecvMsgBytes < 1) {
     throw new ConfigError('server.grpc_server_max_recv_msg_size must be positive');
+  }
   if (config.metricsNamespace === '') throw new ConfigError('metrics_namespace must not be empty');
 }
 
@@ -172,8 +173,9 @@ function readWriteLog(settings: Settings, dataDirectory: string): WriteLogConfig
   if (kind !== 'embedded' && kind !== 'kafka') {
     throw new ConfigError(`write_log.kind: ${JSON.stringify(kind)} is none of embedded, kafka`);
   }
-  if (kind === 'kafka' && topic === '')
+  if (kind === 'kafka' && topic === '') {
     throw new ConfigError('kafka_config.topic must be set to write through Kafka');
+  }
   return {
     kind,
     partitions: settings.number('write_log.partitions'),
@@ -285,8 +287,9 @@ function readQuerier(settings: Settings): QuerierConfig {
 function readSources(settings: Settings): Pick<QuerierConfig, 'reads'> {
   const isStoreOnly = settings.flag('querier.query_store_only');
   const isIngesterOnly = settings.flag('querier.query_ingester_only');
-  if (isStoreOnly && isIngesterOnly)
+  if (isStoreOnly && isIngesterOnly) {
     throw new ConfigError('querier.query_store_only and querier.query_ingester_only cannot both be set');
+  }
   return isStoreOnly ? { reads: 'store' } : isIngesterOnly ? { reads: 'heads' } : {};
 }
 
@@ -344,8 +347,9 @@ function readRuler(
   notices: ConfigNotice[],
 ): RulerConfig {
   const labels = settings.raw('ruler.external_labels') ?? {};
-  if (typeof labels !== 'object' || Array.isArray(labels))
+  if (typeof labels !== 'object' || Array.isArray(labels)) {
     throw new ConfigError('ruler.external_labels is no mapping');
+  }
   const evaluationMode = settings.text('ruler.evaluation.mode');
   if (evaluationMode !== 'local' && evaluationMode !== 'remote') {
     throw new ConfigError(

@@ -146,8 +146,9 @@ function limitsFrom(read: LimitReader, context: LimitContext): Limits {
 /** Keys of `limits_config` in the order of the table, with their kinds. */
 export function limitKeys(): readonly string[] {
   const keys: string[] = [];
-  for (const path of schema().byPath.keys())
+  for (const path of schema().byPath.keys()) {
     if (path.startsWith(prefix)) keys.push(path.slice(prefix.length));
+  }
   return keys;
 }
 
@@ -229,8 +230,9 @@ class LimitReader {
     return entriesOf(this.#get(key), key).flatMap(([policy, items]) =>
       itemsOf(items, `${key}.${policy}`).map((item) => {
         const priority = Number(item['priority'] ?? 0);
-        if (!Number.isInteger(priority))
+        if (!Number.isInteger(priority)) {
           throw new ConfigError(`limits_config.${key}.${policy}.priority is no whole number`);
+        }
         return { policy, selector: this.#selector(item, `${key}.${policy}`), priority };
       }),
     );
@@ -240,8 +242,9 @@ class LimitReader {
     return new Map(
       entriesOf(this.#get(key), key).map(([name, value]) => {
         const ms = Date.parse(value instanceof Date ? value.toISOString() : string(value, `${key}.${name}`));
-        if (Number.isNaN(ms))
+        if (Number.isNaN(ms)) {
           throw new ConfigError(`limits_config.${key}.${name} is no time in RFC 3339 form`);
+        }
         return [name, ms];
       }),
     );
@@ -252,8 +255,9 @@ class LimitReader {
       const periodMs = duration(item['period'], `${key}.period`);
       if (periodMs < retentionMinMs) throw new ConfigError('retention period must be >= 24h');
       const priority = Number(item['priority'] ?? 0);
-      if (!Number.isInteger(priority))
+      if (!Number.isInteger(priority)) {
         throw new ConfigError(`limits_config.${key}.priority is no whole number`);
+      }
       return { selector: this.#selector(item, key), priority, periodMs };
     });
   }
@@ -319,8 +323,9 @@ function itemsOf(value: unknown, key: string): readonly Record<string, unknown>[
 
 function entriesOf(value: unknown, key: string): [string, unknown][] {
   if (value === undefined || value === null) return [];
-  if (typeof value !== 'object' || Array.isArray(value))
+  if (typeof value !== 'object' || Array.isArray(value)) {
     throw new ConfigError(`limits_config.${key} is no mapping`);
+  }
   return Object.entries(value);
 }
 
@@ -345,7 +350,8 @@ function string(value: unknown, key: string): string {
 function duration(value: unknown, key: string): number {
   const text = string(value, key);
   const ns = parsePrometheusDuration(text);
-  if (ns === undefined)
+  if (ns === undefined) {
     throw new ConfigError(`limits_config.${key}: not a valid duration string: ${JSON.stringify(text)}`);
+  }
   return Number(ns) / 1e6;
 }

@@ -202,18 +202,21 @@ class Reading {
   }
 
   #flush(): void {
-    if (this.#limits.length + this.#switches.length > 0)
+    if (this.#limits.length + this.#switches.length > 0) {
       this.#onBatch({ limits: this.#limits, switches: this.#switches });
+    }
     this.#limits = [];
     this.#switches = [];
   }
 
   #warnings(): string[] {
     const warnings = this.#notices.slice(0, warningsMax);
-    if (this.#notices.length > warningsMax)
+    if (this.#notices.length > warningsMax) {
       warnings.push(`overrides: ${this.#notices.length - warningsMax} more of such warnings`);
-    if (this.#unused.size > 0)
+    }
+    if (this.#unused.size > 0) {
       warnings.push(`overrides: accepted, no effect: ${withReasons([...this.#unused].sort())}`);
+    }
     return warnings;
   }
 }
@@ -221,14 +224,16 @@ class Reading {
 /** Entries of the root, which has known keys only. */
 function rootOf(source: YamlFile): [name: string, node: unknown][] {
   const root: unknown = source.document.contents;
-  if (!isNull(root) && !isMap(root))
+  if (!isNull(root) && !isMap(root)) {
     throw new ConfigError(`failed parsing config: ${source.file}: the file is no mapping`);
+  }
   const entries = entriesOf(root);
   for (const [name] of entries) {
-    if (!rootKeys.includes(name))
+    if (!rootKeys.includes(name)) {
       throw new ConfigError(
         `failed parsing config: ${source.file}: field ${name} not found in type runtime.Values`,
       );
+    }
   }
   return entries;
 }

@@ -74,8 +74,9 @@ function storeOf({ store, joinMembers, prefix, redis }: RingStoreConfig): RingSt
 function readStore(settings: Settings, kv: string, notices: ConfigNotice[]): RingStoreConfig {
   const store = settings.text(`${kv}.store`);
   const redis = readRedis(settings, `${kv}.redis`);
-  if (!stores.includes(store))
+  if (!stores.includes(store)) {
     throw new ConfigError(`unknown kvstore ${JSON.stringify(store)}: use inmemory or redis`);
+  }
   if (store === 'redis' && redis.endpoint === '') {
     throw new ConfigError(`${kv}.redis.endpoint must be set when the store is redis`);
   }

@@ -155,8 +155,9 @@ function urlOf(settings: Settings, block: string): URL | undefined {
 
 function readS3(settings: Settings, block: string, notices: ConfigNotice[]): S3Config {
   const bucketText = bucketOf(settings, block);
-  if (bucketText === '')
+  if (bucketText === '') {
     throw new ConfigError(`${block}.${isThanos(block) ? 'bucket_name' : 'bucketnames'} must be set`);
+  }
   const [bucket, ...more] = bucketText.split(',').map((name) => name.trim());
   if (more.length > 0) {
     notices.push({ level: 'warn', message: `${block}: only the first bucket, ${bucket}, is used` });
@@ -190,12 +191,13 @@ function splitEndpoint(
   insecure: boolean,
   block: string,
 ): { endpoint: string; port: number; useTls: boolean } {
-  if (text === '')
+  if (text === '') {
     return {
       endpoint: region === '' ? 's3.amazonaws.com' : `s3.${region}.amazonaws.com`,
       port: 443,
       useTls: true,
     };
+  }
   const hasScheme = /^https?:\/\//.test(text);
   let url: URL;
   try {
@@ -238,10 +240,11 @@ export function checkSchemaConfig(
   for (const period of all) {
     if (hasTsdb(period)) continue;
     const store = `schema_config: store ${JSON.stringify(period.store)} is not supported`;
-    if (period === last)
+    if (period === last) {
       throw new ConfigError(
         `${store}: data of that index has to be migrated; add a period with store: tsdb, schema: v13 and start with an empty store`,
       );
+    }
     notices.push({
       level: 'warn',
       message: `${store}: data of the period from ${period.from} is not read`,
@@ -275,13 +278,15 @@ function structuredMetadataFaults(last: SchemaPeriod): string[] {
   const needed = 'is required to store Structured Metadata and use native OTLP ingestion, your';
   const faults: string[] = [];
   const version = Number(/^v(\d+)$/.exec(last.schema ?? '')?.[1] ?? 13);
-  if (version < 13)
+  if (version < 13) {
     faults.push(
       `CONFIG ERROR: schema v13 ${needed} schema version is ${last.schema}. ${remedy} to schema v13 or newer before re-enabling this config, ${schemaProcedure}`,
     );
-  if (!hasTsdb(last))
+  }
+  if (!hasTsdb(last)) {
     faults.push(
       `CONFIG ERROR: \`tsdb\` index type ${needed} index type is \`${last.store}\` (defined in the \`store\` parameter of the schema_config). ${remedy} the schema to use index type \`tsdb\` before re-enabling this config, ${schemaProcedure}`,
     );
+  }
   return faults;
 }

@@ -204,8 +204,9 @@ export class RuntimeConfig implements LimitsSource {
  */
 function checkNotEmptied(before: Loaded, tenantsByFile: ReadonlyMap<string, number>): void {
   const emptied: string[] = [];
-  for (const [file, count] of before.tenantsByFile)
+  for (const [file, count] of before.tenantsByFile) {
     if (count > 0 && !tenantsByFile.has(file)) emptied.push(file);
+  }
   if (emptied.length === 0) return;
   throw new ConfigError(
     `${emptied.join(', ')}: the file has no overrides any more; the last good ones stay in force (to remove all, write overrides: {})`,

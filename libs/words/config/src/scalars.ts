@@ -63,8 +63,9 @@ const int64Bound = 2 ** 63;
 /** As Go's YAML decodes a number into an integer field: any base by its prefix, and a fraction is cut off. */
 function parseInteger(text: string): number {
   const value = parseNumber(text);
-  if (value === undefined || Math.abs(value) > 2 * int64Bound)
+  if (value === undefined || Math.abs(value) > 2 * int64Bound) {
     throw new ScalarError(`cannot unmarshal !!str \`${text}\` into int`);
+  }
   // "As large as can be" is a common way to write no limit: it stays exact here as the largest exact integer.
   const exact = Math.min(Math.max(value, -Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
   return Math.trunc(exact) + 0;
@@ -110,10 +111,11 @@ export function parseSize(text: string): number {
   if (/^[\d.]+[eE][-+]?\d+$|^0[xXoO]/.test(trimmed)) return parseInteger(trimmed);
   while (part.lastIndex < trimmed.length) {
     const match = part.exec(trimmed);
-    if (!match)
+    if (!match) {
       throw new ScalarError(
         `cannot unmarshal !!str \`${text}\` into a size: use a number of bytes or 64KB, 3MB, 1GiB`,
       );
+    }
     total += Number(match[1]) * 1024 ** sizeUnits.indexOf(match[2].toUpperCase());
   }
   if (trimmed === '' || total > Number.MAX_SAFE_INTEGER) {
@@ -142,8 +144,9 @@ function parseTime(text: string): number {
   const ms = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text)
     ? Date.parse(text)
     : Number.NaN;
-  if (Number.isNaN(ms))
+  if (Number.isNaN(ms)) {
     throw new ScalarError(`cannot unmarshal !!str \`${text}\` into a time: use 2024-05-01T00:00:00Z`);
+  }
   // Go's zero time, 0001-01-01, says "never".
   return Math.max(ms, 0);
 }

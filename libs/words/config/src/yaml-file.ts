@@ -176,12 +176,12 @@ class Walk implements ReadYaml {
       this.#items(node, spec, keyPath);
     } else if (spec.kind === 'list' && isSeq(node)) {
       const items = node.items.map((item) => this.#resolve(item));
-      if (items.every((item) => isScalar(item)))
+      if (items.every((item) => isScalar(item))) {
         this.values.set(
           keyPath,
           items.map((item) => scalarText(item)),
         );
-      else this.#fault(node, `cannot unmarshal ${shown(node)} into []string`);
+      } else this.#fault(node, `cannot unmarshal ${shown(node)} into []string`);
     } else if (isScalar(node)) {
       this.#scalar(node, spec, keyPath);
     } else {

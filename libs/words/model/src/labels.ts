@@ -96,8 +96,9 @@ export class Labels implements Iterable<LabelPair> {
     if (this.#hash === undefined) {
       const { names, values } = this;
       let size = 0;
-      for (let i = 0; i < names.length; i++)
+      for (let i = 0; i < names.length; i++) {
         size += Buffer.byteLength(names[i]) + Buffer.byteLength(values[i]) + 2;
+      }
       const bytes = Buffer.allocUnsafe(size);
       let at = 0;
       for (let i = 0; i < names.length; i++) {

@@ -13,12 +13,14 @@ export function parseMediaType(header: string): string {
   const type = token.exec(mediaType)?.[0] ?? '';
   if (type === '') throw new LokiError('badRequest', 'mime: no media type');
   if (type.length < mediaType.length) {
-    if (mediaType[type.length] !== '/')
+    if (mediaType[type.length] !== '/') {
       throw new LokiError('badRequest', 'mime: expected slash after first token');
+    }
     const subtype = token.exec(mediaType.slice(type.length + 1))?.[0] ?? '';
     if (subtype === '') throw new LokiError('badRequest', 'mime: expected token after slash');
-    if (type.length + 1 + subtype.length < mediaType.length)
+    if (type.length + 1 + subtype.length < mediaType.length) {
       throw new LokiError('badRequest', 'mime: unexpected content after media subtype');
+    }
   }
   checkParameters(rest.join(';'));
   return mediaType;
@@ -32,8 +34,9 @@ function checkParameters(text: string): void {
   while (parameter.lastIndex < text.length) {
     const found = parameter.exec(text);
     const name = found?.[1]?.toLowerCase();
-    if (!found || (name === undefined && parameter.lastIndex < text.length))
+    if (!found || (name === undefined && parameter.lastIndex < text.length)) {
       throw new LokiError('badRequest', 'mime: invalid media parameter');
+    }
     if (name === undefined) return;
     if (seen.has(name)) throw new LokiError('badRequest', 'mime: duplicate parameter name');
     seen.add(name);

@@ -14,10 +14,12 @@ function encodeValue(value: OtlpValue): Buffer {
     bytes.writeDoubleLE(value, 1);
     return bytes;
   }
-  if (value instanceof OtlpArray)
+  if (value instanceof OtlpArray) {
     return bytesField(5, Buffer.concat(value.values.map((item) => bytesField(1, encodeValue(item)))));
-  if (value instanceof OtlpMap)
+  }
+  if (value instanceof OtlpMap) {
     return bytesField(6, Buffer.concat(value.pairs.map((pair) => bytesField(1, encodePair(pair)))));
+  }
   return bytesField(7, value);
 }
 

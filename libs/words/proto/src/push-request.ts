@@ -70,8 +70,9 @@ function decodeEntry(cursor: WireCursor, end: number, sink: PushSink): void {
       cursor.skip(tag % 8, end);
       continue;
     }
-    if (tag % 8 !== wireBytes)
+    if (tag % 8 !== wireBytes) {
       throw wrongWireType(tag % 8, field === 1 ? 'Timestamp' : field === 2 ? 'Line' : 'StructuredMetadata');
+    }
     const fieldEnd = cursor.lengthEnd(end);
     if (field === 2) {
       lineStart = cursor.at;
@@ -90,10 +91,12 @@ function decodeEntry(cursor: WireCursor, end: number, sink: PushSink): void {
       }
     }
   }
-  if (!(seconds >= secondsMin && seconds <= secondsMax))
+  if (!(seconds >= secondsMin && seconds <= secondsMax)) {
     throw new ProtoError(`timestamp: seconds:${seconds}: not between 0001-01-01 and 9999-12-31`);
-  if (nanos < 0 || nanos > 999_999_999)
+  }
+  if (nanos < 0 || nanos > 999_999_999) {
     throw new ProtoError(`timestamp: nanos:${nanos}: nanos not in range [0, 1e9)`);
+  }
   sink.addEntry(seconds, nanos, lineStart, lineEnd);
 }
 

@@ -32,8 +32,9 @@ function formatValue(value: unknown): string {
 export function valueText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value instanceof Error) return value.message;
-  if (typeof value === 'bigint' || typeof value === 'number' || typeof value === 'boolean')
+  if (typeof value === 'bigint' || typeof value === 'number' || typeof value === 'boolean') {
     return String(value);
+  }
   if (value === null || value === undefined) return 'null';
   try {
     return JSON.stringify(value) ?? 'null';

@@ -74,8 +74,9 @@ test('memory gauges add up the heads of all partitions and forget those that lef
     ['committed_offset', 7],
     ['oldest_seconds', 1.5],
     ['leader', 1],
-  ])
+  ]) {
     expect(text).toContain(`\nloki_ingester_partition_${name}{partition="0"} ${value}\n`);
+  }
   expect(text).not.toContain('tenant="b"');
   expect(text).not.toContain('partition="1"');
 });

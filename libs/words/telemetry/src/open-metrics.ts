@@ -23,8 +23,9 @@ export function expositionFor(accept: string): Exposition {
   });
   for (const { type, version, q } of ranges.toSorted((a, b) => b.q - a.q)) {
     if (q <= 0) continue;
-    if (type === 'application/openmetrics-text' && ['', '0.0.1', '1.0.0'].includes(version))
+    if (type === 'application/openmetrics-text' && ['', '0.0.1', '1.0.0'].includes(version)) {
       return { contentType: openMetricsType(version === '1.0.0' ? version : '0.0.1'), isOpenMetrics: true };
+    }
     if (type === 'text/plain' && ['', '0.0.4', '1.0.0'].includes(version)) return text;
   }
   return text;

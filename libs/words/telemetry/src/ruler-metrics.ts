@@ -89,8 +89,9 @@ function groupMetrics(metrics: Metrics): Pick<RulerMetrics, GroupPart> {
       duration.set({ ...group }, seconds);
     },
     groupGone(group) {
-      for (const metric of [rules, evaluatedAt, duration, evaluations, failures, missed])
+      for (const metric of [rules, evaluatedAt, duration, evaluations, failures, missed]) {
         metric.remove({ ...group });
+      }
     },
     ruleEvaluated: (group) => evaluations.inc({ ...group }),
     ruleFailed: (group) => failures.inc({ ...group }),

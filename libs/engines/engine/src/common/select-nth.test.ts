@@ -13,8 +13,9 @@ test('the value at a place is what sorting puts there, and splits the others', (
       const values = Float64Array.from(list);
       expect(selectNth(values, n)).toBe(values[n]);
       expect(values[n] === Float64Array.from(list).sort()[n]).toBe(true);
-      for (let i = 0; i < values.length; i++)
+      for (let i = 0; i < values.length; i++) {
         expect(i < n ? values[i] <= values[n] : values[i] >= values[n]).toBe(true);
+      }
     }),
   );
 });

@@ -14,8 +14,9 @@ const env = testEnv(new Map([['k', segment]]));
 
 async function statsOf(request: LeafRequest): Promise<LeafStats> {
   const result = await runLeaf(request, [{ kind: 'object', key: 'k' }], env);
-  if (request.isDryRun)
+  if (request.isDryRun) {
     expect(result.kind === 'log' ? result.timestampNs.length : result.series.length).toBe(0);
+  }
   return result.stats;
 }
 

@@ -71,8 +71,9 @@ async function runPlan(
     );
   }
   if (request.kind === 'log' && plan.kind === 'log') return runLogLeaf(request, plan, readers, context);
-  if (request.kind === 'samples' && plan.kind === 'samples')
+  if (request.kind === 'samples' && plan.kind === 'samples') {
     return runSampleLeaf(request, plan, readers, context);
+  }
   throw new Error(`a leaf of kind ${request.kind} cannot run ${request.expr}`);
 }
 
@@ -103,7 +104,8 @@ function buffersOf(result: LeafResult): ArrayBuffer[] {
           ...(series.samples ? [series.samples.times, series.samples.values] : []),
         ]);
   const buffers = new Set<ArrayBuffer>();
-  for (const { buffer } of views)
+  for (const { buffer } of views) {
     if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) buffers.add(buffer);
+  }
   return [...buffers];
 }

@@ -56,9 +56,9 @@ export async function runLogLeaf(
     return scan.rows.finish(context.stats);
   }
   const { lineFilters, stages } = plan.pipeline;
-  if (request.limit > 0 && lineFilters.length === 0 && stages.length === 0)
+  if (request.limit > 0 && lineFilters.length === 0 && stages.length === 0) {
     await pickRows(candidates, scan, request);
-  else await scanBlocks(candidates, scan);
+  } else await scanBlocks(candidates, scan);
   return scan.rows.finish(context.stats);
 }
 
@@ -72,8 +72,9 @@ async function scanBlocks(candidates: readonly Candidate[], scan: LogScan): Prom
       scan.stats.blocksSkipped += candidates.length - i;
       return;
     }
-    for (const next of candidates.slice(i + 1, i + 1 + ahead))
+    for (const next of candidates.slice(i + 1, i + 1 + ahead)) {
       next.reader.prefetch([next.info], scan.firstNeed(next));
+    }
     ahead = Math.min(ahead * 2, aheadMax);
     await scan.visit(candidates[i]);
   }

@@ -219,14 +219,16 @@ class SampleScan {
 
   /** Each run that counts lies inside one bucket (or in none), and its series follows from the stream. */
   #isAnsweredByDirectory({ info, runs, reader, touched, fromTs, toTs }: Candidate): boolean {
-    if (touched || !this.#takesAll || this.#resolver.metadataNames(info.metadataNames).length > 0)
+    if (touched || !this.#takesAll || this.#resolver.metadataNames(info.metadataNames).length > 0) {
       return false;
+    }
     this.grid.startBlock(info.baseNs);
     for (const run of runs) {
       if (reader.clip && (info.runs.minTs[run] < fromTs || info.runs.maxTs[run] > toTs)) return false;
       const bucket = this.grid.bucketOf(info.runs.minTs[run]);
-      if (this.grid.bucketEnd < info.runs.maxTs[run] || bucket !== this.grid.bucketOf(info.runs.maxTs[run]))
+      if (this.grid.bucketEnd < info.runs.maxTs[run] || bucket !== this.grid.bucketOf(info.runs.maxTs[run])) {
         return false;
+      }
     }
     return true;
   }
@@ -345,8 +347,9 @@ class SampleScan {
     for (const run of candidate.runs) {
       let to = from;
       while (to < selection.count && selection.rows[to] < runs.firstRow[run + 1]) to++;
-      if (!this.#readsLines)
+      if (!this.#readsLines) {
         countLines(this.#stats, candidate, to - from, bytesOfRows(candidate.info, run, to - from));
+      }
       if (to > from) this.#addRunRows(block, runs.stream[run], from, to);
       from = to;
     }

@@ -77,8 +77,9 @@ export class BaseResolver {
     if (this.#needed.isAll) {
       if (this.#block.info.metadataNames.length > 0) {
         const { starts, column, code } = this.#block.rowMetadata();
-        for (let i = starts[row]; i < starts[row + 1]; i++)
+        for (let i = starts[row]; i < starts[row + 1]; i++) {
           node = child(node, column[i] * codesPerColumn + code[i]);
+        }
       }
     } else {
       for (let i = 0; i < this.#columns.length; i++) {

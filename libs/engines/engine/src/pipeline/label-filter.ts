@@ -51,8 +51,9 @@ export function labelsOfFilter(filter: LabelFilter): string[] {
 
 /** The filter's answer depends on the error that a row carries. */
 export function looksAtErrors(filter: LabelFilter): boolean {
-  if (filter.kind === 'and' || filter.kind === 'or')
+  if (filter.kind === 'and' || filter.kind === 'or') {
     return looksAtErrors(filter.left) || looksAtErrors(filter.right);
+  }
   return filter.kind === 'ip' || (filter.kind === 'string' && filter.matcher.name === errorLabel);
 }
 

@@ -47,8 +47,9 @@ export class PatternStage {
     let i = 0;
     const opening = parts[0]?.literal;
     if (opening) {
-      if (line.length < opening.length || line.compare(opening, 0, opening.length, 0, opening.length) !== 0)
+      if (line.length < opening.length || line.compare(opening, 0, opening.length, 0, opening.length) !== 0) {
         return true;
+      }
       at = opening.length;
       i = 1;
     }

@@ -28,8 +28,9 @@ export class RegexpStage {
     const line = row.lineText();
     const match = this.#regex.exec(line);
     if (!match) return true;
-    for (const { index, name } of this.#groups)
+    for (const { index, name } of this.#groups) {
       row.extract(name, ownText(match[index] ?? '', line), this.#needed);
+    }
     return true;
   }
 }

@@ -230,8 +230,9 @@ export class Row {
   /** Place of `name` among the parsed labels, or -1. */
   #parsedAt(name: string): number {
     if (this.parsedCount > searchedMax) {
-      for (; this.#placedCount < this.parsedCount; this.#placedCount++)
+      for (; this.#placedCount < this.parsedCount; this.#placedCount++) {
         this.#places.set(this.parsedNames[this.#placedCount], this.#placedCount);
+      }
       return this.#places.get(name) ?? -1;
     }
     for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === name) return i;

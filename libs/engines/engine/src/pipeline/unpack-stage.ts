@@ -87,8 +87,9 @@ function stringFields(
       at = tokenEnd(bytes, at, end);
       if (!isScalar(bytes, start, at)) return jsonErrors.unknownValue;
     }
-    if (at < 0)
+    if (at < 0) {
       return first === 0x5b ? jsonErrors.array : first === 0x22 ? jsonErrors.string : jsonErrors.object;
+    }
     if (first === 0x22) {
       onField(stringText(bytes, keyStart, keyEnd - 1, texts), stringText(bytes, start + 1, at - 1, texts));
     }

@@ -87,8 +87,9 @@ function extremes(isBetter: (a: number, b: number) => boolean): ColumnKind {
   return {
     columns: 2,
     add: ([count, best], bucket, _time, value) => {
-      if (count[bucket] === 0 || isBetter(value, best[bucket]) || Number.isNaN(best[bucket]))
+      if (count[bucket] === 0 || isBetter(value, best[bucket]) || Number.isNaN(best[bucket])) {
         best[bucket] = value;
+      }
     },
     merge: (into, at, from, index) => {
       if (from[0][index] === 0) return;

@@ -38,8 +38,9 @@ The label filter can also be specified after unwrap. (e.g | unwrap latency | __e
         `sum by (__error__) (${asked})`,
         `sum by (__error__) (${unwrapped('sum_over_time', unwrap)})`,
         `sum (${asked})`,
-      ])
+      ]) {
         await expect(ask(query, [line])).rejects.toMatchObject({ status: 400, message: error });
+      }
     },
   );
 });
@@ -95,8 +96,9 @@ describe('errors of stages in metrics', () => {
     ['| json | logfmt', '| unwrap m'],
   ])('a row that fails is there: absent_over_time over %s %s', async (stages, unwrap) => {
     const absent = (filter: string) => `absent_over_time({app="a"} ${stages} ${filter} ${unwrap} [100s])`;
-    for (const query of [absent(''), `sum by (__error__) (${absent('')})`, `count(${absent('')})`])
+    for (const query of [absent(''), `sum by (__error__) (${absent('')})`, `count(${absent('')})`]) {
       expect(await ask(query, ['n=x m=1 "'])).toEqual([]);
+    }
     expect(await ask(absent('!= "m"'), ['n=x m=1 "'])).toEqual(a(1));
   });
 
@@ -153,8 +155,9 @@ describe('errors of stages in metrics', () => {
     for (const query of [
       'sum by (__error__) (count_over_time({app="a"} | json [100s]))',
       'count_over_time({app="a"} | json | __error__="" [100s])',
-    ])
+    ]) {
       await expect(ask(query, lines)).rejects.toThrow("pipeline error: 'mine' for series");
+    }
     expect(await ask('sum(count_over_time({app="a"} | json | __error__="" [100s]))', lines)).toEqual(one(2));
   });
 

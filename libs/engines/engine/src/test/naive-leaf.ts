@@ -72,8 +72,9 @@ function readSample(entry: NaiveEntry, { log, unwrap }: RangeAggExpr): Sample | 
     if (Number.isNaN(value)) labels.set('__error__', 'SampleExtractionErr');
     if (!unwrap.filters.every((filter) => passes(filter, labels))) return undefined;
   } else if (log.stages.length === 0) value = Buffer.byteLength(entry.line);
-  if (labels.has('__error__'))
+  if (labels.has('__error__')) {
     throw new LokiError('badRequest', `pipeline error: '${labels.get('__error__')}'`);
+  }
   return { timestampNs: entry.timestampNs, value, labels: sortLabels([...labels]) };
 }
 

@@ -41,8 +41,9 @@ function flatten(
     if (name === '' && !(typeof each === 'object')) continue;
     if (each === null || Array.isArray(each)) continue;
     if (typeof each === 'object') flatten(each as Record<string, unknown>, name, out);
-    else if (!(name in out))
+    else if (!(name in out)) {
       out[name] = typeof each === 'string' ? each.toWellFormed() : JSON.stringify(each);
+    }
   }
   return out;
 }

@@ -95,8 +95,9 @@ describe('logfmt keeps a quoted value that has an escape and a control character
     ['a newline before the escape', 'a="\n\\t" b=1', '\n\t'],
     ['DEL', 'a="\\t\u007f" b=1', '\t\u007f'],
   ])('%s', async (_, line, a) => {
-    for (const stage of ['logfmt', 'logfmt --strict', 'logfmt --keep-empty', 'logfmt a, b'])
+    for (const stage of ['logfmt', 'logfmt --strict', 'logfmt --keep-empty', 'logfmt a, b']) {
       expect(await labelsOf(`| ${stage}`, { labels: app, line })).toEqual({ ...app, a, b: '1' });
+    }
     expect(await labelsOf('| logfmt c="a"', { labels: app, line })).toEqual({ ...app, c: a });
     expect(await rowsOf('| logfmt | a!=""', [line])).toEqual([0]);
   });

@@ -72,8 +72,9 @@ export class OfferedStreamRows implements OfferedRows {
     const valid: number[] = [];
     for (const place of places) {
       const to = rows.streamRowEnd(place);
-      for (let row = rows.streamFirstRow[place]; row < to; row++)
+      for (let row = rows.streamFirstRow[place]; row < to; row++) {
         if (rows.isRefused[row] === 0) valid.push(row);
+      }
     }
     return valid;
   }

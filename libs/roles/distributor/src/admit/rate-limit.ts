@@ -39,7 +39,8 @@ export class IngestRate {
 
   #sweep(nowMs: number): void {
     this.#sweptMs = nowMs;
-    for (const [tenant, bucket] of this.#buckets)
+    for (const [tenant, bucket] of this.#buckets) {
       if (nowMs - bucket.usedMs > bucketIdleMs) this.#buckets.delete(tenant);
+    }
   }
 }

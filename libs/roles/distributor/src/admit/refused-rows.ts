@@ -24,8 +24,9 @@ export class RefusedRows {
   add(seconds: number, nanos: number, status: 400 | 429, reason: () => string): void {
     this.#count++;
     if (status === 429) this.#status = 429;
-    if (this.#count <= this.#namedMax)
+    if (this.#count <= this.#namedMax) {
       this.#text += `entry with timestamp ${goTimeText(seconds, nanos)} ignored, reason: '${reason()}',\n`;
+    }
   }
 
   retryAfter(ms: number): void {
@@ -61,7 +62,8 @@ export function streamRateText(rate: number, stream: string, bytes: number): str
 /** Bytes in the largest unit that divides them: `3MB`, `17B`. */
 function sizeText(bytes: number): string {
   const units = ['GB', 'MB', 'KB'];
-  for (let i = 0, unit = 2 ** 30; i < units.length; i++, unit /= 1024)
+  for (let i = 0, unit = 2 ** 30; i < units.length; i++, unit /= 1024) {
     if (bytes > 0 && bytes % unit === 0) return `${bytes / unit}${units[i]}`;
+  }
   return `${bytes}B`;
 }

@@ -160,10 +160,12 @@ export class StreamRegistry implements StreamAdmission {
       tenantState.streams.set(stream.text, state);
     }
     state.seenMs = nowMs;
-    if (this.#shared && nowMs - state.toldMs > this.#options.streamIdleMs / tellsPerIdleTime)
+    if (this.#shared && nowMs - state.toldMs > this.#options.streamIdleMs / tellsPerIdleTime) {
       this.#tell(tenant, tenantState, stream.text, state, limits, nowMs);
-    if (nowMs - tenantState.sweptMs > this.#options.streamIdleMs / sweepsPerIdleTime)
+    }
+    if (nowMs - tenantState.sweptMs > this.#options.streamIdleMs / sweepsPerIdleTime) {
       this.#sweep(tenantState, nowMs);
+    }
     return this.#admitRows(tenant, stream, state, rows, limits, nowMs);
   }
 
@@ -316,8 +318,9 @@ export class StreamRegistry implements StreamAdmission {
 
   #sweep(tenantState: TenantState, nowMs: number): void {
     tenantState.sweptMs = nowMs;
-    for (const [text, state] of tenantState.streams)
+    for (const [text, state] of tenantState.streams) {
       if (nowMs - state.seenMs > this.#options.streamIdleMs) tenantState.streams.delete(text);
+    }
   }
 }
 

@@ -117,8 +117,9 @@ export class StreamClaims {
   ): Promise<void> {
     let count = 0;
     for (const text of texts) {
-      while (!this.tell(limiter, tenant, streamHash(text), activeMax))
+      while (!this.tell(limiter, tenant, streamHash(text), activeMax)) {
         await this.#deps.timers.sleep(fullPauseMs);
+      }
       if (++count % hashedAtOnce === 0) await this.#deps.timers.sleep(0);
     }
   }

@@ -145,8 +145,9 @@ test('a tenant’s rate is not charged for what a stream’s limit refused', asy
   const limits = { ...slow, ingestionRateBytes: 1, ingestionBurstBytes: 7_500 };
   const { push } = testDistributor({ nowMs, limits: () => limits });
   expect((await push('t', formats['JSON'](rowsOf('a', 4, 'x')))).status).toBe(204);
-  for (let i = 0; i < 5; i++)
+  for (let i = 0; i < 5; i++) {
     expect((await push('t', formats['JSON'](rowsOf('a', 3, 'y')))).status).toBe(429);
+  }
   expect((await push('t', formats['JSON'](rowsOf('b', 3, 'z')))).status).toBe(204);
 });
 
@@ -199,8 +200,9 @@ describe('a hot stream', () => {
   test('wants as many partitions as its rate needs, and as there are', async () => {
     const streamShards = new FixedShards();
     const { push } = testDistributor({ nowMs, limits: () => hot, partitions: 8, deps: { streamShards } });
-    for (let i = 0; i < 20; i++)
+    for (let i = 0; i < 20; i++) {
       expect((await push('t', formats['JSON'](rowsOf('a', 4, `${i}-`)))).status).toBe(204);
+    }
     expect(streamShards.wanted.map(([shards]) => shards)).toEqual([
       2, 4, 4, 4, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8,
     ]);

@@ -138,8 +138,9 @@ class RowCheck {
     if (time < this.#oldestSeconds) return this.#refuse(row, 'greater_than_max_sample_age');
     if (time > this.#newestSeconds) return this.#refuse(row, 'too_far_in_future');
     const lineBytes = rows.lineEnd[row] - rows.lineStart[row];
-    if (limits.maxLineSizeBytes > 0 && lineBytes > limits.maxLineSizeBytes)
+    if (limits.maxLineSizeBytes > 0 && lineBytes > limits.maxLineSizeBytes) {
       return this.#refuse(row, 'line_too_long');
+    }
     const pairStart = rows.pairStart(row);
     const pairEnd = rows.pairEnd[row];
     if (lineBytes > this.#entryBytesMax) return this.#refuse(row, 'line_too_long');
@@ -148,17 +149,20 @@ class RowCheck {
     if (
       limits.maxStructuredMetadataSizeBytes > 0 &&
       rows.metadataBytes(row) > limits.maxStructuredMetadataSizeBytes
-    )
+    ) {
       return this.#refuse(row, 'structured_metadata_too_large');
+    }
     const countMax = limits.maxStructuredMetadataEntriesCount;
-    if (countMax > 0 && pairEnd - pairStart > countMax)
+    if (countMax > 0 && pairEnd - pairStart > countMax) {
       return this.#refuse(row, 'structured_metadata_too_many');
+    }
     const pairBytes = rows.metadataBytes(row) + (pairEnd - pairStart) * pairOverheadBytes;
     if (lineBytes + pairBytes > this.#entryBytesMax) return this.#refuse(row, 'line_too_long');
     if (rows.hasValidNames) return true;
     const { names } = this.#context;
-    for (let pair = pairStart; pair < pairEnd; pair++)
+    for (let pair = pairStart; pair < pairEnd; pair++) {
       rows.pairNames[pair] = names.normalize(rows.pairNames[pair]);
+    }
     return true;
   }
 

@@ -257,8 +257,9 @@ class FastReader {
 
 /** Per byte after a backslash: what it stands for, 0 when it is no simple escape. */
 const escapes = new Uint8Array(256);
-for (const [from, to] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
+for (const [from, to] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
   escapes[from.charCodeAt(0)] = to.charCodeAt(0);
+}
 
 /** Bytes that end a run of plain text in a string. */
 const isSpecial = new Uint8Array(256).fill(1, 0, 0x20);

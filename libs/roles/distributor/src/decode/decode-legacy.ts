@@ -105,8 +105,9 @@ function time(cursor: JsonCursor): { readonly seconds: number; readonly nanos: n
   const { start, end } = cursor.range();
   const text = cursor.bytes.toString('utf8', start, end);
   if (text === 'null') return zeroTime;
-  if (!text.startsWith('"'))
+  if (!text.startsWith('"')) {
     throw cursor.fault('unmarshalerDecoder', 'Time.UnmarshalJSON: input is not a JSON string');
+  }
   const parsed = parseGoTime(text.slice(1, -1));
   if ('problem' in parsed) throw cursor.fault('unmarshalerDecoder', parsed.problem);
   return parsed;

@@ -36,9 +36,9 @@ function resourceLogs(reader: JsonReader, sink: OtlpLogsSink): void {
   const scopes: ScopeLogs[] = [];
   reader.fields((name) => {
     if (name === 'resource') resource = resourceOf(reader);
-    else if (name === 'scopeLogs' || name === 'scope_logs')
+    else if (name === 'scopeLogs' || name === 'scope_logs') {
       reader.items(() => scopes.push(scopeLogs(reader)));
-    else reader.skip();
+    } else reader.skip();
   });
   sink.resource(resource);
   for (const { scope, records } of scopes) {
@@ -62,9 +62,9 @@ function scopeLogs(reader: JsonReader): ScopeLogs {
   };
   reader.fields((name) => {
     if (name === 'scope') logs.scope = scopeOf(reader);
-    else if (name === 'logRecords' || name === 'log_records')
+    else if (name === 'logRecords' || name === 'log_records') {
       reader.items(() => logs.records.push(recordOf(reader)));
-    else reader.skip();
+    } else reader.skip();
   });
   return logs;
 }
@@ -82,9 +82,9 @@ function scopeOf(reader: JsonReader): Scope {
 /** @returns false when the field is another one, which then is still to be read */
 function readAttributes(name: string, to: Resource, reader: JsonReader): boolean {
   if (name === 'attributes') reader.items(() => to.attributes.push(attribute(reader, 0)));
-  else if (name === 'droppedAttributesCount' || name === 'dropped_attributes_count')
+  else if (name === 'droppedAttributesCount' || name === 'dropped_attributes_count') {
     to.droppedAttributesCount = Number(reader.unsigned(32));
-  else return false;
+  } else return false;
   return true;
 }
 

@@ -83,8 +83,9 @@ class OtlpRows implements OtlpLogsSink {
   resource(resource: OtlpResource): void {
     const labels: LabelPair[] = [];
     const metadata: LabelPair[] = [];
-    for (const { key, value } of resource.attributes)
+    for (const { key, value } of resource.attributes) {
       this.#place(key, value, this.#actions.resource.of(key), labels, metadata);
+    }
     this.#resourceLabels = labels;
     this.#resourceMetadata = metadata.map(sized);
     this.#resourceText = textOf(labels);
@@ -94,12 +95,14 @@ class OtlpRows implements OtlpLogsSink {
 
   scope(scope: OtlpScope): void {
     const metadata: LabelPair[] = [];
-    for (const { key, value } of scope.attributes)
+    for (const { key, value } of scope.attributes) {
       this.#place(key, value, this.#actions.scope.of(key), undefined, metadata);
+    }
     if (scope.name !== '') metadata.push(['scope_name', scope.name]);
     if (scope.version !== '') metadata.push(['scope_version', scope.version]);
-    if (scope.droppedAttributesCount > 0)
+    if (scope.droppedAttributesCount > 0) {
       metadata.push(['scope_dropped_attributes_count', String(scope.droppedAttributesCount)]);
+    }
     this.#scopeMetadata = metadata.map(sized);
   }
 
@@ -108,8 +111,9 @@ class OtlpRows implements OtlpLogsSink {
     const severityAsLabel = this.#context.limits.otlp.severityTextAsLabel && record.severityText !== '';
     const labels: LabelPair[] = [];
     const own: LabelPair[] = [];
-    for (const { key, value } of record.attributes)
+    for (const { key, value } of record.attributes) {
       this.#place(key, value, this.#actions.record.of(key), labels, own);
+    }
     if (severityAsLabel) labels.push(['severity_text', record.severityText]);
     this.#openStream(labels.length === 0 ? this.#resourceText : this.#streamText(labels));
     for (const [name, value, bytes] of this.#scopeMetadata) rows.addSizedPair(name, value, bytes);
@@ -153,12 +157,14 @@ class OtlpRows implements OtlpLogsSink {
 
   #addRecordFields(record: OtlpRecord): void {
     const rows = this.#rows;
-    if (record.timeNs !== 0n && record.observedTimeNs !== 0n)
+    if (record.timeNs !== 0n && record.observedTimeNs !== 0n) {
       rows.addPair('observed_timestamp', String(record.observedTimeNs));
+    }
     if (record.severityNumber !== 0) rows.addPair('severity_number', String(record.severityNumber));
     if (record.severityText !== '') rows.addPair('severity_text', record.severityText);
-    if (record.droppedAttributesCount !== 0)
+    if (record.droppedAttributesCount !== 0) {
       rows.addPair('dropped_attributes_count', String(record.droppedAttributesCount));
+    }
     if (record.flags !== 0) rows.addPair('flags', String(record.flags));
     if (record.traceId !== '') rows.addPair('trace_id', record.traceId);
     if (record.spanId !== '') rows.addPair('span_id', record.spanId);
@@ -202,11 +208,12 @@ class OtlpRows implements OtlpLogsSink {
 
   #chargeChars(chars: number, what: string): void {
     this.#madeChars += chars;
-    if (this.#madeChars > this.#madeCharsMax)
+    if (this.#madeChars > this.#madeCharsMax) {
       throw new LokiError(
         'badRequest',
         `${what} are too long: more than ${this.#madeCharsMax} characters in all`,
       );
+    }
   }
 }
 

@@ -157,8 +157,9 @@ test.each([
 /** Frames of 1000 bytes each. */
 function inFrames(bytes: Buffer): Buffer {
   const frames: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += 1000)
+  for (let at = 0; at < bytes.length; at += 1000) {
     frames.push(zstdCompressSync(bytes.subarray(at, at + 1000)));
+  }
   return Buffer.concat(frames);
 }
 

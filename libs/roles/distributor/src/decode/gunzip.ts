@@ -75,8 +75,9 @@ function gunzipMembers(body: Buffer, bytesMax: number): Decompressed {
       cutText = start;
       break;
     }
-    if (members.length === membersMax)
+    if (members.length === membersMax) {
       throw new LokiError('bodyTooLarge', `request body too large: more than ${membersMax} gzip members`);
+    }
     const member = inflateMember(body.subarray(start), bytesMax - bytes);
     if (typeof member === 'string') {
       if (members.length === 0) throw new LokiError('badRequest', member);

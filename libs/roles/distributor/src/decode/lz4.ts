@@ -125,11 +125,12 @@ class Lz4Output {
 
   #grow(count: number): void {
     const needed = this.#length + count;
-    if (needed > this.#bytesMax)
+    if (needed > this.#bytesMax) {
       throw new LokiError(
         'bodyTooLarge',
         `request body too large: more than ${this.#bytesMax} bytes decompressed`,
       );
+    }
     if (needed <= this.#bytes.length) return;
     const grown = Buffer.allocUnsafe(Math.min(this.#bytesMax, Math.max(needed, this.#bytes.length * 2)));
     this.#bytes.copy(grown, 0, 0, this.#length);

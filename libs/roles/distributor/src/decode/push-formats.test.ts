@@ -123,15 +123,18 @@ describe('a service name never counts as a label name', () => {
   test('nor in OTLP', async () => {
     const limits = { maxLabelNamesPerSeries: 2 };
     const names = ['service.name', 'service.namespace', 'cloud.region', 'k8s.pod.name'];
-    for (const [, request] of otlpForms({ resource: names.slice(0, 3).map((name) => attribute(name)) }))
+    for (const [, request] of otlpForms({ resource: names.slice(0, 3).map((name) => attribute(name)) })) {
       expect((await pushed(request, limits)).status).toBe(204);
-    for (const [, request] of otlpForms({ resource: names.map((name) => attribute(name)) }))
+    }
+    for (const [, request] of otlpForms({ resource: names.map((name) => attribute(name)) })) {
       expect((await pushed(request, limits)).text).toContain(' has 3 label names; limit 2');
+    }
   });
 
   test('nor where none is discovered', async () => {
-    for (const [, request] of lokiForms([...numbered(15), ...serviceName]))
+    for (const [, request] of lokiForms([...numbered(15), ...serviceName])) {
       expect((await pushed(request, { discoverServiceName: [] })).status).toBe(204);
+    }
   });
 });
 
@@ -215,8 +218,8 @@ describe('the encoding of a push is taken off on both paths', () => {
   test.each(['br', 'zstd', 'identity', 'GZIP', 'x-gzip', 'gzip, snappy', 'x'])(
     '%j is refused, whatever the body is',
     async (encoding) => {
-      for (const path of paths)
-        for (const type of types)
+      for (const path of paths) {
+        for (const type of types) {
           for (const body of [bodyOf(path, type), brotliCompressSync(bodyOf(path, type))]) {
             const outcome = await pushed(requestOf(path, type, encoding, body));
             expect([outcome.status, outcome.text]).toEqual([
@@ -224,6 +227,8 @@ describe('the encoding of a push is taken off on both paths', () => {
               `Content-Encoding ${JSON.stringify(encoding)} not supported\n`,
             ]);
           }
+        }
+      }
     },
   );
 
@@ -233,7 +238,7 @@ describe('the encoding of a push is taken off on both paths', () => {
       [Buffer.from('\n'), 'unexpected EOF'],
       [Buffer.alloc(10), 'gzip: invalid header'],
     ];
-    for (const [bytes, problem] of behind)
+    for (const [bytes, problem] of behind) {
       for (const path of paths) {
         const body = (type: string) => Buffer.concat([gzipSync(bodyOf(path, type)), bytes]);
         const proto = await pushed(requestOf(path, 'protobuf', 'gzip', body('protobuf')));
@@ -241,6 +246,7 @@ describe('the encoding of a push is taken off on both paths', () => {
         const json = await pushed(requestOf(path, 'JSON', 'gzip', body('JSON')));
         expect([json.status, json.entries.length]).toEqual([204, 1]);
       }
+    }
   });
 
   test('both layers of a protobuf push are bounded', async () => {

@@ -25,11 +25,12 @@ const zstdFramesMax = 4096;
 
 /** @throws LokiError 413 when the body as it came is larger than the server takes */
 export function checkBodySize(body: Buffer, limits: BodyLimits): void {
-  if (body.length > limits.recvBytesMax)
+  if (body.length > limits.recvBytesMax) {
     throw new LokiError(
       'bodyTooLarge',
       `request body too large: ${body.length} bytes, limit ${limits.recvBytesMax}`,
     );
+  }
 }
 
 /**
@@ -77,8 +78,9 @@ export function readOtlpBody(body: Buffer, encoding: string, limits: BodyLimits)
       return whole(bounded(limits, undefined, (bytesMax) => gunzip(body, bytesMax)));
     case 'zstd':
       if (body.length < 4) return nothing(body);
-      if (body.readUInt32LE(0) !== zstdMagic)
+      if (body.readUInt32LE(0) !== zstdMagic) {
         throw new LokiError('badRequest', 'invalid input: magic number mismatch');
+      }
       return bounded(limits, 'zstd: invalid input', (maxOutputLength) => zstdFrames(body, maxOutputLength));
     case 'lz4':
       if (body.length < 4) return nothing(body);
@@ -102,8 +104,9 @@ function zstdFrames(body: Buffer, bytesMax: number): Buffer {
   const frames: Buffer[] = [];
   let remaining = bytesMax;
   for (let at = 0; at < body.length;) {
-    if (frames.length === zstdFramesMax)
+    if (frames.length === zstdFramesMax) {
       throw new LokiError('bodyTooLarge', `request body too large: more than ${zstdFramesMax} zstd frames`);
+    }
     const chunkSize = chunkSizeFor(body.length - at);
     const options = { maxOutputLength: Math.max(1, remaining), chunkSize, info: true };
     const { buffer, engine } = zstdDecompressSync(body.subarray(at), options) as unknown as ZlibOutcome;
@@ -143,12 +146,13 @@ function bounded<Output>(
   } catch (cause) {
     if (cause instanceof LokiError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'ERR_BUFFER_TOO_LARGE')
+    if (code === 'ERR_BUFFER_TOO_LARGE') {
       throw new LokiError(
         'bodyTooLarge',
         `request body too large: more than ${limits.decompressedBytesMax} bytes decompressed`,
         { cause },
       );
+    }
     const text =
       code === 'Z_BUF_ERROR'
         ? cutBodyText

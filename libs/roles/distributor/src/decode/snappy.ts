@@ -34,11 +34,12 @@ export class SnappyDecoder {
     if (length > 0xffff_ffff) throw corrupt();
     // A copy of 64 bytes takes at least two: nothing honest expands further.
     if (length > (input.length - at) * 32) throw corrupt();
-    if (length > bytesMax)
+    if (length > bytesMax) {
       throw new LokiError(
         'bodyTooLarge',
         `request body too large: ${length} bytes decompressed, limit ${bytesMax}`,
       );
+    }
     const output = this.#room(length);
     if (inflate(input, at, output, length) !== length) throw corrupt();
     return output.subarray(0, length);

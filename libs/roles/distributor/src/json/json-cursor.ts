@@ -110,8 +110,9 @@ export class JsonCursor {
   objectEnd(): boolean {
     const byte = this.token();
     if (byte === comma) return false;
-    if (byte !== 0x7d)
+    if (byte !== 0x7d) {
       throw this.fault('isObjectEnd', `object ended prematurely, unexpected char ${character(byte)}`);
+    }
     this.#depth--;
     return true;
   }
@@ -205,15 +206,17 @@ export class JsonCursor {
     this.#enter();
     const first = this.token();
     if (first !== 0x7d) {
-      if (first !== quote)
+      if (first !== quote) {
         throw this.fault('ReadObjectCB', `expect " after {, but found ${character(first)}`);
+      }
       this.at--;
       let next;
       do {
         this.#name();
         const byte = this.token();
-        if (byte !== colon)
+        if (byte !== colon) {
           throw this.fault('ReadObject', `expect : after object field, but found ${character(byte)}`);
+        }
         this.#skip();
         next = this.token();
       } while (next === comma);
@@ -338,8 +341,9 @@ export class JsonCursor {
     this.at = end;
     this.#isAtEnd = end === bytes.length;
     // A point without digits before it passes.
-    if (!/^-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(text))
+    if (!/^-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(text)) {
       throw this.fault('readNumberAsString', 'invalid number');
+    }
   }
 
   #literal(rest: string): void {

@@ -59,8 +59,9 @@ export class JsonReader {
   plainString(): string {
     const cursor = this.#cursor;
     const byte = cursor.token();
-    if (byte !== quote)
+    if (byte !== quote) {
       throw cursor.fault('ReadStringAsSlice', `expects " or n, but found ${character(byte)}`);
+    }
     const end = cursor.bytes.indexOf(quote, cursor.at);
     const text = cursor.bytes.toString('utf8', cursor.at, end < 0 ? cursor.bytes.length : end);
     cursor.at = end < 0 ? cursor.bytes.length : end + 1;
@@ -115,8 +116,9 @@ export class JsonReader {
     const text = this.string();
     const special = /^([+-]?)(?:(nan)|inf(?:inity)?)$/i.exec(text);
     if (special) return special[2] ? Number.NaN : special[1] === '-' ? -Infinity : Infinity;
-    if (!/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(text))
+    if (!/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(text)) {
       return this.#notParsed('ReadUint64', 'ParseFloat', text);
+    }
     return Number(text);
   }
 
@@ -162,12 +164,14 @@ export class JsonReader {
       if (next === 0x7d) return '';
       if (next !== quote) this.fault('ReadObject', `expect " after {, but found ${character(next)}`);
       cursor.at--;
-    } else if (byte !== 0x2c)
+    } else if (byte !== 0x2c) {
       this.fault('ReadObject', `expect { or , or } or n, but found ${character(byte)}`);
+    }
     const name = this.name();
     const after = cursor.token();
-    if (after !== colon)
+    if (after !== colon) {
       this.fault('ReadObject', `expect : after object field, but found ${character(after)}`);
+    }
     return name;
   }
 

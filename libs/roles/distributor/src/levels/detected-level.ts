@@ -30,15 +30,17 @@ interface Word {
 
 const levelOfSpelling = new Map(spellings);
 const wordsByLength: Word[][] = [];
-for (const [spelling, level] of spellings)
+for (const [spelling, level] of spellings) {
   (wordsByLength[spelling.length] ??= []).push({ bytes: Buffer.from(spelling), level });
+}
 
 const keywordsByFirst: Word[][] = [];
-for (const word of keywords)
+for (const word of keywords) {
   (keywordsByFirst[word.charCodeAt(0)] ??= []).push({
     bytes: Buffer.from(word),
     level: levelOfSpelling.get(word)!,
   });
+}
 
 const space = 0x20;
 const quote = 0x22;
@@ -118,8 +120,9 @@ function textLevel(bytes: Uint8Array, start: number, end: number, fields: LevelF
       const level = logfmtLevel(bytes, start, end, fields);
       return level ?? word ?? keywordLevel(bytes, i, end) ?? unknownLevel;
     }
-    if (word === undefined && i + 1 < end && isFirstByte[bytes[i + 1]] === 1)
+    if (word === undefined && i + 1 < end && isFirstByte[bytes[i + 1]] === 1) {
       word = keywordAt(bytes, i + 1, end);
+    }
   }
   return word ?? unknownLevel;
 }
@@ -127,8 +130,9 @@ function textLevel(bytes: Uint8Array, start: number, end: number, fields: LevelF
 /** Whether the token that ends before `at` is a field name. */
 function endsFieldName(bytes: Uint8Array, start: number, at: number, fields: LevelFields): boolean {
   let from = at;
-  while (from > start && bytes[from - 1] > space && bytes[from - 1] !== quote && bytes[from - 1] !== equals)
+  while (from > start && bytes[from - 1] > space && bytes[from - 1] !== quote && bytes[from - 1] !== equals) {
     from--;
+  }
   return fields.rankFolded(bytes, from, at) >= 0;
 }
 

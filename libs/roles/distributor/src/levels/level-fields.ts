@@ -41,8 +41,9 @@ export class LevelFields {
     const fields = this.#byLength[end - start];
     if (fields === undefined) return -1;
     let best = -1;
-    for (const field of fields)
+    for (const field of fields) {
       if (equalFoldedAt(bytes, start, field.folded) && (best < 0 || field.rank < best)) best = field.rank;
+    }
     return best;
   }
 }

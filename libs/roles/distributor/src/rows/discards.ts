@@ -21,7 +21,8 @@ export class Discards {
   }
 
   report(metrics: DistributorMetrics, tenant: string, format: string): void {
-    for (const { reason, policy, lines, bytes } of this.#discards.values())
+    for (const { reason, policy, lines, bytes } of this.#discards.values()) {
       metrics.discarded({ tenant, format, policy, reason, lines, bytes });
+    }
   }
 }

@@ -32,10 +32,11 @@ function normalizeName(name: string): string {
   const core = (isReserved ? name.slice(2, -2) : name).replace(/[^a-zA-Z0-9]+/gu, '_');
   let normal = isReserved ? `__${core}__` : core;
   if (/^[0-9]/.test(normal)) normal = `key_${normal}`;
-  if (/^_*$/.test(normal))
+  if (/^_*$/.test(normal)) {
     throw new LokiError(
       'internal',
       `normalization for label name ${quoteGo(name)} resulted in invalid name ${quoteGo(normal)}`,
     );
+  }
   return normal;
 }

@@ -24,8 +24,9 @@ export class PushErrors {
     let joined = '';
     let left = this.#total;
     for (const [text, count] of this.#counts) {
-      if (joined !== '' && joined.length + text.length > textBytesMax)
+      if (joined !== '' && joined.length + text.length > textBytesMax) {
         return `${joined}; and ${left} more errors`;
+      }
       joined += `${joined === '' ? '' : '; '}${count} errors like: ${text}`;
       left -= count;
     }

@@ -41,8 +41,9 @@ export function compiledLimits(limits: Limits): CompiledLimits {
 function ranksOf(fields: readonly string[]): Map<string, number> {
   const ranks = new Map<string, number>();
   fields.forEach((field, rank) => {
-    for (const name of [field, field.replace(/[^a-zA-Z0-9]+/g, '_')])
+    for (const name of [field, field.replace(/[^a-zA-Z0-9]+/g, '_')]) {
       if (!ranks.has(name)) ranks.set(name, rank);
+    }
   });
   return ranks;
 }

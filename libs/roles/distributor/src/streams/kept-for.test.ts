@@ -49,8 +49,9 @@ test.each([
   const response = await push(labels, ageHours);
   expect(response.status).toBe(status);
   expect(storedEntries(log)).toHaveLength(status === 204 ? 1 : 0);
-  if (status === 400)
+  if (status === 400) {
     expect(String(response.body)).toMatch(/^entry for stream '\{app=.*' has timestamp too old: /);
+  }
 });
 
 test('the refusal names the oldest acceptable time, and is the nearer of both bounds', async () => {

@@ -59,22 +59,24 @@ export function resolveStream(
       text: withPrefix(cause.message),
     });
   }
-  if (given.some(([name]) => name === ''))
+  if (given.some(([name]) => name === '')) {
     return rejected(limits, Labels.empty, text, {
       reason: 'invalid_labels',
       text: withPrefix('label name is empty'),
     });
+  }
   const pairs = given.filter(([, value]) => value !== '').sort((a, b) => compareText(a[0], b[0]));
   const serviceName = discoverServiceName(pairs, limits.discoverServiceName);
   if (serviceName !== undefined) {
     pairs.push([serviceNameLabel, serviceName]);
     pairs.sort((a, b) => compareText(a[0], b[0]));
   }
-  if (pairs.length === 0)
+  if (pairs.length === 0) {
     return rejected(limits, Labels.empty, '{}', {
       reason: 'missing_labels',
       text: 'error at least one label pair is required per stream',
     });
+  }
   const policy = policyOf(compiledLimits(limits).policies, pairs);
   const printed = printPairs(pairs);
   const rejection = checkPairs(pairs, printed, { policy, tenant, limits });
@@ -138,41 +140,47 @@ function checkPairs(
 ): StreamRejection | undefined {
   const { policy, tenant, limits } = context;
   const reserved = pairs.find(([name]) => name === backfillLabel || name === backfillShardLabel);
-  if (reserved)
+  if (reserved) {
     return {
       reason: 'invalid_labels',
       text: `stream '${printed}' has reserved label name: '${reserved[0]}'`,
     };
+  }
   const missing = enforcedLabels(limits, policy).filter((wanted) => !pairs.some(([name]) => name === wanted));
-  if (missing.length > 0)
+  if (missing.length > 0) {
     return {
       reason: 'missing_enforced_labels',
       text: `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${printed}'${policy === '' ? '' : ` (policy: '${policy}')`}`,
     };
+  }
   // A service name that was discovered is no fault of the sender's; nor is one that an agent discovered in our place.
   const count = pairs.reduce((names, [name]) => names + (name === serviceNameLabel ? 0 : 1), 0);
-  if (count > limits.maxLabelNamesPerSeries)
+  if (count > limits.maxLabelNamesPerSeries) {
     return {
       reason: 'max_label_names_per_series',
       text: `entry for stream '${printed}' has ${count} label names; limit ${limits.maxLabelNamesPerSeries}`,
     };
+  }
   let last: string | undefined;
   for (const [name, value] of pairs) {
-    if (Buffer.byteLength(name) > limits.maxLabelNameLength)
+    if (Buffer.byteLength(name) > limits.maxLabelNameLength) {
       return {
         reason: 'label_name_too_long',
         text: `stream '${printed}' has label name too long: '${name}'`,
       };
-    if (Buffer.byteLength(value) > limits.maxLabelValueLength)
+    }
+    if (Buffer.byteLength(value) > limits.maxLabelValueLength) {
       return {
         reason: 'label_value_too_long',
         text: `stream '${printed}' has label value too long: '${value}'`,
       };
-    if (name === last)
+    }
+    if (name === last) {
       return {
         reason: 'duplicate_label_names',
         text: `stream '${printed}' has duplicate label name: '${name}'`,
       };
+    }
     last = name;
   }
   return undefined;

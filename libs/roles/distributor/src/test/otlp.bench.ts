@@ -57,8 +57,9 @@ async function main(): Promise<void> {
   const nowMs = Date.now();
   const requests = Array.from({ length: requestCount }, (_, i) => requestOf(i, BigInt(nowMs) * 1_000_000n));
   let lineBytes = 0;
-  for (let i = 0; i < requestCount; i++)
+  for (let i = 0; i < requestCount; i++) {
     for (let record = 0; record < recordsPerRequest; record++) lineBytes += lineOf(i, record).length;
+  }
   const limits = {
     ...defaultLimits,
     ingestionRateBytes: 1e12,

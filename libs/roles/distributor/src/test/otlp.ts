@@ -53,8 +53,9 @@ function anyValue(value: Json): Buffer {
     bytes.writeDoubleLE(value.doubleValue as number, 1);
     return bytes;
   }
-  if (value.arrayValue)
+  if (value.arrayValue) {
     return message(value.arrayValue, 5, (array) => messages(array, 'values', 1, anyValue));
+  }
   if (value.kvlistValue) return message(value.kvlistValue, 6, (map) => messages(map, 'values', 1, keyValue));
   return Buffer.alloc(0);
 }

@@ -79,8 +79,9 @@ test('whatever is pushed, each record fits; entries are stored or refused with 4
         const stored = storedEntries(log);
         expect([204, 400]).toContain(answer.status);
         expect(stored.length === entries.length).toBe(answer.status === 204);
-        for (const { record } of log.records)
+        for (const { record } of log.records) {
           expect(record.payload.length).toBeLessThanOrEqual(recordBytesMax);
+        }
         // What is well below the bound always passes.
         const sure = entries.filter(
           ([line, metadata]) =>

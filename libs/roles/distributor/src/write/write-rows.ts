@@ -77,8 +77,9 @@ function writeRows(
     }
     if (findsLevel) writer.addMetadata(levelName, levelOfRow(rows, row, stream, limits));
     if (genericFields.length > 0) {
-      for (const [name, value] of genericFieldsOf(rows, row, stream, genericFields))
+      for (const [name, value] of genericFieldsOf(rows, row, stream, genericFields)) {
         writer.addMetadata(name, value);
+      }
     }
   }
 }
@@ -93,8 +94,9 @@ function genericFieldsOf(
   return findGenericFields(fields, {
     labels: stream.labels,
     metadata: (name) => {
-      for (let pair = from; pair < to; pair++)
+      for (let pair = from; pair < to; pair++) {
         if (rows.pairNames[pair] === name) return rows.pairValues[pair];
+      }
       return undefined;
     },
     line: () => rows.lineBytes(row).toString('utf8', rows.lineStart[row], rows.lineEnd[row]),

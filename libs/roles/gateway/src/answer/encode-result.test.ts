@@ -26,8 +26,9 @@ test.each(['merged', 'categorized'] as const)(
     for (
       const work = encodeData({ type: 'streams', rows: logResult(rows) }, encoding, out);
       !work.next().done;
-    )
+    ) {
       pieces++;
+    }
     out.json('}');
     // 20,000 labels are written, a thousand in a piece; where they make the streams they are gathered before.
     expect(pieces).toBeGreaterThan(encoding === 'merged' ? 36 : 18);

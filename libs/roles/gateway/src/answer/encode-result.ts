@@ -192,8 +192,9 @@ export function lineText(lines: Buffer, ends: Uint32Array, row: number): string 
 /** The third element of a categorized entry: labels that are not the stream's, by where they came from. */
 export function categoriesJson(set: LabelSet): string {
   const parts: string[] = [];
-  if (set.structuredMetadata.length > 0)
+  if (set.structuredMetadata.length > 0) {
     parts.push(`"structuredMetadata":${pairsJson(set.structuredMetadata)}`);
+  }
   if (set.parsed.length > 0) parts.push(`"parsed":${pairsJson(set.parsed)}`);
   return `{${parts.join(',')}}`;
 }

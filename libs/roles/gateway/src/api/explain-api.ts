@@ -115,8 +115,9 @@ export class ExplainApi {
     };
     const time = params.get('time');
     if (time !== '') {
-      if (expr.kind === 'log')
+      if (expr.kind === 'log') {
         throw badRequest('log queries have a range: give start and end instead of time');
+      }
       const timeNs = parseTime(time);
       return { ...base, startNs: timeNs, endNs: timeNs, stepNs: 0n, isInstant: true };
     }

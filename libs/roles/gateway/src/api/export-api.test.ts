@@ -153,8 +153,9 @@ test('more entries at one nanosecond than a leaf may bring are asked for by shar
   const lines = await linesOf(apiOf(store).start(getRequest({ query, ...range }), tenancyOf('a')));
   expect(lines.at(-1)).toMatchObject({ done: true, entries: 40_002 });
   expect(new Set(textsOf(lines)).size).toBe(40_002);
-  for (const request of store.asked)
+  for (const request of store.asked) {
     if (request.kind === 'log') expect(request.limit).toBeLessThanOrEqual(16_384);
+  }
 });
 
 test('a limit ends it with a cursor, from which the rest follows', async () => {

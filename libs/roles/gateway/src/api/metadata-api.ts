@@ -39,8 +39,9 @@ export class MetadataApi {
       const found = await this.#labelStreams(request, tenancy, note);
       const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
       for (const { streams } of found) {
-        for (const { labels } of streams)
+        for (const { labels } of streams) {
           for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
+        }
       }
       note.entries = names.size;
       return textList([...names]);
@@ -55,8 +56,9 @@ export class MetadataApi {
       const found = await this.#labelStreams(request, tenancy, note);
       const values = new Set<string>();
       for (const { streams } of found) {
-        for (const { labels } of streams)
+        for (const { labels } of streams) {
           for (const pair of labels) if (pair[0] === name) values.add(pair[1]);
+        }
       }
       note.query = `${name} ${note.query}`.trim();
       note.entries = values.size;

@@ -150,8 +150,9 @@ export class QueryApi {
   ): Promise<WarnedAnswer> {
     const nowNs = this.#clock.nowNs();
     const range = parseTimeRange(params, nowNs);
-    if (range.endNs < range.startNs)
+    if (range.endNs < range.startNs) {
       throw badRequest('end timestamp must not be before or equal to start time');
+    }
     const limit = parseLimit(params);
     const direction = parseDirection(params);
     const stepNs = parseStep(params, range);

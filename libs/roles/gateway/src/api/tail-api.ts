@@ -68,8 +68,9 @@ export class TailApi {
     const { startNs } = parseTimeRange(params, this.#deps.clock.nowNs());
     const limit = parseLimit(params);
     const delaySeconds = parseUint32(params, 'delay_for', 0);
-    if (delaySeconds > delaySecondsMax)
+    if (delaySeconds > delaySecondsMax) {
       throw badRequest(`delay_for can't be greater than ${delaySecondsMax}`);
+    }
     if (expr.kind !== 'log') return (socket) => this.#refuse(socket, 'only log selector is supported');
     checkEntriesLimit(limit, this.#deps.frontend.limitsFor(tenancy, request));
     const categorized = (request.headers.get('x-loki-response-encoding-flags') ?? '').includes(
@@ -112,11 +113,13 @@ export class TailApi {
       await this.#stream(socket, tenancy, tail, stop.signal);
       if (!stop.signal.aborted) socket.close(closeCode, 'all ingesters closed the connection');
     } catch (error) {
-      if (!stop.signal.aborted)
+      if (!stop.signal.aborted) {
         socket.close(closeCode, error instanceof LokiError ? error.message : 'internal error');
+      }
     } finally {
-      if (typeof stop.signal.reason === 'string' && stop.signal.reason !== '')
+      if (typeof stop.signal.reason === 'string' && stop.signal.reason !== '') {
         socket.close(closeCode, stop.signal.reason);
+      }
       timer.cancel();
       stop.abort('');
       const left = (this.#openByTenant.get(tenant) ?? 1) - 1;
@@ -189,8 +192,9 @@ async function sendRows(
   }
   const atNs = count > 0 ? rows.timestampNs[0] : options.nowNs;
   const lost = dropped > 0 ? droppedJson(dropped, atNs) : '';
-  if (entries.length > 0 || lost !== '')
+  if (entries.length > 0 || lost !== '') {
     await socket.send(`{"streams":[${entries.join(',')}]${lost}${flags}}`);
+  }
 }
 
 /** Entries that the client was too slow for: which ones they were is not known any more. */

@@ -98,8 +98,9 @@ describe('the fair queue', () => {
       return Promise.reject(new Error('gone again'));
     });
     answer.catch(() => undefined);
-    for (const puller of [new AbortController(), new AbortController()])
+    for (const puller of [new AbortController(), new AbortController()]) {
       await queue.serve(puller.signal, puller);
+    }
     await expect(answer).rejects.toThrow('gone again');
     expect(queue.length).toBe(0);
   });

@@ -97,8 +97,9 @@ function keepsTenantLabel(expr: MetricExpr): boolean {
     // Without a clause everything is added up into one series.
     return expr.grouping ? keeps(expr.grouping) && keepsTenantLabel(expr.expr) : false;
   }
-  if (expr.kind === 'rangeAgg')
+  if (expr.kind === 'rangeAgg') {
     return expr.op !== 'absent_over_time' && (!expr.grouping || keeps(expr.grouping));
+  }
   return false;
 }
 
@@ -116,8 +117,9 @@ export function strictestLimits(all: readonly Limits[]): Limits {
       if (typeof value === 'boolean') strictest[name] = value && current;
       else if (typeof value === 'number' && typeof current === 'number') {
         strictest[name] = value === 0 ? current : current === 0 ? value : Math.min(value, current);
-      } else if (Array.isArray(value) && Array.isArray(current))
+      } else if (Array.isArray(value) && Array.isArray(current)) {
         strictest[name] = [...new Set([...current, ...value])];
+      }
     }
   }
   return strictest as unknown as Limits;

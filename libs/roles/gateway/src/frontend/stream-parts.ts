@@ -40,8 +40,9 @@ export function planStreams(
     const border = splitNs > 0n ? floorTo(nowNs - windowNs, splitNs) : nowNs - windowNs;
     const recentNs = border < range.startNs ? range.startNs : border > range.endNs ? range.endNs : border;
     if (recentNs > range.startNs) halves.push({ startNs: range.startNs, endNs: recentNs, splitNs });
-    if (recentNs < range.endNs)
+    if (recentNs < range.endNs) {
       halves.push({ startNs: recentNs, endNs: range.endNs, splitNs: recentSplitNs });
+    }
   }
   const whole = halves.length > 0 ? halves : [{ ...range, splitNs }];
   return weights ? whole.flatMap((part) => cut(part, weights)) : whole;

@@ -88,8 +88,9 @@ export function parseTime(text: string): bigint {
   if (text.includes('.') && floatText.test(text)) return floatSeconds(text);
   if (/^[+-]?\d+$/.test(text)) {
     const value = BigInt(text);
-    if (BigInt.asIntN(64, value) !== value)
+    if (BigInt.asIntN(64, value) !== value) {
       throw badRequest(`strconv.ParseInt: parsing ${quoteGo(text)}: value out of range`);
+    }
     return text.length <= 10 ? value * nsPerSecond : value;
   }
   const rfc = parseRfc3339(text);

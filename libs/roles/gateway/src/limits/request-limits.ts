@@ -79,8 +79,9 @@ export function tightenedLimits(limits: Limits, text: string | undefined): Limit
   }
   const labels = asked.get('requiredLabels');
   if (labels !== undefined && labels !== null) {
-    if (!Array.isArray(labels) || !labels.every((each) => typeof each === 'string'))
+    if (!Array.isArray(labels) || !labels.every((each) => typeof each === 'string')) {
       throw bad(header, 'requiredLabels');
+    }
     tight.requiredLabels = [...new Set([...limits.requiredLabels, ...labels])];
   }
   // Not a limit but a way of working; one that is not known changes nothing.
@@ -102,8 +103,9 @@ function parseObject(header: string, text: string): ReadonlyMap<string, unknown>
   } catch {
     throw badRequest(`${header} is no JSON`);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw badRequest(`${header} is no object`);
+  }
   return new Map(Object.entries(value));
 }
 

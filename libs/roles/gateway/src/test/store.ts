@@ -117,8 +117,9 @@ function encodeRows(rows: readonly StoreRow[]): Buffer {
     const own = rows.filter((row) => row.stream === stream);
     if (own.length === 0) return;
     writer.beginRun(labels);
-    for (const { ts, line } of own.toSorted((a, b) => Number(a.ts - b.ts)))
+    for (const { ts, line } of own.toSorted((a, b) => Number(a.ts - b.ts))) {
       writer.addRowText(Number(ts / 1_000_000_000n), Number(ts % 1_000_000_000n), line);
+    }
     writer.endRun();
   });
   return encodeSegment(writer.finish(), { kind: 'record', blockBytes: 200 });

@@ -46,11 +46,12 @@ function owner(
       yield frameOf([], at);
       for (let frames = 0; !signal.aborted && frames < after; frames++) {
         const to = Math.min(end(), at + perFrame);
-        if (to > at)
+        if (to > at) {
           yield frameOf(
             Array.from({ length: to - at }, (_, i) => at + i),
             to,
           );
+        }
         at = to;
       }
       if (what === 'fails') throw gone();

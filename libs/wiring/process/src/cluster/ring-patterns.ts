@@ -37,8 +37,9 @@ export class RingPatterns implements PatternService {
       }
       const error: unknown = outcome.reason;
       const code = error instanceof LokiError ? error.code : 'internal';
-      if (code === 'methodNotAllowed')
-        lists.push([]); // it clusters nothing
+      if (code === 'methodNotAllowed') {
+        lists.push([]);
+      } // it clusters nothing
       else if (code === 'badRequest' || signal?.aborted) throw error;
       else {
         logger.warn('an ingester did not tell its patterns', { id: asked[i].id, err: String(error) });

@@ -34,8 +34,9 @@ export class IngesterLifecycle {
       () => true,
       () => false,
     );
-    if (this.#isPrepared)
+    if (this.#isPrepared) {
       this.#deps.logger.info('a shutdown is prepared: all is flushed when this process ends');
+    }
   }
 
   /** Whether all is flushed when this process ends. */
@@ -50,11 +51,12 @@ export class IngesterLifecycle {
 
   /** `/ingester/prepare_shutdown` */
   readonly prepareShutdown: HttpHandler = async ({ method }) => {
-    if (this.#markerPath === undefined)
+    if (this.#markerPath === undefined) {
       throw new LokiError(
         'internal',
         'no path for the shutdown marker is configured: set ingester.shutdown_marker_path',
       );
+    }
     if (method === 'GET' || method === 'HEAD') return text(this.#isPrepared ? 'set' : 'unset');
     if (method === 'DELETE') {
       await fs.rm(this.#markerPath, { force: true });
@@ -71,14 +73,16 @@ export class IngesterLifecycle {
   /** `/ingester/prepare_partition_downscale`: others take over what this ingester owns; it answers until they have. */
   readonly preparePartitionDownscale: HttpHandler = async ({ method }: HttpRequest) => {
     const { config, rings } = this.#deps;
-    if (config.writeLog.kind !== 'kafka')
+    if (config.writeLog.kind !== 'kafka') {
       throw new LokiError(
         'methodNotAllowed',
         'partitions belong to ingesters only when they share a write log (Kafka)',
       );
+    }
     const member = rings.member('ring');
-    if (!member || member.state === 'PENDING' || member.state === 'JOINING')
+    if (!member || member.state === 'PENDING' || member.state === 'JOINING') {
       return { ...text('the partitions of this ingester are pending\n'), status: 409 };
+    }
     if (method === 'POST') await member.setReadOnly(true);
     else if (method === 'DELETE') await member.setReadOnly(false);
     const { readOnly, readOnlyMs = 0 } = member.instance;

@@ -137,8 +137,9 @@ function labelsOf(metric: Record<string, string>): LabelPair[] {
 /** `[seconds, "text"]`, with infinities as Go writes them. */
 function valueOf(pair: unknown): number {
   const text: unknown = Array.isArray(pair) ? pair[1] : undefined;
-  if (typeof text !== 'string')
+  if (typeof text !== 'string') {
     throw new LokiError('unavailable', 'a query frontend answered a sample without value');
+  }
   return Number(text.replace('Inf', 'Infinity'));
 }
 

@@ -45,8 +45,9 @@ test('without an admin port all is answered on one', async () => {
   ports.handleAll({ ready: () => ({ status: 200 }), metrics: () => ({ status: 200 }) });
   const started = await ports.listen();
   expect(started).toEqual({ port: started.port });
-  for (const path of ['/ready', '/metrics'])
+  for (const path of ['/ready', '/metrics']) {
     expect((await fetch(`http://127.0.0.1:${started.port}${path}`)).status).toBe(200);
+  }
   await ports.stopOperators(0);
   await ports.stopClients(1_000);
 });

@@ -24,8 +24,9 @@ export function httpTls(config: TlsServerConfig): HttpTls | undefined {
   const key = read(config.keyFile, config.key);
   const ca = read(config.clientCaFile, config.clientCa);
   if (cert.length === 0 && key.length === 0) return undefined;
-  if (cert.length === 0 || key.length === 0)
+  if (cert.length === 0 || key.length === 0) {
     throw new Error('server.http_tls_config: a certificate and its key go together');
+  }
   // An authority is named for a reason.
   const type = config.clientAuthType || (ca.length > 0 ? 'RequireAndVerifyClientCert' : 'NoClientCert');
   const asked = clientAuthTypes.get(type);
@@ -34,7 +35,8 @@ export function httpTls(config: TlsServerConfig): HttpTls | undefined {
     throw new Error(`server.http_tls_config: client_auth_type ${type} is none of ${names}`);
   }
   if (asked === 'none') return { cert, key };
-  if (ca.length === 0)
+  if (ca.length === 0) {
     throw new Error(`server.http_tls_config: client_auth_type ${type} needs client_ca_file`);
+  }
   return { cert, key, client: { ca, isRequired: asked === 'required' } };
 }

@@ -192,8 +192,9 @@ function serveOthers(deps: RouteDeps): void {
       ? { query: tenants.forSeveral((tenancy, request) => frontend.query.query(request, tenancy)) }
       : {}),
   };
-  if (roles.compactor || roles.ingester || ruler || frontend)
+  if (roles.compactor || roles.ingester || ruler || frontend) {
     serveRoutes(rpc, new Map(Object.entries(handlers)));
+  }
 }
 
 function routePushes({ server, tenants, roles }: RouteDeps): void {
