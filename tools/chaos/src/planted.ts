@@ -3,7 +3,7 @@ import type { AppName } from '@loki/dev-cluster';
 /** Mistakes that somebody could make: a run with one must fail. */
 export const plants = {
   commitBeforeFlush: 'the manifest names a segment that is not durable yet',
-  bothLeadersWin: 'all owners lead, and a manifest entry is put over that of another one',
+  bothLeadersWin: 'all owners lead, and a manifest is put over that of another one',
   staleCatalog: 'a querier answers from the catalog as it was, without proof that it reaches far enough',
 } as const;
 

@@ -3,7 +3,7 @@ import type { ObjectStore } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
 import { Prng } from '@loki/simulator';
 import { Catalog } from './catalog.ts';
-import type { SectionEntry } from './entry.ts';
+import type { ManifestSection } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import type { SegmentRef } from './section-index.ts';
 
@@ -11,14 +11,14 @@ const timers = new NodeTimers();
 const dayNs = 86_400_000_000_000n;
 const hourNs = dayNs / 24n;
 
-function section(tenant: string, minNs: bigint, maxNs: bigint): SectionEntry {
+function section(tenant: string, minNs: bigint, maxNs: bigint): ManifestSection {
   return { tenant, minNs, maxNs, rowCount: 1, lineBytes: 1 };
 }
 
 async function commit(
   writer: PartitionCatalog,
   endOffset: number,
-  sections: readonly SectionEntry[],
+  sections: readonly ManifestSection[],
 ): Promise<string> {
   const startOffset = writer.state.endOffset;
   const key = `segments/${writer.partition}/${startOffset}`;
@@ -92,7 +92,7 @@ describe('the read side', () => {
       partitionCount: 1,
     });
     await Promise.all(Array.from({ length: 20 }, () => counting.refreshTo(0, 5)));
-    expect(lists).toBe(4); // checkpoints and entries, of the partition and of compactions
+    expect(lists).toBe(4); // checkpoints and manifests, of the partition and of compactions
     await counting.refreshTo(0, 5);
     expect(lists).toBe(4);
   });
@@ -141,7 +141,7 @@ describe('the read side', () => {
 
   test('the index by day finds what a plain scan of all sections finds', async () => {
     const random = new Prng('index');
-    const all: { key: string; section: SectionEntry }[] = [];
+    const all: { key: string; section: ManifestSection }[] = [];
     for (let i = 0; i < 300; i++) {
       const minNs = BigInt(random.int(-24 * 20, 24 * 20)) * hourNs - BigInt(random.int(0, 1));
       const hours = random.chance(0.1) ? random.int(0, 2000) : random.int(0, 30);

@@ -1,9 +1,9 @@
 import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
-import type { CompactionEntry } from './compaction-entry.ts';
+import type { CompactionManifest } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
-import type { SectionEntry } from './entry.ts';
+import type { ManifestSection } from './manifest.ts';
 import { NumberedLog } from './numbered-log.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import type { LiveSegment, PartitionState } from './partition-state.ts';
@@ -30,12 +30,12 @@ interface Partition {
 /** Partitions refreshed side by side. */
 const refreshesMax = 8;
 
-/** The read side: all partitions' entries, folded and indexed by tenant and time. */
+/** The read side: all partitions' manifests, folded and indexed by tenant and time. */
 export class Catalog {
   readonly #partitions: readonly Partition[];
   readonly #index = new SectionIndex();
   /** What compactors did to the sections. */
-  readonly compactions: NumberedLog<CompactionEntry>;
+  readonly compactions: NumberedLog<CompactionManifest>;
   readonly #compacted = new CompactionState();
   #refreshingCompactions: Promise<void> | undefined;
   /** The compactors' log was read after everything else that was read for the first time. */
@@ -44,7 +44,7 @@ export class Catalog {
    * Sections that a partition no longer names. They leave the index only once the compactors' log was read anew: what
    * took their place is surely known then.
    */
-  #dropped: { live: LiveSegment; section: SectionEntry }[] = [];
+  #dropped: { live: LiveSegment; section: ManifestSection }[] = [];
   readonly #options: CatalogOptions;
   #timer: TimerHandle | undefined;
   #isStopped = false;
@@ -66,7 +66,7 @@ export class Catalog {
     this.compactions = new NumberedLog({
       objectStore: options.objectStore,
       state: this.#compacted,
-      entryPrefix: 'catalog/compactions/',
+      manifestPrefix: 'catalog/compactions/',
       checkpointPrefix: 'catalog/compaction-checkpoints/',
     });
   }
@@ -97,13 +97,13 @@ export class Catalog {
   /**
    * Makes sure that the catalog reaches `offset` of the partition. Costs nothing when it does already.
    *
-   * @throws LokiError `unavailable` when the store does not have entries so far
+   * @throws LokiError `unavailable` when the store does not have manifests so far
    */
   async refreshTo(partition: number, offset: number, signal?: AbortSignal): Promise<void> {
-    const entry = this.#partition(partition);
+    const known = this.#partition(partition);
     // The refresh under way may have looked too early: then one more, begun after now.
-    for (let attempt = 0; attempt < 2 && entry.catalog.state.endOffset < offset; attempt++) {
-      await this.#refreshOne(entry, signal);
+    for (let attempt = 0; attempt < 2 && known.catalog.state.endOffset < offset; attempt++) {
+      await this.#refreshOne(known, signal);
     }
     await this.#complete(signal);
     this.#proveReach(partition, offset);
@@ -201,9 +201,9 @@ export class Catalog {
   }
 
   #partition(partition: number): Partition {
-    const entry = this.#partitions[partition];
-    if (!entry) throw new RangeError(`partition ${partition} of ${this.#partitions.length}`);
-    return entry;
+    const known = this.#partitions[partition];
+    if (!known) throw new RangeError(`partition ${partition} of ${this.#partitions.length}`);
+    return known;
   }
 
   #warn(error: unknown): void {
@@ -212,7 +212,7 @@ export class Catalog {
   }
 }
 
-/** Entries begin and end where committed offsets lie, so a segment is below an offset as a whole or not at all. */
+/** Manifests begin and end where committed offsets lie, so a segment is below an offset as a whole or not at all. */
 function isBelow(ref: SegmentRef, offset: number | undefined): boolean {
   if (offset === undefined || ref.endOffset <= offset) return true;
   if (ref.startOffset >= offset) return false;

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
-import { decode, getSegment, getWriters, putSegment, putWriters, seal } from './entry.ts';
+import { decode, getSegment, getWriters, putSegment, putWriters, seal } from './manifest.ts';
 import { PartitionState } from './partition-state.ts';
 
 /** `LCC1`. The last byte is the version. */
@@ -8,7 +8,7 @@ const magic = 0x3143_434c;
 const unpackedBytesMax = 512 << 20;
 const listMax = 10_000_000;
 
-/** A partition's folded entries as one object: magic, unpacked size, zstd of the body, CRC32C. */
+/** A partition's folded manifests as one object: magic, unpacked size, zstd of the body, CRC32C. */
 export function encodeCheckpoint(state: PartitionState): Buffer {
   const body = new ByteWriter(1 << 16);
   body.uvarint(state.partition);

@@ -1,11 +1,11 @@
 import type { Clock, ObjectStore } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { Catalog } from './catalog.ts';
-import type { SectionEntry, WriterTable } from './entry.ts';
+import type { ManifestSection, WriterTable } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import type { SegmentRef } from './section-index.ts';
 
-/** Where a partition's entries end, as an owner of the partition needs it. */
+/** Where a partition's manifests end, as an owner of the partition needs it. */
 interface CommitState {
   readonly endOffset: number;
   readonly writers: WriterTable;
@@ -21,10 +21,10 @@ interface FlushCommit {
   readonly writers: WriterTable;
 }
 
-/** One partition's entries, as its owners see them. */
+/** One partition's manifests, as its owners see them. */
 interface PartitionCommitter {
   load(signal?: AbortSignal): Promise<CommitState>;
-  /** False: another owner's entry stands where ours should. */
+  /** False: another owner's manifest stands where ours should. */
   commit(commit: FlushCommit, signal?: AbortSignal): Promise<boolean>;
 }
 
@@ -70,14 +70,14 @@ function makeCommitter(
     const { startOffset, endOffset, segment, writers } = commit;
     const createdMs = firstTried.get(commit) ?? clock.nowMs();
     firstTried.set(commit, createdMs);
-    const entry = segment && {
+    const summary = segment && {
       key: segment.key,
       sizeBytes: segment.bytes.length,
       level: 0,
       sections: sectionsOf(segment.bytes),
     };
     const outcome = await catalog.commit(
-      { startOffset, endOffset, segment: entry, writers, drops: [], erased: [], createdMs },
+      { startOffset, endOffset, segment: summary, writers, drops: [], erased: [], createdMs },
       signal,
     );
     if (outcome.outcome === 'lost') return false;
@@ -88,7 +88,7 @@ function makeCommitter(
 }
 
 /** Summaries of a segment's sections, from its footer. */
-export function sectionsOf(bytes: Uint8Array): SectionEntry[] {
+export function sectionsOf(bytes: Uint8Array): ManifestSection[] {
   return openSegment(bytes).sections.map(({ tenant, minNs, maxNs, rowCount, lineBytes }) => ({
     tenant,
     minNs,

@@ -1,5 +1,5 @@
 import { LokiError } from '@loki/model';
-import type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-entry.ts';
+import type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-manifest.ts';
 
 /** A change as it was applied, so that a reader who may not see it yet can do without. */
 interface AppliedChange {

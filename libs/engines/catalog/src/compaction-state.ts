@@ -2,16 +2,16 @@ import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/byte
 import { LokiError } from '@loki/model';
 import { CompactedDay } from './compacted-day.ts';
 import {
-  decodeCompactionEntry,
-  encodeCompactionEntry,
+  decodeCompactionManifest,
+  encodeCompactionManifest,
   getCompacted,
   getList,
   getRange,
   putCompacted,
   putRange,
-} from './compaction-entry.ts';
-import type { CompactionEntry, DayChange } from './compaction-entry.ts';
-import { decode, seal } from './entry.ts';
+} from './compaction-manifest.ts';
+import type { CompactionManifest, DayChange } from './compaction-manifest.ts';
+import { decode, seal } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 import type { DeadSegment } from './partition-state.ts';
 import { dayOf, daysMax, dayNs } from './section-index.ts';
@@ -24,8 +24,8 @@ const listMax = 10_000_000;
 /** Changes can be undone for a reader who was told older offsets, for so long; their inputs live longer than this. */
 export const undoableMs = 3_600_000;
 
-/** What compactors have merged, dropped and rewritten: all entries of their log, folded. */
-export class CompactionState implements FoldedLog<CompactionEntry> {
+/** What compactors have merged, dropped and rewritten: all manifests of their log, folded. */
+export class CompactionState implements FoldedLog<CompactionManifest> {
   number = 0;
   /** Compacted segments nobody reads any more, whose objects are still there. */
   readonly dead = new Map<string, DeadSegment>();
@@ -63,14 +63,14 @@ export class CompactionState implements FoldedLog<CompactionEntry> {
     return (this.day(change.tenant, change.day) ?? new CompactedDay()).problemOf(change);
   }
 
-  fold(entry: CompactionEntry): void {
-    const { number, createdMs, changes, erased } = entry;
+  fold(manifest: CompactionManifest): void {
+    const { number, createdMs, changes, erased } = manifest;
     if (number !== this.number + 1) {
-      throw new LokiError('corrupt', `catalog: compactions: entry ${number} follows ${this.number}`);
+      throw new LokiError('corrupt', `catalog: compactions: manifest ${number} follows ${this.number}`);
     }
     for (const change of changes) {
       const problem = this.problemOf(change);
-      if (problem) throw new LokiError('corrupt', `catalog: compactions: entry ${number}: ${problem}`);
+      if (problem) throw new LokiError('corrupt', `catalog: compactions: manifest ${number}: ${problem}`);
     }
     this.number = number;
     for (const change of changes) {
@@ -109,12 +109,12 @@ export class CompactionState implements FoldedLog<CompactionEntry> {
     return [...outputs, ...refs.flatMap((ref) => parts(ref, (day) => views.get(day) || undefined))];
   }
 
-  encodeEntry(entry: CompactionEntry): Buffer {
-    return encodeCompactionEntry(entry);
+  encodeManifest(manifest: CompactionManifest): Buffer {
+    return encodeCompactionManifest(manifest);
   }
 
-  decodeEntry(bytes: Uint8Array, key: string): CompactionEntry {
-    return decodeCompactionEntry(bytes, key);
+  decodeManifest(bytes: Uint8Array, key: string): CompactionManifest {
+    return decodeCompactionManifest(bytes, key);
   }
 
   encodeCheckpoint(): Buffer {

@@ -2,7 +2,7 @@ import { MemoryObjectStore } from '@loki/object-store';
 import type { Timers } from '@loki/ports';
 import { Catalog } from './catalog.ts';
 import { CompactedDay } from './compacted-day.ts';
-import type { CompactedSegment, CompactionEntry, DayChange } from './compaction-entry.ts';
+import type { CompactedSegment, CompactionManifest, DayChange } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 
@@ -49,7 +49,7 @@ const three = [
   }),
 ];
 
-function entries(changes: readonly DayChange[]): CompactionEntry[] {
+function manifests(changes: readonly DayChange[]): CompactionManifest[] {
   return changes.map((each, i) => ({ number: i + 1, createdMs: i, changes: [each], erased: [] }));
 }
 
@@ -96,11 +96,11 @@ describe('a compacted day', () => {
 });
 
 describe('the compactors’ log', () => {
-  test('entries and checkpoints survive their bytes; damage is found', () => {
+  test('manifests and checkpoints survive their bytes; damage is found', () => {
     const state = new CompactionState();
-    for (const entry of entries(three)) {
-      expect(state.decodeEntry(state.encodeEntry(entry), 'k')).toEqual(entry);
-      state.fold(entry);
+    for (const manifest of manifests(three)) {
+      expect(state.decodeManifest(state.encodeManifest(manifest), 'k')).toEqual(manifest);
+      state.fold(manifest);
     }
     state.fold({ number: 4, createdMs: 9, changes: [], erased: ['o1'] });
     const bytes = state.encodeCheckpoint();
@@ -114,17 +114,17 @@ describe('the compactors’ log', () => {
       damaged[at] ^= 1 << (at % 8);
       expect(() => new CompactionState().decodeCheckpoint(damaged, 'k')).toThrow('catalog: k');
     }
-    const entry = state.encodeEntry(entries(three)[2]);
-    for (let at = 0; at < entry.length; at++) {
-      const damaged = Buffer.from(entry);
+    const manifest = state.encodeManifest(manifests(three)[2]);
+    for (let at = 0; at < manifest.length; at++) {
+      const damaged = Buffer.from(manifest);
       damaged[at] ^= 1 << (at % 8);
-      expect(() => state.decodeEntry(damaged, 'k')).toThrow('catalog: k');
+      expect(() => state.decodeManifest(damaged, 'k')).toThrow('catalog: k');
     }
   });
 
   test('an erased flushed segment is forgotten with its day', () => {
     const state = new CompactionState();
-    state.fold({ ...entries(three)[0], changes: [change({ flushed: [flushed('f1', 0, 0, 5)] })] });
+    state.fold({ ...manifests(three)[0], changes: [change({ flushed: [flushed('f1', 0, 0, 5)] })] });
     expect(state.days('a')).toEqual([0]);
     state.fold({ number: 2, createdMs: 9, changes: [], erased: ['f1'] });
     expect(state.tenants()).toEqual([]);

@@ -2,7 +2,7 @@ import { LokiError } from '@loki/model';
 import type { Clock, LeafDelete, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
 import { DeleteState } from './delete-state.ts';
-import type { DeleteEntry, DeleteRequest } from './delete-state.ts';
+import type { DeleteManifest, DeleteRequest } from './delete-state.ts';
 import { NumberedLog } from './numbered-log.ts';
 
 interface DeleteRequestsOptions {
@@ -31,7 +31,7 @@ const pendingMax = 1000;
 export class DeleteRequests {
   readonly state = new DeleteState();
   readonly #options: DeleteRequestsOptions;
-  readonly #log: NumberedLog<DeleteEntry>;
+  readonly #log: NumberedLog<DeleteManifest>;
   /** When this process first used a request as carried out, on the monotonic clock. */
   readonly #doneSinceMs = new WeakMap<DeleteRequest, number>();
   #timer: TimerHandle | undefined;
@@ -45,7 +45,7 @@ export class DeleteRequests {
     this.#log = new NumberedLog({
       objectStore: options.objectStore,
       state: this.state,
-      entryPrefix: 'deletes/log/',
+      manifestPrefix: 'deletes/log/',
       checkpointPrefix: 'deletes/checkpoints/',
     });
   }
@@ -160,7 +160,7 @@ export class DeleteRequests {
     );
   }
 
-  async #change(tenant: string, make: () => DeleteEntry['change'] | undefined): Promise<void> {
+  async #change(tenant: string, make: () => DeleteManifest['change'] | undefined): Promise<void> {
     await this.#log.append((number) => {
       const change = make();
       return change && { number, tenant, change, atMs: this.#options.clock.nowMs() };

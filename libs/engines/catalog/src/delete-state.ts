@@ -1,9 +1,9 @@
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
 import { LokiError } from '@loki/model';
-import { decode, seal } from './entry.ts';
+import { decode, seal } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 
-/** A tenant's wish that entries disappear. Times are Unix milliseconds, both inclusive. */
+/** A tenant's request to delete entries. Times are Unix milliseconds, both inclusive. */
 export interface DeleteRequest {
   readonly id: string;
   readonly tenant: string;
@@ -20,7 +20,7 @@ export interface DeleteRequest {
 }
 
 /** One step in the life of a delete request, or of a tenant's cached results. */
-export interface DeleteEntry {
+export interface DeleteManifest {
   readonly number: number;
   readonly atMs: number;
   readonly tenant: string;
@@ -38,8 +38,8 @@ export interface DeleteEntry {
     | { readonly kind: 'increase' };
 }
 
-/** Entries: `LDE1`, checkpoints: `LDC1`. The last byte is the version. */
-const entryMagic = 0x3145_444c;
+/** Manifests: `LDE1`, checkpoints: `LDC1`. The last byte is the version. */
+const manifestMagic = 0x3145_444c;
 const checkpointMagic = 0x3143_444c;
 const kinds = ['create', 'cancel', 'progress', 'increase'] as const;
 /** How long requests that were carried out stay listed. */
@@ -48,7 +48,7 @@ const listMax = 10_000_000;
 const unpackedBytesMax = 512 << 20;
 
 /** All delete requests of all tenants, folded from their log. */
-export class DeleteState implements FoldedLog<DeleteEntry> {
+export class DeleteState implements FoldedLog<DeleteManifest> {
   number = 0;
   readonly #tenants = new Map<string, Map<string, DeleteRequest>>();
   readonly #generations = new Map<string, number>();
@@ -71,10 +71,10 @@ export class DeleteState implements FoldedLog<DeleteEntry> {
     return this.#generations.get(tenant) ?? 0;
   }
 
-  fold(entry: DeleteEntry): void {
-    const { number, tenant, atMs, change } = entry;
+  fold(manifest: DeleteManifest): void {
+    const { number, tenant, atMs, change } = manifest;
     if (number !== this.number + 1) {
-      throw new LokiError('corrupt', `catalog: delete requests: entry ${number} follows ${this.number}`);
+      throw new LokiError('corrupt', `catalog: delete requests: manifest ${number} follows ${this.number}`);
     }
     this.number = number;
     const requests = this.#tenants.get(tenant) ?? new Map<string, DeleteRequest>();
@@ -100,13 +100,13 @@ export class DeleteState implements FoldedLog<DeleteEntry> {
     if (change.kind !== 'progress') this.#generations.set(tenant, this.generation(tenant) + 1);
   }
 
-  encodeEntry(entry: DeleteEntry): Buffer {
+  encodeManifest(manifest: DeleteManifest): Buffer {
     const writer = new ByteWriter(256);
-    const { change } = entry;
-    writer.u32(entryMagic);
-    writer.uvarint(entry.number);
-    writer.uvarint(entry.atMs);
-    writer.sizedText(entry.tenant);
+    const { change } = manifest;
+    writer.u32(manifestMagic);
+    writer.uvarint(manifest.number);
+    writer.uvarint(manifest.atMs);
+    writer.sizedText(manifest.tenant);
     writer.u8(kinds.indexOf(change.kind));
     if (change.kind !== 'increase') writer.sizedText(change.id);
     if (change.kind === 'create') {
@@ -118,8 +118,8 @@ export class DeleteState implements FoldedLog<DeleteEntry> {
     return seal(writer);
   }
 
-  decodeEntry(bytes: Uint8Array, key: string): DeleteEntry {
-    return decode(bytes, key, entryMagic, (reader) => {
+  decodeManifest(bytes: Uint8Array, key: string): DeleteManifest {
+    return decode(bytes, key, manifestMagic, (reader) => {
       const number = reader.uvarint();
       const atMs = reader.uvarint();
       const tenant = reader.sizedText();
@@ -170,7 +170,7 @@ export class DeleteState implements FoldedLog<DeleteEntry> {
   }
 }
 
-function readChange(reader: ByteReader): DeleteEntry['change'] {
+function readChange(reader: ByteReader): DeleteManifest['change'] {
   const kind = kinds[reader.u8()];
   if (kind === undefined) throw new Error('unknown kind of change');
   if (kind === 'increase') return { kind };

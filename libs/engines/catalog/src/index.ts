@@ -1,9 +1,9 @@
 export { Catalog } from './catalog.ts';
 export { committedSegments, partitionCommitters, sectionsOf } from './commits.ts';
-export type { SectionEntry } from './entry.ts';
+export type { ManifestSection } from './manifest.ts';
 export { PartitionCatalog } from './partition-catalog.ts';
 export type { LiveSegment } from './partition-state.ts';
-export type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-entry.ts';
+export type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-manifest.ts';
 export { undoableMs } from './compaction-state.ts';
 export { dayNs, dayOf } from './section-index.ts';
 export type { SegmentRef } from './section-index.ts';

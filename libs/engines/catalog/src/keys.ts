@@ -1,13 +1,13 @@
-/** `catalog/partitions/<partition>/<number, 20 digits>`: one entry each, created once, never changed, never deleted. */
-export function entryKey(partition: number, number: number): string {
-  return entryPrefix(partition) + pad(number);
+/** `catalog/partitions/<partition>/<number, 20 digits>`: one manifest each, created once, never changed, never deleted. */
+export function manifestKey(partition: number, number: number): string {
+  return manifestPrefix(partition) + pad(number);
 }
 
-export function entryPrefix(partition: number): string {
+export function manifestPrefix(partition: number): string {
   return `catalog/partitions/${partition}/`;
 }
 
-/** `catalog/checkpoints/<partition>/<number, 20 digits>`: all entries up to that number, folded. */
+/** `catalog/checkpoints/<partition>/<number, 20 digits>`: all manifests up to that number, folded. */
 export function checkpointKey(partition: number, number: number): string {
   return checkpointPrefix(partition) + pad(number);
 }

@@ -2,27 +2,27 @@ import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import { numberOf, numbered } from './keys.ts';
 
-/** What the entries of a log come to. */
-export interface FoldedLog<Entry> {
-  /** Of the last entry folded; 0: none. */
+/** The state that the manifests of a log fold to. */
+export interface FoldedLog<Manifest> {
+  /** Of the last manifest folded; 0: none. */
   number: number;
-  /** Takes the next entry; throws LokiError `corrupt` when it cannot be the next. */
-  fold(entry: Entry): void;
-  encodeEntry(entry: Entry): Buffer;
-  decodeEntry(bytes: Uint8Array, key: string): Entry;
-  /** Everything folded so far; equal entries give equal bytes. */
+  /** Takes the next manifest; throws LokiError `corrupt` when it cannot be the next. */
+  fold(manifest: Manifest): void;
+  encodeManifest(manifest: Manifest): Buffer;
+  decodeManifest(bytes: Uint8Array, key: string): Manifest;
+  /** Everything folded so far; equal manifests give equal bytes. */
   encodeCheckpoint(): Buffer;
   /** Takes the place of what was folded; throws LokiError `corrupt` and changes nothing when it is damaged. */
   decodeCheckpoint(bytes: Uint8Array, key: string): void;
 }
 
-interface NumberedLogOptions<Entry> {
+interface NumberedLogOptions<Manifest> {
   readonly objectStore: ObjectStore;
-  readonly state: FoldedLog<Entry>;
+  readonly state: FoldedLog<Manifest>;
   /** Keys are `<prefix><number, 20 digits>`. */
-  readonly entryPrefix: string;
+  readonly manifestPrefix: string;
   readonly checkpointPrefix: string;
-  /** Entries from one checkpoint to the next. Default 256. */
+  /** Manifests from one checkpoint to the next. Default 256. */
   readonly checkpointEvery?: number;
 }
 
@@ -34,17 +34,17 @@ const checkpointsKept = 2;
 
 /**
  * A log of numbered objects, each created once by create-if-absent: whoever creates the next number has committed. Kept
- * short for readers by checkpoints. Entries are never changed and never deleted.
+ * short for readers by checkpoints. Manifests are never changed and never deleted.
  *
  * Calls take turns; they throw what the store throws and may then be repeated.
  */
-export class NumberedLog<Entry> {
-  readonly #options: NumberedLogOptions<Entry>;
+export class NumberedLog<Manifest> {
+  readonly #options: NumberedLogOptions<Manifest>;
   #isLoaded = false;
   #checkpoint = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(options: NumberedLogOptions<Entry>) {
+  constructor(options: NumberedLogOptions<Manifest>) {
     this.#options = options;
   }
 
@@ -62,36 +62,39 @@ export class NumberedLog<Entry> {
   }
 
   /**
-   * Adds the next entry.
+   * Adds the next manifest.
    *
-   * @param make asked again whenever others were faster, against the state with their entries; undefined: there is
+   * @param make asked again whenever others were faster, against the state with their manifests; undefined: there is
    *   nothing (more) to add, be it that an earlier attempt whose answer was lost has done it
-   * @returns the entry that was added, or undefined
+   * @returns the manifest that was added, or undefined
    */
-  append(make: (number: number) => Entry | undefined, signal?: AbortSignal): Promise<Entry | undefined> {
+  append(
+    make: (number: number) => Manifest | undefined,
+    signal?: AbortSignal,
+  ): Promise<Manifest | undefined> {
     return this.#inTurn(async () => {
-      const { objectStore, state, entryPrefix } = this.#options;
+      const { objectStore, state, manifestPrefix } = this.#options;
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
         await this.#load(signal);
         const number = state.number + 1;
-        const entry = make(number);
-        if (entry === undefined) return undefined;
-        const bytes = state.encodeEntry(entry);
-        if (!(await objectStore.putIfAbsent(numbered(entryPrefix, number), bytes, signal))) continue;
-        state.fold(entry);
-        // The entry stands; a checkpoint that fails now is written after a later one.
+        const manifest = make(number);
+        if (manifest === undefined) return undefined;
+        const bytes = state.encodeManifest(manifest);
+        if (!(await objectStore.putIfAbsent(numbered(manifestPrefix, number), bytes, signal))) continue;
+        state.fold(manifest);
+        // The manifest stands; a checkpoint that fails now is written after a later one.
         await this.#writeCheckpoint(signal).catch(() => undefined);
-        return entry;
+        return manifest;
       }
-      throw new LokiError('unavailable', `catalog: ${entryPrefix}: others kept committing`);
+      throw new LokiError('unavailable', `catalog: ${manifestPrefix}: others kept committing`);
     });
   }
 
   /** Numbers have no gaps, so there is nothing newer at all when the next one is not there. */
   async #hasNext(signal: AbortSignal | undefined): Promise<boolean> {
-    const { objectStore, state, entryPrefix } = this.#options;
+    const { objectStore, state, manifestPrefix } = this.#options;
     try {
-      await objectStore.get(numbered(entryPrefix, state.number + 1), signal);
+      await objectStore.get(numbered(manifestPrefix, state.number + 1), signal);
       return true;
     } catch (error) {
       if (error instanceof LokiError && error.code === 'notFound') return false;
@@ -100,23 +103,23 @@ export class NumberedLog<Entry> {
   }
 
   async #load(signal: AbortSignal | undefined): Promise<void> {
-    const { objectStore, state, entryPrefix } = this.#options;
+    const { objectStore, state, manifestPrefix } = this.#options;
     if (!this.#isLoaded) {
       await this.#loadCheckpoint(signal);
       this.#isLoaded = true;
     }
     const numbers: number[] = [];
     let next = state.number + 1;
-    for await (const { key } of objectStore.list(entryPrefix, numbered(entryPrefix, next - 1))) {
+    for await (const { key } of objectStore.list(manifestPrefix, numbered(manifestPrefix, next - 1))) {
       signal?.throwIfAborted();
       // A listing is no snapshot: past a gap it may miss what the next listing will show.
       if (numberOf(key) !== next) break;
       numbers.push(next++);
     }
     for (let i = 0; i < numbers.length; i += fetchesMax) {
-      const batch = numbers.slice(i, i + fetchesMax).map((number) => numbered(entryPrefix, number));
+      const batch = numbers.slice(i, i + fetchesMax).map((number) => numbered(manifestPrefix, number));
       const fetched = await Promise.all(batch.map((key) => objectStore.get(key, signal)));
-      fetched.forEach((bytes, at) => state.fold(state.decodeEntry(bytes, batch[at])));
+      fetched.forEach((bytes, at) => state.fold(state.decodeManifest(bytes, batch[at])));
     }
   }
 
@@ -129,7 +132,7 @@ export class NumberedLog<Entry> {
         this.#checkpoint = number;
         return;
       } catch (error) {
-        // Damaged, or just removed by somebody: the one before it, or the entries, say the same.
+        // Damaged, or just removed by somebody: the one before it, or the manifests, say the same.
         if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound')) {
           throw error;
         }

@@ -4,13 +4,13 @@ import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { Prng } from '@loki/simulator';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
-import { decodeEntry, encodeEntry } from './entry.ts';
-import type { CatalogEntry, EntryContent } from './entry.ts';
-import { checkpointKey, entryKey } from './keys.ts';
+import { checkpointKey, manifestKey } from './keys.ts';
+import { decodeManifest, encodeManifest } from './manifest.ts';
+import type { Manifest, ManifestContent } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import { PartitionState } from './partition-state.ts';
 
-function flush(startOffset: number, endOffset: number, more?: Partial<EntryContent>): EntryContent {
+function flush(startOffset: number, endOffset: number, more?: Partial<ManifestContent>): ManifestContent {
   return {
     startOffset,
     endOffset,
@@ -51,7 +51,7 @@ function flaky(store: ObjectStore, fate: () => 'ok' | 'fails' | 'answer lost'): 
   };
 }
 
-describe('entries as bytes', () => {
+describe('manifests as bytes', () => {
   const arbitrarySection = fc.record({
     tenant: fc.string({ minLength: 1, unit: 'grapheme' }),
     minNs: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 62n }),
@@ -59,7 +59,7 @@ describe('entries as bytes', () => {
     rowCount: fc.maxSafeNat(),
     lineBytes: fc.maxSafeNat(),
   });
-  const arbitraryEntry: fc.Arbitrary<CatalogEntry> = fc.record({
+  const arbitraryManifest: fc.Arbitrary<Manifest> = fc.record({
     partition: fc.nat(),
     number: fc.maxSafeNat(),
     startOffset: fc.maxSafeNat(),
@@ -81,18 +81,18 @@ describe('entries as bytes', () => {
     erased: fc.array(fc.string()),
   });
 
-  test('an entry comes back as it was', () => {
+  test('a manifest comes back as it was', () => {
     fc.assert(
-      fc.property(arbitraryEntry, (entry) => {
-        expect(decodeEntry(encodeEntry(entry), 'k')).toEqual(entry);
+      fc.property(arbitraryManifest, (manifest) => {
+        expect(decodeManifest(encodeManifest(manifest), 'k')).toEqual(manifest);
       }),
     );
   });
 
   test('every cut and every flipped bit is found, and the key is named', () => {
-    const bytes = encodeEntry({ ...flush(5, 10), partition: 3, number: 7 });
+    const bytes = encodeManifest({ ...flush(5, 10), partition: 3, number: 7 });
     const expectCorrupt = (damaged: Buffer): void => {
-      expect(() => decodeEntry(damaged, 'the/key')).toThrow(
+      expect(() => decodeManifest(damaged, 'the/key')).toThrow(
         expect.objectContaining({
           code: 'corrupt',
           message: expect.stringContaining('the/key') as string,
@@ -110,7 +110,7 @@ describe('entries as bytes', () => {
   test('any bytes are refused without harm', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
-        expect(() => decodeEntry(bytes, 'k')).toThrow(LokiError);
+        expect(() => decodeManifest(bytes, 'k')).toThrow(LokiError);
         expect(() => decodeCheckpoint(bytes, 'k', new PartitionState(0))).toThrow(LokiError);
       }),
     );
@@ -118,13 +118,13 @@ describe('entries as bytes', () => {
 });
 
 describe('commits', () => {
-  test('entries follow each other; what one commits another reads', async () => {
+  test('manifests follow each other; what one commits another reads', async () => {
     const objectStore = new MemoryObjectStore();
     const writer = new PartitionCatalog({ objectStore, partition: 2 });
     await writer.commit(flush(0, 10));
     await writer.commit(flush(10, 11));
     const reader = new PartitionCatalog({ objectStore, partition: 2 });
-    expect((await reader.load()).map((entry) => entry.number)).toEqual([1, 2]);
+    expect((await reader.load()).map((manifest) => manifest.number)).toEqual([1, 2]);
     expect(reader.state.endOffset).toBe(11);
     expect(reader.state.writers).toEqual([['w1', 11]]);
     expect(reader.state.newestNs).toBe(2n ** 62n);
@@ -154,18 +154,21 @@ describe('commits', () => {
       fate = 'ok';
       if (isRead) await writer.load();
       const again = await writer.commit(flush(0, 10, { createdMs: 1_700_000_009_999 }));
-      expect(again).toMatchObject({ outcome: 'committed', entry: { number: 1 } });
+      expect(again).toMatchObject({ outcome: 'committed', manifest: { number: 1 } });
       expect(writer.state.number).toBe(1);
     }
   });
 
-  test('an entry that only drops does not cost a leader its flush', async () => {
+  test('a manifest that only drops does not cost a leader its flush', async () => {
     const objectStore = new MemoryObjectStore();
     const leader = new PartitionCatalog({ objectStore, partition: 0 });
     await leader.commit(flush(0, 10));
     const compactor = new PartitionCatalog({ objectStore, partition: 0 });
     await compactor.drop({ drops: [{ key: 'segments/0-10', tenants: ['a'] }], createdMs: 50 });
-    expect(await leader.commit(flush(10, 20))).toMatchObject({ outcome: 'committed', entry: { number: 3 } });
+    expect(await leader.commit(flush(10, 20))).toMatchObject({
+      outcome: 'committed',
+      manifest: { number: 3 },
+    });
     expect(leader.state.live.get('segments/0-10')?.segment.sections.map((section) => section.tenant)).toEqual(
       ['b'],
     );
@@ -187,12 +190,12 @@ describe('commits', () => {
     expect(catalog.state.endOffset).toBe(10);
   });
 
-  test('a hole, an overlap or a damaged entry is corruption, not an end', async () => {
+  test('a hole, an overlap or a damaged manifest is corruption, not an end', async () => {
     const objectStore = new MemoryObjectStore();
     const writer = new PartitionCatalog({ objectStore, partition: 0 });
     await writer.commit(flush(0, 10));
-    const put = (number: number, content: EntryContent, partition = 0): Promise<void> =>
-      objectStore.put(entryKey(0, number), encodeEntry({ ...content, partition, number }));
+    const put = (number: number, content: ManifestContent, partition = 0): Promise<void> =>
+      objectStore.put(manifestKey(0, number), encodeManifest({ ...content, partition, number }));
     for (const [content, partition] of [
       [flush(11, 12), 0],
       [flush(9, 12), 0],
@@ -202,23 +205,23 @@ describe('commits', () => {
       const reader = new PartitionCatalog({ objectStore, partition: 0 });
       await expect(reader.load()).rejects.toMatchObject({ code: 'corrupt' });
     }
-    await objectStore.put(entryKey(0, 2), Buffer.from('nonsense'));
+    await objectStore.put(manifestKey(0, 2), Buffer.from('nonsense'));
     await expect(new PartitionCatalog({ objectStore, partition: 0 }).load()).rejects.toMatchObject({
       code: 'corrupt',
-      message: expect.stringContaining(entryKey(0, 2)) as string,
+      message: expect.stringContaining(manifestKey(0, 2)) as string,
     });
   });
 
-  test('a listing that shows a later entry before an earlier one is read up to the gap', async () => {
+  test('a listing that shows a later manifest before an earlier one is read up to the gap', async () => {
     const objectStore = new MemoryObjectStore();
     const writer = new PartitionCatalog({ objectStore, partition: 0 });
     for (let i = 0; i < 5; i++) await writer.commit(flush(i, i + 1));
-    const third = await objectStore.get(entryKey(0, 3));
-    await objectStore.delete(entryKey(0, 3));
+    const third = await objectStore.get(manifestKey(0, 3));
+    await objectStore.delete(manifestKey(0, 3));
     const reader = new PartitionCatalog({ objectStore, partition: 0 });
     await reader.load();
     expect(reader.state.number).toBe(2);
-    await objectStore.put(entryKey(0, 3), third);
+    await objectStore.put(manifestKey(0, 3), third);
     await reader.load();
     expect(reader.state.number).toBe(5);
   });
@@ -256,7 +259,7 @@ describe('commits', () => {
       await full.load();
       const replayed = new PartitionState(0);
       for (let n = 1; n <= full.state.number; n++) {
-        replayed.fold(decodeEntry(await objectStore.get(entryKey(0, n)), 'k'));
+        replayed.fold(decodeManifest(await objectStore.get(manifestKey(0, n)), 'k'));
       }
       expect(encodeCheckpoint(full.state)).toEqual(encodeCheckpoint(replayed));
       for (const [key, start] of believed) expect(replayed.live.get(key)?.startOffset).toBe(start);
@@ -265,10 +268,10 @@ describe('commits', () => {
 });
 
 describe('checkpoints', () => {
-  async function filled(entries: number): Promise<MemoryObjectStore> {
+  async function filled(manifests: number): Promise<MemoryObjectStore> {
     const objectStore = new MemoryObjectStore();
     const writer = new PartitionCatalog({ objectStore, partition: 0, checkpointEvery: 10 });
-    for (let i = 0; i < entries; i++) {
+    for (let i = 0; i < manifests; i++) {
       await writer.commit(flush(i, i + 1));
       if (i % 3 === 2) {
         await writer.drop({ drops: [{ key: `segments/${i}-${i + 1}`, tenants: [] }], createdMs: i });

@@ -1,9 +1,9 @@
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
-import { decodeEntry, encodeEntry } from './entry.ts';
-import type { CatalogEntry, DroppedSections, EntryContent } from './entry.ts';
-import { checkpointKey, checkpointPrefix, entryKey, entryPrefix, numberOf } from './keys.ts';
+import { checkpointKey, checkpointPrefix, manifestKey, manifestPrefix, numberOf } from './keys.ts';
+import { decodeManifest, encodeManifest } from './manifest.ts';
+import type { Manifest, DroppedSections, ManifestContent } from './manifest.ts';
 import { PartitionState } from './partition-state.ts';
 import type { StateListener } from './partition-state.ts';
 
@@ -11,26 +11,26 @@ interface PartitionCatalogOptions {
   readonly objectStore: ObjectStore;
   readonly partition: number;
   readonly listener?: StateListener;
-  /** Entries from one checkpoint to the next. Default 512: a cold start reads so many small objects at most. */
+  /** Manifests from one checkpoint to the next. Default 512: a cold start reads so many small objects at most. */
   readonly checkpointEvery?: number;
 }
 
-/** How a commit ended. `lost`: entries of others hold offsets of ours; `winners` are those we did not know. */
+/** How a commit ended. `lost`: manifests of others hold offsets of ours; `winners` are those we did not know. */
 type CommitOutcome =
-  | { readonly outcome: 'committed'; readonly entry: CatalogEntry }
-  | { readonly outcome: 'lost'; readonly winners: readonly CatalogEntry[] };
+  | { readonly outcome: 'committed'; readonly manifest: Manifest }
+  | { readonly outcome: 'lost'; readonly winners: readonly Manifest[] };
 
-/** Entries fetched side by side while catching up. */
+/** Manifests fetched side by side while catching up. */
 const fetchesMax = 16;
-/** Entries that only drop may come between; more in a row than this is not chance. */
+/** Manifests that only drop may come between; more in a row than this is not chance. */
 const commitAttemptsMax = 16;
-/** A commit is repeated at once or given up: it will find itself among the last few entries. */
+/** A commit is repeated at once or given up: it will find itself among the last few manifests. */
 const recentMax = 64;
 /** Checkpoints kept: a reader may be reading the one before the last. */
 const checkpointsKept = 2;
 
 /**
- * The manifest of one partition: numbered objects, each created once (create-if-absent), each starting exactly where
+ * The catalog of one partition: numbered manifests, each created once (create-if-absent), each starting exactly where
  * the last one ended. Whoever creates the next number has committed; there is no other authority.
  *
  * Calls take turns. They throw what the store throws and may then be repeated.
@@ -42,8 +42,8 @@ export class PartitionCatalog {
   /** Last checkpoint we know of. */
   #checkpoint = 0;
   #isLoaded = false;
-  /** Entries folded last, in which a repeated commit finds itself. */
-  readonly #recent: CatalogEntry[] = [];
+  /** Manifests folded last, in which a repeated commit finds itself. */
+  readonly #recent: Manifest[] = [];
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: PartitionCatalogOptions) {
@@ -56,17 +56,17 @@ export class PartitionCatalog {
     return this.state.partition;
   }
 
-  /** Catches up with what anybody has committed; returns the entries that were new, but for those in a checkpoint. */
-  load(signal?: AbortSignal): Promise<readonly CatalogEntry[]> {
+  /** Catches up with what anybody has committed; returns the manifests that were new, but for those in a checkpoint. */
+  load(signal?: AbortSignal): Promise<readonly Manifest[]> {
     return this.#inTurn(() => this.#load(signal));
   }
 
-  async #load(signal: AbortSignal | undefined): Promise<readonly CatalogEntry[]> {
+  async #load(signal: AbortSignal | undefined): Promise<readonly Manifest[]> {
     if (!this.#isLoaded) {
       await this.#loadCheckpoint(signal);
       this.#isLoaded = true;
     }
-    const entries: CatalogEntry[] = [];
+    const manifests: Manifest[] = [];
     for (
       let numbers = await this.#newNumbers(signal);
       numbers.length > 0;
@@ -74,30 +74,30 @@ export class PartitionCatalog {
     ) {
       const batch = numbers.slice(0, fetchesMax);
       const fetched = await Promise.all(batch.map((number) => this.#fetch(number, signal)));
-      for (const entry of fetched) {
-        this.#fold(entry);
-        entries.push(entry);
+      for (const manifest of fetched) {
+        this.#fold(manifest);
+        manifests.push(manifest);
       }
     }
-    return entries;
+    return manifests;
   }
 
   /**
-   * Adds the next entry. When the answer to an earlier attempt was lost, the same content finds itself and is
-   * committed. Entries of others that leave the offsets free are stepped over.
+   * Adds the next manifest. When the answer to an earlier attempt was lost, the same content finds itself and is
+   * committed. Manifests of others that leave the offsets free are stepped over.
    *
-   * @param content must start where the partition's entries end, as far as this object knows
+   * @param content must start where the partition's manifests end, as far as this object knows
    */
-  commit(content: EntryContent, signal?: AbortSignal): Promise<CommitOutcome> {
+  commit(content: ManifestContent, signal?: AbortSignal): Promise<CommitOutcome> {
     return this.#inTurn(() => this.#commit(content, signal));
   }
 
-  async #commit(content: EntryContent, signal: AbortSignal | undefined): Promise<CommitOutcome> {
+  async #commit(content: ManifestContent, signal: AbortSignal | undefined): Promise<CommitOutcome> {
     if (!this.#isLoaded) await this.#load(signal);
-    const winners: CatalogEntry[] = [];
+    const winners: Manifest[] = [];
     for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
       const own = this.#findOwn(content);
-      if (own) return { outcome: 'committed', entry: own };
+      if (own) return { outcome: 'committed', manifest: own };
       if (content.startOffset < this.state.endOffset) return { outcome: 'lost', winners };
       if (content.startOffset > this.state.endOffset) {
         throw new LokiError(
@@ -105,10 +105,16 @@ export class PartitionCatalog {
           `catalog: partition ${this.partition} ends at ${this.state.endOffset}, a commit begins at ${content.startOffset}`,
         );
       }
-      const entry: CatalogEntry = { ...content, partition: this.partition, number: this.state.number + 1 };
-      if (await this.#store.putIfAbsent(entryKey(this.partition, entry.number), encodeEntry(entry), signal)) {
-        this.#fold(entry);
-        return { outcome: 'committed', entry };
+      const manifest: Manifest = { ...content, partition: this.partition, number: this.state.number + 1 };
+      if (
+        await this.#store.putIfAbsent(
+          manifestKey(this.partition, manifest.number),
+          encodeManifest(manifest),
+          signal,
+        )
+      ) {
+        this.#fold(manifest);
+        return { outcome: 'committed', manifest };
       }
       winners.push(...(await this.#load(signal)));
     }
@@ -133,8 +139,8 @@ export class PartitionCatalog {
   }
 
   /**
-   * Writes a checkpoint when enough entries came since the last one, and removes those before it. Anybody may call
-   * it at any time: equal entries fold to equal checkpoints.
+   * Writes a checkpoint when enough manifests came since the last one, and removes those before it. Anybody may call
+   * it at any time: equal manifests fold to equal checkpoints.
    */
   checkpoint(signal?: AbortSignal): Promise<boolean> {
     return this.#inTurn(() => this.#writeCheckpoint(signal));
@@ -168,7 +174,7 @@ export class PartitionCatalog {
 
   async #loadCheckpoint(signal: AbortSignal | undefined): Promise<void> {
     const numbers = await this.#checkpoints();
-    // Entries are never deleted, so a damaged checkpoint costs time, not data.
+    // Manifests are never deleted, so a damaged checkpoint costs time, not data.
     for (const number of numbers.reverse()) {
       const key = checkpointKey(this.partition, number);
       try {
@@ -197,8 +203,8 @@ export class PartitionCatalog {
     const numbers: number[] = [];
     let next = this.state.number + 1;
     for await (const { key } of this.#store.list(
-      entryPrefix(this.partition),
-      entryKey(this.partition, next - 1),
+      manifestPrefix(this.partition),
+      manifestKey(this.partition, next - 1),
     )) {
       signal?.throwIfAborted();
       // A listing is no snapshot: past a gap it may miss what the next listing will show.
@@ -208,29 +214,29 @@ export class PartitionCatalog {
     return numbers;
   }
 
-  async #fetch(number: number, signal: AbortSignal | undefined): Promise<CatalogEntry> {
-    const key = entryKey(this.partition, number);
-    return decodeEntry(await this.#store.get(key, signal), key);
+  async #fetch(number: number, signal: AbortSignal | undefined): Promise<Manifest> {
+    const key = manifestKey(this.partition, number);
+    return decodeManifest(await this.#store.get(key, signal), key);
   }
 
-  #fold(entry: CatalogEntry): void {
-    this.state.fold(entry);
-    this.#recent.push(entry);
+  #fold(manifest: Manifest): void {
+    this.state.fold(manifest);
+    this.#recent.push(manifest);
     if (this.#recent.length > recentMax) this.#recent.shift();
   }
 
-  /** Our own entry, put by an attempt whose answer never came: the same in all but when it was tried. */
-  #findOwn(content: EntryContent): CatalogEntry | undefined {
+  /** Our own manifest, put by an attempt whose answer never came: the same in all but when it was tried. */
+  #findOwn(content: ManifestContent): Manifest | undefined {
     if (content.endOffset === content.startOffset) return undefined; // dropping twice is harmless
     return this.#recent.find(
-      (entry) =>
-        entry.startOffset === content.startOffset &&
-        encodeEntry(entry).equals(
-          encodeEntry({
+      (manifest) =>
+        manifest.startOffset === content.startOffset &&
+        encodeManifest(manifest).equals(
+          encodeManifest({
             ...content,
-            partition: entry.partition,
-            number: entry.number,
-            createdMs: entry.createdMs,
+            partition: manifest.partition,
+            number: manifest.number,
+            createdMs: manifest.createdMs,
           }),
         ),
     );

@@ -1,15 +1,15 @@
 import { LokiError } from '@loki/model';
-import type { CatalogEntry, SectionEntry, SegmentEntry, WriterTable } from './entry.ts';
-import { entryKey } from './keys.ts';
+import { manifestKey } from './keys.ts';
+import type { Manifest, ManifestSection, ManifestSegment, WriterTable } from './manifest.ts';
 
-/** A segment that a partition's entries have named and not dropped. */
+/** A segment that a partition's manifests have named and not dropped. */
 export interface LiveSegment {
   readonly partition: number;
   readonly startOffset: number;
   readonly endOffset: number;
   readonly createdMs: number;
   /** Its sections are those still to be read. */
-  readonly segment: SegmentEntry;
+  readonly segment: ManifestSegment;
 }
 
 /** A segment nobody reads any more, whose object is still there. */
@@ -21,14 +21,14 @@ export interface DeadSegment {
 
 /** What is told of changes, so that an index over many partitions need not be built anew. */
 export interface StateListener {
-  added(live: LiveSegment, section: SectionEntry): void;
-  removed(live: LiveSegment, section: SectionEntry): void;
+  added(live: LiveSegment, section: ManifestSection): void;
+  removed(live: LiveSegment, section: ManifestSection): void;
 }
 
-/** All entries of one partition, folded. */
+/** All manifests of one partition, folded. */
 export class PartitionState {
   readonly partition: number;
-  /** Of the last entry folded; 0: none. */
+  /** Of the last manifest folded; 0: none. */
   number = 0;
   endOffset = 0;
   writers: WriterTable = [];
@@ -45,34 +45,34 @@ export class PartitionState {
   }
 
   /**
-   * Takes the next entry.
+   * Takes the next manifest.
    *
-   * @throws LokiError `corrupt` when it is not the next one: entries are gapless in number and in offsets
+   * @throws LokiError `corrupt` when it is not the next one: manifests are gapless in number and in offsets
    */
-  fold(entry: CatalogEntry): void {
-    const { partition, number, startOffset, endOffset } = entry;
+  fold(manifest: Manifest): void {
+    const { partition, number, startOffset, endOffset } = manifest;
     const isNext =
       partition === this.partition &&
       number === this.number + 1 &&
       startOffset === this.endOffset &&
       endOffset >= startOffset;
     if (!isNext) {
-      const key = entryKey(this.partition, this.number + 1);
+      const key = manifestKey(this.partition, this.number + 1);
       throw new LokiError(
         'corrupt',
-        `catalog: ${key}: entry ${number} of partition ${partition} for [${startOffset}, ${endOffset}) ` +
+        `catalog: ${key}: manifest ${number} of partition ${partition} for [${startOffset}, ${endOffset}) ` +
           `does not continue at ${this.endOffset}`,
       );
     }
     this.number = number;
-    if (endOffset > startOffset) this.writers = entry.writers;
+    if (endOffset > startOffset) this.writers = manifest.writers;
     this.endOffset = endOffset;
-    if (entry.segment) {
-      const { createdMs, segment } = entry;
+    if (manifest.segment) {
+      const { createdMs, segment } = manifest;
       this.addLive({ partition, startOffset, endOffset, createdMs, segment });
     }
-    for (const drop of entry.drops) this.#drop(drop.key, drop.tenants, entry.createdMs);
-    for (const key of entry.erased) this.dead.delete(key);
+    for (const drop of manifest.drops) this.#drop(drop.key, drop.tenants, manifest.createdMs);
+    for (const key of manifest.erased) this.dead.delete(key);
   }
 
   addLive(live: LiveSegment): void {
@@ -95,7 +95,7 @@ export class PartitionState {
   #drop(key: string, tenants: readonly string[], droppedMs: number): void {
     const live = this.live.get(key);
     if (!live) return; // dropped before: by another compactor, or with other tenants
-    const isDropped = (section: SectionEntry): boolean =>
+    const isDropped = (section: ManifestSection): boolean =>
       tenants.length === 0 || tenants.includes(section.tenant);
     const { segment } = live;
     for (const section of segment.sections) if (isDropped(section)) this.#listener?.removed(live, section);

@@ -1,5 +1,5 @@
-import type { RecordRange } from './compaction-entry.ts';
-import type { SectionEntry } from './entry.ts';
+import type { RecordRange } from './compaction-manifest.ts';
+import type { ManifestSection } from './manifest.ts';
 import type { LiveSegment, StateListener } from './partition-state.ts';
 
 /** One tenant's share of one segment, as a reader needs it. */
@@ -36,7 +36,7 @@ interface TenantSections {
 export class SectionIndex implements StateListener {
   readonly #tenants = new Map<string, TenantSections>();
 
-  added(live: LiveSegment, section: SectionEntry): void {
+  added(live: LiveSegment, section: ManifestSection): void {
     const { partition, startOffset, endOffset, createdMs, segment } = live;
     const { key, sizeBytes, level } = segment;
     const { minNs, maxNs, rowCount, lineBytes } = section;
@@ -45,7 +45,7 @@ export class SectionIndex implements StateListener {
     for (const bucket of this.#buckets(section)) bucket.set(key, ref);
   }
 
-  removed(live: LiveSegment, section: SectionEntry): void {
+  removed(live: LiveSegment, section: ManifestSection): void {
     for (const bucket of this.#buckets(section)) bucket.delete(live.segment.key);
     const tenant = this.#tenants.get(section.tenant);
     if (!tenant) return;
@@ -84,7 +84,7 @@ export class SectionIndex implements StateListener {
     return [...this.#tenants.keys()];
   }
 
-  #buckets({ tenant, minNs, maxNs }: SectionEntry): Map<string, SegmentRef>[] {
+  #buckets({ tenant, minNs, maxNs }: ManifestSection): Map<string, SegmentRef>[] {
     let sections = this.#tenants.get(tenant);
     if (!sections) this.#tenants.set(tenant, (sections = { byDay: new Map(), long: new Map() }));
     const first = dayOf(minNs);

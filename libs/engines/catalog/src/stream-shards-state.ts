@@ -1,7 +1,7 @@
 import { ByteWriter } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { LokiError } from '@loki/model';
-import { decode, seal } from './entry.ts';
+import { decode, seal } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 
 /** From one moment of row time to another the rows of a stream go to so many partitions. */
@@ -15,7 +15,7 @@ export interface ShardStep {
   readonly shards: number;
 }
 
-export interface ShardEntry {
+export interface ShardManifest {
   readonly number: number;
   readonly createdMs: number;
   /** The process that added it; '' : it corrects a step, and holds as it stands. */
@@ -26,8 +26,8 @@ export interface ShardEntry {
 /** Steps that ended so long ago are forgotten: rows of then are refused by their age (`reject_old_samples_max_age`). */
 const forgottenAfterMs = 30 * 86_400_000;
 
-/** Entries: `LSE1`, checkpoints: `LSC1`. The last byte is the version. */
-const entryMagic = 0x3145_534c;
+/** Manifests: `LSE1`, checkpoints: `LSC1`. The last byte is the version. */
+const manifestMagic = 0x3145_534c;
 const checkpointMagic = 0x3143_534c;
 const stepsMax = 10_000_000;
 
@@ -35,19 +35,19 @@ const stepsMax = 10_000_000;
  * Steps of all streams, by placement hash, each stream's ascending. A step that does not begin after the last one of its
  * stream does not count; one that begins with it takes its place.
  */
-export class StreamShardsState implements FoldedLog<ShardEntry> {
+export class StreamShardsState implements FoldedLog<ShardManifest> {
   number = 0;
   readonly steps = new Map<number, ShardStep[]>();
   /** Another step to take in the place of one that cannot hold; asked for each step that is folded. */
   substitute: ((step: ShardStep, writer: string) => ShardStep) | undefined;
 
-  fold(entry: ShardEntry): void {
-    if (entry.number !== this.number + 1) {
-      throw new LokiError('corrupt', `stream shards: entry ${entry.number} after ${this.number}`);
+  fold(manifest: ShardManifest): void {
+    if (manifest.number !== this.number + 1) {
+      throw new LokiError('corrupt', `stream shards: manifest ${manifest.number} after ${this.number}`);
     }
-    for (const step of entry.steps) this.#take(this.substitute?.(step, entry.writer) ?? step);
-    this.number = entry.number;
-    this.#forget(entry.createdMs);
+    for (const step of manifest.steps) this.#take(this.substitute?.(step, manifest.writer) ?? step);
+    this.number = manifest.number;
+    this.#forget(manifest.createdMs);
   }
 
   /** What held for the stream before `fromSeconds` as a step from there on. */
@@ -58,9 +58,9 @@ export class StreamShardsState implements FoldedLog<ShardEntry> {
       : { placement, fromSeconds, untilSeconds: fromSeconds, shards: 1 };
   }
 
-  encodeEntry({ number, createdMs, writer, steps }: ShardEntry): Buffer {
+  encodeManifest({ number, createdMs, writer, steps }: ShardManifest): Buffer {
     const out = new ByteWriter(64);
-    out.u32(entryMagic);
+    out.u32(manifestMagic);
     out.uvarint(number);
     out.uvarint(createdMs);
     out.sizedText(writer);
@@ -68,8 +68,8 @@ export class StreamShardsState implements FoldedLog<ShardEntry> {
     return seal(out);
   }
 
-  decodeEntry(bytes: Uint8Array, key: string): ShardEntry {
-    return decode(bytes, key, entryMagic, (reader) => ({
+  decodeManifest(bytes: Uint8Array, key: string): ShardManifest {
+    return decode(bytes, key, manifestMagic, (reader) => ({
       number: reader.uvarint(),
       createdMs: reader.uvarint(),
       writer: reader.sizedText(),

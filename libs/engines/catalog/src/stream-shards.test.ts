@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { Logger, ObjectStore, Timers } from '@loki/ports';
 import { StreamShardsState } from './stream-shards-state.ts';
-import type { ShardEntry } from './stream-shards-state.ts';
+import type { ShardManifest } from './stream-shards-state.ts';
 import { StreamShards } from './stream-shards.ts';
 
 // What this protects: a row of a hot stream goes to the same partition whenever it is sent again, also by another distributor,
@@ -209,7 +209,7 @@ test('while the store is down nothing is sharded; the first push after that want
   shards.close();
 });
 
-test('entries and checkpoints say the same, and damage is seen', () => {
+test('manifests and checkpoints say the same, and damage is seen', () => {
   const step = fc.record({
     placement: fc.integer({ min: 0, max: 3 }),
     fromSeconds: fc.integer({ min: -10, max: 1_000 }),
@@ -225,12 +225,12 @@ test('entries and checkpoints say the same, and damage is seen', () => {
           ...rest,
           untilSeconds: rest.fromSeconds + length,
         }));
-        const entry: ShardEntry = { number: i + 1, createdMs: i, writer: 'w', steps };
-        folded.fold(entry);
-        const bytes = folded.encodeEntry(entry);
-        expect(read.decodeEntry(bytes, 'k')).toEqual(entry);
+        const manifest: ShardManifest = { number: i + 1, createdMs: i, writer: 'w', steps };
+        folded.fold(manifest);
+        const bytes = folded.encodeManifest(manifest);
+        expect(read.decodeManifest(bytes, 'k')).toEqual(manifest);
         bytes[at % bytes.length] ^= 1;
-        expect(() => read.decodeEntry(bytes, 'k')).toThrow();
+        expect(() => read.decodeManifest(bytes, 'k')).toThrow();
       });
       read.decodeCheckpoint(folded.encodeCheckpoint(), 'k');
       expect([...read.steps]).toEqual([...folded.steps]);

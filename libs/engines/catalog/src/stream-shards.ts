@@ -1,7 +1,7 @@
 import type { Clock, Logger, ObjectStore, Timers } from '@loki/ports';
 import { NumberedLog } from './numbered-log.ts';
 import { StreamShardsState } from './stream-shards-state.ts';
-import type { ShardEntry, ShardStep } from './stream-shards-state.ts';
+import type { ShardManifest, ShardStep } from './stream-shards-state.ts';
 
 interface StreamShardsOptions {
   readonly objectStore: ObjectStore;
@@ -47,7 +47,7 @@ const wantedMax = 10_000;
 export class StreamShards {
   readonly #options: StreamShardsOptions;
   readonly #state = new StreamShardsState();
-  readonly #log: NumberedLog<ShardEntry>;
+  readonly #log: NumberedLog<ShardManifest>;
   readonly #stop = new AbortController();
   readonly #wanted = new Map<number, ShardStep>();
   /** Corrections of steps that the store took when they should have begun already. */
@@ -64,7 +64,7 @@ export class StreamShards {
     this.#log = new NumberedLog({
       objectStore: options.objectStore,
       state: this.#state,
-      entryPrefix: 'catalog/stream-shards/',
+      manifestPrefix: 'catalog/stream-shards/',
       checkpointPrefix: 'catalog/stream-shards-checkpoints/',
       checkpointEvery: 64,
     });
@@ -135,11 +135,11 @@ export class StreamShards {
         // Corrections by themselves: who reads them has no reason to doubt them.
         const isCorrecting = this.#corrections.size > 0;
         const waiting = isCorrecting ? this.#corrections : this.#wanted;
-        const make = (number: number): ShardEntry | undefined => {
+        const make = (number: number): ShardManifest | undefined => {
           this.#dropDone();
           const steps = [...waiting.values()];
-          const entry = { number, createdMs: clock.nowMs(), writer: isCorrecting ? '' : writer, steps };
-          return steps.length > 0 ? entry : undefined;
+          const manifest = { number, createdMs: clock.nowMs(), writer: isCorrecting ? '' : writer, steps };
+          return steps.length > 0 ? manifest : undefined;
         };
         const added = await this.#log.append(make, AbortSignal.any([signal, this.#deadline()]));
         for (const step of added?.steps ?? []) {

@@ -1,7 +1,7 @@
 import { ByteWriter } from '@loki/bytes';
 import type { TenantId } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
-import { areaCount, areas, headerBytes, writeHeader, writeSectionEntry, writeTrailer } from './layout.ts';
+import { areaCount, areas, headerBytes, writeHeader, writeFooterSection, writeTrailer } from './layout.ts';
 import { writeSectionIndex } from './section.ts';
 import type { RawSection, SegmentKind } from './types.ts';
 import type { PackedUnit } from './unit.ts';
@@ -56,7 +56,7 @@ export function assemble(
   sections.forEach((section, i) => {
     const before = index.length;
     writeSectionIndex(index, { ...section, minNs: summaries[i].minNs }, level);
-    writeSectionEntry(entries, {
+    writeFooterSection(entries, {
       ...summaries[i],
       streamCount: section.streams.length,
       blockCount: section.blocks.length,

@@ -17,8 +17,8 @@ export const areaCount = areas.length;
 
 const kinds: readonly SegmentKind[] = ['record', 'flushed', 'compacted'];
 
-/** A section's line in the footer. */
-export interface SectionEntry {
+/** A section as the footer describes it. */
+export interface FooterSection {
   readonly tenant: TenantId;
   readonly minNs: bigint;
   readonly maxNs: bigint;
@@ -36,7 +36,7 @@ export interface RawFooter {
   readonly kind: SegmentKind;
   readonly version: number;
   readonly sizeBytes: number;
-  readonly entries: readonly SectionEntry[];
+  readonly entries: readonly FooterSection[];
   readonly indexes: readonly Buffer[];
   /** Per section and area: where its bytes start. */
   readonly areaStarts: readonly (readonly number[])[];
@@ -60,7 +60,7 @@ export function writeTrailer(writer: ByteWriter, kind: SegmentKind, footerStart:
   writer.u32(magic);
 }
 
-export function writeSectionEntry(writer: ByteWriter, entry: SectionEntry): void {
+export function writeFooterSection(writer: ByteWriter, entry: FooterSection): void {
   writer.sizedText(entry.tenant);
   writer.i64(entry.minNs);
   writer.uvarint64(entry.maxNs - entry.minNs);
@@ -109,9 +109,9 @@ export function readFooter(tail: Buffer, sizeBytes: number, name: string): RawFo
       throw new BytesError(`version ${version}, kind ${tail[trailerAt + 1]} are not known`);
     }
     const reader = new ByteReader(tail, start, trailerAt);
-    const entries: SectionEntry[] = [];
+    const entries: FooterSection[] = [];
     for (let left = reader.count(sectionsMax); left > 0; left--) {
-      entries.push(readSectionEntry(reader, entries.at(-1)?.tenant, name));
+      entries.push(readFooterSection(reader, entries.at(-1)?.tenant, name));
     }
     const indexes = entries.map((entry) => reader.bytes(entry.indexBytes));
     reader.expectEnd();
@@ -128,7 +128,7 @@ export function checkHeader(bytes: Buffer, name: string): void {
   }
 }
 
-function readSectionEntry(reader: ByteReader, previous: string | undefined, name: string): SectionEntry {
+function readFooterSection(reader: ByteReader, previous: string | undefined, name: string): FooterSection {
   const tenant = readTenant(reader, name);
   // Tenant ids are ASCII, so the order of UTF-16 is theirs.
   if (previous !== undefined && previous >= tenant) throw new BytesError('tenants are not in order');
@@ -153,7 +153,7 @@ function readTenant(reader: ByteReader, name: string): TenantId {
 }
 
 /** Sections follow each other within an area, areas within the object, without a gap. */
-function placeAreas(entries: readonly SectionEntry[], end: number): number[][] {
+function placeAreas(entries: readonly FooterSection[], end: number): number[][] {
   const starts = entries.map(() => areas.map(() => 0));
   let at = headerBytes;
   for (let area = 0; area < areaCount; area++) {

@@ -5,7 +5,7 @@ import { encodeBlockTable, StoredBlockInfo } from './block-table.ts';
 import type { EncodedBlock } from './block-table.ts';
 import { believing } from './corrupt.ts';
 import { areas } from './layout.ts';
-import type { RawFooter, SectionEntry } from './layout.ts';
+import type { RawFooter, FooterSection } from './layout.ts';
 import { footerPartBytesMax, namesMax } from './limits.ts';
 import { decodeRuns, encodeRuns } from './runs.ts';
 import { StreamLabels, writeStreamTable } from './stream-table.ts';
@@ -41,7 +41,7 @@ export class StoredSection implements Section {
   /** For errors. */
   readonly where: string;
   readonly #segment: string;
-  readonly #entry: SectionEntry;
+  readonly #entry: FooterSection;
   readonly #areaStarts: readonly number[];
   readonly #blockTable: PackedPart;
   readonly #runTable: PackedPart;

@@ -1,5 +1,5 @@
 import { dayOf } from '@loki/catalog';
-import type { LiveSegment, PartitionCatalog, SectionEntry } from '@loki/catalog';
+import type { LiveSegment, PartitionCatalog, ManifestSection } from '@loki/catalog';
 import type { CompactorDeps } from './deps.ts';
 
 /** Objects deleted, or sections dropped, in one step: an entry stays small, and a crash repeats little. */
@@ -53,7 +53,7 @@ export class Sweeper {
   }
 
   /** Every day that the section touches was replaced, and long enough ago. */
-  #isReplaced({ segment }: LiveSegment, { tenant, minNs, maxNs }: SectionEntry): boolean {
+  #isReplaced({ segment }: LiveSegment, { tenant, minNs, maxNs }: ManifestSection): boolean {
     const { catalog, clock, options } = this.#deps;
     if (!catalog.isCompactable(minNs, maxNs)) return false;
     const before = clock.nowMs() - options.dropAfterMs;
@@ -149,7 +149,7 @@ export class Sweeper {
   }
 }
 
-function isBefore({ maxNs }: SectionEntry, expiredNs: bigint | undefined): boolean {
+function isBefore({ maxNs }: ManifestSection, expiredNs: bigint | undefined): boolean {
   return expiredNs !== undefined && maxNs < expiredNs;
 }
 

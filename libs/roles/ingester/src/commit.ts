@@ -28,14 +28,14 @@ export interface CommittedSegment {
 }
 
 /**
- * The manifests of one partition: a gapless sequence of offset ranges, extended by one create-if-absent put at a time.
+ * The catalog of one partition: a gapless sequence of manifests, each of a range of offsets, extended by one create-if-absent put at a time.
  * All calls throw when the store does not answer, and may then be tried again.
  */
 export interface PartitionCommits {
   /** Reads what has been committed by anybody. */
   load(signal?: AbortSignal): Promise<CommittedState>;
   /**
-   * Appends. False: another owner's entry stands where ours should; `load` tells how far it goes. An entry that we put
+   * Appends. False: another owner's manifest stands where ours should; `load` tells how far it goes. A manifest that we put
    * before, and whose answer we missed, counts as ours.
    */
   commit(commit: Commit, signal?: AbortSignal): Promise<boolean>;

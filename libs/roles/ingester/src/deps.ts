@@ -15,7 +15,7 @@ export interface IngesterDeps {
   readonly workers: Workers;
   readonly writeLog: WriteLog;
   readonly objectStore: ObjectStore;
-  /** The partition's manifests. */
+  /** The partition's catalog. */
   readonly commits: (partition: number) => PartitionCommits;
   readonly committed: CommittedSegments;
   readonly logger: Logger;

@@ -14,7 +14,7 @@ import type { FlushPlan } from './seal.ts';
  * Turns the oldest part of a head into a committed segment: merge on a worker, put, commit. One at a time for each
  * partition, while its consumption goes on.
  *
- * The order is what keeps the promise: the segment is durable before the manifest entry that names it, the entry is
+ * The order is what keeps the promise: the segment is durable before the manifest that names it, the manifest is
  * durable before the head lets go, and the log may forget only after that. A stop at any point leaves at worst an
  * object that no manifest names.
  */
@@ -174,7 +174,7 @@ export class Flusher {
   }
 
   /**
-   * An entry stands where ours should: go on from where the manifests end. True when it is ours after all, put by an
+   * Another manifest stands where ours should: go on from where the manifests end. True when it is ours after all, put by an
    * attempt whose answer was not heard.
    */
   async #yieldToWinner(plan: FlushPlan, segment: CommittedSegment | undefined): Promise<boolean> {

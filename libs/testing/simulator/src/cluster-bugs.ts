@@ -6,7 +6,7 @@ import type { VirtualProcess } from './virtual-process.ts';
 /** Mistakes in the protocol between processes, as switches; planted from outside, as those of one process are. */
 export const clusterBugs = {
   commitBeforeFlush: 'the manifest names a segment that is not durable yet',
-  twoLeadersWin: 'a manifest entry is put over that of another leader',
+  twoLeadersWin: 'a manifest is put over that of another leader',
   staleCatalog: 'a reader takes its catalog as it is, whatever offset it was told',
   newerCatalog: 'a reader takes all it knows to be committed besides a head that was told of less',
   inputsRemovedEarly: 'the compactor removes its inputs before its output is committed',

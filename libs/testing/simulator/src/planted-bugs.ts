@@ -16,7 +16,7 @@ export const plantedBugs = {
   checksumIgnored: 'damaged bytes are believed',
   duplicatesKept: 'rows are not compared with head and store',
   ackBeforeSync: 'the write log answers before its bytes are durable',
-  commitOverwrites: 'a manifest entry is put over that of another owner',
+  commitOverwrites: 'a manifest is put over that of another owner',
   shardsByRate: 'a row goes to the shards that its stream has now, not to those of its time',
 } as const;
 

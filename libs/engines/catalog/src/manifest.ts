@@ -1,8 +1,8 @@
 import { ByteReader, ByteWriter, crc32c } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 
-/** What one tenant has in a segment. */
-export interface SectionEntry {
+/** The rows of one tenant in a segment. */
+export interface ManifestSection {
   readonly tenant: string;
   /** Inclusive. */
   readonly minNs: bigint;
@@ -12,12 +12,12 @@ export interface SectionEntry {
 }
 
 /** A segment as the catalog knows it: what is needed to choose it, or not, without reading it. */
-export interface SegmentEntry {
+export interface ManifestSegment {
   readonly key: string;
   readonly sizeBytes: number;
   /** 0: flushed; higher: how often its rows were merged. */
   readonly level: number;
-  readonly sections: readonly SectionEntry[];
+  readonly sections: readonly ManifestSection[];
 }
 
 /** Sections that are no longer to be read: of these tenants, or of all (then the object may be deleted later). */
@@ -30,23 +30,23 @@ export interface DroppedSections {
 /** The last sequence number of each writer, most recently heard last. */
 export type WriterTable = readonly (readonly [writerId: string, sequence: number])[];
 
-/** What an entry says, apart from where it stands. */
-export interface EntryContent {
-  /** Records [startOffset, endOffset) are committed by this entry. */
+/** The content of a manifest, apart from its place in the catalog. */
+export interface ManifestContent {
+  /** Records [startOffset, endOffset) are committed by this manifest. */
   readonly startOffset: number;
   readonly endOffset: number;
-  /** Absent when the records left nothing to store, and in entries that only drop. */
-  readonly segment?: SegmentEntry;
+  /** Absent when the records left nothing to store, and in manifests that only drop. */
+  readonly segment?: ManifestSegment;
   readonly writers: WriterTable;
   readonly drops: readonly DroppedSections[];
   /** Segments whose objects have been deleted: nobody needs to remember them any more. */
   readonly erased: readonly string[];
-  /** Wall clock of who wrote the entry; for grace periods and for people. */
+  /** Wall clock of who wrote the manifest; for grace periods and for people. */
   readonly createdMs: number;
 }
 
-/** One entry of a partition's manifest. */
-export interface CatalogEntry extends EntryContent {
+/** One numbered object of a partition's catalog. */
+export interface Manifest extends ManifestContent {
   readonly partition: number;
   /** From 1, without a gap. */
   readonly number: number;
@@ -54,27 +54,27 @@ export interface CatalogEntry extends EntryContent {
 
 /** `LCE1`. The last byte is the version. */
 const magic = 0x3145_434c;
-/** Bounds on what a single entry may say; hostile or damaged counts fail before memory is taken. */
+/** Bounds on what a single manifest may say; hostile or damaged counts fail before memory is taken. */
 const listMax = 1_000_000;
 
-export function encodeEntry(entry: CatalogEntry): Buffer {
+export function encodeManifest(manifest: Manifest): Buffer {
   const writer = new ByteWriter(512);
   writer.u32(magic);
-  writer.uvarint(entry.partition);
-  writer.uvarint(entry.number);
-  writer.uvarint(entry.startOffset);
-  writer.uvarint(entry.endOffset);
-  writer.uvarint(entry.createdMs);
-  writer.u8(entry.segment ? 1 : 0);
-  if (entry.segment) putSegment(writer, entry.segment);
-  putWriters(writer, entry.writers);
-  putDrops(writer, entry.drops);
-  putTexts(writer, entry.erased);
+  writer.uvarint(manifest.partition);
+  writer.uvarint(manifest.number);
+  writer.uvarint(manifest.startOffset);
+  writer.uvarint(manifest.endOffset);
+  writer.uvarint(manifest.createdMs);
+  writer.u8(manifest.segment ? 1 : 0);
+  if (manifest.segment) putSegment(writer, manifest.segment);
+  putWriters(writer, manifest.writers);
+  putDrops(writer, manifest.drops);
+  putTexts(writer, manifest.erased);
   return seal(writer);
 }
 
 /** @throws LokiError `corrupt`, naming `key` */
-export function decodeEntry(bytes: Uint8Array, key: string): CatalogEntry {
+export function decodeManifest(bytes: Uint8Array, key: string): Manifest {
   return decode(bytes, key, magic, (reader) => ({
     partition: reader.uvarint(),
     number: reader.uvarint(),
@@ -120,7 +120,7 @@ export function decode<T>(
   }
 }
 
-export function putSegment(writer: ByteWriter, segment: SegmentEntry): void {
+export function putSegment(writer: ByteWriter, segment: ManifestSegment): void {
   writer.sizedText(segment.key);
   writer.uvarint(segment.sizeBytes);
   writer.uvarint(segment.level);
@@ -134,11 +134,11 @@ export function putSegment(writer: ByteWriter, segment: SegmentEntry): void {
   }
 }
 
-export function getSegment(reader: ByteReader): SegmentEntry {
+export function getSegment(reader: ByteReader): ManifestSegment {
   const key = reader.sizedText();
   const sizeBytes = reader.uvarint();
   const level = reader.uvarint();
-  const sections: SectionEntry[] = [];
+  const sections: ManifestSection[] = [];
   for (let left = reader.count(listMax); left > 0; left--) {
     const tenant = reader.sizedText();
     const minNs = reader.i64();

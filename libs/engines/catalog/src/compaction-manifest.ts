@@ -1,6 +1,6 @@
 import { ByteWriter } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
-import { decode, getTexts, putTexts, seal } from './entry.ts';
+import { decode, getTexts, putTexts, seal } from './manifest.ts';
 
 /** The write log's records of one partition that rows came from. */
 export interface RecordRange {
@@ -40,8 +40,8 @@ export interface DayChange {
   readonly outputs: readonly CompactedSegment[];
 }
 
-/** One entry of the compactors' log. */
-export interface CompactionEntry {
+/** One manifest of the compactors' log. */
+export interface CompactionManifest {
   /** From 1, without a gap. */
   readonly number: number;
   readonly createdMs: number;
@@ -54,13 +54,13 @@ export interface CompactionEntry {
 const magic = 0x3145_4d4c;
 const listMax = 1_000_000;
 
-export function encodeCompactionEntry(entry: CompactionEntry): Buffer {
+export function encodeCompactionManifest(manifest: CompactionManifest): Buffer {
   const writer = new ByteWriter(512);
   writer.u32(magic);
-  writer.uvarint(entry.number);
-  writer.uvarint(entry.createdMs);
-  writer.uvarint(entry.changes.length);
-  for (const change of entry.changes) {
+  writer.uvarint(manifest.number);
+  writer.uvarint(manifest.createdMs);
+  writer.uvarint(manifest.changes.length);
+  for (const change of manifest.changes) {
     writer.sizedText(change.tenant);
     writer.varint(change.day);
     writer.uvarint(change.flushed.length);
@@ -72,12 +72,12 @@ export function encodeCompactionEntry(entry: CompactionEntry): Buffer {
     writer.uvarint(change.outputs.length);
     for (const output of change.outputs) putCompacted(writer, output);
   }
-  putTexts(writer, entry.erased);
+  putTexts(writer, manifest.erased);
   return seal(writer);
 }
 
 /** @throws LokiError `corrupt`, naming `key` */
-export function decodeCompactionEntry(bytes: Uint8Array, key: string): CompactionEntry {
+export function decodeCompactionManifest(bytes: Uint8Array, key: string): CompactionManifest {
   return decode(bytes, key, magic, (reader) => ({
     number: reader.uvarint(),
     createdMs: reader.uvarint(),
