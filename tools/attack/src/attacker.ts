@@ -1,0 +1,96 @@
+/** What attacks are made of: raw connections, requests, and a count of the answers. */
+import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+
+export interface Attack {
+  readonly name: string;
+  /** Where the issue asks for it. */
+  readonly about: string;
+  /** Of the process's container; absent: the machine's. */
+  readonly memoryMb?: number;
+  /** Flags of the product beside the usual ones. */
+  readonly flags?: readonly string[];
+  /** What the attacker may be answered beside 2xx. Default: 400, 413, 429, 503. */
+  readonly statuses?: readonly number[];
+  run(attacker: Attacker): Promise<void>;
+}
+
+interface Sending {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Buffer | string;
+  readonly tenant?: string;
+}
+
+export class Attacker {
+  readonly port: number;
+  readonly statuses = new Map<number, number>();
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 256 });
+
+  constructor(port: number) {
+    this.port = port;
+  }
+
+  /** Sends a request; resolves with its status, 0 when there was none. */
+  send(path: string, { method = 'GET', headers, body, tenant = 'attacker' }: Sending = {}): Promise<number> {
+    return new Promise((resolve) => {
+      const settle = (status: number): void => {
+        this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
+        resolve(status);
+      };
+      const outgoing = request(
+        {
+          host: '127.0.0.1',
+          port: this.port,
+          path,
+          method,
+          agent: this.#agent,
+          headers: { 'x-scope-orgid': tenant, ...headers },
+        },
+        (response) => {
+          response.resume();
+          response.once('end', () => settle(response.statusCode!));
+          response.once('error', () => undefined);
+        },
+      );
+      outgoing.once('error', () => settle(0));
+      outgoing.end(body);
+    });
+  }
+
+  push(body: Buffer | string, headers: Readonly<Record<string, string>> = {}, path = '/loki/api/v1/push') {
+    return this.send(path, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+  }
+
+  /** A connection of its own, errors ignored. */
+  open(): Promise<Socket> {
+    return new Promise((resolve) => {
+      const socket = connect(this.port, '127.0.0.1', () => resolve(socket));
+      socket.on('error', () => undefined);
+    });
+  }
+
+  /** Does `once` side by side, again and again, for so long. */
+  async flood(clients: number, ms: number, once: (turn: number) => Promise<unknown>): Promise<void> {
+    const endMs = performance.now() + ms;
+    let turn = 0;
+    await Promise.all(
+      Array.from({ length: clients }, async () => {
+        while (performance.now() < endMs) await once(turn++);
+      }),
+    );
+  }
+
+  end(): void {
+    this.#agent.destroy();
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

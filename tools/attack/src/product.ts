@@ -1,0 +1,95 @@
+/** The product as it is started by its users, with a bound on its memory where the machine can set one. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Daemon } from '@loki/services';
+import { freePorts } from '@loki/test-tools';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+const groups = '/sys/fs/cgroup/memory';
+
+export class Product {
+  readonly port: number;
+  readonly directory: string;
+  readonly #daemon: Daemon;
+  readonly #group: string | undefined;
+
+  private constructor(port: number, directory: string, daemon: Daemon, group: string | undefined) {
+    this.port = port;
+    this.directory = directory;
+    this.#daemon = daemon;
+    this.#group = group;
+  }
+
+  /** @param memoryMb of its control group, as a container would have it; 0: the machine's */
+  static async start(memoryMb: number, flags: readonly string[]): Promise<Product> {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-attack-'));
+    const [port, grpcPort] = await freePorts(2);
+    const command = [
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      'apps/loki/src/main.ts',
+      '-auth.enabled=true',
+      `-server.http-listen-port=${port}`,
+      `-server.grpc-listen-port=${grpcPort}`,
+      `-common.path-prefix=${directory}/data`,
+      '-distributor.ingestion-rate-limit-mb=1024',
+      '-distributor.ingestion-burst-size-mb=1024',
+      ...flags,
+    ];
+    const group = memoryMb > 0 ? groupOf(memoryMb) : undefined;
+    const inGroup = group
+      ? ['sh', '-c', `echo $$ > ${group}/cgroup.procs && exec "$0" "$@"`, ...command]
+      : command;
+    const daemon = new Daemon('loki', path.join(directory, 'server.log'), inGroup, { directory: root });
+    const product = new Product(port, directory, daemon, group);
+    await daemon.startUntil(() => isReady(port));
+    return product;
+  }
+
+  get isAlive(): boolean {
+    return this.#daemon.isRunning;
+  }
+
+  /** Resident memory, in bytes; 0 when the process is gone. */
+  memoryBytes(): number {
+    try {
+      const status = fs.readFileSync(`/proc/${this.#daemon.pid}/status`, 'utf8');
+      return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
+    } catch {
+      return 0;
+    }
+  }
+
+  /** The last lines of its log. */
+  logTail(): string {
+    return fs.readFileSync(this.#daemon.logPath, 'utf8').split('\n').slice(-8).join('\n');
+  }
+
+  async stop(): Promise<void> {
+    await this.#daemon.stop('SIGKILL');
+    if (this.#group) fs.rmdirSync(this.#group);
+    fs.rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A control group (version 1) with so much memory; undefined where this user may not make one. */
+function groupOf(memoryMb: number): string | undefined {
+  const group = `${groups}/loki-attack-${process.pid}`;
+  try {
+    fs.mkdirSync(group, { recursive: true });
+    fs.writeFileSync(`${group}/memory.limit_in_bytes`, String(memoryMb * 2 ** 20));
+    return group;
+  } catch {
+    console.error(`no control group can be made below ${groups}: memory is watched, not bounded`);
+    return undefined;
+  }
+}
+
+async function isReady(port: number): Promise<boolean> {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/ready`)).status === 200;
+  } catch {
+    return false; // not listening yet
+  }
+}

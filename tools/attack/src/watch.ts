@@ -1,0 +1,70 @@
+/**
+ * Asks the process as others do, in a thread of its own: an attacker that keeps its event loop busy does not spoil the
+ * figures. Main starts this file as a worker; a message ends it, and the figures come back.
+ */
+import { Agent, request } from 'node:http';
+import { parentPort, workerData } from 'node:worker_threads';
+
+const { port } = workerData as { readonly port: number };
+const everyMs = 100;
+const timeoutMs = 30_000;
+const agent = new Agent({ keepAlive: true });
+const times = { ready: [] as number[], push: [] as number[], query: [] as number[] };
+const failures: string[] = [];
+let isStopping = false;
+
+function ask(method: string, path: string, body?: string): Promise<number> {
+  const beganMs = performance.now();
+  return new Promise((resolve) => {
+    const fail = (reason: string): void => {
+      if (!isStopping) failures.push(`${method} ${path.slice(0, 40)}: ${reason}`);
+      resolve(Number.NaN);
+    };
+    const outgoing = request(
+      {
+        host: '127.0.0.1',
+        port,
+        method,
+        path,
+        agent,
+        headers: { 'x-scope-orgid': 'neighbour', ...(body ? { 'content-type': 'application/json' } : {}) },
+        timeout: timeoutMs,
+      },
+      (response) => {
+        response.resume();
+        response.once('end', () => {
+          if (response.statusCode! >= 300) fail(`status ${response.statusCode}`);
+          else resolve(performance.now() - beganMs);
+        });
+      },
+    );
+    outgoing.once('timeout', () => outgoing.destroy(new Error('no answer')));
+    outgoing.once('error', (error) => fail(error.message));
+    outgoing.end(body);
+  });
+}
+
+async function repeat(into: number[], once: () => Promise<number>): Promise<void> {
+  while (!isStopping) {
+    const ms = await once();
+    if (!isStopping) into.push(ms);
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
+
+const smallPush = (): string =>
+  JSON.stringify({
+    streams: [{ stream: { app: 'neighbour' }, values: [[`${Date.now()}000000`, 'a line of a neighbour']] }],
+  });
+const smallQuery = `/loki/api/v1/query_range?query=${encodeURIComponent('{app="neighbour"}')}&limit=10`;
+
+void repeat(times.ready, () => ask('GET', '/ready'));
+void repeat(times.push, () => ask('POST', '/loki/api/v1/push', smallPush()));
+void repeat(times.query, () => ask('GET', smallQuery));
+
+parentPort!.once('message', () => {
+  isStopping = true;
+  agent.destroy();
+  parentPort!.postMessage({ times, failures });
+  parentPort!.close();
+});
