@@ -11,6 +11,8 @@ const timeoutMs = 30_000;
 const agent = new Agent({ keepAlive: true });
 const times = { ready: [] as number[], push: [] as number[], query: [] as number[] };
 const failures: string[] = [];
+/** Requests under way: in the end each has taken as long as it has waited. */
+const unanswered = new Set<() => void>();
 let isStopping = false;
 
 function ask(method: string, path: string, body?: string): Promise<number> {
@@ -46,7 +48,11 @@ function ask(method: string, path: string, body?: string): Promise<number> {
 
 async function repeat(into: number[], once: () => Promise<number>): Promise<void> {
   while (!isStopping) {
+    const beganMs = performance.now();
+    const waiting = () => into.push(performance.now() - beganMs);
+    unanswered.add(waiting);
     const ms = await once();
+    unanswered.delete(waiting);
     if (!isStopping) into.push(ms);
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
@@ -64,6 +70,7 @@ void repeat(times.query, () => ask('GET', smallQuery));
 
 parentPort!.once('message', () => {
   isStopping = true;
+  for (const count of unanswered) count();
   agent.destroy();
   parentPort!.postMessage({ times, failures });
   parentPort!.close();

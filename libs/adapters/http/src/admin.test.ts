@@ -4,6 +4,7 @@ import { adminHandlers, tenantLimitsHandlers } from './admin.ts';
 import { routeLabel, routes } from './routes.ts';
 import type { RouteId } from './routes.ts';
 import { ServiceStates } from './service-states.ts';
+import { timers } from './test-server.ts';
 import { TenantResolver } from './tenants.ts';
 
 function request(
@@ -26,16 +27,22 @@ function wire() {
     clock: { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 },
     write() {},
   });
+  const metrics = new Metrics();
+  let configTexts = 0;
   const handlers = adminHandlers({
+    timers,
     states,
-    metrics: new Metrics(),
+    metrics,
     log: control,
     buildInfo: buildInfo('node24'),
-    configText: (mode) => `mode: ${mode}\n`,
+    configText: (mode) => {
+      configTexts++;
+      return `mode: ${mode}\n`;
+    },
   });
   const ask = async (id: RouteId, ...args: Parameters<typeof request>): Promise<HttpResponse> =>
     handlers[id]!(request(...args));
-  return { states, control, ask };
+  return { states, control, metrics, ask, configTexts: () => configTexts };
 }
 
 test('ready when every part runs and no check objects', async () => {
@@ -55,6 +62,20 @@ test('ready when every part runs and no check objects', async () => {
   expect(await ask('services')).toMatchObject({ body: 'ingester => Running\nquerier => Running\n' });
   states.stopping();
   expect(await ask('ready')).toMatchObject({ status: 503, body: 'Application is stopping\n' });
+});
+
+test('texts that are dear to make are made once, however many ask', async () => {
+  const { ask, metrics, configTexts } = wire();
+  await Promise.all(Array.from({ length: 20 }, () => ask('config')));
+  expect(configTexts()).toBe(1);
+  const made = metrics.counter('made_total', 'Expositions.');
+  metrics.gauge('makes', 'Counts them.', [], () => made.inc());
+  const text = ({ body }: HttpResponse) => String(body);
+  const first = await Promise.all(Array.from({ length: 20 }, () => ask('metrics')));
+  expect(new Set(first.map(text)).size).toBe(1);
+  // What is asked for later shows what was counted since.
+  made.inc(100);
+  expect(text(await ask('metrics'))).toMatch(/^made_total 10[12]$/m);
 });
 
 test('the log level is shown and set, by query or by form', async () => {

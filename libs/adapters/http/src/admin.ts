@@ -1,22 +1,43 @@
 import { parseForm } from '@loki/model';
-import type { HttpHandler, HttpRequest } from '@loki/ports';
+import type { HttpHandler, HttpRequest, Timers } from '@loki/ports';
+import { expositionFor } from '@loki/telemetry';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import { errorText, goJson, jsonResponse, textResponse } from './respond.ts';
 import type { RouteId } from './routes.ts';
+import { SharedText } from './shared-text.ts';
 import type { ServiceStates } from './service-states.ts';
 import type { TenantResolver } from './tenants.ts';
 
 interface AdminDeps {
+  readonly timers: Timers;
   readonly states: ServiceStates;
   readonly metrics: Metrics;
   readonly log: LogControl;
   readonly buildInfo: BuildInfo;
-  /** YAML of the configuration, secrets masked. */
-  readonly configText: (mode: 'full' | 'diff' | 'defaults') => string;
+  /** YAML of the configuration, secrets masked. Always the same text; asked for once. */
+  readonly configText: (mode: ConfigMode) => string;
 }
+
+type ConfigMode = 'full' | 'diff' | 'defaults';
+type Scrape = Awaited<ReturnType<Metrics['scrape']>>;
 
 /** What every process answers about itself. */
 export function adminHandlers(deps: AdminDeps): Partial<Record<RouteId, HttpHandler>> {
+  const configTexts = new Map<ConfigMode, string>();
+  const configText = (mode: ConfigMode): string => {
+    let text = configTexts.get(mode);
+    if (text === undefined) configTexts.set(mode, (text = deps.configText(mode)));
+    return text;
+  };
+  /** By what scrapers accept: of more kinds than these there are none. */
+  const scrapes = new Map<string, SharedText<Scrape>>();
+  const scrape = (accept: string): Promise<Scrape> => {
+    const { contentType } = expositionFor(accept);
+    let shared = scrapes.get(contentType);
+    if (!shared)
+      scrapes.set(contentType, (shared = new SharedText(deps.timers, () => deps.metrics.scrape(accept))));
+    return shared.get();
+  };
   return {
     ready: () => {
       const reason = deps.states.notReady();
@@ -25,12 +46,12 @@ export function adminHandlers(deps: AdminDeps): Partial<Record<RouteId, HttpHand
     // That it is answered at all is the answer: the event loop turns.
     healthz: () => textResponse('ok\n'),
     metrics: async (request) => {
-      const { contentType, text } = await deps.metrics.scrape(request.headers.get('accept'));
+      const { contentType, text } = await scrape(request.headers.get('accept') ?? '');
       return { status: 200, headers: { 'content-type': contentType }, body: text };
     },
     config: (request) => {
       const mode = parameter(request, 'mode');
-      return textResponse(deps.configText(mode === 'diff' || mode === 'defaults' ? mode : 'full'));
+      return textResponse(configText(mode === 'diff' || mode === 'defaults' ? mode : 'full'));
     },
     services: () => textResponse(deps.states.text()),
     logLevel: (request) => logLevel(request, deps.log),

@@ -12,6 +12,7 @@ import { gzipBody, wantsGzip } from './compress.ts';
 import { HalfOpen } from './half-open.ts';
 import { NodeRequest } from './node-request.ts';
 import { BodyBudget, hasBody, readBody } from './read-body.ts';
+import { RequestTurns } from './request-turns.ts';
 import { errorResponse, errorText, methodNotAllowed, notFound } from './respond.ts';
 import { cleanedPath, decodePath, noParams, Router } from './router.ts';
 import type { RouteMatch } from './router.ts';
@@ -75,6 +76,7 @@ export class HttpServer {
   readonly #bodies: BodyBudget;
   readonly #sockets: WebSockets;
   readonly #halfOpen: HalfOpen;
+  readonly #turns = new RequestTurns();
   readonly #prefix: string;
   #isStopping = false;
 
@@ -147,10 +149,12 @@ export class HttpServer {
       shouldUpgradeCallback: (message: IncomingMessage) => this.#isUpgrade(message),
     };
     const onRequest = (message: IncomingMessage, response: ServerResponse): void => {
-      this.#serve(message, response).catch((error: unknown) => {
-        // The answer itself could not be written (a header no header can be): one connection is lost, not the process.
-        this.#unforeseen('answering failed', message.url ?? '', error);
-        response.destroy();
+      this.#turns.take(message, response, () => {
+        this.#serve(message, response).catch((error: unknown) => {
+          // The answer itself could not be written (a header no header can be): one connection is lost, not the process.
+          this.#unforeseen('answering failed', message.url ?? '', error);
+          response.destroy();
+        });
       });
     };
     const server = tls
@@ -181,7 +185,9 @@ export class HttpServer {
       socket.once('close', () => this.#options.metrics.connections('http', -1));
     });
     server.on('upgrade', (message: IncomingMessage, stream: Duplex, head: Buffer) => {
-      void this.#upgrade(message, stream, head);
+      // Frames would be mixed with the answers to requests that were sent ahead.
+      if (this.#turns.isBusy(stream)) stream.destroy();
+      else void this.#upgrade(message, stream, head);
     });
     server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => refuseBytes(error, stream));
     return server;

@@ -131,7 +131,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   };
   // Operators may ask for it while it goes on.
   const stop = () => (stopping ??= stopAll());
-  routeProcess({ ...deps, server, rpc, clock, tenants, roles, rings, states, metrics, limits, stop });
+  routeProcess({ ...deps, server, rpc, clock, timers, tenants, roles, rings, states, metrics, limits, stop });
   const rpcPort = await rpc.listen();
   const ports = await server.listen();
   await roles.join(rpcPort);

@@ -16,6 +16,7 @@ export { createLogger } from './logger.ts';
 export type { LogControl, LogLevel } from './logger.ts';
 export { collectProcessMetrics, Metrics } from './metrics.ts';
 export { measuredObjectStore } from './object-store-metrics.ts';
+export { expositionFor } from './open-metrics.ts';
 export { patternMetrics } from './pattern-metrics.ts';
 export { queryMetrics } from './query-metrics.ts';
 export type { QueryMetrics } from './query-metrics.ts';

@@ -3,7 +3,7 @@ import type { RuntimeConfig, Settings, Component, Config } from '@loki/config';
 import { RequestLog } from '@loki/gateway';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
 import type { RouteId, ServiceStates, TenantResolver } from '@loki/http';
-import type { Clock, HttpHandler, Logger, RouteService } from '@loki/ports';
+import type { Clock, HttpHandler, Logger, RouteService, Timers } from '@loki/ports';
 import { serveRoutes } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
 import { ringMetrics } from '@loki/telemetry';
@@ -20,6 +20,7 @@ interface RouteDeps {
   readonly server: HttpPorts;
   readonly rpc: RpcServer;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly config: Config;
   readonly settings: Settings;
   readonly tenants: TenantResolver;
@@ -41,6 +42,7 @@ export function routeProcess(deps: RouteDeps): void {
   const { server, tenants, roles, config } = deps;
   server.handleAll(
     adminHandlers({
+      timers: deps.timers,
       states: deps.states,
       metrics: deps.metrics,
       log: deps.control,
