@@ -16,7 +16,7 @@ export interface Observed {
   readonly statuses: ReadonlyMap<number, number>;
 }
 
-export interface Invariant {
+interface Invariant {
   readonly p99MsMax: number;
   readonly mostMsMax: number;
   readonly memoryBytesMax: number;

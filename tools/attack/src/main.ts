@@ -10,13 +10,13 @@ import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { Attacker, sleep } from './attacker.ts';
 import type { Attack } from './attacker.ts';
-import { bodyAttacks } from './attacks/bodies.ts';
-import { connectionAttacks } from './attacks/connections.ts';
-import { memoryAttacks } from './attacks/memory.ts';
-import { queryAttacks } from './attacks/queries.ts';
+import { bodyAttacks } from './body-attacks.ts';
+import { connectionAttacks } from './connection-attacks.ts';
 import { judge, mib, spread } from './judge.ts';
 import type { Observed, Probes } from './judge.ts';
+import { memoryAttacks } from './memory-attacks.ts';
 import { Product } from './product.ts';
+import { queryAttacks } from './query-attacks.ts';
 
 const attacks: readonly Attack[] = [...connectionAttacks, ...bodyAttacks, ...queryAttacks, ...memoryAttacks];
 

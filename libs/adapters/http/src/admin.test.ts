@@ -4,8 +4,8 @@ import { adminHandlers, tenantLimitsHandlers } from './admin.ts';
 import { routeLabel, routes } from './routes.ts';
 import type { RouteId } from './routes.ts';
 import { ServiceStates } from './service-states.ts';
-import { timers } from './test-server.ts';
 import { TenantResolver } from './tenants.ts';
+import { timers } from './test-server.ts';
 
 function request(
   method = 'GET',

@@ -4,8 +4,8 @@ import { expositionFor } from '@loki/telemetry';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import { errorText, goJson, jsonResponse, textResponse } from './respond.ts';
 import type { RouteId } from './routes.ts';
-import { SharedText } from './shared-text.ts';
 import type { ServiceStates } from './service-states.ts';
+import { SharedText } from './shared-text.ts';
 import type { TenantResolver } from './tenants.ts';
 
 interface AdminDeps {

@@ -1,7 +1,7 @@
 /** Protects the process from a connection that sends many requests ahead and takes no answers, or has gone. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { eventuallyHolds } from '@loki/test-tools';
+import { eventually } from '@loki/test-tools';
 import { textResponse } from './respond.ts';
 import { raw, start, stopAll } from './test-server.ts';
 
@@ -86,6 +86,6 @@ test('an upgrade behind a request that is not answered yet ends the connection',
   let isClosed = false;
   socket.once('close', () => (isClosed = true)).resume();
   socket.write(get('/ready') + get('/loki/api/v1/tail', upgrade));
-  await eventuallyHolds(() => isClosed);
+  await eventually(() => isClosed);
   expect(upgrades).toBe(0);
 });

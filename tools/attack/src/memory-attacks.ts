@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
-import type { Attack } from '../attacker.ts';
-import { pushOf } from './bodies.ts';
+import type { Attack } from './attacker.ts';
+import { pushOf } from './body-attacks.ts';
 
 const mib = 2 ** 20;
 

@@ -1,5 +1,5 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import type { Attack, Attacker } from '../attacker.ts';
+import type { Attack, Attacker } from './attacker.ts';
 
 const mib = 2 ** 20;
 const floodMs = 10_000;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { sleep } from '../attacker.ts';
-import type { Attack } from '../attacker.ts';
+import { sleep } from './attacker.ts';
+import type { Attack } from './attacker.ts';
 
 function pipelined(path: string): Attack {
   return {

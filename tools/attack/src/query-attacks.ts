@@ -1,4 +1,4 @@
-import type { Attack } from '../attacker.ts';
+import type { Attack } from './attacker.ts';
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' };
 const floodMs = 10_000;
