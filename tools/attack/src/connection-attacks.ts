@@ -36,8 +36,9 @@ export const connectionAttacks: readonly Attack[] = [
       await Promise.all(
         sockets.map(async (socket) => {
           socket.write(head);
-          for (let sent = 0; sent + mib < bytes && !socket.destroyed; sent += mib)
+          for (let sent = 0; sent + mib < bytes && !socket.destroyed; sent += mib) {
             if (!socket.write(piece)) await Promise.race([once(socket, 'drain'), closed.get(socket)]);
+          }
         }),
       );
       await sleep(8_000);

@@ -36,10 +36,12 @@ export function judge(observed: Observed, invariant: Invariant): string[] {
     if (p99 > invariant.p99MsMax) faults.push(`${name} took ${Math.round(p99)} ms (p99)`);
     if (most > invariant.mostMsMax) faults.push(`${name} took ${Math.round(most)} ms (most)`);
   }
-  if (observed.memoryBytes > invariant.memoryBytesMax)
+  if (observed.memoryBytes > invariant.memoryBytesMax) {
     faults.push(`memory reached ${mib(observed.memoryBytes)} MiB of ${mib(invariant.memoryBytesMax)} MiB`);
-  for (const [status, count] of observed.statuses)
+  }
+  for (const [status, count] of observed.statuses) {
     if (!invariant.statuses.includes(status)) faults.push(`${count} answers had the status ${status}`);
+  }
   return faults;
 }
 

@@ -92,8 +92,9 @@ async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
     memoryBytesMax: attack.memoryMb === undefined ? memoryBytesMax : attack.memoryMb * 2 ** 20,
     statuses: attack.statuses ?? clearStatuses,
   });
-  if (failures.length > 0)
+  if (failures.length > 0) {
     faults.push(`failures of others, the first of them: ${failures.slice(0, 3).join('; ')}`);
+  }
   if (!isAlive) faults.push(product.logTail());
   const rounded = (list: readonly number[]): string =>
     [spread(list).p50, spread(list).p99, spread(list).most].map(Math.round).join('/');

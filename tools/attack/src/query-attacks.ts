@@ -30,12 +30,13 @@ export const queryAttacks: readonly Attack[] = [
     name: 'invented tenants',
     about: 'A7: requests of tenants that send nothing',
     async run(attacker) {
-      for (let batch = 0; batch < 200; batch++)
+      for (let batch = 0; batch < 200; batch++) {
         await Promise.all(
           Array.from({ length: 50 }, (_, i) =>
             attacker.send('/loki/api/v1/labels', { tenant: `invented-${batch * 50 + i}` }),
           ),
         );
+      }
     },
   },
 ];

@@ -34,8 +34,9 @@ export function adminHandlers(deps: AdminDeps): Partial<Record<RouteId, HttpHand
   const scrape = (accept: string): Promise<Scrape> => {
     const { contentType } = expositionFor(accept);
     let shared = scrapes.get(contentType);
-    if (!shared)
+    if (!shared) {
       scrapes.set(contentType, (shared = new SharedText(deps.timers, () => deps.metrics.scrape(accept))));
+    }
     return shared.get();
   };
   return {
