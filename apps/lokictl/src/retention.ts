@@ -1,6 +1,6 @@
 import { Catalog, DeleteRequests, deleteOf, expiredRows } from '@loki/catalog';
 import type { DeleteRequest, SegmentRef } from '@loki/catalog';
-import { loadConfig, RuntimeConfig } from '@loki/config';
+import { RuntimeConfig } from '@loki/config';
 import type { Config, LimitChecks, LimitsSource } from '@loki/config';
 import { findDeletedRows } from '@loki/engine';
 import { FilesystemObjectStore } from '@loki/object-store';
@@ -8,6 +8,7 @@ import type { LeafDelete, Logger, ObjectStore, WorkerEnv } from '@loki/ports';
 import { NodeClock, NodeDisk, NodeTimers } from '@loki/runtime';
 import { UsageError } from './command.ts';
 import type { Command, CommandIo } from './command.ts';
+import { configFlags, readConfig, textReader } from './configured-store.ts';
 
 const timeMinNs = -(1n << 63n);
 const timeMaxNs = (1n << 63n) - 1n;
@@ -21,13 +22,7 @@ export const retention: Command = {
     'Says which entries of the store in DIR, or of the one in the configuration, retention and delete requests will remove, and why.',
   flags: [
     { name: 'dry-run', summary: 'look, and remove nothing: removing is the compactor’s work' },
-    {
-      name: 'config',
-      value: 'FILE',
-      summary:
-        'the configuration whose retention counts, and whose store without a DIR; default: one without a file',
-    },
-    { name: 'expand-env', summary: 'put variables of the environment into the configuration' },
+    ...configFlags,
   ],
   async run({ positional: [directory], flags }, io) {
     if (!flags.has('dry-run')) {
@@ -35,7 +30,8 @@ export const retention: Command = {
     }
     // All roles and their adapters: nothing that every other command should wait for.
     const { limitChecks, openObjectStore } = await import('@loki/process');
-    const { config, limits } = await readConfig(flags, io, limitChecks);
+    const config = await readConfig(flags, io, limitChecks);
+    const limits = await limitsOf(config, io, limitChecks);
     const store =
       directory === undefined
         ? openObjectStore(config.storage)
@@ -137,33 +133,13 @@ async function countPartitions(store: ObjectStore): Promise<number> {
   return count;
 }
 
-async function readConfig(
-  flags: ReadonlyMap<string, string>,
-  io: CommandIo,
-  limitChecks: LimitChecks,
-): Promise<{ config: Config; limits: LimitsSource }> {
-  const file = flags.get('config');
-  const readText = async (path: string): Promise<string | undefined> => {
-    try {
-      return (await io.readFile(path)).toString('utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
-  };
-  const argv = [
-    ...(file === undefined ? [] : [`-config.file=${file}`]),
-    ...(flags.has('expand-env') ? ['-config.expand-env=true'] : []),
-  ];
-  const loaded = await loadConfig({ argv, env: io.env, readText, versionText: '', limitChecks });
-  if (loaded.kind === 'exit') throw new UsageError(loaded.stderr.trim());
-  const { config } = loaded;
+async function limitsOf(config: Config, io: CommandIo, limitChecks: LimitChecks): Promise<LimitsSource> {
   if (!config.compactor.retentionEnabled) {
     io.err('lokictl: compactor.retention_enabled is false: nothing is removed\n');
   }
   const limits = new RuntimeConfig({
     ...config.runtimeConfig,
-    readText,
+    readText: textReader(io),
     timers: new NodeTimers(),
     logger: silent,
     globalValues: config.limitValues,
@@ -171,7 +147,7 @@ async function readConfig(
   });
   await limits.start();
   limits.stop();
-  return { config, limits };
+  return limits;
 }
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };

@@ -4,6 +4,7 @@ import { compaction } from './compaction.ts';
 import { exportLogs } from './export.ts';
 import { failureText } from './failure-text.ts';
 import { flush } from './flush.ts';
+import { ownerMove, ownerShow } from './owner.ts';
 import { partitions } from './partitions.ts';
 import { explain, labels, query } from './queries.ts';
 import { retention } from './retention.ts';
@@ -27,6 +28,8 @@ const commands: readonly Command[] = [
   segmentInspect,
   segmentVerify,
   retention,
+  ownerShow,
+  ownerMove,
 ];
 
 const exitUsage = 2;

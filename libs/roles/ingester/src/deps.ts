@@ -1,5 +1,5 @@
 import type { LimitsSource } from '@loki/config';
-import type { Slots } from '@loki/model';
+import type { LokiError, Slots } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { PartitionCommits } from './commit.ts';
 import type { CommittedSegments } from './committed-rows.ts';
@@ -28,6 +28,11 @@ export interface IngesterDeps {
    * until then it is kept and answered for. Absent: such a partition is let go at once.
    */
   readonly takenOver?: (partition: number, signal: AbortSignal) => Promise<void>;
+  /**
+   * Called when the manifests turn out to hold other records at offsets of this log; nothing was let go. It ends the
+   * process. Present where this process alone may write the log: absent, other owners commit the same records.
+   */
+  readonly onForeignCommit?: (error: LokiError) => void;
   /** Told of each record that enters a head which this owner leads. Absent: nobody clusters lines. */
   readonly patterns?: { offer(record: PatternSource): void };
   /** Named points at which the simulator may stop this process; absent in production. */

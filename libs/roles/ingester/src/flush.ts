@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import { mergeTask, verifySegment } from '@loki/segment';
 import type { MergeTaskOutput } from '@loki/segment';
-import type { CommittedSegment } from './commit.ts';
+import type { CommittedSegment, CommittedState } from './commit.ts';
 import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord } from './head.ts';
 import type { PartitionState } from './partition-state.ts';
@@ -39,7 +39,27 @@ export class Flusher {
   async followCommits(): Promise<void> {
     await this.idle();
     const commits = this.#deps.commits(this.#state.id);
-    this.#state.committed(await this.#retry('reading the manifests', () => commits.load(this.#stop)));
+    this.#follow(await this.#retry('reading the manifests', () => commits.load(this.#stop)));
+  }
+
+  /**
+   * Takes over where the manifests end. Of a log that this process alone writes, an entry must name every record that
+   * it passes: one that does not is of another log, and the records that it passes would be lost.
+   */
+  #follow(committed: CommittedState): void {
+    const { id, writers, consumedOffset } = this.#state;
+    const { endOffset } = committed;
+    const isOurs = endOffset <= consumedOffset && writers.isKnownTo(endOffset, committed.writers);
+    const { onForeignCommit } = this.#deps;
+    if (onForeignCommit && !isOurs) {
+      const error = new LokiError(
+        'internal',
+        `partition ${id}: another process with a write log of its own has committed offsets up to ${endOffset} to this object store`,
+      );
+      onForeignCommit(error);
+      throw error;
+    }
+    this.#state.committed(committed);
   }
 
   /** Begins a flush when one is due and none is on its way; flushes on while they are due. */
@@ -184,7 +204,7 @@ export class Flusher {
       throw new LokiError('internal', `partition ${this.#state.id}: lost a commit to nobody`);
     }
     const isOurs = segment !== undefined && (await this.#isNamed(segment, winner.endOffset));
-    this.#state.committed(winner);
+    this.#follow(winner);
     if (isOurs) return true;
     this.#deps.metrics.flushLost();
     this.#deps.logger.warn('another owner has flushed these records: our segment is thrown away', {

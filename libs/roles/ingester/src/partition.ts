@@ -11,6 +11,7 @@ import { Consumer } from './consume.ts';
 import type { PartitionDeps } from './deps.ts';
 import { Flusher } from './flush.ts';
 import { PartitionState } from './partition-state.ts';
+import { rescueRecords } from './rescue.ts';
 import { retry } from './retry.ts';
 import { headStreams, queryHead } from './serve.ts';
 import { Tails } from './tail.ts';
@@ -163,6 +164,7 @@ export class Partition {
         toOffset: oldest,
       });
     }
+    if (this.#deps.onForeignCommit) await rescueRecords(this.id, committed, this.#deps, this.#stop.signal);
     const state = new PartitionState(this.id, committed, this.#deps);
     const flusher = new Flusher(state, this.#deps, this.#stop.signal);
     // A crash may have come between the last commit and this.

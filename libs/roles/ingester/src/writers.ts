@@ -50,6 +50,14 @@ export class Writers {
     for (const heard of this.#trail) this.#apply(this.#current, heard.writerId, heard.sequence);
   }
 
+  /** Whether an entry that ends at `offset` with `table` holds every record that was read below it. */
+  isKnownTo(offset: number, table: WriterTable): boolean {
+    const sequences = new Map(table);
+    return this.#trail.every(
+      (heard) => heard.offset >= offset || heard.sequence <= (sequences.get(heard.writerId) ?? 0),
+    );
+  }
+
   #apply(table: Map<string, number>, writerId: string, sequence: number): void {
     const before = table.get(writerId) ?? 0;
     table.delete(writerId);

@@ -40,7 +40,7 @@ interface ProcessDeps extends RunConfig {
 interface RunningProcess {
   /** Told of each line this process logs. */
   readonly countLine: (level: LogLevel) => void;
-  /** Resolves when the process has stopped by itself or by `stop`. */
+  /** Resolves when the process has stopped by itself or by `stop`; rejects when it must not go on. */
   readonly ended: Promise<void>;
   /** Takes nothing new, finishes what runs, flushes when so configured. */
   stop(): Promise<void>;
@@ -86,6 +86,8 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   });
   await limits.start();
 
+  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
+  ended.catch(() => undefined); // the caller hears of it, and may not wait yet
   const states = new ServiceStates();
   const rpc = rpcServer(config, logger);
   const random = new NodeRandom();
@@ -102,13 +104,13 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     rpc,
     rings,
     adapters: deps.adapters,
+    fail,
   });
   const tenants = new TenantResolver({
     authEnabled: config.authEnabled,
     noAuthTenant: config.noAuthTenant,
     multiTenantQueriesEnabled: config.querier.multiTenantQueriesEnabled,
   });
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   const server = new HttpPorts(config, { clock, timers, logger, metrics: serverMetrics(metrics) });
   const health = new RpcHealth({ rpc, states, timers });
   let stopping: Promise<void> | undefined;

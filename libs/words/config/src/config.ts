@@ -134,6 +134,8 @@ export interface WriteLogConfig {
   readonly logFileBytes: number;
   /** 0: bounded by the disk alone. */
   readonly maxBytes: number;
+  /** Whether the embedded log takes the object store from the log that owns it. */
+  readonly takesStore: boolean;
   readonly kafka: KafkaConfig;
 }
 

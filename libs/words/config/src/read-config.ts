@@ -185,6 +185,7 @@ function readWriteLog(settings: Settings, dataDirectory: string): WriteLogConfig
     maxBatchBytes: settings.number('write_log.max_batch_bytes'),
     logFileBytes: settings.number('write_log.log_file_bytes'),
     maxBytes: settings.number('write_log.max_bytes'),
+    takesStore: settings.flag('write_log.take_store'),
     kafka: readKafka(settings, topic),
   };
 }

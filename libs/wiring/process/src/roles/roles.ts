@@ -1,4 +1,5 @@
 import os from 'node:os';
+import path from 'node:path';
 import { Catalog, committedSegments, partitionCommitters, StreamShards } from '@loki/catalog';
 import type { Component, Config, LimitsSource, RpcPeer } from '@loki/config';
 import { decompressedBytesMaxOf, Distributor } from '@loki/distributor';
@@ -29,7 +30,7 @@ import type {
 import { Querier } from '@loki/querier';
 import type { ResultsCaches } from '@loki/querier';
 import type { ChannelPool, RpcServer } from '@loki/rpc';
-import { WorkerPool } from '@loki/runtime';
+import { NodeDisk, WorkerPool } from '@loki/runtime';
 import {
   distributorMetrics,
   ingesterMetrics,
@@ -38,12 +39,14 @@ import {
   queryMetrics,
 } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
+import { readLogIdentity } from '@loki/write-log';
 import { Cluster } from '../cluster/cluster.ts';
 import type { Rings } from '../cluster/rings.ts';
 import type { Adapters } from '../stores/adapters.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
 import type { WorkerData } from '../stores/object-store.ts';
 import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
+import { ownStore } from '../stores/store-owner.ts';
 import { openHiding, startCompactor } from './compactor-role.ts';
 import type { CompactorRole, Hiding } from './compactor-role.ts';
 import { IngesterLifecycle } from './ingester-lifecycle.ts';
@@ -63,6 +66,8 @@ interface RoleDeps {
   readonly rpc: RpcServer;
   readonly rings: Rings;
   readonly adapters?: Adapters;
+  /** Ends the process at once: nothing is flushed. */
+  readonly fail: (error: Error) => void;
 }
 
 interface Frontend {
@@ -113,6 +118,8 @@ interface World extends RoleDeps {
 interface LogWorld extends World {
   readonly writeLog: WriteLog;
   readonly pressure: LogPressure;
+  /** Of an embedded log: the watch over the store's mark. */
+  readonly ownership?: { readonly stop: () => void };
 }
 
 /** How long a shutdown may spend on flushing; what is left is in the write log and read again at the next start. */
@@ -216,6 +223,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       distributing?.streamShards.close();
       world?.hiding.requests?.stop();
       world?.catalog.stop();
+      logWorld?.ownership?.stop();
       await logWorld?.writeLog.close();
       await world?.workers.close();
       await caches?.close();
@@ -257,12 +265,22 @@ async function openLog(world: World): Promise<LogWorld> {
   const { catalog, config } = world;
   const { partitions } = config.writeLog;
   const pressure = new LogPressure();
+  const ownership = await ownStoreOf(world);
   const writeLog = await openWriteLog({
     ...world,
     atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
     onNearlyFull: () => pressure.relieve(),
   });
-  return { ...world, writeLog, pressure };
+  return { ...world, writeLog, pressure, ownership };
+}
+
+/** Two embedded logs on one store would count the same offsets; several processes share a log of Kafka. */
+async function ownStoreOf(world: World): Promise<{ readonly stop: () => void } | undefined> {
+  const { kind, directory, takesStore } = world.config.writeLog;
+  if (kind !== 'embedded') return undefined;
+  const logId = await readLogIdentity(new NodeDisk(directory), world.random);
+  const place = `${os.hostname()}:${path.resolve(directory)}`;
+  return ownStore({ ...world, logId, place, takesStore, onLost: world.fail });
 }
 
 function startWorkers(config: Config, logger: Logger): WorkerPool {
@@ -339,6 +357,7 @@ async function startIngester(
       isLeader: world.adapters?.isLeader ?? isLeader,
       takenOver,
       commits: partitionCommitters({ objectStore, clock }),
+      ...(world.ownership ? { onForeignCommit: world.fail } : {}),
       committed: committedSegments(catalog),
     },
     owned,

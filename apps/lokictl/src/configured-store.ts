@@ -1,0 +1,61 @@
+/** Commands that read the object store themselves: the configuration that names it. */
+import { loadConfig } from '@loki/config';
+import type { Config, LimitChecks } from '@loki/config';
+import { FilesystemObjectStore } from '@loki/object-store';
+import type { ObjectStore } from '@loki/ports';
+import { NodeDisk } from '@loki/runtime';
+import { UsageError } from './command.ts';
+import type { CommandIo, FlagSpec } from './command.ts';
+
+type Flags = ReadonlyMap<string, string>;
+
+/** What every command takes that opens the store. */
+export const configFlags: readonly FlagSpec[] = [
+  {
+    name: 'config',
+    value: 'FILE',
+    summary: 'the configuration that names the store, without a DIR; default: one without a file',
+  },
+  { name: 'expand-env', summary: 'put variables of the environment into the configuration' },
+];
+
+export async function readConfig(flags: Flags, io: CommandIo, limitChecks: LimitChecks): Promise<Config> {
+  const file = flags.get('config');
+  const argv = [
+    ...(file === undefined ? [] : [`-config.file=${file}`]),
+    ...(flags.has('expand-env') ? ['-config.expand-env=true'] : []),
+  ];
+  const loaded = await loadConfig({
+    argv,
+    env: io.env,
+    readText: textReader(io),
+    versionText: '',
+    limitChecks,
+  });
+  if (loaded.kind === 'exit') throw new UsageError(loaded.stderr.trim());
+  return loaded.config;
+}
+
+/** The object store in `directory`, or the configured one. */
+export async function openStore(
+  directory: string | undefined,
+  flags: Flags,
+  io: CommandIo,
+): Promise<ObjectStore> {
+  if (directory !== undefined) return new FilesystemObjectStore({ disk: new NodeDisk(directory) });
+  // All roles and their adapters: nothing that every other command should wait for.
+  const { limitChecks, openObjectStore } = await import('@loki/process');
+  return openObjectStore((await readConfig(flags, io, limitChecks)).storage);
+}
+
+/** Reads a file's text; undefined: there is none. */
+export function textReader(io: CommandIo): (path: string) => Promise<string | undefined> {
+  return async (path) => {
+    try {
+      return (await io.readFile(path)).toString('utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,55 @@
+import os from 'node:os';
+import { OwnerMark } from '@loki/catalog';
+import { NodeClock } from '@loki/runtime';
+import { UsageError } from './command.ts';
+import type { Command } from './command.ts';
+import { configFlags, openStore } from './configured-store.ts';
+
+/** `lokictl owner show [DIR]` */
+export const ownerShow: Command = {
+  words: ['owner', 'show'],
+  arguments: ['[DIR]'],
+  summary:
+    'Says which embedded write log the store in DIR, or the configured one, belongs to. Exit code 1 when it belongs to none.',
+  flags: [...configFlags, { name: 'json', summary: 'print JSON' }],
+  async run({ positional: [directory], flags }, io) {
+    const owner = await new OwnerMark(await openStore(directory, flags, io)).current();
+    if (flags.has('json')) io.out(`${JSON.stringify(owner ?? null)}\n`);
+    else if (owner) {
+      io.out(`${owner.logId}  ${owner.place}  since ${new Date(owner.sinceMs).toISOString()}\n`);
+    } else io.out('no embedded write log owns the store\n');
+    return owner ? 0 : 1;
+  },
+};
+
+/** `lokictl owner move --to LOG [DIR]` */
+export const ownerMove: Command = {
+  words: ['owner', 'move'],
+  arguments: ['[DIR]'],
+  summary:
+    'Gives the store to another embedded write log, whose process may start then. Stop the process of the log before: it ends within 15 s otherwise, and its lines that are not flushed wait in its log.',
+  flags: [
+    ...configFlags,
+    {
+      name: 'to',
+      value: 'LOG',
+      summary: 'the new owner: the 32 hex digits in `identity` of its directory, as its refusal says them',
+    },
+  ],
+  async run({ positional: [directory], flags }, io) {
+    const logId = flags.get('to');
+    if (logId === undefined || !/^[0-9a-f]{32}$/.test(logId))
+      throw new UsageError('--to needs the 32 hex digits of a write log');
+    const mark = new OwnerMark(await openStore(directory, flags, io));
+    const before = await mark.current();
+    if (before?.logId === logId) {
+      io.out(`the store belongs to ${logId} already\n`);
+      return 0;
+    }
+    await mark.move({ logId, place: `lokictl on ${os.hostname()}`, sinceMs: new NodeClock().nowMs() });
+    io.out(
+      `the store belongs to ${logId} now${before ? `, to ${before.logId} (${before.place}) before` : ''}\n`,
+    );
+    return 0;
+  },
+};

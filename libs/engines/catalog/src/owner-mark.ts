@@ -1,0 +1,93 @@
+/** The mark of the one embedded write log whose offsets this object store counts. */
+import { ByteWriter } from '@loki/bytes';
+import { LokiError } from '@loki/model';
+import type { ObjectStore } from '@loki/ports';
+import { decode, seal } from './entry.ts';
+import { numberOf, numbered } from './keys.ts';
+
+/** A write log that owns a store, or owned it. */
+export interface StoreOwner {
+  /** The log's identity, 32 hex digits: it stays with the log's directory. */
+  readonly logId: string;
+  /** Host and directory, for people. */
+  readonly place: string;
+  readonly sinceMs: number;
+}
+
+const prefix = 'catalog/owners/';
+/** `LOE1`. The last byte is the version. */
+const magic = 0x3145_4f4c;
+/** Others may take the store at the same moment; more in a row than this is not chance. */
+const attemptsMax = 16;
+
+/**
+ * Who owns the store: numbered objects, each created once; the newest counts. Two embedded logs count the same offsets, so
+ * each would lose what the other one commits.
+ */
+export class OwnerMark {
+  readonly #store: ObjectStore;
+
+  constructor(store: ObjectStore) {
+    this.#store = store;
+  }
+
+  /** Undefined: no embedded log has used the store since marks exist. */
+  async current(signal?: AbortSignal): Promise<StoreOwner | undefined> {
+    const number = await this.#newest(signal);
+    return number === 0 ? undefined : this.#read(number, signal);
+  }
+
+  /** Marks a store without an owner; returns its owner from now on, which may be another one. */
+  async claim(owner: StoreOwner, signal?: AbortSignal): Promise<StoreOwner> {
+    const current = await this.current(signal);
+    if (current) return current;
+    return (await this.#create(1, owner, signal)) ? owner : this.#read(1, signal);
+  }
+
+  /** Makes `owner` the owner, whoever it was before. */
+  async move(owner: StoreOwner, signal?: AbortSignal): Promise<void> {
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const number = await this.#newest(signal);
+      if (await this.#create(number + 1, owner, signal)) return;
+    }
+    throw new LokiError('unavailable', 'the mark of the store’s owner: others kept moving it');
+  }
+
+  async #newest(signal: AbortSignal | undefined): Promise<number> {
+    let number = 0;
+    for await (const { key } of this.#store.list(prefix)) {
+      signal?.throwIfAborted();
+      number = numberOf(key) ?? number;
+    }
+    return number;
+  }
+
+  #create(number: number, owner: StoreOwner, signal: AbortSignal | undefined): Promise<boolean> {
+    const writer = new ByteWriter(128);
+    writer.u32(magic);
+    writer.uvarint(number);
+    writer.uvarint(owner.sinceMs);
+    writer.sizedText(owner.logId);
+    writer.sizedText(owner.place);
+    return this.#store.putIfAbsent(numbered(prefix, number), seal(writer), signal);
+  }
+
+  async #read(number: number, signal: AbortSignal | undefined): Promise<StoreOwner> {
+    const key = numbered(prefix, number);
+    return decode(await this.#store.get(key, signal), key, magic, (reader) => {
+      if (reader.uvarint() !== number) throw new Error('the number is not that of the key');
+      const sinceMs = reader.uvarint();
+      return { sinceMs, logId: reader.sizedText(), place: reader.sizedText() };
+    });
+  }
+}
+
+/** The refusal of a second log, with what to do. */
+export function foreignOwnerText(owner: StoreOwner, own: StoreOwner): string {
+  const since = new Date(owner.sinceMs).toISOString();
+  return (
+    `the object store belongs to the write log ${owner.logId} (${owner.place}, since ${since}), this process has ${own.logId} (${own.place}): ` +
+    'two processes with embedded write logs lose lines of each other on one store. Give this process a bucket or a storage prefix of its own, ' +
+    `or let both share one Kafka log. When the other process has stopped for good: lokictl owner move --to ${own.logId}`
+  );
+}

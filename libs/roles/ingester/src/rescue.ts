@@ -1,0 +1,67 @@
+/** Start of a partition: records of this process's log that another log's entries have passed are appended anew. */
+import { createHash } from 'node:crypto';
+import type { LoggedRecord } from '@loki/ports';
+import type { CommittedState } from './commit.ts';
+import type { PartitionDeps } from './deps.ts';
+import { retry } from './retry.ts';
+
+/** Read at once while looking for records. */
+const readBytes = 4 << 20;
+
+/**
+ * Appends the log's records below the manifests' end that the manifests do not know: a process with another log has
+ * committed their offsets to the same store, and consumption begins above them. One small read when there are none.
+ *
+ * A record keeps its sequence, under a writer id made from its own: a crash in the middle repeats records that readers
+ * know as such. Rows that were committed all the same are found as duplicates.
+ */
+export async function rescueRecords(
+  partition: number,
+  committed: CommittedState,
+  deps: PartitionDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { writeLog, logger } = deps;
+  const { endOffset } = committed;
+  const sequences = new Map(committed.writers);
+  const isKnown = ({ writerId, sequence }: LoggedRecord): boolean =>
+    [writerId, rescuedWriter(writerId)].some((id) => sequence <= (sequences.get(id) ?? 0));
+  const persist = <T>(what: string, attempt: () => Promise<T>) =>
+    retry(what, attempt, { ...deps, ...deps.options, signal });
+  const readBelow = async (offset: number, bytesMax: number): Promise<LoggedRecord[]> => {
+    const read = () => writeLog.read(partition, offset, { bytesMax, waitMs: 0, signal });
+    const records = await persist('reading the write log', read);
+    return records.filter((record) => record.offset < endOffset);
+  };
+
+  const startOffset = await persist('asking the write log for its start', () =>
+    writeLog.startOffset(partition),
+  );
+  if (startOffset >= endOffset) return;
+  // A writer's sequences rise with the offsets, and the writer heard last is in the table: the last record speaks for all.
+  const [last] = await readBelow(endOffset - 1, 1);
+  if (last && isKnown(last)) return;
+  let count = 0;
+  for (let offset = startOffset; ;) {
+    const records = await readBelow(offset, readBytes);
+    if (records.length === 0) break;
+    offset = records[records.length - 1].offset + 1;
+    for (const record of records) {
+      if (isKnown(record)) continue;
+      const { sequence, payload } = record;
+      const copy = { writerId: rescuedWriter(record.writerId), sequence, payload };
+      await persist('appending a record anew', () => writeLog.append(partition, copy));
+      count++;
+    }
+  }
+  if (count === 0) return;
+  logger.error('another write log has committed offsets of this one; its records were appended anew', {
+    partition,
+    records: count,
+    committedOffset: endOffset,
+  });
+}
+
+function rescuedWriter(writerId: string): string {
+  return createHash('sha256').update(`rescued ${writerId}`).digest('hex').slice(0, 32);
+}
