@@ -38,8 +38,9 @@ export const ownerMove: Command = {
   ],
   async run({ positional: [directory], flags }, io) {
     const logId = flags.get('to');
-    if (logId === undefined || !/^[0-9a-f]{32}$/.test(logId))
+    if (logId === undefined || !/^[0-9a-f]{32}$/.test(logId)) {
       throw new UsageError('--to needs the 32 hex digits of a write log');
+    }
     const mark = new OwnerMark(await openStore(directory, flags, io));
     const before = await mark.current();
     if (before?.logId === logId) {

@@ -44,7 +44,8 @@ describe('the mark of the owner', () => {
       'host-a:/data',
       '1970-01-01T00:00:01.000Z',
       `lokictl owner move --to ${'b'.repeat(32)}`,
-    ])
+    ]) {
       expect(text).toContain(part);
+    }
   });
 });
