@@ -2,7 +2,7 @@
 import { ByteWriter } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
-import { decode, seal } from './entry.ts';
+import { decode, seal } from './manifest.ts';
 import { numberOf, numbered } from './keys.ts';
 
 /** A write log that owns a store, or owned it. */

@@ -43,8 +43,8 @@ export class Flusher {
   }
 
   /**
-   * Takes over where the manifests end. Of a log that this process alone writes, an entry must name every record that
-   * it passes: one that does not is of another log, and the records that it passes would be lost.
+   * Takes over where the manifests end. Of a log that this process alone writes, a manifest must know every record
+   * that it passes: one that does not is of another log, and the records that it passes would be lost.
    */
   #follow(committed: CommittedState): void {
     const { id, writers, consumedOffset } = this.#state;

@@ -9,7 +9,7 @@ const row = (ms: number, line = `line ${ms}`): Row => ({
   line,
 });
 
-/** Entries of another log over the same offsets. */
+/** A manifest of another log over the same offsets. */
 const foreign = (startOffset: number, endOffset: number) => ({
   startOffset,
   endOffset,
@@ -23,7 +23,7 @@ async function exclusive(world: World) {
   return { conflicts, ingester: await world.ready({}, { onForeignCommit }) };
 }
 
-describe('another log’s entries at offsets of ours', () => {
+describe('another log’s manifests at offsets of ours', () => {
   test.each([
     ['the same ones', 0, 2],
     ['some of them', 0, 1],
@@ -70,7 +70,7 @@ describe('another log’s entries at offsets of ours', () => {
     expect(await world.headLines(next)).toEqual(['line 1']);
   });
 
-  test('an entry of our own whose answer was lost is none of them', async () => {
+  test('a manifest of our own whose answer was lost is none of them', async () => {
     const world = await World.open();
     const { conflicts, ingester } = await exclusive(world);
     await world.append([row(1)]);

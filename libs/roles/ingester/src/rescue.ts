@@ -1,4 +1,4 @@
-/** Start of a partition: records of this process's log that another log's entries have passed are appended anew. */
+/** Start of a partition: records of this process's log that another log's manifests have passed are appended anew. */
 import { createHash } from 'node:crypto';
 import type { LoggedRecord } from '@loki/ports';
 import type { CommittedState } from './commit.ts';

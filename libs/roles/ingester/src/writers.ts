@@ -50,7 +50,7 @@ export class Writers {
     for (const heard of this.#trail) this.#apply(this.#current, heard.writerId, heard.sequence);
   }
 
-  /** Whether an entry that ends at `offset` with `table` holds every record that was read below it. */
+  /** Whether a manifest that ends at `offset` with `table` holds every record that was read below it. */
   isKnownTo(offset: number, table: WriterTable): boolean {
     const sequences = new Map(table);
     return this.#trail.every(
