@@ -2,8 +2,8 @@
 import { ByteWriter } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
+import { numbered, numberOf } from './keys.ts';
 import { decode, seal } from './manifest.ts';
-import { numberOf, numbered } from './keys.ts';
 
 /** A write log that owns a store, or owned it. */
 export interface StoreOwner {
