@@ -120,6 +120,42 @@ test('rows of several steps come as the first step has them, then those that the
   ]);
 });
 
+test.each<[string, Partial<Limits>]>([
+  ['2', {}],
+  ['9', { volumeMaxSeries: 2 }],
+])(
+  'each step has its largest rows, by the limit %s of the request and %j of the tenant',
+  async (limit, limits) => {
+    const { api: volumes, querier } = api(limits);
+    querier.volumes.set('t', [
+      stream({ app: 'falls' }, { 0: 90, 1: 1 }),
+      stream({ app: 'stays' }, { 0: 50, 1: 50 }),
+      stream({ app: 'rises' }, { 0: 40, 1: 70, 2: 5 }),
+      stream({ app: 'equal' }, { 1: 50, 2: 5 }),
+      stream({ env: 'none' }, { 0: 99, 2: 99 }),
+    ]);
+    const query = {
+      query: '{app!="x", service!=""}',
+      start: '1700000040',
+      end: '1700000220',
+      step: '60',
+      limit,
+    };
+    const response = await volumes.volumeRange(getRequest(query), tenancyOf('t'));
+    const { data } = JSON.parse(response.body as string) as {
+      data: { result: { metric: { app?: string }; values: [number, string][] }[] };
+    };
+    expect(
+      data.result.map(({ metric, values }) => [metric.app, ...values.map(([, bytes]) => bytes)]),
+    ).toEqual([
+      ['falls', '90'],
+      ['stays', '50'],
+      ['rises', '70', '5'],
+      ['equal', '50', '5'],
+    ]);
+  },
+);
+
 test.each([
   // A step that ends where the range does is the last.
   ['1700000000', '1700000040', '20', [1_700_000_019.999, 1_700_000_040]],

@@ -67,7 +67,7 @@ export class VolumeApi {
         { limits, client: request.signal },
       );
       const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
-      const series = groupVolumes(found, grouping).slice(0, max);
+      const series = largestOfSteps(groupVolumes(found, grouping), max);
       note.entries = series.length;
       const stats = lokiStats(emptyLeafStats(), {
         execSeconds: (this.#deps.clock.monotonicMs() - startedMs) / 1000,
@@ -115,46 +115,58 @@ interface VolumeSeries {
   readonly name: string;
   /** By bucket. */
   readonly bytes: ReadonlyMap<number, number>;
-  readonly total: number;
 }
 
-/** Rows of the answer, the largest first; equal ones by name; the row without labels last. */
+/** Bytes of all streams that share the labels of a row. */
 function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping): VolumeSeries[] {
-  const groups = new Map<string, { labels: readonly LabelPair[]; bytes: Map<number, number> }>();
+  const groups = new Map<string, VolumeSeries & { readonly bytes: Map<number, number> }>();
   for (const { streams } of found) {
     for (const { labels, volume } of streams) {
       if (!volume) continue;
       for (const { name, labels: kept } of rowsOf(labels, grouping)) {
         let group = groups.get(name);
-        if (!group) groups.set(name, (group = { labels: kept, bytes: new Map() }));
+        if (!group) groups.set(name, (group = { labels: kept, name, bytes: new Map() }));
         const { bytes } = group;
         volume.bucket.forEach((bucket, i) => bytes.set(bucket, (bytes.get(bucket) ?? 0) + volume.bytes[i]));
       }
     }
   }
-  const series = [...groups].map(([name, { labels, bytes }]) => {
-    let total = 0;
-    for (const each of bytes.values()) total += each;
-    return { labels, name, bytes, total };
-  });
-  return series.sort(
-    (a, b) => lacksLabels(a) - lacksLabels(b) || b.total - a.total || compareText(a.name, b.name),
-  );
+  return [...groups.values()];
+}
+
+/**
+ * Rows of the answer: the `max` largest of each step, in the order in which the steps, one after the other, have them;
+ * equal ones by name; the row without labels last. The reference answers a range step by step, each with the request's
+ * limit: a row that grows later has its later samples, and the answer may have more than `max` rows.
+ */
+function largestOfSteps(groups: readonly VolumeSeries[], max: number): VolumeSeries[] {
+  const steps = new Map<number, VolumeSeries[]>();
+  for (const group of groups) {
+    for (const bucket of group.bytes.keys()) {
+      const step = steps.get(bucket);
+      if (step) step.push(group);
+      else steps.set(bucket, [group]);
+    }
+  }
+  const rows = new Map<string, VolumeSeries & { readonly bytes: Map<number, number> }>();
+  for (const [bucket, step] of [...steps].sort(([a], [b]) => a - b)) {
+    step.sort(
+      (a, b) =>
+        lacksLabels(a) - lacksLabels(b) ||
+        b.bytes.get(bucket)! - a.bytes.get(bucket)! ||
+        compareText(a.name, b.name),
+    );
+    for (const group of step.slice(0, max)) {
+      let row = rows.get(group.name);
+      if (!row) rows.set(group.name, (row = { ...group, bytes: new Map() }));
+      row.bytes.set(bucket, group.bytes.get(bucket)!);
+    }
+  }
+  return [...rows.values()].sort((a, b) => lacksLabels(a) - lacksLabels(b));
 }
 
 function lacksLabels({ labels }: VolumeSeries): number {
   return labels.length === 0 ? 1 : 0;
-}
-
-/** Rows of several steps stand in the order in which the steps, one after the other, have them: the largest of each first. */
-function byFirstStep(series: readonly VolumeSeries[]): VolumeSeries[] {
-  const first = new Map(series.map((row) => [row, Math.min(...row.bytes.keys())]));
-  return series.toSorted((a, b) => {
-    const [bucketA, bucketB] = [first.get(a)!, first.get(b)!];
-    return (
-      lacksLabels(a) - lacksLabels(b) || bucketA - bucketB || b.bytes.get(bucketB)! - a.bytes.get(bucketA)!
-    );
-  });
 }
 
 /** The rows that a stream counts for. */
@@ -193,10 +205,8 @@ function encodeVolumes(series: readonly VolumeSeries[], timeOf: (bucket: number)
     });
     return `"resultType":"vector","result":[${samples.join(',')}]`;
   }
-  const rows = byFirstStep(series).map(({ labels, bytes }) => {
-    const points = [...bytes]
-      .sort((a, b) => a[0] - b[0])
-      .map(([bucket, value]) => `[${timeOf(bucket)},"${value}"]`);
+  const rows = series.map(({ labels, bytes }) => {
+    const points = [...bytes].map(([bucket, value]) => `[${timeOf(bucket)},"${value}"]`);
     return `{"metric":${pairsJson(labels)},"values":[${points.join(',')}]}`;
   });
   return `"resultType":"matrix","result":[${rows.join(',')}]`;
