@@ -3,7 +3,9 @@ import { unquoteGo } from './go-string.ts';
 import { ipMatches, parseIp, parseIpMatcher } from './ip.ts';
 import { parseJsonPath } from './json-path.ts';
 import { formatByteSize, formatFloat, parseByteSize, parseFloatGo } from './numbers.ts';
+import { parseSyntax } from './parser.ts';
 import { parseLinePattern, parsePattern } from './pattern.ts';
+import { formatExpr } from './pretty.ts';
 
 test.each([
   ['a', ['a']],
@@ -105,4 +107,24 @@ test('arithmetic has no infinity by division', () => {
   expect([fold('/', 1, 0), fold('%', 5, 0), fold('^', 2, 0.5), fold('%', -7, 4), fold('>', 1, 2)]).toEqual([
     Number.NaN, Number.NaN, Math.SQRT2, -3, 0,
   ]); // prettier-ignore
+});
+
+test.each([
+  ['x', 99, 1],
+  ['x', 100, 1],
+  ['x', 101, 2],
+  // Bytes count, not characters: a query of 60 characters may be too long for a line.
+  ['é', 99, 1],
+  ['é', 100, 1],
+  ['é', 101, 2],
+  ['日', 100, 1],
+  ['日', 102, 2],
+  ['😀', 100, 1],
+  ['😀', 103, 2],
+])('format_query breaks a query of %s at more than 100 bytes: %d are %d lines', (letter, bytes, lines) => {
+  const room = bytes - Buffer.byteLength('{app=""} |= ""');
+  const filler = letter.repeat(Math.floor((room - 1) / Buffer.byteLength(letter)));
+  const query = `{app="${'a'.repeat(room - Buffer.byteLength(filler))}"} |= "${filler}"`;
+  expect(Buffer.byteLength(query)).toBe(bytes);
+  expect(formatExpr(parseSyntax(query, 'any')).split('\n')).toHaveLength(lines);
 });
