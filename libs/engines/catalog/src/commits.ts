@@ -5,26 +5,36 @@ import type { ManifestSection, WriterTable } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import type { SegmentRef } from './section-index.ts';
 
-/** Where a partition's manifests end, as an owner of the partition needs it. */
-interface CommitState {
+/** The end of a partition's catalog, as an owner of the partition needs it. */
+export interface CommitState {
+  /** All records below are in committed segments; 0 when nothing was committed yet. */
   readonly endOffset: number;
+  /** The writers table at endOffset. */
   readonly writers: WriterTable;
   /** The newest committed row in microseconds, rounded down; -Infinity when there is none. */
   readonly newestUs: number;
 }
 
-/** What an owner of a partition commits: the records [startOffset, endOffset), and the segment they became. */
-interface FlushCommit {
+/** A flush to commit: the records [startOffset, endOffset), and the segment they became. */
+export interface FlushCommit {
   readonly startOffset: number;
   readonly endOffset: number;
+  /** Absent when the records left nothing to store: repeats, duplicates, quarantined ones. */
   readonly segment?: { readonly key: string; readonly bytes: Uint8Array };
   readonly writers: WriterTable;
 }
 
-/** One partition's manifests, as its owners see them. */
-interface PartitionCommitter {
+/**
+ * One partition's catalog, as its owners see it: a gapless sequence of offset ranges, extended by one create-if-absent
+ * put at a time. All calls throw when the store does not answer, and may then be tried again.
+ */
+export interface PartitionCommitter {
+  /** Reads the commits of all owners. */
   load(signal?: AbortSignal): Promise<CommitState>;
-  /** False: another owner's manifest stands where ours should. */
+  /**
+   * Appends. False: another owner's manifest stands where ours should; `load` tells how far it goes. Our own manifest from an
+   * attempt whose answer got lost counts as ours.
+   */
   commit(commit: FlushCommit, signal?: AbortSignal): Promise<boolean>;
 }
 

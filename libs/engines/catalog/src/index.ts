@@ -1,6 +1,7 @@
 export { Catalog } from './catalog.ts';
 export { committedSegments, partitionCommitters, sectionsOf } from './commits.ts';
-export type { ManifestSection } from './manifest.ts';
+export type { CommitState, FlushCommit, PartitionCommitter } from './commits.ts';
+export type { ManifestSection, WriterTable } from './manifest.ts';
 export { PartitionCatalog } from './partition-catalog.ts';
 export type { LiveSegment } from './partition-state.ts';
 export type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-manifest.ts';

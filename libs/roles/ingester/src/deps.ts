@@ -1,7 +1,7 @@
+import type { PartitionCommitter } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import type { LokiError, Slots } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
-import type { PartitionCommits } from './commit.ts';
 import type { CommittedSegments } from './committed-rows.ts';
 import type { IngesterMetrics } from './metrics.ts';
 import type { IngesterOptions } from './options.ts';
@@ -16,7 +16,7 @@ export interface IngesterDeps {
   readonly writeLog: WriteLog;
   readonly objectStore: ObjectStore;
   /** The partition's catalog. */
-  readonly commits: (partition: number) => PartitionCommits;
+  readonly commits: (partition: number) => PartitionCommitter;
   readonly committed: CommittedSegments;
   readonly logger: Logger;
   readonly metrics: IngesterMetrics;

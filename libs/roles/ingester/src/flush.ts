@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import { mergeTask, verifySegment } from '@loki/segment';
 import type { MergeTaskOutput } from '@loki/segment';
-import type { CommittedSegment, CommittedState } from './commit.ts';
+import type { CommitState } from '@loki/catalog';
 import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord } from './head.ts';
 import type { PartitionState } from './partition-state.ts';
@@ -9,6 +9,11 @@ import { isUnreadable, quarantine } from './quarantine.ts';
 import { retry } from './retry.ts';
 import { planFlush } from './seal.ts';
 import type { FlushPlan } from './seal.ts';
+
+/** A segment made of records of the head; at least one section. */
+interface MergedSegment extends MergeTaskOutput {
+  readonly key: string;
+}
 
 /**
  * Turns the oldest part of a head into a committed segment: merge on a worker, put, commit. One at a time for each
@@ -46,7 +51,7 @@ export class Flusher {
    * Takes over where the manifests end. Of a log that this process alone writes, a manifest must know every record
    * that it passes: one that does not is of another log, and the records that it passes would be lost.
    */
-  #follow(committed: CommittedState): void {
+  #follow(committed: CommitState): void {
     const { id, writers, consumedOffset } = this.#state;
     const { endOffset } = committed;
     const isOurs = endOffset <= consumedOffset && writers.isKnownTo(endOffset, committed.writers);
@@ -132,12 +137,12 @@ export class Flusher {
     const records = this.#state.head.records.slice(0, plan.count);
     // The table at the plan's end, taken before anything is awaited: see Writers.
     const writers = this.#state.writers.tableAt(plan.endOffset);
-    let segment: CommittedSegment | undefined;
+    let segment: MergedSegment | undefined;
     if (records.length > 0) {
       const merged = await this.#merge(records);
       if (!merged) return; // unreadable records were taken out: the next plan is without them
-      const { bytes, sections } = merged;
-      if (sections.length > 0) segment = { key: this.#keyOf(plan), bytes, sections };
+
+      if (merged.sections.length > 0) segment = { key: this.#keyOf(plan), ...merged };
     }
     const encodedMs = clock.monotonicMs();
     if (segment) {
@@ -197,7 +202,7 @@ export class Flusher {
    * Another manifest stands where ours should: go on from where the manifests end. True when it is ours after all, put by an
    * attempt whose answer was not heard.
    */
-  async #yieldToWinner(plan: FlushPlan, segment: CommittedSegment | undefined): Promise<boolean> {
+  async #yieldToWinner(plan: FlushPlan, segment: MergedSegment | undefined): Promise<boolean> {
     const commits = this.#deps.commits(this.#state.id);
     const winner = await this.#retry('reading the manifests', () => commits.load(this.#stop));
     if (winner.endOffset <= plan.startOffset) {
@@ -218,7 +223,7 @@ export class Flusher {
   }
 
   /** A segment is thrown away only when no manifest names it: the one mistake here that would lose data. */
-  #isNamed(segment: CommittedSegment, endOffset: number): Promise<boolean> {
+  #isNamed(segment: MergedSegment, endOffset: number): Promise<boolean> {
     const { tenant, minNs, maxNs } = segment.sections[0];
     return this.#retry('looking for a segment in the manifests', async () => {
       const keys = await this.#deps.committed.keys(this.#state.id, endOffset, tenant, minNs, maxNs + 1n);
@@ -240,7 +245,7 @@ export class Flusher {
 
   #count(
     plan: FlushPlan,
-    segment: CommittedSegment,
+    segment: MergedSegment,
     oldest: HeadRecord,
     beganMs: number,
     encodedMs: number,

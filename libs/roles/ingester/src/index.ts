@@ -1,4 +1,3 @@
-export type { PartitionCommits } from './commit.ts';
 export { Ingester, ownsAll } from './ingester.ts';
 export type { OwnedPartitions } from './ingester.ts';
 export { noIngesterMetrics } from './metrics.ts';
@@ -7,4 +6,3 @@ export type { IngesterOptions } from './options.ts';
 export type { PartitionStatus } from './partition.ts';
 export { PatternIngester } from './pattern-ingester.ts';
 export { StreamCounts } from './stream-counts.ts';
-export type { WriterTable } from './writers.ts';

@@ -1,6 +1,6 @@
+import type { CommitState } from '@loki/catalog';
 import assert from 'node:assert/strict';
 import { LokiError } from '@loki/model';
-import type { CommittedState } from './commit.ts';
 import type { PartitionDeps } from './deps.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
@@ -32,7 +32,7 @@ export class PartitionState {
   readonly #deps: PartitionDeps;
   #waiters: Waiter[] = [];
 
-  constructor(id: number, committed: CommittedState, deps: PartitionDeps) {
+  constructor(id: number, committed: CommitState, deps: PartitionDeps) {
     this.id = id;
     this.#deps = deps;
     const { metrics } = deps;
@@ -72,7 +72,7 @@ export class PartitionState {
   }
 
   /** The partition is committed up to `state.endOffset`, by us or by another owner. */
-  committed(state: CommittedState): void {
+  committed(state: CommitState): void {
     if (state.endOffset <= this.committedOffset) return;
     // Rows that we never saw: those between what we consumed and what the other owner committed.
     if (state.endOffset > this.consumedOffset) this.bounds.raiseAll(state.newestUs);

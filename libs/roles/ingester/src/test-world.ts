@@ -1,3 +1,5 @@
+import { sectionsOf } from '@loki/catalog';
+import type { CommitState, FlushCommit, PartitionCommitter } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { parseTenantId } from '@loki/model';
 import type { Logger, LogLeafRequest, LogLeafResult, WriteLog } from '@loki/ports';
@@ -10,7 +12,6 @@ import {
   VirtualWorkers,
 } from '@loki/simulator';
 import { EmbeddedWriteLog } from '@loki/write-log';
-import type { Commit, CommittedState, PartitionCommits } from './commit.ts';
 import type { CommittedSegments } from './committed-rows.ts';
 import type { IngesterDeps } from './deps.ts';
 import { Ingester } from './ingester.ts';
@@ -22,24 +23,25 @@ import type { Row } from './test-records.ts';
 import { usOf } from './time.ts';
 
 /** Manifests of one partition in memory, shared by all ingesters of a test. */
-export class MemoryCommits implements PartitionCommits {
-  readonly entries: Commit[] = [];
+export class MemoryCommits implements PartitionCommitter {
+  readonly entries: FlushCommit[] = [];
   /** Set: every call fails. */
   isDown = false;
   /** Set: the next commit is done, and its answer gets lost. */
   losesAnswer = false;
 
-  async load(): Promise<CommittedState> {
+  async load(): Promise<CommitState> {
     this.#check();
     let newestUs = Number.NEGATIVE_INFINITY;
     for (const { segment } of this.entries) {
-      for (const { maxNs } of segment?.sections ?? []) newestUs = Math.max(newestUs, usOf(maxNs));
+      if (!segment) continue;
+      for (const { maxNs } of sectionsOf(segment.bytes)) newestUs = Math.max(newestUs, usOf(maxNs));
     }
     const last = this.entries.at(-1);
     return { endOffset: last?.endOffset ?? 0, writers: last?.writers ?? [], newestUs };
   }
 
-  async commit(commit: Commit): Promise<boolean> {
+  async commit(commit: FlushCommit): Promise<boolean> {
     this.#check();
     if (commit.startOffset !== (this.entries.at(-1)?.endOffset ?? 0)) return false;
     this.entries.push(commit);
@@ -134,7 +136,7 @@ export class World {
     const committed: CommittedSegments = {
       keys: async (_, offset, tenant, startNs, endNs) =>
         this.commits.entries.flatMap(({ segment, endOffset }) => {
-          const section = segment?.sections.find((each) => each.tenant === tenant);
+          const section = segment && sectionsOf(segment.bytes).find((each) => each.tenant === tenant);
           const overlaps = section && section.minNs < endNs && section.maxNs >= startNs;
           return overlaps && endOffset <= offset ? [segment!.key] : [];
         }),

@@ -1,5 +1,4 @@
-/** A writers table as a manifest keeps it: most recently heard last. */
-export type WriterTable = readonly (readonly [writerId: string, sequence: number])[];
+import type { WriterTable } from '@loki/catalog';
 
 /**
  * The last sequence number seen of each writer. A record whose number is not above it is a repeat: the log may deliver

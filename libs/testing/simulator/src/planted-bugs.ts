@@ -1,5 +1,4 @@
-import type { ShardStep, StreamShards } from '@loki/catalog';
-import type { PartitionCommits, WriterTable } from '@loki/ingester';
+import type { PartitionCommitter, ShardStep, StreamShards, WriterTable } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
 import type { VirtualProcess } from './virtual-process.ts';
@@ -69,9 +68,9 @@ export function logWithoutSequences(log: WriteLog): WriteLog {
 
 /** Commits name every writer that was heard so far, also above the commit's end. */
 export function commitsAhead(
-  commits: PartitionCommits,
+  commits: PartitionCommitter,
   heard: ReadonlyMap<string, number>,
-): PartitionCommits {
+): PartitionCommitter {
   return {
     load: (signal) => commits.load(signal),
     commit: (commit, signal) => {

@@ -1,9 +1,10 @@
+import type { PartitionCommitter } from '@loki/catalog';
 import { Catalog, committedSegments, partitionCommitters, StreamShards } from '@loki/catalog';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { Ingester, noIngesterMetrics, ownsAll } from '@loki/ingester';
-import type { IngesterMetrics, IngesterOptions, PartitionCommits } from '@loki/ingester';
+import type { IngesterMetrics, IngesterOptions } from '@loki/ingester';
 import { LokiError } from '@loki/model';
 import type { ObjectStore, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
@@ -229,10 +230,10 @@ function plantInLog(
 }
 
 function plantInCommits(
-  commits: PartitionCommits,
+  commits: PartitionCommitter,
   heard: ReadonlyMap<string, number>,
   bug: PlantedBug | undefined,
-): PartitionCommits {
+): PartitionCommitter {
   return bug === 'writersAhead' ? commitsAhead(commits, heard) : commits;
 }
 
