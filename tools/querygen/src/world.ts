@@ -1,9 +1,9 @@
 import { Catalog, committedSegments, PartitionCatalog, partitionCommitters } from '@loki/catalog';
-import { Compactor, compactorDefaults, mergeDayTask, noCompactorMetrics } from '@loki/compactor';
+import { Compactor, compactorDefaults, mergeDayTask } from '@loki/compactor';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
-import { Ingester, noIngesterMetrics, ownsAll } from '@loki/ingester';
+import { Ingester, ownsAll } from '@loki/ingester';
 import { parseTenantId } from '@loki/model';
 import type {
   HttpRequest,
@@ -27,7 +27,7 @@ import {
   VirtualScheduler,
   VirtualWorkers,
 } from '@loki/simulator';
-import { distributorMetrics, Metrics } from '@loki/telemetry';
+import { compactorMetrics, distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
 import { encodePush } from './data.ts';
 import type { Push } from './data.ts';
 
@@ -222,7 +222,7 @@ export class World {
       random,
       workers: this.#workers(process, objectStore),
       logger: { ...silent, error: (message, fields) => fail(`${message} ${JSON.stringify(fields)}`) },
-      metrics: noCompactorMetrics,
+      metrics: compactorMetrics(new Metrics()),
       limits,
       options: { ...compactorDefaults, settleMs: 0 },
       sweeps: () => false,
@@ -247,7 +247,7 @@ export class World {
         commits: partitionCommitters({ objectStore, clock }),
         committed: committedSegments(new Catalog({ objectStore, timers, partitionCount })),
         logger: silent,
-        metrics: noIngesterMetrics,
+        metrics: ingesterMetrics(new Metrics()),
         limits,
         isLeader: () => index === 0,
       },

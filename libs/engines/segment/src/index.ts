@@ -1,5 +1,4 @@
 export { encodeSegment } from './encode.ts';
-export type { SectionSummary } from './assemble.ts';
 export { inspectSegment } from './inspect.ts';
 export type { SectionInspection, SegmentInspection } from './inspect.ts';
 export { mergeSegments } from './merge.ts';

@@ -1,9 +1,9 @@
 import type { TimerHandle } from '@loki/ports';
+import type { CompactorMetrics } from '@loki/telemetry';
 import { RowRemover } from './apply-removals.ts';
 import { compactDay, inventoryOf } from './compact.ts';
 import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
-import type { CompactorMetrics } from './metrics.ts';
 import { planDay, storedBytes } from './plan.ts';
 import { Sweeper } from './sweep.ts';
 

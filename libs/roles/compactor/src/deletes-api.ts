@@ -4,8 +4,8 @@ import { parseSelection } from '@loki/logql';
 import { formatGoDuration, LokiError, parseForm, parseGoDuration } from '@loki/model';
 import type { FormValues, TenantId } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Random } from '@loki/ports';
+import type { CompactorMetrics } from '@loki/telemetry';
 import { parseDeleteTime } from './delete-time.ts';
-import type { CompactorMetrics } from './metrics.ts';
 
 interface DeletesApiDeps {
   readonly requests: DeleteRequests;

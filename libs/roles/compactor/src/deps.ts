@@ -1,7 +1,7 @@
 import type { Catalog, DeleteRequests, PartitionCatalog } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
-import type { CompactorMetrics } from './metrics.ts';
+import type { CompactorMetrics } from '@loki/telemetry';
 import type { PlanOptions } from './plan.ts';
 
 export interface CompactorOptions extends PlanOptions {

@@ -2,8 +2,8 @@ import type { Logger } from '@loki/ports';
 import { RingMember, RingView, WorkShare } from '@loki/ring';
 import { MemoryRingStore } from '@loki/ring-store';
 import { VirtualProcess } from '@loki/simulator';
+import { compactorMetrics, Metrics } from '@loki/telemetry';
 import type { Compactor } from './compactor.ts';
-import { noCompactorMetrics } from './metrics.ts';
 import { sharedWork } from './share.ts';
 import { randomRequest, randomRows, TestWorld } from './test-world.ts';
 
@@ -54,7 +54,7 @@ class SharedWorld extends TestWorld {
       {},
       {
         logger,
-        metrics: { ...noCompactorMetrics, mergeLost: () => void member.lost++ },
+        metrics: { ...compactorMetrics(new Metrics()), mergeLost: () => void member.lost++ },
         owns: work.owns,
         sweeps: () => {
           const isMine = work.sweeps();

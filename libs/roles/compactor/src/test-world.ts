@@ -14,10 +14,10 @@ import {
   VirtualWorkers,
 } from '@loki/simulator';
 import type { Prng } from '@loki/simulator';
+import { compactorMetrics, Metrics } from '@loki/telemetry';
 import { Compactor } from './compactor.ts';
 import { compactorDefaults } from './deps.ts';
 import type { CompactorDeps, CompactorOptions } from './deps.ts';
-import { noCompactorMetrics } from './metrics.ts';
 
 export const tenants = ['a', 'b'] as const;
 export const hourNs = 3_600_000_000_000n;
@@ -143,7 +143,7 @@ export class TestWorld {
       random,
       workers: new VirtualWorkers(process, objectStore),
       logger,
-      metrics: noCompactorMetrics,
+      metrics: compactorMetrics(new Metrics()),
       limits: { forTenant: () => this.limits },
       requests,
       options: { ...compactorDefaults, settleMs: 0, fanIn: 3, orphanIntervalMs: 0, ...options },

@@ -2,8 +2,8 @@ import type { PartitionCommitter } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import type { LokiError, Slots } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
+import type { IngesterMetrics } from '@loki/telemetry';
 import type { CommittedSegments } from './committed-rows.ts';
-import type { IngesterMetrics } from './metrics.ts';
 import type { IngesterOptions } from './options.ts';
 import type { PatternSource } from './pattern-ingester.ts';
 

@@ -1,7 +1,7 @@
+import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import { mergeTask, verifySegment } from '@loki/segment';
 import type { MergeTaskOutput } from '@loki/segment';
-import type { CommitState } from '@loki/catalog';
 import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord } from './head.ts';
 import type { PartitionState } from './partition-state.ts';
@@ -141,7 +141,6 @@ export class Flusher {
     if (records.length > 0) {
       const merged = await this.#merge(records);
       if (!merged) return; // unreadable records were taken out: the next plan is without them
-
       if (merged.sections.length > 0) segment = { key: this.#keyOf(plan), ...merged };
     }
     const encodedMs = clock.monotonicMs();

@@ -1,5 +1,5 @@
-import type { CommitState } from '@loki/catalog';
 import assert from 'node:assert/strict';
+import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { PartitionDeps } from './deps.ts';
 import { FlushedBounds } from './flushed-bounds.ts';

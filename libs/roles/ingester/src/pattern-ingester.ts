@@ -1,14 +1,7 @@
 import { compileMatchers, parseMatchers } from '@loki/logql';
 import { bucketSeconds, PatternStore, summarizeTask } from '@loki/patterns';
 import type { Logger, PatternSeries, PatternService, PatternsRequest, Workers } from '@loki/ports';
-
-/** What the pattern ingester counts. */
-interface PatternMetrics {
-  patternsDetected(tenant: string, count: number): void;
-  /** Lines that were not looked at. */
-  linesSkipped(reason: 'busy' | 'no_pattern', lines: number): void;
-  memory(bytes: number, streams: number): void;
-}
+import type { PatternMetrics } from '@loki/telemetry';
 
 interface PatternIngesterDeps {
   readonly workers: Workers;

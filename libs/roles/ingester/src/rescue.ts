@@ -1,7 +1,7 @@
 /** Start of a partition: records of this process's log that another log's manifests have passed are appended anew. */
 import { createHash } from 'node:crypto';
+import type { CommitState } from '@loki/catalog';
 import type { LoggedRecord } from '@loki/ports';
-import type { CommittedState } from './commit.ts';
 import type { PartitionDeps } from './deps.ts';
 import { retry } from './retry.ts';
 
@@ -17,7 +17,7 @@ const readBytes = 4 << 20;
  */
 export async function rescueRecords(
   partition: number,
-  committed: CommittedState,
+  committed: CommitState,
   deps: PartitionDeps,
   signal: AbortSignal,
 ): Promise<void> {

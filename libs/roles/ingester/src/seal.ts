@@ -1,7 +1,7 @@
 import type { HeadRecord } from './head.ts';
 
 /** Why a flush happens, in the words of `loki_ingester_chunks_flushed_total`. */
-export type FlushReason = 'full' | 'max_age' | 'idle' | 'forced';
+type FlushReason = 'full' | 'max_age' | 'idle' | 'forced';
 
 export interface SealInput {
   /** Ascending by offset. */

@@ -11,12 +11,12 @@ import {
   VirtualScheduler,
   VirtualWorkers,
 } from '@loki/simulator';
+import { ingesterMetrics, Metrics } from '@loki/telemetry';
+import type { IngesterMetrics } from '@loki/telemetry';
 import { EmbeddedWriteLog } from '@loki/write-log';
 import type { CommittedSegments } from './committed-rows.ts';
 import type { IngesterDeps } from './deps.ts';
 import { Ingester } from './ingester.ts';
-import { noIngesterMetrics } from './metrics.ts';
-import type { IngesterMetrics } from './metrics.ts';
 import type { IngesterOptions } from './options.ts';
 import { decodeRows, encodeRows } from './test-records.ts';
 import type { Row } from './test-records.ts';
@@ -125,7 +125,7 @@ export class World {
     const objectStore = this.bucket.client(process);
     const { counted } = this;
     const metrics: IngesterMetrics = {
-      ...noIngesterMetrics,
+      ...ingesterMetrics(new Metrics()),
       recordRepeated: () => void counted.repeated++,
       recordQuarantined: () => void counted.quarantined++,
       duplicatesDropped: (_, rows) => void (counted.duplicates += rows),

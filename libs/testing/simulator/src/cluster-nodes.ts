@@ -7,17 +7,17 @@ import {
   partitionCommitters,
   StreamShards,
 } from '@loki/catalog';
-import { Compactor, compactorDefaults, noCompactorMetrics } from '@loki/compactor';
+import { Compactor, compactorDefaults } from '@loki/compactor';
 import type { CompactorOptions } from '@loki/compactor';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
-import { Ingester, noIngesterMetrics } from '@loki/ingester';
+import { Ingester } from '@loki/ingester';
 import type { IngesterOptions } from '@loki/ingester';
 import type { ObjectStore, RingStore, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { ownedPartitions, partitionLeadership, RingMember, RingView, WorkShare } from '@loki/ring';
-import { distributorMetrics, Metrics } from '@loki/telemetry';
+import { compactorMetrics, distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
 import { bugsOf } from './cluster-bugs.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { NetworkDirectory } from './cluster-directory.ts';
@@ -181,7 +181,7 @@ async function bootIngester(birth: Birth, world: ClusterWorld): Promise<Ingester
       committed: committedSegments(catalog),
       logger,
       metrics: {
-        ...noIngesterMetrics,
+        ...ingesterMetrics(new Metrics()),
         recordRepeated: () => world.onCount('repeats', 1),
         duplicatesDropped: (_, rows) => world.onCount('duplicates', rows),
         flushed: () => world.onCount('flushes', 1),
@@ -255,7 +255,7 @@ async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<Compact
     workers: bugs.compactorWorkers(new VirtualWorkers(process, objectStore), objectStore),
     logger,
     metrics: {
-      ...noCompactorMetrics,
+      ...compactorMetrics(new Metrics()),
       merged: () => world.onCount('merges', 1),
       objectDeleted: () => world.onCount('objectsDeleted', 1),
     },

@@ -1,14 +1,15 @@
-import type { PartitionCommitter } from '@loki/catalog';
 import { Catalog, committedSegments, partitionCommitters, StreamShards } from '@loki/catalog';
+import type { PartitionCommitter } from '@loki/catalog';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
-import { Ingester, noIngesterMetrics, ownsAll } from '@loki/ingester';
-import type { IngesterMetrics, IngesterOptions } from '@loki/ingester';
+import { Ingester, ownsAll } from '@loki/ingester';
+import type { IngesterOptions } from '@loki/ingester';
 import { LokiError } from '@loki/model';
 import type { ObjectStore, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
-import { distributorMetrics, Metrics } from '@loki/telemetry';
+import { distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
+import type { IngesterMetrics } from '@loki/telemetry';
 import { EmbeddedWriteLog } from '@loki/write-log';
 import {
   commitsAhead,
@@ -256,7 +257,7 @@ async function hook(point: string, process: VirtualProcess, world: SimWorld): Pr
 
 function countingMetrics({ onCount }: SimWorld): IngesterMetrics {
   return {
-    ...noIngesterMetrics,
+    ...ingesterMetrics(new Metrics()),
     recordRepeated: () => onCount('repeats', 1),
     duplicatesDropped: (_, rows) => onCount('duplicates', rows),
     recordQuarantined: () => onCount('quarantined', 1),

@@ -1,7 +1,24 @@
 import type { Metrics } from './metrics.ts';
 
+/** The counters of the compactor. */
+export interface CompactorMetrics {
+  running(isRunning: boolean): void;
+  compacted(outcome: { ok: boolean; seconds: number; nowSeconds: number }): void;
+  retentionApplied(outcome: { ok: boolean; seconds: number; nowSeconds: number }): void;
+  deleteRequestReceived(tenant: string): void;
+  deleteRequestsLoaded(ok: boolean): void;
+  /** Requests past the cancel period that are not carried out, and how old the oldest is. */
+  pendingDeletes(count: number, oldestAgeSeconds: number): void;
+  merged(merge: { inputBytes: number; outputBytes: number; removedRows: number }): void;
+  /** Another compactor was ahead of us. */
+  mergeLost(): void;
+  /** Merges that wait after the last look. */
+  backlog(waiting: number): void;
+  objectDeleted(reason: string): void;
+}
+
 /** The compactor's counters under Loki's names; those without a counterpart there have names of ours. */
-export function compactorMetrics(metrics: Metrics) {
+export function compactorMetrics(metrics: Metrics): CompactorMetrics {
   const running = metrics.gauge('loki_boltdb_shipper_compactor_running', '1 while compactions are run here.');
   const runs = metrics.counter(
     'loki_boltdb_shipper_compact_tables_operation_total',

@@ -2,23 +2,27 @@ import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
 /** A flushed segment: what Loki's dashboards call a chunk. */
-interface FlushedChunk {
+interface FlushedSegment {
   readonly reason: string;
   readonly storedBytes: number;
   readonly rows: number;
   readonly lineBytes: number;
+  /** Age of the oldest record at the flush. */
   readonly ageSeconds: number;
+  /** Newest less oldest entry. */
   readonly spanHours: number;
   readonly encodeSeconds: number;
+  /** Line bytes over the target. */
   readonly utilization: number;
-  /** Stored bytes by tenant. */
+  /** Stored bytes by tenant, in proportion to its lines. */
   readonly tenants: ReadonlyMap<string, number>;
 }
 
-/** One partition's head. */
-interface HeadState {
+/** One partition's head, for its gauges. */
+interface HeadGauges {
   readonly records: number;
   readonly memoryBytes: number;
+  /** Streams by tenant. */
   readonly streams: ReadonlyMap<string, number>;
   /** Records of the log that are not consumed yet. */
   readonly lagRecords: number;
@@ -30,8 +34,30 @@ interface HeadState {
   readonly isLeader: boolean;
 }
 
+/** The counters of the ingester. */
+export interface IngesterMetrics {
+  recordConsumed(rows: number, lineBytes: number): void;
+  /** Records dropped by (writerId, sequence). */
+  recordRepeated(): void;
+  recordQuarantined(): void;
+  /** Rows dropped because an equal entry was there. */
+  duplicatesDropped(tenant: string, rows: number): void;
+  streamsCreated(tenant: string, count: number): void;
+  streamsRemoved(tenant: string, count: number): void;
+  flushStarted(): void;
+  flushEnded(): void;
+  flushed(segment: FlushedSegment): void;
+  flushFailed(): void;
+  /** Another owner committed first. */
+  flushLost(): void;
+  tailDropped(entries: number): void;
+  head(partition: number, gauges: HeadGauges | undefined): void;
+  /** True from the start until the partition caught up. */
+  replaying(partition: number, isActive: boolean): void;
+}
+
 /** The ingester's counters under Loki's names; those without a counterpart there have names of ours. */
-export function ingesterMetrics(metrics: Metrics) {
+export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
   const recordsConsumed = metrics.counter(
     'loki_ingester_records_consumed_total',
     'Write-log records consumed.',
@@ -76,7 +102,7 @@ export function ingesterMetrics(metrics: Metrics) {
   const ofPartition = partitionGauges(metrics);
   const replaying = metrics.gauge('loki_ingester_wal_replay_active', '1 while a partition catches up.');
   const chunks = chunkMetrics(metrics);
-  const heads = new Map<number, HeadState>();
+  const heads = new Map<number, HeadGauges>();
   const replayingPartitions = new Set<number>();
 
   function showHeads(): void {
@@ -107,11 +133,11 @@ export function ingesterMetrics(metrics: Metrics) {
     streamsRemoved: (tenant: string, count: number) => streamsRemoved.inc({ tenant }, count),
     flushStarted: () => queue.inc(),
     flushEnded: () => queue.dec(),
-    flushed: (chunk: FlushedChunk) => chunks.flushed(chunk),
+    flushed: (chunk: FlushedSegment) => chunks.flushed(chunk),
     flushFailed: () => flushFailures.inc(),
     flushLost: () => flushLost.inc(),
     tailDropped: (entries: number) => tailDropped.inc(entries),
-    head(partition: number, state: HeadState | undefined): void {
+    head(partition: number, state: HeadGauges | undefined): void {
       if (state === undefined) {
         heads.delete(partition);
       } else heads.set(partition, state);
@@ -127,8 +153,8 @@ export function ingesterMetrics(metrics: Metrics) {
 }
 
 /** What autoscaling and people at night look at. */
-function partitionGauges(metrics: Metrics): (partition: number, state: HeadState | undefined) => void {
-  const gauge = (name: string, help: string, of: (state: HeadState) => number) => ({
+function partitionGauges(metrics: Metrics): (partition: number, state: HeadGauges | undefined) => void {
+  const gauge = (name: string, help: string, of: (state: HeadGauges) => number) => ({
     gauge: metrics.gauge(`loki_ingester_partition_${name}`, help, ['partition']),
     of,
   });
@@ -194,7 +220,7 @@ function chunkMetrics(metrics: Metrics) {
     exponentialBuckets(0.01, 4, 8),
   );
   return {
-    flushed(chunk: FlushedChunk): void {
+    flushed(chunk: FlushedSegment): void {
       flushedTotal.inc({ reason: chunk.reason });
       age.observe(chunk.ageSeconds);
       span.observe(chunk.spanHours);

@@ -1,7 +1,15 @@
 import type { Metrics } from './metrics.ts';
 
+/** The counters of the pattern ingester. */
+export interface PatternMetrics {
+  patternsDetected(tenant: string, count: number): void;
+  /** Lines that were not looked at. */
+  linesSkipped(reason: 'busy' | 'no_pattern', lines: number): void;
+  memory(bytes: number, streams: number): void;
+}
+
 /** The pattern ingester's counters under Loki's names. */
-export function patternMetrics(metrics: Metrics) {
+export function patternMetrics(metrics: Metrics): PatternMetrics {
   const detected = metrics.counter(
     'loki_pattern_ingester_patterns_detected_total',
     'Patterns found in log lines.',
