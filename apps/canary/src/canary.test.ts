@@ -1,4 +1,7 @@
-/** Protects the canary against the real product: what it reports of a server that is well, and how its ledger judges. */
+/**
+ * Protects the canary against the real product: what it reports of a server that is well, and how its ledger
+ * judges.
+ */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
 /**
- * The canary: writes lines of its own to Loki, follows them, and serves metrics of what is late, missing, doubled or out
- * of order. With -ledger.file it numbers each line, keeps what was answered, and judges all in the end: exit code 1 when
- * something is lost or doubled.
+ * The canary: writes lines of its own to Loki, follows them, and serves metrics of what is late, missing,
+ * doubled or out of order. With -ledger.file it numbers each line, keeps what was answered, and judges all in
+ * the end: exit code 1 when something is lost or doubled.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

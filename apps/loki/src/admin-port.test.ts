@@ -1,4 +1,7 @@
-/** Protects `server.admin_listen_port`: what operators ask is out of clients' reach, and clients' routes out of operators'. */
+/**
+ * Protects `server.admin_listen_port`: what operators ask is out of clients' reach, and clients' routes out
+ * of operators'.
+ */
 import { freePort } from '@loki/test-tools';
 import { TestServer } from './test-server.ts';
 

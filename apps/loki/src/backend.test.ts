@@ -1,4 +1,7 @@
-/** Protects compactors and rulers as processes of their own: they share their work, and take over what a killed one had. */
+/**
+ * Protects compactors and rulers as processes of their own: they share their work, and take over what a
+ * killed one had.
+ */
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,4 +1,7 @@
-/** Protects what users have: their senders work against a real server of ours as they are, and nothing is lost on the way. */
+/**
+ * Protects what users have: their senders work against a real server of ours as they are, and nothing is lost
+ * on the way.
+ */
 import { execFileSync } from 'node:child_process';
 import { OTLPLogExporter as JsonExporter } from '@opentelemetry/exporter-logs-otlp-http';
 import { OTLPLogExporter as ProtoExporter } from '@opentelemetry/exporter-logs-otlp-proto';

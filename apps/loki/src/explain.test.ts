@@ -1,4 +1,7 @@
-/** Protects people who ask what a query would cost: the answer agrees with what the query then reads, and reads nothing. */
+/**
+ * Protects people who ask what a query would cost: the answer agrees with what the query then reads, and
+ * reads nothing.
+ */
 import { goQuery, sendRaw } from './test-raw-client.ts';
 import { TestServer } from './test-server.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Protects people with Grafana behind a path, and those who ask for more than a day: the data source joins its URL with the
- * path, cuts queries into pieces, and says with each piece what the whole is.
+ * Protects people with Grafana behind a path, and those who ask for more than a day: the data source joins
+ * its URL with the path, cuts queries into pieces, and says with each piece what the whole is.
  */
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * Protects people with Grafana: each request that its Loki data source sends, exactly as it sends it, is answered with what
- * the data source reads of the answer. The tenants are KubeSphere's, filled as its Vector agents fill them.
+ * Protects people with Grafana: each request that its Loki data source sends, exactly as it sends it, is
+ * answered with what the data source reads of the answer. The tenants are KubeSphere's, filled as its Vector
+ * agents fill them.
  */
 import fs from 'node:fs';
 import os from 'node:os';

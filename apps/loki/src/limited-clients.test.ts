@@ -1,6 +1,6 @@
 /**
- * Protects lines on their way through a rate limit: real senders are refused, come again as they do, and nothing is lost or
- * doubled; one stream far above its limit is sharded and never refused.
+ * Protects lines on their way through a rate limit: real senders are refused, come again as they do, and
+ * nothing is lost or doubled; one stream far above its limit is sharded and never refused.
  */
 import fs from 'node:fs';
 import http from 'node:http';

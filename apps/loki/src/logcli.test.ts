@@ -1,4 +1,7 @@
-/** Protects people at a terminal: the requests of logcli, exactly as it sends them, and the paging that it does with them. */
+/**
+ * Protects people at a terminal: the requests of logcli, exactly as it sends them, and the paging that it
+ * does with them.
+ */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

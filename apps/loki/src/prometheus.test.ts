@@ -1,7 +1,7 @@
 /**
- * Protects rules where they end: recorded series in a real Prometheus, alerts in a real Alertmanager and what it tells people,
- * over outages of either side. `LOKI_TEST_PROMETHEUS`, `LOKI_TEST_ALERTMANAGER` and `LOKI_TEST_PROMTOOL` name the binaries;
- * `npm run test:services` sets them.
+ * Protects rules where they end: recorded series in a real Prometheus, alerts in a real Alertmanager and what
+ * it tells people, over outages of either side. `LOKI_TEST_PROMETHEUS`, `LOKI_TEST_ALERTMANAGER` and
+ * `LOKI_TEST_PROMTOOL` name the binaries; `npm run test:services` sets them.
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -253,8 +253,8 @@ ruler:
 }
 
 /**
- * Members of `theirs`, at any depth, that `ours` lacks or has of another type; but for labels, which differ here, and
- * `keepFiringFor`, which Loki does not show.
+ * Members of `theirs`, at any depth, that `ours` lacks or has of another type; but for labels, which differ
+ * here, and `keepFiringFor`, which Loki does not show.
  */
 function missing(theirs: unknown, ours: unknown, place = ''): string[] {
   if (Array.isArray(theirs)) {

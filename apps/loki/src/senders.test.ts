@@ -1,6 +1,6 @@
 /**
- * Protects what agents send: the requests of Vector, Fluent Bit, Promtail and Alloy as they send them, and the answers by which
- * they decide to go on, to send again or to drop.
+ * Protects what agents send: the requests of Vector, Fluent Bit, Promtail and Alloy as they send them, and
+ * the answers by which they decide to go on, to send again or to drop.
  */
 import fs from 'node:fs';
 import os from 'node:os';

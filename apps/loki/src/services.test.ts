@@ -1,7 +1,7 @@
 /**
- * Protects the promise on real services: what one process acknowledged through Kafka, into a bucket, is there exactly
- * once after kill -9, before and after its flush. `LOKI_TEST_KAFKA_BROKERS` and `LOKI_TEST_S3_ENDPOINT`, with keys in the
- * usual AWS variables; `npm run test:services` sets them.
+ * Protects the promise on real services: what one process acknowledged through Kafka, into a bucket, is there
+ * exactly once after kill -9, before and after its flush. `LOKI_TEST_KAFKA_BROKERS` and
+ * `LOKI_TEST_S3_ENDPOINT`, with keys in the usual AWS variables; `npm run test:services` sets them.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

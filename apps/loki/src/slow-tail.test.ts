@@ -1,4 +1,7 @@
-/** Protects everybody else from one who follows and does not read: little is kept for it, and it hears of what it lost. */
+/**
+ * Protects everybody else from one who follows and does not read: little is kept for it, and it hears of what
+ * it lost.
+ */
 import WebSocket from 'ws';
 import { goQuery } from './test-raw-client.ts';
 import { TestServer } from './test-server.ts';

@@ -1,4 +1,7 @@
-/** Protects `-target=`: parts of the system under Loki's names find each other, and each answers what is its own. */
+/**
+ * Protects `-target=`: parts of the system under Loki's names find each other, and each answers what is its
+ * own.
+ */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

@@ -6,7 +6,10 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { freePort } from '@loki/test-tools';
 
-/** A server of somebody else's on a port of its own, which may be stopped and started again with what it stored. */
+/**
+ * A server of somebody else's on a port of its own, which may be stopped and started again with what it
+ * stored.
+ */
 export class OtherServer {
   readonly url: string;
   readonly #command: readonly string[];

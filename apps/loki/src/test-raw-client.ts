@@ -16,7 +16,10 @@ export interface RawAnswer {
   readonly text: string;
 }
 
-/** Sends what a client sends, byte for byte: unlike `fetch` it adds no header but Host, and keeps the path as it is. */
+/**
+ * Sends what a client sends, byte for byte: unlike `fetch` it adds no header but Host, and keeps the path as
+ * it is.
+ */
 export function sendRaw(url: string, request: RawRequest): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {

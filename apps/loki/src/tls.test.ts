@@ -1,7 +1,8 @@
 /**
- * Protects the promise that a configuration with certificates leaves nothing in the clear: processes that talk to each
- * other by mutual TLS and to clients by HTTPS, and take nobody else. Each kind of process has a certificate of an
- * authority of its own, and each process has only the blocks of the calls that it makes: a call by another call's block fails.
+ * Protects the promise that a configuration with certificates leaves nothing in the clear: processes that
+ * talk to each other by mutual TLS and to clients by HTTPS, and take nobody else. Each kind of process has a
+ * certificate of an authority of its own, and each process has only the blocks of the calls that it makes: a
+ * call by another call's block fails.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -106,7 +107,8 @@ test('HTTP clients without a certificate, with a stranger’s, or in the clear g
   await expect(ask(gateway, '/ready', { certificate: 'none' })).rejects.toThrow();
   await expect(ask(gateway, '/ready', { certificate: 'stranger' })).rejects.toThrow();
   await expect(fetch(`http://127.0.0.1:${gateway}/ready`)).rejects.toThrow();
-  await expect(fetch(`https://localhost:${gateway}/ready`)).rejects.toThrow(); // who does not know our authority
+  // A client that does not know our authority.
+  await expect(fetch(`https://localhost:${gateway}/ready`)).rejects.toThrow();
 });
 
 test('a process with a stranger’s certificate is not talked to by gRPC', async () => {
@@ -118,7 +120,10 @@ test('a process with a stranger’s certificate is not talked to by gRPC', async
   expect(await ask(ports[2], '/ready')).toMatchObject({ status: 200 });
 }, 90_000);
 
-/** An authority of all who call, those of who is called, and one that nobody trusts; each has signed one certificate. */
+/**
+ * An authority of all who call, those of who is called, and one that nobody trusts; each has signed one
+ * certificate.
+ */
 function makeCertificates(): void {
   certify(directory, 'ca', ['member']);
   certify(directory, 'other-ca', ['stranger']);

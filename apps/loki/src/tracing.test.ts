@@ -1,6 +1,6 @@
 /**
- * Protects the trace of a slow query: one tree of spans from the request to the store, so that an operator sees whether a
- * query waited in the queue, scanned, or fetched.
+ * Protects the trace of a slow query: one tree of spans from the request to the store, so that an operator
+ * sees whether a query waited in the queue, scanned, or fetched.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -97,7 +97,8 @@ export class AdminClient {
   }
 
   /**
-   * Gives the answer's bytes as they come; it may take as long as it likes, but not be silent for longer than the time-out.
+   * Gives the answer's bytes as they come; it may take as long as it likes, but not be silent for longer than
+   * the time-out.
    *
    * @returns the status
    * @throws AdminError when the answer breaks off

@@ -4,7 +4,10 @@ import { UsageError } from './command.ts';
 import type { Command, CommandIo, ParsedArgs } from './command.ts';
 import { paramsOf, rangeFlags, tenantHeaders } from './query-flags.ts';
 
-/** Times in a row that an export may break off without any progress: three quarters of a minute, for a server to restart. */
+/**
+ * Times in a row that an export may break off without any progress: three quarters of a minute, for a server
+ * to restart.
+ */
 const triesMax = 10;
 const pauseMinMs = 250;
 const pauseMaxMs = 10_000;
@@ -80,7 +83,10 @@ async function part(
   if (!progress.isEnded) throw new BrokenOff('the export has no end');
 }
 
-/** Lines of an export: those after a cursor are printed when the next one has come, so that none is printed twice. */
+/**
+ * Lines of an export: those after a cursor are printed when the next one has come, so that none is printed
+ * twice.
+ */
 class Progress {
   cursor: string | undefined;
   /** Printed. */

@@ -1,4 +1,7 @@
-/** Protects the way out of a refusal: the mark of a store's owner is shown and moved without a running process. */
+/**
+ * Protects the way out of a refusal: the mark of a store's owner is shown and moved without a running
+ * process.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** Protects people at a terminal: what they ask for is what the server has, and an export that breaks off loses nothing. */
+/**
+ * Protects people at a terminal: what they ask for is what the server has, and an export that breaks off
+ * loses nothing.
+ */
 import type http from 'node:http';
 import { TestPeer } from './test-lokictl.ts';
 

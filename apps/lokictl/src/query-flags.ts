@@ -2,7 +2,10 @@ import { adminFlags } from './admin-client.ts';
 import { UsageError } from './command.ts';
 import type { FlagSpec, ParsedArgs } from './command.ts';
 
-/** What every command takes that asks for logs. Times are handed on as they are: the server knows all their forms. */
+/**
+ * What every command takes that asks for logs. Times are handed on as they are: the server knows all their
+ * forms.
+ */
 export const rangeFlags: readonly FlagSpec[] = [
   { name: 'tenant', value: 'ID', summary: 'whose logs, where authentication is on; several as a|b' },
   { name: 'start', value: 'TIME', summary: 'seconds or nanoseconds since 1970, or RFC 3339' },

@@ -74,7 +74,8 @@ describe('lokictl', () => {
 test('who has read enough of it closes the pipe, and nobody complains', () => {
   const main = join(__dirname, 'main.ts');
   const node = `"${process.execPath}" --disable-warning=ExperimentalWarning "${main}" help`;
-  // The reader is gone before the first word: the rest of the line tells what was complained about, and how it ended.
+  // The reader is gone before the first word: the rest of the line tells what was complained about, and how
+  // it ended.
   const script = `set -o pipefail; { sleep 0.2; ${node} 2>&3; } 3>&1 1>&4 | cat`;
   const complaints = execFileSync(
     'bash',

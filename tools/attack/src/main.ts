@@ -1,7 +1,8 @@
 /**
- * Expensive input against the real process. For each attack the product starts on an empty directory, is attacked, and is
- * judged by the invariant: `/ready` and another tenant's small push and query go on (p99 250 ms, 1 s at most), memory
- * stays within its bound, the process lives, and the attacker reads a clear 4xx or 503.
+ * Expensive input against the real process. For each attack the product starts on an empty directory, is
+ * attacked, and is judged by the invariant: `/ready` and another tenant's small push and query go on (p99 250
+ * ms, 1 s at most), memory stays within its bound, the process lives, and the attacker reads a clear 4xx or
+ * 503.
  *
  *     npm run attack -- [--only REGEX] [--list] [--json FILE]
  */

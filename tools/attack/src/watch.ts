@@ -1,6 +1,6 @@
 /**
- * Asks the process as others do, in a thread of its own: an attacker that keeps its event loop busy does not spoil the
- * figures. Main starts this file as a worker; a message ends it, and the figures come back.
+ * Asks the process as others do, in a thread of its own: an attacker that keeps its event loop busy does not
+ * spoil the figures. Main starts this file as a worker; a message ends it, and the figures come back.
  */
 import { Agent, request } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';

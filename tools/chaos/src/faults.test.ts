@@ -3,7 +3,8 @@ import { drawRounds, faults } from './faults.ts';
 import { recoveryTable } from './recovery.ts';
 import { Watch } from './watch.ts';
 
-// Protects what a run means: its seed decides the faults, every kind comes, and what clients noticed is counted right.
+// Protects what a run means: its seed decides the faults, every kind comes, and what clients noticed is
+// counted right.
 
 const kindsOf = (seed: string, rounds: number) =>
   drawRounds(new Prng(seed), rounds, faults).map((drawn) => drawn.map(({ kind }) => kind));

@@ -30,7 +30,9 @@ export interface Fault {
 /** How long something is down, unless the fault is about that. */
 const holdMs = { min: 1_000, max: 6_000 } as const;
 const readyMs = 90_000;
-/** How long a process that was replaced is ready before the next one goes: longer than clients wait to repeat. */
+/**
+ * How long a process that was replaced is ready before the next one goes: longer than clients wait to repeat.
+ */
 const steadyMs = 1_000;
 
 const killed: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier', 'compactor'];
@@ -57,8 +59,8 @@ export const faults: readonly Fault[] = [
 ];
 
 /**
- * Which faults each round gets: all kinds once, in an order that the seed decides, before any comes again; often two that
- * take nothing from the same group.
+ * Which faults each round gets: all kinds once, in an order that the seed decides, before any comes again;
+ * often two that take nothing from the same group.
  */
 export function drawRounds(random: Prng, rounds: number, kinds: readonly Fault[]): Fault[][] {
   const drawn: Fault[][] = [];
@@ -106,8 +108,8 @@ async function restart(world: FaultWorld, app: AppName): Promise<string> {
 }
 
 /**
- * One after the other, each ready for some time before the next goes, as a rollout does it: who was refused by the first
- * just before it was ready, and repeats his request at the second, must find one of them.
+ * One after the other, each ready for some time before the next goes, as a rollout does it: who was refused
+ * by the first just before it was ready, and repeats his request at the second, must find one of them.
  */
 async function roll(world: FaultWorld, app: AppName): Promise<string> {
   const { system } = world;

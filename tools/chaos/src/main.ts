@@ -1,13 +1,14 @@
 /**
- * Real Kafka, Redis and MinIO, 2 gateways, 2 distributors, 3 ingesters in 3 zones, 2 queriers and a compactor, under a
- * ledger's load and its queries; rounds of faults that a seed decides; and the ledger's judgement of every line.
+ * Real Kafka, Redis and MinIO, 2 gateways, 2 distributors, 3 ingesters in 3 zones, 2 queriers and a
+ * compactor, under a ledger's load and its queries; rounds of faults that a seed decides; and the ledger's
+ * judgement of every line.
  *
  *     npm run chaos -- --rounds 50 [--seed 1] [--only kill-ingester,stop-redis] [--pause-min 3] [--pause-max 15] [--keep]
  *     npm run chaos -- --list                   the kinds of faults
  *     npm run chaos -- --plant commitBeforeFlush    with a mistake that must be found: fails when it is not
  *
- * A push or a query may fail once and must be answered when it is repeated, unless nobody is left who could. At the end:
- * how long each kind took to recover, and the verdict, which is the exit code too.
+ * A push or a query may fail once and must be answered when it is repeated, unless nobody is left who could.
+ * At the end: how long each kind took to recover, and the verdict, which is the exit code too.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

@@ -11,8 +11,8 @@ export interface Place {
 }
 
 /**
- * One member's configuration, as JSON, which YAML is. Times are short where a production's are long, so that each
- * round sees flushes, compactions and moves of ownership.
+ * One member's configuration, as JSON, which YAML is. Times are short where a production's are long, so that
+ * each round sees flushes, compactions and moves of ownership.
  */
 export function memberConfig(member: Member, { directory, services }: Place): string {
   return JSON.stringify({
@@ -47,7 +47,8 @@ export function memberConfig(member: Member, { directory, services }: Place): st
         kvstore: { store: 'redis', redis: { endpoint: `127.0.0.1:${services.redis.port}` } },
       },
     },
-    // Lines may lag their stream by half of max_chunk_age: longer than a client waits before it repeats a push.
+    // Lines may lag their stream by half of max_chunk_age: longer than a client waits before it repeats a
+    // push.
     ingester: { max_chunk_age: '24s', chunk_idle_period: '3s' },
     compactor: {
       compaction_interval: '5s',

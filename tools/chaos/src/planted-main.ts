@@ -1,5 +1,6 @@
 /**
- * An app with a mistake planted in what it is given: `planted-main.ts PLANT APP flags…`. Started by `npm run chaos` alone.
+ * An app with a mistake planted in what it is given: `planted-main.ts PLANT APP flags…`. Started by
+ * `npm run chaos` alone.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Catalog } from '@loki/catalog';

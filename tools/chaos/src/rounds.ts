@@ -137,7 +137,9 @@ export class Rounds {
     else this.#violate(text);
   }
 
-  /** Ends load and queries, and judges everything that was ever sent: before and after a flush of all heads. */
+  /**
+   * Ends load and queries, and judges everything that was ever sent: before and after a flush of all heads.
+   */
   async finish(): Promise<{ before: Findings; after: Findings }> {
     await this.#stopLoad();
     const before = await this.#judge.judgeAll();

@@ -1,4 +1,7 @@
-/** Protects the comparison with the recorded server: processes differ from it in what makes them several, and in nothing else. */
+/**
+ * Protects the comparison with the recorded server: processes differ from it in what makes them several, and
+ * in nothing else.
+ */
 import { loadConfig } from '@loki/config';
 import type { Config } from '@loki/config';
 import { memberConfig } from './cluster-config.ts';

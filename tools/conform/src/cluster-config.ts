@@ -16,7 +16,9 @@ interface ClusterPlace {
 
 const partitionCount = 4;
 
-/** The configuration that the answers were recorded with, for one of several processes that share services. */
+/**
+ * The configuration that the answers were recorded with, for one of several processes that share services.
+ */
 export function memberConfig(recorded: string, member: Member, place: ClusterPlace): string {
   const { directory, services, runName, way } = place;
   const { s3 } = services;

@@ -1,4 +1,7 @@
-/** Protects the comparison with lines half in the store: cut in two, they are the same lines, taken in the same way. */
+/**
+ * Protects the comparison with lines half in the store: cut in two, they are the same lines, taken in the
+ * same way.
+ */
 import type { TenantPush } from './corpus.ts';
 import { halvesOf } from './halves.ts';
 

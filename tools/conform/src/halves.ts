@@ -7,8 +7,8 @@ interface Halves {
 }
 
 /**
- * Cuts a data set so that what either half holds of a stream is taken in as it is taken in at once: a stream with several
- * pushes between two of them, one with a single push where time goes on.
+ * Cuts a data set so that what either half holds of a stream is taken in as it is taken in at once: a stream
+ * with several pushes between two of them, one with a single push where time goes on.
  */
 export function halvesOf(dataset: readonly TenantData[]): Halves {
   const earlier: TenantData[] = [];
@@ -45,7 +45,10 @@ function countByStream(pushes: readonly TenantPush[]): Map<string, number> {
   return counts;
 }
 
-/** The first place from the middle on before which everything is older than everything behind it; the end: there is none. */
+/**
+ * The first place from the middle on before which everything is older than everything behind it; the end:
+ * there is none.
+ */
 function borderOf({ entries }: TenantPush): number {
   const times = entries.map(([offsetNs]) => BigInt(offsetNs));
   for (let border = Math.ceil(times.length / 2); border < times.length; border++) {

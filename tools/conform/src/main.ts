@@ -1,20 +1,21 @@
 /**
- * The recorded answers of the reference server against the product, started for it on free ports and empty storage.
- * Options that are not named here go to the corpus's runner.
+ * The recorded answers of the reference server against the product, started for it on free ports and empty
+ * storage. Options that are not named here go to the corpus's runner.
  *
  *     npm run conform -- --area '^log-' --show 10     one process, everything in memory
  *     npm run conform -- --phases                     one process: every area in memory, then what only reads again of what
  *                                                     was flushed, and of what was compacted
  *     npm run conform -- --cluster                    the same of the separate apps on Kafka, Redis and MinIO
  *
- * --cached turns every cache of results on (the separate apps always have them on), and asks again from them; --cut cuts
- * queries by time and by stream as far as it goes, of data of which half is in the store from the start. --ci runs what a
- * change must pass in little time: of one process the phases as recorded, then cut when half is stored and when all is
- * compacted; from caches is asked in the last phase alone. --keep leaves data and logs where they are.
+ * --cached turns every cache of results on (the separate apps always have them on), and asks again from them;
+ * --cut cuts queries by time and by stream as far as it goes, of data of which half is in the store from the
+ * start. --ci runs what a change must pass in little time: of one process the phases as recorded, then cut
+ * when half is stored and when all is compacted; from caches is asked in the last phase alone. --keep leaves
+ * data and logs where they are.
  *
- * All collections of `collections.ts` are replayed: both directories of cases, and the cases from public bug reports, from
- * memory and flushed. The corpus is looked for in $LOKI_CONFORMANCE, the reports in $LOKI_REPORTS or beside it; without a
- * corpus nothing is run.
+ * All collections of `collections.ts` are replayed: both directories of cases, and the cases from public bug
+ * reports, from memory and flushed. The corpus is looked for in $LOKI_CONFORMANCE, the reports in
+ * $LOKI_REPORTS or beside it; without a corpus nothing is run.
  */
 import fs from 'node:fs';
 import os from 'node:os';

@@ -45,7 +45,8 @@ export class OneProcess implements System {
       'apps/loki/src/main.ts',
       ...args,
     ]);
-    // Beside the server, over the same store; it has a directory of its own, because a directory is one process's.
+    // Beside the server, over the same store; it has a directory of its own, because a directory is one
+    // process's.
     const beside = {
       server: { http_listen_port: compactorPort, grpc_listen_port: compactorGrpcPort },
       common: { path_prefix: path.join(directory, 'compactor') },

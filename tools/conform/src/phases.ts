@@ -14,14 +14,17 @@ import type { Way } from './ways.ts';
 import { whereFrom } from './where-from.ts';
 import type { Whence } from './where-from.ts';
 
-/** Areas that only ask, and of what was pushed for all of them: asked again of what was flushed and compacted. */
+/**
+ * Areas that only ask, and of what was pushed for all of them: asked again of what was flushed and compacted.
+ */
 const readAreas =
   '^(?=(log-.*|metric-.*|meta-.*|query-errors|limits-query|stats-shape|params-.*|whizard|detected-fields-.*|errors-in-.*|' +
   'filter-.*|random-(?:log|meta|metric)|volume-.*)$)';
 
 /**
- * Of lines that came in two pieces, until they are compacted: volumes count names and values of structured metadata once for
- * each piece of a stream, as the recorded server does for each of its chunks, and it had one.
+ * Of lines that came in two pieces, until they are compacted: volumes count names and values of structured
+ * metadata once for each piece of a stream, as the recorded server does for each of its chunks, and it had
+ * one.
  */
 const volumesOfPieces: ReadonlyMap<string, string> = new Map(
   [
@@ -57,7 +60,10 @@ const busyCaches = ['frontend.results-cache', 'frontend.instant-metric-results-c
 
 interface PhasesOptions {
   readonly way: Way;
-  /** From caches is asked in the last phase only; what is cut when half of it is stored is not cut of what was flushed. */
+  /**
+   * From caches is asked in the last phase only; what is cut when half of it is stored is not cut of what was
+   * flushed.
+   */
   readonly inCi: boolean;
   /** For the corpus's runner. */
   readonly passedOn: readonly string[];

@@ -3,7 +3,8 @@ import path from 'node:path';
 import type { Collection } from './collections.ts';
 
 /**
- * Replays the cases from public bug reports against the server at `url`, in tenants of their own; what differs is printed.
+ * Replays the cases from public bug reports against the server at `url`, in tenants of their own; what
+ * differs is printed.
  *
  * @param isFlushed the lines are flushed before they are asked for
  * @returns false: some answer is wrong, or the runner could not judge

@@ -45,7 +45,10 @@ function cachedSettings(redis: string | undefined): Tree {
   };
 }
 
-/** About what a block of the recorded lines holds; intervals whose borders are those of no case; a number of shards that is no power of two. */
+/**
+ * About what a block of the recorded lines holds; intervals whose borders are those of no case; a number of
+ * shards that is no power of two.
+ */
 const cutSettings: Tree = {
   limits_config: {
     tsdb_max_bytes_per_shard: '300',

@@ -1,11 +1,13 @@
 /**
- * kill -9 in a loop: real process, real disk, real HTTP. Each round pushes numbered lines from several clients, kills the
- * process at a random moment and starts it again; what got no answer is sent again until it gets one. At the end the
- * canary's ledger judges: every line that was answered with 204 is read back exactly once, and no other line more than once.
+ * kill -9 in a loop: real process, real disk, real HTTP. Each round pushes numbered lines from several
+ * clients, kills the process at a random moment and starts it again; what got no answer is sent again until
+ * it gets one. At the end the canary's ledger judges: every line that was answered with 204 is read back
+ * exactly once, and no other line more than once.
  *
  *     npm run crash -- --rounds 50 [--seed 1] [--keep] [--config file.yaml]
  *
- * A configuration file puts other adapters behind the process: Kafka, a bucket. Its topic and bucket must be empty.
+ * A configuration file puts other adapters behind the process: Kafka, a bucket. Its topic and bucket must be
+ * empty.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

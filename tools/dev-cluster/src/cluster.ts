@@ -23,7 +23,9 @@ interface ClusterOptions {
   /** Told of processes that end by themselves; they start again when `restarts`. */
   readonly onEnd: (name: string, reason: string) => void;
   readonly restarts: boolean;
-  /** How a member is started: its `main.ts` (default: its app's own) with what follows, and its environment. */
+  /**
+   * How a member is started: its `main.ts` (default: its app's own) with what follows, and its environment.
+   */
   readonly command: (member: Member) => {
     readonly main?: readonly string[];
     readonly args: readonly string[];

@@ -1,4 +1,7 @@
-/** Protects the first minutes of a developer: the configuration of development is one that every app starts with. */
+/**
+ * Protects the first minutes of a developer: the configuration of development is one that every app starts
+ * with.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { loadConfig } from '@loki/config';

@@ -15,8 +15,8 @@ interface DevServices {
 const lookMs = 500;
 
 /**
- * Kafka, Redis and MinIO with their data below `data`, where they are found again at the next start; the file they are
- * announced in tells other terminals where they are.
+ * Kafka, Redis and MinIO with their data below `data`, where they are found again at the next start; the file
+ * they are announced in tells other terminals where they are.
  *
  * @throws when Kafka or Redis cannot be had
  */

@@ -1,15 +1,16 @@
 /**
- * The distributed system on one machine: Kafka, Redis and MinIO, then 2 gateways, 2 distributors, 3 ingesters in 3 zones,
- * 2 queriers, a compactor and a ruler as processes of their own. One that ends, or is killed, starts again; Ctrl-C ends
- * them all, in order.
+ * The distributed system on one machine: Kafka, Redis and MinIO, then 2 gateways, 2 distributors, 3 ingesters
+ * in 3 zones, 2 queriers, a compactor and a ruler as processes of their own. One that ends, or is killed,
+ * starts again; Ctrl-C ends them all, in order.
  *
  *     npm run dev:cluster -- [--data DIRECTORY] [--port 3100] [--ingester 3] [--querier 2] … [-- -flag=value …]
  *     npm run dev:services -- [--data DIRECTORY] [--brokers 1] [--only kafka,redis,s3]
  *
- * The latter starts the services alone, for `npx nx serve APP`. Without s3 objects are kept in a directory that all share.
- * Flags after `--` are given to every process.
- * Services that `npm run dev:services` has running are used, and so are those of KAFKA_BROKERS and REDIS_ENDPOINT. All
- * data is in DIRECTORY (data/dev) and found again at the next start; logs are in DIRECTORY/logs.
+ * The latter starts the services alone, for `npx nx serve APP`. Without s3 objects are kept in a directory
+ * that all share. Flags after `--` are given to every process.
+ * Services that `npm run dev:services` has running are used, and so are those of KAFKA_BROKERS and
+ * REDIS_ENDPOINT. All data is in DIRECTORY (data/dev) and found again at the next start; logs are in
+ * DIRECTORY/logs.
  */
 import fs from 'node:fs';
 import path from 'node:path';

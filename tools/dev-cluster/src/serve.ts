@@ -1,6 +1,6 @@
 /**
- * One app in the foreground with the configuration of development: `npx nx serve app-ingester -- --number 2`. Services are
- * those of `npm run dev:services`, or of KAFKA_BROKERS and REDIS_ENDPOINT; `loki` needs none.
+ * One app in the foreground with the configuration of development: `npx nx serve app-ingester -- --number 2`.
+ * Services are those of `npm run dev:services`, or of KAFKA_BROKERS and REDIS_ENDPOINT; `loki` needs none.
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';

@@ -21,7 +21,10 @@ interface CampaignOptions {
   readonly count: number;
   /** Questions asked of one data set. */
   readonly perData: number;
-  /** Ways of each question besides the plain one: each route once, each from a layout at random, as far as that goes. */
+  /**
+   * Ways of each question besides the plain one: each route once, each from a layout at random, as far as
+   * that goes.
+   */
   readonly ways: number;
   /** Share of the questions that are asked of the oracle too, and share that laws are held against. */
   readonly oracleOdds: number;
@@ -91,7 +94,10 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   return result;
 }
 
-/** One data set's questions. Each has randomness of its own, so that what is compared never changes what is asked. */
+/**
+ * One data set's questions. Each has randomness of its own, so that what is compared never changes what is
+ * asked.
+ */
 async function askAbout(seed: number, options: CampaignOptions, result: CampaignResult): Promise<void> {
   const random = new Prng(`queries ${seed}`);
   const data = drawData(random.fork('data'));

@@ -1,8 +1,9 @@
 import type { Told } from './ask.ts';
 
 /**
- * Sums, means and deviations of parts are added in the order in which the parts are merged, which is any. Answers may
- * differ by so much of the largest value in them; 2^-53 for each addition, and a few hundred of these.
+ * Sums, means and deviations of parts are added in the order in which the parts are merged, which is any.
+ * Answers may differ by so much of the largest value in them; 2^-53 for each addition, and a few hundred of
+ * these.
  */
 const relativeMax = 1e-12;
 

@@ -2,7 +2,8 @@ import { Coverage } from './coverage.ts';
 import { routesFor } from './routes.ts';
 import { layouts } from './world.ts';
 
-// What this protects: a campaign in which nothing was cut, or nothing came from a cache, must not pass for one.
+// What this protects: a campaign in which nothing was cut, or nothing came from a cache, must not pass for
+// one.
 
 const routes = routesFor({ splitMs: 60_000, partBytes: 1, shards: 3, strategy: 'bounded' });
 const stored = layouts.find(({ name }) => name === 'compacted')!;

@@ -9,7 +9,9 @@ export interface Happened {
   readonly isRecalled: boolean;
 }
 
-/** Answers of one route from one layout that were compared, and how many of them the route's name is true of. */
+/**
+ * Answers of one route from one layout that were compared, and how many of them the route's name is true of.
+ */
 interface Cell {
   compared: number;
   split: number;

@@ -104,8 +104,9 @@ function aimedFilter(random: Prng, [name, value]: readonly [string, string]): st
     const [op, limit] = random.pick([['==', number], ['=', number], ['>=', number], ['<=', number], ['>', number - 1], ['<', number + 0.5], ['!=', number + 1]] as const); // prettier-ignore
     return `${name} ${op} ${limit}`;
   }
-  if (durationNsOf(value) !== undefined && random.chance(0.6))
-    {return `${name} ${random.pick([`== ${value}`, `>= ${value}`, `<= ${value}`, '> -1h', '< 100h', '!= 3s'])}`.replace('>= 0', '>= 0s');} // prettier-ignore
+  if (durationNsOf(value) !== undefined && random.chance(0.6)) {
+    return `${name} ${random.pick([`== ${value}`, `>= ${value}`, `<= ${value}`, '> -1h', '< 100h', '!= 3s'])}`.replace('>= 0', '>= 0s'); // prettier-ignore
+  }
   const bytes = bytesOf(value);
   if (bytes !== undefined && random.chance(0.6)) {
     return `${name} ${random.pick(['>=', '=', '<=', '=='])} ${bytes}B`;

@@ -19,8 +19,8 @@ interface MetricOptions {
   readonly isInstant: boolean;
   readonly moments: Moments;
   /**
-   * Sums of these data depend on the order of adding in the last bits. Then nothing is drawn that makes a large
-   * difference of a small one: comparisons, orders, powers, remainders.
+   * Sums of these data depend on the order of adding in the last bits. Then nothing is drawn that makes a
+   * large difference of a small one: comparisons, orders, powers, remainders.
    */
   readonly isExact: boolean;
   readonly witness: Witness;

@@ -181,7 +181,10 @@ function streamsOf(told: Told): ToldStream[] | undefined {
   return rows >= limitMax ? undefined : streams;
 }
 
-/** Rows of one stream and moment may come from several stored streams, whose order does not turn with the direction. */
+/**
+ * Rows of one stream and moment may come from several stored streams, whose order does not turn with the
+ * direction.
+ */
 function compared(
   law: string,
   query: string,

@@ -2,7 +2,9 @@ import { parseArgs, usage } from './args.ts';
 import { runCampaign } from './campaign.ts';
 import type { Finding } from './campaign.ts';
 
-/** Errors of a campaign are expected, nearly all of them: to say where each began takes a tenth of the time. */
+/**
+ * Errors of a campaign are expected, nearly all of them: to say where each began takes a tenth of the time.
+ */
 const stackFrames = 0;
 
 main().then(

@@ -6,7 +6,9 @@ export interface Moments {
   readonly stepNs: bigint;
 }
 
-/** Steps of a range query stand on multiples of the step: from at or below its start to at or above its end. */
+/**
+ * Steps of a range query stand on multiples of the step: from at or below its start to at or above its end.
+ */
 export function* momentsOf({ kind, startNs, endNs, stepNs }: Moments): Generator<bigint> {
   if (kind === 'instant') return yield endNs;
   const lastNs = endNs % stepNs === 0n ? endNs : endNs - (endNs % stepNs) + stepNs;

@@ -34,8 +34,9 @@ interface Sample {
 }
 
 /**
- * Leaves as one would define them: each row goes through its pipeline alone, in a record of its own, and what comes out is
- * sorted, cut or added up here, in the plainest way. Stages and the root are the engine's; all that makes it fast is not.
+ * Leaves as one would define them: each row goes through its pipeline alone, in a record of its own, and what
+ * comes out is sorted, cut or added up here, in the plainest way. Stages and the root are the engine's; all
+ * that makes it fast is not.
  */
 export class Oracle implements QuerierService {
   readonly #rows: StoredRow[] = [];

@@ -6,7 +6,10 @@ import { drawData } from './data.ts';
 import { drawQuestion } from './gen-request.ts';
 import { Referee } from './referee.ts';
 
-/** The reference's layout leaves out the parentheses of no labels, and some of these texts cannot be read again. */
+/**
+ * The reference's layout leaves out the parentheses of no labels, and some of these texts cannot be read
+ * again.
+ */
 const hasEmptyLabels = /(?:by|without|on|ignoring) \(\)/;
 
 /** undefined: one of the questions that are to be refused. */

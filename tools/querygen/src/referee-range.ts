@@ -76,7 +76,9 @@ function quantile(q: number, values: readonly number[]): number {
   return sorted[low] * (1 - weight) + sorted[high] * weight;
 }
 
-/** The growth of a counter that may be set back, carried on to the borders of the window when they are near. */
+/**
+ * The growth of a counter that may be set back, carried on to the borders of the window when they are near.
+ */
 function counterRate(
   taken: readonly Taken[],
   window: { readonly startNs: bigint; readonly endNs: bigint },

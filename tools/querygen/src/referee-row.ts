@@ -1,6 +1,9 @@
 import type { Row } from './data.ts';
 
-/** A question that the referee has no opinion on: the language leaves it open, or it is beyond a plain reading of it. */
+/**
+ * A question that the referee has no opinion on: the language leaves it open, or it is beyond a plain reading
+ * of it.
+ */
 export class Unsure extends Error {}
 
 /** A row of a pipeline, as maps of text. */

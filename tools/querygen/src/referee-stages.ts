@@ -86,7 +86,10 @@ function passesLineFilter(line: string, { op, operands }: LineFilterStage): bool
   return found === op.startsWith('|');
 }
 
-/** Each literal at its first place behind the one before, something for each wildcard, and the line's end at the end. */
+/**
+ * Each literal at its first place behind the one before, something for each wildcard, and the line's end at
+ * the end.
+ */
 function matchesLinePattern(line: string, pattern: string): boolean {
   const [head, ...tails] = pattern.split('<_>');
   const start = line.indexOf(head);

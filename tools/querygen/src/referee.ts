@@ -22,8 +22,8 @@ export interface StoredRow {
 type Verdict = 'right' | 'unsure' | { readonly difference: string; readonly told: Told };
 
 /**
- * Answers questions from the definitions of the language, row by row and moment by moment, with nothing of the engine but
- * the parser and the templates. Slow, and unsure where the language leaves something open.
+ * Answers questions from the definitions of the language, row by row and moment by moment, with nothing of
+ * the engine but the parser and the templates. Slow, and unsure where the language leaves something open.
  */
 export class Referee {
   readonly rows: readonly StoredRow[];
@@ -108,7 +108,8 @@ export class Referee {
       }
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      // A parser that has found all labels that are needed stops, and does not see what is wrong with the rest.
+      // A parser that has found all labels that are needed stops, and does not see what is wrong with the
+      // rest.
       if (told.isError || error.message === 'pipeline error') return 'unsure';
       return { difference: `the referee: ${error.message}`, told: { isError: true, text: error.message } };
     }

@@ -10,8 +10,9 @@ import type {
 import type { Push } from './data.ts';
 
 /**
- * A querier that is watched, and that tells the weight of all rows wherever they stand. Plans rest on weights and answers
- * must not: with these, what is in memory is cut as well as what is stored, which has a weight of its own in production.
+ * A querier that is watched, and that tells the weight of all rows wherever they stand. Plans rest on weights
+ * and answers must not: with these, what is in memory is cut as well as what is stored, which has a weight of
+ * its own in production.
  */
 export class WatchedQuerier implements QuerierService {
   readonly #querier: QuerierService;

@@ -5,7 +5,10 @@ import { PlainRow, Unsure } from './referee-row.ts';
 import { passes } from './referee-stages.ts';
 import type { StoredRow } from './referee.ts';
 
-/** A row that a query is drawn for: most of what is drawn must leave it in, so that most answers say something. */
+/**
+ * A row that a query is drawn for: most of what is drawn must leave it in, so that most answers say
+ * something.
+ */
 export class Witness {
   readonly stored: StoredRow;
 

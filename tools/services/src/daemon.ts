@@ -14,7 +14,10 @@ interface DaemonOptions {
   readonly onEnd?: (reason: string) => void;
 }
 
-/** A process that serves; its output goes to a file. It is in a group of its own: Ctrl-C is for who started it. */
+/**
+ * A process that serves; its output goes to a file. It is in a group of its own: Ctrl-C is for who started
+ * it.
+ */
 export class Daemon {
   readonly name: string;
   readonly logPath: string;

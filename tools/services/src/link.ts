@@ -1,8 +1,9 @@
 import net from 'node:net';
 
 /**
- * How a link behaves. `mute`: requests arrive, and the connection is cut in place of the first answer; `stop`: nothing
- * arrives in either direction, and nobody is told; `refuse`: connections are cut as they come.
+ * How a link behaves. `mute`: requests arrive, and the connection is cut in place of the first answer;
+ * `stop`: nothing arrives in either direction, and nobody is told; `refuse`: connections are cut as they
+ * come.
  */
 export type LinkMode = 'pass' | 'mute' | 'stop' | 'refuse';
 

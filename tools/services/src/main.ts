@@ -1,14 +1,15 @@
 /**
- * Tests against real services: starts what is there of Kafka, Redis, memcached and MinIO on free ports, looks for Prometheus and
- * Alertmanager, runs the tests that ask for them, then the recorded answers of the reference server against the separate
- * apps (tools/conform --cluster), and ends what it started.
+ * Tests against real services: starts what is there of Kafka, Redis, memcached and MinIO on free ports, looks
+ * for Prometheus and Alertmanager, runs the tests that ask for them, then the recorded answers of the
+ * reference server against the separate apps (tools/conform --cluster), and ends what it started.
  *
  *     npm run test:services -- [--brokers 3] [--only kafka,redis,memcached,s3] [--ci] [test path ...]
  *     npm run test:services -- --up
  *
- * --brokers 1 saves memory and leaves out the tests that kill brokers. --ci asks the separate apps from their caches in
- * the last phase only. With test paths, these alone are run. --up runs no test: it prints the variables and waits for Ctrl-C. What is missing is said and left
- * out. Jars are kept in $LOKI_SERVICES_CACHE (~/.cache/loki-services).
+ * --brokers 1 saves memory and leaves out the tests that kill brokers. --ci asks the separate apps from their
+ * caches in the last phase only. With test paths, these alone are run. --up runs no test: it prints the
+ * variables and waits for Ctrl-C. What is missing is said and left out. Jars are kept in $LOKI_SERVICES_CACHE
+ * (~/.cache/loki-services).
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';

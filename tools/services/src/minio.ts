@@ -8,8 +8,8 @@ export const minioUser = 'lokitest';
 export const minioPassword = 'lokitest-secret';
 
 /**
- * A MinIO server's binary: `$MINIO_BINARY`, one in the path, or one that was built in the cache. We never build or fetch
- * it: it is no dependency of ours. undefined: there is none.
+ * A MinIO server's binary: `$MINIO_BINARY`, one in the path, or one that was built in the cache. We never
+ * build or fetch it: it is no dependency of ours. undefined: there is none.
  */
 export function findMinio(cache: string): string | undefined {
   const given = process.env['MINIO_BINARY'];

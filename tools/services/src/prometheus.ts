@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 /**
- * Where the tests of rules find Prometheus and Alertmanager: Debian's packages or any other, in the path. They start them
- * by themselves, because they stop them too. Nothing when one is not there.
+ * Where the tests of rules find Prometheus and Alertmanager: Debian's packages or any other, in the path.
+ * They start them by themselves, because they stop them too. Nothing when one is not there.
  *
  * @param say told of what is missing
  */

@@ -1,7 +1,10 @@
 import { clusterBugs, plantedBugs, simulate, simulateCluster } from '@loki/simulator';
 import type { ClusterBug, ClusterSimResult, PlantedBug, SimResult } from '@loki/simulator';
 
-/** `process`: all roles in one process. `cluster`: several processes of each role over a network, rings and a shared log. */
+/**
+ * `process`: all roles in one process. `cluster`: several processes of each role over a network, rings and a
+ * shared log.
+ */
 export const models = ['process', 'cluster'] as const;
 export type Model = (typeof models)[number];
 

@@ -21,7 +21,9 @@ const declaration =
 const nameList = /^[ \t]*(export|import)\s+(?:type\s+)?\{([^}]*)\}\s*(?:from\s*(["']))?/gm;
 /** `const { … } = await import('…')`. */
 const destructured = /\{([^{}]*)\}\s*=\s*await\s+import\s*\(\s*(["'])/g;
-/** Imports that may use any name: `import * as x from`, `export type * from`, `import('…')` of any other form. */
+/**
+ * Imports that may use any name: `import * as x from`, `export type * from`, `import('…')` of any other form.
+ */
 const wholeModule = [
   /\bimport\s+(?:type\s+)?\*\s+as\s+[\w$]+\s+from\s*(["'])/g,
   /^export\s+(?:type\s+)?\*\s+from\s*(["'])/gm,

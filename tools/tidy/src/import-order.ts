@@ -1,6 +1,12 @@
-/** The order of a file's imports, as one function for the rule that checks it and for the command that mends it. */
+/**
+ * The order of a file's imports, as one function for the rule that checks it and for the command that mends
+ * it.
+ */
 
-/** Groups from the top of a file down: Node's modules, packages of the registry, packages of this tree, own files. */
+/**
+ * Groups from the top of a file down: Node's modules, packages of the registry, packages of this tree, own
+ * files.
+ */
 const groups: readonly RegExp[] = [/^node:/, /^(?!\.|@loki\/)/, /^@loki\//, /^\./];
 
 /** An import with the comment above it. */
@@ -16,8 +22,9 @@ interface Statement {
 }
 
 /**
- * The text with the imports at its top in order: by group, then by specifier, the values of a module before its types.
- * An import keeps the comment above it; the comment that opens the file stays. Imports after other code are left alone.
+ * The text with the imports at its top in order: by group, then by specifier, the values of a module before
+ * its types. An import keeps the comment above it; the comment that opens the file stays. Imports after other
+ * code are left alone.
  */
 export function withOrderedImports(text: string): string {
   const start = opening.exec(text)![0].length;

@@ -62,7 +62,10 @@ function isAllTypes(names: string): boolean {
   return parts.length > 0 && parts.every((part) => part.startsWith('type '));
 }
 
-/** The package of a specifier: `@loki/a/b` is `@loki/a`, `yaml/x` is `yaml`; undefined for files and Node's own. */
+/**
+ * The package of a specifier: `@loki/a/b` is `@loki/a`, `yaml/x` is `yaml`; undefined for files and Node's
+ * own.
+ */
 export function packageOfSpecifier(specifier: string): string | undefined {
   if (specifier.startsWith('.') || specifier.startsWith('node:')) return undefined;
   const parts = specifier.split('/');

@@ -50,7 +50,9 @@ export const pureNodeModules: ReadonlySet<string> = new Set([
   'node:zlib',
 ]);
 
-/** The folders of a library from the bottom up: a file imports from its own folder and from those before it. */
+/**
+ * The folders of a library from the bottom up: a file imports from its own folder and from those before it.
+ */
 export const folderOrder: Readonly<Record<string, readonly string[]>> = {
   'libs/engines/engine': ['common', 'pipeline', 'series', 'merge', 'leaf', 'root'],
   'libs/roles/distributor': ['json', 'levels', 'streams', 'rows', 'decode', 'admit', 'write'],

@@ -5,8 +5,8 @@ import { mendText } from './rule-text.ts';
 import { readTree } from './tree.ts';
 
 /**
- * Checks the whole tree against the house rules; prints each fault as `file:line: text` and fails when there is one.
- * With --fix it first mends the forms that a program can mend.
+ * Checks the whole tree against the house rules; prints each fault as `file:line: text` and fails when there
+ * is one. With --fix it first mends the forms that a program can mend.
  */
 function main(): void {
   const root = join(import.meta.dirname, '..', '..', '..');

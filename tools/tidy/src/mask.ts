@@ -3,18 +3,28 @@ const beforeRegex =
   /(?:^|[(,=:[!&|?{};+\-*%<>~^\n]|\b(?:return|typeof|case|in|of|do|else|throw|yield|await))\s*$/;
 
 /**
- * The text with comments, string contents and regular expressions blanked out, so that rules about code see code
- * only. Lengths and line ends stay; quotes stay; `${…}` inside templates stays code.
+ * The text with comments, string contents and regular expressions blanked out, so that rules about code see
+ * code only. Lengths and line ends stay; quotes stay; `${…}` inside templates stays code.
  */
 export function maskText(text: string): string {
+  return masked(text, true);
+}
+
+/** The text with its comments alone blanked out. */
+export function maskComments(text: string): string {
+  return masked(text, false);
+}
+
+function masked(text: string, masksTexts: boolean): string {
   const out: string[] = [];
   /** Depth of braces at which each open template's `${` closes. */
   const templates: number[] = [];
   let braces = 0;
   let at = 0;
 
-  const blank = (end: number): void => {
-    for (; at < end; at++) out.push(text[at] === '\n' ? '\n' : ' ');
+  const blank = (end: number, isText = true): void => {
+    const isKept = isText && !masksTexts;
+    for (; at < end; at++) out.push(isKept || text[at] === '\n' ? text[at] : ' ');
   };
   const keep = (): void => {
     out.push(text[at]);
@@ -36,9 +46,9 @@ export function maskText(text: string): string {
 
   while (at < text.length) {
     const char = text[at];
-    if (char === '/' && text[at + 1] === '/') blank(endOf(text, '\n', at));
+    if (char === '/' && text[at + 1] === '/') blank(endOf(text, '\n', at), false);
     else if (char === '/' && text[at + 1] === '*') {
-      blank(Math.min(endOf(text, '*/', at + 2) + 2, text.length));
+      blank(Math.min(endOf(text, '*/', at + 2) + 2, text.length), false);
     } else if (char === '"' || char === "'") {
       keep();
       while (at < text.length && text[at] !== char && text[at] !== '\n') {

@@ -1,6 +1,6 @@
 /**
- * Packages of the registry that released processes may load, each with its work. A new one needs a reason that a hundred
- * lines of ours cannot serve, and a licence of the kinds MIT, BSD, ISC or Apache-2.0.
+ * Packages of the registry that released processes may load, each with its work. A new one needs a reason
+ * that a hundred lines of ours cannot serve, and a licence of the kinds MIT, BSD, ISC or Apache-2.0.
  */
 export const productionPackages: ReadonlyMap<string, string> = new Map([
   ['@bufbuild/protobuf', 'protobuf wire format of generated messages'],

@@ -85,7 +85,9 @@ function unplaced(tree: Tree): Fault[] {
 /** Packages that a package's product code imports, and those that its tests import. */
 type Uses = Map<string, { readonly product: Set<string>; readonly test: Set<string> }>;
 
-/** Declarations without an import. A dependency that tests alone import is a devDependency: it is not shipped. */
+/**
+ * Declarations without an import. A dependency that tests alone import is a devDependency: it is not shipped.
+ */
 function unusedDeclarations(tree: Tree, used: Uses): Fault[] {
   const faults: Fault[] = [];
   for (const each of tree.packages.values()) {

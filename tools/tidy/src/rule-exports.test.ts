@@ -1,4 +1,7 @@
-/** Protects readers from names that lead nowhere: dead code, exports without an importer, indexes that promise too much. */
+/**
+ * Protects readers from names that lead nowhere: dead code, exports without an importer, indexes that promise
+ * too much.
+ */
 import { checkExports } from './rule-exports.ts';
 import { packagePathOf } from './test-tree.ts';
 import { packageOf, sourceFile } from './tree.ts';

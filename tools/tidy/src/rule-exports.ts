@@ -7,8 +7,8 @@ import type { Fault, SourceFile, Tree } from './tree.ts';
 type Users = ReadonlyMap<string, ReadonlySet<SourceFile>>;
 
 /**
- * An export has an importer. One that only tests import is used by its own file as well: otherwise it is dead code, or
- * test code under a product's name. A name of an index is used by another package.
+ * An export has an importer. One that only tests import is used by its own file as well: otherwise it is dead
+ * code, or test code under a product's name. A name of an index is used by another package.
  */
 export function checkExports(tree: Tree): Fault[] {
   const users = usersOf(tree);

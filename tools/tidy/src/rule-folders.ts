@@ -3,7 +3,9 @@ import { importsOf } from './imports.ts';
 import { folderOrder } from './layers.ts';
 import type { Fault, SourceFile, Tree } from './tree.ts';
 
-/** Within a library, imports go down the order of its folders; files beside the folders are on top of them. */
+/**
+ * Within a library, imports go down the order of its folders; files beside the folders are on top of them.
+ */
 export function checkFolders(tree: Tree): Fault[] {
   const faults: Fault[] = [];
   for (const file of tree.files) {

@@ -1,4 +1,6 @@
-/** Protects package.json: nx and npm know the tree by what these files say, so they must say what is there. */
+/**
+ * Protects package.json: nx and npm know the tree by what these files say, so they must say what is there.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';

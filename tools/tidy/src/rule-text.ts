@@ -1,3 +1,4 @@
+import { commentColumnsMax, withWrappedComments } from './comment-width.ts';
 import { withOrderedImports } from './import-order.ts';
 import { lineAt } from './tree.ts';
 import type { Fault, Tree } from './tree.ts';
@@ -10,6 +11,7 @@ interface TextRule {
 
 const rules: readonly TextRule[] = [
   { mend: withOrderedImports, fault: 'imports stand in the order: node, packages, @loki, own files' },
+  { mend: withWrappedComments, fault: `comments end at column ${commentColumnsMax}` },
 ];
 
 /** Forms that `npm run format` restores by itself. */

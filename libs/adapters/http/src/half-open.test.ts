@@ -1,6 +1,6 @@
 /**
- * Protects clients that close their writing side once the request is sent: they get their answer, while what a client
- * that has gone asked for is still cancelled.
+ * Protects clients that close their writing side once the request is sent: they get their answer, while what
+ * a client that has gone asked for is still cancelled.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';

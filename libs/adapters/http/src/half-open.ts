@@ -3,8 +3,9 @@ import type { Socket } from 'node:net';
 import type { TimerHandle, Timers } from '@loki/ports';
 
 /**
- * A client that has closed its writing side either waits for its answer or has gone: TCP tells only who writes to it. So
- * long it counts as waiting; then it is written to. The price: what a client that left asked for runs so much longer.
+ * A client that has closed its writing side either waits for its answer or has gone: TCP tells only who
+ * writes to it. So long it counts as waiting; then it is written to. The price: what a client that left asked
+ * for runs so much longer.
  */
 const silentMs = 500;
 /** The first write to a client that has gone is answered by a reset; only the next one fails by it. */
@@ -21,7 +22,8 @@ export class HalfOpen {
 
   /** Has the server keep connections whose client writes no more until they are answered. */
   watch(server: Server): void {
-    // Node's own name for it, which its types leave out. Without it such a connection is closed before the answer.
+    // Node's own name for it, which its types leave out. Without it such a connection is closed before the
+    // answer.
     (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     const onSocket = (socket: Socket): void => {
       socket.once('end', () => {
@@ -42,8 +44,9 @@ export class HalfOpen {
   }
 
   /**
-   * Asks again and again whether the client is there, by interim answers: a client that has gone resets the connection,
-   * and 'close' follows. HTTP/1.0 knows none; its client counts as gone. Where the answer has begun, writing it asks.
+   * Asks again and again whether the client is there, by interim answers: a client that has gone resets the
+   * connection, and 'close' follows. HTTP/1.0 knows none; its client counts as gone. Where the answer has
+   * begun, writing it asks.
    */
   #probe(response: ServerResponse): void {
     let timer: TimerHandle;

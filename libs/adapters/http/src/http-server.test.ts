@@ -1,4 +1,7 @@
-/** Protects clients from a server that loses their bodies or answers, and the server from clients that are odd, slow or gone. */
+/**
+ * Protects clients from a server that loses their bodies or answers, and the server from clients that are
+ * odd, slow or gone.
+ */
 import { connect } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import WebSocket from 'ws';

@@ -66,7 +66,10 @@ const headerBytesMax = 128 * 1024;
 const normalClosure = 1000;
 const internalClosure = 1011;
 
-/** Serves the handlers of routes by HTTP. Plain node:http: a framework's share of a small request was half of it. */
+/**
+ * Serves the handlers of routes by HTTP. Plain node:http: a framework's share of a small request was half of
+ * it.
+ */
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
@@ -151,7 +154,8 @@ export class HttpServer {
     const onRequest = (message: IncomingMessage, response: ServerResponse): void => {
       this.#turns.take(message, response, () => {
         this.#serve(message, response).catch((error: unknown) => {
-          // The answer itself could not be written (a header no header can be): one connection is lost, not the process.
+          // The answer itself could not be written (a header no header can be): one connection is lost, not
+          // the process.
           this.#unforeseen('answering failed', message.url ?? '', error);
           response.destroy();
         });
@@ -302,7 +306,8 @@ export class HttpServer {
       headers['vary'] = 'Accept-Encoding';
     }
     if (answer.status !== 204 && answer.status !== 304) headers['content-length'] = bytes;
-    // A body that was refused is still on its way; reading it all just to keep the connection is not worth it.
+    // A body that was refused is still on its way; reading it all just to keep the connection is not worth
+    // it.
     if (this.#isStopping || !message.complete) headers['connection'] = 'close';
     response.writeHead(answer.status, headers);
     response.end(body);

@@ -66,8 +66,8 @@ function clientGone(): Error {
 const firstCounts = new Set(['content-type', 'content-encoding']);
 
 /**
- * Names in lower case. Values of a header that comes twice are joined, so that nothing can hide behind the second: two
- * tenants are no tenant id. Equal ones are one value.
+ * Names in lower case. Values of a header that comes twice are joined, so that nothing can hide behind the
+ * second: two tenants are no tenant id. Equal ones are one value.
  */
 function headersOf(raw: readonly string[]): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();

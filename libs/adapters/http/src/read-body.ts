@@ -35,7 +35,8 @@ export function hasBody(message: IncomingMessage): boolean {
 /**
  * The whole body, as it came over the wire. Memory follows what has arrived, never what the client claims.
  *
- * @param budget what is taken from it is the caller's to give back: `body.length` bytes on success, none on failure
+ * @param budget what is taken from it is the caller's to give back: `body.length` bytes on success, none on
+ *   failure
  * @throws LokiError 413 beyond `bytesMax`, 503 beyond the budget, 499 when the client leaves
  */
 export function readBody(message: IncomingMessage, bytesMax: number, budget: BodyBudget): Promise<Buffer> {

@@ -1,4 +1,6 @@
-/** Protects the process from a connection that sends many requests ahead and takes no answers, or has gone. */
+/**
+ * Protects the process from a connection that sends many requests ahead and takes no answers, or has gone.
+ */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { eventually } from '@loki/test-tools';

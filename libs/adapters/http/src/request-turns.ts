@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 /**
- * Requests that may wait on a connection behind the one that is served. Clients that send ahead at all send a few; Node
- * reads up to 64 KiB at once, which is some thousand requests.
+ * Requests that may wait on a connection behind the one that is served. Clients that send ahead at all send a
+ * few; Node reads up to 64 KiB at once, which is some thousand requests.
  */
 const waitingMax = 64;
 
@@ -14,15 +14,15 @@ interface Line {
 }
 
 /**
- * One request at a time on a connection, in their order. Node hands out all requests that it has read, and would have them
- * all served at once, for a client that reads no answer or has gone.
+ * One request at a time on a connection, in their order. Node hands out all requests that it has read, and
+ * would have them all served at once, for a client that reads no answer or has gone.
  */
 export class RequestTurns {
   readonly #lines = new WeakMap<Duplex, Line>();
 
   /**
-   * Calls `serve` when the client has taken the answers before, and never when it has gone until then. The turn ends with
-   * the response.
+   * Calls `serve` when the client has taken the answers before, and never when it has gone until then. The
+   * turn ends with the response.
    */
   take(message: IncomingMessage, response: ServerResponse, serve: () => void): void {
     const { socket } = message;

@@ -31,7 +31,8 @@ export function errorText(status: number, text: string): HttpResponse {
 const retryAfterSeconds = '1';
 
 /**
- * What the client reads of a failure: Loki's text for those of the catalogue, nothing of the inside for others.
+ * What the client reads of a failure: Loki's text for those of the catalogue, nothing of the inside for
+ * others.
  *
  * @param isBare the text ends without a newline
  */

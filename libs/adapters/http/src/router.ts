@@ -42,8 +42,8 @@ export class Router {
   }
 
   /**
-   * @param path without escapes and query. An encoded slash parts segments like any other, as it does for Go's router:
-   *             no name in a path has one.
+   * @param path without escapes and query. An encoded slash parts segments like any other, as it does for
+   *             Go's router: no name in a path has one.
    * @returns undefined when no route answers this path with this method
    */
   find(method: string, path: string): RouteMatch | undefined {
@@ -58,7 +58,9 @@ export class Router {
     return undefined;
   }
 
-  /** Methods that routes of this path take, whatever the method of the request; empty: the path is unknown. */
+  /**
+   * Methods that routes of this path take, whatever the method of the request; empty: the path is unknown.
+   */
   methodsOf(path: string): string[] {
     const segments = path.split('/');
     const specs = [
@@ -77,8 +79,8 @@ function takes(spec: RouteSpec, method: string): boolean {
 }
 
 /**
- * HEAD is answered where GET alone is: by what load balancers probe. A route that takes POST too runs a query, or does
- * something (`/flush`): as for Loki, HEAD is not among its methods.
+ * HEAD is answered where GET alone is: by what load balancers probe. A route that takes POST too runs a
+ * query, or does something (`/flush`): as for Loki, HEAD is not among its methods.
  */
 function isProbed({ methods }: RouteSpec): boolean {
   return methods !== undefined && methods.includes('GET') && !methods.includes('POST');
@@ -114,7 +116,9 @@ export function decodePath(text: string): string | undefined {
 
 const unclean = /\/\/|\/\.\.?(?:\/|$)/;
 
-/** The path without empty, `.` and `..` segments when it has any: clients are sent there, as Go's router does. */
+/**
+ * The path without empty, `.` and `..` segments when it has any: clients are sent there, as Go's router does.
+ */
 export function cleanedPath(path: string): string | undefined {
   if (!path.includes('//') && !path.includes('/.')) return undefined;
   if (!unclean.test(path)) return undefined;

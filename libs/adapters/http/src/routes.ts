@@ -9,7 +9,10 @@ export interface RouteSpec {
   readonly body: BodyKind;
   /** Answered by Loki's query frontend, whose errors end without a newline. */
   readonly isQuery?: boolean;
-  /** Where `server.admin_listen_port` is set: answered there alone, or on both ports. Absent: on the HTTP port alone. */
+  /**
+   * Where `server.admin_listen_port` is set: answered there alone, or on both ports. Absent: on the HTTP port
+   * alone.
+   */
   readonly port?: 'admin' | 'both';
 }
 
@@ -27,8 +30,8 @@ const admin = (path: string, methods: readonly string[] | undefined = get) =>
 const rules = (path: string, methods: readonly string[]) => ({ methods, path, body: 'rules' }) as const;
 
 /**
- * Every route there is. A path that is not here is answered `404 page not found`, another method 405. HEAD is answered
- * where GET alone is. The `route` label of metrics follows from the path (`routeLabel`).
+ * Every route there is. A path that is not here is answered `404 page not found`, another method 405. HEAD is
+ * answered where GET alone is. The `route` label of metrics follows from the path (`routeLabel`).
  */
 export const routes = {
   push: push('/loki/api/v1/push'),

@@ -1,8 +1,8 @@
 import type { Timers } from '@loki/ports';
 
 /**
- * A text that is dear to make: one at a time, for all who have asked before it was begun. However many ask, others have
- * the thread between two of them.
+ * A text that is dear to make: one at a time, for all who have asked before it was begun. However many ask,
+ * others have the thread between two of them.
  */
 export class SharedText<T> {
   readonly #timers: Timers;

@@ -16,8 +16,8 @@ interface TenantOptions {
 const tenantsMax = 256;
 
 /**
- * Tenants of a header value: ids between `|`, each cut at its first `:` (what follows is metadata). An empty id
- * beside others names nobody, yet makes the request one for several tenants.
+ * Tenants of a header value: ids between `|`, each cut at its first `:` (what follows is metadata). An empty
+ * id beside others names nobody, yet makes the request one for several tenants.
  *
  * @throws LokiError 401 without any id, 400 with Loki's text for an id that is none
  */

@@ -6,14 +6,20 @@ import type { HttpRequest, TimerHandle, Timers } from '@loki/ports';
 
 /** One open WebSocket to a client that only listens. */
 export interface HttpSocket {
-  /** Resolves when the frame has left for the network: waiting for it is what bounds the buffer of a slow client. */
+  /**
+   * Resolves when the frame has left for the network: waiting for it is what bounds the buffer of a slow
+   * client.
+   */
   send(text: string): Promise<void>;
   close(code: number, reason: string): void;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
 }
 
-/** Checks a request before the upgrade (its errors are plain answers); what it returns runs on the open socket. */
+/**
+ * Checks a request before the upgrade (its errors are plain answers); what it returns runs on the open
+ * socket.
+ */
 export type UpgradeHandler = (
   request: HttpRequest,
 ) => ((socket: HttpSocket) => Promise<void>) | Promise<(socket: HttpSocket) => Promise<void>>;

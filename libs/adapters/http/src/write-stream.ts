@@ -11,8 +11,8 @@ interface WriteStreamOptions {
 }
 
 /**
- * Sends pieces as the client takes them: the next one is asked for only when the last has left for the network. What a
- * client that goes away did not take is never made.
+ * Sends pieces as the client takes them: the next one is asked for only when the last has left for the
+ * network. What a client that goes away did not take is never made.
  *
  * @returns bytes of the body, packed ones where it is packed
  * Rejects with what the pieces failed with, after the connection is cut.

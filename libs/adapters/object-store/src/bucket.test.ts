@@ -1,4 +1,6 @@
-/** Against a real server: `LOKI_TEST_S3_ENDPOINT=http://127.0.0.1:9000`, with keys in the usual AWS variables. */
+/**
+ * Against a real server: `LOKI_TEST_S3_ENDPOINT=http://127.0.0.1:9000`, with keys in the usual AWS variables.
+ */
 import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -23,8 +23,8 @@ const directoriesMax = 10_000;
 const putAttemptsMax = 3;
 
 /**
- * Objects as files. An object appears under its name whole and durable, or not at all: written to a temporary file,
- * synced, then renamed (put) or linked (create-if-absent), then the directory synced.
+ * Objects as files. An object appears under its name whole and durable, or not at all: written to a temporary
+ * file, synced, then renamed (put) or linked (create-if-absent), then the directory synced.
  */
 export class FilesystemObjectStore implements ObjectStore {
   readonly #disk: Disk;
@@ -39,7 +39,9 @@ export class FilesystemObjectStore implements ObjectStore {
     this.#openFiles = new OpenFiles(disk, options.openFilesMax ?? 64);
   }
 
-  /** A store without what unfinished puts of earlier processes left; those of processes that live begin anew. */
+  /**
+   * A store without what unfinished puts of earlier processes left; those of processes that live begin anew.
+   */
   static async open(options: FilesystemObjectStoreOptions): Promise<FilesystemObjectStore> {
     const store = new FilesystemObjectStore(options);
     await options.disk.makeDirectory('');
@@ -145,7 +147,10 @@ export class FilesystemObjectStore implements ObjectStore {
     this.#openFiles.forget(pathOf(key));
   }
 
-  /** Keys below a directory ('' or ending in '/'), in byte order; one directory's names in memory at a time and level. */
+  /**
+   * Keys below a directory ('' or ending in '/'), in byte order; one directory's names in memory at a time
+   * and level.
+   */
   async *#keysBelow(directory: string, prefix: string, startAfter: string): AsyncIterable<string> {
     const names = await this.#translate(directory, () => this.#disk.list(directory.slice(0, -1)));
     const items: string[] = [];

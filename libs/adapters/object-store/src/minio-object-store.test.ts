@@ -14,7 +14,9 @@ function s3Error(code: string): Error {
 /** What the client would do with a bucket in memory, with a queue of failures to have first. */
 class FakeClient implements S3Client {
   readonly objects = new Map<string, Buffer>();
-  /** Taken one for each request. `lost`: done, but the answer never comes through. `hang`: no answer at all. */
+  /**
+   * Taken one for each request. `lost`: done, but the answer never comes through. `hang`: no answer at all.
+   */
   failures: (Error | 'lost' | 'hang')[] = [];
   requests = 0;
 

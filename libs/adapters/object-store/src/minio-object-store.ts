@@ -60,7 +60,9 @@ const missingCodes = new Set(['NoSuchKey', 'NotFound']);
 /** The client sends more than this in parts, and parts have no create-if-absent that all servers know. */
 const createBytesMax = 16 << 20;
 
-/** Objects in a bucket of MinIO or anything else that speaks S3 and has conditional puts (`If-None-Match: *`). */
+/**
+ * Objects in a bucket of MinIO or anything else that speaks S3 and has conditional puts (`If-None-Match: *`).
+ */
 export class MinioObjectStore implements ObjectStore {
   readonly #options: MinioObjectStoreOptions;
 
@@ -126,7 +128,8 @@ export class MinioObjectStore implements ObjectStore {
         const { bytes, sizeBytes } = await this.#fetch(key, headers, [200, 206]);
         return { bytes: bytes.subarray(Math.max(0, bytes.length - length)), sizeBytes };
       } catch (error) {
-        if (hasCode(error, 'InvalidRange')) return { bytes: Buffer.alloc(0), sizeBytes: 0 }; // an empty object
+        // An empty object.
+        if (hasCode(error, 'InvalidRange')) return { bytes: Buffer.alloc(0), sizeBytes: 0 };
         throw error;
       }
     });

@@ -15,7 +15,8 @@ async function keysOf(list: AsyncIterable<ObjectInfo>): Promise<string[]> {
 /**
  * What every object store promises. Run it for each adapter.
  *
- * @param options `nestsKeys: false` for stores that do not list `a/b` beside an object `a` (MinIO): no caller makes such keys
+ * @param options `nestsKeys: false` for stores that do not list `a/b` beside an object `a` (MinIO): no caller
+ *   makes such keys
  */
 export function objectStoreContract(
   name: string,

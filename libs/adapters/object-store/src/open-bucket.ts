@@ -21,7 +21,10 @@ export interface BucketOptions {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken: string;
-  /** False: the bucket is the first part of the host name. Servers that have no name of their own cannot do that. */
+  /**
+   * False: the bucket is the first part of the host name. Servers that have no name of their own cannot do
+   * that.
+   */
   readonly forcePathStyle: boolean;
   readonly insecureSkipVerify: boolean;
   /** PEM of the authorities that may vouch for the server; absent: the system's. */
@@ -52,11 +55,11 @@ export function openBucket(options: BucketOptions, world: BucketWorld): MinioObj
 }
 
 /**
- * Proves at the start that the bucket is there, that we may use it, and that it creates an object only once: two
- * processes that both believe to have created the same manifest would lose entries.
+ * Proves at the start that the bucket is there, that we may use it, and that it creates an object only once:
+ * two processes that both believe to have created the same manifest would lose entries.
  *
- * @throws LokiError `unavailable` when the server does not answer within `timeoutMs`; `internal`, saying what to do,
- *   when it does and the bucket will not do
+ * @throws LokiError `unavailable` when the server does not answer within `timeoutMs`; `internal`, saying what
+ *   to do, when it does and the bucket will not do
  */
 export async function proveBucket(
   options: BucketOptions,

@@ -6,7 +6,10 @@ interface OpenFile {
   isForgotten: boolean;
 }
 
-/** Files kept open between reads, the least recently used closed first; one in use is closed when its reader is done. */
+/**
+ * Files kept open between reads, the least recently used closed first; one in use is closed when its reader
+ * is done.
+ */
 export class OpenFiles {
   readonly #disk: Disk;
   readonly #filesMax: number;

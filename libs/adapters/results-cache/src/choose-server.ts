@@ -1,6 +1,7 @@
 /**
- * Which of the servers keeps a key: the one that scores highest with it. Whoever knows the same servers chooses alike, in
- * whatever order it knows them, and when one comes or goes only the keys that are its own move.
+ * Which of the servers keeps a key: the one that scores highest with it. Whoever knows the same servers
+ * chooses alike, in whatever order it knows them, and when one comes or goes only the keys that are its own
+ * move.
  *
  * @param servers not empty, no name twice
  */
@@ -18,14 +19,19 @@ export function chooseServer(key: string, servers: readonly string[]): string {
   return best;
 }
 
-/** FNV-1a of the text's UTF-16 units, stirred: keys differ in their last characters, which FNV hardly spreads. */
+/**
+ * FNV-1a of the text's UTF-16 units, stirred: keys differ in their last characters, which FNV hardly spreads.
+ */
 function hashText(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return mix(hash);
 }
 
-/** A bijection of 32 bits in which every bit of the input reaches every bit of the output (MurmurHash3's last step). */
+/**
+ * A bijection of 32 bits in which every bit of the input reaches every bit of the output (MurmurHash3's last
+ * step).
+ */
 function mix(value: number): number {
   let mixed = value ^ (value >>> 16);
   mixed = Math.imul(mixed, 0x85ebca6b);

@@ -27,8 +27,8 @@ interface Waiting {
 }
 
 /**
- * One connection to one server, with one request on its way at a time, used until its first failure and never again: an
- * answer that comes late would pass for that to the next request.
+ * One connection to one server, with one request on its way at a time, used until its first failure and never
+ * again: an answer that comes late would pass for that to the next request.
  */
 export class MemcachedConnection {
   readonly #socket: net.Socket;
@@ -45,7 +45,10 @@ export class MemcachedConnection {
     socket.on('close', () => this.close(new Error('the server closed the connection')));
   }
 
-  /** Resolves when connected, with TLS where it is asked for; rejects with the first that fails, or at the deadline. */
+  /**
+   * Resolves when connected, with TLS where it is asked for; rejects with the first that fails, or at the
+   * deadline.
+   */
   static async open(
     address: MemcachedAddress,
     options: { readonly tls?: MemcachedTls; readonly timers: Timers; readonly timeoutMs: number },

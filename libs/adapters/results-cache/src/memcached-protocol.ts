@@ -5,7 +5,10 @@ const keyBytesMax = 250;
 /** What we call a key that is no such thing begins with this, so no key that is one may. */
 const hashedMark = '#';
 
-/** The name of a key on servers: the key itself, or its SHA-256 where memcached could not take it. Distinct keys stay distinct. */
+/**
+ * The name of a key on servers: the key itself, or its SHA-256 where memcached could not take it. Distinct
+ * keys stay distinct.
+ */
 export function memcachedKey(key: string): string {
   const isPlain = key.length <= keyBytesMax && /^[\x21-\x7e]+$/.test(key) && !key.startsWith(hashedMark);
   return isPlain ? key : hashedMark + createHash('sha256').update(key).digest('base64url');
@@ -32,7 +35,10 @@ export function setCommand(key: string, value: Uint8Array, expiration: number): 
   return Buffer.concat([head, value, crlf]);
 }
 
-/** The server did what the protocol has no word for: nothing that comes on this connection can be believed any more. */
+/**
+ * The server did what the protocol has no word for: nothing that comes on this connection can be believed any
+ * more.
+ */
 export class ProtocolFault extends Error {}
 
 /** The server understood, and could not: the connection is as good as before. */

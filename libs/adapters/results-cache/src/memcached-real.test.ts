@@ -1,4 +1,6 @@
-/** Against real servers: `LOKI_TEST_MEMCACHED_SERVER`, memcached's binary; `npm run test:services` sets it. */
+/**
+ * Against real servers: `LOKI_TEST_MEMCACHED_SERVER`, memcached's binary; `npm run test:services` sets it.
+ */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import net from 'node:net';

@@ -19,7 +19,9 @@ export interface MemcachedResultsCacheOptions {
   /** Stands before each key. */
   readonly prefix: string;
   readonly ttlMs: number;
-  /** One request. A question of many keys takes a few of them in turn, `questionTimeouts` times that at most. */
+  /**
+   * One request. A question of many keys takes a few of them in turn, `questionTimeouts` times that at most.
+   */
   readonly timeoutMs: number;
   /** Keys of one request; 0: as many as go into one. */
   readonly batchSize: number;
@@ -59,8 +61,8 @@ interface Write {
 }
 
 /**
- * Values on memcached servers, shared by all queriers. Each key has one server. Servers away, slow or wrong cost time within the
- * deadline, never an answer.
+ * Values on memcached servers, shared by all queriers. Each key has one server. Servers away, slow or wrong
+ * cost time within the deadline, never an answer.
  */
 export class MemcachedResultsCache implements ResultsCache {
   readonly #options: MemcachedResultsCacheOptions;

@@ -30,7 +30,10 @@ const failuresMax = 5;
 /** … for so long. */
 const pauseMs = 10_000;
 
-/** Values in Redis, shared by all queriers. Redis away, slow or wrong costs time within the deadline, never an answer. */
+/**
+ * Values in Redis, shared by all queriers. Redis away, slow or wrong costs time within the deadline, never an
+ * answer.
+ */
 export class RedisResultsCache implements ResultsCache {
   readonly #options: RedisResultsCacheOptions;
   #failures = 0;

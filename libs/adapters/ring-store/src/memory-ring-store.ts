@@ -6,7 +6,10 @@ interface Entry {
   readonly watchers: Set<(value: string | undefined) => void>;
 }
 
-/** Ring state in memory: for one process. Watchers are told in the order of the writes, never within the write itself. */
+/**
+ * Ring state in memory: for one process. Watchers are told in the order of the writes, never within the write
+ * itself.
+ */
 export class MemoryRingStore implements RingStore {
   readonly #entries = new Map<string, Entry>();
   #isClosed = false;

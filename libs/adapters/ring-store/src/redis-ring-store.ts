@@ -22,8 +22,8 @@ export interface RedisRingStoreOptions {
 }
 
 /**
- * A hash holds `value` and `version`. The version is drawn at random by each writer, not counted: a server that was
- * wiped and counts from 1 again must not take a write that was meant for its former state.
+ * A hash holds `value` and `version`. The version is drawn at random by each writer, not counted: a server
+ * that was wiped and counts from 1 again must not take a write that was meant for its former state.
  * KEYS: the hash; ARGV: version that must stand ('' for none), new version, value, channel to tell.
  */
 const compareAndSetScript = `
@@ -56,8 +56,8 @@ interface Watcher {
 /**
  * Ring state in Redis: one server, a sentinel-watched one, or a cluster (each key is a hash slot of its own).
  *
- * Watchers hear of a change by a message, and by reading every few seconds for when a message was lost. While Redis is
- * away they hear nothing: what they know stays in force. It reconnects by itself.
+ * Watchers hear of a change by a message, and by reading every few seconds for when a message was lost. While
+ * Redis is away they hear nothing: what they know stays in force. It reconnects by itself.
  */
 export class RedisRingStore implements RingStore {
   readonly #options: RedisRingStoreOptions;
@@ -150,7 +150,8 @@ export class RedisRingStore implements RingStore {
     if (this.#watched.get(watched.key) !== watched) return;
     this.#watched.delete(watched.key);
     if (this.#subscriber.status === 'ready') {
-      this.#subscriber.unsubscribe(this.#redisKey(watched.key)).catch(() => undefined); // it is gone, or goes with its connection
+      // A failure means that the subscription is gone, or goes with its connection.
+      this.#subscriber.unsubscribe(this.#redisKey(watched.key)).catch(() => undefined);
     }
   }
 
@@ -203,7 +204,9 @@ export class RedisRingStore implements RingStore {
     }
   }
 
-  /** One question with its deadline, connecting included. What is given up may still be done by the server. */
+  /**
+   * One question with its deadline, connecting included. What is given up may still be done by the server.
+   */
   async #ask<T>(what: string, key: string, question: (client: RedisClient) => Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = this.#options.timers.after(this.#timeoutMs, () =>

@@ -1,4 +1,7 @@
-/** Against a real Redis that wants TLS and a password: `LOKI_TEST_REDIS_SERVER`, its binary; `npm run test:services` sets it. */
+/**
+ * Against a real Redis that wants TLS and a password: `LOKI_TEST_REDIS_SERVER`, its binary;
+ * `npm run test:services` sets it.
+ */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';

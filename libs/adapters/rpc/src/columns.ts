@@ -2,8 +2,8 @@ import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 
 /**
- * Columns travel as their memory, little-endian, which every machine that Node runs on in earnest is. Reading makes
- * views where the bytes happen to be aligned, and copies else.
+ * Columns travel as their memory, little-endian, which every machine that Node runs on in earnest is. Reading
+ * makes views where the bytes happen to be aligned, and copies else.
  */
 export function bytesOf(column: ArrayBufferView): Uint8Array {
   return new Uint8Array(column.buffer as ArrayBuffer, column.byteOffset, column.byteLength);

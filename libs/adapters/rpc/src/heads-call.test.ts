@@ -1,4 +1,6 @@
-/** Protects queries over many partitions: one call for all, and each answered, refused or given up by itself. */
+/**
+ * Protects queries over many partitions: one call for all, and each answered, refused or given up by itself.
+ */
 import fc from 'fast-check';
 import { LokiError } from '@loki/model';
 import type { IngesterService, LeafRequest } from '@loki/ports';

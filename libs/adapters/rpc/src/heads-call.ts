@@ -23,8 +23,8 @@ export interface HeadsTransport<Request> {
 }
 
 /**
- * Joins questions to one ingester that are asked in one turn of the event loop with the same request: a call costs more
- * than most answers (16 partitions: 6.3 ms of CPU for a call each, both ends together).
+ * Joins questions to one ingester that are asked in one turn of the event loop with the same request: a call
+ * costs more than most answers (16 partitions: 6.3 ms of CPU for a call each, both ends together).
  */
 export class HeadsCaller<Request extends object> {
   readonly #transport: HeadsTransport<Request>;

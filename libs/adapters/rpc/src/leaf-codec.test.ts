@@ -1,4 +1,7 @@
-/** Protects the wire between versions and against nonsense: old bytes stay readable, bad ones never index out of bounds. */
+/**
+ * Protects the wire between versions and against nonsense: old bytes stay readable, bad ones never index out
+ * of bounds.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';

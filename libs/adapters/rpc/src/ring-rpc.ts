@@ -28,8 +28,9 @@ export function serveRingStore(server: RpcServer, store: RingStore): void {
 }
 
 /**
- * The ring that another process keeps in its memory: the first of a list that answers, the same list everywhere. When
- * that one restarts its ring is empty, and fills again with the next heartbeats; nothing but new members waits for it.
+ * The ring that another process keeps in its memory: the first of a list that answers, the same list
+ * everywhere. When that one restarts its ring is empty, and fills again with the next heartbeats; nothing but
+ * new members waits for it.
  */
 export class JoinedRingStore implements RingStore {
   readonly #members: readonly RpcChannel[];

@@ -46,8 +46,8 @@ interface CallContext {
 const headerBytesMax = 16 * 1024;
 
 /**
- * A caller that is stopped or cut off is noticed within the sum of both. Queriers are callers: what one of them holds is
- * given to another before the client's patience ends, which is ten seconds by Loki's clients.
+ * A caller that is stopped or cut off is noticed within the sum of both. Queriers are callers: what one of
+ * them holds is given to another before the client's patience ends, which is ten seconds by Loki's clients.
  */
 const callerKeepaliveMs = 2_000;
 const callerKeepaliveTimeoutMs = 4_000;
@@ -123,8 +123,8 @@ export class RpcServer {
     return new Promise((resolve) => {
       const timer = after(() => {
         this.#server.forceShutdown();
-        // Not left to grpc-js, which waits for ever for a connection that keep-alive gave up before: closing what is
-        // destroyed already never calls back.
+        // Not left to grpc-js, which waits for ever for a connection that keep-alive gave up before: closing
+        // what is destroyed already never calls back.
         resolve();
       });
       this.#server.tryShutdown(() => {
@@ -140,7 +140,10 @@ type AnyMethod = ServiceDefinition[string];
 /** A method with who answers it. */
 interface RpcMethod {
   readonly method: AnyMethod;
-  /** @param report is told of failures that are in no catalogue: the caller hears of them as `internal error` alone */
+  /**
+   * @param report is told of failures that are in no catalogue: the caller hears of them as `internal error`
+   *   alone
+   */
   readonly handler: (report: Report) => unknown;
 }
 

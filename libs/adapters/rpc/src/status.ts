@@ -10,7 +10,10 @@ const domain = 'lokits';
 /** Status texts travel in a header, whose size peers bound. */
 const textCharsMax = 2048;
 
-/** What any failure says on the wire: catalogue errors keep their code, all others are our own fault and say nothing. */
+/**
+ * What any failure says on the wire: catalogue errors keep their code, all others are our own fault and say
+ * nothing.
+ */
 export function statusOf(error: unknown): Status {
   const known =
     error instanceof LokiError ? error : new LokiError('internal', 'internal error', { cause: error });
@@ -49,8 +52,8 @@ export function errorOfStatus(wire: Status, cause?: unknown): LokiError {
 }
 
 /**
- * The failure of a call. Where the peer said nothing the transport failed: a peer that is gone, that takes too long or
- * whose connection broke is `unavailable`, so that callers ask another one.
+ * The failure of a call. Where the peer said nothing the transport failed: a peer that is gone, that takes
+ * too long or whose connection broke is `unavailable`, so that callers ask another one.
  */
 export function errorOfCall(error: unknown, signal: AbortSignal | undefined, peer: string): unknown {
   if (signal?.aborted) return signal.reason;

@@ -11,7 +11,10 @@ export interface ServerTls {
   readonly keyFile: string;
   /** Clients must show a certificate of this authority when `clientAuthType` asks for one. */
   readonly clientCaFile: string;
-  /** Go's names: NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert. */
+  /**
+   * Go's names: NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven,
+   * RequireAndVerifyClientCert.
+   */
   readonly clientAuthType: string;
 }
 

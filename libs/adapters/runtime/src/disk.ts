@@ -7,8 +7,8 @@ import type { Disk, DiskFile } from '@loki/ports';
 /**
  * The local file system below one directory, which is created when it is missing.
  *
- * Every path is checked to be relative, without `.`, `..`, empty parts or NUL, so nothing outside the root can be
- * named. Symbolic links below the root are followed: who may write there is trusted.
+ * Every path is checked to be relative, without `.`, `..`, empty parts or NUL, so nothing outside the root
+ * can be named. Symbolic links below the root are followed: who may write there is trusted.
  */
 export class NodeDisk implements Disk {
   readonly #root: string;
@@ -77,7 +77,9 @@ export class NodeDisk implements Disk {
 
 class NodeDiskFile implements DiskFile {
   readonly #handle: FileHandle;
-  /** Where the next append goes; undefined until asked, and after a failure, which may have left some bytes. */
+  /**
+   * Where the next append goes; undefined until asked, and after a failure, which may have left some bytes.
+   */
   #end: number | undefined;
   /** Appends run one after another: each must know where the last one ended. */
   #last: Promise<void> = Promise.resolve();

@@ -9,7 +9,10 @@ export class InlineWorkers implements Workers {
   readonly #isCloning: boolean;
   #isClosed = false;
 
-  /** @param options.isCloning input and output are cloned and moved as if a thread stood between: finds what would not pass */
+  /**
+   * @param options.isCloning input and output are cloned and moved as if a thread stood between: finds what
+   *   would not pass
+   */
   constructor(env: WorkerEnv, options?: { isCloning?: boolean }) {
     this.#env = env;
     this.#isCloning = options?.isCloning ?? false;

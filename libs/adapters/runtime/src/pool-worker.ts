@@ -8,7 +8,9 @@ import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 export interface Job {
   readonly id: number;
   readonly name: string;
-  /** Kept while the job runs, so that another thread can run it again; undefined once its buffers were moved. */
+  /**
+   * Kept while the job runs, so that another thread can run it again; undefined once its buffers were moved.
+   */
   input: unknown;
   /** False once the thread has the input's buffers: the job cannot be given to another one. */
   isRepeatable: boolean;
@@ -44,8 +46,9 @@ const respawnMostMs = 5_000;
 /** A thread whose cancelled job shows no sign of life for so long is ended. */
 const unresponsiveMsMax = 2_000;
 /**
- * The same for a thread that starts, or is at a job that was not cancelled, while a cancelled one waits. Merges of the
- * largest segments take seconds without a sign; longer than this takes only a job whose turn on the thread was not seen.
+ * The same for a thread that starts, or is at a job that was not cancelled, while a cancelled one waits.
+ * Merges of the largest segments take seconds without a sign; longer than this takes only a job whose turn on
+ * the thread was not seen.
  */
 const silentMsMax = 30_000;
 /** A job that was on two threads that were ended is a suspect itself. */
@@ -100,8 +103,8 @@ export class PoolWorker {
   }
 
   /**
-   * To be called when a running job was cancelled: unless the thread answers it, or shows by its pulse that it does
-   * something else, it is ended and replaced.
+   * To be called when a running job was cancelled: unless the thread answers it, or shows by its pulse that
+   * it does something else, it is ended and replaced.
    */
   expectAnswer(): void {
     if (this.#watch || !this.#thread) return;

@@ -1,7 +1,9 @@
 import { randomBytes, randomFillSync } from 'node:crypto';
 import type { Random } from '@loki/ports';
 
-/** Random bytes drawn from the system at once: a system call for each number would cost more than the number. */
+/**
+ * Random bytes drawn from the system at once: a system call for each number would cost more than the number.
+ */
 const poolBytes = 4096;
 
 /** Cryptographic randomness. */

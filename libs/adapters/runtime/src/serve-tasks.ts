@@ -8,11 +8,11 @@ import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 type AnyTask = Task<any, any>;
 
 /**
- * A worker script's whole life: takes calls from the `WorkerPool` that started it and answers them, several at a time
- * when tasks wait (a fetch, say). Call it once, with every task that the pool's users may run.
+ * A worker script's whole life: takes calls from the `WorkerPool` that started it and answers them, several
+ * at a time when tasks wait (a fetch, say). Call it once, with every task that the pool's users may run.
  *
- * @param envFactory builds what tasks may use, from the pool's `workerData`; when it fails the worker ends, and the
- *   pool says so
+ * @param envFactory builds what tasks may use, from the pool's `workerData`; when it fails the worker ends,
+ *   and the pool says so
  */
 export function serveTasks(
   tasks: readonly AnyTask[],

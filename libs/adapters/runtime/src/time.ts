@@ -18,7 +18,10 @@ export class NodeClock implements Clock {
   }
 }
 
-/** Node's timers, none of which keeps the process alive. Delays longer than 24.8 days are waited for in pieces. */
+/**
+ * Node's timers, none of which keeps the process alive. Delays longer than 24.8 days are waited for in
+ * pieces.
+ */
 export class NodeTimers implements Timers {
   after(delayMs: number, callback: () => void): TimerHandle {
     let timeout: NodeJS.Timeout;

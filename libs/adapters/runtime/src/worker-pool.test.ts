@@ -79,7 +79,8 @@ describe('worker pool', () => {
       const cell = newCell();
       const held = pool.run(testTasks.spin, cell, { affinity: 1 });
       await waitFor(() => Atomics.load(cell, 1) === 1);
-      // The preferred worker is held; with the slack used up the idle one answers although it is not preferred.
+      // The preferred worker is held; with the slack used up the idle one answers although it is not
+      // preferred.
       const answers = await Promise.all(
         [1, 1, 1, 1].map((affinity) => pool.run(testTasks.whoAmI, null, { affinity })),
       );

@@ -11,11 +11,20 @@ export interface WorkerPoolOptions {
   readonly workerData?: unknown;
   /** Threads. */
   readonly size: number;
-  /** Tasks that may wait, over all workers; one more is refused with `overloaded`. Default 256 for each thread. */
+  /**
+   * Tasks that may wait, over all workers; one more is refused with `overloaded`. Default 256 for each
+   * thread.
+   */
   readonly tasksQueuedMax?: number;
-  /** Tasks one thread has at a time: more than one, so that it computes while another waits for a fetch. Default 4. */
+  /**
+   * Tasks one thread has at a time: more than one, so that it computes while another waits for a fetch.
+   * Default 4.
+   */
   readonly tasksPerWorkerMax?: number;
-  /** How many more tasks than the least busy worker the preferred one may have before it is passed over. Default 4. */
+  /**
+   * How many more tasks than the least busy worker the preferred one may have before it is passed over.
+   * Default 4.
+   */
   readonly affinitySlackMax?: number;
   /** `workerData` of the thread that urgent tasks have for themselves. Default: that of the others. */
   readonly urgentWorkerData?: unknown;
@@ -27,20 +36,24 @@ export interface WorkerPoolOptions {
 /** Urgent tasks that may wait for their own thread before others of them go to the common ones. */
 const urgentLoadMax = 16;
 
-/** Threads that never start make waiting pointless: after this many attempts in a row, on every thread, tasks fail. */
+/**
+ * Threads that never start make waiting pointless: after this many attempts in a row, on every thread, tasks
+ * fail.
+ */
 const failedStartsMax = 3;
 
 /**
  * Threads that run tasks.
  *
- * A task goes to the worker that its affinity names, unless that one has `affinitySlackMax` more to do than the least
- * busy; a worker with nothing to do takes from the longest queue. An aborted task leaves the queue, or, when it runs
- * already, is told to stop: its next `checkCancelled` throws. A thread that ends rejects what it was running
- * with `internal`, and is started again, ever more slowly when it keeps ending. A thread that ignores a cancellation for
- * two seconds is ended and replaced; the other jobs that it had run again on other threads.
+ * A task goes to the worker that its affinity names, unless that one has `affinitySlackMax` more to do than
+ * the least busy; a worker with nothing to do takes from the longest queue. An aborted task leaves the queue,
+ * or, when it runs already, is told to stop: its next `checkCancelled` throws. A thread that ends rejects
+ * what it was running with `internal`, and is started again, ever more slowly when it keeps ending. A thread
+ * that ignores a cancellation for two seconds is ended and replaced; the other jobs that it had run again on
+ * other threads.
  *
- * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started with the first of
- * them, and use the common ones when those are idle.
+ * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started with
+ * the first of them, and use the common ones when those are idle.
  */
 export class WorkerPool implements Workers {
   readonly parallelism: number;
@@ -136,7 +149,10 @@ export class WorkerPool implements Workers {
     return weight(preferred) - weight(least) < this.#affinitySlackMax ? preferred : least;
   }
 
-  /** The urgent thread when it is free, else one that would idle; a scan is waited for only when many urgent tasks wait. */
+  /**
+   * The urgent thread when it is free, else one that would idle; a scan is waited for only when many urgent
+   * tasks wait.
+   */
   #chooseUrgent(): PoolWorker {
     const { urgentWorkerData, workerData } = this.#options;
     const urgent = (this.#urgent ??= this.#newWorker(urgentWorkerData ?? workerData));
@@ -146,7 +162,9 @@ export class WorkerPool implements Workers {
     return urgent.isUp && urgent.load < urgentLoadMax ? urgent : this.#choose(undefined);
   }
 
-  /** Gives `worker` waiting jobs while it has room: its own first, then, when it would idle, those of another. */
+  /**
+   * Gives `worker` waiting jobs while it has room: its own first, then, when it would idle, those of another.
+   */
   #feed(worker: PoolWorker): void {
     while (worker.isUp && worker.running.size < this.#tasksPerWorkerMax) {
       const isIdle = worker.queue.length === 0 && worker.running.size === 0;
@@ -189,7 +207,9 @@ export class WorkerPool implements Workers {
     this.#feed(worker);
   }
 
-  /** The caller no longer waits. A running job stays counted until the worker answers, for it is still at it. */
+  /**
+   * The caller no longer waits. A running job stays counted until the worker answers, for it is still at it.
+   */
   #abandon(job: Job): void {
     Atomics.store(job.cancelled!, 0, 1);
     job.reject(job.signal!.reason);

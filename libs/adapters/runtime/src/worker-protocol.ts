@@ -10,8 +10,8 @@ export interface TaskCall {
   /** Shared: 1 as soon as nobody waits for the output any more. Undefined: somebody always will. */
   readonly cancelled: Int32Array | undefined;
   /**
-   * Shared by all calls of one thread. [0] goes up with each sign of life: a message that is read, a `checkCancelled`.
-   * [1] is the id of the call that gave the last one.
+   * Shared by all calls of one thread. [0] goes up with each sign of life: a message that is read, a
+   * `checkCancelled`. [1] is the id of the call that gave the last one.
    */
   readonly pulse: Int32Array;
 }
@@ -65,7 +65,10 @@ export function errorFromWire(wire: WireError): Error {
   return error;
 }
 
-/** Of what a task offers to move, what can be moved: each buffer once, not shared, not part of Node's own pool. */
+/**
+ * Of what a task offers to move, what can be moved: each buffer once, not shared, not part of Node's own
+ * pool.
+ */
 export function movable(buffers: readonly ArrayBuffer[] | undefined): ArrayBuffer[] {
   if (!buffers) return [];
   return [...new Set(buffers)].filter(

@@ -1,4 +1,7 @@
-/** Memory that one commit after another assembles its bytes in. A new buffer for each costs a page fault per 4 KiB. */
+/**
+ * Memory that one commit after another assembles its bytes in. A new buffer for each costs a page fault per 4
+ * KiB.
+ */
 export class Scratch {
   readonly #keepBytesMax: number;
   #bytes: Buffer = Buffer.alloc(0);

@@ -24,14 +24,17 @@ export interface EmbeddedWriteLogOptions {
   readonly random: Random;
   readonly partitionCount: number;
   /**
-   * Per partition: an offset below which records are known to have existed (the catalog's end). No new record gets a
-   * lower one, even when the log's own files were lost: it would pass for a record that was flushed already.
+   * Per partition: an offset below which records are known to have existed (the catalog's end). No new record
+   * gets a lower one, even when the log's own files were lost: it would pass for a record that was flushed
+   * already.
    */
   readonly atLeast?: readonly number[];
   readonly logger?: Logger;
   /** Called once for each damaged range, when it is met. */
   readonly onDamage?: (damage: LogDamage) => void;
-  /** A file that has grown beyond this is followed by a new one. Truncation frees whole files. Default 32 MiB. */
+  /**
+   * A file that has grown beyond this is followed by a new one. Truncation frees whole files. Default 32 MiB.
+   */
   readonly fileBytesMax?: number;
   /** A larger record is refused, payload and frame. Default 32 MiB. */
   readonly recordBytesMax?: number;
@@ -42,18 +45,23 @@ export interface EmbeddedWriteLogOptions {
   /** Newest records of each partition kept in memory for consumers that keep up. Default 8 MiB. */
   readonly recentBytesMaxPerPartition?: number;
   /**
-   * Of all files; beyond it appends are refused until records are let go. 0, the default: the disk is the bound. Files are
-   * kept so small that it can be kept.
+   * Of all files; beyond it appends are refused until records are let go. 0, the default: the disk is the
+   * bound. Files are kept so small that it can be kept.
    */
   readonly bytesMax?: number;
-  /** Called, now and then, while more than four fifths of `bytesMax` are in use: somebody had better flush. */
+  /**
+   * Called, now and then, while more than four fifths of `bytesMax` are in use: somebody had better flush.
+   */
   readonly onNearlyFull?: () => void;
   /**
-   * Default: true. False: appends are acknowledged before they are on the disk, which has them within a second or so. A
-   * process that is killed loses nothing all the same; a power cut does.
+   * Default: true. False: appends are acknowledged before they are on the disk, which has them within a
+   * second or so. A process that is killed loses nothing all the same; a power cut does.
    */
   readonly fsync?: boolean;
-  /** Commits side by side. One less than libuv's four threads, so that fsync never holds up all other file work. */
+  /**
+   * Commits side by side. One less than libuv's four threads, so that fsync never holds up all other file
+   * work.
+   */
   readonly commitsMax?: number;
 }
 
@@ -91,10 +99,11 @@ export class EmbeddedWriteLog implements WriteLog {
   }
 
   /**
-   * Opens the log and recovers every partition: the newest file is read whole, older ones when they are needed.
+   * Opens the log and recovers every partition: the newest file is read whole, older ones when they are
+   * needed.
    *
-   * @throws LokiError `corrupt`, naming the path, when the newest file of a partition has lost its header, and when
-   *   there are files of a partition beyond `partitionCount`, whose records nobody would read
+   * @throws LokiError `corrupt`, naming the path, when the newest file of a partition has lost its header,
+   *   and when there are files of a partition beyond `partitionCount`, whose records nobody would read
    */
   static async open(options: EmbeddedWriteLogOptions): Promise<EmbeddedWriteLog> {
     const damage: LogDamage[] = [];

@@ -11,7 +11,10 @@ export const recordHeaderBytes = 48;
 interface FileHeader {
   readonly partition: number;
   readonly firstOffset: number;
-  /** Start value of every checksum in this file: a record of another file, or bytes a client made up, never match. */
+  /**
+   * Start value of every checksum in this file: a record of another file, or bytes a client made up, never
+   * match.
+   */
   readonly salt: number;
 }
 

@@ -24,7 +24,10 @@ interface Pending {
   isSettled: boolean;
 }
 
-/** Connections to each broker that appends are spread over: Kafka answers one request of a connection at a time. */
+/**
+ * Connections to each broker that appends are spread over: Kafka answers one request of a connection at a
+ * time.
+ */
 const lanes = 4;
 const pauseMinMs = 50;
 const pauseMaxMs = 1_000;
@@ -41,9 +44,9 @@ const tooLargeErrors: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Appends to one partition. What waits while a batch is under way goes out as the next batch, so there is one request
- * at a time and offsets rise in the order of the calls. An attempt whose answer is lost is repeated until the deadline:
- * readers drop what came twice by (writerId, sequence).
+ * Appends to one partition. What waits while a batch is under way goes out as the next batch, so there is one
+ * request at a time and offsets rise in the order of the calls. An attempt whose answer is lost is repeated
+ * until the deadline: readers drop what came twice by (writerId, sequence).
  */
 export class KafkaAppender {
   readonly #partition: number;
@@ -169,7 +172,8 @@ export class KafkaAppender {
   }
 
   /**
-   * Believes an answer only when it speaks of exactly the partition that was asked for, and gives it an offset.
+   * Believes an answer only when it speaks of exactly the partition that was asked for, and gives it an
+   * offset.
    *
    * @returns the error to try again for; undefined when all of the batch is settled
    */

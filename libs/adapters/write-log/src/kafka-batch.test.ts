@@ -1,4 +1,7 @@
-/** Protects the bytes in the topic: they are Kafka's own format, they come back as written, and damage is never served. */
+/**
+ * Protects the bytes in the topic: they are Kafka's own format, they come back as written, and damage is
+ * never served.
+ */
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import type { LogRecord } from '@loki/ports';
@@ -114,7 +117,8 @@ describe('a batch', () => {
       payload: Buffer.from(`payload ${sequence}`),
     }));
     const bytes = batchOf(list, 5);
-    // The first twelve bytes say where the batch stands and ends: whoever changes those moves it, in any client.
+    // The first twelve bytes say where the batch stands and ends: whoever changes those moves it, in any
+    // client.
     for (let bit = 12 * 8; bit < bytes.length * 8; bit++) {
       const damaged = Buffer.from(bytes);
       damaged[bit >> 3] ^= 1 << (bit & 7);

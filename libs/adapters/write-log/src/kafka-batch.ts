@@ -101,8 +101,8 @@ export interface FetchedValue {
 }
 
 /**
- * The values in the batches of a fetch answer, from `fromOffset` on. Control batches have none; a batch that is cut
- * off at the end is left for the next fetch.
+ * The values in the batches of a fetch answer, from `fromOffset` on. Control batches have none; a batch that
+ * is cut off at the end is left for the next fetch.
  *
  * @returns `nextOffset`: where to go on; it may exceed the last value's offset
  */

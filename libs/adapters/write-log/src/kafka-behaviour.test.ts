@@ -1,4 +1,7 @@
-/** Protects what the log makes of brokers' answers: only an honest acknowledgement is one, and everything has an end. */
+/**
+ * Protects what the log makes of brokers' answers: only an honest acknowledgement is one, and everything has
+ * an end.
+ */
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import { parseAddress } from './kafka-connection.ts';
 import { topicDoubts } from './kafka-topic.ts';

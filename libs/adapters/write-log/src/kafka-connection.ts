@@ -37,7 +37,9 @@ export interface KafkaAddress {
   readonly port: number;
 }
 
-/** What is used of kafkajs beyond its public names: one connection, with TLS, SASL and version negotiation. */
+/**
+ * What is used of kafkajs beyond its public names: one connection, with TLS, SASL and version negotiation.
+ */
 interface ClientConnection {
   /** Milliseconds for which the broker believes who we are; 0: for ever. */
   sessionLifetime: { toString(): string };
@@ -73,9 +75,10 @@ interface ClientCluster {
 const sessionShare = 0.8;
 
 /**
- * One connection to one broker, used until its first failure and never again: whoever needs another one dials anew.
- * (kafkajs's own reconnecting shares buffers between an old socket and its successor.) Kafka works on one request of a
- * connection at a time, so callers that should not wait for each other have connections of their own.
+ * One connection to one broker, used until its first failure and never again: whoever needs another one dials
+ * anew. (kafkajs's own reconnecting shares buffers between an old socket and its successor.) Kafka works on
+ * one request of a connection at a time, so callers that should not wait for each other have connections of
+ * their own.
  */
 export class KafkaConnection {
   readonly #address: string;
@@ -97,7 +100,8 @@ export class KafkaConnection {
     this.#timers = timers;
     this.#connection = connection;
     this.#sockets = sockets;
-    // Saying anew who we are would need a connection on which nothing else is under way: another one is simpler.
+    // Saying anew who we are would need a connection on which nothing else is under way: another one is
+    // simpler.
     const sessionMs = Number(connection.sessionLifetime.toString());
     if (sessionMs > 0) this.#retirement = timers.after(sessionMs * sessionShare, () => this.#retire());
   }
@@ -172,7 +176,9 @@ export class KafkaConnection {
   }
 }
 
-/** The client's administrator: for what happens once, at the start, and is not worth a protocol of our own. */
+/**
+ * The client's administrator: for what happens once, at the start, and is not worth a protocol of our own.
+ */
 export async function withAdmin<T>(
   brokers: readonly string[],
   options: KafkaDialOptions,
@@ -203,7 +209,10 @@ function addressText({ host, port }: KafkaAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Loaded by who dials: the client is a fifth of a second and some megabytes that an embedded log does without. */
+/**
+ * Loaded by who dials: the client is a fifth of a second and some megabytes that an embedded log does
+ * without.
+ */
 function loadClient(): typeof kafkajs {
   return createRequire(import.meta.url)('kafkajs') as typeof kafkajs;
 }
@@ -217,7 +226,8 @@ function newClient(brokers: readonly string[], options: KafkaDialOptions, socket
     connectionTimeout: dialTimeoutMs,
     authenticationTimeout: dialTimeoutMs,
     reauthenticationThreshold: 0,
-    // Deadlines of our own connections are kept here: the client's go on using a connection that has missed one.
+    // Deadlines of our own connections are kept here: the client's go on using a connection that has missed
+    // one.
     requestTimeout: 10_000,
     retry: { retries: 0 },
     ssl: options.tls ? tlsOptions(options.tls) : false,
@@ -274,8 +284,8 @@ function clusterSymbol(client: Kafka): symbol {
 }
 
 /**
- * The client sets a timer after every answer, for a time in the past when the broker does not throttle it; Node warns
- * of that on the console. With nothing waiting there is nothing to check.
+ * The client sets a timer after every answer, for a time in the past when the broker does not throttle it;
+ * Node warns of that on the console. With nothing waiting there is nothing to check.
  */
 function keepQuiet(client: Kafka): Kafka {
   const symbol = clusterSymbol(client);

@@ -1,6 +1,7 @@
 /**
- * Protects what is acknowledged from what brokers and lines do: three real brokers are killed and revived, answers are
- * lost, lines stand still. `LOKI_TEST_KAFKA_CONTROL` breaks them; `npm run test:services` sets it.
+ * Protects what is acknowledged from what brokers and lines do: three real brokers are killed and revived,
+ * answers are lost, lines stand still. `LOKI_TEST_KAFKA_CONTROL` breaks them; `npm run test:services` sets
+ * it.
  */
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import { KafkaWriteLog } from './kafka-write-log.ts';
@@ -50,7 +51,9 @@ interface Acked {
   readonly atMs: number;
 }
 
-/** One writer for each partition, as a distributor has: the next record follows the outcome of the one before. */
+/**
+ * One writer for each partition, as a distributor has: the next record follows the outcome of the one before.
+ */
 class Writers {
   readonly acked: Acked[][] = [];
   readonly failures: { atMs: number; code: unknown }[] = [];
@@ -102,7 +105,10 @@ class Writers {
   }
 }
 
-/** Reads all of the log and judges it: every acknowledged record where it was promised, and once after dropping repeats. */
+/**
+ * Reads all of the log and judges it: every acknowledged record where it was promised, and once after
+ * dropping repeats.
+ */
 async function judge(log: KafkaWriteLog, writers: Writers): Promise<{ lost: number; repeats: number }> {
   let lost = 0;
   let repeats = 0;

@@ -15,8 +15,9 @@ const attemptTimeoutMs = 3_000;
 const pauseMs = 50;
 
 /**
- * Where partitions start or end now. Never from memory: an answer is asked for after the question came. Questions that
- * come while one is under way share the next one, so that there is one request at a time to each broker.
+ * Where partitions start or end now. Never from memory: an answer is asked for after the question came.
+ * Questions that come while one is under way share the next one, so that there is one request at a time to
+ * each broker.
  */
 export class KafkaOffsets {
   readonly #options: KafkaOffsetsOptions;

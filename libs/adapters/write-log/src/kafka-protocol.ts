@@ -3,9 +3,9 @@ import { batchBytes, writeBatch } from './kafka-batch.ts';
 import { KafkaBytesReader, KafkaBytesWriter } from './kafka-bytes.ts';
 
 /**
- * The four requests that a log needs, each in one version that brokers from 2.3 to 4 speak. Our own, because the client
- * library's reading of answers gives up a whole answer for one partition's error, and its writing copies a record six
- * times (6.6 CPU seconds a GB).
+ * The four requests that a log needs, each in one version that brokers from 2.3 to 4 speak. Our own, because
+ * the client library's reading of answers gives up a whole answer for one partition's error, and its writing
+ * copies a record six times (6.6 CPU seconds a GB).
  */
 export interface KafkaCall<T> {
   readonly apiKey: number;
@@ -15,7 +15,9 @@ export interface KafkaCall<T> {
   decode(answer: Buffer): T;
 }
 
-/** What every answer is: the client library waits as long as `clientSideThrottleTime` says (broker quotas). */
+/**
+ * What every answer is: the client library waits as long as `clientSideThrottleTime` says (broker quotas).
+ */
 export interface KafkaAnswer {
   readonly clientSideThrottleTime: number;
 }

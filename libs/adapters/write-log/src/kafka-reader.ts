@@ -24,7 +24,9 @@ interface KafkaReaderOptions {
 /** Answer of one fetch. Kafka gives one whole batch at least, however large. */
 const fetchBytesMax = 8 << 20;
 const fetchPartitionBytesMax = 2 << 20;
-/** How long a broker may wait for something to come; also how long a new reader waits for its turn at most. */
+/**
+ * How long a broker may wait for something to come; also how long a new reader waits for its turn at most.
+ */
 const fetchWaitMsMax = 250;
 /** Beyond its wait, an answer of some megabytes takes a moment on a bad line. */
 const fetchTimeoutMs = 10_000;
@@ -65,9 +67,10 @@ interface Cursor {
 }
 
 /**
- * Reads partitions from any offset. One fetch at a time to each broker speaks for all partitions that are wanted from
- * it, so that a thousand idle partitions cost a few requests a second. There is no consumer group: who reads what is
- * decided by the ring, and reading must not depend on a coordinator, on heartbeats or on anybody's commits.
+ * Reads partitions from any offset. One fetch at a time to each broker speaks for all partitions that are
+ * wanted from it, so that a thousand idle partitions cost a few requests a second. There is no consumer
+ * group: who reads what is decided by the ring, and reading must not depend on a coordinator, on heartbeats
+ * or on anybody's commits.
  */
 export class KafkaReader {
   readonly #options: KafkaReaderOptions;
@@ -84,7 +87,10 @@ export class KafkaReader {
     options.cluster.onChange(() => this.#pumpAll());
   }
 
-  /** See WriteLog.read; offsets are Kafka's. Rejects with `unavailable` when the broker did not answer in `waitMs`. */
+  /**
+   * See WriteLog.read; offsets are Kafka's. Rejects with `unavailable` when the broker did not answer in
+   * `waitMs`.
+   */
   async read(
     partition: number,
     fromOffset: number,
@@ -279,7 +285,10 @@ export class KafkaReader {
     for (const { partition } of this.#cursors) this.#pump(this.#options.cluster.leader(partition));
   }
 
-  /** What a fetch from this broker should speak of; [] when all wants are on hold, undefined when there is none. */
+  /**
+   * What a fetch from this broker should speak of; [] when all wants are on hold, undefined when there is
+   * none.
+   */
   #wantedFrom(nodeId: number | undefined): Cursor[] | undefined {
     const { cluster, clock, partitionBufferBytesMax, bufferBytesMax } = this.#options;
     const nowMs = clock.monotonicMs();

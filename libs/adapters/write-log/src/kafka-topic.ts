@@ -23,13 +23,17 @@ export interface KafkaTopicFacts {
 /** Kafka's number for it; the client's own name of it would load the client. */
 const topicResource = 2 satisfies ConfigResourceTypes.TOPIC;
 const hourMs = 3_600_000;
-/** Entries that wait for their flush, and an object store that is away for some hours, must find their records there. */
+/**
+ * Entries that wait for their flush, and an object store that is away for some hours, must find their records
+ * there.
+ */
 const retentionMsMin = 6 * hourMs;
 
 /**
  * Makes the topic when it is missing, and looks for what would lose records or refuse them.
  *
- * @throws LokiError `internal` when the topic cannot serve as this log: missing, of another size, or compacted
+ * @throws LokiError `internal` when the topic cannot serve as this log: missing, of another size, or
+ *   compacted
  */
 export async function prepareTopic(admin: Admin, options: KafkaTopicOptions): Promise<KafkaTopicFacts> {
   const { topic, partitionCount, logger } = options;

@@ -1,4 +1,5 @@
-// Appends to and reads from real brokers: `node libs/adapters/write-log/src/kafka-write-log.bench.ts 127.0.0.1:9092`.
+// Appends to and reads from real brokers:
+// `node libs/adapters/write-log/src/kafka-write-log.bench.ts 127.0.0.1:9092`.
 import { randomBytes } from 'node:crypto';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import { KafkaWriteLog } from './kafka-write-log.ts';

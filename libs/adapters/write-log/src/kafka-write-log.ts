@@ -39,8 +39,9 @@ export interface KafkaWriteLogOptions {
   /** Of a topic that is made. Default: the brokers' own. */
   readonly replicationFactor?: number;
   /**
-   * Counts topics that this log has had. Offsets of each epoch stand above all of the one before: raised when the topic
-   * was made anew, because offsets that start again at 0 would pass for records that were flushed long ago.
+   * Counts topics that this log has had. Offsets of each epoch stand above all of the one before: raised when
+   * the topic was made anew, because offsets that start again at 0 would pass for records that were flushed
+   * long ago.
    */
   readonly epoch?: number;
   /** Per partition: what is known to have existed (the catalog's end). A topic that ends below is refused. */
@@ -85,8 +86,8 @@ const recordBytesLeast = 16 * 1024;
 const deletePauseMs = 60_000;
 
 /**
- * A write log in one topic of Kafka: a record is acknowledged when all replicas in sync have it. FORMAT.md has the
- * bytes. Offsets are Kafka's, above those of earlier epochs.
+ * A write log in one topic of Kafka: a record is acknowledged when all replicas in sync have it. FORMAT.md
+ * has the bytes. Offsets are Kafka's, above those of earlier epochs.
  */
 export class KafkaWriteLog implements WriteLog {
   readonly partitionCount: number;
@@ -129,10 +130,11 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   /**
-   * Reaches the brokers, makes the topic when it is missing, and checks that it can be what this log was before.
+   * Reaches the brokers, makes the topic when it is missing, and checks that it can be what this log was
+   * before.
    *
-   * @throws LokiError `unavailable` when no broker answers in `startTimeoutMs`; `internal` for a topic that does not
-   *   fit; `corrupt` for one that has lost what is known to have existed
+   * @throws LokiError `unavailable` when no broker answers in `startTimeoutMs`; `internal` for a topic that
+   *   does not fit; `corrupt` for one that has lost what is known to have existed
    */
   static open(options: KafkaWriteLogOptions): Promise<KafkaWriteLog> {
     return KafkaWriteLog.openOn(realWorld(options), options);
@@ -157,8 +159,8 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   /**
-   * LokiError `logNotAcked` when Kafka has not acknowledged it in time (it may come to be there all the same),
-   * `overloaded` when too much waits, `bodyTooLarge` for a record that the topic does not take.
+   * LokiError `logNotAcked` when Kafka has not acknowledged it in time (it may come to be there all the
+   * same), `overloaded` when too much waits, `bodyTooLarge` for a record that the topic does not take.
    */
   async append(partition: number, record: LogRecord): Promise<number> {
     const appender = this.#appenders[this.#checked(partition)];
@@ -310,8 +312,8 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   /**
-   * Brokers take less than they said at the start, or would not say: `max.message.bytes` was lowered, or may not be
-   * read. Who tries again makes smaller records.
+   * Brokers take less than they said at the start, or would not say: `max.message.bytes` was lowered, or may
+   * not be read. Who tries again makes smaller records.
    */
   #refused(bytes: number): void {
     const learned = Math.max(recordBytesLeast, Math.floor(bytes / 2));

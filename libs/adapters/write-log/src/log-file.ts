@@ -22,7 +22,9 @@ interface LogFileState {
   readonly firstOffset: number;
   /** Offset after the last durable record: the next file's first offset, or where this one grows. */
   endOffset: number;
-  /** Durable bytes. Beyond them may stand what was never acknowledged. Of an older file: its size, once read. */
+  /**
+   * Durable bytes. Beyond them may stand what was never acknowledged. Of an older file: its size, once read.
+   */
   length: number;
   /** undefined until the header was read. */
   salt: number | undefined;
@@ -51,8 +53,8 @@ export class LogFile {
   }
 
   /**
-   * A new file with its header, and perhaps with records already in it. It gets its name only when all of it is
-   * durable, and replaces what had that name: so a file is there whole, or not at all.
+   * A new file with its header, and perhaps with records already in it. It gets its name only when all of it
+   * is durable, and replaces what had that name: so a file is there whole, or not at all.
    */
   static async create(
     disk: Disk,
@@ -102,15 +104,15 @@ export class LogFile {
   }
 
   /**
-   * Records from `fromOffset` on, about `bytesMax` and at least one, up to the file's end; [] when the rest of the
-   * file is damaged. Damage is reported when it is first met, and stepped over.
+   * Records from `fromOffset` on, about `bytesMax` and at least one, up to the file's end; [] when the rest
+   * of the file is damaged. Damage is reported when it is first met, and stepped over.
    */
   async read(fromOffset: number, bytesMax: number): Promise<LoggedRecord[]> {
     const { state } = this;
     if (!(await this.#hasHeader())) return [];
     let { offset, position } = this.#placeBefore(fromOffset);
-    // Taken together: a commit that ends while this reads would otherwise add records beyond the window, and a sound
-    // record cut off by it looks damaged.
+    // Taken together: a commit that ends while this reads would otherwise add records beyond the window, and
+    // a sound record cut off by it looks damaged.
     const { endOffset, length } = state;
     const window = new Window(await this.handle(), length);
     const found: LoggedRecord[] = [];

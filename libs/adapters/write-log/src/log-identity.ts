@@ -1,4 +1,6 @@
-/** The identity of an embedded log: the same as long as its directory is the same, whatever process opens it. */
+/**
+ * The identity of an embedded log: the same as long as its directory is the same, whatever process opens it.
+ */
 import { LokiError } from '@loki/model';
 import type { Disk, Random } from '@loki/ports';
 

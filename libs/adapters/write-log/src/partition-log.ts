@@ -36,13 +36,18 @@ interface PendingAppend {
   readonly reject: (error: LokiError) => void;
 }
 
-/** One partition: its files, oldest first, the appends that wait for their commit, the readers that wait for records. */
+/**
+ * One partition: its files, oldest first, the appends that wait for their commit, the readers that wait for
+ * records.
+ */
 export class PartitionLog {
   readonly #context: PartitionContext;
   readonly #partition: number;
   readonly #files: LogFile[] = [];
   readonly #recent: RecentRecords;
-  /** The file that appends go to: the last of `#files`, or none after a failure and before the first append. */
+  /**
+   * The file that appends go to: the last of `#files`, or none after a failure and before the first append.
+   */
   #active: LogFile | undefined;
   #lastRead: LogFile | undefined;
   #nextOffset = 0;
@@ -154,8 +159,8 @@ export class PartitionLog {
   }
 
   /**
-   * Removes the files whose records all lie below `offset`. The newest file stays, its name keeps the count; when its
-   * records are dead too and nothing is being appended, an empty one takes its place first.
+   * Removes the files whose records all lie below `offset`. The newest file stays, its name keeps the count;
+   * when its records are dead too and nothing is being appended, an empty one takes its place first.
    */
   async truncateBefore(offset: number): Promise<void> {
     await this.#renewIdle(offset);
@@ -298,7 +303,10 @@ export class PartitionLog {
     return file;
   }
 
-  /** After a failed write: what was written in part goes, so that the next batch stands where this one should have. */
+  /**
+   * After a failed write: what was written in part goes, so that the next batch stands where this one should
+   * have.
+   */
   async #cutBack(file: LogFile): Promise<void> {
     try {
       await (await file.handle()).truncate(file.state.length);
@@ -309,8 +317,9 @@ export class PartitionLog {
   }
 
   /**
-   * After a failed fsync nothing is known of the bytes that were written since the last one: the system may call
-   * pages clean that never reached the disk. The file ends where it was durable, and is not written again.
+   * After a failed fsync nothing is known of the bytes that were written since the last one: the system may
+   * call pages clean that never reached the disk. The file ends where it was durable, and is not written
+   * again.
    */
   async #giveUp(file: LogFile): Promise<void> {
     await this.#cutBack(file);
@@ -324,7 +333,9 @@ export class PartitionLog {
     });
   }
 
-  /** Without waiting for appends. A file that cannot be synced is not written again: what it has may be lost. */
+  /**
+   * Without waiting for appends. A file that cannot be synced is not written again: what it has may be lost.
+   */
   async #syncActive(): Promise<void> {
     const file = this.#active;
     if (!file || this.#durableOffset >= this.#nextOffset) return;

@@ -2,8 +2,8 @@ import type { LoggedRecord } from '@loki/ports';
 import { framedBytes } from './format.ts';
 
 /**
- * The newest records of a partition, without a hole, within a bound of bytes: a consumer that keeps up never reads
- * the disk. The newest record is always kept, however large.
+ * The newest records of a partition, without a hole, within a bound of bytes: a consumer that keeps up never
+ * reads the disk. The newest record is always kept, however large.
  */
 export class RecentRecords {
   readonly #bytesMax: number;
@@ -32,7 +32,10 @@ export class RecentRecords {
     }
   }
 
-  /** Records from `offset` on, about `bytesMax` and at least one; undefined when `offset` is older than all kept. */
+  /**
+   * Records from `offset` on, about `bytesMax` and at least one; undefined when `offset` is older than all
+   * kept.
+   */
   from(offset: number, bytesMax: number): LoggedRecord[] | undefined {
     const first = this.#records[this.#head];
     if (!first || offset < first.offset) return undefined;

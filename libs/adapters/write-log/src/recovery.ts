@@ -18,13 +18,13 @@ interface Recovered {
 /**
  * Finds what survived in the newest file of a partition, and makes it durable again.
  *
- * What is read here comes from the system's cache. After a failed fsync that cache may show bytes that are not on the
- * disk and never will be, also to a process started later. Only the newest commit can be such: everything before
- * it was synced before it was written. So its records are written anew, to a file of their own that takes over from
- * their first offset; the old file is not touched.
+ * What is read here comes from the system's cache. After a failed fsync that cache may show bytes that are
+ * not on the disk and never will be, also to a process started later. Only the newest commit can be such:
+ * everything before it was synced before it was written. So its records are written anew, to a file of their
+ * own that takes over from their first offset; the old file is not touched.
  *
- * @throws LokiError `corrupt`, naming the path, when the header is damaged: without it nobody can say where the file
- *   ends, and an offset must never be given twice
+ * @throws LokiError `corrupt`, naming the path, when the header is damaged: without it nobody can say where
+ *   the file ends, and an offset must never be given twice
  */
 export async function recoverNewestFile(
   context: PartitionContext,
@@ -59,7 +59,8 @@ export async function recoverNewestFile(
     old.state.length = scan.lastCommit.position;
     return { files: [...files, active], active, endOffset: scan.endOffset };
   } catch (error) {
-    // A full disk must not keep the log from being read. The records stay where they are; nothing is appended there.
+    // A full disk must not keep the log from being read. The records stay where they are; nothing is appended
+    // there.
     if (!isNoSpace(error)) throw error;
     return { files: [old], active: undefined, endOffset: scan.endOffset };
   }

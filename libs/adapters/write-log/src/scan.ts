@@ -1,6 +1,8 @@
 import { claimedOffset, fileHeaderBytes, parseRecord, recordHeaderBytes } from './format.ts';
 
-/** Records [fromOffset, toOffset) of a file cannot be read: the bytes [position, nextPosition) make no sense. */
+/**
+ * Records [fromOffset, toOffset) of a file cannot be read: the bytes [position, nextPosition) make no sense.
+ */
 export interface DamagedRange {
   readonly position: number;
   readonly nextPosition: number;
@@ -15,8 +17,8 @@ export interface ScanResult {
   readonly endPosition: number;
   readonly damage: readonly DamagedRange[];
   /**
-   * Where the newest commit begins. What lies before it is proved durable; the commit itself may be in the system's
-   * cache only. Never damaged: nothing could prove that it was durable.
+   * Where the newest commit begins. What lies before it is proved durable; the commit itself may be in the
+   * system's cache only. Never damaged: nothing could prove that it was durable.
    */
   readonly lastCommit: { readonly offset: number; readonly position: number };
 }

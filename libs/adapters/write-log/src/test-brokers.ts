@@ -18,7 +18,10 @@ interface StoredPartition {
   batches: StoredBatch[];
 }
 
-/** Brokers in memory that speak the protocol's bytes, for tests of what stands before them. They fail as they are told. */
+/**
+ * Brokers in memory that speak the protocol's bytes, for tests of what stands before them. They fail as they
+ * are told.
+ */
 export class VirtualBrokers implements KafkaBrokers {
   readonly topic = 'virtual';
   readonly partitions: StoredPartition[];

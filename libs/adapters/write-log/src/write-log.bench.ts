@@ -1,4 +1,5 @@
-// Appends to the embedded log on a real disk: `node libs/adapters/write-log/src/write-log.bench.ts [directory]`.
+// Appends to the embedded log on a real disk:
+// `node libs/adapters/write-log/src/write-log.bench.ts [directory]`.
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -41,8 +41,8 @@ export class Catalog {
   /** The compactors' log was read after everything else that was read for the first time. */
   #isComplete = false;
   /**
-   * Sections that a partition no longer names. They leave the index only once the compactors' log was read anew: what
-   * took their place is surely known then.
+   * Sections that a partition no longer names. They leave the index only once the compactors' log was read
+   * anew: what took their place is surely known then.
    */
   #dropped: { live: LiveSegment; section: ManifestSection }[] = [];
   readonly #options: CatalogOptions;
@@ -112,8 +112,8 @@ export class Catalog {
   /**
    * Where the tenant's rows with startNs <= ts < endNs are; within a partition oldest first.
    *
-   * @param upTo by partition: exactly the records below this offset are wanted, and it is proved that the catalog
-   *   reaches it without a hole. Of partitions it does not name, everything known is given.
+   * @param upTo by partition: exactly the records below this offset are wanted, and it is proved that the
+   *   catalog reaches it without a hole. Of partitions it does not name, everything known is given.
    * @throws LokiError `unavailable` when the catalog does not reach an offset: call `refreshTo` before
    */
   segmentsFor(
@@ -212,7 +212,10 @@ export class Catalog {
   }
 }
 
-/** Manifests begin and end where committed offsets lie, so a segment is below an offset as a whole or not at all. */
+/**
+ * Manifests begin and end where committed offsets lie, so a segment is below an offset as a whole or not at
+ * all.
+ */
 function isBelow(ref: SegmentRef, offset: number | undefined): boolean {
   if (offset === undefined || ref.endOffset <= offset) return true;
   if (ref.startOffset >= offset) return false;

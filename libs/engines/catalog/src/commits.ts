@@ -25,15 +25,16 @@ export interface FlushCommit {
 }
 
 /**
- * One partition's catalog, as its owners see it: a gapless sequence of offset ranges, extended by one create-if-absent
- * put at a time. All calls throw when the store does not answer, and may then be tried again.
+ * One partition's catalog, as its owners see it: a gapless sequence of offset ranges, extended by one
+ * create-if-absent put at a time. All calls throw when the store does not answer, and may then be tried
+ * again.
  */
 export interface PartitionCommitter {
   /** Reads the commits of all owners. */
   load(signal?: AbortSignal): Promise<CommitState>;
   /**
-   * Appends. False: another owner's manifest stands where ours should; `load` tells how far it goes. Our own manifest from an
-   * attempt whose answer got lost counts as ours.
+   * Appends. False: another owner's manifest stands where ours should; `load` tells how far it goes. Our own
+   * manifest from an attempt whose answer got lost counts as ours.
    */
   commit(commit: FlushCommit, signal?: AbortSignal): Promise<boolean>;
 }

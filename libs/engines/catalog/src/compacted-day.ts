@@ -29,8 +29,8 @@ interface DayView {
 /**
  * The compacted segments of one tenant and day.
  *
- * Their order is that of arrival: an input is merged only together with all that lies between it and the other inputs.
- * Outputs are older than every flushed segment of their partitions that is not replaced.
+ * Their order is that of arrival: an input is merged only together with all that lies between it and the
+ * other inputs. Outputs are older than every flushed segment of their partitions that is not replaced.
  */
 export class CompactedDay implements DayView {
   outputs: readonly CompactedSegment[] = [];
@@ -92,8 +92,8 @@ export class CompactedDay implements DayView {
   }
 
   /**
-   * The day as a reader must see it who was told offsets: changes with rows above them do not count, for the heads gave
-   * it those.
+   * The day as a reader must see it who was told offsets: changes with rows above them do not count, for the
+   * heads gave it those.
    *
    * @throws LokiError `unavailable` when such a change is too long ago to be undone
    */

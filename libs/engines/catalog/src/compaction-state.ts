@@ -21,7 +21,10 @@ import type { SegmentRef } from './section-index.ts';
 const magic = 0x3143_4d4c;
 const unpackedBytesMax = 512 << 20;
 const listMax = 10_000_000;
-/** Changes can be undone for a reader who was told older offsets, for so long; their inputs live longer than this. */
+/**
+ * Changes can be undone for a reader who was told older offsets, for so long; their inputs live longer than
+ * this.
+ */
 export const undoableMs = 3_600_000;
 
 /** What compactors have merged, dropped and rewritten: all manifests of their log, folded. */
@@ -87,8 +90,8 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
   }
 
   /**
-   * What to read instead of `refs`, the tenant's flushed sections in a window: the sections without their replaced
-   * days, and the compacted segments of the window, which come first.
+   * What to read instead of `refs`, the tenant's flushed sections in a window: the sections without their
+   * replaced days, and the compacted segments of the window, which come first.
    *
    * @param upTo offsets the reader was told, by partition
    */

@@ -10,7 +10,10 @@ interface DeleteRequestsOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger?: Logger;
-  /** Pause between two looks at what other processes added, for who does not ask before each use. Default 15 s. */
+  /**
+   * Pause between two looks at what other processes added, for who does not ask before each use. Default 15
+   * s.
+   */
   readonly pollMs?: number;
   /** How long `current` looks at the store before it gives up. Default 5 s. */
   readonly lookMs?: number;
@@ -18,11 +21,15 @@ interface DeleteRequestsOptions {
 
 const nsPerMs = 1_000_000n;
 /**
- * A process goes on to apply a request for so long after it first used it as carried out: heads and readers that were told
- * older offsets may still show the rows. Counted on the monotonic clock, because a wall clock may be set forward.
+ * A process goes on to apply a request for so long after it first used it as carried out: heads and readers
+ * that were told older offsets may still show the rows. Counted on the monotonic clock, because a wall clock
+ * may be set forward.
  */
 const appliedAfterMs = 15 * 60_000;
-/** A request that was carried out so long ago, by the wall clock, is not applied at all: no clock is that wrong. */
+/**
+ * A request that was carried out so long ago, by the wall clock, is not applied at all: no clock is that
+ * wrong.
+ */
 const longAgoMs = 24 * 3_600_000;
 /** Requests of one tenant that are not carried out yet; each costs every query in its time. */
 const pendingMax = 1000;
@@ -56,10 +63,12 @@ export class DeleteRequests {
   }
 
   /**
-   * Knows everything that anybody had added when it was called: a request that was answered is applied by whoever waits
-   * for this. One small read of the store, shared by all that ask while the one before it is under way.
+   * Knows everything that anybody had added when it was called: a request that was answered is applied by
+   * whoever waits for this. One small read of the store, shared by all that ask while the one before it is
+   * under way.
    *
-   * @throws LokiError `unavailable` when the store does not say within `lookMs`, or twice that when it was being asked
+   * @throws LokiError `unavailable` when the store does not say within `lookMs`, or twice that when it was
+   *   being asked
    */
   async current(signal?: AbortSignal): Promise<void> {
     // The look under way may have been answered before now: it is the next one that counts.

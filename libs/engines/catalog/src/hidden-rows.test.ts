@@ -3,7 +3,8 @@ import type { Clock, ObjectStore, Timers } from '@loki/ports';
 import { DeleteRequests } from './delete-requests.ts';
 import { HiddenRows } from './hidden-rows.ts';
 
-// Protects: once a delete was answered, whoever asks any process is never shown what it deletes, at a bounded cost.
+// Protects: once a delete was answered, whoever asks any process is never shown what it deletes, at a bounded
+// cost.
 
 const clock = { nowMs: () => 1_700_000_000_000 } as Clock;
 const timers = {
@@ -13,7 +14,10 @@ const timers = {
   },
 } as Timers;
 
-/** Counts what it is asked; `hold` lets reads wait, with the answer of the moment when they came, until it is called. */
+/**
+ * Counts what it is asked; `hold` lets reads wait, with the answer of the moment when they came, until it is
+ * called.
+ */
 function observed(store: ObjectStore) {
   const counts = { get: 0, list: 0 };
   let gate: Promise<void> | undefined;

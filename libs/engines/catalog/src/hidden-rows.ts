@@ -11,7 +11,10 @@ interface HiddenRowsOptions {
   readonly retention?: (tenant: string) => RetentionLimits;
 }
 
-/** What answers leave out although it is still stored: deleted entries at once, expired ones to the millisecond. */
+/**
+ * What answers leave out although it is still stored: deleted entries at once, expired ones to the
+ * millisecond.
+ */
 export class HiddenRows {
   readonly #options: HiddenRowsOptions;
 
@@ -19,15 +22,17 @@ export class HiddenRows {
     this.#options = options;
   }
 
-  /** Once this resolves, `between` knows what had been deleted when it was called. Throws as `applied` does. */
+  /**
+   * Once this resolves, `between` knows what had been deleted when it was called. Throws as `applied` does.
+   */
   async current(signal?: AbortSignal): Promise<void> {
     await this.#options.requests?.current(signal);
   }
 
   /**
-   * Does `work`, which applies what is known, and does it anew should it turn out that a request was added before the
-   * call: whoever begins after a request was answered never sees what it deletes. The store is asked meanwhile, so that
-   * this costs no time.
+   * Does `work`, which applies what is known, and does it anew should it turn out that a request was added
+   * before the call: whoever begins after a request was answered never sees what it deletes. The store is
+   * asked meanwhile, so that this costs no time.
    *
    * @throws LokiError `unavailable` when the store does not say what was added
    */

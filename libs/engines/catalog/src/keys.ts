@@ -1,4 +1,7 @@
-/** `catalog/partitions/<partition>/<number, 20 digits>`: one manifest each, created once, never changed, never deleted. */
+/**
+ * `catalog/partitions/<partition>/<number, 20 digits>`: one manifest each, created once, never changed, never
+ * deleted.
+ */
 export function manifestKey(partition: number, number: number): string {
   return manifestPrefix(partition) + pad(number);
 }

@@ -20,7 +20,9 @@ export interface ManifestSegment {
   readonly sections: readonly ManifestSection[];
 }
 
-/** Sections that are no longer to be read: of these tenants, or of all (then the object may be deleted later). */
+/**
+ * Sections that are no longer to be read: of these tenants, or of all (then the object may be deleted later).
+ */
 export interface DroppedSections {
   readonly key: string;
   /** Empty: all tenants. */

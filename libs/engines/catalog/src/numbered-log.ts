@@ -12,7 +12,9 @@ export interface FoldedLog<Manifest> {
   decodeManifest(bytes: Uint8Array, key: string): Manifest;
   /** Everything folded so far; equal manifests give equal bytes. */
   encodeCheckpoint(): Buffer;
-  /** Takes the place of what was folded; throws LokiError `corrupt` and changes nothing when it is damaged. */
+  /**
+   * Takes the place of what was folded; throws LokiError `corrupt` and changes nothing when it is damaged.
+   */
   decodeCheckpoint(bytes: Uint8Array, key: string): void;
 }
 
@@ -33,8 +35,8 @@ const attemptsMax = 32;
 const checkpointsKept = 2;
 
 /**
- * A log of numbered objects, each created once by create-if-absent: whoever creates the next number has committed. Kept
- * short for readers by checkpoints. Manifests are never changed and never deleted.
+ * A log of numbered objects, each created once by create-if-absent: whoever creates the next number has
+ * committed. Kept short for readers by checkpoints. Manifests are never changed and never deleted.
  *
  * Calls take turns; they throw what the store throws and may then be repeated.
  */
@@ -64,8 +66,8 @@ export class NumberedLog<Manifest> {
   /**
    * Adds the next manifest.
    *
-   * @param make asked again whenever others were faster, against the state with their manifests; undefined: there is
-   *   nothing (more) to add, be it that an earlier attempt whose answer was lost has done it
+   * @param make asked again whenever others were faster, against the state with their manifests; undefined:
+   *   there is nothing (more) to add, be it that an earlier attempt whose answer was lost has done it
    * @returns the manifest that was added, or undefined
    */
   append(

@@ -11,11 +11,15 @@ interface PartitionCatalogOptions {
   readonly objectStore: ObjectStore;
   readonly partition: number;
   readonly listener?: StateListener;
-  /** Manifests from one checkpoint to the next. Default 512: a cold start reads so many small objects at most. */
+  /**
+   * Manifests from one checkpoint to the next. Default 512: a cold start reads so many small objects at most.
+   */
   readonly checkpointEvery?: number;
 }
 
-/** How a commit ended. `lost`: manifests of others hold offsets of ours; `winners` are those we did not know. */
+/**
+ * How a commit ended. `lost`: manifests of others hold offsets of ours; `winners` are those we did not know.
+ */
 type CommitOutcome =
   | { readonly outcome: 'committed'; readonly manifest: Manifest }
   | { readonly outcome: 'lost'; readonly winners: readonly Manifest[] };
@@ -30,8 +34,9 @@ const recentMax = 64;
 const checkpointsKept = 2;
 
 /**
- * The catalog of one partition: numbered manifests, each created once (create-if-absent), each starting exactly where
- * the last one ended. Whoever creates the next number has committed; there is no other authority.
+ * The catalog of one partition: numbered manifests, each created once (create-if-absent), each starting
+ * exactly where the last one ended. Whoever creates the next number has committed; there is no other
+ * authority.
  *
  * Calls take turns. They throw what the store throws and may then be repeated.
  */
@@ -56,7 +61,10 @@ export class PartitionCatalog {
     return this.state.partition;
   }
 
-  /** Catches up with what anybody has committed; returns the manifests that were new, but for those in a checkpoint. */
+  /**
+   * Catches up with what anybody has committed; returns the manifests that were new, but for those in a
+   * checkpoint.
+   */
   load(signal?: AbortSignal): Promise<readonly Manifest[]> {
     return this.#inTurn(() => this.#load(signal));
   }
@@ -83,8 +91,8 @@ export class PartitionCatalog {
   }
 
   /**
-   * Adds the next manifest. When the answer to an earlier attempt was lost, the same content finds itself and is
-   * committed. Manifests of others that leave the offsets free are stepped over.
+   * Adds the next manifest. When the answer to an earlier attempt was lost, the same content finds itself and
+   * is committed. Manifests of others that leave the offsets free are stepped over.
    *
    * @param content must start where the partition's manifests end, as far as this object knows
    */
@@ -139,8 +147,8 @@ export class PartitionCatalog {
   }
 
   /**
-   * Writes a checkpoint when enough manifests came since the last one, and removes those before it. Anybody may call
-   * it at any time: equal manifests fold to equal checkpoints.
+   * Writes a checkpoint when enough manifests came since the last one, and removes those before it. Anybody
+   * may call it at any time: equal manifests fold to equal checkpoints.
    */
   checkpoint(signal?: AbortSignal): Promise<boolean> {
     return this.#inTurn(() => this.#writeCheckpoint(signal));

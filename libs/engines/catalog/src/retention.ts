@@ -25,7 +25,8 @@ export function expiredRows(limits: RetentionLimits, nowMs: number): LeafDelete[
   const all = [...rules, { selector: '{}', periodMs: limits.retentionPeriodMs }];
   return all.flatMap(({ selector, periodMs }, i) => {
     if (periodMs <= 0) return [];
-    // A rule that comes before and takes at least as much need not be spared: its streams lose these rows anyway.
+    // A rule that comes before and takes at least as much need not be spared: its streams lose these rows
+    // anyway.
     const except = rules.slice(0, i).filter((rule) => period(rule.periodMs) > periodMs);
     const endNs = BigInt(nowMs - periodMs) * nsPerMs;
     const spared = except.length === 0 ? {} : { except: except.map((rule) => rule.selector) };

@@ -75,7 +75,10 @@ export class SectionIndex implements StateListener {
     return [...found.values()];
   }
 
-  /** UTC days, counted from 1970, that a tenant's sections reach into; without sections that are too long to compact. */
+  /**
+   * UTC days, counted from 1970, that a tenant's sections reach into; without sections that are too long to
+   * compact.
+   */
   days(tenant: string): number[] {
     return [...(this.#tenants.get(tenant)?.byDay.keys() ?? [])].map(Number);
   }

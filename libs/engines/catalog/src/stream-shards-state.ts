@@ -23,7 +23,10 @@ export interface ShardManifest {
   readonly steps: readonly ShardStep[];
 }
 
-/** Steps that ended so long ago are forgotten: rows of then are refused by their age (`reject_old_samples_max_age`). */
+/**
+ * Steps that ended so long ago are forgotten: rows of then are refused by their age
+ * (`reject_old_samples_max_age`).
+ */
 const forgottenAfterMs = 30 * 86_400_000;
 
 /** Manifests: `LSE1`, checkpoints: `LSC1`. The last byte is the version. */
@@ -32,8 +35,8 @@ const checkpointMagic = 0x3143_534c;
 const stepsMax = 10_000_000;
 
 /**
- * Steps of all streams, by placement hash, each stream's ascending. A step that does not begin after the last one of its
- * stream does not count; one that begins with it takes its place.
+ * Steps of all streams, by placement hash, each stream's ascending. A step that does not begin after the last
+ * one of its stream does not count; one that begins with it takes its place.
  */
 export class StreamShardsState implements FoldedLog<ShardManifest> {
   number = 0;

@@ -5,8 +5,8 @@ import { StreamShardsState } from './stream-shards-state.ts';
 import type { ShardManifest } from './stream-shards-state.ts';
 import { StreamShards } from './stream-shards.ts';
 
-// What this protects: a row of a hot stream goes to the same partition whenever it is sent again, also by another distributor,
-// after a restart, and when the store was slow to take what was decided.
+// What this protects: a row of a hot stream goes to the same partition whenever it is sent again, also by
+// another distributor, after a restart, and when the store was slow to take what was decided.
 
 const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
 

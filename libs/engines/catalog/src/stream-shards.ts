@@ -12,13 +12,22 @@ interface StreamShardsOptions {
   readonly writer: string;
   /** Distributors, this one included. */
   readonly healthyDistributors: () => number;
-  /** Row time between the moment a step is wanted and its begin, where other distributors must have read it before. Default 60. */
+  /**
+   * Row time between the moment a step is wanted and its begin, where other distributors must have read it
+   * before. Default 60.
+   */
   readonly leadSecondsShared?: number;
-  /** How often the log is read where there are other distributors; a fraction of `leadSecondsShared`. Default 10 s. */
+  /**
+   * How often the log is read where there are other distributors; a fraction of `leadSecondsShared`. Default
+   * 10 s.
+   */
   readonly refreshMs?: number;
 }
 
-/** How long a step holds, in row time. A stream that is hot all day adds four a day; one that was hot once goes home. */
+/**
+ * How long a step holds, in row time. A stream that is hot all day adds four a day; one that was hot once
+ * goes home.
+ */
 const stepSeconds = 6 * 3_600;
 /** Before its end a step is followed by the next one. */
 const renewBeforeSeconds = 600;
@@ -41,8 +50,9 @@ const wantedMax = 10_000;
  * Says to how many partitions the rows of a hot stream go, by row time: a log of steps in the object store
  * (`catalog/stream-shards/`), the same for all distributors and after their restarts.
  *
- * A row is placed by its own timestamp and the steps, and a step begins after all rows that were placed without it. The
- * same row therefore goes to the same partition whenever it is sent again, where its repeat is seen and removed.
+ * A row is placed by its own timestamp and the steps, and a step begins after all rows that were placed
+ * without it. The same row therefore goes to the same partition whenever it is sent again, where its repeat
+ * is seen and removed.
  */
 export class StreamShards {
   readonly #options: StreamShardsOptions;
@@ -86,8 +96,9 @@ export class StreamShards {
   }
 
   /**
-   * Waits for the log when this process has not read it for so long that a step may have begun which it does not know: after it
-   * stood still, say. undefined: nothing to wait for. While the store fails nobody waits, as lines matter more than repeats.
+   * Waits for the log when this process has not read it for so long that a step may have begun which it does
+   * not know: after it stood still, say. undefined: nothing to wait for. While the store fails nobody waits,
+   * as lines matter more than repeats.
    */
   caughtUp(): Promise<void> | undefined {
     const { clock, healthyDistributors, timers } = this.#options;
@@ -102,7 +113,8 @@ export class StreamShards {
   }
 
   /**
-   * A stream grows so fast that it should have `shards`. Costs a look at its steps; the store is asked in the background.
+   * A stream grows so fast that it should have `shards`. Costs a look at its steps; the store is asked in the
+   * background.
    *
    * @param newestSeconds of the stream's newest row, as far as this process knows
    */
@@ -154,7 +166,9 @@ export class StreamShards {
     }
   }
 
-  /** What is in the log by an attempt whose answer was lost, or should have begun already, is wanted no more. */
+  /**
+   * What is in the log by an attempt whose answer was lost, or should have begun already, is wanted no more.
+   */
   #dropDone(): void {
     const nowSeconds = this.#nowSeconds();
     for (const [placement, step] of this.#wanted) {
@@ -165,8 +179,8 @@ export class StreamShards {
   }
 
   /**
-   * The store took a step of ours so late that rows behind its begin may have been placed without it: what held before
-   * goes on to hold.
+   * The store took a step of ours so late that rows behind its begin may have been placed without it: what
+   * held before goes on to hold.
    */
   #substitute(step: ShardStep, writer: string): ShardStep {
     if (writer !== this.#options.writer || step.fromSeconds > this.#nowSeconds()) return step;

@@ -1,4 +1,6 @@
-/** The tree a query parses to. Plain data: structured-cloneable, no methods, so that it travels to workers. */
+/**
+ * The tree a query parses to. Plain data: structured-cloneable, no methods, so that it travels to workers.
+ */
 
 export type MatchOp = '=' | '!=' | '=~' | '!~';
 

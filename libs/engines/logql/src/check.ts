@@ -14,9 +14,9 @@ const keptCharsMax = 2_048;
 const kept = new Map<string, Expr>();
 
 /**
- * Reads a query that is to be run: `parseSyntax`, and everything inside the stages. A leaf travels as text, and whoever
- * handles it, stretch by stretch and shard by shard, reads the same text again: the latest trees are kept. Nobody changes
- * a tree.
+ * Reads a query that is to be run: `parseSyntax`, and everything inside the stages. A leaf travels as text,
+ * and whoever handles it, stretch by stretch and shard by shard, reads the same text again: the latest trees
+ * are kept. Nobody changes a tree.
  *
  * @throws LokiError badRequest with Loki's text
  */

@@ -1,8 +1,8 @@
 import type { BinaryOp } from './ast.ts';
 
 /**
- * Arithmetic and comparison of two numbers, as the query language has it: division and remainder by zero are NaN,
- * comparisons give 1 or 0.
+ * Arithmetic and comparison of two numbers, as the query language has it: division and remainder by zero are
+ * NaN, comparisons give 1 or 0.
  */
 export function fold(op: BinaryOp, left: number, right: number): number {
   switch (op) {

@@ -6,7 +6,8 @@ import { parseSyntax } from './parser.ts';
 import { formatExpr } from './pretty.ts';
 import { canonicalText, printExpr } from './print.ts';
 
-// What this protects: canonical text, pretty text, error texts and error positions are the reference's, as recorded.
+// What this protects: canonical text, pretty text, error texts and error positions are the reference's, as
+// recorded.
 
 interface Case {
   readonly query: string;

@@ -52,7 +52,10 @@ interface Rule extends RuleSpec {
 
 const rules: Rule[] = [];
 
-/** Each alternative of `head`: its symbols, and what its parts become (the first part as it is, when not said). */
+/**
+ * Each alternative of `head`: its symbols, and what its parts become (the first part as it is, when not
+ * said).
+ */
 function rule(head: string, ...alternatives: (string | [string, Action])[]): void {
   for (const alternative of alternatives) {
     const [body, action] = typeof alternative === 'string' ? [alternative, first as Action] : alternative;

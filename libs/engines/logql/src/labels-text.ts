@@ -16,8 +16,8 @@ const matcherSign = /=~|!=|!~|=/y;
 const operator = /==|!=|=|>=|<=|[-+*/%^<>@]/y;
 
 /**
- * Reads the label text of a push: `{app="api", env='prod'}`. Names may come twice: refusing that is the caller's.
- * Grammar and words of the complaints are those of Prometheus' parser, which clients of Loki meet.
+ * Reads the label text of a push: `{app="api", env='prod'}`. Names may come twice: refusing that is the
+ * caller's. Grammar and words of the complaints are those of Prometheus' parser, which clients of Loki meet.
  *
  * @returns pairs in the order of the text
  * @throws LokiError badRequest `couldn't parse labels: …`

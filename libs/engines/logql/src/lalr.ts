@@ -1,7 +1,7 @@
 /**
- * LALR(1) tables from a grammar, decided the way yacc decides, because what a parser had reduced when it met a wrong
- * token, and what it then expects, shows in error texts: conflicts go by precedence, then to the shift, then to the
- * earlier rule; each state reduces its most frequent rule whatever the next token is.
+ * LALR(1) tables from a grammar, decided the way yacc decides, because what a parser had reduced when it met
+ * a wrong token, and what it then expects, shows in error texts: conflicts go by precedence, then to the
+ * shift, then to the earlier rule; each state reduces its most frequent rule whatever the next token is.
  */
 
 export interface RuleSpec {

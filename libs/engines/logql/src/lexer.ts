@@ -29,7 +29,10 @@ export class Lexer {
     this.#scanner = new Scanner(query);
   }
 
-  /** A malformed number before the latest token. What its value is used for fails first, with an error of its own. */
+  /**
+   * A malformed number before the latest token. What its value is used for fails first, with an error of its
+   * own.
+   */
   get error(): LokiError | undefined {
     return this.#scanner.numberError;
   }

@@ -1,7 +1,8 @@
 import { compileMatchers } from './matchers.ts';
 import { parseMatchers } from './parser.ts';
 
-// Protects the one meaning of a selector: head, policies, tenants and blocks must agree on the streams it takes.
+// Protects the one meaning of a selector: head, policies, tenants and blocks must agree on the streams it
+// takes.
 test.each([
   ['{app="a"}', { app: 'a' }, true],
   ['{app="a"}', { app: 'ab' }, false],

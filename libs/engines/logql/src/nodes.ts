@@ -40,8 +40,8 @@ export function matcher(name: string, op: MatchOp, value: string): Matcher {
 }
 
 /**
- * Appends in place: pipelines may have thousands of stages. A negative line filter with alternatives lets a line pass
- * when none of them is there, which is what one filter after the other does.
+ * Appends in place: pipelines may have thousands of stages. A negative line filter with alternatives lets a
+ * line pass when none of them is there, which is what one filter after the other does.
  */
 export function mergePipeline(stages: Stage[], stage: Stage): Stage[] {
   if (stage.kind === 'lineFilter' && stage.op.startsWith('!')) {

@@ -105,7 +105,8 @@ function withoutEmptyBy(expr: Expr): unknown {
   return JSON.parse(text);
 }
 
-// Sizes, `vector` and empty groupings are rounded or shortened by the reference's display; infinities have no literal.
+// Sizes, `vector` and empty groupings are rounded or shortened by the reference's display; infinities have no
+// literal.
 const isLossy = (query: string) =>
   /\d(?:[KM]i?B|B)|vector|\(\)/.test(query) || /Inf|NaN/.test(canonicalText(parseSyntax(query)));
 
@@ -126,7 +127,8 @@ test('a tree survives structured cloning, as it must on its way to workers', () 
   expect(structuredClone(expr)).toEqual(expr);
 });
 
-// One recording has backticks (`svc-[12].*`), some twenty have double quotes: the rule is what tells them apart.
+// One recording has backticks (`svc-[12].*`), some twenty have double quotes: the rule is what tells them
+// apart.
 test.each([
   ['x=~"prod"', 'x=~"prod"'],
   ['x=~"a.*|.*b"', 'x=~"a.*|.*b"'],

@@ -18,16 +18,16 @@ const expectationsMax = 4;
 let tables: readonly State[] | undefined;
 
 /**
- * The scanner takes any letter, digit or sign for an identifier. `valid`: a query with a name that no label can have
- * is refused. `any`: it is shown (format_query), with the name in quotes.
+ * The scanner takes any letter, digit or sign for an identifier. `valid`: a query with a name that no label
+ * can have is refused. `any`: it is shown (format_query), with the name in quotes.
  */
 type LabelNames = 'valid' | 'any';
 
 const labelName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /**
- * Reads a query: syntax, literals, names, selectors, aggregations. What is inside line filters, parsers and templates
- * is not looked at (`checkExpr` does).
+ * Reads a query: syntax, literals, names, selectors, aggregations. What is inside line filters, parsers and
+ * templates is not looked at (`checkExpr` does).
  *
  * @throws LokiError badRequest with Loki's text
  */

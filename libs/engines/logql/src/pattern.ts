@@ -1,6 +1,9 @@
 import { QueryPartError } from './errors.ts';
 
-/** A piece of a pattern: text that must be there, or a stretch of any text; its name is `_` when nobody wants it. */
+/**
+ * A piece of a pattern: text that must be there, or a stretch of any text; its name is `_` when nobody wants
+ * it.
+ */
 type PatternPart =
   { readonly kind: 'literal'; readonly text: string } | { readonly kind: 'capture'; readonly name: string };
 

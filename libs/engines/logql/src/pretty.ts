@@ -68,7 +68,10 @@ function call(
   return `${indent(level)}${name}(\n${lines.join(',\n')}\n${indent(level)})`;
 }
 
-/** A stage a line; line filters that follow each other share one. `decolorize` stands at the margin, as the reference has it. */
+/**
+ * A stage a line; line filters that follow each other share one. `decolorize` stands at the margin, as the
+ * reference has it.
+ */
 function prettyLog(expr: LogExpr, level: number): string {
   const lines = [indent(level) + printSelector(expr.matchers, 'display')];
   let previous: Stage['kind'] | undefined;
@@ -99,13 +102,18 @@ function prettyOffset(offsetNs: bigint): string {
   return ` offset ${offsetNs % nsPerMs === 0n ? formatPrometheusDuration(offsetNs) : formatGoDuration(offsetNs)}`;
 }
 
-/** Without labels `by ()` vanishes, and `without ()` loses its parentheses: the reference's words, as recorded. */
+/**
+ * Without labels `by ()` vanishes, and `without ()` loses its parentheses: the reference's words, as
+ * recorded.
+ */
 function prettyGrouping(grouping: Grouping | undefined): string {
   if (!grouping || grouping.labels.length > 0) return printGrouping(grouping, ', ');
   return grouping.without ? ' without' : '';
 }
 
-/** The matching of a wrapped operation goes unsaid where it names no labels, unless a group modifier needs it. */
+/**
+ * The matching of a wrapped operation goes unsaid where it names no labels, unless a group modifier needs it.
+ */
 function prettyBinary(expr: BinaryExpr, level: number): string {
   const { labels, card } = expr.matching;
   const isBare = labels.length === 0 && card === 'one-to-one';
@@ -117,7 +125,9 @@ function prettyBinary(expr: BinaryExpr, level: number): string {
   return `${left}\n${operator}\n${right}`;
 }
 
-/** Would the operand on lines of its own be read as another operation? On one line it has parentheses already. */
+/**
+ * Would the operand on lines of its own be read as another operation? On one line it has parentheses already.
+ */
 function needsParentheses(operand: Expr, { op, right }: BinaryExpr): boolean {
   if (operand.kind !== 'binary' || fitsOneLine(canonicalText(operand))) return false;
   const [inner, outer] = [levelOf(operand.op), levelOf(op)];

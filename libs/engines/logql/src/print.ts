@@ -5,8 +5,9 @@ import type {
 import { formatByteSize, formatFloat, formatSixDigits } from './numbers.ts';
 
 /**
- * How text is meant to be used. The reference's canonical text rounds sizes and `vector` numbers and quotes unusual
- * label names, so it cannot be read back to the same tree; the exact text can, and is the same otherwise.
+ * How text is meant to be used. The reference's canonical text rounds sizes and `vector` numbers and quotes
+ * unusual label names, so it cannot be read back to the same tree; the exact text can, and is the same
+ * otherwise.
  */
 type PrintStyle = 'exact' | 'display';
 
@@ -127,8 +128,8 @@ function printFilter(filter: LabelFilter, style: PrintStyle): string {
 }
 
 /**
- * The reference shows a filter's regular expression in backticks where it has to run it as one, and in double quotes
- * where comparing with literals does: `level=~"warn|err.*"`, but level=~`err[0-9]`.
+ * The reference shows a filter's regular expression in backticks where it has to run it as one, and in double
+ * quotes where comparing with literals does: `level=~"warn|err.*"`, but level=~`err[0-9]`.
  */
 function printStringFilter(matcher: Matcher, style: PrintStyle): string {
   const { name, op, value } = matcher;

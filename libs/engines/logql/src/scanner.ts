@@ -10,8 +10,9 @@ const anyLetter = /^\p{L}$/u;
 const anyDigit = /^\p{Nd}$/u;
 
 /**
- * Splits text the way Go's text/scanner does, because positions in error texts are observable: a token stands where
- * its first character stands, columns count characters, and reading on by `next` invalidates the line (it becomes 0).
+ * Splits text the way Go's text/scanner does, because positions in error texts are observable: a token stands
+ * where its first character stands, columns count characters, and reading on by `next` invalidates the line
+ * (it becomes 0).
  */
 export class Scanner {
   readonly source: string;
@@ -20,7 +21,10 @@ export class Scanner {
   column = 0;
   /** Index in `source` of the character not yet taken. */
   index = 0;
-  /** The first malformed number. It is a token none the less: `1e` is refused as the float that it is used for. */
+  /**
+   * The first malformed number. It is a token none the less: `1e` is refused as the float that it is used
+   * for.
+   */
   numberError: LokiError | undefined;
   #tokenStart = 0;
   /** Code point at `index`; -1 at the end. */
@@ -63,7 +67,8 @@ export class Scanner {
         this.line = this.#charLine;
         this.column = this.#charColumn;
       } else {
-        // The last character was a line break (or the text is empty): we stand behind it, on the line it ends.
+        // The last character was a line break (or the text is empty): we stand behind it, on the line it
+        // ends.
         this.line = this.#charLine - 1;
         this.column = this.#lastLineLength;
       }
@@ -127,7 +132,9 @@ export class Scanner {
     return 'identifier';
   }
 
-  /** Decimal and hexadecimal literals with `_` between digits; `seenDot`: the dot before the digits is taken. */
+  /**
+   * Decimal and hexadecimal literals with `_` between digits; `seenDot`: the dot before the digits is taken.
+   */
   #scanNumber(seenDot: boolean): ScanKind {
     let isHex = false;
     if (!seenDot && this.#char === 48) {

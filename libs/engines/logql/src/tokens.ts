@@ -1,5 +1,6 @@
 /**
- * Terminals of the grammar, named as error texts name them. The order is observable: expectations are listed in it.
+ * Terminals of the grammar, named as error texts name them. The order is observable: expectations are listed
+ * in it.
  */
 const signs = [
   '=', '=~', '!~', '!=', '{', '}', '[', ']', ',', '.', '|~', '|=', '|>', '!>', '|', '(', ')',

@@ -3,8 +3,8 @@ import { Drain } from './drain.ts';
 import type { Cluster } from './drain.ts';
 import { joinTokens, kindsOf, lineCharsMax, tokenize, wildcard, wordKinds, wordsMax } from './tokens.ts';
 
-// What this protects: patterns say what lines have in common, match the lines they stand for, and cost bounded memory,
-// whatever clients send.
+// What this protects: patterns say what lines have in common, match the lines they stand for, and cost
+// bounded memory, whatever clients send.
 
 function patternsOf(lines: readonly string[], clustersMax = 100): string[] {
   const drain = new Drain({ clustersMax });

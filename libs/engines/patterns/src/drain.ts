@@ -23,8 +23,8 @@ export class Cluster {
   readonly words: string[];
   readonly separators: readonly string[];
   /**
-   * Of each word. A place where plain words differed is a `wildcard` and goes on counting against similarity, so that a
-   * pattern cannot wear away; a place where a variable stood once is `variable` for ever.
+   * Of each word. A place where plain words differed is a `wildcard` and goes on counting against similarity,
+   * so that a pattern cannot wear away; a place where a variable stood once is `variable` for ever.
    */
   readonly kinds: Uint8Array;
   readonly counts = new TimeCounts();
@@ -56,9 +56,10 @@ interface Shape {
 }
 
 /**
- * Clusters lines after the idea of Drain (He et al., 2017): a tree of fixed depth (shape of the line, its first word
- * that says something) leads to the few clusters worth a comparison; the most similar one takes the line, and words that
- * differ become wildcards. Patterns match their lines exactly, as the separators are part of the shape.
+ * Clusters lines after the idea of Drain (He et al., 2017): a tree of fixed depth (shape of the line, its
+ * first word that says something) leads to the few clusters worth a comparison; the most similar one takes
+ * the line, and words that differ become wildcards. Patterns match their lines exactly, as the separators are
+ * part of the shape.
  *
  * O(words × clusters of a leaf) a line.
  */

@@ -1,6 +1,8 @@
 import type { PatternSeries } from '@loki/ports';
 
-/** Patterns of several places as one answer, the most frequent first; equal texts of one level are added up. */
+/**
+ * Patterns of several places as one answer, the most frequent first; equal texts of one level are added up.
+ */
 export function mergePatterns(lists: readonly (readonly PatternSeries[])[]): PatternSeries[] {
   const merged = new Map<string, { series: PatternSeries; samples: Map<number, number>; total: number }>();
   for (const series of lists.flat()) {

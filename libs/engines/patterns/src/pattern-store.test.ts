@@ -7,8 +7,8 @@ import type { PatternSelection } from './pattern-store.ts';
 import { summarizeTask } from './summarize.ts';
 import type { RecordSummary } from './summarize.ts';
 
-// What this protects: the way of lines from a record to the counts of their patterns; and that neither time nor many
-// streams make patterns cost more memory than they may.
+// What this protects: the way of lines from a record to the counts of their patterns; and that neither time
+// nor many streams make patterns cost more memory than they may.
 
 interface Row {
   readonly app: string;

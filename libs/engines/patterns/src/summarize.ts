@@ -43,8 +43,8 @@ export interface RecordSummary {
 }
 
 /**
- * Reduces a write-log record to the patterns of its lines, in a worker: what is left for the thread that keeps them
- * costs little, however many lines there were.
+ * Reduces a write-log record to the patterns of its lines, in a worker: what is left for the thread that
+ * keeps them costs little, however many lines there were.
  */
 export const summarizeTask: Task<{ readonly bytes: Uint8Array }, RecordSummary> = {
   name: 'patterns.summarize',

@@ -9,8 +9,8 @@ export const wordsMax = 192;
 export const lineCharsMax = 4096;
 
 /**
- * A line taken apart: separators[0] words[0] separators[1] … words[n-1] separators[n] is the line again. Only the
- * first and the last separator may be empty.
+ * A line taken apart: separators[0] words[0] separators[1] … words[n-1] separators[n] is the line again. Only
+ * the first and the last separator may be empty.
  */
 export interface Tokens {
   readonly words: readonly string[];
@@ -44,7 +44,10 @@ export function tokenize(line: string): Tokens | undefined {
   return { words, separators };
 }
 
-/** A colon separates only beside another separator or at an end (`error: x`, `"key":1`): not within 12:30 or a URL. */
+/**
+ * A colon separates only beside another separator or at an end (`error: x`, `"key":1`): not within 12:30 or a
+ * URL.
+ */
 function separatesAt(line: string, at: number): boolean {
   const code = line.charCodeAt(at);
   if (code !== colon) return code < 128 && isSeparator[code] === 1;
@@ -65,7 +68,9 @@ export function joinTokens({ words, separators }: Tokens): string {
   return text;
 }
 
-/** The kind of each word. Keys (`key=`, `"key":`) and words with digits tell little about what a line says. */
+/**
+ * The kind of each word. Keys (`key=`, `"key":`) and words with digits tell little about what a line says.
+ */
 export function kindsOf({ words, separators }: Tokens): Uint8Array {
   const kinds = new Uint8Array(words.length);
   for (let i = 0; i < words.length; i++) {

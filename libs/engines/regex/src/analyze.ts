@@ -6,13 +6,15 @@ export interface Shape {
   /** A loop within a loop, or over branches that may begin alike: backtracking may explode. */
   readonly isExplosive: boolean;
   /**
-   * How the steps of a backtracking engine may grow with the length n of the input: n to this power. Counts the
-   * unbounded loops one after another, and one for a search that may start anywhere.
+   * How the steps of a backtracking engine may grow with the length n of the input: n to this power. Counts
+   * the unbounded loops one after another, and one for a search that may start anywhere.
    */
   readonly degree: number;
   /** Product of the bounded repeats' counts: a constant factor to the above. */
   readonly factor: number;
-  /** A JavaScript engine may report other groups, or another end, than RE2, though it matches the same texts. */
+  /**
+   * A JavaScript engine may report other groups, or another end, than RE2, though it matches the same texts.
+   */
   readonly groupsDiffer: boolean;
 }
 
@@ -92,8 +94,9 @@ function startsAtBegin(node: Node): boolean {
 }
 
 /**
- * JavaScript forgets the groups of earlier rounds when a loop goes round again, and refuses empty rounds; RE2 does
- * neither. It shows when a group sits in a loop that may pass it by, or when a loop's body may match nothing.
+ * JavaScript forgets the groups of earlier rounds when a loop goes round again, and refuses empty rounds; RE2
+ * does neither. It shows when a group sits in a loop that may pass it by, or when a loop's body may match
+ * nothing.
  */
 function groupsDiffer(node: Node): boolean {
   return some(node, (loop) => {

@@ -7,10 +7,10 @@ import { translate } from './translate.ts';
 import type { Alphabet } from './translate.ts';
 
 /*
- * V8 backtracks, which is fastest on ordinary patterns and may take for ever on others. With these flags it counts its
- * steps back and, after this many in one search, starts over with an engine that is linear, though slow (100-350 ns a
- * character). Process-wide, workers included. The first flag makes the `l` flag known, which is how a pattern is asked
- * whether that engine accepts it.
+ * V8 backtracks, which is fastest on ordinary patterns and may take for ever on others. With these flags it
+ * counts its steps back and, after this many in one search, starts over with an engine that is linear, though
+ * slow (100-350 ns a character). Process-wide, workers included. The first flag makes the `l` flag known,
+ * which is how a pattern is asked whether that engine accepts it.
  */
 v8.setFlagsFromString('--enable-experimental-regexp-engine');
 v8.setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
@@ -39,8 +39,8 @@ export function makeFastTester(root: Node, shape: Shape, alphabet: Alphabet): Fa
 }
 
 /**
- * An automaton built lazily: slower than V8 on most inputs (2-13 ns a character), never slower than that. Reads text,
- * or bytes as UTF-8.
+ * An automaton built lazily: slower than V8 on most inputs (2-13 ns a character), never slower than that.
+ * Reads text, or bytes as UTF-8.
  */
 export function makeSlowTester(root: Node): { test(input: string | Uint8Array): boolean } {
   let compiled: RE2JS | undefined;
@@ -61,8 +61,8 @@ export function makeTester(root: Node, shape: Shape): Tester {
 }
 
 /**
- * Changes no match, and the linear engine refuses it: for patterns that backtracking runs in linear time anyway, where
- * a long input would pass the limit of steps back by its mere length.
+ * Changes no match, and the linear engine refuses it: for patterns that backtracking runs in linear time
+ * anyway, where a long input would pass the limit of steps back by its mere length.
  */
 const neverLinear = '(?=)';
 
@@ -129,8 +129,8 @@ export function makeExec(root: Node, shape: Shape, groupCount: number): (text: s
 }
 
 /**
- * The V8 pattern for an input of a given length: backtracking for ordinary ones, linear for long ones, none where
- * V8's groups or its cost would not do.
+ * The V8 pattern for an input of a given length: backtracking for ordinary ones, linear for long ones, none
+ * where V8's groups or its cost would not do.
  */
 function chooseForGroups(
   root: Node,

@@ -1,12 +1,15 @@
 import type { Match } from './engines.ts';
 
-/** A part of a replacement: text as it is, or the numbers of groups of which the last that took part is put in. */
+/**
+ * A part of a replacement: text as it is, or the numbers of groups of which the last that took part is put
+ * in.
+ */
 type TemplatePart = string | readonly number[];
 
 /**
- * Parses Go's replacement template (regexp.Expand): `$1`, `${1}`, `$name`, `${name}`, `$$`. A name is the longest
- * run of letters, digits and underscores, so `$1x` is the group named 1x; an unknown one is empty. A `$` that starts
- * nothing stays.
+ * Parses Go's replacement template (regexp.Expand): `$1`, `${1}`, `$name`, `${name}`, `$$`. A name is the
+ * longest run of letters, digits and underscores, so `$1x` is the group named 1x; an unknown one is empty. A
+ * `$` that starts nothing stays.
  */
 export function parseTemplate(template: string, groupNames: readonly string[]): TemplatePart[] {
   const parts: TemplatePart[] = [];

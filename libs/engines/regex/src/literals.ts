@@ -12,8 +12,8 @@ export interface Literal {
   /** Compare ASCII letters without case. Other characters are compared as they are. */
   readonly fold: boolean;
   /**
-   * With `fold`, ſ (C5 BF) stands for s and K (E2 84 AA) for k, which a search over ASCII letters misses. When set and
-   * the searched bytes hold one of them, absence of the literal proves nothing.
+   * With `fold`, ſ (C5 BF) stands for s and K (E2 84 AA) for k, which a search over ASCII letters misses.
+   * When set and the searched bytes hold one of them, absence of the literal proves nothing.
    */
   readonly hasTwins: boolean;
 }
@@ -24,8 +24,8 @@ export type AnyOf = readonly Literal[];
 /** What can be told from a pattern without running it. */
 export interface LiteralFacts {
   /**
-   * Present when literals alone decide: the input matches if and only if it contains one of `anyOf` (twins apart),
-   * at its start when `atStart`, at its end when `atEnd`, being equal to it when both.
+   * Present when literals alone decide: the input matches if and only if it contains one of `anyOf` (twins
+   * apart), at its start when `atStart`, at its end when `atEnd`, being equal to it when both.
    */
   readonly exact?: { readonly anyOf: AnyOf; readonly atStart: boolean; readonly atEnd: boolean };
   /** Of each entry at least one literal occurs in every match. Most selective first; empty: nothing known. */

@@ -11,8 +11,8 @@ const repeatMax = 1000;
 /** RE2's: deeper trees are refused. */
 const heightMax = 1000;
 /**
- * Instructions that counted repeats may add to a pattern. Go allows 3.3 million in all, 128 MiB of them. Each may cost
- * a step on each character of a line, and a pattern beyond this is no search but an attack.
+ * Instructions that counted repeats may add to a pattern. Go allows 3.3 million in all, 128 MiB of them. Each
+ * may cost a step on each character of a line, and a pattern beyond this is no search but an attack.
  */
 const unrolledMax = 30_000;
 /** Edges of all character sets together, same reason: each \pL has 1,300. */
@@ -321,7 +321,10 @@ function orbitSet(orbit: readonly number[]): CharSet {
   return out;
 }
 
-/** The product of nested {n,m} is at most `left`. Subtrees without a repeat worth counting are small in number. */
+/**
+ * The product of nested {n,m} is at most `left`. Subtrees without a repeat worth counting are small in
+ * number.
+ */
 function isRepeatValid(node: Node, left: number): boolean {
   if (node.kind === 'repeat' && node.counted) {
     const times = node.max === Infinity ? node.min : node.max;

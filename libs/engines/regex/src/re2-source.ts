@@ -11,8 +11,9 @@ const positions = {
 } as const;
 
 /**
- * The pattern as RE2 syntax without flags and names, for the engine that reads RE2. It is written anew from the tree
- * so that every engine runs what our parser understood, whatever version of the syntax the engine knows.
+ * The pattern as RE2 syntax without flags and names, for the engine that reads RE2. It is written anew from
+ * the tree so that every engine runs what our parser understood, whatever version of the syntax the engine
+ * knows.
  */
 export function re2Source(node: Node): string {
   switch (node.kind) {

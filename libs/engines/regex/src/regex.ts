@@ -12,7 +12,9 @@ import type { RowMatcher } from './rows.ts';
 import { simplifyForTest } from './simplify.ts';
 
 interface RegexOptions {
-  /** The whole input must match, as if the pattern were ^(?:…)$. Error texts speak of the pattern as given. */
+  /**
+   * The whole input must match, as if the pattern were ^(?:…)$. Error texts speak of the pattern as given.
+   */
   readonly anchored?: boolean;
   /** `.` matches newlines too, as if the pattern began with (?s). Label matchers want this. */
   readonly dotAll?: boolean;
@@ -30,7 +32,8 @@ export function compileRegex(pattern: string, options: RegexOptions = {}): Regex
 /**
  * A pattern with the semantics of Go's regexp (leftmost-first, RE2 syntax), in time linear in the input.
  *
- * Which engine runs is not visible in results: V8's where it is linear or falls back to a linear one, re2js elsewhere.
+ * Which engine runs is not visible in results: V8's where it is linear or falls back to a linear one, re2js
+ * elsewhere.
  */
 export class Regex {
   readonly pattern: string;
@@ -62,8 +65,8 @@ export class Regex {
   }
 
   /**
-   * Does bytes[start .. end) match, read as UTF-8? Exact on valid UTF-8. In other input, a stray continuation byte
-   * counts as part of the character before it, any other stray byte as one character of its own.
+   * Does bytes[start .. end) match, read as UTF-8? Exact on valid UTF-8. In other input, a stray continuation
+   * byte counts as part of the character before it, any other stray byte as one character of its own.
    */
   testBytes(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
     return this.#rows().testRow(asBuffer(bytes), start, end);
@@ -82,7 +85,8 @@ export class Regex {
   }
 
   /**
-   * Keeps, of the ascending `rows[0 .. count)` of a block, those that match; the rest of `rows` is undefined then.
+   * Keeps, of the ascending `rows[0 .. count)` of a block, those that match; the rest of `rows` is undefined
+   * then.
    *
    * @returns number of rows kept
    */
@@ -91,7 +95,8 @@ export class Regex {
   }
 
   /**
-   * The leftmost match with its groups (entry 0 is the whole), or null. A group that took no part is undefined.
+   * The leftmost match with its groups (entry 0 is the whole), or null. A group that took no part is
+   * undefined.
    */
   exec(text: string): Match | null {
     this.#exec ??= makeExec(this.#root, analyze(this.#root), this.groupNames.length - 1);

@@ -49,12 +49,14 @@ export function filterRows(
   return kept;
 }
 
-/** Bytes made into one string at once: enough to forget the cost of the call, few enough to stay in the cache. */
+/**
+ * Bytes made into one string at once: enough to forget the cost of the call, few enough to stay in the cache.
+ */
 const stretchBytes = 64 * 1024;
 
 /**
- * For most rows of a block: one string for a stretch of rows, of which each row is a slice. A slice shares the
- * stretch's memory; a string per row out of the buffer costs three times as much.
+ * For most rows of a block: one string for a stretch of rows, of which each row is a slice. A slice shares
+ * the stretch's memory; a string per row out of the buffer costs three times as much.
  */
 function filterDense(
   matcher: RowMatcher,
@@ -110,8 +112,9 @@ function rowsWith(lines: Buffer, ends: Uint32Array, literal: Literal, out: Uint3
 }
 
 /**
- * Searches stretches of the block as latin1 strings for `[Tt][Ii][Mm]…`: V8 looks at every n-th character only, so
- * that making the strings is most of the cost (0.25 of 0.4 CPU s/GB; lower-casing the block and indexOf: 1.05).
+ * Searches stretches of the block as latin1 strings for `[Tt][Ii][Mm]…`: V8 looks at every n-th character
+ * only, so that making the strings is most of the cost (0.25 of 0.4 CPU s/GB; lower-casing the block and
+ * indexOf: 1.05).
  */
 function rowsWithFolded(lines: Buffer, ends: Uint32Array, needle: Buffer, out: Uint32Array): number {
   let source = '';
@@ -138,8 +141,8 @@ function rowsWithFolded(lines: Buffer, ends: Uint32Array, needle: Buffer, out: U
 }
 
 /**
- * Appends to `out` the rows, of first .. last (exclusive), that hold a hit. `next` yields positions relative to `base`;
- * hits that cross a row's end are none.
+ * Appends to `out` the rows, of first .. last (exclusive), that hold a hit. `next` yields positions relative
+ * to `base`; hits that cross a row's end are none.
  */
 function mapHits(
   ends: Uint32Array,

@@ -3,8 +3,9 @@ import type { Node, RepeatNode } from './ast.ts';
 import { covers, runeMax } from './char-set.ts';
 
 /**
- * A pattern that matches the same inputs as `root` when only yes or no counts, and is cheaper: a search may start and
- * end anywhere, so `.*error.*` asks for `error` alone, and `.+x` for `.x`. Groups no longer mean anything.
+ * A pattern that matches the same inputs as `root` when only yes or no counts, and is cheaper: a search may
+ * start and end anywhere, so `.*error.*` asks for `error` alone, and `.+x` for `.x`. Groups no longer mean
+ * anything.
  */
 export function simplifyForTest(root: Node): Node {
   return trimEnd(trimStart(root));

@@ -7,13 +7,14 @@ import type { CharSet } from './char-set.ts';
  * What the JavaScript pattern runs on.
  *
  * - `text`: a JavaScript string; units are UTF-16, a rune above U+FFFF is a lead and one trailing surrogate.
- * - `bytes`: UTF-8 bytes read as latin1, one unit a byte; a rune above U+7F is a lead byte and trailing bytes.
+ * - `bytes`: UTF-8 bytes read as latin1, one unit a byte; a rune above U+7F is a lead byte and trailing
+ *   bytes.
  *
  * Either way a rune is one unit that cannot trail, then units that can only trail. So `.` is
- * `[^\n⟨trail⟩][⟨trail⟩]*`, and a star over a set that holds every multi-unit rune may run over units: wherever it
- * stops within a rune, no other element can go on from there but such a star, which could as well have started at
- * the rune's end. On well-formed input that is exact. Bytes that are no UTF-8: a stray trailing byte belongs to
- * the rune before it, any other stray byte is one rune.
+ * `[^\n⟨trail⟩][⟨trail⟩]*`, and a star over a set that holds every multi-unit rune may run over units:
+ * wherever it stops within a rune, no other element can go on from there but such a star, which could as well
+ * have started at the rune's end. On well-formed input that is exact. Bytes that are no UTF-8: a stray
+ * trailing byte belongs to the rune before it, any other stray byte is one rune.
  */
 export type Alphabet = 'text' | 'bytes';
 
@@ -35,9 +36,11 @@ interface Context {
 /**
  * The JavaScript pattern (no flags) that matches the same as `root`, or undefined when there is none.
  *
- * Neither the i nor the u flag is used: V8's linear engine knows neither, and RE2's folding is in the sets already.
+ * Neither the i nor the u flag is used: V8's linear engine knows neither, and RE2's folding is in the sets
+ * already.
  *
- * @param captures false makes all groups non-capturing and lets counted repeats be unrolled for the linear engine
+ * @param captures false makes all groups non-capturing and lets counted repeats be unrolled for the linear
+ *   engine
  */
 export function translate(root: Node, alphabet: Alphabet, captures: boolean): string | undefined {
   // Within a rune \B would hold where RE2 sees no position at all.
@@ -121,7 +124,9 @@ function exactly(atom: string, times: number, inner: number, context: Context): 
   return `(?:${unit.repeat(whole)}${rest === 0 ? '' : `${atom}{${rest}}`})`;
 }
 
-/** What `body` costs the linear engine already: the product of its inner counts, after `exactly` split them. */
+/**
+ * What `body` costs the linear engine already: the product of its inner counts, after `exactly` split them.
+ */
 function replication(node: Node): number {
   switch (node.kind) {
     case 'repeat': {

@@ -50,7 +50,10 @@ function makeOrbits(): Map<number, readonly number[]> {
 
 const properties = new Map<string, CharSet>();
 
-/** The code points of an ECMAScript property expression (`L`, `Script=Greek`); cached, a few ms the first time. */
+/**
+ * The code points of an ECMAScript property expression (`L`, `Script=Greek`); cached, a few ms the first
+ * time.
+ */
 function property(expression: string): CharSet {
   const known = properties.get(expression);
   if (known) return known;
@@ -105,8 +108,8 @@ const categoryAliases = new Map(
 );
 
 /**
- * The set that \p{name} stands for, or undefined when Go knows no such name. Names are compared as Go does since
- * 1.25: case, spaces, `_` and `-` do not count.
+ * The set that \p{name} stands for, or undefined when Go knows no such name. Names are compared as Go does
+ * since 1.25: case, spaces, `_` and `-` do not count.
  */
 export function unicodeSet(name: string): CharSet | undefined {
   const canonical = canonicalName(name);

@@ -18,7 +18,10 @@ export interface RingInstance {
   readonly tokens: readonly number[];
   /** Of the process, so that a restarted one is told from the one before. */
   readonly incarnation: string;
-  /** Rises with each heartbeat of an incarnation. What others judge life by: their clocks need not agree with ours. */
+  /**
+   * Rises with each heartbeat of an incarnation. What others judge life by: their clocks need not agree with
+   * ours.
+   */
   readonly beat: number;
   /** Wall clock of the instance at its last heartbeat, and when it first joined. */
   readonly heartbeatMs: number;

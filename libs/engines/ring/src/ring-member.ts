@@ -27,7 +27,10 @@ interface RingMemberOptions {
   readonly onHeartbeat?: () => void;
 }
 
-/** Attempts to write before giving up until the next heartbeat; with hundreds of members some collisions are normal. */
+/**
+ * Attempts to write before giving up until the next heartbeat; with hundreds of members some collisions are
+ * normal.
+ */
 const attemptsMax = 10;
 /** Pause between attempts, drawn anew each time so that members that collide part. */
 const collisionPauseMaxMs = 50;
@@ -35,8 +38,8 @@ const collisionPauseMaxMs = 50;
 /**
  * This process as a member of a ring: registers, beats, leaves.
  *
- * It knows by itself what it is; the store only tells others. A store that is away, empty or rewound is told again at
- * the next heartbeat, and nothing this process does depends on it.
+ * It knows by itself what it is; the store only tells others. A store that is away, empty or rewound is told
+ * again at the next heartbeat, and nothing this process does depends on it.
  */
 export class RingMember {
   readonly #options: RingMemberOptions;
@@ -93,7 +96,10 @@ export class RingMember {
     await this.#become({ state: 'LEAVING' });
   }
 
-  /** Beats no more. Its entry goes, unless it is to come back soon (`unregister: false`) and keep what it owns. */
+  /**
+   * Beats no more. Its entry goes, unless it is to come back soon (`unregister: false`) and keep what it
+   * owns.
+   */
   async stop(options?: { unregister?: boolean }): Promise<void> {
     this.#isStopped = true;
     this.#timer?.cancel();

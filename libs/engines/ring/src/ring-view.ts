@@ -28,11 +28,11 @@ interface Known {
 /**
  * What one process knows of a ring.
  *
- * Life is judged by heartbeats that change while we watch, not by the members' clocks, and time counts only while the
- * store takes writes: with the store away, or full, or a read-only replica, no member turns unhealthy, and the last ring
- * stays in force. A heartbeat of any member shows that it takes them, and so does a write of this process. A member that vanishes
- * without having said that it leaves (the store was wiped) is kept until it would have timed out, so that it can
- * register again before anything moves.
+ * Life is judged by heartbeats that change while we watch, not by the members' clocks, and time counts only
+ * while the store takes writes: with the store away, or full, or a read-only replica, no member turns
+ * unhealthy, and the last ring stays in force. A heartbeat of any member shows that it takes them, and so
+ * does a write of this process. A member that vanishes without having said that it leaves (the store was
+ * wiped) is kept until it would have timed out, so that it can register again before anything moves.
  */
 export class RingView {
   readonly #options: RingViewOptions;
@@ -115,7 +115,10 @@ export class RingView {
     this.#lastContactMs = nowMs;
   }
 
-  /** The store takes writes. When it has refused them for long, members get time to beat before any is given up. */
+  /**
+   * The store takes writes. When it has refused them for long, members get time to beat before any is given
+   * up.
+   */
   #countTime(): void {
     this.#reachedMs += Math.min(this.#answeredMs, this.#heartbeatTimeoutMs / 2);
     this.#answeredMs = 0;
@@ -142,7 +145,8 @@ export class RingView {
     const known = this.#known.get(instance.id);
     if (!known) {
       this.#countTime();
-      // Of a member never seen before only its clock can tell; if that is wrong, its next heartbeat corrects it.
+      // Of a member never seen before only its clock can tell; if that is wrong, its next heartbeat corrects
+      // it.
       const ageMs = Math.abs(this.#options.clock.nowMs() - instance.heartbeatMs);
       const heardMs = ageMs <= this.#heartbeatTimeoutMs ? this.#reachedMs : Number.NEGATIVE_INFINITY;
       this.#known.set(instance.id, { instance, firstSeenMs: this.#reachedMs, heardMs });

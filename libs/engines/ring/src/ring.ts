@@ -44,10 +44,12 @@ export class Ring {
   }
 
   /**
-   * The first `count` members met when walking up from `token`, each zone once; when there are fewer zones than
-   * `count`, more members of the same zones. The first one leads. Fewer than `count` when there are no more.
+   * The first `count` members met when walking up from `token`, each zone once; when there are fewer zones
+   * than `count`, more members of the same zones. The first one leads. Fewer than `count` when there are no
+   * more.
    *
-   * A member that goes is replaced by one other and nobody else moves; one that comes takes at most one place.
+   * A member that goes is replaced by one other and nobody else moves; one that comes takes at most one
+   * place.
    *
    * O(log tokens + tokens walked).
    */

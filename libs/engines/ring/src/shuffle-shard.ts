@@ -1,10 +1,11 @@
 import { tokenOf } from './tokens.ts';
 
 /**
- * The `size` of `ids` that serve `key`: a few tenants share a few members, so one tenant's trouble is not everybody's.
+ * The `size` of `ids` that serve `key`: a few tenants share a few members, so one tenant's trouble is not
+ * everybody's.
  *
- * Each id is drawn for each key by itself (the highest hashes win), so that when ids come or go, or the size changes
- * by one, at most one member of a shard changes. The answer is in the order of `ids`.
+ * Each id is drawn for each key by itself (the highest hashes win), so that when ids come or go, or the size
+ * changes by one, at most one member of a shard changes. The answer is in the order of `ids`.
  *
  * @param size 0, or as many as there are: all of them
  */

@@ -2,8 +2,9 @@
 const tokensPerInstance = 128;
 
 /**
- * Where on the ring a text falls, 32 bit: FNV-1a over UTF-16 code units, then the finishing steps of MurmurHash3.
- * FNV-1a alone puts texts that differ in their last digit side by side (partition 7 next to partition 8).
+ * Where on the ring a text falls, 32 bit: FNV-1a over UTF-16 code units, then the finishing steps of
+ * MurmurHash3. FNV-1a alone puts texts that differ in their last digit side by side (partition 7 next to
+ * partition 8).
  */
 export function tokenOf(text: string): number {
   let hash = 0x811c_9dc5;
@@ -14,8 +15,8 @@ export function tokenOf(text: string): number {
 }
 
 /**
- * An instance's tokens: random-looking, but a function of its id. So a ring that was lost comes back as it was when
- * its members register again, and nothing moves.
+ * An instance's tokens: random-looking, but a function of its id. So a ring that was lost comes back as it
+ * was when its members register again, and nothing moves.
  */
 export function tokensOf(id: string, count = tokensPerInstance): number[] {
   const tokens = new Set<number>();

@@ -11,9 +11,9 @@ export interface WorkShard {
 }
 
 /**
- * Who does the work that a key names; undefined: there is nobody. Of one ring every process gives the same answer. A
- * member that goes leaves its work to the others and nothing else moves; one that comes takes some, and nothing moves
- * between the others.
+ * Who does the work that a key names; undefined: there is nobody. Of one ring every process gives the same
+ * answer. A member that goes leaves its work to the others and nothing else moves; one that comes takes some,
+ * and nothing moves between the others.
  *
  * O(log tokens); with a shard, O(members).
  */
@@ -37,8 +37,8 @@ export function workOwner(ring: Ring, key: string, shard?: WorkShard): string | 
 }
 
 /**
- * One member's share of work that any member could do. It goes by the last ring that was seen: with the ring's store away
- * everybody keeps what it has. Who sees no ring at all is alone, and does everything.
+ * One member's share of work that any member could do. It goes by the last ring that was seen: with the
+ * ring's store away everybody keeps what it has. Who sees no ring at all is alone, and does everything.
  */
 export class WorkShare {
   readonly #view: Pick<RingView, 'ring' | 'onChange'>;

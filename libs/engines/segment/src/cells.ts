@@ -22,7 +22,9 @@ export class KeyDictionary {
   }
 }
 
-/** Metadata by row: cells of row r stand at [ends[r-1], ends[r]), each with an index into `keys` and a code. */
+/**
+ * Metadata by row: cells of row r stand at [ends[r-1], ends[r]), each with an index into `keys` and a code.
+ */
 interface Cells {
   readonly keys: readonly KeyDictionary[];
   readonly ends: Uint32Array;

@@ -140,7 +140,10 @@ async function storedContents(segment: StoredSegment): Promise<string> {
   return JSON.stringify(parts);
 }
 
-/** An object store with one object, and tails of at most 200 bytes unless more is asked for after a first look. */
+/**
+ * An object store with one object, and tails of at most 200 bytes unless more is asked for after a first
+ * look.
+ */
 function storeOf(bytes: Buffer): ObjectStore {
   let looks = 0;
   const store: Pick<ObjectStore, 'getRange' | 'getTail'> = {

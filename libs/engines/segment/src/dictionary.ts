@@ -5,7 +5,10 @@ import { readUint32s, writeInts } from './ints.ts';
 import { ownUnitFromBytes } from './limits.ts';
 import type { MetadataColumn } from './types.ts';
 
-/** A dictionary-coded column of strings before encoding. Dense unless `rows` is there; codes as in MetadataColumn. */
+/**
+ * A dictionary-coded column of strings before encoding. Dense unless `rows` is there; codes as in
+ * MetadataColumn.
+ */
 export interface RawColumn {
   readonly name: string;
   readonly values: readonly string[];
@@ -84,8 +87,8 @@ function writeValues(writer: ByteWriter, values: readonly string[]): void {
 }
 
 /**
- * Codes of a dictionary in order of first appearance mostly say "the next new value": that becomes symbol 1, so that
- * a column of unique values (trace ids) has almost constant symbols. 0 = absent, s >= 2 = code s - 1.
+ * Codes of a dictionary in order of first appearance mostly say "the next new value": that becomes symbol 1,
+ * so that a column of unique values (trace ids) has almost constant symbols. 0 = absent, s >= 2 = code s - 1.
  */
 function codesToSymbols(codes: Uint32Array): Uint32Array {
   const symbols = new Uint32Array(codes.length);
@@ -197,7 +200,10 @@ export class DecodedColumn implements MetadataColumn {
   }
 }
 
-/** Texts standing one after another. When all is ASCII one decoding serves all, and each text is a slice of it. */
+/**
+ * Texts standing one after another. When all is ASCII one decoding serves all, and each text is a slice of
+ * it.
+ */
 function decodeTexts(bytes: Buffer, ends: Uint32Array): string[] {
   const texts: string[] = [];
   if (isAscii(bytes)) {

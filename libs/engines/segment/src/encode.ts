@@ -20,8 +20,9 @@ interface EncodeOptions {
 }
 
 /**
- * Rows to bytes. Row and run order are kept: the caller has sorted a flushed or compacted segment's rows already.
- * Sections of one tenant (RowWriter makes several when their times lie months apart) become one section.
+ * Rows to bytes. Row and run order are kept: the caller has sorted a flushed or compacted segment's rows
+ * already. Sections of one tenant (RowWriter makes several when their times lie months apart) become one
+ * section.
  */
 export function encodeSegment(sections: readonly RawSection[], options: EncodeOptions): Buffer {
   const { kind, level = zstdLevelDefault } = options;

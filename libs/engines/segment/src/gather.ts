@@ -6,7 +6,10 @@ import { blockRowsTarget } from './limits.ts';
 import type { MergeSource } from './merge-source.ts';
 import type { BlockFilter } from './types.ts';
 
-/** Time is cut into eras of 2^53 ns (104 days) since 1970: within one, times are exact doubles. A block lies in one. */
+/**
+ * Time is cut into eras of 2^53 ns (104 days) since 1970: within one, times are exact doubles. A block lies
+ * in one.
+ */
 export const eraNs = 2 ** 53;
 
 /** A range of rows of one source on its way into a block. */
@@ -27,7 +30,9 @@ interface GatherOptions {
   readonly buildFilter?: FilterBuilder;
 }
 
-/** Builds blocks from ranges of rows, in the order given: streams ascending, within a stream time ascending. */
+/**
+ * Builds blocks from ranges of rows, in the order given: streams ascending, within a stream time ascending.
+ */
 export class BlockGatherer {
   readonly blocks: EncodedBlock[] = [];
   readonly #blockBytes: number;

@@ -25,7 +25,10 @@ export interface SectionInspection {
   /** Columns and index. */
   readonly storedBytes: number;
   readonly indexBytes: number;
-  /** timestamps, line lengths, lines, search filter, metadata (small keys together), then each large metadata key. */
+  /**
+   * timestamps, line lengths, lines, search filter, metadata (small keys together), then each large metadata
+   * key.
+   */
   readonly columns: readonly ColumnSizes[];
   readonly metadataNames: readonly string[];
 }

@@ -2,13 +2,13 @@ import { BytesError } from '@loki/bytes';
 import type { ByteReader, ByteWriter } from '@loki/bytes';
 
 /**
- * A column of whole numbers 0 .. 2^53-1, laid out for zstd: a mode byte, then either the one value that all have, or
- * byte planes (the low bytes of all values, then their second bytes, …), as many as the largest value needs. The
- * upper planes are nearly constant and vanish under zstd, the lowest is noise and stored as it is: within 4 % of
- * the entropy of exponential gaps, 7-10 % smaller than varints, at half their cost.
+ * A column of whole numbers 0 .. 2^53-1, laid out for zstd: a mode byte, then either the one value that all
+ * have, or byte planes (the low bytes of all values, then their second bytes, …), as many as the largest
+ * value needs. The upper planes are nearly constant and vanish under zstd, the lowest is noise and stored as
+ * it is: within 4 % of the entropy of exponential gaps, 7-10 % smaller than varints, at half their cost.
  *
- * Mode: low 4 bits = planes (0: all values equal), high 4 bits = decimal scale: values are stored divided by it, so
- * that clients with microsecond or millisecond clocks do not pay for nanoseconds.
+ * Mode: low 4 bits = planes (0: all values equal), high 4 bits = decimal scale: values are stored divided by
+ * it, so that clients with microsecond or millisecond clocks do not pay for nanoseconds.
  */
 const scales = [1, 1e3, 1e6, 1e9];
 const planesMax = 7;

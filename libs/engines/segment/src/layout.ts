@@ -11,7 +11,10 @@ const magic = 0x4753544c;
 const formatVersion = 1;
 export const headerBytes = 8;
 export const trailerBytes = 16;
-/** In object order: bulk first, what small queries read last, next to the footer, where one tail read gets it too. */
+/**
+ * In object order: bulk first, what small queries read last, next to the footer, where one tail read gets it
+ * too.
+ */
 export const areas = ['lines', 'metadata', 'lengths', 'timestamps', 'filters'] as const;
 export const areaCount = areas.length;
 
@@ -72,7 +75,10 @@ export function writeFooterSection(writer: ByteWriter, entry: FooterSection): vo
   for (const bytes of entry.areaBytes) writer.uvarint(bytes);
 }
 
-/** Bytes at the end of an object that must be there to read its footer; needs the last `trailerBytes` bytes of it. */
+/**
+ * Bytes at the end of an object that must be there to read its footer; needs the last `trailerBytes` bytes of
+ * it.
+ */
 export function footerBytesNeeded(tail: Buffer, sizeBytes: number, name: string): number {
   if (tail.length < trailerBytes || sizeBytes < headerBytes + trailerBytes) {
     throw corrupt(name, 'trailer', `${sizeBytes} bytes are too few for a segment`);

@@ -1,9 +1,12 @@
 /**
- * Bounds of the format. Writers keep them, readers refuse what exceeds them before they allocate: a claimed size
- * is never a reason to take more memory than a sound segment needs.
+ * Bounds of the format. Writers keep them, readers refuse what exceeds them before they allocate: a claimed
+ * size is never a reason to take more memory than a sound segment needs.
  */
 
-/** Line bytes after which a flushed or compacted block is cut: the ratio hardly grows beyond, the cost of a read does. */
+/**
+ * Line bytes after which a flushed or compacted block is cut: the ratio hardly grows beyond, the cost of a
+ * read does.
+ */
 export const blockBytesDefault = 1 << 20;
 /** A record keeps one push batch in one block where it can: fewer frames, better ratio. */
 export const recordBlockBytesDefault = 4 << 20;
@@ -27,9 +30,14 @@ export const blocksMax = 1 << 20;
 /** Distinct label names of a section, or metadata keys of one. */
 export const namesMax = 1 << 20;
 
-/** Timestamps of a block lie within this many ns of each other (104 days), so that differences are exact doubles. */
+/**
+ * Timestamps of a block lie within this many ns of each other (104 days), so that differences are exact
+ * doubles.
+ */
 export const blockSpanNsMax = 2 ** 53 - 1;
 /** Units smaller than this are not worth a zstd call: the frame alone takes 13 bytes. */
 export const compressFromBytes = 128;
-/** A dictionary column of at least this size is a unit of its own, so that it can be read without the others. */
+/**
+ * A dictionary column of at least this size is a unit of its own, so that it can be read without the others.
+ */
 export const ownUnitFromBytes = 4096;

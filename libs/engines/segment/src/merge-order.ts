@@ -1,6 +1,6 @@
 /**
- * Sorts the rows of one stream that come from several presorted pieces: times[0 .. count) and ids[0 .. count), where
- * each piece is ascending already. Stable: of equal times the earlier piece comes first.
+ * Sorts the rows of one stream that come from several presorted pieces: times[0 .. count) and ids[0 ..
+ * count), where each piece is ascending already. Stable: of equal times the earlier piece comes first.
  *
  * Natural merge sort: pieces that follow each other in time cost nothing, k overlapping ones log2(k) passes.
  */

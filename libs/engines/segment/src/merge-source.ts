@@ -2,7 +2,9 @@ import type { StoredBlock } from './block.ts';
 import type { DecodedColumn } from './dictionary.ts';
 import type { RowMetadata } from './types.ts';
 
-/** A block that rows are taken from. Its columns are decoded when first needed, and dropped with its last row. */
+/**
+ * A block that rows are taken from. Its columns are decoded when first needed, and dropped with its last row.
+ */
 export class MergeSource {
   readonly #open: () => StoredBlock;
   #block: StoredBlock | undefined;

@@ -45,11 +45,12 @@ const eraNsBig = BigInt(eraNs);
 const pairwiseTiesMax = 8;
 
 /**
- * Merges segments into one, sorted by tenant, era (104 days, so nearly always one), stream (order of label texts, so
- * that neighbours resemble each other) and time; equal timestamps stay in the order of the inputs, which come oldest first. Exact duplicates are left out.
+ * Merges segments into one, sorted by tenant, era (104 days, so nearly always one), stream (order of label
+ * texts, so that neighbours resemble each other) and time; equal timestamps stay in the order of the inputs,
+ * which come oldest first. Exact duplicates are left out.
  *
- * Memory: the inputs' blocks are decoded as they are needed and dropped after their last row. Sorted inputs take a
- * block each, records all of their rows. CPU: figures in segment.bench.ts.
+ * Memory: the inputs' blocks are decoded as they are needed and dropped after their last row. Sorted inputs
+ * take a block each, records all of their rows. CPU: figures in segment.bench.ts.
  *
  * @throws LokiError `corrupt` that names the damaged input
  */
@@ -110,7 +111,9 @@ class TenantMerge {
     }
   }
 
-  /** Merges era after era, stream after stream into the gatherer; returns the streams as its runs number them. */
+  /**
+   * Merges era after era, stream after stream into the gatherer; returns the streams as its runs number them.
+   */
   run(gatherer: BlockGatherer): { names: readonly string[]; values: readonly string[] }[] {
     const texts = this.#labels.map((labels) => labels.toString());
     const isUsed = new Uint8Array(texts.length);

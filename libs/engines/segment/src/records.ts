@@ -2,12 +2,16 @@ import { encodeSegment } from './encode.ts';
 import { lowerBound, sliceColumn } from './slice-column.ts';
 import type { RawSection } from './types.ts';
 
-/** Cut into so much more parts than the size demands: their sizes differ, and a second cut costs as much again. */
+/**
+ * Cut into so much more parts than the size demands: their sizes differ, and a second cut costs as much
+ * again.
+ */
 const spareParts = 1.15;
 
 /**
- * Rows of a batch as records of the write log: one, or as many as it takes for none to be larger than `bytesMax`. Rows
- * keep their order. A row that is too large by itself is a record of its own, which the log refuses.
+ * Rows of a batch as records of the write log: one, or as many as it takes for none to be larger than
+ * `bytesMax`. Rows keep their order. A row that is too large by itself is a record of its own, which the log
+ * refuses.
  */
 export function encodeRecords(sections: readonly RawSection[], bytesMax: number): Buffer[] {
   const bytes = encodeSegment(sections, { kind: 'record' });

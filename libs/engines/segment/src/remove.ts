@@ -31,8 +31,8 @@ interface RemoveOptions {
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata | columns.filter;
 
 /**
- * The same segment without some rows. Blocks that keep all of theirs are moved as they are; one that loses some
- * keeps its search filter, which then only names more than there is; blocks, streams and
+ * The same segment without some rows. Blocks that keep all of theirs are moved as they are; one that loses
+ * some keeps its search filter, which then only names more than there is; blocks, streams and
  * sections without rows go. A segment without sections is left when nothing is.
  *
  * @throws LokiError `corrupt` when a unit that is to be moved or decoded is damaged

@@ -6,7 +6,10 @@ import type { RawSection } from './types.ts';
 const pairwiseTiesMax = 8;
 const nanosPerSecond = 1e9;
 
-/** Rows whose times lie within 2^53 ns of each other, as growing columns. See RowWriter for the order of calls. */
+/**
+ * Rows whose times lie within 2^53 ns of each other, as growing columns. See RowWriter for the order of
+ * calls.
+ */
 export class RowBuffer {
   readonly baseSeconds: number;
   #rowCount = 0;

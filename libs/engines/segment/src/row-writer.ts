@@ -10,8 +10,8 @@ const reachSeconds = 4_000_000;
  *
  *     writer.beginRun(labels); writer.addRow(…); writer.addMetadata(…); writer.addRow(…); writer.endRun();
  *
- * A stream may come in any number of runs. `endRun` sorts a run by timestamp (stable) where needed, and drops equal
- * rows. After `finish` the writer is empty and may be used again.
+ * A stream may come in any number of runs. `endRun` sorts a run by timestamp (stable) where needed, and drops
+ * equal rows. After `finish` the writer is empty and may be used again.
  */
 export class RowWriter {
   readonly tenant: string;
@@ -76,7 +76,10 @@ export class RowWriter {
     return dropped;
   }
 
-  /** The rows as columns (nothing when there are none). Their memory is the caller's, who may move it to a worker. */
+  /**
+   * The rows as columns (nothing when there are none). Their memory is the caller's, who may move it to a
+   * worker.
+   */
   finish(): RawSection[] {
     if (this.#labels) throw new Error('endRun() must come before finish()');
     const sections = this.#buffers.map((buffer) => buffer.finish(this.tenant));

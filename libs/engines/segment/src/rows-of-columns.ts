@@ -1,15 +1,21 @@
 import type { DecodedColumn } from './dictionary.ts';
 
-/** Cells of a table of dictionary columns by row: starts (rowCount + 1), then column and code of each cell. */
+/**
+ * Cells of a table of dictionary columns by row: starts (rowCount + 1), then column and code of each cell.
+ */
 export interface CellsByRow {
   readonly starts: Uint32Array;
   readonly column: Uint32Array;
   readonly code: Uint32Array;
 }
 
-/** Transposes columns; cells of a row stand in column order. Costs the cells present, and one pass of a dense column. */
+/**
+ * Transposes columns; cells of a row stand in column order. Costs the cells present, and one pass of a dense
+ * column.
+ */
 export function cellsByRow(columns: readonly DecodedColumn[], rowCount: number): CellsByRow {
-  // starts[row + 1] counts, then sums up, then serves as the cursor of `row`: after filling it has moved to its end.
+  // starts[row + 1] counts, then sums up, then serves as the cursor of `row`: after filling it has moved to
+  // its end.
   const starts = new Uint32Array(rowCount + 2);
   let total = 0;
   for (const { rows, isUniform, codes } of columns.map(parts)) {

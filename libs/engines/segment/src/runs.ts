@@ -12,7 +12,9 @@ interface RunsOwner {
   readonly lineBytes: number;
 }
 
-/** Runs of all blocks of a section, column by column: neighbours resemble, and one decoding serves all blocks. */
+/**
+ * Runs of all blocks of a section, column by column: neighbours resemble, and one decoding serves all blocks.
+ */
 export function encodeRuns(blocks: readonly { readonly runs: Runs }[]): Buffer {
   let count = 0;
   for (const { runs } of blocks) count += runs.count;

@@ -1,8 +1,8 @@
 import type { RawColumn } from './dictionary.ts';
 
 /**
- * Rows [from, to) of a column as a column of its own: rows count from `from`, the dictionary holds just the values
- * in use, in order of first appearance. Undefined when none of the rows has a value.
+ * Rows [from, to) of a column as a column of its own: rows count from `from`, the dictionary holds just the
+ * values in use, in order of first appearance. Undefined when none of the rows has a value.
  */
 export function sliceColumn(column: RawColumn, from: number, to: number): RawColumn | undefined {
   const [first, end] = column.rows

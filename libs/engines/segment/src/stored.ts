@@ -10,9 +10,14 @@ import type { UnitRef } from './unit.ts';
 
 /** First guess at a tail that holds the footer: most do, and with it often the timestamps that precede it. */
 const tailBytesGuess = 64 << 10;
-/** Unwanted bytes that are worth reading to save a request (10 ms at 100 MB/s is 1 MB; stores charge per request). */
+/**
+ * Unwanted bytes that are worth reading to save a request (10 ms at 100 MB/s is 1 MB; stores charge per
+ * request).
+ */
 const gapBytesMax = 256 << 10;
-/** One request reads no more than this, unless a single unit is larger: what arrives early can be used early. */
+/**
+ * One request reads no more than this, unless a single unit is larger: what arrives early can be used early.
+ */
 const rangeBytesMax = 8 << 20;
 /** Requests in flight for one `fetchBlocks`. */
 const requestsMax = 8;
@@ -112,8 +117,8 @@ class ReadSegment extends OpenFooter implements StoredSegment {
 }
 
 /**
- * Opens a segment in the object store by reading its footer: one request, a second one when the footer is larger
- * than the guess. Columns are fetched as they are asked for, and checked before they are believed.
+ * Opens a segment in the object store by reading its footer: one request, a second one when the footer is
+ * larger than the guess. Columns are fetched as they are asked for, and checked before they are believed.
  *
  * @throws LokiError `notFound` when there is no such object, `corrupt` when it is damaged
  */
@@ -144,7 +149,10 @@ function coalesce(units: readonly UnitRef[]): Range[] {
   return ranges;
 }
 
-/** A view when the unit is most of what was read; else a copy, lest a small column keep a large read in memory. */
+/**
+ * A view when the unit is most of what was read; else a copy, lest a small column keep a large read in
+ * memory.
+ */
 function own(part: Buffer, at: number, size: number): Uint8Array {
   const view = part.subarray(at, at + size);
   return size * 2 >= part.buffer.byteLength ? view : Uint8Array.prototype.slice.call(view);

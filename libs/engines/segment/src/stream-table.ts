@@ -59,7 +59,9 @@ interface LabelColumn {
   postings: { starts: Uint32Array; streams: Uint32Array } | undefined;
 }
 
-/** Labels of a section's streams: by stream, and inverted. Columns are decoded at first use, each for itself. */
+/**
+ * Labels of a section's streams: by stream, and inverted. Columns are decoded at first use, each for itself.
+ */
 export class StreamLabels implements LabelIndex {
   readonly count: number;
   readonly names: readonly string[];

@@ -1,5 +1,5 @@
-// For tests: the rows behind testdata/v1-*.segment. The files were written once by these functions and are never
-// written again; readers of every later version must give back the same rows.
+// For tests: the rows behind testdata/v1-*.segment. The files were written once by these functions and are
+// never written again; readers of every later version must give back the same rows.
 import { encodeSegment } from './encode.ts';
 import { mergeSegments } from './merge.ts';
 import { writeRows } from './test-rows.ts';
@@ -15,7 +15,9 @@ function noise(seed: number, size: number): string {
   return text.slice(0, size);
 }
 
-/** Small, yet with every form of unit and column: stored, compressed, bundled, own, uniform, dense, sparse. */
+/**
+ * Small, yet with every form of unit and column: stored, compressed, bundled, own, uniform, dense, sparse.
+ */
 export function goldenRows(): InputRow[] {
   const rows: InputRow[] = [];
   const base = 1_700_000_000_000_000_000n;

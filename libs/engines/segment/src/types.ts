@@ -1,9 +1,9 @@
 import type { Labels, TenantId } from '@loki/model';
 
 /**
- * Runs of a block: each a stretch of rows of one stream, rows in timestamp order within the run (equal timestamps in
- * order of arrival), no entry twice. In a flushed or compacted segment the runs of a block are sorted by stream, and
- * a stream has one run in a block; in a write-log record runs come as they came.
+ * Runs of a block: each a stretch of rows of one stream, rows in timestamp order within the run (equal
+ * timestamps in order of arrival), no entry twice. In a flushed or compacted segment the runs of a block are
+ * sorted by stream, and a stream has one run in a block; in a write-log record runs come as they came.
  */
 export interface Runs {
   readonly count: number;
@@ -26,8 +26,8 @@ export interface MetadataColumn {
   /** Per row: 0 = absent, else index into `values` + 1. Of a sparse column this is made at first use. */
   readonly codes: Uint32Array;
   /**
-   * Only of a sparse column (hostile clients send thousands of keys, each in a few rows): the rows that have the
-   * key, ascending, and their codes. Prefer these when present: `codes` costs memory for every row.
+   * Only of a sparse column (hostile clients send thousands of keys, each in a few rows): the rows that have
+   * the key, ascending, and their codes. Prefer these when present: `codes` costs memory for every row.
    */
   readonly rows?: Uint32Array;
   readonly rowCodes?: Uint32Array;
@@ -35,7 +35,8 @@ export interface MetadataColumn {
 
 /**
  * All metadata of a block by row. Pairs of row r stand at starts[r] .. starts[r+1], sorted by key: key is
- * columns[column[i]], value is columns[column[i]].values[code[i] - 1]. Costs what is there, not keys times rows.
+ * columns[column[i]], value is columns[column[i]].values[code[i] - 1]. Costs what is there, not keys times
+ * rows.
  */
 export interface RowMetadata {
   readonly columns: readonly MetadataColumn[];
@@ -67,8 +68,8 @@ export interface BlockInfo {
 /** Columns of a block that can be asked for, as bits. */
 export const columns = { timestamps: 1, lineLengths: 2, lines: 4, metadata: 8, filter: 16 } as const;
 /**
- * What helps to skip a block without reading its lines. `kind` says how to read the bytes; a reader that does not know
- * the kind goes on as if there were none.
+ * What helps to skip a block without reading its lines. `kind` says how to read the bytes; a reader that does
+ * not know the kind goes on as if there were none.
  */
 export interface BlockFilter {
   /** 1 .. 2^32-1. */
@@ -80,8 +81,8 @@ export interface BlockFilter {
 export type ColumnMask = number;
 
 /**
- * A decoded block. Only the columns asked for are there; touching another throws. Each is decoded at first use and
- * kept. Line bytes are what the client sent: usually UTF-8, not promised.
+ * A decoded block. Only the columns asked for are there; touching another throws. Each is decoded at first
+ * use and kept. Line bytes are what the client sent: usually UTF-8, not promised.
  */
 export interface Block {
   readonly info: BlockInfo;
@@ -125,7 +126,9 @@ export interface LabelIndex {
   values(name: string): readonly string[];
   /** Streams, ascending, whose label `name` has values(name)[valueIndex]. A view: do not write. */
   streamsWith(name: string, valueIndex: number): Uint32Array;
-  /** Per stream: 0 = the stream lacks the label, else index into values(name) + 1. All 0 for an unknown name. */
+  /**
+   * Per stream: 0 = the stream lacks the label, else index into values(name) + 1. All 0 for an unknown name.
+   */
   codes(name: string): Uint32Array;
 }
 
@@ -158,7 +161,10 @@ export interface RawSection {
   readonly timestamps: Float64Array;
   readonly lineEnds: Uint32Array;
   readonly lines: Uint8Array;
-  /** Any order. With `rows` (ascending) a column is sparse, and `codes` stands beside it; else codes are per row. */
+  /**
+   * Any order. With `rows` (ascending) a column is sparse, and `codes` stands beside it; else codes are per
+   * row.
+   */
   readonly metadata: readonly {
     readonly name: string;
     readonly values: readonly string[];

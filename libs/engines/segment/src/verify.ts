@@ -17,8 +17,8 @@ interface SegmentReport {
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata | columns.filter;
 
 /**
- * Decodes everything: every checksum, every bound, and what types.ts promises of order. Costs a full read; compaction
- * does it to its output before anything old goes.
+ * Decodes everything: every checksum, every bound, and what types.ts promises of order. Costs a full read;
+ * compaction does it to its output before anything old goes.
  *
  * @param name stands in errors
  * @throws LokiError `corrupt`, saying what is wrong where

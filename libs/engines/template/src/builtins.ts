@@ -21,7 +21,10 @@ import {
 } from './values.ts';
 import type { Value } from './values.ts';
 
-/** The functions of text/template itself. `and`, `or` and `call` are known to the evaluator, which must not evaluate all. */
+/**
+ * The functions of text/template itself. `and`, `or` and `call` are known to the evaluator, which must not
+ * evaluate all.
+ */
 export const builtins: readonly (readonly [string, TemplateFunction])[] = [
   ['and', fn(['any'], (args) => args[0], 'any')],
   ['or', fn(['any'], (args) => args[0], 'any')],

@@ -263,7 +263,10 @@ export class OperandCompiler {
     }
   }
 
-  /** The literal as a value of the type, undefined when it is of another, or only known to fail when it is used. */
+  /**
+   * The literal as a value of the type, undefined when it is of another, or only known to fail when it is
+   * used.
+   */
   #literalValue(node: Operand & { kind: 'bool' | 'number' | 'string' }, type: ParamType): Value | undefined {
     if (node.kind === 'string') return type === 'any' || type === 'string' ? node.text : undefined;
     if (node.kind === 'bool') return type === 'any' ? node.value : undefined;

@@ -79,8 +79,8 @@ function toFixed(value: number, precision: number): string {
 }
 
 /**
- * Are the digits from `at` on exactly a half, and the one before even? JavaScript rounds halves up, Go to the even
- * neighbour, which is then what stands before.
+ * Are the digits from `at` on exactly a half, and the one before even? JavaScript rounds halves up, Go to the
+ * even neighbour, which is then what stands before.
  */
 function isTie(digits: string, at: number): boolean {
   return at > 0 && /^50*$/.test(digits.slice(at)) && Number(digits[at - 1]) % 2 === 0;

@@ -64,7 +64,10 @@ export function civil(time: GoTime): Civil {
   };
 }
 
-/** The instant at which a clock in `zone` shows the given wall time (ms as if it were UTC, and ns within the second). */
+/**
+ * The instant at which a clock in `zone` shows the given wall time (ms as if it were UTC, and ns within the
+ * second).
+ */
 export function fromWall(wallMs: number, nanosecond: number, zone: Zone): GoTime {
   let { offsetSeconds } = zone.at(wallMs);
   // Around a change of the offset the one before or after may hold.

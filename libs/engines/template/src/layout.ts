@@ -1,6 +1,6 @@
 /**
- * The parts of Go's time layouts, which are written as the reference time Mon Jan 2 15:04:05 MST 2006. Order counts:
- * the longest of those that begin alike comes first.
+ * The parts of Go's time layouts, which are written as the reference time Mon Jan 2 15:04:05 MST 2006. Order
+ * counts: the longest of those that begin alike comes first.
  */
 const stdChunks = [
   'January', 'Jan', 'Monday', 'Mon', 'MST', '002', '01', '02', '03', '04', '05', '06', '2006', '_2', '__2', '15', '1', '2',

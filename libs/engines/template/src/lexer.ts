@@ -32,7 +32,9 @@ export function describe(token: Token): string {
     : quote(token.text);
 }
 
-/** Cuts a template into tokens, as text/template does. After an error or the end it yields that token again. */
+/**
+ * Cuts a template into tokens, as text/template does. After an error or the end it yields that token again.
+ */
 export class Lexer {
   readonly #input: string;
   #at = 0;

@@ -11,7 +11,9 @@ const int64Min = -(1n << 63n);
 const int64Max = (1n << 63n) - 1n;
 const uint64Max = (1n << 64n) - 1n;
 
-/** A number or character constant of a template, or the text of an error. Complex numbers are not known here. */
+/**
+ * A number or character constant of a template, or the text of an error. Complex numbers are not known here.
+ */
 export function parseNumber(text: string, isChar: boolean): ParsedNumber | string {
   if (isChar) {
     const rune = unquoteRune(text);

@@ -6,7 +6,10 @@ import type { BranchNode, CommandNode, Node, Operand, PipeNode, VariableNode } f
 import { parseNumber } from './number.ts';
 import { quote, unquote } from './quote.ts';
 
-/** Parentheses and blocks within one another. Go allows 10,000 of the former; each costs us a few stack frames. */
+/**
+ * Parentheses and blocks within one another. Go allows 10,000 of the former; each costs us a few stack
+ * frames.
+ */
 const nestingMax = 500;
 
 export interface ParsedTemplate {

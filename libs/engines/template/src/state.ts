@@ -18,7 +18,10 @@ export interface TemplateContext {
   all?(): Iterable<readonly [string, string]>;
 }
 
-/** Characters that one execution may print, and any value on the way may have. Loki has no such limit; memory has. */
+/**
+ * Characters that one execution may print, and any value on the way may have. Loki has no such limit; memory
+ * has.
+ */
 const outputCharsMax = 1 << 20;
 /** Nodes that one execution may visit: {{ range 1000000000 }} is a valid template. About 0.2 s. */
 const stepsMax = 100_000;

@@ -244,7 +244,10 @@ function base64Decode(text: string): string {
   return decodeBytes(Buffer.from(text, 'base64'));
 }
 
-/** Position of the first byte that RFC 4648 does not allow there, newlines and missing padding aside; -1: none. */
+/**
+ * Position of the first byte that RFC 4648 does not allow there, newlines and missing padding aside; -1:
+ * none.
+ */
 function firstIllegalByte(bytes: Buffer): number {
   let inGroup = 0;
   for (let i = 0; i < bytes.length; i++) {

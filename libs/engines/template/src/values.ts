@@ -148,7 +148,10 @@ export function isAscii(text: string): boolean {
   return true;
 }
 
-/** text[start:end] of Go: byte positions, already checked. A character that is cut leaves U+FFFD, one for each byte. */
+/**
+ * text[start:end] of Go: byte positions, already checked. A character that is cut leaves U+FFFD, one for each
+ * byte.
+ */
 export function sliceBytes(text: string, start: number, end: number): string {
   if (isAscii(text)) return text.slice(start, end);
   return decodeBytes(Buffer.from(text, 'utf8').subarray(start, end));

@@ -63,7 +63,9 @@ function makeZone(name: string): Zone | undefined {
   };
 }
 
-/** Hours east of UTC in winter, and the names of winter and summer time, of zones that Intl writes as GMT+n. */
+/**
+ * Hours east of UTC in winter, and the names of winter and summer time, of zones that Intl writes as GMT+n.
+ */
 const regions: readonly [pattern: RegExp, hours: number, winter: string, summer: string][] = [
   [/^Europe\/(?:London|Belfast|Guernsey|Isle_of_Man|Jersey)$/, 0, 'GMT', 'BST'],
   [/^Europe\/Dublin$/, 0, 'GMT', 'IST'],
@@ -105,7 +107,9 @@ function abbreviationOf(name: string, offsetSeconds: number, intl: string): stri
   return intl === 'GMT' ? 'GMT' : numericName(offsetSeconds);
 }
 
-/** +03, -0330: how the database names zones that have no other name; Go writes a nameless one in full, +0300. */
+/**
+ * +03, -0330: how the database names zones that have no other name; Go writes a nameless one in full, +0300.
+ */
 function numericName(offsetSeconds: number, isFull = false): string {
   const minutes = Math.abs(Math.trunc(offsetSeconds / 60));
   const text = String(Math.floor(minutes / 60)).padStart(2, '0');

@@ -38,7 +38,10 @@ interface Written {
   readonly line: string;
 }
 
-/** Writes a line at each interval, follows its own lines, and reports what is late, missing, doubled or disordered. */
+/**
+ * Writes a line at each interval, follows its own lines, and reports what is late, missing, doubled or
+ * disordered.
+ */
 export class Canary {
   readonly #world: CanaryWorld;
   readonly #options: CanaryOptions;

@@ -12,10 +12,12 @@ interface ComparatorOptions {
 const entriesMax = 100_000;
 
 /**
- * Which lines were written and not received yet. A line is known by its nanosecond, which no other line of the canary has.
+ * Which lines were written and not received yet. A line is known by its nanosecond, which no other line of
+ * the canary has.
  *
- * Received in the order of writing: all is well. Received before an older one: out of order. Received again: a duplicate.
- * Not received from the websocket within `wait`: asked for by queries, until `max-wait`, and missing then.
+ * Received in the order of writing: all is well. Received before an older one: out of order. Received again:
+ * a duplicate. Not received from the websocket within `wait`: asked for by queries, until `max-wait`, and
+ * missing then.
  */
 export class Comparator {
   readonly #metrics: CanaryMetrics;

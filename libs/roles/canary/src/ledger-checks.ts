@@ -30,8 +30,8 @@ interface ChecksWorld {
 }
 
 /**
- * Queries during the load: an answer without an error must hold every line that was acknowledged before the question,
- * once. Log queries are compared line by line, counts as numbers.
+ * Queries during the load: an answer without an error must hold every line that was acknowledged before the
+ * question, once. Log queries are compared line by line, counts as numbers.
  */
 export class LedgerChecks {
   /** What answers without an error lacked or had twice. */
@@ -59,7 +59,8 @@ export class LedgerChecks {
     const { timers, random } = this.#world;
     const periodMs = (1000 * this.#options.clients) / this.#options.queriesPerSecond;
     while (!this.#stop.signal.aborted) {
-      await timers.sleep(periodMs * (0.5 + random.float()), this.#stop.signal).catch(() => undefined); // stopped
+      // The sleep rejects when the canary stops.
+      await timers.sleep(periodMs * (0.5 + random.float()), this.#stop.signal).catch(() => undefined);
       if (!this.#stop.signal.aborted) await this.checkOnce();
     }
   }

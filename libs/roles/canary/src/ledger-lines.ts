@@ -6,7 +6,9 @@ interface LineMaker {
   readonly lineBytes: number;
 }
 
-/** Nanoseconds between two lines of one push. No two lines of a stream share a timestamp: paging rests on it. */
+/**
+ * Nanoseconds between two lines of one push. No two lines of a stream share a timestamp: paging rests on it.
+ */
 export const lineStepNs = 1_000n;
 
 /** Words that lines are filled with: as repetitive as logs are. */
@@ -35,7 +37,10 @@ export function ledgerLine({ run, lineBytes }: LineMaker, stream: number, n: num
 
 const head = /^ledger (\S+) (\d+) (\d+)(?: |$)/;
 
-/** Which line of which stream this is; undefined: none of ours. The caller compares the text with `ledgerLine`. */
+/**
+ * Which line of which stream this is; undefined: none of ours. The caller compares the text with
+ * `ledgerLine`.
+ */
 export function parseLedgerLine(
   text: string,
 ): { readonly run: string; readonly stream: number; readonly n: number } | undefined {

@@ -2,8 +2,8 @@ import type { Disk, DiskFile } from '@loki/ports';
 import { lineStepNs } from './ledger-lines.ts';
 
 /**
- * What is known of a push and all its lines. `pending`: no answer yet. `unknown`: some attempt may have been taken, and
- * none was acknowledged. `rejected`: every attempt was refused.
+ * What is known of a push and all its lines. `pending`: no answer yet. `unknown`: some attempt may have been
+ * taken, and none was acknowledged. `rejected`: every attempt was refused.
  */
 export type Outcome = 'pending' | 'acked' | 'unknown' | 'rejected';
 
@@ -29,7 +29,9 @@ export interface NewPart {
   readonly firstNs?: bigint;
 }
 
-/** One stream of the ledger: its parts in the order of their lines, which is the order of their timestamps. */
+/**
+ * One stream of the ledger: its parts in the order of their lines, which is the order of their timestamps.
+ */
 export interface LedgerStream {
   readonly parts: LedgerPart[];
   nextLine: number;
@@ -45,9 +47,9 @@ interface JournalHead {
 const readBytes = 1 << 20;
 
 /**
- * Numbers lines, and keeps what was said of them in a journal: one JSON text a line, the intent synced before anything is
- * sent, the outcome after. A ledger that ends in the middle opens again with what it knew; pushes without an outcome
- * are unknown then.
+ * Numbers lines, and keeps what was said of them in a journal: one JSON text a line, the intent synced before
+ * anything is sent, the outcome after. A ledger that ends in the middle opens again with what it knew; pushes
+ * without an outcome are unknown then.
  */
 export class Ledger {
   readonly run: string;
@@ -170,7 +172,10 @@ export class Ledger {
   }
 }
 
-/** Whole lines only: what a crash left half-written was never sent. Cuts it off, so that appending goes on cleanly. */
+/**
+ * Whole lines only: what a crash left half-written was never sent. Cuts it off, so that appending goes on
+ * cleanly.
+ */
 async function readLines(file: DiskFile): Promise<string[]> {
   const size = await file.size();
   const chunks: Buffer[] = [];

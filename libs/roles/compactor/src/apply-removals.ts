@@ -14,7 +14,9 @@ import { replace } from './replace.ts';
 const checkedMax = 200_000;
 const dayMs = 86_400_000;
 
-/** Takes rows out of the store: those past their retention, and those of delete requests whose time has come. */
+/**
+ * Takes rows out of the store: those past their retention, and those of delete requests whose time has come.
+ */
 export class RowRemover {
   readonly #deps: CompactorDeps;
   readonly #checked = new Set<string>();
@@ -30,7 +32,10 @@ export class RowRemover {
     return expiryOf(this.#deps.limits.forTenant(tenant), this.#deps.clock.nowMs());
   }
 
-  /** Drops compacted segments that are past their time as a whole, and rewrites those that are for some streams. */
+  /**
+   * Drops compacted segments that are past their time as a whole, and rewrites those that are for some
+   * streams.
+   */
   async applyRetention(tenant: string, day: number, signal?: AbortSignal): Promise<void> {
     const { removals, wholeNs } = this.expiry(tenant);
     if (removals.length === 0) return;
@@ -138,7 +143,10 @@ export class RowRemover {
     return !inventoryOf(this.#deps, tenant, day).flushed.some((ref) => touches(ref, removal));
   }
 
-  /** Sections over more days than are ever compacted keep their rows: the request goes on to be applied to answers. */
+  /**
+   * Sections over more days than are ever compacted keep their rows: the request goes on to be applied to
+   * answers.
+   */
   #hasLongSections(tenant: string, { startNs, endNs }: LeafDelete): boolean {
     const { catalog } = this.#deps;
     return catalog

@@ -8,7 +8,9 @@ import { planDay } from './plan.ts';
 import type { DayInventory, MergePlan } from './plan.ts';
 import { replace } from './replace.ts';
 
-/** Merges of one day in one round: a day that needs more goes on in the next, so that others have their turn. */
+/**
+ * Merges of one day in one round: a day that needs more goes on in the next, so that others have their turn.
+ */
 const mergesMax = 64;
 
 /** What a tenant has of a day, as the catalog knows it. */

@@ -2,7 +2,8 @@ import { openSegment, verifySegment } from '@loki/segment';
 import { noStoreFaults } from '@loki/simulator';
 import { randomRequest, randomRows, TestWorld } from './test-world.ts';
 
-// Protects: compaction changes no answer, whatever crashes, races or fails, and what it replaced leaves the store.
+// Protects: compaction changes no answer, whatever crashes, races or fails, and what it replaced leaves the
+// store.
 
 const hourMs = 3_600_000;
 const days = [-3, -2, -1, 0];

@@ -55,7 +55,10 @@ export class Compactor {
     this.#sweeper = new Sweeper(this.#deps);
   }
 
-  /** Rounds from now on, the first after a part of the interval that chance draws, so that a fleet does not march. */
+  /**
+   * Rounds from now on, the first after a part of the interval that chance draws, so that a fleet does not
+   * march.
+   */
   start(): void {
     this.#deps.metrics.running(this.#sweeps());
     this.#plan(this.#deps.options.intervalMs * this.#deps.random.float());

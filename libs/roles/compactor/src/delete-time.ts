@@ -1,6 +1,9 @@
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
-/** A moment of the delete API in Unix milliseconds: exactly 10 digits of seconds, or RFC 3339. Undefined: neither. */
+/**
+ * A moment of the delete API in Unix milliseconds: exactly 10 digits of seconds, or RFC 3339. Undefined:
+ * neither.
+ */
 export function parseDeleteTime(text: string): number | undefined {
   if (/^\d{10}$/.test(text)) return Number(text) * 1000;
   if (!rfc3339.test(text)) return undefined;

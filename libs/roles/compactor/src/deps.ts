@@ -7,7 +7,9 @@ import type { PlanOptions } from './plan.ts';
 export interface CompactorOptions extends PlanOptions {
   /** Pause between two rounds. */
   readonly intervalMs: number;
-  /** A replaced section leaves the catalog after so long: longer than a reader may go on from an older offset. */
+  /**
+   * A replaced section leaves the catalog after so long: longer than a reader may go on from an older offset.
+   */
   readonly dropAfterMs: number;
   /** An object nobody reads any more is deleted after so long: longer than any query runs. */
   readonly deleteDelayMs: number;
@@ -62,11 +64,14 @@ export interface CompactorDeps {
   /** Where acknowledged records end: a delete is carried out when all before it are committed. */
   readonly writeLog?: Pick<WriteLog, 'partitionCount' | 'endOffset'>;
   /**
-   * Has all ingesters flush what they hold, for a delete that is due. Absent: a due delete waits until heads are flushed by
-   * size or age.
+   * Has all ingesters flush what they hold, for a delete that is due. Absent: a due delete waits until heads
+   * are flushed by size or age.
    */
   readonly flush?: (signal?: AbortSignal) => Promise<void>;
-  /** Whether this process compacts a tenant's day. Two that both think so cost work, never rows. Absent: it does. */
+  /**
+   * Whether this process compacts a tenant's day. Two that both think so cost work, never rows. Absent: it
+   * does.
+   */
   readonly owns?: (tenant: string, day: number) => boolean;
   /** Whether this process does what is done once for all: dropping, deleting, orphans. Absent: it does. */
   readonly sweeps?: () => boolean;

@@ -1,6 +1,6 @@
 /**
- * Protects: a delete request is carried out in the first round that finds it due and its rows flushed, on an open day too. No
- * wait for the age of segments, for later pushes, or for another request that fails.
+ * Protects: a delete request is carried out in the first round that finds it due and its rows flushed, on an
+ * open day too. No wait for the age of segments, for later pushes, or for another request that fails.
  */
 import type { DeleteRequest } from '@loki/catalog';
 import type { CompactorDeps, CompactorOptions } from './deps.ts';

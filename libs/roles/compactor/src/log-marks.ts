@@ -8,8 +8,9 @@ interface Mark {
 }
 
 /**
- * Where the write log ended when this process first saw each delete request. A request is carried out once everything below
- * is in the catalog: then nothing that was acknowledged before the request is left in a head.
+ * Where the write log ended when this process first saw each delete request. A request is carried out once
+ * everything below is in the catalog: then nothing that was acknowledged before the request is left in a
+ * head.
  */
 export class LogMarks {
   readonly #deps: CompactorDeps;

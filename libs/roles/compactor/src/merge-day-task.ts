@@ -32,7 +32,10 @@ interface MergeDayOutput {
 const dayNs = 86_400_000_000_000n;
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
-/** Merges a tenant's rows of one day. Of the inputs it reads the footers, and the blocks that reach into the day. */
+/**
+ * Merges a tenant's rows of one day. Of the inputs it reads the footers, and the blocks that reach into the
+ * day.
+ */
 export const mergeDayTask: Task<MergeDayInput, MergeDayOutput> = {
   name: 'compactor.mergeDay',
   run: runMergeDay,

@@ -13,8 +13,8 @@ export interface DayInventory {
 
 export interface PlanOptions {
   /**
-   * Younger flushed segments are left alone: readers may have been told the offset before them, and would have to undo the
-   * merge.
+   * Younger flushed segments are left alone: readers may have been told the offset before them, and would
+   * have to undo the merge.
    */
   readonly settleMs: number;
   /** A day is closed so long after its end: what comes later is late. */
@@ -39,15 +39,18 @@ export interface MergePlan {
 }
 
 const dayMs = 86_400_000;
-/** Outputs of a closed day have at least this level; those of the open day are merged once more when it closes. */
+/**
+ * Outputs of a closed day have at least this level; those of the open day are merged once more when it
+ * closes.
+ */
 const closedLevel = 2;
 
 /**
  * The next merge of a day, or undefined when it is well as it is.
  *
- * While a day is open its flushed segments are merged by the dozen (level 1); once it is closed, what is small is merged
- * into one (level 2). So a row is written twice; late rows join a larger segment only when they are as many as it holds,
- * so that each further writing at least doubles what a row lies in.
+ * While a day is open its flushed segments are merged by the dozen (level 1); once it is closed, what is
+ * small is merged into one (level 2). So a row is written twice; late rows join a larger segment only when
+ * they are as many as it holds, so that each further writing at least doubles what a row lies in.
  *
  * @param isForced all flushed segments are merged now, however few and young they are
  */
@@ -74,7 +77,10 @@ export function planDay(
   return undefined;
 }
 
-/** Of each partition those that come before any that is too young: merging must not change the order of arrival. */
+/**
+ * Of each partition those that come before any that is too young: merging must not change the order of
+ * arrival.
+ */
 function settled(flushed: readonly SegmentRef[], createdBeforeMs: number): SegmentRef[] {
   const young = new Set<number>();
   return flushed.filter(({ partition, createdMs }) => {

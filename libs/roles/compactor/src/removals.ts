@@ -21,7 +21,10 @@ export function expiryOf(limits: RetentionLimits, nowMs: number): Expiry {
   };
 }
 
-/** The removals that take rows of [minNs, maxNs] and will take no more of them later: worth rewriting a segment for. */
+/**
+ * The removals that take rows of [minNs, maxNs] and will take no more of them later: worth rewriting a
+ * segment for.
+ */
 export function settledRemovals(
   removals: readonly LeafDelete[],
   { minNs, maxNs }: { minNs: bigint; maxNs: bigint },

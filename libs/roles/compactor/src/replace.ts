@@ -19,8 +19,8 @@ interface Replacement {
 const commitAttemptsMax = 5;
 
 /**
- * Stores the new segment, reads it back, and commits it in place of the old ones by the next entry of the compactors'
- * log. The old ones stay for who reads them.
+ * Stores the new segment, reads it back, and commits it in place of the old ones by the next entry of the
+ * compactors' log. The old ones stay for who reads them.
  *
  * @returns the bytes stored, or undefined when another compactor was faster; then nothing has changed
  */
@@ -82,7 +82,9 @@ async function appendSurely(
   }
 }
 
-/** Our own earlier attempt stands: its inputs are gone, and its output is there or was merged further since. */
+/**
+ * Our own earlier attempt stands: its inputs are gone, and its output is there or was merged further since.
+ */
 function isDone(
   { catalog }: CompactorDeps,
   { tenant, day, flushed, compacted, outputs }: DayChange,

@@ -1,11 +1,17 @@
 import type { CompactorDeps } from './deps.ts';
 
-/** One compactor's share of work that any of them could do; of each key one compactor owns it, as the ring stands. */
+/**
+ * One compactor's share of work that any of them could do; of each key one compactor owns it, as the ring
+ * stands.
+ */
 export interface CompactorShare {
   owns(key: string): boolean;
 }
 
-/** Days by tenant and date, each the work of one compactor; what is done once for all is one more piece of work. */
+/**
+ * Days by tenant and date, each the work of one compactor; what is done once for all is one more piece of
+ * work.
+ */
 export function sharedWork(share: CompactorShare): Required<Pick<CompactorDeps, 'owns' | 'sweeps'>> {
   return {
     owns: (tenant, day) => share.owns(`${tenant}/${day}`),

@@ -8,8 +8,8 @@ const batchMax = 500;
 const orphansMax = 100_000;
 
 /**
- * Lets go of what was replaced or is past its time: sections leave their partition's catalog, objects nobody reads any
- * more leave the store, catalogs forget them, and so do objects that no catalog ever named.
+ * Lets go of what was replaced or is past its time: sections leave their partition's catalog, objects nobody
+ * reads any more leave the store, catalogs forget them, and so do objects that no catalog ever named.
  */
 export class Sweeper {
   readonly #deps: CompactorDeps;
@@ -21,7 +21,10 @@ export class Sweeper {
     this.#deps = deps;
   }
 
-  /** @param expiredNs rows of a tenant before this are past their time, whatever their stream; undefined: none is */
+  /**
+   * @param expiredNs rows of a tenant before this are past their time, whatever their stream; undefined: none
+   *   is
+   */
   async sweep(expiredNs: (tenant: string) => bigint | undefined, signal?: AbortSignal): Promise<void> {
     for (const partition of this.#deps.partitions) {
       await this.#dropSections(partition, expiredNs, signal);

@@ -33,7 +33,10 @@ export interface TestRow {
 
 const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLogger };
 
-/** Partitions with heads in memory, a store with faults, compactors and a querier: what answers must not depend on. */
+/**
+ * Partitions with heads in memory, a store with faults, compactors and a querier: what answers must not
+ * depend on.
+ */
 export class TestWorld {
   readonly scheduler: VirtualScheduler;
   readonly bucket: VirtualBucket;

@@ -85,16 +85,19 @@ interface Push {
   retryAfterMs: number;
 }
 
-/** Pushes that may wait for a verdict about their streams, and their bytes: others are judged by what this process knows. */
+/**
+ * Pushes that may wait for a verdict about their streams, and their bytes: others are judged by what this
+ * process knows.
+ */
 const askingMax = 256;
 const askingBytesMax = 128 * 1024 * 1024;
 
 /**
- * The first half of the write path: decode, validate, limit, shard, append. A push is answered with success only after
- * the write log has acknowledged all of it.
+ * The first half of the write path: decode, validate, limit, shard, append. A push is answered with success
+ * only after the write log has acknowledged all of it.
  *
- * Decoding and writing rows happen in one turn of the event loop, so that one set of columns serves all pushes, but for
- * those with streams that others have to be asked about.
+ * Decoding and writing rows happen in one turn of the event loop, so that one set of columns serves all
+ * pushes, but for those with streams that others have to be asked about.
  */
 export class Distributor implements DistributorService {
   readonly #deps: DistributorDeps;
@@ -320,7 +323,10 @@ export class Distributor implements DistributorService {
     return acks;
   }
 
-  /** Writes a stream's rows into the batches of its partitions: of one, or of as many as it has shards at the time of each row. */
+  /**
+   * Writes a stream's rows into the batches of its partitions: of one, or of as many as it has shards at the
+   * time of each row.
+   */
   #write(push: Push, index: number, touched: Set<PartitionBatcher>, acks: Promise<void>[]): void {
     const { tenant, scratch, limits } = push;
     const { rows } = scratch;
@@ -349,7 +355,10 @@ export class Distributor implements DistributorService {
     }
   }
 
-  /** The client sends the push again: its refused rows were charged for nothing, its stored ones are not charged twice. */
+  /**
+   * The client sends the push again: its refused rows were charged for nothing, its stored ones are not
+   * charged twice.
+   */
   #expectRetry({ tenant, scratch, nowMs }: Push, offered: OfferedStreamRows, refusedBytes: number): void {
     this.#rate.giveBack(tenant, refusedBytes);
     const { rows } = scratch;

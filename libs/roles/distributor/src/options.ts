@@ -6,7 +6,10 @@ export interface DistributorOptions {
   readonly decompressedBytesMax: number;
   /** Bodies of all pushes in progress; one more is answered 503. 0: no bound. Default 512 MiB. */
   readonly inflightBytesMax: number;
-  /** The longest that a batch waits for pushes of clients that have just pushed. Default 5 ms: about what an fsync takes. */
+  /**
+   * The longest that a batch waits for pushes of clients that have just pushed. Default 5 ms: about what an
+   * fsync takes.
+   */
   readonly lingerMs: number;
   /** Raw bytes at which a batch is sealed. Default 4 MiB: one block of a record. */
   readonly batchBytesMax: number;
@@ -32,9 +35,9 @@ const decompressedBytesDefault = 256 * mib;
 const decompressedBytesMost = 1024 * mib;
 
 /**
- * How large a push may become, by what is configured. Loki's default stands for "no bound of note", which here is 256 MiB;
- * who says less or more gets it, up to 1 GiB. A push is held whole while it is decoded, and one bomb must not end a
- * process.
+ * How large a push may become, by what is configured. Loki's default stands for "no bound of note", which
+ * here is 256 MiB; who says less or more gets it, up to 1 GiB. A push is held whole while it is decoded, and
+ * one bomb must not end a process.
  */
 export function decompressedBytesMaxOf(configured: number): number {
   if (configured === unboundedBytes) return decompressedBytesDefault;

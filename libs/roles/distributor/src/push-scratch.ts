@@ -10,7 +10,10 @@ export class PushScratch {
 /** Kept for the next pushes; a burst's others are given back. */
 const keptMax = 4;
 
-/** Scratch memory for pushes: one serves all of them, but for those that wait for an answer before they are stored. */
+/**
+ * Scratch memory for pushes: one serves all of them, but for those that wait for an answer before they are
+ * stored.
+ */
 export class PushScratches {
   readonly #free: PushScratch[] = [];
   #takenCount = 0;

@@ -1,4 +1,6 @@
-/** Agents whose names are worth a metric label of their own; clients choose the header, so the set is closed. */
+/**
+ * Agents whose names are worth a metric label of their own; clients choose the header, so the set is closed.
+ */
 const knownAgents = [
   'promtail',
   'alloy',

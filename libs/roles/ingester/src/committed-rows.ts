@@ -9,7 +9,10 @@ import { nsAt } from './time.ts';
 
 /** Finds committed segments: the catalog, narrowed to what the ingester asks of it. */
 export interface CommittedSegments {
-  /** Keys of all segments that may hold rows of the tenant with startNs <= ts < endNs, committed below `offset`. */
+  /**
+   * Keys of all segments that may hold rows of the tenant with startNs <= ts < endNs, committed below
+   * `offset`.
+   */
   keys(
     partition: number,
     offset: number,
@@ -37,9 +40,15 @@ interface CommittedRowsOptions {
 
 /** Footers kept. A backfill goes through few segments at a time; each footer is some hundred KiB. */
 const footersMax = 32;
-/** Reads of a segment, at once, before the caller is told to try again later: damage may come from the way here. */
+/**
+ * Reads of a segment, at once, before the caller is told to try again later: damage may come from the way
+ * here.
+ */
 const damagedReadsMax = 3;
-/** A segment that stays damaged over so many tries is left out: a line twice harms less than a partition that stands. */
+/**
+ * A segment that stays damaged over so many tries is left out: a line twice harms less than a partition that
+ * stands.
+ */
 const damagedTriesMax = 6;
 /** Segments whose damage is remembered. */
 const damagedMax = 1024;
@@ -50,9 +59,9 @@ const allColumns = columns.timestamps | columns.lineLengths | columns.lines | co
 /**
  * Looks for incoming rows among the committed ones.
  *
- * Cost: only runs that reach back to what has been flushed of their stream come here: late and repeated data. For
- * each, the catalog names the segments of that time; a kept footer tells whether the stream is in it, then the
- * timestamps of the stream's blocks are fetched, and their lines only when a timestamp is equal.
+ * Cost: only runs that reach back to what has been flushed of their stream come here: late and repeated data.
+ * For each, the catalog names the segments of that time; a kept footer tells whether the stream is in it,
+ * then the timestamps of the stream's blocks are fetched, and their lines only when a timestamp is equal.
  */
 export class CommittedRows {
   readonly #options: CommittedRowsOptions;
@@ -67,7 +76,8 @@ export class CommittedRows {
   /**
    * Marks rows of `run` that are committed below `offset`.
    *
-   * @throws what the store throws; the caller tries again later, for skipping the look would let a line in twice
+   * @throws what the store throws; the caller tries again later, for skipping the look would let a line in
+   *   twice
    */
   async mark(run: LateRun, offset: number, signal?: AbortSignal): Promise<number> {
     const { block, first, end } = run.rows;
@@ -180,8 +190,9 @@ function sharesTimestamp(a: RunRows, b: RunRows): boolean {
 }
 
 /**
- * Index of a stream in a section, by its labels. Walks the shortest of its labels' posting lists and compares whole
- * label sets there: a list is short when any label is selective, and a stream that is not there usually lacks a value.
+ * Index of a stream in a section, by its labels. Walks the shortest of its labels' posting lists and compares
+ * whole label sets there: a list is short when any label is selective, and a stream that is not there usually
+ * lacks a value.
  */
 function findStream(section: Section, labels: Labels): number | undefined {
   const { labelIndex, streams } = section;

@@ -16,7 +16,9 @@ import { retry } from './retry.ts';
 interface ConsumeEvents {
   onRecord(record: HeadRecord): void;
   onProgress(): void;
-  /** The log does not have the next offset any more: what was there may have been committed by another owner. */
+  /**
+   * The log does not have the next offset any more: what was there may have been committed by another owner.
+   */
   onGap(): Promise<void>;
   /** What is committed below our offset cannot be read as it was: others may have committed more. */
   onOutdated(): Promise<void>;
@@ -24,12 +26,16 @@ interface ConsumeEvents {
 
 /** How often a consumer that has no room looks again. A flush takes a second or so. */
 const roomPollMs = 50;
-/** Time on the event loop after which a consumer lets others run: heads replay for minutes, health checks do not wait. */
+/**
+ * Time on the event loop after which a consumer lets others run: heads replay for minutes, health checks do
+ * not wait.
+ */
 const turnMaxMs = 20;
 
 /**
  * Reads one partition from where its commits end, record by record in order, into the head.
- * For each: drop it if its writer's number says that we had it; open it; drop rows we have; keep the rest as it is.
+ * For each: drop it if its writer's number says that we had it; open it; drop rows we have; keep the rest as
+ * it is.
  */
 export class Consumer {
   readonly #state: PartitionState;
@@ -76,8 +82,8 @@ export class Consumer {
   }
 
   /**
-   * Whether the log begins above `offset` and holds nothing. Only an owner who waits for others' records has to ask: it
-   * would wait for ever for what another owner has committed and truncated.
+   * Whether the log begins above `offset` and holds nothing. Only an owner who waits for others' records has
+   * to ask: it would wait for ever for what another owner has committed and truncated.
    */
   async #isPassed(offset: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#state.isAwaited) return false;
@@ -111,8 +117,9 @@ export class Consumer {
   }
 
   /**
-   * What the head is to keep of a record: undefined when all its rows are there already. The record is opened once, in
-   * the memory it stays in: what looking for duplicates decoded of it (its streams' labels) serves the head's index.
+   * What the head is to keep of a record: undefined when all its rows are there already. The record is opened
+   * once, in the memory it stays in: what looking for duplicates decoded of it (its streams' labels) serves
+   * the head's index.
    */
   async #admit(logged: LoggedRecord, signal: AbortSignal): Promise<HeadRecord | undefined> {
     const incoming = openRecord(shared(logged.payload));
@@ -126,8 +133,8 @@ export class Consumer {
   }
 
   /**
-   * Finding duplicates may need the store. While it is down this partition waits: to go on without looking would let
-   * an entry in twice, and owners of the same partition would come to differ.
+   * Finding duplicates may need the store. While it is down this partition waits: to go on without looking
+   * would let an entry in twice, and owners of the same partition would come to differ.
    */
   #duplicates(logged: LoggedRecord, incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
     const context = {
@@ -142,8 +149,9 @@ export class Consumer {
       try {
         return await findDuplicates(incoming, context);
       } catch (error) {
-        // Where we stand may be so long ago that what was committed below has been merged with what came after, and is
-        // gone: a leader that was cut off from the log, say, while another took its place. Nobody but us moves us on.
+        // Where we stand may be so long ago that what was committed below has been merged with what came
+        // after, and is gone: a leader that was cut off from the log, say, while another took its place.
+        // Nobody but us moves us on.
         if (isOutdated(error)) await this.#events.onOutdated();
         throw error;
       }
@@ -173,8 +181,8 @@ export class Consumer {
 }
 
 /**
- * Whether an error means that this very record is damaged. Damage met elsewhere on its way (a manifest, a committed
- * segment, a read that went wrong) is no reason to put a sound record aside: it is tried again.
+ * Whether an error means that this very record is damaged. Damage met elsewhere on its way (a manifest, a
+ * committed segment, a read that went wrong) is no reason to put a sound record aside: it is tried again.
  */
 function isToBlame(logged: LoggedRecord, error: unknown): boolean {
   if (!isUnreadable(error)) return false;
@@ -189,7 +197,10 @@ function isOutdated(error: unknown): boolean {
   return error instanceof LokiError && (error.code === 'notFound' || error.code === 'unavailable');
 }
 
-/** Whatever the parser throws at a record means that it cannot be read: one writer's bug must not stop a partition. */
+/**
+ * Whatever the parser throws at a record means that it cannot be read: one writer's bug must not stop a
+ * partition.
+ */
 function openRecord(bytes: Buffer): Segment {
   try {
     return openSegment(bytes, 'write-log record');

@@ -48,14 +48,14 @@ interface RunLinks {
 const entryColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
 /**
- * Rows of a record that repeat an entry (stream, timestamp, line, structured metadata) of the head, of the committed
- * store, or of an earlier run of the same record. The answer depends on the log's content alone: every owner of the
- * partition removes the same rows, whatever has been flushed by then.
+ * Rows of a record that repeat an entry (stream, timestamp, line, structured metadata) of the head, of the
+ * committed store, or of an earlier run of the same record. The answer depends on the log's content alone:
+ * every owner of the partition removes the same rows, whatever has been flushed by then.
  *
- * Cost for a run that begins after its stream's newest row, which is nearly every run: two map lookups. Otherwise the
- * stream's head runs are walked from the newest back, until all that is left is older; those that overlap cost a walk
- * over timestamps, and a decompression of both blocks where timestamps are equal. Only what reaches back to flushed
- * time reads the store.
+ * Cost for a run that begins after its stream's newest row, which is nearly every run: two map lookups.
+ * Otherwise the stream's head runs are walked from the newest back, until all that is left is older; those
+ * that overlap cost a walk over timestamps, and a decompression of both blocks where timestamps are equal.
+ * Only what reaches back to flushed time reads the store.
  */
 export async function findDuplicates(segment: Segment, context: DedupeContext): Promise<DuplicateRows[]> {
   const suspects = findSuspects(segment, context);
@@ -162,8 +162,8 @@ function markFromHead(suspect: Suspect, rows: RunRows, found: Uint8Array, contex
       markSameRows(rows, rowsOf(block, block.info, stream.run[i]), found);
     } catch (error) {
       if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
-      // One of the two cannot be decoded. When it is the new one it goes into quarantine, by this same error; a bad one
-      // in the head is found by its flush, and has nothing that we could compare with.
+      // One of the two cannot be decoded. When it is the new one it goes into quarantine, by this same error;
+      // a bad one in the head is found by its flush, and has nothing that we could compare with.
       decodeWhole(rows.block);
     }
   }
@@ -196,8 +196,8 @@ function collect(segment: Segment, foundOf: (info: BlockInfo) => Uint8Array | un
 }
 
 /**
- * Decoded blocks of head records, most recently used last. Duplicates come in streaks (a client that repeats a push, a
- * stream with coarse timestamps), so the block compared last is nearly always the one wanted next.
+ * Decoded blocks of head records, most recently used last. Duplicates come in streaks (a client that repeats
+ * a push, a stream with coarse timestamps), so the block compared last is nearly always the one wanted next.
  */
 export class DecodedBlocks {
   readonly #bytesMax: number;
@@ -217,7 +217,9 @@ export class DecodedBlocks {
     return block;
   }
 
-  /** Blocks decode column by column, so their weight is asked anew; there are few. The one just used stays. */
+  /**
+   * Blocks decode column by column, so their weight is asked anew; there are few. The one just used stays.
+   */
   #evict(): void {
     let bytes = 0;
     for (const block of this.#blocks.values()) bytes += block.memoryBytes();

@@ -24,13 +24,14 @@ export interface IngesterDeps {
   /** Whether this owner of the partition is the one that flushes. Absent: it is, as there is no other. */
   readonly isLeader?: (partition: number) => boolean;
   /**
-   * Resolves when another owner answers for a partition that is not ours any more, or nobody waits for one any longer:
-   * until then it is kept and answered for. Absent: such a partition is let go at once.
+   * Resolves when another owner answers for a partition that is not ours any more, or nobody waits for one
+   * any longer: until then it is kept and answered for. Absent: such a partition is let go at once.
    */
   readonly takenOver?: (partition: number, signal: AbortSignal) => Promise<void>;
   /**
-   * Called when the manifests turn out to hold other records at offsets of this log; nothing was let go. It ends the
-   * process. Present where this process alone may write the log: absent, other owners commit the same records.
+   * Called when the manifests turn out to hold other records at offsets of this log; nothing was let go. It
+   * ends the process. Present where this process alone may write the log: absent, other owners commit the
+   * same records.
    */
   readonly onForeignCommit?: (error: LokiError) => void;
   /** Told of each record that enters a head which this owner leads. Absent: nobody clusters lines. */
@@ -46,7 +47,9 @@ export interface PartitionDeps extends IngesterDeps {
   readonly budget: HeadBudget;
   /** Bounds flushes side by side. */
   readonly flushSlots: Slots;
-  /** Tells this incarnation's records apart from those of another with the same offsets, in workers' caches. */
+  /**
+   * Tells this incarnation's records apart from those of another with the same offsets, in workers' caches.
+   */
   readonly instance: string;
 }
 

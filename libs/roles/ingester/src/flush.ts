@@ -16,12 +16,12 @@ interface MergedSegment extends MergeTaskOutput {
 }
 
 /**
- * Turns the oldest part of a head into a committed segment: merge on a worker, put, commit. One at a time for each
- * partition, while its consumption goes on.
+ * Turns the oldest part of a head into a committed segment: merge on a worker, put, commit. One at a time for
+ * each partition, while its consumption goes on.
  *
- * The order is what keeps the promise: the segment is durable before the manifest that names it, the manifest is
- * durable before the head lets go, and the log may forget only after that. A stop at any point leaves at worst an
- * object that no manifest names.
+ * The order is what keeps the promise: the segment is durable before the manifest that names it, the manifest
+ * is durable before the head lets go, and the log may forget only after that. A stop at any point leaves at
+ * worst an object that no manifest names.
  */
 export class Flusher {
   readonly #state: PartitionState;
@@ -48,8 +48,8 @@ export class Flusher {
   }
 
   /**
-   * Takes over where the manifests end. Of a log that this process alone writes, a manifest must know every record
-   * that it passes: one that does not is of another log, and the records that it passes would be lost.
+   * Takes over where the manifests end. Of a log that this process alone writes, a manifest must know every
+   * record that it passes: one that does not is of another log, and the records that it passes would be lost.
    */
   #follow(committed: CommitState): void {
     const { id, writers, consumedOffset } = this.#state;
@@ -198,8 +198,8 @@ export class Flusher {
   }
 
   /**
-   * Another manifest stands where ours should: go on from where the manifests end. True when it is ours after all, put by an
-   * attempt whose answer was not heard.
+   * Another manifest stands where ours should: go on from where the manifests end. True when it is ours after
+   * all, put by an attempt whose answer was not heard.
    */
   async #yieldToWinner(plan: FlushPlan, segment: MergedSegment | undefined): Promise<boolean> {
     const commits = this.#deps.commits(this.#state.id);

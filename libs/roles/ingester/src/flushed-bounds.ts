@@ -1,17 +1,23 @@
-/** Streams remembered one by one. At about 150 bytes each: 30 MB for a partition, reached by none that is healthy. */
+/**
+ * Streams remembered one by one. At about 150 bytes each: 30 MB for a partition, reached by none that is
+ * healthy.
+ */
 const streamsMaxDefault = 200_000;
 
 /**
- * How far, in time, each stream has been flushed: rows above are surely not in the store and need no look there.
- * Streams that are not remembered (flushed before this process started, or forgotten for room) share one bound, the
- * `floor`: the newest row among all of them.
+ * How far, in time, each stream has been flushed: rows above are surely not in the store and need no look
+ * there. Streams that are not remembered (flushed before this process started, or forgotten for room) share
+ * one bound, the `floor`: the newest row among all of them.
  */
 export class FlushedBounds {
   readonly #streams = new Map<string, number>();
   readonly #streamsMax: number;
   #floorUs: number;
 
-  /** @param floorUs newest committed row of the partition when its consumption starts; -Infinity when there is none */
+  /**
+   * @param floorUs newest committed row of the partition when its consumption starts; -Infinity when there is
+   *   none
+   */
   constructor(floorUs: number, streamsMax = streamsMaxDefault) {
     this.#floorUs = floorUs;
     this.#streamsMax = streamsMax;

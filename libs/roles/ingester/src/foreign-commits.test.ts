@@ -1,4 +1,7 @@
-/** Protects acknowledged lines from a second process whose own write log counts the same offsets of one object store. */
+/**
+ * Protects acknowledged lines from a second process whose own write log counts the same offsets of one object
+ * store.
+ */
 import type { LokiError } from '@loki/model';
 import type { Row } from './test-records.ts';
 import { World } from './test-world.ts';

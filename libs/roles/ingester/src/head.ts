@@ -2,12 +2,15 @@ import type { Labels } from '@loki/model';
 import type { Segment } from '@loki/segment';
 import { usAt, usBase } from './time.ts';
 
-/** A write-log record as the head keeps it: its bytes as they came (line bytes stay compressed), and a view of them. */
+/**
+ * A write-log record as the head keeps it: its bytes as they came (line bytes stay compressed), and a view of
+ * them.
+ */
 export interface HeadRecord {
   readonly offset: number;
   /**
-   * In shared memory: worker threads that scan or merge it see these very bytes, nothing is copied. Never written
-   * after it is in the head, so that queries in progress may go on when the head has dropped it.
+   * In shared memory: worker threads that scan or merge it see these very bytes, nothing is copied. Never
+   * written after it is in the head, so that queries in progress may go on when the head has dropped it.
    */
   readonly bytes: Uint8Array;
   readonly segment: Segment;
@@ -38,14 +41,19 @@ export interface HeadStream {
   /** Microseconds, rounded down, inclusive. */
   readonly minUs: number[];
   readonly maxUs: number[];
-  /** newestUs[i] is the largest of maxUs[0 .. i]: a search from the newest run stops where it falls too low. */
+  /**
+   * newestUs[i] is the largest of maxUs[0 .. i]: a search from the newest run stops where it falls too low.
+   */
   readonly newestUs: number[];
 }
 
 /** A tenant's streams by their labels text. */
 type HeadTenant = Map<string, HeadStream>;
 
-/** What one run of a record costs the index, over its compressed bytes: the columns above, and its share of the stream. */
+/**
+ * What one run of a record costs the index, over its compressed bytes: the columns above, and its share of
+ * the stream.
+ */
 const indexBytesPerRun = 64;
 /** A stream's labels, text, map entry and arrays. */
 const indexBytesPerStream = 600;

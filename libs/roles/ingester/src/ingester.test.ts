@@ -146,7 +146,10 @@ describe('an ingester', () => {
     expect(segments.sort()).toEqual(entries.map((entry) => entry.segment!.key).sort());
   });
 
-  /** Protects: the second attempt finds an entry in its place, its own; to throw the segment away would lose it. */
+  /**
+   * Protects: the second attempt finds an entry in its place, its own; to throw the segment away would lose
+   * it.
+   */
   test('a commit whose answer got lost keeps its segment', async () => {
     const world = await World.open();
     const ingester = await world.ready();

@@ -111,8 +111,8 @@ export class Ingester implements IngesterService {
   }
 
   /**
-   * Lets go of everything. Flushing before it is the caller's choice: nothing is lost without, only read again.
-   * Idempotent.
+   * Lets go of everything. Flushing before it is the caller's choice: nothing is lost without, only read
+   * again. Idempotent.
    */
   async stop(): Promise<void> {
     this.#isStopped = true;

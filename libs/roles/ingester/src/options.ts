@@ -4,7 +4,9 @@ const mib = 1024 * 1024;
 
 /** Knobs of the ingester. Sizes in bytes, times in milliseconds. */
 export interface IngesterOptions {
-  /** Raw line bytes of a partition at which it is flushed. Large enough that a segment is worth its object. */
+  /**
+   * Raw line bytes of a partition at which it is flushed. Large enough that a segment is worth its object.
+   */
   readonly flushRawBytes: number;
   /** The oldest record in a head is flushed at this age at the latest (Loki's `max_chunk_age`). */
   readonly flushAgeMs: number;
@@ -15,8 +17,8 @@ export interface IngesterOptions {
   /** Flushes side by side, over all partitions: each holds one segment's bytes more. */
   readonly flushesMax: number;
   /**
-   * Memory of a partition's head at which its consumption stops until a flush made room. Back-pressure is to stop
-   * reading: the write log holds what we do not take.
+   * Memory of a partition's head at which its consumption stops until a flush made room. Back-pressure is to
+   * stop reading: the write log holds what we do not take.
    */
   readonly headBytesPartitionMax: number;
   /** The same over all partitions of this process. */
@@ -34,14 +36,17 @@ export interface IngesterOptions {
   readonly decodedBlocksBytesMax: number;
   /** Bytes of records a follower may lag behind before the oldest are dropped for it. */
   readonly tailBytesMax: number;
-  /** Line bytes that are decoded for a follower at a time: lines that say the same compress by the hundred. */
+  /**
+   * Line bytes that are decoded for a follower at a time: lines that say the same compress by the hundred.
+   */
   readonly tailFrameBytes: number;
   /** Followers of one partition. */
   readonly tailsMax: number;
   /**
-   * Records kept in the write log below the committed offset. An owner that lags behind finds them in the store (it takes
-   * over the commit that passed it), so nothing needs them but a follower who comes from another owner in the moment of
-   * a flush. Default 0: an embedded log has one owner for ever. With a shared log the wiring asks for a thousand.
+   * Records kept in the write log below the committed offset. An owner that lags behind finds them in the
+   * store (it takes over the commit that passed it), so nothing needs them but a follower who comes from
+   * another owner in the moment of a flush. Default 0: an embedded log has one owner for ever. With a shared
+   * log the wiring asks for a thousand.
    */
   readonly logMarginRecords: number;
   /** Writers remembered for dropping repeated records; the longest silent is forgotten first. */

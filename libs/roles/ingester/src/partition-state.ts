@@ -16,8 +16,8 @@ interface Waiter {
 const waitersMax = 10_000;
 
 /**
- * Where one partition stands. Changes happen between awaits, all at once: whoever looks sees head, consumed and
- * committed offset that belong together.
+ * Where one partition stands. Changes happen between awaits, all at once: whoever looks sees head, consumed
+ * and committed offset that belong together.
  *
  *     committedOffset <= every record in the head < consumedOffset
  */
@@ -58,8 +58,8 @@ export class PartitionState {
   }
 
   /**
-   * A record of the log is done with: `left` is what the head keeps of it, if anything. Ignored when another owner
-   * committed beyond it meanwhile.
+   * A record of the log is done with: `left` is what the head keeps of it, if anything. Ignored when another
+   * owner committed beyond it meanwhile.
    */
   consumed(offset: number, writerId: string, sequence: number, left: HeadRecord | undefined): boolean {
     if (offset < this.consumedOffset) return false;

@@ -150,7 +150,8 @@ export class Partition {
 
   /** Where the manifests end is where consumption begins: there is no other state to recover. */
   async #recover(): Promise<Parts> {
-    // In this order: another owner may commit and truncate meanwhile, and what is truncated was committed before.
+    // In this order: another owner may commit and truncate meanwhile, and what is truncated was committed
+    // before.
     const oldest = await this.#retry('asking the write log for its start', () =>
       this.#deps.writeLog.startOffset(this.id),
     );

@@ -12,7 +12,9 @@ interface PatternIngesterDeps {
 interface PatternIngesterOptions {
   /** Memory of patterns; streams that were silent for longest are forgotten first. */
   readonly storeBytesMax: number;
-  /** Records that wait for a worker; beyond, they are left out: patterns are worth no delay of anything else. */
+  /**
+   * Records that wait for a worker; beyond, they are left out: patterns are worth no delay of anything else.
+   */
   readonly pendingBytesMax: number;
 }
 
@@ -28,8 +30,8 @@ export interface PatternSource {
 }
 
 /**
- * Clusters the lines of records as they enter the head, of the last hours, in memory only: after a restart it knows what
- * was not flushed yet.
+ * Clusters the lines of records as they enter the head, of the last hours, in memory only: after a restart it
+ * knows what was not flushed yet.
  */
 export class PatternIngester implements PatternService {
   readonly #deps: PatternIngesterDeps;

@@ -13,8 +13,9 @@ interface BadRecord {
 }
 
 /**
- * Puts a record aside whole, so that its partition can move on and somebody can look at it later. Returns when it is
- * durable: only then may the offset be passed. The key says where it stood; putting it again changes nothing.
+ * Puts a record aside whole, so that its partition can move on and somebody can look at it later. Returns
+ * when it is durable: only then may the offset be passed. The key says where it stood; putting it again
+ * changes nothing.
  */
 export async function quarantine(record: BadRecord, deps: PartitionDeps, signal: AbortSignal): Promise<void> {
   const { partition, offset, writerId, sequence } = record;

@@ -1,4 +1,7 @@
-/** Start of a partition: records of this process's log that another log's manifests have passed are appended anew. */
+/**
+ * Start of a partition: records of this process's log that another log's manifests have passed are appended
+ * anew.
+ */
 import { createHash } from 'node:crypto';
 import type { CommitState } from '@loki/catalog';
 import type { LoggedRecord } from '@loki/ports';
@@ -9,11 +12,12 @@ import { retry } from './retry.ts';
 const readBytes = 4 << 20;
 
 /**
- * Appends the log's records below the manifests' end that the manifests do not know: a process with another log has
- * committed their offsets to the same store, and consumption begins above them. One small read when there are none.
+ * Appends the log's records below the manifests' end that the manifests do not know: a process with another
+ * log has committed their offsets to the same store, and consumption begins above them. One small read when
+ * there are none.
  *
- * A record keeps its sequence, under a writer id made from its own: a crash in the middle repeats records that readers
- * know as such. Rows that were committed all the same are found as duplicates.
+ * A record keeps its sequence, under a writer id made from its own: a crash in the middle repeats records
+ * that readers know as such. Rows that were committed all the same are found as duplicates.
  */
 export async function rescueRecords(
   partition: number,
@@ -38,7 +42,8 @@ export async function rescueRecords(
     writeLog.startOffset(partition),
   );
   if (startOffset >= endOffset) return;
-  // A writer's sequences rise with the offsets, and the writer heard last is in the table: the last record speaks for all.
+  // A writer's sequences rise with the offsets, and the writer heard last is in the table: the last record
+  // speaks for all.
   const [last] = await readBelow(endOffset - 1, 1);
   if (last && isKnown(last)) return;
   let count = 0;

@@ -12,12 +12,15 @@ interface RetryOptions {
   readonly onFailure?: () => void;
 }
 
-/** After so many failures in a row the pause no longer doubles: 2^20 times any first pause is beyond every longest one. */
+/**
+ * After so many failures in a row the pause no longer doubles: 2^20 times any first pause is beyond every
+ * longest one.
+ */
 const doublingsMax = 20;
 
 /**
- * Repeats `attempt` until it succeeds, with pauses that double up to a maximum and are half random, so that the
- * partitions of many processes do not return to a store that came back in one instant.
+ * Repeats `attempt` until it succeeds, with pauses that double up to a maximum and are half random, so that
+ * the partitions of many processes do not return to a store that came back in one instant.
  *
  * @throws the signal's reason, or a final error
  */

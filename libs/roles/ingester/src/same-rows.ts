@@ -15,11 +15,13 @@ const pairsMax = 1024;
 const deltaMax = 2 ** 53;
 
 /**
- * Marks in `found` each row of `rows` that has an equal entry (timestamp, line, structured metadata) in `others`.
+ * Marks in `found` each row of `rows` that has an equal entry (timestamp, line, structured metadata) in
+ * `others`.
  *
- * Both are sorted by time, so equal timestamps are found by walking them side by side: O(rows + others) steps on the
- * timestamp columns alone. Only where timestamps are equal are lengths looked at, and only where those are equal too are
- * lines decompressed and compared. A group of n × m equal timestamps costs n + m hashes when it is large, never n × m.
+ * Both are sorted by time, so equal timestamps are found by walking them side by side: O(rows + others) steps
+ * on the timestamp columns alone. Only where timestamps are equal are lengths looked at, and only where those
+ * are equal too are lines decompressed and compared. A group of n × m equal timestamps costs n + m hashes
+ * when it is large, never n × m.
  *
  * @param found  one byte for each row of rows.block, 1: duplicate
  * @returns      how many rows were newly marked
@@ -84,7 +86,9 @@ function rowsByHash(rows: RunRows): Map<bigint, number[]> {
   return map;
 }
 
-/** Timestamps are equal already. Cheapest column first: each is decoded when the one before did not decide. */
+/**
+ * Timestamps are equal already. Cheapest column first: each is decoded when the one before did not decide.
+ */
 function isSameEntry(a: Block, i: number, b: Block, j: number): boolean {
   const aEnds = a.lineEnds();
   const bEnds = b.lineEnds();

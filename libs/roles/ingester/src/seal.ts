@@ -34,14 +34,15 @@ export interface FlushPlan {
 }
 
 /**
- * Share of the memory bound at which a head is flushed though its lines are few: compressed bytes and index, not lines,
- * are what fills memory when lines are tiny or streams are many. Low enough that consumption need not stop meanwhile.
+ * Share of the memory bound at which a head is flushed though its lines are few: compressed bytes and index,
+ * not lines, are what fills memory when lines are tiny or streams are many. Low enough that consumption need
+ * not stop meanwhile.
  */
 const memoryShare = 0.5;
 
 /**
- * Decides whether a head is to be flushed now, and how much of it: at most about one segment's worth, so that merging
- * is bounded; what is left is planned again afterwards.
+ * Decides whether a head is to be flushed now, and how much of it: at most about one segment's worth, so that
+ * merging is bounded; what is left is planned again afterwards.
  *
  * @param forced flush whatever is there
  */
@@ -55,7 +56,8 @@ export function planFlush(input: SealInput, limits: SealLimits, forced = false):
     reason,
     count,
     startOffset: input.committedOffset,
-    // Offsets above the last record were consumed too: repeats, quarantined records, records of duplicates only.
+    // Offsets above the last record were consumed too: repeats, quarantined records, records of duplicates
+    // only.
     endOffset: isAll ? input.consumedOffset : input.records[count].offset,
   };
 }

@@ -36,7 +36,10 @@ export function selectionOfStreams(request: StreamsRequest): Selection {
   return { ...request, matches: compileMatchers(matchers) };
 }
 
-/** Streams of the head that are selected by their labels. One test for each stream, however many records it is in. */
+/**
+ * Streams of the head that are selected by their labels. One test for each stream, however many records it is
+ * in.
+ */
 export function selectStreams(head: Head, selection: Selection): HeadStream[] {
   const found: HeadStream[] = [];
   for (const stream of head.tenants.get(selection.tenant)?.values() ?? []) {
@@ -47,7 +50,8 @@ export function selectStreams(head: Head, selection: Selection): HeadStream[] {
 
 /**
  * Records with a run of a selected stream in the selected time, oldest first.
- * O(runs of the tenant's selected streams); the runs of a stream are skipped whole when its newest is too old.
+ * O(runs of the tenant's selected streams); the runs of a stream are skipped whole when its newest is too
+ * old.
  */
 export function selectRecords(head: Head, selection: Selection): HeadRecord[] {
   const startUs = usOf(selection.startNs);

@@ -9,8 +9,9 @@ import type { Selection } from './select.ts';
 import { nsAt, usOf } from './time.ts';
 
 /**
- * Records whose offsets agree down to this many are scanned by one task. Boundaries do not move as the head grows, so
- * the same worker gets the same records again and has them decoded; and one task is some ten thousand lines at least.
+ * Records whose offsets agree down to this many are scanned by one task. Boundaries do not move as the head
+ * grows, so the same worker gets the same records again and has them decoded; and one task is some ten
+ * thousand lines at least.
  */
 const offsetsPerTask = 256;
 
@@ -28,8 +29,8 @@ export async function queryHead(
 ): Promise<HeadAnswer<LeafResult>> {
   const selection = selectionOfLeaf(request);
   await catchUp(state, deps, signal);
-  // From here to the list of records nothing is awaited: offset and records belong together. What a commit drops
-  // from the head afterwards stays alive through this list.
+  // From here to the list of records nothing is awaited: offset and records belong together. What a commit
+  // drops from the head afterwards stays alive through this list.
   const committedOffset = state.committedOffset;
   const records = selectRecords(state.head, selection);
   const groups = groupRecords(records);
@@ -77,7 +78,10 @@ function scan(
   return deps.workers.run(leafTask, { request, sources }, { affinity, signal });
 }
 
-/** The same for a frame of a tail, which has few lines and a reader that waits: not behind the scans of queries. */
+/**
+ * The same for a frame of a tail, which has few lines and a reader that waits: not behind the scans of
+ * queries.
+ */
 export function scanFrame(
   records: readonly HeadRecord[],
   partition: number,
@@ -123,8 +127,8 @@ function taskOf(record: HeadRecord): number {
 }
 
 /**
- * Runs inside the range count by the index alone; the few that reach over its ends have their timestamps and lengths
- * decoded.
+ * Runs inside the range count by the index alone; the few that reach over its ends have their timestamps and
+ * lengths decoded.
  */
 function volumeOf(stream: HeadStream, selection: Selection): { entries: number; lineBytes: number } {
   const startUs = usOf(selection.startNs);

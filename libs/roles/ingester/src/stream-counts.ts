@@ -18,9 +18,9 @@ const sweepsPerIdleTime = 8;
 const fullSweepMs = 1_000;
 
 /**
- * The active streams of tenants, counted in one place for all distributors. It is in memory only: after a restart, or
- * when another process leads, distributors say again what they have admitted (`held`), so the count is low for a moment
- * and then right.
+ * The active streams of tenants, counted in one place for all distributors. It is in memory only: after a
+ * restart, or when another process leads, distributors say again what they have admitted (`held`), so the
+ * count is low for a moment and then right.
  */
 export class StreamCounts implements StreamLimitService {
   readonly #clock: Clock;

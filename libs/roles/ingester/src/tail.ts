@@ -27,8 +27,8 @@ export class Tails {
   }
 
   /**
-   * Follows from now on, or from `fromOffset` on when another owner's frames ended there, until the signal aborts or the
-   * reader lets go.
+   * Follows from now on, or from `fromOffset` on when another owner's frames ended there, until the signal
+   * aborts or the reader lets go.
    */
   follow(
     state: PartitionState,
@@ -42,7 +42,8 @@ export class Tails {
     const from = fromOffset ?? state.consumedOffset;
     const tail = new Tail(selectionOfLeaf(request), from, this.#deps);
     this.#tails.add(tail);
-    // Nothing is awaited since the tail is among those that hear of new records: none is missed, none comes twice.
+    // Nothing is awaited since the tail is among those that hear of new records: none is missed, none comes
+    // twice.
     const { committedOffset } = state;
     if (fromOffset !== undefined) for (const record of state.head.records) tail.offer(record);
     const begins = { fromOffset: from, missedBelow: committedOffset };
@@ -91,8 +92,9 @@ export class Tails {
   }
 
   /**
-   * Records that are committed already, from the log, as far as it still has them and a follower may lag: between the end
-   * of one owner and the word of the next there are seconds. Entries that were repeats of others come twice.
+   * Records that are committed already, from the log, as far as it still has them and a follower may lag:
+   * between the end of one owner and the word of the next there are seconds. Entries that were repeats of
+   * others come twice.
    */
   async #readAgain(fromOffset: number, toOffset: number, signal: AbortSignal): Promise<HeadRecord[]> {
     const { writeLog, options, clock, logger } = this.#deps;
@@ -140,7 +142,10 @@ function nothing(nextOffset: number): TailFrame {
 /** Records without a line for a follower after which it hears how far it has come all the same. */
 const quietRecordsMax = 200;
 
-/** What one follower has not read yet: references to head records, so that its bound is the only memory it may hold. */
+/**
+ * What one follower has not read yet: references to head records, so that its bound is the only memory it may
+ * hold.
+ */
 class Tail {
   readonly #selection: Selection;
   readonly #deps: PartitionDeps;
@@ -219,7 +224,10 @@ function takeFrame(records: HeadRecord[], tenant: string, lineBytesMax: number):
   return records.splice(0, count);
 }
 
-/** Rows of the selected streams: what a follower loses, before its line filters, when the record is dropped for it. */
+/**
+ * Rows of the selected streams: what a follower loses, before its line filters, when the record is dropped
+ * for it.
+ */
 function rowsOf(record: HeadRecord, selection: Selection): number {
   const section = record.segment.section(selection.tenant);
   if (!section) return 0;
@@ -230,7 +238,9 @@ function rowsOf(record: HeadRecord, selection: Selection): number {
   return rows;
 }
 
-/** Calls `leave` once when the frames end, however they end; a reader that stops early wakes one that waits. */
+/**
+ * Calls `leave` once when the frames end, however they end; a reader that stops early wakes one that waits.
+ */
 function closing(
   frames: AsyncGenerator<TailFrame>,
   leave: () => void,

@@ -1,11 +1,13 @@
 import type { BlockInfo } from '@loki/segment';
 
-/** Microseconds in a nanosecond count; doubles hold them exactly until the year 2255, nanoseconds they do not. */
+/**
+ * Microseconds in a nanosecond count; doubles hold them exactly until the year 2255, nanoseconds they do not.
+ */
 const nsPerUs = 1000;
 
 /**
- * A block's base as whole microseconds and the nanoseconds above them, so that each run costs float arithmetic only.
- * Rounded down, also before 1970.
+ * A block's base as whole microseconds and the nanoseconds above them, so that each run costs float
+ * arithmetic only. Rounded down, also before 1970.
  */
 interface UsBase {
   readonly us: number;

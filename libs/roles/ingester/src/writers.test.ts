@@ -10,7 +10,9 @@ describe('writers', () => {
     expect(writers.isRepeat('b', 1)).toBe(false);
   });
 
-  /** Protects: a table that ran ahead of its manifest would drop the only copy of a record after a restart. */
+  /**
+   * Protects: a table that ran ahead of its manifest would drop the only copy of a record after a restart.
+   */
   test('the table for an offset knows nothing of the records at and above it', () => {
     const writers = new Writers(10, [['a', 5]]);
     writers.saw(100, 'a', 6);

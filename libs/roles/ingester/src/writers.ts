@@ -1,13 +1,14 @@
 import type { WriterTable } from '@loki/catalog';
 
 /**
- * The last sequence number seen of each writer. A record whose number is not above it is a repeat: the log may deliver
- * twice (a producer's retry whose first attempt was stored after all), we take once. A writer appends to a partition
- * one record at a time, so its numbers rise in the log's order.
+ * The last sequence number seen of each writer. A record whose number is not above it is a repeat: the log
+ * may deliver twice (a producer's retry whose first attempt was stored after all), we take once. A writer
+ * appends to a partition one record at a time, so its numbers rise in the log's order.
  *
- * A manifest must hold the table as it stood at its end offset, not as it stands when it is written: a record above
- * that offset is read again after a restart, and a table that knew it already would drop it, the only copy. So what
- * was heard since the committed offset is kept as a trail, and a table for any offset between is made from it.
+ * A manifest must hold the table as it stood at its end offset, not as it stands when it is written: a record
+ * above that offset is read again after a restart, and a table that knew it already would drop it, the only
+ * copy. So what was heard since the committed offset is kept as a trail, and a table for any offset between
+ * is made from it.
  */
 export class Writers {
   readonly #writersMax: number;

@@ -24,9 +24,9 @@ interface CachedScan<Request, Result> {
 }
 
 /**
- * The stored part of a sample leaf, by intervals of time: what is kept of an interval is not computed again. An interval is
- * known by the very segments that its entries are in, so that what is answered is what would be computed. Neighbouring
- * intervals that are missing are computed at once, and cut afterwards.
+ * The stored part of a sample leaf, by intervals of time: what is kept of an interval is not computed again.
+ * An interval is known by the very segments that its entries are in, so that what is answered is what would
+ * be computed. Neighbouring intervals that are missing are computed at once, and cut afterwards.
  */
 export async function cachedSamples(
   request: SampleLeafRequest,
@@ -36,7 +36,8 @@ export async function cachedSamples(
   if (!isSplittable(request.expr)) return cached.scan(request, segments);
   const { splitNs } = cached.policy;
   const ranges = stepCount(request) === 1 ? splitRange(request, splitNs) : undefined;
-  // Each group is one leaf over neighbouring parts; the parts of a range that has no whole interval are itself.
+  // Each group is one leaf over neighbouring parts; the parts of a range that has no whole interval are
+  // itself.
   const groups = ranges
     ? [
         ...(ranges.first ? [[ranges.first]] : []),

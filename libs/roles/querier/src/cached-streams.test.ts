@@ -5,7 +5,8 @@ import { cachedStreams } from './cached-streams.ts';
 import { KeptResults } from './kept-results.ts';
 import { KnownStreams, knownKey } from './known-streams.ts';
 
-// What this protects: what another process, or this one before it restarted, found out about whole segments is not read again.
+// What this protects: what another process, or this one before it restarted, found out about whole segments
+// is not read again.
 
 const segment = (key: string, minNs: bigint, maxNs: bigint) =>
   ({ key, minNs, maxNs, createdMs: 0, sizeBytes: 1 }) as SegmentRef;

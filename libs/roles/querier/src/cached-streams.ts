@@ -16,9 +16,9 @@ interface CachedStreamsScan {
 }
 
 /**
- * Lists of streams, one for each segment. Segments that lie in the range as a whole are kept together by the interval that
- * they end in, so that few keys are asked for; of a segment that reaches over the range's ends the answer depends on where it
- * is cut, which is another place each time.
+ * Lists of streams, one for each segment. Segments that lie in the range as a whole are kept together by the
+ * interval that they end in, so that few keys are asked for; of a segment that reaches over the range's ends
+ * the answer depends on where it is cut, which is another place each time.
  */
 export async function cachedStreams(
   request: StreamsRequest,

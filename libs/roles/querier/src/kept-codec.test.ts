@@ -3,7 +3,8 @@ import { emptyLeafStats } from '@loki/ports';
 import type { SampleLeafResult, StreamVolume } from '@loki/ports';
 import { decodeSamples, decodeStreams, encodeSamples, encodeStreams } from './kept-codec.ts';
 
-// What this protects: what is kept comes back bit by bit, and bytes that make no sense are no answer, whatever they ask for.
+// What this protects: what is kept comes back bit by bit, and bytes that make no sense are no answer,
+// whatever they ask for.
 
 const labels = fc
   .array(fc.tuple(fc.string(), fc.string()), { maxLength: 3 })

@@ -26,7 +26,9 @@ export function encodeSamples(result: SampleLeafResult): Uint8Array {
   return out.take();
 }
 
-/** @returns undefined when the bytes are not states of so many steps: whoever keeps them may have been wrong */
+/**
+ * @returns undefined when the bytes are not states of so many steps: whoever keeps them may have been wrong
+ */
 export function decodeSamples(bytes: Uint8Array, steps: number): SampleLeafResult | undefined {
   return guarded(bytes, (input) => {
     if (input.uvarint() !== steps) throw new BytesError('states of other steps');

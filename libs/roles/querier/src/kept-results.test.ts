@@ -3,7 +3,8 @@ import type { Clock, ResultsCache } from '@loki/ports';
 import { KeptResults, keptBytesMax, segmentsIn } from './kept-results.ts';
 import type { KeptKey } from './kept-results.ts';
 
-// What this protects: an answer is given for exactly the question, the tenant and the data that it was computed from.
+// What this protects: an answer is given for exactly the question, the tenant and the data that it was
+// computed from.
 
 class TestCache implements ResultsCache {
   values = new Map<string, Uint8Array>();

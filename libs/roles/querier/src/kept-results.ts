@@ -5,8 +5,8 @@ import type { Clock, LeafDelete, LeafStats, ResultsCache } from '@loki/ports';
 import type { Window } from './window.ts';
 
 /**
- * Layout of a kept value: version, CRC-32C of all behind it, SHA-256 of what it answers, the answer. Another version where
- * the layout changes or where a query comes to mean something else: caches outlive releases.
+ * Layout of a kept value: version, CRC-32C of all behind it, SHA-256 of what it answers, the answer. Another
+ * version where the layout changes or where a query comes to mean something else: caches outlive releases.
  */
 const version = 3;
 const headerBytes = 1 + 4 + 32;

@@ -7,8 +7,9 @@ import { mergeStreamVolumes } from './streams.ts';
 const streamsMax = 200_000;
 
 /**
- * What whole segments answered to stream questions. A segment never changes, and Grafana asks for the same labels,
- * values and volumes over and over: then nothing is read and no thread is asked. Least recently used go first.
+ * What whole segments answered to stream questions. A segment never changes, and Grafana asks for the same
+ * labels, values and volumes over and over: then nothing is read and no thread is asked. Least recently used
+ * go first.
  */
 export class KnownStreams {
   readonly #lists = new Map<string, readonly StreamVolume[]>();
@@ -59,7 +60,9 @@ export function holdsWhole({ startNs, endNs }: StreamsRequest, segment: SegmentR
   return !segment.clip && segment.minNs >= startNs && segment.maxNs < endNs;
 }
 
-/** Names an answer that holds for every range around the segment; undefined when the range cuts through it. */
+/**
+ * Names an answer that holds for every range around the segment; undefined when the range cuts through it.
+ */
 export function knownKey(request: StreamsRequest, segment: SegmentRef): string | undefined {
   if (!holdsWhole(request, segment)) return undefined;
   return [request.tenant, segment.key, ...bucketsOf(request), request.selector].join('\0');

@@ -35,7 +35,10 @@ import { mergeStreamVolumes, streamsTask } from './streams.ts';
 import { leafWindow } from './window.ts';
 import type { Window } from './window.ts';
 
-/** Segments of one leaf that a worker has before it: it computes on one while it waits for others to be fetched. */
+/**
+ * Segments of one leaf that a worker has before it: it computes on one while it waits for others to be
+ * fetched.
+ */
 const scansPerWorker = 4;
 
 /** Who answers for a partition's head, best first. */
@@ -57,8 +60,9 @@ export interface QuerierDeps {
   /** Where answers from the store are kept; absent: nowhere. */
   readonly caches?: ResultsCaches;
   /**
-   * Half an answer, where an operator wants just that (`querier.query_store_only`, `query_ingester_only`): what the catalog knows
-   * to be stored, without asking heads; or what heads hold, without the store. Absent: both, each entry once.
+   * Half an answer, where an operator wants just that (`querier.query_store_only`, `query_ingester_only`):
+   * what the catalog knows to be stored, without asking heads; or what heads hold, without the store. Absent:
+   * both, each entry once.
    */
   readonly reads?: 'store' | 'heads';
 }
@@ -72,8 +76,8 @@ export interface ResultsCaches {
 }
 
 /**
- * Answers leaves from heads and store together, each entry once: it asks an owner of each partition for what lies
- * at or above the committed offset W which that owner reports, then reads committed segments up to W.
+ * Answers leaves from heads and store together, each entry once: it asks an owner of each partition for what
+ * lies at or above the committed offset W which that owner reports, then reads committed segments up to W.
  */
 export class Querier implements QuerierService {
   readonly #deps: QuerierDeps;
@@ -291,7 +295,9 @@ export class Querier implements QuerierService {
     return owner;
   }
 
-  /** Committed segments with entries in the window, oldest first, complete up to each head's committed offset. */
+  /**
+   * Committed segments with entries in the window, oldest first, complete up to each head's committed offset.
+   */
   async #segments<T>(
     tenant: string,
     window: Window,

@@ -25,7 +25,8 @@ interface FilledLog {
 
 /**
  * Log queries with a limit read the store from the end they want, a few segments at a time, and stop when no
- * segment left could hold a better row. Waves double, so that a query which finds little soon uses all workers.
+ * segment left could hold a better row. Waves double, so that a query which finds little soon uses all
+ * workers.
  */
 export async function scanUntilFilled(
   request: LogLeafRequest,

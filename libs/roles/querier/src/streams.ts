@@ -49,7 +49,9 @@ function sectionVolumes(section: Section, request: StreamsRequest): StreamVolume
   return [...volumes].map(([stream, volume]) => ({ labels: [...section.streams.labels(stream)], ...volume }));
 }
 
-/** A run that lies partly in the range counts by the share of its time that does: no column is read for this. */
+/**
+ * A run that lies partly in the range counts by the share of its time that does: no column is read for this.
+ */
 function addBlockShares(
   block: BlockInfo,
   range: { startNs: bigint; endNs: bigint },
@@ -70,7 +72,10 @@ function addBlockShares(
   }
 }
 
-/** One entry per label set, volumes added; entries and bytes whole numbers. Labels are sorted, as sections have them. */
+/**
+ * One entry per label set, volumes added; entries and bytes whole numbers. Labels are sorted, as sections
+ * have them.
+ */
 export function mergeStreamVolumes(lists: readonly (readonly StreamVolume[])[]): StreamVolume[] {
   const merged = new Map<string, Merged>();
   for (const list of lists) {

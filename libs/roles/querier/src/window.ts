@@ -7,7 +7,10 @@ export interface Window {
   readonly endNs: bigint;
 }
 
-/** The time in which a leaf's entries stand: its own range for logs; for samples the first step's window to the last's. */
+/**
+ * The time in which a leaf's entries stand: its own range for logs; for samples the first step's window to
+ * the last's.
+ */
 export function leafWindow(request: LeafRequest): Window {
   if (request.kind === 'log') return { startNs: request.startNs, endNs: request.endNs };
   const leaf = rangeAggregationOf(parseExpr(request.expr));

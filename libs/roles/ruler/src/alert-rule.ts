@@ -6,7 +6,10 @@ import type { Rule } from './rule-group.ts';
 
 export type AlertState = 'pending' | 'firing' | 'inactive';
 
-/** One series for which an alert's condition holds, or held not long ago. Times are Unix milliseconds; 0: never. */
+/**
+ * One series for which an alert's condition holds, or held not long ago. Times are Unix milliseconds; 0:
+ * never.
+ */
 export interface Alert {
   readonly labels: readonly LabelPair[];
   annotations: readonly LabelPair[];
@@ -26,7 +29,10 @@ export interface Alert {
 /** Alerts of one rule by `labelsKey`. */
 type Alerts = ReadonlyMap<string, Alert>;
 
-/** A resolved alert is told to Alertmanager again and again for so long: one lost message must not keep it firing. */
+/**
+ * A resolved alert is told to Alertmanager again and again for so long: one lost message must not keep it
+ * firing.
+ */
 export const resolvedRetentionMs = 15 * 60_000;
 
 interface AlertContext {
@@ -142,7 +148,8 @@ export function takeAlertsToSend(
   for (const alert of alerts) {
     if (!needsSending(alert, nowMs, resendDelayMs)) continue;
     alert.lastSentAtMs = nowMs;
-    // Four missed messages end an alert: long enough for a restart, short enough for one that nobody will resolve.
+    // Four missed messages end an alert: long enough for a restart, short enough for one that nobody will
+    // resolve.
     alert.validUntilMs = nowMs + 4 * Math.max(resendDelayMs, intervalMs);
     due.push({ ...alert });
   }
@@ -166,9 +173,10 @@ export function ruleState(alerts: Iterable<Alert>): AlertState {
 }
 
 /**
- * Alerts as they go on after nobody evaluated them from `downAtMs` to `nowMs`. An alert that had still to wait for its
- * `for` does not get the time of the outage for it, since nobody knows whether the condition held then; where its `for` is
- * longer than the grace period, it waits at least that. One that fired goes on firing.
+ * Alerts as they go on after nobody evaluated them from `downAtMs` to `nowMs`. An alert that had still to
+ * wait for its `for` does not get the time of the outage for it, since nobody knows whether the condition
+ * held then; where its `for` is longer than the grace period, it waits at least that. One that fired goes on
+ * firing.
  */
 export function resumeAlerts(
   rule: Rule,

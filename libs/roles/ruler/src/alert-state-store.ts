@@ -11,12 +11,14 @@ export interface SavedAlerts {
   readonly rules: readonly { readonly identity: string; readonly alerts: readonly Alert[] }[];
 }
 
-/** Bytes of one group's state; a state that is larger is not kept, and its alerts begin anew after a restart. */
+/**
+ * Bytes of one group's state; a state that is larger is not kept, and its alerts begin anew after a restart.
+ */
 const stateBytesMax = 32 * 1024 * 1024;
 
 /**
- * What alerts were when their ruler stopped, as one object per group: a new owner goes on from there. Objects are
- * overwritten by the group's owner alone; while two believe to be it, either's state will do.
+ * What alerts were when their ruler stopped, as one object per group: a new owner goes on from there. Objects
+ * are overwritten by the group's owner alone; while two believe to be it, either's state will do.
  */
 export class AlertStateStore {
   readonly #objects: ObjectStore;

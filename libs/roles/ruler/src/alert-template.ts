@@ -38,7 +38,9 @@ export function compileAlertTemplate(text: string, alert: string): DataTemplate 
   return template;
 }
 
-/** The text for one series. A template that fails leaves its error in the place of its text, as in Prometheus. */
+/**
+ * The text for one series. A template that fails leaves its error in the place of its text, as in Prometheus.
+ */
 export function expandAlertTemplate(
   text: string,
   alert: string,

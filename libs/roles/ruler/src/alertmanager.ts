@@ -40,7 +40,10 @@ const batchAlertsMax = 256;
 const attemptsMax = 4;
 const backoffMinMs = 500;
 
-/** Tells Alertmanagers of alerts, each tenant and each Alertmanager for itself: one that hangs delays no other. */
+/**
+ * Tells Alertmanagers of alerts, each tenant and each Alertmanager for itself: one that hangs delays no
+ * other.
+ */
 export class AlertmanagerSink implements AlertSink {
   readonly #deps: AlertmanagerDeps;
   readonly #options: AlertmanagerOptions;
@@ -220,8 +223,8 @@ export function alertsUrl(base: string): string {
 }
 
 /**
- * The rule's expression in Grafana's Explore, written as Loki writes it: notification templates take these links apart. Only
- * the query is escaped in full.
+ * The rule's expression in Grafana's Explore, written as Loki writes it: notification templates take these
+ * links apart. Only the query is escaped in full.
  */
 function exploreUrl(externalUrl: string, datasourceUid: string, expr: string): string {
   const base = externalUrl.replace(/\/+$/, '');

@@ -81,7 +81,9 @@ export function savedGroup(
   };
 }
 
-/** Alerts that wait or fire are saved at least so often, so that a later owner knows when evaluations ended. */
+/**
+ * Alerts that wait or fire are saved at least so often, so that a later owner knows when evaluations ended.
+ */
 const saveEveryMs = 60_000;
 
 /** Evaluates one group again and again. */
@@ -148,7 +150,9 @@ export class GroupRunner implements GroupStatus {
     });
   }
 
-  /** After `stop`, when the process ends or another owns the group: saves what changed since the last time. */
+  /**
+   * After `stop`, when the process ends or another owns the group: saves what changed since the last time.
+   */
   async handOver(): Promise<void> {
     if (this.lastEvaluationMs !== undefined) await this.#save(this.lastEvaluationMs, true);
     this.#deps.metrics.groupGone(this.#labels);
@@ -180,8 +184,8 @@ export class GroupRunner implements GroupStatus {
   }
 
   /**
-   * Takes over what the group's last owner left, where that is not too old. After an outage alerts wait longer; where no
-   * slot was missed they go on as if nothing had happened.
+   * Takes over what the group's last owner left, where that is not too old. After an outage alerts wait
+   * longer; where no slot was missed they go on as if nothing had happened.
    *
    * @returns the slot that was evaluated last, as far as is known
    */
@@ -328,7 +332,10 @@ function identityOf(rule: Rule): string {
   return JSON.stringify([rule.kind, rule.name, rule.labels]);
 }
 
-/** What of an alert is worth a write: not its value, but when it was last sent, lest a later owner sends it again. */
+/**
+ * What of an alert is worth a write: not its value, but when it was last sent, lest a later owner sends it
+ * again.
+ */
 function lastingPart({ labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs }: Alert): unknown {
   return [labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs];
 }

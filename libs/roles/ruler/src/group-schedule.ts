@@ -1,6 +1,6 @@
 /**
- * The first moment after `afterMs` at which a group is due. Groups of one interval are spread over it by their token, and
- * stand at the same moments whoever evaluates them.
+ * The first moment after `afterMs` at which a group is due. Groups of one interval are spread over it by
+ * their token, and stand at the same moments whoever evaluates them.
  */
 export function firstSlotMs(afterMs: number, intervalMs: number, token: number): number {
   const offset = token % intervalMs;
@@ -14,7 +14,9 @@ interface NextSlot {
   readonly missed: number;
 }
 
-/** The slot after `slotMs`; when it is past, the newest one is due at once, and those before it were missed. */
+/**
+ * The slot after `slotMs`; when it is past, the newest one is due at once, and those before it were missed.
+ */
 export function nextSlot(slotMs: number, nowMs: number, intervalMs: number, token: number): NextSlot {
   // A clock that was set back must not make the group wait until it is back where it was.
   if (nowMs < slotMs - intervalMs) return { slotMs: firstSlotMs(nowMs, intervalMs, token), missed: 0 };

@@ -10,8 +10,8 @@ import { checkGroup } from './validate.ts';
 const filesMax = 1000;
 
 /**
- * Groups from rule files that somebody else puts there: `{directory}/{tenant}/{namespace}`, each with a list of groups.
- * Nothing can be changed through the API.
+ * Groups from rule files that somebody else puts there: `{directory}/{tenant}/{namespace}`, each with a list
+ * of groups. Nothing can be changed through the API.
  */
 export class LocalRuleStore implements RuleStore {
   readonly #disk: Disk;

@@ -31,7 +31,10 @@ export interface RulerPeers {
     tenant: TenantId,
     signal: AbortSignal,
   ): Promise<{ readonly groups: readonly RuleApiGroup[]; readonly isComplete: boolean }>;
-  /** Tells them that the tenant's rules are others now. Never rejects: who was not told looks at the next poll. */
+  /**
+   * Tells them that the tenant's rules are others now. Never rejects: who was not told looks at the next
+   * poll.
+   */
   rulesChanged(tenant: TenantId): Promise<void>;
 }
 
@@ -79,8 +82,8 @@ export class PrometheusRuleApi {
   }
 
   /**
-   * All of a tenant's groups, those of other rulers too, by file and name. Those of a ruler that does not answer are shown
-   * as it saved them last.
+   * All of a tenant's groups, those of other rulers too, by file and name. Those of a ruler that does not
+   * answer are shown as it saved them last.
    */
   async groups(tenant: TenantId, signal: AbortSignal): Promise<RuleApiGroup[]> {
     const { peers, ruler } = this.#deps;

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { readGroup, readRuleFile, RuleTextError } from './read-yaml.ts';
 
-// Protects the door by which rules come in: what Go's decoder takes is taken, what might cost us dearly is not.
+// Protects the door by which rules come in: what Go's decoder takes is taken, what might cost us dearly is
+// not.
 
 test('scalars are text wherever text is wanted, as they were written', () => {
   const group = readGroup(

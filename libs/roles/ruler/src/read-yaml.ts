@@ -40,8 +40,8 @@ export class RuleTextError extends Error {
 }
 
 /**
- * One group as the API takes it. Fields that nobody knows are passed over; scalars are taken as text wherever text is
- * wanted, as Go's decoder takes them. An empty text is a group without anything.
+ * One group as the API takes it. Fields that nobody knows are passed over; scalars are taken as text wherever
+ * text is wanted, as Go's decoder takes them. An empty text is a group without anything.
  *
  * @throws RuleTextError
  */

@@ -19,7 +19,10 @@ interface RemoteWriteOptions {
 /** Enough for an hour of 1,000 samples a second. */
 const defaultBytesMaxPerQueue = 256 * 1024 * 1024;
 
-/** Sends recorded series to metrics stores by Prometheus' remote write. Queues live in `{tenant}/{client}` on disk. */
+/**
+ * Sends recorded series to metrics stores by Prometheus' remote write. Queues live in `{tenant}/{client}` on
+ * disk.
+ */
 export class RemoteWriteSink implements SeriesSink {
   readonly #deps: RemoteQueueDeps;
   readonly #options: RemoteWriteOptions;

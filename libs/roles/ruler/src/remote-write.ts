@@ -42,7 +42,9 @@ const splitsMax = 256;
 /** Longest wait that a receiver may ask for. */
 const retryAfterMsMax = 60_000;
 
-/** Samples of one tenant on their way to one metrics store: safe on disk first, then sent until it has them. */
+/**
+ * Samples of one tenant on their way to one metrics store: safe on disk first, then sent until it has them.
+ */
 export class RemoteQueue {
   readonly #deps: RemoteQueueDeps;
   readonly #options: RemoteQueueOptions;
@@ -137,9 +139,9 @@ export class RemoteQueue {
   }
 
   /**
-   * Until the receiver has it, or will never have it. Prometheus refuses a whole request for one sample that is older than
-   * what it has of the series, as those are that it got before a crash or from another ruler: the request is halved, so
-   * that the others reach it.
+   * Until the receiver has it, or will never have it. Prometheus refuses a whole request for one sample that
+   * is older than what it has of the series, as those are that it got before a crash or from another ruler:
+   * the request is halved, so that the others reach it.
    *
    * @returns false: stopped, or too old by now
    */

@@ -10,7 +10,10 @@ import { writeGroup } from './write-yaml.ts';
 export interface RuleStore {
   /** Tenants that have groups, sorted. */
   tenants(signal?: AbortSignal): Promise<TenantId[]>;
-  /** A tenant's groups, by namespace and name; of one namespace when it is given. What cannot be read is left out and told. */
+  /**
+   * A tenant's groups, by namespace and name; of one namespace when it is given. What cannot be read is left
+   * out and told.
+   */
   groups(tenant: TenantId, namespace?: string, signal?: AbortSignal): Promise<TenantGroups>;
   /** LokiError `notFound` when there is none. */
   group(tenant: TenantId, namespace: string, name: string): Promise<RuleGroup>;
@@ -33,8 +36,8 @@ const readsMax = 16;
 const groupsMax = 20_000;
 
 /**
- * Groups as objects `rules/{tenant}/{namespace}/{group}`, both names in URL-safe base64: whatever they contain, they are
- * one part of a key each, and no two names share one.
+ * Groups as objects `rules/{tenant}/{namespace}/{group}`, both names in URL-safe base64: whatever they
+ * contain, they are one part of a key each, and no two names share one.
  */
 export class ObjectRuleStore implements RuleStore {
   readonly #objects: ObjectStore;

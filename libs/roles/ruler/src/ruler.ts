@@ -278,7 +278,10 @@ export class Ruler {
     );
   }
 
-  /** One change of a tenant's runners at a time: two that start a group at once would leave one that nobody ends. */
+  /**
+   * One change of a tenant's runners at a time: two that start a group at once would leave one that nobody
+   * ends.
+   */
   async #inTurn(tenant: TenantId, work: () => Promise<void>): Promise<void> {
     const turn = (this.#turns.get(tenant) ?? Promise.resolve()).then(work);
     const settled = turn.catch(() => undefined); // whoever asked for the change hears of its failure

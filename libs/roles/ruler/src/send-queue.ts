@@ -16,7 +16,10 @@ interface SendQueueOptions {
   readonly fileBytesMax?: number;
 }
 
-/** Header of a record, little-endian: bytes, samples, newest time in ms (8 bytes), CRC32C of all that and the payload. */
+/**
+ * Header of a record, little-endian: bytes, samples, newest time in ms (8 bytes), CRC32C of all that and the
+ * payload.
+ */
 const headerBytes = 20;
 const defaultFileBytesMax = 4 * 1024 * 1024;
 /** A longer record is damage. */
@@ -36,9 +39,9 @@ export interface Lost {
 }
 
 /**
- * A queue of records in files, first in, first out. What was appended survives a crash; what was taken may come again
- * after one, but not much: the position is written with each take. FORMAT: files `{number}.queue` of records, and
- * `position` with `{number} {offset}` of the first record that was not taken.
+ * A queue of records in files, first in, first out. What was appended survives a crash; what was taken may
+ * come again after one, but not much: the position is written with each take. FORMAT: files `{number}.queue`
+ * of records, and `position` with `{number} {offset}` of the first record that was not taken.
  */
 export class SendQueue {
   readonly #disk: Disk;
@@ -60,7 +63,9 @@ export class SendQueue {
     this.#fileBytesMax = options.fileBytesMax ?? defaultFileBytesMax;
   }
 
-  /** Opens what an earlier process left. Appends go to a new file, since the last one may end in the middle. */
+  /**
+   * Opens what an earlier process left. Appends go to a new file, since the last one may end in the middle.
+   */
   static async open(options: SendQueueOptions): Promise<{ queue: SendQueue; lost: Lost[] }> {
     const queue = new SendQueue(options);
     return { queue, lost: await queue.#load() };
@@ -99,7 +104,9 @@ export class SendQueue {
     });
   }
 
-  /** The oldest records, as many as hold `samplesMax` samples together but at least one; [] when none waits. */
+  /**
+   * The oldest records, as many as hold `samplesMax` samples together but at least one; [] when none waits.
+   */
   peek(samplesMax: number): Promise<{ records: QueuedRecord[]; end: Position; lost: Lost[] }> {
     return this.#inTurn(() => this.#peek(samplesMax));
   }

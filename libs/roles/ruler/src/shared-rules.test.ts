@@ -7,7 +7,8 @@ import type { RulerPeers } from './prometheus-api.ts';
 import type { Ruler } from './ruler.ts';
 import { limitsOf, RulerWorld, sample, tenantA } from './test-world.ts';
 
-// Protects: rulers that share a ring evaluate each group once, whoever comes, goes or dies, and nobody is called twice.
+// Protects: rulers that share a ring evaluate each group once, whoever comes, goes or dies, and nobody is
+// called twice.
 
 const minute = 60_000;
 const groupNames = Array.from({ length: 12 }, (_, i) => `group-${i}`);

@@ -1,7 +1,9 @@
 import { bytesField, varintField } from '@loki/proto';
 import type { SeriesSample } from './recording-rule.ts';
 
-/** The bits by which Prometheus knows that a series ends: one of many NaNs, so they are written as they are. */
+/**
+ * The bits by which Prometheus knows that a series ends: one of many NaNs, so they are written as they are.
+ */
 const staleMarker = Buffer.from('020000000000f07f', 'hex');
 
 /** Samples as the body of Prometheus' remote write, version 1. Such bodies, one after the other, are one. */

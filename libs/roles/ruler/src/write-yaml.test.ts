@@ -5,10 +5,14 @@ import { readGroup } from './read-yaml.ts';
 import type { RuleGroup } from './rule-group.ts';
 import { compareNatural, writeGroup, writeNamespaces } from './write-yaml.ts';
 
-// Protects what clients diff: rules come back letter by letter as Go's encoder writes them, and mean what they meant.
+// Protects what clients diff: rules come back letter by letter as Go's encoder writes them, and mean what
+// they meant.
 
 interface Golden {
-  /** A text used as name, expression and label, with what gopkg.in/yaml.v3 3.0.1 made of it in a list and alone. */
+  /**
+   * A text used as name, expression and label, with what gopkg.in/yaml.v3 3.0.1 made of it in a list and
+   * alone.
+   */
   readonly cases: readonly [string, string][];
   /** Keys of a map, and the map. */
   readonly keys: readonly string[];

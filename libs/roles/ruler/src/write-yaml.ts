@@ -3,8 +3,8 @@ import type { LabelPair } from '@loki/model';
 import type { Rule, RuleGroup } from './rule-group.ts';
 
 /**
- * Rules as YAML, letter by letter as clients know it from Go's encoder: four spaces of indent, lists indented, texts
- * plain where that is safe, in blocks when they have several lines.
+ * Rules as YAML, letter by letter as clients know it from Go's encoder: four spaces of indent, lists
+ * indented, texts plain where that is safe, in blocks when they have several lines.
  */
 const indentStep = 4;
 
@@ -101,7 +101,10 @@ const otherTypes = [
   /^\d{4}-\d{1,2}-\d{1,2}(?:$|(?:[Tt]|[ \t]+)\d)/,
 ];
 
-/** Characters that stand as they are. Go escapes all beyond 16 bits; separators of lines would be read as such. */
+/**
+ * Characters that stand as they are. Go escapes all beyond 16 bits; separators of lines would be read as
+ * such.
+ */
 const printable = /^[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]*$/u;
 
 /** A text as a scalar in a mapping at `indent`. */

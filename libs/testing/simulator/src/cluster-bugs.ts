@@ -3,7 +3,9 @@ import type { ObjectStore, Workers, WriteLog } from '@loki/ports';
 import { overriding, storeThatAnswersEarly, storeThatOverwrites } from './planted-bugs.ts';
 import type { VirtualProcess } from './virtual-process.ts';
 
-/** Mistakes in the protocol between processes, as switches; planted from outside, as those of one process are. */
+/**
+ * Mistakes in the protocol between processes, as switches; planted from outside, as those of one process are.
+ */
 export const clusterBugs = {
   commitBeforeFlush: 'the manifest names a segment that is not durable yet',
   twoLeadersWin: 'a manifest is put over that of another leader',

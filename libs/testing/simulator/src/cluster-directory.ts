@@ -13,7 +13,10 @@ interface NetworkDirectoryDeps {
   readonly replicationFactor: number;
 }
 
-/** Who answers for a partition, over the network: its owners in turn, then members that leave, then those that come next. */
+/**
+ * Who answers for a partition, over the network: its owners in turn, then members that leave, then those that
+ * come next.
+ */
 export class NetworkDirectory implements IngesterDirectory {
   readonly #deps: NetworkDirectoryDeps;
   readonly #partitions: readonly number[];

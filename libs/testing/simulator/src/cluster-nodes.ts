@@ -141,7 +141,10 @@ async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<Distr
   return { ...birth, kind: 'distributor', distributor };
 }
 
-/** Steps begin sooner than in production, so that a seed sees some; later than a store that is down comes back. */
+/**
+ * Steps begin sooner than in production, so that a seed sees some; later than a store that is down comes
+ * back.
+ */
 const shardLeadSeconds = 14;
 
 async function startShards(birth: Birth, world: ClusterWorld): Promise<SimShards> {

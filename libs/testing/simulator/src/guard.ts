@@ -1,6 +1,7 @@
 /**
- * While a simulation runs, the real clock, timers and randomness throw: code that reaches past `libs/words/ports` is found
- * the first time a seed comes by. Returns how to lift the guard. Nested guards are refused.
+ * While a simulation runs, the real clock, timers and randomness throw: code that reaches past
+ * `libs/words/ports` is found the first time a seed comes by. Returns how to lift the guard. Nested guards
+ * are refused.
  */
 export function guardRealWorld(): () => void {
   if (lift) throw new Error('the real world is guarded already');

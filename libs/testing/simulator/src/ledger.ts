@@ -29,7 +29,10 @@ export interface Violation {
   readonly text: string;
 }
 
-/** A request to delete what `matches`; entries that were acked before it was sent must go once it was acknowledged. */
+/**
+ * A request to delete what `matches`; entries that were acked before it was sent must go once it was
+ * acknowledged.
+ */
 interface LedgerDelete {
   readonly matches: (entry: LedgerEntry) => boolean;
   isAcked: boolean;
@@ -48,13 +51,17 @@ interface Fate {
 const violationsMax = 20;
 
 /**
- * What was promised to clients, kept outside of the system, and the judge who compares it with what can be read.
- * acked: there exactly once. unknown or pending: never twice. rejected: not there. Anything else: a phantom.
+ * What was promised to clients, kept outside of the system, and the judge who compares it with what can be
+ * read. acked: there exactly once. unknown or pending: never twice. rejected: not there. Anything else: a
+ * phantom.
  */
 export class Ledger {
   readonly #fates = new Map<string, Fate>();
   readonly #deletes: LedgerDelete[] = [];
-  /** Lines are unique to their tenant in a simulation, so a line in the wrong tenant's answer is named for what it is. */
+  /**
+   * Lines are unique to their tenant in a simulation, so a line in the wrong tenant's answer is named for
+   * what it is.
+   */
   readonly #ownerOfLine = new Map<string, string>();
 
   /** An attempt to push these entries begins. */
@@ -91,7 +98,10 @@ export class Ledger {
     return request;
   }
 
-  /** Entries acknowledged so far: what a query that starts now must find. What somebody wants to delete may be gone. */
+  /**
+   * Entries acknowledged so far: what a query that starts now must find. What somebody wants to delete may be
+   * gone.
+   */
   acked(tenant: string): LedgerEntry[] {
     return [...this.#fates.values()]
       .filter((fate) => fate.outcome === 'acked' && fate.entry.tenant === tenant)
@@ -99,7 +109,9 @@ export class Ledger {
       .filter((entry) => !this.#deletes.some(({ matches }) => matches(entry)));
   }
 
-  /** Entries that were stored before a request to delete them was acknowledged: nobody may find them any more. */
+  /**
+   * Entries that were stored before a request to delete them was acknowledged: nobody may find them any more.
+   */
   deleted(tenant: string): LedgerEntry[] {
     return [...this.#fates.values()]
       .filter(({ entry, deletes }) => entry.tenant === tenant && deletes.some(({ isAcked }) => isAcked))

@@ -9,7 +9,9 @@ interface HeldRecord {
   readonly bytes: Buffer;
 }
 
-/** Partitions' heads without an ingester: records as they are given, flushed to a store when a test says so. */
+/**
+ * Partitions' heads without an ingester: records as they are given, flushed to a store when a test says so.
+ */
 export class PlainHeads {
   readonly #objectStore: ObjectStore;
   readonly #writers: readonly PartitionCatalog[];

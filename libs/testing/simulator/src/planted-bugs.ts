@@ -4,8 +4,8 @@ import type { Disk, LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
 import type { VirtualProcess } from './virtual-process.ts';
 
 /**
- * Mistakes that somebody could make, as switches: each must be found within 500 seeds. They are planted from outside,
- * in what the code is given, so that the code itself holds no bug to switch on.
+ * Mistakes that somebody could make, as switches: each must be found within 500 seeds. They are planted from
+ * outside, in what the code is given, so that the code itself holds no bug to switch on.
  */
 export const plantedBugs = {
   commitBeforeFlush: 'the manifest names a segment that is not durable yet',
@@ -93,7 +93,10 @@ export function logThatTells(
   return overriding(log, { read });
 }
 
-/** Appends a record once more, or does not say that it was taken, as producers' retries and brokers make it happen. */
+/**
+ * Appends a record once more, or does not say that it was taken, as producers' retries and brokers make it
+ * happen.
+ */
 export function logThatRepeats(
   log: WriteLog,
   odds: { repeats: () => boolean; losesAnswer: () => boolean },

@@ -31,8 +31,9 @@ interface RunOptions {
 const eventsMaxDefault = 10_000_000;
 
 /**
- * Virtual time on one thread. Runs one event, drains the micro-tasks it caused, then the next; so everything that
- * happens is a function of the seed. Its trace hash covers the time and label of each event that ran and each `note`.
+ * Virtual time on one thread. Runs one event, drains the micro-tasks it caused, then the next; so everything
+ * that happens is a function of the seed. Its trace hash covers the time and label of each event that ran and
+ * each `note`.
  */
 export class VirtualScheduler {
   readonly random: Prng;

@@ -22,14 +22,19 @@ export function pushRequest(push: Push, signal: AbortSignal): HttpRequest {
   };
 }
 
-/** 2xx: there. 4xx of a single entry: not there. Anything else, a partly refused push too: nobody knows, and it is sent again. */
+/**
+ * 2xx: there. 4xx of a single entry: not there. Anything else, a partly refused push too: nobody knows, and
+ * it is sent again.
+ */
 export function answerOf(status: number, push: Push): PushAnswer {
   if (status >= 200 && status < 300) return 'acked';
   if (status === 429) return 'unknown';
   return status >= 400 && status < 500 && push.entries.length === 1 ? 'rejected' : 'unknown';
 }
 
-/** A call over a network: its answer, or `timeout` when none came in time; also when the other side is dead. */
+/**
+ * A call over a network: its answer, or `timeout` when none came in time; also when the other side is dead.
+ */
 export function calling<T>(client: VirtualProcess, timeoutMs: number, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = () => reject(new LokiError('timeout', 'no answer in time'));

@@ -111,7 +111,10 @@ export class SimNode {
     this.catalog = roles.catalog;
   }
 
-  /** Opens what the last incarnation left. Rejects when disk or store fail meanwhile: try again in a new process. */
+  /**
+   * Opens what the last incarnation left. Rejects when disk or store fail meanwhile: try again in a new
+   * process.
+   */
   static async boot(process: VirtualProcess, world: SimWorld): Promise<SimNode> {
     const { clock, timers, random } = process;
     const { partitionCount, bug } = world;
@@ -167,7 +170,10 @@ export class SimNode {
   }
 }
 
-/** What must be read before the process starts. The catalog says below which offset of the log nothing new may stand. */
+/**
+ * What must be read before the process starts. The catalog says below which offset of the log nothing new may
+ * stand.
+ */
 async function patiently(read: () => Promise<void>, process: VirtualProcess): Promise<void> {
   for (;;) {
     try {

@@ -53,13 +53,16 @@ export interface ClusterSimResult {
 const settleMs = 60_000;
 /** Longer than a distributor tries to append what it was given. */
 const pushesOverMs = 25_000;
-/** Deletes that were carried out are applied to answers for a quarter of an hour more; after that rows must be gone. */
+/**
+ * Deletes that were carried out are applied to answers for a quarter of an hour more; after that rows must be
+ * gone.
+ */
 const deletesOverMs = 20 * 60_000;
 
 /**
- * One seed: clients push, query and delete over several distributors, ingesters in zones, queriers and compactors, while
- * everything that the seed draws goes wrong; then all faults end, and the ledger is held against what can be read: from
- * the heads, flushed, compacted, and after all processes crashed.
+ * One seed: clients push, query and delete over several distributors, ingesters in zones, queriers and
+ * compactors, while everything that the seed draws goes wrong; then all faults end, and the ledger is held
+ * against what can be read: from the heads, flushed, compacted, and after all processes crashed.
  */
 export async function simulateCluster(options: ClusterSimOptions): Promise<ClusterSimResult> {
   await loadHash();
@@ -359,7 +362,9 @@ class ClusterSimulation {
     return rows;
   }
 
-  /** Manifests are gapless (a catalog that loads proves it), and each segment that is read is there and sound. */
+  /**
+   * Manifests are gapless (a catalog that loads proves it), and each segment that is read is there and sound.
+   */
   async #checkStore(judge: VirtualProcess): Promise<void> {
     const { bucket, partitionCount } = this.#world;
     const catalog = new Catalog({ objectStore: bucket.client(judge), timers: judge.timers, partitionCount });
@@ -410,7 +415,10 @@ function drawCompactorOptions(random: Prng, removesRows: boolean): Partial<Compa
   };
 }
 
-/** Steps of sharded streams promise nothing to a clock that is hours wrong, nor to a process that only the store cannot hear. */
+/**
+ * Steps of sharded streams promise nothing to a clock that is hours wrong, nor to a process that only the
+ * store cannot hear.
+ */
 function withinShardPromises(faults: ClusterFaults): ClusterFaults {
   return { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY, cutEveryMs: Number.POSITIVE_INFINITY };
 }

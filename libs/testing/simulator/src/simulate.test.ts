@@ -6,7 +6,10 @@ import { simulate } from './simulate.ts';
 
 /** Seeds of each check; `npm run sim -- --seeds N` runs as many as there is time for. */
 const seedsPerCheck = 40;
-/** A planted bug must be found within 500 seeds; all are within the first few, and a check has no time for more. */
+/**
+ * A planted bug must be found within 500 seeds; all are within the first few, and a check has no time for
+ * more.
+ */
 const seedsPerBug = 40;
 
 const fixedSeeds = readFileSync(join(__dirname, '../../../../tools/sim/seeds.txt'), 'utf8')

@@ -52,8 +52,9 @@ const pushTimeoutMs = 2_000;
 const queryTimeoutMs = 20_000;
 
 /**
- * One seed: clients push and query a whole process of roles while everything that the seed draws goes wrong; then all
- * faults end, and the ledger is held against what can be read: from the heads, after a flush, and after one more crash.
+ * One seed: clients push and query a whole process of roles while everything that the seed draws goes wrong;
+ * then all faults end, and the ledger is held against what can be read: from the heads, after a flush, and
+ * after one more crash.
  */
 export async function simulate(options: SimOptions): Promise<SimResult> {
   await loadHash();
@@ -101,7 +102,8 @@ class Simulation {
     this.#random = this.#scheduler.random.fork('simulation');
     const streamRates = drawStreamRates(seed, bug);
     const faults = drawFaults(this.#random.fork('faults'));
-    // Steps of sharded streams are set by the wall clock: one that is hours wrong is beyond what they promise.
+    // Steps of sharded streams are set by the wall clock: one that is hours wrong is beyond what they
+    // promise.
     const drawn = streamRates ? { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY } : faults;
     const profile = drawProfile(this.#random.fork('profile'));
     this.#isSequenceOnly = this.#random.chance(0.15) || bug === 'sequenceIgnored';
@@ -347,7 +349,10 @@ class Simulation {
     }
   }
 
-  /** All faults are gone: within a minute everything must be up and caught up, and pushes on their way be stored. */
+  /**
+   * All faults are gone: within a minute everything must be up and caught up, and pushes on their way be
+   * stored.
+   */
   async #settled(judge: VirtualProcess): Promise<void> {
     const untilMs = this.#scheduler.nowMs + settleMs;
     const isReady = () => this.#node?.ingester.isReady() && (this.#node.rival?.ingester.isReady() ?? true);
@@ -382,7 +387,9 @@ class Simulation {
     }
   }
 
-  /** Manifests are gapless (a catalog that loads proves it), and each segment they name is there and sound. */
+  /**
+   * Manifests are gapless (a catalog that loads proves it), and each segment they name is there and sound.
+   */
   async #checkStore(judge: VirtualProcess): Promise<void> {
     const { bucket, partitionCount } = this.#world;
     const keys: string[] = [];

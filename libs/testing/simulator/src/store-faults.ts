@@ -3,7 +3,10 @@ import { verifySegment } from '@loki/segment';
 import type { Violation } from './ledger.ts';
 import type { VirtualBucket } from './virtual-object-store.ts';
 
-/** What is wrong with a store: segments that are read and not there or not sound, and objects that were put twice. */
+/**
+ * What is wrong with a store: segments that are read and not there or not sound, and objects that were put
+ * twice.
+ */
 export function storeFaults(bucket: VirtualBucket, keys: Iterable<string>): Violation[] {
   const faults: Violation[] = [];
   for (const key of new Set(keys)) {

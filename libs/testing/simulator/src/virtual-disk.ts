@@ -8,7 +8,10 @@ export interface DiskFaults {
   capacityBytes: number;
   /** A write fails with EIO, perhaps after a part of it. */
   writeError: number;
-  /** An fsync fails with EIO. As on Linux, what it should have saved then counts as clean and may never be saved. */
+  /**
+   * An fsync fails with EIO. As on Linux, what it should have saved then counts as clean and may never be
+   * saved.
+   */
   syncError: number;
   readError: number;
   /** Creating, renaming, linking, removing, truncating. */
@@ -50,8 +53,9 @@ interface NameChange {
 }
 
 /**
- * A disk in memory that outlives processes and forgets, at `crash`, as real ones do: unsynced bytes survive in whole,
- * in part or not at all, sector by sector; unsynced changes of directories survive one by one. All by the seed.
+ * A disk in memory that outlives processes and forgets, at `crash`, as real ones do: unsynced bytes survive
+ * in whole, in part or not at all, sector by sector; unsynced changes of directories survive one by one. All
+ * by the seed.
  */
 export class VirtualDisk {
   readonly random: Prng;

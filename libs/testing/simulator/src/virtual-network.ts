@@ -16,7 +16,10 @@ export const noNetworkFaults: NetworkFaults = { lost: 0, repeated: 0, delayMinMs
 /** A caller gives up after so long without an answer. */
 const deadlineMs = 5_000;
 
-/** Links between places (processes, the store, the log, the ring's store), each way of which may be cut by itself. */
+/**
+ * Links between places (processes, the store, the log, the ring's store), each way of which may be cut by
+ * itself.
+ */
 export class VirtualNetwork {
   faults: NetworkFaults = { ...noNetworkFaults };
   readonly #random: Prng;
@@ -49,7 +52,8 @@ export class VirtualNetwork {
   }
 
   /**
-   * A call to another process: it may get lost on either way, run twice, or be answered when nobody waits any more.
+   * A call to another process: it may get lost on either way, run twice, or be answered when nobody waits any
+   * more.
    *
    * @param to who answers now under that name; undefined: nobody, which the caller hears at once
    * @throws LokiError `unavailable` when no answer comes in time; what `work` throws
@@ -90,7 +94,10 @@ export class VirtualNetwork {
     });
   }
 
-  /** An adapter of a process, whose calls travel a link: cut one way nothing is done, cut the other nobody is told. */
+  /**
+   * An adapter of a process, whose calls travel a link: cut one way nothing is done, cut the other nobody is
+   * told.
+   */
   linked<T extends object>(target: T, process: VirtualProcess, from: string, to: string, methods: readonly (keyof T)[]): T {
     return new Proxy(target, {
       get: (object, name) => {

@@ -11,7 +11,10 @@ export interface StoreFaults {
   answerLost: number;
   /** One bit of what a read returns is wrong; a second read may be right. */
   bitFlip: number;
-  /** What a bit flip looks like; `unseen` damages bytes so that CRC32C does not change: as if nobody checked it. */
+  /**
+   * What a bit flip looks like; `unseen` damages bytes so that CRC32C does not change: as if nobody checked
+   * it.
+   */
   flipShape: 'bit' | 'unseen';
   /** Every call fails while this is set. */
   down: boolean;
@@ -35,7 +38,9 @@ export class VirtualBucket {
   readonly objects = new Map<string, Buffer>();
   faults: StoreFaults = { ...noStoreFaults };
   readonly random: Prng;
-  /** Keys whose bytes a plain `put` changed: immutable objects must not be among them. A retry puts the same. */
+  /**
+   * Keys whose bytes a plain `put` changed: immutable objects must not be among them. A retry puts the same.
+   */
   readonly overwritten: string[] = [];
 
   constructor(random: Prng) {
@@ -108,8 +113,8 @@ class BucketClient implements ObjectStore {
   }
 
   /**
-   * A write travels to the store, is done there whether or not the sender still lives, and the answer travels back:
-   * two events, so that a crash may fall between.
+   * A write travels to the store, is done there whether or not the sender still lives, and the answer travels
+   * back: two events, so that a crash may fall between.
    */
   #write<T>(label: string, signal: AbortSignal | undefined, apply: () => T): Promise<T> {
     const { random } = this.#bucket;
@@ -178,8 +183,9 @@ function storeError(label: string): LokiError {
 }
 
 /**
- * Castagnoli's polynomial, all 33 bits of it, as bytes in the order in which CRC32C takes bits (lowest first). A CRC
- * is a remainder by this polynomial, so adding it anywhere changes the bytes and not the checksum.
+ * Castagnoli's polynomial, all 33 bits of it, as bytes in the order in which CRC32C takes bits (lowest
+ * first). A CRC is a remainder by this polynomial, so adding it anywhere changes the bytes and not the
+ * checksum.
  */
 const unseenPattern = [0xf1, 0x76, 0xec, 0x05, 0x01] as const;
 

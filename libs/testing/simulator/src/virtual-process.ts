@@ -6,8 +6,8 @@ import type { EventHandle, VirtualScheduler } from './scheduler.ts';
 export const virtualEpochMs = 1_704_067_200_000;
 
 /**
- * One incarnation of a process: the ports that it sees, and the power to stop it. All that its code waits for comes as
- * events of this object; so when it is killed nothing of it ever runs again, whatever it was doing.
+ * One incarnation of a process: the ports that it sees, and the power to stop it. All that its code waits for
+ * comes as events of this object; so when it is killed nothing of it ever runs again, whatever it was doing.
  */
 export class VirtualProcess {
   readonly name: string;
@@ -76,8 +76,8 @@ export class VirtualProcess {
   }
 
   /**
-   * The outcome of something outside the process (disk, network), told to it after `delayMs`. A dead process is never
-   * told: the promise stays pending for ever.
+   * The outcome of something outside the process (disk, network), told to it after `delayMs`. A dead process
+   * is never told: the promise stays pending for ever.
    */
   tell<T>(delayMs: number, label: string, outcome: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {

@@ -45,8 +45,9 @@ interface Partition {
 const appendTimeoutMs = 10_000;
 
 /**
- * A partitioned log as Kafka gives it, which outlives all processes: appends are seen once they are replicated, a new
- * leader may lack what only the old one had, answers get lost, and what was sent arrives though its sender is dead.
+ * A partitioned log as Kafka gives it, which outlives all processes: appends are seen once they are
+ * replicated, a new leader may lack what only the old one had, answers get lost, and what was sent arrives
+ * though its sender is dead.
  */
 export class VirtualLog {
   readonly partitionCount: number;
@@ -73,7 +74,9 @@ export class VirtualLog {
     return new LogClient(this, process, this.#random.fork(process.name));
   }
 
-  /** Another broker leads: each pending record, from some point on, is gone; who waits for it hears an error. */
+  /**
+   * Another broker leads: each pending record, from some point on, is gone; who waits for it hears an error.
+   */
   moveLeader(id: number): void {
     const partition = this.#partitions[id];
     const kept = this.#random.int(0, partition.pending.length);
@@ -89,7 +92,10 @@ export class VirtualLog {
     return this.#partitions[id];
   }
 
-  /** The record reaches the leader; `settle` hears its offset, or undefined when nobody knows what became of it. */
+  /**
+   * The record reaches the leader; `settle` hears its offset, or undefined when nobody knows what became of
+   * it.
+   */
   arrive(
     id: number,
     record: LogRecord,
@@ -129,7 +135,10 @@ class LogClient implements WriteLog {
   readonly #log: VirtualLog;
   readonly #process: VirtualProcess;
   readonly #random: Prng;
-  /** One append of each partition is on its way at a time: a writer's records stand in the order of their sequence. */
+  /**
+   * One append of each partition is on its way at a time: a writer's records stand in the order of their
+   * sequence.
+   */
   readonly #tails: Promise<unknown>[];
 
   constructor(log: VirtualLog, process: VirtualProcess, random: Prng) {

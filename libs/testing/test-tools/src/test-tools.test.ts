@@ -1,4 +1,7 @@
-/** Protects tests from what they stand on: ports that are free, waiting that ends, certificates that are trusted. */
+/**
+ * Protects tests from what they stand on: ports that are free, waiting that ends, certificates that are
+ * trusted.
+ */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';

@@ -1,4 +1,7 @@
-/** Reads large overrides files in a thread that lives as long as the reading: 20,000 tenants keep it busy for a second or two. */
+/**
+ * Reads large overrides files in a thread that lives as long as the reading: 20,000 tenants keep it busy for
+ * a second or two.
+ */
 import { Worker } from 'node:worker_threads';
 import { ConfigError, readOverrides } from '@loki/config';
 import type { OverridesBatch, OverridesReader, OverridesRequest, OverridesSummary } from '@loki/config';
@@ -9,7 +12,10 @@ const inlineCharsMax = 16 * 1024;
 
 export interface OverridesThreadInput {
   readonly request: OverridesRequest;
-  /** One number: batches that the caller took. A thread waits for it, so that the caller's other work comes between two batches. */
+  /**
+   * One number: batches that the caller took. A thread waits for it, so that the caller's other work comes
+   * between two batches.
+   */
   readonly batchesTaken: SharedArrayBuffer;
 }
 
@@ -19,7 +25,10 @@ export type OverridesMessage =
   | { readonly kind: 'read'; readonly summary: OverridesSummary }
   | { readonly kind: 'fault'; readonly text: string };
 
-/** @returns a reader that keeps no thread for longer than some milliseconds, and the caller's for no longer than a batch takes */
+/**
+ * @returns a reader that keeps no thread for longer than some milliseconds, and the caller's for no longer
+ *   than a batch takes
+ */
 export function overridesReader(inlineMax = inlineCharsMax): OverridesReader {
   return async (request, onBatch) => {
     const chars = request.files.reduce((sum, { text }) => sum + text.length, 0);

@@ -51,7 +51,9 @@ const adminGraceMs = 1_000;
 /** Calls that run when the process stops have so long to finish, after everybody knows that it leaves. */
 const rpcGraceMs = 5_000;
 
-/** Builds adapters, starts roles, serves HTTP. Resolves when connections are taken; readiness may come later. */
+/**
+ * Builds adapters, starts roles, serves HTTP. Resolves when connections are taken; readiness may come later.
+ */
 export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const { config, logger } = deps;
   const unlock = lockDirectories(writtenDirectories(config));
@@ -147,7 +149,10 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   return { countLine: (level) => common.logLine(level), ended, stop };
 }
 
-/** Directories that no other process may write. The filesystem's object store is left out: separate apps share it. */
+/**
+ * Directories that no other process may write. The filesystem's object store is left out: separate apps share
+ * it.
+ */
 function writtenDirectories({ dataDirectory, writeLog, ruler, components }: Config): string[] {
   return [
     dataDirectory,

@@ -89,9 +89,9 @@ async function readText(file: string): Promise<string | undefined> {
 }
 
 /**
- * By default V8 collects the whole heap after every 64 MB of new buffers: several times a second while logs are taken in,
- * and a third of their CPU (1 GB: 39.7 s of CPU before, 24.4 s after). Counted in the heap's own limit, buffers are
- * collected when the rest is. Threads started later inherit it.
+ * By default V8 collects the whole heap after every 64 MB of new buffers: several times a second while logs
+ * are taken in, and a third of their CPU (1 GB: 39.7 s of CPU before, 24.4 s after). Counted in the heap's
+ * own limit, buffers are collected when the rest is. Threads started later inherit it.
  */
 function collectBuffersWithTheHeap(): void {
   setFlagsFromString('--external-memory-accounted-in-global-limit');

@@ -7,8 +7,9 @@ export class BytesError extends Error {
 }
 
 /**
- * Reads what ByteWriter wrote, little-endian. Each read checks its bounds and throws BytesError beyond them, so a
- * cut or hostile buffer can never yield bytes of another. Byte results are views of the buffer, not copies.
+ * Reads what ByteWriter wrote, little-endian. Each read checks its bounds and throws BytesError beyond them,
+ * so a cut or hostile buffer can never yield bytes of another. Byte results are views of the buffer, not
+ * copies.
  */
 export class ByteReader {
   readonly #bytes: Buffer;
@@ -114,8 +115,8 @@ export class ByteReader {
   }
 
   /**
-   * A length that is going to be used to read or allocate: at most `max`, so that hostile bytes cannot ask for
-   * memory beyond what their own size justifies.
+   * A length that is going to be used to read or allocate: at most `max`, so that hostile bytes cannot ask
+   * for memory beyond what their own size justifies.
    */
   count(max: number): number {
     const value = this.uvarint();

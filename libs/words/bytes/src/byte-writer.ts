@@ -1,7 +1,9 @@
 /**
- * A growing buffer, little-endian. All `put` methods append; the buffer doubles when full, so n bytes cost O(n).
+ * A growing buffer, little-endian. All `put` methods append; the buffer doubles when full, so n bytes cost
+ * O(n).
  *
- * One writer may be reused: `clear()` keeps the memory. `view()` shares that memory, `take()` hands out a copy.
+ * One writer may be reused: `clear()` keeps the memory. `view()` shares that memory, `take()` hands out a
+ * copy.
  */
 export class ByteWriter {
   #bytes: Buffer;

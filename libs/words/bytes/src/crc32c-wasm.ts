@@ -1,11 +1,14 @@
 /*
- * The WebAssembly of CRC32C, put together opcode by opcode, so that neither a compiler nor a binary file is needed:
+ * The WebAssembly of CRC32C, put together opcode by opcode, so that neither a compiler nor a binary file is
+ * needed:
  *
- *   update(at, end, crc): crc' over memory[at .. end), with the tables of slicing by 16 at memory[0 .. 16 KiB)
+ *   update(at, end, crc): crc' over memory[at .. end);
+ *   the tables of slicing by 16 stand at memory[0 .. 16 KiB)
  *
  *     while (at + 16 <= end) {
  *       first = load64(at) ^ crc; second = load64(at + 8)
- *       crc = table[15][byte 0 of first] ^ … ^ table[8][byte 7 of first] ^ table[7][byte 0 of second] ^ … ^ table[0][byte 7]
+ *       crc = table[15][byte 0 of first] ^ … ^ table[8][byte 7 of first]
+ *         ^ table[7][byte 0 of second] ^ … ^ table[0][byte 7 of second]
  *       at += 16
  *     }
  *     while (at < end) { crc = (crc >>> 8) ^ table[0][(crc ^ load8(at)) & 255]; at += 1 }

@@ -1,7 +1,10 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { BytesError } from './byte-reader.ts';
 
-/** Level 1 compresses logs nearly as well as 3 at two thirds of its cost, and blocks are compressed on the way in. */
+/**
+ * Level 1 compresses logs nearly as well as 3 at two thirds of its cost, and blocks are compressed on the way
+ * in.
+ */
 export const zstdLevelDefault = 1;
 
 /** One zstd frame. CPU: 3.5-4 s/GB at level 1. */
@@ -14,8 +17,8 @@ export function zstdCompress(bytes: Uint8Array, level = zstdLevelDefault): Buffe
 }
 
 /**
- * The bytes of a zstd frame which are known to be `rawBytes`; throws BytesError when they are not, before more
- * memory than that is taken. The size lets Node decode in one step: half of the default's cost.
+ * The bytes of a zstd frame which are known to be `rawBytes`; throws BytesError when they are not, before
+ * more memory than that is taken. The size lets Node decode in one step: half of the default's cost.
  */
 export function zstdDecompress(bytes: Uint8Array, rawBytes: number): Buffer {
   let raw: Buffer;

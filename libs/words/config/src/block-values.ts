@@ -5,8 +5,8 @@ import { schemaBlock } from './schema.ts';
 import type { BlockSpec } from './schema.ts';
 
 /**
- * Values of a plain tree by the schema of `block`, as if the tree stood there in the file: entries of maps whose names the operator
- * chooses have no place of their own in the schema.
+ * Values of a plain tree by the schema of `block`, as if the tree stood there in the file: entries of maps
+ * whose names the operator chooses have no place of their own in the schema.
  *
  * @throws ConfigError naming the first key that the block does not have, or a value that is none of its key
  */

@@ -1,4 +1,7 @@
-/** The configuration cannot be used; the message tells the operator what and where, and the process exits with 1. */
+/**
+ * The configuration cannot be used; the message tells the operator what and where, and the process exits with
+ * 1.
+ */
 export class ConfigError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);

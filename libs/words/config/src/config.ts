@@ -228,7 +228,10 @@ export interface IngesterConfig {
 
 export interface QuerierConfig {
   readonly maxConcurrent: number;
-  /** Query frontends to fetch work from, `host:port`; each address a name resolves to. None: those in the ring. */
+  /**
+   * Query frontends to fetch work from, `host:port`; each address a name resolves to. None: those in the
+   * ring.
+   */
   readonly frontendAddresses: readonly string[];
   readonly frontendLookupMs: number;
   readonly multiTenantQueriesEnabled: boolean;
@@ -258,7 +261,10 @@ export interface FrontendConfig {
 export interface QueryRangeConfig {
   readonly alignQueriesWithStep: boolean;
   readonly maxRetries: number;
-  /** Aggregations that every tenant may have sharded; `approx_topk` is refused unless it is named here or in the limits. */
+  /**
+   * Aggregations that every tenant may have sharded; `approx_topk` is refused unless it is named here or in
+   * the limits.
+   */
   readonly shardAggregations: readonly string[];
   readonly parallelise: boolean;
   /** Where answers are kept; kinds that are not are left out. Kinds with the same object share one cache. */
@@ -282,7 +288,10 @@ export interface CacheConfig {
 }
 
 export interface MemcachedConfig {
-  /** `host:port`, `dns+host:port`, `dnssrv+name` or `dnssrvnoa+name`: each address that they stand for is a server. */
+  /**
+   * `host:port`, `dns+host:port`, `dnssrv+name` or `dnssrvnoa+name`: each address that they stand for is a
+   * server.
+   */
   readonly addresses: readonly string[];
   readonly lookupMs: number;
   /** Of one request. */

@@ -6,9 +6,10 @@ const nestingMax = 16;
 
 /**
  * Replaces `${NAME}` and the shell-like forms `${NAME:-default}`, `${NAME-default}`, `${NAME:=default}`,
- * `${NAME=default}`, `${#NAME}`, `${NAME^}`, `${NAME^^}`, `${NAME,}`, `${NAME,,}`, `${NAME:from}`, `${NAME:from:length}`,
- * `${NAME#pattern}`, `${NAME##pattern}`, `${NAME%pattern}`, `${NAME%%pattern}`, `${NAME/old/new}`, `${NAME//old/new}`,
- * `${NAME/#old/new}`, `${NAME/%old/new}`. Names are case-sensitive, an undefined one is empty, `$$` is no escape.
+ * `${NAME=default}`, `${#NAME}`, `${NAME^}`, `${NAME^^}`, `${NAME,}`, `${NAME,,}`, `${NAME:from}`,
+ * `${NAME:from:length}`, `${NAME#pattern}`, `${NAME##pattern}`, `${NAME%pattern}`, `${NAME%%pattern}`,
+ * `${NAME/old/new}`, `${NAME//old/new}`, `${NAME/#old/new}`, `${NAME/%old/new}`. Names are case-sensitive, an
+ * undefined one is empty, `$$` is no escape.
  *
  * @throws ExpandError for a `${` that never closes or whose name is no name
  */

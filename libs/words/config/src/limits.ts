@@ -1,6 +1,6 @@
 /**
- * Per-tenant limits: Loki's `limits_config`, in our units. The YAML names, flags and defaults stand in the table of
- * limit keys; meanings and breach texts are those of Loki's documentation.
+ * Per-tenant limits: Loki's `limits_config`, in our units. The YAML names, flags and defaults stand in the
+ * table of limit keys; meanings and breach texts are those of Loki's documentation.
  */
 export interface Limits {
   // ---- ingest
@@ -77,7 +77,9 @@ export interface Limits {
   readonly maxStatsCacheFreshnessMs: number;
   readonly splitQueriesByIntervalMs: number;
   readonly splitInstantMetricQueriesByIntervalMs: number;
-  /** Of range queries over what ingesters may still hold (`querier.query_ingesters_within`); 0: as the rest. */
+  /**
+   * Of range queries over what ingesters may still hold (`querier.query_ingesters_within`); 0: as the rest.
+   */
   readonly splitIngesterQueriesByIntervalMs: number;
   readonly splitMetadataQueriesByIntervalMs: number;
   readonly splitRecentMetadataQueriesByIntervalMs: number;
@@ -149,7 +151,9 @@ interface OtlpConfig {
   readonly severityTextAsLabel: boolean;
 }
 
-/** Where roles ask for a tenant's limits; the answer may change between calls (overrides reload at run time). */
+/**
+ * Where roles ask for a tenant's limits; the answer may change between calls (overrides reload at run time).
+ */
 export interface LimitsSource {
   forTenant(tenant: string): Limits;
 }

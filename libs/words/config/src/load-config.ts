@@ -40,7 +40,9 @@ export type LoadedConfig =
 /** Looked up when no `-config.file` is given. */
 const defaultFiles = ['config.yaml', 'config/config.yaml'];
 
-/** What a start without any file adds to Loki's defaults: one process that keeps a week of logs below ./data. */
+/**
+ * What a start without any file adds to Loki's defaults: one process that keeps a week of logs below ./data.
+ */
 const presets: readonly [path: string, value: unknown][] = [
   ['auth_enabled', false],
   ['common.path_prefix', './data'],

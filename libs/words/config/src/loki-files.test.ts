@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from './load-config.ts';
 
-// Protects: configuration files as Loki's documentation, charts, images and operators have them start as they are, or are refused
-// for the reason that Loki gives (or because their object store is none of ours). Each file says on its first line what happens to
-// it, and on its second with which flags.
+// Protects: configuration files as Loki's documentation, charts, images and operators have them start as they
+// are, or are refused for the reason that Loki gives (or because their object store is none of ours). Each
+// file says on its first line what happens to it, and on its second with which flags.
 
 const directory = join(__dirname, '..', 'testdata', 'loki');
 const environment = new Map([

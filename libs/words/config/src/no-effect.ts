@@ -1,6 +1,6 @@
 /**
- * Why keys that Loki has mean nothing here, by path; a path covers everything below it, and the longest that does decides.
- * Whether a key is without effect is not decided here: it is when nothing has read it.
+ * Why keys that Loki has mean nothing here, by path; a path covers everything below it, and the longest that
+ * does decides. Whether a key is without effect is not decided here: it is when nothing has read it.
  */
 export const reasons: ReadonlyMap<string, string> = new Map([
   ...each(['frontend.downstream_url'], 'queriers fetch their work from the frontend'),

@@ -14,7 +14,9 @@ const kinds: Readonly<Record<CachedResults, { readonly enabled: string; readonly
   volume: { enabled: 'cache_volume_results', block: 'volume_results_cache' },
 };
 
-/** Caches of the kinds that are switched on. A kind whose block names no cache shares that of `results_cache`. */
+/**
+ * Caches of the kinds that are switched on. A kind whose block names no cache shares that of `results_cache`.
+ */
 export function readCaches(settings: Settings): ReadonlyMap<CachedResults, CacheConfig> {
   const shared = readCache(settings, kinds.results.block);
   const caches = new Map<CachedResults, CacheConfig>();

@@ -1,4 +1,7 @@
-/** Reads overrides files into one text for each tenant; the runtime configuration makes limits of these when a tenant is first asked for. */
+/**
+ * Reads overrides files into one text for each tenant; the runtime configuration makes limits of these when a
+ * tenant is first asked for.
+ */
 import { hash } from 'node:crypto';
 import { isMap, isScalar } from 'yaml';
 import type { Node } from 'yaml';
@@ -109,7 +112,10 @@ class Reading {
     };
   }
 
-  /** False, and nothing done, when the file cannot be cut between tenants, or has a fault, which the whole can point at. */
+  /**
+   * False, and nothing done, when the file cannot be cut between tenants, or has a fault, which the whole can
+   * point at.
+   */
   #readPieces(file: string, text: string): boolean {
     const split = splitOverrides(text);
     if (split === undefined) return false;

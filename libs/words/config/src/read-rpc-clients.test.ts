@@ -1,4 +1,7 @@
-/** Protects that each call to another process is made as the block says that is Loki's for it, and as no other says. */
+/**
+ * Protects that each call to another process is made as the block says that is Loki's for it, and as no other
+ * says.
+ */
 import type { RpcPeer } from './config.ts';
 import { loadConfig } from './load-config.ts';
 

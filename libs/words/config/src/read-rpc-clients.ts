@@ -3,9 +3,9 @@ import type { Config, RingConfig, RpcPeer, TlsClientConfig } from './config.ts';
 import type { Settings } from './settings.ts';
 
 /**
- * Each call of ours has the block that Loki has for that connection, and no other: what a block does not say is off, as
- * it is there. Calls that Loki does not know have the block of who is called, and pushes to distributors, which
- * it takes by HTTP alone, that of the way which they go on.
+ * Each call of ours has the block that Loki has for that connection, and no other: what a block does not say
+ * is off, as it is there. Calls that Loki does not know have the block of who is called, and pushes to
+ * distributors, which it takes by HTTP alone, that of the way which they go on.
  */
 export function readRpcClients(
   settings: Settings,
@@ -40,7 +40,10 @@ export function readRpcClients(
   return clients;
 }
 
-/** Queriers find frontends by address, or as they would Loki's schedulers; `grpc_client_config` stands in for both. */
+/**
+ * Queriers find frontends by address, or as they would Loki's schedulers; `grpc_client_config` stands in for
+ * both.
+ */
 function frontendBlock(settings: Settings): string {
   const block =
     settings.text('frontend_worker.frontend_address') === ''

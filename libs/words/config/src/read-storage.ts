@@ -20,7 +20,10 @@ interface SchemaPeriod {
 const dayNs = 24n * 3600n * 1_000_000_000n;
 const supported = 'use s3 or filesystem';
 
-/** Where segments are kept: the object store that the last schema period names, else the one that is configured. */
+/**
+ * Where segments are kept: the object store that the last schema period names, else the one that is
+ * configured.
+ */
 export function readStorage(
   settings: Settings,
   dataDirectory: string,
@@ -37,7 +40,8 @@ export function readStorage(
   ];
   const isS3Configured = s3Blocks.some((block) => bucketOf(settings, block) !== '');
   const kind = named === '' ? (isS3Configured ? 's3' : 'filesystem') : backendOf(named);
-  // The last resort is where a service is asked for that has no block at all: its error then names the bucket key.
+  // The last resort is where a service is asked for that has no block at all: its error then names the bucket
+  // key.
   const prefix = settings.text('storage_config.object_prefix');
   if (kind === 's3') {
     const block = s3Blocks.find((candidate) => bucketOf(settings, candidate) !== '') ?? 'common.storage.s3';
@@ -52,7 +56,10 @@ export function readStorage(
   return { kind, prefix, directory };
 }
 
-/** One entry of `storage_config.named_stores`, or of its twin in `object_store`: a block of one backend with a name. */
+/**
+ * One entry of `storage_config.named_stores`, or of its twin in `object_store`: a block of one backend with a
+ * name.
+ */
 interface NamedStore {
   readonly name: string;
   /** `aws`, `filesystem`, … and their Thanos names. */
@@ -218,8 +225,8 @@ function periods(settings: Settings): readonly SchemaPeriod[] {
 const schemaProcedure = "search for 'Storage Schema' in the docs for the schema update procedure";
 
 /**
- * Schema periods describe an index we do not have; they are checked for what would surprise their author, in Loki's words where
- * Loki has some. Periods before the last are about data that is not here.
+ * Schema periods describe an index we do not have; they are checked for what would surprise their author, in
+ * Loki's words where Loki has some. Periods before the last are about data that is not here.
  *
  * @throws ConfigError for an index that cannot be read here, or structured metadata with too old a schema
  */

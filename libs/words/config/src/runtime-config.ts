@@ -52,9 +52,9 @@ const nothing: Loaded = {
 };
 
 /**
- * Limits of each tenant: the global ones, or the global ones with the tenant's overrides laid over them. The files
- * are read again every period; a bad one changes nothing but a flag and a log line. A tenant whose block did not change
- * keeps its very limits.
+ * Limits of each tenant: the global ones, or the global ones with the tenant's overrides laid over them. The
+ * files are read again every period; a bad one changes nothing but a flag and a log line. A tenant whose
+ * block did not change keeps its very limits.
  */
 export class RuntimeConfig implements LimitsSource {
   readonly #options: RuntimeConfigOptions;

@@ -6,7 +6,10 @@ import {
 } from '@loki/model';
 import type { KeyKind } from './schema.ts';
 
-/** What a configured key may hold once parsed: durations are nanoseconds, sizes bytes, times Unix milliseconds. */
+/**
+ * What a configured key may hold once parsed: durations are nanoseconds, sizes bytes, times Unix
+ * milliseconds.
+ */
 export type SettingValue = unknown;
 
 /** A text that is no value of its key's kind; the message is what the operator reads after the place. */
@@ -79,8 +82,9 @@ function parseFloatText(text: string): number {
 }
 
 /**
- * A plain YAML number, as Go's decoder resolves it: `0x1F`, `0b11`, `0o17` and `017` are integers of their base, `_`
- * separates digits, and `1.572864e+06`, `5e3`, `.5` are decimal. Helm writes integers from a million on with an exponent.
+ * A plain YAML number, as Go's decoder resolves it: `0x1F`, `0b11`, `0o17` and `017` are integers of their
+ * base, `_` separates digits, and `1.572864e+06`, `5e3`, `.5` are decimal. Helm writes integers from a
+ * million on with an exponent.
  */
 function parseNumber(text: string): number | undefined {
   const plain = text.replaceAll('_', '');

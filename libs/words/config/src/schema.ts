@@ -1,8 +1,8 @@
 import schemaData from './schema-data.json' with { type: 'json' };
 
 /**
- * What a key holds. `duration` is Go's form, `promduration` Prometheus' (limits); `size` takes `256KB` as well as a
- * plain number; `any` is a free-form subtree whose reader checks it; `blocks` a list of blocks.
+ * What a key holds. `duration` is Go's form, `promduration` Prometheus' (limits); `size` takes `256KB` as
+ * well as a plain number; `any` is a free-form subtree whose reader checks it; `blocks` a list of blocks.
  */
 export type KeyKind =
   | 'string'
@@ -53,9 +53,10 @@ const noFlags = '-';
 
 /**
  * Every key of the configuration. The data file holds one list of lines per block:
- * `name | kind | default | flag | what it does` (the last for keys that Loki does not have), indented two spaces per nesting level. A kind `@block` includes another list
- * below `name` (the fourth field is then the flag prefix that replaces `<p>`), `* | @block` includes it in place
- * (a flag prefix of `-` leaves its keys without flags), `{}` opens a nested section, `[]block` is a list of such blocks.
+ * `name | kind | default | flag | what it does` (the last for keys that Loki does not have), indented two
+ * spaces per nesting level. A kind `@block` includes another list below `name` (the fourth field is then the
+ * flag prefix that replaces `<p>`), `* | @block` includes it in place (a flag prefix of `-` leaves its keys
+ * without flags), `{}` opens a nested section, `[]block` is a list of such blocks.
  */
 let built: Schema | undefined;
 

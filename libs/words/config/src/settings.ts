@@ -12,8 +12,8 @@ interface Setting {
 }
 
 /**
- * Values by key path; a key that nobody set has its default. Remembers which keys the program asked for, so that
- * the others can be reported as accepted without effect.
+ * Values by key path; a key that nobody set has its default. Remembers which keys the program asked for, so
+ * that the others can be reported as accepted without effect.
  */
 export class Settings {
   readonly #set = new Map<string, Setting>();
@@ -55,7 +55,9 @@ export class Settings {
     return this.#use(path);
   }
 
-  /** Declares everything at and below `path` used: read by other means (limits), or meaningful only elsewhere. */
+  /**
+   * Declares everything at and below `path` used: read by other means (limits), or meaningful only elsewhere.
+   */
   markUsed(path: string): void {
     const prefix = `${path}.`;
     for (const key of this.#set.keys()) if (key === path || key.startsWith(prefix)) this.#read.add(key);
@@ -95,7 +97,10 @@ function specOf(path: string): KeySpec {
 
 const parsedDefaults = new Map<KeySpec, SettingValue>();
 
-/** The default of a key as a value, parsed once; undefined for free-form keys, and '' , false, 0 or [] where the table has none. */
+/**
+ * The default of a key as a value, parsed once; undefined for free-form keys, and '' , false, 0 or [] where
+ * the table has none.
+ */
 export function defaultValue(spec: KeySpec): SettingValue {
   let value = parsedDefaults.get(spec);
   if (value === undefined) {

@@ -4,9 +4,12 @@ import { ConfigError } from './config-error.ts';
 import { readOverrides } from './read-overrides.ts';
 import { splitOverrides } from './split-overrides.ts';
 
-// Protects: a file that is read in pieces means the same as the file read as one tree, or is refused in the same words.
+// Protects: a file that is read in pieces means the same as the file read as one tree, or is refused in the
+// same words.
 
-/** A directive makes a file that is read as a whole; it adds two lines, which stand in warnings and faults. */
+/**
+ * A directive makes a file that is read as a whole; it adds two lines, which stand in warnings and faults.
+ */
 const whole = (text: string) => `%YAML 1.2\n---\n${text.replace(/^---/, '')}`;
 
 function read(text: string): unknown {

@@ -11,13 +11,17 @@ interface SplitOverrides {
   readonly pieces: readonly OverridesPiece[];
 }
 
-/** A key that starts a tenant's block: plain without anything that YAML could mean otherwise, or quoted without escapes. */
+/**
+ * A key that starts a tenant's block: plain without anything that YAML could mean otherwise, or quoted
+ * without escapes.
+ */
 const tenantLine = /^ +(?:[A-Za-z0-9_][^\s:#'"{}[\],&*!|>%@`]*|"[^"\\]*"|'[^']*'):(?: |$)/;
 
 /**
- * Cuts an overrides file between tenants, so that each can be read, or not read again, by itself: 20,000 tenants take 0.8 s and
- * 37 MB in pieces, and 3.6 s and 155 MB as one tree. In a block mapping of some indentation a line of exactly that indentation
- * is a new key, a comment or a mistake, whatever stands in the values.
+ * Cuts an overrides file between tenants, so that each can be read, or not read again, by itself: 20,000
+ * tenants take 0.8 s and 37 MB in pieces, and 3.6 s and 155 MB as one tree. In a block mapping of some
+ * indentation a line of exactly that indentation is a new key, a comment or a mistake, whatever stands in the
+ * values.
  *
  * @returns undefined for a file that is written in another way, which is then read as a whole
  */

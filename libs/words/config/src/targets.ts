@@ -13,7 +13,9 @@ const every: readonly Component[] = [
   'pattern-ingester',
 ];
 
-/** Names `-target` takes, with what each of them runs. The gateway is the query frontend with the front door. */
+/**
+ * Names `-target` takes, with what each of them runs. The gateway is the query frontend with the front door.
+ */
 const targets: ReadonlyMap<string, readonly Component[]> = new Map<string, readonly Component[]>([
   ['all', every],
   ['gateway', ['gateway', 'query-frontend', 'query-scheduler']],

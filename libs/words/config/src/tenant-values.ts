@@ -2,8 +2,9 @@ import type { SettingValue } from './scalars.ts';
 import { schema } from './schema.ts';
 
 /**
- * A tenant's own limits as text: what threads hand over, what is compared at a reload, and what lies in memory until somebody asks
- * for the tenant. JSON of [key, value] pairs; durations are texts of nanoseconds, which JSON has no integers for.
+ * A tenant's own limits as text: what threads hand over, what is compared at a reload, and what lies in
+ * memory until somebody asks for the tenant. JSON of [key, value] pairs; durations are texts of nanoseconds,
+ * which JSON has no integers for.
  */
 export function tenantValuesToJson(values: ReadonlyMap<string, SettingValue>): string {
   return JSON.stringify([...values], (_key, value: unknown) =>

@@ -18,7 +18,9 @@ const aliasesMax = 1000;
 /** Merge keys of merged maps of merged maps: deeper is no configuration either. */
 const mergeDepthMax = 4;
 
-/** Unknown keys below these blocks are accepted with a warning: Loki ignores them, and so old files have them. */
+/**
+ * Unknown keys below these blocks are accepted with a warning: Loki ignores them, and so old files have them.
+ */
 const lenientBlock = 'limits_config';
 
 interface ReadYaml {

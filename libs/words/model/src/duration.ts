@@ -71,7 +71,8 @@ const prometheusDuration = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+
 const prometheusUnits = [365n * day, 7n * day, day, hour, minute, second, ms];
 
 /**
- * Prometheus' duration: integers with units y w d h m s ms, in that order, each at most once; `0` alone is allowed.
+ * Prometheus' duration: integers with units y w d h m s ms, in that order, each at most once; `0` alone is
+ * allowed.
  *
  * @returns nanoseconds, or undefined when the text is no such duration
  */

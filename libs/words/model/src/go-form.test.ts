@@ -1,4 +1,6 @@
-/** Protects the reading of parameters: every read endpoint takes them from forms and URLs as a Go server does. */
+/**
+ * Protects the reading of parameters: every read endpoint takes them from forms and URLs as a Go server does.
+ */
 import fc from 'fast-check';
 import { parseForm, parseQueryText } from './go-form.ts';
 

@@ -37,7 +37,8 @@ export class FormValues {
 }
 
 /**
- * Parameters of a request: those of a form body, then those of the URL, as Go's http.Request.ParseForm merges them.
+ * Parameters of a request: those of a form body, then those of the URL, as Go's http.Request.ParseForm merges
+ * them.
  *
  * @throws LokiError 400 in Go's words for a content type, an escape or a separator that means nothing
  */
@@ -52,8 +53,9 @@ export function parseForm(request: FormRequest): FormValues {
 }
 
 /**
- * Parameters of the text after `?`, whose characters are bytes, as HTTP hands them on. A byte that is no UTF-8 becomes
- * half a surrogate pair, U+DC00 and the byte: no text has such a thing, so a query with one can be refused.
+ * Parameters of the text after `?`, whose characters are bytes, as HTTP hands them on. A byte that is no
+ * UTF-8 becomes half a surrogate pair, U+DC00 and the byte: no text has such a thing, so a query with one can
+ * be refused.
  *
  * @throws LokiError 400 `invalid URL escape "%zz"`, `invalid semicolon separator in query`
  */

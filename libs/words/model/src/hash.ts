@@ -3,7 +3,9 @@ import xxhash from 'xxhash-wasm';
 /** Loaded once before any role starts: the WebAssembly module compiles asynchronously. */
 let impl: Awaited<ReturnType<typeof xxhash>> | undefined;
 
-/** Must have resolved before `hash64` is called; mains, workers and test set-ups await it first. Idempotent. */
+/**
+ * Must have resolved before `hash64` is called; mains, workers and test set-ups await it first. Idempotent.
+ */
 export async function loadHash(): Promise<void> {
   impl ??= await xxhash();
 }
@@ -31,7 +33,10 @@ export function fnv1a32(text: string): number {
   return hash >>> 0;
 }
 
-/** FNV-1, 32 bit, over UTF-8 bytes: the hash of a query's text that Loki logs and that `blocked_queries` may name. */
+/**
+ * FNV-1, 32 bit, over UTF-8 bytes: the hash of a query's text that Loki logs and that `blocked_queries` may
+ * name.
+ */
 export function fnv1Hash32(text: string): number {
   const bytes = Buffer.from(text, 'utf8');
   let hash = fnvOffset32;

@@ -6,8 +6,8 @@ export type LabelPair = readonly [name: string, value: string];
 const surrogateOrAbove = /[\ud800-\uffff]/;
 
 /**
- * Order of UTF-8 bytes, which for strings without lone surrogates is the order of code points. That is also the order of
- * `<`, many times faster, unless both have something that UTF-16 writes as 0xd800 or above.
+ * Order of UTF-8 bytes, which for strings without lone surrogates is the order of code points. That is also
+ * the order of `<`, many times faster, unless both have something that UTF-16 writes as 0xd800 or above.
  */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0;
@@ -125,7 +125,8 @@ export class Labels implements Iterable<LabelPair> {
 }
 
 const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
-// Go prints what Unicode calls printable as it is: letters, marks, numbers, punctuation, symbols, and ASCII space.
+// Go prints what Unicode calls printable as it is: letters, marks, numbers, punctuation, symbols, and ASCII
+// space.
 const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 
 /** Quotes as Go's strconv.Quote: printable characters as they are, the rest escaped. */

@@ -14,8 +14,8 @@ export interface DiskFile {
 /** A local disk below one root directory. Paths are relative, with `/`, never `..`. */
 export interface Disk {
   /**
-   * Opens for reading and appending; creates when `create`. Throws ENOENT otherwise. `readOnly`: for reading alone, which
-   * works where nothing may be written.
+   * Opens for reading and appending; creates when `create`. Throws ENOENT otherwise. `readOnly`: for reading
+   * alone, which works where nothing may be written.
    */
   open(path: string, options?: { create?: boolean; readOnly?: boolean }): Promise<DiskFile>;
   /** Names (not paths) in a directory, sorted; [] when it does not exist. */

@@ -9,7 +9,9 @@ export interface HttpClientRequest {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   readonly tls?: HttpClientTls;
-  /** Bytes of the answer that are kept; default 64 KiB. An answer of more than 16 times as many is an error. */
+  /**
+   * Bytes of the answer that are kept; default 64 KiB. An answer of more than 16 times as many is an error.
+   */
   readonly answerBytesMax?: number;
 }
 

@@ -20,8 +20,8 @@ export interface HttpResponse {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
   /**
-   * Instead of `body`: pieces that are made while the client takes them. When it fails the connection is cut, so that
-   * nobody takes a part for the whole.
+   * Instead of `body`: pieces that are made while the client takes them. When it fails the connection is cut,
+   * so that nobody takes a part for the whole.
    */
   readonly stream?: AsyncIterable<Uint8Array | string>;
 }

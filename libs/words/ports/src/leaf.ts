@@ -8,8 +8,8 @@ export interface StreamShard {
 }
 
 /**
- * Rows that are not answered although they are still stored: those that `expr` selects with startNs <= ts < endNs.
- * Deletes that the compactor has not carried out yet, and rows past their retention.
+ * Rows that are not answered although they are still stored: those that `expr` selects with startNs <= ts <
+ * endNs. Deletes that the compactor has not carried out yet, and rows past their retention.
  */
 export interface LeafDelete {
   /** A log query; other than that of a leaf it may select every stream (`{}`). */
@@ -22,12 +22,17 @@ export interface LeafDelete {
 
 interface LeafRequestBase {
   readonly tenant: TenantId;
-  /** Canonical LogQL of this leaf alone; executors parse it again, and cache what they compile by this text. */
+  /**
+   * Canonical LogQL of this leaf alone; executors parse it again, and cache what they compile by this text.
+   */
   readonly expr: string;
   readonly shard?: StreamShard;
   /** Whoever answers the leaf leaves these rows out. */
   readonly deletes?: readonly LeafDelete[];
-  /** Bytes of partial state that the leaf may hold in one place, its results' merges included; absent: no limit. */
+  /**
+   * Bytes of partial state that the leaf may hold in one place, its results' merges included; absent: no
+   * limit.
+   */
   readonly memoryBytesMax?: number;
   /** Absent: nothing is answered from a cache, nor kept. */
   readonly cache?: CachePolicy;
@@ -47,8 +52,8 @@ export interface LogLeafRequest extends LeafRequestBase {
 
 /**
  * One range aggregation, perhaps inside one additive vector aggregation that is computed where the data is
- * (`sum by (app) (rate(…))`). Steps stand at startNs, startNs + stepNs … <= endNs; stepNs 0 means one step at startNs.
- * The sample at step t covers (t - offset - range, t - offset].
+ * (`sum by (app) (rate(…))`). Steps stand at startNs, startNs + stepNs … <= endNs; stepNs 0 means one step at
+ * startNs. The sample at step t covers (t - offset - range, t - offset].
  */
 export interface SampleLeafRequest extends LeafRequestBase {
   readonly kind: 'samples';
@@ -74,11 +79,17 @@ export interface LabelSet {
   readonly stream: readonly LabelPair[];
   readonly structuredMetadata: readonly LabelPair[];
   readonly parsed: readonly LabelPair[];
-  /** One object for all sets of a stream where they were made, like `stream` where it is unchanged: threads copy it once. */
+  /**
+   * One object for all sets of a stream where they were made, like `stream` where it is unchanged: threads
+   * copy it once.
+   */
   readonly origin: StreamOrigin;
 }
 
-/** Result rows as columns, in the request's direction; equal timestamps by stream hash, stream text, then arrival. */
+/**
+ * Result rows as columns, in the request's direction; equal timestamps by stream hash, stream text, then
+ * arrival.
+ */
 export interface LogLeafResult {
   readonly kind: 'log';
   readonly labelSets: readonly LabelSet[];
@@ -93,7 +104,8 @@ export interface LogLeafResult {
 
 /**
  * Partial state of one series, mergeable with the same series from elsewhere. What the columns hold is the
- * engine's business and follows from the leaf's operation (count: one column of sums; stddev: count, mean, M2 …).
+ * engine's business and follows from the leaf's operation (count: one column of sums; stddev: count, mean, M2
+ * …).
  */
 export interface SeriesState {
   readonly labels: readonly LabelPair[];
@@ -104,8 +116,8 @@ export interface SeriesState {
 }
 
 /**
- * The samples of a series in any of the request's windows: each once, however many windows it is in. Whoever finalizes
- * slides over them.
+ * The samples of a series in any of the request's windows: each once, however many windows it is in. Whoever
+ * finalizes slides over them.
  */
 export interface SeriesSamples {
   /** Nanoseconds from the request's startNs, ascending; equal times as they came. */
@@ -129,7 +141,10 @@ export interface LeafStats {
   blocksMatched: number;
   /** Blocks a search filter or the directory alone could answer or rule out. */
   blocksSkipped: number;
-  /** Dry runs alone: blocks that the directory ruled out by time, and those without a run of the selected streams. */
+  /**
+   * Dry runs alone: blocks that the directory ruled out by time, and those without a run of the selected
+   * streams.
+   */
   blocksOutOfTime: number;
   blocksOfOtherStreams: number;
   linesProcessed: number;
@@ -142,7 +157,9 @@ export interface LeafStats {
   /** The shares of the above that came from memory, not from the store. */
   headLines: number;
   headLineBytes: number;
-  /** Milliseconds for which requests to the store were under way, added up; 0 where no clock measures them. */
+  /**
+   * Milliseconds for which requests to the store were under way, added up; 0 where no clock measures them.
+   */
   fetchMs: number;
   /** Times a results cache was asked, for how many parts, and how many it had or was given. */
   cacheRequests: number;

@@ -11,13 +11,17 @@ export interface ObjectInfo {
  */
 export interface ObjectStore {
   put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
-  /** Creates `key` unless it exists. True: we made it. False: it was there before. Durable when it resolves. */
+  /**
+   * Creates `key` unless it exists. True: we made it. False: it was there before. Durable when it resolves.
+   */
   putIfAbsent(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
   /** The whole object; LokiError `notFound` when there is none. */
   get(key: string, signal?: AbortSignal): Promise<Buffer>;
   /** Exactly `length` bytes from `offset`; fewer only at the object's end. */
   getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer>;
-  /** The last `length` bytes (or all, if the object is shorter), with its size: one request reads a footer. */
+  /**
+   * The last `length` bytes (or all, if the object is shorter), with its size: one request reads a footer.
+   */
   getTail(key: string, length: number, signal?: AbortSignal): Promise<{ bytes: Buffer; sizeBytes: number }>;
   /** Keys with `prefix`, in byte order, after `startAfter` when given. */
   list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo>;

@@ -11,11 +11,14 @@ export interface CachePolicy {
 }
 
 /**
- * Bytes by key, for a while. Never the truth: a value may be gone at any time, and whoever reads one checks it. Keys name
- * all that a value depends on, so that no value ever has to be taken back.
+ * Bytes by key, for a while. Never the truth: a value may be gone at any time, and whoever reads one checks
+ * it. Keys name all that a value depends on, so that no value ever has to be taken back.
  */
 export interface ResultsCache {
-  /** Values in the order of the keys, undefined where there is none. Never rejects: what fails, or is late, is not there. */
+  /**
+   * Values in the order of the keys, undefined where there is none. Never rejects: what fails, or is late, is
+   * not there.
+   */
   get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>;
   /** Keeps what fits. Returns at once; what cannot be kept is not. */
   put(entries: readonly { readonly key: string; readonly value: Uint8Array }[]): void;

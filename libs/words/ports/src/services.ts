@@ -4,13 +4,16 @@ import type { LeafRequest, LeafResult } from './leaf.ts';
 import type { CachePolicy } from './results-cache.ts';
 
 /**
- * Calls between roles. In one process they are direct; between processes the gRPC clients have the same shape.
- * All fail with LokiErrors, honour `signal`, and have a deadline.
+ * Calls between roles. In one process they are direct; between processes the gRPC clients have the same
+ * shape. All fail with LokiErrors, honour `signal`, and have a deadline.
  */
 
 /** What a distributor needs of a push: nothing of it has been decoded. */
 export interface DistributorService {
-  /** Decodes, validates, appends to the write log; the answer is what the client gets, statuses and texts as Loki's. */
+  /**
+   * Decodes, validates, appends to the write log; the answer is what the client gets, statuses and texts as
+   * Loki's.
+   */
   push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse>;
 }
 
@@ -20,22 +23,28 @@ export interface HeadAnswer<T> {
   readonly result: T;
 }
 
-/** A stream selector and a time range, startNs <= ts < endNs; `selector` is canonical LogQL, '' for everything. */
+/**
+ * A stream selector and a time range, startNs <= ts < endNs; `selector` is canonical LogQL, '' for
+ * everything.
+ */
 export interface StreamsRequest {
   readonly tenant: TenantId;
   readonly selector: string;
   readonly startNs: bigint;
   readonly endNs: bigint;
   /**
-   * Asks for volumes as Loki counts them, structured metadata included, by buckets cut at multiples of `stepNs`; 0: the
-   * whole range is one bucket. Costs a look at the metadata columns; without it nothing but directories is read.
+   * Asks for volumes as Loki counts them, structured metadata included, by buckets cut at multiples of
+   * `stepNs`; 0: the whole range is one bucket. Costs a look at the metadata columns; without it nothing but
+   * directories is read.
    */
   readonly volume?: { readonly stepNs: bigint };
   /** Absent: nothing is answered from a cache, nor kept. */
   readonly cache?: CachePolicy;
 }
 
-/** The time that somebody wants to know the weight of, startNs <= ts < endNs, in intervals from startNs on. */
+/**
+ * The time that somebody wants to know the weight of, startNs <= ts < endNs, in intervals from startNs on.
+ */
 export interface StoredBytesRequest {
   readonly tenant: TenantId;
   readonly startNs: bigint;
@@ -103,8 +112,8 @@ export interface QuerierService {
   /** Streams with entries in the range, labels unique. */
   streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]>;
   /**
-   * Line bytes that the tenant has in the store, by interval: what the catalog knows without reading anything. An
-   * estimate, for plans.
+   * Line bytes that the tenant has in the store, by interval: what the catalog knows without reading
+   * anything. An estimate, for plans.
    */
   storedBytes(request: StoredBytesRequest, signal?: AbortSignal): Promise<readonly number[]>;
   /** As an ingester's, of all partitions. */

@@ -10,23 +10,28 @@ export interface WorkerEnv {
   readonly cache: Map<string, unknown>;
   /** Bytes of decoded blocks this worker may keep. */
   readonly cacheBytesMax: number;
-  /** Bytes that the tasks at work may hold together, besides what is cached; absent: the engine's own bound. */
+  /**
+   * Bytes that the tasks at work may hold together, besides what is cached; absent: the engine's own bound.
+   */
   readonly stateBytesMax?: number;
 }
 
 /**
- * Asks whether the caller of a task has given up, and throws when it has; what it throws reaches nobody. Costs one
- * atomic load, so a task may ask at every block it reads.
+ * Asks whether the caller of a task has given up, and throws when it has; what it throws reaches nobody.
+ * Costs one atomic load, so a task may ask at every block it reads.
  */
 export type CheckCancelled = () => void;
 
 /**
- * A unit of heavy work. Input and output are structured-cloneable. A task must be pure but for `env`, so that it
- * may run on any thread, or twice.
+ * A unit of heavy work. Input and output are structured-cloneable. A task must be pure but for `env`, so that
+ * it may run on any thread, or twice.
  */
 export interface Task<Input, Output> {
   readonly name: string;
-  /** @param checkCancelled to be called from time to time by tasks that may take long; absent: nobody can give up */
+  /**
+   * @param checkCancelled to be called from time to time by tasks that may take long; absent: nobody can give
+   *   up
+   */
   run(input: Input, env: WorkerEnv, checkCancelled?: CheckCancelled): Promise<Output> | Output;
   /** Buffers of `input` that may be moved instead of copied (the caller gives them up). */
   transfer?(input: Input): ArrayBuffer[];
@@ -39,9 +44,11 @@ export interface Workers {
   /** How many tasks can truly run side by side. */
   readonly parallelism: number;
   /**
-   * @param options.affinity tasks with the same number prefer the same worker, whose cache then has what they need
+   * @param options.affinity tasks with the same number prefer the same worker, whose cache then has what they
+   *   need
    * @param options.signal stops the task at its next `checkCancelled`
-   * @param options.isUrgent milliseconds of work that a client waits for: it never waits behind queries' scans
+   * @param options.isUrgent milliseconds of work that a client waits for: it never waits behind queries'
+   *   scans
    * Rejects with what the task threw (LokiErrors keep their code), or with the signal's reason.
    */
   run<Input, Output>(

@@ -21,11 +21,14 @@ export interface WriteLog {
   readonly partitionCount: number;
   /** The largest payload that a record may have now. A log that learns of a lower bound says so here. */
   readonly recordBytesMax: number;
-  /** The new record's offset. LokiError `logNotAcked` when the log cannot take it now (full disk, no broker). */
+  /**
+   * The new record's offset. LokiError `logNotAcked` when the log cannot take it now (full disk, no broker).
+   */
   append(partition: number, record: LogRecord): Promise<number>;
   /**
-   * Records from `fromOffset` on, in order, about `bytesMax` in all but at least one. Waits up to `waitMs` for the
-   * first; [] when none came. An offset that was truncated away starts at the first record that is left.
+   * Records from `fromOffset` on, in order, about `bytesMax` in all but at least one. Waits up to `waitMs`
+   * for the first; [] when none came. An offset that was truncated away starts at the first record that is
+   * left.
    */
   read(
     partition: number,

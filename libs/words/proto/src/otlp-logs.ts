@@ -60,7 +60,9 @@ export interface OtlpRecord {
   eventName: string;
 }
 
-/** Where a logs request goes as it is read: each resource before its scopes, each scope before its records. */
+/**
+ * Where a logs request goes as it is read: each resource before its scopes, each scope before its records.
+ */
 export interface OtlpLogsSink {
   resource(resource: OtlpResource): void;
   scope(scope: OtlpScope): void;
@@ -68,8 +70,8 @@ export interface OtlpLogsSink {
 }
 
 /**
- * Values nest this deep at most; deeper ones are refused. Go's decoders set no such bound. Here values are read by
- * recursion: the stack of a thread has room for 1,100 levels of JSON and 1,600 of protobuf.
+ * Values nest this deep at most; deeper ones are refused. Go's decoders set no such bound. Here values are
+ * read by recursion: the stack of a thread has room for 1,100 levels of JSON and 1,600 of protobuf.
  */
 export const otlpValueDepthMax = 500;
 
@@ -94,8 +96,8 @@ export function emptyOtlpRecord(): OtlpRecord {
 const noAttributes: readonly OtlpAttribute[] = [];
 
 /**
- * Reads an OTLP `ExportLogsServiceRequest`. Throws ProtoError; the sink may then hold a part of the request, which
- * the caller drops. String bodies stay ranges of `bytes`.
+ * Reads an OTLP `ExportLogsServiceRequest`. Throws ProtoError; the sink may then hold a part of the request,
+ * which the caller drops. String bodies stay ranges of `bytes`.
  */
 export function decodeOtlpLogs(bytes: Buffer, sink: OtlpLogsSink): void {
   const cursor = new WireCursor(bytes);

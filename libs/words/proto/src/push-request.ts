@@ -18,9 +18,9 @@ const secondsMax = 253402300799;
 /**
  * Reads a `logproto.PushRequest` (already decompressed) into `sink`, without an object per entry.
  *
- * O(bytes of headers): line bytes are not touched. Throws ProtoError; the sink may then hold a part of the request,
- * which the caller drops. Field numbers: PushRequest{1 streams}, Stream{1 labels, 2 entries}, Entry{1 timestamp,
- * 2 line, 3 structuredMetadata}, LabelPair{1 name, 2 value}. Other fields are skipped.
+ * O(bytes of headers): line bytes are not touched. Throws ProtoError; the sink may then hold a part of the
+ * request, which the caller drops. Field numbers: PushRequest{1 streams}, Stream{1 labels, 2 entries},
+ * Entry{1 timestamp, 2 line, 3 structuredMetadata}, LabelPair{1 name, 2 value}. Other fields are skipped.
  */
 export function decodePushRequest(bytes: Uint8Array, sink: PushSink): void {
   const cursor = new WireCursor(bytes);

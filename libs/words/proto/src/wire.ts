@@ -1,4 +1,7 @@
-/** Bytes that are no message of the type they were said to be. The text is what clients of the Go servers know. */
+/**
+ * Bytes that are no message of the type they were said to be. The text is what clients of the Go servers
+ * know.
+ */
 export class ProtoError extends Error {
   constructor(message: string) {
     super(message);
@@ -11,12 +14,15 @@ export const wireFixed64 = 1;
 export const wireBytes = 2;
 export const wireFixed32 = 5;
 
-/** Groups inside unknown fields may nest this deep; deeper input is refused, because skipping it recurses in spirit. */
+/**
+ * Groups inside unknown fields may nest this deep; deeper input is refused, because skipping it recurses in
+ * spirit.
+ */
 const groupDepthMax = 100;
 
 /**
- * A position in bytes of the protobuf wire format. Every read is checked against an `end` that the caller passes,
- * so nested messages need no object of their own. Nothing is allocated but errors.
+ * A position in bytes of the protobuf wire format. Every read is checked against an `end` that the caller
+ * passes, so nested messages need no object of their own. Nothing is allocated but errors.
  */
 export class WireCursor {
   bytes: Uint8Array;

@@ -145,8 +145,8 @@ export function distributorMetrics(metrics: Metrics) {
 }
 
 /**
- * `loki_bytes_per_line`. Observing each line by itself would cost more than decoding it, so a push is counted as a
- * whole and the histogram is put together when it is asked for.
+ * `loki_bytes_per_line`. Observing each line by itself would cost more than decoding it, so a push is counted
+ * as a whole and the histogram is put together when it is asked for.
  */
 class LineSizes {
   readonly #counts = new Float64Array(lineBytesBuckets.length + 1);

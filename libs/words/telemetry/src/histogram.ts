@@ -1,6 +1,6 @@
 /**
- * A histogram whose series are looked up once and then observed without hashing labels: 0.1 µs an observation where
- * prom-client's own takes 3. For what is counted on each request; elsewhere prom-client's will do.
+ * A histogram whose series are looked up once and then observed without hashing labels: 0.1 µs an observation
+ * where prom-client's own takes 3. For what is counted on each request; elsewhere prom-client's will do.
  */
 export class LabelledHistogram {
   readonly name: string;

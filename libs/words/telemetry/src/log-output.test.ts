@@ -1,4 +1,7 @@
-/** Protects the process from its own log: a reader that stops, a full disk and a closed pipe cost lines, nothing else. */
+/**
+ * Protects the process from its own log: a reader that stops, a full disk and a closed pipe cost lines,
+ * nothing else.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

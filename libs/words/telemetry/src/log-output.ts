@@ -1,4 +1,7 @@
-/** Writes the process's own log lines to a file descriptor. A slow, full or closed log never stops the process. */
+/**
+ * Writes the process's own log lines to a file descriptor. A slow, full or closed log never stops the
+ * process.
+ */
 import fs from 'node:fs';
 import { Socket } from 'node:net';
 import type { Timers } from '@loki/ports';
@@ -15,8 +18,8 @@ interface LogOutputOptions {
 }
 
 /**
- * Lines in the order of `write`. Each write is attempted at once and without blocking; lines that the reader does not
- * take wait, up to 1 MiB. A failed write (full disk, closed pipe) drops its lines.
+ * Lines in the order of `write`. Each write is attempted at once and without blocking; lines that the reader
+ * does not take wait, up to 1 MiB. A failed write (full disk, closed pipe) drops its lines.
  */
 export class LogOutput {
   /** Lines that were lost since the start. */
@@ -83,8 +86,9 @@ export class LogOutput {
 }
 
 /**
- * How to write to `fd` without waiting for a reader. Pipes and terminals are opened once more, as the flag O_NONBLOCK of
- * the given descriptor is shared with the processes that started this one. Writes to files do not wait for a reader.
+ * How to write to `fd` without waiting for a reader. Pipes and terminals are opened once more, as the flag
+ * O_NONBLOCK of the given descriptor is shared with the processes that started this one. Writes to files do
+ * not wait for a reader.
  */
 function openNonBlocking(fd: number): (bytes: Buffer) => number {
   const stat = fs.fstatSync(fd);

@@ -1,17 +1,22 @@
 /** Characters a logfmt value may have without quotes. */
 const bare = /^[^\p{Cc}\p{Bidi_Control}\s"=\\]+$/u;
 const notInKeys = /[\p{Cc}\p{Bidi_Control}\s"=]+/gu;
-/** JSON leaves these as they are: a terminal would obey them, or show the rest of the line in another order. */
+/**
+ * JSON leaves these as they are: a terminal would obey them, or show the rest of the line in another order.
+ */
 const deceptive = /[\u007f-\u009f\u2028\u2029]|\p{Bidi_Control}/gu;
 
-/** `text`, a line whose values stand in quotes where they have to, with characters that deceive a reader escaped. */
+/**
+ * `text`, a line whose values stand in quotes where they have to, with characters that deceive a reader
+ * escaped.
+ */
 export function escapeDeceptive(text: string): string {
   return text.replace(deceptive, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /**
- * One line of logfmt, without the line end: `level=info ts=… msg="a b"`. Values are quoted when they hold spaces,
- * quotes, `=` or control characters; keys lose them.
+ * One line of logfmt, without the line end: `level=info ts=… msg="a b"`. Values are quoted when they hold
+ * spaces, quotes, `=` or control characters; keys lose them.
  */
 export function formatLogfmt(fields: Iterable<readonly [key: string, value: unknown]>): string {
   let line = '';

@@ -29,7 +29,10 @@ export interface LogControl {
   setLevel(level: string): boolean;
 }
 
-/** The process's logger with its control. Lines look like Loki's: `level=info ts=… caller=file.ts:12 msg="…" k=v`. */
+/**
+ * The process's logger with its control. Lines look like Loki's:
+ * `level=info ts=… caller=file.ts:12 msg="…" k=v`.
+ */
 export function createLogger(options: LogOptions): { logger: Logger; control: LogControl } {
   const sink = new LogSink(options);
   return { logger: new SinkLogger(sink, []), control: sink };
@@ -131,7 +134,9 @@ function shorten(value: unknown): unknown {
   return text.length > valueCharsMax ? `${text.slice(0, valueCharsMax)}…` : text;
 }
 
-/** `file.ts:line` of whoever called the logger: three frames up from here. About 5 µs, only for lines written. */
+/**
+ * `file.ts:line` of whoever called the logger: three frames up from here. About 5 µs, only for lines written.
+ */
 function callerOf(): string {
   const holder: { stack?: string } = {};
   const before = Error.stackTraceLimit;

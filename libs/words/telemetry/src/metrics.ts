@@ -6,8 +6,8 @@ import { expositionFor, openMetricsText } from './open-metrics.ts';
 const lokiPrefix = 'loki_';
 
 /**
- * The home of all metrics of a process. Components define theirs in files of this library, each once, under Loki's
- * names; a definition asked for twice is the same metric.
+ * The home of all metrics of a process. Components define theirs in files of this library, each once, under
+ * Loki's names; a definition asked for twice is the same metric.
  */
 export class Metrics {
   readonly registry = new Registry();
@@ -123,7 +123,10 @@ export function exponentialBuckets(start: number, factor: number, count: number)
   return Array.from({ length: count }, (_, i) => start * factor ** i);
 }
 
-/** Memory, CPU, garbage collection and event-loop delay of this process, under the usual `process_` and `nodejs_` names. */
+/**
+ * Memory, CPU, garbage collection and event-loop delay of this process, under the usual `process_` and
+ * `nodejs_` names.
+ */
 export function collectProcessMetrics(metrics: Metrics): void {
   collectDefaultMetrics({ register: metrics.registry });
 }

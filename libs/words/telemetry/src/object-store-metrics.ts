@@ -5,8 +5,8 @@ import type { Metrics } from './metrics.ts';
 const durationBuckets = [0.001, 0.01, 0.1, 0.3, 0.6, 1, 3, 6, 9, 20, 30, 60, 90, 120];
 
 /**
- * The same store, counted: each call with its time and whether it failed, and the sizes of what was fetched. A key
- * that is not there is an answer, not a failure.
+ * The same store, counted: each call with its time and whether it failed, and the sizes of what was fetched.
+ * A key that is not there is an answer, not a failure.
  */
 export function measuredObjectStore(
   store: ObjectStore,

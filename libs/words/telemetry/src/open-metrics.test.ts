@@ -1,4 +1,7 @@
-/** Protects scrapes in OpenMetrics: who asks for it gets what its parsers take, who does not gets Prometheus' text. */
+/**
+ * Protects scrapes in OpenMetrics: who asks for it gets what its parsers take, who does not gets Prometheus'
+ * text.
+ */
 import { collectProcessMetrics, Metrics } from './metrics.ts';
 import { expositionFor, openMetricsText } from './open-metrics.ts';
 

@@ -12,7 +12,9 @@ interface Exposition {
 
 const text: Exposition = { contentType: metricsContentType, isOpenMetrics: false };
 
-/** The exposition that an `Accept` header prefers, by its `q` values; text for a header that names neither. */
+/**
+ * The exposition that an `Accept` header prefers, by its `q` values; text for a header that names neither.
+ */
 export function expositionFor(accept: string): Exposition {
   const ranges = accept.split(',').map((range) => {
     const [type, ...params] = range.split(';').map((part) => part.trim().toLowerCase());
@@ -32,8 +34,8 @@ export function expositionFor(accept: string): Exposition {
 }
 
 /**
- * Prometheus' text format as OpenMetrics has it: a counter's family goes without `_total` and its samples with it,
- * quotes of help texts are escaped, bounds are floats, and the end is marked.
+ * Prometheus' text format as OpenMetrics has it: a counter's family goes without `_total` and its samples
+ * with it, quotes of help texts are escaped, bounds are floats, and the end is marked.
  */
 export function openMetricsText(exposition: string): string {
   const out: string[] = [];

@@ -61,8 +61,8 @@ export function isTracing(): boolean {
 }
 
 /**
- * Runs `work` inside a span; failures mark the span and pass on. With tracing off it is a plain call. Spans are for
- * requests, splits and fetches (14 µs each when sampled), never for entries.
+ * Runs `work` inside a span; failures mark the span and pass on. With tracing off it is a plain call. Spans
+ * are for requests, splits and fetches (14 µs each when sampled), never for entries.
  *
  * @param outcome  attributes of the finished work, for instance the bytes that it read
  */
@@ -90,8 +90,8 @@ export function startSpan(name: string, attributes: Attributes): { end(): void }
 const noSpan = { end: () => undefined };
 
 /**
- * Adds a span below the current one that began with it and has already ended: for a part of its work that a worker
- * thread measured, where no tracer runs.
+ * Adds a span below the current one that began with it and has already ended: for a part of its work that a
+ * worker thread measured, where no tracer runs.
  */
 export function addMeasuredSpan(name: string, attributes: Attributes, durationMs: number): void {
   const parent = tracer && trace.getActiveSpan();
@@ -107,8 +107,8 @@ export function inCurrentSpan<A extends unknown[], T>(work: (...args: A) => T): 
 }
 
 /**
- * The same for a request that came from outside: the span hangs below the caller's (`traceparent`), so that one trace
- * shows a query from Grafana to the store.
+ * The same for a request that came from outside: the span hangs below the caller's (`traceparent`), so that
+ * one trace shows a query from Grafana to the store.
  */
 export function withServerSpan<T>(
   name: string,
@@ -123,7 +123,10 @@ export function withServerSpan<T>(
   );
 }
 
-/** Headers or metadata by which the next process hangs its spans below the current one; empty while tracing is off. */
+/**
+ * Headers or metadata by which the next process hangs its spans below the current one; empty while tracing is
+ * off.
+ */
 export function traceHeaders(): Readonly<Record<string, string>> {
   const carrier: Record<string, string> = {};
   if (tracer !== undefined) propagation.inject(context.active(), carrier);

@@ -1,4 +1,7 @@
-/** Node's own slices, which `toString` wraps at three times the cost for short strings; missing from its types. */
+/**
+ * Node's own slices, which `toString` wraps at three times the cost for short strings; missing from its
+ * types.
+ */
 interface SlicingBuffer {
   utf8Slice(start: number, end: number): string;
   latin1Slice(start: number, end: number): string;
@@ -20,8 +23,8 @@ const slots = 4096;
 const cachedBytesMax = 40;
 
 /**
- * Turns bytes into strings, remembering short ASCII ones: a level or a method that a million lines repeat becomes one
- * string, found again by a hash of its bytes. Direct mapped, so it cannot grow.
+ * Turns bytes into strings, remembering short ASCII ones: a level or a method that a million lines repeat
+ * becomes one string, found again by a hash of its bytes. Direct mapped, so it cannot grow.
  */
 export class ByteText {
   /** Made for the first text: most pipelines never ask for one. */
@@ -55,13 +58,16 @@ function sameAscii(text: string, bytes: Buffer, start: number): boolean {
   return true;
 }
 
-/** Parts of a string shorter than this are copied anyway; a line of fewer characters may stay in memory for its parts. */
+/**
+ * Parts of a string shorter than this are copied anyway; a line of fewer characters may stay in memory for
+ * its parts.
+ */
 const slicedCharsMin = 13;
 const keptCharsMax = 512;
 
 /**
- * A text that was cut from `whole`, in memory of its own: labels outlive the line they were found in, and a part of a
- * string keeps all of it alive.
+ * A text that was cut from `whole`, in memory of its own: labels outlive the line they were found in, and a
+ * part of a string keeps all of it alive.
  */
 export function ownText(part: string, whole: string): string {
   return part.length < slicedCharsMin || whole.length <= keptCharsMax

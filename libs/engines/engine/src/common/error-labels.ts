@@ -15,8 +15,8 @@ export const errorKinds = {
 } as const;
 
 /**
- * Rows with an error that a metric query takes as samples instead of failing for them: all where only their being there
- * counts; those that a parser failed for where the query names `__error__`; or none.
+ * Rows with an error that a metric query takes as samples instead of failing for them: all where only their
+ * being there counts; those that a parser failed for where the query names `__error__`; or none.
  */
 export type CountedErrors = 'all' | 'ofParsers' | 'none';
 

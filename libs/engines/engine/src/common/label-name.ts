@@ -1,6 +1,6 @@
 /**
- * A label name from a key of a parsed line: blanks around it trimmed, a leading digit gets `_` before it, every other
- * character that a label name cannot have becomes `_`.
+ * A label name from a key of a parsed line: blanks around it trimmed, a leading digit gets `_` before it,
+ * every other character that a label name cannot have becomes `_`.
  *
  * @param isPrefixed the name continues another (`user` + `_` + key): a digit is then no leading one
  */

@@ -3,19 +3,23 @@ import type { LabelPair } from '@loki/model';
 import type { LabelSet, LeafResult, SeriesState } from '@loki/ports';
 
 /**
- * What a query without a budget of its own may hold in one place. Nothing that is read by people needs as much; beyond
- * it the process would be at risk, whatever the tenant's limit says.
+ * What a query without a budget of its own may hold in one place. Nothing that is read by people needs as
+ * much; beyond it the process would be at risk, whatever the tenant's limit says.
  */
 const bytesHardMax = 4 * 2 ** 30;
 
-/** Engine objects around one series or label set: its arrays, maps' entries, the text that tells it from others. */
+/**
+ * Engine objects around one series or label set: its arrays, maps' entries, the text that tells it from
+ * others.
+ */
 const setOverheadBytes = 400;
 /** Two string headers and the pair. */
 const pairOverheadBytes = 80;
 
 /**
- * What the queries of one thread hold together. When it is all taken, a query that has more than an equal share fails at
- * its next charge; those below it go on, so that one query of death does not take the small ones with it.
+ * What the queries of one thread hold together. When it is all taken, a query that has more than an equal
+ * share fails at its next charge; those below it go on, so that one query of death does not take the small
+ * ones with it.
  */
 export class MemoryPool {
   readonly bytesMax: number;
@@ -35,8 +39,8 @@ export class MemoryPool {
 }
 
 /**
- * Bytes that one part of a query holds: the scan of a leaf, a merge, the root. Estimates, and rather too high: engines
- * keep strings and maps in ways that cannot be measured.
+ * Bytes that one part of a query holds: the scan of a leaf, a merge, the root. Estimates, and rather too
+ * high: engines keep strings and maps in ways that cannot be measured.
  */
 export class MemoryBudget {
   readonly #bytesMax: number;
@@ -53,7 +57,8 @@ export class MemoryBudget {
   /**
    * To be called before memory is taken.
    *
-   * @throws LokiError badRequest when the query holds more than it may, overloaded when all queries together do
+   * @throws LokiError badRequest when the query holds more than it may, overloaded when all queries together
+   *   do
    */
   charge(bytes: number): void {
     const pool = this.#pool;

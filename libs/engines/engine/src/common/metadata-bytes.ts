@@ -1,13 +1,16 @@
 import type { Block } from '@loki/segment';
 
-/** What one pair costs beside its texts: two references into a table of symbols. A query's statistics count no more than that. */
+/**
+ * What one pair costs beside its texts: two references into a table of symbols. A query's statistics count no
+ * more than that.
+ */
 export const pairBytes = 8;
 /** Distinct texts remembered; beyond it a new table begins, as it does in Loki with each chunk. */
 const symbolsMax = 100_000;
 
 /**
- * Counts structured metadata as Loki's volumes do: 8 bytes for each pair, and each distinct name or value once for all
- * rows that are counted together.
+ * Counts structured metadata as Loki's volumes do: 8 bytes for each pair, and each distinct name or value
+ * once for all rows that are counted together.
  */
 export class MetadataCounter {
   readonly #symbols = new Set<string>();

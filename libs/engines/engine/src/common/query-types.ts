@@ -5,7 +5,10 @@ import type { MemoryPool } from './memory-budget.ts';
 /** What a query is asked with. */
 export interface QueryParams {
   readonly tenant: TenantId;
-  /** Log queries: startNs <= ts < endNs. Metric queries: first step, and the bound of the last. Instant: both the same. */
+  /**
+   * Log queries: startNs <= ts < endNs. Metric queries: first step, and the bound of the last. Instant: both
+   * the same.
+   */
   readonly startNs: bigint;
   readonly endNs: bigint;
   /** 0 for instant queries. */
@@ -64,6 +67,8 @@ export interface EvaluateOptions {
   readonly checkCancelled?: CheckCancelled;
   /** What all queries of this thread hold together. */
   readonly pool?: MemoryPool;
-  /** Asked often while the root computes: something to wait for when it is time to let others have the thread. */
+  /**
+   * Asked often while the root computes: something to wait for when it is time to let others have the thread.
+   */
   readonly pause?: () => Promise<void> | undefined;
 }

@@ -1,4 +1,7 @@
-/** Protects whoever shares a thread with queries: nothing over many series computes without a pause, nor after its caller left. */
+/**
+ * Protects whoever shares a thread with queries: nothing over many series computes without a pause, nor after
+ * its caller left.
+ */
 import fc from 'fast-check';
 import { parseExpr } from '@loki/logql';
 import type { LabelPair } from '@loki/model';

@@ -1,8 +1,8 @@
 import type { CheckCancelled } from '@loki/ports';
 
 /**
- * A computation that stands still between pieces of about a millisecond at most. Whoever carries it on may let others
- * have the thread between two of them, or give up.
+ * A computation that stands still between pieces of about a millisecond at most. Whoever carries it on may
+ * let others have the thread between two of them, or give up.
  */
 export type Work<T> = Generator<undefined, T, undefined>;
 
@@ -33,7 +33,10 @@ export const itemsPerSlice = 256;
 /** Items that one native sort puts in order. */
 const runItems = 512;
 
-/** `items` in order, stably: runs are sorted, then merged. O(items) comparisons where they are in order already. */
+/**
+ * `items` in order, stably: runs are sorted, then merged. O(items) comparisons where they are in order
+ * already.
+ */
 export function* sorted<T>(items: readonly T[], compare: (a: T, b: T) => number): Work<T[]> {
   let from: T[] = [];
   for (let at = 0; at < items.length; at += runItems) {

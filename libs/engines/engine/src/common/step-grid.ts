@@ -2,9 +2,10 @@
  * Which steps a timestamp counts for. Step k stands at startNs + k × stepNs and covers the window
  * (t - offset - range, t - offset].
  *
- * Window starts and ends cut time into buckets, at most two for each step; all samples of a bucket belong to the same
- * windows. Samples are added up by bucket, and windows are put together from buckets at the end, so that a sample
- * costs the same whether one window covers it or a thousand do. Where no two windows overlap, buckets are windows.
+ * Window starts and ends cut time into buckets, at most two for each step; all samples of a bucket belong to
+ * the same windows. Samples are added up by bucket, and windows are put together from buckets at the end, so
+ * that a sample costs the same whether one window covers it or a thousand do. Where no two windows overlap,
+ * buckets are windows.
  */
 export class StepGrid {
   readonly steps: number;
@@ -95,13 +96,17 @@ export class StepGrid {
     return this.#bucket;
   }
 
-  /** First and last bucket of each window, when buckets are not windows. The last may be below the first: an empty one. */
+  /**
+   * First and last bucket of each window, when buckets are not windows. The last may be below the first: an
+   * empty one.
+   */
   windows(): { first: Int32Array; last: Int32Array } {
     const { steps } = this;
     const first = new Int32Array(steps);
     const last = new Int32Array(steps);
     for (let k = 0; k < steps; k++) {
-      // Just behind the window's start: k + 1 windows have started, and those have ended whose end is at or before it.
+      // Just behind the window's start: k + 1 windows have started, and those have ended whose end is at or
+      // before it.
       const ended = clamp(Math.floor((k * this.#stepNs - this.#rangeNs) / this.#stepNs) + 1, steps);
       first[k] = ended + k;
       // At its end: k have ended, and those have started that begin before it.

@@ -1,6 +1,9 @@
 import type { SeriesSamples } from '@loki/ports';
 
-/** Samples in order of time: what several streams, segments or splits gave for one series comes as runs in order. */
+/**
+ * Samples in order of time: what several streams, segments or splits gave for one series comes as runs in
+ * order.
+ */
 
 export function isInTimeOrder(times: Float64Array): boolean {
   for (let i = 1; i < times.length; i++) if (times[i] < times[i - 1]) return false;
@@ -8,8 +11,8 @@ export function isInTimeOrder(times: Float64Array): boolean {
 }
 
 /**
- * Sorts samples by time in place, stably: those of equal times stay as they came. Merges the runs that are in order
- * already: O(samples × log runs), and as much memory again.
+ * Sorts samples by time in place, stably: those of equal times stay as they came. Merges the runs that are in
+ * order already: O(samples × log runs), and as much memory again.
  */
 export function sortByTime(times: Float64Array, values: Float64Array): void {
   let starts = runsOf(times);

@@ -1,7 +1,9 @@
 import { quoteGo } from '@loki/model';
 import { parseDuration as parseGoDuration, parseFloatText as parseGoFloat } from '@loki/template';
 
-/** A value read from text, or why it could not be, in the words of the Go function that Loki reads it with. */
+/**
+ * A value read from text, or why it could not be, in the words of the Go function that Loki reads it with.
+ */
 type ValueOrError = number | string;
 
 /** Go's strconv.ParseFloat. */
@@ -14,7 +16,10 @@ export function parseFloatText(text: string): ValueOrError {
   return `strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`;
 }
 
-/** Digits and dots alone, few enough never to overflow: what `Number` and Go read alike, when they read it at all. */
+/**
+ * Digits and dots alone, few enough never to overflow: what `Number` and Go read alike, when they read it at
+ * all.
+ */
 function isPlainNumber(text: string): boolean {
   if (text.length === 0 || text.length > 32) return false;
   for (let i = 0; i < text.length; i++) {

@@ -91,8 +91,9 @@ function coversNames(part: Part, names: readonly string[] | undefined): boolean 
 }
 
 /**
- * Decoded blocks by key, shared by all queries of a worker: a dashboard's panels scan the same data. Weighed by what the
- * blocks take in memory now (columns are decoded as they are used); the least recently used go first.
+ * Decoded blocks by key, shared by all queries of a worker: a dashboard's panels scan the same data. Weighed
+ * by what the blocks take in memory now (columns are decoded as they are used); the least recently used go
+ * first.
  */
 export class BlockCache {
   readonly #bytesMax: number;

@@ -15,7 +15,10 @@ export interface Candidate {
   /** Bounds of these runs, Unix ns relative to the leaf's own base, inclusive. */
   readonly minNs: bigint;
   readonly maxNs: bigint;
-  /** The leaf's time range, relative to the block's base, inclusive; beyond the block's rows when all are inside. */
+  /**
+   * The leaf's time range, relative to the block's base, inclusive; beyond the block's rows when all are
+   * inside.
+   */
   readonly fromTs: number;
   readonly toTs: number;
   /** Deletes that may concern some rows of its runs: the rows have to be looked at one by one. */

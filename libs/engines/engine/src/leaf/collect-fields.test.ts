@@ -1,4 +1,7 @@
-/** Protects the bound on how much of an answer is read for its fields, and that reading stops when nobody waits. */
+/**
+ * Protects the bound on how much of an answer is read for its fields, and that reading stops when nobody
+ * waits.
+ */
 import type { WorkerEnv } from '@loki/ports';
 import { finish } from '../test/finalize-series.ts';
 import { collectFields, fieldsTask } from './collect-fields.ts';

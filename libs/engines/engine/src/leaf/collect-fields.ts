@@ -10,7 +10,10 @@ export interface FieldsTaskInput {
   readonly labelSet: Uint32Array;
   readonly lineEnds: Uint32Array;
   readonly lines: Uint8Array;
-  /** Rows, one stream after the other as the answer shows them: a field's last value is the same for every cut of the query. */
+  /**
+   * Rows, one stream after the other as the answer shows them: a field's last value is the same for every cut
+   * of the query.
+   */
   readonly order: Uint32Array;
   readonly fieldsMax: number;
   /** The field whose values are wanted; others are left out then. */
@@ -26,7 +29,9 @@ export interface DetectedField {
   readonly cardinality: number;
   /** Parsers that read the field's lines; none for structured metadata. */
   readonly parsers: readonly string[];
-  /** Keys on the way to it in the last JSON line that has it; absent where a stage of the query made it there. */
+  /**
+   * Keys on the way to it in the last JSON line that has it; absent where a stage of the query made it there.
+   */
   readonly jsonPath?: readonly string[];
   /** Of `valuesOf` alone. */
   readonly values?: readonly string[];
@@ -51,8 +56,8 @@ export const fieldsTask: Task<FieldsTaskInput, DetectedField[]> = {
 };
 
 /**
- * Fields of the lines that a query selects: their structured metadata, the labels that the query's stages made, and
- * those that JSON or logfmt makes of the line as it came out of the query. Each line is read once.
+ * Fields of the lines that a query selects: their structured metadata, the labels that the query's stages
+ * made, and those that JSON or logfmt makes of the line as it came out of the query. Each line is read once.
  */
 export function* collectFields(input: FieldsTaskInput): Work<DetectedField[]> {
   const { labelSets, labelSet, lineEnds, order, valuesOf, valuesMax } = input;

@@ -33,8 +33,8 @@ const wholeNeed: BlockNeed = {
 };
 
 /**
- * The rows that a leaf must leave out. Runs which a delete takes whole are struck from the directory alone; of others
- * the rows are found block by block, as a query finds its own.
+ * The rows that a leaf must leave out. Runs which a delete takes whole are struck from the directory alone;
+ * of others the rows are found block by block, as a query finds its own.
  */
 export class Deletes {
   readonly #plans: readonly DeletePlan[];
@@ -51,7 +51,9 @@ export class Deletes {
     this.#plans = deletes.map((each) => compileDelete(each, cache));
   }
 
-  /** The same blocks without runs that are deleted whole; what else deletes may concern stands in `touched`. */
+  /**
+   * The same blocks without runs that are deleted whole; what else deletes may concern stands in `touched`.
+   */
   apply(candidates: readonly Candidate[]): Candidate[] {
     return candidates.flatMap((candidate) => {
       const kept = this.#strike(candidate);

@@ -1,4 +1,6 @@
-/** Protects estimates: a dry run reads no block, and counts each block once, for the reason that rules it out. */
+/**
+ * Protects estimates: a dry run reads no block, and counts each block once, for the reason that rules it out.
+ */
 import type { LeafRequest, LeafStats } from '@loki/ports';
 import { runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';

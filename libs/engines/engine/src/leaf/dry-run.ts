@@ -2,7 +2,10 @@ import type { LeafStats } from '@loki/ports';
 import type { Candidate } from './block-candidates.ts';
 import type { SectionReader } from './section-reader.ts';
 
-/** Counts the blocks that the directory alone ruled out: by time, or because none of the selected streams is in them. */
+/**
+ * Counts the blocks that the directory alone ruled out: by time, or because none of the selected streams is
+ * in them.
+ */
 export function countRuledOut(
   stats: LeafStats,
   readers: readonly (SectionReader | undefined)[],
@@ -23,7 +26,10 @@ export function countRuledOut(
   stats.blocksOfOtherStreams += inTime - found.length;
 }
 
-/** What reading a block would cost: its rows and lines as far as selected runs hold them, its bytes as a whole. */
+/**
+ * What reading a block would cost: its rows and lines as far as selected runs hold them, its bytes as a
+ * whole.
+ */
 export function countCost(stats: LeafStats, { reader, info, runs }: Candidate, readsLines: boolean): void {
   let rows = 0;
   let lineBytes = 0;

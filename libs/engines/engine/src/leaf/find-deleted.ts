@@ -14,8 +14,9 @@ interface DeletedRows {
 }
 
 /**
- * The rows of a tenant's section that deletes take, by block; blocks that keep all of theirs are left out. Reads what
- * the deletes look at: for those without filters that is the directory, and timestamps where they cut a run.
+ * The rows of a tenant's section that deletes take, by block; blocks that keep all of theirs are left out.
+ * Reads what the deletes look at: for those without filters that is the directory, and timestamps where they
+ * cut a run.
  */
 export async function findDeletedRows(
   source: LeafSource,

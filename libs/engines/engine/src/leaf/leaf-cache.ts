@@ -41,8 +41,8 @@ export class LeafCache {
   }
 
   /**
-   * Forgets all data. A read that came back damaged may have left parts of itself here; what is in the store may be
-   * sound, and is read again.
+   * Forgets all data. A read that came back damaged may have left parts of itself here; what is in the store
+   * may be sound, and is read again.
    */
   forget(): void {
     this.#segments.clear();

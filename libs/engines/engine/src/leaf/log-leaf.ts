@@ -18,7 +18,10 @@ import { scanContext, rowsPerCheck } from './scan-context.ts';
 import type { ScanContext } from './scan-context.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
 
-/** Blocks fetched ahead at most, and at first: a query whose limit is soon filled should not read what it will not need. */
+/**
+ * Blocks fetched ahead at most, and at first: a query whose limit is soon filled should not read what it will
+ * not need.
+ */
 const aheadMax = 8;
 
 /** Rows from..to of one run. */
@@ -29,7 +32,8 @@ interface RowRange {
 }
 
 /**
- * Runs a log selection over sections, best blocks first, and stops when no block that is left can hold a better row.
+ * Runs a log selection over sections, best blocks first, and stops when no block that is left can hold a
+ * better row.
  *
  * @param readers one per source, oldest first; undefined where a source has nothing of the tenant
  */
@@ -142,7 +146,10 @@ class LogScan {
     this.#row.nowNs = request.endNs;
   }
 
-  /** Counts what `visit` would read: where every row counts, not the blocks beyond those that surely fill the limit. */
+  /**
+   * Counts what `visit` would read: where every row counts, not the blocks beyond those that surely fill the
+   * limit.
+   */
   measure(candidates: readonly Candidate[]): void {
     const { limit } = this.#request;
     const before = this.stats.linesProcessed;
@@ -285,7 +292,10 @@ class LogScan {
     this.rows.prune();
   }
 
-  /** `range` counts places in the selection. In the answer's direction, so that a run stops giving rows at the limit. */
+  /**
+   * `range` counts places in the selection. In the answer's direction, so that a run stops giving rows at the
+   * limit.
+   */
   #collectRun({ info, sourceIndex }: Candidate, range: RowRange): void {
     const { limit } = this.#request;
     const stream = info.runs.stream[range.run];

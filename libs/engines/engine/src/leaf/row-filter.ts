@@ -56,7 +56,9 @@ export function bytesOfRows({ runs }: BlockInfo, run: number, rows: number): num
   return rows === all ? runs.lineBytes[run] : Math.round((runs.lineBytes[run] * rows) / all);
 }
 
-/** Adds rows to what the query cost: their lines are read, or not needed for an answer that stands for them. */
+/**
+ * Adds rows to what the query cost: their lines are read, or not needed for an answer that stands for them.
+ */
 export function countLines(stats: LeafStats, candidate: Candidate, rows: number, lineBytes: number): void {
   stats.linesProcessed += rows;
   stats.lineBytes += lineBytes;

@@ -184,7 +184,10 @@ class SampleScan {
     return { kind: 'samples', steps: this.grid.steps, series, stats: this.#stats };
   }
 
-  /** The error of a row, which names all its labels: the scan may have read only the metadata that the query needs. */
+  /**
+   * The error of a row, which names all its labels: the scan may have read only the metadata that the query
+   * needs.
+   */
   async explain({ reader, info }: Candidate, { stream, at }: FailedRow): Promise<Error> {
     let mask = columns.timestamps | columns.lineLengths | columns.lines;
     if (info.metadataNames.length > 0) mask |= columns.metadata;
@@ -205,7 +208,10 @@ class SampleScan {
     return [...names];
   }
 
-  /** Columns that are needed before any line: all there is to read, where no filter on labels may make lines needless. */
+  /**
+   * Columns that are needed before any line: all there is to read, where no filter on labels may make lines
+   * needless.
+   */
   #firstNeed(info: BlockInfo): BlockNeed {
     const names = this.#plan.needed.isAll ? undefined : this.#metadataNames(info);
     let mask = columns.timestamps;
@@ -303,7 +309,10 @@ class SampleScan {
     candidate.reader.release(candidate.info);
   }
 
-  /** All rows of a run count: one series and one bucket after the other where the stream alone says the series. */
+  /**
+   * All rows of a run count: one series and one bucket after the other where the stream alone says the
+   * series.
+   */
   #countRun(candidate: Candidate, block: Block, run: number): void {
     const { info, reader } = candidate;
     const timestamps = block.timestamps();

@@ -13,7 +13,9 @@ export interface ScanContext {
   readonly checkCancelled: CheckCancelled;
 }
 
-/** Rows taken through stages between two looks at whether anybody still waits: a stage may take 0.2 s for one. */
+/**
+ * Rows taken through stages between two looks at whether anybody still waits: a stage may take 0.2 s for one.
+ */
 export const rowsPerCheck = 8;
 
 export function scanContext(parts: Partial<ScanContext>): ScanContext {

@@ -9,7 +9,9 @@ export type LeafSource =
   | {
       readonly kind: 'bytes';
       readonly bytes: Uint8Array;
-      /** Names the bytes for as long as the process lives; decoded blocks are then kept for the next query. */
+      /**
+       * Names the bytes for as long as the process lives; decoded blocks are then kept for the next query.
+       */
       readonly cacheKey?: string;
     }
   | {

@@ -25,7 +25,10 @@ export function matchingStreams(
   return Uint32Array.from(found);
 }
 
-/** Per stream of the section: 1 when its labels match and its hash is the shard's. A matcher runs once per distinct value. */
+/**
+ * Per stream of the section: 1 when its labels match and its hash is the shard's. A matcher runs once per
+ * distinct value.
+ */
 export function matchStreams(
   section: Section,
   selector: readonly StringMatcher[],

@@ -19,16 +19,16 @@ interface VolumeTaskInput {
 }
 
 /**
- * Blocks of one stored segment whose metadata is read; of further ones it is taken to be as dense. Volumes are for
- * showing where the bytes are: a day of a large tenant must not be read for it.
+ * Blocks of one stored segment whose metadata is read; of further ones it is taken to be as dense. Volumes
+ * are for showing where the bytes are: a day of a large tenant must not be read for it.
  */
 const metadataBlocksMax = 64;
 
 const metadataNeed = { mask: columns.metadata };
 
 /**
- * Streams of the sources with their volumes. All sources in memory together are one stretch of a stream, shared out by
- * time as a whole; in the store each run is one.
+ * Streams of the sources with their volumes. All sources in memory together are one stretch of a stream,
+ * shared out by time as a whole; in the store each run is one.
  */
 export const volumeTask: Task<VolumeTaskInput, StreamVolume[]> = {
   name: 'engine.volume',

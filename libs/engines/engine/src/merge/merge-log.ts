@@ -5,8 +5,8 @@ import { MemoryBudget } from '../common/memory-budget.ts';
 import { compareStreams } from '../series/result-rows.ts';
 
 /**
- * Rows of several results in one, in the request's order, at most the request's limit. Results are given oldest first:
- * of rows equal in time and stream, the older result's come first forward and last backward.
+ * Rows of several results in one, in the request's order, at most the request's limit. Results are given
+ * oldest first: of rows equal in time and stream, the older result's come first forward and last backward.
  */
 export function mergeLogResults(request: LogLeafRequest, results: readonly LogLeafResult[]): LogLeafResult {
   const stats = emptyLeafStats();

@@ -9,8 +9,8 @@ import { sortByTime } from '../common/time-order.ts';
 import { isEarlier, isLater } from '../series/accumulators.ts';
 
 /**
- * Puts together what one sample leaf found in different places (shards, heads, segments): states of series with the
- * same labels merge. Associative; the order of results decides between equal timestamps only.
+ * Puts together what one sample leaf found in different places (shards, heads, segments): states of series
+ * with the same labels merge. Associative; the order of results decides between equal timestamps only.
  *
  * @param request the leaf; all results cover its steps
  * @throws LokiError when there are more than request.seriesMax series
@@ -46,8 +46,8 @@ export function mergeSampleResults(
  * Moves the result of a part of a leaf's steps to its place among all of them; merge what the parts give.
  *
  * @param whole the leaf
- * @param part the same leaf over fewer steps: its start is one of the whole's steps, its step the same. Samples that are
- *   kept must be in windows of no other part: `joinSampleParts` is for windows that overlap.
+ * @param part the same leaf over fewer steps: its start is one of the whole's steps, its step the same.
+ *   Samples that are kept must be in windows of no other part: `joinSampleParts` is for windows that overlap.
  */
 export function embedSampleResult(
   whole: SampleLeafRequest,

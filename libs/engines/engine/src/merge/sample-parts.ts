@@ -18,8 +18,9 @@ export interface SamplePart {
 }
 
 /**
- * Puts the results of parts that have no step in common in their places among all steps. Windows of neighbouring parts
- * may overlap: of samples that several parts kept, the first one's count. O(cells and samples of the whole).
+ * Puts the results of parts that have no step in common in their places among all steps. Windows of
+ * neighbouring parts may overlap: of samples that several parts kept, the first one's count. O(cells and
+ * samples of the whole).
  *
  * @param parts in order of time; their steps are steps of the whole
  * @throws LokiError when there are more than request.seriesMax series
@@ -88,8 +89,8 @@ export function cutSampleResult(
 }
 
 /**
- * The result of a leaf of one step from those of the windows that it was split into, in order of time. A part of several
- * steps is as many windows.
+ * The result of a leaf of one step from those of the windows that it was split into, in order of time. A part
+ * of several steps is as many windows.
  */
 export function mergeRangeParts(request: SampleLeafRequest, parts: readonly SamplePart[]): SampleLeafResult {
   const stats = emptyLeafStats();

@@ -19,7 +19,8 @@ import {
   splitSteps,
 } from './time-splits.ts';
 
-// What this protects: it must not show how a leaf's time was cut, nor that a part of its answer was kept from before.
+// What this protects: it must not show how a leaf's time was cut, nor that a part of its answer was kept from
+// before.
 
 const second = 1_000_000_000n;
 
@@ -38,7 +39,8 @@ const queries = [
   'absent_over_time({app="a"}[10s])',
 ];
 
-// Timestamps are unique, so that first and last have one answer. Some lie on the borders of steps and intervals.
+// Timestamps are unique, so that first and last have one answer. Some lie on the borders of steps and
+// intervals.
 const entriesArbitrary = fc
   .uniqueArray(
     fc.record({

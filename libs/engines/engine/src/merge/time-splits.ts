@@ -11,8 +11,9 @@ const nsPerMs = 1_000_000n;
 const partsMax = 1024n;
 
 /**
- * Cuts the steps of a leaf where multiples of `intervalNs` lie, in order of time: each step is in exactly one part, so
- * that its window is computed by one. A step on a border belongs to the interval before it, whose entries it counts.
+ * Cuts the steps of a leaf where multiples of `intervalNs` lie, in order of time: each step is in exactly one
+ * part, so that its window is computed by one. A step on a border belongs to the interval before it, whose
+ * entries it counts.
  */
 export function splitSteps(request: SampleLeafRequest, intervalNs: bigint): SampleLeafRequest[] {
   const { startNs, stepNs } = request;
@@ -29,7 +30,10 @@ export function splitSteps(request: SampleLeafRequest, intervalNs: bigint): Samp
   return parts;
 }
 
-/** A leaf of one step, cut into windows that follow each other without a gap; their states merge to the whole's. */
+/**
+ * A leaf of one step, cut into windows that follow each other without a gap; their states merge to the
+ * whole's.
+ */
 interface RangeSplit {
   /** From the window's beginning to the first border; absent when it begins on one. */
   readonly first?: SampleLeafRequest;
@@ -40,8 +44,8 @@ interface RangeSplit {
 }
 
 /**
- * Cuts the window of a leaf of one step at multiples of `intervalNs`; undefined when no whole interval is in it, or when
- * it does not begin and end on a millisecond, which the language cannot say.
+ * Cuts the window of a leaf of one step at multiples of `intervalNs`; undefined when no whole interval is in
+ * it, or when it does not begin and end on a millisecond, which the language cannot say.
  */
 export function splitRange(request: SampleLeafRequest, intervalNs: bigint): RangeSplit | undefined {
   if (stepCount(request) !== 1 || intervalNs <= 0n) return undefined;
@@ -77,14 +81,16 @@ export function joinRanges(parts: readonly SampleLeafRequest[]): SampleLeafReque
 }
 
 /**
- * Whether the parts of a leaf give what the whole gives: not when a template asks for the time of the query, which each
- * part would take for its own.
+ * Whether the parts of a leaf give what the whole gives: not when a template asks for the time of the query,
+ * which each part would take for its own.
  */
 export function isSplittable(text: string): boolean {
   return !text.includes('_format') || !/\b(?:now|date)\b/.test(text);
 }
 
-/** Whether what shards of a leaf find merges to what the whole finds, whatever the order of equal timestamps. */
+/**
+ * Whether what shards of a leaf find merges to what the whole finds, whatever the order of equal timestamps.
+ */
 export function isShardable(text: string, shardAggregations: readonly string[]): boolean {
   const expr = parseExpr(text);
   if (expr.kind === 'log') return true;

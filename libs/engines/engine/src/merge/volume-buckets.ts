@@ -4,7 +4,10 @@ import type { StreamsRequest, VolumeBuckets } from '@loki/ports';
 /** Buckets with bytes that one answer may hold, over all its streams. */
 const cellsMax = 1_000_000;
 
-/** Loki asks for a step up to its last millisecond, in whole seconds: a step of 300 s counts 299 s of a longer stretch. */
+/**
+ * Loki asks for a step up to its last millisecond, in whole seconds: a step of 300 s counts 299 s of a longer
+ * stretch.
+ */
 const lapseNs = 1e9;
 
 /** A stretch of one stream: times relative to the start of the request in ns, inclusive. */
@@ -39,9 +42,9 @@ export class BucketGrid {
   }
 
   /**
-   * Adds the shares of a unit that fall into the range, bucket by bucket. A unit that lies across an edge counts by the
-   * share of its time, as if its entries stood evenly; bytes are whole, rounded down. Of a bucket that a unit goes on after,
-   * the last second does not count.
+   * Adds the shares of a unit that fall into the range, bucket by bucket. A unit that lies across an edge
+   * counts by the share of its time, as if its entries stood evenly; bytes are whole, rounded down. Of a
+   * bucket that a unit goes on after, the last second does not count.
    *
    * @returns false when nothing of it lies in the range
    */

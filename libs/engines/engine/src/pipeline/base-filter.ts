@@ -8,13 +8,16 @@ import { compileCachedMatcher } from './string-match.ts';
 type RunAnswer = boolean | ((row: number) => boolean);
 
 /**
- * A label filter that stands before everything that changes labels, so that its answer follows from stream labels and
- * metadata alone: it is asked once per value of a block's dictionary, and no line is read for rows that fail.
+ * A label filter that stands before everything that changes labels, so that its answer follows from stream
+ * labels and metadata alone: it is asked once per value of a block's dictionary, and no line is read for rows
+ * that fail.
  */
 export interface BaseFilter {
   /** Metadata keys that it may read. */
   readonly names: readonly string[];
-  /** The answer for the rows of one run. The function it may return is good for this block and stream only. */
+  /**
+   * The answer for the rows of one run. The function it may return is good for this block and stream only.
+   */
   answer(block: Block, stream: BaseStream): RunAnswer;
 }
 

@@ -36,8 +36,8 @@ export class BaseStream {
 }
 
 /**
- * The labels a row starts the pipeline with: its stream's, then its structured metadata. One object for all rows with
- * the same stream and metadata, so that what follows from it alone is computed once.
+ * The labels a row starts the pipeline with: its stream's, then its structured metadata. One object for all
+ * rows with the same stream and metadata, so that what follows from it alone is computed once.
  */
 export class BaseLabels {
   readonly stream: BaseStream;
@@ -47,12 +47,15 @@ export class BaseLabels {
   readonly streamCount: number;
   /** Number among the bases of one leaf: part of interning keys. */
   readonly id: number;
-  /** What the leaf has made of rows with exactly these labels: an index into its label sets or series; -1: nothing yet. */
+  /**
+   * What the leaf has made of rows with exactly these labels: an index into its label sets or series; -1:
+   * nothing yet.
+   */
   outcome = -1;
 
   /**
-   * @param metadata pairs that are not empty. A name that the stream has gets `_extracted`; a name given twice keeps
-   *   its first value.
+   * @param metadata pairs that are not empty. A name that the stream has gets `_extracted`; a name given
+   *   twice keeps its first value.
    */
   constructor(id: number, stream: BaseStream, metadata: readonly LabelPair[]) {
     this.id = id;

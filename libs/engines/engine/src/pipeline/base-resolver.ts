@@ -16,8 +16,8 @@ interface Node {
 }
 
 /**
- * Finds the `BaseLabels` of a row: by stream, then by the codes of its metadata, so that rows alike cost a few look-ups
- * and no string is touched.
+ * Finds the `BaseLabels` of a row: by stream, then by the codes of its metadata, so that rows alike cost a
+ * few look-ups and no string is touched.
  */
 export class BaseResolver {
   readonly #needed: NeededLabels;

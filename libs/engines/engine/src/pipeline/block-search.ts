@@ -1,8 +1,8 @@
 /**
  * Rows from..to of a block whose line contains `needle`, ascending.
  *
- * Searches the whole stretch of bytes at once and maps hits to rows: cheaper than one search per line unless nearly
- * every line has the needle (leaf.bench.ts).
+ * Searches the whole stretch of bytes at once and maps hits to rows: cheaper than one search per line unless
+ * nearly every line has the needle (leaf.bench.ts).
  *
  * @param ends   exclusive line ends of the block
  * @param needle not empty
@@ -37,7 +37,10 @@ export function rowsContaining(
   return count;
 }
 
-/** The row whose line holds byte `at`: the first of row..to with ends[row] > at. Gallops, as hits are often near. */
+/**
+ * The row whose line holds byte `at`: the first of row..to with ends[row] > at. Gallops, as hits are often
+ * near.
+ */
 function rowAt(ends: Uint32Array, at: number, row: number, to: number): number {
   if (ends[row] > at) return row;
   let step = 1;

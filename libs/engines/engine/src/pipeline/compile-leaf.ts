@@ -41,7 +41,10 @@ export interface SamplePlan {
   readonly grouping: Grouping | undefined;
   /** A group by name sees a label that was dropped and parsed again. */
   readonly groupsDropped: boolean;
-  /** A parsed label may be empty, and is a label all the same; to what groups by name, and to all above, it is none. */
+  /**
+   * A parsed label may be empty, and is a label all the same; to what groups by name, and to all above, it is
+   * none.
+   */
   readonly keepsEmptyLabels: boolean;
   readonly countedErrors: CountedErrors;
   readonly needed: NeededLabels;
@@ -71,8 +74,8 @@ export function compileLeaf(text: string): LeafPlan {
 }
 
 /**
- * Compiles what a delete selects. Its text was checked when the delete was accepted: checks that are stricter today
- * must not make the tenant's queries fail.
+ * Compiles what a delete selects. Its text was checked when the delete was accepted: checks that are stricter
+ * today must not make the tenant's queries fail.
  *
  * @throws LokiError badRequest when the text is no log query
  */
@@ -93,7 +96,8 @@ function compileSamples(
   const range = withoutIdleFormats(written);
   const isAbsent = range.op === 'absent_over_time';
   const grouping = isAbsent ? { without: false, labels: [] } : outer;
-  // A parser that stops early misses errors, which is observable: the reference's stop under a sum, not under others.
+  // A parser that stops early misses errors, which is observable: the reference's stop under a sum, not under
+  // others.
   const mayStop = isAbsent ? !hasErrorFilter(range) : vectorOp === undefined || vectorOp === 'sum';
   const needed = neededLabels(range, grouping, mayStop);
   const stages = needed.isNone ? withoutIdleUnpack(range.log.stages) : range.log.stages;
@@ -116,7 +120,9 @@ function compileSamples(
   };
 }
 
-/** What the parsers of a metric query have to find: with `by` only its labels and those that stages look at. */
+/**
+ * What the parsers of a metric query have to find: with `by` only its labels and those that stages look at.
+ */
 function neededLabels(range: RangeAggExpr, grouping: Grouping | undefined, mayStop: boolean): NeededLabels {
   if (!grouping || grouping.without) return NeededLabels.all;
   const read = labelsReadBy(range.log.stages);

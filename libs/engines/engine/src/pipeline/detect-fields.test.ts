@@ -2,7 +2,8 @@ import type { LabelPair } from '@loki/model';
 import { fieldTypeOf } from '../common/field-type.ts';
 import { FieldDetector } from './detect-fields.ts';
 
-// What this protects: fields found in lines that nobody said the format of are those the parser stages would make.
+// What this protects: fields found in lines that nobody said the format of are those the parser stages would
+// make.
 
 const detector = new FieldDetector();
 

@@ -9,7 +9,10 @@ import { Row } from './row.ts';
 
 /** Fields of one line, valid until the next line is detected. */
 interface DetectedFields {
-  /** The parser that reads the line: JSON when all of it is JSON, logfmt otherwise, even where that finds no field. */
+  /**
+   * The parser that reads the line: JSON when all of it is JSON, logfmt otherwise, even where that finds no
+   * field.
+   */
   readonly parser: 'json' | 'logfmt';
   /** Label names as the parser stage of a query would make them; values stand at the same index. */
   readonly names: readonly string[];
@@ -20,7 +23,10 @@ interface DetectedFields {
   readonly pathOf: (index: number) => string[];
 }
 
-/** Reads lines whose format the query does not name: JSON, then logfmt. Each line is read once by each at most. */
+/**
+ * Reads lines whose format the query does not name: JSON, then logfmt. Each line is read once by each at
+ * most.
+ */
 export class FieldDetector {
   readonly #row = new Row();
   readonly #json: JsonStage;
@@ -39,8 +45,8 @@ export class FieldDetector {
   }
 
   /**
-   * @param stream the stream's labels: a field of such a name becomes `name_extracted`. A name of the structured
-   *   metadata stays as it is: both are values of one field.
+   * @param stream the stream's labels: a field of such a name becomes `name_extracted`. A name of the
+   *   structured metadata stays as it is: both are values of one field.
    */
   detect(stream: readonly LabelPair[], line: Buffer): DetectedFields {
     this.#start(stream, line);

@@ -37,7 +37,10 @@ class RowContext implements TemplateContext {
   }
 }
 
-/** `| line_format`: the line becomes what the template prints; when it fails the line stays and the row is marked. */
+/**
+ * `| line_format`: the line becomes what the template prints; when it fails the line stays and the row is
+ * marked.
+ */
 export class LineFormatStage {
   readonly #template: Template;
   readonly #context = new RowContext();
@@ -57,8 +60,8 @@ export class LineFormatStage {
 type CompiledFormat = { label: string; rename: string } | { label: string; template: Template };
 
 /**
- * `| label_format`: renames and templates from left to right. All templates of the stage see the labels as they are when
- * the first of them runs.
+ * `| label_format`: renames and templates from left to right. All templates of the stage see the labels as
+ * they are when the first of them runs.
  */
 export class LabelFormatStage {
   readonly #formats: readonly CompiledFormat[];

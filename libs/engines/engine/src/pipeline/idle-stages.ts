@@ -6,8 +6,8 @@ import { compileTemplate } from '@loki/template';
 const countsBytes: ReadonlySet<RangeOp> = new Set<RangeOp>(['bytes_over_time', 'bytes_rate']);
 
 /**
- * The range without the `line_format`s whose text nobody reads: a metric query shows no lines. The reference leaves them
- * out too (its issue 6314), which is observable: what their templates fail for fails no query.
+ * The range without the `line_format`s whose text nobody reads: a metric query shows no lines. The reference
+ * leaves them out too (its issue 6314), which is observable: what their templates fail for fails no query.
  */
 export function withoutIdleFormats(range: RangeAggExpr): RangeAggExpr {
   const { stages } = range.log;
@@ -18,8 +18,9 @@ export function withoutIdleFormats(range: RangeAggExpr): RangeAggExpr {
 }
 
 /**
- * The stages of a query that needs no label, without each `unpack` that no stage behind it reads the line of. As `json`
- * and `logfmt` it is not run then, which is observable: its errors fail nothing, and bytes are those of the stored line.
+ * The stages of a query that needs no label, without each `unpack` that no stage behind it reads the line of.
+ * As `json` and `logfmt` it is not run then, which is observable: its errors fail nothing, and bytes are
+ * those of the stored line.
  */
 export function withoutIdleUnpack(stages: readonly Stage[]): readonly Stage[] {
   const lastReader = stages.findLastIndex((stage) => !stageTraits[stage.kind].isParser && readsLine(stage));

@@ -7,8 +7,8 @@ import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 
 /**
- * `| json a="b.c[0]", d`: the values at a few paths. A path that leads nowhere gives an empty label; one that leads to
- * what is no value marks the row as well.
+ * `| json a="b.c[0]", d`: the values at a few paths. A path that leads nowhere gives an empty label; one that
+ * leads to what is no value marks the row as well.
  */
 export class JsonExtractStage {
   readonly #labels: readonly string[];

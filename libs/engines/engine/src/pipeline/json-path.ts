@@ -32,13 +32,17 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
-/** Why the last path led to a field whose value cannot be read; '' otherwise. A second result would cost an object. */
+/**
+ * Why the last path led to a field whose value cannot be read; '' otherwise. A second result would cost an
+ * object.
+ */
 export let pathFailure = '';
 
 /**
- * The value at `path` in the JSON text bytes[start..end), as a label shows it: strings unescaped, objects and arrays as
- * they are written, null as nothing. '' when there is none. Of a field given twice the first counts. Text behind the
- * place where the value is found is not looked at, so it need not be JSON. Sets `pathFailure`.
+ * The value at `path` in the JSON text bytes[start..end), as a label shows it: strings unescaped, objects and
+ * arrays as they are written, null as nothing. '' when there is none. Of a field given twice the first
+ * counts. Text behind the place where the value is found is not looked at, so it need not be JSON. Sets
+ * `pathFailure`.
  */
 export function jsonValueAt(
   bytes: Buffer,

@@ -23,10 +23,16 @@ export function skipBlanks(bytes: Buffer, at: number, end: number): number {
   return end;
 }
 
-/** Whether the string that `stringEnd` read last has escapes: found on the way, and a second result would cost an object. */
+/**
+ * Whether the string that `stringEnd` read last has escapes: found on the way, and a second result would cost
+ * an object.
+ */
 export let sawEscape = false;
 
-/** Index after the closing quote of the string whose first byte is at `at`; -1 when it never closes. Sets `sawEscape`. */
+/**
+ * Index after the closing quote of the string whose first byte is at `at`; -1 when it never closes. Sets
+ * `sawEscape`.
+ */
 export function stringEnd(bytes: Buffer, at: number, end: number): number {
   sawEscape = false;
   while (at < end) {
@@ -41,7 +47,10 @@ export function stringEnd(bytes: Buffer, at: number, end: number): number {
   return -1;
 }
 
-/** Index after the bracket that closes the one at `at`; -1 when it never closes. Brackets in strings do not count. */
+/**
+ * Index after the bracket that closes the one at `at`; -1 when it never closes. Brackets in strings do not
+ * count.
+ */
 export function blockEnd(bytes: Buffer, at: number, end: number, open: number, close: number): number {
   let level = 0;
   while (at < end) {

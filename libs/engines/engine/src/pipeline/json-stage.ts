@@ -30,8 +30,8 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /**
- * `| json`: labels from all fields of an object, or from those that are needed, in one pass over the bytes. Nested
- * names are joined by `_`; arrays and nulls are skipped; numbers stay as they are written.
+ * `| json`: labels from all fields of an object, or from those that are needed, in one pass over the bytes.
+ * Nested names are joined by `_`; arrays and nulls are skipped; numbers stay as they are written.
  */
 export class JsonStage {
   readonly #needed: NeededLabels;
@@ -73,7 +73,10 @@ export class JsonStage {
     return this.#keys.pathOf(this.#pathKeys![index]);
   }
 
-  /** Walks the object that starts at #at, and leaves #at behind it. Empty when all went well or nothing more is needed. */
+  /**
+   * Walks the object that starts at #at, and leaves #at behind it. Empty when all went well or nothing more
+   * is needed.
+   */
   #walkObject(parent: number, depth: number): string {
     const bytes = this.#bytes;
     const end = this.#end;
@@ -187,7 +190,10 @@ export class JsonStage {
   }
 }
 
-/** A number, true, false or null, by the rules of the parser whose answers clients know: numbers by their first byte. */
+/**
+ * A number, true, false or null, by the rules of the parser whose answers clients know: numbers by their
+ * first byte.
+ */
 export function isScalar(bytes: Buffer, start: number, end: number): boolean {
   const first = bytes[start];
   if ((first >= 0x30 && first <= 0x39) || first === 0x2d) return end > start;

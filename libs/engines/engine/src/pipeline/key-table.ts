@@ -6,8 +6,8 @@ import type { NeededLabels } from './needed-labels.ts';
 const keysMax = 8192;
 
 /**
- * Keys of parsed lines and the label names they stand for: a key that comes back in every line is hashed and compared
- * as bytes, and never becomes a string again.
+ * Keys of parsed lines and the label names they stand for: a key that comes back in every line is hashed and
+ * compared as bytes, and never becomes a string again.
  */
 export class KeyTable {
   /** The parent of top-level keys. */
@@ -33,7 +33,8 @@ export class KeyTable {
   }
 
   /**
-   * Number of the key bytes[start..end) under `parent`. Numbers stand only until the next line: call `startLine`.
+   * Number of the key bytes[start..end) under `parent`. Numbers stand only until the next line: call
+   * `startLine`.
    */
   lookup(parent: number, bytes: Buffer, start: number, end: number): number {
     let hash = Math.imul(parent + 7, 0x9e3779b1);
@@ -48,7 +49,8 @@ export class KeyTable {
   }
 
   /**
-   * The key that probably comes now, as lines of one program have the same keys in the same order; -1 when none is known.
+   * The key that probably comes now, as lines of one program have the same keys in the same order; -1 when
+   * none is known.
    *
    * @param previous the key before it in the same object, or -1
    */
@@ -71,8 +73,8 @@ export class KeyTable {
   }
 
   /**
-   * Length of the key when bytes at `at` are exactly that key and the quote behind it; -1 otherwise. Keys that are
-   * written with escapes never match.
+   * Length of the key when bytes at `at` are exactly that key and the quote behind it; -1 otherwise. Keys
+   * that are written with escapes never match.
    */
   lengthAt(key: number, parent: number, bytes: Buffer, at: number, end: number): number {
     const wanted = this.#keys[key];

@@ -7,8 +7,8 @@ import type { Row } from './row.ts';
 import { compileCachedMatcher } from './string-match.ts';
 
 /**
- * True: the row stays. A typed filter decides on the label that it names, whatever errors earlier stages left; it keeps a
- * row whose value it cannot read, and marks the row unless it carries an error already.
+ * True: the row stays. A typed filter decides on the label that it names, whatever errors earlier stages
+ * left; it keeps a row whose value it cannot read, and marks the row unless it carries an error already.
  */
 export type RowTest = (row: Row) => boolean;
 
@@ -88,7 +88,10 @@ const comparisons: Record<CompareOp, (a: number, b: number) => boolean> = {
   '<=': (a, b) => a <= b,
 };
 
-/** The complaint when the pattern is no address, range or block: the parser refuses it, but for a delete that was stored before. */
+/**
+ * The complaint when the pattern is no address, range or block: the parser refuses it, but for a delete that
+ * was stored before.
+ */
 function compileIp(pattern: string): IpTextMatcher | string {
   try {
     return new IpTextMatcher(pattern);

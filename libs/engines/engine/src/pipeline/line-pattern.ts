@@ -1,9 +1,10 @@
 import { parseLinePattern } from '@loki/logql';
 
 /**
- * The pattern of `|>` and `!>`: `<_>` stands for one or more bytes, the rest is literal. As in the reference, each literal
- * counts where it stands first behind the literal before it, whatever comes later: `{<_>}` does not match `{"a":{}}`. A
- * literal at the pattern's start may stand anywhere in the line; the pattern's end is the line's end.
+ * The pattern of `|>` and `!>`: `<_>` stands for one or more bytes, the rest is literal. As in the reference,
+ * each literal counts where it stands first behind the literal before it, whatever comes later: `{<_>}` does
+ * not match `{"a":{}}`. A literal at the pattern's start may stand anywhere in the line; the pattern's end is
+ * the line's end.
  */
 export class LinePattern {
   readonly #literals: readonly Buffer[];

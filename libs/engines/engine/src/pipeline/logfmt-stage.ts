@@ -52,8 +52,8 @@ export class LogfmtStage {
 }
 
 /**
- * `| logfmt a="b", c`: only these keys; what is missing becomes an empty label. Of a key that a line has twice the first
- * counts, of a label that is asked for twice the last.
+ * `| logfmt a="b", c`: only these keys; what is missing becomes an empty label. Of a key that a line has
+ * twice the first counts, of a label that is asked for twice the last.
  */
 export class LogfmtExtractStage {
   readonly #isStrict: boolean;

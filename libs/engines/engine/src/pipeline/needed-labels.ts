@@ -1,8 +1,8 @@
 import { errorLabel, extractedSuffix } from '../common/error-labels.ts';
 
 /**
- * Which labels a query looks at after its parsers ran: all of them (log results, metrics without `by`), or a few.
- * Parsers extract nothing else, and stop once they have found all of them.
+ * Which labels a query looks at after its parsers ran: all of them (log results, metrics without `by`), or a
+ * few. Parsers extract nothing else, and stop once they have found all of them.
  */
 export class NeededLabels {
   static readonly all = new NeededLabels(undefined);
@@ -10,8 +10,8 @@ export class NeededLabels {
   readonly #mayStop: boolean;
 
   /**
-   * @param mayStop parsers may stop once they have found all names, and then miss errors in the rest of a line, as
-   *   Loki's do in metric queries
+   * @param mayStop parsers may stop once they have found all names, and then miss errors in the rest of a
+   *   line, as Loki's do in metric queries
    */
   constructor(names: ReadonlySet<string> | undefined, mayStop = true) {
     this.#names = names;
@@ -27,7 +27,10 @@ export class NeededLabels {
     return this.#mayStop && this.#names?.size === 0;
   }
 
-  /** A filter or the grouping names the errors: in a metric query, rows that a parser failed for count like others. */
+  /**
+   * A filter or the grouping names the errors: in a metric query, rows that a parser failed for count like
+   * others.
+   */
   get areErrorsNamed(): boolean {
     return this.#mayStop && (this.#names?.has(errorLabel) ?? false);
   }

@@ -18,8 +18,9 @@ function compileParts(pattern: string): PatternPart[] {
 }
 
 /**
- * `| pattern "<ip> - <_> <rest>"`: a capture runs to the next literal. When that literal is missing the capture takes the
- * rest of the line and the stage ends; a literal at the very start must stand at the start of the line.
+ * `| pattern "<ip> - <_> <rest>"`: a capture runs to the next literal. When that literal is missing the
+ * capture takes the rest of the line and the stage ends; a literal at the very start must stand at the start
+ * of the line.
  */
 export class PatternStage {
   readonly #parts: readonly PatternPart[];

@@ -26,8 +26,8 @@ export interface RowStage {
 }
 
 /**
- * A pipeline in the order in which it is cheapest: filters on metadata, then filters on raw lines over whole blocks,
- * then the rest row by row. The answer is that of the order in which it was written.
+ * A pipeline in the order in which it is cheapest: filters on metadata, then filters on raw lines over whole
+ * blocks, then the rest row by row. The answer is that of the order in which it was written.
  */
 export interface Pipeline {
   readonly baseFilters: readonly BaseFilter[];
@@ -40,8 +40,9 @@ export interface Pipeline {
 }
 
 /**
- * The stages up to the last label filter, extracting only what the filters read: when all labels are wanted of the
- * few rows that pass, the many that do not need not be taken apart. A row the probe drops, the pipeline drops.
+ * The stages up to the last label filter, extracting only what the filters read: when all labels are wanted
+ * of the few rows that pass, the many that do not need not be taken apart. A row the probe drops, the
+ * pipeline drops.
  */
 interface Probe {
   readonly stages: readonly RowStage[];
@@ -59,10 +60,10 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
   const texts = new ByteText();
   /** Stages that run row by row. */
   const late: Stage[] = [];
-  // A filter on the line may go ahead of whatever leaves the line alone: the rows it drops are dropped either way, and
-  // what a stage did to them is never seen. The same holds for filters on labels that no stage before them can change.
-  // Colours are no exception: the reference's filters behind `decolorize` look at the line that still has them (its issue
-  // 18898), and so do these.
+  // A filter on the line may go ahead of whatever leaves the line alone: the rows it drops are dropped either
+  // way, and what a stage did to them is never seen. The same holds for filters on labels that no stage
+  // before them can change. Colours are no exception: the reference's filters behind `decolorize` look at the
+  // line that still has them (its issue 18898), and so do these.
   let isLineChanged = false;
   /** Place among the late stages behind the last one that changed the line. */
   let lineAt = 0;
@@ -109,7 +110,8 @@ function compileProbe(late: readonly Stage[], needed: NeededLabels, texts: ByteT
     if (stage.kind !== 'drop' && stage.kind !== 'keep') continue;
     for (const target of stage.targets) if (typeof target !== 'string') names.add(target.name);
   }
-  // Parsers stop at the last label that a filter names, unless a filter looks for the errors in the rest of the line.
+  // Parsers stop at the last label that a filter names, unless a filter looks for the errors in the rest of
+  // the line.
   const mayStop = !probed.some((stage) => stage.kind === 'labelFilter' && looksAtErrors(stage.filter));
   const few = new NeededLabels(names, mayStop);
   const stages = probed.flatMap((stage) => compileStage(stage, few, texts) ?? []);

@@ -4,7 +4,9 @@ import { ownText } from '../common/byte-text.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 
-/** `| regexp "(?P<name>…)"`: labels from the named groups of the first match. No match, no labels, no error. */
+/**
+ * `| regexp "(?P<name>…)"`: labels from the named groups of the first match. No match, no labels, no error.
+ */
 export class RegexpStage {
   readonly #regex: Regex;
   readonly #needed: NeededLabels;

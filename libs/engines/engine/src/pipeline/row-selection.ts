@@ -1,6 +1,6 @@
 /**
- * Rows of one block that are still in question, ascending. Reused from block to block; begins without room, as many a leaf
- * has a few rows or none.
+ * Rows of one block that are still in question, ascending. Reused from block to block; begins without room,
+ * as many a leaf has a few rows or none.
  */
 export class RowSelection {
   rows = new Uint32Array(0);

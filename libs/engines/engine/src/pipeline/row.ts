@@ -11,12 +11,14 @@ const dropped = 2;
 const searchedMax = 32;
 
 /**
- * One row on its way through the pipeline. A single object is reused for all rows of a leaf: `reset` puts the next
- * row in. The line stays bytes of the block until a stage replaces it.
+ * One row on its way through the pipeline. A single object is reused for all rows of a leaf: `reset` puts the
+ * next row in. The line stays bytes of the block until a stage replaces it.
  */
 export class Row {
   base!: BaseLabels;
-  /** The line is bytes[start..end), unless a stage replaced it by text that nobody has needed as bytes yet. */
+  /**
+   * The line is bytes[start..end), unless a stage replaced it by text that nobody has needed as bytes yet.
+   */
   #bytes!: Buffer;
   #start = 0;
   #end = 0;
@@ -108,8 +110,9 @@ export class Row {
   }
 
   /**
-   * The value that groups series: that of `get`, but for a label of the stream or the metadata that a stage dropped. A
-   * parser may have found its name again: a log query shows that, the reference's groups by name leave it out.
+   * The value that groups series: that of `get`, but for a label of the stream or the metadata that a stage
+   * dropped. A parser may have found its name again: a log query shows that, the reference's groups by name
+   * leave it out.
    */
   groupValue(name: string): string | undefined {
     if (this.hiddenCount > 0) {
@@ -124,8 +127,8 @@ export class Row {
   }
 
   /**
-   * A label found by a parser. A name that is taken becomes `name_extracted`; a name that was parsed before keeps its
-   * value.
+   * A label found by a parser. A name that is taken becomes `name_extracted`; a name that was parsed before
+   * keeps its value.
    *
    * @returns whether a label that `needed` asks for was added
    */
@@ -140,7 +143,10 @@ export class Row {
     return true;
   }
 
-  /** A label that the query asks a parser for by its path: of several, and of whatever was parsed before, the last wins. */
+  /**
+   * A label that the query asks a parser for by its path: of several, and of whatever was parsed before, the
+   * last wins.
+   */
   extractAsked(name: string, value: string, needed: NeededLabels): void {
     const isTaken = this.isTaken(name);
     const full = isTaken ? name + extractedSuffix : name;
@@ -154,7 +160,10 @@ export class Row {
     this.#add(full, value);
   }
 
-  /** Parsers may not use this name: a label of the stream, dropped or not, or of the metadata that is still there. */
+  /**
+   * Parsers may not use this name: a label of the stream, dropped or not, or of the metadata that is still
+   * there.
+   */
   isTaken(name: string): boolean {
     const at = this.base.indexOf(name);
     return at >= 0 && (at < this.base.streamCount || this.#hidden[at] === 0);
@@ -213,7 +222,10 @@ export class Row {
     return this.parsedCount === 0 && this.hiddenCount === 0 && this.error === '' && this.errorDetails === '';
   }
 
-  /** Equal keys of one leaf mean equal labels, in all categories. Not canonical: unequal keys may also be equal labels. */
+  /**
+   * Equal keys of one leaf mean equal labels, in all categories. Not canonical: unequal keys may also be
+   * equal labels.
+   */
   labelKey(): string {
     let key = `${this.base.id}`;
     if (this.hiddenCount > 0) {

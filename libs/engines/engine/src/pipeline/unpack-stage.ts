@@ -22,8 +22,8 @@ const entryKey = '_entry';
 const notAnObject = 'expecting json object(6), but it is not';
 
 /**
- * `| unpack`: undoes what an agent's `pack` stage did. String fields become labels and `_entry` the line, but only when
- * there is an `_entry`.
+ * `| unpack`: undoes what an agent's `pack` stage did. String fields become labels and `_entry` the line, but
+ * only when there is an `_entry`.
  */
 export class UnpackStage {
   readonly #needed: NeededLabels;
@@ -58,7 +58,10 @@ export class UnpackStage {
   }
 }
 
-/** Calls back for each field of the object at `at` whose value is a string; '' or what is wrong with the object. */
+/**
+ * Calls back for each field of the object at `at` whose value is a string; '' or what is wrong with the
+ * object.
+ */
 function stringFields(
   bytes: Buffer,
   at: number,

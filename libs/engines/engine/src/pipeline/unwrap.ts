@@ -22,7 +22,10 @@ export class UnwrapStage {
     this.#countedErrors = countedErrors;
   }
 
-  /** False when the row gives no sample: no such label, or a filter drops it. Marks the row when the label is no number. */
+  /**
+   * False when the row gives no sample: no such label, or a filter drops it. Marks the row when the label is
+   * no number.
+   */
   run(row: Row): boolean {
     const text = row.get(this.#label);
     if (text === undefined || text === '') return false;

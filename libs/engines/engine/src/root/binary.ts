@@ -11,7 +11,9 @@ import type { Row, Value } from './rows.ts';
 
 const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '>', '>=', '<', '<=']);
 
-/** `left op right`, step by step. What it takes on the way is charged to `memory`, and released at the end. */
+/**
+ * `left op right`, step by step. What it takes on the way is charged to `memory`, and released at the end.
+ */
 export function* combineValues(
   expr: BinaryExpr,
   left: Value,
@@ -164,8 +166,8 @@ function* maskRows(
 }
 
 /**
- * Arithmetic and comparison of matching rows. The "one" side is the right one, but for group_right. At no step may
- * it have two samples with one signature, nor may two results of a step have the same labels.
+ * Arithmetic and comparison of matching rows. The "one" side is the right one, but for group_right. At no
+ * step may it have two samples with one signature, nor may two results of a step have the same labels.
  */
 function* matchRows(
   expr: BinaryExpr,

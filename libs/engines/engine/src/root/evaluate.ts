@@ -30,8 +30,8 @@ import { aggregateRows } from './vector-aggregation.ts';
  * Computes a query: its leaves through `runLeaf`, all else here.
  *
  * @param expr as `parseExpr` gives it
- * @throws LokiError: Loki's texts for impossible matches and too many series; for more memory than the query may have;
- *   whatever `runLeaf` throws
+ * @throws LokiError: Loki's texts for impossible matches and too many series; for more memory than the query
+ *   may have; whatever `runLeaf` throws
  *
  * O(series × steps) for each operation, in typed arrays.
  */
@@ -178,7 +178,8 @@ class Evaluation {
     const result = await this.#sampleLeaf(leaf, isRoot);
     this.#checkCancelled();
     const rows = await this.complete(finalizeRows(rangeAggOf(leaf), this.grid, result, this.#memory));
-    // Whom of equals topk takes, and how a sum rounds, must not depend on where rows were stored. A result is sorted anyway.
+    // Whom of equals topk takes, and how a sum rounds, must not depend on where rows were stored. A result is
+    // sorted anyway.
     return { kind: 'rows', rows: isRoot ? rows : await this.complete(sorted(rows, byLabels)) };
   }
 
@@ -231,7 +232,8 @@ class Evaluation {
       startNs,
       endNs: startNs + BigInt(steps - 1) * stepNs,
       stepNs,
-      // Series below further operations are not the answer, so the tenant's limit does not count them; memory does.
+      // Series below further operations are not the answer, so the tenant's limit does not count them; memory
+      // does.
       seriesMax: isRoot ? this.#params.seriesMax : 0,
       ...this.leafLimits,
     };

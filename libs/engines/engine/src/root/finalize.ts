@@ -15,9 +15,9 @@ import { hasSample, newRow, rowBytes } from './rows.ts';
 import type { Row } from './rows.ts';
 
 /**
- * Turns the merged partial states of a leaf into the values of its range aggregation (under the additive vector
- * aggregation that travelled with it, if any: sums of counts divide by the range as counts do), in pieces of a few
- * milliseconds at most.
+ * Turns the merged partial states of a leaf into the values of its range aggregation (under the additive
+ * vector aggregation that travelled with it, if any: sums of counts divide by the range as counts do), in
+ * pieces of a few milliseconds at most.
  *
  * @param memory is charged with the rows, and with what windows take on the way
  */

@@ -5,9 +5,9 @@ import type { LogLeafRequest, LogLeafResult } from '@loki/ports';
 const pageRowsMax = 20_000;
 
 /**
- * Runs a log leaf, keeping entries at least `intervalNs` apart (over all streams; the first always). The limit counts
- * kept entries, so with an interval the range is read page by page, each page going on where the next entry that may
- * be kept can lie.
+ * Runs a log leaf, keeping entries at least `intervalNs` apart (over all streams; the first always). The
+ * limit counts kept entries, so with an interval the range is read page by page, each page going on where the
+ * next entry that may be kept can lie.
  */
 export async function readSpaced(
   request: LogLeafRequest,

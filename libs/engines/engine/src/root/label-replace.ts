@@ -7,8 +7,8 @@ import type { Work } from '../common/sliced-work.ts';
 import type { Row } from './rows.ts';
 
 /**
- * Sets a label from another one's value where a regex matches all of it. An empty result removes the label. Rows may
- * come out with equal labels: the reference does not mind, nor do we.
+ * Sets a label from another one's value where a regex matches all of it. An empty result removes the label.
+ * Rows may come out with equal labels: the reference does not mind, nor do we.
  */
 export function* replaceLabels(expr: LabelReplaceExpr, rows: readonly Row[]): Work<readonly Row[]> {
   const regex = compileRegex(`^(?:${expr.pattern})$`);

@@ -10,10 +10,11 @@ const placesMax = 1 << 16;
 const placeBytes = 12;
 
 /**
- * The k largest (smallest) rows of each group, with their own labels; NaN ranks last, equals in the rows' order.
+ * The k largest (smallest) rows of each group, with their own labels; NaN ranks last, equals in the rows'
+ * order.
  *
- * A bounded heap for each step, as many steps at a time as fit: rows are read along their columns, and most candidates
- * cost one comparison.
+ * A bounded heap for each step, as many steps at a time as fit: rows are read along their columns, and most
+ * candidates cost one comparison.
  */
 export function* largestRows(
   expr: VectorAggExpr,

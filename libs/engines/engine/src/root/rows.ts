@@ -7,7 +7,9 @@ import { ColumnSlabs } from '../series/column-slabs.ts';
 
 /** One series while the root computes: value k is meaningful where present[k] is 1. */
 export interface Row {
-  /** Sorted by name, no name twice. Parsed labels may be empty, until something groups, matches or replaces. */
+  /**
+   * Sorted by name, no name twice. Parsed labels may be empty, until something groups, matches or replaces.
+   */
   readonly labels: readonly LabelPair[];
   readonly values: Float64Array;
   readonly present: Uint8Array;
@@ -76,8 +78,8 @@ export function hasSample(row: Row): boolean {
 }
 
 /**
- * Rows with equal labels become one where they have no step in common; others stay apart (label_replace may make
- * them, and nothing says which sample is right).
+ * Rows with equal labels become one where they have no step in common; others stay apart (label_replace may
+ * make them, and nothing says which sample is right).
  *
  * @param rows sorted by labels
  */

@@ -7,7 +7,9 @@ import { SampleKeeper } from './sample-keeper.ts';
 import { slideWindows, windowScratch } from './slide-windows.ts';
 import type { WindowMerge, WindowScratch } from './slide-windows.ts';
 
-/** Partial states of all series of a leaf. What they hold is charged to the query's budget before it is taken. */
+/**
+ * Partial states of all series of a leaf. What they hold is charged to the query's budget before it is taken.
+ */
 export interface Accumulator {
   /** Whether `add` is to be told the rank of the sample's stream: among equal times it decides. */
   readonly usesRanks: boolean;
@@ -56,7 +58,10 @@ export function makeAccumulator(
 
 type Columns = readonly Float64Array[];
 
-/** How the columns of an operation take up a sample, and the columns of later samples. Column 0 is always the count. */
+/**
+ * How the columns of an operation take up a sample, and the columns of later samples. Column 0 is always the
+ * count.
+ */
 interface ColumnKind extends WindowMerge {
   readonly columns: number;
   /** Called before column 0 counts the sample. */
@@ -148,8 +153,8 @@ function ends(isBetter: (time: number, than: number, rank: number, thanRank: num
 }
 
 /**
- * Which of two samples stands first, or last: by time, then by stream as in log queries, then the one that came first, or
- * last. Where its rows are stored must not decide.
+ * Which of two samples stands first, or last: by time, then by stream as in log queries, then the one that
+ * came first, or last. Where its rows are stored must not decide.
  */
 export const isEarlier = (time: number, than: number, rank: number, thanRank: number): boolean =>
   time < than || (time === than && rank < thanRank);

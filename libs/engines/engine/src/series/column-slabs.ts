@@ -5,8 +5,9 @@ const cellsMost = 1 << 17;
 type Column = Float64Array | Uint32Array | Uint8Array;
 
 /**
- * Columns cut from large buffers. A buffer for each column of each series is a thing for the garbage collector to look
- * after, some tens of thousands of which keep it busy for most of a minute; a part of a buffer costs it nothing.
+ * Columns cut from large buffers. A buffer for each column of each series is a thing for the garbage
+ * collector to look after, some tens of thousands of which keep it busy for most of a minute; a part of a
+ * buffer costs it nothing.
  */
 export class ColumnSlabs {
   readonly #floats = new Slab((length) => new Float64Array(length));

@@ -2,8 +2,8 @@ const fanOutBits = 6;
 const fanOut = 1 << fanOutBits;
 
 /**
- * A set of ranks below `size` that tells its n-th smallest: sums over 64, 4096 … ranks above the set itself. A change
- * costs a write for each level, which there are few of; finding costs up to 64 reads for each.
+ * A set of ranks below `size` that tells its n-th smallest: sums over 64, 4096 … ranks above the set itself.
+ * A change costs a write for each level, which there are few of; finding costs up to 64 reads for each.
  */
 export class CountTree {
   count = 0;

@@ -5,7 +5,10 @@ import type { SampleWindows } from './sample-windows.ts';
 /** Windows between two places where others may have the thread. */
 const sliceWindows = 1024;
 
-/** The rate of each window that holds a sample. Costs what the resets in each window cost, and nothing for the rest. */
+/**
+ * The rate of each window that holds a sample. Costs what the resets in each window cost, and nothing for the
+ * rest.
+ */
 export function* counterRates(
   samples: SeriesSamples,
   windows: SampleWindows,
@@ -40,8 +43,8 @@ interface Window {
 }
 
 /**
- * Per-second increase of a counter, as Prometheus' `rate`: resets count from zero, and the increase is extrapolated
- * to the window's borders, by at most half a sampling interval where samples are missing there.
+ * Per-second increase of a counter, as Prometheus' `rate`: resets count from zero, and the increase is
+ * extrapolated to the window's borders, by at most half a sampling interval where samples are missing there.
  *
  * @param resets of all samples; the first one behind the window's first sample is that at `reset`
  */

@@ -1,4 +1,7 @@
-/** Protects exactness: windows that slide must give, bit by bit, what each window gives when it is computed alone. */
+/**
+ * Protects exactness: windows that slide must give, bit by bit, what each window gives when it is computed
+ * alone.
+ */
 import fc from 'fast-check';
 import type { RangeAggExpr } from '@loki/logql';
 import { MemoryBudget } from '../common/memory-budget.ts';

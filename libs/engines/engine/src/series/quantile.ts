@@ -8,7 +8,9 @@ import type { SampleWindows } from './sample-windows.ts';
 /** What `quantile` reorders: one buffer for all windows, which follow each other. */
 let selection = new Float64Array(1024);
 
-/** Linear interpolation between closest ranks, as Prometheus has it: NaN comes before all numbers. O(values). */
+/**
+ * Linear interpolation between closest ranks, as Prometheus has it: NaN comes before all numbers. O(values).
+ */
 export function quantile(q: number, values: Float64Array): number {
   if (values.length === 0) return Number.NaN;
   if (!(q >= 0 && q <= 1)) return outside(q);
@@ -45,8 +47,8 @@ function placeOf(q: number, count: number): { readonly lower: number; readonly w
 }
 
 /**
- * Values that are looked at again for each value there is, from which on a tree pays: looking costs some 10 ns, and
- * ranking, adding and removing a value some 200 (windows.bench.ts).
+ * Values that are looked at again for each value there is, from which on a tree pays: looking costs some 10
+ * ns, and ranking, adding and removing a value some 200 (windows.bench.ts).
  */
 const selectionsMax = 16;
 /** Values ranked at once at least, and twice as many as a window has. */
@@ -55,8 +57,9 @@ const batchValuesMin = 4096;
 const sliceValues = 4096;
 
 /**
- * The quantile of each window that holds a value. Windows that share few values are computed one by one; where they
- * overlap much, values enter and leave a tree of ranks, which costs the same however many windows they are in.
+ * The quantile of each window that holds a value. Windows that share few values are computed one by one;
+ * where they overlap much, values enter and leave a tree of ranks, which costs the same however many windows
+ * they are in.
  */
 export function* quantiles(
   q: number,
@@ -90,8 +93,9 @@ function lookedAt(windows: SampleWindows): number {
 }
 
 /**
- * Windows in batches that share their values' ranks: each batch ranks what its windows hold, at most two windows' worth
- * or `batchValuesMin`, so that a value is ranked twice on average, and the tree stays in the cache.
+ * Windows in batches that share their values' ranks: each batch ranks what its windows hold, at most two
+ * windows' worth or `batchValuesMin`, so that a value is ranked twice on average, and the tree stays in the
+ * cache.
  */
 function* slideQuantiles(
   q: number,

@@ -8,8 +8,8 @@ const digits = 6;
 const sliceValues = 1 << 16;
 
 /**
- * Orders values, NaN first, then as numbers, -0 before 0, without a comparison: a radix sort of their bits, O(values)
- * in pieces of about a millisecond. Its buffers serve one call after the other.
+ * Orders values, NaN first, then as numbers, -0 before 0, without a comparison: a radix sort of their bits,
+ * O(values) in pieces of about a millisecond. Its buffers serve one call after the other.
  */
 export class RankOrder {
   /** Of the last call: which value has a rank. */

@@ -30,8 +30,8 @@ const lineBytesAtFirst = 2048;
 const rowsPerBlock = 2 ** 26;
 
 /**
- * Rows that may be in the answer, as columns. With a limit, the worst rows are thrown out from time to time, so that it
- * holds at most twice the limit and `bound` tells which rows cannot be among the best any more.
+ * Rows that may be in the answer, as columns. With a limit, the worst rows are thrown out from time to time,
+ * so that it holds at most twice the limit and `bound` tells which rows cannot be among the best any more.
  */
 export class LogRows {
   readonly #limit: number;
@@ -45,7 +45,10 @@ export class LogRows {
   #count = 0;
   #capacity = rowsAtFirst;
   #timestampNs = new BigInt64Array(rowsAtFirst);
-  /** The same relative to the first row seen: comparing doubles costs nothing. Rounded beyond 104 days, but in order. */
+  /**
+   * The same relative to the first row seen: comparing doubles costs nothing. Rounded beyond 104 days, but in
+   * order.
+   */
   #time = new Float64Array(rowsAtFirst);
   #originNs: bigint | undefined;
   #labelSet = new Uint32Array(rowsAtFirst);
@@ -65,7 +68,10 @@ export class LogRows {
     this.#isForward = direction === 'forward';
   }
 
-  /** Timestamp of the worst row that is surely kept; a row beyond it cannot be in the answer. Undefined: all can. */
+  /**
+   * Timestamp of the worst row that is surely kept; a row beyond it cannot be in the answer. Undefined: all
+   * can.
+   */
   get bound(): bigint | undefined {
     return this.#bound;
   }
@@ -171,7 +177,10 @@ export class LogRows {
     return this.#labelSets.push(set) - 1;
   }
 
-  /** Rows that were thrown out leave label sets behind: of lines with an id in each, one for every line looked at. */
+  /**
+   * Rows that were thrown out leave label sets behind: of lines with an id in each, one for every line looked
+   * at.
+   */
   #forgetUnusedSets(): void {
     const placeOf = new Map<number, number>();
     for (let i = 0; i < this.#count; i++) {

@@ -9,8 +9,8 @@ interface PickedRows {
 
 /**
  * Chooses rows by time alone: for queries without filters on lines, which rows are in the answer follows from
- * timestamps, so that lines are read only of blocks that have some of them. Rows as late (or early) as the last that fits
- * are kept too; what orders equal timestamps is not known here.
+ * timestamps, so that lines are read only of blocks that have some of them. Rows as late (or early) as the
+ * last that fits are kept too; what orders equal timestamps is not known here.
  */
 export class RowPicks {
   readonly #limit: number;

@@ -1,10 +1,15 @@
 import type { RangeAggExpr } from '@loki/logql';
 import type { Grid } from '../common/grid.ts';
 
-/** The windows of a query's steps, and which samples of one series they hold; made once, moved from series to series. */
+/**
+ * The windows of a query's steps, and which samples of one series they hold; made once, moved from series to
+ * series.
+ */
 export class SampleWindows {
   readonly rangeNs: number;
-  /** When window k ends, nanoseconds from the first step, as samples have it. It covers (end - range, end]. */
+  /**
+   * When window k ends, nanoseconds from the first step, as samples have it. It covers (end - range, end].
+   */
   readonly endNs: Float64Array;
   /** Window k holds the samples from[k] up to to[k] (exclusive); neither ever goes back. */
   readonly from: Uint32Array;

@@ -13,12 +13,15 @@ import { parsedPairs, sorted } from './result-rows.ts';
 const keysMax = 65_536;
 const keyCharsMax = 8 * 2 ** 20;
 
-/** Rows that are still looked at for errors once there are too many series: of two reasons to fail, errors come first. */
+/**
+ * Rows that are still looked at for errors once there are too many series: of two reasons to fail, errors
+ * come first.
+ */
 const rowsAfterTooMany = 65_536;
 
 /**
- * Numbers the series of a leaf. Rows whose labels were seen before cost a look-up: of their base labels alone when the
- * pipeline has not changed them, of the grouping's values, or of all labels' text.
+ * Numbers the series of a leaf. Rows whose labels were seen before cost a look-up: of their base labels alone
+ * when the pipeline has not changed them, of the grouping's values, or of all labels' text.
  */
 export class SeriesTable {
   readonly labels: LabelPair[][] = [];

@@ -1,6 +1,8 @@
 import type { StepGrid } from '../common/step-grid.ts';
 
-/** How partial states merge: `from` (later) into `into`. Column 0 is the count; 0 makes the rest meaningless. */
+/**
+ * How partial states merge: `from` (later) into `into`. Column 0 is the count; 0 makes the rest meaningless.
+ */
 export interface WindowMerge {
   readonly merge: (
     into: readonly Float64Array[],
@@ -11,8 +13,8 @@ export interface WindowMerge {
 }
 
 /**
- * Puts windows together from buckets: O(buckets + steps) merges, however much the windows overlap, and nothing is ever
- * taken away again, so that sums of floats do not decay.
+ * Puts windows together from buckets: O(buckets + steps) merges, however much the windows overlap, and
+ * nothing is ever taken away again, so that sums of floats do not decay.
  *
  * Two stacks: the older buckets of the window as merged suffixes, the newer ones as one running merge.
  *

@@ -1,4 +1,7 @@
-/** Protects queries under memory pressure: blocks that the cache drops between two steps of a scan are read again. */
+/**
+ * Protects queries under memory pressure: blocks that the cache drops between two steps of a scan are read
+ * again.
+ */
 import { Labels, parseTenantId } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { WorkerEnv } from '@loki/ports';

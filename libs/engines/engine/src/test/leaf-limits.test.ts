@@ -1,4 +1,7 @@
-/** Protects the processes that answer queries: a leaf that nobody waits for ends soon, and none takes all the memory. */
+/**
+ * Protects the processes that answer queries: a leaf that nobody waits for ends soon, and none takes all the
+ * memory.
+ */
 import { createHash } from 'node:crypto';
 import { parseExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';

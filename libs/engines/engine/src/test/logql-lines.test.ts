@@ -1,4 +1,7 @@
-/** Protects the meaning of the language, statement by statement: selectors, filters, parsers, formats over lines. */
+/**
+ * Protects the meaning of the language, statement by statement: selectors, filters, parsers, formats over
+ * lines.
+ */
 import { runLog } from './blocks.ts';
 import { instant, logLines, stream, streamOfBytes } from './query.ts';
 
@@ -230,7 +233,8 @@ describe('labels', () => {
     expect(await kept(`| logfmt | ${filter}`, lines)).toEqual(rows.map((row) => lines[row]));
   });
 
-  // A filter sees the labels as they are where it stands: a parser behind it changes nothing about it (loki#24415).
+  // A filter sees the labels as they are where it stands: a parser behind it changes nothing about it
+  // (loki#24415).
   test.each([
     ['x="" | logfmt', ['x=1 y=2', 'y=2', 'y=2 x='], [0, 1, 2]],
     ['x="" | logfmt | x="1"', ['x=1', 'x=2', 'y=1'], [0]],

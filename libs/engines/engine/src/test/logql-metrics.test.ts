@@ -129,7 +129,8 @@ describe('windows', () => {
     const query = (op: string) => `${op}({app="a"} | logfmt | keep app, n | unwrap n [10s])`;
     expect(await instant(query('first_over_time'), rows, { at: 15 })).toEqual(a(1));
     expect(await instant(query('last_over_time'), rows, { at: 15 })).toEqual(a(4));
-    // 1 2 3 4 a second apart: three in three seconds, extrapolated to where a counter began and half a second beyond.
+    // 1 2 3 4 a second apart: three in three seconds, extrapolated to where a counter began and half a second
+    // beyond.
     const [[, rate]] = (await instant(query('rate_counter'), rows, { at: 15 })) as PlainSample[];
     expect(rate).toBeCloseTo((3 * (3 + 1 + 0.5)) / 3 / 10);
     const reset = stream(app, ['n=5', 'n=1', 'n=2'], 10);

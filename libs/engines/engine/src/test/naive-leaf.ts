@@ -23,8 +23,8 @@ interface Sample {
 }
 
 /**
- * A leaf as one would define it, slow and plain: the oracle that tests of the root run on. It knows selectors,
- * plain `logfmt`, label filters on text and numbers, and unwrap.
+ * A leaf as one would define it, slow and plain: the oracle that tests of the root run on. It knows
+ * selectors, plain `logfmt`, label filters on text and numbers, and unwrap.
  */
 export function naiveLeaf(entries: readonly NaiveEntry[], request: LeafRequest): LeafResult {
   if (request.kind === 'log') throw new Error('the naive leaf computes samples');

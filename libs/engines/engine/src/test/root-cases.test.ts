@@ -8,8 +8,8 @@ import { evaluate } from '../root/evaluate.ts';
 import { naiveLeaf } from './naive-leaf.ts';
 import type { NaiveEntry } from './naive-leaf.ts';
 
-// What this protects: the root computes what the reference computed, recorded query by recorded query. The leaves are
-// the plain ones of test-naive-leaf.ts, so a failure here is the root's.
+// What this protects: the root computes what the reference computed, recorded query by recorded query. The
+// leaves are the plain ones of test-naive-leaf.ts, so a failure here is the root's.
 
 const t0Ns = 1_699_999_200_000_000_000n;
 

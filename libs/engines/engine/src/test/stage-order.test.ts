@@ -1,4 +1,7 @@
-/** Protects what stages make of each other's work: errors, dropped and renamed labels, names extracted twice, colours. */
+/**
+ * Protects what stages make of each other's work: errors, dropped and renamed labels, names extracted twice,
+ * colours.
+ */
 import type { TestRow } from './blocks.ts';
 import { instant, logLines, stream } from './query.ts';
 import type { PlainSample } from './query.ts';

@@ -1,9 +1,10 @@
-// CPU and memory of windows that overlap: a million samples, a range of an hour, a step of 15 seconds, over a day.
+// CPU and memory of windows that overlap: a million samples, a range of an hour, a step of 15 seconds, over a
+// day.
 //
 //     npx node --expose-gc libs/engines/engine/src/test/windows.bench.ts [samples] [series]
 //
-// Prints for each operation what its leaf and its root cost, what travels between them, and the longest time that the
-// root kept the thread.
+// Prints for each operation what its leaf and its root cost, what travels between them, and the longest time
+// that the root kept the thread.
 import { parseExpr } from '@loki/logql';
 import { loadHash } from '@loki/model';
 import type { LeafResult } from '@loki/ports';

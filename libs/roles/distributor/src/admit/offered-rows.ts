@@ -4,8 +4,8 @@ import type { DiscardReason } from '../streams/discard.ts';
 import type { OfferedRows } from './stream-admission.ts';
 
 /**
- * The valid rows of one stream of a push, as admission sees them: of all places where the push names the stream. Some
- * clients name it anew for each line. One object serves all streams of a push.
+ * The valid rows of one stream of a push, as admission sees them: of all places where the push names the
+ * stream. Some clients name it anew for each line. One object serves all streams of a push.
  */
 export class OfferedStreamRows implements OfferedRows {
   readonly #rows: PushRows;

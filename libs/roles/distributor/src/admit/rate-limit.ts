@@ -3,7 +3,9 @@ import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { TokenBucket } from './token-bucket.ts';
 
-/** A bucket that nobody used for so long is full again under any sensible limit, and need not be remembered. */
+/**
+ * A bucket that nobody used for so long is full again under any sensible limit, and need not be remembered.
+ */
 const bucketIdleMs = 10 * 60_000;
 
 /** A tenant's ingest rate: all of a push or nothing of it. */
@@ -17,7 +19,10 @@ export class IngestRate {
     this.#healthyDistributors = healthyDistributors;
   }
 
-  /** @throws LokiError 429, naming the whole limit and not this process's share, when the push is more than the tenant may send now */
+  /**
+   * @throws LokiError 429, naming the whole limit and not this process's share, when the push is more than
+   *   the tenant may send now
+   */
   take(tenant: TenantId, limits: Limits, lines: number, bytes: number, nowMs: number): void {
     const share = limits.ingestionRateStrategy === 'global' ? Math.max(1, this.#healthyDistributors()) : 1;
     const rate = limits.ingestionRateBytes / share;

@@ -21,12 +21,13 @@ export interface OfferedRows {
 }
 
 /**
- * Decides by what other pushes brought: how many streams a tenant has, how fast a stream grows, how far behind its
- * newest entry a row is.
+ * Decides by what other pushes brought: how many streams a tenant has, how fast a stream grows, how far
+ * behind its newest entry a row is.
  */
 export interface StreamAdmission {
   /**
-   * Finds out elsewhere what `admit` has to know of a push's streams. undefined: nothing, `admit` may be called at once.
+   * Finds out elsewhere what `admit` has to know of a push's streams. undefined: nothing, `admit` may be
+   * called at once.
    */
   prepare?(
     tenant: TenantId,
@@ -43,7 +44,8 @@ export interface StreamAdmission {
     nowMs: number,
   ): AdmissionProblem | undefined;
   /**
-   * The push will come again, as another share of it was refused: the rows of this one are not charged again then.
+   * The push will come again, as another share of it was refused: the rows of this one are not charged again
+   * then.
    *
    * @param rows those that were admitted
    */
@@ -99,8 +101,9 @@ const refusedMax = 10_000;
 /**
  * Active streams as this distributor saw them.
  *
- * Alone it counts by itself. Among others one of them all, the tenant's limiter, counts for all distributors and is asked
- * about each stream that is new here. While it is away this distributor admits what fits into its share of the limit.
+ * Alone it counts by itself. Among others one of them all, the tenant's limiter, counts for all distributors
+ * and is asked about each stream that is new here. While it is away this distributor admits what fits into
+ * its share of the limit.
  */
 export class StreamRegistry implements StreamAdmission {
   readonly #options: StreamRegistryOptions;
@@ -259,7 +262,8 @@ export class StreamRegistry implements StreamAdmission {
     const activeMax = this.#activeMax(limits);
     if (activeMax === Number.POSITIVE_INFINITY) return;
     const limiter = claims.limiterOf(tenant);
-    if (limiter?.id !== tenantState.limiterId || !limiter) return; // it is introduced to all of them with the next push
+    // A new limiter hears of all streams with the next push.
+    if (limiter?.id !== tenantState.limiterId || !limiter) return;
     if (claims.tell(limiter, tenant, streamHash(text), activeMax)) state.toldMs = nowMs;
   }
 

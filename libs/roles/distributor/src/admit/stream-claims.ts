@@ -13,7 +13,10 @@ export interface StreamLimiter {
 export interface StreamLimiters {
   /** undefined: nobody, now. */
   limiterOf(tenant: TenantId): StreamLimiter | undefined;
-  /** How many times Loki's limit for one ingester (`max_streams_per_user`) the whole may hold: ingesters / replicas. */
+  /**
+   * How many times Loki's limit for one ingester (`max_streams_per_user`) the whole may hold: ingesters /
+   * replicas.
+   */
   ingesterShares(): number;
 }
 
@@ -66,8 +69,8 @@ export function streamHash(text: string): number {
 }
 
 /**
- * Asks who counts a tenant's streams, for many pushes at a time: one question to each limiter is under way, what comes
- * meanwhile goes with the next.
+ * Asks who counts a tenant's streams, for many pushes at a time: one question to each limiter is under way,
+ * what comes meanwhile goes with the next.
  */
 export class StreamClaims {
   readonly #deps: StreamClaimsDeps;

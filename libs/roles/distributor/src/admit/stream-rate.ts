@@ -17,11 +17,12 @@ const savingMs = 10 * 60_000;
 /**
  * How fast one stream grows, and whether a share of a push fits into its limit.
  *
- * A stream is as many shards as its offered rate, this share included, needs at `desiredRate`; each shard has the whole
- * rate and burst of the limit. A share is taken whole or not at all, and only what is taken is charged.
+ * A stream is as many shards as its offered rate, this share included, needs at `desiredRate`; each shard has
+ * the whole rate and burst of the limit. A share is taken whole or not at all, and only what is taken is
+ * charged.
  *
- * A share that is larger than the bucket could never be taken: the bucket saves up beyond its burst for the share that it
- * refused, so that a client which goes on asking is served at the rate of the limit.
+ * A share that is larger than the bucket could never be taken: the bucket saves up beyond its burst for the
+ * share that it refused, so that a client which goes on asking is served at the rate of the limit.
  */
 export class StreamRate {
   #tokens: number;
@@ -79,7 +80,8 @@ export class StreamRate {
       this.#tokens += (shards - this.#shards) * burst;
       this.#shards = shards;
     }
-    // A shard that was not needed for as long as its bucket takes to fill comes back full: until then it is remembered.
+    // A shard that was not needed for as long as its bucket takes to fill comes back full: until then it is
+    // remembered.
     if (shards === this.#shards) this.#neededMs = nowMs;
     else if (nowMs - this.#neededMs > (burst * 1_000) / rate) {
       this.#shards = shards;

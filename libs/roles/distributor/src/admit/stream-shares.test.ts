@@ -5,8 +5,8 @@ import { shardOfRow } from '../streams/shard.ts';
 import type { ShardStep, StreamShards } from '../streams/shard.ts';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 
-// What this protects: a client that is told 429 for a stream's rate gets all its lines in by sending the same push again, in
-// every format, and the rows of a hot stream go where their time says.
+// What this protects: a client that is told 429 for a stream's rate gets all its lines in by sending the same
+// push again, in every format, and the rows of a hot stream go where their time says.
 
 const nowMs = Date.UTC(2026, 0, 15, 12, 30);
 
@@ -224,7 +224,8 @@ describe('a hot stream', () => {
     }
     const counts = [...byPartition.values()].map((lines) => lines.length).sort((a, b) => b - a);
     expect(counts.reduce((sum, count) => sum + count)).toBe(2_000);
-    // Before and after the step all of it goes to one partition: 400 and 600 rows; a quarter of the others, about, to each.
+    // Before and after the step all of it goes to one partition: 400 and 600 rows; a quarter of the others,
+    // about, to each.
     expect(counts).toHaveLength(4);
     expect(counts[0]).toBeGreaterThan(1_000 + 150);
     for (const count of counts.slice(1)) expect(count).toBeGreaterThan(150);

@@ -2,14 +2,19 @@ import type { OfferedRows } from './stream-admission.ts';
 
 /** Clients give up on a push after some minutes. */
 const rememberedMs = 10 * 60_000;
-/** In each of two generations, of all streams: pushes of some hundred megabytes that are retried at a time, 20 MiB here at most. */
+/**
+ * In each of two generations, of all streams: pushes of some hundred megabytes that are retried at a time, 20
+ * MiB here at most.
+ */
 const rowsMax = 262_144;
 
 /**
- * Rows that were stored out of pushes which were refused in part. A client sends such a push again whole, or with more behind
- * it: were the stored rows charged each time, two streams of a push could keep each other from ever being taken together.
+ * Rows that were stored out of pushes which were refused in part. A client sends such a push again whole, or
+ * with more behind it: were the stored rows charged each time, two streams of a push could keep each other
+ * from ever being taken together.
  *
- * Rows are known by stream, time and size: a retry is the same rows, and what is charged for them is the same.
+ * Rows are known by stream, time and size: a retry is the same rows, and what is charged for them is the
+ * same.
  */
 export class TakenRows {
   #young = new Set<number>();

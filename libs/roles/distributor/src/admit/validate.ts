@@ -36,11 +36,12 @@ export interface ValidRows {
 }
 
 /**
- * Checks every row of a push against the tenant's limits: sets `isRefused`, cuts long lines if the tenant wants that,
- * makes metadata names valid, moves repeated timestamps. Streams without entries are passed over, whatever their
- * labels.
+ * Checks every row of a push against the tenant's limits: sets `isRefused`, cuts long lines if the tenant
+ * wants that, makes metadata names valid, moves repeated timestamps. Streams without entries are passed over,
+ * whatever their labels.
  *
- * @throws LokiError 500 for a metadata name that cannot be made valid: nothing of the push is stored then, as in Loki
+ * @throws LokiError 500 for a metadata name that cannot be made valid: nothing of the push is stored then, as
+ *   in Loki
  */
 export function validateRows(rows: PushRows, context: ValidationContext): ValidRows {
   const { limits, errors, discards } = context;
@@ -97,7 +98,10 @@ function refuseAll(
   discards.add(reason, to - from, bytes, policy);
 }
 
-/** Of a record with one entry, besides its bytes and labels: header, footer, directories, the level that is found. */
+/**
+ * Of a record with one entry, besides its bytes and labels: header, footer, directories, the level that is
+ * found.
+ */
 const recordOverheadBytes = 4096;
 /** Of each metadata column that only this entry has. */
 const pairOverheadBytes = 64;

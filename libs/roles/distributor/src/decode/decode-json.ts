@@ -26,9 +26,9 @@ const zeroTimeSeconds = -62_135_596_800;
 /**
  * Decodes `{"streams":[{"stream":{..},"values":[["ns","line",{..}]]}]}` into `rows`.
  *
- * The usual shape goes through a byte-level reader. Anything it does not expect (an escape in a key, a number where
- * text should be, a syntax error) starts over with the reader below, which is slow, takes whatever Loki takes, and
- * says what is wrong in the same words.
+ * The usual shape goes through a byte-level reader. Anything it does not expect (an escape in a key, a number
+ * where text should be, a syntax error) starts over with the reader below, which is slow, takes whatever Loki
+ * takes, and says what is wrong in the same words.
  *
  * @param cutText why the body ends, when it ends too soon
  */

@@ -1,4 +1,7 @@
-/** Protects what senders of OTLP's JSON form are told, and that fields mean what they mean to OpenTelemetry's decoder. */
+/**
+ * Protects what senders of OTLP's JSON form are told, and that fields mean what they mean to OpenTelemetry's
+ * decoder.
+ */
 import fc from 'fast-check';
 import { LokiError } from '@loki/model';
 import type { OtlpRecord } from '@loki/proto';

@@ -4,8 +4,9 @@ import type { OtlpAttribute, OtlpLogsSink, OtlpRecord, OtlpValue } from '@loki/p
 import { JsonReader } from '../json/json-reader.ts';
 
 /**
- * Reads OTLP's JSON form: names in lowerCamelCase (snake_case is understood too), 64-bit numbers as text or numbers,
- * ids as hex, unknown fields ignored. What does not fit is refused in the words of OpenTelemetry's decoder in Go.
+ * Reads OTLP's JSON form: names in lowerCamelCase (snake_case is understood too), 64-bit numbers as text or
+ * numbers, ids as hex, unknown fields ignored. What does not fit is refused in the words of OpenTelemetry's
+ * decoder in Go.
  */
 export function decodeOtlpJson(body: Buffer, sink: OtlpLogsSink): void {
   const reader = new JsonReader(body);
@@ -30,7 +31,9 @@ interface ScopeLogs {
   readonly records: OtlpRecord[];
 }
 
-/** Fields come in any order; a sink is given each resource before its scopes, and these before their records. */
+/**
+ * Fields come in any order; a sink is given each resource before its scopes, and these before their records.
+ */
 function resourceLogs(reader: JsonReader, sink: OtlpLogsSink): void {
   let resource: Resource = { attributes: [], droppedAttributesCount: 0 };
   const scopes: ScopeLogs[] = [];

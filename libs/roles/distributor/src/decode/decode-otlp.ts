@@ -46,17 +46,17 @@ const nanosPerSecond = 1_000_000_000n;
 type SizedPair = readonly [name: string, value: string, bytes: number];
 
 /**
- * Text that a request may make of its own by repeating what it holds once, in characters for each byte of its body: a
- * map's key stands in the name of each of its leaves, a resource's labels in each stream that records open. Maps as
- * agents send them make about one; 1 MB of key over 10,000 leaves would make 10,000.
+ * Text that a request may make of its own by repeating what it holds once, in characters for each byte of its
+ * body: a map's key stands in the name of each of its leaves, a resource's labels in each stream that records
+ * open. Maps as agents send them make about one; 1 MB of key over 10,000 leaves would make 10,000.
  */
 const madeCharsPerByte = 8;
 /** For small requests. */
 const madeCharsMin = 1 << 20;
 
 /**
- * Turns resources, scopes and records into streams and rows. Metadata of a row: scope's, then resource's, then the
- * record's own, so that of equal names the nearest to the record counts.
+ * Turns resources, scopes and records into streams and rows. Metadata of a row: scope's, then resource's,
+ * then the record's own, so that of equal names the nearest to the record counts.
  */
 class OtlpRows implements OtlpLogsSink {
   readonly #rows: PushRows;
@@ -171,7 +171,9 @@ class OtlpRows implements OtlpLogsSink {
     if (record.eventName !== '') rows.addPair('event_name', record.eventName);
   }
 
-  /** Puts an attribute where its action says; maps become one pair for each leaf. Empty values are dropped. */
+  /**
+   * Puts an attribute where its action says; maps become one pair for each leaf. Empty values are dropped.
+   */
   #place(
     key: string,
     value: OtlpValue,
@@ -196,7 +198,10 @@ class OtlpRows implements OtlpLogsSink {
     if (text !== '') target.push([this.#nameOf(name), text]);
   }
 
-  /** A name that can never be stored is the sender's fault: exporters repeat other answers than 400 for minutes. */
+  /**
+   * A name that can never be stored is the sender's fault: exporters repeat other answers than 400 for
+   * minutes.
+   */
   #nameOf(key: string): string {
     try {
       return this.#context.names.normalize(key);

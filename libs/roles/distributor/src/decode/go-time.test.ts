@@ -1,4 +1,7 @@
-/** Protects what a sender of the legacy form is told of a timestamp; texts of Go 1.26's time.Time.UnmarshalJSON. */
+/**
+ * Protects what a sender of the legacy form is told of a timestamp; texts of Go 1.26's
+ * time.Time.UnmarshalJSON.
+ */
 import { parseGoTime } from './go-time.ts';
 
 test.each([

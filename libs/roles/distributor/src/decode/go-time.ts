@@ -17,8 +17,8 @@ const least = [0, 1, 0, 0, 0, 0];
 const most = [9999, 12, 99, 23, 59, 59];
 
 /**
- * RFC 3339 with up to nanoseconds, as Go's time.Time reads it from JSON, with the words in which it refuses. An hour of
- * one digit and a comma before the fraction pass, as they do there.
+ * RFC 3339 with up to nanoseconds, as Go's time.Time reads it from JSON, with the words in which it refuses.
+ * An hour of one digit and a comma before the fraction pass, as they do there.
  *
  * @param text between the quotes, as it stands
  */

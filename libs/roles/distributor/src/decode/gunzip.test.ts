@@ -21,7 +21,10 @@ function damaged(body: Buffer, fromEnd: number): Buffer {
   return copy;
 }
 
-/** A member with every optional field in its header: extra bytes, name, comment, a checksum that is right or not. */
+/**
+ * A member with every optional field in its header: extra bytes, name, comment, a checksum that is right or
+ * not.
+ */
 function richMember(checksumIsRight: boolean): Buffer {
   const plain = gzipSync(text);
   const fields = Buffer.concat([

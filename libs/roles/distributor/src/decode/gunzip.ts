@@ -31,16 +31,16 @@ const hasName = 8;
 const hasComment = 16;
 
 /**
- * Output comes in chunks, which are joined in the end: larger ones make a large body a third cheaper, and a small one
- * dearer by the memory that it does not use.
+ * Output comes in chunks, which are joined in the end: larger ones make a large body a third cheaper, and a
+ * small one dearer by the memory that it does not use.
  */
 export function chunkSizeFor(inputBytes: number): number {
   return inputBytes > 16 * 1024 ? 128 * 1024 : 16 * 1024;
 }
 
 /**
- * Members that are read one by one, in a body that zlib refuses as a whole; each costs 10 µs. Agents write one, and
- * files that were joined a few.
+ * Members that are read one by one, in a body that zlib refuses as a whole; each costs 10 µs. Agents write
+ * one, and files that were joined a few.
  */
 const membersMax = 4096;
 

@@ -3,8 +3,9 @@ import { LokiError } from '@loki/model';
 const frameMagic = 0x184d2204;
 
 /**
- * Decodes an LZ4 frame (or several in a row), never writing more than `bytesMax`. The native binding has no such
- * bound, and LZ4 expands up to 255 times. Checksums are passed over: HTTP bodies have their own transport checks.
+ * Decodes an LZ4 frame (or several in a row), never writing more than `bytesMax`. The native binding has no
+ * such bound, and LZ4 expands up to 255 times. Checksums are passed over: HTTP bodies have their own
+ * transport checks.
  *
  * @throws LokiError 400 for corrupt input, 413 beyond `bytesMax`
  */

@@ -1,4 +1,7 @@
-/** Protects what attributes and bodies of other kinds than text look like; texts of OpenTelemetry's pdata 1.70. */
+/**
+ * Protects what attributes and bodies of other kinds than text look like; texts of OpenTelemetry's pdata
+ * 1.70.
+ */
 import { OtlpArray, OtlpMap } from '@loki/proto';
 import type { OtlpValue } from '@loki/proto';
 import { otlpText } from './otlp-text.ts';

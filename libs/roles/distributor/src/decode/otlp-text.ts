@@ -3,8 +3,8 @@ import { OtlpArray, OtlpMap } from '@loki/proto';
 import type { OtlpValue } from '@loki/proto';
 
 /**
- * A value as a label, a metadata value or a line, as OpenTelemetry's `Value.AsString` has it: scalars as themselves,
- * maps and arrays as compact JSON; nothing for those that hold a number JSON does not have.
+ * A value as a label, a metadata value or a line, as OpenTelemetry's `Value.AsString` has it: scalars as
+ * themselves, maps and arrays as compact JSON; nothing for those that hold a number JSON does not have.
  */
 export function otlpText(value: OtlpValue): string {
   if (typeof value === 'string') return value;

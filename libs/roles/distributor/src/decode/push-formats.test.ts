@@ -1,6 +1,6 @@
 /**
- * Protects lines that a sender's format would lose: one rule holds in each of the six forms of a push, and a push that
- * can never be stored is refused with a status that no sender repeats.
+ * Protects lines that a sender's format would lose: one rule holds in each of the six forms of a push, and a
+ * push that can never be stored is refused with a status that no sender repeats.
  */
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { compressSync } from 'snappy';

@@ -20,7 +20,9 @@ const goTexts = new Map([
 /** The number that a zstd frame begins with. */
 const zstdMagic = 0xfd2fb528;
 
-/** Frames of one body: each costs 20 µs, however little it holds. Senders write one, or one for each flush. */
+/**
+ * Frames of one body: each costs 20 µs, however little it holds. Senders write one, or one for each flush.
+ */
 const zstdFramesMax = 4096;
 
 /** @throws LokiError 413 when the body as it came is larger than the server takes */
@@ -34,8 +36,8 @@ export function checkBodySize(body: Buffer, limits: BodyLimits): void {
 }
 
 /**
- * A JSON push's bytes. `snappy` is a name that agents send for bodies that are not; Loki reads them as they are. It
- * also reads while it decompresses: a push that is complete before a fault of the body is taken.
+ * A JSON push's bytes. `snappy` is a name that agents send for bodies that are not; Loki reads them as they
+ * are. It also reads while it decompresses: a push that is complete before a fault of the body is taken.
  */
 export function readJsonBody(body: Buffer, encoding: string, limits: BodyLimits): Decompressed {
   if (encoding === '' || encoding === 'snappy') return { bytes: body };
@@ -43,8 +45,8 @@ export function readJsonBody(body: Buffer, encoding: string, limits: BodyLimits)
 }
 
 /**
- * The snappy block of a protobuf push. `snappy` names that block itself; gzip and deflate are put around it by
- * senders that compress all they send.
+ * The snappy block of a protobuf push. `snappy` names that block itself; gzip and deflate are put around it
+ * by senders that compress all they send.
  */
 export function readSnappyBody(body: Buffer, encoding: string, limits: BodyLimits): Buffer {
   if (encoding === '' || encoding === 'snappy') return body;

@@ -8,7 +8,8 @@ import { defaultLimits, storedEntries, testDistributor } from '../test/distribut
 import type { RecordingLog } from '../test/distributor.ts';
 import { encodeOtlpRequest } from '../test/otlp.ts';
 
-// What Loki answered to these pushes, and what it then returned to queries, is the oracle of the whole write path.
+// What Loki answered to these pushes, and what it then returned to queries, is the oracle of the whole write
+// path.
 
 interface RecordedPush {
   readonly path: string;

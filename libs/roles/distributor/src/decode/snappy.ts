@@ -10,11 +10,11 @@ const keptBytesMax = 8 * 1024 * 1024;
 const slackBytes = 64;
 
 /**
- * Decodes snappy's block format into a buffer that is kept and reused: twice as fast as the native binding, which
- * allocates each time. The result is valid until the next call of `decode`.
+ * Decodes snappy's block format into a buffer that is kept and reused: twice as fast as the native binding,
+ * which allocates each time. The result is valid until the next call of `decode`.
  *
- * The length that the block claims is checked against `bytesMax`, and against what so few bytes can expand to,
- * before anything is allocated.
+ * The length that the block claims is checked against `bytesMax`, and against what so few bytes can expand
+ * to, before anything is allocated.
  */
 export class SnappyDecoder {
   #kept = Buffer.alloc(0);
@@ -54,8 +54,8 @@ export class SnappyDecoder {
 }
 
 /**
- * Copies go in steps of 4 bytes and may write beyond their end, into what is written next or into the slack: a third
- * of the cost of byte steps. So may reads of literals, where the input has bytes left.
+ * Copies go in steps of 4 bytes and may write beyond their end, into what is written next or into the slack:
+ * a third of the cost of byte steps. So may reads of literals, where the input has bytes left.
  *
  * @returns bytes written, or -1 for corrupt input. `output` has `slackBytes` of room beyond `length`.
  */

@@ -22,10 +22,12 @@ export interface JsonRange {
 }
 
 /**
- * A reader of JSON text that says what is wrong in the words of the Go library json-iterator: operation, message,
- * position and the text around it. That is what agents print when a push is refused, and what people search for.
+ * A reader of JSON text that says what is wrong in the words of the Go library json-iterator: operation,
+ * message, position and the text around it. That is what agents print when a push is refused, and what people
+ * search for.
  *
- * It proves that values are well-formed; what they are is read from their bytes afterwards (json-each.ts, json-value.ts).
+ * It proves that values are well-formed; what they are is read from their bytes afterwards (json-each.ts,
+ * json-value.ts).
  */
 export class JsonCursor {
   readonly bytes: Buffer;
@@ -34,7 +36,10 @@ export class JsonCursor {
   #isAtEnd = false;
   #depth = 0;
 
-  /** @param cutText why there are no more bytes, where more should have come: then that is the fault, whatever is missing */
+  /**
+   * @param cutText why there are no more bytes, where more should have come: then that is the fault, whatever
+   *   is missing
+   */
   constructor(bytes: Buffer, cutText?: string) {
     this.bytes = bytes;
     this.#cutText = cutText;
@@ -253,8 +258,8 @@ export class JsonCursor {
   }
 
   /**
-   * Passes over what is left of a string whose opening quote is read. Control characters are faults only before the
-   * first escape, as in json-iterator.
+   * Passes over what is left of a string whose opening quote is read. Control characters are faults only
+   * before the first escape, as in json-iterator.
    */
   #string(operation: string): void {
     const bytes = this.bytes;
@@ -302,8 +307,8 @@ export class JsonCursor {
   }
 
   /**
-   * A number whose first byte is read. json-iterator looks no further than that digits are followed by what ends a
-   * value; only where they are not does it read the number for what it is.
+   * A number whose first byte is read. json-iterator looks no further than that digits are followed by what
+   * ends a value; only where they are not does it read the number for what it is.
    */
   #number(first: number): void {
     const bytes = this.bytes;

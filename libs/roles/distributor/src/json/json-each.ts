@@ -22,8 +22,8 @@ const malformedEscape = 'Encountered an invalid escape sequence in a string';
 export type Problem = string | undefined;
 
 /**
- * Walks the items of what should be an array, as jsonparser does: it trusts its caller, takes the first byte for the
- * bracket whatever it is, and complains about what follows.
+ * Walks the items of what should be an array, as jsonparser does: it trusts its caller, takes the first byte
+ * for the bracket whatever it is, and complains about what follows.
  *
  * @param visit called for each item until it names a problem
  */
@@ -84,7 +84,9 @@ export function eachField(
   return undefined;
 }
 
-/** The text of a string's bytes, or of any other value as it stands; undefined when an escape means nothing. */
+/**
+ * The text of a string's bytes, or of any other value as it stands; undefined when an escape means nothing.
+ */
 export function textOf(bytes: Buffer, start: number, end: number): string | undefined {
   const text = bytes.toString('utf8', start, end);
   if (!text.includes('\\')) return text;

@@ -13,8 +13,8 @@ const uint64Max = (1n << 64n) - 1n;
 const names = new NameCache();
 
 /**
- * Reads JSON value by value, of the types that the caller expects. Values of other types are refused in the words of
- * json-iterator, on which OpenTelemetry's own decoder stands; so are numbers that do not fit.
+ * Reads JSON value by value, of the types that the caller expects. Values of other types are refused in the
+ * words of json-iterator, on which OpenTelemetry's own decoder stands; so are numbers that do not fit.
  */
 export class JsonReader {
   readonly #cursor: JsonCursor;
@@ -134,7 +134,10 @@ export class JsonReader {
     throw this.#cursor.fault(operation, message);
   }
 
-  /** Text of so few digits that they fit into 64 bits, as times are written; undefined: another value, still to be read. */
+  /**
+   * Text of so few digits that they fit into 64 bits, as times are written; undefined: another value, still
+   * to be read.
+   */
   #quotedDigits(): bigint | undefined {
     const cursor = this.#cursor;
     const { bytes } = cursor;

@@ -1,7 +1,9 @@
 import { eachField, eachItem, unescapeLeniently } from './json-each.ts';
 import type { RawValue } from './json-each.ts';
 
-/** A JSON value. Whole numbers that a double cannot hold are bigints; objects keep repeated keys, in order. */
+/**
+ * A JSON value. Whole numbers that a double cannot hold are bigints; objects keep repeated keys, in order.
+ */
 export type JsonValue = null | boolean | number | bigint | string | JsonArray | JsonObject;
 
 class JsonArray {

@@ -3,8 +3,8 @@ import type { JsonRange } from './json-cursor.ts';
 import { eachField, malformedValue, textOf } from './json-each.ts';
 
 /**
- * A JSON object of labels as label text: sorted; of a name given twice the last value counts. A value that is no
- * string counts as the text it is written with.
+ * A JSON object of labels as label text: sorted; of a name given twice the last value counts. A value that is
+ * no string counts as the text it is written with.
  */
 export function labelTextOfJson(
   bytes: Buffer,

@@ -5,8 +5,8 @@ const slots = 512;
 const nameBytesMax = 64;
 
 /**
- * Names as strings without making a string each time: metadata names repeat in every entry. One slot a hash; a
- * collision replaces, so the cache is bounded by construction.
+ * Names as strings without making a string each time: metadata names repeat in every entry. One slot a hash;
+ * a collision replaces, so the cache is bounded by construction.
  */
 export class NameCache {
   readonly #names: (string | undefined)[] = Array.from({ length: slots });

@@ -18,7 +18,9 @@ const spellings: readonly (readonly [spelling: string, level: string])[] = [
   ['fatal', 'fatal'],
 ];
 
-/** The words that count when they stand alone in a line; the other spellings are too common as parts of text. */
+/**
+ * The words that count when they stand alone in a line; the other spellings are too common as parts of text.
+ */
 const keywords = ['trace', 'debug', 'fatal', 'critical', 'error', 'err', 'warning', 'warn', 'info'];
 
 export const unknownLevel = 'unknown';
@@ -73,13 +75,14 @@ export function levelOfSeverityNumber(value: string): string | undefined {
 }
 
 /**
- * The level of a line that has nothing else to say it: a field of a JSON object, else a logfmt field, else the first
- * level word standing alone, else `unknown`.
+ * The level of a line that has nothing else to say it: a field of a JSON object, else a logfmt field, else
+ * the first level word standing alone, else `unknown`.
  *
- * One pass of about 1 ns a byte; no string is made, the result is one of a few constants. The plain version, by
- * regular expressions, is the oracle in the tests.
+ * One pass of about 1 ns a byte; no string is made, the result is one of a few constants. The plain version,
+ * by regular expressions, is the oracle in the tests.
  *
- * @param jsonDepthMax objects inside objects are looked into down to this depth; 1 is the top level, 0 sets no bound
+ * @param jsonDepthMax objects inside objects are looked into down to this depth; 1 is the top level, 0 sets
+ *   no bound
  */
 export function detectLevel(
   bytes: Uint8Array,
@@ -116,7 +119,8 @@ function textLevel(bytes: Uint8Array, start: number, end: number, fields: LevelF
       lastByte[bytes[i - 1]] === 1 &&
       endsFieldName(bytes, start, i, fields)
     ) {
-      // Here a key ends that may say it: the line is worth a proper reading, which settles the field for good.
+      // Here a key ends that may say it: the line is worth a proper reading, which settles the field for
+      // good.
       const level = logfmtLevel(bytes, start, end, fields);
       return level ?? word ?? keywordLevel(bytes, i, end) ?? unknownLevel;
     }
@@ -174,8 +178,8 @@ function logfmtLevel(bytes: Uint8Array, start: number, end: number, fields: Leve
 }
 
 /**
- * The known level of a JSON object's field, of the first one written, whatever its name and depth; text under such a name
- * that is no known level settles it too. Stops there or at the first fault.
+ * The known level of a JSON object's field, of the first one written, whatever its name and depth; text under
+ * such a name that is no known level settles it too. Stops there or at the first fault.
  */
 function jsonLevel(
   bytes: Uint8Array,
@@ -275,7 +279,10 @@ function levelOfBytes(bytes: Uint8Array, start: number, end: number): string | u
   return undefined;
 }
 
-/** `word` holds lower-case ASCII letters only, so that setting bit 5 folds exactly the upper-case ones onto them. */
+/**
+ * `word` holds lower-case ASCII letters only, so that setting bit 5 folds exactly the upper-case ones onto
+ * them.
+ */
 function equalFolded(bytes: Uint8Array, at: number, word: Uint8Array): boolean {
   for (let i = 0; i < word.length; i++) if ((bytes[at + i] | 0x20) !== word[i]) return false;
   return true;

@@ -36,7 +36,10 @@ export class LevelFields {
     return false;
   }
 
-  /** Rank of the field that they spell without regard to ASCII case, the best one of several; -1 when none does. */
+  /**
+   * Rank of the field that they spell without regard to ASCII case, the best one of several; -1 when none
+   * does.
+   */
   rankFolded(bytes: Uint8Array, start: number, end: number): number {
     const fields = this.#byLength[end - start];
     if (fields === undefined) return -1;

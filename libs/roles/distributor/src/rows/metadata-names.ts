@@ -6,9 +6,9 @@ const rememberedMax = 10_000;
 const rememberedCharsMax = 256;
 
 /**
- * Makes metadata names valid label names, by the OpenTelemetry-to-Prometheus rules: characters other than letters
- * and digits become `_`, several in a row one `_`; a leading digit gets `key_` before it; `__reserved__` names keep
- * their affixes.
+ * Makes metadata names valid label names, by the OpenTelemetry-to-Prometheus rules: characters other than
+ * letters and digits become `_`, several in a row one `_`; a leading digit gets `key_` before it;
+ * `__reserved__` names keep their affixes.
  */
 export class MetadataNames {
   readonly #remembered = new Map<string, string>();

@@ -2,8 +2,8 @@
 const textBytesMax = 64 * 1024;
 
 /**
- * Collects what is wrong with a push's entries. A push of a million bad lines must not make a message of a million
- * lines: errors are counted by text, and each stream may add only so many.
+ * Collects what is wrong with a push's entries. A push of a million bad lines must not make a message of a
+ * million lines: errors are counted by text, and each stream may add only so many.
  */
 export class PushErrors {
   readonly #counts = new Map<string, number>();

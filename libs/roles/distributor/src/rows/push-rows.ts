@@ -11,20 +11,24 @@ const extraBytesAtStart = 64 * 1024;
 const extraBytesKeptMax = 8 * 1024 * 1024;
 
 /**
- * Of one push. Two bytes of a body make an entry, a pair or a stream, and each takes many times that in memory: agents
- * send thousands at a time, not millions.
+ * Of one push. Two bytes of a body make an entry, a pair or a stream, and each takes many times that in
+ * memory: agents send thousands at a time, not millions.
  */
 const rowsMax = 1 << 22;
 const pairsMax = 1 << 22;
-/** A stream that is new costs 5 µs to resolve: a push of so many keeps other requests waiting for a third of a second. */
+/**
+ * A stream that is new costs 5 µs to resolve: a push of so many keeps other requests waiting for a third of a
+ * second.
+ */
 const streamsMax = 1 << 16;
 
 /** Kept between pushes at most; a larger push gives its columns back. */
 const rowsKeptMax = 1 << 18;
 
 /**
- * One decoded push as columns, reused from push to push: no object per entry. Row r belongs to the stream s with
- * streamFirstRow[s] <= r < streamFirstRow[s + 1], its metadata are the pairs pairEnd[r - 1] .. pairEnd[r].
+ * One decoded push as columns, reused from push to push: no object per entry. Row r belongs to the stream s
+ * with streamFirstRow[s] <= r < streamFirstRow[s + 1], its metadata are the pairs pairEnd[r - 1] ..
+ * pairEnd[r].
  *
  * Lines are ranges of `bytes` (the body), or of `extra` where the body does not hold them as they are.
  */

@@ -153,7 +153,8 @@ function checkPairs(
       text: `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${printed}'${policy === '' ? '' : ` (policy: '${policy}')`}`,
     };
   }
-  // A service name that was discovered is no fault of the sender's; nor is one that an agent discovered in our place.
+  // A service name that was discovered is no fault of the sender's; nor is one that an agent discovered in
+  // our place.
   const count = pairs.reduce((names, [name]) => names + (name === serviceNameLabel ? 0 : 1), 0);
   if (count > limits.maxLabelNamesPerSeries) {
     return {

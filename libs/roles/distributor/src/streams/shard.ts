@@ -8,7 +8,9 @@ export interface ShardStep {
   readonly shards: number;
 }
 
-/** Knows the shards of hot streams, by placement hash; the same for all distributors and after their restarts. */
+/**
+ * Knows the shards of hot streams, by placement hash; the same for all distributors and after their restarts.
+ */
 export interface StreamShards {
   /** Ascending; undefined: the stream's rows go to one partition. */
   of(placement: number): readonly ShardStep[] | undefined;
@@ -19,8 +21,8 @@ export interface StreamShards {
 }
 
 /**
- * FNV-1a with its bits mixed: its low bits alone follow the low bits of the text, and labels that repeat a value
- * (`app` and the `service_name` found from it) would cancel out of them.
+ * FNV-1a with its bits mixed: its low bits alone follow the low bits of the text, and labels that repeat a
+ * value (`app` and the `service_name` found from it) would cancel out of them.
  */
 export function placementHash(text: string): number {
   let hash = fnv1a32(text);
@@ -33,8 +35,8 @@ export function placementHash(text: string): number {
 const rememberedMax = 10_000;
 
 /**
- * Which partition a stream goes to: its placement hash over the partitions of its tenant. A tenant with a shard size
- * uses only so many partitions, the same ones everywhere and whatever the other tenants do.
+ * Which partition a stream goes to: its placement hash over the partitions of its tenant. A tenant with a
+ * shard size uses only so many partitions, the same ones everywhere and whatever the other tenants do.
  */
 export class PartitionChooser {
   readonly #partitionCount: number;
@@ -59,7 +61,10 @@ export class PartitionChooser {
     return shardSize <= 0 ? this.#partitionCount : Math.min(shardSize, this.#partitionCount);
   }
 
-  /** Rendezvous: the partitions with the smallest hash of tenant and number, so that a larger shard only adds some. */
+  /**
+   * Rendezvous: the partitions with the smallest hash of tenant and number, so that a larger shard only adds
+   * some.
+   */
   #shard(tenant: TenantId, shardSize: number): readonly number[] {
     const key = `${shardSize}/${tenant}`;
     let shard = this.#remembered.get(key);
@@ -76,12 +81,15 @@ export class PartitionChooser {
   }
 }
 
-/** Nanoseconds, as a power of two, whose rows stay together: lines that follow each other compress well. About 17 ms. */
+/**
+ * Nanoseconds, as a power of two, whose rows stay together: lines that follow each other compress well. About
+ * 17 ms.
+ */
 const slotBits = 24;
 
 /**
- * The shard of its stream that a row goes to: by its time alone, so that rows of one time stay in their order, and a row that is
- * sent again goes where it went before.
+ * The shard of its stream that a row goes to: by its time alone, so that rows of one time stay in their
+ * order, and a row that is sent again goes where it went before.
  *
  * @param steps ascending; they say for each time how many shards there are
  */

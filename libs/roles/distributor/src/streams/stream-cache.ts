@@ -18,11 +18,11 @@ export interface StreamLookup {
 const keyBytesMax = 16 * 1024;
 
 /**
- * What label texts mean, remembered: agents send the same few texts in every push, and parsing, sorting, hashing and
- * checking them again would cost more than all of the entries.
+ * What label texts mean, remembered: agents send the same few texts in every push, and parsing, sorting,
+ * hashing and checking them again would cost more than all of the entries.
  *
- * Two generations make a cheap LRU: when the young one is half the bound it becomes the old one, and what nobody
- * asked for since then is forgotten. An entry resolved under other limits is resolved anew.
+ * Two generations make a cheap LRU: when the young one is half the bound it becomes the old one, and what
+ * nobody asked for since then is forgotten. An entry resolved under other limits is resolved anew.
  */
 export class StreamCache {
   readonly #entriesMax: number;

@@ -31,19 +31,21 @@ interface Batch {
 }
 
 /**
- * Without a push for so long, expected pushes are not on their way: a client near by takes less from its answer to its next push.
+ * Without a push for so long, expected pushes are not on their way: a client near by takes less from its
+ * answer to its next push.
  */
 const quietMs = 2;
 
 /**
- * The open batch of one partition: rows of all pushes and tenants until it is sealed, compressed and appended as one
- * record (group commit), or several when one would be larger than the log takes.
+ * The open batch of one partition: rows of all pushes and tenants until it is sealed, compressed and appended
+ * as one record (group commit), or several when one would be larger than the log takes.
  *
- * A lone push is sealed at once. While an append is under way pushes join the next batch, so that the batches grow with the
- * load. When the append ends, its pushes and those that came meanwhile are the clients that push now: they are expected again,
- * and the log waits until they are all there, or none has come for `quietMs`, or the batch is `lingerMs` old. A large batch
- * is sealed in any case. Appends of a partition happen one after another, in the order of their sequence; compression of the
- * next overlaps with the append before it.
+ * A lone push is sealed at once. While an append is under way pushes join the next batch, so that the batches
+ * grow with the load. When the append ends, its pushes and those that came meanwhile are the clients that
+ * push now: they are expected again, and the log waits until they are all there, or none has come for
+ * `quietMs`, or the batch is `lingerMs` old. A large batch is sealed in any case. Appends of a partition
+ * happen one after another, in the order of their sequence; compression of the next overlaps with the append
+ * before it.
  */
 export class PartitionBatcher {
   readonly #partition: number;
@@ -63,7 +65,9 @@ export class PartitionBatcher {
     this.#options = options;
   }
 
-  /** Where rows of `tenant` go now. Valid until the next turn of the event loop: write, then call `commit`. */
+  /**
+   * Where rows of `tenant` go now. Valid until the next turn of the event loop: write, then call `commit`.
+   */
   writer(tenant: TenantId): RowWriter {
     const batch = (this.#open ??= this.#begin());
     let writer = batch.writers.get(tenant);

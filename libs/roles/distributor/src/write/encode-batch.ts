@@ -6,8 +6,8 @@ import type { RawSection, RowWriter } from '@loki/segment';
 const inlineBytesMax = 32 * 1024;
 
 /**
- * The payloads of a batch: none when there are no rows, several when one would be larger than the log takes. The writers
- * are empty afterwards.
+ * The payloads of a batch: none when there are no rows, several when one would be larger than the log takes.
+ * The writers are empty afterwards.
  */
 export async function encodeBatch(
   writers: Iterable<RowWriter>,

@@ -4,7 +4,8 @@ import { Labels } from '@loki/model';
 import { encodePushRequest } from '@loki/proto';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 
-// A record is never larger than the log takes: what is sent is cut, and a line that cannot be cut is refused for good.
+// A record is never larger than the log takes: what is sent is cut, and a line that cannot be cut is refused
+// for good.
 
 const nowMs = Date.UTC(2026, 0, 15, 12, 30);
 const unlimited = {

@@ -15,8 +15,8 @@ import type { ResolvedStream } from '../streams/resolve-stream.ts';
 const levelName = 'detected_level';
 
 /**
- * Writes rows from .. end of one stream that were not refused, with the level each is found to have, until there are about
- * `bytesMax` of them.
+ * Writes rows from .. end of one stream that were not refused, with the level each is found to have, until
+ * there are about `bytesMax` of them.
  *
  * @returns the row to go on with; `end` when all is written
  */

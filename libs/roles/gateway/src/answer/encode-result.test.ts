@@ -1,4 +1,7 @@
-/** Protects the thread of a gateway, which tails and pushes need too, from answers that are written in one piece. */
+/**
+ * Protects the thread of a gateway, which tails and pushes need too, from answers that are written in one
+ * piece.
+ */
 import { loadHash } from '@loki/model';
 import { logResult, nowNs } from '../test/gateway.ts';
 import { encodeData } from './encode-result.ts';

@@ -17,8 +17,8 @@ const labelsPerSlice = 1024;
 const rowLabels = 4;
 
 /**
- * Writes the members of `data` for a query's answer, without braces, so that the caller can add `stats`. An answer may
- * have a hundred megabytes: whoever carries the work on lets others have the thread meanwhile.
+ * Writes the members of `data` for a query's answer, without braces, so that the caller can add `stats`. An
+ * answer may have a hundred megabytes: whoever carries the work on lets others have the thread meanwhile.
  */
 export function* encodeData(result: QueryResult, encoding: LabelEncoding, out: JsonWriter): Work<void> {
   if (result.type === 'streams') {
@@ -80,7 +80,10 @@ function* encodeMatrix(
 
 /** Rows of one result stream, in row order. */
 interface ResultStream {
-  /** Sorted by name. A parser may have made a label with an empty value: unlike a stream's own, such labels show. */
+  /**
+   * Sorted by name. A parser may have made a label with an empty value: unlike a stream's own, such labels
+   * show.
+   */
   readonly labels: readonly LabelPair[];
   /** Labels in Loki's text form. */
   readonly text: string;
@@ -88,8 +91,8 @@ interface ResultStream {
 }
 
 /**
- * Rows gathered into result streams, sorted by label text. Merged: all labels make the stream; categorized: only
- * what stands in the `stream` category does.
+ * Rows gathered into result streams, sorted by label text. Merged: all labels make the stream; categorized:
+ * only what stands in the `stream` category does.
  */
 export function* groupStreams(rows: LogLeafResult, encoding: LabelEncoding): Work<ResultStream[]> {
   const texts = new PairTexts(([name, value]) => `${name}=${quoteGo(value)}`);
@@ -113,7 +116,10 @@ export function* groupStreams(rows: LogLeafResult, encoding: LabelEncoding): Wor
   return yield* sorted(filled, (a, b) => compareText(a.text, b.text));
 }
 
-/** Parsed labels win over structured metadata, and that over the stream's own: the order in which stages look them up. */
+/**
+ * Parsed labels win over structured metadata, and that over the stream's own: the order in which stages look
+ * them up.
+ */
 export function mergedLabels(set: LabelSet): readonly LabelPair[] {
   return overlaid(overlaid(set.stream, set.structuredMetadata), set.parsed);
 }
@@ -133,8 +139,8 @@ function overlaid(under: readonly LabelPair[], over: readonly LabelPair[]): read
 }
 
 /**
- * Texts of label pairs. Sets of one stream share its pairs, whose texts are made once; pairs of parsers are hardly ever
- * the same, and to keep theirs costs more than to make them.
+ * Texts of label pairs. Sets of one stream share its pairs, whose texts are made once; pairs of parsers are
+ * hardly ever the same, and to keep theirs costs more than to make them.
  */
 class PairTexts {
   readonly #textOf: (pair: LabelPair) => string;

@@ -7,7 +7,9 @@ export function takesPartialSeries(tags: string): boolean {
   return /(?:^|,)\s*Source=grafana-lokiexplore-app\s*(?:,|$)/i.test(tags);
 }
 
-/** Whether it was the number of series alone that a query failed for. Errors of other processes come as text. */
+/**
+ * Whether it was the number of series alone that a query failed for. Errors of other processes come as text.
+ */
 export function isForTooManySeries(error: unknown, seriesMax: number): boolean {
   return error instanceof LokiError && seriesMax > 0 && error.message === tooManySeries(seriesMax).message;
 }

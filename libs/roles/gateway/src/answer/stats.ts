@@ -48,7 +48,10 @@ const cacheNames = [
   'taskResult',
 ] as const;
 
-/** `data.stats` of a query answer, in Loki's shape: Grafana's inspector reads it, and Loki leaves no member out. */
+/**
+ * `data.stats` of a query answer, in Loki's shape: Grafana's inspector reads it, and Loki leaves no member
+ * out.
+ */
 export function lokiStats(leaf: LeafStats, timing: QueryTiming): object {
   const { execSeconds } = timing;
   const metadataBytes = leaf.metadataBytes;

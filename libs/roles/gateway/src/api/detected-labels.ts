@@ -25,7 +25,10 @@ export function detectLabels(streams: Iterable<{ readonly labels: readonly Label
     .map(([label, distinct]) => ({ label, cardinality: distinct.size }));
 }
 
-/** Whether one of the values is no identifier; 0 and 1 alone are an answer to something, not numbers of something. */
+/**
+ * Whether one of the values is no identifier; 0 and 1 alone are an answer to something, not numbers of
+ * something.
+ */
 function isTelling(values: ReadonlySet<string>): boolean {
   if (values.size <= 2 && [...values].every((value) => value === '0' || value === '1')) return true;
   for (const value of values) if (!isId(value)) return true;

@@ -32,7 +32,10 @@ interface ExploreApiDeps {
   readonly querier: QuerierService;
   /** Who clusters lines; absent when nobody does. */
   readonly patterns?: PatternService;
-  /** Where lines are read for their fields; absent in a process without workers, whose own thread reads them in slices. */
+  /**
+   * Where lines are read for their fields; absent in a process without workers, whose own thread reads them
+   * in slices.
+   */
   readonly workers?: Workers;
   readonly clock: Clock;
 }

@@ -27,7 +27,10 @@ const batchDefault = 1000;
 const batchMax = 5000;
 /** Exports that one tenant may have running at a time: each holds two pages in memory. */
 const exportsMaxPerTenant = 8;
-/** Bytes that one leaf may hold, and so a page: lines that are suddenly long are asked for again, fewer at a time. */
+/**
+ * Bytes that one leaf may hold, and so a page: lines that are suddenly long are asked for again, fewer at a
+ * time.
+ */
 const pageBytesMax = 64 * 1024 * 1024;
 /** Characters of one piece of the answer. */
 const pieceCharsMax = 64 * 1024;
@@ -44,10 +47,12 @@ interface Export {
 }
 
 /**
- * `/loki/api/v1/export`: all entries of a log query, however many, as lines of JSON. Loki has nothing like it.
+ * `/loki/api/v1/export`: all entries of a log query, however many, as lines of JSON. Loki has nothing like
+ * it.
  *
- * Entries are followed by cursors (`{"cursor":"…"}`): all up to there has been sent. An export that was cut goes on from
- * its last cursor, entries after which come again. The last line says `"done":true` when nothing is left.
+ * Entries are followed by cursors (`{"cursor":"…"}`): all up to there has been sent. An export that was cut
+ * goes on from its last cursor, entries after which come again. The last line says `"done":true` when nothing
+ * is left.
  */
 export class ExportApi {
   readonly #deps: ExportApiDeps;

@@ -13,8 +13,8 @@ export interface ExportCursor extends TimeRange {
 const form = /^1-(f|b)-(-?\d{1,19})-(-?\d{1,19})-([0-9a-f]{8})$/;
 
 /**
- * A cursor stands between two nanoseconds, never amidst entries of one: whatever is flushed, merged or restarted
- * meanwhile, what lies behind it was sent and what lies ahead was not.
+ * A cursor stands between two nanoseconds, never amidst entries of one: whatever is flushed, merged or
+ * restarted meanwhile, what lies behind it was sent and what lies ahead was not.
  */
 export function printCursor(query: string, cursor: ExportCursor): string {
   const { direction, startNs, endNs } = cursor;

@@ -36,18 +36,21 @@ const shardsMax = 4096;
 const shardRowsMax = 262_144;
 
 const nsPerMs = 1_000_000n;
-/** Time that the first leaf looks at; then twice as much as long as leaves are quick, half when they are slow. */
+/**
+ * Time that the first leaf looks at; then twice as much as long as leaves are quick, half when they are slow.
+ */
 const windowAtFirstNs = 900_000n * nsPerMs;
 const windowMinNs = 1000n * nsPerMs;
 const quickMs = 1000;
 const slowMs = 10_000;
 
 /**
- * All entries of a log query in a range, in its direction, by leaves whose size follows from what came before: memory and
- * the time of one leaf are bounded, however long the range and however rare or frequent its entries.
+ * All entries of a log query in a range, in its direction, by leaves whose size follows from what came
+ * before: memory and the time of one leaf are bounded, however long the range and however rare or frequent
+ * its entries.
  *
- * A page ends between two nanoseconds. When a leaf is full, its last nanosecond is left to the next one; a leaf with
- * nothing but one nanosecond is read again by shards of its streams.
+ * A page ends between two nanoseconds. When a leaf is full, its last nanosecond is left to the next one; a
+ * leaf with nothing but one nanosecond is read again by shards of its streams.
  *
  * @throws LokiError of `read`; `unprocessable` for a stream with too many entries at one nanosecond
  */
@@ -139,7 +142,9 @@ function isTooSlow(error: unknown): boolean {
   return error instanceof LokiError && error.code === 'timeout';
 }
 
-/** The query itself was looked at before: what a leaf of it is refused for is the memory that its rows take. */
+/**
+ * The query itself was looked at before: what a leaf of it is refused for is the memory that its rows take.
+ */
 function isTooLarge(error: unknown): boolean {
   return error instanceof LokiError && error.code === 'badRequest';
 }

@@ -7,7 +7,8 @@ import { clock, getRequest, logger, tenancyOf, testFrontend, TestQuerier } from 
 import { shardStreams } from './index-shards.ts';
 import { MetadataApi } from './metadata-api.ts';
 
-// What this protects: the shards of a query are all of its streams, each once, whatever the target; nobody gets a gap.
+// What this protects: the shards of a query are all of its streams, each once, whatever the target; nobody
+// gets a gap.
 
 function stream(app: string, lineBytes: number): StreamVolume {
   const labels: LabelPair[] = [['app', app]];

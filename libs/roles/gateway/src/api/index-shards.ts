@@ -13,9 +13,9 @@ interface IndexShard {
 const hashMax = (1n << 64n) - 1n;
 
 /**
- * Cuts streams by their hashes into neighbouring ranges of about `bytesTarget` each. Together the ranges cover every hash there
- * is, so that streams which nobody has heard of yet have their place too. Streams of one hash are never parted, and a stream
- * that holds more than the target is a shard by itself.
+ * Cuts streams by their hashes into neighbouring ranges of about `bytesTarget` each. Together the ranges
+ * cover every hash there is, so that streams which nobody has heard of yet have their place too. Streams of
+ * one hash are never parted, and a stream that holds more than the target is a shard by itself.
  *
  * @param bytesTarget > 0
  * @returns at least one
@@ -41,7 +41,9 @@ export function shardStreams(streams: readonly StreamVolume[], bytesTarget: numb
   return [...shards, open];
 }
 
-/** Bounds are whole 64-bit numbers: readers whose numbers are doubles see them rounded, as those of Loki do. */
+/**
+ * Bounds are whole 64-bit numbers: readers whose numbers are doubles see them rounded, as those of Loki do.
+ */
 export function shardsJson(shards: readonly IndexShard[]): string {
   const items = shards.map(
     ({ minHash, maxHash, streams, bytes, entries }) =>

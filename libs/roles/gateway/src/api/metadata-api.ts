@@ -170,7 +170,9 @@ export class MetadataApi {
     return this.#streams(tenancy, matchers, wholeDays(range), request, 'labels');
   }
 
-  /** A matcher on the tenant label is one on the streams' own labels here: Loki narrows only queries by it. */
+  /**
+   * A matcher on the tenant label is one on the streams' own labels here: Loki narrows only queries by it.
+   */
   #streams(
     tenancy: Tenancy,
     matchers: readonly Matcher[],

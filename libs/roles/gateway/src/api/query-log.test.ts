@@ -14,7 +14,8 @@ import {
 import { MetadataApi } from './metadata-api.ts';
 import { reportQuery } from './query-log.ts';
 
-// What this protects: the names that operators of Loki grep for are all there, and nothing that a client sends breaks a line.
+// What this protects: the names that operators of Loki grep for are all there, and nothing that a client
+// sends breaks a line.
 
 let lines: LogFields[];
 const logger: Logger = {

@@ -182,7 +182,10 @@ const cacheFieldNames = {
   instant_metric_results: 'instantMetricResult',
 } as const;
 
-/** Loki's fields of each cache. What a log query finds known to be empty counts as `result`, whose cache it is. */
+/**
+ * Loki's fields of each cache. What a log query finds known to be empty counts as `result`, whose cache it
+ * is.
+ */
 function cacheFields({ stats, result }: Answer): LogFields {
   const used = cacheNameOf(result) === 'logResult' ? 'result' : cacheNameOf(result);
   const fields: Record<string, unknown> = {};
@@ -203,7 +206,10 @@ function oneCache(name: string, stats: LeafStats): LogFields {
   };
 }
 
-/** A filter on labels that the index or the structured metadata can answer, before a parser makes more of them. */
+/**
+ * A filter on labels that the index or the structured metadata can answer, before a parser makes more of
+ * them.
+ */
 function filtersBeforeParser(expr: Expr): boolean {
   return logExprsOf(expr).some(({ stages }) => {
     const parser = stages.findIndex(({ kind }) => stageTraits[kind].isParser);

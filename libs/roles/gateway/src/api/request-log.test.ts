@@ -4,7 +4,8 @@ import { getRequest } from '../test/gateway.ts';
 import { RequestLog } from './request-log.ts';
 import type { RequestLogOptions } from './request-log.ts';
 
-// What this protects: requests that took too long are told of, with what they asked, and nobody can flood the log by it.
+// What this protects: requests that took too long are told of, with what they asked, and nobody can flood the
+// log by it.
 
 let nowMs = 0;
 const clock: Clock = { nowMs: () => nowMs, nowNs: () => 0n, monotonicMs: () => nowMs };

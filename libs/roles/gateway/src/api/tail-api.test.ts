@@ -1,6 +1,6 @@
 /**
- * Protects tails: each line once, in Loki's frames, over history and what comes in; and this process from clients that are
- * slow, many, or never leave.
+ * Protects tails: each line once, in Loki's frames, over history and what comes in; and this process from
+ * clients that are slow, many, or never leave.
  */
 import type { Limits } from '@loki/config';
 import { loadHash } from '@loki/model';

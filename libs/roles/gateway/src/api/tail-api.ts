@@ -32,8 +32,9 @@ const frameEntriesMax = 100;
 /** Dropped entries named in one frame. */
 const frameDroppedMax = 10;
 /**
- * Labels of an entry's stream object. `merged`: all of the entry, parsed labels and structured metadata too. `categorized`:
- * the stream's own; the others stand in categories behind the line. `own`: the stream's own alone.
+ * Labels of an entry's stream object. `merged`: all of the entry, parsed labels and structured metadata too.
+ * `categorized`: the stream's own; the others stand in categories behind the line. `own`: the stream's own
+ * alone.
  */
 type TailLabels = 'merged' | 'categorized' | 'own';
 
@@ -82,7 +83,8 @@ export class TailApi {
       limit,
       delaySeconds,
       historyLabels: categorized ? 'categorized' : 'merged',
-      // Loki passes on what comes in as it was pushed when no stage stands behind the selector; its history is a query's.
+      // Loki passes on what comes in as it was pushed when no stage stands behind the selector; its history
+      // is a query's.
       liveLabels: categorized ? 'categorized' : expr.stages.length > 0 ? 'merged' : 'own',
     };
     return (socket) => this.#run(socket, tenancy, tail);
@@ -151,7 +153,8 @@ export class TailApi {
     }
     let frame = begun;
     for (;;) {
-      // Not before the client has taken the frame before: what it is too slow for is dropped by the ingesters.
+      // Not before the client has taken the frame before: what it is too slow for is dropped by the
+      // ingesters.
       if (!frame.done) frame = await frames.next();
       if (frame.done || signal.aborted) return;
       if (tail.delaySeconds > 0) await timers.sleep(tail.delaySeconds * 1000, signal);
@@ -203,7 +206,10 @@ function droppedJson(count: number, atNs: bigint): string {
   return `,"dropped_entries":[${Array<string>(Math.min(count, frameDroppedMax)).fill(entry).join(',')}]`;
 }
 
-/** What makes an entry one: its stream, time and line. Short, because those of the history are kept as long as the tail. */
+/**
+ * What makes an entry one: its stream, time and line. Short, because those of the history are kept as long as
+ * the tail.
+ */
 function rowKey(rows: LogLeafResult, row: number): string {
   const from = row === 0 ? 0 : rows.lineEnds[row - 1];
   const { hash } = rows.labelSets[rows.labelSet[row]].origin;

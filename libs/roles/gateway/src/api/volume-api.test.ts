@@ -4,7 +4,8 @@ import type { StreamsRequest } from '@loki/ports';
 import { clock, logger, getRequest, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
 import { VolumeApi } from './volume-api.ts';
 
-// What this protects: which streams count for which row of a volume, in which order, and in which shape they come.
+// What this protects: which streams count for which row of a volume, in which order, and in which shape they
+// come.
 
 function stream(labels: Record<string, string>, bytes: Record<number, number>) {
   const bucket = Object.keys(bytes).map(Number);

@@ -135,9 +135,10 @@ function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping)
 }
 
 /**
- * Rows of the answer: the `max` largest of each step, in the order in which the steps, one after the other, have them;
- * equal ones by name; the row without labels last. The reference answers a range step by step, each with the request's
- * limit: a row that grows later has its later samples, and the answer may have more than `max` rows.
+ * Rows of the answer: the `max` largest of each step, in the order in which the steps, one after the other,
+ * have them; equal ones by name; the row without labels last. The reference answers a range step by step,
+ * each with the request's limit: a row that grows later has its later samples, and the answer may have more
+ * than `max` rows.
  */
 function largestOfSteps(groups: readonly VolumeSeries[], max: number): VolumeSeries[] {
   const steps = new Map<number, VolumeSeries[]>();
@@ -183,7 +184,8 @@ function rowsOf(
 }
 
 /**
- * The time of each bucket in seconds, as text: a millisecond before the bucket ends, for the last one the end of the range.
+ * The time of each bucket in seconds, as text: a millisecond before the bucket ends, for the last one the end
+ * of the range.
  */
 function bucketTimes({ startNs, endNs }: TimeRange, stepNs: bigint): (bucket: number) => string {
   if (stepNs === 0n) return () => secondsText(endNs);

@@ -1,6 +1,8 @@
 import { LokiError } from '@loki/model';
 
-/** Whom a request of a tenant is for, from the largest group to the smallest: each level is served in turn. */
+/**
+ * Whom a request of a tenant is for, from the largest group to the smallest: each level is served in turn.
+ */
 export type ActorPath = readonly string[];
 
 const actorLengthMax = 150;

@@ -26,7 +26,10 @@ export interface CutLimits {
   readonly shardAggregations: readonly string[];
 }
 
-/** A stretch of a leaf's time, by shards: their results merge, and then the stretches' results are put side by side. */
+/**
+ * A stretch of a leaf's time, by shards: their results merge, and then the stretches' results are put side by
+ * side.
+ */
 export interface Stretch<Request extends LeafRequest> {
   /** Over all streams. */
   readonly request: Request;
@@ -35,9 +38,9 @@ export interface Stretch<Request extends LeafRequest> {
 }
 
 /**
- * Cuts a leaf into stretches of time of about `bytesPerShard`, on borders that do not move with the query, and those which
- * are still larger into shards. A stretch costs a question to each partition's owner, which is much compared with reading little:
- * so a leaf over little is left whole, whatever its length.
+ * Cuts a leaf into stretches of time of about `bytesPerShard`, on borders that do not move with the query,
+ * and those which are still larger into shards. A stretch costs a question to each partition's owner, which
+ * is much compared with reading little: so a leaf over little is left whole, whatever its length.
  *
  * @param weights bytes that it selects by time; undefined: not known, then it is left whole
  * @returns in order of time
@@ -104,8 +107,8 @@ export function boundedInterval(intervalNs: bigint, lengthNs: bigint): bigint {
 }
 
 /**
- * Steps: each in one stretch. A step's window begins a range before it, so that neighbouring stretches read the same range
- * twice: a stretch is at least as long as that.
+ * Steps: each in one stretch. A step's window begins a range before it, so that neighbouring stretches read
+ * the same range twice: a stretch is at least as long as that.
  */
 function stepStretches(
   request: SampleLeafRequest,
@@ -159,7 +162,10 @@ interface Interval<Request extends LeafRequest> {
   readonly bytes: number;
 }
 
-/** Joins neighbours to stretches of at most `bytesMax`; an interval that is larger alone is a stretch of its own. */
+/**
+ * Joins neighbours to stretches of at most `bytesMax`; an interval that is larger alone is a stretch of its
+ * own.
+ */
 function joinIntervals<Request extends LeafRequest>(
   intervals: readonly Interval<Request>[],
   bytesMax: number,

@@ -18,13 +18,16 @@ interface Waiting<Puller> {
 interface FairQueueOptions {
   /** Jobs one tenant may have waiting; more are refused with 429. */
   readonly outstandingMax: number;
-  /** How many of `all` pullers may work for the tenant, so that its worst query takes only those with it. Default: all. */
+  /**
+   * How many of `all` pullers may work for the tenant, so that its worst query takes only those with it.
+   * Default: all.
+   */
   readonly pullersFor?: (tenant: string, all: number) => number;
 }
 
 /**
- * One queue per tenant, served in turn, so that a tenant's hundred queries delay another tenant's one by one turn
- * only. Pull-based: whoever has capacity asks for the next job, so a slow puller simply takes fewer.
+ * One queue per tenant, served in turn, so that a tenant's hundred queries delay another tenant's one by one
+ * turn only. Pull-based: whoever has capacity asks for the next job, so a slow puller simply takes fewer.
  */
 export class FairQueue<Puller = void> {
   /** In the order in which tenants take their turns. */
@@ -52,11 +55,12 @@ export class FairQueue<Puller = void> {
   }
 
   /**
-   * Runs `work` when its tenant's turn comes and a puller is free. When the puller is lost meanwhile, another one is
-   * given the work, once.
+   * Runs `work` when its tenant's turn comes and a puller is free. When the puller is lost meanwhile, another
+   * one is given the work, once.
    *
    * @param actor for whom of the tenant: those take turns too
-   * @throws LokiError tooManyRequests when the tenant's queue is full; the signal's reason when it aborts while waiting
+   * @throws LokiError tooManyRequests when the tenant's queue is full; the signal's reason when it aborts
+   *   while waiting
    */
   submit<T>(
     tenant: string,
@@ -176,8 +180,8 @@ export class FairQueue<Puller = void> {
   }
 
   /**
-   * Who may work for the tenant; undefined: all. Those whose hash with the tenant is lowest: when a puller comes or goes, no
-   * tenant changes more than one of its own.
+   * Who may work for the tenant; undefined: all. Those whose hash with the tenant is lowest: when a puller
+   * comes or goes, no tenant changes more than one of its own.
    */
   #pullersOf(tenant: string): ReadonlySet<string> | undefined {
     const all = this.#slots.size;

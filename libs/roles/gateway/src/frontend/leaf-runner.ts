@@ -27,7 +27,10 @@ const nsPerMs = 1_000_000n;
 /** What one querier reads for one part when the tenant's limit says nothing. */
 export const bytesPerShardDefault = 600_000_000;
 
-/** Runs the leaves of one query: cuts them, has the parts run side by side within the tenant's limits, and merges. */
+/**
+ * Runs the leaves of one query: cuts them, has the parts run side by side within the tenant's limits, and
+ * merges.
+ */
 export class LeafRunner {
   readonly #deps: LeafRunnerDeps;
   /** Parts over all streams, and parts by stream, have limits of their own. */
@@ -80,8 +83,8 @@ export class LeafRunner {
   }
 
   /**
-   * Log lines in the direction asked for, until there are enough: what comes later is not read then. A plain selection finds
-   * its lines at once and is read one stretch after the other; a filter may have to look far.
+   * Log lines in the direction asked for, until there are enough: what comes later is not read then. A plain
+   * selection finds its lines at once and is read one stretch after the other; a filter may have to look far.
    */
   async #inOrder(
     request: LogLeafRequest,

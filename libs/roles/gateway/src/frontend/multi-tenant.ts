@@ -7,13 +7,16 @@ import type { LabelPair, TenantId } from '@loki/model';
 import type { LabelSet, LeafRequest, LeafResult, Tenancy } from '@loki/ports';
 import { badRequest } from '../limits/params.ts';
 
-/** The label that tells tenants apart in an answer for several, and what a stream's own label of that name becomes. */
+/**
+ * The label that tells tenants apart in an answer for several, and what a stream's own label of that name
+ * becomes.
+ */
 export const tenantLabel = '__tenant_id__';
 const renamedTenantLabel = 'original___tenant_id__';
 
 /**
- * Runs one leaf for each tenant that its selector's tenant matchers leave, and merges the answers, each with the tenant
- * label added as if it were a stream label that no pipeline stage sees.
+ * Runs one leaf for each tenant that its selector's tenant matchers leave, and merges the answers, each with
+ * the tenant label added as if it were a stream label that no pipeline stage sees.
  */
 export async function runForTenants(
   tenancy: Tenancy,
@@ -25,7 +28,8 @@ export async function runForTenants(
   const log = logOf(expr);
   const chosen = selectTenants(tenancy.ids, log.matchers);
   const rest = log.matchers.filter((matcher) => matcher.name !== tenantLabel);
-  // As in the reference, a metric query that names nothing but tenants has no samples; a log query is refused for it.
+  // As in the reference, a metric query that names nothing but tenants has no samples; a log query is refused
+  // for it.
   if (rest.length === 0 && expr.kind !== 'log') return mergeLeafResults(request, []);
   const text = rest.length === log.matchers.length ? request.expr : withMatchers(expr, rest);
   const answers = await Promise.all(

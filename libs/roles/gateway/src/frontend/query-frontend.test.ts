@@ -22,8 +22,8 @@ import {
 import { QueryFrontend } from './query-frontend.ts';
 import type { QueryOptions } from './query-frontend.ts';
 
-// What this protects: limits are kept in Loki's words, caches are asked for what is old enough only, and a query reads no
-// further than it has to.
+// What this protects: limits are kept in Loki's words, caches are asked for what is old enough only, and a
+// query reads no further than it has to.
 
 const hour = 3_600_000_000_000n;
 const endNs = nowNs - (nowNs % hour);

@@ -90,7 +90,9 @@ const timeoutText =
 
 /** Roots of all queries together; what one of them may hold is the tenant's limit. */
 const rootBytesMax = 2 * 2 ** 30;
-/** A root computes so long before others have their turn: health checks and leases live on the same thread. */
+/**
+ * A root computes so long before others have their turn: health checks and leases live on the same thread.
+ */
 const rootSliceMs = 15;
 
 /** Characters of a query's text that its span carries. */
@@ -219,13 +221,19 @@ export class QueryFrontend {
     return parseActorPath(request.headers.get('x-loki-actor-path'), this.#options.actorLevelsMax ?? 3);
   }
 
-  /** The query that a request is a part of, whose limits are then checked as a whole; undefined: it says nothing of one. */
+  /**
+   * The query that a request is a part of, whose limits are then checked as a whole; undefined: it says
+   * nothing of one.
+   */
   wholeQueryOf(request: Pick<HttpRequest, 'headers'>): WholeQuery | undefined {
     if (this.#options.perRequestLimits !== true) return undefined;
     return parseWholeQuery(request.headers.get('x-loki-query-limits-context'));
   }
 
-  /** @throws LokiErrors with Loki's texts; `timeout` after the tenant's query_timeout, `clientGone` with the client */
+  /**
+   * @throws LokiErrors with Loki's texts; `timeout` after the tenant's query_timeout, `clientGone` with the
+   *   client
+   */
   async query(
     tenancy: Tenancy,
     expr: Expr,
@@ -307,7 +315,9 @@ export class QueryFrontend {
     };
   }
 
-  /** Work of this process for a client, which ends with the client and leaves the thread to others meanwhile. */
+  /**
+   * Work of this process for a client, which ends with the client and leaves the thread to others meanwhile.
+   */
   complete<T>(work: Work<T>, client: AbortSignal): Promise<T> {
     return complete(work, this.#pauses(), () => {
       if (client.aborted) throw new LokiError('clientGone', 'the request was cancelled by the client');

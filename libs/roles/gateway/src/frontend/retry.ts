@@ -13,7 +13,10 @@ interface RetryOptions {
 const pauseMinMs = 250;
 const pauseMaxMs = 5_000;
 
-/** Tries again, after a pause that doubles, what another querier, or the same one a little later, may well answer. */
+/**
+ * Tries again, after a pause that doubles, what another querier, or the same one a little later, may well
+ * answer.
+ */
 export async function retried<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
   { retriesMax, timers, signal, onOver, onRetry }: RetryOptions,
@@ -35,7 +38,10 @@ export async function retried<T>(
   }
 }
 
-/** Not a full queue, which grows by trying, nor a time-out, after which nobody waits. Damaged bytes are read anew from the store. */
+/**
+ * Not a full queue, which grows by trying, nor a time-out, after which nobody waits. Damaged bytes are read
+ * anew from the store.
+ */
 function isWorthAnother(error: unknown): error is LokiError {
   if (!(error instanceof LokiError)) return false;
   if (error.code === 'corrupt') return true;

@@ -16,7 +16,8 @@ import {
 import { isCuttable, joinStreams, planStreams, streamBytesPerPart } from './stream-parts.ts';
 import { Weights } from './weights.ts';
 
-// What this protects: questions about labels and series cover their time whatever they are cut into, and are cut where that pays.
+// What this protects: questions about labels and series cover their time whatever they are cut into, and are
+// cut where that pays.
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;

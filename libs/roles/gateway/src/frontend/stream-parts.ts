@@ -12,16 +12,18 @@ export interface StreamsPart extends TimeRange {
 }
 
 /**
- * Line bytes whose streams one querier lists. Directories are about a thousandth of what they describe, and each part asks every
- * partition's owner: so what is cut is weeks of a large tenant, which several queriers then read side by side.
+ * Line bytes whose streams one querier lists. Directories are about a thousandth of what they describe, and
+ * each part asks every partition's owner: so what is cut is weeks of a large tenant, which several queriers
+ * then read side by side.
  */
 export const streamBytesPerPart = 32 * 2 ** 30;
 
 const nsPerMs = 1_000_000n;
 
 /**
- * Cuts a question about streams at the metadata intervals: what lies within `recent_metadata_query_window` at those for
- * recent time, which then are kept by these, too; and each of the two stretches into several where it covers much.
+ * Cuts a question about streams at the metadata intervals: what lies within `recent_metadata_query_window` at
+ * those for recent time, which then are kept by these, too; and each of the two stretches into several where
+ * it covers much.
  *
  * @param weights absent: not known, or not worth asking
  * @returns in order of time, without a gap

@@ -13,8 +13,8 @@ interface StreamRunnerDeps {
 }
 
 /**
- * Streams of one tenant in the range: cut in time where that helps, the parts side by side. Where answers are kept, each part
- * says by which interval.
+ * Streams of one tenant in the range: cut in time where that helps, the parts side by side. Where answers are
+ * kept, each part says by which interval.
  */
 export async function streamsInParts(
   request: StreamsRequest,

@@ -24,7 +24,10 @@ export class TailSlots {
     gone.addEventListener('abort', () => this.#forget(querier), { once: true });
   }
 
-  /** Follows by whichever querier is ready. When it is lost the tail ends with an error, and its client begins anew. */
+  /**
+   * Follows by whichever querier is ready. When it is lost the tail ends with an error, and its client begins
+   * anew.
+   */
   async *tail(request: LeafRequest, signal: AbortSignal): AsyncGenerator<TailFrame> {
     const slot = this.#idle.shift() ?? (await this.#wait(signal));
     if (signal.aborted) {

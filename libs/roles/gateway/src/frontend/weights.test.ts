@@ -3,7 +3,8 @@ import type { StoredBytesRequest, StreamsRequest } from '@loki/ports';
 import { tenancyOf } from '../test/gateway.ts';
 import { Weights, WeightSource } from './weights.ts';
 
-// What this protects: plans cost next to nothing where there is little to read, and nobody's plan hangs on another's patience.
+// What this protects: plans cost next to nothing where there is little to read, and nobody's plan hangs on
+// another's patience.
 
 const hour = 3_600_000_000_000n;
 const [tenant] = tenancyOf('a').ids;

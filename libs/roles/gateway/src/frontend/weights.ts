@@ -53,7 +53,10 @@ const intervalsMax = 1000n;
 const freshMs = 15_000;
 const keptMax = 1000;
 
-/** What leaves would read, from what queriers know without reading lines. Estimates: plans rest on them, never answers. */
+/**
+ * What leaves would read, from what queriers know without reading lines. Estimates: plans rest on them, never
+ * answers.
+ */
 export class WeightSource {
   readonly #querier: Pick<QuerierService, 'storedBytes' | 'streams'>;
   readonly #clock: Clock;
@@ -65,8 +68,9 @@ export class WeightSource {
   }
 
   /**
-   * Stored bytes that a selection reads by time. Costs a look at the catalog; only when the tenant has more than `bytesEnough`
-   * in that time it is asked how many of them are of the selected streams, which opens what lies there.
+   * Stored bytes that a selection reads by time. Costs a look at the catalog; only when the tenant has more
+   * than `bytesEnough` in that time it is asked how many of them are of the selected streams, which opens
+   * what lies there.
    */
   async of(request: WeightRequest, bytesEnough: number, signal: AbortSignal): Promise<Weights> {
     const all = await this.stored(request, signal);
@@ -107,8 +111,8 @@ export class WeightSource {
   }
 
   /**
-   * One question at a time for the same thing; a failed one is not remembered. Who waits for a question of somebody who went
-   * away asks it again.
+   * One question at a time for the same thing; a failed one is not remembered. Who waits for a question of
+   * somebody who went away asks it again.
    */
   async #remember<T>(key: string, ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const known = this.#kept.get(key);

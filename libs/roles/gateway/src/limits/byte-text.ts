@@ -13,7 +13,10 @@ export function byteText(bytes: number): string {
 
 const binaryUnits = ['', 'K', 'M', 'G', 'T'];
 
-/** A number of bytes, or one with a unit as Loki's configuration has them, where KB are 1024; undefined when it is none. */
+/**
+ * A number of bytes, or one with a unit as Loki's configuration has them, where KB are 1024; undefined when
+ * it is none.
+ */
 export function parseByteSize(text: string): number | undefined {
   const match = /^(-?\d{1,15})\s*([KMGT]?)B?$/i.exec(text.trim());
   return match ? Number(match[1]) * 1024 ** binaryUnits.indexOf(match[2].toUpperCase()) : undefined;

@@ -22,7 +22,10 @@ export function checkQueryLength(range: TimeRange, limits: Limits): void {
   }
 }
 
-/** Refuses a range that ends before it begins, in the words in which Loki refuses it for labels and their values. */
+/**
+ * Refuses a range that ends before it begins, in the words in which Loki refuses it for labels and their
+ * values.
+ */
 export function checkLabelRange({ startNs, endNs }: TimeRange, limits: Limits): void {
   if (endNs >= startNs) return;
   const lookback = formatPrometheusDuration(BigInt(limits.maxQueryLookbackMs) * nsPerMs);
@@ -51,7 +54,10 @@ export function checkBlocked(expr: Expr, text: string, limits: Limits, tags = ''
   if (isBlocked(expr, text, limits, tags)) throw badRequest('query blocked by policy');
 }
 
-/** What every selector must have. Loki asks it of range queries only, and so do we: alerts and panels rest on it. */
+/**
+ * What every selector must have. Loki asks it of range queries only, and so do we: alerts and panels rest on
+ * it.
+ */
 export function checkSelectors(expr: Expr, limits: Limits): void {
   for (const log of logExpressions(expr)) checkSelector(log, limits);
 }
@@ -107,7 +113,10 @@ function checkSelector(log: LogExpr, limits: Limits): void {
   }
 }
 
-/** `blocked_queries`: by exact text, regular expression or hash, narrowed by the kind of query and by its tags. */
+/**
+ * `blocked_queries`: by exact text, regular expression or hash, narrowed by the kind of query and by its
+ * tags.
+ */
 function isBlocked(expr: Expr, text: string, limits: Limits, tags: string): boolean {
   const trimmed = text.trim();
   const tagged = parseTags(tags);
@@ -120,7 +129,10 @@ function isBlocked(expr: Expr, text: string, limits: Limits, tags: string): bool
   });
 }
 
-/** `X-Query-Tags`: pairs `name=value` separated by commas, names in any case; odd characters are replaced as in Loki's logs. */
+/**
+ * `X-Query-Tags`: pairs `name=value` separated by commas, names in any case; odd characters are replaced as
+ * in Loki's logs.
+ */
 export function parseTags(text: string): ReadonlyMap<string, string> {
   const tags = new Map<string, string>();
   for (const pair of text.replace(/[^a-zA-Z0-9\-=.@, ]/g, '_').split(',')) {

@@ -2,7 +2,10 @@ import { LokiError, parseForm, parsePrometheusDuration, quoteGo } from '@loki/mo
 import type { FormValues } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 
-/** Query parameters of a request: those of the URL and those of a form body, which come first, as Go merges them. */
+/**
+ * Query parameters of a request: those of the URL and those of a form body, which come first, as Go merges
+ * them.
+ */
 export class Params {
   readonly #values: FormValues;
 
@@ -79,8 +82,8 @@ function namedTime(params: Params, name: string, fallback: bigint): bigint {
 }
 
 /**
- * A moment as Loki's API takes it: up to 10 digits are Unix seconds, more are nanoseconds; with a point, float
- * seconds of millisecond precision; else RFC 3339.
+ * A moment as Loki's API takes it: up to 10 digits are Unix seconds, more are nanoseconds; with a point,
+ * float seconds of millisecond precision; else RFC 3339.
  *
  * @throws LokiError badRequest `strconv.ParseInt: parsing "x": invalid syntax`
  */
@@ -101,7 +104,10 @@ export function parseTime(text: string): bigint {
 /** A number as Go's strconv.ParseFloat takes it, hexadecimal ones apart. */
 const floatText = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
-/** Millisecond precision, rounded half away from zero, decimal all the way: doubles would blur the last digits. */
+/**
+ * Millisecond precision, rounded half away from zero, decimal all the way: doubles would blur the last
+ * digits.
+ */
 function floatSeconds(text: string): bigint {
   if (/e/i.test(text)) return exponentSeconds(text);
   const negative = text.startsWith('-');

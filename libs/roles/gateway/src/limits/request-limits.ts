@@ -29,8 +29,8 @@ export interface WholeQuery extends TimeRange {
 }
 
 /**
- * The whole of what is asked in parts: its limits are checked beside those of the part, never in their place, so that nobody
- * gets by a limit with a smaller whole.
+ * The whole of what is asked in parts: its limits are checked beside those of the part, never in their place,
+ * so that nobody gets by a limit with a smaller whole.
  *
  * @throws LokiError badRequest for a header that makes no sense
  */

@@ -1,4 +1,7 @@
-/** Protects clients from an empty answer to a query that they did not write: its broken bytes are refused, not replaced. */
+/**
+ * Protects clients from an empty answer to a query that they did not write: its broken bytes are refused, not
+ * replaced.
+ */
 import { loadHash } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 import { QueryApi } from '../api/query-api.ts';

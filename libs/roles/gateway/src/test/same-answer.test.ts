@@ -9,8 +9,8 @@ import type { Answer, QueryFrontend } from '../frontend/query-frontend.ts';
 import { storeTenant, TestCache, TestStore } from './store.ts';
 import type { StoreRow } from './store.ts';
 
-// What this protects: how a query was cut, by time and by stream, and what was kept of earlier ones, must not show in its
-// answer: not with entries that come late, nor after a flush, nor after a delete.
+// What this protects: how a query was cut, by time and by stream, and what was kept of earlier ones, must not
+// show in its answer: not with entries that come late, nor after a flush, nor after a delete.
 
 const second = 1_000_000_000n;
 const t0 = 1_700_000_000n * second;

@@ -58,7 +58,9 @@ interface Ownership {
 /** After taking leave a process answers for so long, until all others know. */
 const leaveMs = 1_500;
 
-/** How the members of a ring are called for routes that they answer; of query frontends only rulers want any. */
+/**
+ * How the members of a ring are called for routes that they answer; of query frontends only rulers want any.
+ */
 const routesBy = {
   ring: 'ingester',
   distributor: 'distributor',
@@ -82,8 +84,9 @@ export class Cluster {
   }
 
   /**
-   * An embedded log is this process's alone, and so are all its partitions. A shared log's partitions belong to whom
-   * the ring gives them; a process that leaves keeps what it has until it ends, for those who still ask it.
+   * An embedded log is this process's alone, and so are all its partitions. A shared log's partitions belong
+   * to whom the ring gives them; a process that leaves keeps what it has until it ends, for those who still
+   * ask it.
    */
   async ownership(): Promise<Ownership> {
     const { config, rings, clock, timers } = this.#deps;
@@ -219,7 +222,10 @@ export class Cluster {
     });
   }
 
-  /** Has every ingester flush, from a process that has none. Those that are silent are not asked: others lead in their place. */
+  /**
+   * Has every ingester flush, from a process that has none. Those that are silent are not asked: others lead
+   * in their place.
+   */
   async flusher(): Promise<(signal?: AbortSignal) => Promise<void>> {
     const view = await this.#deps.rings.view('ring');
     const channels = this.channels('ingester');
@@ -267,7 +273,10 @@ export class Cluster {
     this.#joins.push(name);
   }
 
-  /** Routes that the members of a ring answer, for a process that does not. Where none was ever seen there is no such route. */
+  /**
+   * Routes that the members of a ring answer, for a process that does not. Where none was ever seen there is
+   * no such route.
+   */
   async forwarder(name: RingName, deadlineMs?: number): Promise<RouteForwarder> {
     const { rings, clock, logger } = this.#deps;
     const view = await rings.view(name);

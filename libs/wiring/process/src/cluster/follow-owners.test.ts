@@ -31,7 +31,10 @@ function frameOf(offsets: readonly number[], nextOffset: number): TailFrame {
 
 type Fate = 'ends' | 'fails' | 'refuses';
 
-/** An owner that answers from a log of `end` records, so many in a frame, and does what it is fated to after some frames. */
+/**
+ * An owner that answers from a log of `end` records, so many in a frame, and does what it is fated to after
+ * some frames.
+ */
 function owner(
   end: () => number,
   perFrame: number,

@@ -10,12 +10,14 @@ interface FollowDeps {
 
 const pauseMinMs = 50;
 const pauseMaxMs = 1_000;
-/** A partition that nobody answers for so long ends the tail: a silent one would pass for one without lines. */
+/**
+ * A partition that nobody answers for so long ends the tail: a silent one would pass for one without lines.
+ */
 const givenUpMs = 60_000;
 
 /**
- * Follows a partition for as long as the reader wants, whoever owns it: when an owner goes away or lets the partition
- * go, the next one is asked for what came after the last frame. Each record is followed once.
+ * Follows a partition for as long as the reader wants, whoever owns it: when an owner goes away or lets the
+ * partition go, the next one is asked for what came after the last frame. Each record is followed once.
  */
 export async function* followOwners(
   deps: FollowDeps,

@@ -2,8 +2,8 @@ import { LokiError } from '@loki/model';
 import type { WriteLog } from '@loki/ports';
 
 /**
- * Where a shared log's partitions end, for a process that neither writes nor reads it. The log is opened when somebody
- * asks: a process that never does needs no brokers.
+ * Where a shared log's partitions end, for a process that neither writes nor reads it. The log is opened when
+ * somebody asks: a process that never does needs no brokers.
  */
 export class LogEnds implements Pick<WriteLog, 'partitionCount' | 'endOffset'> {
   readonly partitionCount: number;

@@ -18,9 +18,10 @@ interface PushRouterDeps {
 const pushDeadlineMs = 15_000;
 
 /**
- * Forwards pushes, unparsed, to healthy distributors: a tenant's to the same one while that keeps up, which then knows
- * the tenant's streams and how new each is, otherwise to the one with the fewest under way. One that does not answer may have
- * appended the push or not; another is given it all the same, because entries that are there already are dropped.
+ * Forwards pushes, unparsed, to healthy distributors: a tenant's to the same one while that keeps up, which
+ * then knows the tenant's streams and how new each is, otherwise to the one with the fewest under way. One
+ * that does not answer may have appended the push or not; another is given it all the same, because entries
+ * that are there already are dropped.
  */
 export class PushRouter implements DistributorService {
   readonly #deps: PushRouterDeps;
@@ -63,7 +64,10 @@ export class PushRouter implements DistributorService {
     throw failure;
   }
 
-  /** Not while no distributor was ever heard of. That all are away is told to those who push: others may still ask. */
+  /**
+   * Not while no distributor was ever heard of. That all are away is told to those who push: others may still
+   * ask.
+   */
   notReady(): string | undefined {
     if (this.#deps.distributors.ring.instances.length > 0) return undefined;
     return 'Gateway not ready: no distributor is known';
@@ -103,13 +107,16 @@ export interface PushCandidate {
   readonly isSuspect: boolean;
 }
 
-/** A tenant stays with its distributor while that has no more pushes under way than the idlest one, and so many more. */
+/**
+ * A tenant stays with its distributor while that has no more pushes under way than the idlest one, and so
+ * many more.
+ */
 const aheadMax = 4;
 
 /**
- * Who is asked first, and who next. All gateways prefer the same distributor for a tenant, and another one for few tenants
- * when distributors come or go (highest random weight). Others come with the fewest under way first, equals as they are
- * given; who did not answer lately comes last.
+ * Who is asked first, and who next. All gateways prefer the same distributor for a tenant, and another one
+ * for few tenants when distributors come or go (highest random weight). Others come with the fewest under way
+ * first, equals as they are given; who did not answer lately comes last.
  */
 export function pushOrder<T extends PushCandidate>(tenant: TenantId, candidates: readonly T[]): T[] {
   const order = candidates.toSorted(

@@ -15,7 +15,10 @@ interface RingLimitersDeps {
   readonly own?: { readonly id: string; readonly service: StreamLimitService };
 }
 
-/** Streams of a tenant are counted by the leader of one partition, the tenant's: the same one for all distributors. */
+/**
+ * Streams of a tenant are counted by the leader of one partition, the tenant's: the same one for all
+ * distributors.
+ */
 export class RingLimiters implements StreamLimiters {
   readonly #deps: RingLimitersDeps;
   /** By partition, for the ring as it is. */

@@ -10,8 +10,8 @@ interface RingPatternsDeps {
 }
 
 /**
- * Patterns of all ingesters as one answer: each has clustered what it leads. They are kept in memory only, so one that
- * does not answer takes its share with it; the others' are told all the same.
+ * Patterns of all ingesters as one answer: each has clustered what it leads. They are kept in memory only, so
+ * one that does not answer takes its share with it; the others' are told all the same.
  */
 export class RingPatterns implements PatternService {
   readonly #deps: RingPatternsDeps;

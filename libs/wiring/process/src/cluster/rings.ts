@@ -183,7 +183,8 @@ class RingStores {
 
   constructor(world: RingWorld) {
     this.#world = world;
-    // Whoever has a memory lends it, whether or not a ring of its own is kept there: others may be told to join here.
+    // Whoever has a memory lends it, whether or not a ring of its own is kept there: others may be told to
+    // join here.
     if (world.config.ring.store !== 'redis') this.#lent();
   }
 

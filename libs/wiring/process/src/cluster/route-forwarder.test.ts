@@ -1,4 +1,7 @@
-/** Protects deletes and rules through a gateway: they reach somebody who answers, and what creates something is sent once. */
+/**
+ * Protects deletes and rules through a gateway: they reach somebody who answers, and what creates something
+ * is sent once.
+ */
 import { LokiError } from '@loki/model';
 import type { HttpHandler, HttpRequest, Logger } from '@loki/ports';
 import { ChannelPool, RpcServer, serveRoutes } from '@loki/rpc';

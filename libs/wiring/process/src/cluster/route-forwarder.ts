@@ -24,8 +24,9 @@ interface RouteForwarderDeps {
 const repeatable = new Set(['GET', 'HEAD', 'DELETE']);
 
 /**
- * Routes that any process of a kind answers. Those that did not answer lately are asked last. A request that creates
- * something is given to one only: it may have been carried out though its answer was lost, and who sent it knows what to do.
+ * Routes that any process of a kind answers. Those that did not answer lately are asked last. A request that
+ * creates something is given to one only: it may have been carried out though its answer was lost, and who
+ * sent it knows what to do.
  */
 export class RouteForwarder implements RouteService {
   readonly #deps: RouteForwarderDeps;

@@ -16,10 +16,16 @@ interface RingRulerPeersDeps {
   readonly logger: Logger;
 }
 
-/** So long after a change of the ring groups may be on their way from one ruler to another, and none may report them. */
+/**
+ * So long after a change of the ring groups may be on their way from one ruler to another, and none may
+ * report them.
+ */
 const settleMs = 15_000;
 
-/** The other rulers of the ring. One that did not answer lately is left in peace, and counts as one that does not answer. */
+/**
+ * The other rulers of the ring. One that did not answer lately is left in peace, and counts as one that does
+ * not answer.
+ */
 export class RingRulerPeers implements RulerPeers {
   readonly #deps: RingRulerPeersDeps;
   readonly #suspects: Suspects;

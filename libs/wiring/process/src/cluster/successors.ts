@@ -14,7 +14,10 @@ interface SuccessorsDeps {
 
 /** How often successors are asked. */
 const askMs = 300;
-/** A successor that cannot read a partition, because the log or the store is away, is not waited for any longer. */
+/**
+ * A successor that cannot read a partition, because the log or the store is away, is not waited for any
+ * longer.
+ */
 const waitMs = 60_000;
 /** From the successor's word on: until all queriers have heard that it owns the partition, and asked it. */
 const lastQuestionsMs = 2_000;
@@ -24,7 +27,9 @@ interface Answer {
   readonly partitions: Promise<ReadonlySet<number>>;
 }
 
-/** The ingesters that take over partitions from this one: whether they have read what they are to answer for. */
+/**
+ * The ingesters that take over partitions from this one: whether they have read what they are to answer for.
+ */
 export class Successors {
   readonly #deps: SuccessorsDeps;
   /** By instance id: the same question for many partitions is asked once. */
@@ -35,8 +40,8 @@ export class Successors {
   }
 
   /**
-   * Resolves when another owner answers for the partition, or none of them gets so far in a minute. While nobody else
-   * could own it this process has to go on answering.
+   * Resolves when another owner answers for the partition, or none of them gets so far in a minute. While
+   * nobody else could own it this process has to go on answering.
    */
   async takeOver(partition: number, signal?: AbortSignal): Promise<void> {
     const { clock, timers } = this.#deps;
@@ -48,7 +53,9 @@ export class Successors {
     await timers.sleep(lastQuestionsMs, signal);
   }
 
-  /** The same of all that this process has, before it ends: it does not wait for others that are not there. */
+  /**
+   * The same of all that this process has, before it ends: it does not wait for others that are not there.
+   */
   async takeOverAll(partitions: readonly number[]): Promise<void> {
     const nobody = new AbortController();
     const look = async () => {

@@ -32,5 +32,8 @@ export class Suspects {
   }
 }
 
-/** Long enough that a stopped process costs one request in hundreds, short enough that one that is back gets its share. */
+/**
+ * Long enough that a stopped process costs one request in hundreds, short enough that one that is back gets
+ * its share.
+ */
 const suspectMs = 10_000;

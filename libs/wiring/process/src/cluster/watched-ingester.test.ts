@@ -1,4 +1,7 @@
-/** Protects queries while peers are stopped: they are asked last, and given up when they do not even say a word. */
+/**
+ * Protects queries while peers are stopped: they are asked last, and given up when they do not even say a
+ * word.
+ */
 import { LokiError, parseTenantId } from '@loki/model';
 import type { IngesterService, LeafRequest } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';

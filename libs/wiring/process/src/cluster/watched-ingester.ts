@@ -23,9 +23,9 @@ interface WatchedIngesterDeps {
 const askAgainMs = 2_000;
 
 /**
- * An ingester elsewhere that is given up, and suspected, when it does not even say which partitions it has: a process
- * that is stopped keeps its connections, and would hold up every query until they time out. One that only takes long
- * is waited for.
+ * An ingester elsewhere that is given up, and suspected, when it does not even say which partitions it has: a
+ * process that is stopped keeps its connections, and would hold up every query until they time out. One that
+ * only takes long is waited for.
  */
 export class WatchedIngester implements IngesterService {
   readonly #deps: WatchedIngesterDeps;

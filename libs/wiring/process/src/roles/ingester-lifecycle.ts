@@ -70,7 +70,10 @@ export class IngesterLifecycle {
     return noContent;
   };
 
-  /** `/ingester/prepare_partition_downscale`: others take over what this ingester owns; it answers until they have. */
+  /**
+   * `/ingester/prepare_partition_downscale`: others take over what this ingester owns; it answers until they
+   * have.
+   */
   readonly preparePartitionDownscale: HttpHandler = async ({ method }: HttpRequest) => {
     const { config, rings } = this.#deps;
     if (config.writeLog.kind !== 'kafka') {

@@ -2,7 +2,10 @@ import type { LimitChecks } from '@loki/config';
 import { parseSelection } from '@loki/logql';
 import { compileRegex } from '@loki/regex';
 
-/** What limits may say in LogQL and as patterns: a mistake is told when they are read, not by each query of the tenant. */
+/**
+ * What limits may say in LogQL and as patterns: a mistake is told when they are read, not by each query of
+ * the tenant.
+ */
 export const limitChecks: LimitChecks = {
   selector(text) {
     const { stages } = parseSelection(text);

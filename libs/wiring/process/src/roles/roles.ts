@@ -122,7 +122,10 @@ interface LogWorld extends World {
   readonly ownership?: { readonly stop: () => void };
 }
 
-/** How long a shutdown may spend on flushing; what is left is in the write log and read again at the next start. */
+/**
+ * How long a shutdown may spend on flushing; what is left is in the write log and read again at the next
+ * start.
+ */
 const shutdownFlushMs = 60_000;
 
 /** Opens storage and starts the roles that the configuration names. */
@@ -254,7 +257,8 @@ async function openWorld(deps: RoleDeps, cluster: Cluster): Promise<World> {
   });
   const { partitions } = config.writeLog;
   const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions });
-  // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start instead.
+  // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start
+  // instead.
   await catalog.refresh();
   await catalog.start();
   const hiding = await openHiding({ ...deps, objectStore });
@@ -300,10 +304,16 @@ function startWorkers(config: Config, logger: Logger): WorkerPool {
   });
 }
 
-/** Decoded blocks that the thread for urgent tasks keeps: several followers of one stream read a frame at one time. */
+/**
+ * Decoded blocks that the thread for urgent tasks keeps: several followers of one stream read a frame at one
+ * time.
+ */
 const urgentCacheBytes = 16 * 2 ** 20;
 
-/** What a worker may keep; its garbage collector aims below that, buffers included. A worker beyond it is replaced. */
+/**
+ * What a worker may keep; its garbage collector aims below that, buffers included. A worker beyond it is
+ * replaced.
+ */
 const workerHeapMbMax = 1024;
 
 async function startDistributor(
@@ -364,7 +374,8 @@ async function startIngester(
     {
       flushAgeMs: config.ingester.maxChunkAgeMs,
       flushIdleMs: config.ingester.chunkIdlePeriodMs,
-      // Some seconds' worth: for tails that go from owner to owner. It matters only where Kafka is told to delete.
+      // Some seconds' worth: for tails that go from owner to owner. It matters only where Kafka is told to
+      // delete.
       logMarginRecords: config.writeLog.kind === 'kafka' ? 1_000 : 0,
     },
   );

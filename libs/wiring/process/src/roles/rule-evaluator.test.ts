@@ -1,4 +1,7 @@
-/** Protects rules that query frontends elsewhere evaluate: the same samples as here, and nothing that they say goes unread. */
+/**
+ * Protects rules that query frontends elsewhere evaluate: the same samples as here, and nothing that they say
+ * goes unread.
+ */
 import type { LimitsSource } from '@loki/config';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse, Timers } from '@loki/ports';

@@ -53,7 +53,9 @@ interface RemoteEvaluatorDeps {
   readonly timers: Timers;
 }
 
-/** As long as a query may take by default, and a little more: the frontend's own refusal says more than ours. */
+/**
+ * As long as a query may take by default, and a little more: the frontend's own refusal says more than ours.
+ */
 const remoteTimeoutMs = 90_000;
 
 /** Evaluates rules by query frontends elsewhere: they split, cache and shard as for any other query. */
@@ -143,7 +145,10 @@ function valueOf(pair: unknown): number {
   return Number(text.replace('Inf', 'Infinity'));
 }
 
-/** Has each rule wait a while before its turn, always the same: rules that are due at once would all ask at once. */
+/**
+ * Has each rule wait a while before its turn, always the same: rules that are due at once would all ask at
+ * once.
+ */
 export function withJitter(evaluate: EvaluateRule, timers: Timers, maxMs: number): EvaluateRule {
   if (maxMs <= 0) return evaluate;
   return async (tenant, text, timeNs, signal) => {

@@ -133,7 +133,10 @@ async function ownerOf({ config, rings, limits }: RulerRoleDeps): Promise<RuleOw
   };
 }
 
-/** Where rules' expressions are evaluated: here, or by the query frontends that the configuration or the ring names. */
+/**
+ * Where rules' expressions are evaluated: here, or by the query frontends that the configuration or the ring
+ * names.
+ */
 async function openEvaluation(deps: RulerRoleDeps): Promise<{ evaluate: EvaluateRule; stop(): void }> {
   const { config, cluster, timers, logger, clock } = deps;
   const { isRemote, frontendAddress } = config.ruler.evaluation;
@@ -222,7 +225,10 @@ function remoteWrite(deps: SinkDeps, { ruler }: Config, limits: LimitsSource): R
   );
 }
 
-/** A tenant's clients: those of all, field by field with what the tenant has; undefined when that cannot be read. */
+/**
+ * A tenant's clients: those of all, field by field with what the tenant has; undefined when that cannot be
+ * read.
+ */
 function tenantClients(
   logger: Logger,
   tenant: TenantId,

@@ -44,7 +44,10 @@ const askDeadlineMs = 5_000;
 /** Of a system with more members those that come first are asked. */
 const membersMax = 1_000;
 
-/** `/partitions` and `/compaction`: what all ingesters and all compactors say, from any process that knows their ring. */
+/**
+ * `/partitions` and `/compaction`: what all ingesters and all compactors say, from any process that knows
+ * their ring.
+ */
 export function systemStatusHandlers(deps: SystemStatusDeps): Handlers {
   const ingesters = new Members(deps, 'ring', 'ingester');
   const compactors = new Members(deps, 'compactor', 'compactor');

@@ -182,7 +182,10 @@ function routeRules({ server, tenants, roles, config }: RouteDeps): void {
   if (roles.ruler) server.handleAll(ruleHandlers(tenants, roles.ruler));
 }
 
-/** What processes ask of this one that pass routes on: gateways, and rulers that have their rules evaluated here. */
+/**
+ * What processes ask of this one that pass routes on: gateways, and rulers that have their rules evaluated
+ * here.
+ */
 function serveOthers(deps: RouteDeps): void {
   const { rpc, tenants, roles, config } = deps;
   const { frontend, ruler } = roles;

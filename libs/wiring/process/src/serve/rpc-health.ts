@@ -10,7 +10,10 @@ interface RpcHealthDeps {
 
 const lookMs = 500;
 
-/** What grpc.health.v1 says is what `/ready` says: SERVING when all parts are ready, NOT_SERVING while they drain. */
+/**
+ * What grpc.health.v1 says is what `/ready` says: SERVING when all parts are ready, NOT_SERVING while they
+ * drain.
+ */
 export class RpcHealth {
   readonly #deps: RpcHealthDeps;
   #timer: TimerHandle | undefined;

@@ -2,8 +2,8 @@ import type { Catalog } from '@loki/catalog';
 import type { Clock, ObjectStore } from '@loki/ports';
 
 /**
- * What whoever starts a process puts between its roles and its adapters. Absent: nothing. For harnesses that must prove
- * that they find mistakes: these are made outside, so that the product holds none to switch on.
+ * What whoever starts a process puts between its roles and its adapters. Absent: nothing. For harnesses that
+ * must prove that they find mistakes: these are made outside, so that the product holds none to switch on.
  */
 export interface Adapters {
   /** The time that roles live in; logs and the store's own requests keep the machine's. */

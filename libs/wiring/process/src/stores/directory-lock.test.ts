@@ -1,4 +1,7 @@
-/** Protects data directories from a second process, whatever its environment: 110 of 210 acknowledged lines survived one. */
+/**
+ * Protects data directories from a second process, whatever its environment: 110 of 210 acknowledged lines
+ * survived one.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

@@ -6,9 +6,10 @@ import { DatabaseSync } from 'node:sqlite';
 const lockName = '.loki.lock';
 
 /**
- * Locks directories for this process: two processes in one directory would write over each other. The locks are the
- * kernel's (fcntl, by way of SQLite, as Node has no call for it), on a file inside each directory: they hold between
- * containers and mount namespaces, and end with the process, however it ends. 1 ms and 2 MB in all.
+ * Locks directories for this process: two processes in one directory would write over each other. The locks
+ * are the kernel's (fcntl, by way of SQLite, as Node has no call for it), on a file inside each directory:
+ * they hold between containers and mount namespaces, and end with the process, however it ends. 1 ms and 2 MB
+ * in all.
  *
  * @returns how to let go of them
  * @throws Error naming the directory that another process has, or that cannot be written

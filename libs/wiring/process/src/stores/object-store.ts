@@ -16,7 +16,10 @@ export function openObjectStore(storage: StorageConfig): ObjectStore {
   return prefixed(openStorage(storage).store, storage);
 }
 
-/** The same, once in a process and before anything is stored: cleans up, and refuses a bucket that will not do. */
+/**
+ * The same, once in a process and before anything is stored: cleans up, and refuses a bucket that will not
+ * do.
+ */
 export async function prepareObjectStore(storage: StorageConfig, logger: Logger): Promise<ObjectStore> {
   const { store, prepare } = openStorage(storage);
   const whole = prefixed(store, storage);

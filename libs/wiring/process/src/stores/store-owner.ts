@@ -15,14 +15,17 @@ interface StoreOwnerOptions {
   readonly place: string;
   /** The store is taken from another log at the start. */
   readonly takesStore: boolean;
-  /** Called once when the mark was moved to another log: nothing may be flushed or acknowledged from then on. */
+  /**
+   * Called once when the mark was moved to another log: nothing may be flushed or acknowledged from then on.
+   */
   readonly onLost: (error: LokiError) => void;
   /** Between two looks at the mark. Default 15 s. */
   readonly pollMs?: number;
 }
 
 /**
- * Marks the store as this log's, and watches the mark until `stop`. A look that fails proves nothing; it is repeated.
+ * Marks the store as this log's, and watches the mark until `stop`. A look that fails proves nothing; it is
+ * repeated.
  *
  * @throws LokiError `internal`, saying what to do, when the store is another log's
  */
