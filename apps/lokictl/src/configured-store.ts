@@ -1,6 +1,7 @@
 /** Commands that read the object store themselves: the configuration that names it. */
 import { loadConfig } from '@loki/config';
 import type { Config, LimitChecks } from '@loki/config';
+import { hasCode } from '@loki/model';
 import { FilesystemObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { NodeDisk } from '@loki/runtime';
@@ -54,7 +55,7 @@ export function textReader(io: CommandIo): (path: string) => Promise<string | un
     try {
       return (await io.readFile(path)).toString('utf8');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if (hasCode(error, 'ENOENT')) return undefined;
       throw error;
     }
   };

@@ -1,5 +1,6 @@
-import { Catalog, dayNs } from '@loki/catalog';
+import { Catalog } from '@loki/catalog';
 import { loadConfig } from '@loki/config';
+import { dayNs } from '@loki/model';
 import { openObjectStore } from '@loki/process';
 import { NodeTimers } from '@loki/runtime';
 

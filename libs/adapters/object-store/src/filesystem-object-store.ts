@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { LokiError } from '@loki/model';
+import { hasCode, LokiError } from '@loki/model';
 import type { Disk, ObjectInfo, ObjectStore, Random } from '@loki/ports';
 import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
 import { OpenFiles } from './open-files.ts';
@@ -243,10 +243,6 @@ function isObjectName(name: string): boolean {
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')));
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }
 
 function unavailable(key: string, cause: unknown): LokiError {

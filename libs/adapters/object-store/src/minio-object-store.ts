@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { LokiError } from '@loki/model';
+import { hasCode, LokiError } from '@loki/model';
 import type { ObjectInfo, ObjectStore, Random, Timers } from '@loki/ports';
 import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
 
@@ -257,8 +257,4 @@ function translate(key: string, error: unknown): Error {
 function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return codeOf(error) === code;
 }

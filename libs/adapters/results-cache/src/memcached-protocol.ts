@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { mib } from '@loki/model';
 
 /** A key that memcached takes has 1 to 250 bytes, none of which is a space or a control character. */
 const keyBytesMax = 250;
@@ -105,7 +106,7 @@ class AnswerBytes {
 }
 
 /** Values of one answer together. */
-const answerBytesMax = 64 * 1024 * 1024;
+const answerBytesMax = 64 * mib;
 
 /** The answer to `get`: values by key, none that was not asked for, none twice. */
 export class GetReader implements AnswerReader<ReadonlyMap<string, Buffer>> {

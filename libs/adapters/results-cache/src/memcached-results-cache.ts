@@ -1,3 +1,4 @@
+import { mib } from '@loki/model';
 import type { Clock, Logger, ResultsCache, Timers } from '@loki/ports';
 import { chooseServer } from './choose-server.ts';
 import type { MemcachedTls } from './memcached-connection.ts';
@@ -47,12 +48,12 @@ interface MemcachedRequest {
 }
 
 /** A larger value is not believed, nor written. */
-const valueBytesMax = 8 * 1024 * 1024;
+const valueBytesMax = 8 * mib;
 /** Keys of one request at most: its line stays below what memcached reads in one piece. */
 const batchKeysMax = 100;
 /** A question is over after so many times what one request may take. */
 const questionTimeouts = 5;
-const writingBytesMax = 64 * 1024 * 1024;
+const writingBytesMax = 64 * mib;
 const writingItemsMax = 10_000;
 
 interface Write {

@@ -1,3 +1,4 @@
+import { mib } from '@loki/model';
 import type { Clock, Logger, ResultsCache, Timers } from '@loki/ports';
 
 /** What is used of a Redis client. */
@@ -23,8 +24,8 @@ interface RedisResultsCacheOptions {
   readonly writingBytesMax?: number;
 }
 
-const valueBytesMaxDefault = 8 * 1024 * 1024;
-const writingBytesMaxDefault = 64 * 1024 * 1024;
+const valueBytesMaxDefault = 8 * mib;
+const writingBytesMaxDefault = 64 * mib;
 /** After so many questions in a row without an answer in time, nobody waits for Redis … */
 const failuresMax = 5;
 /** … for so long. */

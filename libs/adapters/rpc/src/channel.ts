@@ -1,5 +1,6 @@
 import { Client } from '@grpc/grpc-js';
 import type { ChannelOptions, ClientDuplexStream, MethodDefinition } from '@grpc/grpc-js';
+import { mib } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock } from '@loki/ports';
 import { callMetadata } from './call-context.ts';
@@ -25,12 +26,12 @@ interface CallOptions {
 }
 
 /** One message. Larger things travel in parts. */
-export const rpcMessageBytesMax = 16 * 1024 * 1024;
+export const rpcMessageBytesMax = 16 * mib;
 /** A server that is stopped or cut off is noticed within the sum of both. */
 const keepaliveMs = 10_000;
 const keepaliveTimeoutMs = 5_000;
 /** Bytes under way on one connection before the receiver has taken them. */
-export const flowWindowBytes = 1024 * 1024;
+export const flowWindowBytes = mib;
 
 /** A connection to one process of ours; connects when first used, and again after it broke. */
 export class RpcChannel {

@@ -1,16 +1,16 @@
-import { LokiError } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { Part } from '@loki/proto';
 
 /**
  * Bytes in one gRPC message. Large enough that a call costs little beside its bytes, small enough to
  * interleave.
  */
-const partBytesMax = 1024 * 1024;
+const partBytesMax = mib;
 
 /**
  * An answer larger than this is a mistake somewhere: it would not fit into a process that has work besides.
  */
-const messageBytesMax = 512 * 1024 * 1024;
+const messageBytesMax = 512 * mib;
 
 /** The message in slices, at least one. Nothing is copied. */
 export function* slices(bytes: Uint8Array): Generator<Uint8Array> {

@@ -1,6 +1,6 @@
 /** Protects pushes: what a client sent reaches the distributor byte by byte, and its answer comes back. */
 import { uncompressSync } from 'snappy';
-import { LokiError } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { DistributorService, HttpRequest, HttpResponse } from '@loki/ports';
 import { encodePushRequest } from '@loki/proto';
 import { eventually } from '@loki/test-tools';
@@ -8,8 +8,6 @@ import { PushClient } from './push-client.ts';
 import { servePushes } from './push-server.ts';
 import { asSnappy, pusherMethod, servePusher } from './pusher.ts';
 import { tenant, TestWorld, timers } from './test-rpc.ts';
-
-const mib = 1024 * 1024;
 
 let world: TestWorld;
 let pushed: { tenant: string; request: HttpRequest }[];

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { hasCode } from '@loki/model';
 import type { Disk, DiskFile } from '@loki/ports';
 
 /**
@@ -137,11 +138,6 @@ class NodeDiskFile implements DiskFile {
     }
     this.#end = start + written;
   }
-}
-
-/** Is `error` a system error with this code? Not by class: errors may come from another realm. */
-function hasCode(error: unknown, code: string): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }
 
 async function syncPath(path: string): Promise<void> {

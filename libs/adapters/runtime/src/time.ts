@@ -1,3 +1,4 @@
+import { nsPerMs } from '@loki/model';
 import type { Clock, TimerHandle, Timers } from '@loki/ports';
 
 /** setTimeout takes a signed 32-bit number of milliseconds; anything longer fires at once. */
@@ -10,7 +11,7 @@ export class NodeClock implements Clock {
   }
 
   nowNs(): bigint {
-    return BigInt(Date.now()) * 1_000_000n;
+    return BigInt(Date.now()) * nsPerMs;
   }
 
   monotonicMs(): number {

@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { Disk, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
 import { CommitScheduler } from './commit-scheduler.ts';
 import { framedBytes, recordHeaderBytes } from './format.ts';
@@ -65,7 +65,6 @@ export interface EmbeddedWriteLogOptions {
   readonly commitsMax?: number;
 }
 
-const mebibyte = 1 << 20;
 const writerIdPattern = /^[0-9a-f]{32}$/;
 
 /** A write log in files of the local disk: checksummed, synced before it answers. FORMAT.md has the bytes. */
@@ -107,7 +106,7 @@ export class EmbeddedWriteLog implements WriteLog {
    */
   static async open(options: EmbeddedWriteLogOptions): Promise<EmbeddedWriteLog> {
     const damage: LogDamage[] = [];
-    const batchBytesMax = options.batchBytesMax ?? 8 * mebibyte;
+    const batchBytesMax = options.batchBytesMax ?? 8 * mib;
     const bytesMax = options.bytesMax ?? 0;
     const usage: DiskUsage = { bytes: 0 };
     const context: PartitionContext = {
@@ -119,7 +118,7 @@ export class EmbeddedWriteLog implements WriteLog {
       batchBytesMax,
       fsync: options.fsync ?? true,
       usage,
-      recentBytesMax: options.recentBytesMaxPerPartition ?? 8 * mebibyte,
+      recentBytesMax: options.recentBytesMaxPerPartition ?? 8 * mib,
       onDamage: (partition, path, range) => {
         const found: LogDamage = { partition, path, ...range };
         if (damage.length < damageMax) damage.push(found);
@@ -134,8 +133,8 @@ export class EmbeddedWriteLog implements WriteLog {
       partitions.push(await PartitionLog.open(context, p, options.atLeast?.[p] ?? 0));
     }
     const limits = {
-      recordBytesMax: options.recordBytesMax ?? 32 * mebibyte,
-      pendingBytesMax: options.pendingBytesMax ?? 128 * mebibyte,
+      recordBytesMax: options.recordBytesMax ?? 32 * mib,
+      pendingBytesMax: options.pendingBytesMax ?? 128 * mib,
       bytesMax,
     };
     return new EmbeddedWriteLog(partitions, damage, limits, usage, options.onNearlyFull ?? (() => {}));
@@ -224,7 +223,7 @@ const fileBytesMin = 64 * 1024;
 
 /** Whole files are let go: with a bound on all of them each partition has several within its share. */
 function fileBytesMaxOf(options: EmbeddedWriteLogOptions, bytesMax: number): number {
-  const given = options.fileBytesMax ?? 32 * mebibyte;
+  const given = options.fileBytesMax ?? 32 * mib;
   if (bytesMax === 0) return given;
   return Math.min(given, Math.max(fileBytesMin, Math.floor(bytesMax / (8 * options.partitionCount))));
 }

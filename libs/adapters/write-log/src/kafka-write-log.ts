@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { Clock, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
 import { KafkaAppender } from './kafka-appender.ts';
 import { batchBytesMax, frameBytes, frameHeaderBytes } from './kafka-batch.ts';
@@ -74,7 +74,6 @@ export interface KafkaWorld {
   deleteRecords(partition: number, offset: number): Promise<void>;
 }
 
-const mebibyte = 1 << 20;
 const writerIdPattern = /^[0-9a-f]{32}$/;
 /** Offsets of one epoch: 17 million million records of a partition; 511 epochs are exact numbers. */
 const offsetsPerEpoch = 2 ** 44;
@@ -113,8 +112,8 @@ export class KafkaWriteLog implements WriteLog {
     this.#world = world;
     this.partitionCount = options.partitionCount;
     this.#base = epoch * offsetsPerEpoch;
-    this.#recordBytesMax = options.recordBytesMax ?? 15 * mebibyte;
-    this.#pendingBytesMax = options.pendingBytesMax ?? 128 * mebibyte;
+    this.#recordBytesMax = options.recordBytesMax ?? 15 * mib;
+    this.#pendingBytesMax = options.pendingBytesMax ?? 128 * mib;
     const readers = { cluster: world.readers, timers, random };
     this.#ends = new KafkaOffsets({ ...readers, which: 'end' });
     this.#starts = new KafkaOffsets({ ...readers, which: 'start' });
@@ -122,8 +121,8 @@ export class KafkaWriteLog implements WriteLog {
       ...readers,
       clock,
       logger,
-      partitionBufferBytesMax: options.partitionBufferBytesMax ?? 4 * mebibyte,
-      bufferBytesMax: options.bufferBytesMax ?? 128 * mebibyte,
+      partitionBufferBytesMax: options.partitionBufferBytesMax ?? 4 * mib,
+      bufferBytesMax: options.bufferBytesMax ?? 128 * mib,
       startOffset: (partition) => this.#starts.of(partition),
       onDamage: (damage) => this.#damaged(damage),
     });

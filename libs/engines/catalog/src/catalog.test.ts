@@ -1,3 +1,4 @@
+import { dayNs, hourNs } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
@@ -8,9 +9,6 @@ import { PartitionCatalog } from './partition-catalog.ts';
 import type { SegmentRef } from './section-index.ts';
 
 const timers = new NodeTimers();
-const dayNs = 86_400_000_000_000n;
-const hourNs = dayNs / 24n;
-
 function section(tenant: string, minNs: bigint, maxNs: bigint): ManifestSection {
   return { tenant, minNs, maxNs, rowCount: 1, lineBytes: 1 };
 }

@@ -1,3 +1,4 @@
+import { usOf } from '@loki/model';
 import type { Clock, ObjectStore } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { Catalog } from './catalog.ts';
@@ -72,7 +73,11 @@ function makeCommitter(
       inTurn(async () => {
         await catalog.load(signal);
         const { endOffset, writers, newestNs } = catalog.state;
-        return { endOffset, writers, newestUs: microsecondsOf(newestNs) };
+        return {
+          endOffset,
+          writers,
+          newestUs: newestNs === undefined ? Number.NEGATIVE_INFINITY : usOf(newestNs),
+        };
       }),
     commit: (commit, signal) => inTurn(() => append(commit, signal)),
   };
@@ -130,9 +135,4 @@ export function committedSegments(catalog: Catalog): {
 
 function isOf({ partition, sources }: SegmentRef, wanted: number): boolean {
   return sources ? sources.some((source) => source.partition === wanted) : partition === wanted;
-}
-
-function microsecondsOf(ns: bigint | undefined): number {
-  if (ns === undefined) return Number.NEGATIVE_INFINITY;
-  return Number(ns / 1000n) - (ns < 0n && ns % 1000n !== 0n ? 1 : 0);
 }

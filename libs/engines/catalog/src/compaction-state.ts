@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
-import { LokiError } from '@loki/model';
+import { dayNs, LokiError } from '@loki/model';
 import { CompactedDay } from './compacted-day.ts';
 import {
   decodeCompactionManifest,
@@ -14,7 +14,7 @@ import type { CompactionManifest, DayChange } from './compaction-manifest.ts';
 import { decode, seal } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 import type { DeadSegment } from './partition-state.ts';
-import { dayOf, daysMax, dayNs } from './section-index.ts';
+import { dayOf, daysMax } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
 
 /** `LMC1`. The last byte is the version. */

@@ -1,3 +1,4 @@
+import { dayNs } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { Timers } from '@loki/ports';
 import { Catalog } from './catalog.ts';
@@ -6,7 +7,6 @@ import type { CompactedSegment, CompactionManifest, DayChange } from './compacti
 import { CompactionState } from './compaction-state.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 
-const dayNs = 86_400_000_000_000n;
 const timers = { after: () => ({ cancel() {} }), sleep: () => new Promise<void>(() => {}) } as Timers;
 
 function output(key: string, ...ranges: [partition: number, start: number, end: number][]): CompactedSegment {

@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, nsPerMs } from '@loki/model';
 import type { Clock, LeafDelete, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
 import { DeleteState } from './delete-state.ts';
@@ -19,7 +19,6 @@ interface DeleteRequestsOptions {
   readonly lookMs?: number;
 }
 
-const nsPerMs = 1_000_000n;
 /**
  * A process goes on to apply a request for so long after it first used it as carried out: heads and readers
  * that were told older offsets may still show the rows. Counted on the monotonic clock, because a wall clock

@@ -6,7 +6,7 @@ export { PartitionCatalog } from './partition-catalog.ts';
 export type { LiveSegment } from './partition-state.ts';
 export type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-manifest.ts';
 export { undoableMs } from './compaction-state.ts';
-export { dayNs, dayOf } from './section-index.ts';
+export { dayOf } from './section-index.ts';
 export type { SegmentRef } from './section-index.ts';
 export { deleteOf, DeleteRequests } from './delete-requests.ts';
 export type { DeleteRequest } from './delete-state.ts';

@@ -1,3 +1,4 @@
+import { nsPerMs } from '@loki/model';
 import type { LeafDelete } from '@loki/ports';
 
 /** How long a tenant's entries are kept. Periods of 0 are for ever. */
@@ -10,7 +11,6 @@ export interface RetentionLimits {
   }[];
 }
 
-const nsPerMs = 1_000_000n;
 /** Before every timestamp there is. */
 const beginningNs = -(1n << 63n);
 

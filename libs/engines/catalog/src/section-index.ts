@@ -1,3 +1,4 @@
+import { dayNs } from '@loki/model';
 import type { RecordRange } from './compaction-manifest.ts';
 import type { ManifestSection } from './manifest.ts';
 import type { LiveSegment, StateListener } from './partition-state.ts';
@@ -23,7 +24,6 @@ export interface SegmentRef {
   readonly clip?: { readonly startNs: bigint; readonly endNs: bigint };
 }
 
-export const dayNs = 86_400_000_000_000n;
 /** A section over more days than this is looked at by every query instead of standing under each day. */
 export const daysMax = 14n;
 

@@ -1,4 +1,4 @@
-import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/model';
+import { formatGoDuration, formatPrometheusDuration, nsPerMs, quoteGo } from '@loki/model';
 import type { BinaryExpr, BinaryOp, Expr, Grouping, LogExpr, RangeAggExpr, Stage } from './ast.ts';
 import { formatFloat } from './numbers.ts';
 import {
@@ -93,8 +93,6 @@ function prettyRangeAgg(expr: RangeAggExpr, level: number): string {
   body += ` [${formatPrometheusDuration(expr.rangeNs)}]${prettyOffset(expr.offsetNs)}`;
   return call(expr.op, parameter, body, [], level) + prettyGrouping(expr.grouping);
 }
-
-const nsPerMs = 1_000_000n;
 
 /** `offset 1h` where one line says `offset 1h0m0s`; parts of a millisecond exist in the latter form only. */
 function prettyOffset(offsetNs: bigint): string {

@@ -1,3 +1,4 @@
+import { nsPerMs } from '@loki/model';
 import type { Labels } from '@loki/model';
 import type { Task } from '@loki/ports';
 import { columns, openSegment } from '@loki/segment';
@@ -80,7 +81,7 @@ class Summarizer {
     const bytes = block.lines();
     const levels = info.metadataNames.includes(levelName) ? block.metadataColumn(levelName) : undefined;
     // Milliseconds are fine enough, and exact in doubles.
-    const baseMs = Number(info.baseNs / 1_000_000n);
+    const baseMs = Number(info.baseNs / nsPerMs);
     for (let run = 0; run < runs.count; run++) {
       const labels = section.streams.labels(runs.stream[run]);
       let code = -1;

@@ -1,11 +1,10 @@
 import fc from 'fast-check';
+import { dayNs } from '@loki/model';
 import { encodeSegment } from './encode.ts';
 import { mergeSegments } from './merge.ts';
 import { openSegment } from './open.ts';
 import { expected, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
 import type { InputRow } from './test-rows.ts';
-
-const dayNs = 86_400_000_000_000n;
 
 const labels = fc.constantFrom<InputRow['labels']>(
   [['app', 'a']],

@@ -1,4 +1,4 @@
-import { compareText } from '@loki/model';
+import { compareText, dayNs } from '@loki/model';
 import type { Labels, TenantId } from '@loki/model';
 import { assemble } from './assemble.ts';
 import type { EncodedSection, SectionSummary } from './assemble.ts';
@@ -39,7 +39,6 @@ interface MergeResult {
 }
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
-const dayNs = 86_400_000_000_000n;
 const eraNsBig = BigInt(eraNs);
 /** Larger groups of equal timestamps are compared through a map, lest they cost n². */
 const pairwiseTiesMax = 8;

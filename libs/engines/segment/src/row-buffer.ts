@@ -1,3 +1,4 @@
+import { nsPerSecond } from '@loki/model';
 import type { Labels } from '@loki/model';
 import { columnsOf, KeyDictionary } from './cells.ts';
 import type { RawSection } from './types.ts';
@@ -112,7 +113,7 @@ export class RowBuffer {
     return {
       tenant,
       streams: this.#streams,
-      baseNs: BigInt(this.baseSeconds) * 1_000_000_000n,
+      baseNs: BigInt(this.baseSeconds) * nsPerSecond,
       rowCount,
       runStream: this.#runStream.subarray(0, this.#runCount),
       runFirstRow: this.#runFirstRow.subarray(0, this.#runCount + 1),

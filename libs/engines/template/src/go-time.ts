@@ -1,3 +1,4 @@
+import { nsPerMs, nsPerSecond } from '@loki/model';
 import { parseLayout } from './layout.ts';
 import type { StdChunk } from './layout.ts';
 import { utc } from './zones.ts';
@@ -13,9 +14,6 @@ export const monthNames = [
   'January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December',
 ]; // prettier-ignore
 export const weekdayNames = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-
-const nsPerSecond = 1_000_000_000n;
-const nsPerMs = 1_000_000n;
 
 export function timeAt(unixNs: bigint, zone: Zone = utc): GoTime {
   return { unixNs, zone };

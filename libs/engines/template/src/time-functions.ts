@@ -1,3 +1,4 @@
+import { nsPerMs, nsPerSecond } from '@loki/model';
 import { CallError } from './errors.ts';
 import { fn } from './function-types.ts';
 import type { TemplateFunction } from './function-types.ts';
@@ -9,8 +10,6 @@ import { parseDuration } from './units.ts';
 import { GoInt, int, int64, isTime, typeName } from './values.ts';
 import type { Value } from './values.ts';
 import { findZone, utc } from './zones.ts';
-
-const nsPerSecond = 1_000_000_000n;
 
 export const timeFunctions: readonly (readonly [string, TemplateFunction])[] = [
   ['__timestamp__', fn([], (_args, context) => timeAt(context.timestampNs))],
@@ -24,7 +23,7 @@ export const timeFunctions: readonly (readonly [string, TemplateFunction])[] = [
     }),
   ],
   ['unixEpoch', fn(['time'], ([time]) => floorDiv(ns(time), nsPerSecond).toString())],
-  ['unixEpochMillis', fn(['time'], ([time]) => floorDiv(ns(time), 1_000_000n).toString())],
+  ['unixEpochMillis', fn(['time'], ([time]) => floorDiv(ns(time), nsPerMs).toString())],
   ['unixEpochNanos', fn(['time'], ([time]) => BigInt.asIntN(64, ns(time)).toString())],
   ['unixToTime', fn(['string'], ([epoch]) => unixToTime(epoch as string))],
   ['duration', fn(['string'], ([text]) => seconds(text as string))],
@@ -52,7 +51,7 @@ function seconds(text: string): number {
 const unitsByDigits = new Map([
   [5, 86_400n * nsPerSecond],
   [10, nsPerSecond],
-  [13, 1_000_000n],
+  [13, nsPerMs],
   [16, 1000n],
   [19, 1n],
 ]);
@@ -93,12 +92,12 @@ function formatWord(word: GoInt): string {
   const number = Number(word.value);
   const isMonth = word.type === 'time.Month';
   const day = isMonth ? new Date(Date.UTC(2000, number - 1)) : new Date(Date.UTC(2000, 0, 2 + number));
-  return formatTime(timeAt(BigInt(day.getTime()) * 1_000_000n), isMonth ? 'January' : 'Monday');
+  return formatTime(timeAt(BigInt(day.getTime()) * nsPerMs), isMonth ? 'January' : 'Monday');
 }
 
 const timeMethods = new Map<string, TemplateFunction>([
   ['Unix', timeMethod((time) => int64(floorDiv(time.unixNs, nsPerSecond)))],
-  ['UnixMilli', timeMethod((time) => int64(floorDiv(time.unixNs, 1_000_000n)))],
+  ['UnixMilli', timeMethod((time) => int64(floorDiv(time.unixNs, nsPerMs)))],
   ['UnixMicro', timeMethod((time) => int64(floorDiv(time.unixNs, 1000n)))],
   ['UnixNano', timeMethod((time) => int64(time.unixNs))],
   ['Year', timeMethod((time) => int(civil(time).year))],
@@ -137,14 +136,14 @@ function addDate(time: GoTime, parts: readonly Value[]): GoTime {
   const old = new Date(0);
   old.setUTCFullYear(fields.year, fields.month - 1, fields.day);
   if (Number.isNaN(shown.getTime())) throw new CallError('year out of range');
-  return timeAt(time.unixNs + BigInt(shown.getTime() - old.getTime()) * 1_000_000n, time.zone);
+  return timeAt(time.unixNs + BigInt(shown.getTime() - old.getTime()) * nsPerMs, time.zone);
 }
 
 const durationMethods = new Map<string, TemplateFunction>([
   ['Hours', fn([], ([duration]) => Number((duration as GoInt).value) / 3.6e12)],
   ['Minutes', fn([], ([duration]) => Number((duration as GoInt).value) / 6e10)],
   ['Seconds', fn([], ([duration]) => Number((duration as GoInt).value) / 1e9)],
-  ['Milliseconds', fn([], ([duration]) => int64((duration as GoInt).value / 1_000_000n))],
+  ['Milliseconds', fn([], ([duration]) => int64((duration as GoInt).value / nsPerMs))],
   ['Microseconds', fn([], ([duration]) => int64((duration as GoInt).value / 1000n))],
   ['Nanoseconds', fn([], ([duration]) => int64((duration as GoInt).value))],
   ['String', fn([], ([duration]) => formatDuration((duration as GoInt).value))],

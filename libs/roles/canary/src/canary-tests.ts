@@ -1,3 +1,4 @@
+import { nsPerMs } from '@loki/model';
 import type { Clock } from '@loki/ports';
 import type { CanaryMetrics } from '@loki/telemetry';
 import { timeOfLine } from './canary-lines.ts';
@@ -109,7 +110,7 @@ export async function cacheTest(
 ): Promise<void> {
   const asked = {
     query: `sum(count_over_time(${query}[${Math.round(rangeMs)}ms]))`,
-    time: String(clock.nowNs() - BigInt(Math.round(backMs)) * 1_000_000n),
+    time: String(clock.nowNs() - BigInt(Math.round(backMs)) * nsPerMs),
   };
   const cached = await client.get('/loki/api/v1/query', asked);
   const fresh = await client.get('/loki/api/v1/query', asked, { headers: { 'cache-control': 'no-cache' } });

@@ -1,3 +1,4 @@
+import { nsPerMs } from '@loki/model';
 import type { Clock, Random, Timers } from '@loki/ports';
 import { compare, example, noFindings } from './ledger-judge.ts';
 import type { Findings, StreamSelector } from './ledger-judge.ts';
@@ -98,7 +99,7 @@ export class LedgerChecks {
     const ackedBefore = linesOf(parts, ({ push }) => push.outcome === 'acked');
     const { startNs, endNs } = spanOf(parts);
     // A range is open at its start and closed at its end, and is given in whole milliseconds.
-    const rangeMs = (endNs - startNs) / 1_000_000n + 1n;
+    const rangeMs = (endNs - startNs) / nsPerMs + 1n;
     const timeNs = endNs - 1n;
     const around = this.#world.ledger.streams.get(id)!.parts;
     const text = await this.#ask('/loki/api/v1/query', {
@@ -108,10 +109,7 @@ export class LedgerChecks {
     if (text === undefined) return;
     const count = valueOf(text);
     // The millisecond that the range is longer than asked for may reach into the part before.
-    const most = around.reduce(
-      (sum, part) => sum + linesWithin(part, timeNs - rangeMs * 1_000_000n, timeNs),
-      0,
-    );
+    const most = around.reduce((sum, part) => sum + linesWithin(part, timeNs - rangeMs * nsPerMs, timeNs), 0);
     if (count < ackedBefore) {
       this.found.lost += ackedBefore - count;
       example(

@@ -1,3 +1,4 @@
+import { hourNs } from '@loki/model';
 import { ledgerLine, parseLedgerLine } from './ledger-lines.ts';
 import { partOf, timeOf } from './ledger.ts';
 import type { Ledger, LedgerPart, LedgerStream } from './ledger.ts';
@@ -155,7 +156,7 @@ function neighbours(parts: readonly LedgerPart[]): LedgerPart[][] {
   const runs: LedgerPart[][] = [];
   for (const part of parts) {
     const last = runs.at(-1)?.at(-1);
-    if (last && part.firstNs - last.firstNs < 3_600_000_000_000n) runs.at(-1)!.push(part);
+    if (last && part.firstNs - last.firstNs < hourNs) runs.at(-1)!.push(part);
     else runs.push([part]);
   }
   return runs;

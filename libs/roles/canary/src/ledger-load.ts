@@ -1,3 +1,4 @@
+import { nsPerMs } from '@loki/model';
 import type { Clock, Random, Timers } from '@loki/ports';
 import { ledgerLine } from './ledger-lines.ts';
 import { timeOf } from './ledger.ts';
@@ -118,7 +119,7 @@ export class LedgerLoad {
 
   #refusedParts(): NewPart[] {
     const { streams, refusedAgeMs } = this.#options;
-    const firstNs = this.#world.clock.nowNs() - BigInt(refusedAgeMs) * 1_000_000n;
+    const firstNs = this.#world.clock.nowNs() - BigInt(refusedAgeMs) * nsPerMs;
     return [{ stream: streams, count: 1, firstNs }];
   }
 

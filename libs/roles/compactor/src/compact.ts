@@ -1,5 +1,4 @@
-import { dayNs } from '@loki/catalog';
-import { LokiError } from '@loki/model';
+import { dayNs, LokiError } from '@loki/model';
 import type { LeafDelete } from '@loki/ports';
 import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';

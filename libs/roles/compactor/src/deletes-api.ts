@@ -1,7 +1,7 @@
 import type { DeleteRequest, DeleteRequests } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { parseSelection } from '@loki/logql';
-import { formatGoDuration, LokiError, parseForm, parseGoDuration } from '@loki/model';
+import { formatGoDuration, LokiError, nsPerMs, parseForm, parseGoDuration } from '@loki/model';
 import type { FormValues, TenantId } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Random } from '@loki/ports';
 import type { CompactorMetrics } from '@loki/telemetry';
@@ -106,7 +106,7 @@ export class DeletesApi {
       throw badRequest('deletion of request which is in process or already processed is not allowed');
     }
     if (request.createdMs + options.cancelPeriodMs < clock.nowMs() && !isForced) {
-      const period = formatGoDuration(BigInt(options.cancelPeriodMs) * 1_000_000n);
+      const period = formatGoDuration(BigInt(options.cancelPeriodMs) * nsPerMs);
       throw badRequest(
         `deletion of request past the deadline of ${period} since its creation is not allowed`,
       );
@@ -156,12 +156,12 @@ function partLength(params: FormValues, maxIntervalMs: number): number {
   const text = params.get('max_interval') ?? '';
   if (text === '') return maxIntervalMs;
   const ns = parseGoDuration(text);
-  if (ns === undefined || ns < 1_000_000n) {
+  if (ns === undefined || ns < nsPerMs) {
     throw badRequest("invalid max_interval: valid time units are 's', 'm', 'h'");
   }
-  const ms = Number(ns / 1_000_000n);
+  const ms = Number(ns / nsPerMs);
   if (maxIntervalMs > 0 && ms > maxIntervalMs) {
-    const most = formatGoDuration(BigInt(maxIntervalMs) * 1_000_000n);
+    const most = formatGoDuration(BigInt(maxIntervalMs) * nsPerMs);
     throw badRequest(`max_interval can't be greater than ${most}`);
   }
   return ms;

@@ -1,5 +1,6 @@
 import type { Catalog, DeleteRequests, PartitionCatalog } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
+import { mib } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { CompactorMetrics } from '@loki/telemetry';
 import type { PlanOptions } from './plan.ts';
@@ -26,17 +27,15 @@ export interface CompactorOptions extends PlanOptions {
 }
 
 const hourMs = 3_600_000;
-const mebibyte = 1 << 20;
-
 export const compactorDefaults: CompactorOptions = {
   intervalMs: 600_000,
   settleMs: 120_000,
   // Late entries arrive with flushes, which wait two hours at most.
   closeDelayMs: 3 * hourMs,
   fanIn: 12,
-  inputBytesMax: 256 * mebibyte,
+  inputBytesMax: 256 * mib,
   inputsMax: 64,
-  targetBytes: 128 * mebibyte,
+  targetBytes: 128 * mib,
   dropAfterMs: hourMs,
   deleteDelayMs: 2 * hourMs,
   orphanAfterMs: 24 * hourMs,

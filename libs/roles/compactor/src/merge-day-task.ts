@@ -1,5 +1,5 @@
 import { findDeletedRows } from '@loki/engine';
-import { LokiError } from '@loki/model';
+import { dayNs, LokiError } from '@loki/model';
 import type { LeafDelete, ObjectStore, Task, WorkerEnv } from '@loki/ports';
 import { columns, mergeSegments, readSegment, removeRows } from '@loki/segment';
 import type { Block, BlockInfo, Section, Segment } from '@loki/segment';
@@ -29,7 +29,6 @@ interface MergeDayOutput {
   readonly removedRows: number;
 }
 
-const dayNs = 86_400_000_000_000n;
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
 /**

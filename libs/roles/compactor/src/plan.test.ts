@@ -1,4 +1,5 @@
 import type { CompactedSegment, SegmentRef } from '@loki/catalog';
+import { mib } from '@loki/model';
 import { compactorDefaults } from './deps.ts';
 import { planDay, storedBytes } from './plan.ts';
 import type { DayInventory, MergePlan } from './plan.ts';
@@ -7,8 +8,6 @@ import type { DayInventory, MergePlan } from './plan.ts';
 
 const minuteMs = 60_000;
 const dayMs = 1440 * minuteMs;
-const mebibyte = 1 << 20;
-
 function flushed(partition: number, startOffset: number, createdMs: number, sizeBytes: number): SegmentRef {
   return {
     key: `f${partition}-${startOffset}`,
@@ -104,9 +103,9 @@ function runDay(sizeBytes: number, everyMs: number): Day {
 describe('the plan of a day', () => {
   test.each([
     ['small flushes', 64 << 10, 10 * minuteMs, 2],
-    ['middling flushes', 4 * mebibyte, 10 * minuteMs, 20],
-    ['large flushes', 70 * mebibyte, 20 * minuteMs, 120],
-    ['few flushes', mebibyte, 240 * minuteMs, 2],
+    ['middling flushes', 4 * mib, 10 * minuteMs, 20],
+    ['large flushes', 70 * mib, 20 * minuteMs, 120],
+    ['few flushes', mib, 240 * minuteMs, 2],
   ])('%s: written about twice, few segments in the end', (_, sizeBytes, everyMs, segmentsMax) => {
     const day = runDay(sizeBytes, everyMs);
     expect(day.flushed).toEqual([]);

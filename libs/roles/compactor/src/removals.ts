@@ -1,5 +1,6 @@
 import { expiredRows } from '@loki/catalog';
 import type { RetentionLimits } from '@loki/catalog';
+import { nsPerMs } from '@loki/model';
 import type { LeafDelete } from '@loki/ports';
 
 /** What a tenant's retention takes at a moment. */
@@ -9,8 +10,6 @@ export interface Expiry {
   /** Rows before this are past their time, whatever their stream; undefined: some are kept for ever. */
   readonly wholeNs: bigint | undefined;
 }
-
-const nsPerMs = 1_000_000n;
 
 export function expiryOf(limits: RetentionLimits, nowMs: number): Expiry {
   const periods = [limits.retentionPeriodMs, ...limits.retentionStreams.map(({ periodMs }) => periodMs)];

@@ -1,7 +1,7 @@
 import { Catalog, DeleteRequests, HiddenRows, PartitionCatalog } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { leafTask } from '@loki/engine';
-import { Labels, parseTenantId } from '@loki/model';
+import { hourNs, Labels, parseTenantId } from '@loki/model';
 import type { LeafRequest, LeafResult, Logger } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { encodeSegment, openSegment, RowWriter } from '@loki/segment';
@@ -20,7 +20,6 @@ import { compactorDefaults } from './deps.ts';
 import type { CompactorDeps, CompactorOptions } from './deps.ts';
 
 export const tenants = ['a', 'b'] as const;
-export const hourNs = 3_600_000_000_000n;
 export const epochNs = BigInt(virtualEpochMs) * 1_000_000n;
 export const partitionCount = 2;
 

@@ -1,5 +1,5 @@
 import type { Limits, LimitsSource } from '@loki/config';
-import { LokiError, parseMediaType } from '@loki/model';
+import { LokiError, mib, nsPerMs, parseMediaType } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type {
   Clock,
@@ -90,7 +90,7 @@ interface Push {
  * process knows.
  */
 const askingMax = 256;
-const askingBytesMax = 128 * 1024 * 1024;
+const askingBytesMax = 128 * mib;
 
 /**
  * The first half of the write path: decode, validate, limit, shard, append. A push is answered with success
@@ -223,7 +223,7 @@ export class Distributor implements DistributorService {
         limits,
         actions: this.#otlpActions.of(limits),
         names: this.#names,
-        nowNs: BigInt(nowMs) * 1_000_000n,
+        nowNs: BigInt(nowMs) * nsPerMs,
       });
     } else if (parseMediaType(contentType) === 'application/json') {
       const { bytes, cutText } = readJsonBody(body, encoding, bounds);

@@ -1,3 +1,5 @@
+import { mib } from '@loki/model';
+
 /** The distributor's own bounds; tenants' limits come from the LimitsSource. */
 export interface DistributorOptions {
   /** A push as it comes over the wire. Default 100 MiB, as Loki's `max_recv_msg_size`. */
@@ -26,8 +28,6 @@ export interface DistributorOptions {
   /** Retention is on: entries past the time of their stream are refused. Default false. */
   readonly removesExpired: boolean;
 }
-
-const mib = 1024 * 1024;
 
 /** Loki's default of `distributor.max_decompressed_size`: larger than what any process could hold. */
 const unboundedBytes = 5000 * mib;

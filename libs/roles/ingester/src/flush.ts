@@ -1,5 +1,5 @@
 import type { CommitState } from '@loki/catalog';
-import { LokiError } from '@loki/model';
+import { LokiError, nsPerSecond } from '@loki/model';
 import { mergeTask, verifySegment } from '@loki/segment';
 import type { MergeTaskOutput } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
@@ -268,7 +268,7 @@ export class Flusher {
       rows,
       lineBytes,
       ageSeconds: (clock.monotonicMs() - oldest.consumedAtMs) / 1000,
-      spanHours: Number((maxNs - minNs) / 1_000_000_000n) / 3600,
+      spanHours: Number((maxNs - minNs) / nsPerSecond) / 3600,
       encodeSeconds: (encodedMs - beganMs) / 1000,
       utilization: Math.min(1, lineBytes / options.flushRawBytes),
       tenants: new Map(sections.map((section) => [section.tenant, shareOf(section.lineBytes)])),

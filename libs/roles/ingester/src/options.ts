@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-
-const mib = 1024 * 1024;
+import { mib } from '@loki/model';
 
 /** Knobs of the ingester. Sizes in bytes, times in milliseconds. */
 export interface IngesterOptions {

@@ -1,4 +1,5 @@
 import { compileMatchers, parseMatchers } from '@loki/logql';
+import { mib, nsPerMs } from '@loki/model';
 import { bucketSeconds, PatternStore, summarizeTask } from '@loki/patterns';
 import type { Logger, PatternSeries, PatternService, PatternsRequest, Workers } from '@loki/ports';
 import type { PatternMetrics } from '@loki/telemetry';
@@ -19,8 +20,8 @@ interface PatternIngesterOptions {
 }
 
 const patternIngesterOptionsDefault: PatternIngesterOptions = {
-  storeBytesMax: 64 * 1024 * 1024,
-  pendingBytesMax: 16 * 1024 * 1024,
+  storeBytesMax: 64 * mib,
+  pendingBytesMax: 16 * mib,
 };
 
 /** A record of the head, as far as patterns need it. */
@@ -79,8 +80,8 @@ export class PatternIngester implements PatternService {
       this.#store.query({
         tenant: request.tenant,
         matches: compileMatchers(matchers),
-        startSeconds: Number(request.startNs / 1_000_000n) / 1000,
-        endSeconds: Number(request.endNs / 1_000_000n) / 1000,
+        startSeconds: Number(request.startNs / nsPerMs) / 1000,
+        endSeconds: Number(request.endNs / nsPerMs) / 1000,
         stepSeconds: Math.max(1, steps) * bucketSeconds,
       }),
     );

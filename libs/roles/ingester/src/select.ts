@@ -1,9 +1,8 @@
 import { compileMatchers, logExprOf, parseExpr, parseMatchers, rangeAggregationOf } from '@loki/logql';
-import { LokiError } from '@loki/model';
+import { LokiError, usOf } from '@loki/model';
 import type { Labels } from '@loki/model';
 import type { LeafRequest, StreamsRequest } from '@loki/ports';
 import type { Head, HeadRecord, HeadStream } from './head.ts';
-import { usOf } from './time.ts';
 
 /** What a request reads: streams, and startNs <= ts < endNs. */
 export interface Selection {

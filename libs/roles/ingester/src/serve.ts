@@ -1,4 +1,5 @@
 import { leafTask, mergeAsTheyCome, volumeTask } from '@loki/engine';
+import { usOf } from '@loki/model';
 import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
@@ -6,7 +7,7 @@ import type { HeadRecord, HeadStream } from './head.ts';
 import type { PartitionState } from './partition-state.ts';
 import { selectionOfLeaf, selectionOfStreams, selectRecords, selectStreams } from './select.ts';
 import type { Selection } from './select.ts';
-import { nsAt, usOf } from './time.ts';
+import { nsAt } from './time.ts';
 
 /**
  * Records whose offsets agree down to this many are scanned by one task. Boundaries do not move as the head

@@ -1,7 +1,7 @@
 import { sectionsOf } from '@loki/catalog';
 import type { CommitState, FlushCommit, PartitionCommitter } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
-import { parseTenantId } from '@loki/model';
+import { parseTenantId, usOf } from '@loki/model';
 import type { Logger, LogLeafRequest, LogLeafResult, WriteLog } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import {
@@ -20,7 +20,6 @@ import { Ingester } from './ingester.ts';
 import type { IngesterOptions } from './options.ts';
 import { decodeRows, encodeRows } from './test-records.ts';
 import type { Row } from './test-records.ts';
-import { usOf } from './time.ts';
 
 /** Manifests of one partition in memory, shared by all ingesters of a test. */
 export class MemoryCommits implements PartitionCommitter {

@@ -1,3 +1,4 @@
+import { usOf } from '@loki/model';
 import type { BlockInfo } from '@loki/segment';
 
 /**
@@ -17,12 +18,6 @@ interface UsBase {
 export function usBase(baseNs: bigint): UsBase {
   const us = usOf(baseNs);
   return { us, restNs: Number(baseNs - BigInt(us) * 1000n) };
-}
-
-/** Whole microseconds since 1970, rounded down: ordered as the nanoseconds are, only coarser. */
-export function usOf(ns: bigint): number {
-  const us = Number(ns / 1000n);
-  return ns < 0n && ns % 1000n !== 0n ? us - 1 : us;
 }
 
 /** The same for a timestamp relative to a block's base. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { crc32c } from '@loki/bytes';
 import type { SegmentRef } from '@loki/catalog';
+import { mib } from '@loki/model';
 import type { Clock, LeafDelete, LeafStats, ResultsCache } from '@loki/ports';
 import type { Window } from './window.ts';
 
@@ -12,7 +13,7 @@ const version = 3;
 const headerBytes = 1 + 4 + 32;
 
 /** A larger answer is not kept: it would push out many others, and is slow to fetch. */
-export const keptBytesMax = 4 * 1024 * 1024;
+export const keptBytesMax = 4 * mib;
 
 /** All that the stored part of an answer depends on. Two questions with the same key have the same answer. */
 export interface KeptKey {

@@ -1,4 +1,4 @@
-import { parsePrometheusDuration } from '@loki/model';
+import { nsPerMs, parsePrometheusDuration } from '@loki/model';
 import { CallError, fn, formatFloat, GoInt, parseFloatText, timeAt, toText, typeName } from '@loki/template';
 import type { FunctionTable, TemplateFunction, Value } from '@loki/template';
 
@@ -19,7 +19,7 @@ export const alertFunctions: FunctionTable = new Map<string, TemplateFunction>([
   ['humanizeTimestamp', fn(['any'], ([value]) => humanizeTimestamp(toFloat(value)))],
   ['toTime', fn(['any'], ([value]) => goTimeOf(toFloat(value)))],
   ['toDuration', fn(['any'], ([value]) => new GoInt(toNs(toFloat(value)), 'time.Duration'))],
-  ['now', fn([], (_args, context) => Number(context.nowNs() / 1_000_000n) / 1000)],
+  ['now', fn([], (_args, context) => Number(context.nowNs() / nsPerMs) / 1000)],
   ['parseDuration', fn(['string'], ([text]) => durationSeconds(text as string))],
   ['title', fn(['string'], ([text]) => title(text as string))],
   ['toUpper', fn(['string'], ([text]) => (text as string).toUpperCase())],
@@ -127,7 +127,7 @@ function humanizeDuration(value: number): string {
 /** In milliseconds, as Prometheus keeps time. */
 function goTimeOf(seconds: number): Value {
   const ns = toNs(seconds);
-  return timeAt(ns - (ns % 1_000_000n));
+  return timeAt(ns - (ns % nsPerMs));
 }
 
 function humanizeTimestamp(seconds: number): string {

@@ -1,3 +1,4 @@
+import { nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { expandAlertTemplate } from './alert-template.ts';
 import { labelsKey, RuleError, RuleLimitError, withLabels } from './evaluate.ts';
@@ -90,7 +91,7 @@ export function nextAlerts(
 /** New alerts, as the samples alone say. */
 function raiseAlerts(rule: Rule, samples: readonly RuleSample[], context: AlertContext): Map<string, Alert> {
   const raised = new Map<string, Alert>();
-  const nowNs = () => BigInt(context.nowMs) * 1_000_000n;
+  const nowNs = () => BigInt(context.nowMs) * nsPerMs;
   for (const { labels, value } of samples) {
     const data = {
       labels,

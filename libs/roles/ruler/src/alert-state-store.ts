@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import type { Alert, AlertState } from './alert-rule.ts';
@@ -14,7 +14,7 @@ export interface SavedAlerts {
 /**
  * Bytes of one group's state; a state that is larger is not kept, and its alerts begin anew after a restart.
  */
-const stateBytesMax = 32 * 1024 * 1024;
+const stateBytesMax = 32 * mib;
 
 /**
  * What alerts were when their ruler stopped, as one object per group: a new owner goes on from there. Objects

@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, nsPerMs } from '@loki/model';
 import type { LabelPair, Slots, TenantId } from '@loki/model';
 import type { Clock, Logger, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
@@ -249,7 +249,7 @@ export class GroupRunner implements GroupStatus {
     let samples: SeriesSample[] = [];
     metrics.ruleEvaluated(this.#labels);
     try {
-      const found = await evaluate(tenant, rule.expr, BigInt(atMs) * 1_000_000n, signal);
+      const found = await evaluate(tenant, rule.expr, BigInt(atMs) * nsPerMs, signal);
       samples = rule.kind === 'alert' ? this.#alert(status, found, atMs) : this.#record(status, found, atMs);
       status.health = 'ok';
       status.lastError = '';

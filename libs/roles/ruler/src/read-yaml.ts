@@ -1,10 +1,10 @@
 import { isAlias, isMap, isScalar, isSeq, Lexer, parseAllDocuments } from 'yaml';
 import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
-import { parsePrometheusDuration } from '@loki/model';
+import { mib, nsPerMs, parsePrometheusDuration } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 
 /** Bytes of one rule file or group. */
-export const ruleTextBytesMax = 1024 * 1024;
+export const ruleTextBytesMax = mib;
 /** Words and marks of YAML in one text, some 10,000 lines. The parser's time follows them, not the bytes. */
 const tokensMax = 50_000;
 /** Flow collections within one another; rule groups need two. */
@@ -147,7 +147,7 @@ class Reader {
     if (value === undefined) {
       throw new RuleTextError(`not a valid duration string: ${JSON.stringify(text.slice(0, 100))}`);
     }
-    return Number(value / 1_000_000n);
+    return Number(value / nsPerMs);
   }
 
   #integer(node: unknown): number {

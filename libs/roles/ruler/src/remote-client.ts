@@ -1,4 +1,4 @@
-import { parseDuration } from '@loki/model';
+import { nsPerMs, parseDuration } from '@loki/model';
 import type { HttpClientTls } from '@loki/ports';
 import { readRelabelSteps } from './relabel.ts';
 import type { RelabelStep } from './relabel.ts';
@@ -142,7 +142,7 @@ function asDurationMs(value: unknown, fallbackMs: number, where: string): number
   if (value === undefined || value === null) return fallbackMs;
   const ns = parseDuration(asText(value, where));
   if (ns === undefined || ns < 0n) throw new SettingError(`${where}: not a valid duration`);
-  return Number(ns / 1_000_000n);
+  return Number(ns / nsPerMs);
 }
 
 /** Reads a file that holds a secret. */

@@ -1,4 +1,4 @@
-import { parseTenantId } from '@loki/model';
+import { mib, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { SeriesSample } from './recording-rule.ts';
 import type { RemoteClient } from './remote-client.ts';
@@ -17,7 +17,7 @@ interface RemoteWriteOptions {
 }
 
 /** Enough for an hour of 1,000 samples a second. */
-const defaultBytesMaxPerQueue = 256 * 1024 * 1024;
+const defaultBytesMaxPerQueue = 256 * mib;
 
 /**
  * Sends recorded series to metrics stores by Prometheus' remote write. Queues live in `{tenant}/{client}` on

@@ -1,4 +1,5 @@
 import { crc32c } from '@loki/bytes';
+import { mib } from '@loki/model';
 import type { Disk, DiskFile } from '@loki/ports';
 
 /** Samples that wait to be sent, as they stand on disk. */
@@ -21,9 +22,9 @@ interface SendQueueOptions {
  * payload.
  */
 const headerBytes = 20;
-const defaultFileBytesMax = 4 * 1024 * 1024;
+const defaultFileBytesMax = 4 * mib;
 /** A longer record is damage. */
-const recordBytesMax = 64 * 1024 * 1024;
+const recordBytesMax = 64 * mib;
 const positionFile = 'position';
 
 interface QueueFile {

@@ -1,4 +1,4 @@
-import { formatPrometheusDuration } from '@loki/model';
+import { formatPrometheusDuration, nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { Rule, RuleGroup } from './rule-group.ts';
 
@@ -86,7 +86,7 @@ function nextIndent(indent: number): number {
 }
 
 function writeDuration(ms: number): string {
-  return formatPrometheusDuration(BigInt(ms) * 1_000_000n);
+  return formatPrometheusDuration(BigInt(ms) * nsPerMs);
 }
 
 /** What Go's decoder takes for another type than text, or once took. */

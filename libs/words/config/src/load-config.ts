@@ -1,3 +1,4 @@
+import { nsPerSecond } from '@loki/model';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
 import type { Config } from './config.ts';
@@ -48,7 +49,7 @@ const presets: readonly [path: string, value: unknown][] = [
   ['common.path_prefix', './data'],
   ['common.replication_factor', 1],
   ['common.ring.kvstore.store', 'inmemory'],
-  ['limits_config.retention_period', BigInt(7 * 24 * 3600) * 1_000_000_000n],
+  ['limits_config.retention_period', BigInt(7 * 24 * 3600) * nsPerSecond],
   ['compactor.retention_enabled', true],
   ['compactor.delete_request_store', 'filesystem'],
 ];

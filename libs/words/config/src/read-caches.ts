@@ -1,3 +1,4 @@
+import { mib } from '@loki/model';
 import { ConfigError } from './config-error.ts';
 import type { CacheConfig, CachedResults, MemcachedConfig } from './config.ts';
 import { readRedis } from './read-ring.ts';
@@ -44,7 +45,7 @@ function readCache(settings: Settings, block: string): CacheConfig {
   const memcached = readMemcached(settings, path);
   const embedded = `${path}.embedded_cache`;
   const inMemory = {
-    bytesMax: settings.number(`${embedded}.max_size_mb`) * 1024 * 1024,
+    bytesMax: settings.number(`${embedded}.max_size_mb`) * mib,
     itemsMax: settings.number(`${embedded}.max_size_items`),
     ttlMs: settings.durationMs(`${embedded}.ttl`),
     writing: {

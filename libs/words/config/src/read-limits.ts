@@ -1,4 +1,4 @@
-import { parsePrometheusDuration } from '@loki/model';
+import { mib, parsePrometheusDuration } from '@loki/model';
 import { ConfigError } from './config-error.ts';
 import type {
   BlockedQuery,
@@ -46,11 +46,10 @@ export function buildLimits(values: ReadonlyMap<string, SettingValue>, context: 
 }
 
 function limitsFrom(read: LimitReader, context: LimitContext): Limits {
-  const mebibyte = 1024 * 1024;
   return {
     ingestionRateStrategy: read.oneOf('ingestion_rate_strategy', ['global', 'local']),
-    ingestionRateBytes: read.number('ingestion_rate_mb') * mebibyte,
-    ingestionBurstBytes: Math.floor(read.number('ingestion_burst_size_mb') * mebibyte),
+    ingestionRateBytes: read.number('ingestion_rate_mb') * mib,
+    ingestionBurstBytes: Math.floor(read.number('ingestion_burst_size_mb') * mib),
     maxLabelNameLength: read.number('max_label_name_length'),
     maxLabelValueLength: read.number('max_label_value_length'),
     maxLabelNamesPerSeries: read.number('max_label_names_per_series'),

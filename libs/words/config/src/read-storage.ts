@@ -1,4 +1,4 @@
-import { parseGoDuration, parsePrometheusDuration } from '@loki/model';
+import { dayNs, parseGoDuration, parsePrometheusDuration } from '@loki/model';
 import { readBlockValues } from './block-values.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
@@ -17,7 +17,6 @@ interface SchemaPeriod {
   readonly index?: { readonly period?: string };
 }
 
-const dayNs = 24n * 3600n * 1_000_000_000n;
 const supported = 'use s3 or filesystem';
 
 /**

@@ -1,5 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Document, Node, Pair, YAMLMap } from 'yaml';
+import { mib } from '@loki/model';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
 import { legacyKeys, legacyTargets, remoteWriteClient } from './legacy-keys.ts';
@@ -10,7 +11,7 @@ import { schema } from './schema.ts';
 import type { BlockSpec, KeySpec } from './schema.ts';
 
 /** Bytes of one configuration or overrides file. A megabyte holds some ten thousand tenants' overrides. */
-const configFileBytesMax = 64 * 1024 * 1024;
+const configFileBytesMax = 64 * mib;
 
 /** Aliases one file may expand: more is an attack, not a configuration. */
 const aliasesMax = 1000;

@@ -52,3 +52,8 @@ export class LokiError extends Error {
     return errors[this.code].http;
   }
 }
+
+/** True for a system error with this code. Not by class: errors may come from another realm. */
+export function hasCode(error: unknown, code: string): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
+}

@@ -5,7 +5,7 @@ export {
   parseGoDuration,
   parsePrometheusDuration,
 } from './duration.ts';
-export { errors, LokiError } from './errors.ts';
+export { errors, hasCode, LokiError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
 export { FormValues, parseForm } from './go-form.ts';
 export { goEscape, goJsonString } from './go-json.ts';
@@ -16,3 +16,4 @@ export { parseMediaType } from './media-type.ts';
 export { Slots } from './slots.ts';
 export { parseTenantId } from './tenant-id.ts';
 export type { TenantId } from './tenant-id.ts';
+export { dayNs, hourNs, mib, nsPerMs, nsPerSecond, usOf } from './units.ts';

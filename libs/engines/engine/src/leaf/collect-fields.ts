@@ -1,3 +1,4 @@
+import { mib } from '@loki/model';
 import type { CheckCancelled, LabelSet, Task } from '@loki/ports';
 import { fieldTypeOf } from '../common/field-type.ts';
 import type { FieldType } from '../common/field-type.ts';
@@ -38,7 +39,7 @@ export interface DetectedField {
 }
 
 /** Line bytes that are read; a few megabytes tell the fields of a query's lines as well as all would. */
-const lineBytesMax = 8 * 1024 * 1024;
+const lineBytesMax = 8 * mib;
 /** Fields of one line between two pauses: about a millisecond. */
 const fieldsPerSlice = 1024;
 

@@ -1,11 +1,10 @@
 import { parseExpr, printExpr } from '@loki/logql';
 import type { MetricExpr } from '@loki/logql';
+import { nsPerMs } from '@loki/model';
 import type { SampleLeafRequest } from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
 import type { SampleLeafExpr } from '../common/leaf-expr.ts';
 import { stepCount } from './merge-samples.ts';
-
-const nsPerMs = 1_000_000n;
 
 /** Parts that one leaf may be cut into; beyond, the interval is doubled until they are few enough. */
 const partsMax = 1024n;

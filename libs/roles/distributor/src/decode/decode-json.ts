@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, nsPerSecond } from '@loki/model';
 import { JsonCursor, within } from '../json/json-cursor.ts';
 import type { JsonRange } from '../json/json-cursor.ts';
 import {
@@ -92,8 +92,8 @@ function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
       case 0: {
         const timestampNs = item.kind === 'string' ? integerOf(bytes, item) : malformedValue;
         if (typeof timestampNs === 'string') return timestampNs;
-        const rest = ((timestampNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-        seconds = Number((timestampNs - rest) / 1_000_000_000n);
+        const rest = ((timestampNs % nsPerSecond) + nsPerSecond) % nsPerSecond;
+        seconds = Number((timestampNs - rest) / nsPerSecond);
         nanos = Number(rest);
         return undefined;
       }

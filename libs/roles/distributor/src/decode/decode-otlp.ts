@@ -1,5 +1,5 @@
 import type { Limits, OtlpAction } from '@loki/config';
-import { compareText, LokiError } from '@loki/model';
+import { compareText, LokiError, nsPerSecond } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { decodeOtlpLogs, OtlpMap } from '@loki/proto';
 import type {
@@ -40,8 +40,6 @@ export function decodeOtlpPush(body: Buffer, isJson: boolean, rows: PushRows, co
 
 const noPairs: readonly LabelPair[] = [];
 const noMetadata: readonly SizedPair[] = [];
-const nanosPerSecond = 1_000_000_000n;
-
 /** Metadata with its UTF-8 bytes: those of resources and scopes are counted once, not for each record. */
 type SizedPair = readonly [name: string, value: string, bytes: number];
 
@@ -123,8 +121,8 @@ class OtlpRows implements OtlpLogsSink {
     const givenNs = record.timeNs !== 0n ? record.timeNs : record.observedTimeNs || this.#context.nowNs;
     // Go's time is made of a signed number.
     const timeNs = BigInt.asIntN(64, givenNs);
-    const nanos = Number(((timeNs % nanosPerSecond) + nanosPerSecond) % nanosPerSecond);
-    const seconds = Number((timeNs - BigInt(nanos)) / nanosPerSecond);
+    const nanos = Number(((timeNs % nsPerSecond) + nsPerSecond) % nsPerSecond);
+    const seconds = Number((timeNs - BigInt(nanos)) / nsPerSecond);
     if (record.lineStart >= 0) rows.addEntry(seconds, nanos, record.lineStart, record.lineEnd);
     else rows.addTextEntry(seconds, nanos, otlpText(record.body));
   }

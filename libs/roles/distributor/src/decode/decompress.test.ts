@@ -2,7 +2,7 @@ import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zl
 import fc from 'fast-check';
 import { compressFrameSync } from 'lz4-napi';
 import { compressSync } from 'snappy';
-import { LokiError } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import { decompressedBytesMaxOf } from '../options.ts';
 import { testDistributor } from '../test/distributor.ts';
 import { lz4DecodeFrame } from './lz4.ts';
@@ -17,7 +17,6 @@ function readJsonBody(body: Buffer, encoding: string, limits: BodyLimits): Buffe
   return bytes;
 }
 
-const mib = 1024 * 1024;
 const bounds = { recvBytesMax: mib, decompressedBytesMax: mib };
 
 /** Bytes with the repetitions that compressors look for. */

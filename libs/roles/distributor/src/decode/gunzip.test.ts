@@ -1,13 +1,12 @@
 /** Protects senders whose gzip is not one sound member: bodies are read as Go's reader reads them. */
 import { gzipSync } from 'node:zlib';
-import { parseTenantId } from '@loki/model';
+import { mib, parseTenantId } from '@loki/model';
 import { PushRows } from '../rows/push-rows.ts';
 import { StreamCache } from '../streams/stream-cache.ts';
 import { defaultLimits } from '../test/distributor.ts';
 import { decodeJsonPush } from './decode-json.ts';
 import { gunzip } from './gunzip.ts';
 
-const mib = 1024 * 1024;
 const text = Buffer.from('{"streams":[{"stream":{"a":"b"},"values":[["1","x"]]}]}');
 const member = gzipSync(text);
 const half = gzipSync(text.subarray(0, 20));

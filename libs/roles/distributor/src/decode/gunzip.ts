@@ -1,5 +1,5 @@
 import { constants, crc32, gunzipSync, inflateRawSync } from 'node:zlib';
-import { LokiError } from '@loki/model';
+import { hasCode, LokiError } from '@loki/model';
 
 // Gzip bodies as Go's reader takes them: members in a row are one text, and the bytes before a fault count.
 
@@ -59,7 +59,7 @@ export function gunzip(body: Buffer, bytesMax: number): Decompressed {
     // zlib ends at a zero byte behind a member; for Go it is a header that is none.
     if (engine.bytesWritten === body.length) return { bytes: buffer };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw error;
+    if (hasCode(error, 'ERR_BUFFER_TOO_LARGE')) throw error;
     // The bytes before the fault are read below.
   }
   return gunzipMembers(body, bytesMax);

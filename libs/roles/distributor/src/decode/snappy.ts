@@ -1,10 +1,10 @@
-import { LokiError } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 
 /** Text of Go's snappy package: the one answer to any damage, and to bodies that are no snappy at all. */
 const corruptText = 'snappy: corrupt input';
 
 /** A kept buffer larger than this is given back after use, so that one giant push does not pin its memory. */
-const keptBytesMax = 8 * 1024 * 1024;
+const keptBytesMax = 8 * mib;
 
 /** Room to copy in steps of 8 bytes beyond the end of a chunk. */
 const slackBytes = 64;

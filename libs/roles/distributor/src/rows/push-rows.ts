@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { PushSink } from '@loki/proto';
 import { NameCache } from '../json/name-cache.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
@@ -8,7 +8,7 @@ import type { StreamLookup } from '../streams/stream-cache.ts';
 const rowsAtStart = 4096;
 
 const extraBytesAtStart = 64 * 1024;
-const extraBytesKeptMax = 8 * 1024 * 1024;
+const extraBytesKeptMax = 8 * mib;
 
 /**
  * Of one push. Two bytes of a body make an entry, a pair or a stream, and each takes many times that in

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { sorted } from '@loki/engine';
 import type { QueryResult, Work } from '@loki/engine';
-import { compareText, goJsonString, quoteGo } from '@loki/model';
+import { compareText, goJsonString, nsPerMs, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, LogLeafResult } from '@loki/ports';
 import type { JsonWriter } from './json-writer.ts';
@@ -48,9 +48,7 @@ function* encodeSamples(result: Exclude<QueryResult, { type: 'streams' }>, out: 
     }
     case 'scalar':
       // Milliseconds, where everything else has seconds: Loki's quirk.
-      out.json(
-        `"resultType":"scalar","result":[${result.timeNs / 1_000_000n},"${sampleText(result.value)}"]`,
-      );
+      out.json(`"resultType":"scalar","result":[${result.timeNs / nsPerMs},"${sampleText(result.value)}"]`);
   }
 }
 
@@ -211,7 +209,7 @@ function stepTimes(startNs: bigint, stepNs: bigint, steps: number): string[] {
 
 /** Unix seconds, with milliseconds only when there are some: `1700000000` or `1700000000.142`. */
 export function secondsText(ns: bigint): string {
-  const ms = ns / 1_000_000n;
+  const ms = ns / nsPerMs;
   return String(Number(ms) / 1000);
 }
 

@@ -1,6 +1,6 @@
 import type { Limits } from '@loki/config';
 import type { QueryResult } from '@loki/engine';
-import { formatPrometheusDuration } from '@loki/model';
+import { formatPrometheusDuration, nsPerMs } from '@loki/model';
 import { clampLookback } from '../limits/check-query-limits.ts';
 import { parseLimit, parseTimeRange } from '../limits/params.ts';
 import type { Params } from '../limits/params.ts';
@@ -15,7 +15,7 @@ export function cutWarnings(params: Params, result: QueryResult, limits: Limits,
   const range = parseTimeRange(params, nowNs);
   const kept = clampLookback(range, limits, nowNs);
   if (!kept || kept.startNs > range.startNs) {
-    const lookback = formatPrometheusDuration(BigInt(limits.maxQueryLookbackMs) * 1_000_000n);
+    const lookback = formatPrometheusDuration(BigInt(limits.maxQueryLookbackMs) * nsPerMs);
     warnings.push(`the time range was cut: queries look back ${lookback} at most (max_query_lookback)`);
   }
   if (result.type === 'streams') {

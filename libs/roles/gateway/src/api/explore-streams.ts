@@ -1,6 +1,7 @@
 import type { Limits } from '@loki/config';
 import { printSelector } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
+import { dayNs } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { QuerierService, StreamsRequest, StreamVolume, Tenancy } from '@loki/ports';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
@@ -48,8 +49,6 @@ export function streamsOfTenants(
 export function isHiddenLabel(name: string): boolean {
   return name === '__stream_shard__' || name === '__time_shard__';
 }
-
-const dayNs = 86_400_000_000_000n;
 
 /** Label names and values are known by the day: a range covers the whole of each day that it touches. */
 export function wholeDays(range: { readonly startNs: bigint; readonly endNs: bigint }) {

@@ -1,5 +1,5 @@
 import { parseExpr, printExpr } from '@loki/logql';
-import { goJsonString, LokiError } from '@loki/model';
+import { goJsonString, LokiError, mib } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, LogLeafResult, Tenancy } from '@loki/ports';
 import { lineText, pairsJson } from '../answer/encode-result.ts';
 import { runForTenants } from '../frontend/multi-tenant.ts';
@@ -31,7 +31,7 @@ const exportsMaxPerTenant = 8;
  * Bytes that one leaf may hold, and so a page: lines that are suddenly long are asked for again, fewer at a
  * time.
  */
-const pageBytesMax = 64 * 1024 * 1024;
+const pageBytesMax = 64 * mib;
 /** Characters of one piece of the answer. */
 const pieceCharsMax = 64 * 1024;
 

@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { LokiError, mib, nsPerMs } from '@loki/model';
 import type { Clock, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import type { ExportCursor } from './export-cursor.ts';
 
@@ -26,7 +26,7 @@ interface ExportPagesOptions {
 
 /** Rows of the first leaf; then as many as make up `pageBytesTarget`, at most twice as many as before. */
 const rowsAtFirst = 128;
-const pageBytesTarget = 4 * 1024 * 1024;
+const pageBytesTarget = 4 * mib;
 /** Rows of one nanosecond in one leaf. */
 const instantRowsMax = 16_384;
 /** Beyond, the streams of that nanosecond are asked for by shards, sixteen times as many each time. */
@@ -35,7 +35,6 @@ const shardsMax = 4096;
 /** Rows of one nanosecond in one shard of `shardsMax`: one stream, as a rule. */
 const shardRowsMax = 262_144;
 
-const nsPerMs = 1_000_000n;
 /**
  * Time that the first leaf looks at; then twice as much as long as leaves are quick, half when they are slow.
  */

@@ -2,7 +2,7 @@ import type { Limits } from '@loki/config';
 import type { QueryParams } from '@loki/engine';
 import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { goJsonString, LokiError } from '@loki/model';
+import { goJsonString, LokiError, nsPerMs, nsPerSecond } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { encodeData, groupStreams, lineText } from '../answer/encode-result.ts';
@@ -292,8 +292,8 @@ function withLineRegex(expr: Expr, regex: string): Expr {
 }
 
 function rfc3339Nano(ns: bigint): string {
-  const fraction = ns % 1_000_000_000n;
-  const seconds = new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19);
+  const fraction = ns % nsPerSecond;
+  const seconds = new Date(Number(ns / nsPerMs)).toISOString().slice(0, 19);
   return fraction === 0n
     ? `${seconds}Z`
     : `${seconds}.${fraction.toString().padStart(9, '0').replace(/0+$/, '')}Z`;

@@ -1,6 +1,6 @@
 import { parseMatchers } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
-import { compareText, LokiError, quoteGo } from '@loki/model';
+import { compareText, LokiError, nsPerMs, quoteGo } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
@@ -195,8 +195,6 @@ function bucketTimes({ startNs, endNs }: TimeRange, stepNs: bigint): (bucket: nu
     return secondsText(bucketEndNs < endNs ? bucketEndNs - nsPerMs : endNs);
   };
 }
-
-const nsPerMs = 1_000_000n;
 
 /** A matrix only where some row has several samples: Loki's quirk, also of the range endpoint. */
 function encodeVolumes(series: readonly VolumeSeries[], timeOf: (bucket: number) => string): string {

@@ -1,7 +1,7 @@
 import type { Limits } from '@loki/config';
 import { floorTo, joinSampleParts, mergeLeafResults, mergeRangeParts, stepCount } from '@loki/engine';
 import { logExprOf, parseExpr, printSelector, rangeAggregationOf } from '@loki/logql';
-import { LokiError, Slots } from '@loki/model';
+import { LokiError, nsPerMs, Slots } from '@loki/model';
 import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest } from '@loki/ports';
 import { tooLargeForQuerier } from '../limits/check-query-limits.ts';
 import { cutLeaf } from './cut-leaf.ts';
@@ -23,7 +23,6 @@ interface LeafRunnerDeps {
   readonly ask: (request: LeafRequest, signal: AbortSignal) => Promise<LeafResult>;
 }
 
-const nsPerMs = 1_000_000n;
 /** What one querier reads for one part when the tenant's limit says nothing. */
 export const bytesPerShardDefault = 600_000_000;
 

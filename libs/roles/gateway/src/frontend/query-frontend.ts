@@ -3,7 +3,7 @@ import { complete, evaluate, MemoryPool } from '@loki/engine';
 import type { QueryOutcome, QueryParams, Work } from '@loki/engine';
 import { printExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { LokiError } from '@loki/model';
+import { LokiError, nsPerMs } from '@loki/model';
 import type {
   CachePolicy,
   Clock,
@@ -438,8 +438,6 @@ function pullersFor({ maxQueriersPerTenant, maxQueryCapacity }: Limits, all: num
   const byShare = maxQueryCapacity > 0 && maxQueryCapacity < 1 ? Math.ceil(maxQueryCapacity * all) : all;
   return Math.min(byCount, byShare, all);
 }
-
-const nsPerMs = 1_000_000n;
 
 /** By which interval answers are kept, and how old they have to be. */
 const cacheLimits: Readonly<Record<ResultsKind, (limits: Limits) => { splitMs: number; freshMs: number }>> = {

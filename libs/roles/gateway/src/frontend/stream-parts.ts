@@ -1,5 +1,6 @@
 import type { Limits } from '@loki/config';
 import { ceilTo, floorTo } from '@loki/engine';
+import { nsPerMs } from '@loki/model';
 import type { StreamVolume } from '@loki/ports';
 import type { TimeRange } from '../limits/params.ts';
 import { boundedInterval } from './cut-leaf.ts';
@@ -17,8 +18,6 @@ export interface StreamsPart extends TimeRange {
  * then read side by side.
  */
 export const streamBytesPerPart = 32 * 2 ** 30;
-
-const nsPerMs = 1_000_000n;
 
 /**
  * Cuts a question about streams at the metadata intervals: what lies within `recent_metadata_query_window` at

@@ -1,4 +1,5 @@
 import { ceilTo, floorTo } from '@loki/engine';
+import { hourNs } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, QuerierService } from '@loki/ports';
 
@@ -46,7 +47,6 @@ interface WeightRequest {
   readonly endNs: bigint;
 }
 
-const hourNs = 3_600_000_000_000n;
 /** Intervals asked for at most; a longer time has longer ones. */
 const intervalsMax = 1000n;
 /** Plans may rest on figures that are so old: panels of a dashboard ask for the same. */

@@ -1,14 +1,12 @@
 import type { Limits } from '@loki/config';
 import { printSelector } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr, RangeAggExpr } from '@loki/logql';
-import { fnv1Hash32, formatGoDuration, formatPrometheusDuration } from '@loki/model';
+import { fnv1Hash32, formatGoDuration, formatPrometheusDuration, nsPerMs } from '@loki/model';
 import type { LokiError } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 import { byteText } from './byte-text.ts';
 import { badRequest } from './params.ts';
 import type { TimeRange } from './params.ts';
-
-const nsPerMs = 1_000_000n;
 
 /** Refuses a time range longer than the tenant's limit; 0 means no limit. */
 export function checkQueryLength(range: TimeRange, limits: Limits): void {

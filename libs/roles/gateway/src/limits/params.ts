@@ -1,4 +1,4 @@
-import { LokiError, parseForm, parsePrometheusDuration, quoteGo } from '@loki/model';
+import { LokiError, nsPerMs, nsPerSecond, parseForm, parsePrometheusDuration, quoteGo } from '@loki/model';
 import type { FormValues } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 
@@ -38,8 +38,6 @@ export class Params {
   }
 }
 
-const nsPerSecond = 1_000_000_000n;
-const nsPerMs = 1_000_000n;
 const defaultSinceNs = 3600n * nsPerSecond;
 
 /** Half-open in log queries, closed in metric queries. */

@@ -1,4 +1,5 @@
 import { parseExpr } from '@loki/logql';
+import { hourNs } from '@loki/model';
 import { MetadataApi } from '../api/metadata-api.ts';
 import { QueryApi } from '../api/query-api.ts';
 import {
@@ -132,7 +133,6 @@ describe('the query that a request is a part of', () => {
       await answer;
       return querier.asked.filter((each) => 'selector' in each).map(({ startNs }) => startNs);
     };
-    const hourNs = 3_600_000_000_000n;
     const [partNs, wholeNs] = [nowNs - 1_800_000_000_000n, nowNs - 5n * hourNs].map(
       (ns) => ns - (ns % hourNs),
     );

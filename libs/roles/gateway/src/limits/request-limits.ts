@@ -1,7 +1,7 @@
 import type { Limits } from '@loki/config';
 import { parseExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { parseDuration } from '@loki/model';
+import { nsPerMs, parseDuration } from '@loki/model';
 import { parseByteSize } from './byte-text.ts';
 import { badRequest, parseRfc3339 } from './params.ts';
 import type { TimeRange } from './params.ts';
@@ -52,7 +52,7 @@ function momentOf(name: string, value: unknown): bigint {
     typeof value === 'string'
       ? parseRfc3339(value)
       : typeof value === 'number' && Number.isSafeInteger(value)
-        ? BigInt(value) * 1_000_000n
+        ? BigInt(value) * nsPerMs
         : undefined;
   if (ns === undefined) throw bad(contextHeader, name);
   return ns;
@@ -113,7 +113,7 @@ function durationMs(name: string, value: unknown): number {
   if (typeof value === 'number' && value >= 0) return value / 1e6;
   const duration = typeof value === 'string' ? parseDuration(value) : undefined;
   if (duration === undefined || duration < 0n) throw bad(header, name);
-  return Number(duration / 1_000_000n);
+  return Number(duration / nsPerMs);
 }
 
 /** A number, or one with a unit as Loki's configuration has them. */

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import type { CacheConfig, Config, MemcachedConfig, RedisConfig, TlsClientConfig } from '@loki/config';
+import { mib } from '@loki/model';
 import type { Clock, Logger, ResultsCache, ResultsKind, Timers } from '@loki/ports';
 import type { ResultsCaches } from '@loki/querier';
 import { MemcachedResultsCache, MemoryResultsCache, RedisResultsCache } from '@loki/results-cache';
@@ -77,7 +78,7 @@ function openCache(world: CacheWorld, cache: CacheConfig, name: string): Results
 
 const connectTimeoutMs = 2_000;
 /** Bytes on their way to a cache elsewhere, whatever the configuration allows. */
-const writingBytesMax = 64 * 1024 * 1024;
+const writingBytesMax = 64 * mib;
 
 function openRedisCache(
   { clock, timers, logger }: CacheWorld,

@@ -1,12 +1,13 @@
 import type { Config } from '@loki/config';
 import { HttpServer, routes } from '@loki/http';
 import type { HttpServerOptions, RouteId, RouteSpec, UpgradeHandler } from '@loki/http';
+import { mib } from '@loki/model';
 import type { HttpHandler } from '@loki/ports';
 import { httpTls } from './http-tls.ts';
 
 type World = Pick<HttpServerOptions, 'clock' | 'timers' | 'logger' | 'metrics'>;
 
-const rulesBytesMax = 1024 * 1024;
+const rulesBytesMax = mib;
 
 /**
  * Where a process is asked by HTTP: one port for all, or one for clients and one for operators, as
