@@ -1,4 +1,4 @@
-import { Prng } from '@loki/simulator';
+import { Prng } from '@loki/virtual';
 import { drawRounds, faults } from './faults.ts';
 import { recoveryTable } from './recovery.ts';
 import { Watch } from './watch.ts';

@@ -1,5 +1,5 @@
 import type { AppName, AppProcess } from '@loki/dev-cluster';
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 import { brokerCount, imageOf, rewind } from './services.ts';
 import type { RedisImage } from './services.ts';
 import type { System } from './system.ts';

@@ -18,7 +18,7 @@ import { parseArgs } from 'node:util';
 import { faultsIn, Ledger, LokiClient } from '@loki/canary';
 import type { Findings } from '@loki/canary';
 import { NodeDisk, NodeHttpClient, NodeTimers } from '@loki/runtime';
-import { Prng } from '@loki/simulator';
+import { Prng } from '@loki/virtual';
 import { drawRounds, faults } from './faults.ts';
 import type { Fault } from './faults.ts';
 import { plants } from './planted.ts';

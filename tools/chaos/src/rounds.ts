@@ -1,7 +1,7 @@
 import { faultsIn, LedgerChecks, LedgerJudge, LedgerLoad } from '@loki/canary';
 import type { Findings, Ledger, LokiClient, StreamSelector } from '@loki/canary';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 import { redisImage } from './faults.ts';
 import type { Fault } from './faults.ts';
 import type { Recovery } from './recovery.ts';

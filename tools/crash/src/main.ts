@@ -17,8 +17,8 @@ import { parseArgs } from 'node:util';
 import { faultsIn, Ledger, LedgerJudge, LedgerLoad, LokiClient } from '@loki/canary';
 import { NodeClock, NodeDisk, NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
 import { Daemon } from '@loki/services';
-import { Prng } from '@loki/simulator';
 import { freePorts } from '@loki/test-tools';
+import { Prng } from '@loki/virtual';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const streams = 20;

@@ -1,7 +1,7 @@
 import { QueryApi, QueryFrontend } from '@loki/gateway';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse, Logger, QuerierService, ResultsKind } from '@loki/ports';
-import type { VirtualProcess } from '@loki/simulator';
+import type { VirtualProcess } from '@loki/virtual';
 import type { Happened } from './coverage.ts';
 import type { Push } from './data.ts';
 import type { Question } from './gen-request.ts';

@@ -1,5 +1,5 @@
 import { loadHash } from '@loki/model';
-import { Prng, VirtualProcess, VirtualScheduler } from '@loki/simulator';
+import { Prng, VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { Asker } from './ask.ts';
 import type { Told } from './ask.ts';
 import { difference } from './compare.ts';

@@ -1,6 +1,6 @@
 import { Labels } from '@loki/model';
-import { virtualEpochMs } from '@loki/simulator';
-import type { Prng } from '@loki/simulator';
+import { virtualEpochMs } from '@loki/virtual';
+import type { Prng } from '@loki/virtual';
 import { formats, LineMaker, levels } from './lines.ts';
 import type { Format, Numbers } from './lines.ts';
 import { drawCutting } from './routes.ts';

@@ -1,4 +1,4 @@
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 import { labelNames, quoted } from './gen-names.ts';
 import { addresses, formats, levels, paths, words } from './lines.ts';
 import type { PlainRow } from './referee-row.ts';

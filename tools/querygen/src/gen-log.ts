@@ -1,4 +1,4 @@
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 import { labelFilter, lineFilter, matcher } from './gen-filters.ts';
 import { fieldNames, labelNames, quoted, streamNames } from './gen-names.ts';
 import { template } from './gen-template.ts';

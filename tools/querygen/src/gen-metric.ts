@@ -1,4 +1,4 @@
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 import { LogQueries } from './gen-log.ts';
 import { fieldNames, groupNames, labelNames, quoted } from './gen-names.ts';
 import { momentsOf } from './moments.ts';

@@ -1,4 +1,4 @@
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 import type { DataSet } from './data.ts';
 import { LogQueries } from './gen-log.ts';
 import { MetricQueries } from './gen-metric.ts';

@@ -1,4 +1,4 @@
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 import { labelNames } from './gen-names.ts';
 
 const textFunctions = [

@@ -1,5 +1,5 @@
 import { isMetric, parseExpr } from '@loki/logql';
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 import type { Asker, Told } from './ask.ts';
 import { difference, parseTold } from './compare.ts';
 import type { ToldData, ToldSeries, ToldStream } from './compare.ts';

@@ -1,4 +1,4 @@
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 
 /** What a stream's lines look like; a stream label says it, so that queries can aim. */
 export const formats = ['json', 'logfmt', 'plain', 'packed', 'odd'] as const;

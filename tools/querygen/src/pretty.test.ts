@@ -1,7 +1,7 @@
 /** Protects format_query: a query on many lines is the query that was given. */
 import { canonicalText, formatExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { Prng } from '@loki/simulator';
+import { Prng } from '@loki/virtual';
 import { drawData } from './data.ts';
 import { drawQuestion } from './gen-request.ts';
 import { Referee } from './referee.ts';

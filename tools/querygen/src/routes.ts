@@ -1,5 +1,5 @@
 import type { Limits } from '@loki/config';
-import type { Prng } from '@loki/simulator';
+import type { Prng } from '@loki/virtual';
 
 /** How the routes of one data set cut. */
 export interface Cutting {

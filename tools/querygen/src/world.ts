@@ -19,6 +19,7 @@ import type {
 import { Querier } from '@loki/querier';
 import { MemoryResultsCache } from '@loki/results-cache';
 import { mergeTask } from '@loki/segment';
+import { compactorMetrics, distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
 import {
   Prng,
   VirtualBucket,
@@ -26,8 +27,7 @@ import {
   VirtualProcess,
   VirtualScheduler,
   VirtualWorkers,
-} from '@loki/simulator';
-import { compactorMetrics, distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
+} from '@loki/virtual';
 import { encodePush } from './data.ts';
 import type { Push } from './data.ts';
 

@@ -44,17 +44,17 @@ const allowances: readonly Allowance[] = [
   },
   {
     rule: 'clock',
-    path: 'libs/testing/simulator/src/guard.ts',
+    path: 'libs/testing/virtual/src/guard.ts',
     reason: 'replaces the real one by one that throws',
   },
   {
     rule: 'random',
-    path: 'libs/testing/simulator/src/guard.ts',
+    path: 'libs/testing/virtual/src/guard.ts',
     reason: 'replaces the real one by one that throws',
   },
   {
     rule: 'timers',
-    path: 'libs/testing/simulator/src/guard.ts',
+    path: 'libs/testing/virtual/src/guard.ts',
     reason: 'replaces the real ones by ones that throw',
   },
   { rule: 'clock', path: 'libs/testing/test-tools/', reason: 'tests of real processes wait for real' },

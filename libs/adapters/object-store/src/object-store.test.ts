@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NodeDisk } from '@loki/runtime';
-import { Prng, VirtualDisk } from '@loki/simulator';
+import { Prng, VirtualDisk } from '@loki/virtual';
 import { FilesystemObjectStore } from './filesystem-object-store.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
 import { objectStoreContract } from './object-store-contract.ts';

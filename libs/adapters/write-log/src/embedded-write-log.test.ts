@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Disk } from '@loki/ports';
 import { NodeDisk, NodeTimers } from '@loki/runtime';
-import { diskError, Prng, VirtualDisk } from '@loki/simulator';
+import { Prng, VirtualDisk, diskError } from '@loki/virtual';
 import { EmbeddedWriteLog } from './embedded-write-log.ts';
 import type { EmbeddedWriteLogOptions } from './embedded-write-log.ts';
 import { fileHeaderBytes } from './format.ts';

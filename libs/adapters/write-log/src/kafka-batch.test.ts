@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import type { LogRecord } from '@loki/ports';
-import { Prng } from '@loki/simulator';
+import { Prng } from '@loki/virtual';
 import { batchBytes, batchBytesMax, parseFrame, readBatches, writeBatch } from './kafka-batch.ts';
 import type { FetchedValue } from './kafka-batch.ts';
 import { KafkaBytesReader, KafkaBytesWriter } from './kafka-bytes.ts';

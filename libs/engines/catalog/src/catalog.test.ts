@@ -2,7 +2,7 @@ import { dayNs, hourNs } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
-import { Prng } from '@loki/simulator';
+import { Prng } from '@loki/virtual';
 import { Catalog } from './catalog.ts';
 import type { ManifestSection } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { LokiError } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
-import { Prng } from '@loki/simulator';
+import { Prng } from '@loki/virtual';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { checkpointKey, manifestKey } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';

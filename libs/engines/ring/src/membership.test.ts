@@ -1,6 +1,6 @@
 import type { RingStore } from '@loki/ports';
 import { MemoryRingStore } from '@loki/ring-store';
-import { VirtualProcess, VirtualScheduler } from '@loki/simulator';
+import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { ownedPartitions, partitionLeadership } from './partitions.ts';
 import { RingMember } from './ring-member.ts';
 import { RingView } from './ring-view.ts';

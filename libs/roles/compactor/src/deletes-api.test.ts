@@ -1,7 +1,7 @@
 import { DeleteRequests } from '@loki/catalog';
 import { parseTenantId } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
-import { VirtualProcess } from '@loki/simulator';
+import { VirtualProcess } from '@loki/virtual';
 import { parseDeleteTime } from './delete-time.ts';
 import { DeletesApi } from './deletes-api.ts';
 import { TestWorld } from './test-world.ts';

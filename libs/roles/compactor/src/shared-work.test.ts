@@ -1,8 +1,8 @@
 import type { Logger } from '@loki/ports';
 import { RingMember, RingView, WorkShare } from '@loki/ring';
 import { MemoryRingStore } from '@loki/ring-store';
-import { VirtualProcess } from '@loki/simulator';
 import { compactorMetrics, Metrics } from '@loki/telemetry';
+import { VirtualProcess } from '@loki/virtual';
 import type { Compactor } from './compactor.ts';
 import { sharedWork } from './share.ts';
 import { randomRequest, randomRows, TestWorld } from './test-world.ts';

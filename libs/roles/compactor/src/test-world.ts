@@ -2,19 +2,19 @@ import { Catalog, DeleteRequests, HiddenRows, PartitionCatalog } from '@loki/cat
 import type { LimitsSource } from '@loki/config';
 import { leafTask } from '@loki/engine';
 import { hourNs, Labels, parseTenantId } from '@loki/model';
+import { PlainHeads } from '@loki/plain-heads';
 import type { LeafRequest, LeafResult, Logger } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { encodeSegment, openSegment, RowWriter } from '@loki/segment';
+import { compactorMetrics, Metrics } from '@loki/telemetry';
 import {
-  PlainHeads,
   VirtualBucket,
-  virtualEpochMs,
   VirtualProcess,
   VirtualScheduler,
   VirtualWorkers,
-} from '@loki/simulator';
-import type { Prng } from '@loki/simulator';
-import { compactorMetrics, Metrics } from '@loki/telemetry';
+  virtualEpochMs,
+} from '@loki/virtual';
+import type { Prng } from '@loki/virtual';
 import { Compactor } from './compactor.ts';
 import { compactorDefaults } from './deps.ts';
 import type { CompactorDeps, CompactorOptions } from './deps.ts';

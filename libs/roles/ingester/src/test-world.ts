@@ -4,15 +4,9 @@ import type { LimitsSource } from '@loki/config';
 import { parseTenantId, usOf } from '@loki/model';
 import type { Logger, LogLeafRequest, LogLeafResult, WriteLog } from '@loki/ports';
 import { openSegment } from '@loki/segment';
-import {
-  VirtualBucket,
-  VirtualDisk,
-  VirtualProcess,
-  VirtualScheduler,
-  VirtualWorkers,
-} from '@loki/simulator';
 import { ingesterMetrics, Metrics } from '@loki/telemetry';
 import type { IngesterMetrics } from '@loki/telemetry';
+import { VirtualBucket, VirtualDisk, VirtualProcess, VirtualScheduler, VirtualWorkers } from '@loki/virtual';
 import { EmbeddedWriteLog } from '@loki/write-log';
 import type { CommittedSegments } from './committed-rows.ts';
 import type { IngesterDeps } from './deps.ts';

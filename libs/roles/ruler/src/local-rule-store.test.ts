@@ -1,4 +1,4 @@
-import { VirtualDisk, VirtualScheduler } from '@loki/simulator';
+import { VirtualDisk, VirtualScheduler } from '@loki/virtual';
 import { LocalRuleStore } from './local-rule-store.ts';
 import { silentLogger, tenantA } from './test-world.ts';
 

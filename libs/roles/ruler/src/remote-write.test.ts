@@ -1,9 +1,9 @@
 import { uncompressSync } from 'snappy';
 import { WireCursor } from '@loki/proto';
 import { NodeClock, NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
-import { VirtualDisk, VirtualScheduler } from '@loki/simulator';
 import { Metrics, rulerMetrics } from '@loki/telemetry';
 import { eventuallyHolds } from '@loki/test-tools';
+import { VirtualDisk, VirtualScheduler } from '@loki/virtual';
 import type { SeriesSample } from './recording-rule.ts';
 import { readRemoteClients } from './remote-client.ts';
 import type { RemoteClient } from './remote-client.ts';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { VirtualDisk, VirtualScheduler } from '@loki/simulator';
+import { VirtualDisk, VirtualScheduler } from '@loki/virtual';
 import { SendQueue } from './send-queue.ts';
 import type { QueuedRecord } from './send-queue.ts';
 

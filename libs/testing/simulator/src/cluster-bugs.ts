@@ -1,7 +1,7 @@
 import type { Catalog, DeleteRequests } from '@loki/catalog';
 import type { ObjectStore, Workers, WriteLog } from '@loki/ports';
+import type { VirtualProcess } from '@loki/virtual';
 import { overriding, storeThatAnswersEarly, storeThatOverwrites } from './planted-bugs.ts';
-import type { VirtualProcess } from './virtual-process.ts';
 
 /**
  * Mistakes in the protocol between processes, as switches; planted from outside, as those of one process are.

@@ -1,12 +1,5 @@
-import type { Prng } from './prng.ts';
-import { noNetworkFaults } from './virtual-network.ts';
-import type { NetworkFaults } from './virtual-network.ts';
-import { noStoreFaults } from './virtual-object-store.ts';
-import type { StoreFaults } from './virtual-object-store.ts';
-import { noRingFaults } from './virtual-ring-store.ts';
-import type { RingFaults } from './virtual-ring-store.ts';
-import { noLogFaults } from './virtual-write-log.ts';
-import type { LogFaults } from './virtual-write-log.ts';
+import { noLogFaults, noNetworkFaults, noRingFaults, noStoreFaults } from '@loki/virtual';
+import type { LogFaults, NetworkFaults, Prng, RingFaults, StoreFaults } from '@loki/virtual';
 
 const never = Number.POSITIVE_INFINITY;
 

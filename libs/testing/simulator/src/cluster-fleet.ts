@@ -1,9 +1,8 @@
+import { VirtualProcess } from '@loki/virtual';
+import type { Prng, VirtualScheduler } from '@loki/virtual';
 import { bootNode } from './cluster-nodes.ts';
 import type { ClusterNode, ClusterWorld, IngesterNode, NodeKind } from './cluster-nodes.ts';
-import type { Prng } from './prng.ts';
-import type { VirtualScheduler } from './scheduler.ts';
 import { isExcused } from './sim-clients.ts';
-import { VirtualProcess } from './virtual-process.ts';
 
 type NodeOf<Kind extends NodeKind> = Extract<ClusterNode, { kind: Kind }>;
 

@@ -1,8 +1,7 @@
+import type { Prng, VirtualScheduler } from '@loki/virtual';
 import type { ClusterFaults } from './cluster-faults.ts';
 import type { Fleet } from './cluster-fleet.ts';
 import type { ClusterWorld } from './cluster-nodes.ts';
-import type { Prng } from './prng.ts';
-import type { VirtualScheduler } from './scheduler.ts';
 import { isExcused } from './sim-clients.ts';
 
 interface ClusterNemesisDeps {

@@ -18,19 +18,14 @@ import type { ObjectStore, RingStore, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { ownedPartitions, partitionLeadership, RingMember, RingView, WorkShare } from '@loki/ring';
 import { compactorMetrics, distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
+import { VirtualWorkers, traceLogger } from '@loki/virtual';
+import type { VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
 import { bugsOf } from './cluster-bugs.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { NetworkDirectory } from './cluster-directory.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
 import { countingShards, limitsWith } from './sim-node.ts';
 import type { SimShards, SimStreamRates } from './sim-node.ts';
-import { traceLogger } from './trace-logger.ts';
-import type { VirtualNetwork } from './virtual-network.ts';
-import type { VirtualBucket } from './virtual-object-store.ts';
-import type { VirtualProcess } from './virtual-process.ts';
-import type { VirtualRings } from './virtual-ring-store.ts';
-import { VirtualWorkers } from './virtual-workers.ts';
-import type { VirtualLog } from './virtual-write-log.ts';
 
 export type NodeKind = 'distributor' | 'ingester' | 'querier' | 'compactor';
 

@@ -1,16 +1,8 @@
-export { PlainHeads } from './plain-heads.ts';
 export { plantedBugs } from './planted-bugs.ts';
 export type { PlantedBug } from './planted-bugs.ts';
-export { Prng } from './prng.ts';
-export { VirtualScheduler } from './scheduler.ts';
 export { clusterBugs } from './cluster-bugs.ts';
 export type { ClusterBug } from './cluster-bugs.ts';
 export { simulateCluster } from './simulate-cluster.ts';
 export type { ClusterSimResult } from './simulate-cluster.ts';
 export { simulate } from './simulate.ts';
 export type { SimResult } from './simulate.ts';
-export { diskError, VirtualDisk } from './virtual-disk.ts';
-export { noStoreFaults, VirtualBucket } from './virtual-object-store.ts';
-export { virtualEpochMs, VirtualProcess } from './virtual-process.ts';
-export { VirtualLog } from './virtual-write-log.ts';
-export { VirtualWorkers } from './virtual-workers.ts';

@@ -1,7 +1,7 @@
 import type { PartitionCommitter, ShardStep, StreamShards, WriterTable } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
-import type { VirtualProcess } from './virtual-process.ts';
+import type { VirtualProcess } from '@loki/virtual';
 
 /**
  * Mistakes that somebody could make, as switches: each must be found within 500 seeds. They are planted from

@@ -1,9 +1,9 @@
 import { Labels, LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, LogLeafRequest, LogLeafResult } from '@loki/ports';
+import type { VirtualProcess } from '@loki/virtual';
 import type { LedgerEntry } from './ledger.ts';
 import { metadataText } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
-import type { VirtualProcess } from './virtual-process.ts';
 
 /** How a client sees its call end. */
 export type PushAnswer = 'acked' | 'unknown' | 'rejected';

@@ -1,8 +1,5 @@
-import type { Prng } from './prng.ts';
-import { noDiskFaults } from './virtual-disk.ts';
-import type { DiskFaults } from './virtual-disk.ts';
-import { noStoreFaults } from './virtual-object-store.ts';
-import type { StoreFaults } from './virtual-object-store.ts';
+import { noDiskFaults, noStoreFaults } from '@loki/virtual';
+import type { DiskFaults, Prng, StoreFaults } from '@loki/virtual';
 
 /** Which faults a seed has, and how strong: a swarm, since faults that are always all on hide each other. */
 export interface FaultProfile {

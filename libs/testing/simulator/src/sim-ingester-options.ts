@@ -1,5 +1,5 @@
 import type { IngesterOptions } from '@loki/ingester';
-import type { Prng } from './prng.ts';
+import type { Prng } from '@loki/virtual';
 
 /** Small enough that everything happens within some hundred lines. */
 export function drawIngesterOptions(random: Prng): Partial<IngesterOptions> {

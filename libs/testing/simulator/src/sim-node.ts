@@ -10,6 +10,8 @@ import type { ObjectStore, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
 import type { IngesterMetrics } from '@loki/telemetry';
+import { Prng, VirtualProcess, VirtualWorkers, traceLogger } from '@loki/virtual';
+import type { VirtualBucket, VirtualDisk } from '@loki/virtual';
 import { EmbeddedWriteLog } from '@loki/write-log';
 import {
   commitsAhead,
@@ -23,13 +25,7 @@ import {
   storeThatOverwrites,
 } from './planted-bugs.ts';
 import type { PlantedBug } from './planted-bugs.ts';
-import { Prng } from './prng.ts';
 import type { FaultProfile } from './sim-faults.ts';
-import { traceLogger } from './trace-logger.ts';
-import type { VirtualDisk } from './virtual-disk.ts';
-import type { VirtualBucket } from './virtual-object-store.ts';
-import { VirtualProcess } from './virtual-process.ts';
-import { VirtualWorkers } from './virtual-workers.ts';
 
 /** What outlives a process. */
 export interface SimWorld {

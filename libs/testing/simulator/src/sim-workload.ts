@@ -1,8 +1,8 @@
 import { Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
+import { virtualEpochMs } from '@loki/virtual';
+import type { Prng } from '@loki/virtual';
 import type { LedgerEntry } from './ledger.ts';
-import type { Prng } from './prng.ts';
-import { virtualEpochMs } from './virtual-process.ts';
 
 /** What a seed's clients are like. */
 interface WorkloadProfile {

@@ -2,17 +2,24 @@ import { Catalog } from '@loki/catalog';
 import type { CompactorOptions } from '@loki/compactor';
 import type { IngesterOptions } from '@loki/ingester';
 import { loadHash, parseTenantId } from '@loki/model';
+import {
+  VirtualBucket,
+  VirtualLog,
+  VirtualNetwork,
+  VirtualProcess,
+  VirtualRings,
+  VirtualScheduler,
+  guardRealWorld,
+} from '@loki/virtual';
+import type { Prng } from '@loki/virtual';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
 import { Fleet } from './cluster-fleet.ts';
 import { startClusterNemesis } from './cluster-nemesis.ts';
 import type { ClusterCount, ClusterWorld } from './cluster-nodes.ts';
-import { guardRealWorld } from './guard.ts';
 import { Ledger } from './ledger.ts';
 import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
-import type { Prng } from './prng.ts';
-import { VirtualScheduler } from './scheduler.ts';
 import { answerOf, entriesOf, everythingOf, isExcused, isInOrder, pushRequest } from './sim-clients.ts';
 import type { PushAnswer } from './sim-clients.ts';
 import { drawIngesterOptions } from './sim-ingester-options.ts';
@@ -20,11 +27,6 @@ import { drawStreamRates } from './sim-node.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
 import { storeFaults } from './store-faults.ts';
-import { VirtualNetwork } from './virtual-network.ts';
-import { VirtualBucket } from './virtual-object-store.ts';
-import { VirtualProcess } from './virtual-process.ts';
-import { VirtualRings } from './virtual-ring-store.ts';
-import { VirtualLog } from './virtual-write-log.ts';
 
 interface ClusterSimOptions {
   readonly seed: number;

@@ -1,11 +1,18 @@
 import { PartitionCatalog } from '@loki/catalog';
 import { loadHash, parseTenantId } from '@loki/model';
-import { guardRealWorld } from './guard.ts';
+import {
+  VirtualBucket,
+  VirtualDisk,
+  VirtualProcess,
+  VirtualScheduler,
+  guardRealWorld,
+  noDiskFaults,
+  noStoreFaults,
+} from '@loki/virtual';
+import type { Prng } from '@loki/virtual';
 import { Ledger } from './ledger.ts';
 import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
 import type { PlantedBug } from './planted-bugs.ts';
-import type { Prng } from './prng.ts';
-import { VirtualScheduler } from './scheduler.ts';
 import {
   answerOf,
   calling,
@@ -24,9 +31,6 @@ import type { SimCount, SimWorld } from './sim-node.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
 import { storeFaults } from './store-faults.ts';
-import { noDiskFaults, VirtualDisk } from './virtual-disk.ts';
-import { noStoreFaults, VirtualBucket } from './virtual-object-store.ts';
-import { VirtualProcess } from './virtual-process.ts';
 
 interface SimOptions {
   readonly seed: number;

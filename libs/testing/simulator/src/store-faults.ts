@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import { verifySegment } from '@loki/segment';
+import type { VirtualBucket } from '@loki/virtual';
 import type { Violation } from './ledger.ts';
-import type { VirtualBucket } from './virtual-object-store.ts';
 
 /**
  * What is wrong with a store: segments that are read and not there or not sound, and objects that were put

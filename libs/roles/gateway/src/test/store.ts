@@ -3,12 +3,12 @@ import type { HiddenRows } from '@loki/catalog';
 import type { Limits } from '@loki/config';
 import { Labels, parseTenantId } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
+import { PlainHeads } from '@loki/plain-heads';
 import type { Clock, LeafRequest, ResultsCache, ResultsKind } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import type { ResultsCaches } from '@loki/querier';
 import { InlineWorkers } from '@loki/runtime';
 import { encodeSegment, RowWriter } from '@loki/segment';
-import { PlainHeads } from '@loki/simulator';
 import { QueryFrontend } from '../frontend/query-frontend.ts';
 import { limitsDefault, logger, timers } from './gateway.ts';
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { LokiError, parseTenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { IngesterService, LogLeafRequest, TailFrame } from '@loki/ports';
-import { VirtualProcess, VirtualScheduler } from '@loki/simulator';
+import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { followOwners } from './follow-owners.ts';
 
 const request: LogLeafRequest = {

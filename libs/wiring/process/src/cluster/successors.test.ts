@@ -3,7 +3,7 @@ import { LokiError } from '@loki/model';
 import type { IngesterService } from '@loki/ports';
 import { partitionOwners, Ring, tokensOf } from '@loki/ring';
 import type { ObservedInstance, RingView } from '@loki/ring';
-import { VirtualProcess, VirtualScheduler } from '@loki/simulator';
+import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { Successors } from './successors.ts';
 
 function member(id: string, over: Partial<ObservedInstance> = {}): ObservedInstance {

@@ -1,4 +1,4 @@
-import { VirtualProcess, VirtualScheduler } from '@loki/simulator';
+import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { RpcHealth } from './rpc-health.ts';
 
 test('gRPC health follows readiness, says each change once, and says no from the stop on', async () => {

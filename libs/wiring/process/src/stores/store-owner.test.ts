@@ -2,7 +2,7 @@
 import { OwnerMark } from '@loki/catalog';
 import type { LokiError } from '@loki/model';
 import type { Logger } from '@loki/ports';
-import { VirtualBucket, VirtualProcess, VirtualScheduler } from '@loki/simulator';
+import { VirtualBucket, VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { ownStore } from './store-owner.ts';
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };

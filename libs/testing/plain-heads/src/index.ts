@@ -1,0 +1,1 @@
+export { PlainHeads } from './plain-heads.ts';
