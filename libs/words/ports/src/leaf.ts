@@ -157,6 +157,8 @@ export interface LeafStats {
   /** The shares of the above that came from memory, not from the store. */
   headLines: number;
   headLineBytes: number;
+  headLinesMatched: number;
+  headMetadataBytes: number;
   /**
    * Milliseconds for which requests to the store were under way, added up; 0 where no clock measures them.
    */
@@ -187,6 +189,8 @@ export function emptyLeafStats(): LeafStats {
     compressedBytes: 0,
     headLines: 0,
     headLineBytes: 0,
+    headLinesMatched: 0,
+    headMetadataBytes: 0,
     fetchMs: 0,
     cacheRequests: 0,
     cacheEntriesRequested: 0,

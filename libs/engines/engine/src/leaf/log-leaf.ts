@@ -12,7 +12,7 @@ import { findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
-import { countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
+import { countHeadShare, countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
 import { scanContext, rowsPerCheck } from './scan-context.ts';
 import type { ScanContext } from './scan-context.ts';
@@ -281,6 +281,7 @@ class LogScan {
     countLines(this.stats, candidate, selection.count, selection.lineBytes(ends));
     for (const filter of this.#plan.pipeline.lineFilters) filter.select(selection, lines, ends);
     this.#runner.startRows(reader.section, block, true);
+    const { linesMatched, metadataBytes } = this.stats;
     const { firstRow } = info.runs;
     let from = 0;
     for (const run of candidate.runs) {
@@ -289,6 +290,7 @@ class LogScan {
       if (to > from) this.#collectRun(candidate, { run, from, to });
       from = to;
     }
+    countHeadShare(this.stats, candidate, { linesMatched, metadataBytes });
     this.rows.prune();
   }
 

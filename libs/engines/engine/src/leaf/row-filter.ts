@@ -57,6 +57,19 @@ export function bytesOfRows({ runs }: BlockInfo, run: number, rows: number): num
 }
 
 /**
+ * Notes which share of the rows that a block added to `before` came from memory.
+ */
+export function countHeadShare(
+  stats: LeafStats,
+  { reader }: Candidate,
+  before: Pick<LeafStats, 'linesMatched' | 'metadataBytes'>,
+): void {
+  if (!reader.isHead) return;
+  stats.headLinesMatched += stats.linesMatched - before.linesMatched;
+  stats.headMetadataBytes += stats.metadataBytes - before.metadataBytes;
+}
+
+/**
  * Adds rows to what the query cost: their lines are read, or not needed for an answer that stands for them.
  */
 export function countLines(stats: LeafStats, candidate: Candidate, rows: number, lineBytes: number): void {

@@ -16,7 +16,7 @@ import { findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
-import { bytesOfRows, countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
+import { bytesOfRows, countHeadShare, countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
 import { scanContext, rowsPerCheck } from './scan-context.ts';
 import type { ScanContext } from './scan-context.ts';
@@ -58,9 +58,11 @@ export async function runSampleLeaf(
   for (let i = 0; i < candidates.length; i++) {
     context.checkCancelled();
     if (i % ahead === 0) scan.prefetch(candidates.slice(i, i + 2 * ahead));
+    const { linesMatched, metadataBytes } = context.stats;
     try {
       const visit = scan.visit(candidates[i]);
       if (visit) await visit;
+      countHeadShare(context.stats, candidates[i], { linesMatched, metadataBytes });
     } catch (error) {
       throw error instanceof FailedRow ? await scan.explain(candidates[i], error) : error;
     }

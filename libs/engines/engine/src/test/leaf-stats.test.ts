@@ -1,5 +1,6 @@
 /** Protects the figures that Grafana shows of a query: they count what an answer stands for, read or not. */
 import type { LeafRequest, LeafStats } from '@loki/ports';
+import type { LeafSource } from '../leaf/section-reader.ts';
 import { runLeaf, segmentOf, tenant, testEnv } from './blocks.ts';
 import type { TestRow } from './blocks.ts';
 
@@ -11,9 +12,15 @@ const rows: TestRow[] = Array.from({ length: 200 }, (_, i) => ({
   line: `line ${String(i).padStart(3, '0')} ${i % 2 === 0 ? 'even words' : 'odd  words'}.`,
   ...(i < 100 ? { metadata: { level: i % 4 === 0 ? 'warn' : 'info', trace: `t${i}` } } : {}),
 }));
-const env = testEnv(new Map([['k', segmentOf(rows)]]));
+const segment = segmentOf(rows);
+const env = testEnv(new Map([['k', segment]]));
+const stored: LeafSource = { kind: 'object', key: 'k' };
 
-async function statsOf(expr: string, more: Partial<LeafRequest> = {}): Promise<LeafStats> {
+async function statsOf(
+  expr: string,
+  more: Partial<LeafRequest> = {},
+  source: LeafSource = stored,
+): Promise<LeafStats> {
   const request = {
     kind: 'samples',
     tenant,
@@ -24,7 +31,7 @@ async function statsOf(expr: string, more: Partial<LeafRequest> = {}): Promise<L
     seriesMax: 0,
     ...more,
   } as LeafRequest;
-  return (await runLeaf(request, [{ kind: 'object', key: 'k' }], env)).stats;
+  return (await runLeaf(request, [source], env)).stats;
 }
 
 test.each([
@@ -48,11 +55,33 @@ test.each([
   expect(await statsOf(expr)).toMatchObject(figures);
 });
 
+const log = { kind: 'log', direction: 'forward', limit: 10, startNs: 0n } as Partial<LeafRequest>;
+
 test('a log query counts the metadata of the lines that it returns', async () => {
-  const log = { kind: 'log', direction: 'forward', limit: 10, startNs: 0n } as Partial<LeafRequest>;
   expect(await statsOf('{app="a"}', log)).toMatchObject({
     linesProcessed: 10,
     lineBytes: 200,
     metadataBytes: 160,
+  });
+});
+
+test.each<[string, Partial<LeafRequest>]>([
+  ['count_over_time({app="a"} |= "even" [1h])', {}],
+  ['sum by (level) (count_over_time({app="a"}[1h]))', {}],
+  ['sum(count_over_time({app="b"}[1h]))', {}],
+  ['{app="a"} | level="warn"', log],
+])('%s has the same figures in memory and in the store, and says which are of memory', async (expr, more) => {
+  const flushed = await statsOf(expr, more);
+  const { linesProcessed, linesMatched, lineBytes, metadataBytes } = flushed;
+  expect(flushed).toMatchObject({
+    headLines: 0,
+    headLinesMatched: 0,
+    headLineBytes: 0,
+    headMetadataBytes: 0,
+  });
+  expect(await statsOf(expr, more, { kind: 'bytes', bytes: segment })).toMatchObject({
+    ...{ linesProcessed, linesMatched, lineBytes, metadataBytes },
+    ...{ headLines: linesProcessed, headLinesMatched: linesMatched },
+    ...{ headLineBytes: lineBytes, headMetadataBytes: metadataBytes },
   });
 });

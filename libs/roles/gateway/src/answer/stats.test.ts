@@ -28,3 +28,35 @@ test('bytes are those of lines and of metadata', () => {
     },
   });
 });
+
+test('lines and metadata in memory are the share of ingesters', () => {
+  const timing = { execSeconds: 2, queueSeconds: 0, splits: 0, shards: 1, entriesReturned: 3 };
+  const head = { headLines: 4, headLineBytes: 400, headLinesMatched: 1, headMetadataBytes: 32 };
+  const leaf = {
+    ...emptyLeafStats(),
+    linesProcessed: 10,
+    linesMatched: 3,
+    lineBytes: 1000,
+    metadataBytes: 80,
+    ...head,
+  };
+  expect(lokiStats(leaf, { ...timing, cache: 'result' })).toMatchObject({
+    summary: { totalPostFilterLines: 3, totalStructuredMetadataBytesProcessed: 80 },
+    querier: {
+      store: {
+        chunk: {
+          ...{ decompressedLines: 6, decompressedBytes: 600, postFilterLines: 2 },
+          ...{ decompressedStructuredMetadataBytes: 48, headChunkStructuredMetadataBytes: 0 },
+        },
+      },
+    },
+    ingester: {
+      store: {
+        chunk: {
+          ...{ headChunkLines: 4, headChunkBytes: 400, postFilterLines: 1 },
+          ...{ headChunkStructuredMetadataBytes: 32, decompressedStructuredMetadataBytes: 0 },
+        },
+      },
+    },
+  });
+});

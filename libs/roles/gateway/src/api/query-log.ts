@@ -103,7 +103,7 @@ export function reportQuery(
     ingester_chunk_head_bytes: byteText(stats.headLineBytes),
     ingester_chunk_compressed_bytes: '0B',
     ingester_chunk_decompressed_bytes: '0B',
-    ingester_post_filter_lines: 0,
+    ingester_post_filter_lines: stats.headLinesMatched,
     congestion_control_latency: '0s',
     index_total_chunks: stats.blocksMatched + stats.blocksSkipped,
     index_post_bloom_filter_chunks: stats.blocksMatched,

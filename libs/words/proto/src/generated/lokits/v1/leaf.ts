@@ -131,6 +131,8 @@ export interface LeafStats {
   cacheServedNs: number;
   blocksOutOfTime: number;
   blocksOfOtherStreams: number;
+  headLinesMatched: number;
+  headMetadataBytes: number;
 }
 
 export interface StreamsRequest {
@@ -1150,6 +1152,8 @@ function createBaseLeafStats(): LeafStats {
     cacheServedNs: 0,
     blocksOutOfTime: 0,
     blocksOfOtherStreams: 0,
+    headLinesMatched: 0,
+    headMetadataBytes: 0,
   };
 }
 
@@ -1217,6 +1221,12 @@ export const LeafStats: MessageFns<LeafStats> = {
     }
     if (message.blocksOfOtherStreams !== 0) {
       writer.uint32(169).double(message.blocksOfOtherStreams);
+    }
+    if (message.headLinesMatched !== 0) {
+      writer.uint32(177).double(message.headLinesMatched);
+    }
+    if (message.headMetadataBytes !== 0) {
+      writer.uint32(185).double(message.headMetadataBytes);
     }
     return writer;
   },
@@ -1400,6 +1410,22 @@ export const LeafStats: MessageFns<LeafStats> = {
             }
 
             message.blocksOfOtherStreams = reader.double();
+            continue;
+          }
+          case 22: {
+            if (tag !== 177) {
+              break;
+            }
+
+            message.headLinesMatched = reader.double();
+            continue;
+          }
+          case 23: {
+            if (tag !== 185) {
+              break;
+            }
+
+            message.headMetadataBytes = reader.double();
             continue;
           }
         }
