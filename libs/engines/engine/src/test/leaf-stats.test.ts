@@ -80,8 +80,13 @@ test.each<[string, Partial<LeafRequest>]>([
     headMetadataBytes: 0,
   });
   expect(await statsOf(expr, more, { kind: 'bytes', bytes: segment })).toMatchObject({
-    ...{ linesProcessed, linesMatched, lineBytes, metadataBytes },
-    ...{ headLines: linesProcessed, headLinesMatched: linesMatched },
-    ...{ headLineBytes: lineBytes, headMetadataBytes: metadataBytes },
+    linesProcessed,
+    linesMatched,
+    lineBytes,
+    metadataBytes,
+    headLines: linesProcessed,
+    headLinesMatched: linesMatched,
+    headLineBytes: lineBytes,
+    headMetadataBytes: metadataBytes,
   });
 });

@@ -45,16 +45,22 @@ test('lines and metadata in memory are the share of ingesters', () => {
     querier: {
       store: {
         chunk: {
-          ...{ decompressedLines: 6, decompressedBytes: 600, postFilterLines: 2 },
-          ...{ decompressedStructuredMetadataBytes: 48, headChunkStructuredMetadataBytes: 0 },
+          decompressedLines: 6,
+          decompressedBytes: 600,
+          postFilterLines: 2,
+          decompressedStructuredMetadataBytes: 48,
+          headChunkStructuredMetadataBytes: 0,
         },
       },
     },
     ingester: {
       store: {
         chunk: {
-          ...{ headChunkLines: 4, headChunkBytes: 400, postFilterLines: 1 },
-          ...{ headChunkStructuredMetadataBytes: 32, decompressedStructuredMetadataBytes: 0 },
+          headChunkLines: 4,
+          headChunkBytes: 400,
+          postFilterLines: 1,
+          headChunkStructuredMetadataBytes: 32,
+          decompressedStructuredMetadataBytes: 0,
         },
       },
     },
