@@ -1,0 +1,42 @@
+import { StreamShards } from '@loki/catalog';
+import { decompressedBytesMaxOf, Distributor } from '@loki/distributor';
+import type { StreamCounts } from '@loki/ingester';
+import { distributorMetrics } from '@loki/telemetry';
+import type { LogDeps } from './open-storage.ts';
+
+/** The distributor of this process, and how it spreads streams over partitions. */
+export async function startDistributor(
+  deps: LogDeps,
+  streamCounts: StreamCounts | undefined,
+): Promise<{ distributor: Distributor; streamShards: StreamShards }> {
+  const { config, cluster } = deps;
+  const { distributor, ingester, writeLog } = config;
+  const healthyDistributors = await cluster.distributorCount();
+  // Before the first push: rows of a stream that was sharded before this start go where they went then.
+  const writer = Buffer.from(deps.random.bytes(8)).toString('hex');
+  const streamShards = new StreamShards({ ...deps, writer, healthyDistributors });
+  await streamShards.start();
+  const streamLimiters = await cluster.streamLimiters(streamCounts);
+  const started = new Distributor(
+    {
+      ...deps,
+      metrics: distributorMetrics(deps.metrics),
+      healthyDistributors,
+      streamLimiters,
+      streamShards,
+    },
+    {
+      recvBytesMax: distributor.maxRecvMsgBytes,
+      decompressedBytesMax: decompressedBytesMaxOf(distributor.maxDecompressedBytes),
+      ...(distributor.maxInflightBytes > 0 ? { inflightBytesMax: distributor.maxInflightBytes } : {}),
+      lingerMs: writeLog.lingerMs,
+      batchBytesMax: writeLog.maxBatchBytes,
+      streamIdleMs: ingester.chunkIdlePeriodMs,
+      chunkAgeMaxMs: ingester.maxChunkAgeMs,
+      otlpIndexAttributes: distributor.otlpDefaultIndexLabels,
+      removesExpired: config.compactor.retentionEnabled,
+    },
+  );
+  cluster.serveDistributor(started);
+  return { distributor: started, streamShards };
+}

@@ -1,0 +1,40 @@
+import { committedSegments, partitionCommitters } from '@loki/catalog';
+import { Ingester } from '@loki/ingester';
+import type { PatternIngester, StreamCounts } from '@loki/ingester';
+import { ingesterMetrics } from '@loki/telemetry';
+import type { LogDeps } from './open-storage.ts';
+
+/** The ingester of this process. */
+export async function startIngester(
+  deps: LogDeps,
+  streamCounts: StreamCounts,
+  patterns: PatternIngester | undefined,
+): Promise<Ingester> {
+  const { config, objectStore, clock, catalog, states, cluster } = deps;
+  const { owned, isLeader, takenOver } = await cluster.ownership();
+  const ingester = new Ingester(
+    {
+      ...deps,
+      metrics: ingesterMetrics(deps.metrics),
+      patterns,
+      isLeader: deps.adapters?.isLeader ?? isLeader,
+      takenOver,
+      commits: partitionCommitters({ objectStore, clock }),
+      ...(deps.ownership ? { onForeignCommit: deps.fail } : {}),
+      committed: committedSegments(catalog),
+    },
+    owned,
+    {
+      flushAgeMs: config.ingester.maxChunkAgeMs,
+      flushIdleMs: config.ingester.chunkIdlePeriodMs,
+      // Some seconds' worth: for tails that go from owner to owner. It matters only where Kafka is told to
+      // delete.
+      logMarginRecords: config.writeLog.kind === 'kafka' ? 1_000 : 0,
+    },
+  );
+  ingester.start();
+  deps.pressure.flush = () => ingester.flush();
+  cluster.serveIngester(ingester, streamCounts);
+  states.addCheck(() => (ingester.isReady() ? undefined : 'Ingester not ready: reading the write log'));
+  return ingester;
+}

@@ -1,0 +1,125 @@
+import os from 'node:os';
+import path from 'node:path';
+import { Catalog } from '@loki/catalog';
+import type { Config, LimitsSource } from '@loki/config';
+import type { ServiceStates } from '@loki/http';
+import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
+import type { RpcServer } from '@loki/rpc';
+import { NodeDisk, WorkerPool } from '@loki/runtime';
+import { measuredObjectStore } from '@loki/telemetry';
+import type { Metrics } from '@loki/telemetry';
+import { readLogIdentity } from '@loki/write-log';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Rings } from '../cluster/rings.ts';
+import type { Adapters } from '../stores/adapters.ts';
+import { prepareObjectStore } from '../stores/object-store.ts';
+import type { WorkerData } from '../stores/object-store.ts';
+import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
+import { ownStore } from '../stores/store-owner.ts';
+import { openHiding } from './compactor-role.ts';
+import type { Hiding } from './compactor-role.ts';
+
+/** Dependencies of every role. */
+export interface RoleDeps {
+  readonly config: Config;
+  readonly limits: LimitsSource;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly states: ServiceStates;
+  readonly rpc: RpcServer;
+  readonly rings: Rings;
+  readonly adapters?: Adapters;
+  /** Ends the process at once: nothing is flushed. */
+  readonly fail: (error: Error) => void;
+}
+
+/** What the roles of one process share that store or read what is stored. */
+export interface StorageDeps extends RoleDeps {
+  readonly cluster: Cluster;
+  readonly objectStore: ObjectStore;
+  readonly workers: Workers;
+  readonly catalog: Catalog;
+  readonly hiding: Hiding;
+}
+
+/** The same for those that write. */
+export interface LogDeps extends StorageDeps {
+  readonly writeLog: WriteLog;
+  readonly pressure: LogPressure;
+  /** Of an embedded log: the watch over the store's mark. */
+  readonly ownership?: { readonly stop: () => void };
+}
+
+/** Opens the object store and the catalog, and starts worker threads. */
+export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<StorageDeps> {
+  const { config, timers, logger } = deps;
+  const opened = await prepareObjectStore(config.storage, logger);
+  const store = deps.adapters?.objectStore?.(opened) ?? opened;
+  const objectStore = measuredObjectStore(store, deps.metrics, {
+    bucket: config.storage.kind,
+    clock: deps.clock,
+  });
+  const { partitions } = config.writeLog;
+  const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions });
+  // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start
+  // instead.
+  await catalog.refresh();
+  await catalog.start();
+  const hiding = await openHiding({ ...deps, objectStore });
+  return { ...deps, cluster, objectStore, catalog, hiding, workers: startWorkers(config, logger) };
+}
+
+/** Opens the write log, behind the records that the catalog has. */
+export async function openLog(deps: StorageDeps): Promise<LogDeps> {
+  const { catalog, config } = deps;
+  const { partitions } = config.writeLog;
+  const pressure = new LogPressure();
+  const ownership = await ownStoreOf(deps);
+  const writeLog = await openWriteLog({
+    ...deps,
+    atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
+    onNearlyFull: () => pressure.relieve(),
+  });
+  return { ...deps, writeLog, pressure, ownership };
+}
+
+/** Two embedded logs on one store would count the same offsets; several processes share a log of Kafka. */
+async function ownStoreOf(deps: StorageDeps): Promise<{ readonly stop: () => void } | undefined> {
+  const { kind, directory, takesStore } = deps.config.writeLog;
+  if (kind !== 'embedded') return undefined;
+  const logId = await readLogIdentity(new NodeDisk(directory), deps.random);
+  const place = `${os.hostname()}:${path.resolve(directory)}`;
+  return ownStore({ ...deps, logId, place, takesStore, onLost: deps.fail });
+}
+
+function startWorkers(config: Config, logger: Logger): WorkerPool {
+  const size = config.workerPool.threads > 0 ? config.workerPool.threads : os.availableParallelism();
+  const workerData: WorkerData = {
+    storage: config.storage,
+    blockCacheBytes: Math.floor(config.workerPool.blockCacheBytes / size),
+  };
+  return new WorkerPool({
+    entry: new URL('../worker.ts', import.meta.url),
+    workerData,
+    urgentWorkerData: { ...workerData, blockCacheBytes: urgentCacheBytes },
+    size,
+    resourceLimits: { maxOldGenerationSizeMb: workerHeapMbMax },
+    onUnresponsive: (tasks) =>
+      logger.error('worker thread replaced: it ignored a cancellation', { tasks: tasks.join(' ') }),
+  });
+}
+
+/**
+ * Decoded blocks that the thread for urgent tasks keeps: several followers of one stream read a frame at one
+ * time.
+ */
+const urgentCacheBytes = 16 * 2 ** 20;
+
+/**
+ * What a worker may keep; its garbage collector aims below that, buffers included. A worker beyond it is
+ * replaced.
+ */
+const workerHeapMbMax = 1024;

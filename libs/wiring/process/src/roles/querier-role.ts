@@ -1,0 +1,21 @@
+import type { Ingester } from '@loki/ingester';
+import { Querier } from '@loki/querier';
+import type { ResultsCaches } from '@loki/querier';
+import type { StorageDeps } from './open-storage.ts';
+
+/** The querier of this process. */
+export async function makeQuerier(
+  deps: StorageDeps,
+  ingester: Ingester | undefined,
+  caches: ResultsCaches | undefined,
+): Promise<Querier> {
+  return new Querier({
+    ingesters: await deps.cluster.directory(ingester),
+    catalog: deps.adapters?.catalog?.(deps.catalog) ?? deps.catalog,
+    workers: deps.workers,
+    logger: deps.logger,
+    hidden: deps.hiding.hidden,
+    caches,
+    reads: deps.config.querier.reads,
+  });
+}
