@@ -18,7 +18,7 @@ export const usage = `npm run sim -- [--seed N | --seeds COUNT [--from N]] [--mo
 
   --seed N       one seed, with its figures
   --seeds COUNT  so many seeds, from --from (default 1)
-  --model NAME   ${models.join(' or ')} alone; default both
+  --model NAME   ${models.join(' or ')} alone; default all
   --bug NAME     plants a bug; the run succeeds when a seed finds it: ${Object.keys(bugs).join(', ')}
   --trace        prints every event: compare two runs where they part
   --known        also the seeds of tools/sim/seeds.txt

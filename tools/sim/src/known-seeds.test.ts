@@ -20,7 +20,7 @@ describe('the command line', () => {
     expect(parseArgs(['--seed', '42'])).toMatchObject({ fromSeed: 42, seeds: 1 });
     expect(parseArgs(['--model', 'cluster'])).toMatchObject({ models: ['cluster'] });
     expect(parseArgs(['--seeds', '200', '--bug', 'duplicatesKept'])).toMatchObject({
-      models: ['process', 'cluster'],
+      models: ['process', 'cluster', 'owners'],
       fromSeed: 1,
       seeds: 200,
       bug: 'duplicatesKept',

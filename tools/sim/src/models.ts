@@ -1,19 +1,33 @@
-import { clusterBugs, plantedBugs, simulate, simulateCluster } from '@loki/simulator';
-import type { ClusterBug, ClusterSimResult, PlantedBug, SimResult } from '@loki/simulator';
+import {
+  clusterBugs,
+  ownerBugs,
+  plantedBugs,
+  simulate,
+  simulateCluster,
+  simulateOwners,
+} from '@loki/simulator';
+import type {
+  ClusterBug,
+  ClusterSimResult,
+  OwnerBug,
+  OwnersSimResult,
+  PlantedBug,
+  SimResult,
+} from '@loki/simulator';
 
 /**
  * `process`: all roles in one process. `cluster`: several processes of each role over a network, rings and a
- * shared log.
+ * shared log. `owners`: two processes with a log each that want one object store.
  */
-export const models = ['process', 'cluster'] as const;
+export const models = ['process', 'cluster', 'owners'] as const;
 export type Model = (typeof models)[number];
 
 /** Bugs that can be planted, with the model that each belongs to; some in both. */
-export const bugs = { ...plantedBugs, ...clusterBugs };
-export type BugName = PlantedBug | ClusterBug;
+export const bugs = { ...plantedBugs, ...clusterBugs, ...ownerBugs };
+export type BugName = PlantedBug | ClusterBug | OwnerBug;
 
 export function hasBug(model: Model, bug: BugName): boolean {
-  return Object.hasOwn(model === 'process' ? plantedBugs : clusterBugs, bug);
+  return Object.hasOwn({ process: plantedBugs, cluster: clusterBugs, owners: ownerBugs }[model], bug);
 }
 
 interface Simulated {
@@ -25,8 +39,13 @@ interface Simulated {
 export function runModel(
   model: Model,
   { seed, bug, onTrace }: Simulated,
-): Promise<SimResult | ClusterSimResult> {
-  return model === 'process'
-    ? simulate({ seed, onTrace, bug: bug as PlantedBug | undefined })
-    : simulateCluster({ seed, onTrace, bug: bug as ClusterBug | undefined });
+): Promise<SimResult | ClusterSimResult | OwnersSimResult> {
+  switch (model) {
+    case 'process':
+      return simulate({ seed, onTrace, bug: bug as PlantedBug | undefined });
+    case 'cluster':
+      return simulateCluster({ seed, onTrace, bug: bug as ClusterBug | undefined });
+    case 'owners':
+      return simulateOwners({ seed, onTrace, bug: bug as OwnerBug | undefined });
+  }
 }

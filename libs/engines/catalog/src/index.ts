@@ -15,5 +15,5 @@ export { expiredRows } from './retention.ts';
 export type { RetentionLimits } from './retention.ts';
 export { StreamShards } from './stream-shards.ts';
 export type { ShardStep } from './stream-shards-state.ts';
-export { foreignOwnerText, OwnerMark } from './owner-mark.ts';
-export type { StoreOwner } from './owner-mark.ts';
+export { ownStore } from './own-store.ts';
+export { OwnerMark } from './owner-mark.ts';

@@ -6,6 +6,7 @@ import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord } from './head.ts';
 import type { PartitionState } from './partition-state.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
+import { foreignCommit } from './rescue.ts';
 import { retry } from './retry.ts';
 import { planFlush } from './seal.ts';
 import type { FlushPlan } from './seal.ts';
@@ -57,10 +58,7 @@ export class Flusher {
     const isOurs = endOffset <= consumedOffset && writers.isKnownTo(endOffset, committed.writers);
     const { onForeignCommit } = this.#deps;
     if (onForeignCommit && !isOurs) {
-      const error = new LokiError(
-        'internal',
-        `partition ${id}: another process with a write log of its own has committed offsets up to ${endOffset} to this object store`,
-      );
+      const error = foreignCommit(id, endOffset);
       onForeignCommit(error);
       throw error;
     }

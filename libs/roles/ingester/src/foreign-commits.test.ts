@@ -63,7 +63,7 @@ describe('another log’s manifests at offsets of ours', () => {
     expect(await world.headLines(again)).toEqual([]);
   });
 
-  test('beyond the end of our log cost it nothing either', async () => {
+  test('of all that we have cost it nothing either', async () => {
     const world = await World.open();
     const { ingester } = await exclusive(world);
     await world.append([row(1)]);
@@ -71,6 +71,17 @@ describe('another log’s manifests at offsets of ours', () => {
     await world.do(ingester.stop());
     const { ingester: next } = await exclusive(world);
     expect(await world.headLines(next)).toEqual(['line 1']);
+  });
+
+  test('beyond the end of our log end a start: the next records would get offsets that count as committed', async () => {
+    const world = await World.open();
+    await world.append([row(1)]);
+    await world.commits.commit(foreign(0, 2));
+    const conflicts: LokiError[] = [];
+    const ingester = world.ingester({}, { onForeignCommit: (error) => void conflicts.push(error) });
+    await world.pass(1_000);
+    expect(conflicts).toHaveLength(1);
+    expect(ingester.isReady()).toBe(false);
   });
 
   test('a manifest of our own whose answer was lost is none of them', async () => {

@@ -1,3 +1,4 @@
+import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type {
   HeadAnswer,
@@ -11,7 +12,7 @@ import { Consumer } from './consume.ts';
 import type { PartitionDeps } from './deps.ts';
 import { Flusher } from './flush.ts';
 import { PartitionState } from './partition-state.ts';
-import { rescueRecords } from './rescue.ts';
+import { foreignCommit, rescueRecords } from './rescue.ts';
 import { retry } from './retry.ts';
 import { headStreams, queryHead } from './serve.ts';
 import { Tails } from './tail.ts';
@@ -165,7 +166,7 @@ export class Partition {
         toOffset: oldest,
       });
     }
-    if (this.#deps.onForeignCommit) await rescueRecords(this.id, committed, this.#deps, this.#stop.signal);
+    if (this.#deps.onForeignCommit) await this.#rescue(committed);
     const state = new PartitionState(this.id, committed, this.#deps);
     const flusher = new Flusher(state, this.#deps, this.#stop.signal);
     // A crash may have come between the last commit and this.
@@ -180,6 +181,23 @@ export class Partition {
       onOutdated: () => flusher.followCommits(),
     });
     return { state, consumer, flusher };
+  }
+
+  /**
+   * Of a log that this process alone writes. It must not end below the manifests: the next records would get
+   * offsets that count as committed. The log is opened above the manifests' end, so another log has moved it
+   * since.
+   */
+  async #rescue(committed: CommitState): Promise<void> {
+    const endOffset = await this.#retry('asking the write log for its end', () =>
+      this.#deps.writeLog.endOffset(this.id),
+    );
+    if (endOffset < committed.endOffset) {
+      const error = foreignCommit(this.id, committed.endOffset);
+      this.#deps.onForeignCommit?.(error);
+      throw error;
+    }
+    await rescueRecords(this.id, committed, this.#deps, this.#stop.signal);
   }
 
   /** Looks at age and idleness from time to time, and tells the gauges. */

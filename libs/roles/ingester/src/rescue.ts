@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { CommitState } from '@loki/catalog';
+import { LokiError } from '@loki/model';
 import type { LoggedRecord } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
 import { retry } from './retry.ts';
@@ -65,6 +66,14 @@ export async function rescueRecords(
     records: count,
     committedOffset: endOffset,
   });
+}
+
+/** Two processes with embedded logs share a store: this one must end before it lets go of anything. */
+export function foreignCommit(partition: number, endOffset: number): LokiError {
+  return new LokiError(
+    'internal',
+    `partition ${partition}: another process with a write log of its own has committed offsets up to ${endOffset} to this object store`,
+  );
 }
 
 function rescuedWriter(writerId: string): string {

@@ -6,3 +6,5 @@ export { simulateCluster } from './simulate-cluster.ts';
 export type { ClusterSimResult } from './simulate-cluster.ts';
 export { simulate } from './simulate.ts';
 export type { SimResult } from './simulate.ts';
+export { ownerBugs, simulateOwners } from './simulate-owners.ts';
+export type { OwnerBug, OwnersSimResult } from './simulate-owners.ts';

@@ -1,4 +1,4 @@
-import { Catalog, committedSegments, partitionCommitters, StreamShards } from '@loki/catalog';
+import { Catalog, committedSegments, ownStore, partitionCommitters, StreamShards } from '@loki/catalog';
 import type { PartitionCommitter } from '@loki/catalog';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
@@ -12,7 +12,7 @@ import { distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
 import type { IngesterMetrics } from '@loki/telemetry';
 import { Prng, VirtualProcess, VirtualWorkers, traceLogger } from '@loki/virtual';
 import type { VirtualBucket, VirtualDisk } from '@loki/virtual';
-import { EmbeddedWriteLog } from '@loki/write-log';
+import { EmbeddedWriteLog, readLogIdentity } from '@loki/write-log';
 import {
   commitsAhead,
   diskThatAnswersEarly,
@@ -40,8 +40,20 @@ export interface SimWorld {
   /** Limits of a stream's rate; undefined: no seed's clients reach them. */
   readonly streamRates: SimStreamRates | undefined;
   readonly onCount: (name: SimCount, by: number) => void;
+  /** The store belongs to one of several logs. Absent: there is no other log. */
+  readonly owner?: SimOwner;
   /** Called instead of going on at a named point, when the seed says so. */
   readonly onHookCrash: (point: string) => void;
+}
+
+/** How a process with a log of its own keeps the store to itself. */
+interface SimOwner {
+  readonly place: string;
+  readonly ignoresMark: boolean;
+  readonly takesForeignCommits: boolean;
+  readonly onIdentity: (logId: string) => void;
+  /** The process has to end at once. */
+  readonly onLost: () => void;
 }
 
 /** What a simulation counts, to show that it went where it should. */
@@ -119,6 +131,7 @@ export class SimNode {
     const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
     await patiently(() => catalog.refresh(), process);
     const disk = world.disk.client(process);
+    await own(process, objectStore, world);
     const opened = await EmbeddedWriteLog.open({
       disk: bug === 'ackBeforeSync' ? diskThatAnswersEarly(disk) : disk,
       timers,
@@ -166,6 +179,27 @@ export class SimNode {
   }
 }
 
+/** As the product does: identity of the log, mark of the store, and the end when the mark is moved. */
+async function own(process: VirtualProcess, objectStore: ObjectStore, world: SimWorld): Promise<void> {
+  const { owner } = world;
+  if (!owner) return;
+  const { clock, timers } = process;
+  const logId = await readLogIdentity(world.disk.client(process), process.random.fork('identity'));
+  owner.onIdentity(logId);
+  if (owner.ignoresMark) return;
+  await ownStore({
+    objectStore,
+    clock,
+    timers,
+    logger: traceLogger(process),
+    logId,
+    place: owner.place,
+    takesStore: false,
+    onLost: owner.onLost,
+    pollMs: 3_000,
+  });
+}
+
 /**
  * What must be read before the process starts. The catalog says below which offset of the log nothing new may
  * stand.
@@ -205,6 +239,7 @@ function startIngester(process: VirtualProcess, log: WriteLog, world: SimWorld):
       metrics: countingMetrics(world),
       limits,
       simHook: (point) => hook(point, process, world),
+      ...(world.owner && !world.owner.takesForeignCommits ? { onForeignCommit: world.owner.onLost } : {}),
     },
     ownsAll(partitionCount),
     { ...world.ingesterOptions, ...(bug === 'duplicatesKept' ? { dropDuplicates: false } : {}) },

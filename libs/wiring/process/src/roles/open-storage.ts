@@ -1,6 +1,6 @@
 import os from 'node:os';
 import path from 'node:path';
-import { Catalog } from '@loki/catalog';
+import { Catalog, ownStore } from '@loki/catalog';
 import type { Config, LimitsSource } from '@loki/config';
 import type { ServiceStates } from '@loki/http';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
@@ -15,7 +15,6 @@ import type { Adapters } from '../stores/adapters.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
 import type { WorkerData } from '../stores/object-store.ts';
 import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
-import { ownStore } from '../stores/store-owner.ts';
 import { openHiding } from './compactor-role.ts';
 import type { Hiding } from './compactor-role.ts';
 
@@ -78,6 +77,8 @@ export async function openLog(deps: StorageDeps): Promise<LogDeps> {
   const { partitions } = config.writeLog;
   const pressure = new LogPressure();
   const ownership = await ownStoreOf(deps);
+  // The log that owned the store before may have committed until now.
+  if (ownership) await catalog.refresh();
   const writeLog = await openWriteLog({
     ...deps,
     atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),

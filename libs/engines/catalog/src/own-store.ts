@@ -1,8 +1,8 @@
 /** Start of an embedded write log, and its life: the object store must be this log's alone. */
-import { foreignOwnerText, OwnerMark } from '@loki/catalog';
-import type { StoreOwner } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { Clock, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
+import { foreignOwnerText, OwnerMark } from './owner-mark.ts';
+import type { StoreOwner } from './owner-mark.ts';
 
 interface StoreOwnerOptions {
   readonly objectStore: ObjectStore;

@@ -1,9 +1,9 @@
 /** Protects a store from a second embedded log, and ends the process whose store was given to another one. */
-import { OwnerMark } from '@loki/catalog';
 import type { LokiError } from '@loki/model';
 import type { Logger } from '@loki/ports';
 import { VirtualBucket, VirtualProcess, VirtualScheduler } from '@loki/virtual';
-import { ownStore } from './store-owner.ts';
+import { ownStore } from './own-store.ts';
+import { OwnerMark } from './owner-mark.ts';
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
