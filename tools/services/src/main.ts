@@ -26,8 +26,8 @@ const suites = [
   'libs/adapters/ring-store/',
   'libs/adapters/results-cache/',
   'libs/adapters/object-store/src/bucket',
-  'apps/loki/src/services',
-  'apps/loki/src/prometheus',
+  'apps/loki-e2e/src/services',
+  'apps/loki-e2e/src/prometheus',
 ];
 
 async function main(): Promise<number> {
