@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { LokiError, loadHash } from '@loki/model';
+import { interruptible, LokiError, loadHash } from '@loki/model';
 import type { CheckCancelled, Task, WorkerEnv } from '@loki/ports';
 import { errorToWire, movable, ping } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
@@ -32,7 +32,8 @@ export function serveTasks(
       // It may have waited here behind others.
       const checkCancelled = checkOf(call);
       checkCancelled();
-      const output: unknown = await task.run(call.input, env, checkCancelled);
+      const run = () => task.run(call.input, env, checkCancelled);
+      const output: unknown = await interruptible(checkCancelled, run);
       const done: TaskAnswer = { id: call.id, ok: true, output };
       port.postMessage(done, movable(task.transferOutput?.(output)));
     } catch (error) {

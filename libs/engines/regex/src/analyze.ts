@@ -10,20 +10,28 @@ export interface Shape {
    * the unbounded loops one after another, and one for a search that may start anywhere.
    */
   readonly degree: number;
-  /** Product of the bounded repeats' counts: a constant factor to the above. */
-  readonly factor: number;
+  /**
+   * A constant factor to the above: the product of the bounded repeats' counts, or what a long pattern costs
+   * itself.
+   */
+  readonly stepsPerUnit: number;
   /**
    * A JavaScript engine may report other groups, or another end, than RE2, though it matches the same texts.
    */
   readonly groupsDiffer: boolean;
 }
 
+/**
+ * A search that may start anywhere takes few steps of a long pattern at most places: usually its first ones.
+ */
+const instructionsPerStep = 8;
+
 export function analyze(root: Node): Shape {
   const loops = countLoops(root);
   return {
     isExplosive: isExplosive(root),
     degree: loops.unbounded + (startsAtBegin(root) ? 0 : 1),
-    factor: loops.factor,
+    stepsPerUnit: Math.max(loops.factor, root.size / instructionsPerStep),
     groupsDiffer: groupsDiffer(root),
   };
 }

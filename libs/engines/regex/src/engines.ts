@@ -1,8 +1,7 @@
 import v8 from 'node:v8';
-import { RE2JS } from 're2js';
 import type { Shape } from './analyze.ts';
 import type { Node } from './ast.ts';
-import { re2Source } from './re2-source.ts';
+import { Automaton } from './automaton.ts';
 import { translate } from './translate.ts';
 import type { Alphabet } from './translate.ts';
 
@@ -34,28 +33,14 @@ export function makeFastTester(root: Node, shape: Shape, alphabet: Alphabet): Fa
   if (source === undefined) return undefined;
   const unitsMax = boundOf(shape, isLinearInV8(source));
   if (unitsMax < 64) return undefined;
-  const regex = new RegExp(unitsMax === Infinity ? source + neverLinear : source);
+  const regex = new RegExp(isSteady(shape) ? source + neverLinear : source);
   return { unitsMax, test: (input) => regex.test(input) };
-}
-
-/**
- * An automaton built lazily: slower than V8 on most inputs (2-13 ns a character), never slower than that.
- * Reads text, or bytes as UTF-8.
- */
-export function makeSlowTester(root: Node): { test(input: string | Uint8Array): boolean } {
-  let compiled: RE2JS | undefined;
-  return {
-    test(input) {
-      compiled ??= RE2JS.compile(re2Source(root));
-      return compiled.test(input as string);
-    },
-  };
 }
 
 /** V8 for inputs of ordinary size, the automaton for the others. */
 export function makeTester(root: Node, shape: Shape): Tester {
   const fast = makeFastTester(root, shape, 'text');
-  const slow = makeSlowTester(root);
+  const slow = new Automaton(root);
   if (!fast) return slow;
   return { test: (text) => (text.length <= fast.unitsMax ? fast.test(text) : slow.test(text)) };
 }
@@ -68,14 +53,28 @@ const neverLinear = '(?=)';
 
 /** Steps that one search may take in V8 before its own fallback helps, about 5 ms. */
 const stepsMax = 4_000_000;
+/**
+ * The same for patterns that take about as many steps whatever the text is, so that there is no fallback:
+ * about 0.1 s.
+ */
+const steadyStepsMax = 1 << 26;
+/** Steps of one search in V8's linear engine, which nothing can interrupt: 10 ns each. */
+const linearStepsMax = 1 << 24;
+
+/** Backtracking is linear, at so many steps a character. */
+function isSteady(shape: Shape): boolean {
+  return shape.degree <= 1 && shape.stepsPerUnit <= 1000;
+}
 
 /**
- * How long an input may be for V8: steps grow as factor × n^degree, and where V8 can fall back, a few hundred
- * characters more do no harm, for then the steps back are limited too.
+ * How long an input may be for V8: steps grow as a factor × n^degree, and where V8 can fall back, a few
+ * hundred characters more do no harm, for then the steps back are limited too.
  */
 function boundOf(shape: Shape, isLinear: boolean): number {
-  if (shape.degree <= 1) return shape.factor <= 1000 ? Infinity : stepsMax / shape.factor;
-  const bound = Math.floor((stepsMax / shape.factor) ** (1 / shape.degree));
+  if (shape.degree <= 1) {
+    return Math.floor((isSteady(shape) ? steadyStepsMax : stepsMax) / shape.stepsPerUnit);
+  }
+  const bound = Math.floor((stepsMax / shape.stepsPerUnit) ** (1 / shape.degree));
   return isLinear ? Math.max(600, bound) : bound;
 }
 
@@ -119,7 +118,7 @@ export function makeFinder(root: Node, shape: Shape, groupCount: number): Finder
 export function makeExec(root: Node, shape: Shape, groupCount: number): (text: string) => Match | null {
   const chosen = chooseForGroups(root, shape, '');
   const slow = makeSlowFinder(root, groupCount);
-  const tester = makeSlowTester(root);
+  const tester = new Automaton(root);
   return (text) => {
     const regex = chosen?.(text.length);
     if (regex) return regex.exec(text);
@@ -142,21 +141,23 @@ function chooseForGroups(
   const isLinear = isLinearInV8(source, flags);
   const unitsMax = shape.isExplosive ? 0 : boundOf(shape, isLinear);
   if (!isLinear && unitsMax < 64) return undefined;
-  const fast = new RegExp(unitsMax === Infinity ? source + neverLinear : source, flags);
+  const fast = new RegExp(isSteady(shape) ? source + neverLinear : source, flags);
   const linear = isLinear ? new RegExp(source, linearFlag + flags) : undefined;
-  return (units) => (units <= unitsMax ? fast : linear);
+  const linearUnitsMax = linearStepsMax / root.size;
+  return (units) => (units <= unitsMax ? fast : units <= linearUnitsMax ? linear : undefined);
 }
 
 function makeSlowFinder(root: Node, groupCount: number): Finder {
-  let compiled: RE2JS | undefined;
+  const automaton = new Automaton(root);
   return {
     find(text, from) {
-      compiled ??= RE2JS.compile(re2Source(root));
-      const matcher = compiled.matcher(text);
-      if (!matcher.find(from)) return null;
+      const bounds = automaton.find(text, from, groupCount);
+      if (!bounds) return null;
       const groups: (string | undefined)[] = [];
-      for (let i = 0; i <= groupCount; i++) groups.push(matcher.group(i) ?? undefined);
-      return Object.assign(groups, { index: matcher.start() });
+      for (let i = 0; i <= groupCount; i++) {
+        groups.push(bounds[2 * i] < 0 ? undefined : text.slice(bounds[2 * i], bounds[2 * i + 1]));
+      }
+      return Object.assign(groups, { index: bounds[0] });
     },
   };
 }

@@ -15,6 +15,11 @@ const heightMax = 1000;
  * may cost a step on each character of a line, and a pattern beyond this is no search but an attack.
  */
 const unrolledMax = 30_000;
+/**
+ * Instructions times groups: each instruction may have to remember where each group began and ended, 8 bytes
+ * a pair.
+ */
+const groupSlotsMax = 10_000_000;
 /** Edges of all character sets together, same reason: each \pL has 1,300. */
 const setEdgesMax = 1_000_000;
 
@@ -305,7 +310,8 @@ class Parser {
   }
 
   #checkLimits(node: Node): void {
-    if (node.size > unrolledMax + 4 * this.#text.length) {
+    const isLarge = node.size > unrolledMax + 4 * this.#text.length;
+    if (isLarge || node.size * this.#groupNames.length > groupSlotsMax) {
       throw new RegexSyntaxError(reasons.large, this.#text);
     }
     if (node.height > heightMax) throw new RegexSyntaxError(reasons.nestingDepth, this.#text);

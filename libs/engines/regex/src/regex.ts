@@ -1,13 +1,15 @@
+import { checkInterrupt } from '@loki/model';
 import { analyze } from './analyze.ts';
 import { concat, position } from './ast.ts';
 import type { Node } from './ast.ts';
-import { makeExec, makeFastTester, makeFinder, makeSlowTester, makeTester } from './engines.ts';
+import { Automaton } from './automaton.ts';
+import { makeExec, makeFastTester, makeFinder, makeTester } from './engines.ts';
 import type { Finder, Match, Tester } from './engines.ts';
 import { expand, parseTemplate } from './expand.ts';
 import { literalFacts } from './literals.ts';
 import type { AnyOf, LiteralFacts } from './literals.ts';
 import { parsePattern } from './parser.ts';
-import { filterRows, findRows } from './rows.ts';
+import { filterRows, findRows, searchesPerCheck } from './rows.ts';
 import type { RowMatcher } from './rows.ts';
 import { simplifyForTest } from './simplify.ts';
 
@@ -119,7 +121,8 @@ export class Regex {
     const finder = this.#getFinder();
     let count = 0;
     let lastEnd = -1;
-    for (let at = 0; at <= text.length;) {
+    for (let at = 0, searches = 1; at <= text.length; searches++) {
+      if (searches % searchesPerCheck === 0) checkInterrupt();
       const match = finder.find(text, at);
       if (!match) break;
       const end = match.index + match[0]!.length;
@@ -135,7 +138,8 @@ export class Regex {
     const finder = this.#getFinder();
     let out = '';
     let lastEnd = 0;
-    for (let at = 0; at <= text.length;) {
+    for (let at = 0, searches = 1; at <= text.length; searches++) {
+      if (searches % searchesPerCheck === 0) checkInterrupt();
       const match = finder.find(text, at);
       if (!match) break;
       const start = match.index;
@@ -197,7 +201,7 @@ function makeRowMatcher(root: Node, literals: LiteralFacts): RowMatcher {
     };
   }
   const shape = analyze(root);
-  const slow = makeSlowTester(root);
+  const slow = new Automaton(root);
   const fast = makeFastTester(root, shape, 'bytes');
   if (fast) {
     const { unitsMax } = fast;

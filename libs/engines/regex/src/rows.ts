@@ -1,3 +1,4 @@
+import { checkInterrupt } from '@loki/model';
 import type { FastTester } from './engines.ts';
 import type { AnyOf, Literal, LiteralFacts } from './literals.ts';
 
@@ -13,6 +14,9 @@ export interface RowMatcher {
 const literalsPerScanMax = 8;
 /** ſ and K in UTF-8: what s and k fold to besides S and K. */
 const twins = [Buffer.from('ſ'), Buffer.from('\u212a')];
+
+/** Searches, each of some milliseconds at most, between two looks at whether anybody waits. */
+export const searchesPerCheck = 32;
 
 /** See Regex.findRows. */
 export function findRows(matcher: RowMatcher, lines: Buffer, ends: Uint32Array, out: Uint32Array): number {
@@ -44,6 +48,7 @@ export function filterRows(
   let kept = 0;
   for (let i = 0; i < count; i++) {
     const row = rows[i];
+    if (i % searchesPerCheck === 0) checkInterrupt();
     if (matcher.testRow(lines, row === 0 ? 0 : ends[row - 1], ends[row])) rows[kept++] = row;
   }
   return kept;
@@ -74,6 +79,7 @@ function filterDense(
     const text = lines.toString('latin1', base, ends[rows[last]]);
     for (; i <= last; i++) {
       const row = rows[i];
+      if (i % searchesPerCheck === 0) checkInterrupt();
       const start = row === 0 ? 0 : ends[row - 1];
       const matches =
         ends[row] - start <= fast.unitsMax

@@ -1,0 +1,66 @@
+import { interruptible } from '@loki/model';
+import { compileRegex } from './regex.ts';
+import type { Regex } from './regex.ts';
+
+/** 389 bytes, 28,000 instructions, of which most are alive on each character of a text of `a`. */
+const hostile = Array.from({ length: 30 }, (_, i) => `a.{${900 + i}}[c-z]`).join('|');
+const texts = ['a'.repeat(100_000), 'ab1 '.repeat(25_000)];
+
+const ways: [string, (regex: Regex, text: string) => unknown][] = [
+  ['test', (regex, text) => regex.test(text)],
+  ['testBytes', (regex, text) => regex.testBytes(Buffer.from(text))],
+  ['exec', (regex, text) => regex.exec(text)],
+  ['replaceAll', (regex, text) => regex.replaceAll(text, '')],
+  ['findAllCount', (regex, text) => regex.findAllCount(text)],
+  [
+    'findRows',
+    (regex, text) => {
+      const lines = Buffer.from(text);
+      const ends = Uint32Array.from({ length: lines.length / 100 }, (_, row) => (row + 1) * 100);
+      return regex.findRows(lines, ends, new Uint32Array(ends.length));
+    },
+  ],
+];
+
+// A search that cannot be ended holds its thread, and with it the queries of every tenant, for minutes.
+describe.each(ways)('a search that takes long is ended: %s', (_name, search) => {
+  test.each([
+    ['many long branches', hostile],
+    ['with a group', `(?P<x>${hostile})`],
+    ['loops in loops', '(?:a{0,16}){16}[^ab1 ]'],
+  ])('%s', (_pattern, pattern) => {
+    for (const text of texts) {
+      const regex = compileRegex(pattern);
+      let asked = 0;
+      const startedMs = performance.now();
+      const check = () => {
+        asked++;
+        if (performance.now() - startedMs > 200) throw new Error('nobody waits');
+      };
+      try {
+        interruptible(check, () => search(regex, text));
+      } catch (error) {
+        expect(String(error)).toBe('Error: nobody waits');
+        expect(asked).toBeGreaterThan(0);
+      }
+      // Compiling takes 0.3 s of it; unchecked these took 10 s to 9 min.
+      expect(performance.now() - startedMs).toBeLessThan(2_000);
+    }
+  });
+});
+
+test('where nothing can end a search, one that would take long is refused', () => {
+  const text = 'a'.repeat(100_000);
+  for (const [, search] of ways.slice(0, 5)) {
+    expect(() => search(compileRegex(hostile), text)).toThrow(
+      /regular expression of 27\d\d\d instructions is too expensive for a text of 100000 characters/,
+    );
+  }
+  // Short texts are no danger.
+  expect(compileRegex(hostile).test('a'.repeat(200))).toBe(false);
+});
+
+test('a pattern whose groups would need gigabytes is refused as too large', () => {
+  expect(() => compileRegex('()'.repeat(5_000))).toThrow('expression too large');
+  expect(compileRegex('(a)'.repeat(500)).groupNames).toHaveLength(501);
+});
