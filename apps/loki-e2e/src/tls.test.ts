@@ -113,12 +113,24 @@ test('HTTP clients without a certificate, with a stranger’s, or in the clear g
 
 test('a process with a stranger’s certificate is not talked to by gRPC', async () => {
   const [http] = await freePorts(1);
-  const child = start('querier', http, 0, 'stranger');
-  const log = () => fs.readFileSync(path.join(directory, 'querier-stranger.log'), 'utf8');
+  const child = start('querier', http, 0, { certificate: 'stranger' });
+  const log = () => fs.readFileSync(path.join(directory, 'querier-stranger-ours.log'), 'utf8');
   await until(() => /the ring store does not answer/.test(log()));
   child.kill('SIGKILL');
   expect(await ask(ports[2], '/ready')).toMatchObject({ status: 200 });
 }, 90_000);
+
+test('a process with another token is told so, and is in no ring', async () => {
+  const [http] = await freePorts(1);
+  const child = start('querier', http, 0, { token: 'theirs' });
+  const log = () => fs.readFileSync(path.join(directory, 'querier-member-theirs.log'), 'utf8');
+  await until(() => log().includes('server.grpc_auth_token must be the same in all processes'));
+  child.kill('SIGKILL');
+}, 90_000);
+
+test('a client of an older TLS than the configuration allows is refused', async () => {
+  await expect(ask(ports[2], '/ready', { maxVersion: 'TLSv1.2' })).rejects.toThrow(/protocol version/);
+});
 
 /**
  * An authority of all who call, those of who is called, and one that nobody trusts; each has signed one
@@ -130,8 +142,13 @@ function makeCertificates(): void {
   for (const name of servers) certify(directory, `${name}-ca`, [name]);
 }
 
-function start(target: Target, httpPort: number, grpcPort: number, certificate = 'member'): ChildProcess {
-  const name = certificate === 'member' ? target : `${target}-${certificate}`;
+function start(
+  target: Target,
+  httpPort: number,
+  grpcPort: number,
+  { certificate = 'member', token = 'ours' } = {},
+): ChildProcess {
+  const name = certificate === 'member' && token === 'ours' ? target : `${target}-${certificate}-${token}`;
   const file = (pem: string) => path.join(directory, pem);
   const server = (own: string) => ({
     cert_file: file(`${own}.crt`),
@@ -152,6 +169,8 @@ function start(target: Target, httpPort: number, grpcPort: number, certificate =
       http_listen_port: httpPort,
       grpc_listen_address: '127.0.0.1',
       grpc_listen_port: grpcPort,
+      tls_min_version: 'VersionTLS13',
+      grpc_auth_token: token,
       http_tls_config: server(certificate),
       grpc_tls_config: server(servers.find((known) => known === target) ?? certificate),
     },
@@ -190,6 +209,7 @@ interface Asking {
   readonly method?: string;
   readonly body?: string;
   readonly certificate?: 'member' | 'stranger' | 'none';
+  readonly maxVersion?: 'TLSv1.2';
 }
 
 function ask(
@@ -197,7 +217,7 @@ function ask(
   pathAndQuery: string,
   asking: Asking = {},
 ): Promise<{ status: number; text: string }> {
-  const { method = 'GET', body = '', certificate = 'member' } = asking;
+  const { method = 'GET', body = '', certificate = 'member', maxVersion } = asking;
   const read = (pem: string) => fs.readFileSync(path.join(directory, pem));
   const shown =
     certificate === 'none' ? {} : { cert: read(`${certificate}.crt`), key: read(`${certificate}.key`) };
@@ -210,6 +230,7 @@ function ask(
         method,
         headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
         agent: false,
+        ...(maxVersion ? { maxVersion } : {}),
         ca: read('ca.crt'),
         ...shown,
       },

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import type { SecureVersion, TLSSocket } from 'node:tls';
 import { LokiError } from '@loki/model';
 import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/ports';
 import { isTracing, withServerSpan } from '@loki/telemetry';
@@ -57,6 +57,8 @@ export interface HttpTls {
   readonly key: Buffer | string;
   /** Certificates of clients must be of this authority; absent: none is asked for. */
   readonly client?: { readonly ca: Buffer | string; readonly isRequired: boolean };
+  /** Absent: Node's own, which is TLS 1.2. */
+  readonly minVersion?: SecureVersion;
 }
 
 /** Request line and headers together. Grafana sends whole queries in the URL. */
@@ -72,6 +74,7 @@ const internalClosure = 1011;
  */
 export class HttpServer {
   readonly #options: HttpServerOptions;
+  readonly #connections = new Set<Duplex>();
   readonly #server: Server;
   readonly #router = new Router();
   readonly #handlers = new Map<RouteId, HttpHandler>();
@@ -135,6 +138,8 @@ export class HttpServer {
     const cut = this.#options.timers.after(deadlineMs, () => {
       this.#sockets.terminateAll();
       this.#server.closeAllConnections();
+      // Those that have not shaken hands are no connections of HTTP yet.
+      for (const connection of this.#connections) connection.destroy();
     });
     await closed;
     cut.cancel();
@@ -166,8 +171,10 @@ export class HttpServer {
           {
             ...options,
             allowHalfOpen: true,
+            handshakeTimeout: options.headersTimeout,
             cert: tls.cert,
             key: tls.key,
+            ...(tls.minVersion === undefined ? {} : { minVersion: tls.minVersion }),
             ...(tls.client
               ? { ca: tls.client.ca, requestCert: true, rejectUnauthorized: tls.client.isRequired }
               : {}),
@@ -186,8 +193,14 @@ export class HttpServer {
     this.#halfOpen.watch(server);
     server.on('connection', (socket) => {
       this.#options.metrics.connections('http', 1);
-      socket.once('close', () => this.#options.metrics.connections('http', -1));
+      this.#connections.add(socket);
+      socket.once('close', () => {
+        this.#options.metrics.connections('http', -1);
+        this.#connections.delete(socket);
+      });
     });
+    // Nothing can be written to a client that failed to shake hands: its connection would stay for ever.
+    server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy());
     server.on('upgrade', (message: IncomingMessage, stream: Duplex, head: Buffer) => {
       // Frames would be mixed with the answers to requests that were sent ahead.
       if (this.#turns.isBusy(stream)) stream.destroy();

@@ -1,9 +1,10 @@
 import { Client } from '@grpc/grpc-js';
-import type { ChannelOptions, ClientDuplexStream, MethodDefinition } from '@grpc/grpc-js';
+import type { ChannelOptions, ClientDuplexStream, Metadata, MethodDefinition } from '@grpc/grpc-js';
 import { mib } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock } from '@loki/ports';
 import { callMetadata } from './call-context.ts';
+import { addToken } from './shared-token.ts';
 import { errorOfCall } from './status.ts';
 import { channelCredentials } from './tls.ts';
 import type { ClientTls } from './tls.ts';
@@ -11,6 +12,8 @@ import type { ClientTls } from './tls.ts';
 export interface ChannelDeps {
   readonly clock: Clock;
   readonly tls?: ClientTls;
+  /** What servers of ours ask for. Default '': nothing. */
+  readonly token?: string;
   /** Default 16 MiB. */
   readonly recvBytesMax?: number;
   readonly sendBytesMax?: number;
@@ -38,10 +41,12 @@ export class RpcChannel {
   readonly address: string;
   readonly #client: Client;
   readonly #clock: Clock;
+  readonly #token: string;
 
   constructor(address: string, deps: ChannelDeps) {
     this.address = address;
     this.#clock = deps.clock;
+    this.#token = deps.token ?? '';
     this.#client = new Client(address, channelCredentials(deps.tls), channelOptions(deps));
   }
 
@@ -52,7 +57,7 @@ export class RpcChannel {
   ): Promise<Response> {
     const { signal } = options;
     signal?.throwIfAborted();
-    const metadata = callMetadata(options.tenant);
+    const metadata = this.#metadata(options.tenant);
     if (options.waitsForPeer) metadata.setOptions({ waitForReady: true });
     return new Promise((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
@@ -86,7 +91,7 @@ export class RpcChannel {
       method.requestSerialize,
       method.responseDeserialize,
       request,
-      callMetadata(options.tenant),
+      this.#metadata(options.tenant),
       this.#callOptions(options),
     );
     const cancel = () => call.cancel();
@@ -110,12 +115,18 @@ export class RpcChannel {
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
-      callMetadata(),
+      this.#metadata(),
     );
   }
 
   close(): void {
     this.#client.close();
+  }
+
+  #metadata(tenant?: TenantId): Metadata {
+    const metadata = callMetadata(tenant);
+    addToken(metadata, this.#token);
+    return metadata;
   }
 
   #callOptions({ deadlineMs }: CallOptions) {

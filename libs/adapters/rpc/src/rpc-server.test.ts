@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { connect } from 'node:tls';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { IngesterDefinition } from '@loki/proto';
 import { certify } from '@loki/test-tools';
@@ -43,7 +44,9 @@ test('the health service tells of the whole and of each service', async () => {
 });
 
 test.each(['v1', 'v1alpha'])('reflection (%s) lists our services and describes Loki’s', async (version) => {
-  const address = await world.serve((server) => serveIngester(server, new TestIngester()));
+  const address = await world.serve((server) => serveIngester(server, new TestIngester()), {
+    isReflecting: true,
+  });
   const client = new Client(address, credentials.createInsecure());
   const ask = (field: number, text: string) =>
     new Promise<string>((resolve, reject) => {
@@ -65,6 +68,54 @@ test.each(['v1', 'v1alpha'])('reflection (%s) lists our services and describes L
   }
   expect(await ask(4, 'logproto.Pusher')).toContain('StreamAdapter');
   client.close();
+});
+
+test.each(['v1', 'v1alpha'])('reflection (%s) is off unless it is wanted', async (version) => {
+  const address = await world.serve((server) => serveIngester(server, new TestIngester()));
+  const method = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
+  await expect(unary(address, method, Buffer.from([58, 0]))).rejects.toMatchObject({ code: 12 });
+});
+
+describe('a shared token', () => {
+  const serve = () =>
+    world.serve((server) => serveIngester(server, new TestIngester()), { token: 'ours', isReflecting: true });
+
+  test('lets calls of every kind pass that carry it', async () => {
+    const address = await serve();
+    const client = new IngesterClient(world.channel(address, { token: 'ours' }));
+    expect(await client.partitions()).toEqual([0, 3, 70_000]);
+    await expect(client.queryHead(0, logLeaf)).resolves.toBeDefined();
+  });
+
+  test.each(['', 'theirs', 'our', 'ourss', 'Bearer ours'])('refuses a call with %j', async (token) => {
+    const ingester = new TestIngester();
+    const address = await world.serve((server) => serveIngester(server, ingester), { token: 'ours' });
+    const client = new IngesterClient(world.channel(address, { token }));
+    await expect(client.partitions()).rejects.toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining('server.grpc_auth_token'),
+    });
+    await expect(client.queryHead(0, logLeaf)).rejects.toMatchObject({ code: 'forbidden' });
+    expect(ingester.asked).toBeUndefined();
+  });
+
+  test('is asked for by every service but health', async () => {
+    const address = await serve();
+    expect(await unary(address, '/grpc.health.v1.Health/Check', Buffer.alloc(0))).toEqual(
+      Buffer.from([8, 1]),
+    );
+    for (const method of [
+      '/lokits.v1.Ingester/Partitions',
+      '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+    ]) {
+      await expect(unary(address, method, Buffer.alloc(0))).rejects.toMatchObject({ code: 16 });
+    }
+    const metadata = new Metadata();
+    metadata.set('authorization', 'ours');
+    await expect(
+      unary(address, '/lokits.v1.Ingester/Partitions', Buffer.alloc(0), metadata),
+    ).rejects.toMatchObject({ code: 16 });
+  });
 });
 
 test('a message beyond the limit is refused', async () => {
@@ -126,6 +177,32 @@ describe('TLS', () => {
     await expect(clear.partitions()).rejects.toMatchObject({ code: 'unavailable' });
     const strange = new IngesterClient(world.channel(address, { tls: { ...clientTls(false), caFile: '' } }));
     await expect(strange.partitions()).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test.each([
+    ['TLSv1.3', 'TLSv1.2', false],
+    ['TLSv1.3', 'TLSv1.3', true],
+    ['TLSv1.2', 'TLSv1.2', true],
+    [undefined, 'TLSv1.2', true],
+    [undefined, 'TLSv1.1', false],
+  ] as const)('at least %s: a client of %s is taken: %j', async (minVersion, maxVersion, isTaken) => {
+    const address = await world.serve((server) => serveIngester(server, new TestIngester()), {
+      tls: { ...serverTls(''), minVersion },
+    });
+    const socket = connect({
+      port: Number(address.split(':')[1]),
+      host: 'localhost',
+      ca: fs.readFileSync(file('ca.crt')),
+      minVersion: 'TLSv1',
+      maxVersion,
+      ALPNProtocols: ['h2'],
+    });
+    const outcome = await new Promise((resolve) => {
+      socket.once('secureConnect', () => resolve(socket.getProtocol()));
+      socket.once('error', () => resolve('refused'));
+    });
+    socket.destroy();
+    expect(outcome).toBe(isTaken ? maxVersion : 'refused');
   });
 
   test('a server that asks for certificates takes no client without one', async () => {

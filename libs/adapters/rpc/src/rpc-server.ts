@@ -18,6 +18,7 @@ import { withServerSpan } from '@loki/telemetry';
 import { tenantOf, traceOf } from './call-context.ts';
 import { flowWindowBytes, rpcMessageBytesMax } from './channel.ts';
 import { fileDescriptors } from './descriptors.ts';
+import { tokenInterceptor } from './shared-token.ts';
 import { statusObjectOf } from './status.ts';
 import { serverCredentials } from './tls.ts';
 import type { ServerTls } from './tls.ts';
@@ -28,6 +29,10 @@ export interface RpcServerOptions {
   readonly port: number;
   readonly logger: Logger;
   readonly tls?: ServerTls;
+  /** Calls must carry it, but for health checks. Default '': none. */
+  readonly token?: string;
+  /** Tells tools which services there are. Default false. */
+  readonly isReflecting?: boolean;
   readonly recvBytesMax?: number;
   readonly sendBytesMax?: number;
   /** Calls one connection may have open. Default 100. */
@@ -52,7 +57,7 @@ const headerBytesMax = 16 * 1024;
 const callerKeepaliveMs = 2_000;
 const callerKeepaliveTimeoutMs = 4_000;
 
-/** The gRPC port of a process: our services, grpc.health.v1 and reflection. */
+/** The gRPC port of a process: our services, grpc.health.v1, and reflection where it is wanted. */
 export class RpcServer {
   readonly #options: RpcServerOptions;
   readonly #server: Server;
@@ -69,9 +74,10 @@ export class RpcServer {
       'grpc.keepalive_timeout_ms': callerKeepaliveTimeoutMs,
       'grpc-node.flow_control_window': flowWindowBytes,
       'grpc-node.max_session_memory': 256,
+      ...(options.token ? { interceptors: [tokenInterceptor(options.token)] } : {}),
     });
     this.#health.addToServer(this.#server);
-    new ReflectionService(fileDescriptors()).addToServer(this.#server);
+    if (options.isReflecting) new ReflectionService(fileDescriptors()).addToServer(this.#server);
   }
 
   /** Adds a service; its methods by their names. */

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import type { SecureVersion } from 'node:tls';
 import { credentials, ServerCredentials } from '@grpc/grpc-js';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 
@@ -16,6 +17,8 @@ export interface ServerTls {
    * RequireAndVerifyClientCert.
    */
   readonly clientAuthType: string;
+  /** Absent: Node's own. */
+  readonly minVersion?: SecureVersion;
 }
 
 export interface ClientTls {
@@ -43,11 +46,16 @@ export function serverCredentials(tls: ServerTls): ServerCredentials {
   if (mustVerify && authority === null) {
     throw new Error(`grpc_tls_config: client_auth_type ${tls.clientAuthType} needs client_ca_file`);
   }
-  return ServerCredentials.createSsl(
+  const secure = ServerCredentials.createSsl(
     authority,
     [{ cert_chain: certChain, private_key: privateKey }],
     mustVerify,
   );
+  // createSsl takes no version; what it hands to Node's TLS server is this object.
+  if (tls.minVersion !== undefined) {
+    Object.assign(secure._getConstructorOptions()!, { minVersion: tls.minVersion });
+  }
+  return secure;
 }
 
 export function channelCredentials(tls: ClientTls | undefined): ChannelCredentials {

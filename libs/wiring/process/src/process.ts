@@ -167,6 +167,8 @@ function rpcServer({ server }: Config, logger: Logger): RpcServer {
     port: server.grpcListenPort,
     logger,
     tls: server.grpcTls,
+    token: server.grpcAuthToken,
+    isReflecting: server.grpcReflectionEnabled,
     // Parts of ours are 1 MiB; Loki's own clients may send as much as the configuration says.
     recvBytesMax: Math.min(rpcMessageBytesMax, server.grpcMaxRecvMsgBytes),
     sendBytesMax: rpcMessageBytesMax,

@@ -70,6 +70,9 @@ export interface ServerConfig {
   readonly grpcMaxRecvMsgBytes: number;
   readonly grpcMaxConcurrentStreams: number;
   readonly grpcTls: TlsServerConfig;
+  /** '' : calls need none. */
+  readonly grpcAuthToken: string;
+  readonly grpcReflectionEnabled: boolean;
   readonly gracefulShutdownTimeoutMs: number;
   readonly logLevel: string;
   readonly logFormat: 'logfmt' | 'json';
@@ -89,7 +92,11 @@ export interface TlsServerConfig {
   readonly keyFile: string;
   readonly clientCaFile: string;
   readonly clientAuthType: string;
+  /** Absent: Node's own, which is TLS 1.2. */
+  readonly minVersion?: TlsVersion;
 }
+
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
 export interface TlsClientConfig {
   readonly enabled: boolean;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from './load-config.ts';
 import type { LoadedConfig } from './load-config.ts';
+import { renderConfig } from './render.ts';
 
 const testdata = join(__dirname, '..', 'testdata');
 const read = (name: string) => readFileSync(join(testdata, name), 'utf8');
@@ -60,6 +61,22 @@ describe('starting', () => {
     );
     const { config } = await running(['-server.admin-listen-port=3101']);
     expect(config.server.adminListenPort).toBe(3101);
+  });
+
+  test('the lowest version of TLS is for both ports, by Go’s name', async () => {
+    const { config } = await running(['-config.file=a'], { a: 'server: {tls_min_version: VersionTLS13}' });
+    expect([config.server.httpTls.minVersion, config.server.grpcTls.minVersion]).toEqual([
+      'TLSv1.3',
+      'TLSv1.3',
+    ]);
+    expect((await running([])).config.server.httpTls).not.toHaveProperty('minVersion');
+    expect(await refusal('server: {tls_min_version: TLS1.3}')).toContain('unknown TLS version "TLS1.3"');
+  });
+
+  test('the token of gRPC is masked where the configuration is shown', async () => {
+    const { config, settings } = await running(['-server.grpc-auth-token=secret-one']);
+    expect(config.server.grpcAuthToken).toBe('secret-one');
+    expect(renderConfig(settings)).not.toContain('secret-one');
   });
 
   test('flags win over the file, and the file over defaults', async () => {

@@ -14,6 +14,7 @@ import type {
   RulerConfig,
   ServerConfig,
   TlsServerConfig,
+  TlsVersion,
   WriteLogConfig,
 } from './config.ts';
 import { readCaches } from './read-caches.ts';
@@ -147,6 +148,8 @@ function readServer(settings: Settings): ServerConfig {
     grpcMaxRecvMsgBytes: settings.number('server.grpc_server_max_recv_msg_size'),
     grpcMaxConcurrentStreams: settings.number('server.grpc_server_max_concurrent_streams'),
     grpcTls: readTls(settings, 'server.grpc_tls_config'),
+    grpcAuthToken: settings.text('server.grpc_auth_token'),
+    grpcReflectionEnabled: settings.flag('server.grpc_reflection_enabled'),
     gracefulShutdownTimeoutMs: settings.durationMs('server.graceful_shutdown_timeout'),
     logLevel: level,
     logFormat: format,
@@ -162,7 +165,28 @@ function readTls(settings: Settings, path: string): TlsServerConfig {
     keyFile: settings.text(`${path}.key_file`),
     clientCaFile: settings.text(`${path}.client_ca_file`),
     clientAuthType: settings.text(`${path}.client_auth_type`),
+    ...readTlsMinVersion(settings),
   };
+}
+
+/** Go's names. */
+const tlsVersions: ReadonlyMap<string, TlsVersion> = new Map([
+  ['VersionTLS10', 'TLSv1'],
+  ['VersionTLS11', 'TLSv1.1'],
+  ['VersionTLS12', 'TLSv1.2'],
+  ['VersionTLS13', 'TLSv1.3'],
+]);
+
+function readTlsMinVersion(settings: Settings): { minVersion?: TlsVersion } {
+  const name = settings.text('server.tls_min_version');
+  if (name === '') return {};
+  const minVersion = tlsVersions.get(name);
+  if (minVersion === undefined) {
+    throw new ConfigError(
+      `server.tls_min_version: unknown TLS version ${JSON.stringify(name)}: use ${[...tlsVersions.keys()].join(', ')}`,
+    );
+  }
+  return { minVersion };
 }
 
 function readWriteLog(settings: Settings, dataDirectory: string): WriteLogConfig {

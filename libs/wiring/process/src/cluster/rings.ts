@@ -251,9 +251,9 @@ function openRedis({ timers, random, logger }: RingWorld, redis: RingStoreConfig
 }
 
 function openJoined({ config, clock, timers }: RingWorld, members: readonly string[]): RingStore {
-  const tls = config.rpcClients.ringStore;
+  const deps = { clock, tls: config.rpcClients.ringStore, token: config.server.grpcAuthToken };
   return new JoinedRingStore(
-    members.map((address) => new RpcChannel(withPort(address), { clock, tls })),
+    members.map((address) => new RpcChannel(withPort(address), deps)),
     timers,
   );
 }

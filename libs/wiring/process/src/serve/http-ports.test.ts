@@ -1,5 +1,7 @@
 /** Protects what operators see of a process that stops: it is not ready, and still tells so. */
 import { loadConfig } from '@loki/config';
+import { routes } from '@loki/http';
+import type { RouteId, RouteSpec } from '@loki/http';
 import type { Logger } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';
 import { Metrics, serverMetrics } from '@loki/telemetry';
@@ -38,6 +40,22 @@ test('operators are answered after clients no longer are', async () => {
 
   await ports.stopOperators(1_000);
   await expect(ask(adminPort, '/ready')).rejects.toThrow();
+});
+
+// Protects: with an admin port, the port of clients changes nothing but what a tenant may change of its own.
+test('routes that change a process are on the admin port alone', () => {
+  const isChanging = ({ methods }: RouteSpec) =>
+    methods === undefined || methods.some((method) => method !== 'GET');
+  const ofTenants = new Set<RouteId>([
+    ...(['push', 'pushLegacy', 'pushOtlp', 'deletes', 'cacheGenerationsIncrease'] as const),
+    ...(['rulesNamespace', 'rulesGroup', 'rulesNamespaceLegacy', 'rulesGroupLegacy'] as const),
+  ]);
+  const others = (Object.entries(routes) as [RouteId, RouteSpec][])
+    .filter(([id, route]) => isChanging(route) && !route.isQuery && !ofTenants.has(id))
+    .map(([id, { port }]) => [id, port]);
+  expect(others.length).toBeGreaterThan(12);
+  expect(others.filter(([, port]) => port !== 'admin')).toEqual([]);
+  for (const id of ['ingesterShutdown', 'config'] as const) expect(routes[id].port).toBe('admin');
 });
 
 test('without an admin port all is answered on one', async () => {

@@ -35,6 +35,15 @@ test.each([
   });
 });
 
+test.each([{}, { clientCa: 'ca' }])(
+  'the lowest version of TLS is that of the configuration (%j)',
+  (given) => {
+    expect(httpTls({ ...plain, cert: 'c', key: 'k', minVersion: 'TLSv1.3', ...given })).toMatchObject({
+      minVersion: 'TLSv1.3',
+    });
+  },
+);
+
 test.each([
   [{ cert: 'c' }, 'go together'],
   [{ key: 'k' }, 'go together'],

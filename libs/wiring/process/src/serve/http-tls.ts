@@ -34,9 +34,10 @@ export function httpTls(config: TlsServerConfig): HttpTls | undefined {
     const names = [...clientAuthTypes.keys()].join(', ');
     throw new Error(`server.http_tls_config: client_auth_type ${type} is none of ${names}`);
   }
-  if (asked === 'none') return { cert, key };
+  const versions = config.minVersion === undefined ? {} : { minVersion: config.minVersion };
+  if (asked === 'none') return { cert, key, ...versions };
   if (ca.length === 0) {
     throw new Error(`server.http_tls_config: client_auth_type ${type} needs client_ca_file`);
   }
-  return { cert, key, client: { ca, isRequired: asked === 'required' } };
+  return { cert, key, ...versions, client: { ca, isRequired: asked === 'required' } };
 }
