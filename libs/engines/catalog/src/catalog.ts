@@ -1,12 +1,12 @@
 import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
+import type { LiveSegment, CatalogState } from './catalog-state.ts';
 import type { CompactionManifest } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
 import type { ManifestSection } from './manifest.ts';
 import { NumberedLog } from './numbered-log.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
-import type { LiveSegment, PartitionState } from './partition-state.ts';
 import { dayOf, daysMax, SectionIndex } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
 
@@ -138,7 +138,7 @@ export class Catalog {
   }
 
   /** What is known of a partition. */
-  state(partition: number): PartitionState {
+  state(partition: number): CatalogState {
     return this.#partition(partition).catalog.state;
   }
 

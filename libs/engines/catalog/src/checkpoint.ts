@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
+import { CatalogState } from './catalog-state.ts';
 import { decode, getSegment, getWriters, putSegment, putWriters, seal } from './manifest.ts';
-import { PartitionState } from './partition-state.ts';
 
 /** `LCC1`. The last byte is the version. */
 const magic = 0x3143_434c;
@@ -9,7 +9,7 @@ const unpackedBytesMax = 512 << 20;
 const listMax = 10_000_000;
 
 /** A partition's folded manifests as one object: magic, unpacked size, zstd of the body, CRC32C. */
-export function encodeCheckpoint(state: PartitionState): Buffer {
+export function encodeCheckpoint(state: CatalogState): Buffer {
   const body = new ByteWriter(1 << 16);
   body.uvarint(state.partition);
   body.uvarint(state.number);
@@ -41,7 +41,7 @@ export function encodeCheckpoint(state: PartitionState): Buffer {
  *
  * @throws LokiError `corrupt`, naming `key`; `state` is untouched then
  */
-export function decodeCheckpoint(bytes: Uint8Array, key: string, state: PartitionState): void {
+export function decodeCheckpoint(bytes: Uint8Array, key: string, state: CatalogState): void {
   decode(bytes, key, magic, (reader) => {
     const size = reader.count(unpackedBytesMax);
     const body = new ByteReader(zstdDecompress(reader.sizedBytes(), size));
@@ -58,9 +58,9 @@ export function decodeCheckpoint(bytes: Uint8Array, key: string, state: Partitio
   });
 }
 
-function readBody(body: ByteReader): PartitionState {
+function readBody(body: ByteReader): CatalogState {
   const partition = body.uvarint();
-  const state = new PartitionState(partition);
+  const state = new CatalogState(partition);
   state.number = body.uvarint();
   state.endOffset = body.uvarint();
   state.writers = getWriters(body);

@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
 import { dayNs, LokiError } from '@loki/model';
+import type { DeadSegment } from './catalog-state.ts';
 import { CompactedDay } from './compacted-day.ts';
 import {
   decodeCompactionManifest,
@@ -13,7 +14,6 @@ import {
 import type { CompactionManifest, DayChange } from './compaction-manifest.ts';
 import { decode, seal } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
-import type { DeadSegment } from './partition-state.ts';
 import { dayOf, daysMax } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
 

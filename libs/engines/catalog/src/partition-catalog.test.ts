@@ -3,12 +3,12 @@ import { LokiError } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { Prng } from '@loki/virtual';
+import { CatalogState } from './catalog-state.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { checkpointKey, manifestKey } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, ManifestContent } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
-import { PartitionState } from './partition-state.ts';
 
 function flush(startOffset: number, endOffset: number, more?: Partial<ManifestContent>): ManifestContent {
   return {
@@ -111,7 +111,7 @@ describe('manifests as bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         expect(() => decodeManifest(bytes, 'k')).toThrow(LokiError);
-        expect(() => decodeCheckpoint(bytes, 'k', new PartitionState(0))).toThrow(LokiError);
+        expect(() => decodeCheckpoint(bytes, 'k', new CatalogState(0))).toThrow(LokiError);
       }),
     );
   });
@@ -257,7 +257,7 @@ describe('commits', () => {
       await Promise.all(['x', 'y', 'z'].map(leader));
       const full = new PartitionCatalog({ objectStore, partition: 0 });
       await full.load();
-      const replayed = new PartitionState(0);
+      const replayed = new CatalogState(0);
       for (let n = 1; n <= full.state.number; n++) {
         replayed.fold(decodeManifest(await objectStore.get(manifestKey(0, n)), 'k'));
       }
@@ -312,7 +312,7 @@ describe('checkpoints', () => {
 
   test('a checkpoint of another partition is not believed', async () => {
     const objectStore = await filled(10);
-    const other = new PartitionState(1);
+    const other = new CatalogState(1);
     const bytes = await objectStore.get(checkpointKey(0, 10)).catch(async () => {
       for await (const { key } of objectStore.list('catalog/checkpoints/0/')) return objectStore.get(key);
       throw new Error('no checkpoint was written');

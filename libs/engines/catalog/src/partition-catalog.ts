@@ -1,11 +1,11 @@
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
+import { CatalogState } from './catalog-state.ts';
+import type { StateListener } from './catalog-state.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { checkpointKey, checkpointPrefix, manifestKey, manifestPrefix, numberOf } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, DroppedSections, ManifestContent } from './manifest.ts';
-import { PartitionState } from './partition-state.ts';
-import type { StateListener } from './partition-state.ts';
 
 interface PartitionCatalogOptions {
   readonly objectStore: ObjectStore;
@@ -41,7 +41,7 @@ const checkpointsKept = 2;
  * Calls take turns. They throw what the store throws and may then be repeated.
  */
 export class PartitionCatalog {
-  readonly state: PartitionState;
+  readonly state: CatalogState;
   readonly #store: ObjectStore;
   readonly #checkpointEvery: number;
   /** Last checkpoint we know of. */
@@ -53,7 +53,7 @@ export class PartitionCatalog {
 
   constructor(options: PartitionCatalogOptions) {
     this.#store = options.objectStore;
-    this.state = new PartitionState(options.partition, options.listener);
+    this.state = new CatalogState(options.partition, options.listener);
     this.#checkpointEvery = options.checkpointEvery ?? 512;
   }
 

@@ -1,7 +1,7 @@
 import { dayNs } from '@loki/model';
+import type { LiveSegment, StateListener } from './catalog-state.ts';
 import type { RecordRange } from './compaction-manifest.ts';
 import type { ManifestSection } from './manifest.ts';
-import type { LiveSegment, StateListener } from './partition-state.ts';
 
 /** One tenant's share of one segment, as a reader needs it. */
 export interface SegmentRef {

@@ -8,7 +8,7 @@ import type { DuplicateRows } from './dedupe.ts';
 import type { PartitionDeps } from './deps.ts';
 import { headRecordOf } from './head.ts';
 import type { HeadRecord } from './head.ts';
-import type { PartitionState } from './partition-state.ts';
+import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
 import { retry } from './retry.ts';
 
@@ -38,19 +38,19 @@ const turnMaxMs = 20;
  * it is.
  */
 export class Consumer {
-  readonly #state: PartitionState;
+  readonly #progress: PartitionProgress;
   readonly #deps: PartitionDeps;
   readonly #events: ConsumeEvents;
   readonly #blocks: DecodedBlocks;
   readonly #committedRows: CommittedRows;
   #turnBeganMs: number;
 
-  constructor(state: PartitionState, deps: PartitionDeps, events: ConsumeEvents) {
-    this.#state = state;
+  constructor(progress: PartitionProgress, deps: PartitionDeps, events: ConsumeEvents) {
+    this.#progress = progress;
     this.#deps = deps;
     this.#events = events;
     this.#blocks = new DecodedBlocks(deps.options.decodedBlocksBytesMax);
-    this.#committedRows = new CommittedRows({ ...deps, partition: state.id });
+    this.#committedRows = new CommittedRows({ ...deps, partition: progress.id });
     this.#turnBeganMs = deps.clock.monotonicMs();
   }
 
@@ -58,13 +58,13 @@ export class Consumer {
   async run(signal: AbortSignal): Promise<never> {
     const { readBytesMax, readWaitMs } = this.#deps.options;
     for (;;) {
-      while (this.#state.isFull) {
+      while (this.#progress.isFull) {
         this.#events.onProgress();
         await this.#deps.timers.sleep(roomPollMs, signal);
       }
-      const from = this.#state.consumedOffset;
+      const from = this.#progress.consumedOffset;
       const records = await this.#retry('reading the write log', signal, () =>
-        this.#deps.writeLog.read(this.#state.id, from, {
+        this.#deps.writeLog.read(this.#progress.id, from, {
           bytesMax: readBytesMax,
           waitMs: readWaitMs,
           signal,
@@ -86,9 +86,9 @@ export class Consumer {
    * to ask: it would wait for ever for what another owner has committed and truncated.
    */
   async #isPassed(offset: number, signal: AbortSignal): Promise<boolean> {
-    if (!this.#state.isAwaited) return false;
+    if (!this.#progress.isAwaited) return false;
     const start = await this.#retry('asking the write log for its start', signal, () =>
-      this.#deps.writeLog.startOffset(this.#state.id),
+      this.#deps.writeLog.startOffset(this.#progress.id),
     );
     return start > offset;
   }
@@ -97,10 +97,10 @@ export class Consumer {
     const { metrics } = this.#deps;
     const { offset, writerId, sequence } = logged;
     // Delivered again by the log, or committed by another owner while we waited.
-    if (offset < this.#state.consumedOffset) return;
-    if (this.#state.writers.isRepeat(writerId, sequence)) {
+    if (offset < this.#progress.consumedOffset) return;
+    if (this.#progress.writers.isRepeat(writerId, sequence)) {
       metrics.recordRepeated();
-      this.#state.consumed(offset, writerId, sequence, undefined);
+      this.#progress.consumed(offset, writerId, sequence, undefined);
       return;
     }
     let left: HeadRecord | undefined;
@@ -108,9 +108,9 @@ export class Consumer {
       left = await this.#admit(logged, signal);
     } catch (error) {
       if (!isToBlame(logged, error)) throw error;
-      await quarantine({ ...logged, partition: this.#state.id, error }, this.#deps, signal);
+      await quarantine({ ...logged, partition: this.#progress.id, error }, this.#deps, signal);
     }
-    if (this.#state.consumed(offset, writerId, sequence, left) && left) {
+    if (this.#progress.consumed(offset, writerId, sequence, left) && left) {
       metrics.recordConsumed(left.rowCount, left.lineBytes);
       this.#events.onRecord(left);
     }
@@ -138,11 +138,11 @@ export class Consumer {
    */
   #duplicates(logged: LoggedRecord, incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
     const context = {
-      head: this.#state.head,
-      bounds: this.#state.bounds,
+      head: this.#progress.head,
+      bounds: this.#progress.bounds,
       committed: this.#committedRows,
       blocks: this.#blocks,
-      committedOffset: () => this.#state.committedOffset,
+      committedOffset: () => this.#progress.committedOffset,
       signal,
     };
     const attempt = async () => {

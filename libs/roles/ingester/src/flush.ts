@@ -4,7 +4,7 @@ import { mergeTask, verifySegment } from '@loki/segment';
 import type { MergeTaskOutput } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord } from './head.ts';
-import type { PartitionState } from './partition-state.ts';
+import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
 import { foreignCommit } from './rescue.ts';
 import { retry } from './retry.ts';
@@ -25,26 +25,26 @@ interface MergedSegment extends MergeTaskOutput {
  * worst an object that no manifest names.
  */
 export class Flusher {
-  readonly #state: PartitionState;
+  readonly #progress: PartitionProgress;
   readonly #deps: PartitionDeps;
   readonly #stop: AbortSignal;
   #running: Promise<void> | undefined;
 
-  constructor(state: PartitionState, deps: PartitionDeps, stop: AbortSignal) {
-    this.#state = state;
+  constructor(progress: PartitionProgress, deps: PartitionDeps, stop: AbortSignal) {
+    this.#progress = progress;
     this.#deps = deps;
     this.#stop = stop;
   }
 
   /** Two leaders may believe in themselves for a while: the manifests decide between them. */
   get isLeader(): boolean {
-    return this.#deps.isLeader?.(this.#state.id) ?? true;
+    return this.#deps.isLeader?.(this.#progress.id) ?? true;
   }
 
   /** Takes over what others have committed: how a follower's head becomes smaller. */
   async followCommits(): Promise<void> {
     await this.idle();
-    const commits = this.#deps.commits(this.#state.id);
+    const commits = this.#deps.commits(this.#progress.id);
     this.#follow(await this.#retry('reading the manifests', () => commits.load(this.#stop)));
   }
 
@@ -53,7 +53,7 @@ export class Flusher {
    * record that it passes: one that does not is of another log, and the records that it passes would be lost.
    */
   #follow(committed: CommitState): void {
-    const { id, writers, consumedOffset } = this.#state;
+    const { id, writers, consumedOffset } = this.#progress;
     const { endOffset } = committed;
     const isOurs = endOffset <= consumedOffset && writers.isKnownTo(endOffset, committed.writers);
     const { onForeignCommit } = this.#deps;
@@ -62,7 +62,7 @@ export class Flusher {
       onForeignCommit(error);
       throw error;
     }
-    this.#state.committed(committed);
+    this.#progress.committed(committed);
   }
 
   /** Begins a flush when one is due and none is on its way; flushes on while they are due. */
@@ -76,7 +76,7 @@ export class Flusher {
 
   /** Flushes until everything below `offset` is committed; the caller has seen to it that it was consumed. */
   async flushUpTo(offset: number, signal?: AbortSignal): Promise<void> {
-    while (this.#state.committedOffset < offset) {
+    while (this.#progress.committedOffset < offset) {
       signal?.throwIfAborted();
       this.#stop.throwIfAborted();
       if (this.#running) {
@@ -100,10 +100,10 @@ export class Flusher {
   }
 
   #plan(isForced: boolean): FlushPlan | undefined {
-    const { head } = this.#state;
+    const { head } = this.#progress;
     return planFlush(
       {
-        ...this.#state.position(),
+        ...this.#progress.position(),
         records: head.records,
         lineBytes: head.lineBytes,
         memoryBytes: head.memoryBytes,
@@ -132,9 +132,9 @@ export class Flusher {
   async #mergeAndCommit(plan: FlushPlan): Promise<void> {
     const { clock } = this.#deps;
     const beganMs = clock.monotonicMs();
-    const records = this.#state.head.records.slice(0, plan.count);
+    const records = this.#progress.head.records.slice(0, plan.count);
     // The table at the plan's end, taken before anything is awaited: see Writers.
-    const writers = this.#state.writers.tableAt(plan.endOffset);
+    const writers = this.#progress.writers.tableAt(plan.endOffset);
     let segment: MergedSegment | undefined;
     if (records.length > 0) {
       const merged = await this.#merge(records);
@@ -149,12 +149,12 @@ export class Flusher {
     }
     const { startOffset, endOffset } = plan;
     const commit = { startOffset, endOffset, segment, writers };
-    const commits = this.#deps.commits(this.#state.id);
+    const commits = this.#deps.commits(this.#progress.id);
     const isCommitted = await this.#retry('committing a segment', () => commits.commit(commit, this.#stop));
     await this.#deps.simHook?.('flush.afterCommit');
     if (isCommitted) {
       const newestUs = Number.NEGATIVE_INFINITY; // nothing of it is unknown here: the head had every row
-      this.#state.committed({ endOffset, writers, newestUs });
+      this.#progress.committed({ endOffset, writers, newestUs });
     }
     if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
       if (segment) this.#count(plan, segment, records[0], beganMs, encodedMs);
@@ -185,14 +185,14 @@ export class Flusher {
       } catch (error) {
         if (!isUnreadable(error)) throw error;
         const { offset, bytes } = record;
-        const origin = { partition: this.#state.id, offset, writerId: 'head', sequence: 0 };
+        const origin = { partition: this.#progress.id, offset, writerId: 'head', sequence: 0 };
         await quarantine({ ...origin, payload: bytes, error }, this.#deps, this.#stop);
         unreadable.push(record);
       }
     }
     // Each record by itself is sound, and yet they do not merge: ours to mend, and no reason to drop data.
     if (unreadable.length === 0) throw cause;
-    this.#state.remove(unreadable);
+    this.#progress.remove(unreadable);
   }
 
   /**
@@ -200,17 +200,17 @@ export class Flusher {
    * all, put by an attempt whose answer was not heard.
    */
   async #yieldToWinner(plan: FlushPlan, segment: MergedSegment | undefined): Promise<boolean> {
-    const commits = this.#deps.commits(this.#state.id);
+    const commits = this.#deps.commits(this.#progress.id);
     const winner = await this.#retry('reading the manifests', () => commits.load(this.#stop));
     if (winner.endOffset <= plan.startOffset) {
-      throw new LokiError('internal', `partition ${this.#state.id}: lost a commit to nobody`);
+      throw new LokiError('internal', `partition ${this.#progress.id}: lost a commit to nobody`);
     }
     const isOurs = segment !== undefined && (await this.#isNamed(segment, winner.endOffset));
     this.#follow(winner);
     if (isOurs) return true;
     this.#deps.metrics.flushLost();
     this.#deps.logger.warn('another owner has flushed these records: our segment is thrown away', {
-      partition: this.#state.id,
+      partition: this.#progress.id,
       startOffset: plan.startOffset,
       endOffset: plan.endOffset,
       winnersEndOffset: winner.endOffset,
@@ -223,21 +223,21 @@ export class Flusher {
   #isNamed(segment: MergedSegment, endOffset: number): Promise<boolean> {
     const { tenant, minNs, maxNs } = segment.sections[0];
     return this.#retry('looking for a segment in the manifests', async () => {
-      const keys = await this.#deps.committed.keys(this.#state.id, endOffset, tenant, minNs, maxNs + 1n);
+      const keys = await this.#deps.committed.keys(this.#progress.id, endOffset, tenant, minNs, maxNs + 1n);
       return keys.includes(segment.key);
     });
   }
 
   /** Failing to forget loses nothing: the next flush tries again. */
   async truncateLog(): Promise<void> {
-    const offset = this.#state.committedOffset - this.#deps.options.logMarginRecords;
+    const offset = this.#progress.committedOffset - this.#deps.options.logMarginRecords;
     if (offset <= 0) return;
-    await this.#deps.writeLog.truncateBefore(this.#state.id, offset).catch((error) => this.#report(error));
+    await this.#deps.writeLog.truncateBefore(this.#progress.id, offset).catch((error) => this.#report(error));
   }
 
   #keyOf({ startOffset, endOffset }: FlushPlan): string {
     const suffix = Buffer.from(this.#deps.random.bytes(8)).toString('hex');
-    return `segments/${this.#state.id}/${startOffset}-${endOffset}-${suffix}`;
+    return `segments/${this.#progress.id}/${startOffset}-${endOffset}-${suffix}`;
   }
 
   #count(
@@ -277,7 +277,7 @@ export class Flusher {
     if (this.#stop.aborted) return; // told to stop in the middle of it: nothing failed
     this.#deps.metrics.flushFailed();
     this.#deps.logger.error('flush failed', {
-      partition: this.#state.id,
+      partition: this.#progress.id,
       err: error instanceof Error ? error.message : String(error),
     });
   }

@@ -11,7 +11,7 @@ import type {
 import { Consumer } from './consume.ts';
 import type { PartitionDeps } from './deps.ts';
 import { Flusher } from './flush.ts';
-import { PartitionState } from './partition-state.ts';
+import { PartitionProgress } from './partition-progress.ts';
 import { foreignCommit, rescueRecords } from './rescue.ts';
 import { retry } from './retry.ts';
 import { headStreams, queryHead } from './serve.ts';
@@ -35,7 +35,7 @@ export interface PartitionStatus {
 }
 
 interface Parts {
-  readonly state: PartitionState;
+  readonly progress: PartitionProgress;
   readonly consumer: Consumer;
   readonly flusher: Flusher;
 }
@@ -90,30 +90,30 @@ export class Partition {
   /** Commits all that was in the log at the call. */
   async flush(signal?: AbortSignal): Promise<void> {
     if (!this.#parts) throw notReady(this.id);
-    const { state, flusher } = this.#parts;
+    const { progress, flusher } = this.#parts;
     if (!flusher.isLeader) return;
     const endOffset = await this.#deps.writeLog.endOffset(this.id);
-    while (state.committedOffset < endOffset) {
-      await flusher.flushUpTo(Math.min(endOffset, state.consumedOffset), signal);
-      if (state.consumedOffset >= endOffset) continue;
-      await state.waitConsumed(state.consumedOffset + 1, this.#deps.options.queryWaitMs, signal);
+    while (progress.committedOffset < endOffset) {
+      await flusher.flushUpTo(Math.min(endOffset, progress.consumedOffset), signal);
+      if (progress.consumedOffset >= endOffset) continue;
+      await progress.waitConsumed(progress.consumedOffset + 1, this.#deps.options.queryWaitMs, signal);
     }
   }
 
   /** undefined: it has not begun to read. */
   async status(): Promise<PartitionStatus | undefined> {
     if (!this.#parts) return undefined;
-    const { state, flusher } = this.#parts;
+    const { progress, flusher } = this.#parts;
     const endOffset = await this.#deps.writeLog.endOffset(this.id).catch(() => undefined);
     return {
       partition: this.id,
       isLeader: flusher.isLeader,
       isCaughtUp: this.#isCaughtUp,
-      committedOffset: state.committedOffset,
-      consumedOffset: state.consumedOffset,
+      committedOffset: progress.committedOffset,
+      consumedOffset: progress.consumedOffset,
       ...(endOffset === undefined ? {} : { endOffset }),
-      headRecords: state.head.records.length,
-      headBytes: state.head.memoryBytes,
+      headRecords: progress.head.records.length,
+      headBytes: progress.head.memoryBytes,
     };
   }
 
@@ -124,7 +124,7 @@ export class Partition {
     this.#tails.close();
     await this.#work;
     await this.#parts?.flusher.idle();
-    this.#parts?.state.release();
+    this.#parts?.progress.release();
     this.#deps.metrics.replaying(this.id, false);
     this.#deps.metrics.head(this.id, undefined);
   }
@@ -132,11 +132,11 @@ export class Partition {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     this.#deps.metrics.replaying(this.id, true);
-    const { state, consumer } = (this.#parts = await this.#recover());
+    const { progress, consumer } = (this.#parts = await this.#recover());
     const target = await this.#retry('asking the write log for its end', () =>
       this.#deps.writeLog.endOffset(this.id),
     );
-    void state
+    void progress
       .waitConsumed(target, Number.MAX_SAFE_INTEGER, signal)
       .then(() => this.#caughtUp(target))
       .catch(() => undefined); // let go before it caught up
@@ -167,11 +167,11 @@ export class Partition {
       });
     }
     if (this.#deps.onForeignCommit) await this.#rescue(committed);
-    const state = new PartitionState(this.id, committed, this.#deps);
-    const flusher = new Flusher(state, this.#deps, this.#stop.signal);
+    const progress = new PartitionProgress(this.id, committed, this.#deps);
+    const flusher = new Flusher(progress, this.#deps, this.#stop.signal);
     // A crash may have come between the last commit and this.
     await flusher.truncateLog();
-    const consumer = new Consumer(state, this.#deps, {
+    const consumer = new Consumer(progress, this.#deps, {
       onRecord: (record) => {
         this.#tails.onRecord(record);
         if (flusher.isLeader) this.#deps.patterns?.offer(record);
@@ -180,7 +180,7 @@ export class Partition {
       onGap: () => flusher.followCommits(),
       onOutdated: () => flusher.followCommits(),
     });
-    return { state, consumer, flusher };
+    return { progress, consumer, flusher };
   }
 
   /**
@@ -211,14 +211,14 @@ export class Partition {
     }
   }
 
-  async #tellGauges({ state, flusher }: Parts): Promise<void> {
+  async #tellGauges({ progress, flusher }: Parts): Promise<void> {
     const { clock, metrics, writeLog } = this.#deps;
     const streams = new Map<string, number>();
-    for (const [tenant, of] of state.head.tenants) streams.set(tenant, of.size);
-    const endOffset = await writeLog.endOffset(this.id).catch(() => state.consumedOffset);
+    for (const [tenant, of] of progress.head.tenants) streams.set(tenant, of.size);
+    const endOffset = await writeLog.endOffset(this.id).catch(() => progress.consumedOffset);
     // The partition may have been let go meanwhile.
     if (this.#stop.signal.aborted) return;
-    const { head, consumedOffset, committedOffset } = state;
+    const { head, consumedOffset, committedOffset } = progress;
     const oldestMs = head.records.length === 0 ? undefined : head.records[0].consumedAtMs;
     metrics.head(this.id, {
       records: head.records.length,
@@ -232,9 +232,9 @@ export class Partition {
     });
   }
 
-  #ready(): PartitionState {
+  #ready(): PartitionProgress {
     if (!this.#parts || !this.#isCaughtUp) throw notReady(this.id);
-    return this.#parts.state;
+    return this.#parts.progress;
   }
 
   #retry<T>(what: string, attempt: () => Promise<T>): Promise<T> {

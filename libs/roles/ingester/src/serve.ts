@@ -4,7 +4,7 @@ import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume 
 import { columns } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord, HeadStream } from './head.ts';
-import type { PartitionState } from './partition-state.ts';
+import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf, selectionOfStreams, selectRecords, selectStreams } from './select.ts';
 import type { Selection } from './select.ts';
 import { nsAt } from './time.ts';
@@ -23,19 +23,19 @@ const allTime = { startNs: -(1n << 63n), endNs: (1n << 63n) - 1n };
 
 /** Answers a leaf from the head alone: exactly what lies at or above the committed offset that it reports. */
 export async function queryHead(
-  state: PartitionState,
+  progress: PartitionProgress,
   deps: PartitionDeps,
   request: LeafRequest,
   signal?: AbortSignal,
 ): Promise<HeadAnswer<LeafResult>> {
   const selection = selectionOfLeaf(request);
-  await catchUp(state, deps, signal);
+  await catchUp(progress, deps, signal);
   // From here to the list of records nothing is awaited: offset and records belong together. What a commit
   // drops from the head afterwards stays alive through this list.
-  const committedOffset = state.committedOffset;
-  const records = selectRecords(state.head, selection);
+  const committedOffset = progress.committedOffset;
+  const records = selectRecords(progress.head, selection);
   const groups = groupRecords(records);
-  const runGroup = (i: number, stop: AbortSignal) => scan(groups[i], state.id, deps, request, stop);
+  const runGroup = (i: number, stop: AbortSignal) => scan(groups[i], progress.id, deps, request, stop);
   const atOnce = scansPerWorker * deps.workers.parallelism;
   const result = await mergeAsTheyCome(request, groups.length, runGroup, { atOnce, signal });
   return { committedOffset, result };
@@ -43,27 +43,27 @@ export async function queryHead(
 
 /** The streams of the head in a time range with their volume in it: exact, or as Loki counts it. */
 export async function headStreams(
-  state: PartitionState,
+  progress: PartitionProgress,
   deps: PartitionDeps,
   request: StreamsRequest,
   signal?: AbortSignal,
 ): Promise<HeadAnswer<readonly StreamVolume[]>> {
   const selection = selectionOfStreams(request);
-  await catchUp(state, deps, signal);
+  await catchUp(progress, deps, signal);
   if (request.volume) {
-    const { committedOffset } = state;
+    const { committedOffset } = progress;
     // All of a selected stream counts, also what lies outside of the range: its volume is shared out by time.
-    const records = selectRecords(state.head, { ...selection, ...allTime });
-    const input = { request, sources: sourcesOf(records, state.id, deps) };
-    const result = await deps.workers.run(volumeTask, input, { affinity: state.id, signal });
+    const records = selectRecords(progress.head, { ...selection, ...allTime });
+    const input = { request, sources: sourcesOf(records, progress.id, deps) };
+    const result = await deps.workers.run(volumeTask, input, { affinity: progress.id, signal });
     return { committedOffset, result };
   }
   const result: StreamVolume[] = [];
-  for (const stream of selectStreams(state.head, selection)) {
+  for (const stream of selectStreams(progress.head, selection)) {
     const volume = volumeOf(stream, selection);
     if (volume.entries > 0) result.push({ labels: [...stream.labels], ...volume });
   }
-  return { committedOffset: state.committedOffset, result };
+  return { committedOffset: progress.committedOffset, result };
 }
 
 /** A leaf over these records, on a worker. */
@@ -107,9 +107,13 @@ function sourcesOf(
 }
 
 /** Waits until the head holds all that was acknowledged before the call. */
-async function catchUp(state: PartitionState, deps: PartitionDeps, signal?: AbortSignal): Promise<void> {
-  const endOffset = await deps.writeLog.endOffset(state.id);
-  await state.waitConsumed(endOffset, deps.options.queryWaitMs, signal);
+async function catchUp(
+  progress: PartitionProgress,
+  deps: PartitionDeps,
+  signal?: AbortSignal,
+): Promise<void> {
+  const endOffset = await deps.writeLog.endOffset(progress.id);
+  await progress.waitConsumed(endOffset, deps.options.queryWaitMs, signal);
 }
 
 /** Neighbouring records by task, at least one group, oldest first. */

@@ -5,7 +5,7 @@ import { openSegment } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
 import { headRecordOf } from './head.ts';
 import type { HeadRecord } from './head.ts';
-import type { PartitionState } from './partition-state.ts';
+import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf } from './select.ts';
 import type { Selection } from './select.ts';
 import { scanFrame } from './serve.ts';
@@ -31,7 +31,7 @@ export class Tails {
    * aborts or the reader lets go.
    */
   follow(
-    state: PartitionState,
+    progress: PartitionProgress,
     request: LeafRequest,
     { signal, fromOffset }: { signal: AbortSignal; fromOffset?: number },
   ): AsyncIterable<TailFrame> {
@@ -39,13 +39,13 @@ export class Tails {
     if (this.#tails.size >= this.#deps.options.tailsMax) {
       throw new LokiError('tooManyRequests', 'max concurrent tail requests limit exceeded');
     }
-    const from = fromOffset ?? state.consumedOffset;
+    const from = fromOffset ?? progress.consumedOffset;
     const tail = new Tail(selectionOfLeaf(request), from, this.#deps);
     this.#tails.add(tail);
     // Nothing is awaited since the tail is among those that hear of new records: none is missed, none comes
     // twice.
-    const { committedOffset } = state;
-    if (fromOffset !== undefined) for (const record of state.head.records) tail.offer(record);
+    const { committedOffset } = progress;
+    if (fromOffset !== undefined) for (const record of progress.head.records) tail.offer(record);
     const begins = { fromOffset: from, missedBelow: committedOffset };
     const onAbort = () => tail.end();
     if (signal.aborted) tail.end();

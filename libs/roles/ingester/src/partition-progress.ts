@@ -21,7 +21,7 @@ const waitersMax = 10_000;
  *
  *     committedOffset <= every record in the head < consumedOffset
  */
-export class PartitionState {
+export class PartitionProgress {
   readonly id: number;
   readonly head: Head;
   bounds: FlushedBounds;

@@ -26,7 +26,7 @@ export interface StateListener {
 }
 
 /** All manifests of one partition, folded. */
-export class PartitionState {
+export class CatalogState {
   readonly partition: number;
   /** Of the last manifest folded; 0: none. */
   number = 0;
