@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
 import { CatalogState } from './catalog-state.ts';
-import { decode, getSegment, getWriters, putSegment, putWriters, seal } from './manifest.ts';
+import { decode, getSegment, getWriters, putSegment, putWriters, appendChecksum } from './manifest.ts';
 
 /** `LCC1`. The last byte is the version. */
 const magic = 0x3143_434c;
@@ -33,7 +33,7 @@ export function encodeCheckpoint(state: CatalogState): Buffer {
   writer.u32(magic);
   writer.uvarint(body.length);
   writer.sizedBytes(zstdCompress(body.view()));
-  return seal(writer);
+  return appendChecksum(writer);
 }
 
 /**

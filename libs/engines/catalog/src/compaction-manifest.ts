@@ -1,6 +1,6 @@
 import { ByteWriter } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
-import { decode, getTexts, putTexts, seal } from './manifest.ts';
+import { decode, getTexts, putTexts, appendChecksum } from './manifest.ts';
 
 /** The write log's records of one partition that rows came from. */
 export interface RecordRange {
@@ -73,7 +73,7 @@ export function encodeCompactionManifest(manifest: CompactionManifest): Buffer {
     for (const output of change.outputs) putCompacted(writer, output);
   }
   putTexts(writer, manifest.erased);
-  return seal(writer);
+  return appendChecksum(writer);
 }
 
 /** @throws LokiError `corrupt`, naming `key` */

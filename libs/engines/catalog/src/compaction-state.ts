@@ -12,7 +12,7 @@ import {
   putRange,
 } from './compaction-manifest.ts';
 import type { CompactionManifest, DayChange } from './compaction-manifest.ts';
-import { decode, seal } from './manifest.ts';
+import { decode, appendChecksum } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 import { dayOf, daysMax } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
@@ -148,7 +148,7 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
     writer.u32(magic);
     writer.uvarint(body.length);
     writer.sizedBytes(zstdCompress(body.view()));
-    return seal(writer);
+    return appendChecksum(writer);
   }
 
   decodeCheckpoint(bytes: Uint8Array, key: string): void {

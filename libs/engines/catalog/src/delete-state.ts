@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
 import { LokiError } from '@loki/model';
-import { decode, seal } from './manifest.ts';
+import { decode, appendChecksum } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 
 /** A tenant's request to delete entries. Times are Unix milliseconds, both inclusive. */
@@ -115,7 +115,7 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
       writer.varint(change.endMs);
       writer.uvarint(change.parts);
     } else if (change.kind === 'progress') writer.uvarint(change.partsDone);
-    return seal(writer);
+    return appendChecksum(writer);
   }
 
   decodeManifest(bytes: Uint8Array, key: string): DeleteManifest {
@@ -142,7 +142,7 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
     writer.u32(checkpointMagic);
     writer.uvarint(body.length);
     writer.sizedBytes(zstdCompress(body.view()));
-    return seal(writer);
+    return appendChecksum(writer);
   }
 
   decodeCheckpoint(bytes: Uint8Array, key: string): void {

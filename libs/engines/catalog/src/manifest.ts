@@ -72,7 +72,7 @@ export function encodeManifest(manifest: Manifest): Buffer {
   putWriters(writer, manifest.writers);
   putDrops(writer, manifest.drops);
   putTexts(writer, manifest.erased);
-  return seal(writer);
+  return appendChecksum(writer);
 }
 
 /** @throws LokiError `corrupt`, naming `key` */
@@ -93,7 +93,7 @@ export function decodeManifest(bytes: Uint8Array, key: string): Manifest {
 // ---- pieces that checkpoints share
 
 /** Ends an object with the CRC32C of all before. */
-export function seal(writer: ByteWriter): Buffer {
+export function appendChecksum(writer: ByteWriter): Buffer {
   writer.u32(crc32c(writer.view()));
   return writer.take();
 }

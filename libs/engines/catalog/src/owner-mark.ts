@@ -3,7 +3,7 @@ import { ByteWriter } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import { numbered, numberOf } from './keys.ts';
-import { decode, seal } from './manifest.ts';
+import { decode, appendChecksum } from './manifest.ts';
 
 /** A write log that owns a store, or owned it. */
 export interface StoreOwner {
@@ -69,7 +69,7 @@ export class OwnerMark {
     writer.uvarint(owner.sinceMs);
     writer.sizedText(owner.logId);
     writer.sizedText(owner.place);
-    return this.#store.putIfAbsent(numbered(prefix, number), seal(writer), signal);
+    return this.#store.putIfAbsent(numbered(prefix, number), appendChecksum(writer), signal);
   }
 
   async #read(number: number, signal: AbortSignal | undefined): Promise<StoreOwner> {

@@ -1,7 +1,7 @@
 import { ByteWriter } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { LokiError } from '@loki/model';
-import { decode, seal } from './manifest.ts';
+import { decode, appendChecksum } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 
 /** From one moment of row time to another the rows of a stream go to so many partitions. */
@@ -68,7 +68,7 @@ export class StreamShardsState implements FoldedLog<ShardManifest> {
     out.uvarint(createdMs);
     out.sizedText(writer);
     putSteps(out, steps);
-    return seal(out);
+    return appendChecksum(out);
   }
 
   decodeManifest(bytes: Uint8Array, key: string): ShardManifest {
@@ -85,7 +85,7 @@ export class StreamShardsState implements FoldedLog<ShardManifest> {
     out.u32(checkpointMagic);
     out.uvarint(this.number);
     putSteps(out, [...this.steps.values()].flat());
-    return seal(out);
+    return appendChecksum(out);
   }
 
   decodeCheckpoint(bytes: Uint8Array, key: string): void {

@@ -3,13 +3,13 @@ import { LokiError, nsPerSecond } from '@loki/model';
 import { mergeTask, verifySegment } from '@loki/segment';
 import type { MergeTaskOutput } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
+import { planFlush } from './flush-plan.ts';
+import type { FlushPlan } from './flush-plan.ts';
 import type { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
 import { foreignCommit } from './rescue.ts';
 import { retry } from './retry.ts';
-import { planFlush } from './seal.ts';
-import type { FlushPlan } from './seal.ts';
 
 /** A segment made of records of the head; at least one section. */
 interface MergedSegment extends MergeTaskOutput {

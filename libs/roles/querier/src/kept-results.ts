@@ -62,15 +62,15 @@ export class KeptResults {
   put(entries: readonly { readonly key: KeptKey; readonly answer: Uint8Array }[], stats: LeafStats): void {
     const fitting = entries.filter(({ answer }) => answer.length <= keptBytesMax);
     if (fitting.length === 0) return;
-    const sealed = fitting.map(({ key, answer }) => {
+    const values = fitting.map(({ key, answer }) => {
       const hash = hashOf(key);
-      const value = seal(answer, hash);
+      const value = withHeader(answer, hash);
       stats.cacheEntriesStored++;
       stats.cacheBytesSent += value.length;
       return { key: nameOf(key.tenant, hash), value };
     });
     stats.cacheRequests++;
-    this.#cache.put(sealed);
+    this.#cache.put(values);
   }
 }
 
@@ -104,7 +104,7 @@ function deleteText({ expr, startNs, endNs, except = [] }: LeafDelete, window: W
   return fromNs < toNs ? JSON.stringify([expr, `${fromNs}..${toNs}`, ...except]) : '';
 }
 
-function seal(answer: Uint8Array, hash: Buffer): Buffer {
+function withHeader(answer: Uint8Array, hash: Buffer): Buffer {
   const value = Buffer.allocUnsafe(headerBytes + answer.length);
   value[0] = version;
   hash.copy(value, 5);

@@ -1,6 +1,6 @@
+import { planFlush } from './flush-plan.ts';
+import type { FlushInput } from './flush-plan.ts';
 import type { HeadRecord } from './head.ts';
-import { planFlush } from './seal.ts';
-import type { SealInput } from './seal.ts';
 
 const limits = { flushRawBytes: 100, headBytesPartitionMax: 1000, flushAgeMs: 1000, flushIdleMs: 100 };
 
@@ -8,7 +8,7 @@ function record(offset: number, lineBytes: number, consumedAtMs = 0): HeadRecord
   return { offset, lineBytes, consumedAtMs } as HeadRecord;
 }
 
-function input(records: HeadRecord[], over: Partial<SealInput> = {}): SealInput {
+function input(records: HeadRecord[], over: Partial<FlushInput> = {}): FlushInput {
   return {
     records,
     lineBytes: records.reduce((sum, each) => sum + each.lineBytes, 0),

@@ -3,7 +3,7 @@ import type { HeadRecord } from './head.ts';
 /** Why a flush happens, in the words of `loki_ingester_chunks_flushed_total`. */
 type FlushReason = 'full' | 'max_age' | 'idle' | 'forced';
 
-export interface SealInput {
+export interface FlushInput {
   /** Ascending by offset. */
   readonly records: readonly HeadRecord[];
   readonly lineBytes: number;
@@ -18,7 +18,7 @@ export interface SealInput {
   readonly nowMs: number;
 }
 
-interface SealLimits {
+interface FlushLimits {
   readonly flushRawBytes: number;
   readonly headBytesPartitionMax: number;
   readonly flushAgeMs: number;
@@ -46,7 +46,7 @@ const memoryShare = 0.5;
  *
  * @param forced flush whatever is there
  */
-export function planFlush(input: SealInput, limits: SealLimits, forced = false): FlushPlan | undefined {
+export function planFlush(input: FlushInput, limits: FlushLimits, forced = false): FlushPlan | undefined {
   if (input.consumedOffset <= input.committedOffset) return undefined;
   const reason = forced ? 'forced' : dueReason(input, limits);
   if (!reason) return undefined;
@@ -62,7 +62,7 @@ export function planFlush(input: SealInput, limits: SealLimits, forced = false):
   };
 }
 
-function dueReason(input: SealInput, limits: SealLimits): FlushReason | undefined {
+function dueReason(input: FlushInput, limits: FlushLimits): FlushReason | undefined {
   if (input.lineBytes >= limits.flushRawBytes) return 'full';
   if (input.memoryBytes >= limits.headBytesPartitionMax * memoryShare) return 'full';
   if (input.isPressed && input.records.length > 0) return 'full';
