@@ -46,7 +46,7 @@ export interface EncodedBlock {
   readonly filterKind: number;
 }
 
-/** The block table: what `BlockInfo` says but for the runs, and the directory of units. */
+/** The block table: what `BlockInfo` says but for the runs, and the table of units. */
 export function encodeBlockTable(blocks: readonly EncodedBlock[], minNs: bigint): Buffer {
   const names = [...new Set(blocks.flatMap((block) => block.metadataNames))].sort(compareText);
   const idOf = new Map(names.map((name, id) => [name, id]));

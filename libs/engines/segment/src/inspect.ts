@@ -39,7 +39,7 @@ export interface SegmentInspection {
   readonly sizeBytes: number;
   readonly lineBytes: number;
   readonly rows: number;
-  /** Header, section directory and trailer: what belongs to no section. */
+  /** Header, table of sections and trailer: what belongs to no section. */
   readonly frameBytes: number;
   readonly sections: readonly SectionInspection[];
 }

@@ -32,7 +32,7 @@ export function pack(raw: Uint8Array, level: number): PackedUnit {
   return { bytes: raw, rawBytes: raw.length, isCompressed: false };
 }
 
-/** Directory entry of a unit: sizes and checksum; an empty one takes one byte. */
+/** Table row of a unit: sizes and checksum; an empty one takes one byte. */
 export function writeUnitEntry(writer: ByteWriter, unit: PackedUnit): void {
   writer.uvarint(unit.rawBytes * 2 + (unit.isCompressed ? 1 : 0));
   if (unit.rawBytes === 0) return;

@@ -1,3 +1,3 @@
 export { Querier } from './querier.ts';
-export type { IngesterDirectory, ResultsCaches } from './querier.ts';
+export type { PartitionOwners, ResultsCaches } from './querier.ts';
 export { streamsTask } from './streams.ts';

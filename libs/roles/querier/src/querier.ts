@@ -42,7 +42,7 @@ import type { Window } from './window.ts';
 const scansPerWorker = 4;
 
 /** Who answers for a partition's head, best first. */
-export interface IngesterDirectory {
+export interface PartitionOwners {
   /** All partitions that may hold data of the tenant. */
   partitions(tenant: string): readonly number[];
   owners(partition: number): readonly IngesterService[];
@@ -51,7 +51,7 @@ export interface IngesterDirectory {
 }
 
 export interface QuerierDeps {
-  readonly ingesters: IngesterDirectory;
+  readonly ingesters: PartitionOwners;
   readonly catalog: Catalog;
   readonly workers: Workers;
   readonly logger: Logger;

@@ -12,7 +12,7 @@ interface StreamsTaskInput {
   readonly clip?: Window;
 }
 
-/** Reads the footer of one stored segment and answers from its stream table and block directory. */
+/** Reads the footer of one stored segment and answers from its stream table and block table. */
 export const streamsTask: Task<StreamsTaskInput, StreamVolume[]> = {
   name: 'streams',
   async run({ request, key, clip }, env) {

@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { HeadAnswer, IngesterService, LeafResult, StreamVolume } from '@loki/ports';
-import type { IngesterDirectory } from '@loki/querier';
+import type { PartitionOwners } from '@loki/querier';
 import { partitionOwners } from '@loki/ring';
 import type { RingView } from '@loki/ring';
 import type { Birth, ClusterWorld } from './cluster-nodes.ts';
@@ -17,7 +17,7 @@ interface NetworkDirectoryDeps {
  * Who answers for a partition, over the network: its owners in turn, then members that leave, then those that
  * come next.
  */
-export class NetworkDirectory implements IngesterDirectory {
+export class NetworkDirectory implements PartitionOwners {
   readonly #deps: NetworkDirectoryDeps;
   readonly #partitions: readonly number[];
   #turn = 0;

@@ -36,7 +36,7 @@ interface LeafRequestBase {
   readonly memoryBytesMax?: number;
   /** Absent: nothing is answered from a cache, nor kept. */
   readonly cache?: CachePolicy;
-  /** Nothing is read but directories: the result is empty, and its stats say what the leaf would read. */
+  /** Nothing is read but indexes: the result is empty, and its stats say what the leaf would read. */
   readonly isDryRun?: boolean;
 }
 
@@ -139,7 +139,7 @@ export interface LeafStats {
   /** Segments and records whose footer was looked at. */
   segments: number;
   blocksMatched: number;
-  /** Blocks a search filter or the directory alone could answer or rule out. */
+  /** Blocks a search filter or the index alone could answer or rule out. */
   blocksSkipped: number;
   /**
    * Dry runs alone: blocks that the directory ruled out by time, and those without a run of the selected

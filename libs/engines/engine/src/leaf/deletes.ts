@@ -33,7 +33,7 @@ const wholeNeed: BlockNeed = {
 };
 
 /**
- * The rows that a leaf must leave out. Runs which a delete takes whole are struck from the directory alone;
+ * The rows that a leaf must leave out. Runs which a delete takes whole are struck from the index alone;
  * of others the rows are found block by block, as a query finds its own.
  */
 export class Deletes {

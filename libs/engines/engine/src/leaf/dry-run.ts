@@ -3,7 +3,7 @@ import type { Candidate } from './block-candidates.ts';
 import type { SectionReader } from './section-reader.ts';
 
 /**
- * Counts the blocks that the directory alone ruled out: by time, or because none of the selected streams is
+ * Counts the blocks that the index alone ruled out: by time, or because none of the selected streams is
  * in them.
  */
 export function countRuledOut(

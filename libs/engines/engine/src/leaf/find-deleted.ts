@@ -15,7 +15,7 @@ interface DeletedRows {
 
 /**
  * The rows of a tenant's section that deletes take, by block; blocks that keep all of theirs are left out.
- * Reads what the deletes look at: for those without filters that is the directory, and timestamps where they
+ * Reads what the deletes look at: for those without filters that is the index, and timestamps where they
  * cut a run.
  */
 export async function findDeletedRows(

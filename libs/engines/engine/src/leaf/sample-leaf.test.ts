@@ -210,7 +210,7 @@ test('windows hold what the plain way finds, for every operation, range, step, o
       fc.constantFrom('', ' |= "v"', ' | drop nothing'),
       async (drawn, op, grid, parts, filter) => {
         const sorted = [...drawn].sort((a, b) => a.ts - b.ts);
-        // Without a label parsed from the line, counts can be answered from directories and timestamps alone.
+        // Without a label parsed from the line, counts can be answered from indexes and timestamps alone.
         const isPlain = op === 'count_over_time' || op === 'bytes_over_time';
         const pipeline = isPlain ? filter : `${filter} | logfmt | unwrap v`;
         const parameter = op === 'quantile_over_time' ? '0.5, ' : '';
@@ -308,7 +308,7 @@ test('of equal timestamps in several streams one is first, and another last, whe
   }
 });
 
-test('counts that follow from the directory need no block, and equal those from timestamps', async () => {
+test('counts that follow from the index need no block, and equal those from timestamps', async () => {
   const rows = Array.from({ length: 300 }, (_, i): TestRow => ({
     labels: { app: `s${i % 3}` },
     ts: BigInt(i) * ms,

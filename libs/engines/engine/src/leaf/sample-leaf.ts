@@ -132,7 +132,7 @@ class SampleScan {
   prefetch(candidates: readonly Candidate[]): void {
     const groups = new Map<SectionReader, BlockInfo[]>();
     for (const candidate of candidates) {
-      if (this.#isAnsweredByDirectory(candidate)) continue;
+      if (this.#isAnsweredByIndex(candidate)) continue;
       const group = groups.get(candidate.reader);
       if (group) group.push(candidate.info);
       else groups.set(candidate.reader, [candidate.info]);
@@ -152,16 +152,16 @@ class SampleScan {
   /** Counts what `visit` would read. */
   measure(candidate: Candidate): void {
     this.grid.startBlock(candidate.info.baseNs);
-    if (this.#isAnsweredByDirectory(candidate)) this.#stats.blocksSkipped++;
+    if (this.#isAnsweredByIndex(candidate)) this.#stats.blocksSkipped++;
     else countCost(this.#stats, candidate, this.#readsLines);
   }
 
   /** Adds up one block; a promise only when something has to be fetched. */
   visit(candidate: Candidate): Promise<void> | undefined {
     this.grid.startBlock(candidate.info.baseNs);
-    if (this.#isAnsweredByDirectory(candidate)) {
+    if (this.#isAnsweredByIndex(candidate)) {
       this.#stats.blocksSkipped++;
-      this.#addDirectory(candidate);
+      this.#addFromIndex(candidate);
       return undefined;
     }
     this.#stats.blocksMatched++;
@@ -226,7 +226,7 @@ class SampleScan {
   }
 
   /** Each run that counts lies inside one bucket (or in none), and its series follows from the stream. */
-  #isAnsweredByDirectory({ info, runs, reader, touched, fromTs, toTs }: Candidate): boolean {
+  #isAnsweredByIndex({ info, runs, reader, touched, fromTs, toTs }: Candidate): boolean {
     if (touched || !this.#takesAll || this.#resolver.metadataNames(info.metadataNames).length > 0) {
       return false;
     }
@@ -241,7 +241,7 @@ class SampleScan {
     return true;
   }
 
-  #addDirectory(candidate: Candidate): void {
+  #addFromIndex(candidate: Candidate): void {
     const { reader, info, runs } = candidate;
     for (const run of runs) {
       const bucket = this.grid.bucketOf(info.runs.minTs[run]);

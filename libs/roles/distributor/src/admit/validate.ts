@@ -99,7 +99,7 @@ function refuseAll(
 }
 
 /**
- * Of a record with one entry, besides its bytes and labels: header, footer, directories, the level that is
+ * Of a record with one entry, besides its bytes and labels: header, footer, indexes, the level that is
  * found.
  */
 const recordOverheadBytes = 4096;

@@ -57,7 +57,7 @@ interface Selected {
 
 /**
  * `/loki/api/v1/explain`: how a query would be computed, and what that would read, without reading it. Loki
- * has nothing like it. Asks queriers and ingesters for their directories alone; counts are as exact as these.
+ * has nothing like it. Asks queriers and ingesters for their indexes alone; counts are as exact as these.
  */
 export class ExplainApi {
   readonly #deps: ExplainApiDeps;

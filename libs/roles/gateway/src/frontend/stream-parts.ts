@@ -13,7 +13,7 @@ export interface StreamsPart extends TimeRange {
 }
 
 /**
- * Line bytes whose streams one querier lists. Directories are about a thousandth of what they describe, and
+ * Line bytes whose streams one querier lists. Indexes are about a thousandth of what they describe, and
  * each part asks every partition's owner: so what is cut is weeks of a large tenant, which several queriers
  * then read side by side.
  */

@@ -14,7 +14,7 @@ import type {
   StreamLimitService,
   Timers,
 } from '@loki/ports';
-import type { IngesterDirectory } from '@loki/querier';
+import type { PartitionOwners } from '@loki/querier';
 import { ownedPartitions, partitionLeadership } from '@loki/ring';
 import {
   ChannelPool,
@@ -31,8 +31,8 @@ import {
 import type { RpcServer } from '@loki/rpc';
 import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
-import { RingDirectory } from './ring-directory.ts';
 import { RingLimiters } from './ring-limiters.ts';
+import { RingPartitionOwners } from './ring-partition-owners.ts';
 import { RingPatterns } from './ring-patterns.ts';
 import type { RingName, Rings } from './rings.ts';
 import { RouteForwarder } from './route-forwarder.ts';
@@ -204,14 +204,14 @@ export class Cluster {
   }
 
   /** Heads are asked of whoever owns them. */
-  async directory(ingester: IngesterService | undefined): Promise<IngesterDirectory> {
+  async partitionOwners(ingester: IngesterService | undefined): Promise<PartitionOwners> {
     const { config, rings, clock, timers } = this.#deps;
     const partitionCount = config.writeLog.partitions;
     if (ingester && config.writeLog.kind === 'embedded') {
       const partitions = Array.from({ length: partitionCount }, (_, partition) => partition);
       return { partitions: () => partitions, owners: () => [ingester] };
     }
-    return new RingDirectory({
+    return new RingPartitionOwners({
       ingesters: await rings.view('ring'),
       channels: this.channels('ingester'),
       clock,

@@ -10,7 +10,7 @@ export async function makeQuerier(
   caches: ResultsCaches | undefined,
 ): Promise<Querier> {
   return new Querier({
-    ingesters: await deps.cluster.directory(ingester),
+    ingesters: await deps.cluster.partitionOwners(ingester),
     catalog: deps.adapters?.catalog?.(deps.catalog) ?? deps.catalog,
     workers: deps.workers,
     logger: deps.logger,

@@ -29,7 +29,7 @@ export interface LeafRequest {
   cache:
     | CachePolicy
     | undefined;
-  /** Only the stats are wanted: what would be read, as far as directories tell. */
+  /** Only the stats are wanted: what would be read, as far as indexes tell. */
   isDryRun: boolean;
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, IngesterService, LeafRequest, TailFrame, Timers } from '@loki/ports';
-import type { IngesterDirectory } from '@loki/querier';
+import type { PartitionOwners } from '@loki/querier';
 import { partitionOwners } from '@loki/ring';
 import type { ObservedInstance, RingView } from '@loki/ring';
 import { IngesterClient } from '@loki/rpc';
@@ -8,7 +8,7 @@ import { followOwners } from './follow-owners.ts';
 import { Suspects } from './suspects.ts';
 import { WatchedIngester } from './watched-ingester.ts';
 
-interface RingDirectoryDeps {
+interface RingPartitionOwnersDeps {
   readonly ingesters: RingView;
   readonly channels: ChannelPool;
   readonly clock: Clock;
@@ -25,8 +25,8 @@ interface RingDirectoryDeps {
  * it until now, and keep it until a new owner has read it: members on their way out, and those that come next
  * on the ring.
  */
-export class RingDirectory implements IngesterDirectory {
-  readonly #deps: RingDirectoryDeps;
+export class RingPartitionOwners implements PartitionOwners {
+  readonly #deps: RingPartitionOwnersDeps;
   readonly #partitions: readonly number[];
   readonly #clients = new Map<string, IngesterService>();
   readonly #suspects: Suspects;
@@ -34,7 +34,7 @@ export class RingDirectory implements IngesterDirectory {
   readonly #walked = new Map<number, readonly string[]>();
   #turn = 0;
 
-  constructor(deps: RingDirectoryDeps) {
+  constructor(deps: RingPartitionOwnersDeps) {
     this.#deps = deps;
     this.#suspects = new Suspects(deps.clock);
     this.#partitions = Array.from({ length: deps.partitionCount }, (_, partition) => partition);
