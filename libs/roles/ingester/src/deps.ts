@@ -1,6 +1,6 @@
 import type { PartitionCommitter } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
-import type { LokiError, Slots } from '@loki/model';
+import type { LokiError, Semaphore } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { IngesterMetrics } from '@loki/telemetry';
 import type { CommittedSegments } from './committed-rows.ts';
@@ -46,7 +46,7 @@ export interface PartitionDeps extends IngesterDeps {
   /** Memory of all heads of this process. */
   readonly budget: HeadBudget;
   /** Bounds flushes side by side. */
-  readonly flushSlots: Slots;
+  readonly flushSemaphore: Semaphore;
   /**
    * Tells this incarnation's records apart from those of another with the same offsets, in workers' caches.
    */

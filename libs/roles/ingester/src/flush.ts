@@ -116,10 +116,10 @@ export class Flusher {
   }
 
   async #flush(isForced: boolean): Promise<void> {
-    const { metrics, flushSlots } = this.#deps;
+    const { metrics, flushSemaphore } = this.#deps;
     metrics.flushStarted();
     try {
-      await flushSlots.run(async () => {
+      await flushSemaphore.run(async () => {
         // Planned only now: while we waited for our turn others may have committed some of it.
         const plan = this.#plan(isForced);
         if (plan) await this.#mergeAndCommit(plan);

@@ -1,4 +1,4 @@
-import { LokiError, Slots } from '@loki/model';
+import { LokiError, Semaphore } from '@loki/model';
 import type {
   HeadAnswer,
   IngesterService,
@@ -45,7 +45,7 @@ export class Ingester implements IngesterService {
       ...deps,
       options: settled,
       budget: new HeadBudget(settled.headBytesMax),
-      flushSlots: new Slots(settled.flushesMax),
+      flushSemaphore: new Semaphore(settled.flushesMax),
       instance: Buffer.from(deps.random.bytes(8)).toString('hex'),
     };
     this.#owned = owned;

@@ -1,5 +1,5 @@
 import { LokiError, nsPerMs } from '@loki/model';
-import type { LabelPair, Slots, TenantId } from '@loki/model';
+import type { LabelPair, Semaphore, TenantId } from '@loki/model';
 import type { Clock, Logger, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
 import { nextAlerts, resumeAlerts, takeAlertsToSend } from './alert-rule.ts';
@@ -7,7 +7,7 @@ import type { Alert } from './alert-rule.ts';
 import type { AlertStateStore, SavedAlerts } from './alert-state-store.ts';
 import { labelsKey, notVectorText, RuleError, RuleLimitError } from './evaluate.ts';
 import type { EvaluateRule, RuleSample } from './evaluate.ts';
-import { firstSlotMs, nextSlot } from './group-schedule.ts';
+import { firstTickMs, tickAfter } from './group-schedule.ts';
 import { alertSeries, recordedSamples, staleSamples } from './recording-rule.ts';
 import type { SeriesSample } from './recording-rule.ts';
 import { groupKey, groupToken } from './rule-group.ts';
@@ -32,7 +32,7 @@ export interface GroupRunnerDeps {
   readonly evaluate: EvaluateRule;
   readonly states: AlertStateStore;
   /** Shared by all groups: how many are evaluated side by side. */
-  readonly slots: Slots;
+  readonly semaphore: Semaphore;
   sendAlerts(tenant: TenantId, alerts: readonly Alert[], expr: string): void;
   /** Resolves when the samples are safe, or given up and counted. */
   writeSeries(tenant: TenantId, samples: readonly SeriesSample[]): Promise<void>;
@@ -159,24 +159,24 @@ export class GroupRunner implements GroupStatus {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock, timers, metrics, slots } = this.#deps;
+    const { clock, timers, metrics, semaphore } = this.#deps;
     try {
       // What is known is shown at once.
       if (!this.#isRestored) await this.#restore(clock.nowMs(), signal);
-      let slotMs = firstSlotMs(clock.nowMs(), this.intervalMs, this.#token);
+      let tickMs = firstTickMs(clock.nowMs(), this.intervalMs, this.#token);
       for (;;) {
-        const waitMs = slotMs - clock.nowMs();
+        const waitMs = tickMs - clock.nowMs();
         if (waitMs > 0) await timers.sleep(waitMs, signal);
-        const atMs = slotMs;
-        await slots.run(async () => {
+        const atMs = tickMs;
+        await semaphore.run(async () => {
           // Up to this moment the group's last owner may have evaluated it: once more, and now for good.
           const evaluatedAtMs = this.#isRestored ? 0 : await this.#restore(atMs, signal);
           this.#isRestored = true;
           if (evaluatedAtMs < atMs) await this.#evaluate(atMs, signal);
         });
-        const next = nextSlot(slotMs, clock.nowMs(), this.intervalMs, this.#token);
+        const next = tickAfter(tickMs, clock.nowMs(), this.intervalMs, this.#token);
         if (next.missed > 0) metrics.iterationsMissed(this.#labels, next.missed);
-        slotMs = next.slotMs;
+        tickMs = next.tickMs;
       }
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -185,9 +185,9 @@ export class GroupRunner implements GroupStatus {
 
   /**
    * Takes over what the group's last owner left, where that is not too old. After an outage alerts wait
-   * longer; where no slot was missed they go on as if nothing had happened.
+   * longer; where no tick was missed they go on as if nothing had happened.
    *
-   * @returns the slot that was evaluated last, as far as is known
+   * @returns the tick that was evaluated last, as far as is known
    */
   async #restore(nowMs: number, signal: AbortSignal): Promise<number> {
     if (!this.rules.some(({ rule }) => rule.kind === 'alert')) return 0;

@@ -27,7 +27,7 @@ test('a group runs once in its interval, at multiples of it plus its own offset'
   expect(times.at(-1)! - times[0]).toBe(50_000);
 });
 
-test('rules of a group run one after another at one time; slots that pass meanwhile are counted', async () => {
+test('rules of a group run one after another at one time; ticks that pass meanwhile are counted', async () => {
   const world = new RulerWorld();
   world.evaluationMs = 12_000;
   await world.put(

@@ -1,4 +1,4 @@
-import { Slots } from '@loki/model';
+import { Semaphore } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
@@ -77,7 +77,7 @@ export class Ruler {
     this.#runnerDeps = {
       ...deps,
       states: new AlertStateStore(deps.stateObjects),
-      slots: new Slots(evaluationsMax),
+      semaphore: new Semaphore(evaluationsMax),
       sendAlerts: (tenant, alerts, expr) => deps.alerts?.send(tenant, alerts, expr),
       writeSeries: async (tenant, samples) => deps.series?.write(tenant, samples),
     };

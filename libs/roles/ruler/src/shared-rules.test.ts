@@ -108,7 +108,7 @@ function exprOf(name: string): string {
 const byNumber = (a: number, b: number) => a - b;
 
 /** When a group was evaluated, by its expression. */
-function slotsOf(world: SharedWorld, name: string): number[] {
+function ticksOf(world: SharedWorld, name: string): number[] {
   const prefix = `${exprOf(name)}@`;
   return world.evaluated
     .filter((each) => each.startsWith(prefix))
@@ -121,7 +121,7 @@ function gaps(times: readonly number[]): number[] {
   return times.slice(1).map((time, i) => time - times[i]);
 }
 
-test('each group runs on one of two rulers, and every slot is evaluated once while rulers come and go', async () => {
+test('each group runs on one of two rulers, and every tick is evaluated once while rulers come and go', async () => {
   const world = await withGroups();
   const a = await world.join('ruler-a');
   await world.pass(3 * minute);
@@ -139,7 +139,7 @@ test('each group runs on one of two rulers, and every slot is evaluated once whi
   await world.pass(5 * minute);
   expect(world.shares()).toEqual([[...groupNames].sort()]);
   for (const name of groupNames) {
-    const times = slotsOf(world, name);
+    const times = ticksOf(world, name);
     expect(times.length).toBeGreaterThan(20);
     expect([name, gaps(times)]).toEqual([name, times.slice(1).map(() => minute)]);
   }
@@ -195,13 +195,13 @@ test('what a killed ruler ran is shown as it left it, and then run by the others
   }
   for (const name of lost) {
     const times = world.alerts.slice(told).filter(({ labels }) => labels.some(([, value]) => value === name));
-    // Told at its slots, give or take what reading the state of another takes.
+    // Told at its ticks, give or take what reading the state of another takes.
     expect(times.length).toBeGreaterThan(1);
     expect(gaps(times.map(({ atMs }) => atMs)).every((gap) => gap > minute - 1_000)).toBe(true);
   }
 });
 
-test('a slot that the former owner evaluated already is not evaluated again', async () => {
+test('a tick that the former owner evaluated already is not evaluated again', async () => {
   const world = await withGroups();
   let owner = 0;
   const listeners: (() => void)[] = [];

@@ -14,7 +14,7 @@ export { checkInterrupt, interruptible, isInterruptible } from './interrupt.ts';
 export { compareText, Labels, quoteGo } from './labels.ts';
 export type { LabelPair } from './labels.ts';
 export { parseMediaType } from './media-type.ts';
-export { Slots } from './slots.ts';
+export { Semaphore } from './semaphore.ts';
 export { parseTenantId } from './tenant-id.ts';
 export type { TenantId } from './tenant-id.ts';
 export { dayNs, hourNs, mib, nsPerMs, nsPerSecond, usOf } from './units.ts';

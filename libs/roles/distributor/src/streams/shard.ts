@@ -85,7 +85,7 @@ export class PartitionChooser {
  * Nanoseconds, as a power of two, whose rows stay together: lines that follow each other compress well. About
  * 17 ms.
  */
-const slotBits = 24;
+const grainBits = 24;
 
 /**
  * The shard of its stream that a row goes to: by its time alone, so that rows of one time stay in their
@@ -97,13 +97,13 @@ export function shardOfRow(steps: readonly ShardStep[], seconds: number, nanos: 
   for (let i = steps.length - 1; i >= 0; i--) {
     const { fromSeconds, untilSeconds, shards } = steps[i];
     if (seconds < fromSeconds) continue;
-    return seconds < untilSeconds && shards > 1 ? slotHash(seconds, nanos) % shards : 0;
+    return seconds < untilSeconds && shards > 1 ? grainHash(seconds, nanos) % shards : 0;
   }
   return 0;
 }
 
-function slotHash(seconds: number, nanos: number): number {
-  const slot = (Math.imul(seconds, 60) + (nanos >>> slotBits)) | 0;
-  const hash = Math.imul(slot ^ (slot >>> 16), 0x85ebca6b);
+function grainHash(seconds: number, nanos: number): number {
+  const grain = (Math.imul(seconds, 60) + (nanos >>> grainBits)) | 0;
+  const hash = Math.imul(grain ^ (grain >>> 16), 0x85ebca6b);
   return (hash ^ (hash >>> 13)) >>> 0;
 }

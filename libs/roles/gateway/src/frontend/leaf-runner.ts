@@ -1,7 +1,7 @@
 import type { Limits } from '@loki/config';
 import { floorTo, joinSampleParts, mergeLeafResults, mergeRangeParts, stepCount } from '@loki/engine';
 import { logExprOf, parseExpr, printSelector, rangeAggregationOf } from '@loki/logql';
-import { LokiError, nsPerMs, Slots } from '@loki/model';
+import { LokiError, nsPerMs, Semaphore } from '@loki/model';
 import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest } from '@loki/ports';
 import { tooLargeForQuerier } from '../limits/check-query-limits.ts';
 import { cutLeaf } from './cut-leaf.ts';
@@ -33,8 +33,8 @@ export const bytesPerShardDefault = 600_000_000;
 export class LeafRunner {
   readonly #deps: LeafRunnerDeps;
   /** Parts over all streams, and parts by stream, have limits of their own. */
-  readonly #slots: Slots;
-  readonly #shardSlots: Slots;
+  readonly #semaphore: Semaphore;
+  readonly #shardSemaphore: Semaphore;
   splits = 0;
   shards = 0;
   isSharded = false;
@@ -46,8 +46,8 @@ export class LeafRunner {
       throw new LokiError('tooManyRequests', 'querying is disabled, please contact your Loki operator');
     }
     this.#deps = deps;
-    this.#slots = new Slots(maxQueryParallelism);
-    this.#shardSlots = new Slots(Math.max(maxQueryParallelism, tsdbMaxQueryParallelism));
+    this.#semaphore = new Semaphore(maxQueryParallelism);
+    this.#shardSemaphore = new Semaphore(Math.max(maxQueryParallelism, tsdbMaxQueryParallelism));
   }
 
   async run(request: LeafRequest, signal: AbortSignal): Promise<LeafResult> {
@@ -121,13 +121,13 @@ export class LeafRunner {
   async #stretch({ request, shards }: Stretch<LeafRequest>, signal: AbortSignal): Promise<LeafResult> {
     const { cache } = this.#deps;
     const asked = cache ? { ...request, cache } : request;
-    const ask = (slots: Slots, part: LeafRequest) => {
+    const ask = (semaphore: Semaphore, part: LeafRequest) => {
       this.shards++;
-      return slots.run(() => this.#deps.ask(part, signal), signal);
+      return semaphore.run(() => this.#deps.ask(part, signal), signal);
     };
-    if (shards.length === 0) return ask(this.#slots, asked);
+    if (shards.length === 0) return ask(this.#semaphore, asked);
     this.isSharded = true;
-    const parts = await Promise.all(shards.map((shard) => ask(this.#shardSlots, { ...asked, shard })));
+    const parts = await Promise.all(shards.map((shard) => ask(this.#shardSemaphore, { ...asked, shard })));
     return mergeLeafResults(request, parts);
   }
 

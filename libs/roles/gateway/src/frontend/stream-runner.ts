@@ -1,5 +1,5 @@
 import type { Limits } from '@loki/config';
-import { LokiError, Slots } from '@loki/model';
+import { LokiError, Semaphore } from '@loki/model';
 import type { QuerierService, StreamsRequest, StreamVolume } from '@loki/ports';
 import { isCuttable, joinStreams, planStreams } from './stream-parts.ts';
 import type { StreamsPart } from './stream-parts.ts';
@@ -24,13 +24,13 @@ export async function streamsInParts(
   const isWorthWeighing = planStreams(request, limits, { nowNs }).some(isCuttable);
   const weighed = isWorthWeighing ? await weigh(request, weights, signal) : undefined;
   const parts = planStreams(request, limits, { nowNs, weights: weighed });
-  const slots = new Slots(Math.max(1, limits.maxQueryParallelism));
+  const semaphore = new Semaphore(Math.max(1, limits.maxQueryParallelism));
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   const ask = ({ startNs, endNs, splitNs }: StreamsPart) => {
     const cache = request.cache && { ...request.cache, splitNs };
     const part = { ...request, startNs, endNs, ...(cache ? { cache } : {}) };
-    return slots.run(() => querier.streams(part, either), either);
+    return semaphore.run(() => querier.streams(part, either), either);
   };
   try {
     return joinStreams(await Promise.all(parts.map(ask)));

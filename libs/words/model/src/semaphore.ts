@@ -1,5 +1,5 @@
-/** So many at a time; who comes later waits in the order of coming. */
-export class Slots {
+/** Bounds how many pieces of work run side by side; later ones wait in the order of their arrival. */
+export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
@@ -7,7 +7,9 @@ export class Slots {
     this.#free = count;
   }
 
-  /** Runs `work` when a slot is free; gives up with the signal's reason when it aborts before. */
+  /**
+   * Runs `work` when one of `count` permits is free; gives up with the signal's reason when it aborts before.
+   */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
     if (this.#free > 0) this.#free--;

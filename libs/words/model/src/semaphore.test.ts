@@ -1,12 +1,12 @@
-import { Slots } from './slots.ts';
+import { Semaphore } from './semaphore.ts';
 
 test('so many run at a time, the others in the order of coming; who gives up waiting never runs', async () => {
-  const slots = new Slots(2);
+  const semaphore = new Semaphore(2);
   const order: string[] = [];
   const gates = new Map<string, () => void>();
   const gone = new AbortController();
   const run = (name: string, by?: AbortSignal) =>
-    slots.run(() => {
+    semaphore.run(() => {
       order.push(name);
       return new Promise<void>((resolve) => gates.set(name, resolve));
     }, by);
@@ -27,7 +27,7 @@ test('so many run at a time, the others in the order of coming; who gives up wai
 });
 
 test('a failure frees its slot', async () => {
-  const slots = new Slots(1);
-  await expect(slots.run(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
-  expect(await slots.run(() => Promise.resolve(1))).toBe(1);
+  const semaphore = new Semaphore(1);
+  await expect(semaphore.run(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+  expect(await semaphore.run(() => Promise.resolve(1))).toBe(1);
 });
