@@ -210,6 +210,17 @@ test('detected labels of several tenants are merged', async () => {
   expect(JSON.parse(response.body as string)).toEqual({ detectedLabels: [{ label: 'app', cardinality: 2 }] });
 });
 
+test('detected labels of a range that ends before it begins are refused, those of a moment are answered', async () => {
+  const { api, querier } = setUp([]);
+  querier.volumes.set('t', [{ labels: [['app', 'a']], entries: 1, lineBytes: 1 }]);
+  const ask = (start: string, end: string) => api.detectedLabels(getRequest({ start, end }), tenancyOf('t'));
+  await expect(ask('1700000060', '1700000059')).rejects.toMatchObject({
+    status: 400,
+    message: 'this data is no longer available, it is past now - max_query_lookback (0s)',
+  });
+  await expect(ask('1700000060', '1700000060')).resolves.toMatchObject({ status: 200 });
+});
+
 describe('patterns', () => {
   const query = { query: '{app="a"}', start: '1700000000', end: '1700000400', step: '30' };
 

@@ -19,6 +19,7 @@ import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import {
   checkBlocked,
   checkEntriesLimit,
+  checkLabelRange,
   checkQueryLength,
   checkSelectors,
   clampLookback,
@@ -59,6 +60,8 @@ export class ExploreApi {
     const matchers = text === '' ? [] : parseMatchers(text);
     const limits = this.#deps.frontend.limitsFor(tenancy, request);
     checkQueryLength(range, limits);
+    // Whole days of a reversed range would be those around it.
+    checkLabelRange(range, limits);
     const found = await streamsOfTenants(this.#deps, tenancy, matchers, wholeDays(range), {
       limits,
       client: request.signal,
