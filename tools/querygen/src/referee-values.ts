@@ -1,5 +1,5 @@
+import { parseGoDuration } from '@loki/go';
 import { ipMatches, parseIp, parseIpMatcher } from '@loki/logql';
-import { parseGoDuration } from '@loki/model';
 import { Unsure } from './referee-row.ts';
 
 const keptMax = 2000;

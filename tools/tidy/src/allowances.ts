@@ -33,7 +33,7 @@ const allowances: readonly Allowance[] = [
   },
   {
     rule: 'pattern',
-    path: 'libs/engines/template/src/time-parse.ts',
+    path: 'libs/words/go/src/parse-time.ts',
     reason: 'made of a layout from a fixed list',
   },
   {

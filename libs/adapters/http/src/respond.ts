@@ -1,4 +1,5 @@
-import { errors, goEscape, LokiError } from '@loki/model';
+import { goEscape } from '@loki/go';
+import { errors, LokiError } from '@loki/model';
 import type { HttpResponse } from '@loki/ports';
 
 /** JSON as Go's encoder writes it: `<`, `>`, `&` and the two line separators escaped. */

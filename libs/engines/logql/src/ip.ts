@@ -1,4 +1,4 @@
-import { quoteGo } from '@loki/model';
+import { quoteGo } from '@loki/go';
 import { QueryPartError } from './errors.ts';
 
 /** An address as a number; versions never compare equal. */

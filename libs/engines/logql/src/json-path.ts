@@ -1,5 +1,5 @@
+import { unquoteGo } from '@loki/go';
 import { QueryPartError } from './errors.ts';
-import { unquoteGo } from './go-string.ts';
 
 const step = /(\.?)([\p{L}_][\p{L}\p{Nd}_]*)|\[\s*(\d+)\s*\]|\[\s*("(?:[^"\\\n]|\\.)*")\s*\]/uy;
 

@@ -1,6 +1,6 @@
-import { LokiError, quoteGo } from '@loki/model';
+import { quoteGo, unquoteGo } from '@loki/go';
+import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import { unquoteGo } from './go-string.ts';
 
 interface LabelToken {
   readonly kind: 'name' | 'string' | 'sign' | 'end';

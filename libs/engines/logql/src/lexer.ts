@@ -1,7 +1,6 @@
-import { parseDuration } from '@loki/model';
+import { parseDuration, unquoteGo } from '@loki/go';
 import type { LokiError } from '@loki/model';
 import { parseRangeDuration } from './duration-text.ts';
-import { unquoteGo } from './go-string.ts';
 import { parseByteSize } from './numbers.ts';
 import { Scanner } from './scanner.ts';
 import { fixedTokens, flags, functionTokens, vectorFunctions } from './tokens.ts';

@@ -1,4 +1,4 @@
-import { formatFloat as formatGoFloat } from '@loki/template';
+import { formatFloat as formatGoFloat } from '@loki/go';
 
 /**
  * Go's strconv.ParseFloat for the texts our scanner takes for numbers.

@@ -1,4 +1,5 @@
-import { LokiError, quoteGo } from '@loki/model';
+import { quoteGo } from '@loki/go';
+import { LokiError } from '@loki/model';
 import type { Expr, LogExpr, Matcher, MetricExpr, RangeAggExpr } from './ast.ts';
 import { parseError, parseErrorAt } from './errors.ts';
 import { grammar } from './grammar.ts';

@@ -1,4 +1,5 @@
-import { formatGoDuration, formatPrometheusDuration, nsPerMs, quoteGo } from '@loki/model';
+import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/go';
+import { nsPerMs } from '@loki/model';
 import type { BinaryExpr, BinaryOp, Expr, Grouping, LogExpr, RangeAggExpr, Stage } from './ast.ts';
 import { formatFloat } from './numbers.ts';
 import {

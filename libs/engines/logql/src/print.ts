@@ -1,4 +1,4 @@
-import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/model';
+import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/go';
 import type {
   BinaryExpr, Expr, Extraction, Grouping, LabelFilter, LineFilterStage, LogExpr, Matcher, RangeAggExpr, Stage, Unwrap,
 } from './ast.ts'; // prettier-ignore

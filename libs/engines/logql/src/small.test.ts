@@ -1,5 +1,4 @@
 import { fold } from './fold.ts';
-import { unquoteGo } from './go-string.ts';
 import { ipMatches, parseIp, parseIpMatcher } from './ip.ts';
 import { parseJsonPath } from './json-path.ts';
 import { formatByteSize, formatFloat, parseByteSize, parseFloatGo } from './numbers.ts';
@@ -54,20 +53,6 @@ test('patterns keep text and captures in order', () => {
     { kind: 'literal', text: '] <' },
   ]);
   expect(parseLinePattern('')).toEqual([]);
-});
-
-test.each([
-  ['"a\\tb"', 'a\tb'],
-  ['"\\u017c\\U0001F600"', 'ż😀'],
-  ['"\\xc5\\xbc\\303\\263"', 'żó'],
-  ['`a\\n\r`', 'a\\n'],
-  [`'it"s'`, 'it"s'],
-])('unquotes %s', (literal, text) => {
-  expect(unquoteGo(literal)).toBe(text);
-});
-
-test.each(['"', '"a', '"\\q"', '"\\400"', '"\\ud800"', `"\\'"`, 'a', '`'])('no literal: %s', (literal) => {
-  expect(unquoteGo(literal)).toBeUndefined();
 });
 
 test.each([

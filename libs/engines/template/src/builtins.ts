@@ -1,8 +1,8 @@
+import { isPrint } from '@loki/go';
 import { CallError } from './errors.ts';
 import { sprint, sprintf, sprintln, toText } from './format.ts';
 import { fn } from './function-types.ts';
 import type { TemplateFunction } from './function-types.ts';
-import { isPrint } from './quote.ts';
 import { queryEscape } from './text-functions.ts';
 import {
   basicKind,

@@ -1,9 +1,9 @@
+import { quoteGo } from '@loki/go';
 import { OperandCompiler } from './compile-operand.ts';
 import { toText } from './format.ts';
 import type { FunctionTable } from './function-types.ts';
 import type { ActionNode, BranchNode, Node, TemplateNode } from './nodes.ts';
 import type { ParsedTemplate } from './parser.ts';
-import { quote } from './quote.ts';
 import { templateDepthMax } from './state.ts';
 import type { State } from './state.ts';
 import { GoInt, int, isLabelMap, isList, isMap, sortedEntries, truth } from './values.ts';
@@ -149,7 +149,7 @@ class TreeCompiler {
     return (state, dot) => {
       state.node = node;
       const list = this.#parsed.definitions.get(node.name);
-      if (!list) return state.fail(`template ${quote(node.name)} not defined`);
+      if (!list) return state.fail(`template ${quoteGo(node.name)} not defined`);
       if (state.depth >= templateDepthMax) {
         state.fail(`exceeded maximum template depth (${templateDepthMax})`);
       }

@@ -1,6 +1,16 @@
-import { binaryFloat, formatFloat, hexFloat } from './float.ts';
-import { formatDuration, formatTime, monthNames, weekdayNames } from './go-time.ts';
-import { isPrint, quote } from './quote.ts';
+import {
+  binaryFloat,
+  formatFloat,
+  formatGoDuration,
+  formatTime,
+  hexFloat,
+  isPrint,
+  monthNames,
+  quoteGo,
+  quoteRune,
+  quoteToAscii,
+  weekdayNames,
+} from '@loki/go';
 import { GoInt, isList, isTime, sortedEntries, typeName } from './values.ts';
 import type { Value } from './values.ts';
 
@@ -25,7 +35,7 @@ export function toText(value: Value): string {
 }
 
 function intText(value: GoInt): string {
-  if (value.type === 'time.Duration') return formatDuration(value.value);
+  if (value.type === 'time.Duration') return formatGoDuration(value.value);
   if (value.type === 'time.Month') return monthNames[Number(value.value) - 1] ?? `%!Month(${value.value})`;
   if (value.type === 'time.Weekday') return weekdayNames[Number(value.value)] ?? `%!Weekday(${value.value})`;
   return value.value.toString();
@@ -244,12 +254,12 @@ function formatString(text: string, verb: string, spec: Spec): string {
   const cut = spec.precision === undefined ? text : Array.from(text).slice(0, spec.precision).join('');
   switch (verb) {
     case 'v':
-      return spec.sharp ? pad(quote(text), spec) : pad(cut, spec);
+      return spec.sharp ? pad(quoteGo(text), spec) : pad(cut, spec);
     case 's':
       return pad(cut, spec);
     case 'q':
       if (spec.sharp && isBackquotable(cut)) return pad(`\`${cut}\``, spec);
-      return pad(quote(cut, '"', spec.plus), spec);
+      return pad(spec.plus ? quoteToAscii(cut) : quoteGo(cut), spec);
     case 'x':
     case 'X': {
       const bytes = Buffer.from(text, 'utf8').subarray(0, spec.precision);
@@ -280,7 +290,7 @@ function formatInt(arg: GoInt, verb: string, spec: Spec): string {
   if (base !== undefined) return formatInteger(arg.value, base, verb, spec);
   const rune = arg.value >= 0n && arg.value <= 0x10_ffffn ? Number(arg.value) : 0xfffd;
   if (verb === 'c') return pad(String.fromCodePoint(rune), spec);
-  if (verb === 'q') return pad(quote(String.fromCodePoint(rune), "'", spec.plus), spec);
+  if (verb === 'q') return pad(quoteRune(String.fromCodePoint(rune), spec.plus), spec);
   if (verb === 'U') return pad(unicodeForm(arg.value, spec), spec);
   return bad(arg, verb, spec);
 }

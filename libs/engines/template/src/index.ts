@@ -1,15 +1,11 @@
 export { compileDataTemplate } from './data-template.ts';
 export type { DataTemplate } from './data-template.ts';
 export { CallError, TemplateExecError, TemplateSyntaxError } from './errors.ts';
-export { formatFloat } from './float.ts';
 export { toText } from './format.ts';
 export { fn } from './function-types.ts';
 export type { FunctionTable, TemplateFunction } from './function-types.ts';
-export { timeAt } from './go-time.ts';
-export { parseFloatText } from './number.ts';
 export type { TemplateContext } from './state.ts';
 export { compileTemplate } from './template.ts';
 export type { Template } from './template.ts';
 export { GoInt, typeName } from './values.ts';
-export { parseDuration } from './units.ts';
 export type { LabelMap, Value } from './values.ts';

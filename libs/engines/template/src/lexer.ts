@@ -1,4 +1,4 @@
-import { quote } from './quote.ts';
+import { quoteGo } from '@loki/go';
 
 export type TokenKind =
   | 'error' | 'eof' | 'text' | 'leftDelim' | 'rightDelim' | 'space' | 'assign' | 'declare' | 'pipe' | 'string' | 'rawString'
@@ -28,8 +28,8 @@ export function describe(token: Token): string {
   if (token.kind === 'error') return token.text;
   if (token.kind === 'keyword' || token.kind === 'dot') return `<${token.text}>`;
   return Array.from(token.text).length > 10
-    ? `${quote(Array.from(token.text).slice(0, 10).join(''))}...`
-    : quote(token.text);
+    ? `${quoteGo(Array.from(token.text).slice(0, 10).join(''))}...`
+    : quoteGo(token.text);
 }
 
 /**
@@ -225,13 +225,13 @@ export class Lexer {
     let end = this.#at + pattern.exec(this.#input)![0].length;
     const after = this.#input.charAt(end);
     if (after !== '' && isWordChar(String.fromCodePoint(this.#input.codePointAt(end)!))) {
-      return this.#error(`bad number syntax: ${quote(this.#input.slice(this.#at, end + 1))}`);
+      return this.#error(`bad number syntax: ${quoteGo(this.#input.slice(this.#at, end + 1))}`);
     }
     if (after !== '+' && after !== '-') return this.#take('number', end);
     pattern.lastIndex = end;
     end += pattern.exec(this.#input)![0].length;
     if (!this.#input.slice(this.#at, end).endsWith('i')) {
-      return this.#error(`bad number syntax: ${quote(this.#input.slice(this.#at, end))}`);
+      return this.#error(`bad number syntax: ${quoteGo(this.#input.slice(this.#at, end))}`);
     }
     return this.#take('complex', end);
   }

@@ -1,9 +1,9 @@
+import { parseFloatText, parseIntText } from '@loki/go';
 import { add, decimalOf, divide, multiply, subtract, toNumber } from './decimal.ts';
 import type { Decimal } from './decimal.ts';
 import { CallError } from './errors.ts';
 import { fn } from './function-types.ts';
 import type { TemplateFunction } from './function-types.ts';
-import { parseFloatText, parseIntText } from './number.ts';
 import { GoInt, int, int64, truth } from './values.ts';
 import type { Value } from './values.ts';
 

@@ -1,4 +1,4 @@
-import { quote, unquoteRune } from './quote.ts';
+import { parseFloatText, parseIntText, quoteGo, unquoteRune } from '@loki/go';
 
 interface ParsedNumber {
   /** The value as int64, uint64 and float64, as far as it is one. */
@@ -31,47 +31,8 @@ export function parseNumber(text: string, isChar: boolean): ParsedNumber | strin
     };
   }
   const float = parseFloatText(text);
-  if (float === undefined) return `illegal number syntax: ${quote(text)}`;
-  if (!/[.eEpP]/.test(text)) return `integer overflow: ${quote(text)}`;
+  if (float === undefined) return `illegal number syntax: ${quoteGo(text)}`;
+  if (!/[.eEpP]/.test(text)) return `integer overflow: ${quoteGo(text)}`;
   const asInt = Number.isInteger(float) && Math.abs(float) < 2 ** 63 ? BigInt(float) : undefined;
   return { int: asInt, uint: asInt !== undefined && asInt >= 0n ? asInt : undefined, float };
-}
-
-/** strconv.ParseInt with base 0: 0x, 0o, 0b, leading 0 for octal, underscores between digits. Of any size. */
-export function parseIntText(text: string): bigint | undefined {
-  const found =
-    /^([+-]?)(?:0[xX]((?:_?[0-9a-fA-F])+)|0[bB]((?:_?[01])+)|0[oO]((?:_?[0-7])+)|(0(?:_?[0-7])*)|([1-9](?:_?[0-9])*))$/.exec(
-      text,
-    );
-  if (!found) return undefined;
-  const [, sign, hex, binary, octal, oldOctal, decimal] = found;
-  const digits = (hex ?? binary ?? octal ?? oldOctal ?? decimal).replaceAll('_', '');
-  const prefix = hex ? '0x' : binary ? '0b' : octal || oldOctal ? '0o' : '';
-  const value = BigInt(prefix + digits);
-  return sign === '-' ? -value : value;
-}
-
-/** Underscores may stand between digits. */
-const decimalFloat =
-  /^[+-]?(?:[0-9](?:_?[0-9])*\.?(?:[0-9](?:_?[0-9])*)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?$/;
-
-/**
- * strconv.ParseFloat: decimal, hexadecimal with exponent, inf and nan.
- *
- * @returns undefined when the text is no number; ±Infinity also for a number too large
- */
-export function parseFloatText(text: string): number | undefined {
-  if (decimalFloat.test(text)) return Number(text.replaceAll('_', ''));
-  const special = /^([+-]?)(?:(inf|infinity)|nan)$/i.exec(text);
-  if (special) {
-    return special[2] ? (special[1] === '-' ? -Infinity : Infinity) : special[1] ? undefined : Number.NaN;
-  }
-  const hex = /^([+-]?)0[xX]([0-9a-fA-F_]*)(?:\.([0-9a-fA-F_]*))?[pP]([+-]?[0-9]+)$/.exec(text);
-  if (!hex) return undefined;
-  const whole = hex[2].replaceAll('_', '');
-  const fraction = (hex[3] ?? '').replaceAll('_', '');
-  if (whole + fraction === '') return undefined;
-  const mantissa = Number(BigInt(`0x${whole}${fraction}`));
-  const value = mantissa * 2 ** (Number(hex[4]) - 4 * fraction.length);
-  return hex[1] === '-' ? -value : value;
 }

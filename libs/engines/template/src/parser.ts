@@ -1,10 +1,10 @@
+import { quoteGo, unquoteGo } from '@loki/go';
 import { TemplateSyntaxError } from './errors.ts';
 import { describe, Lexer } from './lexer.ts';
 import type { Token, TokenKind } from './lexer.ts';
 import { show } from './nodes.ts';
 import type { BranchNode, CommandNode, Node, Operand, PipeNode, VariableNode } from './nodes.ts';
 import { parseNumber } from './number.ts';
-import { quote, unquote } from './quote.ts';
 
 /**
  * Parentheses and blocks within one another. Go allows 10,000 of the former; each costs us a few stack
@@ -122,7 +122,7 @@ class Parser {
   #define(name: string, list: readonly Node[]): void {
     const known = this.#definitions.get(name);
     if (!known || known.every(isBlank)) this.#definitions.set(name, list);
-    else if (!list.every(isBlank)) this.#fail(`template: multiple definition of template ${quote(name)}`);
+    else if (!list.every(isBlank)) this.#fail(`template: multiple definition of template ${quoteGo(name)}`);
   }
 
   #definition(): void {
@@ -145,7 +145,7 @@ class Parser {
   }
 
   #unquoted(token: Token): string {
-    return unquote(token.text) ?? this.#fail('invalid syntax');
+    return unquoteGo(token.text) ?? this.#fail('invalid syntax');
   }
 
   #list(): { list: Node[]; end: End } {
@@ -329,7 +329,7 @@ class Parser {
       return { ...node, at, path: [...node.path, ...path] };
     }
     if (['bool', 'string', 'number', 'nil', 'dot'].includes(node.kind)) {
-      this.#fail(`unexpected . after term ${quote(show(node))}`);
+      this.#fail(`unexpected . after term ${quoteGo(show(node))}`);
     }
     return { kind: 'chain', at, base: node, path };
   }
@@ -339,12 +339,12 @@ class Parser {
     const { at, text } = token;
     switch (token.kind) {
       case 'identifier':
-        if (!this.#hasFunction(text)) this.#fail(`function ${quote(text)} not defined`);
+        if (!this.#hasFunction(text)) this.#fail(`function ${quoteGo(text)} not defined`);
         return { kind: 'identifier', at, name: text };
       case 'dot':
         return { kind: 'dot', at };
       case 'variable':
-        if (!this.#vars.includes(text)) this.#fail(`undefined variable ${quote(text)}`);
+        if (!this.#vars.includes(text)) this.#fail(`undefined variable ${quoteGo(text)}`);
         return { kind: 'variable', at, path: [text] };
       case 'field':
         return { kind: 'field', at, path: [text.slice(1)] };
@@ -357,7 +357,7 @@ class Parser {
         return { kind: 'number', at, text, ...parsed };
       }
       case 'complex':
-        return this.#fail(`illegal number syntax: ${quote(text)}`);
+        return this.#fail(`illegal number syntax: ${quoteGo(text)}`);
       case 'string':
       case 'rawString':
         return { kind: 'string', at, quoted: text, text: this.#unquoted(token) };

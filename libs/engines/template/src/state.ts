@@ -1,10 +1,10 @@
+import { quoteGo } from '@loki/go';
 import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';
 import { CallError, TemplateExecError } from './errors.ts';
 import type { CallContext } from './function-types.ts';
 import { show } from './nodes.ts';
 import type { AnyNode } from './nodes.ts';
-import { quote } from './quote.ts';
 import type { LabelMap, Value } from './values.ts';
 
 /** What a template sees of the entry it is executed for. */
@@ -133,7 +133,7 @@ export class State implements CallContext, LabelMap {
   /** Ends the execution, in Go's words. */
   fail(message: string): never {
     const place = this.node
-      ? `${this.#source.place(this.node.at)}: executing ${quote(this.template)} at <${show(this.node)}>`
+      ? `${this.#source.place(this.node.at)}: executing ${quoteGo(this.template)} at <${show(this.node)}>`
       : this.template;
     throw new TemplateExecError(`template: ${place}: ${message}`);
   }

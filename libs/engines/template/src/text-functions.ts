@@ -1,7 +1,7 @@
+import { quoteBytes } from '@loki/go';
 import { CallError } from './errors.ts';
 import { fn } from './function-types.ts';
 import type { CallContext, TemplateFunction } from './function-types.ts';
-import { quoteBytes } from './quote.ts';
 import { byteLength, decodeBytes, int, sliceBytes } from './values.ts';
 import type { Value, GoInt } from './values.ts';
 

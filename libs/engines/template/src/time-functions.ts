@@ -1,15 +1,23 @@
+import {
+  civil,
+  findZone,
+  floorDiv,
+  formatGoDuration,
+  formatTime,
+  goDurationOrProblem,
+  parseTime,
+  quoteGo,
+  timeAt,
+  utc,
+  zeroTime,
+} from '@loki/go';
+import type { GoTime } from '@loki/go';
 import { nsPerMs, nsPerSecond } from '@loki/model';
 import { CallError } from './errors.ts';
 import { fn } from './function-types.ts';
 import type { TemplateFunction } from './function-types.ts';
-import { civil, floorDiv, formatDuration, formatTime, timeAt, zeroTime } from './go-time.ts';
-import type { GoTime } from './go-time.ts';
-import { quote } from './quote.ts';
-import { parseTime } from './time-parse.ts';
-import { parseDuration } from './units.ts';
 import { GoInt, int, int64, isTime, typeName } from './values.ts';
 import type { Value } from './values.ts';
-import { findZone, utc } from './zones.ts';
 
 export const timeFunctions: readonly (readonly [string, TemplateFunction])[] = [
   ['__timestamp__', fn([], (_args, context) => timeAt(context.timestampNs))],
@@ -42,7 +50,7 @@ function formatDate(layout: string, value: Value, nowNs: bigint): string {
 }
 
 function seconds(text: string): number {
-  const duration = parseDuration(text);
+  const duration = goDurationOrProblem(text);
   if (typeof duration === 'string') throw new CallError(duration);
   return Number(duration / nsPerSecond) + Number(duration % nsPerSecond) / 1e9;
 }
@@ -58,11 +66,11 @@ const unitsByDigits = new Map([
 
 function unixToTime(epoch: string): GoTime {
   if (!/^[+-]?[0-9]+$/.test(epoch)) {
-    throw badEpoch(epoch, `strconv.ParseInt: parsing ${quote(epoch)}: invalid syntax`);
+    throw badEpoch(epoch, `strconv.ParseInt: parsing ${quoteGo(epoch)}: invalid syntax`);
   }
   const value = BigInt(epoch.replace(/^\+/, ''));
   if (BigInt.asIntN(64, value) !== value) {
-    throw badEpoch(epoch, `strconv.ParseInt: parsing ${quote(epoch)}: value out of range`);
+    throw badEpoch(epoch, `strconv.ParseInt: parsing ${quoteGo(epoch)}: value out of range`);
   }
   const unit = unitsByDigits.get(epoch.length);
   if (unit === undefined) throw badEpoch(epoch, '%!w(<nil>)'); // Loki's words for a length it does not know
@@ -146,5 +154,5 @@ const durationMethods = new Map<string, TemplateFunction>([
   ['Milliseconds', fn([], ([duration]) => int64((duration as GoInt).value / nsPerMs))],
   ['Microseconds', fn([], ([duration]) => int64((duration as GoInt).value / 1000n))],
   ['Nanoseconds', fn([], ([duration]) => int64((duration as GoInt).value))],
-  ['String', fn([], ([duration]) => formatDuration((duration as GoInt).value))],
+  ['String', fn([], ([duration]) => formatGoDuration((duration as GoInt).value))],
 ]);

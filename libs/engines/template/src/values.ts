@@ -1,4 +1,4 @@
-import type { GoTime } from './go-time.ts';
+import type { GoTime } from '@loki/go';
 
 /** Go's integer types that a template can meet; the last three print as words. */
 type IntType = 'int' | 'int32' | 'int64' | 'uint8' | 'time.Duration' | 'time.Month' | 'time.Weekday';

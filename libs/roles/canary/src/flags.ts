@@ -1,4 +1,4 @@
-import { parseGoDuration } from '@loki/model';
+import { parseGoDuration } from '@loki/go';
 
 /** A flag's kind decides how its text is read; a duration is Go's and becomes milliseconds. */
 type FlagSpec =

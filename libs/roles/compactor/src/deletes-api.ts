@@ -1,7 +1,8 @@
 import type { DeleteRequest, DeleteRequests } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
+import { formatGoDuration, parseGoDuration } from '@loki/go';
 import { parseSelection } from '@loki/logql';
-import { formatGoDuration, LokiError, nsPerMs, parseForm, parseGoDuration } from '@loki/model';
+import { LokiError, nsPerMs, parseForm } from '@loki/model';
 import type { FormValues, TenantId } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Random } from '@loki/ports';
 import type { CompactorMetrics } from '@loki/telemetry';

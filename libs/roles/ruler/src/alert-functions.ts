@@ -1,5 +1,6 @@
-import { nsPerMs, parsePrometheusDuration } from '@loki/model';
-import { CallError, fn, formatFloat, GoInt, parseFloatText, timeAt, toText, typeName } from '@loki/template';
+import { formatFloat, parseFloatText, parsePrometheusDuration, timeAt } from '@loki/go';
+import { nsPerMs } from '@loki/model';
+import { CallError, fn, GoInt, toText, typeName } from '@loki/template';
 import type { FunctionTable, TemplateFunction, Value } from '@loki/template';
 
 /** Functions of Prometheus that ask a server: a template is expanded without one. */

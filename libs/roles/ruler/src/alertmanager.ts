@@ -1,4 +1,4 @@
-import { goEscape } from '@loki/model';
+import { goEscape } from '@loki/go';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpClient, Logger, Random, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';

@@ -1,4 +1,4 @@
-import { goEscape } from '@loki/model';
+import { goEscape } from '@loki/go';
 import type { HttpResponse } from '@loki/ports';
 
 /** JSON as Go's encoder writes it, for the ruler's endpoints: no charset, no line break at the end. */

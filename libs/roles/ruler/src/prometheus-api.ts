@@ -1,7 +1,7 @@
+import { formatFloat } from '@loki/go';
 import { LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse } from '@loki/ports';
-import { formatFloat } from '@loki/template';
 import { ruleState } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';
 import { successResponse, timeText } from './api-text.ts';

@@ -1,6 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, Lexer, parseAllDocuments } from 'yaml';
 import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
-import { mib, nsPerMs, parsePrometheusDuration } from '@loki/model';
+import { parsePrometheusDuration } from '@loki/go';
+import { mib, nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 
 /** Bytes of one rule file or group. */

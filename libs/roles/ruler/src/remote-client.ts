@@ -1,4 +1,5 @@
-import { nsPerMs, parseDuration } from '@loki/model';
+import { parseDuration } from '@loki/go';
+import { nsPerMs } from '@loki/model';
 import type { HttpClientTls } from '@loki/ports';
 import { readRelabelSteps } from './relabel.ts';
 import type { RelabelStep } from './relabel.ts';

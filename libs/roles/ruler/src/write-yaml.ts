@@ -1,4 +1,5 @@
-import { formatPrometheusDuration, nsPerMs } from '@loki/model';
+import { formatPrometheusDuration } from '@loki/go';
+import { nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { Rule, RuleGroup } from './rule-group.ts';
 

@@ -1,4 +1,5 @@
-import { mib, parsePrometheusDuration } from '@loki/model';
+import { parsePrometheusDuration } from '@loki/go';
+import { mib } from '@loki/model';
 import { ConfigError } from './config-error.ts';
 import type {
   BlockedQuery,

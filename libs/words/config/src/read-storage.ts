@@ -1,4 +1,5 @@
-import { dayNs, parseGoDuration, parsePrometheusDuration } from '@loki/model';
+import { parseGoDuration, parsePrometheusDuration } from '@loki/go';
+import { dayNs } from '@loki/model';
 import { readBlockValues } from './block-values.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';

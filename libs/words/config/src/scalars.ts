@@ -3,7 +3,7 @@ import {
   formatPrometheusDuration,
   parseGoDuration,
   parsePrometheusDuration,
-} from '@loki/model';
+} from '@loki/go';
 import type { KeyKind } from './schema.ts';
 
 /**

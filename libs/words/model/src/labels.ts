@@ -1,3 +1,4 @@
+import { quoteGo } from '@loki/go';
 import { hash64Bytes } from './hash.ts';
 
 /** One name with its value. */
@@ -122,33 +123,4 @@ export class Labels implements Iterable<LabelPair> {
     for (let i = 0; i < this.names.length; i++) object[this.names[i]] = this.values[i];
     return object;
   }
-}
-
-const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
-// Go prints what Unicode calls printable as it is: letters, marks, numbers, punctuation, symbols, and ASCII
-// space.
-const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
-
-/** Quotes as Go's strconv.Quote: printable characters as they are, the rest escaped. */
-export function quoteGo(text: string): string {
-  if (plain.test(text)) return `"${text}"`;
-  let out = '"';
-  for (const char of text) {
-    const code = char.codePointAt(0)!;
-    if (char === '"' || char === '\\') out += `\\${char}`;
-    else if (printable.test(char)) out += char;
-    else if (code === 7) out += '\\a';
-    else if (code === 8) out += '\\b';
-    else if (code === 9) out += '\\t';
-    else if (code === 10) out += '\\n';
-    else if (code === 11) out += '\\v';
-    else if (code === 12) out += '\\f';
-    else if (code === 13) out += '\\r';
-    else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, '0')}`;
-    // Half a surrogate pair is a byte that was no UTF-8 (`parseQueryText`).
-    else if (code >= 0xdc80 && code <= 0xdcff) out += `\\x${(code - 0xdc00).toString(16)}`;
-    else if (code < 0x10000) out += `\\u${code.toString(16).padStart(4, '0')}`;
-    else out += `\\U${code.toString(16).padStart(8, '0')}`;
-  }
-  return `${out}"`;
 }

@@ -1,4 +1,4 @@
-import { parseGoDuration } from '@loki/model';
+import { parseGoDuration } from '@loki/go';
 import { parseBytesText, parseFloatText } from './value-text.ts';
 
 export type FieldType = 'int' | 'float' | 'boolean' | 'duration' | 'bytes' | 'string';

@@ -1,5 +1,4 @@
-import { quoteGo } from '@loki/model';
-import { parseDuration as parseGoDuration, parseFloatText as parseGoFloat } from '@loki/template';
+import { goDurationOrProblem, parseFloatText as parseGoFloat, quoteGo } from '@loki/go';
 
 /**
  * A value read from text, or why it could not be, in the words of the Go function that Loki reads it with.
@@ -30,7 +29,7 @@ function isPlainNumber(text: string): boolean {
 }
 
 /** Go's time.ParseDuration, in nanoseconds. */
-export const parseDurationText: (text: string) => bigint | string = parseGoDuration;
+export const parseDurationText: (text: string) => bigint | string = goDurationOrProblem;
 
 const sizes = new Map<string, number>([
   ['', 1],

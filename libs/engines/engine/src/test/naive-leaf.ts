@@ -1,6 +1,7 @@
+import { parseDuration } from '@loki/go';
 import { parseExpr } from '@loki/logql';
 import type { LabelFilter, LogExpr, Matcher, RangeAggExpr } from '@loki/logql';
-import { LokiError, parseDuration } from '@loki/model';
+import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LeafResult, SeriesState } from '@loki/ports';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseDuration } from '@loki/go';
 import { parseExpr } from '@loki/logql';
-import { LokiError, parseDuration } from '@loki/model';
+import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { QueryParams, QueryResult } from '../common/query-types.ts';
 import { evaluate } from '../root/evaluate.ts';

@@ -1,9 +1,9 @@
+import { parseGoTime } from '@loki/go';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { JsonCursor, within } from '../json/json-cursor.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
-import { parseGoTime } from './go-time.ts';
 
 /** What Go's time is when nobody sets it: the first second of the year 1, and thus too old. */
 const zeroTime = { seconds: -62_135_596_800, nanos: 0 };

@@ -1,4 +1,5 @@
-import { LokiError, quoteGo } from '@loki/model';
+import { quoteGo } from '@loki/go';
+import { LokiError } from '@loki/model';
 
 /** Names remembered with what they become; metadata names are few, but clients choose them. */
 const rememberedMax = 10_000;

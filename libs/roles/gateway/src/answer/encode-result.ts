@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { sorted } from '@loki/engine';
 import type { QueryResult, Work } from '@loki/engine';
-import { compareText, goJsonString, nsPerMs, quoteGo } from '@loki/model';
+import { goJsonString, quoteGo } from '@loki/go';
+import { compareText, nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, LogLeafResult } from '@loki/ports';
 import type { JsonWriter } from './json-writer.ts';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { goJsonString } from '@loki/model';
+import { goJsonString } from '@loki/go';
 import { JsonWriter } from './json-writer.ts';
 
 describe('a line written as a JSON string', () => {

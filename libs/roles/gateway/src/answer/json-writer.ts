@@ -1,4 +1,4 @@
-import { goJsonString } from '@loki/model';
+import { goJsonString } from '@loki/go';
 
 const escapes = new Map<number, Buffer>();
 /** 1: the byte cannot stand in a JSON string as it is. */

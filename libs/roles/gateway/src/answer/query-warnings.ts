@@ -1,6 +1,7 @@
 import type { Limits } from '@loki/config';
 import type { QueryResult } from '@loki/engine';
-import { formatPrometheusDuration, nsPerMs } from '@loki/model';
+import { formatPrometheusDuration } from '@loki/go';
+import { nsPerMs } from '@loki/model';
 import { clampLookback } from '../limits/check-query-limits.ts';
 import { parseLimit, parseTimeRange } from '../limits/params.ts';
 import type { Params } from '../limits/params.ts';

@@ -1,8 +1,8 @@
 import { asSampleLeaf, evaluate, stepCount } from '@loki/engine';
 import type { QueryParams } from '@loki/engine';
+import { goJsonString } from '@loki/go';
 import { parseExpr, printExpr, printSelector, rangeAggregationOf } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
-import { goJsonString } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type {
   Clock,

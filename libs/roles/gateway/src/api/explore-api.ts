@@ -1,7 +1,7 @@
 import { collectFields, fieldsTask } from '@loki/engine';
 import type { DetectedField } from '@loki/engine';
+import { goJsonString } from '@loki/go';
 import { parseExpr, parseMatchers, printSelector } from '@loki/logql';
-import { goJsonString } from '@loki/model';
 import { mergePatterns } from '@loki/patterns';
 import type {
   Clock,

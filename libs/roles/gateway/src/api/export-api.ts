@@ -1,5 +1,6 @@
+import { goJsonString } from '@loki/go';
 import { parseExpr, printExpr } from '@loki/logql';
-import { goJsonString, LokiError, mib } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, LogLeafResult, Tenancy } from '@loki/ports';
 import { lineText, pairsJson } from '../answer/encode-result.ts';
 import { runForTenants } from '../frontend/multi-tenant.ts';

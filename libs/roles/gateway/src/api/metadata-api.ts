@@ -1,6 +1,7 @@
+import { goJsonString } from '@loki/go';
 import { logExprsOf, parseExpr, parseMatchers, printSelector } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
-import { compareText, goJsonString, Labels } from '@loki/model';
+import { compareText, Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { HttpRequest, HttpResponse, QuerierService, StreamVolume, Tenancy } from '@loki/ports';
 import { pairsJson } from '../answer/encode-result.ts';

@@ -1,4 +1,5 @@
-import { fnv1Hash32, formatGoDuration, LokiError } from '@loki/model';
+import { formatGoDuration } from '@loki/go';
+import { fnv1Hash32, LokiError } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { parseTags } from '../limits/check-query-limits.ts';

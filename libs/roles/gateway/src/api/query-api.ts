@@ -1,8 +1,9 @@
 import type { Limits } from '@loki/config';
 import type { QueryParams } from '@loki/engine';
+import { goJsonString } from '@loki/go';
 import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { goJsonString, LokiError, nsPerMs, nsPerSecond } from '@loki/model';
+import { LokiError, nsPerMs, nsPerSecond } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { encodeData, groupStreams, lineText } from '../answer/encode-result.ts';

@@ -1,7 +1,8 @@
 import type { QueryResult } from '@loki/engine';
+import { formatGoDuration } from '@loki/go';
 import { logExprsOf, stageTraits } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { fnv1Hash32, formatGoDuration, LokiError } from '@loki/model';
+import { fnv1Hash32, LokiError } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafStats, LogFields, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';

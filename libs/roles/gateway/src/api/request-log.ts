@@ -1,4 +1,4 @@
-import { formatGoDuration } from '@loki/model';
+import { formatGoDuration } from '@loki/go';
 import type { Clock, HttpHandler, HttpRequest, HttpResponse, LogFields, Logger } from '@loki/ports';
 import { Params } from '../limits/params.ts';
 import { clean } from './query-log.ts';

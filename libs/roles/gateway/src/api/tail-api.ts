@@ -1,5 +1,6 @@
+import { goJsonString } from '@loki/go';
 import { parseExpr, printExpr } from '@loki/logql';
-import { goJsonString, hash64Bytes, LokiError } from '@loki/model';
+import { hash64Bytes, LokiError } from '@loki/model';
 import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers, Tenancy } from '@loki/ports';
 import { categoriesJson, lineText, mergedLabels, pairsJson } from '../answer/encode-result.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';

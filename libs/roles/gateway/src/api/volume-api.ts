@@ -1,6 +1,7 @@
+import { quoteGo } from '@loki/go';
 import { parseMatchers } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
-import { compareText, LokiError, nsPerMs, quoteGo } from '@loki/model';
+import { compareText, LokiError, nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';

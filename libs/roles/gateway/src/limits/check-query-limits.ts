@@ -1,7 +1,8 @@
 import type { Limits } from '@loki/config';
+import { formatGoDuration, formatPrometheusDuration } from '@loki/go';
 import { printSelector } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr, RangeAggExpr } from '@loki/logql';
-import { fnv1Hash32, formatGoDuration, formatPrometheusDuration, nsPerMs } from '@loki/model';
+import { fnv1Hash32, nsPerMs } from '@loki/model';
 import type { LokiError } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 import { byteText } from './byte-text.ts';

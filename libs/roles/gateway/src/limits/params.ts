@@ -1,4 +1,5 @@
-import { LokiError, nsPerMs, nsPerSecond, parseForm, parsePrometheusDuration, quoteGo } from '@loki/model';
+import { parsePrometheusDuration, quoteGo } from '@loki/go';
+import { LokiError, nsPerMs, nsPerSecond, parseForm } from '@loki/model';
 import type { FormValues } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 

@@ -1,7 +1,8 @@
 import type { Limits } from '@loki/config';
+import { parseDuration } from '@loki/go';
 import { parseExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { nsPerMs, parseDuration } from '@loki/model';
+import { nsPerMs } from '@loki/model';
 import { parseByteSize } from './byte-text.ts';
 import { badRequest, parseRfc3339 } from './params.ts';
 import type { TimeRange } from './params.ts';

@@ -2,7 +2,7 @@
  * Protects the reading of parameters: every read endpoint takes them from forms and URLs as a Go server does.
  */
 import fc from 'fast-check';
-import { parseForm, parseQueryText } from './go-form.ts';
+import { parseForm, parseQueryText } from './form.ts';
 
 function form(
   method: string,

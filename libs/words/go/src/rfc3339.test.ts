@@ -2,7 +2,7 @@
  * Protects what a sender of the legacy form is told of a timestamp; texts of Go 1.26's
  * time.Time.UnmarshalJSON.
  */
-import { parseGoTime } from './go-time.ts';
+import { parseGoTime } from './rfc3339.ts';
 
 test.each([
   ['2026-11-23T07:00:00Z', 1_795_417_200, 0],

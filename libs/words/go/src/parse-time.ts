@@ -1,7 +1,7 @@
-import { fromWall, monthNames, timeAt, weekdayNames } from './go-time.ts';
-import type { GoTime } from './go-time.ts';
 import { parseLayout } from './layout.ts';
 import type { LayoutPart, StdChunk } from './layout.ts';
+import { fromWall, monthNames, timeAt, weekdayNames } from './time.ts';
+import type { GoTime } from './time.ts';
 import { fixedZone, utc } from './zones.ts';
 import type { Zone } from './zones.ts';
 

@@ -1,4 +1,4 @@
-import { nsPerMs, nsPerSecond } from '@loki/model';
+import { ms as nsPerMs, second as nsPerSecond } from './duration.ts';
 import { parseLayout } from './layout.ts';
 import type { StdChunk } from './layout.ts';
 import { utc } from './zones.ts';
@@ -166,27 +166,4 @@ function formatOffset(std: StdChunk, offsetSeconds: number): string {
 
 function padded(value: number, width: number): string {
   return String(value).padStart(width, '0');
-}
-
-/** Go's Duration.String: 1h0m0s, 1.5s, 2ms, 0s. */
-export function formatDuration(durationNs: bigint): string {
-  const sign = durationNs < 0n ? '-' : '';
-  const total = durationNs < 0n ? -durationNs : durationNs;
-  if (total === 0n) return '0s';
-  if (total < 1000n) return `${sign}${total}ns`;
-  if (total < nsPerMs) return `${sign}${decimal(total, 3)}µs`;
-  if (total < nsPerSecond) return `${sign}${decimal(total, 6)}ms`;
-  const minutes = total / (60n * nsPerSecond);
-  const seconds = `${decimal(total % (60n * nsPerSecond), 9)}s`;
-  if (minutes === 0n) return sign + seconds;
-  return `${sign}${minutes >= 60n ? `${minutes / 60n}h` : ''}${minutes % 60n}m${seconds}`;
-}
-
-/** value / 10^digits without zeros at the end. */
-function decimal(value: bigint, digits: number): string {
-  const unit = 10n ** BigInt(digits);
-  const fraction = String(value % unit)
-    .padStart(digits, '0')
-    .replace(/0+$/, '');
-  return fraction === '' ? String(value / unit) : `${value / unit}.${fraction}`;
 }

@@ -50,3 +50,17 @@ export function unquoteGo(literal: string): string | undefined {
   }
   return Buffer.concat(parts).toString('utf8');
 }
+
+/** The rune of a character constant 'x', or undefined when it is none. */
+export function unquoteRune(quoted: string): number | undefined {
+  const body = quoted.slice(1, -1);
+  const byte = /^\\(?:x([0-9a-fA-F]{2})|([0-7]{3}))$/.exec(body);
+  if (byte) {
+    const value = byte[1] === undefined ? Number.parseInt(byte[2], 8) : Number.parseInt(byte[1], 16);
+    return value > 255 ? undefined : value;
+  }
+  // Several bytes may spell one character, but are several runes.
+  if (/\\[x0-7]/.test(body)) return undefined;
+  const chars = Array.from(unquoteGo(quoted) ?? '');
+  return chars.length === 1 ? chars[0].codePointAt(0) : undefined;
+}

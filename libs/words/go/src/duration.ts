@@ -1,7 +1,7 @@
 const ns = 1n;
 const us = 1000n;
-const ms = 1_000_000n;
-const second = 1_000_000_000n;
+export const ms = 1_000_000n;
+export const second = 1_000_000_000n;
 const minute = 60n * second;
 const hour = 60n * minute;
 const day = 24n * hour;
@@ -19,28 +19,52 @@ const goUnits = new Map([
 
 const int64Max = (1n << 63n) - 1n;
 
+/** time.ParseDuration: nanoseconds, or the text of its error. */
+export function goDurationOrProblem(text: string): bigint | string {
+  const invalid = () => `time: invalid duration ${quoteAscii(text)}`;
+  const isNegative = text.startsWith('-');
+  const body = text.replace(/^[+-]/, '');
+  if (body === '0') return 0n;
+  if (body === '') return invalid();
+  const part = /([0-9]*)(\.[0-9]*)?([^0-9.]*)/y;
+  let total = 0n;
+  while (part.lastIndex < body.length) {
+    const [, whole, fraction = '', unit] = part.exec(body)!;
+    if (whole === '' && fraction.length < 2) return invalid();
+    // Too large a number is told before a unit that is missing.
+    const count = BigInt(whole === '' ? '0' : whole);
+    if (count > 1n << 63n) return invalid();
+    if (unit === '') return `time: missing unit in duration ${quoteAscii(text)}`;
+    const size = goUnits.get(unit);
+    if (size === undefined) return `time: unknown unit ${quoteAscii(unit)} in duration ${quoteAscii(text)}`;
+    total += count * size;
+    const digits = fraction.slice(1, 19);
+    if (digits !== '') total += (BigInt(digits) * size) / 10n ** BigInt(digits.length);
+    if (total > 1n << 63n) return invalid();
+  }
+  if (isNegative) return -total;
+  return total > int64Max ? invalid() : total;
+}
+
+/** Package time quotes by itself: all but printable ASCII as bytes. */
+function quoteAscii(text: string): string {
+  let out = '"';
+  for (const byte of Buffer.from(text, 'utf8')) {
+    const char = String.fromCharCode(byte);
+    if (char === '"' || char === '\\') out += `\\${char}`;
+    else out += byte < 0x20 || byte >= 0x80 ? `\\x${byte.toString(16).padStart(2, '0')}` : char;
+  }
+  return `${out}"`;
+}
+
 /**
  * Go's time.ParseDuration: `1h2.5s`, `-3ms`, `0`.
  *
  * @returns nanoseconds, or undefined when the text is no duration (or exceeds 292 years)
  */
 export function parseGoDuration(text: string): bigint | undefined {
-  const match = /^([+-]?)(.+)$/.exec(text);
-  if (!match) return undefined;
-  const [, sign, rest] = match;
-  if (rest === '0') return 0n;
-  const part = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/y;
-  let total = 0n;
-  while (part.lastIndex < rest.length) {
-    const found = part.exec(rest);
-    if (!found || (found[1] === '' && (found[2] ?? '') === '')) return undefined;
-    const unit = goUnits.get(found[3])!;
-    total += BigInt(found[1] || '0') * unit;
-    const fraction = (found[2] ?? '').slice(0, 18);
-    if (fraction !== '') total += (BigInt(fraction) * unit) / 10n ** BigInt(fraction.length);
-    if (total > int64Max) return undefined;
-  }
-  return sign === '-' ? -total : total;
+  const duration = goDurationOrProblem(text);
+  return typeof duration === 'string' ? undefined : duration;
 }
 
 /** Go's Duration.String: `1h0m0s`, `1.5s`, `2ms`, `0s`. */
