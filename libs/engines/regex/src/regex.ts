@@ -60,6 +60,11 @@ export class Regex {
     this.literals = literalFacts(this.#testRoot);
   }
 
+  /** Instructions of the compiled form. */
+  get size(): number {
+    return this.#root.size;
+  }
+
   /** Does the text match? */
   test(text: string): boolean {
     this.#textTester ??= makeTextTester(this.#testRoot, this.literals);

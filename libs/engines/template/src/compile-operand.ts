@@ -219,8 +219,14 @@ export class OperandCompiler {
       for (const evaluate of evals) values.push(evaluate(state, dot));
       if (final !== missing) values.push(validated(state, final, typeOf(values.length)));
       try {
+        for (const read of values) {
+          state.chargeValue(read);
+        }
         const value = target.call(values, state);
-        if (typeof value === 'string') state.checkSize(value.length);
+        if (typeof value === 'string') {
+          state.checkSize(value.length);
+          state.charge(value.length);
+        }
         return value;
       } catch (error) {
         if (!(error instanceof CallError || error instanceof RegexSyntaxError)) throw error;

@@ -177,6 +177,7 @@ function* iterate(state: State, value: Value, variables: number): Iterable<[Valu
   if (isList(value)) {
     for (let i = 0; i < value.length; i++) yield [int(i), value[i]];
   } else if (isMap(value) || isLabelMap(value)) {
+    state.chargeValue(value);
     yield* sortedEntries(value);
   } else if (value instanceof GoInt) {
     if (variables > 1) state.fail(`can't use ${toText(value)} to iterate over more than one variable`);
