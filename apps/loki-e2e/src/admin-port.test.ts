@@ -3,7 +3,7 @@
  * of operators'.
  */
 import { freePort } from '@loki/test-tools';
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 let server: TestServer;
 let admin: string;

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { eventually, freePort } from '@loki/test-tools';
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 /** What an Alertmanager is told, in the order of arrival. */
 class Receiver {

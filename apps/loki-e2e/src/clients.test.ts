@@ -10,7 +10,7 @@ import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs
 import pino from 'pino';
 import winston from 'winston';
 import LokiTransport from 'winston-loki';
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 let server: TestServer;
 beforeAll(async () => {

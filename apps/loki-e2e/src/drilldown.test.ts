@@ -5,8 +5,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { goQuery, sendRaw } from './test-raw-client.ts';
-import { TestServer } from './test-server.ts';
+import { goQuery, sendRaw } from './test/raw-client.ts';
+import { TestServer } from './test/server.ts';
 
 const tenant = 'whizard-auditing-ks';
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-drilldown-'));

@@ -2,8 +2,8 @@
  * Protects people who ask what a query would cost: the answer agrees with what the query then reads, and
  * reads nothing.
  */
-import { goQuery, sendRaw } from './test-raw-client.ts';
-import { TestServer } from './test-server.ts';
+import { goQuery, sendRaw } from './test/raw-client.ts';
+import { TestServer } from './test/server.ts';
 
 const lineCount = 3000;
 let server: TestServer;

@@ -4,8 +4,8 @@
  */
 import http from 'node:http';
 import readline from 'node:readline';
-import { goQuery, sendRaw } from './test-raw-client.ts';
-import { TestServer } from './test-server.ts';
+import { goQuery, sendRaw } from './test/raw-client.ts';
+import { TestServer } from './test/server.ts';
 
 const pushes = 14;
 const linesOfPush = 2000;

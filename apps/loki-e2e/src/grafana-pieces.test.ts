@@ -5,9 +5,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { goQuery, sendRaw } from './test-raw-client.ts';
-import type { RawAnswer } from './test-raw-client.ts';
-import { TestServer } from './test-server.ts';
+import { goQuery, sendRaw } from './test/raw-client.ts';
+import type { RawAnswer } from './test/raw-client.ts';
+import { TestServer } from './test/server.ts';
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-grafana-pieces-'));
 const tenant = 'whizard-logs-ks';

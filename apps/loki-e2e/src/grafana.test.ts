@@ -9,9 +9,9 @@ import path from 'node:path';
 import { compressSync } from 'snappy';
 import WebSocket from 'ws';
 import { encodePushRequest } from '@loki/proto';
-import { goQuery, sendRaw } from './test-raw-client.ts';
-import type { RawAnswer } from './test-raw-client.ts';
-import { TestServer } from './test-server.ts';
+import { goQuery, sendRaw } from './test/raw-client.ts';
+import type { RawAnswer } from './test/raw-client.ts';
+import { TestServer } from './test/server.ts';
 
 const logsTenant = 'whizard-logs-ks';
 const eventsTenant = 'whizard-events-ks';

@@ -17,7 +17,7 @@ import winston from 'winston';
 import LokiTransport from 'winston-loki';
 import { encodePushRequest } from '@loki/proto';
 import { eventually } from '@loki/test-tools';
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-limited-'));
 let server: TestServer;

@@ -7,8 +7,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { OtherServer, Webhook } from './test-prometheus.ts';
-import { TestServer } from './test-server.ts';
+import { OtherServer, Webhook } from './test/prometheus.ts';
+import { TestServer } from './test/server.ts';
 
 const prometheusBinary = process.env['LOKI_TEST_PROMETHEUS'];
 const alertmanagerBinary = process.env['LOKI_TEST_ALERTMANAGER'];

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { uncompressSync } from 'snappy';
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 interface SentAlert {
   readonly labels: Record<string, string>;

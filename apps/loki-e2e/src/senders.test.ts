@@ -8,9 +8,9 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { compressSync } from 'snappy';
 import { encodePushRequest } from '@loki/proto';
-import { goQuery, sendRaw } from './test-raw-client.ts';
-import type { RawAnswer } from './test-raw-client.ts';
-import { TestServer } from './test-server.ts';
+import { goQuery, sendRaw } from './test/raw-client.ts';
+import type { RawAnswer } from './test/raw-client.ts';
+import { TestServer } from './test/server.ts';
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-senders-'));
 let server: TestServer;

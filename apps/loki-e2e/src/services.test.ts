@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Client } from 'minio';
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 const brokers = process.env['LOKI_TEST_KAFKA_BROKERS'];
 const endpoint = process.env['LOKI_TEST_S3_ENDPOINT'];

@@ -1,5 +1,5 @@
 /** What clients see of a process that is told to stop while load balancers still send them to it. */
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 let server: TestServer;
 

@@ -3,8 +3,8 @@
  * it lost.
  */
 import WebSocket from 'ws';
-import { goQuery } from './test-raw-client.ts';
-import { TestServer } from './test-server.ts';
+import { goQuery } from './test/raw-client.ts';
+import { TestServer } from './test/server.ts';
 
 const pushes = 15;
 const linesOfPush = 2000;

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import WebSocket from 'ws';
 import { eventually, freePort } from '@loki/test-tools';
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 let directory: string;
 let flags: string[];

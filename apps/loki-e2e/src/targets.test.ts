@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { freePort } from '@loki/test-tools';
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const targets = ['write', 'read', 'query-frontend', 'querier'] as const;

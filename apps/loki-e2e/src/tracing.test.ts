@@ -5,7 +5,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-import { TestServer } from './test-server.ts';
+import { TestServer } from './test/server.ts';
 
 interface Span {
   readonly id: string;

@@ -1,5 +1,5 @@
 /** Protects operators: what is shown is what processes say, and what goes wrong is said in words. */
-import { TestPeer } from './test-lokictl.ts';
+import { TestPeer } from './test/lokictl.ts';
 
 interface Asked {
   readonly method: string;

@@ -3,7 +3,7 @@
  * loses nothing.
  */
 import type http from 'node:http';
-import { TestPeer } from './test-lokictl.ts';
+import { TestPeer } from './test/lokictl.ts';
 
 let server: TestPeer;
 let asked: { url: string; tenant: string | undefined }[];

@@ -3,7 +3,7 @@
  * too much.
  */
 import { checkExports } from './rule-exports.ts';
-import { packagePathOf } from './test-tree.ts';
+import { packagePathOf } from './test/tree.ts';
 import { packageOf, sourceFile } from './tree.ts';
 
 function faultsOf(files: Record<string, string>): string[] {

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { checkTree } from './check-tree.ts';
-import { packagePathOf } from './test-tree.ts';
+import { packagePathOf } from './test/tree.ts';
 import { packageOf, sourceFile } from './tree.ts';
 import type { Tree } from './tree.ts';
 

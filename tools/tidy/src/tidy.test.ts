@@ -1,7 +1,7 @@
 import { checkTree } from './check-tree.ts';
 import { importsOf } from './imports.ts';
 import { maskText } from './mask.ts';
-import { packagePathOf } from './test-tree.ts';
+import { packagePathOf } from './test/tree.ts';
 import { packageOf, sourceFile } from './tree.ts';
 import type { Package, Tree } from './tree.ts';
 

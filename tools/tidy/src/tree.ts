@@ -90,8 +90,11 @@ export function packageOf(path: string, json: PackageJson): Package {
   };
 }
 
-/** Code that no released process runs. */
-const testName = /[.-](?:test|bench|fuzz|contract)\.ts$|\/test-[a-z0-9-]+\.ts$|\/src\/test\//;
+/**
+ * Code that no released process runs: tests beside their subject, and their helpers and benchmarks in
+ * `src/test`.
+ */
+const testName = /\.test\.ts$|\/src\/test\//;
 
 export function sourceFile(path: string, packagePath: string, text: string): SourceFile {
   return { path, package: packagePath, text, code: maskText(text), isTest: testName.test(path) };

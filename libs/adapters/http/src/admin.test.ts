@@ -5,7 +5,7 @@ import { routeLabel, routes } from './routes.ts';
 import type { RouteId } from './routes.ts';
 import { ServiceStates } from './service-states.ts';
 import { TenantResolver } from './tenants.ts';
-import { timers } from './test-server.ts';
+import { timers } from './test/server.ts';
 
 function request(
   method = 'GET',

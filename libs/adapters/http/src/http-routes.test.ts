@@ -1,6 +1,6 @@
 /** Protects which path is answered to which method, and what the others are told. */
 import { textResponse } from './respond.ts';
-import { echo, send, start, stopAll } from './test-server.ts';
+import { echo, send, start, stopAll } from './test/server.ts';
 
 afterEach(stopAll);
 

@@ -7,8 +7,8 @@ import { gunzipSync } from 'node:zlib';
 import WebSocket from 'ws';
 import { LokiError } from '@loki/model';
 import { jsonResponse, textResponse } from './respond.ts';
-import { echo, logged, raw, send, start, stopAll, timers } from './test-server.ts';
-import type { Answer } from './test-server.ts';
+import { echo, logged, raw, send, start, stopAll, timers } from './test/server.ts';
+import type { Answer } from './test/server.ts';
 
 afterEach(stopAll);
 

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { eventually } from '@loki/test-tools';
 import { textResponse } from './respond.ts';
-import { raw, start, stopAll } from './test-server.ts';
+import { raw, start, stopAll } from './test/server.ts';
 
 afterEach(stopAll);
 

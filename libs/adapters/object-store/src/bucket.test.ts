@@ -7,10 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { Client } from 'minio';
 import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { MemoryObjectStore } from './memory-object-store.ts';
-import { objectStoreContract } from './object-store-contract.ts';
-import type { ObjectStoreSubject } from './object-store-contract.ts';
 import { openBucket, proveBucket } from './open-bucket.ts';
 import type { BucketOptions } from './open-bucket.ts';
+import { objectStoreContract } from './test/object-store-contract.ts';
+import type { ObjectStoreSubject } from './test/object-store-contract.ts';
 
 const world = { timers: new NodeTimers(), random: new NodeRandom() };
 const endpoint = process.env['LOKI_TEST_S3_ENDPOINT'];

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { MinioObjectStore } from './minio-object-store.ts';
 import type { S3Client } from './minio-object-store.ts';
-import { objectStoreContract } from './object-store-contract.ts';
+import { objectStoreContract } from './test/object-store-contract.ts';
 
 const timers = new NodeTimers();
 const random = new NodeRandom();

@@ -5,8 +5,8 @@ import { NodeDisk } from '@loki/runtime';
 import { Prng, VirtualDisk } from '@loki/virtual';
 import { FilesystemObjectStore } from './filesystem-object-store.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
-import { objectStoreContract } from './object-store-contract.ts';
 import { PrefixedObjectStore } from './prefixed-object-store.ts';
+import { objectStoreContract } from './test/object-store-contract.ts';
 
 objectStoreContract('memory', async () => ({
   store: new MemoryObjectStore(),

@@ -3,7 +3,7 @@ import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { eventually } from '@loki/test-tools';
 import { RedisRingStore } from './redis-ring-store.ts';
 import type { RedisRingStoreOptions } from './redis-ring-store.ts';
-import { ringStoreContract } from './ring-store-contract.ts';
+import { ringStoreContract } from './test/ring-store-contract.ts';
 
 const timers = new NodeTimers();
 const random = new NodeRandom();

@@ -1,5 +1,5 @@
 import { MemoryRingStore } from './memory-ring-store.ts';
-import { ringStoreContract } from './ring-store-contract.ts';
+import { ringStoreContract } from './test/ring-store-contract.ts';
 
 ringStoreContract('memory', async () => {
   const store = new MemoryRingStore();

@@ -8,7 +8,7 @@ import type { HeadsPart } from '@loki/proto';
 import { HeadsCaller, headsParts } from './heads-call.ts';
 import type { HeadsTransport } from './heads-call.ts';
 import { IngesterClient, serveIngester } from './ingester-rpc.ts';
-import { logLeaf, logResult, tenant, TestIngester, TestWorld } from './test-rpc.ts';
+import { logLeaf, logResult, tenant, TestIngester, TestWorld } from './test/rpc.ts';
 
 interface Question {
   readonly name: string;

@@ -4,7 +4,7 @@ import type { ErrorCode } from '@loki/model';
 import type { LeafRequest, TailFrame } from '@loki/ports';
 import { eventually } from '@loki/test-tools';
 import { IngesterClient, serveIngester } from './ingester-rpc.ts';
-import { logLeaf, logResult, tenant, TestIngester, TestWorld, timers } from './test-rpc.ts';
+import { logLeaf, logResult, tenant, TestIngester, TestWorld, timers } from './test/rpc.ts';
 
 let world: TestWorld;
 let ingester: TestIngester;

@@ -33,7 +33,7 @@ import {
   streamVolumesFromWire,
   streamVolumesToWire,
 } from './leaf-codec.ts';
-import { logLeaf, logResult, tenant } from './test-rpc.ts';
+import { logLeaf, logResult, tenant } from './test/rpc.ts';
 
 const samples: SampleLeafResult = {
   kind: 'samples',

@@ -2,7 +2,7 @@
 import { LokiError } from '@loki/model';
 import type { PatternSeries, PatternService, PatternsRequest } from '@loki/ports';
 import { PatternsClient, servePatterns } from './patterns-rpc.ts';
-import { tenant, TestWorld } from './test-rpc.ts';
+import { tenant, TestWorld } from './test/rpc.ts';
 
 const world = new TestWorld();
 afterAll(() => world.close());

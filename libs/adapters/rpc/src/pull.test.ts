@@ -7,7 +7,7 @@ import { ChannelPool } from './channel-pool.ts';
 import { serveFrontend } from './frontend-server.ts';
 import type { QuerierSlot } from './frontend-server.ts';
 import { QuerierWorker } from './querier-worker.ts';
-import { clock, logger, logLeaf, logResult, tenant, TestWorld, timers } from './test-rpc.ts';
+import { clock, logger, logLeaf, logResult, tenant, TestWorld, timers } from './test/rpc.ts';
 
 let world: TestWorld;
 let slots: QuerierSlot[];

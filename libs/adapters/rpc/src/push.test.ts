@@ -7,7 +7,7 @@ import { eventually } from '@loki/test-tools';
 import { PushClient } from './push-client.ts';
 import { servePushes } from './push-server.ts';
 import { asSnappy, pusherMethod, servePusher } from './pusher.ts';
-import { tenant, TestWorld, timers } from './test-rpc.ts';
+import { tenant, TestWorld, timers } from './test/rpc.ts';
 
 let world: TestWorld;
 let pushed: { tenant: string; request: HttpRequest }[];

@@ -2,7 +2,7 @@
 import { MemoryRingStore } from '@loki/ring-store';
 import { eventually } from '@loki/test-tools';
 import { JoinedRingStore, serveRingStore } from './ring-rpc.ts';
-import { TestWorld, timers } from './test-rpc.ts';
+import { TestWorld, timers } from './test/rpc.ts';
 
 let world: TestWorld;
 beforeEach(() => {

@@ -4,7 +4,7 @@ import type { HttpHandler, HttpRequest } from '@loki/ports';
 import { eventually } from '@loki/test-tools';
 import { RouteClient, serveRoutes } from './route-rpc.ts';
 import { RulerClient, serveRuler } from './ruler-rpc.ts';
-import { tenant, TestWorld } from './test-rpc.ts';
+import { tenant, TestWorld } from './test/rpc.ts';
 
 let world: TestWorld;
 beforeEach(() => {

@@ -8,7 +8,7 @@ import { IngesterDefinition } from '@loki/proto';
 import { certify } from '@loki/test-tools';
 import { IngesterClient, serveIngester } from './ingester-rpc.ts';
 import { rpcMethod } from './method.ts';
-import { logLeaf, TestIngester, TestWorld } from './test-rpc.ts';
+import { logLeaf, TestIngester, TestWorld } from './test/rpc.ts';
 
 let world: TestWorld;
 beforeEach(() => {

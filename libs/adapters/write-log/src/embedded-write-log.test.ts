@@ -7,7 +7,7 @@ import { Prng, VirtualDisk, diskError } from '@loki/virtual';
 import { EmbeddedWriteLog } from './embedded-write-log.ts';
 import type { EmbeddedWriteLogOptions } from './embedded-write-log.ts';
 import { fileHeaderBytes } from './format.ts';
-import { testRecord, writeLogContract } from './write-log-contract.ts';
+import { testRecord, writeLogContract } from './test/write-log-contract.ts';
 
 const timers = new NodeTimers();
 

@@ -7,9 +7,9 @@ import { parseAddress } from './kafka-connection.ts';
 import { topicDoubts } from './kafka-topic.ts';
 import { KafkaWriteLog } from './kafka-write-log.ts';
 import type { KafkaLogDamage, KafkaWriteLogOptions } from './kafka-write-log.ts';
-import { VirtualBrokers } from './test-brokers.ts';
-import type { AppendFault } from './test-brokers.ts';
-import { testRecord, writeLogContract } from './write-log-contract.ts';
+import { VirtualBrokers } from './test/brokers.ts';
+import type { AppendFault } from './test/brokers.ts';
+import { testRecord, writeLogContract } from './test/write-log-contract.ts';
 
 const opened: KafkaWriteLog[] = [];
 afterEach(async () => {

@@ -6,7 +6,7 @@
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import { KafkaWriteLog } from './kafka-write-log.ts';
 import type { KafkaWriteLogOptions } from './kafka-write-log.ts';
-import { testRecord } from './write-log-contract.ts';
+import { testRecord } from './test/write-log-contract.ts';
 
 const brokers = process.env['LOKI_TEST_KAFKA_BROKERS']?.split(',') ?? [];
 const control = process.env['LOKI_TEST_KAFKA_CONTROL'];

@@ -4,8 +4,8 @@ import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import { openSegment } from './open.ts';
 import { readSegment } from './stored.ts';
-import { goldenNames, goldenRows, makeGolden } from './test-golden.ts';
-import { allColumns, expected, rowsOf, sortedDistinct } from './test-rows.ts';
+import { goldenNames, goldenRows, makeGolden } from './test/golden.ts';
+import { allColumns, expected, rowsOf, sortedDistinct } from './test/rows.ts';
 import type { Segment, StoredSegment } from './types.ts';
 import { verifySegment } from './verify.ts';
 

@@ -3,7 +3,7 @@ import { ByteReader, ByteWriter, BytesError, crc32c } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 import { DecodedColumn, encodeColumns } from './dictionary.ts';
 import { readFloats, readUint32s, writeInts } from './ints.ts';
-import { makeGolden } from './test-golden.ts';
+import { makeGolden } from './test/golden.ts';
 import { verifySegment } from './verify.ts';
 
 /** The only ways in which outside bytes may fail. */

@@ -3,8 +3,8 @@ import { dayNs } from '@loki/model';
 import { encodeSegment } from './encode.ts';
 import { mergeSegments } from './merge.ts';
 import { openSegment } from './open.ts';
-import { expected, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
-import type { InputRow } from './test-rows.ts';
+import { expected, rowsOf, sortedDistinct, writeRows } from './test/rows.ts';
+import type { InputRow } from './test/rows.ts';
 
 const labels = fc.constantFrom<InputRow['labels']>(
   [['app', 'a']],

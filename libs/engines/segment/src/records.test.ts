@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
 import { encodeRecords } from './records.ts';
-import { expected, rowsOf, writeRows } from './test-rows.ts';
-import type { InputRow } from './test-rows.ts';
+import { expected, rowsOf, writeRows } from './test/rows.ts';
+import type { InputRow } from './test/rows.ts';
 import { verifySegment } from './verify.ts';
 
 /** Text that zstd cannot make smaller. */

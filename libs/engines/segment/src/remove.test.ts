@@ -3,8 +3,8 @@ import { encodeSegment } from './encode.ts';
 import { mergeSegments } from './merge.ts';
 import { openSegment } from './open.ts';
 import { removeRows } from './remove.ts';
-import { rowsOf, writeRows } from './test-rows.ts';
-import type { InputRow } from './test-rows.ts';
+import { rowsOf, writeRows } from './test/rows.ts';
+import type { InputRow } from './test/rows.ts';
 import { verifySegment } from './verify.ts';
 
 const row = fc.record({

@@ -3,8 +3,8 @@ import { Labels } from '@loki/model';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
 import { RowWriter } from './row-writer.ts';
-import { expected, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
-import type { InputRow } from './test-rows.ts';
+import { expected, rowsOf, sortedDistinct, writeRows } from './test/rows.ts';
+import type { InputRow } from './test/rows.ts';
 import { columns } from './types.ts';
 import { verifySegment } from './verify.ts';
 

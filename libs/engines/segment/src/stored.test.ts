@@ -2,8 +2,8 @@ import type { ObjectStore } from '@loki/ports';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
 import { readSegment } from './stored.ts';
-import { allColumns, writeRows } from './test-rows.ts';
-import type { InputRow } from './test-rows.ts';
+import { allColumns, writeRows } from './test/rows.ts';
+import type { InputRow } from './test/rows.ts';
 import { columns } from './types.ts';
 
 /** Counts what is read of one object. */

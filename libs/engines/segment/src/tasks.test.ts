@@ -2,8 +2,8 @@ import type { WorkerEnv } from '@loki/ports';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
 import { encodeRecordsTask, mergeTask } from './tasks.ts';
-import { expected, rowsOf, sortedDistinct, writeRows } from './test-rows.ts';
-import type { InputRow } from './test-rows.ts';
+import { expected, rowsOf, sortedDistinct, writeRows } from './test/rows.ts';
+import type { InputRow } from './test/rows.ts';
 import { verifySegment } from './verify.ts';
 
 const rows = Array.from({ length: 500 }, (_, i): InputRow => {

@@ -9,7 +9,7 @@ import { LedgerLoad } from './ledger-load.ts';
 import type { Told } from './ledger-load.ts';
 import { Ledger } from './ledger.ts';
 import { LokiClient } from './loki-client.ts';
-import { TestLoki } from './test-loki.ts';
+import { TestLoki } from './test/loki.ts';
 
 // Protects the judge: it must see each way in which a server can be wrong, and none in one that is right.
 

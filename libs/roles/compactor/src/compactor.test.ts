@@ -1,6 +1,6 @@
 import { openSegment, verifySegment } from '@loki/segment';
 import { noStoreFaults } from '@loki/virtual';
-import { randomRequest, randomRows, TestWorld } from './test-world.ts';
+import { randomRequest, randomRows, TestWorld } from './test/world.ts';
 
 // Protects: compaction changes no answer, whatever crashes, races or fails, and what it replaced leaves the
 // store.

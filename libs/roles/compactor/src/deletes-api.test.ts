@@ -4,7 +4,7 @@ import type { HttpRequest } from '@loki/ports';
 import { VirtualProcess } from '@loki/virtual';
 import { parseDeleteTime } from './delete-time.ts';
 import { DeletesApi } from './deletes-api.ts';
-import { TestWorld } from './test-world.ts';
+import { TestWorld } from './test/world.ts';
 
 // Protects: the delete API's words and rules; the recorded answers are in the conformance area delete-api.
 

@@ -5,7 +5,7 @@
 import type { DeleteRequest } from '@loki/catalog';
 import { hourNs } from '@loki/model';
 import type { CompactorDeps, CompactorOptions } from './deps.ts';
-import { epochNs, TestWorld } from './test-world.ts';
+import { epochNs, TestWorld } from './test/world.ts';
 
 const epochMs = Number(epochNs / 1_000_000n);
 const dayMs = 86_400_000;

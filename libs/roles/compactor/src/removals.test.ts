@@ -1,6 +1,6 @@
 import { hourNs, parseTenantId } from '@loki/model';
 import { openSegment } from '@loki/segment';
-import { epochNs, randomRequest, randomRows, TestWorld } from './test-world.ts';
+import { epochNs, randomRequest, randomRows, TestWorld } from './test/world.ts';
 
 // Protects: what is deleted or past its time is not answered from that moment on, and then leaves the store.
 

@@ -5,7 +5,7 @@ import { compactorMetrics, Metrics } from '@loki/telemetry';
 import { VirtualProcess } from '@loki/virtual';
 import type { Compactor } from './compactor.ts';
 import { sharedWork } from './share.ts';
-import { randomRequest, randomRows, TestWorld } from './test-world.ts';
+import { randomRequest, randomRows, TestWorld } from './test/world.ts';
 
 // Protects: compactors that share a ring do each day's work once, and one that dies leaves nothing undone.
 

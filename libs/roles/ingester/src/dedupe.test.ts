@@ -5,8 +5,8 @@ import { DecodedBlocks, findDuplicates } from './dedupe.ts';
 import type { DedupeContext } from './dedupe.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
-import { decodeRows, encodeRows, headRecord, rowText } from './test-records.ts';
-import type { Row } from './test-records.ts';
+import { decodeRows, encodeRows, headRecord, rowText } from './test/records.ts';
+import type { Row } from './test/records.ts';
 
 const nothingCommitted = {
   mark: () => Promise.reject(new Error('the store must not be asked')),

@@ -3,8 +3,8 @@
  * store.
  */
 import type { LokiError } from '@loki/model';
-import type { Row } from './test-records.ts';
-import { World } from './test-world.ts';
+import type { Row } from './test/records.ts';
+import { World } from './test/world.ts';
 
 const row = (ms: number, line = `line ${ms}`): Row => ({
   app: 'x',

@@ -1,7 +1,7 @@
 import { usOf } from '@loki/model';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
-import { encodeRows, headRecord } from './test-records.ts';
+import { encodeRows, headRecord } from './test/records.ts';
 
 const ns = (ms: number) => 1_700_000_000_000_000_000n + BigInt(ms) * 1_000_000n;
 const text = (app: string) => `{app="${app}", env="test"}`;

@@ -1,9 +1,9 @@
 import { parseTenantId } from '@loki/model';
 import type { LogLeafResult, TailFrame, WriteLog } from '@loki/ports';
 import { encodeSegment } from '@loki/segment';
-import { decodeRows, encodeRows, headRecord, rowText } from './test-records.ts';
-import type { Row } from './test-records.ts';
-import { everything, linesOf, World } from './test-world.ts';
+import { decodeRows, encodeRows, headRecord, rowText } from './test/records.ts';
+import type { Row } from './test/records.ts';
+import { everything, linesOf, World } from './test/world.ts';
 
 const ns = (ms: number) => 1_700_000_000_000_000_000n + BigInt(ms) * 1_000_000n;
 const row = (ms: number, line = `line ${ms}`, app = 'x'): Row => ({ app, ns: ns(ms), line });

@@ -2,8 +2,8 @@ import { parseTenantId } from '@loki/model';
 import type { Task, Workers } from '@loki/ports';
 import { PatternIngester } from './pattern-ingester.ts';
 import type { PatternSource } from './pattern-ingester.ts';
-import { encodeRows } from './test-records.ts';
-import { silentLogger, World } from './test-world.ts';
+import { encodeRows } from './test/records.ts';
+import { silentLogger, World } from './test/world.ts';
 
 const noPatternMetrics = {
   patternsDetected() {},

@@ -3,7 +3,7 @@ import type { Alert } from './alert-rule.ts';
 import { RuleError, RuleLimitError } from './evaluate.ts';
 import type { RuleSample } from './evaluate.ts';
 import type { Rule } from './rule-group.ts';
-import { groupOf, sample } from './test-world.ts';
+import { groupOf, sample } from './test/world.ts';
 
 // Protects the life of an alert: who is called at night, when, and when they may sleep again.
 

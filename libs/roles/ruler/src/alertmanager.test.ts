@@ -7,8 +7,8 @@ import type { AlertmanagerOptions } from './alertmanager.ts';
 import { readRelabelSteps } from './relabel.ts';
 import { basicCredentials } from './remote-client.ts';
 import type { RemoteServer } from './remote-client.ts';
-import { TestServer } from './test-server.ts';
-import { silentLogger, tenantA } from './test-world.ts';
+import { TestServer } from './test/server.ts';
+import { silentLogger, tenantA } from './test/world.ts';
 
 // Protects the last step before somebody is woken: real requests, read by a real server.
 

@@ -1,7 +1,7 @@
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 import { RuleConfigApi } from './config-api.ts';
-import { limitsOf, RulerWorld, tenantA } from './test-world.ts';
+import { limitsOf, RulerWorld, tenantA } from './test/world.ts';
 
 // Protects what the recorded answers do not reach: filters, names that are none, strangers, limits.
 

@@ -1,6 +1,6 @@
 import { VirtualDisk, VirtualScheduler } from '@loki/virtual';
 import { LocalRuleStore } from './local-rule-store.ts';
-import { silentLogger, tenantA } from './test-world.ts';
+import { silentLogger, tenantA } from './test/world.ts';
 
 // Protects rules that come from files: all that is sound is read, and nothing is ever written.
 

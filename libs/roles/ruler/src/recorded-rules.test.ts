@@ -4,7 +4,7 @@ import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse } from '@loki/ports';
 import { RuleConfigApi } from './config-api.ts';
 import { PrometheusRuleApi } from './prometheus-api.ts';
-import { limitsOf, RulerWorld, sample } from './test-world.ts';
+import { limitsOf, RulerWorld, sample } from './test/world.ts';
 
 // What Loki answered to these requests is the oracle of the whole API.
 

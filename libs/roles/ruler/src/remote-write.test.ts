@@ -9,8 +9,8 @@ import { readRemoteClients } from './remote-client.ts';
 import type { RemoteClient } from './remote-client.ts';
 import { RemoteWriteSink } from './remote-write-sink.ts';
 import { SettingError } from './settings.ts';
-import { TestServer } from './test-server.ts';
-import { silentLogger, tenantA } from './test-world.ts';
+import { TestServer } from './test/server.ts';
+import { silentLogger, tenantA } from './test/world.ts';
 
 // Protects recorded series: a real server decodes what it gets, through failures and restarts.
 

@@ -3,7 +3,7 @@ import { notVectorText } from './evaluate.ts';
 import type { RuleOwner } from './owner.ts';
 import { PrometheusRuleApi } from './prometheus-api.ts';
 import type { Ruler } from './ruler.ts';
-import { rulerOptions, RulerWorld, sample, tenantA } from './test-world.ts';
+import { rulerOptions, RulerWorld, sample, tenantA } from './test/world.ts';
 
 // Protects the running of groups: each of ours, as stored, at its times, through restarts and failures.
 

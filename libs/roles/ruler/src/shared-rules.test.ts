@@ -5,7 +5,7 @@ import { RuleConfigApi } from './config-api.ts';
 import { PrometheusRuleApi } from './prometheus-api.ts';
 import type { RulerPeers } from './prometheus-api.ts';
 import type { Ruler } from './ruler.ts';
-import { limitsOf, RulerWorld, sample, tenantA } from './test-world.ts';
+import { limitsOf, RulerWorld, sample, tenantA } from './test/world.ts';
 
 // Protects: rulers that share a ring evaluate each group once, whoever comes, goes or dies, and nobody is
 // called twice.

@@ -1,5 +1,5 @@
 import { LokiError } from '@loki/model';
-import { groupOf } from './test-world.ts';
+import { groupOf } from './test/world.ts';
 
 // Protects the texts by which people find what is wrong with their rules.
 

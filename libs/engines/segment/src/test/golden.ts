@@ -1,9 +1,9 @@
 // For tests: the rows behind testdata/v1-*.segment. The files were written once by these functions and are
 // never written again; readers of every later version must give back the same rows.
-import { encodeSegment } from './encode.ts';
-import { mergeSegments } from './merge.ts';
-import { writeRows } from './test-rows.ts';
-import type { InputRow } from './test-rows.ts';
+import { encodeSegment } from '../encode.ts';
+import { mergeSegments } from '../merge.ts';
+import { writeRows } from './rows.ts';
+import type { InputRow } from './rows.ts';
 
 /** Deterministic text that does not compress. */
 function noise(seed: number, size: number): string {

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { eventually, freePort } from '@loki/test-tools';
 
-const root = path.resolve(import.meta.dirname, '../../..');
+const root = path.resolve(import.meta.dirname, '../../../..');
 
 /** The product as a real process on a free port and a directory of its own, for tests. */
 export class TestServer {

@@ -14,10 +14,10 @@ import type {
   TailFrame,
 } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';
-import { RpcChannel } from './channel.ts';
-import type { ChannelDeps } from './channel.ts';
-import { RpcServer } from './rpc-server.ts';
-import type { RpcServerOptions } from './rpc-server.ts';
+import { RpcChannel } from '../channel.ts';
+import type { ChannelDeps } from '../channel.ts';
+import { RpcServer } from '../rpc-server.ts';
+import type { RpcServerOptions } from '../rpc-server.ts';
 
 export const tenant = parseTenantId('acme');
 export const timers = new NodeTimers();

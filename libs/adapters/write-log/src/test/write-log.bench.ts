@@ -1,11 +1,11 @@
 // Appends to the embedded log on a real disk:
-// `node libs/adapters/write-log/src/write-log.bench.ts [directory]`.
+// `node libs/adapters/write-log/src/test/write-log.bench.ts [directory]`.
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
-import { EmbeddedWriteLog } from './embedded-write-log.ts';
+import { EmbeddedWriteLog } from '../embedded-write-log.ts';
 
 const cases = [
   { name: 'records of 1 MB, 8 at a time', recordBytes: 1_000_000, count: 400, atOnce: 8 },

@@ -1,17 +1,17 @@
 // Sizes and CPU of the segment format on generated pushes.
 //
-//     npx node libs/engines/segment/src/segment.bench.ts DATA [level…]
+//     npx node libs/engines/segment/src/test/segment.bench.ts DATA [level…]
 //
 // DATA holds main.proto and main.proto.idx.json: snappy protobuf push bodies, one after another.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Labels, loadHash } from '@loki/model';
-import { encodeSegment } from './encode.ts';
-import { mergeSegments } from './merge.ts';
-import { openSegment } from './open.ts';
-import { RowWriter } from './row-writer.ts';
-import { columns } from './types.ts';
-import type { RawSection } from './types.ts';
+import { encodeSegment } from '../encode.ts';
+import { mergeSegments } from '../merge.ts';
+import { openSegment } from '../open.ts';
+import { RowWriter } from '../row-writer.ts';
+import { columns } from '../types.ts';
+import type { RawSection } from '../types.ts';
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 

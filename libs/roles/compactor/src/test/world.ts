@@ -15,9 +15,9 @@ import {
   virtualEpochMs,
 } from '@loki/virtual';
 import type { Prng } from '@loki/virtual';
-import { Compactor } from './compactor.ts';
-import { compactorDefaults } from './deps.ts';
-import type { CompactorDeps, CompactorOptions } from './deps.ts';
+import { Compactor } from '../compactor.ts';
+import { compactorDefaults } from '../deps.ts';
+import type { CompactorDeps, CompactorOptions } from '../deps.ts';
 
 export const tenants = ['a', 'b'] as const;
 export const epochNs = BigInt(virtualEpochMs) * 1_000_000n;

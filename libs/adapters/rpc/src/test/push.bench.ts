@@ -1,15 +1,15 @@
 /**
  * Pushes over one long-lived stream beside one unary call for each, client and server in one process:
- * `npx node libs/adapters/rpc/src/push.bench.ts`. CPU of both ends together.
+ * `npx node libs/adapters/rpc/src/test/push.bench.ts`. CPU of both ends together.
  */
 import { parseTenantId } from '@loki/model';
 import type { DistributorService, HttpRequest } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';
-import { RpcChannel } from './channel.ts';
-import { PushClient } from './push-client.ts';
-import { servePushes } from './push-server.ts';
-import { pusherMethod, servePusher } from './pusher.ts';
-import { RpcServer } from './rpc-server.ts';
+import { RpcChannel } from '../channel.ts';
+import { PushClient } from '../push-client.ts';
+import { servePushes } from '../push-server.ts';
+import { pusherMethod, servePusher } from '../pusher.ts';
+import { RpcServer } from '../rpc-server.ts';
 
 const timers = new NodeTimers();
 const tenant = parseTenantId('bench');

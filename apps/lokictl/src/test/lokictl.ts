@@ -1,6 +1,6 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { run } from './run.ts';
+import { run } from '../run.ts';
 
 /** What a command said, and how it ended. */
 export interface Said {

@@ -4,17 +4,17 @@ import type { TenantId } from '@loki/model';
 import type { Logger } from '@loki/ports';
 import { Metrics, rulerMetrics } from '@loki/telemetry';
 import { VirtualBucket, VirtualProcess, VirtualScheduler } from '@loki/virtual';
-import type { Alert } from './alert-rule.ts';
-import type { EvaluateRule, RuleSample } from './evaluate.ts';
-import { ownsAllRules } from './owner.ts';
-import type { RuleOwner } from './owner.ts';
-import { readGroup } from './read-yaml.ts';
-import type { SeriesSample } from './recording-rule.ts';
-import type { PlacedGroup, RuleGroup } from './rule-group.ts';
-import { ObjectRuleStore } from './rule-store.ts';
-import { Ruler } from './ruler.ts';
-import type { RulerOptions } from './ruler.ts';
-import { checkGroup } from './validate.ts';
+import type { Alert } from '../alert-rule.ts';
+import type { EvaluateRule, RuleSample } from '../evaluate.ts';
+import { ownsAllRules } from '../owner.ts';
+import type { RuleOwner } from '../owner.ts';
+import { readGroup } from '../read-yaml.ts';
+import type { SeriesSample } from '../recording-rule.ts';
+import type { PlacedGroup, RuleGroup } from '../rule-group.ts';
+import { ObjectRuleStore } from '../rule-store.ts';
+import { Ruler } from '../ruler.ts';
+import type { RulerOptions } from '../ruler.ts';
+import { checkGroup } from '../validate.ts';
 
 export const silentLogger: Logger = {
   debug() {},

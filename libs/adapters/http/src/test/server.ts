@@ -3,9 +3,9 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import type { HttpHandler, Logger, Timers } from '@loki/ports';
 import { Metrics, serverMetrics } from '@loki/telemetry';
-import { HttpServer } from './http-server.ts';
-import type { HttpServerOptions } from './http-server.ts';
-import { jsonResponse } from './respond.ts';
+import { HttpServer } from '../http-server.ts';
+import type { HttpServerOptions } from '../http-server.ts';
+import { jsonResponse } from '../respond.ts';
 
 export const timers: Timers = {
   after(delayMs, callback) {

@@ -1,8 +1,8 @@
 // Appends to and reads from real brokers:
-// `node libs/adapters/write-log/src/kafka-write-log.bench.ts 127.0.0.1:9092`.
+// `node libs/adapters/write-log/src/test/kafka-write-log.bench.ts 127.0.0.1:9092`.
 import { randomBytes } from 'node:crypto';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
-import { KafkaWriteLog } from './kafka-write-log.ts';
+import { KafkaWriteLog } from '../kafka-write-log.ts';
 
 const brokers = (process.argv[2] ?? '127.0.0.1:9092').split(',');
 const cases = [

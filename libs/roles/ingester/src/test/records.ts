@@ -2,7 +2,7 @@ import { Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { columns, encodeSegment, openSegment, RowWriter } from '@loki/segment';
 import type { Segment } from '@loki/segment';
-import type { HeadRecord } from './head.ts';
+import type { HeadRecord } from '../head.ts';
 
 /** One entry of a test, as plain as can be. */
 export interface Row {

@@ -8,12 +8,12 @@ import { ingesterMetrics, Metrics } from '@loki/telemetry';
 import type { IngesterMetrics } from '@loki/telemetry';
 import { VirtualBucket, VirtualDisk, VirtualProcess, VirtualScheduler, VirtualWorkers } from '@loki/virtual';
 import { EmbeddedWriteLog } from '@loki/write-log';
-import type { CommittedSegments } from './committed-rows.ts';
-import type { IngesterDeps } from './deps.ts';
-import { Ingester } from './ingester.ts';
-import type { IngesterOptions } from './options.ts';
-import { decodeRows, encodeRows } from './test-records.ts';
-import type { Row } from './test-records.ts';
+import type { CommittedSegments } from '../committed-rows.ts';
+import type { IngesterDeps } from '../deps.ts';
+import { Ingester } from '../ingester.ts';
+import type { IngesterOptions } from '../options.ts';
+import { decodeRows, encodeRows } from './records.ts';
+import type { Row } from './records.ts';
 
 /** Manifests of one partition in memory, shared by all ingesters of a test. */
 export class MemoryCommits implements PartitionCommitter {

@@ -1,8 +1,8 @@
 // For tests: segments as plain rows, and the naive ways to make, sort and compare them.
 import { Labels } from '@loki/model';
-import { RowWriter } from './row-writer.ts';
-import { columns } from './types.ts';
-import type { Section, Segment, RawSection } from './types.ts';
+import { RowWriter } from '../row-writer.ts';
+import { columns } from '../types.ts';
+import type { Section, Segment, RawSection } from '../types.ts';
 
 export const allColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
