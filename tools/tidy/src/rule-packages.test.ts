@@ -39,7 +39,7 @@ test.each<[string, Record<string, string>, PackageJson, string]>([
   ],
   [
     'a shipped dependency of tests',
-    { 'libs/engines/engine/src/test-a.ts': "import { b } from 'yaml';\n" },
+    { 'libs/engines/engine/src/test/a.ts': "import { b } from 'yaml';\n" },
     { dependencies: { ws: '1', yaml: '1' } },
     'yaml is imported by tests alone: declare it in devDependencies',
   ],

@@ -6,7 +6,7 @@ import { connect } from 'node:tls';
 import type { SecureVersion } from 'node:tls';
 import { certify, eventually } from '@loki/test-tools';
 import { jsonResponse } from './respond.ts';
-import { start, stopAll } from './test-server.ts';
+import { start, stopAll } from './test/server.ts';
 
 // Protects: clients that do not get through the handshake leave nothing behind, and keep no server from
 // stopping.
