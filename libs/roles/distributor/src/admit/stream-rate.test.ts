@@ -37,6 +37,30 @@ test.each([
   expect(push(stream, 20 * kib, unsharded, nowMs + 1_000)).toBeGreaterThan(0);
 });
 
+test.each([
+  ['at its limit', 1, 1],
+  ['at half its limit, in gusts', 1, 1],
+  ['at 1.2 times its limit', 1.2, 1 / 1.2],
+  ['at four times its limit', 4, 1 / 4],
+])('a stream %s has its lines taken as the limit allows, for as long as it comes', (name, factor, share) => {
+  const stream = new StreamRate(unsharded, 0);
+  const isGusty = name.includes('gusts');
+  const lineBytes = 100;
+  const lines = (factor * unsharded.rate) / lineBytes / 10;
+  let [offered, taken, due] = [0, 0, 0];
+  // A push of some lines each 100 ms, one line after the other; minutes 2 to 10, the burst is used up.
+  for (let nowMs = 100; nowMs <= 600_000; nowMs += 100) {
+    for (due += isGusty && nowMs % 2_000 >= 1_000 ? 0 : lines; due >= 1; due--) {
+      const isTaken = push(stream, lineBytes, unsharded, nowMs) === 0;
+      if (nowMs <= 60_000) continue;
+      offered++;
+      if (isTaken) taken++;
+    }
+  }
+  expect(taken / offered).toBeCloseTo(share, 2);
+  if (share === 1) expect(taken).toBe(offered);
+});
+
 test('the bucket saves up for no one who has gone', () => {
   const stream = new StreamRate(unsharded, 0);
   expect(push(stream, 100 * kib, unsharded, 0)).toBeGreaterThan(0);
