@@ -26,13 +26,24 @@ function nowNs(): string {
   return `${Date.now()}000000`;
 }
 
+interface PushShape {
+  readonly app?: string;
+  readonly lineBytes?: number;
+  /** All lines have one timestamp. */
+  readonly isOneMoment?: boolean;
+}
+
 /** A push of one stream with lines of the same kind, of about so many bytes. */
-export function pushOf(bytes: number, app = 'attack', lineBytes = 200): string {
-  const now = nowNs();
+export function pushOf(
+  bytes: number,
+  { app = 'attack', lineBytes = 200, isOneMoment = false }: PushShape = {},
+): string {
+  const nowMs = Date.now();
   const line = 'x'.repeat(lineBytes - 12);
   const values: string[] = [];
   for (let size = 0, i = 0; size < bytes; i++) {
-    const value = `["${now}","${String(i).padStart(12)}${line}"]`;
+    const ns = isOneMoment ? '0' : String(i);
+    const value = `["${nowMs - 1000}${ns.padStart(6, '0')}","${String(i).padStart(12)}${line}"]`;
     values.push(value);
     size += value.length + 1;
   }
@@ -87,7 +98,10 @@ export const bodyAttacks: readonly Attack[] = [
     gzip,
   ),
   bodyAttack('large JSON', 'A7: 40 MB of lines as they are', () => pushOf(40 * mib)),
-  bodyAttack('short lines', 'A7: 20 MB of lines of a few bytes', () => pushOf(20 * mib, 'attack', 13)),
+  bodyAttack('short lines', 'A7: 20 MB of lines of a few bytes', () => pushOf(20 * mib, { lineBytes: 13 })),
+  bodyAttack('one moment', 'A7: 10 MB of lines with one timestamp, again and again', () =>
+    pushOf(10 * mib, { isOneMoment: true }),
+  ),
   bodyAttack(
     'zstd frames',
     'A7: 100,000 empty frames',

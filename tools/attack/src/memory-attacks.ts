@@ -10,7 +10,7 @@ export const memoryAttacks: readonly Attack[] = [
     about: 'A9: 200 connections with bodies of 1 MB, in 512 MiB',
     memoryMb: 512,
     run: (attacker) => {
-      const bodies = Array.from({ length: 8 }, (_, i) => pushOf(mib, `attack${i}`));
+      const bodies = Array.from({ length: 8 }, (_, i) => pushOf(mib, { app: `attack${i}` }));
       return attacker.flood(200, 15_000, (turn) => attacker.push(bodies[turn % bodies.length]));
     },
   },

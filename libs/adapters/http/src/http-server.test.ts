@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import WebSocket from 'ws';
 import { LokiError } from '@loki/model';
+import type { Timers } from '@loki/ports';
 import { jsonResponse, textResponse } from './respond.ts';
 import { echo, logged, raw, send, start, stopAll, timers } from './test/server.ts';
 import type { Answer } from './test/server.ts';
@@ -57,7 +58,7 @@ describe('bodies', () => {
           await held;
           return { status: 204 };
         }),
-      { inflightBodyBytesMax: 1000 },
+      { inflightBodyBytesMax: 1500 },
     );
     const post = () => send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(800) });
     const first = post();
@@ -66,6 +67,71 @@ describe('bodies', () => {
     release();
     expect(await first).toMatchObject({ status: 204, text: '' });
     expect(await post()).toMatchObject({ status: 204 });
+  });
+
+  test('of one tenant they leave room for those of another', async () => {
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const { port } = await start(
+      (server) =>
+        server.handle('push', async () => {
+          await held;
+          return { status: 204 };
+        }),
+      { inflightBodyBytesMax: 4000 },
+    );
+    const post = (tenant: string, bytes: number) =>
+      send(port, '/loki/api/v1/push', {
+        method: 'POST',
+        body: Buffer.alloc(bytes),
+        headers: { 'x-scope-orgid': tenant },
+      });
+    const first = [post('a', 1500), post('a', 1500)];
+    await timers.sleep(50);
+    expect(await post('a', 100)).toMatchObject({ status: 503 });
+    const other = post('b', 700);
+    await timers.sleep(50);
+    release();
+    expect(await other).toMatchObject({ status: 204 });
+    expect(await Promise.all(first)).toMatchObject([{ status: 204 }, { status: 204 }]);
+    expect(await post('a', 3000)).toMatchObject({ status: 204 });
+  });
+
+  test('a large one that stops coming is refused, and its room is free again', async () => {
+    // Five seconds are waited for in a thousandth of the time.
+    const fast: Timers = {
+      ...timers,
+      after: (ms, callback) => timers.after(ms === 5_000 ? 50 : ms, callback),
+    };
+    const { port } = await start((server) => server.handle('push', () => ({ status: 204 })), {
+      inflightBodyBytesMax: 400_000,
+      timers: fast,
+    });
+    const head = (bytes: number) =>
+      `POST /loki/api/v1/push HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n`;
+    const stopped = raw(port, `${head(300_000)}${'x'.repeat(200_000)}`);
+    await timers.sleep(20);
+    expect(
+      await send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(200_000) }),
+    ).toMatchObject({
+      status: 503,
+    });
+    await timers.sleep(150);
+    expect(
+      await send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(290_000) }),
+    ).toMatchObject({
+      status: 204,
+    });
+    // A small one may take its time.
+    const slow = connect(port, '127.0.0.1', () => slow.write(`${head(2000)}x`));
+    await timers.sleep(300);
+    slow.write('x'.repeat(1999));
+    const answer = await new Promise<string>((resolve) =>
+      slow.once('data', (chunk) => resolve(String(chunk))),
+    );
+    expect(answer).toMatch(/^HTTP\/1.1 204 /);
+    slow.destroy();
+    expect(await stopped).toMatch(/^HTTP\/1.1 408 /);
   });
 
   test.each([

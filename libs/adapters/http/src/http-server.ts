@@ -4,14 +4,15 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureVersion, TLSSocket } from 'node:tls';
-import { LokiError } from '@loki/model';
+import { LokiError, SharedBytes } from '@loki/model';
 import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/ports';
 import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
 import { gzipBody, wantsGzip } from './compress.ts';
 import { HalfOpen } from './half-open.ts';
 import { NodeRequest } from './node-request.ts';
-import { BodyBudget, hasBody, readBody } from './read-body.ts';
+import { hasBody, holderOf, readBody } from './read-body.ts';
+import type { BodyRoom } from './read-body.ts';
 import { RequestTurns } from './request-turns.ts';
 import { errorResponse, errorText, methodNotAllowed, notFound } from './respond.ts';
 import { cleanedPath, decodePath, noParams, Router } from './router.ts';
@@ -40,7 +41,7 @@ export interface HttpServerOptions {
   /** 0: no limit. */
   readonly connectionsMax: number;
   readonly bodyBytesMax: Readonly<Record<BodyKind, number>>;
-  /** Bodies being received or handled, all requests together. */
+  /** Bodies being received or handled, all requests together; a tenant has three quarters of it at most. */
   readonly inflightBodyBytesMax: number;
   readonly compressResponses: boolean;
   /** Absent: plain text. */
@@ -79,7 +80,7 @@ export class HttpServer {
   readonly #router = new Router();
   readonly #handlers = new Map<RouteId, HttpHandler>();
   readonly #upgrades = new Map<RouteId, UpgradeHandler>();
-  readonly #bodies: BodyBudget;
+  readonly #bodies: BodyRoom;
   readonly #sockets: WebSockets;
   readonly #halfOpen: HalfOpen;
   readonly #turns = new RequestTurns();
@@ -89,7 +90,7 @@ export class HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#prefix = options.pathPrefix ?? '';
-    this.#bodies = new BodyBudget(options.inflightBodyBytesMax);
+    this.#bodies = { budget: new SharedBytes(options.inflightBodyBytesMax), timers: options.timers };
     this.#sockets = new WebSockets(options.timers);
     this.#halfOpen = new HalfOpen(options.timers);
     this.#server = this.#create();
@@ -230,7 +231,7 @@ export class HttpServer {
     response.once('close', () => {
       this.#halfOpen.delete(response);
       if (!response.writableFinished) request.clientLeft();
-      this.#bodies.give(bodyBytes);
+      if (bodyBytes > 0) this.#bodies.budget.give(holderOf(message), bodyBytes);
       this.#options.metrics.served({
         method,
         route: label,

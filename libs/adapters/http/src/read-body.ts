@@ -1,30 +1,27 @@
 import type { IncomingMessage } from 'node:http';
 import { LokiError } from '@loki/model';
+import type { SharedBytes } from '@loki/model';
+import type { TimerHandle, Timers } from '@loki/ports';
 
-/** Bytes of bodies that are being received, all requests together. */
-export class BodyBudget {
-  readonly #bytesMax: number;
-  #bytes = 0;
+/** A body of more than this has to keep coming: it takes room that others need. */
+const freeBytes = 64 * 1024;
+/** Between two looks at how far it came, and the least that came meanwhile: 32 kbit/s. */
+const rateEveryMs = 5_000;
+const rateBytesMin = 20 * 1024;
 
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  /** False when that is too much now. */
-  take(bytes: number): boolean {
-    if (this.#bytes + bytes > this.#bytesMax) return false;
-    this.#bytes += bytes;
-    return true;
-  }
-
-  give(bytes: number): void {
-    this.#bytes -= bytes;
-  }
+/** What bodies need to be received. */
+export interface BodyRoom {
+  /** Bytes of bodies that are received or handled; each tenant has a share. */
+  readonly budget: SharedBytes;
+  readonly timers: Timers;
 }
+
+/** Who has the bytes of a body: the tenant that it names, true or not. */
+export function holderOf({ headers }: IncomingMessage): string {
+  return String(headers['x-scope-orgid'] ?? '').slice(0, holderCharsMax);
+}
+
+const holderCharsMax = 150;
 
 /** Whether the headers announce a body. */
 export function hasBody(message: IncomingMessage): boolean {
@@ -35,40 +32,63 @@ export function hasBody(message: IncomingMessage): boolean {
 /**
  * The whole body, as it came over the wire. Memory follows what has arrived, never what the client claims.
  *
- * @param budget what is taken from it is the caller's to give back: `body.length` bytes on success, none on
- *   failure
- * @throws LokiError 413 beyond `bytesMax`, 503 beyond the budget, 499 when the client leaves
+ * @param room what is taken from its budget is the caller's to give back: `body.length` bytes on success,
+ *   none on failure
+ * @throws LokiError 413 beyond `bytesMax`, 503 beyond the budget, 408 for a large body that stops coming, 499
+ *   when the client leaves
  */
-export function readBody(message: IncomingMessage, bytesMax: number, budget: BodyBudget): Promise<Buffer> {
+export function readBody(message: IncomingMessage, bytesMax: number, room: BodyRoom): Promise<Buffer> {
   const lengthText = message.headers['content-length'];
   if (lengthText !== undefined && Number(lengthText) > bytesMax) return Promise.reject(tooLarge(bytesMax));
+  const { budget, timers } = room;
+  const holder = holderOf(message);
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
+    let rate: TimerHandle | undefined;
     const fail = (error: LokiError): void => {
       message.off('data', onData);
-      budget.give(bytes);
+      rate?.cancel();
+      budget.give(holder, bytes);
       bytes = 0;
+      chunks.length = 0;
       reject(error);
+    };
+    const watchRate = (before: number): void => {
+      rate = timers.after(rateEveryMs, () => {
+        if (bytes - before < rateBytesMin) fail(stalled());
+        else watchRate(bytes);
+      });
     };
     const onData = (chunk: Buffer): void => {
       if (bytes + chunk.length > bytesMax) {
         fail(tooLarge(bytesMax));
-      } else if (budget.take(chunk.length)) {
+      } else if (budget.take(holder, chunk.length)) {
         bytes += chunk.length;
         chunks.push(chunk);
+        if (!rate && bytes > freeBytes) watchRate(bytes);
       } else {
         fail(new LokiError('overloaded', 'too many bytes in flight, try again later'));
       }
     };
     message.on('data', onData);
-    message.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes)));
+    message.once('end', () => {
+      rate?.cancel();
+      resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes));
+    });
     message.once('close', () => {
       if (!message.complete) fail(new LokiError('clientGone', 'the request was cancelled by the client'));
     });
     // 'close' follows and says the same; without a listener the error would end the process.
     message.once('error', () => undefined);
   });
+}
+
+function stalled(): LokiError {
+  return new LokiError(
+    'bodyStalled',
+    `request body stopped coming: less than ${rateBytesMin} bytes in ${rateEveryMs / 1000} s`,
+  );
 }
 
 function tooLarge(bytesMax: number): LokiError {

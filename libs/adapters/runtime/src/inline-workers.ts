@@ -21,7 +21,7 @@ export class InlineWorkers implements Workers {
   async run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean },
+    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean; lane?: 'bodies' },
   ): Promise<Output> {
     const signal = options?.signal;
     signal?.throwIfAborted();

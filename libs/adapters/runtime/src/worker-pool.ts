@@ -53,13 +53,15 @@ const failedStartsMax = 3;
  * other threads.
  *
  * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started with
- * the first of them, and use the common ones when those are idle.
+ * the first of them, and use the common ones when those are idle. Large bodies have one too, which they alone
+ * use: decoding takes seconds, and neither queries nor records of other tenants are to wait for it.
  */
 export class WorkerPool implements Workers {
   readonly parallelism: number;
   readonly #workers: PoolWorker[];
   readonly #options: WorkerPoolOptions;
   #urgent: PoolWorker | undefined;
+  #bodies: PoolWorker | undefined;
   readonly #tasksQueuedMax: number;
   readonly #tasksPerWorkerMax: number;
   readonly #affinitySlackMax: number;
@@ -82,13 +84,13 @@ export class WorkerPool implements Workers {
   run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean },
+    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean; lane?: 'bodies' },
   ): Promise<Output> {
     return new Promise<Output>((resolve, reject) => {
       const signal = options?.signal;
       if (signal?.aborted) throw signal.reason;
       if (this.#isClosed) throw closedError();
-      const worker = options?.isUrgent ? this.#chooseUrgent() : this.#choose(options?.affinity);
+      const worker = this.#workerFor(options);
       const hasRoom = worker.isUp && worker.running.size < this.#tasksPerWorkerMax;
       if (!hasRoom && this.#queued >= this.#tasksQueuedMax) {
         throw new LokiError('overloaded', `too many tasks wait for a worker: ${this.#queued}`);
@@ -136,7 +138,14 @@ export class WorkerPool implements Workers {
   }
 
   #all(): PoolWorker[] {
-    return this.#urgent ? [...this.#workers, this.#urgent] : this.#workers;
+    return [...this.#workers, this.#urgent, this.#bodies].filter((worker) => worker !== undefined);
+  }
+
+  #workerFor(options?: { affinity?: number; isUrgent?: boolean; lane?: 'bodies' }): PoolWorker {
+    if (options?.lane === 'bodies') {
+      return (this.#bodies ??= this.#newWorker(this.#options.urgentWorkerData ?? this.#options.workerData));
+    }
+    return options?.isUrgent ? this.#chooseUrgent() : this.#choose(options?.affinity);
   }
 
   /** The preferred worker, unless it is down or much busier than the least busy one. */
@@ -168,8 +177,9 @@ export class WorkerPool implements Workers {
   #feed(worker: PoolWorker): void {
     while (worker.isUp && worker.running.size < this.#tasksPerWorkerMax) {
       const isIdle = worker.queue.length === 0 && worker.running.size === 0;
-      // The urgent thread takes no scan: the next urgent task would wait for it.
-      const queue = isIdle && worker !== this.#urgent ? this.#longestQueue() : worker.queue;
+      // The urgent thread and that of bodies take no scan: their next task would wait for it.
+      const isCommon = worker !== this.#urgent && worker !== this.#bodies;
+      const queue = isIdle && isCommon ? this.#longestQueue() : worker.queue;
       const job = queue.shift();
       if (!job) return;
       this.#queued--;

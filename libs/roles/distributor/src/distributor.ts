@@ -1,5 +1,5 @@
 import type { Limits, LimitsSource } from '@loki/config';
-import { LokiError, mib, nsPerMs, parseMediaType } from '@loki/model';
+import { LokiError, mib, SharedBytes } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type {
   Clock,
@@ -12,7 +12,6 @@ import type {
   Workers,
   WriteLog,
 } from '@loki/ports';
-import { decodePushRequest, ProtoError } from '@loki/proto';
 import { lineBytesBuckets } from '@loki/telemetry';
 import type { DistributorMetrics } from '@loki/telemetry';
 import { OfferedStreamRows, placesOfStreams } from './admit/offered-rows.ts';
@@ -24,11 +23,11 @@ import type { StreamLimiters } from './admit/stream-claims.ts';
 import { takenByPolicy } from './admit/taken-by-policy.ts';
 import { validateRows } from './admit/validate.ts';
 import type { ValidRows } from './admit/validate.ts';
-import { decodeJsonPush } from './decode/decode-json.ts';
-import { decodeLegacyPush } from './decode/decode-legacy.ts';
-import { decodeOtlpPush } from './decode/decode-otlp.ts';
+import { decodePushTask, unpack, weightOf } from './decode/decode-push-task.ts';
+import { decodePush } from './decode/decode-push.ts';
+import type { PushBody } from './decode/decode-push.ts';
 import { OtlpActionsCache } from './decode/otlp-actions.ts';
-import { checkBodySize, readJsonBody, readOtlpBody, readSnappyBody } from './decode/read-body.ts';
+import { checkBodySize } from './decode/read-body.ts';
 import { knownEncoding, knownType } from './header-labels.ts';
 import { rfc3339Seconds } from './json/time-text.ts';
 import { defaultDistributorOptions } from './options.ts';
@@ -41,11 +40,14 @@ import { Discards } from './rows/discards.ts';
 import { MetadataNames } from './rows/metadata-names.ts';
 import { PushErrors } from './rows/push-errors.ts';
 import type { PushRows } from './rows/push-rows.ts';
+import { atOnce, inSlices } from './rows/slices.ts';
+import type { SlicedWork } from './rows/slices.ts';
 import { policyBlockedUntilMs } from './streams/policies.ts';
 import type { ResolvedStream } from './streams/resolve-stream.ts';
 import { PartitionChooser, shardOfRow } from './streams/shard.ts';
 import type { StreamShards } from './streams/shard.ts';
 import { StreamCache } from './streams/stream-cache.ts';
+import type { StreamLookup } from './streams/stream-cache.ts';
 import { userAgentLabel } from './user-agent.ts';
 import { PartitionBatcher } from './write/batcher.ts';
 import { writeStreamRows } from './write/write-rows.ts';
@@ -79,11 +81,18 @@ interface Push {
   readonly discards: Discards;
   /** Of a push that brings what is old; its streams are marked with it. */
   readonly backfillShard: string | undefined;
+  /** Decoded in another thread, and worked on in slices. */
+  isLarge: boolean;
+  /** What it counts for among all that is in flight. */
+  heldBytes: number;
   /** 400, or 429 when something was refused that may pass later. */
   refusedStatus: number;
   /** When a client may come again, as far as that is known. */
   retryAfterMs: number;
 }
+
+/** Lines of a large push that are written between two looks at the clock: about 3 ms. */
+const sliceBytes = mib / 4;
 
 /**
  * Pushes that may wait for a verdict about their streams, and their bytes: others are judged by what this
@@ -111,13 +120,16 @@ export class Distributor implements DistributorService {
   readonly #chooser: PartitionChooser;
   readonly #batchers: readonly PartitionBatcher[];
   readonly #lineSizes = new Float64Array(lineBytesBuckets.length + 1);
-  #inflightBytes = 0;
+  /** Bodies as they came and as they were decoded, until the log has acknowledged them. */
+  readonly #inflight: SharedBytes;
   /** Decompressed, of pushes that wait for a verdict. */
   #askingBytes = 0;
 
   constructor(deps: DistributorDeps, options: Partial<DistributorOptions> = {}) {
     this.#deps = deps;
     this.#options = { ...defaultDistributorOptions, ...options };
+    const { inflightBytesMax } = this.#options;
+    this.#inflight = new SharedBytes(inflightBytesMax > 0 ? inflightBytesMax : Infinity);
     this.#streams = new StreamCache(this.#options.streamsCachedMax);
     this.#otlpActions = new OtlpActionsCache(this.#options.otlpIndexAttributes);
     this.#rate = new IngestRate(deps.healthyDistributors);
@@ -136,25 +148,12 @@ export class Distributor implements DistributorService {
 
   async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
     const format: PushFormat = request.path === '/otlp/v1/logs' ? 'otlp' : 'loki';
-    const bodyBytes = request.body.length;
-    const { inflightBytesMax } = this.#options;
-    if (
-      inflightBytesMax > 0 &&
-      this.#inflightBytes > 0 &&
-      this.#inflightBytes + bodyBytes > inflightBytesMax
-    ) {
-      return failed(format, 503, 'too many bytes of pushes in flight');
-    }
-    this.#addInflight(bodyBytes);
     try {
       return await this.#push(tenant, request, format);
     } catch (error) {
       if (error instanceof LokiError) return failed(format, error.status, error.message);
-      if (error instanceof ProtoError) return failed(format, 400, error.message);
       this.#deps.logger.error('push failed', { tenant, path: request.path, error: String(error) });
       return failed(format, 500, 'internal error');
-    } finally {
-      this.#addInflight(-bodyBytes);
     }
   }
 
@@ -176,34 +175,54 @@ export class Distributor implements DistributorService {
       errors: new PushErrors(),
       discards: new Discards(),
       backfillShard,
+      isLarge: false,
+      heldBytes: 0,
       refusedStatus: 400,
       retryAfterMs: 0,
     };
-    let acks: Promise<void>[];
     try {
-      this.#decode(push);
+      this.#hold(push, request.body.length);
+      const acks = await this.#stored(push);
+      if ('status' in acks) return acks;
+      await Promise.all(acks);
+    } finally {
+      this.#release(push);
+    }
+    if (push.errors.isEmpty) return accepted();
+    return failed(format, push.refusedStatus, push.errors.text(), push.retryAfterMs);
+  }
+
+  /** Writes what is valid of a push into batches. */
+  async #stored(push: Push): Promise<Promise<void>[] | HttpResponse> {
+    const { tenant, format } = push;
+    try {
+      const decoding = this.#decode(push);
+      if (decoding) await decoding;
       if (push.scratch.rows.streams.length === 0) {
         throw new LokiError('unprocessable', 'error at least one valid stream is required for ingestion');
       }
       const blocked = this.#blocked(push);
       if (blocked) return blocked;
-      const valid = this.#validate(push);
+      const checks = this.#checks(push);
+      const valid = push.isLarge ? await inSlices(checks, this.#deps) : atOnce(checks);
+      this.#takeRate(push, valid);
       const verdicts = valid.lines > 0 ? this.#ask(push) : undefined;
       if (verdicts) await verdicts;
       const caughtUp = this.#deps.streamShards?.caughtUp?.();
       if (caughtUp) await caughtUp;
-      acks = valid.lines > 0 ? this.#store(push, valid) : [];
+      return valid.lines > 0 ? await this.#store(push, valid) : [];
     } finally {
       this.#scratches.giveBack(push.scratch);
       push.discards.report(this.#deps.metrics, tenant, format);
     }
-    await Promise.all(acks);
-    if (push.errors.isEmpty) return accepted();
-    return failed(format, push.refusedStatus, push.errors.text(), push.retryAfterMs);
   }
 
-  /** Body to columns, by path, content type and encoding. */
-  #decode({ tenant, request, format, scratch, limits, nowMs, discards, backfillShard }: Push): void {
+  /**
+   * Body to columns. Undefined: that is done; a large body is decoded in another thread, and unpacked in
+   * slices.
+   */
+  #decode(push: Push): Promise<void> | undefined {
+    const { tenant, request, format, scratch, limits, nowMs, discards, backfillShard } = push;
     const { body, headers, path } = request;
     const bounds = this.#options;
     const contentType = headers.get('content-type') ?? '';
@@ -212,28 +231,59 @@ export class Distributor implements DistributorService {
     if (body.length > bounds.recvBytesMax) discards.add('request_body_too_large', 0, body.length);
     checkBodySize(body, bounds);
     const streams = this.#streams.lookup(tenant, limits, backfillShard);
-    const { rows, snappy } = scratch;
-    if (format === 'otlp') {
-      const isJson = contentType === 'application/json';
-      if (!isJson && contentType !== 'application/x-protobuf') {
-        throw new LokiError('badRequest', `content type: ${contentType} is not supported`);
-      }
-      decodeOtlpPush(readOtlpBody(body, encoding, bounds), isJson, rows, {
+    const kind = format === 'otlp' ? 'otlp' : path === '/api/prom/push' ? 'legacy' : 'push';
+    const pushBody: PushBody = { body, kind, contentType, encoding };
+    const inlineBytesMax = format === 'otlp' ? bounds.inlineOtlpBytesMax : bounds.inlineBytesMax;
+    const decompressedBytesMax = Math.min(bounds.decompressedBytesMax, inlineBytesMax);
+    if (body.length > inlineBytesMax) return this.#decodeElsewhere(push, pushBody, streams);
+    try {
+      const actions = () => this.#otlpActions.of(limits);
+      const inline = { ...bounds, decompressedBytesMax };
+      decodePush(pushBody, {
+        rows: scratch.rows,
+        snappy: scratch.snappy,
         streams,
         limits,
-        actions: this.#otlpActions.of(limits),
+        actions,
         names: this.#names,
-        nowNs: BigInt(nowMs) * nsPerMs,
+        nowMs,
+        bounds: inline,
       });
-    } else if (parseMediaType(contentType) === 'application/json') {
-      const { bytes, cutText } = readJsonBody(body, encoding, bounds);
-      const decode = path === '/api/prom/push' ? decodeLegacyPush : decodeJsonPush;
-      decode(bytes, rows, streams, cutText);
-    } else {
-      const bytes = snappy.decode(readSnappyBody(body, encoding, bounds), bounds.decompressedBytesMax);
-      rows.start(bytes, streams);
-      decodePushRequest(bytes, rows);
+    } catch (error) {
+      const isLarge = error instanceof LokiError && error.code === 'bodyTooLarge';
+      if (!isLarge || decompressedBytesMax === bounds.decompressedBytesMax) throw error;
+      return this.#decodeElsewhere(push, pushBody, streams);
     }
+    this.#hold(push, scratch.rows.weightBytes);
+    return undefined;
+  }
+
+  async #decodeElsewhere(push: Push, body: PushBody, streams: StreamLookup): Promise<void> {
+    const { limits, nowMs, scratch } = push;
+    const { recvBytesMax, decompressedBytesMax, otlpIndexAttributes } = this.#options;
+    const bounds = { recvBytesMax, decompressedBytesMax };
+    push.isLarge = true;
+    const input = { ...body, otlp: limits.otlp, otlpIndexAttributes, nowMs, bounds };
+    const decoded = await this.#deps.workers.run(decodePushTask, input, { lane: 'bodies' });
+    this.#hold(push, weightOf(decoded));
+    await inSlices(unpack(decoded, scratch.rows, streams), this.#deps);
+  }
+
+  /** Counts bytes of a push until the log has acknowledged it. A push is never too large by itself. */
+  #hold(push: Push, bytes: number): void {
+    const isAlone = this.#inflight.bytes === push.heldBytes;
+    if (isAlone) this.#inflight.force(push.tenant, bytes);
+    else if (!this.#inflight.take(push.tenant, bytes)) {
+      throw new LokiError('overloaded', 'too many bytes of pushes in flight');
+    }
+    push.heldBytes += bytes;
+    this.#deps.metrics.inflightBytes(this.#inflight.bytes);
+  }
+
+  #release(push: Push): void {
+    this.#inflight.give(push.tenant, push.heldBytes);
+    push.heldBytes = 0;
+    this.#deps.metrics.inflightBytes(this.#inflight.bytes);
   }
 
   /** The answer to a tenant that may not write now. */
@@ -253,11 +303,10 @@ export class Distributor implements DistributorService {
     );
   }
 
-  /** Checks every row, and takes what is valid out of the tenant's rate. */
-  #validate(push: Push): ValidRows {
-    const { tenant, scratch, limits, nowMs, errors, discards } = push;
-    const { rows } = scratch;
-    const valid = validateRows(rows, {
+  /** Checks every row. */
+  #checks(push: Push): SlicedWork<ValidRows> {
+    const { scratch, limits, nowMs, errors, discards } = push;
+    return validateRows(scratch.rows, {
       limits,
       nowMs,
       names: this.#names,
@@ -268,15 +317,17 @@ export class Distributor implements DistributorService {
       errors,
       discards,
     });
+  }
+
+  #takeRate({ tenant, limits, discards }: Push, valid: ValidRows): void {
     if (valid.truncated > 0) this.#deps.metrics.truncated(tenant, valid.truncated);
-    if (valid.lines === 0) return valid;
+    if (valid.lines === 0) return;
     try {
       this.#rate.take(tenant, limits, valid.lines, valid.bytes, this.#deps.clock.monotonicMs());
     } catch (error) {
       discards.add('rate_limited', valid.lines, valid.bytes);
       throw error;
     }
-    return valid;
   }
 
   /** Whether streams that are new here may come to be; undefined: nobody has to be asked. */
@@ -294,18 +345,38 @@ export class Distributor implements DistributorService {
     });
   }
 
-  /** Columns to batches: admit, shard, write. */
-  #store(push: Push, valid: ValidRows): Promise<void>[] {
-    const { tenant, scratch, limits, nowMs, errors, discards } = push;
-    const { rows } = scratch;
+  /** Columns to batches: admit, shard, write. Returns what to wait for. */
+  async #store(push: Push, valid: ValidRows): Promise<Promise<void>[]> {
     const touched = new Set<PartitionBatcher>();
     const acks: Promise<void>[] = [];
-    const offered = new OfferedStreamRows(rows, discards);
+    const commit = () => {
+      for (const batcher of touched) acks.push(batcher.commit());
+      touched.clear();
+    };
+    const offered = new OfferedStreamRows(push.scratch.rows, push.discards);
+    const work = this.#streamsToBatches(push, offered, touched, acks);
+    // Where others have the thread, batches are sealed: what was written until then is waited for.
+    const retriedBytes = push.isLarge ? await inSlices(work, this.#deps, commit) : atOnce(work);
+    if (push.refusedStatus === 429) this.#expectRetry(push, offered, retriedBytes);
+    this.#countAccepted(push, valid);
+    commit();
+    return acks;
+  }
+
+  /** Returns the bytes that a client may send again. */
+  *#streamsToBatches(
+    push: Push,
+    offered: OfferedStreamRows,
+    touched: Set<PartitionBatcher>,
+    acks: Promise<void>[],
+  ): SlicedWork<number> {
+    const { tenant, scratch, limits, nowMs, errors } = push;
+    const { rows } = scratch;
     let retriedBytes = 0;
     for (const places of placesOfStreams(rows)) {
+      yield;
       if (!offered.start(places)) continue;
-      const stream = rows.streams[places[0]];
-      const problem = this.#admission.admit(tenant, stream, offered, limits, nowMs);
+      const problem = this.#admission.admit(tenant, rows.streams[places[0]], offered, limits, nowMs);
       if (problem) {
         errors.add(problem.text);
         push.retryAfterMs = Math.max(push.retryAfterMs, problem.retryAfterMs ?? 0);
@@ -315,19 +386,21 @@ export class Distributor implements DistributorService {
         }
       }
       if (offered.refusedCount === offered.count) continue;
-      for (const place of places) this.#write(push, place, touched, acks);
+      for (const place of places) yield* this.#write(push, place, touched, acks);
     }
-    if (push.refusedStatus === 429) this.#expectRetry(push, offered, retriedBytes);
-    this.#countAccepted(push, valid);
-    for (const batcher of touched) acks.push(batcher.commit());
-    return acks;
+    return retriedBytes;
   }
 
   /**
    * Writes a stream's rows into the batches of its partitions: of one, or of as many as it has shards at the
    * time of each row.
    */
-  #write(push: Push, index: number, touched: Set<PartitionBatcher>, acks: Promise<void>[]): void {
+  *#write(
+    push: Push,
+    index: number,
+    touched: Set<PartitionBatcher>,
+    acks: Promise<void>[],
+  ): SlicedWork<void> {
     const { tenant, scratch, limits } = push;
     const { rows } = scratch;
     const { placementHash } = rows.streams[index];
@@ -345,12 +418,14 @@ export class Distributor implements DistributorService {
         shardEnd++;
       }
       const batcher = this.#batchers[this.#chooser.choose(tenant, placementHash, shardSize, shard)];
-      touched.add(batcher);
       while (row < shardEnd) {
-        const options = { limits, writer: batcher.writer(tenant), bytesMax: this.#options.batchBytesMax };
+        const bytesMax = push.isLarge ? sliceBytes : this.#options.batchBytesMax;
+        const options = { limits, writer: batcher.writer(tenant), bytesMax };
+        touched.add(batcher);
         row = writeStreamRows(rows, index, row, shardEnd, options);
         // A push of many batches must not become one.
         if (batcher.isLarge) acks.push(batcher.commit());
+        yield;
       }
     }
   }
@@ -396,11 +471,6 @@ export class Distributor implements DistributorService {
     }
     const userAgent = userAgentLabel(request.headers.get('user-agent') ?? '');
     metrics.lagged({ tenant, format, userAgent, lagMs: nowMs - valid.newestSeconds * 1000 });
-  }
-
-  #addInflight(bytes: number): void {
-    this.#inflightBytes += bytes;
-    this.#deps.metrics.inflightBytes(this.#inflightBytes);
   }
 }
 

@@ -18,7 +18,7 @@ export class VirtualWorkers implements Workers {
   async run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean } = {},
+    options: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean; lane?: 'bodies' } = {},
   ): Promise<Output> {
     const { signal } = options;
     signal?.throwIfAborted();

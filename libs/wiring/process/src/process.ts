@@ -24,6 +24,7 @@ import { routeProcess } from './serve/process-routes.ts';
 import { RpcHealth } from './serve/rpc-health.ts';
 import type { Adapters } from './stores/adapters.ts';
 import { lockDirectories } from './stores/directory-lock.ts';
+import { inMib, memoryBoundsOf, processMemoryBytes, threadsOf } from './stores/memory-bounds.ts';
 
 type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
 
@@ -94,8 +95,11 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const rpc = rpcServer(config, logger);
   const random = new NodeRandom();
   const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc });
+  const memory = memoryBoundsOf(processMemoryBytes(), threadsOf(config));
+  logger.info('memory bounds', inMib(memory));
   const roles = await startRoles({
     config,
+    memory,
     limits,
     clock,
     timers,
@@ -113,7 +117,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     noAuthTenant: config.noAuthTenant,
     multiTenantQueriesEnabled: config.querier.multiTenantQueriesEnabled,
   });
-  const server = new HttpPorts(config, { clock, timers, logger, metrics: serverMetrics(metrics) });
+  const server = new HttpPorts(config, memory, { clock, timers, logger, metrics: serverMetrics(metrics) });
   const health = new RpcHealth({ rpc, states, timers });
   let stopping: Promise<void> | undefined;
   const stopAll = async () => {

@@ -1,4 +1,5 @@
 import { mergeDayTask, rewriteTask, verifyTask } from '@loki/compactor';
+import { decodePushTask } from '@loki/distributor';
 import { fieldsTask, leafTask, volumeTask } from '@loki/engine';
 import { summarizeTask } from '@loki/patterns';
 import { streamsTask } from '@loki/querier';
@@ -15,6 +16,7 @@ export function serve(): void {
     fieldsTask,
     streamsTask,
     encodeRecordsTask,
+    decodePushTask,
     mergeTask,
     summarizeTask,
     mergeDayTask,
@@ -23,12 +25,13 @@ export function serve(): void {
   ];
   const clock = new NodeClock();
   serveTasks(tasks, (data) => {
-    const { storage, blockCacheBytes } = data as WorkerData;
+    const { storage, blockCacheBytes, leafBytesMax } = data as WorkerData;
     return {
       objectStore: openObjectStore(storage),
       clock,
       cache: new Map<string, unknown>(),
       cacheBytesMax: blockCacheBytes,
+      stateBytesMax: leafBytesMax,
     };
   });
 }

@@ -19,6 +19,8 @@ export const errors = {
   notFound: { http: 404, grpc: 'NOT_FOUND', retryable: false },
   methodNotAllowed: { http: 405, grpc: 'UNIMPLEMENTED', retryable: false },
   forbidden: { http: 403, grpc: 'PERMISSION_DENIED', retryable: false },
+  /** A large body of which no more comes. */
+  bodyStalled: { http: 408, grpc: 'DEADLINE_EXCEEDED', retryable: false },
   bodyTooLarge: { http: 413, grpc: 'RESOURCE_EXHAUSTED', retryable: false },
   unprocessable: { http: 422, grpc: 'INVALID_ARGUMENT', retryable: false },
   rateLimited: { http: 429, grpc: 'RESOURCE_EXHAUSTED', retryable: true },

@@ -7,6 +7,7 @@ export { compareText, Labels } from './labels.ts';
 export type { LabelPair } from './labels.ts';
 export { parseMediaType } from './media-type.ts';
 export { Semaphore } from './semaphore.ts';
+export { SharedBytes } from './shared-bytes.ts';
 export { parseTenantId } from './tenant-id.ts';
 export type { TenantId } from './tenant-id.ts';
 export { dayNs, hourNs, mib, nsPerMs, nsPerSecond, usOf } from './units.ts';

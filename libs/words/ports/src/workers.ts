@@ -49,12 +49,13 @@ export interface Workers {
    * @param options.signal stops the task at its next `checkCancelled`
    * @param options.isUrgent milliseconds of work that a client waits for: it never waits behind queries'
    *   scans
+   * @param options.lane 'bodies': large bodies, which take seconds, wait for each other alone
    * Rejects with what the task threw (LokiErrors keep their code), or with the signal's reason.
    */
   run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean },
+    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean; lane?: 'bodies' },
   ): Promise<Output>;
   close(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import type { Discards } from '../rows/discards.ts';
 import type { MetadataNames } from '../rows/metadata-names.ts';
 import type { PushErrors } from '../rows/push-errors.ts';
 import type { PushRows } from '../rows/push-rows.ts';
+import type { SlicedWork } from '../rows/slices.ts';
 import type { DiscardReason } from '../streams/discard.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 
@@ -24,6 +25,10 @@ interface ValidationContext {
   readonly discards: Discards;
 }
 
+/** Between two looks at the clock, where others are let in. */
+const rowsPerSlice = 1024;
+const streamsPerSlice = 256;
+
 /** What is left of a push. */
 export interface ValidRows {
   readonly lines: number;
@@ -43,7 +48,7 @@ export interface ValidRows {
  * @throws LokiError 500 for a metadata name that cannot be made valid: nothing of the push is stored then, as
  *   in Loki
  */
-export function validateRows(rows: PushRows, context: ValidationContext): ValidRows {
+export function* validateRows(rows: PushRows, context: ValidationContext): SlicedWork<ValidRows> {
   const { limits, errors, discards } = context;
   const total = {
     lines: 0,
@@ -55,6 +60,7 @@ export function validateRows(rows: PushRows, context: ValidationContext): ValidR
   for (let index = 0; index < rows.streams.length; index++) {
     const from = rows.streamFirstRow[index];
     const to = rows.streamRowEnd(index);
+    if (index % streamsPerSlice === 0) yield;
     if (from === to) continue;
     const stream = rows.streams[index];
     if (stream.rejection) {
@@ -70,6 +76,7 @@ export function validateRows(rows: PushRows, context: ValidationContext): ValidR
     }
     const check = new RowCheck(rows, stream, context);
     for (let row = from; row < to; row++) {
+      if (row % rowsPerSlice === 0) yield;
       if (limits.maxLineSizeTruncate && cutLongLine(rows, row, limits)) total.truncated++;
       if (!check.row(row)) continue;
       const metadataBytes = rows.metadataBytes(row);

@@ -21,7 +21,7 @@ import { otlpText } from './otlp-text.ts';
 /** What decoding an OTLP request needs besides its bytes. */
 interface OtlpContext {
   readonly streams: StreamLookup;
-  readonly limits: Limits;
+  readonly limits: Pick<Limits, 'otlp'>;
   readonly actions: OtlpActions;
   readonly names: MetadataNames;
   /** For records without any time. */

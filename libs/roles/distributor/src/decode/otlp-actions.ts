@@ -35,20 +35,20 @@ export interface OtlpActions {
 /** Compiles each tenant's configuration once per limits object. */
 export class OtlpActionsCache {
   readonly #indexAttributes: readonly string[];
-  readonly #compiled = new WeakMap<Limits, OtlpActions>();
+  readonly #compiled = new WeakMap<Pick<Limits, 'otlp'>, OtlpActions>();
 
   /** @param indexAttributes resource attributes that are labels unless a tenant says otherwise */
   constructor(indexAttributes: readonly string[]) {
     this.#indexAttributes = indexAttributes;
   }
 
-  of(limits: Limits): OtlpActions {
+  of(limits: Pick<Limits, 'otlp'>): OtlpActions {
     let actions = this.#compiled.get(limits);
     if (!actions) this.#compiled.set(limits, (actions = this.#compile(limits)));
     return actions;
   }
 
-  #compile(limits: Limits): OtlpActions {
+  #compile(limits: Pick<Limits, 'otlp'>): OtlpActions {
     const { resourceAttributes, scopeAttributes, logAttributes } = limits.otlp;
     const defaults: OtlpAttributesConfig[] = resourceAttributes.ignoreDefaults
       ? []

@@ -22,6 +22,26 @@ const pairsMax = 1 << 22;
  */
 const streamsMax = 1 << 16;
 
+/** Columns of a row, and its place in the batch that it goes to. */
+const bytesPerRow = 64;
+/** Three array slots, and a text's header. */
+const bytesPerPair = 48;
+/** A stream that is new: labels, key in the cache, run in the batch. */
+const bytesPerStream = 1024;
+
+/** The columns of rows that were decoded elsewhere; exactly as long as there are rows. */
+interface RowColumns {
+  readonly bytes: Uint8Array;
+  readonly extra: Uint8Array;
+  readonly hasValidNames: boolean;
+  readonly seconds: Float64Array<ArrayBuffer>;
+  readonly nanos: Int32Array<ArrayBuffer>;
+  readonly lineStart: Uint32Array<ArrayBuffer>;
+  readonly lineEnd: Uint32Array<ArrayBuffer>;
+  readonly inExtra: Uint8Array<ArrayBuffer>;
+  readonly pairEnd: Uint32Array<ArrayBuffer>;
+}
+
 /** Kept between pushes at most; a larger push gives its columns back. */
 const rowsKeptMax = 1 << 18;
 
@@ -67,7 +87,9 @@ export class PushRows implements PushSink {
     this.bytes = bytes;
     this.#streams = streams;
     this.extraLength = 0;
-    if (this.extra.length > extraBytesKeptMax) this.extra = Buffer.allocUnsafeSlow(extraBytesAtStart);
+    if (this.extra.length > extraBytesKeptMax || this.extra.length < extraBytesAtStart) {
+      this.extra = Buffer.allocUnsafeSlow(extraBytesAtStart);
+    }
     this.rowCount = 0;
     this.hasValidNames = false;
     this.pairNames.length = 0;
@@ -75,12 +97,42 @@ export class PushRows implements PushSink {
     this.pairBytes.length = 0;
     this.streams.length = 0;
     this.streamFirstRow.length = 0;
-    if (this.seconds.length > rowsKeptMax) this.#resize(rowsAtStart, 0);
+    const capacity = this.seconds.length;
+    if (capacity > rowsKeptMax || capacity < rowsAtStart) this.#resize(rowsAtStart, 0);
   }
 
   /** Lets go of the body, so that a kept PushRows does not hold it until the next push. */
   release(): void {
     this.start(Buffer.alloc(0), undefined);
+  }
+
+  /** Takes over columns that another thread has filled; pairs and streams follow. */
+  adopt(columns: RowColumns, streams: StreamLookup): void {
+    this.start(asBuffer(columns.bytes), streams);
+    this.extra = asBuffer(columns.extra);
+    this.extraLength = columns.extra.length;
+    this.hasValidNames = columns.hasValidNames;
+    this.seconds = columns.seconds;
+    this.nanos = columns.nanos;
+    this.lineStart = columns.lineStart;
+    this.lineEnd = columns.lineEnd;
+    this.inExtra = columns.inExtra;
+    this.pairEnd = columns.pairEnd;
+    this.rowCount = columns.seconds.length;
+    this.isRefused = new Uint8Array(this.rowCount);
+  }
+
+  /** What these rows take in memory, about. */
+  get weightBytes(): number {
+    let pairBytes = 0;
+    for (const bytes of this.pairBytes) pairBytes += bytes;
+    return weightOfRows({
+      // Characters of a text may take two bytes.
+      bytes: this.bytes.length + this.extraLength + 2 * pairBytes,
+      rows: this.rowCount,
+      pairs: this.pairNames.length,
+      streams: this.streams.length,
+    });
   }
 
   startStream(): void {
@@ -218,6 +270,20 @@ export class PushRows implements PushSink {
 
 function tooMany(what: string, max: number): LokiError {
   return new LokiError('bodyTooLarge', `request body too large: more than ${max} ${what}`);
+}
+
+/** What decoded rows take in memory besides their bytes. */
+export function weightOfRows(size: {
+  readonly bytes: number;
+  readonly rows: number;
+  readonly pairs: number;
+  readonly streams: number;
+}): number {
+  return size.bytes + size.rows * bytesPerRow + size.pairs * bytesPerPair + size.streams * bytesPerStream;
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer<ArrayBuffer> {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, length);
 }
 
 type Column = Float64Array | Int32Array | Uint32Array | Uint8Array;

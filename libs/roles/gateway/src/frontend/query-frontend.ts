@@ -50,6 +50,8 @@ export interface FrontendOptions {
   readonly perRequestLimits?: boolean;
   /** Kinds of answers that queriers keep. Default: none. */
   readonly cached?: ReadonlySet<ResultsKind>;
+  /** What the roots of all queries may hold together. Default 2 GiB. */
+  readonly rootBytesMax?: number;
 }
 
 export interface QueryOptions {
@@ -88,8 +90,8 @@ export interface Answer extends QueryOutcome {
 const timeoutText =
   'request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed';
 
-/** Roots of all queries together; what one of them may hold is the tenant's limit. */
-const rootBytesMax = 2 * 2 ** 30;
+/** Roots of all queries together by default; what one of them may hold is the tenant's limit. */
+const rootBytesDefault = 2 * 2 ** 30;
 /**
  * A root computes so long before others have their turn: health checks and leases live on the same thread.
  */
@@ -124,7 +126,7 @@ export class QueryFrontend {
   readonly #tails: TailSlots;
   readonly #weights: WeightSource;
   /** What the roots of all queries hold here. */
-  readonly #memory = new MemoryPool(rootBytesMax);
+  readonly #memory: MemoryPool;
   #inflight = 0;
   readonly #stop = new AbortController();
   /** Answers by whichever querier is free; whoever asks waits in the tenant's queue. */
@@ -133,6 +135,7 @@ export class QueryFrontend {
   constructor(deps: FrontendDeps, options: FrontendOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#memory = new MemoryPool(options.rootBytesMax ?? rootBytesDefault);
     this.#queue = new FairQueue({
       outstandingMax: options.maxOutstandingPerTenant,
       pullersFor: (tenant, all) => pullersFor(deps.limits.forTenant(tenant), all),

@@ -9,7 +9,7 @@ export async function startDistributor(
   deps: LogDeps,
   streamCounts: StreamCounts | undefined,
 ): Promise<{ distributor: Distributor; streamShards: StreamShards }> {
-  const { config, cluster } = deps;
+  const { config, cluster, memory } = deps;
   const { distributor, ingester, writeLog } = config;
   const healthyDistributors = await cluster.distributorCount();
   // Before the first push: rows of a stream that was sharded before this start go where they went then.
@@ -27,8 +27,11 @@ export async function startDistributor(
     },
     {
       recvBytesMax: distributor.maxRecvMsgBytes,
-      decompressedBytesMax: decompressedBytesMaxOf(distributor.maxDecompressedBytes),
-      ...(distributor.maxInflightBytes > 0 ? { inflightBytesMax: distributor.maxInflightBytes } : {}),
+      decompressedBytesMax: decompressedBytesMaxOf(
+        distributor.maxDecompressedBytes,
+        memory.decompressedBytesMax,
+      ),
+      inflightBytesMax: distributor.maxInflightBytes > 0 ? distributor.maxInflightBytes : memory.pushBytesMax,
       lingerMs: writeLog.lingerMs,
       batchBytesMax: writeLog.maxBatchBytes,
       streamIdleMs: ingester.chunkIdlePeriodMs,

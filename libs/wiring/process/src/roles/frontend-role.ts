@@ -79,6 +79,7 @@ export function newFrontend(deps: RoleDeps, querier: Querier | undefined): Query
       isSharding: parallelise,
       perRequestLimits: perRequestLimitsEnabled,
       cached: new Set(caches.keys()),
+      rootBytesMax: deps.memory.rootBytesMax,
     },
   );
 }

@@ -12,6 +12,8 @@ import { readLogIdentity } from '@loki/write-log';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Rings } from '../cluster/rings.ts';
 import type { Adapters } from '../stores/adapters.ts';
+import { threadsOf } from '../stores/memory-bounds.ts';
+import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
 import type { WorkerData } from '../stores/object-store.ts';
 import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
@@ -30,6 +32,7 @@ export interface RoleDeps {
   readonly states: ServiceStates;
   readonly rpc: RpcServer;
   readonly rings: Rings;
+  readonly memory: MemoryBounds;
   readonly adapters?: Adapters;
   /** Ends the process at once: nothing is flushed. */
   readonly fail: (error: Error) => void;
@@ -68,7 +71,7 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
   await catalog.refresh();
   await catalog.start();
   const hiding = await openHiding({ ...deps, objectStore });
-  return { ...deps, cluster, objectStore, catalog, hiding, workers: startWorkers(config, logger) };
+  return { ...deps, cluster, objectStore, catalog, hiding, workers: startWorkers(deps) };
 }
 
 /** Opens the write log, behind the records that the catalog has. */
@@ -96,18 +99,21 @@ async function ownStoreOf(deps: StorageDeps): Promise<{ readonly stop: () => voi
   return ownStore({ ...deps, logId, place, takesStore, onLost: deps.fail });
 }
 
-function startWorkers(config: Config, logger: Logger): WorkerPool {
-  const size = config.workerPool.threads > 0 ? config.workerPool.threads : os.availableParallelism();
+function startWorkers({ config, memory, logger }: RoleDeps): WorkerPool {
+  const size = threadsOf(config);
+  const cacheBytes = Math.min(config.workerPool.blockCacheBytes, memory.blockCacheBytesMax) / size;
   const workerData: WorkerData = {
     storage: config.storage,
-    blockCacheBytes: Math.floor(config.workerPool.blockCacheBytes / size),
+    blockCacheBytes: Math.floor(cacheBytes),
+    leafBytesMax: memory.leafBytesMaxPerThread,
   };
   return new WorkerPool({
     entry: new URL('../worker.ts', import.meta.url),
     workerData,
-    urgentWorkerData: { ...workerData, blockCacheBytes: urgentCacheBytes },
+    urgentWorkerData: { ...workerData, blockCacheBytes: Math.floor(Math.min(urgentCacheBytes, cacheBytes)) },
     size,
-    resourceLimits: { maxOldGenerationSizeMb: workerHeapMbMax },
+    // Its garbage collector aims below that, buffers included. A worker beyond it is replaced.
+    resourceLimits: { maxOldGenerationSizeMb: memory.threadHeapMib },
     onUnresponsive: (tasks) =>
       logger.error('worker thread replaced: it ignored a cancellation', { tasks: tasks.join(' ') }),
   });
@@ -118,9 +124,3 @@ function startWorkers(config: Config, logger: Logger): WorkerPool {
  * time.
  */
 const urgentCacheBytes = 16 * 2 ** 20;
-
-/**
- * What a worker may keep; its garbage collector aims below that, buffers included. A worker beyond it is
- * replaced.
- */
-const workerHeapMbMax = 1024;

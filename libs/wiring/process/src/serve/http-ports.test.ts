@@ -19,7 +19,13 @@ async function portsFor(...flags: string[]): Promise<HttpPorts> {
   });
   if (loaded.kind !== 'run') throw new Error(loaded.stderr);
   const metrics = serverMetrics(new Metrics('loki'));
-  return new HttpPorts(loaded.config, { clock: new NodeClock(), timers: new NodeTimers(), logger, metrics });
+  const memory = { bodyBytesMax: 2 ** 27 };
+  return new HttpPorts(loaded.config, memory, {
+    clock: new NodeClock(),
+    timers: new NodeTimers(),
+    logger,
+    metrics,
+  });
 }
 
 test('operators are answered after clients no longer are', async () => {

@@ -1,8 +1,9 @@
 import type { Config } from '@loki/config';
 import { HttpServer, routes } from '@loki/http';
 import type { HttpServerOptions, RouteId, RouteSpec, UpgradeHandler } from '@loki/http';
-import { mib } from '@loki/model';
+import { mib, SharedBytes } from '@loki/model';
 import type { HttpHandler } from '@loki/ports';
+import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { httpTls } from './http-tls.ts';
 
 type World = Pick<HttpServerOptions, 'clock' | 'timers' | 'logger' | 'metrics'>;
@@ -17,8 +18,8 @@ export class HttpPorts {
   readonly #clients: HttpServer;
   readonly #operators: HttpServer | undefined;
 
-  constructor(config: Config, world: World) {
-    const options = optionsOf(config, world);
+  constructor(config: Config, memory: Pick<MemoryBounds, 'bodyBytesMax'>, world: World) {
+    const options = optionsOf(config, memory.bodyBytesMax, world);
     const { httpListenPort, adminListenPort } = config.server;
     this.#clients = new HttpServer({ ...options, port: httpListenPort });
     if (adminListenPort !== 0) this.#operators = new HttpServer({ ...options, port: adminListenPort });
@@ -57,7 +58,14 @@ export class HttpPorts {
   }
 }
 
-function optionsOf({ server, distributor, frontend }: Config, world: World): Omit<HttpServerOptions, 'port'> {
+function optionsOf(
+  { server, distributor, frontend }: Config,
+  bodyBytesMax: number,
+  world: World,
+): Omit<HttpServerOptions, 'port'> {
+  const inflightBodyBytesMax = distributor.maxInflightBytes > 0 ? distributor.maxInflightBytes : bodyBytesMax;
+  // A larger body would be told to come again for ever.
+  const shareBytes = SharedBytes.shareOf(inflightBodyBytesMax);
   return {
     ...world,
     address: server.httpListenAddress,
@@ -69,11 +77,11 @@ function optionsOf({ server, distributor, frontend }: Config, world: World): Omi
     connectionsMax: server.httpConnectionsMax,
     bodyBytesMax: {
       none: 0,
-      push: distributor.maxRecvMsgBytes,
-      form: frontend.maxBodyBytes,
+      push: Math.min(distributor.maxRecvMsgBytes, shareBytes),
+      form: Math.min(frontend.maxBodyBytes, shareBytes),
       rules: rulesBytesMax,
     },
-    inflightBodyBytesMax: Math.max(2 * distributor.maxRecvMsgBytes, distributor.maxInflightBytes),
+    inflightBodyBytesMax,
     compressResponses: frontend.compressResponses,
     tls: httpTls(server.httpTls),
   };

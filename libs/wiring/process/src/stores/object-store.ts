@@ -9,6 +9,8 @@ export interface WorkerData {
   readonly storage: StorageConfig;
   /** Decoded blocks that one worker may keep. */
   readonly blockCacheBytes: number;
+  /** What the scans of one worker may hold. */
+  readonly leafBytesMax: number;
 }
 
 /** The store that the configuration names. The process has one, and so has each of its workers. */

@@ -1,0 +1,193 @@
+import type { Limits } from '@loki/config';
+import { LokiError } from '@loki/model';
+import type { Task } from '@loki/ports';
+import { labelTextOfJson } from '../json/label-text.ts';
+import { MetadataNames } from '../rows/metadata-names.ts';
+import { PushRows, weightOfRows } from '../rows/push-rows.ts';
+import type { SlicedWork } from '../rows/slices.ts';
+import type { ResolvedStream } from '../streams/resolve-stream.ts';
+import type { StreamLookup } from '../streams/stream-cache.ts';
+import { decodePush } from './decode-push.ts';
+import type { PushBody } from './decode-push.ts';
+import { OtlpActionsCache } from './otlp-actions.ts';
+import type { BodyLimits } from './read-body.ts';
+import { SnappyDecoder } from './snappy.ts';
+
+/** A push that is too large to be decoded beside other requests. */
+interface DecodeInput extends PushBody {
+  readonly otlp: Limits['otlp'];
+  readonly otlpIndexAttributes: readonly string[];
+  readonly nowMs: number;
+  readonly bounds: BodyLimits;
+}
+
+/** Columns of a push, to be moved between threads. Texts that repeat are there once. */
+interface DecodedPush {
+  readonly bytes: Uint8Array;
+  readonly extra: Uint8Array;
+  readonly hasValidNames: boolean;
+  readonly seconds: Float64Array<ArrayBuffer>;
+  readonly nanos: Int32Array<ArrayBuffer>;
+  readonly lineStart: Uint32Array<ArrayBuffer>;
+  readonly lineEnd: Uint32Array<ArrayBuffer>;
+  readonly inExtra: Uint8Array<ArrayBuffer>;
+  readonly pairEnd: Uint32Array<ArrayBuffer>;
+  readonly names: readonly string[];
+  readonly nameCodes: Uint32Array;
+  /** All values in a row: thousands of texts would take the receiver as long as decoding. */
+  readonly valueText: string;
+  readonly valueEnds: Uint32Array;
+  readonly valueCodes: Uint32Array;
+  readonly pairBytes: Uint32Array;
+  readonly streamTexts: readonly string[];
+  readonly streamCodes: Uint32Array;
+  readonly streamFirstRow: Uint32Array;
+}
+
+/**
+ * Different names of structured metadata in one push: each is a text that the receiving thread makes in one
+ * go.
+ */
+const namesMax = 1 << 16;
+
+/** Decompresses and decodes a large push, away from the thread that serves requests. */
+export const decodePushTask: Task<DecodeInput, DecodedPush> = {
+  name: 'decodePush',
+  run(input) {
+    const rows = new PushRows();
+    const texts = new StreamTexts();
+    // What crossed a thread is a plain Uint8Array.
+    const { buffer, byteOffset, length } = input.body;
+    decodePush(
+      { ...input, body: Buffer.from(buffer, byteOffset, length) },
+      {
+        rows,
+        snappy: new SnappyDecoder(),
+        streams: texts,
+        limits: input,
+        actions: () => new OtlpActionsCache(input.otlpIndexAttributes).of(input),
+        names: new MetadataNames(),
+        nowMs: input.nowMs,
+        bounds: input.bounds,
+      },
+    );
+    return packed(rows);
+  },
+  transfer: ({ body }) => (isWhole(body) ? [body.buffer] : []),
+  transferOutput: (output) =>
+    Object.values(output as unknown as Record<string, unknown>).flatMap((column) =>
+      ArrayBuffer.isView(column) && isWhole(column) ? [column.buffer] : [],
+    ),
+};
+
+function isWhole(view: ArrayBufferView): view is ArrayBufferView<ArrayBuffer> {
+  return view.buffer instanceof ArrayBuffer && view.byteLength === view.buffer.byteLength;
+}
+
+/** Takes streams for their label texts: what these mean, the thread knows that has the cache of streams. */
+class StreamTexts implements StreamLookup {
+  readonly #streams = new Map<string, ResolvedStream>();
+
+  ofText(text: string): ResolvedStream {
+    let stream = this.#streams.get(text);
+    if (!stream) this.#streams.set(text, (stream = { text } as ResolvedStream));
+    return stream;
+  }
+
+  ofTextBytes(bytes: Buffer, start: number, end: number): ResolvedStream {
+    return this.ofText(bytes.toString('utf8', start, end));
+  }
+
+  ofJsonBytes(bytes: Buffer, start: number, end: number): ResolvedStream {
+    const labels = labelTextOfJson(bytes, { start, end });
+    if ('problem' in labels) throw new LokiError('internal', 'labels were looked at before');
+    return this.ofText(labels.text);
+  }
+}
+
+function packed(rows: PushRows): DecodedPush {
+  const { rowCount } = rows;
+  const names = codesOf(rows.pairNames);
+  const values = codesOf(rows.pairValues);
+  const streams = codesOf(rows.streams.map(({ text }) => text));
+  if (names.texts.length > namesMax) {
+    throw new LokiError(
+      'bodyTooLarge',
+      `request body too large: more than ${namesMax} names of structured metadata`,
+    );
+  }
+  let end = 0;
+  return {
+    bytes: rows.bytes,
+    extra: Uint8Array.prototype.slice.call(rows.extra, 0, rows.extraLength),
+    hasValidNames: rows.hasValidNames,
+    seconds: rows.seconds.slice(0, rowCount),
+    nanos: rows.nanos.slice(0, rowCount),
+    lineStart: rows.lineStart.slice(0, rowCount),
+    lineEnd: rows.lineEnd.slice(0, rowCount),
+    inExtra: rows.inExtra.slice(0, rowCount),
+    pairEnd: rows.pairEnd.slice(0, rowCount),
+    names: names.texts,
+    nameCodes: names.codes,
+    valueText: values.texts.join(''),
+    valueEnds: Uint32Array.from(values.texts, (text) => (end += text.length)),
+    valueCodes: values.codes,
+    pairBytes: Uint32Array.from(rows.pairBytes),
+    streamTexts: streams.texts,
+    streamCodes: streams.codes,
+    streamFirstRow: Uint32Array.from(rows.streamFirstRow),
+  };
+}
+
+/** What the columns take in memory once they are unpacked, about. */
+export function weightOf(push: DecodedPush): number {
+  const { bytes, extra, seconds, nameCodes, valueText, streamCodes } = push;
+  return weightOfRows({
+    bytes: bytes.length + extra.length + 2 * valueText.length,
+    rows: seconds.length,
+    pairs: nameCodes.length,
+    streams: streamCodes.length,
+  });
+}
+
+function codesOf(all: readonly string[]): { readonly texts: readonly string[]; readonly codes: Uint32Array } {
+  const known = new Map<string, number>();
+  const codes = new Uint32Array(all.length);
+  for (let i = 0; i < all.length; i++) {
+    let code = known.get(all[i]);
+    if (code === undefined) known.set(all[i], (code = known.size));
+    codes[i] = code;
+  }
+  return { texts: [...known.keys()], codes };
+}
+
+/**
+ * Items between two looks at the clock: each costs some nanoseconds, a stream that is new some microseconds.
+ */
+const pairsPerSlice = 4096;
+const streamsPerSlice = 64;
+
+/** Fills `rows` with what another thread has decoded. */
+export function* unpack(push: DecodedPush, rows: PushRows, streams: StreamLookup): SlicedWork<void> {
+  rows.adopt(push, streams);
+  const { names, nameCodes, valueText, valueEnds, valueCodes, pairBytes } = push;
+  const values: string[] = [];
+  for (let i = 0; i < valueEnds.length; i++) {
+    values.push(valueText.slice(i === 0 ? 0 : valueEnds[i - 1], valueEnds[i]));
+    if (i % pairsPerSlice === 0) yield;
+  }
+  for (let pair = 0; pair < nameCodes.length; pair++) {
+    rows.addSizedPair(names[nameCodes[pair]], values[valueCodes[pair]], pairBytes[pair]);
+    if (pair % pairsPerSlice === 0) yield;
+  }
+  const resolved: ResolvedStream[] = [];
+  for (let i = 0; i < push.streamTexts.length; i++) {
+    resolved.push(streams.ofText(push.streamTexts[i]));
+    if (i % streamsPerSlice === 0) yield;
+  }
+  for (let i = 0; i < push.streamCodes.length; i++) {
+    rows.streamFirstRow.push(push.streamFirstRow[i]);
+    rows.endResolved(resolved[push.streamCodes[i]]);
+    if (i % pairsPerSlice === 0) yield;
+  }
+}

@@ -1,0 +1,66 @@
+import type { Limits } from '@loki/config';
+import { LokiError, nsPerMs, parseMediaType } from '@loki/model';
+import { decodePushRequest, ProtoError } from '@loki/proto';
+import type { MetadataNames } from '../rows/metadata-names.ts';
+import type { PushRows } from '../rows/push-rows.ts';
+import type { StreamLookup } from '../streams/stream-cache.ts';
+import { decodeJsonPush } from './decode-json.ts';
+import { decodeLegacyPush } from './decode-legacy.ts';
+import { decodeOtlpPush } from './decode-otlp.ts';
+import type { OtlpActions } from './otlp-actions.ts';
+import { readJsonBody, readOtlpBody, readSnappyBody } from './read-body.ts';
+import type { BodyLimits } from './read-body.ts';
+import type { SnappyDecoder } from './snappy.ts';
+
+/** A push as it came. */
+export interface PushBody {
+  readonly body: Buffer;
+  readonly kind: 'push' | 'legacy' | 'otlp';
+  readonly contentType: string;
+  readonly encoding: string;
+}
+
+/** What decoding needs besides the body, and what it fills. */
+interface DecodeContext {
+  readonly rows: PushRows;
+  readonly snappy: SnappyDecoder;
+  readonly streams: StreamLookup;
+  readonly limits: Pick<Limits, 'otlp'>;
+  readonly actions: () => OtlpActions;
+  readonly names: MetadataNames;
+  readonly nowMs: number;
+  readonly bounds: BodyLimits;
+}
+
+/**
+ * Body to columns, by path, content type and encoding.
+ *
+ * @throws LokiError for what cannot be read, or is too large
+ */
+export function decodePush({ body, kind, contentType, encoding }: PushBody, context: DecodeContext): void {
+  const { rows, snappy, streams, bounds } = context;
+  try {
+    if (kind === 'otlp') {
+      const isJson = contentType === 'application/json';
+      if (!isJson && contentType !== 'application/x-protobuf') {
+        throw new LokiError('badRequest', `content type: ${contentType} is not supported`);
+      }
+      decodeOtlpPush(readOtlpBody(body, encoding, bounds), isJson, rows, {
+        ...context,
+        actions: context.actions(),
+        nowNs: BigInt(context.nowMs) * nsPerMs,
+      });
+    } else if (parseMediaType(contentType) === 'application/json') {
+      const { bytes, cutText } = readJsonBody(body, encoding, bounds);
+      const decode = kind === 'legacy' ? decodeLegacyPush : decodeJsonPush;
+      decode(bytes, rows, streams, cutText);
+    } else {
+      const bytes = snappy.decode(readSnappyBody(body, encoding, bounds), bounds.decompressedBytesMax);
+      rows.start(bytes, streams);
+      decodePushRequest(bytes, rows);
+    }
+  } catch (error) {
+    if (error instanceof ProtoError) throw new LokiError('badRequest', error.message, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * Protects large pushes, which another thread decodes, from being read in another way than small ones; and
+ * memory from what is accepted.
+ */
+import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { compressSync } from 'snappy';
+import { buildLimits } from '@loki/config';
+import { encodePushRequest } from '@loki/proto';
+import { storedEntries, testDistributor } from './test/distributor.ts';
+
+const nowMs = Date.UTC(2026, 0, 15, 12, 30);
+const nowNs = BigInt(nowMs) * 1_000_000n;
+const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+const headers = (type: string, encoding = ''): Map<string, string> =>
+  new Map([['content-type', type], ...(encoding === '' ? [] : [['content-encoding', encoding] as const])]);
+
+const streams = json({
+  streams: Array.from({ length: 300 }, (_, i) => ({
+    stream: { app: `a${i % 40}`, text: 'é "quoted" \\ \u2028' },
+    values: Array.from({ length: 5 }, (_value, j) => [
+      String(nowNs + BigInt(i * 5 + j)),
+      `line ${i} ${j} level=error "escaped" \n é`,
+      ...(j % 2 === 0 ? [{ trace: `t${i}`, 'odd.name': 'v é', same: 'same' }] : []),
+    ]),
+  })),
+});
+const refusedPartly = json({
+  streams: [
+    {
+      stream: { app: 'a' },
+      values: [
+        [String(nowNs), 'new'],
+        ['1', 'old'],
+      ],
+    },
+    { stream: { '1bad': 'x' }, values: [[String(nowNs), 'x']] },
+    { stream: {}, values: [[String(nowNs), 'x']] },
+  ],
+});
+const legacy = json({
+  streams: [
+    {
+      labels: '{app="legacy"}',
+      entries: [
+        { ts: new Date(nowMs).toISOString(), line: 'x', structuredMetadata: [{ name: 'n', value: 'v' }] },
+      ],
+    },
+  ],
+});
+const otlp = json({
+  resourceLogs: Array.from({ length: 20 }, (_, i) => ({
+    resource: {
+      attributes: [
+        { key: 'service.name', value: { stringValue: `s${i % 3}` } },
+        { key: 'host', value: { stringValue: 'h' } },
+      ],
+    },
+    scopeLogs: [
+      {
+        scope: { name: 'scope', attributes: [{ key: 'a.b', value: { intValue: '1' } }] },
+        logRecords: [
+          { timeUnixNano: String(nowNs), severityNumber: 9, body: { stringValue: `line ${i}` } },
+          {
+            observedTimeUnixNano: String(nowNs),
+            body: { kvlistValue: { values: [{ key: 'k', value: { boolValue: true } }] } },
+          },
+        ],
+      },
+    ],
+  })),
+});
+const protobuf = encodePushRequest({
+  streams: [
+    { labels: '{app="p", b="é"}', entries: [{ timestampNs: nowNs, line: 'x', metadata: [['k', 'v']] }] },
+  ],
+});
+
+const push = '/loki/api/v1/push';
+test.each([
+  ['JSON', push, streams, headers('application/json')],
+  ['JSON, gzip', push, gzipSync(streams), headers('application/json', 'gzip')],
+  ['JSON, deflate', push, deflateSync(streams), headers('application/json', 'deflate')],
+  [
+    'JSON, gzip that ends too soon',
+    push,
+    gzipSync(streams).subarray(0, 900),
+    headers('application/json', 'gzip'),
+  ],
+  ['JSON with refused streams and rows', push, refusedPartly, headers('application/json')],
+  [
+    'JSON that is none',
+    push,
+    Buffer.from('{"streams":[{"stream":{"a":"b"},"values":[["1"'),
+    headers('application/json'),
+  ],
+  ['an empty body', push, Buffer.alloc(0), headers('application/json')],
+  ['no stream', push, json({ streams: [] }), headers('application/json')],
+  ['an unknown encoding', push, streams, headers('application/json', 'br')],
+  ['protobuf', push, compressSync(protobuf), headers('application/x-protobuf')],
+  ['protobuf that is none', push, compressSync(Buffer.from([1, 2, 3])), headers('application/x-protobuf')],
+  ['snappy that is none', push, Buffer.from('plain'), headers('application/x-protobuf')],
+  ['legacy JSON', '/api/prom/push', legacy, headers('application/json')],
+  ['OTLP JSON', '/otlp/v1/logs', otlp, headers('application/json')],
+  ['OTLP JSON, zstd', '/otlp/v1/logs', zstdCompressSync(otlp), headers('application/json', 'zstd')],
+  ['OTLP of another type', '/otlp/v1/logs', otlp, headers('text/plain')],
+])('%s: decoded elsewhere it is stored and answered as here', async (_, path, body, requestHeaders) => {
+  const outcomes = await Promise.all(
+    [1 << 20, -1].map(async (bytes) => {
+      const options = { inlineBytesMax: bytes, inlineOtlpBytesMax: bytes };
+      const { push: send, log } = testDistributor({ options, nowMs });
+      // Its buffer is moved to the other thread.
+      const answer = await send('t', {
+        path,
+        body: Buffer.from(Uint8Array.from(body)),
+        headers: requestHeaders,
+      });
+      return { answer, entries: storedEntries(log).sort((a, b) => Number(a.timestampNs - b.timestampNs)) };
+    }),
+  );
+  expect(outcomes[1]).toEqual(outcomes[0]);
+});
+
+describe('memory of what is accepted', () => {
+  const mib = 1 << 20;
+  const value = [String(nowNs), 'x'.repeat(1000)];
+  const values = Array.from({ length: 1000 }, () => value);
+  /** 1 MB that came as 5 KB. */
+  const small = gzipSync(json({ streams: [{ stream: { app: 'a' }, values }] }));
+  const limits = buildLimits(
+    new Map([
+      ['ingestion_rate_mb', 1000],
+      ['ingestion_burst_size_mb', 1000],
+    ]),
+    {
+      maxReturnedStreamErrors: 10,
+    },
+  );
+
+  test('counts what pushes are decompressed, until the log has acknowledged them', async () => {
+    const { push: send, log } = testDistributor({
+      options: { inflightBytesMax: 8 * mib },
+      nowMs,
+      limits: () => limits,
+    });
+    let release = (): void => {};
+    log.gate = new Promise((resolve) => (release = resolve));
+    const statuses: number[] = [];
+    const request = () => ({
+      body: Buffer.from(Uint8Array.from(small)),
+      headers: headers('application/json', 'gzip'),
+    });
+    const waiting = Array.from({ length: 40 }, async () => {
+      statuses.push((await send('t', request())).status);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(statuses.filter((status) => status === 503).length).toBeGreaterThanOrEqual(33);
+    // A small push of another tenant is taken all the same: it waits for the log.
+    const other = send('other', {
+      body: json({ streams: [{ stream: { app: 'b' }, values: [[String(nowNs), 'y']] }] }),
+    });
+    release();
+    await Promise.all(waiting);
+    expect((await other).status).toBe(204);
+    expect(statuses.filter((status) => status === 204).length).toBeGreaterThanOrEqual(4);
+    log.gate = Promise.resolve();
+    expect((await send('t', request())).status).toBe(204);
+  });
+});
