@@ -1,3 +1,4 @@
+import { BoundedMap } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 import { compileTemplate } from '@loki/template';
 import type { Expr, LabelFilter, LabelFormat, LineFilterStage, LogExpr, Stage } from './ast.ts';
@@ -9,9 +10,9 @@ import { parseLinePattern } from './pattern.ts';
 import { printStage } from './print.ts';
 
 /** Trees of the latest texts, and how long a text may be to be kept: a megabyte or two at most. */
-const keptMax = 256;
+const keptMax = 512;
 const keptCharsMax = 2_048;
-const kept = new Map<string, Expr>();
+const kept = new BoundedMap<string, Expr>(keptMax);
 
 /**
  * Reads a query that is to be run: `parseSyntax`, and everything inside the stages. A leaf travels as text,
@@ -21,14 +22,11 @@ const kept = new Map<string, Expr>();
  * @throws LokiError badRequest with Loki's text
  */
 export function parseExpr(query: string): Expr {
-  let expr = kept.get(query);
-  if (!expr) {
-    expr = parseSyntax(query);
-    checkExpr(expr);
-    if (query.length > keptCharsMax) return expr;
-  } else kept.delete(query);
-  kept.set(query, expr);
-  if (kept.size > keptMax) kept.delete(kept.keys().next().value!);
+  const keptExpr = kept.get(query);
+  if (keptExpr) return keptExpr;
+  const expr = parseSyntax(query);
+  checkExpr(expr);
+  if (query.length <= keptCharsMax) kept.set(query, expr);
   return expr;
 }
 

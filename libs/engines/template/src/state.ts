@@ -1,5 +1,5 @@
 import { quoteGo } from '@loki/go';
-import { checkInterrupt } from '@loki/model';
+import { BoundedMap, checkInterrupt } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';
 import { CallError, TemplateExecError } from './errors.ts';
@@ -43,10 +43,10 @@ const charsPerElement = 16;
 export const templateDepthMax = 200;
 
 /** Regular expressions of one template; a pattern may come from a label, so their number is bounded. */
-const regexesMax = 64;
+const regexesMax = 128;
 
 export class RegexCache {
-  readonly #known = new Map<string, Regex>();
+  readonly #known = new BoundedMap<string, Regex>(regexesMax);
 
   /** @param onNew told of an expression that had to be compiled */
   get(pattern: string, onNew: (regex: Regex) => void): Regex {
@@ -54,7 +54,6 @@ export class RegexCache {
     if (regex) return regex;
     regex = compileRegex(pattern);
     onNew(regex);
-    if (this.#known.size >= regexesMax) this.#known.clear();
     this.#known.set(pattern, regex);
     return regex;
   }

@@ -1,4 +1,4 @@
-import { LokiError } from '@loki/model';
+import { BoundedMap, LokiError } from '@loki/model';
 import type { Labels } from '@loki/model';
 import type { Logger, ObjectStore } from '@loki/ports';
 import { columns, readSegment } from '@loki/segment';
@@ -65,9 +65,9 @@ const allColumns = columns.timestamps | columns.lineLengths | columns.lines | co
  */
 export class CommittedRows {
   readonly #options: CommittedRowsOptions;
-  readonly #footers = new Map<string, StoredSegment>();
+  readonly #footers = new BoundedMap<string, StoredSegment>(footersMax);
   /** Tries that met damage, in a row, by segment. */
-  readonly #damagedTries = new Map<string, number>();
+  readonly #damagedTries = new BoundedMap<string, number>(damagedMax);
 
   constructor(options: CommittedRowsOptions) {
     this.#options = options;
@@ -109,7 +109,6 @@ export class CommittedRows {
         this.#footers.delete(key);
         if (attempt < damagedReadsMax) continue;
         const tries = (this.#damagedTries.get(key) ?? 0) + 1;
-        if (this.#damagedTries.size >= damagedMax) this.#damagedTries.clear();
         this.#damagedTries.set(key, tries);
         if (tries < damagedTriesMax) {
           throw new LokiError('unavailable', `segment ${key} cannot be read whole`, { cause: error });
@@ -140,14 +139,9 @@ export class CommittedRows {
 
   async #open(key: string, signal?: AbortSignal): Promise<StoredSegment> {
     const kept = this.#footers.get(key);
-    if (kept) {
-      this.#footers.delete(key);
-      this.#footers.set(key, kept);
-      return kept;
-    }
+    if (kept) return kept;
     const segment = await readSegment(this.#options.objectStore, key, signal);
     this.#footers.set(key, segment);
-    if (this.#footers.size > footersMax) this.#footers.delete(this.#footers.keys().next().value!);
     return segment;
   }
 }

@@ -1,3 +1,4 @@
+import { BoundedMap } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { compileDataTemplate, TemplateExecError } from '@loki/template';
 import type { DataTemplate, LabelMap, Value } from '@loki/template';
@@ -17,8 +18,8 @@ const variables =
   '{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}';
 
 /** Compiled templates of one process; texts come from rules, so their number is bounded. */
-const compiledMax = 10_000;
-const compiled = new Map<string, DataTemplate>();
+const compiledMax = 20_000;
+const compiled = new BoundedMap<string, DataTemplate>(compiledMax);
 
 /**
  * A template of an alert's label or annotation.
@@ -33,7 +34,6 @@ export function compileAlertTemplate(text: string, alert: string): DataTemplate 
     name: `__alert_${alert}`,
     functions: alertFunctions,
   });
-  if (compiled.size >= compiledMax) compiled.clear();
   compiled.set(key, template);
   return template;
 }

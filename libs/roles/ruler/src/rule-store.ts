@@ -1,4 +1,4 @@
-import { LokiError, parseTenantId } from '@loki/model';
+import { BoundedMap, LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Logger, ObjectStore } from '@loki/ports';
 import { readGroup, RuleTextError } from './read-yaml.ts';
@@ -33,7 +33,7 @@ const prefix = 'rules/';
 /** Groups read side by side. */
 const readsMax = 16;
 /** Groups of one tenant that are ever looked at. */
-const groupsMax = 20_000;
+const groupsMax = 40_000;
 
 /**
  * Groups as objects `rules/{tenant}/{namespace}/{group}`, both names in URL-safe base64: whatever they
@@ -43,7 +43,7 @@ export class ObjectRuleStore implements RuleStore {
   readonly #objects: ObjectStore;
   readonly #logger: Logger;
   /** By key: a group that did not change is not parsed again, and stays the same object. */
-  readonly #parsed = new Map<string, { readonly bytes: Buffer; readonly group: RuleGroup }>();
+  readonly #parsed = new BoundedMap<string, { readonly bytes: Buffer; readonly group: RuleGroup }>(groupsMax);
 
   constructor(objects: ObjectStore, logger: Logger) {
     this.#objects = objects;
@@ -117,7 +117,6 @@ export class ObjectRuleStore implements RuleStore {
     if (known?.bytes.equals(bytes)) return known.group;
     const group = checkGroup(readGroup(bytes.toString('utf8')));
     if (group.name !== name) throw new LokiError('corrupt', `${key} holds a group of another name`);
-    if (this.#parsed.size >= groupsMax) this.#parsed.clear();
     this.#parsed.set(key, { bytes, group });
     return group;
   }

@@ -1,3 +1,4 @@
+export { BoundedMap } from './bounded-map.ts';
 export { errors, hasCode, LokiError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
 export { FormValues, parseForm } from './form.ts';

@@ -1,4 +1,4 @@
-import { hash64 } from '@loki/model';
+import { BoundedMap, hash64 } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, StreamClaim, StreamLimitService, Timers } from '@loki/ports';
 
@@ -76,7 +76,7 @@ export class StreamClaims {
   readonly #deps: StreamClaimsDeps;
   readonly #lines = new Map<string, Line>();
   /** Limiters that once did not answer. */
-  readonly #away = new Map<string, Away>();
+  readonly #away = new BoundedMap<string, Away>(awayKeptMax);
   #waitingCount = 0;
 
   constructor(deps: StreamClaimsDeps) {
@@ -182,8 +182,6 @@ export class StreamClaims {
   }
 
   #leaveAlone(id: string): void {
-    // Processes that are gone for good are not kept in mind.
-    if (this.#away.size >= awayKeptMax) this.#away.clear();
     const times = (this.#away.get(baseOf(id))?.times ?? 0) + 1;
     this.#away.set(baseOf(id), { times, untilMs: this.#deps.clock.monotonicMs() + awayMs });
   }

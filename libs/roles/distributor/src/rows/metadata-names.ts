@@ -1,5 +1,5 @@
 import { quoteGo } from '@loki/go';
-import { LokiError } from '@loki/model';
+import { BoundedMap, LokiError } from '@loki/model';
 
 /** Names remembered with what they become; metadata names are few, but clients choose them. */
 const rememberedMax = 10_000;
@@ -12,7 +12,7 @@ const rememberedCharsMax = 256;
  * `__reserved__` names keep their affixes.
  */
 export class MetadataNames {
-  readonly #remembered = new Map<string, string>();
+  readonly #remembered = new BoundedMap<string, string>(rememberedMax);
 
   /** @throws LokiError 500 (as Loki, which fails the push) for a name of which nothing is left */
   normalize(name: string): string {
@@ -20,7 +20,6 @@ export class MetadataNames {
     let normal = this.#remembered.get(name);
     if (normal === undefined) {
       normal = normalizeName(name);
-      if (this.#remembered.size >= rememberedMax) this.#remembered.clear();
       this.#remembered.set(name, normal);
     }
     return normal;

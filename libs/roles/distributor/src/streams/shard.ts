@@ -1,4 +1,4 @@
-import { fnv1a32 } from '@loki/model';
+import { BoundedMap, fnv1a32 } from '@loki/model';
 import type { TenantId } from '@loki/model';
 
 /** From one time to another a stream's rows go to so many partitions. */
@@ -40,7 +40,7 @@ const rememberedMax = 10_000;
  */
 export class PartitionChooser {
   readonly #partitionCount: number;
-  readonly #remembered = new Map<string, readonly number[]>();
+  readonly #remembered = new BoundedMap<string, readonly number[]>(rememberedMax);
 
   constructor(partitionCount: number) {
     this.#partitionCount = partitionCount;
@@ -74,7 +74,6 @@ export class PartitionChooser {
         hash: placementHash(`${partition}/${tenant}`),
       })).sort((a, b) => a.hash - b.hash || a.partition - b.partition);
       shard = ranked.slice(0, shardSize).map((entry) => entry.partition);
-      if (this.#remembered.size >= rememberedMax) this.#remembered.clear();
       this.#remembered.set(key, shard);
     }
     return shard;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Limits } from '@loki/config';
+import { BoundedMap } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { labelTextOfJson } from '../json/label-text.ts';
 import { resolveStream } from './resolve-stream.ts';
@@ -20,21 +21,17 @@ const keyBytesMax = 16 * 1024;
 /**
  * What label texts mean, remembered: agents send the same few texts in every push, and parsing, sorting,
  * hashing and checking them again would cost more than all of the entries.
- *
- * Two generations make a cheap LRU: when the young one is half the bound it becomes the old one, and what
- * nobody asked for since then is forgotten. An entry resolved under other limits is resolved anew.
+ * An entry resolved under other limits is resolved anew.
  */
 export class StreamCache {
-  readonly #entriesMax: number;
-  #young = new Map<string, ResolvedStream>();
-  #old = new Map<string, ResolvedStream>();
+  readonly #streams: BoundedMap<string, ResolvedStream>;
 
   constructor(entriesMax: number) {
-    this.#entriesMax = entriesMax;
+    this.#streams = new BoundedMap(entriesMax);
   }
 
   get size(): number {
-    return this.#young.size + this.#old.size;
+    return this.#streams.size;
   }
 
   /** @param backfillShard of a push that is a backfill */
@@ -45,10 +42,10 @@ export class StreamCache {
     const find = (kind: string, bytes: Buffer, start: number, end: number, textOf: () => string) => {
       if (end - start > keyBytesMax) return resolve(textOf());
       const key = `${prefix}${kind}${bytes.toString('latin1', start, end)}`;
-      const kept = this.#get(key);
+      const kept = this.#streams.get(key);
       if (kept !== undefined && kept.limits === limits) return kept;
       const resolved = resolve(textOf());
-      this.#put(key, resolved);
+      this.#streams.set(key, resolved);
       return resolved;
     };
     // The separators cannot be part of a tenant id.
@@ -61,22 +58,6 @@ export class StreamCache {
         find(':', bytes, start, end, () => bytes.toString('utf8', start, end)),
       ofJsonBytes: (bytes, start, end) => find('/', bytes, start, end, () => jsonText(bytes, start, end)),
     };
-  }
-
-  #get(key: string): ResolvedStream | undefined {
-    const young = this.#young.get(key);
-    if (young !== undefined) return young;
-    const old = this.#old.get(key);
-    if (old !== undefined) this.#put(key, old);
-    return old;
-  }
-
-  #put(key: string, stream: ResolvedStream): void {
-    if (this.#young.size >= this.#entriesMax / 2) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(key, stream);
   }
 }
 

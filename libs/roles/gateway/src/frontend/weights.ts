@@ -1,5 +1,5 @@
 import { ceilTo, floorTo } from '@loki/engine';
-import { hourNs } from '@loki/model';
+import { BoundedMap, hourNs } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, QuerierService } from '@loki/ports';
 
@@ -60,7 +60,9 @@ const keptMax = 1000;
 export class WeightSource {
   readonly #querier: Pick<QuerierService, 'storedBytes' | 'streams'>;
   readonly #clock: Clock;
-  readonly #kept = new Map<string, { readonly atMs: number; readonly value: Promise<unknown> }>();
+  readonly #kept = new BoundedMap<string, { readonly atMs: number; readonly value: Promise<unknown> }>(
+    keptMax,
+  );
 
   constructor(querier: Pick<QuerierService, 'storedBytes' | 'streams'>, clock: Clock) {
     this.#querier = querier;
@@ -128,12 +130,10 @@ export class WeightSource {
 
   #ask<T>(key: string, ask: () => Promise<T>): Promise<T> {
     const value = ask();
-    this.#kept.delete(key);
     this.#kept.set(key, { atMs: this.#clock.monotonicMs(), value });
     value.catch(() => {
       if (this.#kept.get(key)?.value === value) this.#kept.delete(key);
     });
-    if (this.#kept.size > keptMax) this.#kept.delete(this.#kept.keys().next().value!);
     return value;
   }
 }

@@ -3,7 +3,7 @@ import type { QueryFrontend } from '@loki/gateway';
 import { tenantHeader } from '@loki/http';
 import { parseExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { LokiError } from '@loki/model';
+import { BoundedMap, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse, RouteService, Timers } from '@loki/ports';
 import { tokenOf } from '@loki/ring';
@@ -11,7 +11,7 @@ import { notVectorText } from '@loki/ruler';
 import type { EvaluateRule, RuleSample } from '@loki/ruler';
 
 /** Expressions of rules, parsed once: they come again at each evaluation. */
-const parsedMax = 10_000;
+const parsedMax = 20_000;
 
 /** Evaluates rules by this process' own query path, under the tenant's limits as any other query. */
 export function localEvaluator(frontend: QueryFrontend): EvaluateRule {
@@ -158,12 +158,11 @@ export function withJitter(evaluate: EvaluateRule, timers: Timers, maxMs: number
 }
 
 function ruleParser(): (text: string) => Exclude<Expr, { kind: 'log' }> {
-  const parsed = new Map<string, Expr>();
+  const parsed = new BoundedMap<string, Expr>(parsedMax);
   return (text) => {
     let expr = parsed.get(text);
     if (!expr) {
       expr = parseExpr(text);
-      if (parsed.size >= parsedMax) parsed.clear();
       parsed.set(text, expr);
     }
     if (expr.kind === 'log') throw new LokiError('badRequest', notVectorText);
