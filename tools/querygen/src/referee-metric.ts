@@ -112,6 +112,7 @@ function takenFrom(
     if (!unwrap.filters.every((filter) => passesFilter(row, filter))) return [];
     row.drop(unwrap.label);
   }
+  if (row.error === '' && row.details !== '') throw new Unsure('details of an error that was dropped');
   return [{ labels: row.labels(), value, timestampNs, error: row.error, age }];
 }
 

@@ -82,4 +82,7 @@ test('lines: each once, in order, with their labels', () => {
 
 test('what the language leaves open is not judged', () => {
   expect(judged('{app="api"} | line_format "{{now}}"', streams(first), 'log')).toBe('unsure');
+  // The details of an error that is dropped alone are labels of the series.
+  const dropped = 'count_over_time({app="api"} | json | drop __error__ [1h])';
+  expect(judged(dropped, vector([{ app: 'api', __error_details__: 'whatever' }, '1']))).toBe('unsure');
 });
