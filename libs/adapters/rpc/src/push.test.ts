@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-async function connect(deadlineMs = 5_000, inflightBytesMax = 64 * mib): Promise<PushClient> {
+async function connect(deadlineMs = 30_000, inflightBytesMax = 64 * mib): Promise<PushClient> {
   const address = await world.serve((server) =>
     servePushes(server, distributor, { timers, bodyBytesMax: 16 * mib, inflightBytesMax }),
   );

@@ -1,4 +1,5 @@
 import { openSegment, verifySegment } from '@loki/segment';
+import { casesOf } from '@loki/test-tools';
 import { noStoreFaults } from '@loki/virtual';
 import { randomRequest, randomRows, TestWorld } from './test/world.ts';
 
@@ -32,6 +33,9 @@ async function filled(seed: number): Promise<TestWorld> {
   }
   return world;
 }
+
+// Many seeds of whole lives, on machines that are busy.
+jest.setTimeout(120_000);
 
 describe('compaction', () => {
   test('head, flushed and compacted rows give the same answers, at every step of a random life', async () => {
@@ -126,7 +130,7 @@ describe('compaction', () => {
   });
 
   test('two compactors of the same days: one wins each merge, no row is lost or doubled', async () => {
-    for (let seed = 200; seed < 215; seed++) {
+    for (let seed = 200; seed < 200 + casesOf({ few: 5, many: 15 }); seed++) {
       const world = await filled(seed);
       const rivals = [world.compactor(), world.compactor()];
       for (let round = 0; round < 3; round++) {
@@ -141,7 +145,7 @@ describe('compaction', () => {
   });
 
   test('a store that refuses, loses answers and flips bits delays compaction and harms nothing', async () => {
-    for (let seed = 300; seed < 312; seed++) {
+    for (let seed = 300; seed < 300 + casesOf({ few: 4, many: 12 }); seed++) {
       const world = await filled(seed);
       const { compactor } = world.compactor();
       world.bucket.faults = { ...noStoreFaults, errorBefore: 0.05, answerLost: 0.05, bitFlip: 0.03 };

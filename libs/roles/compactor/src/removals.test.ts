@@ -1,5 +1,6 @@
 import { hourNs, parseTenantId } from '@loki/model';
 import { openSegment } from '@loki/segment';
+import { casesOf } from '@loki/test-tools';
 import { epochNs, randomRequest, randomRows, TestWorld } from './test/world.ts';
 
 // Protects: what is deleted or past its time is not answered from that moment on, and then leaves the store.
@@ -36,9 +37,12 @@ function rowsInStore(world: TestWorld, passes: (line: string, ts: bigint) => boo
   return rows;
 }
 
+// Many seeds of whole lives, on machines that are busy.
+jest.setTimeout(120_000);
+
 describe('delete requests', () => {
   test('are left out of answers at once, and carried out after the cancel period', async () => {
-    for (let seed = 1; seed <= 6; seed++) {
+    for (let seed = 1; seed <= casesOf({ few: 2, many: 6 }); seed++) {
       const world = await filled(seed);
       const { compactor } = world.compactor({ removesRows: true, cancelPeriodMs: 24 * hourMs });
       await world.do(compactor.runOnce());
@@ -102,7 +106,7 @@ describe('delete requests', () => {
 
 describe('retention', () => {
   test('by tenant and by stream: never answered past its time, and gone from the store', async () => {
-    for (let seed = 20; seed < 24; seed++) {
+    for (let seed = 20; seed < 20 + casesOf({ few: 1, many: 4 }); seed++) {
       const world = await filled(seed);
       await world.flush(0);
       await world.flush(1);

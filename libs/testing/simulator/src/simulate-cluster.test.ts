@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { casesOf } from '@loki/test-tools';
 import { clusterBugs } from './cluster-bugs.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { simulateCluster } from './simulate-cluster.ts';
 
-/** Seeds of each check; `npm run sim -- --model cluster --seeds N` plays as many as there is time for. */
-const seedsPerCheck = 8;
-/** A planted bug must be found within 500 seeds; all are within the first two dozen. */
+/** Seeds of a check; `npm run sim -- --model cluster --seeds N` plays as many as there is time for. */
+const seedsPerCheck = casesOf({ few: 3, many: 25 });
+/** A planted bug must be found within 500 seeds; all are within the first three dozen. */
 const seedsPerBug = 40;
+/** Seeds that find the rarer bugs today, tried before the others. */
+const findingSeeds: Partial<Record<ClusterBug, number>> = { deletesKnownLate: 30, ackBeforeReplicas: 19 };
 
 const fixedSeeds = readFileSync(join(__dirname, '../../../../tools/sim/seeds.txt'), 'utf8')
   .split('\n')
@@ -50,7 +53,8 @@ describe('simulation of several processes', () => {
   test.each(Object.keys(clusterBugs) as ClusterBug[])(
     'finds a planted bug: %s',
     async (bug) => {
-      for (let seed = 1; seed <= seedsPerBug; seed++) {
+      const seeds = Array.from({ length: seedsPerBug }, (_, i) => i + 1);
+      for (const seed of [findingSeeds[bug] ?? 1, ...seeds]) {
         if ((await simulateCluster({ seed, bug })).violations.length > 0) return;
       }
       throw new Error(`${bug} was not found within ${seedsPerBug} seeds`);

@@ -1,3 +1,4 @@
 export { certify } from './certificates.ts';
 export { eventually, eventuallyHolds } from './eventually.ts';
 export { freePort, freePorts, isListening } from './free-ports.ts';
+export { casesOf } from './thorough.ts';

@@ -46,7 +46,9 @@ const bytesMax = 2 ** 64;
 
 /** Sizes as people write them: `5MB`, `1.5 GiB`, `12,000`. The letters' case does not matter. */
 export function parseBytesText(text: string): ValueOrError {
-  const [, digits, unit] = /^([\d.,]*)(.*)$/s.exec(text)!;
+  // Not a pattern over the whole text: a value of some MiB would take its backtracking beyond the stack.
+  const [digits] = /^[\d.,]*/.exec(text)!;
+  const unit = text.slice(digits.length);
   const value = parseFloatText(digits.replaceAll(',', ''));
   if (typeof value === 'string') return value;
   const name = unit.trim().toLowerCase();
