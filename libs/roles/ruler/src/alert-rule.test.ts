@@ -2,6 +2,7 @@ import { nextAlerts, resolvedRetentionMs, resumeAlerts, ruleState, takeAlertsToS
 import type { Alert } from './alert-rule.ts';
 import { RuleError, RuleLimitError } from './evaluate.ts';
 import type { RuleSample } from './evaluate.ts';
+import { expandAlerts } from './expand-alerts.ts';
 import type { Rule } from './rule-group.ts';
 import { groupOf, sample } from './test/world.ts';
 
@@ -24,12 +25,15 @@ class Life {
   }
 
   at(minutes: number, ...samples: RuleSample[]): string {
-    this.alerts = nextAlerts(this.rule, this.alerts, samples, {
-      nowMs: minutes * minute,
+    const nowMs = minutes * minute;
+    const raised = expandAlerts({
+      rule: this.rule,
+      samples,
       externalLabels: [['cluster', 'c1']],
       externalUrl: 'http://grafana',
-      limit: this.limit,
+      nowMs,
     });
+    this.alerts = nextAlerts(this.rule, this.alerts, raised, { nowMs, limit: this.limit });
     return [...this.alerts.values()].map(({ state }) => state).join(' ');
   }
 

@@ -1,8 +1,6 @@
-import { nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import { expandAlertTemplate } from './alert-template.ts';
-import { labelsKey, RuleError, RuleLimitError, withLabels } from './evaluate.ts';
-import type { RuleSample } from './evaluate.ts';
+import { labelsKey, RuleError, RuleLimitError } from './evaluate.ts';
+import type { RaisedAlert } from './expand-alerts.ts';
 import type { Rule } from './rule-group.ts';
 
 export type AlertState = 'pending' | 'firing' | 'inactive';
@@ -38,8 +36,6 @@ export const resolvedRetentionMs = 15 * 60_000;
 
 interface AlertContext {
   readonly nowMs: number;
-  readonly externalLabels: readonly LabelPair[];
-  readonly externalUrl: string;
   /** The group's; 0: no limit. */
   readonly limit: number;
 }
@@ -52,11 +48,10 @@ interface AlertContext {
 export function nextAlerts(
   rule: Rule,
   before: Alerts,
-  samples: readonly RuleSample[],
-  context: AlertContext,
+  alerts: readonly RaisedAlert[],
+  { nowMs, limit }: AlertContext,
 ): Map<string, Alert> {
-  const { nowMs, limit } = context;
-  const raised = raiseAlerts(rule, samples, context);
+  const raised = newAlerts(alerts, nowMs);
   const after = new Map<string, Alert>();
   for (const [key, alert] of raised) {
     const known = before.get(key);
@@ -88,36 +83,20 @@ export function nextAlerts(
   return after;
 }
 
-/** New alerts, as the samples alone say. */
-function raiseAlerts(rule: Rule, samples: readonly RuleSample[], context: AlertContext): Map<string, Alert> {
+/** New alerts, as the evaluation alone says. */
+function newAlerts(alerts: readonly RaisedAlert[], nowMs: number): Map<string, Alert> {
   const raised = new Map<string, Alert>();
-  const nowNs = () => BigInt(context.nowMs) * nsPerMs;
-  for (const { labels, value } of samples) {
-    const data = {
-      labels,
-      value,
-      externalLabels: context.externalLabels,
-      externalUrl: context.externalUrl,
-    };
-    const expand = ([name, text]: LabelPair): LabelPair => [
-      name,
-      expandAlertTemplate(text, rule.name, data, nowNs),
-    ];
-    const own = withLabels(
-      labels.filter(([name]) => name !== '__name__'),
-      rule.labels.map(expand),
-      [['alertname', rule.name]],
-    );
-    const key = labelsKey(own);
+  for (const { labels, annotations, value } of alerts) {
+    const key = labelsKey(labels);
     if (raised.has(key)) {
       throw new RuleError('vector contains metrics with the same labelset after applying alert labels');
     }
     raised.set(key, {
-      labels: own,
-      annotations: rule.annotations.map(expand),
+      labels,
+      annotations,
       state: 'pending',
       value,
-      activeAtMs: context.nowMs,
+      activeAtMs: nowMs,
       firedAtMs: 0,
       resolvedAtMs: 0,
       keepFiringSinceMs: 0,

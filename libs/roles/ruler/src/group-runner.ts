@@ -1,12 +1,13 @@
 import { LokiError, nsPerMs } from '@loki/model';
 import type { LabelPair, Semaphore, TenantId } from '@loki/model';
-import type { Clock, Logger, Timers } from '@loki/ports';
+import type { Clock, Logger, Timers, Workers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
 import { nextAlerts, resumeAlerts, takeAlertsToSend } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';
 import type { AlertStateStore, SavedAlerts } from './alert-state-store.ts';
 import { labelsKey, notVectorText, RuleError, RuleLimitError } from './evaluate.ts';
 import type { EvaluateRule, RuleSample } from './evaluate.ts';
+import { raiseAlerts } from './expand-alerts.ts';
 import { firstTickMs, tickAfter } from './group-schedule.ts';
 import { alertSeries, recordedSamples, staleSamples } from './recording-rule.ts';
 import type { SeriesSample } from './recording-rule.ts';
@@ -30,6 +31,8 @@ export interface GroupRunnerDeps {
   readonly logger: Logger;
   readonly metrics: RulerMetrics;
   readonly evaluate: EvaluateRule;
+  /** Where the templates of alerts run. */
+  readonly workers: Workers;
   readonly states: AlertStateStore;
   /** Shared by all groups: how many are evaluated side by side. */
   readonly semaphore: Semaphore;
@@ -250,7 +253,10 @@ export class GroupRunner implements GroupStatus {
     metrics.ruleEvaluated(this.#labels);
     try {
       const found = await evaluate(tenant, rule.expr, BigInt(atMs) * nsPerMs, signal);
-      samples = rule.kind === 'alert' ? this.#alert(status, found, atMs) : this.#record(status, found, atMs);
+      samples =
+        rule.kind === 'alert'
+          ? await this.#alert(status, found, atMs, signal)
+          : this.#record(status, found, atMs);
       status.health = 'ok';
       status.lastError = '';
     } catch (error) {
@@ -278,16 +284,22 @@ export class GroupRunner implements GroupStatus {
     return [...samples, ...ended];
   }
 
-  #alert(status: RuleStatus, found: readonly RuleSample[], atMs: number): SeriesSample[] {
+  async #alert(
+    status: RuleStatus,
+    samples: readonly RuleSample[],
+    atMs: number,
+    signal: AbortSignal,
+  ): Promise<SeriesSample[]> {
     const { rule } = status;
     const { externalLabels, externalUrl, resendDelayMs } = this.#options;
     const { tenant, group } = this.placed;
-    status.alerts = nextAlerts(rule, status.alerts, found, {
-      nowMs: atMs,
-      externalLabels,
-      externalUrl,
-      limit: group.limit,
-    });
+    const { name, labels, annotations } = rule;
+    const raised = await raiseAlerts(
+      { rule: { name, labels, annotations }, samples, externalLabels, externalUrl, nowMs: atMs },
+      this.#deps.workers,
+      signal,
+    );
+    status.alerts = nextAlerts(rule, status.alerts, raised, { nowMs: atMs, limit: group.limit });
     const due = takeAlertsToSend(status.alerts.values(), atMs, {
       resendDelayMs,
       intervalMs: this.intervalMs,

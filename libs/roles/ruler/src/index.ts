@@ -2,6 +2,7 @@ export { AlertmanagerSink, alertsUrl } from './alertmanager.ts';
 export { RuleConfigApi } from './config-api.ts';
 export { notVectorText } from './evaluate.ts';
 export type { EvaluateRule, RuleSample } from './evaluate.ts';
+export { expandAlertsTask } from './expand-alerts.ts';
 export { LocalRuleStore } from './local-rule-store.ts';
 export { ownsAllRules } from './owner.ts';
 export type { RuleOwner } from './owner.ts';

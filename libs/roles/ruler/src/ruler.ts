@@ -1,6 +1,6 @@
 import { Semaphore } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { Clock, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
+import type { Clock, Logger, ObjectStore, TimerHandle, Timers, Workers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
 import type { Alert } from './alert-rule.ts';
 import { AlertStateStore } from './alert-state-store.ts';
@@ -43,6 +43,8 @@ interface RulerDeps {
   /** Where the state of alerts is kept. */
   readonly stateObjects: ObjectStore;
   readonly evaluate: EvaluateRule;
+  /** Where the templates of alerts run. */
+  readonly workers: Workers;
   readonly owner: RuleOwner;
   readonly alerts?: AlertSink;
   readonly series?: SeriesSink;

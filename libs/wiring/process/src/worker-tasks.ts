@@ -3,6 +3,7 @@ import { decodePushTask } from '@loki/distributor';
 import { fieldsTask, leafTask, volumeTask } from '@loki/engine';
 import { summarizeTask } from '@loki/patterns';
 import { streamsTask } from '@loki/querier';
+import { expandAlertsTask } from '@loki/ruler';
 import { NodeClock, serveTasks } from '@loki/runtime';
 import { encodeRecordsTask, mergeTask } from '@loki/segment';
 import { openObjectStore } from './stores/object-store.ts';
@@ -22,6 +23,7 @@ export function serve(): void {
     mergeDayTask,
     rewriteTask,
     verifyTask,
+    expandAlertsTask,
   ];
   const clock = new NodeClock();
   serveTasks(tasks, (data) => {

@@ -2,6 +2,7 @@ import type { LimitsSource } from '@loki/config';
 import { parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Logger } from '@loki/ports';
+import { InlineWorkers } from '@loki/runtime';
 import { Metrics, rulerMetrics } from '@loki/telemetry';
 import { VirtualBucket, VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import type { Alert } from '../alert-rule.ts';
@@ -88,6 +89,7 @@ export class RulerWorld {
         store: new ObjectRuleStore(objects, silentLogger),
         stateObjects: objects,
         evaluate,
+        workers: new InlineWorkers({ objectStore: objects, cache: new Map(), cacheBytesMax: 0 }),
         owner,
         alerts: {
           send: (tenant, alerts) => {

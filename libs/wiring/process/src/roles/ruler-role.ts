@@ -4,7 +4,7 @@ import type { QueryFrontend } from '@loki/gateway';
 import type { RouteId, TenantResolver } from '@loki/http';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { Clock, HttpHandler, Logger, ObjectStore, Random, Timers } from '@loki/ports';
+import type { Clock, HttpHandler, Logger, ObjectStore, Random, Timers, Workers } from '@loki/ports';
 import { serveRuler } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
 import {
@@ -44,6 +44,7 @@ interface RulerRoleDeps {
   readonly metrics: Metrics;
   /** Where the state of alerts is kept, beside all else this process stores. */
   readonly objectStore: ObjectStore;
+  readonly workers: Workers;
   readonly cluster: Cluster;
   readonly rings: Rings;
   readonly rpc: RpcServer;
