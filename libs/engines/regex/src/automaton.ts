@@ -11,8 +11,13 @@ import { re2Source } from './re2-source.ts';
 
 /** Steps between two looks at whether anybody waits: 1 to 50 ms. */
 const stepsPerCheck = 1 << 18;
-/** Steps of a search that nothing can interrupt, on the thread that everybody shares: 0.1 to 1 s. */
+/** Steps of a search that nothing can interrupt, on the thread that everybody shares: 0.1 to 0.2 s. */
 const stepsUnattendedMax = 1 << 23;
+/** The same for large patterns, of which a step costs ten times as much where it makes a new state. */
+const largeStepsUnattendedMax = 1 << 20;
+const largeSize = 256;
+/** Characters that a pattern costs at its first use, when it is compiled. */
+const unitsToCompile = 256;
 
 /** The text as re2js reads it. */
 interface MachineInput {
@@ -104,7 +109,8 @@ export class Automaton {
   #run(input: string | Uint8Array, from: number, slots: number): number[] | null {
     const units = input.length - from;
     const { size } = this.#root;
-    if (size * units > stepsUnattendedMax && !isInterruptible()) {
+    const stepsMax = size > largeSize ? largeStepsUnattendedMax : stepsUnattendedMax;
+    if (size * (units + unitsToCompile) > stepsMax && !isInterruptible()) {
       const text = `regular expression of ${size} instructions is too expensive for a text of ${units} characters`;
       throw new LokiError('badRequest', text);
     }

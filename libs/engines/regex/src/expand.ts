@@ -1,3 +1,4 @@
+import { LokiError } from '@loki/model';
 import type { Match } from './engines.ts';
 
 /**
@@ -34,15 +35,24 @@ export function parseTemplate(template: string, groupNames: readonly string[]): 
   return parts;
 }
 
-export function expand(parts: readonly TemplatePart[], match: Match): string {
+/** @throws LokiError badRequest once the text is longer than `charsMax` */
+export function expand(parts: readonly TemplatePart[], match: Match, charsMax: number): string {
   let out = '';
   for (const part of parts) {
     if (typeof part === 'string') {
       out += part;
-      continue;
+    } else {
+      const group = part.find((number) => match[number] !== undefined);
+      if (group !== undefined) out += match[group];
     }
-    const group = part.find((number) => match[number] !== undefined);
-    if (group !== undefined) out += match[group];
+    // The text is not made before it is read: so far it is a list of parts.
+    checkLength(out, charsMax);
   }
   return out;
+}
+
+export function checkLength(text: string, charsMax: number): void {
+  if (text.length > charsMax) {
+    throw new LokiError('badRequest', `a replacement makes a text of more than ${charsMax} characters`);
+  }
 }

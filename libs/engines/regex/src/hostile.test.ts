@@ -56,11 +56,28 @@ test('where nothing can end a search, one that would take long is refused', () =
       /regular expression of 27\d\d\d instructions is too expensive for a text of 100000 characters/,
     );
   }
-  // Short texts are no danger.
-  expect(compileRegex(hostile).test('a'.repeat(200))).toBe(false);
+  // Short ones are no danger.
+  expect(compileRegex('(?:a{0,16}){16}[^a]').test('a'.repeat(1_000))).toBe(false);
+  expect(
+    compileRegex(Array.from({ length: 500 }, (_, i) => `pod-${i * 7919}`).join('|')).test('pod-7919'),
+  ).toBe(true);
 });
 
 test('a pattern whose groups would need gigabytes is refused as too large', () => {
   expect(() => compileRegex('()'.repeat(5_000))).toThrow('expression too large');
   expect(compileRegex('(a)'.repeat(500)).groupNames).toHaveLength(501);
+});
+
+test('a replacement is bounded before it is made', () => {
+  const text = 'a'.repeat(1 << 20);
+  const template = '$1'.repeat(500);
+  const startedMs = performance.now();
+  expect(() => compileRegex('^(.*)$').replaceAll(text, template, 1 << 20)).toThrow(
+    'a replacement makes a text of more than 1048576 characters',
+  );
+  expect(() => compileRegex('a').replaceAllLiteral(text, text)).toThrow(
+    'a replacement makes a text of more than',
+  );
+  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(compileRegex('^(.*)$').replaceAll(text, '$1', 1 << 20)).toBe(text);
 });

@@ -5,7 +5,7 @@ import type { Node } from './ast.ts';
 import { Automaton } from './automaton.ts';
 import { makeExec, makeFastTester, makeFinder, makeTester } from './engines.ts';
 import type { Finder, Match, Tester } from './engines.ts';
-import { expand, parseTemplate } from './expand.ts';
+import { checkLength, expand, parseTemplate } from './expand.ts';
 import { literalFacts } from './literals.ts';
 import type { AnyOf, LiteralFacts } from './literals.ts';
 import { parsePattern } from './parser.ts';
@@ -110,15 +110,19 @@ export class Regex {
     return this.#exec(text);
   }
 
-  /** Go's ReplaceAllString: `$1`, `${1}`, `$name`, `${name}` and `$$` are expanded. */
-  replaceAll(text: string, template: string): string {
+  /**
+   * Go's ReplaceAllString: `$1`, `${1}`, `$name`, `${name}` and `$$` are expanded.
+   *
+   * @throws LokiError badRequest when the result would be longer than `charsMax`
+   */
+  replaceAll(text: string, template: string, charsMax = replacedCharsMax): string {
     const parts = parseTemplate(template, this.groupNames);
-    return this.#replace(text, (match) => expand(parts, match));
+    return this.#replace(text, (match) => expand(parts, match, charsMax), charsMax);
   }
 
   /** Go's ReplaceAllLiteralString. */
   replaceAllLiteral(text: string, replacement: string): string {
-    return this.#replace(text, () => replacement);
+    return this.#replace(text, () => replacement, replacedCharsMax);
   }
 
   /** Number of matches that do not overlap; an empty one directly after another match does not count. */
@@ -139,7 +143,7 @@ export class Regex {
     return count;
   }
 
-  #replace(text: string, replacement: (match: Match) => string): string {
+  #replace(text: string, replacement: (match: Match) => string, charsMax: number): string {
     const finder = this.#getFinder();
     let out = '';
     let lastEnd = 0;
@@ -152,6 +156,7 @@ export class Regex {
       out += text.slice(lastEnd, start);
       // Not for an empty match directly after another match.
       if (end > lastEnd || start === 0) out += replacement(match);
+      checkLength(out, charsMax);
       lastEnd = end;
       at = Math.max(end, at + Math.max(1, runeWidth(text, at)));
     }
@@ -168,6 +173,9 @@ export class Regex {
     return this.#rowMatcher;
   }
 }
+
+/** V8 refuses strings twice as long, with an error that looks like one of ours. */
+const replacedCharsMax = 1 << 28;
 
 function runeWidth(text: string, at: number): number {
   const rune = text.codePointAt(at);

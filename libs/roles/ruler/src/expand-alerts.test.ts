@@ -1,6 +1,6 @@
 import { InlineWorkers } from '@loki/runtime';
 import { expandAlertsTask, raiseAlerts } from './expand-alerts.ts';
-import { sample } from './test-world.ts';
+import { sample } from './test/world.ts';
 
 // A rule's templates are its tenant's program: it must not hold the thread that all tenants share.
 

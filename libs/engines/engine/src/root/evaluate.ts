@@ -197,7 +197,7 @@ class Evaluation {
       }
       case 'labelReplace': {
         const inner = await this.metric(expr.expr);
-        const rows = await this.complete(replaceLabels(expr, rowsOf(inner, steps)));
+        const rows = await this.complete(replaceLabels(expr, rowsOf(inner, steps), this.#memory));
         return this.#computed({ kind: 'rows', rows }, inner);
       }
       case 'binary': {

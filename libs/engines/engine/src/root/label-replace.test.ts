@@ -1,0 +1,54 @@
+import { parseExpr } from '@loki/logql';
+import type { LabelReplaceExpr } from '@loki/logql';
+import { MemoryBudget } from '../common/memory-budget.ts';
+import { replaceLabels } from './label-replace.ts';
+import { constantRow } from './rows.ts';
+import type { Row } from './rows.ts';
+
+// Values that label_replace makes live on the thread that everybody shares: a query of 1 KB made one of 501
+// MB.
+
+function run(replacement: string, pattern: string, sources: readonly string[], memory = new MemoryBudget()) {
+  const text = `label_replace(rate({a="b"}[1m]), "to", "${replacement}", "from", "${pattern}")`;
+  const rows = sources.map((value): Row => ({ ...constantRow(1, 1), labels: [['from', value]] }));
+  const work = replaceLabels(parseExpr(text) as LabelReplaceExpr, rows, memory);
+  for (let pauses = 0; ; pauses++) {
+    const next = work.next();
+    if (next.done) return { rows: next.value, pauses };
+  }
+}
+
+test('a value of more than a million characters is refused, in no time and no memory', () => {
+  const startedMs = performance.now();
+  expect(() => run('$1'.repeat(500), '(.*)', ['x'.repeat(1 << 20)])).toThrow(
+    'a replacement makes a text of more than 1048576 characters',
+  );
+  expect(performance.now() - startedMs).toBeLessThan(1_000);
+});
+
+test('one that is longer already may be copied', () => {
+  const value = 'x'.repeat((1 << 20) + 5);
+  expect(run('$1', '(.*)', [value]).rows[0].labels).toEqual([
+    ['from', value],
+    ['to', value],
+  ]);
+});
+
+test('all values together are charged as they are made', () => {
+  const sources = Array.from({ length: 100 }, (_, i) => `${i}`.repeat(1000));
+  expect(() => run('$1'.repeat(100), '(.*)', sources, new MemoryBudget(4 << 20))).toThrow(
+    'the query needs too much memory (limit: 4 MiB)',
+  );
+});
+
+test('others have their turn between values that take long', () => {
+  const sources = Array.from({ length: 20 }, (_, i) => `${i}`.padEnd(100_000, 'x'));
+  expect(run('$1', '(.*)', sources).pauses).toBeGreaterThan(15);
+});
+
+test('a regular expression that would hold the thread is refused', () => {
+  const hostile = Array.from({ length: 30 }, (_, i) => `a.{${900 + i}}[c-z]`).join('|');
+  expect(() => run('x', hostile, ['a'.repeat(5000)])).toThrow(
+    /regular expression of \d+ instructions is too expensive/,
+  );
+});
