@@ -66,7 +66,7 @@ function writeRows(
     writer.addRow(
       rows.seconds[row],
       rows.nanos[row],
-      rows.inExtra[row] === 0 ? rows.bytes : rows.extra,
+      rows.lineBytes(row),
       rows.lineStart[row],
       rows.lineEnd[row],
     );
@@ -113,7 +113,7 @@ function levelOfRow(rows: PushRows, row: number, stream: ResolvedStream, limits:
     if (stated !== undefined) return stated;
   } else if (stream.level !== undefined) return stream.level;
   return detectLevel(
-    rows.inExtra[row] === 0 ? rows.bytes : rows.extra,
+    rows.lineBytes(row),
     rows.lineStart[row],
     rows.lineEnd[row],
     compiled.lineLevelFields,
