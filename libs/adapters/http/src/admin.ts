@@ -1,8 +1,9 @@
+import { goJson } from '@loki/go';
 import { parseForm } from '@loki/model';
+import { errorText, jsonResponse, textResponse } from '@loki/ports';
 import type { HttpHandler, HttpRequest, Timers } from '@loki/ports';
 import { expositionFor } from '@loki/telemetry';
 import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
-import { errorText, goJson, jsonResponse, textResponse } from './respond.ts';
 import type { RouteId } from './routes.ts';
 import type { ServiceStates } from './service-states.ts';
 import { SharedText } from './shared-text.ts';

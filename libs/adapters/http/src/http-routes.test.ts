@@ -1,5 +1,5 @@
 /** Protects which path is answered to which method, and what the others are told. */
-import { textResponse } from './respond.ts';
+import { textResponse } from '@loki/ports';
 import { echo, send, start, stopAll } from './test/server.ts';
 
 afterEach(stopAll);

@@ -6,8 +6,8 @@ import { connect } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import WebSocket from 'ws';
 import { LokiError } from '@loki/model';
+import { jsonResponse, textResponse } from '@loki/ports';
 import type { Timers } from '@loki/ports';
-import { jsonResponse, textResponse } from './respond.ts';
 import { echo, logged, raw, send, start, stopAll, timers } from './test/server.ts';
 import type { Answer } from './test/server.ts';
 

@@ -1,7 +1,6 @@
 export { adminHandlers, tenantLimitsHandlers } from './admin.ts';
 export { HttpServer } from './http-server.ts';
 export type { HttpServerOptions, HttpTls } from './http-server.ts';
-export { jsonResponse } from './respond.ts';
 export { routes } from './routes.ts';
 export type { RouteId, RouteSpec } from './routes.ts';
 export { ServiceStates } from './service-states.ts';

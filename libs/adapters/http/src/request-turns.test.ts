@@ -3,8 +3,8 @@
  */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { textResponse } from '@loki/ports';
 import { eventually } from '@loki/test-tools';
-import { textResponse } from './respond.ts';
 import { raw, start, stopAll } from './test/server.ts';
 
 afterEach(stopAll);

@@ -1,32 +1,6 @@
-import { goEscape } from '@loki/go';
 import { errors, LokiError } from '@loki/model';
+import { errorText } from '@loki/ports';
 import type { HttpResponse } from '@loki/ports';
-
-/** JSON as Go's encoder writes it: `<`, `>`, `&` and the two line separators escaped. */
-export function goJson(value: unknown): string {
-  return goEscape(JSON.stringify(value));
-}
-
-export function jsonResponse(value: unknown, status = 200): HttpResponse {
-  return {
-    status,
-    headers: { 'content-type': 'application/json; charset=UTF-8' },
-    body: `${goJson(value)}\n`,
-  };
-}
-
-export function textResponse(text: string, status = 200): HttpResponse {
-  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text };
-}
-
-/** How Go's http.Error answers: one line of plain text that no browser may take for something else. */
-export function errorText(status: number, text: string): HttpResponse {
-  return {
-    status,
-    headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' },
-    body: `${text}\n`,
-  };
-}
 
 /** Seconds after which a refused request may come again. */
 const retryAfterSeconds = '1';

@@ -4,8 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { connect } from 'node:tls';
 import type { SecureVersion } from 'node:tls';
+import { jsonResponse } from '@loki/ports';
 import { certify, eventually } from '@loki/test-tools';
-import { jsonResponse } from './respond.ts';
 import { start, stopAll } from './test/server.ts';
 
 // Protects: clients that do not get through the handshake leave nothing behind, and keep no server from

@@ -1,3 +1,4 @@
+import { errorText } from '@loki/ports';
 import type { HttpResponse } from '@loki/ports';
 import { encodeStatus } from '@loki/proto';
 
@@ -29,13 +30,6 @@ export function failed(format: PushFormat, status: number, text: string, retryAf
       body: encodeStatus(text),
     };
   }
-  return {
-    status,
-    headers: {
-      'content-type': 'text/plain; charset=utf-8',
-      'x-content-type-options': 'nosniff',
-      ...retry,
-    },
-    body: `${text}\n`,
-  };
+  const answer = errorText(status, text);
+  return { ...answer, headers: { ...answer.headers, ...retry } };
 }

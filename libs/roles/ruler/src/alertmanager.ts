@@ -1,4 +1,4 @@
-import { goEscape } from '@loki/go';
+import { goJson } from '@loki/go';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpClient, Logger, Random, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
@@ -231,8 +231,4 @@ function exploreUrl(externalUrl: string, datasourceUid: string, expr: string): s
   const query = goJson({ expr: shownExpr(expr), queryType: 'range' });
   const datasource = datasourceUid === '' ? '' : `%22datasource%22:${queryEscape(goJson(datasourceUid))},`;
   return `${base}/explore?left=%7B${datasource}%22queries%22:%5B${queryEscape(query)}%5D%7D`;
-}
-
-function goJson(value: unknown): string {
-  return goEscape(JSON.stringify(value));
 }

@@ -1,12 +1,9 @@
-import { goEscape } from '@loki/go';
+import { goJson } from '@loki/go';
 import type { HttpResponse } from '@loki/ports';
 
-/** JSON as Go's encoder writes it, for the ruler's endpoints: no charset, no line break at the end. */
-function goJson(value: unknown): string {
-  return goEscape(JSON.stringify(value));
-}
-
-/** The envelope of all JSON answers. */
+/**
+ * The envelope of all JSON answers; as in Loki's ruler without a charset and without a line break at the end.
+ */
 export function successResponse(data: unknown, status: number): HttpResponse {
   return {
     status,

@@ -6,7 +6,7 @@ export {
 } from './duration.ts';
 export { parseGoDuration, parsePrometheusDuration } from './duration.ts';
 export { binaryFloat, formatFloat, hexFloat } from './float.ts';
-export { goEscape, goJsonString } from './json.ts';
+export { goJson, goJsonString } from './json.ts';
 export { parseFloatText, parseIntText } from './number.ts';
 export { parseTime } from './parse-time.ts';
 export { isPrint, quoteBytes, quoteGo, quoteRune, quoteToAscii } from './quote.ts';

@@ -1,11 +1,11 @@
 /** A server on a free port, and clients of it, for the tests of this library. */
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
+import { jsonResponse } from '@loki/ports';
 import type { HttpHandler, Logger, Timers } from '@loki/ports';
 import { Metrics, serverMetrics } from '@loki/telemetry';
 import { HttpServer } from '../http-server.ts';
 import type { HttpServerOptions } from '../http-server.ts';
-import { jsonResponse } from '../respond.ts';
 
 export const timers: Timers = {
   after(delayMs, callback) {

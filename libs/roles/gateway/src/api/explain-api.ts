@@ -3,7 +3,7 @@ import type { QueryParams } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 import { parseExpr, printExpr, printSelector, rangeAggregationOf } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
-import { emptyLeafStats } from '@loki/ports';
+import { emptyLeafStats, jsonTextResponse } from '@loki/ports';
 import type {
   Clock,
   HttpRequest,
@@ -13,7 +13,6 @@ import type {
   LeafStats,
   Tenancy,
 } from '@loki/ports';
-import { jsonResponse } from '../answer/respond.ts';
 import { runForTenants } from '../frontend/multi-tenant.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import {
@@ -92,7 +91,7 @@ export class ExplainApi {
       cpuSeconds: rounded(costs.reduce((total, each) => total + each.cpuSeconds, 0)),
       seconds: rounded(costs.reduce((total, each) => total + each.seconds, 0)),
     };
-    return jsonResponse(
+    return jsonTextResponse(
       `{"status":"success","data":{"query":${goJsonString(printExpr(expr))},` +
         `"kind":"${expr.kind === 'log' ? 'logs' : 'metric'}","plan":${JSON.stringify(planOf(expr, leaves))},` +
         `"leaves":[${items.join(',')}],"estimate":${JSON.stringify(estimate)}}}`,

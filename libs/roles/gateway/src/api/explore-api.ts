@@ -3,6 +3,7 @@ import type { DetectedField } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 import { parseExpr, parseMatchers, printSelector } from '@loki/logql';
 import { mergePatterns } from '@loki/patterns';
+import { jsonTextResponse } from '@loki/ports';
 import type {
   Clock,
   HttpRequest,
@@ -14,7 +15,6 @@ import type {
   Workers,
 } from '@loki/ports';
 import { groupStreams } from '../answer/encode-result.ts';
-import { jsonResponse } from '../answer/respond.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import {
   checkBlocked,
@@ -68,18 +68,18 @@ export class ExploreApi {
       isMetadata: true,
     });
     const labels = detectLabels(found.flatMap(({ streams }) => streams));
-    if (labels.length === 0) return jsonResponse('{}');
+    if (labels.length === 0) return jsonTextResponse('{}');
     const items = labels.map(
       ({ label, cardinality }) => `{"label":${goJsonString(label)},"cardinality":${cardinality}}`,
     );
-    return jsonResponse(`{"detectedLabels":[${items.join(',')}]}`);
+    return jsonTextResponse(`{"detectedLabels":[${items.join(',')}]}`);
   }
 
   /** `/loki/api/v1/detected_fields` */
   async detectedFields(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const { fields, limit } = await this.#fields(request, tenancy);
-    if (fields.length === 0) return jsonResponse('{}');
-    return jsonResponse(`{"fields":[${fields.map(fieldJson).join(',')}],"limit":${limit}}`);
+    if (fields.length === 0) return jsonTextResponse('{}');
+    return jsonTextResponse(`{"fields":[${fields.map(fieldJson).join(',')}],"limit":${limit}}`);
   }
 
   /** `/loki/api/v1/detected_field/:name/values` */
@@ -87,8 +87,8 @@ export class ExploreApi {
     const name = request.params.get('name') ?? '';
     const { fields, limit } = await this.#fields(request, tenancy, name);
     const values = fields.find(({ label }) => label === name)?.values;
-    if (!values) return jsonResponse('{}');
-    return jsonResponse(`{"values":[${values.map(goJsonString).join(',')}],"limit":${limit}}`);
+    if (!values) return jsonTextResponse('{}');
+    return jsonTextResponse(`{"values":[${values.map(goJsonString).join(',')}],"limit":${limit}}`);
   }
 
   /** `/loki/api/v1/patterns`: of the lines that came lately; nothing when nobody clusters them. */
@@ -108,7 +108,7 @@ export class ExploreApi {
         )
       : [];
     const items = mergePatterns(found).map(patternJson);
-    return jsonResponse(`{"status":"success","data":[${items.join(',')}]}`);
+    return jsonTextResponse(`{"status":"success","data":[${items.join(',')}]}`);
   }
 
   /** Fields of the newest lines of the query; with their values where they are `valuesOf`. */

@@ -3,9 +3,9 @@ import { logExprsOf, parseExpr, parseMatchers, printSelector } from '@loki/logql
 import type { Matcher } from '@loki/logql';
 import { compareText, Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
+import { jsonTextResponse } from '@loki/ports';
 import type { HttpRequest, HttpResponse, QuerierService, StreamVolume, Tenancy } from '@loki/ports';
 import { pairsJson } from '../answer/encode-result.ts';
-import { jsonResponse } from '../answer/respond.ts';
 import { bytesPerShardDefault } from '../frontend/leaf-runner.ts';
 import { tenantLabel, withTenant } from '../frontend/multi-tenant.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
@@ -86,7 +86,7 @@ export class MetadataApi {
         }
       }
       note.entries = series.size;
-      return jsonResponse(
+      return jsonTextResponse(
         `{"status":"success","data":[${[...series.values()].map((pairs) => pairsJson(pairs)).join(',')}]}`,
       );
     });
@@ -110,7 +110,7 @@ export class MetadataApi {
         }
       }
       note.entries = streamCount;
-      return jsonResponse(
+      return jsonTextResponse(
         `{"streams":${streamCount},"chunks":${streamCount},"bytes":${bytes},"entries":${entries}}`,
       );
     });
@@ -137,7 +137,7 @@ export class MetadataApi {
       }
       const shards = shardStreams([...streams.values()], bytesTarget);
       note.entries = shards.length;
-      return jsonResponse(shardsJson(shards));
+      return jsonTextResponse(shardsJson(shards));
     });
   }
 
@@ -196,7 +196,7 @@ export class MetadataApi {
 
 /** Loki leaves `data` out when there is none. */
 function textList(texts: string[]): HttpResponse {
-  if (texts.length === 0) return jsonResponse('{"status":"success"}');
+  if (texts.length === 0) return jsonTextResponse('{"status":"success"}');
   const sorted = texts.sort(compareText).map(goJsonString);
-  return jsonResponse(`{"status":"success","data":[${sorted.join(',')}]}`);
+  return jsonTextResponse(`{"status":"success","data":[${sorted.join(',')}]}`);
 }

@@ -4,6 +4,7 @@ import { goJsonString } from '@loki/go';
 import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { LokiError, nsPerMs, nsPerSecond } from '@loki/model';
+import { jsonTextResponse } from '@loki/ports';
 import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { encodeData, groupStreams, lineText } from '../answer/encode-result.ts';
@@ -16,7 +17,7 @@ import {
   takesPartialSeries,
 } from '../answer/partial-series.ts';
 import { cutWarnings } from '../answer/query-warnings.ts';
-import { jsonResponse, writtenResponse } from '../answer/respond.ts';
+import { writtenResponse } from '../answer/respond.ts';
 import { cacheNameOf, entriesOf, lokiStats } from '../answer/stats.ts';
 import type { Answer, QueryFrontend } from '../frontend/query-frontend.ts';
 import {
@@ -128,17 +129,20 @@ export class QueryApi {
       return `{"labels":${goJsonString(stream.text)},"entries":[${entries.join(',')}]}`;
     });
     const stats = JSON.stringify(this.#stats(answer));
-    return jsonResponse(`{"streams":[${streams.join(',')}],"stats":${stats}}`);
+    return jsonTextResponse(`{"streams":[${streams.join(',')}],"stats":${stats}}`);
   }
 
   /** `/loki/api/v1/format_query`: needs no tenant, and looks at the grammar only. */
   formatQuery(request: HttpRequest): HttpResponse {
     try {
       const text = formatExpr(parseSyntax(Params.of(request).get('query'), 'any'));
-      return jsonResponse(`{"status":"success","data":${goJsonString(text)}}`);
+      return jsonTextResponse(`{"status":"success","data":${goJsonString(text)}}`);
     } catch (error) {
       if (!(error instanceof LokiError)) throw error;
-      return jsonResponse(`{"status":"invalid-query","error":${goJsonString(error.message)}}`, error.status);
+      return jsonTextResponse(
+        `{"status":"invalid-query","error":${goJsonString(error.message)}}`,
+        error.status,
+      );
     }
   }
 

@@ -3,10 +3,9 @@ import { parseMatchers } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { compareText, LokiError, nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import { emptyLeafStats } from '@loki/ports';
+import { emptyLeafStats, jsonTextResponse } from '@loki/ports';
 import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
 import { pairsJson, secondsText } from '../answer/encode-result.ts';
-import { jsonResponse } from '../answer/respond.ts';
 import { lokiStats } from '../answer/stats.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import { checkQueryLength } from '../limits/check-query-limits.ts';
@@ -79,7 +78,7 @@ export class VolumeApi {
         cache: 'volumeResult',
       });
       const volumes = encodeVolumes(series, bucketTimes(range, stepNs));
-      return jsonResponse(`{"status":"success","data":{${volumes},"stats":${JSON.stringify(stats)}}}`);
+      return jsonTextResponse(`{"status":"success","data":{${volumes},"stats":${JSON.stringify(stats)}}}`);
     });
   }
 }

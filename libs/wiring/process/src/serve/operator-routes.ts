@@ -1,9 +1,9 @@
 import type { CompactorStatus } from '@loki/compactor';
 import type { Config, RpcPeer } from '@loki/config';
-import { jsonResponse } from '@loki/http';
 import type { RouteId } from '@loki/http';
 import type { PartitionStatus } from '@loki/ingester';
 import { LokiError } from '@loki/model';
+import { jsonResponse } from '@loki/ports';
 import type { HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
 import { partitionOwners } from '@loki/ring';
 import type { ObservedInstance } from '@loki/ring';
