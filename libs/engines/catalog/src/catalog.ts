@@ -25,6 +25,8 @@ interface Partition {
   /** The refresh under way. */
   refreshing: Promise<void> | undefined;
   isLoaded: boolean;
+  /** Names the damaged manifest that the partition is known up to; undefined: it is known to its end. */
+  damage: string | undefined;
 }
 
 /** Partitions refreshed side by side. */
@@ -38,6 +40,7 @@ export class Catalog {
   readonly compactions: NumberedLog<CompactionManifest>;
   readonly #compacted = new CompactionState();
   #refreshingCompactions: Promise<void> | undefined;
+  #compactionDamage: string | undefined;
   /** The compactors' log was read after everything else that was read for the first time. */
   #isComplete = false;
   /**
@@ -62,6 +65,7 @@ export class Catalog {
       }),
       refreshing: undefined,
       isLoaded: false,
+      damage: undefined,
     }));
     this.compactions = new NumberedLog({
       objectStore: options.objectStore,
@@ -161,6 +165,10 @@ export class Catalog {
   async #refreshOne(partition: Partition, signal: AbortSignal | undefined): Promise<void> {
     partition.refreshing ??= partition.catalog
       .load()
+      .then(
+        () => (partition.damage = undefined),
+        (error: unknown) => (partition.damage = this.#toldDamage(error, partition.damage)),
+      )
       .then(() => {
         if (!partition.isLoaded) this.#isComplete = false;
         partition.isLoaded = true;
@@ -185,18 +193,44 @@ export class Catalog {
   async #loadCompactions(): Promise<void> {
     const dropped = [...this.#dropped];
     const loaded = this.#partitions.filter(({ isLoaded }) => isLoaded).length;
-    await this.compactions.load();
-    this.#dropped = this.#dropped.slice(dropped.length);
-    for (const { live, section } of dropped) this.#index.removed(live, section);
+    try {
+      await this.compactions.load();
+      this.#compactionDamage = undefined;
+      this.#dropped = this.#dropped.slice(dropped.length);
+      for (const { live, section } of dropped) this.#index.removed(live, section);
+    } catch (error) {
+      // The sections stay in the index: what took their place may stand behind the damage.
+      this.#compactionDamage = this.#toldDamage(error, this.#compactionDamage);
+    }
     if (this.#partitions.filter(({ isLoaded }) => isLoaded).length === loaded) this.#isComplete = true;
+  }
+
+  /**
+   * A damaged object keeps neither the process nor other partitions from being read: what stands before it is sound. It is
+   * read anew at each refresh.
+   *
+   * @returns the text that names it
+   * @throws other errors
+   */
+  #toldDamage(error: unknown, known: string | undefined): string {
+    if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
+    if (error.message !== known) {
+      this.#options.logger?.error('a damaged object of the catalog: what comes after it is not read', {
+        err: error.message,
+        repair: 'lokictl repair',
+      });
+    }
+    return error.message;
   }
 
   #proveReach(partition: number, offset: number): void {
     const { endOffset } = this.state(partition);
     if (endOffset >= offset) return;
+    const { damage } = this.#partition(partition);
     throw new LokiError(
       'unavailable',
-      `the catalog of partition ${partition} ends at ${endOffset}, below the committed offset ${offset}`,
+      `the catalog of partition ${partition} ends at ${endOffset}, below the committed offset ${offset}` +
+        (damage === undefined ? '' : `: ${damage}`),
     );
   }
 

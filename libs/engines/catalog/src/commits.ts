@@ -1,4 +1,5 @@
 import { usOf } from '@loki/model';
+import { LokiError } from '@loki/model';
 import type { Clock, ObjectStore } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { Catalog } from './catalog.ts';
@@ -71,7 +72,7 @@ function makeCommitter(
   return {
     load: (signal) =>
       inTurn(async () => {
-        await catalog.load(signal);
+        await loadSoundPart(catalog, signal);
         const { endOffset, writers, newestNs } = catalog.state;
         return {
           endOffset,
@@ -100,6 +101,25 @@ function makeCommitter(
     // The commit stands; a checkpoint that fails now is written after a later one.
     await catalog.checkpoint(signal).catch(() => false);
     return true;
+  }
+}
+
+/** Reads of one damaged manifest until it counts as damaged in the store, and not on the way. */
+const damagedReads = 3;
+
+/**
+ * Reads the manifests up to one that is damaged: an owner serves what stands before it, and what its log still has. Its
+ * commits fail, as the number is taken.
+ */
+async function loadSoundPart(catalog: PartitionCatalog, signal: AbortSignal | undefined): Promise<void> {
+  for (let read = 1; ; read++) {
+    try {
+      await catalog.load(signal);
+      return;
+    } catch (error) {
+      if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
+      if (read >= damagedReads) return;
+    }
   }
 }
 

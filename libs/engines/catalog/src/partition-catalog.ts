@@ -81,10 +81,12 @@ export class PartitionCatalog {
       numbers = numbers.slice(fetchesMax)
     ) {
       const batch = numbers.slice(0, fetchesMax);
-      const fetched = await Promise.all(batch.map((number) => this.#fetch(number, signal)));
-      for (const manifest of fetched) {
-        this.#fold(manifest);
-        manifests.push(manifest);
+      const fetched = await Promise.allSettled(batch.map((number) => this.#fetch(number, signal)));
+      for (const result of fetched) {
+        // Manifests before a damaged one count: the partition is known up to it.
+        if (result.status === 'rejected') throw result.reason;
+        this.#fold(result.value);
+        manifests.push(result.value);
       }
     }
     return manifests;

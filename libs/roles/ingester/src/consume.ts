@@ -74,11 +74,26 @@ export class Consumer {
         await this.#events.onGap();
       }
       for (const record of records) {
+        this.#tellLost(record.offset);
         await this.#take(record, signal);
         await this.#yield(signal);
       }
       if (records.length > 0) this.#events.onProgress();
     }
+  }
+
+  /**
+   * A log of this process alone gives each offset to a record: a gap before `offset` is records that were acknowledged and
+   * cannot be read. Offsets of a shared log may have gaps of its own.
+   */
+  #tellLost(offset: number): void {
+    const { onForeignCommit, logger, metrics } = this.#deps;
+    const fromOffset = this.#state.consumedOffset;
+    if (!onForeignCommit || offset <= fromOffset) return;
+    const records = offset - fromOffset;
+    metrics.recordsLost(records);
+    const range = { partition: this.#state.id, fromOffset, toOffset: offset, records };
+    logger.error('the write log has lost records: a file is cut, damaged or missing', range);
   }
 
   /**

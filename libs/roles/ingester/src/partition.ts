@@ -159,7 +159,9 @@ export class Partition {
     const committed = await this.#retry('reading the manifests', () =>
       this.#deps.commits(this.id).load(this.#stop.signal),
     );
-    if (oldest > committed.endOffset) {
+    // Of a log of this process alone the consumer tells each gap, this one too.
+    if (oldest > committed.endOffset && !this.#deps.onForeignCommit) {
+      this.#deps.metrics.recordsLost(oldest - committed.endOffset);
       this.#deps.logger.error('the write log has lost records that were not committed yet', {
         partition: this.id,
         fromOffset: committed.endOffset,

@@ -40,6 +40,8 @@ export interface IngesterMetrics {
   /** Records dropped by (writerId, sequence). */
   recordRepeated(): void;
   recordQuarantined(): void;
+  /** Records of the write log that were acknowledged and cannot be read any more. */
+  recordsLost(records: number): void;
   /** Rows dropped because an equal entry was there. */
   duplicatesDropped(tenant: string, rows: number): void;
   streamsCreated(tenant: string, count: number): void;
@@ -74,6 +76,10 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
   const quarantined = metrics.counter(
     'loki_ingester_records_quarantined_total',
     'Records set aside as unreadable.',
+  );
+  const lost = metrics.counter(
+    'loki_ingester_wal_records_lost_total',
+    'Acknowledged records that the write log cannot read any more.',
   );
   const duplicates = metrics.counter(
     'loki_ingester_duplicate_entries_total',
@@ -128,6 +134,7 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
     },
     recordRepeated: () => repeated.inc(),
     recordQuarantined: () => quarantined.inc(),
+    recordsLost: (records) => lost.inc({}, records),
     duplicatesDropped: (tenant: string, rows: number) => duplicates.inc({ tenant }, rows),
     streamsCreated: (tenant: string, count: number) => streamsCreated.inc({ tenant }, count),
     streamsRemoved: (tenant: string, count: number) => streamsRemoved.inc({ tenant }, count),
