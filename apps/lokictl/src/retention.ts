@@ -125,7 +125,7 @@ function placeOf({ storage }: Config): string {
   return storage.kind === 'filesystem' ? storage.directory : `the bucket ${storage.bucket}`;
 }
 
-async function countPartitions(store: ObjectStore): Promise<number> {
+export async function countPartitions(store: ObjectStore): Promise<number> {
   let count = 0;
   for await (const { key } of store.list('catalog/partitions/')) {
     count = Math.max(count, Number(key.split('/')[2]) + 1);

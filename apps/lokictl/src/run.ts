@@ -7,6 +7,7 @@ import { flush } from './flush.ts';
 import { ownerMove, ownerShow } from './owner.ts';
 import { partitions } from './partitions.ts';
 import { explain, labels, query } from './queries.ts';
+import { repair } from './repair.ts';
 import { retention } from './retention.ts';
 import { forget, ring } from './rings.ts';
 import { segmentInspect } from './segment-inspect.ts';
@@ -30,6 +31,7 @@ const commands: readonly Command[] = [
   retention,
   ownerShow,
   ownerMove,
+  repair,
 ];
 
 const exitUsage = 2;

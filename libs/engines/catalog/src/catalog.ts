@@ -206,8 +206,8 @@ export class Catalog {
   }
 
   /**
-   * A damaged object keeps neither the process nor other partitions from being read: what stands before it is sound. It is
-   * read anew at each refresh.
+   * A damaged object keeps neither the process nor other partitions from being read: what stands before it is
+   * sound. It is read anew at each refresh.
    *
    * @returns the text that names it
    * @throws other errors

@@ -108,8 +108,8 @@ function makeCommitter(
 const damagedReads = 3;
 
 /**
- * Reads the manifests up to one that is damaged: an owner serves what stands before it, and what its log still has. Its
- * commits fail, as the number is taken.
+ * Reads the manifests up to one that is damaged: an owner serves what stands before it, and what its log
+ * still has. Its commits fail, as the number is taken.
  */
 async function loadSoundPart(catalog: PartitionCatalog, signal: AbortSignal | undefined): Promise<void> {
   for (let read = 1; ; read++) {

@@ -111,8 +111,13 @@ export class DeleteRequests {
     this.#timer?.cancel();
   }
 
-  /** What answers about startNs <= ts < endNs must leave out. */
+  /**
+   * What answers about startNs <= ts < endNs must leave out.
+   *
+   * @throws LokiError `corrupt` when a request of the tenant cannot be read
+   */
   active(tenant: string, startNs: bigint, endNs: bigint): LeafDelete[] {
+    this.state.proveSound(tenant);
     return this.state.requests(tenant).flatMap((request) => {
       const applied = deleteOf(request);
       const isApart = applied.startNs >= endNs || applied.endNs <= startNs;

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
-import { LokiError } from '@loki/model';
+import { LokiError, parseTenantId } from '@loki/model';
 import { decode, appendChecksum } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 
@@ -52,6 +52,8 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
   number = 0;
   readonly #tenants = new Map<string, Map<string, DeleteRequest>>();
   readonly #generations = new Map<string, number>();
+  /** Steps that cannot be read, by number. */
+  readonly damaged = new Map<number, { readonly tenant: string; readonly text: string }>();
 
   /** A tenant's requests, oldest first. */
   requests(tenant: string): readonly DeleteRequest[] {
@@ -69,6 +71,30 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
   /** Rises with everything that may change a tenant's answers to queries about the past; 0: never did. */
   generation(tenant: string): number {
     return this.#generations.get(tenant) ?? 0;
+  }
+
+  get isDamaged(): boolean {
+    return this.damaged.size > 0;
+  }
+
+  /**
+   * @throws LokiError `corrupt` when a step of the tenant's requests cannot be read: answers may show what it
+   *   deletes
+   */
+  proveSound(tenant: string): void {
+    for (const damage of this.damaged.values()) {
+      if (damage.tenant === tenant) throw new LokiError('corrupt', `${damage.text} (lokictl repair)`);
+    }
+  }
+
+  /** The step's number and tenant must be readable: else it may be of any tenant. */
+  foldDamaged(number: number, bytes: Uint8Array, error: LokiError): boolean {
+    const tenant = tenantOfDamaged(number, bytes);
+    if (tenant === undefined) return false;
+    this.number = number;
+    this.damaged.set(number, { tenant, text: error.message });
+    this.#generations.set(tenant, this.generation(tenant) + 1);
+    return true;
   }
 
   fold(manifest: DeleteManifest): void {
@@ -167,6 +193,18 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
         known.set(request.id, request);
       }
     });
+  }
+}
+
+/** The tenant that a damaged manifest names, when all that stands before it is as it must be. */
+function tenantOfDamaged(number: number, bytes: Uint8Array): string | undefined {
+  try {
+    const reader = new ByteReader(bytes, 0, bytes.length);
+    if (reader.u32() !== manifestMagic || reader.uvarint() !== number) return undefined;
+    reader.uvarint();
+    return parseTenantId(reader.sizedText());
+  } catch {
+    return undefined; // cut before the tenant's end, or no tenant
   }
 }
 

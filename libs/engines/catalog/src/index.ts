@@ -15,5 +15,6 @@ export { expiredRows } from './retention.ts';
 export type { RetentionLimits } from './retention.ts';
 export { StreamShards } from './stream-shards.ts';
 export type { ShardStep } from './stream-shards-state.ts';
+export { repairCatalog } from './repair.ts';
 export { ownStore } from './own-store.ts';
 export { OwnerMark } from './owner-mark.ts';

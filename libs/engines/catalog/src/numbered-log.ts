@@ -8,6 +8,13 @@ export interface FoldedLog<Manifest> {
   number: number;
   /** Takes the next manifest; throws LokiError `corrupt` when it cannot be the next. */
   fold(manifest: Manifest): void;
+  /**
+   * Takes the place of a manifest that is damaged in the store, when the state can tell what is unknown
+   * without it; false: it cannot. Absent: it never can.
+   */
+  foldDamaged?(number: number, bytes: Uint8Array, error: LokiError): boolean;
+  /** Something is unknown: a checkpoint would hide that. */
+  readonly isDamaged?: boolean;
   encodeManifest(manifest: Manifest): Buffer;
   decodeManifest(bytes: Uint8Array, key: string): Manifest;
   /** Everything folded so far; equal manifests give equal bytes. */
@@ -121,8 +128,23 @@ export class NumberedLog<Manifest> {
     for (let i = 0; i < numbers.length; i += fetchesMax) {
       const batch = numbers.slice(i, i + fetchesMax).map((number) => numbered(manifestPrefix, number));
       const fetched = await Promise.all(batch.map((key) => objectStore.get(key, signal)));
-      fetched.forEach((bytes, at) => state.fold(state.decodeManifest(bytes, batch[at])));
+      for (const [at, bytes] of fetched.entries()) await this.#take(batch[at], bytes, signal);
     }
+  }
+
+  async #take(key: string, bytes: Buffer, signal: AbortSignal | undefined): Promise<void> {
+    const { objectStore, state } = this.#options;
+    let manifest: Manifest;
+    try {
+      manifest = state.decodeManifest(bytes, key);
+    } catch (error) {
+      const isDamage = error instanceof LokiError && error.code === 'corrupt';
+      // Read twice alike: it is damaged in the store, and not on its way here.
+      if (!isDamage || !state.foldDamaged || !(await objectStore.get(key, signal)).equals(bytes)) throw error;
+      if (!state.foldDamaged(state.number + 1, bytes, error)) throw error;
+      return;
+    }
+    state.fold(manifest);
   }
 
   async #loadCheckpoint(signal: AbortSignal | undefined): Promise<void> {
@@ -144,7 +166,7 @@ export class NumberedLog<Manifest> {
 
   async #writeCheckpoint(signal: AbortSignal | undefined): Promise<void> {
     const { objectStore, state, checkpointPrefix, checkpointEvery = 256 } = this.#options;
-    if (state.number < this.#checkpoint + checkpointEvery) return;
+    if (state.isDamaged || state.number < this.#checkpoint + checkpointEvery) return;
     const kept = await this.#checkpoints();
     this.#checkpoint = Math.max(this.#checkpoint, kept.at(-1) ?? 0);
     if (state.number < this.#checkpoint + checkpointEvery) return;

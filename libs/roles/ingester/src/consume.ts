@@ -83,8 +83,8 @@ export class Consumer {
   }
 
   /**
-   * A log of this process alone gives each offset to a record: a gap before `offset` is records that were acknowledged and
-   * cannot be read. Offsets of a shared log may have gaps of its own.
+   * A log of this process alone gives each offset to a record: a gap before `offset` is records that were
+   * acknowledged and cannot be read. Offsets of a shared log may have gaps of its own.
    */
   #tellLost(offset: number): void {
     const { onForeignCommit, logger, metrics } = this.#deps;

@@ -1,0 +1,26 @@
+import { repairCatalog } from '@loki/catalog';
+import { NodeClock } from '@loki/runtime';
+import type { Command } from './command.ts';
+import { configFlags, openStore } from './configured-store.ts';
+import { countPartitions } from './retention.ts';
+
+/** `lokictl repair [--dry-run] [DIR]` */
+export const repair: Command = {
+  words: ['repair'],
+  arguments: ['[DIR]'],
+  summary:
+    'Rebuilds damaged manifests and steps of delete requests in the store in DIR, or the configured one, and keeps their bytes under quarantine/. Stop all processes that write it before. Exit code 1 when something damaged is left.',
+  flags: [...configFlags, { name: 'dry-run', summary: 'say what is damaged, and change nothing' }],
+  async run({ positional: [directory], flags }, io) {
+    const objectStore = await openStore(directory, flags, io);
+    const repairs = await repairCatalog({
+      objectStore,
+      partitionCount: await countPartitions(objectStore),
+      nowMs: new NodeClock().nowMs(),
+      isDryRun: flags.has('dry-run'),
+    });
+    for (const { text, isMended } of repairs) io.out(`${isMended ? 'mended' : 'damaged'}: ${text}\n`);
+    if (repairs.length === 0) io.out('nothing is damaged\n');
+    return repairs.every(({ isMended }) => isMended) ? 0 : 1;
+  },
+};

@@ -1,0 +1,159 @@
+/**
+ * Protects what is sound from what is damaged: one object must not take other tenants, partitions or the
+ * start with it.
+ */
+import { MemoryObjectStore } from '@loki/object-store';
+import type { Clock, Logger, Timers } from '@loki/ports';
+import { Catalog } from './catalog.ts';
+import { partitionCommitters } from './commits.ts';
+import { DeleteRequests } from './delete-requests.ts';
+import { PartitionCatalog } from './partition-catalog.ts';
+import { repairCatalog } from './repair.ts';
+
+const clock = { nowMs: () => 1_700_000_000_000, monotonicMs: () => 0 } as Clock;
+const timers = { after: () => ({ cancel: () => undefined }) } as unknown as Timers;
+
+const commitOf = (startOffset: number, endOffset: number) => ({
+  startOffset,
+  endOffset,
+  writers: [['a'.repeat(32), endOffset]] as const,
+  drops: [],
+  erased: [],
+  createdMs: 0,
+});
+
+async function damage(
+  store: MemoryObjectStore,
+  key: string,
+  change: (bytes: Buffer) => Buffer,
+): Promise<void> {
+  await store.put(key, change(Buffer.from(await store.get(key))));
+}
+
+const flips = (at: number) => (bytes: Buffer) => {
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 4, at);
+  return bytes;
+};
+
+function errors() {
+  const lines: string[] = [];
+  const logger: Logger = {
+    debug() {},
+    info() {},
+    warn() {},
+    error: (message, fields) => void lines.push(`${message} ${JSON.stringify(fields)}`),
+    child: () => logger,
+  };
+  return { lines, logger };
+}
+
+describe('a damaged newest manifest', () => {
+  const key = 'catalog/partitions/0/00000000000000000003';
+
+  async function damagedStore(change = flips(6)) {
+    const objectStore = new MemoryObjectStore();
+    for (const partition of [0, 1]) {
+      const catalog = new PartitionCatalog({ objectStore, partition });
+      for (let i = 0; i < 3; i++) await catalog.commit(commitOf(i * 10, i * 10 + 10));
+    }
+    await damage(objectStore, key, change);
+    return objectStore;
+  }
+
+  test.each([
+    ['a flipped bit', flips(6)],
+    ['a cut', (bytes: Buffer) => bytes.subarray(0, 9)],
+    ['nothing in it', () => Buffer.alloc(0)],
+  ])('is told once, and its partition is served up to it: %s', async (_, change) => {
+    const objectStore = await damagedStore(change);
+    const { lines, logger } = errors();
+    const catalog = new Catalog({ objectStore, timers, logger, partitionCount: 2 });
+    await catalog.refresh();
+    await catalog.refresh();
+    expect([0, 1].map((partition) => catalog.state(partition).endOffset)).toEqual([20, 30]);
+    expect(lines).toEqual([expect.stringContaining(key)]);
+    expect(lines[0]).toContain('lokictl repair');
+    await catalog.refreshTo(0, 20);
+    expect(catalog.segmentsFor('t', 0n, 1n, new Map([[0, 20]]))).toEqual([]);
+    await expect(catalog.refreshTo(0, 30)).rejects.toThrow(key);
+  });
+
+  test('lets an owner go on from where the sound ones end, and commit nothing', async () => {
+    const objectStore = await damagedStore();
+    const committer = partitionCommitters({ objectStore, clock })(0);
+    expect(await committer.load()).toMatchObject({ endOffset: 20 });
+    const commit = { startOffset: 20, endOffset: 25, writers: [] };
+    await expect(committer.commit(commit)).rejects.toMatchObject({ code: 'corrupt' });
+  });
+
+  test('is repaired: what it committed is read from the log again, and commits go on', async () => {
+    const objectStore = await damagedStore();
+    const options = { objectStore, partitionCount: 2, nowMs: 5 };
+    const plan = await repairCatalog({ ...options, isDryRun: true });
+    expect(plan).toMatchObject([{ key, isMended: false }]);
+    expect(await repairCatalog({ ...options, isDryRun: false })).toMatchObject([{ key, isMended: true }]);
+    expect(await repairCatalog({ ...options, isDryRun: true })).toEqual([]);
+    expect((await objectStore.get(`quarantine/${key}`)).length).toBeGreaterThan(0);
+    const committer = partitionCommitters({ objectStore, clock })(0);
+    expect(await committer.load()).toMatchObject({ endOffset: 20 });
+    expect(await committer.commit({ startOffset: 20, endOffset: 25, writers: [] })).toBe(true);
+  });
+});
+
+describe('a damaged step of a delete request', () => {
+  const key = 'deletes/log/00000000000000000002';
+
+  async function damagedRequests(change: (bytes: Buffer) => Buffer) {
+    const objectStore = new MemoryObjectStore();
+    const api = new DeleteRequests({ objectStore, clock, timers });
+    const create = (requests: DeleteRequests, id: string, tenant: string) =>
+      requests.create(tenant, { id, query: '{app="x"}', startMs: 0, endMs: 5, parts: 1 });
+    await create(api, 'one', 'sound');
+    await create(api, 'two', 'damaged');
+    await create(api, 'three', 'sound');
+    await damage(objectStore, key, change);
+    const requests = new DeleteRequests({ objectStore, clock, timers });
+    return { objectStore, requests, create: (id: string, tenant: string) => create(requests, id, tenant) };
+  }
+
+  test.each([
+    ['a flipped bit', (bytes: Buffer) => flips(bytes.length - 6)(bytes)],
+    ['a cut', (bytes: Buffer) => bytes.subarray(0, bytes.length - 7)],
+  ])('fails its tenant and no other, who may delete on: %s', async (_, change) => {
+    const { requests, create } = await damagedRequests(change);
+    await requests.current();
+    expect(requests.active('sound', 0n, 1_000_000n)).toHaveLength(2);
+    expect(() => requests.active('damaged', 0n, 1n)).toThrow(key);
+    await create('four', 'sound');
+    await create('five', 'damaged');
+    expect(requests.active('sound', 0n, 1_000_000n)).toHaveLength(3);
+    expect(() => requests.active('damaged', 0n, 1n)).toThrow('lokictl repair');
+  });
+
+  test('whose tenant cannot be read fails all: it may be of any', async () => {
+    const { requests } = await damagedRequests(() => Buffer.alloc(0));
+    await expect(requests.current()).rejects.toThrow(key);
+  });
+
+  test('is dropped by a repair', async () => {
+    const { objectStore } = await damagedRequests((bytes) => flips(bytes.length - 6)(bytes));
+    const repairs = await repairCatalog({ objectStore, partitionCount: 0, nowMs: 5, isDryRun: false });
+    expect(repairs).toMatchObject([{ key, isMended: true }]);
+    const requests = new DeleteRequests({ objectStore, clock, timers });
+    await requests.current();
+    expect(requests.active('damaged', 0n, 1n)).toEqual([]);
+    expect(requests.active('sound', 0n, 1_000_000n)).toHaveLength(2);
+  });
+
+  test('on its way, and sound in the store, fails nobody', async () => {
+    const { objectStore, requests } = await damagedRequests((bytes) => bytes);
+    const get = objectStore.get.bind(objectStore);
+    let reads = 0;
+    objectStore.get = async (name) => {
+      const bytes = Buffer.from(await get(name));
+      return name === key && reads++ === 0 ? flips(bytes.length - 6)(bytes) : bytes;
+    };
+    await requests.current().catch(() => requests.current());
+    expect(requests.active('damaged', 0n, 1_000_000n)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,122 @@
+/**
+ * An operator's way on from damaged objects of the catalog: each is rebuilt from what else is known, and its
+ * bytes kept.
+ */
+import { LokiError } from '@loki/model';
+import type { ObjectStore } from '@loki/ports';
+import { sectionsOf } from './commits.ts';
+import { DeleteState } from './delete-state.ts';
+import { manifestKey, numbered } from './keys.ts';
+import { encodeManifest } from './manifest.ts';
+import type { ManifestContent } from './manifest.ts';
+import { NumberedLog } from './numbered-log.ts';
+import { PartitionCatalog } from './partition-catalog.ts';
+
+interface RepairOptions {
+  readonly objectStore: ObjectStore;
+  readonly partitionCount: number;
+  readonly nowMs: number;
+  /** Says what would be done, and changes nothing. */
+  readonly isDryRun: boolean;
+}
+
+/** One damaged object. */
+interface Repair {
+  readonly key: string;
+  readonly text: string;
+  readonly isMended: boolean;
+}
+
+/** No process may write the store meanwhile. */
+export async function repairCatalog(options: RepairOptions): Promise<Repair[]> {
+  const repairs: Repair[] = [];
+  for (let partition = 0; partition < options.partitionCount; partition++) {
+    repairs.push(...(await repairPartition(partition, options)));
+  }
+  return [...repairs, ...(await repairDeletes(options))];
+}
+
+async function repairPartition(partition: number, options: RepairOptions): Promise<Repair[]> {
+  const { objectStore, isDryRun } = options;
+  const repairs: Repair[] = [];
+  const catalog = new PartitionCatalog({ objectStore, partition });
+  for (;;) {
+    try {
+      await catalog.load();
+      return repairs;
+    } catch (error) {
+      if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
+      const number = catalog.state.number + 1;
+      const key = manifestKey(partition, number);
+      const content = await rebuild(catalog, options);
+      if (typeof content === 'string') return [...repairs, { key, text: content, isMended: false }];
+      const { segment, startOffset, endOffset } = content;
+      const text = segment
+        ? `the segment ${segment.key} is committed again`
+        : `no segment begins at offset ${startOffset}: the records from there on are read from the write log again`;
+      repairs.push({ key, text: `${error.message}: ${text}`, isMended: !isDryRun });
+      // What follows is known only with this one in its place.
+      if (isDryRun) return repairs;
+      await keepBytes(objectStore, key);
+      await objectStore.put(key, encodeManifest({ ...content, endOffset, partition, number }));
+    }
+  }
+}
+
+/**
+ * The manifest that must have stood there: a flush puts its segment first, and its key says the offsets. Or
+ * why not.
+ */
+async function rebuild(catalog: PartitionCatalog, options: RepairOptions): Promise<ManifestContent | string> {
+  const { objectStore, nowMs } = options;
+  const { state, partition } = catalog;
+  const startOffset = state.endOffset;
+  const candidates: { key: string; endOffset: number }[] = [];
+  for await (const { key } of objectStore.list(`segments/${partition}/`)) {
+    const match = /\/(\d+)-(\d+)-[0-9a-f]+$/.exec(key);
+    if (match && Number(match[1]) === startOffset) candidates.push({ key, endOffset: Number(match[2]) });
+  }
+  if (candidates.length > 1) {
+    return `several segments begin at offset ${startOffset} (${candidates.map(({ key }) => key).join(', ')}): delete those that are not meant`;
+  }
+  const common = { startOffset, writers: state.writers, drops: [], erased: [], createdMs: nowMs };
+  const [candidate] = candidates;
+  if (!candidate) return { ...common, endOffset: startOffset };
+  const bytes = await objectStore.get(candidate.key);
+  const segment = { key: candidate.key, sizeBytes: bytes.length, level: 0, sections: sectionsOf(bytes) };
+  return { ...common, endOffset: candidate.endOffset, segment };
+}
+
+const deletesPrefix = 'deletes/log/';
+
+async function repairDeletes({ objectStore, nowMs, isDryRun }: RepairOptions): Promise<Repair[]> {
+  const state = new DeleteState();
+  const log = new NumberedLog({
+    objectStore,
+    state,
+    manifestPrefix: deletesPrefix,
+    checkpointPrefix: 'deletes/checkpoints/',
+  });
+  const repairs: Repair[] = [];
+  try {
+    await log.load();
+  } catch (error) {
+    if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
+    const key = numbered(deletesPrefix, state.number + 1);
+    repairs.push({ key, text: `${error.message}: its tenant cannot be read`, isMended: false });
+  }
+  for (const [number, { tenant, text }] of state.damaged) {
+    const key = numbered(deletesPrefix, number);
+    const outcome = `a step of a delete request of tenant ${tenant} is dropped: ask for the request again`;
+    repairs.push({ key, text: `${text}: ${outcome}`, isMended: !isDryRun });
+    if (isDryRun) continue;
+    await keepBytes(objectStore, key);
+    const step = { number, tenant, atMs: nowMs, change: { kind: 'increase' } } as const;
+    await objectStore.put(key, state.encodeManifest(step));
+  }
+  return repairs;
+}
+
+async function keepBytes(objectStore: ObjectStore, key: string): Promise<void> {
+  await objectStore.putIfAbsent(`quarantine/${key}`, await objectStore.get(key));
+}
