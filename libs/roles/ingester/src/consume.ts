@@ -88,11 +88,11 @@ export class Consumer {
    */
   #tellLost(offset: number): void {
     const { onForeignCommit, logger, metrics } = this.#deps;
-    const fromOffset = this.#state.consumedOffset;
+    const fromOffset = this.#progress.consumedOffset;
     if (!onForeignCommit || offset <= fromOffset) return;
     const records = offset - fromOffset;
     metrics.recordsLost(records);
-    const range = { partition: this.#state.id, fromOffset, toOffset: offset, records };
+    const range = { partition: this.#progress.id, fromOffset, toOffset: offset, records };
     logger.error('the write log has lost records: a file is cut, damaged or missing', range);
   }
 

@@ -6,7 +6,7 @@ import type { Logger } from '@loki/ports';
 import { ingesterMetrics, Metrics } from '@loki/telemetry';
 import { VirtualProcess } from '@loki/virtual';
 import { EmbeddedWriteLog } from '@loki/write-log';
-import { World } from './test-world.ts';
+import { World } from './test/world.ts';
 
 const row = (i: number) => ({ app: 'x', ns: 1_700_000_000_000_000_000n + BigInt(i), line: `line ${i}` });
 
