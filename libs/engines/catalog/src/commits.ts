@@ -1,5 +1,4 @@
-import { usOf } from '@loki/model';
-import { LokiError } from '@loki/model';
+import { LokiError, usOf } from '@loki/model';
 import type { Clock, ObjectStore } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { Catalog } from './catalog.ts';
