@@ -1,4 +1,12 @@
-import { Params, parseRfc3339, parseSecondsOrDuration, parseTime } from './params.ts';
+import type { HttpRequest } from '@loki/ports';
+import {
+  Params,
+  parseLimit,
+  parseRfc3339,
+  parseSecondsOrDuration,
+  parseTime,
+  parseTimeRange,
+} from './params.ts';
 
 describe('moments in query parameters', () => {
   test.each([
@@ -26,6 +34,35 @@ describe('moments in query parameters', () => {
     expect(() => parseTime('99999999999999999999')).toThrow(
       'strconv.ParseInt: parsing "99999999999999999999": value out of range',
     ));
+
+  test.each(['start=1', 'start=-1', 'start=1.0', 'limit=1'])(
+    '%s with a million digits costs nothing',
+    (parameter) => {
+      const [name, first] = parameter.split('=');
+      const digits = '1'.repeat(1_000_000);
+      const value = first.endsWith('.0') ? `${digits}.0` : first.replace('1', digits);
+      const params = Params.of({
+        method: 'GET',
+        queryText: `${name}=${value}`,
+        headers: new Map<string, string>(),
+        body: Buffer.alloc(0),
+      } as unknown as HttpRequest);
+      const beganMs = performance.now();
+      try {
+        if (name === 'limit') parseLimit(params);
+        else parseTimeRange(params, 0n);
+      } catch (error) {
+        expect((error as Error).message).toMatch(/value out of range$/);
+        expect((error as Error).message.length).toBeLessThan(1200);
+      }
+      expect(performance.now() - beganMs).toBeLessThan(100);
+    },
+  );
+
+  test('zeros before a number do not count', () => {
+    expect(parseTime('0'.repeat(50) + '17')).toBe(17n);
+    expect(parseTime('-' + '0'.repeat(50))).toBe(0n);
+  });
 
   test('a date that does not exist is no date', () =>
     expect(parseRfc3339('2023-02-29T00:00:00Z')).toBeUndefined());
