@@ -10,6 +10,7 @@ import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/por
 import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
 import { gzipBody, wantsGzip } from './compress.ts';
+import { hasSeveralHosts, isForeignChange } from './foreign-page.ts';
 import { HalfOpen } from './half-open.ts';
 import { NodeRequest } from './node-request.ts';
 import { hasBody, holderOf, readBody } from './read-body.ts';
@@ -252,6 +253,10 @@ export class HttpServer {
       answer = methods.length > 0 ? methodNotAllowed(methods) : notFound;
     } else {
       try {
+        if (hasSeveralHosts(message)) throw new LokiError('badRequest', 'too many Host headers');
+        if (isForeignChange(message, match.spec)) {
+          throw new LokiError('forbidden', 'requests of pages of other sites change nothing here');
+        }
         if (hasBody(message)) {
           const body = await readBody(message, this.#options.bodyBytesMax[match.spec.body], this.#bodies);
           bodyBytes = body.length;
@@ -382,6 +387,7 @@ export class HttpServer {
     let status = 101;
     let socket: HttpSocket | undefined;
     try {
+      if (hasSeveralHosts(message)) throw new LokiError('badRequest', 'too many Host headers');
       const run = await this.#upgrades.get(match.id)!(request);
       if (this.#isStopping) throw new LokiError('unavailable', 'the server is shutting down');
       socket = await this.#sockets.accept(message, stream, head);

@@ -14,6 +14,8 @@ export interface RouteSpec {
    * alone.
    */
   readonly port?: 'admin' | 'both';
+  /** Requests that change something, and are refused to pages of other sites. Absent: none. */
+  readonly changes?: 'always' | 'unlessGet';
 }
 
 const get = ['GET'] as const;
@@ -26,8 +28,12 @@ const read = (path: string) => ({ methods: get, path, body: 'none' }) as const;
 const probe = (path: string) => ({ methods: get, path, body: 'none', port: 'both' }) as const;
 const push = (path: string) => ({ methods: post, path, body: 'push' }) as const;
 const admin = (path: string, methods: readonly string[] | undefined = get) =>
-  ({ methods, path, body: 'form', port: 'admin' }) as const;
-const rules = (path: string, methods: readonly string[]) => ({ methods, path, body: 'rules' }) as const;
+  ({ methods, path, body: 'form', port: 'admin', changes: 'unlessGet' }) as const;
+/** What a GET does too. */
+const act = (path: string, methods: readonly string[]) =>
+  ({ methods, path, body: 'form', port: 'admin', changes: 'always' }) as const;
+const rules = (path: string, methods: readonly string[]) =>
+  ({ methods, path, body: 'rules', changes: 'unlessGet' }) as const;
 
 /**
  * Every route there is. A path that is not here is answered `404 page not found`, another method 405. HEAD is
@@ -67,12 +73,18 @@ export const routes = {
   seriesLegacy: query('/api/prom/series'),
   tailLegacy: read('/api/prom/tail'),
 
-  deletes: { methods: ['GET', 'POST', 'PUT', 'DELETE'], path: '/loki/api/v1/delete', body: 'form' },
+  deletes: {
+    methods: ['GET', 'POST', 'PUT', 'DELETE'],
+    path: '/loki/api/v1/delete',
+    body: 'form',
+    changes: 'unlessGet',
+  },
   cacheGenerations: read('/loki/api/v1/cache/generation_numbers'),
   cacheGenerationsIncrease: {
     methods: post,
     path: '/loki/api/v1/cache/generation_numbers/increase',
     body: 'form',
+    changes: 'always',
   },
 
   rules: rules('/loki/api/v1/rules', get),
@@ -102,11 +114,11 @@ export const routes = {
   patternRing: admin('/pattern/ring', getPost),
   partitionRing: admin('/partition-ring', getPost),
   memberlist: admin('/memberlist', getPost),
-  flush: admin('/flush', getPost),
-  flushTenant: admin('/flush/tenant', post),
+  flush: act('/flush', getPost),
+  flushTenant: act('/flush/tenant', post),
   prepareShutdown: admin('/ingester/prepare_shutdown', ['GET', 'POST', 'DELETE']),
   preparePartitionDownscale: admin('/ingester/prepare_partition_downscale', ['GET', 'POST', 'DELETE']),
-  ingesterShutdown: admin('/ingester/shutdown', getPost),
+  ingesterShutdown: act('/ingester/shutdown', getPost),
   ingesterPartitions: admin('/ingester/partitions'),
   compactorStatus: admin('/compactor/status'),
   partitions: admin('/partitions'),
