@@ -47,13 +47,13 @@ export class Asker {
   constructor(world: Answering, route: Route, pushes: readonly Push[]) {
     this.world = world;
     this.route = route;
-    const { clock, timers } = world.process;
+    const { clock, timers, random } = world.process;
     const all = { ...baseLimits, ...route.limits };
     const querier = (route.isCached ? world.cachingQuerier : undefined) ?? world.querier;
     this.#watched = new WatchedQuerier(querier, pushes);
     const cached = route.isCached ? new Set<ResultsKind>(['results', 'instant']) : undefined;
     this.#frontend = new QueryFrontend(
-      { querier: this.#watched, limits: { forTenant: () => all }, clock, timers, logger: silent },
+      { querier: this.#watched, limits: { forTenant: () => all }, clock, timers, random, logger: silent },
       { maxConcurrent: 8, maxOutstandingPerTenant: 10_000, cached },
     );
     this.#frontend.start();

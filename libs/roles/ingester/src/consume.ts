@@ -10,7 +10,7 @@ import { headRecordOf } from './head.ts';
 import type { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
-import { retry } from './retry.ts';
+import { retryLogged } from './retry.ts';
 
 /** Called with each record that entered the head, and with the end of each batch. */
 interface ConsumeEvents {
@@ -191,7 +191,7 @@ export class Consumer {
     attempt: () => Promise<T>,
     isFinal?: (error: unknown) => boolean,
   ): Promise<T> {
-    return retry(what, attempt, { ...this.#deps, ...this.#deps.options, signal, isFinal });
+    return retryLogged(what, attempt, { ...this.#deps, ...this.#deps.options, signal, isFinal });
   }
 }
 

@@ -9,7 +9,7 @@ import type { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
 import { foreignCommit } from './rescue.ts';
-import { retry } from './retry.ts';
+import { retryLogged } from './retry.ts';
 
 /** A segment made of records of the head; at least one section. */
 interface MergedSegment extends MergeTaskOutput {
@@ -284,7 +284,7 @@ export class Flusher {
 
   #retry<T>(what: string, attempt: () => Promise<T>, isFinal?: (error: unknown) => boolean): Promise<T> {
     const onFailure = () => this.#deps.metrics.flushFailed();
-    return retry(what, attempt, {
+    return retryLogged(what, attempt, {
       ...this.#deps,
       ...this.#deps.options,
       signal: this.#stop,

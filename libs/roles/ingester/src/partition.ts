@@ -13,7 +13,7 @@ import type { PartitionDeps } from './deps.ts';
 import { Flusher } from './flush.ts';
 import { PartitionProgress } from './partition-progress.ts';
 import { foreignCommit, rescueRecords } from './rescue.ts';
-import { retry } from './retry.ts';
+import { retryLogged } from './retry.ts';
 import { headStreams, queryHead } from './serve.ts';
 import { Tails } from './tail.ts';
 
@@ -240,7 +240,7 @@ export class Partition {
   }
 
   #retry<T>(what: string, attempt: () => Promise<T>): Promise<T> {
-    return retry(what, attempt, { ...this.#deps, ...this.#deps.options, signal: this.#stop.signal });
+    return retryLogged(what, attempt, { ...this.#deps, ...this.#deps.options, signal: this.#stop.signal });
   }
 }
 

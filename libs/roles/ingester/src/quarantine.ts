@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { PartitionDeps } from './deps.ts';
-import { retry } from './retry.ts';
+import { retryLogged } from './retry.ts';
 
 /** A record that cannot be taken, with all that is known of it. */
 interface BadRecord {
@@ -20,7 +20,7 @@ interface BadRecord {
 export async function quarantine(record: BadRecord, deps: PartitionDeps, signal: AbortSignal): Promise<void> {
   const { partition, offset, writerId, sequence } = record;
   const key = `quarantine/${partition}/${offset}-${writerId}-${sequence}`;
-  await retry(
+  await retryLogged(
     'putting a record into quarantine',
     () => deps.objectStore.putIfAbsent(key, record.payload, signal),
     {

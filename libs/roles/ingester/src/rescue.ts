@@ -7,7 +7,7 @@ import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { LoggedRecord } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
-import { retry } from './retry.ts';
+import { retryLogged } from './retry.ts';
 
 /** Read at once while looking for records. */
 const readBytes = 4 << 20;
@@ -32,7 +32,7 @@ export async function rescueRecords(
   const isKnown = ({ writerId, sequence }: LoggedRecord): boolean =>
     [writerId, rescuedWriter(writerId)].some((id) => sequence <= (sequences.get(id) ?? 0));
   const persist = <T>(what: string, attempt: () => Promise<T>) =>
-    retry(what, attempt, { ...deps, ...deps.options, signal });
+    retryLogged(what, attempt, { ...deps, ...deps.options, signal });
   const readBelow = async (offset: number, bytesMax: number): Promise<LoggedRecord[]> => {
     const read = () => writeLog.read(partition, offset, { bytesMax, waitMs: 0, signal });
     const records = await persist('reading the write log', read);

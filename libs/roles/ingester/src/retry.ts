@@ -1,3 +1,4 @@
+import { retry } from '@loki/ports';
 import type { Logger, Random, Timers } from '@loki/ports';
 
 interface RetryOptions {
@@ -13,37 +14,30 @@ interface RetryOptions {
 }
 
 /**
- * After so many failures in a row the pause no longer doubles: 2^20 times any first pause is beyond every
- * longest one.
- */
-const doublingsMax = 20;
-
-/**
- * Repeats `attempt` until it succeeds, with pauses that double up to a maximum and are half random, so that
- * the partitions of many processes do not return to a store that came back in one instant.
+ * Repeats `attempt` until it succeeds, and logs each failure.
  *
  * @throws the signal's reason, or a final error
  */
-export async function retry<T>(what: string, attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
-  for (let failures = 0; ; failures++) {
-    options.signal.throwIfAborted();
-    try {
-      return await attempt();
-    } catch (error) {
-      options.signal.throwIfAborted();
-      if (options.isFinal?.(error)) throw error;
-      options.onFailure?.();
-      const longest = Math.min(
-        options.retryMaxMs,
-        options.retryMinMs * 2 ** Math.min(failures, doublingsMax),
-      );
-      const pauseMs = longest * (0.5 + options.random.float() / 2);
-      options.logger.warn(`${what} failed, trying again`, {
+export function retryLogged<T>(what: string, attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { timers, random, logger, signal, retryMinMs, retryMaxMs, isFinal, onFailure } = options;
+  const attemptUnlessStopped = async () => {
+    signal.throwIfAborted();
+    return attempt();
+  };
+  return retry(attemptUnlessStopped, {
+    timers,
+    random,
+    signal,
+    pauseMinMs: retryMinMs,
+    pauseMaxMs: retryMaxMs,
+    isFinal: (error) => !signal.aborted && isFinal?.(error) === true,
+    onFailure: (error, failures, pauseMs) => {
+      onFailure?.();
+      logger.warn(`${what} failed, trying again`, {
         err: error instanceof Error ? error.message : String(error),
-        failures: failures + 1,
+        failures,
         pauseMs: Math.round(pauseMs),
       });
-      await options.timers.sleep(pauseMs, options.signal);
-    }
-  }
+    },
+  });
 }

@@ -44,3 +44,4 @@ export { storedIntervalsMax } from './services.ts';
 export type { Clock, Random, TimerHandle, Timers } from './time.ts';
 export type { CheckCancelled, Task, WorkerEnv, Workers } from './workers.ts';
 export type { LoggedRecord, LogRecord, WriteLog } from './write-log.ts';
+export { retry } from './retry.ts';

@@ -14,6 +14,7 @@ import {
   logger,
   logResult,
   nowNs,
+  random,
   tenancyOf,
   testFrontend,
   TestQuerier,
@@ -91,7 +92,7 @@ describe('limits', () => {
     ] as const) {
       const all = { ...limitsDefault, ...few };
       const frontend = new QueryFrontend(
-        { querier, limits: { forTenant: () => all }, clock, timers, logger },
+        { querier, limits: { forTenant: () => all }, clock, timers, random, logger },
         { maxConcurrent: 1, maxOutstandingPerTenant: 10, isSharding },
       );
       frontend.start();
@@ -130,7 +131,7 @@ describe('log lines over much', () => {
     };
     const all = { ...limitsDefault, ...limits };
     const frontend = new QueryFrontend(
-      { querier: service, limits: { forTenant: () => all }, clock, timers, logger },
+      { querier: service, limits: { forTenant: () => all }, clock, timers, random, logger },
       { maxConcurrent: 100, maxOutstandingPerTenant: 100, isSharding: false },
     );
     frontend.start();
@@ -184,7 +185,7 @@ describe('log lines over much', () => {
 describe('caches', () => {
   function frontendWith(kinds: readonly ('results' | 'instant' | 'labels')[], querier: QuerierService) {
     const frontend = new QueryFrontend(
-      { querier, limits: { forTenant: () => limitsDefault }, clock, timers, logger },
+      { querier, limits: { forTenant: () => limitsDefault }, clock, timers, random, logger },
       { maxConcurrent: 1, maxOutstandingPerTenant: 10, cached: new Set(kinds) },
     );
     frontend.start();

@@ -11,6 +11,7 @@ import type {
   LeafRequest,
   Logger,
   QuerierService,
+  Random,
   ResultsKind,
   StreamsRequest,
   StreamVolume,
@@ -71,6 +72,8 @@ interface FrontendDeps {
   readonly limits: LimitsSource;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** Spreads retries. */
+  readonly random: Pick<Random, 'float'>;
   readonly logger: Logger;
   readonly queryMetrics?: QueryMetrics;
 }
@@ -393,10 +396,11 @@ export class QueryFrontend {
 
   /** Again when a querier was lost, or could not answer just now. */
   async #retried<T>(attempt: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
-    const { timers, queryMetrics: metrics, logger } = this.#deps;
+    const { timers, random, queryMetrics: metrics, logger } = this.#deps;
     return retried(attempt, {
       retriesMax: this.#options.maxRetries ?? 5,
       timers,
+      random,
       signal,
       onOver: (retries) => metrics?.retried(retries),
       onRetry: (error) => logger.debug('a part of a query is asked for again', { err: error.message }),

@@ -19,19 +19,25 @@ function attempts(codes: readonly ErrorCode[], retriesMax = 5) {
       if (code) throw new LokiError(code, code);
       return Promise.resolve('answer');
     },
-    { retriesMax, timers, signal: new AbortController().signal, onOver: (retries) => (told = retries) },
+    {
+      retriesMax,
+      timers,
+      random: { float: () => 0.5 },
+      signal: new AbortController().signal,
+      onOver: (retries) => (told = retries),
+    },
   );
   return { result, pauses, count: () => count, told: () => told };
 }
 
 describe('a part that could not be answered', () => {
-  test('is asked again after pauses that double up to five seconds', async () => {
+  test('is asked again after pauses that double up to five seconds, half of them random', async () => {
     const run = attempts(
       ['unavailable', 'overloaded', 'corrupt', 'unavailable', 'unavailable', 'unavailable'],
       6,
     );
     expect(await run.result).toBe('answer');
-    expect(run.pauses).toEqual([250, 500, 1000, 2000, 4000, 5000]);
+    expect(run.pauses).toEqual([250, 500, 1000, 2000, 4000, 5000].map((ms) => 0.75 * ms));
     expect(run.told()).toBe(6);
   });
 

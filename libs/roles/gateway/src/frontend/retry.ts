@@ -1,9 +1,11 @@
 import { errors, LokiError } from '@loki/model';
-import type { Timers } from '@loki/ports';
+import { retry } from '@loki/ports';
+import type { Random, Timers } from '@loki/ports';
 
 interface RetryOptions {
   readonly retriesMax: number;
   readonly timers: Timers;
+  readonly random: Pick<Random, 'float'>;
   readonly signal: AbortSignal;
   /** Told once, when it is over. */
   readonly onOver?: (retries: number) => void;
@@ -14,27 +16,30 @@ const pauseMinMs = 250;
 const pauseMaxMs = 5_000;
 
 /**
- * Tries again, after a pause that doubles, what another querier, or the same one a little later, may well
- * answer.
+ * Tries again, after a pause that doubles and is half random, what another querier, or the same one a little
+ * later, may well answer.
  */
 export async function retried<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
-  { retriesMax, timers, signal, onOver, onRetry }: RetryOptions,
+  { retriesMax, timers, random, signal, onOver, onRetry }: RetryOptions,
 ): Promise<T> {
-  let retries = 0;
+  let attempts = 0;
+  const counted = () => {
+    attempts++;
+    return attempt(signal);
+  };
   try {
-    for (;;) {
-      try {
-        return await attempt(signal);
-      } catch (error) {
-        if (signal.aborted || retries >= retriesMax || !isWorthAnother(error)) throw error;
-        onRetry?.(error);
-        await timers.sleep(Math.min(pauseMinMs * 2 ** retries, pauseMaxMs), signal);
-        retries++;
-      }
-    }
+    return await retry(counted, {
+      timers,
+      random,
+      signal,
+      pauseMinMs,
+      pauseMaxMs,
+      isFinal: (error, failures) => signal.aborted || failures > retriesMax || !isWorthAnother(error),
+      onFailure: (error) => onRetry?.(error as LokiError),
+    });
   } finally {
-    onOver?.(retries);
+    onOver?.(attempts - 1);
   }
 }
 

@@ -27,6 +27,8 @@ export const clock: Clock = {
   monotonicMs: () => 0,
 };
 
+/** Not random: retries do not depend on it. */
+export const random = { float: () => 0.5 };
 export const timers: Timers = { after: () => ({ cancel() {} }), sleep: () => Promise.resolve() };
 
 export const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
@@ -105,7 +107,7 @@ export function testFrontend(
 ): QueryFrontend {
   const all = { ...limitsDefault, ...limits };
   const frontend = new QueryFrontend(
-    { querier, limits: { forTenant: () => all }, clock, timers, logger },
+    { querier, limits: { forTenant: () => all }, clock, timers, random, logger },
     { maxConcurrent: 4, maxOutstandingPerTenant: 100, ...options },
   );
   frontend.start();

@@ -10,7 +10,7 @@ import type { ResultsCaches } from '@loki/querier';
 import { InlineWorkers } from '@loki/runtime';
 import { encodeSegment, RowWriter } from '@loki/segment';
 import { QueryFrontend } from '../frontend/query-frontend.ts';
-import { limitsDefault, logger, timers } from './gateway.ts';
+import { limitsDefault, logger, random, timers } from './gateway.ts';
 
 export interface StoreRow {
   readonly stream: number;
@@ -83,7 +83,7 @@ export class TestStore {
   ): QueryFrontend {
     const all = { ...limitsDefault, ...limits };
     const frontend = new QueryFrontend(
-      { querier, limits: { forTenant: () => all }, clock, timers, logger },
+      { querier, limits: { forTenant: () => all }, clock, timers, random, logger },
       { maxConcurrent: 4, maxOutstandingPerTenant: 1000, cached },
     );
     frontend.start();
