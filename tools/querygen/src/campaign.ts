@@ -149,7 +149,7 @@ async function compareWays(asked: Asked, own: Prng, options: CampaignOptions, re
       result.coverage.add(asker.world.name, asker.route, happened);
     }
     const wrong = wrongOf(plain, turns, isExact(question, data));
-    if (wrong) return add(asked, asker.name, wrong, options, result);
+    if (wrong) return add(asked, { name: asker.name, ...wrong }, options, result);
   }
 } // prettier-ignore
 
@@ -160,7 +160,7 @@ async function holdRules(asked: Asked, own: Prng, options: CampaignOptions, resu
     const verdict = cluster.referee.judge(question, plain);
     if (verdict === 'unsure') result.unsure++;
     else result.refereed++;
-    if (typeof verdict === 'object') await add(asked, refereeName, verdict, options, result);
+    if (typeof verdict === 'object') await add(asked, { name: refereeName, ...verdict }, options, result);
   }
   if (!own.chance(options.lawOdds)) return;
   result.laws++;
@@ -181,8 +181,11 @@ async function holdRules(asked: Asked, own: Prng, options: CampaignOptions, resu
 /** One more finding, as small as it goes. */
 async function add(
   { seed, data, question, plain, cluster }: Asked,
-  name: string,
-  { difference: text, told }: { readonly difference: string; readonly told: Told },
+  {
+    name,
+    difference: text,
+    told,
+  }: { readonly name: string; readonly difference: string; readonly told: Told },
   options: CampaignOptions,
   result: CampaignResult,
 ): Promise<void> {

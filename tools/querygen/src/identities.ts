@@ -41,7 +41,7 @@ const reversed: Law = async (question, _, asker) => {
   const [left, right] = [forward, backward].map((each) => streamsOf(each));
   if (!left || !right) return undefined;
   for (const stream of right) stream.values.reverse();
-  return compared(law, question.query, left, right, [forward, backward]);
+  return compared(law, question.query, [left, right], [forward, backward]);
 };
 
 const partsAddUp: Law = async (question, _, asker, random) => {
@@ -62,7 +62,7 @@ const partsAddUp: Law = async (question, _, asker, random) => {
     if (known) known.values.push(...stream.values);
     else joined.set(JSON.stringify(stream.stream), stream);
   }
-  return compared('two ranges add up to one', question.query, left, [...joined.values()], [whole, second]);
+  return compared('two ranges add up to one', question.query, [left, [...joined.values()]], [whole, second]);
 };
 
 const counted: Law = async (question, _, asker) => {
@@ -91,7 +91,7 @@ const withItself: Law = async (question, told, asker, random) => {
   if (isOrdered(question.query) || /label_replace/.test(question.query)) return undefined;
   const op = random.pick(['or', 'and']);
   const query = `(${question.query}) ${op} (${question.query})`;
-  return sameAs(`a ${op} a is a`, question, told, asker, query);
+  return sameAs(`a ${op} a is a`, { question, told, query }, asker);
 };
 
 const sumOfSums: Law = async (question, _, asker, random) => {
@@ -102,10 +102,8 @@ const sumOfSums: Law = async (question, _, asker, random) => {
   const parts = `sum(sum by (${random.pick(['app', 'env', 'format', 'level'])}) (${question.query}))`;
   return sameAs(
     'a sum is the sum of sums',
-    { ...question, query },
-    await asker.ask({ ...question, query }),
+    { question: { ...question, query }, told: await asker.ask({ ...question, query }), query: parts },
     asker,
-    parts,
   );
 };
 
@@ -154,10 +152,8 @@ const metricLaws: readonly Law[] = [withItself, sumOfSums, stepIsInstant];
 
 async function sameAs(
   law: string,
-  question: Question,
-  told: Told,
+  { question, told, query }: { readonly question: Question; readonly told: Told; readonly query: string },
   asker: Asker,
-  query: string,
 ): Promise<LawBroken | undefined> {
   const other = await asker.ask({ ...question, query });
   if (told.isError || parseTold(told).resultType === 'scalar') return undefined;
@@ -188,11 +184,10 @@ function streamsOf(told: Told): ToldStream[] | undefined {
 function compared(
   law: string,
   query: string,
-  left: ToldStream[],
-  right: ToldStream[],
+  sides: readonly [ToldStream[], ToldStream[]],
   told: [Told, Told],
 ): LawBroken | undefined {
-  const texts = [left, right].map((streams) =>
+  const texts = sides.map((streams) =>
     streams
       .map(({ stream, values }) => {
         const rows = values

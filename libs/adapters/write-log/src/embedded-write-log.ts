@@ -67,6 +67,15 @@ export interface EmbeddedWriteLogOptions {
 
 const writerIdPattern = /^[0-9a-f]{32}$/;
 
+/** A log whose partitions are recovered. */
+interface OpenedLog {
+  readonly partitions: readonly PartitionLog[];
+  readonly damage: LogDamage[];
+  readonly limits: { recordBytesMax: number; pendingBytesMax: number; bytesMax: number };
+  readonly usage: DiskUsage;
+  readonly onNearlyFull: () => void;
+}
+
 /** A write log in files of the local disk: checksummed, synced before it answers. FORMAT.md has the bytes. */
 export class EmbeddedWriteLog implements WriteLog {
   readonly partitionCount: number;
@@ -80,13 +89,7 @@ export class EmbeddedWriteLog implements WriteLog {
   #pendingBytes = 0;
   #isClosed = false;
 
-  private constructor(
-    partitions: readonly PartitionLog[],
-    damage: LogDamage[],
-    limits: { recordBytesMax: number; pendingBytesMax: number; bytesMax: number },
-    usage: DiskUsage,
-    onNearlyFull: () => void,
-  ) {
+  private constructor({ partitions, damage, limits, usage, onNearlyFull }: OpenedLog) {
     this.partitionCount = partitions.length;
     this.#partitions = partitions;
     this.#damage = damage;
@@ -137,7 +140,13 @@ export class EmbeddedWriteLog implements WriteLog {
       pendingBytesMax: options.pendingBytesMax ?? 128 * mib,
       bytesMax,
     };
-    return new EmbeddedWriteLog(partitions, damage, limits, usage, options.onNearlyFull ?? (() => {}));
+    return new EmbeddedWriteLog({
+      partitions,
+      damage,
+      limits,
+      usage,
+      onNearlyFull: options.onNearlyFull ?? (() => {}),
+    });
   }
 
   /** The record's payload must not change afterwards: consumers may get the very same bytes. */

@@ -28,20 +28,16 @@ function pretty(expr: Expr, level: number): string {
       return prettyRangeAgg(expr, level);
     case 'vectorAgg': {
       const parameter = expr.parameter === undefined ? [] : [formatFloat(expr.parameter)];
-      return call(
-        expr.op + prettyGrouping(expr.grouping),
-        parameter,
-        pretty(expr.expr, level + 1),
-        [],
-        level,
-      );
+      const name = expr.op + prettyGrouping(expr.grouping);
+      return call({ name, before: parameter, body: pretty(expr.expr, level + 1) }, level);
     }
     case 'labelReplace':
       return call(
-        'label_replace',
-        [],
-        pretty(expr.expr, level + 1),
-        labelReplaceTexts(expr).map(quoteGo),
+        {
+          name: 'label_replace',
+          body: pretty(expr.expr, level + 1),
+          after: labelReplaceTexts(expr).map(quoteGo),
+        },
         level,
       );
     case 'binary':
@@ -52,14 +48,16 @@ function pretty(expr: Expr, level: number): string {
   }
 }
 
-/** `name(`, each argument on a line of its own, `)`. `body` is indented already. */
-function call(
-  name: string,
-  before: readonly string[],
-  body: string,
-  after: readonly string[],
-  level: number,
-): string {
+interface PrintedCall {
+  readonly name: string;
+  readonly before?: readonly string[];
+  /** The operand, indented already. */
+  readonly body: string;
+  readonly after?: readonly string[];
+}
+
+/** `name(`, each argument on a line of its own, `)`. */
+function call({ name, before = [], body, after = [] }: PrintedCall, level: number): string {
   const inner = indent(level + 1);
   const lines = [
     ...before.map((argument) => inner + argument),
@@ -92,7 +90,7 @@ function prettyRangeAgg(expr: RangeAggExpr, level: number): string {
     for (const part of unwrapParts(expr.unwrap, 'display')) body += `\n${indent(level + 2)}${part}`;
   }
   body += ` [${formatPrometheusDuration(expr.rangeNs)}]${prettyOffset(expr.offsetNs)}`;
-  return call(expr.op, parameter, body, [], level) + prettyGrouping(expr.grouping);
+  return call({ name: expr.op, before: parameter, body }, level) + prettyGrouping(expr.grouping);
 }
 
 /** `offset 1h` where one line says `offset 1h0m0s`; parts of a millisecond exist in the latter form only. */
@@ -119,7 +117,7 @@ function prettyBinary(expr: BinaryExpr, level: number): string {
   const matching = isBare ? { ...expr.matching, on: false } : expr.matching;
   const operator = indent(level) + printOperator({ ...expr, matching }, ', ');
   const [left, right] = [expr.left, expr.right].map((operand) =>
-    needsParentheses(operand, expr) ? call('', [], pretty(operand, level + 2), [], level + 1) : pretty(operand, level + 1),
+    needsParentheses(operand, expr) ? call({ name: '', body: pretty(operand, level + 2) }, level + 1) : pretty(operand, level + 1),
   ); // prettier-ignore
   return `${left}\n${operator}\n${right}`;
 }

@@ -69,7 +69,16 @@ export function capture(index: number, name: string, body: Node): Node {
   };
 }
 
-export function repeat(body: Node, min: number, max: number, greedy: boolean, counted: boolean): Node {
+/** How often a node may stand, and how it was written. */
+export interface RepeatBounds {
+  readonly min: number;
+  readonly max: number;
+  readonly greedy: boolean;
+  /** Written with braces. */
+  readonly counted: boolean;
+}
+
+export function repeat(body: Node, { min, max, greedy, counted }: RepeatBounds): Node {
   let size: number;
   if (max === Infinity) size = min === 0 ? body.size + 2 : 1 + min * body.size;
   else size = max * body.size + (max - min);

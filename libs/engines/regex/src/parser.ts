@@ -1,5 +1,5 @@
 import { alternate, capture, children, concat, position, repeat, setNode } from './ast.ts';
-import type { Node } from './ast.ts';
+import type { Node, RepeatBounds } from './ast.ts';
 import { anyChar, anyCharNotNewline } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
 import { parseClass, parseEscape, parsePerlClass, parseUnicodeClass } from './class-parser.ts';
@@ -124,13 +124,13 @@ class Parser {
         return false;
       }
       case '*':
-        this.#repeat(0, Infinity, this.#at + 1, lastRepeat, false);
+        this.#repeat({ min: 0, max: Infinity, counted: false }, this.#at + 1, lastRepeat);
         return true;
       case '+':
-        this.#repeat(1, Infinity, this.#at + 1, lastRepeat, false);
+        this.#repeat({ min: 1, max: Infinity, counted: false }, this.#at + 1, lastRepeat);
         return true;
       case '?':
-        this.#repeat(0, 1, this.#at + 1, lastRepeat, false);
+        this.#repeat({ min: 0, max: 1, counted: false }, this.#at + 1, lastRepeat);
         return true;
       case '{':
         return this.#braces(lastRepeat);
@@ -285,11 +285,12 @@ class Parser {
     if (min > repeatMax || (max !== Infinity && max > repeatMax) || min > max) {
       throw new RegexSyntaxError(reasons.repeatSize, found[0]);
     }
-    this.#repeat(min, max, braces.lastIndex, lastRepeat, true);
+    this.#repeat({ min, max, counted: true }, braces.lastIndex, lastRepeat);
     return true;
   }
 
-  #repeat(min: number, max: number, end: number, lastRepeat: number, counted: boolean): void {
+  #repeat(bounds: Omit<RepeatBounds, 'greedy'>, end: number, lastRepeat: number): void {
+    const { min, max, counted } = bounds;
     const text = this.#text;
     const start = this.#at;
     let greedy = !this.#flags.swapGreedy;
@@ -300,7 +301,7 @@ class Parser {
     if (lastRepeat >= 0) throw new RegexSyntaxError(reasons.repeatOp, text.slice(lastRepeat, end));
     const body = this.#frame.items.pop();
     if (!body) throw new RegexSyntaxError(reasons.missingRepeatArgument, text.slice(start, end));
-    const node = repeat(body, min, max, greedy, counted);
+    const node = repeat(body, { ...bounds, greedy });
     if (counted && (min >= 2 || (max >= 2 && max !== Infinity)) && !isRepeatValid(node, repeatMax)) {
       throw new RegexSyntaxError(reasons.repeatSize, text.slice(start, end));
     }

@@ -44,7 +44,9 @@ function trimEnd(node: Node): Node {
 function trimLoop(node: RepeatNode, trim: (node: Node) => Node): Node {
   if (node.min === 0) return concat([]);
   if (node.max === node.min) return node;
-  return node.min === 1 ? trim(node.body) : repeat(node.body, node.min, node.min, true, true);
+  return node.min === 1
+    ? trim(node.body)
+    : repeat(node.body, { min: node.min, max: node.min, greedy: true, counted: true });
 }
 
 /** (?s:.*) */

@@ -54,7 +54,7 @@ export function removeRows(
     for (const info of section.blocks) {
       const rows = dropped.get(info.index);
       const block = rows
-        ? withoutRows(segment, section, info, rows, level)
+        ? withoutRows(segment, { section, info }, rows, level)
         : asStored(segment, section, info);
       if (block) blocks.push(block);
     }
@@ -100,8 +100,7 @@ function asStored(segment: OpenSegment, section: StoredSection, info: StoredBloc
 
 function withoutRows(
   segment: OpenSegment,
-  section: StoredSection,
-  info: StoredBlockInfo,
+  { section, info }: { readonly section: StoredSection; readonly info: StoredBlockInfo },
   dropped: Uint32Array,
   level: number,
 ): EncodedBlock | undefined {

@@ -28,6 +28,14 @@ interface Range {
   end: number;
 }
 
+/** Bytes that one fetch brought, of blocks of one section. */
+interface FetchedUnits {
+  readonly fetched: ReadonlyMap<UnitRef, Uint8Array>;
+  readonly metadataNames: readonly string[] | undefined;
+  /** Of the section, for errors. */
+  readonly where: string;
+}
+
 class ReadSegment extends OpenFooter implements StoredSegment {
   readonly key: string;
   readonly #store: ObjectStore;
@@ -63,15 +71,15 @@ class ReadSegment extends OpenFooter implements StoredSegment {
     const infos = indices.map((index) => blockInfo(own.blocks, index));
     const units = infos.flatMap((info) => unitsOf(info, mask, options.metadataNames));
     const fetched = await this.#fetchUnits(units, options.signal);
-    return infos.map((info) => this.#makeBlock(info, mask, fetched, options.metadataNames, own.where));
+    return infos.map((info) =>
+      this.#makeBlock(info, mask, { fetched, metadataNames: options.metadataNames, where: own.where }),
+    );
   }
 
   #makeBlock(
     info: StoredBlockInfo,
     mask: ColumnMask,
-    fetched: ReadonlyMap<UnitRef, Uint8Array>,
-    metadataNames: readonly string[] | undefined,
-    where: string,
+    { fetched, metadataNames, where }: FetchedUnits,
   ): Block {
     // Only this block's units, lest it keep the others' memory.
     const units = new Map<UnitRef, Uint8Array>();

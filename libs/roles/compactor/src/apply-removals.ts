@@ -42,9 +42,7 @@ export class RowRemover {
     for (const segment of this.#deps.catalog.compacted.day(tenant, day)?.outputs ?? []) {
       if (wholeNs !== undefined && segment.maxNs < wholeNs) {
         await this.#put(
-          tenant,
-          day,
-          segment,
+          { tenant, day, segment },
           { removedRows: segment.rowCount, inputRows: segment.rowCount },
           signal,
         );
@@ -54,7 +52,7 @@ export class RowRemover {
         (each) => !this.#checked.has(`${segment.key} ${removalName(each)}`),
       );
       if (settled.length === 0) continue;
-      await this.#rewrite(tenant, day, segment, settled, signal);
+      await this.#rewrite({ tenant, day, segment }, settled, signal);
       for (const each of settled) this.#remember(`${segment.key} ${removalName(each)}`);
     }
   }
@@ -134,7 +132,7 @@ export class RowRemover {
     const overlaps = inventoryOf(this.#deps, tenant, day).flushed.some((ref) => touches(ref, removal));
     if (overlaps) await compactDay(this.#deps, tenant, day, { removals: [removal], isForced: true, signal });
     for (const segment of this.#deps.catalog.compacted.day(tenant, day)?.outputs ?? []) {
-      if (touches(segment, removal)) await this.#rewrite(tenant, day, segment, [removal], signal);
+      if (touches(segment, removal)) await this.#rewrite({ tenant, day, segment }, [removal], signal);
     }
   }
 
@@ -155,24 +153,21 @@ export class RowRemover {
   }
 
   async #rewrite(
-    tenant: string,
-    day: number,
-    segment: CompactedSegment,
+    stored: StoredDay,
     removals: readonly LeafDelete[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
+    const { tenant, segment } = stored;
     const rewritten = await this.#deps.workers.run(
       rewriteTask,
       { tenant, key: segment.key, removals },
       { signal },
     );
-    if (rewritten.removedRows > 0) await this.#put(tenant, day, segment, rewritten, signal);
+    if (rewritten.removedRows > 0) await this.#put(stored, rewritten, signal);
   }
 
   async #put(
-    tenant: string,
-    day: number,
-    segment: CompactedSegment,
+    { tenant, day, segment }: StoredDay,
     { bytes, removedRows, inputRows }: { bytes?: Uint8Array; removedRows: number; inputRows: number },
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -194,6 +189,13 @@ export class RowRemover {
     this.#checked.add(checked);
     if (this.#checked.size > checkedMax) this.#checked.delete(this.#checked.values().next().value!);
   }
+}
+
+/** A compacted segment of a tenant's day. */
+interface StoredDay {
+  readonly tenant: string;
+  readonly day: number;
+  readonly segment: CompactedSegment;
 }
 
 /** The request with the bounds of one of its parts. */

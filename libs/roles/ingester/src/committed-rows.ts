@@ -56,6 +56,13 @@ const damagedMax = 1024;
 const keyColumns = columns.timestamps;
 const allColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
+/** A run with the time it spans: [startNs, endNs). */
+interface TimedRun {
+  readonly run: LateRun;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
 /**
  * Looks for incoming rows among the committed ones.
  *
@@ -87,21 +94,15 @@ export class CommittedRows {
     const { committed, partition } = this.#options;
     const keys = await committed.keys(partition, offset, run.tenant, startNs, endNs);
     let marked = 0;
-    for (const key of keys) marked += await this.#markIn(key, run, startNs, endNs, signal);
+    for (const key of keys) marked += await this.#markIn(key, { run, startNs, endNs }, signal);
     return marked;
   }
 
-  async #markIn(
-    key: string,
-    run: LateRun,
-    startNs: bigint,
-    endNs: bigint,
-    signal?: AbortSignal,
-  ): Promise<number> {
+  async #markIn(key: string, timed: TimedRun, signal?: AbortSignal): Promise<number> {
     if ((this.#damagedTries.get(key) ?? 0) >= damagedTriesMax) return 0;
     for (let attempt = 1; ; attempt++) {
       try {
-        const marked = await this.#mark(key, run, startNs, endNs, signal);
+        const marked = await this.#mark(key, timed, signal);
         this.#damagedTries.delete(key);
         return marked;
       } catch (error) {
@@ -122,19 +123,13 @@ export class CommittedRows {
     }
   }
 
-  async #mark(
-    key: string,
-    run: LateRun,
-    startNs: bigint,
-    endNs: bigint,
-    signal?: AbortSignal,
-  ): Promise<number> {
+  async #mark(key: string, { run, startNs, endNs }: TimedRun, signal?: AbortSignal): Promise<number> {
     const segment = await this.#open(key, signal);
     const section = segment.section(run.tenant);
     const stream = section ? findStream(section, run.labels) : undefined;
     if (!section || stream === undefined) return 0;
     if (section.streams.maxNs(stream) < startNs || section.streams.minNs(stream) >= endNs) return 0;
-    return markInSection(segment, section, stream, run, signal);
+    return markInSection({ segment, section, stream }, run, signal);
   }
 
   async #open(key: string, signal?: AbortSignal): Promise<StoredSegment> {
@@ -146,10 +141,15 @@ export class CommittedRows {
   }
 }
 
+/** A stream of a stored segment. */
+interface StoredStream {
+  readonly segment: StoredSegment;
+  readonly section: Section;
+  readonly stream: number;
+}
+
 async function markInSection(
-  segment: StoredSegment,
-  section: Section,
-  stream: number,
+  { segment, section, stream }: StoredStream,
   run: LateRun,
   signal?: AbortSignal,
 ): Promise<number> {

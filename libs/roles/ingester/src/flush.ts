@@ -157,7 +157,7 @@ export class Flusher {
       this.#progress.committed({ endOffset, writers, newestUs });
     }
     if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
-      if (segment) this.#count(plan, segment, records[0], beganMs, encodedMs);
+      if (segment) this.#count(plan, segment, records[0], encodedMs - beganMs);
     }
     await this.truncateLog();
   }
@@ -240,13 +240,7 @@ export class Flusher {
     return `segments/${this.#progress.id}/${startOffset}-${endOffset}-${suffix}`;
   }
 
-  #count(
-    plan: FlushPlan,
-    segment: MergedSegment,
-    oldest: HeadRecord,
-    beganMs: number,
-    encodedMs: number,
-  ): void {
+  #count(plan: FlushPlan, segment: MergedSegment, oldest: HeadRecord, encodeMs: number): void {
     const { metrics, clock, options } = this.#deps;
     const { sections, bytes } = segment;
     const rows = sections.reduce((sum, section) => sum + section.rowCount, 0);
@@ -267,7 +261,7 @@ export class Flusher {
       lineBytes,
       ageSeconds: (clock.monotonicMs() - oldest.consumedAtMs) / 1000,
       spanHours: Number((maxNs - minNs) / nsPerSecond) / 3600,
-      encodeSeconds: (encodedMs - beganMs) / 1000,
+      encodeSeconds: encodeMs / 1000,
       utilization: Math.min(1, lineBytes / options.flushRawBytes),
       tenants: new Map(sections.map((section) => [section.tenant, shareOf(section.lineBytes)])),
     });

@@ -35,7 +35,8 @@ export async function queryHead(
   const committedOffset = progress.committedOffset;
   const records = selectRecords(progress.head, selection);
   const groups = groupRecords(records);
-  const runGroup = (i: number, stop: AbortSignal) => scan(groups[i], progress.id, deps, request, stop);
+  const runGroup = (i: number, stop: AbortSignal) =>
+    scan(deps, { records: groups[i], partition: progress.id, request }, stop);
   const atOnce = scansPerWorker * deps.workers.parallelism;
   const result = await mergeAsTheyCome(request, groups.length, runGroup, { atOnce, signal });
   return { committedOffset, result };
@@ -66,12 +67,17 @@ export async function headStreams(
   return { committedOffset: progress.committedOffset, result };
 }
 
-/** A leaf over these records, on a worker. */
+/** A leaf over records of a partition's head. */
+interface HeadLeaf {
+  readonly records: readonly HeadRecord[];
+  readonly partition: number;
+  readonly request: LeafRequest;
+}
+
+/** Scans the head for a leaf, on a worker. */
 function scan(
-  records: readonly HeadRecord[],
-  partition: number,
   deps: PartitionDeps,
-  request: LeafRequest,
+  { records, partition, request }: HeadLeaf,
   signal?: AbortSignal,
 ): Promise<LeafResult> {
   const sources = sourcesOf(records, partition, deps);
@@ -84,10 +90,8 @@ function scan(
  * queries.
  */
 export function scanFrame(
-  records: readonly HeadRecord[],
-  partition: number,
   deps: PartitionDeps,
-  request: LeafRequest,
+  { records, partition, request }: HeadLeaf,
   signal: AbortSignal,
 ): Promise<LeafResult> {
   const sources = sourcesOf(records, partition, deps);

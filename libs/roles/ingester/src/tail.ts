@@ -75,7 +75,11 @@ export class Tails {
     if (missed.length === 0) yield nothing(fromOffset);
     while (missed.length > 0) {
       const records = takeFrame(missed, request.tenant, this.#deps.options.tailFrameBytes);
-      const result = await scanFrame(records, this.#partition, this.#deps, all, signal);
+      const result = await scanFrame(
+        this.#deps,
+        { records, partition: this.#partition, request: all },
+        signal,
+      );
       yield { result, dropped: 0, nextOffset: missed[0]?.offset ?? missedBelow };
     }
     for (;;) {
@@ -86,7 +90,11 @@ export class Tails {
         yield nothing(nextOffset);
         continue;
       }
-      const result = await scanFrame(records, this.#partition, this.#deps, all, signal);
+      const result = await scanFrame(
+        this.#deps,
+        { records, partition: this.#partition, request: all },
+        signal,
+      );
       yield { result, dropped, nextOffset };
     }
   }

@@ -44,9 +44,7 @@ export class AlertStateStore {
   }
 
   async save(
-    tenant: TenantId,
-    namespace: string,
-    group: string,
+    { tenant, namespace, group }: { tenant: TenantId; namespace: string; group: string },
     saved: SavedAlerts,
     signal?: AbortSignal,
   ): Promise<void> {

@@ -327,7 +327,7 @@ export class GroupRunner implements GroupStatus {
     try {
       // The signal of this runner has ended when the last state is saved.
       const signal = isLast ? undefined : this.#stop.signal;
-      await states.save(tenant, namespace, group.name, { evaluatedAtMs, rules: saved }, signal);
+      await states.save({ tenant, namespace, group: group.name }, { evaluatedAtMs, rules: saved }, signal);
       this.#savedState = state;
       this.#savedAtMs = nowMs;
     } catch (error) {

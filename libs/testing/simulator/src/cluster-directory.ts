@@ -56,10 +56,14 @@ export class NetworkDirectory implements PartitionOwners {
     const { birth, world } = this.#deps;
     const call = <T>(work: (ingester: IngesterService) => Promise<T>): Promise<T> => {
       const node = world.ingesterOf(name);
-      return world.network.call(birth.process, birth.name, { name, process: node?.process }, () => {
-        if (!node) throw nobody(name);
-        return work(node.ingester);
-      });
+      return world.network.call(
+        birth.process,
+        { from: birth.name, to: { name, process: node?.process } },
+        () => {
+          if (!node) throw nobody(name);
+          return work(node.ingester);
+        },
+      );
     };
     return {
       partitions: () => call((ingester) => ingester.partitions()),

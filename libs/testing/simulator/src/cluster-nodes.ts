@@ -273,16 +273,19 @@ async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<Compact
 
 function storeOf({ name, process }: Birth, world: ClusterWorld): ObjectStore {
   const store = bugsOf(world.bug).store(world.bucket.client(process), process);
-  return world.network.linked(store, process, name, 'store', ['put', 'putIfAbsent', 'get', 'getRange', 'getTail', 'delete']);
+  return world.network.linked(store, process, { from: name, to: 'store' }, ['put', 'putIfAbsent', 'get', 'getRange', 'getTail', 'delete']);
 } // prettier-ignore
 
 function logOf({ name, process }: Birth, world: ClusterWorld): WriteLog {
   const log = world.log.client(process);
-  return world.network.linked(log, process, name, 'log', ['append', 'read', 'endOffset', 'startOffset', 'truncateBefore']);
+  return world.network.linked(log, process, { from: name, to: 'log' }, ['append', 'read', 'endOffset', 'startOffset', 'truncateBefore']);
 } // prettier-ignore
 
 function ringStoreOf({ name, process }: Birth, world: ClusterWorld): RingStore {
-  return world.network.linked(world.rings.client(process), process, name, 'rings', ['get', 'compareAndSet']);
+  return world.network.linked(world.rings.client(process), process, { from: name, to: 'rings' }, [
+    'get',
+    'compareAndSet',
+  ]);
 }
 
 async function viewOf(key: string, birth: Birth, world: ClusterWorld): Promise<RingView> {

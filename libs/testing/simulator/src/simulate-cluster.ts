@@ -214,7 +214,7 @@ class ClusterSimulation {
     const request = pushRequest(push, new AbortController().signal);
     let answer: PushAnswer = 'unknown';
     try {
-      const response = await this.#world.network.call(client, 'clients', target, () =>
+      const response = await this.#world.network.call(client, { from: 'clients', to: target }, () =>
         target.node!.distributor.push(parseTenantId(push.tenant), request),
       );
       answer = answerOf(response.status, push);
@@ -265,7 +265,7 @@ class ClusterSimulation {
       const query = `{app="${app}"} |= "line ${digit}"`;
       const target = this.#fleet.some('compactor', random);
       try {
-        await this.#world.network.call(client, 'clients', target, () =>
+        await this.#world.network.call(client, { from: 'clients', to: target }, () =>
           target.node!.requests.create(tenant, { id: `0000000${i}`, query, startMs, endMs, parts: 1 }),
         );
         request.isAcked = true;
@@ -284,8 +284,7 @@ class ClusterSimulation {
     const target = this.#fleet.some('querier', client.random);
     const entries = await this.#world.network.call(
       client,
-      'clients',
-      target,
+      { from: 'clients', to: target },
       async () => {
         const result = await target.node!.querier.runLeaf(everythingOf(tenant, direction));
         if (result.kind !== 'log') throw new Error('a log leaf was answered with samples');

@@ -20,6 +20,12 @@ const deadlineMs = 5_000;
  * Links between places (processes, the store, the log, the ring's store), each way of which may be cut by
  * itself.
  */
+interface VirtualLink {
+  readonly from: string;
+  /** The process that has this name now; undefined: none, and the caller hears so at once. */
+  readonly to: { readonly name: string; readonly process: VirtualProcess | undefined };
+}
+
 export class VirtualNetwork {
   faults: NetworkFaults = { ...noNetworkFaults };
   readonly #random: Prng;
@@ -55,13 +61,11 @@ export class VirtualNetwork {
    * A call to another process: it may get lost on either way, run twice, or be answered when nobody waits any
    * more.
    *
-   * @param to who answers now under that name; undefined: nobody, which the caller hears at once
    * @throws LokiError `unavailable` when no answer comes in time; what `work` throws
    */
   call<T>(
     caller: VirtualProcess,
-    from: string,
-    to: { readonly name: string; readonly process: VirtualProcess | undefined },
+    { from, to }: VirtualLink,
     work: () => Promise<T>,
     withinMs = deadlineMs,
   ): Promise<T> {
@@ -98,7 +102,12 @@ export class VirtualNetwork {
    * An adapter of a process, whose calls travel a link: cut one way nothing is done, cut the other nobody is
    * told.
    */
-  linked<T extends object>(target: T, process: VirtualProcess, from: string, to: string, methods: readonly (keyof T)[]): T {
+  linked<T extends object>(
+    target: T,
+    process: VirtualProcess,
+    { from, to }: { readonly from: string; readonly to: string },
+    methods: readonly (keyof T)[],
+  ): T {
     return new Proxy(target, {
       get: (object, name) => {
         const value: unknown = Reflect.get(object, name, object);
@@ -114,7 +123,7 @@ export class VirtualNetwork {
         };
       },
     });
-  } // prettier-ignore
+  }
 
   async #unreachable(process: VirtualProcess, to: string, isAppend: boolean): Promise<never> {
     await process.timers.sleep(this.#random.float() * deadlineMs);

@@ -54,13 +54,13 @@ export function resolveStream(
     given = parseLabels(text);
   } catch (cause) {
     if (!(cause instanceof LokiError)) throw cause;
-    return rejected(limits, Labels.empty, text, {
+    return rejected(limits, text, {
       reason: 'invalid_labels',
       text: withPrefix(cause.message),
     });
   }
   if (given.some(([name]) => name === '')) {
-    return rejected(limits, Labels.empty, text, {
+    return rejected(limits, text, {
       reason: 'invalid_labels',
       text: withPrefix('label name is empty'),
     });
@@ -72,7 +72,7 @@ export function resolveStream(
     pairs.sort((a, b) => compareText(a[0], b[0]));
   }
   if (pairs.length === 0) {
-    return rejected(limits, Labels.empty, '{}', {
+    return rejected(limits, '{}', {
       reason: 'missing_labels',
       text: 'error at least one label pair is required per stream',
     });
@@ -80,7 +80,7 @@ export function resolveStream(
   const policy = policyOf(compiledLimits(limits).policies, pairs);
   const printed = printPairs(pairs);
   const rejection = checkPairs(pairs, printed, { policy, tenant, limits });
-  if (rejection) return rejected(limits, Labels.empty, printed, rejection, policy);
+  if (rejection) return rejected(limits, printed, rejection, policy);
   if (backfillShard !== undefined) {
     pairs.push([backfillLabel, 'true'], [backfillShardLabel, backfillShard]);
     pairs.sort((a, b) => compareText(a[0], b[0]));
@@ -102,16 +102,10 @@ export function resolveStream(
   };
 }
 
-function rejected(
-  limits: Limits,
-  labels: Labels,
-  text: string,
-  rejection: StreamRejection,
-  policy = '',
-): ResolvedStream {
+function rejected(limits: Limits, text: string, rejection: StreamRejection, policy = ''): ResolvedStream {
   return {
     limits,
-    labels,
+    labels: Labels.empty,
     text,
     rejection,
     placementHash: 0,
