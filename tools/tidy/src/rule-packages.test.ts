@@ -71,6 +71,16 @@ test.each([
   ]);
 });
 
+test('tests of the running product are no part of `nx affected -t test`', () => {
+  const files = { 'apps/loki-e2e/src/a.test.ts': "test('a', () => {});\n" };
+  const project = { name: 'app-loki-e2e', projectType: 'application', tags: ['layer:app'] };
+  const block = { ...project, targets: { lint: {}, test: {} } };
+  expect(faultsOf(files, { 'apps/loki-e2e': { nx: block } })).toEqual([
+    'apps/loki-e2e/package.json: nx: target test is without a use',
+    'apps/loki-e2e/package.json: nx: target e2e is missing',
+  ]);
+});
+
 test('a library without a layer is a fault', () => {
   expect(faultsOf({}, { 'libs/newcomer/newcomer': { name: '@loki/newcomer' } })).toEqual([
     'libs/newcomer/newcomer/package.json: a library outside of the layers: its folder has to be one of tools/tidy/src/layers.ts',
@@ -93,7 +103,9 @@ test('a break in a package that only tests import reaches the projects that impo
     { cwd: root, encoding: 'utf8', env: { ...process.env, NX_DAEMON: 'false' } },
   );
   const affected = JSON.parse(output) as string[];
-  expect(affected).toEqual(expect.arrayContaining(['ring-store', 'ring', 'ruler', 'process', 'app-loki']));
+  expect(affected).toEqual(
+    expect.arrayContaining(['ring-store', 'ring', 'ruler', 'process', 'app-loki', 'app-loki-e2e']),
+  );
   expect(affected).not.toContain('bytes');
 
   // The cache of a test is keyed by the sources of the same projects.

@@ -40,9 +40,11 @@ function projectFaults(tree: Tree, each: Package): string[] {
     }
   };
   needs('lint', files.length > 0);
-  needs(
-    'test',
-    files.some((file) => file.path.endsWith('.test.ts')),
-  );
+  const hasTests = files.some((file) => file.path.endsWith('.test.ts'));
+  // Tests of the running product depend on almost everything: a target of their own keeps `affected -t test`
+  // short.
+  const isEndToEnd = folder.endsWith('-e2e');
+  needs('test', hasTests && !isEndToEnd);
+  needs('e2e', hasTests && isEndToEnd);
   return faults;
 }
