@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { sleep } from './attacker.ts';
 import type { Attack } from './attacker.ts';
 
@@ -31,13 +31,13 @@ export const connectionAttacks: readonly Attack[] = [
       const bytes = 100 * mib - 1;
       const head = `POST /loki/api/v1/push HTTP/1.1\r\nHost: x\r\nX-Scope-OrgID: attacker\r\nContent-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n`;
       const sockets = await Promise.all(Array.from({ length: 6 }, () => attacker.open()));
-      const closed = new Map(sockets.map((socket) => [socket, once(socket, 'close')]));
+      const closed = new Map(sockets.map((socket) => [socket, happens(socket, 'close')]));
       const piece = Buffer.alloc(mib, 0x20);
       await Promise.all(
         sockets.map(async (socket) => {
           socket.write(head);
           for (let sent = 0; sent + mib < bytes && !socket.destroyed; sent += mib) {
-            if (!socket.write(piece)) await Promise.race([once(socket, 'drain'), closed.get(socket)]);
+            if (!socket.write(piece)) await Promise.race([happens(socket, 'drain'), closed.get(socket)]);
           }
         }),
       );
@@ -46,3 +46,7 @@ export const connectionAttacks: readonly Attack[] = [
     },
   },
 ];
+
+function happens(socket: Socket, event: 'close' | 'drain'): Promise<void> {
+  return new Promise((resolve) => socket.once(event, () => resolve()));
+}
