@@ -16,7 +16,7 @@ import { NodeRequest } from './node-request.ts';
 import { hasBody, holderOf, readBody } from './read-body.ts';
 import type { BodyRoom } from './read-body.ts';
 import { RequestTurns } from './request-turns.ts';
-import { errorResponse, methodNotAllowed, notFound } from './respond.ts';
+import { errorResponse, methodNotAllowed, notFound, starting } from './respond.ts';
 import { cleanedPath, decodePath, noParams, Router } from './router.ts';
 import type { RouteMatch } from './router.ts';
 import { otherRoute } from './routes.ts';
@@ -88,6 +88,8 @@ export class HttpServer {
   readonly #turns = new RequestTurns();
   readonly #prefix: string;
   #isStopping = false;
+  /** Routes without a handler may get one yet: they answer 503, so that clients come again. */
+  isStarting = false;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
@@ -250,7 +252,8 @@ export class HttpServer {
       answer = { status: 301, headers: { location: queryText === '' ? to : `${to}?${queryText}` } };
     } else if (match === undefined) {
       const methods = local === undefined ? [] : this.#router.methodsOf(local);
-      answer = methods.length > 0 ? methodNotAllowed(methods) : notFound;
+      if (methods.length > 0) answer = methodNotAllowed(methods);
+      else answer = this.isStarting ? starting : notFound;
     } else {
       try {
         if (hasSeveralHosts(message)) throw new LokiError('badRequest', 'too many Host headers');

@@ -22,6 +22,9 @@ export function errorResponse(error: unknown, isBare = false): HttpResponse {
 
 export const notFound: HttpResponse = errorText(404, '404 page not found');
 
+/** The route may be served in a moment. */
+export const starting: HttpResponse = errorResponse(new LokiError('unavailable', 'the process is starting'));
+
 /** The path is known, its method is not. */
 export function methodNotAllowed(methods: readonly string[]): HttpResponse {
   const response = errorText(405, 'method not allowed');

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type * as minio from 'minio';
 import type { Client, ClientOptions } from 'minio';
 import { LokiError } from '@loki/model';
-import type { Logger, ObjectStore, Random, Timers } from '@loki/ports';
+import type { ObjectStore, Random, Timers } from '@loki/ports';
 import { MinioObjectStore } from './minio-object-store.ts';
 
 /** Where a bucket is, and who asks. */
@@ -26,6 +26,8 @@ export interface BucketOptions {
    * that.
    */
   readonly forcePathStyle: boolean;
+  /** The environment names a role of the pod or container, which gives credentials, whatever the server. */
+  readonly hasRole?: boolean;
   readonly insecureSkipVerify: boolean;
   /** PEM of the authorities that may vouch for the server; absent: the system's. */
   readonly ca?: string;
@@ -58,35 +60,49 @@ export function openBucket(options: BucketOptions, world: BucketWorld): MinioObj
  * Proves at the start that the bucket is there, that we may use it, and that it creates an object only once:
  * two processes that both believe to have created the same manifest would lose entries.
  *
- * @throws LokiError `unavailable` when the server does not answer within `timeoutMs`; `internal`, saying what
- *   to do, when it does and the bucket will not do
+ * @throws LokiError `unavailable`, saying what is missing, when the server does not answer or refuses: time
+ *   or an operator mends it; `internal` when the bucket cannot keep manifests
  */
 export async function proveBucket(
   options: BucketOptions,
-  world: BucketWorld & { store: ObjectStore; logger?: Logger; timeoutMs?: number },
+  world: BucketWorld & { store: ObjectStore },
 ): Promise<void> {
-  const { timers, random, store, logger, timeoutMs = 60_000 } = world;
+  const { timers, random, store } = world;
   const client = newClient(options);
   const place = `bucket ${options.bucket} at ${options.endpoint}:${options.port}`;
-  const attempts = Math.max(1, Math.ceil(timeoutMs / 2_000));
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const isThere = await withDeadline(client.bucketExists(options.bucket), timers);
-      if (!isThere) throw new LokiError('internal', `${place} does not exist: make it, or name another one`);
-      break;
-    } catch (error) {
-      if (error instanceof LokiError) throw error;
-      const text = refusal(error);
-      if (text !== undefined) throw new LokiError('internal', `${place}: ${text}`, { cause: error });
-      const reason = error instanceof Error ? error.message || String(error) : String(error);
-      if (attempt >= attempts) {
-        throw new LokiError('unavailable', `${place} does not answer: ${reason}`, { cause: error });
-      }
-      logger?.warn('the object store does not answer yet', { bucket: options.bucket, err: reason });
-    }
-    await timers.sleep(2_000);
+  let isThere: boolean;
+  try {
+    isThere = await withDeadline(client.bucketExists(options.bucket), timers);
+  } catch (error) {
+    const reason = await spokenReason(client, options.bucket, error, timers);
+    throw new LokiError('unavailable', `${place}: ${missingText(reason)}`, { cause: error });
   }
+  if (!isThere) throw new LokiError('unavailable', `${place} does not exist: make it, or name another one`);
   await proveCreate(store, random, place);
+}
+
+/** The answer to HEAD has no body: the same asked by GET says why. */
+async function spokenReason(
+  client: Client,
+  bucket: string,
+  error: unknown,
+  timers: Timers,
+): Promise<unknown> {
+  if (!hasStatus(error)) return error;
+  const list = async (): Promise<unknown> => {
+    for await (const object of client.listObjectsV2(bucket, '', false)) {
+      void object;
+      break;
+    }
+    return error;
+  };
+  return withDeadline(list(), timers).catch((spoken: unknown) => spoken);
+}
+
+/** Whether a server has answered at all: the network's codes begin with an E. */
+function hasStatus(error: unknown): boolean {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  return !/^E[A-Z_]+$/.test(code);
 }
 
 async function proveCreate(store: ObjectStore, random: Random, place: string): Promise<void> {
@@ -95,6 +111,9 @@ async function proveCreate(store: ObjectStore, random: Random, place: string): P
     const isFirst = await store.putIfAbsent(key, Buffer.from('first'));
     const isSecond = await store.putIfAbsent(key, Buffer.from('second'));
     if (isFirst && !isSecond) return;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new LokiError('unavailable', `${place} cannot be written: ${reason}`, { cause: error });
   } finally {
     await store.delete(key).catch(() => undefined); // a small object stays; nobody reads it
   }
@@ -104,23 +123,34 @@ async function proveCreate(store: ObjectStore, random: Random, place: string): P
   );
 }
 
-/** What the server says when it will say the same again; undefined for what may pass. */
-function refusal(error: unknown): string | undefined {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+/** What is missing, for whoever has to mend it. */
+function missingText(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  const reason = error instanceof Error ? error.message || code : String(error);
   switch (code) {
     case 'AccessDenied':
     case 'Forbidden':
     case 'InvalidAccessKeyId':
     case 'SignatureDoesNotMatch':
     case 'UnknownError403':
-      return `the server refuses our access key (${String(code)})`;
+      return `the server refuses our access key (${code})`;
+    case 'ExpiredToken':
+    case 'ExpiredTokenException':
+    case 'InvalidToken':
+    case 'TokenRefreshRequired':
+      return `the session token is no longer valid (${code})`;
+    case 'RequestTimeTooSkewed':
+      return `the clock of this machine differs too much from the server's (${code}): set it`;
     case 'InvalidBucketName':
     case 'InvalidBucketNameError':
     case 'PermanentRedirect':
     case 'AuthorizationHeaderMalformed':
-      return `the server refuses the request (${String(code)}): check bucket name and region`;
+      return `the server refuses the request (${code}): check bucket name and region`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `its name is unknown (${code})`;
     default:
-      return undefined;
+      return `it does not answer: ${reason}`;
   }
 }
 
@@ -142,7 +172,7 @@ function newClient(options: BucketOptions): Client {
     config.accessKey = accessKeyId;
     config.secretKey = secretAccessKey;
     if (sessionToken !== '') config.sessionToken = sessionToken;
-  } else if (isAmazon) {
+  } else if (isAmazon || options.hasRole) {
     config.credentialsProvider = new IamAwsProvider({});
   }
   return new Client(config);

@@ -20,7 +20,7 @@ import { overridesReader } from './overrides-thread.ts';
 import { limitChecks } from './roles/limit-checks.ts';
 import { startRoles } from './roles/roles.ts';
 import { HttpPorts } from './serve/http-ports.ts';
-import { routeProcess } from './serve/process-routes.ts';
+import { routeOperators, routeProcess } from './serve/process-routes.ts';
 import { RpcHealth } from './serve/rpc-health.ts';
 import type { Adapters } from './stores/adapters.ts';
 import { lockDirectories } from './stores/directory-lock.ts';
@@ -97,6 +97,14 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc });
   const memory = memoryBoundsOf(processMemoryBytes(), threadsOf(config));
   logger.info('memory bounds', inMib(memory));
+  const server = new HttpPorts(config, memory, { clock, timers, logger, metrics: serverMetrics(metrics) });
+  // Services that the start needs may be away: operators are answered meanwhile, and clients told to come
+  // again.
+  let missing: string | undefined = 'the process is starting';
+  states.addCheck(() => missing);
+  server.isStarting = true;
+  routeOperators({ ...deps, server, timers, states, metrics });
+  const ports = await server.listen();
   const roles = await startRoles({
     config,
     memory,
@@ -111,13 +119,13 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     rings,
     adapters: deps.adapters,
     fail,
+    onMissing: (text) => (missing = text ?? 'the process is starting'),
   });
   const tenants = new TenantResolver({
     authEnabled: config.authEnabled,
     noAuthTenant: config.noAuthTenant,
     multiTenantQueriesEnabled: config.querier.multiTenantQueriesEnabled,
   });
-  const server = new HttpPorts(config, memory, { clock, timers, logger, metrics: serverMetrics(metrics) });
   const health = new RpcHealth({ rpc, states, timers });
   let stopping: Promise<void> | undefined;
   const stopAll = async () => {
@@ -141,7 +149,8 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const stop = () => (stopping ??= stopAll());
   routeProcess({ ...deps, server, rpc, clock, timers, tenants, roles, rings, states, metrics, limits, stop });
   const rpcPort = await rpc.listen();
-  const ports = await server.listen();
+  server.isStarting = false;
+  missing = undefined;
   await roles.join(rpcPort);
   health.start();
   logger.info('Loki started', {

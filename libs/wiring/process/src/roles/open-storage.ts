@@ -17,6 +17,7 @@ import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
 import type { WorkerData } from '../stores/object-store.ts';
 import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
+import { patiently } from '../stores/patiently.ts';
 import { openHiding } from './compactor-role.ts';
 import type { Hiding } from './compactor-role.ts';
 
@@ -36,6 +37,8 @@ export interface RoleDeps {
   readonly adapters?: Adapters;
   /** Ends the process at once: nothing is flushed. */
   readonly fail: (error: Error) => void;
+  /** Told what the start waits for; undefined: nothing. */
+  readonly onMissing: (text: string | undefined) => void;
 }
 
 /** What the roles of one process share that store or read what is stored. */
@@ -58,7 +61,7 @@ export interface LogDeps extends StorageDeps {
 /** Opens the object store and the catalog, and starts worker threads. */
 export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<StorageDeps> {
   const { config, timers, logger } = deps;
-  const opened = await prepareObjectStore(config.storage, logger);
+  const opened = await prepareObjectStore(config.storage, deps);
   const store = deps.adapters?.objectStore?.(opened) ?? opened;
   const objectStore = measuredObjectStore(store, deps.metrics, {
     bucket: config.storage.kind,
@@ -68,7 +71,7 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
   const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions });
   // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start
   // instead.
-  await catalog.refresh();
+  await patiently('the catalog in the object store', () => catalog.refresh(), deps);
   await catalog.start();
   const hiding = await openHiding({ ...deps, objectStore });
   return { ...deps, cluster, objectStore, catalog, hiding, workers: startWorkers(deps) };
@@ -79,14 +82,16 @@ export async function openLog(deps: StorageDeps): Promise<LogDeps> {
   const { catalog, config } = deps;
   const { partitions } = config.writeLog;
   const pressure = new LogPressure();
-  const ownership = await ownStoreOf(deps);
+  const ownership = await patiently('the mark of the store’s owner', () => ownStoreOf(deps), deps);
   // The log that owned the store before may have committed until now.
-  if (ownership) await catalog.refresh();
-  const writeLog = await openWriteLog({
-    ...deps,
-    atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
-    onNearlyFull: () => pressure.relieve(),
-  });
+  if (ownership) await patiently('the catalog in the object store', () => catalog.refresh(), deps);
+  const atLeast = Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset);
+  const onNearlyFull = () => pressure.relieve();
+  const writeLog = await patiently(
+    'the write log',
+    () => openWriteLog({ ...deps, atLeast, onNearlyFull }),
+    deps,
+  );
   return { ...deps, writeLog, pressure, ownership };
 }
 

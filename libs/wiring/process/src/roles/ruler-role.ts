@@ -48,6 +48,8 @@ interface RulerRoleDeps {
   readonly cluster: Cluster;
   readonly rings: Rings;
   readonly rpc: RpcServer;
+  /** Told what the start waits for; undefined: nothing. */
+  readonly onMissing: (text: string | undefined) => void;
   /** A query path in this process; asked for only where rules are evaluated here. */
   readonly localFrontend: () => Promise<QueryFrontend>;
 }
@@ -71,7 +73,7 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
   });
   const store = options.rulesAreFiles
     ? new LocalRuleStore(new NodeDisk(rulesDirectory(config)), logger)
-    : new ObjectRuleStore(await prepareObjectStore(options.storage, logger), logger);
+    : new ObjectRuleStore(await prepareObjectStore(options.storage, deps), logger);
   const http = new NodeHttpClient();
   const shared = {
     ...deps,

@@ -36,6 +36,12 @@ export class HttpPorts {
     for (const [id, handler] of Object.entries(handlers)) this.handle(id as RouteId, handler);
   }
 
+  /** False: every route that is served has its handler. */
+  set isStarting(isStarting: boolean) {
+    this.#clients.isStarting = isStarting;
+    if (this.#operators) this.#operators.isStarting = isStarting;
+  }
+
   /** Serves a route by WebSocket. */
   upgrade(id: RouteId, handler: UpgradeHandler): void {
     this.#clients.upgrade(id, handler);

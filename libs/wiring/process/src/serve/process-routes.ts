@@ -37,19 +37,26 @@ interface RouteDeps {
 
 const noContent = { status: 204 };
 
+/** Routes that need no role: they are answered from the first moment on. */
+export function routeOperators(
+  deps: Pick<RouteDeps, 'server' | 'timers' | 'states' | 'metrics' | 'control' | 'info' | 'settings'>,
+): void {
+  const { server, timers, states, metrics, control, info, settings } = deps;
+  server.handleAll(
+    adminHandlers({
+      timers,
+      states,
+      metrics,
+      log: control,
+      buildInfo: info,
+      configText: (mode) => renderConfig(settings, mode),
+    }),
+  );
+}
+
 /** Gives each route its handler, as far as this process runs the role that answers it. */
 export function routeProcess(deps: RouteDeps): void {
   const { server, tenants, roles, config } = deps;
-  server.handleAll(
-    adminHandlers({
-      timers: deps.timers,
-      states: deps.states,
-      metrics: deps.metrics,
-      log: deps.control,
-      buildInfo: deps.info,
-      configText: (mode) => renderConfig(deps.settings, mode),
-    }),
-  );
   const published = config.tenantLimitsAllowPublish;
   server.handleAll(
     tenantLimitsHandlers({

@@ -1,8 +1,10 @@
 import fs from 'node:fs';
 import type { StorageConfig } from '@loki/config';
 import { FilesystemObjectStore, openBucket, PrefixedObjectStore, proveBucket } from '@loki/object-store';
-import type { Logger, ObjectStore } from '@loki/ports';
+import type { ObjectStore } from '@loki/ports';
 import { NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
+import { patiently } from './patiently.ts';
+import type { Patience } from './patiently.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerData {
@@ -22,17 +24,17 @@ export function openObjectStore(storage: StorageConfig): ObjectStore {
  * The same, once in a process and before anything is stored: cleans up, and refuses a bucket that will not
  * do.
  */
-export async function prepareObjectStore(storage: StorageConfig, logger: Logger): Promise<ObjectStore> {
+export async function prepareObjectStore(storage: StorageConfig, patience: Patience): Promise<ObjectStore> {
   const { store, prepare } = openStorage(storage);
   const whole = prefixed(store, storage);
-  await prepare(whole, logger);
+  await patiently('the object store', () => prepare(whole), patience);
   return whole;
 }
 
 interface OpenedStorage {
   readonly store: ObjectStore;
   /** @param whole  the store with its prefix */
-  readonly prepare: (whole: ObjectStore, logger: Logger) => Promise<void>;
+  readonly prepare: (whole: ObjectStore) => Promise<void>;
 }
 
 /** The one place that knows the kinds of stores: a new kind is a case here. */
@@ -43,16 +45,43 @@ function openStorage(storage: StorageConfig): OpenedStorage {
       return { store, prepare: () => store.removeLeftovers() };
     }
     case 's3': {
-      const bucket =
-        storage.caFile === '' ? storage : { ...storage, ca: fs.readFileSync(storage.caFile, 'utf8') };
+      const ca = storage.caFile === '' ? undefined : fs.readFileSync(storage.caFile, 'utf8');
+      const bucket = withCredentials({ ...storage, ca }, process.env);
       const world = { timers: new NodeTimers(), random: new NodeRandom() };
       return {
         store: openBucket(bucket, world),
-        prepare: (whole, logger) => proveBucket(bucket, { ...world, logger, store: whole }),
+        prepare: (whole) => proveBucket(bucket, { ...world, store: whole }),
       };
     }
   }
 }
+
+/**
+ * Without a key in the configuration: that of the environment, or the role that it names, as S3 clients have
+ * it.
+ */
+export function withCredentials<
+  T extends { accessKeyId: string; secretAccessKey: string; sessionToken: string },
+>(storage: T, env: Readonly<Record<string, string | undefined>>): T & { readonly hasRole: boolean } {
+  const has = (name: string) => Boolean(env[name]);
+  if (storage.accessKeyId !== '') return { ...storage, hasRole: false };
+  if (has('AWS_ACCESS_KEY_ID') && has('AWS_SECRET_ACCESS_KEY')) {
+    return {
+      ...storage,
+      accessKeyId: env['AWS_ACCESS_KEY_ID']!,
+      secretAccessKey: env['AWS_SECRET_ACCESS_KEY']!,
+      sessionToken: env['AWS_SESSION_TOKEN'] ?? '',
+      hasRole: false,
+    };
+  }
+  return { ...storage, hasRole: roleVariables.some(has) };
+}
+
+const roleVariables = [
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+];
 
 function prefixed(store: ObjectStore, { prefix }: StorageConfig): ObjectStore {
   return prefix === '' ? store : new PrefixedObjectStore(store, prefix);

@@ -1,0 +1,40 @@
+/** Start of a process: services that it needs may be away for a while, or be mended by an operator. */
+import { LokiError } from '@loki/model';
+import type { Logger, Random, Timers } from '@loki/ports';
+
+export interface Patience {
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Told what is missing, as `/ready` says it; undefined: nothing any more. */
+  readonly onMissing: (text: string | undefined) => void;
+}
+
+const pauseMinMs = 500;
+const pauseMaxMs = 30_000;
+
+/**
+ * Repeats `attempt` while it fails with `unavailable`: pauses double up to 30 s and are half random, so that
+ * the processes of a system do not return to a service in one instant.
+ *
+ * @throws other errors: time does not mend them
+ */
+export async function patiently<T>(
+  service: string,
+  attempt: () => Promise<T>,
+  patience: Patience,
+): Promise<T> {
+  const { timers, random, logger, onMissing } = patience;
+  for (let pauseMs = pauseMinMs; ; pauseMs = Math.min(pauseMaxMs, pauseMs * 2)) {
+    try {
+      const result = await attempt();
+      onMissing(undefined);
+      return result;
+    } catch (error) {
+      if (!(error instanceof LokiError) || error.code !== 'unavailable') throw error;
+      onMissing(`${service}: ${error.message}`);
+      logger.error('a service is missing, trying again', { service, err: error.message });
+    }
+    await timers.sleep(pauseMs * (0.5 + random.float() / 2));
+  }
+}
