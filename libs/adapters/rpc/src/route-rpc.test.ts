@@ -78,18 +78,20 @@ test('failures keep their code and text; what nobody foresaw says nothing', asyn
 });
 
 test('a client that goes away ends the work, and one that takes too long is given up', async () => {
+  let started = 0;
   let ended = 0;
   const waits: HttpHandler = ({ signal }) =>
     new Promise((_, reject) => {
+      started++;
       signal.addEventListener('abort', () => {
         ended++;
         reject(signal.reason as Error);
       });
     });
-  const routes = await client({ waits }, 300);
+  const routes = await client({ waits }, 2_000);
   const gone = new AbortController();
   const answer = routes.call('waits', { ...request, signal: gone.signal });
-  setTimeout(() => gone.abort(new LokiError('clientGone', 'gone')), 50);
+  void eventually(() => started === 1).then(() => gone.abort(new LokiError('clientGone', 'gone')));
   await expect(answer).rejects.toMatchObject({ code: 'clientGone' });
   await eventually(() => ended === 1);
   await expect(routes.call('waits', request)).rejects.toMatchObject({ code: 'unavailable' });

@@ -196,7 +196,7 @@ test('answers of any bytes end in a value or an error, soon', () => {
   ];
   const list = [1, 2].map((sequence) => ({ writerId: 'ab'.repeat(16), sequence, payload: Buffer.alloc(20) }));
   const batch = batchOf(list, 3);
-  const beganMs = performance.now();
+  const beganMs = process.cpuUsage().user / 1_000;
   for (let i = 0; i < 20_000; i++) {
     const bytes = Buffer.from(random.bytes(random.int(0, 200)));
     for (const call of calls) {
@@ -212,5 +212,5 @@ test('answers of any bytes end in a value or an error, soon', () => {
     }
     readBatches(damaged, 0);
   }
-  expect(performance.now() - beganMs).toBeLessThan(20_000);
+  expect(process.cpuUsage().user / 1_000 - beganMs).toBeLessThan(20_000);
 });

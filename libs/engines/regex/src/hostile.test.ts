@@ -32,10 +32,10 @@ describe.each(ways)('a search that takes long is ended: %s', (_name, search) => 
     for (const text of texts) {
       const regex = compileRegex(pattern);
       let asked = 0;
-      const startedMs = performance.now();
+      const startedMs = process.cpuUsage().user / 1_000;
       const check = () => {
         asked++;
-        if (performance.now() - startedMs > 200) throw new Error('nobody waits');
+        if (process.cpuUsage().user / 1_000 - startedMs > 200) throw new Error('nobody waits');
       };
       try {
         interruptible(check, () => search(regex, text));
@@ -44,7 +44,7 @@ describe.each(ways)('a search that takes long is ended: %s', (_name, search) => 
         expect(asked).toBeGreaterThan(0);
       }
       // Compiling takes 0.3 s of it; unchecked these took 10 s to 9 min.
-      expect(performance.now() - startedMs).toBeLessThan(2_000);
+      expect(process.cpuUsage().user / 1_000 - startedMs).toBeLessThan(2_000);
     }
   });
 });
@@ -71,13 +71,13 @@ test('a pattern whose groups would need gigabytes is refused as too large', () =
 test('a replacement is bounded before it is made', () => {
   const text = 'a'.repeat(1 << 20);
   const template = '$1'.repeat(500);
-  const startedMs = performance.now();
+  const startedMs = process.cpuUsage().user / 1_000;
   expect(() => compileRegex('^(.*)$').replaceAll(text, template, 1 << 20)).toThrow(
     'a replacement makes a text of more than 1048576 characters',
   );
   expect(() => compileRegex('a').replaceAllLiteral(text, text)).toThrow(
     'a replacement makes a text of more than',
   );
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(process.cpuUsage().user / 1_000 - startedMs).toBeLessThan(1_000);
   expect(compileRegex('^(.*)$').replaceAll(text, '$1', 1 << 20)).toBe(text);
 });

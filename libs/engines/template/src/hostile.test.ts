@@ -30,9 +30,9 @@ describe('a template is charged for the characters that it reads and makes', () 
     ],
   ])('that %s', (_name, text) => {
     const template = compileTemplate(text, { name: 'line' });
-    const startedMs = performance.now();
+    const startedMs = process.cpuUsage().user / 1_000;
     expect(() => template.execute(context)).toThrow(/exceeded maximum number of (characters|steps)/);
-    expect(performance.now() - startedMs).toBeLessThan(15_000);
+    expect(process.cpuUsage().user / 1_000 - startedMs).toBeLessThan(15_000);
   });
 
   test('ordinary ones are far from it', () => {
@@ -48,10 +48,10 @@ test.each([
   ['regular expressions', `{{ regexReplaceAll "${hostileRegex}" (repeat 100000 "a") "" }}`],
 ])('a template that takes long is ended: %s', (_name, text) => {
   const template = compileTemplate(text, { name: 'line' });
-  const startedMs = performance.now();
+  const startedMs = process.cpuUsage().user / 1_000;
   const check = () => {
-    if (performance.now() - startedMs > 50) throw new Error('nobody waits');
+    if (process.cpuUsage().user / 1_000 - startedMs > 50) throw new Error('nobody waits');
   };
   expect(() => interruptible(check, () => template.execute(context))).toThrow('nobody waits');
-  expect(performance.now() - startedMs).toBeLessThan(2_000);
+  expect(process.cpuUsage().user / 1_000 - startedMs).toBeLessThan(2_000);
 });

@@ -79,9 +79,9 @@ test.each([
   ['many aliases', `x: &x a\nrules:\n${'- *x\n'.repeat(5000)}`],
   ['too many bytes', 'x'.repeat((1 << 20) + 1)],
 ])('hostile text ends soon: %s', (_name, text) => {
-  const started = performance.now();
+  const started = process.cpuUsage().user / 1_000;
   expect(() => readGroup(text)).toThrow(RuleTextError);
-  expect(performance.now() - started).toBeLessThan(5000);
+  expect(process.cpuUsage().user / 1_000 - started).toBeLessThan(5000);
 });
 
 function bomb(): string {

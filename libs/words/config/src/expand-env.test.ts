@@ -57,7 +57,7 @@ test.each(['${A', '${}', '${1x}', '${A!}', '${A:x}', `${'${A:-'.repeat(40)}x${'}
 
 test('a long value and a hostile pattern are matched in bounded time', () => {
   const long = 'a'.repeat(1000);
-  const started = performance.now();
+  const started = process.cpuUsage().user / 1_000;
   expandEnv('${X##*a*a*a*a*b}', () => long);
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(process.cpuUsage().user / 1_000 - started).toBeLessThan(2000);
 });

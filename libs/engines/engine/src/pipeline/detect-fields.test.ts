@@ -48,11 +48,11 @@ test('objects nested without end are looked into down to a bound', () => {
 
 test('twenty thousand keys of one line are read within a second', () => {
   const keys = Array.from({ length: 20_000 }, (_, i) => `"k${i}":${i}`);
-  const startedMs = performance.now();
+  const startedMs = process.cpuUsage().user / 1_000;
   const { count, names, pathOf } = detector.detect([], Buffer.from(`{${keys.join(',')}}`));
   expect(count).toBe(20_000);
   for (let i = 0; i < count; i += 1) if (pathOf(i)[0] !== names[i]) throw new Error(`path of ${names[i]}`);
-  expect(performance.now() - startedMs).toBeLessThan(1000);
+  expect(process.cpuUsage().user / 1_000 - startedMs).toBeLessThan(1000);
 });
 
 test.each([

@@ -19,11 +19,11 @@ function run(replacement: string, pattern: string, sources: readonly string[], m
 }
 
 test('a value of more than a million characters is refused, in no time and no memory', () => {
-  const startedMs = performance.now();
+  const startedMs = process.cpuUsage().user / 1_000;
   expect(() => run('$1'.repeat(500), '(.*)', ['x'.repeat(1 << 20)])).toThrow(
     'a replacement makes a text of more than 1048576 characters',
   );
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(process.cpuUsage().user / 1_000 - startedMs).toBeLessThan(1_000);
 });
 
 test('one that is longer already may be copied', () => {

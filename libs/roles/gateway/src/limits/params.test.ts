@@ -47,7 +47,7 @@ describe('moments in query parameters', () => {
         headers: new Map<string, string>(),
         body: Buffer.alloc(0),
       } as unknown as HttpRequest);
-      const beganMs = performance.now();
+      const beganMs = process.cpuUsage().user / 1_000;
       try {
         if (name === 'limit') parseLimit(params);
         else parseTimeRange(params, 0n);
@@ -55,7 +55,7 @@ describe('moments in query parameters', () => {
         expect((error as Error).message).toMatch(/value out of range$/);
         expect((error as Error).message.length).toBeLessThan(1200);
       }
-      expect(performance.now() - beganMs).toBeLessThan(100);
+      expect(process.cpuUsage().user / 1_000 - beganMs).toBeLessThan(100);
     },
   );
 
