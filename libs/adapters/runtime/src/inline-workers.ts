@@ -21,7 +21,13 @@ export class InlineWorkers implements Workers {
   async run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean; lane?: 'bodies' },
+    options?: {
+      affinity?: number;
+      signal?: AbortSignal;
+      isUrgent?: boolean;
+      lane?: 'bodies';
+      tenant?: string;
+    },
   ): Promise<Output> {
     const signal = options?.signal;
     signal?.throwIfAborted();

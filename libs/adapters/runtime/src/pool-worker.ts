@@ -8,6 +8,8 @@ import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 export interface Job {
   readonly id: number;
   readonly name: string;
+  /** Undefined: nobody's in particular. */
+  readonly tenant: string | undefined;
   /**
    * Kept while the job runs, so that another thread can run it again; undefined once its buffers were moved.
    */
@@ -77,6 +79,16 @@ export class PoolWorker {
 
   get load(): number {
     return this.running.size + this.queue.length;
+  }
+
+  worksFor(tenant: string): boolean {
+    for (const job of this.running.values()) if (job.tenant === tenant) return true;
+    return this.queue.some((job) => job.tenant === tenant);
+  }
+
+  worksForOthers(tenant: string): boolean {
+    for (const job of this.running.values()) if (job.tenant !== tenant) return true;
+    return this.queue.some((job) => job.tenant !== tenant);
   }
 
   get isUp(): boolean {

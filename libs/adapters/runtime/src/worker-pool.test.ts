@@ -121,6 +121,23 @@ describe('worker pool', () => {
       },
     ));
 
+  // One tenant's long scans had every thread, and a small query of another waited for all of them.
+  test('a tenant does not wait for the scans of another that has all threads', () =>
+    withPool({ size: 2, tasksPerWorkerMax: 2 }, async (pool) => {
+      const cells = Array.from({ length: 6 }, newCell);
+      const held = cells.map((cell, affinity) =>
+        pool.run(testTasks.spin, cell, { affinity, tenant: 'loud' }),
+      );
+      await waitFor(() => Atomics.load(cells[0], 1) + Atomics.load(cells[1], 1) === 2);
+      const quiet = { affinity: 0, tenant: 'quiet' };
+      const { thread } = await pool.run(testTasks.whoAmI, null, quiet);
+      expect(await pool.run(testTasks.double, 2, quiet)).toBe(4);
+      // The rest of the loud one's waits for its own, not for the quiet one's thread.
+      expect(cells.slice(2).map((cell) => Atomics.load(cell, 1))).toEqual([0, 0, 0, 0]);
+      for (const cell of cells) Atomics.store(cell, 0, 1);
+      expect(await Promise.all(held)).not.toContain(thread);
+    }));
+
   test('urgent tasks share idle threads, and many of them wait for scans at last', () =>
     withPool(
       { size: 1, tasksPerWorkerMax: 1, workerData: 'common', urgentWorkerData: 'urgent' },

@@ -33,6 +33,9 @@ export interface WorkerPoolOptions {
   readonly onUnresponsive?: (tasks: readonly string[]) => void;
 }
 
+/** A tenant with long scans may come to have one of them, when others had the common ones for a moment. */
+const expressMax = 2;
+
 /** Urgent tasks that may wait for their own thread before others of them go to the common ones. */
 const urgentLoadMax = 16;
 
@@ -52,6 +55,8 @@ const failedStartsMax = 3;
  * that ignores a cancellation for two seconds is ended and replaced; the other jobs that it had run again on
  * other threads.
  *
+ * A tenant whose scans would wait for those of others alone has an express thread, shared with its like.
+ *
  * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started with
  * the first of them, and use the common ones when those are idle. Large bodies have one too, which they alone
  * use: decoding takes seconds, and neither queries nor records of other tenants are to wait for it.
@@ -62,6 +67,7 @@ export class WorkerPool implements Workers {
   readonly #options: WorkerPoolOptions;
   #urgent: PoolWorker | undefined;
   #bodies: PoolWorker | undefined;
+  readonly #express: PoolWorker[] = [];
   readonly #tasksQueuedMax: number;
   readonly #tasksPerWorkerMax: number;
   readonly #affinitySlackMax: number;
@@ -84,7 +90,13 @@ export class WorkerPool implements Workers {
   run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean; lane?: 'bodies' },
+    options?: {
+      affinity?: number;
+      signal?: AbortSignal;
+      isUrgent?: boolean;
+      lane?: 'bodies';
+      tenant?: string;
+    },
   ): Promise<Output> {
     return new Promise<Output>((resolve, reject) => {
       const signal = options?.signal;
@@ -98,6 +110,7 @@ export class WorkerPool implements Workers {
       const job: Job = {
         id: this.#nextId++,
         name: task.name,
+        tenant: options?.tenant,
         input,
         isRepeatable: true,
         attempts: 0,
@@ -138,14 +151,48 @@ export class WorkerPool implements Workers {
   }
 
   #all(): PoolWorker[] {
-    return [...this.#workers, this.#urgent, this.#bodies].filter((worker) => worker !== undefined);
+    return [...this.#workers, ...this.#express, this.#urgent, this.#bodies].filter(
+      (worker) => worker !== undefined,
+    );
   }
 
-  #workerFor(options?: { affinity?: number; isUrgent?: boolean; lane?: 'bodies' }): PoolWorker {
+  #workerFor(options?: {
+    affinity?: number;
+    isUrgent?: boolean;
+    lane?: 'bodies';
+    tenant?: string;
+  }): PoolWorker {
     if (options?.lane === 'bodies') {
       return (this.#bodies ??= this.#newWorker(this.#options.urgentWorkerData ?? this.#options.workerData));
     }
-    return options?.isUrgent ? this.#chooseUrgent() : this.#choose(options?.affinity);
+    if (options?.isUrgent) return this.#chooseUrgent();
+    return this.#chooseFor(options?.tenant, options?.affinity);
+  }
+
+  /**
+   * The preferred worker, unless jobs of other tenants are there: then one without such jobs, and where there
+   * is none, a thread for tenants that have none of the common ones. Scans take seconds, and a tenant that
+   * sends many of them has every thread.
+   */
+  #chooseFor(tenant: string | undefined, affinity: number | undefined): PoolWorker {
+    const preferred = this.#choose(affinity);
+    if (tenant === undefined || !preferred.worksForOthers(tenant)) return preferred;
+    let own: PoolWorker | undefined;
+    for (const worker of this.#workers) {
+      if (!worker.isUp || worker.worksForOthers(tenant)) continue;
+      if (!own || worker.load < own.load) own = worker;
+    }
+    if (own) return own;
+    if (this.#workers.some((worker) => worker.worksFor(tenant))) return preferred;
+    const free = this.#express.find((worker) => worker.isUp && !worker.worksForOthers(tenant));
+    if (free) return free;
+    if (this.#express.length >= expressMax) {
+      return this.#express.reduce((a, b) => (weight(b) < weight(a) ? b : a));
+    }
+    const { urgentWorkerData, workerData } = this.#options;
+    const express = this.#newWorker(urgentWorkerData ?? workerData);
+    this.#express.push(express);
+    return express;
   }
 
   /** The preferred worker, unless it is down or much busier than the least busy one. */
@@ -177,8 +224,8 @@ export class WorkerPool implements Workers {
   #feed(worker: PoolWorker): void {
     while (worker.isUp && worker.running.size < this.#tasksPerWorkerMax) {
       const isIdle = worker.queue.length === 0 && worker.running.size === 0;
-      // The urgent thread and that of bodies take no scan: their next task would wait for it.
-      const isCommon = worker !== this.#urgent && worker !== this.#bodies;
+      // The other threads take no scan: their next task would wait for it.
+      const isCommon = this.#workers.includes(worker);
       const queue = isIdle && isCommon ? this.#longestQueue() : worker.queue;
       const job = queue.shift();
       if (!job) return;

@@ -56,7 +56,11 @@ export async function headStreams(
     // All of a selected stream counts, also what lies outside of the range: its volume is shared out by time.
     const records = selectRecords(progress.head, { ...selection, ...allTime });
     const input = { request, sources: sourcesOf(records, progress.id, deps) };
-    const result = await deps.workers.run(volumeTask, input, { affinity: progress.id, signal });
+    const result = await deps.workers.run(volumeTask, input, {
+      affinity: progress.id,
+      signal,
+      tenant: request.tenant,
+    });
     return { committedOffset, result };
   }
   const result: StreamVolume[] = [];
@@ -82,7 +86,7 @@ function scan(
 ): Promise<LeafResult> {
   const sources = sourcesOf(records, partition, deps);
   const affinity = records.length === 0 ? partition : taskOf(records[0]) + partition;
-  return deps.workers.run(leafTask, { request, sources }, { affinity, signal });
+  return deps.workers.run(leafTask, { request, sources }, { affinity, signal, tenant: request.tenant });
 }
 
 /**

@@ -330,14 +330,15 @@ export class Querier implements QuerierService {
     );
   }
 
-  async #onWorker<Input, Output>(
+  async #onWorker<Input extends { readonly request: { readonly tenant: string } }, Output>(
     task: Task<Input, Output>,
     input: Input,
     segment: SegmentRef,
     signal: AbortSignal | undefined,
   ): Promise<Output> {
     try {
-      return await this.#deps.workers.run(task, input, { affinity: affinityOf(segment), signal });
+      const { tenant } = input.request;
+      return await this.#deps.workers.run(task, input, { affinity: affinityOf(segment), signal, tenant });
     } catch (error) {
       if (!(error instanceof LokiError) || error.code !== 'notFound') throw error;
       // Named by the catalog and not in the store: data is missing, which is no fault of the question.

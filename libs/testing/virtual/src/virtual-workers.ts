@@ -18,7 +18,13 @@ export class VirtualWorkers implements Workers {
   async run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean; lane?: 'bodies' } = {},
+    options: {
+      affinity?: number;
+      signal?: AbortSignal;
+      isUrgent?: boolean;
+      lane?: 'bodies';
+      tenant?: string;
+    } = {},
   ): Promise<Output> {
     const { signal } = options;
     signal?.throwIfAborted();

@@ -49,13 +49,20 @@ export interface Workers {
    * @param options.signal stops the task at its next `checkCancelled`
    * @param options.isUrgent milliseconds of work that a client waits for: it never waits behind queries'
    *   scans
+   * @param options.tenant it does not wait behind scans when those of other tenants have all common threads
    * @param options.lane 'bodies': large bodies, which take seconds, wait for each other alone
    * Rejects with what the task threw (LokiErrors keep their code), or with the signal's reason.
    */
   run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
-    options?: { affinity?: number; signal?: AbortSignal; isUrgent?: boolean; lane?: 'bodies' },
+    options?: {
+      affinity?: number;
+      signal?: AbortSignal;
+      isUrgent?: boolean;
+      lane?: 'bodies';
+      tenant?: string;
+    },
   ): Promise<Output>;
   close(): Promise<void>;
 }

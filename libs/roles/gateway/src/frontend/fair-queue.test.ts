@@ -160,3 +160,24 @@ describe('the fair queue', () => {
     q.abort();
   });
 });
+
+// Four queries of one tenant that take a minute each held all slots, and another tenant's small one waited
+// for it.
+test('a tenant leaves one slot in four to others', async () => {
+  const queue = new FairQueue({ outstandingMax: 10 });
+  const stop = new AbortController();
+  for (let i = 0; i < 4; i++) void queue.serve(stop.signal, undefined);
+  const ends: (() => void)[] = [];
+  const long = () => new Promise<void>((resolve) => ends.push(resolve));
+  const loud = Array.from({ length: 5 }, () => queue.submit('loud', long));
+  await new Promise(setImmediate);
+  expect(ends).toHaveLength(3);
+  await queue.submit('quiet', async () => undefined);
+  expect(ends).toHaveLength(3);
+  while (ends.length > 0) {
+    ends.shift()!();
+    await new Promise(setImmediate);
+  }
+  await Promise.all(loud);
+  stop.abort();
+});

@@ -26,6 +26,12 @@ interface FairQueueOptions {
 }
 
 /**
+ * A tenant leaves one slot in four to others: jobs take seconds, and the turn of another tenant would come
+ * when the first of them ends.
+ */
+const sharePerReserve = 4;
+
+/**
  * One queue per tenant, served in turn, so that a tenant's hundred queries delay another tenant's one by one
  * turn only. Pull-based: whoever has capacity asks for the next job, so a slow puller simply takes fewer.
  */
@@ -36,6 +42,8 @@ export class FairQueue<Puller = void> {
   readonly #options: FairQueueOptions;
   /** Slots by puller. */
   readonly #slots = new Map<string, number>();
+  /** Jobs that run, by tenant. */
+  readonly #running = new Map<string, number>();
   #length = 0;
   #pullers = 0;
   #isClosed = false;
@@ -118,7 +126,11 @@ export class FairQueue<Puller = void> {
       while (!gone.aborted) {
         const job = this.#take(pullerId) ?? (await this.#wait(gone, pullerId));
         if (!job) return;
-        await job.run(puller, gone);
+        try {
+          await job.run(puller, gone);
+        } finally {
+          this.#ended(job);
+        }
       }
     } finally {
       this.#join(pullerId, -1);
@@ -154,7 +166,8 @@ export class FairQueue<Puller = void> {
     const { tenant } = job;
     const allowed = this.#pullersOf(tenant);
     const at = this.#waiting.findIndex(({ pullerId }) => !allowed || allowed.has(pullerId));
-    if (at >= 0) {
+    if (at >= 0 && this.#hasSlotLeft(tenant)) {
+      this.#began(job);
       this.#waiting.splice(at, 1)[0].deliver(job);
       return;
     }
@@ -168,8 +181,9 @@ export class FairQueue<Puller = void> {
   #take(pullerId: string): Job<Puller> | undefined {
     for (const [tenant, queue] of this.#queues) {
       const allowed = this.#pullersOf(tenant);
-      if (allowed && !allowed.has(pullerId)) continue;
+      if (!this.#hasSlotLeft(tenant) || (allowed && !allowed.has(pullerId))) continue;
       const job = queue.take()!;
+      this.#began(job);
       this.#length -= 1;
       // To the back of the round, or out of it.
       this.#queues.delete(tenant);
@@ -177,6 +191,21 @@ export class FairQueue<Puller = void> {
       return job;
     }
     return undefined;
+  }
+
+  #hasSlotLeft(tenant: string): boolean {
+    const reserved = Math.floor(this.#pullers / sharePerReserve);
+    return (this.#running.get(tenant) ?? 0) < this.#pullers - reserved;
+  }
+
+  #began({ tenant }: Job<Puller>): void {
+    this.#running.set(tenant, (this.#running.get(tenant) ?? 0) + 1);
+  }
+
+  #ended({ tenant }: Job<Puller>): void {
+    const count = this.#running.get(tenant)! - 1;
+    if (count > 0) this.#running.set(tenant, count);
+    else this.#running.delete(tenant);
   }
 
   /**
