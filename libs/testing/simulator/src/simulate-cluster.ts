@@ -1,16 +1,8 @@
 import { Catalog } from '@loki/catalog';
 import type { CompactorOptions } from '@loki/compactor';
 import type { IngesterOptions } from '@loki/ingester';
-import { loadHash, parseTenantId } from '@loki/model';
-import {
-  VirtualBucket,
-  VirtualLog,
-  VirtualNetwork,
-  VirtualProcess,
-  VirtualRings,
-  VirtualScheduler,
-  guardRealWorld,
-} from '@loki/virtual';
+import { parseTenantId } from '@loki/model';
+import { VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
 import type { Prng } from '@loki/virtual';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
@@ -18,38 +10,22 @@ import type { ClusterFaults } from './cluster-faults.ts';
 import { Fleet } from './cluster-fleet.ts';
 import { startClusterNemesis } from './cluster-nemesis.ts';
 import type { ClusterCount, ClusterWorld } from './cluster-nodes.ts';
-import { Ledger } from './ledger.ts';
-import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
-import { answerOf, entriesOf, everythingOf, isExcused, isInOrder, pushRequest } from './sim-clients.ts';
-import type { PushAnswer } from './sim-clients.ts';
+import type { LedgerEntry } from './ledger.ts';
+import { entriesOf, everythingOf, isExcused } from './sim-clients.ts';
 import { drawIngesterOptions } from './sim-ingester-options.ts';
 import { drawStreamRates } from './sim-node.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
+import { ReadSimulation, Stuck } from './simulation.ts';
+import type { Direction, PushMessage, SimulationOptions, SimulationResult } from './simulation.ts';
 import { storeFaults } from './store-faults.ts';
-
-interface ClusterSimOptions {
-  readonly seed: number;
-  readonly bug?: ClusterBug;
-  /** Each line of the trace, when given. */
-  readonly onTrace?: (line: string) => void;
-}
 
 type ClusterCounts = Record<
   ClusterCount | 'crashes' | 'queries' | 'queriesFailed' | 'deletes' | 'moved',
   number
 >;
 
-export interface ClusterSimResult {
-  readonly seed: number;
-  readonly traceHash: string;
-  /** Empty: every promise held. */
-  readonly violations: readonly Violation[];
-  readonly outcomes: Record<Outcome, number>;
-  readonly counts: ClusterCounts;
-  readonly eventsRun: number;
-  readonly virtualMs: number;
-}
+export type ClusterSimResult = SimulationResult<ClusterCounts>;
 
 /** Virtual time that a healed cluster has to settle in. */
 const settleMs = 60_000;
@@ -66,30 +42,16 @@ const deletesOverMs = 20 * 60_000;
  * compactors, while everything that the seed draws goes wrong; then all faults end, and the ledger is held
  * against what can be read: from the heads, flushed, compacted, and after all processes crashed.
  */
-export async function simulateCluster(options: ClusterSimOptions): Promise<ClusterSimResult> {
-  await loadHash();
-  const lift = guardRealWorld();
-  try {
-    return await new ClusterSimulation(options).run();
-  } finally {
-    lift();
-  }
+export function simulateCluster(options: SimulationOptions<ClusterBug>): Promise<ClusterSimResult> {
+  return new ClusterSimulation(options).run();
 }
 
-/** Faults are over, and it is not well yet. */
-class Stuck extends Error {}
-
-class ClusterSimulation {
-  readonly #options: ClusterSimOptions;
-  readonly #scheduler: VirtualScheduler;
-  readonly #random: Prng;
-  readonly #ledger = new Ledger();
-  readonly #workload: Workload;
+class ClusterSimulation extends ReadSimulation<ClusterCounts> {
+  protected readonly workload: Workload;
   readonly #world: ClusterWorld;
   readonly #fleet: Fleet;
-  readonly #violations: Violation[] = [];
   readonly #hasDeletes: boolean;
-  readonly #counts: ClusterCounts = {
+  protected readonly counts: ClusterCounts = {
     sharded: 0,
     repeats: 0,
     duplicates: 0,
@@ -104,19 +66,15 @@ class ClusterSimulation {
     moved: 0,
   };
   #faults: ClusterFaults;
-  #isHealed = false;
-  #clientsLeft = 0;
 
-  constructor(options: ClusterSimOptions) {
+  constructor(options: SimulationOptions<ClusterBug>) {
+    super(options, `cluster ${options.seed}`, 'simulation');
     const { seed, bug } = options;
-    this.#options = options;
-    this.#scheduler = new VirtualScheduler(`cluster ${seed}`);
-    this.#scheduler.onTrace = options.onTrace;
-    const random = (this.#random = this.#scheduler.random.fork('simulation'));
+    const { random } = this;
     const streamRates = drawStreamRates(seed);
     const faults = drawClusterFaults(random.fork('faults'));
     this.#faults = streamRates ? withinShardPromises(faults) : faults;
-    this.#workload = new Workload(random.fork('workload'), drawProfile(random.fork('profile')));
+    this.workload = new Workload(random.fork('workload'), drawProfile(random.fork('profile')));
     this.#hasDeletes = random.chance(0.4);
     const partitionCount = random.int(1, 4);
     const network = new VirtualNetwork(random.fork('network'));
@@ -140,121 +98,60 @@ class ClusterSimulation {
       streamRates,
       bug,
       faults: () => this.#faults,
-      onCount: (name, by) => void (this.#counts[name] += by),
+      onCount: (name, by) => void (this.counts[name] += by),
       onHookCrash: (process) =>
-        void this.#scheduler.after(0, 'crash at a hook', () => this.#fleet.crash(process)),
+        void this.scheduler.after(0, 'crash at a hook', () => this.#fleet.crash(process)),
       ingesterOf: (name) => this.#fleet.ingester(name),
     };
-    this.#fleet = new Fleet(this.#scheduler, this.#world, random.fork('fleet'));
-    this.#fleet.onCrash = () => void this.#counts.crashes++;
+    this.#fleet = new Fleet(this.scheduler, this.#world, random.fork('fleet'));
+    this.#fleet.onCrash = () => void this.counts.crashes++;
   }
 
-  async run(): Promise<ClusterSimResult> {
-    try {
-      await this.#play();
-    } catch (error) {
-      // Not even an error that a client may be given: something broke that nobody had thought of.
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      const kind = error instanceof Stuck ? 'stuck' : 'threw';
-      this.#add([{ kind, text: `${kind}: ${text}` }]);
-    }
-    return {
-      seed: this.#options.seed,
-      traceHash: this.#scheduler.traceHash(),
-      violations: this.#violations,
-      outcomes: this.#ledger.counts(),
-      counts: this.#counts,
-      eventsRun: this.#scheduler.eventsRun,
-      virtualMs: Math.round(this.#scheduler.nowMs),
-    };
-  }
-
-  async #play(): Promise<void> {
+  protected async play(): Promise<void> {
     this.#fleet.start();
-    const clients = this.#random.int(1, 4);
-    this.#clientsLeft = clients;
-    for (let i = 0; i < clients; i++) this.#background(this.#push(`client-${i}`, this.#random.int(5, 40)));
-    this.#background(this.#query());
-    if (this.#hasDeletes) this.#background(this.#delete());
+    const clients = this.random.int(1, 4);
+    this.clientsRunning = clients;
+    for (let i = 0; i < clients; i++) {
+      this.background(this.pushAll(`client-${i}`, this.random.int(5, 40), { pauseMaxMs: 1_000 }));
+    }
+    this.background(this.query());
+    if (this.#hasDeletes) this.background(this.#delete());
     startClusterNemesis({
-      scheduler: this.#scheduler,
-      random: this.#random.fork('nemesis'),
+      scheduler: this.scheduler,
+      random: this.random.fork('nemesis'),
       world: this.#world,
       fleet: this.#fleet,
       faults: this.#faults,
-      isOver: () => this.#isHealed,
-      onMove: () => void this.#counts.moved++,
+      isOver: () => this.isHealed,
+      onMove: () => void this.counts.moved++,
     });
-    await this.#scheduler.run({ until: () => this.#clientsLeft === 0 || this.#violations.length > 0 });
+    await this.scheduler.run({ until: () => this.clientsRunning === 0 || this.violations.length > 0 });
     this.#heal();
-    if (this.#violations.length === 0) await this.#scheduler.settle(this.#finalJudgement());
+    if (this.violations.length === 0) await this.scheduler.settle(this.#finalJudgement());
   }
 
   // ---- clients
 
-  async #push(name: string, pushes: number): Promise<void> {
-    const client = new VirtualProcess(this.#scheduler, name);
-    const { random } = client;
-    for (let i = 0; i < pushes; i++) {
-      await client.timers.sleep(random.float() * 1_000);
-      const push = this.#workload.next(this.#scheduler.nowMs);
-      for (let attempt = 0; attempt < 6; attempt++) {
-        const answer = await this.#send(client, push);
-        this.#scheduler.note(`${name} push ${i} attempt ${attempt} ${answer}`);
-        if (answer !== 'unknown' || random.chance(0.2)) break;
-        await client.timers.sleep(random.float() * 1_000);
-      }
-    }
-    this.#clientsLeft--;
-  }
-
-  async #send(client: VirtualProcess, push: Push): Promise<PushAnswer> {
-    this.#ledger.sent(push.entries);
+  protected async send(client: VirtualProcess, push: Push, request: PushMessage): Promise<number> {
     const target = this.#fleet.some('distributor', client.random);
-    const request = pushRequest(push, new AbortController().signal);
-    let answer: PushAnswer = 'unknown';
-    try {
-      const response = await this.#world.network.call(client, { from: 'clients', to: target }, () =>
-        target.node!.distributor.push(parseTenantId(push.tenant), request),
-      );
-      answer = answerOf(response.status, push);
-    } catch (error) {
-      if (!isExcused(error)) throw error;
-    }
-    this.#ledger.answered(push.entries, answer);
-    return answer;
-  }
-
-  async #query(): Promise<void> {
-    const client = new VirtualProcess(this.#scheduler, 'reader');
-    while (!this.#isHealed) {
-      await client.timers.sleep(client.random.float() * 2_000);
-      for (const tenant of this.#workload.tenants) {
-        if (this.#isHealed) break;
-        this.#counts.queries++;
-        try {
-          await this.#check(client, tenant);
-        } catch (error) {
-          if (!isExcused(error)) throw error;
-          this.#scheduler.note(`query failed: ${String(error)}`);
-          this.#counts.queriesFailed++;
-        }
-      }
-    }
+    const response = await this.#world.network.call(client, { from: 'clients', to: target }, () =>
+      target.node!.distributor.push(parseTenantId(push.tenant), request),
+    );
+    return response.status;
   }
 
   /** Now and then somebody wants some lines of a stream gone. */
   async #delete(): Promise<void> {
-    const client = new VirtualProcess(this.#scheduler, 'deleter');
+    const client = new VirtualProcess(this.scheduler, 'deleter');
     const { random } = client;
-    for (let i = 0; i < 2 && !this.#isHealed; i++) {
+    for (let i = 0; i < 2 && !this.isHealed; i++) {
       await client.timers.sleep(3_000 + random.float() * 10_000);
-      const tenant = random.pick(this.#workload.tenants);
+      const tenant = random.pick(this.workload.tenants);
       const digit = String(random.int(0, 9));
       const app = `app-${random.int(0, 2)}`;
       const startMs = client.clock.nowMs() - 3_600_000;
       const endMs = client.clock.nowMs();
-      const request = this.#ledger.deleteSent(
+      const request = this.ledger.deleteSent(
         (entry) =>
           entry.tenant === tenant &&
           entry.stream.includes(`app="${app}"`) &&
@@ -269,20 +166,16 @@ class ClusterSimulation {
           target.node!.requests.create(tenant, { id: `0000000${i}`, query, startMs, endMs, parts: 1 }),
         );
         request.isAcked = true;
-        this.#counts.deletes++;
+        this.counts.deletes++;
       } catch (error) {
         if (!isExcused(error)) throw error;
       }
     }
   }
 
-  /** Asks for all that a tenant has, and holds it against what was acked before the question. */
-  async #check(client: VirtualProcess, tenant: string): Promise<LedgerEntry[]> {
-    const must = this.#ledger.acked(tenant);
-    const mustNot = this.#ledger.deleted(tenant);
-    const direction = client.random.pick(['forward', 'backward'] as const);
+  protected async read(client: VirtualProcess, tenant: string, direction: Direction): Promise<LedgerEntry[]> {
     const target = this.#fleet.some('querier', client.random);
-    const entries = await this.#world.network.call(
+    return this.#world.network.call(
       client,
       { from: 'clients', to: target },
       async () => {
@@ -292,14 +185,10 @@ class ClusterSimulation {
       },
       20_000,
     );
-    this.#scheduler.note(`read ${tenant} ${entries.length} of ${must.length}`);
-    this.#add(this.#ledger.judge(tenant, entries, must, mustNot));
-    if (!isInOrder(entries, direction)) this.#add([{ kind: 'order', text: `order: ${tenant} ${direction}` }]);
-    return entries;
   }
 
   #heal(): void {
-    this.#isHealed = true;
+    this.isHealed = true;
     this.#faults = noClusterFaults;
     const { network, bucket, log, rings } = this.#world;
     network.faults = { ...noClusterFaults.network };
@@ -307,14 +196,14 @@ class ClusterSimulation {
     bucket.faults = { ...noClusterFaults.store };
     log.faults = { ...noClusterFaults.log };
     rings.faults = { ...noClusterFaults.ring };
-    this.#scheduler.note('healed');
+    this.scheduler.note('healed');
     this.#fleet.heal();
   }
 
   // ---- the judgement
 
   async #finalJudgement(): Promise<void> {
-    const judge = new VirtualProcess(this.#scheduler, 'judge');
+    const judge = new VirtualProcess(this.scheduler, 'judge');
     const rows = () => this.#patiently(judge, () => this.#checkAll(judge));
     // Pushes that nobody waits for any more may still be on their way.
     await judge.timers.sleep(pushesOverMs);
@@ -329,7 +218,7 @@ class ClusterSimulation {
     await this.#checkStore(judge);
     this.#fleet.crashAll();
     this.#compare(flushed, await rows(), 'a crash');
-    if (!this.#hasDeletes || this.#random.chance(0.6)) return;
+    if (!this.#hasDeletes || this.random.chance(0.6)) return;
     await judge.timers.sleep(deletesOverMs);
     await rows();
     await this.#checkStore(judge);
@@ -338,18 +227,18 @@ class ClusterSimulation {
   #compare(before: number, after: number, what: string): void {
     // A delete that was sent may be carried out at any time.
     if (this.#hasDeletes || before === after) return;
-    this.#add([{ kind: 'changed', text: `changed: ${before} rows, ${after} after ${what}` }]);
+    this.add([{ kind: 'changed', text: `changed: ${before} rows, ${after} after ${what}` }]);
   }
 
   /** All faults are gone: within a minute everybody must be answered. */
   async #patiently<T>(judge: VirtualProcess, work: () => Promise<T>): Promise<T> {
-    const untilMs = this.#scheduler.nowMs + settleMs;
+    const untilMs = this.scheduler.nowMs + settleMs;
     for (;;) {
       try {
         return await work();
       } catch (error) {
         if (!isExcused(error)) throw error;
-        if (this.#scheduler.nowMs > untilMs) {
+        if (this.scheduler.nowMs > untilMs) {
           throw new Stuck(`${settleMs} ms without faults: ${String(error)}`);
         }
       }
@@ -359,7 +248,7 @@ class ClusterSimulation {
 
   async #checkAll(judge: VirtualProcess): Promise<number> {
     let rows = 0;
-    for (const tenant of this.#workload.tenants) rows += (await this.#check(judge, tenant)).length;
+    for (const tenant of this.workload.tenants) rows += (await this.check(judge, tenant)).length;
     return rows;
   }
 
@@ -370,21 +259,10 @@ class ClusterSimulation {
     const { bucket, partitionCount } = this.#world;
     const catalog = new Catalog({ objectStore: bucket.client(judge), timers: judge.timers, partitionCount });
     await catalog.refresh();
-    const keys = this.#workload.tenants.flatMap((tenant) =>
+    const keys = this.workload.tenants.flatMap((tenant) =>
       catalog.segmentsFor(tenant, 0n, 1n << 62n).map(({ key }) => key),
     );
-    this.#add(storeFaults(bucket, keys));
-  }
-
-  #add(violations: readonly Violation[]): void {
-    for (const violation of violations) {
-      this.#scheduler.note(violation.text);
-      this.#violations.push(violation);
-    }
-  }
-
-  #background(work: Promise<void>): void {
-    work.catch((error: unknown) => this.#scheduler.fail(error));
+    this.add(storeFaults(bucket, keys));
   }
 }
 

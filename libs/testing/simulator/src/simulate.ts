@@ -1,28 +1,9 @@
 import { PartitionCatalog } from '@loki/catalog';
-import { loadHash, parseTenantId } from '@loki/model';
-import {
-  VirtualBucket,
-  VirtualDisk,
-  VirtualProcess,
-  VirtualScheduler,
-  guardRealWorld,
-  noDiskFaults,
-  noStoreFaults,
-} from '@loki/virtual';
-import type { Prng } from '@loki/virtual';
-import { Ledger } from './ledger.ts';
-import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
+import { parseTenantId } from '@loki/model';
+import { VirtualBucket, VirtualDisk, VirtualProcess, noDiskFaults, noStoreFaults } from '@loki/virtual';
+import type { LedgerEntry } from './ledger.ts';
 import type { PlantedBug } from './planted-bugs.ts';
-import {
-  answerOf,
-  calling,
-  entriesOf,
-  everythingOf,
-  isExcused,
-  isInOrder,
-  pushRequest,
-} from './sim-clients.ts';
-import type { PushAnswer } from './sim-clients.ts';
+import { calling, entriesOf, everythingOf, isExcused } from './sim-clients.ts';
 import { drawFaults, noFaults } from './sim-faults.ts';
 import type { FaultProfile } from './sim-faults.ts';
 import { drawIngesterOptions } from './sim-ingester-options.ts';
@@ -30,25 +11,13 @@ import { drawStreamRates, SimNode } from './sim-node.ts';
 import type { SimCount, SimWorld } from './sim-node.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
+import { ReadSimulation } from './simulation.ts';
+import type { Direction, PushMessage, SimulationOptions, SimulationResult } from './simulation.ts';
 import { storeFaults } from './store-faults.ts';
 
-interface SimOptions {
-  readonly seed: number;
-  readonly bug?: PlantedBug;
-  /** Each line of the trace, when given. */
-  readonly onTrace?: (line: string) => void;
-}
+type SimCounts = Record<SimCount | 'crashes' | 'queries' | 'queriesFailed', number>;
 
-export interface SimResult {
-  readonly seed: number;
-  readonly traceHash: string;
-  /** Empty: every promise held. */
-  readonly violations: readonly Violation[];
-  readonly outcomes: Record<Outcome, number>;
-  readonly counts: Record<SimCount | 'crashes' | 'queries' | 'queriesFailed', number>;
-  readonly eventsRun: number;
-  readonly virtualMs: number;
-}
+export type SimResult = SimulationResult<SimCounts>;
 
 /** Virtual time that a healed cluster has to settle in. */
 const settleMs = 60_000;
@@ -60,25 +29,14 @@ const queryTimeoutMs = 20_000;
  * then all faults end, and the ledger is held against what can be read: from the heads, after a flush, and
  * after one more crash.
  */
-export async function simulate(options: SimOptions): Promise<SimResult> {
-  await loadHash();
-  const lift = guardRealWorld();
-  try {
-    return await new Simulation(options).run();
-  } finally {
-    lift();
-  }
+export function simulate(options: SimulationOptions<PlantedBug>): Promise<SimResult> {
+  return new ProcessSimulation(options).run();
 }
 
-class Simulation {
-  readonly #options: SimOptions;
-  readonly #scheduler: VirtualScheduler;
-  readonly #random: Prng;
-  readonly #ledger = new Ledger();
-  readonly #workload: Workload;
+class ProcessSimulation extends ReadSimulation<SimCounts> {
+  protected readonly workload: Workload;
   readonly #world: SimWorld;
-  readonly #violations: Violation[] = [];
-  readonly #counts: SimResult['counts'] = {
+  protected readonly counts: SimCounts = {
     repeats: 0,
     duplicates: 0,
     quarantined: 0,
@@ -92,173 +50,112 @@ class Simulation {
   /** No client retries and no line is sent twice: then (writerId, sequence) alone keeps entries single. */
   readonly #isSequenceOnly: boolean;
   #faults: FaultProfile;
-  #isHealed = false;
   #node: SimNode | undefined;
   #booting: VirtualProcess | undefined;
   #incarnation = 0;
-  #clientsLeft = 0;
 
-  constructor(options: SimOptions) {
+  constructor(options: SimulationOptions<PlantedBug>) {
+    super(options, options.seed, 'simulation');
     const { seed, bug } = options;
-    this.#options = options;
-    this.#scheduler = new VirtualScheduler(seed);
-    this.#scheduler.onTrace = options.onTrace;
-    this.#random = this.#scheduler.random.fork('simulation');
     const streamRates = drawStreamRates(seed, bug);
-    const faults = drawFaults(this.#random.fork('faults'));
+    const faults = drawFaults(this.random.fork('faults'));
     // Steps of sharded streams are set by the wall clock: one that is hours wrong is beyond what they
     // promise.
     const drawn = streamRates ? { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY } : faults;
-    const profile = drawProfile(this.#random.fork('profile'));
-    this.#isSequenceOnly = this.#random.chance(0.15) || bug === 'sequenceIgnored';
-    this.#workload = new Workload(
-      this.#random.fork('workload'),
+    const profile = drawProfile(this.random.fork('profile'));
+    this.#isSequenceOnly = this.random.chance(0.15) || bug === 'sequenceIgnored';
+    this.workload = new Workload(
+      this.random.fork('workload'),
       this.#isSequenceOnly ? { ...profile, repeatOdds: 0 } : profile,
     );
     this.#faults = drawn;
-    const bucket = new VirtualBucket(this.#random.fork('bucket'));
+    const bucket = new VirtualBucket(this.random.fork('bucket'));
     bucket.faults = { ...drawn.store };
     if (bug === 'checksumIgnored') bucket.faults = { ...bucket.faults, bitFlip: 0.1, flipShape: 'unseen' };
-    const disk = new VirtualDisk(this.#random.fork('disk'));
+    const disk = new VirtualDisk(this.random.fork('disk'));
     disk.faults = { ...drawn.disk };
     this.#world = {
       disk,
       bucket,
-      partitionCount: this.#random.int(1, 3),
+      partitionCount: this.random.int(1, 3),
       faults: () => this.#faults,
       bug,
-      hasRival: this.#random.chance(0.3),
+      hasRival: this.random.chance(0.3),
       ingesterOptions: {
-        ...drawIngesterOptions(this.#random.fork('options')),
+        ...drawIngesterOptions(this.random.fork('options')),
         dropDuplicates: !this.#isSequenceOnly,
       },
       streamRates,
-      onCount: (name, by) => void (this.#counts[name] += by),
-      onHookCrash: (point) => void this.#scheduler.after(0, `crash at ${point}`, () => this.#crash()),
+      onCount: (name, by) => void (this.counts[name] += by),
+      onHookCrash: (point) => void this.scheduler.after(0, `crash at ${point}`, () => this.#crash()),
     };
   }
 
-  async run(): Promise<SimResult> {
-    try {
-      await this.#play();
-    } catch (error) {
-      // Not even an error that a client may be given: something broke that nobody had thought of.
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#add([{ kind: 'threw', text: `threw: ${text}` }]);
-    }
-    return this.#result();
-  }
-
-  async #play(): Promise<void> {
+  protected async play(): Promise<void> {
     this.#boot();
-    const clients = this.#random.int(1, 4);
-    this.#clientsLeft = clients;
-    for (let i = 0; i < clients; i++) this.#background(this.#push(`client-${i}`, this.#random.int(5, 30)));
-    this.#background(this.#query());
+    const clients = this.random.int(1, 4);
+    this.clientsRunning = clients;
+    for (let i = 0; i < clients; i++) this.background(this.#push(`client-${i}`, this.random.int(5, 30)));
+    this.background(this.query());
     this.#startNemesis();
-    await this.#scheduler.run({ until: () => this.#clientsLeft === 0 || this.#violations.length > 0 });
+    await this.scheduler.run({ until: () => this.clientsRunning === 0 || this.violations.length > 0 });
     this.#heal();
-    if (this.#violations.length === 0) await this.#scheduler.settle(this.#finalJudgement());
-  }
-
-  #result(): SimResult {
-    return {
-      seed: this.#options.seed,
-      traceHash: this.#scheduler.traceHash(),
-      violations: this.#violations,
-      outcomes: this.#ledger.counts(),
-      counts: this.#counts,
-      eventsRun: this.#scheduler.eventsRun,
-      virtualMs: Math.round(this.#scheduler.nowMs),
-    };
+    if (this.violations.length === 0) await this.scheduler.settle(this.#finalJudgement());
   }
 
   // ---- clients
 
-  async #push(name: string, pushes: number): Promise<void> {
-    const client = new VirtualProcess(this.#scheduler, name);
-    const { random } = client;
-    for (let i = 0; i < pushes; i++) {
-      await client.timers.sleep(random.float() * 500);
-      const push = this.#workload.next(this.#scheduler.nowMs);
-      for (let attempt = 0; attempt < 6; attempt++) {
-        while (!this.#node && random.chance(0.9)) await client.timers.sleep(200);
-        const answer = await this.#send(client, push);
-        this.#scheduler.note(`${name} push ${i} attempt ${attempt} ${answer}`);
-        if (answer !== 'unknown' || this.#isSequenceOnly || random.chance(0.2)) break;
-        await client.timers.sleep(random.float() * 1_000);
-      }
-    }
-    this.#clientsLeft--;
+  #push(name: string, pushes: number): Promise<void> {
+    return this.pushAll(name, pushes, {
+      pauseMaxMs: 500,
+      neverRepeats: this.#isSequenceOnly,
+      beforeAttempt: async (client) => {
+        while (!this.#node && client.random.chance(0.9)) await client.timers.sleep(200);
+      },
+    });
   }
 
-  async #send(client: VirtualProcess, push: Push): Promise<PushAnswer> {
-    this.#ledger.sent(push.entries);
+  protected async send(
+    client: VirtualProcess,
+    push: Push,
+    request: PushMessage,
+  ): Promise<number | undefined> {
     const node = this.#node;
-    const request = pushRequest(push, new AbortController().signal);
-    let answer: PushAnswer = 'unknown';
-    if (node) {
-      try {
-        const call = () => node.distributor.push(parseTenantId(push.tenant), request);
-        answer = answerOf((await calling(client, pushTimeoutMs, call)).status, push);
-      } catch (error) {
-        if (!isExcused(error)) throw error;
-      }
-    }
-    this.#ledger.answered(push.entries, answer);
-    return answer;
+    if (!node) return undefined;
+    const call = () => node.distributor.push(parseTenantId(push.tenant), request);
+    return (await calling(client, pushTimeoutMs, call)).status;
   }
 
-  async #query(): Promise<void> {
-    const client = new VirtualProcess(this.#scheduler, 'reader');
-    while (!this.#isHealed) {
-      await client.timers.sleep(client.random.float() * 2_000);
-      for (const tenant of this.#workload.tenants) {
-        if (this.#isHealed || !this.#node) break;
-        this.#counts.queries++;
-        try {
-          await this.#check(client, tenant);
-        } catch (error) {
-          if (!isExcused(error)) throw error;
-          this.#counts.queriesFailed++;
-        }
-      }
-    }
+  protected override canRead(): boolean {
+    return this.#node !== undefined;
   }
 
-  /** Asks for all that a tenant has, and holds it against what was acked before the question. */
-  async #check(client: VirtualProcess, tenant: string): Promise<LedgerEntry[]> {
-    const must = this.#ledger.acked(tenant);
-    const direction = client.random.pick(['forward', 'backward'] as const);
-    const entries = await calling(client, queryTimeoutMs, async () => {
+  protected async read(client: VirtualProcess, tenant: string, direction: Direction): Promise<LedgerEntry[]> {
+    return calling(client, queryTimeoutMs, async () => {
       const { querier } = this.#node!;
       const result = await querier.runLeaf(everythingOf(tenant, direction));
       if (result.kind !== 'log') throw new Error('a log leaf was answered with samples');
       return entriesOf(tenant, result);
     });
-    this.#scheduler.note(`read ${tenant} ${entries.length} of ${must.length}`);
-    this.#add(this.#ledger.judge(tenant, entries, must));
-    if (!isInOrder(entries, direction)) this.#add([{ kind: 'order', text: `order: ${tenant} ${direction}` }]);
-    return entries;
   }
 
   // ---- what goes wrong
 
   #boot(): void {
-    const process = new VirtualProcess(this.#scheduler, `node-${this.#incarnation++}`);
+    const process = new VirtualProcess(this.scheduler, `node-${this.#incarnation++}`);
     this.#booting = process;
     SimNode.boot(process, this.#world).then(
       (node) => {
         this.#booting = undefined;
         this.#node = node;
-        this.#scheduler.note(`${process.name} is up`);
+        this.scheduler.note(`${process.name} is up`);
       },
       (error: unknown) => {
         process.kill();
         this.#booting = undefined;
-        this.#scheduler.note(`${process.name} did not start: ${String(error)}`);
-        if (!isExcused(error) && !isDiskError(error)) this.#scheduler.fail(error);
-        else this.#scheduler.after(500, 'boot again', () => this.#boot());
+        this.scheduler.note(`${process.name} did not start: ${String(error)}`);
+        if (!isExcused(error) && !isDiskError(error)) this.scheduler.fail(error);
+        else this.scheduler.after(500, 'boot again', () => this.#boot());
       },
     );
   }
@@ -266,90 +163,79 @@ class Simulation {
   #crash(): void {
     const isUp = this.#node !== undefined || this.#booting !== undefined;
     if (!isUp) return;
-    this.#counts.crashes++;
+    this.counts.crashes++;
     this.#node?.kill();
     this.#booting?.kill();
     this.#node = undefined;
     this.#booting = undefined;
     this.#world.disk.crash();
-    this.#scheduler.after(this.#random.float() * 3_000, 'boot', () => this.#boot());
+    this.scheduler.after(this.random.float() * 3_000, 'boot', () => this.#boot());
   }
 
   #startNemesis(): void {
-    const random = this.#random.fork('nemesis');
+    const random = this.random.fork('nemesis');
     const { disk, bucket } = this.#world;
     const some = () =>
       this.#node?.rival && random.chance(0.5) ? this.#node.rival.process : this.#node?.process;
-    this.#every(this.#faults.crashEveryMs, random, 'crash', () => this.#crash());
-    this.#every(this.#faults.pauseEveryMs, random, 'pause', () => some()?.pause(random.float() * 5_000));
-    this.#every(this.#faults.clockJumpEveryMs, random, 'clock', () => {
+    this.every(this.#faults.crashEveryMs, random, 'crash', () => this.#crash());
+    this.every(this.#faults.pauseEveryMs, random, 'pause', () => some()?.pause(random.float() * 5_000));
+    this.every(this.#faults.clockJumpEveryMs, random, 'clock', () => {
       const process = some();
       if (process) process.clock.offsetMs = (random.float() - 0.5) * 2 * 86_400_000;
     });
-    this.#every(this.#faults.storeDownEveryMs, random, 'store down', () => {
+    this.every(this.#faults.storeDownEveryMs, random, 'store down', () => {
       bucket.faults.down = true;
-      this.#scheduler.after(random.float() * 10_000, 'store up', () => (bucket.faults.down = false));
+      this.scheduler.after(random.float() * 10_000, 'store up', () => (bucket.faults.down = false));
     });
-    this.#every(this.#faults.diskFullEveryMs, random, 'disk full', () => {
+    this.every(this.#faults.diskFullEveryMs, random, 'disk full', () => {
       disk.faults.capacityBytes = disk.usedBytes + random.int(0, 2_000);
       const room = () => (disk.faults.capacityBytes = Number.POSITIVE_INFINITY);
-      this.#scheduler.after(random.float() * 5_000, 'disk has room', room);
+      this.scheduler.after(random.float() * 5_000, 'disk has room', room);
     });
-    this.#every(this.#faults.flushEveryMs, random, 'flush', () => {
+    this.every(this.#faults.flushEveryMs, random, 'flush', () => {
       const node = this.#node;
       const ingester = node?.rival && random.chance(0.5) ? node.rival.ingester : node?.ingester;
       ingester?.flush().catch((error: unknown) => {
-        if (!isExcused(error)) this.#scheduler.fail(error);
+        if (!isExcused(error)) this.scheduler.fail(error);
       });
     });
-    this.#every(1_000, random, 'bounds', () => this.#checkBounds());
-  }
-
-  /** Repeats `action`, on average each `meanMs`, until the cluster is healed. */
-  #every(meanMs: number, random: Prng, label: string, action: () => void): void {
-    if (!Number.isFinite(meanMs)) return;
-    const delayMs = -Math.log(1 - random.float()) * meanMs;
-    this.#scheduler.after(delayMs, label, () => {
-      if (this.#isHealed) return;
-      action();
-      this.#every(meanMs, random, label, action);
-    });
+    this.every(1_000, random, 'bounds', () => this.#checkBounds());
   }
 
   #checkBounds(): void {
     const max = this.#world.ingesterOptions.headBytesMax! + 200_000;
     const bytes = this.#node?.ingester.headBytes() ?? 0;
-    if (bytes > max) this.#add([{ kind: 'bound', text: `bound: heads hold ${bytes} bytes of ${max}` }]);
+    if (bytes > max) this.add([{ kind: 'bound', text: `bound: heads hold ${bytes} bytes of ${max}` }]);
   }
 
   #heal(): void {
-    this.#isHealed = true;
+    this.isHealed = true;
     this.#faults = noFaults;
     this.#world.disk.faults = { ...noDiskFaults };
     this.#world.bucket.faults = { ...noStoreFaults };
-    this.#scheduler.note('healed');
+    this.scheduler.note('healed');
     if (this.#node) this.#node.process.clock.offsetMs = 0;
   }
 
   // ---- the judgement
 
   async #finalJudgement(): Promise<void> {
-    const judge = new VirtualProcess(this.#scheduler, 'judge');
+    const judge = new VirtualProcess(this.scheduler, 'judge');
     await this.#settled(judge);
-    if (this.#violations.length > 0) return;
+    if (this.violations.length > 0) return;
     const before = await this.#checkAll(judge);
     await calling(judge, settleMs, () => this.#node!.ingester.flush());
     const flushed = await this.#checkAll(judge);
     if (before !== flushed) {
-      this.#add([{ kind: 'changed', text: `changed: ${before} rows, ${flushed} after a flush` }]);
+      this.add([{ kind: 'changed', text: `changed: ${before} rows, ${flushed} after a flush` }]);
     }
     await this.#checkStore(judge);
     this.#crash();
     await this.#settled(judge);
-    if (this.#violations.length > 0) return;
+    if (this.violations.length > 0) return;
     const recovered = await this.#checkAll(judge);
     if (recovered !== flushed) {
-      this.#add([{ kind: 'changed', text: `changed: ${flushed} rows, ${recovered} after a crash` }]);
+      this.add([{ kind: 'changed', text: `changed: ${flushed} rows, ${recovered} after a crash` }]);
     }
   }
 
@@ -358,11 +244,11 @@ class Simulation {
    * stored.
    */
   async #settled(judge: VirtualProcess): Promise<void> {
-    const untilMs = this.#scheduler.nowMs + settleMs;
+    const untilMs = this.scheduler.nowMs + settleMs;
     const isReady = () => this.#node?.ingester.isReady() && (this.#node.rival?.ingester.isReady() ?? true);
     while (!isReady()) {
-      if (this.#scheduler.nowMs > untilMs) {
-        this.#add([{ kind: 'stuck', text: `stuck: not ready ${settleMs} ms after all faults were gone` }]);
+      if (this.scheduler.nowMs > untilMs) {
+        this.add([{ kind: 'stuck', text: `stuck: not ready ${settleMs} ms after all faults were gone` }]);
         return;
       }
       await judge.timers.sleep(200);
@@ -372,20 +258,20 @@ class Simulation {
 
   async #checkAll(judge: VirtualProcess): Promise<number> {
     let rows = 0;
-    for (const tenant of this.#workload.tenants) {
-      rows += (await this.#patiently(judge, () => this.#check(judge, tenant))).length;
+    for (const tenant of this.workload.tenants) {
+      rows += (await this.#patiently(judge, () => this.check(judge, tenant))).length;
     }
     return rows;
   }
 
   /** Answers that were slow to come when the faults went keep a partition waiting for some seconds more. */
   async #patiently<T>(judge: VirtualProcess, ask: () => Promise<T>): Promise<T> {
-    const untilMs = this.#scheduler.nowMs + settleMs;
+    const untilMs = this.scheduler.nowMs + settleMs;
     for (;;) {
       try {
         return await ask();
       } catch (error) {
-        if (!isExcused(error) || this.#scheduler.nowMs > untilMs) throw error;
+        if (!isExcused(error) || this.scheduler.nowMs > untilMs) throw error;
         await judge.timers.sleep(500);
       }
     }
@@ -402,18 +288,7 @@ class Simulation {
       await catalog.load();
       keys.push(...catalog.state.live.keys());
     }
-    this.#add(storeFaults(bucket, keys));
-  }
-
-  #add(violations: readonly Violation[]): void {
-    for (const violation of violations) {
-      this.#scheduler.note(violation.text);
-      this.#violations.push(violation);
-    }
-  }
-
-  #background(work: Promise<void>): void {
-    work.catch((error: unknown) => this.#scheduler.fail(error));
+    this.add(storeFaults(bucket, keys));
   }
 }
 
