@@ -128,6 +128,18 @@ describe('a bucket that fails', () => {
     expect(keys).toEqual(Array.from({ length: 10 }, (_, i) => `k${i}`));
   });
 
+  test('a listing and a body that stall end with an error', async () => {
+    const client = new FakeClient();
+    const stalled = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }) };
+    client.listObjectsV2 = () => stalled as never;
+    const list = async () => {
+      for await (const object of storeOf(client).list('k')) void object;
+    };
+    await expect(list()).rejects.toMatchObject({ code: 'unavailable' });
+    client.makeRequestAsync = async () => ({ headers: {}, ...stalled }) as never;
+    await expect(storeOf(client).get('k')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
   test('an abort ends a call that hangs', async () => {
     const client = new FakeClient();
     client.failures = ['hang'];

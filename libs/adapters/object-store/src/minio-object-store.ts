@@ -141,7 +141,10 @@ export class MinioObjectStore implements ObjectStore {
     let after = startAfter ?? '';
     for (let attempt = 1; ; attempt++) {
       try {
-        for await (const { name, size } of client.listObjectsV2(bucket, prefix, true, after)) {
+        const listing = client.listObjectsV2(bucket, prefix, true, after)[Symbol.asyncIterator]();
+        const next = () => this.#withDeadline(prefix, undefined, () => listing.next());
+        for (let result = await next(); !result.done; result = await next()) {
+          const { name, size } = result.value;
           if (name === undefined) continue;
           yield { key: name, sizeBytes: size ?? 0 };
           after = name; // a retry goes on behind what was given already

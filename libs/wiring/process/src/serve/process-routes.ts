@@ -13,6 +13,7 @@ import type { RingRoute, RingSource } from '../cluster/ring-pages.ts';
 import type { RingName, Rings } from '../cluster/rings.ts';
 import type { Roles } from '../roles/roles.ts';
 import { ruleHandlers, ruleRoutes } from '../roles/ruler-role.ts';
+import { withinDeadline } from './flush-deadline.ts';
 import type { HttpPorts } from './http-ports.ts';
 import { ownStatusHandlers, systemStatusHandlers } from './operator-routes.ts';
 
@@ -79,7 +80,7 @@ export function routeProcess(deps: RouteDeps): void {
   const { flush } = roles;
   if (flush) {
     const flushAll: HttpHandler = async (request) => {
-      await flush(request.signal);
+      await withinDeadline(flush, request.signal, deps.timers);
       return noContent;
     };
     server.handle('flush', flushAll);
@@ -94,7 +95,7 @@ export function routeProcess(deps: RouteDeps): void {
     server.handle('ingesterShutdown', async (request) => {
       const query = new URLSearchParams(request.queryText);
       const flushes = query.get('flush') !== 'false';
-      if (flushes) await ingester.flush(request.signal);
+      if (flushes) await withinDeadline((signal) => ingester.flush(signal), request.signal, deps.timers);
       lifecycle.endWith({ flush: flushes });
       if (query.get('terminate') !== 'false') void deps.stop();
       return noContent;

@@ -1,0 +1,35 @@
+/** Operators' flushes: one that the object store does not take ends with an answer. */
+import { LokiError } from '@loki/model';
+import type { Timers } from '@loki/ports';
+
+/** Longer than a flush of full heads takes, shorter than operators' tools wait. */
+const flushMaxMs = 60_000;
+
+/**
+ * Flushes until the caller leaves or time is up. What is not flushed stays in the write log, and is flushed
+ * later.
+ *
+ * @throws LokiError `timeout`
+ */
+export async function withinDeadline(
+  flush: (signal: AbortSignal) => Promise<void>,
+  caller: AbortSignal,
+  timers: Timers,
+): Promise<void> {
+  const late = new AbortController();
+  const signal = AbortSignal.any([caller, late.signal]);
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  const timer = timers.after(flushMaxMs, () =>
+    late.abort(
+      new LokiError('timeout', `not flushed within ${flushMaxMs / 1000} s: the write log keeps what is left`),
+    ),
+  );
+  try {
+    await Promise.race([flush(signal), ended]);
+  } finally {
+    timer.cancel();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
