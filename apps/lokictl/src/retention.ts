@@ -122,7 +122,12 @@ function timeText(ns: bigint): string {
 }
 
 function placeOf({ storage }: Config): string {
-  return storage.kind === 'filesystem' ? storage.directory : `the bucket ${storage.bucket}`;
+  switch (storage.kind) {
+    case 'filesystem':
+      return storage.directory;
+    case 's3':
+      return `the bucket ${storage.bucket}`;
+  }
 }
 
 export async function countPartitions(store: ObjectStore): Promise<number> {

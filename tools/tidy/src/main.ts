@@ -15,7 +15,7 @@ function main(): void {
   const faults = checkTree(tree);
   for (const fault of faults) console.log(`${fault.path}:${fault.line}: ${fault.text}`);
   console.log(
-    `tidy: ${tree.files.length} files, ${faults.length === 0 ? 'no faults' : `${faults.length} faults`}`,
+    `tidy: ${tree.files.length} files, ${faults.length === 0 ? 'no faults' : `${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}`}`,
   );
   process.exitCode = faults.length === 0 ? 0 : 1;
 }

@@ -73,9 +73,16 @@ function checkStage(stage: Stage): void {
       return checkFormats(stage.formats);
     case 'labelFilter':
       return checkAddresses(stage.filter);
-    default:
-      // The others were checked when they were read.
+    // These were checked when they were read.
+    case 'regexp':
+    case 'pattern':
+    case 'unpack':
+    case 'decolorize':
+    case 'drop':
+    case 'keep':
       return;
+    default:
+      stage satisfies never;
   }
 }
 

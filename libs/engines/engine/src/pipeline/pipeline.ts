@@ -151,6 +151,9 @@ function compileStage(stage: Stage, needed: NeededLabels, texts: ByteText): RowS
       return new DropStage(stage.targets);
     case 'keep':
       return new KeepStage(stage.targets);
+    default:
+      // A kind without a case would be dropped from queries without a word.
+      return stage satisfies never;
   }
 }
 

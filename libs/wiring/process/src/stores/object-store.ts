@@ -37,7 +37,10 @@ interface OpenedStorage {
   readonly prepare: (whole: ObjectStore) => Promise<void>;
 }
 
-/** The one place that knows the kinds of stores: a new kind is a case here. */
+/**
+ * Opens a store of each kind: a new kind without a case is a type error here, and where lokictl names its
+ * place.
+ */
 function openStorage(storage: StorageConfig): OpenedStorage {
   switch (storage.kind) {
     case 'filesystem': {
