@@ -246,6 +246,6 @@ function moveRepeatedTimestamps(rows: PushRows, from: number, to: number): void 
 }
 
 function isSameLine(rows: PushRows, a: number, b: number): boolean {
-  const [aBytes, bBytes] = [rows.lineBytes(a), rows.lineBytes(b)];
+  const [aBytes, bBytes] = [rows.lineBuffer(a), rows.lineBuffer(b)];
   return aBytes.compare(bBytes, rows.lineStart[b], rows.lineEnd[b], rows.lineStart[a], rows.lineEnd[a]) === 0;
 }

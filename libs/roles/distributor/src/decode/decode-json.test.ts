@@ -29,7 +29,7 @@ function decoded(decode: Decode, body: string): unknown {
       const row = rows.streamFirstRow[index] + i;
       return {
         time: [rows.seconds[row], rows.nanos[row]],
-        line: rows.lineBytes(row).toString('utf8', rows.lineStart[row], rows.lineEnd[row]),
+        line: rows.lineBuffer(row).toString('utf8', rows.lineStart[row], rows.lineEnd[row]),
         pairs: Array.from({ length: rows.pairEnd[row] - rows.pairStart(row) }, (_, j) => {
           const pair = rows.pairStart(row) + j;
           return [rows.pairNames[pair], rows.pairValues[pair], rows.pairBytes[pair]];

@@ -20,7 +20,7 @@ function decoded(body: string): unknown {
     stream.text,
     Array.from({ length: rows.streamRowEnd(index) - rows.streamFirstRow[index] }, (_, i) => {
       const row = rows.streamFirstRow[index] + i;
-      const line = rows.lineBytes(row).toString('utf8', rows.lineStart[row], rows.lineEnd[row]);
+      const line = rows.lineBuffer(row).toString('utf8', rows.lineStart[row], rows.lineEnd[row]);
       return [rows.seconds[row], rows.nanos[row], line];
     }),
   ]);

@@ -197,7 +197,7 @@ export class PushRows implements PushSink {
   cutLine(row: number, keepBytes: number, suffix: string): void {
     const start = this.extraLength;
     const extra = this.reserveExtra(keepBytes + suffix.length * 3);
-    this.lineBytes(row).copy(extra, start, this.lineStart[row], this.lineStart[row] + keepBytes);
+    this.lineBuffer(row).copy(extra, start, this.lineStart[row], this.lineStart[row] + keepBytes);
     this.extraLength = start + keepBytes;
     this.extraLength += extra.write(suffix, this.extraLength, 'utf8');
     this.lineStart[row] = start;
@@ -237,7 +237,7 @@ export class PushRows implements PushSink {
   }
 
   /** What `lineStart` and `lineEnd` of a row refer to. */
-  lineBytes(row: number): Buffer {
+  lineBuffer(row: number): Buffer {
     return this.inExtra[row] === 0 ? this.bytes : this.extra;
   }
 

@@ -66,7 +66,7 @@ function writeRows(
     writer.addRow(
       rows.seconds[row],
       rows.nanos[row],
-      rows.lineBytes(row),
+      rows.lineBuffer(row),
       rows.lineStart[row],
       rows.lineEnd[row],
     );
@@ -99,7 +99,7 @@ function genericFieldsOf(
       }
       return undefined;
     },
-    line: () => rows.lineBytes(row).toString('utf8', rows.lineStart[row], rows.lineEnd[row]),
+    line: () => rows.lineBuffer(row).toString('utf8', rows.lineStart[row], rows.lineEnd[row]),
   });
 }
 
@@ -113,7 +113,7 @@ function levelOfRow(rows: PushRows, row: number, stream: ResolvedStream, limits:
     if (stated !== undefined) return stated;
   } else if (stream.level !== undefined) return stream.level;
   return detectLevel(
-    rows.lineBytes(row),
+    rows.lineBuffer(row),
     rows.lineStart[row],
     rows.lineEnd[row],
     compiled.lineLevelFields,
