@@ -1,5 +1,5 @@
 import { parseJsonPath, parsePattern } from '@loki/logql';
-import type { JsonStage, LogfmtStage } from '@loki/logql';
+import type { JsonStageSpec, LogfmtStageSpec } from '@loki/logql';
 import { Unsure } from './referee-row.ts';
 import type { PlainRow } from './referee-row.ts';
 import { regexOf } from './referee-values.ts';
@@ -69,7 +69,7 @@ function valueEnd(text: string, at: number): number | undefined {
   return at + token.length;
 }
 
-export function parseJson(row: PlainRow, { extractions }: JsonStage): void {
+export function parseJson(row: PlainRow, { extractions }: JsonStageSpec): void {
   if (extractions.length > 0) return extractJson(row, extractions);
   const walk = (text: string, prefix: string): boolean => {
     const { members, isBroken } = membersOf(text);
@@ -85,7 +85,7 @@ export function parseJson(row: PlainRow, { extractions }: JsonStage): void {
   if (walk(row.line, '')) fail(row, 'JSONParserErr');
 }
 
-function extractJson(row: PlainRow, extractions: JsonStage['extractions']): void {
+function extractJson(row: PlainRow, extractions: JsonStageSpec['extractions']): void {
   if (row.line === '') return;
   if (!/^[ \t\r\n]*[{["]/.test(row.line)) return fail(row, 'JSONParserErr');
   // A path may lead to something in front of the mistake.
@@ -134,7 +134,7 @@ export function unpack(row: PlainRow): void {
   row.line = entry[1];
 }
 
-export function parseLogfmt(row: PlainRow, { strict, keepEmpty, extractions }: LogfmtStage): void {
+export function parseLogfmt(row: PlainRow, { strict, keepEmpty, extractions }: LogfmtStageSpec): void {
   const { pairs, isBroken } = logfmtPairs(row.line, strict);
   if (isBroken) fail(row, 'LogfmtParserErr');
   if (extractions.length === 0) {

@@ -1,4 +1,4 @@
-import type { CompareOp, LabelFilter, LineFilterStage, LogExpr, Matcher, Stage } from '@loki/logql';
+import type { CompareOp, LabelFilter, LineFilterStageSpec, LogExpr, Matcher, Stage } from '@loki/logql';
 import { compileTemplate, TemplateExecError } from '@loki/template';
 import { fail, parseByPattern, parseJson, parseLogfmt, parseRegexp, unpack } from './referee-parsers.ts';
 import { Unsure } from './referee-row.ts';
@@ -76,7 +76,7 @@ function passesStage(row: PlainRow, stage: Stage): boolean {
   }
 }
 
-function passesLineFilter(line: string, { op, operands }: LineFilterStage): boolean {
+function passesLineFilter(line: string, { op, operands }: LineFilterStageSpec): boolean {
   const found = operands.some(({ text, ip }) => {
     if (ip) return hasAddress(line, text);
     if (op === '|=' || op === '!=') return line.includes(text);

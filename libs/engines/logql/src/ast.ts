@@ -25,7 +25,7 @@ export interface LineFilterOperand {
   readonly ip: boolean;
 }
 
-export interface LineFilterStage {
+export interface LineFilterStageSpec {
   readonly kind: 'lineFilter';
   readonly op: LineFilterOp;
   /** Joined by `or`: any suffices. The parser gives negative operators one operand each. */
@@ -38,67 +38,67 @@ export interface Extraction {
   readonly expression: string;
 }
 
-export interface JsonStage {
+export interface JsonStageSpec {
   readonly kind: 'json';
   /** Empty: extract everything. */
   readonly extractions: readonly Extraction[];
 }
-export interface LogfmtStage {
+export interface LogfmtStageSpec {
   readonly kind: 'logfmt';
   readonly strict: boolean;
   readonly keepEmpty: boolean;
   readonly extractions: readonly Extraction[];
 }
-export interface RegexpStage {
+export interface RegexpStageSpec {
   readonly kind: 'regexp';
   readonly pattern: string;
 }
-export interface PatternStage {
+export interface PatternStageSpec {
   readonly kind: 'pattern';
   readonly pattern: string;
 }
-export interface UnpackStage {
+export interface UnpackStageSpec {
   readonly kind: 'unpack';
 }
-export interface DecolorizeStage {
+export interface DecolorizeStageSpec {
   readonly kind: 'decolorize';
 }
-export interface LabelFilterStage {
+export interface LabelFilterStageSpec {
   readonly kind: 'labelFilter';
   readonly filter: LabelFilter;
 }
-export interface LineFormatStage {
+export interface LineFormatStageSpec {
   readonly kind: 'lineFormat';
   readonly template: string;
 }
-export interface LabelFormatStage {
+export interface LabelFormatStageSpec {
   readonly kind: 'labelFormat';
   readonly formats: readonly LabelFormat[];
 }
 export type LabelFormat =
   { readonly label: string; readonly rename: string } | { readonly label: string; readonly template: string };
-export interface DropStage {
+export interface DropStageSpec {
   readonly kind: 'drop';
   readonly targets: readonly (string | Matcher)[];
 }
-export interface KeepStage {
+export interface KeepStageSpec {
   readonly kind: 'keep';
   readonly targets: readonly (string | Matcher)[];
 }
 
 export type Stage =
-  | LineFilterStage
-  | JsonStage
-  | LogfmtStage
-  | RegexpStage
-  | PatternStage
-  | UnpackStage
-  | DecolorizeStage
-  | LabelFilterStage
-  | LineFormatStage
-  | LabelFormatStage
-  | DropStage
-  | KeepStage;
+  | LineFilterStageSpec
+  | JsonStageSpec
+  | LogfmtStageSpec
+  | RegexpStageSpec
+  | PatternStageSpec
+  | UnpackStageSpec
+  | DecolorizeStageSpec
+  | LabelFilterStageSpec
+  | LineFormatStageSpec
+  | LabelFormatStageSpec
+  | DropStageSpec
+  | KeepStageSpec;
 
 export type CompareOp = '==' | '!=' | '>' | '>=' | '<' | '<=';
 

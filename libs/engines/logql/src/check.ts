@@ -1,7 +1,7 @@
 import { BoundedMap } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 import { compileTemplate } from '@loki/template';
-import type { Expr, LabelFilter, LabelFormat, LineFilterStage, LogExpr, Stage } from './ast.ts';
+import type { Expr, LabelFilter, LabelFormat, LineFilterStageSpec, LogExpr, Stage } from './ast.ts';
 import { messageOfPart, QueryPartError, stageError } from './errors.ts';
 import { parseIpMatcher } from './ip.ts';
 import { parseJsonPath, parseLogfmtKey } from './json-path.ts';
@@ -86,7 +86,7 @@ function checkStage(stage: Stage): void {
   }
 }
 
-function checkLineFilter({ op, operands }: LineFilterStage): void {
+function checkLineFilter({ op, operands }: LineFilterStageSpec): void {
   for (const { text, ip } of operands) {
     if (ip) {
       if (op !== '|=' && op !== '!=') throw new QueryPartError('ip: invalid operation');

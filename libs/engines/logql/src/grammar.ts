@@ -8,7 +8,7 @@ import type {
   LabelFormat,
   LineFilterOp,
   LineFilterOperand,
-  LineFilterStage,
+  LineFilterStageSpec,
   LogExpr,
   MatchOp,
   Matcher,
@@ -109,7 +109,7 @@ rule(
   'lineFilter',
   [
     'lineFilterOp lineOperand',
-    (op: LineFilterOp, operand: LineFilterOperand): LineFilterStage => ({
+    (op: LineFilterOp, operand: LineFilterOperand): LineFilterStageSpec => ({
       kind: 'lineFilter',
       op,
       operands: [operand],
@@ -117,7 +117,7 @@ rule(
   ],
   [
     'lineFilter or lineOperand',
-    (stage: LineFilterStage, _: unknown, operand: LineFilterOperand): LineFilterStage => ({
+    (stage: LineFilterStageSpec, _: unknown, operand: LineFilterOperand): LineFilterStageSpec => ({
       ...stage,
       operands: [...stage.operands, operand],
     }),

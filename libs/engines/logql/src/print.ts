@@ -1,6 +1,6 @@
 import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/go';
 import type {
-  BinaryExpr, Expr, Extraction, Grouping, LabelFilter, LineFilterStage, LogExpr, Matcher, RangeAggExpr, Stage, Unwrap,
+  BinaryExpr, Expr, Extraction, Grouping, LabelFilter, LineFilterStageSpec, LogExpr, Matcher, RangeAggExpr, Stage, Unwrap,
 } from './ast.ts'; // prettier-ignore
 import { formatByteSize, formatFloat, formatSixDigits } from './numbers.ts';
 
@@ -99,7 +99,7 @@ export function printStage(stage: Stage, style: PrintStyle): string {
   }
 }
 
-function printLineFilter({ op, operands }: LineFilterStage): string {
+function printLineFilter({ op, operands }: LineFilterStageSpec): string {
   return `${op} ${operands.map(({ text, ip }) => (ip ? `ip(${quoteGo(text)})` : quoteGo(text))).join(' or ')}`;
 }
 

@@ -1,4 +1,4 @@
-import type { LineFilterStage } from '@loki/logql';
+import type { LineFilterStageSpec } from '@loki/logql';
 import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';
 import { latin1Text } from '../common/byte-text.ts';
@@ -27,7 +27,7 @@ export class LineFilter {
   readonly #tests: readonly LineTest[];
   readonly #isNegated: boolean;
 
-  constructor(stage: LineFilterStage) {
+  constructor(stage: LineFilterStageSpec) {
     this.#isNegated = stage.op.startsWith('!');
     this.#tests = stage.operands.map((operand) => {
       if (operand.ip) return new IpTest(operand.text);

@@ -1,5 +1,5 @@
 import { parseLogfmtKey } from '@loki/logql';
-import type { LogfmtStage as LogfmtSyntax } from '@loki/logql';
+import type { LogfmtStageSpec } from '@loki/logql';
 import type { ByteText } from '../common/byte-text.ts';
 import { errorKinds } from '../common/error-labels.ts';
 import { KeyTable } from './key-table.ts';
@@ -16,7 +16,7 @@ export class LogfmtStage {
   readonly #texts: ByteText;
   readonly #decoder = new LogfmtDecoder();
 
-  constructor(syntax: LogfmtSyntax, needed: NeededLabels, texts: ByteText) {
+  constructor(syntax: LogfmtStageSpec, needed: NeededLabels, texts: ByteText) {
     this.#isStrict = syntax.strict;
     this.#keepEmpty = syntax.keepEmpty;
     this.#needed = needed;
@@ -65,7 +65,7 @@ export class LogfmtExtractStage {
   /** Per extraction: the value in the line at hand. */
   readonly #values: (string | undefined)[];
 
-  constructor(syntax: LogfmtSyntax, needed: NeededLabels, texts: ByteText) {
+  constructor(syntax: LogfmtStageSpec, needed: NeededLabels, texts: ByteText) {
     this.#isStrict = syntax.strict;
     const extractions = syntax.extractions.filter(({ label }) => needed.wants(label));
     this.#labels = extractions.map(({ label }) => label);
