@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Drain } from './drain.ts';
-import type { Cluster } from './drain.ts';
+import type { LineCluster } from './drain.ts';
 import { joinTokens, kindsOf, lineCharsMax, tokenize, wildcard, wordKinds, wordsMax } from './tokens.ts';
 
 // What this protects: patterns say what lines have in common, match the lines they stand for, and cost
@@ -54,7 +54,7 @@ test('a pattern matches every line that it stands for, and stands for as many as
   fc.assert(
     fc.property(fc.array(line, { maxLength: 60 }), (lines) => {
       const drain = new Drain({ clustersMax: 1000 });
-      const trained: [string[], Cluster][] = [];
+      const trained: [string[], LineCluster][] = [];
       for (const text of lines) {
         const tokens = tokenize(text);
         if (!tokens) continue;

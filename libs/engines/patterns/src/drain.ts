@@ -19,7 +19,7 @@ interface DrainOptions {
 }
 
 /** Lines of one shape that differ in some words only. */
-export class Cluster {
+export class LineCluster {
   readonly words: string[];
   readonly separators: readonly string[];
   /**
@@ -46,7 +46,7 @@ export class Cluster {
 interface Leaf {
   readonly shape: Shape;
   readonly word: string;
-  readonly clusters: Set<Cluster>;
+  readonly clusters: Set<LineCluster>;
 }
 
 /** Lines with the same separators, thus of the same number of words. */
@@ -67,7 +67,7 @@ export class Drain {
   readonly #clustersMax: number;
   readonly #shapes = new Map<string, Shape>();
   /** In the order in which they were last seen. */
-  readonly #clusters = new Set<Cluster>();
+  readonly #clusters = new Set<LineCluster>();
   /** Estimate of the memory that clusters take, counts included. */
   bytes = 0;
 
@@ -75,7 +75,7 @@ export class Drain {
     this.#clustersMax = options.clustersMax;
   }
 
-  get clusters(): ReadonlySet<Cluster> {
+  get clusters(): ReadonlySet<LineCluster> {
     return this.#clusters;
   }
 
@@ -84,7 +84,7 @@ export class Drain {
    *
    * @param kinds of the words, where they are known
    */
-  train(tokens: Tokens, kinds: Uint8Array = kindsOf(tokens)): Cluster {
+  train(tokens: Tokens, kinds: Uint8Array = kindsOf(tokens)): LineCluster {
     const leaf = this.#leaf(tokens, kinds);
     let cluster = mostSimilar(leaf.clusters, tokens.words, kinds);
     if (cluster) {
@@ -96,7 +96,7 @@ export class Drain {
       else if (this.#clusters.size >= this.#clustersMax) this.remove(firstOf(this.#clusters));
       // Making room may have taken the leaf itself away.
       const place = this.#leaf(tokens, kinds);
-      cluster = new Cluster(tokens, kinds, place);
+      cluster = new LineCluster(tokens, kinds, place);
       this.bytes += cluster.weight;
     }
     cluster.leaf.clusters.add(cluster);
@@ -104,7 +104,7 @@ export class Drain {
     return cluster;
   }
 
-  remove(cluster: Cluster): void {
+  remove(cluster: LineCluster): void {
     const { leaf } = cluster;
     if (!this.#clusters.delete(cluster)) return;
     this.bytes -= cluster.weight;
@@ -128,11 +128,11 @@ export class Drain {
 }
 
 function mostSimilar(
-  clusters: ReadonlySet<Cluster>,
+  clusters: ReadonlySet<LineCluster>,
   words: readonly string[],
   kinds: Uint8Array,
-): Cluster | undefined {
-  let best: Cluster | undefined;
+): LineCluster | undefined {
+  let best: LineCluster | undefined;
   let bestSimilarity = similarityMin;
   for (const cluster of clusters) {
     const similarity = similarityOf(cluster, words, kinds);
@@ -145,7 +145,7 @@ function mostSimilar(
 }
 
 /** Share of the places that say something in both whose words are equal; 0 when the keys differ. */
-function similarityOf(cluster: Cluster, words: readonly string[], kinds: Uint8Array): number {
+function similarityOf(cluster: LineCluster, words: readonly string[], kinds: Uint8Array): number {
   const { plain, variable, key, wildcard: differs } = wordKinds;
   let equal = 0;
   let compared = 0;
@@ -166,7 +166,7 @@ function similarityOf(cluster: Cluster, words: readonly string[], kinds: Uint8Ar
   return equal / compared;
 }
 
-function absorb(cluster: Cluster, words: readonly string[], kinds: Uint8Array): void {
+function absorb(cluster: LineCluster, words: readonly string[], kinds: Uint8Array): void {
   for (let i = 0; i < words.length; i++) {
     if (words[i] === cluster.words[i]) continue;
     cluster.words[i] = wildcard;

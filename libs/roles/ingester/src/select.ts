@@ -5,7 +5,7 @@ import type { LeafRequest, StreamsRequest } from '@loki/ports';
 import type { Head, HeadRecord, HeadStream } from './head.ts';
 
 /** What a request reads: streams, and startNs <= ts < endNs. */
-export interface Selection {
+export interface HeadSelection {
   readonly tenant: string;
   readonly startNs: bigint;
   readonly endNs: bigint;
@@ -13,7 +13,7 @@ export interface Selection {
 }
 
 /** The streams and the time that a leaf's entries stand in. */
-export function selectionOfLeaf(request: LeafRequest): Selection {
+export function selectionOfLeaf(request: LeafRequest): HeadSelection {
   const expr = parseExpr(request.expr);
   const log = logExprOf(expr);
   if (!log) throw new LokiError('internal', `a leaf without streams: ${request.expr}`);
@@ -30,7 +30,7 @@ export function selectionOfLeaf(request: LeafRequest): Selection {
   };
 }
 
-export function selectionOfStreams(request: StreamsRequest): Selection {
+export function selectionOfStreams(request: StreamsRequest): HeadSelection {
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
   return { ...request, matches: compileMatchers(matchers) };
 }
@@ -39,7 +39,7 @@ export function selectionOfStreams(request: StreamsRequest): Selection {
  * Streams of the head that are selected by their labels. One test for each stream, however many records it is
  * in.
  */
-export function selectStreams(head: Head, selection: Selection): HeadStream[] {
+export function selectStreams(head: Head, selection: HeadSelection): HeadStream[] {
   const found: HeadStream[] = [];
   for (const stream of head.tenants.get(selection.tenant)?.values() ?? []) {
     if (selection.matches(stream.labels)) found.push(stream);
@@ -52,7 +52,7 @@ export function selectStreams(head: Head, selection: Selection): HeadStream[] {
  * O(runs of the tenant's selected streams); the runs of a stream are skipped whole when its newest is too
  * old.
  */
-export function selectRecords(head: Head, selection: Selection): HeadRecord[] {
+export function selectRecords(head: Head, selection: HeadSelection): HeadRecord[] {
   const startUs = usOf(selection.startNs);
   const endUs = usOf(selection.endNs);
   const selected = new Set<HeadRecord>();

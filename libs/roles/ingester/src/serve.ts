@@ -6,7 +6,7 @@ import type { PartitionDeps } from './deps.ts';
 import type { HeadRecord, HeadStream } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf, selectionOfStreams, selectRecords, selectStreams } from './select.ts';
-import type { Selection } from './select.ts';
+import type { HeadSelection } from './select.ts';
 import { nsAt } from './time.ts';
 
 /**
@@ -143,7 +143,7 @@ function taskOf(record: HeadRecord): number {
  * Runs inside the range count by the index alone; the few that reach over its ends have their timestamps and
  * lengths decoded.
  */
-function volumeOf(stream: HeadStream, selection: Selection): { entries: number; lineBytes: number } {
+function volumeOf(stream: HeadStream, selection: HeadSelection): { entries: number; lineBytes: number } {
   const startUs = usOf(selection.startNs);
   const endUs = usOf(selection.endNs);
   let entries = 0;

@@ -7,7 +7,7 @@ import { headRecordOf } from './head.ts';
 import type { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf } from './select.ts';
-import type { Selection } from './select.ts';
+import type { HeadSelection } from './select.ts';
 import { scanFrame } from './serve.ts';
 
 /** All followers of one partition. */
@@ -155,7 +155,7 @@ const quietRecordsMax = 200;
  * hold.
  */
 class Tail {
-  readonly #selection: Selection;
+  readonly #selection: HeadSelection;
   readonly #deps: PartitionDeps;
   #records: HeadRecord[] = [];
   #bytes = 0;
@@ -167,7 +167,7 @@ class Tail {
   /** Of these, the last one that the follower has heard of. */
   #toldOffset: number;
 
-  constructor(selection: Selection, fromOffset: number, deps: PartitionDeps) {
+  constructor(selection: HeadSelection, fromOffset: number, deps: PartitionDeps) {
     this.#selection = selection;
     this.#nextOffset = fromOffset;
     this.#toldOffset = fromOffset;
@@ -236,7 +236,7 @@ function takeFrame(records: HeadRecord[], tenant: string, lineBytesMax: number):
  * Rows of the selected streams: what a follower loses, before its line filters, when the record is dropped
  * for it.
  */
-function rowsOf(record: HeadRecord, selection: Selection): number {
+function rowsOf(record: HeadRecord, selection: HeadSelection): number {
   const section = record.segment.section(selection.tenant);
   if (!section) return 0;
   let rows = 0;

@@ -7,7 +7,7 @@ import { labelsKey, sortLabels } from '../common/series-labels.ts';
 import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
 import { groupLabels, hasSample, RowMaker, rowsOf } from './rows.ts';
-import type { Row, Value } from './rows.ts';
+import type { SeriesRow, MetricValue } from './rows.ts';
 
 const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '>', '>=', '<', '<=']);
 
@@ -16,11 +16,11 @@ const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '>', '
  */
 export function* combineValues(
   expr: BinaryExpr,
-  left: Value,
-  right: Value,
+  left: MetricValue,
+  right: MetricValue,
   steps: number,
   memory: MemoryBudget,
-): Work<Value> {
+): Work<MetricValue> {
   if (left.kind === 'scalar' && right.kind === 'scalar') {
     return { kind: 'scalar', value: fold(expr.op, left.value, right.value) };
   }
@@ -53,15 +53,15 @@ function rowsPerSlice(steps: number): number {
 /** One side is a number. A comparison keeps the row's value, or gives 0 and 1 under `bool`. */
 function* withScalar(
   expr: BinaryExpr,
-  left: Value,
-  right: Value,
+  left: MetricValue,
+  right: MetricValue,
   { steps, memory }: Room,
-): Work<readonly Row[]> {
+): Work<readonly SeriesRow[]> {
   const rows = rowsOf(left.kind === 'rows' ? left : right, steps);
   const filters = comparisons.has(expr.op) && !expr.matching.returnBool;
   const make = new RowMaker(steps);
   const rest = rowsPerSlice(steps);
-  const out: Row[] = [];
+  const out: SeriesRow[] = [];
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i];
     memory.charge(cellBytes * steps);
@@ -90,7 +90,7 @@ interface Signature {
   readonly key: string;
 }
 
-function* signatures(rows: readonly Row[], matching: VectorMatching): Work<readonly Signature[]> {
+function* signatures(rows: readonly SeriesRow[], matching: VectorMatching): Work<readonly Signature[]> {
   const names = new Set(matching.labels);
   const out: Signature[] = [];
   for (const row of rows) {
@@ -103,7 +103,7 @@ function* signatures(rows: readonly Row[], matching: VectorMatching): Work<reado
 
 /** Per signature: at which steps some row has a sample. */
 function* presence(
-  rows: readonly Row[],
+  rows: readonly SeriesRow[],
   keys: readonly Signature[],
   { steps, memory }: Room,
 ): Work<Map<string, Uint8Array>> {
@@ -126,10 +126,10 @@ function* presence(
 
 function* combineSets(
   { op, matching }: BinaryExpr,
-  left: readonly Row[],
-  right: readonly Row[],
+  left: readonly SeriesRow[],
+  right: readonly SeriesRow[],
   room: Room,
-): Work<readonly Row[]> {
+): Work<readonly SeriesRow[]> {
   const leftKeys = yield* signatures(left, matching);
   const rightKeys = yield* signatures(right, matching);
   if (op === 'or') {
@@ -142,14 +142,14 @@ function* combineSets(
 
 /** Rows at the steps where their signature's mask is `wanted`; no mask is a mask of zeros. */
 function* maskRows(
-  rows: readonly Row[],
+  rows: readonly SeriesRow[],
   keys: readonly Signature[],
   masks: ReadonlyMap<string, Uint8Array>,
   { wanted, steps }: { readonly wanted: 0 | 1; readonly steps: number },
-): Work<readonly Row[]> {
+): Work<readonly SeriesRow[]> {
   const make = new RowMaker(steps);
   const rest = rowsPerSlice(steps);
-  const out: Row[] = [];
+  const out: SeriesRow[] = [];
   for (let i = 0; i < rows.length; i++) {
     if (i % rest === 0) yield;
     const { labels, values, present } = rows[i];
@@ -171,10 +171,10 @@ function* maskRows(
  */
 function* matchRows(
   expr: BinaryExpr,
-  left: readonly Row[],
-  right: readonly Row[],
+  left: readonly SeriesRow[],
+  right: readonly SeriesRow[],
   { steps, memory }: Room,
-): Work<readonly Row[]> {
+): Work<readonly SeriesRow[]> {
   const { matching } = expr;
   const isSwapped = matching.card === 'one-to-many';
   const many = isSwapped ? right : left;
@@ -185,7 +185,7 @@ function* matchRows(
   const filters = comparisons.has(expr.op) && !matching.returnBool;
   const make = new RowMaker(steps);
   const rest = rowsPerSlice(steps);
-  const out = new Map<string, Row>();
+  const out = new Map<string, SeriesRow>();
   for (let i = 0, pairs = 0; i < many.length; i++) {
     const row = many[i];
     for (const partner of partners.get(manyKeys[i].key) ?? []) {
@@ -213,12 +213,12 @@ function* matchRows(
 }
 
 function* indexOneSide(
-  rows: readonly Row[],
+  rows: readonly SeriesRow[],
   keys: readonly Signature[],
   steps: number,
   side: 'left' | 'right',
-): Work<Map<string, Row[]>> {
-  const bySignature = new Map<string, Row[]>();
+): Work<Map<string, SeriesRow[]>> {
+  const bySignature = new Map<string, SeriesRow[]>();
   const taken = new Map<string, Uint8Array>();
   const rest = rowsPerSlice(steps);
   for (let i = 0; i < rows.length; i++) {

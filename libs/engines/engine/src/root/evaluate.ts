@@ -23,7 +23,7 @@ import { readSpaced } from './interval.ts';
 import { replaceLabels } from './label-replace.ts';
 import { matrixResult, vectorResult } from './result.ts';
 import { byLabels, constantRow, rowBytes, rowsOf } from './rows.ts';
-import type { Value } from './rows.ts';
+import type { MetricValue } from './rows.ts';
 import { aggregateRows } from './vector-aggregation.ts';
 
 /**
@@ -122,7 +122,7 @@ class Evaluation {
   /** What each leaf is told of the query's limits. */
   readonly leafLimits: { readonly memoryBytesMax?: number };
   /** Of values that are rows: what was charged for them. */
-  readonly #heldBytes = new WeakMap<Value, number>();
+  readonly #heldBytes = new WeakMap<MetricValue, number>();
   /** By text: `a / (a + b)` reads `a` once. */
   readonly #samples = new Map<string, Promise<SampleLeafResult>>();
 
@@ -158,12 +158,12 @@ class Evaluation {
   };
 
   /** The answer is written as text, of which a sample takes some thirty characters. */
-  chargeAnswer(value: Value): void {
+  chargeAnswer(value: MetricValue): void {
     if (value.kind === 'rows') this.#memory.charge(value.rows.length * this.grid.steps * answerCellBytes);
   }
 
   /** The value of an expression; what it holds is charged until `#release`. */
-  async metric(expr: MetricExpr, isRoot = false): Promise<Value> {
+  async metric(expr: MetricExpr, isRoot = false): Promise<MetricValue> {
     const leaf = asSampleLeaf(expr);
     const value = leaf ? await this.#leafValue(leaf, isRoot) : await this.#operation(expr);
     if (value.kind === 'scalar') return value;
@@ -174,7 +174,7 @@ class Evaluation {
     return value;
   }
 
-  async #leafValue(leaf: SampleLeafExpr, isRoot: boolean): Promise<Value> {
+  async #leafValue(leaf: SampleLeafExpr, isRoot: boolean): Promise<MetricValue> {
     const result = await this.#sampleLeaf(leaf, isRoot);
     this.#checkCancelled();
     const rows = await this.complete(finalizeRows(rangeAggOf(leaf), this.grid, result, this.#memory));
@@ -183,7 +183,7 @@ class Evaluation {
     return { kind: 'rows', rows: isRoot ? rows : await this.complete(sorted(rows, byLabels)) };
   }
 
-  async #operation(expr: MetricExpr): Promise<Value> {
+  async #operation(expr: MetricExpr): Promise<MetricValue> {
     const { steps } = this.grid;
     switch (expr.kind) {
       case 'literal':
@@ -211,7 +211,7 @@ class Evaluation {
   }
 
   /** A value that was computed from others, which nobody needs any more. */
-  #computed(value: Value, ...from: readonly Value[]): Value {
+  #computed(value: MetricValue, ...from: readonly MetricValue[]): MetricValue {
     for (const used of from) this.#memory.release(this.#heldBytes.get(used) ?? 0);
     return value;
   }

@@ -12,7 +12,7 @@ import { counterRates } from '../series/counter-rate.ts';
 import { quantiles } from '../series/quantile.ts';
 import { SampleWindows } from '../series/sample-windows.ts';
 import { hasSample, newRow, rowBytes } from './rows.ts';
-import type { Row } from './rows.ts';
+import type { SeriesRow } from './rows.ts';
 
 /**
  * Turns the merged partial states of a leaf into the values of its range aggregation (under the additive
@@ -26,19 +26,19 @@ export function* finalizeRows(
   grid: Grid,
   result: SampleLeafResult,
   memory: MemoryBudget,
-): Work<readonly Row[]> {
+): Work<readonly SeriesRow[]> {
   if (expr.op === 'absent_over_time') {
     const row = absentRow(expr, grid.steps, result.series);
     memory.charge(rowBytes(row));
     return [row];
   }
-  const rows: Row[] = [];
+  const rows: SeriesRow[] = [];
   const slabs = new ColumnSlabs();
   const windows = new SampleWindows(expr, grid);
   for (const state of result.series) {
     const labels = sortLabels(state.labels);
     memory.charge(labelsBytes(labels) + 9 * grid.steps);
-    const row: Row = { labels, values: slabs.floats(grid.steps), present: slabs.bytes(grid.steps) };
+    const row: SeriesRow = { labels, values: slabs.floats(grid.steps), present: slabs.bytes(grid.steps) };
     if (state.samples) yield* fillWindows(expr, state.samples, windows, { row, memory });
     else fill(expr, state, row);
     if (hasSample(row)) rows.push(row);
@@ -49,7 +49,7 @@ export function* finalizeRows(
 }
 
 /** Marks the steps with samples and writes their values; what it leaves at other steps means nothing. */
-function fill(expr: RangeAggExpr, state: SeriesState, row: Row): void {
+function fill(expr: RangeAggExpr, state: SeriesState, row: SeriesRow): void {
   const { columns } = state;
   const { values, present } = row;
   const counts = columns[0];
@@ -91,7 +91,7 @@ function* fillWindows(
   expr: RangeAggExpr,
   samples: SeriesSamples,
   windows: SampleWindows,
-  { row, memory }: { readonly row: Row; readonly memory: MemoryBudget },
+  { row, memory }: { readonly row: SeriesRow; readonly memory: MemoryBudget },
 ): Work<void> {
   windows.moveTo(samples.times);
   for (let k = 0; k < windows.steps; k++) if (!windows.isEmpty(k)) row.present[k] = 1;
@@ -109,7 +109,7 @@ function variance(columns: readonly Float64Array[], into: Float64Array): void {
 }
 
 /** One where no series has a sample; its labels are what the selector says about the missing series. */
-function absentRow(expr: RangeAggExpr, steps: number, series: readonly SeriesState[]): Row {
+function absentRow(expr: RangeAggExpr, steps: number, series: readonly SeriesState[]): SeriesRow {
   const row = newRow(absentLabels(expr), steps);
   for (let k = 0; k < steps; k++) {
     if (series.some((state) => state.columns[0][k] > 0)) continue;

@@ -3,23 +3,23 @@ import { labelsKey } from '../common/series-labels.ts';
 import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
 import { groupLabels } from './rows.ts';
-import type { Row } from './rows.ts';
+import type { SeriesRow } from './rows.ts';
 
 /** Which group of a vector aggregation each row is in. */
 interface Groups {
   /** Per input row. */
   readonly index: Uint32Array;
   /** Labels of each group. */
-  readonly labels: readonly Row['labels'][];
+  readonly labels: readonly SeriesRow['labels'][];
 }
 
-export function* groupRows(expr: VectorAggExpr, rows: readonly Row[]): Work<Groups> {
+export function* groupRows(expr: VectorAggExpr, rows: readonly SeriesRow[]): Work<Groups> {
   const { without = false, labels = [] } = expr.grouping ?? {};
   const names = new Set(labels);
   const index = new Uint32Array(rows.length);
   // Without labels to keep, there is one group.
   if (!without && names.size === 0) return { index, labels: rows.length > 0 ? [[]] : [] };
-  const groups: Row['labels'][] = [];
+  const groups: SeriesRow['labels'][] = [];
   const byKey = new Map<string, number>();
   for (let i = 0; i < rows.length; i++) {
     if (i % itemsPerSlice === 0) yield;

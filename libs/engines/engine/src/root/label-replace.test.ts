@@ -3,14 +3,14 @@ import type { LabelReplaceExpr } from '@loki/logql';
 import { MemoryBudget } from '../common/memory-budget.ts';
 import { replaceLabels } from './label-replace.ts';
 import { constantRow } from './rows.ts';
-import type { Row } from './rows.ts';
+import type { SeriesRow } from './rows.ts';
 
 // Values that label_replace makes live on the thread that everybody shares: a query of 1 KB made one of 501
 // MB.
 
 function run(replacement: string, pattern: string, sources: readonly string[], memory = new MemoryBudget()) {
   const text = `label_replace(rate({a="b"}[1m]), "to", "${replacement}", "from", "${pattern}")`;
-  const rows = sources.map((value): Row => ({ ...constantRow(1, 1), labels: [['from', value]] }));
+  const rows = sources.map((value): SeriesRow => ({ ...constantRow(1, 1), labels: [['from', value]] }));
   const work = replaceLabels(parseExpr(text) as LabelReplaceExpr, rows, memory);
   for (let pauses = 0; ; pauses++) {
     const next = work.next();

@@ -5,7 +5,7 @@ import type { MemoryBudget } from '../common/memory-budget.ts';
 import { sortLabels } from '../common/series-labels.ts';
 import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
-import type { Row } from './rows.ts';
+import type { SeriesRow } from './rows.ts';
 
 /** Characters of a value that is made; one that is as long already may stay so. */
 const valueCharsMax = 1 << 20;
@@ -21,13 +21,13 @@ const charsPerSlice = 1 << 16;
  */
 export function* replaceLabels(
   expr: LabelReplaceExpr,
-  rows: readonly Row[],
+  rows: readonly SeriesRow[],
   memory: MemoryBudget,
-): Work<readonly Row[]> {
+): Work<readonly SeriesRow[]> {
   const regex = compileRegex(`^(?:${expr.pattern})$`);
   // Label values repeat over series far more often than not.
   const known = new Map<string, string | undefined>();
-  const out: Row[] = [];
+  const out: SeriesRow[] = [];
   let bytes = 0;
   let chars = 0;
   for (const row of rows) {

@@ -2,7 +2,7 @@ import type { VectorAggExpr } from '@loki/logql';
 import type { MemoryBudget } from '../common/memory-budget.ts';
 import type { Work } from '../common/sliced-work.ts';
 import { groupRows } from './groups.ts';
-import type { Row } from './rows.ts';
+import type { SeriesRow } from './rows.ts';
 
 /** Places of the heaps that are filled side by side: few enough to stay in the nearer caches. */
 const placesMax = 1 << 16;
@@ -18,10 +18,10 @@ const placeBytes = 12;
  */
 export function* largestRows(
   expr: VectorAggExpr,
-  rows: readonly Row[],
+  rows: readonly SeriesRow[],
   steps: number,
   memory: MemoryBudget,
-): Work<readonly Row[]> {
+): Work<readonly SeriesRow[]> {
   const { index, labels } = yield* groupRows(expr, rows);
   const members: number[][] = labels.map(() => []);
   for (let i = 0; i < rows.length; i++) members[index[i]].push(i);
@@ -54,7 +54,7 @@ export function* largestRows(
     }
     memory.release(stepsAtOnce * k * placeBytes);
   }
-  const out: Row[] = [];
+  const out: SeriesRow[] = [];
   for (let i = 0; i < rows.length; i++) {
     const present = chosen[i];
     if (present) out.push({ labels: rows[i].labels, values: rows[i].values, present });
@@ -68,7 +68,7 @@ const cellsPerSlice = 1 << 12;
 
 function* offerAll(
   best: Best,
-  rows: readonly Row[],
+  rows: readonly SeriesRow[],
   group: readonly number[],
   from: number,
   to: number,

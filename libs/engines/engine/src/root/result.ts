@@ -6,10 +6,10 @@ import { sorted } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
 import { rank } from './largest.ts';
 import { byLabels, constantRow, hasSample, joinRows } from './rows.ts';
-import type { Value } from './rows.ts';
+import type { MetricValue } from './rows.ts';
 
 /** The answer of a range query: series sorted by labels; a number is a series without labels. */
-export function* matrixResult(value: Value, grid: Grid, params: QueryParams): Work<QueryResult> {
+export function* matrixResult(value: MetricValue, grid: Grid, params: QueryParams): Work<QueryResult> {
   const rows = value.kind === 'rows' ? value.rows : [constantRow(value.value, grid.steps)];
   const series = yield* joinRows(yield* sorted(rows.filter(hasSample), byLabels));
   checkSeries(series.length, params);
@@ -17,7 +17,7 @@ export function* matrixResult(value: Value, grid: Grid, params: QueryParams): Wo
 }
 
 /** The answer of an instant query: samples by labels, but by value under a top-level sort. */
-export function* vectorResult(expr: MetricExpr, value: Value, params: QueryParams): Work<QueryResult> {
+export function* vectorResult(expr: MetricExpr, value: MetricValue, params: QueryParams): Work<QueryResult> {
   const timeNs = params.startNs;
   if (value.kind === 'scalar') return { type: 'scalar', timeNs, value: value.value };
   const rows = yield* sorted(value.rows.filter(hasSample), byLabels);

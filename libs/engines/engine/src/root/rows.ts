@@ -6,7 +6,7 @@ import type { Work } from '../common/sliced-work.ts';
 import { ColumnSlabs } from '../series/column-slabs.ts';
 
 /** One series while the root computes: value k is meaningful where present[k] is 1. */
-export interface Row {
+export interface SeriesRow {
   /**
    * Sorted by name, no name twice. Parsed labels may be empty, until something groups, matches or replaces.
    */
@@ -16,11 +16,11 @@ export interface Row {
 }
 
 /** What an expression is worth: one number for all steps, or rows. Rows are never changed once made. */
-export type Value =
+export type MetricValue =
   | { readonly kind: 'scalar'; readonly value: number }
-  | { readonly kind: 'rows'; readonly rows: readonly Row[] };
+  | { readonly kind: 'rows'; readonly rows: readonly SeriesRow[] };
 
-export function newRow(labels: readonly LabelPair[], steps: number): Row {
+export function newRow(labels: readonly LabelPair[], steps: number): SeriesRow {
   return { labels, values: new Float64Array(steps), present: new Uint8Array(steps) };
 }
 
@@ -34,7 +34,7 @@ export class RowMaker {
   }
 
   /** Without a sample yet. */
-  row(labels: readonly LabelPair[]): Row {
+  row(labels: readonly LabelPair[]): SeriesRow {
     return { labels, values: this.floats(), present: this.flags() };
   }
 
@@ -48,21 +48,21 @@ export class RowMaker {
 }
 
 /** What a row holds: its labels, a value and a flag for each step. */
-export function rowBytes({ labels, values, present }: Row): number {
+export function rowBytes({ labels, values, present }: SeriesRow): number {
   return labelsBytes(labels) + values.byteLength + present.byteLength;
 }
 
 /** A row without labels that has the same value at each step. */
-export function constantRow(value: number, steps: number): Row {
+export function constantRow(value: number, steps: number): SeriesRow {
   return { labels: [], values: new Float64Array(steps).fill(value), present: new Uint8Array(steps).fill(1) };
 }
 
-export function rowsOf(value: Value, steps: number): readonly Row[] {
+export function rowsOf(value: MetricValue, steps: number): readonly SeriesRow[] {
   return value.kind === 'rows' ? value.rows : [constantRow(value.value, steps)];
 }
 
 /** Order of rows in a result. */
-export const byLabels = (a: Row, b: Row): number => compareLabels(a.labels, b.labels);
+export const byLabels = (a: SeriesRow, b: SeriesRow): number => compareLabels(a.labels, b.labels);
 
 /** The labels that grouping by (or without) `names` leaves; an empty one is none. */
 export function groupLabels(
@@ -73,7 +73,7 @@ export function groupLabels(
   return labels.filter(([name, value]) => names.has(name) !== without && value !== '');
 }
 
-export function hasSample(row: Row): boolean {
+export function hasSample(row: SeriesRow): boolean {
   return row.present.includes(1);
 }
 
@@ -83,8 +83,8 @@ export function hasSample(row: Row): boolean {
  *
  * @param rows sorted by labels
  */
-export function* joinRows(rows: readonly Row[]): Work<readonly Row[]> {
-  const joined: Row[] = [];
+export function* joinRows(rows: readonly SeriesRow[]): Work<readonly SeriesRow[]> {
+  const joined: SeriesRow[] = [];
   // Rows from here on have the labels of the row at hand.
   let first = 0;
   for (let i = 0, looks = 0; i < rows.length; i++) {
@@ -100,12 +100,12 @@ export function* joinRows(rows: readonly Row[]): Work<readonly Row[]> {
   return joined;
 }
 
-function overlaps(a: Row, b: Row): boolean {
+function overlaps(a: SeriesRow, b: SeriesRow): boolean {
   for (let k = 0; k < a.present.length; k++) if (a.present[k] & b.present[k]) return true;
   return false;
 }
 
-function union(a: Row, b: Row): Row {
+function union(a: SeriesRow, b: SeriesRow): SeriesRow {
   const values = Float64Array.from(a.values);
   const present = Uint8Array.from(a.present);
   for (let k = 0; k < values.length; k++) {

@@ -4,7 +4,7 @@ import type { Work } from '../common/sliced-work.ts';
 import { groupRows } from './groups.ts';
 import { largestRows } from './largest.ts';
 import { RowMaker } from './rows.ts';
-import type { Row } from './rows.ts';
+import type { SeriesRow } from './rows.ts';
 
 /**
  * Aggregates rows to groups, step by step. Sorting is left to the result: it shows at one step only. What it
@@ -12,10 +12,10 @@ import type { Row } from './rows.ts';
  */
 export function* aggregateRows(
   expr: VectorAggExpr,
-  rows: readonly Row[],
+  rows: readonly SeriesRow[],
   steps: number,
   memory: MemoryBudget,
-): Work<readonly Row[]> {
+): Work<readonly SeriesRow[]> {
   switch (expr.op) {
     case 'sort':
     case 'sort_desc':
@@ -32,7 +32,7 @@ export function* aggregateRows(
 type ReducingOp = 'sum' | 'min' | 'max' | 'count' | 'avg' | 'stddev' | 'stdvar';
 
 /** A group while rows are added to it: `count[k]` rows so far. */
-interface Group extends Row {
+interface Group extends SeriesRow {
   readonly count: Float64Array;
   /** Sums of squared distances from the mean so far (Welford), for the two operations that need them. */
   readonly squares: Float64Array;
@@ -48,10 +48,10 @@ const cellsPerSlice = 1 << 14;
 
 function* reduce(
   expr: VectorAggExpr,
-  rows: readonly Row[],
+  rows: readonly SeriesRow[],
   steps: number,
   memory: MemoryBudget,
-): Work<readonly Row[]> {
+): Work<readonly SeriesRow[]> {
   const { index, labels } = yield* groupRows(expr, rows);
   const bytes = labels.length * steps * groupCellBytes;
   memory.charge(bytes);
@@ -77,7 +77,7 @@ function* reduce(
   return groups.map(({ labels: of, values, present }) => ({ labels: of, values, present }));
 }
 
-function addRow(group: Group, { values, present }: Row, take: Take): void {
+function addRow(group: Group, { values, present }: SeriesRow, take: Take): void {
   const { count } = group;
   for (let k = 0; k < present.length; k++) {
     if (present[k] === 0) continue;

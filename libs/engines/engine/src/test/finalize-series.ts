@@ -4,10 +4,14 @@ import type { Grid } from '../common/grid.ts';
 import { MemoryBudget } from '../common/memory-budget.ts';
 import type { Work } from '../common/sliced-work.ts';
 import { finalizeRows } from '../root/finalize.ts';
-import type { Row } from '../root/rows.ts';
+import type { SeriesRow } from '../root/rows.ts';
 
 /** All rows of a range aggregation, in one piece. */
-export function finalizeSeries(expr: RangeAggExpr, grid: Grid, result: SampleLeafResult): readonly Row[] {
+export function finalizeSeries(
+  expr: RangeAggExpr,
+  grid: Grid,
+  result: SampleLeafResult,
+): readonly SeriesRow[] {
   return finish(finalizeRows(expr, grid, result, new MemoryBudget()));
 }
 

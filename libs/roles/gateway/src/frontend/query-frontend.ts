@@ -21,7 +21,7 @@ import type {
 import { inCurrentSpan, isTracing, startSpan, withSpan } from '@loki/telemetry';
 import type { QueryMetrics, SpanAttributes } from '@loki/telemetry';
 import { selectionsOf, tooManyBytes } from '../limits/check-query-limits.ts';
-import type { Selection } from '../limits/check-query-limits.ts';
+import type { SelectedStreams } from '../limits/check-query-limits.ts';
 import { parseWholeQuery, tightenedLimits } from '../limits/request-limits.ts';
 import type { WholeQuery } from '../limits/request-limits.ts';
 import { parseActorPath } from './actor-queue.ts';
@@ -347,7 +347,7 @@ export class QueryFrontend {
 
   async #checkBytes(
     tenancy: Tenancy,
-    selections: readonly Selection[],
+    selections: readonly SelectedStreams[],
     { maxQueryBytesRead }: Limits,
     signal: AbortSignal,
   ): Promise<void> {

@@ -149,12 +149,12 @@ export function kindOf(expr: Expr): 'metric' | 'filter' | 'limited' {
 }
 
 /** Streams of one selector, with the time that is read of them. */
-export interface Selection extends TimeRange {
+export interface SelectedStreams extends TimeRange {
   readonly selector: string;
 }
 
 /** What a query reads. */
-export function selectionsOf(expr: Expr, { startNs, endNs }: TimeRange): Selection[] {
+export function selectionsOf(expr: Expr, { startNs, endNs }: TimeRange): SelectedStreams[] {
   if (expr.kind === 'log') return [{ selector: printSelector(expr.matchers), startNs, endNs }];
   return [...rangeAggregations(expr)].map(({ log, rangeNs, offsetNs }) => ({
     selector: printSelector(log.matchers),
