@@ -1,6 +1,6 @@
 /** Commands that read the object store themselves: the configuration that names it. */
 import { loadConfig } from '@loki/config';
-import type { Config, LimitChecks } from '@loki/config';
+import type { Config, LimitSyntaxChecks } from '@loki/config';
 import { hasCode } from '@loki/model';
 import { FilesystemObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
@@ -20,7 +20,11 @@ export const configFlags: readonly FlagSpec[] = [
   { name: 'expand-env', summary: 'put variables of the environment into the configuration' },
 ];
 
-export async function readConfig(flags: Flags, io: CommandIo, limitChecks: LimitChecks): Promise<Config> {
+export async function readConfig(
+  flags: Flags,
+  io: CommandIo,
+  limitChecks: LimitSyntaxChecks,
+): Promise<Config> {
   const file = flags.get('config');
   const argv = [
     ...(file === undefined ? [] : [`-config.file=${file}`]),
@@ -31,7 +35,7 @@ export async function readConfig(flags: Flags, io: CommandIo, limitChecks: Limit
     env: io.env,
     readText: textReader(io),
     versionText: '',
-    limitChecks,
+    limitSyntaxChecks: limitChecks,
   });
   if (loaded.kind === 'exit') throw new UsageError(loaded.stderr.trim());
   return loaded.config;
@@ -45,8 +49,8 @@ export async function openStore(
 ): Promise<ObjectStore> {
   if (directory !== undefined) return new FilesystemObjectStore({ disk: new NodeDisk(directory) });
   // All roles and their adapters: nothing that every other command should wait for.
-  const { limitChecks, openObjectStore } = await import('@loki/process');
-  return openObjectStore((await readConfig(flags, io, limitChecks)).storage);
+  const { limitSyntaxChecks, openObjectStore } = await import('@loki/process');
+  return openObjectStore((await readConfig(flags, io, limitSyntaxChecks)).storage);
 }
 
 /** Reads a file's text; undefined: there is none. */

@@ -1,7 +1,7 @@
 import { Catalog, DeleteRequests, deleteOf, expiredRows } from '@loki/catalog';
 import type { DeleteRequest, SegmentRef } from '@loki/catalog';
 import { RuntimeConfig } from '@loki/config';
-import type { Config, LimitChecks, LimitsSource } from '@loki/config';
+import type { Config, LimitSyntaxChecks, LimitsSource } from '@loki/config';
 import { findDeletedRows } from '@loki/engine';
 import { FilesystemObjectStore } from '@loki/object-store';
 import type { LeafDelete, Logger, ObjectStore, WorkerEnv } from '@loki/ports';
@@ -29,9 +29,9 @@ export const retention: Command = {
       throw new UsageError('only --dry-run is possible: removing is the compactor’s work');
     }
     // All roles and their adapters: nothing that every other command should wait for.
-    const { limitChecks, openObjectStore } = await import('@loki/process');
-    const config = await readConfig(flags, io, limitChecks);
-    const limits = await limitsOf(config, io, limitChecks);
+    const { limitSyntaxChecks, openObjectStore } = await import('@loki/process');
+    const config = await readConfig(flags, io, limitSyntaxChecks);
+    const limits = await limitsOf(config, io, limitSyntaxChecks);
     const store =
       directory === undefined
         ? openObjectStore(config.storage)
@@ -138,7 +138,11 @@ export async function countPartitions(store: ObjectStore): Promise<number> {
   return count;
 }
 
-async function limitsOf(config: Config, io: CommandIo, limitChecks: LimitChecks): Promise<LimitsSource> {
+async function limitsOf(
+  config: Config,
+  io: CommandIo,
+  limitChecks: LimitSyntaxChecks,
+): Promise<LimitsSource> {
   if (!config.compactor.retentionEnabled) {
     io.err('lokictl: compactor.retention_enabled is false: nothing is removed\n');
   }

@@ -3,7 +3,7 @@ export { RpcChannel, rpcMessageBytesMax } from './channel.ts';
 export { serveFrontend } from './frontend-server.ts';
 export type { QuerierSlot } from './frontend-server.ts';
 export { IngesterClient, serveIngester } from './ingester-rpc.ts';
-export { serveStreamLimits, StreamLimitsClient } from './limits-rpc.ts';
+export { serveStreamLimits, StreamLimitsClient } from './stream-limit-rpc.ts';
 export { PatternsClient, servePatterns } from './patterns-rpc.ts';
 export { PushClient } from './push-client.ts';
 export { servePushes } from './push-server.ts';

@@ -8,7 +8,7 @@ import {
   footerPartBytesMax,
   metadataUnitBytesMax,
   namesMax,
-} from './limits.ts';
+} from './format-bounds.ts';
 import type { BlockInfo, Runs } from './types.ts';
 import { readUnitEntry, writeUnitEntry } from './unit.ts';
 import type { PackedUnit, UnitRef } from './unit.ts';

@@ -4,7 +4,7 @@ import type { EncodedBlock } from './block-table.ts';
 import { encodeColumns } from './dictionary.ts';
 import type { RawColumn } from './dictionary.ts';
 import { writeInts } from './ints.ts';
-import { blockLineBytesMax, blockRowsMax } from './limits.ts';
+import { blockLineBytesMax, blockRowsMax } from './format-bounds.ts';
 import type { BlockFilter, Runs } from './types.ts';
 import { emptyUnit, pack } from './unit.ts';
 

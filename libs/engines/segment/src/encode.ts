@@ -7,7 +7,7 @@ import type { EncodedBlock } from './block-table.ts';
 import type { RawColumn } from './dictionary.ts';
 import { encodeBlock } from './encode-block.ts';
 import type { BlockColumns } from './encode-block.ts';
-import { blockBytesDefault, blockRowsTarget, recordBlockBytesDefault } from './limits.ts';
+import { blockBytesDefault, blockRowsTarget, recordBlockBytesDefault } from './format-bounds.ts';
 import { lowerBound, sliceColumn } from './slice-column.ts';
 import type { RawSection, SegmentKind } from './types.ts';
 

@@ -2,7 +2,7 @@ import { compareText } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
 import { columnsOf, KeyDictionary } from './cells.ts';
 import { encodeBlock } from './encode-block.ts';
-import { blockRowsTarget } from './limits.ts';
+import { blockRowsTarget } from './format-bounds.ts';
 import type { MergeSource } from './merge-source.ts';
 import type { BlockFilter } from './types.ts';
 

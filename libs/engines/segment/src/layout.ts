@@ -3,7 +3,7 @@ import type { ByteWriter } from '@loki/bytes';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { believing, corrupt } from './corrupt.ts';
-import { blocksMax, footerBytesMax, sectionsMax, streamsMax } from './limits.ts';
+import { blocksMax, footerBytesMax, sectionsMax, streamsMax } from './format-bounds.ts';
 import type { SegmentKind } from './types.ts';
 
 /** "LTSG", little-endian. Stands at both ends of a segment. */

@@ -5,7 +5,7 @@ import type { EncodedSection, SectionSummary } from './assemble.ts';
 import type { StoredBlock } from './block.ts';
 import { BlockGatherer, eraNs } from './gather.ts';
 import type { FilterBuilder } from './gather.ts';
-import { blockBytesDefault } from './limits.ts';
+import { blockBytesDefault } from './format-bounds.ts';
 import { PieceSorter } from './merge-order.ts';
 import { isEqualRow, MergeSource, rowKey } from './merge-source.ts';
 import { openSegment } from './open.ts';

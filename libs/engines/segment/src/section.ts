@@ -6,7 +6,7 @@ import type { EncodedBlock } from './block-table.ts';
 import { believing } from './corrupt.ts';
 import { areas } from './layout.ts';
 import type { RawFooter, FooterSection } from './layout.ts';
-import { footerPartBytesMax, namesMax } from './limits.ts';
+import { footerPartBytesMax, namesMax } from './format-bounds.ts';
 import { decodeRuns, encodeRuns } from './runs.ts';
 import { StreamLabels, writeStreamTable } from './stream-table.ts';
 import type { LabelIndex, RawSection, Runs, Section, StreamTable } from './types.ts';

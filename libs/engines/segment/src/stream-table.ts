@@ -4,7 +4,7 @@ import { compareText, Labels } from '@loki/model';
 import { believing } from './corrupt.ts';
 import { DecodedColumn, encodeColumns } from './dictionary.ts';
 import type { RawColumn } from './dictionary.ts';
-import { footerPartBytesMax, namesMax } from './limits.ts';
+import { footerPartBytesMax, namesMax } from './format-bounds.ts';
 import { cellsByRow } from './rows-of-columns.ts';
 import type { CellsByRow } from './rows-of-columns.ts';
 import type { LabelIndex, RawSection } from './types.ts';

@@ -1,6 +1,6 @@
 import { ByteReader, BytesError, crc32c, zstdCompress, zstdDecompress } from '@loki/bytes';
 import type { ByteWriter } from '@loki/bytes';
-import { compressFromBytes } from './limits.ts';
+import { compressFromBytes } from './format-bounds.ts';
 
 /** Where one unit stands in the object and how to believe and decode it. */
 export interface UnitRef {

@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { ConfigError, readOverrides } from '@loki/config';
 import type { OverridesBatch, OverridesReader, OverridesRequest, OverridesSummary } from '@loki/config';
-import { limitChecks } from './roles/limit-checks.ts';
+import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 
 /** Characters of files that are read in the calling thread: some 100 tenants, a few milliseconds. */
 const inlineCharsMax = 16 * 1024;
@@ -32,7 +32,9 @@ export type OverridesMessage =
 export function overridesReader(inlineMax = inlineCharsMax): OverridesReader {
   return async (request, onBatch) => {
     const chars = request.files.reduce((sum, { text }) => sum + text.length, 0);
-    return chars <= inlineMax ? readOverrides(request, onBatch, limitChecks) : readInThread(request, onBatch);
+    return chars <= inlineMax
+      ? readOverrides(request, onBatch, limitSyntaxChecks)
+      : readInThread(request, onBatch);
   };
 }
 

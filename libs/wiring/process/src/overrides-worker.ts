@@ -6,7 +6,7 @@ import type { OverridesMessage, OverridesThreadInput } from './overrides-thread.
 
 enableCompileCache();
 const { ConfigError, readOverrides } = await import('@loki/config');
-const { limitChecks } = await import('./roles/limit-checks.ts');
+const { limitSyntaxChecks } = await import('./roles/limit-syntax-checks.ts');
 
 const { request, batchesTaken } = workerData as OverridesThreadInput;
 const taken = new Int32Array(batchesTaken);
@@ -22,7 +22,7 @@ function sendBatch(batch: OverridesBatch): void {
 }
 
 try {
-  const summary = readOverrides(request, sendBatch, limitChecks);
+  const summary = readOverrides(request, sendBatch, limitSyntaxChecks);
   send({ kind: 'read', summary }, summary.memo ? [summary.memo.buffer] : []);
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;

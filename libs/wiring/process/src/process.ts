@@ -17,7 +17,7 @@ import {
 import type { BuildInfo, LogControl, LogLevel } from '@loki/telemetry';
 import { Rings } from './cluster/rings.ts';
 import { overridesReader } from './overrides-thread.ts';
-import { limitChecks } from './roles/limit-checks.ts';
+import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 import { startRoles } from './roles/roles.ts';
 import { HttpPorts } from './serve/http-ports.ts';
 import { routeOperators, routeProcess } from './serve/process-routes.ts';
@@ -83,7 +83,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     limitContext: {
       maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors,
       shardAggregations: config.queryRange.shardAggregations,
-      checks: limitChecks,
+      checks: limitSyntaxChecks,
     },
     onReload: (outcome) => common.runtimeConfigReloaded('runtime-config', outcome),
   });

@@ -7,7 +7,7 @@ import { NodeClock, NodeTimers } from '@loki/runtime';
 import { buildInfo, createLogger, LogOutput, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
 import { startProcess } from './process.ts';
-import { limitChecks } from './roles/limit-checks.ts';
+import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 import type { Adapters } from './stores/adapters.ts';
 
 const info = buildInfo(`node${process.versions.node}`);
@@ -26,7 +26,7 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
     env: (name) => process.env[name],
     readText,
     versionText: versionText(info),
-    limitChecks,
+    limitSyntaxChecks,
   });
   if (loaded.kind === 'exit') {
     process.stdout.write(loaded.stdout);

@@ -16,7 +16,7 @@ export { loadConfig } from './load-config.ts';
 export type { LoadedConfig } from './load-config.ts';
 export type { Limits, LimitsSource, OtlpAction, OtlpAttributesConfig } from './limits.ts';
 export { buildLimits } from './read-limits.ts';
-export type { LimitChecks } from './read-limits.ts';
+export type { LimitSyntaxChecks } from './read-limits.ts';
 export { readOverrides } from './read-overrides.ts';
 export type {
   OverridesBatch,

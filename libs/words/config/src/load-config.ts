@@ -7,7 +7,7 @@ import { applyFlags, helpText, parseFlags } from './flags.ts';
 import type { CommandLine } from './flags.ts';
 import { withReasons } from './no-effect.ts';
 import { readConfig } from './read-config.ts';
-import type { LimitChecks } from './read-limits.ts';
+import type { LimitSyntaxChecks } from './read-limits.ts';
 import { renderConfig } from './render.ts';
 import { Settings } from './settings.ts';
 import { targetsText } from './targets.ts';
@@ -23,7 +23,7 @@ interface ConfigWorld {
   /** Printed by `-version`. */
   readonly versionText: string;
   /** What is written in languages of its own is checked by these. */
-  readonly limitChecks?: LimitChecks;
+  readonly limitSyntaxChecks?: LimitSyntaxChecks;
 }
 
 export type LoadedConfig =
@@ -89,7 +89,7 @@ async function load(world: ConfigWorld, line: CommandLine): Promise<LoadedConfig
     for (const [path, value] of presets) settings.set(path, value, 'preset');
   }
   applyFlags(line, settings);
-  const config = readConfig(settings, notices, world.limitChecks);
+  const config = readConfig(settings, notices, world.limitSyntaxChecks);
   notices.push(...unusedNotice(settings));
   const shown = line.printConfig ? renderConfig(settings) : '';
   if (line.verifyConfig) return exit(0, 'config is valid\n', noticesText(notices) + shown);

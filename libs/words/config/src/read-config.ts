@@ -19,7 +19,7 @@ import type {
 } from './config.ts';
 import { readCaches } from './read-caches.ts';
 import { buildLimits, limitKeysRead } from './read-limits.ts';
-import type { LimitChecks } from './read-limits.ts';
+import type { LimitSyntaxChecks } from './read-limits.ts';
 import { readMemberRing, readRing } from './read-ring.ts';
 import { readRpcClients } from './read-rpc-clients.ts';
 import { checkSchemaConfig, readRulerStorage, readStorage, rulesAreFiles } from './read-storage.ts';
@@ -32,7 +32,7 @@ import { componentsOf } from './targets.ts';
  * @param notices collects what the operator should hear
  * @throws ConfigError for values that contradict each other or that nobody can run with
  */
-export function readConfig(settings: Settings, notices: ConfigNotice[], checks?: LimitChecks): Config {
+export function readConfig(settings: Settings, notices: ConfigNotice[], checks?: LimitSyntaxChecks): Config {
   checkSchemaConfig(settings, settings.flag('limits_config.allow_structured_metadata'), notices);
   const dataDirectory = settings.text('common.path_prefix') || './data';
   const limitValues = settings.below('limits_config');

@@ -26,11 +26,11 @@ export interface LimitContext {
   /** `query_range.shard_aggregations`: hold for all tenants. */
   readonly shardAggregations?: readonly string[];
   /** Absent: texts are taken as they are. */
-  readonly checks?: LimitChecks;
+  readonly checks?: LimitSyntaxChecks;
 }
 
 /** Languages that limits are written in; each throws an Error that says what is wrong. */
-export interface LimitChecks {
+export interface LimitSyntaxChecks {
   /** A selector of streams. `{}` is one of all. */
   selector(text: string): void;
   /** A regular expression. */
@@ -167,9 +167,9 @@ export function limitKeysRead(): ReadonlySet<string> {
 class LimitReader {
   readonly keys = new Set<string>();
   readonly #values: ReadonlyMap<string, SettingValue>;
-  readonly #checks: LimitChecks | undefined;
+  readonly #checks: LimitSyntaxChecks | undefined;
 
-  constructor(values: ReadonlyMap<string, SettingValue>, checks?: LimitChecks) {
+  constructor(values: ReadonlyMap<string, SettingValue>, checks?: LimitSyntaxChecks) {
     this.#values = values;
     this.#checks = checks;
   }
@@ -286,7 +286,7 @@ class LimitReader {
     return text;
   }
 
-  #check(kind: keyof LimitChecks, text: string, key: string): void {
+  #check(kind: keyof LimitSyntaxChecks, text: string, key: string): void {
     try {
       this.#checks?.[kind](text);
     } catch (error) {

@@ -8,7 +8,7 @@ import type { Node } from 'yaml';
 import { ConfigError } from './config-error.ts';
 import { withReasons } from './no-effect.ts';
 import { buildLimits, limitKeysRead } from './read-limits.ts';
-import type { LimitChecks, LimitContext } from './read-limits.ts';
+import type { LimitSyntaxChecks, LimitContext } from './read-limits.ts';
 import type { SettingValue } from './scalars.ts';
 import { splitOverrides } from './split-overrides.ts';
 import { tenantValuesToJson } from './tenant-values.ts';
@@ -74,7 +74,7 @@ interface TenantBlock {
 export function readOverrides(
   request: OverridesRequest,
   onBatch: (batch: OverridesBatch) => void,
-  checks?: LimitChecks,
+  checks?: LimitSyntaxChecks,
 ): OverridesSummary {
   return new Reading(request, onBatch, checks).run();
 }
@@ -93,7 +93,11 @@ class Reading {
   #limits: [tenant: string, json: string][] = [];
   #switches: [tenant: string, json: string][] = [];
 
-  constructor(request: OverridesRequest, onBatch: (batch: OverridesBatch) => void, checks?: LimitChecks) {
+  constructor(
+    request: OverridesRequest,
+    onBatch: (batch: OverridesBatch) => void,
+    checks?: LimitSyntaxChecks,
+  ) {
     this.#request = request;
     this.#onBatch = onBatch;
     this.#context = { ...request.limitContext, checks };

@@ -10,7 +10,7 @@ import type { StreamLookup } from '../streams/stream-cache.ts';
 import { decodePush } from './decode-push.ts';
 import type { PushBody } from './decode-push.ts';
 import { OtlpActionsCache } from './otlp-actions.ts';
-import type { BodyLimits } from './read-body.ts';
+import type { BodyBounds } from './read-body.ts';
 import { SnappyDecoder } from './snappy.ts';
 
 /** A push that is too large to be decoded beside other requests. */
@@ -18,7 +18,7 @@ interface DecodeInput extends PushBody {
   readonly otlp: Limits['otlp'];
   readonly otlpIndexAttributes: readonly string[];
   readonly nowMs: number;
-  readonly bounds: BodyLimits;
+  readonly bounds: BodyBounds;
 }
 
 /** Columns of a push, to be moved between threads. Texts that repeat are there once. */

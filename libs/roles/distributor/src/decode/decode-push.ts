@@ -9,7 +9,7 @@ import { decodeLegacyPush } from './decode-legacy.ts';
 import { decodeOtlpPush } from './decode-otlp.ts';
 import type { OtlpActions } from './otlp-actions.ts';
 import { readJsonBody, readOtlpBody, readSnappyBody } from './read-body.ts';
-import type { BodyLimits } from './read-body.ts';
+import type { BodyBounds } from './read-body.ts';
 import type { SnappyDecoder } from './snappy.ts';
 
 /** A push as it came. */
@@ -29,7 +29,7 @@ interface DecodeContext {
   readonly actions: () => OtlpActions;
   readonly names: MetadataNames;
   readonly nowMs: number;
-  readonly bounds: BodyLimits;
+  readonly bounds: BodyBounds;
 }
 
 /**

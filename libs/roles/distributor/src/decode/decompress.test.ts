@@ -7,11 +7,11 @@ import { decompressedBytesMaxOf } from '../options.ts';
 import { testDistributor } from '../test/distributor.ts';
 import { lz4DecodeFrame } from './lz4.ts';
 import { readJsonBody as readJson, readOtlpBody } from './read-body.ts';
-import type { BodyLimits } from './read-body.ts';
+import type { BodyBounds } from './read-body.ts';
 import { SnappyDecoder } from './snappy.ts';
 
 /** A body that is not cut. */
-function readJsonBody(body: Buffer, encoding: string, limits: BodyLimits): Buffer {
+function readJsonBody(body: Buffer, encoding: string, limits: BodyBounds): Buffer {
   const { bytes, cutText } = readJson(body, encoding, limits);
   if (cutText !== undefined) throw new LokiError('badRequest', cutText);
   return bytes;

@@ -5,7 +5,7 @@ import type { Decompressed, ZlibOutcome } from './gunzip.ts';
 import { lz4DecodeFrame } from './lz4.ts';
 
 /** How much a push may weigh, before and after decompression. */
-export interface BodyLimits {
+export interface BodyBounds {
   readonly recvBytesMax: number;
   readonly decompressedBytesMax: number;
 }
@@ -26,11 +26,11 @@ const zstdMagic = 0xfd2fb528;
 const zstdFramesMax = 4096;
 
 /** @throws LokiError 413 when the body as it came is larger than the server takes */
-export function checkBodySize(body: Buffer, limits: BodyLimits): void {
-  if (body.length > limits.recvBytesMax) {
+export function checkBodySize(body: Buffer, bounds: BodyBounds): void {
+  if (body.length > bounds.recvBytesMax) {
     throw new LokiError(
       'bodyTooLarge',
-      `request body too large: ${body.length} bytes, limit ${limits.recvBytesMax}`,
+      `request body too large: ${body.length} bytes, limit ${bounds.recvBytesMax}`,
     );
   }
 }
@@ -39,27 +39,27 @@ export function checkBodySize(body: Buffer, limits: BodyLimits): void {
  * A JSON push's bytes. `snappy` is a name that agents send for bodies that are not; Loki reads them as they
  * are. It also reads while it decompresses: a push that is complete before a fault of the body is taken.
  */
-export function readJsonBody(body: Buffer, encoding: string, limits: BodyLimits): Decompressed {
+export function readJsonBody(body: Buffer, encoding: string, bounds: BodyBounds): Decompressed {
   if (encoding === '' || encoding === 'snappy') return { bytes: body };
-  return decompressPush(body, encoding, limits);
+  return decompressPush(body, encoding, bounds);
 }
 
 /**
  * The snappy block of a protobuf push. `snappy` names that block itself; gzip and deflate are put around it
  * by senders that compress all they send.
  */
-export function readSnappyBody(body: Buffer, encoding: string, limits: BodyLimits): Buffer {
+export function readSnappyBody(body: Buffer, encoding: string, bounds: BodyBounds): Buffer {
   if (encoding === '' || encoding === 'snappy') return body;
-  return whole(decompressPush(body, encoding, limits));
+  return whole(decompressPush(body, encoding, bounds));
 }
 
 /** Both push formats take these. */
-function decompressPush(body: Buffer, encoding: string, limits: BodyLimits): Decompressed {
+function decompressPush(body: Buffer, encoding: string, bounds: BodyBounds): Decompressed {
   switch (encoding) {
     case 'gzip':
-      return bounded(limits, undefined, (bytesMax) => gunzip(body, bytesMax));
+      return bounded(bounds, undefined, (bytesMax) => gunzip(body, bytesMax));
     case 'deflate':
-      return inflate(body, limits);
+      return inflate(body, bounds);
     default:
       throw new LokiError('badRequest', `Content-Encoding ${JSON.stringify(encoding)} not supported`);
   }
@@ -72,21 +72,21 @@ function whole({ bytes, cutText }: Decompressed): Buffer {
 }
 
 /** An OTLP request's bytes. */
-export function readOtlpBody(body: Buffer, encoding: string, limits: BodyLimits): Buffer {
+export function readOtlpBody(body: Buffer, encoding: string, bounds: BodyBounds): Buffer {
   switch (encoding) {
     case '':
       return body;
     case 'gzip':
-      return whole(bounded(limits, undefined, (bytesMax) => gunzip(body, bytesMax)));
+      return whole(bounded(bounds, undefined, (bytesMax) => gunzip(body, bytesMax)));
     case 'zstd':
       if (body.length < 4) return nothing(body);
       if (body.readUInt32LE(0) !== zstdMagic) {
         throw new LokiError('badRequest', 'invalid input: magic number mismatch');
       }
-      return bounded(limits, 'zstd: invalid input', (maxOutputLength) => zstdFrames(body, maxOutputLength));
+      return bounded(bounds, 'zstd: invalid input', (maxOutputLength) => zstdFrames(body, maxOutputLength));
     case 'lz4':
       if (body.length < 4) return nothing(body);
-      return lz4DecodeFrame(body, limits.decompressedBytesMax);
+      return lz4DecodeFrame(body, bounds.decompressedBytesMax);
     default:
       throw new LokiError(
         'badRequest',
@@ -120,7 +120,7 @@ function zstdFrames(body: Buffer, bytesMax: number): Buffer {
 }
 
 /** HTTP's `deflate` should be zlib, but many senders (and Go's reader) mean the raw form: both are taken. */
-function inflate(body: Buffer, limits: BodyLimits): Decompressed {
+function inflate(body: Buffer, bounds: BodyBounds): Decompressed {
   if (body.length === 0) throw new LokiError('badRequest', 'EOF');
   const hasZlibHeader =
     body.length >= 2 && (body[0] & 0x0f) === 8 && body[0] >> 4 <= 7 && (body[0] * 256 + body[1]) % 31 === 0;
@@ -128,30 +128,30 @@ function inflate(body: Buffer, limits: BodyLimits): Decompressed {
   const chunkSize = chunkSizeFor(body.length);
   try {
     const all = (maxOutputLength: number) => decode(body, { chunkSize, maxOutputLength });
-    return { bytes: bounded(limits, undefined, all) };
+    return { bytes: bounded(bounds, undefined, all) };
   } catch (error) {
     if (!(error instanceof LokiError) || error.message !== cutBodyText) throw error;
     const finishFlush = constants.Z_SYNC_FLUSH;
     const part = (maxOutputLength: number) => decode(body, { chunkSize, finishFlush, maxOutputLength });
-    return { bytes: bounded(limits, undefined, part), cutText: cutBodyText };
+    return { bytes: bounded(bounds, undefined, part), cutText: cutBodyText };
   }
 }
 
 /** Runs a decompressor with its bound, and says what failed in words of our own catalogue. */
 function bounded<Output>(
-  limits: BodyLimits,
+  bounds: BodyBounds,
   damageText: string | undefined,
   decode: (maxOutputLength: number) => Output,
 ): Output {
   try {
-    return decode(limits.decompressedBytesMax);
+    return decode(bounds.decompressedBytesMax);
   } catch (cause) {
     if (cause instanceof LokiError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === 'ERR_BUFFER_TOO_LARGE') {
       throw new LokiError(
         'bodyTooLarge',
-        `request body too large: more than ${limits.decompressedBytesMax} bytes decompressed`,
+        `request body too large: more than ${bounds.decompressedBytesMax} bytes decompressed`,
         { cause },
       );
     }

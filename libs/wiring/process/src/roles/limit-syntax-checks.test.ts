@@ -1,4 +1,4 @@
-import { limitChecks } from './limit-checks.ts';
+import { limitSyntaxChecks } from './limit-syntax-checks.ts';
 
 // Protects all queries of a tenant: a mistake in a limit is found when it is read, not by each of them.
 
@@ -11,11 +11,11 @@ test.each([
   ['rate({app="a"}[1m])', 'only log queries'],
   ['', 'unexpected $end'],
 ])('the selector %j: %s', (text, mistake) => {
-  if (mistake === undefined) expect(() => limitChecks.selector(text)).not.toThrow();
-  else expect(() => limitChecks.selector(text)).toThrow(mistake);
+  if (mistake === undefined) expect(() => limitSyntaxChecks.selector(text)).not.toThrow();
+  else expect(() => limitSyntaxChecks.selector(text)).toThrow(mistake);
 });
 
 test('patterns are those of the query language', () => {
-  expect(() => limitChecks.pattern('.*rate.*')).not.toThrow();
-  expect(() => limitChecks.pattern('(')).toThrow('missing closing )');
+  expect(() => limitSyntaxChecks.pattern('.*rate.*')).not.toThrow();
+  expect(() => limitSyntaxChecks.pattern('(')).toThrow('missing closing )');
 });

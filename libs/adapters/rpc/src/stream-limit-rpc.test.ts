@@ -1,6 +1,6 @@
 /** Protects stream limits between processes: what is claimed there is what was claimed here. */
 import type { StreamClaim, StreamLimitService } from '@loki/ports';
-import { serveStreamLimits, StreamLimitsClient } from './limits-rpc.ts';
+import { serveStreamLimits, StreamLimitsClient } from './stream-limit-rpc.ts';
 import { tenant, TestWorld } from './test/rpc.ts';
 
 const world = new TestWorld();

@@ -1,4 +1,4 @@
-import type { LimitChecks } from '@loki/config';
+import type { LimitSyntaxChecks } from '@loki/config';
 import { parseSelection } from '@loki/logql';
 import { compileRegex } from '@loki/regex';
 
@@ -6,7 +6,7 @@ import { compileRegex } from '@loki/regex';
  * What limits may say in LogQL and as patterns: a mistake is told when they are read, not by each query of
  * the tenant.
  */
-export const limitChecks: LimitChecks = {
+export const limitSyntaxChecks: LimitSyntaxChecks = {
   selector(text) {
     const { stages } = parseSelection(text);
     if (stages.length > 0) throw new Error('only label matchers are supported');
