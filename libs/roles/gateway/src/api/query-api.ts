@@ -270,7 +270,7 @@ export class QueryApi {
       execSeconds: answer.execSeconds,
       queueSeconds: answer.queueSeconds,
       splits: answer.splits,
-      shards: answer.shards,
+      shards: answer.parts,
       entriesReturned: entriesOf(result),
       cache: cacheNameOf(result),
     });

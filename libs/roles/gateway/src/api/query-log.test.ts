@@ -40,7 +40,7 @@ function report(query: string, more: Partial<Answer> = {}): LogFields {
     execSeconds: 0.25,
     queueSeconds: 0,
     splits: 4,
-    shards: 8,
+    parts: 8,
     isSharded: true,
     ...more,
   } as Answer;

@@ -53,7 +53,7 @@ export function reportQuery(
     fetchSeconds: stats.fetchMs / 1000,
     headLines: stats.headLines,
     splits: answer.splits,
-    shards: answer.shards,
+    shards: answer.parts,
   });
   if (result.type === 'streams' && stats.cacheEntriesRequested > 0) {
     out.metrics?.cached(stats.cacheEntriesFound === stats.cacheEntriesRequested);
@@ -86,7 +86,7 @@ export function reportQuery(
     store_chunks_download_time: secondsOf(stats.fetchMs / 1000),
     queue_time: secondsOf(answer.queueSeconds),
     splits: answer.splits,
-    shards: answer.shards,
+    shards: answer.parts,
     query_referenced_structured_metadata: stats.metadataBytes > 0,
     pipeline_wrapper_filtered_lines: 0,
     chunk_refs_fetch_time: '0s',

@@ -36,7 +36,7 @@ export class LeafRunner {
   readonly #semaphore: Semaphore;
   readonly #shardSemaphore: Semaphore;
   splits = 0;
-  shards = 0;
+  parts = 0;
   isSharded = false;
 
   /** @throws LokiError when the tenant may not query at all */
@@ -122,7 +122,7 @@ export class LeafRunner {
     const { cache } = this.#deps;
     const asked = cache ? { ...request, cache } : request;
     const ask = (semaphore: Semaphore, part: LeafRequest) => {
-      this.shards++;
+      this.parts++;
       return semaphore.run(() => this.#deps.ask(part, signal), signal);
     };
     if (shards.length === 0) return ask(this.#semaphore, asked);

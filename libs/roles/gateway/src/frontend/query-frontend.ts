@@ -85,7 +85,7 @@ export interface Answer extends QueryOutcome {
   /** Stretches of time that leaves were cut into; 0: none was. */
   readonly splits: number;
   /** Parts that queriers answered. */
-  readonly shards: number;
+  readonly parts: number;
   /** Some part was cut by stream. */
   readonly isSharded: boolean;
 }
@@ -304,7 +304,7 @@ export class QueryFrontend {
       execSeconds: (clock.monotonicMs() - startedMs) / 1000,
       queueSeconds: queueMs / 1000,
       splits: runner.splits,
-      shards: runner.shards,
+      parts: runner.parts,
       isSharded: runner.isSharded,
     };
   }
