@@ -35,7 +35,7 @@ export interface BucketOptions {
   readonly storageClass: string;
 }
 
-interface BucketWorld {
+interface BucketDeps {
   readonly timers: Timers;
   readonly random: Random;
 }
@@ -47,12 +47,12 @@ const socketIdleMs = 60_000;
 const bucketAttemptMs = 10_000;
 
 /** The bucket's objects. Nothing is asked of the server yet. */
-export function openBucket(options: BucketOptions, world: BucketWorld): MinioObjectStore {
+export function openBucket(options: BucketOptions, deps: BucketDeps): MinioObjectStore {
   return new MinioObjectStore({
     client: newClient(options),
     bucket: options.bucket,
     storageClass: options.storageClass || undefined,
-    ...world,
+    ...deps,
   });
 }
 
@@ -65,9 +65,9 @@ export function openBucket(options: BucketOptions, world: BucketWorld): MinioObj
  */
 export async function proveBucket(
   options: BucketOptions,
-  world: BucketWorld & { store: ObjectStore },
+  deps: BucketDeps & { store: ObjectStore },
 ): Promise<void> {
-  const { timers, random, store } = world;
+  const { timers, random, store } = deps;
   const client = newClient(options);
   const place = `bucket ${options.bucket} at ${options.endpoint}:${options.port}`;
   let isThere: boolean;

@@ -3,7 +3,7 @@ import type { Disk, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } 
 import { CommitScheduler } from './commit-scheduler.ts';
 import { framedBytes, recordHeaderBytes } from './format.ts';
 import { PartitionLog } from './partition-log.ts';
-import type { DiskUsage, PartitionContext } from './partition-log.ts';
+import type { DiskUsage, PartitionLogDeps } from './partition-log.ts';
 
 /** Records that were acknowledged once and cannot be read any more. */
 interface LogDamage {
@@ -112,7 +112,7 @@ export class EmbeddedWriteLog implements WriteLog {
     const batchBytesMax = options.batchBytesMax ?? 8 * mib;
     const bytesMax = options.bytesMax ?? 0;
     const usage: DiskUsage = { bytes: 0 };
-    const context: PartitionContext = {
+    const context: PartitionLogDeps = {
       disk: options.disk,
       timers: options.timers,
       random: options.random,

@@ -65,7 +65,7 @@ export interface KafkaWriteLogOptions {
 }
 
 /** What stands between the log and real brokers. */
-export interface KafkaWorld {
+export interface KafkaDeps {
   readonly writers: KafkaBrokers;
   readonly readers: KafkaBrokers;
   /** Makes the topic when it is missing, and checks it. */
@@ -91,7 +91,7 @@ const deletePauseMs = 60_000;
 export class KafkaWriteLog implements WriteLog {
   readonly partitionCount: number;
   readonly #options: KafkaWriteLogOptions;
-  readonly #world: KafkaWorld;
+  readonly #deps: KafkaDeps;
   readonly #base: number;
   readonly #reader: KafkaReader;
   readonly #ends: KafkaOffsets;
@@ -103,18 +103,18 @@ export class KafkaWriteLog implements WriteLog {
   #pendingBytes = 0;
   #isClosed = false;
 
-  private constructor(options: KafkaWriteLogOptions, world: KafkaWorld) {
+  private constructor(options: KafkaWriteLogOptions, deps: KafkaDeps) {
     const { clock, timers, random, logger, epoch = 0 } = options;
     if (!Number.isInteger(epoch) || epoch < 0 || epoch > epochMax) {
       throw new RangeError(`write_log.kafka_epoch: ${epoch} is not within 0 and ${epochMax}`);
     }
     this.#options = options;
-    this.#world = world;
+    this.#deps = deps;
     this.partitionCount = options.partitionCount;
     this.#base = epoch * offsetsPerEpoch;
     this.#recordBytesMax = options.recordBytesMax ?? 15 * mib;
     this.#pendingBytesMax = options.pendingBytesMax ?? 128 * mib;
-    const readers = { cluster: world.readers, timers, random };
+    const readers = { cluster: deps.readers, timers, random };
     this.#ends = new KafkaOffsets({ ...readers, which: 'end' });
     this.#starts = new KafkaOffsets({ ...readers, which: 'start' });
     this.#reader = new KafkaReader({
@@ -140,8 +140,8 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   /** The same on brokers of any kind. */
-  static async openOn(world: KafkaWorld, options: KafkaWriteLogOptions): Promise<KafkaWriteLog> {
-    const log = new KafkaWriteLog(options, world);
+  static async openOn(deps: KafkaDeps, options: KafkaWriteLogOptions): Promise<KafkaWriteLog> {
+    const log = new KafkaWriteLog(options, deps);
     try {
       const facts = await log.#start(() => log.#prepare());
       await log.#start(() => log.#checkEnds());
@@ -216,7 +216,7 @@ export class KafkaWriteLog implements WriteLog {
     if (lastMs !== undefined && nowMs - lastMs < deletePauseMs) return;
     this.#deletedMs.set(partition, nowMs);
     try {
-      await this.#world.deleteRecords(partition, kafkaOffset);
+      await this.#deps.deleteRecords(partition, kafkaOffset);
     } catch (cause) {
       throw new LokiError('unavailable', `kafka: records of partition ${partition} could not be deleted`, {
         cause,
@@ -230,8 +230,8 @@ export class KafkaWriteLog implements WriteLog {
     this.#isClosed = true;
     this.#reader.close();
     for (const appender of this.#appenders) appender.close();
-    this.#world.writers.close();
-    this.#world.readers.close();
+    this.#deps.writers.close();
+    this.#deps.readers.close();
   }
 
   #checked(partition: number): number {
@@ -263,8 +263,8 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   async #prepare(): Promise<KafkaTopicFacts> {
-    const facts = await this.#world.prepareTopic(batchBytesMax(this.#recordBytesMax, 1));
-    await Promise.all([this.#world.writers.refresh(), this.#world.readers.refresh()]);
+    const facts = await this.#deps.prepareTopic(batchBytesMax(this.#recordBytesMax, 1));
+    await Promise.all([this.#deps.writers.refresh(), this.#deps.readers.refresh()]);
     return facts;
   }
 
@@ -299,7 +299,7 @@ export class KafkaWriteLog implements WriteLog {
       { length: this.partitionCount },
       (_, partition) =>
         new KafkaAppender(partition, {
-          cluster: this.#world.writers,
+          cluster: this.#deps.writers,
           clock,
           timers,
           random,
@@ -333,7 +333,7 @@ export class KafkaWriteLog implements WriteLog {
   }
 }
 
-function realWorld(options: KafkaWriteLogOptions): KafkaWorld {
+function realWorld(options: KafkaWriteLogOptions): KafkaDeps {
   const { topic, partitionCount, writerBrokers, readerBrokers = [], clock, timers, random, logger } = options;
   const { clientId, sasl, tls, dialTimeoutMs = 2_000, replicationFactor, autoCreateTopic = true } = options;
   const dial: KafkaDialOptions = { clientId, sasl, tls, dialTimeoutMs, timers, logger };

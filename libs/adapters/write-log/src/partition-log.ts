@@ -13,7 +13,7 @@ export interface DiskUsage {
 }
 
 /** What all partitions of one log share. */
-export interface PartitionContext {
+export interface PartitionLogDeps {
   readonly disk: Disk;
   readonly timers: Timers;
   readonly random: Random;
@@ -41,7 +41,7 @@ interface PendingAppend {
  * records.
  */
 export class PartitionLog {
-  readonly #context: PartitionContext;
+  readonly #deps: PartitionLogDeps;
   readonly #partition: number;
   readonly #files: LogFile[] = [];
   readonly #recent: RecentRecords;
@@ -63,23 +63,23 @@ export class PartitionLog {
   #diskTurn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  private constructor(context: PartitionContext, partition: number) {
-    this.#context = context;
+  private constructor(deps: PartitionLogDeps, partition: number) {
+    this.#deps = deps;
     this.#partition = partition;
-    this.#recent = new RecentRecords(context.recentBytesMax);
+    this.#recent = new RecentRecords(deps.recentBytesMax);
   }
 
   /** Recovers what survived: older files as they are, the newest one up to its last whole record. */
-  static async open(context: PartitionContext, partition: number, atLeast: number): Promise<PartitionLog> {
-    const log = new PartitionLog(context, partition);
-    const offsets = firstOffsets(await context.disk.list(partitionDirectory(partition)));
+  static async open(deps: PartitionLogDeps, partition: number, atLeast: number): Promise<PartitionLog> {
+    const log = new PartitionLog(deps, partition);
+    const offsets = firstOffsets(await deps.disk.list(partitionDirectory(partition)));
     for (let i = 0; i < offsets.length - 1; i++) await log.#addOlderFile(offsets[i], offsets[i + 1]);
     const firstOffset = offsets.at(-1);
     if (firstOffset !== undefined) {
       const place = { partition, firstOffset };
-      const { files, active, endOffset } = await recoverNewestFile(context, place, log.#reportDamage);
+      const { files, active, endOffset } = await recoverNewestFile(deps, place, log.#reportDamage);
       log.#files.push(...files);
-      for (const { state } of files) context.usage.bytes += state.length;
+      for (const { state } of files) deps.usage.bytes += state.length;
       log.#active = active;
       log.#nextOffset = endOffset;
     }
@@ -168,9 +168,9 @@ export class PartitionLog {
       while (this.#files.length > 1 && this.#files[1].state.firstOffset <= offset) {
         const file = this.#files[0];
         await file.close();
-        await this.#context.disk.remove(file.state.path);
+        await this.#deps.disk.remove(file.state.path);
         // One at a time: a removal that a crash undoes must not leave a hole behind it.
-        await this.#context.disk.syncDirectory(partitionDirectory(this.#partition));
+        await this.#deps.disk.syncDirectory(partitionDirectory(this.#partition));
         this.#files.shift();
         this.#forget(file);
       }
@@ -183,7 +183,7 @@ export class PartitionLog {
     this.#isClosed = true;
     this.#wakeReaders();
     this.#syncTimer?.cancel();
-    if (!this.#context.fsync) await this.#syncActive();
+    if (!this.#deps.fsync) await this.#syncActive();
     await this.#inTurn(async () => {
       for (const file of this.#files) await file.close();
     });
@@ -206,7 +206,7 @@ export class PartitionLog {
 
   async #commitAll(): Promise<void> {
     while (this.#pending.length > 0) {
-      await this.#context.scheduler.run(async (scratch) => {
+      await this.#deps.scheduler.run(async (scratch) => {
         const batch = this.#takeBatch();
         try {
           await this.#commit(batch, scratch);
@@ -222,7 +222,7 @@ export class PartitionLog {
   #takeBatch(): PendingAppend[] {
     let bytes = 0;
     let count = 0;
-    while (count < this.#pending.length && (count === 0 || bytes < this.#context.batchBytesMax)) {
+    while (count < this.#pending.length && (count === 0 || bytes < this.#deps.batchBytesMax)) {
       bytes += framedBytes(this.#pending[count++].record);
     }
     const batch = this.#pending.slice(0, count);
@@ -241,7 +241,7 @@ export class PartitionLog {
       await this.#cutBack(file);
       throw error;
     }
-    if (this.#context.fsync) {
+    if (this.#deps.fsync) {
       try {
         await handle.sync();
       } catch (error) {
@@ -251,7 +251,7 @@ export class PartitionLog {
       this.#durableOffset = this.#nextOffset + batch.length;
     } else this.#syncLater();
     file.state.length += bytes.length;
-    this.#context.usage.bytes += bytes.length;
+    this.#deps.usage.bytes += bytes.length;
     const firstOffset = this.#nextOffset;
     this.#nextOffset += batch.length;
     file.state.endOffset = this.#nextOffset;
@@ -276,7 +276,7 @@ export class PartitionLog {
 
   /** The active file, or a new one when there is none or it is full. */
   async #fileForAppend(): Promise<LogFile> {
-    if (this.#active && this.#active.state.length < this.#context.fileBytesMax) return this.#active;
+    if (this.#active && this.#active.state.length < this.#deps.fileBytesMax) return this.#active;
     return this.#startFile();
   }
 
@@ -289,13 +289,13 @@ export class PartitionLog {
       this.#forget(stale);
     }
     // A file that is followed by another one is on the disk whole.
-    if (!this.#context.fsync) await this.#syncActive();
-    const { disk, random } = this.#context;
+    if (!this.#deps.fsync) await this.#syncActive();
+    const { disk, random } = this.#deps;
     const place = { partition: this.#partition, firstOffset: this.#nextOffset, salt: random.uint32() };
     const file = await LogFile.create(disk, place, this.#reportDamage);
     const full = this.#active;
     this.#files.push(file);
-    this.#context.usage.bytes += file.state.length;
+    this.#deps.usage.bytes += file.state.length;
     // Should the file before it have lost something, its reader meets it as damage.
     this.#durableOffset = Math.max(this.#durableOffset, place.firstOffset);
     this.#active = file;
@@ -327,7 +327,7 @@ export class PartitionLog {
   }
 
   #syncLater(): void {
-    this.#syncTimer ??= this.#context.timers.after(syncMs, () => {
+    this.#syncTimer ??= this.#deps.timers.after(syncMs, () => {
       this.#syncTimer = undefined;
       void this.#syncActive();
     });
@@ -349,7 +349,7 @@ export class PartitionLog {
   }
 
   #forget(file: LogFile): void {
-    this.#context.usage.bytes -= this.#olderBytes.get(file) ?? file.state.length;
+    this.#deps.usage.bytes -= this.#olderBytes.get(file) ?? file.state.length;
     this.#olderBytes.delete(file);
   }
 
@@ -369,7 +369,7 @@ export class PartitionLog {
         signal?.removeEventListener('abort', done);
         resolve();
       };
-      const timer = this.#context.timers.after(waitMs, done);
+      const timer = this.#deps.timers.after(waitMs, done);
       this.#readers.add(done);
       signal?.addEventListener('abort', done, { once: true });
     });
@@ -389,7 +389,7 @@ export class PartitionLog {
   // ---- recovery
 
   async #addOlderFile(firstOffset: number, endOffset: number): Promise<void> {
-    const { disk, usage } = this.#context;
+    const { disk, usage } = this.#deps;
     const partition = this.#partition;
     const path = logFilePath(partition, firstOffset);
     const state = { path, partition, firstOffset, endOffset, length: 0, salt: undefined, damage: [] };
@@ -401,7 +401,7 @@ export class PartitionLog {
   }
 
   readonly #reportDamage = (file: LogFile, range: DamagedRange): void => {
-    this.#context.onDamage(this.#partition, file.state.path, range);
+    this.#deps.onDamage(this.#partition, file.state.path, range);
   };
 }
 

@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import { fileHeaderBytes, parseFileHeader, parseRecord, writeRecord } from './format.ts';
 import { LogFile, logFilePath } from './log-file.ts';
-import type { PartitionContext } from './partition-log.ts';
+import type { PartitionLogDeps } from './partition-log.ts';
 import { scanNewestFile } from './scan.ts';
 import type { DamagedRange, ScanResult } from './scan.ts';
 
@@ -27,7 +27,7 @@ interface Recovered {
  *   the file ends, and an offset must never be given twice
  */
 export async function recoverNewestFile(
-  context: PartitionContext,
+  context: PartitionLogDeps,
   place: { partition: number; firstOffset: number },
   onDamage: OnDamage,
 ): Promise<Recovered> {
@@ -66,7 +66,7 @@ export async function recoverNewestFile(
   }
 }
 
-async function readWhole(context: PartitionContext, path: string): Promise<Buffer> {
+async function readWhole(context: PartitionLogDeps, path: string): Promise<Buffer> {
   const handle = await context.disk.open(path);
   try {
     return await handle.read(0, await handle.size());
@@ -76,7 +76,7 @@ async function readWhole(context: PartitionContext, path: string): Promise<Buffe
 }
 
 function oldFile(
-  context: PartitionContext,
+  context: PartitionLogDeps,
   place: { partition: number; firstOffset: number; path: string; salt: number },
   scan: ScanResult,
   onDamage: OnDamage,

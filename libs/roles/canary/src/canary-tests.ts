@@ -5,7 +5,7 @@ import { timeOfLine } from './canary-lines.ts';
 import { entriesOf, valueOf } from './loki-client.ts';
 import type { LokiClient } from './loki-client.ts';
 
-export interface TestWorld {
+export interface CanaryTestDeps {
   readonly client: LokiClient;
   readonly clock: Clock;
   readonly metrics: CanaryMetrics;
@@ -22,7 +22,7 @@ const entriesMax = 5_000;
  * @throws when Loki answers with an error
  */
 export async function findEntries(
-  { client, query }: Pick<TestWorld, 'client' | 'query'>,
+  { client, query }: Pick<CanaryTestDeps, 'client' | 'query'>,
   fromNs: bigint,
   toNs: bigint,
 ): Promise<Set<bigint>> {
@@ -55,12 +55,12 @@ interface SpotCheckOptions {
 
 /** Remembers a line now and then, and asks for it again and again: is it still there hours later? */
 export class SpotCheck {
-  readonly #world: TestWorld;
+  readonly #deps: CanaryTestDeps;
   readonly #options: SpotCheckOptions;
   readonly #spots: bigint[] = [];
 
-  constructor(world: TestWorld, options: SpotCheckOptions) {
-    this.#world = world;
+  constructor(deps: CanaryTestDeps, options: SpotCheckOptions) {
+    this.#deps = deps;
     this.#options = options;
   }
 
@@ -70,7 +70,7 @@ export class SpotCheck {
   }
 
   async check(): Promise<void> {
-    const { clock, metrics } = this.#world;
+    const { clock, metrics } = this.#deps;
     const { maxNs, initialWaitNs } = this.#options;
     const nowNs = clock.nowNs();
     while (this.#spots.length > 0 && nowNs - this.#spots[0] > maxNs) this.#spots.shift();
@@ -78,7 +78,7 @@ export class SpotCheck {
       if (nowNs - ns < initialWaitNs) continue;
       const beganMs = clock.monotonicMs();
       try {
-        const found = await findEntries(this.#world, ns, ns);
+        const found = await findEntries(this.#deps, ns, ns);
         metrics.spotChecked(!found.has(ns), (clock.monotonicMs() - beganMs) / 1000);
       } catch {
         // Asked again in the next round: an answer that did not come says nothing of the entry.
@@ -89,7 +89,7 @@ export class SpotCheck {
 
 /** Counts the lines of the last hours: as many as were written? */
 export async function metricTest(
-  { client, clock, metrics, query }: TestWorld,
+  { client, clock, metrics, query }: CanaryTestDeps,
   { rangeMs, intervalMs, ageMs }: { rangeMs: number; intervalMs: number; ageMs: number },
 ): Promise<void> {
   const actualRangeMs = Math.max(intervalMs, Math.min(rangeMs, ageMs));
@@ -105,7 +105,7 @@ export async function metricTest(
 
 /** The same count with and without the results cache: the same number? */
 export async function cacheTest(
-  { client, clock, metrics, query }: TestWorld,
+  { client, clock, metrics, query }: CanaryTestDeps,
   { rangeMs, backMs }: { rangeMs: number; backMs: number },
 ): Promise<void> {
   const asked = {

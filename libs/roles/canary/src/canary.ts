@@ -2,7 +2,7 @@ import type { Clock, Logger, Random, Timers } from '@loki/ports';
 import type { CanaryMetrics } from '@loki/telemetry';
 import { canaryLine, timeOfLine } from './canary-lines.ts';
 import { cacheTest, findEntries, metricTest, SpotCheck } from './canary-tests.ts';
-import type { TestWorld } from './canary-tests.ts';
+import type { CanaryTestDeps } from './canary-tests.ts';
 import { Comparator } from './comparator.ts';
 import type { LokiClient } from './loki-client.ts';
 import { labelsOf, selectorOf } from './options.ts';
@@ -17,7 +17,7 @@ export interface Follow {
   ): Promise<void>;
 }
 
-interface CanaryWorld {
+interface CanaryDeps {
   readonly client: LokiClient;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -43,11 +43,11 @@ interface Written {
  * disordered.
  */
 export class Canary {
-  readonly #world: CanaryWorld;
+  readonly #deps: CanaryDeps;
   readonly #options: CanaryOptions;
   readonly #comparator: Comparator;
   readonly #spots: SpotCheck;
-  readonly #tests: TestWorld;
+  readonly #tests: CanaryTestDeps;
   readonly #selector: string;
   readonly #stop = new AbortController();
   readonly #beganMs: number;
@@ -57,14 +57,14 @@ export class Canary {
   #lastNs = 0n;
   #isSuspended = false;
 
-  constructor(world: CanaryWorld, options: CanaryOptions) {
-    this.#world = world;
+  constructor(deps: CanaryDeps, options: CanaryOptions) {
+    this.#deps = deps;
     this.#options = options;
-    this.#beganMs = world.clock.monotonicMs();
+    this.#beganMs = deps.clock.monotonicMs();
     this.#selector = selectorOf(labelsOf(options));
     const query = `${this.#selector}${options['query-append']}`;
-    this.#tests = { ...world, query };
-    this.#comparator = new Comparator(world.metrics, {
+    this.#tests = { ...deps, query };
+    this.#comparator = new Comparator(deps.metrics, {
       waitNs: nsOf(options.wait),
       maxWaitNs: nsOf(options['max-wait']),
     });
@@ -78,7 +78,7 @@ export class Canary {
   /** Until `stop`. */
   async run(): Promise<void> {
     const options = this.#options;
-    const { clock } = this.#world;
+    const { clock } = this.#deps;
     await Promise.all([
       this.#follow(),
       this.#every(options.interval, async () => this.#write()),
@@ -117,7 +117,7 @@ export class Canary {
 
   #write(): void {
     if (this.#isSuspended) return;
-    const { clock, random, print } = this.#world;
+    const { clock, random, print } = this.#deps;
     const { size, push } = this.#options;
     const nowNs = clock.nowNs();
     // No two lines share a time, also when the clock stands or goes back.
@@ -145,7 +145,7 @@ export class Canary {
     const batch = this.#batch;
     this.#batch = [];
     if (this.#pushing >= batchesMax) {
-      this.#world.logger.warn('too many pushes without an answer: lines are left out', {
+      this.#deps.logger.warn('too many pushes without an answer: lines are left out', {
         lines: batch.length,
       });
       return;
@@ -156,7 +156,7 @@ export class Canary {
   }
 
   async #push(batch: readonly Written[]): Promise<void> {
-    const { client, timers, logger } = this.#world;
+    const { client, timers, logger } = this.#deps;
     const stream = labelsOf(this.#options);
     const values = batch.map(({ ns, line }) => [String(ns), line]);
     const body = JSON.stringify({ streams: [{ stream, values }] });
@@ -174,7 +174,7 @@ export class Canary {
   }
 
   async #follow(): Promise<void> {
-    const { follow, metrics, timers, logger, clock } = this.#world;
+    const { follow, metrics, timers, logger, clock } = this.#deps;
     const { signal } = this.#stop;
     const on = {
       line: (line: string): void => {
@@ -196,7 +196,7 @@ export class Canary {
   }
 
   async #every(periodMs: number, work: () => Promise<void>): Promise<void> {
-    const { timers, clock, logger } = this.#world;
+    const { timers, clock, logger } = this.#deps;
     const { signal } = this.#stop;
     let nextMs = clock.monotonicMs() + periodMs;
     for (;;) {

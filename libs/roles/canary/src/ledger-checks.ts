@@ -20,7 +20,7 @@ interface ChecksOptions {
   readonly partsMax: number;
 }
 
-interface ChecksWorld {
+interface ChecksDeps {
   readonly ledger: Ledger;
   readonly client: LokiClient;
   readonly clock: Clock;
@@ -37,13 +37,13 @@ interface ChecksWorld {
 export class LedgerChecks {
   /** What answers without an error lacked or had twice. */
   readonly found: Findings = noFindings();
-  readonly #world: ChecksWorld;
+  readonly #deps: ChecksDeps;
   readonly #options: ChecksOptions;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
 
-  constructor(world: ChecksWorld, options: ChecksOptions) {
-    this.#world = world;
+  constructor(deps: ChecksDeps, options: ChecksOptions) {
+    this.#deps = deps;
     this.#options = options;
   }
 
@@ -57,7 +57,7 @@ export class LedgerChecks {
   }
 
   async #run(): Promise<void> {
-    const { timers, random } = this.#world;
+    const { timers, random } = this.#deps;
     const periodMs = (1000 * this.#options.clients) / this.#options.queriesPerSecond;
     while (!this.#stop.signal.aborted) {
       // The sleep rejects when the canary stops.
@@ -68,7 +68,7 @@ export class LedgerChecks {
 
   /** One query about a random stretch of one stream, mostly its newest. */
   async checkOnce(): Promise<void> {
-    const { ledger, random } = this.#world;
+    const { ledger, random } = this.#deps;
     const id = Math.floor(random.float() * this.#options.streams);
     const all = ledger.streams.get(id)?.parts ?? [];
     if (all.length === 0) return;
@@ -80,7 +80,7 @@ export class LedgerChecks {
   }
 
   async #checkLines(id: number, parts: readonly LedgerPart[]): Promise<void> {
-    const { ledger, selector } = this.#world;
+    const { ledger, selector } = this.#deps;
     const acked = new Set(parts.filter(({ push }) => push.outcome === 'acked'));
     const { startNs, endNs } = spanOf(parts);
     const lines = parts.reduce((sum, { count }) => sum + count, 0);
@@ -101,9 +101,9 @@ export class LedgerChecks {
     // A range is open at its start and closed at its end, and is given in whole milliseconds.
     const rangeMs = (endNs - startNs) / nsPerMs + 1n;
     const timeNs = endNs - 1n;
-    const around = this.#world.ledger.streams.get(id)!.parts;
+    const around = this.#deps.ledger.streams.get(id)!.parts;
     const text = await this.#ask('/loki/api/v1/query', {
-      query: `sum(count_over_time(${this.#world.selector(id)}[${rangeMs}ms]))`,
+      query: `sum(count_over_time(${this.#deps.selector(id)}[${rangeMs}ms]))`,
       time: String(timeNs),
     });
     if (text === undefined) return;
@@ -128,14 +128,14 @@ export class LedgerChecks {
 
   /** The answer's text; undefined: it was an error, and has been told. */
   async #ask(path: string, query: Readonly<Record<string, string>>): Promise<string | undefined> {
-    const { client, clock } = this.#world;
+    const { client, clock } = this.#deps;
     const beganMs = clock.monotonicMs();
     const { answer, failures } = await client.withRetry(
       (address) => client.get(path, query, { address }),
       this.#options.attemptsMax,
     );
     const isOk = answer.status === 200;
-    this.#world.onTold({
+    this.#deps.onTold({
       kind: 'query',
       isOk,
       beganMs,

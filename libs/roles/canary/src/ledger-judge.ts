@@ -60,7 +60,7 @@ export function faultsIn(found: Findings): number {
   return lost + doubled + changed + misplaced + rejectedPresent + unreadable;
 }
 
-interface JudgeWorld {
+interface JudgeDeps {
   readonly ledger: Ledger;
   readonly client: LokiClient;
   readonly selector: StreamSelector;
@@ -80,10 +80,10 @@ interface Expected {
  * must be there once; what is pending then, or comes later, may be.
  */
 export class LedgerJudge {
-  readonly #world: JudgeWorld;
+  readonly #deps: JudgeDeps;
 
-  constructor(world: JudgeWorld) {
-    this.#world = world;
+  constructor(deps: JudgeDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -93,7 +93,7 @@ export class LedgerJudge {
    */
   async judgeAll(from: ReadonlyMap<number, number> = new Map()): Promise<Findings> {
     const found = noFindings();
-    const left = [...this.#world.ledger.streams].flatMap(([id, stream]) => {
+    const left = [...this.#deps.ledger.streams].flatMap(([id, stream]) => {
       const parts = stream.parts.filter((part) => part.from + part.count > (from.get(id) ?? 0));
       return neighbours(parts).map((each) => ({ id, parts: each }));
     });
@@ -114,12 +114,12 @@ export class LedgerJudge {
     const acked = new Set(parts.filter(({ push }) => push.outcome === 'acked'));
     const last = parts[parts.length - 1];
     const entries = await this.#read(id, parts[0].firstNs, timeOf(last, last.from + last.count), found);
-    if (entries) compare({ stream: id, parts, acked }, entries, this.#world.ledger, found);
+    if (entries) compare({ stream: id, parts, acked }, entries, this.#deps.ledger, found);
   }
 
   /** Every entry of a stream in [startNs, endNs), page after page. Undefined: an error, to the end. */
   async #read(id: number, startNs: bigint, endNs: bigint, found: Findings): Promise<Entry[] | undefined> {
-    const { client, selector, attemptsMax } = this.#world;
+    const { client, selector, attemptsMax } = this.#deps;
     const entries: Entry[] = [];
     let from = startNs;
     for (;;) {

@@ -31,7 +31,7 @@ export interface Told {
   readonly failures: readonly Answer[];
 }
 
-interface LoadWorld {
+interface LoadDeps {
   readonly ledger: Ledger;
   readonly client: LokiClient;
   readonly clock: Clock;
@@ -44,14 +44,14 @@ interface LoadWorld {
 
 /** Clients that push numbered lines at a steady rate, each line on the ledger before it is sent. */
 export class LedgerLoad {
-  readonly #world: LoadWorld;
+  readonly #deps: LoadDeps;
   readonly #options: LoadOptions;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
   #pushes = 0;
 
-  constructor(world: LoadWorld, options: LoadOptions) {
-    this.#world = world;
+  constructor(deps: LoadDeps, options: LoadOptions) {
+    this.#deps = deps;
     this.#options = options;
   }
 
@@ -71,7 +71,7 @@ export class LedgerLoad {
   }
 
   async #run(): Promise<void> {
-    const { clock, timers, random } = this.#world;
+    const { clock, timers, random } = this.#deps;
     const { clients, linesPerPush, linesPerSecond } = this.#options;
     const periodMs = (1000 * linesPerPush * clients) / linesPerSecond;
     // Clients do not push all at once.
@@ -88,7 +88,7 @@ export class LedgerLoad {
 
   /** One push with its repeats. */
   async pushOnce(): Promise<LedgerPush> {
-    const { ledger, client, clock } = this.#world;
+    const { ledger, client, clock } = this.#deps;
     const { refusedEvery, attemptsMax } = this.#options;
     const number = this.#pushes++;
     const isRefused = refusedEvery > 0 && number % refusedEvery === refusedEvery - 1;
@@ -98,7 +98,7 @@ export class LedgerLoad {
     const { answer, failures } = await client.withRetry((address) => client.push(body, address), attemptsMax);
     await ledger.settle(push, outcomeOf(answer, failures));
     const isOk = isRefused ? !isFailure(answer) : answer.status === 204;
-    this.#world.onTold({
+    this.#deps.onTold({
       kind: 'push',
       isOk,
       beganMs,
@@ -119,12 +119,12 @@ export class LedgerLoad {
 
   #refusedParts(): NewPart[] {
     const { streams, refusedAgeMs } = this.#options;
-    const firstNs = this.#world.clock.nowNs() - BigInt(refusedAgeMs) * nsPerMs;
+    const firstNs = this.#deps.clock.nowNs() - BigInt(refusedAgeMs) * nsPerMs;
     return [{ stream: streams, count: 1, firstNs }];
   }
 
   #body(push: LedgerPush): string {
-    const { ledger, labels } = this.#world;
+    const { ledger, labels } = this.#deps;
     const streams = push.parts.map((part) => ({
       stream: labels(part.stream),
       values: Array.from({ length: part.count }, (_, i) => {

@@ -9,7 +9,7 @@ import type { LokiClient } from './loki-client.ts';
 import { labelsOf, selectorOf } from './options.ts';
 import type { CanaryOptions } from './options.ts';
 
-interface LedgerRunWorld {
+interface LedgerRunDeps {
   readonly client: LokiClient;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -52,11 +52,11 @@ const queryClients = 2;
 
 /** Pushes for a while with queries beside it, then reads everything back. */
 export async function runLedger(
-  world: LedgerRunWorld,
+  deps: LedgerRunDeps,
   options: CanaryOptions,
   path: string,
 ): Promise<LedgerReport> {
-  const { client, clock, timers, random, disk, signal } = world;
+  const { client, clock, timers, random, disk, signal } = deps;
   const run = Buffer.from(random.bytes(4)).toString('hex');
   const ledger = await Ledger.open(disk, path, { run, lineBytes: options.size });
   const told: Record<Told['kind'], { sent: number; repeated: number; failed: number; slowestMs: number }> = {

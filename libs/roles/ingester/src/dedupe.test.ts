@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { encodeSegment, openSegment } from '@loki/segment';
 import type { CommittedRows } from './committed-rows.ts';
 import { DecodedBlocks, findDuplicates } from './dedupe.ts';
-import type { DedupeContext } from './dedupe.ts';
+import type { DedupeDeps } from './dedupe.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
 import { decodeRows, encodeRows, headRecord, rowText } from './test/records.ts';
@@ -12,7 +12,7 @@ const nothingCommitted = {
   mark: () => Promise.reject(new Error('the store must not be asked')),
 } as unknown as CommittedRows;
 
-function contextOf(head: Head, over: Partial<DedupeContext> = {}): DedupeContext {
+function contextOf(head: Head, over: Partial<DedupeDeps> = {}): DedupeDeps {
   return {
     head,
     bounds: new FlushedBounds(Number.NEGATIVE_INFINITY),
@@ -30,7 +30,7 @@ function headOf(...records: Row[][]): Head {
 }
 
 /** Texts of the rows that are marked. */
-async function marked(rows: Row[], context: DedupeContext): Promise<string[]> {
+async function marked(rows: Row[], context: DedupeDeps): Promise<string[]> {
   const segment = openSegment(encodeRows(rows));
   const texts = decodeRows(segment);
   const duplicates = await findDuplicates(segment, context);

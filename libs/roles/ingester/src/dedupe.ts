@@ -15,7 +15,7 @@ export interface DuplicateRows {
   readonly rows: Uint32Array;
 }
 
-export interface DedupeContext {
+export interface DedupeDeps {
   readonly head: Head;
   readonly bounds: FlushedBounds;
   readonly committed: CommittedRows;
@@ -57,7 +57,7 @@ const entryColumns = columns.timestamps | columns.lineLengths | columns.lines | 
  * that overlap cost a walk over timestamps, and a decompression of both blocks where timestamps are equal.
  * Only what reaches back to flushed time reads the store.
  */
-export async function findDuplicates(segment: Segment, context: DedupeContext): Promise<DuplicateRows[]> {
+export async function findDuplicates(segment: Segment, context: DedupeDeps): Promise<DuplicateRows[]> {
   const suspects = findSuspects(segment, context);
   if (suspects.length === 0) return [];
   const views = new Map<BlockInfo, { block: Block; found: Uint8Array }>();
@@ -84,7 +84,7 @@ export async function findDuplicates(segment: Segment, context: DedupeContext): 
   return collect(segment, (info) => views.get(info)?.found);
 }
 
-function findSuspects(segment: Segment, { head, bounds }: DedupeContext): Suspect[] {
+function findSuspects(segment: Segment, { head, bounds }: DedupeDeps): Suspect[] {
   const suspects: Suspect[] = [];
   for (const section of segment.sections) {
     const streamCount = section.streams.count;
@@ -151,7 +151,7 @@ function markFromSameRecord(
   }
 }
 
-function markFromHead(suspect: Suspect, rows: RunRows, found: Uint8Array, context: DedupeContext): void {
+function markFromHead(suspect: Suspect, rows: RunRows, found: Uint8Array, context: DedupeDeps): void {
   const stream = context.head.tenants.get(suspect.section.tenant)?.get(suspect.text);
   if (!stream) return;
   for (let i = stream.record.length - 1; i >= 0 && stream.newestUs[i] >= suspect.minUs; i--) {

@@ -14,7 +14,7 @@ import { targetsText } from './targets.ts';
 import { readConfigYaml } from './yaml-file.ts';
 
 /** What the loader sees of the world. */
-interface ConfigWorld {
+interface ConfigDeps {
   /** Arguments after the program's name. */
   readonly argv: readonly string[];
   readonly env: (name: string) => string | undefined;
@@ -58,38 +58,38 @@ const presets: readonly [path: string, value: unknown][] = [
  * The program's configuration: defaults, then the file, then flags. Never throws for what an operator can get
  * wrong: such faults come back as an exit with a message.
  */
-export async function loadConfig(world: ConfigWorld): Promise<LoadedConfig> {
+export async function loadConfig(deps: ConfigDeps): Promise<LoadedConfig> {
   let line: CommandLine;
   try {
-    line = parseFlags(world.argv);
+    line = parseFlags(deps.argv);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return exit(2, '', `${error.message}\nRun with -help to get a list of available parameters\n`);
   }
   if (line.help) return exit(0, helpText());
-  if (line.version) return exit(0, `${world.versionText}\n`);
+  if (line.version) return exit(0, `${deps.versionText}\n`);
   if (line.listTargets) return exit(0, targetsText());
   try {
-    return await load(world, line);
+    return await load(deps, line);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return exit(1, '', `${error.message}\n`);
   }
 }
 
-async function load(world: ConfigWorld, line: CommandLine): Promise<LoadedConfig> {
+async function load(deps: ConfigDeps, line: CommandLine): Promise<LoadedConfig> {
   const settings = new Settings();
   const notices: ConfigNotice[] = [];
-  const found = await findFile(world, line);
+  const found = await findFile(deps, line);
   if (found) {
-    const read = readConfigYaml(found.file, expand(found.text, world, line, found.file));
+    const read = readConfigYaml(found.file, expand(found.text, deps, line, found.file));
     for (const [path, value] of read.values) settings.set(path, value, 'file');
     notices.push(...read.notices);
   } else {
     for (const [path, value] of presets) settings.set(path, value, 'preset');
   }
   applyFlags(line, settings);
-  const config = readConfig(settings, notices, world.limitSyntaxChecks);
+  const config = readConfig(settings, notices, deps.limitSyntaxChecks);
   notices.push(...unusedNotice(settings));
   const shown = line.printConfig ? renderConfig(settings) : '';
   if (line.verifyConfig) return exit(0, 'config is valid\n', noticesText(notices) + shown);
@@ -101,22 +101,22 @@ async function load(world: ConfigWorld, line: CommandLine): Promise<LoadedConfig
 }
 
 async function findFile(
-  world: ConfigWorld,
+  deps: ConfigDeps,
   line: CommandLine,
 ): Promise<{ file: string; text: string } | undefined> {
   const candidates = line.configFiles.length > 0 ? line.configFiles : defaultFiles;
   for (const file of candidates) {
-    const text = await world.readText(file);
+    const text = await deps.readText(file);
     if (text !== undefined) return { file, text };
   }
   if (line.configFiles.length === 0) return undefined;
   throw new ConfigError(`${candidates.join(',')} does not exist, set config.file for custom config path`);
 }
 
-function expand(text: string, world: ConfigWorld, line: CommandLine, file: string): string {
+function expand(text: string, deps: ConfigDeps, line: CommandLine, file: string): string {
   if (!line.expandEnv) return text;
   try {
-    return expandEnv(text, world.env);
+    return expandEnv(text, deps.env);
   } catch (error) {
     if (!(error instanceof ExpandError)) throw error;
     throw new ConfigError(`failed parsing config: ${file}: ${error.message}`, { cause: error });

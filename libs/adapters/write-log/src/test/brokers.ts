@@ -1,7 +1,7 @@
 import { KafkaBytesReader, KafkaBytesWriter } from '../kafka-bytes.ts';
 import type { KafkaBrokers, KafkaRequests } from '../kafka-cluster.ts';
 import type { KafkaAnswer, KafkaCall } from '../kafka-protocol.ts';
-import type { KafkaWorld } from '../kafka-write-log.ts';
+import type { KafkaDeps } from '../kafka-write-log.ts';
 
 /** What a broker does with the next append in place of taking it. `lost`: taken, but no answer comes. */
 export type AppendFault = number | 'lost' | 'other partition' | 'two partitions' | 'no offset' | 'refused';
@@ -47,7 +47,7 @@ export class VirtualBrokers implements KafkaBrokers {
     this.#leaders = this.partitions.map(({ leader }) => leader);
   }
 
-  world(): KafkaWorld {
+  world(): KafkaDeps {
     return {
       writers: this,
       readers: this,

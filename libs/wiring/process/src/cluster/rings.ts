@@ -10,7 +10,7 @@ import { instanceAddressOf, instanceIdOf } from './addresses.ts';
 import { ringMetricNames } from './ring-pages.ts';
 import type { RingSource } from './ring-pages.ts';
 
-interface RingWorld {
+interface RingsDeps {
   readonly config: Config;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -43,13 +43,13 @@ const owning: readonly RingName[] = ['ring', 'compactor', 'ruler'];
 export class Rings {
   /** Of this process, where a ring's own block does not say otherwise. */
   readonly id: string;
-  readonly #world: RingWorld;
+  readonly #deps: RingsDeps;
   readonly #stores: RingStores;
   readonly #views = new Map<RingName, RingView>();
   readonly #members = new Map<RingName, RingMember>();
 
-  constructor(world: RingWorld) {
-    this.#world = world;
+  constructor(world: RingsDeps) {
+    this.#deps = world;
     this.id = instanceIdOf(world.config.ring);
     this.#stores = new RingStores(world);
   }
@@ -58,7 +58,7 @@ export class Rings {
   async view(name: RingName): Promise<RingView> {
     let view = this.#views.get(name);
     if (!view) {
-      const { clock, timers, logger } = this.#world;
+      const { clock, timers, logger } = this.#deps;
       const config = this.#configOf(name);
       view = new RingView({
         ...this.#stores.of(config),
@@ -89,7 +89,7 @@ export class Rings {
   source(name: RingName): RingSource | undefined {
     const view = this.#views.get(name);
     if (!view) return undefined;
-    const { logger, clock, timers, random } = this.#world;
+    const { logger, clock, timers, random } = this.#deps;
     return {
       ring: () => view.ring,
       forget: async (id) => {
@@ -113,7 +113,7 @@ export class Rings {
 
   /** Registers this process, and keeps it registered. From now on others may count on it. */
   async join(name: RingName, rpcPort: number): Promise<void> {
-    const { config, clock, timers, random, logger, metrics } = this.#world;
+    const { config, clock, timers, random, logger, metrics } = this.#deps;
     const own = this.#configOf(name);
     const { heartbeatPeriodMs, heartbeatTimeoutMs } = own;
     // Whoever owns nothing is only counted and called: one token will do.
@@ -162,7 +162,7 @@ export class Rings {
   }
 
   #configOf(name: RingName): MemberRingConfig {
-    const { config } = this.#world;
+    const { config } = this.#deps;
     if (name === 'compactor') return config.compactor.ring;
     if (name === 'ruler') return config.ruler.ring;
     return config.ring;
@@ -177,12 +177,12 @@ interface OpenRingStore {
 
 /** Where rings are kept: all in one place, unless their blocks name others. */
 class RingStores {
-  readonly #world: RingWorld;
+  readonly #deps: RingsDeps;
   readonly #open = new Map<string, OpenRingStore>();
   #memory: OpenRingStore | undefined;
 
-  constructor(world: RingWorld) {
-    this.#world = world;
+  constructor(world: RingsDeps) {
+    this.#deps = world;
     // Whoever has a memory lends it, whether or not a ring of its own is kept there: others may be told to
     // join here.
     if (world.config.ring.store !== 'redis') this.#lent();
@@ -195,8 +195,8 @@ class RingStores {
     if (!known) {
       known =
         store === 'redis'
-          ? this.#observed(openRedis(this.#world, redis), 'redis')
-          : this.#observed(openJoined(this.#world, joinMembers), 'memberlist');
+          ? this.#observed(openRedis(this.#deps, redis), 'redis')
+          : this.#observed(openJoined(this.#deps, joinMembers), 'memberlist');
       this.#open.set(name, known);
     }
     return known;
@@ -208,7 +208,7 @@ class RingStores {
   }
 
   #observed(inner: RingStore, kind: string): OpenRingStore {
-    const { metrics, clock } = this.#world;
+    const { metrics, clock } = this.#deps;
     const store = measuredRingStore(inner, metrics, { kind, clock });
     let lastWriteMs: number | undefined;
     return {
@@ -229,13 +229,13 @@ class RingStores {
   #lent(): OpenRingStore {
     if (!this.#memory) {
       this.#memory = this.#observed(new MemoryRingStore(), 'inmemory');
-      serveRingStore(this.#world.rpc, this.#memory.store);
+      serveRingStore(this.#deps.rpc, this.#memory.store);
     }
     return this.#memory;
   }
 }
 
-function openRedis({ timers, random, logger }: RingWorld, redis: RingStoreConfig['redis']): RingStore {
+function openRedis({ timers, random, logger }: RingsDeps, redis: RingStoreConfig['redis']): RingStore {
   return new RedisRingStore({
     endpoints: redis.endpoint.split(',').map((endpoint) => endpoint.trim()),
     masterName: redis.masterName || undefined,
@@ -250,7 +250,7 @@ function openRedis({ timers, random, logger }: RingWorld, redis: RingStoreConfig
   });
 }
 
-function openJoined({ config, clock, timers }: RingWorld, members: readonly string[]): RingStore {
+function openJoined({ config, clock, timers }: RingsDeps, members: readonly string[]): RingStore {
   const deps = { clock, tls: config.rpcClients.ringStore, token: config.server.grpcAuthToken };
   return new JoinedRingStore(
     members.map((address) => new RpcChannel(withPort(address), deps)),

@@ -9,7 +9,7 @@ import type { Metrics } from '@loki/telemetry';
 import { LogEnds } from '../cluster/log-ends.ts';
 import { openWriteLog } from '../stores/open-write-log.ts';
 
-interface HidingWorld {
+interface HidingDeps {
   readonly config: Config;
   readonly limits: LimitsSource;
   readonly clock: Clock;
@@ -25,16 +25,16 @@ export interface Hiding {
 }
 
 /** Delete requests and retention as every process that answers queries or compacts sees them. */
-export async function openHiding(world: HidingWorld): Promise<Hiding> {
-  if (!world.config.compactor.retentionEnabled) return {};
-  const { clock, limits } = world;
-  const requests = new DeleteRequests(world);
+export async function openHiding(deps: HidingDeps): Promise<Hiding> {
+  if (!deps.config.compactor.retentionEnabled) return {};
+  const { clock, limits } = deps;
+  const requests = new DeleteRequests(deps);
   await requests.start();
   const retention = (tenant: string) => limits.forTenant(tenant);
   return { requests, hidden: new HiddenRows({ clock, requests, retention }) };
 }
 
-interface CompactorWorld extends HidingWorld {
+interface CompactorRoleDeps extends HidingDeps {
   readonly random: Random;
   readonly metrics: Metrics;
   readonly hiding: Hiding;
@@ -56,10 +56,10 @@ export interface CompactorRole {
   stop(): Promise<void>;
 }
 
-export function startCompactor(world: CompactorWorld): CompactorRole {
-  const { config, limits, clock, random, hiding, share } = world;
-  const ends = world.writeLog ? undefined : logEnds(world);
-  const metrics = compactorMetrics(world.metrics);
+export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
+  const { config, limits, clock, random, hiding, share } = deps;
+  const ends = deps.writeLog ? undefined : logEnds(deps);
+  const metrics = compactorMetrics(deps.metrics);
   const { deleteRequestCancelPeriodMs: cancelPeriodMs, deleteMaxIntervalMs: maxIntervalMs } =
     config.compactor;
   const deletes =
@@ -73,14 +73,14 @@ export function startCompactor(world: CompactorWorld): CompactorRole {
       options: { cancelPeriodMs, maxIntervalMs },
     });
   const compactor = new Compactor({
-    ...world,
-    writeLog: world.writeLog ?? ends,
+    ...deps,
+    writeLog: deps.writeLog ?? ends,
     requests: hiding.requests,
     metrics,
     ...sharedWork(share),
     partitions: Array.from(
       { length: config.writeLog.partitions },
-      (_, partition) => new PartitionCatalog({ objectStore: world.objectStore, partition }),
+      (_, partition) => new PartitionCatalog({ objectStore: deps.objectStore, partition }),
     ),
     options: {
       ...compactorDefaults,
@@ -102,13 +102,13 @@ export function startCompactor(world: CompactorWorld): CompactorRole {
 }
 
 /** Where the log ends that others write; an embedded one is known to its own process alone. */
-function logEnds(world: CompactorWorld): LogEnds | undefined {
-  const { config, catalog } = world;
+function logEnds(deps: CompactorRoleDeps): LogEnds | undefined {
+  const { config, catalog } = deps;
   const { kind, partitions } = config.writeLog;
   if (kind === 'embedded') return undefined;
   return new LogEnds(partitions, () =>
     openWriteLog({
-      ...world,
+      ...deps,
       // Nothing is written here.
       onNearlyFull: () => undefined,
       atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),

@@ -11,7 +11,7 @@ import type { Metrics } from '@loki/telemetry';
 import { watchAddresses } from '../cluster/addresses.ts';
 import type { Hiding } from './compactor-role.ts';
 
-interface CacheWorld {
+interface CacheDeps {
   readonly config: Config;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -28,15 +28,15 @@ interface OpenCaches extends ResultsCaches {
 }
 
 /** The caches that the configuration asks for. Kinds that share a configuration share a cache. */
-export function openResultsCaches(world: CacheWorld): OpenCaches {
-  const { config, clock, hiding } = world;
+export function openResultsCaches(deps: CacheDeps): OpenCaches {
+  const { config, clock, hiding } = deps;
   const opened = new Map<CacheConfig, ResultsCache>();
   const byKind = new Map<ResultsKind, ResultsCache>();
   for (const [kind, cache] of config.queryRange.caches) {
     // Queriers remember streams of segments anyway: a second memory of the same process would be for nothing.
     if (!isElsewhere(cache) && streamKinds.has(kind)) continue;
     let shared = opened.get(cache);
-    if (!shared) opened.set(cache, (shared = openCache(world, cache, `frontend.${names[kind]}`)));
+    if (!shared) opened.set(cache, (shared = openCache(deps, cache, `frontend.${names[kind]}`)));
     byKind.set(kind, shared);
   }
   return {
@@ -64,12 +64,12 @@ function isElsewhere({ redis, memcached }: CacheConfig): boolean {
   return redis !== undefined || memcached !== undefined;
 }
 
-function openCache(world: CacheWorld, cache: CacheConfig, name: string): ResultsCache {
-  const { metrics, clock } = world;
+function openCache(deps: CacheDeps, cache: CacheConfig, name: string): ResultsCache {
+  const { metrics, clock } = deps;
   const { bytesMax, itemsMax, ttlMs, redis, memcached } = cache;
-  if (redis) return measuredResultsCache(openRedisCache(world, cache, redis), metrics, { name, clock });
+  if (redis) return measuredResultsCache(openRedisCache(deps, cache, redis), metrics, { name, clock });
   if (memcached) {
-    return measuredResultsCache(openMemcached(world, cache, memcached, name), metrics, { name, clock });
+    return measuredResultsCache(openMemcached(deps, cache, memcached, name), metrics, { name, clock });
   }
   const events = cacheMetrics(metrics, name);
   const memory = new MemoryResultsCache({ clock, bytesMax, itemsMax, ttlMs, events });
@@ -81,7 +81,7 @@ const connectTimeoutMs = 2_000;
 const writingBytesMax = 64 * mib;
 
 function openRedisCache(
-  { clock, timers, logger }: CacheWorld,
+  { clock, timers, logger }: CacheDeps,
   { ttlMs, writing }: CacheConfig,
   redis: RedisConfig,
 ): ResultsCache {
@@ -115,7 +115,7 @@ const memcachedPort = 11_211;
 
 /** Servers come and go with their names, as long as the cache is open. */
 function openMemcached(
-  { clock, timers, logger, metrics }: CacheWorld,
+  { clock, timers, logger, metrics }: CacheDeps,
   { ttlMs, writing }: CacheConfig,
   memcached: MemcachedConfig,
   name: string,

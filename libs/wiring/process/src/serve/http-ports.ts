@@ -6,7 +6,7 @@ import type { HttpHandler } from '@loki/ports';
 import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { httpTls } from './http-tls.ts';
 
-type World = Pick<HttpServerOptions, 'clock' | 'timers' | 'logger' | 'metrics'>;
+type HttpDeps = Pick<HttpServerOptions, 'clock' | 'timers' | 'logger' | 'metrics'>;
 
 const rulesBytesMax = mib;
 
@@ -18,8 +18,8 @@ export class HttpPorts {
   readonly #clients: HttpServer;
   readonly #operators: HttpServer | undefined;
 
-  constructor(config: Config, memory: Pick<MemoryBounds, 'bodyBytesMax'>, world: World) {
-    const options = optionsOf(config, memory.bodyBytesMax, world);
+  constructor(config: Config, memory: Pick<MemoryBounds, 'bodyBytesMax'>, deps: HttpDeps) {
+    const options = optionsOf(config, memory.bodyBytesMax, deps);
     const { httpListenPort, adminListenPort } = config.server;
     this.#clients = new HttpServer({ ...options, port: httpListenPort });
     if (adminListenPort !== 0) this.#operators = new HttpServer({ ...options, port: adminListenPort });
@@ -67,13 +67,13 @@ export class HttpPorts {
 function optionsOf(
   { server, distributor, frontend }: Config,
   bodyBytesMax: number,
-  world: World,
+  deps: HttpDeps,
 ): Omit<HttpServerOptions, 'port'> {
   const inflightBodyBytesMax = distributor.maxInflightBytes > 0 ? distributor.maxInflightBytes : bodyBytesMax;
   // A larger body would be told to come again for ever.
   const shareBytes = SharedBytes.shareOf(inflightBodyBytesMax);
   return {
-    ...world,
+    ...deps,
     address: server.httpListenAddress,
     pathPrefix: server.httpPathPrefix,
     readTimeoutMs: server.httpReadTimeoutMs,

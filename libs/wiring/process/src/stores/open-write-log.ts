@@ -5,7 +5,7 @@ import { NodeDisk } from '@loki/runtime';
 import { EmbeddedWriteLog, KafkaWriteLog } from '@loki/write-log';
 import type { KafkaTls } from '@loki/write-log';
 
-interface WriteLogWorld {
+interface WriteLogDeps {
   readonly config: Config;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -33,8 +33,8 @@ export class LogPressure {
 }
 
 /** The write log that the configuration names. */
-export function openWriteLog(world: WriteLogWorld): Promise<WriteLog> {
-  const { config, clock, timers, random, logger, atLeast } = world;
+export function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
+  const { config, clock, timers, random, logger, atLeast } = deps;
   const { kind, partitions, directory, logFileBytes, maxBytes, fsync, kafka } = config.writeLog;
   if (kind === 'embedded') {
     return EmbeddedWriteLog.open({
@@ -47,7 +47,7 @@ export function openWriteLog(world: WriteLogWorld): Promise<WriteLog> {
       fileBytesMax: logFileBytes,
       bytesMax: maxBytes,
       fsync,
-      onNearlyFull: world.onNearlyFull,
+      onNearlyFull: deps.onNearlyFull,
     });
   }
   const { saslUsername: username, saslPassword: password, saslMechanism: mechanism } = kafka;
