@@ -18,8 +18,8 @@ import { OfferedStreamRows, placesOfStreams } from './admit/offered-rows.ts';
 import { IngestRate } from './admit/rate-limit.ts';
 import { StreamRegistry } from './admit/stream-admission.ts';
 import type { SharedStreams, StreamAdmission } from './admit/stream-admission.ts';
-import { StreamClaims } from './admit/stream-claims.ts';
-import type { StreamLimiters } from './admit/stream-claims.ts';
+import { StreamLimitClaims } from './admit/stream-limit-claims.ts';
+import type { StreamLimitOwners } from './admit/stream-limit-claims.ts';
 import { takenByPolicy } from './admit/taken-by-policy.ts';
 import { validateRows } from './admit/validate.ts';
 import type { ValidRows } from './admit/validate.ts';
@@ -64,7 +64,7 @@ export interface DistributorDeps {
   /** Distributors that share a tenant's global rate, this one included. */
   readonly healthyDistributors: () => number;
   /** Who counts the streams of a tenant for all distributors; absent: there is no other one. */
-  readonly streamLimiters?: StreamLimiters;
+  readonly streamLimitOwners?: StreamLimitOwners;
   /** Knows the shards of hot streams; absent: each stream goes to one partition. */
   readonly streamShards?: StreamShards;
 }
@@ -487,8 +487,14 @@ function* streamsWithRows(rows: PushRows): Generator<ResolvedStream> {
 }
 
 function sharedStreams(deps: DistributorDeps): SharedStreams | undefined {
-  const { streamLimiters: limiters, healthyDistributors } = deps;
-  return limiters && { limiters, healthyDistributors, claims: new StreamClaims({ ...deps, limiters }) };
+  const { streamLimitOwners: limiters, healthyDistributors } = deps;
+  return (
+    limiters && {
+      limiters,
+      healthyDistributors,
+      claims: new StreamLimitClaims({ ...deps, owners: limiters }),
+    }
+  );
 }
 
 /** Why nothing of the policy is taken now. '' : nobody is to be told. */

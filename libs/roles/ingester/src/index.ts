@@ -3,4 +3,4 @@ export type { OwnedPartitions } from './ingester.ts';
 export type { IngesterOptions } from './options.ts';
 export type { PartitionStatus } from './partition.ts';
 export { PatternIngester } from './pattern-ingester.ts';
-export { StreamCounts } from './stream-counts.ts';
+export { StreamLimitCounts } from './stream-limit-counts.ts';

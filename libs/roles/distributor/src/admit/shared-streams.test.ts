@@ -13,8 +13,8 @@ import {
   testDistributor,
 } from '../test/distributor.ts';
 import { StreamRegistry } from './stream-admission.ts';
-import { StreamClaims } from './stream-claims.ts';
-import type { StreamLimiter, StreamLimiters } from './stream-claims.ts';
+import { StreamLimitClaims } from './stream-limit-claims.ts';
+import type { StreamLimitOwner, StreamLimitOwners } from './stream-limit-claims.ts';
 
 // Protects a tenant's limit of streams over all distributors, and pushes when nobody counts for all.
 
@@ -42,10 +42,10 @@ class Counts implements StreamLimitService {
   }
 }
 
-class Limiters implements StreamLimiters {
-  limiter: StreamLimiter | undefined;
+class Limiters implements StreamLimitOwners {
+  limiter: StreamLimitOwner | undefined;
   shares = 1;
-  limiterOf(_tenant: TenantId): StreamLimiter | undefined {
+  ownerOf(_tenant: TenantId): StreamLimitOwner | undefined {
     return this.limiter;
   }
   ingesterShares(): number {
@@ -61,7 +61,12 @@ function world(distributors: number, limit: number) {
   const limits = { ...defaultLimits, maxGlobalStreamsPerUser: limit };
   const options = { streamIdleMs: 60_000, chunkAgeMaxMs: 7_200_000, refusedNamedMax: 2 };
   const registries = Array.from({ length: distributors }, () => {
-    const claims = new StreamClaims({ limiters, clock, timers: new NodeTimers(), logger: quietLogger });
+    const claims = new StreamLimitClaims({
+      owners: limiters,
+      clock,
+      timers: new NodeTimers(),
+      logger: quietLogger,
+    });
     return new StreamRegistry(options, { claims, limiters, healthyDistributors: () => distributors });
   });
   const stream = (name: string): ResolvedStream => resolveStream(tenant, `{app="${name}"}`, limits);
@@ -176,7 +181,7 @@ test('a push with a stream too many: the others are stored, 429 in Loki’s word
   const limits = { ...defaultLimits, maxGlobalStreamsPerUser: 2 };
   const { push, log, metrics } = testDistributor({
     limits: () => limits,
-    deps: { streamLimiters: limiters },
+    deps: { streamLimitOwners: limiters },
   });
   const ns = `${Date.UTC(2026, 0, 15, 12, 30)}000000`;
   const bodyOf = (...names: string[]) =>

@@ -4,8 +4,8 @@ import type { DiscardReason } from '../streams/discard.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 import { RefusedRows, streamLimitText, streamRateText, tooFarBehindText } from './refused-rows.ts';
 import type { AdmissionProblem } from './refused-rows.ts';
-import { streamHash } from './stream-claims.ts';
-import type { StreamClaims, StreamLimiter, StreamLimiters } from './stream-claims.ts';
+import { streamHash } from './stream-limit-claims.ts';
+import type { StreamLimitClaims, StreamLimitOwner, StreamLimitOwners } from './stream-limit-claims.ts';
 import { StreamRate } from './stream-rate.ts';
 import type { StreamRateLimit } from './stream-rate.ts';
 import { TakenRows } from './taken-rows.ts';
@@ -66,8 +66,8 @@ interface StreamRegistryOptions {
 
 /** What is shared with other distributors. */
 export interface SharedStreams {
-  readonly claims: StreamClaims;
-  readonly limiters: StreamLimiters;
+  readonly claims: StreamLimitClaims;
+  readonly limiters: StreamLimitOwners;
   /** Distributors, this one included: by which limits are divided while nobody counts for all. */
   readonly healthyDistributors: () => number;
 }
@@ -128,7 +128,7 @@ export class StreamRegistry implements StreamAdmission {
   ): Promise<void> | undefined {
     const activeMax = this.#activeMax(limits);
     if (!this.#shared || activeMax === Number.POSITIVE_INFINITY) return undefined;
-    const limiter = this.#shared.claims.limiterOf(tenant);
+    const limiter = this.#shared.claims.ownerOf(tenant);
     if (!limiter) return undefined;
     const tenantState = this.#tenantState(tenant, nowMs);
     this.#introduce(tenant, tenantState, limiter, activeMax, nowMs);
@@ -217,7 +217,7 @@ export class StreamRegistry implements StreamAdmission {
   #introduce(
     tenant: TenantId,
     tenantState: TenantState,
-    limiter: StreamLimiter,
+    limiter: StreamLimitOwner,
     activeMax: number,
     nowMs: number,
   ): void {
@@ -229,7 +229,7 @@ export class StreamRegistry implements StreamAdmission {
   }
 
   async #ask(
-    limiter: StreamLimiter,
+    limiter: StreamLimitOwner,
     tenant: TenantId,
     tenantState: TenantState,
     { text, activeMax, nowMs }: { text: string; activeMax: number; nowMs: number },
@@ -261,7 +261,7 @@ export class StreamRegistry implements StreamAdmission {
     const { claims } = this.#shared!;
     const activeMax = this.#activeMax(limits);
     if (activeMax === Number.POSITIVE_INFINITY) return;
-    const limiter = claims.limiterOf(tenant);
+    const limiter = claims.ownerOf(tenant);
     // A new limiter hears of all streams with the next push.
     if (limiter?.id !== tenantState.limiterId || !limiter) return;
     if (claims.tell(limiter, tenant, streamHash(text), activeMax)) state.toldMs = nowMs;

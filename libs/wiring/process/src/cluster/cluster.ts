@@ -1,5 +1,5 @@
 import type { Config, LimitsSource, RpcPeer } from '@loki/config';
-import type { StreamLimiters } from '@loki/distributor';
+import type { StreamLimitOwners } from '@loki/distributor';
 import type { QueryFrontend } from '@loki/gateway';
 import { ownsAll } from '@loki/ingester';
 import type { OwnedPartitions } from '@loki/ingester';
@@ -31,7 +31,7 @@ import {
 import type { RpcServer } from '@loki/rpc';
 import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
-import { RingLimiters } from './ring-limiters.ts';
+import { RingStreamLimitOwners } from './ring-stream-limit-owners.ts';
 import { RingPartitionOwners } from './ring-partition-owners.ts';
 import { RingPatterns } from './ring-patterns.ts';
 import type { RingName, Rings } from './rings.ts';
@@ -160,10 +160,10 @@ export class Cluster {
   }
 
   /** Who counts the streams of tenants; undefined: this process has all of them. */
-  async streamLimiters(own: StreamLimitService | undefined): Promise<StreamLimiters | undefined> {
+  async streamLimiters(own: StreamLimitService | undefined): Promise<StreamLimitOwners | undefined> {
     const { config, rings } = this.#deps;
     if (config.writeLog.kind === 'embedded') return undefined;
-    return new RingLimiters({
+    return new RingStreamLimitOwners({
       ingesters: await rings.view('ring'),
       channels: this.channels('ingester'),
       partitionCount: config.writeLog.partitions,

@@ -1,13 +1,13 @@
 import { StreamShards } from '@loki/catalog';
 import { decompressedBytesMaxOf, Distributor } from '@loki/distributor';
-import type { StreamCounts } from '@loki/ingester';
+import type { StreamLimitCounts } from '@loki/ingester';
 import { distributorMetrics } from '@loki/telemetry';
 import type { LogDeps } from './open-storage.ts';
 
 /** The distributor of this process, and how it spreads streams over partitions. */
 export async function startDistributor(
   deps: LogDeps,
-  streamCounts: StreamCounts | undefined,
+  streamCounts: StreamLimitCounts | undefined,
 ): Promise<{ distributor: Distributor; streamShards: StreamShards }> {
   const { config, cluster, memory } = deps;
   const { distributor, ingester, writeLog } = config;
@@ -22,7 +22,7 @@ export async function startDistributor(
       ...deps,
       metrics: distributorMetrics(deps.metrics),
       healthyDistributors,
-      streamLimiters,
+      streamLimitOwners: streamLimiters,
       streamShards,
     },
     {

@@ -1,13 +1,13 @@
 import { committedSegments, partitionCommitters } from '@loki/catalog';
 import { Ingester } from '@loki/ingester';
-import type { PatternIngester, StreamCounts } from '@loki/ingester';
+import type { PatternIngester, StreamLimitCounts } from '@loki/ingester';
 import { ingesterMetrics } from '@loki/telemetry';
 import type { LogDeps } from './open-storage.ts';
 
 /** The ingester of this process. */
 export async function startIngester(
   deps: LogDeps,
-  streamCounts: StreamCounts,
+  streamCounts: StreamLimitCounts,
   patterns: PatternIngester | undefined,
 ): Promise<Ingester> {
   const { config, objectStore, clock, catalog, states, cluster } = deps;

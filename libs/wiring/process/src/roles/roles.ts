@@ -1,6 +1,6 @@
 import type { Component, Config, RpcPeer } from '@loki/config';
 import type { QueryFrontend } from '@loki/gateway';
-import { PatternIngester, StreamCounts } from '@loki/ingester';
+import { PatternIngester, StreamLimitCounts } from '@loki/ingester';
 import type { Ingester } from '@loki/ingester';
 import type { DistributorService, RouteService } from '@loki/ports';
 import type { ChannelPool } from '@loki/rpc';
@@ -66,7 +66,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   const patternService = await cluster.patterns(patterns);
   const streamCounts = runs('ingester')
     ? // Distributors say that a stream is in use a quarter of that time late.
-      new StreamCounts(deps.clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
+      new StreamLimitCounts(deps.clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
     : undefined;
   const ingester = log && streamCounts ? await startIngester(log, streamCounts, patterns) : undefined;
   const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;

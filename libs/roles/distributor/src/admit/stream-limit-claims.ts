@@ -3,16 +3,16 @@ import type { TenantId } from '@loki/model';
 import type { Clock, Logger, StreamClaim, StreamLimitService, Timers } from '@loki/ports';
 
 /** Who counts the streams of a tenant now. */
-export interface StreamLimiter {
+export interface StreamLimitOwner {
   /** Another one whenever it may have forgotten: another process, or the same one restarted. Without `/`. */
   readonly id: string;
   readonly service: StreamLimitService;
 }
 
 /** How a tenant's streams are counted over all distributors. */
-export interface StreamLimiters {
+export interface StreamLimitOwners {
   /** undefined: nobody, now. */
-  limiterOf(tenant: TenantId): StreamLimiter | undefined;
+  ownerOf(tenant: TenantId): StreamLimitOwner | undefined;
   /**
    * How many times Loki's limit for one ingester (`max_streams_per_user`) the whole may hold: ingesters /
    * replicas.
@@ -20,8 +20,8 @@ export interface StreamLimiters {
   ingesterShares(): number;
 }
 
-interface StreamClaimsDeps {
-  readonly limiters: StreamLimiters;
+interface StreamLimitClaimsDeps {
+  readonly owners: StreamLimitOwners;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -72,64 +72,64 @@ export function streamHash(text: string): number {
  * Asks who counts a tenant's streams, for many pushes at a time: one question to each limiter is under way,
  * what comes meanwhile goes with the next.
  */
-export class StreamClaims {
-  readonly #deps: StreamClaimsDeps;
+export class StreamLimitClaims {
+  readonly #deps: StreamLimitClaimsDeps;
   readonly #lines = new Map<string, Line>();
   /** Limiters that once did not answer. */
   readonly #away = new BoundedMap<string, Away>(awayKeptMax);
   #waitingCount = 0;
 
-  constructor(deps: StreamClaimsDeps) {
+  constructor(deps: StreamLimitClaimsDeps) {
     this.#deps = deps;
   }
 
   /** The tenant's limiter; undefined when there is none, or it did not answer lately. */
-  limiterOf(tenant: TenantId): StreamLimiter | undefined {
-    const limiter = this.#deps.limiters.limiterOf(tenant);
-    if (!limiter) return undefined;
-    const away = this.#away.get(limiter.id);
-    if (away === undefined) return limiter;
+  ownerOf(tenant: TenantId): StreamLimitOwner | undefined {
+    const owner = this.#deps.owners.ownerOf(tenant);
+    if (!owner) return undefined;
+    const away = this.#away.get(owner.id);
+    if (away === undefined) return owner;
     if (away.untilMs > this.#deps.clock.monotonicMs()) return undefined;
     // What it was told with a question that it did not answer it may not know: it is told all again.
-    return { ...limiter, id: `${limiter.id}/${away.times}` };
+    return { ...owner, id: `${owner.id}/${away.times}` };
   }
 
   /** Whether a stream that is new here may come to be. Never rejects. */
-  ask(limiter: StreamLimiter, tenant: TenantId, stream: number, activeMax: number): Promise<StreamVerdict> {
+  ask(owner: StreamLimitOwner, tenant: TenantId, stream: number, activeMax: number): Promise<StreamVerdict> {
     if (this.#waitingCount >= streamsWaitingMax) return Promise.resolve(undefined);
-    const claim = this.#claimOf(limiter, tenant, activeMax);
+    const claim = this.#claimOf(owner, tenant, activeMax);
     claim.wanted.push(stream);
     this.#waitingCount++;
     return new Promise((resolve) => claim.answers.push(resolve));
   }
 
   /** Says that a stream is in use. Nobody waits for it: what is too much now is said another time. */
-  tell(limiter: StreamLimiter, tenant: TenantId, stream: number, activeMax: number): boolean {
+  tell(owner: StreamLimitOwner, tenant: TenantId, stream: number, activeMax: number): boolean {
     if (this.#waitingCount >= streamsWaitingMax) return false;
-    this.#claimOf(limiter, tenant, activeMax).held.push(stream);
+    this.#claimOf(owner, tenant, activeMax).held.push(stream);
     this.#waitingCount++;
     return true;
   }
 
   /** The same of many, without holding up anybody: hashing a million takes a third of a second. */
   async tellAll(
-    limiter: StreamLimiter,
+    owner: StreamLimitOwner,
     tenant: TenantId,
     texts: Iterable<string>,
     activeMax: number,
   ): Promise<void> {
     let count = 0;
     for (const text of texts) {
-      while (!this.tell(limiter, tenant, streamHash(text), activeMax)) {
+      while (!this.tell(owner, tenant, streamHash(text), activeMax)) {
         await this.#deps.timers.sleep(fullPauseMs);
       }
       if (++count % hashedAtOnce === 0) await this.#deps.timers.sleep(0);
     }
   }
 
-  #claimOf(limiter: StreamLimiter, tenant: TenantId, activeMax: number): TenantClaim {
-    let line = this.#lines.get(limiter.id);
-    if (!line) this.#lines.set(limiter.id, (line = { waiting: new Map(), isBusy: false }));
+  #claimOf(owner: StreamLimitOwner, tenant: TenantId, activeMax: number): TenantClaim {
+    let line = this.#lines.get(owner.id);
+    if (!line) this.#lines.set(owner.id, (line = { waiting: new Map(), isBusy: false }));
     let claim = line.waiting.get(tenant);
     if (!claim) {
       claim = { activeMax, held: [], wanted: [], answers: [] };
@@ -138,22 +138,25 @@ export class StreamClaims {
     claim.activeMax = activeMax;
     if (!line.isBusy) {
       line.isBusy = true;
-      void this.#askAll(limiter, line);
+      void this.#askAll(owner, line);
     }
     return claim;
   }
 
   /** Until nothing waits. Never rejects. */
-  async #askAll(limiter: StreamLimiter, line: Line): Promise<void> {
+  async #askAll(owner: StreamLimitOwner, line: Line): Promise<void> {
     await this.#deps.timers.sleep(gatherMs);
     while (line.waiting.size > 0) {
       const claims = takeClaims(line.waiting);
-      await this.#claim(limiter, claims);
+      await this.#claim(owner, claims);
     }
-    this.#lines.delete(limiter.id);
+    this.#lines.delete(owner.id);
   }
 
-  async #claim(limiter: StreamLimiter, claims: readonly (readonly [TenantId, TenantClaim])[]): Promise<void> {
+  async #claim(
+    owner: StreamLimitOwner,
+    claims: readonly (readonly [TenantId, TenantClaim])[],
+  ): Promise<void> {
     const asked = claims.map(([tenant, { activeMax, held, wanted }]): StreamClaim => ({
       tenant,
       activeMax,
@@ -163,11 +166,11 @@ export class StreamClaims {
     for (const { held, wanted } of asked) this.#waitingCount -= held.length + wanted.length;
     let verdicts: readonly Uint8Array[] | undefined;
     try {
-      if (!this.#isAway(limiter.id)) verdicts = await limiter.service.claim(asked);
+      if (!this.#isAway(owner.id)) verdicts = await owner.service.claim(asked);
     } catch (error) {
-      this.#leaveAlone(limiter.id);
+      this.#leaveAlone(owner.id);
       this.#deps.logger.warn('streams are not counted: their limiter does not answer', {
-        limiter: limiter.id,
+        owner: owner.id,
         err: String(error),
       });
     }

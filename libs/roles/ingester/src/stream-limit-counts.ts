@@ -1,7 +1,7 @@
 import type { TenantId } from '@loki/model';
 import type { Clock, StreamClaim, StreamLimitService } from '@loki/ports';
 
-interface StreamCountsOptions {
+interface StreamLimitCountsOptions {
   /** A stream that nobody claims or holds for so long is no longer active. */
   readonly streamIdleMs: number;
 }
@@ -22,13 +22,13 @@ const fullSweepMs = 1_000;
  * restart, or when another process leads, distributors say again what they have admitted (`held`), so the
  * count is low for a moment and then right.
  */
-export class StreamCounts implements StreamLimitService {
+export class StreamLimitCounts implements StreamLimitService {
   readonly #clock: Clock;
   readonly #streamIdleMs: number;
   readonly #tenants = new Map<TenantId, TenantStreams>();
   #sweptMs: number;
 
-  constructor(clock: Clock, { streamIdleMs }: StreamCountsOptions) {
+  constructor(clock: Clock, { streamIdleMs }: StreamLimitCountsOptions) {
     this.#clock = clock;
     this.#streamIdleMs = streamIdleMs;
     this.#sweptMs = clock.monotonicMs();

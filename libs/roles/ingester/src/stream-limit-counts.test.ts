@@ -1,13 +1,13 @@
 import { parseTenantId } from '@loki/model';
 import type { Clock } from '@loki/ports';
-import { StreamCounts } from './stream-counts.ts';
+import { StreamLimitCounts } from './stream-limit-counts.ts';
 
 let nowMs = 0;
 const clock: Clock = { nowMs: () => nowMs, nowNs: () => BigInt(nowMs), monotonicMs: () => nowMs };
 const [t, u] = ['t', 'u'].map(parseTenantId);
 
 async function claim(
-  counts: StreamCounts,
+  counts: StreamLimitCounts,
   tenant: typeof t,
   activeMax: number,
   wanted: number[],
@@ -20,7 +20,7 @@ async function claim(
 }
 
 test('streams up to the limit are admitted, known ones always, held ones whatever the limit; tenants apart', async () => {
-  const counts = new StreamCounts(clock, { streamIdleMs: 60_000 });
+  const counts = new StreamLimitCounts(clock, { streamIdleMs: 60_000 });
   expect(await claim(counts, t, 2, [1, 2, 3, 1])).toEqual([1, 1, 0, 1]);
   expect(await claim(counts, u, 2, [3])).toEqual([1]);
   expect(await claim(counts, t, 2, [2, 4], [7, 8])).toEqual([1, 0]);
@@ -29,7 +29,7 @@ test('streams up to the limit are admitted, known ones always, held ones whateve
 });
 
 test('streams that nobody uses make room, and tenants without streams are forgotten', async () => {
-  const counts = new StreamCounts(clock, { streamIdleMs: 60_000 });
+  const counts = new StreamLimitCounts(clock, { streamIdleMs: 60_000 });
   expect(await claim(counts, t, 2, [1, 2])).toEqual([1, 1]);
   nowMs += 40_000;
   await claim(counts, t, 2, [], [1]);

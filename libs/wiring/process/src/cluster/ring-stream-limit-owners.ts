@@ -1,4 +1,4 @@
-import type { StreamLimiter, StreamLimiters } from '@loki/distributor';
+import type { StreamLimitOwner, StreamLimitOwners } from '@loki/distributor';
 import type { TenantId } from '@loki/model';
 import type { StreamLimitService } from '@loki/ports';
 import { partitionOwners, tokenOf } from '@loki/ring';
@@ -6,7 +6,7 @@ import type { Ring, RingView } from '@loki/ring';
 import { StreamLimitsClient } from '@loki/rpc';
 import type { ChannelPool } from '@loki/rpc';
 
-interface RingLimitersDeps {
+interface RingStreamLimitOwnersDeps {
   readonly ingesters: RingView;
   readonly channels: ChannelPool;
   readonly partitionCount: number;
@@ -19,13 +19,13 @@ interface RingLimitersDeps {
  * Streams of a tenant are counted by the leader of one partition, the tenant's: the same one for all
  * distributors.
  */
-export class RingLimiters implements StreamLimiters {
-  readonly #deps: RingLimitersDeps;
+export class RingStreamLimitOwners implements StreamLimitOwners {
+  readonly #deps: RingStreamLimitOwnersDeps;
   /** By partition, for the ring as it is. */
-  #leaders: (StreamLimiter | undefined)[] = [];
+  #leaders: (StreamLimitOwner | undefined)[] = [];
   #ring: Ring | undefined;
 
-  constructor(deps: RingLimitersDeps) {
+  constructor(deps: RingStreamLimitOwnersDeps) {
     this.#deps = deps;
     deps.ingesters.onChange((ring) => {
       this.#leaders = [];
@@ -34,7 +34,7 @@ export class RingLimiters implements StreamLimiters {
     });
   }
 
-  limiterOf(tenant: TenantId): StreamLimiter | undefined {
+  ownerOf(tenant: TenantId): StreamLimitOwner | undefined {
     const partition = tokenOf(tenant) % this.#deps.partitionCount;
     if (!(partition in this.#leaders)) this.#leaders[partition] = this.#leaderOf(partition);
     return this.#leaders[partition];
@@ -45,7 +45,7 @@ export class RingLimiters implements StreamLimiters {
     return count / Math.max(1, this.#deps.replicationFactor);
   }
 
-  #leaderOf(partition: number): StreamLimiter | undefined {
+  #leaderOf(partition: number): StreamLimitOwner | undefined {
     const { own, channels } = this.#deps;
     const ring = this.#ring;
     const [id] = ring ? partitionOwners(ring, partition, 1) : [];
