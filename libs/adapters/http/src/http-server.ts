@@ -21,8 +21,8 @@ import { cleanedPath, decodePath, noParams, Router } from './router.ts';
 import type { RouteMatch } from './router.ts';
 import { otherRoute } from './routes.ts';
 import type { BodyKind, RouteId } from './routes.ts';
-import { WebSockets } from './web-socket.ts';
-import type { HttpSocket, UpgradeHandler } from './web-socket.ts';
+import { WebSockets } from './web-sockets.ts';
+import type { HttpSocket, UpgradeHandler } from './web-sockets.ts';
 import { writeStream } from './write-stream.ts';
 
 export interface HttpServerOptions {

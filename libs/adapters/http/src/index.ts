@@ -5,4 +5,4 @@ export { routes } from './routes.ts';
 export type { RouteId, RouteSpec } from './routes.ts';
 export { ServiceStates } from './service-states.ts';
 export { tenantHeader, TenantResolver } from './tenants.ts';
-export type { UpgradeHandler } from './web-socket.ts';
+export type { UpgradeHandler } from './web-sockets.ts';

@@ -1,5 +1,5 @@
-import { RpcChannel } from './channel.ts';
-import type { ChannelDeps } from './channel.ts';
+import { RpcChannel } from './rpc-channel.ts';
+import type { ChannelDeps } from './rpc-channel.ts';
 
 /** One channel for each address, kept as long as somebody names it. */
 export class ChannelPool {

@@ -1,5 +1,5 @@
 export { ChannelPool } from './channel-pool.ts';
-export { RpcChannel, rpcMessageBytesMax } from './channel.ts';
+export { RpcChannel, rpcMessageBytesMax } from './rpc-channel.ts';
 export { serveFrontend } from './frontend-server.ts';
 export type { QuerierSlot } from './frontend-server.ts';
 export { IngesterClient, serveIngester } from './ingester-rpc.ts';

@@ -9,7 +9,7 @@ import type {
   TailFrame,
 } from '@loki/ports';
 import { encodeMessage, HeadLeafAnswer, HeadStreamsAnswer, IngesterDefinition } from '@loki/proto';
-import type { RpcChannel } from './channel.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { HeadsCaller, headsParts } from './heads-call.ts';
 import {
   leafRequestFromWire,

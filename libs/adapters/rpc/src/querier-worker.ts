@@ -12,7 +12,7 @@ import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
 import { withServerSpan } from '@loki/telemetry';
 import { traceFromWire } from './call-context.ts';
 import type { ChannelPool } from './channel-pool.ts';
-import type { RpcChannel } from './channel.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { bytesOf, malformed } from './columns.ts';
 import { pullMethod } from './frontend-server.ts';
 import {

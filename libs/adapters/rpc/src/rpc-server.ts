@@ -16,7 +16,7 @@ import type { TenantId } from '@loki/model';
 import type { Logger } from '@loki/ports';
 import { withServerSpan } from '@loki/telemetry';
 import { tenantOf, traceOf } from './call-context.ts';
-import { flowWindowBytes, rpcMessageBytesMax } from './channel.ts';
+import { flowWindowBytes, rpcMessageBytesMax } from './rpc-channel.ts';
 import { fileDescriptors } from './descriptors.ts';
 import { tokenInterceptor } from './shared-token.ts';
 import { statusObjectOf } from './status.ts';

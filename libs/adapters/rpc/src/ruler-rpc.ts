@@ -1,7 +1,7 @@
 import type { TenantId } from '@loki/model';
 import type { RulerService } from '@loki/ports';
 import { RulerDefinition } from '@loki/proto';
-import type { RpcChannel } from './channel.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { rpcMethod } from './method.ts';
 import { joined, parts } from './parts.ts';
 import { serverStreamMethod, unaryMethod } from './rpc-server.ts';

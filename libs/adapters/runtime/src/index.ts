@@ -1,7 +1,7 @@
-export { NodeDisk } from './disk.ts';
-export { NodeHttpClient } from './http-client.ts';
+export { NodeDisk } from './node-disk.ts';
+export { NodeHttpClient } from './node-http-client.ts';
 export { InlineWorkers } from './inline-workers.ts';
-export { NodeRandom } from './random.ts';
+export { NodeRandom } from './node-random.ts';
 export { serveTasks } from './serve-tasks.ts';
 export { NodeClock, NodeTimers } from './time.ts';
 export { WorkerPool } from './worker-pool.ts';

@@ -1,6 +1,6 @@
 import { charSet, negate, runeMax } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
-import { RegexSyntaxError, reasons } from './syntax-error.ts';
+import { RegexSyntaxError, reasons } from './regex-syntax-error.ts';
 import { foldSet, unicodeSet } from './unicode.ts';
 
 interface ParsedSet {

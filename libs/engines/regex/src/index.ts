@@ -1,3 +1,3 @@
 export { compileRegex } from './regex.ts';
 export type { Regex } from './regex.ts';
-export { RegexSyntaxError } from './syntax-error.ts';
+export { RegexSyntaxError } from './regex-syntax-error.ts';

@@ -3,7 +3,7 @@ import type { Node, RepeatBounds } from './ast.ts';
 import { anyChar, anyCharNotNewline } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
 import { parseClass, parseEscape, parsePerlClass, parseUnicodeClass } from './class-parser.ts';
-import { RegexSyntaxError, reasons } from './syntax-error.ts';
+import { RegexSyntaxError, reasons } from './regex-syntax-error.ts';
 import { foldOrbit } from './unicode.ts';
 
 /** RE2's: {1001} and (a{100}){100} are refused. */

@@ -1,5 +1,5 @@
 import { quoteGo } from '@loki/go';
-import { OperandCompiler } from './compile-operand.ts';
+import { OperandCompiler } from './operand-compiler.ts';
 import { toText } from './format.ts';
 import type { FunctionTable } from './function-types.ts';
 import type { ActionNode, BranchNode, Node, TemplateNode } from './nodes.ts';

@@ -1,11 +1,11 @@
 import type { TimerHandle } from '@loki/ports';
 import type { CompactorMetrics } from '@loki/telemetry';
-import { RowRemover } from './apply-removals.ts';
+import { RowRemover } from './row-remover.ts';
 import { compactDay, inventoryOf } from './compact.ts';
 import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
 import { planDay, storedBytes } from './plan.ts';
-import { Sweeper } from './sweep.ts';
+import { Sweeper } from './sweeper.ts';
 
 /** How far this compactor is, for operators. */
 export interface CompactorStatus {

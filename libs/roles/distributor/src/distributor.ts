@@ -15,9 +15,9 @@ import type {
 import { lineBytesBuckets } from '@loki/telemetry';
 import type { DistributorMetrics } from '@loki/telemetry';
 import { OfferedStreamRows, placesOfStreams } from './admit/offered-rows.ts';
-import { IngestRate } from './admit/rate-limit.ts';
-import { StreamRegistry } from './admit/stream-admission.ts';
-import type { SharedStreams, StreamAdmission } from './admit/stream-admission.ts';
+import { IngestRate } from './admit/ingest-rate.ts';
+import { StreamRegistry } from './admit/stream-registry.ts';
+import type { SharedStreams, StreamAdmission } from './admit/stream-registry.ts';
 import { StreamLimitClaims } from './admit/stream-limit-claims.ts';
 import type { StreamLimitOwners } from './admit/stream-limit-claims.ts';
 import { takenByPolicy } from './admit/taken-by-policy.ts';
@@ -26,7 +26,7 @@ import type { ValidRows } from './admit/validate.ts';
 import { decodePushTask, unpack, weightOf } from './decode/decode-push-task.ts';
 import { decodePush } from './decode/decode-push.ts';
 import type { PushBody } from './decode/decode-push.ts';
-import { OtlpActionsCache } from './decode/otlp-actions.ts';
+import { OtlpActionsCache } from './decode/otlp-actions-cache.ts';
 import { checkBodySize } from './decode/read-body.ts';
 import { knownEncoding, knownType } from './header-labels.ts';
 import { rfc3339Seconds } from './json/time-text.ts';
@@ -49,7 +49,7 @@ import type { StreamShards } from './streams/shard.ts';
 import { StreamCache } from './streams/stream-cache.ts';
 import type { StreamLookup } from './streams/stream-cache.ts';
 import { userAgentLabel } from './user-agent.ts';
-import { PartitionBatcher } from './write/batcher.ts';
+import { PartitionBatcher } from './write/partition-batcher.ts';
 import { writeStreamRows } from './write/write-rows.ts';
 
 export interface DistributorDeps {

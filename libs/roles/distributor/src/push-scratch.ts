@@ -1,4 +1,4 @@
-import { SnappyDecoder } from './decode/snappy.ts';
+import { SnappyDecoder } from './decode/snappy-decoder.ts';
 import { PushRows } from './rows/push-rows.ts';
 
 /** What one push is decoded into. */

@@ -8,14 +8,14 @@ import type {
   StreamVolume,
   TailFrame,
 } from '@loki/ports';
-import { Consumer } from './consume.ts';
+import { Consumer } from './consumer.ts';
 import type { PartitionDeps } from './deps.ts';
-import { Flusher } from './flush.ts';
+import { Flusher } from './flusher.ts';
 import { PartitionProgress } from './partition-progress.ts';
 import { foreignCommit, rescueRecords } from './rescue.ts';
 import { retryLogged } from './retry.ts';
 import { headStreams, queryHead } from './serve.ts';
-import { Tails } from './tail.ts';
+import { Tails } from './tails.ts';
 
 /** Where a partition stands in one ingester, for operators. */
 export interface PartitionStatus {

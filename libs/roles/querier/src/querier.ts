@@ -24,7 +24,7 @@ import type {
   Workers,
 } from '@loki/ports';
 import { addMeasuredSpan, withSpan } from '@loki/telemetry';
-import { EmptyIntervals } from './cached-logs.ts';
+import { EmptyIntervals } from './empty-intervals.ts';
 import { cachedSamples } from './cached-samples.ts';
 import { cachedStreams } from './cached-streams.ts';
 import { KeptResults } from './kept-results.ts';

@@ -1,5 +1,5 @@
 export { AlertmanagerSink, alertsUrl } from './alertmanager.ts';
-export { RuleConfigApi } from './config-api.ts';
+export { RuleConfigApi } from './rule-config-api.ts';
 export { notVectorText } from './evaluate.ts';
 export type { EvaluateRule, RuleSample } from './evaluate.ts';
 export { expandAlertsTask } from './expand-alerts.ts';

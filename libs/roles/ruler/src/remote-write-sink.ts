@@ -2,8 +2,8 @@ import { mib, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { SeriesSample } from './recording-rule.ts';
 import type { RemoteClient } from './remote-client.ts';
-import { RemoteQueue } from './remote-write.ts';
-import type { RemoteQueueDeps } from './remote-write.ts';
+import { RemoteQueue } from './remote-queue.ts';
+import type { RemoteQueueDeps } from './remote-queue.ts';
 import { encodeName } from './rule-store.ts';
 import type { SeriesSink } from './ruler.ts';
 

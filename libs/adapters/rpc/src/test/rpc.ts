@@ -14,8 +14,8 @@ import type {
   TailFrame,
 } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';
-import { RpcChannel } from '../channel.ts';
-import type { ChannelDeps } from '../channel.ts';
+import { RpcChannel } from '../rpc-channel.ts';
+import type { ChannelDeps } from '../rpc-channel.ts';
 import { RpcServer } from '../rpc-server.ts';
 import type { RpcServerOptions } from '../rpc-server.ts';
 

@@ -3,7 +3,7 @@ import type { CheckCancelled, LabelSet, Task } from '@loki/ports';
 import { fieldTypeOf } from '../common/field-type.ts';
 import type { FieldType } from '../common/field-type.ts';
 import type { Work } from '../common/sliced-work.ts';
-import { FieldDetector } from '../pipeline/detect-fields.ts';
+import { FieldDetector } from '../pipeline/field-detector.ts';
 
 /** Lines of a log query's answer, and what is asked of their fields. */
 export interface FieldsTaskInput {

@@ -4,7 +4,7 @@ import { emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, StreamsRequest, StreamVolume, Task, WorkerEnv } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { BlockInfo } from '@loki/segment';
-import { MetadataCounter } from '../common/metadata-bytes.ts';
+import { MetadataCounter } from '../common/metadata-counter.ts';
 import { BucketGrid, bucketsOf } from '../merge/volume-buckets.ts';
 import type { StreamTotal } from '../merge/volume-buckets.ts';
 import { compileCachedMatcher } from '../pipeline/string-match.ts';

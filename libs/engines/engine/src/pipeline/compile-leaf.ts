@@ -16,7 +16,7 @@ import { NeededLabels } from './needed-labels.ts';
 import { compilePipeline, labelsReadBy } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
 import { compileCachedMatcher } from './string-match.ts';
-import { UnwrapStage } from './unwrap.ts';
+import { UnwrapStage } from './unwrap-stage.ts';
 
 /** A log selection ready to run. */
 export interface LogPlan {

@@ -2,7 +2,7 @@ import { QueryPartError } from '@loki/logql';
 import type { CompareOp, LabelFilter } from '@loki/logql';
 import { errorKinds, errorLabel } from '../common/error-labels.ts';
 import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
-import { IpTextMatcher } from './ip-match.ts';
+import { IpTextMatcher } from './ip-text-matcher.ts';
 import type { Row } from './row.ts';
 import { compileCachedMatcher } from './string-match.ts';
 

@@ -3,7 +3,7 @@ import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';
 import { latin1Text } from '../common/byte-text.ts';
 import { rowsContaining } from './block-search.ts';
-import { IpTextMatcher } from './ip-match.ts';
+import { IpTextMatcher } from './ip-text-matcher.ts';
 import { LinePattern } from './line-pattern.ts';
 import type { RowSelection } from './row-selection.ts';
 import type { Row } from './row.ts';

@@ -12,7 +12,7 @@ import {
   storedEntries,
   testDistributor,
 } from '../test/distributor.ts';
-import { StreamRegistry } from './stream-admission.ts';
+import { StreamRegistry } from './stream-registry.ts';
 import { StreamLimitClaims } from './stream-limit-claims.ts';
 import type { StreamLimitOwner, StreamLimitOwners } from './stream-limit-claims.ts';
 

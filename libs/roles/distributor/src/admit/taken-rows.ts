@@ -1,4 +1,4 @@
-import type { OfferedRows } from './stream-admission.ts';
+import type { OfferedRows } from './stream-registry.ts';
 
 /** Clients give up on a push after some minutes. */
 const rememberedMs = 10 * 60_000;

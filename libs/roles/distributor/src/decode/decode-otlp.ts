@@ -15,7 +15,7 @@ import type { MetadataNames } from '../rows/metadata-names.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
 import { decodeOtlpJson } from './decode-otlp-json.ts';
-import type { OtlpActions } from './otlp-actions.ts';
+import type { OtlpActions } from './otlp-actions-cache.ts';
 import { otlpText } from './otlp-text.ts';
 
 /** What decoding an OTLP request needs besides its bytes. */

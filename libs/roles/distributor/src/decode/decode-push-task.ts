@@ -9,9 +9,9 @@ import type { ResolvedStream } from '../streams/resolve-stream.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
 import { decodePush } from './decode-push.ts';
 import type { PushBody } from './decode-push.ts';
-import { OtlpActionsCache } from './otlp-actions.ts';
+import { OtlpActionsCache } from './otlp-actions-cache.ts';
 import type { BodyBounds } from './read-body.ts';
-import { SnappyDecoder } from './snappy.ts';
+import { SnappyDecoder } from './snappy-decoder.ts';
 
 /** A push that is too large to be decoded beside other requests. */
 interface DecodeInput extends PushBody {

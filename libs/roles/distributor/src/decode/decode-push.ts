@@ -7,10 +7,10 @@ import type { StreamLookup } from '../streams/stream-cache.ts';
 import { decodeJsonPush } from './decode-json.ts';
 import { decodeLegacyPush } from './decode-legacy.ts';
 import { decodeOtlpPush } from './decode-otlp.ts';
-import type { OtlpActions } from './otlp-actions.ts';
+import type { OtlpActions } from './otlp-actions-cache.ts';
 import { readJsonBody, readOtlpBody, readSnappyBody } from './read-body.ts';
 import type { BodyBounds } from './read-body.ts';
-import type { SnappyDecoder } from './snappy.ts';
+import type { SnappyDecoder } from './snappy-decoder.ts';
 
 /** A push as it came. */
 export interface PushBody {

@@ -8,7 +8,7 @@ import { testDistributor } from '../test/distributor.ts';
 import { lz4DecodeFrame } from './lz4.ts';
 import { readJsonBody as readJson, readOtlpBody } from './read-body.ts';
 import type { BodyBounds } from './read-body.ts';
-import { SnappyDecoder } from './snappy.ts';
+import { SnappyDecoder } from './snappy-decoder.ts';
 
 /** A body that is not cut. */
 function readJsonBody(body: Buffer, encoding: string, limits: BodyBounds): Buffer {

@@ -30,7 +30,7 @@ import { watchAddresses } from '../cluster/addresses.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Rings } from '../cluster/rings.ts';
 import { RouteForwarder } from '../cluster/route-forwarder.ts';
-import { RingRulerPeers } from '../cluster/ruler-peers.ts';
+import { RingRulerPeers } from '../cluster/ring-ruler-peers.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
 import { localEvaluator, remoteEvaluator, withJitter } from './rule-evaluator.ts';
 

@@ -1,6 +1,6 @@
 import type { LabelPair } from '@loki/model';
 import { fieldTypeOf } from '../common/field-type.ts';
-import { FieldDetector } from './detect-fields.ts';
+import { FieldDetector } from './field-detector.ts';
 
 // What this protects: fields found in lines that nobody said the format of are those the parser stages would
 // make.

@@ -5,7 +5,7 @@ import { Ring, tokensOf } from '@loki/ring';
 import type { ObservedInstance, RingView } from '@loki/ring';
 import { ChannelPool, RpcServer, serveRuler } from '@loki/rpc';
 import { NodeClock, NodeTimers } from '@loki/runtime';
-import { RingRulerPeers } from './ruler-peers.ts';
+import { RingRulerPeers } from './ring-ruler-peers.ts';
 
 const tenant = parseTenantId('acme');
 const { signal } = new AbortController();

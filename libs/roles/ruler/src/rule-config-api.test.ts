@@ -1,6 +1,6 @@
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
-import { RuleConfigApi } from './config-api.ts';
+import { RuleConfigApi } from './rule-config-api.ts';
 import { limitsOf, RulerWorld, tenantA } from './test/world.ts';
 
 // Protects what the recorded answers do not reach: filters, names that are none, strangers, limits.

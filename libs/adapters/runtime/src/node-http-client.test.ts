@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { NodeHttpClient } from './http-client.ts';
+import { NodeHttpClient } from './node-http-client.ts';
 
 // Protects requests to servers of others: they end in time, follow nobody, and hold no more of an answer than
 // needed.

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { NodeDisk } from './disk.ts';
-import { NodeRandom } from './random.ts';
+import { NodeDisk } from './node-disk.ts';
+import { NodeRandom } from './node-random.ts';
 import { NodeClock, NodeTimers } from './time.ts';
 
 let root: string;

@@ -8,8 +8,8 @@ import {
   StoppedClock,
   storedEntries,
 } from '../test/distributor.ts';
-import { PartitionBatcher } from './batcher.ts';
-import type { BatcherOptions } from './batcher.ts';
+import { PartitionBatcher } from './partition-batcher.ts';
+import type { BatcherOptions } from './partition-batcher.ts';
 
 /** Timers that fire when they are told to. */
 class HandTimers implements Timers {
