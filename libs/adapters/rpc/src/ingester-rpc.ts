@@ -9,7 +9,6 @@ import type {
   TailFrame,
 } from '@loki/ports';
 import { encodeMessage, HeadLeafAnswer, HeadStreamsAnswer, IngesterDefinition } from '@loki/proto';
-import type { RpcChannel } from './rpc-channel.ts';
 import { HeadsCaller, headsParts } from './heads-call.ts';
 import {
   leafRequestFromWire,
@@ -25,6 +24,7 @@ import {
 } from './leaf-codec.ts';
 import { rpcMethod } from './method.ts';
 import { joined, parts } from './parts.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { serverStreamMethod, unaryMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
 

@@ -1,9 +1,9 @@
 import type { PatternSeries, PatternService, PatternsRequest } from '@loki/ports';
 import { encodeMessage, PatternsAnswer, PatternsDefinition } from '@loki/proto';
-import type { RpcChannel } from './rpc-channel.ts';
 import { bytesOf, float64Column, malformed } from './columns.ts';
 import { rpcMethod } from './method.ts';
 import { PartJoiner, slices } from './parts.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { serverStreamMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
 

@@ -4,9 +4,9 @@ import type { TenantId } from '@loki/model';
 import type { DistributorService, HttpRequest, HttpResponse, TimerHandle, Timers } from '@loki/ports';
 import type { PushAnswer, PushPart } from '@loki/proto';
 import { traceToWire } from './call-context.ts';
-import type { RpcChannel } from './rpc-channel.ts';
 import { slices } from './parts.ts';
 import { pushMethod } from './push-server.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { drained } from './rpc-server.ts';
 import { errorOfCall } from './status.ts';
 

@@ -12,7 +12,6 @@ import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
 import { withServerSpan } from '@loki/telemetry';
 import { traceFromWire } from './call-context.ts';
 import type { ChannelPool } from './channel-pool.ts';
-import type { RpcChannel } from './rpc-channel.ts';
 import { bytesOf, malformed } from './columns.ts';
 import { pullMethod } from './frontend-server.ts';
 import {
@@ -23,6 +22,7 @@ import {
   tailFrameToWire,
 } from './leaf-codec.ts';
 import { slices } from './parts.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { drained } from './rpc-server.ts';
 import { statusOf } from './status.ts';
 

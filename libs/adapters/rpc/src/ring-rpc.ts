@@ -2,8 +2,8 @@ import { LokiError } from '@loki/model';
 import type { RingStore, TimerHandle, Timers } from '@loki/ports';
 import { RingStoreDefinition } from '@loki/proto';
 import type { RingValue } from '@loki/proto';
-import type { RpcChannel } from './rpc-channel.ts';
 import { rpcMethod } from './method.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { unaryMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
 

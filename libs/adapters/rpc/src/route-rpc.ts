@@ -2,9 +2,9 @@ import { LokiError } from '@loki/model';
 import type { HttpHandler, HttpRequest, HttpResponse, RouteService } from '@loki/ports';
 import { encodeMessage, RouteAnswer, RoutesDefinition } from '@loki/proto';
 import type { RouteCall } from '@loki/proto';
-import type { RpcChannel } from './rpc-channel.ts';
 import { rpcMethod } from './method.ts';
 import { joined, parts } from './parts.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { serverStreamMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
 

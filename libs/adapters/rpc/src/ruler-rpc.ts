@@ -1,9 +1,9 @@
 import type { TenantId } from '@loki/model';
 import type { RulerService } from '@loki/ports';
 import { RulerDefinition } from '@loki/proto';
-import type { RpcChannel } from './rpc-channel.ts';
 import { rpcMethod } from './method.ts';
 import { joined, parts } from './parts.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { serverStreamMethod, unaryMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
 

@@ -1,9 +1,9 @@
 import { parseTenantId } from '@loki/model';
 import type { StreamClaim, StreamLimitService } from '@loki/ports';
 import { StreamLimitsDefinition } from '@loki/proto';
-import type { RpcChannel } from './rpc-channel.ts';
 import { bytesOf, float64Column, malformed } from './columns.ts';
 import { rpcMethod } from './method.ts';
+import type { RpcChannel } from './rpc-channel.ts';
 import { unaryMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
 

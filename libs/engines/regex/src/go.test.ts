@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { interruptible } from '@loki/model';
-import { compileRegex } from './regex.ts';
 import { RegexSyntaxError } from './regex-syntax-error.ts';
+import { compileRegex } from './regex.ts';
 
 /** Answers of Go 1.26's regexp, written once by a program; see README.md beside them. */
 function golden<T>(name: string): T[] {

@@ -1,8 +1,8 @@
 import { isAscii } from 'node:buffer';
 import { ByteWriter, BytesError } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
-import { readUint32s, writeInts } from './ints.ts';
 import { ownUnitFromBytes } from './format-bounds.ts';
+import { readUint32s, writeInts } from './ints.ts';
 import type { MetadataColumn } from './types.ts';
 
 /**

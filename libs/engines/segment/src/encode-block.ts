@@ -3,8 +3,8 @@ import { ByteWriter } from '@loki/bytes';
 import type { EncodedBlock } from './block-table.ts';
 import { encodeColumns } from './dictionary.ts';
 import type { RawColumn } from './dictionary.ts';
-import { writeInts } from './ints.ts';
 import { blockLineBytesMax, blockRowsMax } from './format-bounds.ts';
+import { writeInts } from './ints.ts';
 import type { BlockFilter, Runs } from './types.ts';
 import { emptyUnit, pack } from './unit.ts';
 

@@ -2,13 +2,13 @@ import { compareText, dayNs } from '@loki/model';
 import type { Labels, TenantId } from '@loki/model';
 import { assemble } from './assemble.ts';
 import type { EncodedSection, SectionSummary } from './assemble.ts';
-import type { StoredBlock } from './block.ts';
 import { BlockGatherer, eraNs } from './block-gatherer.ts';
 import type { FilterBuilder } from './block-gatherer.ts';
+import type { StoredBlock } from './block.ts';
 import { blockBytesDefault } from './format-bounds.ts';
-import { PieceSorter } from './piece-sorter.ts';
 import { isEqualRow, MergeSource, rowKey } from './merge-source.ts';
 import { openSegment } from './open.ts';
+import { PieceSorter } from './piece-sorter.ts';
 import { columns } from './types.ts';
 import type { Section, Segment, SegmentKind } from './types.ts';
 

@@ -1,7 +1,7 @@
 import { ByteWriter, BytesError } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
-import { readFloats, readUint32s, writeInts } from './ints.ts';
 import { runsMax } from './format-bounds.ts';
+import { readFloats, readUint32s, writeInts } from './ints.ts';
 import type { Runs } from './types.ts';
 
 /** What the footer says of a block besides its runs; enough to check them. */

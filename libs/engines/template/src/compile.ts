@@ -1,8 +1,8 @@
 import { quoteGo } from '@loki/go';
-import { OperandCompiler } from './operand-compiler.ts';
 import { toText } from './format.ts';
 import type { FunctionTable } from './function-types.ts';
 import type { ActionNode, BranchNode, Node, TemplateNode } from './nodes.ts';
+import { OperandCompiler } from './operand-compiler.ts';
 import type { ParsedTemplate } from './parser.ts';
 import { templateDepthMax } from './state.ts';
 import type { State } from './state.ts';

@@ -1,10 +1,10 @@
 import type { TimerHandle } from '@loki/ports';
 import type { CompactorMetrics } from '@loki/telemetry';
-import { RowRemover } from './row-remover.ts';
 import { compactDay, inventoryOf } from './compact.ts';
 import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
 import { planDay, storedBytes } from './plan.ts';
+import { RowRemover } from './row-remover.ts';
 import { Sweeper } from './sweeper.ts';
 
 /** How far this compactor is, for operators. */

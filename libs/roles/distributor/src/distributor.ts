@@ -14,12 +14,12 @@ import type {
 } from '@loki/ports';
 import { lineBytesBuckets } from '@loki/telemetry';
 import type { DistributorMetrics } from '@loki/telemetry';
-import { OfferedStreamRows, placesOfStreams } from './admit/offered-rows.ts';
 import { IngestRate } from './admit/ingest-rate.ts';
-import { StreamRegistry } from './admit/stream-registry.ts';
-import type { SharedStreams, StreamAdmission } from './admit/stream-registry.ts';
+import { OfferedStreamRows, placesOfStreams } from './admit/offered-rows.ts';
 import { StreamLimitClaims } from './admit/stream-limit-claims.ts';
 import type { StreamLimitOwners } from './admit/stream-limit-claims.ts';
+import { StreamRegistry } from './admit/stream-registry.ts';
+import type { SharedStreams, StreamAdmission } from './admit/stream-registry.ts';
 import { takenByPolicy } from './admit/taken-by-policy.ts';
 import { validateRows } from './admit/validate.ts';
 import type { ValidRows } from './admit/validate.ts';

@@ -24,9 +24,9 @@ import type {
   Workers,
 } from '@loki/ports';
 import { addMeasuredSpan, withSpan } from '@loki/telemetry';
-import { EmptyIntervals } from './empty-intervals.ts';
 import { cachedSamples } from './cached-samples.ts';
 import { cachedStreams } from './cached-streams.ts';
+import { EmptyIntervals } from './empty-intervals.ts';
 import { KeptResults } from './kept-results.ts';
 import { holdsWhole, knownKey, KnownStreams } from './known-streams.ts';
 import { scanUntilFilled } from './scan-logs.ts';

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse } from '@loki/ports';
-import { RuleConfigApi } from './rule-config-api.ts';
 import { PrometheusRuleApi } from './prometheus-api.ts';
+import { RuleConfigApi } from './rule-config-api.ts';
 import { limitsOf, RulerWorld, sample } from './test/world.ts';
 
 // What Loki answered to these requests is the oracle of the whole API.

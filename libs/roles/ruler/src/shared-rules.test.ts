@@ -1,9 +1,9 @@
 import { RingMember, RingView, WorkShare } from '@loki/ring';
 import { MemoryRingStore } from '@loki/ring-store';
 import type { VirtualProcess } from '@loki/virtual';
-import { RuleConfigApi } from './rule-config-api.ts';
 import { PrometheusRuleApi } from './prometheus-api.ts';
 import type { RulerPeers } from './prometheus-api.ts';
+import { RuleConfigApi } from './rule-config-api.ts';
 import type { Ruler } from './ruler.ts';
 import { limitsOf, RulerWorld, sample, tenantA } from './test/world.ts';
 

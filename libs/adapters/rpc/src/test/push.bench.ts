@@ -5,10 +5,10 @@
 import { parseTenantId } from '@loki/model';
 import type { DistributorService, HttpRequest } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';
-import { RpcChannel } from '../rpc-channel.ts';
 import { PushClient } from '../push-client.ts';
 import { servePushes } from '../push-server.ts';
 import { pusherMethod, servePusher } from '../pusher.ts';
+import { RpcChannel } from '../rpc-channel.ts';
 import { RpcServer } from '../rpc-server.ts';
 
 const timers = new NodeTimers();

@@ -12,9 +12,9 @@ import {
   storedEntries,
   testDistributor,
 } from '../test/distributor.ts';
-import { StreamRegistry } from './stream-registry.ts';
 import { StreamLimitClaims } from './stream-limit-claims.ts';
 import type { StreamLimitOwner, StreamLimitOwners } from './stream-limit-claims.ts';
+import { StreamRegistry } from './stream-registry.ts';
 
 // Protects a tenant's limit of streams over all distributors, and pushes when nobody counts for all.
 

@@ -31,9 +31,9 @@ import {
 import type { RpcServer } from '@loki/rpc';
 import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
-import { RingStreamLimitOwners } from './ring-stream-limit-owners.ts';
 import { RingPartitionOwners } from './ring-partition-owners.ts';
 import { RingPatterns } from './ring-patterns.ts';
+import { RingStreamLimitOwners } from './ring-stream-limit-owners.ts';
 import type { RingName, Rings } from './rings.ts';
 import { RouteForwarder } from './route-forwarder.ts';
 import { Successors } from './successors.ts';

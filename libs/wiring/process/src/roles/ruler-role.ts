@@ -28,9 +28,9 @@ import { rulerMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 import { watchAddresses } from '../cluster/addresses.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { RingRulerPeers } from '../cluster/ring-ruler-peers.ts';
 import type { Rings } from '../cluster/rings.ts';
 import { RouteForwarder } from '../cluster/route-forwarder.ts';
-import { RingRulerPeers } from '../cluster/ring-ruler-peers.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
 import { localEvaluator, remoteEvaluator, withJitter } from './rule-evaluator.ts';
 
