@@ -147,7 +147,7 @@ describe('log lines over much', () => {
     const { frontend, asked } = world({}, rowAtEnd);
     const answer = await ask(frontend, '{a="b"}', params(endNs - 5n * hour, endNs, 2));
     expect(fromHours(asked)).toEqual([-1, -2]);
-    expect(answer).toMatchObject({ splits: 5, shards: 2, isSharded: false });
+    expect(answer).toMatchObject({ splits: 5, parts: 2, isSharded: false });
     frontend.stop();
   });
 
