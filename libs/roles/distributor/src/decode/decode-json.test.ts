@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { LokiError, parseTenantId } from '@loki/model';
-import { malformedObject, malformedString, malformedValue } from '../json/json-each.ts';
+import { malformedObject, malformedString, malformedValue } from '../json/jsonparser-walk.ts';
 import { PushRows } from '../rows/push-rows.ts';
 import { StreamCache } from '../streams/stream-cache.ts';
 import { defaultLimits } from '../test/distributor.ts';

@@ -1,6 +1,6 @@
 import { LokiError, nsPerSecond } from '@loki/model';
-import { JsonCursor, within } from '../json/json-cursor.ts';
-import type { JsonRange } from '../json/json-cursor.ts';
+import { JsonCursor, within } from '../json/json-iterator-cursor.ts';
+import type { JsonRange } from '../json/json-iterator-cursor.ts';
 import {
   eachField,
   eachItem,
@@ -8,8 +8,8 @@ import {
   malformedString,
   malformedValue,
   textOf,
-} from '../json/json-each.ts';
-import type { Problem, RawValue } from '../json/json-each.ts';
+} from '../json/jsonparser-walk.ts';
+import type { Problem, RawValue } from '../json/jsonparser-walk.ts';
 import { labelTextOfJson } from '../json/label-text.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';

@@ -1,7 +1,7 @@
 import { parseGoTime } from '@loki/go';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import { JsonCursor, within } from '../json/json-cursor.ts';
+import { JsonCursor, within } from '../json/json-iterator-cursor.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
 

@@ -1,5 +1,5 @@
-import { character, isDigit, JsonCursor } from './json-cursor.ts';
-import type { JsonRange } from './json-cursor.ts';
+import { character, isDigit, JsonCursor } from './json-iterator-cursor.ts';
+import type { JsonRange } from './json-iterator-cursor.ts';
 import { NameCache } from './name-cache.ts';
 
 /** What the next value looks like. */

@@ -1,5 +1,5 @@
-import { eachField, eachItem, unescapeLeniently } from './json-each.ts';
-import type { RawValue } from './json-each.ts';
+import { eachField, eachItem, unescapeLeniently } from './jsonparser-walk.ts';
+import type { RawValue } from './jsonparser-walk.ts';
 
 /**
  * A JSON value. Whole numbers that a double cannot hold are bigints; objects keep repeated keys, in order.

@@ -1,6 +1,6 @@
 import { compareText, Labels } from '@loki/model';
-import type { JsonRange } from './json-cursor.ts';
-import { eachField, malformedValue, textOf } from './json-each.ts';
+import type { JsonRange } from './json-iterator-cursor.ts';
+import { eachField, malformedValue, textOf } from './jsonparser-walk.ts';
 
 /**
  * A JSON object of labels as label text: sorted; of a name given twice the last value counts. A value that is

@@ -1,3 +1,4 @@
+import { stringEnd } from '../json/jsonparser-walk.ts';
 import type { LevelFields } from './level-fields.ts';
 
 /** Spellings of levels, lower case, with the level each one is. */
@@ -47,7 +48,6 @@ for (const word of keywords) {
 const space = 0x20;
 const quote = 0x22;
 const equals = 0x3d;
-const backslash = 0x5c;
 
 /** Borders of a whole word; the ends of the line are borders too. */
 const isLeftBorder = byteSet(' \t\n[({"\'=|');
@@ -240,16 +240,6 @@ function nestedEnd(bytes: Uint8Array, at: number, end: number): number {
     else if ((byte === 0x7d || byte === 0x5d) && --depth === 0) return i + 1;
   }
   return end;
-}
-
-/** Where the quoted text that starts at `at` has its closing quote; -1: nowhere. */
-function stringEnd(bytes: Uint8Array, at: number, end: number): number {
-  for (let i = at; i < end; i++) {
-    const byte = bytes[i];
-    if (byte === quote) return i;
-    if (byte === backslash) i++;
-  }
-  return -1;
 }
 
 /** The first whole keyword after `start`, which is a border itself or the line's first byte. */

@@ -177,8 +177,8 @@ function tokenAt(bytes: Buffer, from: number, end: number): number {
   return -1;
 }
 
-/** Where the closing quote stands, -1 when nowhere. */
-function stringEnd(bytes: Buffer, from: number, end: number): number {
+/** Place of the quote that closes the text from `from` on, -1 when there is none. */
+export function stringEnd(bytes: Uint8Array, from: number, end: number): number {
   for (let at = from; at < end; at++) {
     if (bytes[at] === 0x5c) at++;
     else if (bytes[at] === 0x22) return at;

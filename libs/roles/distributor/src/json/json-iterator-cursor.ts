@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
-import { unescapeLeniently } from './json-each.ts';
 import { treeOf } from './json-value.ts';
 import type { JsonValue } from './json-value.ts';
+import { unescapeLeniently } from './jsonparser-walk.ts';
 
 /** Objects and arrays may nest this deep: they are read by recursion, and no push has a use for more. */
 const depthMax = 1000;
@@ -26,8 +26,8 @@ export interface JsonRange {
  * message, position and the text around it. That is what agents print when a push is refused, and what people
  * search for.
  *
- * It proves that values are well-formed; what they are is read from their bytes afterwards (json-each.ts,
- * json-value.ts).
+ * It proves that values are well-formed; what they are is read from their bytes afterwards
+ * (jsonparser-walk.ts, json-value.ts).
  */
 export class JsonCursor {
   readonly bytes: Buffer;
