@@ -4,6 +4,7 @@ import { compactDay, inventoryOf } from './compact.ts';
 import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
 import { planDay, storedBytes } from './plan.ts';
+import { RetentionGuard } from './retention-guard.ts';
 import { RowRemover } from './row-remover.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -31,6 +32,7 @@ export class Compactor {
   readonly #deps: CompactorDeps;
   readonly #remover: RowRemover;
   readonly #sweeper: Sweeper;
+  readonly #guard: RetentionGuard;
   readonly #stopping = new AbortController();
   #timer: TimerHandle | undefined;
   #round: Promise<void> | undefined;
@@ -53,6 +55,7 @@ export class Compactor {
     this.#deps = { ...deps, metrics };
     this.#remover = new RowRemover(this.#deps);
     this.#sweeper = new Sweeper(this.#deps);
+    this.#guard = new RetentionGuard(this.#deps);
   }
 
   /**
@@ -130,6 +133,7 @@ export class Compactor {
       (outcome) => metrics.compacted(outcome),
       async () => {
         await catalog.refresh(signal);
+        this.#remover.isWithheld = this.#guard.withholds();
         let failures = 0;
         for (const [tenant, day] of this.#days()) {
           const { removals } = this.#remover.expiry(tenant);

@@ -24,6 +24,8 @@ export interface CompactorOptions extends PlanOptions {
   readonly cancelPeriodMs: number;
   /** Entries past their retention are removed, and delete requests carried out. */
   readonly removesRows: boolean;
+  /** A larger share of the store's rows is not removed at once when the clock is doubtful; 1: it is. */
+  readonly retentionShareMax: number;
 }
 
 const hourMs = 3_600_000;
@@ -43,6 +45,7 @@ export const compactorDefaults: CompactorOptions = {
   commitWithinMs: hourMs,
   cancelPeriodMs: 24 * hourMs,
   removesRows: false,
+  retentionShareMax: 0.5,
 };
 
 /** What the compactor is given of the world. */

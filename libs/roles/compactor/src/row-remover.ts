@@ -21,6 +21,8 @@ export class RowRemover {
   readonly #deps: CompactorDeps;
   readonly #checked = new Set<string>();
   readonly #marks: LogMarks;
+  /** Nothing counts as expired: the clock is doubtful. */
+  isWithheld = false;
 
   constructor(deps: CompactorDeps) {
     this.#deps = deps;
@@ -28,7 +30,7 @@ export class RowRemover {
   }
 
   expiry(tenant: string): Expiry {
-    if (!this.#deps.options.removesRows) return { removals: [], wholeNs: undefined };
+    if (!this.#deps.options.removesRows || this.isWithheld) return { removals: [], wholeNs: undefined };
     return expiryOf(this.#deps.limits.forTenant(tenant), this.#deps.clock.nowMs());
   }
 

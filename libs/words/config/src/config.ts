@@ -320,6 +320,8 @@ export interface CompactorConfig {
   readonly compactionIntervalMs: number;
   readonly retentionEnabled: boolean;
   readonly retentionDeleteDelayMs: number;
+  /** A larger share of the store is not removed at once by a start whose clock is doubtful. */
+  readonly retentionShareMax: number;
   readonly deleteRequestStore: string;
   readonly deleteRequestCancelPeriodMs: number;
   readonly deleteMaxIntervalMs: number;

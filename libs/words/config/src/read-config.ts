@@ -358,6 +358,7 @@ function readCompactor(settings: Settings, ring: RingConfig, notices: ConfigNoti
     compactionIntervalMs: settings.durationMs('compactor.compaction_interval'),
     retentionEnabled: settings.flag('compactor.retention_enabled'),
     retentionDeleteDelayMs: settings.durationMs('compactor.retention_delete_delay'),
+    retentionShareMax: settings.number('compactor.retention_max_share'),
     deleteRequestStore: settings.text('compactor.delete_request_store'),
     deleteRequestCancelPeriodMs: settings.durationMs('compactor.delete_request_cancel_period'),
     deleteMaxIntervalMs: settings.durationMs('compactor.delete_max_interval'),

@@ -88,6 +88,7 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
       // Readers may go on from an older offset for so long: what it needs must be there.
       deleteDelayMs: Math.max(config.compactor.retentionDeleteDelayMs, undoableMs),
       removesRows: config.compactor.retentionEnabled,
+      retentionShareMax: config.compactor.retentionShareMax,
       cancelPeriodMs,
     },
   });
