@@ -66,6 +66,10 @@ export class MetricReferee {
     for (const taken of this.#samplesOf(expr)) {
       if (taken.timestampNs <= startNs || taken.timestampNs > endNs) continue;
       if (taken.error !== '' && expr.op !== 'absent_over_time') throw new Refused('pipeline error');
+      // No recording tells whether an empty label is one there; below a vector aggregation it is none.
+      if (expr.grouping?.without && [...taken.labels.values()].includes('')) {
+        throw new Unsure('a range aggregation without labels, over an empty one');
+      }
       const labels = expr.grouping ? grouped(taken.labels, expr.grouping) : taken.labels;
       const key = keyOf(labels);
       const group = groups.get(key) ?? { labels, taken: [] };
