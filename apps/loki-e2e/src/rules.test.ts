@@ -129,6 +129,14 @@ test('lines become a recorded series and an alert, which goes on over a restart'
   expect(errors).toMatchObject({ health: 'ok', state: 'firing' });
   expect(selection).toMatchObject({ health: 'err', lastError: 'rule result is not a vector or scalar' });
 
+  // An evaluation counts once its alerts are saved; series may be written before.
+  await server.eventually(async () => {
+    const { text } = await server.get('/metrics');
+    const evaluated = /^loki_prometheus_rule_group_last_evaluation_timestamp_seconds\{.*\} (\S+)$/m.exec(
+      text,
+    );
+    return Number(evaluated?.[1]) * 1000 >= Date.parse(alert.startsAt);
+  });
   await server.stop('SIGKILL');
   receiver.alerts.length = 0;
   await server.start();
