@@ -10,6 +10,8 @@ export interface Job {
   readonly name: string;
   /** Undefined: nobody's in particular. */
   readonly tenant: string | undefined;
+  /** It computes for some milliseconds and is waited for by a client. */
+  readonly isUrgent: boolean;
   /**
    * Kept while the job runs, so that another thread can run it again; undefined once its buffers were moved.
    */
@@ -75,6 +77,12 @@ export class PoolWorker {
   constructor(options: PoolWorkerOptions) {
     this.#options = options;
     this.#start();
+  }
+
+  /** All its jobs, if any, are urgent ones: none holds the thread for long. */
+  get isAllUrgent(): boolean {
+    for (const job of this.running.values()) if (!job.isUrgent) return false;
+    return this.queue.every((job) => job.isUrgent);
   }
 
   get load(): number {

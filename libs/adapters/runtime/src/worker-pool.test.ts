@@ -138,23 +138,22 @@ describe('worker pool', () => {
       expect(await Promise.all(held)).not.toContain(thread);
     }));
 
-  test('urgent tasks share idle threads, and many of them wait for scans at last', () =>
+  test('urgent tasks take common threads without scans, else their own, and many wait for scans at last', () =>
     withPool(
       { size: 1, tasksPerWorkerMax: 1, workerData: 'common', urgentWorkerData: 'urgent' },
       async (pool) => {
-        const [first, second] = [newCell(), newCell()];
-        const run = (cell: Int32Array) => pool.run(testTasks.spin, cell, { isUrgent: true });
-        const held = [run(first), run(second)];
-        await waitFor(() => Atomics.load(first, 1) + Atomics.load(second, 1) === 2);
-        const others = Array.from({ length: 20 }, () => pool.run(testTasks.whoAmI, null, { isUrgent: true }));
-        // One after the other: the common thread, were it first, would do all that waits for the urgent one.
-        Atomics.store(first, 0, 1);
-        await held[0];
-        Atomics.store(second, 0, 1);
+        const whoRuns = async () => (await pool.run(testTasks.whoAmI, null, { isUrgent: true })).data;
+        expect(await Promise.all([whoRuns(), whoRuns()])).toEqual(['common', 'common']);
+        const [scan, urgent] = [newCell(), newCell()];
+        const held = [pool.run(testTasks.spin, scan), pool.run(testTasks.spin, urgent, { isUrgent: true })];
+        await waitFor(() => Atomics.load(scan, 1) + Atomics.load(urgent, 1) === 2);
+        const others = Array.from({ length: 20 }, whoRuns);
+        // The urgent thread ends all that waits for it before the common one is free, and would help.
+        Atomics.store(urgent, 0, 1);
+        await Promise.all([held[1], ...others.slice(0, 15)]);
+        Atomics.store(scan, 0, 1);
         expect(new Set(await Promise.all(held)).size).toBe(2);
-        expect(new Set((await Promise.all(others)).map(({ data }) => data))).toEqual(
-          new Set(['common', 'urgent']),
-        );
+        expect(new Set(await Promise.all(others))).toEqual(new Set(['common', 'urgent']));
       },
     ));
 

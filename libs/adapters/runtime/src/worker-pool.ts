@@ -58,7 +58,7 @@ const failedStartsMax = 3;
  * A tenant whose scans would wait for those of others alone has an express thread, shared with its like.
  *
  * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started with
- * the first of them, and use the common ones when those are idle. Large bodies have one too, which they alone
+ * the first of them, for when each of the common ones has a scan. Large bodies have one too, which they alone
  * use: decoding takes seconds, and neither queries nor records of other tenants are to wait for it.
  */
 export class WorkerPool implements Workers {
@@ -111,6 +111,7 @@ export class WorkerPool implements Workers {
         id: this.#nextId++,
         name: task.name,
         tenant: options?.tenant,
+        isUrgent: options?.isUrgent ?? false,
         input,
         isRepeatable: true,
         attempts: 0,
@@ -206,15 +207,18 @@ export class WorkerPool implements Workers {
   }
 
   /**
-   * The urgent thread when it is free, else one that would idle; a scan is waited for only when many urgent
-   * tasks wait.
+   * A common thread without a scan: no more threads than cores compute then. Else the urgent thread; a scan
+   * is waited for only when many urgent tasks wait.
    */
   #chooseUrgent(): PoolWorker {
     const { urgentWorkerData, workerData } = this.#options;
     const urgent = (this.#urgent ??= this.#newWorker(urgentWorkerData ?? workerData));
-    if (urgent.isUp && urgent.load === 0) return urgent;
-    const idle = this.#workers.find((worker) => worker.isUp && worker.load === 0);
-    if (idle) return idle;
+    let open: PoolWorker | undefined;
+    for (const worker of this.#workers) {
+      if (!worker.isUp || !worker.isAllUrgent) continue;
+      if (!open || worker.load < open.load) open = worker;
+    }
+    if (open && open.load < urgentLoadMax) return open;
     return urgent.isUp && urgent.load < urgentLoadMax ? urgent : this.#choose(undefined);
   }
 
