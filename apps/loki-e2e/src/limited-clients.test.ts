@@ -176,7 +176,7 @@ test('a protobuf client that waits as it is told, with two streams in each push'
   const nowNs = BigInt(Date.now()) * 1_000_000n;
   const entries = lines.map((line, i) => ({ timestampNs: nowNs + BigInt(i), line }));
   let refusals = 0;
-  // What both streams may bring at once is used up after the first push.
+  // The first push uses up the burst of both streams.
   for (let from = 0; from < lineCount; from += 160) {
     const part = entries.slice(from, from + 160);
     const streams = ['a', 'b'].map((n, at) => ({

@@ -73,7 +73,7 @@ test('texts that are dear to make are made once, however many ask', async () => 
   const text = ({ body }: HttpResponse) => String(body);
   const first = await Promise.all(Array.from({ length: 20 }, () => ask('metrics')));
   expect(new Set(first.map(text)).size).toBe(1);
-  // What is asked for later shows what was counted since.
+  // A later request shows the counts of its own time.
   made.inc(100);
   expect(text(await ask('metrics'))).toMatch(/^made_total 10[12]$/m);
 });

@@ -9,14 +9,14 @@ const freeBytes = 64 * 1024;
 const rateEveryMs = 5_000;
 const rateBytesMin = 20 * 1024;
 
-/** What bodies need to be received. */
+/** The budget and the timers under which bodies are received. */
 export interface BodyRoom {
   /** Bytes of bodies that are received or handled; each tenant has a share. */
   readonly budget: SharedBytes;
   readonly timers: Timers;
 }
 
-/** Who has the bytes of a body: the tenant that it names, true or not. */
+/** The tenant whose share a body takes: the one that the request names, proven or not. */
 export function holderOf({ headers }: IncomingMessage): string {
   return String(headers['x-scope-orgid'] ?? '').slice(0, holderCharsMax);
 }

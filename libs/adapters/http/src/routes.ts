@@ -29,7 +29,7 @@ const probe = (path: string) => ({ methods: get, path, body: 'none', port: 'both
 const push = (path: string) => ({ methods: post, path, body: 'push' }) as const;
 const admin = (path: string, methods: readonly string[] | undefined = get) =>
   ({ methods, path, body: 'form', port: 'admin', changes: 'unlessGet' }) as const;
-/** What a GET does too. */
+/** An operator route that changes state by GET as well. */
 const act = (path: string, methods: readonly string[]) =>
   ({ methods, path, body: 'form', port: 'admin', changes: 'always' }) as const;
 const rules = (path: string, methods: readonly string[]) =>

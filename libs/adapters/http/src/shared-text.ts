@@ -26,7 +26,7 @@ export class SharedText<T> {
 
   async #after(current: Promise<unknown>): Promise<T> {
     await current;
-    // Whoever asks in the same turn of the event loop shares it.
+    // Requests of the same turn of the event loop share one text.
     await this.#timers.sleep(0);
     this.#next = undefined;
     return this.#make();

@@ -123,7 +123,7 @@ async function proveCreate(store: ObjectStore, random: Random, place: string): P
   );
 }
 
-/** What is missing, for whoever has to mend it. */
+/** Names the missing thing, for the operator who mends it. */
 function missingText(error: unknown): string {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   const reason = error instanceof Error ? error.message || code : String(error);
