@@ -1,13 +1,17 @@
 import { Prng } from '@loki/virtual';
 import { drawRounds, faults } from './faults.ts';
 import { recoveryTable } from './recovery.ts';
+import { scenarios } from './scenarios.ts';
 import { Watch } from './watch.ts';
 
 // Protects what a run means: its seed decides the faults, every kind comes, and what clients noticed is
 // counted right.
 
+const draw = (seed: string | number, rounds: number, kinds = faults, atOnce?: number) =>
+  drawRounds(new Prng(seed), kinds, atOnce).take(rounds).toArray();
+
 const kindsOf = (seed: string, rounds: number) =>
-  drawRounds(new Prng(seed), rounds, faults).map((drawn) => drawn.map(({ kind }) => kind));
+  draw(seed, rounds).map((drawn) => drawn.map(({ kind }) => kind));
 
 test('a seed decides the faults', () => {
   expect(kindsOf('7', 40)).toEqual(kindsOf('7', 40));
@@ -16,7 +20,7 @@ test('a seed decides the faults', () => {
 
 test('every kind comes before any comes again, and two of a round take nothing from the same group', () => {
   for (let seed = 0; seed < 50; seed++) {
-    const rounds = drawRounds(new Prng(seed), 2 * faults.length, faults);
+    const rounds = draw(seed, 2 * faults.length);
     const first = rounds
       .flat()
       .slice(0, faults.length)
@@ -31,7 +35,18 @@ test('every kind comes before any comes again, and two of a round take nothing f
 
 test('one kind alone makes rounds of one fault', () => {
   const only = faults.filter(({ kind }) => kind === 'kill-ingester');
-  expect(drawRounds(new Prng(1), 5, only).map((drawn) => drawn.length)).toEqual([1, 1, 1, 1, 1]);
+  expect(draw(1, 5, only).map((drawn) => drawn.length)).toEqual([1, 1, 1, 1, 1]);
+});
+
+test('so many at once are of as many groups, in every round', () => {
+  const kills = faults.filter(({ kind }) => scenarios.acked.kinds.includes(kind));
+  for (const drawn of draw(3, 20, kills, scenarios.acked.atOnce)) {
+    expect(new Set(drawn.map(({ group }) => group)).size).toBe(6);
+  }
+});
+
+test.each(Object.entries(scenarios))('the kinds of the scenario %s exist', (_, { kinds }) => {
+  expect(kinds.filter((kind) => !faults.some((fault) => fault.kind === kind))).toEqual([]);
 });
 
 test('requests are told apart: answered at once, at a repeat, not at all', () => {

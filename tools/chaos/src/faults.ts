@@ -1,6 +1,6 @@
 import type { AppName, AppProcess } from '@loki/dev-cluster';
 import type { Prng } from '@loki/virtual';
-import { brokerCount, imageOf, rewind } from './services.ts';
+import { brokerCount, hasMinio, imageOf, rewind } from './services.ts';
 import type { RedisImage } from './services.ts';
 import type { System } from './system.ts';
 
@@ -55,27 +55,38 @@ export const faults: readonly Fault[] = [
   { kind: 'empty-redis', group: 'redis', run: emptyRedis },
   { kind: 'rewind-redis', group: 'redis', run: rewindRedis },
   // What is not in memory any more is only there.
-  { kind: 'stop-minio', group: 'minio', excuses: { query: true }, run: stopMinio },
+  ...(hasMinio()
+    ? [{ kind: 'stop-minio', group: 'minio', excuses: { query: true }, run: stopMinio } as const]
+    : []),
 ];
 
 /**
- * Which faults each round gets: all kinds once, in an order that the seed decides, before any comes again;
- * often two that take nothing from the same group.
+ * Which faults each round gets, without end: all kinds once, in an order that the seed decides, before any
+ * comes again. Faults of one round never take from the same group.
+ *
+ * @param atOnce faults of each round; undefined: one, and often two
  */
-export function drawRounds(random: Prng, rounds: number, kinds: readonly Fault[]): Fault[][] {
-  const drawn: Fault[][] = [];
+export function* drawRounds(
+  random: Prng,
+  kinds: readonly Fault[],
+  atOnce?: number,
+): Generator<readonly Fault[], never> {
   let deck: Fault[] = [];
-  const take = (other?: Fault): Fault | undefined => {
+  const take = (others: readonly Fault[]): Fault[] => {
     if (deck.length === 0) deck = shuffled(random, kinds);
-    const at = deck.findIndex((fault) => fault.group !== other?.group);
-    return at < 0 ? undefined : deck.splice(at, 1)[0];
+    const at = deck.findIndex((fault) => others.every(({ group }) => group !== fault.group));
+    return at < 0 ? [] : deck.splice(at, 1);
   };
-  while (drawn.length < rounds) {
-    const first = take()!;
-    const second = random.chance(0.4) ? take(first) : undefined;
-    drawn.push(second ? [first, second] : [first]);
+  for (;;) {
+    const drawn = take([]);
+    const count = atOnce ?? (random.chance(0.4) ? 2 : 1);
+    while (drawn.length < count) {
+      const next = take(drawn);
+      if (next.length === 0) break;
+      drawn.push(...next);
+    }
+    yield drawn;
   }
-  return drawn;
 }
 
 function shuffled(random: Prng, items: readonly Fault[]): Fault[] {
@@ -172,9 +183,9 @@ async function rewindRedis({ system, redisImage }: FaultWorld): Promise<string> 
 
 async function stopMinio(world: FaultWorld): Promise<string> {
   const { minio } = world.system.services;
-  await minio.stop();
+  await minio!.stop();
   await hold(world);
-  await minio.start();
+  await minio!.start();
   return 'stopped';
 }
 

@@ -4,7 +4,8 @@
  * judgement of every line.
  *
  *     npm run chaos -- --rounds 50 [--seed 1] [--only kill-ingester,stop-redis] [--pause-min 3] [--pause-max 15] [--keep]
- *     npm run chaos -- --list                   the kinds of faults
+ *     npm run chaos -- --scenario acked         a row of docs/reliability.md: its kinds, load and end
+ *     npm run chaos -- --list                   the kinds of faults, and the scenarios
  *     npm run chaos -- --plant commitBeforeFlush    with a mistake that must be found: fails when it is not
  *
  * A push or a query may fail once and must be answered when it is repeated, unless nobody is left who could.
@@ -25,17 +26,13 @@ import { plants } from './planted.ts';
 import type { Plant } from './planted.ts';
 import { recoveryTable } from './recovery.ts';
 import { Rounds } from './rounds.ts';
+import { scenarios } from './scenarios.ts';
+import type { Scenario } from './scenarios.ts';
 import { System } from './system.ts';
 
-const lineBytes = 120;
-
-interface Options {
-  readonly rounds: number;
+interface Options extends Scenario {
   readonly seed: string;
-  readonly kinds: readonly Fault[];
-  readonly pauseMs: { readonly min: number; readonly max: number };
-  readonly linesPerSecond: number;
-  readonly queriesPerSecond: number;
+  readonly faults: readonly Fault[];
   readonly plant: Plant | undefined;
   readonly keeps: boolean;
 }
@@ -44,6 +41,7 @@ async function main(): Promise<number> {
   const options = readOptions();
   if (!options) {
     for (const { kind } of faults) console.log(kind);
+    for (const [name, { about }] of Object.entries(scenarios)) console.log(`--scenario ${name}: ${about}`);
     for (const [name, text] of Object.entries(plants)) console.log(`--plant ${name}: ${text}`);
     return 0;
   }
@@ -91,7 +89,7 @@ async function run(
     const disk = new NodeDisk(directory);
     const ledger = await Ledger.open(disk, 'ledger.jsonl', {
       run: randomBytes(4).toString('hex'),
-      lineBytes,
+      lineBytes: options.lineBytes,
     });
     const client = new LokiClient({
       http,
@@ -107,7 +105,7 @@ async function run(
     say(`ready: ${system.gatewayUrls.join(' ')}; logs in ${directory}/logs`);
     rounds.start();
     // Whatever is under way is given up when the run is to end.
-    const end = await Promise.race([allRounds(rounds, options, random), stopping]);
+    const end = await Promise.race([allRounds({ rounds, options, random, ledger }), stopping]);
     if (!end) return 130;
     if (end === 'found') {
       say(`${plant} was found`);
@@ -119,7 +117,11 @@ async function run(
     const { violations } = rounds;
     for (const text of violations) console.log(`!! ${text}`);
     const { examples: _, ...found } = after;
-    console.log(JSON.stringify({ seed, rounds: options.rounds, ...ledger.counts(), ...found }));
+    const { recoveries } = rounds;
+    console.log(JSON.stringify({ seed, faults: recoveries.length, ...ledger.counts(), ...found }));
+    const { acked } = ledger.counts();
+    if (acked < options.ackedMin)
+      violations.push(`${acked} lines were acknowledged, not ${options.ackedMin}`);
     await ledger.close();
     const isBad = violations.length > 0 || faultsIn(before) + faultsIn(after) > 0;
     if (plant) console.log(isBad ? `${plant} was found` : `${plant} was not found`);
@@ -132,50 +134,73 @@ async function run(
   }
 }
 
+interface Run {
+  readonly rounds: Rounds;
+  readonly options: Options;
+  readonly random: Prng;
+  readonly ledger: Ledger;
+}
+
 /** `found`: a planted mistake was. */
-async function allRounds(
-  rounds: Rounds,
-  { plant, kinds, rounds: count }: Options,
-  random: Prng,
-): Promise<'found' | undefined | { before: Findings; after: Findings }> {
-  for (const [i, drawn] of drawRounds(random.fork('rounds'), count, kinds).entries()) {
-    if (!(await rounds.round(i + 1, drawn))) return undefined;
-    if (plant && rounds.violations.length > 0) return 'found';
+async function allRounds({
+  rounds,
+  options,
+  random,
+  ledger,
+}: Run): Promise<'found' | undefined | { before: Findings; after: Findings }> {
+  let number = 0;
+  for (const drawn of drawRounds(random.fork('rounds'), options.faults, options.atOnce)) {
+    // Some rounds more where lines are missing, but not for ever.
+    const isEnough = number >= options.rounds && ledger.counts().acked >= options.ackedMin;
+    if (isEnough || number >= 2 * options.rounds) break;
+    if (!(await rounds.round(++number, drawn))) return undefined;
+    if (options.plant && rounds.violations.length > 0) return 'found';
   }
   return rounds.finish();
 }
 
-/** Undefined: only the kinds are wanted. */
+/** Undefined: only the lists are wanted. */
 function readOptions(): Options | undefined {
   const { values } = parseArgs({
     options: {
-      rounds: { type: 'string', default: '10' },
+      scenario: { type: 'string', default: 'all' },
+      rounds: { type: 'string' },
       seed: { type: 'string', default: '1' },
       only: { type: 'string', default: '' },
-      'pause-min': { type: 'string', default: '3' },
-      'pause-max': { type: 'string', default: '15' },
-      rate: { type: 'string', default: '400' },
-      queries: { type: 'string', default: '4' },
+      'at-once': { type: 'string' },
+      'pause-min': { type: 'string' },
+      'pause-max': { type: 'string' },
+      rate: { type: 'string' },
+      lines: { type: 'string' },
+      queries: { type: 'string' },
       plant: { type: 'string' },
       keep: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
     },
   });
   if (values.list) return undefined;
-  const wanted = values.only.split(',').filter((kind) => kind !== '');
+  const { scenario: name, plant } = values;
+  if (!Object.hasOwn(scenarios, name)) throw new Error(`${name} is no scenario: see --list`);
+  if (plant !== undefined && !Object.hasOwn(plants, plant)) throw new Error(`${plant} cannot be planted`);
+  const scenario = scenarios[name];
+  const numberOr = (text: string | undefined, standard: number): number =>
+    text === undefined ? standard : Number(text);
+  const only = values.only.split(',').filter((kind) => kind !== '');
+  const wanted = only.length > 0 ? only : scenario.kinds;
   const unknown = wanted.find((kind) => !faults.some((fault) => fault.kind === kind));
   if (unknown !== undefined) throw new Error(`${unknown} is no kind of fault: see --list`);
-  const plant = values.plant;
-  const pauseMin = Number(values['pause-min']) * 1000;
-  const pauseMax = Number(values['pause-max']) * 1000;
-  if (plant !== undefined && !Object.hasOwn(plants, plant)) throw new Error(`${plant} cannot be planted`);
+  const pauseMax = numberOr(values['pause-max'], scenario.pauseMs.max / 1000) * 1000;
+  const pauseMin = numberOr(values['pause-min'], scenario.pauseMs.min / 1000) * 1000;
   return {
-    rounds: Number(values.rounds),
+    ...scenario,
+    rounds: numberOr(values.rounds, scenario.rounds),
     seed: values.seed,
-    kinds: wanted.length === 0 ? faults : faults.filter(({ kind }) => wanted.includes(kind)),
+    faults: wanted.length === 0 ? faults : faults.filter(({ kind }) => wanted.includes(kind)),
+    atOnce: values['at-once'] === undefined ? scenario.atOnce : Number(values['at-once']),
     pauseMs: { min: Math.min(pauseMin, pauseMax), max: pauseMax },
-    linesPerSecond: Number(values.rate),
-    queriesPerSecond: Number(values.queries),
+    load: { ...scenario.load, linesPerSecond: numberOr(values.rate, scenario.load.linesPerSecond) },
+    ackedMin: numberOr(values.lines, scenario.ackedMin),
+    queriesPerSecond: numberOr(values.queries, scenario.queriesPerSecond),
     plant: plant as Plant | undefined,
     keeps: values.keep,
   };

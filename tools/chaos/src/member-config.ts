@@ -27,16 +27,7 @@ export function memberConfig(member: Member, { directory, services }: Place): st
     common: {
       path_prefix: path.join(directory, member.name),
       replication_factor: 3,
-      storage: {
-        s3: {
-          endpoint: services.minio.endpoint,
-          bucketnames: bucketName,
-          access_key_id: minioUser,
-          secret_access_key: minioPassword,
-          s3forcepathstyle: true,
-          insecure: true,
-        },
-      },
+      storage: storageConfig(directory, services),
       ring: {
         instance_id: member.name,
         instance_addr: '127.0.0.1',
@@ -63,4 +54,19 @@ export function memberConfig(member: Member, { directory, services }: Place): st
     },
     limits_config: { ingestion_rate_mb: 1024, ingestion_burst_size_mb: 1024 },
   });
+}
+
+/** The bucket, or a directory that all members share. */
+function storageConfig(directory: string, { minio }: BreakableServices): object {
+  if (!minio) return { filesystem: { chunks_directory: path.join(directory, 'store') } };
+  return {
+    s3: {
+      endpoint: minio.endpoint,
+      bucketnames: bucketName,
+      access_key_id: minioUser,
+      secret_access_key: minioPassword,
+      s3forcepathstyle: true,
+      insecure: true,
+    },
+  };
 }

@@ -18,13 +18,21 @@ interface RoundsOptions {
   readonly client: LokiClient;
   readonly random: Prng;
   readonly pauseMs: { readonly min: number; readonly max: number };
-  readonly linesPerSecond: number;
+  readonly load: LoadShape;
   readonly queriesPerSecond: number;
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
 }
 
+export interface LoadShape {
+  readonly linesPerSecond: number;
+  readonly linesPerPush: number;
+  readonly clients: number;
+}
+
 const streams = 24;
+/** With more faults at once than these a request may fail with its repeat: too many are gone who could answer. */
+const faultsJudged = 2;
 /** Everything must be well so long after the last fault is mended. */
 const settleMsMax = 60_000;
 /** Clean requests of each kind that show it. */
@@ -70,9 +78,7 @@ export class Rounds {
       {
         streams,
         streamsPerPush: 4,
-        linesPerPush: 40,
-        clients: 4,
-        linesPerSecond: options.linesPerSecond,
+        ...options.load,
         refusedEvery: 50,
         refusedAgeMs: 9 * 24 * 3_600_000,
         attemptsMax: 2,
@@ -176,6 +182,7 @@ export class Rounds {
   }
 
   #tellFailures(number: number, faults: readonly Fault[], sinceMs: number): void {
+    if (faults.length > faultsJudged) return;
     for (const kind of ['push', 'query'] as const) {
       const failed = this.#watch.failures(kind, sinceMs);
       if (failed.length === 0 || faults.some(({ excuses }) => excuses?.[kind])) continue;

@@ -19,20 +19,22 @@ export const brokerCount = 3;
 export interface BreakableServices {
   readonly kafka: KafkaBrokers;
   readonly redis: RunningRedis;
-  readonly minio: RunningMinio;
+  /** undefined: this machine has none, and all processes share a directory. */
+  readonly minio: RunningMinio | undefined;
   stop(): Promise<void>;
 }
 
-/** @throws when one of them cannot be had: this run needs all */
+export function hasMinio(): boolean {
+  return findMinio(servicesCache) !== undefined;
+}
+
+/** @throws when Kafka or Redis cannot be had */
 export async function startBreakableServices(directory: string): Promise<BreakableServices> {
   const lacks = kafkaLacks(servicesCache);
   const redisBinary = findRedis();
   const minioBinary = findMinio(servicesCache);
   if (lacks !== undefined) throw new Error(`Kafka: ${lacks}`);
   if (redisBinary === undefined) throw new Error('Redis: there is no redis-server (Debian: redis-server)');
-  if (minioBinary === undefined) {
-    throw new Error('MinIO: there is no minio in the path, in $MINIO_BINARY or in the cache');
-  }
   fs.mkdirSync(directory, { recursive: true });
   const stops: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
@@ -41,9 +43,11 @@ export async function startBreakableServices(directory: string): Promise<Breakab
   try {
     const redis = await startRedis(redisBinary, directory);
     stops.push(() => redis.stop());
-    const minio = await startMinio(minioBinary, directory);
-    stops.push(() => minio.stop());
-    await makeBucket(minio.endpoint, bucketName);
+    const minio = minioBinary === undefined ? undefined : await startMinio(minioBinary, directory);
+    if (minio) {
+      stops.push(() => minio.stop());
+      await makeBucket(minio.endpoint, bucketName);
+    }
     const kafka = await KafkaBrokers.start(brokerCount, directory, servicesCache);
     if (!kafka) throw new Error('Kafka: its jars could not be fetched from Maven Central');
     stops.push(() => kafka.stop());

@@ -1,0 +1,60 @@
+import type { LoadShape } from './rounds.ts';
+
+/** What a run does, unless its flags say otherwise. */
+export interface Scenario {
+  readonly about: string;
+  /** Kinds of faults; none: all. */
+  readonly kinds: readonly string[];
+  readonly rounds: number;
+  /** Faults of each round; undefined: one, and often two. */
+  readonly atOnce: number | undefined;
+  readonly pauseMs: { readonly min: number; readonly max: number };
+  readonly load: LoadShape;
+  readonly lineBytes: number;
+  readonly queriesPerSecond: number;
+  /** Fewer acknowledged lines prove too little: rounds go on, and the run fails in the end. */
+  readonly ackedMin: number;
+}
+
+const all: Scenario = {
+  about: 'all kinds of faults',
+  kinds: [],
+  rounds: 10,
+  atOnce: undefined,
+  pauseMs: { min: 3_000, max: 15_000 },
+  load: { linesPerSecond: 400, linesPerPush: 40, clients: 4 },
+  lineBytes: 120,
+  queriesPerSecond: 4,
+  ackedMin: 1,
+};
+
+/** Rows of docs/reliability.md that need real processes. */
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  all,
+  acked: {
+    ...all,
+    about: 'SIGKILL of each app and of a broker at once, 204 kills, until 10 million lines are acknowledged',
+    kinds: [
+      'kill-gateway',
+      'kill-distributor',
+      'kill-ingester',
+      'kill-querier',
+      'kill-compactor',
+      'kill-broker',
+    ],
+    rounds: 34,
+    atOnce: 6,
+    load: { linesPerSecond: 24_000, linesPerPush: 1_000, clients: 6 },
+    lineBytes: 40,
+    queriesPerSecond: 2,
+    ackedMin: 10_000_000,
+  },
+  zombie: {
+    ...all,
+    about: 'an ingester is stopped for longer than the ring waits for it, and goes on, 50 times',
+    kinds: ['pause-ingester'],
+    rounds: 50,
+    atOnce: 1,
+    pauseMs: { min: 12_000, max: 16_000 },
+  },
+};
