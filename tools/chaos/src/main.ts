@@ -120,8 +120,9 @@ async function run(
     const { recoveries } = rounds;
     console.log(JSON.stringify({ seed, faults: recoveries.length, ...ledger.counts(), ...found }));
     const { acked } = ledger.counts();
-    if (acked < options.ackedMin)
+    if (acked < options.ackedMin) {
       violations.push(`${acked} lines were acknowledged, not ${options.ackedMin}`);
+    }
     await ledger.close();
     const isBad = violations.length > 0 || faultsIn(before) + faultsIn(after) > 0;
     if (plant) console.log(isBad ? `${plant} was found` : `${plant} was not found`);

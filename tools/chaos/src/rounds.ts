@@ -31,7 +31,9 @@ export interface LoadShape {
 }
 
 const streams = 24;
-/** With more faults at once than these a request may fail with its repeat: too many are gone who could answer. */
+/**
+ * With more faults at once than these a request may fail with its repeat: too many are gone who could answer.
+ */
 const faultsJudged = 2;
 /** Everything must be well so long after the last fault is mended. */
 const settleMsMax = 60_000;
