@@ -41,7 +41,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (options.version) {
-    process.stdout.write(versionText(buildInfo(`node${process.versions.node}`)));
+    process.stdout.write(versionText(buildInfo(`node${process.versions.node}`, process.env.LOKI_REVISION)));
     return 0;
   }
   if (options.addr === '') {

@@ -5,6 +5,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { freePort } from '@loki/test-tools';
 import { TestServer } from './test/server.ts';
 
 interface Span {
@@ -73,3 +74,17 @@ test('a query leaves one tree of spans, from the request over queue and scan to 
   const request = 'HTTP GET - loki_api_v1_query_range > query > part';
   expect(paths).toEqual(expect.arrayContaining([`${request} > queue`, `${request} > scan > store fetch`]));
 });
+
+test('a collector that is away delays the end of a process, and does not make it a failure', async () => {
+  const server = await TestServer.start([
+    `-tracing.otlp-endpoint=http://127.0.0.1:${await freePort()}`,
+    '-tracing.sampling-ratio=1',
+  ]);
+  try {
+    await fetch(`${server.url}/loki/api/v1/labels`);
+    expect(await server.stop()).toBe(0);
+    expect(server.log()).toContain('the last spans were not sent');
+  } finally {
+    await server.dispose();
+  }
+}, 60_000);

@@ -35,6 +35,16 @@ describe('worker pool', () => {
       expect(data).toEqual({ zone: 'a' });
     }));
 
+  // An idle process has the memory of no thread: numbers of threads grow in the order of their starts.
+  test('a thread starts with its first task', () =>
+    withPool({ size: 2 }, (idle) =>
+      withPool({}, async (busy) => {
+        const earlier = await busy.run(testTasks.whoAmI, null);
+        const later = await idle.run(testTasks.whoAmI, null);
+        expect(later.thread).toBe(earlier.thread + 1);
+      }),
+    ));
+
   test('moves buffers there and back instead of copying, and copies what cannot be moved', () =>
     withPool({}, async (pool) => {
       const bytes = new Uint8Array([1, 2, 3]);

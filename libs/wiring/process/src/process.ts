@@ -141,7 +141,9 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     await roles.stop();
     await rings.stop();
     limits.stop();
-    await stopTracing();
+    await stopTracing().catch((error: unknown) =>
+      logger.warn('the last spans were not sent', { err: String(error) }),
+    );
     unlock();
     end();
   };

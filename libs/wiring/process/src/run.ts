@@ -10,7 +10,8 @@ import { startProcess } from './process.ts';
 import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 import type { Adapters } from './stores/adapters.ts';
 
-const info = buildInfo(`node${process.versions.node}`);
+/** The build of the product puts its commit in. */
+const info = buildInfo(`node${process.versions.node}`, process.env.LOKI_REVISION);
 
 interface RunOptions {
   /** What runs when `-target` does not say. Default: the configuration's, which is all. */

@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+/**
+ * The main of the built product: `main.js gateway -config.file=…`, `main.js lokictl ring`, or the flags
+ * alone, which start what `-target` names.
+ */
+import process from 'node:process';
+
+/** Names of the apps beside this file, between commas; the build puts them in. */
+declare const builtApps: string;
+
+const apps = builtApps.split(',');
+const usageError = 2;
+/** Loki's name for everything in one process. */
+const everything = 'all';
+
+const [name = ''] = process.argv.slice(2, 3);
+const isFlag = name === '' || name.startsWith('-');
+if (isFlag || name === everything || apps.includes(name)) {
+  // An app sees its own arguments alone.
+  if (!isFlag) process.argv.splice(2, 1);
+  const app = isFlag || name === everything ? 'loki' : name;
+  await import(new URL(`./${app}.js`, import.meta.url).href);
+} else {
+  const names = [...apps, everything].toSorted().join(', ');
+  process.stderr.write(`no app is named ${name}; the first argument is one of ${names}, or a flag\n`);
+  process.exitCode = usageError;
+}
