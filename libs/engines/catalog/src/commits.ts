@@ -133,18 +133,19 @@ export function sectionsOf(bytes: Uint8Array): ManifestSection[] {
   }));
 }
 
+/** Rows of one tenant with startNs <= ts < endNs. */
+interface TenantRows {
+  readonly tenant: string;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
 /** Keys of committed segments that may hold given rows: what an ingester compares late rows with. */
 export function committedSegments(catalog: Catalog): {
-  keys(
-    partition: number,
-    offset: number,
-    tenant: string,
-    startNs: bigint,
-    endNs: bigint,
-  ): Promise<readonly string[]>;
+  keys(partition: number, offset: number, rows: TenantRows): Promise<readonly string[]>;
 } {
   return {
-    async keys(partition, offset, tenant, startNs, endNs) {
+    async keys(partition, offset, { tenant, startNs, endNs }) {
       await catalog.refreshTo(partition, offset);
       const refs = catalog.segmentsFor(tenant, startNs, endNs, new Map([[partition, offset]]));
       return [...new Set(refs.filter((ref) => isOf(ref, partition)).map((ref) => ref.key))];

@@ -16,9 +16,7 @@ export interface CommittedSegments {
   keys(
     partition: number,
     offset: number,
-    tenant: string,
-    startNs: bigint,
-    endNs: bigint,
+    rows: { readonly tenant: string; readonly startNs: bigint; readonly endNs: bigint },
   ): Promise<readonly string[]>;
 }
 
@@ -92,7 +90,7 @@ export class CommittedRows {
     const startNs = nsAt(block.info, timestamps[first]);
     const endNs = nsAt(block.info, timestamps[end - 1]) + 1n;
     const { committed, partition } = this.#options;
-    const keys = await committed.keys(partition, offset, run.tenant, startNs, endNs);
+    const keys = await committed.keys(partition, offset, { tenant: run.tenant, startNs, endNs });
     let marked = 0;
     for (const key of keys) marked += await this.#markIn(key, { run, startNs, endNs }, signal);
     return marked;

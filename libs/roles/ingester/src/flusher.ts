@@ -223,7 +223,8 @@ export class Flusher {
   #isNamed(segment: MergedSegment, endOffset: number): Promise<boolean> {
     const { tenant, minNs, maxNs } = segment.sections[0];
     return this.#retry('looking for a segment in the manifests', async () => {
-      const keys = await this.#deps.committed.keys(this.#progress.id, endOffset, tenant, minNs, maxNs + 1n);
+      const rows = { tenant, startNs: minNs, endNs: maxNs + 1n };
+      const keys = await this.#deps.committed.keys(this.#progress.id, endOffset, rows);
       return keys.includes(segment.key);
     });
   }

@@ -47,7 +47,8 @@ export async function cachedSamples(
     : [splitSteps(request, splitNs)];
   const stats = emptyLeafStats();
   const known = await lookUp(groups.flat(), segments, cached, stats);
-  const parts = await Promise.all(groups.map((group) => fill(group, known, segments, cached, stats)));
+  const scan = { segments, known, cached, stats };
+  const parts = await Promise.all(groups.map((group) => partsOf(group, scan)));
   const result = ranges ? mergeRangeParts(request, parts.flat()) : joinSampleParts(request, parts.flat());
   addLeafStats(result.stats, stats);
   return result;
@@ -104,13 +105,17 @@ function keyOf(part: SampleLeafRequest, where: Pick<KeptKey, 'window' | 'segment
   };
 }
 
-/** Scans what is not known, in as few leaves as there are gaps, and keeps it. */
-async function fill(
+interface GroupScan {
+  readonly segments: readonly SegmentRef[];
+  readonly known: ReadonlyMap<SampleLeafRequest, Known>;
+  readonly cached: CachedScan<SampleLeafRequest, SampleLeafResult>;
+  readonly stats: LeafStats;
+}
+
+/** The parts of a group in order of time: gaps are scanned, in as few leaves as there are, and kept. */
+async function partsOf(
   group: readonly SampleLeafRequest[],
-  known: ReadonlyMap<SampleLeafRequest, Known>,
-  segments: readonly SegmentRef[],
-  { kept, scan }: CachedScan<SampleLeafRequest, SampleLeafResult>,
-  stats: LeafStats,
+  { segments, known, cached: { kept, scan }, stats }: GroupScan,
 ): Promise<SamplePart[]> {
   const parts: SamplePart[] = [];
   const gaps: SampleLeafRequest[][] = [];

@@ -12,14 +12,13 @@ import type { SeriesRow, MetricValue } from './rows.ts';
 const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '>', '>=', '<', '<=']);
 
 /**
- * `left op right`, step by step. What it takes on the way is charged to `memory`, and released at the end.
+ * `left op right`, step by step. Rows on the way are charged to the room's memory, and released at the end.
  */
 export function* combineValues(
   expr: BinaryExpr,
   left: MetricValue,
   right: MetricValue,
-  steps: number,
-  memory: MemoryBudget,
+  room: Room,
 ): Work<MetricValue> {
   if (left.kind === 'scalar' && right.kind === 'scalar') {
     return { kind: 'scalar', value: fold(expr.op, left.value, right.value) };
@@ -27,11 +26,11 @@ export function* combineValues(
   if (left.kind === 'rows' && right.kind === 'rows') {
     const isSet = expr.op === 'and' || expr.op === 'or' || expr.op === 'unless';
     const rows = isSet
-      ? yield* combineSets(expr, left.rows, right.rows, { steps, memory })
-      : yield* matchRows(expr, left.rows, right.rows, { steps, memory });
+      ? yield* combineSets(expr, left.rows, right.rows, room)
+      : yield* matchRows(expr, left.rows, right.rows, room);
     return { kind: 'rows', rows: rows.filter(hasSample) };
   }
-  return { kind: 'rows', rows: yield* withScalar(expr, left, right, { steps, memory }) };
+  return { kind: 'rows', rows: yield* withScalar(expr, left, right, room) };
 }
 
 /** The steps of all rows, and who pays for what is made on the way. */

@@ -202,7 +202,7 @@ class Evaluation {
       }
       case 'binary': {
         const [left, right] = await Promise.all([this.metric(expr.left), this.metric(expr.right)]);
-        const value = await this.complete(combineValues(expr, left, right, steps, this.#memory));
+        const value = await this.complete(combineValues(expr, left, right, { steps, memory: this.#memory }));
         return this.#computed(value, left, right);
       }
       case 'rangeAgg':

@@ -62,12 +62,13 @@ export class ExploreApi {
     checkQueryLength(range, limits);
     // Whole days of a reversed range would be those around it.
     checkLabelRange(range, limits);
-    const found = await streamsOfTenants(this.#deps, tenancy, matchers, wholeDays(range), {
-      limits,
-      client: request.signal,
-      isMetadata: true,
-    });
-    const labels = detectLabels(found.flatMap(({ streams }) => streams));
+    const answers = await streamsOfTenants(
+      this.#deps,
+      tenancy,
+      { matchers, ...wholeDays(range) },
+      { limits, client: request.signal, isMetadata: true },
+    );
+    const labels = detectLabels(answers.flatMap(({ streams }) => streams));
     if (labels.length === 0) return jsonTextResponse('{}');
     const items = labels.map(
       ({ label, cardinality }) => `{"label":${goJsonString(label)},"cardinality":${cardinality}}`,
@@ -147,8 +148,12 @@ export class ExploreApi {
         intervalNs: 0n,
         seriesMax: limits.maxQuerySeries,
       },
-      request.signal,
-      { limits, noCache: isUncached(request), actor: frontend.actorOf(request) },
+      {
+        client: request.signal,
+        limits,
+        noCache: isUncached(request),
+        actor: frontend.actorOf(request),
+      },
     );
     if (answer.result.type !== 'streams') return { fields: [], limit };
     const { labelSets, labelSet, lineEnds, lines } = answer.result.rows;

@@ -12,6 +12,11 @@ export interface TenantStreams {
   readonly streams: readonly StreamVolume[];
 }
 
+/** A question about streams, the same for each tenant. */
+interface TenantsRequest extends Omit<StreamsRequest, 'tenant' | 'selector'> {
+  readonly matchers: readonly Matcher[];
+}
+
 interface StreamsOptions {
   readonly limits: Limits;
   readonly client: AbortSignal;
@@ -23,10 +28,10 @@ interface StreamsOptions {
 export function streamsOfTenants(
   { frontend, querier }: { readonly frontend: QueryFrontend; readonly querier: QuerierService },
   tenancy: Tenancy,
-  matchers: readonly Matcher[],
-  request: Omit<StreamsRequest, 'tenant' | 'selector'>,
+  request: TenantsRequest,
   { limits, client, isMetadata = false }: StreamsOptions,
 ): Promise<TenantStreams[]> {
+  const { matchers, ...common } = request;
   const selector = matchers.length === 0 ? '' : printSelector(matchers);
   return frontend.withDeadline(
     tenancy,
@@ -34,10 +39,10 @@ export function streamsOfTenants(
     (signal) =>
       Promise.all(
         tenancy.ids.map(async (tenant) => {
-          const asked = { tenant, selector, ...request };
+          const one = { tenant, selector, ...common };
           const streams = isMetadata
-            ? await frontend.streamsInParts(asked, querier, limits, signal)
-            : await querier.streams(asked, signal);
+            ? await frontend.streamsInParts(one, querier, limits, signal)
+            : await querier.streams(one, signal);
           return { tenant, streams };
         }),
       ),

@@ -26,6 +26,13 @@ interface MetadataApiDeps extends MetadataLogDeps {
   readonly multiTenantQueriesEnabled: boolean;
 }
 
+/** Streams by their labels and time; `kind` names the limits and the cache that hold. */
+interface StreamsQuestion {
+  readonly matchers: readonly Matcher[];
+  readonly range: TimeRange;
+  readonly kind: 'labels' | 'series' | 'stats';
+}
+
 /** The endpoints that look at streams, not at lines: labels, their values, series, statistics. */
 export class MetadataApi {
   readonly #deps: MetadataApiDeps;
@@ -77,7 +84,11 @@ export class MetadataApi {
       const groups = texts.filter((text) => text !== '{}').map(parseMatchers);
       const series = new Map<string, LabelPair[]>();
       for (const matchers of groups.length > 0 ? groups : [[]]) {
-        for (const { tenant, streams } of await this.#streams(tenancy, matchers, range, request, 'series')) {
+        for (const { tenant, streams } of await this.#streams(tenancy, request, {
+          matchers,
+          range,
+          kind: 'series',
+        })) {
           for (const { labels } of streams) {
             const visible = labels.filter(([name]) => !isHiddenLabel(name));
             const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
@@ -102,7 +113,7 @@ export class MetadataApi {
       let streamCount = 0;
       let bytes = 0;
       let entries = 0;
-      for (const { streams } of await this.#streams(tenancy, matchers, range, request, 'stats')) {
+      for (const { streams } of await this.#streams(tenancy, request, { matchers, range, kind: 'stats' })) {
         streamCount += streams.length;
         for (const stream of streams) {
           bytes += stream.lineBytes;
@@ -128,7 +139,7 @@ export class MetadataApi {
       );
       const streams = new Map<string, StreamVolume>();
       for (const matchers of selectors.values()) {
-        for (const found of await this.#streams(tenancy, matchers, range, request, 'stats')) {
+        for (const found of await this.#streams(tenancy, request, { matchers, range, kind: 'stats' })) {
           for (const stream of found.streams) {
             // What two selectors of a query have in common is read once.
             streams.set(`${found.tenant}\0${Labels.fromPairs(stream.labels).toString()}`, stream);
@@ -168,7 +179,7 @@ export class MetadataApi {
     const range = (note.range = this.#range(params, tenancy, request));
     const matchers = text === '' ? [] : parseMatchers(text);
     checkLabelRange(range, this.#deps.frontend.limitsFor(tenancy, request));
-    return this.#streams(tenancy, matchers, wholeDays(range), request, 'labels');
+    return this.#streams(tenancy, request, { matchers, range: wholeDays(range), kind: 'labels' });
   }
 
   /**
@@ -176,21 +187,18 @@ export class MetadataApi {
    */
   #streams(
     tenancy: Tenancy,
-    matchers: readonly Matcher[],
-    range: TimeRange,
     request: HttpRequest,
-    kind: 'labels' | 'series' | 'stats',
+    { matchers, range, kind }: StreamsQuestion,
   ): Promise<TenantStreams[]> {
     const { frontend } = this.#deps;
     const limits = frontend.limitsFor(tenancy, request);
     const cache = frontend.cachePolicy(kind, limits, { noCache: isUncached(request) });
-    const asked = cache ? { ...range, cache } : range;
-    const isMetadata = kind !== 'stats';
-    return streamsOfTenants(this.#deps, tenancy, matchers, asked, {
-      limits,
-      client: request.signal,
-      isMetadata,
-    });
+    return streamsOfTenants(
+      this.#deps,
+      tenancy,
+      { matchers, ...range, ...(cache ? { cache } : {}) },
+      { limits, client: request.signal, isMetadata: kind !== 'stats' },
+    );
   }
 }
 

@@ -237,7 +237,8 @@ export class QueryApi {
     };
     queryMetrics?.started();
     try {
-      const answer = await this.#frontend.query(asked.tenancy, asked.expr, params, request.signal, {
+      const answer = await this.#frontend.query(asked.tenancy, asked.expr, params, {
+        client: request.signal,
         noCache: isUncached(request),
         limits: this.#limits(asked.tenancy, request),
         whole: this.#frontend.wholeQueryOf(request),

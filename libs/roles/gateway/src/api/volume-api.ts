@@ -62,8 +62,7 @@ export class VolumeApi {
       const found = await streamsOfTenants(
         this.#deps,
         tenancy,
-        matchers,
-        { ...range, volume: { stepNs }, ...(cache ? { cache } : {}) },
+        { matchers, ...range, volume: { stepNs }, ...(cache ? { cache } : {}) },
         { limits, client: request.signal },
       );
       const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;

@@ -48,9 +48,10 @@ function ask(
   frontend: QueryFrontend,
   query: string,
   asked = params(endNs - 5n * hour, endNs),
-  options?: QueryOptions,
+  options: Partial<QueryOptions> = {},
 ) {
-  return frontend.query(tenancyOf('a'), parseExpr(query), asked, new AbortController().signal, options);
+  const client = new AbortController().signal;
+  return frontend.query(tenancyOf('a'), parseExpr(query), asked, { client, ...options });
 }
 
 class Sized extends TestQuerier {

@@ -56,13 +56,15 @@ export interface FrontendOptions {
 }
 
 export interface QueryOptions {
+  /** Aborted when the client is gone: the query ends. */
+  readonly client: AbortSignal;
   /** The client wants everything computed anew. */
   readonly noCache?: boolean;
   /** Instead of the tenants' own. */
   readonly limits?: Limits;
-  /** What it is a part of. */
+  /** The whole query that this one was split from (`X-Loki-Query-Limits-Context`). */
   readonly whole?: WholeQuery;
-  /** For whom of the tenant. */
+  /** The actor within the tenant (`X-Loki-Actor-Path`). */
   readonly actor?: ActorPath;
 }
 
@@ -149,7 +151,7 @@ export class QueryFrontend {
         this.#ask(request.tenant, (querier) => querier.runLeaf(request, signal), signal),
       streams: (request, signal) =>
         this.#retried(
-          (left) => this.#ask(request.tenant, (querier) => querier.streams(request, left), left),
+          (attempt) => this.#ask(request.tenant, (querier) => querier.streams(request, attempt), attempt),
           signal ?? this.#stop.signal,
         ),
       storedBytes: (request, signal) =>
@@ -222,7 +224,7 @@ export class QueryFrontend {
     return tightenedLimits(limits, request.headers.get('x-loki-query-limits'));
   }
 
-  /** For whom of its tenant a request is. */
+  /** The actor of a request within its tenant. */
   actorOf(request: Pick<HttpRequest, 'headers'>): ActorPath {
     return parseActorPath(request.headers.get('x-loki-actor-path'), this.#options.actorLevelsMax ?? 3);
   }
@@ -244,8 +246,7 @@ export class QueryFrontend {
     tenancy: Tenancy,
     expr: Expr,
     params: QueryParams,
-    client: AbortSignal,
-    { noCache = false, limits = this.limitsFor(tenancy), whole, actor }: QueryOptions = {},
+    { client, noCache = false, limits = this.limitsFor(tenancy), whole, actor }: QueryOptions,
   ): Promise<Answer> {
     const { clock } = this.#deps;
     const startedMs = clock.monotonicMs();
@@ -334,7 +335,7 @@ export class QueryFrontend {
   cachePolicy(
     kind: ResultsKind,
     limits: Limits,
-    { noCache = false }: QueryOptions = {},
+    { noCache = false }: Pick<QueryOptions, 'noCache'> = {},
   ): CachePolicy | undefined {
     if (noCache || !this.#options.cached?.has(kind)) return undefined;
     const { splitMs, freshMs } = cacheLimits[kind](limits);

@@ -40,12 +40,8 @@ class CountingQuerier extends TestQuerier {
 function ask(query: string, limits: Parameters<typeof testFrontend>[1]) {
   const querier = new CountingQuerier();
   const frontend = testFrontend(querier, limits);
-  const answer = frontend.query(
-    { ids: [tenant], isMulti: false },
-    parseExpr(query),
-    params,
-    new AbortController().signal,
-  );
+  const client = new AbortController().signal;
+  const answer = frontend.query({ ids: [tenant], isMulti: false }, parseExpr(query), params, { client });
   return { querier, answer: answer.finally(() => frontend.stop()) };
 }
 

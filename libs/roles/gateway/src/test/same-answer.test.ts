@@ -198,8 +198,9 @@ class World {
 
   async ask(name: string, asked: AskedQuery): Promise<{ answer: Answer; plain: unknown }> {
     const tenancy = { ids: [storeTenant], isMulti: false };
-    const signal = new AbortController().signal;
-    const answer = await this.frontends[name].query(tenancy, parseExpr(asked.query), paramsOf(asked), signal);
+    const client = new AbortController().signal;
+    const frontend = this.frontends[name];
+    const answer = await frontend.query(tenancy, parseExpr(asked.query), paramsOf(asked), { client });
     return { answer, plain: plain(answer) };
   }
 

@@ -127,7 +127,7 @@ export class World {
       tailDropped: (entries) => void (counted.tailDropped += entries),
     };
     const committed: CommittedSegments = {
-      keys: async (_, offset, tenant, startNs, endNs) =>
+      keys: async (_, offset, { tenant, startNs, endNs }) =>
         this.commits.entries.flatMap(({ segment, endOffset }) => {
           const section = segment && sectionsOf(segment.bytes).find((each) => each.tenant === tenant);
           const overlaps = section && section.minNs < endNs && section.maxNs >= startNs;

@@ -33,7 +33,7 @@ export function localEvaluator(frontend: QueryFrontend): EvaluateRule {
         intervalNs: 0n,
         seriesMax: frontend.limitsFor(tenancy).maxQuerySeries,
       },
-      signal,
+      { client: signal },
     );
     switch (result.type) {
       case 'vector':
