@@ -7,6 +7,15 @@ export {
 export { parseGoDuration, parsePrometheusDuration } from './duration.ts';
 export { binaryFloat, formatFloat, hexFloat } from './float.ts';
 export { goJson, goJsonString } from './json.ts';
+export {
+  blockEnd,
+  closingQuote,
+  jsonErrors,
+  jsonEscapes,
+  skipBlanks,
+  tokenEnd,
+  unescapeJson,
+} from './jsonparser.ts';
 export { parseFloatText, parseIntText } from './number.ts';
 export { parseTime } from './parse-time.ts';
 export { isPrint, quoteBytes, quoteGo, quoteRune, quoteToAscii } from './quote.ts';

@@ -1,8 +1,8 @@
+import { skipBlanks } from '@loki/go';
 import type { ByteText } from '../common/byte-text.ts';
 import { errorKinds } from '../common/error-labels.ts';
 import { jsonValueAt, pathFailure } from './json-path.ts';
 import type { JsonPath } from './json-path.ts';
-import { skipBlanks } from './json-scan.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 

@@ -1,14 +1,7 @@
+import { blockEnd, jsonErrors, skipBlanks, tokenEnd } from '@loki/go';
 import { latin1Text, utf8Text } from '../common/byte-text.ts';
 import type { ByteText } from '../common/byte-text.ts';
-import {
-  blockEnd,
-  hasEscape,
-  jsonErrors,
-  skipBlanks,
-  stringEnd,
-  tokenEnd,
-  unescapeJson,
-} from './json-scan.ts';
+import { hasEscape, stringEnd, unescapeBytes } from './json-scan.ts';
 import { isScalar } from './json-stage.ts';
 
 /** Steps into a JSON value: names of fields, numbers of elements. */
@@ -30,7 +23,6 @@ const quote = 0x22;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const openBrace = 0x7b;
-const closeBrace = 0x7d;
 
 /**
  * Why the last path led to a field whose value cannot be read; '' otherwise. A second result would cost an
@@ -86,15 +78,15 @@ function valueText(bytes: Buffer, at: number, end: number, texts: ByteText): str
     return word === 'null' ? '' : word;
   }
   if (!hasEscape(bytes, at + 1, after - 1)) return texts.text(bytes, at + 1, after - 1);
-  return unescapeJson(bytes, at + 1, after - 1) ?? '';
+  return unescapeBytes(bytes, at + 1, after - 1) ?? '';
 }
 
 /** Index after the value at `at`; -1 when it does not end. */
 function valueEnd(bytes: Buffer, at: number, end: number): number {
   const first = bytes[at];
   if (first === quote) return stringEnd(bytes, at + 1, end);
-  if (first === openBrace) return blockEnd(bytes, at, end, openBrace, closeBrace);
-  if (first === openBracket) return blockEnd(bytes, at, end, openBracket, closeBracket);
+  if (first === openBrace) return blockEnd(bytes, at, end, openBrace);
+  if (first === openBracket) return blockEnd(bytes, at, end, openBracket);
   return tokenEnd(bytes, at, end);
 }
 
@@ -124,7 +116,7 @@ function isKey(bytes: Buffer, start: number, end: number, { name, bytes: wanted 
     return i === wanted.length && !hasEscape(bytes, start, end);
   }
   return (
-    end - start > wanted.length && hasEscape(bytes, start, end) && unescapeJson(bytes, start, end) === name
+    end - start > wanted.length && hasEscape(bytes, start, end) && unescapeBytes(bytes, start, end) === name
   );
 }
 

@@ -1,15 +1,8 @@
+import { blockEnd, jsonErrors, skipBlanks, tokenEnd } from '@loki/go';
 import { latin1Text } from '../common/byte-text.ts';
 import type { ByteText } from '../common/byte-text.ts';
 import { errorKinds } from '../common/error-labels.ts';
-import {
-  blockEnd,
-  jsonErrors,
-  sawEscape,
-  skipBlanks,
-  stringEnd,
-  tokenEnd,
-  unescapeJson,
-} from './json-scan.ts';
+import { sawEscape, stringEnd, unescapeBytes } from './json-scan.ts';
 import { KeyTable } from './key-table.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
@@ -25,7 +18,6 @@ const quote = 0x22;
 const comma = 0x2c;
 const colon = 0x3a;
 const openBracket = 0x5b;
-const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
@@ -129,7 +121,7 @@ export class JsonStage {
     this.#at = end;
     let key: number;
     if (sawEscape) {
-      const text = unescapeJson(bytes, start, end - 1);
+      const text = unescapeBytes(bytes, start, end - 1);
       if (text === undefined) return badEscape;
       const plain = Buffer.from(text, 'utf8');
       key = keys.lookup(parent, plain, 0, plain.length);
@@ -151,7 +143,7 @@ export class JsonStage {
     }
     if (first === openBrace) return this.#walkNested(key, depth);
     if (first === openBracket) {
-      const end = blockEnd(bytes, start, this.#end, openBracket, closeBracket);
+      const end = blockEnd(bytes, start, this.#end, openBracket);
       if (end < 0) return jsonErrors.array;
       this.#at = end;
       return '';
@@ -168,7 +160,7 @@ export class JsonStage {
     // An object that never closes yields nothing. Inside one that does, all others close too.
     const isWalked = this.#keys.isWantedBelow[key] && depth + 1 < depthMax;
     if (depth === 0 || !isWalked) {
-      const end = blockEnd(this.#bytes, start, this.#end, openBrace, closeBrace);
+      const end = blockEnd(this.#bytes, start, this.#end, openBrace);
       if (end < 0) return jsonErrors.object;
       this.#at = end;
     }
@@ -179,7 +171,7 @@ export class JsonStage {
 
   #stringValue(start: number, end: number, isEscaped: boolean): string {
     if (!isEscaped) return this.#texts.text(this.#bytes, start, end);
-    return unescapeJson(this.#bytes, start, end) ?? '';
+    return unescapeBytes(this.#bytes, start, end) ?? '';
   }
 
   #found(key: number, value: string): void {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { unescapeJson } from './json-scan.ts';
+import { unescapeJson } from '@loki/go';
+import { utf8Text } from '../common/byte-text.ts';
 
 const equals = 0x3d;
 const quote = 0x22;
@@ -103,7 +104,7 @@ export class LogfmtDecoder {
         this.valueEnd = at;
         if (!isEscaped) return true;
         // JSON's escapes and `\'`; control characters may stand beside them as they are.
-        this.quotedValue = unescapeJson(bytes, start, at, "'");
+        this.quotedValue = unescapeJson(utf8Text(bytes, start, at), "'");
         return this.quotedValue !== undefined || this.#fail('invalid quoted value');
       }
     }

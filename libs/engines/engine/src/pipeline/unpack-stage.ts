@@ -1,16 +1,9 @@
+import { blockEnd, jsonErrors, skipBlanks, tokenEnd } from '@loki/go';
 import { utf8Text } from '../common/byte-text.ts';
 import type { ByteText } from '../common/byte-text.ts';
 import { errorKinds } from '../common/error-labels.ts';
 import { sanitizeLabelName } from '../common/label-name.ts';
-import {
-  blockEnd,
-  hasEscape,
-  jsonErrors,
-  skipBlanks,
-  stringEnd,
-  tokenEnd,
-  unescapeJson,
-} from './json-scan.ts';
+import { hasEscape, stringEnd, unescapeBytes } from './json-scan.ts';
 import { isScalar } from './json-stage.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
@@ -84,8 +77,8 @@ function stringFields(
     const first = bytes[at];
     const start = at;
     if (first === 0x22) at = stringEnd(bytes, at + 1, end);
-    else if (first === 0x7b) at = blockEnd(bytes, at, end, 0x7b, 0x7d);
-    else if (first === 0x5b) at = blockEnd(bytes, at, end, 0x5b, 0x5d);
+    else if (first === 0x7b) at = blockEnd(bytes, at, end, 0x7b);
+    else if (first === 0x5b) at = blockEnd(bytes, at, end, 0x5b);
     else {
       at = tokenEnd(bytes, at, end);
       if (!isScalar(bytes, start, at)) return jsonErrors.unknownValue;
@@ -105,5 +98,5 @@ function stringFields(
 
 function stringText(bytes: Buffer, start: number, end: number, texts: ByteText): string {
   if (!hasEscape(bytes, start, end)) return texts.text(bytes, start, end);
-  return unescapeJson(bytes, start, end) ?? utf8Text(bytes, start, end);
+  return unescapeBytes(bytes, start, end) ?? utf8Text(bytes, start, end);
 }

@@ -1,3 +1,4 @@
+import { jsonEscapes } from '@loki/go';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
 
@@ -132,7 +133,10 @@ class FastReader {
     return this.#take(closeBracket);
   }
 
-  /** A string whose first escape is at `from`, without escapes, to the end of `rows.extra`. */
+  /**
+   * A string whose first escape is at `from`, without escapes, to the end of `rows.extra`. From bytes to
+   * bytes, where `unescapeJson` makes strings: a line is stored, not read.
+   */
   #unescape(start: number, from: number): boolean {
     const bytes = this.#bytes;
     const rows = this.#rows;
@@ -205,7 +209,10 @@ class FastReader {
     return at;
   }
 
-  /** The end of a well-formed string, passed over; -1 for a broken one, and for one with pairs of escapes. */
+  /**
+   * The end of a well-formed string, passed over; -1 for a broken one, and for one with pairs of escapes.
+   * jsonparser's `closingQuote` takes any string.
+   */
   #stringEnd(): number {
     const bytes = this.#bytes;
     let at = this.#at;
@@ -260,9 +267,7 @@ class FastReader {
 
 /** Per byte after a backslash: what it stands for, 0 when it is no simple escape. */
 const escapes = new Uint8Array(256);
-for (const [from, to] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
-  escapes[from.charCodeAt(0)] = to.charCodeAt(0);
-}
+for (const [letter, plain] of jsonEscapes) escapes[letter.charCodeAt(0)] = plain.charCodeAt(0);
 
 /** Bytes that end a run of plain text in a string. */
 const isSpecial = new Uint8Array(256).fill(1, 0, 0x20);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
+import { jsonErrors } from '@loki/go';
 import { LokiError, parseTenantId } from '@loki/model';
-import { malformedObject, malformedString, malformedValue } from '../json/jsonparser-walk.ts';
 import { PushRows } from '../rows/push-rows.ts';
 import { StreamCache } from '../streams/stream-cache.ts';
 import { defaultLimits } from '../test/distributor.ts';
@@ -184,16 +184,16 @@ test.each([
   ['"x"', 'Malformed JSON error'],
   ['true', 'Unknown value type'],
   ['["x"]', 'Malformed JSON error'],
-  ['[[5,"a"]]', malformedValue],
-  ['[["","a"]]', malformedValue],
-  ['[["5.5","a"]]', malformedValue],
-  ['[["+5","a"]]', malformedValue],
+  ['[[5,"a"]]', jsonErrors.value],
+  ['[["","a"]]', jsonErrors.value],
+  ['[["5.5","a"]]', jsonErrors.value],
+  ['[["+5","a"]]', jsonErrors.value],
   ['[["9223372036854775808","a"]]', 'Value is number, but overflowed while parsing'],
-  ['[["1",null]]', malformedString],
-  ['[["1","a",null]]', malformedObject],
-  ['[["1","a",["k","v"]]]', malformedObject],
-  ['[["1","a",{"k":null}]]', malformedString],
-  [String.raw`[["1","\ud800"]]`, malformedValue],
+  ['[["1",null]]', jsonErrors.string],
+  ['[["1","a",null]]', jsonErrors.object],
+  ['[["1","a",["k","v"]]]', jsonErrors.object],
+  ['[["1","a",{"k":null}]]', jsonErrors.string],
+  [String.raw`[["1","\ud800"]]`, jsonErrors.value],
   [String.raw`[["1","a",{"\ud800":"v"}]]`, 'Encountered an invalid escape sequence in a string'],
 ])('values %s are refused: %s', (values, problem) => {
   const body = `{"streams":[{"stream":{"a":"b"},"values":${values}}]}`;

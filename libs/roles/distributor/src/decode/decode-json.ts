@@ -1,14 +1,8 @@
+import { jsonErrors } from '@loki/go';
 import { LokiError, nsPerSecond } from '@loki/model';
 import { JsonCursor, within } from '../json/json-iterator-cursor.ts';
 import type { JsonRange } from '../json/json-iterator-cursor.ts';
-import {
-  eachField,
-  eachItem,
-  malformedObject,
-  malformedString,
-  malformedValue,
-  textOf,
-} from '../json/jsonparser-walk.ts';
+import { eachField, eachItem, textOf } from '../json/jsonparser-walk.ts';
 import type { Problem, RawValue } from '../json/jsonparser-walk.ts';
 import { labelTextOfJson } from '../json/label-text.ts';
 import type { PushRows } from '../rows/push-rows.ts';
@@ -90,7 +84,7 @@ function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
   const problem = eachItem(bytes, entry, (item) => {
     switch (place++) {
       case 0: {
-        const timestampNs = item.kind === 'string' ? integerOf(bytes, item) : malformedValue;
+        const timestampNs = item.kind === 'string' ? integerOf(bytes, item) : jsonErrors.value;
         if (typeof timestampNs === 'string') return timestampNs;
         const rest = ((timestampNs % nsPerSecond) + nsPerSecond) % nsPerSecond;
         seconds = Number((timestampNs - rest) / nsPerSecond);
@@ -98,11 +92,11 @@ function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
         return undefined;
       }
       case 1:
-        if (item.kind !== 'string') return malformedString;
+        if (item.kind !== 'string') return jsonErrors.string;
         line = textOf(bytes, item.start, item.end);
-        return line === undefined ? malformedValue : undefined;
+        return line === undefined ? jsonErrors.value : undefined;
       case 2:
-        return item.kind === 'object' ? decodeMetadata(bytes, item, rows) : malformedObject;
+        return item.kind === 'object' ? decodeMetadata(bytes, item, rows) : jsonErrors.object;
       default:
         return undefined;
     }
@@ -113,9 +107,9 @@ function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
 
 function decodeMetadata(bytes: Buffer, metadata: RawValue, rows: PushRows): Problem {
   return eachField(bytes, metadata, (name, value) => {
-    if (value.kind !== 'string') return malformedString;
+    if (value.kind !== 'string') return jsonErrors.string;
     const text = textOf(bytes, value.start, value.end);
-    if (text === undefined) return malformedValue;
+    if (text === undefined) return jsonErrors.value;
     rows.addPair(name, text);
     return undefined;
   });
@@ -124,7 +118,7 @@ function decodeMetadata(bytes: Buffer, metadata: RawValue, rows: PushRows): Prob
 /** Decimal digits of an int64, or what is wrong with them. A sign alone is zero. */
 function integerOf(bytes: Buffer, { start, end }: RawValue): bigint | string {
   const text = bytes.toString('latin1', start, end);
-  if (!/^(?:[0-9]+|-[0-9]*)$/.test(text)) return malformedValue;
+  if (!/^(?:[0-9]+|-[0-9]*)$/.test(text)) return jsonErrors.value;
   // No timestamp has more digits, however many zeros come first.
   if (text.length > 100) return overflow;
   const value = BigInt(text === '-' ? 0 : text);

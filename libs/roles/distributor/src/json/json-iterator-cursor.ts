@@ -1,7 +1,6 @@
 import { LokiError } from '@loki/model';
-import { treeOf } from './json-value.ts';
+import { treeOf, unescapeProven } from './json-value.ts';
 import type { JsonValue } from './json-value.ts';
-import { unescapeLeniently } from './jsonparser-walk.ts';
 
 /** Objects and arrays may nest this deep: they are read by recursion, and no push has a use for more. */
 const depthMax = 1000;
@@ -108,7 +107,7 @@ export class JsonCursor {
     const name = bytes.toString('utf8', start, this.at - 1);
     const next = this.token();
     if (next !== colon) throw this.fault('readFieldHash', `expect :, but found ${character(next)}`);
-    return unescapeLeniently(name);
+    return unescapeProven(name);
   }
 
   /** After a value of an object: true at its end. */
@@ -148,7 +147,7 @@ export class JsonCursor {
     if (byte !== quote) throw this.fault('ReadString', `expects " or n, but found ${character(byte)}`);
     const start = this.at;
     this.#string('ReadString');
-    return unescapeLeniently(this.bytes.toString('utf8', start, this.at - 1));
+    return unescapeProven(this.bytes.toString('utf8', start, this.at - 1));
   }
 
   /**

@@ -1,4 +1,5 @@
-import { eachField, eachItem, unescapeLeniently } from './jsonparser-walk.ts';
+import { unescapeJson } from '@loki/go';
+import { eachField, eachItem } from './jsonparser-walk.ts';
 import type { RawValue } from './jsonparser-walk.ts';
 
 /**
@@ -61,5 +62,10 @@ function scalarOf(text: string): JsonValue {
 }
 
 function lenientText(bytes: Buffer, start: number, end: number): string {
-  return unescapeLeniently(bytes.toString('utf8', start, end));
+  return unescapeProven(bytes.toString('utf8', start, end));
+}
+
+/** Text whose escapes a cursor has proven well-formed, with the escapes resolved. */
+export function unescapeProven(text: string): string {
+  return unescapeJson(text) ?? text;
 }

@@ -1,4 +1,6 @@
-/** What a value looks like by its first byte. */
+import { blockEnd, closingQuote, jsonErrors, jsonEscapes, skipBlanks, tokenEnd } from '@loki/go';
+
+/** The kind of a value, by its first byte. */
 type JsonKind = 'string' | 'number' | 'object' | 'array' | 'boolean' | 'null';
 
 /** A value's bytes; those of a string are without its quotes. */
@@ -8,17 +10,7 @@ export interface RawValue {
   readonly end: number;
 }
 
-/** What is wrong with a value inside a stream, in the words of the Go library jsonparser. */
-export const malformedString = `Value is string, but can't find closing '"' symbol`;
-export const malformedValue =
-  "Value looks like Number/Boolean/None, but can't find its end: ',' or '}' symbol";
-export const malformedObject = "Value looks like object, but can't find closing '}' symbol";
-const malformedArray = "Value is array, but can't find closing ']' symbol";
-const malformedJson = 'Malformed JSON error';
-const unknownType = 'Unknown value type';
-const malformedEscape = 'Encountered an invalid escape sequence in a string';
-
-/** What is wrong, undefined when nothing is. */
+/** A fault in jsonparser's words; undefined: none. */
 export type Problem = string | undefined;
 
 /**
@@ -32,21 +24,21 @@ export function eachItem(
   { start, end }: { readonly start: number; readonly end: number },
   visit: (item: RawValue) => Problem,
 ): Problem {
-  if (start === end) return malformedObject;
-  let at = tokenAt(bytes, start, end);
-  if (at < 0) return malformedJson;
-  at = tokenAt(bytes, at + 1, end);
-  if (at < 0) return malformedJson;
+  if (start === end) return jsonErrors.object;
+  let at = skipBlanks(bytes, start, end);
+  if (at === end) return jsonErrors.malformed;
+  at = skipBlanks(bytes, at + 1, end);
+  if (at === end) return jsonErrors.malformed;
   if (bytes[at] === 0x5d) return undefined;
   for (;;) {
     const found = valueAt(bytes, at, end);
     if (typeof found === 'string') return found;
     const problem = visit(found);
     if (problem !== undefined) return problem;
-    at = tokenAt(bytes, after(found), end);
-    if (at < 0) return malformedArray;
+    at = skipBlanks(bytes, after(found), end);
+    if (at === end) return jsonErrors.array;
     if (bytes[at] === 0x5d) return undefined;
-    if (bytes[at] !== 0x2c) return malformedArray;
+    if (bytes[at] !== 0x2c) return jsonErrors.array;
     at++;
   }
 }
@@ -58,28 +50,28 @@ export function eachField(
   visit: (name: string, value: RawValue) => Problem,
   nameOf: (bytes: Buffer, start: number, end: number) => string | undefined = textOf,
 ): Problem {
-  let at = tokenAt(bytes, start, end);
-  if (at < 0 || bytes[at] !== 0x7b) return malformedObject;
-  at = tokenAt(bytes, at + 1, end);
-  if (at < 0) return malformedJson;
+  let at = skipBlanks(bytes, start, end);
+  if (at === end || bytes[at] !== 0x7b) return jsonErrors.object;
+  at = skipBlanks(bytes, at + 1, end);
+  if (at === end) return jsonErrors.malformed;
   while (bytes[at] !== 0x7d) {
-    if (bytes[at] !== 0x22) return malformedObject;
-    const nameEnd = stringEnd(bytes, at + 1, end);
-    if (nameEnd < 0) return malformedJson;
+    if (bytes[at] !== 0x22) return jsonErrors.object;
+    const nameEnd = closingQuote(bytes, at + 1, end);
+    if (nameEnd < 0) return jsonErrors.malformed;
     const name = nameOf(bytes, at + 1, nameEnd);
-    if (name === undefined) return malformedEscape;
-    at = tokenAt(bytes, nameEnd + 1, end);
-    if (at < 0 || bytes[at] !== 0x3a) return malformedJson;
+    if (name === undefined) return jsonErrors.escape;
+    at = skipBlanks(bytes, nameEnd + 1, end);
+    if (at === end || bytes[at] !== 0x3a) return jsonErrors.malformed;
     const found = valueAt(bytes, at + 1, end);
     if (typeof found === 'string') return found;
     const problem = visit(name, found);
     if (problem !== undefined) return problem;
-    at = tokenAt(bytes, after(found), end);
-    if (at < 0) return malformedArray;
+    at = skipBlanks(bytes, after(found), end);
+    if (at === end) return jsonErrors.array;
     if (bytes[at] === 0x7d) return undefined;
-    if (bytes[at] !== 0x2c) return malformedObject;
-    at = tokenAt(bytes, at + 1, end);
-    if (at < 0) return malformedArray;
+    if (bytes[at] !== 0x2c) return jsonErrors.object;
+    at = skipBlanks(bytes, at + 1, end);
+    if (at === end) return jsonErrors.array;
   }
   return undefined;
 }
@@ -100,7 +92,7 @@ export function textOf(bytes: Buffer, start: number, end: number): string | unde
       hex: string | undefined,
       simple: string | undefined,
     ) => {
-      if (simple !== undefined) return simpleEscapes.get(simple) ?? simple;
+      if (simple !== undefined) return jsonEscapes.get(simple) ?? simple;
       if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
       // Half of a pair without the other means nothing; what comes second is not looked at too closely.
       const second = low === undefined ? 0 : Number.parseInt(low, 16);
@@ -115,40 +107,22 @@ export function textOf(bytes: Buffer, start: number, end: number): string | unde
   return isWrong ? undefined : plain;
 }
 
-/** JSON's escapes in text that is known to be well-formed; half of a pair becomes U+FFFD. */
-export function unescapeLeniently(text: string): string {
-  if (!text.includes('\\')) return text;
-  return text
-    .replace(/\\(?:u([0-9a-fA-F]{4})|(.))/gsu, (_, hex: string | undefined, plain: string) =>
-      hex === undefined ? (simpleEscapes.get(plain) ?? plain) : String.fromCharCode(Number.parseInt(hex, 16)),
-    )
-    .toWellFormed();
-}
-
-const simpleEscapes = new Map([
-  ['b', '\b'],
-  ['f', '\f'],
-  ['n', '\n'],
-  ['r', '\r'],
-  ['t', '\t'],
-]);
-
-/** The value at the next token, or what is wrong with it. */
+/** The value at the next token, or its fault. */
 function valueAt(bytes: Buffer, from: number, end: number): RawValue | string {
-  const start = tokenAt(bytes, from, end);
-  if (start < 0) return malformedJson;
+  const start = skipBlanks(bytes, from, end);
+  if (start === end) return jsonErrors.malformed;
   switch (bytes[start]) {
     case 0x22: {
-      const close = stringEnd(bytes, start + 1, end);
-      return close < 0 ? malformedString : { kind: 'string', start: start + 1, end: close };
+      const close = closingQuote(bytes, start + 1, end);
+      return close < 0 ? jsonErrors.string : { kind: 'string', start: start + 1, end: close };
     }
     case 0x5b: {
-      const close = blockEnd(bytes, start, end, 0x5b, 0x5d);
-      return close < 0 ? malformedArray : { kind: 'array', start, end: close };
+      const close = blockEnd(bytes, start, end, 0x5b);
+      return close < 0 ? jsonErrors.array : { kind: 'array', start, end: close };
     }
     case 0x7b: {
-      const close = blockEnd(bytes, start, end, 0x7b, 0x7d);
-      return close < 0 ? malformedObject : { kind: 'object', start, end: close };
+      const close = blockEnd(bytes, start, end, 0x7b);
+      return close < 0 ? jsonErrors.object : { kind: 'object', start, end: close };
     }
     default:
       return scalarAt(bytes, start, end);
@@ -156,58 +130,14 @@ function valueAt(bytes: Buffer, from: number, end: number): RawValue | string {
 }
 
 function scalarAt(bytes: Buffer, start: number, end: number): RawValue | string {
-  let close = start;
-  while (close < end && !isScalarEnd(bytes[close])) close++;
+  const close = tokenEnd(bytes, start, end);
   const first = bytes[start];
   if (first === 0x2d || (first >= 0x30 && first <= 0x39)) return { kind: 'number', start, end: close };
   const text = bytes.toString('latin1', start, close);
   if (text === 'true' || text === 'false') return { kind: 'boolean', start, end: close };
-  return text === 'null' ? { kind: 'null', start, end: close } : unknownType;
+  return text === 'null' ? { kind: 'null', start, end: close } : jsonErrors.unknownValue;
 }
 
 function after(value: RawValue): number {
   return value.kind === 'string' ? value.end + 1 : value.end;
-}
-
-function tokenAt(bytes: Buffer, from: number, end: number): number {
-  for (let at = from; at < end; at++) {
-    const byte = bytes[at];
-    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
-  }
-  return -1;
-}
-
-/** Place of the quote that closes the text from `from` on, -1 when there is none. */
-export function stringEnd(bytes: Uint8Array, from: number, end: number): number {
-  for (let at = from; at < end; at++) {
-    if (bytes[at] === 0x5c) at++;
-    else if (bytes[at] === 0x22) return at;
-  }
-  return -1;
-}
-
-/** Behind the bracket that closes the one at `start`, -1 when there is none. */
-function blockEnd(bytes: Buffer, start: number, end: number, open: number, close: number): number {
-  let level = 0;
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at];
-    if (byte === 0x22) {
-      at = stringEnd(bytes, at + 1, end);
-      if (at < 0) return -1;
-    } else if (byte === open) level++;
-    else if (byte === close && --level === 0) return at + 1;
-  }
-  return -1;
-}
-
-function isScalarEnd(byte: number): boolean {
-  return (
-    byte === 0x20 ||
-    byte === 0x0a ||
-    byte === 0x0d ||
-    byte === 0x09 ||
-    byte === 0x2c ||
-    byte === 0x7d ||
-    byte === 0x5d
-  );
 }

@@ -1,6 +1,7 @@
+import { jsonErrors } from '@loki/go';
 import { compareText, Labels } from '@loki/model';
 import type { JsonRange } from './json-iterator-cursor.ts';
-import { eachField, malformedValue, textOf } from './jsonparser-walk.ts';
+import { eachField, textOf } from './jsonparser-walk.ts';
 
 /**
  * A JSON object of labels as label text: sorted; of a name given twice the last value counts. A value that is
@@ -13,7 +14,7 @@ export function labelTextOfJson(
   const values = new Map<string, string>();
   const problem = eachField(bytes, object, (name, { start, end }) => {
     const text = textOf(bytes, start, end);
-    if (text === undefined) return malformedValue;
+    if (text === undefined) return jsonErrors.value;
     values.set(name, text);
     return undefined;
   });

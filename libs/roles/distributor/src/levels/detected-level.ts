@@ -1,4 +1,4 @@
-import { stringEnd } from '../json/jsonparser-walk.ts';
+import { closingQuote } from '@loki/go';
 import type { LevelFields } from './level-fields.ts';
 
 /** Spellings of levels, lower case, with the level each one is. */
@@ -161,7 +161,7 @@ function logfmtLevel(bytes: Uint8Array, start: number, end: number, fields: Leve
     let valueEnd: number;
     if (i < end && bytes[i] === quote) {
       valueStart = i + 1;
-      valueEnd = stringEnd(bytes, valueStart, end);
+      valueEnd = closingQuote(bytes, valueStart, end);
       if (valueEnd < 0) break;
       i = valueEnd + 1;
     } else {
@@ -203,7 +203,7 @@ function jsonLevel(
     }
     if (byte !== quote) return undefined;
     const keyStart = i + 1;
-    const keyEnd = stringEnd(bytes, keyStart, end);
+    const keyEnd = closingQuote(bytes, keyStart, end);
     if (keyEnd < 0) return undefined;
     i = keyEnd + 1;
     while (i < end && bytes[i] <= space) i++;
@@ -212,7 +212,7 @@ function jsonLevel(
     while (i < end && bytes[i] <= space) i++;
     const first = bytes[i];
     if (first === quote) {
-      const valueEnd = stringEnd(bytes, i + 1, end);
+      const valueEnd = closingQuote(bytes, i + 1, end);
       if (valueEnd < 0) return undefined;
       if (fields.hasExact(bytes, keyStart, keyEnd)) return levelOfBytes(bytes, i + 1, valueEnd);
       i = valueEnd + 1;
@@ -234,7 +234,7 @@ function nestedEnd(bytes: Uint8Array, at: number, end: number): number {
   for (let i = at; i < end; i++) {
     const byte = bytes[i];
     if (byte === quote) {
-      i = stringEnd(bytes, i + 1, end);
+      i = closingQuote(bytes, i + 1, end);
       if (i < 0) return end;
     } else if (byte === 0x7b || byte === 0x5b) depth++;
     else if ((byte === 0x7d || byte === 0x5d) && --depth === 0) return i + 1;
