@@ -22,8 +22,8 @@ import { VirtualWorkers, traceLogger } from '@loki/virtual';
 import type { VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
 import { bugsOf } from './cluster-bugs.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
-import { NetworkDirectory } from './cluster-directory.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
+import { NetworkOwners } from './cluster-owners.ts';
 import { countingShards, limitsWith } from './sim-node.ts';
 import type { SimShards, SimStreamRates } from './sim-node.ts';
 
@@ -209,7 +209,7 @@ async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNo
   await catalog.start();
   const requests = new DeleteRequests({ objectStore, clock, timers, logger });
   await requests.start();
-  const ingesters = new NetworkDirectory({ birth, view, world, partitionCount, replicationFactor });
+  const ingesters = new NetworkOwners({ birth, view, world, partitionCount, replicationFactor });
   const bugs = bugsOf(world.bug);
   const querier = new Querier({
     ingesters,
@@ -228,7 +228,7 @@ async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<Compact
   const objectStore = storeOf(birth, world);
   const logger = traceLogger(process);
   const view = await viewOf('compactor', birth, world);
-  const ingesters = new NetworkDirectory({
+  const ingesters = new NetworkOwners({
     birth,
     view: await viewOf('ring', birth, world),
     world,

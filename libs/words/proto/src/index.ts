@@ -34,7 +34,7 @@ export {
   TailFrame as WireTailFrame,
 } from './generated/lokits/v1/leaf.ts';
 export { PatternsAnswer, PatternsDefinition } from './generated/lokits/v1/patterns.ts';
-export { StreamLimitsDefinition } from './generated/lokits/v1/limits.ts';
+export { StreamLimitsDefinition } from './generated/lokits/v1/stream-limits.ts';
 export { RingStoreDefinition, RingValue } from './generated/lokits/v1/ring.ts';
 export { RouteAnswer, RouteCall, RoutesDefinition } from './generated/lokits/v1/routes.ts';
 export { RulerDefinition } from './generated/lokits/v1/ruler.ts';

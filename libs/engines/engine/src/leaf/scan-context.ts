@@ -1,5 +1,6 @@
 import { emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, LeafStats } from '@loki/ports';
+import { neverCancelled } from '../common/cancel.ts';
 import { MemoryBudget } from '../common/memory-budget.ts';
 import type { Deletes } from './deletes.ts';
 
@@ -23,10 +24,6 @@ export function scanContext(parts: Partial<ScanContext>): ScanContext {
     stats: parts.stats ?? emptyLeafStats(),
     deletes: parts.deletes,
     memory: parts.memory ?? new MemoryBudget(),
-    checkCancelled: parts.checkCancelled ?? nobodyCancels,
+    checkCancelled: parts.checkCancelled ?? neverCancelled,
   };
-}
-
-export function nobodyCancels(): void {
-  // Whoever asked waits to the end.
 }

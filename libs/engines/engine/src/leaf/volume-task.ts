@@ -4,11 +4,11 @@ import { emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, StreamsRequest, StreamVolume, Task, WorkerEnv } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { BlockInfo } from '@loki/segment';
+import { neverCancelled } from '../common/cancel.ts';
 import { MetadataCounter } from '../common/metadata-counter.ts';
 import { BucketGrid, bucketsOf } from '../merge/volume-buckets.ts';
 import type { StreamTotal } from '../merge/volume-buckets.ts';
 import { compileCachedMatcher } from '../pipeline/string-match.ts';
-import { nobodyCancels } from './scan-context.ts';
 import { openSection } from './section-reader.ts';
 import type { LeafSource, SectionReader } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
@@ -38,7 +38,7 @@ export const volumeTask: Task<VolumeTaskInput, StreamVolume[]> = {
 async function runVolumeTask(
   { request, sources }: VolumeTaskInput,
   env: WorkerEnv,
-  checkCancelled: CheckCancelled = nobodyCancels,
+  checkCancelled: CheckCancelled = neverCancelled,
 ): Promise<StreamVolume[]> {
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
   const selector = matchers.map(compileCachedMatcher);

@@ -3,6 +3,7 @@ import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import { neverCancelled } from '../common/cancel.ts';
 import type { Grid } from '../common/grid.ts';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
 import type { SampleLeafExpr } from '../common/leaf-expr.ts';
@@ -16,7 +17,6 @@ import type {
 } from '../common/query-types.ts';
 import { complete, itemsPerSlice, sorted } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
-import { nobodyCancels } from '../leaf/scan-context.ts';
 import { combineValues } from './binary.ts';
 import { finalizeRows } from './finalize.ts';
 import { readSpaced } from './interval.ts';
@@ -129,7 +129,7 @@ class Evaluation {
   constructor(params: QueryParams, runLeaf: RunLeaf, options: EvaluateOptions) {
     this.#params = params;
     this.#runLeaf = runLeaf;
-    const { memoryBytesMax = 0, checkCancelled = nobodyCancels, pool, pause } = options;
+    const { memoryBytesMax = 0, checkCancelled = neverCancelled, pool, pause } = options;
     this.#memory = pool ? pool.open(memoryBytesMax) : new MemoryBudget(memoryBytesMax);
     this.#checkCancelled = checkCancelled;
     this.#pause = pause ?? (() => undefined);

@@ -2,14 +2,14 @@
 // versions:
 //   protoc-gen-ts_proto  v2.18.0
 //   protoc               unknown
-// source: lokits/v1/limits.proto
+// source: lokits/v1/stream-limits.proto
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
 export const protobufPackage = "lokits.v1";
 
-export const protobufFileName = "lokits/v1/limits.proto";
+export const protobufFileName = "lokits/v1/stream-limits.proto";
 
 export interface StreamClaims {
   claims: StreamClaim[];

@@ -5,7 +5,7 @@ import { partitionOwners } from '@loki/ring';
 import type { RingView } from '@loki/ring';
 import type { Birth, ClusterWorld } from './cluster-nodes.ts';
 
-interface NetworkDirectoryDeps {
+interface NetworkOwnersDeps {
   readonly birth: Birth;
   readonly view: RingView;
   readonly world: ClusterWorld;
@@ -14,15 +14,15 @@ interface NetworkDirectoryDeps {
 }
 
 /**
- * Who answers for a partition, over the network: its owners in turn, then members that leave, then those that
- * come next.
+ * Members that answer for a partition, over the network: its owners in turn, then leaving members, then those
+ * that come next.
  */
-export class NetworkDirectory implements PartitionOwners {
-  readonly #deps: NetworkDirectoryDeps;
+export class NetworkOwners implements PartitionOwners {
+  readonly #deps: NetworkOwnersDeps;
   readonly #partitions: readonly number[];
   #turn = 0;
 
-  constructor(deps: NetworkDirectoryDeps) {
+  constructor(deps: NetworkOwnersDeps) {
     this.#deps = deps;
     this.#partitions = Array.from({ length: deps.partitionCount }, (_, partition) => partition);
   }
