@@ -4,7 +4,7 @@ import { adminHandlers, tenantLimitsHandlers } from './admin.ts';
 import { routeLabel, routes } from './routes.ts';
 import type { RouteId } from './routes.ts';
 import { ServiceStates } from './service-states.ts';
-import { TenantResolver } from './tenants.ts';
+import { TenantResolver } from './tenant-resolver.ts';
 import { timers } from './test/server.ts';
 
 function request(

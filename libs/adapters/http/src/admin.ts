@@ -7,7 +7,7 @@ import type { BuildInfo, LogControl, Metrics } from '@loki/telemetry';
 import type { RouteId } from './routes.ts';
 import type { ServiceStates } from './service-states.ts';
 import { SharedText } from './shared-text.ts';
-import type { TenantResolver } from './tenants.ts';
+import type { TenantResolver } from './tenant-resolver.ts';
 
 interface AdminDeps {
   readonly timers: Timers;

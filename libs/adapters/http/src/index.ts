@@ -4,5 +4,5 @@ export type { HttpServerOptions, HttpTls } from './http-server.ts';
 export { routes } from './routes.ts';
 export type { RouteId, RouteSpec } from './routes.ts';
 export { ServiceStates } from './service-states.ts';
-export { tenantHeader, TenantResolver } from './tenants.ts';
+export { tenantHeader, TenantResolver } from './tenant-resolver.ts';
 export type { UpgradeHandler } from './web-sockets.ts';

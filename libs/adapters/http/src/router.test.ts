@@ -3,7 +3,7 @@ import { LokiError } from '@loki/model';
 import { cleanedPath, Router } from './router.ts';
 import { routes } from './routes.ts';
 import type { RouteId } from './routes.ts';
-import { parseTenantHeader } from './tenants.ts';
+import { parseTenantHeader } from './tenant-resolver.ts';
 
 const router = new Router();
 for (const id of Object.keys(routes) as RouteId[]) router.add(id);

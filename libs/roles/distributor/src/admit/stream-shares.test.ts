@@ -1,8 +1,8 @@
 import { compressSync } from 'snappy';
 import type { Limits } from '@loki/config';
 import { encodePushRequest } from '@loki/proto';
-import { shardOfRow } from '../streams/shard.ts';
-import type { ShardStep, StreamShards } from '../streams/shard.ts';
+import { shardOfRow } from '../streams/partition-chooser.ts';
+import type { ShardStep, StreamShards } from '../streams/partition-chooser.ts';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
 
 // What this protects: a client that is told 429 for a stream's rate gets all its lines in by sending the same

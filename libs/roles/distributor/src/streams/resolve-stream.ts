@@ -5,9 +5,9 @@ import type { LabelPair, TenantId } from '@loki/model';
 import { normalizeLevel } from '../levels/detected-level.ts';
 import { compiledLimits } from './compiled-limits.ts';
 import type { DiscardReason } from './discard.ts';
+import { placementHash } from './partition-chooser.ts';
 import { enforcedLabels, policyOf } from './policies.ts';
 import { discoverServiceName, isInternalStream, serviceNameLabel } from './service-name.ts';
-import { placementHash } from './shard.ts';
 
 /** Why no entry of a stream is taken. */
 interface StreamRejection {

@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
-import { parseTenantHeader, TenantResolver } from './tenants.ts';
+import { parseTenantHeader, TenantResolver } from './tenant-resolver.ts';
 
 const request = (header?: string) =>
   ({ headers: new Map(header === undefined ? [] : [['x-scope-orgid', header]]) }) as unknown as HttpRequest;
