@@ -6,7 +6,7 @@ export { ipMatches, parseIp, parseIpMatcher } from './ip.ts';
 export type { IpMatcher } from './ip.ts';
 export { parseJsonPath, parseLogfmtKey } from './json-path.ts';
 export { parseLabels } from './labels-text.ts';
-export { compileMatcher, compileMatchers } from './matchers.ts';
+export { compileMatcher, compileMatchers, matchesLabels } from './matchers.ts';
 export type { StringMatcher } from './matchers.ts';
 export {
   isMetric,

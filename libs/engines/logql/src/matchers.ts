@@ -28,5 +28,10 @@ interface LabelLookup {
 /** True for labels that every matcher accepts. */
 export function compileMatchers(matchers: readonly Matcher[]): (labels: LabelLookup) => boolean {
   const compiled = matchers.map(compileMatcher);
-  return (labels) => compiled.every(({ name, matches }) => matches(labels.get(name) ?? ''));
+  return (labels) => matchesLabels(compiled, labels);
+}
+
+/** True when every matcher accepts its label, or an empty value where it is missing. */
+export function matchesLabels(matchers: readonly StringMatcher[], labels: LabelLookup): boolean {
+  return matchers.every(({ name, matches }) => matches(labels.get(name) ?? ''));
 }

@@ -1,5 +1,6 @@
 import type { Labels } from '@loki/model';
 import type { Segment } from '@loki/segment';
+import { StreamIndex } from './stream-index.ts';
 import { usAt, usBase } from './time.ts';
 
 /**
@@ -47,9 +48,6 @@ export interface HeadStream {
   readonly newestUs: number[];
 }
 
-/** A tenant's streams by their labels text. */
-type HeadTenant = Map<string, HeadStream>;
-
 /**
  * What one run of a record costs the index, over its compressed bytes: the columns above, and its share of
  * the stream.
@@ -57,6 +55,8 @@ type HeadTenant = Map<string, HeadStream>;
 const indexBytesPerRun = 64;
 /** A stream's labels, text, map entry and arrays. */
 const indexBytesPerStream = 600;
+/** The place of a stream among those with the same value of one label. */
+const indexBytesPerLabel = 64;
 
 /**
  * What one partition holds above its committed offset: records, and an index tenant -> stream -> runs.
@@ -66,7 +66,7 @@ export class Head {
   /** Told of streams that come (+1) and go (-1). */
   readonly #onStream: (tenant: string, difference: 1 | -1) => void;
   readonly records: HeadRecord[] = [];
-  readonly tenants = new Map<string, HeadTenant>();
+  readonly tenants = new Map<string, StreamIndex<HeadStream>>();
   memoryBytes = 0;
   lineBytes = 0;
   rowCount = 0;
@@ -131,19 +131,19 @@ export class Head {
       this.memoryBytes -= record.bytes.length;
     }
     for (const [tenantName, tenant] of this.tenants) {
-      for (const [text, stream] of tenant) {
+      for (const stream of tenant.streams()) {
         const runs = countBelow(stream.record, offset);
         if (runs === 0) continue;
-        onStream(tenantName, text, stream.newestUs[runs - 1]);
+        onStream(tenantName, stream.text, stream.newestUs[runs - 1]);
         this.memoryBytes -= indexBytesPerRun * runs;
         if (runs < stream.record.length) {
           dropRuns(stream, runs);
           continue;
         }
-        tenant.delete(text);
+        tenant.delete(stream);
         this.streamCount--;
         this.#onStream(tenantName, -1);
-        this.memoryBytes -= indexBytesPerStream;
+        this.memoryBytes -= streamBytes(stream.labels);
       }
       if (tenant.size === 0) this.tenants.delete(tenantName);
     }
@@ -153,7 +153,7 @@ export class Head {
   remove(records: ReadonlySet<HeadRecord>): void {
     const kept = this.records.filter((record) => !records.has(record));
     this.records.length = 0;
-    for (const [name, tenant] of this.tenants) for (const _ of tenant) this.#onStream(name, -1);
+    for (const [name, tenant] of this.tenants) for (const _ of tenant.streams()) this.#onStream(name, -1);
     this.tenants.clear();
     this.memoryBytes = 0;
     this.lineBytes = 0;
@@ -162,24 +162,28 @@ export class Head {
     for (const record of kept) this.add(record);
   }
 
-  #tenant(name: string): HeadTenant {
+  #tenant(name: string): StreamIndex<HeadStream> {
     let tenant = this.tenants.get(name);
-    if (!tenant) this.tenants.set(name, (tenant = new Map()));
+    if (!tenant) this.tenants.set(name, (tenant = new StreamIndex<HeadStream>()));
     return tenant;
   }
 
-  #stream(tenant: HeadTenant, tenantName: string, labels: Labels): HeadStream {
+  #stream(tenant: StreamIndex<HeadStream>, tenantName: string, labels: Labels): HeadStream {
     const text = labels.toString();
     let stream = tenant.get(text);
     if (!stream) {
       stream = { labels, text, record: [], block: [], run: [], minUs: [], maxUs: [], newestUs: [] };
-      tenant.set(text, stream);
+      tenant.add(stream);
       this.streamCount++;
       this.#onStream(tenantName, 1);
-      this.memoryBytes += indexBytesPerStream;
+      this.memoryBytes += streamBytes(labels);
     }
     return stream;
   }
+}
+
+function streamBytes(labels: Labels): number {
+  return indexBytesPerStream + indexBytesPerLabel * labels.size;
 }
 
 function dropRuns(stream: HeadStream, count: number): void {

@@ -1,6 +1,6 @@
-import { compileMatchers, logExprOf, parseExpr, parseMatchers, rangeAggregationOf } from '@loki/logql';
+import { compileMatcher, logExprOf, parseExpr, parseMatchers, rangeAggregationOf } from '@loki/logql';
+import type { StringMatcher } from '@loki/logql';
 import { LokiError, usOf } from '@loki/model';
-import type { Labels } from '@loki/model';
 import type { LeafRequest, StreamsRequest } from '@loki/ports';
 import type { Head, HeadRecord, HeadStream } from './head.ts';
 
@@ -9,7 +9,7 @@ export interface HeadSelection {
   readonly tenant: string;
   readonly startNs: bigint;
   readonly endNs: bigint;
-  matches(labels: Labels): boolean;
+  readonly matchers: readonly StringMatcher[];
 }
 
 /** The streams and the time that a leaf's entries stand in. */
@@ -17,40 +17,32 @@ export function selectionOfLeaf(request: LeafRequest): HeadSelection {
   const expr = parseExpr(request.expr);
   const log = logExprOf(expr);
   if (!log) throw new LokiError('internal', `a leaf without streams: ${request.expr}`);
-  const matches = compileMatchers(log.matchers);
+  const matchers = log.matchers.map(compileMatcher);
   const { tenant } = request;
-  if (request.kind === 'log') return { tenant, startNs: request.startNs, endNs: request.endNs, matches };
+  if (request.kind === 'log') return { tenant, startNs: request.startNs, endNs: request.endNs, matchers };
   const { rangeNs, offsetNs } = rangeAggregationOf(expr);
   // The sample at step t covers (t - offset - range, t - offset]: open below, closed above.
   return {
     tenant,
     startNs: request.startNs - offsetNs - rangeNs + 1n,
     endNs: request.endNs - offsetNs + 1n,
-    matches,
+    matchers,
   };
 }
 
 export function selectionOfStreams(request: StreamsRequest): HeadSelection {
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
-  return { ...request, matches: compileMatchers(matchers) };
+  return { ...request, matchers: matchers.map(compileMatcher) };
+}
+
+/** Streams of the head that are selected by their labels, in no order. */
+export function selectStreams(head: Head, { tenant, matchers }: HeadSelection): HeadStream[] {
+  return head.tenants.get(tenant)?.select(matchers) ?? [];
 }
 
 /**
- * Streams of the head that are selected by their labels. One test for each stream, however many records it is
- * in.
- */
-export function selectStreams(head: Head, selection: HeadSelection): HeadStream[] {
-  const found: HeadStream[] = [];
-  for (const stream of head.tenants.get(selection.tenant)?.values() ?? []) {
-    if (selection.matches(stream.labels)) found.push(stream);
-  }
-  return found;
-}
-
-/**
- * Records with a run of a selected stream in the selected time, oldest first.
- * O(runs of the tenant's selected streams); the runs of a stream are skipped whole when its newest is too
- * old.
+ * Records with a run of a selected stream in the selected time, oldest first. O(runs of the tenant's selected
+ * streams); the runs of a stream are skipped whole when its newest is too old.
  */
 export function selectRecords(head: Head, selection: HeadSelection): HeadRecord[] {
   const startUs = usOf(selection.startNs);
@@ -63,5 +55,5 @@ export function selectRecords(head: Head, selection: HeadSelection): HeadRecord[
   }
   return selected.size === head.records.length
     ? [...head.records]
-    : head.records.filter((each) => selected.has(each));
+    : [...selected].sort((a, b) => a.offset - b.offset);
 }

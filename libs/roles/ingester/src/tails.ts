@@ -1,3 +1,4 @@
+import { matchesLabels } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LogLeafRequest, LogLeafResult, TailFrame } from '@loki/ports';
@@ -241,7 +242,8 @@ function rowsOf(record: HeadRecord, selection: HeadSelection): number {
   if (!section) return 0;
   let rows = 0;
   for (let stream = 0; stream < section.streams.count; stream++) {
-    if (selection.matches(section.streams.labels(stream))) rows += section.streams.entries(stream);
+    const labels = section.streams.labels(stream);
+    if (matchesLabels(selection.matchers, labels)) rows += section.streams.entries(stream);
   }
   return rows;
 }
