@@ -17,7 +17,7 @@ export function parseFloatGo(text: string): number | string {
     const mantissa = Number(BigInt(`0x0${whole}${fraction}`));
     value = (sign === '-' ? -1 : 1) * mantissa * 2 ** (Number(exponent) - 4 * fraction.length);
   } else {
-    if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(plain)) return failure('invalid syntax');
+    if (!/^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(plain)) return failure('invalid syntax');
     value = Number(plain);
   }
   return Number.isFinite(value) ? value : failure('value out of range');
@@ -59,7 +59,7 @@ byteUnits.set('kB', 1000);
 
 /** A byte count as a query writes it (`5MB`, `1.5KiB`): whole bytes, or undefined when the text is none. */
 export function parseByteSize(text: string): number | undefined {
-  const match = /^(\d+\.?\d*|\.\d+)([a-zA-Z]+)$/.exec(text);
+  const match = /^(\d+(?:\.\d*)?|\.\d+)([a-zA-Z]+)$/.exec(text);
   const unit = match ? byteUnits.get(match[2]) : undefined;
   if (match === null || unit === undefined) return undefined;
   const bytes = Math.trunc(Number(match[1]) * unit);

@@ -14,7 +14,7 @@ export function parseIntText(text: string): bigint | undefined {
 
 /** Underscores may stand between digits. */
 const decimalFloat =
-  /^[+-]?(?:[0-9](?:_?[0-9])*\.?(?:[0-9](?:_?[0-9])*)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?$/;
+  /^[+-]?(?:[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?$/;
 
 /**
  * strconv.ParseFloat: decimal, hexadecimal with exponent, inf and nan.

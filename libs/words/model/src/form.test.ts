@@ -1,8 +1,9 @@
 /**
  * Protects the reading of parameters: every read endpoint takes them from forms and URLs as a Go server does.
  */
+import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
-import { parseForm, parseQueryText } from './form.ts';
+import { formBytesMax, parameterBytesMax, parametersMax, parseForm, parseQueryText } from './form.ts';
 
 function form(
   method: string,
@@ -70,6 +71,64 @@ test.each([
   const type = 'application/x-www-form-urlencoded';
   expect(form('POST', type, Buffer.from(`${escaped}=b`))).toEqual([[text, 'b']]);
   expect(form('POST', type, Buffer.from(`b=${bytes}`, 'latin1'))).toEqual([['b', text]]);
+});
+
+test('bytes that are no UTF-8 are singled out among those that are', () => {
+  const piece = fc.oneof(
+    fc.uint8Array({ maxLength: 4 }),
+    fc.string({ unit: 'binary', maxLength: 3 }).map((text) => Buffer.from(text.toWellFormed())),
+    fc
+      .constantFrom(
+        'e0a080',
+        'e09f80',
+        'eda080',
+        'ed9fbf',
+        'f0908080',
+        'f08f8080',
+        'f48fbfbf',
+        'f4908080',
+        'c1bf',
+      )
+      .map((hex) => Buffer.from(hex, 'hex')),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      const bytes = Buffer.concat(pieces);
+      let expected = '';
+      for (let i = 0; i < bytes.length;) {
+        const size = [1, 2, 3, 4].find((n) => i + n <= bytes.length && isUtf8(bytes.subarray(i, i + n)));
+        expected += size ? bytes.toString('utf8', i, i + size) : String.fromCharCode(0xdc00 + bytes[i]);
+        i += size ?? 1;
+      }
+      const written = bytes.toString('hex').replace(/../g, '%$&');
+      expect(parseQueryText(`a=${written}`).get('a')).toBe(expected);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+const escapes = (bytes: number) => `a=${'%e9'.repeat(bytes / 3)}`;
+
+// 10 MB of escapes took 3.8 s of the thread that answers health checks.
+test.each([
+  ['a long parameter', `start=${'1'.repeat(parameterBytesMax)}`, 'parameter too long (524294 > 524288)'],
+  ['a long name', 'a'.repeat(parameterBytesMax + 1), 'parameter too long (524289 > 524288)'],
+  ['many parameters', 'a=1&'.repeat(parametersMax + 1), 'too many parameters, limit: 10000'],
+  [
+    'a large form',
+    Array.from({ length: 21 }, () => escapes(102_399)).join('&'),
+    'parameters too large, limit: 2097152 bytes',
+  ],
+  ['nothing but separators', '&'.repeat(formBytesMax + 2), 'parameters too large, limit: 2097152 bytes'],
+])('%s is refused before it is decoded', (_, text, message) => {
+  expect(() => form('POST', 'application/x-www-form-urlencoded', text)).toThrow(message);
+  expect(() => parseQueryText(text)).toThrow(message);
+});
+
+test('as much as the bounds allow is taken', () => {
+  const query = `query=${'%7b'.repeat(131_072)}`;
+  expect(form('POST', 'application/x-www-form-urlencoded', query)).toEqual([['query', '{'.repeat(131_072)]]);
+  expect([...parseQueryText('a=1&'.repeat(parametersMax))]).toHaveLength(parametersMax);
 });
 
 const anyText = fc.string({ unit: 'binary' });

@@ -37,10 +37,20 @@ export class FormValues {
 }
 
 /**
+ * Bytes of a parameter with its name, as written: the longest query has 128 KiB, and each of its bytes may be
+ * written as three.
+ */
+export const parameterBytesMax = 512 * 1024;
+/** Bytes of all parameters, and their number: they are read on the thread that answers health checks. */
+export const formBytesMax = 2 * 1024 * 1024;
+export const parametersMax = 10_000;
+
+/**
  * Parameters of a request: those of a form body, then those of the URL, as Go's http.Request.ParseForm merges
  * them.
  *
- * @throws LokiError 400 in Go's words for a content type, an escape or a separator that means nothing
+ * @throws LokiError 400 in Go's words for a content type, an escape or a separator that means nothing, 400 or
+ *   413 beyond the bounds above
  */
 export function parseForm(request: FormRequest): FormValues {
   const { method, headers, queryText, body } = request;
@@ -48,8 +58,9 @@ export function parseForm(request: FormRequest): FormValues {
   const type = headers.get('content-type') ?? '';
   // Without a type a body is bytes.
   const isForm = type !== '' && parseMediaType(type) === formType;
-  const form = isForm ? body.toString('latin1') : '';
-  return parseQueryText(form === '' ? queryText : `${form}&${queryText}`);
+  if (!isForm || body.length === 0) return parseQueryText(queryText);
+  checkFormBytes(body.length + queryText.length);
+  return parseQueryText(`${body.toString('latin1')}&${queryText}`);
 }
 
 /**
@@ -57,50 +68,94 @@ export function parseForm(request: FormRequest): FormValues {
  * UTF-8 becomes half a surrogate pair, U+DC00 and the byte: no text has such a thing, so a query with one can
  * be refused.
  *
- * @throws LokiError 400 `invalid URL escape "%zz"`, `invalid semicolon separator in query`
+ * @throws LokiError 400 `invalid URL escape "%zz"`, `invalid semicolon separator in query`, and as
+ *   `parseForm`
  */
 export function parseQueryText(text: string): FormValues {
+  checkFormBytes(text.length);
   const pairs: [string, string][] = [];
-  for (const pair of text.split('&')) {
-    if (pair === '') continue;
-    checkPair(pair);
-    const equals = pair.indexOf('=');
-    if (equals < 0) pairs.push([decodeValue(pair), '']);
-    else pairs.push([decodeValue(pair.slice(0, equals)), decodeValue(pair.slice(equals + 1))]);
+  for (let start = 0; start < text.length;) {
+    const ampersand = text.indexOf('&', start);
+    const end = ampersand < 0 ? text.length : ampersand;
+    if (end > start) {
+      if (pairs.length >= parametersMax) {
+        throw new LokiError('badRequest', `too many parameters, limit: ${parametersMax}`);
+      }
+      pairs.push(pairOf(text.slice(start, end)));
+    }
+    start = end + 1;
   }
   return new FormValues(pairs);
+}
+
+function checkFormBytes(bytes: number): void {
+  if (bytes > formBytesMax + 1) {
+    throw new LokiError('bodyTooLarge', `parameters too large, limit: ${formBytesMax} bytes`);
+  }
+}
+
+function pairOf(pair: string): [name: string, value: string] {
+  if (pair.length > parameterBytesMax) {
+    throw new LokiError('badRequest', `parameter too long (${pair.length} > ${parameterBytesMax})`);
+  }
+  checkPair(pair);
+  const equals = pair.indexOf('=');
+  if (equals < 0) return [decodeValue(pair), ''];
+  return [decodeValue(pair.slice(0, equals)), decodeValue(pair.slice(equals + 1))];
 }
 
 const hasBytes = /[%+\u0080-\uffff]/;
 
 function decodeValue(text: string): string {
   if (!hasBytes.test(text)) return text;
-  const bytes = Buffer.from(
-    text
-      .replaceAll('+', ' ')
-      .replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
-    'latin1',
-  );
-  return isUtf8(bytes) ? bytes.toString('utf8') : decodeBroken(bytes);
-}
-
-function decodeBroken(bytes: Buffer): string {
-  let text = '';
-  for (let i = 0; i < bytes.length;) {
-    const length = sequenceLength(bytes[i]);
-    const sequence = bytes.subarray(i, i + length);
-    const isWhole = sequence.length === length && isUtf8(sequence);
-    text += isWhole ? sequence.toString('utf8') : String.fromCharCode(0xdc00 + bytes[i]);
-    i += isWhole ? length : 1;
+  const bytes = Buffer.allocUnsafe(text.length);
+  let length = 0;
+  for (let i = 0; i < text.length; i++) {
+    let byte = text.charCodeAt(i);
+    if (byte === 0x2b) byte = 0x20;
+    else if (byte === 0x25) {
+      byte = (hexDigit(text.charCodeAt(i + 1)) << 4) | hexDigit(text.charCodeAt(i + 2));
+      i += 2;
+    }
+    bytes[length++] = byte;
   }
-  return text;
+  const decoded = bytes.subarray(0, length);
+  return isUtf8(decoded) ? decoded.toString('utf8') : decodeBroken(decoded);
 }
 
-/** Bytes of the UTF-8 sequence that a first byte announces. */
-function sequenceLength(first: number): number {
+/** Of one of 0-9, a-f, A-F: letters have bit 6 and count from 9. */
+function hexDigit(code: number): number {
+  return (code & 0xf) + (code >> 6) * 9;
+}
+
+/**
+ * Text of bytes some of which are no UTF-8. Broken bytes are singled out one at a time, the rest is copied.
+ */
+function decodeBroken(bytes: Buffer): string {
+  const units = Buffer.allocUnsafe(2 * bytes.length);
+  let length = 0;
+  for (let i = 0; i < bytes.length;) {
+    const size = sequenceLength(bytes, i);
+    if (size > 1) length += units.write(bytes.toString('utf8', i, i + size), length, 'utf16le');
+    else length = units.writeUInt16LE(bytes[i] < 0x80 ? bytes[i] : 0xdc00 + bytes[i], length);
+    i += Math.max(1, size);
+  }
+  return units.toString('utf16le', 0, length);
+}
+
+/** Bytes of the UTF-8 sequence at `at`; 0: none starts there. */
+function sequenceLength(bytes: Buffer, at: number): number {
+  const first = bytes[at];
   if (first < 0x80) return 1;
-  if (first < 0xe0) return 2;
-  return first < 0xf0 ? 3 : 4;
+  const size = first < 0xc2 || first > 0xf4 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  if (size === 0 || at + size > bytes.length) return 0;
+  // Overlong forms, surrogates and code points above U+10FFFF show in the second byte.
+  const second = bytes[at + 1];
+  const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (second < low || second > high) return 0;
+  for (let i = at + 2; i < at + size; i++) if ((bytes[i] & 0xc0) !== 0x80) return 0;
+  return size;
 }
 
 function checkPair(pair: string): void {

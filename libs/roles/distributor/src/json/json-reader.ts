@@ -116,7 +116,7 @@ export class JsonReader {
     const text = this.string();
     const special = /^([+-]?)(?:(nan)|inf(?:inity)?)$/i.exec(text);
     if (special) return special[2] ? Number.NaN : special[1] === '-' ? -Infinity : Infinity;
-    if (!/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(text)) {
+    if (!/^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(text)) {
       return this.#notParsed('ReadUint64', 'ParseFloat', text);
     }
     return Number(text);

@@ -59,7 +59,7 @@ export function parseTimeRange(params: Params, nowNs: bigint): TimeRange {
     const parsed = parsePrometheusDuration(sinceText);
     if (parsed === undefined) {
       throw badRequest(
-        `could not parse 'since' parameter: not a valid duration string: ${quoteGo(sinceText)}`,
+        `could not parse 'since' parameter: not a valid duration string: ${quoted(sinceText)}`,
       );
     }
     sinceNs = parsed;
@@ -119,7 +119,7 @@ function quoted(text: string): string {
 const quotedCharsMax = 1024;
 
 /** A number as Go's strconv.ParseFloat takes it, hexadecimal ones apart. */
-const floatText = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+const floatText = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 /**
  * Millisecond precision, rounded half away from zero, decimal all the way: doubles would blur the last

@@ -75,11 +75,15 @@ test('who is forgotten is told to the ring, and the page comes again', async () 
     clock,
     rings: { distributorRing: { ...source, forget: async (id) => void forgotten.push(id) } },
   });
-  const body = Buffer.from('forget=a%2Bb');
-  const response = await distributorRing!(request({ method: 'POST', body }));
+  const form = {
+    method: 'POST',
+    headers: new Map([['content-type', 'application/x-www-form-urlencoded']]),
+    body: Buffer.from('forget=a%2Bb'),
+  };
+  const response = await distributorRing!(request(form));
   expect(response).toMatchObject({ status: 302, headers: { location: '#' } });
   expect(forgotten).toEqual(['a+b']);
-  await get('ring', { method: 'POST', body });
+  await get('ring', form);
 });
 
 test('rings that the process does not know have no page; memberlist says so', async () => {

@@ -1,4 +1,5 @@
 import type { RouteId } from '@loki/http';
+import { parseForm } from '@loki/model';
 import type { Clock, HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
 import { partitionOwners, Ring, ringHtml, ringJson, tokensOf } from '@loki/ring';
 import type { RingMemberStatus } from '@loki/telemetry';
@@ -117,7 +118,7 @@ async function ringPage(
   clock: Clock,
 ): Promise<HttpResponse> {
   if (request.method === 'POST') {
-    const id = new URLSearchParams(request.body.toString('utf8')).get('forget') ?? '';
+    const id = parseForm(request).get('forget') ?? '';
     if (id !== '') await source.forget?.(id);
     return { status: 302, headers: { location: '#' } };
   }
