@@ -66,7 +66,11 @@ function rule(head: string, ...alternatives: (string | [string, Action])[]): voi
 const first = (part: unknown) => part;
 const second = (_: unknown, part: unknown) => part;
 const one = <T>(item: T): T[] => [item];
-const more = <T>(list: T[], _comma: unknown, item: T): T[] => [...list, item];
+/** The list is this rule's own: no other part of the tree has it yet. */
+const more = <T>(list: T[], _comma: unknown, item: T): T[] => {
+  list.push(item);
+  return list;
+};
 const listOf = (item: string, separator: string): [string, Action][] => [
   [item, one],
   [`${item}s ${separator} ${item}`, more],

@@ -1,23 +1,27 @@
-import { compileRegex } from '@loki/regex';
+import { compileRegex, plainAlternatives } from '@loki/regex';
 import type { Matcher } from './ast.ts';
 
 /** `name op "value"` ready to use. A missing label counts as empty. */
 export interface StringMatcher {
   readonly name: string;
   readonly matches: (value: string) => boolean;
-  /** Set for `=` and `!=`. */
-  readonly literal?: { readonly value: string; readonly isNegated: boolean };
+  /** Values that alone decide: the matcher accepts these and no others, or the others when negated. */
+  readonly listed?: { readonly values: ReadonlySet<string>; readonly isNegated: boolean };
 }
 
 /** Regular expressions are anchored at both ends, and their dot takes newlines. */
 export function compileMatcher({ name, op, value }: Matcher): StringMatcher {
-  if (op === '=') {
-    return { name, matches: (text) => text === value, literal: { value, isNegated: false } };
+  const isNegated = op === '!=' || op === '!~';
+  const isRegex = op === '=~' || op === '!~';
+  const values = isRegex ? plainAlternatives(value) : new Set([value]);
+  if (values) {
+    const [only] = values;
+    // Parsed labels are new strings: comparing one costs less than hashing it.
+    const isListed = values.size === 1 ? (text: string) => text === only : (text: string) => values.has(text);
+    return { name, matches: (text) => isListed(text) !== isNegated, listed: { values, isNegated } };
   }
-  if (op === '!=') return { name, matches: (text) => text !== value, literal: { value, isNegated: true } };
   const regex = compileRegex(value, { anchored: true, dotAll: true });
-  const isPositive = op === '=~';
-  return { name, matches: (text) => regex.test(text) === isPositive };
+  return { name, matches: (text) => regex.test(text) !== isNegated };
 }
 
 /** Labels by name: `Labels`, a map. */

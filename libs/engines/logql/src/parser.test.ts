@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { LokiError } from '@loki/model';
 import type { Expr, Grouping } from './ast.ts';
 import { parseExpr } from './check.ts';
-import { parseMatchers, parseSyntax, queryBytesMax } from './parser.ts';
+import { logExprsOf, parseMatchers, parseSyntax, queryBytesMax } from './parser.ts';
 import { formatExpr } from './pretty.ts';
 import { canonicalText, printExpr } from './print.ts';
 
@@ -153,14 +153,42 @@ test('sizes keep their bytes in exact text', () => {
 });
 
 test('nesting is bounded, by a message and not by the stack', () => {
-  const sums = `${'sum('.repeat(5000)}vector(1)${')'.repeat(5000)}`;
-  const chain = Array.from({ length: 9000 }, () => 'vector(1)').join('+');
-  const filters = `{a="b"} | ${Array.from({ length: 9000 }, () => 'x="1"').join(' or ')}`;
+  const sums = `${'sum('.repeat(3000)}vector(1)${')'.repeat(3000)}`;
+  const chain = Array.from({ length: 1500 }, () => 'vector(1)').join('+');
+  const filters = `{a="b"} | ${Array.from({ length: 2000 }, () => 'x="1"').join(' or ')}`;
   for (const query of [sums, chain, filters]) {
     expect(messageOf(() => parseExpr(query))).toBe('parse error : expression is nested too deeply (> 1000)');
   }
-  // Parentheses leave no trace in the tree, so they may go as deep as the text is long.
-  expect(printExpr(parseSyntax(`${'('.repeat(60_000)}1${')'.repeat(60_000)}`))).toBe('1');
+  // Parentheses leave no trace in the tree, so they may go as deep as there are tokens.
+  expect(printExpr(parseSyntax(`${'('.repeat(4_900)}1${')'.repeat(4_900)}`))).toBe('1');
+});
+
+/** `a op a op …`, as a balanced tree: nesting does not bound it. */
+function balanced(part: string, count: number): string {
+  if (count === 1) return part;
+  return `(${balanced(part, count >> 1)}+${balanced(part, count - (count >> 1))})`;
+}
+
+// Each held the thread that answers everybody for 0.3 to 5 s.
+test.each([
+  ['1+'.repeat(5_000) + '1', 'input has too many tokens (limit 10000)'],
+  [`{a="b"${',c!~"x"'.repeat(15_000)}}`, 'input has too many tokens (limit 10000)'],
+  [`{a="b"}${' |= "x"'.repeat(16_000)}`, 'input has too many tokens (limit 10000)'],
+  [balanced('rate({a="b"}[1m])', 257), 'too many log selections (257 > 256)'],
+  [
+    `{a=~"${'[a-z]'.repeat(24_000)}"}`,
+    `error parsing regexp: expression too large: \`${'[a-z]'.repeat(24_000)}\``,
+  ],
+])('a query that is dear to read is refused: %.20s…', (query, message) => {
+  expect(messageOf(() => parseExpr(query))).toBe(`parse error : ${message}`);
+});
+
+test('a query of many names, and one of many selections, is taken', () => {
+  const names = Array.from({ length: 5_000 }, (_, i) => `some-deployment-${i}`).join('|');
+  expect(parseExpr(`{pod=~"${names}"}`)).toMatchObject({ matchers: [{ op: '=~', value: names }] });
+  const labels = Array.from({ length: 2_000 }, (_, i) => `l${i}`);
+  expect(parseExpr(`sum by (${labels.join()}) (rate({a="b"}[1m]))`)).toMatchObject({ grouping: { labels } });
+  expect(logExprsOf(parseExpr(balanced('rate({a="b"}[1m])', 256)))).toHaveLength(256);
 });
 
 test('long queries are refused by their bytes', () => {

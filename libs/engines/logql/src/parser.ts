@@ -7,10 +7,19 @@ import { buildTables } from './lalr.ts';
 import type { State } from './lalr.ts';
 import { Lexer } from './lexer.ts';
 import type { Token } from './lexer.ts';
-import { matchesEmpty } from './regex-check.ts';
+import { compileMatcher } from './matchers.ts';
 
 /** Query text longer than this is refused unread. */
 export const queryBytesMax = 131_072;
+
+/**
+ * Words and signs of a query. Lists of many names are one regular expression; what has more words than this
+ * was not written to be answered, and each takes some 5 us of a thread that answers others too.
+ */
+const tokensMax = 10_000;
+
+/** Log selections of a query: each is planned, asked of every ingester and merged on its own. */
+const selectionsMax = 256;
 
 /** More expected tokens than this are not listed. */
 const expectationsMax = 4;
@@ -62,12 +71,14 @@ function run(query: string, names: LabelNames): Expr {
   const values: unknown[] = [];
   let token: Token | undefined;
   let nameError: LokiError | undefined;
+  let tokens = 0;
   for (;;) {
     const state = tables[states.at(-1)!];
     // A state that can only reduce does so unread: what follows must not fail before what precedes.
     const isSimple = state.shifts.size === 0 && state.reductions.size === 0 && !state.accepts;
     let rule = state.defaultRule;
     if (!isSimple) {
+      if (!token && ++tokens > tokensMax) throw parseError(`input has too many tokens (limit ${tokensMax})`);
       token ??= lexer.next();
       const shift = state.shifts.get(token.name);
       if (shift !== undefined) {
@@ -109,26 +120,16 @@ function syntaxError(state: State, token: Token): LokiError {
 
 /** Each selector must rule something out for streams that lack its labels: others would select everything. */
 function checkSelectors(expr: Expr): void {
-  for (const log of logExprsOf(expr)) {
-    if (log.matchers.some((matcher) => !acceptsMissing(matcher))) continue;
+  const logExprs = logExprsOf(expr);
+  if (logExprs.length > selectionsMax) {
+    throw parseError(`too many log selections (${logExprs.length} > ${selectionsMax})`);
+  }
+  for (const log of logExprs) {
+    if (log.matchers.some((matcher) => !compileMatcher(matcher).matches(''))) continue;
     throw parseError(
       'queries require at least one regexp or equality matcher that does not have an empty-compatible value. ' +
         'For instance, app=~".*" does not meet this requirement, but app=~".+" will',
     );
-  }
-}
-
-/** Does a matcher accept streams without its label? */
-function acceptsMissing(matcher: Matcher): boolean {
-  switch (matcher.op) {
-    case '=':
-      return matcher.value === '';
-    case '!=':
-      return matcher.value !== '';
-    case '=~':
-      return matchesEmpty(matcher.value);
-    case '!~':
-      return !matchesEmpty(matcher.value);
   }
 }
 

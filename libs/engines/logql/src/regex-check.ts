@@ -1,8 +1,9 @@
-import { compileRegex } from '@loki/regex';
+import { compileRegex, plainAlternatives } from '@loki/regex';
 import { messageOfPart, parseError } from './errors.ts';
 
 /** Refuses a matcher's regex that is none. */
 export function checkLabelRegex(pattern: string): void {
+  if (plainAlternatives(pattern)) return;
   try {
     compileRegex(pattern, { anchored: true, dotAll: true });
   } catch (error) {
@@ -35,9 +36,4 @@ export function checkRegexpParser(pattern: string): void {
   if (names.size === 0) {
     throw parseError('invalid regexp parser: at least one named capture must be supplied');
   }
-}
-
-/** Does a matcher's regex accept the empty text, that is, a missing label? */
-export function matchesEmpty(pattern: string): boolean {
-  return compileRegex(pattern, { anchored: true, dotAll: true }).test('');
 }

@@ -1,3 +1,4 @@
+export { plainAlternatives } from './plain-alternatives.ts';
 export { compileRegex } from './regex.ts';
 export type { Regex } from './regex.ts';
 export { RegexSyntaxError } from './regex-syntax-error.ts';

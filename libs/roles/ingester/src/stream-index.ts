@@ -62,8 +62,9 @@ export class StreamIndex<Stream extends LabelledStream> {
    * The streams that all matchers accept, in no order.
    *
    * A matcher that accepts an empty value accepts streams without its label, so it narrows nothing. Of the
-   * others, one with `=` names its streams at once, and the rest are asked about values, not about streams,
-   * while a label has fewer values than there are streams to test: the cost follows the matches.
+   * others, one that lists its values names its streams at once, and the rest are asked about values, not
+   * about streams, while a label has fewer values than there are streams to test: the cost follows the
+   * matches.
    */
   select(matchers: readonly StringMatcher[]): Stream[] {
     const selected: Stream[] = [];
@@ -116,17 +117,20 @@ interface Narrowing<Stream> {
 }
 
 /** Values to look at before it is known which streams a matcher accepts. */
-function lookups<Stream>({ matcher: { literal }, values }: Narrowing<Stream>): number {
-  return literal?.isNegated === false ? 1 : values.size;
+function lookups<Stream>({ matcher: { listed }, values }: Narrowing<Stream>): number {
+  return listed?.isNegated === false ? Math.min(listed.values.size, values.size) : values.size;
 }
 
 function postingsOf<Stream>({ matcher, values }: Narrowing<Stream>): Posting<Stream>[] {
-  const { literal, matches } = matcher;
-  if (literal?.isNegated === false) {
-    const posting = values.get(literal.value);
-    return posting ? [posting] : [];
-  }
+  const { listed, matches } = matcher;
   const postings: Posting<Stream>[] = [];
+  if (listed?.isNegated === false && listed.values.size <= values.size) {
+    for (const value of listed.values) {
+      const posting = values.get(value);
+      if (posting !== undefined) postings.push(posting);
+    }
+    return postings;
+  }
   for (const [value, posting] of values) if (matches(value)) postings.push(posting);
   return postings;
 }

@@ -96,10 +96,11 @@ class ValueFilter implements BaseFilter {
     if (!block.info.metadataNames.includes(name)) return undefined;
     const column = block.metadataColumn(name);
     if (!column) return undefined;
-    const { literal, matches } = this.#matcher;
+    const { listed, matches } = this.#matcher;
     const passes = new Uint8Array(column.values.length + 1);
-    if (literal && !literal.isNegated) {
-      const at = column.values.indexOf(literal.value);
+    if (listed?.isNegated === false && listed.values.size === 1) {
+      const [value] = listed.values;
+      const at = column.values.indexOf(value);
       if (at >= 0) passes[at + 1] = 1;
       return { column, passes, some: at >= 0 };
     }

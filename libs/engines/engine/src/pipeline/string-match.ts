@@ -8,7 +8,7 @@ const answersMax = 8192;
 /** A matcher for rows: their labels repeat, so a regular expression runs once for each distinct value. */
 export function compileCachedMatcher(matcher: Matcher): StringMatcher {
   const compiled = compileMatcher(matcher);
-  if (compiled.literal) return compiled;
+  if (compiled.listed) return compiled;
   const answers = new BoundedMap<string, boolean>(answersMax);
   const matches = (text: string) => {
     let answer = answers.get(text);
