@@ -3,6 +3,8 @@
 module.exports = {
   rootDir: __dirname,
   testMatch: ['<rootDir>/{apps/*,libs/*/*,tools/*}/src/**/*.test.ts'],
+  // They need programs of their own: npm run test:deploy.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/tools/deploy/'],
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

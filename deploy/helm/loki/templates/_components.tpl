@@ -52,7 +52,7 @@ workloads:
   - object: {{ $full }}-zone-{{ $name }}
     zone: zone-{{ $name }}
     zones: {{ $count }}
-    replicas: {{ div (add (int $.values.replicas) (sub $count 1 $index)) $count }}
+    replicas: {{ div (sub (add (int $.values.replicas) $count) (add 1 $index)) $count }}
     nodeSelector: {{ (kindIs "map" $zone | ternary (get (kindIs "map" $zone | ternary $zone dict) "nodeSelector") dict) | default dict | toJson }}
 {{- end }}
 {{- else }}

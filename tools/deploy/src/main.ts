@@ -1,0 +1,36 @@
+/**
+ * Checks the charts: brings the programs that it takes, says which cannot be had, and runs the tests here.
+ *
+ *     npm run test:deploy                      all; arguments go to jest
+ *     npm run test:deploy -- --update          writes the golden renders anew
+ *
+ * Programs are kept in $LOKI_DEPLOY_CACHE, by default ~/.cache/loki-deploy.
+ */
+import { spawnSync } from 'node:child_process';
+import os from 'node:os';
+import path from 'node:path';
+import { preparePrograms } from './programs.ts';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+
+function main(args: readonly string[]): number {
+  const cache = process.env['LOKI_DEPLOY_CACHE'] ?? path.join(os.homedir(), '.cache/loki-deploy');
+  const programs = preparePrograms(cache);
+  for (const [name, { missing }] of Object.entries(programs) as [string, { missing: string }][]) {
+    if (missing !== '') console.log(`skipped: what ${name} checks: ${missing}`);
+  }
+  const rest = args.filter((arg) => arg !== '--update');
+  const { status } = spawnSync('npx', ['jest', '--config', 'tools/deploy/jest.config.cjs', ...rest], {
+    cwd: root,
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
+      LOKI_DEPLOY_PROGRAMS: JSON.stringify(programs),
+      ...(rest.length < args.length ? { LOKI_DEPLOY_UPDATE: '1' } : {}),
+    },
+  });
+  return status ?? 1;
+}
+
+process.exitCode = main(process.argv.slice(2));
