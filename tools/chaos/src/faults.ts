@@ -1,34 +1,13 @@
-import type { AppName, AppProcess } from '@loki/dev-cluster';
+import type { AppName } from '@loki/dev-cluster';
 import type { Prng } from '@loki/virtual';
+import { loseBroker, loseTwoBrokers } from './broker-loss.ts';
+import { cutProduce, cutPush } from './cuts.ts';
+import { hold, pick, wait } from './fault.ts';
+import type { Fault, FaultWorld } from './fault.ts';
 import { brokerCount, hasMinio, imageOf, rewind } from './services.ts';
 import type { RedisImage } from './services.ts';
 import type { System } from './system.ts';
 
-/** What a fault may spend, and on what. */
-interface FaultWorld {
-  readonly system: System;
-  readonly random: Prng;
-  /** The shortest and the longest SIGSTOP. */
-  readonly pauseMs: { readonly min: number; readonly max: number };
-  /** Aborted when the run is told to end: the fault ends at once, and what is broken stays so. */
-  readonly signal: AbortSignal;
-  /** What Redis held some rounds ago. */
-  readonly redisImage: RedisImage;
-}
-
-/** Something that is broken, and mended again. */
-export interface Fault {
-  readonly kind: string;
-  /** What it takes capacity from: two faults of one round never share it. */
-  readonly group: AppName | 'kafka' | 'redis' | 'minio';
-  /** Requests that may fail meanwhile, because nobody is left who could answer. */
-  readonly excuses?: { readonly push?: boolean; readonly query?: boolean };
-  /** Breaks, waits, mends. Resolves with what was hit once the last process has been started again. */
-  readonly run: (world: FaultWorld) => Promise<string>;
-}
-
-/** How long something is down, unless the fault is about that. */
-const holdMs = { min: 1_000, max: 6_000 } as const;
 const readyMs = 90_000;
 /**
  * How long a process that was replaced is ready before the next one goes: longer than clients wait to repeat.
@@ -37,6 +16,7 @@ const steadyMs = 1_000;
 
 const killed: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier', 'compactor'];
 const rolled: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier'];
+const upgraded = killed;
 
 export const faults: readonly Fault[] = [
   ...killed.map((app): Fault => ({ kind: `kill-${app}`, group: app, run: (world) => kill(world, app) })),
@@ -51,6 +31,22 @@ export const faults: readonly Fault[] = [
   { kind: 'kill-broker', group: 'kafka', run: killBroker },
   // A query too must know how far the log goes: what was acknowledged a moment ago may not be missing.
   { kind: 'kill-all-brokers', group: 'kafka', excuses: { push: true, query: true }, run: killAllBrokers },
+  { kind: 'lose-broker', group: 'kafka', isSpecial: true, run: loseBroker },
+  {
+    kind: 'lose-two-brokers',
+    group: 'kafka',
+    isSpecial: true,
+    excuses: { push: true, query: true },
+    run: loseTwoBrokers,
+  },
+  { kind: 'cut-produce', group: 'kafka', run: cutProduce },
+  { kind: 'cut-push', group: 'client', run: cutPush },
+  ...upgraded.map((app): Fault => ({
+    kind: `upgrade-${app}`,
+    group: app,
+    isSpecial: true,
+    run: (world) => roll(world, app, () => world.system.upgrade(app)),
+  })),
   { kind: 'stop-redis', group: 'redis', run: stopRedis },
   { kind: 'empty-redis', group: 'redis', run: emptyRedis },
   { kind: 'rewind-redis', group: 'redis', run: rewindRedis },
@@ -122,8 +118,9 @@ async function restart(world: FaultWorld, app: AppName): Promise<string> {
  * One after the other, each ready for some time before the next goes, as a rollout does it: who was refused
  * by the first just before it was ready, and repeats his request at the second, must find one of them.
  */
-async function roll(world: FaultWorld, app: AppName): Promise<string> {
+async function roll(world: FaultWorld, app: AppName, before: () => void = () => undefined): Promise<string> {
   const { system } = world;
+  before();
   const all = system.of(app);
   for (const [i, each] of all.entries()) {
     await system.terminate(each);
@@ -192,27 +189,4 @@ async function stopMinio(world: FaultWorld): Promise<string> {
 /** Redis as it is now, for a later `rewind-redis`. */
 export function redisImage(system: System): Promise<RedisImage> {
   return imageOf(system.services.redis.port);
-}
-
-function pick({ system, random }: FaultWorld, app: AppName): AppProcess {
-  return random.pick(system.of(app));
-}
-
-function hold(world: FaultWorld): Promise<void> {
-  return wait(world, world.random.int(holdMs.min, holdMs.max));
-}
-
-function wait({ signal }: FaultWorld, ms: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(new Error('the run ends'));
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -20,10 +20,11 @@ import { faultsIn, Ledger, LokiClient } from '@loki/canary';
 import type { Findings } from '@loki/canary';
 import { NodeDisk, NodeHttpClient, NodeTimers } from '@loki/runtime';
 import { Prng } from '@loki/virtual';
+import type { Fault } from './fault.ts';
 import { drawRounds, faults } from './faults.ts';
-import type { Fault } from './faults.ts';
 import { plants } from './planted.ts';
 import type { Plant } from './planted.ts';
+import { previousTree } from './previous.ts';
 import { recoveryTable } from './recovery.ts';
 import { Rounds } from './rounds.ts';
 import { scenarios } from './scenarios.ts';
@@ -33,6 +34,8 @@ import { System } from './system.ts';
 interface Options extends Scenario {
   readonly seed: string;
   readonly faults: readonly Fault[];
+  /** The commit of version N-1; empty: all are of this version. */
+  readonly previous: string;
   readonly plant: Plant | undefined;
   readonly keeps: boolean;
 }
@@ -79,10 +82,9 @@ async function run(
     console.log(`${((Date.now() - beganMs) / 1000).toFixed(1).padStart(7)} ${text}`);
   let rounds: Rounds | undefined;
   say(`seed ${seed}: starting Kafka, Redis, MinIO and the processes`);
-  const system = await System.start(
-    { directory, plant, onEnded: (name, reason) => rounds?.ended(name, reason) },
-    stopping,
-  );
+  const previous = options.previous === '' ? undefined : previousTree(options.previous, directory);
+  const onEnded = (name: string, reason: string): void => rounds?.ended(name, reason);
+  const system = await System.start({ directory, plant, previous, onEnded }, stopping);
   const http = new NodeHttpClient();
   try {
     if (signal.aborted) return 130;
@@ -174,6 +176,7 @@ function readOptions(): Options | undefined {
       rate: { type: 'string' },
       lines: { type: 'string' },
       queries: { type: 'string' },
+      previous: { type: 'string', default: '' },
       plant: { type: 'string' },
       keep: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
@@ -196,12 +199,15 @@ function readOptions(): Options | undefined {
     ...scenario,
     rounds: numberOr(values.rounds, scenario.rounds),
     seed: values.seed,
-    faults: wanted.length === 0 ? faults : faults.filter(({ kind }) => wanted.includes(kind)),
+    faults: faults.filter(({ kind, isSpecial }) =>
+      wanted.length === 0 ? !isSpecial : wanted.includes(kind),
+    ),
     atOnce: values['at-once'] === undefined ? scenario.atOnce : Number(values['at-once']),
     pauseMs: { min: Math.min(pauseMin, pauseMax), max: pauseMax },
     load: { ...scenario.load, linesPerSecond: numberOr(values.rate, scenario.load.linesPerSecond) },
     ackedMin: numberOr(values.lines, scenario.ackedMin),
     queriesPerSecond: numberOr(values.queries, scenario.queriesPerSecond),
+    previous: values.previous,
     plant: plant as Plant | undefined,
     keeps: values.keep,
   };

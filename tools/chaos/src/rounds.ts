@@ -2,8 +2,8 @@ import { faultsIn, LedgerChecks, LedgerJudge, LedgerLoad } from '@loki/canary';
 import type { Findings, Ledger, LokiClient, StreamSelector } from '@loki/canary';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import type { Prng } from '@loki/virtual';
+import type { Fault } from './fault.ts';
 import { redisImage } from './faults.ts';
-import type { Fault } from './faults.ts';
 import type { Recovery } from './recovery.ts';
 import type { RedisImage } from './services.ts';
 import type { System } from './system.ts';
@@ -108,7 +108,11 @@ export class Rounds {
     this.#excusesEnds = faults.some(({ group }) => ['kafka', 'redis', 'minio'].includes(group));
     this.#images.push(await redisImage(system));
     const image = this.#images[Math.max(0, this.#images.length - 1 - imageAge)];
-    const world = { ...this.#options, redisImage: image };
+    const world = {
+      ...this.#options,
+      redisImage: image,
+      pushes: (fromMs: number, toMs: number) => this.#watch.pushes(fromMs, toMs),
+    };
     const mended = faults.map(async (fault, i) => {
       const hit = await fault
         .run({ ...world, random: world.random.fork(`fault ${i}`) })

@@ -57,4 +57,32 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     atOnce: 1,
     pauseMs: { min: 12_000, max: 16_000 },
   },
+  brokers: {
+    ...all,
+    about: 'one broker stays away, then two of three',
+    kinds: ['lose-broker', 'lose-two-brokers'],
+    rounds: 4,
+    atOnce: 1,
+  },
+  cut: {
+    ...all,
+    about: 'connections end in place of 1,000 acknowledgements of Kafka and 1,000 of gateways',
+    kinds: ['cut-produce', 'cut-push'],
+    rounds: 20,
+    atOnce: 2,
+    load: { linesPerSecond: 2_000, linesPerPush: 20, clients: 16 },
+  },
+  upgrade: {
+    ...all,
+    about: 'all start as version N-1 (--previous COMMIT), and one app after the other becomes this version',
+    kinds: [
+      'upgrade-gateway',
+      'upgrade-distributor',
+      'upgrade-ingester',
+      'upgrade-querier',
+      'upgrade-compactor',
+    ],
+    rounds: 5,
+    atOnce: 1,
+  },
 };

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Cluster, membersOf } from '@loki/dev-cluster';
 import type { AppName, AppProcess, Member } from '@loki/dev-cluster';
+import { Link, PushAnswers } from '@loki/services';
 import { freePorts } from '@loki/test-tools';
 import { memberConfig } from './member-config.ts';
 import type { Place } from './member-config.ts';
@@ -19,6 +20,8 @@ const relaunchMs = 1_000;
 interface SystemOptions {
   readonly directory: string;
   readonly plant: Plant | undefined;
+  /** The tree of version N-1, from which all start; undefined: they are of this version. */
+  readonly previous: string | undefined;
   /** A process ended though nobody ended it. */
   readonly onEnded: (name: string, reason: string) => void;
 }
@@ -31,14 +34,28 @@ export class System {
   /** Ingesters that joined later. */
   readonly #added: Cluster[] = [];
   #addedCount = 0;
+  /** Apps that are of this version already. */
+  readonly #upgraded = new Set<AppName>();
+  /** Ways to the gateways that can be cut, in their order. */
+  readonly gatewayLinks: readonly Link[];
+  readonly gatewayUrls: readonly string[];
   /** Those that are down because a fault wants them to be. */
   readonly #down = new Set<AppProcess>();
   #isStopping = false;
 
-  private constructor(services: BreakableServices, cluster: Cluster, options: SystemOptions) {
+  private constructor(
+    services: BreakableServices,
+    cluster: Cluster,
+    options: SystemOptions,
+    linkPorts: readonly number[],
+  ) {
     this.services = services;
     this.#cluster = cluster;
     this.#options = options;
+    this.gatewayLinks = this.of('gateway').map(
+      ({ member }) => new Link(member.httpPort, () => new PushAnswers()),
+    );
+    this.gatewayUrls = linkPorts.map((port) => `http://127.0.0.1:${port}`);
   }
 
   /** Starts all; ends what has started when one fails, or when `stopping` resolves first. */
@@ -51,7 +68,9 @@ export class System {
       const members = membersOf(counts, (app, number) => memberAt(app, number, ports.splice(0, 2)));
       const started: { system?: System } = {};
       const cluster = new Cluster(members, clusterOptions(options, { ...options, services }, started));
-      system = started.system = new System(services, cluster, options);
+      const linkPorts = await freePorts(counts.gateway);
+      system = started.system = new System(services, cluster, options, linkPorts);
+      await Promise.all(system.gatewayLinks.map((link, i) => link.listen(linkPorts[i])));
       await cluster.start(stopping);
       return system;
     } catch (error) {
@@ -59,10 +78,6 @@ export class System {
       await services.stop();
       throw error;
     }
-  }
-
-  get gatewayUrls(): string[] {
-    return this.of('gateway').map(({ url }) => url);
   }
 
   of(app: AppName): AppProcess[] {
@@ -85,6 +100,17 @@ export class System {
     this.#checkGoesOn();
     this.#down.delete(each);
     each.daemon.launch();
+  }
+
+  /** From its next start on, an app is of this version. */
+  upgrade(app: AppName): void {
+    if (this.#options.previous === undefined) throw new Error('all are of this version: see --previous');
+    this.#upgraded.add(app);
+  }
+
+  /** Where an app starts from, unless it is of this version. */
+  previousOf(app: AppName): string | undefined {
+    return this.#upgraded.has(app) ? undefined : this.#options.previous;
   }
 
   pause(each: AppProcess): void {
@@ -157,6 +183,7 @@ export class System {
     for (const each of this.#all()) this.resume(each);
     // Nothing is judged after this: there is nothing to be gentle for.
     await Promise.all(this.#all().map(({ daemon }) => daemon.stop('SIGKILL')));
+    await Promise.all(this.gatewayLinks.map((link) => link.close()));
     await this.services.stop();
   }
 
@@ -189,10 +216,16 @@ function clusterOptions({ directory, plant }: SystemOptions, place: Place, made:
       const file = path.join(directory, `${member.name}.yaml`);
       fs.mkdirSync(path.join(directory, 'logs'), { recursive: true });
       fs.writeFileSync(file, memberConfig(member, place));
-      const main = plant && plantedMain(plant, member.app);
+      const previous = made.system?.previousOf(member.app);
+      const main = previous ? mainIn(previous, member.app) : plant && plantedMain(plant, member.app);
       return { args: [`-config.file=${file}`], ...(main ? { main } : {}) };
     },
   };
+}
+
+/** An app's main of another tree. */
+function mainIn(tree: string, app: AppName): string[] {
+  return [path.join(tree, `apps/${app}/src/main.ts`)];
 }
 
 function memberAt(app: AppName, number: number, [httpPort, grpcPort]: readonly number[]): Member {

@@ -31,6 +31,11 @@ export class Watch {
     };
   }
 
+  /** Those that ended in [fromMs, toMs). */
+  pushes(fromMs: number, toMs: number): Told[] {
+    return this.#told.filter(({ kind, endedMs }) => kind === 'push' && endedMs >= fromMs && endedMs < toMs);
+  }
+
   /** When the last attempt failed, counted from `sinceMs`; undefined: none has. */
   lastFailureMs(sinceMs: number): number | undefined {
     const failed = this.#told.filter(({ endedMs, failures }) => endedMs >= sinceMs && failures.length > 0);

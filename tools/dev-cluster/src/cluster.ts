@@ -24,7 +24,8 @@ interface ClusterOptions {
   readonly onEnd: (name: string, reason: string) => void;
   readonly restarts: boolean;
   /**
-   * How a member is started: its `main.ts` (default: its app's own) with what follows, and its environment.
+   * How a member is started, asked at each start: its `main.ts` (default: its app's own) with what follows,
+   * and its environment.
    */
   readonly command: (member: Member) => {
     readonly main?: readonly string[];
@@ -85,22 +86,21 @@ export class Cluster {
 
   #processOf(member: Member): AppProcess {
     const { logDirectory, onEnd, restarts } = this.#options;
-    const { main = mainOf(member.app), args, env } = this.#options.command(member);
     const { name } = member;
-    const daemon = new Daemon(
-      name,
-      path.join(logDirectory, `${name}.log`),
-      [process.execPath, '--disable-warning=ExperimentalWarning', ...main, ...args],
-      {
-        directory: root,
-        env,
-        onEnd: (reason) => {
-          if (this.#isStopping) return;
-          onEnd(name, reason);
-          if (restarts) setTimeout(() => this.#isStopping || daemon.launch(), restartMs);
-        },
+    const { env } = this.#options.command(member);
+    const command = (): string[] => {
+      const { main = mainOf(member.app), args } = this.#options.command(member);
+      return [process.execPath, '--disable-warning=ExperimentalWarning', ...main, ...args];
+    };
+    const daemon = new Daemon(name, path.join(logDirectory, `${name}.log`), command, {
+      directory: root,
+      env,
+      onEnd: (reason) => {
+        if (this.#isStopping) return;
+        onEnd(name, reason);
+        if (restarts) setTimeout(() => this.#isStopping || daemon.launch(), restartMs);
       },
-    );
+    });
     return { member, name, url: `http://127.0.0.1:${member.httpPort}`, daemon };
   }
 }

@@ -21,14 +21,20 @@ interface DaemonOptions {
 export class Daemon {
   readonly name: string;
   readonly logPath: string;
-  readonly #command: readonly string[];
+  readonly #command: () => readonly string[];
   readonly #options: DaemonOptions;
   #child: ChildProcess | undefined;
 
-  constructor(name: string, logPath: string, command: readonly string[], options: DaemonOptions = {}) {
+  /** @param command asked at each start when it is a function: what starts may change */
+  constructor(
+    name: string,
+    logPath: string,
+    command: readonly string[] | (() => readonly string[]),
+    options: DaemonOptions = {},
+  ) {
     this.name = name;
     this.logPath = logPath;
-    this.#command = command;
+    this.#command = typeof command === 'function' ? command : () => command;
     this.#options = options;
   }
 
@@ -46,7 +52,7 @@ export class Daemon {
   /** Starts it, and waits for nothing. */
   launch(): void {
     const log = fs.openSync(this.logPath, 'a');
-    const [file, ...args] = this.#command;
+    const [file, ...args] = this.#command();
     const child = (this.#child = spawn(file, args, {
       stdio: ['ignore', log, log],
       detached: true,

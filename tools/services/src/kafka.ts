@@ -6,6 +6,7 @@ import { certify, freePorts } from '@loki/test-tools';
 import { Daemon } from './daemon.ts';
 import { Link } from './link.ts';
 import type { LinkMode } from './link.ts';
+import { ProduceAnswers } from './protocols.ts';
 
 const version = '4.3.0';
 /** Any 16 bytes. */
@@ -93,7 +94,7 @@ export class KafkaBrokers {
         'kafka.Kafka',
         file,
       ]);
-      return { daemon, port, link: new Link(port) };
+      return { daemon, port, link: new Link(port, () => new ProduceAnswers()) };
     });
     const secure = identity && { addresses: addressesOf(securePorts), ca: identity.ca };
     const kafka = new KafkaBrokers(brokers, linkPorts, secure);
@@ -114,6 +115,12 @@ export class KafkaBrokers {
 
   link(broker: number, mode: LinkMode): void {
     this.#broker(broker).link.mode = mode;
+  }
+
+  /** Cuts off one of so many answers to Produce, at all brokers; resolves after `count` of them. */
+  async cutProduceAnswers(count: number, every: number): Promise<void> {
+    const share = Math.ceil(count / this.#brokers.length);
+    await Promise.all(this.#brokers.map(({ link }) => link.cutAnswers({ count: share, every })));
   }
 
   async stop(): Promise<void> {

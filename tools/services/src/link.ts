@@ -9,15 +9,34 @@ export type LinkMode = 'pass' | 'mute' | 'stop' | 'refuse';
 
 export const linkModes: readonly LinkMode[] = ['pass', 'mute', 'stop', 'refuse'];
 
+/** Knows in which connection an answer is awaited that matters. One for each connection. */
+export interface Protocol {
+  /** Bytes of the client. */
+  sent(chunk: Buffer): void;
+  /** Bytes of the server: whether they begin or hold an answer that matters. */
+  answers(chunk: Buffer): boolean;
+}
+
+interface Cuts {
+  left: number;
+  readonly every: number;
+  seen: number;
+  readonly done: () => void;
+}
+
 /** A TCP proxy before one port, to break the line between a client and its server. */
 export class Link {
   #mode: LinkMode = 'pass';
   readonly #target: number;
   readonly #server: net.Server;
   readonly #pairs = new Set<{ client: net.Socket; target: net.Socket }>();
+  readonly #protocol: (() => Protocol) | undefined;
+  #cuts: Cuts | undefined;
 
-  constructor(target: number) {
+  /** @param protocol which answers `cutAnswers` is about */
+  constructor(target: number, protocol?: () => Protocol) {
     this.#target = target;
+    this.#protocol = protocol;
     this.#server = net.createServer((client) => this.#connect(client));
   }
 
@@ -35,6 +54,11 @@ export class Link {
         else if (wasStopped) socket.resume();
       }
     }
+  }
+
+  /** Ends connections in place of every `every`th answer that matters; resolves after `count` of them. */
+  cutAnswers({ count, every }: { readonly count: number; readonly every: number }): Promise<void> {
+    return new Promise((done) => (this.#cuts = { left: count, every, seen: 0, done }));
   }
 
   async close(): Promise<void> {
@@ -63,14 +87,29 @@ export class Link {
       socket.on('error', end);
       socket.on('close', end);
     }
-    client.on('data', (chunk: Buffer) => target.write(chunk));
+    const protocol = this.#protocol?.();
+    client.on('data', (chunk: Buffer) => {
+      protocol?.sent(chunk);
+      target.write(chunk);
+    });
     target.on('data', (chunk: Buffer) => {
-      if (this.#mode === 'mute') end();
+      const matters = protocol?.answers(chunk) ?? false;
+      if (this.#mode === 'mute' || (matters && this.#isCut())) end();
       else client.write(chunk);
     });
     if (this.#mode === 'stop') {
       client.pause();
       target.pause();
     }
+  }
+
+  #isCut(): boolean {
+    const cuts = this.#cuts;
+    if (!cuts || ++cuts.seen % cuts.every !== 0) return false;
+    if (--cuts.left === 0) {
+      this.#cuts = undefined;
+      cuts.done();
+    }
+    return true;
   }
 }

@@ -1,0 +1,33 @@
+/** Connections that end in place of an answer: the work is done, and who asked for it does not know. */
+import { wait } from './fault.ts';
+import type { FaultWorld } from './fault.ts';
+
+/** Answers that one run of a fault cuts off. */
+const cutsPerRun = 50;
+const cutWithinMs = 45_000;
+/** Of so many answers of a broker one is cut off: a repeat that is cut off every time is never answered. */
+const everyProduce = 3;
+
+/** Kafka has the records, and the distributor hears nothing. */
+export async function cutProduce(world: FaultWorld): Promise<string> {
+  const { kafka } = world.system.services;
+  await untilCut(world, kafka.cutProduceAnswers(cutsPerRun, everyProduce));
+  return `${cutsPerRun} answers of brokers`;
+}
+
+/** A gateway has said 204, and the client hears nothing. It repeats the push at the other gateway. */
+export async function cutPush(world: FaultWorld): Promise<string> {
+  const { system, random } = world;
+  const number = random.int(0, system.gatewayLinks.length - 1);
+  await untilCut(world, system.gatewayLinks[number].cutAnswers({ count: cutsPerRun, every: 1 }));
+  return `${cutsPerRun} answers of gateway ${number + 1}`;
+}
+
+async function untilCut(world: FaultWorld, cut: Promise<void>): Promise<void> {
+  let isCut = false;
+  void cut.then(() => (isCut = true));
+  for (let waitedMs = 0; !isCut; waitedMs += 50) {
+    if (waitedMs > cutWithinMs) throw new Error(`fewer than ${cutsPerRun} answers came to be cut off`);
+    await wait(world, 50);
+  }
+}

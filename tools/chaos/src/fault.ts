@@ -1,0 +1,59 @@
+/** One thing that is broken and mended, and what it may use for that. */
+import type { Told } from '@loki/canary';
+import type { AppName, AppProcess } from '@loki/dev-cluster';
+import type { Prng } from '@loki/virtual';
+import type { RedisImage } from './services.ts';
+import type { System } from './system.ts';
+
+/** What a fault may spend, and on what. */
+export interface FaultWorld {
+  readonly system: System;
+  readonly random: Prng;
+  /** The shortest and the longest SIGSTOP. */
+  readonly pauseMs: { readonly min: number; readonly max: number };
+  /** Aborted when the run is told to end: the fault ends at once, and what is broken stays so. */
+  readonly signal: AbortSignal;
+  /** What Redis held some rounds ago. */
+  readonly redisImage: RedisImage;
+  /** Pushes that ended in [fromMs, toMs), on the clock of `performance.now()`. */
+  readonly pushes: (fromMs: number, toMs: number) => readonly Told[];
+}
+
+/** Something that is broken, and mended again. */
+export interface Fault {
+  readonly kind: string;
+  /** What it takes capacity from: two faults of one round never share it. */
+  readonly group: AppName | 'kafka' | 'redis' | 'minio' | 'client';
+  /** Requests that may fail meanwhile, because nobody is left who could answer. */
+  readonly excuses?: { readonly push?: boolean; readonly query?: boolean };
+  /** Not among all kinds: it is long, or needs something; a scenario or `--only` names it. */
+  readonly isSpecial?: true;
+  /** Breaks, waits, mends. Resolves with what was hit once the last process has been started again. */
+  readonly run: (world: FaultWorld) => Promise<string>;
+}
+
+/** How long something is down, unless the fault is about that. */
+const holdMs = { min: 1_000, max: 6_000 } as const;
+
+export function pick({ system, random }: FaultWorld, app: AppName): AppProcess {
+  return random.pick(system.of(app));
+}
+
+export function hold(world: FaultWorld): Promise<void> {
+  return wait(world, world.random.int(holdMs.min, holdMs.max));
+}
+
+export function wait({ signal }: FaultWorld, ms: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(new Error('the run ends'));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,70 @@
+/** As much of two protocols as it takes to tell which answers acknowledge lines. */
+import type { Protocol } from './link.ts';
+
+const produceKey = 0;
+
+/** Answers to pushes over HTTP. One request at a time is under way on a connection. */
+export class PushAnswers implements Protocol {
+  #isPush = false;
+
+  sent(chunk: Buffer): void {
+    const head = chunk.toString('latin1', 0, 32);
+    if (/^[A-Z]+ \//.test(head)) this.#isPush = head.startsWith('POST /loki/api/v1/push');
+  }
+
+  answers(): boolean {
+    const isPush = this.#isPush;
+    this.#isPush = false;
+    return isPush;
+  }
+}
+
+/** Answers to Produce requests of Kafka, by their correlation ids. */
+export class ProduceAnswers implements Protocol {
+  readonly #requests = new Frames();
+  readonly #answers = new Frames();
+  readonly #produced = new Set<number>();
+
+  sent(chunk: Buffer): void {
+    // api key (2 bytes), version (2), correlation id (4)
+    for (const head of this.#requests.heads(chunk)) {
+      if (head.readInt16BE(0) === produceKey) this.#produced.add(head.readInt32BE(4));
+    }
+  }
+
+  answers(chunk: Buffer): boolean {
+    // correlation id (4 bytes)
+    const heads = this.#answers.heads(chunk);
+    return heads.filter((head) => this.#produced.delete(head.readInt32BE(0))).length > 0;
+  }
+}
+
+/** The first bytes of frames that begin with their length, over chunks that end anywhere. */
+class Frames {
+  /** Bytes of the current frame that are still to come. */
+  #bodyBytes = 0;
+  #begun = Buffer.alloc(0);
+
+  /** Heads of the frames of which eight bytes are known with this chunk. */
+  heads(chunk: Buffer): Buffer[] {
+    const heads: Buffer[] = [];
+    for (let rest = chunk; rest.length > 0;) {
+      const skipped = Math.min(this.#bodyBytes, rest.length);
+      this.#bodyBytes -= skipped;
+      const bytes = Buffer.concat([this.#begun, rest.subarray(skipped)]);
+      this.#begun = Buffer.alloc(0);
+      // Every frame of Kafka has at least eight bytes after its length, answers included.
+      if (bytes.length < lengthBytes + headBytes) {
+        if (this.#bodyBytes === 0) this.#begun = bytes;
+        return heads;
+      }
+      heads.push(bytes.subarray(lengthBytes, lengthBytes + headBytes));
+      this.#bodyBytes = bytes.readInt32BE(0) - headBytes;
+      rest = bytes.subarray(lengthBytes + headBytes);
+    }
+    return heads;
+  }
+}
+
+const lengthBytes = 4;
+const headBytes = 8;
