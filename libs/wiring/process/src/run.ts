@@ -7,6 +7,7 @@ import { NodeClock, NodeTimers } from '@loki/runtime';
 import { buildInfo, createLogger, LogOutput, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
 import { startProcess } from './process.ts';
+import { runGrafanaProvision } from './roles/grafana-provision.ts';
 import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 import type { Adapters } from './stores/adapters.ts';
 
@@ -48,6 +49,10 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
   });
   for (const notice of loaded.notices) logger[notice.level](notice.message);
 
+  if (loaded.config.components.has('grafana-provision')) {
+    process.exitCode = await runGrafanaProvision(loaded.config.grafanaProvision, logger);
+    return;
+  }
   try {
     const running = await startProcess({
       ...loaded,

@@ -41,6 +41,7 @@ export interface Config {
   readonly compactor: CompactorConfig;
   readonly ruler: RulerConfig;
   readonly patternIngester: { readonly enabled: boolean };
+  readonly grafanaProvision: GrafanaProvisionConfig;
   readonly runtimeConfig: { readonly files: readonly string[]; readonly periodMs: number };
   readonly tracing: TracingConfig;
   readonly limits: Limits;
@@ -50,6 +51,24 @@ export interface Config {
   readonly tenantLimitsAllowPublish: readonly string[];
   readonly shutdownDelayMs: number;
   readonly metricsNamespace: string;
+}
+
+export interface GrafanaProvisionConfig {
+  readonly url: string;
+  readonly token: string;
+  readonly username: string;
+  readonly password: string;
+  /** Of the user, where neither a token nor a user is given; '' : there is none. */
+  readonly secretNamespace: string;
+  readonly secretName: string;
+  readonly serviceAccountDirectory: string;
+  readonly dataSourcesFile: string;
+  /** '' : no dashboards. */
+  readonly dashboardsDirectory: string;
+  readonly folder: string;
+  readonly waitMs: number;
+  readonly removes: boolean;
+  readonly isBestEffort: boolean;
 }
 
 export interface ServerConfig {

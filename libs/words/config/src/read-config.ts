@@ -18,6 +18,7 @@ import type {
   WriteLogConfig,
 } from './config.ts';
 import { readCaches } from './read-caches.ts';
+import { readGrafanaProvision } from './read-grafana-provision.ts';
 import { buildLimits, limitKeysRead } from './read-limits.ts';
 import type { LimitSyntaxChecks } from './read-limits.ts';
 import { readMemberRing, readRing } from './read-ring.ts';
@@ -68,6 +69,7 @@ export function readConfig(settings: Settings, notices: ConfigNotice[], checks?:
     compactor: readCompactor(settings, ring, notices),
     ruler: readRuler(settings, dataDirectory, ring, notices),
     patternIngester: { enabled: settings.flag('pattern_ingester.enabled') },
+    grafanaProvision: readGrafanaProvision(settings),
     runtimeConfig: {
       files: settings
         .text('runtime_config.file')
@@ -119,6 +121,9 @@ function checkConfig(config: Config): void {
   if (config.ring.replicationFactor < 1) throw new ConfigError('replication_factor must be at least 1');
   if (config.server.grpcMaxRecvMsgBytes < 1) {
     throw new ConfigError('server.grpc_server_max_recv_msg_size must be positive');
+  }
+  if (config.components.has('grafana-provision') && config.components.size > 1) {
+    throw new ConfigError('target grafana-provision runs alone');
   }
   if (config.metricsNamespace === '') throw new ConfigError('metrics_namespace must not be empty');
 }

@@ -1,6 +1,6 @@
 /** A request to another server, whose address comes from the operator's configuration and nowhere else. */
 export interface HttpClientRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** http or https, without user name or password. */
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;

@@ -1,0 +1,24 @@
+import type { GrafanaProvisionConfig } from './config.ts';
+import type { Settings } from './settings.ts';
+
+const block = 'grafana_provision';
+
+/** What target grafana-provision does, and for which Grafana. */
+export function readGrafanaProvision(settings: Settings): GrafanaProvisionConfig {
+  const text = (key: string) => settings.text(`${block}.${key}`);
+  return {
+    url: text('url').replace(/\/+$/, ''),
+    token: text('token'),
+    username: text('username'),
+    password: text('password'),
+    secretNamespace: text('secret_namespace'),
+    secretName: text('secret_name'),
+    serviceAccountDirectory: text('service_account_directory'),
+    dataSourcesFile: text('data_sources'),
+    dashboardsDirectory: text('dashboards'),
+    folder: text('folder'),
+    waitMs: settings.durationMs(`${block}.wait`),
+    removes: settings.flag(`${block}.remove`),
+    isBestEffort: settings.flag(`${block}.best_effort`),
+  };
+}
