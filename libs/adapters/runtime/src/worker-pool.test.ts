@@ -167,6 +167,21 @@ describe('worker pool', () => {
       },
     ));
 
+  // A thread takes a quarter of a second of CPU to start: beside the first pushes it is missed.
+  test('the thread for urgent tasks starts when a scan is on each common thread, not before', () => {
+    const starts = newCell();
+    return withPool({ size: 1, tasksPerWorkerMax: 1, urgentWorkerData: starts }, async (pool) => {
+      await Promise.all([1, 2, 3].map((n) => pool.run(testTasks.double, n, { isUrgent: true })));
+      expect(Atomics.load(starts, 0)).toBe(0);
+      const scan = newCell();
+      const held = pool.run(testTasks.spin, scan);
+      expect(await pool.run(testTasks.double, 4, { isUrgent: true })).toBe(8);
+      expect(Atomics.load(starts, 0)).toBe(1);
+      Atomics.store(scan, 0, 1);
+      await held;
+    });
+  });
+
   test('an aborted task leaves the queue; one that runs is given up; its slot comes back', () =>
     withPool({ tasksPerWorkerMax: 1, tasksQueuedMax: 1 }, async (pool) => {
       const cell = newCell();

@@ -57,9 +57,9 @@ const failedStartsMax = 3;
  *
  * A tenant whose scans would wait for those of others alone has an express thread, shared with its like.
  *
- * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started with
- * the first of them, for when each of the common ones has a scan. Large bodies have one too, which they alone
- * use: decoding takes seconds, and neither queries nor records of other tenants are to wait for it.
+ * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started when
+ * the first of them finds a scan on each of the common ones. Large bodies have one too, which they alone use:
+ * decoding takes seconds, and neither queries nor records of other tenants are to wait for it.
  */
 export class WorkerPool implements Workers {
   readonly parallelism: number;
@@ -211,14 +211,14 @@ export class WorkerPool implements Workers {
    * is waited for only when many urgent tasks wait.
    */
   #chooseUrgent(): PoolWorker {
-    const { urgentWorkerData, workerData } = this.#options;
-    const urgent = (this.#urgent ??= this.#newWorker(urgentWorkerData ?? workerData));
     let open: PoolWorker | undefined;
     for (const worker of this.#workers) {
       if (!worker.isUp || !worker.isAllUrgent) continue;
       if (!open || worker.load < open.load) open = worker;
     }
     if (open && open.load < urgentLoadMax) return open;
+    const { urgentWorkerData, workerData } = this.#options;
+    const urgent = (this.#urgent ??= this.#newWorker(urgentWorkerData ?? workerData));
     return urgent.isUp && urgent.load < urgentLoadMax ? urgent : this.#choose(undefined);
   }
 
