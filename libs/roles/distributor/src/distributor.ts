@@ -1,6 +1,7 @@
 import type { Limits, LimitsSource } from '@loki/config';
 import { LokiError, mib, SharedBytes } from '@loki/model';
 import type { TenantId } from '@loki/model';
+import { atOnce, inSlices } from '@loki/ports';
 import type {
   Clock,
   DistributorService,
@@ -8,6 +9,7 @@ import type {
   HttpResponse,
   Logger,
   Random,
+  SlicedWork,
   Timers,
   Workers,
   WriteLog,
@@ -40,8 +42,6 @@ import { Discards } from './rows/discards.ts';
 import { MetadataNames } from './rows/metadata-names.ts';
 import { PushErrors } from './rows/push-errors.ts';
 import type { PushRows } from './rows/push-rows.ts';
-import { atOnce, inSlices } from './rows/slices.ts';
-import type { SlicedWork } from './rows/slices.ts';
 import { PartitionChooser, shardOfRow } from './streams/partition-chooser.ts';
 import type { StreamShards } from './streams/partition-chooser.ts';
 import { policyBlockedUntilMs } from './streams/policies.ts';

@@ -1,10 +1,11 @@
 import { BoundedMap, LokiError } from '@loki/model';
 import type { Labels } from '@loki/model';
-import type { Logger, ObjectStore } from '@loki/ports';
-import { columns, readSegment } from '@loki/segment';
-import type { Block, Section, StoredSegment } from '@loki/segment';
-import { markSameRows } from './same-rows.ts';
-import type { RunRows } from './same-rows.ts';
+import type { Clock, Logger, ObjectStore, Timers } from '@loki/ports';
+import { readSegment } from '@loki/segment';
+import type { StoredSegment } from '@loki/segment';
+import type { EntryHasher } from './entry-hasher.ts';
+import type { RunRows } from './same-entry.ts';
+import { findStream, StoredStreams } from './stored-streams.ts';
 import { nsAt } from './time.ts';
 
 /** Finds committed segments: the catalog, narrowed to what the ingester asks of it. */
@@ -30,6 +31,9 @@ interface LateRun {
 }
 
 interface CommittedRowsOptions {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly hasher: EntryHasher;
   readonly partition: number;
   readonly objectStore: ObjectStore;
   readonly committed: CommittedSegments;
@@ -51,9 +55,6 @@ const damagedTriesMax = 6;
 /** Segments whose damage is remembered. */
 const damagedMax = 1024;
 
-const keyColumns = columns.timestamps;
-const allColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
-
 /** A run with the time it spans: [startNs, endNs). */
 interface TimedRun {
   readonly run: LateRun;
@@ -66,16 +67,19 @@ interface TimedRun {
  *
  * Cost: only runs that reach back to what has been flushed of their stream come here: late and repeated data.
  * For each, the catalog names the segments of that time; a kept footer tells whether the stream is in it,
- * then the timestamps of the stream's blocks are fetched, and their lines only when a timestamp is equal.
+ * then the timestamps of the stream's blocks are fetched, and their lines only when a timestamp is equal. Of
+ * a stream that has many late runs the segment's entries are indexed.
  */
 export class CommittedRows {
   readonly #options: CommittedRowsOptions;
+  readonly #streams: StoredStreams;
   readonly #footers = new BoundedMap<string, StoredSegment>(footersMax);
   /** Tries that met damage, in a row, by segment. */
   readonly #damagedTries = new BoundedMap<string, number>(damagedMax);
 
   constructor(options: CommittedRowsOptions) {
     this.#options = options;
+    this.#streams = new StoredStreams(options);
   }
 
   /**
@@ -127,7 +131,7 @@ export class CommittedRows {
     const stream = section ? findStream(section, run.labels) : undefined;
     if (!section || stream === undefined) return 0;
     if (section.streams.maxNs(stream) < startNs || section.streams.minNs(stream) >= endNs) return 0;
-    return markInSection({ segment, section, stream }, run, signal);
+    return this.#streams.mark({ segment, section, stream }, run, signal);
   }
 
   async #open(key: string, signal?: AbortSignal): Promise<StoredSegment> {
@@ -137,68 +141,4 @@ export class CommittedRows {
     this.#footers.set(key, segment);
     return segment;
   }
-}
-
-/** A stream of a stored segment. */
-interface StoredStream {
-  readonly segment: StoredSegment;
-  readonly section: Section;
-  readonly stream: number;
-}
-
-async function markInSection(
-  { segment, section, stream }: StoredStream,
-  run: LateRun,
-  signal?: AbortSignal,
-): Promise<number> {
-  let marked = 0;
-  for (const info of section.blocks) {
-    for (let r = 0; r < info.runs.count; r++) {
-      if (info.runs.stream[r] !== stream) continue;
-      const others = { first: info.runs.firstRow[r], end: info.runs.firstRow[r + 1] };
-      const times = await segment.fetchBlock(section, info.index, keyColumns, { signal });
-      if (!sharesTimestamp(run.rows, { block: times, ...others })) continue;
-      const block: Block = await segment.fetchBlock(section, info.index, allColumns, { signal });
-      marked += markSameRows(run.rows, { block, ...others }, run.found);
-    }
-  }
-  return marked;
-}
-
-/** Whether any timestamp is on both sides; both ascend. */
-function sharesTimestamp(a: RunRows, b: RunRows): boolean {
-  const delta = Number(b.block.info.baseNs - a.block.info.baseNs);
-  const left = a.block.timestamps();
-  const right = b.block.timestamps();
-  let i = a.first;
-  let j = b.first;
-  while (i < a.end && j < b.end) {
-    const difference = left[i] - (right[j] + delta);
-    if (difference === 0) return true;
-    if (difference < 0) i++;
-    else j++;
-  }
-  return false;
-}
-
-/**
- * Index of a stream in a section, by its labels. Walks the shortest of its labels' posting lists and compares
- * whole label sets there: a list is short when any label is selective, and a stream that is not there usually
- * lacks a value.
- */
-function findStream(section: Section, labels: Labels): number | undefined {
-  const { labelIndex, streams } = section;
-  let shortest: Uint32Array | undefined;
-  for (const [name, value] of labels) {
-    const at = labelIndex.values(name).indexOf(value);
-    if (at < 0) return undefined;
-    const postings = labelIndex.streamsWith(name, at);
-    if (!shortest || postings.length < shortest.length) shortest = postings;
-  }
-  if (!shortest) {
-    for (let i = 0; i < streams.count; i++) if (streams.labels(i).size === 0) return i;
-    return undefined;
-  }
-  for (const index of shortest) if (streams.labels(index).equals(labels)) return index;
-  return undefined;
 }

@@ -3,9 +3,11 @@ import type { LoggedRecord } from '@loki/ports';
 import { damageOf, openSegment, removeRows } from '@loki/segment';
 import type { Segment } from '@loki/segment';
 import { CommittedRows } from './committed-rows.ts';
-import { DecodedBlocks, findDuplicates } from './dedupe.ts';
+import { DecodedBlocks } from './decoded-blocks.ts';
+import { findDuplicates } from './dedupe.ts';
 import type { DuplicateRows } from './dedupe.ts';
 import type { PartitionDeps } from './deps.ts';
+import { EntryHasher } from './entry-hasher.ts';
 import { headRecordOf } from './head.ts';
 import type { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
@@ -42,6 +44,7 @@ export class Consumer {
   readonly #deps: PartitionDeps;
   readonly #events: ConsumeEvents;
   readonly #blocks: DecodedBlocks;
+  readonly #hasher: EntryHasher;
   readonly #committedRows: CommittedRows;
   #turnBeganMs: number;
 
@@ -50,7 +53,8 @@ export class Consumer {
     this.#deps = deps;
     this.#events = events;
     this.#blocks = new DecodedBlocks(deps.options.decodedBlocksBytesMax);
-    this.#committedRows = new CommittedRows({ ...deps, partition: progress.id });
+    this.#hasher = new EntryHasher(deps.random.bytes(8));
+    this.#committedRows = new CommittedRows({ ...deps, partition: progress.id, hasher: this.#hasher });
     this.#turnBeganMs = deps.clock.monotonicMs();
   }
 
@@ -152,11 +156,15 @@ export class Consumer {
    * would let an entry in twice, and owners of the same partition would come to differ.
    */
   #duplicates(logged: LoggedRecord, incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
+    const { clock, timers } = this.#deps;
     const context = {
+      clock,
+      timers,
       head: this.#progress.head,
       bounds: this.#progress.bounds,
       committed: this.#committedRows,
       blocks: this.#blocks,
+      hasher: this.#hasher,
       committedOffset: () => this.#progress.committedOffset,
       signal,
     };

@@ -1,8 +1,11 @@
 import fc from 'fast-check';
+import type { Clock, Timers } from '@loki/ports';
 import { encodeSegment, openSegment } from '@loki/segment';
 import type { CommittedRows } from './committed-rows.ts';
-import { DecodedBlocks, findDuplicates } from './dedupe.ts';
+import { DecodedBlocks } from './decoded-blocks.ts';
+import { findDuplicates } from './dedupe.ts';
 import type { DedupeDeps } from './dedupe.ts';
+import { EntryHasher } from './entry-hasher.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
 import { decodeRows, encodeRows, headRecord, rowText } from './test/records.ts';
@@ -12,8 +15,16 @@ const nothingCommitted = {
   mark: () => Promise.reject(new Error('the store must not be asked')),
 } as unknown as CommittedRows;
 
+/** Time stands still: nothing is interrupted. */
+const noTime = {
+  clock: { monotonicMs: () => 0 } as Clock,
+  timers: { sleep: () => Promise.resolve() } as unknown as Timers,
+};
+
 function contextOf(head: Head, over: Partial<DedupeDeps> = {}): DedupeDeps {
   return {
+    ...noTime,
+    hasher: new EntryHasher(Buffer.from('a secret')),
     head,
     bounds: new FlushedBounds(Number.NEGATIVE_INFINITY),
     committed: nothingCommitted,
@@ -114,18 +125,99 @@ describe('duplicates', () => {
     expect(process.cpuUsage().user / 1_000 - beganMs).toBeLessThan(1000);
   });
 
-  /** The oracle: a set of all entries ever let in. */
-  test('head and record together never hold an entry twice, and never lose one', async () => {
+  class CountedBlocks extends DecodedBlocks {
+    count = 0;
+    override get(...args: Parameters<DecodedBlocks['get']>) {
+      this.count++;
+      return super.get(...args);
+    }
+  }
+
+  // One client that always sends the same timestamp: the thousandth push was compared with 999 others.
+  test('pushes that share a timestamp cost as much each when they are many', async () => {
+    const head = new Head();
+    const blocks = new CountedBlocks(1 << 20);
+    const context = contextOf(head, { blocks });
+    const pushes = 1000;
+    for (let i = 0; i < pushes; i++) {
+      const bytes = encodeRows([{ ...base, line: `push ${i}`.padEnd(12) }]);
+      expect(await findDuplicates(openSegment(bytes), context)).toEqual([]);
+      head.add(headRecord(i, bytes));
+    }
+    expect(await marked([{ ...base, line: 'push 7'.padEnd(12) }], context)).toHaveLength(1);
+    expect(blocks.count).toBeLessThan(8 * pushes);
+  });
+
+  // Nor does it take equal timestamps: pushes that all span the same minute were walked side by side.
+  test('pushes that overlap in time cost as much each when they are many', async () => {
+    const head = new Head();
+    const blocks = new CountedBlocks(1 << 20);
+    const context = contextOf(head, { blocks });
+    const pushes = 1000;
+    for (let i = 0; i < pushes; i++) {
+      const late: Row = { ...base, ns: base.ns + 60_000_000_000n - BigInt(i) * 2000n };
+      const bytes = encodeRows([{ ...base, ns: base.ns + BigInt(i) * 2000n }, late]);
+      expect(await findDuplicates(openSegment(bytes), context)).toEqual([]);
+      head.add(headRecord(i, bytes));
+    }
+    expect(blocks.count).toBeLessThan(8 * pushes);
+  });
+
+  test('many runs of one stream and one timestamp in a record cost hashes, not pairs', async () => {
+    const rows = Array.from({ length: 12_000 }, (_, i) => [
+      { ...base, line: `${i >> 1}` },
+      { ...base, app: 'y', line: `${i}` },
+    ]).flat();
+    const beganMs = process.cpuUsage().user / 1_000;
+    expect(await marked(rows, contextOf(new Head()))).toHaveLength(6_000);
+    expect(process.cpuUsage().user / 1_000 - beganMs).toBeLessThan(5_000);
+  });
+
+  test('the index of a stream counts as memory of the head until its runs are committed', async () => {
+    const head = new Head();
+    const context = contextOf(head);
+    for (let i = 0; i < 20; i++) {
+      const bytes = encodeRows([{ ...base, line: `${i}` }]);
+      await findDuplicates(openSegment(bytes), context);
+      head.add(headRecord(i, bytes));
+    }
+    const [{ entryIndex }] = head.tenants.get('a')!.streams();
+    const other = new Head();
+    for (const record of head.records) other.add(record);
+    expect(head.memoryBytes - other.memoryBytes).toBe(entryIndex!.memoryBytes);
+    head.dropBelow(10, () => undefined);
+    other.dropBelow(10, () => undefined);
+    expect(head.memoryBytes).toBe(other.memoryBytes);
+  });
+
+  test('others have the thread while a record is compared', async () => {
+    const rows = Array.from({ length: 20_000 }, (_, i) => ({ ...base, line: `${i}` }));
+    let nowMs = 0;
+    let pauses = 0;
+    const clock = { monotonicMs: () => (nowMs += 5) } as Clock;
+    const sleep = () => Promise.resolve(void pauses++);
+    const timers = { sleep } as unknown as Timers;
+    const context = contextOf(headOf(rows), { clock, timers });
+    expect(await marked(rows.slice(5_000), context)).toHaveLength(15_000);
+    expect(pauses).toBeGreaterThan(10);
+  });
+
+  /** The oracle: a set of all entries ever let in. Of few timestamps, with many lines: runs are indexed. */
+  test.each<[string, { records: number; rows: number; times: number; lines: number }]>([
+    ['few', { records: 8, rows: 12, times: 7, lines: 3 }],
+    ['many', { records: 30, rows: 30, times: 2, lines: 60 }],
+    ['many that overlap', { records: 30, rows: 6, times: 60, lines: 2 }],
+  ])('head and record together never hold an entry twice, and never lose one: %s', async (_, size) => {
     const row = fc.record({
       tenant: fc.constantFrom('a', 'b'),
       app: fc.constantFrom('x', 'y', 'z'),
-      ns: fc.integer({ min: 0, max: 6 }).map((n) => base.ns + BigInt(n) * 700n),
-      line: fc.constantFrom('', 'p', 'q', 'rr'),
+      ns: fc.integer({ min: 0, max: size.times - 1 }).map((n) => base.ns + BigInt(n) * 700n),
+      line: fc.integer({ min: 0, max: size.lines }).map((n) => (n === 0 ? '' : `line ${n}`)),
       metadata: fc.constantFrom<Row['metadata']>([], [['k', 'v']], [['k', 'w']]),
     });
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.array(row, { minLength: 1, maxLength: 12 }), { maxLength: 8 }),
+        fc.array(fc.array(row, { minLength: 1, maxLength: size.rows }), { maxLength: size.records }),
         async (records) => {
           const head = new Head();
           const known = new Set<string>();
@@ -142,7 +234,7 @@ describe('duplicates', () => {
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 

@@ -1,11 +1,18 @@
-import { LokiError } from '@loki/model';
-import { columns } from '@loki/segment';
+import { inSlices } from '@loki/ports';
+import type { Clock, SlicedWork, Timers } from '@loki/ports';
 import type { Block, BlockInfo, Section, Segment } from '@loki/segment';
 import type { CommittedRows } from './committed-rows.ts';
+import { entryColumns } from './decoded-blocks.ts';
+import type { DecodedBlocks } from './decoded-blocks.ts';
+import type { EntryHasher } from './entry-hasher.ts';
+import { EntryIndex } from './entry-index.ts';
 import type { FlushedBounds } from './flushed-bounds.ts';
-import type { Head, HeadRecord } from './head.ts';
+import type { Head, HeadStream } from './head.ts';
+import { decodeWhole, isDamage } from './same-entry.ts';
+import type { RunRows } from './same-entry.ts';
 import { markSameRows } from './same-rows.ts';
-import type { RunRows } from './same-rows.ts';
+import { findSuspects } from './suspects.ts';
+import type { RunLinks, Suspect } from './suspects.ts';
 import { usAt, usBase } from './time.ts';
 
 /** Rows of one block that are in the head or the store already, ascending. */
@@ -16,36 +23,31 @@ export interface DuplicateRows {
 }
 
 export interface DedupeDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
   readonly head: Head;
   readonly bounds: FlushedBounds;
   readonly committed: CommittedRows;
   readonly blocks: DecodedBlocks;
+  readonly hasher: EntryHasher;
   /** The partition's committed offset, asked when the store is looked into. */
   readonly committedOffset: () => number;
   readonly signal?: AbortSignal;
 }
 
-/** A run of the incoming record which begins at or before the newest known row of its stream. */
-interface Suspect {
-  readonly section: Section;
-  readonly info: BlockInfo;
-  readonly run: number;
-  readonly text: string;
-  readonly minUs: number;
-  readonly maxUs: number;
-  /** Earlier runs of the same stream in this record, as linked by `RunLinks`; -1: none. */
-  readonly previous: number;
-  readonly links: RunLinks;
+/** A block of the record, and its rows that are duplicates: one byte a row. */
+interface MarkedBlock {
+  readonly block: Block;
+  readonly found: Uint8Array;
 }
 
-/** The runs of a section, over all its blocks: which run before had the same stream. */
-interface RunLinks {
-  readonly block: Int32Array;
-  readonly run: Int32Array;
-  readonly previous: Int32Array;
-}
-
-const entryColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
+/**
+ * Runs that may overlap with a suspect and are walked side by side with it. Of more, the entries are indexed:
+ * pushes that all reach back to one moment would cost the square of their number.
+ */
+const walkedRunsMax = 8;
+/** Runs of a stream that are looked at for such an overlap. */
+const seenRunsMax = 1024;
 
 /**
  * Rows of a record that repeat an entry (stream, timestamp, line, structured metadata) of the head, of the
@@ -55,178 +57,191 @@ const entryColumns = columns.timestamps | columns.lineLengths | columns.lines | 
  * Cost for a run that begins after its stream's newest row, which is nearly every run: two map lookups.
  * Otherwise the stream's head runs are walked from the newest back, until all that is left is older; those
  * that overlap cost a walk over timestamps, and a decompression of both blocks where timestamps are equal.
- * Only what reaches back to flushed time reads the store.
+ * Where many overlap, the stream gets an index of its entries, and each row costs a lookup. Only runs that
+ * reach back to flushed time read the store.
+ *
+ * The thread is others' every 10 ms.
  */
 export async function findDuplicates(segment: Segment, context: DedupeDeps): Promise<DuplicateRows[]> {
-  const suspects = findSuspects(segment, context);
+  const { head, bounds, committed, committedOffset, signal } = context;
+  const checkStopped = () => signal?.throwIfAborted();
+  const suspects = await inSlices(findSuspects(segment, head, bounds), context, checkStopped);
   if (suspects.length === 0) return [];
-  const views = new Map<BlockInfo, { block: Block; found: Uint8Array }>();
-  const viewOf = (section: Section, info: BlockInfo) => {
-    let view = views.get(info);
-    if (!view) {
-      const block = segment.block(section, info.index, entryColumns);
-      views.set(info, (view = { block, found: new Uint8Array(info.rowCount) }));
-    }
-    return view;
-  };
+  const record = new RecordRows(segment, context);
+  // The head first, then the bound, then the store: rows move from head to store at any await, never back.
+  await inSlices(record.markNear(suspects), context, checkStopped);
   for (const suspect of suspects) {
-    const { section, info } = suspect;
-    const { block, found } = viewOf(section, info);
-    const rows = rowsOf(block, info, suspect.run);
-    markFromSameRecord(suspect, rows, found, viewOf);
-    // The head first, then the bound, then the store: rows move from head to store at any await, never back.
-    markFromHead(suspect, rows, found, context);
-    if (suspect.minUs > context.bounds.newestUs(section.tenant, suspect.text)) continue;
-    const labels = section.streams.labels(info.runs.stream[suspect.run]);
-    const late = { tenant: section.tenant, labels, rows, found };
-    await context.committed.mark(late, context.committedOffset(), context.signal);
+    const { section, info, run, text, minUs } = suspect;
+    if (minUs > bounds.newestUs(section.tenant, text)) continue;
+    const { found } = record.blockOf(section, info);
+    const labels = section.streams.labels(info.runs.stream[run]);
+    const late = { tenant: section.tenant, labels, rows: record.rowsOf(section, info, run), found };
+    await committed.mark(late, committedOffset(), signal);
   }
-  return collect(segment, (info) => views.get(info)?.found);
+  return record.duplicates();
 }
 
-function findSuspects(segment: Segment, { head, bounds }: DedupeDeps): Suspect[] {
-  const suspects: Suspect[] = [];
-  for (const section of segment.sections) {
-    const streamCount = section.streams.count;
-    const texts: (string | undefined)[] = [];
-    // Newest row of each stream: known before, or in an earlier run of this record.
-    const newest = new Float64Array(streamCount);
-    const lastRun = new Int32Array(streamCount).fill(-1);
-    const links = runLinks(section);
-    let at = 0;
-    for (const info of section.blocks) {
-      const base = usBase(info.baseNs);
-      for (let run = 0; run < info.runs.count; run++, at++) {
-        const stream = info.runs.stream[run];
-        let text = texts[stream];
-        if (text === undefined) {
-          text = texts[stream] = section.streams.labels(stream).toString();
-          const known = bounds.newestUs(section.tenant, text);
-          newest[stream] = Math.max(known, head.newestUs(section.tenant, text));
-        }
-        const previous = (links.previous[at] = lastRun[stream]);
-        lastRun[stream] = at;
-        const minUs = usAt(base, info.runs.minTs[run]);
-        const maxUs = usAt(base, info.runs.maxTs[run]);
-        if (minUs <= newest[stream]) {
-          suspects.push({ section, info, run, text, minUs, maxUs, previous, links });
-        }
-        newest[stream] = Math.max(newest[stream], maxUs);
+/** The rows of an incoming record while they are compared with what is there. */
+class RecordRows {
+  readonly #segment: Segment;
+  readonly #context: DedupeDeps;
+  readonly #blocks = new Map<BlockInfo, MarkedBlock>();
+  /** Of streams with many runs in the record: entries of the runs up to `last`. */
+  readonly #indexes = new Map<RunLinks, Map<number, { readonly index: EntryIndex; last: number }>>();
+
+  constructor(segment: Segment, context: DedupeDeps) {
+    this.#segment = segment;
+    this.#context = context;
+  }
+
+  blockOf(section: Section, info: BlockInfo): MarkedBlock {
+    let marked = this.#blocks.get(info);
+    if (!marked) {
+      const block = this.#segment.block(section, info.index, entryColumns);
+      this.#blocks.set(info, (marked = { block, found: new Uint8Array(info.rowCount) }));
+    }
+    return marked;
+  }
+
+  rowsOf(section: Section, info: BlockInfo, run: number): RunRows {
+    return rowsOf(this.blockOf(section, info).block, info, run);
+  }
+
+  /** Marks rows that are in the record itself, before, or in the head. */
+  *markNear(suspects: readonly Suspect[]): SlicedWork<void> {
+    for (const suspect of suspects) {
+      const { section, info, run } = suspect;
+      const rows = this.rowsOf(section, info, run);
+      const { found } = this.blockOf(section, info);
+      if (suspect.earlierRuns > walkedRunsMax) yield* this.#markFromIndex(suspect, rows, found);
+      else yield* this.#markFromRuns(suspect, rows, found);
+      yield* markFromHead(suspect, rows, found, this.#context);
+      yield;
+    }
+  }
+
+  duplicates(): DuplicateRows[] {
+    const duplicates: DuplicateRows[] = [];
+    for (const section of this.#segment.sections) {
+      for (const info of section.blocks) {
+        const found = this.#blocks.get(info)?.found;
+        if (!found?.includes(1)) continue;
+        const rows: number[] = [];
+        for (let row = 0; row < found.length; row++) if (found[row]) rows.push(row);
+        duplicates.push({ tenant: section.tenant, block: info.index, rows: Uint32Array.from(rows) });
       }
     }
+    return duplicates;
   }
-  return suspects;
-}
 
-function runLinks(section: Section): RunLinks {
-  let count = 0;
-  for (const info of section.blocks) count += info.runs.count;
-  const block = new Int32Array(count);
-  const run = new Int32Array(count);
-  let at = 0;
-  section.blocks.forEach((info, position) => {
-    for (let r = 0; r < info.runs.count; r++, at++) {
-      block[at] = position;
-      run[at] = r;
+  /** Earlier runs of the same stream: two pushes that shared a group commit. */
+  *#markFromRuns(suspect: Suspect, rows: RunRows, found: Uint8Array): SlicedWork<void> {
+    const { section, links } = suspect;
+    for (let at = suspect.previous; at >= 0; at = links.previous[at]) {
+      const info = section.blocks[links.block[at]];
+      const run = links.run[at];
+      const base = usBase(info.baseNs);
+      if (usAt(base, info.runs.minTs[run]) > suspect.maxUs) continue;
+      if (usAt(base, info.runs.maxTs[run]) < suspect.minUs) continue;
+      yield* markSameRows(rows, this.rowsOf(section, info, run), found, this.#context.hasher);
     }
-  });
-  return { block, run, previous: new Int32Array(count) };
+  }
+
+  *#markFromIndex(suspect: Suspect, rows: RunRows, found: Uint8Array): SlicedWork<void> {
+    const { section, links, previous } = suspect;
+    let ofStreams = this.#indexes.get(links);
+    if (!ofStreams) this.#indexes.set(links, (ofStreams = new Map()));
+    const stream = suspect.info.runs.stream[suspect.run];
+    let held = ofStreams.get(stream);
+    if (!held) ofStreams.set(stream, (held = { index: new EntryIndex(this.#context.hasher), last: -1 }));
+    for (let at = previous; at > held.last; at = links.previous[at]) {
+      const info = section.blocks[links.block[at]];
+      const earlier = this.rowsOf(section, info, links.run[at]);
+      yield* held.index.add(() => earlier);
+    }
+    held.last = previous;
+    yield* held.index.mark(rows, found);
+  }
 }
 
-/** Earlier runs of the same stream in the record itself: two pushes that shared a group commit. */
-function markFromSameRecord(
+function* markFromHead(
   suspect: Suspect,
   rows: RunRows,
   found: Uint8Array,
-  viewOf: (section: Section, info: BlockInfo) => { block: Block },
-): void {
-  const { section, links } = suspect;
-  for (let at = suspect.previous; at >= 0; at = links.previous[at]) {
-    const info = section.blocks[links.block[at]];
-    const run = links.run[at];
-    const base = usBase(info.baseNs);
-    if (usAt(base, info.runs.minTs[run]) > suspect.maxUs) continue;
-    if (usAt(base, info.runs.maxTs[run]) < suspect.minUs) continue;
-    markSameRows(rows, rowsOf(viewOf(section, info).block, info, run), found);
-  }
-}
-
-function markFromHead(suspect: Suspect, rows: RunRows, found: Uint8Array, context: DedupeDeps): void {
-  const stream = context.head.tenants.get(suspect.section.tenant)?.get(suspect.text);
+  context: DedupeDeps,
+): SlicedWork<void> {
+  const { tenant } = suspect.section;
+  const stream = context.head.tenants.get(tenant)?.get(suspect.text);
   if (!stream) return;
-  for (let i = stream.record.length - 1; i >= 0 && stream.newestUs[i] >= suspect.minUs; i--) {
-    if (stream.maxUs[i] < suspect.minUs || stream.minUs[i] > suspect.maxUs) continue;
-    const record = stream.record[i];
+  // One of two blocks cannot be decoded. When it is the new one it goes into quarantine, by this same error;
+  // a bad one in the head is found by its flush, and has nothing that we could compare with.
+  const leavesOut = (error: unknown): boolean => {
+    if (!isDamage(error)) return false;
+    decodeWhole(rows.block);
+    return true;
+  };
+  const overlapping = stream.entryIndex ? undefined : overlappingRuns(stream, suspect);
+  if (!overlapping) {
+    const index = yield* entriesOf(stream, tenant, context);
+    yield* index.mark(rows, found, leavesOut);
+    return;
+  }
+  // Taken before others have the thread: a commit moves the runs of a stream.
+  const others = overlapping.map((i) => ({
+    record: stream.record[i],
+    block: stream.block[i],
+    run: stream.run[i],
+  }));
+  for (const { record, block: index, run } of others) {
     try {
-      const block = context.blocks.get(record, suspect.section.tenant, stream.block[i]);
-      markSameRows(rows, rowsOf(block, block.info, stream.run[i]), found);
+      const block = context.blocks.get(record, tenant, index);
+      yield* markSameRows(rows, rowsOf(block, block.info, run), found, context.hasher);
     } catch (error) {
-      if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
-      // One of the two cannot be decoded. When it is the new one it goes into quarantine, by this same error;
-      // a bad one in the head is found by its flush, and has nothing that we could compare with.
-      decodeWhole(rows.block);
+      if (!leavesOut(error)) throw error;
     }
   }
 }
 
-/** Throws `corrupt` when any column of the block is damaged. */
-function decodeWhole(block: Block): void {
-  block.timestamps();
-  block.lineEnds();
-  block.lines();
-  block.metadata();
+/** Runs of the head that share time with a suspect, the newest first. Undefined: too many to walk. */
+function overlappingRuns(stream: HeadStream, { minUs, maxUs }: Suspect): number[] | undefined {
+  const runs: number[] = [];
+  const last = stream.record.length - 1;
+  for (let i = last; i >= 0 && stream.newestUs[i] >= minUs; i--) {
+    if (last - i >= seenRunsMax) return undefined;
+    if (stream.maxUs[i] < minUs || stream.minUs[i] > maxUs) continue;
+    if (runs.length === walkedRunsMax) return undefined;
+    runs.push(i);
+  }
+  return runs;
+}
+
+/** The index of all entries that the head has of a stream: it is made once, then goes on where it ended. */
+function* entriesOf(stream: HeadStream, tenant: string, context: DedupeDeps): SlicedWork<EntryIndex> {
+  const { head, blocks, hasher } = context;
+  for (;;) {
+    const index = (stream.entryIndex ??= new EntryIndex(hasher));
+    // A commit that comes in between takes the index away with its runs.
+    while (stream.entryIndex === index && index.runCount < stream.record.length) {
+      const i = index.runCount;
+      const record = stream.record[i];
+      const blockIndex = stream.block[i];
+      const run = stream.run[i];
+      const source = () => {
+        const block = blocks.get(record, tenant, blockIndex);
+        return rowsOf(block, block.info, run);
+      };
+      try {
+        yield* index.add(source);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        // Its flush finds it; nothing can be compared with it.
+      }
+      head.weighIndex(tenant, stream);
+    }
+    if (stream.entryIndex === index) return index;
+  }
 }
 
 function rowsOf(block: Block, info: BlockInfo, run: number): RunRows {
   return { block, first: info.runs.firstRow[run], end: info.runs.firstRow[run + 1] };
-}
-
-function collect(segment: Segment, foundOf: (info: BlockInfo) => Uint8Array | undefined): DuplicateRows[] {
-  const duplicates: DuplicateRows[] = [];
-  for (const section of segment.sections) {
-    for (const info of section.blocks) {
-      const found = foundOf(info);
-      if (!found?.includes(1)) continue;
-      const rows: number[] = [];
-      for (let row = 0; row < found.length; row++) if (found[row]) rows.push(row);
-      duplicates.push({ tenant: section.tenant, block: info.index, rows: Uint32Array.from(rows) });
-    }
-  }
-  return duplicates;
-}
-
-/**
- * Decoded blocks of head records, most recently used last. Duplicates come in streaks (a client that repeats
- * a push, a stream with coarse timestamps), so the block compared last is nearly always the one wanted next.
- */
-export class DecodedBlocks {
-  readonly #bytesMax: number;
-  readonly #blocks = new Map<string, Block>();
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  get(record: HeadRecord, tenant: string, index: number): Block {
-    const key = `${record.offset}/${index}/${tenant}`;
-    let block = this.#blocks.get(key);
-    if (block) this.#blocks.delete(key);
-    else block = record.segment.block(record.segment.section(tenant)!, index, entryColumns);
-    this.#blocks.set(key, block);
-    this.#evict();
-    return block;
-  }
-
-  /**
-   * Blocks decode column by column, so their weight is asked anew; there are few. The one just used stays.
-   */
-  #evict(): void {
-    let bytes = 0;
-    for (const block of this.#blocks.values()) bytes += block.memoryBytes();
-    for (const [key, block] of this.#blocks) {
-      if (bytes <= this.#bytesMax || this.#blocks.size === 1) return;
-      bytes -= block.memoryBytes();
-      this.#blocks.delete(key);
-    }
-  }
 }

@@ -1,5 +1,6 @@
 import type { Labels } from '@loki/model';
 import type { Segment } from '@loki/segment';
+import type { EntryIndex } from './entry-index.ts';
 import { StreamIndex } from './stream-index.ts';
 import { usAt, usBase } from './time.ts';
 
@@ -46,6 +47,10 @@ export interface HeadStream {
    * newestUs[i] is the largest of maxUs[0 .. i]: a search from the newest run stops where it falls too low.
    */
   readonly newestUs: number[];
+  /** Of the entries of its first `runCount` runs; where many runs overlap in time. */
+  entryIndex: EntryIndex | undefined;
+  /** What the index counts for in the memory of the head. */
+  entryIndexBytes: number;
 }
 
 /**
@@ -135,7 +140,9 @@ export class Head {
         const runs = countBelow(stream.record, offset);
         if (runs === 0) continue;
         onStream(tenantName, stream.text, stream.newestUs[runs - 1]);
-        this.memoryBytes -= indexBytesPerRun * runs;
+        this.memoryBytes -= indexBytesPerRun * runs + stream.entryIndexBytes;
+        stream.entryIndex = undefined;
+        stream.entryIndexBytes = 0;
         if (runs < stream.record.length) {
           dropRuns(stream, runs);
           continue;
@@ -147,6 +154,14 @@ export class Head {
       }
       if (tenant.size === 0) this.tenants.delete(tenantName);
     }
+  }
+
+  /** Counts the memory of a stream's index of entries, which has grown. */
+  weighIndex(tenant: string, stream: HeadStream): void {
+    // While the index grew, a commit may have taken the stream out.
+    if (!stream.entryIndex || this.tenants.get(tenant)?.get(stream.text) !== stream) return;
+    this.memoryBytes += stream.entryIndex.memoryBytes - stream.entryIndexBytes;
+    stream.entryIndexBytes = stream.entryIndex.memoryBytes;
   }
 
   /** Takes single records out. O(all runs): for records found unreadable, which is rare. */
@@ -172,7 +187,8 @@ export class Head {
     const text = labels.toString();
     let stream = tenant.get(text);
     if (!stream) {
-      stream = { labels, text, record: [], block: [], run: [], minUs: [], maxUs: [], newestUs: [] };
+      const runs = { record: [], block: [], run: [], minUs: [], maxUs: [], newestUs: [] };
+      stream = { labels, text, ...runs, entryIndex: undefined, entryIndexBytes: 0 };
       tenant.add(stream);
       this.streamCount++;
       this.#onStream(tenantName, 1);

@@ -31,6 +31,8 @@ export class PartitionProgress {
   lastConsumedAtMs: number;
   readonly #deps: PartitionDeps;
   #waiters: Waiter[] = [];
+  /** What the head counts for in the budget. */
+  #countedBytes = 0;
 
   constructor(id: number, committed: CommitState, deps: PartitionDeps) {
     this.id = id;
@@ -64,7 +66,7 @@ export class PartitionProgress {
   consumed(offset: number, writerId: string, sequence: number, left: HeadRecord | undefined): boolean {
     if (offset < this.consumedOffset) return false;
     assert(!left || left.offset === offset, 'a record enters the head at its own offset');
-    if (left) this.#changeHead(() => this.head.add(left));
+    this.#changeHead(() => left && this.head.add(left));
     this.writers.saw(offset, writerId, sequence);
     this.lastConsumedAtMs = this.#deps.clock.monotonicMs();
     this.#advance(offset + 1);
@@ -129,13 +131,15 @@ export class PartitionProgress {
 
   /** Gives the memory back when this process lets go of the partition. */
   release(): void {
-    this.#deps.budget.add(-this.head.memoryBytes);
+    this.#deps.budget.add(-this.#countedBytes);
+    this.#countedBytes = 0;
   }
 
   #changeHead(change: () => void): void {
-    const before = this.head.memoryBytes;
     change();
-    this.#deps.budget.add(this.head.memoryBytes - before);
+    // Indices of entries have grown since the last change, too.
+    this.#deps.budget.add(this.head.memoryBytes - this.#countedBytes);
+    this.#countedBytes = this.head.memoryBytes;
   }
 
   #advance(offset: number): void {

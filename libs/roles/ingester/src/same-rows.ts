@@ -1,18 +1,17 @@
-import { hash64Bytes } from '@loki/model';
-import type { Block } from '@loki/segment';
+import type { SlicedWork } from '@loki/ports';
+import type { EntryHasher } from './entry-hasher.ts';
+import { EntryIndex } from './entry-index.ts';
+import { endOfEqual, isSameEntry } from './same-entry.ts';
+import type { RunRows } from './same-entry.ts';
 
-/** Rows first .. end of one run in a decoded block; their timestamps ascend. */
-export interface RunRows {
-  readonly block: Block;
-  readonly first: number;
-  readonly end: number;
-}
-
-/** Pairs of rows with equal timestamps that are compared one by one; above it lines are hashed first. */
+/** Pairs of rows with equal timestamps that are compared one by one; above it entries are hashed first. */
 const pairsMax = 1024;
 
 /** Timestamps are doubles relative to their block; bases further apart than this share no row. */
 const deltaMax = 2 ** 53;
+
+/** Timestamps that are walked between two looks at the clock: some 10 µs. */
+const rowsPerSlice = 4096;
 
 /**
  * Marks in `found` each row of `rows` that has an equal entry (timestamp, line, structured metadata) in
@@ -26,7 +25,12 @@ const deltaMax = 2 ** 53;
  * @param found  one byte for each row of rows.block, 1: duplicate
  * @returns      how many rows were newly marked
  */
-export function markSameRows(rows: RunRows, others: RunRows, found: Uint8Array): number {
+export function* markSameRows(
+  rows: RunRows,
+  others: RunRows,
+  found: Uint8Array,
+  hasher: EntryHasher,
+): SlicedWork<number> {
   const deltaNs = others.block.info.baseNs - rows.block.info.baseNs;
   if (deltaNs > deltaMax || deltaNs < -deltaMax) return 0;
   const delta = Number(deltaNs);
@@ -35,100 +39,50 @@ export function markSameRows(rows: RunRows, others: RunRows, found: Uint8Array):
   let marked = 0;
   let i = rows.first;
   let j = lowerBound(theirs, others.first, others.end, mine[i] - delta);
-  while (i < rows.end && j < others.end) {
+  for (let steps = 1; i < rows.end && j < others.end; steps++) {
     const difference = mine[i] - (theirs[j] + delta);
     if (difference < 0) i++;
     else if (difference > 0) j++;
     else {
       const iEnd = endOfEqual(mine, i, rows.end);
       const jEnd = endOfEqual(theirs, j, others.end);
-      marked += markGroup({ ...rows, first: i, end: iEnd }, { ...others, first: j, end: jEnd }, found);
+      const group = { ...rows, first: i, end: iEnd };
+      const candidates = { ...others, first: j, end: jEnd };
+      const isLarge = (iEnd - i) * (jEnd - j) > pairsMax;
+      if (isLarge) marked += yield* markByHash(group, candidates, found, hasher);
+      else marked += markByPairs(group, candidates, found);
       i = iEnd;
       j = jEnd;
     }
+    if (steps % rowsPerSlice === 0) yield;
   }
   return marked;
 }
 
 /** All rows of both sides have one timestamp. */
-function markGroup(rows: RunRows, others: RunRows, found: Uint8Array): number {
-  const pairs = (rows.end - rows.first) * (others.end - others.first);
-  const byHash = pairs > pairsMax ? rowsByHash(others) : undefined;
+function markByPairs(rows: RunRows, others: RunRows, found: Uint8Array): number {
   let marked = 0;
   for (let i = rows.first; i < rows.end; i++) {
     if (found[i]) continue;
-    if (byHash ? hasSameHashed(rows.block, i, others.block, byHash) : hasSame(rows.block, i, others)) {
+    for (let j = others.first; j < others.end; j++) {
+      if (!isSameEntry(rows.block, i, others.block, j)) continue;
       found[i] = 1;
       marked++;
+      break;
     }
   }
   return marked;
 }
 
-function hasSame(block: Block, row: number, others: RunRows): boolean {
-  for (let j = others.first; j < others.end; j++) if (isSameEntry(block, row, others.block, j)) return true;
-  return false;
-}
-
-function hasSameHashed(block: Block, row: number, other: Block, byHash: Map<bigint, number[]>): boolean {
-  const candidates = byHash.get(hash64Bytes(lineOf(block, row)));
-  return candidates?.some((candidate) => isSameEntry(block, row, other, candidate)) ?? false;
-}
-
-function rowsByHash(rows: RunRows): Map<bigint, number[]> {
-  const map = new Map<bigint, number[]>();
-  for (let row = rows.first; row < rows.end; row++) {
-    const hash = hash64Bytes(lineOf(rows.block, row));
-    const list = map.get(hash);
-    if (list) list.push(row);
-    else map.set(hash, [row]);
-  }
-  return map;
-}
-
-/**
- * Timestamps are equal already. Cheapest column first: each is decoded when the one before did not decide.
- */
-function isSameEntry(a: Block, i: number, b: Block, j: number): boolean {
-  const aEnds = a.lineEnds();
-  const bEnds = b.lineEnds();
-  const aStart = i === 0 ? 0 : aEnds[i - 1];
-  const bStart = j === 0 ? 0 : bEnds[j - 1];
-  if (aEnds[i] - aStart !== bEnds[j] - bStart) return false;
-  if (a.lines().compare(b.lines(), bStart, bEnds[j], aStart, aEnds[i]) !== 0) return false;
-  return isSameMetadata(a, i, b, j);
-}
-
-function isSameMetadata(a: Block, i: number, b: Block, j: number): boolean {
-  const aHas = a.info.metadataNames.length > 0;
-  const bHas = b.info.metadataNames.length > 0;
-  if (!aHas && !bHas) return true;
-  const left = metadataOf(a, i);
-  const right = metadataOf(b, j);
-  return left.length === right.length && left.every((text, k) => text === right[k]);
-}
-
-/** Names and values of a row, flat, sorted by name. */
-function metadataOf(block: Block, row: number): string[] {
-  if (block.info.metadataNames.length === 0) return [];
-  const { columns, starts, column, code } = block.rowMetadata();
-  const pairs: string[] = [];
-  for (let k = starts[row]; k < starts[row + 1]; k++) {
-    const { name, values } = columns[column[k]];
-    pairs.push(name, values[code[k] - 1]);
-  }
-  return pairs;
-}
-
-function lineOf(block: Block, row: number): Buffer {
-  const ends = block.lineEnds();
-  return block.lines().subarray(row === 0 ? 0 : ends[row - 1], ends[row]);
-}
-
-function endOfEqual(timestamps: Float64Array, from: number, end: number): number {
-  let at = from + 1;
-  while (at < end && timestamps[at] === timestamps[from]) at++;
-  return at;
+function* markByHash(
+  rows: RunRows,
+  others: RunRows,
+  found: Uint8Array,
+  hasher: EntryHasher,
+): SlicedWork<number> {
+  const index = new EntryIndex(hasher);
+  yield* index.add(() => others);
+  return yield* index.mark(rows, found);
 }
 
 /** First index in from .. end whose timestamp is at least `value`. */

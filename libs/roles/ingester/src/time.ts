@@ -10,7 +10,7 @@ const nsPerUs = 1000;
  * A block's base as whole microseconds and the nanoseconds above them, so that each run costs float
  * arithmetic only. Rounded down, also before 1970.
  */
-interface UsBase {
+export interface UsBase {
   readonly us: number;
   readonly restNs: number;
 }
@@ -23,6 +23,12 @@ export function usBase(baseNs: bigint): UsBase {
 /** The same for a timestamp relative to a block's base. */
 export function usAt(base: UsBase, relativeNs: number): number {
   return base.us + Math.floor((base.restNs + relativeNs) / nsPerUs);
+}
+
+/** The nanoseconds above `usAt`: 0 .. 999. */
+export function restNsAt(base: UsBase, relativeNs: number): number {
+  const ns = base.restNs + relativeNs;
+  return ns - nsPerUs * Math.floor(ns / nsPerUs);
 }
 
 /** Unix nanoseconds of a timestamp relative to a block's base. */

@@ -45,3 +45,5 @@ export type { Clock, Random, TimerHandle, Timers } from './time.ts';
 export type { CheckCancelled, Task, WorkerEnv, Workers } from './workers.ts';
 export type { LoggedRecord, LogRecord, WriteLog } from './write-log.ts';
 export { retry } from './retry.ts';
+export { atOnce, inSlices } from './slices.ts';
+export type { SlicedWork } from './slices.ts';

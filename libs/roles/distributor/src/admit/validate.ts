@@ -1,10 +1,10 @@
 import type { Limits } from '@loki/config';
+import type { SlicedWork } from '@loki/ports';
 import { rfc3339Seconds } from '../json/time-text.ts';
 import type { Discards } from '../rows/discards.ts';
 import type { MetadataNames } from '../rows/metadata-names.ts';
 import type { PushErrors } from '../rows/push-errors.ts';
 import type { PushRows } from '../rows/push-rows.ts';
-import type { SlicedWork } from '../rows/slices.ts';
 import type { DiscardReason } from '../streams/discard.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 

@@ -1,10 +1,9 @@
 import type { Limits } from '@loki/config';
 import { LokiError } from '@loki/model';
-import type { Task } from '@loki/ports';
+import type { SlicedWork, Task } from '@loki/ports';
 import { labelTextOfJson } from '../json/label-text.ts';
 import { MetadataNames } from '../rows/metadata-names.ts';
 import { PushRows, weightOfRows } from '../rows/push-rows.ts';
-import type { SlicedWork } from '../rows/slices.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
 import { decodePush } from './decode-push.ts';

@@ -1,9 +1,9 @@
-import type { Clock, Timers } from '@loki/ports';
+import type { Clock, Timers } from './time.ts';
 
 /** Work that stands still now and then; whoever carries it on may let others have the thread meanwhile. */
 export type SlicedWork<T> = Generator<undefined, T, undefined>;
 
-/** The longest that a large push keeps the thread: others wait for several of these at most. */
+/** The longest that a slice keeps the thread: others wait for several of these at most. */
 const sliceMs = 10;
 
 /** All of it in this turn. */

@@ -1,0 +1,30 @@
+import { columns } from '@loki/segment';
+import type { Block, ColumnMask } from '@loki/segment';
+import type { HeadRecord } from './head.ts';
+import { WeighedCache } from './weighed-cache.ts';
+
+/** All of an entry. */
+export const entryColumns: ColumnMask =
+  columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
+
+/**
+ * Decoded blocks of head records. Duplicates come in streaks (a client that repeats a push, a stream with
+ * coarse timestamps), so the block compared last is nearly always the one wanted next.
+ */
+export class DecodedBlocks {
+  readonly #blocks: WeighedCache<Block>;
+
+  constructor(bytesMax: number) {
+    this.#blocks = new WeighedCache(bytesMax, (block) => block.memoryBytes());
+  }
+
+  get(record: HeadRecord, tenant: string, index: number): Block {
+    const key = `${record.offset}/${index}/${tenant}`;
+    let block = this.#blocks.get(key);
+    if (!block) {
+      block = record.segment.block(record.segment.section(tenant)!, index, entryColumns);
+      this.#blocks.set(key, block);
+    }
+    return block;
+  }
+}

@@ -1,0 +1,248 @@
+import type { SlicedWork } from '@loki/ports';
+import type { Block } from '@loki/segment';
+import type { EntryHasher } from './entry-hasher.ts';
+import { endOfEqual, isDamage, isSameEntry } from './same-entry.ts';
+import type { RunRows } from './same-entry.ts';
+import { restNsAt, usAt, usBase } from './time.ts';
+
+/** Gives a run in its decoded block, when the entries of it are needed. */
+type RunSource = () => RunRows;
+
+/** A row, and an entry that has its hash. */
+interface Match {
+  readonly row: number;
+  /** The run that the entry is in: as many were added before. */
+  readonly source: number;
+  readonly entry: number;
+}
+
+/** An incoming block, and its marks: one byte a row. */
+interface MarkedRows {
+  readonly block: Block;
+  readonly found: Uint8Array;
+}
+
+/** Entries of one timestamp that are compared one by one; of more, lines and metadata are hashed too. */
+const momentMax = 16;
+
+/** Rows between two looks at the clock: some hundred nanoseconds each. */
+const rowsPerSlice = 1024;
+
+const bytesPerEntry = 16;
+const bytesPerBucket = 4;
+/** A source, with the closure that it is. */
+const bytesPerSource = 128;
+const bytesPerMoment = 48;
+
+/**
+ * Entries of one stream by their hash: whether an entry is among n others costs the same for every n. A walk
+ * over the runs that overlap in time costs less while these are few.
+ *
+ * An entry is known by its time, so that only timestamps have to be decoded. A timestamp with many entries is
+ * *crowded*: its entries are known by time, line and metadata. Each match is compared with the entry itself.
+ */
+export class EntryIndex {
+  readonly #hasher: EntryHasher;
+  readonly #isCrowded: boolean;
+  readonly #sources: RunSource[] = [];
+  readonly #crowded = new Set<number>();
+  #count = 0;
+  /** Of entries: hash, source, row, and the next entry of the bucket, or -1. */
+  #hashes = new Uint32Array(64);
+  #sourceOf = new Uint32Array(64);
+  #rows = new Uint32Array(64);
+  #next = new Int32Array(64);
+  /** The first entry of each; a power of two of them. */
+  #buckets = new Int32Array(64).fill(-1);
+
+  /** @param isCrowded every timestamp is: blocks are at hand now, and not later */
+  constructor(hasher: EntryHasher, { isCrowded = false }: { readonly isCrowded?: boolean } = {}) {
+    this.#hasher = hasher;
+    this.#isCrowded = isCrowded;
+  }
+
+  /** Runs that were added. */
+  get runCount(): number {
+    return this.#sources.length;
+  }
+
+  get memoryBytes(): number {
+    const entries = this.#hashes.length * bytesPerEntry + this.#buckets.length * bytesPerBucket;
+    return entries + this.#sources.length * bytesPerSource + this.#crowded.size * bytesPerMoment;
+  }
+
+  /** Takes a run's entries in. Of a run that cannot be read: those before the damage. Throws `corrupt`. */
+  *add(source: RunSource): SlicedWork<void> {
+    const at = this.#sources.push(source) - 1;
+    const { block, first, end } = source();
+    const base = usBase(block.info.baseNs);
+    const timestamps = block.timestamps();
+    for (let row = first; row < end;) {
+      const sameEnd = endOfEqual(timestamps, row, end);
+      const time = this.#hasher.ofTime(base, timestamps[row]);
+      if (sameEnd - row > momentMax) this.#crowd(time);
+      const isCrowded = this.#isCrowdedAt(time);
+      for (; row < sameEnd; row++) {
+        this.#insert(isCrowded ? this.#hasher.ofEntry(time, block, row) : time, at, row);
+        if (row % rowsPerSlice === 0) yield;
+      }
+    }
+  }
+
+  /**
+   * Marks in `found` each row of `rows` that has an equal entry here.
+   *
+   * @param leavesOut says of an error that a run may be left out for it
+   * @returns how many rows were newly marked
+   */
+  *mark(
+    rows: RunRows,
+    found: Uint8Array,
+    leavesOut: (error: unknown) => boolean = () => false,
+  ): SlicedWork<number> {
+    const { block } = rows;
+    const matches = yield* this.matches(rows, found);
+    let marked = 0;
+    for (let from = 0; from < matches.length;) {
+      const { source } = matches[from];
+      let to = from + 1;
+      while (to < matches.length && matches[to].source === source) to++;
+      try {
+        const other = this.#sources[source]().block;
+        marked += yield* this.compare(matches.slice(from, to), { block, found }, other);
+      } catch (error) {
+        if (!leavesOut(error)) throw error;
+      }
+      from = to;
+    }
+    return marked;
+  }
+
+  /** Unmarked rows that have the hash of an entry here, one source after the other. */
+  *matches({ block, first, end }: RunRows, found: Uint8Array): SlicedWork<Match[]> {
+    const base = usBase(block.info.baseNs);
+    const timestamps = block.timestamps();
+    const matches: Match[] = [];
+    for (let row = first; row < end; row++) {
+      if (row % rowsPerSlice === 0) yield;
+      if (found[row]) continue;
+      const time = this.#hasher.ofTime(base, timestamps[row]);
+      if (!this.#isCrowdedAt(time) && this.#holdsMany(time)) this.#crowd(time);
+      const hash = this.#isCrowdedAt(time) ? this.#hasher.ofEntry(time, block, row) : time;
+      for (let entry = this.#firstOf(hash); entry >= 0; entry = this.#next[entry]) {
+        if (this.#hashes[entry] === hash) matches.push({ row, entry, source: this.#sourceOf[entry] });
+      }
+    }
+    return this.#bySource(matches);
+  }
+
+  /** Compares rows with their matches, which are all in the block `other`, and marks those that are equal. */
+  *compare(matches: readonly Match[], { block, found }: MarkedRows, other: Block): SlicedWork<number> {
+    let marked = 0;
+    for (let i = 0; i < matches.length; i++) {
+      if (i % rowsPerSlice === 0) yield;
+      const { row, entry } = matches[i];
+      const otherRow = this.#rows[entry];
+      if (found[row] || !isSameTime(block, row, other, otherRow)) continue;
+      if (!isSameEntry(block, row, other, otherRow)) continue;
+      found[row] = 1;
+      marked++;
+    }
+    return marked;
+  }
+
+  #bySource(matches: readonly Match[]): Match[] {
+    const starts = new Uint32Array(this.#sources.length + 1);
+    for (const { source } of matches) starts[source + 1]++;
+    for (let source = 0; source < this.#sources.length; source++) starts[source + 1] += starts[source];
+    const ordered: Match[] = [...matches];
+    for (const match of matches) ordered[starts[match.source]++] = match;
+    return ordered;
+  }
+
+  #isCrowdedAt(time: number): boolean {
+    return this.#isCrowded || this.#crowded.has(time);
+  }
+
+  #holdsMany(time: number): boolean {
+    let count = 0;
+    for (let entry = this.#firstOf(time); entry >= 0; entry = this.#next[entry]) {
+      if (this.#hashes[entry] === time && ++count > momentMax) return true;
+    }
+    return false;
+  }
+
+  /** Entries of a timestamp are from now on known by line and metadata too. */
+  #crowd(time: number): void {
+    if (this.#isCrowdedAt(time)) return;
+    this.#crowded.add(time);
+    const entries = this.#takeOut(time).sort((a, b) => this.#sourceOf[a] - this.#sourceOf[b]);
+    for (const entry of entries) {
+      try {
+        const { block } = this.#sources[this.#sourceOf[entry]]();
+        this.#link(entry, this.#hasher.ofEntry(time, block, this.#rows[entry]));
+      } catch (error) {
+        // Nothing can be compared with what cannot be decoded; the flush of its head finds it.
+        if (!isDamage(error)) throw error;
+      }
+    }
+  }
+
+  /** Takes all entries with a hash out of their bucket. */
+  #takeOut(hash: number): number[] {
+    const taken: number[] = [];
+    const bucket = hash & (this.#buckets.length - 1);
+    let previous = -1;
+    for (let entry = this.#buckets[bucket]; entry >= 0; entry = this.#next[entry]) {
+      if (this.#hashes[entry] !== hash) {
+        previous = entry;
+        continue;
+      }
+      taken.push(entry);
+      if (previous < 0) this.#buckets[bucket] = this.#next[entry];
+      else this.#next[previous] = this.#next[entry];
+    }
+    return taken;
+  }
+
+  #firstOf(hash: number): number {
+    return this.#buckets[hash & (this.#buckets.length - 1)];
+  }
+
+  #insert(hash: number, source: number, row: number): void {
+    if (this.#count === this.#hashes.length) this.#grow();
+    const entry = this.#count++;
+    this.#sourceOf[entry] = source;
+    this.#rows[entry] = row;
+    this.#link(entry, hash);
+  }
+
+  #link(entry: number, hash: number): void {
+    const bucket = hash & (this.#buckets.length - 1);
+    this.#hashes[entry] = hash;
+    this.#next[entry] = this.#buckets[bucket];
+    this.#buckets[bucket] = entry;
+  }
+
+  #grow(): void {
+    const size = this.#count * 2;
+    this.#hashes = grown(this.#hashes, size);
+    this.#sourceOf = grown(this.#sourceOf, size);
+    this.#rows = grown(this.#rows, size);
+    this.#next = new Int32Array(size);
+    this.#buckets = new Int32Array(size).fill(-1);
+    for (let entry = 0; entry < this.#count; entry++) this.#link(entry, this.#hashes[entry]);
+  }
+}
+
+function isSameTime(a: Block, i: number, b: Block, j: number): boolean {
+  const [aBase, bBase] = [usBase(a.info.baseNs), usBase(b.info.baseNs)];
+  const [aNs, bNs] = [a.timestamps()[i], b.timestamps()[j]];
+  return usAt(aBase, aNs) === usAt(bBase, bNs) && restNsAt(aBase, aNs) === restNsAt(bBase, bNs);
+}
+
+function grown(array: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(size);
+  larger.set(array);
+  return larger;
+}

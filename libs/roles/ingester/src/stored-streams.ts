@@ -1,0 +1,218 @@
+import { BoundedMap, mib } from '@loki/model';
+import type { Labels } from '@loki/model';
+import { inSlices } from '@loki/ports';
+import type { Clock, Timers } from '@loki/ports';
+import { columns } from '@loki/segment';
+import type { Block, ColumnMask, Section, StoredSegment } from '@loki/segment';
+import { entryColumns } from './decoded-blocks.ts';
+import type { EntryHasher } from './entry-hasher.ts';
+import { EntryIndex } from './entry-index.ts';
+import type { RunRows } from './same-entry.ts';
+import { markSameRows } from './same-rows.ts';
+import { usAt, usBase } from './time.ts';
+import { WeighedCache } from './weighed-cache.ts';
+
+/** A stream of a stored segment. */
+interface StoredStream {
+  readonly segment: StoredSegment;
+  readonly section: Section;
+  readonly stream: number;
+}
+
+/** An incoming run, and the marks of its block, one byte a row. */
+interface MarkedRun {
+  readonly rows: RunRows;
+  readonly found: Uint8Array;
+}
+
+interface StoredStreamsOptions {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly hasher: EntryHasher;
+}
+
+/**
+ * Late runs of one stream that are walked side by side with a segment's. Of more, the entries of the segment
+ * are indexed: late pushes would each read what is stored of their time again.
+ */
+const walkedRunsMax = 8;
+/** Streams of segments whose late runs are counted. */
+const countedMax = 4096;
+/** For each partition: blocks that are compared with, and indices. */
+const blocksBytesMax = 8 * mib;
+const indicesBytesMax = 32 * mib;
+/** Rows of a stream in one segment that are indexed; of more, each late run is walked. */
+const indexedRowsMax = indicesBytesMax / 32;
+
+/** Finds rows of incoming runs among the rows of committed segments. */
+export class StoredStreams {
+  readonly #options: StoredStreamsOptions;
+  readonly #lateRuns = new BoundedMap<string, number>(countedMax);
+  readonly #blocks = new WeighedCache<Block>(blocksBytesMax, (block) => block.memoryBytes());
+  readonly #indices = new WeighedCache<IndexedRuns>(indicesBytesMax, ({ index }) => index.memoryBytes);
+
+  constructor(options: StoredStreamsOptions) {
+    this.#options = options;
+  }
+
+  /** Marks rows that the stream has. */
+  async mark(stored: StoredStream, run: MarkedRun, signal?: AbortSignal): Promise<number> {
+    const key = `${stored.segment.key} ${stored.section.tenant} ${stored.stream}`;
+    const lateRuns = (this.#lateRuns.get(key) ?? 0) + 1;
+    this.#lateRuns.set(key, lateRuns);
+    if (lateRuns <= walkedRunsMax || rowCountOf(stored) > indexedRowsMax) {
+      return this.#markByRuns(stored, run, signal);
+    }
+    let indexed = this.#indices.get(key);
+    if (!indexed) {
+      indexed = await this.#indexed(stored, signal);
+      this.#indices.set(key, indexed);
+    }
+    return this.#markByIndex(stored, indexed, run, signal);
+  }
+
+  async #markByRuns(stored: StoredStream, { rows, found }: MarkedRun, signal?: AbortSignal): Promise<number> {
+    const { hasher } = this.#options;
+    let marked = 0;
+    for (const { block: at, run } of runsOf(stored)) {
+      if (!overlaps(rows, stored.section, at, run)) continue;
+      const times = await this.#block(stored, at, { mask: columns.timestamps, signal });
+      if (!sharesTimestamp(rows, rowsOf(times, run))) continue;
+      const block = await this.#block(stored, at, { mask: entryColumns, signal });
+      marked += await inSlices(markSameRows(rows, rowsOf(block, run), found, hasher), this.#options);
+    }
+    return marked;
+  }
+
+  async #indexed(stored: StoredStream, signal?: AbortSignal): Promise<IndexedRuns> {
+    const index = new EntryIndex(this.#options.hasher, { isCrowded: true });
+    const runs = runsOf(stored);
+    for (const { block: at, run } of runs) {
+      const block = await this.#block(stored, at, { mask: entryColumns, signal });
+      await inSlices(
+        index.add(() => rowsOf(block, run)),
+        this.#options,
+      );
+    }
+    return { index, runs };
+  }
+
+  async #markByIndex(
+    stored: StoredStream,
+    { index, runs }: IndexedRuns,
+    { rows, found }: MarkedRun,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const matches = await inSlices(index.matches(rows, found), this.#options);
+    let marked = 0;
+    for (let from = 0; from < matches.length;) {
+      const { source } = matches[from];
+      let to = from + 1;
+      while (to < matches.length && matches[to].source === source) to++;
+      const block = await this.#block(stored, runs[source].block, { mask: entryColumns, signal });
+      const ofBlock = matches.slice(from, to);
+      marked += await inSlices(index.compare(ofBlock, { block: rows.block, found }, block), this.#options);
+      from = to;
+    }
+    return marked;
+  }
+
+  async #block(
+    { segment, section }: StoredStream,
+    index: number,
+    { mask, signal }: { readonly mask: ColumnMask; readonly signal: AbortSignal | undefined },
+  ): Promise<Block> {
+    const key = `${segment.key} ${section.tenant} ${index}`;
+    const whole = this.#blocks.get(key);
+    if (whole) return whole;
+    const block = await segment.fetchBlock(section, index, mask, { signal });
+    if (mask === entryColumns) this.#blocks.set(key, block);
+    return block;
+  }
+}
+
+/** A run of a section: in which block, and which of its runs. */
+interface RunPlace {
+  readonly block: number;
+  readonly run: number;
+}
+
+/** The entries of a stream in a segment; sources of the index are the runs, in this order. */
+interface IndexedRuns {
+  readonly index: EntryIndex;
+  readonly runs: readonly RunPlace[];
+}
+
+function runsOf({ section, stream }: StoredStream): RunPlace[] {
+  const runs: RunPlace[] = [];
+  for (const { index, runs: ofBlock } of section.blocks) {
+    for (let run = 0; run < ofBlock.count; run++) {
+      if (ofBlock.stream[run] === stream) runs.push({ block: index, run });
+    }
+  }
+  return runs;
+}
+
+function rowCountOf({ section, stream }: StoredStream): number {
+  let count = 0;
+  for (const { runs } of section.blocks) {
+    for (let run = 0; run < runs.count; run++) {
+      if (runs.stream[run] === stream) count += runs.firstRow[run + 1] - runs.firstRow[run];
+    }
+  }
+  return count;
+}
+
+function rowsOf(block: Block, run: number): RunRows {
+  const { firstRow } = block.info.runs;
+  return { block, first: firstRow[run], end: firstRow[run + 1] };
+}
+
+function overlaps(rows: RunRows, section: Section, index: number, run: number): boolean {
+  const { baseNs, runs } = section.blocks.find((info) => info.index === index)!;
+  const mine = usBase(rows.block.info.baseNs);
+  const theirs = usBase(baseNs);
+  const timestamps = rows.block.timestamps();
+  return (
+    usAt(theirs, runs.minTs[run]) <= usAt(mine, timestamps[rows.end - 1]) &&
+    usAt(theirs, runs.maxTs[run]) >= usAt(mine, timestamps[rows.first])
+  );
+}
+
+/** Whether any timestamp is on both sides; both ascend. */
+function sharesTimestamp(a: RunRows, b: RunRows): boolean {
+  const delta = Number(b.block.info.baseNs - a.block.info.baseNs);
+  const left = a.block.timestamps();
+  const right = b.block.timestamps();
+  let i = a.first;
+  let j = b.first;
+  while (i < a.end && j < b.end) {
+    const difference = left[i] - (right[j] + delta);
+    if (difference === 0) return true;
+    if (difference < 0) i++;
+    else j++;
+  }
+  return false;
+}
+
+/**
+ * Index of a stream in a section, by its labels. Walks the shortest of its labels' posting lists and compares
+ * whole label sets there: a list is short when any label is selective, and a stream that is not there usually
+ * lacks a value.
+ */
+export function findStream(section: Section, labels: Labels): number | undefined {
+  const { labelIndex, streams } = section;
+  let shortest: Uint32Array | undefined;
+  for (const [name, value] of labels) {
+    const at = labelIndex.values(name).indexOf(value);
+    if (at < 0) return undefined;
+    const postings = labelIndex.streamsWith(name, at);
+    if (!shortest || postings.length < shortest.length) shortest = postings;
+  }
+  if (!shortest) {
+    for (let i = 0; i < streams.count; i++) if (streams.labels(i).size === 0) return i;
+    return undefined;
+  }
+  for (const index of shortest) if (streams.labels(index).equals(labels)) return index;
+  return undefined;
+}

@@ -1,0 +1,83 @@
+import type { SlicedWork } from '@loki/ports';
+import type { BlockInfo, Section, Segment } from '@loki/segment';
+import type { FlushedBounds } from './flushed-bounds.ts';
+import type { Head } from './head.ts';
+import { usAt, usBase } from './time.ts';
+
+/** A run of the incoming record which begins at or before the newest known row of its stream. */
+export interface Suspect {
+  readonly section: Section;
+  readonly info: BlockInfo;
+  readonly run: number;
+  readonly text: string;
+  readonly minUs: number;
+  readonly maxUs: number;
+  /** Earlier runs of the same stream in this record, as linked by `RunLinks`; -1: none. */
+  readonly previous: number;
+  /** How many there are. */
+  readonly earlierRuns: number;
+  readonly links: RunLinks;
+}
+
+/** The runs of a section, over all its blocks: which run before had the same stream. */
+export interface RunLinks {
+  readonly block: Int32Array;
+  readonly run: Int32Array;
+  readonly previous: Int32Array;
+}
+
+/** Runs between two looks at the clock: about a microsecond each. */
+const runsPerSlice = 512;
+
+/** The runs of a record that may repeat entries of the head, the store or the record itself. */
+export function* findSuspects(segment: Segment, head: Head, bounds: FlushedBounds): SlicedWork<Suspect[]> {
+  const suspects: Suspect[] = [];
+  for (const section of segment.sections) {
+    const streamCount = section.streams.count;
+    const texts: (string | undefined)[] = [];
+    // Newest row of each stream: known before, or in an earlier run of this record.
+    const newest = new Float64Array(streamCount);
+    const lastRun = new Int32Array(streamCount).fill(-1);
+    const runCounts = new Uint32Array(streamCount);
+    const links = runLinks(section);
+    let at = 0;
+    for (const info of section.blocks) {
+      const base = usBase(info.baseNs);
+      for (let run = 0; run < info.runs.count; run++, at++) {
+        if (at % runsPerSlice === 0) yield;
+        const stream = info.runs.stream[run];
+        let text = texts[stream];
+        if (text === undefined) {
+          text = texts[stream] = section.streams.labels(stream).toString();
+          const known = bounds.newestUs(section.tenant, text);
+          newest[stream] = Math.max(known, head.newestUs(section.tenant, text));
+        }
+        const previous = (links.previous[at] = lastRun[stream]);
+        const earlierRuns = runCounts[stream]++;
+        lastRun[stream] = at;
+        const minUs = usAt(base, info.runs.minTs[run]);
+        const maxUs = usAt(base, info.runs.maxTs[run]);
+        if (minUs <= newest[stream]) {
+          suspects.push({ section, info, run, text, minUs, maxUs, previous, earlierRuns, links });
+        }
+        newest[stream] = Math.max(newest[stream], maxUs);
+      }
+    }
+  }
+  return suspects;
+}
+
+function runLinks(section: Section): RunLinks {
+  let count = 0;
+  for (const info of section.blocks) count += info.runs.count;
+  const block = new Int32Array(count);
+  const run = new Int32Array(count);
+  let at = 0;
+  section.blocks.forEach((info, position) => {
+    for (let r = 0; r < info.runs.count; r++, at++) {
+      block[at] = position;
+      run[at] = r;
+    }
+  });
+  return { block, run, previous: new Int32Array(count) };
+}
