@@ -19,10 +19,10 @@ export class RecentRecords {
   push(record: LoggedRecord): void {
     const last = this.#records.at(-1);
     if (last && last.offset + 1 !== record.offset) this.clear();
-    this.#records.push(record);
-    this.#bytes += framedBytes(record);
+    this.#records.push({ ...record, payload: ownBytes(record.payload) });
+    this.#bytes += memoryBytes(record);
     while (this.#bytes > this.#bytesMax && this.#head < this.#records.length - 1) {
-      this.#bytes -= framedBytes(this.#records[this.#head]);
+      this.#bytes -= memoryBytes(this.#records[this.#head]);
       this.#records[this.#head++] = forgotten;
     }
     // Dropping the forgotten ones only now and then keeps `push` O(1).
@@ -53,6 +53,22 @@ export class RecentRecords {
     this.#head = 0;
     this.#bytes = 0;
   }
+}
+
+/** An object with its offset, its writer and the header of its payload. */
+const recordBytes = 300;
+
+function memoryBytes(record: LoggedRecord): number {
+  return recordBytes + framedBytes(record);
+}
+
+/**
+ * A payload that keeps no memory but its own: small ones are cut from slabs of 64 KiB, and each would keep a
+ * whole one.
+ */
+function ownBytes(payload: Buffer): Buffer {
+  if (payload.buffer.byteLength <= 2 * payload.length) return payload;
+  return Buffer.from(Uint8Array.from(payload).buffer);
 }
 
 /** Stands where a record was, so that its payload can be collected before the array is compacted. */

@@ -70,3 +70,12 @@ test('a segment more, another selector or another generation is read anew', asyn
   await process(1)(request, [old, older]);
   expect(scanned).toHaveLength(4);
 });
+
+// A tenant may ask for any number of selectors that no stream has.
+test('answers without streams are forgotten too', () => {
+  const known = new KnownStreams();
+  for (let i = 0; i < 201_000; i++) known.put(`segment ${i}`, []);
+  expect(known.size).toBe(200_000);
+  expect(known.get('segment 0')).toBeUndefined();
+  expect(known.get('segment 200999')).toEqual([]);
+});

@@ -3,8 +3,8 @@ import { floorTo } from '@loki/engine';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
 import { mergeStreamVolumes } from './streams.ts';
 
-/** Streams kept over all answers: some 300 bytes each. */
-const streamsMax = 200_000;
+/** Streams and answers kept: some 300 bytes each. An answer without streams counts too. */
+const entriesMax = 200_000;
 
 /**
  * What whole segments answered to stream questions. A segment never changes, and Grafana asks for the same
@@ -16,6 +16,11 @@ export class KnownStreams {
   readonly #merges = new WeakMap<readonly StreamVolume[], Merge>();
   #count = 0;
 
+  /** Answers that are kept. */
+  get size(): number {
+    return this.#lists.size;
+  }
+
   get(key: string): readonly StreamVolume[] | undefined {
     const list = this.#lists.get(key);
     if (!list) return undefined;
@@ -25,14 +30,14 @@ export class KnownStreams {
   }
 
   put(key: string, list: readonly StreamVolume[]): void {
-    if (list.length > streamsMax) return;
-    this.#count += list.length - (this.#lists.get(key)?.length ?? 0);
+    if (entriesOf(list) > entriesMax) return;
+    this.#count += entriesOf(list) - entriesOf(this.#lists.get(key));
     this.#lists.delete(key);
     this.#lists.set(key, list);
-    for (const [oldest, { length }] of this.#lists) {
-      if (this.#count <= streamsMax) break;
+    for (const [oldest, oldestList] of this.#lists) {
+      if (this.#count <= entriesMax) break;
       this.#lists.delete(oldest);
-      this.#count -= length;
+      this.#count -= entriesOf(oldestList);
     }
   }
 
@@ -47,6 +52,10 @@ export class KnownStreams {
     this.#merges.set(lists[0], { lists, all });
     return all;
   }
+}
+
+function entriesOf(list: readonly StreamVolume[] | undefined): number {
+  return list ? list.length + 1 : 0;
 }
 
 /** Kept as long as the first of its lists. */

@@ -64,8 +64,10 @@ export class Ruler {
   readonly #runnerDeps: GroupRunnerDeps;
   /** By tenant and `groupKey`. */
   readonly #tenants = new Map<TenantId, Map<string, GroupRunner>>();
-  /** Counts changes by the API, so that a slow look at the store does not undo them. */
+  /** Counts changes by the API while the store is looked at, so that a slow look does not undo them. */
   readonly #changes = new Map<TenantId, number>();
+  /** Looks at the store that are under way. */
+  #readers = 0;
   /** Changes of one tenant's runners, one after the other. */
   readonly #turns = new Map<TenantId, Promise<void>>();
   readonly #stop = new AbortController();
@@ -191,8 +193,17 @@ export class Ruler {
   }
 
   async #syncTenant(tenant: TenantId): Promise<void> {
-    const { store, metrics, logger } = this.#deps;
     if (!this.#isEnabled(tenant)) return;
+    this.#readers++;
+    try {
+      await this.#readTenant(tenant);
+    } finally {
+      if (--this.#readers === 0) this.#changes.clear();
+    }
+  }
+
+  async #readTenant(tenant: TenantId): Promise<void> {
+    const { store, metrics, logger } = this.#deps;
     for (let attempt = 0; attempt < rereadsMax; attempt++) {
       const changes = this.#changes.get(tenant);
       try {
@@ -296,7 +307,7 @@ export class Ruler {
   }
 
   #countChange(tenant: TenantId): void {
-    this.#changes.set(tenant, (this.#changes.get(tenant) ?? 0) + 1);
+    if (this.#readers > 0) this.#changes.set(tenant, (this.#changes.get(tenant) ?? 0) + 1);
   }
 }
 

@@ -8,6 +8,7 @@ import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import {
   buildInfoMetric,
   collectProcessMetrics,
+  IdleTenants,
   commonMetrics,
   droppedLogLinesMetric,
   Metrics,
@@ -49,6 +50,10 @@ interface RunningProcess {
 
 /** Operators whose requests run when all else has stopped have so long. */
 const adminGraceMs = 1_000;
+/**
+ * What was counted for a tenant is forgotten when nothing is for so long; scrapes are minutes apart at most.
+ */
+const tenantIdleMs = 30 * 60_000;
 /** Calls that run when the process stops have so long to finish, after everybody knows that it leaves. */
 const rpcGraceMs = 5_000;
 
@@ -66,6 +71,8 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   droppedLogLinesMetric(metrics, deps.droppedLogLines);
   buildInfoMetric(metrics, deps.info, { os: os.platform(), arch: os.arch() });
   collectProcessMetrics(metrics);
+  const sweeps = new AbortController();
+  void new IdleTenants(metrics, { idleMs: tenantIdleMs }).run({ clock, timers }, sweeps.signal);
   const stopTracing = await startTracing({
     serviceName: 'loki',
     serviceVersion: deps.info.version,
@@ -141,6 +148,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     await roles.stop();
     await rings.stop();
     limits.stop();
+    sweeps.abort();
     await stopTracing().catch((error: unknown) =>
       logger.warn('the last spans were not sent', { err: String(error) }),
     );

@@ -11,6 +11,7 @@ export { distributorMetrics, lineBytesBuckets } from './distributor-metrics.ts';
 export type { DistributorMetrics } from './distributor-metrics.ts';
 export { serverMetrics } from './http-metrics.ts';
 export type { ServerMetrics } from './http-metrics.ts';
+export { IdleTenants } from './idle-tenants.ts';
 export { ingesterMetrics } from './ingester-metrics.ts';
 export type { IngesterMetrics } from './ingester-metrics.ts';
 export { LogOutput } from './log-output.ts';
