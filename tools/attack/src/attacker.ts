@@ -13,6 +13,10 @@ export interface Attack {
   readonly flags?: readonly string[];
   /** What the attacker may be answered beside 2xx. Default: 400, 413, 429, 503. */
   readonly statuses?: readonly number[];
+  /** How long others are watched after the attack. Default: 1.5 s. */
+  readonly watchedAfterMs?: number;
+  /** What the attack needs to be stored; nobody is watched meanwhile. */
+  prepare?(attacker: Attacker): Promise<void>;
   run(attacker: Attacker): Promise<void>;
 }
 
@@ -26,7 +30,11 @@ interface Sending {
 export class Attacker {
   readonly port: number;
   readonly statuses = new Map<number, number>();
+  /** The first text of each status. */
+  readonly texts = new Map<number, string>();
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 256 });
+  /** The attacker went away by itself: that its requests have no answer is no fault. */
+  #isGone = false;
 
   constructor(port: number) {
     this.port = port;
@@ -36,7 +44,7 @@ export class Attacker {
   send(path: string, { method = 'GET', headers, body, tenant = 'attacker' }: Sending = {}): Promise<number> {
     return new Promise((resolve) => {
       const settle = (status: number): void => {
-        this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
+        if (!this.#isGone) this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
         resolve(status);
       };
       const outgoing = request(
@@ -49,8 +57,10 @@ export class Attacker {
           headers: { 'x-scope-orgid': tenant, ...headers },
         },
         (response) => {
-          response.resume();
-          response.once('end', () => settle(response.statusCode!));
+          const status = response.statusCode!;
+          if (this.texts.has(status)) response.resume();
+          else response.once('data', (data: Buffer) => this.texts.set(status, data.toString().slice(0, 300)));
+          response.once('end', () => settle(status));
           response.once('error', () => undefined);
         },
       );
@@ -84,6 +94,12 @@ export class Attacker {
         while (performance.now() < endMs) await once(turn++);
       }),
     );
+  }
+
+  /** Closes all connections, whatever is still to come on them. */
+  hangUp(): void {
+    this.#isGone = true;
+    this.#agent.destroy();
   }
 
   end(): void {

@@ -14,13 +14,20 @@ import { Attacker, sleep } from './attacker.ts';
 import type { Attack } from './attacker.ts';
 import { bodyAttacks } from './body-attacks.ts';
 import { connectionAttacks } from './connection-attacks.ts';
+import { evaluationAttacks } from './evaluation-attacks.ts';
 import { judge, mib, spread } from './judge.ts';
 import type { Observed, Probes } from './judge.ts';
 import { memoryAttacks } from './memory-attacks.ts';
 import { Product } from './product.ts';
 import { queryAttacks } from './query-attacks.ts';
 
-const attacks: readonly Attack[] = [...connectionAttacks, ...bodyAttacks, ...queryAttacks, ...memoryAttacks];
+const attacks: readonly Attack[] = [
+  ...connectionAttacks,
+  ...bodyAttacks,
+  ...queryAttacks,
+  ...evaluationAttacks,
+  ...memoryAttacks,
+];
 
 const clearStatuses = [200, 204, 400, 413, 429, 503];
 /** Without a container: three times what a process holds that serves a few tenants. */
@@ -73,15 +80,18 @@ async function outcomeOf(attack: Attack): Promise<Outcome> {
 }
 
 async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
+  const attacker = new Attacker(product.port);
+  await attack.prepare?.(attacker);
+  attacker.statuses.clear();
+  attacker.texts.clear();
   const watch = new Worker(new URL('watch.ts', import.meta.url), { workerData: { port: product.port } });
   const atRestBytes = product.memoryBytes();
   let memoryBytes = 0;
   const sampling = setInterval(() => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())), 50);
-  const attacker = new Attacker(product.port);
   await sleep(quietMs);
   // An attacker whose answers never come is not waited for.
   await Promise.race([attack.run(attacker), sleep(90_000)]);
-  await sleep(quietMs);
+  await sleep(attack.watchedAfterMs ?? quietMs);
   clearInterval(sampling);
   const isAlive = product.isAlive;
   const { times, failures } = await figuresOf(watch);
@@ -108,6 +118,7 @@ async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
     memoryMiB: mib(memoryBytes),
     atRestMiB: mib(atRestBytes),
     statuses: Object.fromEntries(statuses),
+    texts: Object.fromEntries(attacker.texts),
     // Figures of a busy machine say more of it than of the product.
     load: Math.round(os.loadavg()[0]),
   };

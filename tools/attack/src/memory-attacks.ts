@@ -1,8 +1,32 @@
 import { gzipSync } from 'node:zlib';
 import type { Attack } from './attacker.ts';
 import { pushOf } from './body-attacks.ts';
+import { lineBodies, pushAll, seriesOfLines } from './stored-lines.ts';
 
 const mib = 2 ** 20;
+
+/** Four clients ask for the same, again and again: each of 192,000 lines has label values of its own. */
+function distinctSeries(name: string, memoryMb: number, path: (query: string) => string): Attack {
+  return {
+    name,
+    about: `A9: four topk over 192,000 series, in ${memoryMb / 1024} GiB`,
+    memoryMb,
+    watchedAfterMs: 5_000,
+    prepare: (attacker) => pushAll(attacker, lineBodies('m', 192_000)),
+    run: (attacker) =>
+      attacker.flood(4, 20_000, () =>
+        attacker.send(path(`topk(5, count_over_time({app="m"} ${seriesOfLines} [1h]))`)),
+      ),
+  };
+}
+
+function instant(query: string): string {
+  return `/loki/api/v1/query?query=${encodeURIComponent(query)}`;
+}
+
+function range(query: string): string {
+  return `/loki/api/v1/query_range?query=${encodeURIComponent(query)}`;
+}
 
 export const memoryAttacks: readonly Attack[] = [
   {
@@ -23,4 +47,8 @@ export const memoryAttacks: readonly Attack[] = [
       return attacker.flood(200, 15_000, () => attacker.push(body, { 'content-encoding': 'gzip' }));
     },
   },
+  ...[1024, 4096].flatMap((memoryMb) => [
+    distinctSeries(`distinct series, instant, ${memoryMb} MiB`, memoryMb, instant),
+    distinctSeries(`distinct series, range, ${memoryMb} MiB`, memoryMb, range),
+  ]),
 ];

@@ -1,4 +1,12 @@
-import { asSampleLeaf, leafTask, mergeLeafResults, rangeAggOf, stepCount } from '@loki/engine';
+import {
+  asSampleLeaf,
+  atOnce,
+  leafTask,
+  mergeLeafResults,
+  rangeAggOf,
+  stepCount,
+  unpackLeafResult,
+} from '@loki/engine';
 import { parseExpr, printExpr } from '@loki/logql';
 import type { Grouping, MetricExpr, RangeAggExpr } from '@loki/logql';
 import { parseTenantId } from '@loki/model';
@@ -80,12 +88,17 @@ export class Oracle implements QuerierService {
     return [];
   }
 
+  async #leaf(request: LeafRequest, bytes: Uint8Array): Promise<LeafResult> {
+    const sources = [{ kind: 'bytes' as const, bytes }];
+    return atOnce(unpackLeafResult(await leafTask.run({ request, sources }, this.#env)));
+  }
+
   async #log(request: LogLeafRequest): Promise<LogLeafResult> {
     const found: { age: number; row: LogLeafResult }[] = [];
     for (const [age, { tenant, bytes }] of this.#rows.entries()) {
       if (tenant !== request.tenant) continue;
       const alone: LogLeafRequest = { ...request, limit: 0 };
-      const row = await leafTask.run({ request: alone, sources: [{ kind: 'bytes', bytes }] }, this.#env);
+      const row = await this.#leaf(alone, bytes);
       if (row.kind === 'log' && row.timestampNs.length > 0) found.push({ age, row });
     }
     const isForward = request.direction === 'forward';
@@ -129,7 +142,7 @@ export class Oracle implements QuerierService {
         endNs: timestampNs,
         stepNs: 0n,
       };
-      const result = await leafTask.run({ request: at, sources: [{ kind: 'bytes', bytes }] }, this.#env);
+      const result = await this.#leaf(at, bytes);
       if (result.kind !== 'samples') throw new Error('a sample leaf answered with lines');
       for (const { labels: own, columns } of result.series) {
         if (columns[0][0] === 0) continue;
@@ -183,7 +196,7 @@ function oneRow(range: RangeAggExpr, grouping: Grouping | undefined): MetricExpr
 }
 
 function concatenated(request: LogLeafRequest, rows: readonly LogLeafResult[]): LogLeafResult {
-  if (rows.length === 0) return mergeLeafResults(request, []) as LogLeafResult;
+  if (rows.length === 0) return atOnce(mergeLeafResults(request, [])) as LogLeafResult;
   let end = 0;
   return {
     kind: 'log',

@@ -1,5 +1,6 @@
 import type { PartitionCommitter } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
+import type { QueryThread } from '@loki/engine';
 import type { LokiError, Semaphore } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { IngesterMetrics } from '@loki/telemetry';
@@ -13,6 +14,8 @@ export interface IngesterDeps {
   readonly timers: Timers;
   readonly random: Random;
   readonly workers: Workers;
+  /** Where results of heads are merged; absent: the ingester has it to itself. */
+  readonly queryThread?: QueryThread;
   readonly writeLog: WriteLog;
   readonly objectStore: ObjectStore;
   /** The partition's catalog. */
@@ -43,6 +46,7 @@ export interface IngesterDeps {
 /** The same with the options settled: what the parts of a partition share. */
 export interface PartitionDeps extends IngesterDeps {
   readonly options: IngesterOptions;
+  readonly queryThread: QueryThread;
   /** Memory of all heads of this process. */
   readonly budget: HeadBudget;
   /** Bounds flushes side by side. */

@@ -1,3 +1,4 @@
+import { QueryThread } from '@loki/engine';
 import { LokiError, Semaphore } from '@loki/model';
 import type {
   HeadAnswer,
@@ -43,6 +44,7 @@ export class Ingester implements IngesterService {
     const settled = ingesterOptions(options);
     this.#deps = {
       ...deps,
+      queryThread: deps.queryThread ?? new QueryThread(deps),
       options: settled,
       budget: new HeadBudget(settled.headBytesMax),
       flushSemaphore: new Semaphore(settled.flushesMax),

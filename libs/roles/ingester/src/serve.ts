@@ -1,4 +1,5 @@
-import { leafTask, mergeAsTheyCome, volumeTask } from '@loki/engine';
+import { leafTask, mergeAsTheyCome, packedBytes, unpackLeafResult, volumeTask } from '@loki/engine';
+import type { PackedLeafResult } from '@loki/engine';
 import { usOf } from '@loki/model';
 import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume } from '@loki/ports';
 import { columns } from '@loki/segment';
@@ -38,7 +39,11 @@ export async function queryHead(
   const runGroup = (i: number, stop: AbortSignal) =>
     scan(deps, { records: groups[i], partition: progress.id, request }, stop);
   const atOnce = scansPerWorker * deps.workers.parallelism;
-  const result = await mergeAsTheyCome(request, groups.length, runGroup, { atOnce, signal });
+  const result = await mergeAsTheyCome(request, groups.length, runGroup, {
+    atOnce,
+    thread: deps.queryThread,
+    signal,
+  });
   return { committedOffset, result };
 }
 
@@ -83,7 +88,7 @@ function scan(
   deps: PartitionDeps,
   { records, partition, request }: HeadLeaf,
   signal?: AbortSignal,
-): Promise<LeafResult> {
+): Promise<PackedLeafResult> {
   const sources = sourcesOf(records, partition, deps);
   const affinity = records.length === 0 ? partition : taskOf(records[0]) + partition;
   return deps.workers.run(leafTask, { request, sources }, { affinity, signal, tenant: request.tenant });
@@ -93,13 +98,21 @@ function scan(
  * The same for a frame of a tail, which has few lines and a reader that waits: not behind the scans of
  * queries.
  */
-export function scanFrame(
+export async function scanFrame(
   deps: PartitionDeps,
   { records, partition, request }: HeadLeaf,
   signal: AbortSignal,
 ): Promise<LeafResult> {
   const sources = sourcesOf(records, partition, deps);
-  return deps.workers.run(leafTask, { request, sources }, { signal, isUrgent: true });
+  const packed = await deps.workers.run(leafTask, { request, sources }, { signal, isUrgent: true });
+  const memory = deps.queryThread.memory.open();
+  try {
+    memory.charge(packedBytes(packed));
+    const unpacked = unpackLeafResult(packed, memory);
+    return await deps.queryThread.complete(unpacked, () => signal.throwIfAborted());
+  } finally {
+    memory.close();
+  }
 }
 
 function sourcesOf(

@@ -8,7 +8,7 @@ import {
   splitSteps,
   stepCount,
 } from '@loki/engine';
-import type { SamplePart } from '@loki/engine';
+import type { SamplePart, Work } from '@loki/engine';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { CachePolicy, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { decodeSamples, encodeSamples } from './kept-codec.ts';
@@ -21,6 +21,8 @@ interface CachedScan<Request, Result> {
   readonly policy: CachePolicy;
   readonly generation: number;
   readonly scan: (request: Request, segments: readonly SegmentRef[]) => Promise<Result>;
+  /** Does work of this thread. */
+  readonly complete: <T>(work: Work<T>) => Promise<T>;
 }
 
 /**
@@ -49,7 +51,8 @@ export async function cachedSamples(
   const known = await lookUp(groups.flat(), segments, cached, stats);
   const scan = { segments, known, cached, stats };
   const parts = await Promise.all(groups.map((group) => partsOf(group, scan)));
-  const result = ranges ? mergeRangeParts(request, parts.flat()) : joinSampleParts(request, parts.flat());
+  const joined = ranges ? mergeRangeParts(request, parts.flat()) : joinSampleParts(request, parts.flat());
+  const result = await cached.complete(joined);
   addLeafStats(result.stats, stats);
   return result;
 }
@@ -115,7 +118,7 @@ interface GroupScan {
 /** The parts of a group in order of time: gaps are scanned, in as few leaves as there are, and kept. */
 async function partsOf(
   group: readonly SampleLeafRequest[],
-  { segments, known, cached: { kept, scan }, stats }: GroupScan,
+  { segments, known, cached: { kept, scan, complete }, stats }: GroupScan,
 ): Promise<SamplePart[]> {
   const parts: SamplePart[] = [];
   const gaps: SampleLeafRequest[][] = [];
@@ -131,10 +134,12 @@ async function partsOf(
     gaps.map(async (gap) => {
       const whole = { ...gap[0], endNs: gap[gap.length - 1].endNs };
       const result = await scan(whole, segmentsIn(segments, leafWindow(whole)));
-      const entries = gap.flatMap((part) => {
+      const entries = [];
+      for (const part of gap) {
         const { key } = known.get(part)!;
-        return key ? [{ key, answer: encodeSamples(cutSampleResult(whole, part, result)) }] : [];
-      });
+        if (!key) continue;
+        entries.push({ key, answer: encodeSamples(await complete(cutSampleResult(whole, part, result))) });
+      }
       kept.put(entries, stats);
       return { request: whole, result };
     }),

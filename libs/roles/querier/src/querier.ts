@@ -1,5 +1,15 @@
 import type { Catalog, HiddenRows, SegmentRef } from '@loki/catalog';
-import { leafTask, mergeAsTheyCome, mergeLeafResults, volumeTask } from '@loki/engine';
+import {
+  leafTask,
+  mergeAsTheyCome,
+  mergeLeafResults,
+  packedBytes,
+  QueryThread,
+  resultBytes,
+  unpackLeafResult,
+  volumeTask,
+} from '@loki/engine';
+import type { PackedLeafResult, Work } from '@loki/engine';
 import { fnv1a32, LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
@@ -55,6 +65,8 @@ export interface QuerierDeps {
   readonly catalog: Catalog;
   readonly workers: Workers;
   readonly logger: Logger;
+  /** Where results are merged; absent: the querier is alone on it. */
+  readonly queryThread?: QueryThread;
   /** Deleted and expired entries; absent: there are none. */
   readonly hidden?: HiddenRows;
   /** Where answers from the store are kept; absent: nowhere. */
@@ -81,12 +93,14 @@ export interface ResultsCaches {
  */
 export class Querier implements QuerierService {
   readonly #deps: QuerierDeps;
+  readonly #thread: QueryThread;
   readonly #known = new KnownStreams();
 
   readonly #kept: ReadonlyMap<ResultsKind, KeptResults>;
 
   constructor(deps: QuerierDeps) {
     this.#deps = deps;
+    this.#thread = deps.queryThread ?? new QueryThread();
     this.#kept = new Map(
       [...(deps.caches?.byKind ?? [])].map(([kind, cache]) => [
         kind,
@@ -127,9 +141,26 @@ export class Querier implements QuerierService {
     window: Window,
     signal: AbortSignal | undefined,
   ): Promise<LeafResult> {
-    const heads = await this.#askHeads(request.tenant, (ingester, partition) =>
-      ingester.queryHead(partition, request, signal),
-    );
+    const memory = this.#thread.memory.open();
+    try {
+      const heads = await this.#askHeads(request.tenant, async (ingester, partition) => {
+        const head = await ingester.queryHead(partition, request, signal);
+        memory.charge(await this.#complete(resultBytes(head.result), signal));
+        return head;
+      });
+      return await this.#merged({ cache, ...request }, window, heads, signal);
+    } finally {
+      memory.close();
+    }
+  }
+
+  /** Heads' answers with what the store has below them. */
+  async #merged(
+    { cache, ...request }: LeafRequest,
+    window: Window,
+    heads: ReadonlyMap<number, HeadAnswer<LeafResult>>,
+    signal: AbortSignal | undefined,
+  ): Promise<LeafResult> {
     const segments = await this.#segments(request.tenant, window, heads);
     const headResults = [...heads.values()].map((head) => head.result);
     const kept = cache && this.#kept.get(cache.kind);
@@ -142,17 +173,27 @@ export class Querier implements QuerierService {
         ? [
             await cachedSamples(request, segments, {
               ...from,
+              complete: (work) => this.#complete(work, signal),
               scan: async (part, of) => (await this.#scanAll(part, of, signal)) as SampleLeafResult,
             }),
           ]
         : [await this.#scanAll(request, segments, signal)];
-    return mergeLeafResults(request, [...stored, ...headResults]);
+    return this.#complete(
+      mergeLeafResults(request, [...stored, ...headResults], this.#thread.memory),
+      signal,
+    );
+  }
+
+  /** Work of this thread, which ends when nobody waits for it any more. */
+  #complete<T>(work: Work<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.#thread.complete(work, () => signal?.throwIfAborted());
   }
 
   /** What the segments hold, given oldest first. */
   #scanAll(request: LeafRequest, segments: readonly SegmentRef[], signal?: AbortSignal): Promise<LeafResult> {
     return mergeAsTheyCome(request, segments.length, (i, stop) => this.#scan(request, segments[i], stop), {
       atOnce: scansPerWorker * this.#deps.workers.parallelism,
+      thread: this.#thread,
       signal,
     });
   }
@@ -169,7 +210,8 @@ export class Querier implements QuerierService {
       windows: empty?.windows ?? [{ startNs: request.startNs, endNs: request.endNs }],
       heads,
       parallelism: this.#deps.workers.parallelism,
-      scan: (part, segment) => this.#scan(part, segment, signal),
+      scan: async (part, segment) => this.#unpacked(await this.#scan(part, segment, signal), signal),
+      complete: (work) => this.#complete(work, signal),
     });
     empty?.learn(stored, read, stats);
     addLeafStats(result.stats, stats);
@@ -311,7 +353,17 @@ export class Querier implements QuerierService {
     return catalog.segmentsFor(tenant, window.startNs, window.endNs, upTo);
   }
 
-  #scan(request: LeafRequest, segment: SegmentRef, signal?: AbortSignal): Promise<LeafResult> {
+  async #unpacked(packed: PackedLeafResult, signal: AbortSignal | undefined): Promise<LeafResult> {
+    const memory = this.#thread.memory.open();
+    try {
+      memory.charge(packedBytes(packed));
+      return await this.#complete(unpackLeafResult(packed, memory), signal);
+    } finally {
+      memory.close();
+    }
+  }
+
+  #scan(request: LeafRequest, segment: SegmentRef, signal?: AbortSignal): Promise<PackedLeafResult> {
     const { key, clip } = segment;
     const input = { request, sources: [{ kind: 'object' as const, key, clip }] };
     return withSpan(

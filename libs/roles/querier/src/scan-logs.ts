@@ -1,5 +1,6 @@
 import type { SegmentRef } from '@loki/catalog';
 import { mergeLeafResults } from '@loki/engine';
+import type { Work } from '@loki/engine';
 import { LokiError } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { LeafResult, LogLeafRequest, LogLeafResult } from '@loki/ports';
@@ -13,6 +14,8 @@ interface LogScan {
   readonly heads: readonly LeafResult[];
   readonly parallelism: number;
   readonly scan: (request: LogLeafRequest, segment: SegmentRef) => Promise<LeafResult>;
+  /** Does work of this thread. */
+  readonly complete: <T>(work: Work<T>) => Promise<T>;
 }
 
 interface FilledLog {
@@ -30,7 +33,7 @@ interface FilledLog {
  */
 export async function scanUntilFilled(
   request: LogLeafRequest,
-  { segments, windows, heads, parallelism, scan }: LogScan,
+  { segments, windows, heads, parallelism, scan, complete }: LogScan,
 ): Promise<FilledLog> {
   const backward = request.direction === 'backward';
   const order = segments.flatMap((segment, age) =>
@@ -48,7 +51,7 @@ export async function scanUntilFilled(
   for (;;) {
     found.sort((a, b) => a.age - b.age);
     const results = found.map((each) => each.result);
-    const best = logResult(mergeLeafResults(request, results));
+    const best = logResult(await complete(mergeLeafResults(request, results)));
     while (next < order.length && !couldImprove(best.timestampNs, request, order[next])) {
       skippedStats.segments += 1;
       next += 1;

@@ -1,5 +1,5 @@
 import { PartitionCatalog, sectionsOf } from '@loki/catalog';
-import { leafTask } from '@loki/engine';
+import { atOnce, leafTask, unpackLeafResult } from '@loki/engine';
 import { LokiError } from '@loki/model';
 import type { IngesterService, LeafRequest, ObjectStore } from '@loki/ports';
 import { mergeSegments } from '@loki/segment';
@@ -70,7 +70,8 @@ export class PlainHeads {
         onAsked?.(request);
         const committedOffset = this.#committed[partition];
         const sources = this.#held(partition).map(({ bytes }) => ({ kind: 'bytes' as const, bytes }));
-        return { committedOffset, result: await leafTask.run({ request, sources }, env) };
+        const packed = await leafTask.run({ request, sources }, env);
+        return { committedOffset, result: atOnce(unpackLeafResult(packed)) };
       },
     };
   }

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { leafTask } from '@loki/engine';
+import { atOnce, leafTask, unpackLeafResult } from '@loki/engine';
 import { Labels, LokiError, parseTenantId } from '@loki/model';
 import type { LeafRequest, LeafResult, Logger, QuerierService } from '@loki/ports';
 import { ChannelPool, QuerierWorker, RpcServer, serveFrontend } from '@loki/rpc';
@@ -62,8 +62,10 @@ afterEach(async () => {
 
 test('a query given up at the frontend frees the thread that scans for it in a querier', async () => {
   const bytes = segment();
-  const runLeaf: QuerierService['runLeaf'] = (request, signal) =>
-    workers.run(leafTask, { request, sources: [{ kind: 'bytes', bytes }] }, { signal });
+  const runLeaf: QuerierService['runLeaf'] = async (request, signal) => {
+    const input = { request, sources: [{ kind: 'bytes' as const, bytes }] };
+    return atOnce(unpackLeafResult(await workers.run(leafTask, input, { signal })));
+  };
   const querier = { runLeaf } as QuerierService;
   const slots: QuerierSlot[] = [];
   const server = new RpcServer({ address: '127.0.0.1', port: 0, logger });

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import { RuntimeConfig } from '@loki/config';
 import type { Config, LoadedConfig } from '@loki/config';
+import { QueryThread } from '@loki/engine';
 import { ServiceStates, TenantResolver } from '@loki/http';
 import type { Logger } from '@loki/ports';
 import { RpcServer, rpcMessageBytesMax } from '@loki/rpc';
@@ -115,6 +116,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const roles = await startRoles({
     config,
     memory,
+    queryThread: new QueryThread({ bytesMax: memory.rootBytesMax, clock, timers }),
     limits,
     clock,
     timers,

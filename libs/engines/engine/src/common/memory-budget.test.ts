@@ -2,9 +2,11 @@
 import { parseExpr } from '@loki/logql';
 import { leafTask } from '../leaf/leaf-task.ts';
 import { evaluate } from '../root/evaluate.ts';
-import { segmentOf, tenant, testEnv } from '../test/blocks.ts';
+import { runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import { stream } from '../test/query.ts';
+import { pausingThread } from '../test/thread.ts';
 import { MemoryBudget, MemoryPool } from './memory-budget.ts';
+import { QueryThread } from './query-thread.ts';
 
 const overloaded = expect.objectContaining({ code: 'overloaded', status: 503 }) as Error;
 
@@ -68,7 +70,7 @@ test('leaves of a worker share what its environment gives, and leave nothing beh
 });
 
 test('roots share a pool, and leave nothing behind, whether they end well or not', async () => {
-  const pool = new MemoryPool(10_000);
+  const thread = new QueryThread({ bytesMax: 10_000 });
   const params = {
     tenant,
     startNs: 0n,
@@ -82,11 +84,11 @@ test('roots share a pool, and leave nothing behind, whether they end well or not
   };
   const nobody = () => Promise.reject(new Error('no leaf here'));
   const sum = (terms: number) => Array.from({ length: terms }, (_, i) => `vector(${i})`).join(' + ');
-  await evaluate(parseExpr(sum(5)), params, nobody, { pool });
-  expect([pool.heldBytes, pool.openCount]).toEqual([0, 0]);
+  await evaluate(parseExpr(sum(5)), params, nobody, { thread });
+  expect([thread.memory.heldBytes, thread.memory.openCount]).toEqual([0, 0]);
   const grid = { ...params, isInstant: false, endNs: 1000n, stepNs: 1n };
-  await expect(evaluate(parseExpr(sum(5)), grid, nobody, { pool })).rejects.toThrow('too much memory');
-  expect([pool.heldBytes, pool.openCount]).toEqual([0, 0]);
+  await expect(evaluate(parseExpr(sum(5)), grid, nobody, { thread })).rejects.toThrow('too much memory');
+  expect([thread.memory.heldBytes, thread.memory.openCount]).toEqual([0, 0]);
 });
 
 test('a root lets others have the thread when it is told to', async () => {
@@ -113,8 +115,11 @@ test('a root lets others have the thread when it is told to', async () => {
     evaluate(
       parseExpr('sum(count_over_time({app="a"} | logfmt | id!="" [100s]) > 0)'),
       params,
-      async (request) => leafTask.run({ request, sources: [{ kind: 'bytes', bytes }] }, testEnv()),
-      { checkCancelled, pause: () => (++pauses % 10 === 0 ? Promise.resolve() : undefined) },
+      (request) => runLeaf(request, [{ kind: 'bytes', bytes }]),
+      {
+        checkCancelled,
+        thread: pausingThread(() => (++pauses % 10 === 0 ? Promise.resolve() : undefined)),
+      },
     );
   await ask(() => undefined);
   expect(pauses).toBeGreaterThanOrEqual(50);

@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
-import type { LabelSet, LeafResult, SeriesState } from '@loki/ports';
+import type { LabelSet, SeriesState } from '@loki/ports';
 
 /**
  * What a query without a budget of its own may hold in one place. Nothing that is read by people needs as
@@ -61,6 +61,8 @@ export class MemoryBudget {
    *   do
    */
   charge(bytes: number): void {
+    // Work that goes on for a moment after its query has failed.
+    if (this.#isClosed) return;
     const pool = this.#pool;
     this.#heldBytes += bytes;
     if (pool) pool.heldBytes += bytes;
@@ -73,11 +75,12 @@ export class MemoryBudget {
   }
 
   release(bytes: number): void {
+    if (this.#isClosed) return;
     this.#heldBytes -= bytes;
     if (this.#pool) this.#pool.heldBytes -= bytes;
   }
 
-  /** Gives everything back to the pool. */
+  /** Gives everything back to the pool. From now on nothing is counted. */
   close(): void {
     if (this.#isClosed || !this.#pool) return;
     this.#isClosed = true;
@@ -133,16 +136,3 @@ export function seriesBytes({ labels, columns, samples }: SeriesState): number {
 export function samplesBytes(count: number): number {
   return 16 * count;
 }
-
-export function resultBytes(result: LeafResult): number {
-  let bytes = 0;
-  if (result.kind === 'samples') {
-    for (const series of result.series) bytes += seriesBytes(series);
-    return bytes;
-  }
-  for (const set of result.labelSets) bytes += labelSetBytes(set);
-  return bytes + result.lines.byteLength + result.timestampNs.length * logRowBytes;
-}
-
-/** Timestamp, label set and line end. */
-const logRowBytes = 16;

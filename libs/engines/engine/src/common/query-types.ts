@@ -1,6 +1,6 @@
 import type { LabelPair, TenantId } from '@loki/model';
 import type { CheckCancelled, LeafRequest, LeafResult, LeafStats, LogLeafResult } from '@loki/ports';
-import type { MemoryPool } from './memory-budget.ts';
+import type { QueryThread } from './query-thread.ts';
 
 /** What a query is asked with. */
 export interface QueryParams {
@@ -65,10 +65,6 @@ export interface EvaluateOptions {
   readonly isApproxTopkEnabled?: boolean;
   /** Asked between operations: whoever waited may have left. */
   readonly checkCancelled?: CheckCancelled;
-  /** What all queries of this thread hold together. */
-  readonly pool?: MemoryPool;
-  /**
-   * Asked often while the root computes: something to wait for when it is time to let others have the thread.
-   */
-  readonly pause?: () => Promise<void> | undefined;
+  /** Where the root computes; absent: a thread of its own. */
+  readonly thread?: Pick<QueryThread, 'memory' | 'complete'>;
 }

@@ -10,6 +10,7 @@ import type { LeafRequest, SampleLeafResult } from '@loki/ports';
 import { evaluate } from '../root/evaluate.ts';
 import { tenant } from '../test/blocks.ts';
 import { finish } from '../test/finalize-series.ts';
+import { pausingThread } from '../test/thread.ts';
 import { complete, sorted } from './sliced-work.ts';
 
 const seriesCount = 6000;
@@ -50,7 +51,7 @@ function ask(query: string, pause: () => Promise<void> | undefined, checkCancell
       seriesMax: 0,
     },
     async (request: LeafRequest) => Promise.resolve(leaves[/q="(\w)"/.exec(request.expr)![1]]),
-    { pause, checkCancelled },
+    { thread: pausingThread(pause), checkCancelled },
   );
 }
 

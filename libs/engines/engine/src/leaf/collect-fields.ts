@@ -2,6 +2,7 @@ import { mib } from '@loki/model';
 import type { CheckCancelled, LabelSet, Task } from '@loki/ports';
 import { fieldTypeOf } from '../common/field-type.ts';
 import type { FieldType } from '../common/field-type.ts';
+import { atOnce } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
 import { FieldDetector } from '../pipeline/field-detector.ts';
 
@@ -46,14 +47,7 @@ const fieldsPerSlice = 1024;
 /** `collectFields` where a worker is at hand. */
 export const fieldsTask: Task<FieldsTaskInput, DetectedField[]> = {
   name: 'engine.fields',
-  run: (input, _env, checkCancelled?: CheckCancelled) => {
-    const work = collectFields(input);
-    for (;;) {
-      checkCancelled?.();
-      const next = work.next();
-      if (next.done) return next.value;
-    }
-  },
+  run: (input, _env, checkCancelled?: CheckCancelled) => atOnce(collectFields(input), checkCancelled),
 };
 
 /**

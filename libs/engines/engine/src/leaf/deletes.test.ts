@@ -1,10 +1,10 @@
 import { parseSelection } from '@loki/logql';
 import type { LeafDelete, LeafRequest, SampleLeafResult } from '@loki/ports';
+import { atOnce } from '../common/sliced-work.ts';
 import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
 import { compileSelection } from '../pipeline/compile-leaf.ts';
 import { plainRows, runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
-import { leafTask } from './leaf-task.ts';
 import type { LeafSource } from './section-reader.ts';
 
 // Protects: an answer with deletes is the answer that data without the deleted rows would give.
@@ -148,13 +148,8 @@ describe('answers with deletes', () => {
     const env = testEnv(objects);
     const request = { kind: 'log', tenant, expr: '{app="a1"}', startNs: 0n, endNs: 1n << 60n } as const;
     const deletes = [{ expr: '{app="a1"}', startNs: 0n, endNs: 1n << 60n }];
-    const result = await leafTask.run(
-      {
-        request: { ...request, direction: 'forward', limit: 0, deletes },
-        sources: [{ kind: 'object', key: 'seg' }],
-      },
-      env,
-    );
+    const asked = { ...request, direction: 'forward', limit: 0, deletes } as const;
+    const result = await runLeaf(asked, [{ kind: 'object', key: 'seg' }], env);
     expect(result.stats.blocksMatched).toBe(0);
     expect(plainRows(result as never)).toEqual([]);
   });
@@ -177,7 +172,7 @@ describe('answers with deletes', () => {
         await runLeaf(request, [part(cut, 1n << 60n)], env),
       ];
       const whole = await runLeaf(request, [{ kind: 'object', key: 'seg' }], env);
-      expect(`${seed} ${textOf(mergeLeafResults(request, halves))}`).toBe(`${seed} ${textOf(whole)}`);
+      expect(`${seed} ${textOf(atOnce(mergeLeafResults(request, halves)))}`).toBe(`${seed} ${textOf(whole)}`);
     }
   });
 });

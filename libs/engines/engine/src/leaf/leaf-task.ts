@@ -1,6 +1,8 @@
 import { LokiError } from '@loki/model';
 import type { CheckCancelled, LeafRequest, LeafResult, Task, WorkerEnv } from '@loki/ports';
 import { MemoryPool } from '../common/memory-budget.ts';
+import { buffersOf, packLeafResult } from '../merge/packed-result.ts';
+import type { PackedLeafResult } from '../merge/packed-result.ts';
 import type { LeafPlan } from '../pipeline/compile-leaf.ts';
 import { Deletes } from './deletes.ts';
 import { LeafCache } from './leaf-cache.ts';
@@ -21,7 +23,7 @@ interface LeafTaskInput {
 const openedAtOnce = 16;
 
 /** Runs one leaf over whole sources. Sources without rows of the tenant cost a look at their footer. */
-export const leafTask: Task<LeafTaskInput, LeafResult> = {
+export const leafTask: Task<LeafTaskInput, PackedLeafResult> = {
   name: 'engine.leaf',
   run: runLeafTask,
   transferOutput: buffersOf,
@@ -31,9 +33,9 @@ async function runLeafTask(
   input: LeafTaskInput,
   env: WorkerEnv,
   checkCancelled?: CheckCancelled,
-): Promise<LeafResult> {
+): Promise<PackedLeafResult> {
   try {
-    return await scanSources(input, env, checkCancelled);
+    return packLeafResult(await scanSources(input, env, checkCancelled));
   } catch (error) {
     if (error instanceof LokiError && error.code === 'corrupt') LeafCache.of(env).forget();
     throw error;
@@ -93,20 +95,4 @@ function poolOf(env: WorkerEnv): MemoryPool {
     env.cache.set(poolKey, pool);
   }
   return pool;
-}
-
-/** Buffers that nobody else holds: they move to the caller's thread instead of being copied. */
-function buffersOf(result: LeafResult): ArrayBuffer[] {
-  const views =
-    result.kind === 'log'
-      ? [result.timestampNs, result.labelSet, result.lineEnds, result.lines]
-      : result.series.flatMap((series) => [
-          ...series.columns,
-          ...(series.samples ? [series.samples.times, series.samples.values] : []),
-        ]);
-  const buffers = new Set<ArrayBuffer>();
-  for (const { buffer } of views) {
-    if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) buffers.add(buffer);
-  }
-  return [...buffers];
 }

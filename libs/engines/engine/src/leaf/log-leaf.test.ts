@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { Labels } from '@loki/model';
+import { atOnce } from '../common/sliced-work.ts';
 import { mergeLogResults } from '../merge/merge-log.ts';
-import { bytesSource, plainRows, runLog, segmentOf, testEnv, tenant } from '../test/blocks.ts';
+import { bytesSource, plainRows, runLeaf, runLog, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
 import type { LeafSource } from './section-reader.ts';
 
@@ -229,7 +230,7 @@ describe('order and limit', () => {
             sources.map((source) => runLog({ expr, limit, direction }, [source])),
           );
           const request = { kind: 'log' as const, tenant, expr, startNs: 0n, endNs: 99n, direction, limit };
-          const merged = mergeLogResults(request, results);
+          const merged = atOnce(mergeLogResults(request, results));
           expect(plainRows(merged).map((row) => row.line)).toEqual(expected);
         },
       ),
@@ -322,8 +323,7 @@ test('a shard covers the streams whose hash is its own, and all shards cover all
       limit: 0,
       shard: { index, of: 4 },
     };
-    const { leafTask } = await import('./leaf-task.ts');
-    const result = await leafTask.run({ request, sources: [source] }, testEnv());
+    const result = await runLeaf(request, [source]);
     if (result.kind === 'log') found.push(...plainRows(result).map((row) => row.line));
   }
   expect(found.map(Number).sort((a, b) => a - b)).toEqual(rows.map((_, i) => i));

@@ -4,6 +4,7 @@ import type { LabelPair } from '@loki/model';
 import type { SampleLeafRequest, SampleLeafResult, SeriesState } from '@loki/ports';
 import { rangeAggOf } from '../common/leaf-expr.ts';
 import type { SampleLeafExpr } from '../common/leaf-expr.ts';
+import { atOnce } from '../common/sliced-work.ts';
 import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
 import { SampleWindows } from '../series/sample-windows.ts';
 import { bytesSource, runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
@@ -241,7 +242,7 @@ test('windows hold what the plain way finds, for every operation, range, step, o
         };
         const whole = (await runLeaf(request, sources)) as SampleLeafResult;
         const each = await Promise.all(sources.map((source) => runLeaf(request, [source])));
-        const merged = mergeLeafResults(request, each) as SampleLeafResult;
+        const merged = atOnce(mergeLeafResults(request, each)) as SampleLeafResult;
         const windows = new SampleWindows(rangeAggOf(parseExpr(fixed) as SampleLeafExpr), {
           ...request,
           steps: grid.steps,
@@ -291,7 +292,7 @@ test('of equal timestamps in several streams one is first, and another last, whe
     };
     const value = async (order: readonly TestRow[]) => {
       const parts = await Promise.all(order.map((each) => runLeaf(request, [bytesSource([each])])));
-      const merged = mergeLeafResults(request, parts) as SampleLeafResult;
+      const merged = atOnce(mergeLeafResults(request, parts)) as SampleLeafResult;
       const whole = (await runLeaf(request, [bytesSource(order)])) as SampleLeafResult;
       expect(merged.series).toEqual(whole.series);
       return whole.series[0].columns[2][0];

@@ -1,11 +1,15 @@
 /** Protects queries over many segments: the same answer, and no more in memory than some parts of it. */
 import { emptyLeafStats } from '@loki/ports';
 import type { SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import { QueryThread } from '../common/query-thread.ts';
+import { atOnce } from '../common/sliced-work.ts';
 import { tenant } from '../test/blocks.ts';
 import { mergeAsTheyCome } from './merge-as-they-come.ts';
 import { mergeLeafResults } from './merge-leaf-results.ts';
+import { packLeafResult } from './packed-result.ts';
 
 const steps = 100;
+const thread = new QueryThread();
 
 function request(expr: string, memoryBytesMax?: number): SampleLeafRequest {
   return {
@@ -45,9 +49,9 @@ test('merges in the order of the parts, in whatever order they end', async () =>
       most = Math.max(most, ++running);
       await gates[part].promise;
       running--;
-      return result(part);
+      return packLeafResult(result(part));
     },
-    { atOnce: 7 },
+    { atOnce: 7, thread },
   );
   // Of those that run, the latest first.
   for (let from = 0; from < parts; from += 7) {
@@ -57,7 +61,7 @@ test('merges in the order of the parts, in whatever order they end', async () =>
     }
   }
   const all = Array.from({ length: parts }, (_, part) => result(part));
-  expect(await merged).toEqual(mergeLeafResults(request(last), all));
+  expect(await merged).toEqual(atOnce(mergeLeafResults(request(last), all)));
   expect((await merged) as SampleLeafResult).toMatchObject({ stats: { segments: parts } });
   expect(most).toBe(7);
 });
@@ -65,7 +69,10 @@ test('merges in the order of the parts, in whatever order they end', async () =>
 test('a thousand results of the same series fit where one does; of different ones they do not', async () => {
   const limited = request(last, 20_000);
   const run = (name: (part: number) => string) =>
-    mergeAsTheyCome(limited, 1000, async (part) => result(part, name(part)), { atOnce: 4 });
+    mergeAsTheyCome(limited, 1000, async (part) => packLeafResult(result(part, name(part))), {
+      atOnce: 4,
+      thread,
+    });
   expect(((await run(() => 'same')) as SampleLeafResult).series[0].columns[0][0]).toBe(1000);
   await expect(run((part) => `${part}`)).rejects.toMatchObject({
     code: 'badRequest',
@@ -75,7 +82,7 @@ test('a thousand results of the same series fit where one does; of different one
 
 test('no part is no result; one that fails ends the others, and none begins after it', async () => {
   expect(
-    await mergeAsTheyCome(request(last), 0, () => Promise.reject(new Error('none')), { atOnce: 2 }),
+    await mergeAsTheyCome(request(last), 0, () => Promise.reject(new Error('none')), { atOnce: 2, thread }),
   ).toMatchObject({
     series: [],
   });
@@ -91,7 +98,7 @@ test('no part is no result; one that fails ends the others, and none begins afte
       ended.push(part);
       throw signal.reason;
     },
-    { atOnce: 3 },
+    { atOnce: 3, thread },
   );
   await expect(failing).rejects.toThrow('a broken block');
   await new Promise((resolve) => setImmediate(resolve));
@@ -110,7 +117,7 @@ test('whoever asked may give up', async () => {
       new Promise((_resolve, reject) =>
         signal.addEventListener('abort', () => reject(signal.reason as Error)),
       ),
-    { atOnce: 3, signal: client.signal },
+    { atOnce: 3, thread, signal: client.signal },
   );
   client.abort(new Error('client went away'));
   await expect(waiting).rejects.toThrow('client went away');

@@ -1,6 +1,12 @@
 import type { LeafRequest, LeafResult } from '@loki/ports';
-import { memoryBytesOf, resultBytes, tooMuchMemory } from '../common/memory-budget.ts';
+import { memoryBytesOf, tooMuchMemory } from '../common/memory-budget.ts';
+import type { MemoryBudget } from '../common/memory-budget.ts';
+import type { QueryThread } from '../common/query-thread.ts';
+import type { Work } from '../common/sliced-work.ts';
 import { mergeLeafResults } from './merge-leaf-results.ts';
+import { packedBytes, unpackLeafResult } from './packed-result.ts';
+import type { PackedLeafResult } from './packed-result.ts';
+import { resultBytes } from './result-bytes.ts';
 
 /** Results merged in one go: each merge copies what was merged before. */
 const mergedAtOnce = 8;
@@ -8,6 +14,8 @@ const mergedAtOnce = 8;
 interface MergeOptions {
   /** Parts that run side by side. */
   readonly atOnce: number;
+  /** The one that merges. */
+  readonly thread: QueryThread;
   readonly signal?: AbortSignal;
 }
 
@@ -22,31 +30,37 @@ interface MergeOptions {
 export async function mergeAsTheyCome(
   request: LeafRequest,
   parts: number,
-  runPart: (part: number, signal: AbortSignal) => Promise<LeafResult>,
-  { atOnce, signal }: MergeOptions,
+  runPart: (part: number, signal: AbortSignal) => Promise<PackedLeafResult>,
+  { atOnce, thread, signal }: MergeOptions,
 ): Promise<LeafResult> {
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const merger = new OrderedMerger(request);
+  const merger = new OrderedMerger(request, thread, either);
   let next = 0;
   const work = async () => {
     while (next < parts) {
       const part = next++;
-      merger.add(part, await runPart(part, either));
+      await merger.add(part, await runPart(part, either));
     }
   };
   try {
     await Promise.all(Array.from({ length: Math.max(1, Math.min(atOnce, parts)) }, work));
+    return await merger.finish();
   } catch (error) {
     stop.abort(error);
     throw error;
+  } finally {
+    merger.close();
   }
-  return merger.finish();
 }
 
 /** Results of numbered parts: those at the beginning merged, later ones as they came. */
 class OrderedMerger {
   readonly #request: LeafRequest;
+  readonly #thread: QueryThread;
+  readonly #signal: AbortSignal;
+  /** Of all queries that merge on the thread. */
+  readonly #memory: MemoryBudget;
   /** A merge holds what it is made from beside what it makes, so it is twice the query's. */
   readonly #bytesMax: number;
   #heldBytes = 0;
@@ -55,42 +69,80 @@ class OrderedMerger {
   #mergedBytes = 0;
   #mergedUpTo = 0;
   readonly #waiting = new Map<number, { readonly result: LeafResult; readonly bytes: number }>();
+  /** One step at a time: the next begins when this one has ended. */
+  #last: Promise<void> = Promise.resolve();
 
-  constructor(request: LeafRequest) {
+  constructor(request: LeafRequest, thread: QueryThread, signal: AbortSignal) {
     this.#request = request;
+    this.#thread = thread;
+    this.#signal = signal;
+    this.#memory = thread.memory.open();
     this.#bytesMax = 2 * memoryBytesOf(request);
   }
 
-  add(part: number, result: LeafResult): void {
-    const bytes = resultBytes(result);
-    this.#waiting.set(part, { result, bytes });
-    this.#heldBytes += bytes;
-    if (this.#waiting.size >= mergedAtOnce || this.#heldBytes > this.#bytesMax) this.#mergeReady();
-    if (this.#heldBytes > this.#bytesMax) throw tooMuchMemory(memoryBytesOf(this.#request));
+  /** Resolves when the result is taken in; the part's successor should not begin before. */
+  add(part: number, packed: PackedLeafResult): Promise<void> {
+    const bytes = packedBytes(packed);
+    this.#memory.charge(bytes);
+    return this.#next(async () => {
+      await this.#take(part, packed);
+      this.#memory.release(bytes);
+      if (this.#waiting.size >= mergedAtOnce || this.#heldBytes > this.#bytesMax) await this.#mergeReady();
+      if (this.#heldBytes > this.#bytesMax) throw tooMuchMemory(memoryBytesOf(this.#request));
+    });
   }
 
-  finish(): LeafResult {
-    this.#mergeReady();
-    return this.#merged ?? mergeLeafResults(this.#request, []);
+  async finish(): Promise<LeafResult> {
+    await this.#next(() => this.#mergeReady());
+    return this.#merged ?? this.#complete(mergeLeafResults(this.#request, []));
+  }
+
+  /** Whoever has the result counts it from now on. */
+  close(): void {
+    this.#memory.close();
+  }
+
+  #next(step: () => Promise<void>): Promise<void> {
+    return (this.#last = this.#last.then(step));
+  }
+
+  async #take(part: number, packed: PackedLeafResult): Promise<void> {
+    const labels = this.#thread.memory.open();
+    try {
+      const result = await this.#complete(unpackLeafResult(packed, labels));
+      const bytes = await this.#complete(resultBytes(result));
+      this.#waiting.set(part, { result, bytes });
+      this.#heldBytes += bytes;
+      this.#memory.charge(bytes);
+    } finally {
+      labels.close();
+    }
   }
 
   /** Merges the results that follow on what is merged. */
-  #mergeReady(): void {
+  async #mergeReady(): Promise<void> {
     const ready: LeafResult[] = this.#merged ? [this.#merged] : [];
     let freed = this.#mergedBytes;
-    for (let entry = this.#take(); entry; entry = this.#take()) {
+    for (let entry = this.#shift(); entry; entry = this.#shift()) {
       ready.push(entry.result);
       freed += entry.bytes;
     }
     if (ready.length === 0) return;
-    this.#merged = mergeLeafResults(this.#request, ready);
-    this.#mergedBytes = resultBytes(this.#merged);
+    const merged = await this.#complete(mergeLeafResults(this.#request, ready, this.#thread.memory));
+    this.#merged = merged;
+    this.#mergedBytes = await this.#complete(resultBytes(merged));
     this.#heldBytes += this.#mergedBytes - freed;
+    this.#memory.release(freed);
+    this.#memory.charge(this.#mergedBytes);
   }
 
-  #take() {
+  #shift() {
     const entry = this.#waiting.get(this.#mergedUpTo);
     if (entry) this.#waiting.delete(this.#mergedUpTo++);
     return entry;
+  }
+
+  #complete<T>(work: Work<T>): Promise<T> {
+    return this.#thread.complete(work, () => this.#signal.throwIfAborted());
   }
 }

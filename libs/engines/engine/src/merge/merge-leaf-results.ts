@@ -6,12 +6,26 @@ import type {
   SampleLeafRequest,
   SampleLeafResult,
 } from '@loki/ports';
+import type { MemoryPool } from '../common/memory-budget.ts';
+import type { Work } from '../common/sliced-work.ts';
 import { mergeLogResults } from './merge-log.ts';
 import { mergeSampleResults } from './merge-samples.ts';
 
-/** One result from those of several places, oldest first. */
-export function mergeLeafResults(request: LeafRequest, results: readonly LeafResult[]): LeafResult {
+/**
+ * One result from those of several places, oldest first.
+ *
+ * @param pool of the thread, where what the merge takes counts meanwhile
+ */
+export function* mergeLeafResults(
+  request: LeafRequest,
+  results: readonly LeafResult[],
+  pool?: MemoryPool,
+): Work<LeafResult> {
   return request.kind === 'log'
-    ? mergeLogResults(request satisfies LogLeafRequest, results as readonly LogLeafResult[])
-    : mergeSampleResults(request satisfies SampleLeafRequest, results as readonly SampleLeafResult[]);
+    ? yield* mergeLogResults(request satisfies LogLeafRequest, results as readonly LogLeafResult[])
+    : yield* mergeSampleResults(
+        request satisfies SampleLeafRequest,
+        results as readonly SampleLeafResult[],
+        pool,
+      );
 }

@@ -2,13 +2,18 @@ import type { LabelPair } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { LabelSet, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import { MemoryBudget } from '../common/memory-budget.ts';
+import { itemsPerSlice } from '../common/sliced-work.ts';
+import type { Work } from '../common/sliced-work.ts';
 import { compareStreams } from '../series/result-rows.ts';
 
 /**
  * Rows of several results in one, in the request's order, at most the request's limit. Results are given
  * oldest first: of rows equal in time and stream, the older result's come first forward and last backward.
  */
-export function mergeLogResults(request: LogLeafRequest, results: readonly LogLeafResult[]): LogLeafResult {
+export function* mergeLogResults(
+  request: LogLeafRequest,
+  results: readonly LogLeafResult[],
+): Work<LogLeafResult> {
   const stats = emptyLeafStats();
   for (const result of results) addLeafStats(stats, result.stats);
   if (results.length === 1) return { ...results[0], stats };
@@ -34,6 +39,7 @@ export function mergeLogResults(request: LogLeafRequest, results: readonly LogLe
   const rowOf = new Uint32Array(count);
   let lineBytes = 0;
   for (let i = 0; i < count; i++) {
+    if (i % itemsPerSlice === itemsPerSlice - 1) yield;
     const source = heap.top;
     const row = heads[source]++;
     sourceOf[i] = source;
@@ -42,7 +48,7 @@ export function mergeLogResults(request: LogLeafRequest, results: readonly LogLe
     heap.settleTop(heads[source] < filled[source].timestampNs.length);
   }
   new MemoryBudget(request.memoryBytesMax).charge(lineBytes + count * mergedRowBytes);
-  return { ...copyRows(filled, sourceOf, rowOf, lineBytes), stats };
+  return { ...(yield* copyRows(filled, sourceOf, rowOf, lineBytes)), stats };
 }
 
 /** Where a row comes from, and what it becomes. */
@@ -52,12 +58,12 @@ function lineLength(result: LogLeafResult, row: number): number {
   return result.lineEnds[row] - (row === 0 ? 0 : result.lineEnds[row - 1]);
 }
 
-function copyRows(
+function* copyRows(
   results: readonly LogLeafResult[],
   sourceOf: Uint32Array,
   rowOf: Uint32Array,
   lineBytes: number,
-): Omit<LogLeafResult, 'stats'> {
+): Work<Omit<LogLeafResult, 'stats'>> {
   const count = sourceOf.length;
   const timestampNs = new BigInt64Array(count);
   const labelSet = new Uint32Array(count);
@@ -74,9 +80,14 @@ function copyRows(
     lines.set(result.lines.subarray(from, result.lineEnds[row]), end);
     end += result.lineEnds[row] - from;
     lineEnds[i] = end;
+    if (sets.isSliceDone()) yield;
   }
   return { kind: 'log', labelSets: sets.labelSets, labelSet, timestampNs, lineEnds, lines };
 }
+
+/** Texts of label sets between two pauses; a row costs as much as some characters. */
+const charsPerSlice = 1 << 16;
+const charsPerRow = 1 << 7;
 
 /** Numbers label sets of several results anew; equal sets get one number. */
 class LabelSetMerger {
@@ -87,13 +98,23 @@ class LabelSetMerger {
   readonly #origins = new Map<string, Map<string, number>>();
   /** Most sets share the array of their stream's labels. */
   readonly #streamTexts = new Map<readonly LabelPair[], string>();
+  /** Characters compared since the last slice, and rows. */
+  #chars = 0;
 
   constructor(results: readonly LogLeafResult[]) {
     this.#results = results;
     this.#known = results.map((result) => new Int32Array(result.labelSets.length).fill(-1));
   }
 
+  /** As much was done as others should wait for. */
+  isSliceDone(): boolean {
+    if (this.#chars < charsPerSlice) return false;
+    this.#chars = 0;
+    return true;
+  }
+
   indexOf(source: number, index: number): number {
+    this.#chars += charsPerRow;
     let merged = this.#known[source][index];
     if (merged >= 0) return merged;
     const set = this.#results[source].labelSets[index];
@@ -102,6 +123,7 @@ class LabelSetMerger {
     let text = this.#streamTexts.get(set.stream);
     if (text === undefined) this.#streamTexts.set(set.stream, (text = textOf(set.stream)));
     text += textOf(set.structuredMetadata) + textOf(set.parsed);
+    this.#chars += text.length;
     merged = sets.get(text) ?? this.labelSets.push(set) - 1;
     sets.set(text, merged);
     this.#known[source][index] = merged;

@@ -5,11 +5,15 @@ import type { TenantId } from '@loki/model';
 import type { SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
 import { compareLabels } from '../common/series-labels.ts';
+import { atOnce } from '../common/sliced-work.ts';
 import { finalizeSeries } from '../test/finalize-series.ts';
 import { naiveLeaf } from '../test/naive-leaf.ts';
 import type { NaiveEntry } from '../test/naive-leaf.ts';
 import { mergeSampleResults, stepCount } from './merge-samples.ts';
 import { joinSampleParts } from './sample-parts.ts';
+
+const merge = (...args: Parameters<typeof mergeSampleResults>) => atOnce(mergeSampleResults(...args));
+const join = (...args: Parameters<typeof joinSampleParts>) => atOnce(joinSampleParts(...args));
 
 // What this protects: it must not show where entries lay, nor how the time range was split, in any operation.
 
@@ -83,8 +87,8 @@ test.each(Object.entries(queries))('%s is the same from one place and from three
       const [a, b, c] = [0, 1, 2].map((source) =>
         run(rows.filter((row) => row.source === source).map(({ entry }) => entry)),
       );
-      const flat = mergeSampleResults(whole, [a, b, c]);
-      const nested = mergeSampleResults(whole, [a, mergeSampleResults(whole, [b, c])]);
+      const flat = merge(whole, [a, b, c]);
+      const nested = merge(whole, [a, merge(whole, [b, c])]);
       expect(valuesOf(whole, flat)).toEqual(valuesOf(whole, all));
       expect(valuesOf(whole, nested)).toEqual(valuesOf(whole, all));
     }),
@@ -98,7 +102,7 @@ test.each(Object.entries(queries))('%s is the same whole and split by time', (_,
   fc.assert(
     fc.property(entriesArbitrary, (rows) => {
       const entries = rows.map(({ entry }) => entry);
-      const joined = joinSampleParts(
+      const joined = join(
         whole,
         parts.map((part) => ({ request: part, result: naiveLeaf(entries, part) as SampleLeafResult })),
       );
@@ -117,8 +121,8 @@ test('more series than allowed fail the merge with the text users know', () => {
     series: [{ labels: [['app', app]], columns: [Float64Array.of(1)] }],
     stats: (naiveLeaf([], leafRequest) as SampleLeafResult).stats,
   });
-  expect(mergeSampleResults(leafRequest, ['a', 'b', 'a'].map(result)).series).toHaveLength(2);
-  expect(() => mergeSampleResults(leafRequest, ['a', 'b', 'c'].map(result))).toThrow(
+  expect(merge(leafRequest, ['a', 'b', 'a'].map(result)).series).toHaveLength(2);
+  expect(() => merge(leafRequest, ['a', 'b', 'c'].map(result))).toThrow(
     'maximum number of series (2) reached for a single query',
   );
 });

@@ -4,7 +4,10 @@ import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
 import { MemoryBudget, samplesBytes, seriesBytes } from '../common/memory-budget.ts';
+import type { MemoryPool } from '../common/memory-budget.ts';
 import { labelsKey, tooManySeries } from '../common/series-labels.ts';
+import { itemsPerSlice } from '../common/sliced-work.ts';
+import type { Work } from '../common/sliced-work.ts';
 import { sortByTime } from '../common/time-order.ts';
 import { isEarlier, isLater } from '../series/accumulators.ts';
 
@@ -13,32 +16,59 @@ import { isEarlier, isLater } from '../series/accumulators.ts';
  * with the same labels merge. Associative; the order of results decides between equal timestamps only.
  *
  * @param request the leaf; all results cover its steps
+ * @param pool of the thread, where what the merge takes counts meanwhile
  * @throws LokiError when there are more than request.seriesMax series
  */
-export function mergeSampleResults(
+export function* mergeSampleResults(
   request: SampleLeafRequest,
   results: readonly SampleLeafResult[],
-): SampleLeafResult {
+  pool?: MemoryPool,
+): Work<SampleLeafResult> {
   if (results.length === 1) return results[0];
+  const memory = pool?.open();
+  try {
+    return yield* mergeStatesOf(request, results, memory);
+  } finally {
+    memory?.close();
+  }
+}
+
+/** An entry of the map that finds series, and its list. */
+const entryBytes = 120;
+
+function* mergeStatesOf(
+  request: SampleLeafRequest,
+  results: readonly SampleLeafResult[],
+  held: MemoryBudget | undefined,
+): Work<SampleLeafResult> {
   const stats = emptyLeafStats();
   for (const result of results) addLeafStats(stats, result.stats);
   const op = leafOperation(request);
   const merged = new Map<string, SeriesState[]>();
+  let looks = 0;
   for (const result of results) {
     for (const state of result.series) {
+      if (++looks % itemsPerSlice === 0) yield;
       const key = labelsKey(state.labels);
       const known = merged.get(key);
       if (known) known.push(state);
-      else merged.set(key, [state]);
+      else {
+        held?.charge(2 * key.length + entryBytes);
+        merged.set(key, [state]);
+      }
       if (request.seriesMax > 0 && merged.size > request.seriesMax) throw tooManySeries(request.seriesMax);
     }
   }
   const steps = stepCount(request);
   const memory = new MemoryBudget(request.memoryBytesMax);
-  const series = [...merged.values()].map((states) => {
-    memory.charge(mergedBytes(states));
-    return mergeStates(op, states, steps);
-  });
+  const series: SeriesState[] = [];
+  for (const states of merged.values()) {
+    const bytes = mergedBytes(states);
+    memory.charge(bytes);
+    if (states.length > 1) held?.charge(bytes);
+    series.push(mergeStates(op, states, steps));
+    if ((series.length * steps) % itemsPerSlice < steps) yield;
+  }
   return { kind: 'samples', steps, series, stats };
 }
 
@@ -49,11 +79,11 @@ export function mergeSampleResults(
  * @param part the same leaf over fewer steps: its start is one of the whole's steps, its step the same.
  *   Samples that are kept must be in windows of no other part: `joinSampleParts` is for windows that overlap.
  */
-export function embedSampleResult(
+export function* embedSampleResult(
   whole: SampleLeafRequest,
   part: SampleLeafRequest,
   result: SampleLeafResult,
-): SampleLeafResult {
+): Work<SampleLeafResult> {
   const steps = stepCount(whole);
   const offsetNs = part.startNs - whole.startNs;
   if (steps === result.steps && offsetNs === 0n) return result;
@@ -61,20 +91,21 @@ export function embedSampleResult(
   const first = steps === 1 ? 0 : Number(offsetNs / whole.stepNs);
   const shiftNs = Number(offsetNs);
   const op = leafOperation(whole);
-  const series = result.series.map(({ labels, columns, samples }): SeriesState => {
+  const series: SeriesState[] = [];
+  for (const { labels, columns, samples } of result.series) {
+    if ((series.length * steps) % itemsPerSlice < steps) yield;
     const moved = columns.map((column, index) => {
       const out = new Float64Array(steps);
       const isTime = index === 1 && (op === 'first_over_time' || op === 'last_over_time');
       for (let k = 0; k < column.length; k++) out[first + k] = isTime ? column[k] + shiftNs : column[k];
       return out;
     });
-    if (!samples) return { labels, columns: moved };
-    return {
-      labels,
-      columns: moved,
-      samples: { times: samples.times.map((time) => time + shiftNs), values: samples.values },
-    };
-  });
+    if (!samples) series.push({ labels, columns: moved });
+    else {
+      const times = samples.times.map((time) => time + shiftNs);
+      series.push({ labels, columns: moved, samples: { times, values: samples.values } });
+    }
+  }
   return { kind: 'samples', steps, series, stats: result.stats };
 }
 

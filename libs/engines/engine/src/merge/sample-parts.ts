@@ -2,6 +2,8 @@ import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { LeafStats, SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
 import { labelsBytes, MemoryBudget, samplesBytes } from '../common/memory-budget.ts';
 import { labelsKey, tooManySeries } from '../common/series-labels.ts';
+import { itemsPerSlice } from '../common/sliced-work.ts';
+import type { Work } from '../common/sliced-work.ts';
 import { firstAfter } from '../common/time-order.ts';
 import {
   embedSampleResult,
@@ -25,17 +27,22 @@ export interface SamplePart {
  * @param parts in order of time; their steps are steps of the whole
  * @throws LokiError when there are more than request.seriesMax series
  */
-export function joinSampleParts(request: SampleLeafRequest, parts: readonly SamplePart[]): SampleLeafResult {
+export function* joinSampleParts(
+  request: SampleLeafRequest,
+  parts: readonly SamplePart[],
+): Work<SampleLeafResult> {
   const steps = stepCount(request);
-  if (parts.length === 1) return embedSampleResult(request, parts[0].request, parts[0].result);
+  if (parts.length === 1) return yield* embedSampleResult(request, parts[0].request, parts[0].result);
   const stats: LeafStats = emptyLeafStats();
   const places = new Map<string, Place[]>();
   let afterNs = -Infinity;
+  let looks = 0;
   for (const { request: part, result } of parts) {
     addLeafStats(stats, result.stats);
     const first = Number((part.startNs - request.startNs) / request.stepNs);
     const shiftNs = Number(part.startNs - request.startNs);
     for (const state of result.series) {
+      if (++looks % itemsPerSlice === 0) yield;
       const place = { state, first, shiftNs, afterNs };
       const key = labelsKey(state.labels);
       const known = places.get(key);
@@ -47,28 +54,32 @@ export function joinSampleParts(request: SampleLeafRequest, parts: readonly Samp
   }
   const hasTimes = hasTimeColumn(request);
   const memory = new MemoryBudget(request.memoryBytesMax);
-  const series = [...places.values()].map((of) => {
+  const series: SeriesState[] = [];
+  for (const of of places.values()) {
+    if ((series.length * steps) % itemsPerSlice < steps) yield;
     const [{ state }] = of;
     memory.charge(labelsBytes(state.labels) + state.columns.length * steps * 8);
     for (const { state: part } of of) memory.charge(samplesBytes(part.samples?.times.length ?? 0));
-    return joinStates(of, steps, hasTimes);
-  });
+    series.push(joinStates(of, steps, hasTimes));
+  }
   return { kind: 'samples', steps, series, stats };
 }
 
 /** The part of a result that some of its steps are. Series without a sample there are left out. */
-export function cutSampleResult(
+export function* cutSampleResult(
   request: SampleLeafRequest,
   part: SampleLeafRequest,
   result: SampleLeafResult,
-): SampleLeafResult {
+): Work<SampleLeafResult> {
   const first = request.stepNs <= 0n ? 0 : Number((part.startNs - request.startNs) / request.stepNs);
   const shiftNs = Number(part.startNs - request.startNs);
   const steps = stepCount(part);
   const hasTimes = hasTimeColumn(request);
   const { firstStartNs, lastEndNs } = windowsOf(part);
   const series: SeriesState[] = [];
+  let looks = 0;
   for (const { labels, columns, samples } of result.series) {
+    if (++looks % itemsPerSlice === 0) yield;
     if (samples) {
       const from = firstAfter(samples.times, shiftNs + firstStartNs);
       const to = firstAfter(samples.times, shiftNs + lastEndNs);
@@ -92,19 +103,23 @@ export function cutSampleResult(
  * The result of a leaf of one step from those of the windows that it was split into, in order of time. A part
  * of several steps is as many windows.
  */
-export function mergeRangeParts(request: SampleLeafRequest, parts: readonly SamplePart[]): SampleLeafResult {
+export function* mergeRangeParts(
+  request: SampleLeafRequest,
+  parts: readonly SamplePart[],
+): Work<SampleLeafResult> {
   const stats = emptyLeafStats();
-  const windows = parts.flatMap((part) => {
+  const windows: SampleLeafResult[] = [];
+  for (const part of parts) {
     addLeafStats(stats, part.result.stats);
     const steps = stepCount(part.request);
-    if (steps === 1) return [embedSampleResult(request, part.request, part.result)];
-    return Array.from({ length: steps }, (_, k) => {
+    for (let k = 0; k < steps; k++) {
       const startNs = part.request.startNs + BigInt(k) * part.request.stepNs;
-      const single = { ...part.request, startNs, endNs: startNs };
-      return embedSampleResult(request, single, cutSampleResult(part.request, single, part.result));
-    });
-  });
-  return { ...mergeSampleResults(request, windows), stats };
+      const single = steps === 1 ? part.request : { ...part.request, startNs, endNs: startNs };
+      const result = steps === 1 ? part.result : yield* cutSampleResult(part.request, single, part.result);
+      windows.push(yield* embedSampleResult(request, single, result));
+    }
+  }
+  return { ...(yield* mergeSampleResults(request, windows)), stats };
 }
 
 interface Place {

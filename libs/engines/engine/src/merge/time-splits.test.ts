@@ -4,6 +4,7 @@ import type { TenantId } from '@loki/model';
 import type { SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
 import { compareLabels } from '../common/series-labels.ts';
+import { atOnce } from '../common/sliced-work.ts';
 import { finalizeSeries } from '../test/finalize-series.ts';
 import { naiveLeaf } from '../test/naive-leaf.ts';
 import type { NaiveEntry } from '../test/naive-leaf.ts';
@@ -18,6 +19,8 @@ import {
   splitRange,
   splitSteps,
 } from './time-splits.ts';
+
+const join = (...args: Parameters<typeof joinSampleParts>) => atOnce(joinSampleParts(...args));
 
 // What this protects: it must not show how a leaf's time was cut, nor that a part of its answer was kept from
 // before.
@@ -136,7 +139,7 @@ test('parts joined give what the whole gives', () => {
     fc.property(entriesArbitrary, leafArbitrary, (entries, leaf) => {
       const whole = leafOf(leaf);
       const parts = splitSteps(whole, BigInt(leaf.intervalS) * second);
-      const joined = joinSampleParts(
+      const joined = join(
         whole,
         parts.map((request) => ({ request, result: run(entries, request) })),
       );
@@ -153,14 +156,14 @@ test('a result cut into parts and joined again is the same', () => {
       const result = run(entries, whole);
       const parts = splitSteps(whole, BigInt(leaf.intervalS) * second).map((request) => ({
         request,
-        result: cutSampleResult(whole, request, result),
+        result: atOnce(cutSampleResult(whole, request, result)),
       }));
       for (const part of parts) {
         expect(valuesOf(part.request, part.result)).toEqual(
           valuesOf(part.request, run(entries, part.request)),
         );
       }
-      expect(valuesOf(whole, joinSampleParts(whole, parts))).toEqual(valuesOf(whole, result));
+      expect(valuesOf(whole, join(whole, parts))).toEqual(valuesOf(whole, result));
     }),
     { numRuns: 300 },
   );
@@ -191,13 +194,13 @@ test('the windows of an instant leaf merge to the whole', () => {
         const rest = singles.slice(joinedCount);
         if (rest.length > 0) {
           const request = { ...parts.whole, startNs: rest[0].startNs };
-          windows.push({ request, result: cutSampleResult(parts.whole, request, result) });
+          windows.push({ request, result: atOnce(cutSampleResult(parts.whole, request, result)) });
         }
         if (parts.last) windows.push({ request: parts.last, result: run(entries, parts.last) });
         // The only step of a range query, or of a stretch of one, has a step that says nothing.
         for (const stepNs of [0n, 7n * second]) {
           const alone = { ...whole, stepNs };
-          expect(valuesOf(alone, mergeRangeParts(alone, windows))).toEqual(
+          expect(valuesOf(alone, atOnce(mergeRangeParts(alone, windows)))).toEqual(
             valuesOf(whole, run(entries, whole)),
           );
         }

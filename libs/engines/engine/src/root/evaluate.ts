@@ -15,8 +15,9 @@ import type {
   QueryResult,
   RunLeaf,
 } from '../common/query-types.ts';
-import { complete, itemsPerSlice, sorted } from '../common/sliced-work.ts';
+import { complete, sorted } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
+import { bytesOfAll } from '../merge/result-bytes.ts';
 import { combineValues } from './binary.ts';
 import { finalizeRows } from './finalize.ts';
 import { readSpaced } from './interval.ts';
@@ -83,16 +84,6 @@ const stepsMax = 1 << 20;
 /** A timestamp and a value as text. */
 const answerCellBytes = 32;
 
-/** What many things hold together: there may be a hundred thousand, each with labels to count. */
-function* bytesOfAll<T>(items: readonly T[], bytesOf: (item: T) => number): Work<number> {
-  let bytes = 0;
-  for (let i = 0; i < items.length; i++) {
-    bytes += bytesOf(items[i]);
-    if (i % itemsPerSlice === 0) yield;
-  }
-  return bytes;
-}
-
 function refuseApproxTopk(expr: MetricExpr): void {
   switch (expr.kind) {
     case 'vectorAgg':
@@ -118,7 +109,7 @@ class Evaluation {
   readonly #runLeaf: RunLeaf;
   readonly #memory: MemoryBudget;
   readonly #checkCancelled: CheckCancelled;
-  readonly #pause: () => Promise<void> | undefined;
+  readonly #thread: EvaluateOptions['thread'];
   /** What each leaf is told of the query's limits. */
   readonly leafLimits: { readonly memoryBytesMax?: number };
   /** Of values that are rows: what was charged for them. */
@@ -129,10 +120,10 @@ class Evaluation {
   constructor(params: QueryParams, runLeaf: RunLeaf, options: EvaluateOptions) {
     this.#params = params;
     this.#runLeaf = runLeaf;
-    const { memoryBytesMax = 0, checkCancelled = neverCancelled, pool, pause } = options;
-    this.#memory = pool ? pool.open(memoryBytesMax) : new MemoryBudget(memoryBytesMax);
+    const { memoryBytesMax = 0, checkCancelled = neverCancelled, thread } = options;
+    this.#memory = thread ? thread.memory.open(memoryBytesMax) : new MemoryBudget(memoryBytesMax);
     this.#checkCancelled = checkCancelled;
-    this.#pause = pause ?? (() => undefined);
+    this.#thread = thread;
     this.leafLimits = memoryBytesMax > 0 ? { memoryBytesMax } : {};
     const { startNs, endNs, stepNs, isInstant } = params;
     const steps = isInstant || stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
@@ -217,7 +208,8 @@ class Evaluation {
   }
 
   complete<T>(work: Work<T>): Promise<T> {
-    return complete(work, this.#pause, this.#checkCancelled);
+    if (this.#thread) return this.#thread.complete(work, this.#checkCancelled);
+    return complete(work, () => undefined, this.#checkCancelled);
   }
 
   #sampleLeaf(leaf: SampleLeafExpr, isRoot: boolean): Promise<SampleLeafResult> {

@@ -2,8 +2,10 @@ import { Labels, parseTenantId } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LeafRequest, LeafResult, LogLeafResult, ObjectStore, WorkerEnv } from '@loki/ports';
 import { encodeSegment, RowWriter } from '@loki/segment';
+import { atOnce } from '../common/sliced-work.ts';
 import { leafTask } from '../leaf/leaf-task.ts';
 import type { LeafSource } from '../leaf/section-reader.ts';
+import { unpackLeafResult } from '../merge/packed-result.ts';
 
 /** Test data as plain rows; what becomes blocks for the tests of this library. */
 export interface TestRow {
@@ -80,7 +82,7 @@ export async function runLeaf(
   sources: readonly LeafSource[],
   env: WorkerEnv = testEnv(),
 ): Promise<LeafResult> {
-  return leafTask.run({ request, sources }, env);
+  return atOnce(unpackLeafResult(await leafTask.run({ request, sources }, env)));
 }
 
 export interface LogQuery {

@@ -6,7 +6,7 @@ import { Labels, parseTenantId } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { WorkerEnv } from '@loki/ports';
 import { encodeSegment, RowWriter } from '@loki/segment';
-import { leafTask } from '../leaf/leaf-task.ts';
+import { runLeaf } from './blocks.ts';
 
 const tenant = parseTenantId('t');
 const blocks = 12;
@@ -34,7 +34,7 @@ test('a filtered count is whole though no block stays in the cache', async () =>
     stepNs: 0n,
     seriesMax: 0,
   };
-  const run = () => leafTask.run({ request, sources: [{ kind: 'object', key: 's' }] }, env);
+  const run = () => runLeaf(request, [{ kind: 'object', key: 's' }], env);
   for (const result of await Promise.all([run(), run(), run(), run()])) {
     if (result.kind !== 'samples') throw new Error('not samples');
     expect(result.series[0].columns[0][0]).toBe((blocks * rowsPerBlock) / 2);

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { parseExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { LeafRequest, LogLeafResult, SampleLeafResult } from '@loki/ports';
+import { atOnce } from '../common/sliced-work.ts';
 import { leafTask } from '../leaf/leaf-task.ts';
 import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
 import { evaluate } from '../root/evaluate.ts';
@@ -181,8 +182,8 @@ describe('a query with a budget', () => {
       })),
       stats: emptyStats(),
     });
-    expect(mergeLeafResults(request, [part(0), part(0)])).toMatchObject({ steps: 300 });
-    expect(() => mergeLeafResults(request, [part(0), part(1000)])).toThrow('too much memory');
+    expect(atOnce(mergeLeafResults(request, [part(0), part(0)]))).toMatchObject({ steps: 300 });
+    expect(() => atOnce(mergeLeafResults(request, [part(0), part(1000)]))).toThrow('too much memory');
   });
 
   test('and for the root', async () => {

@@ -8,11 +8,13 @@
 import { parseExpr } from '@loki/logql';
 import { loadHash } from '@loki/model';
 import type { LeafResult } from '@loki/ports';
-import { resultBytes } from '../common/memory-budget.ts';
 import type { QueryParams } from '../common/query-types.ts';
+import { atOnce } from '../common/sliced-work.ts';
+import { resultBytes } from '../merge/result-bytes.ts';
 import { evaluate } from '../root/evaluate.ts';
 import { runLeaf, segmentOf, tenant, testEnv } from './blocks.ts';
 import type { TestRow } from './blocks.ts';
+import { pausingThread } from './thread.ts';
 
 const second = 1_000_000_000n;
 const day = 86_400n * second;
@@ -79,11 +81,11 @@ async function main(samples: number, series: number): Promise<void> {
           return result;
         },
         {
-          pause: () => {
+          thread: pausingThread(() => {
             longest = Math.max(longest, performance.now() - slice);
             slice = performance.now();
             return undefined;
-          },
+          }),
         },
       );
     } catch (error) {
@@ -95,7 +97,7 @@ async function main(samples: number, series: number): Promise<void> {
     const mib = (count: number) => `${(count / 2 ** 20).toFixed(1)} MiB`;
     console.log(
       `${text}\n    leaf ${leafMs.toFixed(0)} ms, root ${rootMs.toFixed(0)} ms, longest slice ${longest.toFixed(0)} ms, ` +
-        `state ${result ? mib(resultBytes(result)) : '-'}, buffers at most ${mib(peakBytes - before)}`,
+        `state ${result ? mib(atOnce(resultBytes(result))) : '-'}, buffers at most ${mib(peakBytes - before)}`,
     );
   }
 }

@@ -1,6 +1,6 @@
 import { Catalog, DeleteRequests, HiddenRows, PartitionCatalog } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
-import { leafTask } from '@loki/engine';
+import { atOnce, leafTask, unpackLeafResult } from '@loki/engine';
 import { hourNs, Labels, parseTenantId } from '@loki/model';
 import { PlainHeads } from '@loki/plain-heads';
 import type { LeafRequest, LeafResult, Logger } from '@loki/ports';
@@ -163,7 +163,7 @@ export class TestWorld {
   async oracle(request: LeafRequest): Promise<string> {
     const sources = this.#heads.all.map((bytes) => ({ kind: 'bytes' as const, bytes }));
     const env = { objectStore: this.bucket.client(this.process), cache: new Map(), cacheBytesMax: 1 << 20 };
-    return textOf(await leafTask.run({ request, sources }, env));
+    return textOf(atOnce(unpackLeafResult(await leafTask.run({ request, sources }, env))));
   }
 
   keys(prefix: string): string[] {

@@ -141,7 +141,10 @@ export class ExplainApi {
     const selector = printSelector(logOf(parseExpr(leaf.expr)).matchers);
     const asked: LeafRequest = { ...leaf, isDryRun: true };
     const [result, ...found] = await Promise.all([
-      runForTenants(tenancy, asked, (request) => querier.runLeaf(request, signal)),
+      runForTenants(tenancy, asked, {
+        run: (request) => querier.runLeaf(request, signal),
+        complete: (work) => this.#deps.frontend.complete(work, signal),
+      }),
       ...tenancy.ids.map((tenant) => querier.streams({ tenant, selector, startNs, endNs }, signal)),
     ]);
     const selected = { streams: 0, entries: 0, lineBytes: 0 };

@@ -178,7 +178,10 @@ export class ExportApi {
       ...page,
     };
     const result = await frontend.withDeadline(tenancy, signal, (deadline) =>
-      runForTenants(tenancy, leaf, (request) => frontend.querier.runLeaf(request, deadline)),
+      runForTenants(tenancy, leaf, {
+        run: (request) => frontend.querier.runLeaf(request, deadline),
+        complete: (work) => frontend.complete(work, deadline),
+      }),
     );
     if (result.kind !== 'log') throw new Error('a log leaf answered with samples');
     return result;

@@ -1,5 +1,13 @@
 import type { Limits } from '@loki/config';
-import { floorTo, joinSampleParts, mergeLeafResults, mergeRangeParts, stepCount } from '@loki/engine';
+import {
+  floorTo,
+  joinSampleParts,
+  mergeLeafResults,
+  mergeRangeParts,
+  resultBytes,
+  stepCount,
+} from '@loki/engine';
+import type { QueryThread, Work } from '@loki/engine';
 import { logExprOf, parseExpr, printSelector, rangeAggregationOf } from '@loki/logql';
 import { LokiError, nsPerMs, Semaphore } from '@loki/model';
 import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest } from '@loki/ports';
@@ -11,6 +19,8 @@ import type { Weights, WeightSource } from './weights.ts';
 interface LeafRunnerDeps {
   readonly limits: Limits;
   readonly weights: WeightSource;
+  /** Where parts are merged. */
+  readonly thread: QueryThread;
   readonly nowNs: bigint;
   /** Whether leaves may be cut by stream. */
   readonly isSharding: boolean;
@@ -22,6 +32,8 @@ interface LeafRunnerDeps {
   /** Has one part answered by a querier, over and over when need be. */
   readonly ask: (request: LeafRequest, signal: AbortSignal) => Promise<LeafResult>;
 }
+
+type Hold = (part: LeafResult, signal: AbortSignal) => Promise<LeafResult>;
 
 /** What one querier reads for one part when the tenant's limit says nothing. */
 export const bytesPerShardDefault = 600_000_000;
@@ -59,18 +71,39 @@ export class LeafRunner {
     if (request.kind === 'log') {
       return this.#inOrder(request, stretches as Stretch<LogLeafRequest>[], signal);
     }
-    const parts = await this.#all(stretches, signal);
-    return stepCount(request) === 1 ? mergeRangeParts(request, parts) : joinSampleParts(request, parts);
+    return this.#held(async (hold) => {
+      const parts = await this.#all(stretches, signal, hold);
+      const joined =
+        stepCount(request) === 1 ? mergeRangeParts(request, parts) : joinSampleParts(request, parts);
+      return this.#complete(joined, signal);
+    });
+  }
+
+  /** What parts answered is counted until they are merged; `hold` counts. */
+  async #held(merge: (hold: Hold) => Promise<LeafResult>): Promise<LeafResult> {
+    const memory = this.#deps.thread.memory.open();
+    try {
+      return await merge(async (part, signal) => {
+        memory.charge(await this.#complete(resultBytes(part), signal));
+        return part;
+      });
+    } finally {
+      memory.close();
+    }
+  }
+
+  #complete<T>(work: Work<T>, signal: AbortSignal): Promise<T> {
+    return this.#deps.thread.complete(work, () => signal.throwIfAborted());
   }
 
   /** All at once; the first that fails ends the others. */
-  async #all(stretches: readonly Stretch<LeafRequest>[], signal: AbortSignal) {
+  async #all(stretches: readonly Stretch<LeafRequest>[], signal: AbortSignal, hold: Hold) {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     try {
       return await Promise.all(
         stretches.map(async (stretch) => {
-          const result = await this.#stretch(stretch, either);
+          const result = await hold(await this.#stretch(stretch, either), either);
           if (stretch.request.kind !== 'samples' || result.kind !== 'samples') throw mixedUp();
           return { request: stretch.request, result };
         }),
@@ -115,7 +148,7 @@ export class LeafRunner {
     } finally {
       stop.abort(new LokiError('clientGone', 'enough lines were found'));
     }
-    return mergeLeafResults(request, found);
+    return this.#complete(mergeLeafResults(request, found), signal);
   }
 
   async #stretch({ request, shards }: Stretch<LeafRequest>, signal: AbortSignal): Promise<LeafResult> {
@@ -127,8 +160,12 @@ export class LeafRunner {
     };
     if (shards.length === 0) return ask(this.#semaphore, asked);
     this.isSharded = true;
-    const parts = await Promise.all(shards.map((shard) => ask(this.#shardSemaphore, { ...asked, shard })));
-    return mergeLeafResults(request, parts);
+    return this.#held(async (hold) => {
+      const parts = await Promise.all(
+        shards.map(async (shard) => hold(await ask(this.#shardSemaphore, { ...asked, shard }), signal)),
+      );
+      return this.#complete(mergeLeafResults(request, parts, this.#deps.thread.memory), signal);
+    });
   }
 
   #cutLimits(): CutLimits {

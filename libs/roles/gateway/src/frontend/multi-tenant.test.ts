@@ -1,3 +1,4 @@
+import { atOnce } from '@loki/engine';
 import type { TenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LeafResult } from '@loki/ports';
@@ -29,9 +30,12 @@ describe('matchers of tenants', () => {
   async function leavesOf(expr: string, request: Partial<LeafRequest> = {}): Promise<string[]> {
     const leaves: string[] = [];
     const leaf = { kind: 'samples', startNs: 0n, endNs: 0n, stepNs: 0n, seriesMax: 0, ...request, expr };
-    await runForTenants(tenancyOf('a', 'b'), leaf as LeafRequest, async (asked) => {
-      leaves.push(`${asked.tenant} ${asked.expr}`);
-      return empty;
+    await runForTenants(tenancyOf('a', 'b'), leaf as LeafRequest, {
+      run: async (asked) => {
+        leaves.push(`${asked.tenant} ${asked.expr}`);
+        return empty;
+      },
+      complete: (work) => Promise.resolve(atOnce(work)),
     });
     return leaves;
   }

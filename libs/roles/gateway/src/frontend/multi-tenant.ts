@@ -1,10 +1,11 @@
 import type { Limits } from '@loki/config';
 import { mergeLeafResults } from '@loki/engine';
+import type { Work } from '@loki/engine';
 import { compileMatchers, parseExpr, printExpr, rangeAggregationOf } from '@loki/logql';
 import type { Expr, Grouping, LogExpr, Matcher, MetricExpr } from '@loki/logql';
 import { compareText, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
-import type { LabelSet, LeafRequest, LeafResult, Tenancy } from '@loki/ports';
+import type { LabelSet, LeafRequest, LeafResult, SeriesState, Tenancy } from '@loki/ports';
 import { badRequest } from '../limits/params.ts';
 
 /**
@@ -14,6 +15,12 @@ import { badRequest } from '../limits/params.ts';
 export const tenantLabel = '__tenant_id__';
 const renamedTenantLabel = 'original___tenant_id__';
 
+interface LeafOfTenants {
+  readonly run: (request: LeafRequest) => Promise<LeafResult>;
+  /** Does work of this thread. */
+  readonly complete: <T>(work: Work<T>) => Promise<T>;
+}
+
 /**
  * Runs one leaf for each tenant that its selector's tenant matchers leave, and merges the answers, each with
  * the tenant label added as if it were a stream label that no pipeline stage sees.
@@ -21,7 +28,7 @@ const renamedTenantLabel = 'original___tenant_id__';
 export async function runForTenants(
   tenancy: Tenancy,
   request: LeafRequest,
-  run: (request: LeafRequest) => Promise<LeafResult>,
+  { run, complete }: LeafOfTenants,
 ): Promise<LeafResult> {
   if (!tenancy.isMulti) return run(request);
   const expr = parseExpr(request.expr);
@@ -30,12 +37,15 @@ export async function runForTenants(
   const rest = log.matchers.filter((matcher) => matcher.name !== tenantLabel);
   // As in the reference, a metric query that names nothing but tenants has no samples; a log query is refused
   // for it.
-  if (rest.length === 0 && expr.kind !== 'log') return mergeLeafResults(request, []);
+  if (rest.length === 0 && expr.kind !== 'log') return complete(mergeLeafResults(request, []));
   const text = rest.length === log.matchers.length ? request.expr : withMatchers(expr, rest);
   const answers = await Promise.all(
-    chosen.map(async (tenant) => labelled(await run({ ...request, tenant, expr: text }), tenant, expr)),
+    chosen.map(async (tenant) => {
+      const answer = await run({ ...request, tenant, expr: text });
+      return complete(labelled(answer, tenant, expr));
+    }),
   );
-  return mergeLeafResults(request, answers);
+  return complete(mergeLeafResults(request, answers));
 }
 
 /** The tenants that all `__tenant_id__` matchers accept. */
@@ -72,20 +82,26 @@ function logOf(expr: Expr): LogExpr {
   return rangeAggregationOf(expr).log;
 }
 
-function labelled(result: LeafResult, tenant: TenantId, expr: Expr): LeafResult {
+function* labelled(result: LeafResult, tenant: TenantId, expr: Expr): Work<LeafResult> {
   if (result.kind === 'log') {
-    const labelSets = result.labelSets.map((set): LabelSet => ({
-      ...set,
-      stream: withTenant(set.stream, tenant),
-    }));
+    const labelSets: LabelSet[] = [];
+    for (const set of result.labelSets) {
+      labelSets.push({ ...set, stream: withTenant(set.stream, tenant) });
+      if (labelSets.length % setsPerSlice === 0) yield;
+    }
     return { ...result, labelSets };
   }
   if (expr.kind !== 'log' && !keepsTenantLabel(expr)) return result;
-  return {
-    ...result,
-    series: result.series.map((each) => ({ ...each, labels: withTenant(each.labels, tenant) })),
-  };
+  const series: SeriesState[] = [];
+  for (const each of result.series) {
+    series.push({ ...each, labels: withTenant(each.labels, tenant) });
+    if (series.length % setsPerSlice === 0) yield;
+  }
+  return { ...result, series };
 }
+
+/** Label lists that are made between two pauses. */
+const setsPerSlice = 64;
 
 export function withTenant(labels: readonly LabelPair[], tenant: TenantId): LabelPair[] {
   // `Labels` have no empty values, and a parsed label of a series may be empty.

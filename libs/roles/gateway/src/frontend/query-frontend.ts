@@ -1,5 +1,5 @@
 import type { Limits, LimitsSource } from '@loki/config';
-import { complete, evaluate, MemoryPool } from '@loki/engine';
+import { evaluate, QueryThread } from '@loki/engine';
 import type { QueryOutcome, QueryParams, Work } from '@loki/engine';
 import { printExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
@@ -51,8 +51,6 @@ export interface FrontendOptions {
   readonly perRequestLimits?: boolean;
   /** Kinds of answers that queriers keep. Default: none. */
   readonly cached?: ReadonlySet<ResultsKind>;
-  /** What the roots of all queries may hold together. Default 2 GiB. */
-  readonly rootBytesMax?: number;
 }
 
 export interface QueryOptions {
@@ -78,6 +76,8 @@ interface FrontendDeps {
   readonly random: Pick<Random, 'float'>;
   readonly logger: Logger;
   readonly queryMetrics?: QueryMetrics;
+  /** That of all roles of the process; absent: the frontend is alone on it. */
+  readonly queryThread?: QueryThread;
 }
 
 export interface Answer extends QueryOutcome {
@@ -94,13 +94,6 @@ export interface Answer extends QueryOutcome {
 
 const timeoutText =
   'request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed';
-
-/** Roots of all queries together by default; what one of them may hold is the tenant's limit. */
-const rootBytesDefault = 2 * 2 ** 30;
-/**
- * A root computes so long before others have their turn: health checks and leases live on the same thread.
- */
-const rootSliceMs = 15;
 
 /** Characters of a query's text that its span carries. */
 const spanQueryCharsMax = 1024;
@@ -130,8 +123,8 @@ export class QueryFrontend {
   readonly #queue: FairQueue<QuerierService>;
   readonly #tails: TailSlots;
   readonly #weights: WeightSource;
-  /** What the roots of all queries hold here. */
-  readonly #memory: MemoryPool;
+  /** Where roots compute. */
+  readonly #thread: QueryThread;
   #inflight = 0;
   readonly #stop = new AbortController();
   /** Answers by whichever querier is free; whoever asks waits in the tenant's queue. */
@@ -140,7 +133,7 @@ export class QueryFrontend {
   constructor(deps: FrontendDeps, options: FrontendOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#memory = new MemoryPool(options.rootBytesMax ?? rootBytesDefault);
+    this.#thread = deps.queryThread ?? new QueryThread(deps);
     this.#queue = new FairQueue({
       outstandingMax: options.maxOutstandingPerTenant,
       pullersFor: (tenant, all) => pullersFor(deps.limits.forTenant(tenant), all),
@@ -254,6 +247,7 @@ export class QueryFrontend {
     const runner = new LeafRunner({
       limits,
       weights: this.#weights,
+      thread: this.#thread,
       nowNs: clock.nowNs(),
       isSharding: this.#options.isSharding ?? true,
       isInstant: params.isInstant,
@@ -284,13 +278,16 @@ export class QueryFrontend {
       return evaluate(
         expr,
         params,
-        (leaf: LeafRequest) => runForTenants(tenancy, leaf, (request) => runner.run(request, signal)),
+        (leaf: LeafRequest) =>
+          runForTenants(tenancy, leaf, {
+            run: (request) => runner.run(request, signal),
+            complete: (work) => this.#thread.complete(work, () => signal.throwIfAborted()),
+          }),
         {
           memoryBytesMax: limits.maxQueryMemoryBytes,
           isApproxTopkEnabled: limits.shardAggregations.includes('approx_topk'),
           checkCancelled: () => signal.throwIfAborted(),
-          pool: this.#memory,
-          pause: this.#pauses(),
+          thread: this.#thread,
         },
       );
     };
@@ -310,23 +307,11 @@ export class QueryFrontend {
     };
   }
 
-  /** Lets others have the thread when a root has computed for a while. */
-  #pauses(): () => Promise<void> | undefined {
-    const { clock, timers } = this.#deps;
-    let sinceMs = clock.monotonicMs();
-    return () => {
-      if (clock.monotonicMs() - sinceMs < rootSliceMs) return undefined;
-      return timers.sleep(0).then(() => {
-        sinceMs = clock.monotonicMs();
-      });
-    };
-  }
-
   /**
    * Work of this process for a client, which ends with the client and leaves the thread to others meanwhile.
    */
   complete<T>(work: Work<T>, client: AbortSignal): Promise<T> {
-    return complete(work, this.#pauses(), () => {
+    return this.#thread.complete(work, () => {
       if (client.aborted) throw new LokiError('clientGone', 'the request was cancelled by the client');
     });
   }

@@ -4,7 +4,7 @@
 //
 // Prints for each query its time, that of writing the answer, the longest stretch that nobody else had the
 // thread, and how soon a query ends when its client leaves.
-import { complete, evaluate } from '@loki/engine';
+import { evaluate, QueryThread } from '@loki/engine';
 import type { QueryParams } from '@loki/engine';
 import { parseExpr } from '@loki/logql';
 import { parseTenantId } from '@loki/model';
@@ -15,7 +15,10 @@ import { encodeData } from '../answer/encode-result.ts';
 import { JsonWriter } from '../answer/json-writer.ts';
 
 const second = 1_000_000_000n;
-const sliceMs = 15;
+const thread = new QueryThread({
+  clock: { monotonicMs: () => performance.now() },
+  timers: { sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) },
+});
 
 const a = 'sum_over_time({q="a"} | unwrap v [1m])';
 const b = 'sum_over_time({q="b"} | unwrap v [1m])';
@@ -83,18 +86,6 @@ function watchThread(): () => number {
   };
 }
 
-function pauses(): () => Promise<void> | undefined {
-  let since = performance.now();
-  return () => {
-    if (performance.now() - since < sliceMs) return undefined;
-    return new Promise<void>((resolve) => {
-      setTimeout(resolve, 0);
-    }).then(() => {
-      since = performance.now();
-    });
-  };
-}
-
 function cpuMs(since: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(since);
   return (user + system) / 1000;
@@ -123,13 +114,13 @@ async function main(series: number, steps: number, only: string): Promise<void> 
     const expr = parseExpr(text);
     const stopWatch = watchThread();
     const cpu = process.cpuUsage();
-    const { result } = await evaluate(expr, params, runLeaf, { pause: pauses() });
+    const { result } = await evaluate(expr, params, runLeaf, { thread });
     const rootMs = cpuMs(cpu);
     const rootLongest = stopWatch();
     const stopWriting = watchThread();
     const writing = process.cpuUsage();
     const out = new JsonWriter();
-    await complete(encodeData(result, 'merged', out), pauses(), () => undefined);
+    await thread.complete(encodeData(result, 'merged', out), () => undefined);
     const bytes = out.finish().length;
     const writeMs = cpuMs(writing);
     const writeLongest = stopWriting();

@@ -79,7 +79,6 @@ export function newFrontend(deps: RoleDeps, querier: Querier | undefined): Query
       isSharding: parallelise,
       perRequestLimits: perRequestLimitsEnabled,
       cached: new Set(caches.keys()),
-      rootBytesMax: deps.memory.rootBytesMax,
     },
   );
 }

@@ -2,6 +2,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Catalog, ownStore } from '@loki/catalog';
 import type { Config, LimitsSource } from '@loki/config';
+import type { QueryThread } from '@loki/engine';
 import type { ServiceStates } from '@loki/http';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { RpcServer } from '@loki/rpc';
@@ -34,6 +35,8 @@ export interface RoleDeps {
   readonly rpc: RpcServer;
   readonly rings: Rings;
   readonly memory: MemoryBounds;
+  /** The main thread, where results of all roles are merged and roots are computed. */
+  readonly queryThread: QueryThread;
   readonly adapters?: Adapters;
   /** Ends the process at once: nothing is flushed. */
   readonly fail: (error: Error) => void;

@@ -14,6 +14,7 @@ export async function makeQuerier(
     catalog: deps.adapters?.catalog?.(deps.catalog) ?? deps.catalog,
     workers: deps.workers,
     logger: deps.logger,
+    queryThread: deps.queryThread,
     hidden: deps.hiding.hidden,
     caches,
     reads: deps.config.querier.reads,

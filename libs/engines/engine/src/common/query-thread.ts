@@ -1,0 +1,64 @@
+import type { CheckCancelled, Clock, Timers } from '@loki/ports';
+import { MemoryPool } from './memory-budget.ts';
+import { complete } from './sliced-work.ts';
+import type { Work } from './sliced-work.ts';
+
+interface QueryThreadOptions {
+  /** Results and roots of all queries there. Default: the bound of one query without a limit. */
+  readonly bytesMax?: number;
+  /** Without clock and timers nobody else needs the thread: works end in one slice. */
+  readonly clock?: Pick<Clock, 'monotonicMs'>;
+  readonly timers?: Pick<Timers, 'sleep'>;
+}
+
+/** A query computes so long before others have the thread: health checks and leases live on it. */
+const sliceMs = 15;
+const bytesMaxDefault = 4 * 2 ** 30;
+
+/**
+ * What queries share on a thread that serves others too: the memory that they hold there together, and time
+ * in slices. Between two slices, whosever they are, the thread turns to everything else once: however many
+ * queries compute, a request waits for one slice.
+ */
+export class QueryThread {
+  readonly memory: MemoryPool;
+  readonly #nowMs: () => number;
+  readonly #timers: Pick<Timers, 'sleep'> | undefined;
+  /** Works that wait for their next slice, in order. */
+  readonly #waiting: (() => void)[] = [];
+  #isTurning = false;
+
+  constructor({ bytesMax = bytesMaxDefault, clock, timers }: QueryThreadOptions = {}) {
+    this.memory = new MemoryPool(bytesMax);
+    this.#nowMs = clock && timers ? () => clock.monotonicMs() : () => 0;
+    this.#timers = timers;
+  }
+
+  /** All of the work, in slices; `checkCancelled` is asked before each. */
+  complete<T>(work: Work<T>, checkCancelled: CheckCancelled): Promise<T> {
+    let sinceMs = this.#nowMs();
+    const pause = (): Promise<void> | undefined => {
+      if (this.#nowMs() - sinceMs < sliceMs) return undefined;
+      return this.#nextTurn().then(() => {
+        sinceMs = this.#nowMs();
+      });
+    };
+    return complete(work, pause, checkCancelled);
+  }
+
+  #nextTurn(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.push(resolve);
+    if (!this.#isTurning) this.#turn();
+    return promise;
+  }
+
+  #turn(): void {
+    this.#isTurning = true;
+    void this.#timers!.sleep(0).then(() => {
+      this.#waiting.shift()!();
+      if (this.#waiting.length > 0) this.#turn();
+      else this.#isTurning = false;
+    });
+  }
+}
