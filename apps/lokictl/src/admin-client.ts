@@ -3,7 +3,7 @@ import https from 'node:https';
 import { UsageError } from './command.ts';
 import type { CommandIo, FlagSpec, ParsedArgs } from './command.ts';
 
-/** What every command takes that asks a running process. */
+/** Flags of every command that asks a running process. */
 export const adminFlags: readonly FlagSpec[] = [
   {
     name: 'addr',

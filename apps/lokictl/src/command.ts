@@ -1,4 +1,4 @@
-/** What a command may touch: replaced in tests. */
+/** The surroundings that a command may touch: replaced in tests. */
 export interface CommandIo {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
@@ -13,7 +13,7 @@ export interface CommandIo {
 export interface FlagSpec {
   readonly name: string;
   readonly summary: string;
-  /** What the value is called in the help, for flags that take one. */
+  /** The name of the value in the help, for flags that take one. */
   readonly value?: string;
 }
 

@@ -10,7 +10,7 @@ import type { CommandIo, FlagSpec } from './command.ts';
 
 type Flags = ReadonlyMap<string, string>;
 
-/** What every command takes that opens the store. */
+/** Flags of every command that opens the store. */
 export const configFlags: readonly FlagSpec[] = [
   {
     name: 'config',

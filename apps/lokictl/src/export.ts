@@ -11,7 +11,7 @@ import { paramsOf, rangeFlags, tenantHeaders } from './query-flags.ts';
 const triesMax = 10;
 const pauseMinMs = 250;
 const pauseMaxMs = 10_000;
-/** What a server, or one before it, answers while it restarts or is busy. */
+/** Answers of a server, or of one before it, that restarts or is busy. */
 const passing: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** `lokictl export` */
@@ -45,7 +45,7 @@ export const exportLogs: Command = {
         return 0;
       } catch (error) {
         if (progress.cursor !== before) tries = 0;
-        // Who never answered is asked no second time: the address may be wrong.
+        // A server that never answered is asked no second time: the address may be wrong.
         if (!(error instanceof BrokenOff) || !progress.hasBegun || tries + 1 >= triesMax) {
           io.err(`${progress.lines} lines; cursor ${progress.cursor ?? ''}\n`);
           throw error;
@@ -104,7 +104,7 @@ class Progress {
     this.#io = io;
   }
 
-  /** What came and is no part of an export: a refusal. */
+  /** Bytes that came and are no part of an export: a refusal. */
   get unread(): string {
     return [...this.#waiting, this.#rest].join(' ').trim();
   }

@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 
-/** What went wrong, for the person at the terminal: stacks only for what should not happen. */
+/** A failure in words for the person at the terminal: stacks only for faults of our own. */
 export function failureText(error: unknown): string {
   if (error instanceof LokiError) return error.message;
   if (error instanceof Error && 'code' in error) return error.message;

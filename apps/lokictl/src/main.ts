@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { loadHash } from '@loki/model';
 import { run } from './run.ts';
 
-/** Whoever reads what is printed may have enough of it, as `head` has: that is no mistake. */
+/** A reader may have enough of the output, as `head` has: the command did not fail. */
 function onUnread(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error;
   process.exit(0);

@@ -3,7 +3,7 @@ import { UsageError } from './command.ts';
 import type { FlagSpec, ParsedArgs } from './command.ts';
 
 /**
- * What every command takes that asks for logs. Times are handed on as they are: the server knows all their
+ * Flags of every command that asks for logs. Times are handed on as they are: the server knows all their
  * forms.
  */
 export const rangeFlags: readonly FlagSpec[] = [

@@ -104,7 +104,7 @@ function pathOf(name: string): string {
   return path;
 }
 
-/** What part of all hashes each holds, by the distances between tokens. */
+/** The part of all hashes that each member holds, by the distances between tokens. */
 function sharesOf({ shards }: RingAnswer): number[] {
   const shares = shards.map(() => 0);
   const tokens = shards.flatMap((each, member) => each.tokens.map((token) => ({ token, member })));

@@ -22,7 +22,7 @@ interface AdminDeps {
 type ConfigMode = 'full' | 'diff' | 'defaults';
 type Scrape = Awaited<ReturnType<Metrics['scrape']>>;
 
-/** What every process answers about itself. */
+/** Answers of every process about itself. */
 export function adminHandlers(deps: AdminDeps): Partial<Record<RouteId, HttpHandler>> {
   const configTexts = new Map<ConfigMode, string>();
   const configText = (mode: ConfigMode): string => {
@@ -45,7 +45,7 @@ export function adminHandlers(deps: AdminDeps): Partial<Record<RouteId, HttpHand
       const reason = deps.states.notReady();
       return reason === undefined ? textResponse('ready\n') : errorText(503, reason);
     },
-    // That it is answered at all is the answer: the event loop turns.
+    // Liveness: any answer proves that the event loop runs.
     healthz: () => textResponse('ok\n'),
     metrics: async (request) => {
       const { contentType, text } = await scrape(request.headers.get('accept') ?? '');
@@ -91,7 +91,7 @@ interface TenantLimitsDeps {
   readonly version: string;
 }
 
-/** What a tenant may learn about its own limits. Both want the header even while authentication is off. */
+/** A tenant's view of its own limits. Both routes want the header even while authentication is off. */
 export function tenantLimitsHandlers(deps: TenantLimitsDeps): Partial<Record<RouteId, HttpHandler>> {
   return {
     tenantLimits: (request) => textResponse(deps.limitsYaml(deps.tenants.oneFromHeader(request))),

@@ -221,7 +221,7 @@ export class HttpServer {
     const method = message.method ?? 'GET';
     const decoded = decodePath(rawPath);
     const path = decoded ?? rawPath;
-    // What does not decode is nobody's path.
+    // A path that does not decode is nobody's.
     const local = decoded === undefined ? undefined : this.#withoutPrefix(decoded);
     const redirect = cleanedPath(path);
     const match =
@@ -284,7 +284,7 @@ export class HttpServer {
     );
   }
 
-  /** What a handler's failure says to the client, and to the log when it is ours. */
+  /** The answer to a handler's failure, and a log line when the fault is ours. */
   #failure(match: RouteMatch, error: unknown): HttpResponse {
     // Tenants are settled before the query frontend hears of a request.
     const isBare = match.spec.isQuery === true && (error as LokiError | undefined)?.code !== 'noOrgId';

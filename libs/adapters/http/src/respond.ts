@@ -6,8 +6,7 @@ import type { HttpResponse } from '@loki/ports';
 const retryAfterSeconds = '1';
 
 /**
- * What the client reads of a failure: Loki's text for those of the catalogue, nothing of the inside for
- * others.
+ * The text of a failure for the client: Loki's for those of the catalogue, nothing of the inside for others.
  *
  * @param isBare the text ends without a newline
  */

@@ -24,7 +24,7 @@ const getPost = ['GET', 'POST'] as const;
 
 const query = (path: string) => ({ methods: getPost, path, body: 'form', isQuery: true }) as const;
 const read = (path: string) => ({ methods: get, path, body: 'none' }) as const;
-/** What probes and operators ask of every port. */
+/** Questions of probes and operators that every port answers. */
 const probe = (path: string) => ({ methods: get, path, body: 'none', port: 'both' }) as const;
 const push = (path: string) => ({ methods: post, path, body: 'push' }) as const;
 const admin = (path: string, methods: readonly string[] | undefined = get) =>

@@ -1,6 +1,6 @@
 type ServiceState = 'New' | 'Starting' | 'Running' | 'Stopping' | 'Terminated' | 'Failed';
 
-/** What keeps a process from being ready, as `/ready` words it; undefined: nothing. */
+/** A reason why the process is not ready, as `/ready` words it; undefined: none. */
 type ReadinessCheck = () => string | undefined;
 
 /** The parts of a process with their states, and what each needs to be ready. */

@@ -71,7 +71,7 @@ export class TenantResolver {
       throw new LokiError('badTenantId', 'multiple org IDs present');
     }
     const tenant = parseTenantId(first);
-    // What the others look like does not matter: they are too many already.
+    // The others are not looked at more closely: they are too many already.
     if (others.some((other) => other !== first)) {
       throw new LokiError('badTenantId', 'multiple org IDs present');
     }

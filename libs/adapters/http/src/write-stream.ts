@@ -49,7 +49,7 @@ export async function writeStream(
     if (!response.writableFinished) await settled(response, 'finish', response, options);
   } catch (error) {
     if (response.destroyed) return bytes;
-    // What was written still goes out; the end of the body, which is missing, tells the client.
+    // Written bytes still go out; the end of the body, which is missing, tells the client.
     await endPacking(sink, response, options);
     response.socket?.destroySoon();
     throw error;

@@ -4,7 +4,7 @@ import type { ObjectInfo, ObjectStore, Random, Timers } from '@loki/ports';
 import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
 
 /**
- * What is used of the `minio` package's client (8.0.7; its `Client` fits as it is). Make it with
+ * The part in use of the `minio` package's client (8.0.7; its `Client` fits as it is). Make it with
  * `retryOptions: { disableRetry: true }`: retries are made here, where it is known what may be repeated.
  */
 export interface S3Client {

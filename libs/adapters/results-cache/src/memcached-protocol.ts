@@ -3,7 +3,7 @@ import { mib } from '@loki/model';
 
 /** A key that memcached takes has 1 to 250 bytes, none of which is a space or a control character. */
 const keyBytesMax = 250;
-/** What we call a key that is no such thing begins with this, so no key that is one may. */
+/** Begins our name of a key that memcached would not take, so no key may begin with it. */
 const hashedMark = '#';
 
 /**

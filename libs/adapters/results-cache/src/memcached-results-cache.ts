@@ -108,7 +108,7 @@ export class MemcachedResultsCache implements ResultsCache {
           const values = await this.#timed('get', () => server.request(getCommand(asked), reader));
           if (!isOver) for (const [key, value] of values) found.set(key, value);
         } catch {
-          // What a server does not tell is not there; the server itself counts its failures.
+          // An answer that a server does not give counts as absent; the server itself counts its failures.
         }
       }
     };
@@ -156,7 +156,7 @@ export class MemcachedResultsCache implements ResultsCache {
         const command = setCommand(key, value, expiration);
         if (server) await this.#timed('set', () => server.request(command, new SetReader()));
       } catch {
-        // What is not kept is computed again.
+        // An answer that is not kept is computed again.
       } finally {
         this.#writingBytes -= value.length;
       }

@@ -1,7 +1,7 @@
 import { mib } from '@loki/model';
 import type { Clock, Logger, ResultsCache, Timers } from '@loki/ports';
 
-/** What is used of a Redis client. */
+/** The commands in use of a Redis client. */
 export interface RedisCommands {
   getBuffer(key: string): Promise<Buffer | null>;
   set(key: string, value: Buffer, unit: 'PX', ms: number): Promise<unknown>;
@@ -79,7 +79,7 @@ export class RedisResultsCache implements ResultsCache {
       const buffer = Buffer.from(value.buffer, value.byteOffset, bytes);
       client
         .set(prefix + key, buffer, 'PX', ttlMs)
-        // What is not kept is computed again.
+        // An answer that is not kept is computed again.
         .catch((error: unknown) => this.#judge(error))
         .finally(() => (this.#writingBytes -= bytes));
     }

@@ -7,7 +7,7 @@ import { traceHeaders } from '@loki/telemetry';
 const tenantKey = 'x-scope-orgid';
 const traceKeys = ['traceparent', 'tracestate', 'baggage'] as const;
 
-/** What goes with every call: the tenant, and where the caller's trace stands. */
+/** Metadata of every call: the tenant, and the place in the caller's trace. */
 export function callMetadata(tenant?: TenantId): Metadata {
   const metadata = new Metadata();
   if (tenant !== undefined) metadata.set(tenantKey, tenant);

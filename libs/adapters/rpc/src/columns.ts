@@ -56,7 +56,7 @@ export function pairsOf(flat: readonly string[]): LabelPair[] {
   return pairs;
 }
 
-/** What a peer of ours would not have sent. */
+/** A message that no peer of ours sends. */
 export function malformed(what: string): LokiError {
   return new LokiError('internal', `a peer sent what makes no sense: ${what}`);
 }

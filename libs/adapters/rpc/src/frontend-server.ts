@@ -78,7 +78,7 @@ export function serveFrontend(server: RpcServer, options: FrontendServerOptions)
   ]);
 }
 
-/** What the querier's messages about the work under way go to. */
+/** The receiver of the querier's messages about the work under way. */
 interface Receiver {
   part(bytes: Uint8Array): void;
   frameEnd(): void;

@@ -35,7 +35,7 @@ import {
   uint32Column,
 } from './columns.ts';
 
-/** What requests and results are on the wire. The tenant travels beside the request. */
+/** Requests and results on the wire. The tenant travels beside the request. */
 export function leafRequestToWire(request: LeafRequest): WireLeafRequest {
   const { expr, shard, startNs, endNs, deletes = [], memoryBytesMax = 0, cache, isDryRun = false } = request;
   return {

@@ -28,7 +28,7 @@ export function servePatterns(server: RpcServer, service: PatternService): void 
   ]);
 }
 
-/** Who has clustered lines in another process. */
+/** The clusters of lines in another process. */
 export class PatternsClient implements PatternService {
   readonly #channel: RpcChannel;
 

@@ -191,7 +191,7 @@ class PushStream {
   }
 }
 
-/** What a push is answered that never reached the distributor, or threw. */
+/** The answer to a push that never reached the distributor, or threw. */
 function failure(error: unknown): HttpResponse {
   const known = error instanceof LokiError ? error : new LokiError('internal', 'internal error');
   return {

@@ -40,7 +40,7 @@ interface QuerierWorkerOptions {
 
 const reconnectMinMs = 100;
 const reconnectMaxMs = 2_000;
-/** What runs when the querier stops has so long to finish. */
+/** Work under way has so long to finish when the querier stops. */
 const stopGraceMs = 15_000;
 
 /**

@@ -80,7 +80,8 @@ export class JoinedRingStore implements RingStore {
         const found = await this.get(key);
         if (!isStopped) onChange(found?.value);
       } catch {
-        // Nobody answers now: whoever watches keeps what it knows, and its own polling says so.
+        // A ring store that does not answer changes nothing: watchers keep what they know, and their own
+        // polling says so.
       }
       if (!isStopped && !this.#closed.signal.aborted) timer = this.#timers.after(watchMs, () => void look());
     };

@@ -12,7 +12,7 @@ import type { ClientTls } from './tls.ts';
 export interface ChannelDeps {
   readonly clock: Clock;
   readonly tls?: ClientTls;
-  /** What servers of ours ask for. Default '': nothing. */
+  /** The token that servers of ours ask for. Default '': none. */
   readonly token?: string;
   /** Default 16 MiB. */
   readonly recvBytesMax?: number;

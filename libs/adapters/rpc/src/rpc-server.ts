@@ -39,7 +39,7 @@ export interface RpcServerOptions {
   readonly concurrentStreamsMax?: number;
 }
 
-/** What a handler knows of its call. */
+/** A handler's view of its call. */
 interface CallContext {
   /** @throws LokiError when the call names no tenant, or none that can be */
   readonly tenant: () => TenantId;
@@ -108,7 +108,7 @@ export class RpcServer {
     });
   }
 
-  /** What the health service answers, for the whole and for each service. */
+  /** The health service's answer, for the whole and for each service. */
   setServing(isServing: boolean): void {
     for (const name of ['', ...this.#services]) {
       this.#health.setStatus(name, isServing ? 'SERVING' : 'NOT_SERVING');

@@ -11,8 +11,7 @@ const domain = 'lokits';
 const textCharsMax = 2048;
 
 /**
- * What any failure says on the wire: catalogue errors keep their code, all others are our own fault and say
- * nothing.
+ * A failure on the wire: catalogue errors keep their code, all others are our own fault and say nothing.
  */
 export function statusOf(error: unknown): Status {
   const known =

@@ -27,7 +27,7 @@ export function serveStreamLimits(server: RpcServer, limits: StreamLimitService)
   ]);
 }
 
-/** Who counts streams, in another process. */
+/** The counter of streams in another process. */
 export class StreamLimitsClient implements StreamLimitService {
   readonly #channel: RpcChannel;
 

@@ -246,7 +246,7 @@ export class WorkerPool implements Workers {
     return longest;
   }
 
-  /** What waited for a thread that ended goes to the others. */
+  /** Jobs that waited for a thread that ended go to the others. */
   #leave(worker: PoolWorker): void {
     if (this.#workers.every((each) => !each.isUp && each.failedStarts >= failedStartsMax)) {
       this.#rejectQueued(new LokiError('unavailable', 'no worker thread starts'));

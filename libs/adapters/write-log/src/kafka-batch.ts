@@ -93,7 +93,7 @@ export function parseFrame(value: Buffer, partition: number): LogRecord | string
   };
 }
 
-/** What a fetch found at one offset: a value (a view), or why there is none. */
+/** The outcome of a fetch at one offset: a value (a view), or the reason why there is none. */
 export interface FetchedValue {
   readonly offset: number;
   readonly value: Buffer | undefined;
@@ -143,7 +143,7 @@ function readBatch(bytes: Buffer, baseOffset: number): { values: FetchedValue[];
     const count = reader.i32();
     for (let i = 0; i < count; i++) values.push(readRecord(reader, baseOffset, i));
     if (reader.remaining > 0) throw new KafkaBytesError('a batch holds more than it says');
-    // Nobody compacts this topic, so offsets have no holes; a header that skips some would lose records.
+    // This topic is never compacted, so offsets have no holes; a header that skips some would lose records.
     if (count > 0 && baseOffset + count !== nextOffset) return { values, nextOffset: baseOffset + count };
   } catch (error) {
     // Damaged on its way or on the broker's disk: the next records are in the next batch.

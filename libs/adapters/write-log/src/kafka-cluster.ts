@@ -4,7 +4,7 @@ import type { KafkaAddress, KafkaDialOptions } from './kafka-connection.ts';
 import { kafkaErrorName, kafkaErrors, metadataCall } from './kafka-protocol.ts';
 import type { KafkaAnswer, KafkaCall, KafkaNode, MetadataAnswer } from './kafka-protocol.ts';
 
-/** What appending and reading need of a cluster. */
+/** The part of a cluster that appending and reading need. */
 export interface KafkaBrokers {
   readonly topic: string;
   /** The broker that leads a partition, as far as is known; undefined: none. */
@@ -41,7 +41,7 @@ const refreshAttemptsMax = 6;
 /** An answer about leaders takes milliseconds; a broker that needs longer is passed over. */
 const metadataTimeoutMs = 3_000;
 
-/** Who leads the partitions of one topic, and a connection to each of these brokers for each purpose. */
+/** The leaders of one topic's partitions, and a connection to each of these brokers for each purpose. */
 export class KafkaCluster implements KafkaBrokers {
   readonly topic: string;
   readonly #options: KafkaClusterOptions;

@@ -38,7 +38,7 @@ export interface KafkaAddress {
 }
 
 /**
- * What is used of kafkajs beyond its public names: one connection, with TLS, SASL and version negotiation.
+ * The part in use of kafkajs beyond its public names: one connection, with TLS, SASL and version negotiation.
  */
 interface ClientConnection {
   /** Milliseconds for which the broker believes who we are; 0: for ever. */
@@ -258,7 +258,7 @@ function tlsOptions(options: KafkaTls): tls.ConnectionOptions {
   };
 }
 
-/** What the client finds worth an error is mostly a step of our own retries. */
+/** An error in the client's log is mostly a step of our own retries. */
 function toLogger(logger: Logger | undefined): logCreator {
   return () =>
     ({ namespace, log }) => {

@@ -16,7 +16,8 @@ export interface KafkaCall<T> {
 }
 
 /**
- * What every answer is: the client library waits as long as `clientSideThrottleTime` says (broker quotas).
+ * The part that all answers share: the client library waits as long as `clientSideThrottleTime` says (broker
+ * quotas).
  */
 export interface KafkaAnswer {
   readonly clientSideThrottleTime: number;
@@ -86,7 +87,7 @@ export interface MetadataAnswer extends KafkaAnswer {
   readonly partitions: readonly KafkaPartition[];
 }
 
-/** Who leads the partitions of one topic. A partition without leader is no error here. */
+/** Asks for the leaders of one topic's partitions. A partition without leader is no error here. */
 export function metadataCall(topic: string): KafkaCall<MetadataAnswer> {
   const body = new KafkaBytesWriter(4 + textBytes(topic) + 1).i32(1).text(topic).i8(0).bytes;
   const decode = (answer: Buffer): MetadataAnswer => {
@@ -182,7 +183,7 @@ export interface FetchAnswer extends KafkaAnswer {
   readonly sizeBytes: number;
 }
 
-/** What stands at some offsets; the broker waits up to `waitMs` for anything to be there. */
+/** Asks for the records at some offsets; the broker waits up to `waitMs` for the first to be there. */
 export function fetchCall(
   topic: string,
   partitions: readonly FetchPartition[],

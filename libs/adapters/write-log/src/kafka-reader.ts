@@ -43,16 +43,16 @@ interface Waiter {
   readonly timer: TimerHandle;
   /** Its time is over: it takes whatever the first answer says. */
   isLate: boolean;
-  /** What the last fetch for it came to; undefined before the first. */
+  /** The outcome of the last fetch for it; undefined before the first. */
   outcome: 'answered' | Error | undefined;
 }
 
 /** One consumer's place in a partition, and what was read ahead for it. */
 interface Cursor {
   readonly partition: number;
-  /** What the consumer asks for next. */
+  /** The next offset for the consumer. */
   readOffset: number;
-  /** What the broker is asked for next. */
+  /** The next offset to ask of the broker. */
   fetchOffset: number;
   queue: LoggedRecord[];
   queuedBytes: number;
@@ -249,7 +249,7 @@ export class KafkaReader {
   /** Never rejects. */
   async #runPump(nodeId: number | undefined): Promise<void> {
     const { cluster, timers, logger, random } = this.#options;
-    // Who asks in the same turn is spoken for by the same fetch.
+    // Calls of the same turn share the same fetch.
     await Promise.resolve();
     for (let failures = 0; ;) {
       const wanted = this.#isClosed ? undefined : this.#wantedFrom(nodeId);
@@ -286,8 +286,7 @@ export class KafkaReader {
   }
 
   /**
-   * What a fetch from this broker should speak of; [] when all wants are on hold, undefined when there is
-   * none.
+   * The cursors for a fetch from this broker; [] when all wants are on hold, undefined when there is none.
    */
   #wantedFrom(nodeId: number | undefined): Cursor[] | undefined {
     const { cluster, clock, partitionBufferBytesMax, bufferBytesMax } = this.#options;

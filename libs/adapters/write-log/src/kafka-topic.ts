@@ -9,12 +9,12 @@ interface KafkaTopicOptions {
   readonly autoCreate: boolean;
   /** Of a topic that is made; absent: the brokers' default. */
   readonly replicationFactor?: number;
-  /** What one record may take, framed: a topic that is made allows as much. */
+  /** Bytes of the largest record, framed: a topic that is made allows as much. */
   readonly messageBytesMax: number;
   readonly logger?: Logger;
 }
 
-/** What the topic's own configuration says, as far as it could be read. */
+/** The topic's own configuration, as far as it could be read. */
 export interface KafkaTopicFacts {
   /** undefined: we may not read it. */
   readonly messageBytesMax: number | undefined;
@@ -63,7 +63,7 @@ export async function prepareTopic(admin: Admin, options: KafkaTopicOptions): Pr
   return { messageBytesMax: messageBytesMax > 0 ? messageBytesMax : undefined };
 }
 
-/** What is allowed but should be known: sentences for the log. */
+/** Settings that are allowed and should be known: sentences for the log. */
 export function topicDoubts(values: ReadonlyMap<string, string>, replicas: number): string[] {
   const doubts: string[] = [];
   const inSyncMin = Number(values.get('min.insync.replicas') ?? 1);

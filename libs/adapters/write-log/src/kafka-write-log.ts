@@ -64,7 +64,7 @@ export interface KafkaWriteLogOptions {
   readonly deletesRecords?: boolean;
 }
 
-/** What stands between the log and real brokers. */
+/** Everything between the log and real brokers. */
 export interface KafkaDeps {
   readonly writers: KafkaBrokers;
   readonly readers: KafkaBrokers;

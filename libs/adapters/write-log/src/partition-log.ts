@@ -12,7 +12,7 @@ export interface DiskUsage {
   bytes: number;
 }
 
-/** What all partitions of one log share. */
+/** Shared by all partitions of one log. */
 export interface PartitionLogDeps {
   readonly disk: Disk;
   readonly timers: Timers;
@@ -54,7 +54,7 @@ export class PartitionLog {
   /** All records below are on the disk. */
   #durableOffset = 0;
   #syncTimer: TimerHandle | undefined;
-  /** What older files count for. */
+  /** The bytes that older files count for. */
   readonly #olderBytes = new Map<LogFile, number>();
   #pending: PendingAppend[] = [];
   #committing: Promise<void> | undefined;
@@ -83,7 +83,7 @@ export class PartitionLog {
       log.#active = active;
       log.#nextOffset = endOffset;
     }
-    // What recovery found it has written anew.
+    // Recovery has written its records anew.
     log.#durableOffset = log.#nextOffset;
     if (log.#nextOffset < atLeast) {
       log.#active = undefined; // the next file's name says where offsets go on
@@ -122,7 +122,9 @@ export class PartitionLog {
     }
   }
 
-  /** What can be read now: from memory if it is there, else from the files, one after another. */
+  /**
+   * The records that can be read now: from memory if they are there, else from the files, one after another.
+   */
   async #readNow(fromOffset: number, bytesMax: number): Promise<LoggedRecord[]> {
     const found: LoggedRecord[] = [];
     let bytes = 0;
@@ -405,7 +407,7 @@ export class PartitionLog {
   };
 }
 
-/** What cannot be opened now counts for nothing: whoever reads it says why. */
+/** A file that cannot be opened now counts for nothing: its reader says why. */
 async function sizeOf(disk: Disk, path: string): Promise<number> {
   try {
     const handle = await disk.open(path, { readOnly: true });

@@ -18,8 +18,8 @@ interface Recovered {
 /**
  * Finds what survived in the newest file of a partition, and makes it durable again.
  *
- * What is read here comes from the system's cache. After a failed fsync that cache may show bytes that are
- * not on the disk and never will be, also to a process started later. Only the newest commit can be such:
+ * Bytes that are read here come from the system's cache. After a failed fsync that cache may show bytes that
+ * are not on the disk and never will be, also to a process started later. Only the newest commit can be such:
  * everything before it was synced before it was written. So its records are written anew, to a file of their
  * own that takes over from their first offset; the old file is not touched.
  *

@@ -19,7 +19,7 @@ export interface DeadSegment {
   readonly droppedMs: number;
 }
 
-/** What is told of changes, so that an index over many partitions need not be built anew. */
+/** Hears of changes, so that an index over many partitions need not be built anew. */
 export interface StateListener {
   added(live: LiveSegment, section: ManifestSection): void;
   removed(live: LiveSegment, section: ManifestSection): void;

@@ -36,7 +36,7 @@ const refreshesMax = 8;
 export class Catalog {
   readonly #partitions: readonly Partition[];
   readonly #index = new SectionIndex();
-  /** What compactors did to the sections. */
+  /** The compactors' changes to the sections. */
   readonly compactions: NumberedLog<CompactionManifest>;
   readonly #compacted = new CompactionState();
   #refreshingCompactions: Promise<void> | undefined;
@@ -141,7 +141,7 @@ export class Catalog {
     return [...new Set([...this.#index.tenants(), ...this.#compacted.tenants()])];
   }
 
-  /** What is known of a partition. */
+  /** The fold of a partition's manifests. */
   state(partition: number): CatalogState {
     return this.#partition(partition).catalog.state;
   }

@@ -18,7 +18,7 @@ interface ReplacedInput extends FlushedInput {
   readonly replacedMs: number;
 }
 
-/** What to read of a day. */
+/** The sections to read of a day. */
 interface DayView {
   /** Oldest first: of equal entries' neighbours, those of an earlier segment arrived before. */
   readonly outputs: readonly CompactedSegment[];

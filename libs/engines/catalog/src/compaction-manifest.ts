@@ -29,14 +29,14 @@ export interface FlushedInput extends RecordRange {
   readonly key: string;
 }
 
-/** What one compaction changed in one day (counted from 1970-01-01) of one tenant. */
+/** The changes of one compaction to one day (counted from 1970-01-01) of one tenant. */
 export interface DayChange {
   readonly tenant: string;
   readonly day: number;
   readonly flushed: readonly FlushedInput[];
   /** Keys of outputs of earlier changes, neighbours in the day's order. */
   readonly compacted: readonly string[];
-  /** What holds the rows now; nothing, when none were left. */
+  /** The holders of the rows from now on; empty when no row remains. */
   readonly outputs: readonly CompactedSegment[];
 }
 

@@ -27,7 +27,7 @@ const listMax = 10_000_000;
  */
 export const undoableMs = 3_600_000;
 
-/** What compactors have merged, dropped and rewritten: all manifests of their log, folded. */
+/** Merges, drops and rewrites of compactors: all manifests of their log, folded. */
 export class CompactionState implements FoldedLog<CompactionManifest> {
   number = 0;
   /** Compacted segments nobody reads any more, whose objects are still there. */
@@ -90,7 +90,7 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
   }
 
   /**
-   * What to read instead of `refs`, the tenant's flushed sections in a window: the sections without their
+   * The sections to read instead of `refs`, the tenant's flushed sections in a window: these without their
    * replaced days, and the compacted segments of the window, which come first.
    *
    * @param upTo offsets the reader was told, by partition

@@ -112,7 +112,7 @@ export class DeleteRequests {
   }
 
   /**
-   * What answers about startNs <= ts < endNs must leave out.
+   * Deletes that an answer about startNs <= ts < endNs must respect.
    *
    * @throws LokiError `corrupt` when a request of the tenant cannot be read
    */

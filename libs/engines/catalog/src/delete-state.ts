@@ -122,7 +122,7 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
     }
     if (requests.size > 0) this.#tenants.set(tenant, requests);
     else this.#tenants.delete(tenant);
-    // What was done in the store changes no answer: the rows were left out before.
+    // Progress in the store changes no answer: the rows were left out before.
     if (change.kind !== 'progress') this.#generations.set(tenant, this.generation(tenant) + 1);
   }
 

@@ -12,7 +12,7 @@ interface HiddenRowsOptions {
 }
 
 /**
- * What answers leave out although it is still stored: deleted entries at once, expired ones to the
+ * Rows that answers leave out although they are still stored: deleted entries at once, expired ones to the
  * millisecond.
  */
 export class HiddenRows {

@@ -21,7 +21,7 @@ const magic = 0x3145_4f4c;
 const attemptsMax = 16;
 
 /**
- * Who owns the store: numbered objects, each created once; the newest counts. Two embedded logs count the
+ * The owner of the store: numbered objects, each created once; the newest counts. Two embedded logs count the
  * same offsets, so each would lose what the other one commits.
  */
 export class OwnerMark {

@@ -55,7 +55,7 @@ async function repairPartition(partition: number, options: RepairOptions): Promi
         ? `the segment ${segment.key} is committed again`
         : `no segment begins at offset ${startOffset}: the records from there on are read from the write log again`;
       repairs.push({ key, text: `${error.message}: ${text}`, isMended: !isDryRun });
-      // What follows is known only with this one in its place.
+      // The rest is known only with this one in its place.
       if (isDryRun) return repairs;
       await keepBytes(objectStore, key);
       await objectStore.put(key, encodeManifest({ ...content, endOffset, partition, number }));

@@ -15,7 +15,7 @@ export interface RetentionLimits {
 const beginningNs = -(1n << 63n);
 
 /**
- * What is past its time at `nowMs`, as deletes. A stream has the period of the matching rule with the highest
+ * Rows past their time at `nowMs`, as deletes. A stream has the period of the matching rule with the highest
  * priority, of equal ones the shortest; without a rule, the tenant's own.
  */
 export function expiredRows(limits: RetentionLimits, nowMs: number): LeafDelete[] {

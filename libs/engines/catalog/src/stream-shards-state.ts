@@ -53,7 +53,7 @@ export class StreamShardsState implements FoldedLog<ShardManifest> {
     this.#forget(manifest.createdMs);
   }
 
-  /** What held for the stream before `fromSeconds` as a step from there on. */
+  /** The state of the stream before `fromSeconds` as a step from there on. */
   withoutStep({ placement, fromSeconds }: ShardStep): ShardStep {
     const before = this.steps.get(placement)?.findLast((step) => step.fromSeconds < fromSeconds);
     return before

@@ -85,7 +85,7 @@ export class StreamShards {
     const beganMs = this.#options.clock.monotonicMs();
     await this.#log.load(signal);
     this.#readMs = beganMs;
-    // What was there before we came holds, also what our writer's name added.
+    // Steps from before this process hold, also those that our writer's name added.
     this.#state.substitute = (step, writer) => this.#substitute(step, writer);
     this.#isStarted = true;
     this.#follow().catch(() => undefined); // stopped while it slept
@@ -167,7 +167,7 @@ export class StreamShards {
   }
 
   /**
-   * What is in the log by an attempt whose answer was lost, or should have begun already, is wanted no more.
+   * A step that an attempt added whose answer was lost, or that should have begun already, is wanted no more.
    */
   #dropDone(): void {
     const nowSeconds = this.#nowSeconds();

@@ -7,7 +7,7 @@ interface IpAddress {
   readonly value: bigint;
 }
 
-/** What `ip("…")` accepts: low <= address <= high, of one version. */
+/** The addresses that `ip("…")` accepts: low <= address <= high, of one version. */
 export interface IpMatcher {
   readonly version: 4 | 6;
   readonly low: bigint;

@@ -81,7 +81,7 @@ export class Lexer {
     );
   }
 
-  /** What a sticky expression matches from here on; nothing is taken. */
+  /** The match of a sticky expression from here on; nothing is taken. */
   #matches(expression: RegExp): string {
     expression.lastIndex = this.#scanner.index;
     return expression.exec(this.#scanner.source)?.[0] ?? '';

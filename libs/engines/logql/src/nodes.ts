@@ -8,7 +8,7 @@ import { formatSixDigits, parseFloatGo } from './numbers.ts';
 import { parsePattern } from './pattern.ts';
 import { checkLabelRegex, checkRegexpParser, checkReplaceRegex } from './regex-check.ts';
 
-/** What stands between the parentheses of a range aggregation. */
+/** The text between the parentheses of a range aggregation. */
 export type LogRange = Pick<RangeAggExpr, 'log' | 'unwrap' | 'rangeNs' | 'offsetNs'>;
 
 /** A matching under construction. */
@@ -205,7 +205,7 @@ export function binary(op: BinaryOp, modifier: Modifier, left: Expr, right: Expr
   return above({ kind: 'binary', op, matching: modifier, left: leftMetric, right: rightMetric }, left, right);
 }
 
-/** What the reference calls the type of a log expression: it shows in error texts. */
+/** The reference's name of a log expression's type: it shows in error texts. */
 function goType(expr: Expr): string {
   return expr.kind === 'log' && expr.stages.length > 0 ? '*syntax.PipelineExpr' : '*syntax.MatchersExpr';
 }

@@ -189,7 +189,7 @@ export class Scanner {
       count++;
     }
     this.#advance();
-    // What stands in single quotes is one character, and no string.
+    // Single quotes hold one character, and no string.
     if (quote === 39 && count !== 1) this.fail('invalid char literal');
     return kind;
   }

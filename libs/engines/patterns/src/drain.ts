@@ -9,7 +9,7 @@ const childrenMax = 64;
 /** Clusters compared with a line at most; the least recently seen one makes room. */
 const clustersPerLeafMax = 24;
 
-/** What a cluster takes beside its texts, and for each count. */
+/** Bytes of a cluster beside its texts, and for each count. */
 const clusterBytes = 300;
 const bytesPerWord = 24;
 

@@ -1,4 +1,4 @@
-/** What stands for "anything" in a pattern, as in LogQL's `|>`. */
+/** Stands for "anything" in a pattern, as in LogQL's `|>`. */
 export const wildcard = '<_>';
 
 /** How a word, or the place of a word in a pattern, takes part in comparing lines. */

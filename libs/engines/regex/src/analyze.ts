@@ -1,7 +1,7 @@
 import { children, some } from './ast.ts';
 import type { Node } from './ast.ts';
 
-/** What the choice of an engine needs to know of a pattern. */
+/** The properties of a pattern that decide its engine. */
 export interface Shape {
   /** A loop within a loop, or over branches that may begin alike: backtracking may explode. */
   readonly isExplosive: boolean;

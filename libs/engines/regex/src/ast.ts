@@ -8,8 +8,8 @@ type Position = 'beginText' | 'endText' | 'beginLine' | 'endLine' | 'wordBoundar
 /**
  * A parsed pattern. Flags are gone: case folding became sets, greediness sits on the repeats.
  *
- * What is asked often is kept in each node: a pattern may be long, and asking its tree again and again costs
- * squares.
+ * Answers that are needed often are kept in each node: a pattern may be long, and asking its tree again and
+ * again costs squares.
  */
 export type Node = (
   | { readonly kind: 'empty' }

@@ -25,7 +25,7 @@ interface MachineInput {
 }
 type MachineInputClass = new (text: never) => MachineInput;
 
-/** What of re2js is not in its types. */
+/** The part of re2js that is not in its types. */
 interface Machine {
   /**
    * Bounds of the leftmost match at or after `from` and of its groups, as many numbers as `slots`; -1: no

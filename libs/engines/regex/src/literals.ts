@@ -21,7 +21,7 @@ export interface Literal {
 /** At least one of these. */
 export type AnyOf = readonly Literal[];
 
-/** What can be told from a pattern without running it. */
+/** Facts about a pattern that need no run of it. */
 export interface LiteralFacts {
   /**
    * Present when literals alone decide: the input matches if and only if it contains one of `anyOf` (twins

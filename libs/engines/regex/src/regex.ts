@@ -41,7 +41,7 @@ export class Regex {
   readonly pattern: string;
   /** By group number; '' for a group without name. Entry 0 is the whole match. Names may repeat, as in Go. */
   readonly groupNames: readonly string[];
-  /** What a search for plain strings can tell, for skipping blocks and rows before `testBytes`. */
+  /** Facts that a search for plain strings can use, for skipping blocks and rows before `testBytes`. */
   readonly literals: LiteralFacts;
   readonly #root: Node;
   readonly #testRoot: Node;

@@ -2,7 +2,7 @@ import { checkInterrupt } from '@loki/model';
 import type { FastTester } from './engines.ts';
 import type { AnyOf, Literal, LiteralFacts } from './literals.ts';
 
-/** What a block scan needs of a compiled pattern. */
+/** The part of a compiled pattern that a block scan needs. */
 export interface RowMatcher {
   readonly literals: LiteralFacts;
   testRow(lines: Buffer, start: number, end: number): boolean;

@@ -4,7 +4,7 @@ import { clip, covers, negate, runeMax } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
 
 /**
- * What the JavaScript pattern runs on.
+ * The input of the JavaScript pattern.
  *
  * - `text`: a JavaScript string; units are UTF-16, a rune above U+FFFF is a lead and one trailing surrogate.
  * - `bytes`: UTF-8 bytes read as latin1, one unit a byte; a rune above U+7F is a lead byte and trailing
@@ -125,7 +125,8 @@ function exactly(atom: string, times: number, inner: number, context: Context): 
 }
 
 /**
- * What `body` costs the linear engine already: the product of its inner counts, after `exactly` split them.
+ * The cost of `body` for the linear engine already: the product of its inner counts, after `exactly` split
+ * them.
  */
 function replication(node: Node): number {
   switch (node.kind) {

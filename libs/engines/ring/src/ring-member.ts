@@ -135,7 +135,7 @@ export class RingMember {
       const { id, incarnation, beat } = this.#self;
       const stored = instances.get(id);
       if (stored && beat === 0) {
-        // What an operator has decided outlives the process.
+        // A decision of an operator outlives the process.
         const { registeredMs, readOnly, readOnlyMs } = stored;
         this.#self = { ...this.#self, registeredMs, readOnly, readOnlyMs };
       } else if (stored && stored.incarnation !== incarnation) {

@@ -13,7 +13,7 @@ function timeText(unixMs: number): string {
 /** Go's time that nobody set. */
 const zeroTime = '0001-01-01T00:00:00Z';
 
-/** What `GET /ring` answers to who accepts JSON. */
+/** The answer of `GET /ring` to clients that accept JSON. */
 export function ringJson(ring: Ring, nowMs: number): string {
   return JSON.stringify({
     shards: ring.instances.map((instance) => ({
@@ -32,7 +32,7 @@ export function ringJson(ring: Ring, nowMs: number): string {
   });
 }
 
-/** What `GET /ring` answers to a browser, with a button to forget each member. */
+/** The answer of `GET /ring` to a browser, with a button to forget each member. */
 export function ringHtml(ring: Ring, options: { title: string; nowMs: number }): string {
   const shares = ring.shares();
   const rows = ring.instances.map((instance) => {

@@ -26,7 +26,7 @@ interface Known {
 }
 
 /**
- * What one process knows of a ring.
+ * One process's knowledge of a ring.
  *
  * Life is judged by heartbeats that change while we watch, not by the members' clocks, and time counts only
  * while the store takes writes: with the store away, or full, or a read-only replica, no member turns

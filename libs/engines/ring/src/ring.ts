@@ -66,7 +66,7 @@ export class Ring {
       if (seen.has(owner)) continue;
       seen.add(owner);
       const instance = this.#eligible[owner];
-      // Who names no zone is in one of its own.
+      // A member that names no zone is in one of its own.
       if (instance.zone !== '' && zones.has(instance.zone)) {
         spare.push(instance);
         continue;

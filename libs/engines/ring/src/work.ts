@@ -11,9 +11,9 @@ export interface WorkShard {
 }
 
 /**
- * Who does the work that a key names; undefined: there is nobody. Of one ring every process gives the same
- * answer. A member that goes leaves its work to the others and nothing else moves; one that comes takes some,
- * and nothing moves between the others.
+ * The member that does the work that a key names; undefined: there is none. Of one ring every process gives
+ * the same answer. A member that goes leaves its work to the others and nothing else moves; one that comes
+ * takes some, and nothing moves between the others.
  *
  * O(log tokens); with a shard, O(members).
  */

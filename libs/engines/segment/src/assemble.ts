@@ -13,7 +13,7 @@ export interface EncodedSection {
   readonly blocks: readonly EncodedBlock[];
 }
 
-/** What a writer of segments tells about a section, for catalogs. */
+/** A writer's summary of a section, for catalogs. */
 export interface SectionSummary {
   readonly tenant: TenantId;
   readonly minNs: bigint;

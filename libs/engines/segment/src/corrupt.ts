@@ -1,7 +1,7 @@
 import { BytesError } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 
-/** What stands in errors for bytes that have no name of their own. */
+/** Stands in errors for bytes that have no name of their own. */
 export const unnamed = 'segment in memory';
 
 /** The error for stored bytes that cannot be believed: which object, which part of it, what is wrong. */

@@ -55,7 +55,7 @@ export function encodeBlock(block: BlockColumns, level: number, filter?: BlockFi
   };
 }
 
-/** What the footer says of the runs, relative to the smallest timestamp, which is `base`. */
+/** The footer's part about the runs, relative to the smallest timestamp, which is `base`. */
 function measureRuns(block: BlockColumns): { runs: Runs; base: number } {
   const { runStream, runFirstRow, timestamps, lineEnds } = block;
   const count = runStream.length;

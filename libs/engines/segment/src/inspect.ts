@@ -45,7 +45,7 @@ export interface SegmentInspection {
 }
 
 /**
- * What takes how much in a segment, from its footer alone: columns are neither read nor checked.
+ * The parts of a segment by their bytes, from its footer alone: columns are neither read nor checked.
  *
  * @throws LokiError `corrupt` when the footer is damaged
  */

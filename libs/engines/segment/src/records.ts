@@ -48,7 +48,7 @@ function cutByWeight(sections: readonly RawSection[], parts: number): RawSection
   return cut.filter((part) => part.length > 0);
 }
 
-/** What a row weighs besides its line: its share of all metadata and labels. */
+/** The weight of a row besides its line: its share of all metadata and labels. */
 function rowWeight({ rowCount, metadata, streams }: RawSection): number {
   let bytes = 0;
   for (const { names, values } of streams) bytes += textLength(names) + textLength(values);

@@ -4,7 +4,7 @@ import { runsMax } from './format-bounds.ts';
 import { readFloats, readUint32s, writeInts } from './ints.ts';
 import type { Runs } from './types.ts';
 
-/** What the footer says of a block besides its runs; enough to check them. */
+/** The footer's part about a block besides its runs; enough to check them. */
 interface RunsOwner {
   readonly rowCount: number;
   readonly runCount: number;

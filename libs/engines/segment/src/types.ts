@@ -45,7 +45,7 @@ export interface RowMetadata {
   readonly code: Uint32Array;
 }
 
-/** What the footer says of a block: enough to skip it, and to count it, without reading it. */
+/** The footer's part about a block: enough to skip it, and to count it, without reading it. */
 export interface BlockInfo {
   readonly index: number;
   readonly rowCount: number;
@@ -68,8 +68,8 @@ export interface BlockInfo {
 /** Columns of a block that can be asked for, as bits. */
 export const columns = { timestamps: 1, lineLengths: 2, lines: 4, metadata: 8, filter: 16 } as const;
 /**
- * What helps to skip a block without reading its lines. `kind` says how to read the bytes; a reader that does
- * not know the kind goes on as if there were none.
+ * Helps to skip a block without reading its lines. `kind` says how to read the bytes; a reader that does not
+ * know the kind goes on as if there were none.
  */
 export interface BlockFilter {
   /** 1 .. 2^32-1. */
@@ -173,10 +173,10 @@ export interface RawSection {
   }[];
 }
 
-/** What made a segment: a push batch in the write log, a flush of a partition, a compaction. */
+/** The origin of a segment: a push batch in the write log, a flush of a partition, a compaction. */
 export type SegmentKind = 'record' | 'flushed' | 'compacted';
 
-/** What is known of a segment from its footer. */
+/** The content of a segment's footer. */
 export interface SegmentFooter {
   readonly kind: SegmentKind;
   readonly version: number;

@@ -76,7 +76,7 @@ export function writePacked(writer: ByteWriter, raw: Uint8Array, level: number):
   writer.bytes(unit.bytes);
 }
 
-/** What `writePacked` wrote, still compressed: decoding waits for the first use. */
+/** The output of `writePacked`, still compressed: decoding waits for the first use. */
 export interface PackedPart {
   readonly rawBytes: number;
   readonly isCompressed: boolean;

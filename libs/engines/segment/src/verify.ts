@@ -119,7 +119,7 @@ function verifyColumn(column: MetadataColumn, where: string, failed: Failures): 
   failed.require(new Set(values).size === values.length, `${where}: metadata ${name}`, 'a value comes twice');
 }
 
-/** What is wrong with a segment, or undefined: for tools that go on to the next one. */
+/** The fault of a segment, or undefined: for tools that go on to the next one. */
 export function damageOf(bytes: Uint8Array, name = unnamed): string | undefined {
   try {
     verifySegment(bytes, name);

@@ -9,7 +9,7 @@ import type { Value } from './values.ts';
 /** A compiled template over data of the caller's choice, rather than over a log entry. */
 export interface DataTemplate {
   /**
-   * What the template prints when the dot is `data`. Bounded as every template is.
+   * The output of the template when the dot is `data`. Bounded as every template is.
    *
    * @throws TemplateExecError in Go's words
    */

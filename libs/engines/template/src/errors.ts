@@ -14,7 +14,7 @@ export class TemplateExecError extends Error {
   }
 }
 
-/** What a function of a template says when it refuses its arguments; the place is added by the caller. */
+/** A function's refusal of its arguments; the place is added by the caller. */
 export class CallError extends Error {
   constructor(message: string) {
     super(message);

@@ -4,7 +4,7 @@ import type { Value } from './values.ts';
 /** Types of parameters; `any` takes every value, nil too. */
 export type ParamType = 'string' | 'int' | 'float64' | 'any' | 'time';
 
-/** What functions see of the execution they are called in. */
+/** A function's view of the execution that it is called in. */
 export interface CallContext {
   line(): string;
   readonly timestampNs: bigint;

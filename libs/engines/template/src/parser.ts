@@ -33,7 +33,7 @@ export function parseTemplate(
   return new Parser(text, name, hasFunction).parse();
 }
 
-/** What ends a list of nodes. */
+/** The end of a list of nodes. */
 type End = { readonly kind: 'end' } | { readonly kind: 'else'; readonly follows: 'if' | 'with' | undefined };
 
 class Parser {

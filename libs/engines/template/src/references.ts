@@ -1,7 +1,7 @@
 import type { CommandNode, Node, Operand, PipeNode } from './nodes.ts';
 import type { ParsedTemplate } from './parser.ts';
 
-/** What a template may look at, told from its text alone; never too little. */
+/** The fields that a template may look at, told from its text alone; never too few. */
 interface References {
   readonly labelNames: ReadonlySet<string>;
   /** Uses the labels as a whole: {{ . }}, {{ range . }}. */
@@ -13,7 +13,7 @@ interface References {
 export function findReferences(parsed: ParsedTemplate): References {
   const finder = new Finder();
   finder.list(parsed.root, true);
-  // What a definition is called with is not followed: its dot may be the labels.
+  // The argument of a definition is not followed: its dot may be the labels.
   for (const list of parsed.definitions.values()) finder.list(list, true);
   return {
     labelNames: finder.labelNames,

@@ -9,7 +9,7 @@ import type { AnyNode } from './nodes.ts';
 import { isList, isMap } from './values.ts';
 import type { LabelMap, Value } from './values.ts';
 
-/** What a template sees of the entry it is executed for. */
+/** A template's view of the entry that it is executed for. */
 export interface TemplateContext {
   /** A label of the entry; undefined prints as the empty string. */
   get(name: string): string | undefined;
@@ -35,9 +35,9 @@ const charsMax = 1 << 24;
 /** Characters, and steps, between two looks at whether anybody still waits. */
 const charsPerCheck = 1 << 18;
 const stepsPerCheck = 1 << 10;
-/** What an instruction of a new regular expression costs, in characters: they are parsed and compiled. */
+/** The cost of an instruction of a new regular expression, in characters: they are parsed and compiled. */
 const charsPerInstruction = 16;
-/** What an element of a list or a map costs at least. */
+/** The least cost of an element of a list or a map. */
 const charsPerElement = 16;
 /** Templates within templates. Go stops at 100,000; each costs us some stack frames. */
 export const templateDepthMax = 200;
@@ -65,7 +65,7 @@ export class State implements CallContext, LabelMap {
   readonly #context: TemplateContext;
   readonly #regexes: RegexCache;
   readonly #source: Source;
-  /** What was printed so far. */
+  /** The output so far. */
   out = '';
   /** The node at work, which an error names. */
   node: AnyNode | undefined;

@@ -13,7 +13,7 @@ export interface Template {
   readonly usesLine: boolean;
   readonly usesTimestamp: boolean;
   /**
-   * What the template prints for an entry.
+   * The output of the template for an entry.
    *
    * Bounded: 1 MiB of text, 100,000 nodes visited, 16 Mi characters read and made by functions, 200 templates
    * deep. Asks `checkInterrupt` while it runs.

@@ -1,6 +1,6 @@
 import type { CanaryMetrics } from '@loki/telemetry';
 
-/** What the comparator asks of Loki itself when the websocket stays silent. */
+/** The comparator's question to Loki itself when the websocket stays silent. */
 type FindEntries = (fromNs: bigint, toNs: bigint) => Promise<ReadonlySet<bigint>>;
 
 interface ComparatorOptions {

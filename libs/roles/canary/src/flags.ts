@@ -56,7 +56,7 @@ function valueOf(name: string, kind: FlagSpec['kind'], text: string): string | n
   return Number(duration) / 1e6;
 }
 
-/** What `-help` prints. */
+/** The text of `-help`. */
 export function flagsText(command: string, specs: FlagSpecs): string {
   const lines = Object.entries(specs).map(([name, { kind, value, help }]) => {
     const shown = kind === 'duration' ? `${value / 1000}s` : String(value);

@@ -35,7 +35,7 @@ interface ChecksDeps {
  * question, once. Log queries are compared line by line, counts as numbers.
  */
 export class LedgerChecks {
-  /** What answers without an error lacked or had twice. */
+  /** Lines that answers without an error lacked or had twice. */
   readonly found: Findings = noFindings();
   readonly #deps: ChecksDeps;
   readonly #options: ChecksOptions;

@@ -11,7 +11,7 @@ export interface StreamSelector {
   (stream: number): string;
 }
 
-/** What a reading found, in lines. */
+/** The findings of a reading, in lines. */
 export interface Findings {
   read: number;
   /** Acknowledged, and not there. */
@@ -162,7 +162,7 @@ function neighbours(parts: readonly LedgerPart[]): LedgerPart[][] {
   return runs;
 }
 
-/** What was read of one stream, held against what should be there. */
+/** Compares the entries that were read of one stream with those that should be there. */
 export function compare(
   { stream: id, parts, acked }: Expected,
   entries: readonly Entry[],

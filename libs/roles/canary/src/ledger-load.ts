@@ -80,7 +80,7 @@ export class LedgerLoad {
       const waitMs = nextMs - clock.monotonicMs();
       if (waitMs > 0) await timers.sleep(waitMs, this.#stop.signal).catch(() => undefined); // stopped
       if (this.#stop.signal.aborted) return;
-      // What was missed while the server did not answer is not made up for.
+      // Ticks that were missed while the server did not answer are not made up for.
       nextMs = Math.max(nextMs, clock.monotonicMs()) + periodMs;
       await this.pushOnce();
     }

@@ -19,15 +19,15 @@ interface LedgerRunDeps {
   readonly signal: AbortSignal;
 }
 
-/** What a run of the ledger says in the end. */
+/** The summary of a run of the ledger. */
 interface LedgerReport {
   /** Lines by what was answered. */
   readonly acked: number;
   readonly unknown: number;
   readonly rejected: number;
-  /** What was read back in the end. */
+  /** The findings of the last reading. */
   readonly judged: Findings;
-  /** What answers without an error lacked or doubled during the load. */
+  /** Lines that answers without an error lacked or doubled during the load. */
   readonly checked: Findings;
   readonly pushes: Requests;
   readonly queries: Requests;

@@ -2,7 +2,7 @@ import type { Disk, DiskFile } from '@loki/ports';
 import { lineStepNs } from './ledger-lines.ts';
 
 /**
- * What is known of a push and all its lines. `pending`: no answer yet. `unknown`: some attempt may have been
+ * The known fate of a push and all its lines. `pending`: no answer yet. `unknown`: some attempt may have been
  * taken, and none was acknowledged. `rejected`: every attempt was refused.
  */
 export type Outcome = 'pending' | 'acked' | 'unknown' | 'rejected';
@@ -96,7 +96,7 @@ export class Ledger {
     return push;
   }
 
-  /** What the last attempt said. The journal learns of it with the next push, or on `close`. */
+  /** Records the last attempt's outcome. The journal learns of it with the next push, or on `close`. */
   async settle(push: LedgerPush, outcome: Exclude<Outcome, 'pending'>): Promise<void> {
     push.outcome = outcome;
     await this.#append({ push: push.id, outcome });

@@ -16,7 +16,7 @@ interface LokiClientOptions {
   readonly retryAfterMs: number;
 }
 
-/** What one request was answered; status 0: nothing, `text` says why. */
+/** The answer to one request; status 0: none, `text` says why. */
 export interface Answer {
   readonly status: number;
   readonly text: string;
@@ -115,7 +115,7 @@ export class LokiClient {
   }
 }
 
-/** Nobody answered, or whoever did may not mean it the next time. */
+/** There was no answer, or it may be another one the next time. */
 export function isFailure({ status }: Answer): boolean {
   return status === 0 || status === 429 || status >= 500;
 }

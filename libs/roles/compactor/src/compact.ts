@@ -12,7 +12,7 @@ import { replace } from './replace.ts';
  */
 const mergesMax = 64;
 
-/** What a tenant has of a day, as the catalog knows it. */
+/** A tenant's segments of a day, as the catalog knows them. */
 export function inventoryOf({ catalog }: CompactorDeps, tenant: string, day: number): DayInventory {
   const startNs = BigInt(day) * dayNs;
   const refs = catalog.segmentsFor(tenant, startNs, startNs + dayNs);

@@ -81,7 +81,7 @@ export class DeletesApi {
 
   async #list(tenant: TenantId): Promise<HttpResponse> {
     const { requests } = this.#deps;
-    // What another compactor was asked a moment ago is in the answer.
+    // A request that another compactor took a moment ago is in the answer.
     await requests.current();
     return json(
       requests.state.requests(tenant).map((request) => ({

@@ -48,7 +48,7 @@ export const compactorDefaults: CompactorOptions = {
   retentionShareMax: 0.5,
 };
 
-/** What the compactor is given of the world. */
+/** The world that the compactor is given. */
 export interface CompactorDeps {
   readonly objectStore: ObjectStore;
   readonly catalog: Catalog;

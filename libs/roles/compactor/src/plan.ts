@@ -1,6 +1,6 @@
 import type { CompactedSegment, SegmentRef } from '@loki/catalog';
 
-/** What a tenant has of one UTC day. */
+/** A tenant's segments of one UTC day. */
 export interface DayInventory {
   readonly tenant: string;
   /** Counted from 1970-01-01. */
@@ -19,7 +19,7 @@ export interface PlanOptions {
   readonly settleMs: number;
   /** A day is closed so long after its end: what comes later is late. */
   readonly closeDelayMs: number;
-  /** So many flushed segments of an open day are worth a merge. */
+  /** Flushed segments of an open day that are worth a merge. */
   readonly fanIn: number;
   /** Stored bytes that a merge may read. */
   readonly inputBytesMax: number;
@@ -142,7 +142,7 @@ function boundedPrefix<T extends SegmentRef | CompactedSegment>(
   return items.slice(0, count);
 }
 
-/** What has to be read of a segment, at most: a flushed one may hold more of other tenants than of this. */
+/** Bytes to read of a segment, at most: a flushed one may hold more of other tenants than of this. */
 export function storedBytes({ sizeBytes, lineBytes, rowCount }: SegmentRef | CompactedSegment): number {
   return Math.min(sizeBytes, lineBytes + 256 * rowCount);
 }

@@ -3,7 +3,7 @@ import type { RetentionLimits } from '@loki/catalog';
 import { nsPerMs } from '@loki/model';
 import type { LeafDelete } from '@loki/ports';
 
-/** What a tenant's retention takes at a moment. */
+/** The rows that a tenant's retention takes at a moment. */
 export interface Expiry {
   /** By stream selector. */
   readonly removals: readonly LeafDelete[];
@@ -31,7 +31,7 @@ export function settledRemovals(
   return removals.filter(({ startNs, endNs }) => startNs <= minNs && endNs > maxNs);
 }
 
-/** What tells one removal from another whose effect on a given segment may differ. */
+/** Tells one removal from another whose effect on a given segment may differ. */
 export function removalName({ expr, except }: LeafDelete): string {
   return JSON.stringify([expr, except ?? []]);
 }

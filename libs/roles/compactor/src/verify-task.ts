@@ -8,7 +8,7 @@ interface VerifyInput {
   readonly rowCount: number;
 }
 
-/** What a stored segment holds, as the catalog wants it. */
+/** The content of a stored segment, as the catalog wants it. */
 interface VerifiedSegment {
   readonly sizeBytes: number;
   readonly minNs: bigint;

@@ -63,7 +63,7 @@ export interface DistributorDeps {
   readonly metrics: DistributorMetrics;
   /** Distributors that share a tenant's global rate, this one included. */
   readonly healthyDistributors: () => number;
-  /** Who counts the streams of a tenant for all distributors; absent: there is no other one. */
+  /** The counters of streams for all distributors; absent: there is no other one. */
   readonly streamLimitOwners?: StreamLimitOwners;
   /** Knows the shards of hot streams; absent: each stream goes to one partition. */
   readonly streamShards?: StreamShards;
@@ -83,7 +83,7 @@ interface Push {
   readonly backfillShard: string | undefined;
   /** Decoded in another thread, and worked on in slices. */
   isLarge: boolean;
-  /** What it counts for among all that is in flight. */
+  /** Bytes that it counts for among all that is in flight. */
   heldBytes: number;
   /** 400, or 429 when something was refused that may pass later. */
   refusedStatus: number;

@@ -1,7 +1,7 @@
 import { SnappyDecoder } from './decode/snappy-decoder.ts';
 import { PushRows } from './rows/push-rows.ts';
 
-/** What one push is decoded into. */
+/** The memory that one push is decoded into. */
 export class PushScratch {
   readonly rows = new PushRows();
   readonly snappy = new SnappyDecoder();

@@ -2,7 +2,7 @@ import { errorText } from '@loki/ports';
 import type { HttpResponse } from '@loki/ports';
 import { encodeStatus } from '@loki/proto';
 
-/** What the senders of each format understand. */
+/** The format in which senders understand answers. */
 export type PushFormat = 'loki' | 'otlp';
 
 /** Everything was stored. */

@@ -22,7 +22,7 @@ interface ConsumeEvents {
    * The log does not have the next offset any more: what was there may have been committed by another owner.
    */
   onGap(): Promise<void>;
-  /** What is committed below our offset cannot be read as it was: others may have committed more. */
+  /** The records below our offset cannot be read as they were: others may have committed more. */
   onOutdated(): Promise<void>;
 }
 
@@ -136,9 +136,9 @@ export class Consumer {
   }
 
   /**
-   * What the head is to keep of a record: undefined when all its rows are there already. The record is opened
-   * once, in the memory it stays in: what looking for duplicates decoded of it (its streams' labels) serves
-   * the head's index.
+   * The record for the head: undefined when all its rows are there already. The record is opened once, in the
+   * memory it stays in: what looking for duplicates decoded of it (its streams' labels) serves the head's
+   * index.
    */
   async #admit(logged: LoggedRecord, signal: AbortSignal): Promise<HeadRecord | undefined> {
     const incoming = openRecord(shared(logged.payload));
@@ -174,7 +174,7 @@ export class Consumer {
       } catch (error) {
         // Where we stand may be so long ago that what was committed below has been merged with what came
         // after, and is gone: a leader that was cut off from the log, say, while another took its place.
-        // Nobody but us moves us on.
+        // This owner alone moves its offset on.
         if (isOutdated(error)) await this.#events.onOutdated();
         throw error;
       }

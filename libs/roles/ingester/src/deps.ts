@@ -8,7 +8,7 @@ import type { CommittedSegments } from './committed-rows.ts';
 import type { IngesterOptions } from './options.ts';
 import type { PatternSource } from './pattern-ingester.ts';
 
-/** What the ingester is given of the world. */
+/** The world that the ingester is given. */
 export interface IngesterDeps {
   readonly clock: Clock;
   readonly timers: Timers;

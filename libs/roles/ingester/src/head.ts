@@ -49,12 +49,12 @@ export interface HeadStream {
   readonly newestUs: number[];
   /** Of the entries of its first `runCount` runs; where many runs overlap in time. */
   entryIndex: EntryIndex | undefined;
-  /** What the index counts for in the memory of the head. */
+  /** Bytes of the index in the memory of the head. */
   entryIndexBytes: number;
 }
 
 /**
- * What one run of a record costs the index, over its compressed bytes: the columns above, and its share of
+ * Bytes of one run of a record in the index, over its compressed bytes: the columns above, and its share of
  * the stream.
  */
 const indexBytesPerRun = 64;
@@ -64,7 +64,7 @@ const indexBytesPerStream = 600;
 const indexBytesPerLabel = 64;
 
 /**
- * What one partition holds above its committed offset: records, and an index tenant -> stream -> runs.
+ * The content of one partition above its committed offset: records, and an index tenant -> stream -> runs.
  * Memory is about the compressed bytes; `memoryBytes` counts it.
  */
 export class Head {

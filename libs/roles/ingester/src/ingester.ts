@@ -136,7 +136,7 @@ export class Ingester implements IngesterService {
     for (const id of wanted) if (!this.#partitions.has(id) && !this.#leaving.has(id)) this.#take(id);
   }
 
-  /** Whoever asks before the new owner has read the partition finds it here. */
+  /** A caller that asks before the new owner has read the partition finds it here. */
   #handOver(id: number): void {
     if (this.#handingOver.has(id)) return;
     const cancel = new AbortController();

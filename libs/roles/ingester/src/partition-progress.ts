@@ -31,7 +31,7 @@ export class PartitionProgress {
   lastConsumedAtMs: number;
   readonly #deps: PartitionDeps;
   #waiters: Waiter[] = [];
-  /** What the head counts for in the budget. */
+  /** Bytes of the head in the budget. */
   #countedBytes = 0;
 
   constructor(id: number, committed: CommitState, deps: PartitionDeps) {

@@ -4,7 +4,7 @@ import { LokiError, usOf } from '@loki/model';
 import type { LeafRequest, StreamsRequest } from '@loki/ports';
 import type { Head, HeadRecord, HeadStream } from './head.ts';
 
-/** What a request reads: streams, and startNs <= ts < endNs. */
+/** The selection of a request: streams, and startNs <= ts < endNs. */
 export interface HeadSelection {
   readonly tenant: string;
   readonly startNs: bigint;

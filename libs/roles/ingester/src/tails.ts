@@ -152,8 +152,8 @@ function nothing(nextOffset: number): TailFrame {
 const quietRecordsMax = 200;
 
 /**
- * What one follower has not read yet: references to head records, so that its bound is the only memory it may
- * hold.
+ * The records that one follower has not read yet: references to head records, so that its bound is the only
+ * memory it may hold.
  */
 class Tail {
   readonly #selection: HeadSelection;

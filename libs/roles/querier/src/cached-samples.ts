@@ -57,7 +57,7 @@ export async function cachedSamples(
   return result;
 }
 
-/** What is known of a part before anything is scanned. */
+/** The known result of a part before anything is scanned. */
 interface Known {
   readonly result?: SampleLeafResult;
   /** Where to keep what is computed; absent: it is not kept. */

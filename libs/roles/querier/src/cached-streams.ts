@@ -10,7 +10,7 @@ interface CachedStreamsScan {
   readonly kept: KeptResults;
   readonly policy: CachePolicy;
   readonly generation: number;
-  /** What this process knows of single segments. */
+  /** This process's answers of single segments. */
   readonly known: KnownStreams;
   readonly scan: (segment: SegmentRef) => Promise<readonly StreamVolume[]>;
 }

@@ -15,11 +15,11 @@ interface Interval {
 }
 
 /**
- * What is known to hold no row of a log leaf. Only that is kept of log queries, as Loki does: a needle is
- * looked for over and over where it is not, and lines are dear to keep.
+ * Time that is known to hold no row of a log leaf. Only that is kept of log queries, as Loki does: a needle
+ * is looked for over and over where it is not, and lines are dear to keep.
  */
 export class EmptyIntervals {
-  /** What is left to read, in order of time, neither touching nor overlapping. */
+  /** The rest to read, in order of time, neither touching nor overlapping. */
   readonly windows: readonly Window[];
   readonly #unknown: readonly Interval[];
   readonly #kept: KeptResults;

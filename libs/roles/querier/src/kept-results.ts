@@ -18,10 +18,12 @@ export const keptBytesMax = 4 * mib;
 /** All that the stored part of an answer depends on. Two questions with the same key have the same answer. */
 export interface KeptKey {
   readonly tenant: string;
-  /** What is asked, but for the time. */
+  /** The question, but for its time. */
   readonly question: readonly (string | number | bigint)[];
   readonly window: Window;
-  /** What is read. A segment never changes: late entries, compaction and deletes make others. */
+  /**
+   * The segments that are read. A segment never changes: late entries, compaction and deletes make others.
+   */
   readonly segments: readonly SegmentRef[];
   readonly deletes?: readonly LeafDelete[];
   /** Of the tenant's deletes: operators raise it to have everything computed anew. */
@@ -97,7 +99,7 @@ function hashOf({ tenant, question, window, segments, deletes = [], generation }
     .digest();
 }
 
-/** What a delete takes of the window: that it goes on to move outside of it makes no difference. */
+/** The rows that a delete takes of the window: its reach outside of the window makes no difference. */
 function deleteText({ expr, startNs, endNs, except = [] }: LeafDelete, window: Window): string {
   const fromNs = startNs > window.startNs ? startNs : window.startNs;
   const toNs = endNs < window.endNs ? endNs : window.endNs;

@@ -7,7 +7,7 @@ import { mergeStreamVolumes } from './streams.ts';
 const entriesMax = 200_000;
 
 /**
- * What whole segments answered to stream questions. A segment never changes, and Grafana asks for the same
+ * Answers of whole segments to stream questions. A segment never changes, and Grafana asks for the same
  * labels, values and volumes over and over: then nothing is read and no thread is asked. Least recently used
  * go first.
  */
@@ -77,7 +77,7 @@ export function knownKey(request: StreamsRequest, segment: SegmentRef): string |
   return [request.tenant, segment.key, ...bucketsOf(request), request.selector].join('\0');
 }
 
-/** What the buckets of volumes are counted by: their width, and where the first of the range begins. */
+/** The buckets of volumes: their width, and where the first of the range begins. */
 export function bucketsOf({ startNs, volume }: StreamsRequest): (bigint | string)[] {
   if (!volume) return ['', ''];
   const { stepNs } = volume;

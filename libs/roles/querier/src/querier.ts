@@ -51,7 +51,7 @@ import type { Window } from './window.ts';
  */
 const scansPerWorker = 4;
 
-/** Who answers for a partition's head, best first. */
+/** The owners of a partition's head, best first. */
 export interface PartitionOwners {
   /** All partitions that may hold data of the tenant. */
   partitions(tenant: string): readonly number[];
@@ -189,7 +189,7 @@ export class Querier implements QuerierService {
     return this.#thread.complete(work, () => signal?.throwIfAborted());
   }
 
-  /** What the segments hold, given oldest first. */
+  /** The rows of the segments, given oldest first. */
   #scanAll(request: LeafRequest, segments: readonly SegmentRef[], signal?: AbortSignal): Promise<LeafResult> {
     return mergeAsTheyCome(request, segments.length, (i, stop) => this.#scan(request, segments[i], stop), {
       atOnce: scansPerWorker * this.#deps.workers.parallelism,
@@ -282,7 +282,7 @@ export class Querier implements QuerierService {
   async *tail(asked: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
     const partitions = this.#deps.ingesters.partitions(asked.tenant);
     await this.#deps.hidden?.current(signal).catch((error: unknown) => {
-      // What comes from now on concerns no delete: following streams goes on without the store.
+      // Lines from now on concern no delete: following streams goes on without the store.
       this.#deps.logger.warn('a tail may begin with deleted entries', { err: String(error) });
     });
     const request = this.#deps.hidden?.apply(asked, leafWindow(asked)) ?? asked;
@@ -319,7 +319,7 @@ export class Querier implements QuerierService {
       try {
         return await ask(ingester, partition);
       } catch (error) {
-        // What the query itself is to blame for fails the same way everywhere.
+        // A fault of the query itself fails the same way everywhere.
         if (!(error instanceof LokiError) || !ownersFaults.has(error.code)) throw error;
         this.#deps.logger.warn('an owner did not answer for its partition', {
           partition,
@@ -410,7 +410,7 @@ interface Cached {
   readonly generation: number;
 }
 
-/** What another owner of the partition may not suffer from. */
+/** Faults from which another owner of the partition may not suffer. */
 const ownersFaults: ReadonlySet<ErrorCode> = new Set([
   'unavailable',
   'overloaded',

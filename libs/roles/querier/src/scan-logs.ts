@@ -9,7 +9,7 @@ import type { Window } from './window.ts';
 interface LogScan {
   /** Oldest first. */
   readonly segments: readonly SegmentRef[];
-  /** What of the request's time is to be read of them; in order of time, not overlapping. */
+  /** The windows to read of the request's time; in order of time, not overlapping. */
   readonly windows: readonly Window[];
   readonly heads: readonly LeafResult[];
   readonly parallelism: number;
@@ -71,7 +71,7 @@ export async function scanUntilFilled(
   }
 }
 
-/** What of a segment is read for a window. */
+/** The part of a segment that is read for a window. */
 interface Piece {
   readonly segment: SegmentRef;
   readonly age: number;

@@ -6,7 +6,7 @@ import type { FunctionTable, TemplateFunction, Value } from '@loki/template';
 /** Functions of Prometheus that ask a server: a template is expanded without one. */
 const queryFunctions = ['query', 'first', 'label', 'value', 'strvalue', 'sortByLabel', 'tmpl'] as const;
 
-/** What Prometheus offers to the templates of alerts, beside Go's own functions. */
+/** Prometheus' functions for the templates of alerts, beside Go's own. */
 export const alertFunctions: FunctionTable = new Map<string, TemplateFunction>([
   ...queryFunctions.map((name): [string, TemplateFunction] => [
     name,

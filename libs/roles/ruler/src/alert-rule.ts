@@ -21,7 +21,7 @@ export interface Alert {
   /** The condition ended then, and `keep_firing_for` runs. */
   keepFiringSinceMs: number;
   lastSentAtMs: number;
-  /** What Alertmanager is told to forget it by, if it hears no more. */
+  /** The time at which Alertmanager forgets it, if it hears no more. */
   validUntilMs: number;
 }
 
@@ -107,7 +107,7 @@ function newAlerts(alerts: readonly RaisedAlert[], nowMs: number): Map<string, A
   return raised;
 }
 
-/** What becomes of an alert whose condition does not hold (any more); undefined: it is forgotten. */
+/** The next state of an alert whose condition does not hold (any more); undefined: it is forgotten. */
 function withoutCondition(alert: Alert, rule: Rule, nowMs: number): Alert | undefined {
   if (alert.state === 'pending') return undefined;
   if (alert.state === 'inactive') return nowMs - alert.resolvedAtMs > resolvedRetentionMs ? undefined : alert;

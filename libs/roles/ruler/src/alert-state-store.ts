@@ -17,8 +17,8 @@ export interface SavedAlerts {
 const stateBytesMax = 32 * mib;
 
 /**
- * What alerts were when their ruler stopped, as one object per group: a new owner goes on from there. Objects
- * are overwritten by the group's owner alone; while two believe to be it, either's state will do.
+ * The state of alerts when their ruler stopped, as one object per group: a new owner goes on from there.
+ * Objects are overwritten by the group's owner alone; while two believe to be it, either's state will do.
  */
 export class AlertStateStore {
   readonly #objects: ObjectStore;

@@ -4,7 +4,7 @@ import { compileDataTemplate, TemplateExecError } from '@loki/template';
 import type { DataTemplate, LabelMap, Value } from '@loki/template';
 import { alertFunctions } from './alert-functions.ts';
 
-/** What labels and annotations of an alert may speak of. */
+/** The data that labels and annotations of an alert may speak of. */
 interface AlertData {
   /** Labels of the series that raised the alert. */
   readonly labels: readonly LabelPair[];

@@ -143,7 +143,7 @@ class AlertQueue {
     });
   }
 
-  /** What waits stays unsent: whoever evaluates the rules next sends it again. */
+  /** Waiting alerts stay unsent: the next evaluator of the rules sends them again. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#sending;
@@ -152,7 +152,7 @@ class AlertQueue {
   async #sendAll(): Promise<void> {
     const { metrics } = this.#deps;
     const { url } = this.#server;
-    // What one evaluation raises comes in pieces; a moment lets them travel together.
+    // The alerts of one evaluation come in pieces; a moment lets them travel together.
     await Promise.resolve();
     while (this.#waiting.size > 0 && !this.#stop.signal.aborted) {
       const batch = [...this.#waiting.values()].slice(0, batchAlertsMax);

@@ -19,7 +19,7 @@ export type EvaluateRule = (
   signal: AbortSignal,
 ) => Promise<readonly RuleSample[]>;
 
-/** What the health of a rule says whose expression selects log lines. */
+/** The health of a rule whose expression selects log lines. */
 export const notVectorText = 'rule result is not a vector or scalar';
 
 /** A rule that cannot be evaluated as it is, though its expression can. */

@@ -102,7 +102,7 @@ export class GroupRunner implements GroupStatus {
   readonly #stop = new AbortController();
   readonly #labels: { readonly user: string; readonly rule_group: string };
   #running: Promise<void> = Promise.resolve();
-  /** What was last saved, without times that change all the time. */
+  /** The state that was saved last, without times that change all the time. */
   #savedState = '';
   #savedAtMs = 0;
   #isRestored = false;
@@ -164,7 +164,7 @@ export class GroupRunner implements GroupStatus {
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, timers, metrics, semaphore } = this.#deps;
     try {
-      // What is known is shown at once.
+      // Known alerts are shown at once.
       if (!this.#isRestored) await this.#restore(clock.nowMs(), signal);
       let tickMs = firstTickMs(clock.nowMs(), this.intervalMs, this.#token);
       for (;;) {
@@ -345,8 +345,8 @@ function identityOf(rule: Rule): string {
 }
 
 /**
- * What of an alert is worth a write: not its value, but when it was last sent, lest a later owner sends it
- * again.
+ * The part of an alert that is worth a write: not its value, but when it was last sent, lest a later owner
+ * sends it again.
  */
 function lastingPart({ labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs }: Alert): unknown {
   return [labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs];

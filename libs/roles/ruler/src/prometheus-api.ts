@@ -26,7 +26,7 @@ interface RuleApiRule {
 
 /** The other rulers, each of which runs some of a tenant's groups. */
 export interface RulerPeers {
-  /** What they run. `isComplete` false: some did not answer. */
+  /** The groups that they run. `isComplete` false: some did not answer. */
   groups(
     tenant: TenantId,
     signal: AbortSignal,
@@ -43,7 +43,7 @@ interface PrometheusRuleApiDeps {
   readonly peers?: RulerPeers;
 }
 
-/** What runs and how it goes, in the form of Prometheus' API. */
+/** The running groups and their health, in the form of Prometheus' API. */
 export class PrometheusRuleApi {
   readonly #deps: PrometheusRuleApiDeps;
 

@@ -14,7 +14,7 @@ export interface SeriesSample {
 }
 
 /**
- * What a recording rule records.
+ * The samples that a recording rule records.
  *
  * @throws RuleError when two series become one; RuleLimitError when there are more series than allowed
  */

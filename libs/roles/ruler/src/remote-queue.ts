@@ -96,7 +96,7 @@ export class RemoteQueue {
     this.#wake();
   }
 
-  /** What is not sent waits on disk for the next start. */
+  /** Unsent samples wait on disk for the next start. */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#wake();
@@ -181,7 +181,7 @@ export class RemoteQueue {
       await timers
         .sleep(Math.max(outcome.retryAfterMs, backoffMs * (0.5 + random.float() / 2)), signal)
         .catch(() => undefined);
-      // What became too old meanwhile is looked at anew.
+      // Samples that became too old meanwhile are looked at anew.
       if (signal.aborted || newestMs < clock.nowMs() - ageMaxMs) return false;
     }
   }

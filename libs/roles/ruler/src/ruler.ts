@@ -187,7 +187,7 @@ export class Ruler {
       for (const tenant of tenants) await this.#syncTenant(tenant);
       metrics.tenants(this.#tenants.size);
     } catch (error) {
-      // What runs goes on running by the rules it has.
+      // Running groups go on by the rules they have.
       if (!signal.aborted) logger.error('rules could not be read', { err: String(error) });
     }
   }

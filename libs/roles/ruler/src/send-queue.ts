@@ -93,7 +93,7 @@ export class SendQueue {
         await this.#writer!.append(bytes);
         await this.#writer!.sync();
       } catch (error) {
-        // What reached the disk of it is unknown: nothing may follow it in this file.
+        // The part of it that reached the disk is unknown: nothing may follow it in this file.
         await this.#closeWriter();
         file.bytes += bytes.length;
         throw error;

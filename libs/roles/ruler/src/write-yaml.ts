@@ -90,7 +90,7 @@ function writeDuration(ms: number): string {
   return formatPrometheusDuration(BigInt(ms) * nsPerMs);
 }
 
-/** What Go's decoder takes for another type than text, or once took. */
+/** Texts that Go's decoder takes for another type, or once took. */
 const otherTypes = [
   /^(?:|~|null|Null|NULL)$/,
   /^(?:true|True|TRUE|false|False|FALSE)$/,

@@ -20,7 +20,7 @@ export const clusterBugs = {
 
 export type ClusterBug = keyof typeof clusterBugs;
 
-/** What each part of a process is given instead of the real thing. */
+/** The parts of a process that are given instead of the real thing. */
 interface PlantedParts {
   store(store: ObjectStore, process: VirtualProcess): ObjectStore;
   ingesterLog(log: WriteLog): WriteLog;

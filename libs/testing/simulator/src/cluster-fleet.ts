@@ -73,7 +73,7 @@ export class Fleet {
     );
   }
 
-  /** Who answers for one of a kind now. */
+  /** The node that answers for one of a kind now. */
   some<Kind extends NodeKind>(
     kind: Kind,
     random: Prng,
@@ -126,7 +126,7 @@ export class Fleet {
     for (const { process } of this.#places) if (process) this.crash(process);
   }
 
-  /** What is paused goes on, and clocks are right again. */
+  /** Paused nodes go on, and clocks are right again. */
   heal(): void {
     for (const { process } of this.#places) {
       if (!process) continue;

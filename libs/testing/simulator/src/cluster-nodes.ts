@@ -29,11 +29,11 @@ import type { SimShards, SimStreamRates } from './sim-node.ts';
 
 export type NodeKind = 'distributor' | 'ingester' | 'querier' | 'compactor';
 
-/** What a simulation of several processes counts, to show that it went where it should. */
+/** The counts of a simulation of several processes, to show that it went where it should. */
 export type ClusterCount =
   'sharded' | 'repeats' | 'duplicates' | 'flushes' | 'flushesLost' | 'merges' | 'objectsDeleted';
 
-/** What outlives all processes, and what they share. */
+/** The world that outlives all processes, and that they share. */
 export interface ClusterWorld {
   readonly network: VirtualNetwork;
   readonly bucket: VirtualBucket;

@@ -1,4 +1,4 @@
-/** What a client knows of an entry it sent. `pending` until the answer comes. */
+/** A client's knowledge of an entry that it sent. `pending` until the answer comes. */
 export type Outcome = 'pending' | 'acked' | 'unknown' | 'rejected';
 
 /** One log line with all that makes it that line and no other. */
@@ -51,9 +51,8 @@ interface Fate {
 const violationsMax = 20;
 
 /**
- * What was promised to clients, kept outside of the system, and the judge who compares it with what can be
- * read. acked: there exactly once. unknown or pending: never twice. rejected: not there. Anything else: a
- * phantom.
+ * The promises to clients, kept outside of the system, and the judge who compares them with what can be read.
+ * acked: there exactly once. unknown or pending: never twice. rejected: not there. Anything else: a phantom.
  */
 export class Ledger {
   readonly #fates = new Map<string, Fate>();

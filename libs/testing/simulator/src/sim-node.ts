@@ -27,7 +27,7 @@ import {
 import type { PlantedBug } from './planted-bugs.ts';
 import type { FaultProfile } from './sim-faults.ts';
 
-/** What outlives a process. */
+/** The world that outlives a process. */
 export interface SimWorld {
   readonly disk: VirtualDisk;
   readonly bucket: VirtualBucket;
@@ -56,7 +56,7 @@ interface SimOwner {
   readonly onLost: () => void;
 }
 
-/** What a simulation counts, to show that it went where it should. */
+/** The counts of a simulation, to show that it went where it should. */
 export type SimCount = 'repeats' | 'duplicates' | 'quarantined' | 'flushes' | 'flushesLost' | 'sharded';
 
 const distributorLimits: Limits = {
@@ -201,8 +201,8 @@ async function own(process: VirtualProcess, objectStore: ObjectStore, world: Sim
 }
 
 /**
- * What must be read before the process starts. The catalog says below which offset of the log nothing new may
- * stand.
+ * Reads that must be done before the process starts. The catalog says below which offset of the log nothing
+ * new may stand.
  */
 async function patiently(read: () => Promise<void>, process: VirtualProcess): Promise<void> {
   for (;;) {
@@ -303,7 +303,7 @@ function countingMetrics({ onCount }: SimWorld): IngesterMetrics {
   };
 }
 
-/** What a distributor asks about shards. */
+/** A distributor's questions about shards. */
 export type SimShards = Pick<StreamShards, 'of' | 'want'> & Partial<Pick<StreamShards, 'caughtUp'>>;
 
 async function startShards(

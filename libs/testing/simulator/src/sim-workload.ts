@@ -4,7 +4,7 @@ import { virtualEpochMs } from '@loki/virtual';
 import type { Prng } from '@loki/virtual';
 import type { LedgerEntry } from './ledger.ts';
 
-/** What a seed's clients are like. */
+/** The habits of a seed's clients. */
 interface WorkloadProfile {
   readonly tenants: number;
   readonly streamsPerTenant: number;
@@ -44,7 +44,7 @@ export function drawProfile(random: Prng): WorkloadProfile {
   };
 }
 
-/** What a repeat is drawn from: the newest entries of each stream. */
+/** Entries from which a repeat is drawn: the newest of each stream. */
 const recentMax = 50;
 
 /** Draws pushes. Every line names its tenant and is sent by no other. */

@@ -4,8 +4,7 @@ import type { VirtualBucket } from '@loki/virtual';
 import type { Violation } from './ledger.ts';
 
 /**
- * What is wrong with a store: segments that are read and not there or not sound, and objects that were put
- * twice.
+ * The faults of a store: segments that are read and not there or not sound, and objects that were put twice.
  */
 export function storeFaults(bucket: VirtualBucket, keys: Iterable<string>): Violation[] {
   const faults: Violation[] = [];

@@ -3,7 +3,7 @@ interface EventuallyOptions {
   readonly withinMs?: number;
   /** Between two looks; 20 ms by default. */
   readonly everyMs?: number;
-  /** What to add to the failure: a log, say. */
+  /** Text to add to the failure: a log, say. */
   readonly told?: () => string;
 }
 

@@ -1,7 +1,7 @@
 import type { LogFields, Logger } from '@loki/ports';
 import type { VirtualProcess } from './virtual-process.ts';
 
-/** What a role logs is part of the trace. */
+/** The log lines of a role are part of the trace. */
 export function traceLogger(process: VirtualProcess): Logger {
   const write = (level: string) => (message: string, fields?: LogFields) => {
     const reason = fields?.err ?? fields?.error;

@@ -32,7 +32,7 @@ export const noDiskFaults: DiskFaults = {
 /** A disk writes whole sectors: a torn write is torn at multiples of this. */
 const sectorBytes = 512;
 
-/** What is told of each operation, before it happens. */
+/** An operation, told of before it happens. */
 interface DiskOperation {
   readonly kind:
     'append' | 'sync' | 'read' | 'truncate' | 'create' | 'rename' | 'link' | 'remove' | 'syncDirectory';

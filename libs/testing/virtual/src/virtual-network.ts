@@ -83,7 +83,7 @@ export class VirtualNetwork {
       const arrive = () => {
         const target = to.process;
         if (!target?.alive) return answer(() => fail('connection refused'));
-        // What a stopped process is sent waits until it goes on.
+        // Calls to a stopped process wait until it goes on.
         target.after(0, `call of ${from}`, () => {
           work().then(
             (value) => answer(() => resolve(value)),

@@ -12,8 +12,7 @@ export interface StoreFaults {
   /** One bit of what a read returns is wrong; a second read may be right. */
   bitFlip: number;
   /**
-   * What a bit flip looks like; `unseen` damages bytes so that CRC32C does not change: as if nobody checked
-   * it.
+   * The shape of a bit flip; `unseen` damages bytes so that CRC32C does not change: as if nobody checked it.
    */
   flipShape: 'bit' | 'unseen';
   /** Every call fails while this is set. */

@@ -17,7 +17,7 @@ export class VirtualProcess {
   readonly timers: VirtualTimers;
   #alive = true;
   #pausedUntilMs = 0;
-  /** What should have happened during the pause. */
+  /** Callbacks that should have run during the pause. */
   readonly #late = new Map<() => void, EventHandle>();
 
   constructor(scheduler: VirtualScheduler, name: string) {

@@ -31,7 +31,7 @@ export const noLogFaults: LogFaults = {
 };
 
 interface Partition {
-  /** What consumers may see: all in-sync replicas have it. */
+  /** Records that consumers may see: all in-sync replicas have them. */
   readonly committed: LoggedRecord[];
   /** On the leader only; the next leader may not have it. */
   pending: { readonly record: LogRecord; readonly settle: (offset: number | undefined) => void }[];

@@ -52,7 +52,7 @@ interface RunningProcess {
 /** Operators whose requests run when all else has stopped have so long. */
 const adminGraceMs = 1_000;
 /**
- * What was counted for a tenant is forgotten when nothing is for so long; scrapes are minutes apart at most.
+ * The counts of a tenant are forgotten when none moves for so long; scrapes are minutes apart at most.
  */
 const tenantIdleMs = 30 * 60_000;
 /** Calls that run when the process stops have so long to finish, after everybody knows that it leaves. */
@@ -140,7 +140,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const stopAll = async () => {
     states.stopping();
     health.stop();
-    // Whoever sends requests here needs a moment to hear of it.
+    // Senders of requests need a moment to hear of it.
     if (config.shutdownDelayMs > 0) await timers.sleep(config.shutdownDelayMs);
     roles.frontend?.exports.stop();
     await server.stopClients(config.server.gracefulShutdownTimeoutMs);

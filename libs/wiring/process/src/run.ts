@@ -15,7 +15,7 @@ import type { Adapters } from './stores/adapters.ts';
 const info = buildInfo(`node${process.versions.node}`, process.env.LOKI_REVISION);
 
 interface RunOptions {
-  /** What runs when `-target` does not say. Default: the configuration's, which is all. */
+  /** The target when `-target` does not say. Default: the configuration's, which is all. */
   readonly target?: string;
   readonly adapters?: Adapters;
 }

@@ -127,12 +127,12 @@ export class ByteWriter {
     this.#bytes.writeUInt32LE(value >>> 0, at);
   }
 
-  /** What was written, sharing the writer's memory: valid until the next write. */
+  /** The written bytes, sharing the writer's memory: valid until the next write. */
   view(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** What was written, as memory of its own. */
+  /** The written bytes, as memory of its own. */
   take(): Buffer {
     return Buffer.from(this.view());
   }

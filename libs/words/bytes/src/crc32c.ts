@@ -1,6 +1,6 @@
 import { crcModule } from './crc32c-wasm.ts';
 
-/** What is used of it: TypeScript declares it for browsers only. */
+/** The part of it in use: TypeScript declares it for browsers only. */
 declare const WebAssembly: {
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object) => { readonly exports: unknown };

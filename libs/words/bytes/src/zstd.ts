@@ -10,7 +10,8 @@ export const zstdLevelDefault = 1;
 /** One zstd frame. CPU: 3.5-4 s/GB at level 1. */
 export function zstdCompress(bytes: Uint8Array, level = zstdLevelDefault): Buffer {
   return zstdCompressSync(bytes, {
-    // What logs become, with room to spare: the whole chunk is taken, and kept for as long as its frame.
+    // The expected bytes of compressed logs, with room to spare: the whole chunk is taken, and kept for as
+    // long as its frame.
     chunkSize: chunkBytes(Math.ceil(bytes.length / 5)),
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });

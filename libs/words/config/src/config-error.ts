@@ -9,7 +9,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** What the operator should hear about keys that were accepted all the same. */
+/** A remark for the operator about keys that were accepted all the same. */
 export interface ConfigNotice {
   readonly level: 'debug' | 'info' | 'warn';
   readonly message: string;

@@ -97,7 +97,7 @@ export interface ServerConfig {
   readonly logFormat: 'logfmt' | 'json';
 }
 
-/** What others of ours are called for, as far as the configuration tells these calls apart. */
+/** The kinds of calls between our processes, as far as the configuration tells them apart. */
 export type RpcPeer =
   'distributor' | 'ingester' | 'patterns' | 'frontend' | 'ruleFrontend' | 'ruler' | 'compactor' | 'ringStore';
 

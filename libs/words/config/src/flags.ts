@@ -3,7 +3,7 @@ import { ScalarError, parseScalar } from './scalars.ts';
 import { schema } from './schema.ts';
 import type { Settings } from './settings.ts';
 
-/** What the command line asks for besides values of configuration keys. */
+/** The command line's requests besides values of configuration keys. */
 export interface CommandLine {
   configFiles: readonly string[];
   expandEnv: boolean;

@@ -48,7 +48,7 @@ export interface Limits {
 
   // ---- queries
   readonly maxQuerySeries: number;
-  /** What one query may hold in one place; 0: nothing but the engine's own bound. */
+  /** Bytes that one query may hold in one place; 0: no bound but the engine's own. */
   readonly maxQueryMemoryBytes: number;
   /** Answers say so when a limit cut them. */
   readonly queryWarningsEnabled: boolean;
@@ -60,7 +60,7 @@ export interface Limits {
   readonly tsdbMaxQueryParallelism: number;
   readonly tsdbMaxBytesPerShard: number;
   readonly tsdbShardingStrategy: 'power_of_two' | 'bounded';
-  /** What is younger is not sharded. */
+  /** Younger time is not sharded. */
   readonly minShardingLookbackMs: number;
   /** 0: all of them. */
   readonly maxQueriersPerTenant: number;

@@ -13,7 +13,7 @@ import { Settings } from './settings.ts';
 import { targetsText } from './targets.ts';
 import { readConfigYaml } from './yaml-file.ts';
 
-/** What the loader sees of the world. */
+/** The loader's view of the world. */
 interface ConfigDeps {
   /** Arguments after the program's name. */
   readonly argv: readonly string[];
@@ -22,7 +22,7 @@ interface ConfigDeps {
   readonly readText: (path: string) => Promise<string | undefined>;
   /** Printed by `-version`. */
   readonly versionText: string;
-  /** What is written in languages of its own is checked by these. */
+  /** Checks of the limits that are written in languages of their own. */
   readonly limitSyntaxChecks?: LimitSyntaxChecks;
 }
 
@@ -42,7 +42,8 @@ export type LoadedConfig =
 const defaultFiles = ['config.yaml', 'config/config.yaml'];
 
 /**
- * What a start without any file adds to Loki's defaults: one process that keeps a week of logs below ./data.
+ * Additions of a start without any file to Loki's defaults: one process that keeps a week of logs below
+ * ./data.
  */
 const presets: readonly [path: string, value: unknown][] = [
   ['auth_enabled', false],

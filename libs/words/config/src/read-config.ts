@@ -259,7 +259,7 @@ function isSaslMechanism(text: string): text is KafkaConfig['saslMechanism'] {
   return (saslMechanisms as readonly string[]).includes(text);
 }
 
-/** Whoever names the brokers of one direction alone means both. */
+/** Brokers that are named for one direction alone serve both. */
 function readBrokers(settings: Settings): Pick<KafkaConfig, 'readerAddresses' | 'writerAddresses'> {
   const unset = 'localhost:9092';
   const reader = settings.text('kafka_config.reader_config.address');

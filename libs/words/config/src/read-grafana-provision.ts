@@ -3,7 +3,7 @@ import type { Settings } from './settings.ts';
 
 const block = 'grafana_provision';
 
-/** What target grafana-provision does, and for which Grafana. */
+/** The task of target grafana-provision, and the Grafana that it is for. */
 export function readGrafanaProvision(settings: Settings): GrafanaProvisionConfig {
   const text = (key: string) => settings.text(`${block}.${key}`);
   return {

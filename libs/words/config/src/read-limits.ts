@@ -19,7 +19,7 @@ const dayMs = 86_400_000;
 /** The shortest retention there is: data is dropped by whole days. */
 const retentionMinMs = dayMs;
 
-/** What `buildLimits` needs besides the limits themselves. */
+/** The surroundings of `buildLimits` besides the limits themselves. */
 export interface LimitContext {
   /** `ingester.max_returned_stream_errors`. */
   readonly maxReturnedStreamErrors: number;

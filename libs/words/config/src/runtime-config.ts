@@ -98,7 +98,7 @@ export class RuntimeConfig implements LimitsSource {
     return this.#global;
   }
 
-  /** What `forTenant` was built from, by key; for showing. */
+  /** The values that `forTenant` was built from, by key; for showing. */
   valuesForTenant(tenant: string): ReadonlyMap<string, SettingValue> {
     const overrides = this.#loaded.tenants.get(tenant);
     if (overrides === undefined) return this.#options.globalValues;

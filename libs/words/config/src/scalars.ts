@@ -7,8 +7,7 @@ import {
 import type { KeyKind } from './schema.ts';
 
 /**
- * What a configured key may hold once parsed: durations are nanoseconds, sizes bytes, times Unix
- * milliseconds.
+ * A parsed value of a configured key: durations are nanoseconds, sizes bytes, times Unix milliseconds.
  */
 export type SettingValue = unknown;
 

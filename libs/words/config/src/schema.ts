@@ -1,8 +1,9 @@
 import schemaData from './schema-data.json' with { type: 'json' };
 
 /**
- * What a key holds. `duration` is Go's form, `promduration` Prometheus' (limits); `size` takes `256KB` as
- * well as a plain number; `any` is a free-form subtree whose reader checks it; `blocks` a list of blocks.
+ * The kind of a key's value. `duration` is Go's form, `promduration` Prometheus' (limits); `size` takes
+ * `256KB` as well as a plain number; `any` is a free-form subtree whose reader checks it; `blocks` a list of
+ * blocks.
  */
 export type KeyKind =
   | 'string'
@@ -27,7 +28,7 @@ export interface KeySpec {
   readonly defaultText: string;
   /** Command-line flag without dashes; '' when there is none. */
   readonly flag: string;
-  /** What it does; only keys that Loki does not have need telling. */
+  /** Its effect; only keys that Loki does not have need telling. */
   readonly help: string;
   /** For `blocks`: what each item looks like. */
   readonly item?: BlockSpec;

@@ -33,7 +33,7 @@ const targets: ReadonlyMap<string, readonly Component[]> = new Map<string, reado
   ['pattern-ingester', ['pattern-ingester']],
   ['overrides-exporter', ['overrides-exporter']],
   ['grafana-provision', ['grafana-provision']],
-  // What these do happens elsewhere here; a workload that still starts them idles instead of failing.
+  // The work of these happens elsewhere here; a workload that still starts them idles instead of failing.
   ['bloom-planner', []],
   ['bloom-builder', []],
   ['bloom-gateway', []],

@@ -5,7 +5,7 @@ import type { GoTime } from './time.ts';
 import { fixedZone, utc } from './zones.ts';
 import type { Zone } from './zones.ts';
 
-/** What the text said so far. */
+/** The fields that the text has named so far. */
 interface Fields {
   year: number;
   month: number | undefined;

@@ -93,7 +93,7 @@ const regions: readonly [pattern: RegExp, hours: number, winter: string, summer:
   [/^Pacific\/Auckland$/, 12, 'NZST', 'NZDT'],
 ];
 
-/** What the time zone database calls the offset; Intl knows that for America only. */
+/** The time zone database's name of the offset; Intl knows that for America only. */
 function abbreviationOf(name: string, offsetSeconds: number, intl: string): string {
   if (/^[A-Z]{3,5}$/.test(intl) && intl !== 'GMT') return intl;
   const hours = offsetSeconds / 3600;

@@ -1,4 +1,4 @@
-/** What one kind of failure means to a client. */
+/** The meaning of one kind of failure for a client. */
 interface ErrorSpec {
   /** HTTP status. */
   readonly http: number;

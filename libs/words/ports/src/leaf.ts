@@ -27,7 +27,7 @@ interface LeafRequestBase {
    */
   readonly expr: string;
   readonly shard?: StreamShard;
-  /** Whoever answers the leaf leaves these rows out. */
+  /** Rows that the answer leaves out. */
   readonly deletes?: readonly LeafDelete[];
   /**
    * Bytes of partial state that the leaf may hold in one place, its results' merges included; absent: no
@@ -134,7 +134,7 @@ export interface SampleLeafResult {
 
 export type LeafResult = LogLeafResult | SampleLeafResult;
 
-/** What a leaf cost. All additive. */
+/** The cost of a leaf. All additive. */
 export interface LeafStats {
   /** Segments and records whose footer was looked at. */
   segments: number;

@@ -7,7 +7,7 @@ export interface RouteService {
   call(route: string, request: HttpRequest): Promise<HttpResponse>;
 }
 
-/** What rulers ask of each other. */
+/** The rulers' questions to each other. */
 export interface RulerService {
   /** The tenant's groups that this ruler evaluates: a JSON list in the form of Prometheus' API. */
   groups(tenant: TenantId, signal?: AbortSignal): Promise<string>;

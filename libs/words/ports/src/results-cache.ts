@@ -1,12 +1,12 @@
 /** Kinds of answers that are kept; each may have a cache of its own. */
 export type ResultsKind = 'results' | 'instant' | 'labels' | 'series' | 'stats' | 'volume';
 
-/** What a querier may answer from a cache, and keep there. */
+/** Answers that a querier may take from a cache, and keep there. */
 export interface CachePolicy {
   readonly kind: ResultsKind;
   /** Kept by intervals that begin at multiples of this. */
   readonly splitNs: bigint;
-  /** What stands in time at or after this is not kept: it still changes too often to be worth it. */
+  /** Rows at or after this time are not kept: they still change too often to be worth it. */
   readonly newestNs: bigint;
 }
 

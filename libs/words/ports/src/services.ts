@@ -8,7 +8,7 @@ import type { CachePolicy } from './results-cache.ts';
  * shape. All fail with LokiErrors, honour `signal`, and have a deadline.
  */
 
-/** What a distributor needs of a push: nothing of it has been decoded. */
+/** A distributor takes a push as it came: nothing of it has been decoded. */
 export interface DistributorService {
   /**
    * Decodes, validates, appends to the write log; the answer is what the client gets, statuses and texts as
@@ -105,7 +105,7 @@ export interface IngesterService {
   flush(signal?: AbortSignal): Promise<void>;
 }
 
-/** What the query frontend asks of queriers. */
+/** The query frontend's questions to queriers. */
 export interface QuerierService {
   /** Head and store together, each entry once. */
   runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult>;
@@ -131,7 +131,7 @@ export interface StreamClaim {
   readonly wanted: Float64Array;
 }
 
-/** Who counts a tenant's streams for all distributors. */
+/** The counter of a tenant's streams for all distributors. */
 export interface StreamLimitService {
   /** Per claim, for each stream that is wanted: 1 when it may come to be, or is there already. */
   claim(claims: readonly StreamClaim[], signal?: AbortSignal): Promise<readonly Uint8Array[]>;
@@ -154,7 +154,7 @@ export interface PatternSeries {
   readonly samples: readonly (readonly [seconds: number, lines: number])[];
 }
 
-/** Who has clustered the lines that came lately. */
+/** The clusters of lines that came lately. */
 export interface PatternService {
   /** The most frequent first. */
   patterns(request: PatternsRequest, signal?: AbortSignal): Promise<readonly PatternSeries[]>;

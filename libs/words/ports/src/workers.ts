@@ -1,7 +1,7 @@
 import type { ObjectStore } from './object-store.ts';
 import type { Clock } from './time.ts';
 
-/** What a task may use where it runs. */
+/** The things that a task may use where it runs. */
 export interface WorkerEnv {
   readonly objectStore: ObjectStore;
   /** Measures how long tasks wait for the store; absent: they report no time. */

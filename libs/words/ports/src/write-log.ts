@@ -1,4 +1,4 @@
-/** What a writer appends. `payload` is opaque to the log. */
+/** A record as a writer appends it. `payload` is opaque to the log. */
 export interface LogRecord {
   /** 32 hex digits, drawn at the writer's start. */
   readonly writerId: string;

@@ -1,6 +1,6 @@
 import type { Metrics } from './metrics.ts';
 
-/** What this program is; `version` is a Loki version, because clients switch features by it. */
+/** The name of this program; `version` is a Loki version, because clients switch features by it. */
 export interface BuildInfo {
   readonly version: string;
   readonly revision: string;

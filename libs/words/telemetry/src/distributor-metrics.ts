@@ -1,7 +1,7 @@
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
-/** What one push brought in for one policy, counted over its accepted entries. */
+/** The gain of one push for one policy, counted over its accepted entries. */
 interface AcceptedPush {
   readonly tenant: string;
   readonly format: string;
@@ -21,7 +21,7 @@ interface PushLag {
   readonly userAgent: string;
 }
 
-/** What one push lost for one reason. */
+/** The loss of one push for one reason. */
 interface DiscardedEntries {
   readonly tenant: string;
   readonly format: string;

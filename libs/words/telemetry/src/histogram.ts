@@ -24,7 +24,7 @@ export class LabelledHistogram {
     return series;
   }
 
-  /** What prom-client's registry asks for at a scrape. */
+  /** The answer to prom-client's registry at a scrape. */
   get(): Promise<{
     name: string;
     help: string;

@@ -20,7 +20,7 @@ interface ServedRequest {
   readonly responseBytes: number;
 }
 
-/** What servers of HTTP and gRPC count. */
+/** Counts of HTTP and gRPC servers. */
 export interface ServerMetrics {
   started(method: string, route: string): void;
   served(request: ServedRequest): void;

@@ -159,7 +159,7 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
   };
 }
 
-/** What autoscaling and people at night look at. */
+/** Gauges for autoscaling and for people at night. */
 function partitionGauges(metrics: Metrics): (partition: number, state: HeadGauges | undefined) => void {
   const gauge = (name: string, help: string, of: (state: HeadGauges) => number) => ({
     gauge: metrics.gauge(`loki_ingester_partition_${name}`, help, ['partition']),

@@ -22,7 +22,7 @@ interface LogOptions {
   readonly onLine?: (level: LogLevel) => void;
 }
 
-/** What all loggers of a process share; the level can be changed while it runs. */
+/** Shared by all loggers of a process; the level can be changed while it runs. */
 export interface LogControl {
   readonly level: LogLevel;
   /** False: no such level. */
@@ -84,7 +84,7 @@ class LogSink implements LogControl {
       ['msg', message],
     ]);
     for (const [key, value] of Object.entries(fields ?? {})) {
-      // What a line is found by is never a field of the same name.
+      // The keys by which a line is found are never fields of the same name.
       all.set(taken.has(key) ? `${key}_` : key, shorten(value));
     }
     if (all.get('caller') === undefined) all.set('caller', callerOf());

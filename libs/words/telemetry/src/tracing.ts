@@ -145,7 +145,7 @@ async function finishSpan<T>(span: Span, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What the SDK reads off a sampling decision: 0 drops a span, 2 records and sends it. */
+/** The SDK's reading of a sampling decision: 0 drops a span, 2 records and sends it. */
 const dropped = 0;
 const sampled = 2;
 

@@ -18,7 +18,7 @@ const booleans: ReadonlySet<string> = new Set([
   'False',
 ]);
 
-/** What a value can be read as, the first that fits. */
+/** The type that a value can be read as, the first that fits. */
 export function fieldTypeOf(value: string): FieldType {
   if (isInt64(value)) return 'int';
   if (typeof parseFloatText(value) === 'number') return 'float';

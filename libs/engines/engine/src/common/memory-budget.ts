@@ -3,8 +3,8 @@ import type { LabelPair } from '@loki/model';
 import type { LabelSet, SeriesState } from '@loki/ports';
 
 /**
- * What a query without a budget of its own may hold in one place. Nothing that is read by people needs as
- * much; beyond it the process would be at risk, whatever the tenant's limit says.
+ * Bytes that a query without a budget of its own may hold in one place. No answer for people needs as much;
+ * beyond it the process would be at risk, whatever the tenant's limit says.
  */
 const bytesHardMax = 4 * 2 ** 30;
 
@@ -17,9 +17,9 @@ const setOverheadBytes = 400;
 const pairOverheadBytes = 80;
 
 /**
- * What the queries of one thread hold together. When it is all taken, a query that has more than an equal
- * share fails at its next charge; those below it go on, so that one query of death does not take the small
- * ones with it.
+ * Bytes that the queries of one thread hold together. When it is all taken, a query that has more than an
+ * equal share fails at its next charge; those below it go on, so that one query of death does not take the
+ * small ones with it.
  */
 export class MemoryPool {
   readonly bytesMax: number;
@@ -89,7 +89,7 @@ export class MemoryBudget {
   }
 }
 
-/** What a leaf, or whatever else is asked with a limit, may hold in one place. */
+/** Bytes that a leaf, or any other request with a limit, may hold in one place. */
 export function memoryBytesOf({ memoryBytesMax = 0 }: { readonly memoryBytesMax?: number }): number {
   return memoryBytesMax > 0 ? Math.min(memoryBytesMax, bytesHardMax) : bytesHardMax;
 }
@@ -124,7 +124,7 @@ export function labelSetBytes(set: LabelSet): number {
   return labelsBytes(set.stream) + labelsBytes(set.structuredMetadata) + labelsBytes(set.parsed);
 }
 
-/** What one series holds: its labels, and its columns or samples. */
+/** Bytes of one series: its labels, and its columns or samples. */
 export function seriesBytes({ labels, columns, samples }: SeriesState): number {
   let bytes = labelsBytes(labels);
   for (const column of columns) bytes += column.byteLength;

@@ -2,7 +2,7 @@ import type { LabelPair, TenantId } from '@loki/model';
 import type { CheckCancelled, LeafRequest, LeafResult, LeafStats, LogLeafResult } from '@loki/ports';
 import type { QueryThread } from './query-thread.ts';
 
-/** What a query is asked with. */
+/** The parameters of a query. */
 export interface QueryParams {
   readonly tenant: TenantId;
   /**
@@ -57,7 +57,7 @@ export interface QueryOutcome {
 /** Runs one leaf to its whole answer; splitting and sharding hide behind it. */
 export type RunLeaf = (request: LeafRequest) => Promise<LeafResult>;
 
-/** What the limits of whoever asks say about computing the answer. */
+/** The caller's limits on computing the answer. */
 export interface EvaluateOptions {
   /** Bytes that a leaf, a merge or the root may hold; 0 or absent: nothing but the engine's own bound. */
   readonly memoryBytesMax?: number;

@@ -2,8 +2,8 @@
 const roundsMax = 64;
 
 /**
- * What would stand at index `n` if `values` were sorted, in linear time on average; none may be NaN. It
- * stands there afterwards, smaller ones before it and larger ones behind.
+ * The value at index `n` if `values` were sorted, in linear time on average; none may be NaN. It stands there
+ * afterwards, smaller ones before it and larger ones behind.
  */
 export function selectNth(values: Float64Array, n: number): number {
   let from = 0;

@@ -13,7 +13,7 @@ interface Part {
 export class PartedBlock implements Block {
   readonly info: BlockInfo;
   readonly #parts: Part[] = [];
-  /** What the cache counts for it now. */
+  /** Its weight in the cache now. */
   weight = 0;
 
   constructor(info: BlockInfo) {
@@ -108,7 +108,7 @@ export class BlockCache {
     return this.#bytes;
   }
 
-  /** What is held under `key`, perhaps no column yet. */
+  /** The block under `key`, perhaps without any column yet. */
   entry(key: string, info: BlockInfo): PartedBlock {
     let block = this.#blocks.get(key);
     if (block) this.#blocks.delete(key);

@@ -35,7 +35,7 @@ export interface TouchedRuns {
   readonly toTs: number;
 }
 
-/** What a leaf selects before it looks into blocks. Times are inclusive. */
+/** The selection of a leaf before it looks into blocks. Times are inclusive. */
 interface CandidateQuery {
   readonly selector: readonly StringMatcher[];
   readonly shard: StreamShard | undefined;

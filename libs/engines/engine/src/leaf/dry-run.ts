@@ -27,7 +27,7 @@ export function countRuledOut(
 }
 
 /**
- * What reading a block would cost: its rows and lines as far as selected runs hold them, its bytes as a
+ * Counts the cost of reading a block: its rows and lines as far as selected runs hold them, its bytes as a
  * whole.
  */
 export function countCost(stats: LeafStats, { reader, info, runs }: Candidate, readsLines: boolean): void {

@@ -6,14 +6,14 @@ import { BlockCache } from './block-cache.ts';
 
 /** Compiled queries kept; a dashboard has some dozens of panels. */
 const plansMax = 256;
-/** What a decoded footer of a stored segment is taken to weigh: some hundred streams and blocks. */
+/** The assumed weight of a decoded footer of a stored segment: some hundred streams and blocks. */
 const footerBytes = 256 * 1024;
 /** The part of the cache that opened segments may take; blocks have the rest of the worth. */
 const segmentShare = 1 / 4;
 
 const envKey = 'engine';
 
-/** What leaves of one worker share. */
+/** Shared by the leaves of one worker. */
 export class LeafCache {
   readonly #plans = new Map<string, LeafPlan>();
   readonly #selections = new Map<string, LogPlan>();
@@ -50,7 +50,7 @@ export class LeafCache {
     this.blocks.clear();
   }
 
-  /** What a delete selects. */
+  /** The selection of a delete. */
   selection(text: string): LogPlan {
     return remember(this.#selections, text, plansMax, () => compileSelection(text));
   }

@@ -80,9 +80,9 @@ async function runPlan(
 }
 
 /**
- * What the leaves of a worker may hold together unless its environment says otherwise. Well below a worker's
- * heap, in which buffers count: close to that the garbage collector does nothing but look for more (47 of 60
- * s, measured).
+ * Bytes that the leaves of a worker may hold together unless its environment says otherwise. Well below a
+ * worker's heap, in which buffers count: close to that the garbage collector does nothing but look for more
+ * (47 of 60 s, measured).
  */
 const stateBytesMax = 384 * 2 ** 20;
 

@@ -320,7 +320,7 @@ const wholeNeed: BlockNeed = {
   mask: columns.timestamps | columns.lineLengths | columns.lines | columns.metadata,
 };
 
-/** What filters on labels, and the time, read. */
+/** The columns that filters on labels, and the time, read. */
 function labelsNeed(pipeline: Pipeline, info: BlockInfo): BlockNeed {
   const names = filterNames(pipeline, info);
   return { mask: columns.timestamps | (names.length > 0 ? columns.metadata : 0), names };

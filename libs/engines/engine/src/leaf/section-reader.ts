@@ -29,7 +29,7 @@ interface Clip {
 
 const allColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
-/** What a scan needs of a block. `names`: only these metadata keys; undefined: all. */
+/** The columns that a scan needs of a block. `names`: only these metadata keys; undefined: all. */
 export interface BlockNeed {
   readonly mask: ColumnMask;
   readonly names?: readonly string[];
@@ -189,7 +189,7 @@ class StoreReader implements SectionReader {
         this.release(wanted[i]);
       });
     });
-    // Whoever loads the block sees the failure; nobody may, when the scan ends early.
+    // The loader of the block sees the failure; there may be none when the scan ends early.
     fetched.catch(() => indices.forEach((index) => this.#pending.delete(index)));
     for (const index of indices) this.#pending.set(index, fetched);
     for (const info of wanted) this.#stats.compressedBytes += info.storedBytes;

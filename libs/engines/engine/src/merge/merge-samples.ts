@@ -117,7 +117,7 @@ export function stepCount({ startNs, endNs, stepNs }: SampleLeafRequest): number
 /** Leaf texts repeat, once for each shard and split; parsing them does not have to. */
 let latest: { readonly text: string; readonly range: RangeAggExpr } | undefined;
 
-/** What a sample leaf does with the samples in a window. */
+/** The operation of a sample leaf on the samples in a window. */
 export function leafOperation(request: SampleLeafRequest): RangeOp {
   return leafRange(request).op;
 }
@@ -133,7 +133,7 @@ export function leafRange({ expr: text }: SampleLeafRequest): RangeAggExpr {
   return range;
 }
 
-/** What the merge of these states will hold; nothing new where there is but one. */
+/** Bytes that the merge of these states will hold; none where there is but one. */
 function mergedBytes(states: readonly SeriesState[]): number {
   let bytes = seriesBytes(states[0]);
   for (const { samples } of states.slice(1)) bytes += samples ? samplesBytes(samples.times.length) : 0;

@@ -13,7 +13,7 @@ export function* resultBytes(result: LeafResult): Work<number> {
   return sets + result.lines.byteLength + result.timestampNs.length * logRowBytes;
 }
 
-/** What many things hold together: there may be a hundred thousand, each with labels to count. */
+/** The sum over many things: there may be a hundred thousand, each with labels to count. */
 export function* bytesOfAll<T>(items: readonly T[], bytesOf: (item: T) => number): Work<number> {
   let bytes = 0;
   for (let i = 0; i < items.length; i++) {

@@ -19,7 +19,7 @@ interface VolumeUnit {
   readonly metadataBytes: number;
 }
 
-/** What units add up to for one stream. */
+/** The sum of the units of one stream. */
 export interface StreamTotal {
   entries: number;
   lineBytes: number;

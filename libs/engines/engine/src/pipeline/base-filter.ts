@@ -4,7 +4,7 @@ import { errorDetailsLabel, errorLabel, extractedSuffix } from '../common/error-
 import type { BaseStream } from './base-labels.ts';
 import { compileCachedMatcher } from './string-match.ts';
 
-/** What a filter says of a run's rows: all, none, or it depends on the row. */
+/** A filter's verdict on a run's rows: all, none, or it depends on the row. */
 type RunAnswer = boolean | ((row: number) => boolean);
 
 /**

@@ -48,8 +48,8 @@ export class BaseLabels {
   /** Number among the bases of one leaf: part of interning keys. */
   readonly id: number;
   /**
-   * What the leaf has made of rows with exactly these labels: an index into its label sets or series; -1:
-   * nothing yet.
+   * The leaf's outcome for rows with exactly these labels: an index into its label sets or series; -1: none
+   * yet.
    */
   outcome = -1;
 
@@ -78,7 +78,7 @@ export class BaseLabels {
     this.values = values;
   }
 
-  /** What the metadata counts for where a query's cost is told. */
+  /** Bytes of the metadata in a query's cost. */
   get metadataBytes(): number {
     return pairBytes * (this.names.length - this.streamCount);
   }

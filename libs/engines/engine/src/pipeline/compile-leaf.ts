@@ -121,7 +121,8 @@ function compileSamples(
 }
 
 /**
- * What the parsers of a metric query have to find: with `by` only its labels and those that stages look at.
+ * The labels that the parsers of a metric query have to find: with `by` only its own and those that stages
+ * look at.
  */
 function neededLabels(range: RangeAggExpr, grouping: Grouping | undefined, mayStop: boolean): NeededLabels {
   if (!grouping || grouping.without) return NeededLabels.all;

@@ -5,7 +5,7 @@ import { ownText } from '../common/byte-text.ts';
 import { errorDetailsLabel, errorKinds, errorLabel } from '../common/error-labels.ts';
 import type { Row } from './row.ts';
 
-/** What a template sees of the row at hand. */
+/** A template's view of the row at hand. */
 class RowContext implements TemplateContext {
   row!: Row;
   /** Labels as they were before the stage changed them; undefined: as they are. */

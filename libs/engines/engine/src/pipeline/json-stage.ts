@@ -10,7 +10,7 @@ import type { Row } from './row.ts';
 /** Objects nested deeper are left out: their labels' names would grow with the square of the line. */
 const depthMax = 128;
 
-/** What `#key` says instead of a key. */
+/** Results of `#key` that are no key. */
 const unclosed = -1;
 const badEscape = -2;
 

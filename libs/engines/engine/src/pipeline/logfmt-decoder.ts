@@ -20,7 +20,7 @@ export class LogfmtDecoder {
   valueEnd = 0;
   /** The value when it was quoted with escapes; undefined otherwise. */
   quotedValue: string | undefined;
-  /** What is wrong with the pair that `next` stopped at; '' when it reached the end of the line. */
+  /** The fault of the pair that `next` stopped at; '' when it reached the end of the line. */
   failure = '';
   #start = 0;
   #end = 0;

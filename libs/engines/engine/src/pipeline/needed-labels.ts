@@ -50,7 +50,7 @@ export class NeededLabels {
     return this.#names === undefined || this.#names.has(name);
   }
 
-  /** What a parser or the metadata calls `name` is asked for, under this name or as `name_extracted`. */
+  /** Whether a parser has to find `name`, under this name or as `name_extracted`. */
   wants(name: string): boolean {
     return this.#names === undefined || this.#names.has(name) || this.#names.has(name + extractedSuffix);
   }

@@ -3,7 +3,7 @@ import { extractedSuffix } from '../common/error-labels.ts';
 import type { BaseLabels } from './base-labels.ts';
 import type { NeededLabels } from './needed-labels.ts';
 
-/** What hides a label of the stream or the metadata: a label of the same name, or nothing. */
+/** A label of the stream or the metadata is hidden by a label of the same name, or by nothing. */
 const replaced = 1;
 const dropped = 2;
 
@@ -38,7 +38,7 @@ export class Row {
   #placedCount = 0;
   error = '';
   errorDetails = '';
-  /** What templates call `now`. */
+  /** The time that templates call `now`. */
   nowNs = 0n;
 
   reset(base: BaseLabels, baseNs: bigint, relativeNs: number): void {

@@ -83,7 +83,7 @@ function* withScalar(
   return out;
 }
 
-/** What rows must agree on to match: the labels, and a text that equal ones share. */
+/** The labels on which rows must agree to match, and a text that equal ones share. */
 interface Signature {
   readonly labels: readonly LabelPair[];
   readonly key: string;

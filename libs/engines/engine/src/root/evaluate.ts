@@ -110,7 +110,7 @@ class Evaluation {
   readonly #memory: MemoryBudget;
   readonly #checkCancelled: CheckCancelled;
   readonly #thread: EvaluateOptions['thread'];
-  /** What each leaf is told of the query's limits. */
+  /** The query's limits for each leaf. */
   readonly leafLimits: { readonly memoryBytesMax?: number };
   /** Of values that are rows: what was charged for them. */
   readonly #heldBytes = new WeakMap<MetricValue, number>();
@@ -169,8 +169,8 @@ class Evaluation {
     const result = await this.#sampleLeaf(leaf, isRoot);
     this.#checkCancelled();
     const rows = await this.complete(finalizeRows(rangeAggOf(leaf), this.grid, result, this.#memory));
-    // Whom of equals topk takes, and how a sum rounds, must not depend on where rows were stored. A result is
-    // sorted anyway.
+    // Sorted first: the choice of topk among equals, and the rounding of a sum, must not depend on where rows
+    // were stored. A result is sorted anyway.
     return { kind: 'rows', rows: isRoot ? rows : await this.complete(sorted(rows, byLabels)) };
   }
 

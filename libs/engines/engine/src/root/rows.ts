@@ -15,7 +15,7 @@ export interface SeriesRow {
   readonly present: Uint8Array;
 }
 
-/** What an expression is worth: one number for all steps, or rows. Rows are never changed once made. */
+/** The value of an expression: one number for all steps, or rows. Rows are never changed once made. */
 export type MetricValue =
   | { readonly kind: 'scalar'; readonly value: number }
   | { readonly kind: 'rows'; readonly rows: readonly SeriesRow[] };
@@ -47,7 +47,7 @@ export class RowMaker {
   }
 }
 
-/** What a row holds: its labels, a value and a flag for each step. */
+/** Bytes of a row: its labels, a value and a flag for each step. */
 export function rowBytes({ labels, values, present }: SeriesRow): number {
   return labelsBytes(labels) + values.byteLength + present.byteLength;
 }

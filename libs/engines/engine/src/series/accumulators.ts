@@ -17,7 +17,7 @@ export interface Accumulator {
   add(series: number, bucket: number, time: number, value: number, rank?: number): void;
   /** `count` samples at once whose values add up to `sum`; only for operations that add. */
   addMany(series: number, bucket: number, count: number, sum: number): void;
-  /** What `SeriesState` holds besides the labels. Once for each series: what it was made from is given up. */
+  /** The content of `SeriesState` besides the labels. Once for each series: its source is given up. */
   finish(series: number): Pick<SeriesState, 'columns' | 'samples'>;
 }
 

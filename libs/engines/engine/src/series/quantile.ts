@@ -5,7 +5,7 @@ import { CountTree } from './count-tree.ts';
 import { RankOrder } from './rank-order.ts';
 import type { SampleWindows } from './sample-windows.ts';
 
-/** What `quantile` reorders: one buffer for all windows, which follow each other. */
+/** The values that `quantile` reorders: one buffer for all windows, which follow each other. */
 let selection = new Float64Array(1024);
 
 /**
@@ -23,7 +23,7 @@ export function quantile(q: number, values: Float64Array): number {
   if (lower < notNumbers) return Number.NaN;
   const low = selectNth(numbers, lower - notNumbers);
   if (lower === values.length - 1) return between(low, low, weight);
-  // What is selected splits the others: the next one is the least of those behind it.
+  // The selected value splits the others: the next one is the least of those behind it.
   let high = Infinity;
   for (let i = lower - notNumbers + 1; i < numbers.length; i++) if (numbers[i] < high) high = numbers[i];
   return between(low, high, weight);

@@ -7,7 +7,7 @@ import type { MemoryBudget } from '../common/memory-budget.ts';
 import type { BaseLabels } from '../pipeline/base-labels.ts';
 import type { Row } from '../pipeline/row.ts';
 
-/** What orders rows beyond their labels. */
+/** The order of rows beyond their labels. */
 interface RowPlace {
   /** Source and block the row stands in, as arrival order. */
   readonly sourceIndex: number;

@@ -50,7 +50,7 @@ export function slideWindows(
   }
 }
 
-/** What sliding needs besides its input and its output; the same for all series of a grid. */
+/** Buffers of sliding besides its input and its output; the same for all series of a grid. */
 export interface WindowScratch {
   readonly first: Int32Array;
   readonly last: Int32Array;

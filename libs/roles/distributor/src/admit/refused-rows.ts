@@ -1,7 +1,7 @@
 import type { TenantId } from '@loki/model';
 import { goTimeText, rfc3339Seconds } from '../json/time-text.ts';
 
-/** What the client is told when not all was admitted. */
+/** The client's text when not all was admitted. */
 export interface AdmissionProblem {
   readonly status: 400 | 429;
   readonly text: string;

@@ -2,7 +2,7 @@ import { BoundedMap, hash64 } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, StreamClaim, StreamLimitService, Timers } from '@loki/ports';
 
-/** Who counts the streams of a tenant now. */
+/** The counter of a tenant's streams now. */
 export interface StreamLimitOwner {
   /** Another one whenever it may have forgotten: another process, or the same one restarted. Without `/`. */
   readonly id: string;
@@ -90,7 +90,8 @@ export class StreamLimitClaims {
     const away = this.#away.get(owner.id);
     if (away === undefined) return owner;
     if (away.untilMs > this.#deps.clock.monotonicMs()) return undefined;
-    // What it was told with a question that it did not answer it may not know: it is told all again.
+    // An owner may not know the streams that came with a question which it did not answer: it is told all
+    // again.
     return { ...owner, id: `${owner.id}/${away.times}` };
   }
 
@@ -195,7 +196,7 @@ function baseOf(id: string): string {
   return id.replace(/\/\d+$/, '');
 }
 
-/** What goes with one question. */
+/** The claims that go with one question. */
 function takeClaims(waiting: Map<TenantId, TenantClaim>): [TenantId, TenantClaim][] {
   const taken: [TenantId, TenantClaim][] = [];
   let left = streamsPerCallMax;

@@ -1,4 +1,4 @@
-/** What a stream's rate is held against. */
+/** The limit of a stream's rate. */
 export interface StreamRateLimit {
   /** Bytes a second of one shard. */
   readonly rate: number;

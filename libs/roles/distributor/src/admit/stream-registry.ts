@@ -64,7 +64,7 @@ interface StreamRegistryOptions {
   readonly refusedNamedMax: number;
 }
 
-/** What is shared with other distributors. */
+/** Shared with other distributors. */
 export interface SharedStreams {
   readonly claims: StreamLimitClaims;
   readonly limiters: StreamLimitOwners;
@@ -85,7 +85,7 @@ interface TenantState {
   readonly streams: Map<string, StreamState>;
   /** Streams that the limiter refused, and until when it is not asked about them again. */
   readonly refusedUntilMs: Map<string, number>;
-  /** Who was told of all `streams`. */
+  /** The counter that was told of all `streams`. */
   limiterId: string | undefined;
   sweptMs: number;
 }
@@ -158,7 +158,7 @@ export class StreamRegistry implements StreamAdmission {
         return { status: 429, text: streamLimitText(stream.text, tenant) };
       }
       state = newState(nowMs);
-      // Nobody was asked: the limiter hears of it when there is one again.
+      // The stream was admitted without a question: the limiter hears of it when there is one again.
       if (this.#shared) tenantState.limiterId = undefined;
       tenantState.streams.set(stream.text, state);
     }
@@ -213,7 +213,7 @@ export class StreamRegistry implements StreamAdmission {
     return streams.size < share;
   }
 
-  /** Whoever counts from now on hears of all streams that were admitted before. */
+  /** A new counter hears of all streams that were admitted before. */
   #introduce(
     tenant: TenantId,
     tenantState: TenantState,

@@ -4,7 +4,7 @@ import type { ValidRows } from './validate.ts';
 
 type Taken = Pick<ValidRows, 'lines' | 'bytes' | 'metadataBytes'>;
 
-/** What was valid, by policy. */
+/** The valid rows, by policy. */
 export function takenByPolicy(rows: PushRows, limits: Limits, valid: ValidRows): Iterable<[string, Taken]> {
   const { lines, bytes, metadataBytes } = valid;
   if (limits.policyStreamMapping.length === 0) return [['', { lines, bytes, metadataBytes }]];

@@ -8,12 +8,15 @@ import type { PushRows } from '../rows/push-rows.ts';
 import type { DiscardReason } from '../streams/discard.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 
-/** What validation needs besides the rows, and where it reports. */
+/** The surroundings of validation: limits, and the places where it reports. */
 interface ValidationContext {
   readonly limits: Limits;
   readonly nowMs: number;
   readonly names: MetadataNames;
-  /** What the write log takes as one record: no entry can be larger, whatever the tenant's limits say. */
+  /**
+   * Bytes of the largest record that the write log takes: no entry can be larger, whatever the tenant's
+   * limits say.
+   */
   readonly recordBytesMax: number;
   /** Of a backfill: entries may be as old as they are. */
   readonly isBackfill: boolean;
@@ -29,7 +32,7 @@ interface ValidationContext {
 const rowsPerSlice = 1024;
 const streamsPerSlice = 256;
 
-/** What is left of a push. */
+/** The valid rest of a push. */
 export interface ValidRows {
   readonly lines: number;
   /** Line and metadata bytes. */

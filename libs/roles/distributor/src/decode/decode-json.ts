@@ -14,7 +14,7 @@ const streamsType = 'Streams: []loghttp.LogProtoStream: ';
 
 const overflow = 'Value is number, but overflowed while parsing';
 
-/** What Go's time is when nobody sets it: the first second of the year 1. */
+/** Go's time when it is not set: the first second of the year 1. */
 const zeroTimeSeconds = -62_135_596_800;
 
 /**

@@ -5,7 +5,7 @@ import { JsonCursor, within } from '../json/json-iterator-cursor.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
 
-/** What Go's time is when nobody sets it: the first second of the year 1, and thus too old. */
+/** Go's time when it is not set: the first second of the year 1, and thus too old. */
 const zeroTime = { seconds: -62_135_596_800, nanos: 0 };
 
 interface LegacyEntry {

@@ -18,7 +18,7 @@ import { decodeOtlpJson } from './decode-otlp-json.ts';
 import type { OtlpActions } from './otlp-actions-cache.ts';
 import { otlpText } from './otlp-text.ts';
 
-/** What decoding an OTLP request needs besides its bytes. */
+/** The surroundings of an OTLP request's decoding. */
 interface OtlpContext {
   readonly streams: StreamLookup;
   readonly limits: Pick<Limits, 'otlp'>;

@@ -55,7 +55,7 @@ export const decodePushTask: Task<DecodeInput, DecodedPush> = {
   run(input) {
     const rows = new PushRows();
     const texts = new StreamTexts();
-    // What crossed a thread is a plain Uint8Array.
+    // Bytes that crossed a thread are a plain Uint8Array.
     const { buffer, byteOffset, length } = input.body;
     decodePush(
       { ...input, body: Buffer.from(buffer, byteOffset, length) },
@@ -138,7 +138,7 @@ function packed(rows: PushRows): DecodedPush {
   };
 }
 
-/** What the columns take in memory once they are unpacked, about. */
+/** Bytes of the columns in memory once they are unpacked, about. */
 export function weightOf(push: DecodedPush): number {
   const { bytes, extra, seconds, nameCodes, valueText, streamCodes } = push;
   return weightOfRows({

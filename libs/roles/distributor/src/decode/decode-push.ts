@@ -20,7 +20,7 @@ export interface PushBody {
   readonly encoding: string;
 }
 
-/** What decoding needs besides the body, and what it fills. */
+/** The surroundings of decoding, and the rows that it fills. */
 interface DecodeContext {
   readonly rows: PushRows;
   readonly snappy: SnappyDecoder;

@@ -110,7 +110,7 @@ function inflateMember(data: Buffer, bytesMax: number): ZlibOutcome | string {
   }
 }
 
-/** What is wrong with the checksum and length that follow a member's data. */
+/** The fault of the checksum and length that follow a member's data. */
 function trailerFault(body: Buffer, at: number, member: Buffer): string | undefined {
   if (body.length - at < trailerBytes) return cutBodyText;
   const isSound = body.readUInt32LE(at) === crc32(member) && body.readUInt32LE(at + 4) === member.length;

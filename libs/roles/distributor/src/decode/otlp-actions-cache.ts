@@ -2,7 +2,7 @@ import type { Limits, OtlpAction, OtlpAttributesConfig } from '@loki/config';
 import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';
 
-/** What becomes of the attributes of one level (resource, scope or record), by name. */
+/** The fate of the attributes of one level (resource, scope or record), by name. */
 class AttributeActions {
   readonly #named = new Map<string, OtlpAction>();
   readonly #patterns: readonly { readonly regex: Regex; readonly action: OtlpAction }[];

@@ -10,7 +10,7 @@ export interface BodyBounds {
   readonly decompressedBytesMax: number;
 }
 
-/** What zlib says, in Go's words. */
+/** zlib's faults in Go's words. */
 const goTexts = new Map([
   ['incorrect data check', 'gzip: invalid checksum'],
   ['incorrect length check', 'gzip: invalid checksum'],

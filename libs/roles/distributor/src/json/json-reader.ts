@@ -2,7 +2,7 @@ import { character, isDigit, JsonCursor } from './json-iterator-cursor.ts';
 import type { JsonRange } from './json-iterator-cursor.ts';
 import { NameCache } from './name-cache.ts';
 
-/** What the next value looks like. */
+/** The looks of the next value. */
 type NextKind = 'string' | 'number' | 'other';
 
 const quote = 0x22;

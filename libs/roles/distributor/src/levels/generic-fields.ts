@@ -6,7 +6,7 @@ export interface GenericField {
   readonly hints: readonly string[];
 }
 
-/** What is known of an entry besides its line. */
+/** The known parts of an entry besides its line. */
 interface GenericSources {
   readonly labels: Labels;
   metadata(name: string): string | undefined;

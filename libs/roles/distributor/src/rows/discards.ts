@@ -8,7 +8,7 @@ interface Discard {
   bytes: number;
 }
 
-/** What one push lost, by reason and policy: counted once at its end, not once a row. */
+/** The losses of one push, by reason and policy: counted once at its end, not once a row. */
 export class Discards {
   readonly #discards = new Map<string, Discard>();
 

@@ -122,7 +122,7 @@ export class PushRows implements PushSink {
     this.isRefused = new Uint8Array(this.rowCount);
   }
 
-  /** What these rows take in memory, about. */
+  /** Bytes of these rows in memory, about. */
   get weightBytes(): number {
     let pairBytes = 0;
     for (const bytes of this.pairBytes) pairBytes += bytes;
@@ -236,7 +236,7 @@ export class PushRows implements PushSink {
     return bytes;
   }
 
-  /** What `lineStart` and `lineEnd` of a row refer to. */
+  /** The memory that `lineStart` and `lineEnd` of a row refer to. */
   lineBuffer(row: number): Buffer {
     return this.inExtra[row] === 0 ? this.bytes : this.extra;
   }
@@ -272,7 +272,7 @@ function tooMany(what: string, max: number): LokiError {
   return new LokiError('bodyTooLarge', `request body too large: more than ${max} ${what}`);
 }
 
-/** What decoded rows take in memory besides their bytes. */
+/** Bytes of decoded rows in memory besides those of their texts. */
 export function weightOfRows(size: {
   readonly bytes: number;
   readonly rows: number;

@@ -6,7 +6,7 @@ import type { KeptFor } from './kept-for.ts';
 import { compilePolicies } from './policies.ts';
 import type { Policy } from './policies.ts';
 
-/** What the hot path needs of a tenant's limits in another form. */
+/** A tenant's limits in the form that the hot path needs. */
 interface CompiledLimits {
   /** Label and metadata names that state a level, in order of preference. */
   readonly levelFields: readonly string[];

@@ -19,9 +19,9 @@ export interface StreamLookup {
 const keyBytesMax = 16 * 1024;
 
 /**
- * What label texts mean, remembered: agents send the same few texts in every push, and parsing, sorting,
- * hashing and checking them again would cost more than all of the entries.
- * An entry resolved under other limits is resolved anew.
+ * The meaning of label texts, remembered: agents send the same few texts in every push, and parsing, sorting,
+ * hashing and checking them again would cost more than all of the entries. An entry resolved under other
+ * limits is resolved anew.
  */
 export class StreamCache {
   readonly #streams: BoundedMap<string, ResolvedStream>;
@@ -63,7 +63,7 @@ export class StreamCache {
 
 function jsonText(bytes: Buffer, start: number, end: number): string {
   const labels = labelTextOfJson(bytes, { start, end });
-  // Whoever says that the object is well-formed knows of its escapes too.
+  // The check that the object is well-formed knows of its escapes too.
   assert('text' in labels, 'labels were looked at before');
   return labels.text;
 }

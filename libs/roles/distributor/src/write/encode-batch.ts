@@ -23,6 +23,6 @@ export async function encodeBatch(
   if (sections.length === 0) return [];
   if (rawBytes < inlineBytesMax) return encodeRecords(sections, bytesMax);
   const { records } = await workers.run(encodeRecordsTask, { sections, bytesMax }, { isUrgent: true });
-  // What crossed a thread is a plain Uint8Array.
+  // Bytes that crossed a thread are a plain Uint8Array.
   return records.map((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }

@@ -70,7 +70,7 @@ export class JsonWriter {
     this.#length = at;
   }
 
-  /** What was written; nothing may be written after. */
+  /** The written bytes; nothing may be written after. */
   finish(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }

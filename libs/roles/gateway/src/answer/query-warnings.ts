@@ -7,8 +7,8 @@ import { parseLimit, parseTimeRange } from '../limits/params.ts';
 import type { Params } from '../limits/params.ts';
 
 /**
- * What of a range query's answer a limit may have cut off, in words; [] unless the tenant wants to hear of
- * it.
+ * The parts of a range query's answer that a limit may have cut off, in words; [] unless the tenant wants to
+ * hear of it.
  */
 export function cutWarnings(params: Params, result: QueryResult, limits: Limits, nowNs: bigint): string[] {
   if (!limits.queryWarningsEnabled) return [];

@@ -2,7 +2,7 @@ import type { QueryResult } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafStats } from '@loki/ports';
 
-/** What a query cost as a whole, beside the sums of its leaves. */
+/** The cost of a query as a whole, beside the sums of its leaves. */
 interface QueryTiming {
   readonly execSeconds: number;
   readonly queueSeconds: number;

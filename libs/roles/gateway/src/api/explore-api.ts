@@ -31,7 +31,7 @@ import { streamsOfTenants, wholeDays } from './explore-streams.ts';
 interface ExploreApiDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
-  /** Who clusters lines; absent when nobody does. */
+  /** The clusters of lines; absent when no process makes them. */
   readonly patterns?: PatternService;
   /**
    * Where lines are read for their fields; absent in a process without workers, whose own thread reads them
@@ -44,7 +44,7 @@ interface ExploreApiDeps {
 const lineLimitDefault = 100;
 const fieldLimitDefault = 1000;
 
-/** What the logs have to search by, for people who do not know them yet: labels and fields. */
+/** The names to search logs by, for people who do not know them yet: labels and fields. */
 export class ExploreApi {
   readonly #deps: ExploreApiDeps;
 

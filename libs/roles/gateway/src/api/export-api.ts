@@ -144,7 +144,7 @@ export class ExportApi {
       failure = this.#failureOf(error);
       const cursor = printCursor(asked.query, rest);
       yield `{"cursor":"${cursor}","done":false,"entries":${entries},"error":${goJsonString(failure.message)}}\n`;
-      // Who does not look at the last line sees at least that the answer has no end.
+      // A reader that does not look at the last line sees at least that the answer has no end.
       throw failure;
     } finally {
       release();

@@ -4,7 +4,7 @@ import type { TimeRange } from '../limits/params.ts';
 
 type Direction = 'forward' | 'backward';
 
-/** What an export still has to bring: every entry of the query in this range, and no other. */
+/** The rest of an export: every entry of the query in this range, and no other. */
 export interface ExportCursor extends TimeRange {
   readonly direction: Direction;
 }

@@ -12,7 +12,7 @@ export interface ExportPage {
   readonly rest: ExportCursor | undefined;
 }
 
-/** What one leaf of an export asks; the tenant and the text of the query are the caller's. */
+/** The question of one leaf of an export; the tenant and the text of the query are the caller's. */
 export type PageRequest = Pick<LogLeafRequest, 'startNs' | 'endNs' | 'direction' | 'limit' | 'shard'>;
 
 interface ExportPagesOptions {
@@ -157,14 +157,14 @@ function firstPart(range: ExportCursor, lengthNs: bigint): { startNs: bigint; en
     : { startNs: endNs - lengthNs, endNs };
 }
 
-/** What is left when everything up to the far end of `part` is done. */
+/** The rest of the range when everything up to the far end of `part` is done. */
 function without(range: ExportCursor, part: { startNs: bigint; endNs: bigint }): ExportCursor {
   return range.direction === 'forward'
     ? { ...range, startNs: part.endNs }
     : { ...range, endNs: part.startNs };
 }
 
-/** What is left when everything before `instantNs` is done, which itself is not. */
+/** The rest of the range when everything before `instantNs` is done, which itself is not. */
 function reaching(range: ExportCursor, instantNs: bigint): ExportCursor {
   return range.direction === 'forward'
     ? { ...range, startNs: instantNs }

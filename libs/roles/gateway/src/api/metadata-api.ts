@@ -141,7 +141,7 @@ export class MetadataApi {
       for (const matchers of selectors.values()) {
         for (const found of await this.#streams(tenancy, request, { matchers, range, kind: 'stats' })) {
           for (const stream of found.streams) {
-            // What two selectors of a query have in common is read once.
+            // Streams that two selectors of a query have in common are read once.
             streams.set(`${found.tenant}\0${Labels.fromPairs(stream.labels).toString()}`, stream);
           }
         }

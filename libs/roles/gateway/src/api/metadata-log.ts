@@ -12,7 +12,7 @@ export interface MetadataLogDeps {
   readonly queryMetrics?: QueryMetrics;
 }
 
-/** What a request turns out to be about, noted as it is found out. */
+/** The subject of a request, noted as it is found out. */
 export interface MetadataNote {
   /** Selector, label or both, as Loki logs them. */
   query: string;

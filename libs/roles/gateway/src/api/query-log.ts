@@ -218,7 +218,7 @@ function filtersBeforeParser(expr: Expr): boolean {
   });
 }
 
-/** What a client sends cannot break the line, nor make it long. */
+/** Text of a client, which cannot break the line, nor make it long. */
 export function clean(text: string): string {
   return text.slice(0, 200).replace(/[^\x20-\x7e]/g, '_');
 }

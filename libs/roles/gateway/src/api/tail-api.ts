@@ -208,8 +208,8 @@ function droppedJson(count: number, atNs: bigint): string {
 }
 
 /**
- * What makes an entry one: its stream, time and line. Short, because those of the history are kept as long as
- * the tail.
+ * The identity of an entry: its stream, time and line. Short, because those of the history are kept as long
+ * as the tail.
  */
 function rowKey(rows: LogLeafResult, row: number): string {
   const from = row === 0 ? 0 : rows.lineEnds[row - 1];

@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 
 /**
- * Whom a request of a tenant is for, from the largest group to the smallest: each level is served in turn.
+ * The actor of a tenant's request, from the largest group to the smallest: each level is served in turn.
  */
 export type ActorPath = readonly string[];
 

@@ -14,14 +14,14 @@ import type { Weights } from './weights.ts';
 export interface CutLimits {
   /** 0: time is not split. */
   readonly splitNs: bigint;
-  /** What begins at or after `fromNs` is cut at multiples of another interval. */
+  /** Time at or after `fromNs` is cut at multiples of another interval. */
   readonly recent?: { readonly fromNs: bigint; readonly splitNs: bigint };
-  /** What one querier should read for one part. */
+  /** Bytes that one querier should read for one part. */
   readonly bytesPerShard: number;
   /** Parts by stream that one stretch of time may have; 1: none. */
   readonly shardsMax: number;
   readonly strategy: 'power_of_two' | 'bounded';
-  /** What reaches to or beyond this is not sharded. */
+  /** A stretch that reaches to or beyond this is not sharded. */
   readonly shardBeforeNs: bigint;
   readonly shardAggregations: readonly string[];
 }
@@ -156,7 +156,7 @@ function rangeStretches(
   );
 }
 
-/** What lies between two neighbouring borders. */
+/** The time between two neighbouring borders. */
 interface Interval<Request extends LeafRequest> {
   readonly request: Request;
   readonly bytes: number;

@@ -152,7 +152,7 @@ export class FairQueue<Puller = void> {
     if (before + slots > 0) this.#slots.set(pullerId, before + slots);
     else this.#slots.delete(pullerId);
     if (before > 0 && before + slots > 0) return;
-    // Who works for whom has changed: idle pullers may have to take over.
+    // Tenants' pullers have changed: idle ones may have to take over.
     for (const idle of this.#waiting.slice()) {
       const job = this.#take(idle.pullerId);
       if (!job) continue;
@@ -209,8 +209,8 @@ export class FairQueue<Puller = void> {
   }
 
   /**
-   * Who may work for the tenant; undefined: all. Those whose hash with the tenant is lowest: when a puller
-   * comes or goes, no tenant changes more than one of its own.
+   * The pullers that may work for the tenant; undefined: all. Those whose hash with the tenant is lowest:
+   * when a puller comes or goes, no tenant changes more than one of its own.
    */
   #pullersOf(tenant: string): ReadonlySet<string> | undefined {
     const all = this.#slots.size;

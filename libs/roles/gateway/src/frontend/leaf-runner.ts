@@ -27,7 +27,7 @@ interface LeafRunnerDeps {
   readonly isInstant: boolean;
   /** Time before now that `split_ingester_queries_by_interval` is for; 0: all time. */
   readonly recentMs: number;
-  /** What may be answered from a cache; undefined: nothing. */
+  /** The kinds of answers that may come from a cache; undefined: none. */
   readonly cache: CachePolicy | undefined;
   /** Has one part answered by a querier, over and over when need be. */
   readonly ask: (request: LeafRequest, signal: AbortSignal) => Promise<LeafResult>;
@@ -35,7 +35,7 @@ interface LeafRunnerDeps {
 
 type Hold = (part: LeafResult, signal: AbortSignal) => Promise<LeafResult>;
 
-/** What one querier reads for one part when the tenant's limit says nothing. */
+/** Bytes that one querier reads for one part when the tenant's limit says nothing. */
 export const bytesPerShardDefault = 600_000_000;
 
 /**

@@ -194,7 +194,7 @@ export class QueryFrontend {
     return streamsInParts(request, { querier, weights: this.#weights, limits, nowNs }, signal);
   }
 
-  /** What keeps queries from being answered now; undefined: nothing. */
+  /** A reason why queries cannot be answered now; undefined: none. */
   notReady(): string | undefined {
     if (this.#queue.pullers > 0) return undefined;
     return 'Query Frontend not ready: number of queriers connected to query-frontend is 0';
@@ -316,7 +316,7 @@ export class QueryFrontend {
     });
   }
 
-  /** What may be answered from a cache; undefined when nothing of the kind is. */
+  /** The answers of a kind that may come from a cache; undefined when none may. */
   cachePolicy(
     kind: ResultsKind,
     limits: Limits,

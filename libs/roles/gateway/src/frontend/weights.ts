@@ -54,8 +54,8 @@ const freshMs = 15_000;
 const keptMax = 1000;
 
 /**
- * What leaves would read, from what queriers know without reading lines. Estimates: plans rest on them, never
- * answers.
+ * The bytes that leaves would read, from what queriers know without reading lines. Estimates: plans rest on
+ * them, never answers.
  */
 export class WeightSource {
   readonly #querier: Pick<QuerierService, 'storedBytes' | 'streams'>;

@@ -54,8 +54,8 @@ export function checkBlocked(expr: Expr, text: string, limits: Limits, tags = ''
 }
 
 /**
- * What every selector must have. Loki asks it of range queries only, and so do we: alerts and panels rest on
- * it.
+ * Labels that every selector must have. Loki asks it of range queries only, and so do we: alerts and panels
+ * rest on it.
  */
 export function checkSelectors(expr: Expr, limits: Limits): void {
   for (const log of logExpressions(expr)) checkSelector(log, limits);
@@ -153,7 +153,7 @@ export interface SelectedStreams extends TimeRange {
   readonly selector: string;
 }
 
-/** What a query reads. */
+/** The streams and the time that a query reads. */
 export function selectionsOf(expr: Expr, { startNs, endNs }: TimeRange): SelectedStreams[] {
   if (expr.kind === 'log') return [{ selector: printSelector(expr.matchers), startNs, endNs }];
   return [...rangeAggregations(expr)].map(({ log, rangeNs, offsetNs }) => ({

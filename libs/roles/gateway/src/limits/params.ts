@@ -137,7 +137,7 @@ function floatSeconds(text: string): bigint {
   return (negative ? -ms : ms) * nsPerMs;
 }
 
-/** Nobody writes moments so; what does not fit into nanoseconds is the last moment there is. */
+/** A rare form of moments; one that does not fit into nanoseconds is the last moment there is. */
 function exponentSeconds(text: string): bigint {
   const ms = Math.round(Number(text) * 1000);
   const ns = Number.isFinite(ms) ? BigInt(ms) * nsPerMs : farNs;
@@ -215,7 +215,7 @@ export function parseSecondsOrDuration(params: Params, name: string): bigint | u
   const seconds = parseGoFloat(text);
   if (seconds !== undefined) {
     const ns = seconds * 1e9;
-    // What is no number becomes the least one where Go makes a duration of it.
+    // A value that is no number becomes the least one where Go makes a duration of it.
     if (Number.isNaN(ns)) return -farNs - 1n;
     if (Math.abs(ns) < 2 ** 63) return BigInt(Math.trunc(ns));
     throw badRequest(`cannot parse ${quoted(text)} to a valid duration. It overflows int64`);

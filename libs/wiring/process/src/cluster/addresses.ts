@@ -34,7 +34,7 @@ export interface AddressWatch {
   readonly defaultPort?: number;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** Who knows names. Default: the machine's resolver. */
+  /** The resolver of names. Default: the machine's. */
   readonly names?: Names;
   /** Every `host:port` behind the names, at first and whenever they differ. */
   readonly onChange: (addresses: ReadonlySet<string>) => void;
@@ -87,7 +87,7 @@ async function resolve(
   return families.map((each) => `${each.family === 6 ? `[${each.address}]` : each.address}:${port}`);
 }
 
-/** What SRV records name, `_port._tcp.name`; their hosts looked up in turn, or kept by name. */
+/** The targets of SRV records, `_port._tcp.name`; their hosts looked up in turn, or kept by name. */
 async function resolveService(name: string, names: Names, looksUpHosts: boolean): Promise<string[]> {
   const records = await names.resolveSrv(name);
   const named = records.map((record) => `${record.name}:${record.port}`);

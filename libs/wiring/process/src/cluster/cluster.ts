@@ -159,7 +159,7 @@ export class Cluster {
     return () => Math.max(1, view.ring.eligible.length);
   }
 
-  /** Who counts the streams of tenants; undefined: this process has all of them. */
+  /** The counters of tenants' streams; undefined: this process has all of them. */
   async streamLimiters(own: StreamLimitService | undefined): Promise<StreamLimitOwners | undefined> {
     const { config, rings } = this.#deps;
     if (config.writeLog.kind === 'embedded') return undefined;
@@ -172,7 +172,7 @@ export class Cluster {
     });
   }
 
-  /** Who clusters lines: this process alone, or all ingesters; undefined: nobody. */
+  /** The clusters of lines, of this process alone or of all ingesters; undefined: none. */
   async patterns(own: PatternService | undefined): Promise<PatternService | undefined> {
     const { config, rings, rpc, logger } = this.#deps;
     if (own) servePatterns(rpc, own);

@@ -43,7 +43,7 @@ export async function* followOwners(
       }
     } catch (error) {
       if (signal.aborted) return;
-      // What the request itself is to blame for fails the same way everywhere.
+      // A fault of the request itself fails the same way everywhere.
       if (!(error instanceof LokiError) || error.code !== 'unavailable') throw error;
       failure = error;
     }

@@ -23,7 +23,7 @@ export class LogEnds implements Pick<WriteLog, 'partitionCount' | 'endOffset'> {
     return Promise.race([log.endOffset(partition), this.#closed.promise]);
   }
 
-  /** Whoever waits waits no more. */
+  /** Waiting calls end. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#closed.reject(new LokiError('unavailable', 'the process stops'));

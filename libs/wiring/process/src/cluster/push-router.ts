@@ -114,9 +114,9 @@ export interface PushCandidate {
 const aheadMax = 4;
 
 /**
- * Who is asked first, and who next. All gateways prefer the same distributor for a tenant, and another one
- * for few tenants when distributors come or go (highest random weight). Others come with the fewest under way
- * first, equals as they are given; who did not answer lately comes last.
+ * The order in which distributors are asked. All gateways prefer the same distributor for a tenant, and
+ * another one for few tenants when distributors come or go (highest random weight). Others come with the
+ * fewest under way first, equals as they are given; one that did not answer lately comes last.
  */
 export function pushOrder<T extends PushCandidate>(tenant: TenantId, candidates: readonly T[]): T[] {
   const order = candidates.toSorted(

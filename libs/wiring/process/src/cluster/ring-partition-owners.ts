@@ -20,10 +20,10 @@ interface RingPartitionOwnersDeps {
 }
 
 /**
- * Who answers for a partition: its owners by the ring, each process its own first, then the others in turn so
- * that they share the work, and those that did not answer lately after them. Last those that may have owned
- * it until now, and keep it until a new owner has read it: members on their way out, and those that come next
- * on the ring.
+ * The members that answer for a partition: its owners by the ring, each process its own first, then the
+ * others in turn so that they share the work, and those that did not answer lately after them. Last those
+ * that may have owned it until now, and keep it until a new owner has read it: members on their way out, and
+ * those that come next on the ring.
  */
 export class RingPartitionOwners implements PartitionOwners {
   readonly #deps: RingPartitionOwnersDeps;

@@ -60,7 +60,7 @@ export class RingRulerPeers implements RulerPeers {
     await this.#ask(undefined, (ruler) => ruler.rulesChanged(tenant));
   }
 
-  /** What each of them answers; undefined for those that do not. */
+  /** The answer of each of them; undefined for those that do not answer. */
   #ask<T>(
     signal: AbortSignal | undefined,
     ask: (ruler: RulerService) => Promise<T>,

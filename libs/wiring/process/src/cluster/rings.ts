@@ -80,7 +80,7 @@ export class Rings {
     return instanceIdOf(this.#configOf(name));
   }
 
-  /** What of a ring's work is this process's. */
+  /** This process's share of a ring's work. */
   async share(name: RingName): Promise<WorkShare> {
     return new WorkShare(await this.view(name), this.idIn(name));
   }
@@ -116,7 +116,7 @@ export class Rings {
     const { config, clock, timers, random, logger, metrics } = this.#deps;
     const own = this.#configOf(name);
     const { heartbeatPeriodMs, heartbeatTimeoutMs } = own;
-    // Whoever owns nothing is only counted and called: one token will do.
+    // A member that owns nothing is only counted and called: one token will do.
     const tokenCount = owning.includes(name) ? own.tokens : 1;
     const member = new RingMember({
       store: this.#stores.of(own).store,
@@ -183,7 +183,7 @@ class RingStores {
 
   constructor(world: RingsDeps) {
     this.#deps = world;
-    // Whoever has a memory lends it, whether or not a ring of its own is kept there: others may be told to
+    // A process with a memory lends it, whether or not a ring of its own is kept there: others may be told to
     // join here.
     if (world.config.ring.store !== 'redis') this.#lent();
   }

@@ -5,7 +5,7 @@ import type { ChannelPool } from '@loki/rpc';
 import { Suspects } from './suspects.ts';
 
 interface RouteForwarderDeps {
-  /** What those are who answer, as a failure names them. */
+  /** The name of those who answer, as a failure tells it. */
   readonly name: string;
   /** `host:port` of those that answer, as things stand at each call. */
   readonly addresses: () => readonly string[];

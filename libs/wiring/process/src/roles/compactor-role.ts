@@ -18,7 +18,7 @@ interface HidingDeps {
   readonly objectStore: ObjectStore;
 }
 
-/** What queries leave out, and the requests it comes from; both absent unless retention is on. */
+/** Rows that queries leave out, and the requests they come from; both absent unless retention is on. */
 export interface Hiding {
   readonly requests?: DeleteRequests;
   readonly hidden?: HiddenRows;
@@ -40,7 +40,7 @@ interface CompactorRoleDeps extends HidingDeps {
   readonly hiding: Hiding;
   readonly catalog: Catalog;
   readonly workers: Workers;
-  /** What of the work of all compactors is this one's. */
+  /** This one's share of the work of all compactors. */
   readonly share: CompactorShare;
   /** Absent in a process that has no role which needs it. */
   readonly writeLog?: WriteLog;

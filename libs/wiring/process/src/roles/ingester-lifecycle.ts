@@ -14,7 +14,7 @@ interface IngesterLifecycleDeps {
 const markerName = 'shutdown-requested.txt';
 const noContent: HttpResponse = { status: 204 };
 
-/** What an operator has decided about the end of this ingester, and how it is told. */
+/** An operator's decision about the end of this ingester, and how it is told. */
 export class IngesterLifecycle {
   readonly #deps: IngesterLifecycleDeps;
   readonly #markerPath: string | undefined;

@@ -44,7 +44,7 @@ export interface RoleDeps {
   readonly onMissing: (text: string | undefined) => void;
 }
 
-/** What the roles of one process share that store or read what is stored. */
+/** Shared by the roles of one process that store or read what is stored. */
 export interface StorageDeps extends RoleDeps {
   readonly cluster: Cluster;
   readonly objectStore: ObjectStore;

@@ -22,7 +22,7 @@ import type { RulerRole } from './ruler-role.ts';
 
 /** The roles of this process; absent when `-target` does not name them. */
 export interface Roles {
-  /** Who takes pushes: the distributor of this process, or a way to those elsewhere. */
+  /** The receiver of pushes: the distributor of this process, or a way to those elsewhere. */
   readonly pushes?: DistributorService;
   readonly ingester?: Ingester;
   readonly ingesterLifecycle?: IngesterLifecycle;
@@ -141,7 +141,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       frontend?.stop();
       ruleFrontend?.stop();
       await compactor?.stop();
-      // What came in since.
+      // Pushes that came in since.
       await distributor?.drain();
       await ingester?.stop();
       distributing?.streamShards.close();

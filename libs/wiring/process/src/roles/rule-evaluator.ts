@@ -62,7 +62,7 @@ const remoteTimeoutMs = 90_000;
 export function remoteEvaluator({ frontends, limits, timers }: RemoteEvaluatorDeps): EvaluateRule {
   const parse = ruleParser();
   return async (tenant, text, timeNs, signal) => {
-    // What is no metric is refused here, in the words that the rule's health shows.
+    // An expression that is no metric is refused here, in the words that the rule's health shows.
     parse(text);
     const { rulerRemoteEvaluationTimeoutMs, rulerRemoteEvaluationBytesMax: bytesMax } =
       limits.forTenant(tenant);

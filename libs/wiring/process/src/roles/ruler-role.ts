@@ -102,7 +102,7 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
   const prometheus = new PrometheusRuleApi({ ruler, ...(options.enableSharding ? { peers } : {}) });
   serveRuler(deps.rpc, {
     groups: async (tenant) => {
-      // What was running is another's soon, and none of it is to be missing meanwhile.
+      // Running groups are another's soon, and none of them is to be missing meanwhile.
       if (isStopping) throw new LokiError('unavailable', 'the ruler stops');
       return JSON.stringify(prometheus.own(tenant));
     },

@@ -14,7 +14,7 @@ const clientAuthTypes: ReadonlyMap<string, 'none' | 'optional' | 'required'> = n
 ]);
 
 /**
- * What `server.http_tls_config` says; undefined: plain text.
+ * The TLS of `server.http_tls_config`; undefined: plain text.
  *
  * @throws when it contradicts itself, or names a file that cannot be read
  */

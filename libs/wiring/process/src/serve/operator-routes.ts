@@ -14,7 +14,7 @@ import type { Roles } from '../roles/roles.ts';
 
 type Handlers = Partial<Readonly<Record<RouteId, HttpHandler>>>;
 
-/** What this process says of its own work: to operators, and to processes that are asked about all. */
+/** This process's account of its own work: to operators, and to processes that are asked about all. */
 export function ownStatusHandlers({ ingester, compactor }: Roles): Handlers {
   return {
     ...(ingester
@@ -80,7 +80,7 @@ function failuresOf(answers: readonly MemberStatus<unknown>[]): { instance: stri
   return answers.flatMap(({ instance, error }) => (error === undefined ? [] : [{ instance, error }]));
 }
 
-/** Who is in a ring, to be asked the same. */
+/** The members of a ring, to be asked the same. */
 class Members {
   readonly #deps: SystemStatusDeps;
   readonly #name: RingName;

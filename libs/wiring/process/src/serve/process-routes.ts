@@ -191,8 +191,7 @@ function routeRules({ server, tenants, roles, config }: RouteDeps): void {
 }
 
 /**
- * What processes ask of this one that pass routes on: gateways, and rulers that have their rules evaluated
- * here.
+ * Routes for processes that pass requests on: gateways, and rulers that have their rules evaluated here.
  */
 function serveOthers(deps: RouteDeps): void {
   const { rpc, tenants, roles, config } = deps;

@@ -11,7 +11,7 @@ interface RpcHealthDeps {
 const lookMs = 500;
 
 /**
- * What grpc.health.v1 says is what `/ready` says: SERVING when all parts are ready, NOT_SERVING while they
+ * The answer of grpc.health.v1 is that of `/ready`: SERVING when all parts are ready, NOT_SERVING while they
  * drain.
  */
 export class RpcHealth {
@@ -34,7 +34,7 @@ export class RpcHealth {
     this.#set(false);
   }
 
-  /** Whoever watches is told of changes, not of every look. */
+  /** Watchers are told of changes, not of every look. */
   #set(isServing: boolean): void {
     if (isServing === this.#isServing) return;
     this.#isServing = isServing;

@@ -2,7 +2,7 @@ import type { Catalog } from '@loki/catalog';
 import type { Clock, ObjectStore } from '@loki/ports';
 
 /**
- * What whoever starts a process puts between its roles and its adapters. Absent: nothing. For harnesses that
+ * Wrappers that a harness puts between a process's roles and its adapters. Absent: none. For harnesses that
  * must prove that they find mistakes: these are made outside, so that the product holds none to switch on.
  */
 export interface Adapters {

@@ -6,12 +6,12 @@ import { NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 import { patiently } from './patiently.ts';
 import type { Patience } from './patiently.ts';
 
-/** What a worker thread is started with. */
+/** The start data of a worker thread. */
 export interface WorkerData {
   readonly storage: StorageConfig;
   /** Decoded blocks that one worker may keep. */
   readonly blockCacheBytes: number;
-  /** What the scans of one worker may hold. */
+  /** Bytes that the scans of one worker may hold. */
   readonly leafBytesMax: number;
 }
 
