@@ -1,4 +1,5 @@
 import { checkBoundaries } from './rule-boundaries.ts';
+import { checkComments } from './rule-comments.ts';
 import { checkExports } from './rule-exports.ts';
 import { checkFiles } from './rule-files.ts';
 import { checkFolders } from './rule-folders.ts';
@@ -12,6 +13,7 @@ export function checkTree(tree: Tree): Fault[] {
   return [
     ...checkFiles(tree),
     ...checkText(tree),
+    ...checkComments(tree),
     ...checkWorld(tree),
     ...checkBoundaries(tree),
     ...checkPackages(tree),
