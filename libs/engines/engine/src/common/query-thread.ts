@@ -16,7 +16,7 @@ const sliceMs = 15;
 const bytesMaxDefault = 4 * 2 ** 30;
 
 /**
- * What queries share on a thread that serves others too: the memory that they hold there together, and time
+ * Shared by queries on a thread that serves others too: the memory that they hold there together, and time
  * in slices. Between two slices, whosever they are, the thread turns to everything else once: however many
  * queries compute, a request waits for one slice.
  */

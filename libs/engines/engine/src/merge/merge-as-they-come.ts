@@ -97,7 +97,7 @@ class OrderedMerger {
     return this.#merged ?? this.#complete(mergeLeafResults(this.#request, []));
   }
 
-  /** Whoever has the result counts it from now on. */
+  /** The holder of the result counts it from now on. */
   close(): void {
     this.#memory.close();
   }

@@ -114,7 +114,7 @@ export function buffersOf(packed: PackedLeafResult): ArrayBuffer[] {
   return buffers.filter(({ byteLength }) => byteLength > 0);
 }
 
-/** What it holds until it is unpacked. */
+/** Bytes that it holds until it is unpacked. */
 export function packedBytes(packed: PackedLeafResult): number {
   return buffersOf(packed).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

@@ -6,7 +6,7 @@ import type { Work } from '../common/sliced-work.ts';
 /** Timestamp, label set and line end. */
 const logRowBytes = 16;
 
-/** What a result holds. */
+/** Bytes that a result holds. */
 export function* resultBytes(result: LeafResult): Work<number> {
   if (result.kind === 'samples') return yield* bytesOfAll(result.series, seriesBytes);
   const sets = yield* bytesOfAll(result.labelSets, labelSetBytes);

@@ -79,7 +79,7 @@ export class LeafRunner {
     });
   }
 
-  /** What parts answered is counted until they are merged; `hold` counts. */
+  /** Answers of parts are counted until they are merged; `hold` counts. */
   async #held(merge: (hold: Hold) => Promise<LeafResult>): Promise<LeafResult> {
     const memory = this.#deps.thread.memory.open();
     try {

@@ -76,7 +76,7 @@ interface FrontendDeps {
   readonly random: Pick<Random, 'float'>;
   readonly logger: Logger;
   readonly queryMetrics?: QueryMetrics;
-  /** That of all roles of the process; absent: the frontend is alone on it. */
+  /** The thread of all roles of the process; absent: the frontend is alone on it. */
   readonly queryThread?: QueryThread;
 }
 
