@@ -29,6 +29,8 @@ interface Pending {
  * time.
  */
 const lanes = 4;
+/** What waited for as long as the time-out has this left: the log may just have come back. */
+const attemptMsMin = 1_000;
 const pauseMinMs = 50;
 const pauseMaxMs = 1_000;
 
@@ -68,15 +70,16 @@ export class KafkaAppender {
   }
 
   /** The record's offset in Kafka, or LokiError `logNotAcked` at the deadline. */
-  async append(record: LogRecord): Promise<number> {
+  async append(record: LogRecord, waitedMs: number): Promise<number> {
     const { clock, timers, writeTimeoutMs } = this.#options;
+    const timeoutMs = Math.max(attemptMsMin, writeTimeoutMs - waitedMs);
     const pending: Pending = {
       record,
-      deadlineMs: clock.monotonicMs() + writeTimeoutMs,
+      deadlineMs: clock.monotonicMs() + timeoutMs,
       done: Promise.withResolvers<number>(),
       isSettled: false,
     };
-    const timer = timers.after(writeTimeoutMs, () =>
+    const timer = timers.after(timeoutMs, () =>
       fail(pending, new LokiError('logNotAcked', `kafka: not acknowledged in ${writeTimeoutMs} ms`)),
     );
     this.#waiting.push(pending);

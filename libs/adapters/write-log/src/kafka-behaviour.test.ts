@@ -93,6 +93,15 @@ describe('an append', () => {
     expect(await readAll(log, 0)).toEqual([2]);
   });
 
+  test('whose entries wait already has the rest of the time alone', async () => {
+    const brokers = new VirtualBrokers(1);
+    const log = await open(brokers, { writeTimeoutMs: 6_000 });
+    brokers.isAway = true;
+    const beganMs = performance.now();
+    await expect(log.append(0, testRecord(1), 5_500)).rejects.toMatchObject({ code: 'logNotAcked' });
+    expect(performance.now() - beganMs).toBeLessThan(3_000);
+  });
+
   test('that may never succeed fails at once', async () => {
     const brokers = new VirtualBrokers(1);
     const log = await open(brokers);

@@ -161,7 +161,7 @@ export class KafkaWriteLog implements WriteLog {
    * LokiError `logNotAcked` when Kafka has not acknowledged it in time (it may come to be there all the
    * same), `overloaded` when too much waits, `bodyTooLarge` for a record that the topic does not take.
    */
-  async append(partition: number, record: LogRecord): Promise<number> {
+  async append(partition: number, record: LogRecord, waitedMs = 0): Promise<number> {
     const appender = this.#appenders[this.#checked(partition)];
     if (!writerIdPattern.test(record.writerId)) throw new TypeError('a writer id has 32 hex digits');
     const bytes = frameBytes(record);
@@ -177,7 +177,7 @@ export class KafkaWriteLog implements WriteLog {
     }
     this.#pendingBytes += bytes;
     try {
-      return this.#base + (await appender.append(record));
+      return this.#base + (await appender.append(record, waitedMs));
     } catch (error) {
       if (error instanceof LokiError && error.code === 'bodyTooLarge') this.#refused(bytes);
       throw error;

@@ -23,8 +23,10 @@ export interface WriteLog {
   readonly recordBytesMax: number;
   /**
    * The new record's offset. LokiError `logNotAcked` when the log cannot take it now (full disk, no broker).
+   *
+   * @param waitedMs how long its entries wait already: it counts towards the log's own time-out. Default 0
    */
-  append(partition: number, record: LogRecord): Promise<number>;
+  append(partition: number, record: LogRecord, waitedMs?: number): Promise<number>;
   /**
    * Records from `fromOffset` on, in order, about `bytesMax` in all but at least one. Waits up to `waitMs`
    * for the first; [] when none came. An offset that was truncated away starts at the first record that is

@@ -24,6 +24,8 @@ export class RecordingLog implements WriteLog {
   readonly partitionCount: number;
   recordBytesMax = 1 << 24;
   readonly records: { readonly partition: number; readonly record: LogRecord }[] = [];
+  /** What each append was told of the time that its entries wait already. */
+  readonly waitedMs: number[] = [];
   isBroken = false;
   /** Appends wait for it. */
   gate: Promise<void> = Promise.resolve();
@@ -32,7 +34,8 @@ export class RecordingLog implements WriteLog {
     this.partitionCount = partitionCount;
   }
 
-  async append(partition: number, record: LogRecord): Promise<number> {
+  async append(partition: number, record: LogRecord, waitedMs = 0): Promise<number> {
+    this.waitedMs.push(waitedMs);
     await this.gate;
     if (this.isBroken) throw new Error('disk full');
     if (record.payload.length > this.recordBytesMax) throw new Error('a record that the log does not take');

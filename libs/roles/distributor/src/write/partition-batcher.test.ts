@@ -201,6 +201,20 @@ test('a failed append fails all that waited for it, and the next one is tried', 
   expect(storedEntries(log).map(({ line }) => line)).toEqual(['3']);
 });
 
+test('the time behind an append that the log does not take counts: no push waits for two time-outs', async () => {
+  const { timers, clock, log, write } = setup();
+  const gate = Promise.withResolvers<void>();
+  log.gate = gate.promise;
+  const acks = [write('1'), write('2')];
+  await settle();
+  clock.ms += 8_000;
+  gate.resolve();
+  await settle();
+  timers.fire();
+  await Promise.all(acks);
+  expect(log.waitedMs).toEqual([0, 8_000]);
+});
+
 test('drain appends what waits', async () => {
   const { log, batcher, write } = setup();
   const acks = [write('x'), write('y')];

@@ -142,7 +142,10 @@ export class PartitionBatcher {
     try {
       for (const payload of await encoded) {
         this.#sequence++;
-        await writeLog.append(this.#partition, { writerId, sequence: this.#sequence, payload });
+        // Behind an append that the log does not take, a batch would wait for two time-outs: longer than
+        // clients.
+        const waitedMs = clock.monotonicMs() - batch.beganMs;
+        await writeLog.append(this.#partition, { writerId, sequence: this.#sequence, payload }, waitedMs);
         metrics.appended((clock.monotonicMs() - startMs) / 1000, payload.length, batch.pushes);
       }
       batch.acked.resolve();
