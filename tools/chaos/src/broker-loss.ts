@@ -13,7 +13,8 @@ const slowerMax = 2;
 const noiseMs = 50;
 /** What is in flight when the second broker goes may still be answered. */
 const inFlightMs = 1_000;
-const twoAwayMs = 20_000;
+/** Two attempts of a push, each as long as a distributor tries, and more. */
+const twoAwayMs = 40_000;
 
 /** Nothing fails (judged by the round), and 30 s later pushes take at most twice as long as before. */
 export async function loseBroker(world: FaultWorld): Promise<string> {

@@ -51,6 +51,8 @@ export function memberConfig(member: Member, { directory, services }: Place): st
       topic: 'chaos',
       reader_config: { address: services.kafka.addresses },
       writer_config: { address: services.kafka.addresses },
+      // Longer than a leader takes to move, and shorter than a client waits: it reads why.
+      write_timeout: '8s',
     },
     limits_config: { ingestion_rate_mb: 1024, ingestion_burst_size_mb: 1024 },
   });

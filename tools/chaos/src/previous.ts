@@ -25,7 +25,7 @@ export function previousTree(commit: string, directory: string): string {
     fs.symlinkSync(path.join(installed, name), path.join(modules, name));
   }
   // Our own packages are those of the other tree.
-  for (const file of fs.globSync(['apps/*/package.json', 'libs/*/*/package.json'], { cwd: tree })) {
+  for (const file of fs.globSync('{apps,libs}/**/package.json', { cwd: tree })) {
     const { name } = JSON.parse(fs.readFileSync(path.join(tree, file), 'utf8')) as { name: string };
     fs.symlinkSync(path.join(tree, path.dirname(file)), path.join(modules, name));
   }
