@@ -4,6 +4,7 @@
  * delay must be flat once it is warm: their trend decides (slope.ts).
  *
  *     npm run soak -- [--minutes 30] [--out docs]     writes soak.csv and soak.svg there
+ *     npm run soak -- --judge docs/soak.csv           judges an earlier run again
  */
 import fs from 'node:fs';
 import http from 'node:http';
@@ -18,8 +19,11 @@ import type { Series } from './slope.ts';
 import { deletedPod, Traffic } from './traffic.ts';
 
 const sampleEveryMs = 5_000;
-/** The first third is warm-up. */
-const warmUpShare = 1 / 3;
+/**
+ * The first half is warm-up: until then threads fill their caches of blocks and of open files, up to their
+ * bounds.
+ */
+const warmUpShare = 1 / 2;
 /** A machine that others share delays a request now and then. */
 const failuresShareMax = 0.001;
 
@@ -27,6 +31,7 @@ const { values: options } = parseArgs({
   options: {
     minutes: { type: 'string', default: '30' },
     out: { type: 'string', default: 'docs' },
+    judge: { type: 'string', default: '' },
   },
 });
 
@@ -90,6 +95,14 @@ const deeds = [
 ];
 
 async function main(): Promise<number> {
+  const faults = options.judge === '' ? await soaked() : judge(readCsv(options.judge));
+  for (const fault of faults) console.log(`!! ${fault}`);
+  console.log(faults.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');
+  return faults.length === 0 ? 0 : 1;
+}
+
+/** Runs, writes what was measured, and says what is wrong. */
+async function soaked(): Promise<string[]> {
   const runMs = Number(options.minutes) * 60_000;
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-soak-'));
   const receiver = http.createServer((request, response) => {
@@ -108,17 +121,9 @@ async function main(): Promise<number> {
     await traffic.start();
     const rows = await sampled(product, runMs);
     const faults = await faultsAfter(product, traffic);
-    const series = measures.map(({ name, unit }, i): Series => ({
-      name,
-      unit,
-      seconds: rows.map(([seconds]) => seconds),
-      values: rows.map((row) => row[i + 1]),
-    }));
-    faults.push(...judge(series, runMs / 1000));
+    writeCsv(rows);
     console.log(JSON.stringify(traffic.done));
-    for (const fault of faults) console.log(`!! ${fault}`);
-    console.log(faults.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');
-    return faults.length === 0 ? 0 : 1;
+    return [...faults, ...judge(rows)];
   } finally {
     traffic.stop();
     await product.stop();
@@ -127,29 +132,38 @@ async function main(): Promise<number> {
   }
 }
 
-/** Writes both files; the verdict of each measure, where it is not flat. */
-function judge(all: readonly Series[], runSeconds: number): string[] {
+/** Draws the plot; the verdict of each measure that is not flat. */
+function judge(rows: readonly (readonly number[])[]): string[] {
   const faults: string[] = [];
+  const seconds = rows.map(([at]) => at);
+  const runSeconds = Math.round(seconds[seconds.length - 1] / 60) * 60;
   const fromSeconds = runSeconds * warmUpShare;
-  const panels = all.map((series, i) => {
-    const { allowed } = measures[i];
+  const panels = measures.map(({ name, unit, allowed }, i) => {
+    const series: Series = { name, unit, seconds, values: rows.map((row) => row[i + 1]) };
     if (!allowed) return { series, note: 'not judged', fromSeconds };
     const trend = trendOf(series, { fromSeconds, windowSeconds: 60, ...allowed });
-    const inWords = (value: number): string => `${value.toFixed(1)} ${series.unit}`.trim();
+    const inWords = (value: number): string => `${value.toFixed(1)} ${unit}`.trim();
     const note = `level ${inWords(trend.level)}, trend ${inWords(trend.growth)} over the judged time, ${inWords(trend.growthMax)} allowed: ${trend.isFlat ? 'flat' : 'not flat'}`;
-    console.log(`${series.name}: ${note}`);
-    if (!trend.isFlat) faults.push(`${series.name}: ${note}`);
+    console.log(`${name}: ${note}`);
+    if (!trend.isFlat) faults.push(`${name}: ${note}`);
     return { series, note, fromSeconds };
   });
-  const title = `Soak: ${options.minutes} minutes, ${new Date().toISOString().slice(0, 10)}; time in minutes`;
+  const title = `Soak: ${runSeconds / 60} minutes, ${new Date().toISOString().slice(0, 10)}; time in minutes`;
   fs.mkdirSync(options.out, { recursive: true });
   fs.writeFileSync(path.join(options.out, 'soak.svg'), plot(title, panels));
-  const head = ['seconds', ...measures.map(({ name, unit }) => (unit === '' ? name : `${name} ${unit}`))];
-  const rows = all[0].seconds.map((seconds, i) =>
-    [seconds, ...all.map(({ values }) => Number(values[i].toFixed(3)))].join(','),
-  );
-  fs.writeFileSync(path.join(options.out, 'soak.csv'), `${[head.join(','), ...rows].join('\n')}\n`);
   return faults;
+}
+
+function writeCsv(rows: readonly (readonly number[])[]): void {
+  const head = ['seconds', ...measures.map(({ name, unit }) => (unit === '' ? name : `${name} ${unit}`))];
+  const lines = rows.map((row) => row.map((value) => Number(value.toFixed(3))).join(','));
+  fs.mkdirSync(options.out, { recursive: true });
+  fs.writeFileSync(path.join(options.out, 'soak.csv'), `${[head.join(','), ...lines].join('\n')}\n`);
+}
+
+function readCsv(file: string): number[][] {
+  const [, ...lines] = fs.readFileSync(file, 'utf8').trim().split('\n');
+  return lines.map((line) => line.split(',').map(Number));
 }
 
 /** A row every five seconds: the time, and each measure. */
