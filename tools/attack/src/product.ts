@@ -6,23 +6,27 @@ import { Daemon } from '@loki/services';
 import { freePorts } from '@loki/test-tools';
 
 const root = path.resolve(import.meta.dirname, '../../..');
-const groups = '/sys/fs/cgroup/memory';
+/** Of the kernel's bookkeeping; what a group may use is counted in it. */
+const cpuPeriodUs = 100_000;
 
 export class Product {
   readonly port: number;
   readonly directory: string;
   readonly #daemon: Daemon;
-  readonly #group: string | undefined;
+  readonly #groups: readonly string[];
 
-  private constructor(port: number, directory: string, daemon: Daemon, group: string | undefined) {
+  private constructor(port: number, directory: string, daemon: Daemon, groups: readonly string[]) {
     this.port = port;
     this.directory = directory;
     this.#daemon = daemon;
-    this.#group = group;
+    this.#groups = groups;
   }
 
-  /** @param memoryMb of its control group, as a container would have it; 0: the machine's */
-  static async start(memoryMb: number, flags: readonly string[]): Promise<Product> {
+  /**
+   * @param memoryMb of its control group, as a container would have it; 0: the machine's
+   * @param cpus of its control group; 0: the machine's
+   */
+  static async start(memoryMb: number, flags: readonly string[], cpus = 0): Promise<Product> {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-attack-'));
     const [port, grpcPort] = await freePorts(2);
     const command = [
@@ -37,12 +41,14 @@ export class Product {
       '-distributor.ingestion-burst-size-mb=1024',
       ...flags,
     ];
-    const group = memoryMb > 0 ? groupOf(memoryMb) : undefined;
-    const inGroup = group
-      ? ['sh', '-c', `echo $$ > ${group}/cgroup.procs && exec "$0" "$@"`, ...command]
-      : command;
+    const groups = [
+      ...(memoryMb > 0 ? groupOf('memory', 'memory.limit_in_bytes', memoryMb * 2 ** 20) : []),
+      ...(cpus > 0 ? groupOf('cpu', 'cpu.cfs_quota_us', cpus * cpuPeriodUs) : []),
+    ];
+    const joins = groups.map((group) => `echo $$ > ${group}/cgroup.procs && `).join('');
+    const inGroup = joins === '' ? command : ['sh', '-c', `${joins}exec "$0" "$@"`, ...command];
     const daemon = new Daemon('loki', path.join(directory, 'server.log'), inGroup, { directory: root });
-    const product = new Product(port, directory, daemon, group);
+    const product = new Product(port, directory, daemon, groups);
     await daemon.startUntil(() => isReady(port));
     return product;
   }
@@ -68,21 +74,21 @@ export class Product {
 
   async stop(): Promise<void> {
     await this.#daemon.stop('SIGKILL');
-    if (this.#group) fs.rmdirSync(this.#group);
+    for (const group of this.#groups) fs.rmdirSync(group);
     fs.rmSync(this.directory, { recursive: true, force: true });
   }
 }
 
-/** A control group (version 1) with so much memory; undefined where this user may not make one. */
-function groupOf(memoryMb: number): string | undefined {
-  const group = `${groups}/loki-attack-${process.pid}`;
+/** A control group (version 1) with this bound; none where this user may not make one. */
+function groupOf(controller: string, file: string, bound: number): string[] {
+  const group = `/sys/fs/cgroup/${controller}/loki-attack-${process.pid}`;
   try {
     fs.mkdirSync(group, { recursive: true });
-    fs.writeFileSync(`${group}/memory.limit_in_bytes`, String(memoryMb * 2 ** 20));
-    return group;
+    fs.writeFileSync(path.join(group, file), String(bound));
+    return [group];
   } catch {
-    console.error(`no control group can be made below ${groups}: memory is watched, not bounded`);
-    return undefined;
+    console.error(`no control group can be made at ${group}: ${controller} is watched, not bounded`);
+    return [];
   }
 }
 

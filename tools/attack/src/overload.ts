@@ -1,0 +1,110 @@
+/**
+ * Three times the load that the process can take. First its peak is measured, by clients that wait for each
+ * answer; then three times as much is sent for ten minutes, whatever is answered; then half of the peak. What
+ * it cannot take is refused with 429 or 503 and Retry-After, goodput stays at 80 % of the peak, and 10 s
+ * after the overload all is as before. Every acknowledged line is counted once at the end.
+ *
+ *     npm run overload -- [--minutes 10] [--cpus 0.5] [--memory 1024]
+ */
+import { parseArgs } from 'node:util';
+import { Product } from './product.ts';
+import { Pushes } from './pushes.ts';
+import type { Tally } from './pushes.ts';
+
+const times = 3;
+const peakSeconds = 40;
+const peakClients = 8;
+const goodputShareMin = 0.8;
+const afterSeconds = 20;
+const normalWithinMs = 10_000;
+/** A push is as usual when it is acknowledged within this. */
+const usualMs = 1_000;
+
+const { values: options } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    cpus: { type: 'string', default: '0.5' },
+    memory: { type: 'string', default: '1024' },
+  },
+});
+
+async function main(): Promise<number> {
+  const product = await Product.start(Number(options.memory), [], Number(options.cpus));
+  const pushes = new Pushes(product.port);
+  console.log(`http://127.0.0.1:${product.port}`);
+  try {
+    const peak = await peakOf(pushes);
+    console.log(`peak: ${Math.round(peak)} pushes/s of ${pushes.linesPerPush} lines`);
+    const { faults, figures } = await overloaded(product, pushes, peak);
+    faults.push(...(await after(pushes, peak)));
+    if (!product.isAlive) faults.push(`the process ended: ${product.logTail()}`);
+    faults.push(...(await pushes.miscounted()));
+    console.log(JSON.stringify({ peak: Math.round(peak), ...figures }));
+    for (const fault of faults) console.log(`!! ${fault}`);
+    console.log(faults.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');
+    return faults.length === 0 ? 0 : 1;
+  } finally {
+    pushes.end();
+    await product.stop();
+  }
+}
+
+/** Acknowledged pushes a second, without the first quarter of the time. */
+async function peakOf(pushes: Pushes): Promise<number> {
+  const beganMs = performance.now();
+  const endMs = beganMs + peakSeconds * 1000;
+  const warmMs = beganMs + peakSeconds * 250;
+  let acked = 0;
+  const client = async (): Promise<void> => {
+    while (performance.now() < endMs) {
+      const { status } = await pushes.send();
+      if (status === 204 && performance.now() > warmMs) acked += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: peakClients }, client));
+  return acked / ((performance.now() - warmMs) / 1000);
+}
+
+async function overloaded(
+  product: Product,
+  pushes: Pushes,
+  peak: number,
+): Promise<{ faults: string[]; figures: object }> {
+  const seconds = Number(options.minutes) * 60;
+  let memoryBytes = 0;
+  const sampling = setInterval(() => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())), 200);
+  const tally = await pushes.openLoop(peak * times, seconds, tell);
+  clearInterval(sampling);
+  const goodput = (tally.statuses.get(204) ?? 0) / seconds;
+  const faults: string[] = [];
+  const others = [...tally.statuses].filter(([status]) => ![204, 429, 503].includes(status));
+  if (others.length > 0) faults.push(`answers beside 204, 429 and 503: ${JSON.stringify(others)}`);
+  if (!tally.statuses.has(429) && !tally.statuses.has(503)) faults.push('nothing was refused: no overload');
+  if (tally.withoutRetryAfter > 0) faults.push(`${tally.withoutRetryAfter} refusals without Retry-After`);
+  if (goodput < goodputShareMin * peak) {
+    faults.push(`goodput is ${((100 * goodput) / peak).toFixed(0)} % of the peak`);
+  }
+  const figures = {
+    goodput: Math.round(goodput),
+    share: Number((goodput / peak).toFixed(2)),
+    sent: tally.sent,
+    statuses: Object.fromEntries(tally.statuses),
+    memoryMiB: Math.round(memoryBytes / 2 ** 20),
+  };
+  return { faults, figures };
+}
+
+function tell({ sent, statuses }: Tally, seconds: number): void {
+  console.log(`${seconds} s: sent ${sent}, ${JSON.stringify(Object.fromEntries(statuses))}`);
+}
+
+/** When pushes are as usual again. */
+async function after(pushes: Pushes, peak: number): Promise<string[]> {
+  const endedMs = performance.now();
+  const { slow } = await pushes.openLoop(peak / 2, afterSeconds, undefined, usualMs);
+  const normalMs = Math.max(0, ...slow.map((atMs) => atMs - endedMs));
+  console.log(`as usual ${(normalMs / 1000).toFixed(1)} s after the overload`);
+  return normalMs > normalWithinMs ? [`not as usual for ${Math.round(normalMs / 1000)} s`] : [];
+}
+
+process.exitCode = await main();

@@ -1,0 +1,164 @@
+import { Agent, request } from 'node:http';
+
+const linesPerPush = 400;
+const lineBytes = 120;
+const timeoutMs = 10_000;
+/** As many clients as are needed, each with a connection: a queue in the client would be its own overload. */
+const socketsMax = Infinity;
+/** Digits of a timestamp in nanoseconds. */
+const timeDigits = 19;
+const tenant = 'loader';
+
+interface Sent {
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+}
+
+/** Answers of one stretch of time. */
+export interface Tally {
+  sent: number;
+  /** 0: none within the client's patience. */
+  readonly statuses: Map<number, number>;
+  withoutRetryAfter: number;
+  /** When pushes began that were refused or slow, on the clock of `performance.now()`. */
+  readonly slow: number[];
+}
+
+/** Pushes of new lines that cost their sender next to nothing: one body, in which only timestamps change. */
+export class Pushes {
+  readonly linesPerPush = linesPerPush;
+  readonly #agent: Agent;
+  readonly #port: number;
+  readonly #body: Buffer;
+  /** Where in the body the timestamps are. */
+  readonly #times: readonly number[];
+  readonly #beganNs = BigInt(Date.now()) * 1_000_000n;
+  #number = 0;
+  #acked = 0;
+  #unknown = 0;
+
+  constructor(port: number) {
+    this.#port = port;
+    this.#agent = new Agent({ keepAlive: true, maxSockets: socketsMax });
+    ({ body: this.#body, times: this.#times } = template());
+  }
+
+  async send(): Promise<Sent> {
+    const sent = await this.#post(this.#next());
+    if (sent.status === 204) this.#acked += linesPerPush;
+    else if (sent.status === 0 || sent.status >= 500) this.#unknown += linesPerPush;
+    return sent;
+  }
+
+  /**
+   * So many a second, whatever is answered; all have their answer when it resolves.
+   *
+   * @param tell called each minute
+   * @param usualMs acknowledged later than this is slow
+   */
+  async openLoop(
+    perSecond: number,
+    seconds: number,
+    tell?: (tally: Tally, seconds: number) => void,
+    usualMs = Infinity,
+  ): Promise<Tally> {
+    const tally: Tally = { sent: 0, statuses: new Map(), withoutRetryAfter: 0, slow: [] };
+    const beganMs = performance.now();
+    const pending = new Set<Promise<void>>();
+    let toldMinutes = 0;
+    for (;;) {
+      const passed = (performance.now() - beganMs) / 1000;
+      if (passed >= seconds) break;
+      for (; tally.sent < passed * perSecond; tally.sent++) {
+        const one = this.#counted(tally, usualMs).finally(() => pending.delete(one));
+        pending.add(one);
+      }
+      if (passed >= 60 * (toldMinutes + 1)) tell?.(tally, 60 * ++toldMinutes);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await Promise.all(pending);
+    return tally;
+  }
+
+  /** Compares what a query counts with what was acknowledged. */
+  async miscounted(): Promise<string[]> {
+    const query = 'sum(count_over_time({app="overload"}[2h]))';
+    const time = String(BigInt(Date.now()) * 1_000_000n + 60_000_000_000n);
+    const url = `http://127.0.0.1:${this.#port}/loki/api/v1/query?${new URLSearchParams({ query, time }).toString()}`;
+    const response = await fetch(url, { headers: { 'x-scope-orgid': tenant } });
+    const text = await response.text();
+    if (response.status !== 200) return [`the count at the end: ${response.status} ${text.slice(0, 200)}`];
+    const answer = JSON.parse(text) as { data: { result: { value: [number, string] }[] } };
+    const count = Number(answer.data.result[0]?.value[1] ?? 0);
+    console.log(`${count} lines are there, ${this.#acked} were acknowledged, ${this.#unknown} are unknown`);
+    const isRight = count >= this.#acked && count <= this.#acked + this.#unknown;
+    return isRight ? [] : [`${count} lines are there, ${this.#acked} were acknowledged`];
+  }
+
+  end(): void {
+    this.#agent.destroy();
+  }
+
+  async #counted(tally: Tally, usualMs: number): Promise<void> {
+    const beganMs = performance.now();
+    const { status, retryAfter } = await this.send();
+    tally.statuses.set(status, (tally.statuses.get(status) ?? 0) + 1);
+    if ((status === 429 || status === 503) && retryAfter === undefined) tally.withoutRetryAfter += 1;
+    if (status !== 204 || performance.now() - beganMs > usualMs) tally.slow.push(beganMs);
+  }
+
+  /** The body with timestamps that no push had before. */
+  #next(): Buffer {
+    const body = Buffer.from(this.#body);
+    const firstNs = this.#beganNs + BigInt(this.#number++ * linesPerPush) * 1_000n;
+    for (const [i, at] of this.#times.entries()) {
+      body.write(String(firstNs + BigInt(i) * 1_000n), at, 'latin1');
+    }
+    return body;
+  }
+
+  #post(body: Buffer): Promise<Sent> {
+    return new Promise((resolve) => {
+      const outgoing = request(
+        {
+          host: '127.0.0.1',
+          port: this.#port,
+          path: '/loki/api/v1/push',
+          method: 'POST',
+          agent: this.#agent,
+          headers: {
+            'x-scope-orgid': tenant,
+            'content-type': 'application/json',
+            'content-length': body.length,
+          },
+          signal: AbortSignal.timeout(timeoutMs),
+        },
+        (response) => {
+          response.resume();
+          response.once('close', () =>
+            resolve({ status: response.statusCode!, retryAfter: response.headers['retry-after'] }),
+          );
+        },
+      );
+      outgoing.once('error', () => resolve({ status: 0, retryAfter: undefined }));
+      outgoing.end(body);
+    });
+  }
+}
+
+function template(): { body: Buffer; times: readonly number[] } {
+  const times: number[] = [];
+  const streams = 8;
+  let text = '{"streams":[';
+  for (let stream = 0; stream < streams; stream++) {
+    text += `${stream > 0 ? ',' : ''}{"stream":{"app":"overload","pod":"${stream}"},"values":[`;
+    for (let i = 0; i < linesPerPush / streams; i++) {
+      text += i > 0 ? ',["' : '["';
+      times.push(text.length);
+      const words = `GET /api/${stream}/${(i * 7919) % 1009} status=${200 + (i % 5)} took=${(i * 31) % 997}ms`;
+      text += `${'0'.repeat(timeDigits)}","${words.padEnd(lineBytes, ' user=4711 region=eu')}"]`;
+    }
+    text += ']}';
+  }
+  return { body: Buffer.from(`${text}]}`), times };
+}
