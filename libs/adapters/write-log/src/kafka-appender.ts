@@ -29,7 +29,7 @@ interface Pending {
  * time.
  */
 const lanes = 4;
-/** What waited for as long as the time-out has this left: the log may just have come back. */
+/** Left for entries that waited as long as the time-out already: the log may just have come back. */
 const attemptMsMin = 1_000;
 const pauseMinMs = 50;
 const pauseMaxMs = 1_000;
