@@ -57,5 +57,6 @@ export const folderOrder: Readonly<Record<string, readonly string[]>> = {
   'libs/engines/engine': ['common', 'pipeline', 'series', 'merge', 'leaf', 'root'],
   'libs/roles/distributor': ['json', 'levels', 'streams', 'rows', 'decode', 'admit', 'write'],
   'libs/roles/gateway': ['limits', 'answer', 'frontend', 'api'],
+  'libs/testing/test-tools': ['fuzzing'],
   'libs/wiring/process': ['stores', 'cluster', 'roles', 'serve'],
 };

@@ -3,7 +3,7 @@ import type { Fault, Tree } from './tree.ts';
 /** Beyond this a file is two things. */
 const linesMax = 600;
 
-const kebabCase = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|bench))?\.ts$/;
+const kebabCase = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.fuzz)?(?:\.(?:test|bench))?\.ts$/;
 const kebabDirectory = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
 
 /** Sizes and names. */

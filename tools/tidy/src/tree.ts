@@ -91,10 +91,10 @@ export function packageOf(path: string, json: PackageJson): Package {
 }
 
 /**
- * Code that no released process runs: tests beside their subject, and their helpers and benchmarks in
- * `src/test`.
+ * Code that no released process runs: tests and targets of the fuzzer beside their subject, and their helpers
+ * and benchmarks in `src/test`.
  */
-const testName = /\.test\.ts$|\/src\/test\//;
+const testName = /\.(?:test|fuzz)\.ts$|\/src\/test\//;
 
 export function sourceFile(path: string, packagePath: string, text: string): SourceFile {
   return { path, package: packagePath, text, code: maskText(text), isTest: testName.test(path) };

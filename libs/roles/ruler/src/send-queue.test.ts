@@ -74,7 +74,7 @@ test('beyond its bytes the oldest file goes, and is told', async () => {
   );
 });
 
-test('damage costs the rest of its file, is told, and no more', async () => {
+test('damage costs the record that it is in, is told, and no more', async () => {
   const disk = diskOf();
   const queue = await open(disk);
   for (let id = 0; id < 21; id++) await queue.append(recordOf(id));
@@ -91,8 +91,54 @@ test('damage costs the rest of its file, is told, and no more', async () => {
     ids.push(...peeked.records.map(({ newestMs }) => newestMs));
     await queue.take(peeked.end, peeked.records[0].samples);
   }
-  expect(ids).toEqual([0, ...Array.from({ length: 14 }, (_, i) => i + 7)]);
-  expect(lost).toEqual([{ samples: 12, reason: 'corrupt' }]);
+  expect(ids).toEqual([0, ...Array.from({ length: 19 }, (_, i) => i + 2)]);
+  expect(lost).toEqual([{ samples: 2, reason: 'corrupt' }]);
+  expect(queue.samples).toBe(0);
+});
+
+test.each([
+  ['a payload', 30 + 20],
+  ['a length', 30],
+  ['the last record', 5 * 30 + 25],
+])('damage to %s that a restart finds is told at once, and costs that record', async (_, at) => {
+  const disk = diskOf();
+  const queue = await open(disk);
+  for (let id = 0; id < 6; id++) await queue.append(recordOf(id));
+  await queue.close();
+  const path = disk.paths().find((each) => each.endsWith('/1.queue'))!;
+  const bytes = Buffer.from(disk.bytesOf(path));
+  bytes[at] ^= 0x40;
+  disk.place(path, bytes);
+  const opened = await SendQueue.open({ disk: disk.client(), directory: 'q', bytesMax: 1 << 20 });
+  expect(opened.lost).toEqual([{ samples: 1, reason: 'corrupt' }]);
+  const damaged = Math.floor(at / 30);
+  expect(await drain(opened.queue)).toEqual([0, 1, 2, 3, 4, 5].filter((id) => id !== damaged));
+});
+
+test.each([
+  ['a flipped digit', (text: string) => text.replace(/^\d/, '9')],
+  ['a cut', (text: string) => text.slice(0, 4)],
+  ['nothing', () => ''],
+])('a damaged position loses nothing: %s', async (_, damage) => {
+  const disk = diskOf();
+  const queue = await open(disk);
+  for (let id = 0; id < 6; id++) await queue.append(recordOf(id));
+  const { end, records } = await queue.peek(1);
+  await queue.take(end, records[0].samples);
+  await queue.close();
+  const path = disk.paths().find((each) => each.endsWith('/position'))!;
+  disk.place(path, Buffer.from(damage(disk.bytesOf(path).toString())));
+  // Sent again: the receiver has it.
+  expect(await drain(await open(disk))).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
+test('a position without a checksum, as earlier versions wrote it, is believed', async () => {
+  const disk = diskOf();
+  const queue = await open(disk);
+  for (let id = 0; id < 6; id++) await queue.append(recordOf(id));
+  await queue.close();
+  disk.place('q/position', Buffer.from('1 60\n'));
+  expect(await drain(await open(disk))).toEqual([2, 3, 4, 5]);
 });
 
 test('a disk that takes nothing says so, and works again later', async () => {

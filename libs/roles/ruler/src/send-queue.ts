@@ -25,6 +25,9 @@ const headerBytes = 20;
 const defaultFileBytesMax = 4 * mib;
 /** A longer record is damage. */
 const recordBytesMax = 64 * mib;
+/** Samples of one record, and times in ms: what exceeds them is no record's header. */
+const samplesMaxOfRecord = 1 << 24;
+const timeMsMax = 1e15;
 const positionFile = 'position';
 
 interface QueueFile {
@@ -41,8 +44,8 @@ export interface Lost {
 
 /**
  * A queue of records in files, first in, first out. What was appended survives a crash; what was taken may
- * come again after one, but not much: the position is written with each take. FORMAT: files `{number}.queue`
- * of records, and `position` with `{number} {offset}` of the first record that was not taken.
+ * come again after one, but not much: the position is written with each take. Damage costs the records that
+ * it is in, and is told. FORMAT.md draws the files.
  */
 export class SendQueue {
   readonly #disk: Disk;
@@ -140,9 +143,14 @@ export class SendQueue {
       const isLast = this.#files.length === 1;
       const { records, offset, isDamaged } = await this.#read(first, this.#offset, samplesMax);
       if (records.length > 0) return { records, end: { file: first.number, offset }, lost };
-      if (isDamaged && first.samples > 0) lost.push({ samples: first.samples, reason: 'corrupt' });
+      if (first.samples > 0) {
+        // All that can be read was taken; these were counted before they were damaged.
+        lost.push({ samples: first.samples, reason: 'corrupt' });
+        this.#samples -= first.samples;
+        first.samples = 0;
+      }
       if (isLast) {
-        // Nothing follows damage in a file, so it must not be appended to.
+        // Damage is at the file's end: what is appended must not stand behind it.
         if (isDamaged) await this.#nextFile();
         else return { records, end: { file: first.number, offset }, lost };
       }
@@ -157,19 +165,24 @@ export class SendQueue {
   ): Promise<{ records: QueuedRecord[]; offset: number; isDamaged: boolean }> {
     const records: QueuedRecord[] = [];
     let offset = from;
-    if (from >= bytes) return { records, offset, isDamaged: false };
+    let isDamaged = false;
+    if (from >= bytes) return { records, offset, isDamaged };
     const file = await this.#disk.open(this.#path(number));
     try {
       let samples = 0;
       while (offset < bytes) {
         const record = await readRecord(file, offset);
-        if (!record) return { records, offset, isDamaged: true };
+        if (!record) {
+          isDamaged = true;
+          offset = (await soundAfter(file, offset, bytes)) ?? bytes;
+          continue;
+        }
         if (records.length > 0 && samples + record.samples > samplesMax) break;
         records.push(record);
         samples += record.samples;
         offset += headerBytes + record.bytes.length;
       }
-      return { records, offset, isDamaged: false };
+      return { records, offset, isDamaged };
     } finally {
       await file.close();
     }
@@ -184,18 +197,25 @@ export class SendQueue {
       if (match) numbers.push(Number(match[1]));
     }
     numbers.sort((a, b) => a - b);
+    const lost: Lost[] = [];
     for (const number of numbers) {
       if (position && number < position.file) await this.#disk.remove(this.#path(number));
-      else this.#files.push(await this.#measure(number, number === position?.file ? position.offset : 0));
+      else {
+        const from = number === position?.file ? position.offset : 0;
+        this.#files.push(await this.#measure(number, from, lost));
+      }
     }
     if (position && this.#files[0]?.number === position.file) this.#offset = position.offset;
     this.#samples = this.#files.reduce((sum, file) => sum + file.samples, 0);
     await this.#nextFile();
-    return this.#shrink();
+    lost.push(...(await this.#shrink()));
+    return lost;
   }
 
-  /** How much is in a file from `offset` on; what follows damage does not count. */
-  async #measure(number: number, from: number): Promise<QueueFile> {
+  /**
+   * How much is in a file from `from` on. Of damage it is not known how many samples it took: one at least.
+   */
+  async #measure(number: number, from: number, lost: Lost[]): Promise<QueueFile> {
     const file = await this.#disk.open(this.#path(number));
     try {
       const size = await file.size();
@@ -203,9 +223,15 @@ export class SendQueue {
       let samples = 0;
       while (offset < size) {
         const record = await readRecord(file, offset);
-        if (!record) break;
-        samples += record.samples;
-        offset += headerBytes + record.bytes.length;
+        if (record) {
+          samples += record.samples;
+          offset += headerBytes + record.bytes.length;
+          continue;
+        }
+        lost.push({ samples: 1, reason: 'corrupt' });
+        const next = await soundAfter(file, offset, size);
+        if (next === undefined) break;
+        offset = next;
       }
       return { number, bytes: offset, samples };
     } finally {
@@ -251,8 +277,10 @@ export class SendQueue {
     try {
       const file = await this.#disk.open(`${this.#directory}/${positionFile}`);
       try {
-        const match = /^(\d{1,15}) (\d{1,15})\n$/.exec((await file.read(0, 64)).toString('latin1'));
-        if (!match) return undefined;
+        const match = positionForm.exec((await file.read(0, 64)).toString('latin1'));
+        if (!match || (match[3] !== undefined && match[3] !== positionCheck(match[1], match[2]))) {
+          return undefined; // damaged: what was sent is sent again
+        }
         this.#takenFile = Number(match[1]);
         return { file: Number(match[1]), offset: Number(match[2]) };
       } finally {
@@ -271,7 +299,8 @@ export class SendQueue {
     await this.#disk.remove(temporary);
     const file = await this.#disk.open(temporary, { create: true });
     try {
-      await file.append(Buffer.from(`${this.#files[0].number} ${this.#offset}\n`));
+      const [number, offset] = [String(this.#files[0].number), String(this.#offset)];
+      await file.append(Buffer.from(`${number} ${offset} crc32c=${positionCheck(number, offset)}\n`));
     } finally {
       await file.close();
     }
@@ -287,6 +316,15 @@ export class SendQueue {
     this.#last = done.catch(() => undefined); // the caller hears of it through `done`
     return done;
   }
+}
+
+/** Without a checksum: as written before there was one. */
+const positionForm = /^(\d{1,15}) (\d{1,15})(?: crc32c=([0-9a-f]{8}))?\n$/;
+
+function positionCheck(number: string, offset: string): string {
+  return crc32c(Buffer.from(`${number} ${offset}`))
+    .toString(16)
+    .padStart(8, '0');
 }
 
 interface Position {
@@ -319,4 +357,20 @@ async function readRecord(file: DiskFile, offset: number): Promise<QueuedRecord 
   if (payload.length < length) return undefined;
   if (checksum(Buffer.concat([header, payload])) !== header.readUInt32LE(16)) return undefined;
   return { bytes: payload, samples: header.readUInt32LE(4), newestMs: header.readDoubleLE(8) };
+}
+
+/**
+ * Where the first sound record stands behind the damage at `offset`; undefined: nowhere before `end`. Headers
+ * that cannot be one are passed over without their checksum, so that each byte costs little.
+ */
+async function soundAfter(file: DiskFile, offset: number, end: number): Promise<number | undefined> {
+  const bytes = await file.read(offset, end - offset);
+  for (let at = 1; at + headerBytes <= bytes.length; at++) {
+    const recordEnd = at + headerBytes + bytes.readUInt32LE(at);
+    if (recordEnd > bytes.length || bytes.readUInt32LE(at + 4) > samplesMaxOfRecord) continue;
+    const newestMs = bytes.readDoubleLE(at + 8);
+    if (!(Math.abs(newestMs) < timeMsMax)) continue;
+    if (checksum(bytes.subarray(at, recordEnd)) === bytes.readUInt32LE(at + 16)) return offset + at;
+  }
+  return undefined;
 }

@@ -17,11 +17,18 @@ export function zstdCompress(bytes: Uint8Array, level = zstdLevelDefault): Buffe
   });
 }
 
+/** A block of a frame repeats one byte 128 Ki times at most, and takes four bytes for that. */
+const expansionMax = 2 ** 15;
+
 /**
  * The bytes of a zstd frame which are known to be `rawBytes`; throws BytesError when they are not, before
- * more memory than that is taken. The size lets Node decode in one step: half of the default's cost.
+ * more memory than that is taken, or more than the frame can hold. The size lets Node decode in one step:
+ * half of the default's cost.
  */
 export function zstdDecompress(bytes: Uint8Array, rawBytes: number): Buffer {
+  if (rawBytes > bytes.length * expansionMax) {
+    throw new BytesError(`zstd frame of ${bytes.length} bytes cannot hold ${rawBytes}`);
+  }
   let raw: Buffer;
   try {
     raw = zstdDecompressSync(bytes, {

@@ -1,0 +1,259 @@
+/** Objects of the catalog: manifests, checkpoints, deletes, steps of shards and the mark of the owner. */
+import { crc32c } from '@loki/bytes';
+import { LokiError } from '@loki/model';
+import { MemoryObjectStore } from '@loki/object-store';
+import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
+import { CatalogState } from './catalog-state.ts';
+import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
+import { decodeCompactionManifest, encodeCompactionManifest } from './compaction-manifest.ts';
+import { CompactionState } from './compaction-state.ts';
+import { DeleteState } from './delete-state.ts';
+import { decodeManifest, encodeManifest } from './manifest.ts';
+import type { Manifest, ManifestSegment } from './manifest.ts';
+import { OwnerMark } from './owner-mark.ts';
+import { StreamShardsState } from './stream-shards-state.ts';
+
+const key = 'catalog/x';
+const writer = 'ab'.repeat(16);
+
+const segment: ManifestSegment = {
+  key: 'segments/00/abc',
+  sizeBytes: 123_456,
+  level: 0,
+  sections: [
+    { tenant: 'tenant-1', minNs: -5n, maxNs: 1_768_000_000_000_000_000n, rowCount: 12, lineBytes: 3456 },
+    { tenant: 'ż', minNs: 0n, maxNs: 0n, rowCount: 1, lineBytes: 0 },
+  ],
+};
+
+const manifest: Manifest = {
+  partition: 3,
+  number: 7,
+  startOffset: 100,
+  endOffset: 2 ** 40,
+  createdMs: 1_768_000_000_000,
+  segment,
+  writers: [[writer, 9]],
+  drops: [{ key: 'segments/00/old', tenants: ['t'] }],
+  erased: ['segments/00/older'],
+};
+
+const range = { partition: 1, startOffset: 5, endOffset: 9 };
+const compaction = {
+  number: 1,
+  createdMs: 1_768_000_000_000,
+  changes: [
+    {
+      tenant: 't',
+      day: 20_468,
+      flushed: [{ key: 'segments/00/abc', ...range }],
+      compacted: ['segments/01/x'],
+      outputs: [
+        {
+          key: 'segments/02/y',
+          sizeBytes: 1,
+          level: 2,
+          minNs: 0n,
+          maxNs: 9n,
+          rowCount: 3,
+          lineBytes: 4,
+          createdMs: 5,
+          sources: [range],
+        },
+      ],
+    },
+  ],
+  erased: [],
+};
+
+/** A state with everything in it, by the manifests that make it. */
+function foldedState(): CatalogState {
+  const state = new CatalogState(3);
+  for (const [number, end] of [
+    [1, 10],
+    [2, 30],
+  ] as const) {
+    state.fold({
+      ...manifest,
+      number,
+      startOffset: number === 1 ? 0 : 10,
+      endOffset: end,
+      segment: { ...segment, key: `segments/00/${number}` },
+      drops: number === 2 ? [{ key: 'segments/00/1', tenants: [] }] : [],
+      erased: [],
+    });
+  }
+  return state;
+}
+
+const create = {
+  kind: 'create',
+  id: 'id-1',
+  query: '{app="x"} |= "y"',
+  startMs: -1,
+  endMs: 1_768_000_000_000,
+  parts: 3,
+} as const;
+const deleteSteps = [
+  create,
+  { kind: 'progress', id: 'id-1', partsDone: 2 },
+  { kind: 'increase' },
+  { kind: 'cancel', id: 'id-0' },
+] as const;
+const step = { placement: 0xffff_ffff, fromSeconds: 1_768_000_000, untilSeconds: 1_768_021_600, shards: 4 };
+
+function foldedDeletes(): DeleteState {
+  const state = new DeleteState();
+  deleteSteps.forEach((change, index) =>
+    state.fold({ number: index + 1, atMs: 1_768_000_000_000, tenant: `t-${index % 2}`, change }),
+  );
+  return state;
+}
+
+function foldedSteps(): StreamShardsState {
+  const state = new StreamShardsState();
+  state.fold({ number: 1, createdMs: 1_768_000_000_000, writer, steps: [step, { ...step, placement: 1 }] });
+  return state;
+}
+
+function foldedCompactions(): CompactionState {
+  const state = new CompactionState();
+  state.fold({ ...compaction, changes: [{ ...compaction.changes[0], compacted: [] }] });
+  return state;
+}
+
+/** The mark of `writer` at host:/data, as it was written once. */
+const ownerMark = Buffer.from(
+  '4c4f45310180a08ca8ba332061626162616261626162616261626162616261626162616261626162616261620a686f73743a2f646174612e8ed6c1',
+  'hex',
+);
+
+async function readMark(bytes: Buffer): Promise<string> {
+  const store = new MemoryObjectStore();
+  await store.put('catalog/owners/00000000000000000001', bytes);
+  return JSON.stringify(await new OwnerMark(store).current());
+}
+
+/** Each object: its bytes, and what reading them and writing what was read gives. */
+interface Kind {
+  readonly name: string;
+  readonly bytes: () => readonly Buffer[];
+  /** What the bytes say, as bytes again. */
+  readonly rewrite: (bytes: Buffer) => Buffer;
+}
+
+const kinds: readonly Kind[] = [
+  {
+    name: 'manifest',
+    bytes: () => [
+      encodeManifest(manifest),
+      encodeManifest({ ...manifest, segment: undefined, writers: [], drops: [], erased: [] }),
+    ],
+    rewrite: (bytes) => encodeManifest(decodeManifest(bytes, key)),
+  },
+  {
+    name: 'checkpoint',
+    bytes: () => [encodeCheckpoint(foldedState()), encodeCheckpoint(new CatalogState(3))],
+    rewrite: (bytes) => {
+      const state = new CatalogState(3);
+      decodeCheckpoint(bytes, key, state);
+      return encodeCheckpoint(state);
+    },
+  },
+  {
+    name: 'compaction-manifest',
+    bytes: () => [encodeCompactionManifest(compaction)],
+    rewrite: (bytes) => encodeCompactionManifest(decodeCompactionManifest(bytes, key)),
+  },
+  {
+    name: 'compaction-checkpoint',
+    bytes: () => [foldedCompactions().encodeCheckpoint()],
+    rewrite: (bytes) => {
+      const state = new CompactionState();
+      state.decodeCheckpoint(bytes, key);
+      return state.encodeCheckpoint();
+    },
+  },
+  {
+    name: 'delete-manifest',
+    bytes: () =>
+      deleteSteps.map((change) =>
+        new DeleteState().encodeManifest({ number: 1, atMs: 5, tenant: 't', change }),
+      ),
+    rewrite: (bytes) => new DeleteState().encodeManifest(new DeleteState().decodeManifest(bytes, key)),
+  },
+  {
+    name: 'delete-checkpoint',
+    bytes: () => [foldedDeletes().encodeCheckpoint()],
+    rewrite: (bytes) => {
+      const state = new DeleteState();
+      state.decodeCheckpoint(bytes, key);
+      return state.encodeCheckpoint();
+    },
+  },
+  {
+    name: 'shard-manifest',
+    bytes: () => [new StreamShardsState().encodeManifest({ number: 1, createdMs: 5, writer, steps: [step] })],
+    rewrite: (bytes) =>
+      new StreamShardsState().encodeManifest(new StreamShardsState().decodeManifest(bytes, key)),
+  },
+  {
+    name: 'shard-checkpoint',
+    bytes: () => [foldedSteps().encodeCheckpoint()],
+    rewrite: (bytes) => {
+      const state = new StreamShardsState();
+      state.decodeCheckpoint(bytes, key);
+      return state.encodeCheckpoint();
+    },
+  },
+];
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof LokiError && error.code === 'corrupt';
+}
+
+/** Gives back the checksum at the end. */
+function mend(input: Buffer): Buffer {
+  if (input.length < 4) return input;
+  const mended = Buffer.from(input);
+  mended.writeUInt32LE(crc32c(mended, 0, mended.length - 4), mended.length - 4);
+  return mended;
+}
+
+export const targets: readonly FuzzTarget[] = [
+  ...kinds.map(({ name, bytes, rewrite }): FuzzTarget => ({
+    name: `catalog-${name}`,
+    shape: 'bytes',
+    corpus: bytes,
+    mend,
+    isRefusal,
+    run: (input) => {
+      const once = rewrite(input);
+      if (!rewrite(once).equals(once)) throw new TypeError('what was read and written differs');
+      return once.length;
+    },
+  })),
+  {
+    name: 'catalog-owner-mark',
+    shape: 'bytes',
+    corpus: () => [ownerMark],
+    mend,
+    isRefusal,
+    run: readMark,
+  },
+];
+
+export const goldenFiles: readonly GoldenFile[] = [
+  ...kinds.map(({ name, bytes, rewrite }): GoldenFile => ({
+    name: `catalog-${name}`,
+    bytes: () => bytes()[0],
+    isRefusal,
+    read: (read) => [rewrite(read).toString('hex')],
+  })),
+  {
+    name: 'catalog-owner-mark',
+    bytes: () => ownerMark,
+    isRefusal,
+    read: async (bytes) => [await readMark(bytes)],
+  },
+];

@@ -1,0 +1,83 @@
+/** Segments with a damaged inside and a sound checksum, and the golden files damaged in each way. */
+import { readFileSync } from 'node:fs';
+import { crc32c } from '@loki/bytes';
+import { LokiError } from '@loki/model';
+import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
+import { inspectSegment } from './inspect.ts';
+import { mergeSegments } from './merge.ts';
+import { openSegment } from './open.ts';
+import { goldenNames } from './test/golden.ts';
+import { rowsOf } from './test/rows.ts';
+import { verifySegment } from './verify.ts';
+
+const fileOf = (name: string) => readFileSync(new URL(`../testdata/v1-${name}.segment`, import.meta.url));
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof LokiError && error.code === 'corrupt';
+}
+
+const trailerBytes = 16;
+
+/** The trailer's checksum of the footer before it, for a footer that was changed. */
+function mend(input: Buffer): Buffer {
+  if (input.length < trailerBytes) return input;
+  const mended = Buffer.from(input);
+  const trailerAt = mended.length - trailerBytes;
+  const footerBytes = Math.min(mended.readUInt32LE(trailerAt + 4), trailerAt);
+  mended.writeUInt32LE(crc32c(mended, trailerAt - footerBytes, trailerAt + 8), trailerAt + 8);
+  return mended;
+}
+
+function rowCount(input: Buffer): number {
+  const segment = openSegment(input);
+  return segment.sections.reduce((count, section) => count + rowsOf(segment, section).length, 0);
+}
+
+export const targets: readonly FuzzTarget[] = [
+  {
+    name: 'segment-open',
+    shape: 'bytes',
+    corpus: () => goldenNames.map(fileOf),
+    mend,
+    isRefusal,
+    run: (input) => openSegment(input).sections.length,
+  },
+  {
+    name: 'segment-rows',
+    shape: 'bytes',
+    corpus: () => goldenNames.map(fileOf),
+    mend,
+    isRefusal,
+    run: rowCount,
+  },
+  {
+    name: 'segment-verify',
+    shape: 'bytes',
+    corpus: () => goldenNames.map(fileOf),
+    mend,
+    isRefusal,
+    // What is verified can be read, inspected and merged.
+    run: (input) => {
+      verifySegment(input);
+      inspectSegment(input);
+      const rows = rowCount(input);
+      mergeSegments([{ bytes: input }], { kind: 'flushed' });
+      return rows;
+    },
+  },
+];
+
+export const goldenFiles: readonly GoldenFile[] = goldenNames.map((name) => ({
+  name: `segment-${name}`,
+  bytes: () => fileOf(name),
+  isRefusal,
+  read: (bytes) => {
+    verifySegment(bytes);
+    const segment = openSegment(bytes);
+    return segment.sections.flatMap((section) =>
+      rowsOf(segment, section).map((row) =>
+        JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+      ),
+    );
+  },
+}));

@@ -1,0 +1,46 @@
+/** Results from caches, which others may write to. */
+import { emptyLeafStats } from '@loki/ports';
+import type { FuzzTarget } from '@loki/test-tools';
+import { decodeSamples, decodeStreams, encodeSamples, encodeStreams } from './kept-codec.ts';
+
+const samples = encodeSamples({
+  kind: 'samples',
+  steps: 3,
+  series: [
+    { labels: [['app', 'a']], columns: [Float64Array.of(1, 2, 3), Float64Array.of(0.5, -0, Number.NaN)] },
+    {
+      labels: [],
+      columns: [],
+      samples: { times: Float64Array.of(1000, 2000), values: Float64Array.of(7, 8) },
+    },
+  ],
+  stats: emptyLeafStats(),
+});
+const streams = encodeStreams([
+  [{ labels: [['app', 'a']], entries: 3, lineBytes: 4, volume: { bucket: [0, 2], bytes: [1, 2] } }],
+  [],
+]);
+
+export const targets: readonly FuzzTarget[] = [
+  {
+    name: 'kept-samples',
+    shape: 'bytes',
+    corpus: () => [samples],
+    isRefusal: () => false,
+    run: (input) => {
+      const result = decodeSamples(input, 3);
+      for (const { columns, samples: list } of result?.series ?? []) {
+        if (columns.some((column) => column.length !== 3)) throw new TypeError('a column of other steps');
+        if (list && list.times.length !== list.values.length) throw new TypeError('times without values');
+      }
+      return result ? result.series.length : 'no result';
+    },
+  },
+  {
+    name: 'kept-streams',
+    shape: 'bytes',
+    corpus: () => [streams],
+    isRefusal: () => false,
+    run: (input) => decodeStreams(input, 2)?.length ?? 'no result',
+  },
+];

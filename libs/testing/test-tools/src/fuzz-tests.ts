@@ -1,0 +1,36 @@
+/** The fuzzer inside `npm test`: each target of a library for a moment, each golden file in each way. */
+import { cutAtEveryByte, flipEveryBit } from './fuzzing/damage.ts';
+import { fuzz } from './fuzzing/fuzz.ts';
+import { cpuMsMaxDefault } from './fuzzing/target.ts';
+import type { FuzzTarget, GoldenFile } from './fuzzing/target.ts';
+
+/** Beside other tests, and compiled anew, code is slower than in `npm run fuzz`. */
+const slack = 5;
+import { casesOf } from './thorough.ts';
+
+/** Declares the tests; `npm run fuzz -- --target NAME` runs longer. */
+export function testTargets(targets: readonly FuzzTarget[]): void {
+  describe('hostile input is refused in order, soon, and within the memory that the decoder states', () => {
+    test.each(targets)('$name', async (target) => {
+      const count = target.corpus().length + casesOf({ few: 200, many: 5000 });
+      const cpuMsMax = slack * (target.cpuMsMax ?? cpuMsMaxDefault);
+      const { failures } = await fuzz({ ...target, cpuMsMax }, { seed: 1, count });
+      const shown = failures.map(({ finding, input }) => [finding, input.toString('latin1', 0, 2000)]);
+      expect(shown).toEqual([]);
+    });
+  });
+}
+
+export function testGoldenFiles(files: readonly GoldenFile[]): void {
+  describe('no damage to a file passes', () => {
+    test.each(files)('$name: each bit flipped', async (file) => {
+      const { faults, tried } = await flipEveryBit(file);
+      expect(faults).toEqual([]);
+      expect(tried).toBe(file.bytes().length * 8);
+    });
+
+    test.each(files)('$name: cut at each byte', async (file) => {
+      expect((await cutAtEveryByte(file)).faults).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,30 @@
+/** The smallest input that still fails in the same way: a person has to understand it. */
+import { judge } from './judge.ts';
+import type { FuzzTarget } from './target.ts';
+
+/** A slow input is slow at each try. */
+const cpuMsDefault = 10_000;
+
+/** Takes pieces out, large ones first, as long as what is left fails alike; stops when its time is used. */
+export async function minimise(target: FuzzTarget, input: Buffer, cpuMs = cpuMsDefault): Promise<Buffer> {
+  const before = process.threadCpuUsage();
+  const isOver = (): boolean => {
+    const { user, system } = process.threadCpuUsage(before);
+    return user + system > cpuMs * 1000;
+  };
+  const wanted = await judge(target, input);
+  const failsAlike = async (candidate: Buffer): Promise<boolean> => {
+    const { finding, signature } = await judge(target, candidate);
+    return finding?.kind === wanted.finding?.kind && signature === wanted.signature;
+  };
+  let smallest = input;
+  for (let size = Math.ceil(smallest.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let at = 0; at < smallest.length && !isOver();) {
+      const without = Buffer.concat([smallest.subarray(0, at), smallest.subarray(at + size)]);
+      const candidate = target.mend ? target.mend(without) : without;
+      if (candidate.length < smallest.length && (await failsAlike(candidate))) smallest = candidate;
+      else at += size;
+    }
+  }
+  return smallest;
+}

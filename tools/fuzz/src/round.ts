@@ -1,0 +1,51 @@
+/** One round of a target in a thread of its own, which is ended when an input does not return. */
+import { Worker } from 'node:worker_threads';
+import type { FailedInput } from '@loki/test-tools';
+import type { WorkerAnswer, WorkerInput } from './worker.ts';
+
+export interface RoundAnswer {
+  readonly inputs: number;
+  readonly outcomes: number;
+  readonly cpuMsMost: number;
+  readonly failures: readonly (Omit<FailedInput, 'input' | 'finding'> & {
+    readonly finding: { readonly kind: string; readonly text: string; readonly stack?: string };
+    /** Undefined: the input never returned; its seed and count make it again. */
+    readonly smallest?: Uint8Array;
+  })[];
+}
+
+/** No input takes as long on a machine however busy. */
+const hangMs = 20_000;
+/** Memory that a thread may take: beyond it the input that it works on is a finding. */
+const heapMb = 1024;
+
+export function runRound(input: Omit<WorkerInput, 'progress'>): Promise<RoundAnswer> {
+  const progress = new Int32Array(new SharedArrayBuffer(8));
+  const worker = new Worker(new URL('worker.ts', import.meta.url), {
+    workerData: { ...input, progress } satisfies WorkerInput,
+    resourceLimits: { maxOldGenerationSizeMb: heapMb },
+  });
+  return new Promise((resolve) => {
+    const lost = (text: string): void => {
+      clearInterval(watch);
+      const count = Atomics.load(progress, 0);
+      const failure = { target: input.target, seed: input.seed, count, finding: { kind: 'lost', text } };
+      resolve({ inputs: count, outcomes: 0, cpuMsMost: hangMs, failures: [failure] });
+    };
+    let seen = '';
+    let seenMs = Date.now();
+    const watch = setInterval(() => {
+      const now = `${progress[0]}/${progress[1]}`;
+      if (now !== seen) seenMs = Date.now();
+      seen = now;
+      // Making an input small runs it thousands of times.
+      if (Date.now() - seenMs < (progress[1] > 0 ? 10 * hangMs : hangMs)) return;
+      void worker.terminate().then(() => lost(`no answer within ${hangMs} ms`));
+    }, 250);
+    worker.once('message', (answer: WorkerAnswer) => {
+      clearInterval(watch);
+      resolve(answer);
+    });
+    worker.once('error', (error) => lost(`the thread ended: ${String(error)}`));
+  });
+}
