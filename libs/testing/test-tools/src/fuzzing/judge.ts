@@ -16,7 +16,7 @@ interface Outcome {
   readonly finding?: Finding;
 }
 
-/** What is dear once may be a compilation or a collection of garbage: only what is dear each time counts. */
+/** One dear run may hold a compilation or a collection of garbage: only what is dear each time counts. */
 const repeats = 3;
 
 export async function judge(target: FuzzTarget, input: Buffer): Promise<Outcome> {
