@@ -1,5 +1,12 @@
 /** What clients see of a process that is told to stop while load balancers still send them to it. */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { eventually, freePort } from '@loki/test-tools';
 import { TestServer } from './test/server.ts';
+
+const root = path.resolve(import.meta.dirname, '../../..');
 
 let server: TestServer;
 
@@ -28,4 +35,34 @@ test('it is not ready at once, and serves on for the delay', async () => {
   expect(await answer.text()).toContain('late');
   expect(await ended).toBe(0);
   await expect(fetch(`${server.url}/ready`)).rejects.toThrow();
+}, 30_000);
+
+// The first process of a container has no default for SIGTERM: it would be killed after its grace period.
+test('it ends at once, and well, while its start waits for a service that is away', async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-test-'));
+  const away = `127.0.0.1:${await freePort()}`;
+  const config = path.join(directory, 'loki.yaml');
+  fs.writeFileSync(
+    config,
+    `server: {http_listen_port: ${await freePort()}, grpc_listen_port: 0}
+common:
+  path_prefix: ${directory}
+  storage: {s3: {endpoint: 'http://${away}', bucketnames: a, access_key_id: b, secret_access_key: c}}
+`,
+  );
+  const log = path.join(directory, 'log');
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', 'apps/loki/src/main.ts', `-config.file=${config}`],
+    { cwd: root, stdio: ['ignore', 'ignore', fs.openSync(log, 'a')] },
+  );
+  try {
+    await eventually(() => fs.readFileSync(log, 'utf8').includes('a service is missing'));
+    const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  } finally {
+    child.kill('SIGKILL');
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
 }, 30_000);

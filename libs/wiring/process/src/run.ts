@@ -53,8 +53,24 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
     process.exitCode = await runGrafanaProvision(loaded.config.grafanaProvision, logger);
     return;
   }
+  let running: Awaited<ReturnType<typeof startProcess>> | undefined;
+  const stop = (signal: NodeJS.Signals) => {
+    logger.info('stopping', { signal });
+    // A start may wait for a service for hours. It has acknowledged nothing, and the first process of a
+    // container has no default for signals.
+    if (!running) process.exit(0);
+    running.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error('stopped with an error; nothing acknowledged is lost', { err: String(error) });
+        process.exit(1);
+      },
+    );
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
   try {
-    const running = await startProcess({
+    running = await startProcess({
       ...loaded,
       logger,
       control,
@@ -64,18 +80,6 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
       adapters,
     });
     onLine = running.countLine;
-    const stop = (signal: NodeJS.Signals) => {
-      logger.info('stopping', { signal });
-      running.stop().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          logger.error('stopped with an error; nothing acknowledged is lost', { err: String(error) });
-          process.exit(1);
-        },
-      );
-    };
-    process.once('SIGTERM', stop);
-    process.once('SIGINT', stop);
     await running.ended;
     process.exit(0);
   } catch (error) {

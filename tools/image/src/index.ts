@@ -1,0 +1,1 @@
+export { buildImage, exportImage } from './build-image.ts';
