@@ -28,8 +28,8 @@ export interface Product {
   readonly packages: readonly ShippedPackage[];
 }
 
-/** Packages that `ws` takes when they are there: the product ships without them. */
-const optionalPackages = ['bufferutil', 'utf-8-validate'];
+/** Packages that `ws` and `debug` take when they are there: the product ships without them. */
+const optionalPackages = ['bufferutil', 'supports-color', 'utf-8-validate'];
 
 /** CommonJS packages in a bundle of ES modules `require` Node's own modules. */
 const moduleBanner = [

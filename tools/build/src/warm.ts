@@ -1,6 +1,6 @@
 /**
- * Fills the compile cache of a built product: `warm.ts FOLDER`, with $NODE_COMPILE_CACHE and the Node that will
- * read it, under the path and the user of that time.
+ * Fills the compile cache of a built product: `warm.ts FOLDER`, with $NODE_COMPILE_CACHE and the Node that
+ * will read it, under the path and the user of that time.
  *
  * Each app of the product runs once, as long as it takes to load what it loads when it serves. V8 accepts a
  * cache only from code that was compiled with its own flags, which the apps set, so the apps write it.

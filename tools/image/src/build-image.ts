@@ -6,7 +6,7 @@ import { runProgram } from './programs.ts';
 
 export const root = path.resolve(import.meta.dirname, '../../..');
 
-export interface ImageOptions {
+interface ImageOptions {
   /** Where buildah keeps its layers. */
   readonly store: string;
   /** `localhost/loki:1.2.3`. */
@@ -67,8 +67,14 @@ export async function imageOfFolder(store: string, tag: string, folder: string):
 /** Writes an image as an archive of the OCI's format, its layers compressed by gzip. */
 export async function exportImage(store: string, tag: string, file: string): Promise<void> {
   fs.rmSync(file, { force: true });
-  const name = tag.slice(tag.lastIndexOf('/') + 1);
-  await buildah(store, ['push', '--format=oci', '--compression-format=gzip', tag, `oci-archive:${file}:${name}`]);
+  const name = tag.slice(tag.lastIndexOf(':') + 1);
+  await buildah(store, [
+    'push',
+    '--format=oci',
+    '--compression-format=gzip',
+    tag,
+    `oci-archive:${file}:${name}`,
+  ]);
 }
 
 export async function buildah(store: string, args: readonly string[]): Promise<string> {

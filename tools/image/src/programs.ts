@@ -43,7 +43,11 @@ function isThere(program: string): boolean {
  * @returns what it prints to its standard output
  * @throws Error with what it printed, when it fails
  */
-export function runProgram(file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+export function runProgram(
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+) {
   return new Promise<string>((resolve, reject) => {
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     let stdout = '';

@@ -1,5 +1,5 @@
 /**
- * Stand-ins for the two images that the Dockerfile begins with, made of Debian's packages where no registry of
+ * A stand-in for the image that the Dockerfile begins with, made of Debian's packages where no registry of
  * images can be reached: the contents by which the build and the sizes are what they are elsewhere.
  */
 import fs from 'node:fs';
@@ -11,20 +11,6 @@ import { runProgram } from './programs.ts';
 const cache = process.env['LOKI_IMAGE_CACHE'] || path.join(os.homedir(), '.cache', 'loki-image');
 
 const release = 'bookworm';
-/** Packages of Google's image `distroless/cc-debian12`, whose place the second one takes. */
-const basePackages = [
-  'base-files',
-  'ca-certificates',
-  'gcc-12-base',
-  'libc6',
-  'libgcc-s1',
-  'libgomp1',
-  'libssl3',
-  'libstdc++6',
-  'netbase',
-  'tzdata',
-];
-
 /** A Debian with Node and npm, as `node:VERSION-bookworm` is one. @returns its folder */
 export async function nodeRoot(nodeDirectory: string): Promise<string> {
   const folder = path.join(cache, `node-${release}`);
@@ -43,25 +29,6 @@ export async function nodeRoot(nodeDirectory: string): Promise<string> {
     const npm = fs.realpathSync((await runProgram('npm', ['root', '--global'])).trim());
     fs.cpSync(path.join(npm, 'npm'), path.join(local, 'lib/node_modules/npm'), { recursive: true });
     fs.symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', path.join(local, 'bin/npm'));
-  });
-  return folder;
-}
-
-/** Glibc, its C++ library and certificates; no shell. @returns its folder */
-export async function baseRoot(): Promise<string> {
-  const folder = path.join(cache, 'base');
-  await once(folder, async (partial) => {
-    const packages = path.join(partial, 'packages');
-    fs.mkdirSync(packages, { recursive: true });
-    await runProgram('sh', ['-c', 'cd "$0" && apt-get download "$@"', packages, ...basePackages]);
-    for (const name of fs.readdirSync(packages)) {
-      await runProgram('dpkg-deb', ['--extract', path.join(packages, name), partial]);
-    }
-    fs.rmSync(packages, { recursive: true });
-    fs.mkdirSync(path.join(partial, 'tmp'), { recursive: true });
-    fs.chmodSync(path.join(partial, 'tmp'), 0o1777);
-    const users = 'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n';
-    fs.writeFileSync(path.join(partial, 'etc/passwd'), users);
   });
   return folder;
 }

@@ -32,6 +32,9 @@ export class LogPressure {
   }
 }
 
+/** Brokers that do not answer for so long are named by /ready; they are tried on. */
+const kafkaStartMs = 2_000;
+
 /** The write log that the configuration names. */
 export function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
   const { config, clock, timers, random, logger, atLeast } = deps;
@@ -66,6 +69,7 @@ export function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
     autoCreateTopic: kafka.autoCreateTopic,
     ...(kafka.replicationFactor > 0 ? { replicationFactor: kafka.replicationFactor } : {}),
     epoch: kafka.epoch,
+    startTimeoutMs: kafkaStartMs,
     atLeast,
     recordBytesMax: kafka.maxRecordBytes,
     ...(kafka.maxBufferedBytes > 0 ? { pendingBytesMax: kafka.maxBufferedBytes } : {}),

@@ -1,0 +1,17 @@
+/** Prints each check as it ends, and counts. */
+export class Checks {
+  #passed = 0;
+  #failed = 0;
+
+  check(name: string, isGood: boolean, found: string): void {
+    if (isGood) this.#passed++;
+    else this.#failed++;
+    console.log(`${isGood ? 'ok    ' : 'FAILED'} ${name}: ${found}`);
+  }
+
+  /** @returns the exit code */
+  finish(): number {
+    console.log(`${this.#passed} passed, ${this.#failed} failed`);
+    return this.#failed > 0 ? 1 : 0;
+  }
+}

@@ -1,1 +1,0 @@
-export { buildImage, exportImage } from './build-image.ts';

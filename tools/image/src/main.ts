@@ -1,0 +1,42 @@
+/**
+ * Tests of the image: builds deploy/docker/Dockerfile of what is committed, by buildah on a stand-in for the
+ * image it begins with, judges its contents and sizes, and runs it under runc.
+ *
+ *     npm run test:image -- [--keep]
+ *
+ * Programs that are missing are installed from Debian's packages. Where they cannot be had the test prints
+ * why, and is skipped. --keep leaves the archive of the image in $LOKI_IMAGE_CACHE (~/.cache/loki-image).
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { Checks } from './checks.ts';
+import { unpackImage } from './container.ts';
+import { checkContents } from './contents.ts';
+import { lackOf } from './programs.ts';
+import { checkRuns } from './runs.ts';
+import { buildTestImage, testTag } from './test-image.ts';
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { archive: { type: 'string' }, save: { type: 'string' } } });
+  const lack = lackOf(['buildah', 'debootstrap', 'runc', 'umoci']);
+  if (lack !== undefined) {
+    console.log(`skipped: the image: ${lack}`);
+    return 0;
+  }
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-image-'));
+  try {
+    const archive = values.archive ?? (await buildTestImage(directory));
+    if (values.save !== undefined) fs.copyFileSync(archive, values.save);
+    const bundle = await unpackImage(archive, testTag, directory);
+    const checks = new Checks();
+    checkContents(checks, path.join(directory, 'layout'), path.join(bundle, 'rootfs'));
+    await checkRuns(checks, bundle, directory);
+    return checks.finish();
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();
