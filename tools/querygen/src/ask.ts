@@ -2,6 +2,7 @@ import { QueryApi, QueryFrontend } from '@loki/gateway';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse, Logger, QuerierService, ResultsKind } from '@loki/ports';
 import type { VirtualProcess } from '@loki/virtual';
+import type { Told } from './compare.ts';
 import type { Happened } from './coverage.ts';
 import type { Push } from './data.ts';
 import type { Question } from './gen-request.ts';
@@ -11,14 +12,6 @@ import { baseLimits } from './world.ts';
 
 const second = 1_000_000_000n;
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
-
-/** What a client is told: the answer without its statistics, or the error. */
-export interface Told {
-  readonly isError: boolean;
-  readonly text: string;
-  /** Stretches of time that the question was cut into. */
-  readonly splits?: number;
-}
 
 /** Answers that must all be the same, and how they came about. */
 interface Turns {

@@ -1,8 +1,8 @@
 import { loadHash } from '@loki/model';
 import { Prng, VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { Asker } from './ask.ts';
-import type { Told } from './ask.ts';
 import { difference } from './compare.ts';
+import type { Told } from './compare.ts';
 import { Coverage } from './coverage.ts';
 import { drawData } from './data.ts';
 import type { DataSet, Push } from './data.ts';

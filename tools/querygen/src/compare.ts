@@ -1,4 +1,10 @@
-import type { Told } from './ask.ts';
+/** What a client is told: the answer without its statistics, or the error. */
+export interface Told {
+  readonly isError: boolean;
+  readonly text: string;
+  /** Stretches of time that the question was cut into. */
+  readonly splits?: number;
+}
 
 /**
  * Sums, means and deviations of parts are added in the order in which the parts are merged, which is any.

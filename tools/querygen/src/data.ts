@@ -12,6 +12,13 @@ export interface Row {
   readonly metadata: readonly (readonly [name: string, value: string])[];
 }
 
+/** A row with its tenant and its stream. */
+export interface StoredRow {
+  readonly tenant: string;
+  readonly stream: ReadonlyMap<string, string>;
+  readonly row: Row;
+}
+
 /** One push: rows of some streams of one tenant. */
 export interface Push {
   readonly tenant: string;

@@ -1,8 +1,7 @@
 import type { Prng } from '@loki/virtual';
-import type { DataSet } from './data.ts';
+import type { DataSet, StoredRow } from './data.ts';
 import { LogQueries } from './gen-log.ts';
 import { MetricQueries } from './gen-metric.ts';
-import type { StoredRow } from './referee.ts';
 import { Witness } from './witness.ts';
 
 /** One question as a client asks it. */

@@ -1,8 +1,8 @@
 import { isMetric, parseExpr } from '@loki/logql';
 import type { Prng } from '@loki/virtual';
-import type { Asker, Told } from './ask.ts';
+import type { Asker } from './ask.ts';
 import { difference, parseTold } from './compare.ts';
-import type { ToldData, ToldSeries, ToldStream } from './compare.ts';
+import type { Told, ToldData, ToldSeries, ToldStream } from './compare.ts';
 import type { Question } from './gen-request.ts';
 
 /** A law of the language that held for some question, or did not. */

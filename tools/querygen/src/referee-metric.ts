@@ -7,14 +7,12 @@ import type {
   VectorAggExpr,
   VectorMatching,
 } from '@loki/logql';
+import type { StoredRow } from './data.ts';
 import { rangeValue } from './referee-range.ts';
-import type { Taken } from './referee-range.ts';
+import type { LabelMap, Taken } from './referee-range.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
 import { isTrue, mayReturn, passes, passesFilter, withoutIdleFormats } from './referee-stages.ts';
 import { bytesOf, durationNsOf, floatOf, wholeRegexOf } from './referee-values.ts';
-import type { StoredRow } from './referee.ts';
-
-export type LabelMap = ReadonlyMap<string, string>;
 
 interface Sample {
   readonly labels: LabelMap;

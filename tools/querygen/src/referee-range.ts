@@ -1,6 +1,7 @@
 import type { RangeAggExpr } from '@loki/logql';
-import type { LabelMap } from './referee-metric.ts';
 import { Unsure } from './referee-row.ts';
+
+export type LabelMap = ReadonlyMap<string, string>;
 
 /** One row as a sample. */
 export interface Taken {

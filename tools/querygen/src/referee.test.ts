@@ -1,5 +1,5 @@
 import { Labels } from '@loki/model';
-import type { Told } from './ask.ts';
+import type { Told } from './compare.ts';
 import type { Question } from './gen-request.ts';
 import { Referee } from './referee.ts';
 

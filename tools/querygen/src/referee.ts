@@ -1,22 +1,15 @@
 import { parseExpr } from '@loki/logql';
 import type { LogExpr, MetricExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
-import type { Told } from './ask.ts';
 import { parseTold } from './compare.ts';
-import type { ToldSeries, ToldStream } from './compare.ts';
-import type { DataSet, Push, Row } from './data.ts';
+import type { Told, ToldSeries, ToldStream } from './compare.ts';
+import type { DataSet, Push, StoredRow } from './data.ts';
 import type { Question } from './gen-request.ts';
 import { momentsOf } from './moments.ts';
 import { keyOf, MetricReferee, Refused } from './referee-metric.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
 import { passes } from './referee-stages.ts';
 import { baseLimits } from './world.ts';
-
-export interface StoredRow {
-  readonly tenant: string;
-  readonly stream: ReadonlyMap<string, string>;
-  readonly row: Row;
-}
 
 /** What the referee says of an answer. */
 type Verdict = 'right' | 'unsure' | { readonly difference: string; readonly told: Told };

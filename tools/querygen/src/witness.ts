@@ -1,9 +1,9 @@
 import { parseExpr } from '@loki/logql';
 import type { LogExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
+import type { StoredRow } from './data.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
 import { passes } from './referee-stages.ts';
-import type { StoredRow } from './referee.ts';
 
 /**
  * A row that a query is drawn for: most of what is drawn must leave it in, so that most answers say

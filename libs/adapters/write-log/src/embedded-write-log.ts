@@ -2,8 +2,8 @@ import { LokiError, mib } from '@loki/model';
 import type { Disk, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
 import { CommitScheduler } from './commit-scheduler.ts';
 import { framedBytes, recordHeaderBytes } from './format.ts';
+import type { DiskUsage, PartitionLogDeps } from './partition-log-deps.ts';
 import { PartitionLog } from './partition-log.ts';
-import type { DiskUsage, PartitionLogDeps } from './partition-log.ts';
 
 /** Records that were acknowledged once and cannot be read any more. */
 interface LogDamage {

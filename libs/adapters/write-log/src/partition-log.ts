@@ -1,31 +1,12 @@
 import { LokiError } from '@loki/model';
-import type { Disk, LoggedRecord, LogRecord, Random, TimerHandle, Timers } from '@loki/ports';
-import type { CommitScheduler, Scratch } from './commit-scheduler.ts';
+import type { Disk, LoggedRecord, LogRecord, TimerHandle } from '@loki/ports';
+import type { Scratch } from './commit-scheduler.ts';
 import { framedBytes, writeRecord } from './format.ts';
 import { firstOffsets, LogFile, logFilePath, partitionDirectory } from './log-file.ts';
+import type { PartitionLogDeps } from './partition-log-deps.ts';
 import { RecentRecords } from './recent-records.ts';
 import { recoverNewestFile } from './recovery.ts';
 import type { DamagedRange } from './scan.ts';
-
-/** Bytes of all files of one log. */
-export interface DiskUsage {
-  bytes: number;
-}
-
-/** Shared by all partitions of one log. */
-export interface PartitionLogDeps {
-  readonly disk: Disk;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly scheduler: CommitScheduler;
-  readonly fileBytesMax: number;
-  readonly batchBytesMax: number;
-  readonly recentBytesMax: number;
-  /** False: the disk has an append only about a second after it was acknowledged. */
-  readonly fsync: boolean;
-  readonly usage: DiskUsage;
-  readonly onDamage: (partition: number, path: string, range: DamagedRange) => void;
-}
 
 /** Without fsync: how long an acknowledged append may be missing on the disk. */
 const syncMs = 1_000;

@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import { fileHeaderBytes, parseFileHeader, parseRecord, writeRecord } from './format.ts';
 import { LogFile, logFilePath } from './log-file.ts';
-import type { PartitionLogDeps } from './partition-log.ts';
+import type { PartitionLogDeps } from './partition-log-deps.ts';
 import { scanNewestFile } from './scan.ts';
 import type { DamagedRange, ScanResult } from './scan.ts';
 

@@ -1,7 +1,8 @@
 import { VirtualProcess } from '@loki/virtual';
 import type { Prng, VirtualScheduler } from '@loki/virtual';
 import { bootNode } from './cluster-nodes.ts';
-import type { ClusterNode, ClusterWorld, IngesterNode, NodeKind } from './cluster-nodes.ts';
+import type { ClusterNode, NodeKind } from './cluster-nodes.ts';
+import type { ClusterWorld, IngesterNode } from './cluster-world.ts';
 import { isExcused } from './sim-clients.ts';
 
 type NodeOf<Kind extends NodeKind> = Extract<ClusterNode, { kind: Kind }>;

@@ -1,7 +1,7 @@
 import type { Prng, VirtualScheduler } from '@loki/virtual';
 import type { ClusterFaults } from './cluster-faults.ts';
 import type { Fleet } from './cluster-fleet.ts';
-import type { ClusterWorld } from './cluster-nodes.ts';
+import type { ClusterWorld } from './cluster-world.ts';
 import { isExcused } from './sim-clients.ts';
 
 interface ClusterNemesisDeps {

@@ -8,71 +8,27 @@ import {
   StreamShards,
 } from '@loki/catalog';
 import { Compactor, compactorDefaults } from '@loki/compactor';
-import type { CompactorOptions } from '@loki/compactor';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { Ingester } from '@loki/ingester';
-import type { IngesterOptions } from '@loki/ingester';
 import type { ObjectStore, RingStore, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { ownedPartitions, partitionLeadership, RingMember, RingView, WorkShare } from '@loki/ring';
 import { compactorMetrics, distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
 import { VirtualWorkers, traceLogger } from '@loki/virtual';
-import type { VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
+import type { VirtualProcess } from '@loki/virtual';
 import { bugsOf } from './cluster-bugs.ts';
-import type { ClusterBug } from './cluster-bugs.ts';
-import type { ClusterFaults } from './cluster-faults.ts';
 import { NetworkOwners } from './cluster-owners.ts';
+import type { Birth, Booted, ClusterWorld, IngesterNode } from './cluster-world.ts';
 import { countingShards, limitsWith } from './sim-node.ts';
-import type { SimShards, SimStreamRates } from './sim-node.ts';
+import type { SimShards } from './sim-node.ts';
 
 export type NodeKind = 'distributor' | 'ingester' | 'querier' | 'compactor';
-
-/** The counts of a simulation of several processes, to show that it went where it should. */
-export type ClusterCount =
-  'sharded' | 'repeats' | 'duplicates' | 'flushes' | 'flushesLost' | 'merges' | 'objectsDeleted';
-
-/** The world that outlives all processes, and that they share. */
-export interface ClusterWorld {
-  readonly network: VirtualNetwork;
-  readonly bucket: VirtualBucket;
-  readonly log: VirtualLog;
-  readonly rings: VirtualRings;
-  readonly partitionCount: number;
-  readonly replicationFactor: number;
-  readonly ingesterOptions: Partial<IngesterOptions>;
-  readonly compactorOptions: Partial<CompactorOptions>;
-  /** Limits of a stream's rate; undefined: no seed's clients reach them. */
-  readonly streamRates: SimStreamRates | undefined;
-  readonly bug: ClusterBug | undefined;
-  /** Read at each use: the faults of the moment. */
-  readonly faults: () => ClusterFaults;
-  readonly onCount: (name: ClusterCount, by: number) => void;
-  /** Called instead of going on at a named point, when the seed says so. */
-  readonly onHookCrash: (process: VirtualProcess) => void;
-  /** The ingester that answers under a name now. */
-  readonly ingesterOf: (name: string) => IngesterNode | undefined;
-}
-
-/** One process as it is born: its name outlives it. */
-export interface Birth {
-  readonly name: string;
-  readonly zone: string;
-  readonly process: VirtualProcess;
-}
-
-interface Booted extends Birth {
-  readonly leave?: () => Promise<void>;
-}
 
 interface DistributorNode extends Booted {
   readonly kind: 'distributor';
   readonly distributor: Distributor;
-}
-export interface IngesterNode extends Booted {
-  readonly kind: 'ingester';
-  readonly ingester: Ingester;
 }
 interface QuerierNode extends Booted {
   readonly kind: 'querier';

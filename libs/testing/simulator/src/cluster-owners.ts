@@ -3,7 +3,7 @@ import type { HeadAnswer, IngesterService, LeafResult, StreamVolume } from '@lok
 import type { PartitionOwners } from '@loki/querier';
 import { partitionOwners } from '@loki/ring';
 import type { RingView } from '@loki/ring';
-import type { Birth, ClusterWorld } from './cluster-nodes.ts';
+import type { Birth, ClusterWorld } from './cluster-world.ts';
 
 interface NetworkOwnersDeps {
   readonly birth: Birth;

@@ -9,7 +9,7 @@ import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
 import { Fleet } from './cluster-fleet.ts';
 import { startClusterNemesis } from './cluster-nemesis.ts';
-import type { ClusterCount, ClusterWorld } from './cluster-nodes.ts';
+import type { ClusterCount, ClusterWorld } from './cluster-world.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { entriesOf, everythingOf, isExcused } from './sim-clients.ts';
 import { drawIngesterOptions } from './sim-ingester-options.ts';

@@ -2,7 +2,7 @@ import type { SeriesSamples, SeriesState } from '@loki/ports';
 import { samplesBytes } from '../common/memory-budget.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
 import { isInTimeOrder, sortByTime } from '../common/time-order.ts';
-import type { Accumulator } from './accumulators.ts';
+import type { Accumulator } from './accumulator.ts';
 
 const samplesAtFirst = 1024;
 /** Series, time and value. */

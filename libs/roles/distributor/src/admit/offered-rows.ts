@@ -1,7 +1,7 @@
 import type { Discards } from '../rows/discards.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { DiscardReason } from '../streams/discard.ts';
-import type { OfferedRows } from './stream-registry.ts';
+import type { OfferedRows } from './refused-rows.ts';
 
 /**
  * The valid rows of one stream of a push, as admission sees them: of all places where the push names the

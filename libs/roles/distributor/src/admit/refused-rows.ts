@@ -1,5 +1,16 @@
 import type { TenantId } from '@loki/model';
 import { goTimeText, rfc3339Seconds } from '../json/time-text.ts';
+import type { DiscardReason } from '../streams/discard.ts';
+
+/** Rows of one stream in a push, offered for admission. */
+export interface OfferedRows {
+  readonly count: number;
+  seconds(index: number): number;
+  nanos(index: number): number;
+  lineBytes(index: number): number;
+  /** Called for each row that is not admitted. */
+  refuse(index: number, reason: DiscardReason): void;
+}
 
 /** The client's text when not all was admitted. */
 export interface AdmissionProblem {

@@ -1,8 +1,8 @@
 import { parseTenantId } from '@loki/model';
 import { resolveStream } from '../streams/resolve-stream.ts';
 import { defaultLimits } from '../test/distributor.ts';
+import type { OfferedRows } from './refused-rows.ts';
 import { StreamRegistry } from './stream-registry.ts';
-import type { OfferedRows } from './stream-registry.ts';
 
 const options = { streamIdleMs: 60_000, chunkAgeMaxMs: 7_200_000, refusedNamedMax: 2 };
 

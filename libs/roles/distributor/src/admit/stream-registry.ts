@@ -1,24 +1,13 @@
 import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
-import type { DiscardReason } from '../streams/discard.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 import { RefusedRows, streamLimitText, streamRateText, tooFarBehindText } from './refused-rows.ts';
-import type { AdmissionProblem } from './refused-rows.ts';
+import type { AdmissionProblem, OfferedRows } from './refused-rows.ts';
 import { streamHash } from './stream-limit-claims.ts';
 import type { StreamLimitClaims, StreamLimitOwner, StreamLimitOwners } from './stream-limit-claims.ts';
 import { StreamRate } from './stream-rate.ts';
 import type { StreamRateLimit } from './stream-rate.ts';
 import { TakenRows } from './taken-rows.ts';
-
-/** Rows of one stream in a push, offered for admission. */
-export interface OfferedRows {
-  readonly count: number;
-  seconds(index: number): number;
-  nanos(index: number): number;
-  lineBytes(index: number): number;
-  /** Called for each row that is not admitted. */
-  refuse(index: number, reason: DiscardReason): void;
-}
 
 /**
  * Decides by what other pushes brought: how many streams a tenant has, how fast a stream grows, how far

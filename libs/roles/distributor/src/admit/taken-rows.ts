@@ -1,4 +1,4 @@
-import type { OfferedRows } from './stream-registry.ts';
+import type { OfferedRows } from './refused-rows.ts';
 
 /** Clients give up on a push after some minutes. */
 const rememberedMs = 10 * 60_000;
