@@ -1,0 +1,68 @@
+/**
+ * The KubeSphere extension as a chart: `extension.yaml` says what its Chart.yaml is, and the charts that it
+ * depends on are copied into it. Only the Chart.yaml is made here; it is nowhere in the tree.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import YAML from 'yaml';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+const source = path.join(root, 'deploy/kubesphere/loki');
+
+/** What of extension.yaml is read here. */
+interface Extension {
+  readonly name: string;
+  readonly version: string;
+  readonly description: Readonly<Record<string, string>>;
+  readonly keywords: readonly string[];
+  readonly home: string;
+  readonly sources: readonly string[];
+  readonly maintainers: readonly unknown[];
+  readonly kubeVersion: string;
+  readonly icon: string;
+  readonly dependencies: readonly { readonly name: string; readonly tags: readonly string[] }[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** Writes the chart into a directory that does not exist yet, and returns it. */
+export function packExtension(directory: string): string {
+  const extension = YAML.parse(fs.readFileSync(path.join(source, 'extension.yaml'), 'utf8')) as Extension;
+  fs.cpSync(source, directory, { recursive: true });
+  for (const { name } of extension.dependencies) {
+    const chart = path.join(directory, 'charts', name);
+    fs.cpSync(path.join(root, 'deploy/helm', name), chart, { recursive: true, dereference: true });
+    minifyJson(chart);
+  }
+  fs.writeFileSync(path.join(directory, 'Chart.yaml'), YAML.stringify(chartOf(extension)));
+  return directory;
+}
+
+function chartOf({ name, version, description, icon, annotations, ...rest }: Extension): unknown {
+  const { keywords, home, sources, maintainers, kubeVersion, dependencies } = rest;
+  const image = fs.readFileSync(path.join(source, icon)).toString('base64');
+  return {
+    apiVersion: 'v2',
+    type: 'application',
+    name,
+    version,
+    appVersion: version,
+    description: description['en'],
+    kubeVersion,
+    home,
+    keywords,
+    sources,
+    maintainers,
+    icon: `data:image/svg+xml;base64,${image}`,
+    dependencies,
+    annotations,
+  };
+}
+
+/** Dashboards and schemas without the space that makes them readable: the package is kept in a ConfigMap. */
+function minifyJson(directory: string): void {
+  for (const entry of fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith('.json')) continue;
+    const file = path.join(entry.parentPath, entry.name);
+    fs.writeFileSync(file, JSON.stringify(JSON.parse(fs.readFileSync(file, 'utf8'))));
+  }
+}
