@@ -16,6 +16,7 @@ export {
   parseSelectionSyntax,
   parseSyntax,
   rangeAggregationOf,
+  selectionsMax,
 } from './parser.ts';
 export { parseLinePattern, parsePattern } from './pattern.ts';
 export { formatExpr } from './pretty.ts';

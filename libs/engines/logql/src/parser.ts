@@ -19,7 +19,7 @@ export const queryBytesMax = 131_072;
 const tokensMax = 10_000;
 
 /** Log selections of a query: each is planned, asked of every ingester and merged on its own. */
-const selectionsMax = 256;
+export const selectionsMax = 256;
 
 /** More expected tokens than this are not listed. */
 const expectationsMax = 4;

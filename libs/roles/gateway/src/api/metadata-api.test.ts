@@ -1,4 +1,7 @@
-/** Protects the questions about labels from ranges that make no sense. */
+/**
+ * Protects the questions about labels and series from ranges that make no sense, and others from their
+ * number.
+ */
 import type { Limits } from '@loki/config';
 import { clock, getRequest, logger, nowNs, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
 import { MetadataApi } from './metadata-api.ts';
@@ -36,5 +39,27 @@ describe.each(['labels', 'labelValues'] as const)('%s', (name) => {
 
   test('of a moment are answered', async () => {
     await expect(ask({ start: `${seconds}`, end: `${seconds}` })).resolves.toMatchObject({ status: 200 });
+  });
+});
+
+describe('series', () => {
+  const ask = (selectors: readonly string[]) => {
+    const queryText = new URLSearchParams(
+      selectors.map((selector): [string, string] => ['match[]', selector]),
+    ).toString();
+    return apiOf().series({ ...getRequest({}), queryText }, tenancyOf('t'));
+  };
+  const selectors = Array.from({ length: 257 }, (_, i) => `{app="${i}"}`);
+
+  // Each selector is asked of every ingester and segment.
+  test('of more selectors than a query may have are refused', async () => {
+    await expect(ask(selectors)).rejects.toMatchObject({
+      status: 400,
+      message: 'too many selectors (257 > 256)',
+    });
+  });
+
+  test('of as many selectors, some of them repeated, are answered', async () => {
+    await expect(ask([...selectors.slice(1), ...selectors.slice(1)])).resolves.toMatchObject({ status: 200 });
   });
 });

@@ -1,5 +1,5 @@
 import { goJsonString } from '@loki/go';
-import { logExprsOf, parseExpr, parseMatchers, printSelector } from '@loki/logql';
+import { logExprsOf, parseExpr, parseMatchers, printSelector, selectionsMax } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { compareText, Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
@@ -81,7 +81,11 @@ export class MetadataApi {
       const texts = [...params.getAll('match'), ...params.getAll('match[]')];
       note.query = texts.join(':');
       const range = (note.range = this.#range(params, tenancy, request));
-      const groups = texts.filter((text) => text !== '{}').map(parseMatchers);
+      const selectors = new Set(texts.filter((text) => text !== '{}'));
+      if (selectors.size > selectionsMax) {
+        throw badRequest(`too many selectors (${selectors.size} > ${selectionsMax})`);
+      }
+      const groups = [...selectors].map(parseMatchers);
       const series = new Map<string, LabelPair[]>();
       for (const matchers of groups.length > 0 ? groups : [[]]) {
         for (const { tenant, streams } of await this.#streams(tenancy, request, {
