@@ -36,10 +36,10 @@ describe('moments in query parameters', () => {
     ));
 
   test.each(['start=1', 'start=-1', 'start=1.0', 'limit=1'])(
-    '%s with a million digits costs nothing',
+    '%s with half a million digits costs nothing',
     (parameter) => {
       const [name, first] = parameter.split('=');
-      const digits = '1'.repeat(1_000_000);
+      const digits = '1'.repeat(500_000);
       const value = first.endsWith('.0') ? `${digits}.0` : first.replace('1', digits);
       const params = Params.of({
         method: 'GET',
