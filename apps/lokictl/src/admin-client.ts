@@ -12,7 +12,7 @@ export const adminFlags: readonly FlagSpec[] = [
   },
   { name: 'json', summary: 'print JSON' },
   { name: 'timeout', value: 'SECONDS', summary: 'give up after so long; default 30' },
-  { name: 'ca-file', value: 'FILE', summary: 'who may sign the server’s certificate; default: the system’s' },
+  { name: 'ca-file', value: 'FILE', summary: 'signers of the server’s certificate; default: the system’s' },
   { name: 'cert-file', value: 'FILE', summary: 'certificate to show, with --key-file' },
   { name: 'key-file', value: 'FILE', summary: 'its key' },
   { name: 'insecure-skip-verify', summary: 'take any certificate of the server' },

@@ -22,7 +22,7 @@ interface CompactionAnswer {
 export const compaction: Command = {
   words: ['compaction'],
   arguments: [],
-  summary: 'What every compactor has done since it started, and what waits.',
+  summary: 'Work of every compactor since it started, and work that waits.',
   flags: [...adminFlags, { name: 'days', summary: 'also the tenants and days that wait' }],
   async run(args, io) {
     const client = await AdminClient.one(args, io);

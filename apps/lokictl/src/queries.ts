@@ -92,7 +92,7 @@ interface Explained {
 export const explain: Command = {
   words: ['explain'],
   arguments: ['QUERY'],
-  summary: 'How a query would be computed and what it would read, without running it.',
+  summary: 'Shows the plan of a query and the data that it would read, without running it.',
   flags: queryFlags,
   async run(args, io) {
     const client = await AdminClient.one(args, io);

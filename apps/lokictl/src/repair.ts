@@ -10,7 +10,7 @@ export const repair: Command = {
   arguments: ['[DIR]'],
   summary:
     'Rebuilds damaged manifests and steps of delete requests in the store in DIR, or the configured one, and keeps their bytes under quarantine/. Stop all processes that write it before. Exit code 1 when something damaged is left.',
-  flags: [...configFlags, { name: 'dry-run', summary: 'say what is damaged, and change nothing' }],
+  flags: [...configFlags, { name: 'dry-run', summary: 'list the damage, and change nothing' }],
   async run({ positional: [directory], flags }, io) {
     const objectStore = await openStore(directory, flags, io);
     const repairs = await repairCatalog({

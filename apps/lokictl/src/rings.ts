@@ -34,7 +34,7 @@ interface RingAnswer {
 export const ring: Command = {
   words: ['ring'],
   arguments: ['[NAME]'],
-  summary: `Who is in a ring, and how they are: ${ringNames}. Default: ingester.`,
+  summary: `Members of a ring and their state: ${ringNames}. Default: ingester.`,
   flags: adminFlags,
   async run(args, io) {
     const path = pathOf(args.positional[0] ?? 'ingester');
@@ -64,7 +64,7 @@ export const ring: Command = {
 export const forget: Command = {
   words: ['forget'],
   arguments: ['INSTANCE'],
-  summary: 'Strikes an instance that does not come back out of a ring; others own what it owned.',
+  summary: 'Removes a dead instance from its ring; the others take over its work.',
   flags: [
     ...adminFlags.filter(({ name }) => name !== 'json'),
     { name: 'ring', value: 'NAME', summary: `which ring: ${ringNames}; default: ingester` },

@@ -70,11 +70,8 @@ export async function run(words: readonly string[], io: CommandIo): Promise<numb
 }
 
 function overview(): string {
-  const lines = ['lokictl shows how a log database is, and looks into what it stores.', '', 'Commands:'];
+  const lines = ['lokictl inspects a running log database and its stored segments.', '', 'Commands:'];
   for (const command of commands) lines.push(`  ${usageOf(command)}`, `      ${command.summary}`);
-  lines.push(
-    '',
-    'lokictl COMMAND --help tells more. Exit code: 0 done, 1 something is wrong, 2 wrong words.',
-  );
+  lines.push('', 'lokictl COMMAND --help tells more. Exit code: 0 ok, 1 failure, 2 usage error.');
   return `${lines.join('\n')}\n`;
 }

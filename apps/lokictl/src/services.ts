@@ -18,7 +18,7 @@ export const services: Command = {
   words: ['services'],
   arguments: [],
   summary:
-    'What each process serves, and whether it is ready. --addr takes several, separated by commas. Exit code 1 when one is not ready.',
+    'Services of each process, and whether they are ready. --addr takes several, separated by commas. Exit code 1 when one is not ready.',
   flags: adminFlags,
   async run(args, io) {
     const clients = await AdminClient.all(args, io);
