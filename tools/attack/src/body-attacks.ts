@@ -72,6 +72,29 @@ function manyResources(count: number): string {
   return `{"resourceLogs":[${resources.join(',')}]}`;
 }
 
+/** One stream, named anew for each line. */
+function streamNamedAgain(count: number): string {
+  const now = nowNs();
+  const streams = Array.from(
+    { length: count },
+    (_, i) => `{"stream":{"app":"attack"},"values":[["${now}","line ${i}"]]}`,
+  );
+  return `{"streams":[${streams.join(',')}]}`;
+}
+
+/** Records with many attributes, each name of which is new. */
+function otlpAttributes(records: number, attributes: number): string {
+  const now = nowNs();
+  const list = Array.from({ length: records }, (_, r) => {
+    const pairs = Array.from(
+      { length: attributes },
+      (_, a) => `{"key":"k${(r * attributes + a) % 50_000}","value":{"stringValue":"v${a}"}}`,
+    );
+    return `{"timeUnixNano":"${now}","body":{"stringValue":"line ${r}"},"attributes":[${pairs.join(',')}]}`;
+  });
+  return `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"s"}}]},"scopeLogs":[{"logRecords":[${list.join(',')}]}]}]}`;
+}
+
 function otlpRecords(count: number): string {
   const now = nowNs();
   const records = Array.from(
@@ -104,6 +127,43 @@ export const bodyAttacks: readonly Attack[] = [
   bodyAttack('one moment', 'A7: 10 MB of lines with one timestamp, again and again', () =>
     pushOf(10 * mib, { isOneMoment: true }),
   ),
+  {
+    name: 'one moment, new lines',
+    about: 'A7: 2 MB of lines with one timestamp, never the same twice',
+    run: (attacker) => {
+      const moment = nowNs();
+      return attacker.flood(3, floodMs, (turn) => {
+        const values = Array.from({ length: 40_000 }, (_, i) => `["${moment}","line ${turn} ${i}"]`);
+        return attacker.push(`{"streams":[{"stream":{"app":"attack"},"values":[${values.join(',')}]}]}`);
+      });
+    },
+  },
+  {
+    name: 'one moment, small pushes',
+    about: 'A7: a line in each push, all with one timestamp',
+    run: (attacker) => {
+      const moment = nowNs();
+      return attacker.flood(32, floodMs, (turn) =>
+        attacker.push(`{"streams":[{"stream":{"app":"attack"},"values":[["${moment}","line ${turn}"]]}]}`),
+      );
+    },
+  },
+  {
+    name: 'pushes that overlap',
+    about: 'A7: each push spans the same minute',
+    run: (attacker) => {
+      const beganNs = BigInt(Date.now() - 60_000) * 1_000_000n;
+      return attacker.flood(32, floodMs, (turn) => {
+        const values = [1n, 59_000_000_000n].map(
+          (ns) => `["${beganNs + ns + BigInt(turn) * 1_000n}","line ${turn}"]`,
+        );
+        return attacker.push(`{"streams":[{"stream":{"app":"attack"},"values":[${values.join(',')}]}]}`);
+      });
+    },
+  },
+  bodyAttack('a stream named again', 'A7: one stream, named 60,000 times in a push', () =>
+    streamNamedAgain(60_000),
+  ),
   bodyAttack(
     'zstd frames',
     'A7: 100,000 empty frames',
@@ -128,4 +188,13 @@ export const bodyAttacks: readonly Attack[] = [
     { path: otlp },
   ),
   bodyAttack('OTLP records', 'A7: OTLP JSON of 100,000 records', () => otlpRecords(100_000), { path: otlp }),
+  bodyAttack(
+    'OTLP attributes',
+    'A7: OTLP JSON, 200 attributes in each of 2,000 records',
+    () => otlpAttributes(2_000, 200),
+    { path: otlp },
+  ),
+  bodyAttack('OTLP record', 'A7: OTLP JSON, a record of 50,000 attributes', () => otlpAttributes(1, 50_000), {
+    path: otlp,
+  }),
 ];
