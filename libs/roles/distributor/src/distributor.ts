@@ -41,6 +41,7 @@ import type { PushFormat } from './respond.ts';
 import { Discards } from './rows/discards.ts';
 import { MetadataNames } from './rows/metadata-names.ts';
 import { PushErrors } from './rows/push-errors.ts';
+import { inlineCountsMax } from './rows/push-rows.ts';
 import type { PushRows } from './rows/push-rows.ts';
 import { PartitionChooser, shardOfRow } from './streams/partition-chooser.ts';
 import type { StreamShards } from './streams/partition-chooser.ts';
@@ -236,6 +237,7 @@ export class Distributor implements DistributorService {
     const inlineBytesMax = format === 'otlp' ? bounds.inlineOtlpBytesMax : bounds.inlineBytesMax;
     const decompressedBytesMax = Math.min(bounds.decompressedBytesMax, inlineBytesMax);
     if (body.length > inlineBytesMax) return this.#decodeElsewhere(push, pushBody, streams);
+    scratch.rows.countsMax = inlineCountsMax;
     try {
       const actions = () => this.#otlpActions.of(limits);
       const inline = { ...bounds, decompressedBytesMax };
@@ -250,8 +252,9 @@ export class Distributor implements DistributorService {
         bounds: inline,
       });
     } catch (error) {
+      // Whether it is too large for us is found there.
       const isLarge = error instanceof LokiError && error.code === 'bodyTooLarge';
-      if (!isLarge || decompressedBytesMax === bounds.decompressedBytesMax) throw error;
+      if (!isLarge) throw error;
       return this.#decodeElsewhere(push, pushBody, streams);
     }
     this.#hold(push, scratch.rows.weightBytes);

@@ -6,7 +6,8 @@ import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { compressSync } from 'snappy';
 import { buildLimits } from '@loki/config';
 import { encodePushRequest } from '@loki/proto';
-import { storedEntries, testDistributor } from './test/distributor.ts';
+import { NodeTimers } from '@loki/runtime';
+import { inlineWorkers, StoppedClock, storedEntries, testDistributor } from './test/distributor.ts';
 
 const nowMs = Date.UTC(2026, 0, 15, 12, 30);
 const nowNs = BigInt(nowMs) * 1_000_000n;
@@ -118,6 +119,53 @@ test.each([
     }),
   );
   expect(outcomes[1]).toEqual(outcomes[0]);
+});
+
+// A push of 200 kB with an entry in every other byte kept the thread as long as one of megabytes.
+describe('pushes are large by what they bring, too', () => {
+  const values = (count: number, pairs = 0): unknown[] =>
+    Array.from({ length: count }, (_, i) => [
+      String(nowNs + BigInt(i)),
+      '',
+      Object.fromEntries(Array.from({ length: pairs }, (_pair, k) => [`k${k}`, `${i}`])),
+    ]);
+  const named = (count: number): unknown[] =>
+    Array.from({ length: count }, () => ({ stream: { app: 'a' }, values: values(1) }));
+
+  test.each([
+    ['many entries', [{ stream: { app: 'a' }, values: values(33_000) }], 1],
+    ['many pairs', [{ stream: { app: 'a' }, values: values(700, 100) }], 1],
+    ['a stream named often', named(2_100), 1],
+    ['a batch of an agent', [{ stream: { app: 'a' }, values: values(5_000, 3) }, ...named(500)], 0],
+  ])('%s', async (_, pushed, elsewhere) => {
+    const workers = inlineWorkers();
+    const tasks: string[] = [];
+    const run = workers.run.bind(workers);
+    workers.run = (task, ...rest) => {
+      tasks.push(task.name);
+      return run(task, ...rest);
+    };
+    let ms = 0;
+    const clock = new StoppedClock(nowMs);
+    clock.monotonicMs = () => ms++;
+    const limits = buildLimits(new Map([['ingestion_rate_mb', 1000], ['ingestion_burst_size_mb', 1000], ['max_structured_metadata_entries_count', 1000]]), { maxReturnedStreamErrors: 10 }); // prettier-ignore
+    let pauses = 0;
+    const timers = new NodeTimers();
+    timers.sleep = () => Promise.resolve(void pauses++);
+    const deps = { workers, timers, clock };
+    const { push: send, log } = testDistributor({ deps, nowMs, limits: () => limits });
+    const answer = await send('t', { body: json({ streams: pushed }) });
+    expect([answer.status, String(answer.body ?? '')]).toEqual([204, '']);
+    expect(tasks.filter((name) => name === 'decodePush')).toHaveLength(elsewhere);
+    // Others have the thread in between.
+    expect(pauses > 0).toBe(elsewhere === 1);
+    // Repeats of another run are the ingester's to drop.
+    const entries = (pushed as { values: unknown[] }[]).reduce(
+      (sum, stream) => sum + stream.values.length,
+      0,
+    );
+    expect(storedEntries(log)).toHaveLength(entries);
+  });
 });
 
 describe('memory of what is accepted', () => {

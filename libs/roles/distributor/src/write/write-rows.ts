@@ -16,7 +16,7 @@ const levelName = 'detected_level';
 
 /**
  * Writes rows from .. end of one stream that were not refused, with the level each is found to have, until
- * there are about `bytesMax` of them.
+ * there are about `bytesMax` of their bytes.
  *
  * @returns the row to go on with; `end` when all is written
  */
@@ -40,11 +40,14 @@ export function writeStreamRows(
   return to;
 }
 
-/** The row after the one with which lines reach `bytesMax`. */
+/** A row counts for so much beside its line, so that a slice of empty lines ends, too. */
+const bytesPerRow = 12;
+
+/** The row after the one with which rows reach `bytesMax`. */
 function endOfBytes(rows: PushRows, from: number, end: number, bytesMax: number): number {
   let bytes = 0;
   for (let row = from; row < end; row++) {
-    bytes += rows.lineEnd[row] - rows.lineStart[row];
+    bytes += rows.lineEnd[row] - rows.lineStart[row] + bytesPerRow;
     if (bytes >= bytesMax) return row + 1;
   }
   return end;
