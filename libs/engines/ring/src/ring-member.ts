@@ -32,7 +32,7 @@ interface RingMemberOptions {
  * normal.
  */
 const attemptsMax = 10;
-/** Pause between attempts, drawn anew each time so that members that collide part. */
+/** Random pause between attempts, so that colliding members separate. */
 const collisionPauseMaxMs = 50;
 
 /**

@@ -1,6 +1,6 @@
 import { ByteReader, BytesError } from '@loki/bytes';
 import type { StoredBlockInfo } from './block-table.ts';
-import { believing } from './corrupt.ts';
+import { decodeOrCorrupt } from './corrupt.ts';
 import { DecodedColumn } from './dictionary.ts';
 import { readFloats, readUint32s } from './ints.ts';
 import { cellsByRow } from './rows-of-columns.ts';
@@ -181,7 +181,7 @@ export class StoredBlock implements Block {
     this.#require(what, bit);
     const stored = unit.rawBytes === 0 ? Buffer.alloc(0) : this.#source(unit);
     if (!stored) throw new Error(`${this.#where}: ${what} were not fetched`);
-    return believing(this.#segment, `${this.#where}: ${what}`, () => decode(unpack(unit, stored)));
+    return decodeOrCorrupt(this.#segment, `${this.#where}: ${what}`, () => decode(unpack(unit, stored)));
   }
 }
 

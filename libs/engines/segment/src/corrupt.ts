@@ -10,7 +10,7 @@ export function corrupt(name: string, where: string, problem: string, cause?: un
 }
 
 /** Runs a decoder; turns what it finds wrong with the bytes into a `corrupt` error that names them. */
-export function believing<T>(name: string, where: string, decode: () => T): T {
+export function decodeOrCorrupt<T>(name: string, where: string, decode: () => T): T {
   try {
     return decode();
   } catch (cause) {

@@ -2,7 +2,7 @@ import { ByteReader, BytesError, crc32c } from '@loki/bytes';
 import type { ByteWriter } from '@loki/bytes';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import { believing, corrupt } from './corrupt.ts';
+import { decodeOrCorrupt, corrupt } from './corrupt.ts';
 import { blocksMax, footerBytesMax, sectionsMax, streamsMax } from './format-bounds.ts';
 import type { SegmentKind } from './types.ts';
 
@@ -108,7 +108,7 @@ export function readFooter(tail: Buffer, sizeBytes: number, name: string): RawFo
   if (crc32c(tail, start, trailerAt + 8) !== tail.readUInt32LE(trailerAt + 8)) {
     throw corrupt(name, 'footer', 'the checksum does not match');
   }
-  return believing(name, 'footer', () => {
+  return decodeOrCorrupt(name, 'footer', () => {
     const version = tail[trailerAt];
     const kind = kinds[tail[trailerAt + 1] - 1];
     if (version < 1 || kind === undefined || tail.readUInt16LE(trailerAt + 2) !== 0) {

@@ -3,7 +3,7 @@ import type { ByteWriter } from '@loki/bytes';
 import type { Labels, TenantId } from '@loki/model';
 import { encodeBlockTable, StoredBlockInfo } from './block-table.ts';
 import type { EncodedBlock } from './block-table.ts';
-import { believing } from './corrupt.ts';
+import { decodeOrCorrupt } from './corrupt.ts';
 import { footerPartBytesMax, namesMax } from './format-bounds.ts';
 import { areas } from './layout.ts';
 import type { RawFooter, FooterSection } from './layout.ts';
@@ -65,7 +65,7 @@ export class StoredSection implements Section {
     this.#areaStarts = footer.areaStarts[at];
     this.#segment = segment;
     const reader = new ByteReader(footer.indexes[at]);
-    [this.#blockTable, this.#runTable] = this.#believing('index', () => [
+    [this.#blockTable, this.#runTable] = this.#decodeOrCorrupt('index', () => [
       readPacked(reader, footerPartBytesMax),
       readPacked(reader, footerPartBytesMax),
     ]);
@@ -73,13 +73,13 @@ export class StoredSection implements Section {
   }
 
   get blocks(): readonly StoredBlockInfo[] {
-    this.#blocks ??= this.#believing('block table', () => this.#decodeBlocks());
+    this.#blocks ??= this.#decodeOrCorrupt('block table', () => this.#decodeBlocks());
     return this.#blocks;
   }
 
   /** Runs of all blocks. */
   get runs(): readonly Runs[] {
-    this.#runs ??= this.#believing('runs', () =>
+    this.#runs ??= this.#decodeOrCorrupt('runs', () =>
       decodeRuns(openPacked(this.#runTable), this.blocks, this.#entry.streamCount),
     );
     return this.#runs;
@@ -90,7 +90,7 @@ export class StoredSection implements Section {
   }
 
   get streamLabels(): StreamLabels {
-    this.#labels ??= this.#believing('streams', () => {
+    this.#labels ??= this.#decodeOrCorrupt('streams', () => {
       const reader = new ByteReader(this.#streamTable);
       const labels = new StreamLabels(reader, this.#entry.streamCount, this.#segment, this.where);
       reader.expectEnd();
@@ -136,8 +136,8 @@ export class StoredSection implements Section {
     return blocks;
   }
 
-  #believing<T>(part: string, decode: () => T): T {
-    return believing(this.#segment, `${this.where}: ${part}`, decode);
+  #decodeOrCorrupt<T>(part: string, decode: () => T): T {
+    return decodeOrCorrupt(this.#segment, `${this.where}: ${part}`, decode);
   }
 }
 

@@ -1,7 +1,7 @@
 import { ByteWriter, BytesError } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { compareText, Labels } from '@loki/model';
-import { believing } from './corrupt.ts';
+import { decodeOrCorrupt } from './corrupt.ts';
 import { DecodedColumn, encodeColumns } from './dictionary.ts';
 import type { RawColumn } from './dictionary.ts';
 import { footerPartBytesMax, namesMax } from './format-bounds.ts';
@@ -149,7 +149,7 @@ export class StreamLabels implements LabelIndex {
     const entry = this.#columns.get(name);
     if (!entry) return undefined;
     if (!entry.column) {
-      entry.column = believing(this.#segment, `${this.#where}: label ${name}`, () => {
+      entry.column = decodeOrCorrupt(this.#segment, `${this.#where}: label ${name}`, () => {
         const reader = openPacked(entry.part!);
         const column = new DecodedColumn(name, this.count, reader);
         reader.expectEnd();

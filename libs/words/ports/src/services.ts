@@ -42,9 +42,7 @@ export interface StreamsRequest {
   readonly cache?: CachePolicy;
 }
 
-/**
- * The time that somebody wants to know the weight of, startNs <= ts < endNs, in intervals from startNs on.
- */
+/** Asks how many line bytes a tenant has stored in [startNs, endNs), by interval. */
 export interface StoredBytesRequest {
   readonly tenant: TenantId;
   readonly startNs: bigint;

@@ -7,9 +7,9 @@ import type { CheckCancelled } from '@loki/ports';
 export type Work<T> = Generator<undefined, T, undefined>;
 
 /**
- * All of it, with others having the thread when `pause` says that it is time.
+ * Runs all of it, and lets others have the thread when `pause` says so.
  *
- * @param pause something to wait for, or undefined: it is early yet
+ * @param pause a promise to await when the time slice is used up, else undefined
  * @param checkCancelled asked at the beginning and after each pause: whoever waited may have left
  */
 export async function complete<T>(

@@ -42,8 +42,7 @@ export interface SamplePlan {
   /** A group by name sees a label that was dropped and parsed again. */
   readonly groupsDropped: boolean;
   /**
-   * A parsed label may be empty, and is a label all the same; to what groups by name, and to all above, it is
-   * none.
+   * Keep empty parsed labels. Grouping by name, and everything above, treats them as absent.
    */
   readonly keepsEmptyLabels: boolean;
   readonly countedErrors: CountedErrors;

@@ -47,8 +47,8 @@ function placeOf(q: number, count: number): { readonly lower: number; readonly w
 }
 
 /**
- * Values that are looked at again for each value there is, from which on a tree pays: looking costs some 10
- * ns, and ranking, adding and removing a value some 200 (windows.bench.ts).
+ * Overlap (reads per value) above which the rank tree is cheaper: a read costs some 10 ns, and ranking,
+ * adding and removing a value some 200 (windows.bench.ts).
  */
 const selectionsMax = 16;
 /** Values ranked at once at least, and twice as many as a window has. */

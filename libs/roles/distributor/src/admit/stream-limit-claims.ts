@@ -14,8 +14,8 @@ export interface StreamLimitOwners {
   /** undefined: nobody, now. */
   ownerOf(tenant: TenantId): StreamLimitOwner | undefined;
   /**
-   * How many times Loki's limit for one ingester (`max_streams_per_user`) the whole may hold: ingesters /
-   * replicas.
+   * Factor from a per-ingester limit (`max_streams_per_user`) to the whole cluster: ingesters / replication
+   * factor.
    */
   ingesterShares(): number;
 }
@@ -59,7 +59,7 @@ const streamsWaitingMax = 500_000;
 const awayMs = 2_000;
 
 const awayKeptMax = 1_000;
-/** While too much waits. */
+/** Pause before retrying while the queue is full. */
 const fullPauseMs = 10;
 const hashedAtOnce = 5_000;
 
@@ -104,7 +104,10 @@ export class StreamLimitClaims {
     return new Promise((resolve) => claim.answers.push(resolve));
   }
 
-  /** Says that a stream is in use. Nobody waits for it: what is too much now is said another time. */
+  /**
+   * Reports a stream as in use. Fire and forget. False: the queue is full, and the caller reports the stream
+   * again later.
+   */
   tell(owner: StreamLimitOwner, tenant: TenantId, stream: number, activeMax: number): boolean {
     if (this.#waitingCount >= streamsWaitingMax) return false;
     this.#claimOf(owner, tenant, activeMax).held.push(stream);

@@ -228,7 +228,7 @@ function cutLongLine(rows: PushRows, row: number, limits: Limits): boolean {
   return true;
 }
 
-/** A row with the timestamp of the row before it, but another line, goes 1 ns after that one. */
+/** A row that repeats its predecessor's timestamp with a different line is moved 1 ns later. */
 function moveRepeatedTimestamps(rows: PushRows, from: number, to: number): void {
   let lastSeconds = Number.NaN;
   let lastNanos = 0;

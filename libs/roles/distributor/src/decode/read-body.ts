@@ -79,13 +79,13 @@ export function readOtlpBody(body: Buffer, encoding: string, bounds: BodyBounds)
     case 'gzip':
       return whole(bounded(bounds, undefined, (bytesMax) => gunzip(body, bytesMax)));
     case 'zstd':
-      if (body.length < 4) return nothing(body);
+      if (body.length < 4) return emptyBodyOrThrow(body);
       if (body.readUInt32LE(0) !== zstdMagic) {
         throw new LokiError('badRequest', 'invalid input: magic number mismatch');
       }
       return bounded(bounds, 'zstd: invalid input', (maxOutputLength) => zstdFrames(body, maxOutputLength));
     case 'lz4':
-      if (body.length < 4) return nothing(body);
+      if (body.length < 4) return emptyBodyOrThrow(body);
       return lz4DecodeFrame(body, bounds.decompressedBytesMax);
     default:
       throw new LokiError(
@@ -95,8 +95,8 @@ export function readOtlpBody(body: Buffer, encoding: string, bounds: BodyBounds)
   }
 }
 
-/** A body without a single frame holds nothing, unless it is the start of one. */
-function nothing(body: Buffer): Buffer {
+/** An empty body is an empty push; fewer than 4 bytes are a truncated frame. */
+function emptyBodyOrThrow(body: Buffer): Buffer {
   if (body.length === 0) return body;
   throw new LokiError('badRequest', cutBodyText);
 }

@@ -113,8 +113,8 @@ export class WeightSource {
   }
 
   /**
-   * One question at a time for the same thing; a failed one is not remembered. Who waits for a question of
-   * somebody who went away asks it again.
+   * One question at a time for the same thing; a failed one is not remembered. If the shared request is
+   * cancelled by its owner, the waiter issues its own.
    */
   async #remember<T>(key: string, ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const known = this.#kept.get(key);

@@ -14,7 +14,10 @@ interface PushRouterDeps {
   readonly logger: Logger;
 }
 
-/** The log gives up before. Twice this is less than clients commonly wait. */
+/**
+ * Longer than the write log's own append timeout, so its error arrives first; two attempts still fit into a
+ * client's usual timeout.
+ */
 const pushDeadlineMs = 15_000;
 
 /**
@@ -65,8 +68,8 @@ export class PushRouter implements DistributorService {
   }
 
   /**
-   * Not while no distributor was ever heard of. That all are away is told to those who push: others may still
-   * ask.
+   * Not ready until a distributor has been seen. If all vanish later the gateway stays ready: pushes get 503,
+   * queries still work.
    */
   notReady(): string | undefined {
     if (this.#deps.distributors.ring.instances.length > 0) return undefined;
@@ -108,8 +111,8 @@ export interface PushCandidate {
 }
 
 /**
- * A tenant stays with its distributor while that has no more pushes under way than the idlest one, and so
- * many more.
+ * A tenant stays with its preferred distributor until that one has this many more pushes in flight than the
+ * least loaded one.
  */
 const aheadMax = 4;
 
