@@ -2,6 +2,16 @@ import type { IncomingMessage } from 'node:http';
 import { hasCode, LokiError } from '@loki/model';
 import type { ObjectInfo, ObjectStore, Random, Timers } from '@loki/ports';
 import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
+import {
+  checkOrder,
+  listingQuery,
+  objectBytesMax,
+  rangeOf,
+  readBody,
+  readListing,
+  refusalOf,
+} from './s3-answers.ts';
+import type { ListingPage } from './s3-answers.ts';
 
 /**
  * The part in use of the `minio` package's client (8.0.7; its `Client` fits as it is). Make it with
@@ -16,16 +26,16 @@ export interface S3Client {
     metadata: Record<string, string>,
   ): Promise<unknown>;
   makeRequestAsync(
-    options: { method: string; bucketName: string; objectName: string; headers: Record<string, string> },
+    options: {
+      method: string;
+      bucketName: string;
+      objectName?: string;
+      query?: string;
+      headers: Record<string, string>;
+    },
     payload: string,
     expectedStatuses: number[],
   ): Promise<IncomingMessage>;
-  listObjectsV2(
-    bucket: string,
-    prefix: string,
-    recursive: boolean,
-    startAfter: string,
-  ): AsyncIterable<{ name?: string; size?: number }>;
   removeObject(bucket: string, key: string): Promise<void>;
 }
 
@@ -57,6 +67,13 @@ const retryableCodes = new Set([
   'XMinioServerNotInitialized',
 ]);
 const missingCodes = new Set(['NoSuchKey', 'NotFound']);
+/**
+ * All of HTTP's: the client reads the body of a status that is not among them to its end, however large it
+ * is.
+ */
+const anyStatus = Array.from({ length: 500 }, (_, index) => 100 + index);
+/** Pages of a listing without an object, in a row. */
+const emptyPagesMax = 100;
 /** The client sends more than this in parts, and parts have no create-if-absent that all servers know. */
 const createBytesMax = 16 << 20;
 
@@ -81,7 +98,7 @@ export class MinioObjectStore implements ObjectStore {
       throw new LokiError('internal', `${key} is too large to be created at once`);
     }
     let attempt = 0;
-    return this.#attempts(key, signal, async () => {
+    return this.#attempts(key, signal, async (ended) => {
       attempt++;
       try {
         await this.#putObject(key, bytes, { 'If-None-Match': '*' });
@@ -89,24 +106,32 @@ export class MinioObjectStore implements ObjectStore {
       } catch (error) {
         if (!hasCode(error, 'PreconditionFailed')) throw error;
         // It may be ours, put by an attempt whose answer was lost.
-        return attempt > 1 && (await this.#fetch(key, {}, [200])).bytes.equals(bytes);
+        return attempt > 1 && (await this.#get(key, ended)).equals(bytes);
       }
     });
   }
 
   async get(key: string, signal?: AbortSignal): Promise<Buffer> {
     checkKey(key);
-    return this.#attempts(key, signal, async () => (await this.#fetch(key, {}, [200])).bytes);
+    return this.#attempts(key, signal, (ended) => this.#get(key, ended));
   }
 
   async getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
     checkKey(key);
     checkRange(offset, length);
     if (length === 0) return Buffer.alloc(0);
-    const headers = { range: `bytes=${offset}-${offset + length - 1}` };
-    return this.#attempts(key, signal, async () => {
+    const range = `bytes=${offset}-${offset + length - 1}`;
+    return this.#attempts(key, signal, async (ended) => {
       try {
-        return (await this.#fetch(key, headers, [200, 206])).bytes;
+        const { response, isPart } = await this.#request(key, { range }, ended);
+        if (!isPart) {
+          // The server does not know ranges: this is all of the object.
+          return (await readBody(response, objectBytesMax, ended)).subarray(offset, offset + length);
+        }
+        const { first, last } = rangeOf(response);
+        const bytes = await readBody(response, length, ended);
+        if (first !== offset || bytes.length !== last - first + 1) throw new Error('bytes of another range');
+        return bytes;
       } catch (error) {
         if (hasCode(error, 'InvalidRange')) return Buffer.alloc(0); // begins beyond the end
         throw error;
@@ -122,11 +147,17 @@ export class MinioObjectStore implements ObjectStore {
     checkKey(key);
     checkRange(0, length);
     // "The last 0 bytes" cannot be asked for; one byte tells the size as well.
-    const headers = { range: `bytes=-${Math.max(1, length)}` };
-    return this.#attempts(key, signal, async () => {
+    const wanted = Math.max(1, length);
+    return this.#attempts(key, signal, async (ended) => {
       try {
-        const { bytes, sizeBytes } = await this.#fetch(key, headers, [200, 206]);
-        return { bytes: bytes.subarray(Math.max(0, bytes.length - length)), sizeBytes };
+        const { response, isPart } = await this.#request(key, { range: `bytes=-${wanted}` }, ended);
+        const part = isPart ? rangeOf(response) : undefined;
+        const bytes = await readBody(response, part ? wanted : objectBytesMax, ended);
+        if (part && (part.last !== part.sizeBytes - 1 || bytes.length !== part.last - part.first + 1)) {
+          throw new Error('bytes of another range');
+        }
+        const tail = bytes.subarray(Math.max(0, bytes.length - length));
+        return { bytes: tail, sizeBytes: part?.sizeBytes ?? bytes.length };
       } catch (error) {
         // An empty object.
         if (hasCode(error, 'InvalidRange')) return { bytes: Buffer.alloc(0), sizeBytes: 0 };
@@ -137,25 +168,36 @@ export class MinioObjectStore implements ObjectStore {
 
   async *list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
     checkPrefix(prefix);
-    const { client, bucket, attemptsMax = 5 } = this.#options;
     let after = startAfter ?? '';
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const listing = client.listObjectsV2(bucket, prefix, true, after)[Symbol.asyncIterator]();
-        const next = () => this.#withDeadline(prefix, undefined, () => listing.next());
-        for (let result = await next(); !result.done; result = await next()) {
-          const { name, size } = result.value;
-          if (name === undefined) continue;
-          yield { key: name, sizeBytes: size ?? 0 };
-          after = name; // a retry goes on behind what was given already
-          attempt = 1;
+    let token: string | undefined;
+    for (let empty = 0; empty < emptyPagesMax;) {
+      const page = await this.#page(prefix, after, token);
+      for (const object of page.objects) {
+        try {
+          checkOrder(object.key, prefix, after);
+        } catch (error) {
+          throw translate(prefix, error);
         }
-        return;
-      } catch (error) {
-        if (!isRetryable(error) || attempt >= attemptsMax) throw translate(prefix, error);
-        await this.#pause(attempt, undefined);
+        yield object;
+        after = object.key;
       }
+      if (!page.hasNext) return;
+      // The last key says where to go on, whatever the server's token is; without a key only the token does.
+      token = page.objects.length === 0 ? page.token : undefined;
+      empty = page.objects.length === 0 ? empty + 1 : 0;
     }
+    throw translate(prefix, new Error(`${emptyPagesMax} pages of a listing without an object`));
+  }
+
+  #page(prefix: string, after: string, token: string | undefined): Promise<ListingPage> {
+    const { client, bucket } = this.#options;
+    return this.#attempts(prefix, undefined, async (ended) => {
+      const query = listingQuery(prefix, after, token);
+      const options = { method: 'GET', bucketName: bucket, query, headers: {} };
+      const response = await client.makeRequestAsync(options, '', anyStatus);
+      if (response.statusCode !== 200) throw await refusalOf(response, ended);
+      return readListing(response, ended);
+    });
   }
 
   async delete(key: string): Promise<void> {
@@ -175,27 +217,31 @@ export class MinioObjectStore implements ObjectStore {
     await client.putObject(bucket, key, buffer, buffer.length, headers);
   }
 
-  async #fetch(
+  async #get(key: string, ended: AbortSignal): Promise<Buffer> {
+    const { response } = await this.#request(key, {}, ended);
+    return readBody(response, objectBytesMax, ended);
+  }
+
+  /** @throws S3Error when the server refuses */
+  async #request(
     key: string,
     headers: Record<string, string>,
-    statuses: number[],
-  ): Promise<{ bytes: Buffer; sizeBytes: number }> {
+    ended: AbortSignal,
+  ): Promise<{ response: IncomingMessage; isPart: boolean }> {
     const { client, bucket } = this.#options;
     const options = { method: 'GET', bucketName: bucket, objectName: key, headers };
-    const response = await client.makeRequestAsync(options, '', statuses);
-    const chunks: Buffer[] = [];
-    for await (const chunk of response) chunks.push(chunk as Buffer);
-    const bytes = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
-    const announced = Number(response.headers['content-length'] ?? bytes.length);
-    if (announced !== bytes.length) {
-      throw new Error(`answer cut short: ${bytes.length} of ${announced} bytes`);
-    }
-    const total = /\/(\d+)$/.exec(response.headers['content-range'] ?? '')?.[1];
-    return { bytes, sizeBytes: total === undefined ? bytes.length : Number(total) };
+    const response = await client.makeRequestAsync(options, '', anyStatus);
+    const isPart = response.statusCode === 206 && headers['range'] !== undefined;
+    if (response.statusCode !== 200 && !isPart) throw await refusalOf(response, ended);
+    return { response, isPart };
   }
 
   /** Runs `action` until it succeeds, fails for good, or attempts or the caller's patience end. */
-  async #attempts<T>(key: string, signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
+  async #attempts<T>(
+    key: string,
+    signal: AbortSignal | undefined,
+    action: (ended: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const { attemptsMax = 5 } = this.#options;
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
@@ -209,17 +255,30 @@ export class MinioObjectStore implements ObjectStore {
     }
   }
 
-  /** The client cannot be told to stop; an attempt that takes too long goes on unheard. */
-  async #withDeadline<T>(key: string, signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
+  /**
+   * The client cannot be told to stop a request; an answer to one that was given up is closed when it comes.
+   *
+   * @param action is told when its attempt has ended
+   */
+  async #withDeadline<T>(
+    key: string,
+    signal: AbortSignal | undefined,
+    action: (ended: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const { timers, attemptMs = 30_000 } = this.#options;
-    const { promise: ended, reject } = Promise.withResolvers<never>();
-    const onAbort = (): void => reject(signal!.reason);
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const attempt = new AbortController();
+    const end = (reason: unknown): void => {
+      reject(reason);
+      attempt.abort(reason);
+    };
+    const onAbort = (): void => end(signal!.reason);
     const deadline = timers.after(attemptMs, () =>
-      reject(new DeadlineError(`${key}: no answer in ${attemptMs} ms`)),
+      end(new DeadlineError(`${key}: no answer in ${attemptMs} ms`)),
     );
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      return await Promise.race([action(), ended]);
+      return await Promise.race([action(attempt.signal), late]);
     } finally {
       deadline.cancel();
       signal?.removeEventListener('abort', onAbort);

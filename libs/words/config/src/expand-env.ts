@@ -88,17 +88,18 @@ function slice(text: string, bounds: string, body: string): string {
 }
 
 function trimStart(text: string, pattern: string, which: 'shortest' | 'longest'): string {
-  const lengths = [...Array(text.length + 1).keys()];
-  if (which === 'longest') lengths.reverse();
-  const found = lengths.find((length) => globMatches(pattern, text.slice(0, length)));
-  return found === undefined ? text : text.slice(found);
+  const ends = globEnds(pattern, text);
+  const end = which === 'shortest' ? ends.indexOf(1) : ends.lastIndexOf(1);
+  return end < 0 ? text : text.slice(end);
 }
 
+/** From the end both read backwards: a match there is one of the beginning. */
 function trimEnd(text: string, pattern: string, which: 'shortest' | 'longest'): string {
-  const starts = [...Array(text.length + 1).keys()];
-  if (which === 'shortest') starts.reverse();
-  const found = starts.find((start) => globMatches(pattern, text.slice(start)));
-  return found === undefined ? text : text.slice(0, found);
+  return reversed(trimStart(reversed(text), reversed(pattern), which));
+}
+
+function reversed(text: string): string {
+  return text.split('').reverse().join('');
 }
 
 function replace(text: string, argument: string, kind: '/' | '//' | '/#' | '/%'): string {
@@ -112,22 +113,25 @@ function replace(text: string, argument: string, kind: '/' | '//' | '/#' | '/%')
   return text.replace(old, () => fresh);
 }
 
-/** `*` any text, `?` one character, the rest literally. O(pattern × text). */
-function globMatches(pattern: string, text: string): boolean {
+/**
+ * Where a match of the pattern from the text's beginning may end: `*` is any text, `?` one character, the
+ * rest itself. O(pattern × text).
+ */
+function globEnds(pattern: string, text: string): Uint8Array {
   // reached[at]: the pattern so far can end before text[at].
   let reached = new Uint8Array(text.length + 1);
   reached[0] = 1;
-  for (const char of pattern) {
+  for (const char of pattern.split('')) {
     const next = new Uint8Array(text.length + 1);
-    if (char === '*') {
-      const first = reached.indexOf(1);
-      if (first >= 0) next.fill(1, first);
-    } else {
-      for (let at = 0; at < text.length; at++) {
+    const first = reached.indexOf(1);
+    if (first < 0) return reached;
+    if (char === '*') next.fill(1, first);
+    else {
+      for (let at = first; at < text.length; at++) {
         if (reached[at] === 1 && (char === '?' || text[at] === char)) next[at + 1] = 1;
       }
     }
     reached = next;
   }
-  return reached[text.length] === 1;
+  return reached;
 }

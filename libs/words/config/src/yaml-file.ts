@@ -49,12 +49,19 @@ export function parseYamlFile(file: string, text: string, linesBefore = 0): Yaml
     throw new ConfigError(`failed parsing config: ${file}: larger than ${configFileBytesMax} bytes`);
   }
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    merge: true,
-    logLevel: 'silent',
-  });
+  let document: Document.Parsed;
+  try {
+    document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      merge: true,
+      logLevel: 'silent',
+    });
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    // The parser's stack ends.
+    throw new ConfigError(`failed parsing config: ${file}: yaml: collections nest too deep`, { cause });
+  }
   const [error] = document.errors;
   if (error) {
     const line = linesBefore + lines.linePos(error.pos[0]).line;

@@ -36,6 +36,8 @@ interface RoundOptions {
 
 /** Inputs with an outcome of a new kind join the corpus; more are not kept. */
 const poolMax = 400;
+/** Of a large input the changes are lost in it, and each costs. */
+const poolInputBytesMax = 8 * 1024;
 
 const mutate = { bytes: mutateBytes, text: mutateText, protobuf: mutateProtobuf };
 
@@ -88,6 +90,7 @@ function* inputsOf(target: FuzzTarget, seed: number): Generator<[input: Buffer, 
   for (;;) {
     const changed = mutate[target.shape](random.pick(pool), { random, others: pool, words });
     const input = target.mend && random.chance(0.9) ? target.mend(changed) : changed;
-    yield [input, () => void (pool.length < poolMax && pool.push(input))];
+    const isKept = pool.length < poolMax && input.length <= poolInputBytesMax;
+    yield [input, () => void (isKept && pool.push(input))];
   }
 }
