@@ -36,8 +36,24 @@ export class Attacker {
   /** The attacker went away by itself: that its requests have no answer is no fault. */
   #isGone = false;
 
-  constructor(port: number) {
+  /** What the attack itself has measured, by name. */
+  readonly figures = new Map<string, string | number>();
+  /** What does not hold by its own measure. */
+  readonly faults: string[] = [];
+  /** Resident memory of the process. */
+  readonly memoryBytes: () => number;
+
+  constructor(port: number, memoryBytes: () => number) {
     this.port = port;
+    this.memoryBytes = memoryBytes;
+  }
+
+  figure(name: string, value: string | number): void {
+    this.figures.set(name, value);
+  }
+
+  fault(text: string): void {
+    this.faults.push(text);
   }
 
   /** Sends a request; resolves with its status, 0 when there was none. */

@@ -9,17 +9,18 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import { Attacker, sleep } from './attacker.ts';
 import type { Attack } from './attacker.ts';
 import { bodyAttacks } from './body-attacks.ts';
+import { bystanderAttacks } from './bystander-attacks.ts';
 import { connectionAttacks } from './connection-attacks.ts';
 import { evaluationAttacks } from './evaluation-attacks.ts';
 import { judge, mib, spread } from './judge.ts';
-import type { Observed, Probes } from './judge.ts';
+import type { Observed } from './judge.ts';
 import { memoryAttacks } from './memory-attacks.ts';
 import { Product } from './product.ts';
 import { queryAttacks } from './query-attacks.ts';
+import { Watch } from './watch-thread.ts';
 
 const attacks: readonly Attack[] = [
   ...connectionAttacks,
@@ -27,6 +28,7 @@ const attacks: readonly Attack[] = [
   ...queryAttacks,
   ...evaluationAttacks,
   ...memoryAttacks,
+  ...bystanderAttacks,
 ];
 
 const clearStatuses = [200, 204, 400, 413, 429, 503];
@@ -80,11 +82,11 @@ async function outcomeOf(attack: Attack): Promise<Outcome> {
 }
 
 async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
-  const attacker = new Attacker(product.port);
+  const attacker = new Attacker(product.port, () => product.memoryBytes());
   await attack.prepare?.(attacker);
   attacker.statuses.clear();
   attacker.texts.clear();
-  const watch = new Worker(new URL('watch.ts', import.meta.url), { workerData: { port: product.port } });
+  const watch = new Watch(product.port);
   const atRestBytes = product.memoryBytes();
   let memoryBytes = 0;
   const sampling = setInterval(() => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())), 50);
@@ -94,7 +96,7 @@ async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
   await sleep(attack.watchedAfterMs ?? quietMs);
   clearInterval(sampling);
   const isAlive = product.isAlive;
-  const { times, failures } = await figuresOf(watch);
+  const { times, failures } = await watch.end();
   attacker.end();
   const statuses = new Map(attacker.statuses);
   const observed: Observed = { probes: times, memoryBytes, isAlive, statuses };
@@ -105,6 +107,7 @@ async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
     memoryBytesMax: attack.memoryMb === undefined ? memoryBytesMax : Infinity,
     statuses: attack.statuses ?? clearStatuses,
   });
+  faults.push(...attacker.faults);
   if (failures.length > 0) {
     faults.push(`failures of others, the first of them: ${failures.slice(0, 3).join('; ')}`);
   }
@@ -119,18 +122,11 @@ async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
     atRestMiB: mib(atRestBytes),
     statuses: Object.fromEntries(statuses),
     texts: Object.fromEntries(attacker.texts),
+    ...Object.fromEntries(attacker.figures),
     // Figures of a busy machine say more of it than of the product.
     load: Math.round(os.loadavg()[0]),
   };
   return { attack: attack.name, faults, figures };
-}
-
-function figuresOf(watch: Worker): Promise<{ times: Probes; failures: readonly string[] }> {
-  return new Promise((resolve, reject) => {
-    watch.once('message', resolve);
-    watch.once('error', reject);
-    watch.postMessage('end');
-  });
 }
 
 process.exitCode = await main();

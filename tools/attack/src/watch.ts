@@ -5,8 +5,7 @@
 import { Agent, request } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
 
-const { port } = workerData as { readonly port: number };
-const everyMs = 100;
+const { port, everyMs } = workerData as { readonly port: number; readonly everyMs: number };
 const timeoutMs = 30_000;
 const agent = new Agent({ keepAlive: true });
 const times = { ready: [] as number[], push: [] as number[], query: [] as number[] };

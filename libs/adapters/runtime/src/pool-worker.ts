@@ -107,10 +107,15 @@ export class PoolWorker {
     return this.#thread !== undefined || !this.#hasStarted;
   }
 
+  /** Has the thread there before the first job. */
+  start(): void {
+    if (!this.#hasStarted) this.#start();
+  }
+
   /** Sends `job` to the thread. An input that cannot be cloned rejects that job alone. */
   give(job: Job): void {
     const { id, name, input, cancelled } = job;
-    if (!this.#hasStarted) this.#start();
+    this.start();
     const call: TaskCall = { id, name, input, cancelled, pulse: this.#pulse };
     try {
       const moved = movable(job.transfer?.(input as never));

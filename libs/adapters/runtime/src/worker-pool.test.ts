@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { InlineWorkers } from './inline-workers.ts';
 import { testTasks, unservedTask } from './testdata/tasks.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -146,6 +147,26 @@ describe('worker pool', () => {
       expect(cells.slice(2).map((cell) => Atomics.load(cell, 1))).toEqual([0, 0, 0, 0]);
       for (const cell of cells) Atomics.store(cell, 0, 1);
       expect(await Promise.all(held)).not.toContain(thread);
+    }));
+
+  // A thread takes seconds to start on a machine that scans already, and the small query would wait for that.
+  test('the thread for those who find no other is there before anybody needs it', () =>
+    withPool({ size: 2, tasksPerWorkerMax: 2 }, async (pool) => {
+      const common = new Set<number>();
+      for (const [affinity, tenant] of ['loud', 'quiet'].entries()) {
+        common.add((await pool.run(testTasks.whoAmI, null, { affinity, tenant })).thread);
+      }
+      // Threads are numbered in the order in which they are made.
+      const { threadId: laterId } = new Worker('0', { eval: true });
+      const cells = [newCell(), newCell()];
+      const held = cells.map((cell, affinity) =>
+        pool.run(testTasks.spin, cell, { affinity, tenant: 'loud' }),
+      );
+      const { thread } = await pool.run(testTasks.whoAmI, null, { affinity: 0, tenant: 'quiet' });
+      expect(common).not.toContain(thread);
+      expect(thread).toBeLessThan(laterId);
+      for (const cell of cells) Atomics.store(cell, 0, 1);
+      await Promise.all(held);
     }));
 
   test('urgent tasks take common threads without scans, else their own, and many wait for scans at last', () =>

@@ -55,7 +55,9 @@ const failedStartsMax = 3;
  * that ignores a cancellation for two seconds is ended and replaced; the other jobs that it had run again on
  * other threads.
  *
- * A tenant whose scans would wait for those of others alone has an express thread, shared with its like.
+ * A tenant whose scans would wait for those of others alone has an express thread, shared with its like. The
+ * first of them starts as soon as a second tenant has tasks: starting takes seconds on a machine that scans
+ * already.
  *
  * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started when
  * the first of them finds a scan on each of the common ones. Large bodies have one too, which they alone use:
@@ -68,6 +70,8 @@ export class WorkerPool implements Workers {
   #urgent: PoolWorker | undefined;
   #bodies: PoolWorker | undefined;
   readonly #express: PoolWorker[] = [];
+  /** Alone, it needs no express thread. */
+  #firstTenant: string | undefined;
   readonly #tasksQueuedMax: number;
   readonly #tasksPerWorkerMax: number;
   readonly #affinitySlackMax: number;
@@ -102,6 +106,7 @@ export class WorkerPool implements Workers {
       const signal = options?.signal;
       if (signal?.aborted) throw signal.reason;
       if (this.#isClosed) throw closedError();
+      this.#meet(options?.tenant);
       const worker = this.#workerFor(options);
       const hasRoom = worker.isUp && worker.running.size < this.#tasksPerWorkerMax;
       if (!hasRoom && this.#queued >= this.#tasksQueuedMax) {
@@ -190,6 +195,17 @@ export class WorkerPool implements Workers {
     if (this.#express.length >= expressMax) {
       return this.#express.reduce((a, b) => (weight(b) < weight(a) ? b : a));
     }
+    return this.#newExpress();
+  }
+
+  /** Has the express thread there before it is needed. */
+  #meet(tenant: string | undefined): void {
+    if (tenant === undefined || tenant === this.#firstTenant || this.#express.length > 0) return;
+    if (this.#firstTenant === undefined) this.#firstTenant = tenant;
+    else this.#newExpress().start();
+  }
+
+  #newExpress(): PoolWorker {
     const { urgentWorkerData, workerData } = this.#options;
     const express = this.#newWorker(urgentWorkerData ?? workerData);
     this.#express.push(express);

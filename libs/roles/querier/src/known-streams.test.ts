@@ -1,3 +1,4 @@
+import { atOnce } from '@loki/engine';
 import type { TenantId } from '@loki/model';
 import { knownKey, KnownStreams } from './known-streams.ts';
 
@@ -59,13 +60,13 @@ describe('what whole segments answered', () => {
     const known = new KnownStreams();
     const list = (entries: number) => [{ labels: [['a', 'b'] as const], entries, lineBytes: 1 }];
     const lists = [list(1), list(2), list(3)];
-    const all = known.merged(lists);
+    const all = atOnce(known.merged(lists));
     expect(all).toEqual([{ labels: [['a', 'b']], entries: 6, lineBytes: 3 }]);
-    expect(known.merged([...lists])).toBe(all);
-    expect(known.merged([lists[0], lists[1], list(4)])).toEqual([
+    expect(atOnce(known.merged([...lists]))).toBe(all);
+    expect(atOnce(known.merged([lists[0], lists[1], list(4)]))).toEqual([
       { labels: [['a', 'b']], entries: 7, lineBytes: 3 },
     ]);
-    expect(known.merged([lists[0]])).toBe(lists[0]);
-    expect(known.merged([])).toEqual([]);
+    expect(atOnce(known.merged([lists[0]]))).toBe(lists[0]);
+    expect(atOnce(known.merged([]))).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import type { SegmentRef } from '@loki/catalog';
 import { floorTo } from '@loki/engine';
+import type { Work } from '@loki/engine';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
 import { mergeStreamVolumes } from './streams.ts';
 
@@ -42,13 +43,13 @@ export class KnownStreams {
   }
 
   /** All the lists as one. Lists kept here that were merged before are not merged again. */
-  merged(lists: readonly (readonly StreamVolume[])[]): readonly StreamVolume[] {
+  *merged(lists: readonly (readonly StreamVolume[])[]): Work<readonly StreamVolume[]> {
     if (lists.length <= 1) return lists[0] ?? [];
     const kept = this.#merges.get(lists[0]);
     if (kept?.lists.length === lists.length && kept.lists.every((list, i) => list === lists[i])) {
       return kept.all;
     }
-    const all = mergeStreamVolumes(lists);
+    const all = yield* mergeStreamVolumes(lists);
     this.#merges.set(lists[0], { lists, all });
     return all;
   }

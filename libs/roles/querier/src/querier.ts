@@ -229,13 +229,13 @@ export class Querier implements QuerierService {
     const segments = await this.#segments(request.tenant, request, heads);
     const stored = await this.#storedLists(request, cache, segments, signal);
     const isWhole = segments.map((segment) => holdsWhole(request, segment));
-    const whole = this.#known.merged(stored.filter((_, i) => isWhole[i]));
+    const whole = await this.#complete(this.#known.merged(stored.filter((_, i) => isWhole[i])), signal);
     const others = [
       ...stored.filter((_, i) => !isWhole[i]),
       ...[...heads.values()].map((head) => head.result),
     ];
     const parts = others.filter((list) => list.length > 0);
-    return parts.length === 0 ? whole : mergeStreamVolumes([whole, ...parts]);
+    return parts.length === 0 ? whole : this.#complete(mergeStreamVolumes([whole, ...parts]), signal);
   }
 
   /** Line bytes of the tenant in the store by interval, as far as the catalog knows. */

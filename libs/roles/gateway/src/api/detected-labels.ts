@@ -1,5 +1,6 @@
+import type { Work } from '@loki/engine';
 import type { LabelPair } from '@loki/model';
-import { isHiddenLabel } from './explore-streams.ts';
+import { isHiddenLabel, streamsPerSlice } from './explore-streams.ts';
 
 /** Labels that people look by whatever their values are. */
 const alwaysShown: ReadonlySet<string> = new Set(['cluster', 'namespace', 'instance', 'pod']);
@@ -10,9 +11,13 @@ interface DetectedLabel {
 }
 
 /** Labels worth to narrow a search by: those whose values are more than identifiers. */
-export function detectLabels(streams: Iterable<{ readonly labels: readonly LabelPair[] }>): DetectedLabel[] {
+export function* detectLabels(
+  streams: Iterable<{ readonly labels: readonly LabelPair[] }>,
+): Work<DetectedLabel[]> {
   const values = new Map<string, Set<string>>();
+  let looks = 0;
   for (const { labels } of streams) {
+    if (++looks % streamsPerSlice === 0) yield;
     for (const [name, value] of labels) {
       if (isHiddenLabel(name)) continue;
       const known = values.get(name);

@@ -68,7 +68,10 @@ export class ExploreApi {
       { matchers, ...wholeDays(range) },
       { limits, client: request.signal, isMetadata: true },
     );
-    const labels = detectLabels(answers.flatMap(({ streams }) => streams));
+    const labels = await this.#deps.frontend.complete(
+      detectLabels(answers.flatMap(({ streams }) => streams)),
+      request.signal,
+    );
     if (labels.length === 0) return jsonTextResponse('{}');
     const items = labels.map(
       ({ label, cardinality }) => `{"label":${goJsonString(label)},"cardinality":${cardinality}}`,
@@ -173,7 +176,7 @@ export class ExploreApi {
       ? await frontend.withDeadline(
           tenancy,
           request.signal,
-          (signal) => this.#deps.workers!.run(fieldsTask, input, { signal }),
+          (signal) => this.#deps.workers!.run(fieldsTask, input, { signal, tenant: tenancy.ids[0] }),
           limits,
         )
       : await frontend.complete(collectFields(input), request.signal);

@@ -1,4 +1,5 @@
 import type { Limits } from '@loki/config';
+import type { Work } from '@loki/engine';
 import { printSelector } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { dayNs } from '@loki/model';
@@ -48,6 +49,23 @@ export function streamsOfTenants(
       ),
     limits,
   );
+}
+
+/** Streams that are looked at between two pauses. */
+export const streamsPerSlice = 128;
+
+/** Looks at each stream of each tenant. */
+export function* visitStreams(
+  found: readonly TenantStreams[],
+  visit: (stream: StreamVolume, tenant: TenantId) => void,
+): Work<void> {
+  let looks = 0;
+  for (const { tenant, streams } of found) {
+    for (const stream of streams) {
+      visit(stream, tenant);
+      if (++looks % streamsPerSlice === 0) yield;
+    }
+  }
 }
 
 /** Labels of our own making that no client asked for. */

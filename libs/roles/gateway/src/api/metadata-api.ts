@@ -2,7 +2,7 @@ import { goJsonString } from '@loki/go';
 import { logExprsOf, parseExpr, parseMatchers, printSelector, selectionsMax } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { compareText, Labels } from '@loki/model';
-import type { LabelPair } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import { jsonTextResponse } from '@loki/ports';
 import type { HttpRequest, HttpResponse, QuerierService, StreamVolume, Tenancy } from '@loki/ports';
 import { pairsJson } from '../answer/encode-result.ts';
@@ -13,7 +13,7 @@ import { parseByteSize } from '../limits/byte-text.ts';
 import { checkLabelRange, checkQueryLength } from '../limits/check-query-limits.ts';
 import { badRequest, isUncached, Params, parseTimeRange } from '../limits/params.ts';
 import type { TimeRange } from '../limits/params.ts';
-import { isHiddenLabel, streamsOfTenants, wholeDays } from './explore-streams.ts';
+import { isHiddenLabel, streamsOfTenants, visitStreams, wholeDays } from './explore-streams.ts';
 import type { TenantStreams } from './explore-streams.ts';
 import { shardsJson, shardStreams } from './index-shards.ts';
 import { reported } from './metadata-log.ts';
@@ -46,11 +46,9 @@ export class MetadataApi {
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
       const found = await this.#labelStreams(request, tenancy, note);
       const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
-      for (const { streams } of found) {
-        for (const { labels } of streams) {
-          for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
-        }
-      }
+      await this.#visit(request, found, ({ labels }) => {
+        for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
+      });
       note.entries = names.size;
       return textList([...names]);
     });
@@ -63,11 +61,9 @@ export class MetadataApi {
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
       const found = await this.#labelStreams(request, tenancy, note);
       const values = new Set<string>();
-      for (const { streams } of found) {
-        for (const { labels } of streams) {
-          for (const pair of labels) if (pair[0] === name) values.add(pair[1]);
-        }
-      }
+      await this.#visit(request, found, ({ labels }) => {
+        for (const pair of labels) if (pair[0] === name) values.add(pair[1]);
+      });
       note.query = `${name} ${note.query}`.trim();
       note.entries = values.size;
       return textList([...values]);
@@ -86,24 +82,17 @@ export class MetadataApi {
         throw badRequest(`too many selectors (${selectors.size} > ${selectionsMax})`);
       }
       const groups = [...selectors].map(parseMatchers);
-      const series = new Map<string, LabelPair[]>();
+      const series = new Map<string, string>();
       for (const matchers of groups.length > 0 ? groups : [[]]) {
-        for (const { tenant, streams } of await this.#streams(tenancy, request, {
-          matchers,
-          range,
-          kind: 'series',
-        })) {
-          for (const { labels } of streams) {
-            const visible = labels.filter(([name]) => !isHiddenLabel(name));
-            const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
-            series.set(Labels.fromPairs(pairs).toString(), pairs);
-          }
-        }
+        const found = await this.#streams(tenancy, request, { matchers, range, kind: 'series' });
+        await this.#visit(request, found, ({ labels }, tenant) => {
+          const visible = labels.filter(([name]) => !isHiddenLabel(name));
+          const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
+          series.set(Labels.fromPairs(pairs).toString(), pairsJson(pairs));
+        });
       }
       note.entries = series.size;
-      return jsonTextResponse(
-        `{"status":"success","data":[${[...series.values()].map((pairs) => pairsJson(pairs)).join(',')}]}`,
-      );
+      return jsonTextResponse(`{"status":"success","data":[${[...series.values()].join(',')}]}`);
     });
   }
 
@@ -143,12 +132,11 @@ export class MetadataApi {
       );
       const streams = new Map<string, StreamVolume>();
       for (const matchers of selectors.values()) {
-        for (const found of await this.#streams(tenancy, request, { matchers, range, kind: 'stats' })) {
-          for (const stream of found.streams) {
-            // Streams that two selectors of a query have in common are read once.
-            streams.set(`${found.tenant}\0${Labels.fromPairs(stream.labels).toString()}`, stream);
-          }
-        }
+        const found = await this.#streams(tenancy, request, { matchers, range, kind: 'stats' });
+        await this.#visit(request, found, (stream, tenant) => {
+          // Streams that two selectors of a query have in common are read once.
+          streams.set(`${tenant}\0${Labels.fromPairs(stream.labels).toString()}`, stream);
+        });
       }
       const shards = shardStreams([...streams.values()], bytesTarget);
       note.entries = shards.length;
@@ -168,6 +156,15 @@ export class MetadataApi {
     }
     if (bytes <= 0) throw badRequest('targetBytesPerShard must be a positive value');
     return bytes;
+  }
+
+  /** Looks at streams; there may be some hundred thousand. */
+  #visit(
+    request: HttpRequest,
+    found: readonly TenantStreams[],
+    visit: (stream: StreamVolume, tenant: TenantId) => void,
+  ): Promise<void> {
+    return this.#deps.frontend.complete(visitStreams(found, visit), request.signal);
   }
 
   #range(params: Params, tenancy: Tenancy, request: HttpRequest): TimeRange {

@@ -1,3 +1,5 @@
+import { sorted } from '@loki/engine';
+import type { Work } from '@loki/engine';
 import { quoteGo } from '@loki/go';
 import { parseMatchers } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
@@ -11,7 +13,7 @@ import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import { checkQueryLength } from '../limits/check-query-limits.ts';
 import { badRequest, isUncached, Params, parseStep, parseTimeRange, parseUint32 } from '../limits/params.ts';
 import type { TimeRange } from '../limits/params.ts';
-import { isHiddenLabel, streamsOfTenants } from './explore-streams.ts';
+import { isHiddenLabel, streamsOfTenants, visitStreams } from './explore-streams.ts';
 import type { TenantStreams } from './explore-streams.ts';
 import { reported } from './metadata-log.ts';
 import type { MetadataLogDeps } from './metadata-log.ts';
@@ -66,7 +68,9 @@ export class VolumeApi {
         { limits, client: request.signal },
       );
       const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
-      const series = largestOfSteps(groupVolumes(found, grouping), max);
+      const { frontend } = this.#deps;
+      const groups = await frontend.complete(groupVolumes(found, grouping), request.signal);
+      const series = await frontend.complete(largestOfSteps(groups, max), request.signal);
       note.entries = series.length;
       const stats = lokiStats(emptyLeafStats(), {
         execSeconds: (this.#deps.clock.monotonicMs() - startedMs) / 1000,
@@ -76,7 +80,10 @@ export class VolumeApi {
         entriesReturned: series.length,
         cache: 'volumeResult',
       });
-      const volumes = encodeVolumes(series, bucketTimes(range, stepNs));
+      const volumes = await frontend.complete(
+        encodeVolumes(series, bucketTimes(range, stepNs)),
+        request.signal,
+      );
       return jsonTextResponse(`{"status":"success","data":{${volumes},"stats":${JSON.stringify(stats)}}}`);
     });
   }
@@ -117,21 +124,22 @@ interface VolumeSeries {
 }
 
 /** Bytes of all streams that share the labels of a row. */
-function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping): VolumeSeries[] {
+function* groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping): Work<VolumeSeries[]> {
   const groups = new Map<string, VolumeSeries & { readonly bytes: Map<number, number> }>();
-  for (const { streams } of found) {
-    for (const { labels, volume } of streams) {
-      if (!volume) continue;
-      for (const { name, labels: kept } of rowsOf(labels, grouping)) {
-        let group = groups.get(name);
-        if (!group) groups.set(name, (group = { labels: kept, name, bytes: new Map() }));
-        const { bytes } = group;
-        volume.bucket.forEach((bucket, i) => bytes.set(bucket, (bytes.get(bucket) ?? 0) + volume.bytes[i]));
-      }
+  yield* visitStreams(found, ({ labels, volume }) => {
+    if (!volume) return;
+    for (const { name, labels: kept } of rowsOf(labels, grouping)) {
+      let group = groups.get(name);
+      if (!group) groups.set(name, (group = { labels: kept, name, bytes: new Map() }));
+      const { bytes } = group;
+      volume.bucket.forEach((bucket, i) => bytes.set(bucket, (bytes.get(bucket) ?? 0) + volume.bytes[i]));
     }
-  }
+  });
   return [...groups.values()];
 }
+
+/** Buckets of rows that are looked at between two pauses. */
+const bucketsPerSlice = 4096;
 
 /**
  * Rows of the answer: the `max` largest of each step, in the order in which the steps, one after the other,
@@ -139,10 +147,12 @@ function groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping)
  * each with the request's limit: a row that grows later has its later samples, and the answer may have more
  * than `max` rows.
  */
-function largestOfSteps(groups: readonly VolumeSeries[], max: number): VolumeSeries[] {
+function* largestOfSteps(groups: readonly VolumeSeries[], max: number): Work<VolumeSeries[]> {
   const steps = new Map<number, VolumeSeries[]>();
+  let looks = 0;
   for (const group of groups) {
     for (const bucket of group.bytes.keys()) {
+      if (++looks % bucketsPerSlice === 0) yield;
       const step = steps.get(bucket);
       if (step) step.push(group);
       else steps.set(bucket, [group]);
@@ -150,17 +160,19 @@ function largestOfSteps(groups: readonly VolumeSeries[], max: number): VolumeSer
   }
   const rows = new Map<string, VolumeSeries & { readonly bytes: Map<number, number> }>();
   for (const [bucket, step] of [...steps].sort(([a], [b]) => a - b)) {
-    step.sort(
+    const inOrder = yield* sorted(
+      step,
       (a, b) =>
         lacksLabels(a) - lacksLabels(b) ||
         b.bytes.get(bucket)! - a.bytes.get(bucket)! ||
         compareText(a.name, b.name),
     );
-    for (const group of step.slice(0, max)) {
+    for (const group of inOrder.slice(0, max)) {
       let row = rows.get(group.name);
       if (!row) rows.set(group.name, (row = { ...group, bytes: new Map() }));
       row.bytes.set(bucket, group.bytes.get(bucket)!);
     }
+    yield;
   }
   return [...rows.values()].sort((a, b) => lacksLabels(a) - lacksLabels(b));
 }
@@ -196,17 +208,24 @@ function bucketTimes({ startNs, endNs }: TimeRange, stepNs: bigint): (bucket: nu
 }
 
 /** A matrix only where some row has several samples: Loki's quirk, also of the range endpoint. */
-function encodeVolumes(series: readonly VolumeSeries[], timeOf: (bucket: number) => string): string {
-  if (series.every(({ bytes }) => bytes.size <= 1)) {
-    const samples = series.map(({ labels, bytes }) => {
-      const [[bucket, value]] = bytes;
-      return `{"metric":${pairsJson(labels)},"value":[${timeOf(bucket)},"${value}"]}`;
-    });
-    return `"resultType":"vector","result":[${samples.join(',')}]`;
+function* encodeVolumes(series: readonly VolumeSeries[], timeOf: (bucket: number) => string): Work<string> {
+  const isVector = series.every(({ bytes }) => bytes.size <= 1);
+  const rows: string[] = [];
+  let points = 0;
+  for (const { labels, bytes } of series) {
+    const values = [...bytes].map(([bucket, value]) => `[${timeOf(bucket)},"${value}"]`);
+    rows.push(
+      isVector
+        ? `{"metric":${pairsJson(labels)},"value":${values[0]}}`
+        : `{"metric":${pairsJson(labels)},"values":[${values.join(',')}]}`,
+    );
+    points += values.length;
+    if (points < pointsPerSlice) continue;
+    points = 0;
+    yield;
   }
-  const rows = series.map(({ labels, bytes }) => {
-    const points = [...bytes].map(([bucket, value]) => `[${timeOf(bucket)},"${value}"]`);
-    return `{"metric":${pairsJson(labels)},"values":[${points.join(',')}]}`;
-  });
-  return `"resultType":"matrix","result":[${rows.join(',')}]`;
+  return `"resultType":"${isVector ? 'vector' : 'matrix'}","result":[${rows.join(',')}]`;
 }
+
+/** Samples that are written between two pauses. */
+const pointsPerSlice = 512;

@@ -191,7 +191,11 @@ export class QueryFrontend {
     signal: AbortSignal,
   ): Promise<readonly StreamVolume[]> {
     const nowNs = this.#deps.clock.nowNs();
-    return streamsInParts(request, { querier, weights: this.#weights, limits, nowNs }, signal);
+    return streamsInParts(
+      request,
+      { querier, weights: this.#weights, limits, nowNs, thread: this.#thread },
+      signal,
+    );
   }
 
   /** A reason why queries cannot be answered now; undefined: none. */

@@ -1,4 +1,5 @@
 import type { Limits } from '@loki/config';
+import type { QueryThread } from '@loki/engine';
 import { LokiError, Semaphore } from '@loki/model';
 import type { QuerierService, StreamsRequest, StreamVolume } from '@loki/ports';
 import { isCuttable, joinStreams, planStreams } from './stream-parts.ts';
@@ -10,6 +11,8 @@ interface StreamRunnerDeps {
   readonly weights: WeightSource;
   readonly limits: Limits;
   readonly nowNs: bigint;
+  /** Where parts are joined. */
+  readonly thread: QueryThread;
 }
 
 /**
@@ -18,7 +21,7 @@ interface StreamRunnerDeps {
  */
 export async function streamsInParts(
   request: StreamsRequest,
-  { querier, weights, limits, nowNs }: StreamRunnerDeps,
+  { querier, weights, limits, nowNs, thread }: StreamRunnerDeps,
   signal: AbortSignal,
 ): Promise<readonly StreamVolume[]> {
   const isWorthWeighing = planStreams(request, limits, { nowNs }).some(isCuttable);
@@ -33,7 +36,8 @@ export async function streamsInParts(
     return semaphore.run(() => querier.streams(part, either), either);
   };
   try {
-    return joinStreams(await Promise.all(parts.map(ask)));
+    const lists = await Promise.all(parts.map(ask));
+    return await thread.complete(joinStreams(lists), () => signal.throwIfAborted());
   } catch (error) {
     stop.abort(error);
     throw error;

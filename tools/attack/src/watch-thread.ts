@@ -1,0 +1,24 @@
+import { Worker } from 'node:worker_threads';
+import type { Probes } from './judge.ts';
+
+interface Watched {
+  readonly times: Probes;
+  readonly failures: readonly string[];
+}
+
+/** Asks the process as others do, from now on until `end`. */
+export class Watch {
+  readonly #worker: Worker;
+
+  constructor(port: number, everyMs = 100) {
+    this.#worker = new Worker(new URL('watch.ts', import.meta.url), { workerData: { port, everyMs } });
+  }
+
+  end(): Promise<Watched> {
+    return new Promise((resolve, reject) => {
+      this.#worker.once('message', resolve);
+      this.#worker.once('error', reject);
+      this.#worker.postMessage('end');
+    });
+  }
+}
