@@ -56,7 +56,11 @@ export async function compactDay(
 async function runMerge(
   deps: CompactorDeps,
   plan: MergePlan,
-  { removals, signal }: { removals: readonly LeafDelete[]; signal?: AbortSignal },
+  {
+    removals,
+    isForced,
+    signal,
+  }: { removals: readonly LeafDelete[]; isForced?: boolean; signal?: AbortSignal },
 ): Promise<boolean> {
   const { tenant, day, compacted, flushed, level } = plan;
   const inputs = [...compacted, ...flushed];
@@ -80,7 +84,9 @@ async function runMerge(
     signal,
   );
   if (outputBytes === undefined) return false;
-  deps.metrics.merged({ inputBytes, outputBytes, removedRows });
+  // A merge is forced for a delete request alone.
+  const removes = isForced ? 'deleted' : 'expired';
+  deps.metrics.merged({ tenant, inputBytes, outputBytes, removedRows, removes });
   deps.logger.info('compacted', {
     tenant,
     day: dayText(day),

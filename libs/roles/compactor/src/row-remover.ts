@@ -41,22 +41,31 @@ export class RowRemover {
   async applyRetention(tenant: string, day: number, signal?: AbortSignal): Promise<void> {
     const { removals, wholeNs } = this.expiry(tenant);
     if (removals.length === 0) return;
-    for (const segment of this.#deps.catalog.compacted.day(tenant, day)?.outputs ?? []) {
+    const { clock, metrics } = this.#deps;
+    const beganMs = clock.monotonicMs();
+    const outputs = this.#deps.catalog.compacted.day(tenant, day)?.outputs ?? [];
+    let [dropped, rewritten] = [0, 0];
+    for (const segment of outputs) {
       if (wholeNs !== undefined && segment.maxNs < wholeNs) {
         await this.#put(
-          { tenant, day, segment },
+          { tenant, day, segment, removes: 'expired' },
           { removedRows: segment.rowCount, inputRows: segment.rowCount },
           signal,
         );
+        dropped++;
         continue;
       }
       const settled = settledRemovals(removals, segment).filter(
         (each) => !this.#checked.has(`${segment.key} ${removalName(each)}`),
       );
       if (settled.length === 0) continue;
-      await this.#rewrite({ tenant, day, segment }, settled, signal);
+      await this.#rewrite({ tenant, day, segment, removes: 'expired' }, settled, signal);
       for (const each of settled) this.#remember(`${segment.key} ${removalName(each)}`);
+      rewritten++;
     }
+    const isGone = outputs.length > 0 && dropped === outputs.length;
+    const action = isGone ? 'deleted' : dropped + rewritten > 0 ? 'modified' : 'none';
+    metrics.retentionLooked({ tenant, action, seconds: (clock.monotonicMs() - beganMs) / 1000 });
   }
 
   /**
@@ -122,6 +131,7 @@ export class RowRemover {
       await requests!.progress(tenant, id, part + 1);
       await this.#deps.simHook?.('delete.afterProgress');
     }
+    this.#deps.metrics.deleteRequestDone(tenant);
     this.#deps.logger.info('a delete request was carried out', { tenant, request: id });
   }
 
@@ -134,7 +144,8 @@ export class RowRemover {
     const overlaps = inventoryOf(this.#deps, tenant, day).flushed.some((ref) => touches(ref, removal));
     if (overlaps) await compactDay(this.#deps, tenant, day, { removals: [removal], isForced: true, signal });
     for (const segment of this.#deps.catalog.compacted.day(tenant, day)?.outputs ?? []) {
-      if (touches(segment, removal)) await this.#rewrite({ tenant, day, segment }, [removal], signal);
+      const stored: StoredDay = { tenant, day, segment, removes: 'deleted' };
+      if (touches(segment, removal)) await this.#rewrite(stored, [removal], signal);
     }
   }
 
@@ -169,7 +180,7 @@ export class RowRemover {
   }
 
   async #put(
-    { tenant, day, segment }: StoredDay,
+    { tenant, day, segment, removes }: StoredDay,
     { bytes, removedRows, inputRows }: { bytes?: Uint8Array; removedRows: number; inputRows: number },
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -179,7 +190,7 @@ export class RowRemover {
     const part = { tenant, day, compacted: [segment], flushed: [], bytes, rowCount, level };
     const outputBytes = await replace(this.#deps, part, signal);
     if (outputBytes === undefined) return metrics.mergeLost();
-    metrics.merged({ inputBytes: segment.sizeBytes, outputBytes, removedRows });
+    metrics.merged({ tenant, inputBytes: segment.sizeBytes, outputBytes, removedRows, removes });
     logger.info('rows removed', { tenant, day: dayText(day), removedRows, rowsLeft: rowCount, outputBytes });
   }
 
@@ -198,6 +209,8 @@ interface StoredDay {
   readonly tenant: string;
   readonly day: number;
   readonly segment: CompactedSegment;
+  /** Why rows leave it. */
+  readonly removes: 'expired' | 'deleted';
 }
 
 /** The request with the bounds of one of its parts. */

@@ -32,6 +32,17 @@ export class Sweeper {
     }
     await this.#eraseCompacted(signal);
     await this.#removeOrphans(signal);
+    this.#countWaiting();
+  }
+
+  #countWaiting(): void {
+    const { partitions, catalog, metrics } = this.#deps;
+    const dead = [
+      ...partitions.flatMap(({ state }) => [...state.dead.values()]),
+      ...catalog.compacted.dead.values(),
+    ];
+    const oldestMs = dead.reduce((oldest, { droppedMs }) => Math.min(oldest, droppedMs), Infinity);
+    metrics.waitingObjects(dead.length, dead.length === 0 ? 0 : oldestMs);
   }
 
   async #dropSections(
@@ -94,9 +105,11 @@ export class Sweeper {
   }
 
   async #deleteAll(keys: readonly string[], reason: string): Promise<void> {
+    const { objectStore, metrics, clock } = this.#deps;
     for (const key of keys) {
-      await this.#deps.objectStore.delete(key);
-      this.#deps.metrics.objectDeleted(reason);
+      const beganMs = clock.monotonicMs();
+      await objectStore.delete(key);
+      metrics.objectDeleted(reason, (clock.monotonicMs() - beganMs) / 1000);
     }
     await this.#deps.simHook?.('sweep.afterDelete');
   }

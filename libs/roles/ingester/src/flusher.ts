@@ -11,6 +11,15 @@ import { isUnreadable, quarantine } from './quarantine.ts';
 import { foreignCommit } from './rescue.ts';
 import { retryLogged } from './retry.ts';
 
+/** A flush that was committed, to be counted. */
+interface CountedFlush {
+  readonly plan: FlushPlan;
+  readonly segment: MergedSegment;
+  readonly oldest: HeadRecord;
+  readonly encodeMs: number;
+  readonly commitMs: number;
+}
+
 /** A segment made of records of the head; at least one section. */
 interface MergedSegment extends MergeTaskOutput {
   readonly key: string;
@@ -150,14 +159,17 @@ export class Flusher {
     const { startOffset, endOffset } = plan;
     const commit = { startOffset, endOffset, segment, writers };
     const commits = this.#deps.commits(this.#progress.id);
+    const commitBeganMs = clock.monotonicMs();
     const isCommitted = await this.#retry('committing a segment', () => commits.commit(commit, this.#stop));
+    const commitMs = clock.monotonicMs() - commitBeganMs;
     await this.#deps.simHook?.('flush.afterCommit');
     if (isCommitted) {
       const newestUs = Number.NEGATIVE_INFINITY; // nothing of it is unknown here: the head had every row
       this.#progress.committed({ endOffset, writers, newestUs });
     }
     if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
-      if (segment) this.#count(plan, segment, records[0], encodedMs - beganMs);
+      if (segment)
+        this.#count({ plan, segment, oldest: records[0], encodeMs: encodedMs - beganMs, commitMs });
     }
     await this.truncateLog();
   }
@@ -208,7 +220,7 @@ export class Flusher {
     const isOurs = segment !== undefined && (await this.#isNamed(segment, winner.endOffset));
     this.#follow(winner);
     if (isOurs) return true;
-    this.#deps.metrics.flushLost();
+    this.#deps.metrics.flushLost(segment?.bytes.length ?? 0);
     this.#deps.logger.warn('another owner has flushed these records: our segment is thrown away', {
       partition: this.#progress.id,
       startOffset: plan.startOffset,
@@ -241,7 +253,7 @@ export class Flusher {
     return `segments/${this.#progress.id}/${startOffset}-${endOffset}-${suffix}`;
   }
 
-  #count(plan: FlushPlan, segment: MergedSegment, oldest: HeadRecord, encodeMs: number): void {
+  #count({ plan, segment, oldest, encodeMs, commitMs }: CountedFlush): void {
     const { metrics, clock, options } = this.#deps;
     const { sections, bytes } = segment;
     const rows = sections.reduce((sum, section) => sum + section.rowCount, 0);
@@ -263,6 +275,8 @@ export class Flusher {
       ageSeconds: (clock.monotonicMs() - oldest.consumedAtMs) / 1000,
       spanHours: Number((maxNs - minNs) / nsPerSecond) / 3600,
       encodeSeconds: encodeMs / 1000,
+      commitSeconds: commitMs / 1000,
+      indexEntries: sections.length,
       utilization: Math.min(1, lineBytes / options.flushRawBytes),
       tenants: new Map(sections.map((section) => [section.tenant, shareOf(section.lineBytes)])),
     });

@@ -280,6 +280,8 @@ export class GroupRunner implements GroupStatus {
     if (status.health === 'err') return [];
     const series = new Map(samples.map(({ labels }) => [labelsKey(labels), labels]));
     const ended = staleSamples(status.series, series, atMs);
+    const created = [...series.keys()].filter((key) => !status.series.has(key)).length;
+    this.#deps.metrics.seriesCreated(this.placed.tenant, created);
     status.series = series;
     return [...samples, ...ended];
   }

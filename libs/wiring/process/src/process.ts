@@ -105,7 +105,8 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc });
   const memory = memoryBoundsOf(processMemoryBytes(), threadsOf(config));
   logger.info('memory bounds', inMib(memory));
-  const server = new HttpPorts(config, memory, { clock, timers, logger, metrics: serverMetrics(metrics) });
+  const served = serverMetrics(metrics);
+  const server = new HttpPorts(config, memory, { clock, timers, logger, metrics: served });
   // Services that the start needs may be away: operators are answered meanwhile, and clients told to come
   // again.
   let missing: string | undefined = 'the process is starting';
@@ -123,6 +124,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     random,
     logger,
     metrics,
+    server: served,
     states,
     rpc,
     rings,

@@ -6,8 +6,10 @@ import { streamsTask } from '@loki/querier';
 import { expandAlertsTask } from '@loki/ruler';
 import { NodeClock, serveTasks } from '@loki/runtime';
 import { encodeRecordsTask, mergeTask } from '@loki/segment';
+import { observedObjectStore } from '@loki/telemetry';
 import { openObjectStore } from './stores/object-store.ts';
 import type { WorkerData } from './stores/object-store.ts';
+import { reportingObserver } from './stores/store-reports.ts';
 
 /** Runs the heavy tasks of all roles; workers read the object store themselves. */
 export function serve(): void {
@@ -27,9 +29,10 @@ export function serve(): void {
   ];
   const clock = new NodeClock();
   serveTasks(tasks, (data) => {
-    const { storage, blockCacheBytes, leafBytesMax } = data as WorkerData;
+    const { storage, blockCacheBytes, leafBytesMax, reportsChannel } = data as WorkerData;
+    const observer = reportingObserver(reportsChannel);
     return {
-      objectStore: openObjectStore(storage),
+      objectStore: observedObjectStore(openObjectStore(storage, observer), observer, clock),
       clock,
       cache: new Map<string, unknown>(),
       cacheBytesMax: blockCacheBytes,

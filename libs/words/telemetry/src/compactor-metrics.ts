@@ -1,3 +1,4 @@
+import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
 /** The counters of the compactor. */
@@ -9,13 +10,35 @@ export interface CompactorMetrics {
   deleteRequestsLoaded(ok: boolean): void;
   /** Requests past the cancel period that are not carried out, and how old the oldest is. */
   pendingDeletes(count: number, oldestAgeSeconds: number): void;
-  merged(merge: { inputBytes: number; outputBytes: number; removedRows: number }): void;
+  merged(merge: CountedMerge): void;
   /** Another compactor was ahead of us. */
   mergeLost(): void;
   /** Merges that wait after the last look. */
   backlog(waiting: number): void;
-  objectDeleted(reason: string): void;
+  objectDeleted(reason: string, seconds: number): void;
+  deleteRequestDone(tenant: string): void;
+  /** Retention looked at a tenant's day. */
+  retentionLooked(look: {
+    readonly tenant: string;
+    readonly action: 'none' | 'modified' | 'deleted';
+    readonly seconds: number;
+  }): void;
+  /** Objects that left a catalog and wait for their deletion: how many, and since when the oldest. */
+  waitingObjects(count: number, oldestMs: number): void;
 }
+
+/** A merge that was committed. */
+export interface CountedMerge {
+  readonly tenant: string;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  readonly removedRows: number;
+  /** The cause of the removal. */
+  readonly removes: 'expired' | 'deleted';
+}
+
+/** Loki keeps an index table for each day; here all days are in one. */
+const table = 'index';
 
 /** The compactor's counters under Loki's names; those without a counterpart there have names of ours. */
 export function compactorMetrics(metrics: Metrics): CompactorMetrics {
@@ -74,8 +97,20 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
   const deleted = metrics.counter('loki_compactor_objects_deleted_total', 'Objects removed from the store.', [
     'reason',
   ]);
-
+  const deletedSeconds = metrics.histogram(
+    'loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds',
+    'Time to delete an object.',
+    exponentialBuckets(0.1, 2, 8),
+    ['status'],
+  );
+  const { deletedLines, processed } = deleteMetrics(metrics);
+  const locked = metrics.gauge(
+    'loki_compactor_locked_table_successive_compaction_skips',
+    'Merges lost in a row to another compactor.',
+    ['table_name'],
+  );
   return {
+    ...retentionMetrics(metrics),
     running: (isRunning: boolean) => running.set(isRunning ? 1 : 0),
     compacted(outcome: { ok: boolean; seconds: number; nowSeconds: number }): void {
       runs.inc({ status: outcome.ok ? 'success' : 'failure' });
@@ -93,14 +128,75 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
       pending.set(count);
       oldest.set(oldestAgeSeconds);
     },
-    merged(merge: { inputBytes: number; outputBytes: number; removedRows: number }): void {
+    merged(merge: CountedMerge): void {
       merges.inc();
+      locked.set({ table_name: table }, 0);
+      if (merge.removes === 'deleted') deletedLines.inc({ user: merge.tenant }, merge.removedRows);
       inputBytes.inc(merge.inputBytes);
       outputBytes.inc(merge.outputBytes);
       removedRows.inc(merge.removedRows);
     },
-    mergeLost: () => skips.inc(),
+    mergeLost(): void {
+      skips.inc();
+      locked.inc({ table_name: table });
+    },
     backlog: (waiting: number) => backlog.set(waiting),
-    objectDeleted: (reason: string) => deleted.inc({ reason }),
+    objectDeleted(reason: string, seconds: number): void {
+      deleted.inc({ reason });
+      deletedSeconds.observe({ status: 'success' }, seconds);
+    },
+    deleteRequestDone: (tenant: string) => processed.inc({ user: tenant }),
+  };
+}
+
+function deleteMetrics(metrics: Metrics) {
+  return {
+    deletedLines: metrics.counter('loki_compactor_deleted_lines', 'Lines removed by delete requests.', [
+      'user',
+    ]),
+    processed: metrics.counter(
+      'loki_compactor_delete_requests_processed_total',
+      'Delete requests that were carried out.',
+      ['user'],
+    ),
+  };
+}
+
+/** Loki marks chunks that are past their time and sweeps them later; here objects leave a catalog first. */
+function retentionMetrics(metrics: Metrics): Pick<CompactorMetrics, 'retentionLooked' | 'waitingObjects'> {
+  const marked = metrics.counter(
+    'loki_boltdb_shipper_retention_marker_count_total',
+    'Objects with rows past their time that were replaced.',
+    ['table'],
+  );
+  const looks = metrics.counter(
+    'loki_boltdb_shipper_retention_marker_table_processed_total',
+    'Days of a tenant at which retention looked, by outcome.',
+    ['table', 'user', 'action'],
+  );
+  const lookSeconds = metrics.histogram(
+    'loki_boltdb_shipper_retention_marker_table_processed_duration_seconds',
+    'Time of retention for one day of a tenant.',
+    [1, 2.5, 5, 10, 20, 40, 90, 360, 600, 1800],
+    ['table', 'status'],
+  );
+  const waiting = metrics.gauge(
+    'loki_boltdb_shipper_retention_sweeper_marker_files_current',
+    'Objects that left a catalog and wait for their deletion.',
+  );
+  const oldest = metrics.gauge(
+    'loki_boltdb_shipper_retention_sweeper_marker_file_processing_current_time',
+    'When the oldest of them left its catalog; 0: none waits.',
+  );
+  return {
+    retentionLooked({ tenant, action, seconds }) {
+      looks.inc({ table, user: tenant, action });
+      lookSeconds.observe({ table, status: 'success' }, seconds);
+      marked.inc({ table }, action === 'none' ? 0 : 1);
+    },
+    waitingObjects(count, oldestMs) {
+      waiting.set(count);
+      oldest.set(oldestMs / 1000);
+    },
   };
 }

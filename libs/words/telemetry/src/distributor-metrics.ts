@@ -31,6 +31,19 @@ interface DiscardedEntries {
   readonly bytes: number;
 }
 
+/** A record that the write log acknowledged. */
+interface AppendedRecord {
+  readonly partition: number;
+  readonly seconds: number;
+  readonly bytes: number;
+  /** Pushes whose lines it carries. */
+  readonly pushes: number;
+}
+
+function partitionName(partition: number): string {
+  return `partition-${partition}`;
+}
+
 /** Upper ends of the buckets of line sizes, in bytes; lines beyond the last count in +Inf only. */
 export const lineBytesBuckets: readonly number[] = exponentialBuckets(1, 8, 8);
 
@@ -100,6 +113,16 @@ export function distributorMetrics(metrics: Metrics) {
     'loki_distributor_append_failures_total',
     'Records that the write log did not acknowledge.',
   );
+  const appends = metrics.counter(
+    'loki_distributor_ingester_appends_total',
+    'Records appended, by the partition that takes the place of an ingester.',
+    ['ingester'],
+  );
+  const ingesterFailures = metrics.counter(
+    'loki_distributor_ingester_append_failures_total',
+    'Records that the write log did not acknowledge, by partition.',
+    ['ingester'],
+  );
   const inflight = metrics.gauge('loki_distributor_inflight_bytes', 'Body bytes of pushes in progress.');
   const lineBytes = new LineSizes(metrics);
 
@@ -134,12 +157,16 @@ export function distributorMetrics(metrics: Metrics) {
         tenant,
       });
     },
-    appended(seconds: number, bytes: number, requests: number): void {
+    appended({ partition, seconds, bytes, pushes: pushCount }: AppendedRecord): void {
+      appends.inc({ ingester: partitionName(partition) });
       appendLatency.observe(seconds);
       sentBytes.inc(bytes);
-      recordsPerWrite.observe(requests);
+      recordsPerWrite.observe(pushCount);
     },
-    appendFailed: () => failures.inc(),
+    appendFailed(partition: number): void {
+      failures.inc();
+      ingesterFailures.inc({ ingester: partitionName(partition) });
+    },
     inflightBytes: (bytes: number) => inflight.set(bytes),
   };
 }

@@ -16,8 +16,9 @@ interface ServedRequest {
   readonly statusCode: string;
   readonly isWebSocket: boolean;
   readonly seconds: number;
-  readonly requestBytes: number;
-  readonly responseBytes: number;
+  /** undefined: not known, and not counted. */
+  readonly requestBytes?: number;
+  readonly responseBytes?: number;
 }
 
 /** Counts of HTTP and gRPC servers. */
@@ -93,8 +94,8 @@ export function serverMetrics(metrics: Metrics): ServerMetrics {
       }
       series.inflight--;
       observed.observe(request.seconds);
-      series.requestBytes.observe(request.requestBytes);
-      series.responseBytes.observe(request.responseBytes);
+      if (request.requestBytes !== undefined) series.requestBytes.observe(request.requestBytes);
+      if (request.responseBytes !== undefined) series.responseBytes.observe(request.responseBytes);
     },
     connections: (protocol, change) => connections.inc({ protocol }, change),
     panicked: () => common.panic(),

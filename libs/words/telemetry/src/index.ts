@@ -17,8 +17,10 @@ export type { IngesterMetrics } from './ingester-metrics.ts';
 export { LogOutput } from './log-output.ts';
 export { createLogger } from './logger.ts';
 export type { LogControl, LogLevel } from './logger.ts';
-export { collectProcessMetrics, Metrics } from './metrics.ts';
-export { measuredObjectStore } from './object-store-metrics.ts';
+export { Metrics } from './metrics.ts';
+export { objectStoreMetrics, observedObjectStore } from './object-store-metrics.ts';
+export type { BucketRequest, StoreCall, StoreObserver } from './object-store-metrics.ts';
+export { collectProcessMetrics } from './process-metrics.ts';
 export { expositionFor } from './open-metrics.ts';
 export { patternMetrics } from './pattern-metrics.ts';
 export type { PatternMetrics } from './pattern-metrics.ts';
@@ -29,6 +31,7 @@ export { countHeartbeat, measuredRingStore, ringMetrics } from './ring-metrics.t
 export type { RingMemberStatus } from './ring-metrics.ts';
 export { rulerMetrics } from './ruler-metrics.ts';
 export type { RemoteLabels, RulerMetrics } from './ruler-metrics.ts';
+export { countedDistributor, countedIngester } from './service-metrics.ts';
 export {
   addMeasuredSpan,
   inCurrentSpan,

@@ -12,6 +12,10 @@ interface FlushedSegment {
   /** Newest less oldest entry. */
   readonly spanHours: number;
   readonly encodeSeconds: number;
+  /** Time to commit it to the catalog. */
+  readonly commitSeconds: number;
+  /** Sections: what the catalog knows of it. */
+  readonly indexEntries: number;
   /** Line bytes over the target. */
   readonly utilization: number;
   /** Stored bytes by tenant, in proportion to its lines. */
@@ -51,7 +55,7 @@ export interface IngesterMetrics {
   flushed(segment: FlushedSegment): void;
   flushFailed(): void;
   /** Another owner committed first. */
-  flushLost(): void;
+  flushLost(storedBytes: number): void;
   tailDropped(entries: number): void;
   head(partition: number, gauges: HeadGauges | undefined): void;
   /** True from the start until the partition caught up. */
@@ -94,6 +98,11 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
   ]);
   const queue = metrics.gauge('loki_ingester_flush_queue_length', 'Flushes waiting or running.');
   const flushFailures = metrics.counter('loki_ingester_chunks_flush_failures_total', 'Failed flushes.');
+  const dedupedChunks = metrics.counter(
+    'loki_chunk_store_deduped_chunks_total',
+    'Segments thrown away because another owner had stored their rows.',
+  );
+  const dedupedBytes = metrics.counter('loki_chunk_store_deduped_bytes_total', 'Stored bytes of them.');
   const flushLost = metrics.counter(
     'loki_ingester_flushes_lost_total',
     'Flushes another owner had committed first.',
@@ -142,7 +151,11 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
     flushEnded: () => queue.dec(),
     flushed: (chunk: FlushedSegment) => chunks.flushed(chunk),
     flushFailed: () => flushFailures.inc(),
-    flushLost: () => flushLost.inc(),
+    flushLost(storedBytes) {
+      flushLost.inc();
+      dedupedChunks.inc();
+      dedupedBytes.inc(storedBytes);
+    },
     tailDropped: (entries: number) => tailDropped.inc(entries),
     head(partition: number, state: HeadGauges | undefined): void {
       if (state === undefined) {
@@ -226,6 +239,17 @@ function chunkMetrics(metrics: Metrics) {
     'Time to encode and compress.',
     exponentialBuckets(0.01, 4, 8),
   );
+  const indexed = metrics.histogram(
+    'loki_index_request_duration_seconds',
+    'Time of calls to the catalog.',
+    exponentialBuckets(0.005, 2, 11),
+    ['component', 'operation', 'status_code'],
+  );
+  const indexEntries = metrics.histogram(
+    'loki_chunk_store_index_entries_per_chunk',
+    'Entries of the catalog for one flushed segment.',
+    exponentialBuckets(1, 2, 8),
+  );
   return {
     flushed(chunk: FlushedSegment): void {
       flushedTotal.inc({ reason: chunk.reason });
@@ -236,6 +260,11 @@ function chunkMetrics(metrics: Metrics) {
       if (chunk.storedBytes > 0) ratio.observe(chunk.lineBytes / chunk.storedBytes);
       utilization.observe(chunk.utilization);
       encode.observe(chunk.encodeSeconds);
+      indexed.observe(
+        { component: 'ingester', operation: 'index_chunk', status_code: '200' },
+        chunk.commitSeconds,
+      );
+      indexEntries.observe(chunk.indexEntries);
       for (const [tenant, bytes] of chunk.tenants) {
         stored.inc({ tenant });
         storedBytes.inc({ tenant }, bytes);

@@ -2,7 +2,8 @@ import { buildInfo, buildInfoMetric } from './build-info.ts';
 import { commonMetrics } from './common-metrics.ts';
 import { serverMetrics } from './http-metrics.ts';
 import { ingesterMetrics } from './ingester-metrics.ts';
-import { collectProcessMetrics, Metrics } from './metrics.ts';
+import { Metrics } from './metrics.ts';
+import { collectProcessMetrics } from './process-metrics.ts';
 import { isTracing, withSpan } from './tracing.ts';
 
 test('the exposition has Loki’s names, labels and buckets', async () => {
@@ -87,6 +88,10 @@ test('process metrics are there', async () => {
   const text = await metrics.text();
   expect(text).toContain('process_resident_memory_bytes');
   expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+  expect(text).toMatch(/^go_goroutines [1-9]/m);
+  expect(text).toMatch(/^go_memstats_heap_inuse_bytes [1-9]/m);
+  expect(text).toMatch(/^go_gc_duration_seconds\{quantile="0.5"\} /m);
+  expect(text).toMatch(/^go_gc_cycles_total_gc_cycles_total /m);
 });
 
 test('a span with tracing off is a plain call', async () => {

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
 import { LabelledHistogram } from './histogram.ts';
 import { expositionFor, openMetricsText } from './open-metrics.ts';
 
@@ -121,12 +121,4 @@ export class Metrics {
 /** `start`, `start·factor`, …: as many as `count`. */
 export function exponentialBuckets(start: number, factor: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => start * factor ** i);
-}
-
-/**
- * Memory, CPU, garbage collection and event-loop delay of this process, under the usual `process_` and
- * `nodejs_` names.
- */
-export function collectProcessMetrics(metrics: Metrics): void {
-  collectDefaultMetrics({ register: metrics.registry });
 }

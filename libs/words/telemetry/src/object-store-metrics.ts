@@ -2,17 +2,35 @@ import type { Clock, ObjectInfo, ObjectStore } from '@loki/ports';
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
+/** One call to the port. */
+export interface StoreCall {
+  readonly operation: 'upload' | 'get' | 'get_range' | 'iter' | 'delete';
+  readonly seconds: number;
+  readonly isFailed: boolean;
+  /** Bytes of the answer; undefined: the call fetches none. */
+  readonly fetchedBytes?: number;
+}
+
+/** One HTTP request to a bucket, an attempt of a call. */
+export interface BucketRequest {
+  readonly method: string;
+  /** S3's name: `S3.GetObject`. */
+  readonly operation: string;
+  /** Status of the answer; 0: none came. */
+  readonly status: number;
+  readonly seconds: number;
+}
+
+/** Is told of each call to the store and of each request that it takes. */
+export interface StoreObserver {
+  called(call: StoreCall): void;
+  requested(request: BucketRequest): void;
+}
+
 const durationBuckets = [0.001, 0.01, 0.1, 0.3, 0.6, 1, 3, 6, 9, 20, 30, 60, 90, 120];
 
-/**
- * The same store, counted: each call with its time and whether it failed, and the sizes of what was fetched.
- * A key that is not there is an answer, not a failure.
- */
-export function measuredObjectStore(
-  store: ObjectStore,
-  metrics: Metrics,
-  options: { readonly bucket: string; readonly clock: Clock },
-): ObjectStore {
+/** Counts calls and requests under Loki's names. */
+export function objectStoreMetrics(metrics: Metrics, bucket: string): StoreObserver {
   const labelNames = ['bucket', 'operation'] as const;
   const operations = metrics.counter(
     'loki_objstore_bucket_operations_total',
@@ -36,48 +54,85 @@ export function measuredObjectStore(
     exponentialBuckets(1024, 4, 9),
     ['source'],
   );
-  const { bucket, clock } = options;
-
-  async function measure<T>(operation: string, call: () => Promise<T>): Promise<T> {
-    const labels = { bucket, operation };
-    const started = clock.monotonicMs();
-    operations.inc(labels);
-    try {
-      return await call();
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'notFound') failures.inc(labels);
-      throw error;
-    } finally {
-      durations.observe(labels, (clock.monotonicMs() - started) / 1000);
-    }
-  }
-
-  async function measureFetch(operation: string, call: () => Promise<Buffer>): Promise<Buffer> {
-    const bytes = await measure(operation, call);
-    fetched.observe({ source: 'store' }, bytes.length);
-    return bytes;
-  }
-
+  const requests = metrics.counter(
+    'loki_objstore_bucket_transport_requests_total',
+    'HTTP requests to the bucket; status 0: no answer.',
+    ['bucket', 'method', 'status'],
+  );
+  const requestSeconds = metrics.histogram(
+    'loki_s3_request_duration_seconds',
+    'Time of HTTP requests to the bucket until the head of the answer.',
+    exponentialBuckets(0.005, 4, 7),
+    ['operation', 'status_code'],
+  );
   return {
-    put: (key, bytes, signal) => measure('upload', () => store.put(key, bytes, signal)),
-    putIfAbsent: (key, bytes, signal) => measure('upload', () => store.putIfAbsent(key, bytes, signal)),
-    get: (key, signal) => measureFetch('get', () => store.get(key, signal)),
-    getRange: (key, offset, length, signal) =>
-      measureFetch('get_range', () => store.getRange(key, offset, length, signal)),
-    getTail: async (key, length, signal) => {
-      const tail = await measure('get_range', () => store.getTail(key, length, signal));
-      fetched.observe({ source: 'store' }, tail.bytes.length);
-      return tail;
+    called({ operation, seconds, isFailed, fetchedBytes }) {
+      const labels = { bucket, operation };
+      operations.inc(labels);
+      if (isFailed) failures.inc(labels);
+      durations.observe(labels, seconds);
+      if (fetchedBytes !== undefined) fetched.observe({ source: 'store' }, fetchedBytes);
     },
+    requested({ method, operation, status, seconds }) {
+      requests.inc({ bucket, method, status: String(status) });
+      requestSeconds.observe({ operation, status_code: String(status) }, seconds);
+    },
+  };
+}
+
+/**
+ * The same store, whose calls are observed: each with its time, its outcome and the bytes that it fetched. A
+ * missing key is an answer, not a failure.
+ */
+export function observedObjectStore(
+  store: ObjectStore,
+  observer: Pick<StoreObserver, 'called'>,
+  clock: Clock,
+): ObjectStore {
+  async function observe<T>(
+    operation: StoreCall['operation'],
+    call: () => Promise<T>,
+    bytesOf?: (result: T) => number,
+  ): Promise<T> {
+    const startedMs = clock.monotonicMs();
+    const seconds = () => (clock.monotonicMs() - startedMs) / 1000;
+    let result: T;
+    try {
+      result = await call();
+    } catch (error) {
+      const isFailed = (error as { code?: string }).code !== 'notFound';
+      observer.called({ operation, seconds: seconds(), isFailed });
+      throw error;
+    }
+    observer.called({ operation, seconds: seconds(), isFailed: false, fetchedBytes: bytesOf?.(result) });
+    return result;
+  }
+
+  const lengthOf = ({ length }: Buffer) => length;
+  return {
+    put: (key, bytes, signal) => observe('upload', () => store.put(key, bytes, signal)),
+    putIfAbsent: (key, bytes, signal) => observe('upload', () => store.putIfAbsent(key, bytes, signal)),
+    get: (key, signal) => observe('get', () => store.get(key, signal), lengthOf),
+    getRange: (key, offset, length, signal) =>
+      observe('get_range', () => store.getRange(key, offset, length, signal), lengthOf),
+    getTail: (key, length, signal) =>
+      observe(
+        'get_range',
+        () => store.getTail(key, length, signal),
+        ({ bytes }) => bytes.length,
+      ),
     async *list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
-      operations.inc({ bucket, operation: 'iter' });
+      const startedMs = clock.monotonicMs();
+      let isFailed = false;
       try {
         yield* store.list(prefix, startAfter);
       } catch (error) {
-        failures.inc({ bucket, operation: 'iter' });
+        isFailed = true;
         throw error;
+      } finally {
+        observer.called({ operation: 'iter', seconds: (clock.monotonicMs() - startedMs) / 1000, isFailed });
       }
     },
-    delete: (key) => measure('delete', () => store.delete(key)),
+    delete: (key) => observe('delete', () => store.delete(key)),
   };
 }

@@ -2,8 +2,9 @@
  * Protects scrapes in OpenMetrics: who asks for it gets what its parsers take, who does not gets Prometheus'
  * text.
  */
-import { collectProcessMetrics, Metrics } from './metrics.ts';
+import { Metrics } from './metrics.ts';
 import { expositionFor, openMetricsText } from './open-metrics.ts';
+import { collectProcessMetrics } from './process-metrics.ts';
 
 const openMetrics1 = 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores';
 const openMetrics0 = 'application/openmetrics-text; version=0.0.1; charset=utf-8; escaping=underscores';

@@ -2,7 +2,7 @@ import { LokiError } from '@loki/model';
 import type { Clock, ObjectStore, RingStore } from '@loki/ports';
 import { cacheMetrics } from './cache-metrics.ts';
 import { Metrics } from './metrics.ts';
-import { measuredObjectStore } from './object-store-metrics.ts';
+import { objectStoreMetrics, observedObjectStore } from './object-store-metrics.ts';
 import { queryMetrics } from './query-metrics.ts';
 import { measuredRingStore, ringMetrics } from './ring-metrics.ts';
 
@@ -52,14 +52,22 @@ test('calls to the store are counted; a missing key is no failure', async () => 
       yield { key: 'a', sizeBytes: 1 };
     },
   } as unknown as ObjectStore;
-  const store = measuredObjectStore(inner, metrics, { bucket: 'logs', clock });
+  const observer = objectStoreMetrics(metrics, 'logs');
+  const store = observedObjectStore(inner, observer, clock);
   expect(await store.get('there')).toHaveLength(10);
   await expect(store.get('gone')).rejects.toThrow('gone');
   await expect(store.put('k', Buffer.alloc(1))).rejects.toThrow('down');
   const keys: string[] = [];
   for await (const { key } of store.list('')) keys.push(key);
   expect(keys).toEqual(['a']);
+  observer.requested({ method: 'PUT', operation: 'S3.PutObject', status: 503, seconds: 0.02 });
   const text = await metrics.text();
+  expect(text).toMatch(
+    /^loki_objstore_bucket_transport_requests_total\{bucket="logs",method="PUT",status="503"\} 1$/m,
+  );
+  expect(text).toMatch(
+    /^loki_s3_request_duration_seconds_count\{operation="S3.PutObject",status_code="503"\} 1$/m,
+  );
   expect(text).toMatch(/^loki_objstore_bucket_operations_total\{bucket="logs",operation="get"\} 2$/m);
   expect(text).toMatch(
     /^loki_objstore_bucket_operation_failures_total\{bucket="logs",operation="upload"\} 1$/m,

@@ -34,6 +34,7 @@ export interface RulerMetrics {
   alertQueue(alertmanager: string, user: string, alerts: number): void;
 
   samplesAppended(tenant: string, samples: number, newestMs: number): void;
+  seriesCreated(tenant: string, series: number): void;
   samplesSent(remote: RemoteLabels, samples: number, newestMs: number): void;
   samplesDropped(remote: RemoteLabels, reason: string, samples: number): void;
   samplesPending(remote: RemoteLabels, samples: number): void;
@@ -142,11 +143,22 @@ function notifierMetrics(
 }
 
 type RemotePart =
-  'samplesAppended' | 'samplesSent' | 'samplesDropped' | 'samplesPending' | 'queueBytes' | 'queueReady';
+  | 'samplesAppended'
+  | 'seriesCreated'
+  | 'samplesSent'
+  | 'samplesDropped'
+  | 'samplesPending'
+  | 'queueBytes'
+  | 'queueReady';
 
 function remoteWriteMetrics(metrics: Metrics): Pick<RulerMetrics, RemotePart> {
   const names = ['tenant', 'remote_name', 'url'] as const;
   const appended = metrics.counter('loki_ruler_wal_samples_appended_total', 'Samples recorded.', ['tenant']);
+  const created = metrics.counter(
+    'loki_ruler_wal_storage_created_series_total',
+    'Series of which a first sample was recorded.',
+    ['tenant'],
+  );
   const newest = metrics.gauge(
     'loki_ruler_wal_prometheus_remote_storage_highest_timestamp_in_seconds',
     'Time of the newest recorded sample.',
@@ -179,6 +191,7 @@ function remoteWriteMetrics(metrics: Metrics): Pick<RulerMetrics, RemotePart> {
       appended.inc({ tenant }, count);
       newest.set({ tenant }, newestMs / 1000);
     },
+    seriesCreated: (tenant, count) => created.inc({ tenant }, count),
     samplesSent(remote, count, newestMs) {
       sent.inc({ ...remote }, count);
       newestSent.set({ ...remote }, newestMs / 1000);

@@ -146,11 +146,16 @@ export class PartitionBatcher {
         // clients.
         const waitedMs = clock.monotonicMs() - batch.beganMs;
         await writeLog.append(this.#partition, { writerId, sequence: this.#sequence, payload }, waitedMs);
-        metrics.appended((clock.monotonicMs() - startMs) / 1000, payload.length, batch.pushes);
+        metrics.appended({
+          partition: this.#partition,
+          seconds: (clock.monotonicMs() - startMs) / 1000,
+          bytes: payload.length,
+          pushes: batch.pushes,
+        });
       }
       batch.acked.resolve();
     } catch (cause) {
-      metrics.appendFailed();
+      metrics.appendFailed(this.#partition);
       this.#deps.logger.error('write log did not take a batch', {
         partition: this.#partition,
         pushes: batch.pushes,

@@ -29,6 +29,8 @@ import {
   serveStreamLimits,
 } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
+import { countedDistributor, countedIngester } from '@loki/telemetry';
+import type { ServerMetrics } from '@loki/telemetry';
 import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
 import { RingPartitionOwners } from './ring-partition-owners.ts';
@@ -46,6 +48,7 @@ interface ClusterDeps {
   readonly logger: Logger;
   readonly rings: Rings;
   readonly rpc: RpcServer;
+  readonly server: ServerMetrics;
 }
 
 /** Which partitions this process's ingester takes, and which it leads. */
@@ -116,8 +119,8 @@ export class Cluster {
   }
 
   serveIngester(ingester: IngesterService, streamCounts: StreamLimitService): void {
-    this.#ingester = ingester;
-    serveIngester(this.#deps.rpc, ingester);
+    this.#ingester = countedIngester(ingester, this.#deps);
+    serveIngester(this.#deps.rpc, this.#ingester);
     serveStreamLimits(this.#deps.rpc, streamCounts);
     this.#joins.push('ring');
   }
@@ -125,7 +128,7 @@ export class Cluster {
   serveDistributor(distributor: DistributorService): void {
     const { config, rpc, timers } = this.#deps;
     const { maxRecvMsgBytes, maxInflightBytes } = config.distributor;
-    servePushes(rpc, distributor, {
+    servePushes(rpc, countedDistributor(distributor, this.#deps), {
       timers,
       bodyBytesMax: maxRecvMsgBytes,
       inflightBytesMax: maxInflightBytes || 2 * maxRecvMsgBytes,
@@ -204,8 +207,9 @@ export class Cluster {
   }
 
   /** Heads are asked of whoever owns them. */
-  async partitionOwners(ingester: IngesterService | undefined): Promise<PartitionOwners> {
+  async partitionOwners(own: IngesterService | undefined): Promise<PartitionOwners> {
     const { config, rings, clock, timers } = this.#deps;
+    const ingester = own && countedIngester(own, this.#deps);
     const partitionCount = config.writeLog.partitions;
     if (ingester && config.writeLog.kind === 'embedded') {
       const partitions = Array.from({ length: partitionCount }, (_, partition) => partition);

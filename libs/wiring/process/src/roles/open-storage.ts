@@ -7,8 +7,8 @@ import type { ServiceStates } from '@loki/http';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { RpcServer } from '@loki/rpc';
 import { NodeDisk, WorkerPool } from '@loki/runtime';
-import { measuredObjectStore } from '@loki/telemetry';
-import type { Metrics } from '@loki/telemetry';
+import { objectStoreMetrics, observedObjectStore } from '@loki/telemetry';
+import type { Metrics, ServerMetrics } from '@loki/telemetry';
 import { readLogIdentity } from '@loki/write-log';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Rings } from '../cluster/rings.ts';
@@ -19,6 +19,7 @@ import { prepareObjectStore } from '../stores/object-store.ts';
 import type { WorkerData } from '../stores/object-store.ts';
 import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
 import { patiently } from '../stores/patiently.ts';
+import { observeReports } from '../stores/store-reports.ts';
 import { openHiding } from './compactor-role.ts';
 import type { Hiding } from './compactor-role.ts';
 
@@ -31,6 +32,7 @@ export interface RoleDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly server: ServerMetrics;
   readonly states: ServiceStates;
   readonly rpc: RpcServer;
   readonly rings: Rings;
@@ -49,6 +51,8 @@ export interface StorageDeps extends RoleDeps {
   readonly cluster: Cluster;
   readonly objectStore: ObjectStore;
   readonly workers: Workers;
+  /** Of worker threads, about their calls to the store. */
+  readonly reports: { close(): void };
   readonly catalog: Catalog;
   readonly hiding: Hiding;
 }
@@ -64,12 +68,10 @@ export interface LogDeps extends StorageDeps {
 /** Opens the object store and the catalog, and starts worker threads. */
 export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<StorageDeps> {
   const { config, timers, logger } = deps;
-  const opened = await prepareObjectStore(config.storage, deps);
+  const observer = objectStoreMetrics(deps.metrics, config.storage.kind);
+  const opened = await prepareObjectStore(config.storage, deps, observer);
   const store = deps.adapters?.objectStore?.(opened) ?? opened;
-  const objectStore = measuredObjectStore(store, deps.metrics, {
-    bucket: config.storage.kind,
-    clock: deps.clock,
-  });
+  const objectStore = observedObjectStore(store, observer, deps.clock);
   const { partitions } = config.writeLog;
   const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions });
   // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start
@@ -77,7 +79,11 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
   await patiently('the catalog in the object store', () => catalog.refresh(), deps);
   await catalog.start();
   const hiding = await openHiding({ ...deps, objectStore });
-  return { ...deps, cluster, objectStore, catalog, hiding, workers: startWorkers(deps) };
+  // Several processes of a test share the channels of one real process.
+  const reportsChannel = `object-store-${Buffer.from(deps.random.bytes(8)).toString('hex')}`;
+  const reports = observeReports(reportsChannel, observer);
+  const workers = startWorkers(deps, reportsChannel);
+  return { ...deps, cluster, objectStore, catalog, hiding, reports, workers };
 }
 
 /** Opens the write log, behind the records that the catalog has. */
@@ -107,13 +113,14 @@ async function ownStoreOf(deps: StorageDeps): Promise<{ readonly stop: () => voi
   return ownStore({ ...deps, logId, place, takesStore, onLost: deps.fail });
 }
 
-function startWorkers({ config, memory, logger }: RoleDeps): WorkerPool {
+function startWorkers({ config, memory, logger }: RoleDeps, reportsChannel: string): WorkerPool {
   const size = threadsOf(config);
   const cacheBytes = Math.min(config.workerPool.blockCacheBytes, memory.blockCacheBytesMax) / size;
   const workerData: WorkerData = {
     storage: config.storage,
     blockCacheBytes: Math.floor(cacheBytes),
     leafBytesMax: memory.leafBytesMaxPerThread,
+    reportsChannel,
   };
   return new WorkerPool({
     entry: new URL('../worker.ts', import.meta.url),

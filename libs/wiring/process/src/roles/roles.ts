@@ -150,6 +150,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       log?.ownership?.stop();
       await log?.writeLog.close();
       await storage?.workers.close();
+      storage?.reports.close();
       await caches?.close();
     },
   };

@@ -3,6 +3,7 @@ import type { StorageConfig } from '@loki/config';
 import { FilesystemObjectStore, openBucket, PrefixedObjectStore, proveBucket } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
+import type { StoreObserver } from '@loki/telemetry';
 import { patiently } from './patiently.ts';
 import type { Patience } from './patiently.ts';
 
@@ -13,19 +14,25 @@ export interface WorkerData {
   readonly blockCacheBytes: number;
   /** Bytes that the scans of one worker may hold. */
   readonly leafBytesMax: number;
+  /** Name of the channel that takes reports of its calls to the store. */
+  readonly reportsChannel: string;
 }
 
 /** The store that the configuration names. The process has one, and so has each of its workers. */
-export function openObjectStore(storage: StorageConfig): ObjectStore {
-  return prefixed(openStorage(storage).store, storage);
+export function openObjectStore(storage: StorageConfig, observer?: StoreObserver): ObjectStore {
+  return prefixed(openStorage(storage, observer).store, storage);
 }
 
 /**
  * The same, once in a process and before anything is stored: cleans up, and refuses a bucket that will not
  * do.
  */
-export async function prepareObjectStore(storage: StorageConfig, patience: Patience): Promise<ObjectStore> {
-  const { store, prepare } = openStorage(storage);
+export async function prepareObjectStore(
+  storage: StorageConfig,
+  patience: Patience,
+  observer?: StoreObserver,
+): Promise<ObjectStore> {
+  const { store, prepare } = openStorage(storage, observer);
   const whole = prefixed(store, storage);
   await patiently('the object store', () => prepare(whole), patience);
   return whole;
@@ -41,7 +48,7 @@ interface OpenedStorage {
  * Opens a store of each kind: a new kind without a case is a type error here, and where lokictl names its
  * place.
  */
-function openStorage(storage: StorageConfig): OpenedStorage {
+function openStorage(storage: StorageConfig, observer?: StoreObserver): OpenedStorage {
   switch (storage.kind) {
     case 'filesystem': {
       const store = new FilesystemObjectStore({ disk: new NodeDisk(storage.directory) });
@@ -49,7 +56,7 @@ function openStorage(storage: StorageConfig): OpenedStorage {
     }
     case 's3': {
       const ca = storage.caFile === '' ? undefined : fs.readFileSync(storage.caFile, 'utf8');
-      const bucket = withCredentials({ ...storage, ca }, process.env);
+      const bucket = withCredentials({ ...storage, ca, observer }, process.env);
       const world = { timers: new NodeTimers(), random: new NodeRandom() };
       return {
         store: openBucket(bucket, world),

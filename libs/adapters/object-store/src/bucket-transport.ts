@@ -1,0 +1,50 @@
+/** HTTP as the client of a bucket uses it, with each request observed. */
+import http from 'node:http';
+import https from 'node:https';
+import type { BucketRequest, StoreObserver } from '@loki/telemetry';
+
+/** The part of `node:http` that the client of a bucket calls. */
+type Transport = Pick<typeof http, 'request'>;
+
+export function observedTransport(useTls: boolean, observer: Pick<StoreObserver, 'requested'>): Transport {
+  const inner: Transport = useTls ? https : http;
+  const request = (options: http.RequestOptions, onAnswer?: (answer: http.IncomingMessage) => void) => {
+    const startedMs = performance.now();
+    const sent = inner.request(options, onAnswer);
+    let isTold = false;
+    const tell = (status: number) => {
+      if (isTold) return;
+      isTold = true;
+      const { method, operation } = requestOf(options);
+      observer.requested({ method, operation, status, seconds: (performance.now() - startedMs) / 1000 });
+    };
+    sent.once('response', ({ statusCode }) => tell(statusCode ?? 0));
+    sent.once('error', () => tell(0));
+    sent.once('close', () => tell(0));
+    return sent;
+  };
+  return { request: request as Transport['request'] };
+}
+
+/** S3's name for a request, by its method and query. */
+function requestOf({
+  method = 'GET',
+  path = '',
+}: http.RequestOptions): Pick<BucketRequest, 'method' | 'operation'> {
+  const [, query = ''] = (path ?? '').split('?', 2);
+  switch (method) {
+    case 'PUT':
+      return { method, operation: query.includes('partNumber=') ? 'S3.UploadPart' : 'S3.PutObject' };
+    case 'DELETE':
+      return { method, operation: 'S3.DeleteObject' };
+    case 'HEAD':
+      return { method, operation: 'S3.Head' };
+    case 'POST':
+      return {
+        method,
+        operation: query.startsWith('uploads') ? 'S3.CreateMultipartUpload' : 'S3.CompleteMultipartUpload',
+      };
+    default:
+      return { method, operation: query.includes('list-type=') ? 'S3.List' : 'S3.GetObject' };
+  }
+}

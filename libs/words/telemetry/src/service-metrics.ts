@@ -1,0 +1,64 @@
+/** Calls between roles, counted under the gRPC routes that Loki's dashboards name. */
+import type { Clock, DistributorService, IngesterService } from '@loki/ports';
+import type { ServerMetrics } from './http-metrics.ts';
+
+interface CallDeps {
+  readonly server: ServerMetrics;
+  readonly clock: Clock;
+}
+
+const method = 'gRPC';
+const pushRoute = '/logproto.Pusher/Push';
+const queryRoutes = {
+  log: '/logproto.Querier/Query',
+  samples: '/logproto.Querier/QuerySample',
+  volume: '/logproto.Querier/GetVolume',
+  streams: '/logproto.Querier/Series',
+} as const;
+
+/** The ingester's queries, counted when they end. */
+export function countedIngester(ingester: IngesterService, deps: CallDeps): IngesterService {
+  return {
+    partitions: () => ingester.partitions(),
+    queryHead: (partition, request, signal) =>
+      counted(deps, queryRoutes[request.kind], () => ingester.queryHead(partition, request, signal)),
+    headStreams: (partition, request, signal) =>
+      counted(deps, request.volume ? queryRoutes.volume : queryRoutes.streams, () =>
+        ingester.headStreams(partition, request, signal),
+      ),
+    tail: (partition, request, signal, fromOffset) => ingester.tail(partition, request, signal, fromOffset),
+    flush: (signal) => ingester.flush(signal),
+  };
+}
+
+/** Pushes that other processes forward, counted when they end. */
+export function countedDistributor(distributor: DistributorService, deps: CallDeps): DistributorService {
+  return {
+    push: (tenant, request) =>
+      counted(
+        deps,
+        pushRoute,
+        () => distributor.push(tenant, request),
+        ({ status }) => status < 400,
+      ),
+  };
+}
+
+async function counted<T>(
+  { server, clock }: CallDeps,
+  route: string,
+  call: () => Promise<T>,
+  isSuccess: (result: T) => boolean = () => true,
+): Promise<T> {
+  const startedMs = clock.monotonicMs();
+  let statusCode = 'error';
+  server.started(method, route);
+  try {
+    const result = await call();
+    if (isSuccess(result)) statusCode = 'success';
+    return result;
+  } finally {
+    const seconds = (clock.monotonicMs() - startedMs) / 1000;
+    server.served({ method, route, statusCode, isWebSocket: false, seconds });
+  }
+}
