@@ -21,6 +21,7 @@ import { Rings } from './cluster/rings.ts';
 import { overridesReader } from './overrides-thread.ts';
 import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 import { startRoles } from './roles/roles.ts';
+import { watchCertificates } from './serve/certificates.ts';
 import { HttpPorts } from './serve/http-ports.ts';
 import { routeOperators, routeProcess } from './serve/process-routes.ts';
 import { RpcHealth } from './serve/rpc-health.ts';
@@ -105,6 +106,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc });
   const memory = memoryBoundsOf(processMemoryBytes(), threadsOf(config));
   logger.info('memory bounds', inMib(memory));
+  watchCertificates(config, metrics);
   const served = serverMetrics(metrics);
   const server = new HttpPorts(config, memory, { clock, timers, logger, metrics: served });
   // Services that the start needs may be away: operators are answered meanwhile, and clients told to come

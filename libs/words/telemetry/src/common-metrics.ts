@@ -40,3 +40,9 @@ export function droppedLogLinesMetric(metrics: Metrics, droppedCount: () => numb
   const help = 'Own log lines that the log did not take since the start.';
   metrics.gauge('loki_internal_log_messages_dropped', help, [], (gauge) => gauge.set(droppedCount()));
 }
+
+/** @param server `http` or `grpc`: whose certificate ends at `expiryMs` */
+export function certificateExpiryMetric(metrics: Metrics, server: 'http' | 'grpc', expiryMs: number): void {
+  const help = 'When the certificate of a server of this process ends.';
+  metrics.gauge('loki_tls_certificate_expiry_timestamp_seconds', help, ['server']).set({ server }, expiryMs / 1000);
+}

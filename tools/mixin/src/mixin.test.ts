@@ -1,0 +1,61 @@
+/** Protects the mixin: dashboards are as defined, and each alert is tested both ways. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { dashboards } from './dashboards.ts';
+import { dashboardJson } from './grafana.ts';
+
+const mixin = path.resolve(import.meta.dirname, '../../../deploy/mixin');
+const read = (file: string) => fs.readFileSync(path.join(mixin, file), 'utf8');
+
+test('the files are the definitions', () => {
+  const files = Object.keys(dashboards).map((name) => `${name}.json`);
+  expect(fs.readdirSync(path.join(mixin, 'dashboards')).sort()).toEqual(files.sort());
+  for (const [name, dashboard] of Object.entries(dashboards)) {
+    expect(JSON.parse(read(`dashboards/${name}.json`))).toEqual(dashboardJson(dashboard));
+  }
+});
+
+test('identities are unique, panels do not overlap, and no data source is fixed', () => {
+  const uids = Object.values(dashboards).map(({ uid }) => uid);
+  expect(new Set(uids).size).toBe(uids.length);
+  for (const dashboard of Object.values(dashboards)) {
+    const { panels } = dashboardJson(dashboard) as {
+      panels: { datasource?: { uid: string }; gridPos: { h: number; w: number; x: number; y: number } }[];
+    };
+    const cells = new Set<string>();
+    for (const { datasource, gridPos } of panels) {
+      if (datasource) expect(datasource.uid).toBe('${datasource}');
+      expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect(cells.has(`${x} ${y}`)).toBe(false);
+          cells.add(`${x} ${y}`);
+        }
+      }
+    }
+  }
+});
+
+test('each alert has a text, a runbook, a case that raises it and one that does not', () => {
+  const names = [...read('alerts.yaml').matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
+  expect(names.length).toBeGreaterThan(10);
+  expect(new Set(names).size).toBe(names.length);
+  const cases = read('tests/alerts.yaml').split(/^ {6}- eval_time:/m);
+  for (const name of names) {
+    const own = cases.filter((each) => each.includes(`alertname: ${name}\n`));
+    expect([name, own.some((each) => each.includes('exp_alerts: []'))]).toEqual([name, true]);
+    expect([name, own.some((each) => each.includes('exp_labels:'))]).toEqual([name, true]);
+  }
+});
+
+const hasPromtool = ['/usr/bin/promtool', '/usr/local/bin/promtool'].some((file) => fs.existsSync(file));
+(hasPromtool ? test : test.skip)(
+  'promtool takes the rules and passes their tests',
+  () => {
+    const promtool = (...args: string[]) => execFileSync('promtool', args, { cwd: mixin, encoding: 'utf8' });
+    expect(promtool('check', 'rules', 'rules.yaml', 'alerts.yaml')).not.toMatch(/FAILED|WARNING|duplicate/i);
+    expect(promtool('test', 'rules', 'tests/alerts.yaml')).toContain('SUCCESS');
+  },
+  60_000,
+);
