@@ -51,8 +51,8 @@ function expressions(): string[] {
       panels: { datasource?: { type: string }; targets?: { expr: string }[] }[];
     };
     for (const panel of panels) {
-      if (panel.datasource?.type === 'prometheus')
-        exprs.push(...(panel.targets ?? []).map(({ expr }) => expr));
+      if (panel.datasource?.type !== 'prometheus') continue;
+      exprs.push(...(panel.targets ?? []).map(({ expr }) => expr));
     }
   }
   for (const file of ['alerts.yaml', 'rules.yaml']) {

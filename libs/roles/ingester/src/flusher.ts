@@ -168,8 +168,9 @@ export class Flusher {
       this.#progress.committed({ endOffset, writers, newestUs });
     }
     if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
-      if (segment)
+      if (segment) {
         this.#count({ plan, segment, oldest: records[0], encodeMs: encodedMs - beganMs, commitMs });
+      }
     }
     await this.truncateLog();
   }
