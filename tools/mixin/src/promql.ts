@@ -2,7 +2,7 @@
 import type { Panel, Target, Unit } from './grafana.ts';
 
 /** Jobs by component; the single process is `loki`. */
-export const jobs = {
+const jobs = {
   gateway: 'query-frontend',
   distributor: 'distributor',
   ingester: 'ingester.*',

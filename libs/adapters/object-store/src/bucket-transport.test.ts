@@ -1,6 +1,7 @@
 /** Protects the figures that operators pay for: each request to a bucket is counted once, under S3's name. */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { NodeClock } from '@loki/runtime';
 import type { BucketRequest } from '@loki/telemetry';
 import { observedTransport } from './bucket-transport.ts';
 
@@ -29,7 +30,10 @@ test.each([
   ['HEAD', '/b', 'S3.Head', 200],
 ])('%s %s is %s with status %d', async (method, path, operation, status) => {
   const requests: BucketRequest[] = [];
-  const transport = observedTransport(false, { requested: (each) => void requests.push(each) });
+  const transport = observedTransport(false, {
+    observer: { requested: (each) => void requests.push(each) },
+    clock: new NodeClock(),
+  });
   await new Promise<void>((resolve) => {
     const sent = transport.request({ host: '127.0.0.1', port, method, path }, (answer) => answer.resume());
     sent.on('error', () => undefined);

@@ -1,22 +1,29 @@
 /** HTTP as the client of a bucket uses it, with each request observed. */
 import http from 'node:http';
 import https from 'node:https';
+import type { Clock } from '@loki/ports';
 import type { BucketRequest, StoreObserver } from '@loki/telemetry';
 
 /** The part of `node:http` that the client of a bucket calls. */
 type Transport = Pick<typeof http, 'request'>;
 
-export function observedTransport(useTls: boolean, observer: Pick<StoreObserver, 'requested'>): Transport {
+/** Where requests are told, and the clock that times them. */
+export interface RequestObservation {
+  readonly observer: Pick<StoreObserver, 'requested'>;
+  readonly clock: Clock;
+}
+
+export function observedTransport(useTls: boolean, { observer, clock }: RequestObservation): Transport {
   const inner: Transport = useTls ? https : http;
   const request = (options: http.RequestOptions, onAnswer?: (answer: http.IncomingMessage) => void) => {
-    const startedMs = performance.now();
+    const startedMs = clock.monotonicMs();
     const sent = inner.request(options, onAnswer);
     let isTold = false;
     const tell = (status: number) => {
       if (isTold) return;
       isTold = true;
       const { method, operation } = requestOf(options);
-      observer.requested({ method, operation, status, seconds: (performance.now() - startedMs) / 1000 });
+      observer.requested({ method, operation, status, seconds: (clock.monotonicMs() - startedMs) / 1000 });
     };
     sent.once('response', ({ statusCode }) => tell(statusCode ?? 0));
     sent.once('error', () => tell(0));

@@ -7,8 +7,8 @@ import type * as minio from 'minio';
 import type { Client, ClientOptions } from 'minio';
 import { LokiError } from '@loki/model';
 import type { ObjectStore, Random, Timers } from '@loki/ports';
-import type { StoreObserver } from '@loki/telemetry';
 import { observedTransport } from './bucket-transport.ts';
+import type { RequestObservation } from './bucket-transport.ts';
 import { MinioObjectStore } from './minio-object-store.ts';
 
 /** Where a bucket is, and who asks. */
@@ -35,8 +35,8 @@ export interface BucketOptions {
   readonly ca?: string;
   /** '' : the bucket's own. */
   readonly storageClass: string;
-  /** Is told of each request; absent: requests are not counted. */
-  readonly observer?: Pick<StoreObserver, 'requested'>;
+  /** Absent: requests are not counted. */
+  readonly observation?: RequestObservation;
 }
 
 interface BucketDeps {
@@ -171,7 +171,7 @@ function newClient(options: BucketOptions): Client {
     pathStyle: options.forcePathStyle || !hasDomain(endpoint),
     transportAgent: newAgent(options),
     retryOptions: { disableRetry: true },
-    ...(options.observer ? { transport: observedTransport(useTls, options.observer) } : {}),
+    ...(options.observation ? { transport: observedTransport(useTls, options.observation) } : {}),
   };
   if (accessKeyId !== '') {
     config.accessKey = accessKeyId;

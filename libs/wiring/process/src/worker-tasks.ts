@@ -4,7 +4,7 @@ import { fieldsTask, leafTask, volumeTask } from '@loki/engine';
 import { summarizeTask } from '@loki/patterns';
 import { streamsTask } from '@loki/querier';
 import { expandAlertsTask } from '@loki/ruler';
-import { NodeClock, serveTasks } from '@loki/runtime';
+import { NodeClock, NodeTimers, serveTasks } from '@loki/runtime';
 import { encodeRecordsTask, mergeTask } from '@loki/segment';
 import { observedObjectStore } from '@loki/telemetry';
 import { openObjectStore } from './stores/object-store.ts';
@@ -28,9 +28,10 @@ export function serve(): void {
     expandAlertsTask,
   ];
   const clock = new NodeClock();
+  const timers = new NodeTimers();
   serveTasks(tasks, (data) => {
     const { storage, blockCacheBytes, leafBytesMax, reportsChannel } = data as WorkerData;
-    const observer = reportingObserver(reportsChannel);
+    const observer = reportingObserver(reportsChannel, timers);
     return {
       objectStore: observedObjectStore(openObjectStore(storage, observer), observer, clock),
       clock,

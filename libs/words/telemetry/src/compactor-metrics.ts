@@ -28,7 +28,7 @@ export interface CompactorMetrics {
 }
 
 /** A merge that was committed. */
-export interface CountedMerge {
+interface CountedMerge {
   readonly tenant: string;
   readonly inputBytes: number;
   readonly outputBytes: number;

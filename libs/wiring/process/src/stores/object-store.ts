@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import type { StorageConfig } from '@loki/config';
 import { FilesystemObjectStore, openBucket, PrefixedObjectStore, proveBucket } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
-import { NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
+import { NodeClock, NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 import type { StoreObserver } from '@loki/telemetry';
 import { patiently } from './patiently.ts';
 import type { Patience } from './patiently.ts';
@@ -56,7 +56,8 @@ function openStorage(storage: StorageConfig, observer?: StoreObserver): OpenedSt
     }
     case 's3': {
       const ca = storage.caFile === '' ? undefined : fs.readFileSync(storage.caFile, 'utf8');
-      const bucket = withCredentials({ ...storage, ca, observer }, process.env);
+      const observation = observer && { observer, clock: new NodeClock() };
+      const bucket = withCredentials({ ...storage, ca, observation }, process.env);
       const world = { timers: new NodeTimers(), random: new NodeRandom() };
       return {
         store: openBucket(bucket, world),

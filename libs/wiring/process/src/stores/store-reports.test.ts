@@ -1,4 +1,5 @@
 /** Protects the store's metrics: calls of worker threads, which read most of it, are counted too. */
+import { NodeTimers } from '@loki/runtime';
 import type { BucketRequest, StoreCall } from '@loki/telemetry';
 import { observeReports, reportingObserver } from './store-reports.ts';
 
@@ -17,7 +18,7 @@ test('a full report arrives at once, on its own channel alone', async () => {
     },
   });
   const other = observeReports('reports-b', { called: () => void calls.other++, requested: () => undefined });
-  const observer = reportingObserver('reports-a');
+  const observer = reportingObserver('reports-a', new NodeTimers());
   for (let i = 0; i < 999; i++) observer.called(call);
   observer.requested(request);
   await complete;

@@ -1,8 +1,11 @@
-/** Worker threads read the object store themselves; the main thread, which has the metrics, counts for them. */
+/**
+ * Worker threads read the object store themselves; the main thread, which has the metrics, counts for them.
+ */
 import { BroadcastChannel } from 'node:worker_threads';
+import type { TimerHandle, Timers } from '@loki/ports';
 import type { BucketRequest, StoreCall, StoreObserver } from '@loki/telemetry';
 
-/** What a worker thread did since its last report. */
+/** Calls and requests of a worker thread since its last report. */
 interface StoreReport {
   readonly calls: readonly StoreCall[];
   readonly requests: readonly BucketRequest[];
@@ -13,21 +16,21 @@ const reportPauseMs = 1_000;
 const reportMax = 1_000;
 
 /** In a worker thread: collects calls and requests, and reports them to the main thread each second. */
-export function reportingObserver(channelName: string): StoreObserver {
+export function reportingObserver(channelName: string, timers: Timers): StoreObserver {
   const channel = new BroadcastChannel(channelName);
   channel.unref();
   let calls: StoreCall[] = [];
   let requests: BucketRequest[] = [];
-  let timer: NodeJS.Timeout | undefined;
+  let timer: TimerHandle | undefined;
   const report = () => {
-    clearTimeout(timer);
+    timer?.cancel();
     timer = undefined;
     channel.postMessage({ calls, requests } satisfies StoreReport);
     [calls, requests] = [[], []];
   };
   const planReport = () => {
     if (calls.length + requests.length >= reportMax) return report();
-    timer ??= setTimeout(report, reportPauseMs).unref();
+    timer ??= timers.after(reportPauseMs, report);
   };
   return {
     called(call) {
