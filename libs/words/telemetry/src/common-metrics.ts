@@ -44,5 +44,7 @@ export function droppedLogLinesMetric(metrics: Metrics, droppedCount: () => numb
 /** @param server `http` or `grpc`: whose certificate ends at `expiryMs` */
 export function certificateExpiryMetric(metrics: Metrics, server: 'http' | 'grpc', expiryMs: number): void {
   const help = 'When the certificate of a server of this process ends.';
-  metrics.gauge('loki_tls_certificate_expiry_timestamp_seconds', help, ['server']).set({ server }, expiryMs / 1000);
+  metrics
+    .gauge('loki_tls_certificate_expiry_timestamp_seconds', help, ['server'])
+    .set({ server }, expiryMs / 1000);
 }
