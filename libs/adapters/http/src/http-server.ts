@@ -10,6 +10,7 @@ import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/por
 import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
 import { gzipBody, wantsGzip } from './compress.ts';
+import { ConnectionBound } from './connection-bound.ts';
 import { hasSeveralHosts, isForeignChange } from './foreign-page.ts';
 import { HalfOpen } from './half-open.ts';
 import { NodeRequest } from './node-request.ts';
@@ -40,7 +41,7 @@ export interface HttpServerOptions {
   readonly writeTimeoutMs: number;
   /** Between requests on one connection. */
   readonly idleTimeoutMs: number;
-  /** 0: no limit. */
+  /** Clients beyond it are answered 503; 0: no limit. */
   readonly connectionsMax: number;
   readonly bodyBytesMax: Readonly<Record<BodyKind, number>>;
   /** Bodies being received or handled, all requests together; a tenant has three quarters of it at most. */
@@ -86,6 +87,7 @@ export class HttpServer {
   readonly #sockets: WebSockets;
   readonly #halfOpen: HalfOpen;
   readonly #turns = new RequestTurns();
+  readonly #bound: ConnectionBound;
   readonly #prefix: string;
   #isStopping = false;
   /** Routes without a handler may get one yet: they answer 503, so that clients come again. */
@@ -97,6 +99,11 @@ export class HttpServer {
     this.#bodies = { budget: new SharedBytes(options.inflightBodyBytesMax), timers: options.timers };
     this.#sockets = new WebSockets(options.timers);
     this.#halfOpen = new HalfOpen(options.timers);
+    this.#bound = new ConnectionBound({
+      ...options,
+      isTls: options.tls !== undefined,
+      onRefused: () => options.metrics.connectionRefused(),
+    });
     this.#server = this.#create();
   }
 
@@ -137,6 +144,7 @@ export class HttpServer {
    */
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true;
+    this.#bound.stop();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     this.#sockets.closeAll();
@@ -194,7 +202,7 @@ export class HttpServer {
         if (isGiven && !socket.authorized) socket.destroy();
       });
     }
-    if (this.#options.connectionsMax > 0) server.maxConnections = this.#options.connectionsMax;
+    this.#bound.watch(server);
     this.#halfOpen.watch(server);
     server.on('connection', (socket) => {
       this.#options.metrics.connections('http', 1);
@@ -208,7 +216,7 @@ export class HttpServer {
     server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy());
     server.on('upgrade', (message: IncomingMessage, stream: Duplex, head: Buffer) => {
       // Frames would be mixed with the answers to requests that were sent ahead.
-      if (this.#turns.isBusy(stream)) stream.destroy();
+      if (this.#turns.isBusy(stream) || this.#bound.isRefused(stream)) stream.destroy();
       else void this.#upgrade(message, stream, head);
     });
     server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => refuseBytes(error, stream));
@@ -256,6 +264,7 @@ export class HttpServer {
       else answer = this.isStarting ? starting : notFound;
     } else {
       try {
+        if (this.#bound.isRefused(message.socket)) throw new LokiError('overloaded', 'too many connections');
         if (hasSeveralHosts(message)) throw new LokiError('badRequest', 'too many Host headers');
         if (isForeignChange(message, match.spec)) {
           throw new LokiError('forbidden', 'requests of pages of other sites change nothing here');
@@ -331,7 +340,8 @@ export class HttpServer {
     if (answer.status !== 204 && answer.status !== 304) headers['content-length'] = bytes;
     // A body that was refused is still on its way; reading it all just to keep the connection is not worth
     // it.
-    if (this.#isStopping || !message.complete) headers['connection'] = 'close';
+    if (this.#isStopping || !message.complete || this.#bound.isRefused(message.socket))
+      headers['connection'] = 'close';
     response.writeHead(answer.status, headers);
     response.end(body);
     if (!message.complete) message.resume();

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { ResourceLimits } from 'node:worker_threads';
-import { LokiError } from '@loki/model';
+import { hasCode, LokiError } from '@loki/model';
 import { errorFromWire, movable, ping } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 
@@ -229,7 +229,9 @@ export class PoolWorker {
     // It had started: its end says nothing of the next one.
     if (!isCondemned) this.failedStarts++;
     const reason = typeof why === 'object' && why !== null && 'message' in why ? why.message : why;
-    const error = new LokiError('internal', `worker thread ended: ${String(reason)}`, { cause: why });
+    // A thread that could not start lacks descriptors or memory, for now.
+    const code = hasCode(why, 'ERR_WORKER_INIT_FAILED') ? 'unavailable' : 'internal';
+    const error = new LokiError(code, `worker thread ended: ${String(reason)}`, { cause: why });
     const repeated: Job[] = [];
     for (const job of this.running.values()) {
       if (isCondemned && !isCancelled(job) && job.isRepeatable && job.attempts < attemptsMax) {

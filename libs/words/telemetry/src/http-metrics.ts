@@ -26,6 +26,8 @@ export interface ServerMetrics {
   started(method: string, route: string): void;
   served(request: ServedRequest): void;
   connections(protocol: 'http' | 'grpc', change: 1 | -1): void;
+  /** As many connections are open as the process may have. */
+  connectionRefused(): void;
   /** A request failed in a way that nobody had foreseen: somebody should be woken. */
   panicked(): void;
 }
@@ -63,6 +65,10 @@ export function serverMetrics(metrics: Metrics): ServerMetrics {
     }
   });
   const connections = metrics.gauge('loki_tcp_connections', 'Accepted TCP connections.', ['protocol']);
+  const refused = metrics.counter(
+    'loki_http_connections_refused_total',
+    'HTTP connections that were refused because as many were open as the process may have.',
+  );
 
   function seriesOf(method: string, route: string): RouteSeries {
     let routes = byMethod.get(method);
@@ -98,6 +104,7 @@ export function serverMetrics(metrics: Metrics): ServerMetrics {
       if (request.responseBytes !== undefined) series.responseBytes.observe(request.responseBytes);
     },
     connections: (protocol, change) => connections.inc({ protocol }, change),
+    connectionRefused: () => refused.inc({}, 1),
     panicked: () => common.panic(),
   };
 }

@@ -4,6 +4,7 @@ import type { HttpServerOptions, RouteId, RouteSpec, UpgradeHandler } from '@lok
 import { mib, SharedBytes } from '@loki/model';
 import type { HttpHandler } from '@loki/ports';
 import type { MemoryBounds } from '../stores/memory-bounds.ts';
+import { connectionsMaxOf, descriptorsMax } from './descriptors.ts';
 import { httpTls } from './http-tls.ts';
 
 type HttpDeps = Pick<HttpServerOptions, 'clock' | 'timers' | 'logger' | 'metrics'>;
@@ -80,7 +81,7 @@ function optionsOf(
     readHeaderTimeoutMs: server.httpReadHeaderTimeoutMs,
     writeTimeoutMs: server.httpWriteTimeoutMs,
     idleTimeoutMs: server.httpIdleTimeoutMs,
-    connectionsMax: server.httpConnectionsMax,
+    connectionsMax: connectionsMaxOf(server.httpConnectionsMax, descriptorsMax()),
     bodyBytesMax: {
       none: 0,
       push: Math.min(distributor.maxRecvMsgBytes, shareBytes),

@@ -1,0 +1,63 @@
+/**
+ * Protects the process from clients that take all descriptors: those beyond the bound are refused and told so,
+ * the operator reads it in the log, and places that become free are given again.
+ */
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { textResponse } from '@loki/ports';
+import { logged, raw, send, start, stopAll, timers } from './test/server.ts';
+
+const sockets: Socket[] = [];
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await stopAll();
+});
+
+async function idle(port: number, count: number): Promise<Socket[]> {
+  const opened = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<Socket>((resolve) => {
+          const socket = connect(port, '127.0.0.1', () => resolve(socket));
+          socket.on('error', () => undefined);
+        }),
+    ),
+  );
+  sockets.push(...opened);
+  await timers.sleep(50); // the server has accepted them
+  return opened;
+}
+
+const request = 'GET /ready HTTP/1.1\r\nhost: x\r\n\r\n';
+
+test('clients beyond the bound are answered 503, counted and told once; a free place is given again', async () => {
+  const { port, metrics } = await start((server) => server.handle('ready', () => textResponse('ready')), {
+    connectionsMax: 3,
+  });
+  const [first] = await idle(port, 3);
+  for (let i = 0; i < 2; i++) {
+    const answer = await raw(port, request);
+    expect(answer).toMatch(/^HTTP\/1.1 503 /);
+    expect(answer.toLowerCase()).toContain('retry-after: 1');
+    expect(answer).toContain('too many connections');
+  }
+  expect(logged).toEqual(['HTTP connections are refused: as many are open as the process may have']);
+  expect(await metrics.text()).toContain('loki_http_connections_refused_total 2');
+  first.destroy();
+  await timers.sleep(50);
+  expect(await send(port, '/ready')).toMatchObject({ status: 200, text: 'ready' });
+});
+
+test('refused clients that say nothing are cut', async () => {
+  const { port } = await start(() => {}, { connectionsMax: 1 });
+  await idle(port, 1);
+  const silent = await idle(port, 20);
+  const isCut = (): boolean[] => silent.map((socket) => socket.closed || socket.readableEnded);
+  // A bounded number of them may wait; the others go at once.
+  for (const socket of silent) socket.resume();
+  await timers.sleep(100);
+  expect(isCut().filter(Boolean).length).toBeGreaterThanOrEqual(4);
+  await timers.sleep(1_200);
+  expect(isCut()).not.toContain(false);
+});

@@ -1,0 +1,94 @@
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Logger, TimerHandle, Timers } from '@loki/ports';
+
+/** Refused connections that are open at once, waiting for the request that is answered 503. More are cut. */
+const refusedOpenMax = 16;
+/** A refused client sends its request within this, or is cut. */
+const refusedMs = 1_000;
+/** One log line in this time, however many are refused. */
+const tellEveryMs = 10_000;
+
+interface BoundDeps {
+  /** 0: no bound. */
+  readonly connectionsMax: number;
+  /** Refused clients are cut: an answer would need a handshake. */
+  readonly isTls: boolean;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly onRefused: () => void;
+}
+
+/**
+ * Bounds the connections of a server. A process without a free descriptor cannot even accept a connection to
+ * refuse it: its clients see a reset, its files do not open. So some descriptors are left, and the clients
+ * beyond the bound are answered 503.
+ */
+export class ConnectionBound {
+  readonly #deps: BoundDeps;
+  readonly #refused = new WeakSet<Duplex>();
+  #open = 0;
+  #refusedOpen = 0;
+  /** Since the last log line. */
+  #refusedCount = 0;
+  #untilTold: TimerHandle | undefined;
+
+  constructor(deps: BoundDeps) {
+    this.#deps = deps;
+  }
+
+  watch(server: Server): void {
+    if (this.#deps.connectionsMax <= 0) return;
+    server.on('connection', (socket: Socket) => this.#take(socket));
+  }
+
+  /** Whether a request of this connection is answered 503. */
+  isRefused(socket: Duplex): boolean {
+    return this.#refused.has(socket);
+  }
+
+  stop(): void {
+    this.#untilTold?.cancel();
+  }
+
+  #take(socket: Socket): void {
+    if (this.#open < this.#deps.connectionsMax) {
+      this.#open++;
+      socket.once('close', () => this.#open--);
+      return;
+    }
+    this.#tell();
+    if (this.#deps.isTls || this.#refusedOpen >= refusedOpenMax) {
+      socket.destroy();
+      return;
+    }
+    this.#refused.add(socket);
+    this.#refusedOpen++;
+    const cut = this.#deps.timers.after(refusedMs, () => socket.destroy());
+    socket.once('close', () => {
+      this.#refusedOpen--;
+      cut.cancel();
+    });
+  }
+
+  #tell(): void {
+    this.#deps.onRefused();
+    this.#refusedCount++;
+    if (this.#untilTold) return;
+    this.#log();
+    this.#untilTold = this.#deps.timers.after(tellEveryMs, () => {
+      this.#untilTold = undefined;
+      if (this.#refusedCount > 0) this.#log();
+    });
+  }
+
+  #log(): void {
+    const { logger, connectionsMax } = this.#deps;
+    logger.warn('HTTP connections are refused: as many are open as the process may have', {
+      refused: this.#refusedCount,
+      connectionsMax,
+    });
+    this.#refusedCount = 0;
+  }
+}
