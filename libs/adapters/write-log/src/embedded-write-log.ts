@@ -1,6 +1,7 @@
 import { LokiError, mib } from '@loki/model';
 import type { Disk, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
 import { CommitScheduler } from './commit-scheduler.ts';
+import { DurableMark } from './durable-mark.ts';
 import { framedBytes, recordHeaderBytes } from './format.ts';
 import type { DiskUsage, PartitionLogDeps } from './partition-log-deps.ts';
 import { PartitionLog } from './partition-log.ts';
@@ -74,6 +75,7 @@ interface OpenedLog {
   readonly limits: { recordBytesMax: number; pendingBytesMax: number; bytesMax: number };
   readonly usage: DiskUsage;
   readonly onNearlyFull: () => void;
+  readonly mark: DurableMark;
 }
 
 /** A write log in files of the local disk: checksummed, synced before it answers. FORMAT.md has the bytes. */
@@ -86,10 +88,11 @@ export class EmbeddedWriteLog implements WriteLog {
   readonly #bytesMax: number;
   readonly #usage: DiskUsage;
   readonly #onNearlyFull: () => void;
+  readonly #mark: DurableMark;
   #pendingBytes = 0;
   #isClosed = false;
 
-  private constructor({ partitions, damage, limits, usage, onNearlyFull }: OpenedLog) {
+  private constructor({ partitions, damage, limits, usage, onNearlyFull, mark }: OpenedLog) {
     this.partitionCount = partitions.length;
     this.#partitions = partitions;
     this.#damage = damage;
@@ -98,6 +101,7 @@ export class EmbeddedWriteLog implements WriteLog {
     this.#bytesMax = limits.bytesMax;
     this.#usage = usage;
     this.#onNearlyFull = onNearlyFull;
+    this.#mark = mark;
   }
 
   /**
@@ -112,6 +116,10 @@ export class EmbeddedWriteLog implements WriteLog {
     const batchBytesMax = options.batchBytesMax ?? 8 * mib;
     const bytesMax = options.bytesMax ?? 0;
     const usage: DiskUsage = { bytes: 0 };
+    const partitions: PartitionLog[] = [];
+    const mark = new DurableMark(options.disk, options.timers, () =>
+      partitions.map(({ durableOffset }) => durableOffset),
+    );
     const context: PartitionLogDeps = {
       disk: options.disk,
       timers: options.timers,
@@ -128,12 +136,14 @@ export class EmbeddedWriteLog implements WriteLog {
         options.logger?.error('write log: records are damaged and will not be served', { ...found });
         options.onDamage?.(found);
       },
+      onDurable: () => mark.touch(),
     };
     await options.disk.makeDirectory('');
     await refuseOtherPartitions(options.disk, options.partitionCount);
-    const partitions: PartitionLog[] = [];
+    const durable = await DurableMark.read(options.disk, options.partitionCount);
     for (let p = 0; p < options.partitionCount; p++) {
-      partitions.push(await PartitionLog.open(context, p, options.atLeast?.[p] ?? 0));
+      const known = { committed: options.atLeast?.[p] ?? 0, durable: durable[p] };
+      partitions.push(await PartitionLog.open(context, p, known));
     }
     const limits = {
       recordBytesMax: options.recordBytesMax ?? 32 * mib,
@@ -146,6 +156,7 @@ export class EmbeddedWriteLog implements WriteLog {
       limits,
       usage,
       onNearlyFull: options.onNearlyFull ?? (() => {}),
+      mark,
     });
   }
 
@@ -196,6 +207,7 @@ export class EmbeddedWriteLog implements WriteLog {
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all(this.#partitions.map((partition) => partition.close()));
+    await this.#mark.close();
   }
 
   /** All damage met so far (the first thousand ranges), at opening and while reading. */

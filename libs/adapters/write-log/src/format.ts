@@ -29,12 +29,24 @@ export function encodeFileHeader(header: FileHeader): Buffer {
   return bytes;
 }
 
-/** The header, or what is wrong with it. */
-export function parseFileHeader(bytes: Buffer): FileHeader | string {
-  if (bytes.length < fileHeaderBytes) return 'header cut short';
-  if (crc32c(bytes, 0, 28) !== bytes.readUInt32LE(28)) return 'header fails its checksum';
-  if (!bytes.subarray(0, 8).equals(magic)) return 'not a log file';
-  if (bytes.readUInt32LE(8) !== version) return `unknown version ${bytes.readUInt32LE(8)}`;
+/**
+ * The header of a file that is named for `place`. A damaged one is not needed while the first record confirms
+ * the salt: as it stands there, or with one bit flipped. `bytes` has that record.
+ */
+export function headerOf(
+  bytes: Buffer,
+  { partition, firstOffset }: { partition: number; firstOffset: number },
+): FileHeader | undefined {
+  if (bytes.length < fileHeaderBytes) return undefined;
+  if (crc32c(bytes, 0, 28) === bytes.readUInt32LE(28)) return parseFileHeader(bytes);
+  const stored = bytes.readUInt32LE(24);
+  const salts = [stored, ...Array.from({ length: 32 }, (_, bit) => (stored ^ (1 << bit)) >>> 0)];
+  const salt = salts.find((each) => parseRecord(bytes, fileHeaderBytes, each)?.offset === firstOffset);
+  return salt === undefined ? undefined : { partition, firstOffset, salt };
+}
+
+function parseFileHeader(bytes: Buffer): FileHeader | undefined {
+  if (!bytes.subarray(0, 8).equals(magic) || bytes.readUInt32LE(8) !== version) return undefined;
   return { partition: bytes.readUInt32LE(12), firstOffset: getU53(bytes, 16), salt: bytes.readUInt32LE(24) };
 }
 

@@ -4,7 +4,7 @@ import {
   encodeFileHeader,
   fileHeaderBytes,
   framedBytes,
-  parseFileHeader,
+  headerOf,
   parseRecord,
   recordHeaderBytes,
 } from './format.ts';
@@ -149,12 +149,8 @@ export class LogFile {
     if (state.damage.length > 0) return false;
     const handle = await this.handle();
     state.length = await handle.size();
-    const header = parseFileHeader(await handle.read(0, fileHeaderBytes));
-    if (
-      typeof header === 'string' ||
-      header.firstOffset !== state.firstOffset ||
-      header.partition !== state.partition
-    ) {
+    const header = headerOf(await handle.read(0, Math.min(state.length, chunkBytes)), state);
+    if (header?.firstOffset !== state.firstOffset || header.partition !== state.partition) {
       this.#report({
         position: 0,
         nextPosition: state.length,

@@ -20,4 +20,6 @@ export interface PartitionLogDeps {
   readonly fsync: boolean;
   readonly usage: DiskUsage;
   readonly onDamage: (partition: number, path: string, range: DamagedRange) => void;
+  /** More records are durable than before. */
+  readonly onDurable: () => void;
 }

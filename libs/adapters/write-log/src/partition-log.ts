@@ -8,6 +8,14 @@ import { RecentRecords } from './recent-records.ts';
 import { recoverNewestFile } from './recovery.ts';
 import type { DamagedRange } from './scan.ts';
 
+/** Offsets that were given out before, whatever the files say. */
+interface KnownOffsets {
+  /** Records below are committed: the log need not have them. */
+  readonly committed: number;
+  /** Records below were durable. */
+  readonly durable: number;
+}
+
 /** Without fsync: how long an acknowledged append may be missing on the disk. */
 const syncMs = 1_000;
 
@@ -51,26 +59,28 @@ export class PartitionLog {
   }
 
   /** Recovers what survived: older files as they are, the newest one up to its last whole record. */
-  static async open(deps: PartitionLogDeps, partition: number, atLeast: number): Promise<PartitionLog> {
+  static async open(deps: PartitionLogDeps, partition: number, known: KnownOffsets): Promise<PartitionLog> {
     const log = new PartitionLog(deps, partition);
     const offsets = firstOffsets(await deps.disk.list(partitionDirectory(partition)));
     for (let i = 0; i < offsets.length - 1; i++) await log.#addOlderFile(offsets[i], offsets[i + 1]);
     const firstOffset = offsets.at(-1);
     if (firstOffset !== undefined) {
-      const place = { partition, firstOffset };
+      const place = { partition, firstOffset, knownOffset: Math.max(known.committed, known.durable) };
       const { files, active, endOffset } = await recoverNewestFile(deps, place, log.#reportDamage);
       log.#files.push(...files);
       for (const { state } of files) deps.usage.bytes += state.length;
       log.#active = active;
       log.#nextOffset = endOffset;
     }
+    log.#skipTo(known);
     // Recovery has written its records anew.
     log.#durableOffset = log.#nextOffset;
-    if (log.#nextOffset < atLeast) {
-      log.#active = undefined; // the next file's name says where offsets go on
-      log.#nextOffset = atLeast;
-    }
     return log;
+  }
+
+  /** All records below are on the disk. */
+  get durableOffset(): number {
+    return this.#durableOffset;
   }
 
   get endOffset(): number {
@@ -232,6 +242,7 @@ export class PartitionLog {
         throw error;
       }
       this.#durableOffset = this.#nextOffset + batch.length;
+      this.#deps.onDurable();
     } else this.#syncLater();
     file.state.length += bytes.length;
     this.#deps.usage.bytes += bytes.length;
@@ -326,6 +337,7 @@ export class PartitionLog {
     try {
       await (await file.handle()).sync();
       this.#durableOffset = Math.max(this.#durableOffset, endOffset);
+      this.#deps.onDurable();
     } catch {
       if (this.#active === file) this.#active = undefined;
     }
@@ -370,6 +382,21 @@ export class PartitionLog {
   }
 
   // ---- recovery
+
+  /** Offsets go on where they were: files that end before have lost what was durable and is not committed. */
+  #skipTo({ committed, durable }: KnownOffsets): void {
+    const toOffset = Math.max(committed, durable);
+    if (this.#nextOffset >= toOffset) return;
+    const fromOffset = Math.max(this.#nextOffset, committed);
+    if (fromOffset < toOffset) {
+      const last = this.#files.at(-1)?.state;
+      const position = last?.length ?? 0;
+      const range = { position, nextPosition: position, fromOffset, toOffset };
+      this.#deps.onDamage(this.#partition, last?.path ?? `${partitionDirectory(this.#partition)}/`, range);
+    }
+    this.#active = undefined; // the next file's name says where offsets go on
+    this.#nextOffset = toOffset;
+  }
 
   async #addOlderFile(firstOffset: number, endOffset: number): Promise<void> {
     const { disk, usage } = this.#deps;

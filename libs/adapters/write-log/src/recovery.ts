@@ -1,5 +1,5 @@
 import { LokiError } from '@loki/model';
-import { fileHeaderBytes, parseFileHeader, parseRecord, writeRecord } from './format.ts';
+import { fileHeaderBytes, headerOf, parseRecord, writeRecord } from './format.ts';
 import { LogFile, logFilePath } from './log-file.ts';
 import type { PartitionLogDeps } from './partition-log-deps.ts';
 import { scanNewestFile } from './scan.ts';
@@ -23,20 +23,24 @@ interface Recovered {
  * everything before it was synced before it was written. So its records are written anew, to a file of their
  * own that takes over from their first offset; the old file is not touched.
  *
- * @throws LokiError `corrupt`, naming the path, when the header is damaged: without it nobody can say where
- *   the file ends, and an offset must never be given twice
+ * A damaged header takes the records along only when their salt is lost with it.
+ *
+ * @param place `knownOffset`: records below were durable or committed
+ * @throws LokiError `corrupt`, naming the path, when a sound header is another file's
  */
 export async function recoverNewestFile(
   context: PartitionLogDeps,
-  place: { partition: number; firstOffset: number },
+  place: { partition: number; firstOffset: number; knownOffset: number },
   onDamage: OnDamage,
 ): Promise<Recovered> {
   const path = logFilePath(place.partition, place.firstOffset);
   const bytes = await readWhole(context, path);
-  const header = parseFileHeader(bytes);
-  if (typeof header === 'string') {
-    if (bytes.length > fileHeaderBytes) throw new LokiError('corrupt', `write log: ${path}: ${header}`);
-    return { files: [], active: undefined, endOffset: place.firstOffset }; // too short to hold a record
+  const header = headerOf(bytes, place);
+  if (header === undefined) {
+    // Too short to hold a record: it was not even named before its header was durable.
+    if (bytes.length <= fileHeaderBytes)
+      return { files: [], active: undefined, endOffset: place.firstOffset };
+    return unreadable(context, { ...place, path, bytes: bytes.length }, onDamage);
   }
   if (header.firstOffset !== place.firstOffset || header.partition !== place.partition) {
     throw new LokiError('corrupt', `write log: ${path}: name and header differ`);
@@ -64,6 +68,24 @@ export async function recoverNewestFile(
     if (!isNoSpace(error)) throw error;
     return { files: [old], active: undefined, endOffset: scan.endOffset };
   }
+}
+
+/**
+ * All records, whatever they are, are lost: nobody can say where they end. The file stays for who looks into
+ * it, so the next one has another name.
+ */
+function unreadable(
+  context: PartitionLogDeps,
+  file: { partition: number; firstOffset: number; knownOffset: number; path: string; bytes: number },
+  onDamage: OnDamage,
+): Recovered {
+  const { partition, firstOffset, knownOffset, path, bytes: length } = file;
+  const endOffset = Math.max(knownOffset, firstOffset + 1);
+  const range = { position: 0, nextPosition: length, fromOffset: firstOffset, toOffset: endOffset };
+  const state = { path, partition, firstOffset, endOffset, length, salt: undefined, damage: [range] };
+  const lost = new LogFile(context.disk, state, onDamage);
+  onDamage(lost, range);
+  return { files: [lost], active: undefined, endOffset };
 }
 
 async function readWhole(context: PartitionLogDeps, path: string): Promise<Buffer> {

@@ -61,6 +61,7 @@ export class Consumer {
   /** Until the signal aborts; then rejects with its reason. */
   async run(signal: AbortSignal): Promise<never> {
     const { readBytesMax, readWaitMs } = this.#deps.options;
+    let endBeforeRead = 0;
     for (;;) {
       while (this.#progress.isFull) {
         this.#events.onProgress();
@@ -76,6 +77,17 @@ export class Consumer {
       );
       if (records.length > 0 ? records[0].offset > from : await this.#isPassed(from, signal)) {
         await this.#events.onGap();
+      }
+      if (records.length === 0 && this.#deps.onForeignCommit) {
+        // A log of this process alone has a record for each offset: those it ended with before are unreadable.
+        if (endBeforeRead > from) {
+          signal.throwIfAborted();
+          this.#tellLost(endBeforeRead);
+          this.#progress.skip(endBeforeRead);
+        }
+        endBeforeRead = await this.#retry('asking the write log for its end', signal, () =>
+          this.#deps.writeLog.endOffset(this.#progress.id),
+        );
       }
       for (const record of records) {
         this.#tellLost(record.offset);

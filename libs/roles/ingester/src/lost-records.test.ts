@@ -49,6 +49,21 @@ test.each([
     (world: World, paths: readonly string[]) => world.disk.truncate(world.disk.inode(paths[3]), 60),
     [3],
   ],
+  [
+    'the newest file cut',
+    (world: World, paths: readonly string[]) => world.disk.truncate(world.disk.inode(paths[4]), 60),
+    [4],
+  ],
+  [
+    'the two newest files missing',
+    (world: World, paths: readonly string[]) => paths.slice(3).forEach((path) => world.disk.remove(path)),
+    [3, 4],
+  ],
+  [
+    'all files missing',
+    (world: World, paths: readonly string[]) => paths.forEach((path) => world.disk.remove(path)),
+    [0, 1, 2, 3, 4],
+  ],
 ])('%s', async (_, change, lost) => {
   const world = await reopened(change);
   const metrics = new Metrics();

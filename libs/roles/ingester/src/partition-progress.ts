@@ -73,6 +73,11 @@ export class PartitionProgress {
     return true;
   }
 
+  /** Records below `offset` that were not consumed cannot be read any more. */
+  skip(offset: number): void {
+    if (offset > this.consumedOffset) this.#advance(offset);
+  }
+
   /** The partition is committed up to `state.endOffset`, by us or by another owner. */
   committed(state: CommitState): void {
     if (state.endOffset <= this.committedOffset) return;
