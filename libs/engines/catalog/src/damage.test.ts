@@ -2,6 +2,7 @@
  * Protects what is sound from what is damaged: one object must not take other tenants, partitions or the
  * start with it.
  */
+import { ByteWriter, crc32c } from '@loki/bytes';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { Clock, Logger, Timers } from '@loki/ports';
 import { Catalog } from './catalog.ts';
@@ -130,9 +131,62 @@ describe('a damaged step of a delete request', () => {
     expect(() => requests.active('damaged', 0n, 1n)).toThrow('lokictl repair');
   });
 
-  test('whose tenant cannot be read fails all: it may be of any', async () => {
-    const { requests } = await damagedRequests(() => Buffer.alloc(0));
+  test('fails its tenant alone, whichever bit is flipped: its name stands in two places', async () => {
+    let bits = 0;
+    for (let bit = 0; bit === 0 || bit < bits; bit++) {
+      const { requests } = await damagedRequests((bytes) => {
+        bits = bytes.length * 8;
+        const flipped = Buffer.from(bytes);
+        flipped[bit >> 3] ^= 1 << (bit & 7);
+        return flipped;
+      });
+      await requests.current();
+      expect(requests.active('sound', 0n, 1_000_000n)).toHaveLength(2);
+      expect(() => requests.active('damaged', 0n, 1n)).toThrow(key);
+    }
+    expect(bits).toBeGreaterThan(300);
+  });
+
+  test('fails its tenant alone, whatever is overwritten but the other place', async () => {
+    for (const change of [
+      (bytes: Buffer) => bytes.fill(0xff, 0, bytes.length >> 1),
+      (bytes: Buffer) => bytes.fill(0xff, bytes.length >> 1),
+    ]) {
+      const { requests } = await damagedRequests(change);
+      await requests.current();
+      expect(requests.active('sound', 0n, 1_000_000n)).toHaveLength(2);
+      expect(() => requests.active('damaged', 0n, 1n)).toThrow(key);
+    }
+  });
+
+  test('whose tenant cannot be read fails all, as it may be of any, until it is repaired', async () => {
+    const { objectStore, requests } = await damagedRequests(() => Buffer.alloc(0));
     await expect(requests.current()).rejects.toThrow(key);
+    const repair = (isDryRun: boolean) =>
+      repairCatalog({ objectStore, partitionCount: 0, nowMs: 5, isDryRun });
+    expect(await repair(true)).toMatchObject([{ key, isMended: false }]);
+    expect(await repair(false)).toMatchObject([{ key, isMended: true }]);
+    await requests.current();
+    expect(requests.active('sound', 0n, 1_000_000n)).toHaveLength(2);
+  });
+
+  test('of version 1, which names its tenant in one place, is read', async () => {
+    const objectStore = new MemoryObjectStore();
+    const writer = new ByteWriter();
+    writer.text('LDE1');
+    writer.uvarint(1);
+    writer.uvarint(7);
+    writer.sizedText('sound');
+    writer.u8(0);
+    for (const text of ['one', '{app="x"}']) writer.sizedText(text);
+    writer.varint(0);
+    writer.varint(5);
+    writer.uvarint(1);
+    writer.u32(crc32c(writer.view()));
+    await objectStore.put('deletes/log/00000000000000000001', writer.take());
+    const requests = new DeleteRequests({ objectStore, clock, timers });
+    await requests.current();
+    expect(requests.active('sound', 0n, 1_000_000n)).toHaveLength(1);
   });
 
   test('is dropped by a repair', async () => {

@@ -1,5 +1,5 @@
-import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
-import { LokiError, parseTenantId } from '@loki/model';
+import { ByteReader, ByteWriter, crc32c, zstdCompress, zstdDecompress } from '@loki/bytes';
+import { LokiError } from '@loki/model';
 import { decode, appendChecksum } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 
@@ -38,8 +38,9 @@ export interface DeleteManifest {
     | { readonly kind: 'increase' };
 }
 
-/** Manifests: `LDE1`, checkpoints: `LDC1`. The last byte is the version. */
-const manifestMagic = 0x3145_444c;
+/** Manifests: `LDE2`, before that `LDE1`, checkpoints: `LDC1`. The last byte is the version. */
+const manifestMagic = 0x3245_444c;
+const manifestMagic1 = 0x3145_444c;
 const checkpointMagic = 0x3143_444c;
 const kinds = ['create', 'cancel', 'progress', 'increase'] as const;
 /** How long requests that were carried out stay listed. */
@@ -133,6 +134,7 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
     writer.uvarint(manifest.number);
     writer.uvarint(manifest.atMs);
     writer.sizedText(manifest.tenant);
+    writer.u32(crc32c(writer.view()));
     writer.u8(kinds.indexOf(change.kind));
     if (change.kind !== 'increase') writer.sizedText(change.id);
     if (change.kind === 'create') {
@@ -141,15 +143,20 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
       writer.varint(change.endMs);
       writer.uvarint(change.parts);
     } else if (change.kind === 'progress') writer.uvarint(change.partsDone);
+    putTenantCopy(writer, manifest);
     return appendChecksum(writer);
   }
 
   decodeManifest(bytes: Uint8Array, key: string): DeleteManifest {
-    return decode(bytes, key, manifestMagic, (reader) => {
+    const isOld = bytes.length >= 4 && new ByteReader(bytes).u32() === manifestMagic1;
+    return decode(bytes, key, isOld ? manifestMagic1 : manifestMagic, (reader) => {
       const number = reader.uvarint();
       const atMs = reader.uvarint();
       const tenant = reader.sizedText();
-      return { number, atMs, tenant, change: readChange(reader) };
+      if (!isOld) reader.u32();
+      const change = readChange(reader);
+      if (!isOld) reader.bytes(tenantCopyBytes(tenant));
+      return { number, atMs, tenant, change };
     });
   }
 
@@ -196,16 +203,48 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
   }
 }
 
-/** The tenant that a damaged manifest names, when all that stands before it is as it must be. */
+/** Length of the tenant and checksum. */
+const tenantTailBytes = 5;
+
+function tenantCopyBytes(tenant: string): number {
+  return Buffer.byteLength(tenant) + tenantTailBytes;
+}
+
+/** The tenant once more, at the end, with a checksum that names the step: damage of one place spares the other. */
+function putTenantCopy(writer: ByteWriter, { number, tenant }: DeleteManifest): void {
+  const copy = Buffer.alloc(tenantCopyBytes(tenant));
+  const at = copy.write(tenant);
+  copy.writeUInt8(at, at);
+  copy.writeUInt32LE(crc32c(copy, 0, at + 1, number >>> 0), at + 1);
+  writer.bytes(copy);
+}
+
+/** The tenant of a damaged manifest, when one of the two places that name it is proved by its checksum. */
 function tenantOfDamaged(number: number, bytes: Uint8Array): string | undefined {
+  return tenantAtBegin(number, bytes) ?? tenantAtEnd(number, bytes);
+}
+
+function tenantAtBegin(number: number, bytes: Uint8Array): string | undefined {
   try {
     const reader = new ByteReader(bytes, 0, bytes.length);
     if (reader.u32() !== manifestMagic || reader.uvarint() !== number) return undefined;
     reader.uvarint();
-    return parseTenantId(reader.sizedText());
+    const tenant = reader.sizedText();
+    return crc32c(bytes, 0, reader.position) === reader.u32() ? tenant : undefined;
   } catch {
-    return undefined; // cut before the tenant's end, or no tenant
+    return undefined; // cut before the checksum
   }
+}
+
+function tenantAtEnd(number: number, bytes: Uint8Array): string | undefined {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const checksumAt = whole.length - 8;
+  if (checksumAt < 1) return undefined;
+  const lengthAt = checksumAt - 1;
+  const start = lengthAt - whole.readUInt8(lengthAt);
+  if (start < 0 || crc32c(whole, start, checksumAt, number >>> 0) !== whole.readUInt32LE(checksumAt))
+    return undefined;
+  return whole.toString('utf8', start, lengthAt);
 }
 
 function readChange(reader: ByteReader): DeleteManifest['change'] {

@@ -98,12 +98,23 @@ async function repairDeletes({ objectStore, nowMs, isDryRun }: RepairOptions): P
     checkpointPrefix: 'deletes/checkpoints/',
   });
   const repairs: Repair[] = [];
-  try {
-    await log.load();
-  } catch (error) {
-    if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
-    const key = numbered(deletesPrefix, state.number + 1);
-    repairs.push({ key, text: `${error.message}: its tenant cannot be read`, isMended: false });
+  for (;;) {
+    try {
+      await log.load();
+      break;
+    } catch (error) {
+      if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
+      const number = state.number + 1;
+      const key = numbered(deletesPrefix, number);
+      const outcome =
+        'a step of a delete request whose tenant cannot be read is dropped: check every request';
+      repairs.push({ key, text: `${error.message}: ${outcome}`, isMended: !isDryRun });
+      // What follows is known only with this one in its place.
+      if (isDryRun) break;
+      await keepBytes(objectStore, key);
+      const step = { number, tenant: '', atMs: nowMs, change: { kind: 'increase' } } as const;
+      await objectStore.put(key, state.encodeManifest(step));
+    }
   }
   for (const [number, { tenant, text }] of state.damaged) {
     const key = numbered(deletesPrefix, number);

@@ -1,6 +1,6 @@
 /**
- * Protects a store from a start whose clock is days ahead: retention would take nearly everything for
- * expired.
+ * Protects a store from a clock that is days ahead, at the start or from some moment on: retention would take
+ * nearly everything for expired.
  */
 import { loadHash } from '@loki/model';
 import { epochNs, TestWorld } from './test/world.ts';
@@ -54,9 +54,23 @@ test('ten days ahead with a share of 1: it goes on', async () => {
   expect(stored(world)).toEqual([]);
 });
 
-test('a right clock is not asked, however much expires later', async () => {
+test('a clock that jumps ahead while the process runs is asked, and goes on when it is set back', async () => {
   const { world, process, round } = await meet(0);
   process.clock.offsetMs += 10 * day;
+  await expiredRounds(world, round);
+  expect(isTold(world)).toBe(true);
+  expect(stored(world)).not.toEqual([]);
+  process.clock.offsetMs -= 10 * day;
+  world.errors.length = 0;
+  await world.pass(10 * day);
+  await expiredRounds(world, round);
+  expect(isTold(world)).toBe(false);
+  expect(stored(world)).toEqual([]);
+});
+
+test('a right clock is not asked, however much expires later', async () => {
+  const { world, round } = await meet(0);
+  await world.pass(10 * day);
   await expiredRounds(world, round);
   expect(isTold(world)).toBe(false);
   expect(stored(world)).toEqual([]);
