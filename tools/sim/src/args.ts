@@ -1,3 +1,5 @@
+import { alwaysFaults } from '@loki/simulator';
+import type { AlwaysFault } from '@loki/simulator';
 import { bugs, models } from './models.ts';
 import type { BugName, Model } from './models.ts';
 
@@ -6,6 +8,8 @@ export interface SimArgs {
   readonly fromSeed: number;
   readonly seeds: number;
   readonly bug: BugName | undefined;
+  /** Every seed has it; models that do not know it are left out. */
+  readonly always: AlwaysFault | undefined;
   /** Each seed is played by all of these. */
   readonly models: readonly Model[];
   /** Print every event. */
@@ -14,12 +18,13 @@ export interface SimArgs {
   readonly isKnownToo: boolean;
 }
 
-export const usage = `npm run sim -- [--seed N | --seeds COUNT [--from N]] [--model NAME] [--bug NAME] [--trace] [--known]
+export const usage = `npm run sim -- [--seed N | --seeds COUNT [--from N]] [--model NAME] [--bug NAME] [--always FAULT] [--trace] [--known]
 
   --seed N       one seed, with its figures
   --seeds COUNT  so many seeds, from --from (default 1)
   --model NAME   ${models.join(' or ')} alone; default all
   --bug NAME     plants a bug; the run succeeds when a seed finds it: ${Object.keys(bugs).join(', ')}
+  --always FAULT every seed has this fault, often: ${Object.keys(alwaysFaults).join(', ')}
   --trace        prints every event: compare two runs where they part
   --known        also the seeds of tools/sim/seeds.txt
 `;
@@ -29,6 +34,7 @@ export function parseArgs(words: readonly string[]): SimArgs {
   let fromSeed = 1;
   let seeds = 1;
   let bug: BugName | undefined;
+  let always: AlwaysFault | undefined;
   let played: readonly Model[] = models;
   let isTracing = false;
   let isKnownToo = false;
@@ -40,9 +46,10 @@ export function parseArgs(words: readonly string[]): SimArgs {
     else if (word === '--seeds') seeds = wholeNumber(word, words[++i]);
     else if (word === '--model') played = [modelNamed(words[++i])];
     else if (word === '--bug') bug = bugNamed(words[++i]);
+    else if (word === '--always') always = faultNamed(words[++i]);
     else throw new Error(`unknown argument ${word}`);
   }
-  return { fromSeed, seeds, bug, models: played, isTracing, isKnownToo };
+  return { fromSeed, seeds, bug, always, models: played, isTracing, isKnownToo };
 }
 
 function wholeNumber(name: string, text: string | undefined): number {
@@ -56,6 +63,11 @@ function wholeNumber(name: string, text: string | undefined): number {
 function bugNamed(name: string | undefined): BugName {
   if (name === undefined || !Object.hasOwn(bugs, name)) throw new Error(`no such bug: ${name}`);
   return name as BugName;
+}
+
+function faultNamed(name: string | undefined): AlwaysFault {
+  if (name === undefined || !Object.hasOwn(alwaysFaults, name)) throw new Error(`no such fault: ${name}`);
+  return name as AlwaysFault;
 }
 
 function modelNamed(name: string | undefined): Model {

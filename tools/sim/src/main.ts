@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { alwaysFaults } from '@loki/simulator';
+import type { AlwaysFault } from '@loki/simulator';
 import { parseArgs, usage } from './args.ts';
 import type { SimArgs } from './args.ts';
 import { parseKnownSeeds } from './known-seeds.ts';
-import { bugs, hasBug, runModel } from './models.ts';
+import { bugs, hasBug, hasFault, runModel } from './models.ts';
 import type { Model } from './models.ts';
 
 main().then(
@@ -19,6 +21,7 @@ async function main(): Promise<boolean> {
   const args = parseArgs(process.argv.slice(2));
   const failing: Play[] = [];
   const totals = new Map<Model, Record<string, number>>();
+  const strikes = countStrikes(args.always);
   const all = plays(args);
   for (const [i, play] of all.entries()) {
     if (i > 0 && i % 100 === 0) console.error(`${i} of ${all.length}, ${failing.length} failed`);
@@ -26,7 +29,8 @@ async function main(): Promise<boolean> {
     const result = await runModel(model, {
       seed,
       bug: args.bug,
-      onTrace: args.isTracing ? console.log : undefined,
+      always: args.always,
+      onTrace: args.isTracing ? console.log : strikes.onTrace,
     });
     let total = totals.get(model);
     if (!total) totals.set(model, (total = emptyTotals()));
@@ -38,6 +42,7 @@ async function main(): Promise<boolean> {
     if (args.bug) break;
   }
   for (const [model, total] of totals) console.log(`${model}: ${JSON.stringify(total)}`);
+  if (args.always) console.log(`${args.always}: ${strikes.count()} times`);
   if (args.bug) {
     const [found] = failing;
     const outcome = found ? `found by seed ${found.seed} of ${found.model}` : 'NOT FOUND';
@@ -56,8 +61,10 @@ interface Play {
 }
 
 function plays(args: SimArgs): Play[] {
-  const { bug } = args;
-  const played = bug === undefined ? args.models : args.models.filter((model) => hasBug(model, bug));
+  const { bug, always } = args;
+  const played = args.models.filter(
+    (model) => (bug === undefined || hasBug(model, bug)) && (always === undefined || hasFault(model, always)),
+  );
   const seeds = Array.from({ length: args.seeds }, (_, i) => args.fromSeed + i);
   const drawn = seeds.flatMap((seed) => played.map((model) => ({ model, seed })));
   const known = args.isKnownToo ? readKnownSeeds().filter(({ model }) => played.includes(model)) : [];
@@ -66,6 +73,16 @@ function plays(args: SimArgs): Play[] {
 
 function readKnownSeeds() {
   return parseKnownSeeds(readFileSync(new URL('../seeds.txt', import.meta.url), 'utf8'));
+}
+
+/** How often a fault struck: a run in which it never did proves nothing. */
+function countStrikes(fault: AlwaysFault | undefined) {
+  let count = 0;
+  if (fault === undefined) return { onTrace: undefined, count: () => count };
+  const labels = new Set<string>(alwaysFaults[fault].labels);
+  // A line of the trace is a time, and the label of an event.
+  const onTrace = (line: string): void => void (labels.has(line.replace(/^\S+ /, '')) && count++);
+  return { onTrace, count: () => count };
 }
 
 type Result = Awaited<ReturnType<typeof runModel>>;

@@ -1,4 +1,5 @@
 import {
+  alwaysFaults,
   clusterBugs,
   ownerBugs,
   plantedBugs,
@@ -7,6 +8,7 @@ import {
   simulateOwners,
 } from '@loki/simulator';
 import type {
+  AlwaysFault,
   ClusterBug,
   ClusterSimResult,
   OwnerBug,
@@ -30,21 +32,27 @@ export function hasBug(model: Model, bug: BugName): boolean {
   return Object.hasOwn({ process: plantedBugs, cluster: clusterBugs, owners: ownerBugs }[model], bug);
 }
 
+/** Whether a model knows a fault that is to be in every seed. */
+export function hasFault(model: Model, fault: AlwaysFault): boolean {
+  return model in alwaysFaults[fault];
+}
+
 interface Simulated {
   readonly seed: number;
   readonly bug?: BugName;
+  readonly always?: AlwaysFault;
   readonly onTrace?: (line: string) => void;
 }
 
 export function runModel(
   model: Model,
-  { seed, bug, onTrace }: Simulated,
+  { seed, bug, always, onTrace }: Simulated,
 ): Promise<SimResult | ClusterSimResult | OwnersSimResult> {
   switch (model) {
     case 'process':
-      return simulate({ seed, onTrace, bug: bug as PlantedBug | undefined });
+      return simulate({ seed, always, onTrace, bug: bug as PlantedBug | undefined });
     case 'cluster':
-      return simulateCluster({ seed, onTrace, bug: bug as ClusterBug | undefined });
+      return simulateCluster({ seed, always, onTrace, bug: bug as ClusterBug | undefined });
     case 'owners':
       return simulateOwners({ seed, onTrace, bug: bug as OwnerBug | undefined });
   }

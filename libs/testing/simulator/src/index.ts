@@ -1,3 +1,5 @@
+export { alwaysFaults } from './always.ts';
+export type { AlwaysFault } from './always.ts';
 export { plantedBugs } from './planted-bugs.ts';
 export type { PlantedBug } from './planted-bugs.ts';
 export { clusterBugs } from './cluster-bugs.ts';

@@ -4,6 +4,7 @@ import type { IngesterOptions } from '@loki/ingester';
 import { parseTenantId } from '@loki/model';
 import { VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
 import type { Prng } from '@loki/virtual';
+import { alwaysOf } from './always.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
@@ -69,10 +70,10 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
 
   constructor(options: SimulationOptions<ClusterBug>) {
     super(options, `cluster ${options.seed}`, 'simulation');
-    const { seed, bug } = options;
+    const { seed, bug, always } = options;
     const { random } = this;
     const streamRates = drawStreamRates(seed);
-    const faults = drawClusterFaults(random.fork('faults'));
+    const faults = { ...drawClusterFaults(random.fork('faults')), ...alwaysOf(always).cluster };
     this.#faults = streamRates ? withinShardPromises(faults) : faults;
     this.workload = new Workload(random.fork('workload'), drawProfile(random.fork('profile')));
     this.#hasDeletes = random.chance(0.4);

@@ -1,6 +1,7 @@
 import { PartitionCatalog } from '@loki/catalog';
 import { parseTenantId } from '@loki/model';
 import { VirtualBucket, VirtualDisk, VirtualProcess, noDiskFaults, noStoreFaults } from '@loki/virtual';
+import { alwaysOf } from './always.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { PlantedBug } from './planted-bugs.ts';
 import { calling, entriesOf, everythingOf, isExcused } from './sim-clients.ts';
@@ -56,9 +57,9 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
 
   constructor(options: SimulationOptions<PlantedBug>) {
     super(options, options.seed, 'simulation');
-    const { seed, bug } = options;
+    const { seed, bug, always } = options;
     const streamRates = drawStreamRates(seed, bug);
-    const faults = drawFaults(this.random.fork('faults'));
+    const faults = { ...drawFaults(this.random.fork('faults')), ...alwaysOf(always).process };
     // Steps of sharded streams are set by the wall clock: one that is hours wrong is beyond what they
     // promise.
     const drawn = streamRates ? { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY } : faults;

@@ -1,6 +1,7 @@
 import { loadHash } from '@loki/model';
 import { guardRealWorld, VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import type { Prng } from '@loki/virtual';
+import type { AlwaysFault } from './always.ts';
 import { Ledger } from './ledger.ts';
 import type { LedgerEntry, Outcome, Violation } from './ledger.ts';
 import { answerOf, isExcused, isInOrder, pushRequest } from './sim-clients.ts';
@@ -10,6 +11,8 @@ import type { Push, Workload } from './sim-workload.ts';
 export interface SimulationOptions<Bug> {
   readonly seed: number;
   readonly bug?: Bug;
+  /** A fault that this run has whatever the seed draws. */
+  readonly always?: AlwaysFault;
   /** Each line of the trace, when given. */
   readonly onTrace?: (line: string) => void;
 }

@@ -1,0 +1,45 @@
+import type { ClusterFaults } from './cluster-faults.ts';
+import type { FaultProfile } from './sim-faults.ts';
+
+/**
+ * Faults that a run may have in every seed, and often; all others are as each seed draws them. Times are
+ * means between two, in virtual milliseconds; a model without an entry does not know the fault.
+ */
+export const alwaysFaults = {
+  'disk-full': {
+    labels: ['disk full'],
+    process: { diskFullEveryMs: 5_000 },
+  },
+  clock: {
+    labels: ['clock'],
+    process: { clockJumpEveryMs: 5_000 },
+    cluster: { clockJumpEveryMs: 3_000 },
+  },
+  'ring-loss': {
+    labels: ['rings down', 'rings emptied', 'rings set back'],
+    cluster: { ringDownEveryMs: 8_000, ringWipeEveryMs: 8_000, ringRewindEveryMs: 8_000 },
+  },
+  'store-outage': {
+    labels: ['store down'],
+    process: { storeDownEveryMs: 8_000 },
+    cluster: { storeDownEveryMs: 8_000 },
+  },
+} as const satisfies Record<
+  string,
+  {
+    /** Events of the trace that are this fault. */
+    readonly labels: readonly string[];
+    readonly process?: Partial<FaultProfile>;
+    readonly cluster?: Partial<ClusterFaults>;
+  }
+>;
+
+export type AlwaysFault = keyof typeof alwaysFaults;
+
+/** What a run with this fault lays over the faults of a seed. */
+export function alwaysOf(fault: AlwaysFault | undefined): {
+  readonly process?: Partial<FaultProfile>;
+  readonly cluster?: Partial<ClusterFaults>;
+} {
+  return fault === undefined ? {} : alwaysFaults[fault];
+}
