@@ -10,7 +10,7 @@ import {
   encodeFileHeader,
   fileHeaderBytes,
   framedBytes,
-  parseFileHeader,
+  headerOf,
   parseRecord,
   writeRecord,
 } from './format.ts';
@@ -168,8 +168,8 @@ export const targets: readonly FuzzTarget[] = [
     mend: mendFile,
     isRefusal: () => false,
     run: (input) => {
-      const header = parseFileHeader(input);
-      if (typeof header === 'string') return header;
+      const header = headerOf(input, { partition: 0, firstOffset: 0 });
+      if (!header) return 'no header';
       findRecord(input, 0, { above: 0, salt: header.salt });
       return parseRecord(input, fileHeaderBytes, header.salt)?.payload.length ?? 'no record';
     },
@@ -226,6 +226,8 @@ export const goldenFiles: readonly GoldenFile[] = [
       let end = fileHeaderBytes;
       return records.map((record) => (end += framedBytes(record)));
     },
+    // The first record confirms the salt.
+    spareBytes: fileHeaderBytes,
   },
   {
     name: 'kafka-frame',

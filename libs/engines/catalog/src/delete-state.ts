@@ -143,7 +143,7 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
       writer.varint(change.endMs);
       writer.uvarint(change.parts);
     } else if (change.kind === 'progress') writer.uvarint(change.partsDone);
-    putTenantCopy(writer, manifest);
+    writer.bytes(tenantCopy(manifest));
     return appendChecksum(writer);
   }
 
@@ -153,10 +153,13 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
       const number = reader.uvarint();
       const atMs = reader.uvarint();
       const tenant = reader.sizedText();
-      if (!isOld) reader.u32();
-      const change = readChange(reader);
-      if (!isOld) reader.bytes(tenantCopyBytes(tenant));
-      return { number, atMs, tenant, change };
+      if (isOld) return { number, atMs, tenant, change: readChange(reader) };
+      const isProven = crc32c(bytes, 0, reader.position) === reader.u32();
+      const manifest = { number, atMs, tenant, change: readChange(reader) };
+      const copy = tenantCopy(manifest);
+      if (!isProven || !reader.bytes(copy.length).equals(copy))
+        throw new Error('its tenant is not the same twice');
+      return manifest;
     });
   }
 
@@ -203,20 +206,13 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
   }
 }
 
-/** Length of the tenant and checksum. */
-const tenantTailBytes = 5;
-
-function tenantCopyBytes(tenant: string): number {
-  return Buffer.byteLength(tenant) + tenantTailBytes;
-}
-
 /** The tenant once more, at the end, with a checksum that names the step: damage of one place spares the other. */
-function putTenantCopy(writer: ByteWriter, { number, tenant }: DeleteManifest): void {
-  const copy = Buffer.alloc(tenantCopyBytes(tenant));
-  const at = copy.write(tenant);
-  copy.writeUInt8(at, at);
-  copy.writeUInt32LE(crc32c(copy, 0, at + 1, number >>> 0), at + 1);
-  writer.bytes(copy);
+function tenantCopy({ number, tenant }: DeleteManifest): Buffer {
+  const text = Buffer.from(tenant);
+  const copy = Buffer.concat([text, Buffer.alloc(5)]);
+  copy.writeUInt8(text.length, text.length);
+  copy.writeUInt32LE(crc32c(copy, 0, text.length + 1, number >>> 0), text.length + 1);
+  return copy;
 }
 
 /** The tenant of a damaged manifest, when one of the two places that name it is proved by its checksum. */

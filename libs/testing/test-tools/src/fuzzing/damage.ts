@@ -70,6 +70,7 @@ function flipFault(
   at: number,
 ): string | undefined {
   if (!file.recordEnds) return 'the flip was not found';
+  if (at < (file.spareBytes ?? 0)) return sameTexts(served, records) ? undefined : 'records are missing';
   const ends = file.recordEnds();
   const damaged = ends.findIndex((end) => at < end);
   const rest = records.filter((_, index) => index !== damaged);

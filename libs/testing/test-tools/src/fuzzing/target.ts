@@ -43,4 +43,6 @@ export interface GoldenFile {
    * bit costs its record at most. Absent: the file is sound as a whole or not at all.
    */
   readonly recordEnds?: () => readonly number[];
+  /** Bytes at the beginning that a reader can do without while a single bit of them is wrong. */
+  readonly spareBytes?: number;
 }
