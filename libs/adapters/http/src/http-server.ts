@@ -340,8 +340,9 @@ export class HttpServer {
     if (answer.status !== 204 && answer.status !== 304) headers['content-length'] = bytes;
     // A body that was refused is still on its way; reading it all just to keep the connection is not worth
     // it.
-    if (this.#isStopping || !message.complete || this.#bound.isRefused(message.socket))
+    if (this.#isStopping || !message.complete || this.#bound.isRefused(message.socket)) {
       headers['connection'] = 'close';
+    }
     response.writeHead(answer.status, headers);
     response.end(body);
     if (!message.complete) message.resume();

@@ -38,8 +38,9 @@ export async function recoverNewestFile(
   const header = headerOf(bytes, place);
   if (header === undefined) {
     // Too short to hold a record: it was not even named before its header was durable.
-    if (bytes.length <= fileHeaderBytes)
+    if (bytes.length <= fileHeaderBytes) {
       return { files: [], active: undefined, endOffset: place.firstOffset };
+    }
     return unreadable(context, { ...place, path, bytes: bytes.length }, onDamage);
   }
   if (header.firstOffset !== place.firstOffset || header.partition !== place.partition) {

@@ -157,8 +157,9 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
       const isProven = crc32c(bytes, 0, reader.position) === reader.u32();
       const manifest = { number, atMs, tenant, change: readChange(reader) };
       const copy = tenantCopy(manifest);
-      if (!isProven || !reader.bytes(copy.length).equals(copy))
+      if (!isProven || !reader.bytes(copy.length).equals(copy)) {
         throw new Error('its tenant is not the same twice');
+      }
       return manifest;
     });
   }
@@ -238,8 +239,9 @@ function tenantAtEnd(number: number, bytes: Uint8Array): string | undefined {
   if (checksumAt < 1) return undefined;
   const lengthAt = checksumAt - 1;
   const start = lengthAt - whole.readUInt8(lengthAt);
-  if (start < 0 || crc32c(whole, start, checksumAt, number >>> 0) !== whole.readUInt32LE(checksumAt))
+  if (start < 0 || crc32c(whole, start, checksumAt, number >>> 0) !== whole.readUInt32LE(checksumAt)) {
     return undefined;
+  }
   return whole.toString('utf8', start, lengthAt);
 }
 
