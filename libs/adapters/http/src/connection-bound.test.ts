@@ -1,6 +1,6 @@
 /**
- * Protects the process from clients that take all descriptors: those beyond the bound are refused and told so,
- * the operator reads it in the log, and places that become free are given again.
+ * Protects the process from clients that take all descriptors: those beyond the bound are refused and told
+ * so, the operator reads it in the log, and places that become free are given again.
  */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';

@@ -1,4 +1,7 @@
-/** The mark beside the log files: how far each partition is known to have been durable. FORMAT.md draws its bytes. */
+/**
+ * The mark beside the log files: how far each partition is known to have been durable. FORMAT.md draws its
+ * bytes.
+ */
 import { crc32c } from '@loki/bytes';
 import type { Disk, DiskFile, TimerHandle, Timers } from '@loki/ports';
 import { getU53, putU53 } from './format.ts';

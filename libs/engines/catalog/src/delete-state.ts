@@ -207,7 +207,10 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
   }
 }
 
-/** The tenant once more, at the end, with a checksum that names the step: damage of one place spares the other. */
+/**
+ * The tenant once more, at the end, with a checksum that names the step: damage of one place spares the
+ * other.
+ */
 function tenantCopy({ number, tenant }: DeleteManifest): Buffer {
   const text = Buffer.from(tenant);
   const copy = Buffer.concat([text, Buffer.alloc(5)]);

@@ -109,7 +109,7 @@ async function repairDeletes({ objectStore, nowMs, isDryRun }: RepairOptions): P
       const outcome =
         'a step of a delete request whose tenant cannot be read is dropped: check every request';
       repairs.push({ key, text: `${error.message}: ${outcome}`, isMended: !isDryRun });
-      // What follows is known only with this one in its place.
+      // Later steps are known only with this one in its place.
       if (isDryRun) break;
       await keepBytes(objectStore, key);
       const step = { number, tenant: '', atMs: nowMs, change: { kind: 'increase' } } as const;

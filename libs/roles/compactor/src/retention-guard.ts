@@ -10,10 +10,10 @@ const driftMaxMs = 3_600_000;
 const [timeMinNs, timeMaxNs] = [-(1n << 63n), (1n << 63n) - 1n];
 
 /**
- * Withholds retention while the clock is doubtful and a sweep would remove more than `retentionShareMax` of the
- * rows. A row younger than a day confirms the clock, and from then on the monotonic clock does: a store that
- * receives nothing expires as it should. A process that starts with old rows alone, or whose clock jumps ahead
- * while it runs, waits for a younger row or a larger share.
+ * Withholds retention while the clock is doubtful and a sweep would remove more than `retentionShareMax` of
+ * the rows. A row younger than a day confirms the clock, and from then on the monotonic clock does: a store
+ * that receives nothing expires as it should. A process that starts with old rows alone, or whose clock jumps
+ * ahead while it runs, waits for a younger row or a larger share.
  */
 export class RetentionGuard {
   readonly #deps: CompactorDeps;

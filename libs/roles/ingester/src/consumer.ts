@@ -79,7 +79,8 @@ export class Consumer {
         await this.#events.onGap();
       }
       if (records.length === 0 && this.#deps.onForeignCommit) {
-        // A log of this process alone has a record for each offset: those it ended with before are unreadable.
+        // A log of this process alone has a record for each offset: those it ended with before are
+        // unreadable.
         if (endBeforeRead > from) {
           signal.throwIfAborted();
           this.#tellLost(endBeforeRead);

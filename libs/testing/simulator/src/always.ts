@@ -36,7 +36,7 @@ export const alwaysFaults = {
 
 export type AlwaysFault = keyof typeof alwaysFaults;
 
-/** What a run with this fault lays over the faults of a seed. */
+/** Settings that a run with this fault lays over those that a seed draws. */
 export function alwaysOf(fault: AlwaysFault | undefined): {
   readonly process?: Partial<FaultProfile>;
   readonly cluster?: Partial<ClusterFaults>;
