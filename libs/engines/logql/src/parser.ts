@@ -21,6 +21,12 @@ const tokensMax = 10_000;
 /** Log selections of a query: each is planned, asked of every ingester and merged on its own. */
 export const selectionsMax = 256;
 
+/**
+ * Characters of a selector's regular expression that is no list of names: it is run on an empty text here,
+ * after a second of compiling.
+ */
+const matcherCharsMax = 50_000;
+
 /** More expected tokens than this are not listed. */
 const expectationsMax = 4;
 
@@ -125,12 +131,22 @@ function checkSelectors(expr: Expr): void {
     throw parseError(`too many log selections (${logExprs.length} > ${selectionsMax})`);
   }
   for (const log of logExprs) {
-    if (log.matchers.some((matcher) => !compileMatcher(matcher).matches(''))) continue;
+    if (log.matchers.some((matcher) => !acceptsMissing(matcher))) continue;
     throw parseError(
       'queries require at least one regexp or equality matcher that does not have an empty-compatible value. ' +
         'For instance, app=~".*" does not meet this requirement, but app=~".+" will',
     );
   }
+}
+
+/** Whether a matcher accepts streams without its label. */
+function acceptsMissing(matcher: Matcher): boolean {
+  const { listed, matches } = compileMatcher(matcher);
+  const { length } = matcher.value;
+  if (!listed && length > matcherCharsMax) {
+    throw parseError(`regular expression of a selector is too long (${length} > ${matcherCharsMax})`);
+  }
+  return matches('');
 }
 
 export function isMetric(expr: Expr): expr is MetricExpr {

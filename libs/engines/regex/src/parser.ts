@@ -23,13 +23,6 @@ const groupSlotsMax = 10_000_000;
 /** Edges of all character sets together, same reason: each \pL has 1,300. */
 const setEdgesMax = 1_000_000;
 
-/**
- * Characters of a pattern. Go takes longer ones; here each of them would be compiled for a second, on a
- * thread that answers others too, and then be refused for its cost. Lists of names have no such bound
- * (plain-alternatives.ts).
- */
-const patternCharsMax = 50_000;
-
 interface ParsedPattern {
   readonly root: Node;
   /** Names by group number; '' when unnamed. Entry 0 is the whole match. */
@@ -85,7 +78,6 @@ class Parser {
 
   parse(): ParsedPattern {
     const text = this.#text;
-    if (text.length > patternCharsMax) throw new RegexSyntaxError(reasons.large, text);
     /** Where the repetition operator starts that was read last; -1 when something else came since. */
     let lastRepeat = -1;
     while (this.#at < text.length) {
