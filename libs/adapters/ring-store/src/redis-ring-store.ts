@@ -66,6 +66,8 @@ export class RedisRingStore implements RingStore {
   readonly #client: RedisClient;
   readonly #subscriber: RedisClient;
   readonly #watched = new Map<string, Watched>();
+  /** Says why there is no connection. */
+  #lastError: string | undefined;
   #isClosed = false;
 
   constructor(options: RedisRingStoreOptions) {
@@ -78,6 +80,8 @@ export class RedisRingStore implements RingStore {
       socketTimeoutMs: 4 * this.#timeoutMs,
     };
     this.#client = openRedis(endpoint, 'ring');
+    this.#client.on('error', (error: Error) => (this.#lastError = error.message));
+    this.#client.on('ready', () => (this.#lastError = undefined));
     this.#subscriber = openRedis(endpoint, 'ring changes');
     this.#subscriber.on('message', (channel: string) => this.#onMessage(channel));
     // Also after each reconnection, when messages may have been missed.
@@ -210,7 +214,7 @@ export class RedisRingStore implements RingStore {
   async #ask<T>(what: string, key: string, question: (client: RedisClient) => Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = this.#options.timers.after(this.#timeoutMs, () =>
-      reject(new Error(`no answer in ${this.#timeoutMs} ms`)),
+      reject(new Error(this.#lastError ?? `no answer in ${this.#timeoutMs} ms`)),
     );
     try {
       if (this.#isClosed) throw new Error('closed');

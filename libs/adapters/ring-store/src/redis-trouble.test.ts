@@ -171,6 +171,47 @@ else {
       expect(histories()).toEqual(settled);
     });
 
+    test.each<[string, (redis: Redis) => Promise<unknown>, (redis: Redis) => Promise<unknown>]>([
+      [
+        'is full (OOM)',
+        (redis) => redis.config('SET', 'maxmemory', '1'),
+        (redis) => redis.config('SET', 'maxmemory', '0'),
+      ],
+      [
+        'became a replica (READONLY)',
+        (redis) => redis.replicaof('127.0.0.1', 1),
+        (redis) => redis.replicaof('NO', 'ONE'),
+      ],
+      [
+        'lacks replicas (NOREPLICAS)',
+        (redis) => redis.config('SET', 'min-replicas-to-write', '1'),
+        (redis) => redis.config('SET', 'min-replicas-to-write', '0'),
+      ],
+      [
+        'cannot save (MISCONF)',
+        async (redis) => {
+          rmSync(server.directory, { recursive: true });
+          await redis.config('SET', 'save', '1 1');
+        },
+        (redis) => redis.config('SET', 'save', ''),
+      ],
+      [
+        'allows us no writes (NOPERM)',
+        (redis) => redis.call('ACL', 'SETUSER', 'default', '-eval', '-evalsha'),
+        (redis) => redis.call('ACL', 'SETUSER', 'default', '+@all'),
+      ],
+    ])('that %s: nobody is given up for its silence, and all beat again', async (_, spoil, mend) => {
+      await server.ask(spoil);
+      await eventually(async () => !(await beatsRise()));
+      await timers.sleep(3 * heartbeatTimeoutMs);
+      expect(await beatsRise()).toBe(false);
+      expect(histories()).toEqual(settled);
+      await server.ask(mend);
+      await eventually(beatsRise);
+      await timers.sleep(2 * heartbeatTimeoutMs);
+      expect(histories()).toEqual(settled);
+    });
+
     test('come back with the past: who left stays away, nobody moves', async () => {
       const dump = join(server.directory, 'dump.rdb');
       await server.ask((redis) => redis.save());

@@ -103,15 +103,16 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const states = new ServiceStates();
   const rpc = rpcServer(config, logger);
   const random = new NodeRandom();
-  const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc });
+  // Services that the start needs may be away: operators are answered meanwhile, and clients told to come
+  // again.
+  let missing: string | undefined = 'the process is starting';
+  const onMissing = (text: string | undefined) => (missing = text ?? 'the process is starting');
+  const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc, onMissing });
   const memory = memoryBoundsOf(processMemoryBytes(), threadsOf(config));
   logger.info('memory bounds', inMib(memory));
   watchCertificates(config, metrics);
   const served = serverMetrics(metrics);
   const server = new HttpPorts(config, memory, { clock, timers, logger, metrics: served });
-  // Services that the start needs may be away: operators are answered meanwhile, and clients told to come
-  // again.
-  let missing: string | undefined = 'the process is starting';
   states.addCheck(() => missing);
   server.isStarting = true;
   routeOperators({ ...deps, server, timers, states, metrics });
@@ -132,7 +133,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     rings,
     adapters: deps.adapters,
     fail,
-    onMissing: (text) => (missing = text ?? 'the process is starting'),
+    onMissing,
   });
   const tenants = new TenantResolver({
     authEnabled: config.authEnabled,

@@ -1,15 +1,19 @@
 /** Protects rings that have blocks of their own: each is kept, and shows this process, as its block says. */
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { loadConfig } from '@loki/config';
 import type { Config } from '@loki/config';
 import type { Logger } from '@loki/ports';
 import { RpcServer } from '@loki/rpc';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import { Metrics } from '@loki/telemetry';
+import { eventually } from '@loki/test-tools';
 import { Rings } from './rings.ts';
 
 const timers = new NodeTimers();
 const quiet = () => undefined;
 const logger: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => logger };
+const missing: (string | undefined)[] = [];
 const running: { rings: Rings; rpc: RpcServer }[] = [];
 
 afterEach(async () => {
@@ -41,6 +45,7 @@ async function open(yaml: string): Promise<{ rings: Rings; port: number }> {
     logger,
     metrics: new Metrics(),
     rpc,
+    onMissing: (text) => void missing.push(text),
   });
   running.push({ rings, rpc });
   return { rings, port: await rpc.listen() };
@@ -90,4 +95,32 @@ ruler: {ring: {kvstore: {store: inmemory}}}
   expect(ids(other.rings, 'ruler')).toEqual(['other']);
   const [a, b] = [await keeper.rings.share('compactor'), await other.rings.share('compactor')];
   for (let day = 0; day < 50; day++) expect(a.owns(`acme/${day}`)).not.toBe(b.owns(`acme/${day}`));
+});
+
+test('a Redis that is not there is waited for, and named with the reason', async () => {
+  const redis = createServer((socket) =>
+    socket.on('data', () => socket.write('-WRONGPASS invalid password\r\n')),
+  );
+  const port = await new Promise<number>((resolve) =>
+    redis.listen(0, '127.0.0.1', () => resolve((redis.address() as AddressInfo).port)),
+  );
+  missing.length = 0;
+  try {
+    for (const [address, reason] of [
+      ['127.0.0.1:1', 'ECONNREFUSED'],
+      ['no-such-host.invalid:6379', 'no-such-host.invalid'],
+      [`127.0.0.1:${port}`, 'WRONGPASS'],
+    ]) {
+      const kvstore = `{store: redis, redis: {endpoint: '${address}', password: secret}}`;
+      const { rings } = await open(`common: {ring: {kvstore: ${kvstore}}}`);
+      let isOpen = false;
+      const view = rings.view('ring').then(() => (isOpen = true));
+      view.catch(() => undefined); // ends with the process
+      await eventually(() => missing.some((text) => text?.includes(reason)));
+      expect(missing.at(-1)).toContain('Redis, which keeps the rings');
+      expect(isOpen).toBe(false);
+    }
+  } finally {
+    redis.close();
+  }
 });

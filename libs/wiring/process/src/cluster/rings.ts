@@ -6,6 +6,8 @@ import { JoinedRingStore, RpcChannel, serveRingStore } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
 import { countHeartbeat, measuredRingStore } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
+import { patiently } from '../stores/patiently.ts';
+import type { Patience } from '../stores/patiently.ts';
 import { instanceAddressOf, instanceIdOf } from './addresses.ts';
 import { ringMetricNames } from './ring-pages.ts';
 import type { RingSource } from './ring-pages.ts';
@@ -18,6 +20,8 @@ interface RingsDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly rpc: RpcServer;
+  /** Told what the start waits for; undefined: nothing. */
+  readonly onMissing: (text: string | undefined) => void;
 }
 
 /** Rings by the names that Loki gives them; ours is the one of query frontends. */
@@ -70,6 +74,7 @@ export class Rings {
         pollMs: Math.min(5_000, config.heartbeatPeriodMs),
       });
       this.#views.set(name, view);
+      await this.#stores.reach(config, this.#key(name));
       await view.start();
     }
     return view;
@@ -173,12 +178,15 @@ export class Rings {
 interface OpenRingStore {
   readonly store: RingStore;
   readonly lastWriteMs: () => number | undefined;
+  /** Resolves once it has answered. */
+  reached?: Promise<void>;
 }
 
 /** Where rings are kept: all in one place, unless their blocks name others. */
 class RingStores {
   readonly #deps: RingsDeps;
   readonly #open = new Map<string, OpenRingStore>();
+  readonly #stopping = new AbortController();
   #memory: OpenRingStore | undefined;
 
   constructor(world: RingsDeps) {
@@ -202,7 +210,28 @@ class RingStores {
     return known;
   }
 
+  /**
+   * Waits for a store that is a service, once: without it a process that starts would take itself for the
+   * only member. Later it may be away.
+   */
+  async reach(config: RingStoreConfig, key: string): Promise<void> {
+    if (config.store !== 'redis') return;
+    const known = this.of(config);
+    known.reached ??= patiently(
+      'Redis, which keeps the rings',
+      () => known.store.get(key),
+      this.#patience(),
+    ).then(() => undefined);
+    await known.reached;
+  }
+
+  #patience(): Patience {
+    const { timers, random, logger, onMissing } = this.#deps;
+    return { timers, random, logger, onMissing, signal: this.#stopping.signal };
+  }
+
   async close(): Promise<void> {
+    this.#stopping.abort(new Error('the process stops'));
     await Promise.all([...this.#open.values()].map(({ store }) => store.close()));
     await this.#memory?.store.close();
   }

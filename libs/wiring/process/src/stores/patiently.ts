@@ -8,6 +8,8 @@ export interface Patience {
   readonly logger: Logger;
   /** Told what is missing, as `/ready` says it; undefined: nothing any more. */
   readonly onMissing: (text: string | undefined) => void;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal;
 }
 
 const pauseMinMs = 500;
@@ -24,7 +26,7 @@ export async function patiently<T>(
   attempt: () => Promise<T>,
   patience: Patience,
 ): Promise<T> {
-  const { timers, random, logger, onMissing } = patience;
+  const { timers, random, logger, onMissing, signal } = patience;
   for (let pauseMs = pauseMinMs; ; pauseMs = Math.min(pauseMaxMs, pauseMs * 2)) {
     try {
       const result = await attempt();
@@ -35,6 +37,6 @@ export async function patiently<T>(
       onMissing(`${service}: ${error.message}`);
       logger.error('a service is missing, trying again', { service, err: error.message });
     }
-    await timers.sleep(pauseMs * (0.5 + random.float() / 2));
+    await timers.sleep(pauseMs * (0.5 + random.float() / 2), signal);
   }
 }
