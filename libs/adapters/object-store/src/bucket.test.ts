@@ -126,6 +126,14 @@ describe('a server that will not do', () => {
     );
   });
 
+  test('of a name that no bucket can have is told as such', async () => {
+    const options = optionsOf(new URL('http://127.0.0.1:1'), { bucket: 'b' });
+    const store = new MemoryObjectStore();
+    await expect(proveBucket(options, { ...world, store })).rejects.toThrow(
+      'its name is none that a bucket can have',
+    );
+  });
+
   test('creating what exists is found out', async () => {
     await against(
       (_request, response) => response.writeHead(200).end(),

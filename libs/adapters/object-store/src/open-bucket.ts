@@ -131,7 +131,8 @@ async function proveCreate(store: ObjectStore, random: Random, place: string): P
 function missingText(error: unknown): string {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   const reason = error instanceof Error ? error.message || code : String(error);
-  switch (code) {
+  // Errors of the client itself have a name, and no code.
+  switch (code || (error as Error | undefined)?.name) {
     case 'AccessDenied':
     case 'Forbidden':
     case 'InvalidAccessKeyId':
@@ -145,8 +146,9 @@ function missingText(error: unknown): string {
       return `the session token is no longer valid (${code})`;
     case 'RequestTimeTooSkewed':
       return `the clock of this machine differs too much from the server's (${code}): set it`;
-    case 'InvalidBucketName':
     case 'InvalidBucketNameError':
+      return `its name is none that a bucket can have: ${reason}`;
+    case 'InvalidBucketName':
     case 'PermanentRedirect':
     case 'AuthorizationHeaderMalformed':
       return `the server refuses the request (${code}): check bucket name and region`;
