@@ -73,8 +73,6 @@ export function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
     atLeast,
     recordBytesMax: kafka.maxRecordBytes,
     ...(kafka.maxBufferedBytes > 0 ? { pendingBytesMax: kafka.maxBufferedBytes } : {}),
-    // The caller is patient, and says in /ready what is missing.
-    startTimeoutMs: 2_000,
     dialTimeoutMs: kafka.dialTimeoutMs,
     writeTimeoutMs: kafka.writeTimeoutMs,
     deletesRecords: kafka.deletesFlushedRecords,
