@@ -16,6 +16,7 @@ export interface RoundAnswer {
 
 /** No input takes as long on a machine however busy. */
 const hangMs = 20_000;
+const tickMs = 250;
 /** Memory that a thread may take: beyond it the input that it works on is a finding. */
 const heapMb = 1024;
 
@@ -33,15 +34,17 @@ export function runRound(input: Omit<WorkerInput, 'progress'>): Promise<RoundAns
       resolve({ inputs: count, outcomes: 0, cpuMsMost: hangMs, failures: [failure] });
     };
     let seen = '';
-    let seenMs = Date.now();
+    let ticks = 0;
+    // Ticks, not times: a process that is stopped and goes on later has no hang.
     const watch = setInterval(() => {
       const now = `${progress[0]}/${progress[1]}`;
-      if (now !== seen) seenMs = Date.now();
+      ticks = now === seen ? ticks + 1 : 0;
       seen = now;
       // Making an input small runs it thousands of times.
-      if (Date.now() - seenMs < (progress[1] > 0 ? 10 * hangMs : hangMs)) return;
+      if (ticks * tickMs < (progress[1] > 0 ? 10 * hangMs : hangMs)) return;
+      clearInterval(watch);
       void worker.terminate().then(() => lost(`no answer within ${hangMs} ms`));
-    }, 250);
+    }, tickMs);
     worker.once('message', (answer: WorkerAnswer) => {
       clearInterval(watch);
       resolve(answer);

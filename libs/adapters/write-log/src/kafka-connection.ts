@@ -6,6 +6,7 @@ import type { Admin, Kafka, KafkaConfig, logCreator, SASLOptions } from 'kafkajs
 import type { Logger, TimerHandle, Timers } from '@loki/ports';
 import { apiVersionsUsed } from './kafka-protocol.ts';
 import type { KafkaAnswer, KafkaCall } from './kafka-protocol.ts';
+import { guardSocket } from './kafka-socket.ts';
 
 export interface KafkaSasl {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
@@ -237,6 +238,7 @@ function newClient(brokers: readonly string[], options: KafkaDialOptions, socket
       const socket = ssl
         ? tls.connect({ host, port, ...(net.isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
         : net.connect({ host, port }, onConnect);
+      guardSocket(socket);
       socket.setNoDelay(true);
       socket.setKeepAlive(true, 30_000);
       sockets.add(socket);

@@ -75,12 +75,16 @@ function decodeStream(bytes: Buffer, stream: JsonRange, rows: PushRows, streams:
   return problem;
 }
 
+const backslash = 0x5c;
+
 /** Timestamp, line and metadata stand by place; what follows is ignored, what is missing is empty. */
 function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
   let place = 0;
   let seconds = zeroTimeSeconds;
   let nanos = 0;
   let line: string | undefined = '';
+  /** A line without escapes is taken as it stands, whatever its bytes are. */
+  let plainLine: RawValue | undefined;
   const problem = eachItem(bytes, entry, (item) => {
     switch (place++) {
       case 0: {
@@ -93,6 +97,10 @@ function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
       }
       case 1:
         if (item.kind !== 'string') return jsonErrors.string;
+        if (!bytes.subarray(item.start, item.end).includes(backslash)) {
+          plainLine = item;
+          return undefined;
+        }
         line = textOf(bytes, item.start, item.end);
         return line === undefined ? jsonErrors.value : undefined;
       case 2:
@@ -101,8 +109,10 @@ function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
         return undefined;
     }
   });
-  if (problem === undefined) rows.addTextEntry(seconds, nanos, line);
-  return problem;
+  if (problem !== undefined) return problem;
+  if (plainLine) rows.addEntry(seconds, nanos, plainLine.start, plainLine.end);
+  else rows.addTextEntry(seconds, nanos, line);
+  return undefined;
 }
 
 function decodeMetadata(bytes: Buffer, metadata: RawValue, rows: PushRows): Problem {

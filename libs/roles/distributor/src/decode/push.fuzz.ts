@@ -36,11 +36,11 @@ function isRefusal(error: unknown): boolean {
 }
 
 /** Rows as text: equal texts are equal pushes. */
-function shown(from: PushRows): string {
+function shown(from: PushRows, encoding: 'latin1' | 'utf8'): string {
   const texts: unknown[] = [];
   for (const [index, { text }] of from.streams.entries()) {
     for (let row = from.streamFirstRow[index]; row < from.streamRowEnd(index); row++) {
-      const line = from.lineBuffer(row).toString('latin1', from.lineStart[row], from.lineEnd[row]);
+      const line = from.lineBuffer(row).toString(encoding, from.lineStart[row], from.lineEnd[row]);
       const first = from.pairStart(row);
       const pairs = [
         from.pairNames.slice(first, from.pairEnd[row]),
@@ -73,6 +73,8 @@ const json = [
   '{"streams":[{"stream":{"app":"a"},"values":[["1768000000000000000","level=error msg=\\"a b\\" n=1"],["1768000000000000001","{\\"level\\":\\"warn\\"}"]]},{"stream":{},"values":[]}]}',
   '{"STREAMS":null,"streams":[{"values":[[]],"stream":{"a":5,"b":["c",{}],"\\u0061":null}}],"x":[1e5,-0.5,true]}',
 ];
+/** A line that is no UTF-8. */
+const noUtf8 = Buffer.from('{"streams":[{"stream":{"a":"b"},"values":[["1","\xff"]]}]}', 'latin1');
 const legacy = [
   '{"streams":[{"labels":"{a=\\"b\\", c=\\"d\\"}","entries":[{"ts":"2026-11-23T07:00:00.5Z","line":"x\\n"},{"ts":null,"line":null}]}]}',
 ];
@@ -213,15 +215,17 @@ export const targets: readonly FuzzTarget[] = [
   {
     name: 'push-json-readers',
     shape: 'text',
-    corpus: () => json,
+    corpus: () => [...json, noUtf8],
     words: jsonWords,
     isRefusal,
     // Two readers of one format: where the fast one takes a push, it is the push that the complete one reads.
     run: (input) => {
       if (!decodeJsonFast(input, rows, streams)) return 'declined';
-      const fast = shown(rows);
+      // A text with escapes is read as UTF-8 by the complete reader, and byte by byte by the fast one.
+      const encoding = input.includes('\\') ? 'utf8' : 'latin1';
+      const fast = shown(rows, encoding);
       decodeJsonSlow(input, rows, streams);
-      if (shown(rows) !== fast) throw new Error('the readers differ');
+      if (shown(rows, encoding) !== fast) throw new Error('the readers differ');
       return fast;
     },
   },
