@@ -1,5 +1,6 @@
 import { quoteGo } from '@loki/go';
 import { LokiError } from '@loki/model';
+import { plainAlternatives } from '@loki/regex';
 import type { Expr, LogExpr, Matcher, MetricExpr, RangeAggExpr } from './ast.ts';
 import { parseError, parseErrorAt } from './errors.ts';
 import { grammar } from './grammar.ts';
@@ -23,9 +24,9 @@ export const selectionsMax = 256;
 
 /**
  * Characters of a selector's regular expression that is no list of names: it is run on an empty text here,
- * after a second of compiling.
+ * after compiling, on the thread that answers everybody, and most longer ones were refused for their cost.
  */
-const matcherCharsMax = 50_000;
+const matcherCharsMax = 16_384;
 
 /** More expected tokens than this are not listed. */
 const expectationsMax = 4;
@@ -141,12 +142,12 @@ function checkSelectors(expr: Expr): void {
 
 /** Whether a matcher accepts streams without its label. */
 function acceptsMissing(matcher: Matcher): boolean {
-  const { listed, matches } = compileMatcher(matcher);
-  const { length } = matcher.value;
-  if (!listed && length > matcherCharsMax) {
+  const { op, value } = matcher;
+  const { length } = value;
+  if (length > matcherCharsMax && (op === '=~' || op === '!~') && !plainAlternatives(value)) {
     throw parseError(`regular expression of a selector is too long (${length} > ${matcherCharsMax})`);
   }
-  return matches('');
+  return compileMatcher(matcher).matches('');
 }
 
 export function isMetric(expr: Expr): expr is MetricExpr {
