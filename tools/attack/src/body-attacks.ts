@@ -190,8 +190,8 @@ export const bodyAttacks: readonly Attack[] = [
   bodyAttack('OTLP records', 'A7: OTLP JSON of 100,000 records', () => otlpRecords(100_000), { path: otlp }),
   bodyAttack(
     'OTLP attributes',
-    'A7: OTLP JSON, 200 attributes in each of 2,000 records',
-    () => otlpAttributes(2_000, 200),
+    'A7: OTLP JSON, 100 attributes in each of 4,000 records',
+    () => otlpAttributes(4_000, 100),
     { path: otlp },
   ),
   bodyAttack('OTLP record', 'A7: OTLP JSON, a record of 50,000 attributes', () => otlpAttributes(1, 50_000), {

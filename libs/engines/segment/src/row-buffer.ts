@@ -51,6 +51,10 @@ export class RowBuffer {
     );
   }
 
+  get streamCount(): number {
+    return this.#streams.length;
+  }
+
   beginRun(labels: Labels): void {
     this.#labels = labels;
     this.#runStart = this.#rowCount;

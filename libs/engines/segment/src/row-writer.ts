@@ -37,6 +37,13 @@ export class RowWriter {
     return bytes;
   }
 
+  /** Different streams so far. */
+  get streamCount(): number {
+    let count = 0;
+    for (const buffer of this.#buffers) count += buffer.streamCount;
+    return count;
+  }
+
   /** Rows that follow belong to the stream `labels`. */
   beginRun(labels: Labels): void {
     if (this.#labels) throw new Error('endRun() must come before the next beginRun()');

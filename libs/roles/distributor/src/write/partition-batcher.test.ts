@@ -1,5 +1,6 @@
 import { parseTenantId, Labels } from '@loki/model';
 import type { TimerHandle, Timers } from '@loki/ports';
+import { openSegment } from '@loki/segment';
 import { distributorMetrics, Metrics } from '@loki/telemetry';
 import {
   inlineWorkers,
@@ -63,6 +64,24 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 50; i++) await Promise.resolve();
   await new Promise((resolve) => setImmediate(resolve));
 }
+
+// A record enters a head in one turn: 60,000 streams held everything up for 200 ms.
+test('a batch is sealed when it has many streams, however few bytes they are', async () => {
+  const { batcher, log } = setup();
+  const acks: Promise<void>[] = [];
+  for (let i = 0; i < 10_000; i++) {
+    const writer = batcher.writer(parseTenantId('a'));
+    writer.beginRun(Labels.fromPairs([['n', `${i}`]]));
+    writer.addRow(1, 0, Buffer.from('x'), 0, 1);
+    writer.endRun();
+    if (batcher.isLarge) acks.push(batcher.commit());
+  }
+  acks.push(batcher.commit());
+  await batcher.drain();
+  await Promise.all(acks);
+  const counts = log.records.map(({ record }) => openSegment(record.payload).sections[0].streams.count);
+  expect(counts).toEqual([4096, 4096, 1808]);
+});
 
 test('an idle log is written at once: one client, one push after the other, waits for no timer', async () => {
   const { timers, log, write } = setup();

@@ -31,6 +31,12 @@ interface Batch {
 }
 
 /**
+ * Streams at which a batch is sealed. A record enters a head in one turn, at 5 µs a stream: 60,000 streams
+ * took 200 ms.
+ */
+const batchStreamsMax = 4096;
+
+/**
  * Without a push for so long, expected pushes are not on their way: a client near by takes less from its
  * answer to its next push.
  */
@@ -84,14 +90,21 @@ export class PartitionBatcher {
     const batch = this.#open;
     if (!batch) return Promise.resolve();
     batch.pushes++;
-    if (batchBytes(batch) >= this.#options.batchBytesMax || this.#options.lingerMs <= 0) this.#seal();
+    if (this.isLarge || this.#options.lingerMs <= 0) this.#seal();
     else if (this.#unfinished === 0) this.#sealOrWait(batch);
     return batch.acked.promise;
   }
 
   /** Whether the open batch is large enough to be sealed at the next commit. */
   get isLarge(): boolean {
-    return this.#open !== undefined && batchBytes(this.#open) >= this.#options.batchBytesMax;
+    if (!this.#open) return false;
+    let bytes = 0;
+    let streams = 0;
+    for (const writer of this.#open.writers.values()) {
+      bytes += writer.byteSize;
+      streams += writer.streamCount;
+    }
+    return bytes >= this.#options.batchBytesMax || streams >= batchStreamsMax;
   }
 
   /** Seals what is open and waits until nothing is under way. */
@@ -170,10 +183,4 @@ export class PartitionBatcher {
       if (this.#unfinished === 0 && this.#open && this.#open.pushes > 0) this.#sealOrWait(this.#open);
     }
   }
-}
-
-function batchBytes(batch: Batch): number {
-  let bytes = 0;
-  for (const writer of batch.writers.values()) bytes += writer.byteSize;
-  return bytes;
 }
