@@ -38,22 +38,25 @@ export function columnsOf(cells: Cells, rowCount: number): RawColumn[] {
   const cellCount = rowCount === 0 ? 0 : ends[rowCount - 1];
   const present = new Uint32Array(keys.length);
   for (let cell = 0; cell < cellCount; cell++) present[cells.key[cell]]++;
-  const rows = Array.from(present, (count) => new Uint32Array(count));
-  const codes = Array.from(present, (count) => new Uint32Array(count));
-  const at = new Uint32Array(keys.length);
+  const starts = new Uint32Array(keys.length + 1);
+  for (let key = 0; key < keys.length; key++) starts[key + 1] = starts[key] + present[key];
+  const at = starts.slice();
+  // One buffer for all columns: clients may send 50,000 keys, and a buffer takes 30 µs to move to a thread.
+  const rows = new Uint32Array(cellCount);
+  const codes = new Uint32Array(cellCount);
   for (let row = 0, cell = 0; row < rowCount; row++) {
     for (; cell < ends[row]; cell++) {
-      const key = cells.key[cell];
-      rows[key][at[key]] = row;
-      codes[key][at[key]++] = cells.code[cell];
+      const place = at[cells.key[cell]]++;
+      rows[place] = row;
+      codes[place] = cells.code[cell];
     }
   }
   return keys.flatMap(({ name, values }, key) =>
     present[key] === 0
       ? []
       : fittingColumn(name, values, rowCount, {
-          codes: codes[key],
-          rows: rows[key],
+          codes: codes.subarray(starts[key], starts[key + 1]),
+          rows: rows.subarray(starts[key], starts[key + 1]),
           present: present[key],
           firstRow: 0,
         }),

@@ -50,6 +50,7 @@ export function fittingColumn(
     for (let i = 0; i < rows.length; i++) dense[rows[i] - firstRow] = codes[i];
     return { name, values, codes: dense };
   }
+  if (rows && firstRow === 0) return { name, values, codes, rows };
   const sparseRows = new Uint32Array(present);
   const sparseCodes = new Uint32Array(present);
   if (rows) {
