@@ -1,1 +1,2 @@
 export { Product } from './product.ts';
+export { Pushes } from './pushes.ts';

@@ -72,6 +72,12 @@ export class Product {
     return fs.readFileSync(this.#daemon.logPath, 'utf8').split('\n').slice(-8).join('\n');
   }
 
+  /** SIGKILL, and started again on what it left; nothing is waited for. */
+  async killAndLaunch(): Promise<void> {
+    await this.#daemon.stop('SIGKILL');
+    this.#daemon.launch();
+  }
+
   async stop(): Promise<void> {
     await this.#daemon.stop('SIGKILL');
     for (const group of this.#groups) fs.rmdirSync(group);

@@ -3,8 +3,10 @@ import { Agent, request } from 'node:http';
 const linesPerPush = 400;
 const lineBytes = 120;
 const timeoutMs = 10_000;
-/** As many clients as are needed, each with a connection: a queue in the client would be its own overload. */
-const socketsMax = Infinity;
+/**
+ * Clients, each with a connection that it keeps. With no client free a push stays unsent: agents buffer, too.
+ */
+const socketsMax = 512;
 /** Digits of a timestamp in nanoseconds. */
 const timeDigits = 19;
 const tenant = 'loader';
@@ -17,6 +19,8 @@ interface Sent {
 /** Answers of one stretch of time. */
 export interface Tally {
   sent: number;
+  /** Due with all clients waiting for an answer. */
+  unsent: number;
   /** 0: none within the client's patience. */
   readonly statuses: Map<number, number>;
   withoutRetryAfter: number;
@@ -37,10 +41,15 @@ export class Pushes {
   #acked = 0;
   #unknown = 0;
 
-  constructor(port: number) {
+  /** @param streams of each push; a divisor of `linesPerPush` */
+  constructor(port: number, streams = 8) {
     this.#port = port;
     this.#agent = new Agent({ keepAlive: true, maxSockets: socketsMax });
-    ({ body: this.#body, times: this.#times } = template());
+    ({ body: this.#body, times: this.#times } = template(streams));
+  }
+
+  get acked(): number {
+    return this.#acked;
   }
 
   async send(): Promise<Sent> {
@@ -62,14 +71,19 @@ export class Pushes {
     tell?: (tally: Tally, seconds: number) => void,
     usualMs = Infinity,
   ): Promise<Tally> {
-    const tally: Tally = { sent: 0, statuses: new Map(), withoutRetryAfter: 0, slow: [] };
+    const tally: Tally = { sent: 0, unsent: 0, statuses: new Map(), withoutRetryAfter: 0, slow: [] };
     const beganMs = performance.now();
     const pending = new Set<Promise<void>>();
     let toldMinutes = 0;
     for (;;) {
       const passed = (performance.now() - beganMs) / 1000;
       if (passed >= seconds) break;
-      for (; tally.sent < passed * perSecond; tally.sent++) {
+      while (tally.sent + tally.unsent < passed * perSecond) {
+        if (pending.size >= socketsMax) {
+          tally.unsent += 1;
+          continue;
+        }
+        tally.sent += 1;
         const one = this.#counted(tally, usualMs).finally(() => pending.delete(one));
         pending.add(one);
       }
@@ -80,7 +94,7 @@ export class Pushes {
     return tally;
   }
 
-  /** Compares what a query counts with what was acknowledged. */
+  /** Compares what a query counts with what was acknowledged; empty: all is there. */
   async miscounted(): Promise<string[]> {
     const query = 'sum(count_over_time({app="overload"}[2h]))';
     const time = String(BigInt(Date.now()) * 1_000_000n + 60_000_000_000n);
@@ -146,9 +160,8 @@ export class Pushes {
   }
 }
 
-function template(): { body: Buffer; times: readonly number[] } {
+function template(streams: number): { body: Buffer; times: readonly number[] } {
   const times: number[] = [];
-  const streams = 8;
   let text = '{"streams":[';
   for (let stream = 0; stream < streams; stream++) {
     text += `${stream > 0 ? ',' : ''}{"stream":{"app":"overload","pod":"${stream}"},"values":[`;
