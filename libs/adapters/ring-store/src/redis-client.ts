@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type * as ioredis from 'ioredis';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import { mib } from '@loki/model';
 import type { Logger } from '@loki/ports';
 
 export interface RedisEndpointOptions {
@@ -21,6 +22,9 @@ export interface RedisEndpointOptions {
 export type RedisClient = Redis | Cluster;
 
 const reconnectMaxMs = 2_000;
+
+/** Bytes of one answer: a ring of ten thousand members takes a tenth. A longer one ends its connection. */
+const answerBytesMax = 64 * mib;
 
 /** A client that reconnects for ever, fails commands while it cannot, and says so once a time. */
 export function openRedis(options: RedisEndpointOptions, purpose: string): RedisClient {
@@ -47,6 +51,8 @@ export function openRedis(options: RedisEndpointOptions, purpose: string): Redis
   } satisfies RedisOptions;
   const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 10), reconnectMaxMs);
   const client = connect();
+  if (client instanceof Cluster) client.on('+node', (node: Redis) => boundAnswers(node));
+  else boundAnswers(client);
   client.setMaxListeners(0); // everyone who waits for a connection listens for it
   listen(client, purpose, options.logger);
   return client;
@@ -84,6 +90,32 @@ export function openRedis(options: RedisEndpointOptions, purpose: string): Redis
       retryStrategy,
     });
   }
+}
+
+/**
+ * The client keeps an answer until it is whole, however long it says that it is: a connection on which more
+ * comes than any answer has is closed.
+ */
+function boundAnswers(client: Redis): void {
+  let bytes = 0;
+  const restart = (): void => void (bytes = 0);
+  const send = client.sendCommand.bind(client);
+  client.sendCommand = (command, stream) => {
+    // Whichever way it ends, it was an answer, or its connection is gone.
+    command.promise.then(restart, restart);
+    return send(command, stream);
+  };
+  client.on('message', restart);
+  client.on('connect', () => {
+    restart();
+    const { stream } = client;
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > answerBytesMax) {
+        stream.destroy(new Error(`an answer of more than ${answerBytesMax} bytes`));
+      }
+    });
+  });
 }
 
 /** Without a listener the client writes its errors to the console. */

@@ -91,26 +91,28 @@ export class RedisRingStore implements RingStore {
   }
 
   async get(key: string): Promise<{ value: string; version: string } | undefined> {
-    const found = await this.#ask('get', key, async (client) => {
+    const [version, value] = await this.#ask('get', key, async (client) => {
       try {
-        return await client.hmget(this.#redisKey(key), 'version', 'value');
+        const answer: unknown = await client.hmget(this.#redisKey(key), 'version', 'value');
+        if (!Array.isArray(answer)) throw new Error('an answer of another kind');
+        return answer as unknown[];
       } catch (error) {
         // Something else stands there: no value of ours, and the next write replaces it.
         if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return [null, null];
         throw error;
       }
     });
-    const [version, value] = found;
     return typeof version === 'string' && typeof value === 'string' ? { value, version } : undefined;
   }
 
   async compareAndSet(key: string, value: string, version: string | undefined): Promise<boolean> {
     const next = Buffer.from(this.#options.random.bytes(12)).toString('base64url');
     const redisKey = this.#redisKey(key);
-    const isSet = await this.#ask('set', key, (client) =>
-      client.eval(compareAndSetScript, 1, redisKey, version ?? '', next, value, redisKey),
-    );
-    return isSet === 1;
+    return this.#ask('set', key, async (client) => {
+      const isSet = await client.eval(compareAndSetScript, 1, redisKey, version ?? '', next, value, redisKey);
+      if (isSet !== 0 && isSet !== 1) throw new Error('an answer of another kind');
+      return isSet === 1;
+    });
   }
 
   watch(key: string, onChange: (value: string | undefined) => void): () => void {
