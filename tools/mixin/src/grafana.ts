@@ -36,6 +36,8 @@ export interface Variable {
   readonly datasource?: string;
   /** A pattern that stands for all values; absent: one value is chosen. */
   readonly allValue?: string;
+  /** Data source that is chosen at first; absent: Grafana's first of the type. */
+  readonly first?: { readonly text: string; readonly value: string };
 }
 
 export interface Dashboard {
@@ -170,7 +172,7 @@ function variableJson(variable: Variable, type: 'prometheus' | 'loki'): Record<s
         includeAll: false,
         multi: false,
         options: [],
-        current: {},
+        current: variable.first ?? {},
       };
     case 'textbox':
       return {

@@ -1,12 +1,7 @@
 /** Dashboards over lines: the system's own, and those of KubeSphere's tenants. */
 import type { Dashboard, Panel, Variable } from './grafana.ts';
 
-const source = (query: string): Variable => ({
-  name: 'datasource',
-  label: 'Data source',
-  kind: 'datasource',
-  query,
-});
+const source: Variable = { name: 'datasource', label: 'Data source', kind: 'datasource', query: 'loki' };
 
 const values = (name: string, allValue: string): Variable => ({
   name,
@@ -45,7 +40,7 @@ export const logs: Dashboard = {
   refresh: '30s',
   timeFrom: 'now-1h',
   variables: [
-    source('loki'),
+    source,
     values('namespace', '.+'),
     values('container', '.+'),
     { name: 'search', label: 'Search', kind: 'textbox', query: '' },
@@ -71,24 +66,26 @@ interface Kind {
   readonly uid: string;
   readonly title: string;
   readonly tenant: string;
+  /** Name of the tenant's data source, after `Whizard`; its identity is the tenant. */
+  readonly dataSource: string;
   readonly description: string;
   readonly labels: readonly (readonly [name: string, allValue: string])[];
   /** Label that the histogram is drawn by. */
   readonly by: string;
 }
 
-function whizard({ uid, title, tenant, description, labels, by }: Kind): Dashboard {
+function whizard({ uid, title, tenant, dataSource, description, labels, by }: Kind): Dashboard {
   const selector = `{${labels.map(([name]) => `${name}=~"$${name}"`).join(', ')}}`;
   const query = `${selector} |~ "$search"`;
   return {
     uid: `loki-ts-${uid}`,
     title: `Whizard ${title} for KubeSphere`,
-    description: `${description} Choose the data source of tenant ${tenant}.`,
+    description: `${description} Its data source is that of tenant ${tenant}.`,
     tags: ['loki', 'kubesphere'],
     refresh: '5s',
     timeFrom: 'now-1h',
     variables: [
-      source('loki'),
+      { ...source, first: { text: `Whizard ${dataSource}`, value: tenant } },
       ...labels.map(([name, allValue]) => values(name, allValue)),
       { name: 'search', label: 'Search', kind: 'textbox', query: '.*' },
     ],
@@ -109,6 +106,7 @@ export const whizardLogging = whizard({
   uid: 'whizard-logging',
   title: 'Logging',
   tenant: 'whizard-logs-ks',
+  dataSource: 'Logs',
   description: 'Lines of containers.',
   labels: [
     ['cluster', '.+'],
@@ -125,6 +123,7 @@ export const whizardEvents = whizard({
   uid: 'whizard-events',
   title: 'Events',
   tenant: 'whizard-events-ks',
+  dataSource: 'Events',
   description: 'Events of Kubernetes.',
   labels: [
     ['cluster', '.+'],
@@ -141,6 +140,7 @@ export const whizardAuditing = whizard({
   uid: 'whizard-auditing',
   title: 'Auditing',
   tenant: 'whizard-auditing-ks',
+  dataSource: 'Auditing',
   description: 'Calls to the API servers.',
   labels: [
     ['cluster', '.+'],
@@ -157,6 +157,7 @@ export const whizardNotification = whizard({
   uid: 'whizard-notification',
   title: 'Notification',
   tenant: 'whizard-notification-ks',
+  dataSource: 'Notification',
   description: 'Alerts that were sent.',
   labels: [
     ['cluster', '.+'],

@@ -3,16 +3,19 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { dashboards } from './dashboards.ts';
+import { inTree, mixinFiles, ownDirectories } from './files.ts';
 import { dashboardJson } from './grafana.ts';
 
-const mixin = path.resolve(import.meta.dirname, '../../../deploy/mixin');
+const mixin = inTree('deploy/mixin');
 const read = (file: string) => fs.readFileSync(path.join(mixin, file), 'utf8');
 
-test('the files are the definitions', () => {
-  const files = Object.keys(dashboards).map((name) => `${name}.json`);
-  expect(fs.readdirSync(path.join(mixin, 'dashboards')).sort()).toEqual(files.sort());
-  for (const [name, dashboard] of Object.entries(dashboards)) {
-    expect(JSON.parse(read(`dashboards/${name}.json`))).toEqual(dashboardJson(dashboard));
+test('the files are the definitions, in the charts too', () => {
+  const files = mixinFiles();
+  for (const [file, text] of files)
+    expect([file, fs.readFileSync(inTree(file), 'utf8')]).toEqual([file, text]);
+  for (const directory of ownDirectories) {
+    for (const name of fs.readdirSync(inTree(directory)))
+      expect(files.has(`${directory}/${name}`)).toBe(true);
   }
 });
 
@@ -41,6 +44,9 @@ test('each alert has a text, a runbook, a case that raises it and one that does 
   const names = [...read('alerts.yaml').matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
   expect(names.length).toBeGreaterThan(10);
   expect(new Set(names).size).toBe(names.length);
+  const guide = fs.readFileSync(inTree('docs/alerts.md'), 'utf8');
+  expect([...guide.matchAll(/^## (\w+)$/gm)].map(([, name]) => name).sort()).toEqual([...names].sort());
+  for (const name of names) expect(read('alerts.yaml')).toContain(`docs/alerts.md#${name.toLowerCase()}`);
   const cases = read('tests/alerts.yaml').split(/^ {6}- eval_time:/m);
   for (const name of names) {
     const own = cases.filter((each) => each.includes(`alertname: ${name}\n`));
