@@ -6,10 +6,16 @@ import type { KubeObject } from './charts.ts';
 
 const isUpdating = process.env['LOKI_DEPLOY_UPDATE'] === '1';
 
-/** Objects in an order that no Helm decides, without the passwords that each render makes up. */
+/**
+ * Objects in an order that no Helm decides, without the passwords that each render makes up and the
+ * dashboards, which are files of the mixin.
+ */
 export function settled(objects: readonly KubeObject[]): KubeObject[] {
   return objects
-    .map((object) => (object.kind === 'Secret' ? masked(object) : object))
+    .map((object) => {
+      const isDashboard = Object.keys(object.data ?? {}).some((name) => name.endsWith('.json'));
+      return object.kind === 'Secret' || isDashboard ? masked(object) : object;
+    })
     .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
 }
 
