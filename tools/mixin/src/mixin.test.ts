@@ -11,11 +11,13 @@ const read = (file: string) => fs.readFileSync(path.join(mixin, file), 'utf8');
 
 test('the files are the definitions, in the charts too', () => {
   const files = mixinFiles();
-  for (const [file, text] of files)
+  for (const [file, text] of files) {
     expect([file, fs.readFileSync(inTree(file), 'utf8')]).toEqual([file, text]);
+  }
   for (const directory of ownDirectories) {
-    for (const name of fs.readdirSync(inTree(directory)))
+    for (const name of fs.readdirSync(inTree(directory))) {
       expect(files.has(`${directory}/${name}`)).toBe(true);
+    }
   }
 });
 
