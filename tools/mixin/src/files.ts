@@ -13,7 +13,9 @@ export const ownDirectories = [
   'deploy/helm/loki-grafana/files/dashboards',
 ];
 
-/** Texts by their paths from the root. Charts carry dashboards without white space: a ConfigMap has a limit. */
+/**
+ * Texts by their paths from the root. Charts carry dashboards without white space: a ConfigMap has a limit.
+ */
 export function mixinFiles(): Map<string, string> {
   const files = new Map<string, string>();
   for (const [name, dashboard] of Object.entries(dashboards)) {
