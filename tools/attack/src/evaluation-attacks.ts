@@ -2,12 +2,17 @@
  * Queries that cost much in one place of their evaluation: eight at once, again and again; then the client is
  * gone, and others are watched for as long again.
  */
+import { sleep } from './attacker.ts';
 import type { Attack, Attacker } from './attacker.ts';
+import { spread } from './judge.ts';
 import { bodyOf, lineBodies, pushAll, seriesOfLines } from './stored-lines.ts';
+import { Watch } from './watch-thread.ts';
 
 const attackMs = 8_000;
 const watchedAfterMs = 5_000;
 const clients = 8;
+/** Others are watched so long before the attack, for comparison. */
+const aloneMs = 3_000;
 
 interface Evaluation {
   /** What is asked: a path with its parameters. */
@@ -23,12 +28,18 @@ function evaluationAttack(name: string, about: string, { ask, stored, flags }: E
     memoryMb: 1024,
     flags,
     watchedAfterMs,
-    prepare: (attacker) => pushAll(attacker, stored()),
+    async prepare(attacker) {
+      await pushAll(attacker, stored());
+      const watch = new Watch(attacker.port, 20);
+      await sleep(aloneMs);
+      const { ready, push, query } = (await watch.end()).times;
+      attacker.figure('p99 alone', [ready, push, query].map((ms) => Math.round(spread(ms).p99)).join('/'));
+    },
     async run(attacker: Attacker) {
       const asked = attacker.flood(clients, attackMs, (turn) =>
         attacker.send(typeof ask === 'string' ? ask : ask(turn)),
       );
-      await new Promise((resolve) => setTimeout(resolve, attackMs));
+      await sleep(attackMs);
       attacker.hangUp();
       await asked;
     },

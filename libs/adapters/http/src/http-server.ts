@@ -321,6 +321,9 @@ export class HttpServer {
 
   /** Sends the answer; resolves with the bytes of its body. */
   async #write(message: IncomingMessage, response: ServerResponse, answer: HttpResponse): Promise<number> {
+    const { release } = answer;
+    if (release && response.closed) release();
+    else if (release) response.once('close', release);
     if (answer.stream) return this.#writeStream(message, response, answer, answer.stream);
     if (response.destroyed) return 0;
     const headers: Record<string, string | number> = { ...answer.headers };

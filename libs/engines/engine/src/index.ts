@@ -2,6 +2,7 @@ export { findDeletedRows } from './leaf/find-deleted.ts';
 export { leafTask } from './leaf/leaf-task.ts';
 export { mergeLeafResults } from './merge/merge-leaf-results.ts';
 export { mergeAsTheyCome } from './merge/merge-as-they-come.ts';
+export type { MemoryBudget } from './common/memory-budget.ts';
 export { QueryThread } from './common/query-thread.ts';
 export type { PackedLeafResult } from './merge/packed-result.ts';
 export { packedBytes, unpackLeafResult } from './merge/packed-result.ts';

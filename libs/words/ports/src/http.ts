@@ -24,6 +24,8 @@ export interface HttpResponse {
    * so that nobody takes a part for the whole.
    */
   readonly stream?: AsyncIterable<Uint8Array | string>;
+  /** Called once, when the body has left for the network or the client has gone: nothing holds it then. */
+  readonly release?: () => void;
 }
 
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse;

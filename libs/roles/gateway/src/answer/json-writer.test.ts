@@ -25,7 +25,7 @@ describe('a line written as a JSON string', () => {
     fc.assert(
       fc.property(text, text, (before, line) => {
         const source = Buffer.from(`${before}${line}\u2028`);
-        const writer = new JsonWriter(1);
+        const writer = new JsonWriter(undefined, 1);
         writer.json('[');
         const start = Buffer.byteLength(before);
         writer.utf8(source, start, start + Buffer.byteLength(line));
@@ -36,7 +36,7 @@ describe('a line written as a JSON string', () => {
   });
 
   test('grows as far as it must', () => {
-    const writer = new JsonWriter(16);
+    const writer = new JsonWriter(undefined, 16);
     const line = Buffer.alloc(100_000);
     writer.utf8(line, 0, line.length);
     writer.json('é'.repeat(5000));

@@ -1,3 +1,4 @@
+import type { MemoryBudget } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 
 const escapes = new Map<number, Buffer>();
@@ -23,13 +24,18 @@ const utf8Max = 3;
 /** Below this it costs less to reserve too much than to count. */
 const shortText = 1024;
 
+type AnswerMemory = Pick<MemoryBudget, 'charge' | 'release'>;
+
 /** JSON written as bytes: lines are copied into the answer without ever being strings. */
 export class JsonWriter {
   #bytes: Buffer;
   #length = 0;
+  readonly #memory: AnswerMemory | undefined;
 
-  constructor(sizeHint = 4096) {
-    this.#bytes = Buffer.allocUnsafe(sizeHint);
+  /** @param memory is charged with the buffer, for as long as its owner keeps it open */
+  constructor(memory?: AnswerMemory, sizeHint = 4096) {
+    this.#memory = memory;
+    this.#bytes = this.#allocate(sizeHint);
   }
 
   /** Text that is JSON already. */
@@ -77,8 +83,14 @@ export class JsonWriter {
 
   #makeRoom(more: number): void {
     if (this.#length + more <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + more));
+    const grown = this.#allocate(Math.max(this.#bytes.length * 2, this.#length + more));
     this.#bytes.copy(grown, 0, 0, this.#length);
+    this.#memory?.release(this.#bytes.length);
     this.#bytes = grown;
+  }
+
+  #allocate(bytes: number): Buffer {
+    this.#memory?.charge(bytes);
+    return Buffer.allocUnsafe(bytes);
   }
 }

@@ -1,4 +1,5 @@
 import type { Limits } from '@loki/config';
+import { resultBytes } from '@loki/engine';
 import type { QueryParams } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
@@ -256,13 +257,23 @@ export class QueryApi {
   }
 
   async #respond(answer: WarnedAnswer, request: HttpRequest): Promise<HttpResponse> {
-    const { warnings = [] } = answer;
-    const out = new JsonWriter();
-    const told = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
-    out.json(`{"status":"success",${told}"data":{`);
-    await this.#frontend.complete(encodeData(answer.result, encodingOf(request), out), request.signal);
-    out.json(`,"stats":${JSON.stringify(this.#stats(answer))}}}`);
-    return writtenResponse(out);
+    const { warnings = [], result } = answer;
+    const memory = this.#frontend.openAnswer();
+    try {
+      const rows = result.type === 'streams' ? resultBytes(result.rows) : undefined;
+      const rowBytes = rows ? await this.#frontend.complete(rows, request.signal) : 0;
+      memory.charge(rowBytes);
+      const out = new JsonWriter(memory);
+      const told = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
+      out.json(`{"status":"success",${told}"data":{`);
+      await this.#frontend.complete(encodeData(result, encodingOf(request), out), request.signal);
+      out.json(`,"stats":${JSON.stringify(this.#stats(answer))}}}`);
+      memory.release(rowBytes);
+      return writtenResponse(out, () => memory.close());
+    } catch (error) {
+      memory.close();
+      throw error;
+    }
   }
 
   #stats(answer: Answer): object {

@@ -1,6 +1,6 @@
 import type { Limits, LimitsSource } from '@loki/config';
 import { evaluate, QueryThread } from '@loki/engine';
-import type { QueryOutcome, QueryParams, Work } from '@loki/engine';
+import type { MemoryBudget, QueryOutcome, QueryParams, Work } from '@loki/engine';
 import { printExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { LokiError, nsPerMs } from '@loki/model';
@@ -318,6 +318,11 @@ export class QueryFrontend {
     return this.#thread.complete(work, () => {
       if (client.aborted) throw new LokiError('clientGone', 'the request was cancelled by the client');
     });
+  }
+
+  /** Counts an answer, from when it is written until it has left. */
+  openAnswer(): MemoryBudget {
+    return this.#thread.memory.open();
   }
 
   /** The answers of a kind that may come from a cache; undefined when none may. */
