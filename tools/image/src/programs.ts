@@ -1,13 +1,16 @@
 /** Programs of Debian's packages that build and run images. */
 import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import process from 'node:process';
 
 /** Each program with the package that has it. */
 const packagesOf: Readonly<Record<string, string>> = {
   buildah: 'buildah',
+  bridge: 'containernetworking-plugins',
   containerd: 'containerd',
   debootstrap: 'debootstrap',
-  iptables: 'iptables',
+  gcc: 'gcc',
   runc: 'runc',
   umoci: 'umoci',
 };
@@ -33,8 +36,11 @@ export function lackOf(programs: readonly string[]): string | undefined {
   return lacking.length === 0 ? undefined : `Debian's packages cannot be installed: ${lacking.join(', ')}`;
 }
 
+/** Plugins of pods' networks are in no path. */
+const networkPlugins = '/usr/lib/cni';
+
 function isThere(program: string): boolean {
-  return spawnSync('which', [program]).status === 0;
+  return fs.existsSync(path.join(networkPlugins, program)) || spawnSync('which', [program]).status === 0;
 }
 
 /**

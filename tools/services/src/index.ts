@@ -1,5 +1,5 @@
 export { Daemon } from './daemon.ts';
-export { KafkaBrokers, kafkaLacks } from './kafka.ts';
+export { installJars, KafkaBrokers, kafkaLacks } from './kafka.ts';
 export { Link } from './link.ts';
 export { findMinio, makeBucket, minioPassword, minioUser, startMinio } from './minio.ts';
 export type { RunningMinio } from './minio.ts';

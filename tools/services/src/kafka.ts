@@ -9,6 +9,7 @@ import type { LinkMode } from './link.ts';
 import { ProduceAnswers } from './protocols.ts';
 
 const version = '4.3.0';
+const localhost = '127.0.0.1';
 /** Any 16 bytes. */
 const clusterId = 'bG9raS10ZXN0LWNsdXN0ZQ';
 
@@ -28,18 +29,23 @@ export class KafkaBrokers {
   readonly secure: SecureAddresses | undefined;
   readonly #brokers: readonly Broker[];
 
-  private constructor(
-    brokers: readonly Broker[],
-    linkPorts: readonly number[],
-    secure: SecureAddresses | undefined,
-  ) {
+  private constructor(brokers: readonly Broker[], addresses: string, secure: SecureAddresses | undefined) {
     this.#brokers = brokers;
-    this.addresses = addressesOf(linkPorts);
+    this.addresses = addresses;
     this.secure = secure;
   }
 
-  /** undefined: the jars are not to be had. Data of an earlier run in `directory` is used again. */
-  static async start(count: number, directory: string, cache: string): Promise<KafkaBrokers | undefined> {
+  /**
+   * undefined: the jars are not to be had. Data of an earlier run in `directory` is used again.
+   *
+   * @param host  address by which clients reach the brokers
+   */
+  static async start(
+    count: number,
+    directory: string,
+    cache: string,
+    host = localhost,
+  ): Promise<KafkaBrokers | undefined> {
     const jars = installJars(cache);
     if (jars === undefined) return undefined;
     const ports = await freePorts(5 * count);
@@ -61,7 +67,7 @@ export class KafkaBrokers {
           client: port,
           inner: innerPorts[i],
           controller: controllerPorts[i],
-          link: linkPorts[i],
+          link: `${host}:${linkPorts[i]}`,
           secure: identity && { port: securePorts[i], keystore: identity.keystore },
         }),
       );
@@ -97,8 +103,8 @@ export class KafkaBrokers {
       return { daemon, port, link: new Link(port, () => new ProduceAnswers()) };
     });
     const secure = identity && { addresses: addressesOf(securePorts), ca: identity.ca };
-    const kafka = new KafkaBrokers(brokers, linkPorts, secure);
-    await Promise.all(brokers.map(({ link }, i) => link.listen(linkPorts[i])));
+    const kafka = new KafkaBrokers(brokers, addressesOf(linkPorts, host), secure);
+    await Promise.all(brokers.map(({ link }, i) => link.listen(linkPorts[i], host)));
     await Promise.all(brokers.map(({ daemon, port }) => daemon.start(port)));
     return kafka;
   }
@@ -145,8 +151,8 @@ export const kafkaUser = 'loki';
 export const kafkaPassword = 'not a secret';
 const scramMechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
 
-function addressesOf(ports: readonly number[]): string {
-  return ports.map((port) => `127.0.0.1:${port}`).join(',');
+function addressesOf(ports: readonly number[], host = localhost): string {
+  return ports.map((port) => `${host}:${port}`).join(',');
 }
 
 /** Key and certificate of 127.0.0.1 and their authority; undefined: there is no openssl. */
@@ -170,7 +176,7 @@ function isInstalled(cache: string): boolean {
 }
 
 /** Kafka's jars from Maven Central, kept between runs. */
-function installJars(cache: string): string | undefined {
+export function installJars(cache: string): string | undefined {
   const directory = path.join(cache, `kafka-${version}`);
   if (isInstalled(cache)) return directory;
   const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-kafka-'));
@@ -221,7 +227,8 @@ interface BrokerPlace {
   readonly client: number;
   readonly inner: number;
   readonly controller: number;
-  readonly link: number;
+  /** `host:port` by which clients reach it. */
+  readonly link: string;
   /** The listener that asks who is there. */
   readonly secure: { readonly port: number; readonly keystore: string } | undefined;
 }
@@ -235,7 +242,7 @@ function properties(place: BrokerPlace): string {
 node.id=${place.id}
 controller.quorum.voters=${place.voters}
 listeners=CLIENT://127.0.0.1:${place.client},INNER://127.0.0.1:${place.inner},CONTROLLER://127.0.0.1:${place.controller}${own}
-advertised.listeners=CLIENT://127.0.0.1:${place.link},INNER://127.0.0.1:${place.inner}${own}
+advertised.listeners=CLIENT://${place.link},INNER://127.0.0.1:${place.inner}${own}
 listener.security.protocol.map=CLIENT:PLAINTEXT,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
 ${secure ? secureProperties(secure.keystore) : ''}inter.broker.listener.name=INNER
 controller.listener.names=CONTROLLER

@@ -40,8 +40,8 @@ export class Link {
     this.#server = net.createServer((client) => this.#connect(client));
   }
 
-  listen(port: number): Promise<void> {
-    return new Promise((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
+  listen(port: number, host = '127.0.0.1'): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(port, host, resolve));
   }
 
   set mode(mode: LinkMode) {

@@ -17,6 +17,8 @@ interface ServicesOptions {
   readonly directory: string;
   readonly wanted: ReadonlySet<ServiceName>;
   readonly brokers: number;
+  /** Address by which Kafka is reached, and tells clients to reach it. Default 127.0.0.1, as the others. */
+  readonly host?: string;
   /** Told of what cannot be had, and why. */
   readonly say: (text: string) => void;
 }
@@ -83,13 +85,13 @@ export async function startServices(options: ServicesOptions): Promise<Services>
 
 type Stops = (() => Promise<void> | void)[];
 
-async function addKafka({ directory, brokers, say }: ServicesOptions, stops: Stops) {
+async function addKafka({ directory, brokers, host, say }: ServicesOptions, stops: Stops) {
   const lack = kafkaLacks(cache);
   if (lack !== undefined) {
     say(`skipped: Kafka: ${lack}`);
     return {};
   }
-  const kafka = await KafkaBrokers.start(brokers, directory, cache);
+  const kafka = await KafkaBrokers.start(brokers, directory, cache, host);
   if (kafka === undefined) {
     say('skipped: Kafka: its jars could not be fetched from Maven Central');
     return {};

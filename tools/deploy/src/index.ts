@@ -1,0 +1,1 @@
+export { bringHelm, programsCache } from './programs.ts';

@@ -1,0 +1,158 @@
+/**
+ * Tests of the chart's pods as real containers: `helm template`, containerd by its CRI, the chart's own
+ * command, mounts, limits, probes and security contexts, in a network namespace that stands for a node.
+ *
+ *     npm run test:pods -- [--archive FILE] [--previous FILE] [--only defaults,single,external]
+ *
+ * --archive takes an image that was built before (npm run test:image -- --save FILE); with --previous, that
+ * of an earlier version, the system starts with the one and is upgraded to the other. Programs that are
+ * missing are installed from Debian's packages; where they, Helm, or Kafka and Redis cannot be had, the test
+ * prints what it leaves out, and why.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { bringHelm, programsCache } from '@loki/deploy';
+import { buildTestImage, Checks, lackOf, runProgram, testTag } from '@loki/image';
+import { installJars, kafkaLacks, servicesCache, startServices } from '@loki/services';
+import type { Services } from '@loki/services';
+import { Manifest } from './manifest.ts';
+import { nodeAddress, PodNode, runInNetwork } from './node.ts';
+import { distributed, single, withoutServices } from './scenarios.ts';
+import { forwardTo } from './service-proxy.ts';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+const insideFlag = '--inside';
+const scenarioNames = ['defaults', 'single', 'external'] as const;
+const image = { registry: 'localhost', repository: 'loki', tag: testTag };
+/** The repository of the version before. */
+const previousRepository = 'loki-previous';
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      inside: { type: 'boolean', default: false },
+      archive: { type: 'string' },
+      previous: { type: 'string' },
+      only: { type: 'string', default: scenarioNames.join() },
+    },
+  });
+  if (!values.inside) return prepare(values.archive);
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-pods-'));
+  const only = new Set(values.only.split(','));
+  const checks = new Checks();
+  let node: PodNode | undefined;
+  let services: Services | undefined;
+  try {
+    node = await PodNode.start(directory);
+    await node.importImage(values.archive!, `${image.registry}/${image.repository}`);
+    if (values.previous !== undefined) {
+      await node.importImage(values.previous, `${image.registry}/${previousRepository}`);
+    }
+    const scenario = async (name: string, settings: Settings, repository = image.repository) => ({
+      checks,
+      node: node!,
+      manifest: await render(path.join(directory, `${name}.json`), settings, { ...image, repository }),
+    });
+    if (only.has('defaults')) await withoutServices(await scenario('defaults', {}));
+    if (only.has('single')) {
+      const settings = { mode: 'single', single: { persistence: { enabled: true } } };
+      await single({ ...(await scenario('single', settings)), address: '10.96.0.10' });
+    }
+    if (only.has('external')) {
+      services = await startServices({
+        directory: path.join(directory, 'services'),
+        wanted: new Set(['kafka', 'redis', 's3']),
+        brokers: 1,
+        host: nodeAddress,
+        say: (text) => console.log(text),
+      });
+      if (services.kafka && services.redis) {
+        const settings = await externalSettings(directory, services);
+        const next = await scenario('external', settings);
+        const first =
+          values.previous === undefined ? next : await scenario('external', settings, previousRepository);
+        await distributed({ ...first, address: '10.96.0.11' }, next.manifest);
+      } else {
+        console.log('skipped: the distributed system, which needs Kafka and Redis');
+      }
+    }
+    return checks.finish();
+  } finally {
+    await services?.stop();
+    await node?.stop();
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Brings what comes from registries, which the node's network does not reach, and goes there. */
+async function prepare(archive: string | undefined): Promise<number> {
+  const lack =
+    lackOf(['bridge', 'buildah', 'containerd', 'debootstrap', 'gcc', 'runc', 'umoci']) ?? helmLack();
+  if (lack !== undefined) {
+    console.log(`skipped: the pods: ${lack}`);
+    return 0;
+  }
+  if (kafkaLacks(servicesCache) === undefined) installJars(servicesCache);
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-pods-image-'));
+  try {
+    const own = archive === undefined ? ['--archive', await buildTestImage(directory)] : [];
+    return runInNetwork(import.meta.filename, [...process.argv.slice(2), ...own], insideFlag);
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function helmLack(): string | undefined {
+  try {
+    bringHelm(programsCache);
+    return undefined;
+  } catch (error) {
+    return `Helm: ${String(error)}`;
+  }
+}
+
+/** As the Marketplace calls the release that has the components. */
+async function render(file: string, settings: Settings, ofImage: typeof image): Promise<Manifest> {
+  fs.writeFileSync(file, JSON.stringify({ ...settings, defaults: { ...settings.defaults, image: ofImage } }));
+  const chart = path.join(root, 'deploy/helm/loki');
+  const args = ['template', 'loki-agent', chart, '--namespace', 'loki', '--values', file];
+  return new Manifest(await runProgram(bringHelm(programsCache), args));
+}
+
+/** Values of the chart. */
+interface Settings {
+  readonly [key: string]: unknown;
+  readonly defaults?: object;
+}
+
+/** Services of the node, which listen on its own 127.0.0.1, under the address that pods reach. */
+async function externalSettings(directory: string, services: Services): Promise<Settings> {
+  const shared = { kafka: { brokers: services.kafka, partitions: 4 }, ruler: { replicas: 1 } };
+  const redis = { endpoint: await forwardTo(services.redis!, nodeAddress) };
+  if (services.s3) {
+    const { endpoint, bucket, accessKeyId, secretAccessKey } = services.s3;
+    const place = await forwardTo(new URL(endpoint).host, nodeAddress);
+    const storage = { endpoint: `http://${place}`, bucket, accessKeyId, secretAccessKey };
+    return { ...shared, redis, storage };
+  }
+  console.log('skipped: MinIO: pods share a directory of the node instead');
+  const store = path.join(directory, 'store');
+  fs.mkdirSync(store);
+  fs.chownSync(store, 10_001, 10_001);
+  const defaults = {
+    extraVolumes: [{ name: 'store', hostPath: { path: store } }],
+    extraVolumeMounts: [{ name: 'store', mountPath: '/var/loki/store' }],
+  };
+  // The chart has the processes share a bucket; the directory takes its place in the configuration.
+  const storage = { endpoint: 'http://store', accessKeyId: 'none', secretAccessKey: 'none' };
+  const filesystem = { chunks_directory: '/var/loki/store/chunks', rules_directory: '/var/loki/store/rules' };
+  const config = {
+    common: { storage: { s3: null, filesystem } },
+    compactor: { delete_request_store: 'filesystem' },
+  };
+  return { ...shared, redis, storage, loki: { config }, defaults };
+}
+
+process.exitCode = await main();
