@@ -1,3 +1,4 @@
+import { chartConvert } from './chart.ts';
 import { helpOf, parseArgs, UsageError, usageOf } from './command.ts';
 import type { Command, CommandIo } from './command.ts';
 import { compaction } from './compaction.ts';
@@ -32,6 +33,7 @@ const commands: readonly Command[] = [
   ownerShow,
   ownerMove,
   repair,
+  chartConvert,
 ];
 
 const exitUsage = 2;

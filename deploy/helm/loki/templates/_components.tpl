@@ -72,7 +72,7 @@ workloads:
 {{- $hasMinio := hasKey .Values.minio "enabled" | ternary .Values.minio.enabled .Values.minio.bundled -}}
 {{- $type := $named -}}
 {{- if not $type }}{{ $type = and $isSingle (not $endpoint) (not $region) | ternary "filesystem" "s3" }}{{ end -}}
-{{- $isMinio := and (eq $type "s3") (not $endpoint) $hasMinio -}}
+{{- $isMinio := and (eq $type "s3") (not $endpoint) (not $region) $hasMinio -}}
 kafka: {{ and (not $isSingle) (not .Values.kafka.brokers) .Values.kafka.bundled }}
 redis: {{ and (not $isSingle) (not .Values.redis.endpoint) .Values.redis.bundled }}
 minio: {{ $isMinio }}
