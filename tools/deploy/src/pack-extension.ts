@@ -30,8 +30,7 @@ export function packExtension(directory: string): string {
   fs.cpSync(source, directory, { recursive: true });
   for (const { name } of extension.dependencies) {
     const chart = path.join(directory, 'charts', name);
-    fs.cpSync(path.join(root, 'deploy/helm', name), chart, { recursive: true, dereference: true });
-    minifyJson(chart);
+    copyTree(path.join(root, 'deploy/helm', name), chart);
   }
   fs.writeFileSync(path.join(directory, 'Chart.yaml'), YAML.stringify(chartOf(extension)));
   return directory;
@@ -58,11 +57,19 @@ function chartOf({ name, version, description, icon, annotations, ...rest }: Ext
   };
 }
 
-/** Dashboards and schemas without the space that makes them readable: the package is kept in a ConfigMap. */
-function minifyJson(directory: string): void {
-  for (const entry of fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !entry.name.endsWith('.json')) continue;
-    const file = path.join(entry.parentPath, entry.name);
-    fs.writeFileSync(file, JSON.stringify(JSON.parse(fs.readFileSync(file, 'utf8'))));
+/**
+ * Copies a directory, with what its links lead to. JSON (dashboards, schemas) goes without the space that
+ * makes it readable: the package is kept in a ConfigMap.
+ */
+function copyTree(from: string, to: string): void {
+  fs.mkdirSync(to, { recursive: true });
+  for (const name of fs.readdirSync(from)) {
+    const [file, copy] = [path.join(from, name), path.join(to, name)];
+    if (fs.statSync(file).isDirectory()) copyTree(file, copy);
+    else fs.writeFileSync(copy, name.endsWith('.json') ? compactJson(file) : fs.readFileSync(file));
   }
+}
+
+function compactJson(file: string): string {
+  return JSON.stringify(JSON.parse(fs.readFileSync(file, 'utf8')));
 }

@@ -8,7 +8,16 @@ import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { eventually, freePorts } from '@loki/test-tools';
-import { objectNamed, podsOf, render, root, temporaryDirectory, testWith } from './test/charts.ts';
+import {
+  charts,
+  dataSourcesOf,
+  objectNamed,
+  podsOf,
+  render,
+  root,
+  temporaryDirectory,
+  testWith,
+} from './test/charts.ts';
 import type { KubeObject, RenderOptions } from './test/charts.ts';
 
 const components = ['gateway', 'distributor', 'ingester', 'querier', 'compactor', 'ruler'] as const;
@@ -123,6 +132,19 @@ testWith('helm4')(
     expect((await fetch(`${url}/loki/api/v1/push`, { method: 'POST', headers, body })).status).toBe(204);
     const query = `${url}/loki/api/v1/query_range?query=${encodeURIComponent('{app="chart"}')}`;
     expect(await (await fetch(query, { headers })).text()).toContain('a line');
+    // Grafana's own question, by which it says that a data source works.
+    for (const { jsonData, secureJsonData } of dataSourcesOf(render({ chart: charts.grafana }))) {
+      const tenant = { [jsonData.httpHeaderName1]: secureJsonData.httpHeaderValue1 };
+      const health = await fetch(
+        `${url}/loki/api/v1/query?query=${encodeURIComponent('vector(1)+vector(1)')}`,
+        { headers: tenant },
+      );
+      expect([tenant, health.status, await health.text()]).toEqual([
+        tenant,
+        200,
+        expect.stringContaining('"2"'),
+      ]);
+    }
     expect((await fetch(`${url}/ready`)).status).toBe(200);
     expect((await fetch(`${url}/metrics`)).status).toBe(404);
     expect(started.log()).not.toMatch(/no effect/);

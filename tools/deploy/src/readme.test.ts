@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
-import { configOf, objectNamed, podsOf, testWith } from './test/charts.ts';
+import { configOf, dataSourcesOf, objectNamed, podsOf, testWith } from './test/charts.ts';
 import type { KubeObject } from './test/charts.ts';
 import { extensionSource, marketplace, removePackedExtension } from './test/extension.ts';
 
@@ -61,10 +61,7 @@ const checks: readonly ((step: Step) => void)[] = [
   },
   (step) => {
     const objects = marketplace('host');
-    const file = YAML.parse(
-      objectNamed(objects, 'ConfigMap', 'loki-grafana-datasources').data['datasources.yaml'],
-    ) as KubeObject;
-    const names = (file.datasources as { readonly name: string }[]).map(({ name }) => name);
+    const names = dataSourcesOf(objects).map(({ name }) => name as string);
     expect(names.toSorted()).toEqual([
       'Whizard Auditing',
       'Whizard Events',

@@ -121,6 +121,12 @@ export function configOf(objects: readonly KubeObject[], file = 'config.yaml'): 
   return YAML.parse(objectNamed(objects, 'ConfigMap', 'loki-config').data[file] as string) as KubeObject;
 }
 
+/** Data sources that the Jobs of chart loki-grafana give to Grafana. */
+export function dataSourcesOf(objects: readonly KubeObject[]): KubeObject[] {
+  const { data } = objectNamed(objects, 'ConfigMap', 'loki-grafana-datasources');
+  return (YAML.parse(data['datasources.yaml'] as string) as { datasources: KubeObject[] }).datasources;
+}
+
 export function temporaryDirectory(): string {
   return fs.mkdtempSync(path.join(os.tmpdir(), 'loki-deploy-'));
 }
