@@ -11,7 +11,9 @@ import type { KubeObject } from './test/charts.ts';
 const tenants = ['whizard-logs-ks', 'whizard-events-ks', 'whizard-auditing-ks', 'whizard-notification-ks'];
 const dashboardsOf = (chart: string) => {
   const directory = path.join(chart, 'files/dashboards');
-  return fs.readdirSync(directory).map((name) => ({ name, text: fs.readFileSync(path.join(directory, name), 'utf8') }));
+  return fs
+    .readdirSync(directory)
+    .map((name) => ({ name, text: fs.readFileSync(path.join(directory, name), 'utf8') }));
 };
 const ways = ['api', 'sidecar', 'operator'] as const;
 
