@@ -1,1 +1,2 @@
+export { packExtension } from './pack-extension.ts';
 export { bringHelm, programsCache } from './programs.ts';

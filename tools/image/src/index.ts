@@ -1,3 +1,4 @@
+export { buildImage, exportImage } from './build-image.ts';
 export { Checks } from './checks.ts';
 export { lackOf, runProgram } from './programs.ts';
 export { buildTestImage, testTag } from './test-image.ts';
