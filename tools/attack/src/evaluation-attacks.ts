@@ -5,7 +5,7 @@
 import { sleep } from './attacker.ts';
 import type { Attack, Attacker } from './attacker.ts';
 import { spread } from './judge.ts';
-import { bodyOf, lineBodies, pushAll, seriesOfLines } from './stored-lines.ts';
+import { bodyOf, lineBodies, longLines, pushAll, seriesOfLines } from './stored-lines.ts';
 import { Watch } from './watch-thread.ts';
 
 const attackMs = 8_000;
@@ -57,15 +57,6 @@ function instant(query: string): string {
 /** 389 bytes, of whose 28,000 states most are alive on each character of a text of `a`. */
 const hostileRegex = Array.from({ length: 30 }, (_, i) => `a.{${900 + i}}[c-z]`).join('|');
 const hostileTemplate = '{{ range 30000 }}{{ $x := repeat 100000 \\"é\\" | ToUpper }}{{ end }}';
-
-function* longLines(text: string, count: number): Generator<string> {
-  for (let i = 0; i < count; i += 20) {
-    yield bodyOf(
-      'long',
-      Array.from({ length: Math.min(20, count - i) }, (_, k) => `${i + k} ${text}`),
-    );
-  }
-}
 
 const keysPerLine = 16_000;
 

@@ -1,7 +1,8 @@
 import { gzipSync } from 'node:zlib';
+import { sleep } from './attacker.ts';
 import type { Attack } from './attacker.ts';
 import { pushOf } from './body-attacks.ts';
-import { lineBodies, pushAll, seriesOfLines } from './stored-lines.ts';
+import { lineBodies, longLines, pushAll, seriesOfLines } from './stored-lines.ts';
 
 const mib = 2 ** 20;
 
@@ -45,6 +46,27 @@ export const memoryAttacks: readonly Attack[] = [
     run: (attacker) => {
       const body = gzipSync(pushOf(8 * mib));
       return attacker.flood(200, 15_000, () => attacker.push(body, { 'content-encoding': 'gzip' }));
+    },
+  },
+  {
+    name: 'unread answers',
+    about: 'answers of 10 MB that 200 connections ask for and do not read, in 1 GiB',
+    memoryMb: 1024,
+    prepare: (attacker) => pushAll(attacker, longLines('x'.repeat(100_000), 100)),
+    async run(attacker) {
+      const query = `query=${encodeURIComponent('{app="long"}')}&limit=100`;
+      for (let round = 0; round < 10; round++) {
+        const sockets = await Promise.all(Array.from({ length: 20 }, () => attacker.open()));
+        for (const socket of sockets) {
+          socket
+            .pause()
+            .write(
+              `GET /loki/api/v1/query_range?${query} HTTP/1.1\r\nHost: x\r\nX-Scope-OrgID: attacker\r\n\r\n`,
+            );
+        }
+        await sleep(1_000);
+      }
+      await sleep(2_000);
     },
   },
   ...[1024, 4096].flatMap((memoryMb) => [

@@ -30,6 +30,16 @@ export function bodyOf(app: string, lines: readonly string[]): string {
   return JSON.stringify({ streams: [{ stream: { app }, values }] });
 }
 
+/** Long lines, twenty to a push. */
+export function* longLines(text: string, count: number): Generator<string> {
+  for (let i = 0; i < count; i += 20) {
+    yield bodyOf(
+      'long',
+      Array.from({ length: Math.min(20, count - i) }, (_, k) => `${i + k} ${text}`),
+    );
+  }
+}
+
 /** Has all bodies acknowledged. */
 export async function pushAll(attacker: Attacker, bodies: Iterable<string>): Promise<void> {
   for (const body of bodies) {
