@@ -77,11 +77,21 @@ function parseClassChar(text: string, at: number, classStart: number): { rune: n
   return { rune, end: at + (rune > 0xffff ? 2 : 1) };
 }
 
+/**
+ * The last `:]` of the pattern at hand, found once: a pattern of nothing but `[:` would be searched to its
+ * end at each of them.
+ */
+const lastClose = { text: '', at: -1 };
+
 /** [:name:] or [:^name:] within a bracket expression. */
 function parsePosixClass(text: string, at: number, fold: boolean): ParsedSet | undefined {
   if (text[at] !== '[' || text[at + 1] !== ':') return undefined;
+  if (lastClose.text !== text) {
+    lastClose.text = text;
+    lastClose.at = text.lastIndexOf(':]');
+  }
+  if (lastClose.at < at + 2) return undefined;
   const close = text.indexOf(':]', at + 2);
-  if (close < 0) return undefined;
   const name = text.slice(at + 2, close);
   const negated = name.startsWith('^');
   const set = posixClasses.get(negated ? name.slice(1) : name);

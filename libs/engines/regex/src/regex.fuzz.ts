@@ -30,7 +30,10 @@ export const targets: readonly FuzzTarget[] = [
   {
     name: 'regex',
     shape: 'text',
-    corpus: () => patterns.map((pattern, index) => `${pattern}${separator}${texts[index % texts.length]}`),
+    corpus: () => [
+      ...patterns.map((pattern, index) => `${pattern}${separator}${texts[index % texts.length]}`),
+      `[${'[:'.repeat(32_000)}`,
+    ],
     words: ['(?:', '(?i)', '(?P<a>', ')', '*', '+', '?', '{2,5}', '{1000}', '|', '^', '$', '\\b', '\\B', '\\A', '\\z', '[^', ']', '\\d', '\\pL', '\\p{Greek}', '[[:digit:]]', '.*', '(a*)*', '(a|b)*', '\\x{10FFFF}', '\\C', '*?', separator], // prettier-ignore
     isRefusal,
     run: (input) => {

@@ -11,7 +11,13 @@ export const targets: readonly FuzzTarget[] = [
   {
     name: 'ring-value',
     shape: 'text',
-    corpus: () => [value, '{"version":1,"instances":[]}', '[]', 'null'],
+    corpus: () => [
+      value,
+      '{"version":1,"instances":[]}',
+      value.replace('[1,2147483648', '[9,5'),
+      '[]',
+      'null',
+    ],
     words: [
       '"ACTIVE"',
       '"tokens"',

@@ -65,7 +65,9 @@ function isInstance(value: unknown): value is RingInstance {
     typeof value['readOnly'] === 'boolean' &&
     Array.isArray(tokens) &&
     tokens.length <= tokensMax &&
-    tokens.every((token) => Number.isInteger(token) && token >= 0 && token <= 0xffff_ffff)
+    tokens.every((token) => Number.isInteger(token) && token >= 0 && token <= 0xffff_ffff) &&
+    tokens.every((token, i) => i === 0 || token >= tokens[i - 1]) &&
+    (value['readOnlyMs'] === undefined || Number.isFinite(value['readOnlyMs']))
   );
 }
 

@@ -167,3 +167,10 @@ describe('zstd', () => {
     }
   });
 });
+
+test('a frame that cannot hold what it claims is refused before memory is taken', () => {
+  const frame = zstdCompress(Buffer.alloc(2 ** 20));
+  // The densest that there is: a byte that repeats.
+  expect(zstdDecompress(frame, 2 ** 20)).toHaveLength(2 ** 20);
+  expect(() => zstdDecompress(frame, 2 ** 29)).toThrow('cannot hold');
+});
