@@ -56,7 +56,7 @@ const failedStartsMax = 3;
  * other threads.
  *
  * A tenant whose scans would wait for those of others alone has an express thread, shared with its like. The
- * first of them starts as soon as a second tenant has tasks: starting takes seconds on a machine that scans
+ * first of them starts with the first task of any tenant: starting takes seconds on a machine that scans
  * already.
  *
  * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started when
@@ -70,8 +70,6 @@ export class WorkerPool implements Workers {
   #urgent: PoolWorker | undefined;
   #bodies: PoolWorker | undefined;
   readonly #express: PoolWorker[] = [];
-  /** Alone, it needs no express thread. */
-  #firstTenant: string | undefined;
   readonly #tasksQueuedMax: number;
   readonly #tasksPerWorkerMax: number;
   readonly #affinitySlackMax: number;
@@ -106,7 +104,7 @@ export class WorkerPool implements Workers {
       const signal = options?.signal;
       if (signal?.aborted) throw signal.reason;
       if (this.#isClosed) throw closedError();
-      this.#meet(options?.tenant);
+      if (options?.tenant !== undefined && this.#express.length === 0) this.#newExpress().start();
       const worker = this.#workerFor(options);
       const hasRoom = worker.isUp && worker.running.size < this.#tasksPerWorkerMax;
       if (!hasRoom && this.#queued >= this.#tasksQueuedMax) {
@@ -196,13 +194,6 @@ export class WorkerPool implements Workers {
       return this.#express.reduce((a, b) => (weight(b) < weight(a) ? b : a));
     }
     return this.#newExpress();
-  }
-
-  /** Has the express thread there before it is needed. */
-  #meet(tenant: string | undefined): void {
-    if (tenant === undefined || tenant === this.#firstTenant || this.#express.length > 0) return;
-    if (this.#firstTenant === undefined) this.#firstTenant = tenant;
-    else this.#newExpress().start();
   }
 
   #newExpress(): PoolWorker {
