@@ -110,6 +110,7 @@ export class CommittedRows {
       } catch (error) {
         if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
         this.#footers.delete(key);
+        this.#streams.forget(key);
         if (attempt < damagedReadsMax) continue;
         const tries = (this.#damagedTries.get(key) ?? 0) + 1;
         this.#damagedTries.set(key, tries);

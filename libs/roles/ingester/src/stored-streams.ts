@@ -71,6 +71,12 @@ export class StoredStreams {
     return this.#markByIndex(stored, indexed, run, signal);
   }
 
+  /** A segment was read damaged: its blocks decode their columns later, and would be damaged for ever. */
+  forget(segmentKey: string): void {
+    this.#blocks.deleteAll(`${segmentKey} `);
+    this.#indices.deleteAll(`${segmentKey} `);
+  }
+
   async #markByRuns(stored: StoredStream, { rows, found }: MarkedRun, signal?: AbortSignal): Promise<number> {
     const { hasher } = this.#options;
     let marked = 0;

@@ -24,6 +24,15 @@ export class WeighedCache<V> {
     this.#use(key, { value, bytes: 0 });
   }
 
+  /** Forgets all values whose keys begin so. */
+  deleteAll(prefix: string): void {
+    for (const [key, { bytes }] of this.#held) {
+      if (!key.startsWith(prefix)) continue;
+      this.#bytes -= bytes;
+      this.#held.delete(key);
+    }
+  }
+
   #use(key: string, held: { readonly value: V; bytes: number }): void {
     // Values grow while they are used: the one before is done with.
     this.#reweigh(this.#lastKey);
