@@ -29,7 +29,7 @@ import { decodePushTask, unpack, weightOf } from './decode/decode-push-task.ts';
 import { decodePush } from './decode/decode-push.ts';
 import type { PushBody } from './decode/decode-push.ts';
 import { OtlpActionsCache } from './decode/otlp-actions-cache.ts';
-import { checkBodySize } from './decode/read-body.ts';
+import { checkBodySize, expectedBytesOf } from './decode/read-body.ts';
 import { knownEncoding, knownType } from './header-labels.ts';
 import { rfc3339Seconds } from './json/time-text.ts';
 import { defaultDistributorOptions } from './options.ts';
@@ -236,7 +236,9 @@ export class Distributor implements DistributorService {
     const pushBody: PushBody = { body, kind, contentType, encoding };
     const inlineBytesMax = format === 'otlp' ? bounds.inlineOtlpBytesMax : bounds.inlineBytesMax;
     const decompressedBytesMax = Math.min(bounds.decompressedBytesMax, inlineBytesMax);
-    if (body.length > inlineBytesMax) return this.#decodeElsewhere(push, pushBody, streams);
+    if (expectedBytesOf(body, encoding) > inlineBytesMax) {
+      return this.#decodeElsewhere(push, pushBody, streams);
+    }
     scratch.rows.countsMax = inlineCountsMax;
     try {
       const actions = () => this.#otlpActions.of(limits);
@@ -267,7 +269,11 @@ export class Distributor implements DistributorService {
     const bounds = { recvBytesMax, decompressedBytesMax };
     push.isLarge = true;
     const input = { ...body, otlp: limits.otlp, otlpIndexAttributes, nowMs, bounds };
+    // Refused before it is decompressed: what was decompressed in vain is memory until it is collected.
+    const expectedBytes = Math.min(expectedBytesOf(body.body, body.encoding), decompressedBytesMax);
+    this.#hold(push, expectedBytes);
     const decoded = await this.#deps.workers.run(decodePushTask, input, { lane: 'bodies' });
+    this.#letGo(push, expectedBytes);
     this.#hold(push, weightOf(decoded));
     await inSlices(unpack(decoded, scratch.rows, streams), this.#deps);
   }
@@ -284,8 +290,12 @@ export class Distributor implements DistributorService {
   }
 
   #release(push: Push): void {
-    this.#inflight.give(push.tenant, push.heldBytes);
-    push.heldBytes = 0;
+    this.#letGo(push, push.heldBytes);
+  }
+
+  #letGo(push: Push, bytes: number): void {
+    this.#inflight.give(push.tenant, bytes);
+    push.heldBytes -= bytes;
     this.#deps.metrics.inflightBytes(this.#inflight.bytes);
   }
 

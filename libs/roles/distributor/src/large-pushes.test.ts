@@ -184,6 +184,36 @@ describe('memory of what is accepted', () => {
     },
   );
 
+  // 200 connections with 8 MB in 40 KB each were all decompressed, most of them in vain, and ended a process
+  // in 512 MiB.
+  test('what finds no room is refused before it is decompressed', async () => {
+    const workers = inlineWorkers();
+    let decoded = 0;
+    const run = workers.run.bind(workers);
+    workers.run = (task, ...rest) => {
+      if (task.name === 'decodePush') decoded++;
+      return run(task, ...rest);
+    };
+    const { push: send, log } = testDistributor({
+      options: { inflightBytesMax: 16 * mib },
+      nowMs,
+      limits: () => limits,
+      deps: { workers },
+    });
+    let release = (): void => {};
+    log.gate = new Promise((resolve) => (release = resolve));
+    const entry = [String(nowNs), 'x'.repeat(1000)];
+    const large = gzipSync(json({ streams: [{ stream: { app: 'a' }, values: Array(4000).fill(entry) }] }));
+    const answers = Array.from({ length: 40 }, () =>
+      send('t', { body: Buffer.from(Uint8Array.from(large)), headers: headers('application/json', 'gzip') }),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    release();
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([204, 503]));
+    expect(decoded).toBeLessThanOrEqual(4);
+  });
+
   test('counts what pushes are decompressed, until the log has acknowledged them', async () => {
     const { push: send, log } = testDistributor({
       options: { inflightBytesMax: 8 * mib },

@@ -35,6 +35,20 @@ export function checkBodySize(body: Buffer, bounds: BodyBounds): void {
   }
 }
 
+/** Deflate makes no more bytes of one. */
+const gzipRatioMax = 1032;
+/** Header and trailer. */
+const gzipBytesMin = 18;
+
+/** The decompressed size that a body names; its own size where the format names none, or a lie. */
+export function expectedBytesOf(body: Buffer, encoding: string): number {
+  if (encoding !== 'gzip' || body.length < gzipBytesMin || body.readUInt16BE(0) !== 0x1f8b) {
+    return body.length;
+  }
+  const claimed = body.readUInt32LE(body.length - 4);
+  return claimed > body.length * gzipRatioMax ? body.length : Math.max(claimed, body.length);
+}
+
 /**
  * A JSON push's bytes. `snappy` is a name that agents send for bodies that are not; Loki reads them as they
  * are. It also reads while it decompresses: a push that is complete before a fault of the body is taken.
