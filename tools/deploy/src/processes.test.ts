@@ -23,8 +23,7 @@ import type { KubeObject, RenderOptions } from './test/charts.ts';
 const components = ['gateway', 'distributor', 'ingester', 'querier', 'compactor', 'ruler'] as const;
 
 /** What a process says of services that are not there. */
-const missing =
-  /the object store: bucket \S+ at loki-minio:9000|number of queriers connected to query-frontend is 0/;
+const missing = /the object store: bucket \S+ at loki-minio:9000|Redis, which keeps the rings/;
 
 let child: ChildProcess | undefined;
 let directory: string;
