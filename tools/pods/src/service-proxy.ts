@@ -22,9 +22,7 @@ export class ServiceProxy {
       }
       const pod = ready[this.#next++ % ready.length];
       const target = net.connect({ host: pod.address, port: pod.port(targetPort) });
-      client.pipe(target).pipe(client);
-      client.on('error', () => target.destroy());
-      target.on('error', () => client.destroy());
+      join(client, target);
     });
   }
 
@@ -48,13 +46,29 @@ export async function forwardTo(place: string, address: string): Promise<string>
   const [host, port] = place.split(':');
   const server = net.createServer((client) => {
     const target = net.connect({ host, port: Number(port) });
-    client.pipe(target).pipe(client);
-    client.on('error', () => target.destroy());
-    target.on('error', () => client.destroy());
+    join(client, target);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(Number(port), address, resolve);
   });
   server.unref();
   return `${address}:${port}`;
+}
+
+/**
+ * Passes bytes both ways until either side closes. The socket to a pod that is gone would keep the process
+ * for minutes.
+ */
+function join(client: net.Socket, target: net.Socket): void {
+  client.pipe(target).pipe(client);
+  for (const [one, other] of [
+    [client, target],
+    [target, client],
+  ]) {
+    one.on('error', () => other.destroy());
+    one.on('close', () => {
+      other.destroySoon();
+      other.unref();
+    });
+  }
 }
