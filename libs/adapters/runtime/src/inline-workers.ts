@@ -1,5 +1,5 @@
 import { LokiError } from '@loki/model';
-import type { Task, WorkerEnv, Workers } from '@loki/ports';
+import type { Task, TaskOptions, WorkerEnv, Workers } from '@loki/ports';
 import { movable } from './worker-protocol.ts';
 
 /** Runs tasks on the calling thread: for tests and the simulator, and where one thread is all there is. */
@@ -18,17 +18,7 @@ export class InlineWorkers implements Workers {
     this.#isCloning = options?.isCloning ?? false;
   }
 
-  async run<Input, Output>(
-    task: Task<Input, Output>,
-    input: Input,
-    options?: {
-      affinity?: number;
-      signal?: AbortSignal;
-      isUrgent?: boolean;
-      lane?: 'bodies';
-      tenant?: string;
-    },
-  ): Promise<Output> {
+  async run<Input, Output>(task: Task<Input, Output>, input: Input, options?: TaskOptions): Promise<Output> {
     const signal = options?.signal;
     signal?.throwIfAborted();
     if (this.#isClosed) throw new LokiError('unavailable', 'worker pool is closed');

@@ -1,6 +1,6 @@
 import type { ResourceLimits } from 'node:worker_threads';
 import { LokiError } from '@loki/model';
-import type { Task, Workers } from '@loki/ports';
+import type { Task, TaskOptions, Workers } from '@loki/ports';
 import { PoolWorker, settle } from './pool-worker.ts';
 import type { Job } from './pool-worker.ts';
 
@@ -89,17 +89,7 @@ export class WorkerPool implements Workers {
     this.#workers = Array.from({ length: options.size }, () => this.#newWorker(options.workerData));
   }
 
-  run<Input, Output>(
-    task: Task<Input, Output>,
-    input: Input,
-    options?: {
-      affinity?: number;
-      signal?: AbortSignal;
-      isUrgent?: boolean;
-      lane?: 'bodies';
-      tenant?: string;
-    },
-  ): Promise<Output> {
+  run<Input, Output>(task: Task<Input, Output>, input: Input, options?: TaskOptions): Promise<Output> {
     return new Promise<Output>((resolve, reject) => {
       const signal = options?.signal;
       if (signal?.aborted) throw signal.reason;

@@ -42,7 +42,7 @@ export type {
 export type { Tenancy } from './tenancy.ts';
 export { storedIntervalsMax } from './services.ts';
 export type { Clock, Random, TimerHandle, Timers } from './time.ts';
-export type { CheckCancelled, Task, WorkerEnv, Workers } from './workers.ts';
+export type { CheckCancelled, Task, TaskOptions, WorkerEnv, Workers } from './workers.ts';
 export type { LoggedRecord, LogRecord, WriteLog } from './write-log.ts';
 export { retry } from './retry.ts';
 export { atOnce, inSlices } from './slices.ts';

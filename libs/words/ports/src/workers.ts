@@ -39,30 +39,25 @@ export interface Task<Input, Output> {
   transferOutput?(output: Output): ArrayBuffer[];
 }
 
+/** Where and when a task runs. */
+export interface TaskOptions {
+  /** Tasks with the same number prefer the same worker, whose cache then has what they need. */
+  readonly affinity?: number;
+  /** Stops the task at its next `checkCancelled`. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds of work that a client waits for: it never waits behind queries' scans. */
+  readonly isUrgent?: boolean;
+  /** `bodies`: large bodies, which take seconds, wait for each other alone. */
+  readonly lane?: 'bodies';
+  /** It does not wait behind scans when those of other tenants have all common threads. */
+  readonly tenant?: string;
+}
+
 /** Where heavy work goes: threads in production, the same thread in simulation and tests. */
 export interface Workers {
   /** How many tasks can truly run side by side. */
   readonly parallelism: number;
-  /**
-   * @param options.affinity tasks with the same number prefer the same worker, whose cache then has what they
-   *   need
-   * @param options.signal stops the task at its next `checkCancelled`
-   * @param options.isUrgent milliseconds of work that a client waits for: it never waits behind queries'
-   *   scans
-   * @param options.tenant it does not wait behind scans when those of other tenants have all common threads
-   * @param options.lane 'bodies': large bodies, which take seconds, wait for each other alone
-   * Rejects with what the task threw (LokiErrors keep their code), or with the signal's reason.
-   */
-  run<Input, Output>(
-    task: Task<Input, Output>,
-    input: Input,
-    options?: {
-      affinity?: number;
-      signal?: AbortSignal;
-      isUrgent?: boolean;
-      lane?: 'bodies';
-      tenant?: string;
-    },
-  ): Promise<Output>;
+  /** Rejects with what the task threw (LokiErrors keep their code), or with the signal's reason. */
+  run<Input, Output>(task: Task<Input, Output>, input: Input, options?: TaskOptions): Promise<Output>;
   close(): Promise<void>;
 }
