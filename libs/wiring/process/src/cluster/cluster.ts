@@ -206,10 +206,10 @@ export class Cluster {
     return router;
   }
 
-  /** Heads are asked of whoever owns them. */
-  async partitionOwners(own: IngesterService | undefined): Promise<PartitionOwners> {
+  /** The owners of partitions, whose heads are asked; this process's ingester is served before. */
+  async partitionOwners(): Promise<PartitionOwners> {
     const { config, rings, clock, timers } = this.#deps;
-    const ingester = own && countedIngester(own, this.#deps);
+    const ingester = this.#ingester;
     const partitionCount = config.writeLog.partitions;
     if (ingester && config.writeLog.kind === 'embedded') {
       const partitions = Array.from({ length: partitionCount }, (_, partition) => partition);

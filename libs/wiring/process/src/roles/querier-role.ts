@@ -1,16 +1,11 @@
-import type { Ingester } from '@loki/ingester';
 import { Querier } from '@loki/querier';
 import type { ResultsCaches } from '@loki/querier';
 import type { StorageDeps } from './open-storage.ts';
 
 /** The querier of this process. */
-export async function makeQuerier(
-  deps: StorageDeps,
-  ingester: Ingester | undefined,
-  caches: ResultsCaches | undefined,
-): Promise<Querier> {
+export async function makeQuerier(deps: StorageDeps, caches: ResultsCaches | undefined): Promise<Querier> {
   return new Querier({
-    ingesters: await deps.cluster.partitionOwners(ingester),
+    ingesters: await deps.cluster.partitionOwners(),
     catalog: deps.adapters?.catalog?.(deps.catalog) ?? deps.catalog,
     workers: deps.workers,
     logger: deps.logger,

@@ -74,7 +74,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   const distributing = log && runs('distributor') ? await startDistributor(log, streamCounts) : undefined;
   const distributor = distributing?.distributor;
   const caches = storage && runs('querier') ? openResultsCaches(storage) : undefined;
-  const querier = storage && runs('querier') ? await makeQuerier(storage, ingester, caches) : undefined;
+  const querier = storage && runs('querier') ? await makeQuerier(storage, caches) : undefined;
   const frontend = runs('query-frontend')
     ? startFrontend({ ...deps, cluster, workers: storage?.workers }, querier, patternService)
     : undefined;
@@ -99,7 +99,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   /** Of a ruler that has no query frontend beside it. */
   let ruleFrontend: QueryFrontend | undefined;
   const startRuleFrontend = async (from: StorageDeps) => {
-    ruleFrontend = newFrontend(from, querier ?? (await makeQuerier(from, ingester, undefined)));
+    ruleFrontend = newFrontend(from, querier ?? (await makeQuerier(from, undefined)));
     ruleFrontend.start();
     return ruleFrontend;
   };
