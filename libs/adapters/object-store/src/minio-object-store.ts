@@ -147,12 +147,12 @@ export class MinioObjectStore implements ObjectStore {
     checkKey(key);
     checkRange(0, length);
     // "The last 0 bytes" cannot be asked for; one byte tells the size as well.
-    const wanted = Math.max(1, length);
+    const tailBytes = Math.max(1, length);
     return this.#attempts(key, signal, async (ended) => {
       try {
-        const { response, isPart } = await this.#request(key, { range: `bytes=-${wanted}` }, ended);
+        const { response, isPart } = await this.#request(key, { range: `bytes=-${tailBytes}` }, ended);
         const part = isPart ? rangeOf(response) : undefined;
-        const bytes = await readBody(response, part ? wanted : objectBytesMax, ended);
+        const bytes = await readBody(response, part ? tailBytes : objectBytesMax, ended);
         if (part && (part.last !== part.sizeBytes - 1 || bytes.length !== part.last - part.first + 1)) {
           throw new Error('bytes of another range');
         }

@@ -98,7 +98,7 @@ describe.each(hostile)('a Redis that answers with %s', (_, answer) => {
       // Long enough for a connection that is overdue to be replaced.
       await timers.sleep(300);
     });
-    // What may be held, and what the network's own buffers hold.
+    // The bound on an answer, and the network's own buffers.
     expect(sent).toBeLessThan(96 * 2 ** 20);
   });
 });

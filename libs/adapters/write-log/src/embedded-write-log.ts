@@ -142,8 +142,8 @@ export class EmbeddedWriteLog implements WriteLog {
     await refuseOtherPartitions(options.disk, options.partitionCount);
     const durable = await DurableMark.read(options.disk, options.partitionCount);
     for (let p = 0; p < options.partitionCount; p++) {
-      const known = { committed: options.atLeast?.[p] ?? 0, durable: durable[p] };
-      partitions.push(await PartitionLog.open(context, p, known));
+      const marks = { committed: options.atLeast?.[p] ?? 0, durable: durable[p] };
+      partitions.push(await PartitionLog.open(context, p, marks));
     }
     const limits = {
       recordBytesMax: options.recordBytesMax ?? 32 * mib,

@@ -138,7 +138,7 @@ async function readMark(bytes: Buffer): Promise<string> {
 interface Kind {
   readonly name: string;
   readonly bytes: () => readonly Buffer[];
-  /** What the bytes say, as bytes again. */
+  /** The bytes, decoded and encoded again. */
   readonly rewrite: (bytes: Buffer) => Buffer;
 }
 

@@ -56,7 +56,7 @@ export const targets: readonly FuzzTarget[] = [
     corpus: () => goldenNames.map(fileOf),
     mend,
     isRefusal,
-    // What is verified can be read, inspected and merged.
+    // A verified segment can be read, inspected and merged.
     run: (input) => {
       verifySegment(input);
       inspectSegment(input);

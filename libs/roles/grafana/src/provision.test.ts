@@ -34,8 +34,8 @@ const sourceOf = (tenant: string, url = 'http://loki-gateway.loki.svc'): DataSou
 });
 const dashboard = { uid: 'logs', title: 'Logs', panels: [] };
 const folder = { uid: 'loki', title: 'Loki' };
-const wanted = { dataSources: [sourceOf('logs'), sourceOf('events')], dashboards: [dashboard], folder };
-const run = (provision = wanted) => provisionGrafana(api, provision, logger);
+const content = { dataSources: [sourceOf('logs'), sourceOf('events')], dashboards: [dashboard], folder };
+const run = (provision = content) => provisionGrafana(api, provision, logger);
 
 test('data sources and dashboards are created, with the tenant as a secret header', async () => {
   await run();
@@ -66,13 +66,13 @@ test('all of it comes back after the database is lost', async () => {
 
 test('a new address and a new tenant reach what nobody edited', async () => {
   await run();
-  await run({ ...wanted, dataSources: [sourceOf('logs', 'http://elsewhere')] });
+  await run({ ...content, dataSources: [sourceOf('logs', 'http://elsewhere')] });
   expect(grafana.dataSources.get('logs')).toMatchObject({ url: 'http://elsewhere' });
   const moved = { ...sourceOf('logs', 'http://elsewhere'), secureJsonData: { httpHeaderValue1: 'another' } };
-  await run({ ...wanted, dataSources: [moved] });
+  await run({ ...content, dataSources: [moved] });
   expect(grafana.dataSources.get('logs')).toMatchObject({ secureJsonData: { httpHeaderValue1: 'another' } });
   const title = 'Logs of all clusters';
-  await run({ ...wanted, dashboards: [{ ...dashboard, title }] });
+  await run({ ...content, dashboards: [{ ...dashboard, title }] });
   expect(grafana.dashboards.get('logs')!.dashboard.title).toBe(title);
 });
 
@@ -86,9 +86,9 @@ test.each([
     await run();
     const stored = { ...grafana.dataSources.get('logs')!, ...edit };
     grafana.dataSources.set('logs', stored);
-    await run({ ...wanted, dataSources: [sourceOf('logs', 'http://elsewhere')] });
+    await run({ ...content, dataSources: [sourceOf('logs', 'http://elsewhere')] });
     expect(grafana.dataSources.get('logs')).toBe(stored);
-    await removeFromGrafana(api, wanted, logger);
+    await removeFromGrafana(api, content, logger);
     expect(grafana.dataSources.get('logs')).toBe(stored);
     expect(grafana.dataSources.has('events')).toBe(false);
   },
@@ -98,8 +98,8 @@ test('a dashboard that a user saved is left alone', async () => {
   await run();
   const stored = grafana.dashboards.get('logs')!;
   stored.messages.push('wider panels');
-  await run({ ...wanted, dashboards: [{ ...dashboard, title: 'New' }] });
-  await removeFromGrafana(api, wanted, logger);
+  await run({ ...content, dashboards: [{ ...dashboard, title: 'New' }] });
+  await removeFromGrafana(api, content, logger);
   expect(grafana.dashboards.get('logs')).toBe(stored);
 });
 
@@ -107,7 +107,7 @@ test('objects with uids of others are never asked for', async () => {
   const others = { uid: 'prometheus', name: 'Prometheus', jsonData: {} };
   grafana.dataSources.set('prometheus', others);
   await run();
-  await removeFromGrafana(api, wanted, logger);
+  await removeFromGrafana(api, content, logger);
   expect(grafana.requests.filter((request) => request.includes('prometheus'))).toEqual([]);
   expect([...grafana.dataSources.values()]).toEqual([others]);
 });

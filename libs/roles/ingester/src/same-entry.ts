@@ -32,9 +32,9 @@ function isSameMetadata(a: Block, i: number, b: Block, j: number): boolean {
   const aHas = a.info.metadataNames.length > 0;
   const bHas = b.info.metadataNames.length > 0;
   if (!aHas && !bHas) return true;
-  const left = metadataOf(a, i);
-  const right = metadataOf(b, j);
-  return left.length === right.length && left.every((text, k) => text === right[k]);
+  const aPairs = metadataOf(a, i);
+  const bPairs = metadataOf(b, j);
+  return aPairs.length === bPairs.length && aPairs.every((text, k) => text === bPairs[k]);
 }
 
 /** Names and values of a row, flat, sorted by name. */

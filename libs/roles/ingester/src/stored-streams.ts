@@ -188,12 +188,12 @@ function overlaps(rows: RunRows, section: Section, index: number, run: number): 
 /** Whether any timestamp is on both sides; both ascend. */
 function sharesTimestamp(a: RunRows, b: RunRows): boolean {
   const delta = Number(b.block.info.baseNs - a.block.info.baseNs);
-  const left = a.block.timestamps();
-  const right = b.block.timestamps();
+  const aTimes = a.block.timestamps();
+  const bTimes = b.block.timestamps();
   let i = a.first;
   let j = b.first;
   while (i < a.end && j < b.end) {
-    const difference = left[i] - (right[j] + delta);
+    const difference = aTimes[i] - (bTimes[j] + delta);
     if (difference === 0) return true;
     if (difference < 0) i++;
     else j++;

@@ -134,7 +134,7 @@ const otlpWords = ['"resourceLogs"', '"scopeLogs"', '"logRecords"', '"body"', '"
 
 const encodings = ['', 'gzip', 'deflate', 'zstd', 'lz4', 'snappy'] as const;
 
-/** What the first byte of an input says about the rest: how it is pushed. */
+/** The first byte of an input tells how the rest is pushed. */
 function envelope(input: Buffer): {
   kind: PushBody['kind'];
   contentType: string;

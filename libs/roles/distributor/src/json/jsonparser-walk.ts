@@ -31,11 +31,11 @@ export function eachItem(
   if (at === end) return jsonErrors.malformed;
   if (bytes[at] === 0x5d) return undefined;
   for (;;) {
-    const found = valueAt(bytes, at, end);
-    if (typeof found === 'string') return found;
-    const problem = visit(found);
+    const value = valueAt(bytes, at, end);
+    if (typeof value === 'string') return value;
+    const problem = visit(value);
     if (problem !== undefined) return problem;
-    at = skipBlanks(bytes, after(found), end);
+    at = skipBlanks(bytes, after(value), end);
     if (at === end) return jsonErrors.array;
     if (bytes[at] === 0x5d) return undefined;
     if (bytes[at] !== 0x2c) return jsonErrors.array;
@@ -62,11 +62,11 @@ export function eachField(
     if (name === undefined) return jsonErrors.escape;
     at = skipBlanks(bytes, nameEnd + 1, end);
     if (at === end || bytes[at] !== 0x3a) return jsonErrors.malformed;
-    const found = valueAt(bytes, at + 1, end);
-    if (typeof found === 'string') return found;
-    const problem = visit(name, found);
+    const value = valueAt(bytes, at + 1, end);
+    if (typeof value === 'string') return value;
+    const problem = visit(name, value);
     if (problem !== undefined) return problem;
-    at = skipBlanks(bytes, after(found), end);
+    at = skipBlanks(bytes, after(value), end);
     if (at === end) return jsonErrors.array;
     if (bytes[at] === 0x7d) return undefined;
     if (bytes[at] !== 0x2c) return jsonErrors.object;

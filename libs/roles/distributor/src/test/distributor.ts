@@ -24,7 +24,7 @@ export class RecordingLog implements WriteLog {
   readonly partitionCount: number;
   recordBytesMax = 1 << 24;
   readonly records: { readonly partition: number; readonly record: LogRecord }[] = [];
-  /** What each append was told of the time that its entries wait already. */
+  /** The time that entries have waited already, as each append was told. */
   readonly waitedMs: number[] = [];
   isBroken = false;
   /** Appends wait for it. */

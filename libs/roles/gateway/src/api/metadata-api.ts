@@ -84,8 +84,8 @@ export class MetadataApi {
       const groups = [...selectors].map(parseMatchers);
       const series = new Map<string, string>();
       for (const matchers of groups.length > 0 ? groups : [[]]) {
-        const found = await this.#streams(tenancy, request, { matchers, range, kind: 'series' });
-        await this.#visit(request, found, ({ labels }, tenant) => {
+        const selection = await this.#streams(tenancy, request, { matchers, range, kind: 'series' });
+        await this.#visit(request, selection, ({ labels }, tenant) => {
           const visible = labels.filter(([name]) => !isHiddenLabel(name));
           const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
           series.set(Labels.fromPairs(pairs).toString(), pairsJson(pairs));
@@ -132,8 +132,8 @@ export class MetadataApi {
       );
       const streams = new Map<string, StreamVolume>();
       for (const matchers of selectors.values()) {
-        const found = await this.#streams(tenancy, request, { matchers, range, kind: 'stats' });
-        await this.#visit(request, found, (stream, tenant) => {
+        const selection = await this.#streams(tenancy, request, { matchers, range, kind: 'stats' });
+        await this.#visit(request, selection, (stream, tenant) => {
           // Streams that two selectors of a query have in common are read once.
           streams.set(`${tenant}\0${Labels.fromPairs(stream.labels).toString()}`, stream);
         });

@@ -264,8 +264,8 @@ export class QueryApi {
       const rowBytes = rows ? await this.#frontend.complete(rows, request.signal) : 0;
       memory.charge(rowBytes);
       const out = new JsonWriter(memory);
-      const told = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
-      out.json(`{"status":"success",${told}"data":{`);
+      const warningsJson = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
+      out.json(`{"status":"success",${warningsJson}"data":{`);
       await this.#frontend.complete(encodeData(result, encodingOf(request), out), request.signal);
       out.json(`,"stats":${JSON.stringify(this.#stats(answer))}}}`);
       memory.release(rowBytes);

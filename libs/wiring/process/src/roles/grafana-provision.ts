@@ -18,7 +18,7 @@ const folderUid = 'loki';
 export async function runGrafanaProvision(config: ProvisionConfig, logger: Logger): Promise<number> {
   const http = new NodeHttpClient();
   try {
-    const wanted = { dataSources: await readDataSources(config), dashboards: await readDashboards(config) };
+    const content = { dataSources: await readDataSources(config), dashboards: await readDashboards(config) };
     const login = await loginOf(config, http);
     if (login === undefined) {
       logger.info('grafana: its Secret is not there, nothing to do', {
@@ -28,8 +28,9 @@ export async function runGrafanaProvision(config: ProvisionConfig, logger: Logge
     }
     const api = new GrafanaApi({ http, url: config.url, login });
     await waitFor(api, config.waitMs);
-    if (config.removes) await removeFromGrafana(api, wanted, logger);
-    else await provisionGrafana(api, { ...wanted, folder: { uid: folderUid, title: config.folder } }, logger);
+    const folder = { uid: folderUid, title: config.folder };
+    if (config.removes) await removeFromGrafana(api, content, logger);
+    else await provisionGrafana(api, { ...content, folder }, logger);
     return 0;
   } catch (error) {
     if (error instanceof GrafanaError && error.fault === 'absent') {
