@@ -5,15 +5,21 @@ import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Client } from 'minio';
-import { NodeRandom, NodeTimers } from '@loki/runtime';
+import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import { MemoryObjectStore } from './memory-object-store.ts';
 import { openBucket, proveBucket } from './open-bucket.ts';
 import type { BucketOptions } from './open-bucket.ts';
 import { objectStoreContract } from './test/object-store-contract.ts';
 import type { ObjectStoreSubject } from './test/object-store-contract.ts';
 
-const world = { timers: new NodeTimers(), random: new NodeRandom() };
+const world = { clock: new NodeClock(), timers: new NodeTimers(), random: new NodeRandom() };
 const endpoint = process.env['LOKI_TEST_S3_ENDPOINT'];
+
+const keys = {
+  accessKeyId: process.env['AWS_ACCESS_KEY_ID'] ?? 'test',
+  secretAccessKey: process.env['AWS_SECRET_ACCESS_KEY'] ?? 'test-secret',
+  sessionToken: '',
+};
 
 function optionsOf(url: URL, more: Partial<BucketOptions> = {}): BucketOptions {
   return {
@@ -22,9 +28,7 @@ function optionsOf(url: URL, more: Partial<BucketOptions> = {}): BucketOptions {
     useTls: url.protocol === 'https:',
     region: process.env['AWS_REGION'] ?? 'us-east-1',
     bucket: `loki-test-${Buffer.from(world.random.bytes(6)).toString('hex')}`,
-    accessKeyId: process.env['AWS_ACCESS_KEY_ID'] ?? 'test',
-    secretAccessKey: process.env['AWS_SECRET_ACCESS_KEY'] ?? 'test-secret',
-    sessionToken: '',
+    credentials: { keys },
     forcePathStyle: false,
     insecureSkipVerify: false,
     storageClass: '',
@@ -39,8 +43,8 @@ else {
     endPoint: url.hostname,
     port: optionsOf(url).port,
     useSSL: url.protocol === 'https:',
-    accessKey: optionsOf(url).accessKeyId,
-    secretKey: optionsOf(url).secretAccessKey,
+    accessKey: keys.accessKeyId,
+    secretKey: keys.secretAccessKey,
     region: optionsOf(url).region,
   });
 

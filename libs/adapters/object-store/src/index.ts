@@ -1,3 +1,4 @@
+export { credentialSource } from './credential-sources.ts';
 export { FilesystemObjectStore } from './filesystem-object-store.ts';
 export { MemoryObjectStore } from './memory-object-store.ts';
 export { openBucket, proveBucket } from './open-bucket.ts';

@@ -42,6 +42,8 @@ export interface S3Client {
 interface MinioObjectStoreOptions {
   readonly client: S3Client;
   readonly bucket: string;
+  /** Called when the server says that the keys are over. True: the next attempt has others. */
+  readonly renewKeys?: () => boolean;
   /** S3's name of a storage class; absent: the bucket's own. */
   readonly storageClass?: string;
   readonly timers: Timers;
@@ -66,6 +68,8 @@ const retryableCodes = new Set([
   'TooManyRequests',
   'XMinioServerNotInitialized',
 ]);
+/** S3's words for keys of a session that is over. */
+const expiryCodes = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
 const missingCodes = new Set(['NoSuchKey', 'NotFound']);
 /**
  * All of HTTP's: the client reads the body of a status that is not among them to its end, however large it
@@ -242,14 +246,15 @@ export class MinioObjectStore implements ObjectStore {
     signal: AbortSignal | undefined,
     action: (ended: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const { attemptsMax = 5 } = this.#options;
+    const { attemptsMax = 5, renewKeys } = this.#options;
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
       try {
         return await this.#withDeadline(key, signal, action);
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
-        if (!isRetryable(error) || attempt >= attemptsMax) throw translate(key, error);
+        const isMended = isExpiry(error) && renewKeys?.() === true;
+        if (!(isMended || isRetryable(error)) || attempt >= attemptsMax) throw translate(key, error);
       }
       await this.#pause(attempt, signal);
     }
@@ -293,6 +298,10 @@ export class MinioObjectStore implements ObjectStore {
 
 class DeadlineError extends Error {}
 
+function isExpiry(error: unknown): boolean {
+  return expiryCodes.has(codeOf(error) ?? '');
+}
+
 /** Failures of the network and of a busy server may pass; what the server refuses it will refuse again. */
 function isRetryable(error: unknown): boolean {
   if (error instanceof LokiError) return false;
@@ -305,8 +314,9 @@ function translate(key: string, error: unknown): Error {
   if (error instanceof LokiError) return error;
   const code = codeOf(error);
   if (code !== undefined && missingCodes.has(code)) return notFound(key);
-  const reason = error instanceof Error ? error.message : String(error);
-  const isPassing = isRetryable(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const reason = isExpiry(error) ? `the session token is no longer valid: ${text}` : text;
+  const isPassing = isRetryable(error) || isExpiry(error);
   return new LokiError(
     isPassing ? 'unavailable' : 'internal',
     `object store: ${key}: ${code ?? ''} ${reason}`,

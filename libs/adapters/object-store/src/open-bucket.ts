@@ -6,10 +6,13 @@ import type { Duplex } from 'node:stream';
 import type * as minio from 'minio';
 import type { Client, ClientOptions } from 'minio';
 import { LokiError } from '@loki/model';
-import type { ObjectStore, Random, Timers } from '@loki/ports';
+import type { Clock, ObjectStore, Random, Timers } from '@loki/ports';
 import { observedTransport } from './bucket-transport.ts';
 import type { RequestObservation } from './bucket-transport.ts';
+import type { CredentialSource } from './credential-sources.ts';
 import { MinioObjectStore } from './minio-object-store.ts';
+import { RoleCredentials } from './role-credentials.ts';
+import type { RoleKeys } from './role-keys.ts';
 
 /** Where a bucket is, and who asks. */
 export interface BucketOptions {
@@ -19,17 +22,12 @@ export interface BucketOptions {
   readonly useTls: boolean;
   readonly region: string;
   readonly bucket: string;
-  /** '' : Amazon's own ways (role of the machine, of the pod), or nobody, for other servers. */
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken: string;
+  readonly credentials: CredentialSource;
   /**
    * False: the bucket is the first part of the host name. Servers that have no name of their own cannot do
    * that.
    */
   readonly forcePathStyle: boolean;
-  /** The environment names a role of the pod or container, which gives credentials, whatever the server. */
-  readonly hasRole?: boolean;
   readonly insecureSkipVerify: boolean;
   /** PEM of the authorities that may vouch for the server; absent: the system's. */
   readonly ca?: string;
@@ -40,6 +38,7 @@ export interface BucketOptions {
 }
 
 interface BucketDeps {
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
 }
@@ -52,8 +51,10 @@ const bucketAttemptMs = 10_000;
 
 /** The bucket's objects. Nothing is asked of the server yet. */
 export function openBucket(options: BucketOptions, deps: BucketDeps): MinioObjectStore {
+  const { client, renewKeys } = newClient(options, deps);
   return new MinioObjectStore({
-    client: newClient(options),
+    client,
+    renewKeys,
     bucket: options.bucket,
     storageClass: options.storageClass || undefined,
     ...deps,
@@ -72,7 +73,7 @@ export async function proveBucket(
   deps: BucketDeps & { store: ObjectStore },
 ): Promise<void> {
   const { timers, random, store } = deps;
-  const client = newClient(options);
+  const { client } = newClient(options, deps);
   const place = `bucket ${options.bucket} at ${options.endpoint}:${options.port}`;
   let isThere: boolean;
   try {
@@ -129,6 +130,9 @@ async function proveCreate(store: ObjectStore, random: Random, place: string): P
 
 /** Names the missing thing, for the operator who mends it. */
 function missingText(error: unknown): string {
+  if (error instanceof Error && error.message.startsWith('Unable to get credentials')) {
+    return error.cause instanceof Error ? error.cause.message : error.message;
+  }
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   const reason = error instanceof Error ? error.message || code : String(error);
   // Errors of the client itself have a name, and no code.
@@ -160,11 +164,16 @@ function missingText(error: unknown): string {
   }
 }
 
-function newClient(options: BucketOptions): Client {
+interface BucketClient {
+  readonly client: Client;
+  /** The server says that the keys are over. True: a role gives others. */
+  readonly renewKeys: () => boolean;
+}
+
+function newClient(options: BucketOptions, deps: BucketDeps): BucketClient {
   // Loaded by who has a bucket, and not by each thread of those that have none.
-  const { Client, IamAwsProvider } = createRequire(import.meta.url)('minio') as typeof minio;
-  const { endpoint, port, useTls, region, accessKeyId, secretAccessKey, sessionToken } = options;
-  const isAmazon = endpoint.endsWith('.amazonaws.com');
+  const { Client } = createRequire(import.meta.url)('minio') as typeof minio;
+  const { endpoint, port, useTls, region, credentials } = options;
   const config: ClientOptions = {
     endPoint: endpoint,
     port,
@@ -175,14 +184,31 @@ function newClient(options: BucketOptions): Client {
     retryOptions: { disableRetry: true },
     ...(options.observation ? { transport: observedTransport(useTls, options.observation) } : {}),
   };
-  if (accessKeyId !== '') {
-    config.accessKey = accessKeyId;
-    config.secretKey = secretAccessKey;
-    if (sessionToken !== '') config.sessionToken = sessionToken;
-  } else if (isAmazon || options.hasRole) {
-    config.credentialsProvider = new IamAwsProvider({});
+  const { keys, role } = credentials;
+  if (keys) {
+    config.accessKey = keys.accessKeyId;
+    config.secretKey = keys.secretAccessKey;
+    if (keys.sessionToken !== '') config.sessionToken = keys.sessionToken;
   }
-  return new Client(config);
+  if (!role) return { client: new Client(config), renewKeys: () => false };
+  const ofRole = new RoleCredentials(role, deps);
+  let current: RoleKeys | undefined;
+  // The client asks before each request. Its package has the class to extend, and does not export it.
+  config.credentialsProvider = {
+    getCredentials: async () => {
+      const { accessKeyId, secretAccessKey, sessionToken } = (current = await ofRole.keys());
+      return {
+        getAccessKey: () => accessKeyId,
+        getSecretKey: () => secretAccessKey,
+        getSessionToken: () => sessionToken || undefined,
+      };
+    },
+  } as unknown as NonNullable<ClientOptions['credentialsProvider']>;
+  const renewKeys = (): boolean => {
+    if (current) ofRole.refuse(current);
+    return true;
+  };
+  return { client: new Client(config), renewKeys };
 }
 
 /** Whether names below the endpoint can exist: not for an address, nor for a short name such as `minio`. */

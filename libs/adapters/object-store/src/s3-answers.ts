@@ -165,7 +165,7 @@ export function checkOrder(key: string, prefix: string, after: string): void {
 }
 
 /** The first element of that name from `from` on. */
-function elementOf(
+export function elementOf(
   text: string,
   name: string,
   from: number,

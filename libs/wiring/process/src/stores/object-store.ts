@@ -1,6 +1,12 @@
 import fs from 'node:fs';
 import type { StorageConfig } from '@loki/config';
-import { FilesystemObjectStore, openBucket, PrefixedObjectStore, proveBucket } from '@loki/object-store';
+import {
+  credentialSource,
+  FilesystemObjectStore,
+  openBucket,
+  PrefixedObjectStore,
+  proveBucket,
+} from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { NodeClock, NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 import type { StoreObserver } from '@loki/telemetry';
@@ -56,9 +62,15 @@ function openStorage(storage: StorageConfig, observer?: StoreObserver): OpenedSt
     }
     case 's3': {
       const ca = storage.caFile === '' ? undefined : fs.readFileSync(storage.caFile, 'utf8');
-      const observation = observer && { observer, clock: new NodeClock() };
-      const bucket = withCredentials({ ...storage, ca, observation }, process.env);
-      const world = { timers: new NodeTimers(), random: new NodeRandom() };
+      const world = { clock: new NodeClock(), timers: new NodeTimers(), random: new NodeRandom() };
+      const observation = observer && { observer, clock: world.clock };
+      const credentials = credentialSource({
+        configured: storage,
+        env: process.env,
+        readFile: textOf,
+        isAmazon: /\.amazonaws\.com(\.cn)?$/.test(storage.endpoint),
+      });
+      const bucket = { ...storage, ca, observation, credentials };
       return {
         store: openBucket(bucket, world),
         prepare: (whole) => proveBucket(bucket, { ...world, store: whole }),
@@ -67,32 +79,14 @@ function openStorage(storage: StorageConfig, observer?: StoreObserver): OpenedSt
   }
 }
 
-/**
- * Without a key in the configuration: that of the environment, or the role that it names, as S3 clients have
- * it.
- */
-export function withCredentials<
-  T extends { accessKeyId: string; secretAccessKey: string; sessionToken: string },
->(storage: T, env: Readonly<Record<string, string | undefined>>): T & { readonly hasRole: boolean } {
-  const has = (name: string) => Boolean(env[name]);
-  if (storage.accessKeyId !== '') return { ...storage, hasRole: false };
-  if (has('AWS_ACCESS_KEY_ID') && has('AWS_SECRET_ACCESS_KEY')) {
-    return {
-      ...storage,
-      accessKeyId: env['AWS_ACCESS_KEY_ID']!,
-      secretAccessKey: env['AWS_SECRET_ACCESS_KEY']!,
-      sessionToken: env['AWS_SESSION_TOKEN'] ?? '',
-      hasRole: false,
-    };
+/** Undefined for a file that is not there, or not for us. */
+function textOf(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // the caller tells a profile that is named and has no keys
   }
-  return { ...storage, hasRole: roleVariables.some(has) };
 }
-
-const roleVariables = [
-  'AWS_WEB_IDENTITY_TOKEN_FILE',
-  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
-  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
-];
 
 function prefixed(store: ObjectStore, { prefix }: StorageConfig): ObjectStore {
   return prefix === '' ? store : new PrefixedObjectStore(store, prefix);

@@ -1,11 +1,9 @@
 /**
- * Protects a start beside services that are away: it waits, says for what, and takes credentials as S3
- * clients do.
+ * Protects a start beside services that are away: it waits, and says for what.
  */
 import { LokiError } from '@loki/model';
 import type { Logger } from '@loki/ports';
 import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
-import { withCredentials } from './object-store.ts';
 import { patiently } from './patiently.ts';
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
@@ -40,34 +38,4 @@ test('a service that is away for long is waited for, with pauses that end at 30 
 
 test('an error that time does not mend ends the start', async () => {
   await expect(waiting([new LokiError('internal', 'never')]).result).rejects.toThrow('never');
-});
-
-const bare = { accessKeyId: '', secretAccessKey: '', sessionToken: '' };
-const key = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'secret' };
-
-test.each([
-  ['nothing', bare, {}, { ...bare, hasRole: false }],
-  ['a key', bare, key, { accessKeyId: 'id', secretAccessKey: 'secret', sessionToken: '', hasRole: false }],
-  [
-    'a session',
-    bare,
-    { ...key, AWS_SESSION_TOKEN: 't' },
-    { accessKeyId: 'id', secretAccessKey: 'secret', sessionToken: 't', hasRole: false },
-  ],
-  ['half a key', bare, { AWS_ACCESS_KEY_ID: 'id' }, { ...bare, hasRole: false }],
-  ['a web identity', bare, { AWS_WEB_IDENTITY_TOKEN_FILE: '/token' }, { ...bare, hasRole: true }],
-  [
-    'a role of a container',
-    bare,
-    { AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://x' },
-    { ...bare, hasRole: true },
-  ],
-  [
-    'a key, but the configuration has one',
-    { ...bare, accessKeyId: 'mine' },
-    key,
-    { ...bare, accessKeyId: 'mine', hasRole: false },
-  ],
-])('the environment has %s', (_, storage, env, expected) => {
-  expect(withCredentials(storage, env)).toEqual(expected);
 });
