@@ -58,8 +58,9 @@ export class RoleCredentials {
 
   #refresh(): Promise<RoleKeys> {
     const failure = this.#failure;
-    if (failure && this.#deps.clock.monotonicMs() - failure.atMs < pauseMs)
+    if (failure && this.#deps.clock.monotonicMs() - failure.atMs < pauseMs) {
       return Promise.reject(failure.error);
+    }
     this.#call ??= this.#fetch().finally(() => (this.#call = undefined));
     return this.#call;
   }

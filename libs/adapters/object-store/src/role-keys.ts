@@ -105,8 +105,9 @@ function checkedKeys({ expiration, ...keys }: BucketKeys & { expiration: string 
   }
   if (expiration === '') return keys;
   const expiresAtMs = Date.parse(expiration);
-  if (Number.isNaN(expiresAtMs))
+  if (Number.isNaN(expiresAtMs)) {
     throw new Error(`keys of a role that expire at no time: ${expiration.slice(0, 100)}`);
+  }
   return { ...keys, expiresAtMs };
 }
 
