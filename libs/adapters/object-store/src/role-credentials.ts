@@ -13,7 +13,9 @@ const refreshBeforeMs = 5 * 60_000;
 const marginMs = 10_000;
 /** Until the service is asked again after it failed: every request of the store would ask it. */
 const pauseMs = 2_000;
-/** One call with all its questions. Shorter than an attempt of the store, so that its error is the one told. */
+/**
+ * One call with all its questions. Shorter than an attempt of the store, so that its error is the one told.
+ */
 const callMs = 8_000;
 
 interface RoleCredentialsDeps {
