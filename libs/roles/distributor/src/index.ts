@@ -1,4 +1,5 @@
 export { decodePushTask } from './decode/decode-push-task.ts';
 export { Distributor } from './distributor.ts';
 export { decompressedBytesMaxOf } from './options.ts';
+export type { DiscardReason } from './streams/discard.ts';
 export type { StreamLimitOwner, StreamLimitOwners } from './admit/stream-limit-claims.ts';

@@ -17,6 +17,7 @@ export type { LoadedConfig } from './load-config.ts';
 export type { Limits, LimitsSource, OtlpAction, OtlpAttributesConfig } from './limits.ts';
 export { buildLimits } from './read-limits.ts';
 export type { LimitSyntaxChecks } from './read-limits.ts';
+export { reasonOf } from './no-effect.ts';
 export { readOverrides } from './read-overrides.ts';
 export type {
   OverridesBatch,
@@ -27,4 +28,6 @@ export type {
 export { renderConfig } from './render.ts';
 export { renderLimitsYaml, visibleLimits } from './render-limits.ts';
 export { RuntimeConfig } from './runtime-config.ts';
+export { schema } from './schema.ts';
+export type { KeySpec } from './schema.ts';
 export type { Settings } from './settings.ts';

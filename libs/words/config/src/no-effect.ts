@@ -168,7 +168,8 @@ export function withReasons(paths: readonly string[]): string {
     .join(', ');
 }
 
-function reasonOf(path: string): string {
+/** Why this key means nothing here; '' where no reason is given. */
+export function reasonOf(path: string): string {
   for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
     const why = reasons.get(path.slice(0, end));
     if (why !== undefined) return why;

@@ -60,6 +60,7 @@ export class Settings {
    */
   markUsed(path: string): void {
     const prefix = `${path}.`;
+    this.#read.add(path);
     for (const key of this.#set.keys()) if (key === path || key.startsWith(prefix)) this.#read.add(key);
   }
 
@@ -71,6 +72,14 @@ export class Settings {
       paths.push(path);
     }
     return paths.sort();
+  }
+
+  /** Whether the program asked for the key, or for a block around it as a whole. */
+  isUsed(path: string): boolean {
+    for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
+      if (this.#read.has(path.slice(0, end))) return true;
+    }
+    return false;
   }
 
   /** Values set below `prefix` (exclusive of it), by the rest of their path. */

@@ -1,0 +1,28 @@
+/** Text as it stands in a cell of a table: no cell may end the row. */
+export function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ').trim();
+}
+
+/** Text as code in a cell; '' stays empty. */
+export function code(text: string): string {
+  if (text === '') return '';
+  const shown = cell(text.replaceAll('\n', '⏎'));
+  if (!shown.includes('`')) return `\`${shown}\``;
+  return `\`\` ${shown} \`\``;
+}
+
+/** A table; a row without cells is a fault of the caller. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |');
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** The first lines of a page: what it is, and how it came to be. */
+export function opening(title: string, text: string): string {
+  return `# ${title}\n\n<!-- Written by \`npm run docs:reference\`. A change by hand fails its test. -->\n\n${text}\n`;
+}
+
+/** A link from docs/reference to a file of the tree. */
+export function link(file: string, text = file.slice(file.lastIndexOf('/') + 1)): string {
+  return `[${text}](../../${file})`;
+}
