@@ -1,6 +1,12 @@
 /** The texts of errors, read from the places that make them. */
 import { SyntaxKind } from 'typescript/unstable/ast';
-import type { Expression, FunctionDeclaration, MethodDeclaration, Node } from 'typescript/unstable/ast';
+import type {
+  Expression,
+  FunctionDeclaration,
+  Identifier,
+  MethodDeclaration,
+  Node,
+} from 'typescript/unstable/ast';
 import {
   isBinaryExpression,
   isCallExpression,
@@ -96,7 +102,7 @@ function textsOf(expression: Expression, file: ProductFile, files: Files, depth:
     }
     return texts;
   }
-  if (isIdentifier(expression)) return textsOfName(expression.text, expression, file, files, depth);
+  if (isIdentifier(expression)) return textsOfName(expression, file, files, depth);
   return one(gap);
 }
 
@@ -106,8 +112,9 @@ function joined(left: readonly Text[], right: readonly Text[]): Text[] {
 }
 
 /** A name is a parameter, whose values are the callers', or a constant of this file or another. */
-function textsOfName(name: string, at: Node, file: ProductFile, files: Files, depth: number): Text[] {
-  const maker = ancestor(at, isFunction);
+function textsOfName(identifier: Identifier, file: ProductFile, files: Files, depth: number): Text[] {
+  const name = identifier.text;
+  const maker = ancestor(identifier, isFunction);
   const position =
     maker?.parameters.findIndex((each) => isIdentifier(each.name) && each.name.text === name) ?? -1;
   if (maker && position >= 0) {
