@@ -13,11 +13,12 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { Logger } from '@loki/ports';
+import type { Logger, Timers } from '@loki/ports';
 import { withServerSpan } from '@loki/telemetry';
 import { tenantOf, traceOf } from './call-context.ts';
 import { fileDescriptors } from './descriptors.ts';
 import { flowWindowBytes, rpcMessageBytesMax } from './rpc-channel.ts';
+import { boundConnections } from './rpc-connection-bound.ts';
 import { tokenInterceptor } from './shared-token.ts';
 import { statusObjectOf } from './status.ts';
 import { serverCredentials } from './tls.ts';
@@ -37,6 +38,12 @@ export interface RpcServerOptions {
   readonly sendBytesMax?: number;
   /** Calls one connection may have open. Default 100. */
   readonly concurrentStreamsMax?: number;
+  /** Connections that may be open. Default: no bound. */
+  readonly connections?: {
+    readonly max: number;
+    readonly timers: Timers;
+    readonly onRefused: () => void;
+  };
 }
 
 /** A handler's view of its call. */
@@ -97,13 +104,17 @@ export class RpcServer {
 
   /** @returns the port */
   listen(): Promise<number> {
-    const { address, port, tls } = this.#options;
+    const { address, port, tls, logger, connections } = this.#options;
     const credentials = tls ? serverCredentials(tls) : ServerCredentials.createInsecure();
     const host = address === '' ? '[::]' : address.includes(':') ? `[${address}]` : address;
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
-        if (error) reject(error);
-        else resolve(bound);
+        if (error) {
+          reject(error);
+          return;
+        }
+        if (connections) boundConnections(this.#server, { ...connections, logger });
+        resolve(bound);
       });
     });
   }

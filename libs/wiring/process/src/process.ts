@@ -3,7 +3,7 @@ import { RuntimeConfig } from '@loki/config';
 import type { Config, LoadedConfig } from '@loki/config';
 import { QueryThread } from '@loki/engine';
 import { ServiceStates, TenantResolver } from '@loki/http';
-import type { Logger } from '@loki/ports';
+import type { Logger, Timers } from '@loki/ports';
 import { RpcServer, rpcMessageBytesMax } from '@loki/rpc';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import {
@@ -13,6 +13,7 @@ import {
   commonMetrics,
   droppedLogLinesMetric,
   Metrics,
+  refusedRpcConnectionsMetric,
   serverMetrics,
   startTracing,
 } from '@loki/telemetry';
@@ -22,6 +23,7 @@ import { overridesReader } from './overrides-thread.ts';
 import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 import { startRoles } from './roles/roles.ts';
 import { watchCertificates } from './serve/certificates.ts';
+import { descriptorsMax, rpcConnectionsMaxOf } from './serve/descriptors.ts';
 import { HttpPorts } from './serve/http-ports.ts';
 import { routeOperators, routeProcess } from './serve/process-routes.ts';
 import { RpcHealth } from './serve/rpc-health.ts';
@@ -101,7 +103,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
   ended.catch(() => undefined); // the caller hears of it, and may not wait yet
   const states = new ServiceStates();
-  const rpc = rpcServer(config, logger);
+  const rpc = rpcServer(config, { logger, timers, metrics });
   const random = new NodeRandom();
   // Services that the start needs may be away: operators are answered meanwhile, and clients told to come
   // again.
@@ -191,7 +193,14 @@ function writtenDirectories({ dataDirectory, writeLog, ruler, components }: Conf
   ];
 }
 
-function rpcServer({ server }: Config, logger: Logger): RpcServer {
+interface RpcDeps {
+  readonly logger: Logger;
+  readonly timers: Timers;
+  readonly metrics: Metrics;
+}
+
+function rpcServer({ server }: Config, { logger, timers, metrics }: RpcDeps): RpcServer {
+  const refused = refusedRpcConnectionsMetric(metrics);
   return new RpcServer({
     address: server.grpcListenAddress,
     port: server.grpcListenPort,
@@ -203,5 +212,6 @@ function rpcServer({ server }: Config, logger: Logger): RpcServer {
     recvBytesMax: Math.min(rpcMessageBytesMax, server.grpcMaxRecvMsgBytes),
     sendBytesMax: rpcMessageBytesMax,
     concurrentStreamsMax: server.grpcMaxConcurrentStreams,
+    connections: { max: rpcConnectionsMaxOf(descriptorsMax()), timers, onRefused: () => refused.inc() },
   });
 }

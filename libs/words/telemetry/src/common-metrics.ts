@@ -41,6 +41,11 @@ export function droppedLogLinesMetric(metrics: Metrics, droppedCount: () => numb
   metrics.gauge('loki_internal_log_messages_dropped', help, [], (gauge) => gauge.set(droppedCount()));
 }
 
+export function refusedRpcConnectionsMetric(metrics: Metrics): { inc(): void } {
+  const help = 'gRPC connections that were refused because as many were open as the process may have.';
+  return metrics.counter('loki_grpc_connections_refused_total', help);
+}
+
 /** @param server `http` or `grpc`: whose certificate ends at `expiryMs` */
 export function certificateExpiryMetric(metrics: Metrics, server: 'http' | 'grpc', expiryMs: number): void {
   const help = 'When the certificate of a server of this process ends.';

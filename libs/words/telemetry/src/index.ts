@@ -6,7 +6,12 @@ export { compactorMetrics } from './compactor-metrics.ts';
 export type { CompactorMetrics } from './compactor-metrics.ts';
 export { cacheMetrics } from './cache-metrics.ts';
 export { memcachedMetrics } from './memcached-metrics.ts';
-export { certificateExpiryMetric, commonMetrics, droppedLogLinesMetric } from './common-metrics.ts';
+export {
+  certificateExpiryMetric,
+  commonMetrics,
+  droppedLogLinesMetric,
+  refusedRpcConnectionsMetric,
+} from './common-metrics.ts';
 export { distributorMetrics, lineBytesBuckets } from './distributor-metrics.ts';
 export type { DistributorMetrics } from './distributor-metrics.ts';
 export { serverMetrics } from './http-metrics.ts';

@@ -7,6 +7,7 @@ import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } fr
 import { compactorMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 import { LogEnds } from '../cluster/log-ends.ts';
+import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { openWriteLog } from '../stores/open-write-log.ts';
 
 interface HidingDeps {
@@ -40,6 +41,7 @@ interface CompactorRoleDeps extends HidingDeps {
   readonly hiding: Hiding;
   readonly catalog: Catalog;
   readonly workers: Workers;
+  readonly memory: MemoryBounds;
   /** This one's share of the work of all compactors. */
   readonly share: CompactorShare;
   /** Absent in a process that has no role which needs it. */
@@ -110,6 +112,7 @@ function logEnds(deps: CompactorRoleDeps): LogEnds | undefined {
   return new LogEnds(partitions, () =>
     openWriteLog({
       ...deps,
+      readBytesMax: deps.memory.logReadBytesMax,
       // Nothing is written here.
       onNearlyFull: () => undefined,
       atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),

@@ -1,8 +1,12 @@
 import { committedSegments, partitionCommitters } from '@loki/catalog';
 import { Ingester } from '@loki/ingester';
 import type { PatternIngester, StreamLimitCounts } from '@loki/ingester';
+import { mib } from '@loki/model';
 import { ingesterMetrics } from '@loki/telemetry';
 import type { LogDeps } from './open-storage.ts';
+
+/** A partition's head is flushed at half of it; a larger one makes no better segment. */
+const headBytesPartitionMost = 64 * mib;
 
 /** The ingester of this process. */
 export async function startIngester(
@@ -10,7 +14,7 @@ export async function startIngester(
   streamCounts: StreamLimitCounts,
   patterns: PatternIngester | undefined,
 ): Promise<Ingester> {
-  const { config, objectStore, clock, catalog, states, cluster } = deps;
+  const { config, objectStore, clock, catalog, states, cluster, memory } = deps;
   const { owned, isLeader, takenOver } = await cluster.ownership();
   const ingester = new Ingester(
     {
@@ -25,6 +29,8 @@ export async function startIngester(
     },
     owned,
     {
+      headBytesMax: memory.headBytesMax,
+      headBytesPartitionMax: Math.min(memory.headBytesMax, headBytesPartitionMost),
       flushAgeMs: config.ingester.maxChunkAgeMs,
       flushIdleMs: config.ingester.chunkIdlePeriodMs,
       // Some seconds' worth: for tails that go from owner to owner. It matters only where Kafka is told to

@@ -98,7 +98,7 @@ export async function openLog(deps: StorageDeps): Promise<LogDeps> {
   const onNearlyFull = () => pressure.relieve();
   const writeLog = await patiently(
     'the write log',
-    () => openWriteLog({ ...deps, atLeast, onNearlyFull }),
+    () => openWriteLog({ ...deps, readBytesMax: deps.memory.logReadBytesMax, atLeast, onNearlyFull }),
     deps,
   );
   return { ...deps, writeLog, pressure, ownership };

@@ -1,6 +1,5 @@
 import fs from 'node:fs';
 import type { CacheConfig, Config, MemcachedConfig, RedisConfig, TlsClientConfig } from '@loki/config';
-import { mib } from '@loki/model';
 import type { Clock, Logger, ResultsCache, ResultsKind, Timers } from '@loki/ports';
 import type { ResultsCaches } from '@loki/querier';
 import { MemcachedResultsCache, MemoryResultsCache, RedisResultsCache } from '@loki/results-cache';
@@ -9,6 +8,7 @@ import { openRedis } from '@loki/ring-store';
 import { cacheMetrics, measuredResultsCache, memcachedMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 import { watchAddresses } from '../cluster/addresses.ts';
+import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import type { Hiding } from './compactor-role.ts';
 
 interface CacheDeps {
@@ -18,6 +18,7 @@ interface CacheDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly hiding: Hiding;
+  readonly memory: Pick<MemoryBounds, 'resultsCacheBytesMax' | 'cacheWritingBytesMax'>;
 }
 
 /** Stands before each key in a cache elsewhere, whose other users may have keys of their own. */
@@ -32,11 +33,13 @@ export function openResultsCaches(deps: CacheDeps): OpenCaches {
   const { config, clock, hiding } = deps;
   const opened = new Map<CacheConfig, ResultsCache>();
   const byKind = new Map<ResultsKind, ResultsCache>();
+  const memory = perCache(deps.memory, new Set(config.queryRange.caches.values()).size);
   for (const [kind, cache] of config.queryRange.caches) {
     // Queriers remember streams of segments anyway: a second memory of the same process would be for nothing.
     if (!isElsewhere(cache) && streamKinds.has(kind)) continue;
     let shared = opened.get(cache);
-    if (!shared) opened.set(cache, (shared = openCache(deps, cache, `frontend.${names[kind]}`)));
+    if (!shared)
+      opened.set(cache, (shared = openCache({ ...deps, memory }, cache, `frontend.${names[kind]}`)));
     byKind.set(kind, shared);
   }
   return {
@@ -46,6 +49,15 @@ export function openResultsCaches(deps: CacheDeps): OpenCaches {
     async close() {
       await Promise.all([...opened.values()].map((cache) => cache.close()));
     },
+  };
+}
+
+/** Each cache has an equal part, and at least one has all. */
+function perCache(memory: CacheDeps['memory'], caches: number): CacheDeps['memory'] {
+  const part = (bytes: number) => Math.floor(bytes / Math.max(caches, 1));
+  return {
+    resultsCacheBytesMax: part(memory.resultsCacheBytesMax),
+    cacheWritingBytesMax: part(memory.cacheWritingBytesMax),
   };
 }
 
@@ -72,16 +84,14 @@ function openCache(deps: CacheDeps, cache: CacheConfig, name: string): ResultsCa
     return measuredResultsCache(openMemcached(deps, cache, memcached, name), metrics, { name, clock });
   }
   const events = cacheMetrics(metrics, name);
-  const memory = new MemoryResultsCache({ clock, bytesMax, itemsMax, ttlMs, events });
-  return measuredResultsCache(memory, metrics, { name, clock });
+  const fittingBytes = Math.min(bytesMax, deps.memory.resultsCacheBytesMax);
+  const inMemory = new MemoryResultsCache({ clock, bytesMax: fittingBytes, itemsMax, ttlMs, events });
+  return measuredResultsCache(inMemory, metrics, { name, clock });
 }
 
 const connectTimeoutMs = 2_000;
-/** Bytes on their way to a cache elsewhere, whatever the configuration allows. */
-const writingBytesMax = 64 * mib;
-
 function openRedisCache(
-  { clock, timers, logger }: CacheDeps,
+  { clock, timers, logger, memory }: CacheDeps,
   { ttlMs, writing }: CacheConfig,
   redis: RedisConfig,
 ): ResultsCache {
@@ -107,7 +117,7 @@ function openRedisCache(
     prefix: keyPrefix,
     ttlMs,
     timeoutMs: redis.timeoutMs,
-    writingBytesMax: Math.min(writing.bytesMax, writingBytesMax),
+    writingBytesMax: Math.min(writing.bytesMax, memory.cacheWritingBytesMax),
   });
 }
 
@@ -115,7 +125,7 @@ const memcachedPort = 11_211;
 
 /** Servers come and go with their names, as long as the cache is open. */
 function openMemcached(
-  { clock, timers, logger, metrics }: CacheDeps,
+  { clock, timers, logger, metrics, memory }: CacheDeps,
   { ttlMs, writing }: CacheConfig,
   memcached: MemcachedConfig,
   name: string,
@@ -128,7 +138,7 @@ function openMemcached(
     logger,
     prefix: keyPrefix,
     ttlMs,
-    writing: { ...writing, bytesMax: Math.min(writing.bytesMax, writingBytesMax) },
+    writing: { ...writing, bytesMax: Math.min(writing.bytesMax, memory.cacheWritingBytesMax) },
     tls: tls.enabled ? tlsOf(tls) : undefined,
     onRequest: memcachedMetrics(metrics, name),
   });

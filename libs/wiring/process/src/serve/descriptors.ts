@@ -3,17 +3,26 @@
 /** Descriptors that a process needs at rest: threads, pipes, log files of partitions. */
 const atRest = 64;
 
+/** More processes than that make no cluster, and pushers by gRPC are few. */
+const rpcConnectionsMost = 10_000;
+
+/** Connections that the gRPC port takes: a quarter of the descriptors. 0: no bound. */
+export function rpcConnectionsMaxOf(descriptors: number): number {
+  if (!Number.isFinite(descriptors)) return 0;
+  return Math.max(1, Math.min(Math.floor(descriptors / 4), rpcConnectionsMost));
+}
+
 /**
- * Connections of clients that one port takes: half of the descriptors, or all but some hundreds where there
- * are many.
+ * Connections of clients that one port takes: half of the descriptors that gRPC leaves, or all but some
+ * hundreds where there are many.
  *
  * @param given the configured bound; 0: none
  * @param descriptors Infinity: unbounded
  */
 export function connectionsMaxOf(given: number, descriptors: number): number {
-  const left = Math.max(descriptors / 2, descriptors - atRest * 8);
-  if (!Number.isFinite(left)) return given;
-  const fitting = Math.max(1, Math.floor(left));
+  if (!Number.isFinite(descriptors)) return given;
+  const rest = descriptors - rpcConnectionsMaxOf(descriptors);
+  const fitting = Math.max(1, Math.floor(Math.max(rest / 2, rest - atRest * 8)));
   return given > 0 ? Math.min(given, fitting) : fitting;
 }
 

@@ -1,4 +1,4 @@
-import { memoryBoundsOf, processMemoryBytes } from './memory-bounds.ts';
+import { inMib, memoryBoundsOf, processMemoryBytes } from './memory-bounds.ts';
 
 // Protects small containers from bounds that were made for large machines, and large machines from smaller
 // ones than they had.
@@ -10,13 +10,23 @@ test.each([256, 512, 1024, 2048, 4096, 65_536])(
   (size) => {
     for (const threads of [1, 2, 8, 64]) {
       const bounds = memoryBoundsOf(size * mib, threads);
-      const held =
+      const ofRequests =
         bounds.bodyBytesMax +
         bounds.pushBytesMax +
         bounds.blockCacheBytesMax +
         threads * bounds.leafBytesMaxPerThread +
         bounds.rootBytesMax;
-      expect(held).toBeLessThanOrEqual(0.75 * Math.max(size - 256, size / 4) * mib);
+      const usable = Math.max(size - 256, size / 4) * mib;
+      expect(ofRequests).toBeLessThanOrEqual(0.75 * usable);
+      const kept =
+        bounds.headBytesMax +
+        bounds.logReadBytesMax +
+        bounds.resultsCacheBytesMax +
+        bounds.cacheWritingBytesMax;
+      // The least that a head and a consumer need is in the part of the process at rest where there is
+      // little.
+      expect(kept).toBeLessThanOrEqual((usable * 11) / 64 + 12 * mib);
+      if (size >= 512) expect(ofRequests + kept).toBeLessThanOrEqual(0.95 * usable);
       expect(bounds.decompressedBytesMax).toBeLessThanOrEqual(bounds.pushBytesMax / 2);
     }
   },
@@ -29,8 +39,18 @@ test('a large machine has the bounds that were measured for it', () => {
     decompressedBytesMax: 256 * mib,
     leafBytesMaxPerThread: 384 * mib,
     rootBytesMax: 2048 * mib,
+    headBytesMax: 512 * mib,
+    logReadBytesMax: 128 * mib,
+    cacheWritingBytesMax: 64 * mib,
     threadHeapMib: 1024,
   });
+});
+
+test('each bound is told at the start', () => {
+  const bounds = memoryBoundsOf(1024 * mib, 2);
+  const told = inMib(bounds);
+  expect(Object.keys(told)).toHaveLength(Object.keys(bounds).length);
+  expect(told).toMatchObject({ memoryMib: 1024, headMibMax: 72, logReadMibMax: 24, resultsCacheMibMax: 24 });
 });
 
 test('the memory of this process is known', () => {

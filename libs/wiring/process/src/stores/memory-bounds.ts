@@ -18,15 +18,27 @@ export interface MemoryBounds {
   readonly leafBytesMaxPerThread: number;
   /** Results of scans that are merged, of all queries. */
   readonly rootBytesMax: number;
+  /** Records that no segment has yet, of all partitions. */
+  readonly headBytesMax: number;
+  /** Records that Kafka gave and no consumer has taken yet. */
+  readonly logReadBytesMax: number;
+  /** Results in memory, of all caches; and those on their way to caches elsewhere. */
+  readonly resultsCacheBytesMax: number;
+  readonly cacheWritingBytesMax: number;
   readonly threadHeapMib: number;
 }
 
 /** Without load: code, heaps and buffers of the main thread and two others. */
 const atRestBytes = 256 * mib;
 
+/** A head has room for reads of the log, and Kafka's consumers for one partition each. */
+const headBytesLeast = 8 * mib;
+const logReadBytesLeast = 4 * mib;
+
 /**
- * Bounds by the memory there is. Parts add up to three quarters of what is there besides the process at rest:
- * what was freed is collected a little later. Above some GiB nothing grows further.
+ * Bounds by the memory there is besides the process at rest. Requests have three quarters of it at most: what
+ * was freed is collected a little later. Heads, and records and results that are kept, have 11 parts of 64
+ * more: they stay, and leave nothing to be collected. Above some GiB nothing grows further.
  */
 export function memoryBoundsOf(memoryBytes: number, threads: number): MemoryBounds {
   const usableBytes = Math.max(memoryBytes - atRestBytes, memoryBytes / 4);
@@ -41,6 +53,10 @@ export function memoryBoundsOf(memoryBytes: number, threads: number): MemoryBoun
     blockCacheBytesMax: part(1 / 8, Infinity),
     leafBytesMaxPerThread: part(1 / 8 / threads, 384 * mib),
     rootBytesMax: part(1 / 8, 2048 * mib),
+    headBytesMax: Math.max(part(3 / 32, 512 * mib), headBytesLeast),
+    logReadBytesMax: Math.max(part(1 / 32, 128 * mib), logReadBytesLeast),
+    resultsCacheBytesMax: part(1 / 32, Infinity),
+    cacheWritingBytesMax: part(1 / 64, 64 * mib),
     threadHeapMib: Math.floor(Math.min(Math.max(memoryBytes / 4 / mib, 128), 1024)),
   };
 }

@@ -11,6 +11,8 @@ interface WriteLogDeps {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
+  /** Records that Kafka gave and no consumer has taken yet. */
+  readonly readBytesMax: number;
   /** Per partition, where the catalog ends: offsets below must not be given out again. */
   readonly atLeast: readonly number[];
   /** Called while the embedded log has little room left. */
@@ -72,6 +74,7 @@ export function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
     startTimeoutMs: kafkaStartMs,
     atLeast,
     recordBytesMax: kafka.maxRecordBytes,
+    bufferBytesMax: deps.readBytesMax,
     ...(kafka.maxBufferedBytes > 0 ? { pendingBytesMax: kafka.maxBufferedBytes } : {}),
     dialTimeoutMs: kafka.dialTimeoutMs,
     writeTimeoutMs: kafka.writeTimeoutMs,
