@@ -38,8 +38,9 @@ export function openResultsCaches(deps: CacheDeps): OpenCaches {
     // Queriers remember streams of segments anyway: a second memory of the same process would be for nothing.
     if (!isElsewhere(cache) && streamKinds.has(kind)) continue;
     let shared = opened.get(cache);
-    if (!shared)
+    if (!shared) {
       opened.set(cache, (shared = openCache({ ...deps, memory }, cache, `frontend.${names[kind]}`)));
+    }
     byKind.set(kind, shared);
   }
   return {
