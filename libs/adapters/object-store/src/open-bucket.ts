@@ -1,13 +1,12 @@
-import http from 'node:http';
-import https from 'node:https';
+import type { Agent } from 'node:http';
 import { createRequire } from 'node:module';
-import net from 'node:net';
+import { isIP, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type * as minio from 'minio';
 import type { Client, ClientOptions } from 'minio';
 import { LokiError } from '@loki/model';
 import type { Clock, ObjectStore, Random, Timers } from '@loki/ports';
-import { observedTransport } from './bucket-transport.ts';
+import { http, https, observedTransport } from './bucket-transport.ts';
 import type { RequestObservation } from './bucket-transport.ts';
 import type { CredentialSource } from './credential-sources.ts';
 import { MinioObjectStore } from './minio-object-store.ts';
@@ -213,10 +212,10 @@ function newClient(options: BucketOptions, deps: BucketDeps): BucketClient {
 
 /** Whether names below the endpoint can exist: not for an address, nor for a short name such as `minio`. */
 function hasDomain(endpoint: string): boolean {
-  return net.isIP(endpoint) === 0 && endpoint.includes('.');
+  return isIP(endpoint) === 0 && endpoint.includes('.');
 }
 
-function newAgent(options: BucketOptions): http.Agent {
+function newAgent(options: BucketOptions): Agent {
   const shared = {
     keepAlive: true,
     maxSockets: socketsMax,
@@ -224,12 +223,12 @@ function newAgent(options: BucketOptions): http.Agent {
     scheduling: 'lifo',
   } as const;
   const agent = options.useTls
-    ? new https.Agent({ ...shared, rejectUnauthorized: !options.insecureSkipVerify, ca: options.ca })
-    : new http.Agent(shared);
+    ? new (https().Agent)({ ...shared, rejectUnauthorized: !options.insecureSkipVerify, ca: options.ca })
+    : new (http().Agent)(shared);
   const create = agent.createConnection.bind(agent);
   agent.createConnection = (connectOptions, callback): Duplex | null | undefined => {
     const socket = create(connectOptions, callback);
-    if (socket instanceof net.Socket) {
+    if (socket instanceof Socket) {
       socket.setTimeout(socketIdleMs);
       socket.on('timeout', () => socket.destroy(new Error(`nothing moved in ${socketIdleMs} ms`)));
     }

@@ -3,5 +3,6 @@ export { NodeHttpClient } from './node-http-client.ts';
 export { InlineWorkers } from './inline-workers.ts';
 export { NodeRandom } from './node-random.ts';
 export { serveTasks } from './serve-tasks.ts';
+export type { TaskPackage } from './serve-tasks.ts';
 export { NodeClock, NodeTimers } from './time.ts';
 export { WorkerPool } from './worker-pool.ts';

@@ -7,28 +7,34 @@ import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
 // oxlint-disable-next-line typescript/no-explicit-any -- a table of tasks of all types has no common input type
 type AnyTask = Task<any, any>;
 
+/** Tasks whose names begin alike. They are loaded with the first call of one of them. */
+export interface TaskPackage {
+  readonly prefix: string;
+  readonly load: () => Promise<readonly AnyTask[]>;
+}
+
 /**
  * A worker script's whole life: takes calls from the `WorkerPool` that started it and answers them, several
  * at a time when tasks wait (a fetch, say). Call it once, with every task that the pool's users may run.
  *
+ * @param packages of a name, the first one with its prefix is loaded: a thread that only reads has no code of
+ *   those that write
  * @param envFactory builds what tasks may use, from the pool's `workerData`; when it fails the worker ends,
  *   and the pool says so
  */
 export function serveTasks(
-  tasks: readonly AnyTask[],
+  packages: readonly TaskPackage[],
   envFactory: (data: unknown) => WorkerEnv | Promise<WorkerEnv>,
 ): void {
   const port = parentPort;
   if (!port) throw new Error('serveTasks() runs in a worker thread only');
-  const byName = new Map(tasks.map((task) => [task.name, task]));
-  if (byName.size !== tasks.length) throw new Error('two tasks have the same name');
+  const taskOf = taskFinder(packages);
   const ready = loadHash().then(() => envFactory(workerData));
 
   const answer = async (call: TaskCall): Promise<void> => {
     try {
       const env = await ready;
-      const task = byName.get(call.name);
-      if (!task) throw new LokiError('internal', `worker knows no task ${call.name}`);
+      const task = await taskOf(call.name);
       // It may have waited here behind others.
       const checkCancelled = checkOf(call);
       checkCancelled();
@@ -56,6 +62,20 @@ export function serveTasks(
       throw error;
     });
   });
+}
+
+/** Finds tasks by name. A package that cannot be loaded fails the call, and is tried again by the next. */
+function taskFinder(packages: readonly TaskPackage[]): (name: string) => Promise<AnyTask> {
+  const byName = new Map<string, AnyTask>();
+  return async (name) => {
+    const loaded = byName.get(name);
+    if (loaded) return loaded;
+    const tasks = (await packages.find(({ prefix }) => name.startsWith(prefix))?.load()) ?? [];
+    for (const task of tasks) byName.set(task.name, task);
+    const task = byName.get(name);
+    if (!task) throw new LokiError('internal', `worker knows no task ${name}`);
+    return task;
+  };
 }
 
 /** Shows that the thread is alive and at this call; throws once its caller has given up. */

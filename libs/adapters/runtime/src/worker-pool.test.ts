@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { InlineWorkers } from './inline-workers.ts';
-import { testTasks, unservedTask } from './testdata/tasks.ts';
+import { testTasks, unloadableTask, unservedTask } from './testdata/tasks.ts';
 import { WorkerPool } from './worker-pool.ts';
 import type { WorkerPoolOptions } from './worker-pool.ts';
 
@@ -72,6 +72,8 @@ describe('worker pool', () => {
         message: 'no',
       });
       await expect(pool.run(unservedTask, null)).rejects.toMatchObject({ code: 'internal' });
+      // Loaded by this call alone: the thread runs tasks of other packages before and after.
+      await expect(pool.run(unloadableTask, null)).rejects.toThrow('no such package');
       await expect(pool.run(testTasks.returnFunction, null)).rejects.toMatchObject({
         name: 'DataCloneError',
       });

@@ -156,7 +156,7 @@ describe('pushes are large by what they bring, too', () => {
     const { push: send, log } = testDistributor({ deps, nowMs, limits: () => limits });
     const answer = await send('t', { body: json({ streams: pushed }) });
     expect([answer.status, String(answer.body ?? '')]).toEqual([204, '']);
-    expect(tasks.filter((name) => name === 'decodePush')).toHaveLength(elsewhere);
+    expect(tasks.filter((name) => name === 'distributor.decodePush')).toHaveLength(elsewhere);
     // Others have the thread in between.
     expect(pauses > 0).toBe(elsewhere === 1);
     // Repeats of another run are the ingester's to drop.
@@ -191,7 +191,7 @@ describe('memory of what is accepted', () => {
     let decoded = 0;
     const run = workers.run.bind(workers);
     workers.run = (task, ...rest) => {
-      if (task.name === 'decodePush') decoded++;
+      if (task.name === 'distributor.decodePush') decoded++;
       return run(task, ...rest);
     };
     const { push: send, log } = testDistributor({

@@ -1,3 +1,2 @@
 export { Querier } from './querier.ts';
 export type { PartitionOwners, ResultsCaches } from './querier.ts';
-export { streamsTask } from './streams.ts';

@@ -6,6 +6,7 @@ import {
   packedBytes,
   QueryThread,
   resultBytes,
+  streamsTask,
   unpackLeafResult,
   volumeTask,
 } from '@loki/engine';
@@ -41,7 +42,7 @@ import { KeptResults } from './kept-results.ts';
 import { holdsWhole, knownKey, KnownStreams } from './known-streams.ts';
 import { scanUntilFilled } from './scan-logs.ts';
 import { bytesByInterval } from './stored-bytes.ts';
-import { mergeStreamVolumes, streamsTask } from './streams.ts';
+import { mergeStreamVolumes } from './streams.ts';
 import { leafWindow } from './window.ts';
 import type { Window } from './window.ts';
 

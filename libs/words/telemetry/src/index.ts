@@ -23,7 +23,7 @@ export { LogOutput } from './log-output.ts';
 export { createLogger } from './logger.ts';
 export type { LogControl, LogLevel } from './logger.ts';
 export { Metrics } from './metrics.ts';
-export { objectStoreMetrics, observedObjectStore } from './object-store-metrics.ts';
+export { objectStoreMetrics } from './object-store-metrics.ts';
 export type { BucketRequest, StoreCall, StoreObserver } from './object-store-metrics.ts';
 export { collectProcessMetrics } from './process-metrics.ts';
 export { expositionFor } from './open-metrics.ts';

@@ -55,3 +55,5 @@ const returnFunction: Task<null, unknown> = { name: 'returnFunction', run: () =>
 
 export const testTasks = { double, sum, refuse, fail, whoAmI, spin, toil, die, returnFunction };
 export const unservedTask = unknown;
+/** Of a package that cannot be loaded. */
+export const unloadableTask: Task<null, null> = { name: 'unloadable.task', run: () => null };

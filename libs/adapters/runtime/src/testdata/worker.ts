@@ -2,7 +2,15 @@
 import { serveTasks } from '../serve-tasks.ts';
 import { testTasks } from './tasks.ts';
 
-serveTasks(Object.values(testTasks), (data) => {
+const load = () => Promise.resolve(Object.values(testTasks));
+
+const fail = () => Promise.reject(new Error('no such package'));
+const packages = [
+  { prefix: 'unloadable.', load: fail },
+  { prefix: '', load },
+];
+
+serveTasks(packages, (data) => {
   if (data === 'refuse') throw new Error('no environment today');
   if (data instanceof Int32Array) Atomics.add(data, 0, 1);
   return { objectStore: undefined as never, cache: new Map([['data', data]]), cacheBytesMax: 0 };

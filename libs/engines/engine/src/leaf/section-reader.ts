@@ -22,7 +22,7 @@ export type LeafSource =
     };
 
 /** startNs <= ts < endNs. */
-interface Clip {
+export interface Clip {
   readonly startNs: bigint;
   readonly endNs: bigint;
 }

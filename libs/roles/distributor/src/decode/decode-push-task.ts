@@ -51,7 +51,7 @@ const namesMax = 1 << 16;
 
 /** Decompresses and decodes a large push, away from the thread that serves requests. */
 export const decodePushTask: Task<DecodeInput, DecodedPush> = {
-  name: 'decodePush',
+  name: 'distributor.decodePush',
   run(input) {
     const rows = new PushRows();
     const texts = new StreamTexts();
