@@ -26,10 +26,11 @@ import { takenByPolicy } from './admit/taken-by-policy.ts';
 import { validateRows } from './admit/validate.ts';
 import type { ValidRows } from './admit/validate.ts';
 import { decodePushTask, unpack, weightOf } from './decode/decode-push-task.ts';
-import { decodePush } from './decode/decode-push.ts';
+import type { DecodedPush } from './decode/decode-push-task.ts';
+import { decodePush, isSnappyPush } from './decode/decode-push.ts';
 import type { PushBody } from './decode/decode-push.ts';
 import { OtlpActionsCache } from './decode/otlp-actions-cache.ts';
-import { checkBodySize, expectedBytesOf } from './decode/read-body.ts';
+import { checkBodySize, expectedBytesOf, firstRoomOf, isBeyondRoom, roomGrowth } from './decode/read-body.ts';
 import { knownEncoding, knownType } from './header-labels.ts';
 import { rfc3339Seconds } from './json/time-text.ts';
 import { defaultDistributorOptions } from './options.ts';
@@ -236,9 +237,9 @@ export class Distributor implements DistributorService {
     const pushBody: PushBody = { body, kind, contentType, encoding };
     const inlineBytesMax = format === 'otlp' ? bounds.inlineOtlpBytesMax : bounds.inlineBytesMax;
     const decompressedBytesMax = Math.min(bounds.decompressedBytesMax, inlineBytesMax);
-    if (expectedBytesOf(body, encoding) > inlineBytesMax) {
-      return this.#decodeElsewhere(push, pushBody, streams);
-    }
+    const expected = expectedBytesOf(body, encoding, isSnappyPush(pushBody));
+    const firstRoom = firstRoomOf(encoding, { expected, inline: inlineBytesMax });
+    if (expected > inlineBytesMax) return this.#decodeElsewhere(push, pushBody, streams, firstRoom);
     scratch.rows.countsMax = inlineCountsMax;
     try {
       const actions = () => this.#otlpActions.of(limits);
@@ -257,25 +258,51 @@ export class Distributor implements DistributorService {
       // Whether it is too large for us is found there.
       const isLarge = error instanceof LokiError && error.code === 'bodyTooLarge';
       if (!isLarge) throw error;
-      return this.#decodeElsewhere(push, pushBody, streams);
+      return this.#decodeElsewhere(push, pushBody, streams, firstRoom);
     }
     this.#hold(push, scratch.rows.weightBytes);
     return undefined;
   }
 
-  async #decodeElsewhere(push: Push, body: PushBody, streams: StreamLookup): Promise<void> {
-    const { limits, nowMs, scratch } = push;
-    const { recvBytesMax, decompressedBytesMax, otlpIndexAttributes } = this.#options;
-    const bounds = { recvBytesMax, decompressedBytesMax };
+  /**
+   * A body has no more room than is counted for it. Refused before it is decompressed: what was decompressed
+   * in vain is memory until it is collected.
+   */
+  async #decodeElsewhere(
+    push: Push,
+    body: PushBody,
+    streams: StreamLookup,
+    firstRoom: number,
+  ): Promise<void> {
+    const { decompressedBytesMax } = this.#options;
     push.isLarge = true;
-    const input = { ...body, otlp: limits.otlp, otlpIndexAttributes, nowMs, bounds };
-    // Refused before it is decompressed: what was decompressed in vain is memory until it is collected.
-    const expectedBytes = Math.min(expectedBytesOf(body.body, body.encoding), decompressedBytesMax);
-    this.#hold(push, expectedBytes);
-    const decoded = await this.#deps.workers.run(decodePushTask, input, { lane: 'bodies' });
-    this.#letGo(push, expectedBytes);
+    let room = Math.min(firstRoom, decompressedBytesMax);
+    let decoded: DecodedPush | undefined;
+    while (!decoded) {
+      this.#hold(push, room);
+      try {
+        decoded = await this.#decodeWithin(push, body, room);
+      } catch (error) {
+        if (room === decompressedBytesMax || !isBeyondRoom(error)) throw error;
+      }
+      this.#letGo(push, room);
+      room = Math.min(room * roomGrowth, decompressedBytesMax);
+    }
     this.#hold(push, weightOf(decoded));
-    await inSlices(unpack(decoded, scratch.rows, streams), this.#deps);
+    await inSlices(unpack(decoded, push.scratch.rows, streams), this.#deps);
+  }
+
+  #decodeWithin({ limits, nowMs }: Push, body: PushBody, room: number): Promise<DecodedPush> {
+    const { recvBytesMax, decompressedBytesMax, otlpIndexAttributes } = this.#options;
+    const input = {
+      ...body,
+      otlp: limits.otlp,
+      otlpIndexAttributes,
+      nowMs,
+      bounds: { recvBytesMax, decompressedBytesMax: room },
+      isLastTry: room === decompressedBytesMax || body.encoding === '',
+    };
+    return this.#deps.workers.run(decodePushTask, input, { lane: 'bodies' });
   }
 
   /** Counts bytes of a push until the log has acknowledged it. A push is never too large by itself. */

@@ -3,10 +3,12 @@
  * memory from what is accepted.
  */
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { compressFrameSync } from 'lz4-napi';
 import { compressSync } from 'snappy';
 import { buildLimits } from '@loki/config';
 import { encodePushRequest } from '@loki/proto';
 import { NodeTimers } from '@loki/runtime';
+import { distributorMetrics, Metrics } from '@loki/telemetry';
 import { inlineWorkers, StoppedClock, storedEntries, testDistributor } from './test/distributor.ts';
 
 const nowMs = Date.UTC(2026, 0, 15, 12, 30);
@@ -77,6 +79,56 @@ const protobuf = encodePushRequest({
 });
 
 const push = '/loki/api/v1/push';
+
+/** Bodies that become `bytes` of JSON; sound ones have a push in them. */
+function bombs(bytes: number, isSound = false): [string, string, Buffer, Map<string, string>][] {
+  const line = 'x'.repeat(1024 - 60);
+  const count = Math.ceil(bytes / 1024 / 1.024);
+  const entry = (i: number) => [String(nowNs + BigInt(i)), line];
+  const ofPush = json({
+    streams: [{ stream: { app: 'a' }, values: Array.from({ length: count }, (_, i) => entry(i)) }],
+  });
+  const record = { timeUnixNano: String(nowNs), body: { stringValue: line } };
+  const ofOtlp = json({
+    resourceLogs: [
+      {
+        scopeLogs: [
+          {
+            logRecords: Array.from({ length: count }, (_, i) => ({
+              ...record,
+              timeUnixNano: String(nowNs + BigInt(i)),
+            })),
+          },
+        ],
+      },
+    ],
+  });
+  const ofProtobuf = encodePushRequest({
+    streams: [
+      {
+        labels: '{app="a"}',
+        entries: Array.from({ length: count }, (_, i) => ({
+          timestampNs: nowNs + BigInt(i),
+          line,
+          metadata: [],
+        })),
+      },
+    ],
+  });
+  const gzip = gzipSync(ofPush);
+  // The last member alone says how large it is.
+  const lying = Buffer.concat([gzip, gzipSync(Buffer.alloc(isSound ? 0 : 1))]);
+  return [
+    ['gzip', push, gzip, headers('application/json', 'gzip')],
+    ['gzip that lies', push, lying, headers('application/json', 'gzip')],
+    ['deflate', push, deflateSync(ofPush), headers('application/json', 'deflate')],
+    ['snappy', push, compressSync(ofProtobuf), headers('application/x-protobuf')],
+    ['snappy in gzip', push, gzipSync(compressSync(ofProtobuf)), headers('application/x-protobuf', 'gzip')],
+    ['zstd', '/otlp/v1/logs', zstdCompressSync(ofOtlp), headers('application/json', 'zstd')],
+    ['lz4', '/otlp/v1/logs', compressFrameSync(ofOtlp), headers('application/json', 'lz4')],
+  ];
+}
+
 test.each([
   ['JSON', push, streams, headers('application/json')],
   ['JSON, gzip', push, gzipSync(streams), headers('application/json', 'gzip')],
@@ -213,6 +265,65 @@ describe('memory of what is accepted', () => {
     expect(new Set(statuses)).toEqual(new Set([204, 503]));
     expect(decoded).toBeLessThanOrEqual(4);
   });
+
+  // The size that gzip names is the sender's word, and other encodings name none.
+  test.each(bombs(12 * mib))(
+    '%s: a body has no more room than is counted for it, whatever it claims',
+    async (_, path, body, bodyHeaders) => {
+      const workers = inlineWorkers();
+      const counted: number[] = [];
+      const rooms: number[] = [];
+      const run = workers.run.bind(workers);
+      const metrics = new Metrics();
+      const observer = distributorMetrics(metrics);
+      let inflight = 0;
+      workers.run = (task, input, ...rest) => {
+        if (task.name === 'decodePush') {
+          counted.push(inflight);
+          rooms.push((input as { bounds: { decompressedBytesMax: number } }).bounds.decompressedBytesMax);
+        }
+        return run(task, input, ...rest);
+      };
+      const { push: send } = testDistributor({
+        options: {
+          inflightBytesMax: 64 * mib,
+          decompressedBytesMax: 8 * mib,
+          inlineBytesMax: mib / 2,
+          inlineOtlpBytesMax: mib / 2,
+        },
+        nowMs,
+        limits: () => limits,
+        deps: { workers, metrics: { ...observer, inflightBytes: (bytes) => void (inflight = bytes) } },
+      });
+      const answer = await send('t', {
+        path,
+        body: Buffer.from(Uint8Array.from(body)),
+        headers: bodyHeaders,
+      });
+      expect([answer.status, String(answer.body)]).toEqual([413, expect.stringContaining('decompressed')]);
+      expect(rooms.at(-1)).toBe(8 * mib);
+      for (let i = 0; i < rooms.length; i++) expect(rooms[i]).toBeLessThanOrEqual(counted[i]);
+      expect(inflight).toBe(0);
+    },
+  );
+
+  test.each(bombs(6 * mib, true))(
+    '%s: a large body that claims nothing, or a lie, is taken after all',
+    async (_, path, body, bodyHeaders) => {
+      const { push: send, log } = testDistributor({
+        options: { inlineBytesMax: mib / 16, inlineOtlpBytesMax: mib / 16 },
+        nowMs,
+        limits: () => limits,
+      });
+      const answer = await send('t', {
+        path,
+        body: Buffer.from(Uint8Array.from(body)),
+        headers: bodyHeaders,
+      });
+      expect(answer.status).toBeLessThan(300);
+      expect(storedEntries(log)).toHaveLength(Math.ceil((6 * mib) / 1024 / 1.024));
+    },
+  );
 
   test('counts what pushes are decompressed, until the log has acknowledged them', async () => {
     const { push: send, log } = testDistributor({

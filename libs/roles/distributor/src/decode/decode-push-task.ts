@@ -18,10 +18,12 @@ interface DecodeInput extends PushBody {
   readonly otlpIndexAttributes: readonly string[];
   readonly nowMs: number;
   readonly bounds: BodyBounds;
+  /** The sender has no use for the body afterwards: its memory is moved, not copied. */
+  readonly isLastTry: boolean;
 }
 
 /** Columns of a push, to be moved between threads. Texts that repeat are there once. */
-interface DecodedPush {
+export interface DecodedPush {
   readonly bytes: Uint8Array;
   readonly extra: Uint8Array;
   readonly hasValidNames: boolean;
@@ -72,7 +74,7 @@ export const decodePushTask: Task<DecodeInput, DecodedPush> = {
     );
     return packed(rows);
   },
-  transfer: ({ body }) => (isWhole(body) ? [body.buffer] : []),
+  transfer: ({ body, isLastTry }) => (isLastTry && isWhole(body) ? [body.buffer] : []),
   transferOutput: (output) =>
     Object.values(output as unknown as Record<string, unknown>).flatMap((column) =>
       ArrayBuffer.isView(column) && isWhole(column) ? [column.buffer] : [],

@@ -32,12 +32,18 @@ interface DecodeContext {
   readonly bounds: BodyBounds;
 }
 
+/** All that is neither OTLP nor JSON is read as a snappy block of protobuf. */
+export function isSnappyPush({ kind, contentType }: PushBody): boolean {
+  return kind !== 'otlp' && parseMediaType(contentType) !== 'application/json';
+}
+
 /**
  * Body to columns, by path, content type and encoding.
  *
  * @throws LokiError for what cannot be read, or is too large
  */
-export function decodePush({ body, kind, contentType, encoding }: PushBody, context: DecodeContext): void {
+export function decodePush(push: PushBody, context: DecodeContext): void {
+  const { body, kind, contentType, encoding } = push;
   const { rows, snappy, streams, bounds } = context;
   try {
     if (kind === 'otlp') {
@@ -50,7 +56,7 @@ export function decodePush({ body, kind, contentType, encoding }: PushBody, cont
         actions: context.actions(),
         nowNs: BigInt(context.nowMs) * nsPerMs,
       });
-    } else if (parseMediaType(contentType) === 'application/json') {
+    } else if (!isSnappyPush(push)) {
       const { bytes, cutText } = readJsonBody(body, encoding, bounds);
       const decode = kind === 'legacy' ? decodeLegacyPush : decodeJsonPush;
       decode(bytes, rows, streams, cutText);

@@ -3,6 +3,7 @@ import { LokiError } from '@loki/model';
 import { chunkSizeFor, cutBodyText, gunzip } from './gunzip.ts';
 import type { Decompressed, ZlibOutcome } from './gunzip.ts';
 import { lz4DecodeFrame } from './lz4.ts';
+import { claimedBytes } from './snappy-decoder.ts';
 
 /** How much a push may weigh, before and after decompression. */
 export interface BodyBounds {
@@ -40,13 +41,47 @@ const gzipRatioMax = 1032;
 /** Header and trailer. */
 const gzipBytesMin = 18;
 
-/** The decompressed size that a body names; its own size where the format names none, or a lie. */
-export function expectedBytesOf(body: Buffer, encoding: string): number {
+/**
+ * The decompressed size that a body names; its own size where the format names none, or a lie.
+ *
+ * @param isSnappy a body without an encoding is a snappy block
+ */
+export function expectedBytesOf(body: Buffer, encoding: string, isSnappy: boolean): number {
+  if (isSnappy && (encoding === '' || encoding === 'snappy')) {
+    return Math.max(claimedBytes(body), body.length);
+  }
   if (encoding !== 'gzip' || body.length < gzipBytesMin || body.readUInt16BE(0) !== 0x1f8b) {
     return body.length;
   }
   const claimed = body.readUInt32LE(body.length - 4);
   return claimed > body.length * gzipRatioMax ? body.length : Math.max(claimed, body.length);
+}
+
+/** Inline decoders have refused a body as large as that already, so it has more. */
+const inlineTimes = 4;
+
+/**
+ * Room to try a body with. What it claims, where it claims anything; the decoder takes no more, so that a lie
+ * costs another try with more room, and no memory that nobody has counted.
+ */
+export function firstRoomOf(
+  encoding: string,
+  sizes: { readonly expected: number; readonly inline: number },
+): number {
+  const isSizeKnown = encoding === '' || encoding === 'gzip' || encoding === 'snappy';
+  return isSizeKnown ? sizes.expected : Math.max(sizes.expected, inlineTimes * sizes.inline);
+}
+
+/** Another try has so much more: all tries together cost a third more than the last one. */
+export const roomGrowth = 4;
+
+/** The decompressed bytes have more than the room that they were given. */
+export function isBeyondRoom(error: unknown): boolean {
+  return (
+    error instanceof LokiError &&
+    error.code === 'bodyTooLarge' &&
+    error.message.includes('bytes decompressed')
+  );
 }
 
 /**

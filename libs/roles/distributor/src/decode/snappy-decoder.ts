@@ -6,6 +6,15 @@ const corruptText = 'snappy: corrupt input';
 /** A kept buffer larger than this is given back after use, so that one giant push does not pin its memory. */
 const keptBytesMax = 8 * mib;
 
+/** Copies make no more than that of one byte. */
+const expansionMax = 32;
+
+/** The length that a block claims; 0 for one that is damaged, or could not hold so much. */
+export function claimedBytes(input: Uint8Array): number {
+  const claim = lengthAt(input);
+  return claim && claim.length <= (input.length - claim.at) * expansionMax ? claim.length : 0;
+}
+
 /** Room to copy in steps of 8 bytes beyond the end of a chunk. */
 const slackBytes = 64;
 
@@ -21,19 +30,11 @@ export class SnappyDecoder {
 
   /** @throws LokiError 400 for corrupt input, 413 when the claimed length exceeds `bytesMax` */
   decode(input: Uint8Array, bytesMax: number): Buffer {
-    let length = 0;
-    let scale = 1;
-    let at = 0;
-    for (;;) {
-      if (at >= input.length || at >= 5) throw corrupt();
-      const byte = input[at++];
-      length += (byte & 0x7f) * scale;
-      if (byte < 0x80) break;
-      scale *= 128;
-    }
-    if (length > 0xffff_ffff) throw corrupt();
+    const claim = lengthAt(input);
+    if (!claim) throw corrupt();
+    const { length, at } = claim;
     // A copy of 64 bytes takes at least two: nothing honest expands further.
-    if (length > (input.length - at) * 32) throw corrupt();
+    if (length > (input.length - at) * expansionMax) throw corrupt();
     if (length > bytesMax) {
       throw new LokiError(
         'bodyTooLarge',
@@ -51,6 +52,19 @@ export class SnappyDecoder {
     if (this.#kept.length < needed) this.#kept = Buffer.allocUnsafeSlow(Math.min(keptBytesMax, needed * 2));
     return this.#kept;
   }
+}
+
+/** The length before the data, and where these begin. */
+function lengthAt(input: Uint8Array): { readonly length: number; readonly at: number } | undefined {
+  let length = 0;
+  let scale = 1;
+  for (let at = 0; at < input.length && at < 5;) {
+    const byte = input[at++];
+    length += (byte & 0x7f) * scale;
+    if (byte < 0x80) return length > 0xffff_ffff ? undefined : { length, at };
+    scale *= 128;
+  }
+  return undefined;
 }
 
 /**
