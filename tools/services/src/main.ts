@@ -1,7 +1,8 @@
 /**
  * Tests against real services: starts what is there of Kafka, Redis, memcached and MinIO on free ports, looks
- * for Prometheus and Alertmanager, runs the tests that ask for them, then the recorded answers of the
- * reference server against the separate apps (tools/conform --cluster), and ends what it started.
+ * for Prometheus and Alertmanager, runs the tests that ask for them, those of the mixin's metrics in the
+ * separate apps too, then the recorded answers of the reference server against these apps (tools/conform
+ * --cluster), and ends what it started.
  *
  *     npm run test:services -- [--brokers 3] [--only kafka,redis,memcached,s3] [--ci] [test path ...]
  *     npm run test:services -- --up
@@ -28,6 +29,7 @@ const suites = [
   'libs/adapters/object-store/src/bucket',
   'apps/loki-e2e/src/services',
   'apps/loki-e2e/src/prometheus',
+  'tools/mixin/src/separate-apps',
 ];
 
 async function main(): Promise<number> {

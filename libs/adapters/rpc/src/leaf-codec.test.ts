@@ -101,6 +101,7 @@ const everyStreams: Required<StreamsRequest> = {
   startNs: 1n,
   endNs: 2n,
   volume: { stepNs: 3n },
+  purpose: 'labels',
   cache: { kind: 'volume', splitNs: 0n, newestNs: 7n },
 };
 

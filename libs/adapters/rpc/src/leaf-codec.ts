@@ -187,8 +187,8 @@ function samplesFromWire(wire: WireSampleResult, stats: LeafStats): SampleLeafRe
 }
 
 export function streamsRequestToWire(request: StreamsRequest): WireStreamsRequest {
-  const { selector, startNs, endNs, volume, cache } = request;
-  return { selector, startNs, endNs, volume: volume && { stepNs: volume.stepNs }, cache };
+  const { selector, startNs, endNs, volume, purpose = '', cache } = request;
+  return { selector, startNs, endNs, volume: volume && { stepNs: volume.stepNs }, purpose, cache };
 }
 
 export function streamsRequestFromWire(
@@ -196,7 +196,7 @@ export function streamsRequestFromWire(
   tenant: TenantId,
 ): StreamsRequest {
   if (!wire) throw malformed('no selector');
-  const { selector, startNs, endNs, volume, cache } = wire;
+  const { selector, startNs, endNs, volume, purpose, cache } = wire;
   if (volume && volume.stepNs < 0n) throw malformed('steps that go back');
   return {
     tenant,
@@ -204,6 +204,7 @@ export function streamsRequestFromWire(
     startNs,
     endNs,
     ...(volume ? { volume: { stepNs: volume.stepNs } } : {}),
+    ...(purpose === 'labels' || purpose === 'stats' ? { purpose } : {}),
     ...(cache ? { cache: cacheFromWire(cache) } : {}),
   };
 }

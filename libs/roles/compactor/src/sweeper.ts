@@ -104,7 +104,7 @@ export class Sweeper {
     return [...dead].filter(({ droppedMs }) => droppedMs < before).map(({ key }) => key);
   }
 
-  async #deleteAll(keys: readonly string[], reason: string): Promise<void> {
+  async #deleteAll(keys: readonly string[], reason: 'replaced' | 'orphan'): Promise<void> {
     const { objectStore, metrics, clock } = this.#deps;
     for (const key of keys) {
       const beganMs = clock.monotonicMs();

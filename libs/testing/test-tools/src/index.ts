@@ -1,4 +1,5 @@
 export { certify } from './certificates.ts';
+export { DashboardClient } from './dashboard-client.ts';
 export { eventually, eventuallyHolds } from './eventually.ts';
 export { FakeGrafana } from './fake-grafana.ts';
 export { freePort, freePorts, isListening } from './free-ports.ts';
@@ -9,4 +10,6 @@ export type { FailedInput } from './fuzzing/fuzz.ts';
 export { judge } from './fuzzing/judge.ts';
 export { minimise } from './fuzzing/minimise.ts';
 export type { FuzzTarget, GoldenFile } from './fuzzing/target.ts';
+export { addSeries, claimText, hasSample, mixinExpressions, sampleClaims } from './mixin-samples.ts';
+export { PanelLoad, slowTenant } from './panel-load.ts';
 export { casesOf } from './thorough.ts';

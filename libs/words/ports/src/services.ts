@@ -38,6 +38,8 @@ export interface StreamsRequest {
    * directories is read.
    */
   readonly volume?: { readonly stepNs: bigint };
+  /** The caller's question, for metrics alone: labels, or counts; absent: streams, or their volumes. */
+  readonly purpose?: 'labels' | 'stats';
   /** Absent: nothing is answered from a cache, nor kept. */
   readonly cache?: CachePolicy;
 }

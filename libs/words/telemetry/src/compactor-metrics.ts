@@ -1,6 +1,9 @@
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
+/** An object is replaced by a merge, or no catalog names it. */
+type DeletionReason = 'replaced' | 'orphan';
+
 /** The counters of the compactor. */
 export interface CompactorMetrics {
   running(isRunning: boolean): void;
@@ -15,7 +18,7 @@ export interface CompactorMetrics {
   mergeLost(): void;
   /** Merges that wait after the last look. */
   backlog(waiting: number): void;
-  objectDeleted(reason: string, seconds: number): void;
+  objectDeleted(reason: DeletionReason, seconds: number): void;
   deleteRequestDone(tenant: string): void;
   /** Retention looked at a tenant's day. */
   retentionLooked(look: {
@@ -97,6 +100,8 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
   const deleted = metrics.counter('loki_compactor_objects_deleted_total', 'Objects removed from the store.', [
     'reason',
   ]);
+  // Zero until an object is two hours old: a rate needs the series from the beginning.
+  for (const reason of ['replaced', 'orphan'] as const) deleted.inc({ reason }, 0);
   const deletedSeconds = metrics.histogram(
     'loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds',
     'Time to delete an object.',
@@ -141,7 +146,7 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
       locked.inc({ table_name: table });
     },
     backlog: (waiting: number) => backlog.set(waiting),
-    objectDeleted(reason: string, seconds: number): void {
+    objectDeleted(reason: DeletionReason, seconds: number): void {
       deleted.inc({ reason });
       deletedSeconds.observe({ status: 'success' }, seconds);
     },

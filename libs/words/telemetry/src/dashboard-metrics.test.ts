@@ -84,7 +84,8 @@ test('calls between roles stand under the routes of Loki’s services', async ()
   const ingester = countedIngester(
     {
       queryHead: answer,
-      headStreams: () => Promise.reject(new LokiError('timeout', 'late')),
+      headStreams: (_: number, { selector }: StreamsRequest) =>
+        selector === '{late="y"}' ? Promise.reject(new LokiError('timeout', 'late')) : answer(),
     } as unknown as IngesterService,
     deps,
   );
@@ -94,13 +95,19 @@ test('calls between roles stand under the routes of Loki’s services', async ()
   );
   await ingester.queryHead(0, { kind: 'log' } as LeafRequest);
   await ingester.queryHead(0, { kind: 'samples' } as LeafRequest);
-  await expect(ingester.headStreams(0, {} as StreamsRequest)).rejects.toThrow('late');
+  await expect(ingester.headStreams(0, { selector: '{late="y"}' } as StreamsRequest)).rejects.toThrow('late');
+  await ingester.headStreams(0, { purpose: 'labels' } as StreamsRequest);
+  await ingester.headStreams(0, { purpose: 'stats' } as StreamsRequest);
+  await ingester.headStreams(0, { volume: { stepNs: 0n } } as StreamsRequest);
   await distributor.push('a' as never, {} as never);
   const text = await metrics.text();
   for (const [route, status] of [
     ['/logproto.Querier/Query', 'success'],
     ['/logproto.Querier/QuerySample', 'success'],
     ['/logproto.Querier/Series', 'error'],
+    ['/logproto.Querier/Label', 'success'],
+    ['/logproto.Querier/GetStats', 'success'],
+    ['/logproto.Querier/GetVolume', 'success'],
     ['/logproto.Pusher/Push', 'error'],
   ]) {
     expect(text).toContain(

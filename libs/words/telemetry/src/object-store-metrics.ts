@@ -1,9 +1,11 @@
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
+const operationNames = ['upload', 'get', 'get_range', 'iter', 'delete'] as const;
+
 /** One call to the port. */
 export interface StoreCall {
-  readonly operation: 'upload' | 'get' | 'get_range' | 'iter' | 'delete';
+  readonly operation: (typeof operationNames)[number];
   readonly seconds: number;
   readonly isFailed: boolean;
   /** Bytes of the answer; undefined: the call fetches none. */
@@ -64,6 +66,8 @@ export function objectStoreMetrics(metrics: Metrics, bucket: string): StoreObser
     exponentialBuckets(0.005, 4, 7),
     ['operation', 'status_code'],
   );
+  // Zero until something fails: a rate needs the series from the beginning.
+  for (const operation of operationNames) failures.inc({ bucket, operation }, 0);
   return {
     called({ operation, seconds, isFailed, fetchedBytes }) {
       const labels = { bucket, operation };

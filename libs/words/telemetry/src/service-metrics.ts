@@ -1,5 +1,5 @@
 /** Calls between roles, counted under the gRPC routes that Loki's dashboards name. */
-import type { Clock, DistributorService, IngesterService } from '@loki/ports';
+import type { Clock, DistributorService, IngesterService, StreamsRequest } from '@loki/ports';
 import type { ServerMetrics } from './http-metrics.ts';
 
 interface CallDeps {
@@ -12,8 +12,12 @@ const pushRoute = '/logproto.Pusher/Push';
 const queryRoutes = {
   log: '/logproto.Querier/Query',
   samples: '/logproto.Querier/QuerySample',
+} as const;
+const streamRoutes = {
   volume: '/logproto.Querier/GetVolume',
-  streams: '/logproto.Querier/Series',
+  labels: '/logproto.Querier/Label',
+  stats: '/logproto.Querier/GetStats',
+  series: '/logproto.Querier/Series',
 } as const;
 
 /** The ingester's queries, counted when they end. */
@@ -23,12 +27,14 @@ export function countedIngester(ingester: IngesterService, deps: CallDeps): Inge
     queryHead: (partition, request, signal) =>
       counted(deps, queryRoutes[request.kind], () => ingester.queryHead(partition, request, signal)),
     headStreams: (partition, request, signal) =>
-      counted(deps, request.volume ? queryRoutes.volume : queryRoutes.streams, () =>
-        ingester.headStreams(partition, request, signal),
-      ),
+      counted(deps, streamsRoute(request), () => ingester.headStreams(partition, request, signal)),
     tail: (partition, request, signal, fromOffset) => ingester.tail(partition, request, signal, fromOffset),
     flush: (signal) => ingester.flush(signal),
   };
+}
+
+function streamsRoute({ volume, purpose }: StreamsRequest): string {
+  return streamRoutes[volume ? 'volume' : (purpose ?? 'series')];
 }
 
 /** Pushes that other processes forward, counted when they end. */

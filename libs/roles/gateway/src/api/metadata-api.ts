@@ -197,7 +197,7 @@ export class MetadataApi {
     return streamsOfTenants(
       this.#deps,
       tenancy,
-      { matchers, ...range, ...(cache ? { cache } : {}) },
+      { matchers, ...range, ...(kind === 'series' ? {} : { purpose: kind }), ...(cache ? { cache } : {}) },
       { limits, client: request.signal, isMetadata: kind !== 'stats' },
     );
   }

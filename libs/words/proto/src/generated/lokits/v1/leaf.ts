@@ -141,7 +141,11 @@ export interface StreamsRequest {
   startNs: bigint;
   endNs: bigint;
   volume: VolumeRequest | undefined;
-  cache: CachePolicy | undefined;
+  cache:
+    | CachePolicy
+    | undefined;
+  /** `labels` or `stats`, for metrics; empty, or unknown: streams. */
+  purpose: string;
 }
 
 export interface StoredBytesRequest {
@@ -1442,7 +1446,7 @@ export const LeafStats: MessageFns<LeafStats> = {
 };
 
 function createBaseStreamsRequest(): StreamsRequest {
-  return { selector: "", startNs: 0n, endNs: 0n, volume: undefined, cache: undefined };
+  return { selector: "", startNs: 0n, endNs: 0n, volume: undefined, cache: undefined, purpose: "" };
 }
 
 export const StreamsRequest: MessageFns<StreamsRequest> = {
@@ -1467,6 +1471,9 @@ export const StreamsRequest: MessageFns<StreamsRequest> = {
     }
     if (message.cache !== undefined) {
       CachePolicy.encode(message.cache, writer.uint32(42).fork()).join();
+    }
+    if (message.purpose !== "") {
+      writer.uint32(50).string(message.purpose);
     }
     return writer;
   },
@@ -1522,6 +1529,14 @@ export const StreamsRequest: MessageFns<StreamsRequest> = {
             }
 
             message.cache = CachePolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.purpose = reader.string();
             continue;
           }
         }
