@@ -1,0 +1,58 @@
+/**
+ * Protects readers of the pages: a link leads to a file and a heading that are there, a command to a script.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+
+const root = path.join(__dirname, '../../..');
+const skipped = new Set(['node_modules', 'dist', 'data', '.nx', '.git', 'testdata', 'release', 'api']);
+
+function pagesBelow(directory: string): string[] {
+  return fs.readdirSync(path.join(root, directory), { withFileTypes: true }).flatMap((entry) => {
+    const file = path.posix.join(directory, entry.name);
+    if (entry.isDirectory()) return skipped.has(entry.name) ? [] : pagesBelow(file);
+    return entry.name.endsWith('.md') ? [file] : [];
+  });
+}
+
+const pages = pagesBelow('.');
+const textOf = (file: string) => fs.readFileSync(path.join(root, file), 'utf8');
+const prose = (file: string) => textOf(file).replaceAll(/^```[^]*?^```/gm, '');
+
+/** GitHub's anchors: lower case, letters and digits alone, spaces as hyphens. */
+function anchorsOf(file: string): Set<string> {
+  const headings = [...prose(file).matchAll(/^#+ (.*)$/gm)].map(([, text]) =>
+    text
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+  return new Set(headings);
+}
+
+function brokenLinks(file: string): string[] {
+  const links = [...prose(file).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link);
+  return links.filter((link) => {
+    if (/^[a-z]+:/.test(link)) return false;
+    const [name, anchor] = link.split('#');
+    const target = name === '' ? file : path.posix.join(path.posix.dirname(file), name);
+    if (!fs.existsSync(path.join(root, target))) return true;
+    return anchor !== undefined && target.endsWith('.md') && !anchorsOf(target).has(anchor);
+  });
+}
+
+test('each link of each page leads to something', () => {
+  expect(pages.length).toBeGreaterThan(40);
+  expect(pages.flatMap((file) => brokenLinks(file).map((link) => `${file}: ${link}`))).toEqual([]);
+});
+
+test('each command of npm is a script', () => {
+  const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
+  const unknown = pages.flatMap((file) =>
+    [...textOf(file).matchAll(/npm run (?:-s )?([a-z][\w:]*)/g)]
+      .filter(([, name]) => !Object.hasOwn(scripts, name))
+      .map(([, name]) => `${file}: npm run ${name}`),
+  );
+  expect(unknown).toEqual([]);
+});
