@@ -4,6 +4,7 @@
  */
 import { loadHash } from '@loki/model';
 import { logResult, nowNs } from '../test/gateway.ts';
+import { encodeLegacy } from './encode-legacy.ts';
 import { encodeData } from './encode-result.ts';
 import { JsonWriter } from './json-writer.ts';
 
@@ -48,3 +49,25 @@ test.each(['merged', 'categorized'] as const)(
     }
   },
 );
+
+test('an answer in the shape of the first versions stands still often, too', () => {
+  const rows = Array.from({ length: 3000 }, (_, i) => ({
+    ts: nowNs - BigInt(i),
+    line: `line "${i}"`,
+    stream: { app: `a${i % 2}` },
+  }));
+  const out = new JsonWriter();
+  out.json('{');
+  let pieces = 1;
+  for (const work = encodeLegacy(logResult(rows), out); !work.next().done;) pieces++;
+  out.json('}');
+  expect(pieces).toBeGreaterThan(10);
+  const { streams } = JSON.parse(out.finish().toString()) as {
+    streams: { labels: string; entries: { ts: string; line: string }[] }[];
+  };
+  expect(streams.map(({ labels, entries }) => [labels, entries.length])).toEqual([
+    ['{app="a0"}', 1500],
+    ['{app="a1"}', 1500],
+  ]);
+  expect(streams[1].entries[3]).toMatchObject({ line: 'line "7"' });
+});

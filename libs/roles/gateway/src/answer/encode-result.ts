@@ -158,9 +158,17 @@ class PairTexts {
   }
 }
 
-function* encodeStreams(rows: LogLeafResult, encoding: LabelEncoding, out: JsonWriter): Work<void> {
+/** Writes a row's line as a JSON string. Looks at all lines once, at first. */
+export function writeLine(rows: LogLeafResult, out: JsonWriter): (row: number) => void {
   const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
-  const isValid = isUtf8(lines);
+  const { lineEnds } = rows;
+  return isUtf8(lines)
+    ? (row) => out.utf8(lines, row === 0 ? 0 : lineEnds[row - 1], lineEnds[row])
+    : (row) => out.json(goJsonString(lineText(lines, lineEnds, row)));
+}
+
+function* encodeStreams(rows: LogLeafResult, encoding: LabelEncoding, out: JsonWriter): Work<void> {
+  const write = writeLine(rows, out);
   const thirds: string[] | undefined = encoding === 'categorized' ? [] : undefined;
   const texts = new PairTexts(pairJson);
   const textOf = (pair: LabelPair) => texts.of(pair);
@@ -173,8 +181,7 @@ function* encodeStreams(rows: LogLeafResult, encoding: LabelEncoding, out: JsonW
     for (let k = 0; k < stream.rows.length; k++) {
       const row = stream.rows[k];
       out.json(`${k === 0 ? '' : ','}["${rows.timestampNs[row]}",`);
-      if (isValid) out.utf8(lines, row === 0 ? 0 : rows.lineEnds[row - 1], rows.lineEnds[row]);
-      else out.json(goJsonString(lineText(lines, rows.lineEnds, row)));
+      write(row);
       weight += rowLabels;
       if (thirds) {
         const set = rows.labelSet[row];

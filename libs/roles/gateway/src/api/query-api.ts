@@ -1,14 +1,15 @@
 import type { Limits } from '@loki/config';
 import { resultBytes } from '@loki/engine';
-import type { QueryParams } from '@loki/engine';
+import type { QueryParams, Work } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { LokiError, nsPerMs, nsPerSecond } from '@loki/model';
+import { LokiError } from '@loki/model';
 import { jsonTextResponse } from '@loki/ports';
 import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
-import { encodeData, groupStreams, lineText } from '../answer/encode-result.ts';
+import { encodeLegacy } from '../answer/encode-legacy.ts';
+import { encodeData } from '../answer/encode-result.ts';
 import type { LabelEncoding } from '../answer/encode-result.ts';
 import { JsonWriter } from '../answer/json-writer.ts';
 import {
@@ -55,6 +56,12 @@ interface QueryApiDeps {
 
 interface WarnedAnswer extends Answer {
   readonly warnings?: readonly string[];
+}
+
+interface AnswerParts {
+  readonly before: string;
+  readonly members: (out: JsonWriter) => Work<void>;
+  readonly after: string;
 }
 
 /** The endpoints that evaluate LogQL. */
@@ -120,17 +127,12 @@ export class QueryApi {
       );
     }
     const { rows } = answer.result;
-    const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
-    const groups = await this.#deps.frontend.complete(groupStreams(rows, 'merged'), request.signal);
-    const streams = groups.map((stream) => {
-      const entries = stream.rows.map(
-        (row) =>
-          `{"ts":"${rfc3339Nano(rows.timestampNs[row])}","line":${goJsonString(lineText(lines, rows.lineEnds, row))}}`,
-      );
-      return `{"labels":${goJsonString(stream.text)},"entries":[${entries.join(',')}]}`;
-    });
     const stats = JSON.stringify(this.#stats(answer));
-    return jsonTextResponse(`{"streams":[${streams.join(',')}],"stats":${stats}}`);
+    return this.#written(answer, request, {
+      before: '{',
+      members: (out) => encodeLegacy(rows, out),
+      after: `,"stats":${stats}}`,
+    });
   }
 
   /** `/loki/api/v1/format_query`: needs no tenant, and looks at the grammar only. */
@@ -258,16 +260,25 @@ export class QueryApi {
 
   async #respond(answer: WarnedAnswer, request: HttpRequest): Promise<HttpResponse> {
     const { warnings = [], result } = answer;
+    const warningsJson = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
+    return this.#written(answer, request, {
+      before: `{"status":"success",${warningsJson}"data":{`,
+      members: (out) => encodeData(result, encodingOf(request), out),
+      after: `,"stats":${JSON.stringify(this.#stats(answer))}}}`,
+    });
+  }
+
+  /** Written in slices, and counted until the client has it. */
+  async #written({ result }: Answer, request: HttpRequest, parts: AnswerParts): Promise<HttpResponse> {
     const memory = this.#frontend.openAnswer();
     try {
       const rows = result.type === 'streams' ? resultBytes(result.rows) : undefined;
       const rowBytes = rows ? await this.#frontend.complete(rows, request.signal) : 0;
       memory.charge(rowBytes);
       const out = new JsonWriter(memory);
-      const warningsJson = warnings.length > 0 ? `"warnings":[${warnings.map(goJsonString).join(',')}],` : '';
-      out.json(`{"status":"success",${warningsJson}"data":{`);
-      await this.#frontend.complete(encodeData(result, encodingOf(request), out), request.signal);
-      out.json(`,"stats":${JSON.stringify(this.#stats(answer))}}}`);
+      out.json(parts.before);
+      await this.#frontend.complete(parts.members(out), request.signal);
+      out.json(parts.after);
       memory.release(rowBytes);
       return writtenResponse(out, () => memory.close());
     } catch (error) {
@@ -306,12 +317,4 @@ function withLineRegex(expr: Expr, regex: string): Expr {
   if (!regex.isWellFormed()) throw badRequest('parse error : error parsing regexp: invalid UTF-8');
   const filter = { kind: 'lineFilter' as const, op: '|~' as const, operands: [{ text: regex, ip: false }] };
   return { ...expr, stages: [...expr.stages, filter] };
-}
-
-function rfc3339Nano(ns: bigint): string {
-  const fraction = ns % nsPerSecond;
-  const seconds = new Date(Number(ns / nsPerMs)).toISOString().slice(0, 19);
-  return fraction === 0n
-    ? `${seconds}Z`
-    : `${seconds}.${fraction.toString().padStart(9, '0').replace(/0+$/, '')}Z`;
 }
