@@ -19,6 +19,7 @@ import {
   objectStoreMetrics,
   patternMetrics,
   queryMetrics,
+  refusedRpcConnectionsMetric,
   ringMetrics,
   rulerMetrics,
   serverMetrics,
@@ -51,6 +52,7 @@ const sections: readonly Section[] = [
       const request = { method: 'GET', route: 'ready', requestBytes: 0, responseBytes: 0 };
       servers.served({ ...request, statusCode: '200', isWebSocket: false, seconds: 0 });
       certificateExpiryMetric(metrics, 'http', 0);
+      refusedRpcConnectionsMetric(metrics);
     },
   },
   {

@@ -1,5 +1,6 @@
 import { checkBoundaries } from './rule-boundaries.ts';
 import { checkComments } from './rule-comments.ts';
+import { checkDocs } from './rule-docs.ts';
 import { checkExports } from './rule-exports.ts';
 import { checkFiles } from './rule-files.ts';
 import { checkFolders } from './rule-folders.ts';
@@ -14,6 +15,7 @@ export function checkTree(tree: Tree): Fault[] {
     ...checkFiles(tree),
     ...checkText(tree),
     ...checkComments(tree),
+    ...checkDocs(tree),
     ...checkWorld(tree),
     ...checkBoundaries(tree),
     ...checkPackages(tree),

@@ -26,6 +26,7 @@ import { WebSockets } from './web-sockets.ts';
 import type { HttpSocket, UpgradeHandler } from './web-sockets.ts';
 import { writeStream } from './write-stream.ts';
 
+/** Address, deadlines and bounds of one HTTP server. Times are milliseconds, sizes bytes. */
 export interface HttpServerOptions {
   /** '' : all interfaces. */
   readonly address: string;

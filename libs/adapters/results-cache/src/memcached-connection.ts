@@ -4,6 +4,7 @@ import type { Timers } from '@loki/ports';
 import { ServerRefusal } from './memcached-protocol.ts';
 import type { AnswerReader } from './memcached-protocol.ts';
 
+/** TLS of connections to memcached servers. PEM texts, not paths. */
 export interface MemcachedTls {
   /** PEM; absent: the system's authorities. */
   readonly ca?: string;

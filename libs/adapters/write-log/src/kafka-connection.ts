@@ -14,6 +14,7 @@ export interface KafkaSasl {
   readonly password: string;
 }
 
+/** TLS of connections to brokers. PEM texts, not paths. */
 export interface KafkaTls {
   /** PEM; absent: the system's authorities. */
   readonly ca?: string;

@@ -25,6 +25,9 @@ export function parseIpMatcher(pattern: string): IpMatcher {
   return matcher;
 }
 
+/**
+ * Whether the address is in the matcher's range. Addresses of IPv4 and IPv6 never match each other. O(1).
+ */
 export function ipMatches(matcher: IpMatcher, address: IpAddress): boolean {
   return matcher.version === address.version && matcher.low <= address.value && address.value <= matcher.high;
 }

@@ -150,6 +150,7 @@ function acceptsMissing(matcher: Matcher): boolean {
   return compileMatcher(matcher).matches('');
 }
 
+/** Whether the query yields samples. False: it yields log lines. */
 export function isMetric(expr: Expr): expr is MetricExpr {
   return expr.kind !== 'log';
 }

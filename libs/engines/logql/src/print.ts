@@ -59,6 +59,11 @@ function printLog(expr: LogExpr, style: PrintStyle): string {
   return text;
 }
 
+/**
+ * A stream selector as text: `{app="web", pod=~"a|b"}`.
+ *
+ * @param style `exact` keeps names as they are; other styles quote names that are no plain identifiers
+ */
 export function printSelector(matchers: readonly Matcher[], style: PrintStyle = 'exact'): string {
   return `{${matchers.map((matcher) => printMatcher(matcher, style)).join(', ')}}`;
 }

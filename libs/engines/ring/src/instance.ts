@@ -1,5 +1,6 @@
 /** As Loki names them, in the order of a life. Only ACTIVE instances own anything. */
 const instanceStates = ['PENDING', 'JOINING', 'ACTIVE', 'LEAVING'] as const;
+/** The life of a member, in Loki's names: PENDING, JOINING, ACTIVE, LEAVING. */
 export type InstanceState = (typeof instanceStates)[number];
 
 /** One member as the ring store keeps it. */

@@ -12,6 +12,9 @@ interface ColumnSizes {
   rawBytes: number;
 }
 
+/**
+ * One tenant's section in figures, as its footer has them. Sizes are bytes, times nanoseconds since 1970.
+ */
 export interface SectionInspection {
   readonly tenant: string;
   readonly minNs: bigint;
@@ -33,6 +36,7 @@ export interface SectionInspection {
   readonly metadataNames: readonly string[];
 }
 
+/** A segment in figures, for operators (`lokictl segment inspect`). Sizes are bytes. */
 export interface SegmentInspection {
   readonly kind: SegmentKind;
   readonly version: number;

@@ -28,6 +28,7 @@ interface MergeTaskInput {
   readonly options: MergeOptions;
 }
 
+/** A merged segment and its contents; `bytes` is empty when no row was left. */
 export interface MergeTaskOutput {
   readonly bytes: Uint8Array;
   readonly sections: readonly SectionSummary[];

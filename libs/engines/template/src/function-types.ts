@@ -23,8 +23,15 @@ export interface TemplateFunction {
   call(args: readonly Value[], context: CallContext): Value;
 }
 
+/** Functions of a template by the name that the template calls. */
 export type FunctionTable = ReadonlyMap<string, TemplateFunction>;
 
+/**
+ * Declares a function of templates. Arguments are checked against `params` before `call`, with Go's error
+ * texts.
+ *
+ * @param variadic type of further arguments; absent: there are none
+ */
 export function fn(
   params: readonly ParamType[],
   call: TemplateFunction['call'],

@@ -11,6 +11,7 @@ export type FlagSpecs = Readonly<Record<string, FlagSpec>>;
 /** Values by flag name, each of its spec's type. */
 export type FlagValues<T extends FlagSpecs> = { readonly [K in keyof T]: T[K]['value'] };
 
+/** A command line that cannot be read. The message is Go's, and goes to the user as it is. */
 export class FlagError extends Error {}
 
 /**

@@ -70,6 +70,7 @@ export const canaryFlags = {
   'ledger.report': text('', 'Ledger mode: where the report goes; else it is printed.'),
 } satisfies FlagSpecs;
 
+/** Values of all flags of the canary, by flag name. */
 export type CanaryOptions = FlagValues<typeof canaryFlags>;
 
 /** `http://host:port` of each address. */

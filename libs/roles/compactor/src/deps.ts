@@ -5,6 +5,7 @@ import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } fr
 import type { CompactorMetrics } from '@loki/telemetry';
 import type { PlanOptions } from './plan.ts';
 
+/** Pauses, delays and bounds of a compactor. Times are milliseconds, sizes bytes. */
 export interface CompactorOptions extends PlanOptions {
   /** Pause between two rounds. */
   readonly intervalMs: number;
@@ -29,6 +30,7 @@ export interface CompactorOptions extends PlanOptions {
 }
 
 const hourMs = 3_600_000;
+/** Options of a compactor for which the configuration says nothing else. */
 export const compactorDefaults: CompactorOptions = {
   intervalMs: 600_000,
   settleMs: 120_000,

@@ -27,6 +27,7 @@ export interface StoredDataSource extends Omit<DataSource, 'secureJsonData'> {
 /** `absent`: no answer, or not yet. `denied`: the login is wrong, and is not tried again. */
 type GrafanaFault = 'absent' | 'denied' | 'refused';
 
+/** A request to Grafana that failed. `fault` says whether another attempt can help. */
 export class GrafanaError extends Error {
   readonly fault: GrafanaFault;
 

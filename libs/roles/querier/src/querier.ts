@@ -80,6 +80,7 @@ export interface QuerierDeps {
   readonly reads?: 'store' | 'heads';
 }
 
+/** The caches of a querier's results, by kind of question. */
 export interface ResultsCaches {
   /** A kind without a cache is computed each time. */
   readonly byKind: ReadonlyMap<ResultsKind, ResultsCache>;

@@ -1,5 +1,6 @@
 import type { LabelPair, TenantId } from '@loki/model';
 
+/** One sample of a rule's expression at one moment. */
 export interface RuleSample {
   /** Sorted by name. */
   readonly labels: readonly LabelPair[];

@@ -99,6 +99,11 @@ function readCredentials(
   return basicCredentials(ofUrl.username, ofUrl.password, '');
 }
 
+/**
+ * Credentials of HTTP basic authentication; `none` when all three texts are empty.
+ *
+ * @param passwordFile path of a file that is read at each request and wins over `password`
+ */
 export function basicCredentials(username: string, password: string, passwordFile: string): Credentials {
   return username === '' && password === '' && passwordFile === ''
     ? { kind: 'none' }

@@ -34,6 +34,7 @@ export const alwaysFaults = {
   }
 >;
 
+/** Name of a fault that a run may have in every seed (`npm run sim -- --always NAME`). */
 export type AlwaysFault = keyof typeof alwaysFaults;
 
 /** Settings that a run with this fault lays over those that a seed draws. */

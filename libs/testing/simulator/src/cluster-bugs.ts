@@ -18,6 +18,7 @@ export const clusterBugs = {
   ackBeforeReplicas: 'the write log answers when its leader has the record',
 } as const;
 
+/** Name of a mistake that the simulator of several processes must find. */
 export type ClusterBug = keyof typeof clusterBugs;
 
 /** The parts of a process that are given instead of the real thing. */

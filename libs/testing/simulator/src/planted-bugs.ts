@@ -19,6 +19,7 @@ export const plantedBugs = {
   shardsByRate: 'a row goes to the shards that its stream has now, not to those of its time',
 } as const;
 
+/** Name of a mistake that the simulator of one process must find. */
 export type PlantedBug = keyof typeof plantedBugs;
 
 /** Segments are called durable at once and travel later; a crash in between loses them. */

@@ -26,6 +26,7 @@ type ClusterCounts = Record<
   number
 >;
 
+/** Violated promises and counts of one seed with several processes. */
 export type ClusterSimResult = SimulationResult<ClusterCounts>;
 
 /** Virtual time that a healed cluster has to settle in. */

@@ -18,10 +18,12 @@ export const ownerBugs = {
   foreignCommitsTaken: 'records at offsets that another log has committed are let go',
 } as const;
 
+/** Name of a mistake in the ownership of a store that the simulator must find. */
 export type OwnerBug = keyof typeof ownerBugs;
 
 type OwnersCounts = Record<'moves' | 'refused' | 'lost' | 'crashes' | 'flushes' | 'together', number>;
 
+/** Violated promises and counts of one seed with two logs and one store. */
 export type OwnersSimResult = SimulationResult<OwnersCounts>;
 
 /** A machine with a directory of its own; a supervisor starts its process again whenever that has ended. */

@@ -18,6 +18,7 @@ import { storeFaults } from './store-faults.ts';
 
 type SimCounts = Record<SimCount | 'crashes' | 'queries' | 'queriesFailed', number>;
 
+/** Violated promises and counts of one seed with one process. */
 export type SimResult = SimulationResult<SimCounts>;
 
 /** Virtual time that a healed cluster has to settle in. */

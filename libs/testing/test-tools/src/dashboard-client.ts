@@ -63,6 +63,7 @@ interface Answer {
 /** Points of a panel as wide as a screen. */
 const dataPoints = 240;
 
+/** Asks all that the panels of a dashboard ask, as a browser with Grafana would. */
 export class DashboardClient {
   readonly #options: DashboardOptions;
 

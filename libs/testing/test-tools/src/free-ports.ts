@@ -10,6 +10,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** A port of this host that is free now. Another process may take it before the caller does. */
 export async function freePort(): Promise<number> {
   const [port] = await freePorts(1);
   return port;

@@ -21,6 +21,10 @@ export function testTargets(targets: readonly FuzzTarget[]): void {
   });
 }
 
+/**
+ * Declares the tests of golden files: each is damaged at every bit and cut at every byte, and none of it may
+ * pass.
+ */
 export function testGoldenFiles(files: readonly GoldenFile[]): void {
   describe('no damage to a file passes', () => {
     test.each(files)('$name: each bit flipped', async (file) => {

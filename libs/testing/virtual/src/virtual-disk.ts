@@ -20,6 +20,7 @@ export interface DiskFaults {
   delayMaxMs: number;
 }
 
+/** A disk that fails at nothing and answers within 2 ms. */
 export const noDiskFaults: DiskFaults = {
   capacityBytes: Number.POSITIVE_INFINITY,
   writeError: 0,

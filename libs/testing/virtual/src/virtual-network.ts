@@ -11,6 +11,7 @@ export interface NetworkFaults {
   delayMaxMs: number;
 }
 
+/** A network that loses nothing and delivers within 2 ms. */
 export const noNetworkFaults: NetworkFaults = { lost: 0, repeated: 0, delayMinMs: 0, delayMaxMs: 2 };
 
 /** A caller gives up after so long without an answer. */
@@ -26,6 +27,7 @@ interface VirtualLink {
   readonly to: { readonly name: string; readonly process: VirtualProcess | undefined };
 }
 
+/** Calls between processes, each of which the faults may delay, lose or repeat. */
 export class VirtualNetwork {
   faults: NetworkFaults = { ...noNetworkFaults };
   readonly #random: Prng;

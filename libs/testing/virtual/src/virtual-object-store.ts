@@ -22,6 +22,7 @@ export interface StoreFaults {
   delayMaxMs: number;
 }
 
+/** A store that fails at nothing and answers within 20 ms. */
 export const noStoreFaults: StoreFaults = {
   errorBefore: 0,
   answerLost: 0,

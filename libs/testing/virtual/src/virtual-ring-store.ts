@@ -14,6 +14,7 @@ export interface RingFaults {
   delayMaxMs: number;
 }
 
+/** A store of rings that fails at nothing and answers within 5 ms. */
 export const noRingFaults: RingFaults = { error: 0, answerLost: 0, newsLost: 0, down: false, delayMaxMs: 5 };
 
 /** States of the past that a rewind may bring back. */

@@ -20,6 +20,7 @@ export interface LogFaults {
   delayMaxMs: number;
 }
 
+/** Brokers that fail at nothing and answer within 5 ms. */
 export const noLogFaults: LogFaults = {
   appendError: 0,
   ackLost: 0,

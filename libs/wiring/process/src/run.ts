@@ -20,6 +20,11 @@ interface RunOptions {
   readonly adapters?: Adapters;
 }
 
+/**
+ * The life of a process: reads flags and configuration, starts what `-target` names, and stops it at SIGTERM
+ * or SIGINT. Ends the process itself: exit code 0 after an orderly stop, 1 after a failure, 2 for an unknown
+ * flag.
+ */
 export async function run({ target, adapters }: RunOptions = {}): Promise<void> {
   collectBuffersWithTheHeap();
   const given = process.argv.slice(2);

@@ -117,6 +117,7 @@ export interface TlsServerConfig {
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
+/** TLS of calls to other servers, by paths of PEM files. */
 export interface TlsClientConfig {
   readonly enabled: boolean;
   /** '' : the client shows no certificate. */
@@ -129,6 +130,7 @@ export interface TlsClientConfig {
   readonly insecureSkipVerify: boolean;
 }
 
+/** The object store of a process. `prefix` stands before every key; '' for none. */
 export type StorageConfig =
   | { readonly kind: 'filesystem'; readonly directory: string; readonly prefix: string }
   | ({ readonly kind: 's3'; readonly prefix: string } & S3Config);
@@ -222,6 +224,7 @@ export interface RingConfig extends MemberRingConfig {
   readonly replicationFactor: number;
 }
 
+/** A Redis server, its sentinels or its cluster, as rings and results caches use it. */
 export interface RedisConfig {
   /** `host:port`, several separated by commas for a cluster or sentinels. */
   readonly endpoint: string;
@@ -300,6 +303,7 @@ export interface QueryRangeConfig {
 /** Kinds of answers that may be kept: `results` are those of range queries. */
 export type CachedResults = 'results' | 'instant' | 'labels' | 'series' | 'stats' | 'volume';
 
+/** One results cache: in memory, in Redis or in memcached. */
 export interface CacheConfig {
   /** Of a cache in memory. */
   readonly bytesMax: number;
@@ -313,6 +317,7 @@ export interface CacheConfig {
   readonly writing: { readonly parallelism: number; readonly itemsMax: number; readonly bytesMax: number };
 }
 
+/** Servers of a results cache, how they are found, and when one of them is left alone. */
 export interface MemcachedConfig {
   /**
    * `host:port`, `dns+host:port`, `dnssrv+name` or `dnssrvnoa+name`: each address that they stand for is a

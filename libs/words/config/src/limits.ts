@@ -132,6 +132,7 @@ export interface RetentionStream {
   readonly periodMs: number;
 }
 
+/** The fate of an OTLP attribute: a label of the stream, structured metadata of the entry, or nothing. */
 export type OtlpAction = 'index_label' | 'structured_metadata' | 'drop';
 
 /** `attributes` xor `regex`. */

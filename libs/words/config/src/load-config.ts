@@ -26,6 +26,7 @@ interface ConfigDeps {
   readonly limitSyntaxChecks?: LimitSyntaxChecks;
 }
 
+/** The outcome of `loadConfig`: a configuration to run with, or texts to print before the process ends. */
 export type LoadedConfig =
   | {
       readonly kind: 'run';

@@ -34,6 +34,7 @@ export interface OverridesBatch {
   readonly switches: readonly (readonly [tenant: string, json: string])[];
 }
 
+/** The findings of a reading of overrides files besides the tenants' values. */
 export interface OverridesSummary {
   readonly warnings: readonly string[];
   /** Of files that have a mapping below `overrides:`, be it an empty one: how many tenants it has. */

@@ -18,6 +18,7 @@ export type KeyKind =
   | 'any'
   | 'blocks';
 
+/** One key of the configuration, as a row of the table of keys. */
 export interface KeySpec {
   readonly node: 'key';
   /** Place in the YAML file, `.`-separated. */

@@ -10,11 +10,19 @@ export interface GoTime {
   readonly zone: Zone;
 }
 
+/** English names of the months, January first. */
 export const monthNames = [
   'January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December',
 ]; // prettier-ignore
+/** English names of the days, Sunday first. */
 export const weekdayNames = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
+/**
+ * A moment in a zone.
+ *
+ * @param unixNs nanoseconds since 1970
+ * @param zone   default: UTC
+ */
 export function timeAt(unixNs: bigint, zone: Zone = utc): GoTime {
   return { unixNs, zone };
 }
@@ -40,6 +48,10 @@ interface Civil {
   readonly abbreviation: string;
 }
 
+/**
+ * The time as clock and calendar of its zone show it. Years are those of the Gregorian calendar, 0 and below
+ * included.
+ */
 export function civil(time: GoTime): Civil {
   const ms = Number(floorDiv(time.unixNs, nsPerMs));
   const { offsetSeconds, abbreviation } = time.zone.at(ms);
@@ -74,6 +86,7 @@ export function fromWall(wallMs: number, nanosecond: number, zone: Zone): GoTime
   return { unixNs: seconds * nsPerSecond + BigInt(nanosecond), zone };
 }
 
+/** Division that rounds towards minus infinity, where BigInt's own rounds towards zero. */
 export function floorDiv(value: bigint, by: bigint): bigint {
   const quotient = value / by;
   return value % by !== 0n && value < 0n !== by < 0n ? quotient - 1n : quotient;

@@ -5,6 +5,7 @@ export interface Zone {
   at(unixMs: number): { readonly offsetSeconds: number; readonly abbreviation: string };
 }
 
+/** UTC, which is always on time with itself. */
 export const utc: Zone = { name: 'UTC', at: () => ({ offsetSeconds: 0, abbreviation: 'UTC' }) };
 
 /** A zone that is always `offsetSeconds` from UTC. Without an abbreviation it is written as its offset. */

@@ -37,6 +37,7 @@ export const errors = {
   timeout: { http: 504, grpc: 'DEADLINE_EXCEEDED', retryable: true },
 } as const satisfies Record<string, ErrorSpec>;
 
+/** A code of the catalogue. */
 export type ErrorCode = keyof typeof errors;
 
 /** A failure from the catalogue. `message` is what the client reads, in Loki's words where Loki has words. */

@@ -2,8 +2,11 @@
  * Factors between units. Counts of nanoseconds are bigints: a double holds them exactly for 104 days only.
  */
 export const nsPerMs = 1_000_000n;
+/** Nanoseconds of a second. */
 export const nsPerSecond = 1_000_000_000n;
+/** Nanoseconds of an hour. */
 export const hourNs = 3600n * nsPerSecond;
+/** Nanoseconds of a day. */
 export const dayNs = 24n * hourNs;
 
 /** Bytes of one MiB. */

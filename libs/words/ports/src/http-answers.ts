@@ -14,6 +14,7 @@ export function jsonTextResponse(json: string, status = 200): HttpResponse {
   return { status, headers: jsonHeaders, body: `${json}\n` };
 }
 
+/** Plain text as it is, without a line end of ours. */
 export function textResponse(text: string, status = 200): HttpResponse {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text };
 }

@@ -15,6 +15,7 @@ export interface HttpClientRequest {
   readonly answerBytesMax?: number;
 }
 
+/** TLS of a request, by paths of PEM files. */
 export interface HttpClientTls {
   /** Path of a file with certificates to trust instead of the system's. */
   readonly caFile?: string;
@@ -24,6 +25,7 @@ export interface HttpClientTls {
   readonly insecureSkipVerify?: boolean;
 }
 
+/** The answer of a server, whatever its status. */
 export interface HttpClientResponse {
   readonly status: number;
   /** Lower-case names. */

@@ -15,6 +15,7 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
 }
 
+/** An answer on its way to a client: its body at once, or as a stream. */
 export interface HttpResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -28,4 +29,7 @@ export interface HttpResponse {
   readonly release?: () => void;
 }
 
+/**
+ * Answers one request. A LokiError that it throws becomes the answer; any other error is a 500 and is logged.
+ */
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse;

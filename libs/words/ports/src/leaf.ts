@@ -64,6 +64,7 @@ export interface SampleLeafRequest extends LeafRequestBase {
   readonly seriesMax: number;
 }
 
+/** One leaf of a query: log lines, or partial samples of one range aggregation. */
 export type LeafRequest = LogLeafRequest | SampleLeafRequest;
 
 /** The stream that rows came from, as it was before the pipeline: breaks ties between equal timestamps. */
@@ -125,6 +126,7 @@ export interface SeriesSamples {
   readonly values: Float64Array;
 }
 
+/** Partial states of the series of a sample leaf, one column entry for each of its `steps`. */
 export interface SampleLeafResult {
   readonly kind: 'samples';
   readonly steps: number;
@@ -132,6 +134,7 @@ export interface SampleLeafResult {
   readonly stats: LeafStats;
 }
 
+/** The answer to a LeafRequest of the same kind. */
 export type LeafResult = LogLeafResult | SampleLeafResult;
 
 /** The cost of a leaf. All additive. */
@@ -175,6 +178,7 @@ export interface LeafStats {
   cacheServedNs: number;
 }
 
+/** The cost of nothing: the start of a sum. */
 export function emptyLeafStats(): LeafStats {
   return {
     segments: 0,

@@ -1,3 +1,4 @@
+/** Further fields of a log line, by name. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Structured logs. Never a line of a tenant's data, never a secret. */

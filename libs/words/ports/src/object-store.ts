@@ -1,3 +1,4 @@
+/** An object as a listing shows it. */
 export interface ObjectInfo {
   readonly key: string;
   readonly sizeBytes: number;

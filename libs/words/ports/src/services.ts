@@ -17,6 +17,7 @@ export interface DistributorService {
   push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse>;
 }
 
+/** An ingester's answer for the part of a partition that is not committed yet. */
 export interface HeadAnswer<T> {
   /** The partition's committed offset W. `result` holds exactly what lies at or above it. */
   readonly committedOffset: number;
@@ -72,6 +73,7 @@ export interface VolumeBuckets {
   readonly bytes: readonly number[];
 }
 
+/** A piece of a tail: entries that came since the frame before it. */
 export interface TailFrame {
   readonly result: LeafResult;
   /** Entries the subscriber was too slow for. */
@@ -80,6 +82,7 @@ export interface TailFrame {
   readonly nextOffset?: number;
 }
 
+/** The calls to an ingester: the heads of the partitions that it owns, tails, and the command to flush. */
 export interface IngesterService {
   /** Partitions this ingester can answer for now (owned and caught up). */
   partitions(): Promise<readonly number[]>;

@@ -11,6 +11,7 @@ import {
 /** An OTLP `AnyValue`: int64 is a bigint, double a number, an empty value undefined. */
 export type OtlpValue = undefined | string | boolean | bigint | number | Uint8Array | OtlpArray | OtlpMap;
 
+/** An OTLP array. A class of its own, so that it cannot be taken for bytes or a map. */
 export class OtlpArray {
   readonly values: readonly OtlpValue[];
   constructor(values: readonly OtlpValue[]) {
@@ -18,6 +19,7 @@ export class OtlpArray {
   }
 }
 
+/** An OTLP map in the order of its text. A key may come several times. */
 export class OtlpMap {
   readonly pairs: readonly OtlpAttribute[];
   constructor(pairs: readonly OtlpAttribute[]) {
@@ -25,16 +27,19 @@ export class OtlpMap {
   }
 }
 
+/** One attribute of a resource, a scope or a record. */
 export interface OtlpAttribute {
   readonly key: string;
   readonly value: OtlpValue;
 }
 
+/** The sender of the records that follow. */
 export interface OtlpResource {
   readonly attributes: readonly OtlpAttribute[];
   readonly droppedAttributesCount: number;
 }
 
+/** The instrumentation scope of the records that follow. */
 export interface OtlpScope extends OtlpResource {
   readonly name: string;
   readonly version: string;
@@ -75,6 +80,7 @@ export interface OtlpLogsSink {
  */
 export const otlpValueDepthMax = 500;
 
+/** A record without contents, for the decoder to fill. */
 export function emptyOtlpRecord(): OtlpRecord {
   return {
     timeNs: 0n,

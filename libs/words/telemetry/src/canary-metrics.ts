@@ -1,6 +1,7 @@
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
+/** Events of the canary; each method counts one, or the number that it is given. */
 export interface CanaryMetrics {
   written(): void;
   outOfOrder(): void;

@@ -8,6 +8,7 @@ interface CommonMetrics {
   runtimeConfigReloaded(config: string, outcome: { isSuccessful: boolean; sha256: string }): void;
 }
 
+/** Metrics that every process has: its log lines, panics, and reloads of overrides. */
 export function commonMetrics(metrics: Metrics): CommonMetrics {
   const lines = metrics.counter('loki_internal_log_messages_total', 'Own log lines by level.', ['level']);
   const panics = metrics.counter(
@@ -41,6 +42,7 @@ export function droppedLogLinesMetric(metrics: Metrics, droppedCount: () => numb
   metrics.gauge('loki_internal_log_messages_dropped', help, [], (gauge) => gauge.set(droppedCount()));
 }
 
+/** The counter of gRPC connections that were refused for their number. */
 export function refusedRpcConnectionsMetric(metrics: Metrics): { inc(): void } {
   const help = 'gRPC connections that were refused because as many were open as the process may have.';
   return metrics.counter('loki_grpc_connections_refused_total', help);

@@ -41,6 +41,7 @@ interface RouteSeries {
   readonly durations: Map<string, HistogramSeries>;
 }
 
+/** Counts of HTTP and gRPC servers under Loki's names. Series of a route are looked up once. */
 export function serverMetrics(metrics: Metrics): ServerMetrics {
   const duration = metrics.fastHistogram(
     'loki_request_duration_seconds',

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import type { Clock, LogFields, Logger } from '@loki/ports';
 import { escapeDeceptive, formatLogfmt, valueText } from './logfmt.ts';
 
+/** Levels of log lines, the least urgent first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFormat = 'logfmt' | 'json';
 

@@ -19,6 +19,7 @@ interface AnsweredQuery {
   readonly shards: number;
 }
 
+/** Events of queries in a frontend, its queue and the engine. */
 export interface QueryMetrics {
   started(): void;
   answered(query: AnsweredQuery): void;

@@ -14,6 +14,7 @@ export interface RemoteLabels {
   readonly url: string;
 }
 
+/** Events of a ruler: groups, rules, alerts, recorded series. */
 export interface RulerMetrics {
   groupRules(group: GroupLabels, rules: number): void;
   groupEvaluated(group: GroupLabels, evaluation: { readonly atMs: number; readonly seconds: number }): void;

@@ -29,6 +29,7 @@ interface MatrixSeries {
   readonly present: Uint8Array;
 }
 
+/** The value of a query in Loki's four kinds. Times are nanoseconds since 1970. */
 export type QueryResult =
   | { readonly type: 'streams'; readonly rows: LogLeafResult }
   | {
@@ -47,6 +48,7 @@ export type QueryResult =
     }
   | { readonly type: 'scalar'; readonly timeNs: bigint; readonly value: number };
 
+/** The answer of `evaluate`, with the summed costs of its leaves. */
 export interface QueryOutcome {
   readonly result: QueryResult;
   readonly stats: LeafStats;

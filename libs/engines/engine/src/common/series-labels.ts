@@ -28,6 +28,7 @@ export function sortLabels(labels: readonly LabelPair[]): readonly LabelPair[] {
   return labels;
 }
 
+/** The error 400 of a query with more than `max_query_series` series, in Loki's words. */
 export function tooManySeries(seriesMax: number): LokiError {
   return new LokiError(
     'badRequest',

@@ -20,6 +20,10 @@ import type { Work } from '../common/sliced-work.ts';
 import { PackedLabelsReader, packLabels } from './packed-labels.ts';
 import type { PackedLabels } from './packed-labels.ts';
 
+/**
+ * The result of a leaf as few typed arrays, so that it leaves a worker by moving memory. `unpackLeafResult`
+ * makes labels of it, in slices.
+ */
 export type PackedLeafResult = PackedLog | PackedSamples;
 
 interface PackedLog {

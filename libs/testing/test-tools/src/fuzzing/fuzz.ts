@@ -8,6 +8,7 @@ import { mutateText } from './mutate-text.ts';
 import { inputBytesMax } from './target.ts';
 import type { FuzzTarget } from './target.ts';
 
+/** An input that a target did not handle, with all that finds it again. */
 export interface FailedInput {
   readonly target: string;
   readonly seed: number;

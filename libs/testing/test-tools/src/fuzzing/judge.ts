@@ -19,6 +19,10 @@ interface Outcome {
 /** One dear run may hold a compilation or a collection of garbage: only what is dear each time counts. */
 const repeats = 3;
 
+/**
+ * Runs a target on one input and judges it: an error that is not a refusal, too much time or too much memory
+ * is a finding. A costly run is repeated, and its best figures count.
+ */
 export async function judge(target: FuzzTarget, input: Buffer): Promise<Outcome> {
   const bounds = {
     bytesMax: 4 * (target.limitBytes ?? limitBytesDefault),
