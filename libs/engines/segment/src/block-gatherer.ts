@@ -2,6 +2,7 @@ import { compareText } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
 import { columnsOf, KeyDictionary } from './cells.ts';
 import { encodeBlock } from './encode-block.ts';
+import type { FilteredColumns } from './filter-build.ts';
 import { blockRowsTarget } from './format-bounds.ts';
 import type { MergeSource } from './merge-source.ts';
 import type { BlockFilter } from './types.ts';
@@ -21,13 +22,13 @@ interface Copy {
   readonly shift: number;
 }
 
-/** Makes the search filter of a block from its lines: row i is lines[ends[i-1] .. ends[i]). */
-export type FilterBuilder = (lines: Buffer, ends: Uint32Array) => BlockFilter;
+/** Makes the search filter of a block, where one is worth its bytes. */
+export type FilterBuilder = (columns: FilteredColumns) => BlockFilter | undefined;
 
 interface GatherOptions {
   readonly blockBytes: number;
   readonly level: number;
-  readonly buildFilter?: FilterBuilder;
+  readonly buildFilter: FilterBuilder;
 }
 
 /**
@@ -37,7 +38,7 @@ export class BlockGatherer {
   readonly blocks: EncodedBlock[] = [];
   readonly #blockBytes: number;
   readonly #level: number;
-  readonly #buildFilter: FilterBuilder | undefined;
+  readonly #buildFilter: FilterBuilder;
   #copies: Copy[] = [];
   #rowCount = 0;
   #lineBytes = 0;
@@ -90,7 +91,7 @@ export class BlockGatherer {
       metadata,
     };
     for (const { source, from, to } of this.#copies) source.release(to - from);
-    this.blocks.push(encodeBlock(block, this.#level, this.#buildFilter?.(lines, lineEnds)));
+    this.blocks.push(encodeBlock(block, this.#level, this.#buildFilter({ lines, metadata })));
     this.#copies = [];
     this.#rowCount = 0;
     this.#lineBytes = 0;

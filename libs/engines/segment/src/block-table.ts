@@ -1,6 +1,7 @@
 import { ByteWriter, BytesError } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { compareText } from '@loki/model';
+import { searchFilterBytesMax, searchFilterKind } from './filter-build.ts';
 import {
   blockLineBytesMax,
   blockRowsMax,
@@ -141,7 +142,7 @@ export class StoredBlockInfo implements BlockInfo {
     const lengths = take(2, this.rowCount * 8 + 16);
     const timestamps = take(3, this.rowCount * 8 + 16);
     this.filterKind = reader.count(0xffff_ffff);
-    const filter = this.filterKind === 0 ? undefined : take(4, footerPartBytesMax);
+    const filter = this.filterKind === 0 ? undefined : take(4, filterBytesMax(this.filterKind));
     this.units = { lines, bundle, own, lengths, timestamps, filter };
     this.storedBytes = sum(cursor) - before;
   }
@@ -149,6 +150,11 @@ export class StoredBlockInfo implements BlockInfo {
   get runs(): Runs {
     return this.#runs()[this.index];
   }
+}
+
+/** Filters of later versions may be of any size. */
+function filterBytesMax(kind: number): number {
+  return kind === searchFilterKind ? searchFilterBytesMax : footerPartBytesMax;
 }
 
 function sum(values: readonly number[]): number {

@@ -2,6 +2,8 @@ import { ByteReader, BytesError } from '@loki/bytes';
 import type { StoredBlockInfo } from './block-table.ts';
 import { decodeOrCorrupt } from './corrupt.ts';
 import { DecodedColumn } from './dictionary.ts';
+import { searchFilterKind } from './filter-build.ts';
+import { checkSearchFilter } from './filter-probe.ts';
 import { readFloats, readUint32s } from './ints.ts';
 import { cellsByRow } from './rows-of-columns.ts';
 import { columns } from './types.ts';
@@ -116,7 +118,10 @@ export class StoredBlock implements Block {
   filter(): BlockFilter | undefined {
     const { filterKind, units } = this.#stored;
     if (!units.filter) return undefined;
-    this.#filter ??= this.#decode('search filter', columns.filter, units.filter, (raw) => raw);
+    this.#filter ??= this.#decode('search filter', columns.filter, units.filter, (raw) => {
+      if (filterKind === searchFilterKind) checkSearchFilter(raw);
+      return raw;
+    });
     return { kind: filterKind, bytes: this.#filter };
   }
 

@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
+import { FilterProbe, needleOf } from './filter-probe.ts';
 import { openSegment } from './open.ts';
 import { readSegment } from './stored.ts';
-import { goldenNames, goldenRows, makeGolden } from './test/golden.ts';
+import { filteredRows, goldenNames, goldenRows, makeGolden } from './test/golden.ts';
 import { allColumns, expected, rowsOf, sortedDistinct } from './test/rows.ts';
+import { columns } from './types.ts';
 import type { Segment, StoredSegment } from './types.ts';
 import { verifySegment } from './verify.ts';
 
@@ -13,6 +15,11 @@ const files = goldenNames.map((name) => {
   const bytes = readFileSync(join(__dirname, '../testdata', `v1-${name}.segment`));
   return { name, bytes };
 });
+
+/** The filter of the only block. */
+function filterOf(segment: Segment) {
+  return segment.block(segment.sections[0], 0, columns.filter).filter();
+}
 
 /** Everything a segment says, as text. */
 function contents(segment: Segment): string {
@@ -27,7 +34,9 @@ describe('golden files of format version 1', () => {
     verifySegment(bytes);
     const segment = openSegment(bytes);
     const rows = segment.section('tenant-2') ? rowsOf(segment, segment.section('tenant-2')!) : [];
-    if (name === 'empty') expect(segment.sections).toEqual([]);
+    if (name === 'filtered') {
+      expect(rowsOf(segment, segment.section('tenant-1')!)).toEqual(filteredRows().map(expected));
+    } else if (name === 'empty') expect(segment.sections).toEqual([]);
     else if (name === 'tiny') {
       expect(rowsOf(segment, segment.section('t')!)).toEqual([expected(goldenRows()[24])]);
     } else expect(sortedDistinct(rows)).toEqual(sortedDistinct(goldenRows().map(expected)));
@@ -39,6 +48,17 @@ describe('golden files of format version 1', () => {
       expect(
         Buffer.from(filter.bytes).equals(segment.block(section, 0, allColumns).lines().subarray(0, 8)),
       ).toBe(true);
+    }
+    if (name === 'filtered') {
+      const filter = filterOf(segment);
+      const probe = FilterProbe.of(filter)!;
+      for (const { line, metadata } of filteredRows()) {
+        expect(probe.mayContain(needleOf(Buffer.from(line))!)).toBe(true);
+        for (const [key, value] of metadata) expect(probe.mayHavePair(key, value)).toBe(true);
+      }
+      expect(probe.mayContain(needleOf(Buffer.from('deadlock'))!)).toBe(false);
+      // The meaning of a kind never changes: what is written today is what was written then.
+      expect(filter).toEqual(filterOf(openSegment(makeGolden(name))));
     }
     expect(contents(openSegment(makeGolden(name)))).toBe(contents(segment));
   });

@@ -1,4 +1,7 @@
 export { encodeSegment } from './encode.ts';
+export { plainPartsOf, searchFilterKind } from './filter-build.ts';
+export { FilterProbe, needleOf } from './filter-probe.ts';
+export type { Needle } from './filter-probe.ts';
 export { inspectSegment } from './inspect.ts';
 export type { SectionInspection, SegmentInspection } from './inspect.ts';
 export { mergeSegments } from './merge.ts';

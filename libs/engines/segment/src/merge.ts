@@ -5,6 +5,7 @@ import type { EncodedSection, SectionSummary } from './assemble.ts';
 import { BlockGatherer, eraNs } from './block-gatherer.ts';
 import type { FilterBuilder } from './block-gatherer.ts';
 import type { StoredBlock } from './block.ts';
+import { buildSearchFilter } from './filter-build.ts';
 import { blockBytesDefault } from './format-bounds.ts';
 import { isEqualRow, MergeSource, rowKey } from './merge-source.ts';
 import { openSegment } from './open.ts';
@@ -22,7 +23,7 @@ export interface MergeOptions {
   readonly tenants?: readonly string[];
   /** Only rows of this UTC day, counted from 1970-01-01; default all. */
   readonly day?: number;
-  /** Makes each block's search filter; default none. */
+  /** Makes each block's search filter; default `buildSearchFilter`. */
   readonly buildFilter?: FilterBuilder;
 }
 
@@ -71,7 +72,7 @@ export function mergeSegments(inputs: readonly MergeInput[], options: MergeOptio
   const encoded: EncodedSection[] = [];
   let duplicateRows = 0;
   for (const tenant of [...byTenant.keys()].sort(compareText)) {
-    const { blockBytes = blockBytesDefault, buildFilter } = options;
+    const { blockBytes = blockBytesDefault, buildFilter = buildSearchFilter } = options;
     const gatherer = new BlockGatherer({ blockBytes, level, buildFilter });
     const merge = new TenantMerge(byTenant.get(tenant)!, options.day);
     const streams = merge.run(gatherer);

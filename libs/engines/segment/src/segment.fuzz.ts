@@ -1,13 +1,16 @@
 /** Segments with a damaged inside and a sound checksum, and the golden files damaged in each way. */
 import { readFileSync } from 'node:fs';
-import { crc32c } from '@loki/bytes';
+import { BytesError, crc32c } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
+import { searchFilterKind } from './filter-build.ts';
+import { checkSearchFilter, FilterProbe, needleOf } from './filter-probe.ts';
 import { inspectSegment } from './inspect.ts';
 import { mergeSegments } from './merge.ts';
 import { openSegment } from './open.ts';
 import { goldenNames } from './test/golden.ts';
 import { rowsOf } from './test/rows.ts';
+import { columns } from './types.ts';
 import { verifySegment } from './verify.ts';
 
 const fileOf = (name: string) => readFileSync(new URL(`../testdata/v1-${name}.segment`, import.meta.url));
@@ -26,6 +29,11 @@ function mend(input: Buffer): Buffer {
   const footerBytes = Math.min(mended.readUInt32LE(trailerAt + 4), trailerAt);
   mended.writeUInt32LE(crc32c(mended, trailerAt - footerBytes, trailerAt + 8), trailerAt + 8);
   return mended;
+}
+
+function goldenFilter(): Buffer {
+  const segment = openSegment(fileOf('filtered'));
+  return Buffer.from(segment.block(segment.sections[0], 0, columns.filter).filter()!.bytes);
 }
 
 function rowCount(input: Buffer): number {
@@ -63,6 +71,17 @@ export const targets: readonly FuzzTarget[] = [
       const rows = rowCount(input);
       mergeSegments([{ bytes: input }], { kind: 'flushed' });
       return rows;
+    },
+  },
+  {
+    name: 'segment-search-filter',
+    shape: 'bytes',
+    corpus: () => [goldenFilter()],
+    isRefusal: (error) => error instanceof BytesError,
+    run: (bytes) => {
+      checkSearchFilter(bytes);
+      const probe = FilterProbe.of({ kind: searchFilterKind, bytes })!;
+      return [probe.mayContain(needleOf(Buffer.from('level=info msg'))!), probe.mayHavePair('k', 'v')].length;
     },
   },
 ];

@@ -1,6 +1,7 @@
 import { LokiError, compareText } from '@loki/model';
 import type { StoredBlockInfo } from './block-table.ts';
 import { corrupt, unnamed } from './corrupt.ts';
+import { isWholeFilter, searchFilterKind } from './filter-build.ts';
 import { openSegment } from './open.ts';
 import type { StoredSection } from './section.ts';
 import { columns } from './types.ts';
@@ -104,7 +105,11 @@ function verifyBlock(
   block.lineEnds();
   block.lines();
   for (const column of block.metadata()) verifyColumn(column, where, failed);
-  block.filter();
+  const filter = block.filter();
+  if (filter?.kind === searchFilterKind) {
+    const isWhole = isWholeFilter(filter, { lines: block.lines(), metadata: block.metadata() });
+    failed.require(isWhole, where, 'the search filter misses what the lines hold');
+  }
 }
 
 /** Values are distinct, each is used, and they come in order of first appearance. */

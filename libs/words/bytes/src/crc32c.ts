@@ -1,16 +1,4 @@
-import { crcModule } from './crc32c-wasm.ts';
-
-/** The part of it in use: TypeScript declares it for browsers only. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object) => { readonly exports: unknown };
-};
-
-interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer };
-  /** The CRC of memory[from .. to), continued. */
-  readonly update: (from: number, to: number, crc: number) => number;
-}
+import { crcExports } from './crc32c-wasm.ts';
 
 /**
  * Castagnoli's polynomial, bit-reversed. zlib.crc32 has the other one (IEEE), which misses more short bursts.
@@ -23,7 +11,7 @@ const polynomial = 0x82f6_3b78;
  */
 const tableWords = 16 * 256;
 
-const { memory, update } = new WebAssembly.Instance(new WebAssembly.Module(crcModule())).exports as Exports;
+const { memory, update } = crcExports();
 new Int32Array(memory.buffer, 0, tableWords).set(makeTable());
 const room = new Uint8Array(memory.buffer, tableWords * 4);
 

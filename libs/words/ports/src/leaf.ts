@@ -144,6 +144,8 @@ export interface LeafStats {
   blocksMatched: number;
   /** Blocks a search filter or the index alone could answer or rule out. */
   blocksSkipped: number;
+  /** Those of them that search filters ruled out. */
+  blocksRuledOut: number;
   /**
    * Dry runs alone: blocks that the directory ruled out by time, and those without a run of the selected
    * streams.
@@ -184,6 +186,7 @@ export function emptyLeafStats(): LeafStats {
     segments: 0,
     blocksMatched: 0,
     blocksSkipped: 0,
+    blocksRuledOut: 0,
     blocksOutOfTime: 0,
     blocksOfOtherStreams: 0,
     linesProcessed: 0,

@@ -10,6 +10,7 @@ import { LogRows } from '../series/result-rows.ts';
 import { RowPicks } from '../series/row-picks.ts';
 import { findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
+import { allPassingBlocks, passingBlocks } from './block-sieve.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
 import { countHeadShare, countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
@@ -56,53 +57,60 @@ export async function runLogLeaf(
   const scan = new LogScan(request, plan, context);
   if (request.isDryRun) {
     countRuledOut(context.stats, readers, found, bounds);
-    scan.measure(candidates);
+    scan.measure(await allPassingBlocks(candidates, plan.requirement, context));
     return scan.rows.finish(context.stats);
   }
+  const passing = passingBlocks(candidates, plan.requirement, context);
   const { lineFilters, stages } = plan.pipeline;
   if (request.limit > 0 && lineFilters.length === 0 && stages.length === 0) {
-    await pickRows(candidates, scan, request);
-  } else await scanBlocks(candidates, scan);
+    await pickRows(passing, scan, request);
+  } else await scanBlocks(passing, scan);
   return scan.rows.finish(context.stats);
 }
 
 /** The common way: block by block, until the rows found are surely the best. */
-async function scanBlocks(candidates: readonly Candidate[], scan: LogScan): Promise<void> {
+async function scanBlocks(batches: AsyncIterable<readonly Candidate[]>, scan: LogScan): Promise<void> {
   let ahead = 1;
-  for (let i = 0; i < candidates.length; i++) {
-    scan.checkCancelled();
-    const { bound } = scan.rows;
-    if (bound !== undefined && scan.isBeyond(candidates[i], bound)) {
-      scan.stats.blocksSkipped += candidates.length - i;
-      return;
+  for await (const candidates of batches) {
+    for (let i = 0; i < candidates.length; i++) {
+      scan.checkCancelled();
+      const { bound } = scan.rows;
+      if (bound !== undefined && scan.isBeyond(candidates[i], bound)) {
+        scan.stats.blocksSkipped += candidates.length - i;
+        return;
+      }
+      for (const next of candidates.slice(i + 1, i + 1 + ahead)) {
+        next.reader.prefetch([next.info], scan.firstNeed(next));
+      }
+      ahead = Math.min(ahead * 2, aheadMax);
+      await scan.visit(candidates[i]);
     }
-    for (const next of candidates.slice(i + 1, i + 1 + ahead)) {
-      next.reader.prefetch([next.info], scan.firstNeed(next));
-    }
-    ahead = Math.min(ahead * 2, aheadMax);
-    await scan.visit(candidates[i]);
   }
 }
 
 /** Where lines do not matter: choose the rows by their timestamps, then read the lines of those chosen. */
 async function pickRows(
-  candidates: readonly Candidate[],
+  batches: AsyncIterable<readonly Candidate[]>,
   scan: LogScan,
   { limit, startNs, direction }: LogLeafRequest,
 ): Promise<void> {
   const picks = new RowPicks(limit, direction === 'forward');
-  for (let i = 0; i < candidates.length; i++) {
-    scan.checkCancelled();
-    const candidate = candidates[i];
-    const bound = picks.bound === undefined ? undefined : startNs + BigInt(picks.bound);
-    if (bound !== undefined && scan.isBeyond(candidate, bound)) {
-      scan.stats.blocksSkipped += candidates.length - i;
-      break;
+  const candidates: Candidate[] = [];
+  batches: for await (const batch of batches) {
+    for (let i = 0; i < batch.length; i++) {
+      scan.checkCancelled();
+      const candidate = batch[i];
+      const bound = picks.bound === undefined ? undefined : startNs + BigInt(picks.bound);
+      if (bound !== undefined && scan.isBeyond(candidate, bound)) {
+        scan.stats.blocksSkipped += batch.length - i;
+        break batches;
+      }
+      const at = candidates.push(candidate) - 1;
+      await scan.pick(candidate, bound, (row, ts) =>
+        picks.add(ts + Number(candidate.info.baseNs - startNs), at, row),
+      );
+      picks.prune();
     }
-    await scan.pick(candidate, bound, (row, ts) =>
-      picks.add(ts + Number(candidate.info.baseNs - startNs), i, row),
-    );
-    picks.prune();
   }
   const chosen = picks.finish();
   for (let i = 0; i < chosen.length; i++) {

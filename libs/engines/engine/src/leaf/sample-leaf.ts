@@ -14,6 +14,7 @@ import { makeAccumulator } from '../series/accumulators.ts';
 import { rowError, SeriesTable } from '../series/series-table.ts';
 import { findCandidates, firstRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
+import { allPassingBlocks } from './block-sieve.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
 import { bytesOfRows, countHeadShare, countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
@@ -49,7 +50,8 @@ export async function runSampleLeaf(
         })
       : [],
   );
-  const candidates = deletes ? deletes.apply(found) : found;
+  const selected = deletes ? deletes.apply(found) : found;
+  const candidates = await allPassingBlocks(selected, plan.requirement, context);
   if (request.isDryRun) {
     countRuledOut(context.stats, readers, found, scan.grid.bounds);
     for (const candidate of candidates) scan.measure(candidate);

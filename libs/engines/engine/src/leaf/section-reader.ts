@@ -1,6 +1,14 @@
 import type { LeafStats, WorkerEnv } from '@loki/ports';
 import { columns, openSegment, readSegment } from '@loki/segment';
-import type { Block, BlockInfo, ColumnMask, Section, Segment, StoredSegment } from '@loki/segment';
+import type {
+  Block,
+  BlockFilter,
+  BlockInfo,
+  ColumnMask,
+  Section,
+  Segment,
+  StoredSegment,
+} from '@loki/segment';
 import type { PartedBlock } from './block-cache.ts';
 import { LeafCache } from './leaf-cache.ts';
 
@@ -46,6 +54,8 @@ export interface SectionReader {
   load(info: BlockInfo, need: BlockNeed): Block | Promise<Block>;
   /** Blocks that will be asked for soon, in that order. */
   prefetch(infos: readonly BlockInfo[], need: BlockNeed): void;
+  /** The search filters of blocks, read together; undefined where a block has none. */
+  filters(infos: readonly BlockInfo[]): Promise<readonly (BlockFilter | undefined)[]>;
   /** The scan is done with the block. */
   release(info: BlockInfo): void;
 }
@@ -135,6 +145,12 @@ class MemoryReader implements SectionReader {
     // Everything is here.
   }
 
+  filters(infos: readonly BlockInfo[]): Promise<(BlockFilter | undefined)[]> {
+    const filterOf = ({ index }: BlockInfo) =>
+      this.#segment.block(this.section, index, columns.filter).filter();
+    return Promise.resolve(infos.map(filterOf));
+  }
+
   release(info: BlockInfo): void {
     this.#own.delete(info.index);
     if (this.#cacheKey !== undefined) this.#cache.blocks.settle(blockKey(this.#cacheKey, this.section, info));
@@ -193,6 +209,27 @@ class StoreReader implements SectionReader {
     fetched.catch(() => indices.forEach((index) => this.#pending.delete(index)));
     for (const index of indices) this.#pending.set(index, fetched);
     for (const info of wanted) this.#stats.compressedBytes += info.storedBytes;
+  }
+
+  async filters(infos: readonly BlockInfo[]): Promise<(BlockFilter | undefined)[]> {
+    const entries = infos.map((info) => this.#entry(info));
+    const missing = infos.flatMap((info, i) =>
+      info.filterKind !== 0 && entries[i].missing(columns.filter, undefined) !== 0 ? [i] : [],
+    );
+    if (missing.length > 0) {
+      const indices = missing.map((i) => infos[i].index);
+      const blocks = await measured(this.#env, this.#stats, () =>
+        this.#segment.fetchBlocks(this.section, indices, columns.filter),
+      );
+      blocks.forEach((block, i) =>
+        entries[missing[i]].add({ block, mask: columns.filter, names: undefined }),
+      );
+    }
+    return infos.map((info, i) => {
+      const filter = info.filterKind === 0 ? undefined : entries[i].filter();
+      this.release(info);
+      return filter;
+    });
   }
 
   release(info: BlockInfo): void {

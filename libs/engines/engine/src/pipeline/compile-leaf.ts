@@ -15,6 +15,8 @@ import { labelsOfFilter, looksAtErrors } from './label-filter.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { compilePipeline, labelsReadBy } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
+import { requirementOf } from './requirement.ts';
+import type { Requirement } from './requirement.ts';
 import { compileCachedMatcher } from './string-match.ts';
 import { UnwrapStage } from './unwrap-stage.ts';
 
@@ -25,6 +27,8 @@ export interface LogPlan {
   readonly selectorKey: string;
   readonly selector: readonly StringMatcher[];
   readonly pipeline: Pipeline;
+  /** Rules blocks out by their search filters; undefined: it cannot. */
+  readonly requirement: Requirement | undefined;
 }
 
 /** A range aggregation, perhaps with the vector aggregation around it, ready to run. */
@@ -33,6 +37,7 @@ export interface SamplePlan {
   readonly selectorKey: string;
   readonly selector: readonly StringMatcher[];
   readonly pipeline: Pipeline;
+  readonly requirement: Requirement | undefined;
   readonly op: RangeOp;
   readonly unwrap: UnwrapStage | undefined;
   readonly rangeNs: bigint;
@@ -63,6 +68,7 @@ export function compileLeaf(text: string): LeafPlan {
       kind: 'log',
       ...compileSelector(expr),
       pipeline: compilePipeline(expr.stages, NeededLabels.all),
+      requirement: requirementOf(expr.stages),
     };
   }
   if (expr.kind === 'rangeAgg') return compileSamples(expr, expr.grouping, undefined);
@@ -80,7 +86,12 @@ export function compileLeaf(text: string): LeafPlan {
  */
 export function compileSelection(text: string): LogPlan {
   const log = parseSelectionSyntax(text, 'any');
-  return { kind: 'log', ...compileSelector(log), pipeline: compilePipeline(log.stages, NeededLabels.all) };
+  return {
+    kind: 'log',
+    ...compileSelector(log),
+    pipeline: compilePipeline(log.stages, NeededLabels.all),
+    requirement: requirementOf(log.stages),
+  };
 }
 
 function compileSelector(log: LogExpr): { selectorKey: string; selector: StringMatcher[] } {
@@ -107,6 +118,7 @@ function compileSamples(
     kind: 'samples',
     ...compileSelector(range.log),
     pipeline: compilePipeline(stages, needed),
+    requirement: requirementOf(stages),
     op: range.op,
     unwrap: range.unwrap && new UnwrapStage(range.unwrap, countedErrors),
     rangeNs: range.rangeNs,

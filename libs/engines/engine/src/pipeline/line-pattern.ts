@@ -7,13 +7,14 @@ import { parseLinePattern } from '@loki/logql';
  * the line's end.
  */
 export class LinePattern {
-  readonly #literals: readonly Buffer[];
+  /** Texts that every matching line contains. */
+  readonly literals: readonly Buffer[];
   readonly #startsOpen: boolean;
   readonly #endsOpen: boolean;
 
   constructor(pattern: string) {
     const parts = parseLinePattern(pattern);
-    this.#literals = parts.flatMap((part) =>
+    this.literals = parts.flatMap((part) =>
       part.kind === 'literal' ? [Buffer.from(part.text, 'utf8')] : [],
     );
     this.#startsOpen = parts[0]?.kind === 'capture';
@@ -22,7 +23,7 @@ export class LinePattern {
 
   /** The longest literal, which every matching line contains; undefined when there is none. */
   get longestLiteral(): Buffer | undefined {
-    return this.#literals.reduce<Buffer | undefined>(
+    return this.literals.reduce<Buffer | undefined>(
       (best, literal) => (best && best.length >= literal.length ? best : literal),
       undefined,
     );
@@ -31,8 +32,8 @@ export class LinePattern {
   matches(bytes: Buffer, start: number, end: number): boolean {
     const line = bytes.subarray(start, end);
     let at = 0;
-    for (let i = 0; i < this.#literals.length; i++) {
-      const literal = this.#literals[i];
+    for (let i = 0; i < this.literals.length; i++) {
+      const literal = this.literals[i];
       const place = line.indexOf(literal, at);
       // A wildcard in front has to have something to stand for.
       if (place < 0 || (place === at && (i > 0 || this.#startsOpen))) return false;

@@ -1,6 +1,7 @@
 // For tests: the rows behind testdata/v1-*.segment. The files were written once by these functions and are
 // never written again; readers of every later version must give back the same rows.
 import { encodeSegment } from '../encode.ts';
+import type { FilteredColumns } from '../filter-build.ts';
 import { mergeSegments } from '../merge.ts';
 import { writeRows } from './rows.ts';
 import type { InputRow } from './rows.ts';
@@ -53,19 +54,33 @@ export function goldenRows(): InputRow[] {
   return rows;
 }
 
-export const goldenNames = ['record', 'flushed', 'compacted', 'tiny', 'empty'] as const;
+/** Just enough lines for a search filter. */
+export function filteredRows(): InputRow[] {
+  return Array.from({ length: 64 }, (_, i) => ({
+    labels: [['app', 'checkout']] as const,
+    ts: 1_700_000_000_000_000_000n + BigInt(i) * 1_000_000n,
+    line: `level=info msg="Request ${i % 8} done" path=/api/v1/cart trace=${noise(i % 8, 16)}`,
+    metadata: [['trace_id', noise(i % 4, 12)]] as const,
+  }));
+}
+
+export const goldenNames = ['record', 'flushed', 'compacted', 'filtered', 'tiny', 'empty'] as const;
 
 /** What this version writes for a golden file. */
 export function makeGolden(name: (typeof goldenNames)[number]): Buffer {
   if (name === 'empty') return encodeSegment([], { kind: 'record' });
   if (name === 'tiny') return encodeSegment(writeRows('t', goldenRows().slice(24, 25)), { kind: 'record' });
+  if (name === 'filtered') {
+    const rows = encodeSegment(writeRows('tenant-1', filteredRows()), { kind: 'record' });
+    return mergeSegments([{ bytes: rows }], { kind: 'compacted' }).bytes;
+  }
   const sections = [
     ...writeRows('tenant-2', goldenRows()),
     ...writeRows('tenant-1', goldenRows().slice(0, 3)),
   ];
   const record = encodeSegment(sections, { kind: 'record' });
   if (name === 'record') return record;
-  const buildFilter = (lines: Buffer) => ({ kind: 7, bytes: lines.subarray(0, 8) });
+  const buildFilter = ({ lines }: FilteredColumns) => ({ kind: 7, bytes: lines.subarray(0, 8) });
   if (name === 'flushed') {
     return mergeSegments([{ bytes: record }], { kind: 'flushed', blockBytes: 400 }).bytes;
   }

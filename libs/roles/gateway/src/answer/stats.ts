@@ -88,7 +88,7 @@ export function lokiStats(leaf: LeafStats, timing: QueryTiming): object {
       totalChunks: leaf.blocksMatched + leaf.blocksSkipped,
       postFilterChunks: leaf.blocksMatched,
       shardsDuration: 0,
-      usedBloomFilters: false,
+      usedBloomFilters: leaf.blocksRuledOut > 0,
       totalStreams: 0,
       chunkRefsLookupTime: 0,
       bloomFilterTime: 0,

@@ -234,7 +234,8 @@ function leafJson(
   const blocks = {
     outOfTime: stats.blocksOutOfTime,
     ofOtherStreams: stats.blocksOfOtherStreams,
-    answeredByDirectory: stats.blocksSkipped,
+    ruledOutByFilter: stats.blocksRuledOut,
+    answeredByDirectory: stats.blocksSkipped - stats.blocksRuledOut,
     toRead: stats.blocksMatched,
   };
   const total = Object.values(blocks).reduce((sum, count) => sum + count, 0);

@@ -133,6 +133,7 @@ export interface LeafStats {
   blocksOfOtherStreams: number;
   headLinesMatched: number;
   headMetadataBytes: number;
+  blocksRuledOut: number;
 }
 
 export interface StreamsRequest {
@@ -1158,6 +1159,7 @@ function createBaseLeafStats(): LeafStats {
     blocksOfOtherStreams: 0,
     headLinesMatched: 0,
     headMetadataBytes: 0,
+    blocksRuledOut: 0,
   };
 }
 
@@ -1231,6 +1233,9 @@ export const LeafStats: MessageFns<LeafStats> = {
     }
     if (message.headMetadataBytes !== 0) {
       writer.uint32(185).double(message.headMetadataBytes);
+    }
+    if (message.blocksRuledOut !== 0) {
+      writer.uint32(193).double(message.blocksRuledOut);
     }
     return writer;
   },
@@ -1430,6 +1435,14 @@ export const LeafStats: MessageFns<LeafStats> = {
             }
 
             message.headMetadataBytes = reader.double();
+            continue;
+          }
+          case 24: {
+            if (tag !== 193) {
+              break;
+            }
+
+            message.blocksRuledOut = reader.double();
             continue;
           }
         }

@@ -1,0 +1,84 @@
+import { BytesError } from '@loki/bytes';
+import { flags, metadataPlaces, searchFilterBytesMax, searchFilterKind } from './filter-build.ts';
+import { addNeedlePlaces } from './filter-grams.ts';
+import type { BlockFilter } from './types.ts';
+
+/** A text that a line must contain, ready to be looked for in filters. */
+export interface Needle {
+  /** Places that a filter has when a line contains the text. */
+  readonly places: Uint32Array;
+  /** Its letters may stand as ſ and K too: filters of lines that hold these say nothing. */
+  readonly hasTwins: boolean;
+  /** It may stand in the line with escapes of JSON. */
+  readonly mayBeEscaped: boolean;
+}
+
+interface NeedleOptions {
+  readonly hasTwins?: boolean;
+  readonly mayBeEscaped?: boolean;
+}
+
+/**
+ * The needle of a text: at least as selective when the text is given in the case that lines have, which is
+ * not looked at. Undefined: the text is too short for filters to know it.
+ */
+export function needleOf(text: Uint8Array, options: NeedleOptions = {}): Needle | undefined {
+  const places = new Set<number>();
+  addNeedlePlaces(text, places);
+  if (places.size === 0) return undefined;
+  const { hasTwins = false, mayBeEscaped = false } = options;
+  return { places: Uint32Array.from(places), hasTwins, mayBeEscaped };
+}
+
+/** Questions to the search filter of a block. False answers are sure, true ones are not. */
+export class FilterProbe {
+  readonly #flags: number;
+  readonly #bitmap: Uint8Array;
+  readonly #mask: number;
+
+  private constructor(bytes: Uint8Array) {
+    this.#flags = bytes[0];
+    this.#bitmap = bytes.subarray(1);
+    this.#mask = this.#bitmap.length * 8 - 1;
+  }
+
+  /** Undefined: there is no filter, or one of a kind that is not known here. */
+  static of(filter: BlockFilter | undefined): FilterProbe | undefined {
+    return filter?.kind === searchFilterKind ? new FilterProbe(filter.bytes) : undefined;
+  }
+
+  /** May a line of the block contain the needle? */
+  mayContain({ places, hasTwins, mayBeEscaped }: Needle): boolean {
+    if (hasTwins && (this.#flags & flags.twins) !== 0) return true;
+    if (mayBeEscaped && (this.#flags & flags.escapes) !== 0) return true;
+    for (const place of places) if (!this.#has(place)) return false;
+    return true;
+  }
+
+  /** May a row of the block have this structured metadata? */
+  mayHavePair(name: string, value: string): boolean {
+    const [first, second] = metadataPlaces(name, value);
+    return this.#has(first) && this.#has(second);
+  }
+
+  #has(place: number): boolean {
+    const at = place & this.#mask;
+    return (this.#bitmap[at >>> 3] & (1 << (at & 7))) !== 0;
+  }
+}
+
+/**
+ * Refuses bytes that are no filter.
+ *
+ * @throws BytesError
+ */
+export function checkSearchFilter(bytes: Uint8Array): void {
+  const bitmapBytes = bytes.length - 1;
+  const isPowerOfTwo = bitmapBytes >= 8 && (bitmapBytes & (bitmapBytes - 1)) === 0;
+  if (!isPowerOfTwo || bytes.length > searchFilterBytesMax) {
+    throw new BytesError(`a search filter of ${bytes.length} bytes`);
+  }
+  if ((bytes[0] & ~(flags.twins | flags.escapes)) !== 0) {
+    throw new BytesError(`flags ${bytes[0]} of a search filter are not known`);
+  }
+}
