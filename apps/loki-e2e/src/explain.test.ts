@@ -35,7 +35,7 @@ interface Leaf {
   readonly selected: { readonly streams: number; readonly entries: number; readonly lineBytes: number };
   readonly segments: number;
   readonly blocks: Record<
-    'total' | 'outOfTime' | 'ofOtherStreams' | 'answeredByDirectory' | 'toRead',
+    'total' | 'outOfTime' | 'ofOtherStreams' | 'ruledOutByFilter' | 'answeredByDirectory' | 'toRead',
     number
   >;
   readonly lines: number;
@@ -111,6 +111,19 @@ test('what directories answer is not read', async () => {
   expect(estimate).toMatchObject({ storedBytes: 0, lines: 0, blocks: 0 });
 });
 
+test('blocks are ruled out by search filters, in the plan and in the query', async () => {
+  const query = '{part=~"stored|head"} |= "no line has this"';
+  const { leaves, estimate } = await explain({ query, ...range(), limit: 10 });
+  expect(leaves[0].blocks.ruledOutByFilter).toBeGreaterThan(0);
+  // Lines in memory have no filter yet.
+  expect(leaves[0]).toMatchObject({ lines: 2 * lineCount, unflushedLines: 2 * lineCount });
+  const { text } = await server.get(`/loki/api/v1/query_range?${goQuery({ query, ...range(), limit: 10 })}`);
+  const { stats } = (JSON.parse(text) as { data: { stats: Record<string, Record<string, unknown>> } }).data;
+  expect(stats['index']).toMatchObject({ usedBloomFilters: true, postFilterChunks: leaves[0].blocks.toRead });
+  expect(stats['summary']['totalLinesProcessed']).toBe(estimate['lines']);
+  expect(stats['summary']['totalLinesProcessed']).toBe(2 * lineCount);
+});
+
 test('blocks are ruled out by time', async () => {
   const params = {
     query: '{part="stored"}',
@@ -119,8 +132,8 @@ test('blocks are ruled out by time', async () => {
     limit: 10,
   };
   const { leaves } = await explain(params);
-  const { total, outOfTime, ofOtherStreams, answeredByDirectory, toRead } = leaves[0].blocks;
-  expect(total).toBe(outOfTime + ofOtherStreams + answeredByDirectory + toRead);
+  const { total, ...reasons } = leaves[0].blocks;
+  expect(total).toBe(Object.values(reasons).reduce((sum, count) => sum + count, 0));
   const later = {
     query: '{part="stored"}',
     start: firstNs + 900_000_000_000n,

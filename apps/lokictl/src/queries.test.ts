@@ -83,7 +83,14 @@ test('a plan with its costs', async () => {
   const leaf = {
     selected: { streams: 2 },
     segments: 3,
-    blocks: { total: 9, outOfTime: 1, ofOtherStreams: 2, answeredByDirectory: 3, toRead: 3 },
+    blocks: {
+      total: 9,
+      outOfTime: 1,
+      ofOtherStreams: 1,
+      ruledOutByFilter: 1,
+      answeredByDirectory: 3,
+      toRead: 3,
+    },
     lines: 1000,
     lineBytes: 2_000_000,
     storedBytes: 300_000,
@@ -93,7 +100,8 @@ test('a plan with its costs', async () => {
   answer = json({ data: { plan, leaves: [leaf], estimate: { seconds: 0.5, cpuSeconds: 1 } } });
   const { out } = await lokictl('explain', 'max(q)');
   expect(out).toContain('max  max(q)\n  rate [leaf 0]  q\n');
-  expect(out).toContain('blocks: 9; not in time 1, of other streams 2, answered by directories 3, to read 3');
+  expect(out).toContain('blocks: 9; not in time 1, of other streams 1, ruled out by search filters 1, ');
+  expect(out).toContain('answered by directories 3, to read 3');
   expect(out).toContain('reads 1000 lines, 2.0 MB of them, 0.3 MB stored');
 });
 

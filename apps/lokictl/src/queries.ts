@@ -110,10 +110,10 @@ export const explain: Command = {
 function* explainedLines({ data }: Explained): Generator<string> {
   yield* planLines(data.plan, '');
   for (const [i, leaf] of data.leaves.entries()) {
-    const { total, outOfTime, ofOtherStreams, answeredByDirectory, toRead } = leaf.blocks;
+    const { total, outOfTime, ofOtherStreams, ruledOutByFilter, answeredByDirectory, toRead } = leaf.blocks;
     yield '';
     yield `leaf ${i}: ${leaf.selected.streams} streams, ${leaf.segments} segments`;
-    yield `  blocks: ${total}; not in time ${outOfTime}, of other streams ${ofOtherStreams}, answered by directories ${answeredByDirectory}, to read ${toRead}`;
+    yield `  blocks: ${total}; not in time ${outOfTime}, of other streams ${ofOtherStreams}, ruled out by search filters ${ruledOutByFilter ?? 0}, answered by directories ${answeredByDirectory}, to read ${toRead}`;
     yield `  reads ${leaf.lines} lines, ${megabytes(leaf.lineBytes)} of them, ${megabytes(leaf.storedBytes)} stored; about ${leaf.seconds} s`;
   }
   yield '';

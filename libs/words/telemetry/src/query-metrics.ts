@@ -13,6 +13,8 @@ interface AnsweredQuery {
   /** Uncompressed bytes looked at. */
   readonly bytes: number;
   readonly chunks: number;
+  /** Blocks that search filters ruled out. */
+  readonly blocksRuledOut: number;
   readonly fetchSeconds: number;
   readonly headLines: number;
   readonly splits: number;
@@ -142,6 +144,10 @@ function engineMetrics(metrics: Metrics): (query: AnsweredQuery) => void {
     'Blocks fetched.',
     classLabels,
   );
+  const ruledOut = metrics.counter(
+    'loki_logql_querystats_blocks_ruled_out_total',
+    'Blocks not fetched because their search filters ruled them out.',
+  );
   const head = metrics.counter(
     'loki_logql_querystats_ingester_sent_lines_total',
     'Lines that came from memory.',
@@ -164,6 +170,7 @@ function engineMetrics(metrics: Metrics): (query: AnsweredQuery) => void {
     bytes.inc({ tenant: query.tenant }, query.bytes);
     fetch.observe(labels, query.fetchSeconds);
     chunks.inc(labels, query.chunks);
+    ruledOut.inc(query.blocksRuledOut);
     head.inc(query.headLines);
   };
 }

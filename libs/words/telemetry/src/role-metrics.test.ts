@@ -22,6 +22,7 @@ test('a query moves the counters that dashboards and autoscalers read', async ()
     seconds: 2,
     bytes: 1e9,
     chunks: 7,
+    blocksRuledOut: 6,
     fetchSeconds: 1,
     headLines: 5,
     splits: 4,
@@ -36,6 +37,7 @@ test('a query moves the counters that dashboards and autoscalers read', async ()
   expect(text).toMatch(
     /^loki_logql_querystats_latency_seconds_sum\{range="range",status_code="200",type="metric"\} 2$/m,
   );
+  expect(text).toMatch(/^loki_logql_querystats_blocks_ruled_out_total 6$/m);
   expect(text).toMatch(/^logql_query_duration_seconds_count\{query_type="metric"\} 1$/m);
 });
 

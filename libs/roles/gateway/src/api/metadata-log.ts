@@ -44,6 +44,7 @@ export async function reported(
       seconds,
       bytes: 0,
       chunks: 0,
+      blocksRuledOut: 0,
       fetchSeconds: 0,
       headLines: 0,
       splits: 0,

@@ -39,6 +39,7 @@ export function reportQuery(
 ): void {
   const { stats, execSeconds, result } = answer;
   const bytes = stats.lineBytes + stats.metadataBytes;
+  const chunks = stats.blocksMatched + stats.blocksSkipped;
   const type = kindOf(asked.expr);
   const range = asked.isInstant ? 'instant' : 'range';
   out.metrics?.answered({
@@ -50,6 +51,7 @@ export function reportQuery(
     seconds: execSeconds,
     bytes,
     chunks: stats.blocksMatched,
+    blocksRuledOut: stats.blocksRuledOut,
     fetchSeconds: stats.fetchMs / 1000,
     headLines: stats.headLines,
     splits: answer.splits,
@@ -106,10 +108,10 @@ export function reportQuery(
     ingester_chunk_decompressed_bytes: '0B',
     ingester_post_filter_lines: stats.headLinesMatched,
     congestion_control_latency: '0s',
-    index_total_chunks: stats.blocksMatched + stats.blocksSkipped,
+    index_total_chunks: chunks,
     index_post_bloom_filter_chunks: stats.blocksMatched,
-    index_bloom_filter_ratio: '0.00',
-    index_used_bloom_filters: false,
+    index_bloom_filter_ratio: (chunks === 0 ? 0 : stats.blocksRuledOut / chunks).toFixed(2),
+    index_used_bloom_filters: stats.blocksRuledOut > 0,
     index_shard_resolver_duration: '0s',
     source: parseTags(asked.tags).get('source') ?? '',
     has_labelfilter_before_parser: filtersBeforeParser(asked.expr),
@@ -137,6 +139,7 @@ export function reportFailure(
     seconds: execSeconds,
     bytes: 0,
     chunks: 0,
+    blocksRuledOut: 0,
     fetchSeconds: 0,
     headLines: 0,
     splits: 0,
