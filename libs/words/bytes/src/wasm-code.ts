@@ -43,6 +43,7 @@ export function wasmExports(memoryPages: number, functions: readonly WasmFunctio
   return new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
 }
 
+/** Instructions of WebAssembly, as bytes. */
 export const wasm = {
   get: (local: number) => [0x20, ...unsigned(local)],
   set: (local: number) => [0x21, ...unsigned(local)],
