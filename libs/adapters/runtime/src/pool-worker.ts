@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { ResourceLimits } from 'node:worker_threads';
 import { hasCode, LokiError } from '@loki/model';
 import { errorFromWire, movable, ping } from './worker-protocol.ts';
-import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
+import type { TaskAnswer, TaskCall, WorkerStart } from './worker-protocol.ts';
 
 /** A task on its way: waiting, running, or given up by its caller. */
 export interface Job {
@@ -31,7 +31,7 @@ export interface Job {
 
 interface PoolWorkerOptions {
   readonly entry: URL;
-  readonly workerData: unknown;
+  readonly start: WorkerStart;
   readonly resourceLimits: ResourceLimits | undefined;
   /** A task ended, so another may be given. */
   readonly onFree: (worker: PoolWorker) => void;
@@ -190,7 +190,7 @@ export class PoolWorker {
   #start(): void {
     this.#hasStarted = true;
     const thread = new Worker(this.#options.entry, {
-      workerData: this.#options.workerData,
+      workerData: this.#options.start,
       resourceLimits: this.#options.resourceLimits,
     });
     thread.unref();

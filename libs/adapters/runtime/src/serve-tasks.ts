@@ -1,8 +1,9 @@
+import os from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { interruptible, LokiError, loadHash } from '@loki/model';
 import type { CheckCancelled, Task, WorkerEnv } from '@loki/ports';
 import { errorToWire, movable, ping } from './worker-protocol.ts';
-import type { TaskAnswer, TaskCall } from './worker-protocol.ts';
+import type { TaskAnswer, TaskCall, WorkerStart } from './worker-protocol.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a table of tasks of all types has no common input type
 type AnyTask = Task<any, any>;
@@ -28,8 +29,10 @@ export function serveTasks(
 ): void {
   const port = parentPort;
   if (!port) throw new Error('serveTasks() runs in a worker thread only');
+  const { data, nice } = workerData as WorkerStart;
+  beNice(nice);
   const taskOf = taskFinder(packages);
-  const ready = loadHash().then(() => envFactory(workerData));
+  const ready = loadHash().then(() => envFactory(data));
 
   const answer = async (call: TaskCall): Promise<void> => {
     try {
@@ -76,6 +79,11 @@ function taskFinder(packages: readonly TaskPackage[]): (name: string) => Promise
     if (!task) throw new LokiError('internal', `worker knows no task ${name}`);
     return task;
   };
+}
+
+/** Linux keeps a nice value for each thread, and 0 names the calling one. Elsewhere it is the process's. */
+function beNice(nice: number): void {
+  if (process.platform === 'linux') os.setPriority(0, nice);
 }
 
 /** Shows that the thread is alive and at this call; throws once its caller has given up. */

@@ -3,6 +3,7 @@ import { LokiError } from '@loki/model';
 import type { Task, TaskOptions, Workers } from '@loki/ports';
 import { PoolWorker, settle } from './pool-worker.ts';
 import type { Job } from './pool-worker.ts';
+import type { WorkerStart } from './worker-protocol.ts';
 
 export interface WorkerPoolOptions {
   /** The script that calls `serveTasks`; a `.ts` file runs as it is. */
@@ -35,6 +36,13 @@ export interface WorkerPoolOptions {
 
 /** A tenant with long scans may come to have one of them, when others had the common ones for a moment. */
 const expressMax = 2;
+
+/**
+ * Nice values. Where threads outnumber cores the kernel gives the main thread, at 0, three times the time of
+ * a scan and six times that of a large body: pushes and health checks are its, and each of its turns is
+ * short. Urgent and express threads exist so that nobody waits for scans.
+ */
+const nice = { common: 5, urgent: 1, express: 1, bodies: 8 } as const;
 
 /** Urgent tasks that may wait for their own thread before others of them go to the common ones. */
 const urgentLoadMax = 16;
@@ -86,7 +94,9 @@ export class WorkerPool implements Workers {
     this.#tasksQueuedMax = options.tasksQueuedMax ?? 256 * options.size;
     this.#tasksPerWorkerMax = options.tasksPerWorkerMax ?? 4;
     this.#affinitySlackMax = options.affinitySlackMax ?? 4;
-    this.#workers = Array.from({ length: options.size }, () => this.#newWorker(options.workerData));
+    this.#workers = Array.from({ length: options.size }, () =>
+      this.#newWorker({ data: options.workerData, nice: nice.common }),
+    );
   }
 
   run<Input, Output>(task: Task<Input, Output>, input: Input, options?: TaskOptions): Promise<Output> {
@@ -131,11 +141,11 @@ export class WorkerPool implements Workers {
     await Promise.all(this.#all().map((worker) => worker.close()));
   }
 
-  #newWorker(workerData: unknown): PoolWorker {
+  #newWorker(start: WorkerStart): PoolWorker {
     const { entry, resourceLimits } = this.#options;
     return new PoolWorker({
       entry,
-      workerData,
+      start,
       resourceLimits,
       onFree: (worker) => this.#feed(worker),
       onDown: (worker) => this.#leave(worker),
@@ -157,7 +167,7 @@ export class WorkerPool implements Workers {
     tenant?: string;
   }): PoolWorker {
     if (options?.lane === 'bodies') {
-      return (this.#bodies ??= this.#newWorker(this.#options.urgentWorkerData ?? this.#options.workerData));
+      return (this.#bodies ??= this.#newLane(nice.bodies));
     }
     if (options?.isUrgent) return this.#chooseUrgent();
     return this.#chooseFor(options?.tenant, options?.affinity);
@@ -187,10 +197,15 @@ export class WorkerPool implements Workers {
   }
 
   #newExpress(): PoolWorker {
-    const { urgentWorkerData, workerData } = this.#options;
-    const express = this.#newWorker(urgentWorkerData ?? workerData);
+    const express = this.#newLane(nice.express);
     this.#express.push(express);
     return express;
+  }
+
+  /** A thread that takes no common tasks. */
+  #newLane(niceValue: number): PoolWorker {
+    const { urgentWorkerData, workerData } = this.#options;
+    return this.#newWorker({ data: urgentWorkerData ?? workerData, nice: niceValue });
   }
 
   /** The preferred worker, unless it is down or much busier than the least busy one. */
@@ -214,8 +229,7 @@ export class WorkerPool implements Workers {
       if (!open || worker.load < open.load) open = worker;
     }
     if (open && open.load < urgentLoadMax) return open;
-    const { urgentWorkerData, workerData } = this.#options;
-    const urgent = (this.#urgent ??= this.#newWorker(urgentWorkerData ?? workerData));
+    const urgent = (this.#urgent ??= this.#newLane(nice.urgent));
     return urgent.isUp && urgent.load < urgentLoadMax ? urgent : this.#choose(undefined);
   }
 

@@ -2,6 +2,14 @@ import { isMarkedAsUntransferable } from 'node:worker_threads';
 import { errors, LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 
+/** What a worker is started with. */
+export interface WorkerStart {
+  /** For the script's environment factory. */
+  readonly data: unknown;
+  /** Nice value of the thread, where each thread has one of its own (Linux). */
+  readonly nice: number;
+}
+
 /** To a worker: run the task `name`. */
 export interface TaskCall {
   readonly id: number;

@@ -51,8 +51,10 @@ import type { ResolvedStream } from './streams/resolve-stream.ts';
 import { StreamCache } from './streams/stream-cache.ts';
 import type { StreamLookup } from './streams/stream-cache.ts';
 import { userAgentLabel } from './user-agent.ts';
+import { consumeMicros } from './write/consumer-lag.ts';
+import type { ConsumerLag } from './write/consumer-lag.ts';
 import { PartitionBatcher } from './write/partition-batcher.ts';
-import { writeStreamRows } from './write/write-rows.ts';
+import { runsOfStream, writeRun } from './write/write-rows.ts';
 
 export interface DistributorDeps {
   readonly clock: Clock;
@@ -69,6 +71,8 @@ export interface DistributorDeps {
   readonly streamLimitOwners?: StreamLimitOwners;
   /** Knows the shards of hot streams; absent: each stream goes to one partition. */
   readonly streamShards?: StreamShards;
+  /** How far the heads of this process lag behind; absent: heads are elsewhere, and pushes wait for none. */
+  readonly lag?: ConsumerLag;
 }
 
 /** A push on its way: what the steps add up. */
@@ -184,6 +188,8 @@ export class Distributor implements DistributorService {
     };
     try {
       this.#hold(push, request.body.length);
+      const room = this.#deps.lag?.room(tenant);
+      if (room) await room;
       const acks = await this.#stored(push);
       if ('status' in acks) return acks;
       await Promise.all(acks);
@@ -393,10 +399,14 @@ export class Distributor implements DistributorService {
       for (const batcher of touched) acks.push(batcher.commit());
       touched.clear();
     };
+    const pause = () => {
+      commit();
+      return this.#deps.lag?.room(push.tenant);
+    };
     const offered = new OfferedStreamRows(push.scratch.rows, push.discards);
     const work = this.#streamsToBatches(push, offered, touched, acks);
     // Where others have the thread, batches are sealed: what was written until then is waited for.
-    const retriedBytes = push.isLarge ? await inSlices(work, this.#deps, commit) : atOnce(work);
+    const retriedBytes = push.isLarge ? await inSlices(work, this.#deps, pause) : atOnce(work);
     if (push.refusedStatus === 429) this.#expectRetry(push, offered, retriedBytes);
     this.#countAccepted(push, valid);
     commit();
@@ -426,7 +436,7 @@ export class Distributor implements DistributorService {
         }
       }
       if (offered.refusedCount === offered.count) continue;
-      for (const place of places) yield* this.#write(push, place, touched, acks);
+      yield* this.#write(push, places, touched, acks);
     }
     return retriedBytes;
   }
@@ -437,36 +447,30 @@ export class Distributor implements DistributorService {
    */
   *#write(
     push: Push,
-    index: number,
+    places: readonly number[],
     touched: Set<PartitionBatcher>,
     acks: Promise<void>[],
   ): SlicedWork<void> {
     const { tenant, scratch, limits } = push;
     const { rows } = scratch;
-    const { placementHash } = rows.streams[index];
+    const { placementHash } = rows.streams[places[0]];
     const shardSize = limits.ingestionPartitionsTenantShardSize;
+    const partitionOf = (shard: number) => this.#chooser.choose(tenant, placementHash, shardSize, shard);
     const steps = this.#deps.streamShards?.of(placementHash);
-    const end = rows.streamRowEnd(index);
-    for (let row = rows.streamFirstRow[index]; row < end;) {
-      const shard = steps ? shardOfRow(steps, rows.seconds[row], rows.nanos[row]) : 0;
-      let shardEnd = steps ? row + 1 : end;
-      while (
-        steps &&
-        shardEnd < end &&
-        shardOfRow(steps, rows.seconds[shardEnd], rows.nanos[shardEnd]) === shard
-      ) {
-        shardEnd++;
-      }
-      const batcher = this.#batchers[this.#chooser.choose(tenant, placementHash, shardSize, shard)];
-      while (row < shardEnd) {
-        const bytesMax = push.isLarge ? sliceBytes : this.#options.batchBytesMax;
-        const options = { limits, writer: batcher.writer(tenant), bytesMax };
-        touched.add(batcher);
-        row = writeStreamRows(rows, index, row, shardEnd, options);
-        // A push of many batches must not become one.
-        if (batcher.isLarge) acks.push(batcher.commit());
-        yield;
-      }
+    const partition = steps
+      ? (row: number) => partitionOf(shardOfRow(steps, rows.seconds[row], rows.nanos[row]))
+      : partitionOf(0);
+    const bytesMax = push.isLarge ? sliceBytes : this.#options.batchBytesMax;
+    for (const run of runsOfStream(rows, places, { partition, bytesMax })) {
+      const batcher = this.#batchers[run.partition];
+      const writer = batcher.writer(tenant);
+      touched.add(batcher);
+      const { rowCount, byteSize } = writer;
+      writeRun(rows, run, limits, writer);
+      batcher.wrote(tenant, consumeMicros(1, writer.rowCount - rowCount, writer.byteSize - byteSize));
+      // A push of many batches must not become one.
+      if (batcher.isLarge) acks.push(batcher.commit());
+      yield;
     }
   }
 

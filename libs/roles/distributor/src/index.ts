@@ -1,4 +1,5 @@
 export { decodePushTask } from './decode/decode-push-task.ts';
+export { ConsumerLag } from './write/consumer-lag.ts';
 export { Distributor } from './distributor.ts';
 export { decompressedBytesMaxOf } from './options.ts';
 export type { DiscardReason } from './streams/discard.ts';

@@ -175,14 +175,14 @@ test.each([
 
 // A push of 200 kB with an entry in every other byte kept the thread as long as one of megabytes.
 describe('pushes are large by what they bring, too', () => {
-  const values = (count: number, pairs = 0): unknown[] =>
+  const values = (count: number, pairs = 0, first = 0): unknown[] =>
     Array.from({ length: count }, (_, i) => [
-      String(nowNs + BigInt(i)),
+      String(nowNs + BigInt(first + i)),
       '',
       Object.fromEntries(Array.from({ length: pairs }, (_pair, k) => [`k${k}`, `${i}`])),
     ]);
   const named = (count: number): unknown[] =>
-    Array.from({ length: count }, () => ({ stream: { app: 'a' }, values: values(1) }));
+    Array.from({ length: count }, (_, i) => ({ stream: { app: 'a' }, values: values(1, 0, 10_000 + i) }));
 
   test.each([
     ['many entries', [{ stream: { app: 'a' }, values: values(33_000) }], 1],
@@ -211,7 +211,6 @@ describe('pushes are large by what they bring, too', () => {
     expect(tasks.filter((name) => name === 'distributor.decodePush')).toHaveLength(elsewhere);
     // Others have the thread in between.
     expect(pauses > 0).toBe(elsewhere === 1);
-    // Repeats of another run are the ingester's to drop.
     const entries = (pushed as { values: unknown[] }[]).reduce(
       (sum, stream) => sum + stream.values.length,
       0,

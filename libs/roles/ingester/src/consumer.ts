@@ -1,4 +1,5 @@
 import { LokiError } from '@loki/model';
+import { nextTurn } from '@loki/ports';
 import type { LoggedRecord } from '@loki/ports';
 import { damageOf, openSegment, removeRows } from '@loki/segment';
 import type { Segment } from '@loki/segment';
@@ -202,7 +203,8 @@ export class Consumer {
   async #yield(signal: AbortSignal): Promise<void> {
     const nowMs = this.#deps.clock.monotonicMs();
     if (nowMs - this.#turnBeganMs < turnMaxMs) return;
-    await this.#deps.timers.sleep(0, signal);
+    await nextTurn(this.#deps.timers);
+    signal.throwIfAborted();
     this.#turnBeganMs = this.#deps.clock.monotonicMs();
   }
 

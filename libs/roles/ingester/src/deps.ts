@@ -39,6 +39,8 @@ export interface IngesterDeps {
   readonly onForeignCommit?: (error: LokiError) => void;
   /** Told of each record that enters a head which this owner leads. Absent: nobody clusters lines. */
   readonly patterns?: { offer(record: PatternSource): void };
+  /** Told how far a partition was consumed. Absent: nobody in this process waits for it. */
+  readonly onConsumed?: (partition: number, offset: number) => void;
   /** Named points at which the simulator may stop this process; absent in production. */
   readonly simHook?: (point: string) => Promise<void>;
 }

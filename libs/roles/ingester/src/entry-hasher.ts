@@ -17,6 +17,10 @@ export class EntryHasher {
   readonly #k1: number;
   readonly #word = new Uint8Array(4);
   readonly #metadata = new WeakMap<Block, MetadataHashes>();
+  /** Of each row of a block, NaN before it is needed: a row is compared with several runs. */
+  readonly #entries = new WeakMap<Block, Float64Array<ArrayBuffer>>();
+  #lastBlock: Block | undefined;
+  #lastEntries = new Float64Array(0);
 
   /** @param key 8 random bytes */
   constructor(key: Uint8Array) {
@@ -35,6 +39,21 @@ export class EntryHasher {
 
   /** Of time, line and structured metadata. */
   ofEntry(timeHash: number, block: Block, row: number): number {
+    if (block !== this.#lastBlock) {
+      let entries = this.#entries.get(block);
+      if (!entries) {
+        entries = new Float64Array(block.info.rowCount).fill(Number.NaN);
+        this.#entries.set(block, entries);
+      }
+      this.#lastBlock = block;
+      this.#lastEntries = entries;
+    }
+    const entries = this.#lastEntries;
+    if (Number.isNaN(entries[row])) entries[row] = this.#hashOf(timeHash, block, row);
+    return entries[row];
+  }
+
+  #hashOf(timeHash: number, block: Block, row: number): number {
     const ends = block.lineEnds();
     const hash = this.#ofBytes(timeHash, block.lines(), row === 0 ? 0 : ends[row - 1], ends[row]);
     return block.info.metadataNames.length === 0 ? hash : this.#withMetadata(hash, block, row);

@@ -149,6 +149,7 @@ export class PartitionProgress {
 
   #advance(offset: number): void {
     this.consumedOffset = offset;
+    this.#deps.onConsumed?.(this.id, offset);
     for (const waiter of this.#waiters) if (waiter.offset <= offset) waiter.resolve();
   }
 }

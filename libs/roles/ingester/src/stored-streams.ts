@@ -33,9 +33,11 @@ interface StoredStreamsOptions {
 
 /**
  * Late runs of one stream that are walked side by side with a segment's. Of more, the entries of the segment
- * are indexed: late pushes would each read what is stored of their time again.
+ * are indexed: late pushes would each read what is stored of their time again. A run of many rows counts for
+ * several.
  */
 const walkedRunsMax = 8;
+const rowsPerWalkedRun = 512;
 /** Streams of segments whose late runs are counted. */
 const countedMax = 4096;
 /** For each partition: blocks that are compared with, and indices. */
@@ -58,7 +60,8 @@ export class StoredStreams {
   /** Marks rows that the stream has. */
   async mark(stored: StoredStream, run: MarkedRun, signal?: AbortSignal): Promise<number> {
     const key = `${stored.segment.key} ${stored.section.tenant} ${stored.stream}`;
-    const lateRuns = (this.#lateRuns.get(key) ?? 0) + 1;
+    const weight = 1 + Math.floor((run.rows.end - run.rows.first) / rowsPerWalkedRun);
+    const lateRuns = (this.#lateRuns.get(key) ?? 0) + weight;
     this.#lateRuns.set(key, lateRuns);
     if (lateRuns <= walkedRunsMax || rowCountOf(stored) > indexedRowsMax) {
       return this.#markByRuns(stored, run, signal);

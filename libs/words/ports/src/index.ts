@@ -45,5 +45,5 @@ export type { Clock, Random, TimerHandle, Timers } from './time.ts';
 export type { CheckCancelled, Task, TaskOptions, WorkerEnv, Workers } from './workers.ts';
 export type { LoggedRecord, LogRecord, WriteLog } from './write-log.ts';
 export { retry } from './retry.ts';
-export { atOnce, inSlices } from './slices.ts';
+export { atOnce, inSlices, nextTurn } from './slices.ts';
 export type { SlicedWork } from './slices.ts';

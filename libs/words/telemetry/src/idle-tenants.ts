@@ -1,4 +1,5 @@
 import { Counter, Gauge } from 'prom-client';
+import { nextTurn } from '@loki/ports';
 import type { Clock, Timers } from '@loki/ports';
 import type { Metrics } from './metrics.ts';
 
@@ -45,7 +46,7 @@ export class IdleTenants {
   ): Promise<void> {
     while (!signal.aborted) {
       await timers.sleep(this.#idleMs / sweepsPerIdleTime, signal).catch(() => undefined);
-      if (!signal.aborted) await this.sweep(clock.monotonicMs(), () => timers.sleep(0));
+      if (!signal.aborted) await this.sweep(clock.monotonicMs(), () => nextTurn(timers));
     }
   }
 

@@ -1,3 +1,4 @@
+import { nextTurn } from '@loki/ports';
 import type { CheckCancelled, Clock, Timers } from '@loki/ports';
 import { MemoryPool } from './memory-budget.ts';
 import { complete } from './sliced-work.ts';
@@ -17,16 +18,12 @@ const bytesMaxDefault = 4 * 2 ** 30;
 
 /**
  * Shared by queries on a thread that serves others too: the memory that they hold there together, and time
- * in slices. Between two slices, whosever they are, the thread turns to everything else once: however many
- * queries compute, a request waits for one slice.
+ * in slices.
  */
 export class QueryThread {
   readonly memory: MemoryPool;
   readonly #nowMs: () => number;
   readonly #timers: Pick<Timers, 'sleep'> | undefined;
-  /** Works that wait for their next slice, in order. */
-  readonly #waiting: (() => void)[] = [];
-  #isTurning = false;
 
   constructor({ bytesMax = bytesMaxDefault, clock, timers }: QueryThreadOptions = {}) {
     this.memory = new MemoryPool(bytesMax);
@@ -39,26 +36,10 @@ export class QueryThread {
     let sinceMs = this.#nowMs();
     const pause = (): Promise<void> | undefined => {
       if (this.#nowMs() - sinceMs < sliceMs) return undefined;
-      return this.#nextTurn().then(() => {
+      return nextTurn(this.#timers!).then(() => {
         sinceMs = this.#nowMs();
       });
     };
     return complete(work, pause, checkCancelled);
-  }
-
-  #nextTurn(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.push(resolve);
-    if (!this.#isTurning) this.#turn();
-    return promise;
-  }
-
-  #turn(): void {
-    this.#isTurning = true;
-    void this.#timers!.sleep(0).then(() => {
-      this.#waiting.shift()!();
-      if (this.#waiting.length > 0) this.#turn();
-      else this.#isTurning = false;
-    });
   }
 }

@@ -1,5 +1,6 @@
 import { BoundedMap, hash64 } from '@loki/model';
 import type { TenantId } from '@loki/model';
+import { nextTurn } from '@loki/ports';
 import type { Clock, Logger, StreamClaim, StreamLimitService, Timers } from '@loki/ports';
 
 /** The counter of a tenant's streams now. */
@@ -127,7 +128,7 @@ export class StreamLimitClaims {
       while (!this.tell(owner, tenant, streamHash(text), activeMax)) {
         await this.#deps.timers.sleep(fullPauseMs);
       }
-      if (++count % hashedAtOnce === 0) await this.#deps.timers.sleep(0);
+      if (++count % hashedAtOnce === 0) await nextTurn(this.#deps.timers);
     }
   }
 

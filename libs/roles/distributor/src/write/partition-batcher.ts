@@ -3,6 +3,7 @@ import type { TenantId } from '@loki/model';
 import type { Clock, Logger, TimerHandle, Timers, Workers, WriteLog } from '@loki/ports';
 import { RowWriter } from '@loki/segment';
 import type { DistributorMetrics } from '@loki/telemetry';
+import type { ConsumeCosts, ConsumerLag } from './consumer-lag.ts';
 import { encodeBatch } from './encode-batch.ts';
 
 export interface BatcherOptions {
@@ -21,10 +22,13 @@ interface BatcherDeps {
   readonly metrics: DistributorMetrics;
   /** This process in the log's records. */
   readonly writerId: string;
+  /** Told of rows on their way to a head of this process; absent: heads are elsewhere. */
+  readonly lag?: ConsumerLag;
 }
 
 interface Batch {
   readonly writers: Map<TenantId, RowWriter>;
+  readonly costs: ConsumeCosts;
   readonly acked: PromiseWithResolvers<void>;
   readonly beganMs: number;
   pushes: number;
@@ -81,6 +85,15 @@ export class PartitionBatcher {
     return writer;
   }
 
+  /** Says what the rows that were just written will cost the head. */
+  wrote(tenant: TenantId, micros: number): void {
+    const { lag } = this.#deps;
+    if (!lag || !this.#open) return;
+    const { costs } = this.#open;
+    costs.set(tenant, (costs.get(tenant) ?? 0) + micros);
+    lag.wrote(tenant, micros);
+  }
+
   /**
    * Says that a push has written its rows.
    *
@@ -117,7 +130,8 @@ export class PartitionBatcher {
     const acked = Promise.withResolvers<void>();
     // A push whose client is gone may not be waiting any more.
     acked.promise.catch(() => {});
-    return { writers: new Map(), acked, beganMs: this.#deps.clock.monotonicMs(), pushes: 0 };
+    const beganMs = this.#deps.clock.monotonicMs();
+    return { writers: new Map(), costs: new Map(), acked, beganMs, pushes: 0 };
   }
 
   /** With no append under way. */
@@ -150,15 +164,17 @@ export class PartitionBatcher {
 
   /** Never rejects: the outcome goes to those who wait for the batch. */
   async #append(batch: Batch, encoded: Promise<readonly Buffer[]>): Promise<void> {
-    const { clock, metrics, writeLog, writerId } = this.#deps;
+    const { clock, lag, metrics, writeLog, writerId } = this.#deps;
     const startMs = clock.monotonicMs();
+    let lastOffset = -1;
     try {
       for (const payload of await encoded) {
         this.#sequence++;
         // Behind an append that the log does not take, a batch would wait for two time-outs: longer than
         // clients.
         const waitedMs = clock.monotonicMs() - batch.beganMs;
-        await writeLog.append(this.#partition, { writerId, sequence: this.#sequence, payload }, waitedMs);
+        const record = { writerId, sequence: this.#sequence, payload };
+        lastOffset = await writeLog.append(this.#partition, record, waitedMs);
         metrics.appended({
           partition: this.#partition,
           seconds: (clock.monotonicMs() - startMs) / 1000,
@@ -166,8 +182,10 @@ export class PartitionBatcher {
           pushes: batch.pushes,
         });
       }
+      lag?.appended(this.#partition, lastOffset, batch.costs);
       batch.acked.resolve();
     } catch (cause) {
+      lag?.gone(batch.costs);
       metrics.appendFailed(this.#partition);
       this.#deps.logger.error('write log did not take a batch', {
         partition: this.#partition,

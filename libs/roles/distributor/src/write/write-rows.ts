@@ -14,43 +14,72 @@ import type { ResolvedStream } from '../streams/resolve-stream.ts';
 
 const levelName = 'detected_level';
 
+/** Rows that stand one after the other in a push, of the stream that it names at `place`. */
+interface RowSpan {
+  readonly place: number;
+  readonly from: number;
+  readonly end: number;
+}
+
+/** Rows of one stream that are written to one partition without a pause. */
+interface StreamRun {
+  readonly partition: number;
+  readonly spans: readonly RowSpan[];
+}
+
+/** A row counts for so much beside its line, so that a run of empty lines ends, too. */
+const bytesPerRow = 12;
+
 /**
- * Writes rows from .. end of one stream that were not refused, with the level each is found to have, until
- * there are about `bytesMax` of their bytes.
+ * The rows of one stream, from all places where the push names it, as runs of about `bytesMax`: some clients
+ * name a stream anew for each line, and a head looks at each run by itself.
  *
- * @returns the row to go on with; `end` when all is written
+ * @param partition of all rows, or of each
  */
-export function writeStreamRows(
+export function* runsOfStream(
   rows: PushRows,
-  index: number,
-  from: number,
-  end: number,
-  options: { readonly limits: Limits; readonly writer: RowWriter; readonly bytesMax: number },
-): number {
-  const stream = rows.streams[index];
-  const { limits, writer, bytesMax } = options;
-  const to = endOfBytes(rows, from, end, bytesMax);
-  writer.beginRun(stream.labels);
+  places: readonly number[],
+  { partition, bytesMax }: { partition: number | ((row: number) => number); bytesMax: number },
+): Generator<StreamRun> {
+  let spans: RowSpan[] = [];
+  let bytes = 0;
+  let current = -1;
+  for (const place of places) {
+    const end = rows.streamRowEnd(place);
+    for (let row = rows.streamFirstRow[place]; row < end;) {
+      const next = typeof partition === 'number' ? partition : partition(row);
+      if (spans.length > 0 && (next !== current || bytes >= bytesMax)) {
+        yield { partition: current, spans };
+        spans = [];
+        bytes = 0;
+      }
+      current = next;
+      const from = row;
+      do {
+        bytes += rows.lineEnd[row] - rows.lineStart[row] + bytesPerRow;
+        row++;
+      } while (
+        row < end &&
+        bytes < bytesMax &&
+        (typeof partition === 'number' || partition(row) === current)
+      );
+      spans.push({ place, from, end: row });
+    }
+  }
+  if (spans.length > 0) yield { partition: current, spans };
+}
+
+/** Writes the rows of a run that were not refused, with the level each is found to have. */
+export function writeRun(rows: PushRows, { spans }: StreamRun, limits: Limits, writer: RowWriter): void {
+  writer.beginRun(rows.streams[spans[0].place].labels);
   try {
-    writeRows(rows, from, to, limits, stream, writer);
+    for (const { place, from, end } of spans) {
+      writeRows(rows, from, end, limits, rows.streams[place], writer);
+    }
   } finally {
     // An open run would spoil the batch for all who share it.
     writer.endRun();
   }
-  return to;
-}
-
-/** A row counts for so much beside its line, so that a slice of empty lines ends, too. */
-const bytesPerRow = 12;
-
-/** The row after the one with which rows reach `bytesMax`. */
-function endOfBytes(rows: PushRows, from: number, end: number, bytesMax: number): number {
-  let bytes = 0;
-  for (let row = from; row < end; row++) {
-    bytes += rows.lineEnd[row] - rows.lineStart[row] + bytesPerRow;
-    if (bytes >= bytesMax) return row + 1;
-  }
-  return end;
 }
 
 function writeRows(

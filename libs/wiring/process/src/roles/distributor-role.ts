@@ -1,5 +1,6 @@
 import { StreamShards } from '@loki/catalog';
 import { decompressedBytesMaxOf, Distributor } from '@loki/distributor';
+import type { ConsumerLag } from '@loki/distributor';
 import type { StreamLimitCounts } from '@loki/ingester';
 import { distributorMetrics } from '@loki/telemetry';
 import type { LogDeps } from './open-storage.ts';
@@ -8,6 +9,7 @@ import type { LogDeps } from './open-storage.ts';
 export async function startDistributor(
   deps: LogDeps,
   streamCounts: StreamLimitCounts | undefined,
+  lag: ConsumerLag | undefined,
 ): Promise<{ distributor: Distributor; streamShards: StreamShards }> {
   const { config, cluster, memory } = deps;
   const { distributor, ingester, writeLog } = config;
@@ -24,6 +26,7 @@ export async function startDistributor(
       healthyDistributors,
       streamLimitOwners: streamLimiters,
       streamShards,
+      lag,
     },
     {
       recvBytesMax: distributor.maxRecvMsgBytes,

@@ -1,4 +1,5 @@
 import { committedSegments, partitionCommitters } from '@loki/catalog';
+import type { ConsumerLag } from '@loki/distributor';
 import { Ingester } from '@loki/ingester';
 import type { PatternIngester, StreamLimitCounts } from '@loki/ingester';
 import { mib } from '@loki/model';
@@ -13,6 +14,7 @@ export async function startIngester(
   deps: LogDeps,
   streamCounts: StreamLimitCounts,
   patterns: PatternIngester | undefined,
+  lag: ConsumerLag | undefined,
 ): Promise<Ingester> {
   const { config, objectStore, clock, catalog, states, cluster, memory } = deps;
   const { owned, isLeader, takenOver } = await cluster.ownership();
@@ -26,6 +28,7 @@ export async function startIngester(
       commits: partitionCommitters({ objectStore, clock }),
       ...(deps.ownership ? { onForeignCommit: deps.fail } : {}),
       committed: committedSegments(catalog),
+      onConsumed: lag && ((partition, offset) => lag.consumed(partition, offset)),
     },
     owned,
     {

@@ -1,4 +1,5 @@
 import type { Component, Config, RpcPeer } from '@loki/config';
+import { ConsumerLag } from '@loki/distributor';
 import type { QueryFrontend } from '@loki/gateway';
 import { PatternIngester, StreamLimitCounts } from '@loki/ingester';
 import type { Ingester } from '@loki/ingester';
@@ -68,10 +69,16 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     ? // Distributors say that a stream is in use a quarter of that time late.
       new StreamLimitCounts(deps.clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
     : undefined;
-  const ingester = log && streamCounts ? await startIngester(log, streamCounts, patterns) : undefined;
+  // Heads of a shared log are many processes': what they lag behind is not known here.
+  const lag =
+    log && runs('ingester') && runs('distributor') && config.writeLog.kind === 'embedded'
+      ? new ConsumerLag(log.writeLog.partitionCount, deps)
+      : undefined;
+  const ingester = log && streamCounts ? await startIngester(log, streamCounts, patterns, lag) : undefined;
   const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;
   await ingesterLifecycle?.start();
-  const distributing = log && runs('distributor') ? await startDistributor(log, streamCounts) : undefined;
+  const distributing =
+    log && runs('distributor') ? await startDistributor(log, streamCounts, lag) : undefined;
   const distributor = distributing?.distributor;
   const caches = storage && runs('querier') ? openResultsCaches(storage) : undefined;
   const querier = storage && runs('querier') ? await makeQuerier(storage, caches) : undefined;
