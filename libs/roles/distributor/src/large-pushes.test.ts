@@ -277,7 +277,7 @@ describe('memory of what is accepted', () => {
       const observer = distributorMetrics(metrics);
       let inflight = 0;
       workers.run = (task, input, ...rest) => {
-        if (task.name === 'decodePush') {
+        if (task.name === 'distributor.decodePush') {
           counted.push(inflight);
           rooms.push((input as { bounds: { decompressedBytesMax: number } }).bounds.decompressedBytesMax);
         }
