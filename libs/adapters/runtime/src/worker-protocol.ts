@@ -2,7 +2,7 @@ import { isMarkedAsUntransferable } from 'node:worker_threads';
 import { errors, LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 
-/** What a worker is started with. */
+/** Data of a worker at its start. */
 export interface WorkerStart {
   /** For the script's environment factory. */
   readonly data: unknown;

@@ -18,7 +18,7 @@ class HandTimers implements Timers {
     throw new Error('not needed');
   }
   fire(): void {
-    for (const callback of [...this.#callbacks]) callback();
+    for (const callback of Array.from(this.#callbacks)) callback();
   }
 }
 

@@ -18,7 +18,9 @@ const kibMicros = 1;
  */
 const tenantMicrosMax = 100_000;
 
-/** A head that consumes nothing for so long waits for something else, a flush or the store: the log takes all. */
+/**
+ * A head that consumes nothing for so long waits for something else, a flush or the store: the log takes all.
+ */
 const standstillMs = 1_000;
 
 export function consumeMicros(runs: number, rows: number, bytes: number): number {
