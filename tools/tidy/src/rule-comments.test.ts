@@ -3,22 +3,48 @@ import { checkComments } from './rule-comments.ts';
 import { sourceFile } from './tree.ts';
 
 function faultsOf(text: string, path = 'libs/words/model/src/a.ts'): string[] {
-  const files = [sourceFile(path, 'libs/words/model', text)];
-  return checkComments({ files, packages: new Map(), rootDevDependencies: new Set() }).map(
-    (fault) => `${fault.line}: ${fault.text}`,
-  );
+  const isPage = path.endsWith('.md');
+  return checkComments({
+    files: isPage ? [] : [sourceFile(path, 'libs/words/model', text)],
+    pages: isPage ? [{ path, text }] : [],
+    packages: new Map(),
+    rootDevDependencies: new Set(),
+  }).map((fault) => `${fault.line}: ${fault.text}`);
 }
 
 test.each([
   ['/** What a row weighs. */', ['1: a comment names its subject: not "What …"']],
-  ['\n/**\n * Whoever asks waits.\n */', ['2: a comment names its subject: not "Whoever …"']],
+  ['\n/**\n * Whoever asks waits.\n */', ['3: a comment names its subject: not "Whoever …"']],
   ['const a = 1; // Nobody reads it.', ['1: a comment names its subject: not "Nobody …"']],
+  ['/** A row. What it weighs counts. */', ['1: a comment names its subject: not "What …"']],
+  ['/**\n * A row.\n * Whoever reads it waits.\n */', ['3: a comment names its subject: not "Whoever …"']],
+  ['// A row:\n// Somebody wants it.', ['2: a comment names its subject: not "Somebody …"']],
   ['/** The weight of a row: what it holds. Whole rows only. */', []],
   ["const help = 'see // What this is';", []],
+  ["const help = 'Run it. What follows is text.';", []],
 ])('%s', (text, faults) => {
   expect(faultsOf(text)).toEqual(faults);
 });
 
 test('tests may be shorter', () => {
   expect(faultsOf('// What this protects: all.', 'libs/words/model/src/a.test.ts')).toEqual([]);
+});
+
+test.each([
+  ['# What differs', ['1: a sentence names its subject: not "What …"']],
+  [
+    'A row.\n\nWhoever asks waits. Nobody else.',
+    [3, 3].map((line, i) => `${line}: a sentence names its subject: not "${['Whoever', 'Nobody'][i]} …"`),
+  ],
+  [
+    '- What is kept\n  1. Who may read',
+    ['1: a sentence names its subject: not "What …"', '2: a sentence names its subject: not "Who …"'],
+  ],
+  ['| a | What it does |', ['1: a sentence names its subject: not "What …"']],
+  ['See [What it found](a.md).', ['1: a sentence names its subject: not "What …"']],
+  ['| question | answer |\n| What is a row? | an entry |', []],
+  ['`What` is a word of code.\n\n```\nWhat this is\n```\n', []],
+  ['The one who asks. It is what it is.', []],
+])('a page with %j', (text, faults) => {
+  expect(faultsOf(text, 'docs/a.md')).toEqual(faults);
 });

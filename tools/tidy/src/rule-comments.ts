@@ -2,20 +2,37 @@ import { maskComments } from './mask.ts';
 import { lineAt } from './tree.ts';
 import type { Fault, Tree } from './tree.ts';
 
-/** The first word of a comment that has a clause for its subject, which hides the name of the thing. */
-const namelessStart = /(?:\/\*\*\s+(?:\*\s)?|\/\/ )(What|Who|Whoever|Whom|Whose|Nobody|So many)\b/g;
+/** Words that begin a clause where the name of a thing should stand. */
+const nameless = 'What|Whatever|Who|Whoever|Whom|Whose|Nobody|Somebody|So many';
+/** A sentence of a comment: its first one, or one after another. Only the word is part of the match. */
+const ofComment = new RegExp(
+  `(?<=/\\*\\*?\\s+(?:\\*\\s)?|//\\s|[.:;!?]\\s+(?:\\*\\s+|//\\s+)?)(${nameless})\\b`,
+  'g',
+);
+/** A sentence of a page: of a paragraph, an item, a cell or a heading. */
+const ofPage = new RegExp(`(?<=^|^#+ |^\\s*(?:[-*]|\\d+\\.) |[|.:;!?] |\\*\\* |\\[)(${nameless})\\b`, 'gm');
 
-/** Comments of products name their subject. Tests and tools may be shorter. */
-export function checkComments(tree: Tree): Fault[] {
+/**
+ * Sentences name their subject: in comments of products, whose tests and tools may be shorter, and in all
+ * pages.
+ */
+export function checkComments({ files, pages }: Tree): Fault[] {
   const faults: Fault[] = [];
-  for (const { path, text, isTest } of tree.files) {
+  for (const { path, text, isTest } of files) {
     if (isTest || path.startsWith('tools/')) continue;
-    const starts = [...text.matchAll(namelessStart)];
+    const starts = [...text.matchAll(ofComment)];
     if (starts.length === 0) continue;
     const code = maskComments(text);
     for (const { index, 1: word } of starts) {
-      if (code[index] === '/') continue; // inside a text
+      if (code[index] === word[0]) continue; // inside a text
       faults.push({ path, line: lineAt(text, index), text: `a comment names its subject: not "${word} …"` });
+    }
+  }
+  for (const { path, text } of pages) {
+    const prose = text.replaceAll(/^(```|~~~)[^]*?^\1|`[^`\n]*`/gm, (code) => code.replaceAll(/[^\n]/g, ' '));
+    for (const { index, 1: word } of prose.matchAll(ofPage)) {
+      if (/^[^.!|]*\?/.test(prose.slice(index))) continue; // a question
+      faults.push({ path, line: lineAt(text, index), text: `a sentence names its subject: not "${word} …"` });
     }
   }
   return faults;

@@ -4,7 +4,7 @@ import { sourceFile } from './tree.ts';
 
 function faultsOf(index: string, text: string, path = 'libs/words/model'): string[] {
   const files = [sourceFile(`${path}/src/index.ts`, path, index), sourceFile(`${path}/src/a.ts`, path, text)];
-  return checkDocs({ files, packages: new Map(), rootDevDependencies: new Set() }).map(
+  return checkDocs({ files, packages: new Map(), pages: [], rootDevDependencies: new Set() }).map(
     (fault) => `${fault.path}:${fault.line}: ${fault.text}`,
   );
 }

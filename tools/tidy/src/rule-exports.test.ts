@@ -13,6 +13,7 @@ function faultsOf(files: Record<string, string>): string[] {
     packages: new Map(
       paths.map((path) => [path, packageOf(path, { name: `@loki/${path.split('/').at(-1)}` })]),
     ),
+    pages: [],
     rootDevDependencies: new Set(),
   }).map((fault) => `${fault.path}:${fault.line}: ${fault.text}`);
 }

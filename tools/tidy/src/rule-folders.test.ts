@@ -8,6 +8,7 @@ function faultsOf(files: Record<string, string>): string[] {
   return checkFolders({
     files: Object.entries(files).map(([path, text]) => sourceFile(`${engine}/src/${path}`, engine, text)),
     packages: new Map(),
+    pages: [],
     rootDevDependencies: new Set(),
   }).map((fault) => `${fault.path.slice(engine.length + 5)}:${fault.line}: ${fault.text}`);
 }

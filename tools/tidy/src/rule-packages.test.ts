@@ -17,6 +17,7 @@ function faultsOf(files: Record<string, string>, packages: Record<string, Packag
   const tree: Tree = {
     files: Object.entries(files).map(([file, text]) => sourceFile(file, packagePathOf(file), text)),
     packages: new Map(Object.entries(packages).map(([place, json]) => [place, packageOf(place, json)])),
+    pages: [],
     rootDevDependencies: new Set(),
   };
   return checkTree(tree).map((fault) => `${fault.path}: ${fault.text}`);

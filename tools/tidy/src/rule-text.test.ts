@@ -26,7 +26,7 @@ test('imports stand by group and name, values of a module before its types, comm
 test('a fault names the first line out of order', () => {
   const text = "import { a } from './a.ts';\nimport { c } from './c.ts';\nimport { b } from './b.ts';\n";
   const file = sourceFile('libs/words/model/src/x.ts', 'libs/words/model', text);
-  const faults = checkText({ files: [file], packages: new Map(), rootDevDependencies: new Set() });
+  const faults = checkText({ files: [file], packages: new Map(), pages: [], rootDevDependencies: new Set() });
   expect(faults).toMatchObject([{ path: file.path, line: 2 }]);
 });
 

@@ -35,6 +35,7 @@ function faultsOf(files: Record<string, string>): string[] {
   }
   const tree: Tree = {
     packages,
+    pages: [],
     rootDevDependencies: new Set(['fast-check']),
     files: Object.entries(files).map(([path, text]) => sourceFile(path, packagePathOf(path), text)),
   };

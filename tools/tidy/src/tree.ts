@@ -35,9 +35,18 @@ interface NxBlock {
 
 export interface Tree {
   readonly files: readonly SourceFile[];
+  /** Markdown of the tree; licences and texts in other languages are none. */
+  readonly pages: readonly Page[];
   readonly packages: ReadonlyMap<string, Package>;
   /** Packages the root declares for tests and tools of everybody. */
   readonly rootDevDependencies: ReadonlySet<string>;
+}
+
+/** One page of documentation. */
+interface Page {
+  /** From the root of the tree, with `/`. */
+  readonly path: string;
+  readonly text: string;
 }
 
 /** A broken rule. `line` counts from 1. */
@@ -58,6 +67,8 @@ interface PackageJson {
 /** Folders of packages: those of `libs` are its own folders. */
 const groups = ['apps', 'tools'];
 const skippedDirectories = new Set(['node_modules', 'testdata', 'generated', 'dist']);
+/** Folders whose pages are not ours, or are made anew by a program that git does not see. */
+const foldersWithoutPages = new Set([...skippedDirectories, 'data', 'release', 'api', 'coverage']);
 
 /** Reads the whole tree below `root`. */
 export function readTree(root: string): Tree {
@@ -74,7 +85,14 @@ export function readTree(root: string): Tree {
     }
   }
   const rootJson = readJson(join(root, 'package.json'));
-  return { files, packages, rootDevDependencies: new Set(Object.keys(rootJson?.devDependencies ?? {})) };
+  const pages: Page[] = [];
+  collectPages(root, '', pages);
+  return {
+    files,
+    pages,
+    packages,
+    rootDevDependencies: new Set(Object.keys(rootJson?.devDependencies ?? {})),
+  };
 }
 
 export function packageOf(path: string, json: PackageJson): Package {
@@ -114,6 +132,19 @@ function collect(root: string, directory: string, packagePath: string, files: So
       if (!skippedDirectories.has(name)) collect(root, path, packagePath, files);
     } else if (name.endsWith('.ts')) {
       files.push(sourceFile(path, packagePath, readFileSync(join(root, path), 'utf8')));
+    }
+  }
+}
+
+function collectPages(root: string, directory: string, pages: Page[]): void {
+  for (const entry of readdirSync(join(root, directory), { withFileTypes: true })) {
+    const path = directory === '' ? entry.name : `${directory}/${entry.name}`;
+    if (entry.isDirectory()) {
+      if (!foldersWithoutPages.has(entry.name) && (!entry.name.startsWith('.') || entry.name === '.github')) {
+        collectPages(root, path, pages);
+      }
+    } else if (/(?<!_zh)\.md$/.test(entry.name)) {
+      pages.push({ path, text: readFileSync(join(root, path), 'utf8') });
     }
   }
 }

@@ -12,7 +12,7 @@ interface WriteStreamOptions {
 
 /**
  * Sends pieces as the client takes them: the next one is asked for only when the last has left for the
- * network. What a client that goes away did not take is never made.
+ * network. Pieces that the client did not take before it went away are never made.
  *
  * @returns bytes of the body, packed ones where it is packed
  * Rejects with what the pieces failed with, after the connection is cut.

@@ -1,7 +1,6 @@
 /**
- * Which of the servers keeps a key: the one that scores highest with it. Whoever knows the same servers
- * chooses alike, in whatever order it knows them, and when one comes or goes only the keys that are its own
- * move.
+ * Which of the servers keeps a key: the one that scores highest with it. Processes that know the same servers
+ * choose alike, in any order of the list. When a server comes or goes, only its own keys move.
  *
  * @param servers not empty, no name twice
  */

@@ -44,7 +44,7 @@ interface Watched {
   readonly watchers: Set<Watcher>;
   timer: TimerHandle | undefined;
   reading: Promise<void> | undefined;
-  /** Somebody asked for a reading while one was under way. */
+  /** Another reading was asked for while one was under way. */
   isStale: boolean;
 }
 interface Watcher {
@@ -211,7 +211,8 @@ export class RedisRingStore implements RingStore {
   }
 
   /**
-   * One question with its deadline, connecting included. What is given up may still be done by the server.
+   * One question with its deadline, connecting included. The server may still carry out a question that was
+   * given up.
    */
   async #ask<T>(what: string, key: string, question: (client: RedisClient) => Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();

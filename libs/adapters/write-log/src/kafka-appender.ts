@@ -46,7 +46,7 @@ const tooLargeErrors: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Appends to one partition. What waits while a batch is under way goes out as the next batch, so there is one
+ * Appends to one partition. Records that wait while a batch is under way are the next batch, so there is one
  * request at a time and offsets rise in the order of the calls. An attempt whose answer is lost is repeated
  * until the deadline: readers drop what came twice by (writerId, sequence).
  */

@@ -10,7 +10,7 @@ export class KafkaBytesError extends Error {
 /** The most items an array in an answer may claim; no request of ours asks for more. */
 const itemsMax = 1_000_000;
 
-/** Reads an answer. Whatever reaches beyond its end throws KafkaBytesError. */
+/** Reads an answer. A read beyond its end throws KafkaBytesError. */
 export class KafkaBytesReader {
   readonly bytes: Buffer;
   #at = 0;

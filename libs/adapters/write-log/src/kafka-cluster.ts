@@ -91,7 +91,7 @@ export class KafkaCluster implements KafkaBrokers {
     const key = `${address.host}:${address.port}/${purpose}`;
     const known = await this.#connections.get(key)?.catch(ignore);
     if (known?.isUsable) return known;
-    // Somebody may have dialled while we looked.
+    // Another caller may have dialled meanwhile.
     const other = this.#connections.get(key);
     if (other && (await other.catch(ignore)) !== known) return other;
     const dialling = KafkaConnection.dial(address, this.#options.dial);

@@ -312,7 +312,7 @@ export class KafkaWriteLog implements WriteLog {
 
   /**
    * Brokers take less than they said at the start, or would not say: `max.message.bytes` was lowered, or may
-   * not be read. Who tries again makes smaller records.
+   * not be read. Another attempt makes smaller records.
    */
   #refused(bytes: number): void {
     const learned = Math.max(recordBytesLeast, Math.floor(bytes / 2));

@@ -17,7 +17,7 @@ export interface ScanResult {
   readonly endPosition: number;
   readonly damage: readonly DamagedRange[];
   /**
-   * Where the newest commit begins. What lies before it is proved durable; the commit itself may be in the
+   * Where the newest commit begins. Bytes before it are proved durable; the commit itself may be in the
    * system's cache only. Never damaged: nothing could prove that it was durable.
    */
   readonly lastCommit: { readonly offset: number; readonly position: number };

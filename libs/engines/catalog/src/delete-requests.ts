@@ -56,7 +56,7 @@ export class DeleteRequests {
     });
   }
 
-  /** Catches up. What this process adds itself is known at once. */
+  /** Catches up. Requests of this process are known at once. */
   load(signal?: AbortSignal): Promise<void> {
     return this.#log.load(signal);
   }

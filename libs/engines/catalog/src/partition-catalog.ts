@@ -35,7 +35,7 @@ const checkpointsKept = 2;
 
 /**
  * The catalog of one partition: numbered manifests, each created once (create-if-absent), each starting
- * exactly where the last one ended. Whoever creates the next number has committed; there is no other
+ * exactly where the last one ended. The process that creates the next number has committed; there is no other
  * authority.
  *
  * Calls take turns. They throw what the store throws and may then be repeated.

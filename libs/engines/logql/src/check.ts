@@ -16,8 +16,8 @@ const kept = new BoundedMap<string, Expr>(keptMax);
 
 /**
  * Reads a query that is to be run: `parseSyntax`, and everything inside the stages. A leaf travels as text,
- * and whoever handles it, stretch by stretch and shard by shard, reads the same text again: the latest trees
- * are kept. Nobody changes a tree.
+ * and each stretch and shard of it is the same text read again: the latest trees are kept. A tree is never
+ * changed.
  *
  * @throws LokiError badRequest with Loki's text
  */

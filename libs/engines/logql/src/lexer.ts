@@ -29,8 +29,7 @@ export class Lexer {
   }
 
   /**
-   * A malformed number before the latest token. What its value is used for fails first, with an error of its
-   * own.
+   * A malformed number before the latest token. An error in the use of its value comes first.
    */
   get error(): LokiError | undefined {
     return this.#scanner.numberError;

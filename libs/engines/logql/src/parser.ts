@@ -43,8 +43,8 @@ type LabelNames = 'valid' | 'any';
 const labelName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /**
- * Reads a query: syntax, literals, names, selectors, aggregations. What is inside line filters, parsers and
- * templates is not looked at (`checkExpr` does).
+ * Reads a query: syntax, literals, names, selectors, aggregations. The insides of line filters, parsers and
+ * templates are left to `checkExpr`.
  *
  * @throws LokiError badRequest with Loki's text
  */

@@ -20,7 +20,7 @@ export interface RingInstance {
   /** Of the process, so that a restarted one is told from the one before. */
   readonly incarnation: string;
   /**
-   * Rises with each heartbeat of an incarnation. What others judge life by: their clocks need not agree with
+   * Rises with each heartbeat of an incarnation. Others judge life by it, so their clocks need not agree with
    * ours.
    */
   readonly beat: number;

@@ -95,7 +95,7 @@ export type Operand =
   | { readonly kind: 'bool'; readonly at: number; readonly value: boolean }
   | { readonly kind: 'string'; readonly at: number; readonly quoted: string; readonly text: string };
 
-/** Whatever an error can point to. */
+/** A part of a template that an error can point to. */
 export type AnyNode = Node | Operand | CommandNode;
 
 /** The node as it is written in a template, in canonical form; errors quote it. */

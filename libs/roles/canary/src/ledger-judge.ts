@@ -76,8 +76,8 @@ interface Expected {
 }
 
 /**
- * Reads lines back in pages and compares them with the ledger. What was acknowledged before the reading began
- * must be there once; what is pending then, or comes later, may be.
+ * Reads lines back in pages and compares them with the ledger. A line acknowledged before the reading began
+ * must be there once; a line that is pending then, or comes later, may be.
  */
 export class LedgerJudge {
   readonly #deps: JudgeDeps;

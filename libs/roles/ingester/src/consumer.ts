@@ -236,7 +236,7 @@ function isOutdated(error: unknown): boolean {
 }
 
 /**
- * Whatever the parser throws at a record means that it cannot be read: one writer's bug must not stop a
+ * Any error of the parser at a record means that it cannot be read: one writer's bug must not stop a
  * partition.
  */
 function openRecord(bytes: Buffer): Segment {

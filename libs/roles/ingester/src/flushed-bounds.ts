@@ -40,7 +40,7 @@ export class FlushedBounds {
     this.#floorUs = Math.max(this.#floorUs, bound);
   }
 
-  /** Somebody else committed rows up to `newestUs`, of streams we do not know. */
+  /** Another owner committed rows up to `newestUs`, of streams we do not know. */
   raiseAll(newestUs: number): void {
     this.#floorUs = Math.max(this.#floorUs, newestUs);
     for (const [key, bound] of this.#streams) {

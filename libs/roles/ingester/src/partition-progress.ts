@@ -98,7 +98,7 @@ export class PartitionProgress {
     this.#changeHead(() => this.head.remove(new Set(records)));
   }
 
-  /** Somebody waits for records that were not consumed yet. */
+  /** Whether a caller waits for records that are not consumed yet. */
   get isAwaited(): boolean {
     return this.#waiters.length > 0;
   }

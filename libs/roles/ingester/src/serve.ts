@@ -31,8 +31,8 @@ export async function queryHead(
 ): Promise<HeadAnswer<LeafResult>> {
   const selection = selectionOfLeaf(request);
   await catchUp(progress, deps, signal);
-  // From here to the list of records nothing is awaited: offset and records belong together. What a commit
-  // drops from the head afterwards stays alive through this list.
+  // From here to the list of records nothing is awaited: offset and records belong together. Records that a
+  // commit drops from the head afterwards stay alive through this list.
   const committedOffset = progress.committedOffset;
   const records = selectRecords(progress.head, selection);
   const groups = groupRecords(records);

@@ -11,8 +11,8 @@ export interface RuleStore {
   /** Tenants that have groups, sorted. */
   tenants(signal?: AbortSignal): Promise<TenantId[]>;
   /**
-   * A tenant's groups, by namespace and name; of one namespace when it is given. What cannot be read is left
-   * out and told.
+   * A tenant's groups, by namespace and name; of one namespace when it is given. Groups that cannot be read
+   * are left out and reported.
    */
   groups(tenant: TenantId, namespace?: string, signal?: AbortSignal): Promise<TenantGroups>;
   /** LokiError `notFound` when there is none. */

@@ -43,9 +43,9 @@ export interface Lost {
 }
 
 /**
- * A queue of records in files, first in, first out. What was appended survives a crash; what was taken may
- * come again after one, but not much: the position is written with each take. Damage costs the records that
- * it is in, and is told. FORMAT.md draws the files.
+ * A queue of records in files, first in, first out. An appended record survives a crash. A few that were
+ * taken may come again after one, as the position is written with each take. Damage costs the records that it
+ * is in, and is told. FORMAT.md draws the files.
  */
 export class SendQueue {
   readonly #disk: Disk;
@@ -85,7 +85,7 @@ export class SendQueue {
     return this.#samples;
   }
 
-  /** Durable when it resolves. What had to go for it is told. */
+  /** Durable when it resolves. Records that had to make room are reported. */
   append(record: QueuedRecord): Promise<Lost[]> {
     return this.#inTurn(async () => {
       const last = this.#files.at(-1)!;

@@ -98,8 +98,8 @@ export class Ledger {
   }
 
   /**
-   * Entries acknowledged so far: what a query that starts now must find. What somebody wants to delete may be
-   * gone.
+   * Entries acknowledged so far: what a query that starts now must find. Entries that a delete request names
+   * may be gone.
    */
   acked(tenant: string): LedgerEntry[] {
     return [...this.#fates.values()]
@@ -154,7 +154,7 @@ export class Ledger {
         if (!fate || fate.outcome === 'rejected') add('phantom', entry);
       }
     }
-    // Somebody may have wanted it gone since the question.
+    // A delete request may have named it since the question.
     const mayBeGone = (entry: LedgerEntry) => this.#deletes.some(({ matches }) => matches(entry));
     for (const entry of must) if (!seen.has(keyOf(entry)) && !mayBeGone(entry)) add('lost', entry);
     for (const entry of mustNot) if (seen.has(keyOf(entry))) add('undead', entry);

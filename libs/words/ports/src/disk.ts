@@ -24,7 +24,7 @@ export interface Disk {
   makeDirectory(path: string): Promise<void>;
   /** Atomic replacement within the disk. */
   rename(from: string, to: string): Promise<void>;
-  /** Hard link: fails with EEXIST when `to` exists. What create-if-absent rests on. */
+  /** Hard link: fails with EEXIST when `to` exists. Create-if-absent rests on it. */
   link(from: string, to: string): Promise<void>;
   /** A file, or a directory with all that is in it. Removing what does not exist is no error. */
   remove(path: string): Promise<void>;

@@ -104,9 +104,9 @@ export interface LogLeafResult {
 }
 
 /**
- * Partial state of one series, mergeable with the same series from elsewhere. What the columns hold is the
- * engine's business and follows from the leaf's operation (count: one column of sums; stddev: count, mean, M2
- * …).
+ * Partial state of one series, mergeable with the same series from elsewhere. The contents of the columns are
+ * the engine's business and follow from the leaf's operation (count: one column of sums; stddev: count, mean,
+ * M2 …).
  */
 export interface SeriesState {
   readonly labels: readonly LabelPair[];
@@ -117,8 +117,8 @@ export interface SeriesState {
 }
 
 /**
- * The samples of a series in any of the request's windows: each once, however many windows it is in. Whoever
- * finalizes slides over them.
+ * The samples of a series in any of the request's windows: each once, however many windows it is in. The root
+ * slides over them.
  */
 export interface SeriesSamples {
   /** Nanoseconds from the request's startNs, ascending; equal times as they came. */

@@ -1,8 +1,8 @@
 import type { CheckCancelled } from '@loki/ports';
 
 /**
- * A computation that stands still between pieces of about a millisecond at most. Whoever carries it on may
- * let others have the thread between two of them, or give up.
+ * A computation that stands still between pieces of about a millisecond at most. Its driver may let others
+ * have the thread between two pieces, or give up.
  */
 export type Work<T> = Generator<undefined, T, undefined>;
 

@@ -7,8 +7,8 @@ import { RowMaker } from './rows.ts';
 import type { SeriesRow } from './rows.ts';
 
 /**
- * Aggregates rows to groups, step by step. Sorting is left to the result: it shows at one step only. What it
- * takes on the way is charged to `memory`, and released at the end.
+ * Aggregates rows to groups, step by step. Sorting is left to the result: it shows at one step only. Memory
+ * that it takes on the way is charged to `memory`, and released at the end.
  */
 export function* aggregateRows(
   expr: VectorAggExpr,

@@ -1,7 +1,7 @@
 import type { SeriesState } from '@loki/ports';
 
 /**
- * Partial states of all series of a leaf. What they hold is charged to the query's budget before it is taken.
+ * Partial states of all series of a leaf. Their memory is charged to the query's budget before it is taken.
  */
 export interface Accumulator {
   /** Whether `add` is to be told the rank of the sample's stream: among equal times it decides. */

@@ -23,7 +23,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** Tokens that were taken for nothing. What is more than the burst is lost at the next take. */
+  /** Gives tokens back that were taken for nothing. Tokens above the burst are lost at the next take. */
   giveBack(count: number): void {
     this.#tokens += count;
   }

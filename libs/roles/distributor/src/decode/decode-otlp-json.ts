@@ -5,8 +5,8 @@ import { JsonReader } from '../json/json-reader.ts';
 
 /**
  * Reads OTLP's JSON form: names in lowerCamelCase (snake_case is understood too), 64-bit numbers as text or
- * numbers, ids as hex, unknown fields ignored. What does not fit is refused in the words of OpenTelemetry's
- * decoder in Go.
+ * numbers, ids as hex, unknown fields ignored. A value of another form is refused in the words of
+ * OpenTelemetry's decoder in Go.
  */
 export function decodeOtlpJson(body: Buffer, sink: OtlpLogsSink): void {
   const reader = new JsonReader(body);

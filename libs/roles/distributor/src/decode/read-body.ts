@@ -61,8 +61,8 @@ export function expectedBytesOf(body: Buffer, encoding: string, isSnappy: boolea
 const inlineTimes = 4;
 
 /**
- * Room to try a body with. What it claims, where it claims anything; the decoder takes no more, so that a lie
- * costs another try with more room, and no memory that nobody has counted.
+ * Room to try a body with: the size that it claims, where it claims one. The decoder takes no more, so that a
+ * lie costs another try with more room, and no uncounted memory.
  */
 export function firstRoomOf(
   encoding: string,

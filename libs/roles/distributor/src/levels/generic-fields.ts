@@ -15,7 +15,8 @@ interface GenericSources {
 
 /**
  * The fields of an entry that are to become structured metadata: of the stream's labels, else of its
- * metadata, else of a line that is a JSON object or logfmt. What the entry has under the name already stays.
+ * metadata, else of a line that is a JSON object or logfmt. A value that the entry already has under the name
+ * stays.
  */
 export function findGenericFields(
   fields: readonly GenericField[],

@@ -187,8 +187,8 @@ const cacheFieldNames = {
 } as const;
 
 /**
- * Loki's fields of each cache. What a log query finds known to be empty counts as `result`, whose cache it
- * is.
+ * Loki's fields of each cache. Empty intervals that a log query finds in the cache count as `result`, whose
+ * cache it is.
  */
 function cacheFields({ stats, result }: Answer): LogFields {
   const used = cacheNameOf(result) === 'logResult' ? 'result' : cacheNameOf(result);

@@ -15,7 +15,7 @@ export interface FuzzTarget {
   /** Gives a changed input its checksum back, so that the change is not found by that alone. */
   readonly mend?: (input: Buffer) => Buffer;
   /**
-   * Decodes. What it returns tells kinds of outcomes apart; what it throws is a finding unless `isRefusal`.
+   * Decodes. Its result tells kinds of outcomes apart; an error is a finding unless `isRefusal`.
    */
   readonly run: (input: Buffer) => unknown;
   readonly isRefusal: (error: unknown) => boolean;

@@ -6,8 +6,8 @@ import type { Timers } from '@loki/ports';
 const flushMaxMs = 60_000;
 
 /**
- * Flushes until the caller leaves or time is up. What is not flushed stays in the write log, and is flushed
- * later.
+ * Flushes until the caller leaves or time is up. Records that are not flushed stay in the write log, and are
+ * flushed later.
  *
  * @throws LokiError `timeout`
  */
