@@ -55,9 +55,6 @@ interface FrontendServerOptions {
 
 /** A querier that does not confirm a cancellation within this is cut off. */
 const cancelGraceMs = 10_000;
-/** Frames that a tail may be ahead of its reader. */
-const tailCredit = 2;
-
 /** Where queriers fetch their work. */
 export function serveFrontend(server: RpcServer, options: FrontendServerOptions): void {
   server.add(FrontendDefinition.fullName, [
@@ -156,17 +153,20 @@ class RemoteSlot implements QuerierService {
     );
     const onAbort = () => wake();
     signal.addEventListener('abort', onAbort, { once: true });
-    this.#send({ $case: 'credit', credit: tailCredit });
+    // A frame is asked for when the reader waits for one: until then nobody holds it.
+    let isAsked = false;
     try {
       while (!signal.aborted) {
         const frame = frames.shift();
         if (frame) {
+          isAsked = false;
           yield frame;
-          this.#send({ $case: 'credit', credit: 1 });
         } else if (isDone) {
           if (failure !== undefined) throw failure;
           return;
         } else {
+          if (!isAsked) this.#send({ $case: 'credit', credit: 1 });
+          isAsked = true;
           await new Promise<void>((resolve) => (wake = resolve));
         }
       }

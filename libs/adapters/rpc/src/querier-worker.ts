@@ -1,6 +1,6 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { LokiError, parseTenantId } from '@loki/model';
-import type { Logger, QuerierService, TimerHandle, Timers } from '@loki/ports';
+import type { Logger, QuerierService, TailFrame, TimerHandle, Timers } from '@loki/ports';
 import {
   encodeMessage,
   WireLeafResult,
@@ -270,11 +270,12 @@ class Slot {
       const message = { bytes: bytesOf(Float64Array.from(bytes)) };
       await sendMessage(encodeMessage(WireStoredBytes, message), send);
     } else if (kind?.$case === 'tail') {
-      for await (const frame of querier.tail(leafRequestFromWire(kind.tail, tenant), signal)) {
-        await credit.take(signal);
-        if (signal.aborted) return;
-        await sendMessage(encodeMessage(WireTailFrame, tailFrameToWire(frame)), send);
-        await send({ $case: 'frameEnd', frameEnd: true });
+      const frames = querier.tail(leafRequestFromWire(kind.tail, tenant), signal)[Symbol.asyncIterator]();
+      try {
+        do await credit.take(signal);
+        while (!signal.aborted && (await sendFrame(await frames.next(), send)));
+      } finally {
+        await frames.return?.();
       }
     } else throw malformed('work of no kind');
   }
@@ -284,6 +285,14 @@ type Send = (message: NonNullable<FromQuerier['kind']>) => Promise<void>;
 
 async function sendMessage(message: Uint8Array, send: Send): Promise<void> {
   for (const part of slices(message)) await send({ $case: 'part', part });
+}
+
+/** @returns false at the end */
+async function sendFrame(next: IteratorResult<TailFrame>, send: Send): Promise<boolean> {
+  if (next.done) return false;
+  await sendMessage(encodeMessage(WireTailFrame, tailFrameToWire(next.value)), send);
+  await send({ $case: 'frameEnd', frameEnd: true });
+  return true;
 }
 
 /** Frames that the reader is ready to take. */

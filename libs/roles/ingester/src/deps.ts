@@ -53,6 +53,8 @@ export interface PartitionDeps extends IngesterDeps {
   readonly budget: HeadBudget;
   /** Bounds flushes side by side. */
   readonly flushSemaphore: Semaphore;
+  /** Partitions that this process owns now. */
+  readonly ownedCount: () => number;
   /**
    * Tells this incarnation's records apart from those of another with the same offsets, in workers' caches.
    */

@@ -384,6 +384,22 @@ describe('following', () => {
     await frames.return?.();
   });
 
+  test('a slow follower keeps a quarter of its bound of what the head has let go', async () => {
+    const world = await World.open();
+    const recordBytes = headRecord(0, encodeRows([row(1)])).bytes.length;
+    const ingester = await world.ready({ tailBytesMax: 12.5 * recordBytes });
+    const frames = ingester.tail(0, everything(), new AbortController().signal)[Symbol.asyncIterator]();
+    await frames.next();
+    for (let i = 0; i < 10; i++) await world.append([row(i)]);
+    await world.headLines(ingester);
+    await world.do(ingester.flush());
+    await world.pass(6_000);
+    const { lines, dropped } = await follow(world, frames);
+    expect({ lines, dropped }).toEqual({ lines: ['line 7', 'line 8', 'line 9'], dropped: 7 });
+    expect(world.counted.tailDropped).toBe(7);
+    await frames.return?.();
+  });
+
   test('what is waiting comes a frame at a time, however well it was compressed: each line once', async () => {
     const world = await World.open();
     const ingester = await world.ready({ tailFrameBytes: 2 * 'line 1'.length, logMarginRecords: 1_000 });

@@ -47,6 +47,7 @@ export class Ingester implements IngesterService {
       queryThread: deps.queryThread ?? new QueryThread(deps),
       options: settled,
       budget: new HeadBudget(settled.headBytesMax),
+      ownedCount: () => this.#partitions.size,
       flushSemaphore: new Semaphore(settled.flushesMax),
       instance: Buffer.from(deps.random.bytes(8)).toString('hex'),
     };

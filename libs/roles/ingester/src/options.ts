@@ -33,10 +33,14 @@ export interface IngesterOptions {
   readonly retryMaxMs: number;
   /** Decoded blocks kept for finding duplicates, for each partition. */
   readonly decodedBlocksBytesMax: number;
-  /** Bytes of records a follower may lag behind before the oldest are dropped for it. */
+  /**
+   * Bytes of records a follower may lag behind before the oldest are dropped for it. The head has them too;
+   * of records that it has let go a quarter is kept, over all partitions of this process.
+   */
   readonly tailBytesMax: number;
   /**
-   * Line bytes that are decoded for a follower at a time: lines that say the same compress by the hundred.
+   * Line bytes that are decoded for a follower at a time, or one record: lines that say the same compress by
+   * the hundred, and a follower that is slow holds a frame.
    */
   readonly tailFrameBytes: number;
   /** Followers of one partition. */
@@ -69,7 +73,7 @@ const ingesterOptionsDefault: IngesterOptions = {
   retryMaxMs: 10_000,
   decodedBlocksBytesMax: 8 * mib,
   tailBytesMax: mib,
-  tailFrameBytes: 8 * mib,
+  tailFrameBytes: mib / 2,
   tailsMax: 1_000,
   logMarginRecords: 0,
   writersMax: 1_000,

@@ -206,7 +206,8 @@ export class Partition {
   async #watch(): Promise<never> {
     for (;;) {
       await this.#deps.timers.sleep(this.#deps.options.flushCheckMs, this.#stop.signal);
-      const { flusher } = this.#parts!;
+      const { flusher, progress } = this.#parts!;
+      this.#tails.onCommitted(progress.committedOffset);
       if (flusher.isLeader) flusher.flushIfDue();
       else await flusher.followCommits();
       await this.#tellGauges(this.#parts!);

@@ -27,6 +27,11 @@ export class Tails {
     for (const tail of this.#tails) tail.offer(record);
   }
 
+  /** The head has let go of all records below: what a follower has not read of them is held for it alone. */
+  onCommitted(committedOffset: number): void {
+    for (const tail of this.#tails) tail.letGoBelow(committedOffset);
+  }
+
   /**
    * Follows from now on, or from `fromOffset` on when another owner's frames ended there, until the signal
    * aborts or the reader lets go.
@@ -83,21 +88,18 @@ export class Tails {
       );
       yield { result, dropped: 0, nextOffset: missed[0]?.offset ?? missedBelow };
     }
-    for (;;) {
-      const batch = await tail.next();
-      if (!batch) return;
-      const { records, dropped, nextOffset } = batch;
-      if (records.length === 0 && dropped === 0) {
-        yield nothing(nextOffset);
-        continue;
-      }
-      const result = await scanFrame(
-        this.#deps,
-        { records, partition: this.#partition, request: all },
-        signal,
-      );
-      yield { result, dropped, nextOffset };
-    }
+    // Between two frames the generator stands still, and holds nothing of the last one.
+    while (await tail.hasNext()) yield await this.#frameOf(tail.take(), all, signal);
+  }
+
+  async #frameOf(
+    { records, dropped, nextOffset }: TailBatch,
+    request: LogLeafRequest,
+    signal: AbortSignal,
+  ): Promise<TailFrame> {
+    if (records.length === 0) return { ...nothing(nextOffset), dropped };
+    const leaf = { records, partition: this.#partition, request };
+    return { result: await scanFrame(this.#deps, leaf, signal), dropped, nextOffset };
   }
 
   /**
@@ -151,6 +153,15 @@ function nothing(nextOffset: number): TailFrame {
 /** Records without a line for a follower after which it hears how far it has come all the same. */
 const quietRecordsMax = 200;
 
+interface TailBatch {
+  readonly records: HeadRecord[];
+  readonly dropped: number;
+  readonly nextOffset: number;
+}
+
+/** Part of a follower's bound that records may have which the head has let go. */
+const committedShare = 4;
+
 /**
  * The records that one follower has not read yet: references to head records, so that its bound is the only
  * memory it may hold.
@@ -185,23 +196,42 @@ class Tail {
     }
     this.#records.push(record);
     this.#bytes += record.bytes.length;
-    while (this.#bytes > this.#deps.options.tailBytesMax && this.#records.length > 1) {
-      const oldest = this.#records.shift()!;
-      this.#bytes -= oldest.bytes.length;
-      const rows = rowsOf(oldest, this.#selection);
-      this.#dropped += rows;
-      this.#deps.metrics.tailDropped(rows);
-    }
+    while (this.#bytes > this.#deps.options.tailBytesMax && this.#records.length > 1) this.#dropOldest();
     this.#wake?.();
   }
 
-  /** The oldest that is waiting, a frame of it, once there is something; undefined at the end. */
-  async next(): Promise<{ records: HeadRecord[]; dropped: number; nextOffset: number } | undefined> {
-    while (this.#records.length === 0 && !this.#isQuiet && !this.#ended) {
+  /** Drops the oldest of the records below, but for some that a follower which keeps up is about to take. */
+  letGoBelow(offset: number): void {
+    const { options, ownedCount } = this.#deps;
+    const bytesMax = options.tailBytesMax / committedShare / Math.max(1, ownedCount());
+    let bytes = 0;
+    for (const record of this.#records) if (record.offset < offset) bytes += record.bytes.length;
+    while (bytes > bytesMax) bytes -= this.#dropOldest();
+    this.#wake?.();
+  }
+
+  /** @returns its bytes */
+  #dropOldest(): number {
+    const oldest = this.#records.shift()!;
+    const { length } = oldest.bytes;
+    this.#bytes -= length;
+    const rows = rowsOf(oldest, this.#selection);
+    this.#dropped += rows;
+    this.#deps.metrics.tailDropped(rows);
+    return length;
+  }
+
+  /** Waits for something to tell; false at the end. */
+  async hasNext(): Promise<boolean> {
+    while (this.#records.length === 0 && this.#dropped === 0 && !this.#isQuiet && !this.#ended) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = undefined;
     }
-    if (this.#ended) return undefined;
+    return !this.#ended;
+  }
+
+  /** The oldest that is waiting, a frame of it. */
+  take(): TailBatch {
     const { tenant } = this.#selection;
     const records = takeFrame(this.#records, tenant, this.#deps.options.tailFrameBytes);
     for (const { bytes } of records) this.#bytes -= bytes.length;

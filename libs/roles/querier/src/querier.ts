@@ -32,6 +32,7 @@ import type {
   StreamVolume,
   TailFrame,
   Task,
+  Timers,
   Workers,
 } from '@loki/ports';
 import { addMeasuredSpan, withSpan } from '@loki/telemetry';
@@ -40,6 +41,7 @@ import { cachedStreams } from './cached-streams.ts';
 import { EmptyIntervals } from './empty-intervals.ts';
 import { KeptResults } from './kept-results.ts';
 import { holdsWhole, knownKey, KnownStreams } from './known-streams.ts';
+import { mergeFrames } from './merge-frames.ts';
 import { scanUntilFilled } from './scan-logs.ts';
 import { bytesByInterval } from './stored-bytes.ts';
 import { mergeStreamVolumes } from './streams.ts';
@@ -66,6 +68,8 @@ export interface QuerierDeps {
   readonly catalog: Catalog;
   readonly workers: Workers;
   readonly logger: Logger;
+  /** Absent: frames of a tail wait for as long as its reader lets them. */
+  readonly timers?: Timers;
   /** Where results are merged; absent: the querier is alone on it. */
   readonly queryThread?: QueryThread;
   /** Deleted and expired entries; absent: there are none. */
@@ -295,7 +299,7 @@ export class Querier implements QuerierService {
         ingesters.follow?.(partition, request, stop) ??
         this.#ownerOf(partition).tail(partition, request, stop),
     );
-    yield* mergeFrames(sources);
+    yield* mergeFrames(sources, this.#deps.timers);
   }
 
   /** One caught-up owner's answer for each partition; the next owner is asked when one fails to answer. */
@@ -424,31 +428,4 @@ const ownersFaults: ReadonlySet<ErrorCode> = new Set([
 /** Tasks over one segment go to one worker, which then has its blocks decoded. */
 function affinityOf(segment: SegmentRef): number {
   return fnv1a32(segment.key);
-}
-
-/** Frames of several partitions as they come, until all have ended; the first when all have begun. */
-async function* mergeFrames(sources: readonly AsyncIterable<TailFrame>[]): AsyncIterable<TailFrame> {
-  const iterators = sources.map((source) => source[Symbol.asyncIterator]());
-  try {
-    const begun = await Promise.all(iterators.map((iterator) => iterator.next()));
-    const first = begun.find((each) => !each.done);
-    if (first) yield first.value;
-    const open = [...iterators.keys()].filter((i) => !begun[i].done);
-    const pending = new Map(open.map((i) => [i, nextOf(iterators[i], i)]));
-    while (pending.size > 0) {
-      const { i, result } = await Promise.race(pending.values());
-      if (result.done) {
-        pending.delete(i);
-        continue;
-      }
-      pending.set(i, nextOf(iterators[i], i));
-      yield result.value;
-    }
-  } finally {
-    await Promise.allSettled(iterators.map(async (iterator) => iterator.return?.()));
-  }
-}
-
-async function nextOf(iterator: AsyncIterator<TailFrame>, i: number) {
-  return { i, result: await iterator.next() };
 }

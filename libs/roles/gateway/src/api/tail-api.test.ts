@@ -2,13 +2,15 @@
  * Protects tails: each line once, in Loki's frames, over history and what comes in; and this process from
  * clients that are slow, many, or never leave.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Limits } from '@loki/config';
 import { loadHash } from '@loki/model';
 import type { LeafRequest, LogLeafResult, StreamVolume, TailFrame, Timers } from '@loki/ports';
 import { clock, getRequest, logResult, nowNs, tenancyOf, testFrontend } from '../test/gateway.ts';
 import type { TestRow } from '../test/gateway.ts';
 import { TailApi } from './tail-api.ts';
-import type { TailSocket } from './tail-api.ts';
+import type { TailSocket } from './tail-sender.ts';
 
 beforeAll(loadHash);
 
@@ -25,6 +27,13 @@ class Source {
   give(rows: readonly TestRow[], dropped = 0): void {
     this.#frames.push(frameOf(rows, dropped));
     this.#wake?.();
+  }
+
+  /** The lines of the frame, which nobody here holds. */
+  giveWeakly(rows: readonly TestRow[]): WeakRef<Uint8Array> {
+    this.give(rows);
+    const { result } = this.#frames.at(-1) as { result: LogLeafResult };
+    return new WeakRef(result.lines);
   }
 
   end(): void {
@@ -49,10 +58,9 @@ class Source {
     this.asked.push(request);
     signal.addEventListener('abort', () => this.#wake?.(), { once: true });
     while (!signal.aborted) {
-      const frame = this.#frames.shift();
-      if (frame) {
+      if (this.#frames.length > 0) {
         this.taken++;
-        yield frame;
+        yield this.#frames.shift()!;
       } else if (this.#isEnded) return;
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }
@@ -226,6 +234,44 @@ test('a client that takes nothing has one frame made for it, and hears what was 
   await until(() => client.lines.length === 2);
   const dropped = { timestamp: String(nowNs), labels: {} };
   expect(client.frames[1]).toMatchObject({ dropped_entries: Array(10).fill(dropped) });
+  client.leave();
+});
+
+test('messages are cut by their size, too', async () => {
+  const source = new Source();
+  const { client } = open(apiOf(source));
+  source.give(Array.from({ length: 6 }, () => row('x'.repeat(100_000))));
+  await until(() => client.lines.length === 6);
+  expect(client.frames.map(({ streams }) => streams.length)).toEqual([2, 2, 2]);
+  client.leave();
+});
+
+test('a client that stands still holds one message: the rest of its rows is let go, and told', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const source = new Source();
+  const timers = new Later();
+  const { client } = open(apiOf(source, timers));
+  await until(() => source.taken === 1);
+  client.hold();
+  const lines = source.giveWeakly(Array.from({ length: 250 }, (_, i) => row(`line ${i}`)));
+  await until(() => client.frames.length === 1);
+  await until(() => timers.delays.includes(1_000));
+  const isHeld = async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    return lines.deref() !== undefined;
+  };
+  expect(await isHeld()).toBe(true);
+  timers.fire(1_000);
+  expect(await isHeld()).toBe(false);
+  client.release();
+  await until(() => client.frames.length === 2);
+  expect(client.lines).toHaveLength(100);
+  const dropped = { timestamp: String(nowNs), labels: {} };
+  expect(client.frames[1]).toEqual({ streams: [], dropped_entries: Array(10).fill(dropped) });
+  source.give([row('and on')]);
+  await until(() => client.lines.at(-1) === 'and on');
   client.leave();
 });
 

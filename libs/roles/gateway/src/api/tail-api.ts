@@ -1,20 +1,12 @@
-import { goJsonString } from '@loki/go';
+import type { Work } from '@loki/engine';
 import { parseExpr, printExpr } from '@loki/logql';
-import { hash64Bytes, LokiError } from '@loki/model';
+import { LokiError } from '@loki/model';
 import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers, Tenancy } from '@loki/ports';
-import { categoriesJson, lineText, mergedLabels, pairsJson } from '../answer/encode-result.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import { checkEntriesLimit } from '../limits/check-query-limits.ts';
 import { badRequest, Params, parseLimit, parseTimeRange, parseUint32 } from '../limits/params.ts';
-
-/** One open WebSocket, as the tail sees it. */
-export interface TailSocket {
-  /** Resolves when the frame has left for the network. */
-  send(text: string): Promise<void>;
-  close(code: number, reason: string): void;
-  /** Aborts when the client has gone. */
-  readonly signal: AbortSignal;
-}
+import { rowKey, TailSender } from './tail-sender.ts';
+import type { TailLabels, TailSocket } from './tail-sender.ts';
 
 interface TailApiDeps {
   readonly frontend: QueryFrontend;
@@ -28,17 +20,6 @@ interface TailApiDeps {
 /** Seconds by which a client may ask its entries to be held back. */
 const delaySecondsMax = 5;
 const tailDurationMaxMs = 3_600_000;
-/** Entries in one frame. */
-const frameEntriesMax = 100;
-/** Dropped entries named in one frame. */
-const frameDroppedMax = 10;
-/**
- * Labels of an entry's stream object. `merged`: all of the entry, parsed labels and structured metadata too.
- * `categorized`: the stream's own; the others stand in categories behind the line. `own`: the stream's own
- * alone.
- */
-type TailLabels = 'merged' | 'categorized' | 'own';
-
 interface TailQuery {
   readonly text: string;
   readonly startNs: bigint;
@@ -142,92 +123,51 @@ export class TailApi {
     const frames = live[Symbol.asyncIterator]();
     const begun = await frontend.withDeadline(tenancy, signal, () => frames.next());
     const endNs = clock.nowNs();
-    const history = await frontend.withDeadline(tenancy, signal, (deadline) =>
-      querier.runLeaf({ ...base, startNs: tail.startNs, endNs, direction: 'backward' }, deadline),
-    );
-    const sent = new Set<string>();
-    if (history.kind === 'log') {
-      const rows = reversed(history);
-      for (let row = 0; row < rows.labelSet.length; row++) sent.add(rowKey(rows, row));
-      const labels = tail.historyLabels;
-      await sendRows(socket, rows, { dropped: 0, nowNs: endNs, labels, without: new Set() });
-    }
-    let frame = begun;
-    for (;;) {
+    const sender = new TailSender(socket, timers);
+    const sendHistory = async () => {
+      const history = await frontend.withDeadline(tenancy, signal, (deadline) =>
+        querier.runLeaf({ ...base, startNs: tail.startNs, endNs, direction: 'backward' }, deadline),
+      );
+      if (history.kind !== 'log') return;
+      const rows = await frontend.complete(oldestFirst(history, sender.historyKeys), signal);
+      return { sent: sender.sendHistory(rows, { dropped: 0, nowNs: endNs, labels: tail.historyLabels }) };
+    };
+    // Rows are the sender's alone to hold, and let go: a client may stand still for the life of the tail.
+    await (
+      await sendHistory()
+    )?.sent;
+    if (begun.done) return;
+    const sendNext = async () => {
       // Not before the client has taken the frame before: what it is too slow for is dropped by the
       // ingesters.
-      if (!frame.done) frame = await frames.next();
-      if (frame.done || signal.aborted) return;
+      const { value, done } = await frames.next();
+      if (done || signal.aborted) return undefined;
       if (tail.delaySeconds > 0) await timers.sleep(tail.delaySeconds * 1000, signal);
-      if (frame.value.result.kind === 'log') {
-        const { result, dropped } = frame.value;
-        const labels = tail.liveLabels;
-        await sendRows(socket, result, { dropped, nowNs: clock.nowNs(), labels, without: sent });
-      }
-    }
+      const { result, dropped } = value;
+      if (result.kind !== 'log') return {};
+      return { sent: sender.send(result, { dropped, nowNs: clock.nowNs(), labels: tail.liveLabels }) };
+    };
+    for (let next = await sendNext(); next; next = await sendNext()) await next.sent;
   }
 }
 
-/** Each entry is a stream object of its own, a hundred to a frame: what Loki's clients get. */
-async function sendRows(
-  socket: TailSocket,
-  rows: LogLeafResult,
-  options: { dropped: number; nowNs: bigint; labels: TailLabels; without: ReadonlySet<string> },
-): Promise<void> {
-  const { dropped, labels, without } = options;
-  const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
-  const count = rows.labelSet.length;
-  const streams = rows.labelSets.map((set) =>
-    pairsJson(labels === 'merged' ? mergedLabels(set) : set.stream),
-  );
-  const extras = rows.labelSets.map((set) => (labels === 'categorized' ? `,${categoriesJson(set)}` : ''));
-  const flags = labels === 'categorized' ? ',"encodingFlags":["categorize-labels"]' : '';
-  let entries: string[] = [];
-  for (let row = 0; row < count; row++) {
-    if (without.size > 0 && without.has(rowKey(rows, row))) continue;
-    if (entries.length === frameEntriesMax) {
-      await socket.send(`{"streams":[${entries.join(',')}]${flags}}`);
-      entries = [];
-    }
-    const set = rows.labelSet[row];
-    entries.push(
-      `{"stream":${streams[set]},"values":[["${rows.timestampNs[row]}",${goJsonString(lineText(lines, rows.lineEnds, row))}${extras[set]}]]}`,
-    );
-  }
-  const atNs = count > 0 ? rows.timestampNs[0] : options.nowNs;
-  const lost = dropped > 0 ? droppedJson(dropped, atNs) : '';
-  if (entries.length > 0 || lost !== '') {
-    await socket.send(`{"streams":[${entries.join(',')}]${lost}${flags}}`);
-  }
-}
+/** Rows between two pauses: their lines are copied and hashed. */
+const rowsPerSlice = 64;
 
-/** Entries that the client was too slow for: which ones they were is not known any more. */
-function droppedJson(count: number, atNs: bigint): string {
-  const entry = `{"timestamp":"${atNs}","labels":{}}`;
-  return `,"dropped_entries":[${Array<string>(Math.min(count, frameDroppedMax)).fill(entry).join(',')}]`;
-}
-
-/**
- * The identity of an entry: its stream, time and line. Short, because those of the history are kept as long
- * as the tail.
- */
-function rowKey(rows: LogLeafResult, row: number): string {
-  const from = row === 0 ? 0 : rows.lineEnds[row - 1];
-  const { hash } = rows.labelSets[rows.labelSet[row]].origin;
-  return `${hash} ${rows.timestampNs[row]} ${hash64Bytes(rows.lines.subarray(from, rows.lineEnds[row]))}`;
-}
-
-/** Newest-first rows, oldest first. */
-function reversed(rows: LogLeafResult): LogLeafResult {
+/** Newest-first rows, oldest first, and the identity of each. */
+function* oldestFirst(rows: LogLeafResult, keys: Set<string>): Work<LogLeafResult> {
   const count = rows.labelSet.length;
   const lineEnds = new Uint32Array(count);
   const lines = Buffer.allocUnsafe(rows.lines.length);
   let end = 0;
   for (let i = 0; i < count; i++) {
     const row = count - 1 - i;
-    lines.set(rows.lines.subarray(row === 0 ? 0 : rows.lineEnds[row - 1], rows.lineEnds[row]), end);
-    end += rows.lineEnds[row] - (row === 0 ? 0 : rows.lineEnds[row - 1]);
+    const start = row === 0 ? 0 : rows.lineEnds[row - 1];
+    lines.set(rows.lines.subarray(start, rows.lineEnds[row]), end);
+    end += rows.lineEnds[row] - start;
     lineEnds[i] = end;
+    keys.add(rowKey(rows, row));
+    if (i % rowsPerSlice === 0) yield;
   }
   return {
     ...rows,

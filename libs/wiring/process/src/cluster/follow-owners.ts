@@ -34,12 +34,12 @@ export async function* followOwners(
     const owner = all[attempt % Math.max(1, all.length)];
     let failure: unknown = new LokiError('unavailable', `partition ${partition} has no owner to follow`);
     try {
-      for await (const frame of owner?.tail(partition, request, signal, nextOffset) ?? []) {
+      for await (const frame of boxed(owner?.tail(partition, request, signal, nextOffset))) {
         // One that begins has nothing to say to a reader who has heard that it began.
-        const isNews = nextOffset === undefined || frame.dropped > 0 || rowsOf(frame) > 0;
+        const isNews = nextOffset === undefined || frame.isNews;
         nextOffset = frame.nextOffset ?? nextOffset;
         [attempt, pauseMs, failingSinceMs] = [-1, pauseMinMs, undefined];
-        if (isNews) yield frame;
+        if (isNews) yield frame.take();
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -56,6 +56,43 @@ export async function* followOwners(
       pauseMs = Math.min(pauseMaxMs, 2 * pauseMs);
     }
   }
+}
+
+/** A frame that is given away once: variables of a generator that stands still hold nothing of it. */
+interface FrameBox {
+  readonly isNews: boolean;
+  readonly nextOffset: number | undefined;
+  take(): TailFrame;
+}
+
+function boxed(frames: AsyncIterable<TailFrame> | undefined): AsyncIterable<FrameBox> {
+  const iterator = frames?.[Symbol.asyncIterator]();
+  const end = { done: true, value: undefined } as const;
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        const next = await iterator?.next();
+        return next === undefined || next.done ? end : { done: false, value: boxOf(next.value) };
+      },
+      return: async () => {
+        await iterator?.return?.();
+        return end;
+      },
+    }),
+  };
+}
+
+function boxOf(frame: TailFrame): FrameBox {
+  let content: TailFrame | undefined = frame;
+  return {
+    isNews: frame.dropped > 0 || rowsOf(frame) > 0,
+    nextOffset: frame.nextOffset,
+    take: () => {
+      const whole = content!;
+      content = undefined;
+      return whole;
+    },
+  };
 }
 
 function rowsOf({ result }: TailFrame): number {

@@ -1,0 +1,155 @@
+/** Frames of a tail for one client, which may be slow: it holds one message, and hears what it missed. */
+import { goJsonString } from '@loki/go';
+import { hash64Bytes } from '@loki/model';
+import type { LogLeafResult, Timers } from '@loki/ports';
+import { categoriesJson, lineText, mergedLabels, pairsJson } from '../answer/encode-result.ts';
+
+/** One open WebSocket, as the tail sees it. */
+export interface TailSocket {
+  /** Resolves when the frame has left for the network. */
+  send(text: string): Promise<void>;
+  close(code: number, reason: string): void;
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Labels of an entry's stream object. `merged`: all of the entry, parsed labels and structured metadata too.
+ * `categorized`: the stream's own; the others stand in categories behind the line. `own`: the stream's own
+ * alone.
+ */
+export type TailLabels = 'merged' | 'categorized' | 'own';
+
+/** Entries in one message. */
+const messageEntriesMax = 100;
+/** Characters of a message, or one entry: the client may take an hour for it. */
+const messageCharsMax = 128 * 1024;
+/** Dropped entries named in one message. */
+const messageDroppedMax = 10;
+/** A client that does not take a message within this misses the rest of the rows at hand. */
+const stallMs = 1_000;
+
+interface OutgoingOptions {
+  /** Entries that ingesters and queriers dropped before these. */
+  readonly dropped: number;
+  readonly nowNs: bigint;
+  readonly labels: TailLabels;
+}
+
+/** Rows on their way out. They are let go when the client is too slow for them. */
+class Outgoing {
+  readonly #labels: TailLabels;
+  readonly #flags: string;
+  readonly #atNs: bigint;
+  #rows: LogLeafResult | undefined;
+  #row = 0;
+  #dropped: number;
+  /** By label set, made when the first of its rows is written. */
+  #streams: string[] = [];
+  #extras: string[] = [];
+
+  constructor(rows: LogLeafResult, { dropped, nowNs, labels }: OutgoingOptions) {
+    this.#rows = rows;
+    this.#dropped = dropped;
+    this.#labels = labels;
+    this.#flags = labels === 'categorized' ? ',"encodingFlags":["categorize-labels"]' : '';
+    this.#atNs = rows.timestampNs.length > 0 ? rows.timestampNs[0] : nowNs;
+  }
+
+  /** The next message; undefined: all is said. */
+  next(without: ReadonlySet<string>): string | undefined {
+    const entries: string[] = [];
+    let chars = 0;
+    const rows = this.#rows;
+    for (; rows && this.#row < rows.labelSet.length; this.#row++) {
+      if (without.size > 0 && without.has(rowKey(rows, this.#row))) continue;
+      if (entries.length === messageEntriesMax || chars >= messageCharsMax) return this.#message(entries, '');
+      const entry = this.#entry(rows, this.#row);
+      chars += entry.length;
+      entries.push(entry);
+    }
+    const lost = this.#dropped > 0 ? droppedJson(this.#dropped, this.#atNs) : '';
+    this.#dropped = 0;
+    this.letGo();
+    return entries.length > 0 || lost !== '' ? this.#message(entries, lost) : undefined;
+  }
+
+  /** What was not written yet counts as dropped, and is told in the next message. */
+  letGo(): void {
+    if (this.#rows) this.#dropped += this.#rows.labelSet.length - this.#row;
+    this.#rows = undefined;
+    this.#streams = [];
+    this.#extras = [];
+  }
+
+  /** Each entry is a stream object of its own: what Loki's clients get. */
+  #entry(rows: LogLeafResult, row: number): string {
+    const set = rows.labelSet[row];
+    const labels = rows.labelSets[set];
+    const stream = (this.#streams[set] ??= pairsJson(
+      this.#labels === 'merged' ? mergedLabels(labels) : labels.stream,
+    ));
+    const extra = this.#labels === 'categorized' ? (this.#extras[set] ??= `,${categoriesJson(labels)}`) : '';
+    const lines = Buffer.from(rows.lines.buffer, rows.lines.byteOffset, rows.lines.byteLength);
+    const line = goJsonString(lineText(lines, rows.lineEnds, row));
+    return `{"stream":${stream},"values":[["${rows.timestampNs[row]}",${line}${extra}]]}`;
+  }
+
+  #message(entries: readonly string[], lost: string): string {
+    return `{"streams":[${entries.join(',')}]${lost}${this.#flags}}`;
+  }
+}
+
+export class TailSender {
+  /** Entries of the history, by their identity: what comes in meanwhile may be among them. */
+  readonly historyKeys = new Set<string>();
+  readonly #socket: TailSocket;
+  readonly #timers: Timers;
+
+  constructor(socket: TailSocket, timers: Timers) {
+    this.#socket = socket;
+    this.#timers = timers;
+  }
+
+  sendHistory(rows: LogLeafResult, options: OutgoingOptions): Promise<void> {
+    return this.#send(new Outgoing(rows, options), new Set());
+  }
+
+  send(rows: LogLeafResult, options: OutgoingOptions): Promise<void> {
+    return this.#send(new Outgoing(rows, options), this.historyKeys);
+  }
+
+  async #send(outgoing: Outgoing, without: ReadonlySet<string>): Promise<void> {
+    for (let text = outgoing.next(without); text !== undefined; text = outgoing.next(without)) {
+      const taken = this.#socket.send(text);
+      if (!(await this.#isInTime(taken))) outgoing.letGo();
+      await taken;
+    }
+  }
+
+  async #isInTime(taken: Promise<void>): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<boolean>();
+    const timer = this.#timers.after(stallMs, () => resolve(false));
+    try {
+      return await Promise.race([taken.then(() => true), late]);
+    } finally {
+      timer.cancel();
+    }
+  }
+}
+
+/** Entries that the client was too slow for: which ones they were is not known any more. */
+function droppedJson(count: number, atNs: bigint): string {
+  const entry = `{"timestamp":"${atNs}","labels":{}}`;
+  return `,"dropped_entries":[${Array<string>(Math.min(count, messageDroppedMax)).fill(entry).join(',')}]`;
+}
+
+/**
+ * The identity of an entry: its stream, time and line. Short, because those of the history are kept as long
+ * as the tail.
+ */
+export function rowKey(rows: LogLeafResult, row: number): string {
+  const from = row === 0 ? 0 : rows.lineEnds[row - 1];
+  const { hash } = rows.labelSets[rows.labelSet[row]].origin;
+  return `${hash} ${rows.timestampNs[row]} ${hash64Bytes(rows.lines.subarray(from, rows.lineEnds[row]))}`;
+}

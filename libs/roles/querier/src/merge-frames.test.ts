@@ -1,0 +1,84 @@
+/** Protects this process from readers that are slow: a frame of each partition is megabytes. */
+import { emptyLeafStats } from '@loki/ports';
+import type { TailFrame } from '@loki/ports';
+import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
+import { mergeFrames } from './merge-frames.ts';
+
+function frameOf(lines: number, nextOffset: number, dropped = 0): TailFrame {
+  return {
+    result: {
+      kind: 'log',
+      labelSets: [],
+      labelSet: new Uint32Array(lines),
+      timestampNs: new BigInt64Array(lines),
+      lineEnds: new Uint32Array(lines),
+      lines: new Uint8Array(lines),
+      stats: emptyLeafStats(),
+    },
+    dropped,
+    nextOffset,
+  };
+}
+
+/** A source that is asked one frame at a time, and says how often. */
+function source(count: number) {
+  const asked = { times: 0 };
+  async function* frames(): AsyncGenerator<TailFrame> {
+    for (let i = 0; i < count; i++) {
+      asked.times++;
+      await Promise.resolve();
+      yield frameOf(i === 0 ? 0 : 10, i);
+    }
+  }
+  return { asked, frames: frames() };
+}
+
+const linesOf = ({ result }: TailFrame) => (result.kind === 'log' ? result.timestampNs.length : 0);
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('a source is not asked again before the reader is done with its frame', async () => {
+  const { asked, frames } = source(3);
+  const merged = mergeFrames([frames], undefined);
+  await merged.next();
+  const { value } = await merged.next();
+  await turn();
+  expect([linesOf(value as TailFrame), asked.times]).toEqual([10, 2]);
+  await merged.next();
+  expect(asked.times).toBe(3);
+  expect((await merged.next()).done).toBe(true);
+});
+
+test('frames that wait for a reader for long are let go, and their lines told as dropped', async () => {
+  const scheduler = new VirtualScheduler(1);
+  const { timers } = new VirtualProcess(scheduler, 'process');
+  const sources = [source(2), source(2), source(2)];
+  const merged = mergeFrames(
+    sources.map(({ frames }) => frames),
+    timers,
+  );
+  await merged.next();
+  // All are asked now; one of the frames is taken, the reader stands still for less than a second.
+  const taken = (await merged.next()).value as TailFrame;
+  await turn();
+  await scheduler.settle(timers.sleep(900));
+  const inTime = (await merged.next()).value as TailFrame;
+  await scheduler.settle(timers.sleep(200));
+  const late = (await merged.next()).value as TailFrame;
+  expect([taken, inTime, late].map((frame) => [linesOf(frame), frame.dropped, frame.nextOffset])).toEqual([
+    [10, 0, 1],
+    [10, 0, 1],
+    [0, 10, 1],
+  ]);
+  expect((await merged.next()).done).toBe(true);
+});
+
+test('a source that fails ends all, and one that ends leaves the others', async () => {
+  async function* failing(): AsyncGenerator<TailFrame> {
+    yield frameOf(0, 0);
+    throw new Error('gone');
+  }
+  const { frames } = source(1);
+  const merged = mergeFrames([frames, failing()], undefined);
+  await merged.next();
+  await expect(merged.next()).rejects.toThrow('gone');
+});

@@ -1,0 +1,88 @@
+import { emptyLeafStats } from '@loki/ports';
+import type { TailFrame, TimerHandle, Timers } from '@loki/ports';
+
+/**
+ * A frame that waits for longer than this is let go, and its lines are told as dropped: a reader that is slow
+ * by a frame of each partition holds megabytes for as long as it lasts.
+ */
+const waitMaxMs = 1_000;
+
+/** A word of one source that the reader has not taken yet. */
+interface Arrival {
+  readonly source: number;
+  frame?: TailFrame;
+  readonly failure?: unknown;
+  readonly isEnd: boolean;
+  patience?: TimerHandle;
+}
+
+/**
+ * Frames of several partitions as they come, until all have ended; the first when all have begun. A source is
+ * asked for its next frame when the reader is done with the last one.
+ */
+export async function* mergeFrames(
+  sources: readonly AsyncIterable<TailFrame>[],
+  timers: Timers | undefined,
+): AsyncGenerator<TailFrame> {
+  const iterators = sources.map((source) => source[Symbol.asyncIterator]());
+  const arrivals: Arrival[] = [];
+  let wake = (): void => undefined;
+  const arrive = (arrival: Arrival): void => {
+    arrivals.push(arrival);
+    if (arrival.frame) {
+      arrival.patience = timers?.after(waitMaxMs, () => (arrival.frame = lettingGo(arrival.frame!)));
+    }
+    wake();
+  };
+  const ask = (source: number): void => {
+    iterators[source].next().then(
+      (result) =>
+        arrive({ source, isEnd: result.done === true, ...(result.done ? {} : { frame: result.value }) }),
+      (failure: unknown) => arrive({ source, isEnd: true, failure }),
+    );
+  };
+  try {
+    const begun = await Promise.all(iterators.map((iterator) => iterator.next()));
+    const first = begun.find((each) => !each.done);
+    const open = [...iterators.keys()].filter((i) => !begun[i].done);
+    if (first) yield first.value;
+    for (const source of open) ask(source);
+    for (let left = open.length; left > 0;) {
+      while (arrivals.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+      const arrival = arrivals.shift()!;
+      arrival.patience?.cancel();
+      if (arrival.failure !== undefined) throw arrival.failure;
+      if (arrival.frame) yield taken(arrival);
+      if (arrival.isEnd) left--;
+      else ask(arrival.source);
+    }
+  } finally {
+    for (const { patience } of arrivals) patience?.cancel();
+    await Promise.allSettled(iterators.map(async (iterator) => iterator.return?.()));
+  }
+}
+
+/** Between two frames a generator stands still with all its variables: the frame is the reader's alone. */
+function taken(arrival: { frame?: TailFrame }): TailFrame {
+  const frame = arrival.frame!;
+  arrival.frame = undefined;
+  return frame;
+}
+
+/** The frame without its lines. */
+function lettingGo({ result, dropped, nextOffset }: TailFrame): TailFrame {
+  const lines = result.kind === 'log' ? result.timestampNs.length : 0;
+  return {
+    result: {
+      kind: 'log',
+      labelSets: [],
+      labelSet: new Uint32Array(0),
+      timestampNs: new BigInt64Array(0),
+      lineEnds: new Uint32Array(0),
+      lines: new Uint8Array(0),
+      stats: emptyLeafStats(),
+    },
+    dropped: dropped + lines,
+    nextOffset,
+  };
+}
