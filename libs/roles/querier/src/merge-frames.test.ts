@@ -1,7 +1,6 @@
 /** Protects this process from readers that are slow: a frame of each partition is megabytes. */
 import { emptyLeafStats } from '@loki/ports';
-import type { TailFrame } from '@loki/ports';
-import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
+import type { TailFrame, Timers } from '@loki/ports';
 import { mergeFrames } from './merge-frames.ts';
 
 function frameOf(lines: number, nextOffset: number, dropped = 0): TailFrame {
@@ -49,8 +48,20 @@ test('a source is not asked again before the reader is done with its frame', asy
 });
 
 test('frames that wait for a reader for long are let go, and their lines told as dropped', async () => {
-  const scheduler = new VirtualScheduler(1);
-  const { timers } = new VirtualProcess(scheduler, 'process');
+  const due: { atMs: number; run: () => void }[] = [];
+  let nowMs = 0;
+  const timers: Timers = {
+    after(delayMs, run) {
+      const timer = { atMs: nowMs + delayMs, run };
+      due.push(timer);
+      return { cancel: () => void due.splice(due.indexOf(timer), 1) };
+    },
+    sleep: () => Promise.resolve(),
+  };
+  const pass = (ms: number): void => {
+    nowMs += ms;
+    for (const { atMs, run } of due) if (atMs <= nowMs) run();
+  };
   const sources = [source(2), source(2), source(2)];
   const merged = mergeFrames(
     sources.map(({ frames }) => frames),
@@ -60,9 +71,9 @@ test('frames that wait for a reader for long are let go, and their lines told as
   // All are asked now; one of the frames is taken, the reader stands still for less than a second.
   const taken = (await merged.next()).value as TailFrame;
   await turn();
-  await scheduler.settle(timers.sleep(900));
+  pass(900);
   const inTime = (await merged.next()).value as TailFrame;
-  await scheduler.settle(timers.sleep(200));
+  pass(200);
   const late = (await merged.next()).value as TailFrame;
   expect([taken, inTime, late].map((frame) => [linesOf(frame), frame.dropped, frame.nextOffset])).toEqual([
     [10, 0, 1],

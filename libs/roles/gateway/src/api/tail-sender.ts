@@ -74,7 +74,7 @@ class Outgoing {
     return entries.length > 0 || lost !== '' ? this.#message(entries, lost) : undefined;
   }
 
-  /** What was not written yet counts as dropped, and is told in the next message. */
+  /** Rows that were not written yet count as dropped, and are told in the next message. */
   letGo(): void {
     if (this.#rows) this.#dropped += this.#rows.labelSet.length - this.#row;
     this.#rows = undefined;
