@@ -102,6 +102,7 @@ const everyStreams: Required<StreamsRequest> = {
   endNs: 2n,
   volume: { stepNs: 3n },
   purpose: 'labels',
+  group: { by: 'name', names: ['a', 'b'], withValues: true },
   cache: { kind: 'volume', splitNs: 0n, newestNs: 7n },
 };
 
@@ -112,6 +113,21 @@ test('every field of a request travels', () => {
   }
   const bytes = encodeMessage(WireStreamsRequest, streamsRequestToWire(everyStreams));
   expect(streamsRequestFromWire(WireStreamsRequest.decode(bytes), tenant)).toEqual(everyStreams);
+});
+
+test('groups of streams travel with the values of their labels', () => {
+  const through = (groups: StreamVolume[]) =>
+    streamVolumesFromWire(
+      WireStreamVolumes.decode(encodeMessage(WireStreamVolumes, streamVolumesToWire(groups))),
+    );
+  const groupOf = (...values: string[]) => [
+    { labels: [['a', ''] as const], entries: 0, lineBytes: 0, values },
+  ];
+  for (const values of [[], ['x'], ['', 'ab', 'é', '日本'], ['plain', 'ascii', '']]) {
+    expect(through(groupOf(...values))).toEqual(groupOf(...values));
+  }
+  // Halves of a pair stay apart, each as the mark of what is no text.
+  expect(through(groupOf('\ud83d', '\ude00'))).toEqual(groupOf('\ufffd', '\ufffd'));
 });
 
 test('every figure of what a leaf cost travels', () => {

@@ -10,6 +10,7 @@ import type {
   ResultsKind,
   SampleLeafResult,
   SeriesState,
+  StreamGrouping,
   StreamsRequest,
   StreamVolume,
   TailFrame,
@@ -20,6 +21,7 @@ import type {
   WireLeafResult,
   WireLogResult,
   WireSampleResult,
+  WireStreamGrouping,
   WireStreamsRequest,
   WireStreamVolumes,
   WireTailFrame,
@@ -32,6 +34,8 @@ import {
   int64Column,
   malformed,
   pairsOf,
+  textsFromWire,
+  textsToWire,
   uint32Column,
 } from './columns.ts';
 
@@ -187,8 +191,17 @@ function samplesFromWire(wire: WireSampleResult, stats: LeafStats): SampleLeafRe
 }
 
 export function streamsRequestToWire(request: StreamsRequest): WireStreamsRequest {
-  const { selector, startNs, endNs, volume, purpose = '', cache } = request;
-  return { selector, startNs, endNs, volume: volume && { stepNs: volume.stepNs }, purpose, cache };
+  const { selector, startNs, endNs, volume, purpose = '', group, cache } = request;
+  const { by, names = [], withValues = false } = group ?? {};
+  return {
+    selector,
+    startNs,
+    endNs,
+    volume: volume && { stepNs: volume.stepNs },
+    purpose,
+    group: group && { byName: by === 'name', names: [...names], withValues },
+    cache,
+  };
 }
 
 export function streamsRequestFromWire(
@@ -196,7 +209,7 @@ export function streamsRequestFromWire(
   tenant: TenantId,
 ): StreamsRequest {
   if (!wire) throw malformed('no selector');
-  const { selector, startNs, endNs, volume, purpose, cache } = wire;
+  const { selector, startNs, endNs, volume, purpose, group, cache } = wire;
   if (volume && volume.stepNs < 0n) throw malformed('steps that go back');
   return {
     tenant,
@@ -205,13 +218,23 @@ export function streamsRequestFromWire(
     endNs,
     ...(volume ? { volume: { stepNs: volume.stepNs } } : {}),
     ...(purpose === 'labels' || purpose === 'stats' ? { purpose } : {}),
+    ...(group ? { group: groupFromWire(group) } : {}),
     ...(cache ? { cache: cacheFromWire(cache) } : {}),
+  };
+}
+
+function groupFromWire({ byName, names, withValues }: WireStreamGrouping): StreamGrouping {
+  if (!byName && names.length === 0) throw malformed('a grouping by no labels');
+  return {
+    by: byName ? 'name' : 'labels',
+    ...(names.length > 0 ? { names } : {}),
+    ...(withValues ? { withValues } : {}),
   };
 }
 
 export function streamVolumesToWire(volumes: readonly StreamVolume[]): WireStreamVolumes {
   return {
-    streams: volumes.map(({ labels, entries, lineBytes, volume }) => ({
+    streams: volumes.map(({ labels, entries, lineBytes, volume, values }) => ({
       labels: flatPairs(labels),
       entries,
       lineBytes,
@@ -219,14 +242,16 @@ export function streamVolumesToWire(volumes: readonly StreamVolume[]): WireStrea
         bucket: bytesOf(Uint32Array.from(volume.bucket)),
         bytes: bytesOf(Float64Array.from(volume.bytes)),
       },
+      values: values && textsToWire(values),
     })),
   };
 }
 
 export function streamVolumesFromWire(wire: WireStreamVolumes | undefined): StreamVolume[] {
   if (!wire) throw malformed('no streams');
-  return wire.streams.map(({ labels, entries, lineBytes, volume }): StreamVolume => {
-    const base = { labels: pairsOf(labels), entries, lineBytes };
+  return wire.streams.map(({ labels, entries, lineBytes, volume, values }): StreamVolume => {
+    const texts = values && { values: textsFromWire(values) };
+    const base = { labels: pairsOf(labels), entries, lineBytes, ...texts };
     if (!volume) return base;
     const bucket = [...uint32Column(volume.bucket)];
     const bytes = [...float64Column(volume.bytes)];

@@ -26,7 +26,8 @@ export {
   splitRange,
   splitSteps,
 } from './merge/time-splits.ts';
-export { mergeVolumeBuckets } from './merge/volume-buckets.ts';
+export { mergeStreamVolumes } from './merge/stream-volumes.ts';
+export { groupOf } from './leaf/stream-groups.ts';
 export { volumeTask } from './leaf/volume-task.ts';
 export type { DetectedField } from './leaf/collect-fields.ts';
 export { collectFields, fieldsTask } from './leaf/collect-fields.ts';

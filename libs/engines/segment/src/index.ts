@@ -19,6 +19,7 @@ export type {
   BlockFilter,
   BlockInfo,
   ColumnMask,
+  LabelIndex,
   MetadataColumn,
   RawSection,
   RowMetadata,

@@ -3,7 +3,7 @@ import type { DecodedColumn } from './dictionary.ts';
 /**
  * Cells of a table of dictionary columns by row: starts (rowCount + 1), then column and code of each cell.
  */
-export interface CellsByRow {
+interface CellsByRow {
   readonly starts: Uint32Array;
   readonly column: Uint32Array;
   readonly code: Uint32Array;

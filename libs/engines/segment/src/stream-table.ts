@@ -6,8 +6,7 @@ import { DecodedColumn, encodeColumns } from './dictionary.ts';
 import type { RawColumn } from './dictionary.ts';
 import { footerPartBytesMax, namesMax } from './format-bounds.ts';
 import { cellsByRow } from './rows-of-columns.ts';
-import type { CellsByRow } from './rows-of-columns.ts';
-import type { LabelIndex, RawSection } from './types.ts';
+import type { LabelCells, LabelIndex, RawSection } from './types.ts';
 import { openPacked, readPacked, writePacked } from './unit.ts';
 import type { PackedPart } from './unit.ts';
 
@@ -69,7 +68,7 @@ export class StreamLabels implements LabelIndex {
   readonly #segment: string;
   readonly #columns = new Map<string, LabelColumn>();
   readonly #labels: Labels[] = [];
-  #cells: CellsByRow | undefined;
+  #cells: LabelCells | undefined;
   #decoded: readonly DecodedColumn[] = [];
   #lastNames: readonly string[] = [];
 
@@ -107,11 +106,7 @@ export class StreamLabels implements LabelIndex {
     const kept = this.#labels[index];
     if (kept) return kept;
     if (!(index >= 0 && index < this.count)) throw new RangeError(`stream ${index} of ${this.count}`);
-    if (!this.#cells) {
-      this.#decoded = this.names.map((name) => this.#column(name)!);
-      this.#cells = cellsByRow(this.#decoded, this.count);
-    }
-    const { starts, column, code } = this.#cells;
+    const { starts, column, code } = this.cells();
     const from = starts[index];
     const size = starts[index + 1] - from;
     const values: string[] = [];
@@ -126,6 +121,14 @@ export class StreamLabels implements LabelIndex {
       this.#lastNames = Array.from({ length: size }, (_, i) => this.#decoded[column[from + i]].name);
     }
     return (this.#labels[index] = Labels.fromSorted(this.#lastNames, values));
+  }
+
+  cells(): LabelCells {
+    if (!this.#cells) {
+      this.#decoded = this.names.map((name) => this.#column(name)!);
+      this.#cells = cellsByRow(this.#decoded, this.count);
+    }
+    return this.#cells;
   }
 
   values(name: string): readonly string[] {

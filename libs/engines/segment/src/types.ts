@@ -130,6 +130,18 @@ export interface LabelIndex {
    * Per stream: 0 = the stream lacks the label, else index into values(name) + 1. All 0 for an unknown name.
    */
   codes(name: string): Uint32Array;
+  /** All labels by stream. Costs what is there, not names times streams. */
+  cells(): LabelCells;
+}
+
+/**
+ * Labels by stream: those of stream s stand at starts[s] .. starts[s+1], sorted by name. The name is
+ * names[column[i]], and the value is values(name)[code[i] - 1].
+ */
+export interface LabelCells {
+  readonly starts: Uint32Array;
+  readonly column: Uint32Array;
+  readonly code: Uint32Array;
 }
 
 /** One tenant's share of a segment. */

@@ -8,9 +8,7 @@ import { DecodedBlocks } from './decoded-blocks.ts';
 import { findDuplicates } from './dedupe.ts';
 import type { DuplicateRows } from './dedupe.ts';
 import type { PartitionDeps } from './deps.ts';
-import { EntryHasher } from './entry-hasher.ts';
-import { headRecordOf } from './head.ts';
-import type { HeadRecord } from './head.ts';
+import { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
 import { retryLogged } from './retry.ts';
@@ -45,7 +43,6 @@ export class Consumer {
   readonly #deps: PartitionDeps;
   readonly #events: ConsumeEvents;
   readonly #blocks: DecodedBlocks;
-  readonly #hasher: EntryHasher;
   readonly #committedRows: CommittedRows;
   #turnBeganMs: number;
 
@@ -54,8 +51,8 @@ export class Consumer {
     this.#deps = deps;
     this.#events = events;
     this.#blocks = new DecodedBlocks(deps.options.decodedBlocksBytesMax);
-    this.#hasher = new EntryHasher(deps.random.bytes(8));
-    this.#committedRows = new CommittedRows({ ...deps, partition: progress.id, hasher: this.#hasher });
+    const { id: partition, hasher } = progress;
+    this.#committedRows = new CommittedRows({ ...deps, partition, hasher });
     this.#turnBeganMs = deps.clock.monotonicMs();
   }
 
@@ -147,6 +144,7 @@ export class Consumer {
       metrics.recordConsumed(left.rowCount, left.lineBytes);
       this.#events.onRecord(left);
     }
+    left?.close();
   }
 
   /**
@@ -178,7 +176,7 @@ export class Consumer {
       bounds: this.#progress.bounds,
       committed: this.#committedRows,
       blocks: this.#blocks,
-      hasher: this.#hasher,
+      hasher: this.#progress.hasher,
       committedOffset: () => this.#progress.committedOffset,
       signal,
     };
@@ -197,7 +195,7 @@ export class Consumer {
   }
 
   #headRecord(offset: number, segment: Segment): HeadRecord {
-    return headRecordOf(offset, segment, this.#deps.clock.monotonicMs());
+    return new HeadRecord(offset, segment, this.#deps.clock.monotonicMs());
   }
 
   async #yield(signal: AbortSignal): Promise<void> {

@@ -22,7 +22,8 @@ export class DecodedBlocks {
     const key = `${record.offset}/${index}/${tenant}`;
     let block = this.#blocks.get(key);
     if (!block) {
-      block = record.segment.block(record.segment.section(tenant)!, index, entryColumns);
+      const { segment } = record;
+      block = segment.block(segment.section(tenant)!, index, entryColumns);
       this.#blocks.set(key, block);
     }
     return block;

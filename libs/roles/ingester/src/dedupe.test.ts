@@ -5,10 +5,9 @@ import type { CommittedRows } from './committed-rows.ts';
 import { DecodedBlocks } from './decoded-blocks.ts';
 import { findDuplicates } from './dedupe.ts';
 import type { DedupeDeps } from './dedupe.ts';
-import { EntryHasher } from './entry-hasher.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
-import { decodeRows, encodeRows, headRecord, rowText } from './test/records.ts';
+import { decodeRows, encodeRows, hasher, headRecord, rowText, streamOf } from './test/records.ts';
 import type { Row } from './test/records.ts';
 
 const nothingCommitted = {
@@ -24,7 +23,7 @@ const noTime = {
 function contextOf(head: Head, over: Partial<DedupeDeps> = {}): DedupeDeps {
   return {
     ...noTime,
-    hasher: new EntryHasher(Buffer.from('a secret')),
+    hasher: hasher(),
     head,
     bounds: new FlushedBounds(Number.NEGATIVE_INFINITY),
     committed: nothingCommitted,
@@ -35,7 +34,7 @@ function contextOf(head: Head, over: Partial<DedupeDeps> = {}): DedupeDeps {
 }
 
 function headOf(...records: Row[][]): Head {
-  const head = new Head();
+  const head = new Head(hasher());
   records.forEach((rows, offset) => head.add(headRecord(offset, encodeRows(rows))));
   return head;
 }
@@ -93,12 +92,12 @@ describe('duplicates', () => {
 
   test('an equal entry in an earlier run of the same record is found', async () => {
     const between: Row = { ...base, app: 'y' };
-    expect(await marked([base, between, base], contextOf(new Head()))).toEqual([rowText(base)]);
+    expect(await marked([base, between, base], contextOf(new Head(hasher())))).toEqual([rowText(base)]);
   });
 
   test('a run that reaches back to flushed time is looked for in the store', async () => {
     const bounds = new FlushedBounds(Number.NEGATIVE_INFINITY);
-    bounds.raise('a', '{app="x", env="test"}', Number(base.ns / 1000n));
+    bounds.raise(streamOf(new Head(hasher()), 'x').hash, Number(base.ns / 1000n));
     const asked: bigint[] = [];
     const committed = {
       mark: async (run: { rows: { first: number }; found: Uint8Array }, offset: number) => {
@@ -107,7 +106,7 @@ describe('duplicates', () => {
         return 1;
       },
     } as unknown as CommittedRows;
-    const context = contextOf(new Head(), { bounds, committed, committedOffset: () => 7 });
+    const context = contextOf(new Head(hasher()), { bounds, committed, committedOffset: () => 7 });
     expect(await marked([base], context)).toEqual([rowText(base)]);
     expect(asked).toEqual([7n]);
     expect(await marked([{ ...base, app: 'unknown' }], context)).toEqual([]);
@@ -135,7 +134,7 @@ describe('duplicates', () => {
 
   // One client that always sends the same timestamp: the thousandth push was compared with 999 others.
   test('pushes that share a timestamp cost as much each when they are many', async () => {
-    const head = new Head();
+    const head = new Head(hasher());
     const blocks = new CountedBlocks(1 << 20);
     const context = contextOf(head, { blocks });
     const pushes = 1000;
@@ -150,7 +149,7 @@ describe('duplicates', () => {
 
   // Nor does it take equal timestamps: pushes that all span the same minute were walked side by side.
   test('pushes that overlap in time cost as much each when they are many', async () => {
-    const head = new Head();
+    const head = new Head(hasher());
     const blocks = new CountedBlocks(1 << 20);
     const context = contextOf(head, { blocks });
     const pushes = 1000;
@@ -169,22 +168,22 @@ describe('duplicates', () => {
       { ...base, app: 'y', line: `${i}` },
     ]).flat();
     const beganMs = process.cpuUsage().user / 1_000;
-    expect(await marked(rows, contextOf(new Head()))).toHaveLength(6_000);
+    expect(await marked(rows, contextOf(new Head(hasher())))).toHaveLength(6_000);
     expect(process.cpuUsage().user / 1_000 - beganMs).toBeLessThan(5_000);
   });
 
   test('the index of a stream counts as memory of the head until its runs are committed', async () => {
-    const head = new Head();
+    const head = new Head(hasher());
     const context = contextOf(head);
     for (let i = 0; i < 20; i++) {
       const bytes = encodeRows([{ ...base, line: `${i}` }]);
       await findDuplicates(openSegment(bytes), context);
       head.add(headRecord(i, bytes));
     }
-    const [{ entryIndex }] = head.tenants.get('a')!.streams();
-    const other = new Head();
+    const [{ index }] = head.entries.values();
+    const other = new Head(hasher());
     for (const record of head.records) other.add(record);
-    expect(head.memoryBytes - other.memoryBytes).toBe(entryIndex!.memoryBytes);
+    expect(head.memoryBytes - other.memoryBytes).toBe(index.memoryBytes);
     head.dropBelow(10, () => undefined);
     other.dropBelow(10, () => undefined);
     expect(head.memoryBytes).toBe(other.memoryBytes);
@@ -219,7 +218,7 @@ describe('duplicates', () => {
       fc.asyncProperty(
         fc.array(fc.array(row, { minLength: 1, maxLength: size.rows }), { maxLength: size.records }),
         async (records) => {
-          const head = new Head();
+          const head = new Head(hasher());
           const known = new Set<string>();
           for (const [offset, rows] of records.entries()) {
             const bytes = encodeRows(rows);
@@ -240,7 +239,7 @@ describe('duplicates', () => {
 
   test('an empty record has no duplicates', async () => {
     expect(
-      await findDuplicates(openSegment(encodeSegment([], { kind: 'record' })), contextOf(new Head())),
+      await findDuplicates(openSegment(encodeSegment([], { kind: 'record' })), contextOf(new Head(hasher()))),
     ).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import type { DecodedBlocks } from './decoded-blocks.ts';
 import type { EntryHasher } from './entry-hasher.ts';
 import { EntryIndex } from './entry-index.ts';
 import type { FlushedBounds } from './flushed-bounds.ts';
-import type { Head, HeadStream } from './head.ts';
+import type { Head, StreamEntries } from './head.ts';
 import { decodeWhole, isDamage } from './same-entry.ts';
 import type { RunRows } from './same-entry.ts';
 import { markSameRows } from './same-rows.ts';
@@ -71,8 +71,8 @@ export async function findDuplicates(segment: Segment, context: DedupeDeps): Pro
   // The head first, then the bound, then the store: rows move from head to store at any await, never back.
   await inSlices(record.markNear(suspects), context, checkStopped);
   for (const suspect of suspects) {
-    const { section, info, run, text, minUs } = suspect;
-    if (minUs > bounds.newestUs(section.tenant, text)) continue;
+    const { section, info, run, streamHash, minUs } = suspect;
+    if (minUs > bounds.newestUs(streamHash)) continue;
     const { found } = record.blockOf(section, info);
     const labels = section.streams.labels(info.runs.stream[run]);
     const late = { tenant: section.tenant, labels, rows: record.rowsOf(section, info, run), found };
@@ -171,8 +171,8 @@ function* markFromHead(
   context: DedupeDeps,
 ): SlicedWork<void> {
   const { tenant } = suspect.section;
-  const stream = context.head.tenants.get(tenant)?.get(suspect.text);
-  if (!stream) return;
+  const { head } = context;
+  if (head.newestRun(suspect.stream) < 0) return;
   // One of two blocks cannot be decoded. When it is the new one it goes into quarantine, by this same error;
   // a bad one in the head is found by its flush, and has nothing that we could compare with.
   const leavesOut = (error: unknown): boolean => {
@@ -180,19 +180,14 @@ function* markFromHead(
     decodeWhole(rows.block);
     return true;
   };
-  const overlapping = stream.entryIndex ? undefined : overlappingRuns(stream, suspect);
+  const overlapping = head.entries.has(suspect.stream) ? undefined : overlappingRuns(head, suspect);
   if (!overlapping) {
-    const index = yield* entriesOf(stream, tenant, context);
+    const { index } = yield* entriesOf(suspect.stream, tenant, context);
     yield* index.mark(rows, found, leavesOut);
     return;
   }
   // Taken before others have the thread: a commit moves the runs of a stream.
-  const others = overlapping.map((i) => ({
-    record: stream.record[i],
-    block: stream.block[i],
-    run: stream.run[i],
-  }));
-  for (const { record, block: index, run } of others) {
+  for (const { record, block: index, run } of overlapping.map((each) => head.placeOf(each))) {
     try {
       const block = context.blocks.get(record, tenant, index);
       yield* markSameRows(rows, rowsOf(block, block.info, run), found, context.hasher);
@@ -203,42 +198,67 @@ function* markFromHead(
 }
 
 /** Runs of the head that share time with a suspect, the newest first. Undefined: too many to walk. */
-function overlappingRuns(stream: HeadStream, { minUs, maxUs }: Suspect): number[] | undefined {
-  const runs: number[] = [];
-  const last = stream.record.length - 1;
-  for (let i = last; i >= 0 && stream.newestUs[i] >= minUs; i--) {
-    if (last - i >= seenRunsMax) return undefined;
-    if (stream.maxUs[i] < minUs || stream.minUs[i] > maxUs) continue;
-    if (runs.length === walkedRunsMax) return undefined;
-    runs.push(i);
+function overlappingRuns(head: Head, { stream, minUs, maxUs }: Suspect): number[] | undefined {
+  const overlapping: number[] = [];
+  const { runs } = head;
+  let looks = 0;
+  for (let run = head.newestRun(stream); run >= 0 && runs.newestUs(run) >= minUs; run = runs.previous(run)) {
+    if (looks++ >= seenRunsMax) return undefined;
+    if (runs.maxUs(run) < minUs || runs.minUs(run) > maxUs) continue;
+    if (overlapping.length === walkedRunsMax) return undefined;
+    overlapping.push(run);
   }
-  return runs;
+  return overlapping;
 }
 
 /** The index of all entries that the head has of a stream: it is made once, then goes on where it ended. */
-function* entriesOf(stream: HeadStream, tenant: string, context: DedupeDeps): SlicedWork<EntryIndex> {
-  const { head, blocks, hasher } = context;
+function* entriesOf(stream: number, tenant: string, context: DedupeDeps): SlicedWork<StreamEntries> {
+  const { head, hasher } = context;
   for (;;) {
-    const index = (stream.entryIndex ??= new EntryIndex(hasher));
-    // A commit that comes in between takes the index away with its runs.
-    while (stream.entryIndex === index && index.runCount < stream.record.length) {
-      const i = index.runCount;
-      const record = stream.record[i];
-      const blockIndex = stream.block[i];
-      const run = stream.run[i];
-      const source = () => {
-        const block = blocks.get(record, tenant, blockIndex);
-        return rowsOf(block, block.info, run);
-      };
-      try {
-        yield* index.add(source);
-      } catch (error) {
-        if (!isDamage(error)) throw error;
-        // Its flush finds it; nothing can be compared with it.
-      }
-      head.weighIndex(tenant, stream);
+    let entries = head.entries.get(stream);
+    if (!entries) {
+      entries = { index: new EntryIndex(hasher), newestRun: -1, bytes: 0 };
+      head.entries.set(stream, entries);
     }
-    if (stream.entryIndex === index) return index;
+    try {
+      yield* addRuns(entries, stream, tenant, context);
+    } catch (error) {
+      // Runs that it counts as its own may be missing.
+      head.forgetEntries(stream);
+      throw error;
+    }
+    // A commit that comes in between takes the index away with its runs.
+    if (head.entries.get(stream) === entries || head.newestRun(stream) < 0) return entries;
+  }
+}
+
+/** Adds the runs that came since it was made, oldest first. */
+function* addRuns(
+  entries: StreamEntries,
+  stream: number,
+  tenant: string,
+  { head, blocks }: DedupeDeps,
+): SlicedWork<void> {
+  const places: ReturnType<Head['placeOf']>[] = [];
+  const newest = head.newestRun(stream);
+  for (let run = newest; run > entries.newestRun; run = head.runs.previous(run)) {
+    places.push(head.placeOf(run));
+  }
+  // Before anything is awaited: a commit renumbers runs, and this one with them.
+  entries.newestRun = newest;
+  for (const { record, block: at, run } of places.reverse()) {
+    if (head.entries.get(stream) !== entries) return;
+    const source = () => {
+      const block = blocks.get(record, tenant, at);
+      return rowsOf(block, block.info, run);
+    };
+    try {
+      yield* entries.index.add(source);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      // Its flush finds it; nothing can be compared with it.
+    }
+    head.weighEntries(stream, entries);
   }
 }
 

@@ -59,6 +59,12 @@ export class EntryHasher {
     return block.info.metadataNames.length === 0 ? hash : this.#withMetadata(hash, block, row);
   }
 
+  /** Of two texts, the first of which has no NUL; another hash for each `seed`. */
+  ofTexts(seed: number, first: string, second: string): number {
+    const bytes = Buffer.from(`${first}\0${second}`);
+    return this.#ofBytes(seed, bytes, 0, bytes.length);
+  }
+
   #withMetadata(lineHash: number, block: Block, row: number): number {
     const { columns, starts, column, code } = block.rowMetadata();
     const { names, values } = this.#metadataHashes(block);

@@ -1,15 +1,23 @@
+import fc from 'fast-check';
 import { usOf } from '@loki/model';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
-import { encodeRows, headRecord } from './test/records.ts';
+import { encodeRows, hasher, headRecord, streamOf } from './test/records.ts';
 
 const ns = (ms: number) => 1_700_000_000_000_000_000n + BigInt(ms) * 1_000_000n;
 const text = (app: string) => `{app="${app}", env="test"}`;
 
+function labelsIn({ streams }: Head, tenant: string): string[] {
+  const ofTenant = streams.tenants.get(tenant);
+  return ofTenant
+    ? Array.from(streams.ofTenant(ofTenant), (each) => streams.labels(each).toString()).sort()
+    : [];
+}
+
 describe('the head', () => {
   test('counts what it holds, and holds nothing after everything was dropped', () => {
     let streams = 0;
-    const head = new Head((_, difference) => (streams += difference));
+    const head = new Head(hasher(), (_, difference) => (streams += difference));
     for (let offset = 0; offset < 10; offset++) {
       head.add(
         headRecord(
@@ -27,59 +35,116 @@ describe('the head', () => {
       streams: 11,
     });
     expect(streams).toBe(11);
-    const dropped: string[] = [];
-    head.dropBelow(4, (tenant, stream, newestUs) => dropped.push(`${tenant} ${stream} ${newestUs}`));
-    expect(dropped).toContain(`a ${text('x')} ${usOf(ns(3))}`);
-    expect(dropped).toContain(`a ${text('only-0')} ${usOf(ns(0))}`);
-    expect(dropped).toHaveLength(5);
+    const hashes = ['x', 'only-0'].map((app) => streamOf(head, app).hash);
+    const dropped = new Map<number, number>();
+    head.dropBelow(4, (hash, newestUs) => dropped.set(hash, newestUs));
+    expect(hashes.map((hash) => dropped.get(hash))).toEqual([usOf(ns(3)), usOf(ns(0))]);
+    expect(dropped.size).toBe(5);
     expect(head.records.map((record) => record.offset)).toEqual([4, 5, 6, 7, 8, 9]);
     expect(head.streamCount).toBe(7);
     head.dropBelow(100, () => {});
     expect(head).toMatchObject({ rowCount: 0, lineBytes: 0, memoryBytes: 0, streamCount: 0 });
-    expect(head.tenants.size).toBe(0);
+    expect([head.streams.tenants.size, head.streams.values.size, head.entries.size]).toEqual([0, 0, 0]);
     expect(streams).toBe(0);
   });
 
-  test('the newest time of a stream is that of what is left of it', () => {
-    const head = new Head();
+  test('the newest time of a stream is never below that of what is left of it', () => {
+    const head = new Head(hasher());
     for (const [offset, ms] of [50, 10, 30, 20].entries()) {
       head.add(headRecord(offset, encodeRows([{ app: 'x', ns: ns(ms), line: `${ms}` }])));
     }
-    expect(head.newestUs('a', text('x'))).toBe(usOf(ns(50)));
+    const { number } = streamOf(head, 'x');
+    expect(head.newestUs(number)).toBe(usOf(ns(50)));
     head.dropBelow(1, () => {});
-    expect(head.newestUs('a', text('x'))).toBe(usOf(ns(30)));
-    expect(head.tenants.get('a')!.get(text('x'))!.newestUs).toEqual([10, 30, 30].map((ms) => usOf(ns(ms))));
+    expect(head.newestUs(number)).toBeGreaterThanOrEqual(usOf(ns(30)));
+    expect(head.newestUs(streamOf(head, 'unknown').number)).toBe(Number.NEGATIVE_INFINITY);
   });
 
   test('a record taken out leaves no trace', () => {
-    const head = new Head();
+    const head = new Head(hasher());
     const records = [1, 2, 3].map((n) => headRecord(n, encodeRows([{ app: `s${n}`, ns: ns(n), line: 'x' }])));
     for (const record of records) head.add(record);
     head.remove(new Set([records[1]]));
-    expect([...head.tenants.get('a')!.streams()].map((stream) => stream.text)).toEqual([
-      text('s1'),
-      text('s3'),
-    ]);
+    expect(labelsIn(head, 'a')).toEqual([text('s1'), text('s3')]);
     expect(head.rowCount).toBe(2);
   });
+
+  /** The runs of each stream, the newest first, as offsets of their records. */
+  function runsIn(head: Head): Record<string, number[]> {
+    const all: Record<string, number[]> = {};
+    for (const tenant of head.streams.tenants.values()) {
+      for (const stream of head.streams.ofTenant(tenant)) {
+        const offsets: number[] = [];
+        for (let run = head.newestRun(stream); run >= 0; run = head.runs.previous(run)) {
+          offsets.push(head.placeOf(run).record.offset);
+        }
+        all[`${tenant.tenant} ${head.streams.labels(stream).get('app')}`] = offsets;
+      }
+    }
+    return all;
+  }
+
+  test('streams keep their runs while others come and go', () => {
+    const record = fc.array(fc.tuple(fc.constantFrom('a', 'b'), fc.nat({ max: 12 })), {
+      minLength: 1,
+      maxLength: 6,
+    });
+    const step = fc.tuple(record, fc.option(fc.nat({ max: 8 }), { freq: 3 }));
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
+        const head = new Head(hasher());
+        let plain: { offset: number; key: string }[] = [];
+        steps.forEach(([streams, behind], offset) => {
+          const rows = streams.map(([tenant, app]) => ({
+            tenant,
+            app: `s${app}`,
+            ns: ns(offset),
+            line: 'x',
+          }));
+          head.add(headRecord(offset, encodeRows(rows)));
+          // Neighbours of one tenant and stream are one run.
+          for (const tenant of ['a', 'b']) {
+            const apps = rows.filter((row) => row.tenant === tenant).map(({ app }) => app);
+            apps.forEach((app, i) => {
+              if (i === 0 || !isRunOn(rows, tenant, i)) plain.push({ offset, key: `${tenant} ${app}` });
+            });
+          }
+          if (behind !== null) {
+            head.dropBelow(offset - behind, () => {});
+            plain = plain.filter((run) => run.offset >= offset - behind);
+          }
+          const expected: Record<string, number[]> = {};
+          for (const run of plain) (expected[run.key] ??= []).unshift(run.offset);
+          expect(runsIn(head)).toEqual(expected);
+        });
+      }),
+      { numRuns: 200 },
+    );
+  });
 });
+
+/** Whether the i-th row of a tenant goes on with the run of the row before it. */
+function isRunOn(rows: readonly { tenant: string; app: string }[], tenant: string, i: number): boolean {
+  const places = rows.flatMap((row, at) => (row.tenant === tenant ? [at] : []));
+  return places[i] === places[i - 1] + 1 && rows[places[i]].app === rows[places[i - 1]].app;
+}
 
 describe('flushed bounds', () => {
   test('streams that are not remembered share the floor, which rises with what is forgotten', () => {
     const bounds = new FlushedBounds(100, 2);
-    expect(bounds.newestUs('a', '{x}')).toBe(100);
-    bounds.raise('a', '{x}', 500);
-    bounds.raise('a', '{y}', 200);
-    expect([bounds.newestUs('a', '{x}'), bounds.newestUs('b', '{x}')]).toEqual([500, 100]);
-    bounds.raise('a', '{z}', 300);
-    expect([bounds.newestUs('a', '{x}'), bounds.newestUs('new', '{x}')]).toEqual([500, 500]);
+    expect(bounds.newestUs(1)).toBe(100);
+    bounds.raise(1, 500);
+    bounds.raise(2, 200);
+    expect([bounds.newestUs(1), bounds.newestUs(9)]).toEqual([500, 100]);
+    bounds.raise(3, 300);
+    expect([bounds.newestUs(1), bounds.newestUs(8)]).toEqual([500, 500]);
   });
 
   test('what somebody else committed raises everything below it', () => {
     const bounds = new FlushedBounds(Number.NEGATIVE_INFINITY);
-    bounds.raise('a', '{x}', 500);
-    bounds.raise('a', '{y}', 900);
+    bounds.raise(1, 500);
+    bounds.raise(2, 900);
     bounds.raiseAll(700);
-    expect(['{x}', '{y}', '{z}'].map((stream) => bounds.newestUs('a', stream))).toEqual([700, 900, 700]);
+    expect([1, 2, 3].map((stream) => bounds.newestUs(stream))).toEqual([700, 900, 700]);
   });
 });

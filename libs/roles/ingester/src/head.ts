@@ -1,219 +1,290 @@
-import type { Labels } from '@loki/model';
-import type { Segment } from '@loki/segment';
+import { usOf } from '@loki/model';
+import { atOnce } from '@loki/ports';
+import { openSegment } from '@loki/segment';
+import type { Section, Segment } from '@loki/segment';
+import type { EntryHasher } from './entry-hasher.ts';
 import type { EntryIndex } from './entry-index.ts';
-import { StreamIndex } from './stream-index.ts';
+import { grown } from './grown.ts';
+import { HeadRuns } from './head-runs.ts';
+import { HeadStreams } from './head-streams.ts';
+import type { TenantStreams } from './head-streams.ts';
+import { SectionStreams } from './section-streams.ts';
 import { usAt, usBase } from './time.ts';
 
-/**
- * A write-log record as the head keeps it: its bytes as they came (line bytes stay compressed), and a view of
- * them.
- */
-export interface HeadRecord {
+/** A write-log record as the head keeps it: its bytes as they came; line bytes stay compressed. */
+export class HeadRecord {
   readonly offset: number;
   /**
    * In shared memory: worker threads that scan or merge it see these very bytes, nothing is copied. Never
    * written after it is in the head, so that queries in progress may go on when the head has dropped it.
    */
-  readonly bytes: Uint8Array;
-  readonly segment: Segment;
+  readonly bytes: Buffer;
   readonly rowCount: number;
   /** Uncompressed. */
   readonly lineBytes: number;
   readonly consumedAtMs: number;
-}
+  #segment: Segment | undefined;
 
-export function headRecordOf(offset: number, segment: Segment, consumedAtMs: number): HeadRecord {
-  let rowCount = 0;
-  let lineBytes = 0;
-  for (const section of segment.sections) {
-    rowCount += section.rowCount;
-    lineBytes += section.lineBytes;
+  constructor(offset: number, segment: Segment, consumedAtMs: number) {
+    this.offset = offset;
+    this.bytes = segment.bytes;
+    this.consumedAtMs = consumedAtMs;
+    this.#segment = segment;
+    let rowCount = 0;
+    let lineBytes = 0;
+    for (const section of segment.sections) {
+      rowCount += section.rowCount;
+      lineBytes += section.lineBytes;
+    }
+    this.rowCount = rowCount;
+    this.lineBytes = lineBytes;
   }
-  return { offset, bytes: segment.bytes, segment, rowCount, lineBytes, consumedAtMs };
-}
 
-/** All runs that the head holds of one stream, in order of arrival, as columns. */
-export interface HeadStream {
-  readonly labels: Labels;
-  readonly text: string;
-  readonly record: HeadRecord[];
-  /** Index of the block in the record's section, and of the run in the block. */
-  readonly block: number[];
-  readonly run: number[];
-  /** Microseconds, rounded down, inclusive. */
-  readonly minUs: number[];
-  readonly maxUs: number[];
+  /** A view of the bytes. Opened each time once the record is closed: some ten microseconds at least. */
+  get segment(): Segment {
+    return this.#segment ?? openSegment(this.bytes, 'a record of the head');
+  }
+
   /**
-   * newestUs[i] is the largest of maxUs[0 .. i]: a search from the newest run stops where it falls too low.
+   * Lets go of the view and of all that it has decoded: ten kilobytes of a record with one row, more than the
+   * bytes themselves of one with a thousand streams.
    */
-  readonly newestUs: number[];
-  /** Of the entries of its first `runCount` runs; where many runs overlap in time. */
-  entryIndex: EntryIndex | undefined;
-  /** Bytes of the index in the memory of the head. */
-  entryIndexBytes: number;
+  close(): void {
+    this.#segment = undefined;
+  }
 }
 
-/**
- * Bytes of one run of a record in the index, over its compressed bytes: the columns above, and its share of
- * the stream.
- */
-const indexBytesPerRun = 64;
-/** A stream's labels, text, map entry and arrays. */
-const indexBytesPerStream = 600;
-/** The place of a stream among those with the same value of one label. */
-const indexBytesPerLabel = 64;
+/** The entries of a stream by their hashes, where many of its runs overlap in time. */
+export interface StreamEntries {
+  readonly index: EntryIndex;
+  /** The newest run whose entries are in it; -1: none. */
+  newestRun: number;
+  /** Bytes of the index in the memory of the head. */
+  bytes: number;
+}
+
+/** A place in the head: a run of a block of a record. */
+interface RunPlace {
+  readonly record: HeadRecord;
+  /** Index of the block in the section of the stream's tenant, and of the run in the block. */
+  readonly block: number;
+  readonly run: number;
+}
+
+/** Bytes of one run over its compressed bytes: its columns, with the room that they have to grow. */
+const bytesPerRun = 68;
+/** Of a stream: its columns, and its place in the buckets. */
+const bytesPerStream = 70;
+/** Of one of its labels: the pair, and its share of the text of the value. */
+const bytesPerLabel = 46;
+/** Of a record: objects about its bytes. */
+const bytesPerRecord = 320;
 
 /**
- * The content of one partition above its committed offset: records, and an index tenant -> stream -> runs.
- * Memory is about the compressed bytes; `memoryBytes` counts it.
+ * The content of one partition above its committed offset: records, and an index tenant -> stream -> runs in
+ * columns. Memory is about the compressed bytes; `memoryBytes` counts it.
  */
 export class Head {
   /** Told of streams that come (+1) and go (-1). */
   readonly #onStream: (tenant: string, difference: 1 | -1) => void;
   readonly records: HeadRecord[] = [];
-  readonly tenants = new Map<string, StreamIndex<HeadStream>>();
+  readonly streams: HeadStreams;
+  readonly runs = new HeadRuns();
+  /** Of streams that needed it. */
+  readonly entries = new Map<number, StreamEntries>();
+  /** The number of records[0]; numbers follow each other. */
+  #firstRecord = 0;
+  /** By stream. */
+  #newestRun = new Int32Array(0);
+  /** Spans of tenants may be wider than their rows. */
+  #areSpansStale = false;
   memoryBytes = 0;
   lineBytes = 0;
   rowCount = 0;
-  streamCount = 0;
 
-  constructor(onStream: (tenant: string, difference: 1 | -1) => void = () => {}) {
+  constructor(hasher: EntryHasher, onStream: (tenant: string, difference: 1 | -1) => void = () => {}) {
+    this.streams = new HeadStreams(hasher);
     this.#onStream = onStream;
   }
 
-  /** The newest timestamp held of a stream; -Infinity when none is. */
-  newestUs(tenant: string, streamText: string): number {
-    const stream = this.tenants.get(tenant)?.get(streamText);
-    return stream ? stream.newestUs[stream.newestUs.length - 1] : Number.NEGATIVE_INFINITY;
+  get streamCount(): number {
+    return this.streams.size;
   }
 
-  /** Appends a record, whose offset is above all others'. O(its runs). */
+  /** The newest run of a stream; -1: the stream is not there. */
+  newestRun(stream: number): number {
+    return stream >= 0 && this.streams.isThere(stream) ? this.#newestRun[stream] : -1;
+  }
+
+  /** The newest timestamp held of a stream; -Infinity when none is. */
+  newestUs(stream: number): number {
+    const run = this.newestRun(stream);
+    return run < 0 ? Number.NEGATIVE_INFINITY : this.runs.newestUs(run);
+  }
+
+  /** Whether every row of a tenant lies in the range. */
+  isWithin(tenant: TenantStreams, { startNs, endNs }: { startNs: bigint; endNs: bigint }): boolean {
+    if (this.#areSpansStale) this.#measureSpans();
+    return tenant.minUs > usOf(startNs) && tenant.maxUs < usOf(endNs);
+  }
+
+  /** The time that each tenant's rows span: one look at every run, after runs have gone. */
+  #measureSpans(): void {
+    for (const tenant of this.streams.tenants.values()) {
+      tenant.minUs = Infinity;
+      tenant.maxUs = -Infinity;
+    }
+    for (let run = this.runs.first; run < this.runs.end; run++) this.#widenSpan(run);
+    this.#areSpansStale = false;
+  }
+
+  #widenSpan(run: number): void {
+    const tenant = this.streams.tenantOf(this.runs.stream(run));
+    tenant.minUs = Math.min(tenant.minUs, this.runs.minUs(run));
+    tenant.maxUs = Math.max(tenant.maxUs, this.runs.maxUs(run));
+  }
+
+  placeOf(run: number): RunPlace {
+    const { runs } = this;
+    return {
+      record: this.recordOf(run),
+      block: runs.block(run),
+      run: runs.runInBlock(run),
+    };
+  }
+
+  /** The streams of a tenant's runs in a record that is there, run by run. */
+  streamsOf(record: HeadRecord, tenant: string): Int32Array {
+    const { runs, streams } = this;
+    const ofTenant = streams.tenants.get(tenant);
+    let run = runs.firstOf(this.#firstRecord + countBelow(this.records, record.offset));
+    const end = runs.firstOf(runs.record(run) + 1);
+    while (run < end && streams.tenantOf(runs.stream(run)) !== ofTenant) run++;
+    let next = run;
+    while (next < end && streams.tenantOf(runs.stream(next)) === ofTenant) next++;
+    return runs.streams(run, next);
+  }
+
+  recordOf(run: number): HeadRecord {
+    return this.records[this.runs.record(run) - this.#firstRecord];
+  }
+
+  /** Appends a record, whose offset is above all others'. O(its labels and runs). */
   add(record: HeadRecord): void {
+    const number = this.#firstRecord + this.records.length;
     this.records.push(record);
     this.lineBytes += record.lineBytes;
     this.rowCount += record.rowCount;
-    this.memoryBytes += record.bytes.length;
-    for (const section of record.segment.sections) {
-      const tenant = this.#tenant(section.tenant);
-      // Streams of this section, looked up once each: several runs of one record are often of one stream.
-      const streams: (HeadStream | undefined)[] = [];
-      for (const info of section.blocks) {
-        const base = usBase(info.baseNs);
-        const { runs } = info;
-        for (let run = 0; run < runs.count; run++) {
-          const index = runs.stream[run];
-          const stream = (streams[index] ??= this.#stream(
-            tenant,
-            section.tenant,
-            section.streams.labels(index),
-          ));
-          const minUs = usAt(base, runs.minTs[run]);
-          const maxUs = usAt(base, runs.maxTs[run]);
-          const last = stream.newestUs.length - 1;
-          stream.record.push(record);
-          stream.block.push(info.index);
-          stream.run.push(run);
-          stream.minUs.push(minUs);
-          stream.maxUs.push(maxUs);
-          stream.newestUs.push(last < 0 ? maxUs : Math.max(stream.newestUs[last], maxUs));
-          this.memoryBytes += indexBytesPerRun;
-        }
+    this.memoryBytes += bytesOf(record);
+    for (const section of record.segment.sections) this.#addSection(section, number);
+  }
+
+  #addSection(section: Section, record: number): void {
+    const found = atOnce(SectionStreams.of(section, this.streams));
+    for (const { index: block, baseNs, runs } of section.blocks) {
+      const base = usBase(baseNs);
+      for (let run = 0; run < runs.count; run++) {
+        let stream = found.numbers[runs.stream[run]];
+        if (stream < 0) stream = this.#addStream(found.add(runs.stream[run], this.streams));
+        const place = { record, block, run };
+        const rows = {
+          minUs: usAt(base, runs.minTs[run]),
+          maxUs: usAt(base, runs.maxTs[run]),
+          entries: runs.firstRow[run + 1] - runs.firstRow[run],
+          lineBytes: runs.lineBytes[run],
+        };
+        const added = this.runs.push(stream, place, rows, this.#newestRun[stream]);
+        this.#newestRun[stream] = added;
+        this.#widenSpan(added);
       }
+      this.memoryBytes += bytesPerRun * runs.count;
     }
   }
 
+  #addStream(stream: number): number {
+    while (stream >= this.#newestRun.length) this.#newestRun = grown(this.#newestRun);
+    this.#newestRun[stream] = -1;
+    this.memoryBytes += this.#bytesOfStream(stream);
+    this.#onStream(this.streams.tenantOf(stream).tenant, 1);
+    return stream;
+  }
+
   /**
-   * Forgets the records below `offset`, which are committed now.
+   * Forgets the records below `offset`, which are committed now. O(their runs).
    *
-   * @param onStream called for each stream that loses runs, with the newest timestamp among them
+   * @param onStream called for each stream that loses runs, with its hash and the newest timestamp among them
    */
-  dropBelow(offset: number, onStream: (tenant: string, streamText: string, newestUs: number) => void): void {
+  dropBelow(offset: number, onStream: (streamHash: number, newestUs: number) => void): void {
     const count = countBelow(this.records, offset);
     if (count === 0) return;
     for (const record of this.records.splice(0, count)) {
       this.lineBytes -= record.lineBytes;
       this.rowCount -= record.rowCount;
-      this.memoryBytes -= record.bytes.length;
+      this.memoryBytes -= bytesOf(record);
     }
-    for (const [tenantName, tenant] of this.tenants) {
-      for (const stream of tenant.streams()) {
-        const runs = countBelow(stream.record, offset);
-        if (runs === 0) continue;
-        onStream(tenantName, stream.text, stream.newestUs[runs - 1]);
-        this.memoryBytes -= indexBytesPerRun * runs + stream.entryIndexBytes;
-        stream.entryIndex = undefined;
-        stream.entryIndexBytes = 0;
-        if (runs < stream.record.length) {
-          dropRuns(stream, runs);
-          continue;
-        }
-        tenant.delete(stream);
-        this.streamCount--;
-        this.#onStream(tenantName, -1);
-        this.memoryBytes -= streamBytes(stream.labels);
-      }
-      if (tenant.size === 0) this.tenants.delete(tenantName);
+    this.#firstRecord += count;
+    this.#areSpansStale = true;
+    this.#dropRuns(onStream);
+    const shift = this.runs.compact(this.#firstRecord);
+    if (shift === 0) return;
+    this.#firstRecord = 0;
+    for (let stream = 0; stream < this.streams.end; stream++) this.#newestRun[stream] -= shift;
+    for (const entries of this.entries.values()) entries.newestRun -= shift;
+  }
+
+  /** The runs of records that have gone, the newest of each stream first. */
+  #dropRuns(onStream: (streamHash: number, newestUs: number) => void): void {
+    const { runs, streams } = this;
+    const { first } = runs;
+    let end = first;
+    while (end < runs.end && runs.record(end) < this.#firstRecord) end++;
+    this.memoryBytes -= bytesPerRun * (end - first);
+    const isTold = new Uint8Array(streams.end);
+    runs.first = end;
+    for (let run = end - 1; run >= first; run--) {
+      const stream = runs.stream(run);
+      if (isTold[stream] === 1) continue;
+      isTold[stream] = 1;
+      onStream(streams.hash(stream), runs.newestUs(run));
+      this.forgetEntries(stream);
+      if (this.#newestRun[stream] >= end) continue;
+      this.memoryBytes -= this.#bytesOfStream(stream);
+      const { tenant } = streams.tenantOf(stream);
+      streams.delete(stream);
+      this.#onStream(tenant, -1);
     }
   }
 
+  forgetEntries(stream: number): void {
+    const entries = this.entries.get(stream);
+    if (!entries) return;
+    this.memoryBytes -= entries.bytes;
+    this.entries.delete(stream);
+  }
+
   /** Counts the memory of a stream's index of entries, which has grown. */
-  weighIndex(tenant: string, stream: HeadStream): void {
+  weighEntries(stream: number, entries: StreamEntries): void {
     // While the index grew, a commit may have taken the stream out.
-    if (!stream.entryIndex || this.tenants.get(tenant)?.get(stream.text) !== stream) return;
-    this.memoryBytes += stream.entryIndex.memoryBytes - stream.entryIndexBytes;
-    stream.entryIndexBytes = stream.entryIndex.memoryBytes;
+    if (this.entries.get(stream) !== entries) return;
+    this.memoryBytes += entries.index.memoryBytes - entries.bytes;
+    entries.bytes = entries.index.memoryBytes;
   }
 
   /** Takes single records out. O(all runs): for records found unreadable, which is rare. */
   remove(records: ReadonlySet<HeadRecord>): void {
     const kept = this.records.filter((record) => !records.has(record));
-    this.records.length = 0;
-    for (const [name, tenant] of this.tenants) for (const _ of tenant.streams()) this.#onStream(name, -1);
-    this.tenants.clear();
-    this.memoryBytes = 0;
-    this.lineBytes = 0;
-    this.rowCount = 0;
-    this.streamCount = 0;
+    const last = this.records.at(-1);
+    if (last) this.dropBelow(last.offset + 1, () => undefined);
     for (const record of kept) this.add(record);
   }
 
-  #tenant(name: string): StreamIndex<HeadStream> {
-    let tenant = this.tenants.get(name);
-    if (!tenant) this.tenants.set(name, (tenant = new StreamIndex<HeadStream>()));
-    return tenant;
-  }
-
-  #stream(tenant: StreamIndex<HeadStream>, tenantName: string, labels: Labels): HeadStream {
-    const text = labels.toString();
-    let stream = tenant.get(text);
-    if (!stream) {
-      const runs = { record: [], block: [], run: [], minUs: [], maxUs: [], newestUs: [] };
-      stream = { labels, text, ...runs, entryIndex: undefined, entryIndexBytes: 0 };
-      tenant.add(stream);
-      this.streamCount++;
-      this.#onStream(tenantName, 1);
-      this.memoryBytes += streamBytes(labels);
-    }
-    return stream;
+  #bytesOfStream(stream: number): number {
+    return bytesPerStream + bytesPerLabel * this.streams.labelCount(stream);
   }
 }
 
-function streamBytes(labels: Labels): number {
-  return indexBytesPerStream + indexBytesPerLabel * labels.size;
-}
-
-function dropRuns(stream: HeadStream, count: number): void {
-  stream.record.splice(0, count);
-  stream.block.splice(0, count);
-  stream.run.splice(0, count);
-  stream.minUs.splice(0, count);
-  stream.maxUs.splice(0, count);
-  stream.newestUs.splice(0, count);
-  let newest = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < stream.maxUs.length; i++) {
-    newest = Math.max(newest, stream.maxUs[i]);
-    stream.newestUs[i] = newest;
-  }
+function bytesOf({ bytes }: HeadRecord): number {
+  return bytesPerRecord + bytes.length;
 }
 
 /** How many of the records, ascending by offset, lie below `offset`. */

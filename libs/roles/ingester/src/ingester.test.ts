@@ -262,7 +262,8 @@ describe('an ingester', () => {
         .do(
           ingester.headStreams(0, { tenant: parseTenantId('a'), selector, startNs: ns(from), endNs: ns(to) }),
         )
-        .then(({ result }) => result.map((each) => [each.labels[0][1], each.entries, each.lineBytes]));
+        .then(({ result }) => result.map((each) => [each.labels[0][1], each.entries, each.lineBytes]))
+        .then((rows) => rows.sort(([a], [b]) => (a < b ? -1 : 1)));
     expect(await ask('', 0, 100)).toEqual([
       ['x', 3, 6],
       ['y', 2, 5],
@@ -274,6 +275,40 @@ describe('an ingester', () => {
     expect(await ask('{app="y"}', 3, 50)).toEqual([]);
     expect(await ask('{env="test", app!~"y|z"}', 3, 4)).toEqual([['x', 1, 1]]);
   });
+
+  test.each([3, 200])(
+    'labels of the head are those of its streams in the range: %i of them',
+    async (count) => {
+      const world = await World.open();
+      const ingester = await world.ready();
+      await world.append(Array.from({ length: count }, (_, i) => row(i, 'line', `app ${i}`)));
+      await world.append([{ ...row(1), tenant: 'b' }]);
+      const tenant = parseTenantId('a');
+      const ask = async (selector: string, from: number, to: number, names?: string[]) => {
+        const request = { tenant, selector, startNs: ns(from), endNs: ns(to) };
+        const group = { by: 'name' as const, withValues: true, ...(names ? { names } : {}) };
+        const { result } = await world.do(ingester.headStreams(0, { ...request, group }));
+        return result.map(({ labels, values }) => [labels[0][0], [...values!].sort()]);
+      };
+      const apps = Array.from({ length: count }, (_, i) => `app ${i}`);
+      expect(await ask('', 0, 1000)).toEqual([
+        ['app', [...apps].sort()],
+        ['env', ['test']],
+      ]);
+      expect(await ask('', 0, 1000, ['app'])).toEqual([['app', [...apps].sort()]]);
+      expect(await ask('', 1, 3)).toEqual([
+        ['app', ['app 1', 'app 2']],
+        ['env', ['test']],
+      ]);
+      expect(await ask('{app="app 2"}', 0, 1000)).toEqual([
+        ['app', ['app 2']],
+        ['env', ['test']],
+      ]);
+      expect(await ask('', 500, 1000)).toEqual([]);
+      await world.do(ingester.flush());
+      expect(await ask('', 0, 1000)).toEqual([]);
+    },
+  );
 
   test('metrics over the head see the range before the first step, and other tenants are not seen', async () => {
     const world = await World.open();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { PartitionDeps } from './deps.ts';
+import { EntryHasher } from './entry-hasher.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
 import type { HeadRecord } from './head.ts';
@@ -24,6 +25,8 @@ const waitersMax = 10_000;
 export class PartitionProgress {
   readonly id: number;
   readonly head: Head;
+  /** Of the partition's streams and entries: its key is this process's. */
+  readonly hasher: EntryHasher;
   bounds: FlushedBounds;
   writers: Writers;
   consumedOffset: number;
@@ -38,7 +41,8 @@ export class PartitionProgress {
     this.id = id;
     this.#deps = deps;
     const { metrics } = deps;
-    this.head = new Head((tenant, difference) => {
+    this.hasher = new EntryHasher(deps.random.bytes(8));
+    this.head = new Head(this.hasher, (tenant, difference) => {
       if (difference > 0) metrics.streamsCreated(tenant, 1);
       else metrics.streamsRemoved(tenant, 1);
     });
@@ -84,9 +88,7 @@ export class PartitionProgress {
     // Rows that we never saw: those between what we consumed and what the other owner committed.
     if (state.endOffset > this.consumedOffset) this.bounds.raiseAll(state.newestUs);
     this.#changeHead(() =>
-      this.head.dropBelow(state.endOffset, (tenant, text, newestUs) =>
-        this.bounds.raise(tenant, text, newestUs),
-      ),
+      this.head.dropBelow(state.endOffset, (streamHash, newestUs) => this.bounds.raise(streamHash, newestUs)),
     );
     this.committedOffset = state.endOffset;
     this.writers.committed(state.endOffset, state.writers);

@@ -217,7 +217,7 @@ export class Partition {
   async #tellGauges({ progress, flusher }: Parts): Promise<void> {
     const { clock, metrics, writeLog } = this.#deps;
     const streams = new Map<string, number>();
-    for (const [tenant, of] of progress.head.tenants) streams.set(tenant, of.size);
+    for (const [tenant, { count }] of progress.head.streams.tenants) streams.set(tenant, count);
     const endOffset = await writeLog.endOffset(this.id).catch(() => progress.consumedOffset);
     // The partition may have been let go meanwhile.
     if (this.#stop.signal.aborted) return;

@@ -2,7 +2,8 @@ import { compileMatcher, logExprOf, parseExpr, parseMatchers, rangeAggregationOf
 import type { StringMatcher } from '@loki/logql';
 import { LokiError, usOf } from '@loki/model';
 import type { LeafRequest, StreamsRequest } from '@loki/ports';
-import type { Head, HeadRecord, HeadStream } from './head.ts';
+import type { Head, HeadRecord } from './head.ts';
+import { selectedStreams } from './stream-selection.ts';
 
 /** The selection of a request: streams, and startNs <= ts < endNs. */
 export interface HeadSelection {
@@ -36,8 +37,9 @@ export function selectionOfStreams(request: StreamsRequest): HeadSelection {
 }
 
 /** Streams of the head that are selected by their labels, in no order. */
-export function selectStreams(head: Head, { tenant, matchers }: HeadSelection): HeadStream[] {
-  return head.tenants.get(tenant)?.select(matchers) ?? [];
+export function selectStreams({ streams }: Head, { tenant, matchers }: HeadSelection): number[] {
+  const ofTenant = streams.tenants.get(tenant);
+  return ofTenant ? selectedStreams(streams, ofTenant, matchers) : [];
 }
 
 /**
@@ -48,9 +50,14 @@ export function selectRecords(head: Head, selection: HeadSelection): HeadRecord[
   const startUs = usOf(selection.startNs);
   const endUs = usOf(selection.endNs);
   const selected = new Set<HeadRecord>();
+  const { runs } = head;
   for (const stream of selectStreams(head, selection)) {
-    for (let i = stream.record.length - 1; i >= 0 && stream.newestUs[i] >= startUs; i--) {
-      if (stream.maxUs[i] >= startUs && stream.minUs[i] <= endUs) selected.add(stream.record[i]);
+    for (
+      let run = head.newestRun(stream);
+      run >= 0 && runs.newestUs(run) >= startUs;
+      run = runs.previous(run)
+    ) {
+      if (runs.maxUs(run) >= startUs && runs.minUs(run) <= endUs) selected.add(head.recordOf(run));
     }
   }
   return selected.size === head.records.length

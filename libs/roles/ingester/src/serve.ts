@@ -1,14 +1,12 @@
 import { leafTask, mergeAsTheyCome, packedBytes, unpackLeafResult, volumeTask } from '@loki/engine';
 import type { PackedLeafResult } from '@loki/engine';
-import { usOf } from '@loki/model';
 import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume } from '@loki/ports';
-import { columns } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
-import type { HeadRecord, HeadStream } from './head.ts';
+import { headLabels } from './head-labels.ts';
+import { HeadVolumes } from './head-volumes.ts';
+import type { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf, selectionOfStreams, selectRecords, selectStreams } from './select.ts';
-import type { HeadSelection } from './select.ts';
-import { nsAt } from './time.ts';
 
 /**
  * Records whose offsets agree down to this many are scanned by one task. Boundaries do not move as the head
@@ -47,7 +45,10 @@ export async function queryHead(
   return { committedOffset, result };
 }
 
-/** The streams of the head in a time range with their volume in it: exact, or as Loki counts it. */
+/**
+ * The streams of the head in a time range with their volume in it, exact or as Loki counts it; or their
+ * labels.
+ */
 export async function headStreams(
   progress: PartitionProgress,
   deps: PartitionDeps,
@@ -60,7 +61,12 @@ export async function headStreams(
     const { committedOffset } = progress;
     // All of a selected stream counts, also what lies outside of the range: its volume is shared out by time.
     const records = selectRecords(progress.head, { ...selection, ...allTime });
-    const input = { request, sources: sourcesOf(records, progress.id, deps) };
+    const { head } = progress;
+    const sources = sourcesOf(records, progress.id, deps).map((source, i) => ({
+      ...source,
+      streams: head.streamsOf(records[i], request.tenant),
+    }));
+    const input = { request, sources };
     const result = await deps.workers.run(volumeTask, input, {
       affinity: progress.id,
       signal,
@@ -68,10 +74,16 @@ export async function headStreams(
     });
     return { committedOffset, result };
   }
+  const { head } = progress;
+  const { group } = request;
+  if (group?.by === 'name') {
+    return { committedOffset: progress.committedOffset, result: headLabels(head, selection, group) };
+  }
   const result: StreamVolume[] = [];
-  for (const stream of selectStreams(progress.head, selection)) {
-    const volume = volumeOf(stream, selection);
-    if (volume.entries > 0) result.push({ labels: [...stream.labels], ...volume });
+  const volumes = new HeadVolumes(head, selection);
+  for (const stream of selectStreams(head, selection)) {
+    const volume = volumes.of(stream);
+    if (volume.entries > 0) result.push({ labels: [...head.streams.labels(stream)], ...volume });
   }
   return { committedOffset: progress.committedOffset, result };
 }
@@ -150,39 +162,4 @@ function groupRecords(records: readonly HeadRecord[]): HeadRecord[][] {
 
 function taskOf(record: HeadRecord): number {
   return Math.floor(record.offset / offsetsPerTask);
-}
-
-/**
- * Runs inside the range count by the index alone; the few that reach over its ends have their timestamps and
- * lengths decoded.
- */
-function volumeOf(stream: HeadStream, selection: HeadSelection): { entries: number; lineBytes: number } {
-  const startUs = usOf(selection.startNs);
-  const endUs = usOf(selection.endNs);
-  let entries = 0;
-  let lineBytes = 0;
-  for (let i = stream.record.length - 1; i >= 0 && stream.newestUs[i] >= startUs; i--) {
-    if (stream.maxUs[i] < startUs || stream.minUs[i] > endUs) continue;
-    const { segment } = stream.record[i];
-    const section = segment.section(selection.tenant)!;
-    const info = section.blocks[stream.block[i]];
-    const run = stream.run[i];
-    const first = info.runs.firstRow[run];
-    const end = info.runs.firstRow[run + 1];
-    if (stream.minUs[i] > startUs && stream.maxUs[i] < endUs) {
-      entries += end - first;
-      lineBytes += info.runs.lineBytes[run];
-      continue;
-    }
-    const block = segment.block(section, info.index, columns.timestamps | columns.lineLengths);
-    const timestamps = block.timestamps();
-    const ends = block.lineEnds();
-    for (let row = first; row < end; row++) {
-      const ts = nsAt(info, timestamps[row]);
-      if (ts < selection.startNs || ts >= selection.endNs) continue;
-      entries++;
-      lineBytes += ends[row] - (row === 0 ? 0 : ends[row - 1]);
-    }
-  }
-  return { entries, lineBytes };
 }

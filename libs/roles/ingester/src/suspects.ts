@@ -2,6 +2,7 @@ import type { SlicedWork } from '@loki/ports';
 import type { BlockInfo, Section, Segment } from '@loki/segment';
 import type { FlushedBounds } from './flushed-bounds.ts';
 import type { Head } from './head.ts';
+import { SectionStreams } from './section-streams.ts';
 import { usAt, usBase } from './time.ts';
 
 /** A run of the incoming record which begins at or before the newest known row of its stream. */
@@ -9,7 +10,9 @@ export interface Suspect {
   readonly section: Section;
   readonly info: BlockInfo;
   readonly run: number;
-  readonly text: string;
+  /** Of its stream, as `Head` and `FlushedBounds` know it: -1 when the head does not have it. */
+  readonly stream: number;
+  readonly streamHash: number;
   readonly minUs: number;
   readonly maxUs: number;
   /** Earlier runs of the same stream in this record, as linked by `RunLinks`; -1: none. */
@@ -34,9 +37,9 @@ export function* findSuspects(segment: Segment, head: Head, bounds: FlushedBound
   const suspects: Suspect[] = [];
   for (const section of segment.sections) {
     const streamCount = section.streams.count;
-    const texts: (string | undefined)[] = [];
+    const found = yield* SectionStreams.of(section, head.streams);
     // Newest row of each stream: known before, or in an earlier run of this record.
-    const newest = new Float64Array(streamCount);
+    const newest = new Float64Array(streamCount).fill(Number.NaN);
     const lastRun = new Int32Array(streamCount).fill(-1);
     const runCounts = new Uint32Array(streamCount);
     const links = runLinks(section);
@@ -46,11 +49,10 @@ export function* findSuspects(segment: Segment, head: Head, bounds: FlushedBound
       for (let run = 0; run < info.runs.count; run++, at++) {
         if (at % runsPerSlice === 0) yield;
         const stream = info.runs.stream[run];
-        let text = texts[stream];
-        if (text === undefined) {
-          text = texts[stream] = section.streams.labels(stream).toString();
-          const known = bounds.newestUs(section.tenant, text);
-          newest[stream] = Math.max(known, head.newestUs(section.tenant, text));
+        const streamHash = found.hash(stream);
+        const number = found.numbers[stream];
+        if (Number.isNaN(newest[stream])) {
+          newest[stream] = Math.max(bounds.newestUs(streamHash), head.newestUs(number));
         }
         const previous = (links.previous[at] = lastRun[stream]);
         const earlierRuns = runCounts[stream]++;
@@ -58,7 +60,8 @@ export function* findSuspects(segment: Segment, head: Head, bounds: FlushedBound
         const minUs = usAt(base, info.runs.minTs[run]);
         const maxUs = usAt(base, info.runs.maxTs[run]);
         if (minUs <= newest[stream]) {
-          suspects.push({ section, info, run, text, minUs, maxUs, previous, earlierRuns, links });
+          const place = { section, info, run, stream: number, streamHash };
+          suspects.push({ ...place, minUs, maxUs, previous, earlierRuns, links });
         }
         newest[stream] = Math.max(newest[stream], maxUs);
       }

@@ -4,8 +4,7 @@ import { emptyLeafStats } from '@loki/ports';
 import type { LeafRequest, LogLeafRequest, LogLeafResult, TailFrame } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
-import { headRecordOf } from './head.ts';
-import type { HeadRecord } from './head.ts';
+import { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf } from './select.ts';
 import type { HeadSelection } from './select.ts';
@@ -122,7 +121,7 @@ export class Tails {
         for (const { offset: at, payload } of records) {
           offset = at + 1;
           bytesMax -= payload.length;
-          if (at < toOffset) found.push(headRecordOf(at, openSegment(payload), clock.monotonicMs()));
+          if (at < toOffset) found.push(new HeadRecord(at, openSegment(payload), clock.monotonicMs()));
         }
       }
     } catch (error) {

@@ -3,7 +3,7 @@ import { emptyLeafStats } from '@loki/ports';
 import type { CachePolicy, StreamsRequest, StreamVolume } from '@loki/ports';
 import { decodeStreams, encodeStreams } from './kept-codec.ts';
 import type { KeptKey, KeptResults } from './kept-results.ts';
-import { bucketsOf, knownKey } from './known-streams.ts';
+import { formOf, knownKey } from './known-streams.ts';
 import type { KnownStreams } from './known-streams.ts';
 
 interface CachedStreamsScan {
@@ -67,6 +67,6 @@ function keyOf(request: StreamsRequest, segments: readonly SegmentRef[], generat
   // Segments as a whole: where the range begins and ends makes no difference.
   const window = { startNs: segments[0].minNs, endNs: segments[0].minNs };
   const { tenant, selector } = request;
-  const question = ['streams', selector, ...bucketsOf(request)];
+  const question = ['streams', selector, ...formOf(request)];
   return { tenant, question, window, segments, generation };
 }

@@ -44,6 +44,7 @@ const streamLists: fc.Arbitrary<StreamVolume[][]> = fc.array(
           bucket: buckets.map(([bucket]) => bucket),
           bytes: buckets.map(([, bytes]) => bytes),
         })),
+        values: fc.array(fc.string({ unit: 'binary' })),
       },
       { requiredKeys: ['labels', 'entries', 'lineBytes'] },
     ) as fc.Arbitrary<StreamVolume>,

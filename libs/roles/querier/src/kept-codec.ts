@@ -1,7 +1,7 @@
 import { ByteReader, BytesError, ByteWriter } from '@loki/bytes';
 import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
-import type { SampleLeafResult, SeriesState, StreamVolume } from '@loki/ports';
+import type { SampleLeafResult, SeriesState, StreamVolume, VolumeBuckets } from '@loki/ports';
 
 /** How the numbers of a column are written: counts are small whole numbers, and most columns are counts. */
 const asWhole = 0;
@@ -58,23 +58,32 @@ function distances(times: Float64Array): Float64Array {
 /** No operation has more. */
 const columnsMax = 8;
 
+/** Parts of a stream that may be absent, as bits. */
+const hasVolume = 1;
+const hasValues = 2;
+
 /** Streams of some segments, a list for each. */
 export function encodeStreams(lists: readonly (readonly StreamVolume[])[]): Uint8Array {
   const out = new ByteWriter(4096);
   out.uvarint(lists.length);
   for (const list of lists) {
     out.uvarint(list.length);
-    for (const { labels, entries, lineBytes, volume } of list) {
+    for (const { labels, entries, lineBytes, volume, values } of list) {
       writeLabels(out, labels);
       out.f64(entries);
       out.f64(lineBytes);
-      out.u8(volume ? 1 : 0);
-      if (!volume) continue;
-      out.uvarint(volume.bucket.length);
-      volume.bucket.forEach((bucket, i) => {
-        out.uvarint(bucket);
-        out.f64(volume.bytes[i]);
-      });
+      out.u8((volume ? hasVolume : 0) + (values ? hasValues : 0));
+      if (volume) {
+        out.uvarint(volume.bucket.length);
+        volume.bucket.forEach((bucket, i) => {
+          out.uvarint(bucket);
+          out.f64(volume.bytes[i]);
+        });
+      }
+      if (values) {
+        out.uvarint(values.length);
+        for (const value of values) out.sizedText(value);
+      }
     }
   }
   return out.take();
@@ -92,14 +101,27 @@ export function decodeStreams(bytes: Uint8Array, lists: number): StreamVolume[][
 
 function readStream(input: ByteReader): StreamVolume {
   const base = { labels: readLabels(input), entries: input.f64(), lineBytes: input.f64() };
-  if (input.u8() === 0) return base;
+  const parts = input.u8();
+  if (parts > hasVolume + hasValues) throw new BytesError('a stream with unknown parts');
+  return {
+    ...base,
+    ...((parts & hasVolume) > 0 ? { volume: readBuckets(input) } : {}),
+    ...((parts & hasValues) > 0 ? { values: readTexts(input) } : {}),
+  };
+}
+
+function readTexts(input: ByteReader): string[] {
+  return Array.from({ length: input.count(input.remaining) }, () => input.sizedText());
+}
+
+function readBuckets(input: ByteReader): VolumeBuckets {
   const bucket: number[] = [];
   const volumes: number[] = [];
   for (let left = input.count(input.remaining); left > 0; left--) {
     bucket.push(input.uvarint());
     volumes.push(input.f64());
   }
-  return { ...base, volume: { bucket, bytes: volumes } };
+  return { bucket, bytes: volumes };
 }
 
 function writeLabels(out: ByteWriter, labels: readonly LabelPair[]): void {

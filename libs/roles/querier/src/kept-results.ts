@@ -9,7 +9,7 @@ import type { Window } from './window.ts';
  * Layout of a kept value: version, CRC-32C of all behind it, SHA-256 of what it answers, the answer. Another
  * version where the layout changes or where a query comes to mean something else: caches outlive releases.
  */
-const version = 3;
+const version = 4;
 const headerBytes = 1 + 4 + 32;
 
 /** A larger answer is not kept: it would push out many others, and is slow to fetch. */

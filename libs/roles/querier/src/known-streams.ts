@@ -1,11 +1,12 @@
 import type { SegmentRef } from '@loki/catalog';
-import { floorTo } from '@loki/engine';
+import { floorTo, mergeStreamVolumes } from '@loki/engine';
 import type { Work } from '@loki/engine';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
-import { mergeStreamVolumes } from './streams.ts';
 
 /** Streams and answers kept: some 300 bytes each. An answer without streams counts too. */
 const entriesMax = 200_000;
+/** Values of a label that weigh as much as a stream. */
+const valuesPerEntry = 4;
 
 /**
  * Answers of whole segments to stream questions. A segment never changes, and Grafana asks for the same
@@ -56,7 +57,10 @@ export class KnownStreams {
 }
 
 function entriesOf(list: readonly StreamVolume[] | undefined): number {
-  return list ? list.length + 1 : 0;
+  if (!list) return 0;
+  let values = 0;
+  for (const each of list) values += each.values?.length ?? 0;
+  return list.length + 1 + Math.ceil(values / valuesPerEntry);
 }
 
 /** Kept as long as the first of its lists. */
@@ -75,12 +79,16 @@ export function holdsWhole({ startNs, endNs }: StreamsRequest, segment: SegmentR
  */
 export function knownKey(request: StreamsRequest, segment: SegmentRef): string | undefined {
   if (!holdsWhole(request, segment)) return undefined;
-  return [request.tenant, segment.key, ...bucketsOf(request), request.selector].join('\0');
+  return [request.tenant, segment.key, ...formOf(request), request.selector].join('\0');
 }
 
-/** The buckets of volumes: their width, and where the first of the range begins. */
-export function bucketsOf({ startNs, volume }: StreamsRequest): (bigint | string)[] {
-  if (!volume) return ['', ''];
+/**
+ * The form of the answer: buckets of volumes by their width and where the first of the range begins, and
+ * groups.
+ */
+export function formOf({ startNs, volume, group }: StreamsRequest): (bigint | string)[] {
+  const groups = group ? JSON.stringify([group.by, group.withValues ?? false, ...(group.names ?? [])]) : '';
+  if (!volume) return ['', '', groups];
   const { stepNs } = volume;
-  return [stepNs, stepNs > 0n ? floorTo(startNs, stepNs) : ''];
+  return [stepNs, stepNs > 0n ? floorTo(startNs, stepNs) : '', groups];
 }

@@ -3,6 +3,7 @@ import {
   leafTask,
   mergeAsTheyCome,
   mergeLeafResults,
+  mergeStreamVolumes,
   packedBytes,
   QueryThread,
   resultBytes,
@@ -44,7 +45,6 @@ import { holdsWhole, knownKey, KnownStreams } from './known-streams.ts';
 import { mergeFrames } from './merge-frames.ts';
 import { scanUntilFilled } from './scan-logs.ts';
 import { bytesByInterval } from './stored-bytes.ts';
-import { mergeStreamVolumes } from './streams.ts';
 import { leafWindow } from './window.ts';
 import type { Window } from './window.ts';
 

@@ -4,7 +4,7 @@ export type { ErrorCode } from './errors.ts';
 export { FormValues, parseForm } from './form.ts';
 export { fnv1a32, fnv1Hash32, hash64, hash64Bytes, loadHash } from './hash.ts';
 export { checkInterrupt, interruptible, isInterruptible } from './interrupt.ts';
-export { compareText, Labels } from './labels.ts';
+export { compareText, Labels, sortTexts } from './labels.ts';
 export type { LabelPair } from './labels.ts';
 export { parseMediaType } from './media-type.ts';
 export { Semaphore } from './semaphore.ts';

@@ -1,4 +1,4 @@
-import { compareText, Labels } from './labels.ts';
+import { compareText, Labels, sortTexts } from './labels.ts';
 
 describe('labels', () => {
   test('equal sets have one text and one hash, whatever order they came in', () => {
@@ -25,5 +25,7 @@ describe('labels', () => {
     const words = ['\u{10000}', '\uffff', 'a', 'ab', '', '\ue000', 'é'];
     const byBytes = [...words].sort((x, y) => Buffer.compare(Buffer.from(x), Buffer.from(y)));
     expect([...words].sort(compareText)).toEqual(byBytes);
+    expect(sortTexts([...words])).toEqual(byBytes);
+    expect(sortTexts(['b', 'é', 'a', 'ab'])).toEqual(['a', 'ab', 'b', 'é']);
   });
 });

@@ -16,6 +16,14 @@ export function compareText(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
+/**
+ * Sorts in the order of UTF-8 bytes, in place. Where no text needs `compareText` the engine's own order is
+ * the same, at a tenth of the cost.
+ */
+export function sortTexts(texts: string[]): string[] {
+  return texts.some((text) => surrogateOrAbove.test(text)) ? texts.sort(compareText) : texts.sort();
+}
+
 function compareCodePoints(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {

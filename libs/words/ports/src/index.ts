@@ -34,6 +34,7 @@ export type {
   PatternsRequest,
   QuerierService,
   StoredBytesRequest,
+  StreamGrouping,
   StreamsRequest,
   StreamVolume,
   TailFrame,

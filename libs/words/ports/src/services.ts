@@ -41,8 +41,23 @@ export interface StreamsRequest {
   readonly volume?: { readonly stepNs: bigint };
   /** The caller's question, for metrics alone: labels, or counts; absent: streams, or their volumes. */
   readonly purpose?: 'labels' | 'stats';
+  /** How streams are put together where they are; absent: each stands by itself. */
+  readonly group?: StreamGrouping;
   /** Absent: nothing is answered from a cache, nor kept. */
   readonly cache?: CachePolicy;
+}
+
+/**
+ * Puts streams together before they travel: an answer about a hundred apps costs a hundred rows, not one for
+ * each stream. A process of an earlier version answers with single streams, which whoever asks puts together.
+ */
+export interface StreamGrouping {
+  /** `name`: a stream counts for the name of each of its labels; `labels`: for its values of `names`. */
+  readonly by: 'name' | 'labels';
+  /** Other labels do not count; absent: all do. At least one; `labels` needs them. */
+  readonly names?: readonly string[];
+  /** With `name`: each group lists the values of its label. */
+  readonly withValues?: boolean;
 }
 
 /** Asks how many line bytes a tenant has stored in [startNs, endNs), by interval. */
@@ -57,13 +72,17 @@ export interface StoredBytesRequest {
 /** Most intervals that one such request may have. */
 export const storedIntervalsMax = 10_000;
 
-/** One stream with its volume in a time range, in wire form. */
+/** One stream, or one group of streams, with its volume in a time range, in wire form. */
 export interface StreamVolume {
+  /** Of a group: those that its streams have in common; a label's name alone has an empty value. */
   readonly labels: readonly LabelPair[];
+  /** Of a group without volumes nothing is counted: both are 0. */
   readonly entries: number;
   readonly lineBytes: number;
   /** Only when the request asked for volumes. */
   readonly volume?: VolumeBuckets;
+  /** Only of a group that lists them: each value once, in no order. */
+  readonly values?: readonly string[];
 }
 
 /** Bytes by bucket; buckets without any are left out. */

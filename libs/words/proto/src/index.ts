@@ -29,9 +29,11 @@ export {
   Part,
   SampleResult as WireSampleResult,
   StoredBytes as WireStoredBytes,
+  StreamGrouping as WireStreamGrouping,
   StreamsRequest as WireStreamsRequest,
   StreamVolumes as WireStreamVolumes,
   TailFrame as WireTailFrame,
+  Texts as WireTexts,
 } from './generated/lokits/v1/leaf.ts';
 export { PatternsAnswer, PatternsDefinition } from './generated/lokits/v1/patterns.ts';
 export { StreamLimitsDefinition } from './generated/lokits/v1/stream-limits.ts';

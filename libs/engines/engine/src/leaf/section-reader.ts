@@ -21,6 +21,11 @@ export type LeafSource =
        * Names the bytes for as long as the process lives; decoded blocks are then kept for the next query.
        */
       readonly cacheKey?: string;
+      /**
+       * Per run of the tenant's section: the number of its stream, the same in all sources of the task.
+       * Absent: streams are told apart by their labels.
+       */
+      readonly streams?: Int32Array;
     }
   | {
       readonly kind: 'object';

@@ -4,6 +4,7 @@ import type { StreamsRequest, StreamVolume, Task } from '@loki/ports';
 import type { BlockInfo, Section } from '@loki/segment';
 import { openStored } from './section-reader.ts';
 import type { Clip } from './section-reader.ts';
+import { labelGroups } from './stream-groups.ts';
 import { matchingStreams } from './streams.ts';
 
 interface StreamsTaskInput {
@@ -32,12 +33,18 @@ function intersect(a: Clip, b: Clip): Clip {
   };
 }
 
-/** The section's streams that match and have entries in the range, with the volume that falls into it. */
+/**
+ * The section's streams that match and have entries in the range, with the volume that falls into it; or the
+ * names and values of their labels, for which no stream is looked at where all are meant.
+ */
 function sectionVolumes(section: Section, request: StreamsRequest): StreamVolume[] {
+  const { group } = request;
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
-  const streams = matchingStreams(section, matchers, request.startNs, request.endNs);
-  const volumes = new Map<number, { entries: number; lineBytes: number }>();
   const isWhole = section.minNs >= request.startNs && section.maxNs < request.endNs;
+  if (group?.by === 'name' && isWhole && matchers.length === 0) return labelGroups(section.labelIndex, group);
+  const streams = matchingStreams(section, matchers, request.startNs, request.endNs);
+  if (group?.by === 'name') return labelGroups(section.labelIndex, group, streams);
+  const volumes = new Map<number, { entries: number; lineBytes: number }>();
   for (const stream of streams) {
     volumes.set(
       stream,

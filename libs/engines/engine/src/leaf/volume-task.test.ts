@@ -1,4 +1,5 @@
-import type { StreamsRequest, StreamVolume } from '@loki/ports';
+import fc from 'fast-check';
+import type { StreamGrouping, StreamsRequest, StreamVolume } from '@loki/ports';
 import { segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
 import { volumeTask } from './volume-task.ts';
@@ -135,4 +136,81 @@ test('more samples than an answer may hold are refused', async () => {
   const wide = [three[0], { ...three[0], ts: 1_000_000n * second }];
   const request = { endNs: 1n << 60n, volume: { stepNs: 100_000_000n } };
   await expect(ask(wide, request)).rejects.toThrow('too many samples');
+});
+
+describe('groups of streams', () => {
+  const letters = fc.constantFrom('a', 'b', 'c');
+  const labels = fc.dictionary(fc.constantFrom('app', 'env', 'pod'), letters, { minKeys: 1 });
+  const row = fc.record({
+    labels,
+    ts: fc.integer({ min: 0, max: 2000 }).map((at) => BigInt(at) * second),
+    line: fc.string({ maxLength: 9 }),
+    metadata: fc.dictionary(fc.constantFrom('k', 'l', 'a'), letters, { maxKeys: 2 }),
+  });
+
+  /** Bytes of each group by bucket, from single streams. */
+  function grouped(streams: readonly StreamVolume[], { by, names }: StreamGrouping) {
+    const groups: Record<string, Record<number, number>> = {};
+    for (const { labels: all, volume } of streams) {
+      const counted = all.filter(([name]) => names?.includes(name) ?? true);
+      const keys = by === 'labels' ? [counted.flat().join()] : counted.map(([name]) => `${name},`);
+      for (const key of keys) {
+        const bytes = (groups[key] ??= {});
+        volume!.bucket.forEach((at, i) => (bytes[at] = (bytes[at] ?? 0) + volume!.bytes[i]));
+      }
+    }
+    return groups;
+  }
+
+  test.each<StreamGrouping>([
+    { by: 'labels', names: ['app'] },
+    { by: 'labels', names: ['pod', 'env', 'absent'] },
+    { by: 'name' },
+    { by: 'name', names: ['env', 'app'] },
+  ])('hold to the byte what their streams hold: %j', async (group) => {
+    const records = fc.array(fc.array(row, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(records, fc.boolean(), async (all, isStored) => {
+        const segments = all.map((rows) => segmentOf(rows));
+        const sources = segments.map((bytes, i) =>
+          isStored ? ({ kind: 'object', key: `${i}` } as const) : ({ kind: 'bytes', bytes } as const),
+        );
+        const env = () => testEnv(new Map(segments.map((bytes, i) => [`${i}`, bytes])));
+        const request: StreamsRequest = {
+          tenant,
+          selector: '',
+          startNs: 100n * second,
+          endNs: 1500n * second,
+          volume: { stepNs: 400n * second },
+        };
+        const streams = await volumeTask.run({ request, sources }, env());
+        const groups = await volumeTask.run({ request: { ...request, group }, sources }, env());
+        expect(grouped(groups, group)).toEqual(grouped(streams, group));
+        const keys = groups.map((each) => each.labels.flat().join());
+        expect(new Set(keys).size).toBe(keys.length);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('streams whose numbers are given are not told apart by their labels', async () => {
+    const sources = three.map((each, i) => ({
+      kind: 'bytes' as const,
+      bytes: segmentOf([each, { ...each, labels: { app: 'b' } }]),
+      // In the order of runs; the last record has them at other places.
+      streams: i < 2 ? Int32Array.of(7, 3) : Int32Array.of(3, 7),
+    }));
+    const request: StreamsRequest = {
+      tenant,
+      selector: '',
+      startNs: 0n,
+      endNs: 1000n * second,
+      volume: { stepNs: 0n },
+    };
+    const volumes = await volumeTask.run({ request, sources }, testEnv());
+    expect(volumes.map((each) => [each.labels[0][1], each.entries, each.volume!.bytes])).toEqual([
+      ['a', 3, [21 + 3 * 8 + 14 + 7]],
+      ['b', 3, [21 + 3 * 8 + 14 + 7]],
+    ]);
+  });
 });

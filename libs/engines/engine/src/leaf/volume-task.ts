@@ -1,17 +1,17 @@
 import { parseMatchers } from '@loki/logql';
-import type { Labels } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, StreamsRequest, StreamVolume, Task, WorkerEnv } from '@loki/ports';
 import { columns } from '@loki/segment';
-import type { BlockInfo } from '@loki/segment';
+import type { BlockInfo, Section } from '@loki/segment';
 import { neverCancelled } from '../common/cancel.ts';
-import { MetadataCounter } from '../common/metadata-counter.ts';
-import { BucketGrid, bucketsOf } from '../merge/volume-buckets.ts';
-import type { StreamTotal } from '../merge/volume-buckets.ts';
+import { MetadataSymbols } from '../common/metadata-symbols.ts';
 import { compileCachedMatcher } from '../pipeline/string-match.ts';
+import { addHeadVolumes } from './head-volumes.ts';
+import type { HeadSource } from './head-volumes.ts';
 import { openSection } from './section-reader.ts';
 import type { LeafSource, SectionReader } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
+import { VolumeGroups } from './volume-groups.ts';
 
 interface VolumeTaskInput {
   readonly request: StreamsRequest;
@@ -27,8 +27,8 @@ const metadataBlocksMax = 64;
 const metadataNeed = { mask: columns.metadata };
 
 /**
- * Streams of the sources with their volumes. All sources in memory together are one stretch of a stream,
- * shared out by time as a whole; in the store each run is one.
+ * Streams of the sources with their volumes, or groups of them. All sources in memory together are one
+ * stretch of a stream, shared out by time as a whole; in the store each run is one.
  */
 export const volumeTask: Task<VolumeTaskInput, StreamVolume[]> = {
   name: 'engine.volume',
@@ -42,99 +42,38 @@ async function runVolumeTask(
 ): Promise<StreamVolume[]> {
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
   const selector = matchers.map(compileCachedMatcher);
-  const volumes = new Volumes(request);
-  const head = new Map<string, HeadUnit>();
+  const groups = new VolumeGroups(request);
+  const heads: HeadSource[] = [];
+  const numbers = new Map<string, number>();
   for (const source of sources) {
     checkCancelled();
     const reader = await openSection(source, request.tenant, env, emptyLeafStats());
     if (!reader) continue;
     const mask = matchStreams(reader.section, selector, undefined);
-    if (reader.isHead) await addToHead(reader, mask, head, request.startNs);
-    else await addStored(reader, mask, volumes, { request, checkCancelled });
+    if (reader.isHead) {
+      const streams = (source.kind === 'bytes' && source.streams) || streamsByText(reader.section, numbers);
+      heads.push({ reader, mask, streams });
+    } else await addStored(reader, mask, groups, { request, checkCancelled });
   }
-  for (const [text, unit] of head) {
-    volumes.add(text, unit.labels, { ...unit, metadataBytes: unit.metadata.bytes });
-  }
-  return volumes.list();
+  await addHeadVolumes(heads, groups, request.startNs, checkCancelled);
+  return groups.list();
 }
 
-/** Totals by stream. */
-class Volumes {
-  readonly #grid: BucketGrid;
-  readonly #streams = new Map<string, StreamTotal & { readonly labels: Labels }>();
-
-  constructor(request: StreamsRequest) {
-    this.#grid = new BucketGrid(request);
-  }
-
-  add(text: string, labels: Labels, unit: Parameters<BucketGrid['add']>[0]): void {
-    const known = this.#streams.get(text);
-    const total = known ?? { labels, entries: 0, lineBytes: 0, bytes: new Map<number, number>() };
-    if (this.#grid.add(unit, total) && !known) this.#streams.set(text, total);
-  }
-
-  list(): StreamVolume[] {
-    return [...this.#streams.values()].map(({ labels, entries, lineBytes, bytes }) => ({
-      labels: [...labels],
-      entries,
-      lineBytes,
-      volume: bucketsOf(bytes),
-    }));
-  }
-}
-
-/** All that memory holds of one stream. */
-interface HeadUnit {
-  readonly labels: Labels;
-  minTs: number;
-  maxTs: number;
-  entries: number;
-  lineBytes: number;
-  readonly metadata: MetadataCounter;
-}
-
-async function addToHead(
-  reader: SectionReader,
-  mask: Uint8Array,
-  head: Map<string, HeadUnit>,
-  startNs: bigint,
-): Promise<void> {
-  const { section } = reader;
-  for (const info of section.blocks) {
-    const { runs } = info;
-    const base = Number(info.baseNs - startNs);
-    for (let run = 0; run < runs.count; run++) {
-      if (mask[runs.stream[run]] === 0) continue;
-      const labels = section.streams.labels(runs.stream[run]);
-      const text = labels.toString();
-      let unit = head.get(text);
-      if (!unit) {
-        unit = {
-          labels,
-          minTs: Infinity,
-          maxTs: -Infinity,
-          entries: 0,
-          lineBytes: 0,
-          metadata: new MetadataCounter(),
-        };
-        head.set(text, unit);
-      }
-      unit.minTs = Math.min(unit.minTs, base + runs.minTs[run]);
-      unit.maxTs = Math.max(unit.maxTs, base + runs.maxTs[run]);
-      unit.entries += runs.firstRow[run + 1] - runs.firstRow[run];
-      unit.lineBytes += runs.lineBytes[run];
-      if (info.metadataNames.length === 0) continue;
-      const block = await reader.load(info, metadataNeed);
-      unit.metadata.addRows(block, runs.firstRow[run], runs.firstRow[run + 1]);
-    }
-    reader.release(info);
-  }
+/** The streams of a section's runs as numbers that other sections share. */
+function streamsByText({ blocks, streams }: Section, numbers: Map<string, number>): Int32Array {
+  const ofStream = Array.from({ length: streams.count }, (_, stream) => {
+    const text = streams.labels(stream).toString();
+    const number = numbers.get(text) ?? numbers.size;
+    numbers.set(text, number);
+    return number;
+  });
+  return Int32Array.from(blocks.flatMap(({ runs }) => Array.from(runs.stream, (stream) => ofStream[stream])));
 }
 
 async function addStored(
   reader: SectionReader,
   mask: Uint8Array,
-  volumes: Volumes,
+  groups: VolumeGroups,
   { request, checkCancelled }: { readonly request: StreamsRequest; readonly checkCancelled: CheckCancelled },
 ): Promise<void> {
   const { section } = reader;
@@ -144,7 +83,8 @@ async function addStored(
   };
   const wanted = section.blocks.filter((info) => isTouched(info, mask, request));
   const read = new Set(sampleOf(wanted.filter((info) => info.metadataNames.length > 0)));
-  const counter = new MetadataCounter();
+  const symbols = new MetadataSymbols();
+  const groupsOf = groups.of(section);
   let readEntries = 0;
   let readBytes = 0;
   // Blocks that are read come first: the others are judged by them.
@@ -161,15 +101,13 @@ async function addStored(
       const entries = runs.firstRow[run + 1] - runs.firstRow[run];
       let metadataBytes = 0;
       if (block) {
-        counter.reset();
-        counter.addRows(block, runs.firstRow[run], runs.firstRow[run + 1]);
-        metadataBytes = counter.bytes;
+        symbols.with(symbols.none, block, runs.firstRow[run], runs.firstRow[run + 1]);
+        metadataBytes = symbols.bytes;
         readEntries += entries;
         readBytes += metadataBytes;
       } else if (info.metadataNames.length > 0 && readEntries > 0) {
         metadataBytes = Math.floor((readBytes / readEntries) * entries);
       }
-      const labels = section.streams.labels(stream);
       const whole = {
         minTs: base + runs.minTs[run],
         maxTs: base + runs.maxTs[run],
@@ -178,7 +116,7 @@ async function addStored(
         metadataBytes,
       };
       const unit = clip ? clipped(whole, clip) : whole;
-      if (unit) volumes.add(labels.toString(), labels, unit);
+      if (unit) groups.add(groupsOf(stream), unit);
     }
     if (block) reader.release(info);
   }

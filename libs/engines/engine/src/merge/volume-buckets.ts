@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import type { StreamsRequest, VolumeBuckets } from '@loki/ports';
 
-/** Buckets with bytes that one answer may hold, over all its streams. */
+/** Buckets with bytes that one answer may hold, over all its streams or groups. */
 const cellsMax = 1_000_000;
 
 /**
@@ -19,7 +19,7 @@ interface VolumeUnit {
   readonly metadataBytes: number;
 }
 
-/** The sum of the units of one stream. */
+/** The sum of the units of one stream or group. */
 export interface StreamTotal {
   entries: number;
   lineBytes: number;

@@ -1,7 +1,7 @@
 import type { LabelPair, Labels } from '@loki/model';
 import type { StreamOrigin } from '@loki/ports';
 import { extractedSuffix } from '../common/error-labels.ts';
-import { pairBytes } from '../common/metadata-counter.ts';
+import { pairBytes } from '../common/pair-bytes.ts';
 
 /** A stream as its rows see it: its labels, and what breaks ties between entries of equal time. */
 export class BaseStream {

@@ -1,6 +1,6 @@
 import type { Work } from '@loki/engine';
-import type { LabelPair } from '@loki/model';
-import { isHiddenLabel, streamsPerSlice } from './explore-streams.ts';
+import type { StreamVolume } from '@loki/ports';
+import { isHiddenLabel, valuesByLabel } from './explore-streams.ts';
 
 /** Labels that people look by whatever their values are. */
 const alwaysShown: ReadonlySet<string> = new Set(['cluster', 'namespace', 'instance', 'pod']);
@@ -12,31 +12,29 @@ interface DetectedLabel {
 
 /** Labels worth to narrow a search by: those whose values are more than identifiers. */
 export function* detectLabels(
-  streams: Iterable<{ readonly labels: readonly LabelPair[] }>,
+  streams: Iterable<Pick<StreamVolume, 'labels' | 'values'>>,
 ): Work<DetectedLabel[]> {
-  const values = new Map<string, Set<string>>();
-  let looks = 0;
-  for (const { labels } of streams) {
-    if (++looks % streamsPerSlice === 0) yield;
-    for (const [name, value] of labels) {
-      if (isHiddenLabel(name)) continue;
-      const known = values.get(name);
-      if (known) known.add(value);
-      else values.set(name, new Set([value]));
-    }
+  const detected: DetectedLabel[] = [];
+  for (const [label, values] of yield* valuesByLabel(streams)) {
+    if (isHiddenLabel(label) || !(alwaysShown.has(label) || (yield* isTelling(values)))) continue;
+    detected.push({ label, cardinality: values.length });
   }
-  return [...values]
-    .filter(([name, distinct]) => alwaysShown.has(name) || isTelling(distinct))
-    .map(([label, distinct]) => ({ label, cardinality: distinct.size }));
+  return detected;
 }
+
+/** Values that are looked at between two pauses. */
+const valuesPerSlice = 1024;
 
 /**
  * Whether one of the values is no identifier; 0 and 1 alone are an answer to something, not numbers of
  * something.
  */
-function isTelling(values: ReadonlySet<string>): boolean {
-  if (values.size <= 2 && [...values].every((value) => value === '0' || value === '1')) return true;
-  for (const value of values) if (!isId(value)) return true;
+function* isTelling(values: readonly string[]): Work<boolean> {
+  if (values.length <= 2 && values.every((value) => value === '0' || value === '1')) return true;
+  for (let i = 0; i < values.length; i++) {
+    if (!isId(values[i])) return true;
+    if (i % valuesPerSlice === valuesPerSlice - 1) yield;
+  }
   return false;
 }
 

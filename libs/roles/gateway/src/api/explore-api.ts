@@ -65,7 +65,7 @@ export class ExploreApi {
     const answers = await streamsOfTenants(
       this.#deps,
       tenancy,
-      { matchers, ...wholeDays(range) },
+      { matchers, ...wholeDays(range), group: { by: 'name', withValues: true } },
       { limits, client: request.signal, isMetadata: true },
     );
     const labels = await this.#deps.frontend.complete(

@@ -52,7 +52,7 @@ export function streamsOfTenants(
 }
 
 /** Streams that are looked at between two pauses. */
-export const streamsPerSlice = 128;
+const streamsPerSlice = 128;
 
 /** Looks at each stream of each tenant. */
 export function* visitStreams(
@@ -66,6 +66,42 @@ export function* visitStreams(
       if (++looks % streamsPerSlice === 0) yield;
     }
   }
+}
+
+/** Values that are looked at between two pauses. */
+const valuesPerSlice = 4096;
+
+/** The values of each label, each once: of groups by name as well as of single streams. */
+export function* valuesByLabel(
+  streams: Iterable<Pick<StreamVolume, 'labels' | 'values'>>,
+): Work<ReadonlyMap<string, readonly string[]>> {
+  const lists = new Map<string, (readonly string[])[]>();
+  let looks = 0;
+  for (const { labels, values } of streams) {
+    if (++looks % streamsPerSlice === 0) yield;
+    for (const [name, value] of labels) {
+      const list = values ?? [value];
+      const ofName = lists.get(name);
+      if (ofName) ofName.push(list);
+      else lists.set(name, [list]);
+    }
+  }
+  const all = new Map<string, readonly string[]>();
+  for (const [name, ofName] of lists) all.set(name, yield* union(ofName));
+  return all;
+}
+
+function* union(lists: readonly (readonly string[])[]): Work<readonly string[]> {
+  if (lists.length === 1) return lists[0];
+  const values = new Set<string>();
+  let looks = 0;
+  for (const list of lists) {
+    for (const value of list) {
+      values.add(value);
+      if (++looks % valuesPerSlice === 0) yield;
+    }
+  }
+  return [...values];
 }
 
 /** Labels of our own making that no client asked for. */

@@ -1,10 +1,17 @@
 import { goJsonString } from '@loki/go';
 import { logExprsOf, parseExpr, parseMatchers, printSelector, selectionsMax } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
-import { compareText, Labels } from '@loki/model';
+import { Labels, sortTexts } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { jsonTextResponse } from '@loki/ports';
-import type { HttpRequest, HttpResponse, QuerierService, StreamVolume, Tenancy } from '@loki/ports';
+import type {
+  HttpRequest,
+  HttpResponse,
+  QuerierService,
+  StreamGrouping,
+  StreamVolume,
+  Tenancy,
+} from '@loki/ports';
 import { pairsJson } from '../answer/encode-result.ts';
 import { bytesPerShardDefault } from '../frontend/leaf-runner.ts';
 import { tenantLabel, withTenant } from '../frontend/multi-tenant.ts';
@@ -13,7 +20,13 @@ import { parseByteSize } from '../limits/byte-text.ts';
 import { checkLabelRange, checkQueryLength } from '../limits/check-query-limits.ts';
 import { badRequest, isUncached, Params, parseTimeRange } from '../limits/params.ts';
 import type { TimeRange } from '../limits/params.ts';
-import { isHiddenLabel, streamsOfTenants, visitStreams, wholeDays } from './explore-streams.ts';
+import {
+  isHiddenLabel,
+  streamsOfTenants,
+  valuesByLabel,
+  visitStreams,
+  wholeDays,
+} from './explore-streams.ts';
 import type { TenantStreams } from './explore-streams.ts';
 import { shardsJson, shardStreams } from './index-shards.ts';
 import { reported } from './metadata-log.ts';
@@ -31,6 +44,7 @@ interface StreamsQuestion {
   readonly matchers: readonly Matcher[];
   readonly range: TimeRange;
   readonly kind: 'labels' | 'series' | 'stats';
+  readonly group?: StreamGrouping;
 }
 
 /** The endpoints that look at streams, not at lines: labels, their values, series, statistics. */
@@ -44,7 +58,7 @@ export class MetadataApi {
   /** `/loki/api/v1/labels` */
   labels(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
-      const found = await this.#labelStreams(request, tenancy, note);
+      const found = await this.#labelStreams(request, tenancy, note, { by: 'name' });
       const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
       await this.#visit(request, found, ({ labels }) => {
         for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
@@ -59,14 +73,14 @@ export class MetadataApi {
     const name = request.params.get('name') ?? '';
     if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel) return textList([...tenancy.ids]);
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
-      const found = await this.#labelStreams(request, tenancy, note);
-      const values = new Set<string>();
-      await this.#visit(request, found, ({ labels }) => {
-        for (const pair of labels) if (pair[0] === name) values.add(pair[1]);
-      });
+      const grouping = { by: 'name' as const, names: [name], withValues: true };
+      const found = await this.#labelStreams(request, tenancy, note, grouping);
+      const streams = found.flatMap((each) => each.streams);
+      const values = await this.#deps.frontend.complete(valuesByLabel(streams), request.signal);
+      const texts = [...(values.get(name) ?? [])];
       note.query = `${name} ${note.query}`.trim();
-      note.entries = values.size;
-      return textList([...values]);
+      note.entries = texts.length;
+      return textList(texts);
     });
   }
 
@@ -174,13 +188,18 @@ export class MetadataApi {
   }
 
   /** Label names and values are known by the day: a range covers the whole of each day that it touches. */
-  #labelStreams(request: HttpRequest, tenancy: Tenancy, note: MetadataNote): Promise<TenantStreams[]> {
+  #labelStreams(
+    request: HttpRequest,
+    tenancy: Tenancy,
+    note: MetadataNote,
+    group: StreamGrouping,
+  ): Promise<TenantStreams[]> {
     const params = Params.of(request);
     const text = (note.query = params.get('query'));
     const range = (note.range = this.#range(params, tenancy, request));
     const matchers = text === '' ? [] : parseMatchers(text);
     checkLabelRange(range, this.#deps.frontend.limitsFor(tenancy, request));
-    return this.#streams(tenancy, request, { matchers, range: wholeDays(range), kind: 'labels' });
+    return this.#streams(tenancy, request, { matchers, range: wholeDays(range), kind: 'labels', group });
   }
 
   /**
@@ -189,7 +208,7 @@ export class MetadataApi {
   #streams(
     tenancy: Tenancy,
     request: HttpRequest,
-    { matchers, range, kind }: StreamsQuestion,
+    { matchers, range, kind, group }: StreamsQuestion,
   ): Promise<TenantStreams[]> {
     const { frontend } = this.#deps;
     const limits = frontend.limitsFor(tenancy, request);
@@ -197,7 +216,13 @@ export class MetadataApi {
     return streamsOfTenants(
       this.#deps,
       tenancy,
-      { matchers, ...range, ...(kind === 'series' ? {} : { purpose: kind }), ...(cache ? { cache } : {}) },
+      {
+        matchers,
+        ...range,
+        ...(kind === 'series' ? {} : { purpose: kind }),
+        ...(group ? { group } : {}),
+        ...(cache ? { cache } : {}),
+      },
       { limits, client: request.signal, isMetadata: kind !== 'stats' },
     );
   }
@@ -206,6 +231,6 @@ export class MetadataApi {
 /** Loki leaves `data` out when there is none. */
 function textList(texts: string[]): HttpResponse {
   if (texts.length === 0) return jsonTextResponse('{"status":"success"}');
-  const sorted = texts.sort(compareText).map(goJsonString);
+  const sorted = sortTexts(texts).map(goJsonString);
   return jsonTextResponse(`{"status":"success","data":[${sorted.join(',')}]}`);
 }

@@ -6,7 +6,7 @@ import type { Matcher } from '@loki/logql';
 import { compareText, LokiError, nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { emptyLeafStats, jsonTextResponse } from '@loki/ports';
-import type { HttpRequest, HttpResponse, QuerierService, Tenancy } from '@loki/ports';
+import type { HttpRequest, HttpResponse, QuerierService, StreamGrouping, Tenancy } from '@loki/ports';
 import { pairsJson, secondsText } from '../answer/encode-result.ts';
 import { lokiStats } from '../answer/stats.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
@@ -64,7 +64,7 @@ export class VolumeApi {
       const found = await streamsOfTenants(
         this.#deps,
         tenancy,
-        { matchers, ...range, volume: { stepNs }, ...(cache ? { cache } : {}) },
+        { matchers, ...range, volume: { stepNs }, ...groupOf(grouping), ...(cache ? { cache } : {}) },
         { limits, client: request.signal },
       );
       const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
@@ -113,6 +113,12 @@ function parseGrouping(params: Params, matchers: readonly Matcher[]): VolumeGrou
   if (targets.length > 0) return { names: new Set(targets), needsAll: true, by };
   const isAll = matchers.length === 0 || by === 'labels';
   return { names: isAll ? undefined : new Set(matchers.map(({ name }) => name)), needsAll: false, by };
+}
+
+/** The same where streams are: a stream that lacks a label is told by the group that it is in. */
+function groupOf({ names, by }: VolumeGrouping): { readonly group?: StreamGrouping } {
+  if (by === 'labels') return { group: { by: 'name', ...(names ? { names: [...names] } : {}) } };
+  return names ? { group: { by: 'labels', names: [...names] } } : {};
 }
 
 /** Bytes of one row of the answer. */

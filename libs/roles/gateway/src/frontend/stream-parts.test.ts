@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import type { Limits } from '@loki/config';
-import { atOnce } from '@loki/engine';
 import { LokiError } from '@loki/model';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
 import { MetadataApi } from '../api/metadata-api.ts';
@@ -14,7 +13,7 @@ import {
   testFrontend,
   TestQuerier,
 } from '../test/gateway.ts';
-import { isCuttable, joinStreams, planStreams, streamBytesPerPart } from './stream-parts.ts';
+import { isCuttable, planStreams, streamBytesPerPart } from './stream-parts.ts';
 import { Weights } from './weights.ts';
 
 // What this protects: questions about labels and series cover their time whatever they are cut into, and are
@@ -109,18 +108,6 @@ test('what lies within one interval cannot be cut', () => {
   expect(isCuttable({ startNs: 0n, endNs: day, splitNs: day })).toBe(false);
   expect(isCuttable({ startNs: 0n, endNs: day + 1n, splitNs: day })).toBe(true);
   expect(isCuttable({ startNs: 0n, endNs: 9n * day, splitNs: 0n })).toBe(false);
-});
-
-test('a stream of several parts is one', () => {
-  const stream = (app: string, entries: number): StreamVolume => ({
-    labels: [['app', app]],
-    entries,
-    lineBytes: 10 * entries,
-  });
-  expect(atOnce(joinStreams([[stream('a', 1), stream('b', 2)], [], [stream('b', 3)]]))).toEqual([
-    stream('a', 1),
-    stream('b', 5),
-  ]);
 });
 
 describe('labels and series', () => {

@@ -1,8 +1,6 @@
 import type { Limits } from '@loki/config';
 import { ceilTo, floorTo } from '@loki/engine';
-import type { Work } from '@loki/engine';
 import { nsPerMs } from '@loki/model';
-import type { StreamVolume } from '@loki/ports';
 import type { TimeRange } from '../limits/params.ts';
 import { boundedInterval } from './cut-leaf.ts';
 import type { Weights } from './weights.ts';
@@ -77,26 +75,4 @@ function cut(part: StreamsPart, weights: Weights): StreamsPart[] {
     fromNs = toNs;
   }
   return parts;
-}
-
-/** Streams that are joined between two pauses. */
-const streamsPerSlice = 256;
-
-/** Streams of several stretches as those of all: each once, with what it holds in each. */
-export function* joinStreams(lists: readonly (readonly StreamVolume[])[]): Work<readonly StreamVolume[]> {
-  if (lists.length === 1) return lists[0];
-  const joined = new Map<string, { labels: StreamVolume['labels']; entries: number; lineBytes: number }>();
-  let looks = 0;
-  for (const list of lists) {
-    for (const { labels, entries, lineBytes } of list) {
-      if (++looks % streamsPerSlice === 0) yield;
-      const text = labels.flat().join('\0');
-      const known = joined.get(text);
-      if (known) {
-        known.entries += entries;
-        known.lineBytes += lineBytes;
-      } else joined.set(text, { labels, entries, lineBytes });
-    }
-  }
-  return [...joined.values()];
 }

@@ -1,8 +1,9 @@
 import type { Limits } from '@loki/config';
+import { mergeStreamVolumes } from '@loki/engine';
 import type { QueryThread } from '@loki/engine';
 import { LokiError, Semaphore } from '@loki/model';
 import type { QuerierService, StreamsRequest, StreamVolume } from '@loki/ports';
-import { isCuttable, joinStreams, planStreams } from './stream-parts.ts';
+import { isCuttable, planStreams } from './stream-parts.ts';
 import type { StreamsPart } from './stream-parts.ts';
 import type { Weights, WeightSource } from './weights.ts';
 
@@ -37,7 +38,8 @@ export async function streamsInParts(
   };
   try {
     const lists = await Promise.all(parts.map(ask));
-    return await thread.complete(joinStreams(lists), () => signal.throwIfAborted());
+    if (lists.length === 1) return lists[0];
+    return await thread.complete(mergeStreamVolumes(lists), () => signal.throwIfAborted());
   } catch (error) {
     stop.abort(error);
     throw error;

@@ -1,8 +1,12 @@
 import { Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
+import { atOnce } from '@loki/ports';
 import { columns, encodeSegment, openSegment, RowWriter } from '@loki/segment';
 import type { Segment } from '@loki/segment';
-import type { HeadRecord } from '../head.ts';
+import { EntryHasher } from '../entry-hasher.ts';
+import { HeadRecord } from '../head.ts';
+import type { Head } from '../head.ts';
+import { SectionStreams } from '../section-streams.ts';
 
 /** One entry of a test, as plain as can be. */
 export interface Row {
@@ -75,13 +79,17 @@ export function labelsOf(app: string): Labels {
   ]);
 }
 
+export function hasher(): EntryHasher {
+  return new EntryHasher(Buffer.from('a secret'));
+}
+
+/** A stream of tests in a head: its number, -1 when it is not there, and its hash. */
+export function streamOf(head: Head, app: string, tenant = 'a'): { number: number; hash: number } {
+  const [section] = openSegment(encodeRows([{ app, tenant, ns: 0n, line: '' }])).sections;
+  const streams = atOnce(SectionStreams.of(section, head.streams));
+  return { number: streams.numbers[0], hash: streams.hash(0) };
+}
+
 export function headRecord(offset: number, bytes: Buffer): HeadRecord {
-  const segment = openSegment(bytes);
-  let rowCount = 0;
-  let lineBytes = 0;
-  for (const section of segment.sections) {
-    rowCount += section.rowCount;
-    lineBytes += section.lineBytes;
-  }
-  return { offset, bytes, segment, rowCount, lineBytes, consumedAtMs: 0 };
+  return new HeadRecord(offset, openSegment(bytes), 0);
 }

@@ -147,6 +147,16 @@ export interface StreamsRequest {
     | undefined;
   /** `labels` or `stats`, for metrics; empty, or unknown: streams. */
   purpose: string;
+  /** Absent: each stream stands by itself, as it does in answers of versions that do not know this. */
+  group: StreamGrouping | undefined;
+}
+
+export interface StreamGrouping {
+  /** A stream counts for the name of each of its labels; else for its values of `names`. */
+  byName: boolean;
+  /** None: all labels. */
+  names: string[];
+  withValues: boolean;
 }
 
 export interface StoredBytesRequest {
@@ -172,7 +182,19 @@ export interface StreamVolume {
   labels: string[];
   entries: number;
   lineBytes: number;
-  volume: VolumeBuckets | undefined;
+  volume:
+    | VolumeBuckets
+    | undefined;
+  /** Values of the label that the group is of. */
+  values: Texts | undefined;
+}
+
+/** Many texts, one after another. */
+export interface Texts {
+  /** Bytes of each: uint32. */
+  lengths: Uint8Array;
+  /** UTF-8. */
+  joined: Uint8Array;
 }
 
 export interface VolumeBuckets {
@@ -1459,7 +1481,7 @@ export const LeafStats: MessageFns<LeafStats> = {
 };
 
 function createBaseStreamsRequest(): StreamsRequest {
-  return { selector: "", startNs: 0n, endNs: 0n, volume: undefined, cache: undefined, purpose: "" };
+  return { selector: "", startNs: 0n, endNs: 0n, volume: undefined, cache: undefined, purpose: "", group: undefined };
 }
 
 export const StreamsRequest: MessageFns<StreamsRequest> = {
@@ -1487,6 +1509,9 @@ export const StreamsRequest: MessageFns<StreamsRequest> = {
     }
     if (message.purpose !== "") {
       writer.uint32(50).string(message.purpose);
+    }
+    if (message.group !== undefined) {
+      StreamGrouping.encode(message.group, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -1550,6 +1575,82 @@ export const StreamsRequest: MessageFns<StreamsRequest> = {
             }
 
             message.purpose = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.group = StreamGrouping.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStreamGrouping(): StreamGrouping {
+  return { byName: false, names: [], withValues: false };
+}
+
+export const StreamGrouping: MessageFns<StreamGrouping> = {
+  encode(message: StreamGrouping, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.byName !== false) {
+      writer.uint32(8).bool(message.byName);
+    }
+    for (const v of message.names) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.withValues !== false) {
+      writer.uint32(24).bool(message.withValues);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamGrouping {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamGrouping();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.byName = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.names.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.withValues = reader.bool();
             continue;
           }
         }
@@ -1784,7 +1885,7 @@ export const StreamVolumes: MessageFns<StreamVolumes> = {
 };
 
 function createBaseStreamVolume(): StreamVolume {
-  return { labels: [], entries: 0, lineBytes: 0, volume: undefined };
+  return { labels: [], entries: 0, lineBytes: 0, volume: undefined, values: undefined };
 }
 
 export const StreamVolume: MessageFns<StreamVolume> = {
@@ -1800,6 +1901,9 @@ export const StreamVolume: MessageFns<StreamVolume> = {
     }
     if (message.volume !== undefined) {
       VolumeBuckets.encode(message.volume, writer.uint32(34).fork()).join();
+    }
+    if (message.values !== undefined) {
+      Texts.encode(message.values, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1847,6 +1951,71 @@ export const StreamVolume: MessageFns<StreamVolume> = {
             }
 
             message.volume = VolumeBuckets.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.values = Texts.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTexts(): Texts {
+  return { lengths: new Uint8Array(0), joined: new Uint8Array(0) };
+}
+
+export const Texts: MessageFns<Texts> = {
+  encode(message: Texts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.lengths.length !== 0) {
+      writer.uint32(10).bytes(message.lengths);
+    }
+    if (message.joined.length !== 0) {
+      writer.uint32(18).bytes(message.joined);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Texts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTexts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.lengths = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.joined = reader.bytes();
             continue;
           }
         }

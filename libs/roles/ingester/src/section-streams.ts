@@ -1,0 +1,132 @@
+import type { SlicedWork } from '@loki/ports';
+import type { Section } from '@loki/segment';
+import { hash53 } from './head-streams.ts';
+import type { HeadStreams, StreamKey } from './head-streams.ts';
+
+/** Values and streams between two looks at the clock: some hundred nanoseconds each. */
+const looksPerSlice = 2048;
+const unknown = -1;
+
+/** The streams of a record's section, found in a head by the numbers of their label values. */
+export class SectionStreams {
+  /** By stream of the section: its number in the head, -1 when it is not there. */
+  readonly numbers: Int32Array;
+  readonly #section: Section;
+  readonly #high: Uint32Array;
+  readonly #low: Uint32Array;
+  /** By cell of the section: the number of the value, -1 when the head does not have it. */
+  readonly #values: Int32Array;
+
+  private constructor(section: Section) {
+    const { count } = section.streams;
+    this.numbers = new Int32Array(count);
+    this.#section = section;
+    this.#high = new Uint32Array(count);
+    this.#low = new Uint32Array(count);
+    this.#values = new Int32Array(section.labelIndex.cells().code.length);
+  }
+
+  /**
+   * O(cells), in slices. A commit in between takes streams away, whose numbers then stand for no stream; no
+   * number is given again before the head takes a record in.
+   */
+  static *of(section: Section, streams: HeadStreams): SlicedWork<SectionStreams> {
+    const found = new SectionStreams(section);
+    yield* found.#find(streams);
+    return found;
+  }
+
+  /** 53 bits of a stream's hash, which is the same in and out of the head. */
+  hash(stream: number): number {
+    return hash53(this.#high[stream], this.#low[stream]);
+  }
+
+  /** Takes a stream into the head that is not there. */
+  add(stream: number, streams: HeadStreams): number {
+    const { labelIndex } = this.#section;
+    const { starts, column, code } = labelIndex.cells();
+    const tenant = streams.tenant(this.#section.tenant);
+    const [start, end] = [starts[stream], starts[stream + 1]];
+    for (let cell = start; cell < end; cell++) {
+      const text = labelIndex.names[column[cell]];
+      let name = tenant.names.get(text);
+      if (!name) tenant.names.set(text, (name = { text, values: new Map() }));
+      this.#values[cell] = streams.values.intern(name, labelIndex.values(text)[code[cell] - 1]);
+    }
+    return (this.numbers[stream] = streams.add(tenant, this.#key(stream)));
+  }
+
+  *#find(streams: HeadStreams): SlicedWork<void> {
+    const { labelIndex, tenant: tenantName } = this.#section;
+    const { names } = labelIndex;
+    const { starts, column, code } = labelIndex.cells();
+    const tenant = streams.tenants.get(tenantName);
+    const columns: ValueColumn[] = [];
+    for (const name of names) {
+      columns.push(
+        yield* valueColumn(name, labelIndex.values(name), tenant?.names.get(name)?.values, streams),
+      );
+    }
+    const [tenantHigh, tenantLow] = [
+      streams.values.half('high', '', tenantName),
+      streams.values.half('low', '', tenantName),
+    ];
+    for (let stream = 0; stream < this.numbers.length; stream++) {
+      let [high, low] = [tenantHigh, tenantLow];
+      for (let cell = starts[stream]; cell < starts[stream + 1]; cell++) {
+        const { numbers, highs, lows } = columns[column[cell]];
+        const at = code[cell] - 1;
+        this.#values[cell] = numbers[at];
+        high = mixed(high, highs[at]);
+        low = mixed(low, lows[at]);
+      }
+      this.#high[stream] = high;
+      this.#low[stream] = low;
+      this.numbers[stream] = streams.find(tenant, this.#key(stream));
+      if (stream % looksPerSlice === looksPerSlice - 1) yield;
+    }
+  }
+
+  #key(stream: number): StreamKey {
+    const { starts } = this.#section.labelIndex.cells();
+    return {
+      high: this.#high[stream],
+      low: this.#low[stream],
+      values: this.#values,
+      start: starts[stream],
+      end: starts[stream + 1],
+    };
+  }
+}
+
+/** The values of one label of a section, as the head knows them. */
+interface ValueColumn {
+  readonly numbers: Int32Array;
+  readonly highs: Uint32Array;
+  readonly lows: Uint32Array;
+}
+
+function* valueColumn(
+  name: string,
+  texts: readonly string[],
+  known: ReadonlyMap<string, number> | undefined,
+  { values }: HeadStreams,
+): SlicedWork<ValueColumn> {
+  const numbers = new Int32Array(texts.length);
+  const highs = new Uint32Array(texts.length);
+  const lows = new Uint32Array(texts.length);
+  for (let i = 0; i < texts.length; i++) {
+    const value = known?.get(texts[i]) ?? unknown;
+    numbers[i] = value;
+    highs[i] = value === unknown ? values.half('high', name, texts[i]) : values.high(value);
+    lows[i] = value === unknown ? values.half('low', name, texts[i]) : values.low(value);
+    if (i % looksPerSlice === looksPerSlice - 1) yield;
+  }
+  return { numbers, highs, lows };
+}
+
+/** Halves are keyed already: to spread them is enough. */
+function mixed(hash: number, half: number): number {
+  const product = Math.imul(hash ^ half, 0x9e37_79b1);
+  return (product ^ (product >>> 15)) >>> 0;
+}

@@ -1,0 +1,159 @@
+/**
+ * Rows about streams: what a process with so many of them takes in memory, and to answer questions about
+ * them.
+ */
+import { Product } from '@loki/attack';
+import type { Bar } from './growth-judge.ts';
+
+const mib = 2 ** 20;
+const tenant = 'bench';
+const headers = { 'x-scope-orgid': tenant };
+const streamsPerPush = 1_000;
+/** Each stream is pushed so often: a record of the write log holds it each time. */
+const rounds = 3;
+/** A question is asked so often, the cheapest counts: others' work and collections only add to it. */
+const repeats = 5;
+const answerTimeoutMs = 300_000;
+
+const flags = [
+  '-ingester.max-global-streams-per-user=0',
+  '-ingester.max-streams-per-user=0',
+  '-distributor.ingestion-rate-limit-mb=4096',
+  '-distributor.ingestion-burst-size-mb=4096',
+  '-querier.max-query-series=2000000',
+  '-frontend.max-cache-freshness=10m',
+];
+
+/** One measure of a row, over all sizes. */
+interface Measure {
+  readonly name: string;
+  readonly unit: 's' | 'MiB';
+  readonly bar: Bar;
+}
+
+const cpuFloorSeconds = 0.01;
+const judgedStreams = 100_000;
+
+function cpu(costMax: number): Bar {
+  return { costMax, atSize: judgedStreams, exponentMax: 1, floor: cpuFloorSeconds };
+}
+
+function memory(costMax: number): Bar {
+  return { costMax, atSize: judgedStreams, exponentMax: 1, floor: 150 };
+}
+
+interface Question {
+  readonly name: string;
+  readonly path: string;
+  readonly params?: Readonly<Record<string, string>>;
+  readonly costMax: number;
+}
+
+/** What Grafana and its users ask about streams. */
+const questions: readonly Question[] = [
+  { name: 'labels', path: 'labels', costMax: 0.02 },
+  { name: 'values of app', path: 'label/app/values', costMax: 0.02 },
+  {
+    name: 'values of app, a namespace',
+    path: 'label/app/values',
+    params: { query: '{namespace="ns-7"}' },
+    costMax: 0.02,
+  },
+  { name: 'volume', path: 'index/volume', params: { query: '{app=~".+"}' }, costMax: 0.15 },
+  { name: 'detected labels', path: 'detected_labels', costMax: 0.05 },
+  { name: 'series', path: 'series', costMax: 1.5 },
+  { name: 'series of an app', path: 'series', params: { 'match[]': '{app="app-7"}' }, costMax: 0.1 },
+  { name: 'lines of a stream', path: 'query_range', params: { query: '{pod="pod-7"}' }, costMax: 0.05 },
+];
+
+export const streamMeasures: readonly Measure[] = [
+  { name: 'memory after push', unit: 'MiB', bar: memory(400) },
+  ...questions.map(({ name, costMax }): Measure => ({ name: `${name}, head`, unit: 's', bar: cpu(costMax) })),
+  { name: 'memory with queries', unit: 'MiB', bar: memory(700) },
+  ...questions.map(({ name, costMax }): Measure => ({
+    name: `${name}, flushed`,
+    unit: 's',
+    bar: cpu(costMax),
+  })),
+  { name: 'memory after flush', unit: 'MiB', bar: memory(700) },
+];
+
+/** Measures a fresh process with so many streams. */
+export async function measureStreams(streams: number): Promise<Map<string, number>> {
+  const product = await Product.start(0, flags);
+  const costs = new Map<string, number>();
+  try {
+    await push(product, streams);
+    costs.set('memory after push', product.memoryBytes() / mib);
+    await askAll(product, 'head', costs);
+    costs.set('memory with queries', product.memoryBytes() / mib);
+    await ask(product, '/flush', {}, 'POST');
+    await askAll(product, 'flushed', costs);
+    costs.set('memory after flush', product.memoryBytes() / mib);
+    return costs;
+  } finally {
+    await product.stop();
+  }
+}
+
+async function push(product: Product, streams: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (let first = 0; first < streams; first += streamsPerPush) {
+      const body = JSON.stringify({
+        streams: Array.from({ length: Math.min(streamsPerPush, streams - first) }, (_, i) => ({
+          stream: labelsOf(first + i),
+          values: [[`${Date.now()}000000`, `round ${round}: request ${first + i} took ${i % 97} ms`]],
+        })),
+      });
+      const response = await fetch(`http://127.0.0.1:${product.port}/loki/api/v1/push`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body,
+        signal: AbortSignal.timeout(answerTimeoutMs),
+      });
+      if (response.status !== 204) throw new Error(`a push: ${response.status} ${await response.text()}`);
+    }
+  }
+}
+
+/**
+ * As Kubernetes' pods have them: few clusters and namespaces, some hundred apps, and a name of its own for
+ * each.
+ */
+function labelsOf(stream: number): Record<string, string> {
+  return {
+    cluster: `cluster-${stream % 3}`,
+    namespace: `ns-${stream % 50}`,
+    app: `app-${stream % 200}`,
+    container: `container-${stream % 20}`,
+    pod: `pod-${stream}`,
+  };
+}
+
+async function askAll(product: Product, where: string, costs: Map<string, number>): Promise<void> {
+  for (const { name, path, params = {} } of questions) {
+    let least = Infinity;
+    for (let i = 0; i < repeats; i++) {
+      const beganSeconds = product.cpuSeconds();
+      await ask(product, `/loki/api/v1/${path}`, params);
+      least = Math.min(least, product.cpuSeconds() - beganSeconds);
+    }
+    costs.set(`${name}, ${where}`, least);
+  }
+}
+
+async function ask(
+  product: Product,
+  path: string,
+  params: Readonly<Record<string, string>>,
+  method = 'GET',
+): Promise<void> {
+  const query = new URLSearchParams(params).toString();
+  const response = await fetch(`http://127.0.0.1:${product.port}${path}?${query}`, {
+    method,
+    headers,
+    signal: AbortSignal.timeout(answerTimeoutMs),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${text.slice(0, 200)}`);
+}
