@@ -36,6 +36,8 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
     limitSyntaxChecks,
   });
   if (loaded.kind === 'exit') {
+    // The reader of `-help | head` leaves before the end.
+    process.stdout.once('error', () => undefined);
     process.stdout.write(loaded.stdout);
     process.stderr.write(loaded.stderr);
     process.exitCode = loaded.code;
