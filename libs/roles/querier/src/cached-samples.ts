@@ -12,7 +12,7 @@ import type { SamplePart, Work } from '@loki/engine';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { CachePolicy, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { decodeSamples, encodeSamples } from './kept-codec.ts';
-import { segmentsIn } from './kept-results.ts';
+import { keptBytesMax, segmentsIn } from './kept-results.ts';
 import type { KeptKey, KeptResults } from './kept-results.ts';
 import { leafWindow } from './window.ts';
 
@@ -67,7 +67,7 @@ interface Known {
 async function lookUp(
   parts: readonly SampleLeafRequest[],
   segments: readonly SegmentRef[],
-  { kept, policy, generation }: CachedScan<SampleLeafRequest, SampleLeafResult>,
+  { kept, policy, generation, complete }: CachedScan<SampleLeafRequest, SampleLeafResult>,
   stats: LeafStats,
 ): Promise<ReadonlyMap<SampleLeafRequest, Known>> {
   const known = new Map<SampleLeafRequest, Known>();
@@ -80,12 +80,12 @@ async function lookUp(
     else asked.push({ part, key: keyOf(part, { window, segments: inWindow, generation }) });
   }
   const keys = asked.map(({ key }) => key);
-  const answers = await kept.get(keys, stats);
-  asked.forEach(({ part, key }, i) => {
+  const answers = await complete(await kept.get(keys, stats));
+  for (const [i, { part, key }] of asked.entries()) {
     const answer = answers[i];
-    const result = answer && decodeSamples(answer, stepCount(part));
+    const result = answer && (await complete(decodeSamples(answer, stepCount(part))));
     known.set(part, result ? { result } : { key });
-  });
+  }
   return known;
 }
 
@@ -138,9 +138,10 @@ async function partsOf(
       for (const part of gap) {
         const { key } = known.get(part)!;
         if (!key) continue;
-        entries.push({ key, answer: encodeSamples(await complete(cutSampleResult(whole, part, result))) });
+        const ofPart = await complete(cutSampleResult(whole, part, result));
+        entries.push({ key, answer: await complete(encodeSamples(ofPart, keptBytesMax)) });
       }
-      kept.put(entries, stats);
+      await complete(kept.put(entries, stats));
       return { request: whole, result };
     }),
   );

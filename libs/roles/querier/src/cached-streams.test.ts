@@ -1,4 +1,5 @@
 import type { SegmentRef } from '@loki/catalog';
+import { atOnce } from '@loki/engine';
 import type { TenantId } from '@loki/model';
 import type { CachePolicy, ResultsCache, StreamsRequest, StreamVolume } from '@loki/ports';
 import { cachedStreams } from './cached-streams.ts';
@@ -44,7 +45,14 @@ function process(generation = 0) {
     return Promise.resolve(found);
   };
   return (asked: StreamsRequest = request, segments = [cut, older, old, young]) =>
-    cachedStreams(asked, segments, { kept, policy, generation, known, scan });
+    cachedStreams(asked, segments, {
+      kept,
+      policy,
+      generation,
+      known,
+      scan,
+      complete: async (work) => atOnce(work),
+    });
 }
 
 test('another process reads only what is cut by the range, or young', async () => {

@@ -1,7 +1,9 @@
 import type { SegmentRef } from '@loki/catalog';
+import type { Work } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { CachePolicy, StreamsRequest, StreamVolume } from '@loki/ports';
 import { decodeStreams, encodeStreams } from './kept-codec.ts';
+import { keptBytesMax } from './kept-results.ts';
 import type { KeptKey, KeptResults } from './kept-results.ts';
 import { formOf, knownKey } from './known-streams.ts';
 import type { KnownStreams } from './known-streams.ts';
@@ -13,6 +15,8 @@ interface CachedStreamsScan {
   /** This process's answers of single segments. */
   readonly known: KnownStreams;
   readonly scan: (segment: SegmentRef) => Promise<readonly StreamVolume[]>;
+  /** Does work of this thread. */
+  readonly complete: <T>(work: Work<T>) => Promise<T>;
 }
 
 /**
@@ -23,26 +27,28 @@ interface CachedStreamsScan {
 export async function cachedStreams(
   request: StreamsRequest,
   segments: readonly SegmentRef[],
-  { kept, policy, generation, known, scan }: CachedStreamsScan,
+  { kept, policy, generation, known, scan, complete }: CachedStreamsScan,
 ): Promise<(readonly StreamVolume[])[]> {
   const groups = groupWhole(request, segments, policy);
   const unknown = groups.filter((group) => group.some((ref) => !known.get(knownKey(request, ref)!)));
   const keys = unknown.map((group) => keyOf(request, group, generation));
   const stats = emptyLeafStats();
-  const answers = await kept.get(keys, stats);
+  const answers = await complete(await kept.get(keys, stats));
   const missing: { readonly group: readonly SegmentRef[]; readonly key: KeptKey }[] = [];
-  unknown.forEach((group, i) => {
+  for (const [i, group] of unknown.entries()) {
     const answer = answers[i];
-    const lists = answer && decodeStreams(answer, group.length);
+    const lists = answer && (await complete(decodeStreams(answer, group.length)));
     if (lists) group.forEach((ref, at) => known.put(knownKey(request, ref)!, lists[at]));
     else missing.push({ group, key: keys[i] });
-  });
+  }
   const found = new Map<SegmentRef, readonly StreamVolume[]>();
   await Promise.all(segments.map(async (segment) => void found.set(segment, await scan(segment))));
-  kept.put(
-    missing.map(({ group, key }) => ({ key, answer: encodeStreams(group.map((ref) => found.get(ref)!)) })),
-    stats,
-  );
+  const entries = [];
+  for (const { group, key } of missing) {
+    const lists = group.map((ref) => found.get(ref)!);
+    entries.push({ key, answer: await complete(encodeStreams(lists, keptBytesMax)) });
+  }
+  await complete(kept.put(entries, stats));
   return segments.map((segment) => found.get(segment)!);
 }
 

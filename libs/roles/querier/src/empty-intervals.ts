@@ -1,5 +1,5 @@
 import type { SegmentRef } from '@loki/catalog';
-import { ceilTo, isSplittable } from '@loki/engine';
+import { atOnce, ceilTo, isSplittable } from '@loki/engine';
 import type { CachePolicy, LeafStats, LogLeafRequest } from '@loki/ports';
 import { segmentsIn } from './kept-results.ts';
 import type { KeptKey, KeptResults } from './kept-results.ts';
@@ -47,10 +47,12 @@ export class EmptyIntervals {
       if (window.endNs > policy.newestNs) open.push(window);
       else asked.push({ window, key: keyOf(request, window, inWindow, from.generation) });
     }
-    const answers = await kept.get(
+    const checked = await kept.get(
       asked.map(({ key }) => key),
       stats,
     );
+    // Headers alone: that rows are absent is all they say.
+    const answers = atOnce(checked);
     const unknown = asked.filter((_, i) => answers[i] === undefined);
     return new EmptyIntervals(joined([...unknown.map(({ window }) => window), ...open]), unknown, kept);
   }
@@ -68,10 +70,8 @@ export class EmptyIntervals {
         window.endNs <= read.endNs &&
         !times.some((ts) => ts >= window.startNs && ts < window.endNs),
     );
-    this.#kept.put(
-      empty.map(({ key }) => ({ key, answer: new Uint8Array() })),
-      stats,
-    );
+    const entries = empty.map(({ key }) => ({ key, answer: new Uint8Array() }));
+    atOnce(this.#kept.put(entries, stats));
   }
 }
 

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
+import { atOnce } from '@loki/engine';
+import type { Work } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { SampleLeafResult, StreamVolume } from '@loki/ports';
-import { decodeSamples, decodeStreams, encodeSamples, encodeStreams } from './kept-codec.ts';
+import * as codec from './kept-codec.ts';
+
+const encodeSamples = (result: SampleLeafResult) => atOnce(codec.encodeSamples(result, Infinity))!;
+const decodeSamples = (bytes: Uint8Array, steps: number) => atOnce(codec.decodeSamples(bytes, steps));
+const encodeStreams = (lists: readonly (readonly StreamVolume[])[]) =>
+  atOnce(codec.encodeStreams(lists, Infinity))!;
+const decodeStreams = (bytes: Uint8Array, lists: number) => atOnce(codec.decodeStreams(bytes, lists));
 
 // What this protects: what is kept comes back bit by bit, and bytes that make no sense are no answer,
 // whatever they ask for.
@@ -98,4 +106,29 @@ test('whatever the bytes, nothing is thrown and little is taken', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+/** How often the work stands still. */
+function pausesOf(work: Work<unknown>): number {
+  let pauses = 0;
+  while (!work.next().done) pauses++;
+  return pauses;
+}
+
+test('answers of megabytes are written and read in pieces, and given up when they are too large', () => {
+  const labels: [string, string][] = [['app', 'a'.repeat(100)]];
+  const series = Array.from({ length: 4_000 }, (_, i) => ({
+    labels,
+    columns: [Float64Array.of(i + 0.5, 2, 3)],
+  }));
+  const result: SampleLeafResult = { kind: 'samples', steps: 3, series, stats: emptyLeafStats() };
+  const lists = [Array.from({ length: 4_000 }, () => ({ labels, entries: 1, lineBytes: 2 }))];
+  const written = [
+    [codec.encodeSamples(result, Infinity), codec.decodeSamples(encodeSamples(result), 3)],
+    [codec.encodeStreams(lists, Infinity), codec.decodeStreams(encodeStreams(lists), 1)],
+  ];
+  for (const work of written.flat()) expect(pausesOf(work)).toBeGreaterThan(10);
+  expect(atOnce(codec.encodeSamples(result, 100_000))).toBeUndefined();
+  expect(atOnce(codec.encodeStreams(lists, 100_000))).toBeUndefined();
+  expect(pausesOf(codec.encodeSamples(result, 100_000))).toBeLessThan(5);
 });

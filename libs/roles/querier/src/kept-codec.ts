@@ -1,4 +1,5 @@
 import { ByteReader, BytesError, ByteWriter } from '@loki/bytes';
+import type { Work } from '@loki/engine';
 import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { SampleLeafResult, SeriesState, StreamVolume, VolumeBuckets } from '@loki/ports';
@@ -7,34 +8,59 @@ import type { SampleLeafResult, SeriesState, StreamVolume, VolumeBuckets } from 
 const asWhole = 0;
 const asDoubles = 1;
 
-/** Partial states as bytes, without what they cost. */
-export function encodeSamples(result: SampleLeafResult): Uint8Array {
+/** Bytes between two pauses: a fraction of a millisecond. */
+const bytesPerSlice = 32 * 1024;
+
+/** Lets others have the thread now and then, by the bytes that were written or read since. */
+class Pauses {
+  #at = 0;
+
+  isDue(at: number): boolean {
+    if (at - this.#at < bytesPerSlice) return false;
+    this.#at = at;
+    return true;
+  }
+}
+
+/** Partial states as bytes, without what they cost; undefined when they are more than `bytesMax`. */
+export function* encodeSamples(result: SampleLeafResult, bytesMax: number): Work<Uint8Array | undefined> {
   const out = new ByteWriter(4096);
+  const pauses = new Pauses();
   out.uvarint(result.steps);
   out.uvarint(result.series.length);
-  for (const { labels, columns, samples } of result.series) {
-    writeLabels(out, labels);
-    out.uvarint(columns.length);
-    for (const column of columns) writeColumn(out, column);
-    if (columns.length > 0) continue;
-    const { times, values } = samples!;
-    out.uvarint(times.length);
-    out.f64(times[0] ?? 0);
-    writeColumn(out, distances(times));
-    writeColumn(out, values);
+  for (const state of result.series) {
+    writeState(out, state);
+    if (out.length > bytesMax) return undefined;
+    if (pauses.isDue(out.length)) yield;
   }
   return out.take();
+}
+
+function writeState(out: ByteWriter, { labels, columns, samples }: SeriesState): void {
+  writeLabels(out, labels);
+  out.uvarint(columns.length);
+  for (const column of columns) writeColumn(out, column);
+  if (columns.length > 0) return;
+  const { times, values } = samples!;
+  out.uvarint(times.length);
+  out.f64(times[0] ?? 0);
+  writeColumn(out, distances(times));
+  writeColumn(out, values);
 }
 
 /**
  * @returns undefined when the bytes are not states of so many steps: whoever keeps them may have been wrong
  */
-export function decodeSamples(bytes: Uint8Array, steps: number): SampleLeafResult | undefined {
-  return guarded(bytes, (input) => {
+export function decodeSamples(bytes: Uint8Array, steps: number): Work<SampleLeafResult | undefined> {
+  return guarded(bytes, function* (input) {
     if (input.uvarint() !== steps) throw new BytesError('states of other steps');
     const count = input.count(input.remaining);
     const series: SeriesState[] = [];
-    for (let i = 0; i < count; i++) series.push(readState(input, steps));
+    const pauses = new Pauses();
+    for (let i = 0; i < count; i++) {
+      series.push(readState(input, steps));
+      if (pauses.isDue(bytes.length - input.remaining)) yield;
+    }
     return { kind: 'samples' as const, steps, series, stats: emptyLeafStats() };
   });
 }
@@ -62,40 +88,59 @@ const columnsMax = 8;
 const hasVolume = 1;
 const hasValues = 2;
 
-/** Streams of some segments, a list for each. */
-export function encodeStreams(lists: readonly (readonly StreamVolume[])[]): Uint8Array {
+/** Streams of some segments, a list for each; undefined when they are more than `bytesMax`. */
+export function* encodeStreams(
+  lists: readonly (readonly StreamVolume[])[],
+  bytesMax: number,
+): Work<Uint8Array | undefined> {
   const out = new ByteWriter(4096);
+  const pauses = new Pauses();
   out.uvarint(lists.length);
   for (const list of lists) {
     out.uvarint(list.length);
-    for (const { labels, entries, lineBytes, volume, values } of list) {
-      writeLabels(out, labels);
-      out.f64(entries);
-      out.f64(lineBytes);
-      out.u8((volume ? hasVolume : 0) + (values ? hasValues : 0));
-      if (volume) {
-        out.uvarint(volume.bucket.length);
-        volume.bucket.forEach((bucket, i) => {
-          out.uvarint(bucket);
-          out.f64(volume.bytes[i]);
-        });
-      }
-      if (values) {
-        out.uvarint(values.length);
-        for (const value of values) out.sizedText(value);
-      }
+    for (const stream of list) {
+      writeStream(out, stream);
+      if (out.length > bytesMax) return undefined;
+      if (pauses.isDue(out.length)) yield;
     }
   }
   return out.take();
 }
 
+function writeStream(out: ByteWriter, stream: StreamVolume): void {
+  const { labels, entries, lineBytes, volume, values } = stream;
+  writeLabels(out, labels);
+  out.f64(entries);
+  out.f64(lineBytes);
+  out.u8((volume ? hasVolume : 0) + (values ? hasValues : 0));
+  if (volume) {
+    out.uvarint(volume.bucket.length);
+    volume.bucket.forEach((bucket, i) => {
+      out.uvarint(bucket);
+      out.f64(volume.bytes[i]);
+    });
+  }
+  if (values) {
+    out.uvarint(values.length);
+    for (const value of values) out.sizedText(value);
+  }
+}
+
 /** @returns undefined when the bytes are not so many lists */
-export function decodeStreams(bytes: Uint8Array, lists: number): StreamVolume[][] | undefined {
-  return guarded(bytes, (input) => {
+export function decodeStreams(bytes: Uint8Array, lists: number): Work<StreamVolume[][] | undefined> {
+  return guarded(bytes, function* (input) {
     if (input.uvarint() !== lists) throw new BytesError('lists of other segments');
-    return Array.from({ length: lists }, () =>
-      Array.from({ length: input.count(input.remaining) }, () => readStream(input)),
-    );
+    const pauses = new Pauses();
+    const all: StreamVolume[][] = [];
+    while (all.length < lists) {
+      const list: StreamVolume[] = [];
+      for (let left = input.count(input.remaining); left > 0; left--) {
+        list.push(readStream(input));
+        if (pauses.isDue(bytes.length - input.remaining)) yield;
+      }
+      all.push(list);
+    }
+    return all;
   });
 }
 
@@ -158,10 +203,10 @@ function readColumn(input: ByteReader, length: number): Float64Array {
   return column;
 }
 
-function guarded<T>(bytes: Uint8Array, read: (input: ByteReader) => T): T | undefined {
+function* guarded<T>(bytes: Uint8Array, read: (input: ByteReader) => Work<T>): Work<T | undefined> {
   try {
     const input = new ByteReader(bytes);
-    const value = read(input);
+    const value = yield* read(input);
     input.expectEnd();
     return value;
   } catch (error) {

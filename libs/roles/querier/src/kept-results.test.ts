@@ -1,3 +1,4 @@
+import { atOnce } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { Clock, ResultsCache } from '@loki/ports';
 import { KeptResults, keptBytesMax, segmentsIn } from './kept-results.ts';
@@ -47,7 +48,7 @@ const key: KeptKey = {
 const answer = Buffer.from('answer');
 
 async function found(kept: KeptResults, asked: KeptKey): Promise<string | undefined> {
-  const [value] = await kept.get([asked], emptyLeafStats());
+  const [value] = atOnce(await kept.get([asked], emptyLeafStats()));
   return value && Buffer.from(value).toString();
 }
 
@@ -56,12 +57,12 @@ let kept: KeptResults;
 beforeEach(() => {
   cache = new TestCache();
   kept = new KeptResults(cache, clock);
-  kept.put([{ key, answer }], emptyLeafStats());
+  atOnce(kept.put([{ key, answer }], emptyLeafStats()));
 });
 
 test('what was put is found, and counted', async () => {
   const stats = emptyLeafStats();
-  const values = await kept.get([key, { ...key, tenant: 'b' }], stats);
+  const values = atOnce(await kept.get([key, { ...key, tenant: 'b' }], stats));
   expect(values.map((value) => value && Buffer.from(value).toString())).toEqual(['answer', undefined]);
   expect(stats).toMatchObject({
     cacheRequests: 1,
@@ -110,7 +111,7 @@ test('no flipped bit is believed, nor a value that stands under a wrong key', as
     expect(await found(kept, key)).toBeUndefined();
   }
   const other = { ...key, tenant: 'b' };
-  kept.put([{ key: other, answer: Buffer.from('of b') }], emptyLeafStats());
+  atOnce(kept.put([{ key: other, answer: Buffer.from('of b') }], emptyLeafStats()));
   const [foreign] = [...cache.values.keys()].filter((each) => each !== name);
   cache.values.set(name, cache.values.get(foreign)!);
   expect(await found(kept, key)).toBeUndefined();
@@ -122,7 +123,7 @@ test('no flipped bit is believed, nor a value that stands under a wrong key', as
 
 test('what is too large is not kept', async () => {
   const large = { ...key, tenant: 'large' };
-  kept.put([{ key: large, answer: new Uint8Array(keptBytesMax + 1) }], emptyLeafStats());
+  atOnce(kept.put([{ key: large, answer: new Uint8Array(keptBytesMax + 1) }], emptyLeafStats()));
   expect(await found(kept, large)).toBeUndefined();
 });
 

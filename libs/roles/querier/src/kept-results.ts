@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { crc32c } from '@loki/bytes';
 import type { SegmentRef } from '@loki/catalog';
+import type { Work } from '@loki/engine';
 import { mib } from '@loki/model';
 import type { Clock, LeafDelete, LeafStats, ResultsCache } from '@loki/ports';
 import type { Window } from './window.ts';
@@ -40,40 +41,59 @@ export class KeptResults {
     this.#clock = clock;
   }
 
-  /** Answers in the order of the keys; undefined: not kept, or damaged. */
-  async get(keys: readonly KeptKey[], stats: LeafStats): Promise<readonly (Uint8Array | undefined)[]> {
-    if (keys.length === 0) return [];
+  /** Answers in the order of the keys, to be checked; undefined: not kept, or damaged. */
+  async get(keys: readonly KeptKey[], stats: LeafStats): Promise<Work<readonly (Uint8Array | undefined)[]>> {
+    if (keys.length === 0) return checkedAnswers([], [], [], stats);
     const hashes = keys.map(hashOf);
     const startedMs = this.#clock.monotonicMs();
     const values = await this.#cache.get(keys.map(({ tenant }, i) => nameOf(tenant, hashes[i])));
     stats.cacheMs += this.#clock.monotonicMs() - startedMs;
     stats.cacheRequests++;
     stats.cacheEntriesRequested += keys.length;
-    return hashes.map((hash, i) => {
-      const value = values[i];
-      const answer = value && open(value, hash);
-      if (!value || !answer) return undefined;
-      stats.cacheEntriesFound++;
-      stats.cacheBytesReceived += value.length;
-      const { startNs, endNs } = keys[i].window;
-      stats.cacheServedNs += Number(endNs - startNs);
-      return answer;
-    });
+    return checkedAnswers(keys, hashes, values, stats);
   }
 
-  put(entries: readonly { readonly key: KeptKey; readonly answer: Uint8Array }[], stats: LeafStats): void {
-    const fitting = entries.filter(({ answer }) => answer.length <= keptBytesMax);
-    if (fitting.length === 0) return;
-    const values = fitting.map(({ key, answer }) => {
+  /** Those that have an answer. */
+  *put(
+    entries: readonly { readonly key: KeptKey; readonly answer: Uint8Array | undefined }[],
+    stats: LeafStats,
+  ): Work<void> {
+    const values: { key: string; value: Uint8Array }[] = [];
+    for (const { key, answer } of entries) {
+      if (!answer || answer.length > keptBytesMax) continue;
       const hash = hashOf(key);
       const value = withHeader(answer, hash);
       stats.cacheEntriesStored++;
       stats.cacheBytesSent += value.length;
-      return { key: nameOf(key.tenant, hash), value };
-    });
+      values.push({ key: nameOf(key.tenant, hash), value });
+      yield;
+    }
+    if (values.length === 0) return;
     stats.cacheRequests++;
     this.#cache.put(values);
   }
+}
+
+/** Each answer is up to some megabytes to look at. */
+function* checkedAnswers(
+  keys: readonly KeptKey[],
+  hashes: readonly Buffer[],
+  values: readonly (Uint8Array | undefined)[],
+  stats: LeafStats,
+): Work<readonly (Uint8Array | undefined)[]> {
+  const answers: (Uint8Array | undefined)[] = [];
+  for (const [i, hash] of hashes.entries()) {
+    const value = values[i];
+    const answer = value && open(value, hash);
+    answers.push(answer);
+    if (!value || !answer) continue;
+    stats.cacheEntriesFound++;
+    stats.cacheBytesReceived += value.length;
+    const { startNs, endNs } = keys[i].window;
+    stats.cacheServedNs += Number(endNs - startNs);
+    yield;
+  }
+  return answers;
 }
 
 /** The tenant stands in the name for operators to see; what decides is the hash, which holds it too. */

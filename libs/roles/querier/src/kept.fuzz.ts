@@ -1,9 +1,11 @@
 /** Results from caches, which others may write to. */
+import { atOnce } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
+import type { SampleLeafResult } from '@loki/ports';
 import type { FuzzTarget } from '@loki/test-tools';
 import { decodeSamples, decodeStreams, encodeSamples, encodeStreams } from './kept-codec.ts';
 
-const samples = encodeSamples({
+const sampleResult: SampleLeafResult = {
   kind: 'samples',
   steps: 3,
   series: [
@@ -15,11 +17,13 @@ const samples = encodeSamples({
     },
   ],
   stats: emptyLeafStats(),
-});
-const streams = encodeStreams([
-  [{ labels: [['app', 'a']], entries: 3, lineBytes: 4, volume: { bucket: [0, 2], bytes: [1, 2] } }],
+};
+const samples = atOnce(encodeSamples(sampleResult, Infinity))!;
+const streamLists = [
+  [{ labels: [['app', 'a'] as const], entries: 3, lineBytes: 4, volume: { bucket: [0, 2], bytes: [1, 2] } }],
   [],
-]);
+];
+const streams = atOnce(encodeStreams(streamLists, Infinity))!;
 
 export const targets: readonly FuzzTarget[] = [
   {
@@ -28,7 +32,7 @@ export const targets: readonly FuzzTarget[] = [
     corpus: () => [samples],
     isRefusal: () => false,
     run: (input) => {
-      const result = decodeSamples(input, 3);
+      const result = atOnce(decodeSamples(input, 3));
       for (const { columns, samples: list } of result?.series ?? []) {
         if (columns.some((column) => column.length !== 3)) throw new TypeError('a column of other steps');
         if (list && list.times.length !== list.values.length) throw new TypeError('times without values');
@@ -41,6 +45,6 @@ export const targets: readonly FuzzTarget[] = [
     shape: 'bytes',
     corpus: () => [streams],
     isRefusal: () => false,
-    run: (input) => decodeStreams(input, 2)?.length ?? 'no result',
+    run: (input) => atOnce(decodeStreams(input, 2))?.length ?? 'no result',
   },
 ];

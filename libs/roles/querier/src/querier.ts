@@ -265,6 +265,7 @@ export class Querier implements QuerierService {
       generation: this.#generation(request.tenant),
       known: this.#known,
       scan,
+      complete: (work) => this.#complete(work, signal),
     });
   }
 
