@@ -8,14 +8,14 @@ export const adminFlags: readonly FlagSpec[] = [
   {
     name: 'addr',
     value: 'URL',
-    summary: 'a process’s HTTP or admin port; default: $LOKI_ADDR, else http://localhost:3100',
+    summary: 'HTTP or admin port of a process; default: $LOKI_ADDR, else http://localhost:3100',
   },
   { name: 'json', summary: 'print JSON' },
-  { name: 'timeout', value: 'SECONDS', summary: 'give up after so long; default 30' },
-  { name: 'ca-file', value: 'FILE', summary: 'signers of the server’s certificate; default: the system’s' },
-  { name: 'cert-file', value: 'FILE', summary: 'certificate to show, with --key-file' },
-  { name: 'key-file', value: 'FILE', summary: 'its key' },
-  { name: 'insecure-skip-verify', summary: 'take any certificate of the server' },
+  { name: 'timeout', value: 'SECONDS', summary: 'time to wait for an answer; default 30' },
+  { name: 'ca-file', value: 'FILE', summary: 'certificates to trust (PEM); default: those of the system' },
+  { name: 'cert-file', value: 'FILE', summary: 'certificate of the client (PEM), with --key-file' },
+  { name: 'key-file', value: 'FILE', summary: 'key of the client’s certificate (PEM)' },
+  { name: 'insecure-skip-verify', summary: 'accept any certificate of the server' },
 ];
 
 const defaultAddress = 'http://localhost:3100';
@@ -46,13 +46,13 @@ export class AdminClient {
   /** Of every address that is named, one or several separated by commas. */
   static async all({ flags }: ParsedArgs, io: CommandIo): Promise<AdminClient[]> {
     const seconds = Number(flags.get('timeout') ?? '30');
-    if (!(seconds > 0)) throw new UsageError('--timeout is no number of seconds');
+    if (!(seconds > 0)) throw new UsageError('--timeout needs a number of seconds above 0');
     const read = async (name: string) => {
       const file = flags.get(name);
       return file === undefined ? undefined : io.readFile(file);
     };
     const [ca, cert, key] = await Promise.all(['ca-file', 'cert-file', 'key-file'].map(read));
-    if (!cert !== !key) throw new UsageError('--cert-file and --key-file go together');
+    if (!cert !== !key) throw new UsageError('--cert-file and --key-file need each other');
     const tls = { ca, cert, key, rejectUnauthorized: !flags.has('insecure-skip-verify') };
     const text = flags.get('addr') ?? (io.env('LOKI_ADDR') || defaultAddress);
     return text.split(',').map((each) => new AdminClient(addressOf(each.trim()), seconds * 1000, tls));
@@ -88,8 +88,9 @@ export class AdminClient {
     let bytes = 0;
     const onChunk = (chunk: Buffer, response: http.IncomingMessage) => {
       bytes += chunk.length;
-      if (bytes > answerBytesMax) response.destroy(new Error('the answer is too long'));
-      else chunks.push(chunk);
+      if (bytes > answerBytesMax) {
+        response.destroy(new Error(`the answer has more than ${answerBytesMax >> 20} MiB`));
+      } else chunks.push(chunk);
     };
     const signal = AbortSignal.timeout(this.#timeoutMs);
     const asked = this.#ask(method, path, { form, more, signal, onChunk });
@@ -164,7 +165,7 @@ export class AdminClient {
 function addressOf(text: string): string {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new UsageError(`--addr ${text} is no address`);
+    throw new UsageError(`--addr ${text} is not a URL`);
   }
   return url.href.replace(/\/+$/, '');
 }

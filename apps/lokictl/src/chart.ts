@@ -7,7 +7,7 @@ export const chartConvert: Command = {
   words: ['chart', 'convert'],
   arguments: ['VALUES.yaml'],
   summary:
-    'Writes values of Loki’s own chart (6.x) as values of deploy/helm/loki to its output, and names on the error output each key that has no effect. Data is not moved.',
+    'Converts values of Loki’s own chart (6.x) to values of deploy/helm/loki. Prints them, and on the error output each key without effect. Moves no data.',
   flags: [],
   async run({ positional: [file] }, io) {
     const { values, notes } = await convertChart((await io.readFile(file)).toString());

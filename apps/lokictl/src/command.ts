@@ -30,11 +30,11 @@ export interface Command {
   readonly arguments: readonly string[];
   readonly summary: string;
   readonly flags: readonly FlagSpec[];
-  /** Returns the exit code: 0 done, 1 it found or met something wrong. */
+  /** Returns the exit code: 0 ok, 1 failure. */
   run(args: ParsedArgs, io: CommandIo): Promise<number>;
 }
 
-/** Wrong words on the command line: exit code 2, with the help of what was meant. */
+/** A usage error: exit code 2, with the usage of the command. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message);
@@ -93,6 +93,11 @@ function checkPositional(command: Command, positional: readonly string[]): void 
 export function usageOf(command: Command): string {
   const flags = command.flags.map(({ name, value }) => `[--${name}${value ? ` ${value}` : ''}]`);
   return ['lokictl', ...command.words, ...flags, ...command.arguments].join(' ');
+}
+
+/** The usage without the names of the flags. */
+export function shortUsageOf({ words, flags, arguments: names }: Command): string {
+  return ['lokictl', ...words, ...(flags.length > 0 ? ['[FLAGS]'] : []), ...names].join(' ');
 }
 
 export function helpOf(command: Command): string {

@@ -22,8 +22,8 @@ interface CompactionAnswer {
 export const compaction: Command = {
   words: ['compaction'],
   arguments: [],
-  summary: 'Work of every compactor since it started, and work that waits.',
-  flags: [...adminFlags, { name: 'days', summary: 'also the tenants and days that wait' }],
+  summary: 'Shows the work of every compactor since its start, and the work that waits.',
+  flags: [...adminFlags, { name: 'days', summary: 'also list the tenants and days that wait' }],
   async run(args, io) {
     const client = await AdminClient.one(args, io);
     const answer = await client.json<CompactionAnswer>('/compaction');

@@ -15,9 +15,10 @@ export const configFlags: readonly FlagSpec[] = [
   {
     name: 'config',
     value: 'FILE',
-    summary: 'the configuration that names the store, without a DIR; default: one without a file',
+    summary:
+      'configuration file that names the store, instead of DIR; default: the settings of a start without a file',
   },
-  { name: 'expand-env', summary: 'put variables of the environment into the configuration' },
+  { name: 'expand-env', summary: 'replace ${NAME} in the configuration by variables of the environment' },
 ];
 
 export async function readConfig(

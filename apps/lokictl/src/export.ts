@@ -19,12 +19,12 @@ export const exportLogs: Command = {
   words: ['export'],
   arguments: ['QUERY'],
   summary:
-    'All lines of a log query, however many, as JSON, each once: it goes on by itself where a connection breaks. The last cursor is told at the end.',
+    'Prints all lines of a log query as JSON, each once, without a limit. Continues after a broken connection. Prints the last cursor on the error output.',
   flags: [
     ...rangeFlags,
-    { name: 'limit', value: 'LINES', summary: 'stop after about so many' },
-    { name: 'direction', value: 'DIRECTION', summary: 'forward (default) or backward' },
-    { name: 'cursor', value: 'CURSOR', summary: 'go on from where an earlier export ended' },
+    { name: 'limit', value: 'LINES', summary: 'stop after about this many lines' },
+    { name: 'direction', value: 'DIRECTION', summary: 'order of lines: forward (default) or backward' },
+    { name: 'cursor', value: 'CURSOR', summary: 'continue where an earlier export ended' },
     ...adminFlags.filter(({ name }) => name !== 'json'),
   ],
   async run(args, io) {
@@ -32,7 +32,7 @@ export const exportLogs: Command = {
     const params = paramsOf(args, ['start', 'end', 'since', 'direction', 'cursor']);
     params.set('query', args.positional[0]);
     const limit = Number(args.flags.get('limit') ?? '0');
-    if (!Number.isInteger(limit) || limit < 0) throw new UsageError('--limit is no number of lines');
+    if (!Number.isInteger(limit) || limit < 0) throw new UsageError('--limit needs a number of lines');
     const progress = new Progress(io);
     const pause = io.pause ?? ((ms) => new NodeTimers().sleep(ms));
     for (let tries = 0; ; tries++) {
@@ -50,7 +50,7 @@ export const exportLogs: Command = {
           io.err(`${progress.lines} lines; cursor ${progress.cursor ?? ''}\n`);
           throw error;
         }
-        io.err(`${error.message}; going on\n`);
+        io.err(`${error.message}; trying again\n`);
         await pause(Math.min(pauseMinMs * 2 ** tries, pauseMaxMs));
       }
     }

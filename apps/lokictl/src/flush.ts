@@ -10,12 +10,12 @@ export const flush: Command = {
   words: ['flush'],
   arguments: [],
   summary:
-    'Has everything in memory stored: of one ingester, or of all when --addr is a gateway. --addr takes several, separated by commas.',
+    'Stores everything that is in memory: of one ingester, or of all ingesters when --addr is a gateway. --addr takes several URLs, separated by commas.',
   flags: adminFlags
     .filter(({ name }) => name !== 'json')
     .map((flag) =>
       flag.name === 'timeout'
-        ? { ...flag, summary: `give up after so long; default ${timeoutSeconds}` }
+        ? { ...flag, summary: `time to wait for an answer; default ${timeoutSeconds}` }
         : flag,
     ),
   async run(args, io) {

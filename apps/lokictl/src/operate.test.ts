@@ -191,8 +191,8 @@ describe('flush', () => {
 });
 
 test.each([
-  [['ring', '--addr', 'ftp://a'], 2, '--addr ftp://a is no address'],
-  [['ring', '--timeout', 'soon'], 2, '--timeout is no number'],
+  [['ring', '--addr', 'ftp://a'], 2, '--addr ftp://a is not a URL'],
+  [['ring', '--timeout', 'soon'], 2, '--timeout needs a number'],
   [['ring', '--addr', 'http://a,http://b'], 2, 'takes one address'],
   [['ring', '--cert-file', 'a'], 1, 'nothing is read'],
   [['forget'], 2, 'INSTANCE is missing'],

@@ -10,7 +10,7 @@ export const ownerShow: Command = {
   words: ['owner', 'show'],
   arguments: ['[DIR]'],
   summary:
-    'Says which embedded write log the store in DIR, or the configured one, belongs to. Exit code 1 when it belongs to none.',
+    'Shows which embedded write log owns the store in DIR, or the configured store. Exit code 1 when none does.',
   flags: [...configFlags, { name: 'json', summary: 'print JSON' }],
   async run({ positional: [directory], flags }, io) {
     const owner = await new OwnerMark(await openStore(directory, flags, io)).current();
@@ -27,13 +27,14 @@ export const ownerMove: Command = {
   words: ['owner', 'move'],
   arguments: ['[DIR]'],
   summary:
-    'Gives the store to another embedded write log, whose process may start then. Stop the process of the log before: it ends within 15 s otherwise, and its lines that are not flushed wait in its log.',
+    'Gives the store to another embedded write log, whose process can start afterwards. Stop the process of the present owner first: otherwise it ends within 15 s, and its lines that are not flushed stay in its log.',
   flags: [
     ...configFlags,
     {
       name: 'to',
       value: 'LOG',
-      summary: 'the new owner: the 32 hex digits in `identity` of its directory, as its refusal says them',
+      summary:
+        'new owner: the 32 hex digits in the file `identity` of its directory, which its refused start names too',
     },
   ],
   async run({ positional: [directory], flags }, io) {

@@ -28,8 +28,8 @@ export const partitions: Command = {
   words: ['partitions'],
   arguments: [],
   summary:
-    'Every partition of the write log: who owns it, how far it is read and committed. Exit code 1 when one has no leader that has caught up.',
-  flags: [...adminFlags, { name: 'all', summary: 'a line for each owner, not for the leader alone' }],
+    'Shows every partition of the write log: its owners, and how far it is read and committed. Exit code 1 when a partition has no leader that has caught up.',
+  flags: [...adminFlags, { name: 'all', summary: 'print a line for each owner, not for the leader alone' }],
   async run(args, io) {
     const client = await AdminClient.one(args, io);
     const answer = await client.json<PartitionsAnswer>('/partitions');

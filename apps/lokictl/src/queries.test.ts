@@ -149,7 +149,7 @@ test('an export waits while the server restarts; what it refuses, and nobody at 
   };
   const { code, out, err } = await lokictl('export', '{app="a"}');
   expect([code, out]).toEqual([0, '{"line":"1"}\n{"line":"2"}\n']);
-  expect(err).toContain('503 Application is stopping; going on');
+  expect(err).toContain('503 Application is stopping; trying again');
   answer = (response) => void response.writeHead(400).end('parse error\n');
   const refused = await lokictl('export', '{app=');
   expect([refused.code, refused.out]).toEqual([1, '']);
@@ -164,5 +164,5 @@ test('an export that falls silent is given up after the time-out', async () => {
   answer = (response) => void response.write('{"line":"1"}\n');
   const { code, err } = await lokictl('export', '--timeout', '0.05', '{app="a"}');
   expect(code).toBe(1);
-  expect(err).toContain('silent for 0.05 s; going on');
+  expect(err).toContain('silent for 0.05 s; trying again');
 });

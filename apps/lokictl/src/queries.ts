@@ -30,7 +30,7 @@ function queryParams(args: ParsedArgs): URLSearchParams {
 export const query: Command = {
   words: ['query'],
   arguments: ['QUERY'],
-  summary: 'Runs a LogQL query: lines with their time and labels, or series with their samples.',
+  summary: 'Runs a LogQL query. Prints lines with their time and labels, or series with their samples.',
   flags: queryFlags,
   async run(args, io) {
     const client = await AdminClient.one(args, io);
@@ -48,8 +48,12 @@ export const query: Command = {
 export const labels: Command = {
   words: ['labels'],
   arguments: ['[NAME]'],
-  summary: 'The names of labels, or the values of one.',
-  flags: [...rangeFlags, { name: 'query', value: 'SELECTOR', summary: 'of these streams' }, ...adminFlags],
+  summary: 'Lists the names of labels, or the values of one label.',
+  flags: [
+    ...rangeFlags,
+    { name: 'query', value: 'SELECTOR', summary: 'only labels of these streams' },
+    ...adminFlags,
+  ],
   async run(args, io) {
     const client = await AdminClient.one(args, io);
     const [name] = args.positional;

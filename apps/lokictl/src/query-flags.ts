@@ -7,18 +7,26 @@ import type { FlagSpec, ParsedArgs } from './command.ts';
  * forms.
  */
 export const rangeFlags: readonly FlagSpec[] = [
-  { name: 'tenant', value: 'ID', summary: 'whose logs, where authentication is on; several as a|b' },
-  { name: 'start', value: 'TIME', summary: 'seconds or nanoseconds since 1970, or RFC 3339' },
-  { name: 'end', value: 'TIME', summary: 'the same; default: now' },
-  { name: 'since', value: 'DURATION', summary: 'instead of --start: so long before the end; default 1h' },
+  {
+    name: 'tenant',
+    value: 'ID',
+    summary: 'tenant that owns the logs, needed where authentication is on; several as a|b',
+  },
+  {
+    name: 'start',
+    value: 'TIME',
+    summary: 'start of the range: seconds or nanoseconds since 1970, or RFC 3339',
+  },
+  { name: 'end', value: 'TIME', summary: 'end of the range, in the same forms; default: now' },
+  { name: 'since', value: 'DURATION', summary: 'length of the range, instead of --start; default 1h' },
 ];
 
 export const queryFlags: readonly FlagSpec[] = [
   ...rangeFlags,
-  { name: 'limit', value: 'LINES', summary: 'lines at most; default 100' },
-  { name: 'direction', value: 'DIRECTION', summary: 'forward or backward (default): which lines come first' },
-  { name: 'step', value: 'DURATION', summary: 'of metric queries' },
-  { name: 'time', value: 'TIME', summary: 'a metric query at one moment, instead of over a range' },
+  { name: 'limit', value: 'LINES', summary: 'maximum number of lines; default 100' },
+  { name: 'direction', value: 'DIRECTION', summary: 'order of lines: forward or backward (default)' },
+  { name: 'step', value: 'DURATION', summary: 'time between two samples of a metric query' },
+  { name: 'time', value: 'TIME', summary: 'evaluate a metric query at this moment, instead of over a range' },
   ...adminFlags,
 ];
 

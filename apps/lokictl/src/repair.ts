@@ -9,8 +9,8 @@ export const repair: Command = {
   words: ['repair'],
   arguments: ['[DIR]'],
   summary:
-    'Rebuilds damaged manifests and steps of delete requests in the store in DIR, or the configured one, and keeps their bytes under quarantine/. Stop all processes that write it before. Exit code 1 when something damaged is left.',
-  flags: [...configFlags, { name: 'dry-run', summary: 'list the damage, and change nothing' }],
+    'Rebuilds damaged manifests and steps of delete requests in the store in DIR, or in the configured store, and keeps their bytes under quarantine/. Stop all processes that write to the store first. Exit code 1 when damage remains.',
+  flags: [...configFlags, { name: 'dry-run', summary: 'list the damage and change nothing' }],
   async run({ positional: [directory], flags }, io) {
     const objectStore = await openStore(directory, flags, io);
     const repairs = await repairCatalog({

@@ -19,14 +19,11 @@ export const retention: Command = {
   words: ['retention'],
   arguments: ['[DIR]'],
   summary:
-    'Says which entries of the store in DIR, or of the one in the configuration, retention and delete requests will remove, and why.',
-  flags: [
-    { name: 'dry-run', summary: 'look, and remove nothing: removing is the compactor’s work' },
-    ...configFlags,
-  ],
+    'Shows which entries retention and delete requests will remove from the store in DIR, or from the configured store, and why.',
+  flags: [{ name: 'dry-run', summary: 'show and remove nothing: compactors remove' }, ...configFlags],
   async run({ positional: [directory], flags }, io) {
     if (!flags.has('dry-run')) {
-      throw new UsageError('only --dry-run is possible: removing is the compactor’s work');
+      throw new UsageError('only --dry-run is possible: compactors remove');
     }
     // All roles and their adapters: nothing that every other command should wait for.
     const { limitSyntaxChecks, openObjectStore } = await import('@loki/process');
@@ -93,7 +90,7 @@ class Report {
   }
 
   total(): void {
-    this.#io.out(this.#rows === 0 ? 'nothing is to be removed\n' : `${this.#rows} entries in all\n`);
+    this.#io.out(this.#rows === 0 ? 'nothing will be removed\n' : `${this.#rows} entries in all\n`);
   }
 
   async #rowsOf(tenant: string, removals: readonly LeafDelete[], { key, clip }: SegmentRef): Promise<number> {

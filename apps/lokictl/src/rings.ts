@@ -34,7 +34,7 @@ interface RingAnswer {
 export const ring: Command = {
   words: ['ring'],
   arguments: ['[NAME]'],
-  summary: `Members of a ring and their state: ${ringNames}. Default: ingester.`,
+  summary: `Shows the members of a ring and their state. Rings: ${ringNames}. Default: ingester.`,
   flags: adminFlags,
   async run(args, io) {
     const path = pathOf(args.positional[0] ?? 'ingester');
@@ -64,14 +64,14 @@ export const ring: Command = {
 export const forget: Command = {
   words: ['forget'],
   arguments: ['INSTANCE'],
-  summary: 'Removes a dead instance from its ring; the others take over its work.',
+  summary: 'Removes a dead instance from its ring. The others take over its work.',
   flags: [
     ...adminFlags.filter(({ name }) => name !== 'json'),
-    { name: 'ring', value: 'NAME', summary: `which ring: ${ringNames}; default: ingester` },
+    { name: 'ring', value: 'NAME', summary: `ring of the instance: ${ringNames}; default: ingester` },
     {
       name: 'force',
       summary:
-        'also one that was heard lately: others count on it until heartbeat_timeout, and it comes back if it lives',
+        'also remove an instance that was heard lately. Others count on it until heartbeat_timeout, and it comes back if it lives',
     },
   ],
   async run(args: ParsedArgs, io) {
@@ -100,7 +100,7 @@ export const forget: Command = {
 
 function pathOf(name: string): string {
   const path = ringPaths.get(name);
-  if (path === undefined) throw new UsageError(`${name} is no ring; there are: ${ringNames}`);
+  if (path === undefined) throw new UsageError(`${name} is not a ring; there are: ${ringNames}`);
   return path;
 }
 

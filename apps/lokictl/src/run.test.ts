@@ -54,7 +54,7 @@ describe('lokictl', () => {
 
   test.each([
     [[], 2, 'out', 'Commands:'],
-    [['--help'], 0, 'out', 'lokictl segment verify [--quiet] PATH...'],
+    [['--help'], 0, 'out', 'lokictl segment verify [FLAGS] PATH...'],
     [['segment', 'inspect', '--help'], 0, 'out', '--json\tprint JSON'],
     [['help', 'segment', 'verify'], 0, 'out', 'Usage: lokictl segment verify'],
     [['segment'], 2, 'err', 'segment needs one of: segment inspect, segment verify'],

@@ -1,5 +1,5 @@
 import { chartConvert } from './chart.ts';
-import { helpOf, parseArgs, UsageError, usageOf } from './command.ts';
+import { helpOf, parseArgs, shortUsageOf, UsageError, usageOf } from './command.ts';
 import type { Command, CommandIo } from './command.ts';
 import { compaction } from './compaction.ts';
 import { exportLogs } from './export.ts';
@@ -73,7 +73,10 @@ export async function run(words: readonly string[], io: CommandIo): Promise<numb
 
 function overview(): string {
   const lines = ['lokictl inspects a running log database and its stored segments.', '', 'Commands:'];
-  for (const command of commands) lines.push(`  ${usageOf(command)}`, `      ${command.summary}`);
-  lines.push('', 'lokictl COMMAND --help tells more. Exit code: 0 ok, 1 failure, 2 usage error.');
+  for (const command of commands) lines.push(`  ${shortUsageOf(command)}`, `      ${command.summary}`);
+  lines.push(
+    '',
+    'lokictl COMMAND --help lists the flags of a command. Exit code: 0 ok, 1 failure, 2 usage error.',
+  );
   return `${lines.join('\n')}\n`;
 }

@@ -7,7 +7,7 @@ export const segmentInspect: Command = {
   words: ['segment', 'inspect'],
   arguments: ['PATH'],
   summary:
-    'Prints tenants, streams, blocks and columns of a segment file with their sizes. Reads the footer only.',
+    'Shows the tenants, streams, blocks and columns of a segment file with their sizes. Reads the footer only.',
   flags: [{ name: 'json', summary: 'print JSON' }],
   async run({ positional: [path], flags }, io) {
     const inspection = inspectSegment(await io.readFile(path), path);

@@ -18,7 +18,7 @@ export const services: Command = {
   words: ['services'],
   arguments: [],
   summary:
-    'Services of each process, and whether they are ready. --addr takes several, separated by commas. Exit code 1 when one is not ready.',
+    'Shows the services of each process, and whether they are ready. --addr takes several URLs, separated by commas. Exit code 1 when one is not ready.',
   flags: adminFlags,
   async run(args, io) {
     const clients = await AdminClient.all(args, io);
