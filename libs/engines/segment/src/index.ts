@@ -6,7 +6,7 @@ export { inspectSegment } from './inspect.ts';
 export type { SectionInspection, SegmentInspection } from './inspect.ts';
 export { mergeSegments } from './merge.ts';
 export { openSegment } from './open.ts';
-export { removeRows } from './remove.ts';
+export { removeRows, sectionOf } from './remove.ts';
 export { readSegment } from './stored.ts';
 export { encodeRecords } from './records.ts';
 export { encodeRecordsTask, mergeTask } from './tasks.ts';

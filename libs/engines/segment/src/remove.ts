@@ -63,6 +63,24 @@ export function removeRows(
   return assemble(sections, segment.kind, level).bytes;
 }
 
+/**
+ * A segment with the section of one tenant alone. Its blocks are moved as they are.
+ *
+ * @throws LokiError `corrupt` when a unit is damaged
+ */
+export function sectionOf(bytes: Uint8Array, tenant: string, name = unnamed): Buffer {
+  const segment = new OpenSegment(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), name);
+  const sections = segment.sections
+    .filter((section) => section.tenant === tenant)
+    .map((section) =>
+      renumberStreams(
+        section,
+        section.blocks.map((info) => asStored(segment, section, info)),
+      ),
+    );
+  return assemble(sections, segment.kind, zstdLevelDefault).bytes;
+}
+
 /** A block whose stored units are moved, not decoded; their checksums are checked all the same. */
 function asStored(segment: OpenSegment, section: StoredSection, info: StoredBlockInfo): EncodedBlock {
   const source = unitsIn(segment.bytes);

@@ -1,7 +1,7 @@
 import { LokiError } from '@loki/model';
 import { nextTurn } from '@loki/ports';
 import type { LoggedRecord } from '@loki/ports';
-import { damageOf, openSegment, removeRows } from '@loki/segment';
+import { damageOf, openSegment, removeRows, sectionOf } from '@loki/segment';
 import type { Segment } from '@loki/segment';
 import { CommittedRows } from './committed-rows.ts';
 import { DecodedBlocks } from './decoded-blocks.ts';
@@ -12,10 +12,14 @@ import { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
 import { retryLogged } from './retry.ts';
+import { TenantLanes } from './tenant-lanes.ts';
 
-/** Called with each record that entered the head, and with the end of each batch. */
+/** Called with each record that entered the head, and with what has been consumed. */
 interface ConsumeEvents {
   onRecord(record: HeadRecord): void;
+  /** All records below `offset` have been consumed. */
+  onConsumed(offset: number): void;
+  /** A flush may be due. */
   onProgress(): void;
   /**
    * The log does not have the next offset any more: what was there may have been committed by another owner.
@@ -34,9 +38,29 @@ const roomPollMs = 50;
 const turnMaxMs = 20;
 
 /**
- * Reads one partition from where its commits end, record by record in order, into the head.
- * For each: drop it if its writer's number says that we had it; open it; drop rows we have; keep the rest as
- * it is.
+ * Records that are read while rows of some tenant before them are compared, and their bytes as a share of the
+ * bound of a head: more wait in the log.
+ */
+const openRecordsMax = 256;
+const openShare = 0.5;
+
+/** Rows of a record that enter the head together: all of them, or those of one tenant. */
+interface RecordPart {
+  readonly record: LoggedRecord;
+  readonly tenants: readonly string[];
+  /** The tenant that they are of, when they are not all. */
+  readonly part?: string;
+  /** Throws `corrupt` when they cannot be read. */
+  readonly open: () => Segment;
+}
+
+/**
+ * Reads one partition from where its commits end into the head.
+ * For each record: drop it if its writer's number says that we had it; open it; drop rows we have; keep the
+ * rest as it is.
+ *
+ * Records enter in order, tenant by tenant: comparing the rows of one may take seconds, and those of others
+ * go on meanwhile. A record of several tenants that finds one of them busy is taken apart.
  */
 export class Consumer {
   readonly #progress: PartitionProgress;
@@ -44,6 +68,7 @@ export class Consumer {
   readonly #events: ConsumeEvents;
   readonly #blocks: DecodedBlocks;
   readonly #committedRows: CommittedRows;
+  readonly #lanes: TenantLanes;
   #turnBeganMs: number;
 
   constructor(progress: PartitionProgress, deps: PartitionDeps, events: ConsumeEvents) {
@@ -53,19 +78,30 @@ export class Consumer {
     this.#blocks = new DecodedBlocks(deps.options.decodedBlocksBytesMax);
     const { id: partition, hasher } = progress;
     this.#committedRows = new CommittedRows({ ...deps, partition, hasher });
+    this.#lanes = new TenantLanes(deps.clock);
     this.#turnBeganMs = deps.clock.monotonicMs();
   }
 
   /** Until the signal aborts; then rejects with its reason. */
   async run(signal: AbortSignal): Promise<never> {
+    const failure = new AbortController();
+    try {
+      const work = this.#read(AbortSignal.any([signal, failure.signal]));
+      return await Promise.race([work, this.#lanes.failure]);
+    } catch (error) {
+      failure.abort(error);
+      throw error;
+    } finally {
+      await this.#lanes.idle();
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<never> {
     const { readBytesMax, readWaitMs } = this.#deps.options;
     let endBeforeRead = 0;
     for (;;) {
-      while (this.#progress.isFull) {
-        this.#events.onProgress();
-        await this.#deps.timers.sleep(roomPollMs, signal);
-      }
-      const from = this.#progress.consumedOffset;
+      while (this.#progress.isFull) await this.#waitForFlush(signal);
+      const from = this.#progress.readOffset;
       const records = await this.#retry('reading the write log', signal, () =>
         this.#deps.writeLog.read(this.#progress.id, from, {
           bytesMax: readBytesMax,
@@ -90,10 +126,9 @@ export class Consumer {
       }
       for (const record of records) {
         this.#tellLost(record.offset);
-        await this.#take(record, signal);
+        await this.#open(record, signal);
         await this.#yield(signal);
       }
-      if (records.length > 0) this.#events.onProgress();
     }
   }
 
@@ -103,7 +138,7 @@ export class Consumer {
    */
   #tellLost(offset: number): void {
     const { onForeignCommit, logger, metrics } = this.#deps;
-    const fromOffset = this.#progress.consumedOffset;
+    const fromOffset = this.#progress.readOffset;
     if (!onForeignCommit || offset <= fromOffset) return;
     const records = offset - fromOffset;
     metrics.recordsLost(records);
@@ -123,51 +158,86 @@ export class Consumer {
     return start > offset;
   }
 
-  async #take(logged: LoggedRecord, signal: AbortSignal): Promise<void> {
-    const { metrics } = this.#deps;
-    const { offset, writerId, sequence } = logged;
+  /** Sends a record on its way into the head. Resolves when the next one may follow. */
+  async #open(record: LoggedRecord, signal: AbortSignal): Promise<void> {
+    const { offset, writerId, sequence, payload } = record;
     // Delivered again by the log, or committed by another owner while we waited.
-    if (offset < this.#progress.consumedOffset) return;
+    if (offset < this.#progress.readOffset) return;
     if (this.#progress.writers.isRepeat(writerId, sequence)) {
-      metrics.recordRepeated();
-      this.#progress.consumed(offset, writerId, sequence, undefined);
+      this.#deps.metrics.recordRepeated();
+      this.#progress.opened(offset, writerId, sequence, []);
+      this.#events.onConsumed(this.#progress.consumedOffset);
       return;
     }
-    let left: HeadRecord | undefined;
-    try {
-      left = await this.#admit(logged, signal);
-    } catch (error) {
-      if (!isToBlame(logged, error)) throw error;
-      await quarantine({ ...logged, partition: this.#progress.id, error }, this.#deps, signal);
+    const whole = wholeOf(record);
+    const { tenants } = whole;
+    // A comparison that has just begun is nearly always over at once.
+    const busyMs = this.#lanes.busyMs(tenants);
+    if (busyMs !== undefined && busyMs < turnMaxMs) {
+      const pause = this.#deps.timers.sleep(turnMaxMs - busyMs, signal);
+      await Promise.race([this.#lanes.idle(tenants), pause.catch(() => undefined)]);
+      signal.throwIfAborted();
+      // Another owner may have committed it meanwhile.
+      if (offset < this.#progress.readOffset) return;
     }
-    if (this.#progress.consumed(offset, writerId, sequence, left) && left) {
-      metrics.recordConsumed(left.rowCount, left.lineBytes);
-      this.#events.onRecord(left);
+    this.#progress.opened(offset, writerId, sequence, tenants);
+    const isApart = tenants.length > 1 && this.#lanes.busyMs(tenants) !== undefined;
+    const parts = isApart ? tenants.map((tenant) => partOf(record, tenant)) : [whole];
+    const bytes = payload.length / parts.length;
+    for (const part of parts) {
+      this.#deps.budget.add(bytes);
+      this.#lanes.run(part.tenants, bytes, () =>
+        this.#take(part, signal).finally(() => this.#deps.budget.add(-bytes)),
+      );
     }
-    left?.close();
+    const { headBytesPartitionMax } = this.#deps.options;
+    await this.#lanes.room({ bytes: headBytesPartitionMax * openShare, works: openRecordsMax });
+    signal.throwIfAborted();
   }
 
-  /**
-   * The record for the head: undefined when all its rows are there already. The record is opened once, in the
-   * memory it stays in: what looking for duplicates decoded of it (its streams' labels) serves the head's
-   * index.
-   */
-  async #admit(logged: LoggedRecord, signal: AbortSignal): Promise<HeadRecord | undefined> {
-    const incoming = openRecord(shared(logged.payload));
-    const duplicates = this.#deps.options.dropDuplicates
-      ? await this.#duplicates(logged, incoming, signal)
-      : [];
-    if (duplicates.length === 0) return this.#headRecord(logged.offset, incoming);
-    for (const { tenant, rows } of duplicates) this.#deps.metrics.duplicatesDropped(tenant, rows.length);
-    const rest = openRecord(shared(removeRows(logged.payload, duplicates)));
-    return rest.sections.length > 0 ? this.#headRecord(logged.offset, rest) : undefined;
+  async #take(part: RecordPart, signal: AbortSignal): Promise<void> {
+    const { record, tenants } = part;
+    signal.throwIfAborted();
+    while (this.#progress.isFullFor(tenants)) await this.#waitForFlush(signal);
+    let entered: HeadRecord | undefined;
+    try {
+      entered = await this.#admit(part, signal);
+    } catch (error) {
+      if (!isToBlame(record, error)) throw error;
+      await quarantine({ ...record, partition: this.#progress.id, error }, this.#deps, signal);
+    }
+    signal.throwIfAborted();
+    if (this.#progress.consumed(record.offset, tenants, entered) && entered) {
+      this.#deps.metrics.recordConsumed(entered.rowCount, entered.lineBytes);
+      this.#events.onRecord(entered);
+    }
+    entered?.close();
+    this.#events.onConsumed(this.#progress.consumedOffset);
+    this.#events.onProgress();
+  }
+
+  async #waitForFlush(signal: AbortSignal): Promise<void> {
+    this.#events.onProgress();
+    await this.#deps.timers.sleep(roomPollMs, signal);
+  }
+
+  /** Rows for the head: undefined when all are there already. */
+  async #admit({ record, part, open }: RecordPart, signal: AbortSignal): Promise<HeadRecord | undefined> {
+    const { clock, metrics, options } = this.#deps;
+    const incoming = open();
+    const duplicates = options.dropDuplicates ? await this.#duplicates(record, incoming, signal) : [];
+    if (duplicates.length === 0) return new HeadRecord(record.offset, incoming, clock.monotonicMs(), part);
+    for (const { tenant, rows } of duplicates) metrics.duplicatesDropped(tenant, rows.length);
+    const rest = openRecord(shared(removeRows(incoming.bytes, duplicates)));
+    if (rest.sections.length === 0) return undefined;
+    return new HeadRecord(record.offset, rest, clock.monotonicMs(), part);
   }
 
   /**
    * Finding duplicates may need the store. While it is down this partition waits: to go on without looking
    * would let an entry in twice, and owners of the same partition would come to differ.
    */
-  #duplicates(logged: LoggedRecord, incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
+  #duplicates(record: LoggedRecord, incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
     const { clock, timers } = this.#deps;
     const context = {
       clock,
@@ -191,11 +261,7 @@ export class Consumer {
         throw error;
       }
     };
-    return this.#retry('looking for duplicates', signal, attempt, (error) => isToBlame(logged, error));
-  }
-
-  #headRecord(offset: number, segment: Segment): HeadRecord {
-    return new HeadRecord(offset, segment, this.#deps.clock.monotonicMs());
+    return this.#retry('looking for duplicates', signal, attempt, (error) => isToBlame(record, error));
   }
 
   async #yield(signal: AbortSignal): Promise<void> {
@@ -220,10 +286,10 @@ export class Consumer {
  * Whether an error means that this very record is damaged. Damage met elsewhere on its way (a manifest, a
  * committed segment, a read that went wrong) is no reason to put a sound record aside: it is tried again.
  */
-function isToBlame(logged: LoggedRecord, error: unknown): boolean {
+function isToBlame({ payload }: LoggedRecord, error: unknown): boolean {
   if (!isUnreadable(error)) return false;
   try {
-    return damageOf(logged.payload) !== undefined;
+    return damageOf(payload) !== undefined;
   } catch {
     return true; // the parser itself fails on it
   }
@@ -244,6 +310,29 @@ function openRecord(bytes: Buffer): Segment {
     if (isUnreadable(cause)) throw cause;
     throw new LokiError('corrupt', 'write-log record: the parser failed', { cause });
   }
+}
+
+/**
+ * All of a record. It is opened once, in the memory it stays in: what looking for duplicates decodes of it
+ * (its streams' labels) serves the head's index. One that cannot be read is nobody's, and says so when it is
+ * opened.
+ */
+function wholeOf(record: LoggedRecord): RecordPart {
+  try {
+    const segment = openRecord(shared(record.payload));
+    const tenants = segment.sections.map(({ tenant }) => tenant);
+    return { record, tenants, open: () => segment };
+  } catch (error) {
+    const open = () => {
+      throw error;
+    };
+    return { record, tenants: [''], open };
+  }
+}
+
+function partOf(record: LoggedRecord, tenant: string): RecordPart {
+  const open = () => openRecord(shared(sectionOf(record.payload, tenant, 'write-log record')));
+  return { record, tenants: [tenant], part: tenant, open };
 }
 
 /** A copy that all threads see. Threads get a view of it with a message, whatever its size. */

@@ -172,7 +172,7 @@ function* markFromHead(
 ): SlicedWork<void> {
   const { tenant } = suspect.section;
   const { head } = context;
-  if (head.newestRun(suspect.stream) < 0) return;
+  if (!head.has(suspect.stream, tenant)) return;
   // One of two blocks cannot be decoded. When it is the new one it goes into quarantine, by this same error;
   // a bad one in the head is found by its flush, and has nothing that we could compare with.
   const leavesOut = (error: unknown): boolean => {
@@ -228,7 +228,7 @@ function* entriesOf(stream: number, tenant: string, context: DedupeDeps): Sliced
       throw error;
     }
     // A commit that comes in between takes the index away with its runs.
-    if (head.entries.get(stream) === entries || head.newestRun(stream) < 0) return entries;
+    if (head.entries.get(stream) === entries || !head.has(stream, tenant)) return entries;
   }
 }
 

@@ -39,8 +39,11 @@ export interface IngesterDeps {
   readonly onForeignCommit?: (error: LokiError) => void;
   /** Told of each record that enters a head which this owner leads. Absent: nobody clusters lines. */
   readonly patterns?: { offer(record: PatternSource): void };
-  /** Told how far a partition was consumed. Absent: nobody in this process waits for it. */
-  readonly onConsumed?: (partition: number, offset: number) => void;
+  /**
+   * Told that a partition was consumed up to an offset, by these tenants or, where none are named, by all.
+   * Absent: nobody in this process waits for it.
+   */
+  readonly onConsumed?: (partition: number, offset: number, tenants?: readonly string[]) => void;
   /** Named points at which the simulator may stop this process; absent in production. */
   readonly simHook?: (point: string) => Promise<void>;
 }

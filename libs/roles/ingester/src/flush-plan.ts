@@ -8,7 +8,7 @@ export interface FlushInput {
   readonly records: readonly HeadRecord[];
   readonly lineBytes: number;
   readonly memoryBytes: number;
-  /** All records below have been consumed; at least one above the last record's offset. */
+  /** All records below have been consumed. Records from there on are not all there yet. */
   readonly consumedOffset: number;
   readonly committedOffset: number;
   /** The heads of this process together have reached their bound. */
@@ -48,10 +48,11 @@ const memoryShare = 0.5;
  */
 export function planFlush(input: FlushInput, limits: FlushLimits, forced = false): FlushPlan | undefined {
   if (input.consumedOffset <= input.committedOffset) return undefined;
-  const reason = forced ? 'forced' : dueReason(input, limits);
+  const consumed = consumedRecords(input);
+  const reason = forced ? 'forced' : dueReason(input, consumed, limits);
   if (!reason) return undefined;
-  const count = recordsOf(input.records, limits.flushRawBytes);
-  const isAll = count === input.records.length;
+  const count = recordsOf(input.records, consumed.count, limits.flushRawBytes);
+  const isAll = count === consumed.count;
   return {
     reason,
     count,
@@ -62,20 +63,40 @@ export function planFlush(input: FlushInput, limits: FlushLimits, forced = false
   };
 }
 
-function dueReason(input: FlushInput, limits: FlushLimits): FlushReason | undefined {
-  if (input.lineBytes >= limits.flushRawBytes) return 'full';
-  if (input.memoryBytes >= limits.headBytesPartitionMax * memoryShare) return 'full';
-  if (input.isPressed && input.records.length > 0) return 'full';
-  const oldest = input.records.length > 0 ? input.records[0].consumedAtMs : input.lastConsumedAtMs;
+interface ConsumedRecords {
+  readonly count: number;
+  readonly lineBytes: number;
+}
+
+/** Records below the consumed offset: nearly always all of them. */
+function consumedRecords({ records, lineBytes, consumedOffset }: FlushInput): ConsumedRecords {
+  let count = records.length;
+  let bytes = lineBytes;
+  while (count > 0 && records[count - 1].offset >= consumedOffset) bytes -= records[--count].lineBytes;
+  return { count, lineBytes: bytes };
+}
+
+function dueReason(
+  input: FlushInput,
+  consumed: ConsumedRecords,
+  limits: FlushLimits,
+): FlushReason | undefined {
+  if (consumed.lineBytes >= limits.flushRawBytes) return 'full';
+  if (consumed.count > 0) {
+    if (input.memoryBytes >= limits.headBytesPartitionMax * memoryShare) return 'full';
+    if (input.isPressed) return 'full';
+  }
+  const oldest = consumed.count > 0 ? input.records[0].consumedAtMs : input.lastConsumedAtMs;
   if (input.nowMs - oldest >= limits.flushAgeMs) return 'max_age';
   if (input.nowMs - input.lastConsumedAtMs >= limits.flushIdleMs) return 'idle';
   return undefined;
 }
 
-/** How many records from the first one hold `lineBytes`, at least one when there is any. */
-function recordsOf(records: readonly HeadRecord[], lineBytes: number): number {
+/** How many of the first `most` records hold `lineBytes`: at least one, and all parts of the last one. */
+function recordsOf(records: readonly HeadRecord[], most: number, lineBytes: number): number {
   let bytes = 0;
   let count = 0;
-  while (count < records.length && bytes < lineBytes) bytes += records[count++].lineBytes;
+  while (count < most && bytes < lineBytes) bytes += records[count++].lineBytes;
+  while (count > 0 && count < most && records[count].offset === records[count - 1].offset) count++;
   return count;
 }

@@ -8,7 +8,9 @@ import type { LabelName } from './label-values.ts';
 export interface TenantStreams {
   readonly tenant: string;
   readonly names: Map<string, LabelName>;
+  /** Of its streams, and of their rows. */
   count: number;
+  rows: number;
   /** Begins the list of its streams; -1: it has none. */
   first: number;
   /** The time that its rows span, in microseconds, inclusive. */
@@ -141,7 +143,7 @@ export class HeadStreams {
     let tenant = this.tenants.get(name);
     if (!tenant) {
       const span = { minUs: Infinity, maxUs: -Infinity };
-      tenant = { tenant: name, names: new Map(), count: 0, first: none, ...span };
+      tenant = { tenant: name, names: new Map(), count: 0, rows: 0, first: none, ...span };
       this.tenants.set(name, tenant);
     }
     return tenant;

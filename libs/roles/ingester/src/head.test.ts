@@ -60,6 +60,37 @@ describe('the head', () => {
     expect(head.newestUs(streamOf(head, 'unknown').number)).toBe(Number.NEGATIVE_INFINITY);
   });
 
+  test('records that overtook others stay when those before them are dropped', () => {
+    let streams = 0;
+    const head = new Head(hasher(), (_, difference) => (streams += difference));
+    const record = (offset: number, tenant: string) =>
+      headRecord(offset, encodeRows([{ tenant, app: `s${offset}`, ns: ns(offset), line: `${offset}` }]));
+    for (const [offset, tenant] of [
+      [1, 'a'],
+      [4, 'b'],
+      [2, 'a'],
+      [3, 'a'],
+      [5, 'b'],
+    ] as const) {
+      // prettier-ignore
+      head.add(record(offset, tenant));
+    }
+    expect(head.records.map(({ offset }) => offset)).toEqual([1, 2, 3, 4, 5]);
+    const dropped: number[] = [];
+    head.dropBelow(3, (_, newestUs) => dropped.push(newestUs));
+    expect(head.records.map(({ offset }) => offset)).toEqual([3, 4, 5]);
+    expect(dropped).toEqual(expect.arrayContaining([1, 2].map((ms) => usOf(ns(ms)))));
+    expect([labelsIn(head, 'a'), labelsIn(head, 'b')]).toEqual([[text('s3')], [text('s4'), text('s5')]]);
+    for (const each of head.records) {
+      const [stream] = head.streamsOf(each, each.offset === 3 ? 'a' : 'b');
+      expect(head.recordOf(head.newestRun(stream))).toBe(each);
+      expect(head.newestUs(stream)).toBe(usOf(ns(each.offset)));
+    }
+    expect([streams, head.rowCount, head.lineBytes]).toEqual([3, 3, 3]);
+    head.dropBelow(9, () => {});
+    expect(head).toMatchObject({ rowCount: 0, lineBytes: 0, memoryBytes: 0, streamCount: 0 });
+  });
+
   test('a record taken out leaves no trace', () => {
     const head = new Head(hasher());
     const records = [1, 2, 3].map((n) => headRecord(n, encodeRows([{ app: `s${n}`, ns: ns(n), line: 'x' }])));

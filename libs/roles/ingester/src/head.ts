@@ -14,6 +14,8 @@ import { usAt, usBase } from './time.ts';
 /** A write-log record as the head keeps it: its bytes as they came; line bytes stay compressed. */
 export class HeadRecord {
   readonly offset: number;
+  /** Set where the record's tenants entered the head each by itself: whose rows these are. */
+  readonly part: string | undefined;
   /**
    * In shared memory: worker threads that scan or merge it see these very bytes, nothing is copied. Never
    * written after it is in the head, so that queries in progress may go on when the head has dropped it.
@@ -23,10 +25,13 @@ export class HeadRecord {
   /** Uncompressed. */
   readonly lineBytes: number;
   readonly consumedAtMs: number;
+  /** Its number in the head that it entered. */
+  number = -1;
   #segment: Segment | undefined;
 
-  constructor(offset: number, segment: Segment, consumedAtMs: number) {
+  constructor(offset: number, segment: Segment, consumedAtMs: number, part?: string) {
     this.offset = offset;
+    this.part = part;
     this.bytes = segment.bytes;
     this.consumedAtMs = consumedAtMs;
     this.#segment = segment;
@@ -87,12 +92,14 @@ const bytesPerRecord = 320;
 export class Head {
   /** Told of streams that come (+1) and go (-1). */
   readonly #onStream: (tenant: string, difference: 1 | -1) => void;
+  /** Ascending by offset. */
   readonly records: HeadRecord[] = [];
+  /** In the order in which they entered: their numbers follow each other. */
+  #entered: HeadRecord[] = [];
   readonly streams: HeadStreams;
   readonly runs = new HeadRuns();
   /** Of streams that needed it. */
   readonly entries = new Map<number, StreamEntries>();
-  /** The number of records[0]; numbers follow each other. */
   #firstRecord = 0;
   /** By stream. */
   #newestRun = new Int32Array(0);
@@ -109,6 +116,18 @@ export class Head {
 
   get streamCount(): number {
     return this.streams.size;
+  }
+
+  /**
+   * Whether a number that was a tenant's stream still is. A commit may have taken it away, and another tenant
+   * may have the number now; of the tenant itself only the record at hand enters.
+   */
+  has(stream: number, tenant: string): boolean {
+    return stream >= 0 && this.streams.isThere(stream) && this.streams.tenantOf(stream).tenant === tenant;
+  }
+
+  rowsOf(tenant: string): number {
+    return this.streams.tenants.get(tenant)?.rows ?? 0;
   }
 
   /** The newest run of a stream; -1: the stream is not there. */
@@ -157,7 +176,7 @@ export class Head {
   streamsOf(record: HeadRecord, tenant: string): Int32Array {
     const { runs, streams } = this;
     const ofTenant = streams.tenants.get(tenant);
-    let run = runs.firstOf(this.#firstRecord + countBelow(this.records, record.offset));
+    let run = runs.firstOf(record.number);
     const end = runs.firstOf(runs.record(run) + 1);
     while (run < end && streams.tenantOf(runs.stream(run)) !== ofTenant) run++;
     let next = run;
@@ -166,17 +185,19 @@ export class Head {
   }
 
   recordOf(run: number): HeadRecord {
-    return this.records[this.runs.record(run) - this.#firstRecord];
+    return this.#entered[this.runs.record(run) - this.#firstRecord];
   }
 
-  /** Appends a record, whose offset is above all others'. O(its labels and runs). */
+  /** Takes a record in, whose offset is above all others' of its tenants. O(its labels and runs). */
   add(record: HeadRecord): void {
-    const number = this.#firstRecord + this.records.length;
-    this.records.push(record);
+    record.number = this.#firstRecord + this.#entered.length;
+    this.#entered.push(record);
+    // At the end, but where other tenants' records overtook it.
+    this.records.splice(countBelow(this.records, record.offset + 1), 0, record);
     this.lineBytes += record.lineBytes;
     this.rowCount += record.rowCount;
     this.memoryBytes += bytesOf(record);
-    for (const section of record.segment.sections) this.#addSection(section, number);
+    for (const section of record.segment.sections) this.#addSection(section, record.number);
   }
 
   #addSection(section: Section, record: number): void {
@@ -195,6 +216,7 @@ export class Head {
         };
         const added = this.runs.push(stream, place, rows, this.#newestRun[stream]);
         this.#newestRun[stream] = added;
+        this.streams.tenantOf(stream).rows += rows.entries;
         this.#widenSpan(added);
       }
       this.memoryBytes += bytesPerRun * runs.count;
@@ -217,6 +239,16 @@ export class Head {
   dropBelow(offset: number, onStream: (streamHash: number, newestUs: number) => void): void {
     const count = countBelow(this.records, offset);
     if (count === 0) return;
+    // A record that entered before one of these, and stays: all that stay enter again, behind the others.
+    const overtakers = this.#entered.slice(0, count).some((record) => record.offset >= offset);
+    const staying = overtakers ? this.records.slice(count) : [];
+    this.#drop(count + staying.length, onStream);
+    for (const record of staying) this.add(record);
+  }
+
+  /** Forgets the records with the lowest offsets, which are those that entered first. */
+  #drop(count: number, onStream: (streamHash: number, newestUs: number) => void): void {
+    this.#entered.splice(0, count);
     for (const record of this.records.splice(0, count)) {
       this.lineBytes -= record.lineBytes;
       this.rowCount -= record.rowCount;
@@ -228,6 +260,7 @@ export class Head {
     const shift = this.runs.compact(this.#firstRecord);
     if (shift === 0) return;
     this.#firstRecord = 0;
+    this.#entered.forEach((record, number) => (record.number = number));
     for (let stream = 0; stream < this.streams.end; stream++) this.#newestRun[stream] -= shift;
     for (const entries of this.entries.values()) entries.newestRun -= shift;
   }
@@ -241,6 +274,7 @@ export class Head {
     this.memoryBytes -= bytesPerRun * (end - first);
     const isTold = new Uint8Array(streams.end);
     runs.first = end;
+    for (let run = first; run < end; run++) streams.tenantOf(runs.stream(run)).rows -= runs.entries(run);
     for (let run = end - 1; run >= first; run--) {
       const stream = runs.stream(run);
       if (isTold[stream] === 1) continue;

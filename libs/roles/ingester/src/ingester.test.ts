@@ -104,10 +104,10 @@ describe('an ingester', () => {
     await world.appendBytes(garbage);
     await world.append([row(2)]);
     expect(await world.headLines(ingester)).toEqual(['line 1', 'line 2']);
+    await world.do(ingester.flush());
     expect(world.counted.quarantined).toBe(1);
     const [key] = [...world.bucket.objects.keys()].filter((each) => each.startsWith('quarantine/'));
     expect(world.bucket.objects.get(key)).toEqual(garbage);
-    await world.do(ingester.flush());
     expect(world.commits.entries.at(-1)?.endOffset).toBe(3);
   });
 

@@ -10,8 +10,23 @@ import { Writers } from './writers.ts';
 
 interface Waiter {
   readonly offset: number;
+  /** The tenant of the records that are waited for; undefined: all. */
+  readonly tenant: string | undefined;
   readonly resolve: () => void;
 }
+
+/** A record that was read; rows of it are on their way into the head. */
+interface OpenRecord {
+  readonly offset: number;
+  /** Tenants of rows that are still to come. */
+  readonly tenants: Set<string>;
+}
+
+/** Of the rows of a head: a tenant with more is one that fills it. */
+const heavyRows = 0.1;
+/** Such tenants wait at this share of the process's bound, and at a partition's; all wait at so much more. */
+const heavyShare = 0.875;
+const lightShare = 1.5;
 
 /** Waits on one partition's progress side by side: queries and flushes. More are refused. */
 const waitersMax = 10_000;
@@ -20,7 +35,11 @@ const waitersMax = 10_000;
  * Where one partition stands. Changes happen between awaits, all at once: whoever looks sees head, consumed
  * and committed offset that belong together.
  *
- *     committedOffset <= every record in the head < consumedOffset
+ *     committedOffset <= consumedOffset <= readOffset
+ *     committedOffset <= every record in the head < readOffset
+ *
+ * Between consumedOffset and readOffset are records that wait for rows of some tenant; those of others may be
+ * in the head already. Each tenant's records enter in the order of their offsets.
  */
 export class PartitionProgress {
   readonly id: number;
@@ -29,11 +48,18 @@ export class PartitionProgress {
   readonly hasher: EntryHasher;
   bounds: FlushedBounds;
   writers: Writers;
+  /** All records below have been consumed. */
   consumedOffset: number;
+  /** All records below have been read, and consumed or opened. */
+  readOffset: number;
   committedOffset: number;
   lastConsumedAtMs: number;
   readonly #deps: PartitionDeps;
   #waiters: Waiter[] = [];
+  /** Ascending by offset. */
+  #open: OpenRecord[] = [];
+  /** Of each tenant: the offsets of its open records, ascending. */
+  readonly #openOf = new Map<string, number[]>();
   /** Bytes of the head in the budget. */
   #countedBytes = 0;
 
@@ -47,6 +73,7 @@ export class PartitionProgress {
       else metrics.streamsRemoved(tenant, 1);
     });
     this.consumedOffset = committed.endOffset;
+    this.readOffset = committed.endOffset;
     this.committedOffset = committed.endOffset;
     this.bounds = new FlushedBounds(committed.newestUs);
     this.writers = new Writers(deps.options.writersMax, committed.writers);
@@ -60,26 +87,65 @@ export class PartitionProgress {
 
   /** Whether consumption has to wait for a flush. */
   get isFull(): boolean {
-    return this.head.memoryBytes >= this.#deps.options.headBytesPartitionMax || this.#deps.budget.isExhausted;
+    const { budget, options } = this.#deps;
+    return this.head.memoryBytes >= options.headBytesPartitionMax * lightShare || budget.isExhausted;
   }
 
   /**
-   * A record of the log is done with: `left` is what the head keeps of it, if anything. Ignored when another
-   * owner committed beyond it meanwhile.
+   * The same for rows of tenants that have a good part of what fills the head. Those of others have a
+   * reserve: they do not wait for the flush of what is not theirs.
    */
-  consumed(offset: number, writerId: string, sequence: number, left: HeadRecord | undefined): boolean {
-    if (offset < this.consumedOffset) return false;
-    assert(!left || left.offset === offset, 'a record enters the head at its own offset');
-    this.#changeHead(() => left && this.head.add(left));
-    this.writers.saw(offset, writerId, sequence);
-    this.lastConsumedAtMs = this.#deps.clock.monotonicMs();
-    this.#advance(offset + 1);
-    return true;
+  isFullFor(tenants: readonly string[]): boolean {
+    const { budget, options } = this.#deps;
+    const isNear =
+      this.head.memoryBytes >= options.headBytesPartitionMax || budget.bytes >= budget.bytesMax * heavyShare;
+    if (!isNear) return false;
+    return tenants.some((tenant) => this.head.rowsOf(tenant) > this.head.rowCount * heavyRows);
   }
 
-  /** Records below `offset` that were not consumed cannot be read any more. */
+  /** A record was read, which has rows of these tenants for the head. None: it is done with. */
+  opened(offset: number, writerId: string, sequence: number, tenants: readonly string[]): void {
+    assert(offset >= this.readOffset, 'records are opened in their order');
+    this.writers.saw(offset, writerId, sequence);
+    this.readOffset = offset + 1;
+    if (tenants.length > 0) {
+      this.#open.push({ offset, tenants: new Set(tenants) });
+      for (const tenant of tenants) {
+        const offsets = this.#openOf.get(tenant);
+        if (offsets) offsets.push(offset);
+        else this.#openOf.set(tenant, [offset]);
+      }
+    }
+    this.#advance();
+  }
+
+  /**
+   * The rows that some tenants have in an open record are done with: `entered` is what the head keeps of
+   * them, if anything. Ignored when another owner committed beyond it meanwhile.
+   *
+   * @returns whether the head has them now
+   */
+  consumed(offset: number, tenants: readonly string[], entered: HeadRecord | undefined): boolean {
+    if (offset < this.committedOffset) return false;
+    assert(!entered || entered.offset === offset, 'a record enters the head at its own offset');
+    this.#changeHead(() => entered && this.head.add(entered));
+    this.lastConsumedAtMs = this.#deps.clock.monotonicMs();
+    const record = this.#open.find((each) => each.offset === offset);
+    assert(record, 'a record is opened before it is consumed');
+    for (const tenant of tenants) {
+      record.tenants.delete(tenant);
+      this.#close(tenant, offset);
+    }
+    this.#deps.onConsumed?.(this.id, offset + 1, tenants);
+    this.#open = this.#open.filter((each) => each.tenants.size > 0);
+    this.#advance();
+    return entered !== undefined;
+  }
+
+  /** Records below `offset` that were not read cannot be read any more. */
   skip(offset: number): void {
-    if (offset > this.consumedOffset) this.#advance(offset);
+    this.readOffset = Math.max(this.readOffset, offset);
+    this.#advance();
   }
 
   /** The partition is committed up to `state.endOffset`, by us or by another owner. */
@@ -92,7 +158,11 @@ export class PartitionProgress {
     );
     this.committedOffset = state.endOffset;
     this.writers.committed(state.endOffset, state.writers);
-    this.#advance(Math.max(this.consumedOffset, state.endOffset));
+    for (const { offset, tenants } of this.#open) {
+      if (offset < state.endOffset) for (const tenant of tenants) this.#close(tenant, offset);
+    }
+    this.#open = this.#open.filter(({ offset }) => offset >= state.endOffset);
+    this.skip(state.endOffset);
   }
 
   /** Takes records out that turned out to be unreadable. */
@@ -105,9 +175,15 @@ export class PartitionProgress {
     return this.#waiters.length > 0;
   }
 
-  /** Resolves when all records below `offset` have been consumed; `unavailable` after `timeoutMs`. */
-  waitConsumed(offset: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    if (this.consumedOffset >= offset) return Promise.resolve();
+  /**
+   * Resolves when all records below `offset`, or those of one tenant, have been consumed; `unavailable` after
+   * `timeoutMs`.
+   */
+  waitConsumed(
+    offset: number,
+    { timeoutMs, tenant, signal }: { timeoutMs: number; tenant?: string; signal?: AbortSignal },
+  ): Promise<void> {
+    if (this.#isConsumed(offset, tenant)) return Promise.resolve();
     if (this.#waiters.length >= waitersMax) {
       return Promise.reject(
         new LokiError('overloaded', `partition ${this.id}: too many wait for it to catch up`),
@@ -130,7 +206,7 @@ export class PartitionProgress {
           ),
         );
       const timer = this.#deps.timers.after(timeoutMs, () => end(late));
-      const waiter: Waiter = { offset, resolve: () => end(resolve) };
+      const waiter: Waiter = { offset, tenant, resolve: () => end(resolve) };
       this.#waiters.push(waiter);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
@@ -149,9 +225,27 @@ export class PartitionProgress {
     this.#countedBytes = this.head.memoryBytes;
   }
 
-  #advance(offset: number): void {
-    this.consumedOffset = offset;
-    this.#deps.onConsumed?.(this.id, offset);
-    for (const waiter of this.#waiters) if (waiter.offset <= offset) waiter.resolve();
+  #isConsumed(offset: number, tenant: string | undefined): boolean {
+    if (this.consumedOffset >= offset) return true;
+    if (tenant === undefined || this.readOffset < offset) return false;
+    const oldest = this.#openOf.get(tenant)?.[0];
+    return oldest === undefined || oldest >= offset;
+  }
+
+  #close(tenant: string, offset: number): void {
+    const offsets = this.#openOf.get(tenant);
+    if (offsets?.[0] === offset) offsets.shift();
+    if (offsets?.length === 0) this.#openOf.delete(tenant);
+  }
+
+  #advance(): void {
+    const offset = this.#open.length > 0 ? this.#open[0].offset : this.readOffset;
+    if (offset > this.consumedOffset) {
+      this.consumedOffset = offset;
+      this.#deps.onConsumed?.(this.id, offset);
+    }
+    for (const waiter of this.#waiters) {
+      if (this.#isConsumed(waiter.offset, waiter.tenant)) waiter.resolve();
+    }
   }
 }

@@ -96,7 +96,8 @@ export class Partition {
     while (progress.committedOffset < endOffset) {
       await flusher.flushUpTo(Math.min(endOffset, progress.consumedOffset), signal);
       if (progress.consumedOffset >= endOffset) continue;
-      await progress.waitConsumed(progress.consumedOffset + 1, this.#deps.options.queryWaitMs, signal);
+      const timeoutMs = this.#deps.options.queryWaitMs;
+      await progress.waitConsumed(progress.consumedOffset + 1, { timeoutMs, signal });
     }
   }
 
@@ -137,7 +138,7 @@ export class Partition {
       this.#deps.writeLog.endOffset(this.id),
     );
     void progress
-      .waitConsumed(target, Number.MAX_SAFE_INTEGER, signal)
+      .waitConsumed(target, { timeoutMs: Number.MAX_SAFE_INTEGER, signal })
       .then(() => this.#caughtUp(target))
       .catch(() => undefined); // let go before it caught up
     await Promise.all([consumer.run(signal), this.#watch()]);
@@ -178,6 +179,7 @@ export class Partition {
         this.#tails.onRecord(record);
         if (flusher.isLeader) this.#deps.patterns?.offer(record);
       },
+      onConsumed: (offset) => this.#tails.onConsumed(offset),
       onProgress: () => flusher.flushIfDue(),
       onGap: () => flusher.followCommits(),
       onOutdated: () => flusher.followCommits(),

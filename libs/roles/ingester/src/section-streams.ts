@@ -27,8 +27,8 @@ export class SectionStreams {
   }
 
   /**
-   * O(cells), in slices. A commit in between takes streams away, whose numbers then stand for no stream; no
-   * number is given again before the head takes a record in.
+   * O(cells), in slices. A commit in between takes streams away, whose numbers then stand for no stream, or
+   * for one of a tenant whose record enters meanwhile.
    */
   static *of(section: Section, streams: HeadStreams): SlicedWork<SectionStreams> {
     const found = new SectionStreams(section);

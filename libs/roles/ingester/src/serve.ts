@@ -28,7 +28,7 @@ export async function queryHead(
   signal?: AbortSignal,
 ): Promise<HeadAnswer<LeafResult>> {
   const selection = selectionOfLeaf(request);
-  await catchUp(progress, deps, signal);
+  await catchUp(progress, deps, request.tenant, signal);
   // From here to the list of records nothing is awaited: offset and records belong together. Records that a
   // commit drops from the head afterwards stay alive through this list.
   const committedOffset = progress.committedOffset;
@@ -56,7 +56,7 @@ export async function headStreams(
   signal?: AbortSignal,
 ): Promise<HeadAnswer<readonly StreamVolume[]>> {
   const selection = selectionOfStreams(request);
-  await catchUp(progress, deps, signal);
+  await catchUp(progress, deps, request.tenant, signal);
   if (request.volume) {
     const { committedOffset } = progress;
     // All of a selected stream counts, also what lies outside of the range: its volume is shared out by time.
@@ -135,18 +135,19 @@ function sourcesOf(
   return records.map((record) => ({
     kind: 'bytes',
     bytes: record.bytes,
-    cacheKey: `${deps.instance}/${partition}/${record.offset}`,
+    cacheKey: `${deps.instance}/${partition}/${record.offset}/${record.part ?? ''}`,
   }));
 }
 
-/** Waits until the head holds all that was acknowledged before the call. */
+/** Waits until the head holds all of a tenant that was acknowledged before the call. */
 async function catchUp(
   progress: PartitionProgress,
   deps: PartitionDeps,
+  tenant: string,
   signal?: AbortSignal,
 ): Promise<void> {
   const endOffset = await deps.writeLog.endOffset(progress.id);
-  await progress.waitConsumed(endOffset, deps.options.queryWaitMs, signal);
+  await progress.waitConsumed(endOffset, { timeoutMs: deps.options.queryWaitMs, tenant, signal });
 }
 
 /** Neighbouring records by task, at least one group, oldest first. */

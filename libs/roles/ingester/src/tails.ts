@@ -26,6 +26,11 @@ export class Tails {
     for (const tail of this.#tails) tail.offer(record);
   }
 
+  /** All records below `offset` have been consumed. */
+  onConsumed(offset: number): void {
+    for (const tail of this.#tails) tail.passed(offset);
+  }
+
   /** The head has let go of all records below: what a follower has not read of them is held for it alone. */
   onCommitted(committedOffset: number): void {
     for (const tail of this.#tails) tail.letGoBelow(committedOffset);
@@ -50,7 +55,8 @@ export class Tails {
     // Nothing is awaited since the tail is among those that hear of new records: none is missed, none comes
     // twice.
     const { committedOffset } = progress;
-    if (fromOffset !== undefined) for (const record of progress.head.records) tail.offer(record);
+    for (const record of progress.head.records) tail.offer(record);
+    tail.passed(progress.consumedOffset);
     const begins = { fromOffset: from, missedBelow: committedOffset };
     const onAbort = () => tail.end();
     if (signal.aborted) tail.end();
@@ -188,6 +194,8 @@ class Tail {
   /** Keeps the record if the follower may want lines of it; the oldest ones go when it lags too far. */
   offer(record: HeadRecord): void {
     if (this.#ended || record.offset < this.#nextOffset) return;
+    // Records of other tenants may be behind: see `passed`.
+    if (!record.segment.section(this.#selection.tenant)) return;
     this.#nextOffset = record.offset + 1;
     if (rowsOf(record, this.#selection) === 0) {
       if (this.#isQuiet) this.#wake?.();
@@ -227,6 +235,13 @@ class Tail {
       this.#wake = undefined;
     }
     return !this.#ended;
+  }
+
+  /** Nothing below `offset` is to come. */
+  passed(offset: number): void {
+    if (this.#ended || offset <= this.#nextOffset) return;
+    this.#nextOffset = offset;
+    if (this.#isQuiet) this.#wake?.();
   }
 
   /** The oldest that is waiting, a frame of it. */

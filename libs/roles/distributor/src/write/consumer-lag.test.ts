@@ -25,7 +25,7 @@ class HandTimers implements Timers {
 function setup() {
   const clock = new StoppedClock(1_000);
   const timers = new HandTimers();
-  return { clock, timers, lag: new ConsumerLag(2, { clock, timers }) };
+  return { clock, timers, lag: new ConsumerLag({ clock, timers }) };
 }
 
 /** Whether it resolves without anything else happening. */
@@ -64,7 +64,7 @@ test('rows that the head has before the log has answered are not waited for', ()
 test('rows that the log did not take are not waited for', () => {
   const { lag } = setup();
   lag.wrote(tenant, large);
-  lag.gone(new Map([[tenant, large]]));
+  lag.lost(new Map([[tenant, large]]));
   expect(lag.room(tenant)).toBeUndefined();
 });
 
@@ -79,7 +79,23 @@ test('nobody waits for a head that stands still: the log takes all', async () =>
   timers.fire();
   expect(await isOver(room)).toBe(true);
   expect(lag.room(tenant)).toBeUndefined();
+  // It moves on, and still has more than a tenant may have.
+  lag.wrote(tenant, 1_000);
+  lag.appended(0, 0, new Map([[tenant, 1_000]]));
   lag.consumed(0, 1);
+  expect(lag.room(tenant)).toBeDefined();
+});
+
+test('rows of one tenant are consumed while those of another before them are not', async () => {
+  const { lag } = setup();
+  lag.wrote(tenant, large);
+  lag.appended(0, 1, new Map([[tenant, large]]));
+  lag.wrote(neighbour, large);
+  lag.appended(0, 2, new Map([[neighbour, large]]));
+  const room = lag.room(neighbour)!;
+  lag.consumed(0, 3, [neighbour]);
+  expect(await isOver(room)).toBe(true);
+  expect(lag.room(neighbour)).toBeUndefined();
   expect(lag.room(tenant)).toBeDefined();
 });
 

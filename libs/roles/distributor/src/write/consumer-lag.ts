@@ -13,23 +13,33 @@ const rowMicros = 2;
 const kibMicros = 1;
 
 /**
- * A tenant with so much on its way waits before it writes more. Queries of all tenants wait for what stands
- * before their own rows in the log, so that this is the longest that one tenant adds to their time.
+ * A tenant with so much on its way waits before it writes more: large pushes come as fast as the head takes
+ * them, and what is between them and the head is bounded.
  */
 const tenantMicrosMax = 100_000;
 
-/**
- * A head that consumes nothing for so long waits for something else, a flush or the store: the log takes all.
- */
+/** A head that takes nothing for so long waits for a flush, or the store: the log goes on taking all. */
 const standstillMs = 1_000;
 
 export function consumeMicros(runs: number, rows: number, bytes: number): number {
   return runs * runMicros + rows * rowMicros + (bytes / 1024) * kibMicros;
 }
 
-interface Appended {
+interface AppendedRows {
   readonly offset: number;
-  readonly costs: ConsumeCosts;
+  readonly micros: number;
+}
+
+/** The rows of one tenant on their way. */
+interface TenantLag {
+  micros: number;
+  /** For each partition: rows that the log has, by rising offset, and up to where the head has them. */
+  readonly appended: Map<number, AppendedRows[]>;
+  readonly consumedOffsets: Map<number, number>;
+  /** When the head took some of them last, or had none. */
+  movedMs: number;
+  /** Resolves when the head takes some. */
+  moved: PromiseWithResolvers<void> | undefined;
 }
 
 /**
@@ -39,56 +49,62 @@ interface Appended {
 export class ConsumerLag {
   readonly #clock: Clock;
   readonly #timers: Timers;
-  readonly #byTenant: ConsumeCosts = new Map();
-  /** For each partition: batches that the log has, by rising offset, and where its head stands. */
-  readonly #appended: Appended[][];
-  readonly #consumedOffsets: number[];
-  #movedMs: number;
-  #moved = Promise.withResolvers<void>();
-  #waiting = 0;
+  /** Tenants that have something on its way. */
+  readonly #tenants = new Map<TenantId, TenantLag>();
 
-  constructor(partitionCount: number, { clock, timers }: { clock: Clock; timers: Timers }) {
+  constructor({ clock, timers }: { readonly clock: Clock; readonly timers: Timers }) {
     this.#clock = clock;
     this.#timers = timers;
-    this.#appended = Array.from({ length: partitionCount }, () => []);
-    this.#consumedOffsets = Array.from({ length: partitionCount }, () => 0);
-    this.#movedMs = clock.monotonicMs();
   }
 
   /** Rows were written to a batch. */
   wrote(tenant: TenantId, micros: number): void {
-    // The head had nothing to do: it stands still from now on at the earliest.
-    if (this.#byTenant.size === 0) this.#movedMs = this.#clock.monotonicMs();
-    this.#byTenant.set(tenant, (this.#byTenant.get(tenant) ?? 0) + micros);
+    let lag = this.#tenants.get(tenant);
+    if (!lag) {
+      const movedMs = this.#clock.monotonicMs();
+      lag = { micros: 0, appended: new Map(), consumedOffsets: new Map(), movedMs, moved: undefined };
+      this.#tenants.set(tenant, lag);
+    }
+    lag.micros += micros;
   }
 
-  /** The log has the rows, up to and with those at `offset`. */
+  /** The log has the rows of a batch, up to and with those at `offset`. */
   appended(partition: number, offset: number, costs: ConsumeCosts): void {
-    if (offset < this.#consumedOffsets[partition]) this.gone(costs);
-    else this.#appended[partition].push({ offset, costs });
-  }
-
-  /** The rows are in a head, or will never come there. */
-  gone(costs: ConsumeCosts): void {
     for (const [tenant, micros] of costs) {
-      const rest = (this.#byTenant.get(tenant) ?? 0) - micros;
-      // Sums of fractions may end a little beside zero.
-      if (rest < 1) this.#byTenant.delete(tenant);
-      else this.#byTenant.set(tenant, rest);
+      const lag = this.#tenants.get(tenant);
+      if (!lag) continue;
+      // The head may have them before the log has answered.
+      if (offset < (lag.consumedOffsets.get(partition) ?? 0)) this.#take(tenant, lag, micros);
+      else {
+        const appended = lag.appended.get(partition);
+        if (appended) appended.push({ offset, micros });
+        else lag.appended.set(partition, [{ offset, micros }]);
+      }
     }
   }
 
-  /** The head of a partition holds all records below `offset`. */
-  consumed(partition: number, offset: number): void {
-    this.#consumedOffsets[partition] = offset;
-    const appended = this.#appended[partition];
-    let count = 0;
-    while (count < appended.length && appended[count].offset < offset) this.gone(appended[count++].costs);
-    appended.splice(0, count);
-    this.#movedMs = this.#clock.monotonicMs();
-    if (this.#waiting === 0) return;
-    this.#moved.resolve();
-    this.#moved = Promise.withResolvers();
+  /** The log did not take the rows. */
+  lost(costs: ConsumeCosts): void {
+    for (const [tenant, micros] of costs) {
+      const lag = this.#tenants.get(tenant);
+      if (lag) this.#take(tenant, lag, micros);
+    }
+  }
+
+  /** The head of a partition has all rows of these tenants, or of all, below `offset`. */
+  consumed(partition: number, offset: number, tenants: Iterable<string> = this.#tenants.keys()): void {
+    for (const name of tenants) {
+      const tenant = name as TenantId;
+      const lag = this.#tenants.get(tenant);
+      if (!lag) continue;
+      lag.consumedOffsets.set(partition, Math.max(offset, lag.consumedOffsets.get(partition) ?? 0));
+      const appended = lag.appended.get(partition) ?? [];
+      let count = 0;
+      let micros = 0;
+      while (count < appended.length && appended[count].offset < offset) micros += appended[count++].micros;
+      appended.splice(0, count);
+      this.#take(tenant, lag, micros);
+    }
   }
 
   /** Undefined: the tenant may write now. Otherwise resolves when it may. */
@@ -97,21 +113,30 @@ export class ConsumerLag {
   }
 
   async #waitForRoom(tenant: TenantId): Promise<void> {
-    this.#waiting++;
-    try {
-      while (!this.#hasRoom(tenant)) {
-        const standstill = Promise.withResolvers<void>();
-        const timer = this.#timers.after(standstillMs, standstill.resolve);
-        await Promise.race([this.#moved.promise, standstill.promise]);
-        timer.cancel();
-      }
-    } finally {
-      this.#waiting--;
+    while (!this.#hasRoom(tenant)) {
+      const lag = this.#tenants.get(tenant)!;
+      const moved = (lag.moved ??= Promise.withResolvers());
+      const timer = this.#timers.after(standstillMs, () => {
+        if (lag.moved === moved) lag.moved = undefined;
+        moved.resolve();
+      });
+      await moved.promise;
+      timer.cancel();
     }
   }
 
   #hasRoom(tenant: TenantId): boolean {
-    const micros = this.#byTenant.get(tenant) ?? 0;
-    return micros < tenantMicrosMax || this.#clock.monotonicMs() - this.#movedMs >= standstillMs;
+    const lag = this.#tenants.get(tenant);
+    if (!lag || lag.micros < tenantMicrosMax) return true;
+    return this.#clock.monotonicMs() - lag.movedMs >= standstillMs;
+  }
+
+  #take(tenant: TenantId, lag: TenantLag, micros: number): void {
+    lag.micros -= micros;
+    lag.movedMs = this.#clock.monotonicMs();
+    // Sums of fractions may end a little beside zero.
+    if (lag.micros < 1) this.#tenants.delete(tenant);
+    lag.moved?.resolve();
+    lag.moved = undefined;
   }
 }

@@ -185,7 +185,7 @@ export class PartitionBatcher {
       lag?.appended(this.#partition, lastOffset, batch.costs);
       batch.acked.resolve();
     } catch (cause) {
-      lag?.gone(batch.costs);
+      lag?.lost(batch.costs);
       metrics.appendFailed(this.#partition);
       this.#deps.logger.error('write log did not take a batch', {
         partition: this.#partition,

@@ -83,6 +83,7 @@ export class World {
     tailDropped: 0,
   };
   log!: WriteLog;
+  readonly #timers = new VirtualProcess(this.scheduler, 'test').timers;
   #processes = 0;
   #sequence = 0;
 
@@ -108,6 +109,11 @@ export class World {
   /** Lets virtual time pass. */
   pass(ms: number): Promise<void> {
     return this.scheduler.run({ untilMs: this.scheduler.nowMs + ms });
+  }
+
+  /** Resolves when virtual time has passed, for those who run in the world. */
+  passing(ms: number): Promise<void> {
+    return this.#timers.sleep(ms);
   }
 
   /** Tells the ingester that `ready` has started last what it owns from now on. */

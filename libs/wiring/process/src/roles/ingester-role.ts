@@ -28,7 +28,7 @@ export async function startIngester(
       commits: partitionCommitters({ objectStore, clock }),
       ...(deps.ownership ? { onForeignCommit: deps.fail } : {}),
       committed: committedSegments(catalog),
-      onConsumed: lag && ((partition, offset) => lag.consumed(partition, offset)),
+      onConsumed: lag && ((partition, offset, tenants) => lag.consumed(partition, offset, tenants)),
     },
     owned,
     {

@@ -72,7 +72,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   // Heads of a shared log are many processes': what they lag behind is not known here.
   const lag =
     log && runs('ingester') && runs('distributor') && config.writeLog.kind === 'embedded'
-      ? new ConsumerLag(log.writeLog.partitionCount, deps)
+      ? new ConsumerLag(deps)
       : undefined;
   const ingester = log && streamCounts ? await startIngester(log, streamCounts, patterns, lag) : undefined;
   const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;

@@ -1,0 +1,89 @@
+import type { Clock } from '@loki/ports';
+
+/** The works of one tenant, one after the other. */
+interface Lane {
+  /** When it got its first work. */
+  readonly beganMs: number;
+  works: number;
+  tail: Promise<void>;
+}
+
+/**
+ * Works on records, in order for each tenant: those of different tenants go on side by side. A work that
+ * fails ends all: none is begun after it.
+ */
+export class TenantLanes {
+  readonly #clock: Clock;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #failure = Promise.withResolvers<never>();
+  #hasFailed = false;
+  #bytes = 0;
+  #works = 0;
+  #ended = Promise.withResolvers<void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    // Heard by those who wait for it.
+    this.#failure.promise.catch(() => undefined);
+  }
+
+  /** Rejects with the error of the first work that fails. */
+  get failure(): Promise<never> {
+    return this.#failure.promise;
+  }
+
+  /** For how long one of these tenants has had work without a break, the longest; undefined: none has any. */
+  busyMs(tenants: readonly string[]): number | undefined {
+    let longest: number | undefined;
+    for (const tenant of tenants) {
+      const lane = this.#lanes.get(tenant);
+      if (lane) longest = Math.max(longest ?? 0, this.#clock.monotonicMs() - lane.beganMs);
+    }
+    return longest;
+  }
+
+  /** Begins a work of these tenants once all their works before it have ended. */
+  run(tenants: readonly string[], bytes: number, work: () => Promise<void>): void {
+    this.#bytes += bytes;
+    this.#works++;
+    const before = tenants.flatMap((tenant) => this.#lanes.get(tenant)?.tail ?? []);
+    const begun = before.length === 0 ? this.#begin(work) : Promise.all(before).then(() => this.#begin(work));
+    const tail = begun.then(() => {
+      this.#bytes -= bytes;
+      this.#works--;
+      for (const tenant of tenants) {
+        const lane = this.#lanes.get(tenant)!;
+        if (--lane.works === 0) this.#lanes.delete(tenant);
+      }
+      this.#ended.resolve();
+      this.#ended = Promise.withResolvers();
+    });
+    for (const tenant of tenants) {
+      const lane = this.#lanes.get(tenant) ?? { beganMs: this.#clock.monotonicMs(), works: 0, tail };
+      lane.works++;
+      lane.tail = tail;
+      this.#lanes.set(tenant, lane);
+    }
+  }
+
+  /** Resolves when what is under way is less than both; rejects when a work has failed. */
+  async room({ bytes, works }: { readonly bytes: number; readonly works: number }): Promise<void> {
+    while (this.#bytes >= bytes || this.#works >= works) await this.#ended.promise;
+    if (this.#hasFailed) await this.#failure.promise;
+  }
+
+  /** Resolves when these tenants, or all, have no work: at once when a work has failed. */
+  async idle(tenants: readonly string[] = [...this.#lanes.keys()]): Promise<void> {
+    await Promise.all(tenants.flatMap((tenant) => this.#lanes.get(tenant)?.tail ?? []));
+  }
+
+  async #begin(work: () => Promise<void>): Promise<void> {
+    if (this.#hasFailed) return;
+    try {
+      await work();
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#failure.reject(error);
+    }
+  }
+}
