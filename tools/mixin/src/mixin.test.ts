@@ -46,9 +46,20 @@ test('each alert has a text, a runbook, a case that raises it and one that does 
   const names = [...read('alerts.yaml').matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
   expect(names.length).toBeGreaterThan(10);
   expect(new Set(names).size).toBe(names.length);
+  const blocks = read('alerts.yaml')
+    .split(/- alert: /)
+    .slice(1);
+  for (const [i, name] of names.entries()) {
+    const [file, anchor] = /runbook_url: (\S+)#(\S+)$/m.exec(blocks[i])!.slice(1);
+    // Pages of markdown give a heading the anchor of its text in small letters.
+    const headings = [...fs.readFileSync(inTree(file), 'utf8').matchAll(/^#+ (.+)$/gm)];
+    expect([name, anchor]).toEqual([name, name.toLowerCase()]);
+    expect(headings.map(([, text]) => text)).toContain(name);
+    expect(blocks[i]).toMatch(/summary: \S/);
+    expect(blocks[i]).toMatch(/description: \S/);
+  }
   const guide = fs.readFileSync(inTree('docs/alerts.md'), 'utf8');
   expect([...guide.matchAll(/^## (\w+)$/gm)].map(([, name]) => name).sort()).toEqual([...names].sort());
-  for (const name of names) expect(read('alerts.yaml')).toContain(`docs/alerts.md#${name.toLowerCase()}`);
   const cases = read('tests/alerts.yaml').split(/^ {6}- eval_time:/m);
   for (const name of names) {
     const own = cases.filter((each) => each.includes(`alertname: ${name}\n`));

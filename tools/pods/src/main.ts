@@ -2,10 +2,12 @@
  * Tests of the chart's pods as real containers: `helm template`, containerd by its CRI, the chart's own
  * command, mounts, limits, probes and security contexts, in a network namespace that stands for a node.
  *
- *     npm run test:pods -- [--archive FILE] [--previous FILE] [--only defaults,single,external]
+ *     npm run test:pods -- [--archive FILE] [--previous FILE|COMMIT|last] [--only defaults,single,external]
  *
- * --archive takes an image that was built before (npm run test:image -- --save FILE); with --previous, that
- * of an earlier version, the system starts with the one and is upgraded to the other. Programs that are
+ * --archive takes an image that was built before (npm run test:image -- --save FILE). With --previous the
+ * system starts as an earlier version and is upgraded, before it is restarted: an image that was built
+ * before, or a commit, whose image and chart are made here; `last` is the last released version, or the
+ * commit before this one where no version is released yet. Programs that are
  * missing are installed from Debian's packages; where they, Helm, or Kafka and Redis cannot be had, the test
  * prints what it leaves out, and why.
  */
@@ -23,6 +25,7 @@ import { distributed, single, withoutServices } from './scenarios.ts';
 import { forwardTo } from './service-proxy.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
+const chart = path.join(root, 'deploy/helm/loki');
 const insideFlag = '--inside';
 const scenarioNames = ['defaults', 'single', 'external'] as const;
 const image = { registry: 'localhost', repository: 'loki', tag: testTag };
@@ -35,10 +38,11 @@ async function main(): Promise<number> {
       inside: { type: 'boolean', default: false },
       archive: { type: 'string' },
       previous: { type: 'string' },
+      'previous-chart': { type: 'string', default: chart },
       only: { type: 'string', default: scenarioNames.join() },
     },
   });
-  if (!values.inside) return prepare(values.archive);
+  if (!values.inside) return prepare(values);
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-pods-'));
   const only = new Set(values.only.split(','));
   const checks = new Checks();
@@ -50,10 +54,14 @@ async function main(): Promise<number> {
     if (values.previous !== undefined) {
       await node.importImage(values.previous, `${image.registry}/${previousRepository}`);
     }
-    const scenario = async (name: string, settings: Settings, repository = image.repository) => ({
+    const { previous, 'previous-chart': previousChart } = values;
+    const scenario = async (name: string, settings: Settings) => ({
       checks,
       node: node!,
-      manifest: await render(path.join(directory, `${name}.json`), settings, { ...image, repository }),
+      manifest: await render(path.join(directory, `${name}.json`), settings, {
+        ofChart: chart,
+        ofImage: image,
+      }),
     });
     if (only.has('defaults')) await withoutServices(await scenario('defaults', {}));
     if (only.has('single')) {
@@ -71,9 +79,17 @@ async function main(): Promise<number> {
       if (services.kafka && services.redis) {
         const settings = await externalSettings(directory, services);
         const next = await scenario('external', settings);
-        const first =
-          values.previous === undefined ? next : await scenario('external', settings, previousRepository);
-        await distributed({ ...first, address: '10.96.0.11' }, next.manifest);
+        const restart = { name: 'restart', manifest: next.manifest };
+        const place = { ...next, address: '10.96.0.11' };
+        if (previous === undefined) {
+          await distributed(place, [restart]);
+        } else {
+          const manifest = await render(path.join(directory, 'previous.json'), settings, {
+            ofChart: previousChart,
+            ofImage: { ...image, repository: previousRepository },
+          });
+          await distributed({ ...place, manifest }, [{ ...restart, name: 'upgrade' }, restart]);
+        }
       } else {
         console.log('skipped: the distributed system, which needs Kafka and Redis');
       }
@@ -87,7 +103,7 @@ async function main(): Promise<number> {
 }
 
 /** Brings what comes from registries, which the node's network does not reach, and goes there. */
-async function prepare(archive: string | undefined): Promise<number> {
+async function prepare({ archive, previous }: { archive?: string; previous?: string }): Promise<number> {
   const lack =
     lackOf(['bridge', 'buildah', 'containerd', 'debootstrap', 'gcc', 'runc', 'umoci']) ?? helmLack();
   if (lack !== undefined) {
@@ -98,9 +114,40 @@ async function prepare(archive: string | undefined): Promise<number> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-pods-image-'));
   try {
     const own = archive === undefined ? ['--archive', await buildTestImage(directory)] : [];
+    if (previous !== undefined && !fs.existsSync(previous)) {
+      own.push(...(await earlierVersion(previous, directory)));
+    }
     return runInNetwork(import.meta.filename, [...process.argv.slice(2), ...own], insideFlag);
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The image and the chart of a commit; of this one, where it has none before: a clone may be shallow. */
+async function earlierVersion(name: string, directory: string): Promise<string[]> {
+  const git = (...args: string[]) => runProgram('git', ['-C', root, ...args]);
+  const revision = name === 'last' ? await lastVersion(git) : name;
+  console.log(`the earlier version: ${(await git('log', '-1', '--format=%h %s', revision)).trim()}`);
+  const image = await buildTestImage(directory, revision);
+  const folder = path.join(directory, 'earlier');
+  fs.mkdirSync(folder);
+  const archive = path.join(directory, 'chart.tar');
+  await git('archive', `--output=${archive}`, revision, 'deploy/helm/loki');
+  await runProgram('tar', ['-xf', archive, '-C', folder]);
+  return ['--previous', image, '--previous-chart', path.join(folder, 'deploy/helm/loki')];
+}
+
+async function lastVersion(git: (...args: string[]) => Promise<string>): Promise<string> {
+  try {
+    return (await git('describe', '--tags', '--abbrev=0', '--match=v*', 'HEAD^')).trim();
+  } catch {
+    // Nothing is released yet.
+  }
+  try {
+    return (await git('rev-parse', '--verify', '--quiet', 'HEAD^')).trim();
+  } catch {
+    console.log('there is no commit before this one: it is upgraded to itself');
+    return 'HEAD';
   }
 }
 
@@ -114,10 +161,13 @@ function helmLack(): string | undefined {
 }
 
 /** As the Marketplace calls the release that has the components. */
-async function render(file: string, settings: Settings, ofImage: typeof image): Promise<Manifest> {
+async function render(
+  file: string,
+  settings: Settings,
+  { ofChart, ofImage }: { readonly ofChart: string; readonly ofImage: typeof image },
+): Promise<Manifest> {
   fs.writeFileSync(file, JSON.stringify({ ...settings, defaults: { ...settings.defaults, image: ofImage } }));
-  const chart = path.join(root, 'deploy/helm/loki');
-  const args = ['template', 'loki-agent', chart, '--namespace', 'loki', '--values', file];
+  const args = ['template', 'loki-agent', ofChart, '--namespace', 'loki', '--values', file];
   return new Manifest(await runProgram(bringHelm(programsCache), args));
 }
 

@@ -1,11 +1,12 @@
 /** What the pods of a rendered chart have to stand. */
+import path from 'node:path';
 import type { Checks } from '@loki/image';
+import { Canary } from './canary.ts';
 import type { Manifest } from './manifest.ts';
 import { addAddress } from './node.ts';
 import type { PodNode } from './node.ts';
 import { Pod } from './pod.ts';
 import { ServiceProxy } from './service-proxy.ts';
-import { Traffic } from './traffic.ts';
 
 interface Scenario {
   readonly checks: Checks;
@@ -16,48 +17,55 @@ interface Scenario {
 }
 
 const readyMsMax = 240_000;
-/** A line in and out before something is done to the pods. */
-const trafficMs = 3_000;
+/** Lines in and out before something is done to the pods, and after it. */
+const loadMs = 3_000;
+
+/** A rollout: its name in the checks, and the pods that take the place of those before. */
+interface Rollout {
+  readonly name: string;
+  readonly manifest: Manifest;
+}
 
 /**
- * Pods of the whole system, in a random order of starts, with lines coming in all the time: an ingester's
- * container is killed, then each pod is replaced by one of `next`.
+ * Pods of the whole system, in a random order of starts, judged by the canary all the time: an ingester's
+ * container is killed, then each pod is replaced in each of the rollouts.
  */
 export async function distributed(
   { checks, node, manifest, address }: Scenario,
-  next: Manifest,
+  rollouts: readonly Rollout[],
 ): Promise<void> {
   const pods = podsOf(node, manifest);
   const all = (): Pod[] => [...pods.values()].flat();
   const door = await serve(manifest, address, all);
-  const traffic = new Traffic(`http://${address}`);
+  const canary = new Canary(checks, path.join(node.directory, 'canary'), address);
   try {
     for (const pod of shuffled(all())) await pod.start();
     await checkReady(checks, 'all pods, started in any order', all());
-    traffic.start();
-    await sleep(trafficMs);
-    checks.check(
-      'lines go in and queries out by loki-gateway:80',
-      traffic.failures.length === 0,
-      traffic.summary,
-    );
+    canary.start();
+    await sleep(loadMs);
+    await canary.finish('loki-gateway:80');
 
+    canary.start();
+    await sleep(loadMs);
     const [victim] = pods.get('loki-ingester')!;
     await victim.kill();
-    await sleep(trafficMs);
+    await sleep(loadMs);
     await victim.restart();
     await checkReady(checks, 'an ingester that was killed, again', [victim]);
-    checks.check('kill -9 of an ingester fails no request', traffic.failures.length === 0, traffic.summary);
+    await canary.finish('kill -9 of an ingester');
 
-    for (const [name, replicas] of pods) await replaceEach({ checks, node, manifest: next }, name, replicas);
-    await sleep(trafficMs);
-    await traffic.stop();
-    checks.check('replacing every pod fails no request', traffic.failures.length === 0, traffic.summary);
-    const { missing, doubled, total } = await traffic.judge();
-    const found = `${total} lines, ${missing} missing, ${doubled} doubled`;
-    checks.check('each line is there once', missing === 0 && doubled === 0 && total > 0, found);
+    for (const { name, manifest: next } of rollouts) {
+      canary.start();
+      await sleep(loadMs);
+      for (const [workload, replicas] of pods) {
+        await replaceEach({ checks, node, manifest: next }, workload, { replicas, name });
+      }
+      await sleep(loadMs);
+      await canary.finish(name);
+    }
+    await canary.judgeAgain('lines of before, in the end');
   } finally {
-    await traffic.stop();
+    await canary.stop();
     for (const pod of all()) await pod.stop();
     door.close();
   }
@@ -67,22 +75,20 @@ export async function distributed(
 export async function single({ checks, node, manifest, address }: Scenario): Promise<void> {
   const pods = podsOf(node, manifest).get('loki-single')!;
   const door = await serve(manifest, address, () => pods);
-  const traffic = new Traffic(`http://${address}`);
+  const canary = new Canary(checks, path.join(node.directory, 'canary-single'), address);
   try {
     await pods[0].start();
     await checkReady(checks, 'single: the pod', pods);
-    traffic.start();
-    await sleep(trafficMs);
-    await traffic.stop();
+    canary.start();
+    await sleep(loadMs);
+    await canary.finish('single');
     const { code, seconds } = await pods[0].stop();
     checks.check('single: SIGTERM ends it with 0', code === 0, `${code} after ${seconds.toFixed(1)} s`);
     await pods[0].start();
     await checkReady(checks, 'single: the pod, anew with its claim', pods);
-    const { missing, doubled, total } = await traffic.judge();
-    const found = `${total} lines, ${missing} missing, ${doubled} doubled`;
-    checks.check('single: each line is there once', missing === 0 && doubled === 0 && total > 0, found);
+    await canary.judgeAgain('single: the pod, anew with its claim');
   } finally {
-    await traffic.stop();
+    await canary.stop();
     for (const pod of pods) await pod.stop();
     door.close();
   }
@@ -117,10 +123,10 @@ export async function withoutServices({ checks, node, manifest }: Omit<Scenario,
  */
 async function replaceEach(
   { checks, node, manifest }: Omit<Scenario, 'address'>,
-  name: string,
-  replicas: Pod[],
+  workloadName: string,
+  { replicas, name }: { readonly replicas: Pod[]; readonly name: string },
 ): Promise<void> {
-  const workload = manifest.workloads.find((each) => each.metadata.name === name)!;
+  const workload = manifest.workloads.find((each) => each.metadata.name === workloadName)!;
   for (const [index, old] of [...replicas].entries()) {
     const isSurge = workload.kind === 'Deployment';
     const next = new Pod(node, manifest, workload, isSurge ? `next-${index}` : index);
@@ -131,7 +137,7 @@ async function replaceEach(
     }
     const { code, seconds } = await old.stop();
     const isGood = code === 0 && seconds < old.graceSeconds;
-    checks.check(`rollout: ${old.name} ends with 0`, isGood, `${code} after ${seconds.toFixed(1)} s`);
+    checks.check(`${name}: ${old.name} ends with 0`, isGood, `${code} after ${seconds.toFixed(1)} s`);
     replicas.splice(replicas.indexOf(old), 1);
     if (!isSurge) await next.start();
     await next.waitReady(readyMsMax);

@@ -18,7 +18,8 @@
 {{- with $root.Values.loki.limits_config }}{{ $_ := set $base "limits_config" (mergeOverwrite $base.limits_config (deepCopy .)) }}{{ end -}}
 {{- $config := mergeOverwrite $base (deepCopy $root.Values.loki.config) -}}
 {{- with .config }}{{ $config = mergeOverwrite $config (deepCopy .) }}{{ end -}}
-{{- toYaml $config -}}
+{{- /* Variables are replaced in the text: as a block of its own a password may have any character. */ -}}
+{{- regexReplaceAll "(?m)^( *)(\\w*password): (\\$\\{\\w+\\})$" (toYaml $config) "${1}${2}: |-\n${1}  ${3}" -}}
 {{- end -}}
 
 {{- define "loki.config.base" -}}

@@ -15,6 +15,8 @@ export class FakeGrafana {
   authorization = `Basic ${Buffer.from('admin:secret').toString('base64')}`;
   /** Answers of a Service whose pods are not there yet. */
   startsAfter = 0;
+  /** Requests that such an answer was given to. */
+  requestsBeforeStart = 0;
   readonly #server = http.createServer((request, response) => void this.#answer(request, response));
 
   async listen(): Promise<string> {
@@ -50,6 +52,7 @@ export class FakeGrafana {
   ): { status: number; body: unknown } {
     if (this.startsAfter > 0) {
       this.startsAfter--;
+      this.requestsBeforeStart++;
       return { status: 503, body: {} };
     }
     if (path === '/api/health') return { status: 200, body: { database: 'ok' } };

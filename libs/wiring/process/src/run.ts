@@ -57,6 +57,13 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
   for (const notice of loaded.notices) logger[notice.level](notice.message);
 
   if (loaded.config.components.has('grafana-provision')) {
+    // The next run does what this one leaves; the first process of a container has no default for signals.
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        logger.info('stopping', { signal });
+        process.exit(0);
+      });
+    }
     process.exitCode = await runGrafanaProvision(loaded.config.grafanaProvision, logger);
     return;
   }
