@@ -12,25 +12,15 @@ import type {
   TailFrame,
   Timers,
 } from '@loki/ports';
-import {
-  FrontendDefinition,
-  WireLeafResult,
-  WireStoredBytes,
-  WireStreamVolumes,
-  WireTailFrame,
-} from '@loki/proto';
+import { FrontendDefinition, WireStoredBytes, WireTailFrame } from '@loki/proto';
 import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
 import { traceToWire } from './call-context.ts';
 import { float64Column } from './columns.ts';
-import {
-  leafRequestToWire,
-  leafResultFromWire,
-  streamsRequestToWire,
-  streamVolumesFromWire,
-  tailFrameFromWire,
-} from './leaf-codec.ts';
+import { leafRequestToWire, streamsRequestToWire, tailFrameFromWire } from './leaf-codec.ts';
 import { rpcMethod } from './method.ts';
-import { PartJoiner } from './parts.ts';
+import { carryOn, PartJoiner } from './parts.ts';
+import type { SliceDeps } from './parts.ts';
+import { leafResultOf, streamVolumesOf } from './result-codec.ts';
 import { duplexMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
 import { errorOfStatus, statusObjectOf } from './status.ts';
@@ -59,7 +49,7 @@ const cancelGraceMs = 10_000;
 export function serveFrontend(server: RpcServer, options: FrontendServerOptions): void {
   server.add(FrontendDefinition.fullName, [
     duplexMethod(pullMethod, (call) => {
-      const slot = new RemoteSlot(call, options.timers);
+      const slot = new RemoteSlot(call, options.timers, server.slices);
       call.once('data', (message: FromQuerier) => {
         if (message.kind?.$case !== 'hello') {
           call.emit('error', statusObjectOf(new LokiError('badRequest', 'a querier says hello first')));
@@ -85,12 +75,18 @@ interface Receiver {
 class RemoteSlot implements QuerierService {
   readonly #call: ServerDuplexStream<FromQuerier, ToQuerier>;
   readonly #timers: Timers;
+  readonly #slices: SliceDeps | undefined;
   readonly #gone = new AbortController();
   #receiver: Receiver | undefined;
 
-  constructor(call: ServerDuplexStream<FromQuerier, ToQuerier>, timers: Timers) {
+  constructor(
+    call: ServerDuplexStream<FromQuerier, ToQuerier>,
+    timers: Timers,
+    slices: SliceDeps | undefined,
+  ) {
     this.#call = call;
     this.#timers = timers;
+    this.#slices = slices;
     const over = () => this.#lose();
     call.on('cancelled', over);
     call.on('error', over);
@@ -113,13 +109,13 @@ class RemoteSlot implements QuerierService {
   async runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
     const kind = { $case: 'leaf', leaf: leafRequestToWire(request) } as const;
     const bytes = await this.#run(request.tenant, kind, signal);
-    return leafResultFromWire(WireLeafResult.decode(bytes));
+    return carryOn(leafResultOf(bytes), this.#slices);
   }
 
   async streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]> {
     const kind = { $case: 'streams', streams: streamsRequestToWire(request) } as const;
     const bytes = await this.#run(request.tenant, kind, signal);
-    return streamVolumesFromWire(WireStreamVolumes.decode(bytes));
+    return carryOn(streamVolumesOf(bytes), this.#slices);
   }
 
   async storedBytes(request: StoredBytesRequest, signal?: AbortSignal): Promise<readonly number[]> {

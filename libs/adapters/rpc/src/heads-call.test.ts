@@ -32,7 +32,7 @@ class Peer implements HeadsTransport<Question> {
   ): AsyncGenerator<HeadsPart> {
     this.calls.push(`${name} ${partitions.join()}`);
     if (this.isOld) throw new LokiError('methodNotAllowed', 'no such method');
-    for await (const part of headsParts(partitions, this.answerOf)) {
+    for await (const part of headsParts(partitions, async (partition) => [await this.answerOf(partition)])) {
       if (signal.aborted) throw signal.reason;
       yield part;
     }

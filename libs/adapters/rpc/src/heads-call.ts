@@ -1,6 +1,6 @@
 import { LokiError } from '@loki/model';
 import type { HeadsPart } from '@loki/proto';
-import { PartJoiner, slices } from './parts.ts';
+import { PartJoiner, slicesOf } from './parts.ts';
 import { errorOfStatus, statusOf } from './status.ts';
 
 /** One question that several partitions are asked, before it is on its way. */
@@ -106,26 +106,26 @@ export class HeadsCaller<Request extends object> {
 /** The answers of several partitions as they become ready; one that fails does not keep the others. */
 export async function* headsParts(
   partitions: readonly number[],
-  answerOf: (partition: number) => Promise<Uint8Array>,
+  answerOf: (partition: number) => Promise<readonly Uint8Array[]>,
 ): AsyncGenerator<HeadsPart> {
   const pending = new Map(
     partitions.map((partition) => [
       partition,
       answerOf(partition).then(
-        (bytes) => ({ partition, bytes, error: undefined }),
-        (error: unknown) => ({ partition, bytes: new Uint8Array(0), error: statusOf(error) }),
+        (pieces) => ({ partition, pieces, error: undefined }),
+        (error: unknown) => ({ partition, pieces: [], error: statusOf(error) }),
       ),
     ]),
   );
   while (pending.size > 0) {
-    const { partition, bytes, error } = await Promise.race(pending.values());
+    const { partition, pieces, error } = await Promise.race(pending.values());
     pending.delete(partition);
     if (error) {
-      yield { partition, data: bytes, isLast: true, error };
+      yield { partition, data: new Uint8Array(0), isLast: true, error };
       continue;
     }
-    let left = bytes.length;
-    for (const data of slices(bytes)) {
+    let left = pieces.reduce((sum, { length }) => sum + length, 0);
+    for (const data of slicesOf(pieces)) {
       left -= data.length;
       yield { partition, data, isLast: left === 0, error: undefined };
     }

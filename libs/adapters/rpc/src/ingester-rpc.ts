@@ -8,22 +8,27 @@ import type {
   StreamVolume,
   TailFrame,
 } from '@loki/ports';
-import { encodeMessage, HeadLeafAnswer, HeadStreamsAnswer, IngesterDefinition } from '@loki/proto';
+import { IngesterDefinition } from '@loki/proto';
 import { HeadsCaller, headsParts } from './heads-call.ts';
 import {
   leafRequestFromWire,
   leafRequestToWire,
-  leafResultFromWire,
-  leafResultToWire,
   streamsRequestFromWire,
   streamsRequestToWire,
-  streamVolumesFromWire,
-  streamVolumesToWire,
   tailFrameFromWire,
   tailFrameToWire,
 } from './leaf-codec.ts';
 import { rpcMethod } from './method.ts';
-import { joined, parts } from './parts.ts';
+import { carryOn, joined, parts } from './parts.ts';
+import type { SliceDeps } from './parts.ts';
+import {
+  headAnswerOf,
+  headAnswerPieces,
+  leafResultOf,
+  leafResultPieces,
+  streamVolumesOf,
+  streamVolumesPieces,
+} from './result-codec.ts';
 import type { RpcChannel } from './rpc-channel.ts';
 import { serverStreamMethod, unaryMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
@@ -49,15 +54,16 @@ const partitionsDeadlineMs = 2_000;
 
 /** Answers other processes' questions for what this ingester holds. */
 export function serveIngester(server: RpcServer, ingester: IngesterService): void {
+  const answering = { ingester, slices: server.slices };
   server.add(IngesterDefinition.fullName, [
     unaryMethod(partitionsMethod, async () => ({ partitions: [...(await ingester.partitions())] })),
     serverStreamMethod(queryHeadMethod, async function* ({ partition, leaf }, { tenant, signal }) {
       const request = leafRequestFromWire(leaf, tenant());
-      yield* parts(await leafAnswer(ingester, partition, request, signal));
+      yield* parts(await leafAnswer(answering, partition, request, signal));
     }),
     serverStreamMethod(headStreamsMethod, async function* ({ partition, streams }, { tenant, signal }) {
       const request = streamsRequestFromWire(streams, tenant());
-      yield* parts(await streamsAnswer(ingester, partition, request, signal));
+      yield* parts(await streamsAnswer(answering, partition, request, signal));
     }),
     serverStreamMethod(queryHeadsMethod, ({ partitions, question }, { tenant, signal }) => {
       if (partitions.length > partitionsMax) {
@@ -65,10 +71,10 @@ export function serveIngester(server: RpcServer, ingester: IngesterService): voi
       }
       if (question?.$case === 'leaf') {
         const request = leafRequestFromWire(question.leaf, tenant());
-        return headsParts(partitions, (each) => leafAnswer(ingester, each, request, signal));
+        return headsParts(partitions, (each) => leafAnswer(answering, each, request, signal));
       }
       const request = streamsRequestFromWire(question?.streams, tenant());
-      return headsParts(partitions, (each) => streamsAnswer(ingester, each, request, signal));
+      return headsParts(partitions, (each) => streamsAnswer(answering, each, request, signal));
     }),
     serverStreamMethod(tailMethod, async function* ({ partition, leaf, fromOffset }, { tenant, signal }) {
       const request = leafRequestFromWire(leaf, tenant());
@@ -82,30 +88,30 @@ export function serveIngester(server: RpcServer, ingester: IngesterService): voi
   ]);
 }
 
+/** A head's answer, written in slices of the server's thread. */
+interface Answering {
+  readonly ingester: IngesterService;
+  readonly slices: SliceDeps | undefined;
+}
+
 async function leafAnswer(
-  ingester: IngesterService,
+  { ingester, slices }: Answering,
   partition: number,
   request: LeafRequest,
   signal: AbortSignal,
-): Promise<Uint8Array> {
+): Promise<Uint8Array[]> {
   const { committedOffset, result } = await ingester.queryHead(partition, request, signal);
-  return encodeMessage(HeadLeafAnswer, {
-    committedOffset: BigInt(committedOffset),
-    result: leafResultToWire(result),
-  });
+  return carryOn(headAnswerPieces(committedOffset, leafResultPieces(result)), slices);
 }
 
 async function streamsAnswer(
-  ingester: IngesterService,
+  { ingester, slices }: Answering,
   partition: number,
   request: StreamsRequest,
   signal: AbortSignal,
-): Promise<Uint8Array> {
+): Promise<Uint8Array[]> {
   const { committedOffset, result } = await ingester.headStreams(partition, request, signal);
-  return encodeMessage(HeadStreamsAnswer, {
-    committedOffset: BigInt(committedOffset),
-    result: streamVolumesToWire(result),
-  });
+  return carryOn(headAnswerPieces(committedOffset, streamVolumesPieces(result)), slices);
 }
 
 /** An ingester in another process. */
@@ -156,8 +162,7 @@ export class IngesterClient implements IngesterService {
     signal?: AbortSignal,
   ): Promise<HeadAnswer<LeafResult>> {
     const bytes = await this.#leaves.ask(partition, request, signal);
-    const { committedOffset, result } = HeadLeafAnswer.decode(bytes);
-    return { committedOffset: Number(committedOffset), result: leafResultFromWire(result) };
+    return carryOn(headAnswerOf(bytes, leafResultOf), this.#channel.slices);
   }
 
   async headStreams(
@@ -166,8 +171,7 @@ export class IngesterClient implements IngesterService {
     signal?: AbortSignal,
   ): Promise<HeadAnswer<readonly StreamVolume[]>> {
     const bytes = await this.#streams.ask(partition, request, signal);
-    const { committedOffset, result } = HeadStreamsAnswer.decode(bytes);
-    return { committedOffset: Number(committedOffset), result: streamVolumesFromWire(result) };
+    return carryOn(headAnswerOf(bytes, streamVolumesOf), this.#channel.slices);
   }
 
   async *tail(

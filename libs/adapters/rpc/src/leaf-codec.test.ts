@@ -6,33 +6,38 @@ import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { LokiError } from '@loki/model';
-import { emptyLeafStats } from '@loki/ports';
+import { atOnce, emptyLeafStats } from '@loki/ports';
 import type {
   LeafResult,
   LeafStats,
   LogLeafRequest,
   SampleLeafRequest,
   SampleLeafResult,
+  SlicedWork,
   StreamsRequest,
   StreamVolume,
 } from '@loki/ports';
 import {
   encodeMessage,
+  HeadStreamsAnswer,
   WireLeafRequest,
   WireLeafResult,
   WireStreamsRequest,
-  WireStreamVolumes,
 } from '@loki/proto';
 import {
   leafRequestFromWire,
   leafRequestToWire,
-  leafResultFromWire,
-  leafResultToWire,
   streamsRequestFromWire,
   streamsRequestToWire,
-  streamVolumesFromWire,
-  streamVolumesToWire,
 } from './leaf-codec.ts';
+import {
+  headAnswerOf,
+  headAnswerPieces,
+  leafResultOf,
+  leafResultPieces,
+  streamVolumesOf,
+  streamVolumesPieces,
+} from './result-codec.ts';
 import { logLeaf, logResult, tenant } from './test/rpc.ts';
 
 const samples: SampleLeafResult = {
@@ -52,8 +57,11 @@ const volumes: StreamVolume[] = [
   { labels: [['app', 'x']], entries: 3, lineBytes: 4.5, volume: { bucket: [0, 2], bytes: [1, 2 ** 40] } },
 ];
 
-const encodeResult = (result: LeafResult) => encodeMessage(WireLeafResult, leafResultToWire(result));
-const decodeResult = (bytes: Uint8Array) => leafResultFromWire(WireLeafResult.decode(bytes));
+const encodeResult = (result: LeafResult) => Buffer.concat(atOnce(leafResultPieces(result)));
+const decodeResult = (bytes: Uint8Array) => atOnce(leafResultOf(bytes));
+const encodeStreams = (streams: readonly StreamVolume[]) =>
+  Buffer.concat(atOnce(streamVolumesPieces(streams)));
+const decodeStreams = (bytes: Uint8Array) => atOnce(streamVolumesOf(bytes));
 
 /** Written once; a change here is a change that running processes of the last release do not understand. */
 const golden: Record<string, { bytes: () => Buffer; read: (bytes: Buffer) => unknown; value: unknown }> = {
@@ -65,8 +73,8 @@ const golden: Record<string, { bytes: () => Buffer; read: (bytes: Buffer) => unk
   'log-result': { bytes: () => encodeResult(logResult(3)), read: decodeResult, value: logResult(3) },
   'sample-result': { bytes: () => encodeResult(samples), read: decodeResult, value: samples },
   'stream-volumes': {
-    bytes: () => encodeMessage(WireStreamVolumes, streamVolumesToWire(volumes)),
-    read: (bytes) => streamVolumesFromWire(WireStreamVolumes.decode(bytes)),
+    bytes: () => encodeStreams(volumes),
+    read: decodeStreams,
     value: volumes,
   },
 };
@@ -116,10 +124,7 @@ test('every field of a request travels', () => {
 });
 
 test('groups of streams travel with the values of their labels', () => {
-  const through = (groups: StreamVolume[]) =>
-    streamVolumesFromWire(
-      WireStreamVolumes.decode(encodeMessage(WireStreamVolumes, streamVolumesToWire(groups))),
-    );
+  const through = (groups: StreamVolume[]) => decodeStreams(encodeStreams(groups));
   const groupOf = (...values: string[]) => [
     { labels: [['a', ''] as const], entries: 0, lineBytes: 0, values },
   ];
@@ -176,7 +181,7 @@ test('whatever the bytes, what comes out is safe to index', () => {
     fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 60 })), (bytes) => {
       let result: LeafResult;
       try {
-        streamVolumesFromWire(WireStreamVolumes.decode(bytes));
+        decodeStreams(bytes);
       } catch (error) {
         expect(error).toBeInstanceOf(Error);
       }
@@ -211,3 +216,52 @@ function checkSafe(result: LeafResult): void {
     else expect(columns.length).toBeGreaterThan(0);
   }
 }
+
+/** How often the work stands still, and what it makes. */
+function counted<T>(work: SlicedWork<T>): { readonly pauses: number; readonly value: T } {
+  for (let pauses = 0; ; pauses++) {
+    const next = work.next();
+    if (next.done) return { pauses, value: next.value };
+  }
+}
+
+// A result of 100,000 series kept the thread of a gateway for a second, tails and pushes with it.
+describe('results are written and read in pieces, of the bytes that generated code writes', () => {
+  const labels: [string, string][] = Array.from({ length: 5 }, (_, i) => [`name_${i}`, 'v'.repeat(30)]);
+  const series = Array.from({ length: 5_000 }, (_, i) => ({ labels, columns: [Float64Array.of(i, 2)] }));
+  const many: SampleLeafResult = { ...samples, series };
+  const lines = logResult(20);
+  const sets = { ...lines, labelSets: Array.from({ length: 5_000 }, () => lines.labelSets[0]) };
+  const streams = Array.from({ length: 5_000 }, () => ({ labels, entries: 1, lineBytes: 2 }));
+
+  test('samples', () => {
+    const { pauses, value } = counted(leafResultPieces(many));
+    const bytes = Buffer.concat(value);
+    const wire = WireLeafResult.decode(bytes);
+    expect(encodeMessage(WireLeafResult, wire).equals(bytes)).toBe(true);
+    const read = counted(leafResultOf(bytes));
+    expect(read.value).toEqual(many);
+    // A megabyte.
+    for (const count of [pauses, read.pauses]) expect(count).toBeGreaterThan(25);
+  });
+
+  test('label sets of lines', () => {
+    const { pauses, value } = counted(leafResultPieces(sets));
+    const bytes = Buffer.concat(value);
+    expect(encodeMessage(WireLeafResult, WireLeafResult.decode(bytes)).equals(bytes)).toBe(true);
+    const read = counted(leafResultOf(bytes));
+    expect(read.value).toEqual(sets);
+    for (const count of [pauses, read.pauses]) expect(count).toBeGreaterThan(5);
+  });
+
+  test('streams, around them what a head says', () => {
+    const { pauses, value } = counted(headAnswerPieces(2 ** 40, streamVolumesPieces(streams)));
+    const bytes = Buffer.concat(value);
+    const wire = HeadStreamsAnswer.decode(bytes);
+    expect(wire.committedOffset).toBe(2n ** 40n);
+    expect(encodeMessage(HeadStreamsAnswer, wire).equals(bytes)).toBe(true);
+    const read = counted(headAnswerOf(bytes, streamVolumesOf));
+    expect(read.value).toEqual({ committedOffset: 2 ** 40, result: streams });
+    for (const count of [pauses, read.pauses]) expect(count).toBeGreaterThan(25);
+  });
+});

@@ -17,13 +17,15 @@ import type {
 } from '@loki/ports';
 import type {
   WireCachePolicy,
+  WireLabelSet,
   WireLeafRequest,
   WireLeafResult,
   WireLogResult,
   WireSampleResult,
+  WireSeries,
   WireStreamGrouping,
   WireStreamsRequest,
-  WireStreamVolumes,
+  WireStreamVolume,
   WireTailFrame,
 } from '@loki/proto';
 import {
@@ -97,7 +99,7 @@ function cacheFromWire({ kind, splitNs, newestNs }: WireCachePolicy): CachePolic
   return { kind: kind as ResultsKind, splitNs, newestNs };
 }
 
-export function leafResultToWire(result: LeafResult): WireLeafResult {
+function leafResultToWire(result: LeafResult): WireLeafResult {
   const stats = result.stats;
   return result.kind === 'log'
     ? { kind: { $case: 'log', log: logToWire(result) }, stats }
@@ -105,7 +107,7 @@ export function leafResultToWire(result: LeafResult): WireLeafResult {
 }
 
 /** @throws LokiError internal when the columns do not fit together: what comes out is safe to index */
-export function leafResultFromWire(wire: WireLeafResult | undefined): LeafResult {
+function leafResultFromWire(wire: WireLeafResult | undefined): LeafResult {
   if (wire?.kind === undefined) throw malformed('a result of no kind');
   const stats: LeafStats = { ...emptyLeafStats(), ...wire.stats };
   return wire.kind.$case === 'log'
@@ -115,13 +117,7 @@ export function leafResultFromWire(wire: WireLeafResult | undefined): LeafResult
 
 function logToWire(result: LogLeafResult): WireLogResult {
   return {
-    labelSets: result.labelSets.map((set) => ({
-      stream: flatPairs(set.stream),
-      structuredMetadata: flatPairs(set.structuredMetadata),
-      parsed: flatPairs(set.parsed),
-      streamHash: set.origin.hash,
-      streamText: set.origin.text,
-    })),
+    labelSets: result.labelSets.map(labelSetToWire),
     labelSet: bytesOf(result.labelSet),
     timestampNs: bytesOf(result.timestampNs),
     lineEnds: bytesOf(result.lineEnds),
@@ -129,13 +125,35 @@ function logToWire(result: LogLeafResult): WireLogResult {
   };
 }
 
-function logFromWire(wire: WireLogResult, stats: LeafStats): LogLeafResult {
-  const labelSets: LabelSet[] = wire.labelSets.map((set) => ({
+export function labelSetToWire(set: LabelSet): WireLabelSet {
+  return {
+    stream: flatPairs(set.stream),
+    structuredMetadata: flatPairs(set.structuredMetadata),
+    parsed: flatPairs(set.parsed),
+    streamHash: set.origin.hash,
+    streamText: set.origin.text,
+  };
+}
+
+export function labelSetFromWire(set: WireLabelSet): LabelSet {
+  return {
     stream: pairsOf(set.stream),
     structuredMetadata: pairsOf(set.structuredMetadata),
     parsed: pairsOf(set.parsed),
     origin: { hash: set.streamHash, text: set.streamText },
-  }));
+  };
+}
+
+function logFromWire(wire: WireLogResult, stats: LeafStats): LogLeafResult {
+  return logOfColumns(wire.labelSets.map(labelSetFromWire), wire, stats);
+}
+
+/** @throws LokiError internal when the columns do not fit together */
+export function logOfColumns(
+  labelSets: readonly LabelSet[],
+  wire: Omit<WireLogResult, 'labelSets'>,
+  stats: LeafStats,
+): LogLeafResult {
   const labelSet = uint32Column(wire.labelSet);
   const timestampNs = int64Column(wire.timestampNs);
   const lineEnds = uint32Column(wire.lineEnds);
@@ -153,11 +171,15 @@ function samplesToWire(result: SampleLeafResult): WireSampleResult {
   const { steps } = result;
   return {
     steps,
-    series: result.series.map(({ labels, columns, samples }) => ({
-      labels: flatPairs(labels),
-      columns: joinColumns(columns, steps),
-      samples: samples && { times: bytesOf(samples.times), values: bytesOf(samples.values) },
-    })),
+    series: result.series.map((each) => seriesToWire(each, steps)),
+  };
+}
+
+export function seriesToWire({ labels, columns, samples }: SeriesState, steps: number): WireSeries {
+  return {
+    labels: flatPairs(labels),
+    columns: joinColumns(columns, steps),
+    samples: samples && { times: bytesOf(samples.times), values: bytesOf(samples.values) },
   };
 }
 
@@ -170,24 +192,26 @@ function joinColumns(columns: readonly Float64Array[], steps: number): Uint8Arra
 
 function samplesFromWire(wire: WireSampleResult, stats: LeafStats): SampleLeafResult {
   const { steps } = wire;
-  const series = wire.series.map((each): SeriesState => {
-    const all = float64Column(each.columns);
-    if (steps === 0 ? all.length > 0 : all.length % steps !== 0) {
-      throw malformed('a column of too few steps');
-    }
-    const columns: Float64Array[] = [];
-    for (let at = 0; at < all.length; at += steps) columns.push(all.subarray(at, at + steps));
-    const labels = pairsOf(each.labels);
-    if (!each.samples) {
-      if (columns.length === 0) throw malformed('a state of no columns');
-      return { labels, columns };
-    }
-    const times = float64Column(each.samples.times);
-    const values = float64Column(each.samples.values);
-    if (times.length !== values.length) throw malformed('columns of different lengths');
-    return { labels, columns, samples: { times, values } };
-  });
-  return { kind: 'samples', steps, series, stats };
+  return { kind: 'samples', steps, series: wire.series.map((each) => seriesFromWire(each, steps)), stats };
+}
+
+/** @throws LokiError internal when the columns do not fit together */
+export function seriesFromWire(wire: WireSeries, steps: number): SeriesState {
+  const all = float64Column(wire.columns);
+  if (steps === 0 ? all.length > 0 : all.length % steps !== 0) {
+    throw malformed('a column of too few steps');
+  }
+  const columns: Float64Array[] = [];
+  for (let at = 0; at < all.length; at += steps) columns.push(all.subarray(at, at + steps));
+  const labels = pairsOf(wire.labels);
+  if (!wire.samples) {
+    if (columns.length === 0) throw malformed('a state of no columns');
+    return { labels, columns };
+  }
+  const times = float64Column(wire.samples.times);
+  const values = float64Column(wire.samples.values);
+  if (times.length !== values.length) throw malformed('columns of different lengths');
+  return { labels, columns, samples: { times, values } };
 }
 
 export function streamsRequestToWire(request: StreamsRequest): WireStreamsRequest {
@@ -232,32 +256,29 @@ function groupFromWire({ byName, names, withValues }: WireStreamGrouping): Strea
   };
 }
 
-export function streamVolumesToWire(volumes: readonly StreamVolume[]): WireStreamVolumes {
+export function streamVolumeToWire(stream: StreamVolume): WireStreamVolume {
+  const { labels, entries, lineBytes, volume, values } = stream;
   return {
-    streams: volumes.map(({ labels, entries, lineBytes, volume, values }) => ({
-      labels: flatPairs(labels),
-      entries,
-      lineBytes,
-      volume: volume && {
-        bucket: bytesOf(Uint32Array.from(volume.bucket)),
-        bytes: bytesOf(Float64Array.from(volume.bytes)),
-      },
-      values: values && textsToWire(values),
-    })),
+    labels: flatPairs(labels),
+    entries,
+    lineBytes,
+    volume: volume && {
+      bucket: bytesOf(Uint32Array.from(volume.bucket)),
+      bytes: bytesOf(Float64Array.from(volume.bytes)),
+    },
+    values: values && textsToWire(values),
   };
 }
 
-export function streamVolumesFromWire(wire: WireStreamVolumes | undefined): StreamVolume[] {
-  if (!wire) throw malformed('no streams');
-  return wire.streams.map(({ labels, entries, lineBytes, volume, values }): StreamVolume => {
-    const texts = values && { values: textsFromWire(values) };
-    const base = { labels: pairsOf(labels), entries, lineBytes, ...texts };
-    if (!volume) return base;
-    const bucket = [...uint32Column(volume.bucket)];
-    const bytes = [...float64Column(volume.bytes)];
-    if (bucket.length !== bytes.length) throw malformed('columns of different lengths');
-    return { ...base, volume: { bucket, bytes } };
-  });
+export function streamVolumeFromWire(wire: WireStreamVolume): StreamVolume {
+  const { labels, entries, lineBytes, volume, values } = wire;
+  const texts = values && { values: textsFromWire(values) };
+  const base = { labels: pairsOf(labels), entries, lineBytes, ...texts };
+  if (!volume) return base;
+  const bucket = [...uint32Column(volume.bucket)];
+  const bytes = [...float64Column(volume.bytes)];
+  if (bucket.length !== bytes.length) throw malformed('columns of different lengths');
+  return { ...base, volume: { bucket, bytes } };
 }
 
 export function tailFrameToWire(frame: TailFrame): WireTailFrame {

@@ -1,4 +1,6 @@
 import { LokiError, mib } from '@loki/model';
+import { atOnce, inSlices } from '@loki/ports';
+import type { Clock, SlicedWork, Timers } from '@loki/ports';
 import type { Part } from '@loki/proto';
 
 /**
@@ -21,9 +23,42 @@ export function* slices(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += partBytesMax) yield bytes.subarray(at, at + partBytesMax);
 }
 
+/** A message that was made in pieces, in slices: small pieces are joined, large ones are not copied. */
+export function* slicesOf(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
+  let pending: Uint8Array[] = [];
+  let bytes = 0;
+  let isEmpty = true;
+  const joinPending = (): Uint8Array => {
+    const slice = pending.length === 1 ? pending[0] : Buffer.concat(pending, bytes);
+    [pending, bytes, isEmpty] = [[], 0, false];
+    return slice;
+  };
+  for (const piece of pieces) {
+    if (bytes > 0 && bytes + piece.length > partBytesMax) yield joinPending();
+    if (piece.length > partBytesMax) {
+      isEmpty = false;
+      yield* slices(piece);
+      continue;
+    }
+    pending.push(piece);
+    bytes += piece.length;
+  }
+  if (bytes > 0 || isEmpty) yield joinPending();
+}
+
 /** The same as an answer's parts. */
-export function* parts(message: Uint8Array): Generator<Part> {
-  for (const data of slices(message)) yield { data };
+export function* parts(pieces: readonly Uint8Array[]): Generator<Part> {
+  for (const data of slicesOf(pieces)) yield { data };
+}
+
+/** What carries work on in slices; without it nobody else needs the thread. */
+export interface SliceDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+export async function carryOn<T>(work: SlicedWork<T>, deps: SliceDeps | undefined): Promise<T> {
+  return deps ? inSlices(work, deps) : atOnce(work);
 }
 
 /** An answer's parts put together again. */

@@ -1,27 +1,16 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { Logger, QuerierService, TailFrame, TimerHandle, Timers } from '@loki/ports';
-import {
-  encodeMessage,
-  WireLeafResult,
-  WireStoredBytes,
-  WireStreamVolumes,
-  WireTailFrame,
-} from '@loki/proto';
+import { encodeMessage, WireStoredBytes, WireTailFrame } from '@loki/proto';
 import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
 import { withServerSpan } from '@loki/telemetry';
 import { traceFromWire } from './call-context.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { bytesOf, malformed } from './columns.ts';
 import { pullMethod } from './frontend-server.ts';
-import {
-  leafRequestFromWire,
-  leafResultToWire,
-  streamsRequestFromWire,
-  streamVolumesToWire,
-  tailFrameToWire,
-} from './leaf-codec.ts';
-import { slices } from './parts.ts';
+import { leafRequestFromWire, streamsRequestFromWire, tailFrameToWire } from './leaf-codec.ts';
+import { carryOn, slicesOf } from './parts.ts';
+import { leafResultPieces, streamVolumesPieces } from './result-codec.ts';
 import type { RpcChannel } from './rpc-channel.ts';
 import { drained } from './rpc-server.ts';
 import { statusOf } from './status.ts';
@@ -261,14 +250,14 @@ class Slot {
     const tenant = parseTenantId(text);
     if (kind?.$case === 'leaf') {
       const result = await querier.runLeaf(leafRequestFromWire(kind.leaf, tenant), signal);
-      await sendMessage(encodeMessage(WireLeafResult, leafResultToWire(result)), send);
+      await sendPieces(await carryOn(leafResultPieces(result), this.#channel.slices), send);
     } else if (kind?.$case === 'streams') {
       const streams = await querier.streams(streamsRequestFromWire(kind.streams, tenant), signal);
-      await sendMessage(encodeMessage(WireStreamVolumes, streamVolumesToWire(streams)), send);
+      await sendPieces(await carryOn(streamVolumesPieces(streams), this.#channel.slices), send);
     } else if (kind?.$case === 'storedBytes') {
       const bytes = await querier.storedBytes({ tenant, ...kind.storedBytes }, signal);
       const message = { bytes: bytesOf(Float64Array.from(bytes)) };
-      await sendMessage(encodeMessage(WireStoredBytes, message), send);
+      await sendPieces([encodeMessage(WireStoredBytes, message)], send);
     } else if (kind?.$case === 'tail') {
       const frames = querier.tail(leafRequestFromWire(kind.tail, tenant), signal)[Symbol.asyncIterator]();
       try {
@@ -283,14 +272,14 @@ class Slot {
 
 type Send = (message: NonNullable<FromQuerier['kind']>) => Promise<void>;
 
-async function sendMessage(message: Uint8Array, send: Send): Promise<void> {
-  for (const part of slices(message)) await send({ $case: 'part', part });
+async function sendPieces(pieces: readonly Uint8Array[], send: Send): Promise<void> {
+  for (const part of slicesOf(pieces)) await send({ $case: 'part', part });
 }
 
 /** @returns false at the end */
 async function sendFrame(next: IteratorResult<TailFrame>, send: Send): Promise<boolean> {
   if (next.done) return false;
-  await sendMessage(encodeMessage(WireTailFrame, tailFrameToWire(next.value)), send);
+  await sendPieces([encodeMessage(WireTailFrame, tailFrameToWire(next.value))], send);
   await send({ $case: 'frameEnd', frameEnd: true });
   return true;
 }

@@ -22,7 +22,7 @@ export function serveRoutes(server: RpcServer, handlers: ReadonlyMap<string, Htt
         headers: Object.entries(headers).flat(),
         body: typeof body === 'string' ? Buffer.from(body) : body,
       };
-      yield* parts(encodeMessage(RouteAnswer, answer));
+      yield* parts([encodeMessage(RouteAnswer, answer)]);
     }),
   ]);
 }

@@ -2,8 +2,9 @@ import { Client } from '@grpc/grpc-js';
 import type { ChannelOptions, ClientDuplexStream, Metadata, MethodDefinition } from '@grpc/grpc-js';
 import { mib } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { Clock } from '@loki/ports';
+import type { Clock, Timers } from '@loki/ports';
 import { callMetadata } from './call-context.ts';
+import type { SliceDeps } from './parts.ts';
 import { addToken } from './shared-token.ts';
 import { errorOfCall } from './status.ts';
 import { channelCredentials } from './tls.ts';
@@ -11,6 +12,8 @@ import type { ClientTls } from './tls.ts';
 
 export interface ChannelDeps {
   readonly clock: Clock;
+  /** Absent: large answers are read in one turn. */
+  readonly timers?: Timers;
   readonly tls?: ClientTls;
   /** The token that servers of ours ask for. Default '': none. */
   readonly token?: string;
@@ -40,12 +43,15 @@ export const flowWindowBytes = mib;
 export class RpcChannel {
   readonly address: string;
   readonly #client: Client;
+  /** How callers do work that is long. */
+  readonly slices: SliceDeps | undefined;
   readonly #clock: Clock;
   readonly #token: string;
 
   constructor(address: string, deps: ChannelDeps) {
     this.address = address;
     this.#clock = deps.clock;
+    this.slices = deps.timers && { clock: deps.clock, timers: deps.timers };
     this.#token = deps.token ?? '';
     this.#client = new Client(address, channelCredentials(deps.tls), channelOptions(deps));
   }

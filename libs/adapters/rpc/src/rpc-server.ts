@@ -17,6 +17,7 @@ import type { Logger, Timers } from '@loki/ports';
 import { withServerSpan } from '@loki/telemetry';
 import { tenantOf, traceOf } from './call-context.ts';
 import { fileDescriptors } from './descriptors.ts';
+import type { SliceDeps } from './parts.ts';
 import { flowWindowBytes, rpcMessageBytesMax } from './rpc-channel.ts';
 import { boundConnections } from './rpc-connection-bound.ts';
 import { tokenInterceptor } from './shared-token.ts';
@@ -38,6 +39,8 @@ export interface RpcServerOptions {
   readonly sendBytesMax?: number;
   /** Calls one connection may have open. Default 100. */
   readonly concurrentStreamsMax?: number;
+  /** Absent: large answers are written in one turn. */
+  readonly slices?: SliceDeps;
   /** Connections that may be open. Default: no bound. */
   readonly connections?: {
     readonly max: number;
@@ -85,6 +88,11 @@ export class RpcServer {
     });
     this.#health.addToServer(this.#server);
     if (options.isReflecting) new ReflectionService(fileDescriptors()).addToServer(this.#server);
+  }
+
+  /** How handlers do work that is long. */
+  get slices(): SliceDeps | undefined {
+    return this.#options.slices;
   }
 
   /** Adds a service; its methods by their names. */

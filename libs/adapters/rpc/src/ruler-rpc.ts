@@ -17,7 +17,7 @@ const deadlineMs = 5_000;
 export function serveRuler(server: RpcServer, ruler: RulerService): void {
   server.add(RulerDefinition.fullName, [
     serverStreamMethod(groupsMethod, async function* (_, { tenant, signal }) {
-      yield* parts(Buffer.from(await ruler.groups(tenant(), signal)));
+      yield* parts([Buffer.from(await ruler.groups(tenant(), signal))]);
     }),
     unaryMethod(rulesChangedMethod, async (_, { tenant, signal }) => {
       await ruler.rulesChanged(tenant(), signal);

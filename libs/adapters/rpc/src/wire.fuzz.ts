@@ -1,25 +1,18 @@
 /** Requests and results of leaves, and statuses, as peers send them. */
 import { readFileSync } from 'node:fs';
 import { LokiError, parseTenantId } from '@loki/model';
+import { atOnce } from '@loki/ports';
 import {
   encodeMessage,
   ErrorInfo,
   Status,
   WireLeafRequest,
-  WireLeafResult,
   WireStreamsRequest,
-  WireStreamVolumes,
   WireTailFrame,
 } from '@loki/proto';
 import type { FuzzTarget } from '@loki/test-tools';
-import {
-  leafRequestFromWire,
-  leafResultFromWire,
-  leafResultToWire,
-  streamsRequestFromWire,
-  streamVolumesFromWire,
-  tailFrameFromWire,
-} from './leaf-codec.ts';
+import { leafRequestFromWire, streamsRequestFromWire, tailFrameFromWire } from './leaf-codec.ts';
+import { leafResultOf, leafResultPieces, streamVolumesOf } from './result-codec.ts';
 import { errorOfStatus } from './status.ts';
 
 const tenant = parseTenantId('t');
@@ -62,11 +55,11 @@ export const targets: readonly FuzzTarget[] = [
     (input) => leafRequestFromWire(WireLeafRequest.decode(input), tenant).kind,
   ),
   target('rpc-leaf-result', ['log-result', 'sample-result'], (input) => {
-    const result = leafResultFromWire(WireLeafResult.decode(input));
+    const result = atOnce(leafResultOf(input));
     // Sent on, it is the same: columns have the lengths that they say.
-    const written = encodeMessage(WireLeafResult, leafResultToWire(result));
-    const again = leafResultFromWire(WireLeafResult.decode(written));
-    if (!encodeMessage(WireLeafResult, leafResultToWire(again)).equals(written)) {
+    const written = Buffer.concat(atOnce(leafResultPieces(result)));
+    const again = atOnce(leafResultOf(written));
+    if (!Buffer.concat(atOnce(leafResultPieces(again))).equals(written)) {
       throw new TypeError('sent on, a result differs');
     }
     return result.kind;
@@ -76,11 +69,7 @@ export const targets: readonly FuzzTarget[] = [
     ['stream-volumes'],
     (input) => typeof streamsRequestFromWire(WireStreamsRequest.decode(input), tenant),
   ),
-  target(
-    'rpc-stream-volumes',
-    ['stream-volumes'],
-    (input) => streamVolumesFromWire(WireStreamVolumes.decode(input)).length,
-  ),
+  target('rpc-stream-volumes', ['stream-volumes'], (input) => atOnce(streamVolumesOf(input)).length),
   target('rpc-tail-frame', ['log-result'], (input) => tailFrameFromWire(WireTailFrame.decode(input))),
   {
     ...target('rpc-status', [], (input) => errorOfStatus(Status.decode(input)).code),

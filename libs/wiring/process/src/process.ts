@@ -3,7 +3,7 @@ import { RuntimeConfig } from '@loki/config';
 import type { Config, LoadedConfig } from '@loki/config';
 import { QueryThread } from '@loki/engine';
 import { ServiceStates, TenantResolver } from '@loki/http';
-import type { Logger, Timers } from '@loki/ports';
+import type { Clock, Logger, Timers } from '@loki/ports';
 import { RpcServer, rpcMessageBytesMax } from '@loki/rpc';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import {
@@ -103,7 +103,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
   ended.catch(() => undefined); // the caller hears of it, and may not wait yet
   const states = new ServiceStates();
-  const rpc = rpcServer(config, { logger, timers, metrics });
+  const rpc = rpcServer(config, { logger, clock, timers, metrics });
   const random = new NodeRandom();
   // Services that the start needs may be away: operators are answered meanwhile, and clients told to come
   // again.
@@ -195,11 +195,12 @@ function writtenDirectories({ dataDirectory, writeLog, ruler, components }: Conf
 
 interface RpcDeps {
   readonly logger: Logger;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly metrics: Metrics;
 }
 
-function rpcServer({ server }: Config, { logger, timers, metrics }: RpcDeps): RpcServer {
+function rpcServer({ server }: Config, { logger, clock, timers, metrics }: RpcDeps): RpcServer {
   const refused = refusedRpcConnectionsMetric(metrics);
   return new RpcServer({
     address: server.grpcListenAddress,
@@ -212,6 +213,7 @@ function rpcServer({ server }: Config, { logger, timers, metrics }: RpcDeps): Rp
     recvBytesMax: Math.min(rpcMessageBytesMax, server.grpcMaxRecvMsgBytes),
     sendBytesMax: rpcMessageBytesMax,
     concurrentStreamsMax: server.grpcMaxConcurrentStreams,
+    slices: { clock, timers },
     connections: { max: rpcConnectionsMaxOf(descriptorsMax()), timers, onRefused: () => refused.inc() },
   });
 }

@@ -23,14 +23,18 @@ export {
 } from './generated/lokits/v1/ingester.ts';
 export {
   CachePolicy as WireCachePolicy,
+  LabelSet as WireLabelSet,
   LeafRequest as WireLeafRequest,
   LeafResult as WireLeafResult,
+  LeafStats as WireLeafStats,
   LogResult as WireLogResult,
   Part,
   SampleResult as WireSampleResult,
+  Series as WireSeries,
   StoredBytes as WireStoredBytes,
   StreamGrouping as WireStreamGrouping,
   StreamsRequest as WireStreamsRequest,
+  StreamVolume as WireStreamVolume,
   StreamVolumes as WireStreamVolumes,
   TailFrame as WireTailFrame,
   Texts as WireTexts,
@@ -42,3 +46,4 @@ export { RouteAnswer, RouteCall, RoutesDefinition } from './generated/lokits/v1/
 export { RulerDefinition } from './generated/lokits/v1/ruler.ts';
 export { encodeMessage } from './message.ts';
 export type { MessageType } from './message.ts';
+export { bytesPieces, nestedPieces, readSliced, repeatedPieces } from './sliced.ts';

@@ -313,9 +313,9 @@ export class Cluster {
 
   /** Connections that last until this process leaves, as the configuration has them for these calls. */
   channels(peer: RpcPeer): ChannelPool {
-    const { clock, config } = this.#deps;
+    const { clock, timers, config } = this.#deps;
     const token = config.server.grpcAuthToken;
-    const channels = new ChannelPool({ clock, tls: config.rpcClients[peer], token });
+    const channels = new ChannelPool({ clock, timers, tls: config.rpcClients[peer], token });
     this.#pools.push(channels);
     return channels;
   }

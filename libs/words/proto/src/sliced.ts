@@ -1,0 +1,70 @@
+/**
+ * Large messages, a piece at a time: protobuf's generated code reads and writes a message in one go, however
+ * many parts it has. The bytes are the same.
+ */
+import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import type { MessageType } from './message.ts';
+
+/** Bytes between two pauses: some tenths of a millisecond. */
+const bytesPerSlice = 32 * 1024;
+
+type Work<T> = Generator<undefined, T, undefined>;
+
+/** Takes one field's value from the reader. */
+type Field = readonly [tag: number, read: (reader: BinaryReader) => void];
+
+/**
+ * Reads a message by its fields' tags; others are passed over.
+ *
+ * @throws as the generated code for bytes that are no message
+ */
+export function* readSliced(bytes: Uint8Array, fieldList: readonly Field[]): Work<void> {
+  const fields = new Map(fieldList);
+  const reader = new BinaryReader(bytes);
+  let pausedAt = 0;
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32();
+    const read = fields.get(tag);
+    if (read) read(reader);
+    else {
+      // As the generated code ends at what no sender writes.
+      if ((tag & 7) === 4 || tag === 0) return;
+      reader.skip(tag & 7);
+    }
+    if (reader.pos - pausedAt < bytesPerSlice) continue;
+    pausedAt = reader.pos;
+    yield;
+  }
+}
+
+/** The messages of a repeated field, some in each piece. */
+export function* repeatedPieces<Item, T>(
+  tag: number,
+  type: MessageType<T>,
+  items: readonly Item[],
+  messageOf: (item: Item) => T,
+): Work<Uint8Array[]> {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < items.length;) {
+    const writer = new BinaryWriter();
+    for (let bytes = 0; at < items.length && bytes < bytesPerSlice; at++) {
+      const message = type.encode(messageOf(items[at]), new BinaryWriter()).finish();
+      writer.uint32(tag).bytes(message);
+      bytes += message.length;
+    }
+    pieces.push(writer.finish());
+    yield;
+  }
+  return pieces;
+}
+
+/** A bytes field, which is not copied. */
+export function bytesPieces(tag: number, bytes: Uint8Array): Uint8Array[] {
+  return bytes.length === 0 ? [] : nestedPieces(tag, [bytes]);
+}
+
+/** The pieces of one message as a field of another. */
+export function nestedPieces(tag: number, pieces: readonly Uint8Array[]): Uint8Array[] {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return [new BinaryWriter().uint32(tag).uint32(length).finish(), ...pieces];
+}
