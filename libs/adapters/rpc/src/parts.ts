@@ -51,7 +51,7 @@ export function* parts(pieces: readonly Uint8Array[]): Generator<Part> {
   for (const data of slicesOf(pieces)) yield { data };
 }
 
-/** What carries work on in slices; without it nobody else needs the thread. */
+/** Clock and timers of a thread that serves others besides. */
 export interface SliceDeps {
   readonly clock: Clock;
   readonly timers: Timers;

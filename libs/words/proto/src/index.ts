@@ -35,7 +35,6 @@ export {
   StreamGrouping as WireStreamGrouping,
   StreamsRequest as WireStreamsRequest,
   StreamVolume as WireStreamVolume,
-  StreamVolumes as WireStreamVolumes,
   TailFrame as WireTailFrame,
   Texts as WireTexts,
 } from './generated/lokits/v1/leaf.ts';
