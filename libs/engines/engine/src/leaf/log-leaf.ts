@@ -288,6 +288,7 @@ class LogScan {
     const ends = block.lineEnds();
     countLines(this.stats, candidate, selection.count, selection.lineBytes(ends));
     for (const filter of this.#plan.pipeline.lineFilters) filter.select(selection, lines, ends);
+    for (const filter of this.#plan.impliedFilters) filter.select(selection, reader.section, block);
     this.#runner.startRows(reader.section, block, true);
     const { linesMatched, metadataBytes } = this.stats;
     const { firstRow } = info.runs;

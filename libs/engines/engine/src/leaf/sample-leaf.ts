@@ -309,6 +309,8 @@ class SampleScan {
     const selection = this.#selection;
     countLines(this.#stats, candidate, selection.count, selection.lineBytes(ends));
     for (const filter of this.#plan.pipeline.lineFilters) filter.select(selection, lines, ends);
+    const { section } = candidate.reader;
+    for (const filter of this.#plan.impliedFilters) filter.select(selection, section, block);
     this.#addRows(candidate, block);
     candidate.reader.release(candidate.info);
   }

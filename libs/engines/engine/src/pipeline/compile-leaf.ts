@@ -11,6 +11,8 @@ import type {
 } from '@loki/logql';
 import type { CountedErrors } from '../common/error-labels.ts';
 import { withoutIdleFormats, withoutIdleUnpack } from './idle-stages.ts';
+import { impliedLineFilters } from './implied-line-filter.ts';
+import type { ImpliedLineFilter } from './implied-line-filter.ts';
 import { labelsOfFilter, looksAtErrors } from './label-filter.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { compilePipeline, labelsReadBy } from './pipeline.ts';
@@ -29,6 +31,8 @@ export interface LogPlan {
   readonly pipeline: Pipeline;
   /** Rules blocks out by their search filters; undefined: it cannot. */
   readonly requirement: Requirement | undefined;
+  /** Behind the pipeline's own line filters. */
+  readonly impliedFilters: readonly ImpliedLineFilter[];
 }
 
 /** A range aggregation, perhaps with the vector aggregation around it, ready to run. */
@@ -38,6 +42,7 @@ export interface SamplePlan {
   readonly selector: readonly StringMatcher[];
   readonly pipeline: Pipeline;
   readonly requirement: Requirement | undefined;
+  readonly impliedFilters: readonly ImpliedLineFilter[];
   readonly op: RangeOp;
   readonly unwrap: UnwrapStage | undefined;
   readonly rangeNs: bigint;
@@ -68,7 +73,7 @@ export function compileLeaf(text: string): LeafPlan {
       kind: 'log',
       ...compileSelector(expr),
       pipeline: compilePipeline(expr.stages, NeededLabels.all),
-      requirement: requirementOf(expr.stages),
+      ...requirementsOf(expr.stages),
     };
   }
   if (expr.kind === 'rangeAgg') return compileSamples(expr, expr.grouping, undefined);
@@ -90,8 +95,13 @@ export function compileSelection(text: string): LogPlan {
     kind: 'log',
     ...compileSelector(log),
     pipeline: compilePipeline(log.stages, NeededLabels.all),
-    requirement: requirementOf(log.stages),
+    ...requirementsOf(log.stages),
   };
+}
+
+function requirementsOf(stages: readonly Stage[]): Pick<LogPlan, 'requirement' | 'impliedFilters'> {
+  const requirement = requirementOf(stages);
+  return { requirement, impliedFilters: impliedLineFilters(requirement) };
 }
 
 function compileSelector(log: LogExpr): { selectorKey: string; selector: StringMatcher[] } {
@@ -118,7 +128,7 @@ function compileSamples(
     kind: 'samples',
     ...compileSelector(range.log),
     pipeline: compilePipeline(stages, needed),
-    requirement: requirementOf(stages),
+    ...requirementsOf(stages),
     op: range.op,
     unwrap: range.unwrap && new UnwrapStage(range.unwrap, countedErrors),
     rangeNs: range.rangeNs,

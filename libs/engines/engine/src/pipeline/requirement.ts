@@ -17,7 +17,7 @@ export type Requirement =
   | LabelRequirement;
 
 /** A row has the label: from its stream, its metadata, or its line. */
-interface LabelRequirement {
+export interface LabelRequirement {
   readonly kind: 'label';
   readonly name: string;
   /** The only values it may have; undefined: others too. */
