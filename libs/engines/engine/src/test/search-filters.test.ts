@@ -173,8 +173,9 @@ async function compare(
     const all = jest.spyOn(ImpliedLineFilter.prototype, 'select').mockImplementation(() => undefined);
     const wanted = await answer(expr, plain);
     all.mockRestore();
-    for (const env of [plain, filtered])
+    for (const env of [plain, filtered]) {
       expect({ expr, rows: await answer(expr, env) }).toEqual({ expr, rows: wanted });
+    }
   }
 }
 
