@@ -7,7 +7,7 @@ import type { RowSelection } from './row-selection.ts';
 /** A shorter part is in too many lines to be worth a search. */
 const partCharsMin = 4;
 
-/** What escapes of plain characters begin with, in JSON and logfmt. */
+/** The beginning of an escape of a plain character, in JSON and logfmt. */
 const escapeStart = '\\u00';
 
 /**
