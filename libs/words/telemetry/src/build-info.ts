@@ -33,7 +33,7 @@ export function buildInfoMetric(
   platform: { os: string; arch: string },
 ): void {
   metrics
-    .gauge('loki_build_info', 'A metric with a constant 1 value labelled by what this program is.', [
+    .gauge('loki_build_info', 'Constant 1, with the version of this program in its labels.', [
       'branch',
       'goarch',
       'goos',

@@ -10,14 +10,15 @@ interface CacheMetrics {
 /** One named cache in this process (results, blocks), under Loki's names. */
 export function cacheMetrics(metrics: Metrics, name: string): CacheMetrics {
   const fetched = metrics.counter('loki_cache_fetched_keys', 'Cache lookups.', ['name']);
-  const hits = metrics.counter('loki_cache_hits', 'Cache hits.', ['name']);
-  const added = metrics.counter('loki_embeddedcache_added_new_total', 'Additions.', ['cache']);
-  const evicted = metrics.counter('loki_embeddedcache_evicted_total', 'Evictions by reason.', [
-    'cache',
-    'reason',
-  ]);
-  const entries = metrics.gauge('loki_embeddedcache_entries', 'Entries.', ['cache']);
-  const bytes = metrics.gauge('loki_embeddedcache_memory_bytes', 'Bytes.', ['cache']);
+  const hits = metrics.counter('loki_cache_hits', 'Cache lookups that found a value.', ['name']);
+  const added = metrics.counter('loki_embeddedcache_added_new_total', 'Entries added to a cache.', ['cache']);
+  const evicted = metrics.counter(
+    'loki_embeddedcache_evicted_total',
+    'Entries evicted from a cache, by reason.',
+    ['cache', 'reason'],
+  );
+  const entries = metrics.gauge('loki_embeddedcache_entries', 'Entries in a cache.', ['cache']);
+  const bytes = metrics.gauge('loki_embeddedcache_memory_bytes', 'Memory of a cache in bytes.', ['cache']);
   return {
     looked(hitCount, missCount) {
       fetched.inc({ name }, hitCount + missCount);

@@ -29,7 +29,7 @@ export function canaryMetrics(metrics: Metrics, buckets: number): CanaryMetrics 
     'Entries that the websocket never sent.',
   );
   const missing = counter('missing_entries_total', 'Entries that neither websocket nor query returned.');
-  const unexpected = counter('unexpected_entries_total', 'Entries received that nobody waited for.');
+  const unexpected = counter('unexpected_entries_total', 'Entries received that were not expected.');
   const duplicates = counter('duplicate_entries_total', 'Entries received more than once.');
   const latency = metrics.histogram(
     'loki_canary_response_latency_seconds',
@@ -58,7 +58,10 @@ export function canaryMetrics(metrics: Metrics, buckets: number): CanaryMetrics 
     'Queries asked with and without the results cache.',
     ['status'],
   );
-  const cacheDiffs = counter('cache_test_query_results_diff_total', 'Such queries with different answers.');
+  const cacheDiffs = counter(
+    'cache_test_query_results_diff_total',
+    'Queries that were answered differently with and without the results cache.',
+  );
   return {
     written: () => entries.inc(),
     outOfOrder: () => outOfOrder.inc(),

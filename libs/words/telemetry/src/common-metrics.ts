@@ -10,10 +10,12 @@ interface CommonMetrics {
 
 /** Metrics that every process has: its log lines, panics, and reloads of overrides. */
 export function commonMetrics(metrics: Metrics): CommonMetrics {
-  const lines = metrics.counter('loki_internal_log_messages_total', 'Own log lines by level.', ['level']);
+  const lines = metrics.counter('loki_internal_log_messages_total', 'Log lines of this process, by level.', [
+    'level',
+  ]);
   const panics = metrics.counter(
     'loki_panic_total',
-    'Failures that nobody had foreseen, caught at the last moment.',
+    'Unforeseen failures of the program, caught before they ended the process.',
   );
   const reload = metrics.gauge(
     'loki_runtime_config_last_reload_successful',
@@ -38,7 +40,7 @@ export function commonMetrics(metrics: Metrics): CommonMetrics {
 
 /** @param droppedCount  own log lines that the log did not take since the start */
 export function droppedLogLinesMetric(metrics: Metrics, droppedCount: () => number): void {
-  const help = 'Own log lines that the log did not take since the start.';
+  const help = 'Log lines of this process that its log did not take since the start.';
   metrics.gauge('loki_internal_log_messages_dropped', help, [], (gauge) => gauge.set(droppedCount()));
 }
 

@@ -86,9 +86,12 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
   );
   const oldest = metrics.gauge(
     'loki_compactor_oldest_pending_delete_request_age_seconds',
-    'Age of the oldest of them.',
+    'Age of the oldest delete request past the cancel period that is not carried out.',
   );
-  const skips = metrics.counter('loki_compactor_merges_lost_total', 'Merges another compactor was ahead of.');
+  const skips = metrics.counter(
+    'loki_compactor_merges_lost_total',
+    'Merges lost because another compactor committed first.',
+  );
   const merges = metrics.counter('loki_compactor_merges_total', 'Merges committed.');
   const inputBytes = metrics.counter('loki_compactor_input_bytes_total', 'Stored bytes of merged segments.');
   const outputBytes = metrics.counter('loki_compactor_output_bytes_total', 'Stored bytes written by merges.');
@@ -96,7 +99,7 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
     'loki_compactor_removed_entries_total',
     'Entries removed by retention and deletes.',
   );
-  const backlog = metrics.gauge('loki_compactor_backlog_merges', 'Merges waiting after the last look.');
+  const backlog = metrics.gauge('loki_compactor_backlog_merges', 'Merges that wait after the last round.');
   const deleted = metrics.counter('loki_compactor_objects_deleted_total', 'Objects removed from the store.', [
     'reason',
   ]);
@@ -191,7 +194,7 @@ function retentionMetrics(metrics: Metrics): Pick<CompactorMetrics, 'retentionLo
   );
   const oldest = metrics.gauge(
     'loki_boltdb_shipper_retention_sweeper_marker_file_processing_current_time',
-    'When the oldest of them left its catalog; 0: none waits.',
+    'When the oldest object that waits for its deletion left its catalog; 0: none waits.',
   );
   return {
     retentionLooked({ tenant, action, seconds }) {

@@ -86,7 +86,7 @@ export function distributorMetrics(metrics: Metrics) {
   ]);
   const lag = metrics.counter(
     'loki_distributor_lag_ms_total',
-    'Sum over pushes of the receive time less the newest entry.',
+    'Milliseconds from the newest entry of a push to its arrival, summed over pushes.',
     ['format', 'tenant', 'userAgent'],
   );
   const pushes = metrics.counter('loki_distributor_push_stats_count', 'Pushes by type and encoding.', [
@@ -182,7 +182,7 @@ class LineSizes {
 
   constructor(metrics: Metrics) {
     const name = 'loki_bytes_per_line';
-    const histogram = metrics.histogram(name, 'Line sizes.', lineBytesBuckets);
+    const histogram = metrics.histogram(name, 'Bytes of each accepted line.', lineBytesBuckets);
     const described = histogram as unknown as {
       name: string;
       help: string;

@@ -102,10 +102,13 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
     'loki_chunk_store_deduped_chunks_total',
     'Segments thrown away because another owner had stored their rows.',
   );
-  const dedupedBytes = metrics.counter('loki_chunk_store_deduped_bytes_total', 'Stored bytes of them.');
+  const dedupedBytes = metrics.counter(
+    'loki_chunk_store_deduped_bytes_total',
+    'Stored bytes of segments thrown away because another owner had stored their rows.',
+  );
   const flushLost = metrics.counter(
     'loki_ingester_flushes_lost_total',
-    'Flushes another owner had committed first.',
+    'Flushes lost because another owner committed first.',
   );
   const tailDropped = metrics.counter(
     'loki_ingester_tail_dropped_entries_total',
@@ -180,7 +183,7 @@ function partitionGauges(metrics: Metrics): (partition: number, state: HeadGauge
   });
   const gauges = [
     gauge('lag_records', 'Records not yet consumed.', ({ lagRecords }) => lagRecords),
-    gauge('bytes', 'Bytes held in memory.', ({ memoryBytes }) => memoryBytes),
+    gauge('bytes', 'Bytes of the partition that are held in memory.', ({ memoryBytes }) => memoryBytes),
     gauge('consumed_offset', 'Records below it are consumed.', ({ consumedOffset }) => consumedOffset),
     gauge('committed_offset', 'Records below it are in the store.', ({ committedOffset }) => committedOffset),
     gauge(
@@ -202,41 +205,45 @@ function chunkMetrics(metrics: Metrics) {
   const flushedTotal = metrics.counter('loki_ingester_chunks_flushed_total', 'Flushes by reason.', [
     'reason',
   ]);
-  const stored = metrics.counter('loki_ingester_chunks_stored_total', 'Chunks stored.', ['tenant']);
-  const storedBytes = metrics.counter('loki_ingester_chunk_stored_bytes_total', 'Bytes stored.', ['tenant']);
+  const stored = metrics.counter('loki_ingester_chunks_stored_total', 'Segments stored.', ['tenant']);
+  const storedBytes = metrics.counter(
+    'loki_ingester_chunk_stored_bytes_total',
+    'Stored bytes of flushed segments.',
+    ['tenant'],
+  );
   const age = metrics.histogram(
     'loki_ingester_chunk_age_seconds',
-    'Age at the flush.',
+    'Age of a segment at its flush.',
     [60, 600, 1800, 3600, 7200, 14400, 36000, 43200, 57600, 86400, 172800],
   );
   const span = metrics.histogram(
     'loki_ingester_chunk_bounds_hours',
-    'Newest less oldest entry.',
+    'Hours between the oldest and the newest entry of a segment.',
     [1, 2, 3, 4, 5, 6, 7, 8],
   );
   const size = metrics.histogram(
     'loki_ingester_chunk_size_bytes',
-    'Stored size at the flush.',
+    'Stored bytes of a segment at its flush.',
     exponentialBuckets(20000, 2, 14),
   );
   const entries = metrics.histogram(
     'loki_ingester_chunk_entries',
-    'Lines at the flush.',
+    'Lines of a segment at its flush.',
     exponentialBuckets(200, 2, 18),
   );
   const ratio = metrics.histogram(
     'loki_ingester_chunk_compression_ratio',
-    'Line bytes to stored bytes.',
+    'Ratio of line bytes to stored bytes of a segment.',
     [0.75, 2, 4, 6, 8, 10, 12, 14, 16, 18],
   );
   const utilization = metrics.histogram(
     'loki_ingester_chunk_utilization',
-    'Filled share of the target.',
+    'Share of the target size that a segment fills.',
     [0, 0.2, 0.4, 0.6, 0.8, 1],
   );
   const encode = metrics.histogram(
     'loki_ingester_chunk_encode_time_seconds',
-    'Time to encode and compress.',
+    'Time to encode and compress a segment.',
     exponentialBuckets(0.01, 4, 8),
   );
   const indexed = metrics.histogram(

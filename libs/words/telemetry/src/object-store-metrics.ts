@@ -51,7 +51,7 @@ export function objectStoreMetrics(metrics: Metrics, bucket: string): StoreObser
   );
   const fetched = metrics.histogram(
     'loki_chunk_fetcher_fetched_size_bytes',
-    'Sizes fetched.',
+    'Bytes of each fetch from the store.',
     exponentialBuckets(1024, 4, 9),
     ['source'],
   );

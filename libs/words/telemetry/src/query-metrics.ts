@@ -79,7 +79,11 @@ export function queryMetrics(metrics: Metrics): QueryMetrics {
 }
 
 function queueMetrics(metrics: Metrics): Pick<QueryMetrics, 'enqueued' | 'dequeued' | 'inflight'> {
-  const length = metrics.gauge('loki_query_scheduler_queue_length', 'Parts of queries waiting.', ['user']);
+  const length = metrics.gauge(
+    'loki_query_scheduler_queue_length',
+    'Parts of queries that wait for a querier.',
+    ['user'],
+  );
   const enqueued = metrics.counter('loki_query_scheduler_enqueue_count', 'Parts of queries queued.', [
     'level',
     'user',

@@ -20,20 +20,25 @@ export function ringMetrics(
   metrics: Metrics,
   rings: () => ReadonlyMap<string, readonly RingMemberStatus[]>,
 ): void {
-  metrics.gauge('loki_ring_members', 'Members of a ring.', ['name', 'state'], (gauge) => {
+  metrics.gauge('loki_ring_members', 'Members of a ring, by state.', ['name', 'state'], (gauge) => {
     for (const [name, members] of rings()) {
       for (const state of states) gauge.set({ name, state }, membersIn(members, state).length);
     }
   });
-  metrics.gauge('loki_ring_oldest_member_timestamp', 'Oldest heartbeat.', ['name', 'state'], (gauge) => {
-    for (const [name, members] of rings()) {
-      for (const state of states) gauge.set({ name, state }, oldestSeconds(membersIn(members, state)));
-    }
-  });
+  metrics.gauge(
+    'loki_ring_oldest_member_timestamp',
+    'Unix seconds of the oldest heartbeat among the members of a ring in a state.',
+    ['name', 'state'],
+    (gauge) => {
+      for (const [name, members] of rings()) {
+        for (const state of states) gauge.set({ name, state }, oldestSeconds(membersIn(members, state)));
+      }
+    },
+  );
   metrics.gauge('loki_ring_tokens_total', 'Tokens of a ring.', ['name'], (gauge) => {
     for (const [name, members] of rings()) gauge.set({ name }, tokensOf(members));
   });
-  metrics.gauge('loki_ring_member_tokens_owned', 'Tokens of this member.', ['name'], (gauge) => {
+  metrics.gauge('loki_ring_member_tokens_owned', 'Tokens of this process in a ring.', ['name'], (gauge) => {
     for (const [name, members] of rings()) {
       gauge.set({ name }, tokensOf(members.filter((member) => member.isSelf)));
     }

@@ -104,7 +104,9 @@ function groupMetrics(metrics: Metrics): Pick<RulerMetrics, GroupPart> {
 function syncMetrics(
   metrics: Metrics,
 ): Pick<RulerMetrics, 'synced' | 'tenants' | 'tenantLoaded' | 'tenantGone'> {
-  const synced = metrics.counter('loki_ruler_sync_rules_total', 'How often rules were read.', ['reason']);
+  const synced = metrics.counter('loki_ruler_sync_rules_total', 'Readings of the rules, by reason.', [
+    'reason',
+  ]);
   const tenants = metrics.gauge('loki_ruler_managers_total', 'Tenants whose rules this process evaluates.');
   const loaded = metrics.gauge(
     'loki_ruler_config_last_reload_successful',
@@ -134,7 +136,11 @@ function notifierMetrics(
     'Alerts given up: the queue was full, or no attempt succeeded.',
     names,
   );
-  const queue = metrics.gauge('loki_prometheus_notifications_queue_length', 'Alerts waiting.', names);
+  const queue = metrics.gauge(
+    'loki_prometheus_notifications_queue_length',
+    'Alerts that wait to be sent.',
+    names,
+  );
   return {
     alertsSent: (alertmanager, user, count) => sent.inc({ alertmanager, user }, count),
     alertsFailed: (alertmanager, user, count) => failed.inc({ alertmanager, user }, count),
