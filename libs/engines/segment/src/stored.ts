@@ -84,7 +84,13 @@ class ReadSegment extends OpenFooter implements StoredSegment {
     // Only this block's units, lest it keep the others' memory.
     const units = new Map<UnitRef, Uint8Array>();
     for (const unit of unitsOf(info, mask, metadataNames)) units.set(unit, fetched.get(unit)!);
-    return new StoredBlock(info, mask, (unit) => units.get(unit), { segment: this.key, where });
+    // Columns are decoded once and kept: their stored bytes are given away.
+    const take = (unit: UnitRef) => {
+      const bytes = units.get(unit);
+      units.delete(unit);
+      return bytes;
+    };
+    return new StoredBlock(info, mask, take, { segment: this.key, where });
   }
 
   async #fetchUnits(units: readonly UnitRef[], signal?: AbortSignal): Promise<Map<UnitRef, Uint8Array>> {

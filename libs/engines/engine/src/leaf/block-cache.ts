@@ -1,139 +1,151 @@
-import { columns } from '@loki/segment';
-import type { Block, BlockFilter, BlockInfo, ColumnMask, MetadataColumn, RowMetadata } from '@loki/segment';
+import type { BlockInfo } from '@loki/segment';
+import { PartedBlock } from './parted-block.ts';
 
-/** One fetched part of a block: a view with some of its columns. */
-interface Part {
-  readonly block: Block;
-  readonly mask: ColumnMask;
-  /** With metadata in the mask: the only keys that are there; undefined: all. */
-  readonly names: readonly string[] | undefined;
-}
+/** The part of the room that blocks have before they must prove that they are read again. */
+const youngShare = 1 / 8;
+/** Blocks that were fetched ahead of scans which may never come to them. */
+const aheadMax = 128;
+/** Past uses that are remembered: for each block that is kept, and at least. */
+const usesPerBlock = 8;
+const usesMin = 1024;
 
-/** A block whose columns were fetched part by part, as scans turned out to need them. */
-export class PartedBlock implements Block {
-  readonly info: BlockInfo;
-  readonly #parts: Part[] = [];
-  /** Its weight in the cache now. */
-  weight = 0;
-
-  constructor(info: BlockInfo) {
-    this.info = info;
-  }
-
-  add(part: Part): void {
-    this.#parts.push(part);
-  }
-
-  /** Columns of `mask` (and metadata keys `names`) that are not there yet. */
-  missing(mask: ColumnMask, names: readonly string[] | undefined): ColumnMask {
-    let missing = mask;
-    for (const part of this.#parts) {
-      const present = coversNames(part, names) ? part.mask : part.mask & ~columns.metadata;
-      missing &= ~present;
-    }
-    return missing;
-  }
-
-  timestamps(): Float64Array {
-    return this.#with(columns.timestamps).timestamps();
-  }
-
-  lineEnds(): Uint32Array {
-    return this.#with(columns.lineLengths).lineEnds();
-  }
-
-  lines(): Buffer {
-    return this.#with(columns.lines).lines();
-  }
-
-  metadata(): readonly MetadataColumn[] {
-    return this.#withAllMetadata().metadata();
-  }
-
-  metadataColumn(name: string): MetadataColumn | undefined {
-    const part = this.#parts.find(
-      (each) => (each.mask & columns.metadata) !== 0 && coversNames(each, [name]),
-    );
-    if (!part) throw new Error(`metadata column ${name} was not asked for`);
-    return part.block.metadataColumn(name);
-  }
-
-  rowMetadata(): RowMetadata {
-    return this.#withAllMetadata().rowMetadata();
-  }
-
-  filter(): BlockFilter | undefined {
-    return this.#with(columns.filter).filter();
-  }
-
-  memoryBytes(): number {
-    let bytes = 0;
-    for (const part of this.#parts) bytes += part.block.memoryBytes();
-    return bytes;
-  }
-
-  #with(column: ColumnMask): Block {
-    const part = this.#parts.find((each) => (each.mask & column) !== 0);
-    if (!part) throw new Error(`column ${column} was not asked for`);
-    return part.block;
-  }
-
-  #withAllMetadata(): Block {
-    const part = this.#parts.find((each) => (each.mask & columns.metadata) !== 0 && each.names === undefined);
-    if (!part) throw new Error('not all metadata was asked for');
-    return part.block;
-  }
-}
-
-function coversNames(part: Part, names: readonly string[] | undefined): boolean {
-  if (part.names === undefined) return true;
-  return names !== undefined && names.every((name) => part.names!.includes(name));
+interface Kept {
+  readonly block: PartedBlock;
+  /** When its use ended last, in uses of all blocks. */
+  usedAt: number;
+  /** Uses of all blocks between its last two, those while it was young not counted. */
+  readonly distance: number;
+  weight: number;
 }
 
 /**
  * Decoded blocks by key, shared by all queries of a worker: a dashboard's panels scan the same data. Weighed
- * by what the blocks take in memory now (columns are decoded as they are used); the least recently used go
- * first.
+ * by what the blocks take in memory now (columns are decoded as they are used).
+ *
+ * Scans read the same blocks in the same order again and again. When these do not all fit, the cache that
+ * forgets the least recently used forgets each block just before it is read again, and answers nothing at
+ * all. Here a block that was new for a while takes the place of an older one only when its own last two uses
+ * were closer to each other than the older one has been idle: of a scan that does not fit, as much stays as
+ * has room, and blocks that nobody reads any more still make room for those that are read.
  */
 export class BlockCache {
   readonly #bytesMax: number;
-  readonly #blocks = new Map<string, PartedBlock>();
-  #bytes = 0;
+  /** Fetched, and not used by a scan yet. */
+  readonly #ahead = new Map<string, PartedBlock>();
+  /**
+   * In order of arrival. Uses close to each other, by panels that read side by side, are one use: they move
+   * nothing, and say nothing of when the block will be read again.
+   */
+  readonly #young = new Map<string, Kept>();
+  /** From the least to the most recently used. */
+  readonly #old = new Map<string, Kept>();
+  #youngBytes = 0;
+  #oldBytes = 0;
+  /** When blocks that may be gone were used last; oldest first. */
+  readonly #uses = new Map<string, number>();
+  #now = 0;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#youngBytes + this.#oldBytes;
   }
 
   /** The block under `key`, perhaps without any column yet. */
   entry(key: string, info: BlockInfo): PartedBlock {
-    let block = this.#blocks.get(key);
-    if (block) this.#blocks.delete(key);
-    else block = new PartedBlock(info);
-    this.#blocks.set(key, block);
+    let block = this.peek(key) ?? this.#ahead.get(key);
+    if (!block) {
+      block = new PartedBlock(info);
+      this.#ahead.set(key, block);
+      if (this.#ahead.size > aheadMax) this.#ahead.delete(this.#ahead.keys().next().value!);
+    }
     return block;
+  }
+
+  /** The block under `key`, if a scan has used it and it is still there. */
+  peek(key: string): PartedBlock | undefined {
+    return (this.#old.get(key) ?? this.#young.get(key))?.block;
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.#blocks.clear();
-    this.#bytes = 0;
+    for (const blocks of [this.#ahead, this.#young, this.#old, this.#uses]) blocks.clear();
+    this.#youngBytes = this.#oldBytes = 0;
   }
 
-  /** To be called when a scan is done with a block: weighs it anew, and makes room. */
-  settle(key: string): void {
-    const block = this.#blocks.get(key);
-    if (!block) return;
-    const weight = block.memoryBytes();
-    this.#bytes += weight - block.weight;
-    block.weight = weight;
-    while (this.#bytes > this.#bytesMax && this.#blocks.size > 0) {
-      const [oldestKey, oldest] = this.#blocks.entries().next().value!;
-      this.#blocks.delete(oldestKey);
-      this.#bytes -= oldest.weight;
+  /**
+   * To be called when a scan is done with a block: weighs it anew, and makes room.
+   *
+   * @param block what is kept when nothing is; by default what `entry` made
+   */
+  release(key: string, block = this.#ahead.get(key)): void {
+    this.#now++;
+    const old = this.#old.get(key);
+    if (old) {
+      this.#oldBytes += weigh(old);
+      old.usedAt = this.#now;
+      moveToEnd(this.#old, key, old);
+      this.#makeRoom(0, Infinity);
+    } else this.#releaseYoung(key, block);
+    moveToEnd(this.#uses, key, this.#now);
+    const usesMax = Math.max(usesMin, usesPerBlock * (this.#old.size + this.#young.size));
+    for (const oldest of this.#uses.keys()) {
+      if (this.#uses.size <= usesMax) break;
+      this.#uses.delete(oldest);
     }
   }
+
+  #releaseYoung(key: string, block: PartedBlock | undefined): void {
+    let young = this.#young.get(key);
+    if (!young) {
+      if (!block) return;
+      this.#ahead.delete(key);
+      const distance = this.#now - (this.#uses.get(key) ?? -Infinity);
+      young = { block, distance, usedAt: this.#now, weight: 0 };
+      this.#young.set(key, young);
+    }
+    young.usedAt = this.#now;
+    this.#youngBytes += weigh(young);
+    this.#ageYoung();
+  }
+
+  /** Those that are young no longer find a place among the old, or go. */
+  #ageYoung(): void {
+    while (this.#youngBytes > this.#bytesMax * youngShare) {
+      const [key, kept] = this.#young.entries().next().value!;
+      this.#young.delete(key);
+      this.#youngBytes -= kept.weight;
+      if (!this.#makeRoom(kept.weight, kept.distance)) continue;
+      this.#old.set(key, kept);
+      this.#oldBytes += kept.weight;
+    }
+  }
+
+  /** Makes room among the old for a block of that weight and distance. False: it has no better claim. */
+  #makeRoom(weight: number, distance: number): boolean {
+    const bytesMax = this.#bytesMax * (1 - youngShare);
+    if (weight > bytesMax) return false;
+    while (this.#oldBytes + weight > bytesMax) {
+      const [key, kept] = this.#old.entries().next().value!;
+      // Without a newcomer the old ones themselves have grown.
+      if (weight > 0 && distance >= this.#now - kept.usedAt) return false;
+      this.#old.delete(key);
+      this.#oldBytes -= kept.weight;
+    }
+    return true;
+  }
+}
+
+/** @returns by how much the block became heavier */
+function weigh(kept: Kept): number {
+  const before = kept.weight;
+  kept.weight = kept.block.memoryBytes();
+  return kept.weight - before;
+}
+
+function moveToEnd<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key);
+  map.set(key, value);
 }

@@ -9,8 +9,8 @@ import type {
   Segment,
   StoredSegment,
 } from '@loki/segment';
-import type { PartedBlock } from './block-cache.ts';
 import { LeafCache } from './leaf-cache.ts';
+import { PartedBlock } from './parted-block.ts';
 
 /** Where a leaf's rows are. Sources are given oldest first. */
 export type LeafSource =
@@ -112,6 +112,10 @@ function blockKey(segment: string, section: Section, info: BlockInfo): string {
   return `${segment}\u0000${section.tenant}\u0000${info.index}`;
 }
 
+function filterKey(segment: string, section: Section, info: BlockInfo): string {
+  return `${blockKey(segment, section, info)}\u0000filter`;
+}
+
 /** Blocks of bytes in memory: decoded as they are used. */
 class MemoryReader implements SectionReader {
   readonly section: Section;
@@ -158,7 +162,8 @@ class MemoryReader implements SectionReader {
 
   release(info: BlockInfo): void {
     this.#own.delete(info.index);
-    if (this.#cacheKey !== undefined) this.#cache.blocks.settle(blockKey(this.#cacheKey, this.section, info));
+    if (this.#cacheKey === undefined) return;
+    this.#cache.blocks.release(blockKey(this.#cacheKey, this.section, info));
   }
 }
 
@@ -207,7 +212,6 @@ class StoreReader implements SectionReader {
       blocks.forEach((block, i) => {
         entries[i].add({ block, mask: need.mask, names: need.names });
         this.#pending.delete(indices[i]);
-        this.release(wanted[i]);
       });
     });
     // The loader of the block sees the failure; there may be none when the scan ends early.
@@ -217,7 +221,10 @@ class StoreReader implements SectionReader {
   }
 
   async filters(infos: readonly BlockInfo[]): Promise<(BlockFilter | undefined)[]> {
-    const entries = infos.map((info) => this.#entry(info));
+    // Entries of their own: to look at a filter is no use of the columns, which take fifty times as much.
+    const { blocks: cache } = this.#cache;
+    const keys = infos.map((info) => filterKey(this.#segment.key, this.section, info));
+    const entries = infos.map((info, i) => cache.peek(keys[i]) ?? new PartedBlock(info));
     const missing = infos.flatMap((info, i) =>
       info.filterKind !== 0 && entries[i].missing(columns.filter, undefined) !== 0 ? [i] : [],
     );
@@ -231,14 +238,15 @@ class StoreReader implements SectionReader {
       );
     }
     return infos.map((info, i) => {
-      const filter = info.filterKind === 0 ? undefined : entries[i].filter();
-      this.release(info);
+      if (info.filterKind === 0) return undefined;
+      const filter = entries[i].filter();
+      cache.release(keys[i], entries[i]);
       return filter;
     });
   }
 
   release(info: BlockInfo): void {
-    this.#cache.blocks.settle(blockKey(this.#segment.key, this.section, info));
+    this.#cache.blocks.release(blockKey(this.#segment.key, this.section, info));
   }
 
   #entry(info: BlockInfo): PartedBlock {

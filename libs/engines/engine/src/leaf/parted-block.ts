@@ -1,0 +1,89 @@
+import { columns } from '@loki/segment';
+import type { Block, BlockFilter, BlockInfo, ColumnMask, MetadataColumn, RowMetadata } from '@loki/segment';
+
+/** One fetched part of a block: a view with some of its columns. */
+interface Part {
+  readonly block: Block;
+  readonly mask: ColumnMask;
+  /** With metadata in the mask: the only keys that are there; undefined: all. */
+  readonly names: readonly string[] | undefined;
+}
+
+/** A block whose columns were fetched part by part, as scans turned out to need them. */
+export class PartedBlock implements Block {
+  readonly info: BlockInfo;
+  readonly #parts: Part[] = [];
+
+  constructor(info: BlockInfo) {
+    this.info = info;
+  }
+
+  add(part: Part): void {
+    this.#parts.push(part);
+  }
+
+  /** Columns of `mask` (and metadata keys `names`) that are not there yet. */
+  missing(mask: ColumnMask, names: readonly string[] | undefined): ColumnMask {
+    let missing = mask;
+    for (const part of this.#parts) {
+      const present = coversNames(part, names) ? part.mask : part.mask & ~columns.metadata;
+      missing &= ~present;
+    }
+    return missing;
+  }
+
+  timestamps(): Float64Array {
+    return this.#with(columns.timestamps).timestamps();
+  }
+
+  lineEnds(): Uint32Array {
+    return this.#with(columns.lineLengths).lineEnds();
+  }
+
+  lines(): Buffer {
+    return this.#with(columns.lines).lines();
+  }
+
+  metadata(): readonly MetadataColumn[] {
+    return this.#withAllMetadata().metadata();
+  }
+
+  metadataColumn(name: string): MetadataColumn | undefined {
+    const part = this.#parts.find(
+      (each) => (each.mask & columns.metadata) !== 0 && coversNames(each, [name]),
+    );
+    if (!part) throw new Error(`metadata column ${name} was not asked for`);
+    return part.block.metadataColumn(name);
+  }
+
+  rowMetadata(): RowMetadata {
+    return this.#withAllMetadata().rowMetadata();
+  }
+
+  filter(): BlockFilter | undefined {
+    return this.#with(columns.filter).filter();
+  }
+
+  memoryBytes(): number {
+    let bytes = 0;
+    for (const part of this.#parts) bytes += part.block.memoryBytes();
+    return bytes;
+  }
+
+  #with(column: ColumnMask): Block {
+    const part = this.#parts.find((each) => (each.mask & column) !== 0);
+    if (!part) throw new Error(`column ${column} was not asked for`);
+    return part.block;
+  }
+
+  #withAllMetadata(): Block {
+    const part = this.#parts.find((each) => (each.mask & columns.metadata) !== 0 && each.names === undefined);
+    if (!part) throw new Error('not all metadata was asked for');
+    return part.block;
+  }
+}
+
+function coversNames(part: Part, names: readonly string[] | undefined): boolean {
+  if (part.names === undefined) return true;
+  return names !== undefined && names.every((name) => part.names!.includes(name));
+}
