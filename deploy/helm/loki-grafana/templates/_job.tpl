@@ -4,6 +4,7 @@
 {{- $values := $root.Values.provision -}}
 {{- $full := include "loki-grafana.fullname" $root -}}
 backoffLimit: 0
+# With the pull of the image: a hook that is late fails Helm.
 activeDeadlineSeconds: {{ .seconds }}
 template:
   metadata:

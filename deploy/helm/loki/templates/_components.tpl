@@ -38,6 +38,20 @@ components:
 {{- end -}}
 
 {{/*
+spec.replicas of an installed workload, as an autoscaler left it: (dict "root" $ "kind" KIND "object" NAME "min" N).
+Without it Helm would take away the number that it set before the autoscaler came, and Kubernetes would make it 1. Nothing
+where server-side apply has given the field up to the autoscaler.
+*/}}
+{{- define "loki.replicasOfScaled" -}}
+{{- $live := lookup "apps/v1" .kind .root.Release.Namespace .object -}}
+{{- $isOurs := true -}}
+{{- range dig "metadata" "managedFields" list $live -}}
+{{- if and (eq .manager "helm") (eq .operation "Apply") }}{{ $isOurs = hasKey (dig "f:spec" dict .fieldsV1) "f:replicas" }}{{ end -}}
+{{- end -}}
+{{- if and $live $isOurs }}replicas: {{ default (int .min) $live.spec.replicas }}{{ end -}}
+{{- end -}}
+
+{{/*
 Workloads of (dict "root" $ "component" COMPONENT "values" VALUES), as {workloads: […]}: one, or one for each zone
 with its share of the replicas.
 */}}

@@ -2,16 +2,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
+import { marketplaceSets, releaseOf } from '../marketplace.ts';
+import type { Part } from '../marketplace.ts';
 import { packExtension } from '../pack-extension.ts';
 import { objectsOf, programs, render, root, runProgram, temporaryDirectory } from './charts.ts';
 import type { HelmVersion, KubeObject } from './charts.ts';
 
 export const extensionSource = path.join(root, 'deploy/kubesphere/loki');
-
-/**
- * `host`: the release on the host cluster with what it alone has. `agent`: the one on each selected cluster.
- */
-export type Part = 'host' | 'agent';
 
 let packed: string | undefined;
 let parent: string | undefined;
@@ -27,17 +24,6 @@ export function removePackedExtension(): void {
   packed = parent = undefined;
 }
 
-/** What the Marketplace sets on its command line. */
-export const overrides: Readonly<Record<Part, readonly string[]>> = {
-  host: ['tags.extension=true', 'tags.agent=false', 'global.portal.url=http://host:30880'],
-  agent: [
-    'tags.extension=false',
-    'tags.agent=true',
-    'global.clusterInfo.name=member-1',
-    'global.clusterInfo.role=member',
-  ],
-};
-
 export interface MarketplaceOptions {
   readonly helm?: HelmVersion;
   /** Extension Config, then Differential Configuration. */
@@ -47,20 +33,12 @@ export interface MarketplaceOptions {
 
 /** Objects of one part as the Marketplace installs them: rendered, then labelled by kustomize. */
 export function marketplace(part: Part, options: MarketplaceOptions = {}): KubeObject[] {
-  const common = [
-    'global.imageRegistry=registry.example.com',
-    'global.nodeSelector.kubernetes\\.io/os=linux',
-    'global.extension.ingress.ingressClassName=nginx',
-    'global.extension.ingress.domainSuffix=example.com',
-    'global.extension.ingress.httpPort=80',
-    'global.extension.ingress.httpsPort=443',
-  ];
   return render({
     chart: packedExtension(),
-    release: part === 'host' ? 'loki' : 'loki-agent',
+    release: releaseOf(part),
     helm: options.helm,
     values: options.values,
-    flags: ['--set', [...overrides[part], ...common, ...(options.sets ?? [])].join(',')],
+    flags: ['--set', [...marketplaceSets(part), ...(options.sets ?? [])].join(',')],
   });
 }
 

@@ -1,0 +1,317 @@
+/**
+ * The chart's autoscalers on real figures: each pod that seems to run of gateway, distributor, ingester and
+ * querier has a real process with its own command and configuration, on real Kafka and Redis. A Prometheus
+ * scrapes them, and the metrics APIs answer from it. Under load an autoscaler asks for more, and for fewer
+ * when it is over.
+ */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Daemon, startServices } from '@loki/services';
+import type { Services } from '@loki/services';
+import { eventually, freePorts } from '@loki/test-tools';
+import { namespace } from './account.ts';
+import type { KubeObject } from './kube-api.ts';
+import { chart, removeClaims } from './lifecycle.ts';
+import { Load } from './load.ts';
+import { MetricsApi, queryOf } from './metrics-api.ts';
+import { PodProcesses } from './pod-processes.ts';
+import type { Values } from './release.ts';
+import type { World } from './rights.ts';
+
+const components = ['gateway', 'distributor', 'ingester', 'querier'] as const;
+const lookMs = 2_000;
+const readyMsMax = 240_000;
+const riseMsMax = 300_000;
+/** Load stays so long after the first rise, so that the table shows where it goes. */
+const holdMs = 45_000;
+/** The rule of the querier's metric looks two minutes back. */
+const fallMsMax = 420_000;
+
+interface Phase {
+  readonly component: 'distributor' | 'querier';
+  readonly load: 'push' | 'query';
+  readonly clients: number;
+  readonly pauseMs: number;
+}
+
+const phases: readonly Phase[] = [
+  { component: 'distributor', load: 'push', clients: 6, pauseMs: 50 },
+  { component: 'querier', load: 'query', clients: 12, pauseMs: 0 },
+];
+
+export async function checkScaling(world: World): Promise<void> {
+  if (spawnSync('which', ['prometheus']).status !== 0) {
+    console.log('skipped: scaling: there is no prometheus (Debian: apt-get install prometheus)');
+    return;
+  }
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-kube-scaling-'));
+  const ends: (() => Promise<void> | void)[] = [() => fs.rmSync(directory, { recursive: true, force: true })];
+  try {
+    const services = await startServices({
+      directory: path.join(directory, 'services'),
+      wanted: new Set(['kafka', 'redis']),
+      brokers: 1,
+      say: (text) => console.log(text),
+    });
+    ends.push(() => services.stop());
+    if (services.kafka === undefined || services.redis === undefined) {
+      console.log('skipped: scaling, which needs Kafka and Redis');
+      return;
+    }
+    const targetsFile = path.join(directory, 'targets.json');
+    const processes = new PodProcesses({
+      plane: world.plane,
+      namespace,
+      directory,
+      components: new Set(components),
+      targetsFile,
+    });
+    ends.push(() => processes.stop());
+    const prometheus = await startPrometheus(directory, targetsFile);
+    ends.push(() => prometheus.daemon.stop());
+    const metrics = await MetricsApi.start(
+      world.plane,
+      queryOf(prometheus.url),
+      path.join(directory, 'metrics'),
+    );
+    ends.push(() => metrics.close());
+    ends.push(async () => {
+      await world.helm.clear();
+      await removeClaims(world);
+    });
+    await scale(world, processes, settings(directory, services));
+  } finally {
+    for (const end of ends.reverse()) await end();
+  }
+}
+
+async function scale(world: World, processes: PodProcesses, values: Values): Promise<void> {
+  const { checks, kubeconfig } = world;
+  const options = { helm: 'helm4', kubeconfig, values } as const;
+  const installed = await world.helm.upgrade('loki', chart, options);
+  checks.check('scaling: install', installed.isGood, installed.isGood ? '' : installed.text.slice(-500));
+  processes.start();
+  const counts = () => components.map((each) => `${processes.urlsOf(each).length} ${each}`).join(', ');
+  const isReady = () => components.every((each) => processes.urlsOf(each).length > 0);
+  await eventually(isReady, {
+    withinMs: readyMsMax,
+    everyMs: 500,
+    told: () => processes.failures.join('\n'),
+  });
+  console.log(`       ready: ${counts()}`);
+  for (const phase of phases) await scaleOne(world, processes, phase);
+  checks.check(
+    'scaling: every process stood',
+    processes.failures.length === 0,
+    processes.failures.join('; '),
+  );
+}
+
+async function scaleOne(world: World, processes: PodProcesses, phase: Phase): Promise<void> {
+  const { checks } = world;
+  const { component } = phase;
+  const load = new Load(() => processes.urlsOf('gateway')[0]);
+  const timeline = new Timeline(world, processes, component);
+  const first = await timeline.until(
+    'at rest',
+    ({ desired, isActive }) => isActive && desired > 0,
+    readyMsMax,
+  );
+  load.start(phase.load, phase.clients, phase.pauseMs);
+  const risen = await timeline.until(phase.load, ({ desired }) => desired > first.desired, riseMsMax);
+  await timeline.until(phase.load, () => false, holdMs);
+  await load.stop();
+  const fallen = await timeline.until('none', ({ desired }) => desired <= first.desired, fallMsMax);
+  timeline.print();
+  const requests = `${load.answered} answered, ${load.failed} failed ${load.failure}`;
+  checks.check(
+    `scaling: ${component}: under ${phase.load} load desiredReplicas rises`,
+    risen.desired > first.desired,
+    `${first.desired} to ${timeline.desiredMax} (${requests})`,
+  );
+  checks.check(
+    `scaling: ${component}: it falls when the load is over`,
+    fallen.desired <= first.desired && timeline.desiredMax > first.desired,
+    `${timeline.desiredMax} to ${fallen.desired}`,
+  );
+  checks.check(
+    `scaling: ${component}: ScalingActive all the time`,
+    timeline.inactive.length === 0,
+    timeline.inactive.join('; '),
+  );
+}
+
+interface Sample {
+  readonly seconds: number;
+  readonly load: string;
+  readonly desired: number;
+  readonly processes: number;
+  readonly metric: string;
+  readonly isActive: boolean;
+}
+
+/** What an autoscaler says, and how many processes are ready, over time. */
+class Timeline {
+  readonly inactive: string[] = [];
+  desiredMax = 0;
+  readonly #world: World;
+  readonly #processes: PodProcesses;
+  readonly #component: string;
+  readonly #beganMs = Date.now();
+  readonly #samples: Sample[] = [];
+
+  constructor(world: World, processes: PodProcesses, component: string) {
+    this.#world = world;
+    this.#processes = processes;
+    this.#component = component;
+  }
+
+  /** @returns the first sample that is as wished, or the last one in time */
+  async until(load: string, isWished: (sample: Sample) => boolean, withinMs: number): Promise<Sample> {
+    const endMs = Date.now() + withinMs;
+    for (;;) {
+      const sample = await this.#look(load);
+      if (isWished(sample) || Date.now() > endMs) return sample;
+      await new Promise((resolve) => setTimeout(resolve, lookMs));
+    }
+  }
+
+  /** Rows where something changed. */
+  print(): void {
+    console.log(
+      '\n| s | load | metric / target | desiredReplicas | processes ready |\n|---|---|---|---|---|',
+    );
+    let before = '';
+    for (const { seconds, load, metric, desired, processes } of this.#samples) {
+      const state = [load, desired, processes].join();
+      if (state !== before) console.log(`| ${seconds} | ${load} | ${metric} | ${desired} | ${processes} |`);
+      before = state;
+    }
+    console.log('');
+  }
+
+  async #look(load: string): Promise<Sample> {
+    const hpa = await this.#world.plane.api.get(
+      `/apis/autoscaling/v2/namespaces/${namespace}/horizontalpodautoscalers/loki-${this.#component}`,
+    );
+    const active = ((hpa['status'].conditions ?? []) as Condition[]).find(
+      ({ type }) => type === 'ScalingActive',
+    );
+    const isActive = active?.status === 'True';
+    // At rest it may not have seen a figure yet.
+    if (!isActive && load !== 'at rest') this.inactive.push(`${load}: ${active?.message}`);
+    const sample = {
+      seconds: Math.round((Date.now() - this.#beganMs) / 1000),
+      load,
+      desired: (hpa['status'].desiredReplicas ?? 0) as number,
+      processes: this.#processes.urlsOf(this.#component).length,
+      metric: metricOf(hpa),
+      isActive,
+    };
+    this.desiredMax = Math.max(this.desiredMax, sample.desired);
+    this.#samples.push(sample);
+    return sample;
+  }
+}
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly message: string;
+}
+
+interface Figures {
+  readonly averageUtilization?: number;
+  readonly averageValue?: string;
+}
+
+interface Metric {
+  readonly resource?: { readonly current?: Figures; readonly target?: Figures };
+  readonly external?: { readonly current?: Figures; readonly target?: Figures };
+}
+
+/** `120 % / 60 %`, or `4500m / 3`. */
+function metricOf(hpa: KubeObject): string {
+  const text = (figures: Figures | undefined): string =>
+    figures?.averageUtilization === undefined
+      ? (figures?.averageValue ?? '–')
+      : `${figures.averageUtilization} %`;
+  const [current] = (hpa['status'].currentMetrics ?? []) as (Metric | null)[];
+  const [target] = hpa['spec'].metrics as Metric[];
+  return `${text((current?.resource ?? current?.external)?.current)} / ${text((target.resource ?? target.external)?.target)}`;
+}
+
+async function startPrometheus(
+  directory: string,
+  targetsFile: string,
+): Promise<{ url: string; daemon: Daemon }> {
+  const [port] = await freePorts(1);
+  const config = {
+    global: { scrape_interval: '2s' },
+    scrape_configs: [
+      { job_name: 'pods', file_sd_configs: [{ files: [targetsFile], refresh_interval: '2s' }] },
+    ],
+  };
+  fs.writeFileSync(path.join(directory, 'prometheus.yaml'), JSON.stringify(config));
+  const daemon = new Daemon('prometheus', path.join(directory, 'prometheus.log'), [
+    'prometheus',
+    `--config.file=${path.join(directory, 'prometheus.yaml')}`,
+    `--storage.tsdb.path=${path.join(directory, 'prometheus')}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+  ]);
+  await daemon.start(port);
+  return { url: `http://127.0.0.1:${port}`, daemon };
+}
+
+/**
+ * Values of the chart for processes of this machine: they share a directory in the place of a bucket, and are
+ * known by the names of their pods. Autoscalers are the chart's own, but for how long they wait before they
+ * take away.
+ */
+function settings(directory: string, { kafka, redis }: Services): Values {
+  const store = path.join(directory, 'store');
+  const filesystem = {
+    chunks_directory: path.join(store, 'chunks'),
+    rules_directory: path.join(store, 'rules'),
+  };
+  const autoscaling = {
+    enabled: true,
+    maxReplicas: 6,
+    behavior: {
+      scaleDown: {
+        stabilizationWindowSeconds: 20,
+        policies: [{ type: 'Pods', value: 2, periodSeconds: 15 }],
+      },
+    },
+  };
+  return {
+    kafka: { brokers: kafka, partitions: 4 },
+    redis: { endpoint: redis },
+    storage: { endpoint: 'http://store', accessKeyId: 'none', secretAccessKey: 'none' },
+    gateway: { replicas: 1 },
+    ingester: { replicas: 1 },
+    compactor: { replicas: 0 },
+    distributor: { autoscaling },
+    querier: { autoscaling },
+    loki: {
+      config: {
+        server: { http_listen_address: '127.0.0.1', grpc_listen_address: '127.0.0.1' },
+        common: {
+          replication_factor: 1,
+          storage: { s3: null, filesystem },
+          ring: { instance_id: '${POD_NAME}', instance_addr: '127.0.0.1' },
+        },
+        compactor: { delete_request_store: 'filesystem' },
+        worker_pool: { threads: 1 },
+        limits_config: {
+          ingestion_rate_mb: 1024,
+          ingestion_burst_size_mb: 1024,
+          per_stream_rate_limit: '1GB',
+          per_stream_rate_limit_burst: '1GB',
+        },
+      },
+    },
+  };
+}
