@@ -55,6 +55,11 @@ export class RowBuffer {
     return this.#streams.length;
   }
 
+  /** Different names of metadata. */
+  get nameCount(): number {
+    return this.#keys.length;
+  }
+
   beginRun(labels: Labels): void {
     this.#labels = labels;
     this.#runStart = this.#rowCount;

@@ -44,6 +44,13 @@ export class RowWriter {
     return count;
   }
 
+  /** Different names of structured metadata so far: each becomes a column. */
+  get nameCount(): number {
+    let count = 0;
+    for (const buffer of this.#buffers) count += buffer.nameCount;
+    return count;
+  }
+
   /** Rows that follow belong to the stream `labels`. */
   beginRun(labels: Labels): void {
     if (this.#labels) throw new Error('endRun() must come before the next beginRun()');

@@ -465,9 +465,9 @@ export class Distributor implements DistributorService {
       const batcher = this.#batchers[run.partition];
       const writer = batcher.writer(tenant);
       touched.add(batcher);
-      const { rowCount, byteSize } = writer;
+      const { rowCount, byteSize, nameCount } = writer;
       writeRun(rows, run, limits, writer);
-      batcher.wrote(tenant, consumeMicros(1, writer.rowCount - rowCount, writer.byteSize - byteSize));
+      batcher.wrote(tenant, consumeMicros({ rowCount, byteSize, nameCount }, writer));
       // A push of many batches must not become one.
       if (batcher.isLarge) acks.push(batcher.commit());
       yield;

@@ -25,8 +25,14 @@ interface MarkedRows {
 /** Entries of one timestamp that are compared one by one; of more, lines and metadata are hashed too. */
 const momentMax = 16;
 
-/** Rows between two looks at the clock: some hundred nanoseconds each. */
+/** Rows between two looks at the clock: some hundred nanoseconds each, and as much for each few pairs. */
 const rowsPerSlice = 1024;
+const namesPerRow = 8;
+
+/** Of rows that may have so much metadata. */
+function rowsBetweenLooks({ info }: Block): number {
+  return Math.ceil(rowsPerSlice / (1 + info.metadataNames.length / namesPerRow));
+}
 
 const bytesPerEntry = 16;
 const bytesPerBucket = 4;
@@ -77,6 +83,7 @@ export class EntryIndex {
     const { block, first, end } = source();
     const base = usBase(block.info.baseNs);
     const timestamps = block.timestamps();
+    const perSlice = rowsBetweenLooks(block);
     for (let row = first; row < end;) {
       const sameEnd = endOfEqual(timestamps, row, end);
       const time = this.#hasher.ofTime(base, timestamps[row]);
@@ -84,7 +91,7 @@ export class EntryIndex {
       const isCrowded = this.#isCrowdedAt(time);
       for (; row < sameEnd; row++) {
         this.#insert(isCrowded ? this.#hasher.ofEntry(time, block, row) : time, at, row);
-        if (row % rowsPerSlice === 0) yield;
+        if (row % perSlice === 0) yield;
       }
     }
   }
@@ -123,8 +130,9 @@ export class EntryIndex {
     const base = usBase(block.info.baseNs);
     const timestamps = block.timestamps();
     const matches: Match[] = [];
+    const perSlice = rowsBetweenLooks(block);
     for (let row = first; row < end; row++) {
-      if (row % rowsPerSlice === 0) yield;
+      if (row % perSlice === 0) yield;
       if (found[row]) continue;
       const time = this.#hasher.ofTime(base, timestamps[row]);
       if (!this.#isCrowdedAt(time) && this.#holdsMany(time)) this.#crowd(time);
@@ -139,8 +147,9 @@ export class EntryIndex {
   /** Compares rows with their matches, which are all in the block `other`, and marks those that are equal. */
   *compare(matches: readonly Match[], { block, found }: MarkedRows, other: Block): SlicedWork<number> {
     let marked = 0;
+    const perSlice = rowsBetweenLooks(block);
     for (let i = 0; i < matches.length; i++) {
-      if (i % rowsPerSlice === 0) yield;
+      if (i % perSlice === 0) yield;
       const { row, entry } = matches[i];
       const otherRow = this.#rows[entry];
       if (found[row] || !isSameTime(block, row, other, otherRow)) continue;

@@ -1,12 +1,12 @@
 import { parseTenantId } from '@loki/model';
 import type { TimerHandle, Timers } from '@loki/ports';
 import { StoppedClock } from '../test/distributor.ts';
-import { consumeMicros, ConsumerLag } from './consumer-lag.ts';
+import { ConsumerLag } from './consumer-lag.ts';
 
 const tenant = parseTenantId('a');
 const neighbour = parseTenantId('b');
 /** More than a tenant may have on its way. */
-const large = consumeMicros(1, 75_000, 0);
+const large = 150_000;
 
 class HandTimers implements Timers {
   readonly #callbacks = new Set<() => void>();

@@ -5,12 +5,13 @@ import type { Clock, Timers } from '@loki/ports';
 export type ConsumeCosts = Map<TenantId, number>;
 
 /**
- * About what a head needs for a run of rows of one stream, for each row that it has to compare, and for each
- * KiB of lines.
+ * About what it takes to encode and consume a run of rows of one stream, each row that has to be compared,
+ * each KiB, and each name of metadata, which is a column.
  */
 const runMicros = 5;
 const rowMicros = 2;
 const kibMicros = 1;
+const nameMicros = 25;
 
 /**
  * A tenant with so much on its way waits before it writes more: large pushes come as fast as the head takes
@@ -21,8 +22,19 @@ const tenantMicrosMax = 100_000;
 /** A head that takes nothing for so long waits for a flush, or the store: the log goes on taking all. */
 const standstillMs = 1_000;
 
-export function consumeMicros(runs: number, rows: number, bytes: number): number {
-  return runs * runMicros + rows * rowMicros + (bytes / 1024) * kibMicros;
+/** Rows in a batch, or what a run has added to them. */
+interface WrittenRows {
+  readonly rowCount: number;
+  readonly byteSize: number;
+  readonly nameCount: number;
+}
+
+/** Of a run, by what its writer had before it and has now. */
+export function consumeMicros(before: WrittenRows, after: WrittenRows): number {
+  const rows = after.rowCount - before.rowCount;
+  const kib = (after.byteSize - before.byteSize) / 1024;
+  const names = after.nameCount - before.nameCount;
+  return runMicros + rows * rowMicros + kib * kibMicros + names * nameMicros;
 }
 
 interface AppendedRows {

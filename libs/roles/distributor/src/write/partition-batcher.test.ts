@@ -83,6 +83,24 @@ test('a batch is sealed when it has many streams, however few bytes they are', a
   expect(counts).toEqual([4096, 4096, 1808]);
 });
 
+test('a batch is sealed when it has many names of metadata', async () => {
+  const { batcher, log } = setup();
+  const acks: Promise<void>[] = [];
+  for (let i = 0; i < 5_000; i++) {
+    const writer = batcher.writer(parseTenantId('a'));
+    writer.beginRun(Labels.fromPairs([['app', 'a']]));
+    writer.addRow(1, i, Buffer.from('x'), 0, 1);
+    writer.addMetadata(`name${i}`, 'v');
+    writer.endRun();
+    if (batcher.isLarge) acks.push(batcher.commit());
+  }
+  acks.push(batcher.commit());
+  await batcher.drain();
+  await Promise.all(acks);
+  const counts = log.records.map(({ record }) => openSegment(record.payload).sections[0].rowCount);
+  expect(counts).toEqual([2048, 2048, 904]);
+});
+
 test('an idle log is written at once: one client, one push after the other, waits for no timer', async () => {
   const { timers, log, write } = setup();
   for (let i = 1; i <= 5; i++) {

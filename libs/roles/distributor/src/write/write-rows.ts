@@ -27,8 +27,11 @@ interface StreamRun {
   readonly spans: readonly RowSpan[];
 }
 
-/** A row counts for so much beside its line, so that a run of empty lines ends, too. */
+/**
+ * A row counts for so much beside its line, and for each pair of its metadata: runs of empty lines end, too.
+ */
 const bytesPerRow = 12;
+const bytesPerPair = 64;
 
 /**
  * The rows of one stream, from all places where the push names it, as runs of about `bytesMax`: some clients
@@ -56,7 +59,8 @@ export function* runsOfStream(
       current = next;
       const from = row;
       do {
-        bytes += rows.lineEnd[row] - rows.lineStart[row] + bytesPerRow;
+        const pairs = rows.pairEnd[row] - rows.pairStart(row);
+        bytes += rows.lineEnd[row] - rows.lineStart[row] + bytesPerRow + pairs * bytesPerPair;
         row++;
       } while (
         row < end &&
