@@ -73,7 +73,7 @@ export class AdminClient {
     try {
       return JSON.parse(text) as T;
     } catch (error) {
-      throw new AdminError(`${this.address}: ${path}: the answer is no JSON`, { cause: error });
+      throw new AdminError(`${this.address}: ${path}: the answer is not JSON`, { cause: error });
     }
   }
 

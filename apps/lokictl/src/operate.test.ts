@@ -123,12 +123,12 @@ describe('partitions', () => {
   test('a partition without a leader, and an ingester that does not answer, are told by the exit code', async () => {
     answer('GET /partitions', {
       partitions: [{ partition: 0, owners, instances: [follower] }],
-      failures: [{ instance: 'ingester-1', error: 'its heartbeats have stopped' }],
+      failures: [{ instance: 'ingester-1', error: 'the heartbeats of this member have stopped' }],
     });
     const { code, out, err } = await lokictl('partitions');
     expect(code).toBe(1);
     expect(out).toContain('no leader');
-    expect(err).toBe('lokictl: ingester-1: its heartbeats have stopped\n');
+    expect(err).toBe('lokictl: ingester-1: the heartbeats of this member have stopped\n');
   });
 });
 
@@ -205,7 +205,7 @@ test.each([
 
 test('an answer that is no JSON, and one that never comes', async () => {
   answer('GET /partitions', 'hello');
-  expect((await lokictl('partitions')).err).toContain('the answer is no JSON');
+  expect((await lokictl('partitions')).err).toContain('the answer is not JSON');
   server.fallSilent();
   expect((await lokictl('partitions', '--timeout', '0.2')).err).toContain('no answer within 0.2 s');
 });

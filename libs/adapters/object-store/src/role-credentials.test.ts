@@ -248,7 +248,7 @@ describe('the service of a role', () => {
   });
 
   test.each([
-    ['is no JSON', '<html>', 'no JSON'],
+    ['is not JSON', '<html>', 'not JSON'],
     ['has no keys', '{}', 'without keys'],
     ['is null', 'null', 'without keys'],
     [

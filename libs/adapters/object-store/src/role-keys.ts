@@ -79,7 +79,7 @@ function keysOf(text: string): RoleKeys {
   try {
     answer = JSON.parse(text);
   } catch (cause) {
-    throw new Error('the service of the role answered with what is no JSON', { cause });
+    throw new Error('the service of the role answered with a text that is not JSON', { cause });
   }
   const of = (name: string): string => {
     const value = (answer as Readonly<Record<string, unknown>> | null)?.[name];

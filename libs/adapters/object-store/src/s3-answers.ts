@@ -139,7 +139,7 @@ export async function readListing(response: IncomingMessage, signal: AbortSignal
  */
 export function parseListing(text: string): ListingPage {
   if (!text.includes('<ListBucketResult') || !text.includes('</ListBucketResult>')) {
-    throw new Error('an answer that is no listing');
+    throw new Error('an answer that is not a listing');
   }
   const objects: ObjectInfo[] = [];
   let end = 0;
@@ -209,6 +209,6 @@ function unescaped(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
   } catch (cause) {
-    throw new Error('a name that is no text', { cause });
+    throw new Error('a name that is not a text', { cause });
   }
 }

@@ -136,7 +136,7 @@ function parseEndpoint(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
   const port = Number(match?.[3] ?? 6379);
   if (!match || port < 1 || port > 65_535) {
-    throw new TypeError(`${JSON.stringify(text)} is no Redis address: host:port`);
+    throw new TypeError(`${JSON.stringify(text)} is not a Redis address: host:port`);
   }
   return { host: match[1] ?? match[2], port };
 }

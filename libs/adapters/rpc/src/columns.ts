@@ -88,5 +88,5 @@ export function textsFromWire({ lengths, joined }: WireTexts): string[] {
 
 /** A message that no peer of ours sends. */
 export function malformed(what: string): LokiError {
-  return new LokiError('internal', `a peer sent what makes no sense: ${what}`);
+  return new LokiError('internal', `a peer sent a malformed answer: ${what}`);
 }

@@ -194,7 +194,9 @@ class RemoteSlot implements QuerierService {
 
   #begin(tenant: TenantId, kind: Work['kind'], receiver: Receiver): void {
     if (this.#gone.signal.aborted) throw lost();
-    if (this.#receiver) throw new LokiError('internal', 'a querier was given two things to do at a time');
+    if (this.#receiver) {
+      throw new LokiError('internal', 'a querier was given a second task before the first had ended');
+    }
     this.#receiver = receiver;
     this.#send({ $case: 'work', work: { tenant, kind, deadlineMs: 0, trace: traceToWire() } });
   }
@@ -226,7 +228,7 @@ class RemoteSlot implements QuerierService {
       if (this.#receiver !== receiver) return;
       this.#call.emit(
         'error',
-        statusObjectOf(new LokiError('timeout', 'the querier goes on after a cancel')),
+        statusObjectOf(new LokiError('timeout', 'the querier does not confirm a cancellation')),
       );
       this.#lose();
     });

@@ -202,7 +202,7 @@ export function parseAddress(text: string): KafkaAddress {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
   const port = Number(match?.[3] ?? 9092);
   if (!match || port < 1 || port > 65_535) {
-    throw new TypeError(`${JSON.stringify(text)} is no broker address: host:port`);
+    throw new TypeError(`${JSON.stringify(text)} is not a broker address: host:port`);
   }
   return { host: match[1] ?? match[2], port };
 }

@@ -138,7 +138,7 @@ export class KafkaReader {
     if (ours.length >= cursorsMaxPerPartition) {
       const idle = ours.filter((each) => !each.waiter).sort((a, b) => a.usedMs - b.usedMs);
       if (idle.length === 0) {
-        throw new LokiError('overloaded', `partition ${partition} is read by too many at once`);
+        throw new LokiError('overloaded', `partition ${partition} has too many readers at a time`);
       }
       this.#drop(idle[0]);
     }

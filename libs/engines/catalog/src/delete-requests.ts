@@ -86,7 +86,7 @@ export class DeleteRequests {
     const gaveUp = new AbortController();
     const deadline = timers.after(lookMs, () =>
       gaveUp.abort(
-        new LokiError('unavailable', `the store did not tell the delete requests within ${lookMs} ms`),
+        new LokiError('unavailable', `the store did not return the delete requests within ${lookMs} ms`),
       ),
     );
     try {

@@ -95,7 +95,7 @@ export class NumberedLog<Manifest> {
         await this.#writeCheckpoint(signal).catch(() => undefined);
         return manifest;
       }
-      throw new LokiError('unavailable', `catalog: ${manifestPrefix}: others kept committing`);
+      throw new LokiError('unavailable', `catalog: ${manifestPrefix}: other processes kept committing first`);
     });
   }
 

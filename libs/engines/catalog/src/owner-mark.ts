@@ -50,7 +50,7 @@ export class OwnerMark {
       const number = await this.#newest(signal);
       if (await this.#create(number + 1, owner, signal)) return;
     }
-    throw new LokiError('unavailable', 'the mark of the store’s owner: others kept moving it');
+    throw new LokiError('unavailable', 'the mark of the store’s owner: other processes kept moving it first');
   }
 
   async #newest(signal: AbortSignal | undefined): Promise<number> {

@@ -128,7 +128,10 @@ export class PartitionCatalog {
       }
       winners.push(...(await this.#load(signal)));
     }
-    throw new LokiError('unavailable', `catalog: partition ${this.partition}: others kept committing`);
+    throw new LokiError(
+      'unavailable',
+      `catalog: partition ${this.partition}: other processes kept committing first`,
+    );
   }
 
   /** Makes sections unreadable, and forgets segments whose objects were deleted. Offsets do not move. */
@@ -144,7 +147,10 @@ export class PartitionCatalog {
         const content = { startOffset: endOffset, endOffset, writers: [], drops, erased, createdMs };
         if ((await this.#commit(content, signal)).outcome === 'committed') return;
       }
-      throw new LokiError('unavailable', `catalog: partition ${this.partition}: others kept committing`);
+      throw new LokiError(
+        'unavailable',
+        `catalog: partition ${this.partition}: other processes kept committing first`,
+      );
     });
   }
 

@@ -183,6 +183,6 @@ export class RingMember {
       if (await store.compareAndSet(key, encodeInstances(instances.values()), found?.version)) return true;
       await timers.sleep(random.float() * collisionPauseMaxMs);
     }
-    throw new LokiError('unavailable', `ring ${key}: others kept writing`);
+    throw new LokiError('unavailable', `ring ${key}: other members kept writing first`);
   }
 }

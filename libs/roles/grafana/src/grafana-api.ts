@@ -139,7 +139,7 @@ export class GrafanaApi {
     try {
       return text === '' ? {} : (JSON.parse(text) as unknown);
     } catch (error) {
-      throw new GrafanaError('refused', `${what}: the answer is no JSON`, error);
+      throw new GrafanaError('refused', `${what}: the answer is not JSON`, error);
     }
   }
 }

@@ -216,7 +216,10 @@ export class Flusher {
     const commits = this.#deps.commits(this.#progress.id);
     const winner = await this.#retry('reading the manifests', () => commits.load(this.#stop));
     if (winner.endOffset <= plan.startOffset) {
-      throw new LokiError('internal', `partition ${this.#progress.id}: lost a commit to nobody`);
+      throw new LokiError(
+        'internal',
+        `partition ${this.#progress.id}: a commit was refused, and no other commit stands in its place`,
+      );
     }
     const isOurs = segment !== undefined && (await this.#isNamed(segment, winner.endOffset));
     this.#follow(winner);

@@ -186,7 +186,7 @@ export class PartitionProgress {
     if (this.#isConsumed(offset, tenant)) return Promise.resolve();
     if (this.#waiters.length >= waitersMax) {
       return Promise.reject(
-        new LokiError('overloaded', `partition ${this.id}: too many wait for it to catch up`),
+        new LokiError('overloaded', `partition ${this.id}: too many queries wait until it has caught up`),
       );
     }
     return new Promise((resolve, reject) => {

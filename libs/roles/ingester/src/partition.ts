@@ -120,7 +120,7 @@ export class Partition {
 
   /** Stops reading and flushing; what is not committed is read again by the next owner. */
   async stop(): Promise<void> {
-    this.#stop.abort(new LokiError('unavailable', `partition ${this.id} is being let go`));
+    this.#stop.abort(new LokiError('unavailable', `partition ${this.id} is being handed over`));
     this.#isCaughtUp = false;
     this.#tails.close();
     await this.#work;

@@ -110,7 +110,7 @@ class Reader {
     const merged: unknown[] = [];
     for (const pair of map.items as Pair[]) {
       const key = this.#resolve(pair.key);
-      if (!isScalar(key)) throw new RuleTextError('a key is no scalar');
+      if (!isScalar(key)) throw new RuleTextError('a key is not a scalar');
       const name = scalarText(key);
       if (name === '<<' && key.type === 'PLAIN') merged.push(pair.value);
       else if (!fields.has(name)) fields.set(name, pair.value);

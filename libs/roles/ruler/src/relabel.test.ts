@@ -41,7 +41,7 @@ test.each([
   [{ action: 'replace' }, "requires 'target_label'"],
   [{ action: 'hashmod', target_label: 'h' }, 'non-zero modulus'],
   [{ regex: '(', target_label: 'a' }, 'missing closing )'],
-  ['text', 'is no mapping'],
+  ['text', 'is not a mapping'],
 ])('%j is refused', (step, text) => {
   expect(() => readRelabelSteps([step], 'test')).toThrow(SettingError);
   expect(() => readRelabelSteps([step], 'test')).toThrow(text);

@@ -133,7 +133,7 @@ export function splitUrl(
   try {
     url = new URL(text);
   } catch (error) {
-    throw new SettingError(`${where} is no URL`, { cause: error });
+    throw new SettingError(`${where} is not a URL`, { cause: error });
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new SettingError(`${where}: only http and https are supported`);

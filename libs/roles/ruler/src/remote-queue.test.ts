@@ -258,11 +258,11 @@ test('a disk that fails fails the write, and the next one may succeed', async ()
 });
 
 test.each([
-  [{ main: {} }, 'clients.main.url is no URL'],
+  [{ main: {} }, 'clients.main.url is not a URL'],
   [{ main: { url: 'file:///etc/passwd' } }, 'only http and https'],
   [{ main: { url: 'http://a', remote_timeout: 'soon' } }, 'not a valid duration'],
-  [{ main: { url: 'http://a', headers: [] } }, 'is no mapping'],
-  [{ main: 'http://a' }, 'is no mapping'],
+  [{ main: { url: 'http://a', headers: [] } }, 'is not a mapping'],
+  [{ main: 'http://a' }, 'is not a mapping'],
 ])('a client that is not as it must be is refused: %j', (value, text) => {
   expect(() => readRemoteClients(value, 'clients')).toThrow(SettingError);
   expect(() => readRemoteClients(value, 'clients')).toThrow(text);

@@ -10,13 +10,13 @@ export class SettingError extends Error {
 export function asRecord(value: unknown, where: string): ReadonlyMap<string, unknown> {
   if (value === undefined || value === null) return new Map();
   if (value instanceof Map) return value as ReadonlyMap<string, unknown>;
-  if (typeof value !== 'object' || Array.isArray(value)) throw new SettingError(`${where} is no mapping`);
+  if (typeof value !== 'object' || Array.isArray(value)) throw new SettingError(`${where} is not a mapping`);
   return new Map(Object.entries(value));
 }
 
 export function asList(value: unknown, where: string): readonly unknown[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw new SettingError(`${where} is no list`);
+  if (!Array.isArray(value)) throw new SettingError(`${where} is not a list`);
   return value as unknown[];
 }
 
@@ -24,12 +24,12 @@ export function asText(value: unknown, where: string): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (value === undefined || value === null) return '';
-  throw new SettingError(`${where} is no text`);
+  throw new SettingError(`${where} is not a text`);
 }
 
 export function asNumber(value: unknown, where: string): number {
   const number = typeof value === 'number' ? value : Number(asText(value, where) || Number.NaN);
-  if (!Number.isFinite(number)) throw new SettingError(`${where} is no number`);
+  if (!Number.isFinite(number)) throw new SettingError(`${where} is not a number`);
   return number;
 }
 

@@ -74,16 +74,16 @@ test.each([
   [{ retention_stream: [{ selector: '{a="b"}', period: '1h' }] }, 'retention period must be >= 24h'],
   [
     { retention_stream: [{ period: '24h' }] },
-    'limits_config.retention_stream.selector is missing or no text',
+    'limits_config.retention_stream.selector is missing or not a text',
   ],
   [{ retention_stream: [{ selector: '{a="b"}', period: 'x' }] }, 'not a valid duration string: "x"'],
-  [{ retention_stream: 5 }, 'is no list of mappings'],
-  [{ blocked_queries: ['x'] }, 'is no list of mappings'],
+  [{ retention_stream: 5 }, 'is not a list of mappings'],
+  [{ blocked_queries: ['x'] }, 'is not a list of mappings'],
   [{ max_query_series: -1 }, 'limits_config.max_query_series must not be negative'],
   [{ ingestion_rate_strategy: 'x' }, '"x" is none of global, local'],
   [{ 'otlp_config.log_attributes': [{ action: 'drop' }] }, 'either attributes or regex must be set'],
   [{ 'otlp_config.log_attributes': [{ action: 'x', regex: 'x' }] }, 'unsupported action "x"'],
-  [{ 'discover_generic_fields.fields': [1] }, 'is no mapping'],
+  [{ 'discover_generic_fields.fields': [1] }, 'is not a mapping'],
 ])('%j is refused', (values, text) => {
   expect(() => build(values)).toThrow(text);
 });

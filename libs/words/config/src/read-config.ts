@@ -379,7 +379,7 @@ function readRuler(
 ): RulerConfig {
   const labels = settings.raw('ruler.external_labels') ?? {};
   if (typeof labels !== 'object' || Array.isArray(labels)) {
-    throw new ConfigError('ruler.external_labels is no mapping');
+    throw new ConfigError('ruler.external_labels is not a mapping');
   }
   const evaluationMode = settings.text('ruler.evaluation.mode');
   if (evaluationMode !== 'local' && evaluationMode !== 'remote') {

@@ -231,7 +231,7 @@ class LimitReader {
       itemsOf(items, `${key}.${policy}`).map((item) => {
         const priority = Number(item['priority'] ?? 0);
         if (!Number.isInteger(priority)) {
-          throw new ConfigError(`limits_config.${key}.${policy}.priority is no whole number`);
+          throw new ConfigError(`limits_config.${key}.${policy}.priority is not a whole number`);
         }
         return { policy, selector: this.#selector(item, `${key}.${policy}`), priority };
       }),
@@ -243,7 +243,7 @@ class LimitReader {
       entriesOf(this.#get(key), key).map(([name, value]) => {
         const ms = Date.parse(value instanceof Date ? value.toISOString() : string(value, `${key}.${name}`));
         if (Number.isNaN(ms)) {
-          throw new ConfigError(`limits_config.${key}.${name} is no time in RFC 3339 form`);
+          throw new ConfigError(`limits_config.${key}.${name} is not a time in RFC 3339 form`);
         }
         return [name, ms];
       }),
@@ -256,7 +256,7 @@ class LimitReader {
       if (periodMs < retentionMinMs) throw new ConfigError('retention period must be >= 24h');
       const priority = Number(item['priority'] ?? 0);
       if (!Number.isInteger(priority)) {
-        throw new ConfigError(`limits_config.${key}.priority is no whole number`);
+        throw new ConfigError(`limits_config.${key}.priority is not a whole number`);
       }
       return { selector: this.#selector(item, key), priority, periodMs };
     });
@@ -316,7 +316,7 @@ class LimitReader {
 function itemsOf(value: unknown, key: string): readonly Record<string, unknown>[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value) || value.some((item) => typeof item !== 'object' || item === null)) {
-    throw new ConfigError(`limits_config.${key} is no list of mappings`);
+    throw new ConfigError(`limits_config.${key} is not a list of mappings`);
   }
   return value as Record<string, unknown>[];
 }
@@ -324,7 +324,7 @@ function itemsOf(value: unknown, key: string): readonly Record<string, unknown>[
 function entriesOf(value: unknown, key: string): [string, unknown][] {
   if (value === undefined || value === null) return [];
   if (typeof value !== 'object' || Array.isArray(value)) {
-    throw new ConfigError(`limits_config.${key} is no mapping`);
+    throw new ConfigError(`limits_config.${key} is not a mapping`);
   }
   return Object.entries(value);
 }
@@ -337,14 +337,14 @@ function typesOf(value: unknown, key: string): readonly string[] {
 
 function strings(value: unknown, key: string): readonly string[] {
   if (value === null || value === undefined) return [];
-  if (!Array.isArray(value)) throw new ConfigError(`limits_config.${key} is no list`);
+  if (!Array.isArray(value)) throw new ConfigError(`limits_config.${key} is not a list`);
   return value.map((item) => string(item, key));
 }
 
 function string(value: unknown, key: string): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  throw new ConfigError(`limits_config.${key} is missing or no text`);
+  throw new ConfigError(`limits_config.${key} is missing or not a text`);
 }
 
 function duration(value: unknown, key: string): number {

@@ -236,7 +236,7 @@ class Reading {
 function rootOf(source: YamlFile): [name: string, node: unknown][] {
   const root: unknown = source.document.contents;
   if (!isNull(root) && !isMap(root)) {
-    throw new ConfigError(`failed parsing config: ${source.file}: the file is no mapping`);
+    throw new ConfigError(`failed parsing config: ${source.file}: the file is not a mapping`);
   }
   const entries = entriesOf(root);
   for (const [name] of entries) {
@@ -251,7 +251,7 @@ function rootOf(source: YamlFile): [name: string, node: unknown][] {
 
 function entriesOf(node: unknown, file = '', name = ''): [string, unknown][] {
   if (isNull(node)) return [];
-  if (!isMap(node)) throw new ConfigError(`failed parsing config: ${file}: ${name} is no mapping`);
+  if (!isMap(node)) throw new ConfigError(`failed parsing config: ${file}: ${name} is not a mapping`);
   return pairsOf(node, (value) => value).map((pair) => [scalarText(pair.key), pair.value]);
 }
 

@@ -154,7 +154,7 @@ function urlOf(settings: Settings, block: string): URL | undefined {
   try {
     return new URL(text);
   } catch (error) {
-    throw new ConfigError(`${block}.s3 is no URL of the form s3://key:secret@region/bucket`, {
+    throw new ConfigError(`${block}.s3 is not a URL of the form s3://key:secret@region/bucket`, {
       cause: error,
     });
   }
@@ -210,9 +210,12 @@ function splitEndpoint(
   try {
     url = new URL(hasScheme ? text : `${insecure ? 'http' : 'https'}://${text}`);
   } catch (error) {
-    throw new ConfigError(`${block}.endpoint: ${JSON.stringify(text)} is no host, host:port or URL`, {
-      cause: error,
-    });
+    throw new ConfigError(
+      `${block}.endpoint: ${JSON.stringify(text)} is neither a host, a host:port nor a URL`,
+      {
+        cause: error,
+      },
+    );
   }
   const useTls = url.protocol === 'https:' && !insecure;
   return { endpoint: url.hostname, port: url.port === '' ? (useTls ? 443 : 80) : Number(url.port), useTls };

@@ -99,6 +99,8 @@ test.each(['0', '-1'])('a target of %s is refused', async (targetBytesPerShard) 
 });
 
 test('so is what is no size, and no query', async () => {
-  await expect(api().ask({ query: '{app="a"}', targetBytesPerShard: 'much' })).rejects.toThrow('is no size');
+  await expect(api().ask({ query: '{app="a"}', targetBytesPerShard: 'much' })).rejects.toThrow(
+    'is not a size',
+  );
   await expect(api().ask({ query: '' })).rejects.toThrow('parse error');
 });

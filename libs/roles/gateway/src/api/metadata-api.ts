@@ -166,7 +166,9 @@ export class MetadataApi {
     }
     const bytes = parseByteSize(text);
     if (bytes === undefined) {
-      throw badRequest(`could not parse 'targetBytesPerShard' parameter: ${JSON.stringify(text)} is no size`);
+      throw badRequest(
+        `could not parse 'targetBytesPerShard' parameter: ${JSON.stringify(text)} is not a size`,
+      );
     }
     if (bytes <= 0) throw badRequest('targetBytesPerShard must be a positive value');
     return bytes;

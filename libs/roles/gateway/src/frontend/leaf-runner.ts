@@ -231,5 +231,5 @@ function selectionOf(request: LeafRequest): { selector: string; startNs: bigint;
 }
 
 function mixedUp(): LokiError {
-  return new LokiError('internal', 'a querier answered something else than it was asked');
+  return new LokiError('internal', 'a querier answered another question than the one that it was sent');
 }

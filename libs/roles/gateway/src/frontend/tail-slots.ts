@@ -34,7 +34,7 @@ export class TailSlots {
       if (slot) this.#free(slot);
       return;
     }
-    if (!slot) throw new LokiError('unavailable', 'no querier can follow now');
+    if (!slot) throw new LokiError('unavailable', 'no querier is free to follow a tail');
     try {
       yield* slot.querier.tail(request, signal);
     } finally {

@@ -102,10 +102,10 @@ function parseObject(header: string, text: string): ReadonlyMap<string, unknown>
   try {
     value = JSON.parse(text);
   } catch {
-    throw badRequest(`${header} is no JSON`);
+    throw badRequest(`${header} is not JSON`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw badRequest(`${header} is no object`);
+    throw badRequest(`${header} is not an object`);
   }
   return new Map(Object.entries(value));
 }
@@ -125,5 +125,5 @@ function bytesOf(name: string, value: unknown): number {
 }
 
 function bad(header: string, name: string): Error {
-  return badRequest(`${header}: ${name} makes no sense`);
+  return badRequest(`${header}: ${name} has no valid value`);
 }

@@ -95,7 +95,7 @@ class Members {
   async ask<T>(route: RouteId, request: HttpRequest): Promise<MemberStatus<T>[]> {
     const { ring } = await this.#deps.rings.view(this.#name);
     const there = ring.instances.slice(0, membersMax);
-    if (there.length === 0) throw new LokiError('unavailable', `nobody is in the ring of ${this.#name}`);
+    if (there.length === 0) throw new LokiError('unavailable', `the ring of ${this.#name} has no members`);
     this.#channels.keep(new Set(there.map(({ address }) => address)));
     const asked: HttpRequest = {
       method: 'GET',
@@ -130,7 +130,7 @@ class Members {
     const { rings, own } = this.#deps;
     const ownHandler = id === rings.id ? own[route] : undefined;
     if (ownHandler) return ownHandler(request);
-    if (!isHealthy) throw new LokiError('unavailable', 'its heartbeats have stopped');
+    if (!isHealthy) throw new LokiError('unavailable', 'the heartbeats of this member have stopped');
     const client = new RouteClient(this.#channels.to(address), { deadlineMs: askDeadlineMs });
     return client.call(route, request);
   }
