@@ -7,32 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
 import { root } from './test/charts.ts';
-
-interface Service {
-  readonly image: string;
-  readonly command?: string[];
-  readonly ports?: string[];
-  readonly volumes?: string[];
-  readonly healthcheck?: { readonly test: string[] };
-  readonly depends_on?: Record<string, unknown>;
-}
-interface Compose {
-  readonly services: Record<string, Service>;
-  readonly volumes: Record<string, unknown>;
-}
-
-const directory = path.join(root, 'deploy/compose');
-const read = (file: string) => fs.readFileSync(path.join(directory, file), 'utf8');
-const env = new Map([...read('.env').matchAll(/^(\w+)=(.+)$/gm)].map(([, name, value]) => [name, value]));
-
-function compose(file: string): Compose {
-  const text = read(file).replaceAll(/(?<!\$)\$\{(\w+)\}/g, (_, name: string) => {
-    const value = env.get(name);
-    if (value === undefined) throw new Error(`${file}: .env has no ${name}`);
-    return value;
-  });
-  return YAML.parse(text, { merge: true }) as Compose;
-}
+import { compose, composeDirectory, configFile, ownServices, readCompose } from './test/compose.ts';
 
 describe.each(['compose.yaml', 'compose.distributed.yaml'])('%s', (file) => {
   const { services, volumes } = compose(file);
@@ -50,7 +25,7 @@ describe.each(['compose.yaml', 'compose.distributed.yaml'])('%s', (file) => {
     for (const mount of Object.values(services).flatMap((service) => service.volumes ?? [])) {
       const [source] = mount.split(':');
       if (source.startsWith('.')) {
-        expect([source, fs.existsSync(path.join(directory, source))]).toEqual([source, true]);
+        expect([source, fs.existsSync(path.join(composeDirectory, source))]).toEqual([source, true]);
       } else {
         used.add(source);
       }
@@ -59,13 +34,15 @@ describe.each(['compose.yaml', 'compose.distributed.yaml'])('%s', (file) => {
   });
 
   test('each process of ours is probed, and takes its flags and configuration', () => {
-    const own = Object.entries(services).filter(([, { image }]) => image === env.get('LOKI_IMAGE'));
+    const own = ownServices(file);
     expect(own.length).toBeGreaterThan(0);
-    for (const [name, { command, volumes: mounts, healthcheck }] of own) {
-      expect([name, healthcheck?.test]).toEqual([name, expect.arrayContaining(['lokictl', 'services'])]);
-      const config = mounts!.find((mount) => mount.includes(':/etc/loki/loki.yaml'))!.split(':')[0];
-      const [app, ...flags] = command!.map((each) =>
-        each.replace('/etc/loki/loki.yaml', path.join(directory, config)),
+    for (const [name, service] of own) {
+      expect([name, service.healthcheck?.test]).toEqual([
+        name,
+        expect.arrayContaining(['lokictl', 'services']),
+      ]);
+      const [app, ...flags] = service.command!.map((each) =>
+        each.replace('/etc/loki/loki.yaml', configFile(service)),
       );
       const args = [
         '--disable-warning=ExperimentalWarning',
@@ -81,7 +58,7 @@ describe.each(['compose.yaml', 'compose.distributed.yaml'])('%s', (file) => {
 });
 
 test('Grafana has the four data sources of KubeSphere’s tenants', () => {
-  const { datasources } = YAML.parse(read('config/datasources.yaml')) as {
+  const { datasources } = YAML.parse(readCompose('config/datasources.yaml')) as {
     datasources: { uid: string; type: string; secureJsonData?: { httpHeaderValue1: string } }[];
   };
   const loki = datasources.filter(({ type }) => type === 'loki');
