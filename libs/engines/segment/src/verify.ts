@@ -5,7 +5,7 @@ import { isWholeFilter, searchFilterKind } from './filter-build.ts';
 import { openSegment } from './open.ts';
 import type { StoredSection } from './section.ts';
 import { columns } from './types.ts';
-import type { MetadataColumn, Segment } from './types.ts';
+import type { Block, MetadataColumn, Segment } from './types.ts';
 
 interface SegmentReport {
   readonly sections: number;
@@ -22,9 +22,10 @@ const all = columns.timestamps | columns.lineLengths | columns.lines | columns.m
  * compaction does it to its output before anything old goes.
  *
  * @param name stands in errors
+ * @param filterEvery the search filter of every n-th block is held against its lines (1.3 CPU s/GB for all)
  * @throws LokiError `corrupt`, saying what is wrong where
  */
-export function verifySegment(bytes: Uint8Array, name = unnamed): SegmentReport {
+export function verifySegment(bytes: Uint8Array, name = unnamed, filterEvery = 1): SegmentReport {
   const segment = openSegment(bytes, name);
   const report = { sections: 0, streams: 0, blocks: 0, rows: 0, lineBytes: 0 };
   for (const section of segment.sections as readonly StoredSection[]) {
@@ -35,7 +36,10 @@ export function verifySegment(bytes: Uint8Array, name = unnamed): SegmentReport 
     report.blocks += section.blocks.length;
     const failed = new Failures(name, section.where);
     verifyStreams(section, failed);
-    for (const info of section.blocks) verifyBlock(segment, section, info, failed);
+    for (const info of section.blocks) {
+      const block = verifyBlock(segment, section, info, failed);
+      if (info.index % filterEvery === 0) verifyFilter(block, failed);
+    }
   }
   return report;
 }
@@ -84,7 +88,7 @@ function verifyBlock(
   section: StoredSection,
   info: StoredBlockInfo,
   failed: Failures,
-): void {
+): Block {
   const where = `block ${info.index}`;
   const { runs, metadataNames } = info;
   if (segment.kind !== 'record') {
@@ -105,11 +109,16 @@ function verifyBlock(
   block.lineEnds();
   block.lines();
   for (const column of block.metadata()) verifyColumn(column, where, failed);
+  block.filter();
+  return block;
+}
+
+/** The filter has the marks of all lines and metadata. */
+function verifyFilter(block: Block, failed: Failures): void {
   const filter = block.filter();
-  if (filter?.kind === searchFilterKind) {
-    const isWhole = isWholeFilter(filter, { lines: block.lines(), metadata: block.metadata() });
-    failed.require(isWhole, where, 'the search filter misses what the lines hold');
-  }
+  if (filter?.kind !== searchFilterKind) return;
+  const isWhole = isWholeFilter(filter, { lines: block.lines(), metadata: block.metadata() });
+  failed.require(isWhole, `block ${block.info.index}`, 'the search filter misses what the lines hold');
 }
 
 /** Values are distinct, each is used, and they come in order of first appearance. */

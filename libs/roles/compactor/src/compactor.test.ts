@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
+import { hourNs, parseTenantId } from '@loki/model';
 import { openSegment, verifySegment } from '@loki/segment';
 import { casesOf } from '@loki/test-tools';
 import { noStoreFaults } from '@loki/virtual';
-import { randomRequest, randomRows, TestWorld } from './test/world.ts';
+import { epochNs, randomRequest, randomRows, TestWorld } from './test/world.ts';
 
 // Protects: compaction changes no answer, whatever crashes, races or fails, and what it replaced leaves the
 // store.
@@ -79,6 +81,50 @@ describe('compaction', () => {
     expectSound(world);
     await expectSameAnswers(world, 40, 'end');
     expect(world.bucket.overwritten).toEqual([]);
+  });
+
+  test('needles are found by the filters of flushed and of compacted blocks', async () => {
+    const world = new TestWorld(9);
+    await world.do(world.reader.refresh());
+    const dayNs = 24n * hourNs;
+    const rows = Array.from({ length: 400 }, (_, i) => ({
+      tenant: 'a',
+      stream: i % 2,
+      ts: epochNs - 3n * dayNs + BigInt(i) * 1_000_000n,
+      line: `level=info msg="request ${i} done" trace=${createHash('md5').update(`${i}`).digest('hex')}`,
+    }));
+    const { compactor } = world.compactor();
+    const ask = async (expr: string) => {
+      await world.do(world.reader.refresh());
+      const tenant = parseTenantId('a');
+      const bounds = { startNs: epochNs - 4n * dayNs, endNs: epochNs };
+      const request = { kind: 'log', tenant, expr, ...bounds, direction: 'forward', limit: 0 } as const;
+      const answer = await world.ask(request);
+      expect(answer).toBe(await world.oracle(request));
+      const { stats } = await world.do(world.querier.runLeaf(request));
+      return { lines: answer === '' ? 0 : answer.split('\n').length, ruledOut: stats.blocksRuledOut };
+    };
+    const traceOf = (row: number) => rows[row].line.slice(-32);
+    const expectFilters = async () => {
+      expect((await ask(`{app=~"a.*"} |= "${traceOf(7)}"`)).lines).toBe(1);
+      const absent = await ask(`{app=~"a.*"} |= "${'0123456789abcdef'.repeat(2)}"`);
+      expect(absent.lines).toBe(0);
+      expect(absent.ruledOut).toBeGreaterThan(0);
+    };
+    world.append(rows.slice(0, 200));
+    await world.flush(0);
+    await world.flush(1);
+    await expectFilters();
+    world.append(rows.slice(200));
+    await world.flush(0);
+    await world.flush(1);
+    for (let round = 0; round < 4; round++) {
+      await world.do(compactor.runOnce());
+      await world.pass(2 * hourMs);
+    }
+    expect(world.keys('compacted/')).toHaveLength(1);
+    await expectFilters();
+    expectSound(world);
   });
 
   test('a crash at any step leaves everything whole; the next compactor goes on', async () => {

@@ -8,6 +8,12 @@ interface VerifyInput {
   readonly rowCount: number;
 }
 
+/**
+ * Search filters that are made anew and compared, one in so many: the same code made them, so that this finds
+ * a machine that computes wrong.
+ */
+const filterEvery = 8;
+
 /** The content of a stored segment, as the catalog wants it. */
 interface VerifiedSegment {
   readonly sizeBytes: number;
@@ -26,7 +32,7 @@ export const verifyTask: Task<VerifyInput, VerifiedSegment> = {
   name: 'compactor.verify',
   async run({ key, tenant, rowCount }, env) {
     const bytes = await env.objectStore.get(key);
-    const report = verifySegment(bytes, key);
+    const report = verifySegment(bytes, key, filterEvery);
     const section = openSegment(bytes, key).section(tenant);
     if (report.sections !== 1 || !section || report.rows !== rowCount) {
       throw new LokiError('corrupt', `${key}: read back ${report.rows} rows, ${rowCount} were written`);

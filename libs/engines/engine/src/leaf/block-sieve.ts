@@ -5,7 +5,10 @@ import type { Candidate } from './block-candidates.ts';
 import type { ScanContext } from './scan-context.ts';
 import type { SectionReader } from './section-reader.ts';
 
-/** Filters read at a time: at first few, for a limit may soon be filled; then a request or two for each. */
+/**
+ * Filters read at a time: at first few, for a limit may soon be filled; many as soon as most blocks are ruled
+ * out, for then it will not be. These are one request or two.
+ */
 const probedFirst = 16;
 const probedMax = 512;
 
@@ -17,6 +20,7 @@ export async function* passingBlocks(
   candidates: readonly Candidate[],
   requirement: Requirement | undefined,
   { stats, checkCancelled }: ScanContext,
+  atFirst = probedFirst,
 ): AsyncGenerator<readonly Candidate[]> {
   if (!requirement) {
     yield candidates;
@@ -24,7 +28,7 @@ export async function* passingBlocks(
   }
   let at = 0;
   try {
-    for (let count = probedFirst; at < candidates.length; count = Math.min(count * 4, probedMax)) {
+    for (let count = atFirst; at < candidates.length;) {
       checkCancelled();
       const batch = candidates.slice(at, at + count);
       at += batch.length;
@@ -33,6 +37,7 @@ export async function* passingBlocks(
       stats.blocksRuledOut += ruledOut;
       stats.blocksSkipped += ruledOut;
       if (passing.length > 0) yield passing;
+      count = ruledOut > passing.length ? probedMax : Math.min(count * 4, probedMax);
     }
   } finally {
     // The scan had enough.
@@ -48,7 +53,9 @@ export async function allPassingBlocks(
 ): Promise<readonly Candidate[]> {
   if (!requirement) return candidates;
   const passing: Candidate[] = [];
-  for await (const batch of passingBlocks(candidates, requirement, context)) passing.push(...batch);
+  for await (const batch of passingBlocks(candidates, requirement, context, probedMax)) {
+    passing.push(...batch);
+  }
   return passing;
 }
 
