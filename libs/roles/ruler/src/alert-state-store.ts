@@ -1,3 +1,4 @@
+import { crc32c } from '@loki/bytes';
 import { LokiError, mib } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
@@ -27,7 +28,11 @@ export class AlertStateStore {
     this.#objects = objects;
   }
 
-  /** undefined: nothing is known, or nothing that can be read. */
+  /**
+   * undefined: nothing is known, or nothing that can be read.
+   *
+   * @throws LokiError `corrupt` for bytes that are not those that were written
+   */
   async load(
     tenant: TenantId,
     namespace: string,
@@ -36,7 +41,7 @@ export class AlertStateStore {
   ): Promise<SavedAlerts | undefined> {
     try {
       const bytes = await this.#objects.get(keyOf(tenant, namespace, group), signal);
-      return parseSaved(bytes.toString('utf8'));
+      return parseSaved(checkedText(bytes));
     } catch (error) {
       if (error instanceof LokiError && error.code === 'notFound') return undefined;
       throw error;
@@ -48,7 +53,7 @@ export class AlertStateStore {
     saved: SavedAlerts,
     signal?: AbortSignal,
   ): Promise<void> {
-    const bytes = Buffer.from(JSON.stringify({ version: 1, ...saved }));
+    const bytes = withChecksum(JSON.stringify({ crc32c: noChecksum, version: 1, ...saved }));
     if (bytes.length > stateBytesMax) {
       throw new LokiError('internal', `state of ${bytes.length} bytes is too large to keep`);
     }
@@ -62,6 +67,35 @@ export class AlertStateStore {
 
 function keyOf(tenant: TenantId, namespace: string, group: string): string {
   return `ruler-alerts/${tenant}/${encodeName(namespace)}/${encodeName(group)}`;
+}
+
+/** Beginnings of the JSON: of states that have a checksum, and of older ones. */
+const checkedStart = '{"crc32c":"';
+const olderStart = '{"version":1,';
+/** Stands in its place while the checksum is computed. */
+const noChecksum = '00000000';
+
+function withChecksum(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  bytes.write(checksumOf(bytes), checkedStart.length);
+  return bytes;
+}
+
+/** The JSON, when its checksum holds or it is of a version without one. */
+function checkedText(bytes: Buffer): string {
+  const text = bytes.toString('utf8');
+  if (text.startsWith(olderStart)) return text;
+  if (text.startsWith(checkedStart)) {
+    const end = checkedStart.length + noChecksum.length;
+    const plain = Buffer.from(bytes);
+    plain.write(noChecksum, checkedStart.length);
+    if (text.slice(checkedStart.length, end) === checksumOf(plain)) return text;
+  }
+  throw new LokiError('corrupt', 'the checksum of the saved alerts does not hold');
+}
+
+function checksumOf(bytes: Uint8Array): string {
+  return crc32c(bytes).toString(16).padStart(8, '0');
 }
 
 /** Stored bytes prove nothing: whatever is not as it should be makes the whole state unknown. */

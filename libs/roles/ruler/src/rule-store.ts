@@ -1,3 +1,4 @@
+import { crc32c } from '@loki/bytes';
 import { BoundedMap, LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Logger, ObjectStore } from '@loki/ports';
@@ -115,7 +116,7 @@ export class ObjectRuleStore implements RuleStore {
     });
     const known = this.#parsed.get(key);
     if (known?.bytes.equals(bytes)) return known.group;
-    const group = checkGroup(readGroup(bytes.toString('utf8')));
+    const group = checkGroup(readGroup(checkedGroupText(key, bytes)));
     if (group.name !== name) throw new LokiError('corrupt', `${key} holds a group of another name`);
     this.#parsed.set(key, { bytes, group });
     return group;
@@ -135,7 +136,7 @@ export class ObjectRuleStore implements RuleStore {
   }
 
   async put(tenant: TenantId, namespace: string, group: RuleGroup): Promise<void> {
-    const bytes = Buffer.from(writeGroup(group, { complete: true }));
+    const bytes = storedGroup(writeGroup(group, { complete: true }));
     await this.#objects.put(keyOf(tenant, namespace, group.name), bytes);
   }
 
@@ -144,6 +145,32 @@ export class ObjectRuleStore implements RuleStore {
     await this.#objects.delete(key);
     this.#parsed.delete(key);
   }
+}
+
+/** The first line of a stored group, which says that the last one is a checksum of all before it. */
+const header = '# rule group, version 2\n';
+const trailerPattern = /# crc32c=([0-9a-f]{8})\n$/;
+
+/** A group's YAML as it is stored: comments around it, which readers of version 1 pass over. */
+export function storedGroup(yaml: string): Buffer {
+  const text = `${header}${yaml}`;
+  return Buffer.from(`${text}# crc32c=${checksumOf(text)}\n`);
+}
+
+/**
+ * The YAML of a stored group, when its checksum holds or it has none: older ones, and those that operators
+ * put there.
+ */
+export function checkedGroupText(key: string, bytes: Buffer): string {
+  const text = bytes.toString('utf8');
+  const trailer = trailerPattern.exec(text);
+  if (!text.startsWith(header) && !trailer) return text;
+  if (text.startsWith(header) && trailer?.[1] === checksumOf(text.slice(0, trailer?.index))) return text;
+  throw new LokiError('corrupt', `the checksum of ${key} does not hold`);
+}
+
+function checksumOf(text: string): string {
+  return crc32c(Buffer.from(text)).toString(16).padStart(8, '0');
 }
 
 /** Names as parts of object keys. */

@@ -5,6 +5,7 @@ import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
 import { Prng, VirtualDisk } from '@loki/virtual';
 import { AlertStateStore } from './alert-state-store.ts';
 import { readGroup, readRuleFile, RuleTextError } from './read-yaml.ts';
+import { checkedGroupText } from './rule-store.ts';
 import { SendQueue } from './send-queue.ts';
 import { checkGroup } from './validate.ts';
 import { writeGroup } from './write-yaml.ts';
@@ -56,6 +57,11 @@ const saved = {
 function isRefusal(error: unknown): boolean {
   return error instanceof RuleTextError || (error instanceof LokiError && error.code === 'badRequest');
 }
+
+/** Refusals of what is stored, which the ruler takes for nothing, and tells. */
+const isCorrupt = (error: unknown): boolean =>
+  error instanceof RuleTextError ||
+  (error instanceof LokiError && (error.code === 'corrupt' || error.code === 'badRequest'));
 
 const directory = 'queue';
 const records = ['one', 'the second', 'three'].map((text, index) => ({
@@ -127,7 +133,7 @@ export const targets: readonly FuzzTarget[] = [
     shape: 'text',
     corpus: () => [JSON.stringify({ version: 1, ...saved }), '{}', 'null'],
     words: ['"version":1', '"rules"', '"alerts"', '"state":"firing"', '1e999', 'null', '[]'],
-    isRefusal: () => false,
+    isRefusal: isCorrupt,
     run: async (input) => {
       const objects = new MemoryObjectStore();
       const store = new AlertStateStore(objects);
@@ -164,7 +170,32 @@ export const targets: readonly FuzzTarget[] = [
 
 const texts = records.map(({ bytes, samples }) => `${samples} ${bytes.toString()}`);
 
+const goldenGroup = Buffer.from(
+  '# rule group, version 2\nname: g\nrules:\n    - record: r\n      expr: vector(1)\n# crc32c=797afd84\n',
+);
+const goldenAlerts = Buffer.from(
+  '{"crc32c":"c23bff5e","version":1,"evaluatedAtMs":5,"rules":[{"identity":"x","alerts":[{"labels":[["a","b"]],"annotations":[],"state":"firing","value":1.5,"activeAtMs":1,"firedAtMs":2,"resolvedAtMs":0,"keepFiringSinceMs":0,"lastSentAtMs":3,"validUntilMs":4}]}]}',
+);
+
 export const goldenFiles: readonly GoldenFile[] = [
+  {
+    name: 'rule-group',
+    bytes: () => goldenGroup,
+    isRefusal: isCorrupt,
+    read: (bytes) => [writeGroup(checkGroup(readGroup(checkedGroupText('a group', bytes))))],
+  },
+  {
+    name: 'saved-alerts',
+    bytes: () => goldenAlerts,
+    isRefusal: isCorrupt,
+    read: async (bytes) => {
+      const objects = new MemoryObjectStore();
+      const store = new AlertStateStore(objects);
+      await store.save({ tenant, namespace: 'n', group: 'g' }, saved);
+      for await (const { key } of objects.list('')) await objects.put(key, bytes);
+      return [JSON.stringify(await store.load(tenant, 'n', 'g'))];
+    },
+  },
   {
     name: 'sample-queue',
     bytes: () => goldenQueue,
