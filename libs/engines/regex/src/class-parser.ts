@@ -43,13 +43,14 @@ export function parseClass(text: string, start: number, fold: boolean): ParsedSe
   const negated = text[at] === '^';
   if (negated) at++;
   const ranges: number[] = [];
+  const groups = new Set<CharSet>();
   let isFirst = true; // ] and - are literal as the first character
   while (text[at] !== ']' || isFirst) {
     isFirst = false;
     const group =
       parsePosixClass(text, at, fold) ?? parseUnicodeClass(text, at, fold) ?? parsePerlClass(text, at, fold);
     if (group) {
-      for (const edge of group.set) ranges.push(edge);
+      groups.add(group.set);
       at = group.end;
       continue;
     }
@@ -63,10 +64,13 @@ export function parseClass(text: string, start: number, fold: boolean): ParsedSe
       high = last.rune;
       if (high < low.rune) throw new RegexSyntaxError(reasons.charRange, text.slice(rangeStart, at));
     }
-    const range = [low.rune, high];
-    for (const edge of fold ? foldSet(range) : range) ranges.push(edge);
+    ranges.push(low.rune, high);
   }
-  const set = charSet(ranges);
+  // All ranges at once, and each group once: to fold one looks at every rune that has a case.
+  const own = charSet(ranges);
+  const all = [...(fold ? foldSet(own) : own)];
+  for (const group of groups) for (const edge of group) all.push(edge);
+  const set = charSet(all);
   return { set: negated ? negate(set) : set, end: at + 1 };
 }
 
@@ -107,9 +111,16 @@ export function parsePerlClass(text: string, at: number, fold: boolean): ParsedS
   return set && { set: group(set, letter < 'a', fold), end: at + 2 };
 }
 
+/** Of a named set: itself, folded, negated, folded and negated; made once. */
+const variants = new WeakMap<CharSet, (CharSet | undefined)[]>();
+
+/** The same object for the same arguments. */
 function group(set: CharSet, negated: boolean, fold: boolean): CharSet {
-  const whole = fold ? foldSet(set) : set;
-  return negated ? negate(whole) : whole;
+  let known = variants.get(set);
+  if (!known) variants.set(set, (known = [set]));
+  const whole = fold ? (known[1] ??= foldSet(set)) : set;
+  if (!negated) return whole;
+  return (known[fold ? 3 : 2] ??= negate(whole));
 }
 
 /** \pN, \p{Greek}, \P{^Greek}. */

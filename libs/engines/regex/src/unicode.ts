@@ -1,4 +1,4 @@
-import { charSet, includes, negate, runeMax, union } from './char-set.ts';
+import { charSet, includes, negate, runeMax, size, union } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
 
 /** Case variants: rune -> all runes that RE2 takes for the same under (?i), itself included, ascending. */
@@ -14,12 +14,22 @@ export function foldOrbit(rune: number): readonly number[] {
   return orbits.get(rune) ?? [rune];
 }
 
+/** Members of a set that are looked up one by one: fewer than there are runes with a case. */
+const fewRunes = 256;
+
 /** `set` and all case variants of its members. */
 export function foldSet(set: CharSet): CharSet {
   orbits ??= makeOrbits();
   const extra: number[] = [];
-  for (const [rune, orbit] of orbits) {
-    if (includes(set, rune)) for (const other of orbit) if (!includes(set, other)) extra.push(other, other);
+  const addVariants = (orbit: readonly number[]): void => {
+    for (const other of orbit) if (!includes(set, other)) extra.push(other, other);
+  };
+  if (size(set) <= fewRunes) {
+    for (let i = 0; i < set.length; i += 2) {
+      for (let rune = set[i]; rune <= set[i + 1]; rune++) addVariants(foldOrbit(rune));
+    }
+  } else {
+    for (const [rune, orbit] of orbits) if (includes(set, rune)) addVariants(orbit);
   }
   return extra.length === 0 ? set : union(set, charSet(extra));
 }
@@ -107,12 +117,23 @@ const categoryAliases = new Map(
     .map((pair) => pair.split('=') as [string, string]),
 );
 
+/** By canonical name; as many as there are names. */
+const unicodeSets = new Map<string, CharSet>();
+
 /**
- * The set that \p{name} stands for, or undefined when Go knows no such name. Names are compared as Go does
- * since 1.25: case, spaces, `_` and `-` do not count.
+ * The set that \p{name} stands for, or undefined when Go knows no such name; the same object for the same
+ * name. Names are compared as Go does since 1.25: case, spaces, `_` and `-` do not count.
  */
 export function unicodeSet(name: string): CharSet | undefined {
   const canonical = canonicalName(name);
+  const known = unicodeSets.get(canonical);
+  if (known) return known;
+  const set = namedSet(canonical);
+  if (set) unicodeSets.set(canonical, set);
+  return set;
+}
+
+function namedSet(canonical: string): CharSet | undefined {
   if (canonical === 'Any') return [0, runeMax];
   if (canonical === 'Ascii') return [0, 0x7f];
   if (canonical === 'Assigned') return negate(category('Cn'));
