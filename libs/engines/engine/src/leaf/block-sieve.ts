@@ -7,10 +7,12 @@ import type { SectionReader } from './section-reader.ts';
 
 /**
  * Filters read at a time: at first few, for a limit may soon be filled; many as soon as most blocks are ruled
- * out, for then it will not be. These are one request or two.
+ * out, for then it will not be. These are a request or two, and 16 MiB at most.
  */
 const probedFirst = 16;
 const probedMax = 512;
+/** Segments whose filters are read side by side. */
+const readersAtOnce = 16;
 
 /**
  * The blocks whose search filters do not rule them out, some at a time, in the order given. A filter is some
@@ -68,13 +70,17 @@ async function sieve(candidates: readonly Candidate[], requirement: Requirement)
     else byReader.set(candidate.reader, [candidate]);
   }
   const ruledOut = new Set<Candidate>();
-  for (const [reader, group] of byReader) {
+  const look = async ([reader, group]: [SectionReader, Candidate[]]) => {
     const filters = await reader.filters(group.map(({ info }) => info));
+    const { section } = reader;
     group.forEach((candidate, i) => {
       const probe = FilterProbe.of(filters[i]);
-      const { section } = reader;
       if (probe && !mayMeet(requirement, { probe, section, info: candidate.info })) ruledOut.add(candidate);
     });
+  };
+  const groups = [...byReader];
+  for (let i = 0; i < groups.length; i += readersAtOnce) {
+    await Promise.all(groups.slice(i, i + readersAtOnce).map(look));
   }
   return ruledOut.size === 0 ? [...candidates] : candidates.filter((each) => !ruledOut.has(each));
 }
