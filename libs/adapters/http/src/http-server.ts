@@ -56,7 +56,7 @@ export interface HttpServerOptions {
   readonly metrics: ServerMetrics;
 }
 
-/** PEM, and what is asked of clients. */
+/** Certificate and key of the server (PEM), and the demands on certificates of clients. */
 export interface HttpTls {
   readonly cert: Buffer | string;
   readonly key: Buffer | string;

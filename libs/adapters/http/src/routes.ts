@@ -1,7 +1,7 @@
 /** Which bound a route's body has. */
 export type BodyKind = 'none' | 'push' | 'form' | 'rules';
 
-/** One row of the table of routes: what the server has to know before a handler is called. */
+/** One row of the table of routes: the facts that the server needs before it calls a handler. */
 export interface RouteSpec {
   /** Undefined: any method. */
   readonly methods?: readonly string[];
@@ -126,7 +126,7 @@ export const routes = {
   compaction: admin('/compaction'),
 } as const satisfies Record<string, RouteSpec>;
 
-/** Name of a route in the code: what handlers are registered under, here and over gRPC. */
+/** Name of a route in the code. Handlers are registered under it, here and over gRPC. */
 export type RouteId = keyof typeof routes;
 
 /** Loki's `route` label: `/loki/api/v1/label/:name/values` is `loki_api_v1_label_name_values`. */

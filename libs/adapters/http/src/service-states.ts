@@ -3,7 +3,7 @@ type ServiceState = 'New' | 'Starting' | 'Running' | 'Stopping' | 'Terminated' |
 /** A reason why the process is not ready, as `/ready` words it; undefined: none. */
 type ReadinessCheck = () => string | undefined;
 
-/** The parts of a process with their states, and what each needs to be ready. */
+/** The parts of a process with their states, and the checks that `/ready` makes. */
 export class ServiceStates {
   readonly #states = new Map<string, ServiceState>();
   readonly #checks: ReadinessCheck[] = [];

@@ -37,7 +37,7 @@ function withoutMetadata(part: string): string {
   return colon < 0 ? part : part.slice(0, colon);
 }
 
-/** Settles whom a request belongs to. */
+/** Settles the tenant of a request: `X-Scope-OrgID`, or the fixed tenant where authentication is off. */
 export class TenantResolver {
   readonly #options: TenantOptions;
   readonly #everybody: Tenancy;

@@ -7,8 +7,8 @@ interface Entry {
 }
 
 /**
- * Ring state in memory: for one process. Watchers are told in the order of the writes, never within the write
- * itself.
+ * Ring state in memory: for one process. Watchers are called in the order of the writes, never within the
+ * write itself.
  */
 export class MemoryRingStore implements RingStore {
   readonly #entries = new Map<string, Entry>();

@@ -1,7 +1,7 @@
 import { RpcChannel } from './rpc-channel.ts';
 import type { ChannelDeps } from './rpc-channel.ts';
 
-/** One channel for each address, kept as long as somebody names it. */
+/** One gRPC channel for each address, kept as long as the ring names the address. */
 export class ChannelPool {
   readonly #deps: ChannelDeps;
   readonly #channels = new Map<string, RpcChannel>();

@@ -52,7 +52,7 @@ const partitionsMax = 10_000;
 /** Asked to learn whether anybody is there. */
 const partitionsDeadlineMs = 2_000;
 
-/** Answers other processes' questions for what this ingester holds. */
+/** Serves the calls of other processes to this ingester. */
 export function serveIngester(server: RpcServer, ingester: IngesterService): void {
   const answering = { ingester, slices: server.slices };
   server.add(IngesterDefinition.fullName, [

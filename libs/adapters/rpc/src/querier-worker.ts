@@ -33,7 +33,7 @@ const reconnectMaxMs = 2_000;
 const stopGraceMs = 15_000;
 
 /**
- * Fetches work from every frontend that it is told of. Each frontend gets an equal share of the slots, at
+ * Fetches work from every known frontend. Each frontend gets an equal share of the slots, at
  * least one, so that with many frontends a querier may be given a little more than it asked for, and never
  * starves one.
  */

@@ -9,7 +9,7 @@ import type { Disk, DiskFile } from '@loki/ports';
  * The local file system below one directory, which is created when it is missing.
  *
  * Every path is checked to be relative, without `.`, `..`, empty parts or NUL, so nothing outside the root
- * can be named. Symbolic links below the root are followed: who may write there is trusted.
+ * can be named. Symbolic links below the root are followed: writers of that directory are trusted.
  */
 export class NodeDisk implements Disk {
   readonly #root: string;

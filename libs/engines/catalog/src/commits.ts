@@ -140,7 +140,7 @@ interface TenantRows {
   readonly endNs: bigint;
 }
 
-/** Keys of committed segments that may hold given rows: what an ingester compares late rows with. */
+/** Keys of committed segments that may hold given rows. An ingester compares late rows with these. */
 export function committedSegments(catalog: Catalog): {
   keys(partition: number, offset: number, rows: TenantRows): Promise<readonly string[]>;
 } {

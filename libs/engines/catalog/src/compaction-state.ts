@@ -22,8 +22,8 @@ const magic = 0x3143_4d4c;
 const unpackedBytesMax = 512 << 20;
 const listMax = 10_000_000;
 /**
- * Changes can be undone for a reader who was told older offsets, for so long; their inputs live longer than
- * this.
+ * Milliseconds for which a change can be undone for a reader that holds older offsets. Its inputs live
+ * longer.
  */
 export const undoableMs = 3_600_000;
 

@@ -57,8 +57,8 @@ export function parseSyntax(query: string, names: LabelNames = 'valid'): Expr {
 }
 
 /**
- * Reads a log query whose selector may match every stream, `{}` included: what deletes are written in. Like
- * `parseSyntax` it does not look inside stages.
+ * Reads a log query whose selector may match every stream, `{}` included. Delete requests are written in it.
+ * Like `parseSyntax` it does not look inside stages.
  *
  * @param names `any` for a query that was accepted long ago and has to mean what it meant
  * @throws LokiError badRequest

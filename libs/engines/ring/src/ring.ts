@@ -1,6 +1,6 @@
 import type { RingInstance } from './instance.ts';
 
-/** A member with what its observer thinks of it. */
+/** A member with the state that its observer gives it. */
 export interface ObservedInstance extends RingInstance {
   readonly isHealthy: boolean;
 }

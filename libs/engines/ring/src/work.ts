@@ -37,9 +37,9 @@ export function workOwner(ring: Ring, key: string, shard?: WorkShard): string | 
 }
 
 /**
- * One member's share of work that any member could do. It goes by the last ring that was seen: with the
- * ring's store away everybody keeps what it has. A member that sees no ring at all is alone, and does
- * everything.
+ * One member's share of work that any member could do. It goes by the last ring that was seen: while the
+ * store of the ring is away, each member keeps its share. A member that sees no ring at all is alone, and
+ * does everything.
  */
 export class WorkShare {
   readonly #view: Pick<RingView, 'ring' | 'onChange'>;

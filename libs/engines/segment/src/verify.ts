@@ -19,7 +19,7 @@ const all = columns.timestamps | columns.lineLengths | columns.lines | columns.m
 
 /**
  * Decodes everything: every checksum, every bound, and what types.ts promises of order. Costs a full read;
- * compaction does it to its output before anything old goes.
+ * compaction does it to its output before it removes an input.
  *
  * @param name stands in errors
  * @param filterEvery the search filter of every n-th block is held against its lines (1.3 CPU s/GB for all)

@@ -17,7 +17,7 @@ export interface DataTemplate {
 }
 
 /**
- * Compiles Go's text/template with its own functions and those given; nothing of Loki's.
+ * Compiles Go's text/template with Go's functions and the given ones, without Loki's.
  *
  * @param options.name      what errors call it
  * @param options.functions by name; they win over Go's

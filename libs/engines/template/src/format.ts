@@ -14,7 +14,7 @@ import {
 import { GoInt, isList, isTime, sortedEntries, typeName } from './values.ts';
 import type { Value } from './values.ts';
 
-/** `%v` without flags, and what a template prints for a value; nil is <nil> here. */
+/** The text of a value as a template prints it: Go's `%v`. nil is `<nil>`. */
 export function toText(value: Value): string {
   switch (typeof value) {
     case 'string':

@@ -21,7 +21,7 @@ export interface LabelMap {
   all(): Iterable<readonly [string, string]>;
 }
 
-/** A value of Go's float64 is a number; nil, and what Go calls an invalid value, is null. */
+/** A value in a template. Go's float64 is a number here; nil and Go's invalid value are null. */
 export type Value =
   | string
   | number

@@ -8,7 +8,7 @@ import type { LokiClient } from './loki-client.ts';
 import { labelsOf, selectorOf } from './options.ts';
 import type { CanaryOptions } from './options.ts';
 
-/** Follows a query; resolves when the connection ends, and whoever calls opens it again. */
+/** Follows a query; resolves when the connection ends, and the caller opens it again. */
 export interface Follow {
   (
     query: string,

@@ -47,7 +47,7 @@ interface JournalHead {
 const readBytes = 1 << 20;
 
 /**
- * Numbers lines, and keeps what was said of them in a journal: one JSON text a line, the intent synced before
+ * Numbers lines, and keeps their fate in a journal: one JSON text a line, the intent synced before
  * anything is sent, the outcome after. A ledger that ends in the middle opens again with what it knew; pushes
  * without an outcome are unknown then.
  */

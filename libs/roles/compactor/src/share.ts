@@ -9,8 +9,8 @@ export interface CompactorShare {
 }
 
 /**
- * Days by tenant and date, each the work of one compactor; what is done once for all is one more piece of
- * work.
+ * Days by tenant and date, each the work of one compactor. Work that is done once for all tenants is one more
+ * piece.
  */
 export function sharedWork(share: CompactorShare): Required<Pick<CompactorDeps, 'owns' | 'sweeps'>> {
   return {

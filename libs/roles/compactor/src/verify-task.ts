@@ -24,7 +24,8 @@ interface VerifiedSegment {
 }
 
 /**
- * Reads a new segment back from the store and decodes all of it: what it replaces goes only after this.
+ * Reads a new segment back from the store and decodes all of it. The segments that it replaces go only after
+ * this.
  *
  * @throws LokiError `corrupt` when anything is other than it was written
  */

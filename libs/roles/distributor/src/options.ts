@@ -45,8 +45,8 @@ const decompressedBytesDefault = 256 * mib;
 const decompressedBytesMost = 1024 * mib;
 
 /**
- * How large a push may become, by what is configured. Loki's default stands for "no bound of note", which
- * here is 256 MiB, or less where the process has little memory; who says less or more gets it, up to 1 GiB. A
+ * The most bytes that a push may have decompressed. Loki's default stands for "no bound of note", which here
+ * is 256 MiB, or less where the process has little memory; another configured value holds, up to 1 GiB. A
  * push is held whole while it is decoded, and one bomb must not end a process.
  */
 export function decompressedBytesMaxOf(configured: number, defaultBytes = decompressedBytesDefault): number {

@@ -27,7 +27,7 @@ export function ownsAll(count: number): OwnedPartitions {
   };
 }
 
-/** Consumes the partitions it owns, answers for what is not committed yet, and commits it. */
+/** Consumes the partitions that it owns, answers for records that are not committed yet, and commits them. */
 export class Ingester implements IngesterService {
   readonly #deps: PartitionDeps;
   readonly #owned: OwnedPartitions;

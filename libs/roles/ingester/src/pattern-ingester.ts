@@ -32,7 +32,7 @@ export interface PatternSource {
 
 /**
  * Clusters the lines of records as they enter the head, of the last hours, in memory only: after a restart it
- * knows what was not flushed yet.
+ * knows the lines that were not flushed yet.
  */
 export class PatternIngester implements PatternService {
   readonly #deps: PatternIngesterDeps;

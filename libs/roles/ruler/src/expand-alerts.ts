@@ -27,7 +27,7 @@ const workMsMax = 2_000;
 const charsMax = 1 << 24;
 
 /**
- * `expandAlerts` away from the thread that everybody shares: templates are their tenant's programs. Each is
+ * `expandAlerts` in a worker, because templates are programs of their tenant. Each is
  * bounded, and all of one evaluation together have two seconds.
  */
 export const expandAlertsTask: Task<ExpandInput, readonly RaisedAlert[]> = {

@@ -10,7 +10,7 @@ import { checkGroup } from './validate.ts';
 const filesMax = 1000;
 
 /**
- * Groups from rule files that somebody else puts there: `{directory}/{tenant}/{namespace}`, each with a list
+ * Groups from rule files that are kept by other means: `{directory}/{tenant}/{namespace}`, each with a list
  * of groups. Nothing can be changed through the API.
  */
 export class LocalRuleStore implements RuleStore {

@@ -4,7 +4,7 @@ import type { Disk, LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
 import type { VirtualProcess } from '@loki/virtual';
 
 /**
- * Mistakes that somebody could make, as switches: each must be found within 500 seeds. They are planted from
+ * Possible mistakes, as switches: each must be found within 500 seeds. They are planted from
  * outside, in what the code is given, so that the code itself holds no bug to switch on.
  */
 export const plantedBugs = {

@@ -1,4 +1,4 @@
-/** Bytes that do not hold what their format promises: cut short, or a length that cannot be. */
+/** Bytes that break their format: cut short, or with a length that cannot be. */
 export class BytesError extends Error {
   constructor(message: string) {
     super(message);

@@ -1,6 +1,6 @@
 /**
- * The configuration cannot be used; the message tells the operator what and where, and the process exits with
- * 1.
+ * The configuration cannot be used. The message names the key and the fault for the operator, and the process
+ * exits with 1.
  */
 export class ConfigError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {

@@ -57,8 +57,8 @@ const presets: readonly [path: string, value: unknown][] = [
 ];
 
 /**
- * The program's configuration: defaults, then the file, then flags. Never throws for what an operator can get
- * wrong: such faults come back as an exit with a message.
+ * The program's configuration: defaults, then the file, then flags. A mistake of the operator is not thrown:
+ * it comes back as an exit with a message.
  */
 export async function loadConfig(deps: ConfigDeps): Promise<LoadedConfig> {
   let line: CommandLine;

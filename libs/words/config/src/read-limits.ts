@@ -29,7 +29,7 @@ export interface LimitContext {
   readonly checks?: LimitSyntaxChecks;
 }
 
-/** Languages that limits are written in; each throws an Error that says what is wrong. */
+/** Checks of the languages that limits are written in. Each throws an Error that names the fault. */
 export interface LimitSyntaxChecks {
   /** A selector of streams. `{}` is one of all. */
   selector(text: string): void;

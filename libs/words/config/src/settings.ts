@@ -12,7 +12,7 @@ interface Setting {
 }
 
 /**
- * Values by key path; a key that nobody set has its default. Remembers which keys the program asked for, so
+ * Values by key path; a key that was not set has its default. Remembers which keys the program asked for, so
  * that the others can be reported as accepted without effect.
  */
 export class Settings {

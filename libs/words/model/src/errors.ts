@@ -9,8 +9,8 @@ interface ErrorSpec {
 }
 
 /**
- * The catalogue: every failure the world can cause, with what HTTP and gRPC say about it.
- * Texts are made where the failure is found, because they carry its particulars; statuses live here only.
+ * The catalogue: every failure that the world can cause, with its status in HTTP and gRPC. Texts are made
+ * where the failure is detected, because they carry its particulars; statuses live here only.
  */
 export const errors = {
   noOrgId: { http: 401, grpc: 'UNAUTHENTICATED', retryable: false },

@@ -4,18 +4,18 @@ const checks = new AsyncLocalStorage<() => void>();
 
 /**
  * Runs `body` so that long computations inside of it, regular expressions and templates, ask `check` now and
- * then; what it throws ends them. Holds for everything that `body` awaits as well.
+ * then. An error that it throws ends them. Holds for everything that `body` awaits as well.
  */
 export function interruptible<T>(check: () => void, body: () => T): T {
   return checks.run(check, body);
 }
 
-/** False: nobody can end a computation here, so it has to be short. */
+/** Whether a computation here can be ended by its caller. False: it has to be short. */
 export function isInterruptible(): boolean {
   return checks.getStore() !== undefined;
 }
 
-/** To be called from time to time by computations that may take long. */
+/** Throws when the caller of `interruptible` wants an end. Long computations call it from time to time. */
 export function checkInterrupt(): void {
   checks.getStore()?.();
 }

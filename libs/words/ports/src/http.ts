@@ -1,4 +1,4 @@
-/** A request as the routes see it: transport gone, body whole and bounded, still encoded as it came. */
+/** A request as handlers see it: its body is whole and bounded, and still in the client's encoding. */
 export interface HttpRequest {
   readonly method: string;
   /** Decoded path without prefix or query. */

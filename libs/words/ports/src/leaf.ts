@@ -1,7 +1,7 @@
 import type { LabelPair, TenantId } from '@loki/model';
 import type { CachePolicy } from './results-cache.ts';
 
-/** Which part of the streams a leaf covers: those whose hash modulo `of` is `index`. */
+/** The part of the streams that a leaf covers: those whose hash modulo `of` is `index`. */
 export interface StreamShard {
   readonly index: number;
   readonly of: number;

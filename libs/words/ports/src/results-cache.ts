@@ -11,8 +11,8 @@ export interface CachePolicy {
 }
 
 /**
- * Bytes by key, for a while. Never the truth: a value may be gone at any time, and whoever reads one checks
- * it. Keys name all that a value depends on, so that no value ever has to be taken back.
+ * Bytes by key, for a while. Never the truth: a value may vanish at any time, and a reader checks what it
+ * gets. Keys name all that a value depends on, so that no value ever has to be taken back.
  */
 export interface ResultsCache {
   /**

@@ -8,7 +8,7 @@ import type { CachePolicy } from './results-cache.ts';
  * shape. All fail with LokiErrors, honour `signal`, and have a deadline.
  */
 
-/** A distributor takes a push as it came: nothing of it has been decoded. */
+/** The call to a distributor: a push in the form in which the client sent it, not decoded. */
 export interface DistributorService {
   /**
    * Decodes, validates, appends to the write log; the answer is what the client gets, statuses and texts as

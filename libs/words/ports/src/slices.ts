@@ -1,6 +1,6 @@
 import type { Clock, Timers } from './time.ts';
 
-/** Work that stands still now and then; whoever carries it on may let others have the thread meanwhile. */
+/** Work that pauses now and then, so that its driver can let other work have the thread. */
 export type SlicedWork<T> = Generator<undefined, T, undefined>;
 
 /** The longest that a slice keeps the thread: others wait for several of these at most. */
@@ -15,7 +15,7 @@ export function atOnce<T>(work: SlicedWork<T>): T {
 }
 
 /**
- * All of it, other requests being served in between.
+ * Does all of the work in slices, and serves other requests in between.
  *
  * @param beforePause called before others have the thread; what it returns is awaited, too
  */

@@ -1,4 +1,4 @@
-/** Where roles learn what time it is. Wall time may jump; `monotonicMs` never goes back. */
+/** The time, as roles see it. Wall time may jump; `monotonicMs` never goes back. */
 export interface Clock {
   /** Wall time, Unix milliseconds. */
   nowMs(): number;

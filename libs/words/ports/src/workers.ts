@@ -17,8 +17,8 @@ export interface WorkerEnv {
 }
 
 /**
- * Asks whether the caller of a task has given up, and throws when it has; what it throws reaches nobody.
- * Costs one atomic load, so a task may ask at every block it reads.
+ * Asks whether the caller of a task has given up, and throws when it has. The error ends the task and is not
+ * reported. Costs one atomic load, so a task may ask at every block it reads.
  */
 export type CheckCancelled = () => void;
 

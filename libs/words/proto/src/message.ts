@@ -1,6 +1,6 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 
-/** A generated message type. Bytes fields of what it decodes are views into what it was given. */
+/** A generated message type. Bytes fields of a decoded message are views into its input. */
 export interface MessageType<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(bytes: Uint8Array): T;

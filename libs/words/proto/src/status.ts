@@ -1,8 +1,8 @@
 import { bytesField, varintField } from './push-request.ts';
 
 /**
- * `google.rpc.Status` with a message (field 2) and, unless 0, a code (field 1): what OTLP clients get with an
- * error.
+ * `google.rpc.Status` with a message (field 2) and, unless 0, a code (field 1): the error body of OTLP
+ * clients.
  */
 export function encodeStatus(message: string, code = 0): Buffer {
   const text = bytesField(2, Buffer.from(message));

@@ -1,6 +1,5 @@
 /**
- * Bytes that are no message of the type they were said to be. The text is what clients of the Go servers
- * know.
+ * Bytes that are not a message of the expected type. The text is Go's, which clients know.
  */
 export class ProtoError extends Error {
   constructor(message: string) {

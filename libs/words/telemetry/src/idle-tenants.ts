@@ -25,9 +25,9 @@ type TenantMetric = Counter | Gauge;
 const sweepsPerIdleTime = 4;
 
 /**
- * Forgets the series of tenants of whom nothing was counted for a while: whoever may name a tenant makes a
- * dozen of them, and each costs memory and a line of every scrape. A tenant who comes again is counted from
- * zero, as after a restart. A gauge that is not zero stays: it says what is held.
+ * Forgets the series of tenants that were idle for a while: any client that may name tenants makes a dozen
+ * series for each, and each series costs memory and a line of every scrape. A tenant who comes again is
+ * counted from zero, as after a restart. A gauge that is not zero stays: it says what is held.
  */
 export class IdleTenants {
   readonly #metrics: Metrics;

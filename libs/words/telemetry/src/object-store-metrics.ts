@@ -22,7 +22,7 @@ export interface BucketRequest {
   readonly seconds: number;
 }
 
-/** Is told of each call to the store and of each request that it takes. */
+/** Observes each call to the store and each request that the call takes. */
 export interface StoreObserver {
   called(call: StoreCall): void;
   requested(request: BucketRequest): void;

@@ -28,7 +28,7 @@ export async function complete<T>(
   }
 }
 
-/** All of it without a pause, where nobody else needs the thread. */
+/** All of it without a pause, where no other work needs the thread. */
 export function atOnce<T>(work: Work<T>, checkCancelled?: CheckCancelled): T {
   for (;;) {
     checkCancelled?.();

@@ -20,7 +20,7 @@ interface MergeOptions {
 }
 
 /**
- * Runs a leaf over its parts, a few at a time, and merges what they give as it comes, in the parts' order: a
+ * Runs a leaf over its parts, a few at a time, and merges their results as they come, in the parts' order: a
  * query over a thousand segments holds its answer and the results of some parts, not a thousand results.
  *
  * @param runPart gets the part's number, and a signal that also ends the parts that run when one of them

@@ -13,7 +13,7 @@ import {
   stepCount,
 } from './merge-samples.ts';
 
-/** A part of a leaf's steps with what it found. */
+/** A part of a leaf's steps with its result. */
 export interface SamplePart {
   readonly request: SampleLeafRequest;
   readonly result: SampleLeafResult;

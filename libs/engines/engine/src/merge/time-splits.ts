@@ -80,15 +80,16 @@ export function joinRanges(parts: readonly SampleLeafRequest[]): SampleLeafReque
 }
 
 /**
- * Whether the parts of a leaf give what the whole gives: not when a template asks for the time of the query,
- * which each part would take for its own.
+ * Whether the parts of a leaf merge to the result of the whole. False when a template asks for the time of
+ * the query, as each part would take its own.
  */
 export function isSplittable(text: string): boolean {
   return !text.includes('_format') || !/\b(?:now|date)\b/.test(text);
 }
 
 /**
- * Whether what shards of a leaf find merges to what the whole finds, whatever the order of equal timestamps.
+ * Whether the results of a leaf's shards merge to the result of the whole leaf, in any order of equal
+ * timestamps.
  */
 export function isShardable(text: string, shardAggregations: readonly string[]): boolean {
   const expr = parseExpr(text);

@@ -55,7 +55,7 @@ interface Selected {
 }
 
 /**
- * `/loki/api/v1/explain`: how a query would be computed, and what that would read, without reading it. Loki
+ * `/loki/api/v1/explain`: the plan of a query and the amount that it would read, without reading it. Loki
  * has nothing like it. Asks queriers and ingesters for their indexes alone; counts are as exact as these.
  */
 export class ExplainApi {

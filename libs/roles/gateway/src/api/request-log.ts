@@ -17,8 +17,8 @@ const paramsMax = 32;
 const paramLengthMax = 4096;
 
 /**
- * Lines about requests to the query API as a whole, apart from that of each query: who asked what by HTTP,
- * and what the answer was. Names are those that operators of Loki grep for.
+ * Log lines about whole requests to the query API, besides the line of each query: client, parameters and
+ * answer. Names are those that operators of Loki grep for.
  */
 export class RequestLog {
   readonly #deps: { readonly clock: Clock; readonly logger: Logger };

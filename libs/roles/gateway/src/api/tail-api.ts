@@ -34,7 +34,7 @@ const farFutureNs = (1n << 63n) - 1n;
 /** WebSocket's code for "something on my side keeps me from going on"; Loki closes every tail with it. */
 const closeCode = 1011;
 
-/** `/loki/api/v1/tail`: first the newest entries there are, then what comes in. */
+/** `/loki/api/v1/tail`: first the newest stored entries, then new ones as they come. */
 export class TailApi {
   readonly #deps: TailApiDeps;
   readonly #openByTenant = new Map<string, number>();

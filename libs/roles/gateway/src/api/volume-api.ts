@@ -25,7 +25,7 @@ interface VolumeApiDeps extends MetadataLogDeps {
 
 const limitDefault = 100;
 
-/** Where the bytes are: by the labels that somebody asks about, in one sum or by steps. */
+/** `index/volume` and `index/volume_range`: bytes by the labels of the request, in one sum or by steps. */
 export class VolumeApi {
   readonly #deps: VolumeApiDeps;
 

@@ -5,7 +5,7 @@ import type { FuzzTarget } from './target.ts';
 /** A slow input is slow at each try. */
 const cpuMsDefault = 10_000;
 
-/** Takes pieces out, large ones first, as long as what is left fails alike; stops when its time is used. */
+/** Removes pieces, large ones first, as long as the rest fails alike. Stops when its time is used. */
 export async function minimise(target: FuzzTarget, input: Buffer, cpuMs = cpuMsDefault): Promise<Buffer> {
   const before = process.threadCpuUsage();
   const isOver = (): boolean => {

@@ -3,8 +3,8 @@ import { parseSelection } from '@loki/logql';
 import { compileRegex } from '@loki/regex';
 
 /**
- * Checks of limits in LogQL and as patterns: a mistake is told when they are read, not by each query of the
- * tenant.
+ * Checks of limits in LogQL and as patterns: a mistake is reported when they are read, not by each query of
+ * the tenant.
  */
 export const limitSyntaxChecks: LimitSyntaxChecks = {
   selector(text) {
