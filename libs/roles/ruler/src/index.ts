@@ -9,6 +9,7 @@ export type { RuleOwner } from './owner.ts';
 export { PrometheusRuleApi, readRuleGroups } from './prometheus-api.ts';
 export type { RuleApiGroup, RulerPeers } from './prometheus-api.ts';
 export { readRelabelSteps } from './relabel.ts';
+export { readGroupTask } from './read-group-task.ts';
 export { basicCredentials, readRemoteClients, splitUrl } from './remote-client.ts';
 export type { RemoteClient, RemoteServer } from './remote-client.ts';
 export { RemoteWriteSink } from './remote-write-sink.ts';

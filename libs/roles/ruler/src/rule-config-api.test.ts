@@ -1,7 +1,8 @@
 import { LokiError, parseTenantId } from '@loki/model';
-import type { HttpRequest } from '@loki/ports';
+import type { HttpRequest, Workers } from '@loki/ports';
 import { RuleConfigApi } from './rule-config-api.ts';
-import { limitsOf, RulerWorld, tenantA } from './test/world.ts';
+import { ObjectRuleStore } from './rule-store.ts';
+import { limitsOf, RulerWorld, silentLogger, tenantA } from './test/world.ts';
 
 // Protects what the recorded answers do not reach: filters, names that are none, strangers, limits.
 
@@ -42,6 +43,43 @@ function statusOf(error: unknown): number {
   if (!(error instanceof LokiError)) throw error;
   return error.status;
 }
+
+// 37 KB of YAML kept the thread that serves requests for 150 ms, and a mebibyte for seconds.
+test('a large group is read by a worker, when it is put and when it is read again; faults are told alike', async () => {
+  const world = new RulerWorld();
+  const tasks: string[] = [];
+  const workers: Workers = {
+    parallelism: 1,
+    run: async (task, input) => {
+      tasks.push(task.name);
+      return structuredClone(await task.run(structuredClone(input), undefined as never));
+    },
+    close: () => Promise.resolve(),
+  };
+  const store = new ObjectRuleStore(world.bucket.client(world.process), silentLogger, workers);
+  const api = new RuleConfigApi({ store, limits: limitsOf(), ruler: world.ruler(), workers });
+  const small = new Api();
+  const put = (body: string) =>
+    world
+      .do(api.create(tenantA, small.request({ namespace: 'ns', body })))
+      .then(({ status }) => status, String);
+  const rule = '- record: r\n  expr: vector(1)\n';
+  expect(await put(text)).toBe(202);
+  expect(tasks).toEqual([]);
+  expect(await put(`name: large\nrules:\n${rule.repeat(200)}`)).toBe(202);
+  expect((await world.do(store.group(tenantA, 'ns', 'large'))).rules).toHaveLength(200);
+  expect(tasks).toEqual(['ruler.readGroup', 'ruler.readGroup']);
+  const faults = [
+    `name: x\nrules:\n${rule.repeat(200)}- [`,
+    `name: x\nrules:\n${rule.repeat(200)}- record: 1\n`,
+  ];
+  const alone = faults.map((body) => small.create({ body }));
+  expect(await Promise.all(faults.map(put))).toEqual([
+    expect.stringContaining('unable to decoded rule group'),
+    expect.stringContaining('field'),
+  ]);
+  expect(await Promise.all(alone)).toEqual([400, 400]);
+});
 
 test('a body that claims to be a form is gone before anybody reads it', async () => {
   const api = new Api();

@@ -2,14 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import type { LimitsSource } from '@loki/config';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { HttpRequest, HttpResponse } from '@loki/ports';
+import type { HttpRequest, HttpResponse, Workers } from '@loki/ports';
 import { successResponse, yamlResponse } from './api-text.ts';
 import type { RulerPeers } from './prometheus-api.ts';
-import { readGroup, RuleTextError } from './read-yaml.ts';
+import { readCheckedGroup } from './read-group-task.ts';
+import { RuleTextError } from './read-yaml.ts';
 import type { PlacedGroup, RuleGroup } from './rule-group.ts';
 import type { RuleStore } from './rule-store.ts';
 import type { Ruler } from './ruler.ts';
-import { checkGroup, nameBytesMax } from './validate.ts';
+import { nameBytesMax } from './validate.ts';
 import { writeGroup, writeNamespaces } from './write-yaml.ts';
 
 interface RuleConfigApiDeps {
@@ -18,6 +19,8 @@ interface RuleConfigApiDeps {
   readonly ruler: Ruler;
   /** Other rulers, which may own what changes here. */
   readonly peers?: Pick<RulerPeers, 'rulesChanged'>;
+  /** Readers of large groups. Absent: nobody else needs this thread. */
+  readonly workers?: Workers;
 }
 
 /** Rules as their owners edit them: YAML in and out, straight from and to the store. */
@@ -59,7 +62,7 @@ export class RuleConfigApi {
     if (Buffer.byteLength(namespace) > nameBytesMax) {
       throw new LokiError('badRequest', `namespace is too long: max ${nameBytesMax} bytes`);
     }
-    const group = parseGroup(bodyText(request));
+    const group = await parseGroup(bodyText(request), this.#deps.workers);
     await this.#checkLimits(tenant, group);
     await this.#deps.store.put(tenant, namespace, group);
     await this.#deps.ruler.groupPut({ tenant, namespace, group });
@@ -113,9 +116,9 @@ export class RuleConfigApi {
   }
 }
 
-function parseGroup(text: string): RuleGroup {
+async function parseGroup(text: string, workers: Workers | undefined): Promise<RuleGroup> {
   try {
-    return checkGroup(readGroup(text));
+    return await readCheckedGroup(text, workers);
   } catch (error) {
     if (!(error instanceof RuleTextError)) throw error;
     throw new LokiError('badRequest', 'unable to decoded rule group', { cause: error });

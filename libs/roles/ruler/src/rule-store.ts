@@ -1,10 +1,11 @@
 import { crc32c } from '@loki/bytes';
 import { BoundedMap, LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { Logger, ObjectStore } from '@loki/ports';
-import { readGroup, RuleTextError } from './read-yaml.ts';
+import type { Logger, ObjectStore, Workers } from '@loki/ports';
+import { readCheckedGroup } from './read-group-task.ts';
+import { RuleTextError } from './read-yaml.ts';
 import type { PlacedGroup, RuleGroup } from './rule-group.ts';
-import { checkGroup, nameBytesMax } from './validate.ts';
+import { nameBytesMax } from './validate.ts';
 import { writeGroup } from './write-yaml.ts';
 
 /** Where rule groups are kept. */
@@ -43,12 +44,15 @@ const groupsMax = 40_000;
 export class ObjectRuleStore implements RuleStore {
   readonly #objects: ObjectStore;
   readonly #logger: Logger;
+  readonly #workers: Workers | undefined;
   /** By key: a group that did not change is not parsed again, and stays the same object. */
   readonly #parsed = new BoundedMap<string, { readonly bytes: Buffer; readonly group: RuleGroup }>(groupsMax);
 
-  constructor(objects: ObjectStore, logger: Logger) {
+  /** @param workers readers of large groups; absent: nobody else needs this thread */
+  constructor(objects: ObjectStore, logger: Logger, workers?: Workers) {
     this.#objects = objects;
     this.#logger = logger;
+    this.#workers = workers;
   }
 
   async tenants(signal?: AbortSignal): Promise<TenantId[]> {
@@ -116,7 +120,7 @@ export class ObjectRuleStore implements RuleStore {
     });
     const known = this.#parsed.get(key);
     if (known?.bytes.equals(bytes)) return known.group;
-    const group = checkGroup(readGroup(checkedGroupText(key, bytes)));
+    const group = await readCheckedGroup(checkedGroupText(key, bytes), this.#workers);
     if (group.name !== name) throw new LokiError('corrupt', `${key} holds a group of another name`);
     this.#parsed.set(key, { bytes, group });
     return group;

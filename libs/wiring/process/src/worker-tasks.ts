@@ -41,7 +41,10 @@ const packages: readonly TaskPackage[] = [
   },
   {
     prefix: 'ruler.',
-    load: async () => [(await import('@loki/ruler')).expandAlertsTask],
+    load: async () => {
+      const { expandAlertsTask, readGroupTask } = await import('@loki/ruler');
+      return [expandAlertsTask, readGroupTask];
+    },
   },
 ];
 

@@ -73,7 +73,7 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
   });
   const store = options.rulesAreFiles
     ? new LocalRuleStore(new NodeDisk(rulesDirectory(config)), logger)
-    : new ObjectRuleStore(await prepareObjectStore(options.storage, deps), logger);
+    : new ObjectRuleStore(await prepareObjectStore(options.storage, deps), logger, deps.workers);
   const http = new NodeHttpClient();
   const shared = {
     ...deps,
@@ -110,7 +110,7 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
   });
   cluster.announce('ruler');
   return {
-    config: new RuleConfigApi({ store, limits, ruler, peers }),
+    config: new RuleConfigApi({ store, limits, ruler, peers, workers: deps.workers }),
     prometheus,
     async stop() {
       isStopping = true;
