@@ -12,6 +12,7 @@ type Outcome = { readonly group: RuleGroup } | { readonly fault: string };
 /** Characters that are read at once: some 20 rules, a few milliseconds. */
 const inlineCharsMax = 4 * 1024;
 
+/** Text to a group that is checked, or to the fault of the text. */
 export const readGroupTask: Task<{ readonly text: string }, Outcome> = {
   name: 'ruler.readGroup',
   run({ text }) {
