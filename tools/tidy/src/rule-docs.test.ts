@@ -23,6 +23,8 @@ test.each([
   ["export { a } from './a.ts';", '// no doc comment\nexport const a = 1;', [fault('a', 2)]],
   ["export { a } from './a.ts';", '/* none either */\nexport const a = 1;', [fault('a', 2)]],
   ["export { a } from './a.ts';", '/** Of another. */\nconst b = 1;\nexport const a = b;', [fault('a', 3)]],
+  ["export { a } from './a.ts';", '/** @returns one */\nexport const a = 1;', [fault('a', 2)]],
+  ["export { a } from './a.ts';", '/**\n * One.\n *\n * @see b\n */\nexport const a = 1;', []],
   ["export { a } from './b.ts';", 'export const a = 1;', []],
 ])('%s over %j', (index, text, faults) => {
   expect(faultsOf(index, text)).toEqual(faults);

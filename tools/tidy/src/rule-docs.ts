@@ -41,6 +41,8 @@ function undocumentedLine({ code, text }: SourceFile, name: string): number | un
   const declaration = [...code.matchAll(declared)].find((match) => match[1] === name);
   if (!declaration) return undefined;
   const before = text.slice(0, declaration.index).trimEnd();
-  const hasDoc = before.endsWith('*/') && before.slice(before.lastIndexOf('/*')).startsWith('/**');
+  // Tags alone say how, not what for.
+  const hasDoc =
+    before.endsWith('*/') && /^\/\*\*[\s*]*[^\s*@/]/.test(before.slice(before.lastIndexOf('/*')));
   return hasDoc ? undefined : lineAt(text, declaration.index);
 }

@@ -53,7 +53,12 @@ interface SourceOptions {
   readonly isAmazon: boolean;
 }
 
-/** @throws Error for an environment that contradicts itself, saying which variable is wrong */
+/**
+ * The credentials of a bucket: those of the configuration, else those that S3 clients would find around the
+ * process.
+ *
+ * @throws Error for an environment that contradicts itself, saying which variable is wrong
+ */
 export function credentialSource({ configured, env, readFile, isAmazon }: SourceOptions): CredentialSource {
   const value = (name: string) => env[name] ?? '';
   if (configured.accessKeyId !== '') return { keys: configured };

@@ -23,6 +23,8 @@ export const pusherMethod = {
 } as const;
 
 /**
+ * Serves `logproto.Pusher/Push`, the call by which clients of Loki push over gRPC.
+ *
  * @param tenantOf who pushes: the tenant of the call, or the fixed one while authentication is off
  */
 export function servePusher(

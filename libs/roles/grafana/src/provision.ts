@@ -30,7 +30,11 @@ type Outcome =
 const markKey = 'lokiProvisioned';
 const messagePrefix = 'provisioned by loki: ';
 
-/** @throws GrafanaError at the first request that fails: the rest would fail alike */
+/**
+ * Creates and changes data sources and dashboards, but for those that users have changed.
+ *
+ * @throws GrafanaError at the first request that fails: the rest would fail alike
+ */
 export async function provisionGrafana(
   api: GrafanaApi,
   { dataSources, dashboards, folder }: Provision,

@@ -14,6 +14,8 @@ export interface BuildInfo {
 const lokiVersion = '3.6.0';
 
 /**
+ * The name and version that this program shows to clients and operators.
+ *
  * @param revision commit the program was built from; '' when unknown
  * @param runtime  what stands where Loki names its Go version, e.g. `node24.1.0`
  */

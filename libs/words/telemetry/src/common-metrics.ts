@@ -38,7 +38,11 @@ export function commonMetrics(metrics: Metrics): CommonMetrics {
   };
 }
 
-/** @param droppedCount  own log lines that the log did not take since the start */
+/**
+ * The gauge of lines that the process could not write to its log.
+ *
+ * @param droppedCount  own log lines that the log did not take since the start
+ */
 export function droppedLogLinesMetric(metrics: Metrics, droppedCount: () => number): void {
   const help = 'Log lines of this process that its log did not take since the start.';
   metrics.gauge('loki_internal_log_messages_dropped', help, [], (gauge) => gauge.set(droppedCount()));
@@ -50,7 +54,11 @@ export function refusedRpcConnectionsMetric(metrics: Metrics): { inc(): void } {
   return metrics.counter('loki_grpc_connections_refused_total', help);
 }
 
-/** @param server `http` or `grpc`: whose certificate ends at `expiryMs` */
+/**
+ * The gauge of the end of a server’s certificate.
+ *
+ * @param server `http` or `grpc`: whose certificate ends at `expiryMs`
+ */
 export function certificateExpiryMetric(metrics: Metrics, server: 'http' | 'grpc', expiryMs: number): void {
   const help = 'When the certificate of a server of this process ends.';
   metrics

@@ -124,6 +124,8 @@ export function packedBytes(packed: PackedLeafResult): number {
 }
 
 /**
+ * The result of a leaf that a worker sent as bytes, with its labels made in slices of this thread.
+ *
  * @param memory is charged with the labels that are made, beside what `packedBytes` says
  */
 export function* unpackLeafResult(packed: PackedLeafResult, memory?: MemoryBudget): Work<LeafResult> {
