@@ -56,3 +56,15 @@ test('each command of npm is a script', () => {
   );
   expect(unknown).toEqual([]);
 });
+
+test('the changelog has dated versions, known sections, and each entry once', () => {
+  const text = textOf('CHANGELOG.md');
+  const headings = [...text.matchAll(/^##+ (.*)$/gm)].map(([, heading]) => heading);
+  const known =
+    /^(?:\[Unreleased\]|\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d|Added|Changed|Deprecated|Removed|Fixed|Security)$/;
+  expect(headings.filter((heading) => !known.test(heading))).toEqual([]);
+  const entries = [...text.matchAll(/^- (.{40,80})/gm)].map(([, entry]) => entry);
+  expect(entries.length).toBeGreaterThan(80);
+  // A merge of two branches may leave an entry in two places.
+  expect(entries.filter((entry, i) => entries.indexOf(entry) !== i)).toEqual([]);
+});
