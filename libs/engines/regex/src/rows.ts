@@ -1,3 +1,5 @@
+import { isAscii } from 'node:buffer';
+import { NeedleSearch } from '@loki/bytes';
 import { checkInterrupt } from '@loki/model';
 import type { FastTester } from './engines.ts';
 import type { AnyOf, Literal, LiteralFacts } from './literals.ts';
@@ -24,14 +26,45 @@ export function findRows(matcher: RowMatcher, lines: Buffer, ends: Uint32Array, 
   if (exact && !exact.atStart && !exact.atEnd && isScannable(exact.anyOf, lines)) {
     return rowsWithAnyOf(lines, ends, exact.anyOf, out);
   }
-  const candidates = required.find((anyOf) => isScannable(anyOf, lines));
-  let count: number;
-  if (candidates) count = rowsWithAnyOf(lines, ends, candidates, out);
-  else {
-    count = ends.length;
-    for (let row = 0; row < count; row++) out[row] = row;
+  return filterRows(matcher, lines, ends, out, rowsWithRequired(required, lines, ends, out));
+}
+
+/** Searches for required literals, each a pass over the block: the engine costs more than a few of these. */
+const requiredSearchesMax = 3;
+/** The engine takes a row in about the time in which so many rows are searched for a literal. */
+const rowsPerTest = 16;
+
+/** Rows that hold what every match holds, as far as that is cheap to know. */
+function rowsWithRequired(
+  required: readonly AnyOf[],
+  lines: Buffer,
+  ends: Uint32Array,
+  out: Uint32Array,
+): number {
+  const scannable = required.filter((anyOf) => isScannable(anyOf, lines)).slice(0, requiredSearchesMax);
+  if (scannable.length === 0) {
+    for (let row = 0; row < ends.length; row++) out[row] = row;
+    return ends.length;
   }
-  return filterRows(matcher, lines, ends, out, count);
+  let count = rowsWithAnyOf(lines, ends, scannable[0], out);
+  let others: Uint32Array | undefined;
+  for (const anyOf of scannable.slice(1)) {
+    if (count * rowsPerTest <= ends.length * anyOf.length) break;
+    others ??= new Uint32Array(ends.length);
+    count = intersect(out, count, others, rowsWithAnyOf(lines, ends, anyOf, others));
+  }
+  return count;
+}
+
+/** Keeps, of ascending `rows`, those that are among `others`. */
+function intersect(rows: Uint32Array, count: number, others: Uint32Array, otherCount: number): number {
+  let kept = 0;
+  let other = 0;
+  for (let i = 0; i < count; i++) {
+    while (other < otherCount && others[other] < rows[i]) other++;
+    if (other < otherCount && others[other] === rows[i]) rows[kept++] = rows[i];
+  }
+  return kept;
 }
 
 /** See Regex.filterRows. */
@@ -94,7 +127,8 @@ function filterDense(
 /** May the absence of these literals in a row be trusted, and is looking for them cheap? */
 function isScannable(anyOf: AnyOf, lines: Buffer): boolean {
   if (anyOf.length > literalsPerScanMax || anyOf.some((literal) => literal.text === '')) return false;
-  return !anyOf.some((literal) => literal.hasTwins) || !twins.some((twin) => lines.includes(twin));
+  if (!anyOf.some((literal) => literal.hasTwins) || isAscii(lines)) return true;
+  return !twins.some((twin) => lines.includes(twin));
 }
 
 /** Rows that contain at least one of the literals, ascending, into `out`. */
@@ -111,7 +145,18 @@ function rowsWithAnyOf(lines: Buffer, ends: Uint32Array, anyOf: AnyOf, out: Uint
   return count;
 }
 
+const searches = new WeakMap<Literal, NeedleSearch>();
+
 function rowsWith(lines: Buffer, ends: Uint32Array, literal: Literal, out: Uint32Array): number {
+  const search = searches.get(literal) ?? NeedleSearch.for(literal.bytes, literal.fold);
+  if (!search) return rowsWithLong(lines, ends, literal, out);
+  searches.set(literal, search);
+  search.start(lines);
+  return mapHits(ends, 0, ends.length, 0, literal.bytes.length, out, 0, (from) => search.next(from));
+}
+
+/** The plain way, for literals that are too long for the kernel. */
+function rowsWithLong(lines: Buffer, ends: Uint32Array, literal: Literal, out: Uint32Array): number {
   if (literal.fold) return rowsWithFolded(lines, ends, literal.bytes, out);
   const { bytes } = literal;
   return mapHits(ends, 0, ends.length, 0, bytes.length, out, 0, (from) => lines.indexOf(bytes, from));

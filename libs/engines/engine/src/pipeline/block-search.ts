@@ -1,3 +1,7 @@
+import { NeedleSearch } from '@loki/bytes';
+
+const searches = new WeakMap<Buffer, NeedleSearch>();
+
 /**
  * Rows from..to of a block whose line contains `needle`, ascending.
  *
@@ -20,19 +24,37 @@ export function rowsContaining(
   if (from >= to) return 0;
   const limit = ends[to - 1];
   const haystack = limit === lines.length ? lines : lines.subarray(0, limit);
+  const search = searches.get(needle) ?? NeedleSearch.for(needle, false);
+  // Only a needle that is too long for the kernel is searched for in the plain way.
+  if (!search) return rowsOfHits(ends, from, to, needle.length, out, (at) => haystack.indexOf(needle, at));
+  searches.set(needle, search);
+  search.start(haystack);
+  return rowsOfHits(ends, from, to, needle.length, out, (at) => search.next(at));
+}
+
+/**
+ * The rows of hits, which `next` finds from a place on. A hit that runs from one line into the next is none.
+ */
+function rowsOfHits(
+  ends: Uint32Array,
+  from: number,
+  to: number,
+  needleBytes: number,
+  out: Uint32Array,
+  next: (from: number) => number,
+): number {
   let count = 0;
   let row = from;
-  let at = haystack.indexOf(needle, from === 0 ? 0 : ends[from - 1]);
+  let at = next(from === 0 ? 0 : ends[from - 1]);
   while (at >= 0) {
     row = rowAt(ends, at, row, to);
-    if (at + needle.length > ends[row]) {
-      // The hit runs from one line into the next.
-      at = haystack.indexOf(needle, at + 1);
+    if (at + needleBytes > ends[row]) {
+      at = next(at + 1);
       continue;
     }
     out[count++] = row;
     if (++row >= to) break;
-    at = haystack.indexOf(needle, ends[row - 1]);
+    at = next(ends[row - 1]);
   }
   return count;
 }
