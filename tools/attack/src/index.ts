@@ -1,2 +1,3 @@
 export { Product } from './product.ts';
 export { Pushes } from './pushes.ts';
+export { tellVerdict } from './verdict.ts';

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { Product } from './product.ts';
 import { Pushes } from './pushes.ts';
 import type { Tally } from './pushes.ts';
+import { tellVerdict } from './verdict.ts';
 
 const times = 3;
 const peakSeconds = 40;
@@ -40,9 +41,7 @@ async function main(): Promise<number> {
     if (!product.isAlive) faults.push(`the process ended: ${product.logTail()}`);
     else faults.push(...(await pushes.miscounted()));
     console.log(JSON.stringify({ peak: Math.round(peak), ...figures }));
-    for (const fault of faults) console.log(`!! ${fault}`);
-    console.log(faults.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');
-    return faults.length === 0 ? 0 : 1;
+    return tellVerdict(faults);
   } finally {
     pushes.end();
     await product.stop();

@@ -13,6 +13,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Prng } from '@loki/virtual';
 import { Product } from './product.ts';
+import { tellVerdict } from './verdict.ts';
 
 const clients = 32;
 const apps = 5;
@@ -99,9 +100,7 @@ async function main(): Promise<number> {
   try {
     const faults = await run.all();
     if (!product.isAlive) faults.push(`the process ended: ${product.logTail()}`);
-    for (const fault of faults) console.log(`!! ${fault}`);
-    console.log(faults.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');
-    return faults.length === 0 ? 0 : 1;
+    return tellVerdict(faults);
   } finally {
     run.end();
     await product.stop();

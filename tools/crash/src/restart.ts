@@ -6,7 +6,7 @@
  *     npm run restart -- [--mib 1024]
  */
 import { parseArgs } from 'node:util';
-import { Product, Pushes } from '@loki/attack';
+import { Product, Pushes, tellVerdict } from '@loki/attack';
 
 const consumingWithinMs = 5_000;
 const servingWithinMs = 30_000;
@@ -56,9 +56,7 @@ async function main(): Promise<number> {
     );
     if (consumingMs > consumingWithinMs) faults.push(`the first record was consumed after ${seconds[0]} s`);
     if (servingMs > servingWithinMs) faults.push(`all lines were there after ${seconds[2]} s`);
-    for (const fault of faults) console.log(`!! ${fault}`);
-    console.log(faults.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');
-    return faults.length === 0 ? 0 : 1;
+    return tellVerdict(faults);
   } finally {
     pushes.end();
     await product.stop();

@@ -12,7 +12,7 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { Product } from '@loki/attack';
+import { Product, tellVerdict } from '@loki/attack';
 import { plot } from './plot.ts';
 import { trendOf } from './slope.ts';
 import type { Series } from './slope.ts';
@@ -96,9 +96,7 @@ const deeds = [
 
 async function main(): Promise<number> {
   const faults = options.judge === '' ? await soaked() : judge(readCsv(options.judge));
-  for (const fault of faults) console.log(`!! ${fault}`);
-  console.log(faults.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');
-  return faults.length === 0 ? 0 : 1;
+  return tellVerdict(faults);
 }
 
 /** Runs, writes what was measured, and says what is wrong. */

@@ -1,8 +1,8 @@
 /** Files of the embedded log, and what brokers of Kafka answer. */
 import { crc32c } from '@loki/bytes';
-import { LokiError } from '@loki/model';
 import type { LogRecord } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
+import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
 import { Prng, VirtualDisk } from '@loki/virtual';
 import { EmbeddedWriteLog } from './embedded-write-log.ts';
@@ -78,9 +78,7 @@ async function readLog(bytes: Buffer): Promise<{ texts: string[]; damage: number
   }
 }
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof LokiError && error.code === 'corrupt';
-}
+const isRefusal = refusalOf('corrupt');
 
 /** Each record's checksum over what now stands there, and the header's. */
 function mendFile(input: Buffer): Buffer {

@@ -1,7 +1,7 @@
 /** Objects of the catalog: manifests, checkpoints, deletes, steps of shards and the mark of the owner. */
 import { crc32c } from '@loki/bytes';
-import { LokiError } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
+import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
 import { CatalogState } from './catalog-state.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
@@ -208,9 +208,7 @@ const kinds: readonly Kind[] = [
   },
 ];
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof LokiError && error.code === 'corrupt';
-}
+const isRefusal = refusalOf('corrupt');
 
 /** Gives back the checksum at the end. */
 function mend(input: Buffer): Buffer {

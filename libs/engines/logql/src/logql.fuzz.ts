@@ -1,6 +1,6 @@
 /** Queries, selectors, label texts, patterns, paths and addresses; what is read is printed and read again. */
 import { readFileSync } from 'node:fs';
-import { LokiError } from '@loki/model';
+import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget } from '@loki/test-tools';
 import type { Expr, Grouping } from './ast.ts';
 import { parseExpr, parseSelection } from './check.ts';
@@ -13,9 +13,7 @@ import { parseLinePattern, parsePattern } from './pattern.ts';
 import { formatExpr } from './pretty.ts';
 import { canonicalText, printExpr, printSelector } from './print.ts';
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof LokiError && error.code === 'badRequest';
-}
+const isRefusal = refusalOf('badRequest');
 
 function isPartRefusal(error: unknown): boolean {
   return error instanceof QueryPartError;

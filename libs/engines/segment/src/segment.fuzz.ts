@@ -1,7 +1,7 @@
 /** Segments with a damaged inside and a sound checksum, and the golden files damaged in each way. */
 import { readFileSync } from 'node:fs';
 import { BytesError, crc32c } from '@loki/bytes';
-import { LokiError } from '@loki/model';
+import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
 import { searchFilterKind } from './filter-build.ts';
 import { checkSearchFilter, FilterProbe, needleOf } from './filter-probe.ts';
@@ -15,9 +15,7 @@ import { verifySegment } from './verify.ts';
 
 const fileOf = (name: string) => readFileSync(new URL(`../testdata/v1-${name}.segment`, import.meta.url));
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof LokiError && error.code === 'corrupt';
-}
+const isRefusal = refusalOf('corrupt');
 
 const trailerBytes = 16;
 

@@ -9,6 +9,7 @@ export { fuzz, inputAt } from './fuzzing/fuzz.ts';
 export type { FailedInput } from './fuzzing/fuzz.ts';
 export { judge } from './fuzzing/judge.ts';
 export { minimise } from './fuzzing/minimise.ts';
+export { refusalOf } from './fuzzing/refusals.ts';
 export type { FuzzTarget, GoldenFile } from './fuzzing/target.ts';
 export { addSeries, claimText, hasSample, mixinExpressions, sampleClaims } from './mixin-samples.ts';
 export { PanelLoad, slowTenant } from './panel-load.ts';

@@ -2,8 +2,9 @@
 import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { compressFrameSync } from 'lz4-napi';
 import { compressSync } from 'snappy';
-import { LokiError, parseTenantId } from '@loki/model';
+import { parseTenantId } from '@loki/model';
 import { encodePushRequest, ProtoError } from '@loki/proto';
+import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget } from '@loki/test-tools';
 import { MetadataNames } from '../rows/metadata-names.ts';
 import { PushRows } from '../rows/push-rows.ts';
@@ -31,9 +32,7 @@ const context = {
   bounds: { recvBytesMax: mib, decompressedBytesMax: mib },
 };
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof LokiError && (error.code === 'badRequest' || error.code === 'bodyTooLarge');
-}
+const isRefusal = refusalOf('badRequest', 'bodyTooLarge');
 
 /** Rows as text: equal texts are equal pushes. */
 function shown(from: PushRows, encoding: 'latin1' | 'utf8'): string {

@@ -1,6 +1,6 @@
 /** Parameters of queries: times, steps, limits, directions and cursors. */
-import { LokiError } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
+import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget } from '@loki/test-tools';
 import { parseCursor, printCursor } from '../api/export-cursor.ts';
 import {
@@ -15,9 +15,7 @@ import {
 
 const nowNs = 1_768_000_000_000_000_000n;
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof LokiError && error.code === 'badRequest';
-}
+const isRefusal = refusalOf('badRequest');
 
 function requestOf(queryText: string): HttpRequest {
   return {
