@@ -2,14 +2,15 @@
  * Tests of the chart's pods as real containers: `helm template`, containerd by its CRI, the chart's own
  * command, mounts, limits, probes and security contexts, in a network namespace that stands for a node.
  *
- *     npm run test:pods -- [--archive FILE] [--previous FILE|COMMIT|last] [--only defaults,single,external]
+ *     npm run test:pods -- [--archive FILE] [--previous FILE|COMMIT|last [--roll-back]]
+ *                              [--only defaults,single,external]
  *
  * --archive takes an image that was built before (npm run test:image -- --save FILE). With --previous the
  * system starts as an earlier version and is upgraded, before it is restarted: an image that was built
  * before, or a commit, whose image and chart are made here; `last` is the last released version, or the
- * commit before this one where no version is released yet. Programs that are
- * missing are installed from Debian's packages; where they, Helm, or Kafka and Redis cannot be had, the test
- * prints what it leaves out, and why.
+ * commit before this one where no version is released yet. --roll-back goes back to it in the end. Programs
+ * that are missing are installed from Debian's packages; where they, Helm, or Kafka and Redis cannot be had,
+ * the test prints what it leaves out, and why.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
       inside: { type: 'boolean', default: false },
       archive: { type: 'string' },
       previous: { type: 'string' },
+      'roll-back': { type: 'boolean', default: false },
       'previous-chart': { type: 'string', default: chart },
       only: { type: 'string', default: scenarioNames.join() },
     },
@@ -88,7 +90,9 @@ async function main(): Promise<number> {
             ofChart: previousChart,
             ofImage: { ...image, repository: previousRepository },
           });
-          await distributed({ ...place, manifest }, [{ ...restart, name: 'upgrade' }, restart]);
+          const changes = [{ ...restart, name: 'upgrade' }, restart];
+          if (values['roll-back']) changes.push({ name: 'roll back', manifest });
+          await distributed({ ...place, manifest }, changes);
         }
       } else {
         console.log('skipped: the distributed system, which needs Kafka and Redis');

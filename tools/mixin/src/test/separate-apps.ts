@@ -13,8 +13,8 @@ interface SeparateAppsOptions {
   readonly name: string;
   readonly kafka: string;
   readonly redis: string;
-  /** Of the bucket's server; its keys are in the usual AWS variables. */
-  readonly endpoint: string;
+  /** Of the bucket's server, whose keys are in the usual AWS variables; absent: apps share a directory. */
+  readonly endpoint?: string;
 }
 
 type Series = Map<string, ReadonlyMap<string, string>[]>;
@@ -32,7 +32,7 @@ export class SeparateApps {
   readonly #ca: string;
 
   static async start(options: SeparateAppsOptions): Promise<SeparateApps> {
-    await makeBucket(options);
+    if (options.endpoint !== undefined) await makeBucket(options.endpoint, options.name);
     const total = Object.values(wholeSystem).reduce((sum, count) => sum + count, 0);
     const apps = new SeparateApps(options, await freePorts(2 * total + 2));
     try {
@@ -70,11 +70,15 @@ export class SeparateApps {
       KAFKA_BROKERS: kafka,
       KAFKA_TOPIC: name,
       REDIS_ENDPOINT: new URL(redis).host,
-      LOKI_OBJECT_STORE: 's3',
-      S3_ENDPOINT: endpoint,
-      S3_BUCKET: name,
-      S3_ACCESS_KEY: process.env['AWS_ACCESS_KEY_ID'] ?? '',
-      S3_SECRET_KEY: process.env['AWS_SECRET_ACCESS_KEY'] ?? '',
+      ...(endpoint === undefined
+        ? {}
+        : {
+            LOKI_OBJECT_STORE: 's3',
+            S3_ENDPOINT: endpoint,
+            S3_BUCKET: name,
+            S3_ACCESS_KEY: process.env['AWS_ACCESS_KEY_ID'] ?? '',
+            S3_SECRET_KEY: process.env['AWS_SECRET_ACCESS_KEY'] ?? '',
+          }),
     };
     const memberOf = (app: AppName, number: number): Member => {
       const [httpPort, grpcPort] = ports.splice(0, 2);
@@ -149,7 +153,7 @@ function targetOf(app: AppName, pod: string): Record<string, string> {
   return { cluster: 'test', namespace: 'loki', job: `loki/${container}`, container, pod };
 }
 
-async function makeBucket({ endpoint, name }: SeparateAppsOptions): Promise<void> {
+async function makeBucket(endpoint: string, name: string): Promise<void> {
   const { hostname, port } = new URL(endpoint);
   const client = new Client({
     endPoint: hostname,
