@@ -1,3 +1,4 @@
+/** Clients that close their writing side: they may wait for an answer, or have gone. */
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TimerHandle, Timers } from '@loki/ports';

@@ -1,3 +1,4 @@
+/** The HTTP server: step *admit* of a push and of a query. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';

@@ -1,3 +1,4 @@
+/** Bodies of requests, bounded while they arrive: step *admit* of a written line. */
 import type { IncomingMessage } from 'node:http';
 import { LokiError } from '@loki/model';
 import type { SharedBytes } from '@loki/model';

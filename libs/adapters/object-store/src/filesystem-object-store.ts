@@ -1,3 +1,4 @@
+/** Objects in a directory: the store of one process. */
 import { randomBytes } from 'node:crypto';
 import { hasCode, LokiError } from '@loki/model';
 import type { Disk, ObjectInfo, ObjectStore, Random } from '@loki/ports';

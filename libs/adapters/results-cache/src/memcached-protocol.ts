@@ -1,3 +1,4 @@
+/** The two commands of memcached that are needed: `get` and `set`. */
 import { createHash } from 'node:crypto';
 import { mib } from '@loki/model';
 

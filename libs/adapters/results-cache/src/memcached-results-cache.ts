@@ -1,3 +1,4 @@
+/** Results in memcached, shared by queriers: step *recall* of a query. */
 import { mib } from '@loki/model';
 import type { Clock, Logger, ResultsCache, Timers } from '@loki/ports';
 import { chooseServer } from './choose-server.ts';

@@ -1,3 +1,4 @@
+/** Results in the memory of one querier: step *recall* of a query. */
 import type { Clock, ResultsCache } from '@loki/ports';
 
 interface CacheEvents {

@@ -1,3 +1,4 @@
+/** The state of rings in memory: for one process, or lent to others by it. */
 import type { RingStore } from '@loki/ports';
 
 interface Entry {

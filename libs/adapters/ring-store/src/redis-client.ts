@@ -1,3 +1,4 @@
+/** Connections to Redis for the state of rings. */
 import { createRequire } from 'node:module';
 import type * as ioredis from 'ioredis';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';

@@ -1,3 +1,4 @@
+/** The state of rings in Redis: heartbeats and tokens of all members. */
 import { LokiError } from '@loki/model';
 import type { Logger, Random, RingStore, TimerHandle, Timers } from '@loki/ports';
 import { openRedis } from './redis-client.ts';

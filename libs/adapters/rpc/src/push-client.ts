@@ -1,3 +1,4 @@
+/** Passes pushes on to distributors: the gateway's side. */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';

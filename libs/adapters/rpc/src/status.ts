@@ -1,3 +1,4 @@
+/** Errors as gRPC statuses and back, so that a code of the catalogue survives the way. */
 import { Metadata, status } from '@grpc/grpc-js';
 import type { ServiceError, StatusObject } from '@grpc/grpc-js';
 import { errors, LokiError } from '@loki/model';

@@ -1,3 +1,4 @@
+/** The write log in files of this process: step *write log* of a written line. */
 import { LokiError, mib } from '@loki/model';
 import type { Disk, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
 import { CommitScheduler } from './commit-scheduler.ts';

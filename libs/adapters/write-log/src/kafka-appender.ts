@@ -1,3 +1,4 @@
+/** Appends to one partition of the topic, a batch at a time. */
 import { LokiError } from '@loki/model';
 import type { Clock, LogRecord, Logger, Random, Timers } from '@loki/ports';
 import { batchBytesMax, frameBytes } from './kafka-batch.ts';

@@ -1,3 +1,4 @@
+/** Reads one partition of the topic: the source of step *consume*. */
 import { LokiError } from '@loki/model';
 import type { Clock, LoggedRecord, Logger, Random, TimerHandle, Timers } from '@loki/ports';
 import { parseFrame, readBatches } from './kafka-batch.ts';

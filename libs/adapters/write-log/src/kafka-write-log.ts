@@ -1,3 +1,4 @@
+/** The write log in a Kafka topic: step *write log* of a written line. */
 import { LokiError, mib } from '@loki/model';
 import type { Clock, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
 import { KafkaAppender } from './kafka-appender.ts';

@@ -1,3 +1,4 @@
+/** The log files of one partition: appends, reads, deletion of flushed files. */
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, LogRecord, TimerHandle } from '@loki/ports';
 import type { Scratch } from './commit-scheduler.ts';

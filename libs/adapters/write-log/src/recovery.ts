@@ -1,3 +1,4 @@
+/** Opens the files of a partition after a stop or a crash: torn ends are cut, damage is reported. */
 import { LokiError } from '@loki/model';
 import { fileHeaderBytes, headerOf, parseRecord, writeRecord } from './format.ts';
 import { LogFile, logFilePath } from './log-file.ts';

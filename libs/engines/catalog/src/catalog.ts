@@ -1,3 +1,4 @@
+/** The read side of the catalog: step *select* of a query, and the plans of compactors. */
 import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';

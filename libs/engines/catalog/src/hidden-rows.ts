@@ -1,3 +1,4 @@
+/** Deleted and expired rows that are still stored: step *delete, expire* of a stored day. */
 import type { Clock, LeafDelete, LeafRequest } from '@loki/ports';
 import type { DeleteRequests } from './delete-requests.ts';
 import { expiredRows } from './retention.ts';

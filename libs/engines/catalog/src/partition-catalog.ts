@@ -1,3 +1,4 @@
+/** The write side of the catalog: step *flush, commit* of a written line. */
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import { CatalogState } from './catalog-state.ts';

@@ -1,3 +1,4 @@
+/** Reads a query and checks its meaning: the first step of each query. */
 import { BoundedMap } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 import { compileTemplate } from '@loki/template';

@@ -1,3 +1,4 @@
+/** The grammar of LogQL: a new stage, function or operator begins here. */
 import type {
   BinaryOp,
   CompareOp,

@@ -1,3 +1,4 @@
+/** Groups lines that differ in some words only. */
 import { TimeCounts } from './time-counts.ts';
 import { kindsOf, wildcard, wordKinds } from './tokens.ts';
 import type { Tokens } from './tokens.ts';

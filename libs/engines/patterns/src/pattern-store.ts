@@ -1,3 +1,4 @@
+/** Patterns and their counts of the last hours, in bounded memory: the answer of `/patterns`. */
 import { Labels } from '@loki/model';
 import type { PatternSeries } from '@loki/ports';
 import { Drain } from './drain.ts';

@@ -1,3 +1,4 @@
+/** Patterns of one record, found in a worker. */
 import { nsPerMs } from '@loki/model';
 import type { Labels } from '@loki/model';
 import type { Task } from '@loki/ports';

@@ -1,3 +1,4 @@
+/** Patterns that V8 cannot run in linear time, on re2js, with bounds. */
 import { RE2JS } from 're2js';
 import { checkInterrupt, isInterruptible, LokiError } from '@loki/model';
 import type { Node } from './ast.ts';

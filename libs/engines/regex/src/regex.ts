@@ -1,3 +1,4 @@
+/** Compiled patterns: RE2 as Go has it, in linear time. */
 import { checkInterrupt } from '@loki/model';
 import { analyze } from './analyze.ts';
 import { concat, position } from './ast.ts';

@@ -1,3 +1,4 @@
+/** Patterns for V8: RE2's syntax as a JavaScript pattern that means the same. */
 import { some } from './ast.ts';
 import type { Node, RepeatNode } from './ast.ts';
 import { clip, covers, negate, runeMax } from './char-set.ts';

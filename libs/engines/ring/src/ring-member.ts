@@ -1,3 +1,4 @@
+/** This process as a member of a ring. */
 import { LokiError } from '@loki/model';
 import type { Clock, Logger, Random, RingStore, TimerHandle, Timers } from '@loki/ports';
 import { decodeInstances, encodeInstances } from './instance.ts';

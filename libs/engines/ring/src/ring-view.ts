@@ -1,3 +1,4 @@
+/** The knowledge of a ring that one process has. */
 import type { Clock, Logger, RingStore, TimerHandle, Timers } from '@loki/ports';
 import { decodeInstances } from './instance.ts';
 import type { RingInstance } from './instance.ts';

@@ -1,3 +1,4 @@
+/** A ring at one moment: members, tokens, and the owners of a token. */
 import type { RingInstance } from './instance.ts';
 
 /** A member with the state that its observer gives it. */

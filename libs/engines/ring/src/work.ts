@@ -1,3 +1,4 @@
+/** Shares of work by the ring: days of compactors, groups of rulers. */
 import type { RingView } from './ring-view.ts';
 import type { Ring } from './ring.ts';
 import { shuffleShard } from './shuffle-shard.ts';

@@ -1,3 +1,4 @@
+/** Rows become a segment: the bytes of records, flushes and compactions. */
 import { zstdLevelDefault } from '@loki/bytes';
 import { compareText, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';

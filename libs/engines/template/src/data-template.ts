@@ -1,3 +1,4 @@
+/** Templates over any data: texts of alerts. */
 import { builtins } from './builtins.ts';
 import { compileTree } from './compile.ts';
 import type { FunctionTable } from './function-types.ts';

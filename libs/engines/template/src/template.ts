@@ -1,3 +1,4 @@
+/** Templates over log entries: `line_format` and `label_format`. */
 import { compileTree } from './compile.ts';
 import { functions } from './functions.ts';
 import { parseTemplate } from './parser.ts';

@@ -1,3 +1,4 @@
+/** Loki's canary: lines that are written, followed and compared. */
 import type { Clock, Logger, Random, Timers } from '@loki/ports';
 import type { CanaryMetrics } from '@loki/telemetry';
 import { canaryLine, timeOfLine } from './canary-lines.ts';

@@ -1,3 +1,4 @@
+/** The rounds of a compactor: the story of a stored day. */
 import type { TimerHandle } from '@loki/ports';
 import type { CompactorMetrics } from '@loki/telemetry';
 import { compactDay, inventoryOf } from './compact.ts';

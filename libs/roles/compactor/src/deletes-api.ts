@@ -1,3 +1,4 @@
+/** `/loki/api/v1/delete`: requests to delete, their list and their withdrawal. */
 import type { DeleteRequest, DeleteRequests } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { formatGoDuration, parseGoDuration } from '@loki/go';

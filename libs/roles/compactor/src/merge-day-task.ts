@@ -1,3 +1,4 @@
+/** Merges or rewrites a tenant's day in a worker: step *merge, remove* of a stored day. */
 import { findDeletedRows } from '@loki/engine';
 import { dayNs, LokiError } from '@loki/model';
 import type { LeafDelete, ObjectStore, Task, WorkerEnv } from '@loki/ports';

@@ -1,3 +1,4 @@
+/** The plan of a day, as a pure function: step *plan* of a stored day. */
 import type { CompactedSegment, SegmentRef } from '@loki/catalog';
 
 /** A tenant's segments of one UTC day. */

@@ -1,3 +1,4 @@
+/** Flushes and commits: step *flush, commit* of a written line. */
 import type { CommitState } from '@loki/catalog';
 import { LokiError, nsPerSecond } from '@loki/model';
 import { mergeTask, verifySegment } from '@loki/segment';

@@ -1,3 +1,4 @@
+/** An alerting rule: pending, firing, resolved. */
 import type { LabelPair } from '@loki/model';
 import { labelsKey, RuleError, RuleLimitError } from './evaluate.ts';
 import type { RaisedAlert } from './expand-alerts.ts';

@@ -1,3 +1,4 @@
+/** The ticks of one rule group. */
 import { LokiError, nsPerMs } from '@loki/model';
 import type { LabelPair, Semaphore, TenantId } from '@loki/model';
 import type { Clock, Logger, Timers, Workers } from '@loki/ports';

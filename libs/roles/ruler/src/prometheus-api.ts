@@ -1,3 +1,4 @@
+/** Prometheus' API for rules and alerts: their state, over all rulers. */
 import { formatFloat } from '@loki/go';
 import { LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';

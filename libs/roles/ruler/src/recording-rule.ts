@@ -1,3 +1,4 @@
+/** A recording rule: samples of a query become a series. */
 import type { LabelPair } from '@loki/model';
 import type { Alert } from './alert-rule.ts';
 import { labelsKey, RuleError, RuleLimitError, withLabels } from './evaluate.ts';

@@ -1,3 +1,4 @@
+/** Recorded samples on their way to Prometheus, in files until they are taken. */
 import { compress } from 'snappy';
 import type { TenantId } from '@loki/model';
 import type { Clock, Disk, HttpClient, Logger, Random, Timers } from '@loki/ports';

@@ -1,3 +1,4 @@
+/** A ruler: the groups of its share, started and stopped as the rule store has them. */
 import { Semaphore } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, ObjectStore, TimerHandle, Timers, Workers } from '@loki/ports';

@@ -1,3 +1,4 @@
+/** Flags, file and environment become a configuration. */
 import { nsPerSecond } from '@loki/model';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';

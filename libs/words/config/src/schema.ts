@@ -1,3 +1,4 @@
+/** The table of all configuration keys, read from schema-data.json. */
 import schemaData from './schema-data.json' with { type: 'json' };
 
 /**

@@ -1,3 +1,4 @@
+/** Tenant ids: the one place where a header becomes one. */
 import { LokiError } from './errors.ts';
 
 /** Proven tenant id: 1..150 bytes of the allowed set, not "." or "..". Only `parseTenantId` makes one. */

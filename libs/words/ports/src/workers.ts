@@ -1,3 +1,4 @@
+/** Heavy work as tasks, which run on other threads. */
 import type { ObjectStore } from './object-store.ts';
 import type { Clock } from './time.ts';
 

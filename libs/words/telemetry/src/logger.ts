@@ -1,3 +1,4 @@
+/** The log of a process: levels, forms and bounds of its lines. */
 import { pino } from 'pino';
 import type { Clock, LogFields, Logger } from '@loki/ports';
 import { escapeDeceptive, formatLogfmt, valueText } from './logfmt.ts';

@@ -1,3 +1,4 @@
+/** The registry of a process's metrics. */
 import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
 import { LabelledHistogram } from './histogram.ts';
 import { expositionFor, openMetricsText } from './open-metrics.ts';

@@ -1,3 +1,4 @@
+/** Results of one leaf from several places become one: step *merge* of a query. */
 import type {
   LeafRequest,
   LeafResult,

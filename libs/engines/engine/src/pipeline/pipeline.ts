@@ -1,3 +1,4 @@
+/** The stages of a log query, compiled: each row of a scan goes through them. */
 import { parseJsonPath, stageTraits } from '@loki/logql';
 import type { LabelFilter, Stage } from '@loki/logql';
 import { compileTemplate } from '@loki/template';

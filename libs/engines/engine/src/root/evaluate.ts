@@ -1,3 +1,4 @@
+/** The root of a query: everything that is computed from merged leaves. */
 import { printExpr } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Limits of streams: the number of a tenant's streams (`stream_limit`), the rate and the order of each. */
 import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';

@@ -1,3 +1,4 @@
+/** Cuts a leaf into parts by time and stream: step *cut* of a query. */
 import {
   ceilTo,
   isShardable,

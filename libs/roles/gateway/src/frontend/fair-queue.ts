@@ -1,3 +1,4 @@
+/** Parts of queries wait here for queriers, with turns for tenants and their actors. */
 import { fnv1a32, LokiError } from '@loki/model';
 import { ActorQueue } from './actor-queue.ts';
 import type { ActorPath } from './actor-queue.ts';

@@ -1,3 +1,4 @@
+/** A query from its text to its result: the story of a query. */
 import type { Limits, LimitsSource } from '@loki/config';
 import { evaluate, QueryThread } from '@loki/engine';
 import type { MemoryBudget, QueryOutcome, QueryParams, Work } from '@loki/engine';

@@ -1,3 +1,4 @@
+/** Limits of a tenant that refuse a query before it runs. */
 import type { Limits } from '@loki/config';
 import { formatGoDuration, formatPrometheusDuration } from '@loki/go';
 import { printSelector } from '@loki/logql';

@@ -1,3 +1,4 @@
+/** Gives each route its handler. */
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
 import type { RuntimeConfig, Settings, Component, Config } from '@loki/config';
 import { RequestLog } from '@loki/gateway';
