@@ -7,14 +7,14 @@ import { eventually } from '@loki/test-tools';
 import { namespace } from './account.ts';
 import type { KubeObject } from './kube-api.ts';
 import type { HelmVersion } from './programs.ts';
+import { claims as claimsPath } from './release.ts';
 import type { Values } from './release.ts';
-import type { World } from './rights.ts';
 import type { Outcome } from './run.ts';
+import type { World } from './world.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 export const chart = path.join(root, 'deploy/helm/loki');
 const release = 'loki';
-const claimsPath = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
 const goneMsMax = 120_000;
 const workloadKinds = ['deployments', 'statefulsets'] as const;
 
@@ -54,7 +54,7 @@ export async function checkLifecycle(world: World, helm: HelmVersion): Promise<v
     claims.length === 3 && claims.every(({ status }) => status.phase === 'Bound'),
     claims.map(({ metadata, status }) => `${metadata.name} ${status.phase}`).join(', '),
   );
-  for (const [name, values] of changes) {
+  for (const [name, values] of world.isBrief ? changes.slice(1) : changes) {
     const replicas = new ReplicasWatch(world);
     const flags = name === zonesChange ? forced : [];
     told(`upgrade: ${name}`, await world.helm.upgrade(release, chart, { ...options, values, flags }));
@@ -70,7 +70,7 @@ export async function checkLifecycle(world: World, helm: HelmVersion): Promise<v
       replicas.falls.join(', '),
     );
   }
-  for (const revision of [3, 1]) {
+  for (const revision of world.isBrief ? [1] : [3, 1]) {
     const back = ['rollback', release, String(revision), '--wait', '--timeout=180s', ...forced];
     told(`roll back to revision ${revision}`, await world.helm.run(options, back));
   }
@@ -96,7 +96,7 @@ export async function checkLifecycle(world: World, helm: HelmVersion): Promise<v
     'uninstall at last',
     await world.helm.run(options, ['uninstall', release, '--wait', '--timeout=120s']),
   );
-  await removeClaims(world);
+  await world.helm.clear();
 }
 
 /** An upgrade from the chart of an earlier commit, and back. */
@@ -124,7 +124,6 @@ export async function checkUpgradeFrom(world: World, commit: string, helm: HelmV
         if (!isGood) break;
       }
       await world.helm.clear();
-      await removeClaims(world);
     }
   } finally {
     fs.rmSync(directory, { recursive: true });
@@ -235,16 +234,4 @@ async function restOf({ plane }: World): Promise<string[]> {
     '--output=name',
   ]);
   return names.split('\n').filter((name) => name !== '');
-}
-
-/** As the guide has it; then the volumes are free again. */
-export async function removeClaims({ plane }: World): Promise<void> {
-  const selector = '?labelSelector=app.kubernetes.io/name%3Dloki';
-  await plane.api.request('DELETE', `${claimsPath}${selector}`);
-  await eventually(async () => (await plane.api.list(claimsPath)).length === 0, { withinMs: goneMsMax });
-  for (const { metadata, status } of await plane.api.list('/api/v1/persistentvolumes')) {
-    if (status.phase !== 'Released') continue;
-    const patch = JSON.stringify([{ op: 'remove', path: '/spec/claimRef' }]);
-    await plane.kubectl(['patch', 'pv', metadata.name, '--type=json', `--patch=${patch}`]);
-  }
 }

@@ -23,8 +23,8 @@ import { checkLifecycle, checkUpgradeFrom, previousChart } from './lifecycle.ts'
 import { findPrograms, installPrograms } from './programs.ts';
 import { Helm } from './release.ts';
 import { checkRights, readAccountPermissions } from './rights.ts';
-import type { World } from './rights.ts';
 import { checkScaling } from './scaling.ts';
+import type { World } from './world.ts';
 
 const parts = ['rights', 'lifecycle', 'previous', 'drain', 'admission', 'scaling'] as const;
 const briefParts: readonly string[] = ['rights', 'lifecycle', 'drain', 'admission'];
@@ -67,9 +67,9 @@ async function main(): Promise<number> {
     await defineKinds(plane);
     const kubeconfig = await createAccount(plane);
     await grant(plane, readAccountPermissions());
-    const world: World = { checks, plane, helm, kubeconfig };
+    const world: World = { checks, plane, helm, kubeconfig, isBrief };
     const versions = isBrief ? (['helm4'] as const) : (['helm3', 'helm4'] as const);
-    if (only.has('rights')) await checkRights(world, !isBrief);
+    if (only.has('rights')) await checkRights(world);
     if (only.has('lifecycle')) for (const version of versions) await checkLifecycle(world, version);
     if (only.has('previous')) {
       const commit = values.previous ?? previousChart();

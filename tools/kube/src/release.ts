@@ -25,6 +25,8 @@ interface HelmOptions {
 
 const timeoutDefault = '240s';
 const clearMsMax = 120_000;
+const pods = `/api/v1/namespaces/${namespace}/pods`;
+export const claims = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
 
 /** Kinds that the charts have, with what owns others first. */
 const groups = [
@@ -94,7 +96,9 @@ export class Helm {
     );
   }
 
-  /** Removes, as the administrator, all that releases may have left, but for claims. */
+  /**
+   * Removes, as the administrator, all that releases may have left, claims too; their volumes are free again.
+   */
   async clear(): Promise<void> {
     const { api } = this.#plane;
     for (const each of [namespace, grafanaNamespace]) {
@@ -106,8 +110,17 @@ export class Helm {
       }
     }
     await api.request('DELETE', `/api/v1/namespaces/${namespace}/secrets?labelSelector=owner%3Dhelm`);
-    const pods = `/api/v1/namespaces/${namespace}/pods`;
-    await eventually(async () => (await api.list(pods)).length === 0, { withinMs: clearMsMax, everyMs: 200 });
+    // Claims have the labels of their StatefulSet's selector alone.
+    await api.request('DELETE', `${claims}?labelSelector=app.kubernetes.io/name%3Dloki`);
+    for (const path of [pods, claims]) {
+      const isGone = async () => (await api.list(path)).length === 0;
+      await eventually(isGone, { withinMs: clearMsMax, everyMs: 200 });
+    }
+    for (const { metadata, status } of await api.list('/api/v1/persistentvolumes')) {
+      if (status.phase !== 'Released') continue;
+      const patch = JSON.stringify([{ op: 'remove', path: '/spec/claimRef' }]);
+      await this.#plane.kubectl(['patch', 'pv', metadata.name, '--type=json', `--patch=${patch}`]);
+    }
   }
 
   close(): void {

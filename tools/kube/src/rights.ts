@@ -4,27 +4,18 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Part } from '@loki/deploy';
-import type { Checks } from '@loki/image';
 import { accountUser, auditBytes, auditEvents, grafanaNamespace, grant, namespace } from './account.ts';
 import type { AuditEvent } from './account.ts';
 import { listOf } from './control-plane.ts';
-import type { ControlPlane } from './control-plane.ts';
 import { readPermissions, rightsOf, textOf, without } from './permissions.ts';
 import type { Block, Permissions, Right } from './permissions.ts';
 import type { HelmVersion } from './programs.ts';
-import type { Helm, Values } from './release.ts';
+import type { Values } from './release.ts';
 import type { Outcome } from './run.ts';
+import type { World } from './world.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const permissionsFile = path.join(root, 'deploy/kubesphere/loki/permissions.yaml');
-
-export interface World {
-  readonly checks: Checks;
-  readonly plane: ControlPlane;
-  readonly helm: Helm;
-  /** Of the account. */
-  readonly kubeconfig: string;
-}
 
 interface Mode {
   readonly name: string;
@@ -107,14 +98,15 @@ export function readAccountPermissions(): Permissions {
   return readPermissions(fs.readFileSync(permissionsFile, 'utf8'));
 }
 
-/** @param isWhole  also takes each right away, which takes minutes */
-export async function checkRights(world: World, isWhole: boolean): Promise<void> {
+/** A brief one goes through few modes, and takes no right away. */
+export async function checkRights(world: World): Promise<void> {
   const { plane } = world;
   const text = fs.readFileSync(permissionsFile, 'utf8');
   const events: Record<HelmVersion, AuditEvent[]> = { helm3: [], helm4: [] };
-  for (const helm of ['helm3', 'helm4'] as const) {
+  for (const helm of world.isBrief ? (['helm3'] as const) : (['helm3', 'helm4'] as const)) {
     const fromBytes = auditBytes(plane);
-    for (const mode of modes) await live(world, helm, mode, text);
+    const briefModes = modes.filter(({ name }) => ['host, defaults', 'agent, all options'].includes(name));
+    for (const mode of world.isBrief ? briefModes : modes) await live(world, helm, mode, text);
     events[helm] = auditEvents(plane, fromBytes);
     // Helm 3 looks whether a namespace is there, and goes on where it may not.
     const isIgnored = ({ verb, resource }: AuditEvent): boolean =>
@@ -126,14 +118,14 @@ export async function checkRights(world: World, isWhole: boolean): Promise<void>
       [...new Set(refused)].join('; '),
     );
   }
+  await grant(plane, readAccountPermissions());
+  await refusals(world);
+  if (world.isBrief) return;
   const permissions = readPermissions(text, ['sidecar', 'operator']);
   const idle = rightsOf(permissions).filter(
     (right) => !isUsed(events.helm3, right) && !isUsed(events.helm4, right),
   );
   world.checks.check('no right of permissions.yaml is idle', idle.length === 0, listing(idle));
-  await grant(plane, readAccountPermissions());
-  await refusals(world);
-  if (!isWhole) return;
   const needless: Right[] = [];
   const whole = readAccountPermissions();
   const tried = rightsOf(whole);

@@ -13,12 +13,12 @@ import type { Services } from '@loki/services';
 import { eventually, freePorts } from '@loki/test-tools';
 import { namespace } from './account.ts';
 import type { KubeObject } from './kube-api.ts';
-import { chart, removeClaims } from './lifecycle.ts';
+import { chart } from './lifecycle.ts';
 import { Load } from './load.ts';
 import { MetricsApi, queryOf } from './metrics-api.ts';
 import { PodProcesses } from './pod-processes.ts';
 import type { Values } from './release.ts';
-import type { World } from './rights.ts';
+import type { World } from './world.ts';
 
 const components = ['gateway', 'distributor', 'ingester', 'querier'] as const;
 const lookMs = 2_000;
@@ -79,7 +79,6 @@ export async function checkScaling(world: World): Promise<void> {
     ends.push(() => metrics.close());
     ends.push(async () => {
       await world.helm.clear();
-      await removeClaims(world);
     });
     await scale(world, processes, settings(directory, services));
   } finally {
