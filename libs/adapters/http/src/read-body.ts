@@ -1,6 +1,6 @@
 /** Bodies of requests, bounded while they arrive: step *admit* of a written line. */
 import type { IncomingMessage } from 'node:http';
-import { LokiError } from '@loki/model';
+import { freeMemory, LokiError } from '@loki/model';
 import type { SharedBytes } from '@loki/model';
 import type { TimerHandle, Timers } from '@loki/ports';
 
@@ -75,7 +75,9 @@ export function readBody(message: IncomingMessage, bytesMax: number, room: BodyR
     message.on('data', onData);
     message.once('end', () => {
       rate?.cancel();
-      resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes));
+      if (chunks.length === 1) return resolve(chunks[0]);
+      resolve(Buffer.concat(chunks, bytes));
+      for (const chunk of chunks) freeMemory(chunk);
     });
     message.once('close', () => {
       if (!message.complete) fail(new LokiError('clientGone', 'the request was cancelled by the client'));

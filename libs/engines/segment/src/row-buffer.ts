@@ -292,23 +292,18 @@ export class RowBuffer {
   }
 
   #growLines(needed: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.#lines.length * 2, this.#lineBytes + needed));
-    this.#lines.copy(grown, 0, 0, this.#lineBytes);
-    this.#lines = grown;
+    const size = Math.max(this.#lines.length * 2, this.#lineBytes + needed);
+    this.#lines = Buffer.from(this.#lines.buffer.transfer(size));
   }
 
   #growRows(): void {
     const size = this.#rowCount * 2;
     this.#lineEnds = grow(this.#lineEnds, size);
     this.#cellEnds = grow(this.#cellEnds, size);
-    const timestamps = new Float64Array(size);
-    timestamps.set(this.#timestamps);
-    this.#timestamps = timestamps;
+    this.#timestamps = new Float64Array(this.#timestamps.buffer.transfer(size * 8));
   }
 }
 
 function grow(array: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(size);
-  grown.set(array);
-  return grown;
+  return new Uint32Array(array.buffer.transfer(size * 4));
 }

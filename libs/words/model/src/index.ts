@@ -8,6 +8,7 @@ export { compareText, Labels, sortTexts } from './labels.ts';
 export type { LabelPair } from './labels.ts';
 export { parseMediaType } from './media-type.ts';
 export { Semaphore } from './semaphore.ts';
+export { freeMemory } from './free-memory.ts';
 export { SharedBytes } from './shared-bytes.ts';
 export { parseTenantId } from './tenant-id.ts';
 export type { TenantId } from './tenant-id.ts';

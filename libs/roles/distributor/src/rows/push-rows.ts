@@ -1,4 +1,4 @@
-import { LokiError, mib } from '@loki/model';
+import { freeMemory, LokiError, mib } from '@loki/model';
 import type { PushSink } from '@loki/proto';
 import { NameCache } from '../json/name-cache.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
@@ -89,6 +89,8 @@ export class PushRows implements PushSink {
   readonly streamFirstRow: number[] = [];
 
   #streams: StreamLookup | undefined;
+  /** The columns came from another thread, and are nobody else's. */
+  #isAdopted = false;
   readonly #names = new NameCache();
   /** Beyond these a push is refused with `bodyTooLarge`. */
   countsMax = countsMax;
@@ -114,12 +116,21 @@ export class PushRows implements PushSink {
 
   /** Lets go of the body, so that a kept PushRows does not hold it until the next push. */
   release(): void {
+    const { bytes, extra, seconds, nanos, lineStart, lineEnd, inExtra, pairEnd, isRefused } = this;
     this.start(Buffer.alloc(0), undefined);
+    if (!this.#isAdopted) return;
+    this.#isAdopted = false;
+    const columns = [bytes, seconds, nanos, lineStart, lineEnd, inExtra, pairEnd, isRefused];
+    if (this.extra !== extra) columns.push(extra);
+    // Those that are kept serve the next push.
+    if (this.seconds !== seconds) for (const column of columns) freeMemory(column);
+    else freeMemory(bytes);
   }
 
   /** Takes over columns that another thread has filled; pairs and streams follow. */
   adopt(columns: RowColumns, streams: StreamLookup): void {
     this.start(asBuffer(columns.bytes), streams);
+    this.#isAdopted = true;
     this.countsMax = countsMax;
     this.extra = asBuffer(columns.extra);
     this.extraLength = columns.extra.length;
