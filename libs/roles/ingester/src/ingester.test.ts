@@ -229,6 +229,44 @@ describe('an ingester', () => {
     expect(ingester.headBytes()).toBe(0);
   });
 
+  test('thirty minutes without the store at full load: memory stays bounded, and what waits is drained at twice the rate', async () => {
+    const world = await World.open();
+    const bound = 100_000;
+    const ingester = await world.ready({
+      flushRawBytes: 60_000,
+      headBytesPartitionMax: bound,
+      headBytesMax: bound,
+      readBytesMax: 10_000,
+    });
+    let appended = 0;
+    let mostBytes = 0;
+    // Ten seconds of load: lines that do not compress, so that memory fills within minutes.
+    const step = async (): Promise<void> => {
+      const lines = Array.from({ length: 8 }, () =>
+        Buffer.from(world.scheduler.random.bytes(500)).toString('hex'),
+      );
+      await world.append(lines.map((line) => row(appended++, line)));
+      await world.pass(10_000);
+      mostBytes = Math.max(mostBytes, ingester.headBytes());
+    };
+    world.bucket.faults.down = true;
+    const outageSteps = 180;
+    for (let i = 0; i < outageSteps; i++) await step();
+    expect(mostBytes).toBeGreaterThan(0.8 * bound);
+    expect(mostBytes).toBeLessThan(1.1 * bound);
+    world.bucket.faults.down = false;
+    let drainSteps = 0;
+    const isDrained = async () =>
+      ((await ingester.status())[0]?.consumedOffset ?? 0) >= (await world.log.endOffset(0));
+    for (; !(await world.do(isDrained())); drainSteps++) await step();
+    // As much again came in meanwhile.
+    expect(drainSteps).toBeLessThan(outageSteps);
+    expect(mostBytes).toBeLessThan(1.1 * bound);
+    await world.do(ingester.flush());
+    expect(world.storedRows()).toHaveLength(appended);
+    expect(new Set(world.storedRows()).size).toBe(appended);
+  }, 120_000);
+
   test.each([
     ['by size', { flushRawBytes: 1_000 }, 0],
     ['by age', { flushAgeMs: 60_000 }, 66_000],
