@@ -16,7 +16,7 @@ export type { QueryOutcome, QueryParams, QueryResult } from './common/query-type
 export type { SamplePart } from './merge/sample-parts.ts';
 export { cutSampleResult, joinSampleParts, mergeRangeParts } from './merge/sample-parts.ts';
 export { tooManySeries } from './common/series-labels.ts';
-export { streamsTask } from './leaf/streams-task.ts';
+export { streamsTask, unpackStreams } from './leaf/streams-task.ts';
 export {
   ceilTo,
   floorTo,

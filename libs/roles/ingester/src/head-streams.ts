@@ -1,4 +1,4 @@
-import { Labels } from '@loki/model';
+import type { LabelPair } from '@loki/model';
 import type { EntryHasher } from './entry-hasher.ts';
 import { grown } from './grown.ts';
 import { LabelValues } from './label-values.ts';
@@ -97,15 +97,16 @@ export class HeadStreams {
     return this.#pairValue[this.#firstPair[stream] + place];
   }
 
-  labels(stream: number): Labels {
-    const names: string[] = [];
-    const texts: string[] = [];
-    for (let i = 0; i < this.#pairCount[stream]; i++) {
-      const value = this.valueAt(stream, i);
-      names.push(this.values.name(value).text);
-      texts.push(this.values.text(value));
+  /** @param kept pairs by the number of the value: streams share them */
+  pairs(stream: number, kept: Map<number, LabelPair>): LabelPair[] {
+    const pairs: LabelPair[] = [];
+    for (let place = 0; place < this.#pairCount[stream]; place++) {
+      const value = this.valueAt(stream, place);
+      let pair = kept.get(value);
+      if (!pair) kept.set(value, (pair = [this.values.name(value).text, this.values.text(value)]));
+      pairs.push(pair);
     }
-    return Labels.fromSorted(names, texts);
+    return pairs;
   }
 
   /** In no order. Streams may be deleted on the way, the one at hand included. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { usOf } from '@loki/model';
+import { Labels, usOf } from '@loki/model';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
 import { encodeRows, hasher, headRecord, streamOf } from './test/records.ts';
@@ -10,7 +10,9 @@ const text = (app: string) => `{app="${app}", env="test"}`;
 function labelsIn({ streams }: Head, tenant: string): string[] {
   const ofTenant = streams.tenants.get(tenant);
   return ofTenant
-    ? Array.from(streams.ofTenant(ofTenant), (each) => streams.labels(each).toString()).sort()
+    ? Array.from(streams.ofTenant(ofTenant), (each) =>
+        Labels.fromPairs(streams.pairs(each, new Map())).toString(),
+      ).sort()
     : [];
 }
 
@@ -109,7 +111,7 @@ describe('the head', () => {
         for (let run = head.newestRun(stream); run >= 0; run = head.runs.previous(run)) {
           offsets.push(head.placeOf(run).record.offset);
         }
-        all[`${tenant.tenant} ${head.streams.labels(stream).get('app')}`] = offsets;
+        all[`${tenant.tenant} ${new Map(head.streams.pairs(stream, new Map())).get('app')}`] = offsets;
       }
     }
     return all;

@@ -1,5 +1,6 @@
 import { leafTask, mergeAsTheyCome, packedBytes, unpackLeafResult, volumeTask } from '@loki/engine';
 import type { PackedLeafResult } from '@loki/engine';
+import type { LabelPair } from '@loki/model';
 import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
 import { headLabels } from './head-labels.ts';
@@ -81,9 +82,10 @@ export async function headStreams(
   }
   const result: StreamVolume[] = [];
   const volumes = new HeadVolumes(head, selection);
+  const pairs = new Map<number, LabelPair>();
   for (const stream of selectStreams(head, selection)) {
     const volume = volumes.of(stream);
-    if (volume.entries > 0) result.push({ labels: [...head.streams.labels(stream)], ...volume });
+    if (volume.entries > 0) result.push({ labels: head.streams.pairs(stream, pairs), ...volume });
   }
   return { committedOffset: progress.committedOffset, result };
 }

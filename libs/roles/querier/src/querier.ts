@@ -9,6 +9,7 @@ import {
   resultBytes,
   streamsTask,
   unpackLeafResult,
+  unpackStreams,
   volumeTask,
 } from '@loki/engine';
 import type { PackedLeafResult, Work } from '@loki/engine';
@@ -241,6 +242,14 @@ export class Querier implements QuerierService {
       ...[...heads.values()].map((head) => head.result),
     ];
     const parts = others.filter((list) => list.length > 0);
+    // The streams of one head, each once and counted whole.
+    if (
+      whole.length === 0 &&
+      parts.length === 1 &&
+      [...heads.values()].some(({ result }) => result === parts[0])
+    ) {
+      return parts[0];
+    }
     return parts.length === 0 ? whole : this.#complete(mergeStreamVolumes([whole, ...parts]), signal);
   }
 
@@ -281,7 +290,10 @@ export class Querier implements QuerierService {
     const sources = [{ kind: 'object' as const, key, clip }];
     const streams = request.volume
       ? await this.#onWorker(volumeTask, { request, sources }, segment, signal)
-      : await this.#onWorker(streamsTask, { request, key, clip }, segment, signal);
+      : await this.#complete(
+          unpackStreams(await this.#onWorker(streamsTask, { request, key, clip }, segment, signal)),
+          signal,
+        );
     if (known !== undefined) this.#known.put(known, streams);
     return streams;
   }

@@ -6,7 +6,8 @@ import { parseTenantId, Labels, loadHash } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
 import { encodeSegment, RowWriter } from '@loki/segment';
-import { streamsTask } from './streams-task.ts';
+import { atOnce } from '../common/sliced-work.ts';
+import { streamsTask, unpackStreams } from './streams-task.ts';
 
 beforeAll(loadHash);
 
@@ -51,7 +52,8 @@ test.each([
   const ns = (seconds: number) => BigInt(seconds) * 1_000_000_000n;
   const request: StreamsRequest = { tenant, selector, startNs: ns(from), endNs: ns(to) };
   const bounds = clip && { startNs: ns(clip[0]), endNs: ns(clip[1]) };
-  const ask = (asked: StreamsRequest) => streamsTask.run({ request: asked, key, clip: bounds }, env);
+  const ask = async (asked: StreamsRequest) =>
+    atOnce(unpackStreams(await streamsTask.run({ request: asked, key, clip: bounds }, env)));
   const streams = valuesOf(await ask(request));
   expect(Object.keys(streams).length).toBeGreaterThan(1);
   expect(valuesOf(await ask({ ...request, group: { by: 'name', withValues: true } }))).toEqual(streams);

@@ -1,7 +1,8 @@
 import { parseMatchers } from '@loki/logql';
-import type { TenantId } from '@loki/model';
+import type { LabelPair, TenantId } from '@loki/model';
 import type { StreamsRequest, StreamVolume, Task } from '@loki/ports';
-import type { BlockInfo, Section } from '@loki/segment';
+import type { BlockInfo, LabelIndex, Section } from '@loki/segment';
+import type { Work } from '../common/sliced-work.ts';
 import { openStored } from './section-reader.ts';
 import type { Clip } from './section-reader.ts';
 import { labelGroups } from './stream-groups.ts';
@@ -14,17 +15,52 @@ interface StreamsTaskInput {
   readonly clip?: Clip;
 }
 
+/** Streams as columns, as they come from a worker: each text once. */
+interface PackedStreams {
+  /** Names of labels, and values of each: all that streams have. */
+  readonly names: readonly string[];
+  readonly values: readonly (readonly string[])[];
+  /** Labels of stream s are starts[s] .. starts[s+1]: the place of the name, and of the value. */
+  readonly starts: Uint32Array;
+  readonly name: Uint32Array;
+  readonly value: Uint32Array;
+  readonly entries: Float64Array;
+  readonly lineBytes: Float64Array;
+}
+
 /** Reads the footer of one stored segment and answers from its stream table and block table. */
-export const streamsTask: Task<StreamsTaskInput, StreamVolume[]> = {
+export const streamsTask: Task<StreamsTaskInput, PackedStreams | StreamVolume[]> = {
   name: 'engine.streams',
   async run({ request, key, clip }, env) {
     const segment = await openStored(key, env);
     const section = segment.section(request.tenant as TenantId);
-    return section
-      ? sectionVolumes(section, clip ? { ...request, ...intersect(request, clip) } : request)
-      : [];
+    if (!section) return [];
+    return sectionVolumes(section, clip ? { ...request, ...intersect(request, clip) } : request);
   },
 };
+
+/** Streams that are unpacked between two pauses. */
+const streamsPerSlice = 1024;
+
+/** The streams with their labels, of which those that streams share are one object. */
+export function* unpackStreams(
+  packed: PackedStreams | readonly StreamVolume[],
+): Work<readonly StreamVolume[]> {
+  if (!('starts' in packed)) return packed;
+  const { names, values, starts, name, value, entries, lineBytes } = packed;
+  const pairs: (LabelPair | undefined)[][] = values.map(() => []);
+  const streams: StreamVolume[] = [];
+  for (let stream = 0; stream < entries.length; stream++) {
+    const labels: LabelPair[] = [];
+    for (let i = starts[stream]; i < starts[stream + 1]; i++) {
+      const at = name[i];
+      labels.push((pairs[at][value[i]] ??= [names[at], values[at][value[i]]]));
+    }
+    streams.push({ labels, entries: entries[stream], lineBytes: lineBytes[stream] });
+    if (stream % streamsPerSlice === streamsPerSlice - 1) yield;
+  }
+  return streams;
+}
 
 function intersect(a: Clip, b: Clip): Clip {
   return {
@@ -37,24 +73,60 @@ function intersect(a: Clip, b: Clip): Clip {
  * The section's streams that match and have entries in the range, with the volume that falls into it; or the
  * names and values of their labels, for which no stream is looked at where all are meant.
  */
-function sectionVolumes(section: Section, request: StreamsRequest): StreamVolume[] {
+function sectionVolumes(section: Section, request: StreamsRequest): PackedStreams | StreamVolume[] {
   const { group } = request;
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
   const isWhole = section.minNs >= request.startNs && section.maxNs < request.endNs;
   if (group?.by === 'name' && isWhole && matchers.length === 0) return labelGroups(section.labelIndex, group);
   const streams = matchingStreams(section, matchers, request.startNs, request.endNs);
   if (group?.by === 'name') return labelGroups(section.labelIndex, group, streams);
-  const volumes = new Map<number, { entries: number; lineBytes: number }>();
-  for (const stream of streams) {
-    volumes.set(
-      stream,
-      isWhole
-        ? { entries: section.streams.entries(stream), lineBytes: section.streams.lineBytes(stream) }
-        : { entries: 0, lineBytes: 0 },
-    );
+  const entries = new Float64Array(streams.length);
+  const lineBytes = new Float64Array(streams.length);
+  if (isWhole) {
+    streams.forEach((stream, at) => {
+      entries[at] = section.streams.entries(stream);
+      lineBytes[at] = section.streams.lineBytes(stream);
+    });
+  } else {
+    const places = new Int32Array(section.streams.count).fill(-1);
+    streams.forEach((stream, at) => (places[stream] = at));
+    for (const block of section.blocks) addBlockShares(block, request, { places, entries, lineBytes });
   }
-  if (!isWhole) for (const block of section.blocks) addBlockShares(block, request, volumes);
-  return [...volumes].map(([stream, volume]) => ({ labels: [...section.streams.labels(stream)], ...volume }));
+  return { ...packLabels(section.labelIndex, streams), entries, lineBytes };
+}
+
+/** The labels of some streams of a section, with no values but theirs. */
+function packLabels(index: LabelIndex, streams: Uint32Array) {
+  const cells = index.cells();
+  const starts = new Uint32Array(streams.length + 1);
+  streams.forEach((stream, at) => {
+    starts[at + 1] = starts[at] + cells.starts[stream + 1] - cells.starts[stream];
+  });
+  const name = new Uint32Array(starts[streams.length]);
+  const value = new Uint32Array(name.length);
+  const values: string[][] = index.names.map(() => []);
+  /** By column and code: the place among `values`, plus one. */
+  const places: (Uint32Array | undefined)[] = [];
+  let to = 0;
+  for (const stream of streams) {
+    for (let cell = cells.starts[stream]; cell < cells.starts[stream + 1]; cell++, to++) {
+      const at = cells.column[cell];
+      const code = cells.code[cell];
+      const texts = index.values(index.names[at]);
+      const ofColumn = (places[at] ??= new Uint32Array(texts.length + 1));
+      if (ofColumn[code] === 0) ofColumn[code] = values[at].push(texts[code - 1]);
+      name[to] = at;
+      value[to] = ofColumn[code] - 1;
+    }
+  }
+  return { names: index.names, values, starts, name, value };
+}
+
+interface Shares {
+  /** By stream: its place in the columns, -1 where it has none. */
+  readonly places: Int32Array;
+  readonly entries: Float64Array;
+  readonly lineBytes: Float64Array;
 }
 
 /**
@@ -63,19 +135,19 @@ function sectionVolumes(section: Section, request: StreamsRequest): StreamVolume
 function addBlockShares(
   block: BlockInfo,
   range: { startNs: bigint; endNs: bigint },
-  volumes: Map<number, { entries: number; lineBytes: number }>,
+  { places, entries, lineBytes }: Shares,
 ): void {
   const start = Number(range.startNs - block.baseNs);
   const end = Number(range.endNs - block.baseNs);
   if (block.maxTs < start || block.minTs >= end) return;
   const { runs } = block;
   for (let r = 0; r < runs.count; r++) {
-    const volume = volumes.get(runs.stream[r]);
-    if (!volume || runs.maxTs[r] < start || runs.minTs[r] >= end) continue;
+    const at = places[runs.stream[r]];
+    if (at < 0 || runs.maxTs[r] < start || runs.minTs[r] >= end) continue;
     const span = runs.maxTs[r] - runs.minTs[r] + 1;
     const inside = Math.min(runs.maxTs[r] + 1, end) - Math.max(runs.minTs[r], start);
     const share = inside / span;
-    volume.entries += (runs.firstRow[r + 1] - runs.firstRow[r]) * share;
-    volume.lineBytes += runs.lineBytes[r] * share;
+    entries[at] += (runs.firstRow[r + 1] - runs.firstRow[r]) * share;
+    lineBytes[at] += runs.lineBytes[r] * share;
   }
 }

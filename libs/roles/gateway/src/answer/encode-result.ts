@@ -254,6 +254,7 @@ export function pairsJson(pairs: Iterable<LabelPair>, textOf = pairJson): string
   return `{${parts.join(',')}}`;
 }
 
-function pairJson([name, value]: LabelPair): string {
+/** A label as a member of an object. */
+export function pairJson([name, value]: LabelPair): string {
   return `${goJsonString(name)}:${goJsonString(value)}`;
 }

@@ -2,7 +2,7 @@ import { goJsonString } from '@loki/go';
 import { logExprsOf, parseExpr, parseMatchers, printSelector, selectionsMax } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { Labels, sortTexts } from '@loki/model';
-import type { TenantId } from '@loki/model';
+import type { LabelPair, TenantId } from '@loki/model';
 import { jsonTextResponse } from '@loki/ports';
 import type {
   HttpRequest,
@@ -12,7 +12,7 @@ import type {
   StreamVolume,
   Tenancy,
 } from '@loki/ports';
-import { pairsJson } from '../answer/encode-result.ts';
+import { pairJson, pairsJson } from '../answer/encode-result.ts';
 import { bytesPerShardDefault } from '../frontend/leaf-runner.ts';
 import { tenantLabel, withTenant } from '../frontend/multi-tenant.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
@@ -96,17 +96,24 @@ export class MetadataApi {
         throw badRequest(`too many selectors (${selectors.size} > ${selectionsMax})`);
       }
       const groups = [...selectors].map(parseMatchers);
-      const series = new Map<string, string>();
+      const series = new Set<string>();
+      const pairTexts = new Map<LabelPair, string>();
+      const textOf = (pair: LabelPair) => {
+        let text = pairTexts.get(pair);
+        if (text === undefined) pairTexts.set(pair, (text = pairJson(pair)));
+        return text;
+      };
       for (const matchers of groups.length > 0 ? groups : [[]]) {
         const selection = await this.#streams(tenancy, request, { matchers, range, kind: 'series' });
         await this.#visit(request, selection, ({ labels }, tenant) => {
-          const visible = labels.filter(([name]) => !isHiddenLabel(name));
-          const pairs = tenancy.isMulti ? withTenant(visible, tenant) : visible;
-          series.set(Labels.fromPairs(pairs).toString(), pairsJson(pairs));
+          const isHidden = labels.some(([name]) => isHiddenLabel(name));
+          const visible = isHidden ? labels.filter(([name]) => !isHiddenLabel(name)) : labels;
+          // Sorted labels have one text, by which a series is known.
+          series.add(pairsJson(tenancy.isMulti ? withTenant(visible, tenant) : visible, textOf));
         });
       }
       note.entries = series.size;
-      return jsonTextResponse(`{"status":"success","data":[${[...series.values()].join(',')}]}`);
+      return jsonTextResponse(`{"status":"success","data":[${[...series].join(',')}]}`);
     });
   }
 
