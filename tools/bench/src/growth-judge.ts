@@ -16,6 +16,13 @@ export interface Bar {
   readonly floor: number;
 }
 
+/** One measure of a row, over all sizes. */
+export interface Measure {
+  readonly name: string;
+  readonly unit: 's' | 'MiB';
+  readonly bar: Bar;
+}
+
 interface Verdict {
   readonly exponent: number;
   readonly faults: readonly string[];

@@ -3,7 +3,7 @@
  * them.
  */
 import { Product } from '@loki/attack';
-import type { Bar } from './growth-judge.ts';
+import type { Bar, Measure } from './growth-judge.ts';
 
 const mib = 2 ** 20;
 const tenant = 'bench';
@@ -23,13 +23,6 @@ const flags = [
   '-querier.max-query-series=2000000',
   '-frontend.max-cache-freshness=10m',
 ];
-
-/** One measure of a row, over all sizes. */
-interface Measure {
-  readonly name: string;
-  readonly unit: 's' | 'MiB';
-  readonly bar: Bar;
-}
 
 const cpuFloorSeconds = 0.01;
 const judgedStreams = 100_000;

@@ -2,44 +2,68 @@
  * How costs grow with what there is: each measure at sizes a decade apart, by CPU time and memory of the real
  * process, its exponent, and a failure past its bar.
  *
- *     npm run bench:growth -- [--sizes 1000,10000,100000] [--json FILE]
+ *     npm run bench:growth -- [--rows streams,catalog] [--sizes 1000,10000,100000] [--json FILE]
  */
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
+import { catalogMeasures, measureCatalog } from './growth-catalog.ts';
 import { judgeGrowth } from './growth-judge.ts';
+import type { Measure } from './growth-judge.ts';
 import { measureStreams, streamMeasures } from './growth-streams.ts';
+
+interface Row {
+  readonly measures: readonly Measure[];
+  /** Costs by the names of measures. */
+  measure(size: number): Promise<Map<string, number>>;
+}
+
+const rows: ReadonlyMap<string, Row> = new Map([
+  ['streams', { measures: streamMeasures, measure: measureStreams }],
+  ['catalog', { measures: catalogMeasures, measure: measureCatalog }],
+]);
 
 const { values: options } = parseArgs({
   options: {
+    rows: { type: 'string', default: [...rows.keys()].join() },
     sizes: { type: 'string', default: '1000,10000,100000' },
     json: { type: 'string', default: '' },
   },
 });
 
 const sizes = options.sizes.split(',').map(Number);
-const costs: Map<string, number>[] = [];
-for (const size of sizes) {
-  console.error(`${size} streams`);
-  costs.push(await measureStreams(size));
-}
-
+const results: Record<string, unknown> = {};
 const faults: string[] = [];
-console.log(`| measure | ${sizes.join(' | ')} | exponent | at most |`);
-console.log(`|---|${sizes.map(() => '---|').join('')}---|---|`);
-for (const { name, unit, bar } of streamMeasures) {
-  const points = sizes.map((size, i) => ({ size, cost: costs[i].get(name)! }));
-  const verdict = judgeGrowth(points, bar);
-  const cells = points.map(({ cost }) => (unit === 's' ? cost.toFixed(3) : cost.toFixed(0)));
-  const isJudged = sizes.includes(bar.atSize ?? 0);
-  console.log(
-    `| ${name} (${unit === 's' ? 'CPU s' : unit}) | ${cells.join(' | ')} | ${verdict.exponent.toFixed(2)} |` +
-      ` ${isJudged ? bar.costMax : ''} |${verdict.faults.length > 0 ? ' **past its bar**' : ''}`,
-  );
-  faults.push(...verdict.faults.map((fault) => `${name}: ${fault}`));
+for (const name of options.rows.split(',')) {
+  const row = rows.get(name);
+  if (!row) throw new Error(`no row ${name}: there are ${[...rows.keys()].join(', ')}`);
+  const costs: Map<string, number>[] = [];
+  for (const size of sizes) {
+    console.error(`${name}: ${size}`);
+    costs.push(await row.measure(size));
+  }
+  results[name] = costs.map((each) => Object.fromEntries(each));
+  faults.push(...shown(name, row.measures, costs));
 }
-if (options.json !== '') {
-  const result = { sizes, costs: costs.map((each) => Object.fromEntries(each)) };
-  fs.writeFileSync(options.json, JSON.stringify(result, undefined, 2));
-}
+if (options.json !== '') fs.writeFileSync(options.json, JSON.stringify({ sizes, results }, undefined, 2));
 for (const fault of faults) console.error(fault);
 process.exitCode = faults.length > 0 ? 1 : 0;
+
+/** Prints a table, and returns what is past its bar. */
+function shown(row: string, measures: readonly Measure[], costs: readonly Map<string, number>[]): string[] {
+  const past: string[] = [];
+  console.log(`\n| ${row} | ${sizes.join(' | ')} | exponent | at most |`);
+  console.log(`|---|${sizes.map(() => '---|').join('')}---|---|`);
+  for (const { name, unit, bar } of measures) {
+    const points = sizes.map((size, i) => ({ size, cost: costs[i].get(name)! }));
+    const verdict = judgeGrowth(points, bar);
+    const cells = points.map(({ cost }) => (unit === 's' ? cost.toPrecision(2) : cost.toFixed(0)));
+    const isJudged = sizes.includes(bar.atSize ?? 0);
+    const mark = verdict.faults.length > 0 ? ' **past its bar**' : '';
+    console.log(
+      `| ${name} (${unit === 's' ? 'CPU s' : unit}) | ${cells.join(' | ')} | ${verdict.exponent.toFixed(2)} |` +
+        ` ${isJudged ? bar.costMax : ''} |${mark}`,
+    );
+    past.push(...verdict.faults.map((fault) => `${row}: ${name}: ${fault}`));
+  }
+  return past;
+}

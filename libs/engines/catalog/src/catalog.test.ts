@@ -80,19 +80,25 @@ describe('the read side', () => {
 
   test('refreshing to an offset that is known asks nobody; many at once ask once', async () => {
     await commit(writers[0], 5, [section('a', 0n, 99n)]);
-    let lists = 0;
+    let [lists, gets] = [0, 0];
     const counting = new Catalog({
       objectStore: {
         ...bound(objectStore),
         list: (prefix, after) => (lists++, objectStore.list(prefix, after)),
+        get: (key) => (gets++, objectStore.get(key)),
       },
       timers,
       partitionCount: 1,
     });
     await Promise.all(Array.from({ length: 20 }, () => counting.refreshTo(0, 5)));
-    expect(lists).toBe(4); // checkpoints and manifests, of the partition and of compactions
+    expect(lists).toBe(2); // checkpoints of the partition and of compactions
+    // The manifest, the next one, and the first of compactions.
+    expect(gets).toBe(3);
     await counting.refreshTo(0, 5);
-    expect(lists).toBe(4);
+    expect([lists, gets]).toEqual([2, 3]);
+    // A look that finds nothing new is one read of each log.
+    await counting.refresh();
+    expect([lists, gets]).toEqual([2, 5]);
   });
 
   test('who waits for a refresh may go away without ending it for the others', async () => {
@@ -121,9 +127,9 @@ describe('the read side', () => {
     const polled = new Catalog({
       objectStore: {
         ...bound(objectStore),
-        list: (prefix, after) => {
+        get: (key) => {
           if (isDown) throw new Error('down');
-          return objectStore.list(prefix, after);
+          return objectStore.get(key);
         },
       },
       timers,

@@ -90,7 +90,7 @@ export class DeleteRequests {
       ),
     );
     try {
-      await abortable(this.#log.catchUp(gaveUp.signal), gaveUp.signal);
+      await abortable(this.#log.load(gaveUp.signal), gaveUp.signal);
     } finally {
       deadline.cancel();
     }

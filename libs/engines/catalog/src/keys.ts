@@ -6,7 +6,7 @@ export function manifestKey(partition: number, number: number): string {
   return manifestPrefix(partition) + pad(number);
 }
 
-export function manifestPrefix(partition: number): string {
+function manifestPrefix(partition: number): string {
   return `catalog/partitions/${partition}/`;
 }
 

@@ -1,6 +1,7 @@
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import { numberOf, numbered } from './keys.ts';
+import { objectsFrom } from './read-ahead.ts';
 
 /** The state that the manifests of a log fold to. */
 export interface FoldedLog<Manifest> {
@@ -35,7 +36,6 @@ interface NumberedLogOptions<Manifest> {
   readonly checkpointEvery?: number;
 }
 
-const fetchesMax = 16;
 /** Others may commit between; more in a row than this is not chance. */
 const attemptsMax = 32;
 /** A reader may be reading the one before the last. */
@@ -57,17 +57,9 @@ export class NumberedLog<Manifest> {
     this.#options = options;
   }
 
-  /** Catches up with what anybody has committed. */
+  /** Catches up with what anybody has committed: one request to the store when there is nothing new. */
   load(signal?: AbortSignal): Promise<void> {
     return this.#inTurn(() => this.#load(signal));
-  }
-
-  /** The same, for who asks often: one request to the store when nothing was committed since. */
-  catchUp(signal?: AbortSignal): Promise<void> {
-    return this.#inTurn(async () => {
-      const isBehind = !this.#isLoaded || (await this.#hasNext(signal));
-      if (isBehind) await this.#load(signal);
-    });
   }
 
   /**
@@ -99,36 +91,15 @@ export class NumberedLog<Manifest> {
     });
   }
 
-  /** Numbers have no gaps, so there is nothing newer at all when the next one is not there. */
-  async #hasNext(signal: AbortSignal | undefined): Promise<boolean> {
-    const { objectStore, state, manifestPrefix } = this.#options;
-    try {
-      await objectStore.get(numbered(manifestPrefix, state.number + 1), signal);
-      return true;
-    } catch (error) {
-      if (error instanceof LokiError && error.code === 'notFound') return false;
-      throw error;
-    }
-  }
-
   async #load(signal: AbortSignal | undefined): Promise<void> {
     const { objectStore, state, manifestPrefix } = this.#options;
     if (!this.#isLoaded) {
       await this.#loadCheckpoint(signal);
       this.#isLoaded = true;
     }
-    const numbers: number[] = [];
-    let next = state.number + 1;
-    for await (const { key } of objectStore.list(manifestPrefix, numbered(manifestPrefix, next - 1))) {
-      signal?.throwIfAborted();
-      // A listing is no snapshot: past a gap it may miss what the next listing will show.
-      if (numberOf(key) !== next) break;
-      numbers.push(next++);
-    }
-    for (let i = 0; i < numbers.length; i += fetchesMax) {
-      const batch = numbers.slice(i, i + fetchesMax).map((number) => numbered(manifestPrefix, number));
-      const fetched = await Promise.all(batch.map((key) => objectStore.get(key, signal)));
-      for (const [at, bytes] of fetched.entries()) await this.#take(batch[at], bytes, signal);
+    const keyOf = (number: number) => numbered(manifestPrefix, number);
+    for await (const { key, bytes } of objectsFrom(objectStore, keyOf, state.number + 1, signal)) {
+      await this.#take(key, bytes, signal);
     }
   }
 

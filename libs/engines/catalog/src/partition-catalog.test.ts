@@ -212,7 +212,7 @@ describe('commits', () => {
     });
   });
 
-  test('a listing that shows a later manifest before an earlier one is read up to the gap', async () => {
+  test('a store that shows a later manifest before an earlier one is read up to the gap', async () => {
     const objectStore = new MemoryObjectStore();
     const writer = new PartitionCatalog({ objectStore, partition: 0 });
     for (let i = 0; i < 5; i++) await writer.commit(flush(i, i + 1));

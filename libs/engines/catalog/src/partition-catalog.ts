@@ -4,9 +4,10 @@ import type { ObjectStore } from '@loki/ports';
 import { CatalogState } from './catalog-state.ts';
 import type { StateListener } from './catalog-state.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
-import { checkpointKey, checkpointPrefix, manifestKey, manifestPrefix, numberOf } from './keys.ts';
+import { checkpointKey, checkpointPrefix, manifestKey, numberOf } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, DroppedSections, ManifestContent } from './manifest.ts';
+import { objectsFrom } from './read-ahead.ts';
 
 interface PartitionCatalogOptions {
   readonly objectStore: ObjectStore;
@@ -25,8 +26,6 @@ type CommitOutcome =
   | { readonly outcome: 'committed'; readonly manifest: Manifest }
   | { readonly outcome: 'lost'; readonly winners: readonly Manifest[] };
 
-/** Manifests fetched side by side while catching up. */
-const fetchesMax = 16;
 /** Manifests that only drop may come between; more in a row than this is not chance. */
 const commitAttemptsMax = 16;
 /** A commit is repeated at once or given up: it will find itself among the last few manifests. */
@@ -76,19 +75,12 @@ export class PartitionCatalog {
       this.#isLoaded = true;
     }
     const manifests: Manifest[] = [];
-    for (
-      let numbers = await this.#newNumbers(signal);
-      numbers.length > 0;
-      numbers = numbers.slice(fetchesMax)
-    ) {
-      const batch = numbers.slice(0, fetchesMax);
-      const fetched = await Promise.allSettled(batch.map((number) => this.#fetch(number, signal)));
-      for (const result of fetched) {
-        // Manifests before a damaged one count: the partition is known up to it.
-        if (result.status === 'rejected') throw result.reason;
-        this.#fold(result.value);
-        manifests.push(result.value);
-      }
+    const keyOf = (number: number) => manifestKey(this.partition, number);
+    // Manifests before a damaged one count: the partition is known up to it.
+    for await (const { key, bytes } of objectsFrom(this.#store, keyOf, this.state.number + 1, signal)) {
+      const manifest = decodeManifest(bytes, key);
+      this.#fold(manifest);
+      manifests.push(manifest);
     }
     return manifests;
   }
@@ -213,27 +205,6 @@ export class PartitionCatalog {
       if (number !== undefined) numbers.push(number);
     }
     return numbers;
-  }
-
-  /** Numbers after the last one folded, as far as they follow each other. */
-  async #newNumbers(signal: AbortSignal | undefined): Promise<number[]> {
-    const numbers: number[] = [];
-    let next = this.state.number + 1;
-    for await (const { key } of this.#store.list(
-      manifestPrefix(this.partition),
-      manifestKey(this.partition, next - 1),
-    )) {
-      signal?.throwIfAborted();
-      // A listing is no snapshot: past a gap it may miss what the next listing will show.
-      if (numberOf(key) !== next) break;
-      numbers.push(next++);
-    }
-    return numbers;
-  }
-
-  async #fetch(number: number, signal: AbortSignal | undefined): Promise<Manifest> {
-    const key = manifestKey(this.partition, number);
-    return decodeManifest(await this.#store.get(key, signal), key);
   }
 
   #fold(manifest: Manifest): void {

@@ -211,7 +211,7 @@ export class StreamShards {
     const { clock, logger } = this.#options;
     const beganMs = clock.monotonicMs();
     try {
-      await this.#log.catchUp(AbortSignal.any([this.#stop.signal, this.#deadline()]));
+      await this.#log.load(AbortSignal.any([this.#stop.signal, this.#deadline()]));
       this.#readMs = beganMs;
       this.#isFailing = false;
     } catch (error) {
