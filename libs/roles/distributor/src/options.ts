@@ -25,7 +25,7 @@ export interface DistributorOptions {
   readonly lingerMs: number;
   /** Raw bytes at which a batch is sealed. Default 4 MiB: one block of a record. */
   readonly batchBytesMax: number;
-  /** Label texts whose meaning is remembered. Default 100,000, some 100 MiB at worst. */
+  /** Label texts whose meaning is remembered. Default 100,000, some 60 MiB of usual ones. */
   readonly streamsCachedMax: number;
   /** A stream without entries for so long no longer counts as active. Default 30 min. */
   readonly streamIdleMs: number;

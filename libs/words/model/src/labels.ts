@@ -96,7 +96,13 @@ export class Labels implements Iterable<LabelPair> {
 
   /** Canonical text, as Loki prints it: `{app="api", env="prod"}`, values quoted as Go does. */
   toString(): string {
-    this.#text ??= `{${this.names.map((name, i) => `${name}=${quoteGo(this.values[i])}`).join(', ')}}`;
+    if (this.#text === undefined) {
+      const parts = this.names.map((name, i) => `${name}=${quoteGo(this.values[i])}`);
+      // Braces are part of what is joined: the text is one piece then, and keeps no others.
+      parts[0] = `{${parts[0] ?? ''}`;
+      parts[parts.length - 1] += '}';
+      this.#text = parts.join(', ');
+    }
     return this.#text;
   }
 

@@ -8,6 +8,12 @@ import { BlockCache } from './block-cache.ts';
 const plansMax = 256;
 /** The assumed weight of a decoded footer of a stored segment: some hundred streams and blocks. */
 const footerBytes = 256 * 1024;
+/**
+ * An opened record of a head, over its bytes: views, tables and columns of one row take as much. And what is
+ * decoded of each stream's labels.
+ */
+const openedBytes = 12 * 1024;
+const openedBytesPerStream = 48;
 /** The part of the cache that opened segments may take; blocks have the rest of the worth. */
 const segmentShare = 1 / 4;
 
@@ -66,7 +72,7 @@ export class LeafCache {
 
   /** Keeps an opened segment: with its bytes, when it is in memory. */
   keepSegment(key: string, segment: Segment | StoredSegment): void {
-    const weight = 'bytes' in segment ? segment.bytes.length : footerBytes;
+    const weight = 'bytes' in segment ? weightOf(segment) : footerBytes;
     this.#segmentBytes += weight - (this.#segments.get(key)?.weight ?? 0);
     this.#segments.delete(key);
     this.#segments.set(key, { segment, weight });
@@ -76,6 +82,12 @@ export class LeafCache {
       this.#segmentBytes -= freed;
     }
   }
+}
+
+function weightOf({ bytes, sections }: Segment): number {
+  let streams = 0;
+  for (const section of sections) streams += section.streams.count;
+  return openedBytes + bytes.length + openedBytesPerStream * streams;
 }
 
 interface OpenedSegment {

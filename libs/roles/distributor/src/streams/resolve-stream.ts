@@ -8,6 +8,7 @@ import type { DiscardReason } from './discard.ts';
 import { placementHash } from './partition-chooser.ts';
 import { enforcedLabels, policyOf } from './policies.ts';
 import { discoverServiceName, isInternalStream, serviceNameLabel } from './service-name.ts';
+import type { SharedTexts } from './shared-texts.ts';
 
 /** Why no entry of a stream is taken. */
 interface StreamRejection {
@@ -33,6 +34,13 @@ export interface ResolvedStream {
   readonly keptForMs: number;
 }
 
+interface ResolveOptions {
+  /** Of a push that says so: its streams are kept apart from those of now. */
+  readonly backfillShard?: string;
+  /** Texts that this stream shares with others which are remembered; absent: it is alone. */
+  readonly texts?: SharedTexts;
+}
+
 /** Marks streams of a backfill; clients may not set them by themselves. */
 const backfillLabel = '__backfill__';
 const backfillShardLabel = '__backfill_shard__';
@@ -40,14 +48,12 @@ const backfillShardLabel = '__backfill_shard__';
 /**
  * Resolves the label text of a push: parses, drops empty values, adds `service_name`, checks.
  * Pure; errors are values, because other streams of the push go on.
- *
- * @param backfillShard of a push that says so: its streams are kept apart from those of now
  */
 export function resolveStream(
   tenant: TenantId,
   text: string,
   limits: Limits,
-  backfillShard?: string,
+  { backfillShard, texts }: ResolveOptions = {},
 ): ResolvedStream {
   let given: readonly LabelPair[];
   try {
@@ -86,8 +92,8 @@ export function resolveStream(
     pairs.sort((a, b) => compareText(a[0], b[0]));
   }
   const labels = Labels.fromSorted(
-    pairs.map(([name]) => name),
-    pairs.map(([, value]) => value),
+    texts?.names(pairs) ?? pairs.map(([name]) => name),
+    texts?.values(pairs) ?? pairs.map(([, value]) => value),
   );
   return {
     limits,

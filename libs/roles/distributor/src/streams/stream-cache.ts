@@ -5,6 +5,7 @@ import type { TenantId } from '@loki/model';
 import { labelTextOfJson } from '../json/label-text.ts';
 import { resolveStream } from './resolve-stream.ts';
 import type { ResolvedStream } from './resolve-stream.ts';
+import { SharedTexts } from './shared-texts.ts';
 
 /** Finds the streams of one push: one tenant, its limits as they were when the push came. */
 export interface StreamLookup {
@@ -25,6 +26,7 @@ const keyBytesMax = 16 * 1024;
  */
 export class StreamCache {
   readonly #streams: BoundedMap<string, ResolvedStream>;
+  readonly #texts = new SharedTexts();
 
   constructor(entriesMax: number) {
     this.#streams = new BoundedMap(entriesMax);
@@ -38,10 +40,12 @@ export class StreamCache {
   lookup(tenant: TenantId, limits: Limits, backfillShard?: string): StreamLookup {
     // No tenant id has a line break.
     const prefix = backfillShard === undefined ? tenant : `${tenant}\n${JSON.stringify(backfillShard)}`;
-    const resolve = (text: string) => resolveStream(tenant, text, limits, backfillShard);
+    const options = { backfillShard, texts: this.#texts };
+    const resolve = (text: string) => resolveStream(tenant, text, limits, options);
     const find = (kind: string, bytes: Buffer, start: number, end: number, textOf: () => string) => {
       if (end - start > keyBytesMax) return resolve(textOf());
-      const key = `${prefix}${kind}${bytes.toString('latin1', start, end)}`;
+      // Joined, the key is one text; put together by a template it would keep its parts.
+      const key = [prefix, kind, bytes.toString('latin1', start, end)].join('');
       const kept = this.#streams.get(key);
       if (kept !== undefined && kept.limits === limits) return kept;
       const resolved = resolve(textOf());
