@@ -10,7 +10,7 @@ const line = `level=info method=GET path=/cart/items status=200 duration=12ms ${
 export class Load {
   readonly #url: () => string | undefined;
   #isStopped = false;
-  #clients: Promise<void>[] = [];
+  readonly #clients: Promise<void>[] = [];
   answered = 0;
   failed = 0;
   failure = '';
@@ -20,9 +20,12 @@ export class Load {
     this.#url = url;
   }
 
-  start(kind: 'push' | 'query', clients: number, pauseMs: number): void {
-    this.#isStopped = false;
-    this.#clients = Array.from({ length: clients }, (_, client) => this.#run(kind, client, pauseMs));
+  get clients(): number {
+    return this.#clients.length;
+  }
+
+  add(kind: 'push' | 'query', clients: number, pauseMs: number): void {
+    for (let i = 0; i < clients; i++) this.#clients.push(this.#run(kind, this.clients, pauseMs));
   }
 
   async stop(): Promise<void> {
