@@ -2,10 +2,11 @@ import { emptyLeafStats } from '@loki/ports';
 import type { TailFrame, TimerHandle, Timers } from '@loki/ports';
 
 /**
- * A frame that waits for longer than this is let go, and its lines are told as dropped: a reader that is slow
- * by a frame of each partition holds megabytes for as long as it lasts.
+ * A frame that waits for longer than this is let go, and its lines are told as dropped: a reader that stands
+ * still would hold a frame of each partition for as long as it lasts. Longer than a reader takes that holds
+ * each frame back for some seconds, as clients may ask (`delay_for`).
  */
-const waitMaxMs = 1_000;
+const waitMaxMs = 30_000;
 
 /** A word of one source that the reader has not taken yet. */
 interface Arrival {
