@@ -13,7 +13,7 @@ import {
   volumeTask,
 } from '@loki/engine';
 import type { PackedLeafResult, Work } from '@loki/engine';
-import { fnv1a32, LokiError } from '@loki/model';
+import { LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type {
@@ -45,6 +45,7 @@ import { KeptResults } from './kept-results.ts';
 import { holdsWhole, knownKey, KnownStreams } from './known-streams.ts';
 import { mergeFrames } from './merge-frames.ts';
 import { scanUntilFilled } from './scan-logs.ts';
+import { SegmentThreads } from './segment-threads.ts';
 import { bytesByInterval } from './stored-bytes.ts';
 import { leafWindow } from './window.ts';
 import type { Window } from './window.ts';
@@ -102,12 +103,14 @@ export class Querier implements QuerierService {
   readonly #deps: QuerierDeps;
   readonly #thread: QueryThread;
   readonly #known = new KnownStreams();
+  readonly #segmentThreads: SegmentThreads;
 
   readonly #kept: ReadonlyMap<ResultsKind, KeptResults>;
 
   constructor(deps: QuerierDeps) {
     this.#deps = deps;
     this.#thread = deps.queryThread ?? new QueryThread();
+    this.#segmentThreads = new SegmentThreads(deps.workers.parallelism);
     this.#kept = new Map(
       [...(deps.caches?.byKind ?? [])].map(([kind, cache]) => [
         kind,
@@ -409,7 +412,11 @@ export class Querier implements QuerierService {
   ): Promise<Output> {
     try {
       const { tenant } = input.request;
-      return await this.#deps.workers.run(task, input, { affinity: affinityOf(segment), signal, tenant });
+      return await this.#deps.workers.run(task, input, {
+        affinity: this.#segmentThreads.of(segment),
+        signal,
+        tenant,
+      });
     } catch (error) {
       if (!(error instanceof LokiError) || error.code !== 'notFound') throw error;
       // Named by the catalog and not in the store: data is missing, which is no fault of the question.
@@ -437,8 +444,3 @@ const ownersFaults: ReadonlySet<ErrorCode> = new Set([
   'corrupt',
   'timeout',
 ]);
-
-/** Tasks over one segment go to one worker, which then has its blocks decoded. */
-function affinityOf(segment: SegmentRef): number {
-  return fnv1a32(segment.key);
-}

@@ -1,0 +1,39 @@
+import type { SegmentRef } from '@loki/catalog';
+
+/** Segments whose thread is remembered; one takes some 200 bytes. */
+const segmentsMax = 10_000;
+
+/**
+ * Gives each segment a thread that reads it: always the same one, whose cache then has its blocks decoded.
+ * All threads have about as much to read. By a hash of their keys the few segments of a day often fell to one
+ * thread, which then read them one after another with its part of the cache alone.
+ */
+export class SegmentThreads {
+  readonly #bytes: number[];
+  /** From the least to the most recently read. */
+  readonly #places = new Map<string, { readonly thread: number; readonly bytes: number }>();
+
+  constructor(threads: number) {
+    this.#bytes = Array.from({ length: threads }, () => 0);
+  }
+
+  /** The number of the thread. */
+  of({ key, sizeBytes }: Pick<SegmentRef, 'key' | 'sizeBytes'>): number {
+    const place = this.#places.get(key) ?? this.#assign(sizeBytes);
+    this.#places.delete(key);
+    this.#places.set(key, place);
+    if (this.#places.size > segmentsMax) {
+      const [oldest, { thread, bytes }] = this.#places.entries().next().value!;
+      this.#places.delete(oldest);
+      this.#bytes[thread] -= bytes;
+    }
+    return place.thread;
+  }
+
+  #assign(bytes: number): { readonly thread: number; readonly bytes: number } {
+    let thread = 0;
+    for (let i = 1; i < this.#bytes.length; i++) if (this.#bytes[i] < this.#bytes[thread]) thread = i;
+    this.#bytes[thread] += bytes;
+    return { thread, bytes };
+  }
+}
