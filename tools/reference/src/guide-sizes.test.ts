@@ -1,0 +1,120 @@
+/**
+ * Protects the sizes of the operators' guide: each figure of its table is what its own formulas, measured
+ * figures and the chart's limits come to.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+const guide = fs.readFileSync(path.join(root, 'docs/guide.md'), 'utf8');
+const chart = fs.readFileSync(path.join(root, 'deploy/helm/loki/values.yaml'), 'utf8');
+
+/** One column of the table. */
+interface System {
+  readonly rawGb: number;
+  /** Processes: gateways, distributors, ingesters, queriers, compactors. */
+  readonly G: number;
+  readonly D: number;
+  readonly I: number;
+  readonly Q: number;
+  readonly C: number;
+  /** Partitions, owners of each, brokers. */
+  readonly P: number;
+  readonly R: number;
+  readonly B: number;
+  /** CPU seconds for each GB, at least and at most: ingest, compaction. */
+  readonly ingest: readonly [number, number];
+}
+
+const compaction = [10, 20] as const;
+const storedShare = 0.17;
+const retentionDays = 7;
+const topicReplicas = 3;
+const systems: readonly System[] = [
+  { rawGb: 10, G: 0, D: 0, I: 1, Q: 0, C: 0, P: 1, R: 1, B: 0, ingest: [19, 41] },
+  { rawGb: 1000, G: 2, D: 2, I: 3, Q: 4, C: 1, P: 12, R: 3, B: 3, ingest: [47, 71] },
+  { rawGb: 10_000, G: 4, D: 6, I: 12, Q: 16, C: 2, P: 24, R: 3, B: 6, ingest: [47, 71] },
+];
+
+const processes = ({ D, I, Q, C }: System) => D + I + Q + C;
+const flushes = ({ rawGb, P }: System) => P * Math.max(12, (rawGb * 1000) / (P * 100));
+const lists = (system: System) =>
+  5760 * processes(system) * (system.P + 2) +
+  17_280 * system.P * (system.R - 1) +
+  (system.P === 1 ? 5760 : 0);
+const gets = (system: System) =>
+  system.P === 1
+    ? flushes(system) * 8 + 5760
+    : flushes(system) * (processes(system) + system.R + 6) + 8640 * system.D;
+const cores = ({ rawGb, ingest }: System, end: 0 | 1) => (rawGb * (ingest[end] + compaction[end])) / 86_400;
+
+/** GiB that a component's pod may have. */
+function limitOf(component: string): number {
+  const block = new RegExp(String.raw`^${component}:\n(?:(?: .*)?\n)+`, 'm').exec(chart)![0];
+  return Number(
+    /limits: \{ memory: (\d+)Gi \}|limits:\n\s+memory: (\d+)Gi/.exec(block)?.[1] ?? limitOf('defaults'),
+  );
+}
+const memory = ({ G, D, I, Q, C }: System) =>
+  G * limitOf('gateway') +
+  D * limitOf('distributor') +
+  I * limitOf('ingester') +
+  Q * limitOf('querier') +
+  C * limitOf('compactor');
+
+/** Numbers of a cell: `0.7 to 1.1`, `1.2 million`, `5 to 9 TB`. */
+function cells(row: string): number[][] {
+  const table = guide.slice(guide.indexOf('### Three sizes'));
+  const line = table.split('\n').find((each) => each.startsWith(`| ${row} |`));
+  if (!line) throw new Error(`the guide has no row ${row}`);
+  return line
+    .split('|')
+    .slice(2, -1)
+    .map((cell) => {
+      const scale = cell.includes('million') ? 1e6 : cell.includes(' TB') ? 1000 : 1;
+      const text = cell.replaceAll(/\(\d+\)/g, '').replaceAll(/(?<=\d),(?=\d{3})/g, '');
+      return [...text.matchAll(/\d+(?:\.\d+)?/g)].map(([number]) => Number(number) * scale);
+    });
+}
+
+const rows: readonly [row: string, figures: (system: System) => readonly number[], from?: number][] = [
+  ['raw MB/s, average and three times that', ({ rawGb }) => [rawGb / 86.4, (3 * rawGb) / 86.4]],
+  ['cores for ingest and compaction, average', (system) => [cores(system, 0), cores(system, 1)], 1],
+  ['memory (limits)', (system) => [memory(system)], 1],
+  ['bucket, or data directory', ({ rawGb }) => [rawGb * storedShare * (retentionDays + 1)]],
+  [
+    'Kafka’s disks, all brokers',
+    ({ rawGb }) => [rawGb * storedShare * topicReplicas, rawGb * 0.3 * topicReplicas],
+    1,
+  ],
+  ['flushes a day', (system) => [flushes(system)]],
+  ['LIST a day', (system) => [lists(system)]],
+  ['PUT a day', (system) => [4 * flushes(system)]],
+  ['GET a day, without queries', (system) => [gets(system)]],
+  ['Kafka fetches a day, at least (B)', ({ I, B }) => [345_600 * I * B], 1],
+];
+
+test.each(rows)('%s', (row, figures, from = 0) => {
+  const written = cells(row.replace('’', "'"));
+  for (let i = from; i < systems.length; i++) {
+    const computed = figures(systems[i]);
+    expect([i, written[i].length]).toEqual([i, computed.length]);
+    for (const [at, figure] of computed.entries()) {
+      // Two digits at most are written.
+      const share = written[i][at] / figure;
+      expect([row, i, written[i][at], figure, share > 0.89 && share < 1.11]).toEqual([
+        row,
+        i,
+        written[i][at],
+        figure,
+        true,
+      ]);
+    }
+  }
+});
+
+test('the measured shares are those that the table is computed with', () => {
+  expect(guide).toContain('19 to 41 CPU s/GB for one process, 47 to 71');
+  expect(guide).toContain('and 10 to 20 for compaction');
+  expect(guide).toContain('V × 0.17 × (days of retention + 1)');
+});
