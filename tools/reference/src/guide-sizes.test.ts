@@ -38,14 +38,19 @@ const systems: readonly System[] = [
 
 const processes = ({ D, I, Q, C }: System) => D + I + Q + C;
 const flushes = ({ rawGb, P }: System) => P * Math.max(12, (rawGb * 1000) / (P * 100));
-const lists = (system: System) =>
-  5760 * processes(system) * (system.P + 2) +
-  17_280 * system.P * (system.R - 1) +
-  (system.P === 1 ? 5760 : 0);
+/** One process looks at its mark besides, as often as every process looks for news. */
+const marks = 5760;
+const news = ({ P, R, ...system }: System) =>
+  marks * processes({ P, R, ...system }) * (P + 2) + 17_280 * P * (R - 1);
 const gets = (system: System) =>
-  system.P === 1
-    ? flushes(system) * 8 + 5760
-    : flushes(system) * (processes(system) + system.R + 6) + 8640 * system.D;
+  news(system) +
+  flushes(system) * (2 * (processes(system) + system.R) + 6) +
+  (system.D > 1 ? 8640 * system.D : 0) +
+  (system.P === 1 ? marks : 0);
+const lists = (system: System) => {
+  const stored = (system.rawGb * storedShare * (retentionDays + 1) * 1e9) / 2 ** 27;
+  return (stored + flushes(system) / 8) / 250 + (system.P === 1 ? marks : 0);
+};
 const cores = ({ rawGb, ingest }: System, end: 0 | 1) => (rawGb * (ingest[end] + compaction[end])) / 86_400;
 
 /** GiB that a component's pod may have. */
@@ -88,7 +93,7 @@ const rows: readonly [row: string, figures: (system: System) => readonly number[
     1,
   ],
   ['flushes a day', (system) => [flushes(system)]],
-  ['LIST a day', (system) => [lists(system)]],
+  ['LIST a day, without rulers', (system) => [lists(system)]],
   ['PUT a day', (system) => [4 * flushes(system)]],
   ['GET a day, without queries', (system) => [gets(system)]],
   ['Kafka fetches a day, at least (B)', ({ I, B }) => [345_600 * I * B], 1],
