@@ -24,6 +24,7 @@ import { findPrograms, installPrograms } from './programs.ts';
 import { Helm } from './release.ts';
 import { checkRights, readAccountPermissions } from './rights.ts';
 import { checkScaling } from './scaling.ts';
+import { endAll } from './world.ts';
 import type { World } from './world.ts';
 
 const parts = ['rights', 'lifecycle', 'previous', 'drain', 'admission', 'scaling'] as const;
@@ -55,9 +56,11 @@ async function main(): Promise<number> {
       process.once(signal, () => reject(new Error(signal)));
     }
   });
+  const ends: World['ends'] = [];
   try {
     return await Promise.race([interrupted, checkAll()]);
   } finally {
+    await endAll(ends);
     helm.close();
     await plane.stop();
     fs.rmSync(directory, { recursive: true, force: true });
@@ -67,7 +70,7 @@ async function main(): Promise<number> {
     await defineKinds(plane);
     const kubeconfig = await createAccount(plane);
     await grant(plane, readAccountPermissions());
-    const world: World = { checks, plane, helm, kubeconfig, isBrief };
+    const world: World = { checks, plane, helm, kubeconfig, isBrief, ends };
     const versions = isBrief ? (['helm4'] as const) : (['helm3', 'helm4'] as const);
     if (only.has('rights')) await checkRights(world);
     if (only.has('lifecycle')) for (const version of versions) await checkLifecycle(world, version);

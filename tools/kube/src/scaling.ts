@@ -18,6 +18,7 @@ import { Load } from './load.ts';
 import { MetricsApi, queryOf } from './metrics-api.ts';
 import { PodProcesses } from './pod-processes.ts';
 import type { Values } from './release.ts';
+import { endAll } from './world.ts';
 import type { World } from './world.ts';
 
 const components = ['gateway', 'distributor', 'ingester', 'querier'] as const;
@@ -50,7 +51,8 @@ export async function checkScaling(world: World): Promise<void> {
     return;
   }
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-kube-scaling-'));
-  const ends: (() => Promise<void> | void)[] = [() => fs.rmSync(directory, { recursive: true, force: true })];
+  const { ends } = world;
+  ends.push(() => fs.rmSync(directory, { recursive: true, force: true }));
   try {
     const services = await startServices({
       directory: path.join(directory, 'services'),
@@ -85,7 +87,7 @@ export async function checkScaling(world: World): Promise<void> {
     });
     await scale(world, processes, settings(directory, services));
   } finally {
-    for (const end of ends.reverse()) await end();
+    await endAll(ends);
   }
 }
 

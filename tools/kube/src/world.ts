@@ -11,4 +11,17 @@ export interface World {
   readonly kubeconfig: string;
   /** Few cases, for a run of three minutes. */
   readonly isBrief: boolean;
+  /** What a check has started; an interrupted run ends it, too. */
+  readonly ends: (() => Promise<void> | void)[];
+}
+
+/** In the reverse order of their starts; one that fails keeps no other from its end. */
+export async function endAll(ends: World['ends']): Promise<void> {
+  for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
+    try {
+      await end();
+    } catch (error) {
+      console.error(error);
+    }
+  }
 }
