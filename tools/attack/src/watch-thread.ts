@@ -10,7 +10,7 @@ interface Watched {
 export class Watch {
   readonly #worker: Worker;
 
-  constructor(port: number, everyMs = 100) {
+  constructor(port: number, everyMs = 50) {
     this.#worker = new Worker(new URL('watch.ts', import.meta.url), { workerData: { port, everyMs } });
   }
 
