@@ -238,8 +238,8 @@ export class EntryIndex {
     this.#hashes = grown(this.#hashes, size);
     this.#sourceOf = grown(this.#sourceOf, size);
     this.#rows = grown(this.#rows, size);
-    this.#next = new Int32Array(size);
-    this.#buckets = new Int32Array(size).fill(-1);
+    this.#next = new Int32Array(this.#next.buffer.transfer(size * 4));
+    this.#buckets = new Int32Array(this.#buckets.buffer.transfer(size * 4)).fill(-1);
     for (let entry = 0; entry < this.#count; entry++) this.#link(entry, this.#hashes[entry]);
   }
 }
@@ -251,7 +251,5 @@ function isSameTime(a: Block, i: number, b: Block, j: number): boolean {
 }
 
 function grown(array: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(size);
-  larger.set(array);
-  return larger;
+  return new Uint32Array(array.buffer.transfer(size * 4));
 }
