@@ -2,7 +2,7 @@
 import fs from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { loadConfig } from '@loki/config';
-import { hasCode, loadHash, LokiError } from '@loki/model';
+import { hasCode, loadHash, LokiError, mib } from '@loki/model';
 import { NodeClock, NodeTimers } from '@loki/runtime';
 import { buildInfo, createLogger, LogOutput, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
@@ -10,6 +10,7 @@ import { startProcess } from './process.ts';
 import { runGrafanaProvision } from './roles/grafana-provision.ts';
 import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 import type { Adapters } from './stores/adapters.ts';
+import { processMemoryBytes } from './stores/memory-bounds.ts';
 
 /** The build of the product puts its commit in. */
 const info = buildInfo(`node${process.versions.node}`, process.env.LOKI_REVISION);
@@ -112,11 +113,15 @@ async function readText(file: string): Promise<string | undefined> {
   }
 }
 
+const roomyBytes = 2048 * mib;
+
 /**
  * By default V8 collects the whole heap after every 64 MB of new buffers: several times a second while logs
  * are taken in, and a third of their CPU (1 GB: 39.7 s of CPU before, 24.4 s after). Counted in the heap's
- * own limit, buffers are collected when the rest is. Threads started later inherit it.
+ * own limit, buffers are collected when the rest is. Threads started later inherit it. A process with little
+ * memory has no room for what is left until then.
  */
 function collectBuffersWithTheHeap(): void {
+  if (processMemoryBytes() < roomyBytes) return;
   setFlagsFromString('--external-memory-accounted-in-global-limit');
 }

@@ -72,7 +72,10 @@ export const decodePushTask: Task<DecodeInput, DecodedPush> = {
         bounds: input.bounds,
       },
     );
-    return packed(rows);
+    const decoded = packed(rows);
+    // The next body comes before the collector has looked.
+    rows.free();
+    return decoded;
   },
   transfer: ({ body, isLastTry }) => (isLastTry && isWhole(body) ? [body.buffer] : []),
   transferOutput: (output) =>

@@ -127,6 +127,14 @@ export class PushRows implements PushSink {
     else freeMemory(bytes);
   }
 
+  /** Frees all columns but `bytes`: nothing can be decoded into them afterwards. */
+  free(): void {
+    const { extra, seconds, nanos, lineStart, lineEnd, inExtra, pairEnd, isRefused } = this;
+    for (const column of [extra, seconds, nanos, lineStart, lineEnd, inExtra, pairEnd, isRefused]) {
+      freeMemory(column);
+    }
+  }
+
   /** Takes over columns that another thread has filled; pairs and streams follow. */
   adopt(columns: RowColumns, streams: StreamLookup): void {
     this.start(asBuffer(columns.bytes), streams);
