@@ -37,6 +37,7 @@ import { defaultDistributorOptions } from './options.ts';
 import type { DistributorOptions } from './options.ts';
 import { PushScratches } from './push-scratch.ts';
 import type { PushScratch } from './push-scratch.ts';
+import { PushTurns } from './push-turns.ts';
 import { accepted, failed } from './respond.ts';
 import type { PushFormat } from './respond.ts';
 import { Discards } from './rows/discards.ts';
@@ -128,6 +129,7 @@ export class Distributor implements DistributorService {
   readonly #lineSizes = new Float64Array(lineBytesBuckets.length + 1);
   /** Bodies as they came and as they were decoded, until the log has acknowledged them. */
   readonly #inflight: SharedBytes;
+  readonly #turns: PushTurns;
   /** Decompressed, of pushes that wait for a verdict. */
   #askingBytes = 0;
 
@@ -136,6 +138,7 @@ export class Distributor implements DistributorService {
     this.#options = { ...defaultDistributorOptions, ...options };
     const { inflightBytesMax } = this.#options;
     this.#inflight = new SharedBytes(inflightBytesMax > 0 ? inflightBytesMax : Infinity);
+    this.#turns = new PushTurns(deps);
     this.#streams = new StreamCache(this.#options.streamsCachedMax);
     this.#otlpActions = new OtlpActionsCache(this.#options.otlpIndexAttributes);
     this.#rate = new IngestRate(deps.healthyDistributors);
@@ -190,7 +193,9 @@ export class Distributor implements DistributorService {
       this.#hold(push, request.body.length);
       const room = this.#deps.lag?.room(tenant);
       if (room) await room;
-      const acks = await this.#stored(push);
+      const turn = this.#turns.wait();
+      if (turn) await turn;
+      const acks = await this.#turns.run(() => this.#stored(push));
       if ('status' in acks) return acks;
       await Promise.all(acks);
     } finally {

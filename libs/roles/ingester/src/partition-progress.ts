@@ -145,6 +145,7 @@ export class PartitionProgress {
   /** Records below `offset` that were not read cannot be read any more. */
   skip(offset: number): void {
     this.readOffset = Math.max(this.readOffset, offset);
+    this.#deps.onConsumed?.(this.id, offset);
     this.#advance();
   }
 
@@ -240,10 +241,7 @@ export class PartitionProgress {
 
   #advance(): void {
     const offset = this.#open.length > 0 ? this.#open[0].offset : this.readOffset;
-    if (offset > this.consumedOffset) {
-      this.consumedOffset = offset;
-      this.#deps.onConsumed?.(this.id, offset);
-    }
+    this.consumedOffset = Math.max(this.consumedOffset, offset);
     for (const waiter of this.#waiters) {
       if (this.#isConsumed(waiter.offset, waiter.tenant)) waiter.resolve();
     }
