@@ -1,6 +1,13 @@
+import { randomInt } from 'node:crypto';
 import net from 'node:net';
 
 const host = '127.0.0.1';
+/**
+ * Below those that the kernel gives to connections: one of these would take a port between the moment it was
+ * found free and the start of the process that it is for.
+ */
+const firstPort = 15_000;
+const endPort = 32_000;
 
 /** Ports of this host that are free now: held together first, so that no two are the same. */
 export async function freePorts(count: number): Promise<number[]> {
@@ -28,9 +35,18 @@ export function isListening(port: number): Promise<boolean> {
   });
 }
 
-function listen(): Promise<net.Server> {
+/** At a port that is free, tried at random. */
+async function listen(): Promise<net.Server> {
+  for (;;) {
+    const port = randomInt(firstPort, endPort);
+    const server = await listenAt(port).catch(() => undefined);
+    if (server) return server;
+  }
+}
+
+function listenAt(port: number): Promise<net.Server> {
   return new Promise((resolve, reject) => {
     const server = net.createServer().once('error', reject);
-    server.listen(0, host, () => resolve(server));
+    server.listen(port, () => resolve(server));
   });
 }
