@@ -60,7 +60,9 @@ async function main(): Promise<number> {
     if (values.up) return await interrupted;
     const env = { ...process.env, ...variables };
     // One suite at a time: those that kill brokers would meet the others.
-    const tests = ['npm', 'test', '--', '--runInBand', ...(positionals.length > 0 ? positionals : suites)];
+    // A connection that a test left open does not hold the run.
+    const options = ['--runInBand', '--forceExit'];
+    const tests = ['npm', 'test', '--', ...options, ...(positionals.length > 0 ? positionals : suites)];
     const failed = await Promise.race([runToEnd(tests, env), interrupted]);
     if (failed !== 0 || positionals.length > 0) return failed;
     if (!services.kafka || !services.redis) {

@@ -65,6 +65,8 @@ function tooLarge(bytesMax: number): Error {
 /** The bytes that a partial answer says it has: `first` to `last`, both inclusive, of `sizeBytes`. */
 export function rangeOf(response: IncomingMessage): { first: number; last: number; sizeBytes: number } {
   const text = response.headers['content-range'] ?? '';
+  // MinIO says so of an empty object, which has no last byte.
+  if (text === 'bytes 0--1/0') return { first: 0, last: -1, sizeBytes: 0 };
   const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(text);
   if (!match) throw new Error(`a part of an object without its place: ${text.slice(0, 100)}`);
   return { first: Number(match[1]), last: Number(match[2]), sizeBytes: Number(match[3]) };
