@@ -6,7 +6,7 @@ export interface Point {
   readonly cost: number;
 }
 
-/** What a cost may be; absent parts are shown and not judged. */
+/** Bounds of a cost; absent parts are shown and not judged. */
 export interface Bar {
   /** At `atSize`, in the unit of the cost. */
   readonly costMax?: number;

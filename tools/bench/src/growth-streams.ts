@@ -42,7 +42,7 @@ interface Question {
   readonly costMax: number;
 }
 
-/** What Grafana and its users ask about streams. */
+/** Questions that Grafana and its users ask about streams. */
 const questions: readonly Question[] = [
   { name: 'labels', path: 'labels', costMax: 0.02 },
   { name: 'values of app', path: 'label/app/values', costMax: 0.02 },

@@ -27,7 +27,9 @@ function bytesOf(kinds: readonly number[], minLength: number, maxLength: number)
 }
 
 const letters = [0x61, 0x41, 0x62, 0x42, 0x7a, 0x5a];
-/** What folding must not confuse: neighbours of the letters' ranges, and bytes that differ by 20 alone. */
+/**
+ * Bytes that folding must keep apart: neighbours of the ranges of letters, and pairs that differ by 20 alone.
+ */
 const others = [0x40, 0x60, 0x5b, 0x7b, 0x00, 0x20, 0xff, 0xdf, 0xc5, 0x10, 0x30];
 
 test.each([
