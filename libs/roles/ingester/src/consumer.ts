@@ -78,7 +78,7 @@ export class Consumer {
     this.#blocks = new DecodedBlocks(deps.options.decodedBlocksBytesMax);
     const { id: partition, hasher } = progress;
     this.#committedRows = new CommittedRows({ ...deps, partition, hasher });
-    this.#lanes = new TenantLanes(deps.clock);
+    this.#lanes = new TenantLanes(deps.clock, (difference) => deps.budget.add(difference));
     this.#turnBeganMs = deps.clock.monotonicMs();
   }
 
@@ -185,10 +185,7 @@ export class Consumer {
     const parts = isApart ? tenants.map((tenant) => partOf(record, tenant)) : [whole];
     const bytes = payload.length / parts.length;
     for (const part of parts) {
-      this.#deps.budget.add(bytes);
-      this.#lanes.run(part.tenants, bytes, () =>
-        this.#take(part, signal).finally(() => this.#deps.budget.add(-bytes)),
-      );
+      this.#lanes.run(part.tenants, bytes, () => this.#take(part, signal));
     }
     const { headBytesPartitionMax } = this.#deps.options;
     await this.#lanes.room({ bytes: headBytesPartitionMax * openShare, works: openRecordsMax });

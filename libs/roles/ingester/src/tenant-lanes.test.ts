@@ -2,7 +2,8 @@ import { TenantLanes } from './tenant-lanes.ts';
 
 function setup() {
   const clock = { ms: 0, nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => clock.ms };
-  const lanes = new TenantLanes(clock);
+  let underWay = 0;
+  const lanes = new TenantLanes(clock, (difference) => (underWay += difference));
   const log: string[] = [];
   /** A work that ends when it is told to. */
   const work = (name: string, ...tenants: string[]) => {
@@ -13,7 +14,7 @@ function setup() {
     });
     return end;
   };
-  return { clock, lanes, log, work };
+  return { clock, lanes, log, work, underWay: () => underWay };
 }
 
 async function settle(): Promise<void> {
@@ -66,12 +67,15 @@ test('what is under way is bounded', async () => {
 });
 
 test('after a work that failed none is begun, and whoever waits for room hears of it', async () => {
-  const { lanes, log, work } = setup();
+  const { lanes, log, work, underWay } = setup();
   const first = work('a1', 'a');
   work('a2', 'a');
+  expect(underWay()).toBe(20);
   first.reject(new Error('it broke'));
   await expect(lanes.failure).rejects.toThrow('it broke');
   await lanes.idle();
   expect(log).toEqual(['a1']);
+  // Works that never begin give back what they hold, too.
+  expect(underWay()).toBe(0);
   await expect(lanes.room({ bytes: 1, works: 1 })).rejects.toThrow('it broke');
 });

@@ -14,6 +14,7 @@ interface Lane {
  */
 export class TenantLanes {
   readonly #clock: Clock;
+  readonly #onBytes: (difference: number) => void;
   readonly #lanes = new Map<string, Lane>();
   readonly #failure = Promise.withResolvers<never>();
   #hasFailed = false;
@@ -21,8 +22,10 @@ export class TenantLanes {
   #works = 0;
   #ended = Promise.withResolvers<void>();
 
-  constructor(clock: Clock) {
+  /** @param onBytes told of bytes that come under way (above zero) and go, also of works that never begin */
+  constructor(clock: Clock, onBytes: (difference: number) => void = () => {}) {
     this.#clock = clock;
+    this.#onBytes = onBytes;
     // Heard by those who wait for it.
     this.#failure.promise.catch(() => undefined);
   }
@@ -45,11 +48,13 @@ export class TenantLanes {
   /** Begins a work of these tenants once all their works before it have ended. */
   run(tenants: readonly string[], bytes: number, work: () => Promise<void>): void {
     this.#bytes += bytes;
+    this.#onBytes(bytes);
     this.#works++;
     const before = tenants.flatMap((tenant) => this.#lanes.get(tenant)?.tail ?? []);
     const begun = before.length === 0 ? this.#begin(work) : Promise.all(before).then(() => this.#begin(work));
     const tail = begun.then(() => {
       this.#bytes -= bytes;
+      this.#onBytes(-bytes);
       this.#works--;
       for (const tenant of tenants) {
         const lane = this.#lanes.get(tenant)!;
