@@ -344,7 +344,7 @@ function encodeRecord({ bytes, samples, newestMs }: QueuedRecord): Buffer {
 
 /** Over everything but the checksum itself. */
 function checksum(record: Buffer): number {
-  return crc32c(Buffer.concat([record.subarray(0, 16), record.subarray(headerBytes)]));
+  return crc32c(record, headerBytes, record.length, crc32c(record, 0, 16));
 }
 
 /** undefined: what stands there is no whole record. */
@@ -355,21 +355,26 @@ async function readRecord(file: DiskFile, offset: number): Promise<QueuedRecord 
   if (length > recordBytesMax) return undefined;
   const payload = await file.read(offset + headerBytes, length);
   if (payload.length < length) return undefined;
-  if (checksum(Buffer.concat([header, payload])) !== header.readUInt32LE(16)) return undefined;
+  if (crc32c(payload, 0, length, crc32c(header, 0, 16)) !== header.readUInt32LE(16)) return undefined;
   return { bytes: payload, samples: header.readUInt32LE(4), newestMs: header.readDoubleLE(8) };
 }
 
 /**
- * Where the first sound record stands behind the damage at `offset`; undefined: nowhere before `end`. Headers
- * that cannot be one are passed over without their checksum, so that each byte costs little.
+ * Where the first sound record stands behind the damage at `offset`; undefined: nowhere before `end`. Bytes
+ * that cannot be a header cost no checksum. Bytes that look like headers of long records, one in the other,
+ * end the search once four times the file has been summed: the cost is linear, and the file's end counts as
+ * damaged.
  */
 async function soundAfter(file: DiskFile, offset: number, end: number): Promise<number | undefined> {
   const bytes = await file.read(offset, end - offset);
+  let summableBytes = 4 * bytes.length + mib;
   for (let at = 1; at + headerBytes <= bytes.length; at++) {
     const recordEnd = at + headerBytes + bytes.readUInt32LE(at);
     if (recordEnd > bytes.length || bytes.readUInt32LE(at + 4) > samplesMaxOfRecord) continue;
     const newestMs = bytes.readDoubleLE(at + 8);
     if (!(Math.abs(newestMs) < timeMsMax)) continue;
+    summableBytes -= recordEnd - at;
+    if (summableBytes < 0) return undefined;
     if (checksum(bytes.subarray(at, recordEnd)) === bytes.readUInt32LE(at + 16)) return offset + at;
   }
   return undefined;

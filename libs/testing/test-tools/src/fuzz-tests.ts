@@ -3,10 +3,10 @@ import { cutAtEveryByte, flipEveryBit } from './fuzzing/damage.ts';
 import { fuzz } from './fuzzing/fuzz.ts';
 import { cpuMsMaxDefault } from './fuzzing/target.ts';
 import type { FuzzTarget, GoldenFile } from './fuzzing/target.ts';
+import { casesOf } from './thorough.ts';
 
 /** Beside other tests, and compiled anew, code is slower than in `npm run fuzz`. */
 const slack = 5;
-import { casesOf } from './thorough.ts';
 
 /** Declares the tests; `npm run fuzz -- --target NAME` runs longer. */
 export function testTargets(targets: readonly FuzzTarget[]): void {
