@@ -116,8 +116,9 @@ test('no bytes make it hang, crash or hold more than came', () => {
       try {
         const found = read(new GetReader(['a'], 100), Buffer.from(answer), cuts);
         // Any three bytes behind the length are a value, those of END too.
-        for (const value of found?.values() ?? [])
+        for (const value of found?.values() ?? []) {
           expect(answer).toContain(`VALUE a 0 3\r\n${value.toString()}\r\n`);
+        }
       } catch (error) {
         expect(error instanceof ProtocolFault || error instanceof ServerRefusal).toBe(true);
       }
