@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checks } from '@loki/image';
 
 const root = path.resolve(import.meta.dirname, '../../..');
@@ -18,10 +19,14 @@ const load = [
   '-ledger.settle=1s',
 ];
 
+const startMsMax = 60_000;
+
 interface Requests {
   readonly sent: number;
   readonly repeated: number;
   readonly failed: number;
+  readonly slowestMs: number;
+  readonly examples: readonly string[];
 }
 
 /** The canary's report, as far as it is read here. */
@@ -53,11 +58,14 @@ export class Canary {
     fs.mkdirSync(directory, { recursive: true });
   }
 
-  /** Lines go in, and queries look for them, until `finish`. */
-  start(): void {
+  /** Lines go in, and queries look for them, from now until `finish`. */
+  async start(): Promise<void> {
     const ledger = path.join(this.#directory, `ledger-${this.#ledgers.length}`);
     this.#ledgers.push(ledger);
     this.#running = this.#run(ledger, load);
+    // A program that has not begun yet ends by SIGTERM without a report.
+    const deadlineMs = Date.now() + startMsMax;
+    while (!fs.existsSync(ledger) && Date.now() < deadlineMs) await sleep(50);
   }
 
   /**
@@ -119,7 +127,9 @@ export class Canary {
     if (what === 'lines') return;
     const failed = pushes.failed + queries.failed;
     const isServed = failed === 0 && pushes.sent > 0 && queries.sent > 0;
-    const requests = `${pushes.sent} pushes, ${queries.sent} queries, ${pushes.repeated + queries.repeated} retries, ${failed} failures`;
-    this.#checks.check(`${name}: no request fails after one retry`, isServed, requests);
+    const slowestMs = Math.max(pushes.slowestMs, queries.slowestMs);
+    const requests = `${pushes.sent} pushes, ${queries.sent} queries, ${pushes.repeated + queries.repeated} retries, ${failed} failures, slowest ${slowestMs} ms`;
+    const reasons = [requests, ...pushes.examples, ...queries.examples].join('\n  ');
+    this.#checks.check(`${name}: no request fails after one retry`, isServed, reasons);
   }
 }

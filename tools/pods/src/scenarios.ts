@@ -1,5 +1,6 @@
 /** What the pods of a rendered chart have to stand. */
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checks } from '@loki/image';
 import { Canary } from './canary.ts';
 import type { Manifest } from './manifest.ts';
@@ -41,11 +42,11 @@ export async function distributed(
   try {
     for (const pod of shuffled(all())) await pod.start();
     await checkReady(checks, 'all pods, started in any order', all());
-    canary.start();
+    await canary.start();
     await sleep(loadMs);
     await canary.finish('loki-gateway:80');
 
-    canary.start();
+    await canary.start();
     await sleep(loadMs);
     const [victim] = pods.get('loki-ingester')!;
     await victim.kill();
@@ -54,11 +55,11 @@ export async function distributed(
     await checkReady(checks, 'an ingester that was killed, again', [victim]);
     await canary.finish('kill -9 of an ingester');
 
-    for (const { name, manifest: next } of rollouts) {
-      canary.start();
+    for (const [generation, { name, manifest: next }] of rollouts.entries()) {
+      await canary.start();
       await sleep(loadMs);
       for (const [workload, replicas] of pods) {
-        await replaceEach({ checks, node, manifest: next }, workload, { replicas, name });
+        await replaceEach({ checks, node, manifest: next }, workload, { replicas, name, generation });
       }
       await sleep(loadMs);
       await canary.finish(name);
@@ -79,7 +80,7 @@ export async function single({ checks, node, manifest, address }: Scenario): Pro
   try {
     await pods[0].start();
     await checkReady(checks, 'single: the pod', pods);
-    canary.start();
+    await canary.start();
     await sleep(loadMs);
     await canary.finish('single');
     const { code, seconds } = await pods[0].stop();
@@ -119,17 +120,21 @@ export async function withoutServices({ checks, node, manifest }: Omit<Scenario,
 
 /**
  * As a rollout does: a Deployment's next pod is ready before the old one goes, a StatefulSet's old one goes
- * first.
+ * first. Pods that run side by side have names of their own, which are the names of ring members, too.
  */
 async function replaceEach(
   { checks, node, manifest }: Omit<Scenario, 'address'>,
   workloadName: string,
-  { replicas, name }: { readonly replicas: Pod[]; readonly name: string },
+  {
+    replicas,
+    name,
+    generation,
+  }: { readonly replicas: Pod[]; readonly name: string; readonly generation: number },
 ): Promise<void> {
   const workload = manifest.workloads.find((each) => each.metadata.name === workloadName)!;
   for (const [index, old] of [...replicas].entries()) {
     const isSurge = workload.kind === 'Deployment';
-    const next = new Pod(node, manifest, workload, isSurge ? `next-${index}` : index);
+    const next = new Pod(node, manifest, workload, isSurge ? `next-${generation}-${index}` : index);
     replicas.push(next);
     if (isSurge) {
       await next.start();
@@ -185,8 +190,4 @@ function shuffled<T>(items: readonly T[]): T[] {
 async function eventually(check: () => Promise<boolean>): Promise<void> {
   const deadlineMs = Date.now() + 30_000;
   while (!(await check()) && Date.now() < deadlineMs) await sleep(250);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

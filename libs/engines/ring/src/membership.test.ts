@@ -45,13 +45,20 @@ interface Node {
   readonly history: string[];
 }
 
+interface AddOptions {
+  readonly clockOffsetMs?: number;
+  readonly autoForgetMs?: number;
+  /** Of the process. Default: the member's id. */
+  readonly name?: string;
+}
+
 class Cluster {
   readonly scheduler = new VirtualScheduler('ring');
   readonly store = new TroubledStore();
   readonly nodes = new Map<string, Node>();
 
-  async add(id: string, options: { clockOffsetMs?: number; autoForgetMs?: number } = {}): Promise<Node> {
-    const process = new VirtualProcess(this.scheduler, id);
+  async add(id: string, options: AddOptions = {}): Promise<Node> {
+    const process = new VirtualProcess(this.scheduler, options.name ?? id);
     process.clock.offsetMs = options.clockOffsetMs ?? 0;
     const { clock, timers, random } = process;
     const { store } = this;
@@ -64,7 +71,7 @@ class Cluster {
       random,
       id,
       view,
-      address: `${id}:9095`,
+      address: `${options.name ?? id}:9095`,
       zone: `zone-${id}`,
       autoForgetMs: options.autoForgetMs,
     });
@@ -76,7 +83,7 @@ class Cluster {
       history.push(owned.join()),
     );
     const node = { process, member, view, history };
-    this.nodes.set(id, node);
+    this.nodes.set(options.name ?? id, node);
     return node;
   }
 
@@ -157,6 +164,49 @@ describe('membership', () => {
     cluster.kill('c');
     await cluster.pass(40_000);
     expect(cluster.seen()).toEqual(['a,b,c', 'a,b,c']);
+  });
+});
+
+describe('a process and its successor of the same id', () => {
+  /** The addresses that others may count on. */
+  const addresses = (cluster: Cluster): string[] =>
+    cluster.nodes.get('a')!.view.ring.eligible.map(({ address }) => address);
+
+  test('the one before leaves the entry to it, and takes nothing away when it goes', async () => {
+    const cluster = await three();
+    const before = cluster.nodes.get('c')!;
+    await cluster.add('c', { name: 'next' });
+    const seen = new Set<string>();
+    cluster.nodes
+      .get('a')!
+      .view.onChange((ring) => seen.add(ring.eligible.map(({ address }) => address).join()));
+    await cluster.pass(30_000);
+    await cluster.scheduler.settle(before.member.leave());
+    await cluster.pass(2_000);
+    await cluster.scheduler.settle(before.member.stop());
+    cluster.kill('c');
+    await cluster.pass(30_000);
+    expect([...seen]).toEqual(['a:9095,b:9095,next:9095']);
+  });
+
+  test('the one before takes the entry back when its successor is silent', async () => {
+    const cluster = await three();
+    await cluster.add('c', { name: 'next' });
+    await cluster.pass(20_000);
+    cluster.kill('next');
+    await cluster.pass(25_000);
+    expect(addresses(cluster)).toEqual(['a:9095', 'b:9095', 'c:9095']);
+  });
+
+  test('a store that was rewound to the one before is corrected at the next heartbeat', async () => {
+    const cluster = await three();
+    const old = (await cluster.store.inner.get(key))!.value;
+    cluster.kill('c');
+    await cluster.add('c', { name: 'next' });
+    await cluster.pass(20_000);
+    await cluster.store.replace(old);
+    await cluster.pass(6_000);
+    expect(addresses(cluster)).toEqual(['a:9095', 'b:9095', 'next:9095']);
   });
 });
 

@@ -33,6 +33,8 @@ interface RingMemberOptions {
  * normal.
  */
 const attemptsMax = 10;
+/** A process of the same id that is silent for so many of its heartbeats is gone. */
+const silentBeatsMax = 2.5;
 /** Random pause between attempts, so that colliding members separate. */
 const collisionPauseMaxMs = 50;
 
@@ -41,11 +43,18 @@ const collisionPauseMaxMs = 50;
  *
  * It knows by itself what it is; the store only tells others. A store that is away, empty or rewound is told
  * again at the next heartbeat, and nothing this process does depends on it.
+ *
+ * Of two processes with one id the later has the entry: a successor that starts before this one has ended is
+ * not taken out of the ring by it. This one has the entry again when the other is silent.
  */
 export class RingMember {
   readonly #options: RingMemberOptions;
   readonly #heartbeatMs: number;
   #self: RingInstance;
+  /** The incarnation whose entry this process took over. */
+  #predecessor: string | undefined;
+  /** The process that took over this one's entry, and when it was last seen to beat (monotonic). */
+  #successor: { readonly incarnation: string; readonly beat: number; readonly heardMs: number } | undefined;
   #timer: TimerHandle | undefined;
   #isStopped = false;
 
@@ -133,24 +142,41 @@ export class RingMember {
   async #beat(): Promise<void> {
     const isWritten = await this.#tell((instances) => {
       if (this.#isStopped) return false;
-      const { id, incarnation, beat } = this.#self;
+      const { id, beat } = this.#self;
       const stored = instances.get(id);
       if (stored && beat === 0) {
         // A decision of an operator outlives the process.
         const { registeredMs, readOnly, readOnlyMs } = stored;
         this.#self = { ...this.#self, registeredMs, readOnly, readOnlyMs };
-      } else if (stored && stored.incarnation !== incarnation) {
-        this.#options.logger?.error('another process has the same instance id', {
-          id,
-          address: stored.address,
-        });
-      }
+        this.#predecessor = stored.incarnation;
+      } else if (stored && this.#isSuccessors(stored)) return false;
       this.#self = { ...this.#self, beat: this.#self.beat + 1, heartbeatMs: this.#options.clock.nowMs() };
       instances.set(id, this.#self);
       this.#forgetSilent(instances);
       return true;
     });
     if (isWritten) this.#options.onHeartbeat?.();
+  }
+
+  /** The entry is that of a process with the same id which began later, and beats. */
+  #isSuccessors({ id, address, incarnation, beat }: RingInstance): boolean {
+    if (incarnation === this.#self.incarnation || incarnation === this.#predecessor) {
+      this.#successor = undefined;
+      return false;
+    }
+    const nowMs = this.#options.clock.monotonicMs();
+    const known = this.#successor;
+    if (known?.incarnation !== incarnation || known.beat !== beat) {
+      if (known?.incarnation !== incarnation) {
+        this.#options.logger?.error('another process has the same instance id, and is in the ring', {
+          id,
+          address,
+        });
+      }
+      this.#successor = { incarnation, beat, heardMs: nowMs };
+      return true;
+    }
+    return nowMs - known.heardMs <= silentBeatsMax * this.#heartbeatMs;
   }
 
   #forgetSilent(instances: Map<string, RingInstance>): void {

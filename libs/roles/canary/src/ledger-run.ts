@@ -5,7 +5,7 @@ import type { Findings } from './ledger-judge.ts';
 import { LedgerLoad } from './ledger-load.ts';
 import type { Told } from './ledger-load.ts';
 import { Ledger } from './ledger.ts';
-import type { LokiClient } from './loki-client.ts';
+import type { Answer, LokiClient } from './loki-client.ts';
 import { labelsOf, selectorOf } from './options.ts';
 import type { CanaryOptions } from './options.ts';
 
@@ -42,13 +42,21 @@ interface Requests {
   /** Not answered at any attempt. */
   readonly failed: number;
   readonly slowestMs: number;
+  /** Of repeated and failed ones: time, kind, and the answers that were failures. */
+  readonly examples: readonly string[];
 }
+
+/** Requests of one kind, as they are counted. */
+type Counted = { -readonly [Field in keyof Requests]: Requests[Field] } & { readonly examples: string[] };
 
 /** Refused lines lie so far back: more than any limit takes by default, less than queries may ask for. */
 const refusedAgeMs = 9 * 24 * 3_600_000;
 const judgeAttemptsMax = 10;
 const checkedPartsMax = 40;
 const queryClients = 2;
+const examplesMax = 20;
+/** Characters of an answer in an example. */
+const answerCharsMax = 200;
 
 /** Pushes for a while with queries beside it, then reads everything back. */
 export async function runLedger(
@@ -59,16 +67,20 @@ export async function runLedger(
   const { client, clock, timers, random, disk, signal } = deps;
   const run = Buffer.from(random.bytes(4)).toString('hex');
   const ledger = await Ledger.open(disk, path, { run, lineBytes: options.size });
-  const told: Record<Told['kind'], { sent: number; repeated: number; failed: number; slowestMs: number }> = {
-    push: { sent: 0, repeated: 0, failed: 0, slowestMs: 0 },
-    query: { sent: 0, repeated: 0, failed: 0, slowestMs: 0 },
+  const told: Record<Told['kind'], Counted> = {
+    push: { sent: 0, repeated: 0, failed: 0, slowestMs: 0, examples: [] },
+    query: { sent: 0, repeated: 0, failed: 0, slowestMs: 0, examples: [] },
   };
-  const onTold = ({ kind, isOk, failures, beganMs, endedMs }: Told): void => {
+  const onTold = (one: Told): void => {
+    const { kind, isOk, failures, beganMs, endedMs } = one;
     const of = told[kind];
     of.sent += 1;
     if (!isOk) of.failed += 1;
     else if (failures.length > 0) of.repeated += 1;
     of.slowestMs = Math.max(of.slowestMs, Math.round(endedMs - beganMs));
+    if (failures.length > 0 && of.examples.length < examplesMax) {
+      of.examples.push(`${new Date(clock.nowMs()).toISOString()} ${exampleOf(one)}`);
+    }
   };
   const labels = (stream: number): Record<string, string> => ({
     ...labelsOf({ ...options, streamvalue: `ledger-${stream}` }),
@@ -113,6 +125,13 @@ export async function runLedger(
     queries: told.query,
     isGood: faultsIn(judged) + faultsIn(checks.found) === 0,
   };
+}
+
+function exampleOf({ kind, isOk, failures, beganMs, endedMs }: Told): string {
+  const answerOf = ({ status, text }: Answer): string =>
+    `${status || 'no answer'}: ${text.trim().slice(0, answerCharsMax)}`;
+  const result = isOk ? 'repeated' : 'failed';
+  return `${kind} ${result} after ${Math.round(endedMs - beganMs)} ms: ${failures.map(answerOf).join('; ')}`;
 }
 
 function loadOptions(options: CanaryOptions) {
