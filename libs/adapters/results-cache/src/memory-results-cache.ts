@@ -4,7 +4,7 @@ import type { Clock, ResultsCache } from '@loki/ports';
 interface CacheEvents {
   added(): void;
   evicted(reason: 'full' | 'expired' | 'replaced'): void;
-  held(entries: number, bytes: number): void;
+  resized(entries: number, bytes: number): void;
 }
 
 interface MemoryResultsCacheOptions {
@@ -68,7 +68,7 @@ export class MemoryResultsCache implements ResultsCache {
       this.#remove(key);
       events?.evicted('full');
     }
-    events?.held(this.#entries.size, this.#bytes);
+    events?.resized(this.#entries.size, this.#bytes);
   }
 
   async close(): Promise<void> {

@@ -102,7 +102,7 @@ describe.each(adapters)('a cache in %s', (_, make) => {
 describe('in memory', () => {
   test('bytes are bounded, and the least recently used go first', async () => {
     const evicted: string[] = [];
-    const events = { added() {}, evicted: (reason: string) => void evicted.push(reason), held() {} };
+    const events = { added() {}, evicted: (reason: string) => void evicted.push(reason), resized() {} };
     const cache = new MemoryResultsCache({ clock, bytesMax: 10_000, ttlMs: 1000, events });
     for (let i = 0; i < 10; i++) {
       cache.put([{ key: `k${i}`, value: new Uint8Array(1000) }]);

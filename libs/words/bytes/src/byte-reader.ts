@@ -1,4 +1,6 @@
-/** Bytes that break their format: cut short, or with a length that cannot be. */
+/** Reads binary formats from bytes that may be hostile: records, segments, manifests and log files. */
+
+/** Thrown for bytes that break their format: cut short, or with an impossible length. */
 export class BytesError extends Error {
   constructor(message: string) {
     super(message);
@@ -31,7 +33,7 @@ export class ByteReader {
     return this.#at;
   }
 
-  /** Bytes left to read. */
+  /** Bytes that are not read yet. */
   get remaining(): number {
     return this.#end - this.#at;
   }
@@ -115,8 +117,8 @@ export class ByteReader {
   }
 
   /**
-   * A length that is going to be used to read or allocate: at most `max`, so that hostile bytes cannot ask
-   * for memory beyond what their own size justifies.
+   * Reads a length that is used to read or to allocate. It is at most `max`, so that hostile bytes cannot ask
+   * for more memory than their own size justifies.
    */
   count(max: number): number {
     const value = this.uvarint();
@@ -155,7 +157,7 @@ export class ByteReader {
   uvarints(out: Uint32Array | Float64Array): void {
     const bytes = this.#bytes;
     const end = this.#end;
-    const whole = out instanceof Float64Array;
+    const isUnbounded = out instanceof Float64Array;
     let at = this.#at;
     for (let i = 0; i < out.length; i++) {
       const first = at < end ? bytes[at] : 0x80;
@@ -166,7 +168,7 @@ export class ByteReader {
       }
       this.#at = at;
       const value = this.uvarint();
-      if (!whole && value > 0xffff_ffff) throw new BytesError(`number exceeds 2^32 at ${at}`);
+      if (!isUnbounded && value > 0xffff_ffff) throw new BytesError(`number exceeds 2^32 at ${at}`);
       out[i] = value;
       at = this.#at;
     }

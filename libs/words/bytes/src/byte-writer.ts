@@ -86,13 +86,13 @@ export class ByteWriter {
 
   /** LEB128 of an unsigned 64-bit value, 1..10 bytes. */
   uvarint64(value: bigint): void {
-    let rest = BigInt.asUintN(64, value);
+    let remaining = BigInt.asUintN(64, value);
     this.#grow(10);
-    while (rest > 0x7fn) {
-      this.#bytes[this.#length++] = Number(rest & 0x7fn) | 0x80;
-      rest >>= 7n;
+    while (remaining > 0x7fn) {
+      this.#bytes[this.#length++] = Number(remaining & 0x7fn) | 0x80;
+      remaining >>= 7n;
     }
-    this.#bytes[this.#length++] = Number(rest);
+    this.#bytes[this.#length++] = Number(remaining);
   }
 
   bytes(bytes: Uint8Array): void {
@@ -146,7 +146,7 @@ export class ByteWriter {
   }
 }
 
-/** LEB128 of 0 .. 2^53-1 at `at`; the caller left 8 bytes of room. Returns the position after it. */
+/** LEB128 of 0 .. 2^53-1 at `at`; the caller has reserved 8 bytes. Returns the position after it. */
 function writeUvarint(bytes: Uint8Array, at: number, value: number): number {
   while (value >= 0x1000_0000) {
     bytes[at++] = (value % 128) | 0x80;

@@ -1,3 +1,4 @@
+/** Generates the WebAssembly module that computes CRC32C (crc32c.ts). */
 import { wasm, wasmExports, wasmTypes } from './wasm-code.ts';
 
 /*
@@ -78,12 +79,12 @@ function sixteenLookups(): number[] {
 
 function singleByteSteps(): number[] {
   const shifted = [...get(crc), ...constant(8), ...op.shiftRightU];
-  const looked = [...get(crc), ...get(at), ...op.load8, ...op.xor, ...lookup(0)];
-  const step = [...shifted, ...looked, ...op.xor, ...set(crc), ...advance(1)];
+  const entry = [...get(crc), ...get(at), ...op.load8, ...op.xor, ...lookup(0)];
+  const step = [...shifted, ...entry, ...op.xor, ...set(crc), ...advance(1)];
   return wasm.until([...get(at), ...get(end), ...op.greaterOrEqualU], step);
 }
 
-/** The word of table k for the low byte of the value at hand. */
+/** Code that loads the entry of table k for the low byte of the value on the stack. */
 function lookup(k: number): number[] {
   const address = [...constant(255), ...op.and, ...constant(2), ...op.shiftLeft];
   return [...address, ...wasm.memory(0x28, k * 1024)];
@@ -97,7 +98,7 @@ function load64(offset: number): number[] {
   return wasm.memory(0x29, offset);
 }
 
-/** The same encoding as of 32 bits. */
+/** The same encoding as for 32 bits. */
 function constant64(value: number): number[] {
   return [0x42, ...constant(value).slice(1)];
 }

@@ -1,3 +1,4 @@
+/** CRC32C, the checksum of every stored or logged byte: records, segments, manifests. */
 import { crcExports } from './crc32c-wasm.ts';
 
 /**
@@ -43,8 +44,8 @@ function makeTable(): Int32Array {
     table[byte] = crc;
   }
   for (let i = 256; i < table.length; i++) {
-    const before = table[i - 256];
-    table[i] = (before >>> 8) ^ table[before & 0xff];
+    const previous = table[i - 256];
+    table[i] = (previous >>> 8) ^ table[previous & 0xff];
   }
   return table;
 }

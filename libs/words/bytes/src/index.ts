@@ -1,3 +1,4 @@
+/** Bytes: binary readers and writers, checksums, compression and text search, shared by all libraries. */
 export { ByteReader, BytesError } from './byte-reader.ts';
 export { ByteWriter } from './byte-writer.ts';
 export { crc32c } from './crc32c.ts';

@@ -122,7 +122,7 @@ function onePlace(): number[] {
     ...op.trailingZeros,
     ...op.add,
     ...set(place),
-    // Beyond the end: nothing that is left counts.
+    // This place is beyond the end, and so are all further ones.
     ...get(place),
     ...get(end),
     ...op.greaterOrEqualU,

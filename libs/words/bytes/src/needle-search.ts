@@ -1,3 +1,4 @@
+/** Searches a column of lines for one text: step *fetch, scan* of a query. */
 import {
   foldsAt,
   lengthAt,
@@ -17,17 +18,17 @@ const kernel = needleKernel();
 const memory = new Uint8Array(kernel.memory.buffer);
 const lengthInMemory = new DataView(memory.buffer, lengthAt, 4);
 
-/** The needle that stands in the kernel's memory, and its text: one search at a time in a thread. */
+/** The needle in the kernel's memory, and the text that is searched. A thread runs one search at a time. */
 let current: Uint8Array | undefined;
 let text: Uint8Array = memory.subarray(0, 0);
-/** The part of the text that stands in the kernel's memory. */
+/** The part of the text that is in the kernel's memory. */
 let copyStart = 0;
 let copyEnd = 0;
 
 /**
- * Searches texts for one needle, byte for byte or with ASCII letters in both cases. 9.6 GB/s whatever the
- * needle is, the copy into the kernel's memory included; Buffer.indexOf has 2.4-17, by how rare the needle's
- * first byte is, and V8's expressions 2.5 without case (needle-search.bench.ts).
+ * Searches texts for one needle, byte for byte or with ASCII letters in both cases. It reads 9.6 GB/s for any
+ * needle, including the copy into the kernel's memory. Buffer.indexOf reads 2.4-17 GB/s, depending on how
+ * rare the needle's first byte is; V8's case-insensitive expressions read 2.5 (needle-search.bench.ts).
  */
 export class NeedleSearch {
   readonly #needle: Uint8Array;
@@ -38,7 +39,8 @@ export class NeedleSearch {
   readonly #second: number;
 
   /**
-   * A search, unless the needle is too long (or empty) for the kernel. With `fold`, letters are lower case.
+   * Creates a search; undefined when the needle is empty or too long for the kernel. With `fold`, letters of
+   * the needle are lower case.
    */
   static for(needle: Uint8Array, fold: boolean): NeedleSearch | undefined {
     return needle.length > 0 && needle.length <= needleBytesMax ? new NeedleSearch(needle, fold) : undefined;
@@ -54,7 +56,7 @@ export class NeedleSearch {
     [this.#first, this.#second] = placesOfRarest(needle);
   }
 
-  /** Begins with a text, which may not change until the search ends. */
+  /** Starts to search a text. The text must not change until the search ends. */
   start(newText: Uint8Array): void {
     text = newText;
     copyStart = copyEnd = 0;
@@ -65,7 +67,7 @@ export class NeedleSearch {
     lengthInMemory.setUint32(0, this.#length, true);
   }
 
-  /** Where the needle begins next, at `from` or later; -1: nowhere. */
+  /** The next place of the needle at `from` or later; -1: there is none. */
   next(from: number): number {
     if (current !== this.#needle) throw new Error('another search has begun');
     const last = text.length - this.#length;

@@ -1,9 +1,9 @@
 /*
- * Words to put a WebAssembly module together opcode by opcode, so that neither a compiler nor a binary file
+ * Functions that assemble a WebAssembly module opcode by opcode, so that neither a compiler nor a binary file
  * is needed: each function gives the bytes of one instruction or of one part of a module.
  */
 
-/** The part of it in use: TypeScript declares it for browsers only. */
+/** The part of the WebAssembly API in use: TypeScript declares it for browsers only. */
 declare const WebAssembly: {
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object) => { readonly exports: unknown };
@@ -12,17 +12,21 @@ declare const WebAssembly: {
 /** Types of values. */
 export const wasmTypes = { i32: 0x7f, i64: 0x7e, v128: 0x7b } as const;
 
-/** A function of a module: it is exported by its name, and takes and gives 32-bit integers. */
+/** A function of a module: exported under its name; it takes and returns 32-bit integers. */
 interface WasmFunction {
   readonly name: string;
   readonly parameterCount: number;
   readonly hasResult: boolean;
-  /** Types of the locals behind the parameters. */
+  /** Types of the locals after the parameters. */
   readonly locals: readonly number[];
   readonly code: readonly number[];
 }
 
-/** A module with its own memory, which it exports, and some functions; what its instance exports. */
+/**
+ * Assembles and instantiates a module with its own exported memory and the given functions.
+ *
+ * @returns the exports of the instance
+ */
 export function wasmExports(memoryPages: number, functions: readonly WasmFunction[]): unknown {
   const bytes = Uint8Array.from([
     // \0asm, version 1
@@ -49,11 +53,11 @@ export const wasm = {
   set: (local: number) => [0x21, ...unsigned(local)],
   tee: (local: number) => [0x22, ...unsigned(local)],
   constant: (value: number) => [0x41, ...signed(value)],
-  /** An instruction without operands in the code. */
+  /** An instruction without immediate operands. */
   op: (code: number) => [code],
   /** A load or store; `offset` is added to the address. */
   memory: (code: number, offset = 0) => [code, 0, ...unsigned(offset)],
-  /** An instruction of the 128-bit kind, with the operands that stand in the code. */
+  /** A 128-bit instruction with its immediate operands. */
   simd: (code: number, ...operands: number[]) => [0xfd, ...unsigned(code), ...operands],
   simdMemory: (code: number, offset = 0) => [0xfd, ...unsigned(code), 0, ...unsigned(offset)],
   /** Repeats `step` until `isDone` is true. */

@@ -1,29 +1,30 @@
+/** zstd compression of segment units and record bodies, with bounds against hostile frames. */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { BytesError } from './byte-reader.ts';
 
 /**
- * Level 1 compresses logs nearly as well as 3 at two thirds of its cost, and blocks are compressed on the way
- * in.
+ * Level 1 compresses logs nearly as well as level 3 at two thirds of its cost, and blocks are compressed
+ * while the client waits.
  */
 export const zstdLevelDefault = 1;
 
 /** One zstd frame. CPU: 3.5-4 s/GB at level 1. */
 export function zstdCompress(bytes: Uint8Array, level = zstdLevelDefault): Buffer {
   return zstdCompressSync(bytes, {
-    // The expected bytes of compressed logs, with room to spare: the whole chunk is taken, and kept for as
-    // long as its frame.
+    // Somewhat more than the expected size of compressed logs: Node allocates the whole chunk, and the frame
+    // keeps it alive.
     chunkSize: chunkBytes(Math.ceil(bytes.length / 5)),
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
 }
 
-/** A block of a frame repeats one byte 128 Ki times at most, and takes four bytes for that. */
+/** A block of a frame takes at least four bytes and repeats one byte at most 128 Ki times. */
 const expansionMax = 2 ** 15;
 
 /**
- * The bytes of a zstd frame which are known to be `rawBytes`; throws BytesError when they are not, before
- * more memory than that is taken, or more than the frame can hold. The size lets Node decode in one step:
- * half of the default's cost.
+ * Decompresses a zstd frame whose raw size is known to be `rawBytes`. Throws BytesError for another size,
+ * before it allocates more than `rawBytes` or more than the frame can hold. With a known size Node decodes in
+ * one step, at half of the default's cost.
  */
 export function zstdDecompress(bytes: Uint8Array, rawBytes: number): Buffer {
   if (rawBytes > bytes.length * expansionMax) {
@@ -42,7 +43,9 @@ export function zstdDecompress(bytes: Uint8Array, rawBytes: number): Buffer {
   return raw;
 }
 
-/** Node refuses chunks below 64 bytes; 64 spare ones spare a second step that finds only the end. */
+/**
+ * Node refuses chunks below 64 bytes. The 64 extra bytes avoid a second step that would only find the end.
+ */
 function chunkBytes(expected: number): number {
   return Math.max(1024, expected + 64);
 }

@@ -1,3 +1,4 @@
+/** Reads a free-form block of the configuration by the schema of another block. */
 import { ConfigError } from './config-error.ts';
 import { parseScalar, ScalarError } from './scalars.ts';
 import type { SettingValue } from './scalars.ts';
@@ -5,10 +6,10 @@ import { schemaBlock } from './schema.ts';
 import type { BlockSpec } from './schema.ts';
 
 /**
- * Values of a plain tree by the schema of `block`, as if the tree stood there in the file: entries of maps
- * whose names the operator chooses have no place of their own in the schema.
+ * Reads the values of a plain tree by the schema of `block`, as if the tree stood at that place of the file.
+ * Maps with names that the operator chooses (named stores) have no place of their own in the schema.
  *
- * @throws ConfigError naming the first key that the block does not have, or a value that is none of its key
+ * @throws ConfigError naming the first unknown key, or a value that its key does not accept
  */
 export function readBlockValues(block: string, tree: unknown): Map<string, SettingValue> {
   const values = new Map<string, SettingValue>();

@@ -1,6 +1,6 @@
 /**
- * The configuration cannot be used. The message names the key and the fault for the operator, and the process
- * exits with 1.
+ * Thrown when the configuration cannot be used. The message names the key and the fault; the process exits
+ * with 1.
  */
 export class ConfigError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
@@ -9,7 +9,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** A remark for the operator about keys that were accepted all the same. */
+/** A remark for the operator about keys that were accepted. */
 export interface ConfigNotice {
   readonly level: 'debug' | 'info' | 'warn';
   readonly message: string;

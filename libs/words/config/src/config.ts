@@ -1,3 +1,4 @@
+/** The types of the configuration that the program uses: our units, all values derived. */
 import type { Limits } from './limits.ts';
 import type { SettingValue } from './scalars.ts';
 
@@ -16,7 +17,7 @@ export type Component =
   | 'overrides-exporter'
   | 'grafana-provision';
 
-/** The configuration as the program uses it: our units, everything derived, nothing left to look up. */
+/** The configuration as the program uses it: in our units, with everything derived. */
 export interface Config {
   /** Sorted set of components to run, aliases (`all`, `read`, `write`, `backend`) resolved. */
   readonly components: ReadonlySet<Component>;
@@ -24,14 +25,14 @@ export interface Config {
   readonly target: readonly string[];
   readonly authEnabled: boolean;
   readonly noAuthTenant: string;
-  /** Where this process keeps files that have no directory of their own. */
+  /** Directory for files of this process that have no directory of their own. */
   readonly dataDirectory: string;
   readonly server: ServerConfig;
   readonly storage: StorageConfig;
   readonly writeLog: WriteLogConfig;
   readonly workerPool: { readonly threads: number; readonly blockCacheBytes: number };
   readonly ring: RingConfig;
-  /** How this process calls others of ours. */
+  /** TLS of this process's calls to our other processes. */
   readonly rpcClients: Readonly<Record<RpcPeer, TlsClientConfig>>;
   readonly distributor: DistributorConfig;
   readonly ingester: IngesterConfig;
@@ -45,7 +46,7 @@ export interface Config {
   readonly runtimeConfig: { readonly files: readonly string[]; readonly periodMs: number };
   readonly tracing: TracingConfig;
   readonly limits: Limits;
-  /** `limits_config` as given, by key: what a tenant's overrides are laid over. */
+  /** `limits_config` as given, by key. A tenant's overrides replace single values of it. */
   readonly limitValues: ReadonlyMap<string, SettingValue>;
   /** Limits a tenant may read about itself. */
   readonly tenantLimitsAllowPublish: readonly string[];
@@ -58,7 +59,7 @@ export interface GrafanaProvisionConfig {
   readonly token: string;
   readonly username: string;
   readonly password: string;
-  /** Of the user, where neither a token nor a user is given; '' : there is none. */
+  /** Namespace of the secret with Grafana's user, when neither a token nor a user is given; '' : none. */
   readonly secretNamespace: string;
   readonly secretName: string;
   readonly serviceAccountDirectory: string;
@@ -89,7 +90,7 @@ export interface ServerConfig {
   readonly grpcMaxRecvMsgBytes: number;
   readonly grpcMaxConcurrentStreams: number;
   readonly grpcTls: TlsServerConfig;
-  /** '' : calls need none. */
+  /** Token that gRPC calls must show; '' : none. */
   readonly grpcAuthToken: string;
   readonly grpcReflectionEnabled: boolean;
   readonly gracefulShutdownTimeoutMs: number;
@@ -130,7 +131,7 @@ export interface TlsClientConfig {
   readonly insecureSkipVerify: boolean;
 }
 
-/** The object store of a process. `prefix` stands before every key; '' for none. */
+/** The object store of a process. Every key starts with `prefix`; '' : none. */
 export type StorageConfig =
   | { readonly kind: 'filesystem'; readonly directory: string; readonly prefix: string }
   | ({ readonly kind: 's3'; readonly prefix: string } & S3Config);
@@ -153,7 +154,7 @@ export interface S3Config {
 export interface WriteLogConfig {
   readonly kind: 'embedded' | 'kafka';
   readonly partitions: number;
-  /** Of the embedded log. */
+  /** Directory of the embedded log. */
   readonly directory: string;
   readonly fsync: boolean;
   /** How long an open batch waits for more pushes. */
@@ -162,7 +163,7 @@ export interface WriteLogConfig {
   readonly logFileBytes: number;
   /** 0: bounded by the disk alone. */
   readonly maxBytes: number;
-  /** Whether the embedded log takes the object store from the log that owns it. */
+  /** Whether the embedded log takes over an object store that belongs to another log. */
   readonly takesStore: boolean;
   readonly kafka: KafkaConfig;
 }
@@ -181,9 +182,9 @@ export interface KafkaConfig {
   readonly autoCreateTopic: boolean;
   readonly maxRecordBytes: number;
   readonly maxBufferedBytes: number;
-  /** Of a topic that is made; 0: the brokers' default. */
+  /** Replication factor when the topic is created; 0: the brokers' default. */
   readonly replicationFactor: number;
-  /** How many topics this log has had before. */
+  /** Number of topics that this log used before. */
   readonly epoch: number;
   readonly deletesFlushedRecords: boolean;
 }
@@ -197,9 +198,9 @@ interface KafkaTlsConfig {
   readonly insecureSkipVerify: boolean;
 }
 
-/** Where a ring is kept. */
+/** The store of a ring. */
 export interface RingStoreConfig {
-  /** `joined`: the ring that the first answering one of `joinMembers` keeps in its memory. */
+  /** `joined`: the ring in the memory of the first of `joinMembers` that answers. */
   readonly store: 'memory' | 'redis' | 'joined';
   /** gRPC addresses, `host:port`. */
   readonly joinMembers: readonly string[];
@@ -207,7 +208,7 @@ export interface RingStoreConfig {
   readonly redis: RedisConfig;
 }
 
-/** How this process stands in a ring. */
+/** Settings of this process as a member of a ring. */
 export interface MemberRingConfig extends RingStoreConfig {
   /** '' : the host's name. */
   readonly instanceId: string;
@@ -258,18 +259,18 @@ export interface IngesterConfig {
 export interface QuerierConfig {
   readonly maxConcurrent: number;
   /**
-   * Query frontends to fetch work from, `host:port`; each address a name resolves to. None: those in the
-   * ring.
+   * Query frontends to fetch work from, `host:port`; each address that a name resolves to. Empty: the
+   * frontends in the ring.
    */
   readonly frontendAddresses: readonly string[];
   readonly frontendLookupMs: number;
   readonly multiTenantQueriesEnabled: boolean;
   /**
-   * Heads are asked whatever the time, because they may hold entries of any age. It is the time that
-   * `split_ingester_queries_by_interval` is for; 0: all time.
+   * Heads are always asked, because they may hold entries of any age. This is the age up to which
+   * `split_ingester_queries_by_interval` applies; 0: any age.
    */
   readonly queryIngestersWithinMs: number;
-  /** Half an answer is wanted: `querier.query_store_only`, `query_ingester_only`. */
+  /** Restricts reads to one source: `querier.query_store_only`, `query_ingester_only`. */
   readonly reads?: 'store' | 'heads';
   readonly tailMaxDurationMs: number;
   readonly perRequestLimitsEnabled: boolean;
@@ -278,11 +279,11 @@ export interface QuerierConfig {
 export interface FrontendConfig {
   readonly maxBodyBytes: number;
   readonly compressResponses: boolean;
-  /** 0: none are; negative: all. */
+  /** Queries that take longer are logged; 0: none; negative: all. */
   readonly logQueriesLongerThanMs: number;
   readonly logQueryRequestHeaders: readonly string[];
   readonly queryStatsEnabled: boolean;
-  /** Parts of queries that may wait. */
+  /** Most parts of queries that may wait in the queue. */
   readonly maxOutstandingPerTenant: number;
   readonly maxQueueLevels: number;
 }
@@ -291,51 +292,51 @@ export interface QueryRangeConfig {
   readonly alignQueriesWithStep: boolean;
   readonly maxRetries: number;
   /**
-   * Aggregations that every tenant may have sharded; `approx_topk` is refused unless it is named here or in
+   * Aggregations that are sharded for every tenant; `approx_topk` is refused unless it is named here or in
    * the limits.
    */
   readonly shardAggregations: readonly string[];
   readonly parallelise: boolean;
-  /** Where answers are kept; kinds that are not are left out. Kinds with the same object share one cache. */
+  /**
+   * Results caches by kind of answer; kinds that are not cached are left out. Kinds with the same object
+   * share one cache.
+   */
   readonly caches: ReadonlyMap<CachedResults, CacheConfig>;
 }
 
-/** Kinds of answers that may be kept: `results` are those of range queries. */
+/** Kinds of answers that may be cached: `results` are answers of range queries. */
 export type CachedResults = 'results' | 'instant' | 'labels' | 'series' | 'stats' | 'volume';
 
 /** One results cache: in memory, in Redis or in memcached. */
 export interface CacheConfig {
-  /** Of a cache in memory. */
+  /** Most bytes of a cache in memory. */
   readonly bytesMax: number;
   /** 0: bounded by bytes alone. */
   readonly itemsMax: number;
   readonly ttlMs: number;
-  /** Elsewhere: at most one of these. Neither: in memory. */
+  /** At most one of `redis` and `memcached` is set. Neither: the cache is in memory. */
   readonly redis?: RedisConfig;
   readonly memcached?: MemcachedConfig;
-  /** Values on their way to a cache elsewhere; beyond, further ones are dropped. */
+  /** Bounds of values that wait to be written to a remote cache; further values are dropped. */
   readonly writing: { readonly parallelism: number; readonly itemsMax: number; readonly bytesMax: number };
 }
 
-/** Servers of a results cache, how they are found, and when one of them is left alone. */
+/** The memcached servers of a results cache, their discovery and their circuit breaker. */
 export interface MemcachedConfig {
-  /**
-   * `host:port`, `dns+host:port`, `dnssrv+name` or `dnssrvnoa+name`: each address that they stand for is a
-   * server.
-   */
+  /** `host:port`, `dns+host:port`, `dnssrv+name` or `dnssrvnoa+name`: each resolved address is a server. */
   readonly addresses: readonly string[];
   readonly lookupMs: number;
-  /** Of one request. */
+  /** Timeout of one request. */
   readonly timeoutMs: number;
-  /** To one server. */
+  /** Most connections to one server. */
   readonly connectionsMax: number;
   /** Larger values are not written; 0: no bound. */
   readonly itemBytesMax: number;
-  /** Keys of one request; 0: as many as there are. */
+  /** Most keys of one request; 0: no bound. */
   readonly batchSize: number;
-  /** Requests of one question at a time. */
+  /** Most parallel requests for one lookup. */
   readonly parallelism: number;
-  /** A server that fails so often is left alone for a while. */
+  /** After `failures` failures within `intervalMs` a server is not asked for `openMs`. */
   readonly breaker: { readonly failures: number; readonly openMs: number; readonly intervalMs: number };
   readonly tls: TlsClientConfig;
 }
@@ -344,12 +345,12 @@ export interface CompactorConfig {
   readonly compactionIntervalMs: number;
   readonly retentionEnabled: boolean;
   readonly retentionDeleteDelayMs: number;
-  /** A larger share of the store is not removed at once by a start whose clock is doubtful. */
+  /** Largest share of the store that retention removes right after a start: the clock may be wrong. */
   readonly retentionShareMax: number;
   readonly deleteRequestStore: string;
   readonly deleteRequestCancelPeriodMs: number;
   readonly deleteMaxIntervalMs: number;
-  /** By which compactors share days. */
+  /** The ring by which compactors share days. */
   readonly ring: MemberRingConfig;
 }
 
@@ -360,7 +361,7 @@ export interface RulerConfig {
   readonly rulePath: string;
   readonly alertmanagerUrls: readonly string[];
   readonly alertmanagerBasicAuth: { readonly username: string; readonly password: string };
-  /** `Bearer` and the like with its secret, in place of a user name; '' for none. */
+  /** Authorization scheme (`Bearer`) and secret, instead of a user name; '' : none. */
   readonly alertmanagerToken: {
     readonly type: string;
     readonly credentials: string;
@@ -380,12 +381,12 @@ export interface RulerConfig {
   readonly enableSharding: boolean;
   /** A tenant's groups are on as many rulers as its `ruler_tenant_shard_size` says. */
   readonly isShuffled: boolean;
-  /** By which rulers share groups. */
+  /** The ring by which rulers share groups. */
   readonly ring: MemberRingConfig;
   readonly evaluation: {
-    /** Expressions are sent to query frontends; else this process reads heads and store itself. */
+    /** True: query frontends evaluate expressions. False: this process reads heads and store itself. */
     readonly isRemote: boolean;
-    /** Rules wait up to so long, each always the same. */
+    /** Longest delay of a rule; each rule always has the same delay. */
     readonly maxJitterMs: number;
     /** '' : the frontends in the ring. */
     readonly frontendAddress: string;
@@ -396,12 +397,12 @@ export interface RulerConfig {
   readonly remoteWriteAddOrgId: boolean;
   /** `ruler.remote_write.clients`, as written. */
   readonly remoteWriteClients: unknown;
-  /** Where recorded samples wait for remote write. */
+  /** Directory of recorded samples that wait for remote write. */
   readonly walDirectory: string;
   readonly walMaxAgeMs: number;
-  /** Where rules are kept. */
+  /** The store of rules. */
   readonly storage: StorageConfig;
-  /** Rules are files that somebody else puts there, not objects of ours. */
+  /** Rules are files that the operator provides, not objects that our API writes. */
   readonly rulesAreFiles: boolean;
 }
 

@@ -1,4 +1,6 @@
-/** A reference that cannot be understood; the text names it. */
+/** Expands `${NAME}` in configuration files (`-config.expand-env`). */
+
+/** Thrown for a reference that cannot be parsed; the message names it. */
 export class ExpandError extends Error {}
 
 /** `${A:-${B:-…}}` deeper than this is refused. */
@@ -9,9 +11,9 @@ const nestingMax = 16;
  * `${NAME=default}`, `${#NAME}`, `${NAME^}`, `${NAME^^}`, `${NAME,}`, `${NAME,,}`, `${NAME:from}`,
  * `${NAME:from:length}`, `${NAME#pattern}`, `${NAME##pattern}`, `${NAME%pattern}`, `${NAME%%pattern}`,
  * `${NAME/old/new}`, `${NAME//old/new}`, `${NAME/#old/new}`, `${NAME/%old/new}`. Names are case-sensitive, an
- * undefined one is empty, `$$` is no escape.
+ * undefined variable is empty, and `$$` is no escape.
  *
- * @throws ExpandError for a `${` that never closes or whose name is no name
+ * @throws ExpandError for a `${` that never closes or whose name is invalid
  */
 export function expandEnv(text: string, env: (name: string) => string | undefined, depth = 0): string {
   if (depth > nestingMax) throw new ExpandError('variables nested too deeply');
@@ -54,11 +56,13 @@ function apply(
 ): string {
   const text = value ?? '';
   if (operation === '') return text;
-  const two = operation.slice(0, 2);
-  if (two === ':-' || two === ':=') return text === '' ? argument(operation.slice(2)) : text;
-  if (two === '##') return trimStart(text, argument(operation.slice(2)), 'longest');
-  if (two === '%%') return trimEnd(text, argument(operation.slice(2)), 'longest');
-  if (two === '//' || two === '/#' || two === '/%') return replace(text, argument(operation.slice(2)), two);
+  const operator = operation.slice(0, 2);
+  if (operator === ':-' || operator === ':=') return text === '' ? argument(operation.slice(2)) : text;
+  if (operator === '##') return trimStart(text, argument(operation.slice(2)), 'longest');
+  if (operator === '%%') return trimEnd(text, argument(operation.slice(2)), 'longest');
+  if (operator === '//' || operator === '/#' || operator === '/%') {
+    return replace(text, argument(operation.slice(2)), operator);
+  }
   switch (operation[0]) {
     case '-':
     case '=':
@@ -87,15 +91,15 @@ function slice(text: string, bounds: string, body: string): string {
   return text.slice(from, match[2] === undefined ? undefined : from + Number(match[2]));
 }
 
-function trimStart(text: string, pattern: string, which: 'shortest' | 'longest'): string {
+function trimStart(text: string, pattern: string, extent: 'shortest' | 'longest'): string {
   const ends = globEnds(pattern, text);
-  const end = which === 'shortest' ? ends.indexOf(1) : ends.lastIndexOf(1);
+  const end = extent === 'shortest' ? ends.indexOf(1) : ends.lastIndexOf(1);
   return end < 0 ? text : text.slice(end);
 }
 
-/** From the end both read backwards: a match there is one of the beginning. */
-function trimEnd(text: string, pattern: string, which: 'shortest' | 'longest'): string {
-  return reversed(trimStart(reversed(text), reversed(pattern), which));
+/** Reverses text and pattern, so that a match at the end becomes a match at the beginning. */
+function trimEnd(text: string, pattern: string, extent: 'shortest' | 'longest'): string {
+  return reversed(trimStart(reversed(text), reversed(pattern), extent));
 }
 
 function reversed(text: string): string {
@@ -114,8 +118,8 @@ function replace(text: string, argument: string, kind: '/' | '//' | '/#' | '/%')
 }
 
 /**
- * Where a match of the pattern from the text's beginning may end: `*` is any text, `?` one character, the
- * rest itself. O(pattern × text).
+ * Places where a match of the pattern from the text's beginning may end: `*` is any text, `?` one character,
+ * other characters are themselves. O(pattern × text).
  */
 function globEnds(pattern: string, text: string): Uint8Array {
   // reached[at]: the pattern so far can end before text[at].

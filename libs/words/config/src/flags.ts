@@ -1,9 +1,10 @@
+/** The command line, in Go's flag syntax. */
 import { ConfigError } from './config-error.ts';
 import { ScalarError, parseScalar } from './scalars.ts';
 import { schema } from './schema.ts';
 import type { Settings } from './settings.ts';
 
-/** The command line's requests besides values of configuration keys. */
+/** The parsed command line: values of configuration keys, and switches of the program. */
 export interface CommandLine {
   configFiles: readonly string[];
   expandEnv: boolean;
@@ -31,7 +32,7 @@ const switches = new Map<string, (line: CommandLine, text: string) => void>([
     'log-config-reverse-order',
     (line, text) => (line.printConfigReverse = bool('log-config-reverse-order', text)),
   ],
-  // Charts give it to read and backend, which are what they are here either way.
+  // Charts set it for the targets read and backend; it changes nothing here.
   ['legacy-read-mode', (_line, text) => void bool('legacy-read-mode', text)],
 ]);
 
@@ -48,7 +49,7 @@ const flagAliases: ReadonlyMap<string, string> = new Map([
 /**
  * Parses Go-style flags: `-name=value`, `-name value`, `--name`, booleans without value.
  *
- * @throws ConfigError in Go's words for a flag nobody knows or one without its value
+ * @throws ConfigError in Go's words for an unknown flag or a flag without its value
  */
 export function parseFlags(argv: readonly string[]): CommandLine {
   const line: CommandLine = {
@@ -82,21 +83,21 @@ export function parseFlags(argv: readonly string[]): CommandLine {
   return line;
 }
 
-/** Lays the flags' values over the file's. A list flag given several times adds up. */
+/** Sets the flags' values, which win over the file's. A repeated list flag adds to the list. */
 export function applyFlags(line: CommandLine, settings: Settings): void {
-  const seen = new Set<string>();
+  const repeated = new Set<string>();
   for (const [flag, text] of line.values) {
     const spec = schema().byFlag.get(flag)!;
     try {
       const value = parseScalar(spec.kind, text);
-      const before =
-        spec.kind === 'list' && seen.has(flag) ? (settings.peek(spec.path) as readonly string[]) : [];
+      const values =
+        spec.kind === 'list' && repeated.has(flag) ? (settings.peek(spec.path) as readonly string[]) : [];
       settings.set(
         spec.path,
-        spec.kind === 'list' ? [...before, ...(value as readonly string[])] : value,
+        spec.kind === 'list' ? [...values, ...(value as readonly string[])] : value,
         'flag',
       );
-      seen.add(flag);
+      repeated.add(flag);
     } catch (error) {
       if (!(error instanceof ScalarError)) throw error;
       throw new ConfigError(`invalid value ${JSON.stringify(text)} for flag -${flag}: ${error.message}`, {

@@ -1,3 +1,4 @@
+/** Configuration: files, flags, environment, limits of tenants and their overrides. */
 export { ConfigError } from './config-error.ts';
 export type {
   CacheConfig,

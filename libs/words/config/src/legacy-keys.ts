@@ -1,9 +1,11 @@
-/** The one client that files had before there could be several: it becomes the client named `default`. */
+/** Keys of older versions of Loki, and the keys that replace them. */
+
+/** Files of older versions have one client here. It becomes the client named `default`. */
 export const remoteWriteClient = 'ruler.remote_write.client';
 
 /**
- * Keys that existing files have and that newer versions dropped, by path; a path covers everything below it.
- * They are accepted with one notice each, so that a file written for an older version still starts.
+ * Keys that newer versions dropped but existing files have, by path; a path covers everything below it. They
+ * are accepted with one notice each, so that a file written for an older version still starts.
  */
 export const legacyKeys: ReadonlyMap<string, string> = new Map([
   ['storage_config.boltdb_shipper', 'the boltdb-shipper index is gone'],
@@ -50,7 +52,7 @@ export const legacyKeys: ReadonlyMap<string, string> = new Map([
   ['bloom_compactor', 'search filters are built by the compactor, without settings'],
 ]);
 
-/** Where a dropped key's value goes when it still has a meaning: a key of the schema. */
+/** The key of the schema that takes the value of a dropped key, if there is one. */
 export const legacyTargets: ReadonlyMap<string, string> = new Map([
   ['limits_config.per_tenant_override_config', 'runtime_config.file'],
   ['limits_config.per_tenant_override_period', 'runtime_config.period'],

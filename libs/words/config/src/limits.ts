@@ -1,6 +1,6 @@
 /**
- * Per-tenant limits: Loki's `limits_config`, in our units. The YAML names, flags and defaults stand in the
- * table of limit keys; meanings and breach texts are those of Loki's documentation.
+ * Per-tenant limits: Loki's `limits_config`, in our units. schema-data.json has their YAML names, flags and
+ * defaults; meanings and error texts are Loki's.
  */
 export interface Limits {
   // ---- ingest
@@ -37,34 +37,34 @@ export interface Limits {
   readonly blockIngestionUntilMs: number;
   readonly blockIngestionStatusCode: number;
   readonly enforcedLabels: readonly string[];
-  /** Names the policy of a stream: of all that match the one of the highest priority. */
+  /** Assigns policies to streams: of all matching policies the one with the highest priority wins. */
   readonly policyStreamMapping: readonly PolicySelector[];
-  /** By policy, besides `enforcedLabels`; those of `*` hold for all streams. */
+  /** Required labels by policy, in addition to `enforcedLabels`; those of `*` hold for all streams. */
   readonly policyEnforcedLabels: ReadonlyMap<string, readonly string[]>;
-  /** By policy, in Unix ms; that of `*` holds for policies that are not named. */
+  /** End of the block by policy, in Unix ms; `*` holds for policies that are not listed. */
   readonly blockIngestionPolicyUntilMs: ReadonlyMap<string, number>;
   readonly ingestionPartitionsTenantShardSize: number;
   readonly maxReturnedStreamErrors: number;
 
   // ---- queries
   readonly maxQuerySeries: number;
-  /** Bytes that one query may hold in one place; 0: no bound but the engine's own. */
+  /** Most bytes of state that one query may hold in one process; 0: only the engine's own bound. */
   readonly maxQueryMemoryBytes: number;
-  /** Answers say so when a limit cut them. */
+  /** Answers carry a warning when a limit shortened them. */
   readonly queryWarningsEnabled: boolean;
   readonly maxQueryLookbackMs: number;
   readonly maxQueryLengthMs: number;
   readonly maxQueryRangeMs: number;
   readonly maxQueryParallelism: number;
-  /** The same for parts that are sharded. */
+  /** The same bound for sharded parts. */
   readonly tsdbMaxQueryParallelism: number;
   readonly tsdbMaxBytesPerShard: number;
   readonly tsdbShardingStrategy: 'power_of_two' | 'bounded';
-  /** Younger time is not sharded. */
+  /** More recent time is not sharded. */
   readonly minShardingLookbackMs: number;
-  /** 0: all of them. */
+  /** Most queriers that work for the tenant; 0: all. */
   readonly maxQueriersPerTenant: number;
-  /** The same as a share of them, 0..1; 0: all of them. */
+  /** The same bound as a share of all queriers, 0..1; 0: all. */
   readonly maxQueryCapacity: number;
   readonly maxStreamsMatchersPerQuery: number;
   readonly maxConcurrentTailRequests: number;
@@ -78,7 +78,8 @@ export interface Limits {
   readonly splitQueriesByIntervalMs: number;
   readonly splitInstantMetricQueriesByIntervalMs: number;
   /**
-   * Of range queries over what ingesters may still hold (`querier.query_ingesters_within`); 0: as the rest.
+   * Split interval for time that heads of ingesters may hold (`querier.query_ingesters_within`); 0: the
+   * general interval.
    */
   readonly splitIngesterQueriesByIntervalMs: number;
   readonly splitMetadataQueriesByIntervalMs: number;
@@ -89,7 +90,7 @@ export interface Limits {
   readonly blockedQueries: readonly BlockedQuery[];
   readonly volumeEnabled: boolean;
   readonly volumeMaxSeries: number;
-  /** The tenant's, and those that `query_range.shard_aggregations` names for all. */
+  /** The tenant's own, and those of `query_range.shard_aggregations`. */
   readonly shardAggregations: readonly string[];
 
   // ---- retention, deletes, rules
@@ -100,19 +101,22 @@ export interface Limits {
   readonly rulerMaxRuleGroupsPerTenant: number;
   /** Rulers that share a tenant's groups; 0: all. */
   readonly rulerTenantShardSize: number;
-  /** 0: none of its own. */
+  /** 0: no bound of its own. */
   readonly rulerRemoteEvaluationTimeoutMs: number;
-  /** 0: none of its own. */
+  /** 0: no bound of its own. */
   readonly rulerRemoteEvaluationBytesMax: number;
   readonly rulerRemoteWriteDisabled: boolean;
-  /** `ruler_remote_write_config`, as written: clients by name, over those of the ruler's configuration. */
+  /**
+   * `ruler_remote_write_config`, as written: clients by name; they override those of the ruler's
+   * configuration.
+   */
   readonly rulerRemoteWriteConfig: unknown;
 }
 
-/** Streams that grow fast are several shards. */
+/** Sharding of streams that grow fast. */
 interface ShardStreamsConfig {
   readonly enabled: boolean;
-  /** Bytes a second from which on a stream gets one more shard. */
+  /** A stream gets one shard for each such rate, in bytes per second. */
   readonly desiredRateBytes: number;
 }
 
@@ -132,10 +136,10 @@ export interface RetentionStream {
   readonly periodMs: number;
 }
 
-/** The fate of an OTLP attribute: a label of the stream, structured metadata of the entry, or nothing. */
+/** Use of an OTLP attribute: label of the stream, structured metadata of the entry, or none. */
 export type OtlpAction = 'index_label' | 'structured_metadata' | 'drop';
 
-/** `attributes` xor `regex`. */
+/** Either `attributes` or `regex` is set. */
 export interface OtlpAttributesConfig {
   readonly action: OtlpAction;
   readonly attributes: readonly string[];
@@ -152,14 +156,12 @@ interface OtlpConfig {
   readonly severityTextAsLabel: boolean;
 }
 
-/**
- * Where roles ask for a tenant's limits; the answer may change between calls (overrides reload at run time).
- */
+/** Gives the limits of a tenant. The answer may change between calls, because overrides are reloaded. */
 export interface LimitsSource {
   forTenant(tenant: string): Limits;
 }
 
-/** Streams that `selector` matches are of the policy. */
+/** Assigns the streams that `selector` matches to the policy. */
 export interface PolicySelector {
   readonly policy: string;
   readonly selector: string;

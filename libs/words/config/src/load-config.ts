@@ -1,4 +1,4 @@
-/** Flags, file and environment become a configuration. */
+/** Loads the configuration from flags, file and environment, at the start of a process. */
 import { nsPerSecond } from '@loki/model';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
@@ -14,7 +14,7 @@ import { Settings } from './settings.ts';
 import { targetsText } from './targets.ts';
 import { readConfigYaml } from './yaml-file.ts';
 
-/** The loader's view of the world. */
+/** The surroundings of the loader. */
 interface ConfigDeps {
   /** Arguments after the program's name. */
   readonly argv: readonly string[];
@@ -23,7 +23,7 @@ interface ConfigDeps {
   readonly readText: (path: string) => Promise<string | undefined>;
   /** Printed by `-version`. */
   readonly versionText: string;
-  /** Checks of the limits that are written in languages of their own. */
+  /** Checks of limits that hold selectors or regular expressions. */
   readonly limitSyntaxChecks?: LimitSyntaxChecks;
 }
 
@@ -44,8 +44,8 @@ export type LoadedConfig =
 const defaultFiles = ['config.yaml', 'config/config.yaml'];
 
 /**
- * Additions of a start without any file to Loki's defaults: one process that keeps a week of logs below
- * ./data.
+ * Values for a start without a file, in addition to Loki's defaults: one process that keeps a week of logs
+ * below ./data.
  */
 const presets: readonly [path: string, value: unknown][] = [
   ['auth_enabled', false],
@@ -58,8 +58,8 @@ const presets: readonly [path: string, value: unknown][] = [
 ];
 
 /**
- * The program's configuration: defaults, then the file, then flags. A mistake of the operator is not thrown:
- * it comes back as an exit with a message.
+ * The program's configuration: defaults, then the file, then flags. A mistake of the operator is not thrown,
+ * but returned as an exit with a message.
  */
 export async function loadConfig(deps: ConfigDeps): Promise<LoadedConfig> {
   let line: CommandLine;
@@ -83,9 +83,9 @@ export async function loadConfig(deps: ConfigDeps): Promise<LoadedConfig> {
 async function load(deps: ConfigDeps, line: CommandLine): Promise<LoadedConfig> {
   const settings = new Settings();
   const notices: ConfigNotice[] = [];
-  const found = await findFile(deps, line);
-  if (found) {
-    const read = readConfigYaml(found.file, expand(found.text, deps, line, found.file));
+  const source = await findFile(deps, line);
+  if (source) {
+    const read = readConfigYaml(source.file, expand(source.text, deps, line, source.file));
     for (const [path, value] of read.values) settings.set(path, value, 'file');
     notices.push(...read.notices);
   } else {
@@ -94,13 +94,13 @@ async function load(deps: ConfigDeps, line: CommandLine): Promise<LoadedConfig> 
   applyFlags(line, settings);
   const config = readConfig(settings, notices, deps.limitSyntaxChecks);
   notices.push(...unusedNotice(settings));
-  const shown = line.printConfig ? renderConfig(settings) : '';
-  if (line.verifyConfig) return exit(0, 'config is valid\n', noticesText(notices) + shown);
-  if (shown !== '') notices.push({ level: 'info', message: shown });
+  const printout = line.printConfig ? renderConfig(settings) : '';
+  if (line.verifyConfig) return exit(0, 'config is valid\n', noticesText(notices) + printout);
+  if (printout !== '') notices.push({ level: 'info', message: printout });
   if (line.printConfigReverse) {
     notices.push({ level: 'info', message: renderConfig(settings).split('\n').reverse().join('\n') });
   }
-  return { kind: 'run', config, settings, notices, file: found?.file ?? '' };
+  return { kind: 'run', config, settings, notices, file: source?.file ?? '' };
 }
 
 async function findFile(
@@ -126,14 +126,14 @@ function expand(text: string, deps: ConfigDeps, line: CommandLine, file: string)
   }
 }
 
-/** One line for all keys that mean nothing here, so that a long file does not flood the log. */
+/** One line for all keys without effect, so that a long file does not flood the log. */
 function unusedNotice(settings: Settings): ConfigNotice[] {
   const unused = settings.unused();
   if (unused.length === 0) return [];
   return [{ level: 'info', message: `accepted, no effect: ${withReasons(unused)}` }];
 }
 
-/** As the log of a start would tell them. */
+/** The notices as lines, as the log of a start has them. */
 function noticesText(notices: readonly ConfigNotice[]): string {
   return notices.map(({ level, message }) => `level=${level} msg=${JSON.stringify(message)}\n`).join('');
 }

@@ -1,3 +1,5 @@
+/** Nests values by path into a tree, for YAML and JSON output. */
+
 /** Values by `.`-separated path as the tree they describe. */
 export function nestPaths(
   values: Iterable<readonly [path: string, value: unknown]>,

@@ -1,6 +1,7 @@
 /**
- * Why keys that Loki has mean nothing here, by path; a path covers everything below it, and the longest that
- * does decides. Whether a key is without effect is not decided here: it is when nothing has read it.
+ * Reasons why keys of Loki have no effect here, by path. A path covers everything below it; the longest
+ * matching path decides. The table does not decide whether a key has an effect: a key that nothing has read
+ * has none.
  */
 export const reasons: ReadonlyMap<string, string> = new Map([
   ...each(['frontend.downstream_url'], 'queriers fetch their work from the frontend'),
@@ -150,29 +151,29 @@ export const reasons: ReadonlyMap<string, string> = new Map([
   ...each(['memberlist'], 'rings are not gossiped; join_members names who keeps them'),
 ]);
 
-function each(paths: readonly string[], why: string): [string, string][] {
-  return paths.map((path) => [path, why]);
+function each(paths: readonly string[], reason: string): [string, string][] {
+  return paths.map((path) => [path, reason]);
 }
 
-/** The keys with the reasons that are known, those of one reason together: `a, b (why), c`. */
+/** The keys with their reasons, grouped by reason: `a, b (reason), c`. */
 export function withReasons(paths: readonly string[]): string {
   const byReason = new Map<string, string[]>();
   for (const path of paths) {
-    const why = reasonOf(path);
-    const same = byReason.get(why);
-    if (same) same.push(path);
-    else byReason.set(why, [path]);
+    const reason = reasonOf(path);
+    const group = byReason.get(reason);
+    if (group) group.push(path);
+    else byReason.set(reason, [path]);
   }
   return [...byReason]
-    .map(([why, same]) => (why === '' ? same.join(', ') : `${same.join(', ')} (${why})`))
+    .map(([reason, group]) => (reason === '' ? group.join(', ') : `${group.join(', ')} (${reason})`))
     .join(', ');
 }
 
-/** Why this key means nothing here; '' where no reason is given. */
+/** The reason why this key has no effect here; '' : no reason is listed. */
 export function reasonOf(path: string): string {
   for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
-    const why = reasons.get(path.slice(0, end));
-    if (why !== undefined) return why;
+    const reason = reasons.get(path.slice(0, end));
+    if (reason !== undefined) return reason;
   }
   return '';
 }

@@ -1,3 +1,4 @@
+/** Reads the configuration of results caches (step *recall* of a query). */
 import { mib } from '@loki/model';
 import { ConfigError } from './config-error.ts';
 import type { CacheConfig, CachedResults, MemcachedConfig } from './config.ts';
@@ -5,7 +6,7 @@ import { readRedis } from './read-ring.ts';
 import { readClientTls } from './read-rpc-clients.ts';
 import type { Settings } from './settings.ts';
 
-/** Switch and block of each kind. */
+/** The keys that switch on and configure the cache of each kind. */
 const kinds: Readonly<Record<CachedResults, { readonly enabled: string; readonly block: string }>> = {
   results: { enabled: 'cache_results', block: 'results_cache' },
   instant: { enabled: 'cache_instant_metric_results', block: 'instant_metric_results_cache' },
@@ -16,15 +17,16 @@ const kinds: Readonly<Record<CachedResults, { readonly enabled: string; readonly
 };
 
 /**
- * Caches of the kinds that are switched on. A kind whose block names no cache shares that of `results_cache`.
+ * Caches of the kinds that are switched on. A kind whose block configures no cache shares the cache of
+ * `results_cache`.
  */
 export function readCaches(settings: Settings): ReadonlyMap<CachedResults, CacheConfig> {
   const shared = readCache(settings, kinds.results.block);
   const caches = new Map<CachedResults, CacheConfig>();
   for (const [kind, { enabled, block }] of Object.entries(kinds)) {
     const isOwn = hasOwnCache(settings, block) && block !== kinds.results.block;
-    const own = isOwn ? readCache(settings, block) : shared;
-    if (settings.flag(`query_range.${enabled}`)) caches.set(kind as CachedResults, own);
+    const cache = isOwn ? readCache(settings, block) : shared;
+    if (settings.flag(`query_range.${enabled}`)) caches.set(kind as CachedResults, cache);
   }
   return caches;
 }
@@ -38,7 +40,7 @@ function hasOwnCache(settings: Settings, block: string): boolean {
   );
 }
 
-/** @throws ConfigError when the cache would be in two places */
+/** @throws ConfigError when two servers of different kinds are configured for the cache */
 function readCache(settings: Settings, block: string): CacheConfig {
   const path = `query_range.${block}.cache`;
   const redis = readRedis(settings, `${path}.redis`);
@@ -66,7 +68,7 @@ function readCache(settings: Settings, block: string): CacheConfig {
   return { ...inMemory, ttlMs: settings.durationMs(`${path}.redis.expiration`) || validityMs, redis };
 }
 
-/** Servers are named by `addresses`, and by SRV records of `host` for the port named `service`. */
+/** `addresses` lists the servers; SRV records of `host` for the port named `service` add more. */
 function readMemcached(settings: Settings, path: string): MemcachedConfig {
   const client = `${path}.memcached_client`;
   const host = settings.text(`${client}.host`);

@@ -1,3 +1,4 @@
+/** Derives the program's configuration from the settled values of all keys, and checks it. */
 import path from 'node:path';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
@@ -28,10 +29,10 @@ import type { Settings } from './settings.ts';
 import { componentsOf } from './targets.ts';
 
 /**
- * Everything the program wants to know, from the settled values.
+ * Derives the configuration from the settled values.
  *
- * @param notices collects what the operator should hear
- * @throws ConfigError for values that contradict each other or that nobody can run with
+ * @param notices collects remarks for the operator
+ * @throws ConfigError for values that contradict each other or are unusable
  */
 export function readConfig(settings: Settings, notices: ConfigNotice[], checks?: LimitSyntaxChecks): Config {
   checkSchemaConfig(settings, settings.flag('limits_config.allow_structured_metadata'), notices);
@@ -174,7 +175,7 @@ function readTls(settings: Settings, path: string): TlsServerConfig {
   };
 }
 
-/** Go's names. */
+/** TLS versions by Go's names. */
 const tlsVersions: ReadonlyMap<string, TlsVersion> = new Map([
   ['VersionTLS10', 'TLSv1'],
   ['VersionTLS11', 'TLSv1.1'],
@@ -197,8 +198,8 @@ function readTlsMinVersion(settings: Settings): { minVersion?: TlsVersion } {
 function readWriteLog(settings: Settings, dataDirectory: string): WriteLogConfig {
   const topic = settings.text('kafka_config.topic');
   const wantsKafka = settings.flag('distributor.kafka_writes_enabled');
-  const given = settings.text('write_log.kind');
-  const kind = given || (wantsKafka ? 'kafka' : 'embedded');
+  const configured = settings.text('write_log.kind');
+  const kind = configured || (wantsKafka ? 'kafka' : 'embedded');
   if (kind !== 'embedded' && kind !== 'kafka') {
     throw new ConfigError(`write_log.kind: ${JSON.stringify(kind)} is none of embedded, kafka`);
   }
@@ -259,7 +260,7 @@ function isSaslMechanism(text: string): text is KafkaConfig['saslMechanism'] {
   return (saslMechanisms as readonly string[]).includes(text);
 }
 
-/** Brokers that are named for one direction alone serve both. */
+/** Brokers that are configured for one direction only serve both. */
 function readBrokers(settings: Settings): Pick<KafkaConfig, 'readerAddresses' | 'writerAddresses'> {
   const unset = 'localhost:9092';
   const reader = settings.text('kafka_config.reader_config.address');
@@ -335,13 +336,13 @@ function readFrontend(settings: Settings): FrontendConfig {
   };
 }
 
-/** The queue is the frontend's and the scheduler's in one: who sets the scheduler's bound alone means it. */
+/** Frontend and scheduler share one queue here. If only the scheduler's bound is set, it applies. */
 function readOutstandingMax(settings: Settings): number {
-  const own = settings.number('frontend.max_outstanding_per_tenant');
+  const frontend = settings.number('frontend.max_outstanding_per_tenant');
   const scheduler = settings.number('query_scheduler.max_outstanding_requests_per_tenant');
   const isSet = (block: string, key: string) => settings.below(block).has(key);
   const isOwn = isSet('frontend', 'max_outstanding_per_tenant');
-  return isSet('query_scheduler', 'max_outstanding_requests_per_tenant') && !isOwn ? scheduler : own;
+  return isSet('query_scheduler', 'max_outstanding_requests_per_tenant') && !isOwn ? scheduler : frontend;
 }
 
 function readQueryRange(settings: Settings): QueryRangeConfig {

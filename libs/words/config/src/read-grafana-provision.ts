@@ -1,9 +1,10 @@
+/** Reads the configuration of target grafana-provision. */
 import type { GrafanaProvisionConfig } from './config.ts';
 import type { Settings } from './settings.ts';
 
 const block = 'grafana_provision';
 
-/** The task of target grafana-provision, and the Grafana that it is for. */
+/** The task of target grafana-provision and its Grafana. */
 export function readGrafanaProvision(settings: Settings): GrafanaProvisionConfig {
   const text = (key: string) => settings.text(`${block}.${key}`);
   return {

@@ -1,3 +1,4 @@
+/** Builds the typed limits of a tenant from configuration values. */
 import { parsePrometheusDuration } from '@loki/go';
 import { mib } from '@loki/model';
 import { ConfigError } from './config-error.ts';
@@ -19,19 +20,19 @@ const dayMs = 86_400_000;
 /** The shortest retention there is: data is dropped by whole days. */
 const retentionMinMs = dayMs;
 
-/** The surroundings of `buildLimits` besides the limits themselves. */
+/** Settings outside of `limits_config` that limits depend on. */
 export interface LimitContext {
   /** `ingester.max_returned_stream_errors`. */
   readonly maxReturnedStreamErrors: number;
-  /** `query_range.shard_aggregations`: hold for all tenants. */
+  /** `query_range.shard_aggregations`: they hold for all tenants. */
   readonly shardAggregations?: readonly string[];
-  /** Absent: texts are taken as they are. */
+  /** Absent: selectors and patterns are not checked. */
   readonly checks?: LimitSyntaxChecks;
 }
 
 /** Checks of the languages that limits are written in. Each throws an Error that names the fault. */
 export interface LimitSyntaxChecks {
-  /** A selector of streams. `{}` is one of all. */
+  /** A selector of streams. `{}` selects all. */
   selector(text: string): void;
   /** A regular expression. */
   pattern(text: string): void;
@@ -40,7 +41,7 @@ export interface LimitSyntaxChecks {
 /**
  * Typed limits from values by key path below `limits_config`; absent keys have their defaults.
  *
- * @throws ConfigError for a value that no limit may have
+ * @throws ConfigError for an invalid value
  */
 export function buildLimits(values: ReadonlyMap<string, SettingValue>, context: LimitContext): Limits {
   return limitsFrom(new LimitReader(values, context.checks), context);
@@ -154,7 +155,7 @@ export function limitKeys(): readonly string[] {
 
 let keysRead: ReadonlySet<string> | undefined;
 
-/** Keys of `limits_config` that limits are made of: others are accepted, and mean nothing. */
+/** Keys of `limits_config` that limits use; others are accepted without effect. */
 export function limitKeysRead(): ReadonlySet<string> {
   if (!keysRead) {
     const read = new LimitReader(new Map());
@@ -193,7 +194,7 @@ class LimitReader {
     return this.#get(key) as string;
   }
 
-  /** As written: whoever uses it checks it. */
+  /** The value as written; its user checks it. */
   raw(key: string): unknown {
     return this.#get(key);
   }

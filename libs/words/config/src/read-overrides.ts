@@ -1,6 +1,6 @@
 /**
- * Reads overrides files into one text for each tenant; the runtime configuration makes limits of these when a
- * tenant is first asked for.
+ * Reads overrides files into one text for each tenant; the runtime configuration builds a tenant's limits
+ * from its text at the first use.
  */
 import { hash } from 'node:crypto';
 import { isMap, isScalar } from 'yaml';
@@ -15,18 +15,21 @@ import { tenantValuesToJson } from './tenant-values.ts';
 import { isNull, pairsOf, parseYamlFile, readLimitsNode, scalarText } from './yaml-file.ts';
 import type { YamlFile } from './yaml-file.ts';
 
-/** Structured-cloneable: files are read in a thread of their own when they are large. */
+/** Structured-cloneable: a worker thread reads large files. */
 export interface OverridesRequest {
-  /** In order; a tenant named in several files takes the last one's block. */
+  /** In order; if several files name a tenant, the last one's block applies. */
   readonly files: readonly { readonly file: string; readonly text: string }[];
-  /** `limits_config`, by key: what each tenant's block is laid over. */
+  /** `limits_config`, by key; a tenant's block replaces single values. */
   readonly globalValues: ReadonlyMap<string, SettingValue>;
   readonly limitContext: Omit<LimitContext, 'checks'>;
-  /** Of the last reading: blocks that it knows are not read again. */
+  /** The memo of the last reading: its blocks are not parsed again. */
   readonly memo: Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** Some tenants of a file: a reader hands on a few at a time, so that no receiver is held up for long. */
+/**
+ * Some tenants of a file: the reader passes on a few at a time, so that the receiver is never blocked for
+ * long.
+ */
 export interface OverridesBatch {
   /** A tenant's limits, as `tenantValuesFromJson` reads them. */
   readonly limits: readonly (readonly [tenant: string, json: string])[];
@@ -34,10 +37,10 @@ export interface OverridesBatch {
   readonly switches: readonly (readonly [tenant: string, json: string])[];
 }
 
-/** The findings of a reading of overrides files besides the tenants' values. */
+/** The result of reading overrides files, besides the tenants' values. */
 export interface OverridesSummary {
   readonly warnings: readonly string[];
-  /** Of files that have a mapping below `overrides:`, be it an empty one: how many tenants it has. */
+  /** Number of tenants by file, for files with a mapping below `overrides:` (also an empty one). */
   readonly tenantsByFile: ReadonlyMap<string, number>;
   readonly memo: Uint8Array<ArrayBuffer> | undefined;
 }
@@ -48,29 +51,32 @@ export type OverridesReader = (
   onBatch: (batch: OverridesBatch) => void,
 ) => Promise<OverridesSummary>;
 
-/** Keys the overrides file may have at its root. */
+/** Keys that an overrides file may have at its root. */
 const rootKeys = ['overrides', 'configs', 'multi_kv_config'];
 
 /** Tenants of one batch: taking one in costs a receiver a millisecond or two. */
 const batchTenants = 500;
 
-/** Log lines of one reading, so that a mistake in each of 20,000 blocks is told, and no flood. */
+/**
+ * Log lines of one reading, so that a mistake in each of 20,000 blocks is reported but does not flood the
+ * log.
+ */
 const warningsMax = 20;
 
 /** One tenant's block, read and checked. */
 interface TenantBlock {
   readonly tenant: string;
-  /** Its own limits, as a batch has them. */
+  /** The tenant's own limits, in the form of a batch. */
   readonly json: string;
   readonly notices: readonly string[];
-  /** Keys that mean nothing here. */
+  /** Keys without effect here. */
   readonly unused: readonly string[];
 }
 
 /**
- * Reads all files in this thread: some 50 µs a tenant, less where the memo has its block.
+ * Reads all files in this thread: about 50 µs a tenant, less for blocks of the memo.
  *
- * @throws ConfigError for a file that cannot be read, or limits that no tenant may have
+ * @throws ConfigError for a file that cannot be read, or invalid limits
  */
 export function readOverrides(
   request: OverridesRequest,
@@ -84,9 +90,9 @@ class Reading {
   readonly #request: OverridesRequest;
   readonly #onBatch: (batch: OverridesBatch) => void;
   readonly #context: LimitContext;
-  readonly #known: ReadonlyMap<string, TenantBlock>;
+  readonly #cached: ReadonlyMap<string, TenantBlock>;
   readonly #memo = new Map<string, TenantBlock>();
-  /** Own limits that were built once, and so may be. */
+  /** Limits that were checked already, as JSON. */
   readonly #sound = new Set<string>();
   readonly #notices: string[] = [];
   readonly #unused = new Set<string>();
@@ -102,7 +108,7 @@ class Reading {
     this.#request = request;
     this.#onBatch = onBatch;
     this.#context = { ...request.limitContext, checks };
-    this.#known = memoFromBytes(request.memo);
+    this.#cached = memoFromBytes(request.memo);
   }
 
   run(): OverridesSummary {
@@ -118,24 +124,24 @@ class Reading {
   }
 
   /**
-   * False, and nothing done, when the file cannot be cut between tenants, or has a fault, which the whole can
-   * point at.
+   * Reads the file tenant by tenant. False, without any effect, when the file cannot be cut between tenants
+   * or has a fault: reading it as a whole gives the exact error.
    */
   #readPieces(file: string, text: string): boolean {
     const split = splitOverrides(text);
     if (split === undefined) return false;
     const blocks: TenantBlock[] = [];
     try {
-      const rest = rootOf(parseYamlFile(file, split.rest));
+      const root = rootOf(parseYamlFile(file, split.remainder));
       for (const { text: piece, linesBefore } of split.pieces) {
         const key = hash('sha256', piece, 'base64');
-        const block = this.#known.get(key) ?? this.#piece(file, piece, linesBefore);
-        // Notices name lines, which move with what stands before them.
+        const block = this.#cached.get(key) ?? this.#piece(file, piece, linesBefore);
+        // A notice names a line number, which another block may move: such blocks are read again.
         if (block.notices.length === 0) this.#memo.set(key, block);
         blocks.push(block);
       }
       if (new Set(blocks.map((block) => block.tenant)).size < blocks.length) return false;
-      for (const [name, node] of rest) if (name !== 'overrides') this.#section(file, name, node);
+      for (const [name, node] of root) if (name !== 'overrides') this.#section(file, name, node);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       return false;
@@ -176,25 +182,25 @@ class Reading {
 
   #block(source: YamlFile, tenant: string, node: unknown): TenantBlock {
     const read = readLimitsNode(source, node as Node | null, `overrides of ${tenant}`);
-    const own = new Map(
+    const values = new Map(
       [...read.values].map(([path, value]) => [path.slice('limits_config.'.length), value]),
     );
-    const json = tenantValuesToJson(own);
+    const json = tenantValuesToJson(values);
     if (!this.#sound.has(json)) {
-      this.#check(tenant, own);
+      this.#check(tenant, values);
       this.#sound.add(json);
     }
     return {
       tenant,
       json,
       notices: read.notices.map((notice) => notice.message),
-      unused: [...own.keys()].filter((key) => !limitKeysRead().has(key)),
+      unused: [...values.keys()].filter((key) => !limitKeysRead().has(key)),
     };
   }
 
-  #check(tenant: string, own: ReadonlyMap<string, SettingValue>): void {
+  #check(tenant: string, values: ReadonlyMap<string, SettingValue>): void {
     try {
-      buildLimits(new Map([...this.#request.globalValues, ...own]), this.#context);
+      buildLimits(new Map([...this.#request.globalValues, ...values]), this.#context);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       throw new ConfigError(`overrides of tenant ${tenant}: ${error.message}`, { cause: error });
@@ -232,7 +238,7 @@ class Reading {
   }
 }
 
-/** Entries of the root, which has known keys only. */
+/** Entries of the root; an unknown key is an error. */
 function rootOf(source: YamlFile): [name: string, node: unknown][] {
   const root: unknown = source.document.contents;
   if (!isNull(root) && !isMap(root)) {

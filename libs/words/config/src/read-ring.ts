@@ -1,3 +1,4 @@
+/** Reads the configuration of rings and of their stores. */
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
 import type { MemberRingConfig, RedisConfig, RingConfig, RingStoreConfig } from './config.ts';
@@ -6,10 +7,10 @@ import type { Settings } from './settings.ts';
 
 const common = 'common.ring';
 const stores = ['', 'inmemory', 'redis', 'memberlist', 'consul', 'etcd', 'multi'];
-/** As Loki, where a block has no key for it. */
+/** Loki's default, for blocks without a key for it. */
 const defaultTokens = 128;
 
-/** The ring of ingesters, and what the other rings take over from it. */
+/** The ring of ingesters; other rings take defaults from it. */
 export function readRing(settings: Settings, notices: ConfigNotice[]): RingConfig {
   const factor =
     settings.number('common.replication_factor') ||
@@ -35,24 +36,24 @@ export function readRing(settings: Settings, notices: ConfigNotice[]): RingConfi
   };
 }
 
-/** The ring of one kind of component: what its own block sets wins over `common.ring`, as it does in Loki. */
+/** The ring of one kind of component: its own block wins over `common.ring`, as in Loki. */
 export function readMemberRing(
   settings: Settings,
   block: string,
   ring: RingConfig,
   notices: ConfigNotice[],
 ): MemberRingConfig {
-  const own = settings.below(block);
+  const ownValues = settings.below(block);
   const hasKey = (key: string) => schema().byPath.has(`${block}.${key}`);
   const text = (key: string) => (hasKey(key) ? settings.text(`${block}.${key}`) : '');
   const durationMs = (key: string) => {
-    // Of a key that neither block sets the default is that of the component's own.
-    const isCommon = !own.has(key) && settings.below(common).has(key);
+    // If neither block sets the key, the default of the component's own block applies.
+    const isCommon = !ownValues.has(key) && settings.below(common).has(key);
     return settings.durationMs(`${isCommon ? common : block}.${key}`);
   };
-  const hasStore = (own.get('kvstore.store') ?? '') !== '';
+  const hasStore = (ownValues.get('kvstore.store') ?? '') !== '';
   const store = hasStore ? readStore(settings, `${block}.kvstore`, notices) : storeOf(ring);
-  const prefix = own.get('kvstore.prefix');
+  const prefix = ownValues.get('kvstore.prefix');
   return {
     ...store,
     prefix: typeof prefix === 'string' ? settings.text(`${block}.kvstore.prefix`) : ring.prefix,

@@ -1,11 +1,12 @@
+/** Reads the TLS settings of calls between our processes. */
 import type { ConfigNotice } from './config-error.ts';
 import type { Config, RingConfig, RpcPeer, TlsClientConfig } from './config.ts';
 import type { Settings } from './settings.ts';
 
 /**
- * Each call of ours has the block that Loki has for that connection, and no other: what a block does not say
- * is off, as it is there. Calls that Loki does not know have the block of who is called, and pushes to
- * distributors, which it takes by HTTP alone, that of the way which they go on.
+ * TLS of each kind of call, from the block that Loki has for that connection; settings that the block does
+ * not have are off, as in Loki. A call that Loki does not have uses the block of the called role. Pushes to
+ * distributors, which Loki sends by HTTP only, use the block of calls to ingesters.
  */
 export function readRpcClients(
   settings: Settings,
@@ -41,8 +42,7 @@ export function readRpcClients(
 }
 
 /**
- * Queriers find frontends by address, or as they would Loki's schedulers; `grpc_client_config` stands in for
- * both.
+ * Queriers find frontends by the frontend's or the scheduler's address; `grpc_client_config` applies to both.
  */
 function frontendBlock(settings: Settings): string {
   const block =
@@ -60,7 +60,7 @@ function isCalled(peer: RpcPeer, settings: Settings, ring: RingConfig): boolean 
   return true;
 }
 
-/** Loki's `tls_config` of a client, with the switch that stands beside it. */
+/** Loki's `tls_config` of a client, with the switch beside it. */
 export function readClientTls(settings: Settings, path: string): TlsClientConfig {
   return {
     enabled: settings.flag(`${path}.tls_enabled`),

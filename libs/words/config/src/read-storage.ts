@@ -1,3 +1,4 @@
+/** Reads the configuration of object stores for segments and rules, and checks `schema_config`. */
 import { parseGoDuration, parsePrometheusDuration } from '@loki/go';
 import { dayNs } from '@loki/model';
 import { readBlockValues } from './block-values.ts';
@@ -9,7 +10,7 @@ import { Settings } from './settings.ts';
 
 type Backend = 'filesystem' | 's3';
 
-/** One `schema_config.configs` item, as far as it means anything here. */
+/** One item of `schema_config.configs`, with the fields that have a meaning here. */
 interface SchemaPeriod {
   readonly store?: string;
   readonly object_store?: string;
@@ -21,8 +22,7 @@ interface SchemaPeriod {
 const supported = 'use s3 or filesystem';
 
 /**
- * Where segments are kept: the object store that the last schema period names, else the one that is
- * configured.
+ * The store of segments: the object store that the last schema period names, else the one that is configured.
  */
 export function readStorage(
   settings: Settings,
@@ -40,8 +40,7 @@ export function readStorage(
   ];
   const isS3Configured = s3Blocks.some((block) => bucketOf(settings, block) !== '');
   const kind = named === '' ? (isS3Configured ? 's3' : 'filesystem') : backendOf(named);
-  // The last resort is where a service is asked for that has no block at all: its error then names the bucket
-  // key.
+  // Without any S3 block `common.storage.s3` is read, whose error names the missing bucket key.
   const prefix = settings.text('storage_config.object_prefix');
   if (kind === 's3') {
     const block = s3Blocks.find((candidate) => bucketOf(settings, candidate) !== '') ?? 'common.storage.s3';
@@ -57,8 +56,8 @@ export function readStorage(
 }
 
 /**
- * One entry of `storage_config.named_stores`, or of its twin in `object_store`: a block of one backend with a
- * name.
+ * One entry of `storage_config.named_stores`, or of `storage_config.object_store.named_stores`: a named block
+ * of one backend.
  */
 interface NamedStore {
   readonly name: string;
@@ -68,7 +67,9 @@ interface NamedStore {
   readonly values: unknown;
 }
 
-/** A store's name shall be none of a backend's, so that one word of `schema_config` means one thing. */
+/**
+ * Finds the store `name` of `named_stores`; undefined: there is none. It wins over a backend of that name.
+ */
 function namedStore(settings: Settings, name: string): NamedStore | undefined {
   if (name === '') return undefined;
   for (const block of ['storage_config.object_store.named_stores', 'storage_config.named_stores']) {
@@ -88,24 +89,26 @@ function readNamedStore(store: NamedStore, settings: Settings, notices: ConfigNo
   const block = store.isThanos
     ? `storage_config.object_store.${store.backend}`
     : `storage_config.${store.backend}`;
-  const own = new Settings();
-  for (const [path, value] of readBlockValues(block, store.values)) own.set(path, value, 'file');
-  if (kind === 's3') return { kind, prefix, ...readS3(own, block, notices) };
-  const directory = own.text(`${block}.${store.isThanos ? 'dir' : 'directory'}`);
+  const storeSettings = new Settings();
+  for (const [path, value] of readBlockValues(block, store.values)) storeSettings.set(path, value, 'file');
+  if (kind === 's3') return { kind, prefix, ...readS3(storeSettings, block, notices) };
+  const directory = storeSettings.text(`${block}.${store.isThanos ? 'dir' : 'directory'}`);
   if (directory === '') throw new ConfigError(`named store ${store.name}: its directory must be set`);
   return { kind, prefix, directory };
 }
 
-/** Where rules are kept: `ruler_storage`, else `ruler.storage`, else `common.storage`. */
+/** The store of rules: `ruler_storage`, else `ruler.storage`, else `common.storage`. */
 export function readRulerStorage(
   settings: Settings,
   dataDirectory: string,
   notices: ConfigNotice[],
 ): StorageConfig {
   const backend = settings.text('ruler_storage.backend');
-  const own = settings.text('ruler_storage.filesystem.dir') || settings.text('ruler_storage.local.directory');
-  // The default backend says nothing unless it has a directory.
-  const type = backend !== 'filesystem' || own !== '' ? backend : settings.text('ruler.storage.type');
+  const directoryText =
+    settings.text('ruler_storage.filesystem.dir') || settings.text('ruler_storage.local.directory');
+  // `filesystem` is the default: without a directory the backend counts as not set.
+  const type =
+    backend !== 'filesystem' || directoryText !== '' ? backend : settings.text('ruler.storage.type');
   const blocks = [
     'ruler_storage.s3',
     'ruler.storage.s3',
@@ -117,7 +120,7 @@ export function readRulerStorage(
   const prefix = settings.text('ruler_storage.storage_prefix');
   if (isS3) return { kind: 's3', prefix, ...readS3(settings, block ?? 'ruler.storage.s3', notices) };
   const directory =
-    own ||
+    directoryText ||
     settings.text('ruler.storage.local.directory') ||
     settings.text('common.storage.filesystem.rules_directory') ||
     `${dataDirectory}/rules`;
@@ -127,8 +130,12 @@ export function readRulerStorage(
 /** `local`: rules come from files, in the same place of the configuration as the other backends. */
 export function rulesAreFiles(settings: Settings): boolean {
   const backend = settings.text('ruler_storage.backend');
-  const own = settings.text('ruler_storage.filesystem.dir') || settings.text('ruler_storage.local.directory');
-  return (backend !== 'filesystem' || own !== '' ? backend : settings.text('ruler.storage.type')) === 'local';
+  const directoryText =
+    settings.text('ruler_storage.filesystem.dir') || settings.text('ruler_storage.local.directory');
+  return (
+    (backend !== 'filesystem' || directoryText !== '' ? backend : settings.text('ruler.storage.type')) ===
+    'local'
+  );
 }
 
 function backendOf(name: string): Backend {
@@ -137,7 +144,7 @@ function backendOf(name: string): Backend {
   throw new ConfigError(`object store ${JSON.stringify(name)} is not supported: ${supported}`);
 }
 
-/** Thanos-style blocks say `bucket_name`, the others `bucketnames` or a URL. */
+/** Thanos-style blocks have `bucket_name`, others `bucketnames` or a URL. */
 function bucketOf(settings: Settings, block: string): string {
   if (isThanos(block)) return settings.text(`${block}.bucket_name`);
   return settings.text(`${block}.bucketnames`) || urlOf(settings, block)?.pathname.slice(1) || '';
@@ -165,8 +172,8 @@ function readS3(settings: Settings, block: string, notices: ConfigNotice[]): S3C
   if (bucketText === '') {
     throw new ConfigError(`${block}.${isThanos(block) ? 'bucket_name' : 'bucketnames'} must be set`);
   }
-  const [bucket, ...more] = bucketText.split(',').map((name) => name.trim());
-  if (more.length > 0) {
+  const [bucket, ...ignored] = bucketText.split(',').map((name) => name.trim());
+  if (ignored.length > 0) {
     notices.push({ level: 'warn', message: `${block}: only the first bucket, ${bucket}, is used` });
   }
   const url = urlOf(settings, block);
@@ -228,10 +235,11 @@ function periods(settings: Settings): readonly SchemaPeriod[] {
 const schemaProcedure = "search for 'Storage Schema' in the docs for the schema update procedure";
 
 /**
- * Schema periods describe an index we do not have; they are checked for what would surprise their author, in
- * Loki's words where Loki has some. Periods before the last are about data that is not here.
+ * Schema periods describe an index we do not have; they are checked for settings whose absence would surprise
+ * the operator, with Loki's texts where Loki has them. Periods before the last describe data that is not in
+ * this store.
  *
- * @throws ConfigError for an index that cannot be read here, or structured metadata with too old a schema
+ * @throws ConfigError for an unsupported index, or for structured metadata with an older schema
  */
 export function checkSchemaConfig(
   settings: Settings,

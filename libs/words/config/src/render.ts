@@ -1,3 +1,4 @@
+/** Shows the configuration as YAML, secrets masked: `/config` and `-print-config-stderr`. */
 import { stringify } from 'yaml';
 import { renderScalar } from './scalars.ts';
 import { schema } from './schema.ts';
@@ -5,16 +6,16 @@ import type { BlockSpec, KeySpec } from './schema.ts';
 import { defaultValue } from './settings.ts';
 import type { Settings } from './settings.ts';
 
-/** `full`: everything; `diff`: what differs from the defaults; `defaults`: the defaults alone. */
+/** `full`: all keys; `diff`: keys that differ from the defaults; `defaults`: the defaults. */
 type RenderMode = 'full' | 'diff' | 'defaults';
 
 const masked = '********';
 
-/** Names whose value nobody may read off a page. */
+/** Names of keys whose values are secret. */
 const secretNames =
   /(?:^|_)(?:password|secret|secret_access_key|session_token|account_key|connection_string|access_key_secret|secret_key|client_secret|acl_token|bearer_token|credentials|api_key|application_credential_secret|client_certificate_key|service_account|token|key)$/;
 
-/** Names that end like a secret but are none. */
+/** Names that look like a secret's but are none. */
 const plainNames = new Set(['access_key_id', 's3_sse_kms_key_id', 'kms_key_id', 'cert_ref', 'key_ref']);
 
 /** The configuration as YAML in the table's order, secrets masked. */
@@ -37,15 +38,15 @@ function renderKey(spec: KeySpec, settings: Settings, mode: RenderMode): unknown
   const fallback = defaultValue(spec);
   const value = mode === 'defaults' ? fallback : settings.peek(spec.path);
   if (value === undefined) return undefined;
-  const shown = maskValue(
+  const rendered = maskValue(
     spec.name,
     spec.kind === 'any' || spec.kind === 'blocks' ? value : renderScalar(spec.kind, value),
   );
-  if (mode !== 'diff') return shown;
-  const same =
+  if (mode !== 'diff') return rendered;
+  const isDefault =
     fallback !== undefined &&
     JSON.stringify(renderScalar(spec.kind, fallback)) === JSON.stringify(renderScalar(spec.kind, value));
-  return same ? undefined : shown;
+  return isDefault ? undefined : rendered;
 }
 
 /** Masks secrets by name, also deep inside free-form subtrees, and passwords inside URLs. */

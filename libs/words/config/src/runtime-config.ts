@@ -1,3 +1,4 @@
+/** Limits of tenants with their overrides, reloaded at run time. */
 import { hash } from 'node:crypto';
 import type { Logger, TimerHandle, Timers } from '@loki/ports';
 import { ConfigError } from './config-error.ts';
@@ -10,26 +11,26 @@ import type { SettingValue } from './scalars.ts';
 import { tenantValuesFromJson } from './tenant-values.ts';
 
 export interface RuntimeConfigOptions {
-  /** Merged in order; a tenant named in several files takes the last one's block. */
+  /** Merged in order; if several files name a tenant, the last one's block applies. */
   readonly files: readonly string[];
   readonly periodMs: number;
   /** The text of a file, or undefined when there is none. */
   readonly readText: (path: string) => Promise<string | undefined>;
-  /** Reads texts that changed. Absent: in this thread, which a large file holds up for seconds. */
+  /** Reads changed files. Absent: this thread reads them, and a large file blocks it for seconds. */
   readonly readOverrides?: OverridesReader;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** `limits_config`, by key: what each tenant's block is laid over. */
+  /** `limits_config`, by key; a tenant's block replaces single values. */
   readonly globalValues: ReadonlyMap<string, SettingValue>;
   readonly limitContext: LimitContext;
-  /** Told after each attempt: gauges hang on it. */
+  /** Called after each attempt, for gauges. */
   readonly onReload?: (outcome: { readonly isSuccessful: boolean; readonly sha256: string }) => void;
 }
 
 /** Operational switches of one tenant (`configs:`), by Loki's names. */
 type TenantSwitches = ReadonlyMap<string, boolean | readonly string[]>;
 
-/** A tenant's overrides: text until somebody asks for the tenant, limits from then on. */
+/** A tenant's overrides: text until the first use, limits from then on. */
 interface TenantOverrides {
   readonly json: string;
   limits?: Limits;
@@ -39,12 +40,12 @@ interface Loaded {
   readonly tenants: ReadonlyMap<string, TenantOverrides>;
   /** JSON of [name, value] pairs. */
   readonly switches: ReadonlyMap<string, string>;
-  /** Files with overrides, which may not lose them without a word. */
+  /** Number of tenants of each file with overrides; a file that suddenly has none is refused. */
   readonly tenantsByFile: ReadonlyMap<string, number>;
   readonly memo: OverridesRequest['memo'];
 }
 
-const nothing: Loaded = {
+const unloaded: Loaded = {
   tenants: new Map(),
   switches: new Map(),
   tenantsByFile: new Map(),
@@ -52,20 +53,20 @@ const nothing: Loaded = {
 };
 
 /**
- * Limits of each tenant: the global ones, or the global ones with the tenant's overrides laid over them. The
- * files are read again every period; a bad one changes nothing but a flag and a log line. A tenant whose
- * block did not change keeps its very limits.
+ * Limits of each tenant: the global limits, with the tenant's overrides where it has some. The files are read
+ * again every period; a bad file changes only a gauge and writes a log line. A tenant whose block did not
+ * change keeps the same Limits object.
  */
 export class RuntimeConfig implements LimitsSource {
   readonly #options: RuntimeConfigOptions;
   readonly #global: Limits;
-  #loaded: Loaded = nothing;
+  #loaded: Loaded = unloaded;
   #sha256 = '';
   #isLastReloadSuccessful = true;
   #timer: TimerHandle | undefined;
   #isStopped = false;
 
-  /** @throws ConfigError when the global limits themselves make no sense */
+  /** @throws ConfigError when the global limits are invalid */
   constructor(options: RuntimeConfigOptions) {
     this.#options = options;
     this.#global = buildLimits(options.globalValues, options.limitContext);
@@ -98,7 +99,7 @@ export class RuntimeConfig implements LimitsSource {
     return this.#global;
   }
 
-  /** The values that `forTenant` was built from, by key; for showing. */
+  /** The values behind `forTenant`, by key, for display. */
   valuesForTenant(tenant: string): ReadonlyMap<string, SettingValue> {
     const overrides = this.#loaded.tenants.get(tenant);
     if (overrides === undefined) return this.#options.globalValues;
@@ -120,12 +121,12 @@ export class RuntimeConfig implements LimitsSource {
     return this.#isLastReloadSuccessful;
   }
 
-  /** Of the texts in force, hexadecimal; '' before the first load. */
+  /** SHA-256 of the files in force, hexadecimal; '' before the first load. */
   get sha256(): string {
     return this.#sha256;
   }
 
-  /** Reads the files once more; a failure keeps what was there and is logged, never thrown. */
+  /** Reads the files once more; after a failure the last good overrides stay; it is logged, never thrown. */
   async reload(): Promise<void> {
     try {
       await this.#load();
@@ -171,25 +172,25 @@ export class RuntimeConfig implements LimitsSource {
   async #parse(files: OverridesRequest['files']): Promise<Loaded> {
     const { globalValues, limitContext, logger } = this.#options;
     const { checks, ...context } = limitContext;
-    const before = this.#loaded;
+    const previous = this.#loaded;
     const tenants = new Map<string, TenantOverrides>();
     const switches = new Map<string, string>();
     const onBatch = (batch: OverridesBatch) => {
       for (const [tenant, json] of batch.limits) {
-        const same = before.tenants.get(tenant);
-        tenants.set(tenant, same?.json === json ? same : { json });
+        const overrides = previous.tenants.get(tenant);
+        tenants.set(tenant, overrides?.json === json ? overrides : { json });
       }
       for (const [tenant, json] of batch.switches) switches.set(tenant, json);
     };
-    const request = { files, globalValues, limitContext: context, memo: before.memo };
+    const request = { files, globalValues, limitContext: context, memo: previous.memo };
     const read = this.#options.readOverrides ?? (async (...args) => readOverrides(...args, checks));
     const { warnings, tenantsByFile, memo } = await read(request, onBatch);
-    checkNotEmptied(before, tenantsByFile);
+    checkNotEmptied(previous, tenantsByFile);
     for (const warning of warnings) logger.warn(warning);
     return { tenants, switches, tenantsByFile, memo };
   }
 
-  /** The reader has checked that these limits make sense. */
+  /** Builds limits that the reader has checked already. */
   #build(json: string): Limits {
     const values = new Map([...this.#options.globalValues, ...tenantValuesFromJson(json)]);
     const { checks: _, ...context } = this.#options.limitContext;
@@ -198,13 +199,13 @@ export class RuntimeConfig implements LimitsSource {
 }
 
 /**
- * A file that lost its overrides without a word was truncated, or is just being written.
+ * Refuses a file that lost all its overrides: it was truncated, or is just being written.
  *
  * @throws ConfigError, so that the last good overrides stay
  */
-function checkNotEmptied(before: Loaded, tenantsByFile: ReadonlyMap<string, number>): void {
+function checkNotEmptied(previous: Loaded, tenantsByFile: ReadonlyMap<string, number>): void {
   const emptied: string[] = [];
-  for (const [file, count] of before.tenantsByFile) {
+  for (const [file, count] of previous.tenantsByFile) {
     if (count > 0 && !tenantsByFile.has(file)) emptied.push(file);
   }
   if (emptied.length === 0) return;

@@ -1,3 +1,4 @@
+/** Scalars of the configuration as YAML and flags write them: durations, sizes, numbers, lists. */
 import {
   formatGoDuration,
   formatPrometheusDuration,
@@ -11,7 +12,7 @@ import type { KeyKind } from './schema.ts';
  */
 export type SettingValue = unknown;
 
-/** A text that is no value of its key's kind; the message is what the operator reads after the place. */
+/** Thrown for a text that is no value of the key's kind. The caller puts the place before the message. */
 export class ScalarError extends Error {}
 
 /**
@@ -62,13 +63,13 @@ function parseBool(text: string): boolean {
 /** Go's largest integers; a larger number is no integer of any field. */
 const int64Bound = 2 ** 63;
 
-/** As Go's YAML decodes a number into an integer field: any base by its prefix, and a fraction is cut off. */
+/** As Go's YAML decodes a number into an integer field: any base by its prefix; a fraction is truncated. */
 function parseInteger(text: string): number {
   const value = parseNumber(text);
   if (value === undefined || Math.abs(value) > 2 * int64Bound) {
     throw new ScalarError(`cannot unmarshal !!str \`${text}\` into int`);
   }
-  // "As large as can be" is a common way to write no limit: it stays exact here as the largest exact integer.
+  // The largest int64 is a common way to write "no limit": it becomes the largest exact integer here.
   const exact = Math.min(Math.max(value, -Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
   return Math.trunc(exact) + 0;
 }
@@ -127,7 +128,10 @@ export function parseSize(text: string): number {
   return Math.floor(total);
 }
 
-/** Go decodes a plain number as nanoseconds; `1d` and longer units are welcome though Go has none. */
+/**
+ * A plain number is nanoseconds, as in Go. Units of a day and longer are accepted too, which Go does not
+ * have.
+ */
 function parseGoConfigDuration(text: string): bigint {
   const value = parseGoDuration(text) ?? parsePrometheusDuration(text);
   if (value !== undefined) return value;
@@ -150,11 +154,11 @@ function parseTime(text: string): number {
   if (Number.isNaN(ms)) {
     throw new ScalarError(`cannot unmarshal !!str \`${text}\` into a time: use 2024-05-01T00:00:00Z`);
   }
-  // Go's zero time, 0001-01-01, says "never".
+  // Go's zero time, 0001-01-01, means "never".
   return Math.max(ms, 0);
 }
 
-/** The value as YAML shows it: durations and sizes in the form people write them. */
+/** The value as YAML shows it: durations and sizes with units. */
 export function renderScalar(kind: KeyKind, value: SettingValue): unknown {
   switch (kind) {
     case 'duration':
@@ -175,10 +179,10 @@ export function renderScalar(kind: KeyKind, value: SettingValue): unknown {
 /** The largest unit that divides the size: 262144 is `256KB`, 1000 is `1000B`. */
 export function renderSize(bytes: number): string {
   let unit = 0;
-  let rest = bytes;
-  while (rest > 0 && rest % 1024 === 0 && unit < sizeUnits.length - 1) {
-    rest /= 1024;
+  let count = bytes;
+  while (count > 0 && count % 1024 === 0 && unit < sizeUnits.length - 1) {
+    count /= 1024;
     unit++;
   }
-  return `${rest}${sizeUnits[unit]}B`;
+  return `${count}${sizeUnits[unit]}B`;
 }

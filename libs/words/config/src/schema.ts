@@ -26,13 +26,13 @@ export interface KeySpec {
   readonly path: string;
   readonly name: string;
   readonly kind: KeyKind;
-  /** Text of the default, as one would write it; '' for none. */
+  /** Text of the default, as a file has it; '' : none. */
   readonly defaultText: string;
-  /** Command-line flag without dashes; '' when there is none. */
+  /** Command-line flag without dashes; '' : none. */
   readonly flag: string;
-  /** Its effect; only keys that Loki does not have need telling. */
+  /** The effect of the key; set only for keys that Loki does not have. */
   readonly help: string;
-  /** For `blocks`: what each item looks like. */
+  /** For `blocks`: the schema of each item. */
   readonly item?: BlockSpec;
 }
 
@@ -40,7 +40,7 @@ export interface BlockSpec {
   readonly node: 'block';
   readonly path: string;
   readonly name: string;
-  /** Named in the error about an unknown key. */
+  /** Go's type name, for the error about an unknown key. */
   readonly typeName: string;
   readonly keys: Map<string, KeySpec | BlockSpec>;
 }
@@ -55,11 +55,11 @@ interface Schema {
 const noFlags = '-';
 
 /**
- * Every key of the configuration. The data file holds one list of lines per block:
- * `name | kind | default | flag | what it does` (the last for keys that Loki does not have), indented two
- * spaces per nesting level. A kind `@block` includes another list below `name` (the fourth field is then the
- * flag prefix that replaces `<p>`), `* | @block` includes it in place (a flag prefix of `-` leaves its keys
- * without flags), `{}` opens a nested section, `[]block` is a list of such blocks.
+ * Every key of the configuration. The data file holds one list of lines per block: `name | kind | default |
+ * flag | effect` (the effect only for keys that Loki does not have), indented two spaces per nesting level. A
+ * kind `@block` includes another list below `name` (the fourth field is then the flag prefix that replaces
+ * `<p>`), `* | @block` includes it in place (a flag prefix of `-` leaves its keys without flags), `{}` opens
+ * a nested section, `[]block` is a list of such blocks.
  */
 let built: Schema | undefined;
 
@@ -171,7 +171,7 @@ function join(parent: string, name: string): string {
   return parent === '' ? name : `${parent}.${name}`;
 }
 
-/** `<p>` stands for the including block's prefix; an empty prefix leaves no leading dot behind. */
+/** `<p>` stands for the including block's prefix; with an empty prefix the leading dot is dropped. */
 function replacePrefix(flag: string, prefix: string): string {
   if (!flag.includes('<p>')) return flag;
   return flag.replace('<p>', prefix).replace(/^\./, '');

@@ -1,3 +1,4 @@
+/** Values of configuration keys by path, with their origin and a record of use. */
 import { parseScalar } from './scalars.ts';
 import type { SettingValue } from './scalars.ts';
 import { schema } from './schema.ts';
@@ -12,8 +13,8 @@ interface Setting {
 }
 
 /**
- * Values by key path; a key that was not set has its default. Remembers which keys the program asked for, so
- * that the others can be reported as accepted without effect.
+ * Values by key path; an unset key has its default. Records which keys the program reads, so that the others
+ * can be reported as accepted without effect.
  */
 export class Settings {
   readonly #set = new Map<string, Setting>();
@@ -23,7 +24,7 @@ export class Settings {
     this.#set.set(path, { value, origin });
   }
 
-  /** The value or its default; undefined when there is neither. Does not count as use. */
+  /** The value or its default; undefined when there is neither. This does not mark the key as used. */
   peek(path: string): SettingValue {
     const setting = this.#set.get(path);
     if (setting) return setting.value;
@@ -56,7 +57,8 @@ export class Settings {
   }
 
   /**
-   * Declares everything at and below `path` used: read by other means (limits), or meaningful only elsewhere.
+   * Marks everything at and below `path` as used: it is read by other means (limits), or other processes use
+   * it.
    */
   markUsed(path: string): void {
     const prefix = `${path}.`;
@@ -64,7 +66,7 @@ export class Settings {
     for (const key of this.#set.keys()) if (key === path || key.startsWith(prefix)) this.#read.add(key);
   }
 
-  /** Keys that the file or a flag set to something else than the default and that nothing has read. */
+  /** Keys that the file or a flag set to another value than the default and that the program has not read. */
   unused(): string[] {
     const paths: string[] = [];
     for (const [path, setting] of this.#set) {
@@ -74,7 +76,7 @@ export class Settings {
     return paths.sort();
   }
 
-  /** Whether the program asked for the key, or for a block around it as a whole. */
+  /** Whether the program has read the key, or a whole block that contains it. */
   isUsed(path: string): boolean {
     for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
       if (this.#read.has(path.slice(0, end))) return true;
@@ -82,7 +84,7 @@ export class Settings {
     return false;
   }
 
-  /** Values set below `prefix` (exclusive of it), by the rest of their path. */
+  /** Values that are set below `prefix`, by their path without the prefix. */
   below(prefix: string): Map<string, SettingValue> {
     const values = new Map<string, SettingValue>();
     const start = `${prefix}.`;

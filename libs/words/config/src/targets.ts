@@ -1,3 +1,4 @@
+/** The names of `-target` and the components that each one runs. */
 import { ConfigError } from './config-error.ts';
 import type { Component } from './config.ts';
 
@@ -14,7 +15,7 @@ const every: readonly Component[] = [
 ];
 
 /**
- * Names `-target` takes, with what each of them runs. The gateway is the query frontend with the front door.
+ * Names of `-target` with their components. The gateway is the query frontend and the HTTP entry of clients.
  */
 const targets: ReadonlyMap<string, readonly Component[]> = new Map<string, readonly Component[]>([
   ['all', every],
@@ -33,7 +34,8 @@ const targets: ReadonlyMap<string, readonly Component[]> = new Map<string, reado
   ['pattern-ingester', ['pattern-ingester']],
   ['overrides-exporter', ['overrides-exporter']],
   ['grafana-provision', ['grafana-provision']],
-  // The work of these happens elsewhere here; a workload that still starts them idles instead of failing.
+  // Other components do the work of these targets here. A deployment that still starts them gets an idle
+  // process, not a failure.
   ['bloom-planner', []],
   ['bloom-builder', []],
   ['bloom-gateway', []],
@@ -42,18 +44,18 @@ const targets: ReadonlyMap<string, readonly Component[]> = new Map<string, reado
   ['ui', []],
 ]);
 
-/** @throws ConfigError with Loki's text for a name nobody knows */
+/** @throws ConfigError with Loki's text for an unknown name */
 export function componentsOf(names: readonly string[]): ReadonlySet<Component> {
   const components = new Set<Component>();
   for (const name of names) {
-    const found = targets.get(name);
-    if (!found) throw new ConfigError(`error running loki: unrecognised module name: ${name}`);
-    for (const component of found) components.add(component);
+    const targetComponents = targets.get(name);
+    if (!targetComponents) throw new ConfigError(`error running loki: unrecognised module name: ${name}`);
+    for (const component of targetComponents) components.add(component);
   }
   return components;
 }
 
-/** The text of `-list-targets`: each name, then what it runs. */
+/** The text of `-list-targets`: each name, then its components. */
 export function targetsText(): string {
   let text = '';
   for (const [name, components] of targets) {

@@ -1,10 +1,11 @@
+/** A tenant's own limits as JSON text. */
 import type { SettingValue } from './scalars.ts';
 import { schema } from './schema.ts';
 
 /**
- * A tenant's own limits as text: what threads hand over, what is compared at a reload, and what lies in
- * memory until somebody asks for the tenant. JSON of [key, value] pairs; durations are texts of nanoseconds,
- * which JSON has no integers for.
+ * A tenant's own limits as text. Threads pass it on, a reload compares it, and it stays in memory until the
+ * tenant's first use. It is JSON of [key, value] pairs; durations are texts of nanoseconds, because JSON has
+ * no such integers.
  */
 export function tenantValuesToJson(values: ReadonlyMap<string, SettingValue>): string {
   return JSON.stringify([...values], (_key, value: unknown) =>

@@ -1,3 +1,4 @@
+/** Reads YAML files of configuration and overrides by the schema, with Go's error texts. */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Document, Node, Pair, YAMLMap } from 'yaml';
 import { mib } from '@loki/model';
@@ -13,34 +14,35 @@ import type { BlockSpec, KeySpec } from './schema.ts';
 /** Bytes of one configuration or overrides file. A megabyte holds some ten thousand tenants' overrides. */
 const configFileBytesMax = 64 * mib;
 
-/** Aliases one file may expand: more is an attack, not a configuration. */
+/** Most aliases that one file may expand; more is an attack. */
 const aliasesMax = 1000;
 
-/** Merge keys of merged maps of merged maps: deeper is no configuration either. */
+/** Deepest nesting of merge keys. */
 const mergeDepthMax = 4;
 
 /**
- * Unknown keys below these blocks are accepted with a warning: Loki ignores them, and so old files have them.
+ * Unknown keys below these blocks are accepted with a warning: Loki ignores them, so older files may have
+ * them.
  */
 const lenientBlock = 'limits_config';
 
 interface ReadYaml {
-  /** In file order; a key given twice by a merge key keeps the later one. */
+  /** In file order; a key that a merge key repeats keeps the later value. */
   readonly values: Map<string, SettingValue>;
   readonly notices: readonly ConfigNotice[];
 }
 
-/** A parsed file with what is needed to point at a line of it. */
+/** A parsed file with the data to find the line of a node. */
 export interface YamlFile {
   readonly document: Document.Parsed;
   readonly lines: LineCounter;
   readonly file: string;
-  /** Lines of the file before the text, when it was cut out of it. */
+  /** Lines of the file before this text, if the text is a piece of the file. */
   readonly linesBefore: number;
 }
 
 /**
- * Parses YAML text, not yet its meaning.
+ * Parses YAML text without its meaning.
  *
  * @throws ConfigError with file and line for bad syntax, a key given twice or too large a file
  */
@@ -59,7 +61,7 @@ export function parseYamlFile(file: string, text: string, linesBefore = 0): Yaml
     });
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    // The parser's stack ends.
+    // The parser's stack overflowed.
     throw new ConfigError(`failed parsing config: ${file}: yaml: collections nest too deep`, { cause });
   }
   const [error] = document.errors;
@@ -88,29 +90,29 @@ export function readConfigYaml(file: string, text: string): ReadYaml {
  *
  * @throws ConfigError for a value that cannot be read; unknown keys become notices
  */
-export function readLimitsNode(source: YamlFile, node: Node | null, where: string): ReadYaml {
+export function readLimitsNode(source: YamlFile, node: Node | null, place: string): ReadYaml {
   const block = schema().root.keys.get(lenientBlock) as BlockSpec;
-  const walk = new Walk(source, block, where);
+  const walk = new Walk(source, block, place);
   walk.runNode(node);
   return walk;
 }
 
-/** One pass over a tree of nodes beside the schema; all faults are collected before any is thrown. */
+/** Reads a tree of nodes by the schema in one pass. All faults are collected, then thrown together. */
 class Walk implements ReadYaml {
   readonly values = new Map<string, SettingValue>();
   readonly notices: ConfigNotice[] = [];
   readonly #faults: string[] = [];
   readonly #source: YamlFile;
   readonly #start: BlockSpec;
-  readonly #where: string;
-  /** Items of lists stay as written once they are checked: their readers know no kinds. */
+  readonly #place: string;
+  /** Items of lists are checked but keep their texts, because their readers expect texts. */
   readonly #isItem: boolean;
 
-  constructor(source: YamlFile, start: BlockSpec, where = '', isItem = false) {
+  constructor(source: YamlFile, start: BlockSpec, place = '', isItem = false) {
     this.#isItem = isItem;
     this.#source = source;
     this.#start = start;
-    this.#where = where;
+    this.#place = place;
   }
 
   run(): void {
@@ -130,7 +132,7 @@ class Walk implements ReadYaml {
     const map = this.#resolve(node);
     if (isNull(map)) return;
     if (!isMap(map)) {
-      this.#fault(map, `cannot unmarshal ${shown(map)} into ${block.typeName}`);
+      this.#fault(map, `cannot unmarshal ${goText(map)} into ${block.typeName}`);
       return;
     }
     for (const pair of pairsOf(map, (value) => this.#resolve(value))) {
@@ -151,9 +153,9 @@ class Walk implements ReadYaml {
     const line = this.#line(pair.key as Node);
     const reason = legacyKeys.get(keyPath);
     const place =
-      this.#where === ''
+      this.#place === ''
         ? `${this.#source.file}: line ${line}`
-        : `${this.#source.file}: line ${line} (${this.#where})`;
+        : `${this.#source.file}: line ${line} (${this.#place})`;
     if (reason !== undefined) {
       this.notices.push({
         level: 'info',
@@ -173,10 +175,10 @@ class Walk implements ReadYaml {
     }
   }
 
-  #key(given: unknown, spec: KeySpec, keyPath: string): void {
-    const node = this.#resolve(given);
+  #key(source: unknown, spec: KeySpec, keyPath: string): void {
+    const node = this.#resolve(source);
     if (isNull(node) && spec.kind !== 'any') {
-      // Go's decoder leaves a field alone at a null, but empties a list.
+      // At a null Go's decoder does not change a field, but empties a list.
       if (spec.kind === 'list' || spec.kind === 'blocks') this.values.set(keyPath, []);
       return;
     }
@@ -191,11 +193,11 @@ class Walk implements ReadYaml {
           keyPath,
           items.map((item) => scalarText(item)),
         );
-      } else this.#fault(node, `cannot unmarshal ${shown(node)} into []string`);
+      } else this.#fault(node, `cannot unmarshal ${goText(node)} into []string`);
     } else if (isScalar(node)) {
       this.#scalar(node, spec, keyPath);
     } else {
-      this.#fault(node, `cannot unmarshal ${shown(node)} into ${spec.kind}`);
+      this.#fault(node, `cannot unmarshal ${goText(node)} into ${spec.kind}`);
     }
   }
 
@@ -209,14 +211,14 @@ class Walk implements ReadYaml {
     }
   }
 
-  /** A list of blocks: checked item by item, kept as plain objects. */
+  /** A list of blocks: each item is checked, then stored as a plain object. */
   #items(node: unknown, spec: KeySpec, keyPath: string): void {
     if (!isSeq(node)) {
-      this.#fault(node, `cannot unmarshal ${shown(node)} into a list of ${spec.item!.typeName}`);
+      this.#fault(node, `cannot unmarshal ${goText(node)} into a list of ${spec.item!.typeName}`);
       return;
     }
     const items = node.items.map((item) => {
-      const inner = new Walk(this.#source, spec.item!, this.#where, true);
+      const inner = new Walk(this.#source, spec.item!, this.#place, true);
       inner.#block(item, spec.item!, '');
       this.#faults.push(...inner.#faults);
       this.notices.push(...inner.notices);
@@ -230,7 +232,7 @@ class Walk implements ReadYaml {
     try {
       return (node as Node).toJS(this.#source.document, { maxAliasCount: aliasesMax });
     } catch (error) {
-      // The library's word for an alias bomb, or an alias to an anchor that is not there.
+      // The library's error for an alias bomb or for an alias without an anchor.
       this.#fault(node, (error as Error).message);
       return undefined;
     }
@@ -252,13 +254,13 @@ class Walk implements ReadYaml {
   }
 }
 
-/** Pairs of a map, those of its merge keys first, so that the map's own win. */
+/** Pairs of a map, with the pairs of its merge keys first, so that the map's own pairs win. */
 export function pairsOf(map: YAMLMap, resolve: (node: unknown) => unknown, depth = 0): Pair[] {
   const merged: Pair[] = [];
-  const own: Pair[] = [];
+  const ownPairs: Pair[] = [];
   for (const pair of map.items) {
     if (!isScalar(pair.key) || pair.key.source !== '<<' || depth > mergeDepthMax) {
-      own.push(pair);
+      ownPairs.push(pair);
       continue;
     }
     const value = resolve(pair.value);
@@ -267,20 +269,20 @@ export function pairsOf(map: YAMLMap, resolve: (node: unknown) => unknown, depth
       if (isMap(target)) merged.push(...pairsOf(target, resolve, depth + 1));
     }
   }
-  return [...merged, ...own];
+  return [...merged, ...ownPairs];
 }
 
 export function isNull(node: unknown): boolean {
   return node === null || node === undefined || (isScalar(node) && node.value === null);
 }
 
-/** The scalar as it was written, so that `1d` and `0x10` mean what our kinds say, not what YAML's do. */
+/** The scalar as it was written, so that `1d` and `0x10` have the meaning of our kinds, not of YAML's. */
 export function scalarText(node: unknown): string {
   const scalar = node as { source?: string; value: string | number | boolean | null };
   return scalar.source ?? (scalar.value === null ? '' : String(scalar.value));
 }
 
-function shown(node: unknown): string {
+function goText(node: unknown): string {
   if (isMap(node)) return '!!map';
   if (isSeq(node)) return '!!seq';
   return `!!str \`${scalarText(node)}\``;

@@ -1,3 +1,5 @@
+/** Durations as Go and Prometheus write them: queries, limits and configuration use both forms. */
+
 const ns = 1n;
 const us = 1000n;
 export const ms = 1_000_000n;
@@ -29,10 +31,10 @@ export function goDurationOrProblem(text: string): bigint | string {
   const part = /([0-9]*)(\.[0-9]*)?([^0-9.]*)/y;
   let total = 0n;
   while (part.lastIndex < body.length) {
-    const [, whole, fraction = '', unit] = part.exec(body)!;
-    if (whole === '' && fraction.length < 2) return invalid();
-    // Too large a number is told before a unit that is missing.
-    const count = BigInt(whole === '' ? '0' : whole);
+    const [, integer, fraction = '', unit] = part.exec(body)!;
+    if (integer === '' && fraction.length < 2) return invalid();
+    // Go reports a number out of range before it reports a missing unit.
+    const count = BigInt(integer === '' ? '0' : integer);
     if (count > 1n << 63n) return invalid();
     if (unit === '') return `time: missing unit in duration ${quoteAscii(text)}`;
     const size = goUnits.get(unit);
@@ -46,7 +48,7 @@ export function goDurationOrProblem(text: string): bigint | string {
   return total > int64Max ? invalid() : total;
 }
 
-/** Package time quotes by itself: all but printable ASCII as bytes. */
+/** Quotes as Go's package time does: all bytes but printable ASCII are escaped. */
 function quoteAscii(text: string): string {
   let out = '"';
   for (const byte of Buffer.from(text, 'utf8')) {
@@ -111,17 +113,17 @@ export function parsePrometheusDuration(text: string): bigint | undefined {
 
 /** Prometheus' Duration.String: `1h30m`, `30d1h`, `1w`; y and w only when they divide exactly. */
 export function formatPrometheusDuration(durationNs: bigint): string {
-  let rest = durationNs / ms;
-  if (rest === 0n) return '0s';
-  const sign = rest < 0n ? '-' : '';
-  if (rest < 0n) rest = -rest;
+  let remaining = durationNs / ms;
+  if (remaining === 0n) return '0s';
+  const sign = remaining < 0n ? '-' : '';
+  if (remaining < 0n) remaining = -remaining;
   let out = sign;
   const take = (unitNs: bigint, name: string, exact: boolean) => {
     const unit = unitNs / ms;
-    if (exact && rest % unit !== 0n) return;
-    if (rest / unit > 0n) {
-      out += `${rest / unit}${name}`;
-      rest %= unit;
+    if (exact && remaining % unit !== 0n) return;
+    if (remaining / unit > 0n) {
+      out += `${remaining / unit}${name}`;
+      remaining %= unit;
     }
   };
   take(365n * day, 'y', true);
@@ -134,7 +136,7 @@ export function formatPrometheusDuration(durationNs: bigint): string {
   return out;
 }
 
-/** Either form, Prometheus' first, as LogQL and Loki's configuration read durations. */
+/** Parses either form, Prometheus' first, as LogQL and Loki's configuration do. */
 export function parseDuration(text: string): bigint | undefined {
   return parsePrometheusDuration(text) ?? parseGoDuration(text);
 }

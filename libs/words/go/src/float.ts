@@ -1,7 +1,10 @@
+/** Floats as Go's strconv writes them: sample values, templates, JSON. */
+
 /**
- * A float in one of strconv's formats.
+ * Formats a float in one of strconv's formats.
  *
- * @param precision digits after the point for e and f, significant ones for g; -1: as few as tell the value
+ * @param precision digits after the point for e and f, significant ones for g; -1: the fewest that identify
+ *   the value
  */
 export function formatFloat(value: number, verb: 'e' | 'f' | 'g', precision: number): string {
   if (Number.isNaN(value)) return 'NaN';
@@ -47,46 +50,47 @@ function plainForm(digits: string): string {
   return `${mantissa.slice(0, exponent + 1)}.${mantissa.slice(exponent + 1)}`;
 }
 
-/** JavaScript stops at 100 digits; the ones behind are of no use to anybody. */
+/** JavaScript formats at most 100 digits; further ones have no practical use. */
 const digitsMax = 100;
-/** Digits looked at to tell a tie from a value just beside it. */
+/** Digits that are compared to tell a tie from a value just beside it. */
 const tieDigits = 60;
 
 function toExponential(value: number, precision: number): string {
-  const kept = Math.min(precision, digitsMax);
-  const rounded = value.toExponential(kept);
-  const longer = kept + tieDigits <= digitsMax ? value.toExponential(kept + tieDigits) : '';
+  const digitCount = Math.min(precision, digitsMax);
+  const rounded = value.toExponential(digitCount);
+  const longer = digitCount + tieDigits <= digitsMax ? value.toExponential(digitCount + tieDigits) : '';
   const digits = longer.slice(0, longer.indexOf('e')).replace('.', '');
-  const even = isTie(digits, kept + 1)
-    ? `${longer.slice(0, kept === 0 ? 1 : kept + 2)}${longer.slice(longer.indexOf('e'))}`
+  const even = isTie(digits, digitCount + 1)
+    ? `${longer.slice(0, digitCount === 0 ? 1 : digitCount + 2)}${longer.slice(longer.indexOf('e'))}`
     : rounded;
-  return precision === kept ? even : even.replace('e', `${'0'.repeat(precision - kept)}e`);
+  return precision === digitCount ? even : even.replace('e', `${'0'.repeat(precision - digitCount)}e`);
 }
 
 function toFixed(value: number, precision: number): string {
-  const kept = Math.min(precision, digitsMax);
+  const digitCount = Math.min(precision, digitsMax);
   let text: string;
-  if (value >= 1e21) text = kept === 0 ? BigInt(value).toString() : `${BigInt(value)}.${'0'.repeat(kept)}`;
-  else {
-    text = value.toFixed(kept);
-    const longer = kept + tieDigits <= digitsMax ? value.toFixed(kept + tieDigits) : '';
+  if (value >= 1e21) {
+    text = digitCount === 0 ? BigInt(value).toString() : `${BigInt(value)}.${'0'.repeat(digitCount)}`;
+  } else {
+    text = value.toFixed(digitCount);
+    const longer = digitCount + tieDigits <= digitsMax ? value.toFixed(digitCount + tieDigits) : '';
     const point = longer.indexOf('.');
-    if (isTie(longer.replace('.', ''), point + kept)) {
-      text = longer.slice(0, kept === 0 ? point : point + 1 + kept);
+    if (isTie(longer.replace('.', ''), point + digitCount)) {
+      text = longer.slice(0, digitCount === 0 ? point : point + 1 + digitCount);
     }
   }
-  return precision === kept ? text : text + '0'.repeat(precision - kept);
+  return precision === digitCount ? text : text + '0'.repeat(precision - digitCount);
 }
 
 /**
- * Are the digits from `at` on exactly a half, and the one before even? JavaScript rounds halves up, Go to the
- * even neighbour, which is then what stands before.
+ * Whether the digits from `at` on are exactly a half and the digit before them is even. JavaScript rounds
+ * halves up; Go rounds them to the even neighbour, which then is the digits before `at`.
  */
 function isTie(digits: string, at: number): boolean {
   return at > 0 && /^50*$/.test(digits.slice(at)) && Number(digits[at - 1]) % 2 === 0;
 }
 
-/** Sign, 53 bits and power of two of a finite double. */
+/** Sign, 53-bit mantissa and power of two of a finite double. */
 function parts(value: number): { sign: string; mantissa: bigint; exponent: number } {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
@@ -120,8 +124,8 @@ export function hexFloat(value: number): string {
       : BigInt(`0b${fraction}`)
           .toString(16)
           .padStart(fraction.length / 4, '0');
-  const kept = digits.replace(/0+$/, '');
+  const significant = digits.replace(/0+$/, '');
   const power = exponent + bits.length - 1;
-  const shown = String(Math.abs(power)).padStart(2, '0');
-  return `${sign}0x1${kept === '' ? '' : '.'}${kept}p${power < 0 ? '-' : '+'}${shown}`;
+  const powerText = String(Math.abs(power)).padStart(2, '0');
+  return `${sign}0x1${significant === '' ? '' : '.'}${significant}p${power < 0 ? '-' : '+'}${powerText}`;
 }

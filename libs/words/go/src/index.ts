@@ -1,3 +1,5 @@
+/** Go's text forms (numbers, times, durations, JSON, quotes), because Loki's clients see and send them. */
+
 export {
   formatGoDuration,
   formatPrometheusDuration,

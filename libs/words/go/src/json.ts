@@ -1,3 +1,5 @@
+/** JSON as Go's encoding/json writes it: answers of the API and error texts. */
+
 const needsEscape = /[<>&\u2028\u2029]/;
 const escapes: ReadonlyMap<string, string> = new Map([
   ['<', '\\u003c'],

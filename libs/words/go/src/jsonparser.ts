@@ -3,7 +3,10 @@
  * Distributors read streams with it, queriers the lines of `| json`.
  */
 
-/** Where JSON text breaks off, in jsonparser's words: users see them in errors and in `__error_details__`. */
+/**
+ * Errors for broken JSON in the words of the Go library jsonparser: users see them in errors and in
+ * `__error_details__`.
+ */
 export const jsonErrors = {
   malformed: 'Malformed JSON error',
   string: `Value is string, but can't find closing '"' symbol`,
@@ -68,7 +71,7 @@ export function tokenEnd(bytes: Uint8Array, at: number, end: number): number {
   return end;
 }
 
-/** Characters that may stand behind a backslash, and their meaning; `u` is apart. */
+/** Characters that may stand behind a backslash, and their meaning; `u` is handled separately. */
 export const jsonEscapes: ReadonlyMap<string, string> = new Map([
   ['"', '"'],
   ['\\', '\\'],
@@ -81,10 +84,10 @@ export const jsonEscapes: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * A JSON string's text with its escapes resolved; undefined when one of them is none of JSON's. A surrogate
- * without its partner is no text: it becomes U+FFFD.
+ * A JSON string's text with its escapes resolved; undefined when JSON does not have one of them. A lone
+ * surrogate becomes U+FFFD.
  *
- * @param extra a further character that may stand behind a backslash for itself
+ * @param extra one more character that a backslash may escape; it means itself
  */
 export function unescapeJson(text: string, extra = ''): string | undefined {
   let at = text.indexOf('\\');

@@ -1,6 +1,6 @@
 /**
- * The parts of Go's time layouts, which are written as the reference time Mon Jan 2 15:04:05 MST 2006. Order
- * counts: the longest of those that begin alike comes first.
+ * The parts of Go's time layouts, which are written as the reference time Mon Jan 2 15:04:05 MST 2006. Of
+ * parts with the same beginning the longest comes first in the list.
  */
 const stdChunks = [
   'January', 'Jan', 'Monday', 'Mon', 'MST', '002', '01', '02', '03', '04', '05', '06', '2006', '_2', '__2', '15', '1', '2',
@@ -17,7 +17,7 @@ export type LayoutPart =
       readonly kind: 'fraction';
       readonly digits: number;
       readonly mark: string;
-      /** Written with 9: zeros at the end are left out. */
+      /** The fraction is written with 9s: trailing zeros are dropped. */
       readonly trims: boolean;
     };
 
@@ -55,7 +55,10 @@ export function parseLayout(layout: string): LayoutPart[] {
   return parts;
 }
 
-/** `Janet` and `Month` hold no field; in `_2006` the underscore is text. */
+/**
+ * Whether the chunk at `at` is a field of its own: `Janet` and `Month` hold none, and in `_2006` the
+ * underscore is text.
+ */
 function isWhole(layout: string, at: number, chunk: StdChunk): boolean {
   if (chunk === 'Jan' || chunk === 'Mon') return !/[a-z]/.test(layout.charAt(at + 3));
   return !(chunk === '_2' && layout.startsWith('_2006', at));

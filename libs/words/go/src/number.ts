@@ -1,18 +1,23 @@
-/** strconv.ParseInt with base 0: 0x, 0o, 0b, leading 0 for octal, underscores between digits. Of any size. */
+/** Numbers as Go's strconv parses them: templates and configuration. */
+
+/**
+ * strconv.ParseInt with base 0: 0x, 0o, 0b, leading 0 for octal, underscores between digits. The number may
+ * have any size.
+ */
 export function parseIntText(text: string): bigint | undefined {
-  const found =
+  const match =
     /^([+-]?)(?:0[xX]((?:_?[0-9a-fA-F])+)|0[bB]((?:_?[01])+)|0[oO]((?:_?[0-7])+)|(0(?:_?[0-7])*)|([1-9](?:_?[0-9])*))$/.exec(
       text,
     );
-  if (!found) return undefined;
-  const [, sign, hex, binary, octal, oldOctal, decimal] = found;
+  if (!match) return undefined;
+  const [, sign, hex, binary, octal, oldOctal, decimal] = match;
   const digits = (hex ?? binary ?? octal ?? oldOctal ?? decimal).replaceAll('_', '');
   const prefix = hex ? '0x' : binary ? '0b' : octal || oldOctal ? '0o' : '';
   const value = BigInt(prefix + digits);
   return sign === '-' ? -value : value;
 }
 
-/** Underscores may stand between digits. */
+/** Decimal floats; underscores may separate digits. */
 const decimalFloat =
   /^[+-]?(?:[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?$/;
 
@@ -29,10 +34,10 @@ export function parseFloatText(text: string): number | undefined {
   }
   const hex = /^([+-]?)0[xX]([0-9a-fA-F_]*)(?:\.([0-9a-fA-F_]*))?[pP]([+-]?[0-9]+)$/.exec(text);
   if (!hex) return undefined;
-  const whole = hex[2].replaceAll('_', '');
+  const integer = hex[2].replaceAll('_', '');
   const fraction = (hex[3] ?? '').replaceAll('_', '');
-  if (whole + fraction === '') return undefined;
-  const mantissa = Number(BigInt(`0x${whole}${fraction}`));
+  if (integer + fraction === '') return undefined;
+  const mantissa = Number(BigInt(`0x${integer}${fraction}`));
   const value = mantissa * 2 ** (Number(hex[4]) - 4 * fraction.length);
   return hex[1] === '-' ? -value : value;
 }

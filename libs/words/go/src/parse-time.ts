@@ -1,3 +1,4 @@
+/** Go's time.Parse: templates read times with it. */
 import { parseLayout } from './layout.ts';
 import type { LayoutPart, StdChunk } from './layout.ts';
 import { fromWall, monthNames, timeAt, weekdayNames } from './time.ts';
@@ -5,7 +6,7 @@ import type { GoTime } from './time.ts';
 import { fixedZone, utc } from './zones.ts';
 import type { Zone } from './zones.ts';
 
-/** The fields that the text has named so far. */
+/** The fields that the text has set so far. */
 interface Fields {
   year: number;
   month: number | undefined;
@@ -42,14 +43,14 @@ export function parseTime(layout: string, text: string, zone: Zone): GoTime | un
     zoneName: '',
   };
   const parts = parseLayout(layout);
-  let rest: string | undefined = text;
-  for (let i = 0; i < parts.length && rest !== undefined; i++) {
-    rest = readPart(parts[i], rest, fields, parts[i + 1]);
+  let remaining: string | undefined = text;
+  for (let i = 0; i < parts.length && remaining !== undefined; i++) {
+    remaining = readPart(parts[i], remaining, fields, parts[i + 1]);
   }
-  return rest === '' ? assemble(fields, zone) : undefined;
+  return remaining === '' ? assemble(fields, zone) : undefined;
 }
 
-/** Reads one part; returns what follows it, or undefined when it does not fit. */
+/** Reads one part; returns the text after the part, or undefined when the text does not fit. */
 function readPart(
   part: LayoutPart,
   text: string,
@@ -59,8 +60,8 @@ function readPart(
   if (part.kind === 'text') return skipText(text, part.text);
   if (part.kind === 'std') return readStd(part.std, text, fields, next);
   if (part.trims) {
-    const found = /^[.,][0-9]+/.exec(text);
-    return found ? readFraction(found[0], text, fields) : text;
+    const match = /^[.,][0-9]+/.exec(text);
+    return match ? readFraction(match[0], text, fields) : text;
   }
   const digits = text.slice(0, part.digits + 1);
   return digits.length === part.digits + 1 && /^[.,][0-9]+$/.test(digits)
@@ -73,7 +74,7 @@ function readFraction(digits: string, text: string, fields: Fields): string {
   return text.slice(digits.length);
 }
 
-/** Runs of spaces in the layout stand for any run of spaces. */
+/** A run of spaces in the layout matches any run of spaces. */
 function skipText(text: string, expected: string): string | undefined {
   let at = 0;
   for (let i = 0; i < expected.length;) {
@@ -135,10 +136,10 @@ function readStd(
       return number(text, digits(std), (value) => ((fields.minute = value), value < 60));
     case '05':
     case '5': {
-      const rest = number(text, digits(std), (value) => ((fields.second = value), value < 60));
-      // A fraction may stand in the text though the layout has none.
-      const fraction = next?.kind === 'fraction' ? null : /^[.,][0-9]+/.exec(rest ?? '');
-      return fraction ? readFraction(fraction[0], rest!, fields) : rest;
+      const remaining = number(text, digits(std), (value) => ((fields.second = value), value < 60));
+      // The text may have a fraction where the layout has none.
+      const fraction = next?.kind === 'fraction' ? null : /^[.,][0-9]+/.exec(remaining ?? '');
+      return fraction ? readFraction(fraction[0], remaining!, fields) : remaining;
     }
     case 'PM':
     case 'pm': {
@@ -161,11 +162,11 @@ function digits(std: string): RegExp {
 }
 
 function number(text: string, pattern: RegExp, take: (value: number) => boolean): string | undefined {
-  const found = pattern.exec(text);
-  return found && take(Number(found[0])) ? text.slice(found[0].length) : undefined;
+  const match = pattern.exec(text);
+  return match && take(Number(match[0])) ? text.slice(match[0].length) : undefined;
 }
 
-/** A name from a list in any case; `chars` 0 is the whole name. */
+/** A name from a list in any case; `chars` 0: the whole name. */
 function name(
   text: string,
   names: readonly string[],
@@ -173,10 +174,10 @@ function name(
   take: (index: number) => void,
 ): string | undefined {
   for (let i = 0; i < names.length; i++) {
-    const wanted = chars === 0 ? names[i] : names[i].slice(0, chars);
-    if (text.slice(0, wanted.length).toLowerCase() !== wanted.toLowerCase()) continue;
+    const label = chars === 0 ? names[i] : names[i].slice(0, chars);
+    if (text.slice(0, label.length).toLowerCase() !== label.toLowerCase()) continue;
     take(i);
-    return text.slice(wanted.length);
+    return text.slice(label.length);
   }
   return undefined;
 }
@@ -188,27 +189,27 @@ function readOffset(std: StdChunk, text: string, fields: Fields): string | undef
   }
   const colon = std.includes(':') ? ':' : '';
   const pairs = Math.floor((std.replaceAll(':', '').length - 1) / 2);
-  const found = new RegExp(`^([+-])${Array(pairs).fill('([0-9]{2})').join(colon)}`).exec(text);
-  if (!found) return undefined;
-  const [hours, minutes, seconds] = [found[2], found[3], found[4]].map((pair) => Number(pair ?? 0));
+  const match = new RegExp(`^([+-])${Array(pairs).fill('([0-9]{2})').join(colon)}`).exec(text);
+  if (!match) return undefined;
+  const [hours, minutes, seconds] = [match[2], match[3], match[4]].map((pair) => Number(pair ?? 0));
   if (hours > 24 || minutes > 60 || seconds > 60) return undefined;
   const offset = (hours * 60 + minutes) * 60 + seconds;
-  fields.offsetSeconds = found[1] === '-' ? -offset : offset;
-  return text.slice(found[0].length);
+  fields.offsetSeconds = match[1] === '-' ? -offset : offset;
+  return text.slice(match[0].length);
 }
 
-/** UTC, GMT-3, CEST, ChST, +03: what Go takes for the name of a zone. */
+/** Reads a zone name as Go accepts it: UTC, GMT-3, CEST, ChST, +03. */
 function readZoneName(text: string, fields: Fields): string | undefined {
   if (text.startsWith('UTC')) {
     fields.isUtc = true;
     return text.slice(3);
   }
-  const found =
+  const match =
     /^(?:ChST|MeST|GMT[+-][0-9]{1,2}|[+-][0-9]{2}(?:[0-9]{2})?|[A-Z]{5}|[A-Z]{4}|[A-Z]{3})(?![A-Z])/.exec(
       text,
     );
-  if (!found) return undefined;
-  const [zoneName] = found;
+  if (!match) return undefined;
+  const [zoneName] = match;
   if (zoneName.length === 5 && !zoneName.endsWith('T') && /^[A-Z]+$/.test(zoneName)) return undefined;
   if (zoneName.length === 4 && /^[A-Z]+$/.test(zoneName) && !zoneName.endsWith('T') && zoneName !== 'WITA') {
     return undefined;
@@ -249,11 +250,14 @@ function assemble(fields: Fields, zone: Zone): GoTime | undefined {
   return fromWall(wallMs, fields.nanosecond, zone);
 }
 
-/** A name alone says little: the zone at hand if it is called so then, else one without offset. */
+/**
+ * A time with a zone name alone: in `zone` if that uses the name at this instant, else in a zone of that name
+ * without an offset.
+ */
 function inNamedZone(zoneName: string, wallMs: number, nanosecond: number, zone: Zone): GoTime {
   const inZone = fromWall(wallMs, nanosecond, zone);
   if (zone.at(Number(inZone.unixNs / 1_000_000n)).abbreviation === zoneName) return inZone;
   const hours = zoneName.startsWith('GMT') ? Number(zoneName.slice(3) || 0) : 0;
-  // Go shifts what is shown, not the instant.
+  // Go shifts the displayed time, not the instant.
   return timeAt(fromWall(wallMs, nanosecond, utc).unixNs, fixedZone(hours * 3600, zoneName));
 }

@@ -1,3 +1,5 @@
+/** Quoted texts as Go's strconv writes them: label sets, error texts, templates. */
+
 const named = new Map([
   [7, '\\a'],
   [8, '\\b'],
@@ -11,7 +13,7 @@ const named = new Map([
 
 const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
-/** strconv.Quote: printable characters as they are, the rest escaped. */
+/** strconv.Quote: printable characters stay, others are escaped. */
 export function quoteGo(text: string): string {
   return plain.test(text) ? `"${text}"` : quoteWith(text, '"', false);
 }
@@ -35,7 +37,7 @@ function quoteWith(text: string, mark: '"' | "'", isAscii: boolean): string {
     else if (escape) out += escape;
     else if (isPrint(char) && (!isAscii || rune < 0x80)) out += char;
     else if (rune < 0x80) out += `\\x${hex(rune, 2)}`;
-    // Half a surrogate pair is a byte that was no UTF-8 (the model's `parseQueryText`).
+    // Half a surrogate pair encodes a byte that is no UTF-8 (`parseQueryText` of the model).
     else if (mark === '"' && rune >= 0xdc80 && rune <= 0xdcff) out += `\\x${hex(rune - 0xdc00, 2)}`;
     else if (rune <= 0xffff) out += `\\u${hex(rune, 4)}`;
     else out += `\\U${hex(rune, 8)}`;
@@ -43,13 +45,15 @@ function quoteWith(text: string, mark: '"' | "'", isAscii: boolean): string {
   return out + mark;
 }
 
-/** strconv.Quote of bytes that may be cut within a character: the rest of it is written as \\xNN. */
+/**
+ * strconv.Quote of bytes that may end within a character: the bytes of that character are written as \\xNN.
+ */
 export function quoteBytes(bytes: Buffer): string {
   const text = bytes.toString('utf8');
   if (!text.endsWith('\ufffd')) return quoteGo(text);
-  const whole = text.replace(/\ufffd+$/, '');
-  const rest = bytes.subarray(Buffer.byteLength(whole, 'utf8'));
-  return `${quoteGo(whole).slice(0, -1)}${Array.from(rest, (byte) => `\\x${hex(byte, 2)}`).join('')}"`;
+  const complete = text.replace(/\ufffd+$/, '');
+  const tail = bytes.subarray(Buffer.byteLength(complete, 'utf8'));
+  return `${quoteGo(complete).slice(0, -1)}${Array.from(tail, (byte) => `\\x${hex(byte, 2)}`).join('')}"`;
 }
 
 /** Go's unicode.IsPrint: letters, marks, numbers, punctuation, symbols, and the ASCII space. */

@@ -1,9 +1,11 @@
-/** A moment, or what is wrong with its text. */
+/** RFC 3339 times as Go reads them from JSON: timestamps of pushes and of delete requests. */
+
+/** A moment, or the problem with its text. */
 type ParsedTime = { readonly seconds: number; readonly nanos: number } | { readonly problem: string };
 
 const layout = '2006-01-02T15:04:05Z07:00';
 
-/** Elements of the layout in their order, each with the literal before it. */
+/** Elements of the layout in order, each with the literal before it, its pattern and its name in errors. */
 const elements = [
   ['', '2006', /^\d{4}/, ''],
   ['-', '01', /^\d\d/, 'month'],
@@ -17,34 +19,34 @@ const least = [0, 1, 0, 0, 0, 0];
 const most = [9999, 12, 99, 23, 59, 59];
 
 /**
- * RFC 3339 with up to nanoseconds, as Go's time.Time reads it from JSON, with the words in which it refuses.
- * An hour of one digit and a comma before the fraction pass, as they do there.
+ * RFC 3339 with up to nanoseconds, as Go's time.Time reads it from JSON, and its error texts. Like Go, it
+ * accepts an hour of one digit and a comma before the fraction.
  *
- * @param text between the quotes, as it stands
+ * @param text the text between the quotes, unchanged
  */
 export function parseGoTime(text: string): ParsedTime {
-  let rest = text;
+  let remaining = text;
   const values: number[] = [];
   for (const [index, [literal, element, digits, name]] of elements.entries()) {
-    if (!rest.startsWith(literal)) return cannotParse(text, rest, literal);
-    rest = rest.slice(literal.length);
-    const found = digits.exec(rest)?.[0];
-    if (found === undefined) return cannotParse(text, rest, element);
-    const value = Number(found);
+    if (!remaining.startsWith(literal)) return cannotParse(text, remaining, literal);
+    remaining = remaining.slice(literal.length);
+    const match = digits.exec(remaining)?.[0];
+    if (match === undefined) return cannotParse(text, remaining, element);
+    const value = Number(match);
     if (value < least[index] || value > most[index]) return wrong(text, `: ${name} out of range`);
     values.push(value);
-    rest = rest.slice(found.length);
+    remaining = remaining.slice(match.length);
   }
-  const fraction = /^[.,](\d+)/.exec(rest);
-  if (fraction) rest = rest.slice(fraction[0].length);
-  const zone = /^(?:Z|[+-]\d\d:\d\d)/.exec(rest)?.[0];
-  if (zone === undefined) return cannotParse(text, rest, 'Z07:00');
+  const fraction = /^[.,](\d+)/.exec(remaining);
+  if (fraction) remaining = remaining.slice(fraction[0].length);
+  const zone = /^(?:Z|[+-]\d\d:\d\d)/.exec(remaining)?.[0];
+  if (zone === undefined) return cannotParse(text, remaining, 'Z07:00');
   const offsetHours = Number(zone.slice(1, 3));
   const offsetMinutes = Number(zone.slice(4, 6));
   if (offsetHours > 24) return wrong(text, ': time zone offset hour out of range');
   if (offsetMinutes > 60) return wrong(text, ': time zone offset minute out of range');
-  rest = rest.slice(zone.length);
-  if (rest !== '') return wrong(text, `: extra text: ${JSON.stringify(rest)}`);
+  remaining = remaining.slice(zone.length);
+  if (remaining !== '') return wrong(text, `: extra text: ${JSON.stringify(remaining)}`);
   const [year, month, day, hour, minute, second] = values;
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
@@ -57,13 +59,13 @@ export function parseGoTime(text: string): ParsedTime {
   };
 }
 
-function cannotParse(text: string, rest: string, element: string): ParsedTime {
+function cannotParse(text: string, remaining: string, element: string): ParsedTime {
   return wrong(
     text,
-    ` as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(rest)} as ${JSON.stringify(element)}`,
+    ` as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(remaining)} as ${JSON.stringify(element)}`,
   );
 }
 
-function wrong(text: string, why: string): ParsedTime {
-  return { problem: `parsing time ${JSON.stringify(text)}${why}` };
+function wrong(text: string, problem: string): ParsedTime {
+  return { problem: `parsing time ${JSON.stringify(text)}${problem}` };
 }

@@ -1,10 +1,11 @@
+/** Times in zones and their text by Go's layouts: templates show times with it. */
 import { ms as nsPerMs, second as nsPerSecond } from './duration.ts';
 import { parseLayout } from './layout.ts';
 import type { StdChunk } from './layout.ts';
 import { utc } from './zones.ts';
 import type { Zone } from './zones.ts';
 
-/** An instant, shown in a zone. */
+/** An instant with the zone in which it is shown. */
 export interface GoTime {
   readonly unixNs: bigint;
   readonly zone: Zone;
@@ -49,26 +50,26 @@ interface Civil {
 }
 
 /**
- * The time as clock and calendar of its zone show it. Years are those of the Gregorian calendar, 0 and below
- * included.
+ * Calendar and clock fields of the time in its zone. Years are those of the Gregorian calendar and may be 0
+ * or negative.
  */
 export function civil(time: GoTime): Civil {
   const ms = Number(floorDiv(time.unixNs, nsPerMs));
   const { offsetSeconds, abbreviation } = time.zone.at(ms);
-  const shown = new Date(ms + offsetSeconds * 1000);
-  const year = shown.getUTCFullYear();
+  const date = new Date(ms + offsetSeconds * 1000);
+  const year = date.getUTCFullYear();
   const newYear = new Date(0);
   newYear.setUTCFullYear(year, 0, 1);
   return {
     year,
-    month: shown.getUTCMonth() + 1,
-    day: shown.getUTCDate(),
-    hour: shown.getUTCHours(),
-    minute: shown.getUTCMinutes(),
-    second: shown.getUTCSeconds(),
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    hour: date.getUTCHours(),
+    minute: date.getUTCMinutes(),
+    second: date.getUTCSeconds(),
     nanosecond: Number(time.unixNs - floorDiv(time.unixNs, nsPerSecond) * nsPerSecond),
-    weekday: shown.getUTCDay(),
-    yearDay: Math.floor((shown.getTime() - newYear.getTime()) / 86_400_000) + 1,
+    weekday: date.getUTCDay(),
+    yearDay: Math.floor((date.getTime() - newYear.getTime()) / 86_400_000) + 1,
     offsetSeconds,
     abbreviation,
   };
@@ -80,7 +81,7 @@ export function civil(time: GoTime): Civil {
  */
 export function fromWall(wallMs: number, nanosecond: number, zone: Zone): GoTime {
   let { offsetSeconds } = zone.at(wallMs);
-  // Around a change of the offset the one before or after may hold.
+  // Near a change of the offset the right offset may be the one before or after the change.
   if (offsetSeconds !== 0) offsetSeconds = zone.at(wallMs - offsetSeconds * 1000).offsetSeconds;
   const seconds = BigInt(Math.floor(wallMs / 1000) - offsetSeconds);
   return { unixNs: seconds * nsPerSecond + BigInt(nanosecond), zone };
@@ -104,8 +105,8 @@ export function formatTime(time: GoTime, layout: string): string {
         .padStart(9, '0')
         .slice(0, part.digits)
         .padEnd(part.digits, '0');
-      const kept = part.trims ? digits.replace(/0+$/, '') : digits;
-      if (kept !== '') out += part.mark + kept;
+      const fraction = part.trims ? digits.replace(/0+$/, '') : digits;
+      if (fraction !== '') out += part.mark + fraction;
     }
   }
   return out;

@@ -1,3 +1,5 @@
+/** Go's quoted literals as text: LogQL, label sets and templates hold them. */
+
 const simpleEscapes = new Map([
   ['a', '\x07'],
   ['b', '\b'],
@@ -12,8 +14,8 @@ const simpleEscapes = new Map([
 ]);
 
 /**
- * Go's strconv.Unquote for `"…"`, `'…'` (any length) and raw strings in backticks.
- * Byte escapes (`\xff`, `\377`) may spell UTF-8; bytes that do not become U+FFFD.
+ * Go's strconv.Unquote for `"…"`, `'…'` (any length) and raw strings in backticks. Byte escapes (`\xff`,
+ * `\377`) may spell UTF-8; invalid UTF-8 becomes U+FFFD.
  *
  * @returns undefined when the text is not a well-formed literal
  */
@@ -51,7 +53,7 @@ export function unquoteGo(literal: string): string | undefined {
   return Buffer.concat(parts).toString('utf8');
 }
 
-/** The rune of a character constant 'x', or undefined when it is none. */
+/** The rune of a character constant 'x', or undefined when the text is none. */
 export function unquoteRune(quoted: string): number | undefined {
   const body = quoted.slice(1, -1);
   const byte = /^\\(?:x([0-9a-fA-F]{2})|([0-7]{3}))$/.exec(body);
@@ -59,7 +61,7 @@ export function unquoteRune(quoted: string): number | undefined {
     const value = byte[1] === undefined ? Number.parseInt(byte[2], 8) : Number.parseInt(byte[1], 16);
     return value > 255 ? undefined : value;
   }
-  // Several bytes may spell one character, but are several runes.
+  // Several byte escapes may spell one character, but Go counts them as several runes.
   if (/\\[x0-7]/.test(body)) return undefined;
   const chars = Array.from(unquoteGo(quoted) ?? '');
   return chars.length === 1 ? chars[0].codePointAt(0) : undefined;

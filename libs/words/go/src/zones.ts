@@ -1,35 +1,37 @@
-/** A time zone: its offset from UTC, and what people call it, at an instant. */
+/** Time zones with the abbreviations of Go's time zone database: templates show times in them. */
+
+/** A time zone: its offset from UTC and its abbreviation at an instant. */
 export interface Zone {
   /** IANA name, `UTC`, or the abbreviation of a fixed offset. */
   readonly name: string;
   at(unixMs: number): { readonly offsetSeconds: number; readonly abbreviation: string };
 }
 
-/** UTC, which is always on time with itself. */
+/** UTC: offset 0 at every instant. */
 export const utc: Zone = { name: 'UTC', at: () => ({ offsetSeconds: 0, abbreviation: 'UTC' }) };
 
-/** A zone that is always `offsetSeconds` from UTC. Without an abbreviation it is written as its offset. */
+/** A zone that is always `offsetSeconds` from UTC. Without an abbreviation it shows its offset. */
 export function fixedZone(offsetSeconds: number, abbreviation: string): Zone {
-  const shown = { offsetSeconds, abbreviation: abbreviation || numericName(offsetSeconds, true) };
-  return { name: abbreviation, at: () => shown };
+  const zoneTime = { offsetSeconds, abbreviation: abbreviation || numericName(offsetSeconds, true) };
+  return { name: abbreviation, at: () => zoneTime };
 }
 
-/** Zones made once; names come from queries, so their number is bounded. */
-const known = new Map<string, Zone | undefined>();
-const knownMax = 1000;
+/** Cache of zones by name. Names come from queries, so the number of zones is bounded. */
+const zones = new Map<string, Zone | undefined>();
+const zonesMax = 1000;
 
 /** The IANA zone of that name, or undefined. `Local` is the server's zone, which is UTC. */
 export function findZone(name: string): Zone | undefined {
   if (name === '' || name === 'UTC' || name === 'Local') return utc;
-  if (known.has(name)) return known.get(name);
-  if (known.size >= knownMax) known.clear();
+  if (zones.has(name)) return zones.get(name);
+  if (zones.size >= zonesMax) zones.clear();
   const zone = makeZone(name);
-  known.set(name, zone);
+  zones.set(name, zone);
   return zone;
 }
 
 function makeZone(name: string): Zone | undefined {
-  // Intl takes offsets and other spellings for names as well, Go does not.
+  // Intl also accepts offsets and other spellings as names; Go does not.
   if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(name)) return undefined;
   let format: Intl.DateTimeFormat;
   try {
@@ -65,7 +67,8 @@ function makeZone(name: string): Zone | undefined {
 }
 
 /**
- * Hours east of UTC in winter, and the names of winter and summer time, of zones that Intl writes as GMT+n.
+ * Hours east of UTC in winter, and the abbreviations of winter and summer time, for zones that Intl writes as
+ * GMT+n.
  */
 const regions: readonly [pattern: RegExp, hours: number, winter: string, summer: string][] = [
   [/^Europe\/(?:London|Belfast|Guernsey|Isle_of_Man|Jersey)$/, 0, 'GMT', 'BST'],
@@ -94,7 +97,7 @@ const regions: readonly [pattern: RegExp, hours: number, winter: string, summer:
   [/^Pacific\/Auckland$/, 12, 'NZST', 'NZDT'],
 ];
 
-/** The time zone database's name of the offset; Intl knows that for America only. */
+/** The time zone database's abbreviation for the offset; Intl has abbreviations for America only. */
 function abbreviationOf(name: string, offsetSeconds: number, intl: string): string {
   if (/^[A-Z]{3,5}$/.test(intl) && intl !== 'GMT') return intl;
   const hours = offsetSeconds / 3600;
@@ -103,17 +106,18 @@ function abbreviationOf(name: string, offsetSeconds: number, intl: string): stri
     if (hours === base) return winter;
     if (hours === base + 1 && summer !== winter) return summer;
   }
-  // Before there were time zones each town had its own time.
+  // Before time zones were introduced each town had its own time.
   if (offsetSeconds % 900 !== 0) return 'LMT';
   return intl === 'GMT' ? 'GMT' : numericName(offsetSeconds);
 }
 
 /**
- * +03, -0330: how the database names zones that have no other name; Go writes a nameless one in full, +0300.
+ * +03, -0330: the database's form for zones without another name. With `isFull`, Go's form for a nameless
+ * zone: +0300.
  */
 function numericName(offsetSeconds: number, isFull = false): string {
   const minutes = Math.abs(Math.trunc(offsetSeconds / 60));
   const text = String(Math.floor(minutes / 60)).padStart(2, '0');
-  const rest = minutes % 60 === 0 && !isFull ? '' : String(minutes % 60).padStart(2, '0');
-  return `${offsetSeconds < 0 ? '-' : '+'}${text}${rest}`;
+  const minuteText = minutes % 60 === 0 && !isFull ? '' : String(minutes % 60).padStart(2, '0');
+  return `${offsetSeconds < 0 ? '-' : '+'}${text}${minuteText}`;
 }

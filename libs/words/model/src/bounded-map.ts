@@ -1,8 +1,8 @@
 /**
- * A memory of at most `entriesMax` entries, for answers that cost more to make again than to remember. The
- * latest half of them stays for certain: entries live in two generations, a read takes an entry into the
- * young one, and when that is half of the bound the old one goes as a whole. A hit costs one look into a Map,
- * and nothing is moved for it.
+ * A cache of at most `entriesMax` entries, for values that cost more to compute than to keep. The latest half
+ * of the entries is always present: entries live in two generations, a read moves an entry into the young
+ * generation, and when the young generation reaches half of the bound the old one is dropped. A hit in the
+ * young generation costs one Map lookup.
  */
 export class BoundedMap<K, V> {
   readonly #generationMax: number;
@@ -14,7 +14,7 @@ export class BoundedMap<K, V> {
     this.#generationMax = Math.max(1, entriesMax >> 1);
   }
 
-  /** Values of undefined count as absent. */
+  /** undefined: no such entry. A stored undefined counts as absent. */
   get(key: K): V | undefined {
     const value = this.#young.get(key);
     if (value !== undefined || this.#old === undefined) return value;
@@ -28,7 +28,7 @@ export class BoundedMap<K, V> {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    // An older value of the key may stay in the old generation: the young one is read first, and outlives it.
+    // The old generation may hold an older value of the key: the young one is read first and outlives it.
     this.#young.set(key, value);
   }
 

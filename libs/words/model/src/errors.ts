@@ -1,3 +1,5 @@
+/** The catalogue of failures with their statuses. Every step that refuses a request throws one of these. */
+
 /** The meaning of one kind of failure for a client. */
 interface ErrorSpec {
   /** HTTP status. */
@@ -9,8 +11,9 @@ interface ErrorSpec {
 }
 
 /**
- * The catalogue: every failure that the world can cause, with its status in HTTP and gRPC. Texts are made
- * where the failure is detected, because they carry its particulars; statuses live here only.
+ * The catalogue: every failure that clients, peers, disks or networks can cause, with its HTTP and gRPC
+ * status. The code that detects a failure writes its text, because the text carries details; statuses are
+ * defined here only.
  */
 export const errors = {
   noOrgId: { http: 401, grpc: 'UNAUTHENTICATED', retryable: false },
@@ -19,7 +22,7 @@ export const errors = {
   notFound: { http: 404, grpc: 'NOT_FOUND', retryable: false },
   methodNotAllowed: { http: 405, grpc: 'UNIMPLEMENTED', retryable: false },
   forbidden: { http: 403, grpc: 'PERMISSION_DENIED', retryable: false },
-  /** A large body of which no more comes. */
+  /** A large body that stopped arriving. */
   bodyStalled: { http: 408, grpc: 'DEADLINE_EXCEEDED', retryable: false },
   bodyTooLarge: { http: 413, grpc: 'RESOURCE_EXHAUSTED', retryable: false },
   unprocessable: { http: 422, grpc: 'INVALID_ARGUMENT', retryable: false },
@@ -56,7 +59,10 @@ export class LokiError extends Error {
   }
 }
 
-/** True for a system error with this code. Not by class: errors may come from another realm. */
+/**
+ * True for a system error with this code. It does not check the class, because errors may come from another
+ * realm.
+ */
 export function hasCode(error: unknown, code: string): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }

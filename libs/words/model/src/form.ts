@@ -1,8 +1,9 @@
+/** Parameters of a request as Go's http.Request parses them: step *admit* of a query. */
 import { isUtf8 } from 'node:buffer';
 import { LokiError } from './errors.ts';
 import { parseMediaType } from './media-type.ts';
 
-/** A request as far as its parameters are concerned. */
+/** The parts of a request that hold parameters. */
 interface FormRequest {
   readonly method: string;
   readonly headers: ReadonlyMap<string, string>;
@@ -22,7 +23,7 @@ export class FormValues {
     this.#pairs = pairs;
   }
 
-  /** The first value; undefined when the name does not come. */
+  /** The first value; undefined when the parameter is absent. */
   get(name: string): string | undefined {
     return this.#pairs.find(([key]) => key === name)?.[1];
   }
@@ -37,11 +38,11 @@ export class FormValues {
 }
 
 /**
- * Bytes of a parameter with its name, as written: the longest query has 128 KiB, and each of its bytes may be
- * written as three.
+ * Most bytes of one parameter with its name, as written: the longest query has 128 KiB, and each of its bytes
+ * may be escaped as three.
  */
 export const parameterBytesMax = 512 * 1024;
-/** Bytes of all parameters, and their number: they are read on the thread that answers health checks. */
+/** Most bytes of all parameters, and most parameters: the thread that answers health checks parses them. */
 export const formBytesMax = 2 * 1024 * 1024;
 export const parametersMax = 10_000;
 
@@ -49,14 +50,14 @@ export const parametersMax = 10_000;
  * Parameters of a request: those of a form body, then those of the URL, as Go's http.Request.ParseForm merges
  * them.
  *
- * @throws LokiError 400 in Go's words for a content type, an escape or a separator that means nothing, 400 or
- *   413 beyond the bounds above
+ * @throws LokiError 400 in Go's words for a content type, an invalid escape or separator, 400 or 413 beyond
+ *   the bounds above
  */
 export function parseForm(request: FormRequest): FormValues {
   const { method, headers, queryText, body } = request;
   if (!methodsWithForm.has(method)) return parseQueryText(queryText);
   const type = headers.get('content-type') ?? '';
-  // Without a type a body is bytes.
+  // Without a content type the body is not a form.
   const isForm = type !== '' && parseMediaType(type) === formType;
   if (!isForm || body.length === 0) return parseQueryText(queryText);
   checkFormBytes(body.length + queryText.length);
@@ -64,9 +65,9 @@ export function parseForm(request: FormRequest): FormValues {
 }
 
 /**
- * Parameters of the text after `?`, whose characters are bytes, as HTTP hands them on. A byte that is no
- * UTF-8 becomes half a surrogate pair, U+DC00 and the byte: no text has such a thing, so a query with one can
- * be refused.
+ * Parameters of the text after `?`, where each character is one byte, as Node passes it. A byte that is no
+ * UTF-8 becomes half a surrogate pair (U+DC00 + byte). Valid text never contains that, so the caller can
+ * refuse such a query.
  *
  * @throws LokiError 400 `invalid URL escape "%zz"`, `invalid semicolon separator in query`, and as
  *   `parseForm`
@@ -123,13 +124,14 @@ function decodeValue(text: string): string {
   return isUtf8(decoded) ? decoded.toString('utf8') : decodeBroken(decoded);
 }
 
-/** Of one of 0-9, a-f, A-F: letters have bit 6 and count from 9. */
+/** Value of a hex digit 0-9, a-f, A-F: letters have bit 6 set and count from 9. */
 function hexDigit(code: number): number {
   return (code & 0xf) + (code >> 6) * 9;
 }
 
 /**
- * Text of bytes some of which are no UTF-8. Broken bytes are singled out one at a time, the rest is copied.
+ * Text of bytes that are partly no UTF-8. Each broken byte is converted alone; the bytes between are decoded
+ * as a whole.
  */
 function decodeBroken(bytes: Buffer): string {
   const units = Buffer.allocUnsafe(2 * bytes.length);
@@ -143,13 +145,13 @@ function decodeBroken(bytes: Buffer): string {
   return units.toString('utf16le', 0, length);
 }
 
-/** Bytes of the UTF-8 sequence at `at`; 0: none starts there. */
+/** Bytes of the UTF-8 sequence at `at`; 0: no sequence starts there. */
 function sequenceLength(bytes: Buffer, at: number): number {
   const first = bytes[at];
   if (first < 0x80) return 1;
   const size = first < 0xc2 || first > 0xf4 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
   if (size === 0 || at + size > bytes.length) return 0;
-  // Overlong forms, surrogates and code points above U+10FFFF show in the second byte.
+  // Overlong forms, surrogates and code points above U+10FFFF can be seen in the second byte.
   const second = bytes[at + 1];
   const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
@@ -168,6 +170,6 @@ function checkPair(pair: string): void {
 function checkEscapes(text: string): void {
   const wrong = /%(?![0-9a-fA-F]{2})/.exec(text);
   if (!wrong) return;
-  const shown = JSON.stringify(text.slice(wrong.index, wrong.index + 3));
-  throw new LokiError('badRequest', `invalid URL escape ${shown}`);
+  const quoted = JSON.stringify(text.slice(wrong.index, wrong.index + 3));
+  throw new LokiError('badRequest', `invalid URL escape ${quoted}`);
 }

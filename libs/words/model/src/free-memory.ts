@@ -1,13 +1,14 @@
+/** Frees the memory of large buffers at once: bodies and columns, after step *limit* of a written line. */
 import { types } from 'node:util';
 import { isMarkedAsUntransferable } from 'node:worker_threads';
 
-/** Smaller ones are young when they die: the collector has them soon. */
+/** Smaller arrays die young, so the garbage collector frees them soon. */
 const freedBytesMin = 4096;
 
 /**
- * Frees the memory of an array at once, which is empty afterwards. The collector counts such memory late: 40
- * MB bodies left a gigabyte behind before it looked. Arrays that share their memory with others stay as they
- * are.
+ * Frees the memory of an array at once; the array is empty afterwards. The garbage collector reacts late to
+ * such memory: bodies of 40 MB added up to a gigabyte before it ran. Arrays that share their buffer with
+ * others are not changed.
  */
 export function freeMemory({ buffer, byteLength }: ArrayBufferView): void {
   if (!types.isArrayBuffer(buffer) || buffer.byteLength !== byteLength) return;

@@ -1,10 +1,12 @@
+/** Hashes of streams, rings and queries: they choose partitions, owners and shards. */
 import xxhash from 'xxhash-wasm';
 
 /** Loaded once before any role starts: the WebAssembly module compiles asynchronously. */
 let impl: Awaited<ReturnType<typeof xxhash>> | undefined;
 
 /**
- * Must have resolved before `hash64` is called; mains, workers and test set-ups await it first. Idempotent.
+ * Loads the hash module. It must resolve before `hash64` is called: mains, workers and test set-ups await it
+ * first. Idempotent.
  */
 export async function loadHash(): Promise<void> {
   impl ??= await xxhash();

@@ -1,3 +1,4 @@
+/** The model: tenants, labels, errors, units and small tools that every library uses. */
 export { BoundedMap } from './bounded-map.ts';
 export { errors, hasCode, LokiError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';

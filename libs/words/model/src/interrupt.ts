@@ -1,21 +1,24 @@
+/** Lets a caller interrupt long computations (regular expressions, templates) of step *fetch, scan*. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 const checks = new AsyncLocalStorage<() => void>();
 
 /**
- * Runs `body` so that long computations inside of it, regular expressions and templates, ask `check` now and
- * then. An error that it throws ends them. Holds for everything that `body` awaits as well.
+ * Runs `body`. Long computations inside it (regular expressions, templates) call `check` from time to time;
+ * an error that `check` throws ends them. This also holds for everything that `body` awaits.
  */
 export function interruptible<T>(check: () => void, body: () => T): T {
   return checks.run(check, body);
 }
 
-/** Whether a computation here can be ended by its caller. False: it has to be short. */
+/** Whether a caller can interrupt a computation here. If not, the computation has to be short. */
 export function isInterruptible(): boolean {
   return checks.getStore() !== undefined;
 }
 
-/** Throws when the caller of `interruptible` wants an end. Long computations call it from time to time. */
+/**
+ * Throws when the caller of `interruptible` has asked to stop. Long computations call it from time to time.
+ */
 export function checkInterrupt(): void {
   checks.getStore()?.();
 }

@@ -1,3 +1,4 @@
+/** Label sets: the identity of a stream, from the push to the answer. */
 import { quoteGo } from '@loki/go';
 import { hash64Bytes } from './hash.ts';
 
@@ -7,8 +8,8 @@ export type LabelPair = readonly [name: string, value: string];
 const surrogateOrAbove = /[\ud800-\uffff]/;
 
 /**
- * Order of UTF-8 bytes, which for strings without lone surrogates is the order of code points. That is also
- * the order of `<`, many times faster, unless both have something that UTF-16 writes as 0xd800 or above.
+ * Order of UTF-8 bytes, which for strings without lone surrogates is the order of code points. The operator
+ * `<` gives the same order many times faster, unless both texts have a UTF-16 unit of 0xd800 or above.
  */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0;
@@ -17,8 +18,8 @@ export function compareText(a: string, b: string): number {
 }
 
 /**
- * Sorts in the order of UTF-8 bytes, in place. Where no text needs `compareText` the engine's own order is
- * the same, at a tenth of the cost.
+ * Sorts in the order of UTF-8 bytes, in place. When no text needs `compareText`, JavaScript's own order is
+ * the same at a tenth of the cost.
  */
 export function sortTexts(texts: string[]): string[] {
   return texts.some((text) => surrogateOrAbove.test(text)) ? texts.sort(compareText) : texts.sort();
@@ -57,8 +58,8 @@ export class Labels implements Iterable<LabelPair> {
   }
 
   /**
-   * Sorts; drops pairs with an empty value, which in Loki's data model means "no such label".
-   * A name given twice keeps its last value: callers that must refuse duplicates check before.
+   * Sorts; drops pairs with an empty value, which in Loki's data model means "no such label". A repeated name
+   * keeps its last value: callers that must refuse duplicates check before.
    */
   static fromPairs(pairs: Iterable<LabelPair>): Labels {
     const map = new Map<string, string>();
@@ -98,7 +99,8 @@ export class Labels implements Iterable<LabelPair> {
   toString(): string {
     if (this.#text === undefined) {
       const parts = this.names.map((name, i) => `${name}=${quoteGo(this.values[i])}`);
-      // Braces are part of what is joined: the text is one piece then, and keeps no others.
+      // The braces are part of the joined parts: the result is one flat string that does not retain other
+      // strings.
       parts[0] = `{${parts[0] ?? ''}`;
       parts[parts.length - 1] += '}';
       this.#text = parts.join(', ');
@@ -106,7 +108,7 @@ export class Labels implements Iterable<LabelPair> {
     return this.#text;
   }
 
-  /** xxHash64 over name 0xff value 0xff …: the order of streams with equal timestamps rests on it. */
+  /** xxHash64 over name 0xff value 0xff …. It orders streams with equal timestamps. */
   hash(): bigint {
     if (this.#hash === undefined) {
       const { names, values } = this;

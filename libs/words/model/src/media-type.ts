@@ -1,3 +1,4 @@
+/** The Content-Type header as Go's mime package parses it: step *admit*. */
 import { LokiError } from './errors.ts';
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+/;
@@ -8,7 +9,7 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+/;
  * @throws LokiError 400 in the words of Go's mime package, which agents' logs show
  */
 export function parseMediaType(header: string): string {
-  const [base, ...rest] = header.split(';');
+  const [base, ...parameters] = header.split(';');
   const mediaType = base.trim().toLowerCase();
   const type = token.exec(mediaType)?.[0] ?? '';
   if (type === '') throw new LokiError('badRequest', 'mime: no media type');
@@ -22,7 +23,7 @@ export function parseMediaType(header: string): string {
       throw new LokiError('badRequest', 'mime: unexpected content after media subtype');
     }
   }
-  checkParameters(rest.join(';'));
+  checkParameters(parameters.join(';'));
   return mediaType;
 }
 
@@ -30,15 +31,15 @@ export function parseMediaType(header: string): string {
 function checkParameters(text: string): void {
   const parameter =
     /[ \t]*(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*"))?[ \t]*(;|$)/y;
-  const seen = new Set<string>();
+  const names = new Set<string>();
   while (parameter.lastIndex < text.length) {
-    const found = parameter.exec(text);
-    const name = found?.[1]?.toLowerCase();
-    if (!found || (name === undefined && parameter.lastIndex < text.length)) {
+    const match = parameter.exec(text);
+    const name = match?.[1]?.toLowerCase();
+    if (!match || (name === undefined && parameter.lastIndex < text.length)) {
       throw new LokiError('badRequest', 'mime: invalid media parameter');
     }
     if (name === undefined) return;
-    if (seen.has(name)) throw new LokiError('badRequest', 'mime: duplicate parameter name');
-    seen.add(name);
+    if (names.has(name)) throw new LokiError('badRequest', 'mime: duplicate parameter name');
+    names.add(name);
   }
 }

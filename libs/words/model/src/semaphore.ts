@@ -8,7 +8,7 @@ export class Semaphore {
   }
 
   /**
-   * Runs `work` when one of `count` permits is free; gives up with the signal's reason when it aborts before.
+   * Runs `work` when one of `count` permits is free; throws the signal's reason when the signal aborts first.
    */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();

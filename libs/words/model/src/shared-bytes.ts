@@ -1,9 +1,11 @@
-/** For each byte that stays free, a holder may have so many: alone it has three quarters of all. */
+/** A fair bound on memory that several tenants share: pushes, decoding and records use one. */
+
+/** Most bytes that a holder may have for each free byte. A lone holder gets three quarters of all. */
 const perFreeByte = 3;
 
 /**
- * A bound on bytes that several hold together. The more is taken, the smaller the share that one of them may
- * have, so that there is always room for another: one tenant never takes all.
+ * Bounds the bytes that several holders have together. The fewer bytes are free, the smaller is the share
+ * that one holder may have, so there is always room for another holder: one tenant never takes everything.
  */
 export class SharedBytes {
   readonly bytesMax: number;
@@ -19,21 +21,21 @@ export class SharedBytes {
     return this.#bytes;
   }
 
-  /** The most that one holder can have. */
+  /** The largest share of one holder. */
   static shareOf(bytesMax: number): number {
     return Math.floor((bytesMax * perFreeByte) / (perFreeByte + 1));
   }
 
-  /** False: that is too much now, and nothing was taken. */
+  /** Takes bytes. False: the holder's share does not allow them now, and nothing was taken. */
   take(holder: string, bytes: number): boolean {
-    const own = (this.#byHolder.get(holder) ?? 0) + bytes;
+    const holderBytes = (this.#byHolder.get(holder) ?? 0) + bytes;
     const free = this.bytesMax - this.#bytes - bytes;
-    if (own > perFreeByte * free) return false;
-    this.#set(holder, own, bytes);
+    if (holderBytes > perFreeByte * free) return false;
+    this.#set(holder, holderBytes, bytes);
     return true;
   }
 
-  /** Takes it whatever the bound: for what is there already. */
+  /** Takes bytes regardless of the bound, for bytes that exist already. */
   force(holder: string, bytes: number): void {
     this.#set(holder, (this.#byHolder.get(holder) ?? 0) + bytes, bytes);
   }
@@ -42,10 +44,10 @@ export class SharedBytes {
     this.#set(holder, (this.#byHolder.get(holder) ?? 0) - bytes, -bytes);
   }
 
-  #set(holder: string, own: number, change: number): void {
+  #set(holder: string, holderBytes: number, change: number): void {
     this.#bytes += change;
-    // Holders are named by clients: only those that hold something are known.
-    if (own > 0) this.#byHolder.set(holder, own);
+    // Clients choose the names of holders, so a holder without bytes is not remembered.
+    if (holderBytes > 0) this.#byHolder.set(holder, holderBytes);
     else this.#byHolder.delete(holder);
   }
 }

@@ -32,7 +32,7 @@ export function parseTenantId(text: string): TenantId {
   return text as TenantId;
 }
 
-/** Headers come as bytes, one a character; whoever reads the message wants the text that they spell. */
+/** A header holds bytes, one per character. The reader of the message needs the UTF-8 text. */
 function sentText(text: string): string {
   return /^[\0-\xff]*$/.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text;
 }

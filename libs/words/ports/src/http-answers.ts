@@ -1,25 +1,29 @@
+/** Answers of HTTP handlers in the forms that Loki uses. */
 import { goJson } from '@loki/go';
 import type { HttpResponse } from './http.ts';
 
 /** Content type of JSON as Loki answers it. */
 export const jsonHeaders = { 'content-type': 'application/json; charset=UTF-8' };
 
-/** A value as JSON, with one newline at the end. */
+/** Answers with a value as JSON and one newline at the end. */
 export function jsonResponse(value: unknown, status = 200): HttpResponse {
   return jsonTextResponse(goJson(value), status);
 }
 
-/** The same of text that is JSON already. */
+/** Answers with text that is already JSON. */
 export function jsonTextResponse(json: string, status = 200): HttpResponse {
   return { status, headers: jsonHeaders, body: `${json}\n` };
 }
 
-/** Plain text as it is, without a line end of ours. */
+/** Answers with plain text, unchanged, without a line end. */
 export function textResponse(text: string, status = 200): HttpResponse {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text };
 }
 
-/** How Go's http.Error answers: one line of plain text that no browser may take for something else. */
+/**
+ * Answers as Go's http.Error does: one line of plain text, with a header that keeps browsers from guessing
+ * another type.
+ */
 export function errorText(status: number, text: string): HttpResponse {
   return {
     status,

@@ -1,16 +1,19 @@
-/** A request to another server, whose address comes from the operator's configuration and nowhere else. */
+/** Port: HTTP requests to other servers: Alertmanager, remote write, Grafana. */
+
+/** A request to another server. Its address comes from the operator's configuration only. */
 export interface HttpClientRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** http or https, without user name or password. */
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
-  /** From the call to the last byte of the answer. */
+  /** Time from the call to the last byte of the answer. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   readonly tls?: HttpClientTls;
   /**
-   * Bytes of the answer that are kept; default 64 KiB. An answer of more than 16 times as many is an error.
+   * Bytes of the answer that are returned; default 64 KiB. An answer of more than 16 times this size is an
+   * error.
    */
   readonly answerBytesMax?: number;
 }
@@ -34,7 +37,7 @@ export interface HttpClientResponse {
   readonly body: Buffer;
 }
 
-/** Requests to servers that are not ours. Redirects are answers like any other: nothing follows them. */
+/** Sends requests to servers that are not ours. It does not follow redirects. */
 export interface HttpClient {
   /** Rejects when there is no answer in time; every status is an answer. */
   send(request: HttpClientRequest): Promise<HttpClientResponse>;

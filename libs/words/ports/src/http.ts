@@ -1,4 +1,6 @@
-/** A request as handlers see it: its body is whole and bounded, and still in the client's encoding. */
+/** HTTP requests and answers as roles see them: step *admit*. */
+
+/** A request as handlers see it: the body is complete and bounded, and still in the client's encoding. */
 export interface HttpRequest {
   readonly method: string;
   /** Decoded path without prefix or query. */
@@ -15,21 +17,21 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
 }
 
-/** An answer on its way to a client: its body at once, or as a stream. */
+/** An answer to a client, with its body at once or as a stream. */
 export interface HttpResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
   /**
-   * Instead of `body`: pieces that are made while the client takes them. When it fails the connection is cut,
-   * so that nobody takes a part for the whole.
+   * Replaces `body`: pieces that are made while the client takes them. If the stream fails, the connection is
+   * cut, so that the client does not take a part for the whole.
    */
   readonly stream?: AsyncIterable<Uint8Array | string>;
-  /** Called once, when the body has left for the network or the client has gone: nothing holds it then. */
+  /** Called once, when the body has been sent or the client has gone: its memory may be reused. */
   readonly release?: () => void;
 }
 
 /**
- * Answers one request. A LokiError that it throws becomes the answer; any other error is a 500 and is logged.
+ * Answers one request. A thrown LokiError becomes the answer; any other error becomes a 500 and is logged.
  */
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse;

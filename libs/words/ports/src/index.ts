@@ -1,3 +1,4 @@
+/** Ports: the interfaces through which roles and engines see time, disk, network, threads and each other. */
 export type { Disk, DiskFile } from './disk.ts';
 export type { HttpClient, HttpClientRequest, HttpClientResponse, HttpClientTls } from './http-client.ts';
 export type { HttpHandler, HttpRequest, HttpResponse } from './http.ts';

@@ -1,3 +1,4 @@
+/** Requests and results of leaves, the parts of a query that read rows: steps *plan* to *merge*. */
 import type { LabelPair, TenantId } from '@loki/model';
 import type { CachePolicy } from './results-cache.ts';
 
@@ -8,35 +9,33 @@ export interface StreamShard {
 }
 
 /**
- * Rows that are not answered although they are still stored: those that `expr` selects with startNs <= ts <
- * endNs. Deletes that the compactor has not carried out yet, and rows past their retention.
+ * Rows that are stored but not answered: the rows with startNs <= ts < endNs that `expr` selects. They are
+ * deletes that the compactor has not carried out yet, and rows past their retention.
  */
 export interface LeafDelete {
-  /** A log query; other than that of a leaf it may select every stream (`{}`). */
+  /** A log query. Unlike a leaf's query it may select every stream (`{}`). */
   readonly expr: string;
   readonly startNs: bigint;
   readonly endNs: bigint;
-  /** Selectors whose streams are spared. */
+  /** Streams of these selectors are not affected. */
   readonly except?: readonly string[];
 }
 
 interface LeafRequestBase {
   readonly tenant: TenantId;
   /**
-   * Canonical LogQL of this leaf alone; executors parse it again, and cache what they compile by this text.
+   * Canonical LogQL of this leaf alone. Executors parse it again, and cache the compiled plan under this
+   * text.
    */
   readonly expr: string;
   readonly shard?: StreamShard;
-  /** Rows that the answer leaves out. */
+  /** Rows that the answer must leave out. */
   readonly deletes?: readonly LeafDelete[];
-  /**
-   * Bytes of partial state that the leaf may hold in one place, its results' merges included; absent: no
-   * limit.
-   */
+  /** Most bytes of partial state in one process, merges of results included; absent: no limit. */
   readonly memoryBytesMax?: number;
-  /** Absent: nothing is answered from a cache, nor kept. */
+  /** Absent: no cache is read or written. */
   readonly cache?: CachePolicy;
-  /** Nothing is read but indexes: the result is empty, and its stats say what the leaf would read. */
+  /** Dry run: only indexes are read. The result is empty, and its stats say how much the leaf would read. */
   readonly isDryRun?: boolean;
 }
 
@@ -51,7 +50,7 @@ export interface LogLeafRequest extends LeafRequestBase {
 }
 
 /**
- * One range aggregation, perhaps inside one additive vector aggregation that is computed where the data is
+ * One range aggregation, possibly inside one additive vector aggregation that is computed beside the data
  * (`sum by (app) (rate(…))`). Steps stand at startNs, startNs + stepNs … <= endNs; stepNs 0 means one step at
  * startNs. The sample at step t covers (t - offset - range, t - offset].
  */
@@ -60,29 +59,32 @@ export interface SampleLeafRequest extends LeafRequestBase {
   readonly startNs: bigint;
   readonly endNs: bigint;
   readonly stepNs: bigint;
-  /** More series than this in the leaf's own result fail the query. 0: no bound. */
+  /** The leaf fails when its own result has more series than this. 0: no bound. */
   readonly seriesMax: number;
 }
 
 /** One leaf of a query: log lines, or partial samples of one range aggregation. */
 export type LeafRequest = LogLeafRequest | SampleLeafRequest;
 
-/** The stream that rows came from, as it was before the pipeline: breaks ties between equal timestamps. */
+/**
+ * The stream that rows came from, before the pipeline changed labels. It breaks ties between equal
+ * timestamps.
+ */
 export interface StreamOrigin {
   readonly hash: bigint;
   /** The stream's own labels, the last tie-breaker. */
   readonly text: string;
 }
 
-/** The labels of result rows, once for all rows that share them. */
+/** The labels of result rows, shared by all rows with the same labels. */
 export interface LabelSet {
   /** Index labels after the pipeline (label_format, drop and keep may have changed them). */
   readonly stream: readonly LabelPair[];
   readonly structuredMetadata: readonly LabelPair[];
   readonly parsed: readonly LabelPair[];
   /**
-   * One object for all sets of a stream where they were made, like `stream` where it is unchanged: threads
-   * copy it once.
+   * All sets of a stream share one origin object in the process that made them, and so do unchanged `stream`
+   * arrays: a copy between threads then clones each once.
    */
   readonly origin: StreamOrigin;
 }
@@ -104,29 +106,30 @@ export interface LogLeafResult {
 }
 
 /**
- * Partial state of one series, mergeable with the same series from elsewhere. The contents of the columns are
- * the engine's business and follow from the leaf's operation (count: one column of sums; stddev: count, mean,
- * M2 …).
+ * Partial state of one series; states of the same series from other leaves merge with it. The operation
+ * defines the columns (count: one column of sums; stddev: count, mean, M2 …).
  */
 export interface SeriesState {
   readonly labels: readonly LabelPair[];
-  /** Each of length `steps`; none where samples are kept. */
+  /** Each of length `steps`; empty when `samples` is set. */
   readonly columns: readonly Float64Array[];
-  /** Instead of columns, for operations that need every value: quantiles, and counters' rates. */
+  /** Replaces columns for operations that need every value: quantiles and rates of counters. */
   readonly samples?: SeriesSamples;
 }
 
 /**
- * The samples of a series in any of the request's windows: each once, however many windows it is in. The root
- * slides over them.
+ * The samples of a series that are in any of the request's windows. Each sample is here once, even if several
+ * windows contain it. The root slides the windows over them.
  */
 export interface SeriesSamples {
-  /** Nanoseconds from the request's startNs, ascending; equal times as they came. */
+  /** Nanoseconds from the request's startNs, ascending; equal times in order of arrival. */
   readonly times: Float64Array;
   readonly values: Float64Array;
 }
 
-/** Partial states of the series of a sample leaf, one column entry for each of its `steps`. */
+/**
+ * The result of a sample leaf: partial states of its series. Columns have one entry for each of the `steps`.
+ */
 export interface SampleLeafResult {
   readonly kind: 'samples';
   readonly steps: number;
@@ -137,38 +140,38 @@ export interface SampleLeafResult {
 /** The answer to a LeafRequest of the same kind. */
 export type LeafResult = LogLeafResult | SampleLeafResult;
 
-/** The cost of a leaf. All additive. */
+/** The cost of a leaf. All fields are additive. */
 export interface LeafStats {
-  /** Segments and records whose footer was looked at. */
+  /** Segments and records whose footer was read. */
   segments: number;
   blocksMatched: number;
-  /** Blocks a search filter or the index alone could answer or rule out. */
+  /** Blocks that were not read, because a search filter or the index could answer or rule out. */
   blocksSkipped: number;
-  /** Those of them that search filters ruled out. */
+  /** The blocks among `blocksSkipped` that search filters ruled out. */
   blocksRuledOut: number;
   /**
-   * Dry runs alone: blocks that the directory ruled out by time, and those without a run of the selected
+   * Set in dry runs only: blocks that the index ruled out by time, and blocks without rows of the selected
    * streams.
    */
   blocksOutOfTime: number;
   blocksOfOtherStreams: number;
   linesProcessed: number;
   linesMatched: number;
-  /** Uncompressed bytes of these lines, whether they were read or counted only. */
+  /** Uncompressed bytes of these lines, including lines that were only counted. */
   lineBytes: number;
-  /** Of rows whose metadata was looked at: 8 bytes for each pair, as Loki counts them. */
+  /** Structured metadata of the rows whose metadata was read: 8 bytes for each pair, as Loki counts them. */
   metadataBytes: number;
   compressedBytes: number;
-  /** The shares of the above that came from memory, not from the store. */
+  /** The shares of the above that came from the heads of ingesters, not from the store. */
   headLines: number;
   headLineBytes: number;
   headLinesMatched: number;
   headMetadataBytes: number;
   /**
-   * Milliseconds for which requests to the store were under way, added up; 0 where no clock measures them.
+   * Milliseconds during which requests to the store were in progress, summed; 0 when no clock measures them.
    */
   fetchMs: number;
-  /** Times a results cache was asked, for how many parts, and how many it had or was given. */
+  /** Requests to a results cache, the keys in them, and the keys that were found or stored. */
   cacheRequests: number;
   cacheEntriesRequested: number;
   cacheEntriesFound: number;
@@ -176,11 +179,11 @@ export interface LeafStats {
   cacheBytesReceived: number;
   cacheBytesSent: number;
   cacheMs: number;
-  /** Nanoseconds of the range that came from a results cache. */
+  /** Nanoseconds of the query's range that came from a results cache. */
   cacheServedNs: number;
 }
 
-/** The cost of nothing: the start of a sum. */
+/** Stats with all fields 0: the start of a sum. */
 export function emptyLeafStats(): LeafStats {
   return {
     segments: 0,
@@ -210,7 +213,7 @@ export function emptyLeafStats(): LeafStats {
   };
 }
 
-/** Adds `more` to `total`, in place. */
-export function addLeafStats(total: LeafStats, more: LeafStats): void {
-  for (const key of Object.keys(total) as (keyof LeafStats)[]) total[key] += more[key];
+/** Adds `addend` to `total`, in place. */
+export function addLeafStats(total: LeafStats, addend: LeafStats): void {
+  for (const key of Object.keys(total) as (keyof LeafStats)[]) total[key] += addend[key];
 }

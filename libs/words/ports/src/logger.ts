@@ -1,7 +1,9 @@
+/** Port: the process's own log. */
+
 /** Further fields of a log line, by name. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Structured logs. Never a line of a tenant's data, never a secret. */
+/** Writes structured log lines. They never hold a tenant's log lines or a secret. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;

@@ -1,26 +1,28 @@
-/** Kinds of answers that are kept; each may have a cache of its own. */
+/** Port: the results cache, step *recall* of a query. */
+
+/** Kinds of cached answers; each kind may have a cache of its own. */
 export type ResultsKind = 'results' | 'instant' | 'labels' | 'series' | 'stats' | 'volume';
 
-/** Answers that a querier may take from a cache, and keep there. */
+/** Says which answers a querier may read from a cache and write to it. */
 export interface CachePolicy {
   readonly kind: ResultsKind;
-  /** Kept by intervals that begin at multiples of this. */
+  /** Answers are cached by intervals that begin at multiples of this. */
   readonly splitNs: bigint;
-  /** Rows at or after this time are not kept: they still change too often to be worth it. */
+  /** Rows at or after this time are not cached: they still change too often. */
   readonly newestNs: bigint;
 }
 
 /**
- * Bytes by key, for a while. Never the truth: a value may vanish at any time, and a reader checks what it
- * gets. Keys name all that a value depends on, so that no value ever has to be taken back.
+ * Bytes by key, for a limited time. A value may vanish at any time, and readers verify each value. A key
+ * names everything that its value depends on, so values never need to be invalidated.
  */
 export interface ResultsCache {
   /**
-   * Values in the order of the keys, undefined where there is none. Never rejects: what fails, or is late, is
-   * not there.
+   * Values in the order of the keys, undefined where there is none. Never rejects: a failed or late lookup
+   * counts as absent.
    */
   get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>;
-  /** Keeps what fits. Returns at once; what cannot be kept is not. */
+  /** Stores entries if the cache has room. Returns at once; failures are ignored. */
   put(entries: readonly { readonly key: string; readonly value: Uint8Array }[]): void;
   close(): Promise<void>;
 }

@@ -1,16 +1,17 @@
+/** Retries with jittered pauses, for calls to stores, logs and queriers. */
 import type { Random, Timers } from './time.ts';
 
 interface RetryOptions {
   readonly timers: Timers;
   readonly random: Pick<Random, 'float'>;
-  /** Ends a pause. */
+  /** Ends the pauses and the retries. */
   readonly signal: AbortSignal;
   /** Longest pause after the first failure; it doubles with each. */
   readonly pauseMinMs: number;
   readonly pauseMaxMs: number;
   /**
-   * Errors that another attempt would meet again, or that came too often, are thrown. `failures` counts this
-   * one.
+   * True for an error that another attempt would meet again, or that came too often: it is thrown. `failures`
+   * includes this error.
    */
   readonly isFinal: (error: unknown, failures: number) => boolean;
   /** Called before each pause. */
@@ -18,14 +19,14 @@ interface RetryOptions {
 }
 
 /**
- * After so many failures in a row the pause no longer doubles: 2^20 times any first pause is beyond every
- * longest one.
+ * After this many failures in a row the pause no longer doubles: 2^20 times any first pause exceeds every
+ * maximum.
  */
 const doublingsMax = 20;
 
 /**
- * Repeats `attempt` until it succeeds. Pauses double up to a maximum and are half random, so that many
- * callers do not return in one instant to a store or a querier that came back.
+ * Repeats `attempt` until it succeeds. Pauses double up to a maximum, and half of each pause is random, so
+ * that many callers do not return at the same moment to a store or querier that recovered.
  *
  * @throws a final error, or the signal's reason
  */

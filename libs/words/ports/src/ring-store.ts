@@ -1,10 +1,18 @@
-/** Where ring state is kept: Redis, or memory in one process. Values are small and opaque. */
+/** Port: the store of ring state: heartbeats and tokens of members. */
+
+/** Stores ring state in Redis or in the memory of one process. Values are small and opaque. */
 export interface RingStore {
-  /** undefined when there is none. `version` changes with each write. */
+  /** The value of `key`; undefined when there is none. `version` changes with each write. */
   get(key: string): Promise<{ value: string; version: string } | undefined>;
-  /** Writes when `version` still stands (undefined: when there is no value). False: somebody was faster. */
+  /**
+   * Writes if the stored version is still `version` (undefined: if there is no value). False: another process
+   * wrote first.
+   */
   compareAndSet(key: string, value: string, version: string | undefined): Promise<boolean>;
-  /** Calls back after each change of `key` (also with the current value at first); returns how to stop. */
+  /**
+   * Calls `onChange` with the current value, then after each change of `key`. Returns a function that stops
+   * it.
+   */
   watch(key: string, onChange: (value: string | undefined) => void): () => void;
   close(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+/** The calls between roles: distributor, ingester, querier, stream limits and patterns. */
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse } from './http.ts';
 import type { LeafRequest, LeafResult } from './leaf.ts';
@@ -11,8 +12,8 @@ import type { CachePolicy } from './results-cache.ts';
 /** The call to a distributor: a push in the form in which the client sent it, not decoded. */
 export interface DistributorService {
   /**
-   * Decodes, validates, appends to the write log; the answer is what the client gets, statuses and texts as
-   * Loki's.
+   * Decodes, validates, and appends to the write log. The answer goes to the client, with Loki's statuses and
+   * texts.
    */
   push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse>;
 }
@@ -34,29 +35,33 @@ export interface StreamsRequest {
   readonly startNs: bigint;
   readonly endNs: bigint;
   /**
-   * Asks for volumes as Loki counts them, structured metadata included, by buckets cut at multiples of
-   * `stepNs`; 0: the whole range is one bucket. Costs a look at the metadata columns; without it nothing but
-   * directories is read.
+   * Asks for volumes as Loki counts them, with structured metadata, in buckets cut at multiples of `stepNs`;
+   * 0: the whole range is one bucket. This reads the metadata columns; without it only indexes are read.
    */
   readonly volume?: { readonly stepNs: bigint };
-  /** The caller's question, for metrics alone: labels, or counts; absent: streams, or their volumes. */
+  /**
+   * The kind of the caller's question, for metrics only: labels or counts. Absent: streams or their volumes.
+   */
   readonly purpose?: 'labels' | 'stats';
-  /** How streams are put together where they are; absent: each stands by itself. */
+  /** How the process that has the streams groups them; absent: no grouping. */
   readonly group?: StreamGrouping;
-  /** Absent: nothing is answered from a cache, nor kept. */
+  /** Absent: no cache is read or written. */
   readonly cache?: CachePolicy;
 }
 
 /**
- * Puts streams together before they travel: an answer about a hundred apps costs a hundred rows, not one for
- * each stream. A process of an earlier version answers with single streams, which whoever asks puts together.
+ * Groups streams before they travel: an answer about a hundred apps has a hundred rows, not one for each
+ * stream. A process of an earlier version answers with single streams, and the caller groups them.
  */
 export interface StreamGrouping {
-  /** `name`: a stream counts for the name of each of its labels; `labels`: for its values of `names`. */
+  /**
+   * `name`: one group for each label name, and a stream counts in the groups of all its labels. `labels`: one
+   * group for each combination of values of `names`.
+   */
   readonly by: 'name' | 'labels';
-  /** Other labels do not count; absent: all do. At least one; `labels` needs them. */
+  /** The labels to group by; absent: all labels. At least one; required with `labels`. */
   readonly names?: readonly string[];
-  /** With `name`: each group lists the values of its label. */
+  /** With `name`: each group also lists the values of its label. */
   readonly withValues?: boolean;
 }
 
@@ -65,43 +70,45 @@ export interface StoredBytesRequest {
   readonly tenant: TenantId;
   readonly startNs: bigint;
   readonly endNs: bigint;
-  /** At most `storedIntervalsMax` of them. */
+  /** The range has at most `storedIntervalsMax` intervals. */
   readonly intervalNs: bigint;
 }
 
-/** Most intervals that one such request may have. */
+/** Most intervals of one StoredBytesRequest. */
 export const storedIntervalsMax = 10_000;
 
 /** One stream, or one group of streams, with its volume in a time range, in wire form. */
 export interface StreamVolume {
-  /** Of a group: those that its streams have in common; a label's name alone has an empty value. */
+  /** For a group: the labels that its streams share; a group of a label name has an empty value. */
   readonly labels: readonly LabelPair[];
-  /** Of a group without volumes nothing is counted: both are 0. */
+  /** Both are 0 for a group when the request did not ask for volumes. */
   readonly entries: number;
   readonly lineBytes: number;
-  /** Only when the request asked for volumes. */
+  /** Present only when the request asked for volumes. */
   readonly volume?: VolumeBuckets;
-  /** Only of a group that lists them: each value once, in no order. */
+  /** Present only with `withValues`: each value once, in no particular order. */
   readonly values?: readonly string[];
 }
 
-/** Bytes by bucket; buckets without any are left out. */
+/** Bytes by bucket; empty buckets are left out. */
 export interface VolumeBuckets {
-  /** Ascending; bucket 0 is the one that the range starts in. */
+  /** Ascending; bucket 0 contains the start of the range. */
   readonly bucket: readonly number[];
   readonly bytes: readonly number[];
 }
 
-/** A piece of a tail: entries that came since the frame before it. */
+/** A piece of a tail: the entries that arrived since the previous frame. */
 export interface TailFrame {
   readonly result: LeafResult;
-  /** Entries the subscriber was too slow for. */
+  /** Entries that were dropped because the subscriber is too slow. */
   readonly dropped: number;
-  /** Of an ingester: all records of the partition below it are in this frame or an earlier one. */
+  /**
+   * Set by an ingester: all records of the partition below this offset are in this frame or an earlier one.
+   */
   readonly nextOffset?: number;
 }
 
-/** The calls to an ingester: the heads of the partitions that it owns, tails, and the command to flush. */
+/** The calls to an ingester: queries of the heads of its partitions, tails, and the flush command. */
 export interface IngesterService {
   /** Partitions this ingester can answer for now (owned and caught up). */
   partitions(): Promise<readonly number[]>;
@@ -113,9 +120,9 @@ export interface IngesterService {
     signal?: AbortSignal,
   ): Promise<HeadAnswer<readonly StreamVolume[]>>;
   /**
-   * Entries of a log selection as they arrive. The first frame says that nothing is missed from now on.
+   * Entries of a log selection as they arrive. From the first frame on no entry is missed.
    *
-   * @param fromOffset goes on where another owner's frames have ended; absent: begins now
+   * @param fromOffset the offset at which another owner's frames ended; absent: start now
    */
   tail(
     partition: number,
@@ -123,39 +130,42 @@ export interface IngesterService {
     signal: AbortSignal,
     fromOffset?: number,
   ): AsyncIterable<TailFrame>;
-  /** Flushes everything held and waits for the commits. */
+  /** Flushes all heads and waits for the commits. */
   flush(signal?: AbortSignal): Promise<void>;
 }
 
 /** The query frontend's questions to queriers. */
 export interface QuerierService {
-  /** Head and store together, each entry once. */
+  /** Reads heads and store; each entry counts once. */
   runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult>;
   /** Streams with entries in the range, labels unique. */
   streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]>;
   /**
-   * Line bytes that the tenant has in the store, by interval: what the catalog knows without reading
-   * anything. An estimate, for plans.
+   * Line bytes that the tenant has in the store, by interval. The catalog knows them without reading
+   * segments. An estimate, for plans.
    */
   storedBytes(request: StoredBytesRequest, signal?: AbortSignal): Promise<readonly number[]>;
-  /** As an ingester's, of all partitions. */
+  /** As an ingester's tail, over all partitions. */
   tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
 }
 
-/** Streams of one tenant on their way through its limit, as 53-bit hashes of their labels. */
+/**
+ * Streams of one tenant that a distributor reports to the counter of the stream limit, as 53-bit hashes of
+ * their labels.
+ */
 export interface StreamClaim {
   readonly tenant: TenantId;
   /** Streams the tenant may have in all. */
   readonly activeMax: number;
-  /** Admitted before, and still in use: counted whatever the limit. */
+  /** Streams that were admitted before and are still in use: they count even beyond the limit. */
   readonly held: Float64Array;
-  /** New to who asks. */
+  /** Streams that are new to this distributor. */
   readonly wanted: Float64Array;
 }
 
 /** The counter of a tenant's streams for all distributors. */
 export interface StreamLimitService {
-  /** Per claim, for each stream that is wanted: 1 when it may come to be, or is there already. */
+  /** For each claim and each requested stream: 1 when it is admitted now or was before, else 0. */
   claim(claims: readonly StreamClaim[], signal?: AbortSignal): Promise<readonly Uint8Array[]>;
 }
 
@@ -176,8 +186,8 @@ export interface PatternSeries {
   readonly samples: readonly (readonly [seconds: number, lines: number])[];
 }
 
-/** The clusters of lines that came lately. */
+/** Patterns of recent lines. */
 export interface PatternService {
-  /** The most frequent first. */
+  /** Patterns with their counts, the most frequent first. */
   patterns(request: PatternsRequest, signal?: AbortSignal): Promise<readonly PatternSeries[]>;
 }

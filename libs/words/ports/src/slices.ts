@@ -1,12 +1,13 @@
+/** Long work in slices, so that the main thread stays responsive. */
 import type { Clock, Timers } from './time.ts';
 
-/** Work that pauses now and then, so that its driver can let other work have the thread. */
+/** Work that yields from time to time, so that its driver can let other work run. */
 export type SlicedWork<T> = Generator<undefined, T, undefined>;
 
-/** The longest that a slice keeps the thread: others wait for several of these at most. */
+/** Longest time that a slice keeps the thread. Other work waits for a few slices at most. */
 const sliceMs = 10;
 
-/** All of it in this turn. */
+/** Does all of the work at once, without pauses. */
 export function atOnce<T>(work: SlicedWork<T>): T {
   for (;;) {
     const next = work.next();
@@ -15,9 +16,9 @@ export function atOnce<T>(work: SlicedWork<T>): T {
 }
 
 /**
- * Does all of the work in slices, and serves other requests in between.
+ * Does all of the work in slices and lets other work run between them.
  *
- * @param beforePause called before others have the thread; what it returns is awaited, too
+ * @param beforePause called and awaited before other work runs
  */
 export async function inSlices<T>(
   work: SlicedWork<T>,
@@ -37,12 +38,12 @@ export async function inSlices<T>(
 
 type Sleeper = Pick<Timers, 'sleep'>;
 
-/** Works that wait for their next slice, in order, for each thread: it is known by its timers. */
+/** Works that wait for their next slice, in order, by thread. A thread is identified by its timers. */
 const waiting = new WeakMap<Sleeper, (() => void)[]>();
 
 /**
- * Lets others have the thread. One work goes on in each turn of the event loop, whosever it is: however many
- * there are, a request waits for one slice.
+ * Lets other work run. Each turn of the event loop continues one sliced work, so a request waits for one
+ * slice even when many works are in progress.
  */
 export function nextTurn(timers: Sleeper): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();

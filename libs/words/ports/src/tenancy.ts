@@ -1,6 +1,7 @@
+/** The tenants of a request: step *admit*. */
 import type { TenantId } from '@loki/model';
 
-/** The tenants of a request. `isMulti`: it named several, so answers carry the tenant label. */
+/** The tenants of a request. `isMulti`: the request named several, so answers carry the tenant label. */
 export interface Tenancy {
   /** Sorted, each once. */
   readonly ids: readonly TenantId[];

@@ -1,4 +1,6 @@
-/** The time, as roles see it. Wall time may jump; `monotonicMs` never goes back. */
+/** Ports: clock, timers and randomness, so that a simulator can replay a run. */
+
+/** Reads the time. Wall time may jump; `monotonicMs` never goes back. */
 export interface Clock {
   /** Wall time, Unix milliseconds. */
   nowMs(): number;
@@ -8,12 +10,12 @@ export interface Clock {
   monotonicMs(): number;
 }
 
-/** A pending timer. Opaque: only the `Timers` that made it can cancel it. */
+/** A pending timer. Opaque: only the `Timers` object that created it can cancel it. */
 export interface TimerHandle {
   cancel(): void;
 }
 
-/** Where roles wait. A pending timer never keeps the process alive. */
+/** Waits and delayed calls. A pending timer never keeps the process alive. */
 export interface Timers {
   /** Calls `callback` once, after at least `delayMs`. */
   after(delayMs: number, callback: () => void): TimerHandle;
@@ -21,7 +23,7 @@ export interface Timers {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** Where roles get randomness. Seeded in simulation. */
+/** Source of randomness. The simulator seeds it. */
 export interface Random {
   /** Uniform in [0, 1). */
   float(): number;

@@ -2,63 +2,60 @@
 import type { ObjectStore } from './object-store.ts';
 import type { Clock } from './time.ts';
 
-/** The things that a task may use where it runs. */
+/** The environment of a task in its worker. */
 export interface WorkerEnv {
   readonly objectStore: ObjectStore;
-  /** Measures how long tasks wait for the store; absent: they report no time. */
+  /** Measures the time of requests to the store; absent: tasks report no time. */
   readonly clock?: Clock;
-  /** Lives as long as the worker: caches of decoded blocks, compiled queries. Keyed by who owns them. */
-  readonly cache: Map<string, unknown>;
-  /** Bytes of decoded blocks this worker may keep. */
-  readonly cacheBytesMax: number;
   /**
-   * Bytes that the tasks at work may hold together, besides what is cached; absent: the engine's own bound.
+   * Caches that live as long as the worker (decoded blocks, compiled queries), by the name of their owner.
    */
+  readonly cache: Map<string, unknown>;
+  /** Most bytes of decoded blocks in this worker's cache. */
+  readonly cacheBytesMax: number;
+  /** Most bytes that all running tasks may hold together, caches excluded; absent: the engine's own bound. */
   readonly stateBytesMax?: number;
 }
 
 /**
- * Asks whether the caller of a task has given up, and throws when it has. The error ends the task and is not
- * reported. Costs one atomic load, so a task may ask at every block it reads.
+ * Throws when the caller of a task has given up. The error ends the task and is not reported. Costs one
+ * atomic load, so a task may ask at every block it reads.
  */
 export type CheckCancelled = () => void;
 
 /**
- * A unit of heavy work. Input and output are structured-cloneable. A task must be pure but for `env`, so that
- * it may run on any thread, or twice.
+ * A unit of heavy work. Input and output are structured-cloneable. Apart from `env` a task must be pure, so
+ * that it may run on any thread, or twice.
  */
 export interface Task<Input, Output> {
   readonly name: string;
-  /**
-   * @param checkCancelled to be called from time to time by tasks that may take long; absent: nobody can give
-   *   up
-   */
+  /** @param checkCancelled long tasks call it from time to time; absent: the caller cannot cancel */
   run(input: Input, env: WorkerEnv, checkCancelled?: CheckCancelled): Promise<Output> | Output;
-  /** Buffers of `input` that may be moved instead of copied (the caller gives them up). */
+  /** Buffers of `input` that are moved, not copied; the caller can no longer use them. */
   transfer?(input: Input): ArrayBuffer[];
   /** The same for the output. */
   transferOutput?(output: Output): ArrayBuffer[];
 }
 
-/** Where and when a task runs. */
+/** Scheduling of a task. */
 export interface TaskOptions {
   /** Tasks with the same number prefer the same worker, whose cache then has what they need. */
   readonly affinity?: number;
   /** Stops the task at its next `checkCancelled`. */
   readonly signal?: AbortSignal;
-  /** Milliseconds of work that a client waits for: it never waits behind queries' scans. */
+  /** For short work that a client waits for: it does not queue behind scans of queries. */
   readonly isUrgent?: boolean;
-  /** `bodies`: large bodies, which take seconds, wait for each other alone. */
+  /** `bodies`: a queue of its own for large bodies, which take seconds; other tasks do not wait for them. */
   readonly lane?: 'bodies';
-  /** It does not wait behind scans when those of other tenants have all common threads. */
+  /** The tenant of the task: it does not wait when scans of other tenants occupy all shared threads. */
   readonly tenant?: string;
 }
 
-/** Where heavy work goes: threads in production, the same thread in simulation and tests. */
+/** Runs heavy work: on threads in production, on the same thread in simulation and tests. */
 export interface Workers {
   /** How many tasks can truly run side by side. */
   readonly parallelism: number;
-  /** Rejects with what the task threw (LokiErrors keep their code), or with the signal's reason. */
+  /** Rejects with the error that the task threw (LokiErrors keep their code), or with the signal's reason. */
   run<Input, Output>(task: Task<Input, Output>, input: Input, options?: TaskOptions): Promise<Output>;
   close(): Promise<void>;
 }

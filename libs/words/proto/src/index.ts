@@ -1,3 +1,4 @@
+/** Wire types: messages between processes (generated), pushes, OTLP, and Go's error texts for bad bytes. */
 export { decodeOtlpLogs, emptyOtlpRecord, OtlpArray, OtlpMap, otlpValueDepthMax } from './otlp-logs.ts';
 export type {
   OtlpAttribute,

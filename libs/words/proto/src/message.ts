@@ -1,3 +1,4 @@
+/** Generated protobuf messages as bytes. */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 
 /** A generated message type. Bytes fields of a decoded message are views into its input. */

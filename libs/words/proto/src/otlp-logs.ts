@@ -1,3 +1,4 @@
+/** Decodes OTLP logs requests (protobuf): step *decode* of a written line. */
 import {
   ProtoError,
   WireCursor,
@@ -19,7 +20,7 @@ export class OtlpArray {
   }
 }
 
-/** An OTLP map in the order of its text. A key may come several times. */
+/** An OTLP map in wire order. A key may occur several times. */
 export class OtlpMap {
   readonly pairs: readonly OtlpAttribute[];
   constructor(pairs: readonly OtlpAttribute[]) {
@@ -45,13 +46,16 @@ export interface OtlpScope extends OtlpResource {
   readonly version: string;
 }
 
-/** One log record. The decoder reuses a single object for all of them: a sink copies what it keeps. */
+/**
+ * One log record. The decoder reuses a single object for all of them: a sink copies the fields that it needs
+ * later.
+ */
 export interface OtlpRecord {
   timeNs: bigint;
   observedTimeNs: bigint;
   severityNumber: number;
   severityText: string;
-  /** undefined when the body is a string of `lineStart .. lineEnd` in the request's own bytes. */
+  /** undefined when the body is the string in bytes[lineStart .. lineEnd) of the request. */
   body: OtlpValue;
   /** -1: the body is not a range of the request's bytes. */
   lineStart: number;
@@ -66,7 +70,8 @@ export interface OtlpRecord {
 }
 
 /**
- * Where a logs request goes as it is read: each resource before its scopes, each scope before its records.
+ * Receives the parts of a logs request as they are decoded: each resource before its scopes, each scope
+ * before its records.
  */
 export interface OtlpLogsSink {
   resource(resource: OtlpResource): void;
@@ -75,8 +80,8 @@ export interface OtlpLogsSink {
 }
 
 /**
- * Values nest this deep at most; deeper ones are refused. Go's decoders set no such bound. Here values are
- * read by recursion: the stack of a thread has room for 1,100 levels of JSON and 1,600 of protobuf.
+ * Deepest nesting of values; deeper ones are refused. Go's decoders have no such bound. This one recurses:
+ * the stack of a thread has room for 1,100 levels of JSON and 1,600 of protobuf.
  */
 export const otlpValueDepthMax = 500;
 
@@ -271,7 +276,7 @@ class OtlpDecoder {
     this.#sink.record(record);
   }
 
-  /** A string body, by far the usual one, stays where it is. */
+  /** Most bodies are strings: they are not copied. */
   #body(end: number): void {
     const cursor = this.#cursor;
     const record = this.#record;
@@ -291,7 +296,7 @@ class OtlpDecoder {
     record.body = this.#value(end, 0);
   }
 
-  /** An id of `bytes` bytes as hex; empty and all-zero ids mean that there is none. */
+  /** An id of `bytes` bytes as hex; an empty or all-zero id means none. */
   #id(end: number, bytes: number, field: string): string {
     const start = this.#cursor.at;
     this.#cursor.at = end;

@@ -1,8 +1,9 @@
+/** Decodes push requests (protobuf): step *decode* of a written line. */
 import { ProtoError, WireCursor, wireBytes, wireVarint, wrongWireType } from './wire.ts';
 
 /**
- * Where a push goes as it is read, in wire order. Texts are ranges of the bytes given to the decoder.
- * Metadata belong to the next entry; labels come last, because the wire may have them anywhere in the stream.
+ * Receives a push as it is decoded, in wire order. Texts are ranges of the request's bytes. Metadata comes
+ * before its entry; labels come last, because the wire may have them anywhere in the stream.
  */
 export interface PushSink {
   startStream(): void;
@@ -126,7 +127,7 @@ function decodeMetadata(cursor: WireCursor, end: number, sink: PushSink): void {
   sink.addMetadata(nameStart, nameEnd, valueStart, valueEnd);
 }
 
-/** A push as values, for encoding: tests, tools and clients. */
+/** A push as values, for tests, tools and clients that encode one. */
 interface PushRequestValue {
   readonly streams: readonly {
     readonly labels: string;
@@ -138,7 +139,7 @@ interface PushRequestValue {
   }[];
 }
 
-/** The wire form of a push, uncompressed. Made for clarity, not for speed. */
+/** The wire form of a push, uncompressed. Written for clarity, not for speed. */
 export function encodePushRequest(push: PushRequestValue): Buffer {
   return Buffer.concat(
     push.streams.map((stream) =>
@@ -185,11 +186,11 @@ export function varintField(field: number, value: bigint): Buffer {
 
 function uvarint(value: bigint): Buffer {
   const out: number[] = [];
-  let rest = value;
-  while (rest > 0x7fn) {
-    out.push(Number(rest & 0x7fn) | 0x80);
-    rest >>= 7n;
+  let remaining = value;
+  while (remaining > 0x7fn) {
+    out.push(Number(remaining & 0x7fn) | 0x80);
+    remaining >>= 7n;
   }
-  out.push(Number(rest));
+  out.push(Number(remaining));
   return Buffer.from(out);
 }

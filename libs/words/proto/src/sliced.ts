@@ -1,20 +1,20 @@
 /**
- * Large messages, a piece at a time: protobuf's generated code reads and writes a message in one go, however
- * many parts it has. The bytes are the same.
+ * Reads and writes large messages in slices: protobuf's generated code handles a message at once, even with
+ * many parts. The bytes are the same.
  */
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import type { MessageType } from './message.ts';
 
-/** Bytes between two pauses: some tenths of a millisecond. */
+/** Bytes between two pauses: they take some tenths of a millisecond. */
 const bytesPerSlice = 32 * 1024;
 
 type Work<T> = Generator<undefined, T, undefined>;
 
-/** Takes one field's value from the reader. */
+/** Reads one field's value. */
 type Field = readonly [tag: number, read: (reader: BinaryReader) => void];
 
 /**
- * Reads a message by its fields' tags; others are passed over.
+ * Reads the given fields of a message; other fields are skipped.
  *
  * @throws as the generated code for bytes that are no message
  */
@@ -27,7 +27,7 @@ export function* readSliced(bytes: Uint8Array, fieldList: readonly Field[]): Wor
     const read = fields.get(tag);
     if (read) read(reader);
     else {
-      // As the generated code ends at what no sender writes.
+      // Stops at an end-group or zero tag, as the generated code does.
       if ((tag & 7) === 4 || tag === 0) return;
       reader.skip(tag & 7);
     }
@@ -37,7 +37,7 @@ export function* readSliced(bytes: Uint8Array, fieldList: readonly Field[]): Wor
   }
 }
 
-/** The messages of a repeated field, some in each piece. */
+/** Encodes the messages of a repeated field, several per piece. */
 export function* repeatedPieces<Item, T>(
   tag: number,
   type: MessageType<T>,
@@ -63,7 +63,7 @@ export function bytesPieces(tag: number, bytes: Uint8Array): Uint8Array[] {
   return bytes.length === 0 ? [] : nestedPieces(tag, [bytes]);
 }
 
-/** The pieces of one message as a field of another. */
+/** Wraps the pieces of one message as a field of another. */
 export function nestedPieces(tag: number, pieces: readonly Uint8Array[]): Uint8Array[] {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   return [new BinaryWriter().uint32(tag).uint32(length).finish(), ...pieces];

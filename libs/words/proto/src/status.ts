@@ -1,3 +1,4 @@
+/** Error bodies of OTLP clients. */
 import { bytesField, varintField } from './push-request.ts';
 
 /**

@@ -1,3 +1,5 @@
+/** The protobuf wire format as a cursor, with Go's error texts: pushes and OTLP logs are read with it. */
+
 /**
  * Bytes that are not a message of the expected type. The text is Go's, which clients know.
  */
@@ -14,8 +16,8 @@ export const wireBytes = 2;
 export const wireFixed32 = 5;
 
 /**
- * Groups inside unknown fields may nest this deep; deeper input is refused, because skipping it recurses in
- * spirit.
+ * Deepest nesting of groups inside unknown fields; deeper input is refused, because skipping it keeps state
+ * for each level.
  */
 const groupDepthMax = 100;
 

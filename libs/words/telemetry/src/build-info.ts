@@ -1,3 +1,4 @@
+/** The name and version of this program, for clients and operators. */
 import type { Metrics } from './metrics.ts';
 
 /** The name of this program; `version` is a Loki version, because clients switch features by it. */
@@ -10,14 +11,14 @@ export interface BuildInfo {
   readonly goVersion: string;
 }
 
-/** The Loki version whose behaviour is offered. */
+/** The Loki version whose behaviour this program has. */
 const lokiVersion = '3.6.0';
 
 /**
  * The name and version that this program shows to clients and operators.
  *
  * @param revision commit the program was built from; '' when unknown
- * @param runtime  what stands where Loki names its Go version, e.g. `node24.1.0`
+ * @param runtime the text in the field of Loki's Go version, e.g. `node24.1.0`
  */
 export function buildInfo(runtime: string, revision = ''): BuildInfo {
   return { version: lokiVersion, revision, branch: 'main', buildUser: '', buildDate: '', goVersion: runtime };

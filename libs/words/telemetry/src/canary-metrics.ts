@@ -1,3 +1,4 @@
+/** Metrics of the canary. */
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -9,17 +10,17 @@ export interface CanaryMetrics {
   missing(entries: number): void;
   unexpected(): void;
   duplicate(): void;
-  /** From writing a line to seeing it on the websocket. */
+  /** Time from writing a line to its arrival on the websocket. */
   responded(seconds: number): void;
   reconnected(): void;
   pinged(): void;
   spotChecked(isMissing: boolean, seconds: number): void;
   metricTested(test: { readonly expected: number; readonly actual: number; readonly seconds: number }): void;
-  /** `success` or `failure` of the two queries; whether they differ. */
+  /** Outcome of the two queries, and whether their answers differ. */
   cacheTested(status: 'success' | 'failure', differs: boolean): void;
 }
 
-/** The canary, under the names of Loki's. */
+/** The canary's metrics, under the names of Loki's canary. */
 export function canaryMetrics(metrics: Metrics, buckets: number): CanaryMetrics {
   const counter = (name: string, help: string) => metrics.counter(`loki_canary_${name}`, help);
   const entries = counter('entries_total', 'Lines written.');

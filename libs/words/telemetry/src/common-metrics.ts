@@ -1,3 +1,4 @@
+/** Metrics of every process: log lines, panics, overrides, certificates. */
 import type { LogLevel } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -48,14 +49,14 @@ export function droppedLogLinesMetric(metrics: Metrics, droppedCount: () => numb
   metrics.gauge('loki_internal_log_messages_dropped', help, [], (gauge) => gauge.set(droppedCount()));
 }
 
-/** The counter of gRPC connections that were refused for their number. */
+/** The counter of gRPC connections that were refused because too many were open. */
 export function refusedRpcConnectionsMetric(metrics: Metrics): { inc(): void } {
   const help = 'gRPC connections that were refused because as many were open as the process may have.';
   return metrics.counter('loki_grpc_connections_refused_total', help);
 }
 
 /**
- * The gauge of the end of a server’s certificate.
+ * The gauge of the expiry of a server's certificate.
  *
  * @param server `http` or `grpc`: whose certificate ends at `expiryMs`
  */

@@ -1,7 +1,8 @@
+/** Metrics of the compactor: the story of a stored day. */
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
-/** An object is replaced by a merge, or no catalog names it. */
+/** Why an object was deleted: a merge replaced it, or no catalog names it. */
 type DeletionReason = 'replaced' | 'orphan';
 
 /** The counters of the compactor. */
@@ -11,26 +12,26 @@ export interface CompactorMetrics {
   retentionApplied(outcome: { ok: boolean; seconds: number; nowSeconds: number }): void;
   deleteRequestReceived(tenant: string): void;
   deleteRequestsLoaded(ok: boolean): void;
-  /** Requests past the cancel period that are not carried out, and how old the oldest is. */
+  /** Delete requests past the cancel period that are not carried out yet, and the age of the oldest. */
   pendingDeletes(count: number, oldestAgeSeconds: number): void;
   merged(merge: CountedMerge): void;
-  /** Another compactor was ahead of us. */
+  /** Another compactor committed first. */
   mergeLost(): void;
-  /** Merges that wait after the last look. */
+  /** Merges that wait after the last round. */
   backlog(waiting: number): void;
   objectDeleted(reason: DeletionReason, seconds: number): void;
   deleteRequestDone(tenant: string): void;
-  /** Retention looked at a tenant's day. */
+  /** Retention examined a day of a tenant. */
   retentionLooked(look: {
     readonly tenant: string;
     readonly action: 'none' | 'modified' | 'deleted';
     readonly seconds: number;
   }): void;
-  /** Objects that left a catalog and wait for their deletion: how many, and since when the oldest. */
+  /** Objects that left a catalog and wait for their deletion: their number and the time of the oldest. */
   waitingObjects(count: number, oldestMs: number): void;
 }
 
-/** A merge that was committed. */
+/** A committed merge. */
 interface CountedMerge {
   readonly tenant: string;
   readonly inputBytes: number;
@@ -40,10 +41,10 @@ interface CountedMerge {
   readonly removes: 'expired' | 'deleted';
 }
 
-/** Loki keeps an index table for each day; here all days are in one. */
+/** Value of the label `table`: Loki has an index table for each day, this program has one index. */
 const table = 'index';
 
-/** The compactor's counters under Loki's names; those without a counterpart there have names of ours. */
+/** The compactor's counters under Loki's names; metrics that Loki does not have use our names. */
 export function compactorMetrics(metrics: Metrics): CompactorMetrics {
   const running = metrics.gauge('loki_boltdb_shipper_compactor_running', '1 while compactions are run here.');
   const runs = metrics.counter(
@@ -170,7 +171,9 @@ function deleteMetrics(metrics: Metrics) {
   };
 }
 
-/** Loki marks chunks that are past their time and sweeps them later; here objects leave a catalog first. */
+/**
+ * Metrics of retention. Loki marks expired chunks and sweeps them later; here objects leave a catalog first.
+ */
 function retentionMetrics(metrics: Metrics): Pick<CompactorMetrics, 'retentionLooked' | 'waitingObjects'> {
   const marked = metrics.counter(
     'loki_boltdb_shipper_retention_marker_count_total',

@@ -1,7 +1,8 @@
+/** Metrics of the distributor: steps *admit* to *write log* of a written line. */
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
-/** The gain of one push for one policy, counted over its accepted entries. */
+/** The accepted entries of one push for one policy. */
 interface AcceptedPush {
   readonly tenant: string;
   readonly format: string;
@@ -21,7 +22,7 @@ interface PushLag {
   readonly userAgent: string;
 }
 
-/** The loss of one push for one reason. */
+/** The discarded entries of one push for one reason. */
 interface DiscardedEntries {
   readonly tenant: string;
   readonly format: string;
@@ -36,7 +37,7 @@ interface AppendedRecord {
   readonly partition: number;
   readonly seconds: number;
   readonly bytes: number;
-  /** Pushes whose lines it carries. */
+  /** Number of pushes in the record. */
   readonly pushes: number;
 }
 
@@ -143,11 +144,13 @@ export function distributorMetrics(metrics: Metrics) {
       bytesReceived.inc(sized, push.bytes);
       metadataBytes.inc(sized, push.metadataBytes);
     },
-    /** Receive time less the newest entry's time, of one push. */
+    /** Counts the delay of one push: receive time minus time of the newest entry. */
     lagged({ tenant, format, userAgent, lagMs }: PushLag): void {
       if (lagMs > 0) lag.inc({ format, tenant, userAgent }, lagMs);
     },
-    /** Adds lines by size: `counts[i]` for bucket i of `lineBytesBuckets`, the last beyond all of them. */
+    /**
+     * Adds lines by size: `counts[i]` for bucket i of `lineBytesBuckets`, the last count for larger lines.
+     */
     lineSizes: (counts: ArrayLike<number>, totalBytes: number) => lineBytes.add(counts, totalBytes),
     pushed(tenant: string, format: string, contentType: string, contentEncoding: string): void {
       pushes.inc({
@@ -173,8 +176,8 @@ export function distributorMetrics(metrics: Metrics) {
 }
 
 /**
- * `loki_bytes_per_line`. Observing each line by itself would cost more than decoding it, so a push is counted
- * as a whole and the histogram is put together when it is asked for.
+ * The histogram `loki_bytes_per_line`. Observing each line would cost more than decoding it, so whole pushes
+ * are counted, and a scrape assembles the histogram.
  */
 class LineSizes {
   readonly #counts = new Float64Array(lineBytesBuckets.length + 1);

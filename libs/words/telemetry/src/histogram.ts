@@ -1,6 +1,6 @@
 /**
- * A histogram whose series are looked up once and then observed without hashing labels: 0.1 µs an observation
- * where prom-client's own takes 3. For what is counted on each request; elsewhere prom-client's will do.
+ * A histogram for hot paths. The caller looks a series up once; an observation then hashes no labels and
+ * takes 0.1 µs, prom-client's 3 µs. Other places use prom-client's histogram.
  */
 export class LabelledHistogram {
   readonly name: string;
@@ -17,7 +17,7 @@ export class LabelledHistogram {
     this.#buckets = buckets;
   }
 
-  /** A new series; the caller keeps it and asks for each label set once. */
+  /** A new series. The caller stores it and calls this once for each label set. */
   series(labels: Readonly<Record<string, string>>): HistogramSeries {
     const series = new HistogramSeries(labels, this.#buckets);
     this.#series.push(series);
@@ -51,7 +51,7 @@ export class LabelledHistogram {
 export class HistogramSeries {
   readonly #labels: Readonly<Record<string, string>>;
   readonly #buckets: readonly number[];
-  /** Not cumulative; the last one counts what exceeds every bound. */
+  /** Not cumulative; the last count is for values above every bound. */
   readonly #counts: Float64Array;
   #sum = 0;
 

@@ -1,3 +1,4 @@
+/** Metrics of HTTP and gRPC servers: step *admit*. */
 import { commonMetrics } from './common-metrics.ts';
 import type { HistogramSeries } from './histogram.ts';
 import { exponentialBuckets } from './metrics.ts';
@@ -16,7 +17,7 @@ interface ServedRequest {
   readonly statusCode: string;
   readonly isWebSocket: boolean;
   readonly seconds: number;
-  /** undefined: not known, and not counted. */
+  /** undefined: unknown; it is not counted. */
   readonly requestBytes?: number;
   readonly responseBytes?: number;
 }
@@ -26,13 +27,13 @@ export interface ServerMetrics {
   started(method: string, route: string): void;
   served(request: ServedRequest): void;
   connections(protocol: 'http' | 'grpc', change: 1 | -1): void;
-  /** As many connections are open as the process may have. */
+  /** A connection was refused, because the process has as many as it may have. */
   connectionRefused(): void;
-  /** A request failed in a way that nobody had foreseen: somebody should be woken. */
+  /** A request failed by an unexpected error: alerts are based on this counter. */
   panicked(): void;
 }
 
-/** Everything counted about one method on one route. */
+/** The series of one method on one route. */
 interface RouteSeries {
   inflight: number;
   readonly requestBytes: HistogramSeries;
@@ -41,7 +42,7 @@ interface RouteSeries {
   readonly durations: Map<string, HistogramSeries>;
 }
 
-/** Counts of HTTP and gRPC servers under Loki's names. Series of a route are looked up once. */
+/** The metrics of HTTP and gRPC servers under Loki's names. The series of a route are looked up once. */
 export function serverMetrics(metrics: Metrics): ServerMetrics {
   const duration = metrics.fastHistogram(
     'loki_request_duration_seconds',

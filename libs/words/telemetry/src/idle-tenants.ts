@@ -1,3 +1,4 @@
+/** Removes metric series of idle tenants, so that clients cannot grow the registry without bound. */
 import { Counter, Gauge } from 'prom-client';
 import { nextTurn } from '@loki/ports';
 import type { Clock, Timers } from '@loki/ports';
@@ -6,10 +7,10 @@ import type { Metrics } from './metrics.ts';
 /** Labels that name a tenant; Loki has both. */
 const tenantLabels = ['tenant', 'user'];
 
-/** The series of one tenant as the last sweep saw them. */
-interface Seen {
+/** The sum of a tenant's series at the last sweep. */
+interface TenantSum {
   readonly sum: number;
-  /** When the sum was another one. */
+  /** The last time at which the sum changed. */
   readonly movedMs: number;
 }
 
@@ -21,18 +22,19 @@ interface Series {
 
 type TenantMetric = Counter | Gauge;
 
-/** How often, relative to the idle time, series are looked through. */
+/** Sweeps within one idle time. */
 const sweepsPerIdleTime = 4;
 
 /**
- * Forgets the series of tenants that were idle for a while: any client that may name tenants makes a dozen
- * series for each, and each series costs memory and a line of every scrape. A tenant who comes again is
- * counted from zero, as after a restart. A gauge that is not zero stays: it says what is held.
+ * Forgets the series of tenants that were idle for a while: a client that may choose tenants creates a dozen
+ * series for each, and each series costs memory and a line of every scrape. A tenant that returns is counted
+ * from zero, as after a restart. A gauge that is not zero stays, because it shows something that still
+ * exists.
  */
 export class IdleTenants {
   readonly #metrics: Metrics;
   readonly #idleMs: number;
-  #seen = new Map<string, Seen>();
+  #lastSums = new Map<string, TenantSum>();
 
   constructor(metrics: Metrics, { idleMs }: { readonly idleMs: number }) {
     this.#metrics = metrics;
@@ -53,8 +55,8 @@ export class IdleTenants {
   /**
    * Looks through all series, a metric at a time.
    *
-   * @param pause lets others have the thread; awaited after each metric
-   * @returns tenants that were forgotten
+   * @param pause lets other work run; awaited after each metric
+   * @returns the number of forgotten tenants
    */
   async sweep(nowMs: number, pause: () => Promise<void>): Promise<number> {
     const sums = new Map<string, number>();
@@ -65,15 +67,15 @@ export class IdleTenants {
       }
       await pause();
     }
-    const seen = new Map<string, Seen>();
+    const nextSums = new Map<string, TenantSum>();
     const idle = new Set<string>();
     for (const [tenant, sum] of sums) {
-      const before = this.#seen.get(tenant);
-      const movedMs = before?.sum === sum ? before.movedMs : nowMs;
+      const previous = this.#lastSums.get(tenant);
+      const movedMs = previous?.sum === sum ? previous.movedMs : nowMs;
       if (nowMs - movedMs >= this.#idleMs) idle.add(tenant);
-      else seen.set(tenant, { sum, movedMs });
+      else nextSums.set(tenant, { sum, movedMs });
     }
-    this.#seen = seen;
+    this.#lastSums = nextSums;
     if (idle.size === 0) return 0;
     for (const [metric, label] of this.#tenantMetrics()) {
       for (const { labels, value } of await seriesOf(metric)) {

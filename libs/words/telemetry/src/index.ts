@@ -1,3 +1,4 @@
+/** Telemetry: metrics under Loki's names, the process's log, traces. */
 export { buildInfo, buildInfoMetric, versionText } from './build-info.ts';
 export type { BuildInfo } from './build-info.ts';
 export { canaryMetrics } from './canary-metrics.ts';

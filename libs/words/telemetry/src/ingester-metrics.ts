@@ -1,3 +1,4 @@
+/** Metrics of the ingester: steps *consume* and *flush, commit* of a written line. */
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -9,14 +10,14 @@ interface FlushedSegment {
   readonly lineBytes: number;
   /** Age of the oldest record at the flush. */
   readonly ageSeconds: number;
-  /** Newest less oldest entry. */
+  /** Hours from the oldest to the newest entry. */
   readonly spanHours: number;
   readonly encodeSeconds: number;
   /** Time to commit it to the catalog. */
   readonly commitSeconds: number;
-  /** Sections: what the catalog knows of it. */
+  /** Sections of the segment in the catalog. */
   readonly indexEntries: number;
-  /** Line bytes over the target. */
+  /** Line bytes divided by the target size. */
   readonly utilization: number;
   /** Stored bytes by tenant, in proportion to its lines. */
   readonly tenants: ReadonlyMap<string, number>;
@@ -32,7 +33,7 @@ interface HeadGauges {
   readonly lagRecords: number;
   readonly consumedOffset: number;
   readonly committedOffset: number;
-  /** How long the oldest record has waited for its flush; 0: nothing waits. */
+  /** Seconds that the oldest record has waited for its flush; 0: no record waits. */
   readonly oldestSeconds: number;
   /** Whether this owner flushes. */
   readonly isLeader: boolean;
@@ -46,7 +47,7 @@ export interface IngesterMetrics {
   recordQuarantined(): void;
   /** Records of the write log that were acknowledged and cannot be read any more. */
   recordsLost(records: number): void;
-  /** Rows dropped because an equal entry was there. */
+  /** Rows were dropped, because an equal entry is stored already. */
   duplicatesDropped(tenant: string, rows: number): void;
   streamsCreated(tenant: string, count: number): void;
   streamsRemoved(tenant: string, count: number): void;
@@ -58,11 +59,11 @@ export interface IngesterMetrics {
   flushLost(storedBytes: number): void;
   tailDropped(entries: number): void;
   head(partition: number, gauges: HeadGauges | undefined): void;
-  /** True from the start until the partition caught up. */
+  /** `isActive` is true from the start until the partition has caught up. */
   replaying(partition: number, isActive: boolean): void;
 }
 
-/** The ingester's counters under Loki's names; those without a counterpart there have names of ours. */
+/** The ingester's counters under Loki's names; metrics that Loki does not have use our names. */
 export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
   const recordsConsumed = metrics.counter(
     'loki_ingester_records_consumed_total',
@@ -81,7 +82,7 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
     'loki_ingester_records_quarantined_total',
     'Records set aside as unreadable.',
   );
-  const lost = metrics.counter(
+  const unreadableRecords = metrics.counter(
     'loki_ingester_wal_records_lost_total',
     'Acknowledged records that the write log cannot read any more.',
   );
@@ -146,7 +147,7 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
     },
     recordRepeated: () => repeated.inc(),
     recordQuarantined: () => quarantined.inc(),
-    recordsLost: (records) => lost.inc({}, records),
+    recordsLost: (records) => unreadableRecords.inc({}, records),
     duplicatesDropped: (tenant: string, rows: number) => duplicates.inc({ tenant }, rows),
     streamsCreated: (tenant: string, count: number) => streamsCreated.inc({ tenant }, count),
     streamsRemoved: (tenant: string, count: number) => streamsRemoved.inc({ tenant }, count),
@@ -175,7 +176,7 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
   };
 }
 
-/** Gauges for autoscaling and for people at night. */
+/** Gauges of partitions, for autoscaling and for operators on call. */
 function partitionGauges(metrics: Metrics): (partition: number, state: HeadGauges | undefined) => void {
   const gauge = (name: string, help: string, of: (state: HeadGauges) => number) => ({
     gauge: metrics.gauge(`loki_ingester_partition_${name}`, help, ['partition']),

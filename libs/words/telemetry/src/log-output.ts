@@ -6,9 +6,9 @@ import fs from 'node:fs';
 import { Socket } from 'node:net';
 import type { Timers } from '@loki/ports';
 
-/** Bytes of lines that wait while the reader does not read; further lines are dropped and counted. */
+/** Most bytes of lines that wait for a slow reader; further lines are dropped and counted. */
 const pendingBytesMax = 1 << 20;
-/** Pause before waiting lines are offered again. */
+/** Pause before waiting lines are written again. */
 const retryMs = 100;
 
 interface LogOutputOptions {
@@ -18,14 +18,17 @@ interface LogOutputOptions {
 }
 
 /**
- * Lines in the order of `write`. Each write is attempted at once and without blocking; lines that the reader
- * does not take wait, up to 1 MiB. A failed write (full disk, closed pipe) drops its lines.
+ * Writes lines in order. Each write is attempted at once without blocking; lines that the reader does not
+ * take wait, up to 1 MiB. A failed write (full disk, closed pipe) drops its lines.
  */
 export class LogOutput {
   /** Lines that were lost since the start. */
   droppedCount = 0;
   readonly #timers: Timers;
-  /** Writes some of the bytes; 0: the reader takes none now. Throws when they cannot be written at all. */
+  /**
+   * Writes some of the bytes and returns their number; 0: the reader takes none now. Throws when the output
+   * is broken.
+   */
   readonly #writeSome: (bytes: Buffer) => number;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
@@ -49,7 +52,7 @@ export class LogOutput {
     this.#flush();
   }
 
-  /** Writes nothing more at the end of the process. */
+  /** Stops all writes at the end of the process. */
   close(): void {
     process.off('exit', this.#flushAtExit);
   }
@@ -61,7 +64,7 @@ export class LogOutput {
       try {
         written = this.#writeSome(first);
       } catch {
-        // A log about a log that cannot be written has no reader: the counter tells.
+        // A log that cannot be written cannot report this: the counter does.
         this.droppedCount++;
         written = first.length;
       }
@@ -86,9 +89,9 @@ export class LogOutput {
 }
 
 /**
- * How to write to `fd` without waiting for a reader. Pipes and terminals are opened once more, as the flag
- * O_NONBLOCK of the given descriptor is shared with the processes that started this one. Writes to files do
- * not wait for a reader.
+ * Returns a function that writes to `fd` without waiting for a reader. Pipes and terminals are opened once
+ * more, as the flag O_NONBLOCK of the given descriptor is shared with the processes that started this one.
+ * Writes to files do not wait for a reader.
  */
 function openNonBlocking(fd: number): (bytes: Buffer) => number {
   const stat = fs.fstatSync(fd);
@@ -109,7 +112,7 @@ function reopened(fd: number): number {
   try {
     return fs.openSync(`/proc/self/fd/${fd}`, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
   } catch {
-    // Not Linux, or no right to: the given descriptor has to do, and a stopped reader stops this process.
+    // Not Linux, or no permission: the given descriptor is used, and a stopped reader can block this process.
     return fd;
   }
 }

@@ -1,14 +1,17 @@
-/** Characters a logfmt value may have without quotes. */
+/** Log lines as logfmt, safe to show in a terminal. */
+
+/** Values that need no quotes in logfmt. */
 const bare = /^[^\p{Cc}\p{Bidi_Control}\s"=\\]+$/u;
 const notInKeys = /[\p{Cc}\p{Bidi_Control}\s"=]+/gu;
 /**
- * JSON leaves these as they are: a terminal would obey them, or show the rest of the line in another order.
+ * Characters that JSON does not escape but a terminal obeys: control characters, and marks that reorder the
+ * line.
  */
 const deceptive = /[\u007f-\u009f\u2028\u2029]|\p{Bidi_Control}/gu;
 
 /**
- * `text`, a line whose values stand in quotes where they have to, with characters that deceive a reader
- * escaped.
+ * Escapes characters of `text` that deceive a reader. `text` is a line whose values are quoted where
+ * necessary.
  */
 export function escapeDeceptive(text: string): string {
   return text.replace(deceptive, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
@@ -16,7 +19,7 @@ export function escapeDeceptive(text: string): string {
 
 /**
  * One line of logfmt, without the line end: `level=info ts=… msg="a b"`. Values are quoted when they hold
- * spaces, quotes, `=` or control characters; keys lose them.
+ * spaces, quotes, `=` or control characters; keys lose these characters.
  */
 export function formatLogfmt(fields: Iterable<readonly [key: string, value: unknown]>): string {
   let line = '';
@@ -33,7 +36,7 @@ function formatValue(value: unknown): string {
   return bare.test(text) ? text : JSON.stringify(text);
 }
 
-/** How a field reads: errors by their message, durations and numbers as they are, objects as JSON. */
+/** The text of a field: the message of an error, a number as it is, an object as JSON. */
 export function valueText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value instanceof Error) return value.message;
@@ -44,7 +47,7 @@ export function valueText(value: unknown): string {
   try {
     return JSON.stringify(value) ?? 'null';
   } catch {
-    // A cycle or a BigInt inside: the type is all that can be told.
+    // JSON refuses a cycle or a BigInt inside: only the type can be shown.
     return Object.prototype.toString.call(value);
   }
 }

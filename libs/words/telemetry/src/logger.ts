@@ -9,22 +9,22 @@ export type LogFormat = 'logfmt' | 'json';
 
 const severity: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50 };
 
-const taken: ReadonlySet<string> = new Set(['level', 'ts', 'msg']);
+const reservedKeys: ReadonlySet<string> = new Set(['level', 'ts', 'msg']);
 
-/** Bytes of one value in a line: a log line is no place for a whole body. */
+/** Most characters of one value: a log line must not hold a whole body. */
 const valueCharsMax = 8192;
 
 interface LogOptions {
   readonly clock: Clock;
   readonly level?: LogLevel;
   readonly format?: LogFormat;
-  /** Takes each line, line end included. */
+  /** Receives each line with its line end. */
   readonly write: (line: string) => void;
-  /** Told of each line written: the counter of own log lines hangs on it. */
+  /** Called for each line, for the counter of log lines. */
   readonly onLine?: (level: LogLevel) => void;
 }
 
-/** Shared by all loggers of a process; the level can be changed while it runs. */
+/** Shared by all loggers of a process; the level can change at run time. */
 export interface LogControl {
   readonly level: LogLevel;
   /** False: no such level. */
@@ -74,7 +74,7 @@ class LogSink implements LogControl {
   line(
     level: LogLevel,
     message: string,
-    own: readonly (readonly [string, unknown])[],
+    ownFields: readonly (readonly [string, unknown])[],
     fields?: LogFields,
   ): void {
     this.#onLine(level);
@@ -82,12 +82,12 @@ class LogSink implements LogControl {
       ['level', level],
       ['ts', new Date(this.#clock.nowMs()).toISOString()],
       ['caller', undefined],
-      ...own,
+      ...ownFields,
       ['msg', message],
     ]);
     for (const [key, value] of Object.entries(fields ?? {})) {
-      // The keys by which a line is found are never fields of the same name.
-      all.set(taken.has(key) ? `${key}_` : key, shorten(value));
+      // A field must not replace a standard key: it gets an underscore.
+      all.set(reservedKeys.has(key) ? `${key}_` : key, shorten(value));
     }
     if (all.get('caller') === undefined) all.set('caller', callerOf());
     if (this.#format === 'logfmt') this.#write(`${formatLogfmt(all)}\n`);
@@ -101,35 +101,35 @@ class LogSink implements LogControl {
 
 class SinkLogger implements Logger {
   readonly #sink: LogSink;
-  readonly #own: readonly (readonly [string, unknown])[];
+  readonly #ownFields: readonly (readonly [string, unknown])[];
 
-  constructor(sink: LogSink, own: readonly (readonly [string, unknown])[]) {
+  constructor(sink: LogSink, ownFields: readonly (readonly [string, unknown])[]) {
     this.#sink = sink;
-    this.#own = own;
+    this.#ownFields = ownFields;
   }
 
   debug(message: string, fields?: LogFields): void {
-    if (this.#sink.isOn('debug')) this.#sink.line('debug', message, this.#own, fields);
+    if (this.#sink.isOn('debug')) this.#sink.line('debug', message, this.#ownFields, fields);
   }
 
   info(message: string, fields?: LogFields): void {
-    if (this.#sink.isOn('info')) this.#sink.line('info', message, this.#own, fields);
+    if (this.#sink.isOn('info')) this.#sink.line('info', message, this.#ownFields, fields);
   }
 
   warn(message: string, fields?: LogFields): void {
-    if (this.#sink.isOn('warn')) this.#sink.line('warn', message, this.#own, fields);
+    if (this.#sink.isOn('warn')) this.#sink.line('warn', message, this.#ownFields, fields);
   }
 
   error(message: string, fields?: LogFields): void {
-    this.#sink.line('error', message, this.#own, fields);
+    this.#sink.line('error', message, this.#ownFields, fields);
   }
 
   child(fields: LogFields): Logger {
-    return new SinkLogger(this.#sink, [...this.#own, ...Object.entries(fields)]);
+    return new SinkLogger(this.#sink, [...this.#ownFields, ...Object.entries(fields)]);
   }
 }
 
-/** Numbers and booleans stay what they are (JSON keeps them); everything else becomes bounded text. */
+/** Numbers and booleans are not changed, because JSON has them; other values become bounded text. */
 function shorten(value: unknown): unknown {
   if (typeof value === 'number' || typeof value === 'boolean' || value === undefined) return value;
   const text = valueText(value);
@@ -137,14 +137,15 @@ function shorten(value: unknown): unknown {
 }
 
 /**
- * `file.ts:line` of whoever called the logger: three frames up from here. About 5 µs, only for lines written.
+ * `file.ts:line` of the logger's caller, three frames up from here. It takes about 5 µs, and only for written
+ * lines.
  */
 function callerOf(): string {
   const holder: { stack?: string } = {};
-  const before = Error.stackTraceLimit;
+  const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 4;
   Error.captureStackTrace(holder);
-  Error.stackTraceLimit = before;
+  Error.stackTraceLimit = limit;
   const frame = holder.stack?.split('\n')[4] ?? '';
   return /([^/\\(\s]+:\d+):\d+\)?$/.exec(frame)?.[1] ?? 'unknown';
 }

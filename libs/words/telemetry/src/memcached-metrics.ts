@@ -1,7 +1,8 @@
+/** Metrics of requests to memcached: step *recall* of a query. */
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
-/** Requests to memcached for one named cache, under Loki's name. */
+/** Returns a function that counts requests to memcached for one named cache, under Loki's name. */
 export function memcachedMetrics(
   metrics: Metrics,
   name: string,

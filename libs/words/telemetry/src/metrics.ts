@@ -3,18 +3,18 @@ import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
 import { LabelledHistogram } from './histogram.ts';
 import { expositionFor, openMetricsText } from './open-metrics.ts';
 
-/** Loki's own prefix: names in this library are written with it in full, so that they can be searched for. */
+/** Loki's own prefix: this library writes names with it in full, so that they can be searched for. */
 const lokiPrefix = 'loki_';
 
 /**
- * The home of all metrics of a process. Components define theirs in files of this library, each once, under
- * Loki's names; a definition asked for twice is the same metric.
+ * The registry of all metrics of a process. Files of this library define the metrics of each component under
+ * Loki's names. A repeated definition returns the same metric.
  */
 export class Metrics {
   readonly registry = new Registry();
   readonly #prefix: string;
 
-  /** @param namespace `metrics_namespace`: what stands before the first underscore instead of `loki` */
+  /** @param namespace `metrics_namespace`: the prefix of names instead of `loki` */
   constructor(namespace = 'loki') {
     this.#prefix = `${namespace}_`;
   }
@@ -70,13 +70,13 @@ export class Metrics {
     );
   }
 
-  /** For what is counted on each request: see LabelledHistogram. */
+  /** A histogram for hot paths, see LabelledHistogram. */
   fastHistogram(name: string, help: string, buckets: readonly number[]): LabelledHistogram {
     const full = this.#name(name);
     const existing = this.registry.getSingleMetric(full) as unknown as LabelledHistogram | undefined;
     if (existing) return existing;
     const histogram = new LabelledHistogram(full, help, buckets);
-    // The registry asks its metrics for name and get() alone; its types say more.
+    // The registry uses only name and get() of a metric, but its type requires more.
     this.registry.registerMetric(histogram as unknown as Histogram);
     return histogram;
   }
@@ -119,7 +119,7 @@ export class Metrics {
   }
 }
 
-/** `start`, `start·factor`, …: as many as `count`. */
+/** `count` buckets: `start`, `start·factor`, …. */
 export function exponentialBuckets(start: number, factor: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => start * factor ** i);
 }

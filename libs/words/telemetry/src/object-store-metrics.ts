@@ -1,3 +1,4 @@
+/** Metrics of the object store and of the requests to a bucket. */
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -12,17 +13,17 @@ export interface StoreCall {
   readonly fetchedBytes?: number;
 }
 
-/** One HTTP request to a bucket, an attempt of a call. */
+/** One HTTP request to a bucket: one attempt of a call. */
 export interface BucketRequest {
   readonly method: string;
   /** S3's name: `S3.GetObject`. */
   readonly operation: string;
-  /** Status of the answer; 0: none came. */
+  /** Status of the answer; 0: no answer. */
   readonly status: number;
   readonly seconds: number;
 }
 
-/** Observes each call to the store and each request that the call takes. */
+/** Observes each call to the store and each HTTP request of the call. */
 export interface StoreObserver {
   called(call: StoreCall): void;
   requested(request: BucketRequest): void;
@@ -30,7 +31,7 @@ export interface StoreObserver {
 
 const durationBuckets = [0.001, 0.01, 0.1, 0.3, 0.6, 1, 3, 6, 9, 20, 30, 60, 90, 120];
 
-/** Counts calls and requests under Loki's names. */
+/** An observer that counts calls and requests under Loki's names. */
 export function objectStoreMetrics(metrics: Metrics, bucket: string): StoreObserver {
   const labelNames = ['bucket', 'operation'] as const;
   const operations = metrics.counter(

@@ -1,6 +1,6 @@
-/** The OpenMetrics exposition, and which of the two expositions a scrape asks for. */
+/** Chooses the exposition of a scrape, Prometheus' text or OpenMetrics, and writes the latter. */
 
-/** The content types of the expositions, to the letter of Loki's. */
+/** The content types of the expositions, exactly Loki's. */
 const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
 const openMetricsType = (version: string) =>
   `application/openmetrics-text; version=${version}; charset=utf-8; escaping=underscores`;
@@ -34,8 +34,8 @@ export function expositionFor(accept: string): Exposition {
 }
 
 /**
- * Prometheus' text format as OpenMetrics has it: a counter's family goes without `_total` and its samples
- * with it, quotes of help texts are escaped, bounds are floats, and the end is marked.
+ * Converts Prometheus' text format to OpenMetrics: a counter's family loses `_total` but its samples have it,
+ * quotes in help texts are escaped, bounds are floats, and an end mark follows.
  */
 export function openMetricsText(exposition: string): string {
   const out: string[] = [];

@@ -1,9 +1,10 @@
+/** Metrics of the pattern ingester. */
 import type { Metrics } from './metrics.ts';
 
 /** The counters of the pattern ingester. */
 export interface PatternMetrics {
   patternsDetected(tenant: string, count: number): void;
-  /** Lines that were not looked at. */
+  /** Lines that were not examined. */
   linesSkipped(reason: 'busy' | 'no_pattern', lines: number): void;
   memory(bytes: number, streams: number): void;
 }

@@ -1,7 +1,8 @@
+/** Metrics of queries: the frontend, its queue and the engine, steps *admit* to *respond* of a query. */
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
-/** A query that was answered, or failed. */
+/** A finished query, answered or failed. */
 interface AnsweredQuery {
   readonly tenant: string;
   /** `filter`, `limited`, `metric`, `labels`, `series`, `stats`, `volume`. */
@@ -10,7 +11,7 @@ interface AnsweredQuery {
   readonly statusCode: string;
   readonly isSharded: boolean;
   readonly seconds: number;
-  /** Uncompressed bytes looked at. */
+  /** Uncompressed bytes that were scanned. */
   readonly bytes: number;
   readonly chunks: number;
   /** Blocks that search filters ruled out. */
@@ -27,15 +28,15 @@ export interface QueryMetrics {
   answered(query: AnsweredQuery): void;
   /** One part of a query waits for a querier. */
   enqueued(tenant: string): void;
-  /** It has left the queue, begun or given up. */
+  /** The part has left the queue, because it started or was cancelled. */
   dequeued(tenant: string, waitedSeconds: number): void;
-  /** Parts being worked on: what queriers scale by. */
+  /** Parts in progress, by which queriers are scaled. */
   inflight(count: number): void;
   retried(times: number): void;
   cached(isHit: boolean): void;
 }
 
-/** The query frontend, its queue and the engine, under Loki's names. */
+/** The metrics of queries under Loki's names. */
 export function queryMetrics(metrics: Metrics): QueryMetrics {
   const inProgress = metrics.gauge('loki_query_frontend_queries_in_progress', 'Queries in the frontend.');
   const splits = metrics.histogram(
@@ -88,7 +89,7 @@ function queueMetrics(metrics: Metrics): Pick<QueryMetrics, 'enqueued' | 'dequeu
     'level',
     'user',
   ]);
-  const waited = metrics.histogram(
+  const waiting = metrics.histogram(
     'loki_query_scheduler_queue_duration_seconds',
     'Time waiting in the queue.',
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
@@ -106,7 +107,7 @@ function queueMetrics(metrics: Metrics): Pick<QueryMetrics, 'enqueued' | 'dequeu
     },
     dequeued(user, waitedSeconds) {
       length.dec({ user });
-      waited.observe(waitedSeconds);
+      waiting.observe(waitedSeconds);
     },
     inflight: (count) => inflight.observe(count),
   };
@@ -164,7 +165,7 @@ function engineMetrics(metrics: Metrics): (query: AnsweredQuery) => void {
       throughput.observe(
         {
           ...labels,
-          // Loki calls a query slow after ten seconds.
+          // Loki's threshold for a slow query is ten seconds.
           latency_type: query.seconds > 10 ? 'slow' : 'fast',
           sharded: String(query.isSharded),
         },

@@ -1,9 +1,10 @@
+/** Metrics of a results cache: step *recall* of a query. */
 import type { Clock, ResultsCache } from '@loki/ports';
 import { cacheMetrics } from './cache-metrics.ts';
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
-/** The same cache, counted under Loki's names. */
+/** Wraps a cache: calls are counted under Loki's names. */
 export function measuredResultsCache(
   cache: ResultsCache,
   metrics: Metrics,
@@ -36,7 +37,7 @@ export function measuredResultsCache(
         hits++;
         sizes.observe({ method: 'hit', name }, value.length);
       }
-      lookups.looked(hits, keys.length - hits);
+      lookups.countLookups(hits, keys.length - hits);
       return values;
     },
     put(entries) {

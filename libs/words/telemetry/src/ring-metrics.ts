@@ -1,7 +1,8 @@
+/** Metrics of rings and of the store of their state. */
 import type { Clock, RingStore } from '@loki/ports';
 import type { Metrics } from './metrics.ts';
 
-/** One member of a ring as this process sees it. */
+/** The state of one ring member in this process's view. */
 export interface RingMemberStatus {
   /** Loki's name: `ACTIVE`, `LEAVING`, `Unhealthy`, … */
   readonly state: string;
@@ -12,7 +13,10 @@ export interface RingMemberStatus {
   readonly isSelf: boolean;
 }
 
-/** A ring without a member in one of these states shows zero for it, so that a series does not end. */
+/**
+ * Every ring has a series for each of these states, zero if there is no such member, so that series do not
+ * end.
+ */
 const states = ['ACTIVE', 'JOINING', 'LEAVING', 'PENDING', 'LEFT', 'Unhealthy'];
 
 /** Gauges of the rings that this process knows, read from `rings` at each scrape. */
@@ -51,7 +55,7 @@ export function countHeartbeat(metrics: Metrics, name: string): void {
 }
 
 /**
- * The same store, with the time and outcome of each call. A lost compare-and-set is an answer, not a failure.
+ * Wraps a store: time and outcome of each call are counted. A lost compare-and-set is a success here.
  *
  * @param kind  Loki's `type`: `redis`, `inmemory`, `memberlist`
  */

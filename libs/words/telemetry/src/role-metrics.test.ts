@@ -88,10 +88,10 @@ test('calls to the store of the rings are timed, failed ones apart', async () =>
 test('a cache shows its hits and what it holds', async () => {
   const metrics = new Metrics();
   const cache = cacheMetrics(metrics, 'results');
-  cache.looked(3, 1);
+  cache.countLookups(3, 1);
   cache.added();
   cache.evicted('full');
-  cache.held(7, 700);
+  cache.resized(7, 700);
   const text = await metrics.text();
   expect(text).toMatch(/^loki_cache_fetched_keys\{name="results"\} 4$/m);
   expect(text).toMatch(/^loki_cache_hits\{name="results"\} 3$/m);

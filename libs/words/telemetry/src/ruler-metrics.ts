@@ -1,20 +1,21 @@
+/** Metrics of the ruler: the story of a rule. */
 import type { Metrics } from './metrics.ts';
 
-/** Which group of which tenant. */
+/** Labels that identify a group of a tenant. */
 interface GroupLabels {
   readonly user: string;
   /** File and name: `/rules/tenant/namespace;group`. */
   readonly rule_group: string;
 }
 
-/** Where samples go. */
+/** Labels that identify a target of remote write. */
 export interface RemoteLabels {
   readonly tenant: string;
   readonly remote_name: string;
   readonly url: string;
 }
 
-/** Events of a ruler: groups, rules, alerts, recorded series. */
+/** Counts events of a ruler: groups, rules, alerts, recorded series. */
 export interface RulerMetrics {
   groupRules(group: GroupLabels, rules: number): void;
   groupEvaluated(group: GroupLabels, evaluation: { readonly atMs: number; readonly seconds: number }): void;
@@ -43,7 +44,7 @@ export interface RulerMetrics {
   queueReady(tenant: string, isReady: boolean): void;
 }
 
-/** The ruler, under Loki's names. */
+/** The ruler's metrics under Loki's names. */
 export function rulerMetrics(metrics: Metrics): RulerMetrics {
   return {
     ...groupMetrics(metrics),
@@ -125,7 +126,7 @@ function notifierMetrics(
   metrics: Metrics,
 ): Pick<RulerMetrics, 'alertsSent' | 'alertsFailed' | 'alertsDropped' | 'alertQueue'> {
   const names = ['alertmanager', 'user'] as const;
-  const sent = metrics.counter('loki_prometheus_notifications_sent_total', 'Alerts sent.', names);
+  const sentTotal = metrics.counter('loki_prometheus_notifications_sent_total', 'Alerts sent.', names);
   const failed = metrics.counter(
     'loki_prometheus_notifications_errors_total',
     'Alerts in messages that Alertmanager did not take.',
@@ -142,7 +143,7 @@ function notifierMetrics(
     names,
   );
   return {
-    alertsSent: (alertmanager, user, count) => sent.inc({ alertmanager, user }, count),
+    alertsSent: (alertmanager, user, count) => sentTotal.inc({ alertmanager, user }, count),
     alertsFailed: (alertmanager, user, count) => failed.inc({ alertmanager, user }, count),
     alertsDropped: (alertmanager, user, count) => dropped.inc({ alertmanager, user }, count),
     alertQueue: (alertmanager, user, count) => queue.set({ alertmanager, user }, count),
@@ -171,7 +172,7 @@ function remoteWriteMetrics(metrics: Metrics): Pick<RulerMetrics, RemotePart> {
     'Time of the newest recorded sample.',
     ['tenant'],
   );
-  const sent = metrics.counter(
+  const sentTotal = metrics.counter(
     'loki_ruler_wal_prometheus_remote_storage_samples_total',
     'Samples that the metrics store took.',
     names,
@@ -200,7 +201,7 @@ function remoteWriteMetrics(metrics: Metrics): Pick<RulerMetrics, RemotePart> {
     },
     seriesCreated: (tenant, count) => created.inc({ tenant }, count),
     samplesSent(remote, count, newestMs) {
-      sent.inc({ ...remote }, count);
+      sentTotal.inc({ ...remote }, count);
       newestSent.set({ ...remote }, newestMs / 1000);
     },
     samplesDropped: (remote, reason, count) => dropped.inc({ ...remote, reason }, count),

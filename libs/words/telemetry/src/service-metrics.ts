@@ -20,14 +20,14 @@ const streamRoutes = {
   series: '/logproto.Querier/Series',
 } as const;
 
-/** The ingester's queries, counted when they end. */
+/** Wraps an ingester: its queries are counted when they end. */
 export function countedIngester(ingester: IngesterService, deps: CallDeps): IngesterService {
   return {
     partitions: () => ingester.partitions(),
     queryHead: (partition, request, signal) =>
-      counted(deps, queryRoutes[request.kind], () => ingester.queryHead(partition, request, signal)),
+      countCall(deps, queryRoutes[request.kind], () => ingester.queryHead(partition, request, signal)),
     headStreams: (partition, request, signal) =>
-      counted(deps, streamsRoute(request), () => ingester.headStreams(partition, request, signal)),
+      countCall(deps, streamsRoute(request), () => ingester.headStreams(partition, request, signal)),
     tail: (partition, request, signal, fromOffset) => ingester.tail(partition, request, signal, fromOffset),
     flush: (signal) => ingester.flush(signal),
   };
@@ -37,11 +37,11 @@ function streamsRoute({ volume, purpose }: StreamsRequest): string {
   return streamRoutes[volume ? 'volume' : (purpose ?? 'series')];
 }
 
-/** Pushes that other processes forward, counted when they end. */
+/** Wraps a distributor: pushes from other processes are counted when they end. */
 export function countedDistributor(distributor: DistributorService, deps: CallDeps): DistributorService {
   return {
     push: (tenant, request) =>
-      counted(
+      countCall(
         deps,
         pushRoute,
         () => distributor.push(tenant, request),
@@ -50,7 +50,7 @@ export function countedDistributor(distributor: DistributorService, deps: CallDe
   };
 }
 
-async function counted<T>(
+async function countCall<T>(
   { server, clock }: CallDeps,
   route: string,
   call: () => Promise<T>,

@@ -1,9 +1,9 @@
-/** Spans of requests, and their way to a collector. */
+/** Traces: spans of requests and of their parts, sent to a collector. */
 import { context, propagation, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
 import type { Attributes, Context, Span, Tracer } from '@opentelemetry/api';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 
-/** Undefined while tracing is off: then a span costs one comparison. */
+/** Undefined while tracing is off; a span then costs one comparison. */
 let tracer: Tracer | undefined;
 
 /** Attributes of a span. */
@@ -13,16 +13,16 @@ interface TracingOptions {
   /** Name under which this process's spans appear. */
   readonly serviceName: string;
   readonly serviceVersion: string;
-  /** OTLP over HTTP, e.g. `http://collector:4318`; '' leaves tracing off. */
+  /** OTLP over HTTP, e.g. `http://collector:4318`; '' : tracing is off. */
   readonly endpoint: string;
-  /** Share of root spans that are kept, 0..1. A caller's decision is followed. */
+  /** Share of root spans that are recorded, 0..1. For other spans the caller's decision applies. */
   readonly samplingRatio: number;
 }
 
 /**
- * Starts tracing; the SDK is loaded only here, because loading it takes longer than all the rest of a start.
+ * Starts tracing; only this loads the SDK, because loading takes longer than the rest of a start.
  *
- * @returns how to flush and stop; does nothing when tracing stays off
+ * @returns a function that flushes and stops; it does nothing when tracing is off
  */
 export async function startTracing(options: TracingOptions): Promise<() => Promise<void>> {
   if (options.endpoint === '') return () => Promise.resolve();
@@ -56,14 +56,14 @@ export async function startTracing(options: TracingOptions): Promise<() => Promi
   };
 }
 
-/** Whether spans go anywhere: lets callers skip the making of attributes. */
+/** Whether tracing is on: callers can skip computing attributes. */
 export function isTracing(): boolean {
   return tracer !== undefined;
 }
 
 /**
- * Runs `work` inside a span; failures mark the span and pass on. With tracing off it is a plain call. Spans
- * are for requests, splits and fetches (14 µs each when sampled), never for entries.
+ * Runs `work` inside a span; an error marks the span and is rethrown. With tracing off it is a plain call.
+ * Spans are for requests, splits and fetches (14 µs each when sampled), never for entries.
  *
  * @param outcome  attributes of the finished work, for instance the bytes that it read
  */
@@ -91,8 +91,8 @@ export function startSpan(name: string, attributes: Attributes): { end(): void }
 const noSpan = { end: () => undefined };
 
 /**
- * Adds a span below the current one that began with it and has already ended: for a part of its work that a
- * worker thread measured, where no tracer runs.
+ * Adds a finished span below the current one, with the same start. It is for work that a worker thread
+ * measured, where no tracer runs.
  */
 export function addMeasuredSpan(name: string, attributes: Attributes, durationMs: number): void {
   const parent = tracer && trace.getActiveSpan();
@@ -102,14 +102,17 @@ export function addMeasuredSpan(name: string, attributes: Attributes, durationMs
   tracer.startSpan(name, { attributes, startTime: startMs }).end(startMs + durationMs);
 }
 
-/** `work` as a child of the current span, wherever it is called from; `work` itself while tracing is off. */
+/**
+ * Wraps `work`, so that its spans are children of the current span wherever it is called; `work` itself while
+ * tracing is off.
+ */
 export function inCurrentSpan<A extends unknown[], T>(work: (...args: A) => T): (...args: A) => T {
   return tracer === undefined ? work : context.bind(context.active(), work);
 }
 
 /**
- * The same for a request that came from outside: the span hangs below the caller's (`traceparent`), so that
- * one trace shows a query from Grafana to the store.
+ * Runs `work` inside a span of a request from outside. The span is a child of the caller's (`traceparent`),
+ * so that one trace shows a query from Grafana to the store.
  */
 export function withServerSpan<T>(
   name: string,
@@ -125,7 +128,7 @@ export function withServerSpan<T>(
 }
 
 /**
- * Headers or metadata by which the next process hangs its spans below the current one; empty while tracing is
+ * Headers or metadata that make spans of the next process children of the current one; empty while tracing is
  * off.
  */
 export function traceHeaders(): Readonly<Record<string, string>> {
@@ -146,11 +149,14 @@ async function finishSpan<T>(span: Span, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The SDK's reading of a sampling decision: 0 drops a span, 2 records and sends it. */
+/** Sampling decisions of the SDK: 0 drops a span, 2 records and sends it. */
 const dropped = 0;
 const sampled = 2;
 
-/** Keeps what the caller kept; of roots, the given share, by trace id, so that all processes agree. */
+/**
+ * Follows the caller's decision. Of root spans it samples the given share by trace id, so that all processes
+ * agree.
+ */
 class FollowingSampler {
   readonly #ratio: number;
 
