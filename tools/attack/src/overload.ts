@@ -4,7 +4,9 @@
  * it cannot take is refused with 429 or 503 and Retry-After, goodput stays at 80 % of the peak, and 10 s
  * after the overload all is as before. Every acknowledged line is counted once at the end.
  *
- *     npm run overload -- [--minutes 10] [--cpus 0.5] [--memory 1024]
+ *     npm run overload -- [--minutes 10] [--cpus 0.5] [--memory 1024] [--anew]
+ *
+ * With `--anew` each push of the overload comes on a connection of its own.
  */
 import { parseArgs } from 'node:util';
 import { Product } from './product.ts';
@@ -26,6 +28,7 @@ const { values: options } = parseArgs({
     minutes: { type: 'string', default: '10' },
     cpus: { type: 'string', default: '0.5' },
     memory: { type: 'string', default: '1024' },
+    anew: { type: 'boolean', default: false },
   },
 });
 
@@ -72,7 +75,9 @@ async function overloaded(
   const seconds = Number(options.minutes) * 60;
   let memoryBytes = 0;
   const sampling = setInterval(() => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())), 200);
+  pushes.isAnew = options.anew;
   const tally = await pushes.openLoop(peak * times, seconds, tell);
+  pushes.isAnew = false;
   clearInterval(sampling);
   const goodput = (tally.statuses.get(204) ?? 0) / seconds;
   const faults: string[] = [];

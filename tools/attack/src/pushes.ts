@@ -31,6 +31,8 @@ export interface Tally {
 /** Pushes of new lines that cost their sender next to nothing: one body, in which only timestamps change. */
 export class Pushes {
   readonly linesPerPush = linesPerPush;
+  /** Each push has a connection of its own. */
+  isAnew = false;
   readonly #agent: Agent;
   readonly #port: number;
   readonly #body: Buffer;
@@ -139,7 +141,7 @@ export class Pushes {
           port: this.#port,
           path: '/loki/api/v1/push',
           method: 'POST',
-          agent: this.#agent,
+          agent: this.isAnew ? false : this.#agent,
           headers: {
             'x-scope-orgid': tenant,
             'content-type': 'application/json',

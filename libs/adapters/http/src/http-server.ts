@@ -2,7 +2,6 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureVersion, TLSSocket } from 'node:tls';
 import { LokiError, SharedBytes } from '@loki/model';
@@ -14,6 +13,7 @@ import { gzipBody, wantsGzip } from './compress.ts';
 import { ConnectionBound } from './connection-bound.ts';
 import { hasSeveralHosts, isForeignChange } from './foreign-page.ts';
 import { HalfOpen } from './half-open.ts';
+import { Listeners } from './listeners.ts';
 import { NodeRequest } from './node-request.ts';
 import { hasBody, holderOf, readBody } from './read-body.ts';
 import type { BodyRoom } from './read-body.ts';
@@ -82,6 +82,7 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #connections = new Set<Duplex>();
   readonly #server: Server;
+  readonly #listeners: Listeners;
   readonly #router = new Router();
   readonly #handlers = new Map<RouteId, HttpHandler>();
   readonly #upgrades = new Map<RouteId, UpgradeHandler>();
@@ -107,6 +108,7 @@ export class HttpServer {
       onRefused: () => options.metrics.connectionRefused(),
     });
     this.#server = this.#create();
+    this.#listeners = new Listeners(this.#server);
   }
 
   /** Serves a route; the last handler given wins. */
@@ -130,13 +132,8 @@ export class HttpServer {
 
   /** Resolves with the port once connections are taken. */
   listen(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(this.#options.port, this.#options.address || undefined, () => {
-        this.#server.off('error', reject);
-        resolve((this.#server.address() as AddressInfo).port);
-      });
-    });
+    const { port, address } = this.#options;
+    return this.#listeners.listen({ port, host: address || undefined });
   }
 
   /**
@@ -147,7 +144,7 @@ export class HttpServer {
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true;
     this.#bound.stop();
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = this.#listeners.close();
     this.#server.closeIdleConnections();
     this.#sockets.closeAll();
     const cut = this.#options.timers.after(deadlineMs, () => {

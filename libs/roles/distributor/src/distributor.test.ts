@@ -1,7 +1,11 @@
 import { compressSync } from 'snappy';
 import type { Limits } from '@loki/config';
+import { parseTenantId } from '@loki/model';
 import { encodePushRequest } from '@loki/proto';
-import { defaultLimits, storedEntries, testDistributor } from './test/distributor.ts';
+import { NodeTimers } from '@loki/runtime';
+import { distributorMetrics, Metrics } from '@loki/telemetry';
+import { defaultLimits, StoppedClock, storedEntries, testDistributor } from './test/distributor.ts';
+import { ConsumerLag } from './write/consumer-lag.ts';
 
 const nowMs = Date.UTC(2026, 0, 15, 12, 30);
 const nowNs = BigInt(nowMs) * 1_000_000n;
@@ -246,6 +250,32 @@ test('pushes beyond the bytes in flight are refused until others are answered', 
   gate.resolve();
   expect((await first).status).toBe(204);
   expect((await push('t', { body })).status).toBe(204);
+});
+
+test('a push that waits too long for a head is told to come back; it counts for nothing any more', async () => {
+  const clock = new StoppedClock(0);
+  const timers = new NodeTimers();
+  const lag = new ConsumerLag({ clock, timers });
+  let inflight = 0;
+  const observer = {
+    ...distributorMetrics(new Metrics()),
+    inflightBytes: (bytes: number) => (inflight = bytes),
+  };
+  const { push } = testDistributor({
+    options: { waitMsMax: 10 },
+    deps: { lag, clock, timers, metrics: observer },
+  });
+  lag.wrote(parseTenantId('t'), 1e6);
+  const waiting = push('t', { body: jsonBody({ labels: app, entries: [[0, 'x']] }) });
+  expect(inflight).toBeGreaterThan(0);
+  clock.ms += 20;
+  const answer = await waiting;
+  expect([answer.status, answer.headers?.['retry-after'], answer.body]).toEqual([
+    503,
+    '1',
+    'too many pushes: this one waited 0.0 s for its turn\n',
+  ]);
+  expect(inflight).toBe(0);
 });
 
 test('a body larger than the server takes is answered 413 and counted', async () => {

@@ -76,9 +76,16 @@ export interface DistributorDeps {
   readonly lag?: ConsumerLag;
 }
 
+/** Bytes of a push that count for all that is in flight. */
+interface HeldBytes {
+  readonly tenant: TenantId;
+  bytes: number;
+}
+
 /** A push on its way: what the steps add up. */
 interface Push {
   readonly tenant: TenantId;
+  readonly held: HeldBytes;
   readonly request: HttpRequest;
   readonly format: PushFormat;
   readonly scratch: PushScratch;
@@ -90,8 +97,6 @@ interface Push {
   readonly backfillShard: string | undefined;
   /** Decoded in another thread, and worked on in slices. */
   isLarge: boolean;
-  /** Bytes that it counts for among all that is in flight. */
-  heldBytes: number;
   /** 400, or 429 when something was refused that may pass later. */
   refusedStatus: number;
   /** When a client may come again, as far as that is known. */
@@ -138,7 +143,11 @@ export class Distributor implements DistributorService {
     this.#options = { ...defaultDistributorOptions, ...options };
     const { inflightBytesMax } = this.#options;
     this.#inflight = new SharedBytes(inflightBytesMax > 0 ? inflightBytesMax : Infinity);
-    this.#turns = new PushTurns(deps);
+    this.#turns = new PushTurns({
+      ...deps,
+      waitMsMax: this.#options.waitMsMax,
+      room: (tenant) => deps.lag?.room(tenant),
+    });
     this.#streams = new StreamCache(this.#options.streamsCachedMax);
     this.#otlpActions = new OtlpActionsCache(this.#options.otlpIndexAttributes);
     this.#rate = new IngestRate(deps.healthyDistributors);
@@ -172,35 +181,35 @@ export class Distributor implements DistributorService {
   }
 
   async #push(tenant: TenantId, request: HttpRequest, format: PushFormat): Promise<HttpResponse> {
-    const limits = this.#deps.limits.forTenant(tenant);
-    const backfillShard = backfillShardOf(request);
+    const held: HeldBytes = { tenant, bytes: 0 };
+    try {
+      this.#hold(held, request.body.length);
+      return await this.#turns.run(tenant, () => this.#answer(request, format, held));
+    } finally {
+      this.#letGo(held, held.bytes);
+    }
+  }
+
+  async #answer(request: HttpRequest, format: PushFormat, held: HeldBytes): Promise<HttpResponse> {
+    const { tenant } = held;
     const push: Push = {
       tenant,
+      held,
       request,
       format,
+      limits: this.#deps.limits.forTenant(tenant),
+      backfillShard: backfillShardOf(request),
       scratch: this.#scratches.take(),
-      limits,
       nowMs: this.#deps.clock.nowMs(),
       errors: new PushErrors(),
       discards: new Discards(),
-      backfillShard,
       isLarge: false,
-      heldBytes: 0,
       refusedStatus: 400,
       retryAfterMs: 0,
     };
-    try {
-      this.#hold(push, request.body.length);
-      const room = this.#deps.lag?.room(tenant);
-      if (room) await room;
-      const turn = this.#turns.wait();
-      if (turn) await turn;
-      const acks = await this.#turns.run(() => this.#stored(push));
-      if ('status' in acks) return acks;
-      await Promise.all(acks);
-    } finally {
-      this.#release(push);
-    }
+    const acks = await this.#stored(push);
+    if ('status' in acks) return acks;
+    await Promise.all(acks);
     if (push.errors.isEmpty) return accepted();
     return failed(format, push.refusedStatus, push.errors.text(), push.retryAfterMs);
   }
@@ -271,7 +280,7 @@ export class Distributor implements DistributorService {
       if (!isLarge) throw error;
       return this.#decodeElsewhere(push, pushBody, streams, firstRoom);
     }
-    this.#hold(push, scratch.rows.weightBytes);
+    this.#hold(push.held, scratch.rows.weightBytes);
     return undefined;
   }
 
@@ -290,16 +299,16 @@ export class Distributor implements DistributorService {
     let room = Math.min(firstRoom, decompressedBytesMax);
     let decoded: DecodedPush | undefined;
     while (!decoded) {
-      this.#hold(push, room);
+      this.#hold(push.held, room);
       try {
         decoded = await this.#decodeWithin(push, body, room);
       } catch (error) {
         if (room === decompressedBytesMax || !isBeyondRoom(error)) throw error;
       }
-      this.#letGo(push, room);
+      this.#letGo(push.held, room);
       room = Math.min(room * roomGrowth, decompressedBytesMax);
     }
-    this.#hold(push, weightOf(decoded));
+    this.#hold(push.held, weightOf(decoded));
     await inSlices(unpack(decoded, push.scratch.rows, streams), this.#deps);
   }
 
@@ -317,23 +326,19 @@ export class Distributor implements DistributorService {
   }
 
   /** Counts bytes of a push until the log has acknowledged it. A push is never too large by itself. */
-  #hold(push: Push, bytes: number): void {
-    const isAlone = this.#inflight.bytes === push.heldBytes;
-    if (isAlone) this.#inflight.force(push.tenant, bytes);
-    else if (!this.#inflight.take(push.tenant, bytes)) {
+  #hold(held: HeldBytes, bytes: number): void {
+    const isAlone = this.#inflight.bytes === held.bytes;
+    if (isAlone) this.#inflight.force(held.tenant, bytes);
+    else if (!this.#inflight.take(held.tenant, bytes)) {
       throw new LokiError('overloaded', 'too many bytes of pushes in flight');
     }
-    push.heldBytes += bytes;
+    held.bytes += bytes;
     this.#deps.metrics.inflightBytes(this.#inflight.bytes);
   }
 
-  #release(push: Push): void {
-    this.#letGo(push, push.heldBytes);
-  }
-
-  #letGo(push: Push, bytes: number): void {
-    this.#inflight.give(push.tenant, bytes);
-    push.heldBytes -= bytes;
+  #letGo(held: HeldBytes, bytes: number): void {
+    this.#inflight.give(held.tenant, bytes);
+    held.bytes -= bytes;
     this.#deps.metrics.inflightBytes(this.#inflight.bytes);
   }
 

@@ -1,0 +1,78 @@
+/** The sockets that take connections for a server. */
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+/**
+ * Node accepts one connection on each listening socket in a turn of its event loop. Turns of 10 ms then take
+ * 60 connections a second (400 with 16 sockets): clients that connect anew for each push wait in the kernel,
+ * and are served when they have gone.
+ */
+const socketsMax = 16;
+
+interface ListenAddress {
+  /** 0: any free one. */
+  readonly port: number;
+  /** Undefined: all interfaces. */
+  readonly host: string | undefined;
+}
+
+/**
+ * Listens on one port with several sockets, where the kernel spreads connections over them; elsewhere, with
+ * one.
+ */
+export class Listeners {
+  readonly #server: Server;
+  readonly #others: Server[] = [];
+
+  /** @param server HTTP or HTTPS; it gets the connections of all sockets */
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /**
+   * Resolves with the port once connections are taken.
+   *
+   * @throws the error of the system, EADDRINUSE say
+   */
+  async listen({ port, host }: ListenAddress): Promise<number> {
+    if (process.platform !== 'linux') return listenOn(this.#server, { port, host });
+    // Processes of one user may share a port, unasked, when all of them set `reusePort`.
+    if (port !== 0) await tryAlone({ port, host });
+    const shared = await listenOn(this.#server, { port, host, reusePort: true });
+    while (this.#others.length < socketsMax - 1) {
+      const other = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) =>
+        this.#server.emit('connection', socket),
+      );
+      await listenOn(other, { port: shared, host, reusePort: true });
+      other.on('error', (error) => this.#server.emit('error', error));
+      this.#others.push(other);
+    }
+    return shared;
+  }
+
+  /** Takes no new connection; resolves when those there are have ended. */
+  async close(): Promise<void> {
+    await Promise.all([this.#server, ...this.#others].map(closed));
+  }
+}
+
+/** Fails where somebody listens on the port. */
+async function tryAlone(address: ListenAddress): Promise<void> {
+  const server = createServer();
+  await listenOn(server, address);
+  await closed(server);
+}
+
+function listenOn(server: Server, options: ListenAddress & { readonly reusePort?: true }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
