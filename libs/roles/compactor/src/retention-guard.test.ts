@@ -9,19 +9,31 @@ const hourMs = 3_600_000;
 const day = 24 * hourMs;
 beforeAll(() => loadHash());
 
-/**
- * A store with two days of rows, kept for seven, met by a compactor that believes it to be `aheadMs` later.
- */
-async function meet(aheadMs: number, retentionShareMax = 0.5) {
+/** A store that got a row each hour for `ms`. */
+async function storeOf(ms: number): Promise<TestWorld> {
   const world = new TestWorld(1);
-  const rows = Array.from({ length: 48 }, (_, hour) => ({
+  for (let sinceMs = 0; sinceMs < ms; sinceMs += day) await append(world, sinceMs, Math.min(day, ms - sinceMs));
+  return world;
+}
+
+/** A row each hour from `sinceMs` on, flushed. */
+async function append(world: TestWorld, sinceMs: number, ms = day): Promise<void> {
+  const rows = Array.from({ length: ms / hourMs }, (_, hour) => ({
     tenant: 'a',
     stream: 0,
-    ts: epochNs + BigInt(hour) * BigInt(hourMs) * 1_000_000n,
-    line: `line ${hour}`,
+    ts: epochNs + BigInt(sinceMs + hour * hourMs) * 1_000_000n,
+    line: `line ${sinceMs / hourMs + hour}`,
   }));
   world.append(rows);
   await world.flush(0);
+}
+
+/**
+ * A store with two days of rows, now kept for seven, met by a compactor that believes it to be `aheadMs`
+ * later.
+ */
+async function meet(aheadMs: number, retentionShareMax = 0.5, store?: TestWorld) {
+  const world = store ?? (await storeOf(2 * day));
   world.limits = { ...world.limits, retentionPeriodMs: 7 * day };
   const { compactor, process } = world.compactor({ removesRows: true, retentionShareMax });
   process.clock.offsetMs = 2 * day + aheadMs;
@@ -45,6 +57,26 @@ test('ten days ahead: nothing is removed, and the log says how to go on', async 
   expect(isTold(world)).toBe(true);
   expect(world.errors[0]).toContain('-compactor.retention-max-share=1');
   expect(stored(world)).not.toEqual([]);
+});
+
+test('ten days ahead, and senders with the same wrong clock: nothing is removed', async () => {
+  const { world, round } = await meet(10 * day);
+  await append(world, 12 * day);
+  world.errors.length = 0;
+  await expiredRounds(world, round);
+  expect(isTold(world)).toBe(true);
+  const lines = stored(world).flatMap((key) => world.linesOf(key));
+  expect(lines).toEqual(expect.arrayContaining(['line 0', 'line 47', 'line 288']));
+});
+
+test('a period that was made shorter is not asked about, also by a process that starts', async () => {
+  const world = await storeOf(20 * day);
+  const { round } = await meet(18 * day, 0.5, world);
+  await expiredRounds(world, round);
+  expect(isTold(world)).toBe(false);
+  const lines = stored(world).flatMap((key) => world.linesOf(key));
+  expect(lines).toContain(`line ${20 * 24 - 1}`);
+  expect(lines).not.toContain('line 0');
 });
 
 test('ten days ahead with a share of 1: it goes on', async () => {

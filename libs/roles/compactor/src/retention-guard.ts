@@ -3,7 +3,7 @@ import { expiredRows } from '@loki/catalog';
 import { nsPerMs } from '@loki/model';
 import type { CompactorDeps } from './deps.ts';
 
-/** A store with a younger row than this confirms the clock. */
+/** A store with a younger row than this confirms the clock; a longer time without rows may be a jump of it. */
 const confirmedMs = 24 * 3_600_000;
 /** A clock that was confirmed may have run ahead of the monotonic one by this: leap seconds, steps of NTP. */
 const driftMaxMs = 3_600_000;
@@ -13,7 +13,9 @@ const [timeMinNs, timeMaxNs] = [-(1n << 63n), (1n << 63n) - 1n];
  * Withholds retention while the clock is doubtful and a sweep would remove more than `retentionShareMax` of
  * the rows. A row younger than a day confirms the clock, and from then on the monotonic clock does: a store
  * that receives nothing expires as it should. A process that starts with old rows alone, or whose clock jumps
- * ahead while it runs, waits for a younger row or a larger share.
+ * ahead while it runs, waits for a larger share. New rows of senders with the same wrong clock prove nothing:
+ * between them and the old ones stands a time without rows, as long as the jump. Where most rows would be
+ * expired without that time, too, the period was made shorter, and retention goes on.
  */
 export class RetentionGuard {
   readonly #deps: CompactorDeps;
@@ -31,13 +33,19 @@ export class RetentionGuard {
     const [nowMs, monotonicMs] = [clock.nowMs(), clock.monotonicMs()];
     const { rows, expired, newestNs } = this.#count(nowMs);
     const newestAgeMs = rows === 0 ? 0 : nowMs - Number(newestNs / nsPerMs);
+    const sweepMax = options.retentionShareMax * rows;
+    if (expired > sweepMax && !this.#isTrusted(nowMs, monotonicMs)) {
+      const gapMs = this.#longestGapMs(nowMs);
+      if (gapMs > confirmedMs && this.#count(nowMs - gapMs).expired <= sweepMax) {
+        logger.error(
+          'retention is withheld: it would remove most of the store, behind a long time without rows. Is the clock right? If so, start with -compactor.retention-max-share=1',
+          { rows, expired, newestAgeHours: hoursOf(newestAgeMs), gapHours: hoursOf(gapMs) },
+        );
+        return true;
+      }
+    }
     if (newestAgeMs <= confirmedMs) this.#confirmed = { nowMs, monotonicMs };
-    if (this.#isTrusted(nowMs, monotonicMs) || expired <= options.retentionShareMax * rows) return false;
-    logger.error(
-      'retention is withheld: it would remove most of the store, whose newest row is old. Is the clock right? If so, start with -compactor.retention-max-share=1',
-      { rows, expired, newestAgeHours: Math.round(newestAgeMs / 3_600_000) },
-    );
-    return true;
+    return false;
   }
 
   #isTrusted(nowMs: number, monotonicMs: number): boolean {
@@ -47,16 +55,52 @@ export class RetentionGuard {
   }
 
   #count(nowMs: number): { rows: number; expired: number; newestNs: bigint } {
-    const { catalog, limits } = this.#deps;
     let [rows, expired, newestNs] = [0, 0, timeMinNs];
-    for (const tenant of catalog.tenants()) {
-      const removals = expiredRows(limits.forTenant(tenant), nowMs);
-      for (const { maxNs, rowCount } of catalog.segmentsFor(tenant, timeMinNs, timeMaxNs)) {
-        rows += rowCount;
-        if (removals.some(({ endNs }) => endNs > maxNs)) expired += rowCount;
-        if (maxNs > newestNs) newestNs = maxNs;
-      }
+    for (const { maxNs, rowCount, isExpired } of this.#stored(nowMs)) {
+      rows += rowCount;
+      if (isExpired) expired += rowCount;
+      if (maxNs > newestNs) newestNs = maxNs;
     }
     return { rows, expired, newestNs };
   }
+
+  /** The longest time without rows between the youngest expired row and now. */
+  #longestGapMs(nowMs: number): number {
+    const nowNs = BigInt(nowMs) * nsPerMs;
+    const fresh: StoredRows[] = [];
+    let reachedNs = timeMinNs;
+    for (const stored of this.#stored(nowMs)) {
+      if (!stored.isExpired) fresh.push(stored);
+      else if (stored.maxNs > reachedNs) reachedNs = stored.maxNs;
+    }
+    fresh.sort((a, b) => (a.minNs < b.minNs ? -1 : 1));
+    let gapNs = 0n;
+    for (const { minNs, maxNs } of [...fresh, { minNs: nowNs, maxNs: nowNs }]) {
+      if (minNs - reachedNs > gapNs) gapNs = minNs - reachedNs;
+      if (maxNs > reachedNs) reachedNs = maxNs;
+    }
+    return Number(gapNs / nsPerMs);
+  }
+
+  *#stored(nowMs: number): Generator<StoredRows> {
+    const { catalog, limits } = this.#deps;
+    for (const tenant of catalog.tenants()) {
+      const removals = expiredRows(limits.forTenant(tenant), nowMs);
+      for (const { minNs, maxNs, rowCount } of catalog.segmentsFor(tenant, timeMinNs, timeMaxNs)) {
+        yield { minNs, maxNs, rowCount, isExpired: removals.some(({ endNs }) => endNs > maxNs) };
+      }
+    }
+  }
+}
+
+/** Rows of one tenant in one segment. */
+interface StoredRows {
+  readonly minNs: bigint;
+  readonly maxNs: bigint;
+  readonly rowCount: number;
+  readonly isExpired: boolean;
+}
+
+function hoursOf(ms: number): number {
+  return Math.round(ms / 3_600_000);
 }

@@ -31,13 +31,21 @@ test('a lock that fails leaves none of the others behind', () => {
   unlockLog();
 });
 
-test('a link to a directory, and a directory inside it, are the same lock', () => {
-  const [data, link, log] = inParent('data', 'link', 'data/write-log');
+test('a link to a directory is the same lock', () => {
+  const [data, link] = inParent('data', 'link');
   fs.mkdirSync(data);
   fs.symlinkSync(data, link);
-  const unlock = lockDirectories([link, log]);
+  const unlock = lockDirectories([link, data]);
   expect(() => lockDirectories([data])).toThrow('is in use');
   unlock();
+});
+
+test('a directory inside another one is kept from a second process that is given it alone', () => {
+  const [data, log] = inParent('data', 'data/write-log');
+  const unlock = lockDirectories([data, log]);
+  expect(() => lockDirectories([log])).toThrow(`${log} is in use by another process`);
+  unlock();
+  lockDirectories([log])();
 });
 
 test('a killed process with another temporary directory held it, and holds it no more', async () => {

@@ -41,15 +41,11 @@ function lockDirectory(directory: string): DatabaseSync {
 /** SQLITE_BUSY: another process, or another connection of this one, holds the lock. */
 const sqliteBusy = 5;
 
-/** Real paths; a directory inside another one is locked with it. */
+/** Real paths, each once. A directory inside another one counts: a second process may be given it alone. */
 function distinct(directories: readonly string[]): string[] {
   const real = directories.map((directory) => {
     fs.mkdirSync(directory, { recursive: true });
     return fs.realpathSync(directory);
   });
-  return [...new Set(real)].filter((each) => !real.some((other) => isInside(each, other)));
-}
-
-function isInside(directory: string, other: string): boolean {
-  return directory !== other && directory.startsWith(other.endsWith(path.sep) ? other : other + path.sep);
+  return [...new Set(real)];
 }
