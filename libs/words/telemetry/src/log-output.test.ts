@@ -115,3 +115,20 @@ test('a socket, as of journald, takes lines', async () => {
   expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0);
   expect(Buffer.concat(received).toString()).toBe('one\ntwo\n');
 });
+
+test('warnings of Node and of worker threads do not end a process whose log is on a full disk', async () => {
+  const module = JSON.stringify(path.join(__dirname, 'log-output.ts'));
+  const script = `
+    const { Worker } = await import('node:worker_threads');
+    const { LogOutput } = await import(${module});
+    const timers = { after: (ms, work) => setTimeout(work, ms) };
+    new LogOutput({ fd: 2, timers });
+    process.emitWarning('of the main thread');
+    new Worker('process.emitWarning("of a worker")', { eval: true });
+    setTimeout(() => process.exit(7), 500);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'ignore', fs.openSync('/dev/full', 'w')],
+    env: { PATH: process.env['PATH'] },
+  });
+  expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(7);
+});

@@ -34,11 +34,14 @@ export class LogOutput {
   #pendingBytes = 0;
   #isRetrying = false;
   readonly #flushAtExit = () => this.#flush();
+  /** Node and libraries write warnings to standard error themselves; its error would end the process. */
+  readonly #ignoreError = () => undefined;
 
   constructor({ fd, timers }: LogOutputOptions) {
     this.#timers = timers;
     this.#writeSome = openNonBlocking(fd);
     process.once('exit', this.#flushAtExit);
+    if (fd === process.stderr.fd) process.stderr.on('error', this.#ignoreError);
   }
 
   write(line: string): void {
@@ -55,6 +58,7 @@ export class LogOutput {
   /** Stops all writes at the end of the process. */
   close(): void {
     process.off('exit', this.#flushAtExit);
+    process.stderr.off('error', this.#ignoreError);
   }
 
   #flush(): void {
