@@ -6,6 +6,7 @@ import { hold, pick, wait } from './fault.ts';
 import type { Fault, FaultWorld } from './fault.ts';
 import { brokerCount, hasMinio, imageOf, rewind } from './services.ts';
 import type { RedisImage } from './services.ts';
+import { loseStore } from './store-outage.ts';
 import type { System } from './system.ts';
 
 const readyMs = 90_000;
@@ -52,7 +53,10 @@ export const faults: readonly Fault[] = [
   { kind: 'rewind-redis', group: 'redis', run: rewindRedis },
   // What is not in memory any more is only there.
   ...(hasMinio()
-    ? [{ kind: 'stop-minio', group: 'minio', excuses: { query: true }, run: stopMinio } as const]
+    ? ([
+        { kind: 'stop-minio', group: 'minio', excuses: { query: true }, run: stopMinio },
+        { kind: 'lose-minio', group: 'minio', isSpecial: true, excuses: { query: true }, run: loseStore },
+      ] as const)
     : []),
 ];
 

@@ -64,6 +64,16 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     rounds: 4,
     atOnce: 1,
   },
+  outage: {
+    ...all,
+    about: 'the object store is away for 30 minutes',
+    kinds: ['lose-minio'],
+    rounds: 1,
+    atOnce: 1,
+    pauseMs: { min: 1_800_000, max: 1_800_000 },
+    load: { linesPerSecond: 2_000, linesPerPush: 200, clients: 4 },
+    queriesPerSecond: 1,
+  },
   cut: {
     ...all,
     about: 'connections end in place of 1,000 acknowledgements of Kafka and 1,000 of gateways',

@@ -3,7 +3,9 @@ import { expiredRows } from '@loki/catalog';
 import { nsPerMs } from '@loki/model';
 import type { CompactorDeps } from './deps.ts';
 
-/** A store with a younger row than this confirms the clock; a longer time without rows may be a jump of it. */
+/**
+ * A store with a younger row than this confirms the clock; a longer time without rows may be a jump of it.
+ */
 const confirmedMs = 24 * 3_600_000;
 /** A clock that was confirmed may have run ahead of the monotonic one by this: leap seconds, steps of NTP. */
 const driftMaxMs = 3_600_000;
