@@ -1,4 +1,4 @@
-import { compareText } from '@loki/model';
+import { compareText, freeMemory } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
 import { columnsOf, KeyDictionary } from './cells.ts';
 import { encodeBlock } from './encode-block.ts';
@@ -43,6 +43,8 @@ export class BlockGatherer {
   #rowCount = 0;
   #lineBytes = 0;
   #era = 0;
+  /** Lines of the block under construction: one buffer serves all of them. */
+  #lines = Buffer.alloc(0);
   #runStream: number[] = [];
   #runFirstRow: number[] = [];
 
@@ -91,7 +93,12 @@ export class BlockGatherer {
       metadata,
     };
     for (const { source, from, to } of this.#copies) source.release(to - from);
-    this.blocks.push(encodeBlock(block, this.#level, this.#buildFilter({ lines, metadata })));
+    const encoded = encodeBlock(block, this.#level, this.#buildFilter({ lines, metadata }));
+    this.blocks.push(encoded);
+    // Lines that did not become smaller are the unit's own bytes now.
+    if (!encoded.units.lines.isCompressed) this.#lines = Buffer.alloc(0);
+    freeMemory(timestamps);
+    freeMemory(lineEnds);
     this.#copies = [];
     this.#rowCount = 0;
     this.#lineBytes = 0;
@@ -112,7 +119,10 @@ export class BlockGatherer {
   #gatherRows(): { timestamps: Float64Array; lineEnds: Uint32Array; lines: Buffer } {
     const timestamps = new Float64Array(this.#rowCount);
     const lineEnds = new Uint32Array(this.#rowCount);
-    const lines = Buffer.allocUnsafe(this.#lineBytes);
+    if (this.#lines.length < this.#lineBytes) {
+      this.#lines = Buffer.allocUnsafeSlow(Math.max(this.#lineBytes, this.#blockBytes));
+    }
+    const lines = this.#lines.subarray(0, this.#lineBytes);
     let [row, at] = [0, 0];
     for (const { source, from, to, shift } of this.#copies) {
       const times = source.block.timestamps();

@@ -1,4 +1,5 @@
 import { ByteReader, BytesError } from '@loki/bytes';
+import { freeMemory } from '@loki/model';
 import type { StoredBlockInfo } from './block-table.ts';
 import { decodeOrCorrupt } from './corrupt.ts';
 import { DecodedColumn } from './dictionary.ts';
@@ -123,6 +124,21 @@ export class StoredBlock implements Block {
       return raw;
     });
     return { kind: filterKind, bytes: this.#filter };
+  }
+
+  /**
+   * Frees the large columns at once, for an owner that has taken the last row: nothing that the block has
+   * given out may be used afterwards.
+   */
+  free(): void {
+    // Lines that are stored as they are belong to the segment.
+    if (this.#lines && this.#stored.units.lines.isCompressed) freeMemory(new Uint8Array(this.#lines.buffer));
+    const columns = [this.#timestamps, this.#lineEnds, this.#rowMetadata?.column, this.#rowMetadata?.code];
+    for (const column of columns) if (column) freeMemory(column);
+    this.#lines = undefined;
+    this.#timestamps = undefined;
+    this.#lineEnds = undefined;
+    this.#rowMetadata = undefined;
   }
 
   memoryBytes(): number {

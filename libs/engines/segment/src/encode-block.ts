@@ -1,5 +1,6 @@
 import assert from 'node:assert';
 import { ByteWriter } from '@loki/bytes';
+import { freeMemory } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
 import { encodeColumns } from './dictionary.ts';
 import type { RawColumn } from './dictionary.ts';
@@ -53,6 +54,19 @@ export function encodeBlock(block: BlockColumns, level: number, filter?: BlockFi
       filter: filter && pack(filter.bytes, level),
     },
   };
+}
+
+/**
+ * Frees the compressed units of blocks that `encodeBlock` made, once they are laid out. Others may share the
+ * memory of what was encoded.
+ */
+export function freeBlocks(blocks: readonly EncodedBlock[]): void {
+  for (const { units } of blocks) {
+    const { lines, bundle, own, lengths, timestamps, filter } = units;
+    for (const unit of [lines, bundle, ...own, lengths, timestamps, filter]) {
+      if (unit?.isCompressed) freeMemory(new Uint8Array(unit.bytes.buffer));
+    }
+  }
 }
 
 /** The footer's part about the runs, relative to the smallest timestamp, which is `base`. */

@@ -6,7 +6,7 @@ import { assemble } from './assemble.ts';
 import type { EncodedSection } from './assemble.ts';
 import type { EncodedBlock } from './block-table.ts';
 import type { RawColumn } from './dictionary.ts';
-import { encodeBlock } from './encode-block.ts';
+import { encodeBlock, freeBlocks } from './encode-block.ts';
 import type { BlockColumns } from './encode-block.ts';
 import { blockBytesDefault, blockRowsTarget, recordBlockBytesDefault } from './format-bounds.ts';
 import { lowerBound, sliceColumn } from './slice-column.ts';
@@ -43,7 +43,9 @@ export function encodeSegment(sections: readonly RawSection[], options: EncodeOp
     encoded.push({ tenant, streams, blocks });
   }
   encoded.sort((a, b) => compareText(a.tenant, b.tenant));
-  return assemble(encoded, kind, level).bytes;
+  const { bytes } = assemble(encoded, kind, level);
+  for (const { blocks } of encoded) freeBlocks(blocks);
+  return bytes;
 }
 
 /** One stream table for all sections, and per section where its streams went; undefined: unchanged. */

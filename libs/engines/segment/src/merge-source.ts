@@ -3,7 +3,8 @@ import type { DecodedColumn } from './dictionary.ts';
 import type { RowMetadata } from './types.ts';
 
 /**
- * A block that rows are taken from. Its columns are decoded when first needed, and dropped with its last row.
+ * A block that rows are taken from, and nobody else's. Its columns are decoded when first needed, and freed
+ * with its last row.
  */
 export class MergeSource {
   readonly #open: () => StoredBlock;
@@ -30,6 +31,7 @@ export class MergeSource {
   release(rows: number): void {
     this.#rowsLeft -= rows;
     if (this.#rowsLeft > 0) return;
+    this.#block?.free();
     this.#block = undefined;
     this.#remaps = [];
   }

@@ -5,6 +5,7 @@ import type { EncodedSection, SectionSummary } from './assemble.ts';
 import { BlockGatherer, eraNs } from './block-gatherer.ts';
 import type { FilterBuilder } from './block-gatherer.ts';
 import type { StoredBlock } from './block.ts';
+import { freeBlocks } from './encode-block.ts';
 import { buildSearchFilter } from './filter-build.ts';
 import { blockBytesDefault } from './format-bounds.ts';
 import { isEqualRow, MergeSource, rowKey } from './merge-source.ts';
@@ -80,6 +81,7 @@ export function mergeSegments(inputs: readonly MergeInput[], options: MergeOptio
     if (gatherer.blocks.length > 0) encoded.push({ tenant, streams, blocks: gatherer.blocks });
   }
   const { bytes, sections } = assemble(encoded, kind, level);
+  for (const { blocks } of encoded) freeBlocks(blocks);
   const rowCount = sections.reduce((sum, section) => sum + section.rowCount, 0);
   return { bytes, sections, rowCount, duplicateRows };
 }

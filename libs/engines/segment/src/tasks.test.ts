@@ -58,3 +58,38 @@ describe('work for other threads', () => {
     expect(newer.length).toBeGreaterThan(0);
   });
 });
+
+describe('memory of work for other threads', () => {
+  const wide = Array.from({ length: 20_000 }, (_, i): InputRow => {
+    return {
+      labels: [['app', `a${i % 7}`]],
+      ts: BigInt(i),
+      line: `line ${i} ${'of some length '.repeat(50)}`,
+      metadata: [],
+    };
+  });
+  const rawBytes = wide.reduce((sum, { line }) => sum + line.length, 0);
+
+  /** Bytes of buffers that a call leaves behind; the collector may only make them fewer. */
+  async function leftBehind(call: () => unknown): Promise<number> {
+    const before = process.memoryUsage().arrayBuffers;
+    await call();
+    return process.memoryUsage().arrayBuffers - before;
+  }
+
+  test('a merge frees the rows that it has decoded, and an encoding its columns', async () => {
+    const inputs = [0, 1, 2].map((i) =>
+      encodeSegment(writeRows('t', wide.slice(i * 6000, i * 6000 + 8000)), { kind: 'record' }),
+    );
+    const merge = () =>
+      mergeTask.run(
+        { inputs: inputs.map((bytes) => ({ bytes })), options: { kind: 'flushed' } },
+        {} as WorkerEnv,
+      );
+    expect(await leftBehind(merge)).toBeLessThan(rawBytes / 4);
+    const sections = writeRows('t', wide);
+    const encode = () => encodeRecordsTask.run({ sections, bytesMax: 1 << 24 }, {} as WorkerEnv);
+    // The columns were there before.
+    expect(await leftBehind(encode)).toBeLessThan(0);
+  });
+});

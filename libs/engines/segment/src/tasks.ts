@@ -1,3 +1,4 @@
+import { freeMemory } from '@loki/model';
 import type { Task } from '@loki/ports';
 import type { SectionSummary } from './assemble.ts';
 import { mergeSegments } from './merge.ts';
@@ -14,7 +15,12 @@ interface EncodeInput {
 /** `encodeRecords` on a worker. The sections' columns are moved there: the caller gives them up. */
 export const encodeRecordsTask: Task<EncodeInput, { records: readonly Uint8Array[] }> = {
   name: 'segment.encode',
-  run: ({ sections, bytesMax }) => ({ records: encodeRecords(sections, bytesMax).map(unshared) }),
+  run({ sections, bytesMax }) {
+    const records = encodeRecords(sections, bytesMax).map(unshared);
+    // The next batch comes before the collector has looked.
+    for (const buffer of new Set(sections.flatMap(buffersOf))) freeMemory(new Uint8Array(buffer));
+    return { records };
+  },
   transfer: ({ sections }) => [...new Set(sections.flatMap(buffersOf))],
   transferOutput: ({ records }) => records.map(({ buffer }) => buffer as ArrayBuffer),
 };
