@@ -2,61 +2,72 @@
  * How costs grow with what there is: each measure at sizes a decade apart, by CPU time and memory of the real
  * process, its exponent, and a failure past its bar.
  *
- *     npm run bench:growth -- [--rows streams,catalog] [--sizes 1000,10000,100000] [--json FILE]
+ *     npm run bench:growth -- [--rows streams,catalog,ring] [--sizes 1000,10000,100000] [--json FILE]
  */
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
 import { catalogMeasures, measureCatalog } from './growth-catalog.ts';
 import { judgeGrowth } from './growth-judge.ts';
 import type { Measure } from './growth-judge.ts';
+import { measureRing, ringMeasures } from './growth-ring.ts';
 import { measureStreams, streamMeasures } from './growth-streams.ts';
 
 interface Row {
+  /** A decade apart, unless `--sizes` says otherwise. */
+  readonly sizes: readonly number[];
   readonly measures: readonly Measure[];
   /** Costs by the names of measures. */
   measure(size: number): Promise<Map<string, number>>;
 }
 
+const many = [1_000, 10_000, 100_000];
+
 const rows: ReadonlyMap<string, Row> = new Map([
-  ['streams', { measures: streamMeasures, measure: measureStreams }],
-  ['catalog', { measures: catalogMeasures, measure: measureCatalog }],
+  ['streams', { sizes: many, measures: streamMeasures, measure: measureStreams }],
+  ['catalog', { sizes: many, measures: catalogMeasures, measure: measureCatalog }],
+  ['ring', { sizes: [10, 100, 1_000], measures: ringMeasures, measure: measureRing }],
 ]);
 
 const { values: options } = parseArgs({
   options: {
     rows: { type: 'string', default: [...rows.keys()].join() },
-    sizes: { type: 'string', default: '1000,10000,100000' },
+    sizes: { type: 'string', default: '' },
     json: { type: 'string', default: '' },
   },
 });
 
-const sizes = options.sizes.split(',').map(Number);
 const results: Record<string, unknown> = {};
 const faults: string[] = [];
 for (const name of options.rows.split(',')) {
   const row = rows.get(name);
   if (!row) throw new Error(`no row ${name}: there are ${[...rows.keys()].join(', ')}`);
+  const sizes = options.sizes === '' ? row.sizes : options.sizes.split(',').map(Number);
   const costs: Map<string, number>[] = [];
   for (const size of sizes) {
     console.error(`${name}: ${size}`);
     costs.push(await row.measure(size));
   }
-  results[name] = costs.map((each) => Object.fromEntries(each));
-  faults.push(...shown(name, row.measures, costs));
+  results[name] = costs.map((each, i) => ({ size: sizes[i], ...Object.fromEntries(each) }));
+  faults.push(...shown(name, row.measures, sizes, costs));
 }
-if (options.json !== '') fs.writeFileSync(options.json, JSON.stringify({ sizes, results }, undefined, 2));
+if (options.json !== '') fs.writeFileSync(options.json, JSON.stringify({ results }, undefined, 2));
 for (const fault of faults) console.error(fault);
 process.exitCode = faults.length > 0 ? 1 : 0;
 
 /** Prints a table, and returns what is past its bar. */
-function shown(row: string, measures: readonly Measure[], costs: readonly Map<string, number>[]): string[] {
+function shown(
+  row: string,
+  measures: readonly Measure[],
+  sizes: readonly number[],
+  costs: readonly Map<string, number>[],
+): string[] {
   const past: string[] = [];
   console.log(`\n| ${row} | ${sizes.join(' | ')} | exponent | at most |`);
   console.log(`|---|${sizes.map(() => '---|').join('')}---|---|`);
   for (const { name, unit, bar } of measures) {
     const points = sizes.map((size, i) => ({ size, cost: costs[i].get(name)! }));
     const verdict = judgeGrowth(points, bar);
-    const cells = points.map(({ cost }) => (unit === 's' ? cost.toPrecision(2) : cost.toFixed(0)));
+    const cells = points.map(({ cost }) => (unit === 'MiB' ? cost.toFixed(0) : cost.toPrecision(2)));
     const isJudged = sizes.includes(bar.atSize ?? 0);
     const mark = verdict.faults.length > 0 ? ' **past its bar**' : '';
     console.log(

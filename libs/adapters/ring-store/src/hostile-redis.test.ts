@@ -90,7 +90,12 @@ const hostile: readonly [name: string, answer: Answer][] = [
 describe.each(hostile)('a Redis that answers with %s', (_, answer) => {
   test('fails questions by their deadline', async () => {
     const sent = await withRedis(answer, async (store) => {
-      for (const ask of [() => store.get('ring'), () => store.compareAndSet('ring', 'value', undefined)]) {
+      for (const ask of [
+        () => store.entries('ring'),
+        () => store.get('ring', 'a'),
+        () => store.put({ key: 'ring', id: 'a', value: 'value', isNews: false }),
+        () => store.remove('ring', 'a', 'value'),
+      ]) {
         const startedMs = performance.now();
         await expect(ask()).rejects.toMatchObject({ code: 'unavailable' });
         expect(performance.now() - startedMs).toBeLessThan(timeoutMs + 1_000);
@@ -103,24 +108,33 @@ describe.each(hostile)('a Redis that answers with %s', (_, answer) => {
   });
 });
 
+test('a wrong type in place of entries is no entry', async () => {
+  const text = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n';
+  await withRedis(says(text), async (store) => {
+    expect(await store.entries('ring')).toEqual(new Map());
+    expect(await store.get('ring', 'a')).toBeUndefined();
+  });
+});
+
 test.each([
   ['numbers', '*2\r\n:1\r\n:2\r\n'],
-  ['one value', '*1\r\n$1\r\na\r\n'],
+  ['a text', '$1\r\na\r\n'],
   ['lists', '*2\r\n*0\r\n*0\r\n'],
-  ['a wrong type', '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n'],
-])('%s in place of a value are no value', async (_, text) => {
-  await withRedis(says(text), async (store) => expect(await store.get('ring')).toBeUndefined());
+])('%s in place of entries are an error', async (_, text) => {
+  await withRedis(says(text), async (store) => {
+    await expect(store.entries('ring')).rejects.toMatchObject({ code: 'unavailable' });
+  });
 });
 
 test('a reset at each byte of an answer is an error, or the whole answer', async () => {
-  const whole = '*2\r\n$1\r\nv\r\n$5\r\nvalue\r\n';
+  const whole = '$5\r\nvalue\r\n';
   let cut = 0;
   await withRedis(
     (socket) => void socket.write(whole.slice(0, cut), () => socket.destroy()),
     async (store) => {
       // The last line end adds nothing.
       for (cut = 1; cut < whole.length - 1; cut++) {
-        await expect(store.get('ring')).rejects.toMatchObject({ code: 'unavailable' });
+        await expect(store.get('ring', 'a')).rejects.toMatchObject({ code: 'unavailable' });
       }
     },
   );

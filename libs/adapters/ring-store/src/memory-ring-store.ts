@@ -1,58 +1,62 @@
 /** The state of rings in memory: for one process, or lent to others by it. */
-import type { RingStore } from '@loki/ports';
+import type { RingNews, RingPut, RingStore } from '@loki/ports';
 
-interface Entry {
-  value: string | undefined;
-  version: number;
-  readonly watchers: Set<(value: string | undefined) => void>;
+interface MemoryRing {
+  readonly entries: Map<string, string>;
+  readonly watchers: Set<(news: RingNews) => void>;
 }
 
-/**
- * Ring state in memory: for one process. Watchers are called in the order of the writes, never within the
- * write itself.
- */
+/** Ring state in memory. Watchers are called in the order of the writes, never within the write itself. */
 export class MemoryRingStore implements RingStore {
-  readonly #entries = new Map<string, Entry>();
+  readonly #rings = new Map<string, MemoryRing>();
   #isClosed = false;
 
-  async get(key: string): Promise<{ value: string; version: string } | undefined> {
-    const { value, version } = this.#entry(key);
-    return value === undefined ? undefined : { value, version: String(version) };
+  async entries(key: string): Promise<ReadonlyMap<string, string>> {
+    return new Map(this.#ring(key).entries);
   }
 
-  async compareAndSet(key: string, value: string, version: string | undefined): Promise<boolean> {
-    const entry = this.#entry(key);
-    const current = entry.value === undefined ? undefined : String(entry.version);
-    if (version !== current) return false;
-    entry.value = value;
-    entry.version++;
-    for (const watcher of entry.watchers) this.#tell(entry, watcher, value);
+  async get(key: string, id: string): Promise<string | undefined> {
+    return this.#ring(key).entries.get(id);
+  }
+
+  async put({ key, id, value, isNews }: RingPut): Promise<void> {
+    const ring = this.#ring(key);
+    ring.entries.set(id, value);
+    if (isNews) this.#tell(ring, new Map([[id, value]]));
+  }
+
+  async remove(key: string, id: string, value: string): Promise<boolean> {
+    const ring = this.#ring(key);
+    if (ring.entries.get(id) !== value) return false;
+    ring.entries.delete(id);
+    this.#tell(ring, new Map([[id, undefined]]));
     return true;
   }
 
-  watch(key: string, onChange: (value: string | undefined) => void): () => void {
-    const entry = this.#entry(key);
+  watch(key: string, onNews: (news: RingNews | undefined) => void): () => void {
+    const { watchers } = this.#ring(key);
     // Two watches may pass the same function; each is a watch of its own.
-    const watcher = (value: string | undefined): void => onChange(value);
-    entry.watchers.add(watcher);
-    this.#tell(entry, watcher, entry.value);
-    return () => entry.watchers.delete(watcher);
+    const watcher = (news: RingNews): void => onNews(news);
+    watchers.add(watcher);
+    return () => watchers.delete(watcher);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const entry of this.#entries.values()) entry.watchers.clear();
+    for (const ring of this.#rings.values()) ring.watchers.clear();
   }
 
-  #tell(entry: Entry, watcher: (value: string | undefined) => void, value: string | undefined): void {
-    queueMicrotask(() => {
-      if (!this.#isClosed && entry.watchers.has(watcher)) watcher(value);
-    });
+  #tell(ring: MemoryRing, news: RingNews): void {
+    for (const watcher of ring.watchers) {
+      queueMicrotask(() => {
+        if (!this.#isClosed && ring.watchers.has(watcher)) watcher(news);
+      });
+    }
   }
 
-  #entry(key: string): Entry {
-    let entry = this.#entries.get(key);
-    if (!entry) this.#entries.set(key, (entry = { value: undefined, version: 0, watchers: new Set() }));
-    return entry;
+  #ring(key: string): MemoryRing {
+    let ring = this.#rings.get(key);
+    if (!ring) this.#rings.set(key, (ring = { entries: new Map(), watchers: new Set() }));
+    return ring;
   }
 }

@@ -1,4 +1,5 @@
 /** Against a real Redis: `LOKI_TEST_REDIS_URL=redis://127.0.0.1:6379`; `npm run test:services` starts one. */
+import type { RingNews } from '@loki/ports';
 import { NodeRandom, NodeTimers } from '@loki/runtime';
 import { eventually } from '@loki/test-tools';
 import { RedisRingStore } from './redis-ring-store.ts';
@@ -36,17 +37,17 @@ describe.each([
     return { store, dispose: () => store.close() };
   });
 
-  test('a change is told at once, not at the next poll', async () => {
+  test('news are told to other processes at once, and a watch begins with the hint to read', async () => {
     const keyPrefix = `loki-test-${Buffer.from(random.bytes(6)).toString('hex')}:`;
     const writer = storeOf({ ...endpoint, keyPrefix });
-    const reader = storeOf({ ...endpoint, keyPrefix, pollMs: 600_000 });
+    const reader = storeOf({ ...endpoint, keyPrefix });
     try {
-      const seen: (string | undefined)[] = [];
-      reader.watch('k', (value) => seen.push(value));
+      const seen: (RingNews | undefined)[] = [];
+      reader.watch('k', (news) => seen.push(news));
       await eventually(() => seen.length === 1);
-      await timers.sleep(300); // subscribed by now
-      await writer.compareAndSet('k', 'one', undefined);
-      await eventually(() => seen.at(-1) === 'one');
+      expect(seen).toEqual([undefined]);
+      await writer.put({ key: 'k', id: 'a', value: 'one', isNews: true });
+      await eventually(() => seen.at(-1)?.get('a') === 'one');
     } finally {
       await Promise.all([writer.close(), reader.close()]);
     }
@@ -56,12 +57,14 @@ describe.each([
 test('with nobody there, questions end at their deadline and watchers hear nothing', async () => {
   const store = storeOf({ endpoints: ['127.0.0.1:1'], timeoutMs: 200 });
   const seen: unknown[] = [];
-  store.watch('k', (value) => seen.push(value));
-  await expect(store.get('k')).rejects.toMatchObject({ code: 'unavailable' });
-  await expect(store.compareAndSet('k', 'v', undefined)).rejects.toMatchObject({ code: 'unavailable' });
+  store.watch('k', (news) => seen.push(news));
+  await expect(store.entries('k')).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(store.put({ key: 'k', id: 'a', value: 'v', isNews: true })).rejects.toMatchObject({
+    code: 'unavailable',
+  });
   expect(seen).toEqual([]);
   await store.close();
-  await expect(store.get('k')).rejects.toThrow('closed');
+  await expect(store.entries('k')).rejects.toThrow('closed');
 });
 
 test.each(['', ':1', 'host:0', 'host:99999', 'a b:1:2'])('%j is no address', (endpoint) => {

@@ -1,6 +1,8 @@
 /** The state of rings in Redis: heartbeats and tokens of all members. */
 import { LokiError } from '@loki/model';
-import type { Logger, Random, RingStore, TimerHandle, Timers } from '@loki/ports';
+import type { Logger, Random, RingNews, RingPut, RingStore, TimerHandle, Timers } from '@loki/ports';
+import { FormerRing } from './former-ring.ts';
+import type { RedisAsk } from './former-ring.ts';
 import { openRedis } from './redis-client.ts';
 import type { RedisClient, RedisEndpointOptions } from './redis-client.ts';
 
@@ -15,50 +17,43 @@ export interface RedisRingStoreOptions {
   readonly timeoutMs?: number;
   /** Before every key, so that others may use the same server. Default `loki:`. */
   readonly keyPrefix?: string;
-  /** How often watched keys are read, besides being told of changes. Default 5 s. */
-  readonly pollMs?: number;
   readonly timers: Timers;
   readonly random: Random;
   readonly logger?: Logger;
 }
 
 /**
- * A hash holds `value` and `version`. The version is drawn at random by each writer, not counted: a server
- * that was wiped and counts from 1 again must not take a write that was meant for its former state.
- * KEYS: the hash; ARGV: version that must stand ('' for none), new version, value, channel to tell.
+ * A hash has a field for each member. KEYS: the hash; ARGV: field, value ('' for none), the value that must
+ * stand ('*' for any, '' for none), message to send ('' for none), channel.
+ * Returns whether it was written.
  */
-const compareAndSetScript = `
+const putScript = `
 local kind = redis.call('TYPE', KEYS[1]).ok
-local current = ''
-if kind == 'hash' then
-  current = redis.call('HGET', KEYS[1], 'version') or ''
-elseif kind ~= 'none' then
-  redis.call('DEL', KEYS[1])
-end
-if current ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'value', ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[2])
+if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
+local former = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if ARGV[3] ~= '*' and ARGV[3] ~= former then return 0 end
+if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end
 return 1`;
+
+/** Characters of a message of one member. */
+const newsCharsMax = 131_072;
+/** A change by the former version is looked at within so long; one of many processes is the first. */
+const formerChangeMaxMs = 2_000;
 
 interface Watched {
   readonly key: string;
-  readonly watchers: Set<Watcher>;
+  readonly watchers: Set<(news: RingNews | undefined) => void>;
+  /** Until a change by the former version is looked at. */
   timer: TimerHandle | undefined;
-  reading: Promise<void> | undefined;
-  /** Another reading was asked for while one was under way. */
-  isStale: boolean;
-}
-interface Watcher {
-  readonly onChange: (value: string | undefined) => void;
-  /** Version told last; undefined: nothing was told yet; '' stands for no value. */
-  told: string | undefined;
 }
 
 /**
- * Ring state in Redis: one server, a sentinel-watched one, or a cluster (each key is a hash slot of its own).
+ * Ring state in Redis: one server, a sentinel-watched one, or a cluster (each ring is a hash slot of its
+ * own).
  *
- * Watchers hear of a change by a message, and by reading every few seconds for when a message was lost. While
- * Redis is away they hear nothing: what they know stays in force. It reconnects by itself.
+ * Watchers hear of news by messages; of a connection that was lost they hear that they may have missed some.
+ * While Redis is away they hear nothing: what they know stays in force. It reconnects by itself.
  */
 export class RedisRingStore implements RingStore {
   readonly #options: RedisRingStoreOptions;
@@ -67,6 +62,7 @@ export class RedisRingStore implements RingStore {
   readonly #client: RedisClient;
   readonly #subscriber: RedisClient;
   readonly #watched = new Map<string, Watched>();
+  readonly #former = new Map<string, FormerRing>();
   /** Says why there is no connection. */
   #lastError: string | undefined;
   #isClosed = false;
@@ -84,48 +80,48 @@ export class RedisRingStore implements RingStore {
     this.#client.on('error', (error: Error) => (this.#lastError = error.message));
     this.#client.on('ready', () => (this.#lastError = undefined));
     this.#subscriber = openRedis(endpoint, 'ring changes');
-    this.#subscriber.on('message', (channel: string) => this.#onMessage(channel));
+    this.#subscriber.on('message', (channel: string, text: string) => this.#onMessage(channel, text));
     // Also after each reconnection, when messages may have been missed.
     this.#subscriber.on('ready', () => {
       for (const watched of this.#watched.values()) void this.#subscribe(watched);
     });
   }
 
-  async get(key: string): Promise<{ value: string; version: string } | undefined> {
-    const [version, value] = await this.#ask('get', key, async (client) => {
-      try {
-        const answer: unknown = await client.hmget(this.#redisKey(key), 'version', 'value');
-        if (!Array.isArray(answer)) throw new Error('an answer of another kind');
-        return answer as unknown[];
-      } catch (error) {
-        // Something else stands there: no value of ours, and the next write replaces it.
-        if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return [null, null];
-        throw error;
-      }
-    });
-    return typeof version === 'string' && typeof value === 'string' ? { value, version } : undefined;
+  entries(key: string): Promise<ReadonlyMap<string, string>> {
+    return this.#formerOf(key).entries();
   }
 
-  async compareAndSet(key: string, value: string, version: string | undefined): Promise<boolean> {
-    const next = Buffer.from(this.#options.random.bytes(12)).toString('base64url');
-    const redisKey = this.#redisKey(key);
-    return this.#ask('set', key, async (client) => {
-      const isSet = await client.eval(compareAndSetScript, 1, redisKey, version ?? '', next, value, redisKey);
-      if (isSet !== 0 && isSet !== 1) throw new Error('an answer of another kind');
-      return isSet === 1;
-    });
+  async get(key: string, id: string): Promise<string | undefined> {
+    const answer = await this.#ask('get', key, (client) =>
+      withoutOtherKinds(client.hget(this.#redisKey(key), id)),
+    );
+    if (answer === null || answer === undefined) return undefined;
+    if (typeof answer !== 'string') throw unexpected('get', key);
+    return answer;
   }
 
-  watch(key: string, onChange: (value: string | undefined) => void): () => void {
-    const watcher: Watcher = { onChange, told: undefined };
+  async put({ key, id, value, isNews }: RingPut): Promise<void> {
+    const news = isNews ? JSON.stringify([id, value]) : '';
+    await this.#set(key, { id, value, expected: '*', news });
+    if (isNews) await this.#formerOf(key).show();
+  }
+
+  async remove(key: string, id: string, value: string): Promise<boolean> {
+    const isSet = await this.#set(key, { id, value: '', expected: value, news: JSON.stringify([id]) });
+    if (isSet) await this.#formerOf(key).show(id);
+    return isSet;
+  }
+
+  watch(key: string, onNews: (news: RingNews | undefined) => void): () => void {
+    // Two watches may pass the same function; each is a watch of its own.
+    const watcher = (news: RingNews | undefined): void => onNews(news);
     let watched = this.#watched.get(key);
     if (!watched) {
-      watched = { key, watchers: new Set(), timer: undefined, reading: undefined, isStale: false };
+      watched = { key, watchers: new Set(), timer: undefined };
       this.#watched.set(key, watched);
-      void this.#subscribe(watched);
     }
     watched.watchers.add(watcher);
-    this.#read(watched);
+    void this.#subscribe(watched);
     const ours = watched;
     return () => {
       ours.watchers.delete(watcher);
@@ -140,15 +136,79 @@ export class RedisRingStore implements RingStore {
     this.#subscriber.disconnect();
   }
 
-  /** The braces make the whole key its own hash tag. */
+  /** The braces make a ring's name the hash tag of all its keys. */
   #redisKey(key: string): string {
+    return `${this.#formerKey(key)}/members`;
+  }
+
+  /** Where the former version keeps a ring. */
+  #formerKey(key: string): string {
     return `${this.#prefix}{${key}}`;
   }
 
-  #onMessage(channel: string): void {
-    for (const watched of this.#watched.values()) {
-      if (this.#redisKey(watched.key) === channel) this.#read(watched);
+  #formerOf(key: string): FormerRing {
+    let former = this.#former.get(key);
+    if (!former) {
+      const { random, logger } = this.#options;
+      const ask: RedisAsk = (what, question) => this.#ask(what, key, question);
+      former = new FormerRing({
+        redisKey: this.#formerKey(key),
+        random,
+        logger,
+        ask,
+        read: () => this.#read(key),
+        change: async ({ id, before = '', after = '' }) => {
+          const news = JSON.stringify(after === '' ? [id] : [id, after]);
+          await this.#set(key, { id, value: after, expected: before, news });
+        },
+      });
+      this.#former.set(key, former);
     }
+    return former;
+  }
+
+  async #read(key: string): Promise<ReadonlyMap<string, string>> {
+    const answer = await this.#ask('read', key, (client) =>
+      withoutOtherKinds(client.call('HGETALL', this.#redisKey(key))),
+    );
+    const texts: unknown = answer ?? [];
+    if (!Array.isArray(texts) || !texts.every((text) => typeof text === 'string')) {
+      throw unexpected('read', key);
+    }
+    const entries = new Map<string, string>();
+    for (let i = 0; i + 1 < texts.length; i += 2) entries.set(texts[i], texts[i + 1]);
+    return entries;
+  }
+
+  #set(
+    key: string,
+    { id, value, expected, news }: { id: string; value: string; expected: string; news: string },
+  ): Promise<boolean> {
+    const redisKey = this.#redisKey(key);
+    return this.#ask('set', key, async (client) => {
+      const isSet: unknown = await client.eval(putScript, 1, redisKey, id, value, expected, news, redisKey);
+      if (isSet !== 0 && isSet !== 1) throw unexpected('set', key);
+      return isSet === 1;
+    });
+  }
+
+  #onMessage(channel: string, text: string): void {
+    for (const watched of this.#watched.values()) {
+      if (this.#redisKey(watched.key) === channel) {
+        const news = parseNews(text);
+        for (const watcher of watched.watchers) watcher(news);
+      } else if (this.#formerKey(watched.key) === channel) this.#onFormerChange(watched, text);
+    }
+  }
+
+  /** A process of the former version changed its value. */
+  #onFormerChange(watched: Watched, version: string): void {
+    const former = this.#formerOf(watched.key);
+    if (watched.timer || former.isOurs(version)) return;
+    watched.timer = this.#options.timers.after(this.#options.random.float() * formerChangeMaxMs, () => {
+      watched.timer = undefined;
+      void this.entries(watched.key).catch(() => undefined); // the next reading does as well
+    });
   }
 
   #forget(watched: Watched): void {
@@ -158,57 +218,25 @@ export class RedisRingStore implements RingStore {
     this.#watched.delete(watched.key);
     if (this.#subscriber.status === 'ready') {
       // A failure means that the subscription is gone, or goes with its connection.
-      this.#subscriber.unsubscribe(this.#redisKey(watched.key)).catch(() => undefined);
+      this.#subscriber.unsubscribe(...this.#channels(watched)).catch(() => undefined);
     }
   }
 
   async #subscribe(watched: Watched): Promise<void> {
     if (this.#subscriber.status !== 'ready') return; // done when it is
     try {
-      await this.#subscriber.subscribe(this.#redisKey(watched.key));
-      this.#read(watched); // a change may have come before
+      await this.#subscriber.subscribe(...this.#channels(watched));
+      // News may have come before.
+      for (const watcher of watched.watchers) watcher(undefined);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
       this.#options.logger?.debug('redis: could not subscribe; changes are found by reading', {
-        err: reason,
+        err: reasonOf(error),
       });
     }
   }
 
-  /** Reads a watched key and tells who does not know; again when asked meanwhile; then after a while. */
-  #read(watched: Watched): void {
-    if (watched.reading) {
-      watched.isStale = true;
-      return;
-    }
-    watched.timer?.cancel();
-    watched.reading = this.#tellNews(watched).finally(() => {
-      watched.reading = undefined;
-      if (this.#isClosed || watched.watchers.size === 0) return;
-      if (watched.isStale) {
-        watched.isStale = false;
-        this.#read(watched);
-        return;
-      }
-      const { timers, pollMs = 5_000 } = this.#options;
-      watched.timer = timers.after(pollMs, () => this.#read(watched));
-    });
-  }
-
-  /** Never rejects: with Redis away nothing is told. */
-  async #tellNews(watched: Watched): Promise<void> {
-    let found;
-    try {
-      found = await this.get(watched.key);
-    } catch {
-      return; // said by the client's own listener, and by whoever asks
-    }
-    const version = found?.version ?? '';
-    for (const watcher of watched.watchers) {
-      if (watcher.told === version) continue;
-      watcher.told = version;
-      watcher.onChange(found?.value);
-    }
+  #channels({ key }: Watched): string[] {
+    return [this.#redisKey(key), this.#formerKey(key)];
   }
 
   /**
@@ -224,8 +252,7 @@ export class RedisRingStore implements RingStore {
       if (this.#isClosed) throw new Error('closed');
       return await Promise.race([this.#whenReady().then(() => question(this.#client)), late]);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new LokiError('unavailable', `ring store: ${what} ${key}: ${reason}`, { cause: error });
+      throw new LokiError('unavailable', `ring store: ${what} ${key}: ${reasonOf(error)}`, { cause: error });
     } finally {
       timer.cancel();
     }
@@ -241,4 +268,36 @@ export class RedisRingStore implements RingStore {
     await promise;
     timer.cancel();
   }
+}
+
+/** Something else stands at a key: no ring of ours, and the next write replaces it. */
+async function withoutOtherKinds<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined;
+    throw error;
+  }
+}
+
+/** undefined: it is no news of ours, and the ring is read. */
+function parseNews(text: string): RingNews | undefined {
+  if (text.length > newsCharsMax) return undefined;
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (!Array.isArray(parsed)) return undefined;
+    const [id, value] = parsed as unknown[];
+    if (typeof id !== 'string' || (value !== undefined && typeof value !== 'string')) return undefined;
+    return new Map([[id, value]]);
+  } catch {
+    return undefined;
+  }
+}
+
+function unexpected(what: string, key: string): LokiError {
+  return new LokiError('unavailable', `ring store: ${what} ${key}: an answer of another kind`);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

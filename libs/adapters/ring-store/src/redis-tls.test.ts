@@ -67,8 +67,8 @@ else {
 
   test('who trusts it and knows the password is served', () =>
     withStore({ tls: { ca }, password }, async (store) => {
-      expect(await store.compareAndSet('k', 'one', undefined)).toBe(true);
-      expect(await store.get('k')).toMatchObject({ value: 'one' });
+      await store.put({ key: 'k', id: 'a', value: 'one', isNews: true });
+      expect(await store.get('k', 'a')).toBe('one');
     }));
 
   test.each([
@@ -77,7 +77,7 @@ else {
     ['no TLS', () => ({ password })],
   ])('%s: no answer is taken', (_, options) =>
     withStore(options(), async (store) => {
-      await expect(store.get('k')).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(store.entries('k')).rejects.toMatchObject({ code: 'unavailable' });
     }),
   );
 }

@@ -67,8 +67,7 @@ class Server {
   }
 
   async members(): Promise<number> {
-    const value = await this.ask((redis) => redis.hget(`loki:{${key}}`, 'value'));
-    return value?.match(/"id":/g)?.length ?? 0;
+    return (await this.ask((redis) => redis.hlen(`loki:{${key}}/members`))) ?? 0;
   }
 
   async dispose(): Promise<void> {
@@ -89,7 +88,6 @@ class Node {
       timers,
       random,
       timeoutMs: 300 * slowness,
-      pollMs: 500,
     });
     const world = { store: this.store, key, clock, timers, random };
     this.view = new RingView({ ...world, heartbeatTimeoutMs, pollMs: 200 });
@@ -238,8 +236,11 @@ else {
 
     async function beatsRise(): Promise<boolean> {
       const beats = async (): Promise<string | undefined> => {
-        const value = await server.ask((redis) => redis.hget(`loki:{${key}}`, 'value'));
-        return value?.match(/"beat":\d+/g)?.join();
+        const entries = await server.ask((redis) => redis.hvals(`loki:{${key}}/members`));
+        return entries
+          ?.join()
+          .match(/"beat":\d+/g)
+          ?.join();
       };
       const before = await beats();
       await timers.sleep(1_000);

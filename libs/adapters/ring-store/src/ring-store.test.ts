@@ -9,9 +9,9 @@ ringStoreContract('memory', async () => {
 test('a closed store tells nobody anything', async () => {
   const store = new MemoryRingStore();
   const seen: unknown[] = [];
-  store.watch('a', (value) => seen.push(value));
+  store.watch('k', (news) => seen.push(news));
   await store.close();
-  await store.compareAndSet('a', 'one', undefined);
+  await store.put({ key: 'k', id: 'a', value: 'one', isNews: true });
   await new Promise((resolve) => setTimeout(resolve, 5));
   expect(seen).toEqual([]);
 });

@@ -1,4 +1,5 @@
 /** Protects rings without a store of their own: what one process keeps, all see. */
+import { encodeInstance, tokensOf } from '@loki/ring';
 import { MemoryRingStore } from '@loki/ring-store';
 import { eventually } from '@loki/test-tools';
 import { JoinedRingStore, serveRingStore } from './ring-rpc.ts';
@@ -10,28 +11,50 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-test('writes compare the version they were made from', async () => {
+const key = 'ring';
+
+function entryOf(id: string, beat = 1): { key: string; id: string; value: string; isNews: boolean } {
+  const value = encodeInstance({
+    id,
+    address: `${id}:9095`,
+    zone: '',
+    state: 'ACTIVE',
+    readOnly: false,
+    tokens: tokensOf(id),
+    incarnation: 'x',
+    beat,
+    heartbeatMs: 1,
+    registeredMs: 1,
+  });
+  return { key, id, value, isNews: true };
+}
+
+test('members that write the one value take nothing from each other', async () => {
   const address = await world.serve((server) => serveRingStore(server, new MemoryRingStore()));
-  const [a, b] = [0, 1].map(() => new JoinedRingStore([world.channel(address)], timers));
-  expect(await a.get('ring')).toBeUndefined();
-  expect(await a.compareAndSet('ring', 'one', undefined)).toBe(true);
-  expect(await b.compareAndSet('ring', 'lost', undefined)).toBe(false);
-  const found = await b.get('ring');
-  expect(found?.value).toBe('one');
-  expect(await b.compareAndSet('ring', 'two', found!.version)).toBe(true);
-  expect(await a.compareAndSet('ring', 'late', found!.version)).toBe(false);
-  expect((await a.get('ring'))?.value).toBe('two');
+  const stores = [0, 1, 2].map(() => new JoinedRingStore([world.channel(address)], timers));
+  expect(await stores[0].entries(key)).toEqual(new Map());
+  await Promise.all(stores.map((store, i) => store.put(entryOf(`m${i}`))));
+  const [a, b] = stores;
+  expect([...(await b.entries(key)).keys()].sort()).toEqual(['m0', 'm1', 'm2']);
+  await a.put(entryOf('m1', 2));
+  expect(await b.remove(key, 'm1', entryOf('m1').value)).toBe(false);
+  expect(await b.remove(key, 'm1', entryOf('m1', 2).value)).toBe(true);
+  expect(await a.get(key, 'm1')).toBeUndefined();
+  expect(await a.get(key, 'm0')).toBe(entryOf('m0').value);
 });
 
 test('changes by others are seen', async () => {
   const store = new MemoryRingStore();
   const address = await world.serve((server) => serveRingStore(server, store));
   const joined = new JoinedRingStore([world.channel(address)], timers);
-  const seen: (string | undefined)[] = [];
-  const stop = joined.watch('ring', (value) => seen.push(value));
-  await eventually(() => seen.length > 0);
-  await store.compareAndSet('ring', 'one', undefined);
-  await eventually(() => seen.includes('one'));
+  const seen = new Map<string, string | undefined>();
+  const stop = joined.watch(key, (news) => {
+    for (const [id, entry] of news ?? []) seen.set(id, entry);
+  });
+  await store.put(entryOf('a'));
+  await eventually(() => seen.get('a') === entryOf('a').value);
+  await store.remove(key, 'a', entryOf('a').value);
+  await eventually(() => seen.has('a') && seen.get('a') === undefined);
   stop();
 });
 
@@ -40,11 +63,9 @@ test('the next member is asked when the first is away, and is not mistaken for i
   const first = await gone.serve((server) => serveRingStore(server, new MemoryRingStore()));
   const second = await world.serve((server) => serveRingStore(server, new MemoryRingStore()));
   const joined = new JoinedRingStore([world.channel(first), world.channel(second)], timers);
-  expect(await joined.compareAndSet('ring', 'of first', undefined)).toBe(true);
-  const { version } = (await joined.get('ring'))!;
+  await joined.put(entryOf('of-first'));
   await gone.kill();
-  expect(await joined.get('ring')).toBeUndefined();
-  await expect(joined.compareAndSet('ring', 'x', version)).rejects.toMatchObject({ code: 'unavailable' });
-  expect(await joined.compareAndSet('ring', 'of second', undefined)).toBe(true);
-  expect((await joined.get('ring'))?.value).toBe('of second');
+  expect(await joined.entries(key)).toEqual(new Map());
+  await joined.put(entryOf('of-second'));
+  expect([...(await joined.entries(key)).keys()]).toEqual(['of-second']);
 }, 20_000);

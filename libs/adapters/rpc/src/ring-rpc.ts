@@ -1,7 +1,11 @@
+/** The ring in one process's memory, for others. */
+import { createHash } from 'node:crypto';
 import { LokiError } from '@loki/model';
-import type { RingStore, TimerHandle, Timers } from '@loki/ports';
+import type { RingNews, RingPut, RingStore, TimerHandle, Timers } from '@loki/ports';
 import { RingStoreDefinition } from '@loki/proto';
 import type { RingValue } from '@loki/proto';
+import { decodeInstance, decodeInstances, encodeInstance, encodeInstances, tokenOf } from '@loki/ring';
+import type { RingInstance } from '@loki/ring';
 import { rpcMethod } from './method.ts';
 import type { RpcChannel } from './rpc-channel.ts';
 import { unaryMethod } from './rpc-server.ts';
@@ -14,17 +18,71 @@ const setMethod = rpcMethod(RingStoreDefinition, methods.compareAndSet);
 const call = { deadlineMs: 2_000, waitsForPeer: true };
 const watchMs = 1_000;
 
-/** Lends the ring in this process's memory to others. */
+/** Attempts to write before giving up until the next heartbeat: other members write the same value. */
+const attemptsMax = 10;
+/** Pause between attempts; it differs by member, so that colliding ones separate. */
+const collisionPauseMaxMs = 50;
+
+/** Lends the ring in this process's memory to others: all members as one value, which they write back. */
 export function serveRingStore(server: RpcServer, store: RingStore): void {
+  /** One change at a time. */
+  let last: Promise<unknown> = Promise.resolve();
   server.add(RingStoreDefinition.fullName, [
     unaryMethod(getMethod, async ({ key }): Promise<RingValue> => {
-      const found = await store.get(key);
-      return { value: found?.value, version: found?.version ?? '' };
+      const value = valueOf(await store.entries(key));
+      return { value, version: versionOf(value) };
     }),
-    unaryMethod(setMethod, async ({ key, value, version }) => ({
-      isSet: await store.compareAndSet(key, value, version),
-    })),
+    unaryMethod(setMethod, async ({ key, value, version }) => {
+      const set = last.then(() => replaceAll(store, key, value, version));
+      last = set.catch(() => undefined);
+      return { isSet: await set };
+    }),
   ]);
+}
+
+async function replaceAll(
+  store: RingStore,
+  key: string,
+  value: string,
+  version: string | undefined,
+): Promise<boolean> {
+  const entries = await store.entries(key);
+  const current = valueOf(entries);
+  if ((current === undefined ? undefined : versionOf(current)) !== version) return false;
+  const next = entriesOf(value);
+  for (const [id, entry] of entries) if (!next.has(id)) await store.remove(key, id, entry);
+  for (const [id, entry] of next) {
+    if (entries.get(id) !== entry) await store.put({ key, id, value: entry, isNews: true });
+  }
+  return true;
+}
+
+/** undefined: nobody is there. */
+function valueOf(entries: ReadonlyMap<string, string>): string | undefined {
+  const instances: RingInstance[] = [];
+  for (const [id, entry] of entries) {
+    const instance = decodeInstance(id, entry);
+    if (instance) instances.push(instance);
+  }
+  return instances.length === 0 ? undefined : encodeInstances(instances);
+}
+
+/** A value that nobody of ours wrote holds no entries. */
+function entriesOf(value: string | undefined): Map<string, string> {
+  const instances = decodeInstances(value) ?? new Map<string, RingInstance>();
+  return new Map([...instances].map(([id, instance]) => [id, encodeInstance(instance)]));
+}
+
+function versionOf(value: string | undefined): string {
+  return value === undefined ? '' : createHash('sha256').update(value).digest('base64url');
+}
+
+interface Lent {
+  /** Of the process whose memory it is. */
+  readonly index: number;
+  readonly entries: Map<string, string>;
+  /** undefined: it holds none. */
+  readonly version: string | undefined;
 }
 
 /**
@@ -42,43 +100,37 @@ export class JoinedRingStore implements RingStore {
     this.#timers = timers;
   }
 
-  async get(key: string): Promise<{ value: string; version: string } | undefined> {
-    let failure: unknown = new LokiError('unavailable', 'no member of the ring is named');
-    for (const [index, member] of this.#members.entries()) {
-      try {
-        const { value, version } = await member.unary(getMethod, { key }, call);
-        return value === undefined ? undefined : { value, version: `${index}/${version}` };
-      } catch (error) {
-        failure = error;
-      }
-    }
-    throw failure;
+  async entries(key: string): Promise<ReadonlyMap<string, string>> {
+    return (await this.#read(key)).entries;
   }
 
-  /** Only the member whose value was read takes the new one: numbers of another's would mean nothing. */
-  async compareAndSet(key: string, value: string, version: string | undefined): Promise<boolean> {
-    if (version !== undefined) {
-      const slash = version.indexOf('/');
-      return this.#set(Number(version.slice(0, slash)), key, value, version.slice(slash + 1));
-    }
-    let failure: unknown;
-    for (const index of this.#members.keys()) {
-      try {
-        return await this.#set(index, key, value, undefined);
-      } catch (error) {
-        failure = error;
-      }
-    }
-    throw failure;
+  async get(key: string, id: string): Promise<string | undefined> {
+    return (await this.#read(key)).entries.get(id);
   }
 
-  watch(key: string, onChange: (value: string | undefined) => void): () => void {
+  async put({ key, id, value }: RingPut): Promise<void> {
+    await this.#change(key, id, (entries) => {
+      entries.set(id, value);
+      return true;
+    });
+  }
+
+  remove(key: string, id: string, value: string): Promise<boolean> {
+    return this.#change(key, id, (entries) => entries.get(id) === value && entries.delete(id));
+  }
+
+  watch(key: string, onNews: (news: RingNews | undefined) => void): () => void {
     let timer: TimerHandle | undefined;
     let isStopped = false;
+    let known: ReadonlyMap<string, string> = new Map();
     const look = async () => {
       try {
-        const found = await this.get(key);
-        if (!isStopped) onChange(found?.value);
+        const entries = await this.entries(key);
+        const news = new Map<string, string | undefined>();
+        for (const [id, entry] of entries) if (known.get(id) !== entry) news.set(id, entry);
+        for (const id of known.keys()) if (!entries.has(id)) news.set(id, undefined);
+        known = entries;
+        if (!isStopped && news.size > 0) onNews(news);
       } catch {
         // A ring store that does not answer changes nothing: watchers keep what they know, and their own
         // polling says so.
@@ -97,8 +149,34 @@ export class JoinedRingStore implements RingStore {
     for (const member of this.#members) member.close();
   }
 
-  async #set(index: number, key: string, value: string, version: string | undefined): Promise<boolean> {
-    const answer = await this.#members[index].unary(setMethod, { key, value, version }, call);
-    return answer.isSet;
+  async #read(key: string): Promise<Lent> {
+    let failure: unknown = new LokiError('unavailable', 'no member of the ring is named');
+    for (const [index, member] of this.#members.entries()) {
+      try {
+        const { value, version } = await member.unary(getMethod, { key }, call);
+        return { index, entries: entriesOf(value), version: value === undefined ? undefined : version };
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  /** False: `change` had nothing to write. */
+  async #change(
+    key: string,
+    id: string,
+    change: (entries: Map<string, string>) => boolean,
+  ): Promise<boolean> {
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const { index, entries, version } = await this.#read(key);
+      if (!change(entries)) return false;
+      const value = valueOf(entries) ?? encodeInstances([]);
+      // Only the process whose value was read takes the new one: another's versions mean nothing to it.
+      const answer = await this.#members[index].unary(setMethod, { key, value, version }, call);
+      if (answer.isSet) return true;
+      await this.#timers.sleep(tokenOf(`${id}\0${attempt}`) % collisionPauseMaxMs);
+    }
+    throw new LokiError('unavailable', `ring ${key}: other members kept writing first`);
   }
 }

@@ -1,3 +1,6 @@
+export { agree, formerValueOf } from './former-value.ts';
+export type { EntryChange } from './former-value.ts';
+export { decodeInstance, decodeInstances, encodeInstance, encodeInstances } from './instance.ts';
 export type { InstanceState, RingInstance } from './instance.ts';
 export { ownedPartitions, partitionLeadership, partitionOwners } from './partitions.ts';
 export { RingMember } from './ring-member.ts';

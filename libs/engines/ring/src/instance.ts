@@ -1,3 +1,5 @@
+import { tokensOf } from './tokens.ts';
+
 /** As Loki names them, in the order of a life. Only ACTIVE instances own anything. */
 const instanceStates = ['PENDING', 'JOINING', 'ACTIVE', 'LEAVING'] as const;
 /** The life of a member, in Loki's names: PENDING, JOINING, ACTIVE, LEAVING. */
@@ -29,31 +31,56 @@ export interface RingInstance {
   readonly registeredMs: number;
 }
 
-/** Bounds on what is believed of a store's value. */
-const instancesMax = 10_000;
+/** Bounds on what is believed of a store's values. */
+export const instancesMax = 10_000;
 const tokensMax = 1024;
+/** The longest names and every token written out take less. */
+const entryCharsMax = 65_536;
 
+/**
+ * One member as its entry in the ring store. Tokens that follow from the id are written as their number: 128
+ * of them would be nine tenths of the entry.
+ */
+export function encodeInstance({ id, tokens, ...rest }: RingInstance): string {
+  const derived = tokensOf(id, tokens.length);
+  const isDerived = tokens.every((token, i) => token === derived[i]);
+  return JSON.stringify({ ...rest, ...(isDerived ? { tokenCount: tokens.length } : { tokens }) });
+}
+
+/** The member in an entry of the ring store. undefined: we did not write it. */
+export function decodeInstance(id: string, entry: string): RingInstance | undefined {
+  const parsed = entry.length > entryCharsMax ? undefined : parseJson(entry);
+  if (!isRecord(parsed)) return undefined;
+  const { tokenCount, ...rest } = parsed;
+  const isDerived =
+    Number.isInteger(tokenCount) && Number(tokenCount) >= 0 && Number(tokenCount) <= tokensMax;
+  const instance = { ...rest, id, ...(isDerived ? { tokens: tokensOf(id, Number(tokenCount)) } : {}) };
+  return isInstance(instance) ? instance : undefined;
+}
+
+/** All members as one value: processes that keep a ring in memory ask each other for it. */
 export function encodeInstances(instances: Iterable<RingInstance>): string {
   const sorted = [...instances].sort((a, b) => (a.id < b.id ? -1 : 1));
   return JSON.stringify({ version: 1, instances: sorted });
 }
 
-/**
- * The members in a value of the ring store. undefined: it is not a value that we wrote.
- * No value at all is an empty ring.
- */
+/** The members in one value of all. undefined: we did not write it. No value at all is an empty ring. */
 export function decodeInstances(value: string | undefined): Map<string, RingInstance> | undefined {
   if (value === undefined) return new Map();
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(value);
-  } catch {
-    return undefined; // the store holds something else; who writes next replaces it
-  }
+  const parsed = parseJson(value);
   if (!isRecord(parsed) || parsed['version'] !== 1 || !Array.isArray(parsed['instances'])) return undefined;
   const list: unknown[] = parsed['instances'];
   if (list.length > instancesMax || !list.every(isInstance)) return undefined;
   return new Map(list.map((instance) => [instance.id, instance]));
+}
+
+/** undefined: no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the store holds something else; the next write replaces it
+  }
 }
 
 function isInstance(value: unknown): value is RingInstance {

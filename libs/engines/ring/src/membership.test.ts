@@ -1,6 +1,7 @@
-import type { RingStore } from '@loki/ports';
+import type { RingNews, RingPut, RingStore } from '@loki/ports';
 import { MemoryRingStore } from '@loki/ring-store';
 import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
+import { decodeInstance } from './instance.ts';
 import { ownedPartitions, partitionLeadership } from './partitions.ts';
 import { RingMember } from './ring-member.ts';
 import { RingView } from './ring-view.ts';
@@ -13,23 +14,39 @@ class TroubledStore implements RingStore {
   isAway = false;
   refusesWrites = false;
 
-  async get(name: string): Promise<{ value: string; version: string } | undefined> {
+  async entries(name: string): Promise<ReadonlyMap<string, string>> {
     if (this.isAway) throw new Error('connection refused');
-    return this.inner.get(name);
+    return this.inner.entries(name);
   }
 
-  async compareAndSet(name: string, value: string, version: string | undefined): Promise<boolean> {
+  async get(name: string, id: string): Promise<string | undefined> {
+    if (this.isAway) throw new Error('connection refused');
+    return this.inner.get(name, id);
+  }
+
+  async put(entry: RingPut): Promise<void> {
+    this.#write();
+    return this.inner.put(entry);
+  }
+
+  async remove(name: string, id: string, value: string): Promise<boolean> {
+    this.#write();
+    return this.inner.remove(name, id, value);
+  }
+
+  watch(name: string, onNews: (news: RingNews | undefined) => void): () => void {
+    return this.inner.watch(name, onNews);
+  }
+
+  /** Not by a member: nobody is told. */
+  async replace(entries: ReadonlyMap<string, string>): Promise<void> {
+    for (const [id, value] of await this.inner.entries(key)) await this.inner.remove(key, id, value);
+    for (const [id, value] of entries) await this.inner.put({ key, id, value, isNews: false });
+  }
+
+  #write(): void {
     if (this.isAway) throw new Error('connection refused');
     if (this.refusesWrites) throw new Error('OOM command not allowed');
-    return this.inner.compareAndSet(name, value, version);
-  }
-
-  watch(name: string, onChange: (value: string | undefined) => void): () => void {
-    return this.inner.watch(name, onChange);
-  }
-
-  async replace(value: string): Promise<void> {
-    await this.inner.compareAndSet(key, value, (await this.inner.get(key))?.version);
   }
 
   async close(): Promise<void> {
@@ -200,7 +217,7 @@ describe('a process and its successor of the same id', () => {
 
   test('a store that was rewound to the one before is corrected at the next heartbeat', async () => {
     const cluster = await three();
-    const old = (await cluster.store.inner.get(key))!.value;
+    const old = await cluster.store.inner.entries(key);
     cluster.kill('c');
     await cluster.add('c', { name: 'next' });
     await cluster.pass(20_000);
@@ -275,15 +292,18 @@ describe('a store in trouble', () => {
     expect(cluster.seen()).toEqual(['a,c', 'a,c']);
   });
 
-  test.each([
-    ['wiped', '{"version":1,"instances":[]}'],
-    ['filled with something else', 'not a ring'],
-  ])('a store that was %s is rebuilt within one heartbeat, and nobody moves', async (_name, value) => {
+  test.each<[string, ReadonlyMap<string, string>]>([
+    ['wiped', new Map()],
+    ['filled with something else', new Map(['a', 'b', 'c'].map((id) => [id, 'no member']))],
+  ])('a store that was %s is rebuilt within one heartbeat, and nobody moves', async (_name, entries) => {
     const cluster = await three();
     const before = cluster.changes();
-    await cluster.store.replace(value);
+    await cluster.store.replace(entries);
     await cluster.pass(6_000);
-    expect((await cluster.store.inner.get(key))!.value.match(/"id"/g)).toHaveLength(3);
+    const rebuilt = await cluster.store.inner.entries(key);
+    expect([...rebuilt].map(([id, entry]) => decodeInstance(id, entry)?.state)).toEqual(
+      Array.from({ length: 3 }, () => 'ACTIVE'),
+    );
     await cluster.pass(180_000);
     expect(cluster.seen()).toEqual(['a,b,c', 'a,b,c', 'a,b,c']);
     expect(cluster.changes()).toBe(before);
@@ -291,7 +311,7 @@ describe('a store in trouble', () => {
 
   test('a store that was rewound is corrected, and who had left before does not come back', async () => {
     const cluster = await three();
-    const old = (await cluster.store.inner.get(key))!.value;
+    const old = await cluster.store.inner.entries(key);
     await cluster.scheduler.settle(cluster.nodes.get('c')!.member.leave());
     await cluster.scheduler.settle(cluster.nodes.get('c')!.member.stop());
     cluster.kill('c');
@@ -332,9 +352,9 @@ describe('a store in trouble', () => {
       const cluster = await three({ autoForgetMs });
       cluster.kill('b');
       await cluster.pass(100_000);
-      expect((await cluster.store.inner.get(key))!.value).toContain('"id":"b"');
+      expect((await cluster.store.inner.entries(key)).has('b')).toBe(true);
       await cluster.pass(60_000);
-      const isKept = (await cluster.store.inner.get(key))!.value.includes('"id":"b"');
+      const isKept = (await cluster.store.inner.entries(key)).has('b');
       expect(isKept).toBe(autoForgetMs === undefined);
       if (isKept) await cluster.scheduler.settle(cluster.nodes.get('a')!.member.forget('b'));
       await cluster.pass(10);

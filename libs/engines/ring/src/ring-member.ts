@@ -1,7 +1,7 @@
 /** This process as a member of a ring. */
 import { LokiError } from '@loki/model';
 import type { Clock, Logger, Random, RingStore, TimerHandle, Timers } from '@loki/ports';
-import { decodeInstances, encodeInstances } from './instance.ts';
+import { decodeInstance, encodeInstance } from './instance.ts';
 import type { InstanceState, RingInstance } from './instance.ts';
 import type { RingView } from './ring-view.ts';
 import { tokensOf } from './tokens.ts';
@@ -28,15 +28,10 @@ interface RingMemberOptions {
   readonly onHeartbeat?: () => void;
 }
 
-/**
- * Attempts to write before giving up until the next heartbeat; with hundreds of members some collisions are
- * normal.
- */
-const attemptsMax = 10;
 /** A process of the same id that is silent for so many of its heartbeats is gone. */
 const silentBeatsMax = 2.5;
-/** Random pause between attempts, so that colliding members separate. */
-const collisionPauseMaxMs = 50;
+/** Attempts to remove an entry whose member may write it meanwhile. */
+const removalsMax = 3;
 
 /**
  * This process as a member of a ring: registers, beats, leaves.
@@ -57,6 +52,8 @@ export class RingMember {
   #successor: { readonly incarnation: string; readonly beat: number; readonly heardMs: number } | undefined;
   #timer: TimerHandle | undefined;
   #isStopped = false;
+  /** The store did not take the last change of state. */
+  #isUntold = false;
 
   constructor(options: RingMemberOptions) {
     this.#options = options;
@@ -115,20 +112,18 @@ export class RingMember {
     this.#timer?.cancel();
     if (options?.unregister === false) return;
     const { id, incarnation } = this.#self;
-    await this.#tell((instances) => {
-      // A successor may have registered under our id already.
-      if (instances.get(id)?.incarnation !== incarnation) return false;
-      return instances.delete(id);
-    });
+    // A successor may have registered under our id already.
+    await this.#attempt(() => this.#remove(id, (stored) => stored.incarnation === incarnation));
   }
 
   /** Removes another member's entry: an operator's word that it will not come back. */
   async forget(id: string): Promise<void> {
-    await this.#write((instances) => instances.delete(id));
+    await this.#remove(id, () => true);
   }
 
   async #become(change: Partial<Pick<RingInstance, 'state' | 'readOnly' | 'readOnlyMs'>>): Promise<void> {
     this.#self = { ...this.#self, ...change };
+    this.#isUntold = true;
     await this.#beat();
   }
 
@@ -140,19 +135,27 @@ export class RingMember {
   }
 
   async #beat(): Promise<void> {
-    const isWritten = await this.#tell((instances) => {
+    const isWritten = await this.#attempt(async () => {
+      const { store, key, clock } = this.#options;
+      const { id } = this.#self;
+      const stored = this.#decode(id, await store.get(key, id));
       if (this.#isStopped) return false;
-      const { id, beat } = this.#self;
-      const stored = instances.get(id);
-      if (stored && beat === 0) {
+      if (stored && this.#self.beat === 0) {
         // A decision of an operator outlives the process.
         const { registeredMs, readOnly, readOnlyMs } = stored;
         this.#self = { ...this.#self, registeredMs, readOnly, readOnlyMs };
         this.#predecessor = stored.incarnation;
       } else if (stored && this.#isSuccessors(stored)) return false;
-      this.#self = { ...this.#self, beat: this.#self.beat + 1, heartbeatMs: this.#options.clock.nowMs() };
-      instances.set(id, this.#self);
-      this.#forgetSilent(instances);
+      const isNews = this.#isUntold;
+      this.#isUntold = false;
+      this.#self = { ...this.#self, beat: this.#self.beat + 1, heartbeatMs: clock.nowMs() };
+      try {
+        await store.put({ key, id, value: encodeInstance(this.#self), isNews });
+      } catch (error) {
+        this.#isUntold ||= isNews;
+        throw error;
+      }
+      await this.#forgetSilent();
       return true;
     });
     if (isWritten) this.#options.onHeartbeat?.();
@@ -179,20 +182,23 @@ export class RingMember {
     return nowMs - known.heardMs <= silentBeatsMax * this.#heartbeatMs;
   }
 
-  #forgetSilent(instances: Map<string, RingInstance>): void {
+  async #forgetSilent(): Promise<void> {
     const { view, autoForgetMs, logger } = this.#options;
     if (!view || autoForgetMs === undefined) return;
-    for (const id of instances.keys()) {
+    for (const { id, incarnation, beat } of view.ring.instances) {
       if (id === this.#self.id || view.silentMs(id) <= autoForgetMs) continue;
-      instances.delete(id);
-      logger?.warn('a ring member was silent for too long and is forgotten', { id });
+      // A heartbeat that the view has not heard of is life.
+      const isSilent = (stored: RingInstance) => stored.incarnation === incarnation && stored.beat <= beat;
+      if (await this.#remove(id, isSilent)) {
+        logger?.warn('a ring member was silent for too long and is forgotten', { id });
+      }
     }
   }
 
-  /** Writes; a store that does not answer is told at the next heartbeat. False: nothing was written. */
-  async #tell(change: (instances: Map<string, RingInstance>) => boolean): Promise<boolean> {
+  /** A store that does not answer is told at the next heartbeat. False: nothing was written. */
+  async #attempt(work: () => Promise<boolean>): Promise<boolean> {
     try {
-      return await this.#write(change);
+      return await work();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#options.logger?.warn('the ring store could not be told', { key: this.#options.key, err: reason });
@@ -200,16 +206,19 @@ export class RingMember {
     }
   }
 
-  /** False: `change` had nothing to write. */
-  async #write(change: (instances: Map<string, RingInstance>) => boolean): Promise<boolean> {
-    const { store, key, timers, random } = this.#options;
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const found = await store.get(key);
-      const instances = decodeInstances(found?.value) ?? new Map<string, RingInstance>();
-      if (!change(instances)) return false;
-      if (await store.compareAndSet(key, encodeInstances(instances.values()), found?.version)) return true;
-      await timers.sleep(random.float() * collisionPauseMaxMs);
+  /** False: there is no such entry. An entry that cannot be read may go as well. */
+  async #remove(id: string, mayGo: (stored: RingInstance) => boolean): Promise<boolean> {
+    const { store, key } = this.#options;
+    for (let attempt = 0; attempt < removalsMax; attempt++) {
+      const entry = await store.get(key, id);
+      const stored = this.#decode(id, entry);
+      if (entry === undefined || (stored && !mayGo(stored))) return false;
+      if (await store.remove(key, id, entry)) return true;
     }
-    throw new LokiError('unavailable', `ring ${key}: other members kept writing first`);
+    throw new LokiError('unavailable', `ring ${key}: ${id} kept writing first`);
+  }
+
+  #decode(id: string, entry: string | undefined): RingInstance | undefined {
+    return entry === undefined ? undefined : decodeInstance(id, entry);
   }
 }

@@ -1,6 +1,6 @@
 /** The knowledge of a ring that one process has. */
-import type { Clock, Logger, RingStore, TimerHandle, Timers } from '@loki/ports';
-import { decodeInstances } from './instance.ts';
+import type { Clock, Logger, RingNews, RingStore, TimerHandle, Timers } from '@loki/ports';
+import { decodeInstance, instancesMax } from './instance.ts';
 import type { RingInstance } from './instance.ts';
 import { Ring } from './ring.ts';
 
@@ -13,11 +13,26 @@ interface RingViewOptions {
   readonly logger?: Logger;
   /** A member not heard for so long is unhealthy. Default 1 min, as Loki. */
   readonly heartbeatTimeoutMs?: number;
-  /** How often the store is asked, besides watching it. Default 5 s. */
+  /**
+   * How often the store is asked at least, besides watching it; a large ring is asked less often. Default 5
+   * s.
+   */
   readonly pollMs?: number;
   /** Monotonic time of the last write of this process that the store took; undefined: it wrote none. */
   readonly lastWriteMs?: () => number | undefined;
 }
+
+/**
+ * All entries are read so much less often with each member: 1,000 processes that read 1,000 entries every 15
+ * s take 15 MB/s from the store.
+ */
+const pollMsPerMember = 15;
+/**
+ * Of many changes in a row a ring of more members is computed anew after a pause: all members of a large
+ * cluster may start within a minute.
+ */
+const promptMembersMax = 100;
+const rebuildMsPerMember = 0.25;
 
 interface Known {
   instance: RingInstance;
@@ -43,6 +58,12 @@ export class RingView {
   readonly #listeners = new Set<(ring: Ring) => void>();
   #ring = Ring.empty;
   #fingerprint = '';
+  /** Monotonic time at which the ring was computed because of a change. */
+  #rebuiltMs = Number.NEGATIVE_INFINITY;
+  #rebuilding: TimerHandle | undefined;
+  #polling: Promise<void> | undefined;
+  /** Another reading was asked for while one was under way. */
+  #isStale = false;
   /** Milliseconds during which the store has taken writes. */
   #reachedMs = 0;
   /** Milliseconds during which it has answered, since a write that it took. */
@@ -60,7 +81,10 @@ export class RingView {
 
   /** Begins to watch. Resolves after the first attempt to read the store, whether or not it answered. */
   async start(): Promise<void> {
-    this.#stopWatching = this.#options.store.watch(this.#options.key, (value) => this.#observe(value));
+    this.#stopWatching = this.#options.store.watch(this.#options.key, (news) => {
+      if (news) this.#learn(news);
+      else void this.#poll();
+    });
     await this.#poll();
   }
 
@@ -68,6 +92,7 @@ export class RingView {
     this.#isStopped = true;
     this.#stopWatching?.();
     this.#timer?.cancel();
+    this.#rebuilding?.cancel();
     this.#listeners.clear();
   }
 
@@ -89,11 +114,33 @@ export class RingView {
     return known ? this.#reachedMs - Math.max(known.heardMs, known.firstSeenMs) : 0;
   }
 
-  async #poll(): Promise<void> {
+  /** Reads all entries, now and then again. */
+  #poll(): Promise<void> {
+    if (this.#polling) {
+      this.#isStale = true;
+      return this.#polling;
+    }
+    this.#timer?.cancel();
+    this.#polling = this.#read().finally(() => {
+      this.#polling = undefined;
+      if (this.#isStopped) return;
+      const delayMs = this.#isStale ? 0 : this.#pollDelayMs();
+      this.#isStale = false;
+      this.#timer = this.#options.timers.after(delayMs, () => void this.#poll());
+    });
+    return this.#polling;
+  }
+
+  #pollDelayMs(): number {
+    const byMembersMs = Math.min(this.#known.size * pollMsPerMember, this.#heartbeatTimeoutMs / 4);
+    return Math.max(this.#pollMs, byMembersMs);
+  }
+
+  async #read(): Promise<void> {
     try {
-      const found = await this.#options.store.get(this.#options.key);
+      const entries = await this.#options.store.entries(this.#options.key);
       this.#contact();
-      this.#observe(found?.value);
+      this.#observe(entries);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#options.logger?.warn('the ring store does not answer; the last ring stays in force', {
@@ -101,7 +148,6 @@ export class RingView {
       });
       this.#lastContactMs = undefined;
     }
-    if (!this.#isStopped) this.#timer = this.#options.timers.after(this.#pollMs, () => void this.#poll());
   }
 
   /** Time passed since the store answered last, unless it was away in between. */
@@ -109,7 +155,7 @@ export class RingView {
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#lastContactMs !== undefined) {
       // A process that was paused has heard nobody: at most one pause between polls counts.
-      this.#answeredMs += Math.min(nowMs - this.#lastContactMs, 2 * this.#pollMs);
+      this.#answeredMs += Math.min(nowMs - this.#lastContactMs, 2 * this.#pollDelayMs());
       const writtenMs = this.#options.lastWriteMs?.();
       if (writtenMs !== undefined && writtenMs > this.#lastContactMs) this.#countTime();
     }
@@ -125,21 +171,47 @@ export class RingView {
     this.#answeredMs = 0;
   }
 
-  #observe(value: string | undefined): void {
+  #observe(entries: ReadonlyMap<string, string>): void {
     if (this.#isStopped) return;
-    const instances = decodeInstances(value);
-    if (!instances) {
+    if (entries.size > instancesMax) {
       this.#options.logger?.error('the ring store holds no ring; the last one stays in force', {
         key: this.#options.key,
+        members: entries.size,
       });
       return;
     }
-    for (const instance of instances.values()) this.#hear(instance);
-    for (const [id, known] of this.#known) {
-      const isGone = !instances.has(id);
-      if (isGone && (known.instance.state === 'LEAVING' || !this.#isHealthy(known))) this.#known.delete(id);
-    }
+    for (const [id, entry] of entries) this.#hearEntry(id, entry);
+    for (const id of this.#known.keys()) if (!entries.has(id)) this.#miss(id);
     this.#publish();
+  }
+
+  #learn(news: RingNews): void {
+    if (this.#isStopped) return;
+    for (const [id, entry] of news) {
+      if (entry === undefined) this.#miss(id);
+      else if (this.#known.size < instancesMax || this.#known.has(id)) this.#hearEntry(id, entry);
+    }
+    const pauseMs = Math.max(0, this.#known.size - promptMembersMax) * rebuildMsPerMember;
+    const waitMs = this.#rebuiltMs + pauseMs - this.#options.clock.monotonicMs();
+    if (waitMs <= 0) this.#publish();
+    else this.#rebuilding ??= this.#options.timers.after(waitMs, () => this.#publish());
+  }
+
+  #hearEntry(id: string, entry: string): void {
+    const instance = decodeInstance(id, entry);
+    if (instance) this.#hear(instance);
+    else {
+      this.#options.logger?.error('the ring store holds an entry that is no member', {
+        key: this.#options.key,
+        id,
+      });
+    }
+  }
+
+  /** The store has no entry of this member any more. */
+  #miss(id: string): void {
+    const known = this.#known.get(id);
+    if (known && (known.instance.state === 'LEAVING' || !this.#isHealthy(known))) this.#known.delete(id);
   }
 
   #hear(instance: RingInstance): void {
@@ -168,6 +240,8 @@ export class RingView {
   }
 
   #publish(): void {
+    this.#rebuilding?.cancel();
+    this.#rebuilding = undefined;
     const observed = [...this.#known.values()].map((known) => ({
       ...known.instance,
       isHealthy: this.#isHealthy(known),
@@ -193,6 +267,7 @@ export class RingView {
     const isChanged = fingerprint !== this.#fingerprint;
     this.#fingerprint = fingerprint;
     this.#ring = new Ring(observed, isChanged ? undefined : this.#ring);
+    if (isChanged) this.#rebuiltMs = this.#options.clock.monotonicMs();
     if (isChanged) for (const listener of this.#listeners) listener(this.#ring);
   }
 }

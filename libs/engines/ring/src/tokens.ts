@@ -14,14 +14,26 @@ export function tokenOf(text: string): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
+/** Tokens by id and number: each reading of a ring asks for those of all members. */
+const computed = new Map<string, readonly number[]>();
+/** Twice the members of the largest ring. */
+const computedMax = 20_000;
+
 /**
  * An instance's tokens: random-looking, but a function of its id. So a ring that was lost comes back as it
  * was when its members register again, and nothing moves.
  */
-export function tokensOf(id: string, count = tokensPerInstance): number[] {
-  const tokens = new Set<number>();
-  for (let i = 0; tokens.size < count; i++) tokens.add(tokenOf(`${id}\0${i}`));
-  return [...tokens].sort((a, b) => a - b);
+export function tokensOf(id: string, count = tokensPerInstance): readonly number[] {
+  const name = `${count}\0${id}`;
+  let tokens = computed.get(name);
+  if (!tokens) {
+    const drawn = new Set<number>();
+    for (let i = 0; drawn.size < count; i++) drawn.add(tokenOf(`${id}\0${i}`));
+    tokens = [...drawn].sort((a, b) => a - b);
+    if (computed.size >= computedMax) computed.clear();
+    computed.set(name, tokens);
+  }
+  return tokens;
 }
 
 export function partitionToken(partition: number): number {

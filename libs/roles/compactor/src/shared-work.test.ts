@@ -161,14 +161,18 @@ test('what a killed compactor had is done by the others, once it is missed', asy
   await expectSameAnswers(world, 'taken over');
 });
 
+function takeAway(ring: MemoryRingStore): void {
+  const refuse = () => Promise.reject(new Error('connection refused'));
+  Object.assign(ring, { entries: refuse, get: refuse, put: refuse, remove: refuse });
+}
+
 test('with the ring’s store away everybody goes on with the share it had', async () => {
   const world = await filled(5);
   const [a, b] = [await world.join('compactor-a'), await world.join('compactor-b')];
   await world.pass(10_000);
   const all = daysOf(world);
   const before = [a, b].map(({ share }) => all.filter((day) => share.owns(day)));
-  world.ring.get = () => Promise.reject(new Error('connection refused'));
-  world.ring.compareAndSet = () => Promise.reject(new Error('connection refused'));
+  takeAway(world.ring);
   await world.pass(6 * hourMs);
   expect([a, b].map(({ share }) => all.filter((day) => share.owns(day)))).toEqual(before);
   for (let round = 0; round < 2; round++) await world.round();
@@ -177,8 +181,7 @@ test('with the ring’s store away everybody goes on with the share it had', asy
 
 test('one that never saw a ring is alone, and does everything', async () => {
   const world = await filled(6);
-  world.ring.get = () => Promise.reject(new Error('connection refused'));
-  world.ring.compareAndSet = () => Promise.reject(new Error('connection refused'));
+  takeAway(world.ring);
   const alone = await world.join('compactor-a');
   for (let round = 0; round < 2; round++) await world.round();
   expect(alone.compacted.sort()).toEqual(daysOf(world));

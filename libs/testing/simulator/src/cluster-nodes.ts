@@ -239,8 +239,10 @@ function logOf({ name, process }: Birth, world: ClusterWorld): WriteLog {
 
 function ringStoreOf({ name, process }: Birth, world: ClusterWorld): RingStore {
   return world.network.linked(world.rings.client(process), process, { from: name, to: 'rings' }, [
+    'entries',
     'get',
-    'compareAndSet',
+    'put',
+    'remove',
   ]);
 }
 

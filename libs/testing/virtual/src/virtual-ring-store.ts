@@ -1,5 +1,5 @@
 import { LokiError } from '@loki/model';
-import type { RingStore } from '@loki/ports';
+import type { RingNews, RingStore } from '@loki/ports';
 import type { Prng } from './prng.ts';
 import type { VirtualProcess } from './virtual-process.ts';
 
@@ -24,10 +24,9 @@ const historyMax = 200;
 export class VirtualRings {
   faults: RingFaults = { ...noRingFaults };
   readonly #random: Prng;
-  readonly #values = new Map<string, { value: string; version: number }>();
-  readonly #history: { key: string; value: string }[] = [];
-  readonly #watchers = new Set<(key: string) => void>();
-  #version = 0;
+  readonly #rings = new Map<string, ReadonlyMap<string, string>>();
+  readonly #history: { key: string; entries: ReadonlyMap<string, string> }[] = [];
+  readonly #watchers = new Set<(key: string, news: RingNews | undefined) => void>();
 
   constructor(random: Prng) {
     this.#random = random;
@@ -46,30 +45,34 @@ export class VirtualRings {
         return result;
       });
     return {
-      get: (key) =>
-        ask(`get ${key}`, () => {
-          const found = this.#values.get(key);
-          return found && { value: found.value, version: String(found.version) };
-        }),
-      compareAndSet: (key, value, version) =>
+      entries: (key) => ask(`entries ${key}`, () => this.#of(key)),
+      get: (key, id) => ask(`get ${key}`, () => this.#of(key).get(id)),
+      put: ({ key, id, value, isNews }) =>
         ask(
-          `set ${key}`,
+          `put ${key}`,
           () => {
-            const found = this.#values.get(key);
-            if ((found === undefined ? undefined : String(found.version)) !== version) return false;
-            this.#put(key, value);
+            this.#set(key, new Map([...this.#of(key), [id, value]]));
+            if (isNews) this.#tell(key, new Map([[id, value]]));
+          },
+          true,
+        ),
+      remove: (key, id, value) =>
+        ask(
+          `remove ${key}`,
+          () => {
+            if (this.#of(key).get(id) !== value) return false;
+            this.#set(key, new Map([...this.#of(key)].filter(([each]) => each !== id)));
+            this.#tell(key, new Map([[id, undefined]]));
             return true;
           },
           true,
         ),
-      watch: (key, onChange) => {
-        const tell = (changed: string) => {
+      watch: (key, onNews) => {
+        const tell = (changed: string, news: RingNews | undefined) => {
           if (changed !== key || this.faults.down || this.#random.chance(this.faults.newsLost)) return;
-          const value = this.#values.get(key)?.value;
-          process.after(this.#delay(), `ring news ${key}`, () => onChange(value));
+          process.after(this.#delay(), `ring news ${key}`, () => onNews(news));
         };
         this.#watchers.add(tell);
-        tell(key);
         return () => this.#watchers.delete(tell);
       },
       close: () => Promise.resolve(),
@@ -78,27 +81,31 @@ export class VirtualRings {
 
   /** Everything is forgotten. */
   wipe(): void {
-    const keys = [...this.#values.keys()];
-    this.#values.clear();
-    for (const key of keys) this.#news(key);
+    const keys = [...this.#rings.keys()];
+    this.#rings.clear();
+    for (const key of keys) this.#tell(key, undefined);
   }
 
   /** Some state of the past is back. */
   rewind(): void {
     if (this.#history.length === 0) return;
-    const { key, value } = this.#random.pick(this.#history);
-    this.#put(key, value);
+    const { key, entries } = this.#random.pick(this.#history);
+    this.#set(key, entries);
+    this.#tell(key, undefined);
   }
 
-  #put(key: string, value: string): void {
-    this.#values.set(key, { value, version: ++this.#version });
-    this.#history.push({ key, value });
+  #of(key: string): ReadonlyMap<string, string> {
+    return this.#rings.get(key) ?? new Map();
+  }
+
+  #set(key: string, entries: ReadonlyMap<string, string>): void {
+    this.#rings.set(key, entries);
+    this.#history.push({ key, entries });
     if (this.#history.length > historyMax) this.#history.shift();
-    this.#news(key);
   }
 
-  #news(key: string): void {
-    for (const watcher of this.#watchers) watcher(key);
+  #tell(key: string, news: RingNews | undefined): void {
+    for (const watcher of this.#watchers) watcher(key, news);
   }
 
   #delay(): number {

@@ -23,7 +23,7 @@ export type { LogFields, Logger } from './logger.ts';
 export type { ObjectInfo, ObjectStore } from './object-store.ts';
 export type { CachePolicy, ResultsCache, ResultsKind } from './results-cache.ts';
 export type { RouteService, RulerService } from './peer-services.ts';
-export type { RingStore } from './ring-store.ts';
+export type { RingNews, RingPut, RingStore } from './ring-store.ts';
 export type {
   DistributorService,
   HeadAnswer,

@@ -1,18 +1,35 @@
-/** Port: the store of ring state: heartbeats and tokens of members. */
+/** Port: the store of ring state: heartbeats of members. */
 
-/** Stores ring state in Redis or in the memory of one process. Values are small and opaque. */
+/**
+ * Stores ring state in Redis or in the memory of one process. Each member has one entry, small and opaque.
+ */
 export interface RingStore {
-  /** The value of `key`; undefined when there is none. `version` changes with each write. */
-  get(key: string): Promise<{ value: string; version: string } | undefined>;
+  /** All entries of a ring by the ids of its members. */
+  entries(key: string): Promise<ReadonlyMap<string, string>>;
+  /** undefined when the member has no entry. */
+  get(key: string, id: string): Promise<string | undefined>;
+  /** Writes one member's entry. */
+  put(entry: RingPut): Promise<void>;
+  /** Removes an entry that is still `value`, and tells watchers. False: it is another by now, or gone. */
+  remove(key: string, id: string, value: string): Promise<boolean>;
   /**
-   * Writes if the stored version is still `version` (undefined: if there is no value). False: another process
-   * wrote first.
+   * Calls back with entries that were put as news (undefined: removed), by id. A message may be lost:
+   * watchers also read all entries from time to time. Without entries: messages may have been lost just now.
+   * Returns how to stop.
    */
-  compareAndSet(key: string, value: string, version: string | undefined): Promise<boolean>;
-  /**
-   * Calls `onChange` with the current value, then after each change of `key`. Returns a function that stops
-   * it.
-   */
-  watch(key: string, onChange: (value: string | undefined) => void): () => void;
+  watch(key: string, onNews: (news: RingNews | undefined) => void): () => void;
   close(): Promise<void>;
+}
+
+/** Entries by id as they are from now on; undefined: removed. */
+export type RingNews = ReadonlyMap<string, string | undefined>;
+
+/** One entry to be written. */
+export interface RingPut {
+  readonly key: string;
+  /** Of the member. */
+  readonly id: string;
+  readonly value: string;
+  /** Watchers are told. A heartbeat is no news: they find it when they read all entries. */
+  readonly isNews: boolean;
 }

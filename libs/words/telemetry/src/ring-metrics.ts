@@ -55,7 +55,7 @@ export function countHeartbeat(metrics: Metrics, name: string): void {
 }
 
 /**
- * Wraps a store: time and outcome of each call are counted. A lost compare-and-set is a success here.
+ * Wraps a store: time and outcome of each call are counted. A removal that comes too late is a success here.
  *
  * @param kind  Loki's `type`: `redis`, `inmemory`, `memberlist`
  */
@@ -85,9 +85,11 @@ export function measuredRingStore(
     }
   }
   return {
-    get: (key) => measure('GET', () => store.get(key)),
-    compareAndSet: (key, value, version) => measure('CAS', () => store.compareAndSet(key, value, version)),
-    watch: (key, onChange) => store.watch(key, onChange),
+    entries: (key) => measure('GET', () => store.entries(key)),
+    get: (key, id) => measure('GET', () => store.get(key, id)),
+    put: (entry) => measure('CAS', () => store.put(entry)),
+    remove: (key, id, value) => measure('CAS', () => store.remove(key, id, value)),
+    watch: (key, onNews) => store.watch(key, onNews),
     close: () => store.close(),
   };
 }

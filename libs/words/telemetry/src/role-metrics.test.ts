@@ -63,8 +63,10 @@ test('rings are read at each scrape, and a state that has emptied shows no membe
 test('calls to the store of the rings are timed, failed ones apart', async () => {
   const metrics = new Metrics();
   const inner: RingStore = {
-    get: () => Promise.reject(new Error('away')),
-    compareAndSet: () => Promise.resolve(false),
+    entries: () => Promise.reject(new Error('away')),
+    get: () => Promise.reject(new Error('not asked')),
+    put: () => Promise.reject(new Error('not asked')),
+    remove: () => Promise.resolve(false),
     watch: () => () => undefined,
     close: () => Promise.resolve(),
   };
@@ -72,8 +74,8 @@ test('calls to the store of the rings are timed, failed ones apart', async () =>
     kind: 'redis',
     clock: { monotonicMs: () => 0 } as Clock,
   });
-  await expect(store.get('ring')).rejects.toThrow('away');
-  expect(await store.compareAndSet('ring', '', undefined)).toBe(false);
+  await expect(store.entries('ring')).rejects.toThrow('away');
+  expect(await store.remove('ring', 'a', '')).toBe(false);
   const text = await metrics.text();
   for (const [operation, status] of [
     ['GET', '500'],

@@ -1,4 +1,4 @@
-import type { RingStore } from '@loki/ports';
+import type { RingNews, RingStore } from '@loki/ports';
 import { eventually } from '@loki/test-tools';
 
 export interface RingStoreSubject {
@@ -17,59 +17,72 @@ export function ringStoreContract(name: string, open: () => Promise<RingStoreSub
     });
     afterEach(() => subject.dispose());
 
-    test('a value is there after it was set, under its key alone', async () => {
-      expect(await store.get('a')).toBeUndefined();
-      expect(await store.compareAndSet('a', 'one', undefined)).toBe(true);
-      expect((await store.get('a'))?.value).toBe('one');
-      expect(await store.get('b')).toBeUndefined();
+    const put = (id: string, value: string, isNews = true): Promise<void> =>
+      store.put({ key: 'k', id, value, isNews });
+
+    test('an entry is there after it was put, under its key and id alone', async () => {
+      expect(await store.entries('k')).toEqual(new Map());
+      expect(await store.get('k', 'a')).toBeUndefined();
+      await put('a', 'one');
+      await put('b', 'two', false);
+      await put('__proto__', 'three');
+      expect(new Map(await store.entries('k'))).toEqual(
+        new Map([
+          ['a', 'one'],
+          ['b', 'two'],
+          ['__proto__', 'three'],
+        ]),
+      );
+      expect(await store.get('k', 'a')).toBe('one');
+      expect(await store.entries('other')).toEqual(new Map());
     });
 
-    test('only who has seen the newest version may write', async () => {
-      await store.compareAndSet('a', 'one', undefined);
-      const seen = await store.get('a');
-      expect(await store.compareAndSet('a', 'two', undefined)).toBe(false);
-      expect(await store.compareAndSet('a', 'two', seen!.version)).toBe(true);
-      expect(await store.compareAndSet('a', 'three', seen!.version)).toBe(false);
-      const later = await store.get('a');
-      expect(later!.value).toBe('two');
-      expect(later!.version).not.toBe(seen!.version);
-      // Also when the value itself has come back to what it was.
-      expect(await store.compareAndSet('a', 'one', later!.version)).toBe(true);
-      expect(await store.compareAndSet('a', 'late', seen!.version)).toBe(false);
+    test('an entry is removed only while it is the one that was seen', async () => {
+      await put('a', 'one');
+      await put('b', 'one');
+      expect(await store.remove('k', 'a', 'two')).toBe(false);
+      expect(await store.remove('k', 'a', 'one')).toBe(true);
+      expect(await store.remove('k', 'a', 'one')).toBe(false);
+      expect([...(await store.entries('k'))]).toEqual([['b', 'one']]);
     });
 
-    test('of many who write at once, one wins each round', async () => {
-      let total = 0;
-      const add = async (): Promise<void> => {
-        for (let added = 0; added < 20;) {
-          const seen = await store.get('count');
-          const next = String(Number(seen?.value ?? '0') + 1);
-          if (await store.compareAndSet('count', next, seen?.version)) added++;
-        }
-        total += 20;
-      };
-      await Promise.all([add(), add(), add(), add()]);
-      expect((await store.get('count'))?.value).toBe(String(total));
+    test('members that write at once take nothing from each other', async () => {
+      const ids = Array.from({ length: 50 }, (_, i) => `member-${i}`);
+      await Promise.all(ids.map((id) => put(id, `of ${id}`)));
+      const entries = await store.entries('k');
+      expect([...entries.keys()].sort()).toEqual([...ids].sort());
+      expect(ids.every((id) => entries.get(id) === `of ${id}`)).toBe(true);
     });
 
-    test('a watch tells the value at first and each change, until it is stopped', async () => {
-      const seen: (string | undefined)[] = [];
-      const others: (string | undefined)[] = [];
-      const stop = store.watch('a', (value) => seen.push(value));
-      store.watch('b', (value) => others.push(value));
-      await eventually(() => seen.length === 1);
-      expect(seen).toEqual([undefined]);
-      await store.compareAndSet('a', 'one', undefined);
-      await eventually(() => seen.at(-1) === 'one');
-      await store.compareAndSet('a', 'two', (await store.get('a'))!.version);
-      await eventually(() => seen.at(-1) === 'two');
+    test('a watch tells news and removals of its key, not heartbeats, until it is stopped', async () => {
+      const seen = new Map<string, string | undefined>();
+      const others: (RingNews | undefined)[] = [];
+      let isWatched = false;
+      const stop = store.watch('k', (news) => {
+        isWatched ||= news === undefined;
+        for (const [id, value] of news ?? []) seen.set(id, value);
+      });
+      store.watch('other', (news) => news && others.push(news));
+      // In memory nothing can be missed; a store that is far away says when it begins to tell.
+      await Promise.race([eventually(() => isWatched), new Promise((resolve) => setTimeout(resolve, 300))]);
+      await put('a', 'one');
+      await eventually(() => seen.get('a') === 'one');
+      await put('b', 'silent', false);
+      await put('a', 'two');
+      await eventually(() => seen.get('a') === 'two');
+      expect(seen.has('b')).toBe(false);
+      await store.remove('k', 'a', 'two');
+      await eventually(() => seen.has('a') && seen.get('a') === undefined);
       stop();
-      await store.compareAndSet('a', 'three', (await store.get('a'))!.version);
-      const late: (string | undefined)[] = [];
-      store.watch('a', (value) => late.push(value));
-      await eventually(() => late.at(-1) === 'three');
-      expect(seen.at(-1)).toBe('two');
-      expect(others).toEqual([undefined]);
+      const late = new Map<string, string | undefined>();
+      store.watch('k', (news) => {
+        for (const [id, value] of news ?? []) late.set(id, value);
+      });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await put('a', 'three');
+      await eventually(() => late.get('a') === 'three');
+      expect(seen.get('a')).toBeUndefined();
+      expect(others).toEqual([]);
     });
   });
 }

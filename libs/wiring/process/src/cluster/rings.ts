@@ -219,7 +219,7 @@ class RingStores {
     const known = this.of(config);
     known.reached ??= patiently(
       'Redis, which keeps the rings',
-      () => known.store.get(key),
+      () => known.store.entries(key),
       this.#patience(),
     ).then(() => undefined);
     await known.reached;
@@ -243,13 +243,14 @@ class RingStores {
     return {
       lastWriteMs: () => lastWriteMs,
       store: {
-        get: (key) => store.get(key),
-        compareAndSet: async (key, value, version) => {
-          const isWritten = await store.compareAndSet(key, value, version);
-          if (isWritten) lastWriteMs = clock.monotonicMs();
-          return isWritten;
+        entries: (key) => store.entries(key),
+        get: (key, id) => store.get(key, id),
+        put: async (entry) => {
+          await store.put(entry);
+          lastWriteMs = clock.monotonicMs();
         },
-        watch: (key, onChange) => store.watch(key, onChange),
+        remove: (key, id, value) => store.remove(key, id, value),
+        watch: (key, onNews) => store.watch(key, onNews),
         close: () => store.close(),
       },
     };

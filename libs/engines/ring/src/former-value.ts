@@ -1,0 +1,106 @@
+/**
+ * A ring in the form of the version before this one: one value with all members. While processes of both
+ * versions run, members that have entries are mirrored in that value, and members that stand in the value
+ * alone are copied to entries. It goes, with its users, once that version is no longer upgraded from.
+ */
+import { decodeInstance, decodeInstances, encodeInstance, encodeInstances } from './instance.ts';
+import type { RingInstance } from './instance.ts';
+
+/** A member of the value; processes of the former version write back properties that they do not know. */
+interface FormerInstance extends RingInstance {
+  /** It has an entry of its own, and the value only shows it. */
+  readonly mirrored?: boolean;
+}
+
+/** A change of one entry that is to happen only if the entry is still what it was. */
+export interface EntryChange {
+  readonly id: string;
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+}
+
+interface Agreement {
+  readonly changes: readonly EntryChange[];
+  /** The value that shows all members after the changes. */
+  readonly value: string;
+  /** Members that have an entry and stand in the value as well, by id: to be given to the next call. */
+  readonly conflicts: ReadonlyMap<string, string>;
+}
+
+/**
+ * Brings entries and the former version's value into agreement.
+ *
+ * @param value      undefined: there is none. Something else than a ring counts as an empty one
+ * @param conflicts  of the call before. A process that is replaced by one of the other version under its id
+ *                   leaves its entry, or its place in the value: of two the one that still beats is right
+ * @param forgotten  a member that goes, wherever it stands
+ */
+export function agree(
+  entries: ReadonlyMap<string, string>,
+  value: string | undefined,
+  conflicts: ReadonlyMap<string, string>,
+  forgotten?: string,
+): Agreement {
+  const former: ReadonlyMap<string, FormerInstance> = decodeInstances(value) ?? new Map();
+  const changes: EntryChange[] = [];
+  const shown: FormerInstance[] = [];
+  const doubles = new Map<string, string>();
+  for (const id of new Set([...entries.keys(), ...former.keys()])) {
+    const before = entries.get(id);
+    const own = before === undefined ? undefined : decodeInstance(id, before);
+    const stated = former.get(id);
+    const other = stated?.mirrored || id === forgotten ? undefined : stated;
+    const isOwn = own !== undefined && !isCopied(before);
+    if (isOwn && other) {
+      const seen = `${beatOf(own)} ${beatOf(other)}`;
+      const [ownBefore, otherBefore] = conflicts.get(id)?.split(' ') ?? [];
+      const isSilent = ownBefore === beatOf(own) && otherBefore !== beatOf(other);
+      if (ownBefore === undefined || seen === conflicts.get(id)) {
+        doubles.set(id, seen); // the next beat decides
+        shown.push(other);
+        continue;
+      }
+      if (!isSilent) {
+        shown.push({ ...own, mirrored: true });
+        continue;
+      }
+    } else if (isOwn) {
+      shown.push({ ...own, mirrored: true });
+      continue;
+    }
+    const after = other && copyOf(other);
+    const isForeign = !own && !other; // its member writes over it, if there is one
+    if (after !== before && !isForeign) changes.push({ id, before, after });
+    if (other) shown.push(other);
+  }
+  return { changes, value: encodeInstances(shown), conflicts: doubles };
+}
+
+/** The value that shows the members of all entries. */
+export function formerValueOf(entries: ReadonlyMap<string, string>): string {
+  const shown: FormerInstance[] = [];
+  for (const [id, entry] of entries) {
+    const instance = decodeInstance(id, entry);
+    if (instance) shown.push(isCopied(entry) ? plainOf(instance) : { ...instance, mirrored: true });
+  }
+  return encodeInstances(shown);
+}
+
+const copiedMark = '"copied":true';
+
+function copyOf(instance: RingInstance): string {
+  return encodeInstance({ ...instance, copied: true } as RingInstance);
+}
+
+function isCopied(entry: string | undefined): boolean {
+  return entry?.includes(copiedMark) === true;
+}
+
+function plainOf(instance: RingInstance & { copied?: boolean }): RingInstance {
+  const { copied: _, ...plain } = instance;
+  return plain;
+}
+
+function beatOf({ incarnation, beat }: RingInstance): string {
+  return `${encodeURIComponent(incarnation)}/${beat}`;
+}
