@@ -1,5 +1,6 @@
 /**
- * The tree a query parses to. Plain data: structured-cloneable, no methods, so that it travels to workers.
+ * The tree a query parses to. Plain data: structured-cloneable, no methods, so that it can be sent to
+ * workers.
  */
 
 export type MatchOp = '=' | '!=' | '=~' | '!~';
@@ -28,7 +29,7 @@ export interface LineFilterOperand {
 export interface LineFilterStageSpec {
   readonly kind: 'lineFilter';
   readonly op: LineFilterOp;
-  /** Joined by `or`: any suffices. The parser gives negative operators one operand each. */
+  /** Operands joined by `or`: one match suffices. A stage with a negative operator has one operand. */
   readonly operands: readonly LineFilterOperand[];
 }
 
@@ -105,7 +106,7 @@ export type CompareOp = '==' | '!=' | '>' | '>=' | '<' | '<=';
 export type LabelFilter =
   | { readonly kind: 'string'; readonly matcher: Matcher }
   | { readonly kind: 'number'; readonly name: string; readonly op: CompareOp; readonly value: number }
-  /** `value` in seconds is not exact: nanoseconds. */
+  /** In nanoseconds, because seconds would not be exact. */
   | { readonly kind: 'duration'; readonly name: string; readonly op: CompareOp; readonly valueNs: bigint }
   | { readonly kind: 'bytes'; readonly name: string; readonly op: CompareOp; readonly valueBytes: number }
   | { readonly kind: 'ip'; readonly name: string; readonly op: '=' | '!='; readonly pattern: string }
@@ -125,7 +126,7 @@ export type UnwrapConversion = '' | 'bytes' | 'duration' | 'duration_seconds';
 export interface Unwrap {
   readonly label: string;
   readonly conversion: UnwrapConversion;
-  /** Label filters that stand after the unwrap. */
+  /** Label filters after the unwrap. */
   readonly filters: readonly LabelFilter[];
 }
 

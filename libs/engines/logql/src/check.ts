@@ -1,4 +1,4 @@
-/** Reads a query and checks its meaning: the first step of each query. */
+/** Parses a query and checks its meaning: step *admit* of a query, and the start of each leaf. */
 import { BoundedMap } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 import { compileTemplate } from '@loki/template';
@@ -10,29 +10,29 @@ import { parseSelectionSyntax, parseSyntax, rangesOf } from './parser.ts';
 import { parseLinePattern } from './pattern.ts';
 import { printStage } from './print.ts';
 
-/** Trees of the latest texts, and how long a text may be to be kept: a megabyte or two at most. */
-const keptMax = 512;
-const keptCharsMax = 2_048;
-const kept = new BoundedMap<string, Expr>(keptMax);
+/** Bounds of the cache of parsed queries, by number and length of texts: a megabyte or two at most. */
+const cachedTreesMax = 512;
+const cachedCharsMax = 2_048;
+const cachedTrees = new BoundedMap<string, Expr>(cachedTreesMax);
 
 /**
- * Reads a query that is to be run: `parseSyntax`, and everything inside the stages. A leaf travels as text,
- * and each stretch and shard of it is the same text read again: the latest trees are kept. A tree is never
+ * Parses a query for execution: `parseSyntax`, and everything inside the stages. A leaf travels as text, and
+ * each of its stretches and shards parses the same text again: the latest trees are cached. A tree is never
  * changed.
  *
  * @throws LokiError badRequest with Loki's text
  */
 export function parseExpr(query: string): Expr {
-  const keptExpr = kept.get(query);
-  if (keptExpr) return keptExpr;
+  const cached = cachedTrees.get(query);
+  if (cached) return cached;
   const expr = parseSyntax(query);
   checkExpr(expr);
-  if (query.length <= keptCharsMax) kept.set(query, expr);
+  if (query.length <= cachedCharsMax) cachedTrees.set(query, expr);
   return expr;
 }
 
 /**
- * Reads a log query that may select every stream, and everything inside its stages.
+ * Parses a log query that may select every stream, with everything inside its stages.
  *
  * @throws LokiError badRequest
  */
@@ -74,7 +74,7 @@ function checkStage(stage: Stage): void {
       return checkFormats(stage.formats);
     case 'labelFilter':
       return checkAddresses(stage.filter);
-    // These were checked when they were read.
+    // The parser has checked these already.
     case 'regexp':
     case 'pattern':
     case 'unpack':

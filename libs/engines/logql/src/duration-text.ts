@@ -1,3 +1,5 @@
+/** Prometheus' durations in ranges of queries, with Prometheus' error texts. */
+
 const unitNs = new Map<string, { order: number; ns: bigint }>();
 for (const [order, [name, ns]] of (
   [
@@ -15,7 +17,7 @@ for (const [order, [name, ns]] of (
 
 const int64Max = (1n << 63n) - 1n;
 
-/** Prometheus' duration of a range, as nanoseconds; or what is wrong with it, in Prometheus' words. */
+/** Prometheus' duration of a range as nanoseconds, or the text of Prometheus' error. */
 export function parseRangeDuration(text: string): bigint | string {
   if (text === '0') return 0n;
   if (text === '') return 'empty duration string';

@@ -1,29 +1,33 @@
+/** Parse errors of queries in Loki's words. */
 import { LokiError } from '@loki/model';
 import { RegexSyntaxError } from '@loki/regex';
 import { TemplateSyntaxError } from '@loki/template';
 
-/** A complaint without a position: about what the query means. */
+/** An error without a position, about the meaning of a query. */
 export function parseError(message: string): LokiError {
   return new LokiError('badRequest', `parse error : ${message}`);
 }
 
-/** A complaint about the token at a position; line 0 and column 0 (an empty query) count as no position. */
+/** An error about the token at a position; line 0 and column 0 (an empty query) mean no position. */
 export function parseErrorAt(line: number, column: number, message: string): LokiError {
   if (line === 0 && column === 0) return parseError(message);
   return new LokiError('badRequest', `parse error at line ${line}, col ${column}: ${message}`);
 }
 
-/** A complaint about one stage of a pipeline, named by its text. */
+/** An error about one stage of a pipeline, which its text names. */
 export function stageError(stage: string, message: string): LokiError {
   return parseError(`stage '${stage}' : ${message}`);
 }
 
-/** Text inside a query (a path, pattern, address or format) that is none. The message is the reference's. */
+/** Thrown for an invalid text inside a query (a path, pattern, address or format). The message is Loki's. */
 export class QueryPartError extends Error {
   override readonly name = 'QueryPartError';
 }
 
-/** The words of a complaint about text inside a query; any other failure is ours, and thrown on. */
+/**
+ * The message of an error about a text inside a query. Any other error is a fault of this program and is
+ * rethrown.
+ */
 export function messageOfPart(error: unknown): string {
   const isExpected =
     error instanceof QueryPartError ||

@@ -1,8 +1,9 @@
+/** Arithmetic of two numbers: constant expressions, and binary operations at the root of a query. */
 import type { BinaryOp } from './ast.ts';
 
 /**
- * Arithmetic and comparison of two numbers, as the query language has it: division and remainder by zero are
- * NaN, comparisons give 1 or 0.
+ * Arithmetic and comparison of two numbers, as LogQL defines it: division and remainder by zero are NaN,
+ * comparisons give 1 or 0.
  */
 export function fold(op: BinaryOp, left: number, right: number): number {
   switch (op) {
@@ -37,7 +38,7 @@ export function fold(op: BinaryOp, left: number, right: number): number {
   }
 }
 
-/** IEEE pow, which JavaScript has but for a base of ±1 with an infinite or NaN exponent. */
+/** IEEE pow. JavaScript differs for a base of ±1 with an infinite or NaN exponent. */
 function power(base: number, exponent: number): number {
   if (base === 1) return 1;
   if (base === -1 && !Number.isFinite(exponent) && !Number.isNaN(exponent)) return 1;

@@ -54,8 +54,8 @@ interface Rule extends RuleSpec {
 const rules: Rule[] = [];
 
 /**
- * Each alternative of `head`: its symbols, and what its parts become (the first part as it is, when not
- * said).
+ * Adds alternatives of `head`. Each has its symbols and an action that builds the node from the parts; the
+ * default action returns the first part.
  */
 function rule(head: string, ...alternatives: (string | [string, Action])[]): void {
   for (const alternative of alternatives) {
@@ -66,15 +66,15 @@ function rule(head: string, ...alternatives: (string | [string, Action])[]): voi
 
 const first = (part: unknown) => part;
 const second = (_: unknown, part: unknown) => part;
-const one = <T>(item: T): T[] => [item];
-/** The list is this rule's own: no other part of the tree has it yet. */
-const more = <T>(list: T[], _comma: unknown, item: T): T[] => {
+const single = <T>(item: T): T[] => [item];
+/** Appends in place: no other part of the tree refers to the list yet. */
+const append = <T>(list: T[], _comma: unknown, item: T): T[] => {
   list.push(item);
   return list;
 };
 const listOf = (item: string, separator: string): [string, Action][] => [
-  [item, one],
-  [`${item}s ${separator} ${item}`, more],
+  [item, single],
+  [`${item}s ${separator} ${item}`, append],
 ];
 
 // A query: a log expression or a metric expression.
@@ -152,7 +152,7 @@ rule(
 );
 rule(
   'flags',
-  ['FUNCTION_FLAG', one],
+  ['FUNCTION_FLAG', single],
   ['flags FUNCTION_FLAG', (list: string[], flag: string) => [...list, flag]],
 );
 rule('extractions', ...listOf('extraction', ','));
@@ -179,7 +179,7 @@ rule(
 rule('targets', ...listOf('target', ','));
 rule('target', 'IDENTIFIER', 'matcher');
 
-// Label filters. The comma and mere neighbourhood have no precedence: they take all that follows.
+// Label filters. The comma and juxtaposition have no precedence: they extend to everything that follows.
 rule(
   'labelFilter',
   ['matcher', stringFilter],
@@ -254,7 +254,7 @@ rule(
   ], // prettier-ignore
 );
 
-// The range may stand before or behind the pipeline, and what precedes it may stand in parentheses.
+// The range may stand before or after the pipeline, and the part before it may be in parentheses.
 rule('rangeOffset', ['RANGE', (rangeNs: bigint) => ({ rangeNs, offsetNs: 0n })], ['RANGE offset DURATION', (rangeNs: bigint, _: unknown, offsetNs: bigint) => ({ rangeNs, offsetNs })]); // prettier-ignore
 type Span = Pick<LogRange, 'rangeNs' | 'offsetNs'>;
 for (const [body, build] of [
@@ -268,18 +268,19 @@ for (const [body, build] of [
     'logRange',
     [
       `selector ${body} rangeOffset`,
-      ((matchers: Matcher[], ...rest: unknown[]) => build(...rest)(matchers, rest[count] as Span)) as Action,
+      ((matchers: Matcher[], ...parts: unknown[]) =>
+        build(...parts)(matchers, parts[count] as Span)) as Action,
     ],
     [
       `( selector ${body} ) rangeOffset`,
-      ((_: unknown, matchers: Matcher[], ...rest: unknown[]) =>
-        build(...rest)(matchers, rest[count + 1] as Span)) as Action,
+      ((_: unknown, matchers: Matcher[], ...parts: unknown[]) =>
+        build(...parts)(matchers, parts[count + 1] as Span)) as Action,
     ],
   );
   if (count === 0) continue;
   rule('logRange', [
     `selector rangeOffset ${body}`,
-    ((matchers: Matcher[], span: Span, ...rest: unknown[]) => build(...rest)(matchers, span)) as Action,
+    ((matchers: Matcher[], span: Span, ...parts: unknown[]) => build(...parts)(matchers, span)) as Action,
   ]);
 }
 rule('logRange', ['( logRange )', second]);
@@ -311,7 +312,7 @@ rule(
   ['vectorOp grouping ( NUMBER , metricExpr )', aggregate(0, 3, 5, 1)],
 );
 
-rule('labels', ['IDENTIFIER', one], ['labels , IDENTIFIER', more]);
+rule('labels', ['IDENTIFIER', single], ['labels , IDENTIFIER', append]);
 rule(
   'grouping',
   ...(['by', 'without'] as const).flatMap((word): [string, Action][] => [

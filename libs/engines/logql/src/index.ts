@@ -1,3 +1,4 @@
+/** LogQL: parser, printer and tree of queries, label texts and matchers. */
 export type * from './ast.ts';
 export { parseExpr, parseSelection } from './check.ts';
 export { QueryPartError } from './errors.ts';

@@ -1,3 +1,4 @@
+/** Addresses and ranges of the filter `ip("…")`. */
 import { quoteGo } from '@loki/go';
 import { QueryPartError } from './errors.ts';
 
@@ -15,9 +16,9 @@ export interface IpMatcher {
 }
 
 /**
- * Reads `10.0.0.1`, `10.0.0.0/8`, `10.0.0.1-10.0.0.9`, and the same with IPv6.
+ * Parses `10.0.0.1`, `10.0.0.0/8`, `10.0.0.1-10.0.0.9`, and the IPv6 equivalents.
  *
- * @throws QueryPartError with the reference's text
+ * @throws QueryPartError with Loki's text
  */
 export function parseIpMatcher(pattern: string): IpMatcher {
   const matcher = parseRange(pattern) ?? parseNetwork(pattern) ?? parseSingle(pattern);
@@ -52,12 +53,12 @@ function parseNetwork(text: string): IpMatcher | undefined {
   const width = address.version === 4 ? 32 : 128;
   const length = Number(match[2]);
   if (length > width) return undefined;
-  const rest = BigInt(width - length);
-  const low = (address.value >> rest) << rest;
-  return { version: address.version, low, high: low + (1n << rest) - 1n };
+  const hostBits = BigInt(width - length);
+  const low = (address.value >> hostBits) << hostBits;
+  return { version: address.version, low, high: low + (1n << hostBits) - 1n };
 }
 
-/** An address without zone, as Go's netip reads it; undefined for anything else. */
+/** Parses an address without zone, as Go's netip does; undefined for anything else. */
 export function parseIp(text: string): IpAddress | undefined {
   if (text.length > 45) return undefined;
   return text.includes(':') ? parseIp6(text) : parseIp4(text);

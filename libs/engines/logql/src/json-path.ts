@@ -1,12 +1,13 @@
+/** Paths of the `json` and `logfmt` stages. */
 import { unquoteGo } from '@loki/go';
 import { QueryPartError } from './errors.ts';
 
 const step = /(\.?)([\p{L}_][\p{L}\p{Nd}_]*)|\[\s*(\d+)\s*\]|\[\s*("(?:[^"\\\n]|\\.)*")\s*\]/uy;
 
 /**
- * The path of `json label="path"`: `a.b["x y"][0]`, keys as strings, indexes as numbers.
+ * Parses the path of `json label="path"`: `a.b["x y"][0]`, keys as strings, indexes as numbers.
  *
- * @throws QueryPartError with the reference's text
+ * @throws QueryPartError with Loki's text
  */
 export function parseJsonPath(path: string): readonly (string | number)[] {
   const steps: (string | number)[] = [];
@@ -17,7 +18,7 @@ export function parseJsonPath(path: string): readonly (string | number)[] {
     if (!match) throw pathError(path, at);
     const [, dot, key, index, quoted] = match;
     if (key !== undefined) {
-      // A key follows a dot, but for the first, which may not.
+      // Every key follows a dot, except the first, which must not.
       if ((dot === '.') === (steps.length === 0)) throw pathError(path, at);
       steps.push(key);
     } else if (index !== undefined) {
@@ -34,7 +35,7 @@ export function parseJsonPath(path: string): readonly (string | number)[] {
   return steps;
 }
 
-/** The key of `logfmt label="key"`: one key as logfmt can write it. */
+/** Checks the key of `logfmt label="key"`: one key in logfmt's syntax. */
 export function parseLogfmtKey(key: string): string {
   const bad = /[\s="]/.exec(key);
   if (key === '' || bad) throw pathError(key, bad?.index ?? 0);
@@ -43,6 +44,6 @@ export function parseLogfmtKey(key: string): string {
 
 function pathError(path: string, at: number): QueryPartError {
   const char = path.codePointAt(at);
-  const found = char === undefined ? '$end' : String.fromCodePoint(char);
-  return new QueryPartError(`cannot parse expression [${path}]: syntax error: unexpected ${found}`);
+  const unexpected = char === undefined ? '$end' : String.fromCodePoint(char);
+  return new QueryPartError(`cannot parse expression [${path}]: syntax error: unexpected ${unexpected}`);
 }

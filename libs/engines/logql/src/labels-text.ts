@@ -1,3 +1,4 @@
+/** Parses the label text of a push: step *decode* of a written line. */
 import { quoteGo, unquoteGo } from '@loki/go';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
@@ -11,13 +12,13 @@ interface LabelToken {
 const blanks = /[ \t\n\r]*(?:#[^\n]*[ \t\n\r]*)*/y;
 const name = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 const metricName = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
-/** In braces an equals sign may be followed by another one, but that is another token. */
+/** Operators in braces. A second equals sign after `=` is a token of its own. */
 const matcherSign = /=~|!=|!~|=/y;
 const operator = /==|!=|=|>=|<=|[-+*/%^<>@]/y;
 
 /**
- * Reads the label text of a push: `{app="api", env='prod'}`. Names may come twice: refusing that is the
- * caller's. Grammar and words of the complaints are those of Prometheus' parser, which clients of Loki meet.
+ * Reads the label text of a push: `{app="api", env='prod'}`. Names may occur twice; the caller refuses that.
+ * Grammar and error texts are those of Prometheus' parser, which Loki uses.
  *
  * @returns pairs in the order of the text
  * @throws LokiError badRequest `couldn't parse labels: …`
@@ -44,7 +45,7 @@ class LabelsParser {
       this.#at++;
       this.#pairs(pairs);
     }
-    // Nothing at all means no labels, as `{}` does.
+    // An empty text means no labels, like `{}`.
     this.#match(blanks);
     if (this.#at < this.#text.length) this.#failOutside();
     return pairs;
@@ -62,12 +63,12 @@ class LabelsParser {
       if (token.kind !== 'name' && token.kind !== 'string') this.#unexpected(token, 'identifier or "}"');
       const label = token.kind === 'string' ? this.#unquote(token) : token.text;
       const isQuoted = token.kind === 'string';
-      const before = this.#at;
+      const commaAt = this.#at;
       token = this.#inBraces();
       if (isQuoted && (isSign(token, ',') || isSign(token, '}'))) {
-        // A quoted name by itself is the metric's.
+        // A quoted name without a value is the metric name.
         pairs.push(['__name__', label]);
-        this.#at = before;
+        this.#at = commaAt;
         continue;
       }
       if (!isSign(token, '=')) this.#unexpected(token, isQuoted ? '"," or "}"' : '"="');
@@ -79,9 +80,9 @@ class LabelsParser {
 
   #match(expression: RegExp): string {
     expression.lastIndex = this.#at;
-    const found = expression.exec(this.#text)?.[0] ?? '';
-    this.#at += found.length;
-    return found;
+    const matched = expression.exec(this.#text)?.[0] ?? '';
+    this.#at += matched.length;
+    return matched;
   }
 
   #inBraces(): LabelToken {
@@ -124,7 +125,7 @@ class LabelsParser {
     return this.#fail(start, quote === '`' ? 'unterminated raw string' : 'unterminated quoted string');
   }
 
-  /** The last character of the escape that begins at `at`. */
+  /** The position of the last character of the escape that begins at `at`. */
   #escapeEnd(at: number, quote: string, start: number): number {
     const text = this.#text;
     const kind = text[at + 1];
@@ -177,13 +178,13 @@ class LabelsParser {
   }
 
   #unexpected(token: LabelToken, expected: string): never {
-    let what = describeSign(token.text);
-    if (token.kind === 'name') what = `identifier ${quoteGo(token.text)}`;
-    if (token.kind === 'string') what = `string ${quoteGo(token.text)}`;
-    return this.#fail(token.at, `unexpected ${what} in label set, expected ${expected}`);
+    let tokenText = describeSign(token.text);
+    if (token.kind === 'name') tokenText = `identifier ${quoteGo(token.text)}`;
+    if (token.kind === 'string') tokenText = `string ${quoteGo(token.text)}`;
+    return this.#fail(token.at, `unexpected ${tokenText} in label set, expected ${expected}`);
   }
 
-  /** Positions are line:column from 1; columns count bytes. */
+  /** Fails with Prometheus' text. Positions are line:column from 1; columns count bytes. */
   #fail(at: number, message: string): never {
     const lines = this.#text.slice(0, at).split('\n');
     const column = Buffer.byteLength(lines.at(-1)!) + 1;
@@ -209,7 +210,7 @@ function quoteRune(char: string): string {
   return `'${quoteGo(char).slice(1, -1)}'`;
 }
 
-/** How many digits of which base follow, and after how many characters. */
+/** The digits of a numeric escape: their number and base, and the characters before them. */
 interface NumericEscape {
   readonly skipped: number;
   readonly digits: number;

@@ -1,7 +1,8 @@
 /**
- * LALR(1) tables from a grammar, decided the way yacc decides, because what a parser had reduced when it met
- * a wrong token, and what it then expects, shows in error texts: conflicts go by precedence, then to the
- * shift, then to the earlier rule; each state reduces its most frequent rule whatever the next token is.
+ * Builds LALR(1) tables from a grammar with yacc's decisions. Loki's error texts list the tokens that its
+ * yacc parser expects in the state of the error, so our tables must reach the same states. Conflicts are
+ * decided by precedence, then for the shift, then for the earlier rule. Each state reduces its most frequent
+ * rule by default, without looking at the next token.
  */
 
 export interface RuleSpec {
@@ -10,7 +11,7 @@ export interface RuleSpec {
 }
 
 export interface GrammarSpec {
-  /** In the order in which expectations are listed. The first is the end of input. */
+  /** Terminals in the order of error texts. The first is the end of input. */
   readonly terminals: readonly string[];
   /** The first rule's head is the start symbol. */
   readonly rules: readonly RuleSpec[];
@@ -24,7 +25,7 @@ export interface State {
   readonly reductions: ReadonlyMap<string, number>;
   /** The rule reduced on any other terminal; -1: none, a syntax error. */
   readonly defaultRule: number;
-  /** The end of input here means success. */
+  /** True: the end of input is accepted in this state. */
   readonly accepts: boolean;
   /** Head of a reduced rule to state. */
   readonly gotos: ReadonlyMap<string, number>;
@@ -35,7 +36,7 @@ const itemBase = 32;
 
 /** Terminals as bits, by their place in the grammar's list. */
 type Bits = Uint32Array;
-/** Items with the terminals that may follow them. */
+/** Items with their lookaheads: the terminals that may follow them. */
 type Kernel = Map<number, Bits>;
 
 interface RawState {
@@ -88,7 +89,7 @@ class Builder {
     }
   }
 
-  /** Adds what body[from..] can start with to `into`. True when all of it can be empty. */
+  /** Adds the terminals with which body[from..] can start to `into`. True when all of it can be empty. */
   #addFirst(body: readonly string[], from: number, into: Bits): boolean {
     for (let i = from; i < body.length; i++) {
       const first = this.#first.get(body[i]);
@@ -99,7 +100,7 @@ class Builder {
     return true;
   }
 
-  /** Kernel items with all they imply. */
+  /** The closure of kernel items. */
   closure(kernel: Kernel): Kernel {
     const items: Kernel = new Map();
     for (const [item, ahead] of kernel) items.set(item, ahead.slice());
@@ -123,7 +124,7 @@ class Builder {
     const end = this.#noBits();
     end[0] = 1;
     this.states.push({ kernel: new Map([[(this.#rules.length - 1) * itemBase, end]]), edges: new Map() });
-    // First in, first out: a state is then mostly complete before what follows from it is worked out.
+    // First in, first out: a state is then mostly complete before its successors are computed.
     const work = new Set([0]);
     for (const index of work) {
       work.delete(index);
@@ -144,8 +145,8 @@ class Builder {
           byCore.set(core, target);
           changed = true;
         } else {
-          const known = this.states[target].kernel;
-          for (const [item, ahead] of kernel) if (mergeAhead(known, item, ahead)) changed = true;
+          const targetKernel = this.states[target].kernel;
+          for (const [item, ahead] of kernel) if (mergeAhead(targetKernel, item, ahead)) changed = true;
         }
         this.states[index].edges.set(symbol, target);
         if (changed) work.add(target);
@@ -153,7 +154,7 @@ class Builder {
     }
   }
 
-  /** Complete items of a state: rule to the terminals it may be reduced on. */
+  /** Complete items of a state: rule to the terminals on which it may be reduced. */
   completeRules(state: RawState): Map<number, Bits> {
     const complete = new Map<number, Bits>();
     for (const [item, ahead] of this.closure(state.kernel)) {
@@ -164,24 +165,24 @@ class Builder {
   }
 }
 
-/** Adds `more` to `bits`; true when that changed them. */
-function addBits(bits: Bits, more: Bits): boolean {
+/** Adds `addend` to `bits`; true when `bits` changed. */
+function addBits(bits: Bits, addend: Bits): boolean {
   let changed = 0;
   for (let i = 0; i < bits.length; i++) {
-    changed |= more[i] & ~bits[i];
-    bits[i] |= more[i];
+    changed |= addend[i] & ~bits[i];
+    bits[i] |= addend[i];
   }
   return changed !== 0;
 }
 
 function mergeAhead(items: Kernel, item: number, ahead: Bits): boolean {
-  const known = items.get(item);
-  if (known) return addBits(known, ahead);
+  const lookaheads = items.get(item);
+  if (lookaheads) return addBits(lookaheads, ahead);
   items.set(item, ahead.slice());
   return true;
 }
 
-/** All states; the first is where parsing starts. Costs tens of milliseconds for a grammar of 200 rules. */
+/** Builds all states; the first is the start state. Costs tens of milliseconds for a grammar of 200 rules. */
 export function buildTables(grammar: GrammarSpec): readonly State[] {
   const builder = new Builder(grammar);
   const terminals = new Set(grammar.terminals);
@@ -208,11 +209,11 @@ export function buildTables(grammar: GrammarSpec): readonly State[] {
       for (const [index, terminal] of grammar.terminals.entries()) {
         if ((ahead[index >> 5] & (1 << (index & 31))) === 0) continue;
         if (shifts.has(terminal)) {
-          const ours = rulePrecedence[rule];
-          const theirs = precedence.get(terminal);
+          const rulePower = rulePrecedence[rule];
+          const terminalPower = precedence.get(terminal);
           const reduces =
-            ours && theirs &&
-            (ours.level > theirs.level || (ours.level === theirs.level && theirs.associativity === 'left')); // prettier-ignore
+            rulePower && terminalPower &&
+            (rulePower.level > terminalPower.level || (rulePower.level === terminalPower.level && terminalPower.associativity === 'left')); // prettier-ignore
           if (!reduces) continue;
           shifts.delete(terminal);
         }
@@ -223,7 +224,7 @@ export function buildTables(grammar: GrammarSpec): readonly State[] {
   });
 }
 
-/** Takes the most frequent rule (the first met of equals) out as the default. */
+/** Removes the most frequent rule (of equals the first) from the reductions; it becomes the default. */
 function splitDefault(all: ReadonlyMap<string, number>): Pick<State, 'reductions' | 'defaultRule'> {
   const counts = new Map<number, number>();
   for (const rule of all.values()) counts.set(rule, (counts.get(rule) ?? 0) + 1);

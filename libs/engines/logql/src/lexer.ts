@@ -1,3 +1,4 @@
+/** Cuts a query into the grammar's terminals. */
 import { parseDuration, unquoteGo } from '@loki/go';
 import type { LokiError } from '@loki/model';
 import { parseRangeDuration } from './duration-text.ts';
@@ -5,7 +6,7 @@ import { parseByteSize } from './numbers.ts';
 import { Scanner } from './scanner.ts';
 import { fixedTokens, flags, functionTokens, vectorFunctions } from './tokens.ts';
 
-/** A terminal with what its action gets: text, nanoseconds of a duration, bytes of a size. */
+/** A terminal with the value that its action receives: text, nanoseconds of a duration, bytes of a size. */
 export interface Token {
   readonly name: string;
   readonly value: string | number | bigint;
@@ -13,7 +14,7 @@ export interface Token {
   readonly column: number;
 }
 
-// Blanks as the scanner skips them; comments do not count as blanks here.
+// The blanks that the scanner skips. Comments are no blanks here.
 const opensCall = /[ \t\r\n]*\(/y;
 const opensGrouping = /[ \t\r\n]*(?:by|without)[ \t\r\n]*\(/iy;
 const unitText = /[\p{L}\d.]*/uy;
@@ -29,7 +30,8 @@ export class Lexer {
   }
 
   /**
-   * A malformed number before the latest token. An error in the use of its value comes first.
+   * The error of a malformed number before the latest token. An error about the use of the number is reported
+   * first.
    */
   get error(): LokiError | undefined {
     return this.#scanner.numberError;
@@ -80,7 +82,7 @@ export class Lexer {
     );
   }
 
-  /** The match of a sticky expression from here on; nothing is taken. */
+  /** The match of a sticky expression at the current place; it consumes nothing. */
   #matches(expression: RegExp): string {
     expression.lastIndex = this.#scanner.index;
     return expression.exec(this.#scanner.source)?.[0] ?? '';
@@ -92,12 +94,12 @@ export class Lexer {
 
   #number(): Token {
     const text = this.#scanner.text;
-    const rest = this.#matches(unitText);
-    if (rest !== '') {
-      const durationNs = parseDuration(text + rest);
-      const bytes = durationNs === undefined ? parseByteSize(text + rest) : undefined;
+    const suffix = this.#matches(unitText);
+    if (suffix !== '') {
+      const durationNs = parseDuration(text + suffix);
+      const bytes = durationNs === undefined ? parseByteSize(text + suffix) : undefined;
       if (durationNs !== undefined || bytes !== undefined) {
-        this.#take(rest);
+        this.#take(suffix);
         return durationNs === undefined ? this.#token('BYTES', bytes!) : this.#token('DURATION', durationNs);
       }
     }

@@ -1,22 +1,26 @@
+/** Compiles label matchers: step *select* of a query, policies and deletes. */
 import { compileRegex, plainAlternatives } from '@loki/regex';
 import type { Matcher } from './ast.ts';
 
-/** `name op "value"` ready to use. A missing label counts as empty. */
+/** `name op "value"` as a compiled test. A missing label counts as empty. */
 export interface StringMatcher {
   readonly name: string;
   readonly matches: (value: string) => boolean;
-  /** Values that alone decide: the matcher accepts these and no others, or the others when negated. */
+  /**
+   * Present when a list of values decides: the matcher accepts exactly these values, or all others when
+   * negated.
+   */
   readonly listed?: { readonly values: ReadonlySet<string>; readonly isNegated: boolean };
 }
 
-/** Regular expressions are anchored at both ends, and their dot takes newlines. */
+/** Compiles a matcher. Regular expressions are anchored at both ends, and their dot matches newlines. */
 export function compileMatcher({ name, op, value }: Matcher): StringMatcher {
   const isNegated = op === '!=' || op === '!~';
   const isRegex = op === '=~' || op === '!~';
   const values = isRegex ? plainAlternatives(value) : new Set([value]);
   if (values) {
     const [only] = values;
-    // Parsed labels are new strings: comparing one costs less than hashing it.
+    // Parsed labels are new strings: a comparison costs less than computing a hash.
     const isListed = values.size === 1 ? (text: string) => text === only : (text: string) => values.has(text);
     return { name, matches: (text) => isListed(text) !== isNegated, listed: { values, isNegated } };
   }
@@ -24,18 +28,18 @@ export function compileMatcher({ name, op, value }: Matcher): StringMatcher {
   return { name, matches: (text) => regex.test(text) !== isNegated };
 }
 
-/** Labels by name: `Labels`, a map. */
+/** Labels by name: `Labels` or a map. */
 interface LabelLookup {
   get(name: string): string | undefined;
 }
 
-/** True for labels that every matcher accepts. */
+/** Returns a predicate that is true for labels that every matcher accepts. */
 export function compileMatchers(matchers: readonly Matcher[]): (labels: LabelLookup) => boolean {
   const compiled = matchers.map(compileMatcher);
   return (labels) => matchesLabels(compiled, labels);
 }
 
-/** True when every matcher accepts its label, or an empty value where it is missing. */
+/** True when every matcher accepts its label, where a missing label counts as empty. */
 export function matchesLabels(matchers: readonly StringMatcher[], labels: LabelLookup): boolean {
   return matchers.every(({ name, matches }) => matches(labels.get(name) ?? ''));
 }

@@ -1,3 +1,4 @@
+/** Builds the nodes of a query's tree and checks them: the actions of the grammar. */
 import type {
   BinaryExpr, BinaryOp, CompareOp, Expr, Grouping, LabelFilter, LabelReplaceExpr, LiteralExpr, Matcher, MatchOp,
   MetricExpr, RangeAggExpr, RangeOp, Stage, Unwrap, VectorAggExpr, VectorMatching, VectorOp,
@@ -11,16 +12,16 @@ import { checkLabelRegex, checkRegexpParser, checkReplaceRegex } from './regex-c
 /** The text between the parentheses of a range aggregation. */
 export type LogRange = Pick<RangeAggExpr, 'log' | 'unwrap' | 'rangeNs' | 'offsetNs'>;
 
-/** A matching under construction. */
+/** The matching of a binary operation, while it is parsed. */
 export type Modifier = VectorMatching;
 
-/** Expressions inside expressions; deeper ones would overflow the stack of whoever walks the tree. */
+/** Deepest nesting of expressions; deeper trees would overflow the stack of code that walks them. */
 const depthMax = 1000;
 
 const depths = new WeakMap<object, number>();
 
-/** Notes that `node` stands above `children`; refuses what is too deep. */
-function above<T extends object>(node: T, ...children: object[]): T {
+/** Records the depth of `node` from that of `children`; throws when it is too deep. */
+function withDepth<T extends object>(node: T, ...children: object[]): T {
   let depth = 1;
   for (const child of children) depth = Math.max(depth, (depths.get(child) ?? 1) + 1);
   if (depth > depthMax) throw parseError(`expression is nested too deeply (> ${depthMax})`);
@@ -40,8 +41,8 @@ export function matcher(name: string, op: MatchOp, value: string): Matcher {
 }
 
 /**
- * Appends in place: pipelines may have thousands of stages. A negative line filter with alternatives lets a
- * line pass when none of them is there, which is what one filter after the other does.
+ * Appends in place: pipelines may have thousands of stages. A negative line filter with alternatives becomes
+ * one filter per alternative, because a line passes only when none of them occurs.
  */
 export function mergePipeline(stages: Stage[], stage: Stage): Stage[] {
   if (stage.kind === 'lineFilter' && stage.op.startsWith('!')) {
@@ -80,17 +81,17 @@ export function bytesFilter(name: string, op: CompareOp, valueBytes: number): La
   return { kind: 'bytes', name, op, valueBytes };
 }
 export function andFilter(left: LabelFilter, right: LabelFilter): LabelFilter {
-  return above({ kind: 'and', left, right }, left, right);
+  return withDepth({ kind: 'and', left, right }, left, right);
 }
 export function orFilter(left: LabelFilter, right: LabelFilter): LabelFilter {
-  return above({ kind: 'or', left, right }, left, right);
+  return withDepth({ kind: 'or', left, right }, left, right);
 }
 
 export function unwrapFilter(unwrap: Unwrap, filter: LabelFilter): Unwrap {
   return { ...unwrap, filters: [...unwrap.filters, filter] };
 }
 
-/** A log range waits for its selector and its span, which stand in different places. */
+/** Builds a log range once its selector and span are known; they stand at different places of the text. */
 export function logRange(
   stages: Stage[],
   unwrap: Unwrap | undefined,
@@ -161,7 +162,7 @@ export function vectorAggregation(
   } else if ((op === 'sort' || op === 'sort_desc') && grouping) {
     throw parseError("sort and sort_desc doesn't allow grouping by ");
   }
-  return above(
+  return withDepth(
     {
       kind: 'vectorAgg',
       op,
@@ -178,7 +179,7 @@ export function labelReplace(
   options: Pick<LabelReplaceExpr, 'destination' | 'replacement' | 'source' | 'pattern'>,
 ): LabelReplaceExpr {
   checkReplaceRegex(options.pattern);
-  return above({ kind: 'labelReplace', expr, ...options }, expr);
+  return withDepth({ kind: 'labelReplace', expr, ...options }, expr);
 }
 
 export function combine(returnBool: boolean): Modifier {
@@ -202,10 +203,14 @@ export function binary(op: BinaryOp, modifier: Modifier, left: Expr, right: Expr
   if (leftMetric.kind === 'literal' && rightMetric.kind === 'literal') {
     return { kind: 'literal', value: fold(op, leftMetric.value, rightMetric.value) };
   }
-  return above({ kind: 'binary', op, matching: modifier, left: leftMetric, right: rightMetric }, left, right);
+  return withDepth(
+    { kind: 'binary', op, matching: modifier, left: leftMetric, right: rightMetric },
+    left,
+    right,
+  );
 }
 
-/** The reference's name of a log expression's type: it shows in error texts. */
+/** Loki's Go type of a log expression, for error texts. */
 function goType(expr: Expr): string {
   return expr.kind === 'log' && expr.stages.length > 0 ? '*syntax.PipelineExpr' : '*syntax.MatchersExpr';
 }

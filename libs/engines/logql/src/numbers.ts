@@ -1,9 +1,10 @@
+/** Numbers and sizes in queries, as Go reads and writes them. */
 import { formatFloat as formatGoFloat } from '@loki/go';
 
 /**
- * Go's strconv.ParseFloat for the texts our scanner takes for numbers.
+ * Go's strconv.ParseFloat for the number tokens of our scanner.
  *
- * @returns the number, or the reason why not, in Go's words
+ * @returns the number, or the text of Go's error
  */
 export function parseFloatGo(text: string): number | string {
   const failure = (reason: string) => `strconv.ParseFloat: parsing ${JSON.stringify(text)}: ${reason}`;
@@ -12,9 +13,9 @@ export function parseFloatGo(text: string): number | string {
   const hex = /^([+-]?)0[xX]([0-9a-fA-F]*)(?:\.([0-9a-fA-F]*))?[pP]([+-]?\d+)$/.exec(plain);
   let value: number;
   if (hex) {
-    const [, sign, whole, fraction = '', exponent] = hex;
-    if (whole + fraction === '') return failure('invalid syntax');
-    const mantissa = Number(BigInt(`0x0${whole}${fraction}`));
+    const [, sign, integer, fraction = '', exponent] = hex;
+    if (integer + fraction === '') return failure('invalid syntax');
+    const mantissa = Number(BigInt(`0x0${integer}${fraction}`));
     value = (sign === '-' ? -1 : 1) * mantissa * 2 ** (Number(exponent) - 4 * fraction.length);
   } else {
     if (!/^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(plain)) return failure('invalid syntax');
@@ -23,18 +24,21 @@ export function parseFloatGo(text: string): number | string {
   return Number.isFinite(value) ? value : failure('value out of range');
 }
 
-/** `_` stands between two digits, or between the prefix of a base and a digit. */
+/** Matches a misplaced `_`: it must be between two digits, or between the prefix of a base and a digit. */
 export const misplacedUnderscore = /^_|[^0-9a-fA-FxXoObB]_|__|_(?![0-9a-fA-F])/;
 
-/** Go's FormatFloat(value, 'f', -1, 64): the shortest digits that read back the same, never an exponent. */
+/**
+ * Go's FormatFloat(value, 'f', -1, 64): the shortest digits that parse to the same value, without an
+ * exponent.
+ */
 export function formatFloat(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
   const text = Object.is(value, -0) ? '-0' : String(value);
   const match = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text);
   if (!match) return text;
-  const [, sign, first, rest = '', exponentText] = match;
-  const digits = first + rest;
+  const [, sign, first, digitsAfter = '', exponentText] = match;
+  const digits = first + digitsAfter;
   const exponent = Number(exponentText);
   if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`;
   if (digits.length > exponent + 1) {
@@ -43,7 +47,7 @@ export function formatFloat(value: number): string {
   return sign + digits.padEnd(exponent + 1, '0');
 }
 
-/** Go's %f, as some texts show numbers: `1.000000`. */
+/** Go's %f: `1.000000`. Some texts of Loki show numbers so. */
 export function formatSixDigits(value: number): string {
   return formatGoFloat(value, 'f', 6);
 }
@@ -57,7 +61,7 @@ for (const [power, letter] of ['', 'K', 'M', 'G', 'T', 'P'].entries()) {
 }
 byteUnits.set('kB', 1000);
 
-/** A byte count as a query writes it (`5MB`, `1.5KiB`): whole bytes, or undefined when the text is none. */
+/** Parses a size of a query (`5MB`, `1.5KiB`) to whole bytes; undefined for other texts. */
 export function parseByteSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d*)?|\.\d+)([a-zA-Z]+)$/.exec(text);
   const unit = match ? byteUnits.get(match[2]) : undefined;
@@ -68,11 +72,11 @@ export function parseByteSize(text: string): number | undefined {
 
 const decimalUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
 
-/** Decimal units, one digit below ten, none above: `5B`, `1.5kB`, `10MB`. Not exact. */
+/** Writes a size in decimal units, with one fraction digit below ten: `5B`, `1.5kB`, `10MB`. Not exact. */
 export function formatByteSize(bytes: number): string {
   if (bytes < 10) return `${bytes}B`;
   const power = Math.min(Math.floor(Math.log(bytes) / Math.log(1000)), decimalUnits.length - 1);
   const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
-  // Ties go to the even digit: 12.5kB is shown as 12kB.
+  // Ties are rounded to even: 12.5kB is shown as 12kB.
   return formatGoFloat(value, 'f', value >= 10 ? 0 : 1) + decimalUnits[power];
 }

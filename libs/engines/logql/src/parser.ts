@@ -1,3 +1,4 @@
+/** Parses queries by the grammar's tables: step *admit* of a query. */
 import { quoteGo } from '@loki/go';
 import { LokiError } from '@loki/model';
 import { plainAlternatives } from '@loki/regex';
@@ -10,41 +11,41 @@ import { Lexer } from './lexer.ts';
 import type { Token } from './lexer.ts';
 import { compileMatcher } from './matchers.ts';
 
-/** Query text longer than this is refused unread. */
+/** A longer query is refused before it is parsed. */
 export const queryBytesMax = 131_072;
 
 /**
- * Words and signs of a query. Lists of many names are one regular expression; what has more words than this
- * was not written to be answered, and each takes some 5 us of a thread that answers others too.
+ * Most tokens of a query. Long lists of names are one token (a regular expression), so honest queries have
+ * fewer. Each token takes some 5 us of the main thread.
  */
 const tokensMax = 10_000;
 
-/** Log selections of a query: each is planned, asked of every ingester and merged on its own. */
+/** Log selections of a query: each is planned, sent to every ingester and merged separately. */
 export const selectionsMax = 256;
 
 /**
- * Characters of a selector's regular expression that is no list of names: it is run on an empty text here,
- * after compiling, on the thread that answers everybody, and most longer ones were refused for their cost.
+ * Longest regular expression of a selector, unless it is a list of names. It is compiled and run on an empty
+ * text here, on the main thread; the engine refuses most longer ones for their cost anyway.
  */
 const matcherCharsMax = 16_384;
 
-/** More expected tokens than this are not listed. */
+/** An error lists at most this many expected tokens. */
 const expectationsMax = 4;
 
-// Built at the first query, not at import: a process that parses none need not pay for it.
+// Built at the first query, so that a process without queries does not pay for it.
 let tables: readonly State[] | undefined;
 
 /**
- * The scanner takes any letter, digit or sign for an identifier. `valid`: a query with a name that no label
- * can have is refused. `any`: it is shown (format_query), with the name in quotes.
+ * The scanner accepts any letters in identifiers. `valid`: a query with a name that no label can have is
+ * refused. `any`: such names are accepted; format_query shows them in quotes.
  */
 type LabelNames = 'valid' | 'any';
 
 const labelName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /**
- * Reads a query: syntax, literals, names, selectors, aggregations. The insides of line filters, parsers and
- * templates are left to `checkExpr`.
+ * Parses a query and checks literals, names, selectors and aggregations. `checkExpr` checks the contents of
+ * line filters, parsers and templates.
  *
  * @throws LokiError badRequest with Loki's text
  */
@@ -57,10 +58,10 @@ export function parseSyntax(query: string, names: LabelNames = 'valid'): Expr {
 }
 
 /**
- * Reads a log query whose selector may match every stream, `{}` included. Delete requests are written in it.
- * Like `parseSyntax` it does not look inside stages.
+ * Parses a log query whose selector may match every stream, also `{}`. Delete requests are such queries. Like
+ * `parseSyntax` it does not check the contents of stages.
  *
- * @param names `any` for a query that was accepted long ago and has to mean what it meant
+ * @param names `any` for a stored query, which must keep its meaning
  * @throws LokiError badRequest
  */
 export function parseSelectionSyntax(query: string, names: LabelNames = 'valid'): LogExpr {
@@ -70,7 +71,7 @@ export function parseSelectionSyntax(query: string, names: LabelNames = 'valid')
   return expr;
 }
 
-/** The parser proper: an explicit stack, so that no nesting overflows ours. */
+/** Runs the parser with an explicit stack, so that nesting cannot overflow the JavaScript stack. */
 function run(query: string, names: LabelNames): Expr {
   tables ??= buildTables(grammar);
   const lexer = new Lexer(query);
@@ -81,7 +82,8 @@ function run(query: string, names: LabelNames): Expr {
   let tokens = 0;
   for (;;) {
     const state = tables[states.at(-1)!];
-    // A state that can only reduce does so unread: what follows must not fail before what precedes.
+    // A state that can only reduce does not read the next token: an error there must not hide an earlier
+    // error.
     const isSimple = state.shifts.size === 0 && state.reductions.size === 0 && !state.accepts;
     let rule = state.defaultRule;
     if (!isSimple) {
@@ -125,7 +127,7 @@ function syntaxError(state: State, token: Token): LokiError {
   return parseErrorAt(token.line, token.column, message);
 }
 
-/** Each selector must rule something out for streams that lack its labels: others would select everything. */
+/** Each selector needs a matcher that refuses streams without its label: others would select everything. */
 function checkSelectors(expr: Expr): void {
   const logExprs = logExprsOf(expr);
   if (logExprs.length > selectionsMax) {
@@ -160,7 +162,7 @@ export function logExprsOf(expr: Expr): LogExpr[] {
   return rangesOf(expr).map(({ log }) => log);
 }
 
-/** The log expressions of a query, from left to right, each with the unwrap behind it. */
+/** The log expressions of a query, from left to right, each with its unwrap. */
 export function rangesOf(expr: Expr): Pick<RangeAggExpr, 'log' | 'unwrap'>[] {
   const ranges: Pick<RangeAggExpr, 'log' | 'unwrap'>[] = [];
   const visit = (node: Expr): void => {
@@ -189,9 +191,9 @@ export function rangesOf(expr: Expr): Pick<RangeAggExpr, 'log' | 'unwrap'>[] {
 }
 
 /**
- * The range aggregation that a sample leaf is, or has inside.
+ * The range aggregation of a sample leaf: the leaf itself, or inside its vector aggregation.
  *
- * @throws LokiError internal: only the planner makes leaves, so anything else is our own mistake
+ * @throws LokiError internal: only the planner creates leaves, so another kind is a fault of this program
  */
 export function rangeAggregationOf(expr: Expr): RangeAggExpr {
   if (expr.kind === 'rangeAgg') return expr;
@@ -199,13 +201,13 @@ export function rangeAggregationOf(expr: Expr): RangeAggExpr {
   throw new LokiError('internal', `a sample leaf must be a range aggregation, not ${expr.kind}`);
 }
 
-/** The first log expression of a query; undefined for one made of numbers only. */
+/** The first log expression of a query; undefined for a query of numbers only. */
 export function logExprOf(expr: Expr): LogExpr | undefined {
   return logExprsOf(expr)[0];
 }
 
 /**
- * Reads a bare selector.
+ * Parses a selector.
  *
  * @throws LokiError badRequest: Loki's parse errors, or its refusal of anything more than a selector
  */

@@ -1,15 +1,13 @@
+/** Patterns of the `pattern` stage and of the filters `|>` and `!>`. */
 import { QueryPartError } from './errors.ts';
 
-/**
- * A piece of a pattern: text that must be there, or a stretch of any text; its name is `_` when nobody wants
- * it.
- */
+/** A part of a pattern: literal text, or a capture of any text. The name of an unused capture is `_`. */
 type PatternPart =
   { readonly kind: 'literal'; readonly text: string } | { readonly kind: 'capture'; readonly name: string };
 
 const capture = /<([a-zA-Z_][a-zA-Z0-9_]*)>/g;
 
-/** Splits pattern text; a `<` that opens no capture is text. Never fails; `''` has no parts. */
+/** Splits pattern text; a `<` that opens no capture is literal. Never fails; `''` has no parts. */
 function splitPattern(text: string): readonly PatternPart[] {
   const parts: PatternPart[] = [];
   let end = 0;
@@ -23,9 +21,9 @@ function splitPattern(text: string): readonly PatternPart[] {
 }
 
 /**
- * The pattern of the `pattern` parser.
+ * Parses the pattern of a `pattern` stage.
  *
- * @throws QueryPartError with the reference's text
+ * @throws QueryPartError with Loki's text
  */
 export function parsePattern(text: string): readonly PatternPart[] {
   if (text === '') {
@@ -50,9 +48,9 @@ export function parsePattern(text: string): readonly PatternPart[] {
 }
 
 /**
- * The pattern of a `|>` or `!>` filter: no names. The empty pattern stands for the empty line.
+ * Parses the pattern of a `|>` or `!>` filter, which has no names. The empty pattern matches the empty line.
  *
- * @throws QueryPartError with the reference's text
+ * @throws QueryPartError with Loki's text
  */
 export function parseLinePattern(text: string): readonly PatternPart[] {
   const parts = splitPattern(text);

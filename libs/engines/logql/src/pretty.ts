@@ -1,3 +1,4 @@
+/** Formats a query over several lines, as Loki's format_query does. */
 import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/go';
 import { nsPerMs } from '@loki/model';
 import type { BinaryExpr, BinaryOp, Expr, Grouping, LogExpr, RangeAggExpr, Stage } from './ast.ts';
@@ -7,10 +8,10 @@ import {
 } from './print.ts'; // prettier-ignore
 import { operatorLevels } from './tokens.ts';
 
-/** An expression whose one-line text is longer than this is broken into lines. */
+/** A longer expression is broken into lines. */
 const lineBytesMax = 100;
 
-/** The query on as many lines as its length asks for, as the reference's format_query shows it. */
+/** The query on one or several lines, depending on its length, like Loki's format_query. */
 export function formatExpr(expr: Expr): string {
   return pretty(expr, 0);
 }
@@ -29,14 +30,14 @@ function pretty(expr: Expr, level: number): string {
     case 'vectorAgg': {
       const parameter = expr.parameter === undefined ? [] : [formatFloat(expr.parameter)];
       const name = expr.op + prettyGrouping(expr.grouping);
-      return call({ name, before: parameter, body: pretty(expr.expr, level + 1) }, level);
+      return call({ name, firstArguments: parameter, body: pretty(expr.expr, level + 1) }, level);
     }
     case 'labelReplace':
       return call(
         {
           name: 'label_replace',
           body: pretty(expr.expr, level + 1),
-          after: labelReplaceTexts(expr).map(quoteGo),
+          lastArguments: labelReplaceTexts(expr).map(quoteGo),
         },
         level,
       );
@@ -50,27 +51,24 @@ function pretty(expr: Expr, level: number): string {
 
 interface PrintedCall {
   readonly name: string;
-  readonly before?: readonly string[];
-  /** The operand, indented already. */
+  readonly firstArguments?: readonly string[];
+  /** The operand, already indented. */
   readonly body: string;
-  readonly after?: readonly string[];
+  readonly lastArguments?: readonly string[];
 }
 
-/** `name(`, each argument on a line of its own, `)`. */
-function call({ name, before = [], body, after = [] }: PrintedCall, level: number): string {
+/** `name(`, with each argument on its own line, `)`. */
+function call({ name, firstArguments = [], body, lastArguments = [] }: PrintedCall, level: number): string {
   const inner = indent(level + 1);
   const lines = [
-    ...before.map((argument) => inner + argument),
+    ...firstArguments.map((argument) => inner + argument),
     body,
-    ...after.map((argument) => inner + argument),
+    ...lastArguments.map((argument) => inner + argument),
   ];
   return `${indent(level)}${name}(\n${lines.join(',\n')}\n${indent(level)})`;
 }
 
-/**
- * A stage a line; line filters that follow each other share one. `decolorize` stands at the margin, as the
- * reference has it.
- */
+/** One stage a line; consecutive line filters share a line. `decolorize` is not indented, as in Loki. */
 function prettyLog(expr: LogExpr, level: number): string {
   const lines = [indent(level) + printSelector(expr.matchers, 'display')];
   let previous: Stage['kind'] | undefined;
@@ -90,27 +88,22 @@ function prettyRangeAgg(expr: RangeAggExpr, level: number): string {
     for (const part of unwrapParts(expr.unwrap, 'display')) body += `\n${indent(level + 2)}${part}`;
   }
   body += ` [${formatPrometheusDuration(expr.rangeNs)}]${prettyOffset(expr.offsetNs)}`;
-  return call({ name: expr.op, before: parameter, body }, level) + prettyGrouping(expr.grouping);
+  return call({ name: expr.op, firstArguments: parameter, body }, level) + prettyGrouping(expr.grouping);
 }
 
-/** `offset 1h` where one line says `offset 1h0m0s`; parts of a millisecond exist in the latter form only. */
+/** `offset 1h`, where the one-line form is `offset 1h0m0s`; fractions of a millisecond need the latter. */
 function prettyOffset(offsetNs: bigint): string {
   if (offsetNs === 0n) return '';
   return ` offset ${offsetNs % nsPerMs === 0n ? formatPrometheusDuration(offsetNs) : formatGoDuration(offsetNs)}`;
 }
 
-/**
- * Without labels `by ()` vanishes, and `without ()` loses its parentheses: the reference's words, as
- * recorded.
- */
+/** Without labels `by ()` is left out, and `without ()` has no parentheses, as recorded from Loki. */
 function prettyGrouping(grouping: Grouping | undefined): string {
   if (!grouping || grouping.labels.length > 0) return printGrouping(grouping, ', ');
   return grouping.without ? ' without' : '';
 }
 
-/**
- * The matching of a wrapped operation goes unsaid where it names no labels, unless a group modifier needs it.
- */
+/** A matching without labels is left out of a wrapped operation, unless a group modifier needs it. */
 function prettyBinary(expr: BinaryExpr, level: number): string {
   const { labels, card } = expr.matching;
   const isBare = labels.length === 0 && card === 'one-to-one';
@@ -123,7 +116,8 @@ function prettyBinary(expr: BinaryExpr, level: number): string {
 }
 
 /**
- * Would the operand on lines of its own be read as another operation? On one line it has parentheses already.
+ * Whether the operand needs parentheses on lines of its own to keep its meaning. On one line it already has
+ * them.
  */
 function needsParentheses(operand: Expr, { op, right }: BinaryExpr): boolean {
   if (operand.kind !== 'binary' || fitsOneLine(canonicalText(operand))) return false;

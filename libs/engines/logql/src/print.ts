@@ -1,3 +1,4 @@
+/** Writes a query's tree as text: exact for machines, or as Loki shows it. */
 import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/go';
 import type {
   BinaryExpr, Expr, Extraction, Grouping, LabelFilter, LineFilterStageSpec, LogExpr, Matcher, RangeAggExpr, Stage, Unwrap,
@@ -5,18 +6,18 @@ import type {
 import { formatByteSize, formatFloat, formatSixDigits } from './numbers.ts';
 
 /**
- * How text is meant to be used. The reference's canonical text rounds sizes and `vector` numbers and quotes
- * unusual label names, so it cannot be read back to the same tree; the exact text can, and is the same
+ * The purpose of a text. `display` is Loki's canonical text: it rounds sizes and `vector` numbers and quotes
+ * unusual label names, so it may parse to another tree. `exact` parses to the same tree, and is the same
  * otherwise.
  */
 type PrintStyle = 'exact' | 'display';
 
-/** One line that parses back to the same tree: for sending a query elsewhere, and as a cache key. */
+/** One line that parses back to the same tree: for sending a query to other processes, and as a cache key. */
 export function printExpr(expr: Expr): string {
   return print(expr, 'exact');
 }
 
-/** One line as the reference shows the query to users. */
+/** One line, as Loki shows the query to users. */
 export function canonicalText(expr: Expr): string {
   return print(expr, 'display');
 }
@@ -46,7 +47,7 @@ export function labelReplaceTexts(expr: Expr & { kind: 'labelReplace' }): string
   return [expr.destination, expr.replacement, expr.source, expr.pattern];
 }
 
-/** A number; what the language cannot spell (NaN, infinities) as a sum that folds to it. */
+/** A number. NaN and infinities, which LogQL cannot spell, become an operation that folds to them. */
 function printLiteral(value: number, style: PrintStyle): string {
   if (style === 'display' || Number.isFinite(value)) return formatFloat(value);
   if (Number.isNaN(value)) return '(0 / 0)';
@@ -62,7 +63,7 @@ function printLog(expr: LogExpr, style: PrintStyle): string {
 /**
  * A stream selector as text: `{app="web", pod=~"a|b"}`.
  *
- * @param style `exact` keeps names as they are; other styles quote names that are no plain identifiers
+ * @param style `exact` does not change names; `display` quotes names that are no plain identifiers
  */
 export function printSelector(matchers: readonly Matcher[], style: PrintStyle = 'exact'): string {
   return `{${matchers.map((matcher) => printMatcher(matcher, style)).join(', ')}}`;
@@ -133,8 +134,8 @@ function printFilter(filter: LabelFilter, style: PrintStyle): string {
 }
 
 /**
- * The reference shows a filter's regular expression in backticks where it has to run it as one, and in double
- * quotes where comparing with literals does: `level=~"warn|err.*"`, but level=~`err[0-9]`.
+ * Loki shows a filter's regular expression in backticks when it runs it as one, and in double quotes when
+ * comparisons with literals suffice: `level=~"warn|err.*"`, but level=~`err[0-9]`.
  */
 function printStringFilter(matcher: Matcher, style: PrintStyle): string {
   const { name, op, value } = matcher;
@@ -144,10 +145,10 @@ function printStringFilter(matcher: Matcher, style: PrintStyle): string {
   return `${name}${op}\`${value}\``;
 }
 
-/** Text without signs of its own, with `.*` before or behind it or not; or anything at all. */
+/** Text without special characters, optionally with `.*` before or after it; or `.+`. */
 const literalPart = /^(?:\.\*)?(?:[^\\.+*?()|[\]{}^$]|\\[\\.+*?()|[\]{}^$])*(?:\.\*)?$|^\.\+$/s;
 
-/** Does the regular expression look for literals, with anything before or behind them? */
+/** Whether the regular expression searches for literals, optionally with any text around them. */
 function isLiteralSearch(pattern: string): boolean {
   const alternatives = pattern.replace(/^\(\?i\)/, '').replace(/^\((?:\?:)?([^()]*)\)$/, '$1');
   return alternatives.split(/(?<!\\)\|/).every((part) => literalPart.test(part));
@@ -163,8 +164,8 @@ function printRangeAgg(expr: RangeAggExpr, style: PrintStyle): string {
 /** The unwrap and the filters after it, each with its `|`. */
 export function unwrapParts(unwrap: Unwrap, style: PrintStyle): string[] {
   const { conversion, label, filters } = unwrap;
-  const what = conversion === '' ? label : `${conversion}(${label})`;
-  return [`| unwrap ${what}`, ...filters.map((filter) => `| ${printFilter(filter, style)}`)];
+  const operand = conversion === '' ? label : `${conversion}(${label})`;
+  return [`| unwrap ${operand}`, ...filters.map((filter) => `| ${printFilter(filter, style)}`)];
 }
 
 function printRange({ rangeNs, offsetNs }: RangeAggExpr): string {
@@ -177,13 +178,13 @@ export function printGrouping(grouping: Grouping | undefined, separator: string)
   return ` ${grouping.without ? 'without' : 'by'} (${grouping.labels.join(separator)})`;
 }
 
-/** `by ()` is what no grouping means, and is not written. */
+/** `by ()` means no grouping and is not written. */
 function vectorGrouping(grouping: Grouping | undefined, separator: string): string {
   if (!grouping || (!grouping.without && grouping.labels.length === 0)) return '';
   return printGrouping(grouping, separator);
 }
 
-/** The operator with `bool` and the matching; a blank follows `on (…)` where `group_left` would stand. */
+/** The operator with `bool` and the matching; a blank follows `on (…)` in place of an absent `group_left`. */
 export function printOperator({ op, matching }: BinaryExpr, separator: string): string {
   let text = matching.returnBool ? `${op} bool` : op;
   if (matching.on || matching.labels.length > 0 || matching.card !== 'one-to-one') {

@@ -1,7 +1,8 @@
+/** Checks regular expressions in queries, with Loki's error texts. */
 import { compileRegex, plainAlternatives } from '@loki/regex';
 import { messageOfPart, parseError } from './errors.ts';
 
-/** Refuses a matcher's regex that is none. */
+/** Throws for a matcher's invalid regex. */
 export function checkLabelRegex(pattern: string): void {
   if (plainAlternatives(pattern)) return;
   try {
@@ -19,7 +20,7 @@ export function checkReplaceRegex(pattern: string): void {
   }
 }
 
-/** Refuses a pattern of the regexp parser that is no regex, names no group, or names one twice. */
+/** Throws for a pattern of the regexp parser that is invalid, has no named group, or names a group twice. */
 export function checkRegexpParser(pattern: string): void {
   const names = new Set<string>();
   let groups: readonly string[];

@@ -1,3 +1,4 @@
+/** Scans query text as Go's text/scanner does, because error positions depend on it. */
 import type { LokiError } from '@loki/model';
 import { parseErrorAt } from './errors.ts';
 import { misplacedUnderscore } from './numbers.ts';
@@ -10,20 +11,18 @@ const anyLetter = /^\p{L}$/u;
 const anyDigit = /^\p{Nd}$/u;
 
 /**
- * Splits text the way Go's text/scanner does, because positions in error texts are observable: a token stands
- * where its first character stands, columns count characters, and reading on by `next` invalidates the line
- * (it becomes 0).
+ * Splits text the way Go's text/scanner does, because error texts show positions: a token's position is that
+ * of its first character, columns count characters, and `next` invalidates the line (it becomes 0).
  */
 export class Scanner {
   readonly source: string;
   /** Position of the latest token. */
   line = 0;
   column = 0;
-  /** Index in `source` of the character not yet taken. */
+  /** Index in `source` of the next character. */
   index = 0;
   /**
-   * The first malformed number. It is a token none the less: `1e` is refused as the float that it is used
-   * for.
+   * The error of the first malformed number. The number is still a token: an error about its use comes first.
    */
   numberError: LokiError | undefined;
   #tokenStart = 0;
@@ -39,12 +38,12 @@ export class Scanner {
     if (this.#char === 0xfeff) this.#advance();
   }
 
-  /** The character that `next` would take; -1 at the end. */
+  /** The next character, which stays unread; -1 at the end. */
   peek(): number {
     return this.#char;
   }
 
-  /** Takes one character outside of any token. */
+  /** Reads one character outside of any token. */
   next(): number {
     this.line = 0;
     const char = this.#char;
@@ -52,7 +51,7 @@ export class Scanner {
     return char;
   }
 
-  /** Text of the latest token, and of all that `next` took since. */
+  /** Text of the latest token and of all characters that `next` has read since. */
   get text(): string {
     return this.source.slice(this.#tokenStart, this.index);
   }
@@ -67,8 +66,8 @@ export class Scanner {
         this.line = this.#charLine;
         this.column = this.#charColumn;
       } else {
-        // The last character was a line break (or the text is empty): we stand behind it, on the line it
-        // ends.
+        // The last character was a line break (or the text is empty): the position is after it, on the line
+        // that it ends.
         this.line = this.#charLine - 1;
         this.column = this.#lastLineLength;
       }
@@ -98,7 +97,7 @@ export class Scanner {
     this.numberError ??= parseErrorAt(this.line, this.column, message);
   }
 
-  /** Makes `#char` the character at `index` and counts its column. */
+  /** Loads the character at `index` and counts its column. */
   #load(): void {
     if (this.index >= this.source.length) {
       if (this.#char >= 0) this.#charColumn++;
@@ -108,7 +107,7 @@ export class Scanner {
     this.#char = this.source.codePointAt(this.index)!;
     this.#charColumn++;
     if (this.#char === 0) this.fail('invalid character NUL');
-    // Half a surrogate pair stands for a byte that is no UTF-8 (`FormValues`).
+    // Half a surrogate pair encodes a byte that is no UTF-8 (`FormValues`).
     if (this.#char >= 0xd800 && this.#char <= 0xdfff) this.fail('invalid UTF-8 encoding');
     if (this.#char === newline) {
       this.#charLine++;
@@ -133,7 +132,8 @@ export class Scanner {
   }
 
   /**
-   * Decimal and hexadecimal literals with `_` between digits; `seenDot`: the dot before the digits is taken.
+   * Decimal and hexadecimal literals with `_` between digits; `seenDot`: the dot before the digits has been
+   * read.
    */
   #scanNumber(seenDot: boolean): ScanKind {
     let isHex = false;
@@ -189,7 +189,7 @@ export class Scanner {
       count++;
     }
     this.#advance();
-    // Single quotes hold one character, and no string.
+    // Single quotes enclose one character, not a string.
     if (quote === 39 && count !== 1) this.fail('invalid char literal');
     return kind;
   }
@@ -243,7 +243,7 @@ function isLetter(char: number): boolean {
   return (char >= 97 && char <= 122) || (char >= 65 && char <= 90) || char === 95;
 }
 
-/** The character; NUL, which no text holds, for the end. */
+/** The character as text; NUL for the end, because no text contains it. */
 function charText(char: number): string {
   return String.fromCodePoint(Math.max(char, 0));
 }

@@ -1,20 +1,25 @@
-/** The answers of each kind of pipeline stage to the questions that planning a query asks. */
+/**
+ * Traits of the pipeline stages, by which planning decides what may move or be skipped: step *plan* of a
+ * query.
+ */
 import type { Stage } from './ast.ts';
 
 interface StageTraits {
-  /** Extracts labels from the line. */
+  /** The stage extracts labels from the line. */
   readonly isParser: boolean;
-  /** Stages behind it see another line: a line filter may not move ahead of it. */
+  /** Later stages see another line: a line filter may not move ahead of it. */
   readonly replacesLine: boolean;
-  /** Labels or errors may differ behind it: a filter on stored labels may not move ahead of it. */
+  /**
+   * Labels or errors may be different after the stage: a filter on stored labels may not move ahead of it.
+   */
   readonly changesLabels: boolean;
   /** The stage needs the line's bytes. */
   readonly needsLine: boolean;
   /** Whether the line decides which labels come out of the stage, and whether the row passes. */
   readonly dependsOnLine: 'always' | 'by its templates' | 'never';
-  /** May stand in the shorter pipeline that finds out early that a row will be dropped. */
+  /** The stage may be part of the shorter probe pipeline, which finds early that a row will be dropped. */
   readonly mayProbe: boolean;
-  /** Reads lines at the speed of a parser, not of a search. */
+  /** The stage costs as much per line as a parser, not as a search. */
   readonly hasParserCost: boolean;
 }
 
@@ -46,7 +51,7 @@ export const stageTraits: Readonly<Record<Stage['kind'], StageTraits>> = {
   regexp: parser,
   pattern: parser,
   unpack: { ...parser, replacesLine: true, mayProbe: false },
-  // It changes the line, but filters behind it see the stored one, as the reference's do (its issue 18898).
+  // It changes the line, but later filters see the stored line, as in Loki (its issue 18898).
   decolorize: { ...onLabels, changesLabels: false, needsLine: true, mayProbe: false },
   // A filter changes labels: it sets errors.
   labelFilter: onLabels,

@@ -1,12 +1,12 @@
 /**
- * Terminals of the grammar, named as error texts name them. The order is observable: expectations are listed
- * in it.
+ * Terminals of the grammar, with the names that error texts show. Error texts list expected terminals in this
+ * order.
  */
 const signs = [
   '=', '=~', '!~', '!=', '{', '}', '[', ']', ',', '.', '|~', '|=', '|>', '!>', '|', '(', ')',
 ] as const; // prettier-ignore
 
-/** Words that are always keywords, whatever follows. Matched without regard to case. */
+/** Words that are always keywords, regardless of the next token. Case does not matter. */
 const keywords = [
   'by', 'without', 'json', 'regexp', 'logfmt', 'line_format', 'label_format', 'unwrap', 'offset', 'on', 'ignoring',
   'group_left', 'group_right', 'decolorize', 'drop', 'keep', 'pattern', 'unpack', 'bool',
@@ -22,7 +22,7 @@ export const vectorFunctions = [
   'sum', 'avg', 'max', 'min', 'count', 'stddev', 'stdvar', 'bottomk', 'topk', 'approx_topk', 'sort', 'sort_desc',
 ] as const; // prettier-ignore
 
-/** Low to high; the sign or word is also the token's name. */
+/** Operators by precedence, lowest first; the sign or word is also the token's name. */
 export const operatorLevels = [
   { associativity: 'left', operators: ['or'] },
   { associativity: 'left', operators: ['and', 'unless'] },
@@ -34,7 +34,7 @@ export const operatorLevels = [
 
 const operators = operatorLevels.flatMap((level) => level.operators as readonly string[]);
 
-/** Words that are functions when `(` follows, and identifiers otherwise; with their token's name. */
+/** Words that are functions when `(` follows, and identifiers otherwise; with the names of their tokens. */
 export const functionTokens: ReadonlyMap<string, string> = new Map([
   ...[...rangeFunctions, ...vectorFunctions].map((name) => [name, name.toUpperCase()] as const),
   ['label_replace', 'LABEL_REPLACE'],

@@ -1,21 +1,21 @@
-/** Groups lines that differ in some words only. */
+/** Clusters lines that differ in some words only: the patterns of `/patterns`. */
 import { TimeCounts } from './time-counts.ts';
 import { kindsOf, wildcard, wordKinds } from './tokens.ts';
 import type { Tokens } from './tokens.ts';
 
-/** Of the words that say something, more than this share must be equal for two lines to have one pattern. */
+/** Two lines have one pattern when more than this share of their meaningful words is equal. */
 const similarityMin = 0.5;
-/** First words told apart under one shape; lines with further ones share a place. */
+/** Most first words that are distinguished under one shape; lines with further ones share a leaf. */
 const childrenMax = 64;
-/** Clusters compared with a line at most; the least recently seen one makes room. */
+/** Most clusters that are compared with a line; the least recently used one is evicted. */
 const clustersPerLeafMax = 24;
 
-/** Bytes of a cluster beside its texts, and for each count. */
+/** Bytes of a cluster without its texts, and of each count. */
 const clusterBytes = 300;
 const bytesPerWord = 24;
 
 interface DrainOptions {
-  /** Clusters kept; the least recently seen one goes. */
+  /** Most clusters; the least recently used one is evicted. */
   readonly clustersMax: number;
 }
 
@@ -24,8 +24,9 @@ export class LineCluster {
   readonly words: string[];
   readonly separators: readonly string[];
   /**
-   * Of each word. A place where plain words differed is a `wildcard` and goes on counting against similarity,
-   * so that a pattern cannot wear away; a place where a variable stood once is `variable` for ever.
+   * The kind of each word. A place where plain words differed is a `wildcard` and still lowers the
+   * similarity, so that a pattern cannot degrade to wildcards alone. A place that once held a variable stays
+   * `variable`.
    */
   readonly kinds: Uint8Array;
   readonly counts = new TimeCounts();
@@ -58,18 +59,18 @@ interface Shape {
 
 /**
  * Clusters lines after the idea of Drain (He et al., 2017): a tree of fixed depth (shape of the line, its
- * first word that says something) leads to the few clusters worth a comparison; the most similar one takes
- * the line, and words that differ become wildcards. Patterns match their lines exactly, as the separators are
- * part of the shape.
+ * first meaningful word) leads to a few candidate clusters. The most similar cluster takes the line, and its
+ * words that differ become wildcards. Patterns match their lines exactly, because the separators are part of
+ * the shape.
  *
  * O(words × clusters of a leaf) a line.
  */
 export class Drain {
   readonly #clustersMax: number;
   readonly #shapes = new Map<string, Shape>();
-  /** In the order in which they were last seen. */
+  /** In order of last use. */
   readonly #clusters = new Set<LineCluster>();
-  /** Estimate of the memory that clusters take, counts included. */
+  /** Estimated memory of the clusters with their counts. */
   bytes = 0;
 
   constructor(options: DrainOptions) {
@@ -81,9 +82,9 @@ export class Drain {
   }
 
   /**
-   * Finds or makes the cluster of a line, or of a pattern from elsewhere.
+   * Finds or creates the cluster of a line, or of a pattern that another process or worker found.
    *
-   * @param kinds of the words, where they are known
+   * @param kinds kinds of the words, if they are known
    */
   train(tokens: Tokens, kinds: Uint8Array = kindsOf(tokens)): LineCluster {
     const leaf = this.#leaf(tokens, kinds);
@@ -95,7 +96,7 @@ export class Drain {
     } else {
       if (leaf.clusters.size >= clustersPerLeafMax) this.remove(firstOf(leaf.clusters));
       else if (this.#clusters.size >= this.#clustersMax) this.remove(firstOf(this.#clusters));
-      // Making room may have taken the leaf itself away.
+      // The eviction may have removed the leaf itself.
       const place = this.#leaf(tokens, kinds);
       cluster = new LineCluster(tokens, kinds, place);
       this.bytes += cluster.weight;
@@ -145,23 +146,23 @@ function mostSimilar(
   return best;
 }
 
-/** Share of the places that say something in both whose words are equal; 0 when the keys differ. */
+/** Share of equal words among the places that are meaningful in both; 0 when keys differ. */
 function similarityOf(cluster: LineCluster, words: readonly string[], kinds: Uint8Array): number {
   const { plain, variable, key, wildcard: differs } = wordKinds;
   let equal = 0;
   let compared = 0;
   let saysSomething = false;
   for (let i = 0; i < words.length; i++) {
-    const here = kinds[i];
-    const there = cluster.kinds[i];
-    if (here === key || there === key) {
+    const wordKind = kinds[i];
+    const clusterKind = cluster.kinds[i];
+    if (wordKind === key || clusterKind === key) {
       if (words[i] !== cluster.words[i]) return 0;
       continue;
     }
-    if (here !== variable || there !== variable) saysSomething = true;
-    if (here === variable || there === variable) continue;
+    if (wordKind !== variable || clusterKind !== variable) saysSomething = true;
+    if (wordKind === variable || clusterKind === variable) continue;
     compared++;
-    if (here === plain && there !== differs && words[i] === cluster.words[i]) equal++;
+    if (wordKind === plain && clusterKind !== differs && words[i] === cluster.words[i]) equal++;
   }
   if (compared === 0) return saysSomething ? 0 : 1;
   return equal / compared;

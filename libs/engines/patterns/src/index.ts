@@ -1,3 +1,4 @@
+/** Patterns of log lines: clustering, bounded storage, and the answers of `/patterns`. */
 export { mergePatterns } from './merge-patterns.ts';
 export { PatternStore } from './pattern-store.ts';
 export { summarizeTask } from './summarize.ts';

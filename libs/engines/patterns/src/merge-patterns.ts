@@ -1,8 +1,7 @@
+/** Merges the patterns of several ingesters: the answer of `/patterns`. */
 import type { PatternSeries } from '@loki/ports';
 
-/**
- * Patterns of several places as one answer, the most frequent first; equal texts of one level are added up.
- */
+/** Merges lists of patterns; the most frequent comes first. Counts of equal texts of one level are added. */
 export function mergePatterns(lists: readonly (readonly PatternSeries[])[]): PatternSeries[] {
   const merged = new Map<string, { series: PatternSeries; samples: Map<number, number>; total: number }>();
   for (const series of lists.flat()) {

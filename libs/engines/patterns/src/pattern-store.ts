@@ -6,17 +6,17 @@ import type { RecordSummary, StreamSummary } from './summarize.ts';
 import { bucketSeconds } from './time-counts.ts';
 import { joinTokens } from './tokens.ts';
 
-/** How far counts reach back from the newest line of their stream. */
+/** Counts are retained for this long before the newest line of their stream. */
 export const retainSeconds = 3 * 3600;
 const retainBuckets = retainSeconds / bucketSeconds;
-/** A stream's old counts are looked for each time it has moved on by so much. */
+/** A stream's old counts are removed each time its newest line has advanced by this many buckets. */
 const pruneEveryBuckets = 60;
 
-/** Patterns of one stream and level; as many as a person would scroll through, many times over. */
+/** Most patterns of one stream and level, far more than a person would read. */
 const clustersPerLevelMax = 300;
-/** Levels of one stream; the label comes from clients. */
+/** Most levels of one stream; clients choose the label's values. */
 const levelsMax = 16;
-/** Patterns of one answer, the most frequent ones, and those that are merged for it. */
+/** Most patterns of one answer (the most frequent ones), and most patterns that are merged for it. */
 const answerPatternsMax = 300;
 const mergedClustersMax = 5000;
 
@@ -24,7 +24,7 @@ const bytesPerCount = 32;
 const bytesPerStream = 800;
 
 interface PatternStoreOptions {
-  /** Memory that patterns may take; the streams that were silent for longest are forgotten. */
+  /** Most memory of patterns; the streams without lines for the longest time are forgotten. */
   readonly bytesMax: number;
 }
 
@@ -50,7 +50,7 @@ interface StreamPatterns {
 /** Patterns of all tenants, in bounded memory. */
 export class PatternStore {
   readonly #bytesMax: number;
-  /** By tenant and labels, in the order in which they last had lines. */
+  /** By tenant and labels, in the order of their latest lines. */
   readonly #streams = new Map<string, StreamPatterns>();
   #bytes = 0;
 
@@ -66,7 +66,7 @@ export class PatternStore {
     return this.#streams.size;
   }
 
-  /** Adds what a record held. @returns patterns that are new, by tenant */
+  /** Adds the patterns of a record. @returns patterns that are new, by tenant */
   add(summary: RecordSummary): Map<string, number> {
     const detected = new Map<string, number>();
     for (const each of summary.streams) {
@@ -86,7 +86,7 @@ export class PatternStore {
     return detected;
   }
 
-  /** The most frequent patterns of the selected streams, alike ones of several streams as one. */
+  /** The most frequent patterns of the selected streams, equal patterns of several streams are merged. */
   query(selection: PatternSelection): PatternSeries[] {
     const levels = new Map<string, Drain>();
     const endBucket = Math.ceil(selection.endSeconds / bucketSeconds);
@@ -122,7 +122,7 @@ export class PatternStore {
     }));
   }
 
-  /** The stream's patterns; it is now the last to be forgotten. */
+  /** The stream's patterns. The stream becomes the last one to be forgotten. */
   #stream({ tenant, names, values }: StreamSummary): StreamPatterns {
     const labels = Labels.fromPairs(names.map((name, i) => [name, values[i]]));
     const key = `${tenant}\u0000${labels.toString()}`;

@@ -1,4 +1,4 @@
-/** Patterns of one record, found in a worker. */
+/** Finds the patterns of one record in a worker, beside step *consume* of a written line. */
 import { nsPerMs } from '@loki/model';
 import type { Labels } from '@loki/model';
 import type { Task } from '@loki/ports';
@@ -8,20 +8,20 @@ import { Drain } from './drain.ts';
 import { bucketSeconds } from './time-counts.ts';
 import { tokenize } from './tokens.ts';
 
-/** The metadata that the level of a line stands in. */
+/** The name of the metadata with a line's level. */
 const levelName = 'detected_level';
 const levelUnknown = 'unknown';
 
-/** Patterns of one stream and level told apart in one record. */
+/** Most patterns of one stream and level in one record. */
 const clustersMax = 200;
-/** Lines of one record that are looked at; beyond, it is the first ones that speak. */
+/** Most lines of one record that are examined: the first ones. */
 const rowsMax = 200_000;
 
 /** A pattern with its counts, in wire form. */
 interface PatternSummary {
   readonly words: readonly string[];
   readonly separators: readonly string[];
-  /** Of each word, as its cluster has them. */
+  /** The kind of each word, as in its cluster. */
   readonly kinds: Uint8Array;
   readonly buckets: readonly number[];
   readonly counts: readonly number[];
@@ -40,13 +40,13 @@ export interface StreamSummary {
 export interface RecordSummary {
   readonly streams: readonly StreamSummary[];
   readonly lines: number;
-  /** Lines without a pattern: too long, of too many words, or one too many in their record. */
+  /** Lines without a pattern: too long, with too many words, or beyond the bound of lines of a record. */
   readonly skipped: number;
 }
 
 /**
- * Reduces a write-log record to the patterns of its lines, in a worker: what is left for the thread that
- * keeps them costs little, however many lines there were.
+ * Reduces a write-log record to the patterns of its lines, in a worker: merging them into the store then
+ * costs the main thread little, even for many lines.
  */
 export const summarizeTask: Task<{ readonly bytes: Uint8Array }, RecordSummary> = {
   name: 'patterns.summarize',

@@ -1,4 +1,4 @@
-/** Seconds that one count stands for. */
+/** Seconds of one bucket. */
 export const bucketSeconds = 10;
 
 /** Counts by buckets of 10 s, ascending; lines come mostly in order. */
@@ -27,11 +27,11 @@ export class TimeCounts {
     }
   }
 
-  addAll(other: { readonly buckets: readonly number[]; readonly counts: readonly number[] }): void {
-    for (let i = 0; i < other.buckets.length; i++) this.add(other.buckets[i], other.counts[i]);
+  addAll(added: { readonly buckets: readonly number[]; readonly counts: readonly number[] }): void {
+    for (let i = 0; i < added.buckets.length; i++) this.add(added.buckets[i], added.counts[i]);
   }
 
-  /** Forgets what lies before `bucket`. */
+  /** Removes counts before `bucket`. */
   dropBelow(bucket: number): void {
     let count = 0;
     while (count < this.buckets.length && this.buckets[count] < bucket) this.total -= this.counts[count++];

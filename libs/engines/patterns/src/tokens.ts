@@ -1,16 +1,16 @@
-/** Stands for "anything" in a pattern, as in LogQL's `|>`. */
+/** The wildcard in the text of a pattern, as in LogQL's `|>`. */
 export const wildcard = '<_>';
 
-/** How a word, or the place of a word in a pattern, takes part in comparing lines. */
+/** The role of a word, or of a place in a pattern, in the comparison of lines. */
 export const wordKinds = { plain: 0, variable: 1, key: 2, wildcard: 3 } as const;
 
-/** Lines with more words, or longer ones, have no pattern that anybody would read. */
+/** Lines with more words or characters get no pattern, because it would be unreadable. */
 export const wordsMax = 192;
 export const lineCharsMax = 4096;
 
 /**
- * A line taken apart: separators[0] words[0] separators[1] … words[n-1] separators[n] is the line again. Only
- * the first and the last separator may be empty.
+ * A line as words and separators: separators[0] words[0] separators[1] … words[n-1] separators[n] is the
+ * line. Only the first and the last separator may be empty.
  */
 export interface Tokens {
   readonly words: readonly string[];
@@ -21,7 +21,7 @@ const isSeparator = new Uint8Array(128);
 for (const char of ' \t\r\n="\',;|()[]{}<>') isSeparator[char.charCodeAt(0)] = 1;
 const colon = 0x3a;
 
-/** undefined: the line is too long, or has too many words, or none. */
+/** Splits a line; undefined when it is too long, or has too many words or none. */
 export function tokenize(line: string): Tokens | undefined {
   if (line.length > lineCharsMax) return undefined;
   const words: string[] = [];
@@ -61,7 +61,7 @@ function isPlainSeparator(line: string, at: number): boolean {
   return code < 128 && isSeparator[code] === 1;
 }
 
-/** The line, or the pattern, that the tokens are of. */
+/** The line or pattern as text. */
 export function joinTokens({ words, separators }: Tokens): string {
   let text = separators[0];
   for (let i = 0; i < words.length; i++) text += words[i] + separators[i + 1];
@@ -69,7 +69,8 @@ export function joinTokens({ words, separators }: Tokens): string {
 }
 
 /**
- * The kind of each word. Keys (`key=`, `"key":`) and words with digits tell little about what a line says.
+ * The kind of each word. Keys (`key=`, `"key":`) and words with digits say little about the meaning of a
+ * line.
  */
 export function kindsOf({ words, separators }: Tokens): Uint8Array {
   const kinds = new Uint8Array(words.length);
@@ -80,8 +81,8 @@ export function kindsOf({ words, separators }: Tokens): Uint8Array {
   return kinds;
 }
 
-function isKey(after: string): boolean {
-  return after.startsWith('=') || after.startsWith('":') || after.startsWith("':");
+function isKey(separator: string): boolean {
+  return separator.startsWith('=') || separator.startsWith('":') || separator.startsWith("':");
 }
 
 function hasDigit(word: string): boolean {

@@ -1,28 +1,31 @@
-import { children, some } from './ast.ts';
+/** Analyses a pattern for the choice of its engine: step *fetch, scan* of a query. */
+import { children, someNode } from './ast.ts';
 import type { Node } from './ast.ts';
 
 /** The properties of a pattern that decide its engine. */
 export interface Shape {
-  /** A loop within a loop, or over branches that may begin alike: backtracking may explode. */
+  /**
+   * A loop in a loop, or a loop over branches with a common beginning: backtracking may take exponential
+   * time.
+   */
   readonly isExplosive: boolean;
   /**
-   * How the steps of a backtracking engine may grow with the length n of the input: n to this power. Counts
-   * the unbounded loops one after another, and one for a search that may start anywhere.
+   * A backtracking engine may take n^degree steps on an input of length n. The degree counts the unbounded
+   * loops in sequence, plus one for a search that may start anywhere.
    */
   readonly degree: number;
   /**
-   * A constant factor to the above: the product of the bounded repeats' counts, or what a long pattern costs
-   * itself.
+   * Constant factor of the steps: the product of the counts of bounded repeats, or the cost of a long
+   * pattern.
    */
   readonly stepsPerUnit: number;
-  /**
-   * A JavaScript engine may report other groups, or another end, than RE2, though it matches the same texts.
-   */
+  /** A JavaScript engine matches the same texts as RE2, but may report other groups or another end. */
   readonly groupsDiffer: boolean;
 }
 
 /**
- * A search that may start anywhere takes few steps of a long pattern at most places: usually its first ones.
+ * At most places a search tries only the first few instructions of a long pattern, so it is charged one step
+ * for this many instructions.
  */
 const instructionsPerStep = 8;
 
@@ -37,17 +40,17 @@ export function analyze(root: Node): Shape {
 }
 
 function isExplosive(node: Node): boolean {
-  return some(
+  return someNode(
     node,
     (outer) =>
       outer.kind === 'repeat' &&
       outer.max > 1 &&
       (outer.body.isNullable ||
-        some(outer.body, (inner) => isVaryingRepeat(inner) || inner.kind === 'alternate')),
+        someNode(outer.body, (inner) => isVaryingRepeat(inner) || inner.kind === 'alternate')),
   );
 }
 
-/** Can take differing amounts: x*, x{2,5}, x?; x{3} cannot. */
+/** Whether a repeat may match different counts: x*, x{2,5}, x? but not x{3}. */
 function isVaryingRepeat(node: Node): boolean {
   return node.kind === 'repeat' && node.max !== node.min;
 }
@@ -83,7 +86,7 @@ function countLoops(node: Node): { unbounded: number; factor: number } {
   }
 }
 
-/** Does every match begin at the start of the input? */
+/** Whether every match begins at the start of the input. */
 function startsAtBegin(node: Node): boolean {
   switch (node.kind) {
     case 'position':
@@ -102,12 +105,12 @@ function startsAtBegin(node: Node): boolean {
 }
 
 /**
- * JavaScript forgets the groups of earlier rounds when a loop goes round again, and refuses empty rounds; RE2
- * does neither. It shows when a group sits in a loop that may pass it by, or when a loop's body may match
- * nothing.
+ * In a new round of a loop JavaScript clears the groups of earlier rounds, and it refuses empty rounds; RE2
+ * does neither. The difference is visible when a loop may skip a group inside it, or when its body may match
+ * the empty string.
  */
 function groupsDiffer(node: Node): boolean {
-  return some(node, (loop) => {
+  return someNode(node, (loop) => {
     if (loop.kind !== 'repeat' || loop.max === 0) return false;
     if (loop.body.isNullable) return true;
     return loop.max > 1 && loop.body.hasCapture && mayPassGroup(loop.body);
@@ -115,10 +118,10 @@ function groupsDiffer(node: Node): boolean {
 }
 
 function mayPassGroup(node: Node): boolean {
-  return some(
+  return someNode(
     node,
-    (below) =>
-      (below.kind === 'alternate' && below.hasCapture) ||
-      (below.kind === 'repeat' && below.min === 0 && below.hasCapture),
+    (inner) =>
+      (inner.kind === 'alternate' && inner.hasCapture) ||
+      (inner.kind === 'repeat' && inner.min === 0 && inner.hasCapture),
   );
 }

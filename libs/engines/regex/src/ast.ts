@@ -1,15 +1,16 @@
+/** The tree of a parsed pattern and the functions that build its nodes. */
 import { charSet } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
 import { foldOrbit } from './unicode.ts';
 
-/** Positions without width. `text` means the whole input, `line` a stretch between newlines. */
+/** Assertions without width. `text` is the whole input, `line` the text between newlines. */
 type Position = 'beginText' | 'endText' | 'beginLine' | 'endLine' | 'wordBoundary' | 'noWordBoundary';
 
 /**
- * A parsed pattern. Flags are gone: case folding became sets, greediness sits on the repeats.
+ * A parsed pattern. It has no flags: case folding is expressed by sets, greediness by repeats.
  *
- * Answers that are needed often are kept in each node: a pattern may be long, and asking its tree again and
- * again costs squares.
+ * Measures that are often needed are stored in each node: recomputing them on a long pattern would take
+ * quadratic time.
  */
 export type Node = (
   | { readonly kind: 'empty' }
@@ -23,8 +24,8 @@ export type Node = (
       /** Infinity when unbounded. */
       readonly max: number;
       readonly greedy: boolean;
-      /** Written {n,m}; only those count against RE2's limit on repeats. */
-      readonly counted: boolean;
+      /** Written as {n,m}; only these count against RE2's limit on repeats. */
+      readonly isCounted: boolean;
     }
   | { readonly kind: 'concat'; readonly items: readonly Node[] }
   | { readonly kind: 'alternate'; readonly items: readonly Node[] }
@@ -69,16 +70,16 @@ export function capture(index: number, name: string, body: Node): Node {
   };
 }
 
-/** How often a node may stand, and how it was written. */
+/** Bounds of a repeat and its form in the pattern. */
 export interface RepeatBounds {
   readonly min: number;
   readonly max: number;
   readonly greedy: boolean;
   /** Written with braces. */
-  readonly counted: boolean;
+  readonly isCounted: boolean;
 }
 
-export function repeat(body: Node, { min, max, greedy, counted }: RepeatBounds): Node {
+export function repeat(body: Node, { min, max, greedy, isCounted }: RepeatBounds): Node {
   let size: number;
   if (max === Infinity) size = min === 0 ? body.size + 2 : 1 + min * body.size;
   else size = max * body.size + (max - min);
@@ -88,7 +89,7 @@ export function repeat(body: Node, { min, max, greedy, counted }: RepeatBounds):
     min,
     max,
     greedy,
-    counted,
+    isCounted,
     size: Math.max(1, size),
     height: body.height + 1,
     isNullable: min === 0 || body.isNullable,
@@ -111,10 +112,10 @@ export function alternate(items: readonly Node[]): Node {
   return { kind: 'alternate', items: flat, ...measure(flat, flat.length - 1), isNullable };
 }
 
-/** Short lists only: copying a list that grows with each level would cost its square. */
+/** Short lists only: copying a list that grows with each level would take quadratic time. */
 const flattenItemsMax = 4096;
 
-/** (?:a|(?:b|c)) is a|b|c: less nesting, and what RE2's limit on nesting counts. */
+/** (?:a|(?:b|c)) is a|b|c: this reduces nesting, and RE2's limit counts the reduced nesting. */
 function flatten(items: readonly Node[], kind: 'concat' | 'alternate'): readonly Node[] {
   if (!items.some((item) => item.kind === kind)) return items;
   return items.flatMap((item) =>
@@ -122,8 +123,8 @@ function flatten(items: readonly Node[], kind: 'concat' | 'alternate'): readonly
   );
 }
 
-function measure(items: readonly Node[], own: number): Omit<Measures, 'isNullable'> {
-  let size = own;
+function measure(items: readonly Node[], ownSize: number): Omit<Measures, 'isNullable'> {
+  let size = ownSize;
   let height = 0;
   let hasCapture = false;
   for (const item of items) {
@@ -134,22 +135,25 @@ function measure(items: readonly Node[], own: number): Omit<Measures, 'isNullabl
   return { size, height: height + 1, hasCapture };
 }
 
-/** The nodes directly below. */
+/** The direct children of a node. */
 export function children(node: Node): readonly Node[] {
   if (node.kind === 'concat' || node.kind === 'alternate') return node.items;
   return node.kind === 'repeat' || node.kind === 'capture' ? [node.body] : [];
 }
 
-/** Does `holds` hold for the node or one below it? */
-export function some(node: Node, holds: (node: Node) => boolean): boolean {
-  return holds(node) || children(node).some((child) => some(child, holds));
+/** Whether `predicate` holds for the node or a descendant. */
+export function someNode(node: Node, predicate: (node: Node) => boolean): boolean {
+  return predicate(node) || children(node).some((child) => someNode(child, predicate));
 }
 
-/** A set that is one character, or one in all its cases. `fold` is true when the set has more than one. */
+/**
+ * The character of a set that holds one character or all cases of one; undefined for other sets. `fold`: the
+ * set holds several cases.
+ */
 export function asCharacter(set: CharSet): { rune: number; fold: boolean } | undefined {
   if (set.length === 0 || set.length > 8) return undefined;
   if (set.length === 2 && set[0] === set[1]) return { rune: set[0], fold: false };
-  // The lower-case letter stands for all its cases.
+  // The lower-case letter represents all its cases.
   const orbit = foldOrbit(set[0]);
   const expected = charSet(orbit.flatMap((rune) => [rune, rune]));
   if (expected.length !== set.length || expected.some((edge, i) => edge !== set[i])) return undefined;

@@ -1,36 +1,36 @@
-/** Patterns that V8 cannot run in linear time, on re2js, with bounds. */
+/** Runs patterns that V8 cannot run in linear time on re2js, with bounds. */
 import { RE2JS } from 're2js';
 import { checkInterrupt, isInterruptible, LokiError } from '@loki/model';
 import type { Node } from './ast.ts';
 import { re2Source } from './re2-source.ts';
 
 /*
- * re2js, linear whatever the pattern. A character costs up to one step for each instruction of the pattern,
- * so a long pattern on a long text takes minutes; its loops read the text through an object of theirs, and
- * here that object asks now and then whether anybody still waits.
+ * re2js runs every pattern in linear time, but a character costs up to one step for each instruction of the
+ * pattern: a long pattern on a long text takes minutes. Its loops read the text through an input object. The
+ * input object of this file checks from time to time whether the caller still waits.
  */
 
-/** Steps between two looks at whether anybody waits: 1 to 50 ms. */
+/** Steps between two checks for interruption: 1 to 50 ms. */
 const stepsPerCheck = 1 << 18;
-/** Steps of a search that nothing can interrupt, on the thread that everybody shares: 0.1 to 0.2 s. */
+/** Most steps of a search that nothing can interrupt, on the shared main thread: 0.1 to 0.2 s. */
 const stepsUnattendedMax = 1 << 23;
-/** The same for large patterns, of which a step costs ten times as much where it makes a new state. */
+/** The same bound for large patterns, where a step that creates a state costs ten times as much. */
 const largeStepsUnattendedMax = 1 << 20;
 const largeSize = 256;
-/** Characters that a pattern costs at its first use, when it is compiled. */
+/** Cost of compiling a pattern at its first use, in characters. */
 const unitsToCompile = 256;
 
-/** The text as re2js reads it. */
+/** The input object of re2js. */
 interface MachineInput {
   step(position: number): number;
 }
 type MachineInputClass = new (text: never) => MachineInput;
 
-/** The part of re2js that is not in its types. */
+/** The part of re2js that its types do not declare. */
 interface Machine {
   /**
-   * Bounds of the leftmost match at or after `from` and of its groups, as many numbers as `slots`; -1: no
-   * part.
+   * Bounds of the leftmost match at or after `from` and of its groups, `slots` numbers in all; -1: the group
+   * took no part.
    */
   executeEngine(input: MachineInput, from: number, anchor: number, slots: number): number[] | null;
   match(text: string): boolean;
@@ -39,26 +39,34 @@ interface Machine {
 
 const unanchored = 0;
 
-/** The classes are not exported: a machine is asked for a match and shows what it reads from. */
+/**
+ * re2js does not export its input classes. A machine is asked for a match, and the class of its input is
+ * taken.
+ */
 function inputClass(ask: (machine: Machine) => void): MachineInputClass {
   const machine = machineOf('a');
-  let seen: MachineInputClass | undefined;
+  let inputType: MachineInputClass | undefined;
   machine.executeEngine = (input) => {
-    seen = input.constructor as MachineInputClass;
+    inputType = input.constructor as MachineInputClass;
     return null;
   };
   ask(machine);
-  return seen!;
+  return inputType!;
 }
 
 function machineOf(source: string): Machine {
   return RE2JS.compile(source).re2() as unknown as Machine;
 }
 
-/** Over all searches of this thread: many short ones are one long one. */
+/**
+ * Steps until the next check, counted over all searches of this thread, because many short searches take as
+ * long as one long search.
+ */
 let stepsLeft = stepsPerCheck;
 
-function watched(Base: MachineInputClass): new (text: never, stepsPerUnit: number) => MachineInput {
+function interruptibleInput(
+  Base: MachineInputClass,
+): new (text: never, stepsPerUnit: number) => MachineInput {
   return class extends Base {
     readonly #stepsPerUnit: number;
 
@@ -78,8 +86,8 @@ function watched(Base: MachineInputClass): new (text: never, stepsPerUnit: numbe
   };
 }
 
-const TextInput = watched(inputClass((machine) => machine.match('a')));
-const BytesInput = watched(inputClass((machine) => machine.matchUTF8(new Uint8Array(1))));
+const TextInput = interruptibleInput(inputClass((machine) => machine.match('a')));
+const BytesInput = interruptibleInput(inputClass((machine) => machine.matchUTF8(new Uint8Array(1))));
 
 /** A pattern for re2js, compiled at first use. */
 export class Automaton {
@@ -91,22 +99,22 @@ export class Automaton {
   }
 
   /**
-   * Built lazily to a table of states: 2-13 ns a character where states repeat. Reads text, or bytes as
-   * UTF-8.
+   * Whether the input matches. re2js builds its table of states lazily: 2-13 ns a character where states
+   * repeat. Reads text, or bytes as UTF-8.
    */
   test(input: string | Uint8Array): boolean {
     return this.#run(input, 0, 0) !== null;
   }
 
   /**
-   * Bounds of the leftmost match at or after `from`, and of `groupCount` groups; -1 for one that took no
+   * Bounds of the leftmost match at or after `from`, and of `groupCount` groups; -1 for a group that took no
    * part.
    */
   find(text: string, from: number, groupCount: number): number[] | null {
     return this.#run(text, from, 2 * (groupCount + 1));
   }
 
-  /** @throws LokiError badRequest for a search that would take long and that nothing can interrupt */
+  /** @throws LokiError badRequest for a long search that nothing can interrupt */
   #run(input: string | Uint8Array, from: number, slots: number): number[] | null {
     const units = input.length - from;
     const { size } = this.#root;

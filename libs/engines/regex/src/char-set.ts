@@ -1,3 +1,5 @@
+/** Sets of characters, as ranges of code points. */
+
 /** Sorted, disjoint, non-adjacent inclusive ranges of code points: [lo, hi, lo, hi, …]. */
 export type CharSet = readonly number[];
 

@@ -1,3 +1,4 @@
+/** Parses character classes and escapes of patterns in RE2's syntax. */
 import { charSet, negate, runeMax } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
 import { RegexSyntaxError, reasons } from './regex-syntax-error.ts';
@@ -5,7 +6,7 @@ import { foldSet, unicodeSet } from './unicode.ts';
 
 interface ParsedSet {
   readonly set: CharSet;
-  /** Position after it. */
+  /** Position after the set. */
   readonly end: number;
 }
 
@@ -66,9 +67,10 @@ export function parseClass(text: string, start: number, fold: boolean): ParsedSe
     }
     ranges.push(low.rune, high);
   }
-  // All ranges at once, and each group once: to fold one looks at every rune that has a case.
-  const own = charSet(ranges);
-  const all = [...(fold ? foldSet(own) : own)];
+  // Folds all ranges together, because one fold may look at every rune that has a case. Groups are folded
+  // already.
+  const rangeSet = charSet(ranges);
+  const all = [...(fold ? foldSet(rangeSet) : rangeSet)];
   for (const group of groups) for (const edge of group) all.push(edge);
   const set = charSet(all);
   return { set: negated ? negate(set) : set, end: at + 1 };
@@ -82,8 +84,8 @@ function parseClassChar(text: string, at: number, classStart: number): { rune: n
 }
 
 /**
- * The last `:]` of the pattern at hand, found once: a pattern of nothing but `[:` would be searched to its
- * end at each of them.
+ * The last `:]` of the current pattern. It is found once: otherwise a pattern of many `[:` would be searched
+ * to its end at each of them.
  */
 const lastClose = { text: '', at: -1 };
 
@@ -111,16 +113,16 @@ export function parsePerlClass(text: string, at: number, fold: boolean): ParsedS
   return set && { set: group(set, letter < 'a', fold), end: at + 2 };
 }
 
-/** Of a named set: itself, folded, negated, folded and negated; made once. */
+/** Cached variants of a named set: itself, folded, negated, folded and negated. */
 const variants = new WeakMap<CharSet, (CharSet | undefined)[]>();
 
-/** The same object for the same arguments. */
+/** A variant of a named set; the same object for the same arguments. */
 function group(set: CharSet, negated: boolean, fold: boolean): CharSet {
-  let known = variants.get(set);
-  if (!known) variants.set(set, (known = [set]));
-  const whole = fold ? (known[1] ??= foldSet(set)) : set;
-  if (!negated) return whole;
-  return (known[fold ? 3 : 2] ??= negate(whole));
+  let cached = variants.get(set);
+  if (!cached) variants.set(set, (cached = [set]));
+  const positive = fold ? (cached[1] ??= foldSet(set)) : set;
+  if (!negated) return positive;
+  return (cached[fold ? 3 : 2] ??= negate(positive));
 }
 
 /** \pN, \p{Greek}, \P{^Greek}. */
@@ -158,7 +160,7 @@ const namedEscapes = new Map([
   ['v', 11],
 ]);
 
-/** An escape that stands for one character; `at` is the backslash. */
+/** An escape of one character; `at` is the position of the backslash. */
 export function parseEscape(text: string, at: number): { rune: number; end: number } {
   if (at + 1 >= text.length) throw new RegexSyntaxError(reasons.trailingBackslash, '');
   const rune = text.codePointAt(at + 1)!;
@@ -176,7 +178,7 @@ export function parseEscape(text: string, at: number): { rune: number; end: numb
   throw new RegexSyntaxError(reasons.escape, text.slice(at, end));
 }
 
-/** \xFF or \x{10FFFF}; a wrong one is reported up to the character that is wrong. */
+/** \xFF or \x{10FFFF}; an error quotes the text up to the wrong character. */
 function parseHex(text: string, start: number): { rune: number; end: number } {
   let at = start + 2;
   const braced = text[at] === '{';
@@ -188,7 +190,7 @@ function parseHex(text: string, start: number): { rune: number; end: number } {
     if (braced && rune === 0x7d && digits > 0) return { rune: value, end: at };
     const nibble = rune < 0x80 ? '0123456789abcdef'.indexOf(String.fromCharCode(rune).toLowerCase()) : -1;
     if (!braced && digits === 0 && nibble < 0) {
-      // Go reads both digits before it looks at either.
+      // Go reads both digits before it checks either.
       if (at < text.length) at += text.codePointAt(at)! > 0xffff ? 2 : 1;
       break;
     }

@@ -1,3 +1,4 @@
+/** Chooses an engine for a pattern and an input: V8's backtracking or linear engine, or re2js. */
 import v8 from 'node:v8';
 import type { Shape } from './analyze.ts';
 import type { Node } from './ast.ts';
@@ -6,28 +7,31 @@ import { translate } from './translate.ts';
 import type { Alphabet } from './translate.ts';
 
 /*
- * V8 backtracks, which is fastest on ordinary patterns and may take for ever on others. With these flags it
- * counts its steps back and, after this many in one search, starts over with an engine that is linear, though
- * slow (100-350 ns a character). Process-wide, workers included. The first flag makes the `l` flag known,
- * which is how a pattern is asked whether that engine accepts it.
+ * V8 backtracks, which is fastest on ordinary patterns and may take exponential time on others. With these
+ * flags it counts backtracks and, after this many in one search, restarts with a linear but slow engine
+ * (100-350 ns a character). The flags hold for the whole process with its workers. The first flag enables the
+ * regular expression flag `l`, which shows whether the linear engine accepts a pattern.
  */
 v8.setFlagsFromString('--enable-experimental-regexp-engine');
 v8.setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
 v8.setFlagsFromString('--regexp-backtracks-before-fallback=2000');
 
-/** Answers yes or no. */
+/** Tests whether an input matches. */
 export interface Tester {
   test(text: string): boolean;
 }
 
-/** V8's answer, for inputs of up to `unitsMax` units; longer ones may take too long there. */
+/** Tests with V8. Inputs of more than `unitsMax` units may take too long. */
 export interface FastTester {
   readonly unitsMax: number;
   /** `input` is a string in the alphabet that the tester was made for. */
   test(input: string): boolean;
 }
 
-/** V8 for this pattern, or undefined when it would not be bounded, or has no way to say it. */
+/**
+ * A V8 tester for this pattern; undefined when its time would not be bounded or the pattern cannot be
+ * translated.
+ */
 export function makeFastTester(root: Node, shape: Shape, alphabet: Alphabet): FastTester | undefined {
   const source = shape.isExplosive ? undefined : translate(root, alphabet, false);
   if (source === undefined) return undefined;
@@ -37,7 +41,7 @@ export function makeFastTester(root: Node, shape: Shape, alphabet: Alphabet): Fa
   return { unitsMax, test: (input) => regex.test(input) };
 }
 
-/** V8 for inputs of ordinary size, the automaton for the others. */
+/** A tester that uses V8 for inputs of ordinary size and the automaton for others. */
 export function makeTester(root: Node, shape: Shape): Tester {
   const fast = makeFastTester(root, shape, 'text');
   const slow = new Automaton(root);
@@ -46,29 +50,30 @@ export function makeTester(root: Node, shape: Shape): Tester {
 }
 
 /**
- * Changes no match, and the linear engine refuses it: for patterns that backtracking runs in linear time
- * anyway, where a long input would pass the limit of steps back by its mere length.
+ * A lookahead that changes no match but makes the linear engine refuse the pattern. It is for patterns that
+ * backtracking runs in linear time: on a long input they would exceed the limit of backtracks and switch to
+ * the slow engine.
  */
 const neverLinear = '(?=)';
 
-/** Steps that one search may take in V8 before its own fallback helps, about 5 ms. */
+/** Most steps of one search in V8 before its own fallback applies, about 5 ms. */
 const stepsMax = 4_000_000;
 /**
- * The same for patterns that take about as many steps whatever the text is, so that there is no fallback:
+ * The same bound for patterns whose number of steps hardly depends on the text, so that no fallback applies:
  * about 0.1 s.
  */
 const steadyStepsMax = 1 << 26;
-/** Steps of one search in V8's linear engine, which nothing can interrupt: 10 ns each. */
+/** Most steps of one search in V8's linear engine, which nothing can interrupt: 10 ns each. */
 const linearStepsMax = 1 << 24;
 
-/** Backtracking is linear, at so many steps a character. */
+/** Whether backtracking is linear with a bounded number of steps per character. */
 function isSteady(shape: Shape): boolean {
   return shape.degree <= 1 && shape.stepsPerUnit <= 1000;
 }
 
 /**
- * How long an input may be for V8: steps grow as a factor × n^degree, and where V8 can fall back, a few
- * hundred characters more do no harm, for then the steps back are limited too.
+ * Longest input for V8. Steps grow as a factor × n^degree. Where V8 can fall back, a few hundred extra
+ * characters do no harm, because its backtracks are limited.
  */
 function boundOf(shape: Shape, isLinear: boolean): number {
   if (shape.degree <= 1) {
@@ -89,7 +94,7 @@ function isLinearInV8(source: string, flags = ''): boolean {
   }
 }
 
-/** A match: its groups, the whole at 0, undefined for one that took no part; and where it starts. */
+/** A match: its groups (0 is the whole match, undefined for a group that took no part) and its start. */
 export interface Match extends ReadonlyArray<string | undefined> {
   readonly index: number;
 }
@@ -101,12 +106,12 @@ export interface Finder {
 }
 
 export function makeFinder(root: Node, shape: Shape, groupCount: number): Finder {
-  const chosen = chooseForGroups(root, shape, 'g');
+  const choice = chooseForGroups(root, shape, 'g');
   const slow = makeSlowFinder(root, groupCount);
-  if (!chosen) return slow;
+  if (!choice) return slow;
   return {
     find(text, from) {
-      const regex = chosen(text.length);
+      const regex = choice(text.length);
       if (!regex) return slow.find(text, from);
       regex.lastIndex = from;
       return regex.exec(text);
@@ -116,20 +121,20 @@ export function makeFinder(root: Node, shape: Shape, groupCount: number): Finder
 
 /** The first match in a text. */
 export function makeExec(root: Node, shape: Shape, groupCount: number): (text: string) => Match | null {
-  const chosen = chooseForGroups(root, shape, '');
+  const choice = chooseForGroups(root, shape, '');
   const slow = makeSlowFinder(root, groupCount);
   const tester = new Automaton(root);
   return (text) => {
-    const regex = chosen?.(text.length);
+    const regex = choice?.(text.length);
     if (regex) return regex.exec(text);
-    // The automaton that knows no groups is many times faster, and most lines end there.
+    // Testing without groups is many times faster, and most lines do not match.
     return tester.test(text) ? slow.find(text, 0) : null;
   };
 }
 
 /**
- * The V8 pattern for an input of a given length: backtracking for ordinary ones, linear for long ones, none
- * where V8's groups or its cost would not do.
+ * The V8 pattern for an input of a given length: backtracking for ordinary inputs, linear for long ones, none
+ * where V8's groups differ or its cost is too high.
  */
 function chooseForGroups(
   root: Node,

@@ -1,25 +1,26 @@
+/** Go's replacement templates (`$1`, `${name}`): label_replace and templates use them. */
 import { LokiError } from '@loki/model';
 import type { Match } from './engines.ts';
 
 /**
- * A part of a replacement: text as it is, or the numbers of groups of which the last that took part is put
- * in.
+ * A part of a replacement: literal text, or group numbers, of which the last group that took part is
+ * inserted.
  */
 type TemplatePart = string | readonly number[];
 
 /**
  * Parses Go's replacement template (regexp.Expand): `$1`, `${1}`, `$name`, `${name}`, `$$`. A name is the
  * longest run of letters, digits and underscores, so `$1x` is the group named 1x; an unknown one is empty. A
- * `$` that starts nothing stays.
+ * `$` without a valid reference stays.
  */
 export function parseTemplate(template: string, groupNames: readonly string[]): TemplatePart[] {
   const parts: TemplatePart[] = [];
   const reference = /\$(?:\$|([\p{L}\p{Nd}_]+)|\{([\p{L}\p{Nd}_]+)\})/gu;
   let at = 0;
-  for (const found of template.matchAll(reference)) {
-    if (found.index > at) parts.push(template.slice(at, found.index));
-    at = found.index + found[0].length;
-    const name = found[1] ?? found[2];
+  for (const match of template.matchAll(reference)) {
+    if (match.index > at) parts.push(template.slice(at, match.index));
+    at = match.index + match[0].length;
+    const name = match[1] ?? match[2];
     if (name === undefined) {
       parts.push('$');
       continue;
@@ -28,7 +29,7 @@ export function parseTemplate(template: string, groupNames: readonly string[]): 
       if (Number(name) < groupNames.length) parts.push([Number(name)]);
       continue;
     }
-    const numbers = groupNames.flatMap((known, i) => (i > 0 && known === name ? [i] : []));
+    const numbers = groupNames.flatMap((groupName, i) => (i > 0 && groupName === name ? [i] : []));
     if (numbers.length > 0) parts.push(numbers);
   }
   if (at < template.length) parts.push(template.slice(at));
@@ -45,7 +46,7 @@ export function expand(parts: readonly TemplatePart[], match: Match, charsMax: n
       const group = part.find((number) => match[number] !== undefined);
       if (group !== undefined) out += match[group];
     }
-    // The text is not made before it is read: so far it is a list of parts.
+    // V8 keeps the text as a rope until it is read, so the check comes before that.
     checkLength(out, charsMax);
   }
   return out;

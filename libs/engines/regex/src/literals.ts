@@ -1,3 +1,4 @@
+/** Literals of a pattern: texts that every match must contain, for the search of blocks and lines. */
 import { asCharacter } from './ast.ts';
 import type { Node } from './ast.ts';
 import { size } from './char-set.ts';
@@ -9,7 +10,7 @@ export interface Literal {
   readonly text: string;
   /** UTF-8 of `text`. */
   readonly bytes: Buffer;
-  /** Compare ASCII letters without case. Other characters are compared as they are. */
+  /** Compare ASCII letters case-insensitively. Other characters are compared as they are. */
   readonly fold: boolean;
   /**
    * With `fold`, ſ (C5 BF) stands for s and K (E2 84 AA) for k, which a search over ASCII letters misses.
@@ -18,17 +19,20 @@ export interface Literal {
   readonly hasTwins: boolean;
 }
 
-/** At least one of these. */
+/** Literals of which at least one occurs. */
 export type AnyOf = readonly Literal[];
 
-/** Facts about a pattern that need no run of it. */
+/** Facts about the matches of a pattern that follow from its text. */
 export interface LiteralFacts {
   /**
-   * Present when literals alone decide: the input matches if and only if it contains one of `anyOf` (twins
-   * apart), at its start when `atStart`, at its end when `atEnd`, being equal to it when both.
+   * Present when literals alone decide: the input matches if and only if it contains one of `anyOf` (except
+   * for twins): at its start when `atStart`, at its end when `atEnd`, as the whole input when both.
    */
   readonly exact?: { readonly anyOf: AnyOf; readonly atStart: boolean; readonly atEnd: boolean };
-  /** Of each entry at least one literal occurs in every match. Most selective first; empty: nothing known. */
+  /**
+   * For each entry, at least one of its literals occurs in every match. The most selective entry is first;
+   * empty: no required literal is known.
+   */
   readonly required: readonly AnyOf[];
 }
 
@@ -36,22 +40,22 @@ const alternativesMax = 64;
 const productMax = 16;
 const literalCharsMax = 4096;
 
-/** A literal while it is put together. */
+/** A literal that is being assembled. */
 interface Piece {
   readonly text: string;
   readonly fold: boolean;
-  /** Has letters whose case counts: with `fold` the search finds more than the pattern means. */
+  /** The text has letters whose case matters; a search with `fold` finds more than the pattern matches. */
   readonly strict: boolean;
   readonly twins: boolean;
 }
 
 interface Facts {
-  /** All that the node can match, when that is few. */
+  /** All texts that the node can match, when they are few. */
   readonly exact?: readonly Piece[];
   readonly required: readonly (readonly Piece[])[];
 }
 
-const nothing: Facts = { required: [] };
+const noFacts: Facts = { required: [] };
 const emptyPiece: Piece = { text: '', fold: false, strict: false, twins: false };
 
 export function literalFacts(root: Node): LiteralFacts {
@@ -89,7 +93,7 @@ function toLiteral(piece: Piece): Literal {
   return { text, bytes: Buffer.from(text), fold: piece.fold, hasTwins: piece.twins };
 }
 
-/** Longer is rarer; many alternatives and folding cost more to look for. */
+/** A longer literal is rarer; more alternatives and folding make the search more expensive. */
 function selectivity(anyOf: AnyOf): number {
   const shortest = anyOf.reduce((least, literal) => Math.min(least, literal.bytes.length), Infinity);
   const cost = anyOf.length > 1 || anyOf[0].fold ? 0.5 : 1;
@@ -114,7 +118,7 @@ function factsOf(node: Node): Facts {
       const body = factsOf(node.body);
       if (node.min === 0) {
         const isOptional = node.max === 1 && body.exact && body.exact.length < productMax;
-        return isOptional ? { exact: [...body.exact!, emptyPiece], required: [] } : nothing;
+        return isOptional ? { exact: [...body.exact!, emptyPiece], required: [] } : noFacts;
       }
       if (node.min === node.max && node.min <= 64 && body.exact?.length === 1) {
         return factsOfConcat(Array.from({ length: node.min }, () => node.body));
@@ -134,7 +138,7 @@ function factsOfSet(set: CharSet): Facts {
       required: [],
     };
   }
-  if (set.length === 0 || size(set) > 4) return nothing;
+  if (set.length === 0 || size(set) > 4) return noFacts;
   const exact: Piece[] = [];
   for (let i = 0; i < set.length; i += 2) {
     for (let rune = set[i]; rune <= set[i + 1]; rune++) exact.push(pieceOf(rune));
@@ -197,10 +201,10 @@ function factsOfAlternate(items: readonly Node[]): Facts {
   const anyOf: Piece[] = [];
   for (const facts of all) {
     const choices = [...facts.required, ...(facts.exact ? [facts.exact] : [])].filter(isUseful);
-    if (choices.length === 0) return nothing;
+    if (choices.length === 0) return noFacts;
     const best = choices.reduce((a, b) => (shortest(b) > shortest(a) ? b : a));
     anyOf.push(...best);
-    if (anyOf.length > alternativesMax) return nothing;
+    if (anyOf.length > alternativesMax) return noFacts;
   }
   return { required: [anyOf] };
 }

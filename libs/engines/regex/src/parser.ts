@@ -1,3 +1,4 @@
+/** Parses RE2's syntax as Go does, with Go's error texts. */
 import { alternate, capture, children, concat, position, repeat, setNode } from './ast.ts';
 import type { Node, RepeatBounds } from './ast.ts';
 import { anyChar, anyCharNotNewline } from './char-set.ts';
@@ -6,21 +7,20 @@ import { parseClass, parseEscape, parsePerlClass, parseUnicodeClass } from './cl
 import { RegexSyntaxError, reasons } from './regex-syntax-error.ts';
 import { foldOrbit } from './unicode.ts';
 
-/** RE2's: {1001} and (a{100}){100} are refused. */
+/** RE2's bound: {1001} and (a{100}){100} are refused. */
 const repeatMax = 1000;
-/** RE2's: deeper trees are refused. */
+/** RE2's bound: deeper trees are refused. */
 const heightMax = 1000;
 /**
- * Instructions that counted repeats may add to a pattern. Go allows 3.3 million in all, 128 MiB of them. Each
- * may cost a step on each character of a line, and a pattern beyond this is no search but an attack.
+ * Most instructions that counted repeats may add to a pattern. Go allows 3.3 million in all, which take 128
+ * MiB. Each may cost a step on each character of a line; no honest search needs more than this.
  */
 const unrolledMax = 30_000;
 /**
- * Instructions times groups: each instruction may have to remember where each group began and ended, 8 bytes
- * a pair.
+ * Most instructions × groups: each instruction may have to store begin and end of each group, 8 bytes a pair.
  */
 const groupSlotsMax = 10_000_000;
-/** Edges of all character sets together, same reason: each \pL has 1,300. */
+/** Most edges of all character sets together, for the same reason: each \pL has 1,300. */
 const setEdgesMax = 1_000_000;
 
 interface ParsedPattern {
@@ -41,9 +41,9 @@ interface Flags {
   readonly swapGreedy: boolean;
 }
 
-/** An open group: what stands before it waits here. */
+/** An open group: the branches and items that were read so far. */
 interface Frame {
-  /** Finished branches, then the one being read. */
+  /** Finished branches; `items` is the branch that is being read. */
   readonly branches: Node[];
   items: Node[];
   /** Flags to restore when the group closes. */
@@ -78,7 +78,9 @@ class Parser {
 
   parse(): ParsedPattern {
     const text = this.#text;
-    /** Where the repetition operator starts that was read last; -1 when something else came since. */
+    /**
+     * Start of the repetition operator that was just read; -1: the last element was no repetition operator.
+     */
     let lastRepeat = -1;
     while (this.#at < text.length) {
       const start = this.#at;
@@ -124,13 +126,13 @@ class Parser {
         return false;
       }
       case '*':
-        this.#repeat({ min: 0, max: Infinity, counted: false }, this.#at + 1, lastRepeat);
+        this.#repeat({ min: 0, max: Infinity, isCounted: false }, this.#at + 1, lastRepeat);
         return true;
       case '+':
-        this.#repeat({ min: 1, max: Infinity, counted: false }, this.#at + 1, lastRepeat);
+        this.#repeat({ min: 1, max: Infinity, isCounted: false }, this.#at + 1, lastRepeat);
         return true;
       case '?':
-        this.#repeat({ min: 0, max: 1, counted: false }, this.#at + 1, lastRepeat);
+        this.#repeat({ min: 0, max: 1, isCounted: false }, this.#at + 1, lastRepeat);
         return true;
       case '{':
         return this.#braces(lastRepeat);
@@ -179,8 +181,9 @@ class Parser {
         return this.#quoted();
       default:
     }
-    const found = parseUnicodeClass(text, at, this.#flags.fold) ?? parsePerlClass(text, at, this.#flags.fold);
-    if (found) return this.#set(found.set, found.end);
+    const parsedSet =
+      parseUnicodeClass(text, at, this.#flags.fold) ?? parsePerlClass(text, at, this.#flags.fold);
+    if (parsedSet) return this.#set(parsedSet.set, parsedSet.end);
     const { rune, end } = parseEscape(text, at);
     this.#literal(rune, end);
   }
@@ -275,22 +278,22 @@ class Parser {
   #braces(lastRepeat: number): boolean {
     const braces = /\{(0|[1-9][0-9]*)(?:(,)(0|[1-9][0-9]*)?)?\}/y;
     braces.lastIndex = this.#at;
-    const found = braces.exec(this.#text);
-    if (!found) {
+    const match = braces.exec(this.#text);
+    if (!match) {
       this.#literal(0x7b);
       return false;
     }
-    const min = Number(found[1]);
-    const max = found[2] === undefined ? min : found[3] === undefined ? Infinity : Number(found[3]);
+    const min = Number(match[1]);
+    const max = match[2] === undefined ? min : match[3] === undefined ? Infinity : Number(match[3]);
     if (min > repeatMax || (max !== Infinity && max > repeatMax) || min > max) {
-      throw new RegexSyntaxError(reasons.repeatSize, found[0]);
+      throw new RegexSyntaxError(reasons.repeatSize, match[0]);
     }
-    this.#repeat({ min, max, counted: true }, braces.lastIndex, lastRepeat);
+    this.#repeat({ min, max, isCounted: true }, braces.lastIndex, lastRepeat);
     return true;
   }
 
   #repeat(bounds: Omit<RepeatBounds, 'greedy'>, end: number, lastRepeat: number): void {
-    const { min, max, counted } = bounds;
+    const { min, max, isCounted: counted } = bounds;
     const text = this.#text;
     const start = this.#at;
     let greedy = !this.#flags.swapGreedy;
@@ -329,15 +332,15 @@ function orbitSet(orbit: readonly number[]): CharSet {
 }
 
 /**
- * The product of nested {n,m} is at most `left`. Subtrees without a repeat worth counting are small in
- * number.
+ * Whether the product of nested {n,m} is at most `timesMax`. Few subtrees have nested repeats, so the walk is
+ * cheap.
  */
-function isRepeatValid(node: Node, left: number): boolean {
-  if (node.kind === 'repeat' && node.counted) {
+function isRepeatValid(node: Node, timesMax: number): boolean {
+  if (node.kind === 'repeat' && node.isCounted) {
     const times = node.max === Infinity ? node.min : node.max;
     if (node.max === 0) return true;
-    if (times > left) return false;
-    if (times > 0) left = Math.floor(left / times);
+    if (times > timesMax) return false;
+    if (times > 0) timesMax = Math.floor(timesMax / times);
   }
-  return children(node).every((child) => isRepeatValid(child, left));
+  return children(node).every((child) => isRepeatValid(child, timesMax));
 }

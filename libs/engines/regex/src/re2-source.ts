@@ -1,3 +1,4 @@
+/** Writes a parsed pattern as RE2 source, for the automaton (re2js). */
 import type { Node } from './ast.ts';
 import type { CharSet } from './char-set.ts';
 
@@ -11,9 +12,9 @@ const positions = {
 } as const;
 
 /**
- * The pattern as RE2 syntax without flags and names, for the engine that reads RE2. It is written anew from
- * the tree so that every engine runs what our parser understood, whatever version of the syntax the engine
- * knows.
+ * The pattern as RE2 syntax without flags and names, for the engine that reads RE2. It is written from the
+ * tree, so that every engine runs the pattern as our parser understood it, independent of the engine's
+ * version of the syntax.
  */
 export function re2Source(node: Node): string {
   switch (node.kind) {

@@ -1,4 +1,7 @@
-/** A pattern that RE2 refuses. `message` is Go's text, which users of Loki see: error parsing regexp: … */
+/**
+ * Thrown for a pattern that RE2 refuses. `message` is Go's text, which users of Loki see: error parsing
+ * regexp: …
+ */
 export class RegexSyntaxError extends Error {
   /** Go's reason alone, for example `missing closing )`. */
   readonly reason: string;

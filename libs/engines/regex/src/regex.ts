@@ -1,4 +1,4 @@
-/** Compiled patterns: RE2 as Go has it, in linear time. */
+/** Compiled patterns with the semantics of Go's RE2, in linear time. */
 import { checkInterrupt } from '@loki/model';
 import { analyze } from './analyze.ts';
 import { concat, position } from './ast.ts';
@@ -15,16 +15,14 @@ import type { RowMatcher } from './rows.ts';
 import { simplifyForTest } from './simplify.ts';
 
 interface RegexOptions {
-  /**
-   * The whole input must match, as if the pattern were ^(?:…)$. Error texts speak of the pattern as given.
-   */
+  /** The whole input must match, as if the pattern were ^(?:…)$. Error texts quote the original pattern. */
   readonly anchored?: boolean;
-  /** `.` matches newlines too, as if the pattern began with (?s). Label matchers want this. */
+  /** `.` matches newlines too, as if the pattern began with (?s). Label matchers need this. */
   readonly dotAll?: boolean;
 }
 
 /**
- * Compiles RE2 syntax. O(pattern); engines are made at first use.
+ * Compiles a pattern in RE2 syntax. O(pattern); engines are created at first use.
  *
  * @throws RegexSyntaxError with Go's text
  */
@@ -35,7 +33,7 @@ export function compileRegex(pattern: string, options: RegexOptions = {}): Regex
 /**
  * A pattern with the semantics of Go's regexp (leftmost-first, RE2 syntax), in time linear in the input.
  *
- * Which engine runs is not visible in results: V8's where it is linear or falls back to a linear one, re2js
+ * Results do not depend on the engine: V8's where it is linear or can fall back to a linear one, re2js
  * elsewhere.
  */
 export class Regex {
@@ -66,15 +64,16 @@ export class Regex {
     return this.#root.size;
   }
 
-  /** Does the text match? */
+  /** Whether the text matches. */
   test(text: string): boolean {
     this.#textTester ??= makeTextTester(this.#testRoot, this.literals);
     return this.#textTester.test(text);
   }
 
   /**
-   * Does bytes[start .. end) match, read as UTF-8? Exact on valid UTF-8. In other input, a stray continuation
-   * byte counts as part of the character before it, any other stray byte as one character of its own.
+   * Whether bytes[start .. end), read as UTF-8, matches. Exact on valid UTF-8. In other input, a stray
+   * continuation byte counts as part of the character before it, any other stray byte as one character of its
+   * own.
    */
   testBytes(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
     return this.#rows().testRow(asBuffer(bytes), start, end);
@@ -93,10 +92,10 @@ export class Regex {
   }
 
   /**
-   * Keeps, of the ascending `rows[0 .. count)` of a block, those that match; the rest of `rows` is undefined
-   * then.
+   * Filters the ascending `rows[0 .. count)` of a block in place: matching rows move to the front. The
+   * content of `rows` behind them is undefined.
    *
-   * @returns number of rows kept
+   * @returns number of matching rows
    */
   filterRows(lines: Uint8Array, ends: Uint32Array, rows: Uint32Array, count: number): number {
     return filterRows(this.#rows(), asBuffer(lines), ends, rows, count);
@@ -155,7 +154,7 @@ export class Regex {
       const start = match.index;
       const end = start + match[0]!.length;
       out += text.slice(lastEnd, start);
-      // Not for an empty match directly after another match.
+      // An empty match directly after another match is not replaced.
       if (end > lastEnd || start === 0) out += replacement(match);
       checkLength(out, charsMax);
       lastEnd = end;
@@ -175,7 +174,7 @@ export class Regex {
   }
 }
 
-/** V8 refuses strings twice as long, with an error that looks like one of ours. */
+/** V8 refuses strings twice as long, with an error that would look like a fault of this program. */
 const replacedCharsMax = 1 << 28;
 
 function runeWidth(text: string, at: number): number {
@@ -244,7 +243,7 @@ function literalRowTest(needle: Buffer, atStart: boolean, atEnd: boolean): RowMa
   };
 }
 
-/** Buffer's own method without the checks of toString: half of the cost on short rows. */
+/** Buffer's internal slice without the checks of toString: half of the cost on short rows. */
 function latin1(bytes: Buffer, start: number, end: number): string {
   return (bytes as Buffer & { latin1Slice(start: number, end: number): string }).latin1Slice(start, end);
 }

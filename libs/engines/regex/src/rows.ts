@@ -1,3 +1,4 @@
+/** Finds the rows of a block that match a pattern: step *fetch, scan* of a query. */
 import { isAscii } from 'node:buffer';
 import { NeedleSearch } from '@loki/bytes';
 import { checkInterrupt } from '@loki/model';
@@ -12,12 +13,12 @@ export interface RowMatcher {
   readonly fast: FastTester | undefined;
 }
 
-/** Literals looked for one after another in a block; beyond this the passes cost more than the engine. */
+/** Most literals that are searched one after another in a block; more passes cost more than the engine. */
 const literalsPerScanMax = 8;
 /** ſ and K in UTF-8: what s and k fold to besides S and K. */
 const twins = [Buffer.from('ſ'), Buffer.from('\u212a')];
 
-/** Searches, each of some milliseconds at most, between two looks at whether anybody waits. */
+/** Searches between two checks for interruption; each takes some milliseconds at most. */
 export const searchesPerCheck = 32;
 
 /** See Regex.findRows. */
@@ -29,12 +30,14 @@ export function findRows(matcher: RowMatcher, lines: Buffer, ends: Uint32Array, 
   return filterRows(matcher, lines, ends, out, rowsWithRequired(required, lines, ends, out));
 }
 
-/** Searches for required literals, each a pass over the block: the engine costs more than a few of these. */
+/**
+ * Most searches for required literals, each a pass over the block: a few passes cost less than the engine.
+ */
 const requiredSearchesMax = 3;
-/** The engine takes a row in about the time in which so many rows are searched for a literal. */
+/** The engine tests one row in about the time in which this many rows are searched for a literal. */
 const rowsPerTest = 16;
 
-/** Rows that hold what every match holds, as far as that is cheap to know. */
+/** Rows that contain the literals that every match needs, as far as this is cheap to check. */
 function rowsWithRequired(
   required: readonly AnyOf[],
   lines: Buffer,
@@ -47,24 +50,24 @@ function rowsWithRequired(
     return ends.length;
   }
   let count = rowsWithAnyOf(lines, ends, scannable[0], out);
-  let others: Uint32Array | undefined;
+  let candidates: Uint32Array | undefined;
   for (const anyOf of scannable.slice(1)) {
     if (count * rowsPerTest <= ends.length * anyOf.length) break;
-    others ??= new Uint32Array(ends.length);
-    count = intersect(out, count, others, rowsWithAnyOf(lines, ends, anyOf, others));
+    candidates ??= new Uint32Array(ends.length);
+    count = intersect(out, count, candidates, rowsWithAnyOf(lines, ends, anyOf, candidates));
   }
   return count;
 }
 
-/** Keeps, of ascending `rows`, those that are among `others`. */
-function intersect(rows: Uint32Array, count: number, others: Uint32Array, otherCount: number): number {
-  let kept = 0;
-  let other = 0;
+/** Filters ascending `rows` in place to those that are also in `candidates`; returns their number. */
+function intersect(rows: Uint32Array, count: number, candidates: Uint32Array, otherCount: number): number {
+  let passed = 0;
+  let at = 0;
   for (let i = 0; i < count; i++) {
-    while (other < otherCount && others[other] < rows[i]) other++;
-    if (other < otherCount && others[other] === rows[i]) rows[kept++] = rows[i];
+    while (at < otherCount && candidates[at] < rows[i]) at++;
+    if (at < otherCount && candidates[at] === rows[i]) rows[passed++] = rows[i];
   }
-  return kept;
+  return passed;
 }
 
 /** See Regex.filterRows. */
@@ -78,23 +81,23 @@ export function filterRows(
   if (matcher.fast && count * 4 > ends.length) {
     return filterDense(matcher, matcher.fast, lines, ends, rows, count);
   }
-  let kept = 0;
+  let passed = 0;
   for (let i = 0; i < count; i++) {
     const row = rows[i];
     if (i % searchesPerCheck === 0) checkInterrupt();
-    if (matcher.testRow(lines, row === 0 ? 0 : ends[row - 1], ends[row])) rows[kept++] = row;
+    if (matcher.testRow(lines, row === 0 ? 0 : ends[row - 1], ends[row])) rows[passed++] = row;
   }
-  return kept;
+  return passed;
 }
 
 /**
- * Bytes made into one string at once: enough to forget the cost of the call, few enough to stay in the cache.
+ * Bytes that are converted to one string: enough to amortise the call, few enough to stay in the CPU's cache.
  */
 const stretchBytes = 64 * 1024;
 
 /**
- * For most rows of a block: one string for a stretch of rows, of which each row is a slice. A slice shares
- * the stretch's memory; a string per row out of the buffer costs three times as much.
+ * Filters when most rows of a block are candidates: one string for a stretch of rows, of which each row is a
+ * slice. A slice shares the stretch's memory; one string per row from the buffer costs three times as much.
  */
 function filterDense(
   matcher: RowMatcher,
@@ -104,7 +107,7 @@ function filterDense(
   rows: Uint32Array,
   count: number,
 ): number {
-  let kept = 0;
+  let passed = 0;
   for (let i = 0; i < count;) {
     const base = rows[i] === 0 ? 0 : ends[rows[i] - 1];
     let last = i;
@@ -118,13 +121,13 @@ function filterDense(
         ends[row] - start <= fast.unitsMax
           ? fast.test(text.slice(start - base, ends[row] - base))
           : matcher.testRow(lines, start, ends[row]);
-      if (matches) rows[kept++] = row;
+      if (matches) rows[passed++] = row;
     }
   }
-  return kept;
+  return passed;
 }
 
-/** May the absence of these literals in a row be trusted, and is looking for them cheap? */
+/** Whether a row without these literals certainly does not match, and the search for them is cheap. */
 function isScannable(anyOf: AnyOf, lines: Buffer): boolean {
   if (anyOf.length > literalsPerScanMax || anyOf.some((literal) => literal.text === '')) return false;
   if (!anyOf.some((literal) => literal.hasTwins) || isAscii(lines)) return true;
@@ -155,7 +158,7 @@ function rowsWith(lines: Buffer, ends: Uint32Array, literal: Literal, out: Uint3
   return mapHits(ends, 0, ends.length, 0, literal.bytes.length, out, 0, (from) => search.next(from));
 }
 
-/** The plain way, for literals that are too long for the kernel. */
+/** Searches with Buffer.indexOf, for literals that are too long for the kernel. */
 function rowsWithLong(lines: Buffer, ends: Uint32Array, literal: Literal, out: Uint32Array): number {
   if (literal.fold) return rowsWithFolded(lines, ends, literal.bytes, out);
   const { bytes } = literal;
@@ -164,8 +167,8 @@ function rowsWithLong(lines: Buffer, ends: Uint32Array, literal: Literal, out: U
 
 /**
  * Searches stretches of the block as latin1 strings for `[Tt][Ii][Mm]…`: V8 looks at every n-th character
- * only, so that making the strings is most of the cost (0.25 of 0.4 CPU s/GB; lower-casing the block and
- * indexOf: 1.05).
+ * only, so most of the cost is creating the strings (0.25 of 0.4 CPU s/GB; lower-casing the block and indexOf
+ * take 1.05).
  */
 function rowsWithFolded(lines: Buffer, ends: Uint32Array, needle: Buffer, out: Uint32Array): number {
   let source = '';
@@ -192,8 +195,8 @@ function rowsWithFolded(lines: Buffer, ends: Uint32Array, needle: Buffer, out: U
 }
 
 /**
- * Appends to `out` the rows, of first .. last (exclusive), that hold a hit. `next` yields positions relative
- * to `base`; hits that cross a row's end are none.
+ * Appends the rows of [first, last) that contain a hit to `out`. `next` returns positions relative to `base`;
+ * a hit across a row's end does not count.
  */
 function mapHits(
   ends: Uint32Array,
@@ -217,7 +220,7 @@ function mapHits(
   return count;
 }
 
-/** The row, from `from` on and before `last`, that holds byte `at`: doubling steps, then halving. */
+/** The row in [from, last) that contains byte `at`: exponential, then binary search. */
 function rowAt(ends: Uint32Array, at: number, from: number, last: number): number {
   let low = from;
   let step = 1;

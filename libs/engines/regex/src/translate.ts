@@ -1,11 +1,11 @@
-/** Patterns for V8: RE2's syntax as a JavaScript pattern that means the same. */
-import { some } from './ast.ts';
+/** Translates a pattern of RE2's syntax to a JavaScript pattern with the same meaning, for V8. */
+import { someNode } from './ast.ts';
 import type { Node, RepeatNode } from './ast.ts';
 import { clip, covers, negate, runeMax } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
 
 /**
- * The input of the JavaScript pattern.
+ * The alphabet of the JavaScript pattern's input.
  *
  * - `text`: a JavaScript string; units are UTF-16, a rune above U+FFFF is a lead and one trailing surrogate.
  * - `bytes`: UTF-8 bytes read as latin1, one unit a byte; a rune above U+7F is a lead byte and trailing
@@ -19,14 +19,14 @@ import type { CharSet } from './char-set.ts';
  */
 export type Alphabet = 'text' | 'bytes';
 
-/** Longer sources cost more to compile than other engines cost to run. */
+/** Longest source: longer ones take more time to compile than other engines take to run. */
 const sourceCharsMax = 50_000;
-/** Alternatives of one set in bytes; \pL has hundreds, and then decoding the line is cheaper. */
+/** Most alternatives of one set in bytes; \pL has hundreds, and then decoding the line is cheaper. */
 const sequencesMax = 48;
 /** The linear fallback engine of V8 refuses larger products of counts. */
 const replicationMax = 16;
 
-/** Thrown inside of `translate` when there is no JavaScript pattern of sensible size. */
+/** Thrown inside `translate` when the JavaScript pattern would be too large. */
 class Untranslatable extends Error {}
 
 interface Context {
@@ -35,17 +35,18 @@ interface Context {
 }
 
 /**
- * The JavaScript pattern (no flags) that matches the same as `root`, or undefined when there is none.
+ * The JavaScript pattern (without flags) that matches the same texts as `root`, or undefined when there is
+ * none.
  *
- * Neither the i nor the u flag is used: V8's linear engine knows neither, and RE2's folding is in the sets
- * already.
+ * Neither the i nor the u flag is used: V8's linear engine supports neither, and the sets already contain
+ * RE2's case folding.
  *
- * @param captures false makes all groups non-capturing and lets counted repeats be unrolled for the linear
+ * @param captures false: all groups are non-capturing, and counted repeats may be unrolled for the linear
  *   engine
  */
 export function translate(root: Node, alphabet: Alphabet, captures: boolean): string | undefined {
-  // Within a rune \B would hold where RE2 sees no position at all.
-  if (some(root, (node) => node.kind === 'position' && node.at === 'noWordBoundary')) return undefined;
+  // \B would match within a rune, where RE2 has no position.
+  if (someNode(root, (node) => node.kind === 'position' && node.at === 'noWordBoundary')) return undefined;
   const context: Context = { alphabet, captures };
   try {
     return emit(root, context);
@@ -97,7 +98,7 @@ function emitRepeat(node: RepeatNode, context: Context): string {
   if (body.kind === 'set' && max === Infinity && isUnitwise(body.set, context.alphabet)) {
     const run = `${runOf(body.set, context.alphabet)}*${lazy}`;
     if (min === 0) return run;
-    // A greedy run swallows the rest of the last rune; a lazy one must not stop within it.
+    // A greedy run consumes the last rune completely; a lazy run must not stop within it.
     const last = node.greedy ? leadOf(body.set, context.alphabet) : emitSet(body.set, context);
     return exactly(emitAtom(body, context), min - 1, 1, context) + last + run;
   }
@@ -106,34 +107,36 @@ function emitRepeat(node: RepeatNode, context: Context): string {
   if (max === 1) return `${atom}?${lazy}`;
   const inner = replication(body);
   if (max === min) return exactly(atom, min, inner, context);
-  // A group stays one group.
+  // A group must not be copied.
   if (max === Infinity && context.captures && body.hasCapture) return `${atom}{${min},}${lazy}`;
   if (max === Infinity) return `(?:${exactly(atom, min, inner, context)}${atom}*${lazy})`;
   return `${atom}{${min},${max}}${lazy}`;
 }
 
-/** `atom` n times; in steps that the linear engine accepts, where copies are allowed. */
+/**
+ * `atom` repeated `times` times. Where copies are allowed, it is split into steps that the linear engine
+ * accepts.
+ */
 function exactly(atom: string, times: number, inner: number, context: Context): string {
   if (times === 0) return '';
   if (times === 1) return atom;
   const step = Math.max(1, Math.floor(replicationMax / inner));
   if (context.captures || times <= step) return `${atom}{${times}}`;
-  const whole = Math.floor(times / step);
-  if (whole * (atom.length + 4) > sourceCharsMax) throw new Untranslatable();
+  const fullSteps = Math.floor(times / step);
+  if (fullSteps * (atom.length + 4) > sourceCharsMax) throw new Untranslatable();
   const unit = step === 1 ? atom : `${atom}{${step}}`;
-  const rest = times % step;
-  return `(?:${unit.repeat(whole)}${rest === 0 ? '' : `${atom}{${rest}}`})`;
+  const remainder = times % step;
+  return `(?:${unit.repeat(fullSteps)}${remainder === 0 ? '' : `${atom}{${remainder}}`})`;
 }
 
 /**
- * The cost of `body` for the linear engine already: the product of its inner counts, after `exactly` split
- * them.
+ * The cost of a node for the linear engine: the product of its inner counts, after `exactly` has split them.
  */
 function replication(node: Node): number {
   switch (node.kind) {
     case 'repeat': {
-      const own = node.max === Infinity ? Math.max(1, node.min) : Math.max(1, node.max);
-      return Math.min(own, replicationMax) * replication(node.body);
+      const repeatCount = node.max === Infinity ? Math.max(1, node.min) : Math.max(1, node.max);
+      return Math.min(repeatCount, replicationMax) * replication(node.body);
     }
     case 'capture':
       return replication(node.body);
@@ -152,12 +155,14 @@ function emitAtom(node: Node, context: Context): string {
   return `(?:${source})`;
 }
 
-/** Is each rune of the set one unit? */
+/** Whether each rune of the set is one unit. */
 function isSingleUnit(set: CharSet, alphabet: Alphabet): boolean {
   return set.length === 0 || set[set.length - 1] <= (alphabet === 'bytes' ? 0x7f : 0xd7ff);
 }
 
-/** Does the set hold every rune of more than one unit? Then runs of it need not look at rune borders. */
+/**
+ * Whether the set contains every rune of more than one unit. Then a run of it may ignore borders of runes.
+ */
 function isUnitwise(set: CharSet, alphabet: Alphabet): boolean {
   if (alphabet === 'bytes') return isSingleUnit(set, alphabet) || covers(set, 0x80, runeMax);
   return isSingleUnit(set, alphabet) || covers(set, 0x1_0000, runeMax) || covers(set, 0xe000, runeMax);
@@ -211,22 +216,22 @@ function emitByteSet(set: CharSet): string {
     [0x800, 0xffff],
     [0x1_0000, runeMax],
   ]) {
-    const wide = clip(set, lo, hi);
-    for (let i = 0; i < wide.length; i += 2) {
-      parts.push(...byteSequences(wide[i], wide[i + 1]));
+    const wideSet = clip(set, lo, hi);
+    for (let i = 0; i < wideSet.length; i += 2) {
+      parts.push(...byteSequences(wideSet[i], wideSet[i + 1]));
       if (parts.length > sequencesMax) throw new Untranslatable();
     }
   }
   return parts.length === 1 ? parts[0] : `(?:${parts.join('|')})`;
 }
 
-/** UTF-8 of lo .. hi, both of the same length in bytes, as sequences of byte classes. */
+/** UTF-8 of lo .. hi, where both have the same length in bytes, as sequences of byte classes. */
 function byteSequences(lo: number, hi: number): string[] {
   const first = Buffer.from(String.fromCodePoint(lo));
   const last = Buffer.from(String.fromCodePoint(hi));
   const out: string[] = [];
   const walk = (from: Buffer, to: Buffer): void => {
-    // The longest tail that runs over all values can be written as classes at once.
+    // Trailing bytes that take all values are written as classes together.
     let common = 0;
     while (common < from.length && from[common] === to[common]) common++;
     const tailIsWhole =
@@ -237,7 +242,7 @@ function byteSequences(lo: number, hi: number): string[] {
       out.push(source);
       return;
     }
-    // Split off what shares the first value, the middle, and what shares the last value.
+    // Splits into the part with the first value of this byte, the middle, and the part with the last value.
     const fromEnd = Buffer.from(from).fill(0xbf, common + 1);
     const toStart = Buffer.from(to).fill(0x80, common + 1);
     walk(from, fromEnd);
@@ -260,7 +265,10 @@ function byteSequences(lo: number, hi: number): string[] {
   return out;
 }
 
-/** lo .. hi cut into a partial first, whole middle and partial last stretch of `step` values. */
+/**
+ * Cuts lo .. hi at multiples of `step`: a partial first range, complete ones in the middle, a partial last
+ * one.
+ */
 function rangesBy(lo: number, hi: number, step: number): [number, number][] {
   const firstEnd = Math.min(hi, lo - (lo % step) + step - 1);
   if (firstEnd === hi) return [[lo, hi]];
@@ -286,8 +294,8 @@ function unitMax(alphabet: Alphabet): number {
 function unitClass(set: CharSet, max: number): string {
   if (set.length === 2 && set[0] === set[1]) return unit(set[0]);
   if (set.length > 0 && set[0] === 0 && set[set.length - 1] === max) {
-    const rest = clip(negate(set), 0, max);
-    return rest.length === 0 ? '[^]' : `[^${unitRanges(rest)}]`;
+    const complement = clip(negate(set), 0, max);
+    return complement.length === 0 ? '[^]' : `[^${unitRanges(complement)}]`;
   }
   return `[${unitRanges(set)}]`;
 }

@@ -1,12 +1,13 @@
+/** Unicode in RE2's syntax: case folding, general categories and scripts (`(?i)`, `\pL`, `\p{Greek}`). */
 import { charSet, includes, negate, runeMax, size, union } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
 
-/** Case variants: rune -> all runes that RE2 takes for the same under (?i), itself included, ascending. */
+/** Case variants: rune to all runes that RE2 treats as equal under (?i), itself included, ascending. */
 let orbits: ReadonlyMap<number, readonly number[]> | undefined;
 
 /**
- * The runes that equal `rune` when case does not count (Unicode simple folding), itself included.
- * Most have one or two; k, s and a few more have three: `k K K`, `s S ſ`.
+ * The runes that equal `rune` case-insensitively (Unicode simple folding), itself included. Most have one or
+ * two; k, s and a few more have three: `k K K`, `s S ſ`.
  */
 export function foldOrbit(rune: number): readonly number[] {
   if (rune < 0x80 && !isAsciiLetter(rune)) return [rune];
@@ -14,15 +15,15 @@ export function foldOrbit(rune: number): readonly number[] {
   return orbits.get(rune) ?? [rune];
 }
 
-/** Members of a set that are looked up one by one: fewer than there are runes with a case. */
+/** Up to this many members of a set are folded one by one; for more, all runes with a case are checked. */
 const fewRunes = 256;
 
-/** `set` and all case variants of its members. */
+/** `set` with all case variants of its members. */
 export function foldSet(set: CharSet): CharSet {
   orbits ??= makeOrbits();
   const extra: number[] = [];
   const addVariants = (orbit: readonly number[]): void => {
-    for (const other of orbit) if (!includes(set, other)) extra.push(other, other);
+    for (const variant of orbit) if (!includes(set, variant)) extra.push(variant, variant);
   };
   if (size(set) <= fewRunes) {
     for (let i = 0; i < set.length; i += 2) {
@@ -38,11 +39,11 @@ export function foldSet(set: CharSet): CharSet {
 function makeOrbits(): Map<number, readonly number[]> {
   const groups = new Map<number, number[]>();
   const join = (a: number, b: number) => {
-    const left = groups.get(a) ?? [a];
-    const right = groups.get(b) ?? [b];
-    if (left === right) return;
-    const both = [...left, ...right].sort((x, y) => x - y);
-    for (const rune of both) groups.set(rune, both);
+    const leftGroup = groups.get(a) ?? [a];
+    const rightGroup = groups.get(b) ?? [b];
+    if (leftGroup === rightGroup) return;
+    const joined = [...leftGroup, ...rightGroup].sort((x, y) => x - y);
+    for (const rune of joined) groups.set(rune, joined);
   };
   const cased = property('Changes_When_Casemapped');
   for (let i = 0; i < cased.length; i += 2) {
@@ -50,8 +51,8 @@ function makeOrbits(): Map<number, readonly number[]> {
       if (rune === 0x130 || rune === 0x131) continue;
       const text = String.fromCodePoint(rune);
       for (const mapped of [text.toLowerCase(), text.toUpperCase()]) {
-        const other = mapped.codePointAt(0)!;
-        if (other !== rune && String.fromCodePoint(other) === mapped) join(rune, other);
+        const target = mapped.codePointAt(0)!;
+        if (target !== rune && String.fromCodePoint(target) === mapped) join(rune, target);
       }
     }
   }
@@ -65,8 +66,8 @@ const properties = new Map<string, CharSet>();
  * time.
  */
 function property(expression: string): CharSet {
-  const known = properties.get(expression);
-  if (known) return known;
+  const cached = properties.get(expression);
+  if (cached) return cached;
   const pattern = new RegExp(`\\p{${expression}}+`, 'gu');
   const ranges: number[] = [];
   const chunk = 0x4000;
@@ -74,7 +75,7 @@ function property(expression: string): CharSet {
     if (base >= 0x4_0000 && base < 0xe_0000) continue; // four unassigned planes, see `unassigned`
     const codes: number[] = [];
     for (let rune = base; rune < base + chunk; rune++) codes.push(rune);
-    // Surrogates cannot stand in UTF-8; they are kept apart so that they do not join to other runes here.
+    // UTF-8 has no surrogates; they are handled separately, so that they do not join with other runes.
     if (base >= 0xd800 - chunk && base < 0xe000) {
       for (const rune of codes) {
         if ((rune < 0xd800 || rune > 0xdfff) && pattern.test(String.fromCodePoint(rune))) {
@@ -117,17 +118,17 @@ const categoryAliases = new Map(
     .map((pair) => pair.split('=') as [string, string]),
 );
 
-/** By canonical name; as many as there are names. */
+/** Cached sets by canonical name; bounded by the number of names. */
 const unicodeSets = new Map<string, CharSet>();
 
 /**
- * The set that \p{name} stands for, or undefined when Go knows no such name; the same object for the same
- * name. Names are compared as Go does since 1.25: case, spaces, `_` and `-` do not count.
+ * The set of \p{name}, or undefined when Go has no such name; the same object for the same name. Names are
+ * compared as Go does since 1.25: case, spaces, `_` and `-` do not count.
  */
 export function unicodeSet(name: string): CharSet | undefined {
   const canonical = canonicalName(name);
-  const known = unicodeSets.get(canonical);
-  if (known) return known;
+  const cached = unicodeSets.get(canonical);
+  if (cached) return cached;
   const set = namedSet(canonical);
   if (set) unicodeSets.set(canonical, set);
   return set;
@@ -157,7 +158,7 @@ function unassigned(): CharSet {
   return negate(union(property('Assigned'), [0xd800, 0xdfff]));
 }
 
-/** Script names, as Unicode spells them; looked up without case and underscores. */
+/** Unicode's script names; they are looked up without case and underscores. */
 const scripts = new Map(
   (
     'Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali ' +

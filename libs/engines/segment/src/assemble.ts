@@ -1,3 +1,4 @@
+/** Lays out the bytes of a segment: header, columns, footer, trailer (FORMAT.md). */
 import { ByteWriter } from '@loki/bytes';
 import type { TenantId } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
@@ -6,7 +7,7 @@ import { writeSectionIndex } from './section.ts';
 import type { RawSection, SegmentKind } from './types.ts';
 import type { PackedUnit } from './unit.ts';
 
-/** A section whose blocks are encoded. Tenants must be proven ids, in order, each once. */
+/** A section with encoded blocks. Tenants must be proven ids, sorted, each once. */
 export interface EncodedSection {
   readonly tenant: TenantId;
   readonly streams: RawSection['streams'];
@@ -22,7 +23,7 @@ export interface SectionSummary {
   readonly lineBytes: number;
 }
 
-/** Lays out the object: header, areas, footer, trailer. Sections must have a block each. */
+/** Lays out the object: header, areas, footer, trailer. Each section must have a block. */
 export function assemble(
   sections: readonly EncodedSection[],
   kind: SegmentKind,
@@ -54,13 +55,13 @@ export function assemble(
   const entries = new ByteWriter(256);
   entries.uvarint(sections.length);
   sections.forEach((section, i) => {
-    const before = index.length;
+    const indexStart = index.length;
     writeSectionIndex(index, { ...section, minNs: summaries[i].minNs }, level);
     writeFooterSection(entries, {
       ...summaries[i],
       streamCount: section.streams.length,
       blockCount: section.blocks.length,
-      indexBytes: index.length - before,
+      indexBytes: index.length - indexStart,
       areaBytes: areaBytes[i],
     });
   });
@@ -76,7 +77,7 @@ function unitsOfArea(block: EncodedBlock, area: number): readonly PackedUnit[] {
     case 'lines':
       return [units.lines];
     case 'metadata':
-      return [units.bundle, ...units.own];
+      return [units.bundle, ...units.large];
     case 'lengths':
       return [units.lengths];
     case 'timestamps':

@@ -1,3 +1,7 @@
+/**
+ * Gathers rows into blocks while segments are merged: steps *flush* of a written line and *merge* of a
+ * stored day.
+ */
 import { compareText, freeMemory } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
 import { columnsOf, KeyDictionary } from './cells.ts';
@@ -8,12 +12,12 @@ import type { MergeSource } from './merge-source.ts';
 import type { BlockFilter } from './types.ts';
 
 /**
- * Time is cut into eras of 2^53 ns (104 days) since 1970: within one, times are exact doubles. A block lies
- * in one.
+ * Time is cut into eras of 2^53 ns (104 days) since 1970: within an era times are exact doubles. A block
+ * never crosses an era.
  */
 export const eraNs = 2 ** 53;
 
-/** A range of rows of one source on its way into a block. */
+/** A range of rows of one source that will be copied into the block. */
 interface Copy {
   readonly source: MergeSource;
   readonly from: number;
@@ -22,7 +26,7 @@ interface Copy {
   readonly shift: number;
 }
 
-/** Makes the search filter of a block, where one is worth its bytes. */
+/** Builds the search filter of a block; undefined when a filter is not worth its bytes. */
 export type FilterBuilder = (columns: FilteredColumns) => BlockFilter | undefined;
 
 interface GatherOptions {
@@ -32,7 +36,8 @@ interface GatherOptions {
 }
 
 /**
- * Builds blocks from ranges of rows, in the order given: streams ascending, within a stream time ascending.
+ * Builds blocks from ranges of rows, in the order of the calls: streams ascending, within a stream time
+ * ascending.
  */
 export class BlockGatherer {
   readonly blocks: EncodedBlock[] = [];
@@ -54,7 +59,7 @@ export class BlockGatherer {
     this.#buildFilter = options.buildFilter;
   }
 
-  /** Rows added from now on are of this era. */
+  /** Starts an era: rows that are added from now on belong to it. */
   beginEra(era: number): void {
     this.flush();
     this.#era = era;
@@ -76,7 +81,7 @@ export class BlockGatherer {
     if (this.#rowCount >= blockRowsTarget) this.flush();
   }
 
-  /** Ends the block under construction. */
+  /** Finishes the current block. */
   flush(): void {
     if (this.#rowCount === 0) return;
     const { timestamps, lineEnds, lines } = this.#gatherRows();
@@ -168,12 +173,12 @@ export class BlockGatherer {
       for (let i = from; i < to; i++) {
         for (let cell = starts[i]; cell < starts[i + 1]; cell++) {
           const { key, codes } = source.remapFor(column[cell], target, keyOf);
-          const known = codes[code[cell]];
+          const targetCode = codes[code[cell]];
           cellKey[at] = key;
           cellCode[at++] =
-            known === 0
+            targetCode === 0
               ? (codes[code[cell]] = keys[key].code(columns[column[cell]].values[code[cell] - 1]))
-              : known;
+              : targetCode;
         }
         ends[row++] = at;
       }

@@ -1,3 +1,4 @@
+/** The block table of a section's footer: what readers know of a block before they read it. */
 import { ByteWriter, BytesError } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { compareText } from '@loki/model';
@@ -14,19 +15,19 @@ import type { BlockInfo, Runs } from './types.ts';
 import { readUnitEntry, writeUnitEntry } from './unit.ts';
 import type { PackedUnit, UnitRef } from './unit.ts';
 
-/** Units of a block in the object. */
+/** The units of a block in the object. */
 interface BlockUnits {
   readonly lines: UnitRef;
   /** Small metadata columns, one after another, in name order. */
   readonly bundle: UnitRef;
-  /** Large ones, in name order. */
-  readonly own: readonly UnitRef[];
+  /** Large metadata columns, each a unit of its own, in name order. */
+  readonly large: readonly UnitRef[];
   readonly lengths: UnitRef;
   readonly timestamps: UnitRef;
   readonly filter: UnitRef | undefined;
 }
 
-/** A block on its way into a segment. Metadata columns are sorted by name. */
+/** An encoded block before it is laid out. Metadata columns are sorted by name. */
 export interface EncodedBlock {
   readonly rowCount: number;
   readonly baseNs: bigint;
@@ -34,20 +35,20 @@ export interface EncodedBlock {
   readonly lineBytes: number;
   readonly runs: Runs;
   readonly metadataNames: readonly string[];
-  readonly isOwn: readonly boolean[];
+  readonly isLarge: readonly boolean[];
   readonly units: {
     readonly lines: PackedUnit;
     readonly bundle: PackedUnit;
-    readonly own: readonly PackedUnit[];
+    readonly large: readonly PackedUnit[];
     readonly lengths: PackedUnit;
     readonly timestamps: PackedUnit;
-    /** Undefined when filterKind is 0. */
+    /** undefined when filterKind is 0. */
     readonly filter: PackedUnit | undefined;
   };
   readonly filterKind: number;
 }
 
-/** The block table: what `BlockInfo` says but for the runs, and the table of units. */
+/** Encodes the block table: the fields of `BlockInfo` without the runs, and the table of units. */
 export function encodeBlockTable(blocks: readonly EncodedBlock[], minNs: bigint): Buffer {
   const names = [...new Set(blocks.flatMap((block) => block.metadataNames))].sort(compareText);
   const idOf = new Map(names.map((name, id) => [name, id]));
@@ -64,18 +65,18 @@ export function encodeBlockTable(blocks: readonly EncodedBlock[], minNs: bigint)
     let next = 0;
     block.metadataNames.forEach((name, i) => {
       const id = idOf.get(name)!;
-      writer.uvarint((id - next) * 2 + (block.isOwn[i] ? 1 : 0));
+      writer.uvarint((id - next) * 2 + (block.isLarge[i] ? 1 : 0));
       next = id + 1;
     });
-    const { lines, bundle, own, lengths, timestamps } = block.units;
-    for (const unit of [lines, bundle, ...own, lengths, timestamps]) writeUnitEntry(writer, unit);
+    const { lines, bundle, large, lengths, timestamps } = block.units;
+    for (const unit of [lines, bundle, ...large, lengths, timestamps]) writeUnitEntry(writer, unit);
     writer.uvarint(block.filterKind);
     if (block.units.filter) writeUnitEntry(writer, block.units.filter);
   }
   return writer.view();
 }
 
-/** A block as the footer describes it. */
+/** The footer's description of a block. */
 export class StoredBlockInfo implements BlockInfo {
   readonly index: number;
   readonly rowCount: number;
@@ -85,15 +86,15 @@ export class StoredBlockInfo implements BlockInfo {
   readonly maxTs: number;
   readonly lineBytes: number;
   readonly metadataNames: readonly string[];
-  /** Per name: is the column a unit of its own? */
-  readonly isOwn: readonly boolean[];
+  /** For each name: whether the column is large, a unit of its own. */
+  readonly isLarge: readonly boolean[];
   readonly filterKind: number;
   readonly units: BlockUnits;
   readonly storedBytes: number;
   readonly #runs: () => readonly Runs[];
 
   /**
-   * @param cursor where this block's bytes start in each area; moved behind them
+   * @param cursor start of this block's bytes in each area; it is moved to their end
    * @param runs   decodes the section's runs at first use
    */
   constructor(
@@ -107,7 +108,7 @@ export class StoredBlockInfo implements BlockInfo {
     },
   ) {
     const { cursor, names } = owner;
-    const before = sum(cursor);
+    const usedBytes = sum(cursor);
     this.index = index;
     this.#runs = owner.runs;
     this.rowCount = reader.count(blockRowsMax);
@@ -117,18 +118,18 @@ export class StoredBlockInfo implements BlockInfo {
     this.maxTs = reader.count(blockSpanNsMax);
     this.lineBytes = reader.count(blockLineBytesMax);
     const metadataNames: string[] = [];
-    const isOwn: boolean[] = [];
+    const isLarge: boolean[] = [];
     let next = 0;
-    for (let left = reader.count(Math.min(namesMax, reader.remaining)); left > 0; left--) {
+    for (let remaining = reader.count(Math.min(namesMax, reader.remaining)); remaining > 0; remaining--) {
       const step = reader.uvarint();
       const id = next + Math.floor(step / 2);
       if (id >= names.length) throw new BytesError(`metadata key ${id} of ${names.length}`);
       metadataNames.push(names[id]);
-      isOwn.push(step % 2 === 1);
+      isLarge.push(step % 2 === 1);
       next = id + 1;
     }
     this.metadataNames = metadataNames;
-    this.isOwn = isOwn;
+    this.isLarge = isLarge;
     const take = (area: number, rawBytesMax: number) => {
       const unit = readUnitEntry(reader, cursor[area], rawBytesMax);
       cursor[area] += unit.storedBytes;
@@ -137,14 +138,14 @@ export class StoredBlockInfo implements BlockInfo {
     const lines = take(0, blockLineBytesMax);
     if (lines.rawBytes !== this.lineBytes) throw new BytesError(`lines of block ${index} have two sizes`);
     const bundle = take(1, metadataUnitBytesMax);
-    const own: UnitRef[] = [];
-    for (const is of isOwn) if (is) own.push(take(1, metadataUnitBytesMax));
+    const large: UnitRef[] = [];
+    for (const is of isLarge) if (is) large.push(take(1, metadataUnitBytesMax));
     const lengths = take(2, this.rowCount * 8 + 16);
     const timestamps = take(3, this.rowCount * 8 + 16);
     this.filterKind = reader.count(0xffff_ffff);
     const filter = this.filterKind === 0 ? undefined : take(4, filterBytesMax(this.filterKind));
-    this.units = { lines, bundle, own, lengths, timestamps, filter };
-    this.storedBytes = sum(cursor) - before;
+    this.units = { lines, bundle, large, lengths, timestamps, filter };
+    this.storedBytes = sum(cursor) - usedBytes;
   }
 
   get runs(): Runs {

@@ -1,3 +1,4 @@
+/** Decodes blocks: step *fetch, scan* of a query, and the inputs of merges. */
 import { ByteReader, BytesError } from '@loki/bytes';
 import { freeMemory } from '@loki/model';
 import type { StoredBlockInfo } from './block-table.ts';
@@ -12,68 +13,68 @@ import type { Block, BlockFilter, BlockInfo, ColumnMask, MetadataColumn, RowMeta
 import { unpack } from './unit.ts';
 import type { UnitRef } from './unit.ts';
 
-/** Stored bytes of a unit, or undefined when they were not fetched. */
+/** Gives the stored bytes of a unit; undefined when they were not fetched. */
 type UnitSource = (unit: UnitRef) => Uint8Array | undefined;
 
-/** Units that the columns of `mask` need; of the metadata only `metadataNames` when given. */
+/** The units of the columns in `mask`; if `metadataNames` is given, only these of the metadata. */
 export function unitsOf(
   info: StoredBlockInfo,
   mask: ColumnMask,
   metadataNames?: readonly string[],
 ): UnitRef[] {
   const { units } = info;
-  const wanted: UnitRef[] = [];
-  if (mask & columns.timestamps) wanted.push(units.timestamps);
-  // Lines mean nothing without their lengths.
-  if (mask & (columns.lineLengths | columns.lines)) wanted.push(units.lengths);
-  if (mask & columns.lines) wanted.push(units.lines);
-  if (mask & columns.filter && units.filter) wanted.push(units.filter);
+  const needed: UnitRef[] = [];
+  if (mask & columns.timestamps) needed.push(units.timestamps);
+  // Lines cannot be read without their lengths.
+  if (mask & (columns.lineLengths | columns.lines)) needed.push(units.lengths);
+  if (mask & columns.lines) needed.push(units.lines);
+  if (mask & columns.filter && units.filter) needed.push(units.filter);
   if (mask & columns.metadata) {
-    let own = 0;
+    let largeIndex = 0;
     let needsBundle = false;
     info.metadataNames.forEach((name, i) => {
       const isWanted = !metadataNames || metadataNames.includes(name);
-      if (!info.isOwn[i]) needsBundle ||= isWanted;
+      if (!info.isLarge[i]) needsBundle ||= isWanted;
       else {
-        if (isWanted) wanted.push(units.own[own]);
-        own++;
+        if (isWanted) needed.push(units.large[largeIndex]);
+        largeIndex++;
       }
     });
-    if (needsBundle) wanted.push(units.bundle);
+    if (needsBundle) needed.push(units.bundle);
   }
-  return wanted.filter((unit) => unit.rawBytes > 0);
+  return needed.filter((unit) => unit.rawBytes > 0);
 }
 
-/** A block over its stored units: each is checked and decoded at first use, and kept. */
+/** A block over its stored units: each is checked and decoded at first use, then cached. */
 export class StoredBlock implements Block {
   readonly info: BlockInfo;
   readonly #stored: StoredBlockInfo;
   readonly #mask: ColumnMask;
   readonly #source: UnitSource;
   readonly #segment: string;
-  readonly #where: string;
+  readonly #place: string;
   #timestamps: Float64Array | undefined;
   #lineEnds: Uint32Array | undefined;
   #lines: Buffer | undefined;
   #bundle: ReadonlyMap<string, DecodedColumn> | undefined;
-  readonly #own = new Map<string, DecodedColumn>();
+  readonly #largeColumns = new Map<string, DecodedColumn>();
   #metadata: readonly DecodedColumn[] | undefined;
   #rowMetadata: RowMetadata | undefined;
   #filter: Buffer | undefined;
 
-  /** @param owner names of segment and section, for errors */
+  /** @param owner the names of segment and section, for errors */
   constructor(
     info: StoredBlockInfo,
     mask: ColumnMask,
     source: UnitSource,
-    owner: { readonly segment: string; readonly where: string },
+    owner: { readonly segment: string; readonly place: string },
   ) {
     this.info = info;
     this.#stored = info;
     this.#mask = mask & columns.lines ? mask | columns.lineLengths : mask;
     this.#source = source;
     this.#segment = owner.segment;
-    this.#where = `${owner.where}: block ${info.index}`;
+    this.#place = `${owner.place}: block ${info.index}`;
   }
 
   timestamps(): Float64Array {
@@ -102,7 +103,7 @@ export class StoredBlock implements Block {
     return this.#columns();
   }
 
-  /** `metadata()` for the format's own use. */
+  /** `metadata()` with the concrete type, for this library. */
   decodedColumns(): readonly DecodedColumn[] {
     return this.#columns();
   }
@@ -148,7 +149,7 @@ export class StoredBlock implements Block {
     if (this.#filter) total += this.#filter.byteLength;
     if (this.#lines) total += this.#lines.byteLength;
     for (const column of this.#bundle?.values() ?? []) total += column.memoryBytes;
-    for (const column of this.#own.values()) total += column.memoryBytes;
+    for (const column of this.#largeColumns.values()) total += column.memoryBytes;
     if (this.#rowMetadata) {
       total += this.#rowMetadata.starts.byteLength + this.#rowMetadata.code.byteLength * 2;
     }
@@ -162,18 +163,18 @@ export class StoredBlock implements Block {
 
   #column(name: string): DecodedColumn | undefined {
     this.#require('metadata', columns.metadata);
-    const kept = this.#own.get(name) ?? this.#bundle?.get(name);
-    if (kept) return kept;
-    const { metadataNames, isOwn, units } = this.#stored;
+    const cached = this.#largeColumns.get(name) ?? this.#bundle?.get(name);
+    if (cached) return cached;
+    const { metadataNames, isLarge: isOwn, units } = this.#stored;
     const at = metadataNames.indexOf(name);
     if (at < 0) return undefined;
     if (isOwn[at]) {
-      let own = 0;
-      for (let i = 0; i < at; i++) if (isOwn[i]) own++;
-      const column = this.#decode(`metadata ${name}`, columns.metadata, units.own[own], (raw) =>
+      let largeIndex = 0;
+      for (let i = 0; i < at; i++) if (isOwn[i]) largeIndex++;
+      const column = this.#decode(`metadata ${name}`, columns.metadata, units.large[largeIndex], (raw) =>
         this.#readColumns(raw, [name]),
       ).get(name)!;
-      this.#own.set(name, column);
+      this.#largeColumns.set(name, column);
       return column;
     }
     this.#bundle = this.#decode('metadata', columns.metadata, units.bundle, (raw) =>
@@ -193,16 +194,16 @@ export class StoredBlock implements Block {
     return decoded;
   }
 
-  #require(what: string, bit: ColumnMask): void {
-    // A wrong assumption of the caller, not damage.
-    if (!(this.#mask & bit)) throw new Error(`${this.#where}: ${what} were not asked for`);
+  #require(subject: string, bit: ColumnMask): void {
+    // A fault of the caller, not damage.
+    if (!(this.#mask & bit)) throw new Error(`${this.#place}: ${subject} were not asked for`);
   }
 
-  #decode<T>(what: string, bit: ColumnMask, unit: UnitRef, decode: (raw: Buffer) => T): T {
-    this.#require(what, bit);
+  #decode<T>(subject: string, bit: ColumnMask, unit: UnitRef, decode: (raw: Buffer) => T): T {
+    this.#require(subject, bit);
     const stored = unit.rawBytes === 0 ? Buffer.alloc(0) : this.#source(unit);
-    if (!stored) throw new Error(`${this.#where}: ${what} were not fetched`);
-    return decodeOrCorrupt(this.#segment, `${this.#where}: ${what}`, () => decode(unpack(unit, stored)));
+    if (!stored) throw new Error(`${this.#place}: ${subject} were not fetched`);
+    return decodeOrCorrupt(this.#segment, `${this.#place}: ${subject}`, () => decode(unpack(unit, stored)));
   }
 }
 
@@ -225,7 +226,7 @@ function decodeTimestamps(reader: ByteReader, info: BlockInfo): Float64Array {
 
 function decodeLineEnds(reader: ByteReader, info: BlockInfo): Uint32Array {
   const { runs, rowCount } = info;
-  // With one row in each run the footer knows the lengths already.
+  // With one row in each run the footer has the lengths already.
   const ends = rowCount === runs.count ? Uint32Array.from(runs.lineBytes) : readUint32s(reader, rowCount);
   reader.expectEnd();
   let end = 0;
@@ -242,7 +243,7 @@ function decodeLineEnds(reader: ByteReader, info: BlockInfo): Uint32Array {
   return ends;
 }
 
-/** For readers of whole objects: the bytes of a unit, which the footer proved to lie inside. */
+/** Unit source for a whole object. The footer check has proved that units lie inside. */
 export function unitsIn(bytes: Buffer): UnitSource {
   return (unit) => bytes.subarray(unit.offset, unit.offset + unit.storedBytes);
 }

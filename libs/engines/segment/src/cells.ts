@@ -1,3 +1,4 @@
+/** Transposes metadata by row into columns, while a block is built. */
 import type { RawColumn } from './dictionary.ts';
 import { fittingColumn } from './slice-column.ts';
 
@@ -11,7 +12,7 @@ export class KeyDictionary {
     this.name = name;
   }
 
-  /** The code of a value, a new one if need be. */
+  /** The code of a value; a new value gets a new code. */
   code(value: string): number {
     let code = this.#codeOf.get(value);
     if (code === undefined) {
@@ -32,7 +33,7 @@ interface Cells {
   readonly code: Uint32Array;
 }
 
-/** Transposes to columns, dense or sparse, whichever costs less. Keys without a cell are left out. */
+/** Transposes to columns, dense or sparse, whichever takes less memory. Keys without a cell are left out. */
 export function columnsOf(cells: Cells, rowCount: number): RawColumn[] {
   const { keys, ends } = cells;
   const cellCount = rowCount === 0 ? 0 : ends[rowCount - 1];
@@ -41,7 +42,8 @@ export function columnsOf(cells: Cells, rowCount: number): RawColumn[] {
   const starts = new Uint32Array(keys.length + 1);
   for (let key = 0; key < keys.length; key++) starts[key + 1] = starts[key] + present[key];
   const at = starts.slice();
-  // One buffer for all columns: clients may send 50,000 keys, and a buffer takes 30 µs to move to a thread.
+  // All columns share one buffer: clients may send 50,000 keys, and each buffer takes 30 µs to move to a
+  // thread.
   const rows = new Uint32Array(cellCount);
   const codes = new Uint32Array(cellCount);
   for (let row = 0, cell = 0; row < rowCount; row++) {

@@ -1,20 +1,21 @@
+/** Errors for damaged segments, which name the object and the place. */
 import { BytesError } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 
-/** Stands in errors for bytes that have no name of their own. */
+/** Name of unnamed bytes in errors. */
 export const unnamed = 'segment in memory';
 
-/** The error for stored bytes that cannot be believed: which object, which part of it, what is wrong. */
-export function corrupt(name: string, where: string, problem: string, cause?: unknown): LokiError {
-  return new LokiError('corrupt', `${name}: ${where}: ${problem}`, { cause });
+/** The error for damaged bytes: object, place in it, problem. */
+export function corrupt(name: string, place: string, problem: string, cause?: unknown): LokiError {
+  return new LokiError('corrupt', `${name}: ${place}: ${problem}`, { cause });
 }
 
-/** Runs a decoder; turns what it finds wrong with the bytes into a `corrupt` error that names them. */
-export function decodeOrCorrupt<T>(name: string, where: string, decode: () => T): T {
+/** Runs a decoder and turns its BytesError into a `corrupt` error that names object and place. */
+export function decodeOrCorrupt<T>(name: string, place: string, decode: () => T): T {
   try {
     return decode();
   } catch (cause) {
-    if (cause instanceof BytesError) throw corrupt(name, where, cause.message, cause);
+    if (cause instanceof BytesError) throw corrupt(name, place, cause.message, cause);
     throw cause;
   }
 }

@@ -1,3 +1,4 @@
+/** Dictionary-coded columns of texts: structured metadata and stream labels. */
 import { isAscii } from 'node:buffer';
 import { ByteWriter, BytesError } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
@@ -6,7 +7,7 @@ import { readUint32s, writeInts } from './ints.ts';
 import type { MetadataColumn } from './types.ts';
 
 /**
- * A dictionary-coded column of strings before encoding. Dense unless `rows` is there; codes as in
+ * A dictionary-coded column of strings before encoding. Sparse if `rows` is present, else dense; codes as in
  * MetadataColumn.
  */
 export interface RawColumn {
@@ -19,29 +20,29 @@ export interface RawColumn {
 /** How the rows of a column refer to its values. */
 const form = { uniform: 0, dense: 1, sparse: 2 } as const;
 
-/** Columns of one table, encoded: small ones together, large ones each by itself. */
+/** Encoded columns of one table: small ones in a bundle, large ones separately. */
 interface EncodedColumns {
-  /** In the order of the columns given. */
-  readonly isOwn: readonly boolean[];
+  /** In the order of the given columns. */
+  readonly isLarge: readonly boolean[];
   readonly bundle: Buffer;
-  readonly own: readonly Buffer[];
+  readonly large: readonly Buffer[];
 }
 
 /** Encodes columns of a table of `rowCount` rows. Each must have at least one row with a value. */
 export function encodeColumns(columns: readonly RawColumn[], rowCount: number): EncodedColumns {
   const bundle = new ByteWriter(1024);
-  const one = new ByteWriter(ownUnitFromBytes * 2);
-  const isOwn: boolean[] = [];
-  const own: Buffer[] = [];
+  const scratch = new ByteWriter(ownUnitFromBytes * 2);
+  const isLarge: boolean[] = [];
+  const largeColumns: Buffer[] = [];
   for (const column of columns) {
-    one.clear();
-    writeColumn(one, column, rowCount);
-    const large = one.length >= ownUnitFromBytes;
-    isOwn.push(large);
-    if (large) own.push(one.take());
-    else bundle.bytes(one.view());
+    scratch.clear();
+    writeColumn(scratch, column, rowCount);
+    const large = scratch.length >= ownUnitFromBytes;
+    isLarge.push(large);
+    if (large) largeColumns.push(scratch.take());
+    else bundle.bytes(scratch.view());
   }
-  return { isOwn, bundle: bundle.view(), own };
+  return { isLarge, bundle: bundle.view(), large: largeColumns };
 }
 
 function writeColumn(writer: ByteWriter, column: RawColumn, rowCount: number): void {
@@ -68,26 +69,27 @@ function writeColumn(writer: ByteWriter, column: RawColumn, rowCount: number): v
 
 function writeValues(writer: ByteWriter, values: readonly string[]): void {
   const lengths = new Uint32Array(values.length);
-  const joined = Buffer.from(values.join(''), 'utf8');
-  if (isAscii(joined)) {
+  const allValues = Buffer.from(values.join(''), 'utf8');
+  if (isAscii(allValues)) {
     for (let i = 0; i < values.length; i++) lengths[i] = values[i].length;
     writeInts(writer, lengths);
-    writer.bytes(joined);
+    writer.bytes(allValues);
     return;
   }
-  // One by one: a lone surrogate at the end of a value must not join one at the start of the next.
-  const body = new ByteWriter(joined.length);
+  // Values are encoded one by one, because a lone surrogate at the end of a value must not join one at the
+  // start of the next.
+  const body = new ByteWriter(allValues.length);
   for (let i = 0; i < values.length; i++) {
-    const before = body.length;
+    const valueStart = body.length;
     body.text(values[i]);
-    lengths[i] = body.length - before;
+    lengths[i] = body.length - valueStart;
   }
   writeInts(writer, lengths);
   writer.bytes(body.view());
 }
 
 /**
- * Codes of a dictionary in order of first appearance mostly say "the next new value": that becomes symbol 1,
+ * With a dictionary in order of first appearance most codes are "the next new value". This becomes symbol 1,
  * so that a column of unique values (trace ids) has almost constant symbols. 0 = absent, s >= 2 = code s - 1.
  */
 function codesToSymbols(codes: Uint32Array): Uint32Array {
@@ -106,7 +108,10 @@ function codesToSymbols(codes: Uint32Array): Uint32Array {
   return symbols;
 }
 
-/** In place: symbols to codes; refuses codes beyond the dictionary, and absence where rows are listed. */
+/**
+ * Converts symbols to codes in place. Refuses codes beyond the dictionary, and absent values in a sparse
+ * column.
+ */
 function symbolsToCodes(symbols: Uint32Array, valueCount: number, mayBeAbsent: boolean): void {
   let max = 0;
   for (let i = 0; i < symbols.length; i++) {
@@ -123,7 +128,7 @@ function symbolsToCodes(symbols: Uint32Array, valueCount: number, mayBeAbsent: b
   if (max > valueCount) throw new BytesError(`code ${max} is beyond ${valueCount} values`);
 }
 
-/** A column as decoded. Strings and dense codes are made when asked for. */
+/** A decoded column. Strings and dense codes are created at first use. */
 export class DecodedColumn implements MetadataColumn {
   readonly name: string;
   readonly rowCount: number;
@@ -138,21 +143,23 @@ export class DecodedColumn implements MetadataColumn {
   constructor(name: string, rowCount: number, reader: ByteReader) {
     this.name = name;
     this.rowCount = rowCount;
-    const how = reader.u8();
-    if (how === form.uniform) {
+    const columnForm = reader.u8();
+    if (columnForm === form.uniform) {
       this.#valueBytes = reader.sizedBytes();
       this.#valueEnds = Uint32Array.of(this.#valueBytes.length);
       this.valueCount = 1;
       return;
     }
-    if (how !== form.dense && how !== form.sparse) throw new BytesError(`column has form ${how}`);
-    // A value may be empty, but each stands in a row at least.
+    if (columnForm !== form.dense && columnForm !== form.sparse) {
+      throw new BytesError(`column has form ${columnForm}`);
+    }
+    // A value may be empty, but each occurs in a row at least.
     this.valueCount = reader.count(rowCount);
     this.#valueEnds = readUint32s(reader, this.valueCount);
     let total = 0;
     for (let i = 0; i < this.valueCount; i++) this.#valueEnds[i] = total += this.#valueEnds[i];
     this.#valueBytes = reader.bytes(total);
-    if (how === form.sparse) {
+    if (columnForm === form.sparse) {
       this.rows = readUint32s(reader, reader.count(rowCount));
       for (let i = 0, next = 0; i < this.rows.length; i++) {
         const row = next + this.rows[i];
@@ -188,7 +195,7 @@ export class DecodedColumn implements MetadataColumn {
     return codes;
   }
 
-  /** Memory taken now; strings count as their bytes and a pointer. */
+  /** Current memory in bytes; strings count as their bytes and a pointer. */
   get memoryBytes(): number {
     return (
       this.#valueBytes.length * (this.#values ? 2 : 1) +
@@ -201,8 +208,8 @@ export class DecodedColumn implements MetadataColumn {
 }
 
 /**
- * Texts standing one after another. When all is ASCII one decoding serves all, and each text is a slice of
- * it.
+ * Decodes texts that follow each other. If all are ASCII they are decoded together, and each text is a slice
+ * of the result.
  */
 function decodeTexts(bytes: Buffer, ends: Uint32Array): string[] {
   const texts: string[] = [];

@@ -1,3 +1,4 @@
+/** Encodes and compresses the columns of one block. */
 import assert from 'node:assert';
 import { ByteWriter } from '@loki/bytes';
 import { freeMemory } from '@loki/model';
@@ -12,7 +13,7 @@ import { emptyUnit, pack } from './unit.ts';
 /** Columns of one block before encoding. Runs have the invariants of `Runs`. */
 export interface BlockColumns {
   readonly rowCount: number;
-  /** Timestamps are relative to this; it need not be the smallest. */
+  /** Timestamps are relative to this; it need not be the smallest timestamp. */
   readonly baseNs: bigint;
   readonly runStream: Uint32Array;
   /** runs + 1 */
@@ -21,11 +22,11 @@ export interface BlockColumns {
   /** Exclusive ends, relative to `lines`. */
   readonly lineEnds: Uint32Array;
   readonly lines: Uint8Array;
-  /** Sorted by name, each with a row at least, dictionaries in order of first appearance. */
+  /** Sorted by name, each with at least one row; dictionaries are in order of first appearance. */
   readonly metadata: readonly RawColumn[];
 }
 
-/** Encodes, compresses; the result is ready to be laid out. The result may share the columns' memory. */
+/** Encodes and compresses a block for the layout. The result may share memory with the columns. */
 export function encodeBlock(block: BlockColumns, level: number, filter?: BlockFilter): EncodedBlock {
   const { rowCount } = block;
   assert(
@@ -42,13 +43,14 @@ export function encodeBlock(block: BlockColumns, level: number, filter?: BlockFi
     lineBytes: block.lines.length,
     runs,
     metadataNames: block.metadata.map((column) => column.name),
-    isOwn: metadata.isOwn,
+    isLarge: metadata.isLarge,
     filterKind: filter?.kind ?? 0,
     units: {
       lines: pack(block.lines, level),
       bundle: pack(metadata.bundle, level),
-      own: metadata.own.map((raw) => pack(raw, level)),
-      // Footer and runs say it all when each run is one row: tiny pushes stay tiny.
+      large: metadata.large.map((raw) => pack(raw, level)),
+      // When each run is one row, footer and runs already have lengths and timestamps: small pushes stay
+      // small.
       lengths: isSingle ? emptyUnit : pack(encodeLengths(block.lineEnds), level),
       timestamps: isSingle ? emptyUnit : pack(encodeTimestamps(block, runs.count), level),
       filter: filter && pack(filter.bytes, level),
@@ -57,19 +59,19 @@ export function encodeBlock(block: BlockColumns, level: number, filter?: BlockFi
 }
 
 /**
- * Frees the compressed units of blocks that `encodeBlock` made, once they are laid out. Others may share the
- * memory of what was encoded.
+ * Frees the compressed units of encoded blocks, after they are laid out. Uncompressed units may share memory
+ * with the columns, so they are not freed.
  */
 export function freeBlocks(blocks: readonly EncodedBlock[]): void {
   for (const { units } of blocks) {
-    const { lines, bundle, own, lengths, timestamps, filter } = units;
-    for (const unit of [lines, bundle, ...own, lengths, timestamps, filter]) {
+    const { lines, bundle, large, lengths, timestamps, filter } = units;
+    for (const unit of [lines, bundle, ...large, lengths, timestamps, filter]) {
       if (unit?.isCompressed) freeMemory(new Uint8Array(unit.bytes.buffer));
     }
   }
 }
 
-/** The footer's part about the runs, relative to the smallest timestamp, which is `base`. */
+/** The footer's data of the runs, relative to the smallest timestamp `base`. */
 function measureRuns(block: BlockColumns): { runs: Runs; base: number } {
   const { runStream, runFirstRow, timestamps, lineEnds } = block;
   const count = runStream.length;
@@ -102,7 +104,7 @@ function encodeLengths(ends: Uint32Array): Buffer {
   return writer.view();
 }
 
-/** Differences within runs; the runs themselves say where each starts. */
+/** Encodes differences within runs; the start of each run is stored with the runs. */
 function encodeTimestamps(block: BlockColumns, runCount: number): Buffer {
   const { timestamps, runFirstRow } = block;
   const deltas = new Float64Array(block.rowCount - runCount);

@@ -1,4 +1,4 @@
-/** Rows become a segment: the bytes of records, flushes and compactions. */
+/** Encodes rows as a segment: step *shard, batch* of a written line, and tests. */
 import { zstdLevelDefault } from '@loki/bytes';
 import { compareText, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
@@ -16,14 +16,14 @@ interface EncodeOptions {
   readonly kind: SegmentKind;
   /** zstd level; default 1: 3 s/GB at nearly the ratio of 3. */
   readonly level?: number;
-  /** Line bytes after which a block ends; default 4 MiB in a record, 1 MiB else. */
+  /** Target of line bytes per block; default 4 MiB in a record, else 1 MiB. */
   readonly blockBytes?: number;
 }
 
 /**
- * Rows to bytes. Row and run order are kept: the caller has sorted a flushed or compacted segment's rows
- * already. Sections of one tenant (RowWriter makes several when their times lie months apart) become one
- * section.
+ * Encodes rows as a segment, in the order of rows and runs: the caller has already sorted those of a flushed
+ * or compacted segment. Sections of one tenant (RowWriter makes several for times that are months apart)
+ * become one section.
  */
 export function encodeSegment(sections: readonly RawSection[], options: EncodeOptions): Buffer {
   const { kind, level = zstdLevelDefault } = options;
@@ -48,19 +48,22 @@ export function encodeSegment(sections: readonly RawSection[], options: EncodeOp
   return bytes;
 }
 
-/** One stream table for all sections, and per section where its streams went; undefined: unchanged. */
+/**
+ * One stream table for all sections, and for each section the new indexes of its streams; undefined:
+ * unchanged.
+ */
 function uniteStreams(group: readonly RawSection[]): {
   streams: RawSection['streams'];
   maps: (Uint32Array | undefined)[];
 } {
   if (group.length === 1) return { streams: group[0].streams, maps: [undefined] };
   const streams: RawSection['streams'][number][] = [];
-  const known = new Map<string, number>();
+  const idOf = new Map<string, number>();
   const maps = group.map((section) =>
     Uint32Array.from(section.streams, (stream) => {
       const key = JSON.stringify([stream.names, stream.values]);
-      let id = known.get(key);
-      if (id === undefined) known.set(key, (id = streams.push(stream) - 1));
+      let id = idOf.get(key);
+      if (id === undefined) idOf.set(key, (id = streams.push(stream) - 1));
       return id;
     }),
   );
@@ -80,7 +83,7 @@ function encodeBlocks(
     const start = from === 0 ? 0 : ends[from - 1];
     const restBytes = ends[section.rowCount - 1] - start;
     let to = from;
-    // A rest just over the size stays one block: what would remain of it compresses badly.
+    // Remaining rows just over the target stay one block: a small block would compress badly.
     if (restBytes <= blockBytes * 1.25 && section.rowCount - from <= blockRowsTarget * 2) {
       to = section.rowCount;
     } else {
@@ -93,7 +96,7 @@ function encodeBlocks(
   return blocks;
 }
 
-/** Rows [from, to) as a block: views where possible. */
+/** The columns of rows [from, to) as a block, as views where possible. */
 function sliceSection(
   section: RawSection,
   metadata: readonly RawColumn[],
@@ -102,7 +105,7 @@ function sliceSection(
   to: number,
 ): BlockColumns {
   const { runStream, runFirstRow } = section;
-  // The run that holds row `from`, and the first that starts at or after `to`.
+  // The run that contains row `from`, and the first one that starts at or after `to`.
   const firstRun = lowerBound(runFirstRow, from + 1) - 1;
   const endRun = lowerBound(runFirstRow, to);
   const first = new Uint32Array(endRun - firstRun + 1);

@@ -1,3 +1,4 @@
+/** Builds search filters of blocks: steps *flush* of a written line and *merge* of a stored day. */
 import { fnv1a32 } from '@loki/model';
 import type { RawColumn } from './dictionary.ts';
 import { bitmapBits, mixShift, placeMask, secondFactor, wordShift } from './filter-grams.ts';
@@ -5,17 +6,17 @@ import { wasmKernel } from './filter-kernel.ts';
 import type { Kernel } from './filter-kernel.ts';
 import type { BlockFilter } from './types.ts';
 
-/** The kind of a filter over grams of folded lines. */
+/** Kind of filters over grams of folded lines. */
 export const searchFilterKind = 1;
-/** Blocks with fewer line bytes have none: reading it would save nothing. */
+/** Blocks with fewer line bytes get no filter: reading it would save nothing. */
 const lineBytesMin = 4096;
 const bitmapBytesMin = 8;
 export const searchFilterBytesMax = 1 + bitmapBits / 8;
-/** A bitmap with fewer marks is folded in two: more bits would hardly make it surer. */
+/** A bitmap with a lower share of marks is folded in half: more bits would hardly reduce false positives. */
 const fillMin = 1 / 16;
-/** One with more is left out. */
+/** A bitmap with a larger share of marks is dropped. */
 const fillMax = 15 / 16;
-/** Stored bytes for each line byte: some 0.012 are usual, and lines of noise are not worth more. */
+/** Most stored bytes for each line byte. 0.012 is usual; lines of random data are not worth more. */
 const shareMax = 0.019;
 
 /** Flags: the lines hold ſ or K, which fold to s and k; JSON escapes of characters that need none. */
@@ -23,17 +24,17 @@ export const flags = { twins: 1, escapes: 2 } as const;
 
 const twins = [Buffer.from('ſ'), Buffer.from('\u212a')];
 
-/** The lines of a block, and its metadata, of which names and values count. */
+/** The columns that a search filter covers: lines, and names and values of metadata. */
 export interface FilteredColumns {
   readonly lines: Uint8Array;
   readonly metadata: readonly Pick<RawColumn, 'name' | 'values'>[];
 }
 
 /**
- * Makes the search filter of a block. Lines are taken as one text: grams across their ends are noted too,
- * which costs 5 % of the marks and saves a call for each line.
+ * Builds the search filter of a block. It treats all lines as one text: grams across line ends are marked
+ * too, which adds 5 % of marks and avoids a call for each line.
  *
- * @returns undefined where a filter is not worth its bytes
+ * @returns undefined when a filter is not worth its bytes
  */
 export function buildSearchFilter(
   columns: FilteredColumns,
@@ -49,7 +50,7 @@ export function buildSearchFilter(
   return { kind: searchFilterKind, bytes };
 }
 
-/** Does a filter of this kind have all marks of the columns? It may have more: rows may have gone since. */
+/** Whether a filter has all marks of the columns. It may have more, because rows may have been removed. */
 export function isWholeFilter(filter: BlockFilter, columns: FilteredColumns): boolean {
   const marks = markColumns(columns, wasmKernel());
   const bitmap = filter.bytes.subarray(1);
@@ -74,7 +75,7 @@ export function metadataPlaces(name: string, value: string): [number, number] {
   return [mixed & placeMask, mixed >>> wordShift];
 }
 
-/** Halves the bitmap, laying one half over the other, while that is better; undefined: it says too little. */
+/** Folds the bitmap in half while that is better; undefined when it rules out too little. */
 function foldBitmap(bitmap: Uint8Array, lineBytes: number): Uint8Array | undefined {
   let size = bitmap.length;
   let fill = fillOf(bitmap);
@@ -88,8 +89,8 @@ function foldBitmap(bitmap: Uint8Array, lineBytes: number): Uint8Array | undefin
 
 /** Bytes of a random bitmap under an entropy coder; zstd comes within a few per cent. */
 function storedBytes(size: number, fill: number): number {
-  const rest = 1 - fill;
-  return size * Math.min(1, -(fill * Math.log2(fill) + rest * Math.log2(rest)) || 0);
+  const absence = 1 - fill;
+  return size * Math.min(1, -(fill * Math.log2(fill) + absence * Math.log2(absence)) || 0);
 }
 
 function fillOf(bitmap: Uint8Array): number {
@@ -110,20 +111,20 @@ function flagsOf(lines: Uint8Array): number {
 }
 
 /**
- * The characters that JSON writers leave as they are: those of names, numbers and addresses. A line that
- * escapes one all the same (`\u0061`) holds a value that a search for its text would miss.
+ * Characters that JSON writers do not escape: those of names, numbers and addresses. A line that escapes one
+ * anyway (`\u0061`) contains a value that a search for its text would miss.
  */
 const plain = /[A-Za-z0-9_.:@ -]/;
 const plainCharacters = /[A-Za-z0-9_.:@ -]+/g;
 
-/** The parts of a value that a line holds as they are, whatever its escapes, but for the flag. */
+/** The parts of a value that a line contains unescaped, unless the filter has the flag `escapes`. */
 export function plainPartsOf(value: string): string[] {
   return value.match(plainCharacters) ?? [];
 }
 
 const escapeStart = Buffer.from('\\u00');
 
-/** Do the lines hold a `\u` escape of a plain character? */
+/** Whether the lines contain a `\u` escape of a plain character. */
 function hasPlainEscapes(text: Buffer): boolean {
   for (let at = text.indexOf(escapeStart); at >= 0; at = text.indexOf(escapeStart, at + 1)) {
     const code = Number.parseInt(text.toString('latin1', at + 4, at + 6), 16);

@@ -1,13 +1,13 @@
 /*
- * The grams of a text, each a place in a search filter's bitmap. FORMAT.md has the same in words: both are
- * what readers of every later version must do.
+ * The grams of a text, each a place in a search filter's bitmap. FORMAT.md describes the same: readers of
+ * every later version must do it in the same way.
  */
 
 /** Bits of a bitmap before it is folded. */
 export const bitmapBits = 1 << 18;
 export const placeMask = bitmapBits - 1;
 
-/** Bytes of a hashed gram, and how many neighbours compete to be the one that is noted. */
+/** Bytes of a hashed gram, and the number of neighbouring grams of which the least is marked. */
 const gramBytes = 5;
 export const windowGrams = 6;
 /** Letters of a word gram. */
@@ -20,12 +20,12 @@ export const wordFactor = 0x27d4_eb2f;
 export const mixShift = 15;
 export const wordShift = 14;
 
-/** ASCII letters in lower case; other bytes as they are. */
+/** ASCII letters in lower case; other bytes are not changed. */
 export function foldByte(byte: number): number {
   return byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
 }
 
-/** Adds the places of a needle's grams to `places`: each line that contains the needle has all of them. */
+/** Adds the places of a needle's grams to `places`: a filter of lines with the needle has all of them. */
 export function addNeedlePlaces(needle: Uint8Array, places: Set<number>): void {
   const bytes = Buffer.from(needle.map(foldByte));
   const hashes: number[] = [];
@@ -40,7 +40,7 @@ export function addNeedlePlaces(needle: Uint8Array, places: Set<number>): void {
   }
 }
 
-/** The hash of the gram at `at`, by which windows choose. */
+/** The hash of the gram at `at`; a window marks its least hash. */
 export function gramHash(bytes: Buffer, at: number): number {
   const sum =
     Math.imul(bytes.readUInt32LE(at), firstFactor) + Math.imul(bytes.readUInt32LE(at + 1), secondFactor);
@@ -52,7 +52,7 @@ export function wordPlace(letters: number): number {
   return Math.imul(letters, wordFactor) >>> wordShift;
 }
 
-/** Are the four bytes at `at` lower-case letters? */
+/** Whether the four bytes at `at` are lower-case letters. */
 export function isWord(bytes: Buffer, at: number): boolean {
   for (let i = at; i < at + wordBytes; i++) if (bytes[i] < 0x61 || bytes[i] > 0x7a) return false;
   return true;

@@ -1,5 +1,6 @@
 /*
- * The WebAssembly that notes the grams of lines: 16 places of a text a step, by 128-bit instructions.
+ * The WebAssembly that marks the grams of lines in a search filter: 16 places of a text a step, by 128-bit
+ * instructions.
  *
  *   fold(at, end): lower case in place over memory[at .. end), and at `letters` bytes further on FF for each
  *   letter, 0 for each other byte
@@ -27,15 +28,15 @@ import {
   wordShift,
 } from './filter-grams.ts';
 
-/** Bytes that `mark` may read behind its end: they must be zero. */
+/** Bytes that `mark` may read behind the text; they must be zero. */
 export const overreach = 64;
-/** Text that is marked at once: with the marks it fits the second cache. */
+/** Most text per call: text and marks fit the L2 cache. */
 export const chunkBytes = 128 << 10;
 
 /** Places in memory; marks stand at 0. */
 export const bitmapAt = bitmapBits;
 export const textAt = bitmapAt + bitmapBits / 8;
-/** From a text byte to its letter mark. */
+/** Offset from a text byte to its letter mark. */
 const lettersOffset = chunkBytes + overreach;
 const memoryPages = Math.ceil((textAt + 2 * lettersOffset) / 65_536);
 
@@ -153,7 +154,7 @@ function markFunction() {
   };
 }
 
-/** Sets `next` to the hashes of the 16 grams at `at`, and `v` to their bytes. */
+/** Code that sets `next` to the hashes of the 16 grams at `at`, and `v` to their bytes. */
 function hashes(): number[] {
   const code: number[] = [];
   for (let j = 0; j <= 4; j++) code.push(...get(at), ...op.load128(j), ...set(v(j)));
@@ -203,7 +204,7 @@ function leastOf(a: number, b: number): number[] {
   return [...get(a), ...get(b), ...op.least32U];
 }
 
-/** Marks the four places at hand. */
+/** Code that marks the four places on the stack. */
 function markLanes(): number[] {
   const code = [...set(places)];
   for (let lane = 0; lane < 4; lane++) {
@@ -213,7 +214,7 @@ function markLanes(): number[] {
 }
 
 function collectFunction() {
-  const [to, from, marks, none] = [0, 1, 2, 3];
+  const [to, from, marks, zeros] = [0, 1, 2, 3];
   return {
     name: 'collect',
     parameterCount: 1,
@@ -230,7 +231,7 @@ function collectFunction() {
         ...op.bitmask8,
         ...op.store16,
         ...get(from),
-        ...get(none),
+        ...get(zeros),
         ...op.store128(0),
         ...get(from),
         ...constant(16),

@@ -1,18 +1,21 @@
+/** Runs the WebAssembly kernel of search filters over texts of any length. */
 import { bitmapBits, placeMask } from './filter-grams.ts';
 import { bitmapAt, chunkBytes, kernelExports, overreach, textAt } from './filter-kernel-wasm.ts';
 
-/** Neighbouring chunks share so many bytes: more than a window, so that each window lies in one of them. */
+/**
+ * Bytes that neighbouring chunks share: more than a window, so that each window lies completely in one chunk.
+ */
 const sharedBytes = 16;
 
-/** Marks places of a bitmap: those of a text's grams, and single ones. */
+/** Marks places of a bitmap: those of a text's grams, and single places. */
 export interface Kernel {
   markText(text: Uint8Array): void;
   mark(place: number): void;
-  /** A copy of the bitmap; no place is marked after it. */
+  /** A copy of the bitmap; the kernel's own bitmap is then empty. */
   collect(): Uint8Array;
 }
 
-/** The kernel of this thread, made at first use: 0.6 MiB of memory. */
+/** The kernel of this thread, created at first use: 0.6 MiB of memory. */
 export function wasmKernel(): Kernel {
   kernel ??= new WasmKernel();
   return kernel;
@@ -44,7 +47,7 @@ class WasmKernel implements Kernel {
   }
 }
 
-/** Parts of a text that are marked one by one. */
+/** The chunks of a text, which are marked one by one. */
 export function* chunksOf(text: Uint8Array): Generator<Uint8Array> {
   for (let from = 0; from < text.length; from += chunkBytes - sharedBytes) {
     yield text.subarray(from, from + chunkBytes);

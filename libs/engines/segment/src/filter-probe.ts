@@ -1,15 +1,16 @@
+/** Asks search filters whether a block may contain a text: step *fetch, scan* of a query. */
 import { BytesError } from '@loki/bytes';
 import { flags, metadataPlaces, searchFilterBytesMax, searchFilterKind } from './filter-build.ts';
 import { addNeedlePlaces } from './filter-grams.ts';
 import type { BlockFilter } from './types.ts';
 
-/** A text that a line must contain, ready to be looked for in filters. */
+/** A text that a line must contain, prepared for probes of filters. */
 export interface Needle {
-  /** Places that a filter has when a line contains the text. */
+  /** Places that are marked in the filter if a line contains the text. */
   readonly places: Uint32Array;
   /** Its letters may stand as ſ and K too: filters of lines that hold these say nothing. */
   readonly hasTwins: boolean;
-  /** It may stand in the line with escapes of JSON. */
+  /** The line may contain the text with JSON escapes. */
   readonly mayBeEscaped: boolean;
 }
 
@@ -18,10 +19,7 @@ interface NeedleOptions {
   readonly mayBeEscaped?: boolean;
 }
 
-/**
- * The needle of a text: at least as selective when the text is given in the case that lines have, which is
- * not looked at. Undefined: the text is too short for filters to know it.
- */
+/** The needle of a text: filters ignore case. undefined: the text is too short for filters. */
 export function needleOf(text: Uint8Array, options: NeedleOptions = {}): Needle | undefined {
   const places = new Set<number>();
   addNeedlePlaces(text, places);
@@ -30,7 +28,7 @@ export function needleOf(text: Uint8Array, options: NeedleOptions = {}): Needle 
   return { places: Uint32Array.from(places), hasTwins, mayBeEscaped };
 }
 
-/** Questions to the search filter of a block. False answers are sure, true ones are not. */
+/** Probes the search filter of a block. A false answer is certain, a true one is not. */
 export class FilterProbe {
   readonly #flags: number;
   readonly #bitmap: Uint8Array;
@@ -42,12 +40,12 @@ export class FilterProbe {
     this.#mask = this.#bitmap.length * 8 - 1;
   }
 
-  /** Undefined: there is no filter, or one of a kind that is not known here. */
+  /** undefined: there is no filter, or its kind is unknown to this version. */
   static of(filter: BlockFilter | undefined): FilterProbe | undefined {
     return filter?.kind === searchFilterKind ? new FilterProbe(filter.bytes) : undefined;
   }
 
-  /** May a line of the block contain the needle? */
+  /** Whether a line of the block may contain the needle. */
   mayContain({ places, hasTwins, mayBeEscaped }: Needle): boolean {
     if (hasTwins && (this.#flags & flags.twins) !== 0) return true;
     if (mayBeEscaped && (this.#flags & flags.escapes) !== 0) return true;
@@ -55,7 +53,7 @@ export class FilterProbe {
     return true;
   }
 
-  /** May a row of the block have this structured metadata? */
+  /** Whether a row of the block may have this structured metadata. */
   mayHavePair(name: string, value: string): boolean {
     const [first, second] = metadataPlaces(name, value);
     return this.#has(first) && this.#has(second);
@@ -68,7 +66,7 @@ export class FilterProbe {
 }
 
 /**
- * Refuses bytes that are no filter.
+ * Throws for bytes that are no valid filter.
  *
  * @throws BytesError
  */

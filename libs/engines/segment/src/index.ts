@@ -1,3 +1,4 @@
+/** Segments: the one byte format of records, heads, flushed and compacted objects (FORMAT.md). */
 export { encodeSegment } from './encode.ts';
 export { plainPartsOf, searchFilterKind } from './filter-build.ts';
 export { FilterProbe, needleOf } from './filter-probe.ts';

@@ -1,3 +1,4 @@
+/** Sizes of a segment's parts, for `lokictl segment inspect`. */
 import type { StoredBlockInfo } from './block-table.ts';
 import { headerBytes, trailerBytes } from './layout.ts';
 import { openSegment } from './open.ts';
@@ -12,9 +13,7 @@ interface ColumnSizes {
   rawBytes: number;
 }
 
-/**
- * One tenant's section in figures, as its footer has them. Sizes are bytes, times nanoseconds since 1970.
- */
+/** Figures of one tenant's section, from the footer. Sizes are bytes, times nanoseconds since 1970. */
 export interface SectionInspection {
   readonly tenant: string;
   readonly minNs: bigint;
@@ -36,20 +35,20 @@ export interface SectionInspection {
   readonly metadataNames: readonly string[];
 }
 
-/** A segment in figures, for operators (`lokictl segment inspect`). Sizes are bytes. */
+/** Figures of a segment, for operators (`lokictl segment inspect`). Sizes are bytes. */
 export interface SegmentInspection {
   readonly kind: SegmentKind;
   readonly version: number;
   readonly sizeBytes: number;
   readonly lineBytes: number;
   readonly rows: number;
-  /** Header, table of sections and trailer: what belongs to no section. */
+  /** Header, table of sections and trailer: the bytes that belong to no section. */
   readonly frameBytes: number;
   readonly sections: readonly SectionInspection[];
 }
 
 /**
- * The parts of a segment by their bytes, from its footer alone: columns are neither read nor checked.
+ * The sizes of a segment's parts, from its footer alone: columns are neither read nor checked.
  *
  * @throws LokiError `corrupt` when the footer is damaged
  */
@@ -97,15 +96,15 @@ function sumColumns(blocks: readonly StoredBlockInfo[]): ColumnSizes[] {
     sizes.storedBytes += unit?.storedBytes ?? 0;
     sizes.rawBytes += unit?.rawBytes ?? 0;
   };
-  for (const { units, metadataNames, isOwn } of blocks) {
+  for (const { units, metadataNames, isLarge: isOwn } of blocks) {
     add('timestamps', units.timestamps);
     add('line lengths', units.lengths);
     add('lines', units.lines);
     add('search filter', units.filter);
     add('metadata', units.bundle);
-    let own = 0;
+    let largeIndex = 0;
     metadataNames.forEach((name, i) => {
-      if (isOwn[i]) add(`metadata ${name}`, units.own[own++]);
+      if (isOwn[i]) add(`metadata ${name}`, units.large[largeIndex++]);
     });
   }
   return [...columns.values()];

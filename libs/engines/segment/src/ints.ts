@@ -1,11 +1,13 @@
+/** Columns of whole numbers: timestamps, lengths, codes and runs. */
 import { BytesError } from '@loki/bytes';
 import type { ByteReader, ByteWriter } from '@loki/bytes';
 
 /**
- * A column of whole numbers 0 .. 2^53-1, laid out for zstd: a mode byte, then either the one value that all
- * have, or byte planes (the low bytes of all values, then their second bytes, …), as many as the largest
- * value needs. The upper planes are nearly constant and vanish under zstd, the lowest is noise and stored as
- * it is: within 4 % of the entropy of exponential gaps, 7-10 % smaller than varints, at half their cost.
+ * A column of whole numbers 0 .. 2^53-1, laid out for zstd: a mode byte, then either the one common value, or
+ * byte planes (the low bytes of all values, then their second bytes, …), as many as the largest value needs.
+ * The upper planes are nearly constant and compress to almost nothing; the lowest is noise and is stored raw.
+ * The result is within 4 % of the entropy of exponential gaps, 7-10 % smaller than varints, at half their
+ * cost.
  *
  * Mode: low 4 bits = planes (0: all values equal), high 4 bits = decimal scale: values are stored divided by
  * it, so that clients with microsecond or millisecond clocks do not pay for nanoseconds.
@@ -13,7 +15,7 @@ import type { ByteReader, ByteWriter } from '@loki/bytes';
 const scales = [1, 1e3, 1e6, 1e9];
 const planesMax = 7;
 
-/** Writes values[from .. to) (nothing when empty; the count is the reader's to know). */
+/** Writes values[from .. to) (nothing when empty; the reader must know the count). */
 export function writeInts(
   writer: ByteWriter,
   values: Uint32Array | Float64Array,
@@ -23,15 +25,15 @@ export function writeInts(
   if (from >= to) return;
   const first = values[from];
   let max = 0;
-  let same = true;
+  let isUniform = true;
   for (let i = from; i < to; i++) {
     const value = values[i];
     if (value > max) max = value;
-    if (value !== first) same = false;
+    if (value !== first) isUniform = false;
   }
   const scale = values instanceof Float64Array ? commonScale(values, from, to) : 0;
   const divisor = scales[scale];
-  if (same) {
+  if (isUniform) {
     writer.u8(scale << 4);
     writer.uvarint(first / divisor);
     return;
@@ -63,13 +65,13 @@ export function writeInts(
   }
 }
 
-/** Index of the largest scale that divides all values. A few probes settle it for nanosecond clocks. */
+/** Index of the largest scale that divides all values. For nanosecond clocks a few probes suffice. */
 function commonScale(values: Float64Array, from: number, to: number): number {
   for (let scale = scales.length - 1; scale > 0; scale--) {
     const divisor = scales[scale];
     let i = from;
     while (i < to && values[i] % divisor === 0) i++;
-    // All zero divides by anything: leave that unscaled.
+    // Zeros are divisible by every scale: a column of zeros stays unscaled.
     if (i === to && values.subarray(from, to).some((value) => value !== 0)) return scale;
   }
   return 0;
@@ -80,13 +82,13 @@ export function readUint32s(reader: ByteReader, count: number): Uint32Array {
   const mode = count === 0 ? 0 : reader.u8();
   const planes = mode & 15;
   if (planes > 4 || mode >> 4 !== 0) {
-    const wide = readWide(reader, count, mode);
+    const floats = readWide(reader, count, mode);
     const out = new Uint32Array(count);
     for (let i = 0; i < count; i++) {
-      if (wide[i] > 0xffff_ffff) {
+      if (floats[i] > 0xffff_ffff) {
         throw new BytesError(`number exceeds 2^32 before position ${reader.position}`);
       }
-      out[i] = wide[i];
+      out[i] = floats[i];
     }
     return out;
   }

@@ -1,3 +1,4 @@
+/** Header, footer and trailer of a segment (FORMAT.md). */
 import { ByteReader, BytesError, crc32c } from '@loki/bytes';
 import type { ByteWriter } from '@loki/bytes';
 import { LokiError, parseTenantId } from '@loki/model';
@@ -6,21 +7,21 @@ import { decodeOrCorrupt, corrupt } from './corrupt.ts';
 import { blocksMax, footerBytesMax, sectionsMax, streamsMax } from './format-bounds.ts';
 import type { SegmentKind } from './types.ts';
 
-/** "LTSG", little-endian. Stands at both ends of a segment. */
+/** "LTSG", little-endian. The mark at both ends of a segment. */
 const magic = 0x4753544c;
 const formatVersion = 1;
 export const headerBytes = 8;
 export const trailerBytes = 16;
 /**
- * In object order: bulk first, what small queries read last, next to the footer, where one tail read gets it
- * too.
+ * Areas in object order: bulk data first. Columns that small queries read are last, so that one read of the
+ * object's tail gets them with the footer.
  */
 export const areas = ['lines', 'metadata', 'lengths', 'timestamps', 'filters'] as const;
 export const areaCount = areas.length;
 
 const kinds: readonly SegmentKind[] = ['record', 'flushed', 'compacted'];
 
-/** A section as the footer describes it. */
+/** The footer's description of a section. */
 export interface FooterSection {
   readonly tenant: TenantId;
   readonly minNs: bigint;
@@ -34,14 +35,14 @@ export interface FooterSection {
   readonly areaBytes: readonly number[];
 }
 
-/** A footer whose checksum held, with its sections' indexes still encoded. */
+/** A footer with a valid checksum; the indexes of its sections are still encoded. */
 export interface RawFooter {
   readonly kind: SegmentKind;
   readonly version: number;
   readonly sizeBytes: number;
   readonly entries: readonly FooterSection[];
   readonly indexes: readonly Buffer[];
-  /** Per section and area: where its bytes start. */
+  /** For each section and area: the start of its bytes. */
   readonly areaStarts: readonly (readonly number[])[];
 }
 
@@ -52,7 +53,7 @@ export function writeHeader(writer: ByteWriter, kind: SegmentKind): void {
   writer.u16(0);
 }
 
-/** After the footer's bytes, which start at `footerStart` in `writer`. */
+/** Writes the trailer after the footer, which starts at `footerStart` in `writer`. */
 export function writeTrailer(writer: ByteWriter, kind: SegmentKind, footerStart: number): void {
   const footerBytes = writer.length - footerStart;
   writer.u8(formatVersion);
@@ -76,8 +77,8 @@ export function writeFooterSection(writer: ByteWriter, entry: FooterSection): vo
 }
 
 /**
- * Bytes at the end of an object that must be there to read its footer; needs the last `trailerBytes` bytes of
- * it.
+ * Bytes at the end of an object that are needed to read its footer. `tail` must hold at least its last
+ * `trailerBytes` bytes.
  */
 export function footerBytesNeeded(tail: Buffer, sizeBytes: number, name: string): number {
   if (tail.length < trailerBytes || sizeBytes < headerBytes + trailerBytes) {
@@ -100,7 +101,7 @@ export function footerBytesNeeded(tail: Buffer, sizeBytes: number, name: string)
   return needed;
 }
 
-/** @param tail the object's last bytes, `footerBytesNeeded` at least */
+/** @param tail the object's last bytes, at least `footerBytesNeeded` */
 export function readFooter(tail: Buffer, sizeBytes: number, name: string): RawFooter {
   const needed = footerBytesNeeded(tail, sizeBytes, name);
   const trailerAt = tail.length - trailerBytes;
@@ -116,7 +117,7 @@ export function readFooter(tail: Buffer, sizeBytes: number, name: string): RawFo
     }
     const reader = new ByteReader(tail, start, trailerAt);
     const entries: FooterSection[] = [];
-    for (let left = reader.count(sectionsMax); left > 0; left--) {
+    for (let remaining = reader.count(sectionsMax); remaining > 0; remaining--) {
       entries.push(readFooterSection(reader, entries.at(-1)?.tenant, name));
     }
     const indexes = entries.map((entry) => reader.bytes(entry.indexBytes));
@@ -126,7 +127,7 @@ export function readFooter(tail: Buffer, sizeBytes: number, name: string): RawFo
   });
 }
 
-/** Checks that the header, which tail reads never see, agrees with the trailer. */
+/** Checks that the header agrees with the trailer. Reads of the tail alone skip this check. */
 export function checkHeader(bytes: Buffer, name: string): void {
   const trailerAt = bytes.length - trailerBytes;
   if (bytes.readUInt32LE(0) !== magic || bytes.compare(bytes, trailerAt, trailerAt + 4, 4, 8) !== 0) {
@@ -136,7 +137,7 @@ export function checkHeader(bytes: Buffer, name: string): void {
 
 function readFooterSection(reader: ByteReader, previous: string | undefined, name: string): FooterSection {
   const tenant = readTenant(reader, name);
-  // Tenant ids are ASCII, so the order of UTF-16 is theirs.
+  // Tenant ids are ASCII, so the order of strings is the order of their bytes.
   if (previous !== undefined && previous >= tenant) throw new BytesError('tenants are not in order');
   const minNs = reader.i64();
   const maxNs = minNs + reader.uvarint64();
@@ -158,7 +159,10 @@ function readTenant(reader: ByteReader, name: string): TenantId {
   }
 }
 
-/** Sections follow each other within an area, areas within the object, without a gap. */
+/**
+ * Computes the places of all areas: sections follow each other within an area, areas within the object,
+ * without a gap.
+ */
 function placeAreas(entries: readonly FooterSection[], end: number): number[][] {
   const starts = entries.map(() => areas.map(() => 0));
   let at = headerBytes;

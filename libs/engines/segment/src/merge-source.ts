@@ -1,16 +1,17 @@
+/** An input block of a merge. */
 import type { StoredBlock } from './block.ts';
 import type { DecodedColumn } from './dictionary.ts';
 import type { RowMetadata } from './types.ts';
 
 /**
- * A block that rows are taken from, and nobody else's. Its columns are decoded when first needed, and freed
- * with its last row.
+ * A block whose rows are merged; nothing else uses it. Its columns are decoded at first use, and their memory
+ * is freed after its last row.
  */
 export class MergeSource {
   readonly #open: () => StoredBlock;
   #block: StoredBlock | undefined;
   #rowsLeft: number;
-  /** Per metadata column: which dictionary of the block under construction, and codes there; see remapFor. */
+  /** For each metadata column: its dictionary in the target block and its codes there; see remapFor. */
   #remaps: { target: number; key: number; codes: Uint32Array }[] = [];
 
   constructor(rowCount: number, open: () => StoredBlock) {
@@ -27,7 +28,7 @@ export class MergeSource {
     return this.block.info.metadataNames.length === 0 ? undefined : this.block.rowMetadata();
   }
 
-  /** Rows that were taken or that nobody wants; after the last one the memory goes. */
+  /** Counts rows that were copied or dropped; after the last one the columns are released. */
   release(rows: number): void {
     this.#rowsLeft -= rows;
     if (this.#rowsLeft > 0) return;
@@ -37,7 +38,7 @@ export class MergeSource {
   }
 
   /**
-   * Where the codes of metadata column `column` lead in the target block number `target`: 0 = not known yet.
+   * Maps the codes of metadata column `column` to those of target block number `target`; 0: not assigned yet.
    *
    * @param keyOf finds the target's dictionary by key name, once per target
    */
@@ -62,7 +63,7 @@ export class MergeSource {
   }
 }
 
-/** Do two rows hold the same line and the same metadata? */
+/** Whether two rows have the same line and the same metadata. */
 export function isEqualRow(a: MergeSource, aRow: number, b: MergeSource, bRow: number): boolean {
   const [aLines, bLines] = [a.block.lines(), b.block.lines()];
   const [aEnds, bEnds] = [a.block.lineEnds(), b.block.lineEnds()];
@@ -73,7 +74,7 @@ export function isEqualRow(a: MergeSource, aRow: number, b: MergeSource, bRow: n
   return metadataKey(a, aRow) === metadataKey(b, bRow);
 }
 
-/** Line and metadata as text: equal for equal rows and for no others. */
+/** Line and metadata as one text, equal exactly for equal rows. */
 export function rowKey(source: MergeSource, row: number): string {
   const ends = source.block.lineEnds();
   const line = source.block.lines().toString('latin1', row === 0 ? 0 : ends[row - 1], ends[row]);
@@ -88,7 +89,7 @@ function metadataKey(source: MergeSource, row: number): string {
   for (let cell = starts[row]; cell < starts[row + 1]; cell++) {
     const { name, values } = columns[column[cell]];
     const value = values[code[cell] - 1];
-    // With their lengths, so that no two lists of pairs have one text.
+    // Lengths make the text of each list of pairs unique.
     key += `${name.length}:${name}${value.length}:${value}`;
   }
   return key;

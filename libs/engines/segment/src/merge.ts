@@ -1,3 +1,4 @@
+/** Merges segments into one sorted segment: steps *flush* of a written line and *merge* of a stored day. */
 import { compareText, dayNs } from '@loki/model';
 import type { Labels, TenantId } from '@loki/model';
 import { assemble } from './assemble.ts';
@@ -18,40 +19,40 @@ export interface MergeOptions {
   readonly kind: SegmentKind;
   /** zstd level; default 3 for a compacted segment, else 1. */
   readonly level?: number;
-  /** Line bytes after which a block ends; default 1 MiB. */
+  /** Target of line bytes per block; default 1 MiB. */
   readonly blockBytes?: number;
   /** Only these tenants; default all. */
   readonly tenants?: readonly string[];
   /** Only rows of this UTC day, counted from 1970-01-01; default all. */
   readonly day?: number;
-  /** Makes each block's search filter; default `buildSearchFilter`. */
+  /** Builds each block's search filter; default `buildSearchFilter`. */
   readonly buildFilter?: FilterBuilder;
 }
 
-/** A segment, or its bytes with the name that errors should give it. */
+/** A segment, or its bytes with its name for errors. */
 type MergeInput = Segment | { readonly bytes: Uint8Array; readonly name?: string };
 
 interface MergeResult {
   readonly bytes: Buffer;
-  /** Empty when nothing was left: then there is nothing to store. */
+  /** Empty when no rows remain: then there is nothing to store. */
   readonly sections: readonly SectionSummary[];
   readonly rowCount: number;
-  /** Rows left out because an equal one (stream, timestamp, line, metadata) is there. */
+  /** Rows that were dropped because an equal row (stream, timestamp, line, metadata) exists. */
   readonly duplicateRows: number;
 }
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 const eraNsBig = BigInt(eraNs);
-/** Larger groups of equal timestamps are compared through a map, lest they cost n². */
+/** Larger groups of equal timestamps are compared by a set of texts; comparing pairs would cost n². */
 const pairwiseTiesMax = 8;
 
 /**
- * Merges segments into one, sorted by tenant, era (104 days, so nearly always one), stream (order of label
- * texts, so that neighbours resemble each other) and time; equal timestamps stay in the order of the inputs,
- * which come oldest first. Exact duplicates are left out.
+ * Merges segments into one, sorted by tenant, era (104 days, so nearly always one), stream (in the order of
+ * label texts, so that similar streams are neighbours) and time. Equal timestamps stay in the order of the
+ * inputs, which are given oldest first. Exact duplicates are dropped.
  *
- * Memory: the inputs' blocks are decoded as they are needed and dropped after their last row. Sorted inputs
- * take a block each, records all of their rows. CPU: figures in segment.bench.ts.
+ * Memory: blocks of the inputs are decoded at first use and released after their last row. A sorted input has
+ * one block in memory, a record all of its rows. CPU: figures in segment.bench.ts.
  *
  * @throws LokiError `corrupt` that names the damaged input
  */
@@ -114,7 +115,8 @@ class TenantMerge {
   }
 
   /**
-   * Merges era after era, stream after stream into the gatherer; returns the streams as its runs number them.
+   * Merges into the gatherer, era by era and stream by stream. Returns the streams in the order of the runs'
+   * stream numbers.
    */
   run(gatherer: BlockGatherer): { names: readonly string[]; values: readonly string[] }[] {
     const texts = this.#labels.map((labels) => labels.toString());
@@ -173,7 +175,7 @@ class TenantMerge {
     }
   }
 
-  /** A run that may cross eras or the bounds of the day: cut where it does. */
+  /** Adds a run, cut at borders of eras and of the day. */
   #addSplit(
     range: Pick<Piece, 'source' | 'stream' | 'from' | 'to'>,
     firstEra: number,
@@ -228,48 +230,48 @@ class TenantMerge {
       }
     });
     sorter.sort(count);
-    const kept = this.#dropDuplicates(pieces, starts, count);
-    this.#emit(rank, pieces, starts, kept, gatherer);
+    const distinctCount = this.#dropDuplicates(pieces, starts, count);
+    this.#emit(rank, pieces, starts, distinctCount, gatherer);
   }
 
-  /** Leaves the first of equal rows in the sorter's ids; returns how many are left. */
+  /** Removes all but the first of equal rows from the sorter's ids; returns the number that remains. */
   #dropDuplicates(pieces: readonly Piece[], starts: readonly number[], count: number): number {
     const { times, ids } = this.#sorter;
     const locate = (id: number) => {
       const at = pieceOf(starts, id);
       return { source: pieces[at].source, row: pieces[at].from + id - starts[at] };
     };
-    let kept = 0;
+    let distinctCount = 0;
     for (let i = 0; i < count;) {
       let end = i + 1;
       while (end < count && times[end] === times[i]) end++;
       if (end === i + 1) {
-        ids[kept++] = ids[i++];
+        ids[distinctCount++] = ids[i++];
         continue;
       }
-      const first = kept;
-      const seen = end - i > pairwiseTiesMax ? new Set<string>() : undefined;
+      const first = distinctCount;
+      const rowKeys = end - i > pairwiseTiesMax ? new Set<string>() : undefined;
       for (; i < end; i++) {
         const { source, row } = locate(ids[i]);
         let isNew = true;
-        if (seen) {
+        if (rowKeys) {
           const key = rowKey(source, row);
-          isNew = !seen.has(key);
-          seen.add(key);
+          isNew = !rowKeys.has(key);
+          rowKeys.add(key);
         } else {
-          for (let j = first; j < kept && isNew; j++) {
-            const other = locate(ids[j]);
-            isNew = !isEqualRow(source, row, other.source, other.row);
+          for (let j = first; j < distinctCount && isNew; j++) {
+            const earlier = locate(ids[j]);
+            isNew = !isEqualRow(source, row, earlier.source, earlier.row);
           }
         }
-        if (isNew) ids[kept++] = ids[i];
+        if (isNew) ids[distinctCount++] = ids[i];
         else {
           this.duplicateRows++;
           source.release(1);
         }
       }
     }
-    return kept;
+    return distinctCount;
   }
 
   #emit(
@@ -293,7 +295,7 @@ class TenantMerge {
   }
 }
 
-/** Do the pieces follow each other in time, without a tie between two of them? */
+/** Whether the pieces follow each other in time, without equal timestamps in two of them. */
 function areInOrder(pieces: readonly Piece[]): boolean {
   let last = -Infinity;
   for (const { source, from, to, shift } of pieces) {
@@ -305,7 +307,7 @@ function areInOrder(pieces: readonly Piece[]): boolean {
   return true;
 }
 
-/** Index of the piece that holds row `id` of all pieces' rows. */
+/** Index of the piece that contains row `id`, counted over all pieces. */
 function pieceOf(starts: readonly number[], id: number): number {
   let [low, high] = [0, starts.length - 1];
   while (low < high) {
@@ -316,12 +318,12 @@ function pieceOf(starts: readonly number[], id: number): number {
   return low;
 }
 
-/** First row in [from, to) whose time is at least `wanted`. */
-function firstAtLeast(times: Float64Array, from: number, to: number, wanted: number): number {
+/** First row in [from, to) whose time is at least `least`. */
+function firstAtLeast(times: Float64Array, from: number, to: number, least: number): number {
   let [low, high] = [from, to];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (times[middle] < wanted) low = middle + 1;
+    if (times[middle] < least) low = middle + 1;
     else high = middle;
   }
   return low;

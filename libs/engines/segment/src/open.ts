@@ -1,3 +1,4 @@
+/** Opens a segment whose bytes are in memory. */
 import { blockInfo, StoredBlock, unitsIn } from './block.ts';
 import { unnamed } from './corrupt.ts';
 import { checkHeader, readFooter } from './layout.ts';
@@ -5,7 +6,7 @@ import type { RawFooter } from './layout.ts';
 import { StoredSection } from './section.ts';
 import type { Block, ColumnMask, Section, Segment, SegmentFooter, SegmentKind } from './types.ts';
 
-/** A footer with its sections, each of which decodes what is asked of it. */
+/** A footer with its sections, which are decoded at first use. */
 export class OpenFooter implements SegmentFooter {
   readonly kind: SegmentKind;
   readonly version: number;
@@ -27,13 +28,13 @@ export class OpenFooter implements SegmentFooter {
     return this.#byTenant.get(tenant);
   }
 
-  /** The section as this footer made it: others' sections would point into other bytes. */
-  ours(section: Section): StoredSection {
-    const own = this.#byTenant.get(section.tenant);
-    if (own !== section) {
+  /** Checks that this footer made the section: a section of another segment refers to other bytes. */
+  ownSection(section: Section): StoredSection {
+    const ownSection = this.#byTenant.get(section.tenant);
+    if (ownSection !== section) {
       throw new Error(`${this.name}: the section of ${section.tenant} is another segment's`);
     }
-    return own;
+    return ownSection;
   }
 }
 
@@ -48,16 +49,16 @@ export class OpenSegment extends OpenFooter implements Segment {
   }
 
   block(section: Section, index: number, mask: ColumnMask): Block {
-    const own = this.ours(section);
-    const info = blockInfo(own.blocks, index);
-    return new StoredBlock(info, mask, unitsIn(this.bytes), { segment: this.name, where: own.where });
+    const ownSection = this.ownSection(section);
+    const info = blockInfo(ownSection.blocks, index);
+    return new StoredBlock(info, mask, unitsIn(this.bytes), { segment: this.name, place: ownSection.place });
   }
 }
 
 /**
  * A segment whose bytes are in memory. Checks the footer; blocks are checked as they are decoded.
  *
- * @param name stands in errors: the object's key or the file's path
+ * @param name name in errors: the object's key or the file's path
  * @throws LokiError `corrupt`
  */
 export function openSegment(bytes: Uint8Array, name = unnamed): Segment {

@@ -1,8 +1,10 @@
 /**
  * Sorts the rows of one stream that come from several presorted pieces: times[0 .. count) and ids[0 ..
- * count), where each piece is ascending already. Stable: of equal times the earlier piece comes first.
+ * count), where each piece is already ascending. Stable: of equal times those of the earlier piece come
+ * first.
  *
- * Natural merge sort: pieces that follow each other in time cost nothing, k overlapping ones log2(k) passes.
+ * Natural merge sort: pieces that follow each other in time cost nothing, k overlapping pieces cost log2(k)
+ * passes.
  */
 export class PieceSorter {
   times = new Float64Array(1024);
@@ -10,7 +12,7 @@ export class PieceSorter {
   #otherTimes = new Float64Array(1024);
   #otherIds = new Uint32Array(1024);
 
-  /** Room for `count` rows; contents are lost. */
+  /** Makes room for `count` rows; the contents are lost. */
   reserve(count: number): void {
     if (count <= this.times.length) return;
     const size = Math.max(count, this.times.length * 2);
@@ -39,20 +41,20 @@ export class PieceSorter {
     const { times, ids } = this;
     const outTimes = this.#otherTimes;
     const outIds = this.#otherIds;
-    let [left, right, out] = [from, middle, from];
-    while (left < middle && right < to) {
-      const takeRight = times[right] < times[left];
-      const at = takeRight ? right++ : left++;
+    let [leftAt, rightAt, out] = [from, middle, from];
+    while (leftAt < middle && rightAt < to) {
+      const takeRight = times[rightAt] < times[leftAt];
+      const at = takeRight ? rightAt++ : leftAt++;
       outTimes[out] = times[at];
       outIds[out++] = ids[at];
     }
-    const [rest, restEnd] = left < middle ? [left, middle] : [right, to];
-    outTimes.set(times.subarray(rest, restEnd), out);
-    outIds.set(ids.subarray(rest, restEnd), out);
+    const [tail, tailEnd] = leftAt < middle ? [leftAt, middle] : [rightAt, to];
+    outTimes.set(times.subarray(tail, tailEnd), out);
+    outIds.set(ids.subarray(tail, tailEnd), out);
   }
 }
 
-/** Where ascending stretches start, and the end. */
+/** The starts of ascending stretches, and the end. */
 function ascents(times: Float64Array, count: number): number[] {
   const bounds = [0];
   for (let i = 1; i < count; i++) if (times[i] < times[i - 1]) bounds.push(i);

@@ -1,17 +1,17 @@
+/** Encodes a batch as records of the write log: step *shard, batch* of a written line. */
 import { encodeSegment } from './encode.ts';
 import { lowerBound, sliceColumn } from './slice-column.ts';
 import type { RawSection } from './types.ts';
 
 /**
- * Cut into so much more parts than the size demands: their sizes differ, and a second cut costs as much
- * again.
+ * Factor on the number of parts that the size requires: parts differ in size, and a second cut would double
+ * the cost.
  */
 const spareParts = 1.15;
 
 /**
- * Rows of a batch as records of the write log: one, or as many as it takes for none to be larger than
- * `bytesMax`. Rows keep their order. A row that is too large by itself is a record of its own, which the log
- * refuses.
+ * Encodes the rows of a batch as one record, or as several when one would exceed `bytesMax`. Rows keep their
+ * order. A row that is too large by itself becomes a record of its own, which the log refuses.
  */
 export function encodeRecords(sections: readonly RawSection[], bytesMax: number): Buffer[] {
   const bytes = encodeSegment(sections, { kind: 'record' });
@@ -19,12 +19,12 @@ export function encodeRecords(sections: readonly RawSection[], bytesMax: number)
   if (bytes.length <= bytesMax || rowCount < 2) return [bytes];
   const parts = Math.min(rowCount, Math.max(2, Math.ceil((bytes.length / bytesMax) * spareParts)));
   let cut = cutByWeight(sections, parts);
-  // One row outweighs all others: count rows, or nothing would become smaller.
+  // One row outweighs all others: cut by number of rows, otherwise no part would become smaller.
   if (cut.length < 2) cut = cutByRows(sections, rowCount >>> 1);
   return cut.flatMap((part) => encodeRecords(part, bytesMax));
 }
 
-/** About `parts` parts of about the same uncompressed size. */
+/** Cuts into about `parts` parts of about the same uncompressed size. */
 function cutByWeight(sections: readonly RawSection[], parts: number): RawSection[][] {
   const rowWeights = sections.map(rowWeight);
   let total = 0;
@@ -48,7 +48,7 @@ function cutByWeight(sections: readonly RawSection[], parts: number): RawSection
   return cut.filter((part) => part.length > 0);
 }
 
-/** The weight of a row besides its line: its share of all metadata and labels. */
+/** The weight of a row without its line: its share of all metadata and labels. */
 function rowWeight({ rowCount, metadata, streams }: RawSection): number {
   let bytes = 0;
   for (const { names, values } of streams) bytes += textLength(names) + textLength(values);
@@ -62,32 +62,32 @@ function textLength(texts: readonly string[]): number {
   return length;
 }
 
-/** The first `count` rows, and the others. */
+/** Cuts into the first `count` rows and the others. */
 function cutByRows(sections: readonly RawSection[], count: number): RawSection[][] {
-  const [first, others]: RawSection[][] = [[], []];
-  let left = count;
+  const [first, second]: RawSection[][] = [[], []];
+  let remaining = count;
   for (const section of sections) {
-    const here = Math.min(left, section.rowCount);
-    if (here > 0) first.push(rowsOf(section, 0, here));
-    if (here < section.rowCount) others.push(rowsOf(section, here, section.rowCount));
-    left -= here;
+    const portion = Math.min(remaining, section.rowCount);
+    if (portion > 0) first.push(rowsOf(section, 0, portion));
+    if (portion < section.rowCount) second.push(rowsOf(section, portion, section.rowCount));
+    remaining -= portion;
   }
-  return [first, others];
+  return [first, second];
 }
 
-/** Rows [from, to) as a section of its own, with none but their streams and metadata. */
+/** Rows [from, to) as a section of its own, with only their streams and metadata. */
 function rowsOf(section: RawSection, from: number, to: number): RawSection {
   const { tenant, baseNs, runStream, runFirstRow, lineEnds } = section;
   if (from === 0 && to === section.rowCount) return section;
   const firstRun = lowerBound(runFirstRow, from + 1) - 1;
   const endRun = lowerBound(runFirstRow, to);
   const firstRow = new Uint32Array(endRun - firstRun + 1);
-  const known = new Map<number, number>();
+  const idOf = new Map<number, number>();
   const streams: RawSection['streams'][number][] = [];
   const runs = runStream.slice(firstRun, endRun).map((stream, run) => {
     firstRow[run] = Math.max(0, runFirstRow[firstRun + run] - from);
-    let at = known.get(stream);
-    if (at === undefined) known.set(stream, (at = streams.push(section.streams[stream]) - 1));
+    let at = idOf.get(stream);
+    if (at === undefined) idOf.set(stream, (at = streams.push(section.streams[stream]) - 1));
     return at;
   });
   firstRow[endRun - firstRun] = to - from;

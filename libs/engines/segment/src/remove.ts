@@ -1,3 +1,4 @@
+/** Removes rows and sections from a segment: step *delete, expire* of a stored day. */
 import { zstdLevelDefault } from '@loki/bytes';
 import { assemble } from './assemble.ts';
 import type { EncodedSection } from './assemble.ts';
@@ -14,7 +15,7 @@ import { columns } from './types.ts';
 import { isIntact } from './unit.ts';
 import type { PackedUnit, UnitRef } from './unit.ts';
 
-/** Rows to leave out of one block, ascending. */
+/** Rows to remove from one block, ascending. */
 interface RemovedRows {
   readonly tenant: string;
   readonly block: number;
@@ -22,20 +23,20 @@ interface RemovedRows {
 }
 
 interface RemoveOptions {
-  /** zstd level of the blocks that change; default 1. */
+  /** zstd level of changed blocks; default 1. */
   readonly level?: number;
-  /** Stands in errors. */
+  /** The segment's name in errors. */
   readonly name?: string;
 }
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata | columns.filter;
 
 /**
- * The same segment without some rows. Blocks that keep all of theirs are moved as they are; one that loses
- * some keeps its search filter, which then only names more than there is; blocks, streams and
- * sections without rows go. A segment without sections is left when nothing is.
+ * The segment without some rows. Blocks that lose no row are copied unchanged. A block that loses some keeps
+ * its search filter, which then may have superfluous marks. Blocks, streams and sections without rows are
+ * dropped; the result may have no sections.
  *
- * @throws LokiError `corrupt` when a unit that is to be moved or decoded is damaged
+ * @throws LokiError `corrupt` when a unit that is copied or decoded is damaged
  */
 export function removeRows(
   bytes: Uint8Array,
@@ -64,7 +65,7 @@ export function removeRows(
 }
 
 /**
- * A segment with the section of one tenant alone. Its blocks are moved as they are.
+ * A segment with only the section of one tenant. Its blocks are copied unchanged.
  *
  * @throws LokiError `corrupt` when a unit is damaged
  */
@@ -81,16 +82,16 @@ export function sectionOf(bytes: Uint8Array, tenant: string, name = unnamed): Bu
   return assemble(sections, segment.kind, zstdLevelDefault).bytes;
 }
 
-/** A block whose stored units are moved, not decoded; their checksums are checked all the same. */
+/** A block whose stored units are copied, not decoded; their checksums are checked. */
 function asStored(segment: OpenSegment, section: StoredSection, info: StoredBlockInfo): EncodedBlock {
   const source = unitsIn(segment.bytes);
   const { units } = info;
-  const move = (what: string, unit: UnitRef): PackedUnit => {
+  const move = (subject: string, unit: UnitRef): PackedUnit => {
     const bytes = source(unit)!;
     if (!isIntact(unit, bytes)) {
       throw corrupt(
         segment.name,
-        `${section.where}: block ${info.index}: ${what}`,
+        `${section.place}: block ${info.index}: ${subject}`,
         'the checksum does not match',
       );
     }
@@ -103,12 +104,12 @@ function asStored(segment: OpenSegment, section: StoredSection, info: StoredBloc
     lineBytes: info.lineBytes,
     runs: info.runs,
     metadataNames: info.metadataNames,
-    isOwn: info.isOwn,
+    isLarge: info.isLarge,
     filterKind: info.filterKind,
     units: {
       lines: move('lines', units.lines),
       bundle: move('metadata', units.bundle),
-      own: units.own.map((unit) => move('metadata', unit)),
+      large: units.large.map((unit) => move('metadata', unit)),
       lengths: move('line lengths', units.lengths),
       timestamps: move('timestamps', units.timestamps),
       filter: units.filter && move('search filter', units.filter),
@@ -125,11 +126,11 @@ function withoutRows(
   const block = segment.block(section, info.index, all) as StoredBlock;
   const { runs, rowCount } = info;
   const rowAfter = rowsAfter(dropped, rowCount);
-  const left = rowCount - dropped.length;
-  if (left === 0) return undefined;
+  const rowCountAfter = rowCount - dropped.length;
+  if (rowCountAfter === 0) return undefined;
   const [times, ends, lines] = [block.timestamps(), block.lineEnds(), block.lines()];
-  const timestamps = new Float64Array(left);
-  const lineEnds = new Uint32Array(left);
+  const timestamps = new Float64Array(rowCountAfter);
+  const lineEnds = new Uint32Array(rowCountAfter);
   const keptLines = Buffer.allocUnsafe(info.lineBytes);
   const runStream: number[] = [];
   const runFirstRow: number[] = [];
@@ -148,16 +149,18 @@ function withoutRows(
   }
   return encodeBlock(
     {
-      rowCount: left,
+      rowCount: rowCountAfter,
       baseNs: info.baseNs,
       runStream: Uint32Array.from(runStream),
-      runFirstRow: Uint32Array.from([...runFirstRow, left]),
+      runFirstRow: Uint32Array.from([...runFirstRow, rowCountAfter]),
       timestamps,
       lineEnds,
       lines: keptLines.subarray(0, lineAt),
       metadata: block.decodedColumns().flatMap((column) => {
         const { name, values, rows, rowCodes } = column;
-        return filterColumn({ name, values, rows, codes: rowCodes ?? column.codes }, rowAfter, left) ?? [];
+        return (
+          filterColumn({ name, values, rows, codes: rowCodes ?? column.codes }, rowAfter, rowCountAfter) ?? []
+        );
       }),
     },
     level,
@@ -165,20 +168,20 @@ function withoutRows(
   );
 }
 
-/** Per row its place among those left, or -1. */
+/** For each row its place among the remaining rows, or -1. */
 function rowsAfter(dropped: Uint32Array, rowCount: number): Int32Array {
-  const after = new Int32Array(rowCount);
+  const places = new Int32Array(rowCount);
   let next = 0;
   for (let row = 0, at = 0; row < rowCount; row++) {
     if (at < dropped.length && dropped[at] === row) {
-      after[row] = -1;
+      places[row] = -1;
       at++;
-    } else after[row] = next++;
+    } else places[row] = next++;
   }
   if (rowCount - next !== dropped.length) {
     throw new RangeError(`rows to remove are not ascending, or beyond ${rowCount}`);
   }
-  return after;
+  return places;
 }
 
 function filterColumn(column: RawColumn, rowAfter: Int32Array, rowCount: number): RawColumn | undefined {
@@ -205,7 +208,7 @@ function filterColumn(column: RawColumn, rowAfter: Int32Array, rowCount: number)
   });
 }
 
-/** Drops streams without runs from the table; the others keep their order. */
+/** Removes streams without runs from the table; the others keep their order. */
 function renumberStreams(section: StoredSection, blocks: readonly EncodedBlock[]): EncodedSection {
   const isUsed = new Uint8Array(section.streams.count);
   for (const { runs } of blocks) for (const stream of runs.stream) isUsed[stream] = 1;

@@ -1,9 +1,13 @@
+/** Growing columns of rows, before they are encoded: step *shard, batch* of a written line. */
 import { nsPerSecond } from '@loki/model';
 import type { Labels } from '@loki/model';
 import { columnsOf, KeyDictionary } from './cells.ts';
 import type { RawSection } from './types.ts';
 
-/** Ties of at most this many rows are compared pair by pair; larger ones through a map, lest they cost n². */
+/**
+ * Groups of at most this many equal timestamps are compared pair by pair; larger ones by a map of texts,
+ * because pairs would cost n².
+ */
 const pairwiseTiesMax = 8;
 const nanosPerSecond = 1e9;
 
@@ -17,7 +21,7 @@ export class RowBuffer {
   /** ns relative to baseSeconds; may be negative. */
   #timestamps = new Float64Array(64);
   #lineEnds = new Uint32Array(64);
-  // Not from Buffer's pool: `finish` gives the memory away, perhaps to another thread.
+  // Not from Buffer's pool, because `finish` hands the memory over, possibly to another thread.
   #lines = Buffer.allocUnsafeSlow(8192);
   #lineBytes = 0;
   /** Metadata cells of row r stand at [#cellEnds[r-1], #cellEnds[r]), ordered by key. */
@@ -55,7 +59,7 @@ export class RowBuffer {
     return this.#streams.length;
   }
 
-  /** Different names of metadata. */
+  /** Distinct names of metadata. */
   get nameCount(): number {
     return this.#keys.length;
   }
@@ -72,7 +76,7 @@ export class RowBuffer {
     const at = this.#lineBytes;
     if (at + size > this.#lines.length) this.#growLines(size);
     const lines = this.#lines;
-    // Below some 50 bytes a loop beats the call.
+    // Below about 50 bytes a loop is faster than the call.
     if (size < 48) for (let i = 0; i < size; i++) lines[at + i] = source[start + i];
     else lines.set(source.subarray(start, end), at);
     this.#lineBytes = at + size;
@@ -93,13 +97,13 @@ export class RowBuffer {
       this.#dictionaryBytes += name.length + 16;
     }
     const dictionary = this.#keys[key];
-    const known = dictionary.values.length;
+    const valueCount = dictionary.values.length;
     const code = dictionary.code(value);
-    if (code > known) this.#dictionaryBytes += value.length;
+    if (code > valueCount) this.#dictionaryBytes += value.length;
     this.#addCell(key, code);
   }
 
-  /** Sorts and compares where needed; returns the rows dropped. */
+  /** Sorts the run and drops equal rows where needed; returns the number of dropped rows. */
   endRun(): number {
     const from = this.#runStart;
     const labels = this.#labels;
@@ -151,7 +155,7 @@ export class RowBuffer {
     this.#rowCount = row + 1;
   }
 
-  /** Keeps a row's cells ordered by key, so that equal metadata has equal cells. */
+  /** Inserts a cell. A row's cells are ordered by key, so that equal metadata has equal cells. */
   #addCell(key: number, code: number): void {
     const row = this.#rowCount - 1;
     const start = row === 0 ? 0 : this.#cellEnds[row - 1];
@@ -163,10 +167,10 @@ export class RowBuffer {
     const keys = this.#cellKey;
     const codes = this.#cellCode;
     if (at > start && keys[at - 1] >= key) {
-      let same = at - 1;
-      while (same > start && keys[same] > key) same--;
-      if (keys[same] === key) {
-        codes[same] = code;
+      let earlier = at - 1;
+      while (earlier > start && keys[earlier] > key) earlier--;
+      if (keys[earlier] === key) {
+        codes[earlier] = code;
         return;
       }
       while (at > start && keys[at - 1] > key) {
@@ -191,7 +195,9 @@ export class RowBuffer {
     return index;
   }
 
-  /** Puts the run that starts at `from` into time order without equal rows. Returns the rows dropped. */
+  /**
+   * Sorts the run that starts at `from` by time and removes equal rows. Returns the number of dropped rows.
+   */
   #settleRun(from: number): number {
     const count = this.#rowCount - from;
     const timestamps = this.#timestamps;
@@ -199,37 +205,40 @@ export class RowBuffer {
     for (let i = 0; i < count; i++) order[i] = from + i;
     // Equal timestamps keep the order of arrival.
     if (!this.#isOrdered) order.sort((a, b) => timestamps[a] - timestamps[b] || a - b);
-    let kept = 0;
+    let distinctCount = 0;
     for (let i = 0; i < count;) {
       let end = i + 1;
       while (end < count && timestamps[order[end]] === timestamps[order[i]]) end++;
-      if (end - i === 1) order[kept++] = order[i];
-      else kept = this.#keepDistinct(order, i, end, kept);
+      if (end - i === 1) order[distinctCount++] = order[i];
+      else distinctCount = this.#keepDistinct(order, i, end, distinctCount);
       i = end;
     }
-    if (kept < count || !this.#isOrdered) this.#permute(from, order.subarray(0, kept));
-    return count - kept;
+    if (distinctCount < count || !this.#isOrdered) this.#permute(from, order.subarray(0, distinctCount));
+    return count - distinctCount;
   }
 
-  /** Moves the first of each set of equal rows among order[start .. end) to order[kept ..]. */
-  #keepDistinct(order: Uint32Array, start: number, end: number, kept: number): number {
+  /**
+   * Moves the first of each set of equal rows in order[start .. end) to order[distinctCount ..]; returns the
+   * new count.
+   */
+  #keepDistinct(order: Uint32Array, start: number, end: number, distinctCount: number): number {
     if (end - start > pairwiseTiesMax) {
-      const seen = new Map<string, true>();
+      const rowKeys = new Map<string, true>();
       for (let i = start; i < end; i++) {
         const key = this.#rowKey(order[i]);
-        if (seen.has(key)) continue;
-        seen.set(key, true);
-        order[kept++] = order[i];
+        if (rowKeys.has(key)) continue;
+        rowKeys.set(key, true);
+        order[distinctCount++] = order[i];
       }
-      return kept;
+      return distinctCount;
     }
-    const first = kept;
+    const first = distinctCount;
     for (let i = start; i < end; i++) {
       let isNew = true;
-      for (let j = first; j < kept && isNew; j++) isNew = !this.#isEqualRow(order[i], order[j]);
-      if (isNew) order[kept++] = order[i];
+      for (let j = first; j < distinctCount && isNew; j++) isNew = !this.#isEqualRow(order[i], order[j]);
+      if (isNew) order[distinctCount++] = order[i];
     }
-    return kept;
+    return distinctCount;
   }
 
   #isEqualRow(a: number, b: number): boolean {
@@ -246,7 +255,7 @@ export class RowBuffer {
     return this.#lines.compare(this.#lines, bStart, bEnd, aStart, aEnd) === 0;
   }
 
-  /** Line and cells as text: equal for equal rows and for no others. */
+  /** Line and cells as one text, equal exactly for equal rows. */
   #rowKey(row: number): string {
     let key = '';
     for (let cell = this.#cellStart(row); cell < this.#cellEnds[row]; cell++) {
@@ -255,7 +264,7 @@ export class RowBuffer {
     return `${key}:${this.#lines.toString('latin1', this.#lineStart(row), this.#lineEnds[row])}`;
   }
 
-  /** Rewrites the rows from `from` on as the rows `order`, which all stand there now. */
+  /** Replaces the rows from `from` on by the rows `order`, which are all among them. */
   #permute(from: number, order: Uint32Array): void {
     const lineFrom = this.#lineStart(from);
     const cellFrom = this.#cellStart(from);

@@ -1,8 +1,12 @@
+/** Writes the rows of a push into columns: step *decode, validate, limit* of a written line. */
 import type { Labels } from '@loki/model';
 import { RowBuffer } from './row-buffer.ts';
 import type { RawSection } from './types.ts';
 
-/** Rows further than this from a buffer's first row go to another: a buffer spans less than 2^53 ns. */
+/**
+ * Rows further than this from a buffer's first row go to another buffer, because a buffer spans less than
+ * 2^53 ns.
+ */
 const reachSeconds = 4_000_000;
 
 /**
@@ -10,12 +14,12 @@ const reachSeconds = 4_000_000;
  *
  *     writer.beginRun(labels); writer.addRow(…); writer.addMetadata(…); writer.addRow(…); writer.endRun();
  *
- * A stream may come in any number of runs. `endRun` sorts a run by timestamp (stable) where needed, and drops
+ * A stream may have any number of runs. `endRun` sorts a run by timestamp (stable) where needed, and drops
  * equal rows. After `finish` the writer is empty and may be used again.
  */
 export class RowWriter {
   readonly tenant: string;
-  /** Almost always one; clients that send rows months apart get one for each 46 days or so. */
+  /** Almost always one buffer; rows that are months apart need one for each 46 days or so. */
   #buffers: RowBuffer[] = [];
   #current: RowBuffer | undefined;
   #labels: Labels | undefined;
@@ -25,33 +29,33 @@ export class RowWriter {
     this.tenant = tenant;
   }
 
-  /** Rows so far, without those dropped. */
+  /** Rows so far, without dropped rows. */
   get rowCount(): number {
     return this.#rowCount;
   }
 
-  /** About the bytes that the rows take uncompressed: lines, metadata, labels and 12 bytes a row. */
+  /** Approximate uncompressed bytes of the rows: lines, metadata, labels and 12 bytes a row. */
   get byteSize(): number {
     let bytes = 0;
     for (const buffer of this.#buffers) bytes += buffer.byteSize;
     return bytes;
   }
 
-  /** Different streams so far. */
+  /** Distinct streams so far. */
   get streamCount(): number {
     let count = 0;
     for (const buffer of this.#buffers) count += buffer.streamCount;
     return count;
   }
 
-  /** Different names of structured metadata so far: each becomes a column. */
+  /** Distinct names of structured metadata so far; each becomes a column. */
   get nameCount(): number {
     let count = 0;
     for (const buffer of this.#buffers) count += buffer.nameCount;
     return count;
   }
 
-  /** Rows that follow belong to the stream `labels`. */
+  /** Starts a run: the next rows belong to the stream `labels`. */
   beginRun(labels: Labels): void {
     if (this.#labels) throw new Error('endRun() must come before the next beginRun()');
     this.#labels = labels;
@@ -74,13 +78,16 @@ export class RowWriter {
     this.#rowCount++;
   }
 
-  /** Structured metadata of the last row. A name given again replaces its value. */
+  /** Structured metadata of the last row. A repeated name replaces the value. */
   addMetadata(name: string, value: string): void {
     if (!this.#current) throw new Error('addMetadata() before the first row of its run');
     this.#current.addMetadata(name, value);
   }
 
-  /** @returns rows dropped because an equal one (timestamp, line, metadata) stands in the run */
+  /**
+   * @returns the number of rows that were dropped because the run has an equal row (timestamp, line,
+   *   metadata)
+   */
   endRun(): number {
     let dropped = 0;
     for (const buffer of this.#buffers) dropped += buffer.endRun();
@@ -90,10 +97,7 @@ export class RowWriter {
     return dropped;
   }
 
-  /**
-   * The rows as columns (nothing when there are none). Their memory is the caller's, who may move it to a
-   * worker.
-   */
+  /** The rows as columns (empty without rows). The caller owns their memory and may move it to a worker. */
   finish(): RawSection[] {
     if (this.#labels) throw new Error('endRun() must come before finish()');
     const sections = this.#buffers.map((buffer) => buffer.finish(this.tenant));
@@ -106,7 +110,7 @@ export class RowWriter {
     const current = this.#current;
     if (current && Math.abs(seconds - current.baseSeconds) <= reachSeconds) return current;
     if (!this.#labels) throw new Error('beginRun() must come before the first row');
-    let buffer = this.#buffers.find((one) => Math.abs(seconds - one.baseSeconds) <= reachSeconds);
+    let buffer = this.#buffers.find((candidate) => Math.abs(seconds - candidate.baseSeconds) <= reachSeconds);
     if (!buffer) {
       buffer = new RowBuffer(seconds);
       buffer.beginRun(this.#labels);

@@ -1,3 +1,4 @@
+/** Transposes dictionary columns into cells by row. */
 import type { DecodedColumn } from './dictionary.ts';
 
 /**
@@ -10,12 +11,12 @@ interface CellsByRow {
 }
 
 /**
- * Transposes columns; cells of a row stand in column order. Costs the cells present, and one pass of a dense
- * column.
+ * Transposes columns; the cells of a row are in column order. The cost is that of the present cells plus one
+ * pass over each dense column.
  */
 export function cellsByRow(columns: readonly DecodedColumn[], rowCount: number): CellsByRow {
-  // starts[row + 1] counts, then sums up, then serves as the cursor of `row`: after filling it has moved to
-  // its end.
+  // starts[row + 1] first counts the cells of `row`, then is the sum of counts before it, then the cursor of
+  // `row`: after filling it is the row's end.
   const starts = new Uint32Array(rowCount + 2);
   let total = 0;
   for (const { rows, isUniform, codes } of columns.map(parts)) {

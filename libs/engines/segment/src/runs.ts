@@ -1,10 +1,11 @@
+/** The runs of a section's footer: which rows of a block belong to which stream. */
 import { ByteWriter, BytesError } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { runsMax } from './format-bounds.ts';
 import { readFloats, readUint32s, writeInts } from './ints.ts';
 import type { Runs } from './types.ts';
 
-/** The footer's part about a block besides its runs; enough to check them. */
+/** The footer's data of a block besides its runs, for checks of the runs. */
 interface RunsOwner {
   readonly rowCount: number;
   readonly runCount: number;
@@ -13,7 +14,8 @@ interface RunsOwner {
 }
 
 /**
- * Runs of all blocks of a section, column by column: neighbours resemble, and one decoding serves all blocks.
+ * Runs of all blocks of a section, column by column: neighbouring values are similar, and all blocks are
+ * decoded together.
  */
 export function encodeRuns(blocks: readonly { readonly runs: Runs }[]): Buffer {
   let count = 0;
@@ -27,7 +29,7 @@ export function encodeRuns(blocks: readonly { readonly runs: Runs }[]): Buffer {
   let previous = -1;
   for (const { runs } of blocks) {
     for (let run = 0; run < runs.count; run++, at++) {
-      // The next stream is by far the most likely one: it becomes 0.
+      // The next stream is the most likely one: it becomes 0.
       const step = runs.stream[run] - previous - 1;
       stream[at] = step >= 0 ? step * 2 : -step * 2 - 1;
       previous = runs.stream[run];

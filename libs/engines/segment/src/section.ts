@@ -1,3 +1,4 @@
+/** A tenant's section of a segment: its index in the footer, decoded at first use. */
 import { ByteReader, BytesError } from '@loki/bytes';
 import type { ByteWriter } from '@loki/bytes';
 import type { Labels, TenantId } from '@loki/model';
@@ -13,7 +14,7 @@ import type { LabelIndex, RawSection, Runs, Section, StreamTable } from './types
 import { openPacked, readPacked, writePacked } from './unit.ts';
 import type { PackedPart } from './unit.ts';
 
-/** Block table, runs, streams: each packed by itself, because each is needed without the others. */
+/** Writes block table, runs and streams. Each is packed separately, because readers need them separately. */
 export function writeSectionIndex(
   writer: ByteWriter,
   section: {
@@ -28,7 +29,7 @@ export function writeSectionIndex(
   writeStreamTable(writer, section.streams, level);
 }
 
-/** A section over its still encoded index; each part is decoded at first use. */
+/** A section over its encoded index; each part is decoded at first use. */
 export class StoredSection implements Section {
   readonly tenant: TenantId;
   readonly minNs: bigint;
@@ -38,8 +39,8 @@ export class StoredSection implements Section {
   readonly streams: StreamTable;
   /** Block table, runs and streams in the footer. */
   readonly indexBytes: number;
-  /** For errors. */
-  readonly where: string;
+  /** The section's name in errors. */
+  readonly place: string;
   readonly #segment: string;
   readonly #entry: FooterSection;
   readonly #areaStarts: readonly number[];
@@ -50,7 +51,7 @@ export class StoredSection implements Section {
   #runs: readonly Runs[] | undefined;
   #labels: StreamLabels | undefined;
 
-  /** @param at which section of the footer */
+  /** @param at index of the section in the footer */
   constructor(footer: RawFooter, at: number, segment: string) {
     const entry = footer.entries[at];
     this.tenant = entry.tenant;
@@ -59,7 +60,7 @@ export class StoredSection implements Section {
     this.rowCount = entry.rowCount;
     this.lineBytes = entry.lineBytes;
     this.indexBytes = entry.indexBytes;
-    this.where = `tenant ${entry.tenant}`;
+    this.place = `tenant ${entry.tenant}`;
     this.streams = new SectionStreams(this, entry.streamCount);
     this.#entry = entry;
     this.#areaStarts = footer.areaStarts[at];
@@ -92,7 +93,7 @@ export class StoredSection implements Section {
   get streamLabels(): StreamLabels {
     this.#labels ??= this.#decodeOrCorrupt('streams', () => {
       const reader = new ByteReader(this.#streamTable);
-      const labels = new StreamLabels(reader, this.#entry.streamCount, this.#segment, this.where);
+      const labels = new StreamLabels(reader, this.#entry.streamCount, this.#segment, this.place);
       reader.expectEnd();
       return labels;
     });
@@ -102,7 +103,7 @@ export class StoredSection implements Section {
   #decodeBlocks(): StoredBlockInfo[] {
     const reader = openPacked(this.#blockTable);
     const names: string[] = [];
-    for (let left = reader.count(Math.min(namesMax, reader.remaining)); left > 0; left--) {
+    for (let remaining = reader.count(Math.min(namesMax, reader.remaining)); remaining > 0; remaining--) {
       names.push(reader.sizedText());
     }
     const cursor = [...this.#areaStarts];
@@ -137,11 +138,11 @@ export class StoredSection implements Section {
   }
 
   #decodeOrCorrupt<T>(part: string, decode: () => T): T {
-    return decodeOrCorrupt(this.#segment, `${this.where}: ${part}`, decode);
+    return decodeOrCorrupt(this.#segment, `${this.place}: ${part}`, decode);
   }
 }
 
-/** Stream statistics are not stored: they are sums over the runs. */
+/** Statistics of streams are not stored; they are sums over the runs. */
 class SectionStreams implements StreamTable {
   readonly count: number;
   readonly #section: StoredSection;

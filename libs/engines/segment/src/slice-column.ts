@@ -1,8 +1,9 @@
+/** Cuts dictionary columns to a range of rows. */
 import type { RawColumn } from './dictionary.ts';
 
 /**
- * Rows [from, to) of a column as a column of its own: rows count from `from`, the dictionary holds just the
- * values in use, in order of first appearance. Undefined when none of the rows has a value.
+ * Rows [from, to) of a column as a column of its own: rows are relative to `from`, and the dictionary has
+ * only the values in use, in order of first appearance. undefined when no row has a value.
  */
 export function sliceColumn(column: RawColumn, from: number, to: number): RawColumn | undefined {
   const [first, end] = column.rows
@@ -30,7 +31,10 @@ export function sliceColumn(column: RawColumn, from: number, to: number): RawCol
   });
 }
 
-/** Chooses between dense and sparse: rows cost as much as codes, so dense wins from half of the rows on. */
+/**
+ * Chooses between dense and sparse: rows take as much memory as codes, so dense is smaller from half of the
+ * rows on.
+ */
 export function fittingColumn(
   name: string,
   values: readonly string[],
@@ -65,12 +69,12 @@ export function fittingColumn(
   return { name, values, codes: sparseCodes, rows: sparseRows };
 }
 
-/** First index whose value is at least `wanted`. */
-export function lowerBound(sorted: Uint32Array, wanted: number): number {
+/** First index whose value is at least `least`. */
+export function lowerBound(sorted: Uint32Array, least: number): number {
   let [low, high] = [0, sorted.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (sorted[middle] < wanted) low = middle + 1;
+    if (sorted[middle] < least) low = middle + 1;
     else high = middle;
   }
   return low;

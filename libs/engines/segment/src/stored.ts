@@ -1,3 +1,4 @@
+/** Reads a segment from the object store, a footer and then blocks: step *fetch, scan* of a query. */
 import type { ObjectStore } from '@loki/ports';
 import type { StoredBlockInfo } from './block-table.ts';
 import { blockInfo, StoredBlock, unitsOf } from './block.ts';
@@ -8,38 +9,36 @@ import { OpenFooter } from './open.ts';
 import type { Block, ColumnMask, FetchOptions, Section, StoredSegment } from './types.ts';
 import type { UnitRef } from './unit.ts';
 
-/** First guess at a tail that holds the footer: most do, and with it often the timestamps that precede it. */
+/** First read of the object's tail. It usually contains the footer, and often the timestamps before it. */
 const tailBytesGuess = 64 << 10;
 /**
- * Unwanted bytes that are worth reading to save a request (10 ms at 100 MB/s is 1 MB; stores charge per
+ * Largest gap of unneeded bytes that is read to save a request (10 ms at 100 MB/s is 1 MB; stores charge per
  * request).
  */
 const gapBytesMax = 256 << 10;
-/**
- * One request reads no more than this, unless a single unit is larger: what arrives early can be used early.
- */
+/** Most bytes of one request, unless a single unit is larger: data that arrives early can be used early. */
 const rangeBytesMax = 8 << 20;
-/** Requests in flight for one `fetchBlocks`. */
+/** Most parallel requests of one `fetchBlocks`. */
 const requestsMax = 8;
 
-/** Bytes [start, end) of the object, to be read by one request. */
+/** Bytes [start, end) of the object that one request reads. */
 interface Range {
   readonly start: number;
   end: number;
 }
 
-/** Bytes that one fetch brought, of blocks of one section. */
+/** The units that one fetch has read, from blocks of one section. */
 interface FetchedUnits {
   readonly fetched: ReadonlyMap<UnitRef, Uint8Array>;
   readonly metadataNames: readonly string[] | undefined;
-  /** Of the section, for errors. */
-  readonly where: string;
+  /** The section's name in errors. */
+  readonly place: string;
 }
 
 class ReadSegment extends OpenFooter implements StoredSegment {
   readonly key: string;
   readonly #store: ObjectStore;
-  /** The object's last bytes, from #tailStart on, kept because small columns stand there. */
+  /** The object's last bytes from #tailStart on: they contain small columns. */
   readonly #tail: Buffer;
   readonly #tailStart: number;
 
@@ -67,30 +66,30 @@ class ReadSegment extends OpenFooter implements StoredSegment {
     mask: ColumnMask,
     options: FetchOptions = {},
   ): Promise<Block[]> {
-    const own = this.ours(section);
-    const infos = indices.map((index) => blockInfo(own.blocks, index));
+    const ownSection = this.ownSection(section);
+    const infos = indices.map((index) => blockInfo(ownSection.blocks, index));
     const units = infos.flatMap((info) => unitsOf(info, mask, options.metadataNames));
     const fetched = await this.#fetchUnits(units, options.signal);
     return infos.map((info) =>
-      this.#makeBlock(info, mask, { fetched, metadataNames: options.metadataNames, where: own.where }),
+      this.#makeBlock(info, mask, { fetched, metadataNames: options.metadataNames, place: ownSection.place }),
     );
   }
 
   #makeBlock(
     info: StoredBlockInfo,
     mask: ColumnMask,
-    { fetched, metadataNames, where }: FetchedUnits,
+    { fetched, metadataNames, place }: FetchedUnits,
   ): Block {
-    // Only this block's units, lest it keep the others' memory.
+    // Only this block's units, so that it does not retain the memory of others.
     const units = new Map<UnitRef, Uint8Array>();
     for (const unit of unitsOf(info, mask, metadataNames)) units.set(unit, fetched.get(unit)!);
-    // Columns are decoded once and kept: their stored bytes are given away.
+    // A column is decoded once, so its stored bytes are released.
     const take = (unit: UnitRef) => {
       const bytes = units.get(unit);
       units.delete(unit);
       return bytes;
     };
-    return new StoredBlock(info, mask, take, { segment: this.key, where });
+    return new StoredBlock(info, mask, take, { segment: this.key, place });
   }
 
   async #fetchUnits(units: readonly UnitRef[], signal?: AbortSignal): Promise<Map<UnitRef, Uint8Array>> {
@@ -116,7 +115,7 @@ class ReadSegment extends OpenFooter implements StoredSegment {
     for (const unit of missing) {
       while (unit.offset >= ranges[range].end) range++;
       const at = unit.offset - ranges[range].start;
-      fetched.set(unit, own(parts[range], at, unit.storedBytes));
+      fetched.set(unit, detached(parts[range], at, unit.storedBytes));
     }
     return fetched;
   }
@@ -132,7 +131,7 @@ class ReadSegment extends OpenFooter implements StoredSegment {
 
 /**
  * Opens a segment in the object store by reading its footer: one request, a second one when the footer is
- * larger than the guess. Columns are fetched as they are asked for, and checked before they are believed.
+ * larger than the guess. Columns are fetched when they are needed, and checked before they are used.
  *
  * @throws LokiError `notFound` when there is no such object, `corrupt` when it is damaged
  */
@@ -150,7 +149,7 @@ export async function readSegment(
   return new ReadSegment(store, key, readFooter(bytes, sizeBytes, key), bytes);
 }
 
-/** Ranges that cover the units, which come in order of their offsets. */
+/** Ranges that cover the units, which are sorted by offset. */
 function coalesce(units: readonly UnitRef[]): Range[] {
   const ranges: Range[] = [];
   for (const { offset, storedBytes } of units) {
@@ -164,10 +163,10 @@ function coalesce(units: readonly UnitRef[]): Range[] {
 }
 
 /**
- * A view when the unit is most of what was read; else a copy, lest a small column keep a large read in
- * memory.
+ * A view when the unit is most of the read bytes, else a copy, so that a small column does not retain a large
+ * read.
  */
-function own(part: Buffer, at: number, size: number): Uint8Array {
+function detached(part: Buffer, at: number, size: number): Uint8Array {
   const view = part.subarray(at, at + size);
   return size * 2 >= part.buffer.byteLength ? view : Uint8Array.prototype.slice.call(view);
 }

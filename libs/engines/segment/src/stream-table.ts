@@ -1,3 +1,4 @@
+/** The stream table of a section: labels by stream, and streams by label value. */
 import { ByteWriter, BytesError } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { compareText, Labels } from '@loki/model';
@@ -10,22 +11,22 @@ import type { LabelCells, LabelIndex, RawSection } from './types.ts';
 import { openPacked, readPacked, writePacked } from './unit.ts';
 import type { PackedPart } from './unit.ts';
 
-/** Names (text length * 2 + own), then the bundle, then the own columns, each packed. */
+/** Writes the names (text length * 2 + isLarge) with the bundle, then each large column, packed. */
 export function writeStreamTable(writer: ByteWriter, streams: RawSection['streams'], level: number): void {
   const columns = labelColumns(streams);
   const encoded = encodeColumns(columns, streams.length);
   const names = new ByteWriter();
   names.uvarint(columns.length);
   columns.forEach((column, i) => {
-    names.uvarint(Buffer.byteLength(column.name) * 2 + (encoded.isOwn[i] ? 1 : 0));
+    names.uvarint(Buffer.byteLength(column.name) * 2 + (encoded.isLarge[i] ? 1 : 0));
     names.text(column.name);
   });
-  // Names ride with the bundle: one frame for small tables.
+  // Names and bundle share one frame, for small tables.
   const head = new ByteWriter(names.length + encoded.bundle.length);
   head.bytes(names.view());
   head.bytes(encoded.bundle);
   writePacked(writer, head.view(), level);
-  for (const own of encoded.own) writePacked(writer, own, level);
+  for (const largeColumn of encoded.large) writePacked(writer, largeColumn, level);
 }
 
 /** One column for each label name, names and values sorted. */
@@ -52,19 +53,17 @@ function labelColumns(streams: RawSection['streams']): RawColumn[] {
 }
 
 interface LabelColumn {
-  /** Until decoded. */
+  /** Present until the column is decoded. */
   part: PackedPart | undefined;
   column: DecodedColumn | undefined;
   postings: { starts: Uint32Array; streams: Uint32Array } | undefined;
 }
 
-/**
- * Labels of a section's streams: by stream, and inverted. Columns are decoded at first use, each for itself.
- */
+/** Labels of a section's streams: by stream, and inverted. Each column is decoded at its first use. */
 export class StreamLabels implements LabelIndex {
   readonly count: number;
   readonly names: readonly string[];
-  readonly #where: string;
+  readonly #place: string;
   readonly #segment: string;
   readonly #columns = new Map<string, LabelColumn>();
   readonly #labels: Labels[] = [];
@@ -72,15 +71,15 @@ export class StreamLabels implements LabelIndex {
   #decoded: readonly DecodedColumn[] = [];
   #lastNames: readonly string[] = [];
 
-  /** @param reader stands at what `writeStreamTable` wrote */
-  constructor(reader: ByteReader, count: number, segment: string, where: string) {
+  /** @param reader at the start of the bytes of `writeStreamTable` */
+  constructor(reader: ByteReader, count: number, segment: string, place: string) {
     this.count = count;
     this.#segment = segment;
-    this.#where = where;
+    this.#place = place;
     const head = openPacked(readPacked(reader, footerPartBytesMax));
     const names: string[] = [];
     const isOwn: boolean[] = [];
-    for (let left = head.count(Math.min(namesMax, head.remaining)); left > 0; left--) {
+    for (let remaining = head.count(Math.min(namesMax, head.remaining)); remaining > 0; remaining--) {
       const size = head.uvarint();
       names.push(head.text(Math.floor(size / 2)));
       isOwn.push(size % 2 === 1);
@@ -103,14 +102,14 @@ export class StreamLabels implements LabelIndex {
   }
 
   labels(index: number): Labels {
-    const kept = this.#labels[index];
-    if (kept) return kept;
+    const cached = this.#labels[index];
+    if (cached) return cached;
     if (!(index >= 0 && index < this.count)) throw new RangeError(`stream ${index} of ${this.count}`);
     const { starts, column, code } = this.cells();
     const from = starts[index];
     const size = starts[index + 1] - from;
     const values: string[] = [];
-    // Most streams have the names of their neighbour: share that array.
+    // Most streams have the same names as their neighbour: they share its array.
     let isLast = this.#lastNames.length === size;
     for (let i = 0; i < size; i++) {
       const source = this.#decoded[column[from + i]];
@@ -152,7 +151,7 @@ export class StreamLabels implements LabelIndex {
     const entry = this.#columns.get(name);
     if (!entry) return undefined;
     if (!entry.column) {
-      entry.column = decodeOrCorrupt(this.#segment, `${this.#where}: label ${name}`, () => {
+      entry.column = decodeOrCorrupt(this.#segment, `${this.#place}: label ${name}`, () => {
         const reader = openPacked(entry.part!);
         const column = new DecodedColumn(name, this.count, reader);
         reader.expectEnd();
@@ -164,14 +163,14 @@ export class StreamLabels implements LabelIndex {
   }
 }
 
-/** Streams sorted by code: a counting sort, once per label. */
+/** Streams sorted by code, by a counting sort, once for each label. */
 function invert(column: DecodedColumn): { starts: Uint32Array; streams: Uint32Array } {
   const codes = column.rowCodes ?? column.codes;
   const rows = column.rows;
-  // starts[code] first counts code - 1 … as in cellsByRow: it ends as the start of value `code`.
+  // starts[code] first counts code - 1, as in cellsByRow; at the end it is the start of value `code`.
   const starts = new Uint32Array(column.valueCount + 2);
   for (let i = 0; i < codes.length; i++) starts[codes[i] + 1]++;
-  starts[1] = 0; // absent ones are not listed
+  starts[1] = 0; // streams without the label are not listed
   for (let code = 2; code < starts.length; code++) starts[code] += starts[code - 1];
   const streams = new Uint32Array(starts[starts.length - 1]);
   for (let i = 0; i < codes.length; i++) {

@@ -1,3 +1,4 @@
+/** Encoding and merging as tasks of worker threads. */
 import { freeMemory } from '@loki/model';
 import type { Task } from '@loki/ports';
 import type { SectionSummary } from './assemble.ts';
@@ -8,11 +9,14 @@ import type { RawSection } from './types.ts';
 
 interface EncodeInput {
   readonly sections: readonly RawSection[];
-  /** Of one record. */
+  /** Most bytes of one record. */
   readonly bytesMax: number;
 }
 
-/** `encodeRecords` on a worker. The sections' columns are moved there: the caller gives them up. */
+/**
+ * `encodeRecords` on a worker. The sections' columns are moved to the worker; the caller can no longer use
+ * them.
+ */
 export const encodeRecordsTask: Task<EncodeInput, { records: readonly Uint8Array[] }> = {
   name: 'segment.encode',
   run({ sections, bytesMax }) {
@@ -25,7 +29,7 @@ export const encodeRecordsTask: Task<EncodeInput, { records: readonly Uint8Array
   transferOutput: ({ records }) => records.map(({ buffer }) => buffer as ArrayBuffer),
 };
 
-/** A segment to merge: its bytes, or its key in the object store, which the worker reads itself. */
+/** A segment to merge: its bytes, or its key in the object store, from which the worker reads it. */
 type MergeTaskSource = { readonly bytes: Uint8Array; readonly name?: string } | { readonly key: string };
 
 interface MergeTaskInput {
@@ -42,7 +46,10 @@ export interface MergeTaskOutput {
   readonly duplicateRows: number;
 }
 
-/** `mergeSegments` on a worker. Inputs are copied there, because a head still serves queries from them. */
+/**
+ * `mergeSegments` on a worker. Inputs are copied to the worker, because a head still answers queries from
+ * them.
+ */
 export const mergeTask: Task<MergeTaskInput, MergeTaskOutput> = {
   name: 'segment.merge',
   async run({ inputs, options }, env) {
@@ -65,7 +72,7 @@ function buffersOf(section: RawSection): ArrayBuffer[] {
   return arrays.map(({ buffer }) => buffer as ArrayBuffer);
 }
 
-/** The same bytes in memory that is theirs alone, so that it can be moved; a copy where most of it is not. */
+/** The bytes in a buffer that can be moved; a copy when most of their buffer belongs to others. */
 function unshared(bytes: Buffer): Uint8Array {
   const isPooled = bytes.byteOffset !== 0 || bytes.buffer.byteLength > bytes.length * 1.5;
   return isPooled ? new Uint8Array(bytes) : bytes;

@@ -1,9 +1,10 @@
+/** The types of segments, blocks and their columns, as readers see them. */
 import type { Labels, TenantId } from '@loki/model';
 
 /**
- * Runs of a block: each a stretch of rows of one stream, rows in timestamp order within the run (equal
- * timestamps in order of arrival), no entry twice. In a flushed or compacted segment the runs of a block are
- * sorted by stream, and a stream has one run in a block; in a write-log record runs come as they came.
+ * Runs of a block. A run is consecutive rows of one stream in timestamp order (equal timestamps in order of
+ * arrival), without duplicates. In a flushed or compacted segment the runs of a block are sorted by stream,
+ * with one run for each stream; in a write-log record runs are in order of arrival.
  */
 export interface Runs {
   readonly count: number;
@@ -23,20 +24,20 @@ export interface MetadataColumn {
   readonly name: string;
   /** Distinct values of this block, in order of first appearance. */
   readonly values: readonly string[];
-  /** Per row: 0 = absent, else index into `values` + 1. Of a sparse column this is made at first use. */
+  /** Per row: 0 = absent, else index into `values` + 1. For a sparse column it is built at first use. */
   readonly codes: Uint32Array;
   /**
-   * Only of a sparse column (hostile clients send thousands of keys, each in a few rows): the rows that have
-   * the key, ascending, and their codes. Prefer these when present: `codes` costs memory for every row.
+   * Present for a sparse column only (hostile clients send thousands of keys, each in a few rows): the rows
+   * with the key, ascending, and their codes. Prefer these: `codes` takes memory for every row.
    */
   readonly rows?: Uint32Array;
   readonly rowCodes?: Uint32Array;
 }
 
 /**
- * All metadata of a block by row. Pairs of row r stand at starts[r] .. starts[r+1], sorted by key: key is
- * columns[column[i]], value is columns[column[i]].values[code[i] - 1]. Costs what is there, not keys times
- * rows.
+ * All metadata of a block by row. The pairs of row r are at starts[r] .. starts[r+1], sorted by key: key is
+ * columns[column[i]], value is columns[column[i]].values[code[i] - 1]. Its size is the number of pairs, not
+ * keys times rows.
  */
 export interface RowMetadata {
   readonly columns: readonly MetadataColumn[];
@@ -45,7 +46,7 @@ export interface RowMetadata {
   readonly code: Uint32Array;
 }
 
-/** The footer's part about a block: enough to skip it, and to count it, without reading it. */
+/** The footer's data of a block: enough to skip the block or to count its rows without reading it. */
 export interface BlockInfo {
   readonly index: number;
   readonly rowCount: number;
@@ -59,17 +60,17 @@ export interface BlockInfo {
   readonly lineBytes: number;
   /** Names of the metadata columns, sorted. */
   readonly metadataNames: readonly string[];
-  /** The kind of its search filter; 0: it has none. */
+  /** The kind of the block's search filter; 0: none. */
   readonly filterKind: number;
-  /** Bytes this block takes in the object. */
+  /** Stored bytes of the block. */
   readonly storedBytes: number;
 }
 
-/** Columns of a block that can be asked for, as bits. */
+/** The columns of a block, as bits of a mask. */
 export const columns = { timestamps: 1, lineLengths: 2, lines: 4, metadata: 8, filter: 16 } as const;
 /**
- * Helps to skip a block without reading its lines. `kind` says how to read the bytes; a reader that does not
- * know the kind goes on as if there were none.
+ * A search filter, which helps to skip a block without reading its lines. `kind` defines the bytes; a reader
+ * that does not know the kind ignores the filter.
  */
 export interface BlockFilter {
   /** 1 .. 2^32-1. */
@@ -81,8 +82,8 @@ export interface BlockFilter {
 export type ColumnMask = number;
 
 /**
- * A decoded block. Only the columns asked for are there; touching another throws. Each is decoded at first
- * use and kept. Line bytes are what the client sent: usually UTF-8, not promised.
+ * A block with the requested columns; access to another column throws. Each column is decoded at first use,
+ * then cached. Line bytes are as the client sent them: usually UTF-8, but not guaranteed.
  */
 export interface Block {
   readonly info: BlockInfo;
@@ -95,18 +96,18 @@ export interface Block {
   metadata(): readonly MetadataColumn[];
   /** Only the column `name`, undefined when the block has none. Cheaper than `metadata()`. */
   metadataColumn(name: string): MetadataColumn | undefined;
-  /** The same as `metadata()`, by row: the way to print the metadata of a few rows. */
+  /** The same as `metadata()`, by row: to print the metadata of a few rows. */
   rowMetadata(): RowMetadata;
   /** The block's search filter, undefined when it was written without one. */
   filter(): BlockFilter | undefined;
-  /** Bytes of memory the decoded columns take now; caches weigh blocks by it. */
+  /** Current bytes of the decoded columns; caches count blocks by it. */
   memoryBytes(): number;
 }
 
-/** The streams of a section. Index i is what `Runs.stream` refers to. */
+/** The streams of a section. `Runs.stream` refers to their indexes. */
 export interface StreamTable {
   readonly count: number;
-  /** Decoded at first use, kept. */
+  /** Decoded at first use, then cached. */
   labels(index: number): Labels;
   /** Unix ns of the stream's oldest and newest row, and its volume, in this section. */
   minNs(index: number): bigint;
@@ -116,13 +117,13 @@ export interface StreamTable {
 }
 
 /**
- * Inverted index of a section's labels: test a matcher once per distinct value, not once per stream.
- * Each label is decoded at first use, kept.
+ * Inverted index of a section's labels: a matcher is tested once per distinct value, not once per stream.
+ * Each label is decoded at first use, then cached.
  */
 export interface LabelIndex {
   /** Label names of the section's streams, sorted. */
   readonly names: readonly string[];
-  /** Distinct values of a label, sorted; none when no stream has it. */
+  /** Distinct values of a label, sorted; empty when no stream has it. */
   values(name: string): readonly string[];
   /** Streams, ascending, whose label `name` has values(name)[valueIndex]. A view: do not write. */
   streamsWith(name: string, valueIndex: number): Uint32Array;
@@ -130,12 +131,12 @@ export interface LabelIndex {
    * Per stream: 0 = the stream lacks the label, else index into values(name) + 1. All 0 for an unknown name.
    */
   codes(name: string): Uint32Array;
-  /** All labels by stream. Costs what is there, not names times streams. */
+  /** All labels by stream. Its size is the number of labels, not names times streams. */
   cells(): LabelCells;
 }
 
 /**
- * Labels by stream: those of stream s stand at starts[s] .. starts[s+1], sorted by name. The name is
+ * Labels by stream: those of stream s are at starts[s] .. starts[s+1], sorted by name. The name is
  * names[column[i]], and the value is values(name)[code[i] - 1].
  */
 export interface LabelCells {
@@ -144,7 +145,7 @@ export interface LabelCells {
   readonly code: Uint32Array;
 }
 
-/** One tenant's share of a segment. */
+/** The part of a segment that belongs to one tenant. */
 export interface Section {
   readonly tenant: TenantId;
   readonly streams: StreamTable;
@@ -157,8 +158,8 @@ export interface Section {
 }
 
 /**
- * Rows of one tenant before encoding: typed arrays and strings only, so that it moves to a worker at no cost.
- * Row order is run order. Runs have the invariants of `Runs` already.
+ * Rows of one tenant before encoding: typed arrays and strings only, so that moving it to a worker is cheap.
+ * Rows are in the order of runs. Runs have the invariants of `Runs`.
  */
 export interface RawSection {
   readonly tenant: string;
@@ -174,8 +175,8 @@ export interface RawSection {
   readonly lineEnds: Uint32Array;
   readonly lines: Uint8Array;
   /**
-   * Any order. With `rows` (ascending) a column is sparse, and `codes` stands beside it; else codes are per
-   * row.
+   * Columns in any order. With `rows` (ascending) a column is sparse and `codes` belongs to these rows; else
+   * there is a code for each row.
    */
   readonly metadata: readonly {
     readonly name: string;
@@ -201,7 +202,7 @@ export interface SegmentFooter {
 /** A segment whose bytes are all in memory. */
 export interface Segment extends SegmentFooter {
   readonly bytes: Buffer;
-  /** A new view of the block; nothing is decoded before it is used. */
+  /** A new view of the block; columns are decoded at first use. */
   block(section: Section, index: number, mask: ColumnMask): Block;
 }
 
@@ -211,11 +212,13 @@ export interface FetchOptions {
   readonly metadataNames?: readonly string[];
 }
 
-/** A segment in the object store, of which only the footer was read yet. */
+/** A segment in the object store; only its footer has been read. */
 export interface StoredSegment extends SegmentFooter {
   readonly key: string;
   fetchBlock(section: Section, index: number, mask: ColumnMask, options?: FetchOptions): Promise<Block>;
-  /** Neighbouring ranges are read in one request. Blocks come in the order of `indices`. */
+  /**
+   * Reads and decodes blocks; one request reads neighbouring ranges. The result is in the order of `indices`.
+   */
   fetchBlocks(
     section: Section,
     indices: readonly number[],

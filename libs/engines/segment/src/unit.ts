@@ -1,8 +1,9 @@
+/** Units: compressed, checksummed columns, the smallest parts of a segment that are read. */
 import { ByteReader, BytesError, crc32c, zstdCompress, zstdDecompress } from '@loki/bytes';
 import type { ByteWriter } from '@loki/bytes';
 import { compressFromBytes } from './format-bounds.ts';
 
-/** Where one unit stands in the object and how to believe and decode it. */
+/** The place of a unit in the object, with the data to check and decode it. */
 export interface UnitRef {
   readonly offset: number;
   readonly storedBytes: number;
@@ -12,7 +13,7 @@ export interface UnitRef {
   readonly checksum: number;
 }
 
-/** A unit on its way into a segment. */
+/** An encoded unit before it is laid out. */
 export interface PackedUnit {
   readonly bytes: Uint8Array;
   readonly rawBytes: number;
@@ -21,7 +22,7 @@ export interface PackedUnit {
 
 export const emptyUnit: PackedUnit = { bytes: new Uint8Array(0), rawBytes: 0, isCompressed: false };
 
-/** Compresses when that makes it smaller. The result may share `raw`'s memory. */
+/** Compresses a unit when that makes it smaller. The result may share `raw`'s memory. */
 export function pack(raw: Uint8Array, level: number): PackedUnit {
   if (raw.length >= compressFromBytes) {
     const compressed = zstdCompress(raw, level);
@@ -32,7 +33,7 @@ export function pack(raw: Uint8Array, level: number): PackedUnit {
   return { bytes: raw, rawBytes: raw.length, isCompressed: false };
 }
 
-/** Table row of a unit: sizes and checksum; an empty one takes one byte. */
+/** Writes the table row of a unit: sizes and checksum; an empty unit takes one byte. */
 export function writeUnitEntry(writer: ByteWriter, unit: PackedUnit): void {
   writer.uvarint(unit.rawBytes * 2 + (unit.isCompressed ? 1 : 0));
   if (unit.rawBytes === 0) return;
@@ -52,12 +53,12 @@ export function readUnitEntry(reader: ByteReader, offset: number, rawBytesMax: n
   return { offset, storedBytes, rawBytes, isCompressed, checksum: reader.u32() };
 }
 
-/** Are these the bytes that were written? */
+/** Whether the stored bytes match the checksum. */
 export function isIntact(unit: UnitRef, stored: Uint8Array): boolean {
   return stored.length === unit.storedBytes && (unit.rawBytes === 0 || crc32c(stored) === unit.checksum);
 }
 
-/** The decoded bytes of a unit. Throws BytesError when the stored ones are not those that were written. */
+/** The decoded bytes of a unit. Throws BytesError when the stored bytes are damaged. */
 export function unpack(unit: UnitRef, stored: Uint8Array): Buffer {
   if (stored.length !== unit.storedBytes) {
     throw new BytesError(`${stored.length} bytes instead of ${unit.storedBytes}`);
@@ -68,7 +69,7 @@ export function unpack(unit: UnitRef, stored: Uint8Array): Buffer {
   return Buffer.from(stored.buffer, stored.byteOffset, stored.length);
 }
 
-/** A part of the footer, which has one checksum for all: sizes, then the bytes. */
+/** Writes a part of the footer: sizes, then the bytes. The footer has one checksum for all parts. */
 export function writePacked(writer: ByteWriter, raw: Uint8Array, level: number): void {
   const unit = pack(raw, level);
   writer.uvarint(unit.rawBytes * 2 + (unit.isCompressed ? 1 : 0));
@@ -76,7 +77,7 @@ export function writePacked(writer: ByteWriter, raw: Uint8Array, level: number):
   writer.bytes(unit.bytes);
 }
 
-/** The output of `writePacked`, still compressed: decoding waits for the first use. */
+/** A part of the footer, still compressed until its first use. */
 export interface PackedPart {
   readonly rawBytes: number;
   readonly isCompressed: boolean;

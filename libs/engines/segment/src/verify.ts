@@ -1,3 +1,4 @@
+/** Verifies a whole segment: step *merge, remove* of a stored day, before a commit. */
 import { LokiError, compareText } from '@loki/model';
 import type { StoredBlockInfo } from './block-table.ts';
 import { corrupt, unnamed } from './corrupt.ts';
@@ -18,12 +19,12 @@ interface SegmentReport {
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata | columns.filter;
 
 /**
- * Decodes everything: every checksum, every bound, and what types.ts promises of order. Costs a full read;
- * compaction does it to its output before it removes an input.
+ * Decodes a segment completely and checks every checksum, every bound, and the order that types.ts
+ * guarantees. It costs a full read; compaction does it with its output before it removes an input.
  *
- * @param name stands in errors
- * @param filterEvery the search filter of every n-th block is held against its lines (1.3 CPU s/GB for all)
- * @throws LokiError `corrupt`, saying what is wrong where
+ * @param name name in errors
+ * @param filterEvery the search filter of every n-th block is compared with its lines (1.3 CPU s/GB for all)
+ * @throws LokiError `corrupt`, with place and problem
  */
 export function verifySegment(bytes: Uint8Array, name = unnamed, filterEvery = 1): SegmentReport {
   const segment = openSegment(bytes, name);
@@ -34,7 +35,7 @@ export function verifySegment(bytes: Uint8Array, name = unnamed, filterEvery = 1
     report.rows += section.rowCount;
     report.lineBytes += section.lineBytes;
     report.blocks += section.blocks.length;
-    const failed = new Failures(name, section.where);
+    const failed = new Failures(name, section.place);
     verifyStreams(section, failed);
     for (const info of section.blocks) {
       const block = verifyBlock(segment, section, info, failed);
@@ -46,26 +47,26 @@ export function verifySegment(bytes: Uint8Array, name = unnamed, filterEvery = 1
 
 class Failures {
   readonly #name: string;
-  readonly #where: string;
+  readonly #place: string;
 
-  constructor(name: string, where: string) {
+  constructor(name: string, place: string) {
     this.#name = name;
-    this.#where = where;
+    this.#place = place;
   }
 
-  require(holds: boolean, where: string, problem: string): void {
-    if (!holds) throw corrupt(this.#name, `${this.#where}: ${where}`, problem);
+  require(holds: boolean, place: string, problem: string): void {
+    if (!holds) throw corrupt(this.#name, `${this.#place}: ${place}`, problem);
   }
 }
 
 function verifyStreams(section: StoredSection, failed: Failures): void {
   const { streams, labelIndex } = section;
-  const seen = new Set<string>();
+  const labelTexts = new Set<string>();
   for (let stream = 0; stream < streams.count; stream++) {
-    seen.add(streams.labels(stream).toString());
+    labelTexts.add(streams.labels(stream).toString());
     failed.require(streams.entries(stream) > 0, `stream ${stream}`, 'has no rows');
   }
-  failed.require(seen.size === streams.count, 'streams', 'two have the same labels');
+  failed.require(labelTexts.size === streams.count, 'streams', 'two have the same labels');
   for (const name of labelIndex.names) {
     const values = labelIndex.values(name);
     let listed = 0;
@@ -89,31 +90,31 @@ function verifyBlock(
   info: StoredBlockInfo,
   failed: Failures,
 ): Block {
-  const where = `block ${info.index}`;
+  const place = `block ${info.index}`;
   const { runs, metadataNames } = info;
   if (segment.kind !== 'record') {
     for (let run = 1; run < runs.count; run++) {
-      failed.require(runs.stream[run] > runs.stream[run - 1], where, 'streams are not in order');
+      failed.require(runs.stream[run] > runs.stream[run - 1], place, 'streams are not in order');
     }
   }
   for (let i = 1; i < metadataNames.length; i++) {
     failed.require(
       compareText(metadataNames[i - 1], metadataNames[i]) < 0,
-      where,
+      place,
       'metadata keys are not in order',
     );
   }
   const block = segment.block(section, info.index, all);
-  // Order within runs and sums are checked by decoding.
+  // Decoding checks the order within runs and the sums.
   block.timestamps();
   block.lineEnds();
   block.lines();
-  for (const column of block.metadata()) verifyColumn(column, where, failed);
+  for (const column of block.metadata()) verifyColumn(column, place, failed);
   block.filter();
   return block;
 }
 
-/** The filter has the marks of all lines and metadata. */
+/** Checks that the filter has the marks of all lines and metadata. */
 function verifyFilter(block: Block, failed: Failures): void {
   const filter = block.filter();
   if (filter?.kind !== searchFilterKind) return;
@@ -121,19 +122,19 @@ function verifyFilter(block: Block, failed: Failures): void {
   failed.require(isWhole, `block ${block.info.index}`, 'the search filter misses what the lines hold');
 }
 
-/** Values are distinct, each is used, and they come in order of first appearance. */
-function verifyColumn(column: MetadataColumn, where: string, failed: Failures): void {
+/** Checks that values are distinct, each is used, and they are in order of first appearance. */
+function verifyColumn(column: MetadataColumn, place: string, failed: Failures): void {
   const { name, values } = column;
   let max = 0;
   for (const code of column.rowCodes ?? column.codes) {
-    failed.require(code <= max + 1, `${where}: metadata ${name}`, 'values are not in order of appearance');
+    failed.require(code <= max + 1, `${place}: metadata ${name}`, 'values are not in order of appearance');
     if (code > max) max = code;
   }
-  failed.require(max === values.length, `${where}: metadata ${name}`, 'a value is not used');
-  failed.require(new Set(values).size === values.length, `${where}: metadata ${name}`, 'a value comes twice');
+  failed.require(max === values.length, `${place}: metadata ${name}`, 'a value is not used');
+  failed.require(new Set(values).size === values.length, `${place}: metadata ${name}`, 'a value comes twice');
 }
 
-/** The fault of a segment, or undefined: for tools that go on to the next one. */
+/** The fault of a segment, or undefined: for tools that continue with the next segment. */
 export function damageOf(bytes: Uint8Array, name = unnamed): string | undefined {
   try {
     verifySegment(bytes, name);

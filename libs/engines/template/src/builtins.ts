@@ -1,3 +1,4 @@
+/** Go's own template functions: `and`, `eq`, `index`, `len`, `printf`, `slice` and others. */
 import { isPrint } from '@loki/go';
 import { CallError } from './errors.ts';
 import { sprint, sprintf, sprintln, toText } from './format.ts';
@@ -22,29 +23,29 @@ import {
 import type { Value } from './values.ts';
 
 /**
- * The functions of text/template itself. `and`, `or` and `call` are known to the evaluator, which must not
- * evaluate all.
+ * The functions of text/template itself. The compiler handles `and`, `or` and `call`, because it must not
+ * evaluate all of their arguments.
  */
 export const builtins: readonly (readonly [string, TemplateFunction])[] = [
   ['and', fn(['any'], (args) => args[0], 'any')],
   ['or', fn(['any'], (args) => args[0], 'any')],
   ['not', fn(['any'], ([value]) => !truth(value))],
   ['call', fn(['any'], ([value]) => notCallable(value), 'any')],
-  ['eq', fn(['any'], ([first, ...others]) => equalsAny(first, others), 'any')],
+  ['eq', fn(['any'], ([first, ...operands]) => equalsAny(first, operands), 'any')],
   ['ne', fn(['any', 'any'], ([a, b]) => !equals(a, b))],
-  ['lt', fn(['any', 'any'], ([a, b]) => less(a, b))],
-  ['le', fn(['any', 'any'], ([a, b]) => less(a, b) || equals(a, b))],
-  ['gt', fn(['any', 'any'], ([a, b]) => !(less(a, b) || equals(a, b)))],
-  ['ge', fn(['any', 'any'], ([a, b]) => !less(a, b))],
+  ['lt', fn(['any', 'any'], ([a, b]) => isLess(a, b))],
+  ['le', fn(['any', 'any'], ([a, b]) => isLess(a, b) || equals(a, b))],
+  ['gt', fn(['any', 'any'], ([a, b]) => !(isLess(a, b) || equals(a, b)))],
+  ['ge', fn(['any', 'any'], ([a, b]) => !isLess(a, b))],
   ['len', fn(['any'], ([value]) => int(lengthOf(value) ?? noLength(value)))],
   ['index', fn(['any'], ([item, ...indexes]) => index(item, indexes), 'any')],
   ['slice', fn(['any'], ([item, ...indexes]) => slice(item, indexes), 'any')],
   ['print', fn([], (args) => sprint(args), 'any')],
   ['println', fn([], (args) => sprintln(args), 'any')],
   ['printf', fn(['string'], ([format, ...args], context) => printf(format as string, args, context), 'any')],
-  ['html', fn([], (args) => htmlEscape(joined(args)), 'any')],
-  ['js', fn([], (args) => jsEscape(joined(args)), 'any')],
-  ['urlquery', fn([], (args) => queryEscape(joined(args)), 'any')],
+  ['html', fn([], (args) => htmlEscape(sprintValues(args)), 'any')],
+  ['js', fn([], (args) => jsEscape(sprintValues(args)), 'any')],
+  ['urlquery', fn([], (args) => queryEscape(sprintValues(args)), 'any')],
 ];
 
 function refuse(message: string): never {
@@ -61,27 +62,27 @@ function notCallable(value: Value): never {
   return refuse(value === null ? 'call of nil' : `non-function of type ${typeName(value)}`);
 }
 
-/** A width may ask for much room; so the directives are looked at before they are obeyed. */
+/** A width may request much memory, so the widths of a format are checked before it is executed. */
 function printf(format: string, args: readonly Value[], context: { checkSize(chars: number): void }): string {
-  let wanted = 0;
-  for (const found of format.matchAll(/[0-9]{3,8}/g)) wanted += Number(found[0]);
+  let widthSum = 0;
+  for (const match of format.matchAll(/[0-9]{3,8}/g)) widthSum += Number(match[0]);
   const stars = (format.match(/\*/g) ?? []).length;
   if (stars > 0) {
     for (const arg of args) {
-      if (arg instanceof GoInt && arg.value > 0n && arg.value <= 1_000_000n) wanted += Number(arg.value);
+      if (arg instanceof GoInt && arg.value > 0n && arg.value <= 1_000_000n) widthSum += Number(arg.value);
     }
   }
-  if (wanted > 1000) context.checkSize(wanted);
+  if (widthSum > 1000) context.checkSize(widthSum);
   return sprintf(format, args);
 }
 
-function joined(args: readonly Value[]): string {
+function sprintValues(args: readonly Value[]): string {
   return sprint(args.map((arg) => (arg === null ? '<no value>' : arg)));
 }
 
-function equalsAny(first: Value, others: readonly Value[]): boolean {
-  if (others.length === 0) refuse('missing argument for comparison');
-  return others.some((other) => equals(first, other));
+function equalsAny(first: Value, operands: readonly Value[]): boolean {
+  if (operands.length === 0) refuse('missing argument for comparison');
+  return operands.some((operand) => equals(first, operand));
 }
 
 function equals(a: Value, b: Value): boolean {
@@ -102,7 +103,7 @@ function equals(a: Value, b: Value): boolean {
   return refuse(`non-comparable type ${sprintf('%s', [b])}: ${typeName(b)}`);
 }
 
-function less(a: Value, b: Value): boolean {
+function isLess(a: Value, b: Value): boolean {
   const kindA = basicKind(a);
   const kindB = basicKind(b);
   if (kindA === undefined || kindB === undefined) refuse('invalid type for comparison');
@@ -112,7 +113,7 @@ function less(a: Value, b: Value): boolean {
   return typeof a === 'number' ? a < (b as number) : refuse('invalid type for comparison');
 }
 
-/** An index as a number between 0 and `max`. */
+/** An index argument as a number in 0 .. `max`. */
 function indexNumber(index: Value, max: number): number {
   if (index === null) return refuse('cannot index slice/array with nil');
   if (!(index instanceof GoInt)) return refuse(`cannot index slice/array with type ${typeName(index)}`);

@@ -1,3 +1,4 @@
+/** Compiles a parsed template to closures: step *plan* of a query. */
 import { quoteGo } from '@loki/go';
 import { toText } from './format.ts';
 import type { FunctionTable } from './function-types.ts';
@@ -9,11 +10,13 @@ import type { State } from './state.ts';
 import { GoInt, int, isLabelMap, isList, isMap, sortedEntries, truth } from './values.ts';
 import type { Value } from './values.ts';
 
-/** Runs a node; the result tells a range loop to stop or to go on. */
+/** Runs a node; the result tells an enclosing range loop to stop or to continue. */
 type Walk = (state: State, dot: Value) => Jump;
 type Jump = undefined | 'break' | 'continue';
 
-/** Compiles a parsed template to closures; what can be decided once is not decided again for each entry. */
+/**
+ * Compiles a parsed template to closures; everything that does not depend on an entry is decided here, once.
+ */
 export function compileTree(
   parsed: ParsedTemplate,
   functions: FunctionTable,
@@ -88,7 +91,7 @@ class TreeCompiler {
     };
   }
 
-  /** if and with. */
+  /** Compiles `if` and `with`. */
   #branch(node: BranchNode): Walk {
     const pipe = this.#operands.pipe(node.pipe);
     const list = this.#list(node.list);
@@ -127,11 +130,11 @@ class TreeCompiler {
       for (const [index, element] of iterate(state, value, declares.length)) {
         count++;
         state.step();
-        // Of one variable, it is the element; of two, the first is the index.
-        const both: Value[] = declares.length > 1 ? [index, element] : [element];
+        // One variable gets the element; of two, the first gets the index.
+        const loopValues: Value[] = declares.length > 1 ? [index, element] : [element];
         for (let i = 0; i < declares.length; i++) {
-          if (isAssign) state.assign(declares[i].path[0], both[i]);
-          else state.values[mark - declares.length + i] = both[i];
+          if (isAssign) state.assign(declares[i].path[0], loopValues[i]);
+          else state.values[mark - declares.length + i] = loopValues[i];
         }
         const jump = list(state, element);
         state.popTo(mark);
@@ -139,7 +142,7 @@ class TreeCompiler {
       }
       state.popTo(scope);
       state.isDotElement = isDotElement;
-      // A break or continue of an {{else}} belongs to the loop outside.
+      // A break or continue in an {{else}} belongs to the outer loop.
       return count === 0 ? elseList?.(state, dot) : undefined;
     };
   }
@@ -171,7 +174,7 @@ class TreeCompiler {
   }
 }
 
-/** Index and element of all that can be ranged over. */
+/** Index and element of each item of a value that `range` accepts. */
 function* iterate(state: State, value: Value, variables: number): Iterable<[Value, Value]> {
   if (value === null) return;
   if (isList(value)) {

@@ -7,7 +7,7 @@ import { RegexCache, Source, State } from './state.ts';
 import type { TemplateContext } from './state.ts';
 import type { Value } from './values.ts';
 
-/** A compiled template over data of the caller's choice, rather than over a log entry. */
+/** A compiled template over any data of the caller, instead of a log entry. */
 export interface DataTemplate {
   /**
    * The output of the template when the dot is `data`. Bounded as every template is.
@@ -20,7 +20,7 @@ export interface DataTemplate {
 /**
  * Compiles Go's text/template with Go's functions and the given ones, without Loki's.
  *
- * @param options.name      what errors call it
+ * @param options.name the template's name in errors
  * @param options.functions by name; they win over Go's
  * @throws TemplateSyntaxError in Go's words
  */

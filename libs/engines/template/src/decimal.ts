@@ -1,3 +1,4 @@
+/** Decimal numbers for sprig's exact arithmetic (`addf`, `divf`, …). */
 import { CallError } from './errors.ts';
 
 /** A decimal number without rounding: digits × 10^exponent. */
@@ -6,20 +7,20 @@ export interface Decimal {
   readonly exponent: number;
 }
 
-/** Digits after the point that a quotient keeps. */
+/** Digits after the point of a quotient. */
 const divisionDigits = 16;
-/** Products of many factors get long; nobody can read beyond this, and multiplying would take for ever. */
+/** Most digits of a number: products of many factors would otherwise grow without bound. */
 const digitsMax = 10_000;
 
-/** The shortest decimal that tells the double, as people wrote it. */
+/** The shortest decimal that identifies the double. */
 export function decimalOf(value: number): Decimal {
   if (!Number.isFinite(value)) {
     const name = Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
     throw new CallError(`Cannot create a Decimal from ${name}`);
   }
   const [mantissa, exponent] = value.toExponential().split('e');
-  const [whole, fraction = ''] = mantissa.split('.');
-  return { digits: BigInt(whole + fraction), exponent: Number(exponent) - fraction.length };
+  const [integer, fraction = ''] = mantissa.split('.');
+  return { digits: BigInt(integer + fraction), exponent: Number(exponent) - fraction.length };
 }
 
 export function toNumber(value: Decimal): number {
@@ -46,8 +47,8 @@ export function divide(a: Decimal, b: Decimal): Decimal {
   const dividend = shift >= 0 ? a.digits * 10n ** BigInt(shift) : a.digits;
   const divisor = shift >= 0 ? b.digits : b.digits * 10n ** BigInt(-shift);
   let quotient = dividend / divisor;
-  const rest = dividend % divisor;
-  if (abs(rest) * 2n >= abs(divisor)) quotient += dividend < 0n === divisor < 0n ? 1n : -1n;
+  const remainder = dividend % divisor;
+  if (abs(remainder) * 2n >= abs(divisor)) quotient += dividend < 0n === divisor < 0n ? 1n : -1n;
   return bounded({ digits: quotient, exponent: -divisionDigits });
 }
 

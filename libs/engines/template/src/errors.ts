@@ -1,4 +1,7 @@
-/** A template that cannot be compiled. `message` is Go's: template: line:1: function "nosuch" not defined */
+/**
+ * Thrown for a template that cannot be compiled. `message` is Go's: template: line:1: function "nosuch" not
+ * defined
+ */
 export class TemplateSyntaxError extends Error {
   constructor(message: string) {
     super(message);
@@ -6,7 +9,7 @@ export class TemplateSyntaxError extends Error {
   }
 }
 
-/** A template that failed while it ran. `message` is Go's, with place and node. */
+/** Thrown when the execution of a template fails. `message` is Go's, with place and node. */
 export class TemplateExecError extends Error {
   constructor(message: string) {
     super(message);
@@ -14,7 +17,7 @@ export class TemplateExecError extends Error {
   }
 }
 
-/** A function's refusal of its arguments; the place is added by the caller. */
+/** Thrown by a function for its arguments; the caller adds the place. */
 export class CallError extends Error {
   constructor(message: string) {
     super(message);

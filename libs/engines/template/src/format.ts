@@ -1,3 +1,4 @@
+/** Go's package fmt for templates: `%v` and the other verbs of printf. */
 import {
   binaryFloat,
   formatFloat,
@@ -66,10 +67,10 @@ interface Spec {
   precision: number | undefined;
 }
 
-/** fmt's: a larger width or precision is an error, not a request for memory. */
+/** fmt's bound: a larger width or precision is an error. */
 const widthMax = 1_000_000;
 
-/** fmt.Sprintf. Wrong uses come out as fmt writes them: %!d(string=x), %!s(MISSING), %!(EXTRA int=1). */
+/** fmt.Sprintf. Wrong uses give fmt's texts: %!d(string=x), %!s(MISSING), %!(EXTRA int=1). */
 export function sprintf(format: string, args: readonly Value[]): string {
   return new Printer(format, args).print();
 }
@@ -172,7 +173,7 @@ class Printer {
     else this.#out += formatArg(this.#args[this.#argIndex++], verb, spec);
   }
 
-  /** [n] before an operand: continues with argument n. */
+  /** Parses [n] before an operand: the next argument is then argument n. */
   #argNumber(): boolean {
     const format = this.#format;
     if (format[this.#at] !== '[') return false;
@@ -194,7 +195,7 @@ class Printer {
     return true;
   }
 
-  /** A number in the format; too large a one is none. */
+  /** Parses a number of the format; a number that is too large counts as none. */
   #number(): number | undefined {
     let value: number | undefined;
     for (; /[0-9]/.test(this.#format.charAt(this.#at)); this.#at++) {
@@ -219,7 +220,7 @@ class Printer {
 function formatArg(arg: Value, verb: string, spec: Spec): string {
   if (verb === 'T') return formatString(typeName(arg), 's', spec);
   if (arg === null) return verb === 'v' ? pad('<nil>', spec) : `%!${verb}(<nil>)`;
-  // %+v and %#v speak of fields and of Go's syntax, not of signs and prefixes.
+  // In %+v and %#v the flags select field names and Go's syntax, not signs and prefixes.
   if (verb === 'v' && spec.plus) return formatValue(arg, verb, { ...spec, plus: false }, 0);
   return formatValue(arg, verb, spec, 0);
 }
@@ -232,7 +233,7 @@ function formatValue(value: Value, verb: string, spec: Spec, depth: number): str
   }
   if (typeof value === 'number') return formatNumber(value, verb, spec);
   if (value instanceof GoInt) return formatInt(value, verb, spec);
-  // A time has a String method, which serves the verbs that take strings.
+  // A time has a String method, which the verbs for strings use.
   if (isTime(value)) {
     return 'vsxXq'.includes(verb) ? formatString(toText(value), verb, spec) : bad(value, verb, spec);
   }
@@ -245,7 +246,7 @@ function formatValue(value: Value, verb: string, spec: Spec, depth: number): str
     .join(' ')}]`;
 }
 
-/** A verb that does not suit the value: the value is shown as %v, width and all. */
+/** The text for a verb that does not fit the value; the value is shown as %v, with the width. */
 function bad(value: Value, verb: string, spec: Spec): string {
   return `%!${verb}(${typeName(value)}=${formatValue(value, 'v', { ...spec, sharp: false }, 0)})`;
 }
@@ -370,7 +371,7 @@ function padNumber(text: string, value: number, spec: Spec): string {
   return pad(sign + body, { ...spec, zero: false });
 }
 
-/** Fills up to the width, counted in characters. */
+/** Pads to the width, counted in characters. */
 function pad(text: string, spec: Spec): string {
   if (spec.width === undefined) return text;
   const missing = spec.width - Array.from(text).length;

@@ -1,3 +1,4 @@
+/** The table of functions for `line_format` and `label_format`. */
 import { builtins } from './builtins.ts';
 import { fn } from './function-types.ts';
 import type { FunctionTable } from './function-types.ts';
@@ -7,7 +8,7 @@ import { textFunctions } from './text-functions.ts';
 import { timeFunctions } from './time-functions.ts';
 import { parseBytes } from './units.ts';
 
-/** All that a template may call: Go's own functions, Loki's, and those that Loki took from sprig. */
+/** All functions of a template: Go's own, Loki's, and those that Loki took from sprig. */
 export const functions: FunctionTable = new Map([
   ...builtins,
   ...textFunctions,

@@ -1,3 +1,4 @@
+/** Go's text/template with Loki's functions: `line_format`, `label_format` and texts of alerts. */
 export { compileDataTemplate } from './data-template.ts';
 export type { DataTemplate } from './data-template.ts';
 export { CallError, TemplateExecError, TemplateSyntaxError } from './errors.ts';

@@ -1,9 +1,13 @@
+/** The template function `fromJson`. */
 import type { Value } from './values.ts';
 
-/** Go allows 10,000 levels; each costs us a stack frame, and no log line has them. */
+/**
+ * Deepest nesting. Go allows 10,000 levels, but each level costs a stack frame here, and log lines do not
+ * nest so deeply.
+ */
 const depthMax = 1000;
 
-/** Decodes JSON to maps, lists, strings, floats and booleans; what is no JSON is nil. */
+/** Decodes JSON to maps, lists, strings, floats and booleans; invalid JSON becomes nil. */
 export function fromJson(text: string): Value {
   let parsed: unknown;
   try {

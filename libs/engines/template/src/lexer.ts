@@ -1,3 +1,4 @@
+/** Cuts a template into tokens, with Go's error texts. */
 import { quoteGo } from '@loki/go';
 
 export type TokenKind =
@@ -10,7 +11,7 @@ export interface Token {
   readonly text: string;
   /** Position in the template. */
   readonly at: number;
-  /** 1 for the first. */
+  /** Line of the token, from 1. */
   readonly line: number;
 }
 
@@ -22,7 +23,7 @@ const spaces = ' \t\r\n';
 const leftTrim = /^\{\{-[ \t\r\n]/;
 const rightTrim = /[ \t\r\n]-\}\}/y;
 
-/** How a token is named in an error. */
+/** The name of a token in an error. */
 export function describe(token: Token): string {
   if (token.kind === 'eof') return 'EOF';
   if (token.kind === 'error') return token.text;
@@ -33,7 +34,7 @@ export function describe(token: Token): string {
 }
 
 /**
- * Cuts a template into tokens, as text/template does. After an error or the end it yields that token again.
+ * Cuts a template into tokens, as text/template does. After an error or the end it returns that token again.
  */
 export class Lexer {
   readonly #input: string;
@@ -54,7 +55,7 @@ export class Lexer {
     return token;
   }
 
-  /** Makes the token from here to `end` and moves behind it. */
+  /** Returns the token from the current position to `end` and moves behind it. */
   #take(kind: TokenKind, end: number): Token {
     const token = { kind, text: this.#input.slice(this.#at, end), at: this.#at, line: this.#line };
     this.#skipTo(end);
@@ -111,7 +112,7 @@ export class Lexer {
     return undefined;
   }
 
-  /** Does ` -}}` stand there? */
+  /** Whether ` -}}` is at `at`. */
   #isTrimmedClose(at: number): boolean {
     rightTrim.lastIndex = at;
     return rightTrim.test(this.#input);
@@ -212,7 +213,7 @@ export class Lexer {
     return this.#take(word === 'true' || word === 'false' ? 'bool' : 'identifier', end);
   }
 
-  /** May a word end here? */
+  /** Whether a word may end here. */
   #isTerminator(at: number): boolean {
     const char = this.#input.charAt(at);
     return char === '' || `${spaces}.,|:)(`.includes(char) || this.#input.startsWith('}}', at);
@@ -223,11 +224,11 @@ export class Lexer {
       /[+-]?(?:0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9_]*)?|0[oO][0-7_]*(?:\.[0-7_]*)?|0[bB][01_]*(?:\.[01_]*)?|[0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9_]*)?)i?/y;
     pattern.lastIndex = this.#at;
     let end = this.#at + pattern.exec(this.#input)![0].length;
-    const after = this.#input.charAt(end);
-    if (after !== '' && isWordChar(String.fromCodePoint(this.#input.codePointAt(end)!))) {
+    const signText = this.#input.charAt(end);
+    if (signText !== '' && isWordChar(String.fromCodePoint(this.#input.codePointAt(end)!))) {
       return this.#error(`bad number syntax: ${quoteGo(this.#input.slice(this.#at, end + 1))}`);
     }
-    if (after !== '+' && after !== '-') return this.#take('number', end);
+    if (signText !== '+' && signText !== '-') return this.#take('number', end);
     pattern.lastIndex = end;
     end += pattern.exec(this.#input)![0].length;
     if (!this.#input.slice(this.#at, end).endsWith('i')) {

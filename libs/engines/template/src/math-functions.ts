@@ -1,3 +1,4 @@
+/** Arithmetic functions of templates, as sprig defines them. */
 import { parseFloatText, parseIntText } from '@loki/go';
 import { add, decimalOf, divide, multiply, subtract, toNumber } from './decimal.ts';
 import type { Decimal } from './decimal.ts';
@@ -7,7 +8,10 @@ import type { TemplateFunction } from './function-types.ts';
 import { GoInt, int, int64, truth } from './values.ts';
 import type { Value } from './values.ts';
 
-/** Arithmetic. Arguments of any type are made numbers of; what is no number counts as 0. */
+/**
+ * Arithmetic functions. Arguments of any type are converted to numbers; a value that is no number counts as
+ * 0.
+ */
 export const mathFunctions: readonly (readonly [string, TemplateFunction])[] = [
   ['int', fn(['any'], ([value]) => int(toInt64(value)))],
   ['float64', fn(['any'], ([value]) => toFloat64(value))],
@@ -27,20 +31,20 @@ export const mathFunctions: readonly (readonly [string, TemplateFunction])[] = [
   ['ceil', fn(['any'], ([value]) => Math.ceil(toFloat64(value)))],
   ['floor', fn(['any'], ([value]) => Math.floor(toFloat64(value)))],
   ['round', fn(['any', 'int'], (args) => round(args), 'float64')],
-  ['default', fn(['any'], ([fallback, ...given]) => (given.length > 0 && isSet(given[0]) ? given[0] : fallback), 'any')],
+  ['default', fn(['any'], ([fallback, ...candidates]) => (candidates.length > 0 && isSet(candidates[0]) ? candidates[0] : fallback), 'any')],
 ]; // prettier-ignore
 
 function isSet(value: Value): boolean {
-  // NaN is no zero.
+  // NaN counts as set.
   return typeof value === 'number' ? value !== 0 : truth(value);
 }
 
-/** int64 of a value; text may be written in Go's bases, and loses what follows a point. */
+/** Converts a value to int64. A text may use Go's bases; its fraction is dropped. */
 function toInt64(value: Value): bigint {
   if (typeof value === 'string') {
     const decimal = /^([+-]?[0-9]*)\.[0-9]*$/.exec(value);
-    const whole = decimal ? (/[0-9]/.test(decimal[1]) ? decimal[1] : '0') : value;
-    const parsed = parseIntText(whole);
+    const integerText = decimal ? (/[0-9]/.test(decimal[1]) ? decimal[1] : '0') : value;
+    const parsed = parseIntText(integerText);
     return parsed !== undefined && BigInt.asIntN(64, parsed) === parsed ? parsed : 0n;
   }
   if (typeof value === 'number') {
@@ -55,7 +59,7 @@ function toFloat64(value: Value): number {
   if (typeof value === 'number') return value;
   if (typeof value === 'string') {
     const parsed = parseFloatText(value);
-    // Too large a number is an error to Go, and errors are 0.
+    // For Go a number that is too large is an error, and errors give 0.
     return parsed === undefined || (!Number.isFinite(parsed) && /[0-9]/.test(value)) ? 0 : parsed;
   }
   if (typeof value === 'boolean') return value ? 1 : 0;
@@ -69,10 +73,10 @@ function divisor(value: Value): bigint {
 }
 
 function decimals(args: readonly Value[], operation: (a: Decimal, b: Decimal) => Decimal): number {
-  // One after the other: the first that cannot be is the one complained about.
-  const [first, ...others] = args;
+  // Operands are converted one after another, so the error is about the first invalid one.
+  const [first, ...operands] = args;
   let value = decimalOf(toFloat64(first));
-  for (const arg of others) value = operation(value, decimalOf(toFloat64(arg)));
+  for (const arg of operands) value = operation(value, decimalOf(toFloat64(arg)));
   return toNumber(value);
 }
 

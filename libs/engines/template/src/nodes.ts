@@ -51,7 +51,7 @@ export interface CommandNode {
 export interface VariableNode {
   readonly kind: 'variable';
   readonly at: number;
-  /** `$x` and the fields taken of it. */
+  /** `$x` and the names of the fields after it. */
   readonly path: readonly string[];
 }
 
@@ -98,7 +98,7 @@ export type Operand =
 /** A part of a template that an error can point to. */
 export type AnyNode = Node | Operand | CommandNode;
 
-/** The node as it is written in a template, in canonical form; errors quote it. */
+/** The canonical text of a node; errors quote it. */
 export function show(node: AnyNode): string {
   switch (node.kind) {
     case 'text':

@@ -1,7 +1,8 @@
+/** Number constants of templates. */
 import { parseFloatText, parseIntText, quoteGo, unquoteRune } from '@loki/go';
 
 interface ParsedNumber {
-  /** The value as int64, uint64 and float64, as far as it is one. */
+  /** The value as int64, uint64 and float64; undefined where it does not fit the type. */
   readonly int: bigint | undefined;
   readonly uint: bigint | undefined;
   readonly float: number | undefined;
@@ -12,7 +13,8 @@ const int64Max = (1n << 63n) - 1n;
 const uint64Max = (1n << 64n) - 1n;
 
 /**
- * A number or character constant of a template, or the text of an error. Complex numbers are not known here.
+ * Parses a number or character constant of a template; returns the text of an error for others. Complex
+ * numbers are not supported.
  */
 export function parseNumber(text: string, isChar: boolean): ParsedNumber | string {
   if (isChar) {
@@ -22,12 +24,12 @@ export function parseNumber(text: string, isChar: boolean): ParsedNumber | strin
     }
     return { int: BigInt(rune), uint: BigInt(rune), float: rune };
   }
-  const whole = parseIntText(text);
-  if (whole !== undefined && whole >= int64Min && whole <= uint64Max) {
+  const integer = parseIntText(text);
+  if (integer !== undefined && integer >= int64Min && integer <= uint64Max) {
     return {
-      int: whole <= int64Max ? whole : undefined,
-      uint: whole >= 0n ? whole : undefined,
-      float: Number(whole),
+      int: integer <= int64Max ? integer : undefined,
+      uint: integer >= 0n ? integer : undefined,
+      float: Number(integer),
     };
   }
   const float = parseFloatText(text);

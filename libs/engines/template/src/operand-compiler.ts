@@ -1,3 +1,4 @@
+/** Compiles operands, pipelines and calls of a template to closures. */
 import { RegexSyntaxError } from '@loki/regex';
 import { CallError } from './errors.ts';
 import type { FunctionTable, ParamType, TemplateFunction } from './function-types.ts';
@@ -8,12 +9,12 @@ import { findMethod } from './time-functions.ts';
 import { GoInt, isLabelMap, isMap, isTime, truth, typeName } from './values.ts';
 import type { Value } from './values.ts';
 
-/** Yields the value of a node in an execution. */
+/** Computes the value of a node in an execution. */
 type Eval = (state: State, dot: Value) => Value;
-/** Yields the value of a command; `final` is what the command before it in the pipeline yields. */
+/** Computes the value of a command; `final` is the value of the previous command in the pipeline. */
 type EvalCommand = (state: State, dot: Value, final: Value | typeof missing) => Value;
 
-/** No value comes down the pipeline. */
+/** There is no previous command in the pipeline. */
 const missing = Symbol('missing');
 
 const goTypes: Record<ParamType, string> = {
@@ -31,7 +32,7 @@ export class OperandCompiler {
     this.#functions = functions;
   }
 
-  /** A pipeline; variables that it declares stay. */
+  /** Compiles a pipeline; the variables that it declares stay in scope. */
   pipe(node: PipeNode): Eval {
     const commands = node.commands.map((command) => this.#command(command));
     const { declares, isAssign } = node;
@@ -85,7 +86,7 @@ export class OperandCompiler {
     }
   }
 
-  /** A literal, or the dot. */
+  /** Compiles a literal or the dot. */
   #constant(node: Operand): Eval {
     switch (node.kind) {
       case 'dot':
@@ -125,15 +126,15 @@ export class OperandCompiler {
     return this.#fields(node, this.#argument(node.base, 'any'), node.path, args);
   }
 
-  /** .a.b.c of a receiver; the last may be a method, which gets the arguments. */
+  /** Compiles .a.b.c of a receiver; the last name may be a method, which gets the arguments. */
   #fields(node: Operand, receiver: Eval, path: readonly string[], args: readonly Operand[]): EvalCommand {
-    const rest = args.slice(1);
-    if (path.length === 1 && rest.length === 0) {
+    const methodArgs = args.slice(1);
+    if (path.length === 1 && methodArgs.length === 0) {
       const [name] = path;
       return (state, dot, final) => {
         state.node = node;
         const value = receiver(state, dot);
-        // The usual case by far: a label of the entry.
+        // The most common case: a label of the entry.
         if (value instanceof State && final === missing) return value.get(name) ?? '';
         const isElement = node.kind === 'field' && state.isDotElement;
         return this.#field(state, dot, value, name, node, [], final, isElement);
@@ -151,7 +152,7 @@ export class OperandCompiler {
           value,
           path[i],
           node,
-          isLast ? rest : [],
+          isLast ? methodArgs : [],
           isLast ? final : missing,
           isElement,
         );
@@ -162,7 +163,7 @@ export class OperandCompiler {
     };
   }
 
-  /** @param isElement the receiver comes out of a map of any values, which Go's errors show */
+  /** @param isElement the receiver is an element of a map of any values, which changes Go's error text */
   #field(
     state: State,
     dot: Value,
@@ -198,7 +199,7 @@ export class OperandCompiler {
     target: TemplateFunction,
     args: readonly Operand[],
     node: Operand | undefined,
-    whole: Operand | CommandNode,
+    failureNode: Operand | CommandNode,
   ): EvalCommand {
     const { params, variadic } = target;
     const typeOf = (i: number): ParamType => (i < params.length ? params[i] : (variadic ?? 'any'));
@@ -230,7 +231,7 @@ export class OperandCompiler {
         return value;
       } catch (error) {
         if (!(error instanceof CallError || error instanceof RegexSyntaxError)) throw error;
-        state.node = whole;
+        state.node = failureNode;
         return state.fail(
           `error calling ${name}: ${error.message.replace('non-function of', `non-function ${callee} of`)}`,
         );
@@ -238,7 +239,7 @@ export class OperandCompiler {
     };
   }
 
-  /** An argument for a parameter of the given type. */
+  /** Compiles an argument for a parameter of the given type. */
   #argument(node: Operand, type: ParamType): Eval {
     switch (node.kind) {
       case 'nil':
@@ -270,8 +271,7 @@ export class OperandCompiler {
   }
 
   /**
-   * The literal as a value of the type, undefined when it is of another, or only known to fail when it is
-   * used.
+   * The literal as a value of the type; undefined when it has another type, or fails only when it is used.
    */
   #literalValue(node: Operand & { kind: 'bool' | 'number' | 'string' }, type: ParamType): Value | undefined {
     if (node.kind === 'string') return type === 'any' || type === 'string' ? node.text : undefined;
@@ -289,16 +289,16 @@ export class OperandCompiler {
       };
     }
     if (type === 'any') return this.#constant(node);
-    const wanted = { string: 'string', int: 'integer', float64: 'float' } as const;
+    const literalNames = { string: 'string', int: 'integer', float64: 'float' } as const;
     return (state) => {
       state.node = node;
       if (type === 'time') return state.fail(`can't handle ${show(node)} for arg of type ${goTypes[type]}`);
-      return state.fail(`expected ${wanted[type]}; found ${show(node)}`);
+      return state.fail(`expected ${literalNames[type]}; found ${show(node)}`);
     };
   }
 }
 
-/** `and` and `or` stop at the value that decides. */
+/** Compiles `and` and `or`, which stop at the deciding value. */
 function logic(name: 'and' | 'or', args: readonly Eval[], node: Operand): EvalCommand {
   return (state, dot, final) => {
     state.node = node;
@@ -327,7 +327,7 @@ function validated(state: State, value: Value, type: ParamType): Value {
   return fits ? value : state.fail(`wrong type for value; expected ${goTypes[type]}; got ${typeName(value)}`);
 }
 
-/** A number where no type is asked for: its spelling decides. */
+/** A number without an expected type: its spelling decides the type. */
 function idealConstant(state: State, node: NumberNode): Value {
   const isHex = /^0[xX]/.test(node.text) && !/[pP]/.test(node.text);
   if (node.float !== undefined && !isHex && !node.text.startsWith("'") && /[.eEpP]/.test(node.text)) {

@@ -1,3 +1,4 @@
+/** Parses templates to trees, with Go's error texts. */
 import { quoteGo, unquoteGo } from '@loki/go';
 import { TemplateSyntaxError } from './errors.ts';
 import { describe, Lexer } from './lexer.ts';
@@ -7,22 +8,22 @@ import type { BranchNode, CommandNode, Node, Operand, PipeNode, VariableNode } f
 import { parseNumber } from './number.ts';
 
 /**
- * Parentheses and blocks within one another. Go allows 10,000 of the former; each costs us a few stack
- * frames.
+ * Deepest nesting of parentheses and blocks. Go allows 10,000 parentheses, but each level costs some stack
+ * frames here.
  */
 const nestingMax = 500;
 
 export interface ParsedTemplate {
   readonly root: readonly Node[];
-  /** By name; {{define}} and {{block}}. */
+  /** Templates of {{define}} and {{block}} by name. */
   readonly definitions: ReadonlyMap<string, readonly Node[]>;
 }
 
 /**
  * Parses Go's text/template.
  *
- * @param name        what errors call the template
- * @param hasFunction is there a function of that name?
+ * @param name the template's name in errors
+ * @param hasFunction whether a function of that name exists
  * @throws TemplateSyntaxError in Go's words
  */
 export function parseTemplate(
@@ -41,7 +42,7 @@ class Parser {
   readonly #lexer: Lexer;
   readonly #hasFunction: (name: string) => boolean;
   readonly #definitions = new Map<string, readonly Node[]>();
-  /** Read ahead, next first. */
+  /** Tokens that were read ahead, the next one first. */
   #ahead: Token[] = [];
   #current: Token = { kind: 'eof', text: '', at: 0, line: 1 };
   #vars = ['$'];
@@ -118,10 +119,10 @@ class Parser {
     return kinds.includes(token.kind) ? token : this.#unexpected(token, context);
   }
 
-  /** A definition that holds nothing but space does not replace another, and may be replaced. */
+  /** Adds a definition. A definition of space alone does not replace another one and may be replaced. */
   #define(name: string, list: readonly Node[]): void {
-    const known = this.#definitions.get(name);
-    if (!known || known.every(isBlank)) this.#definitions.set(name, list);
+    const earlierList = this.#definitions.get(name);
+    if (!earlierList || earlierList.every(isBlank)) this.#definitions.set(name, list);
     else if (!list.every(isBlank)) this.#fail(`template: multiple definition of template ${quoteGo(name)}`);
   }
 
@@ -221,15 +222,15 @@ class Parser {
     if (kind === 'range') this.#rangeDepth--;
     let elseList: Node[] | undefined;
     if (end.kind === 'else' && end.follows !== undefined && end.follows === kind) {
-      // {{else if}} is an if within the else; they share the {{end}}.
+      // {{else if}} is an `if` inside the `else`; both share the {{end}}.
       this.#nextNonSpace();
       if (++this.#nesting > nestingMax) this.#fail('max expression depth exceeded');
       elseList = [this.#control(kind)];
       this.#nesting--;
     } else if (end.kind === 'else') {
-      const rest = this.#list();
-      if (rest.end.kind !== 'end') this.#fail('expected end; found {{else}}');
-      elseList = rest.list;
+      const elseBranch = this.#list();
+      if (elseBranch.end.kind !== 'end') this.#fail('expected end; found {{else}}');
+      elseList = elseBranch.list;
     }
     this.#vars.length = scope;
     return { kind, at: pipe.at, pipe, list, elseList };
@@ -282,12 +283,12 @@ class Parser {
       const token = this.#peekNonSpace();
       if (token.kind !== 'variable') return { declares, isAssign: false };
       this.#nextNonSpace();
-      const after = this.#peek();
+      const lookahead = this.#peek();
       const next = this.#peekNonSpace();
       const isComma = next.kind === 'char' && next.text === ',';
       if (next.kind !== 'assign' && next.kind !== 'declare' && !isComma) {
-        // A plain use; the space behind it counts.
-        if (after.kind === 'space') this.#ahead.unshift(after);
+        // A use, not a declaration; the space after it is significant.
+        if (lookahead.kind === 'space') this.#ahead.unshift(lookahead);
         this.#ahead.unshift(token);
         return { declares, isAssign: false };
       }

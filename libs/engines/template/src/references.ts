@@ -1,10 +1,14 @@
+/**
+ * Finds the labels and fields that a template may read, so that only these are extracted: step *plan* of a
+ * query.
+ */
 import type { CommandNode, Node, Operand, PipeNode } from './nodes.ts';
 import type { ParsedTemplate } from './parser.ts';
 
-/** The fields that a template may look at, told from its text alone; never too few. */
+/** The fields that a template may read, derived from its tree. It may list too many, never too few. */
 interface References {
   readonly labelNames: ReadonlySet<string>;
-  /** Uses the labels as a whole: {{ . }}, {{ range . }}. */
+  /** The template uses all labels: {{ . }}, {{ range . }}. */
   readonly usesAllLabels: boolean;
   readonly usesLine: boolean;
   readonly usesTimestamp: boolean;
@@ -13,7 +17,7 @@ interface References {
 export function findReferences(parsed: ParsedTemplate): References {
   const finder = new Finder();
   finder.list(parsed.root, true);
-  // The argument of a definition is not followed: its dot may be the labels.
+  // The argument of a definition is not tracked, so its dot may be the labels.
   for (const list of parsed.definitions.values()) finder.list(list, true);
   return {
     labelNames: finder.labelNames,
@@ -28,7 +32,7 @@ class Finder {
   readonly functions = new Set<string>();
   usesAllLabels = false;
 
-  /** @param isLabels may the dot be the labels? */
+  /** @param isLabels whether the dot may be the labels */
   list(nodes: readonly Node[], isLabels: boolean): void {
     for (const node of nodes) {
       switch (node.kind) {
@@ -36,7 +40,7 @@ class Finder {
           this.#pipe(node.pipe, isLabels);
           break;
         case 'template':
-          // {{ template "x" . }} hands the labels on; what "x" does with them is seen there.
+          // {{ template "x" . }} passes the labels on; the visit of "x" finds their use there.
           if (node.pipe && !isDot(node.pipe)) this.#pipe(node.pipe, isLabels);
           else if (node.pipe && !isLabels) this.#pipe(node.pipe, isLabels);
           break;
@@ -47,7 +51,7 @@ class Finder {
           break;
         case 'with':
         case 'range':
-          // Within, the dot is a value; when it is the labels still, their use here was noted.
+          // Inside, the dot is a value. If it still is the labels, their use was recorded here.
           this.#pipe(node.pipe, isLabels);
           this.list(node.list, false);
           this.list(node.elseList ?? [], isLabels);

@@ -1,3 +1,4 @@
+/** The state of one execution of a template, with its budgets. */
 import { quoteGo } from '@loki/go';
 import { BoundedMap, checkInterrupt } from '@loki/model';
 import { compileRegex } from '@loki/regex';
@@ -9,52 +10,52 @@ import type { AnyNode } from './nodes.ts';
 import { isList, isMap } from './values.ts';
 import type { LabelMap, Value } from './values.ts';
 
-/** A template's view of the entry that it is executed for. */
+/** The entry for which a template is executed. */
 export interface TemplateContext {
   /** A label of the entry; undefined prints as the empty string. */
   get(name: string): string | undefined;
   line(): string;
   readonly timestampNs: bigint;
   nowNs(): bigint;
-  /** All labels, for templates that use `.` as a whole; without it such templates see none. */
+  /** All labels, for templates that use the whole dot; absent: such templates see no labels. */
   all?(): Iterable<readonly [string, string]>;
 }
 
 /**
- * Characters that one execution may print, and any value on the way may have. Loki has no such limit; memory
- * has.
+ * Most characters of the output and of each intermediate value of one execution. Loki has no such limit; it
+ * protects memory.
  */
 const outputCharsMax = 1 << 20;
-/** Nodes that one execution may visit: {{ range 1000000000 }} is a valid template. About 0.2 s. */
+/** Most nodes that one execution may visit, about 0.2 s: {{ range 1000000000 }} is a valid template. */
 const stepsMax = 100_000;
 /**
- * Characters that functions may read and make in one execution: a loop of 90,000 rounds is no danger, and
- * 90,000 texts of a megabyte are. Fast functions take 1 ns for each, slow ones 0.3 us.
+ * Most characters that functions may read and produce in one execution: a loop of 90,000 rounds is harmless,
+ * but not 90,000 texts of a megabyte. Fast functions take 1 ns a character, slow ones 0.3 us.
  */
 const charsMax = 1 << 24;
-/** Characters, and steps, between two looks at whether anybody still waits. */
+/** Characters and steps between two checks for interruption. */
 const charsPerCheck = 1 << 18;
 const stepsPerCheck = 1 << 10;
-/** The cost of an instruction of a new regular expression, in characters: they are parsed and compiled. */
+/** The cost of compiling a regular expression, in characters per instruction. */
 const charsPerInstruction = 16;
-/** The least cost of an element of a list or a map. */
+/** The minimum cost of an element of a list or map, in characters. */
 const charsPerElement = 16;
-/** Templates within templates. Go stops at 100,000; each costs us some stack frames. */
+/** Deepest nesting of template calls. Go stops at 100,000, but each call costs some stack frames here. */
 export const templateDepthMax = 200;
 
-/** Regular expressions of one template; a pattern may come from a label, so their number is bounded. */
+/** Most cached regular expressions of one template: a pattern may come from a label. */
 const regexesMax = 128;
 
 export class RegexCache {
-  readonly #known = new BoundedMap<string, Regex>(regexesMax);
+  readonly #compiled = new BoundedMap<string, Regex>(regexesMax);
 
-  /** @param onNew told of an expression that had to be compiled */
+  /** @param onNew called for an expression that had to be compiled */
   get(pattern: string, onNew: (regex: Regex) => void): Regex {
-    let regex = this.#known.get(pattern);
+    let regex = this.#compiled.get(pattern);
     if (regex) return regex;
     regex = compileRegex(pattern);
     onNew(regex);
-    this.#known.set(pattern, regex);
+    this.#compiled.set(pattern, regex);
     return regex;
   }
 }
@@ -67,14 +68,14 @@ export class State implements CallContext, LabelMap {
   readonly #source: Source;
   /** The output so far. */
   out = '';
-  /** The node at work, which an error names. */
+  /** The current node, for errors. */
   node: AnyNode | undefined;
-  /** Name of the template at work. */
+  /** Name of the current template. */
   template: string;
   depth = 0;
-  /** Is the dot an element of a list or map of any values? Go's errors tell such a one by its type. */
+  /** Whether the dot is an element of a list or map of any values; Go's errors then show its type. */
   isDotElement = false;
-  /** Variables in order of declaration; the last of a name counts. */
+  /** Variables in order of declaration; the last one of a name applies. */
   names: string[] = ['$'];
   values: Value[] = [this];
   #stepsLeft = stepsMax;
@@ -182,7 +183,7 @@ export class State implements CallContext, LabelMap {
   }
 }
 
-/** The text of a template, for the places of errors. */
+/** The text of a template, which gives the places of errors. */
 export class Source {
   readonly name: string;
   readonly #text: string;
@@ -194,9 +195,9 @@ export class Source {
 
   /** name:line:column; lines count from 1, columns from 0 and in bytes. */
   place(at: number): string {
-    const before = this.#text.slice(0, at);
-    const lineStart = before.lastIndexOf('\n') + 1;
-    const line = before.split('\n').length;
-    return `${this.name}:${line}:${Buffer.byteLength(before.slice(lineStart), 'utf8')}`;
+    const preceding = this.#text.slice(0, at);
+    const lineStart = preceding.lastIndexOf('\n') + 1;
+    const line = preceding.split('\n').length;
+    return `${this.name}:${line}:${Buffer.byteLength(preceding.slice(lineStart), 'utf8')}`;
   }
 }

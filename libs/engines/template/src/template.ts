@@ -8,7 +8,7 @@ import type { TemplateContext } from './state.ts';
 
 /** A compiled template. Executions share nothing but compiled regular expressions. */
 export interface Template {
-  /** Labels that it names; with `usesAllLabels` it may look at others too. */
+  /** Labels that the template names; with `usesAllLabels` it may read others too. */
   readonly labelNames: ReadonlySet<string>;
   readonly usesAllLabels: boolean;
   readonly usesLine: boolean;
@@ -16,8 +16,8 @@ export interface Template {
   /**
    * The output of the template for an entry.
    *
-   * Bounded: 1 MiB of text, 100,000 nodes visited, 16 Mi characters read and made by functions, 200 templates
-   * deep. Asks `checkInterrupt` while it runs.
+   * Bounded: 1 MiB of text, 100,000 nodes visited, 16 Mi characters read and produced by functions, 200
+   * nested template calls. It calls `checkInterrupt` from time to time.
    *
    * @throws TemplateExecError in Go's words
    */
@@ -25,9 +25,9 @@ export interface Template {
 }
 
 /**
- * Compiles Go's text/template with Loki's functions; a label that is missing is the empty string.
+ * Compiles Go's text/template with Loki's functions; a missing label is the empty string.
  *
- * @param options.name what errors call it: `line` for line_format, `label` for label_format
+ * @param options.name the template's name in errors: `line` for line_format, `label` for label_format
  * @throws TemplateSyntaxError in Go's words
  */
 export function compileTemplate(text: string, options: { readonly name: string }): Template {

@@ -1,3 +1,4 @@
+/** Text functions of templates: Loki's, and those of sprig and Go's strings. */
 import { quoteBytes } from '@loki/go';
 import { CallError } from './errors.ts';
 import { fn } from './function-types.ts';
@@ -59,7 +60,10 @@ function text2(call: (a: string, b: string) => string): TemplateFunction {
   return fn(['string', 'string'], ([a, b]) => call(str(a), str(b)));
 }
 
-/** Go maps character by character; JavaScript knows words, and lets characters become two. */
+/**
+ * Upper case as in Go, character by character. JavaScript's own functions depend on neighbours and may turn
+ * one character into two.
+ */
 function toUpper(text: string): string {
   const upper = text.toUpperCase();
   return upper.length === text.length && !/[\u0080-\uffff]/.test(text)
@@ -81,7 +85,7 @@ function mapChars(text: string, map: (char: string) => string): string {
   return out;
 }
 
-/** Letters of which the title case is not the upper case: those that look like two. */
+/** Letters whose title case differs from their upper case: digraphs. */
 const titleCase = new Map(Array.from('ǄǅǆǇǈǉǊǋǌǱǲǳ', (char, i) => [char, 'ǅǈǋǲ'[Math.floor(i / 3)]]));
 
 /** strings.Title: the first letter of each word in upper case. */
@@ -96,7 +100,7 @@ function title(text: string): string {
   return out;
 }
 
-/** strings.Replace: the first n, all when n is negative. */
+/** strings.Replace: replaces the first n, or all when n is negative. */
 function replace(text: string, from: string, to: string, n: number, context: CallContext): string {
   if (n === 0 || from === to) return text;
   const limit = n < 0 ? Infinity : n;
@@ -109,11 +113,11 @@ function replace(text: string, from: string, to: string, n: number, context: Cal
   }
   let out = '';
   let at = 0;
-  for (let done = 0; done < limit; done++) {
-    const found = text.indexOf(from, at);
-    if (found < 0) break;
-    out += text.slice(at, found) + to;
-    at = found + from.length;
+  for (let replacedCount = 0; replacedCount < limit; replacedCount++) {
+    const matchAt = text.indexOf(from, at);
+    if (matchAt < 0) break;
+    out += text.slice(at, matchAt) + to;
+    at = matchAt + from.length;
     context.checkSize(out.length);
   }
   return out + text.slice(at);
@@ -149,7 +153,7 @@ function trimSuffix(text: string, suffix: string): string {
   return text.endsWith(suffix) ? text.slice(0, text.length - suffix.length) : text;
 }
 
-/** Unicode's white space; JavaScript's trim has U+FEFF, which is none, and lacks U+0085. */
+/** Unicode's white space. JavaScript's trim also removes U+FEFF, which is none, and keeps U+0085. */
 const isSpace = /^[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]$/;
 
 export function trimSpace(text: string): string {
@@ -172,7 +176,7 @@ function indent(spaces: number, text: string, context: CallContext): string {
   return pad + text.replaceAll('\n', `\n${pad}`);
 }
 
-/** The first bytes, or with a negative count the last. */
+/** The first `count` bytes; with a negative count the last ones. */
 function trunc(count: number, text: string): string {
   const length = byteLength(text);
   if (count < 0 && length + count > 0) return sliceBytes(text, length + count, length);
@@ -191,11 +195,11 @@ function substring(start: number, end: number, text: string): string {
   return sliceBytes(text, start, to);
 }
 
-function outOfRange(what: string): CallError {
-  return new CallError(`runtime error: slice bounds out of range ${what}`);
+function outOfRange(bounds: string): CallError {
+  return new CallError(`runtime error: slice bounds out of range ${bounds}`);
 }
 
-/** Exactly `count` characters: filled up with spaces, or cut. */
+/** Pads or cuts a text to exactly `count` characters. */
 function align(count: number, text: string, isLeft: boolean, context: CallContext): string {
   const chars = Array.from(text);
   if (count < 0 || chars.length === count) return text;
@@ -217,9 +221,9 @@ export function queryEscape(text: string): string {
 function queryUnescape(text: string): string {
   const bad = /%(?![0-9a-fA-F]{2})/.exec(text);
   if (bad) {
-    // Three bytes are shown, whatever characters they belong to.
-    const shown = Buffer.from(text.slice(bad.index, bad.index + 3), 'utf8').subarray(0, 3);
-    throw new CallError(`invalid URL escape ${quoteBytes(shown)}`);
+    // The error shows three bytes, even if they cut a character.
+    const quotedBytes = Buffer.from(text.slice(bad.index, bad.index + 3), 'utf8').subarray(0, 3);
+    throw new CallError(`invalid URL escape ${quoteBytes(quotedBytes)}`);
   }
   if (!/[%+]/.test(text)) return text;
   const spaced = text.replaceAll('+', ' ');
@@ -236,7 +240,7 @@ function queryUnescape(text: string): string {
   return decodeBytes(bytes.subarray(0, length));
 }
 
-/** The text, or as sprig has it the text of the error: illegal base64 data at input byte 4. */
+/** The decoded text or, as in sprig, the text of the error: illegal base64 data at input byte 4. */
 function base64Decode(text: string): string {
   const bytes = Buffer.from(text, 'utf8');
   const wrong = firstIllegalByte(bytes);
@@ -245,8 +249,7 @@ function base64Decode(text: string): string {
 }
 
 /**
- * Position of the first byte that RFC 4648 does not allow there, newlines and missing padding aside; -1:
- * none.
+ * Position of the first byte that RFC 4648 does not allow, apart from newlines and missing padding; -1: none.
  */
 function firstIllegalByte(bytes: Buffer): number {
   let inGroup = 0;
@@ -283,7 +286,7 @@ function regexReplace(
   context: CallContext,
 ): string {
   const regex = context.regex(pattern);
-  // A match may be empty, and a template may repeat a group: this is the most that can come out.
+  // An upper bound of the result: matches may be empty, and a template may repeat a group.
   if ((text.length + 1) * (to.length + 1) > 1 << 20) {
     const references = expands ? (to.match(/\$/g) ?? []).length : 0;
     const matches = regex.findAllCount(text);

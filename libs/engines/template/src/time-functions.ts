@@ -1,3 +1,4 @@
+/** Time functions of templates, and the methods of Go's time types. */
 import {
   civil,
   findZone,
@@ -42,7 +43,7 @@ function ns(value: Value): bigint {
   return (value as GoTime).unixNs;
 }
 
-/** A time, or seconds since 1970; anything else is now. */
+/** Formats a time or Unix seconds; any other value means now. */
 function formatDate(layout: string, value: Value, nowNs: bigint): string {
   if (isTime(value)) return formatTime(timeAt(value.unixNs), layout);
   const isSeconds = value instanceof GoInt && ['int', 'int32', 'int64'].includes(value.type);
@@ -55,7 +56,7 @@ function seconds(text: string): number {
   return Number(duration / nsPerSecond) + Number(duration % nsPerSecond) / 1e9;
 }
 
-/** By the number of digits: days, seconds, milli-, micro-, nanoseconds. */
+/** Units of a Unix time by its number of digits: days, seconds, milli-, micro-, nanoseconds. */
 const unitsByDigits = new Map([
   [5, 86_400n * nsPerSecond],
   [10, nsPerSecond],
@@ -81,7 +82,7 @@ function badEpoch(epoch: string, reason: string): CallError {
   return new CallError(`unable to parse time '${epoch}': ${reason}`);
 }
 
-/** Methods of Go's time types. The receiver is the first argument, not listed in `params`. */
+/** Methods of Go's time types. The receiver is the first argument, which `params` does not list. */
 export function findMethod(receiver: Value, name: string): TemplateFunction | undefined {
   if (isTime(receiver)) return timeMethods.get(name);
   if (!(receiver instanceof GoInt)) return undefined;
@@ -130,7 +131,7 @@ const timeMethods = new Map<string, TemplateFunction>([
   ['AddDate', fn(['int', 'int', 'int'], ([time, ...parts]) => addDate(time as GoTime, parts))],
 ]);
 
-/** Durations reach templates as the difference of times; a plain number is taken for nanoseconds. */
+/** A duration in nanoseconds. Durations are differences of times; a plain number counts as nanoseconds. */
 function nanoseconds(value: Value): bigint {
   if (value instanceof GoInt && (value.type === 'time.Duration' || value.type === 'int')) return value.value;
   throw new CallError(`wrong type for value; expected time.Duration; got ${typeName(value)}`);
@@ -139,12 +140,12 @@ function nanoseconds(value: Value): bigint {
 function addDate(time: GoTime, parts: readonly Value[]): GoTime {
   const [years, months, days] = parts.map((part) => Number((part as GoInt).value));
   const fields = civil(time);
-  const shown = new Date(0);
-  shown.setUTCFullYear(fields.year + years, fields.month - 1 + months, fields.day + days);
+  const date = new Date(0);
+  date.setUTCFullYear(fields.year + years, fields.month - 1 + months, fields.day + days);
   const old = new Date(0);
   old.setUTCFullYear(fields.year, fields.month - 1, fields.day);
-  if (Number.isNaN(shown.getTime())) throw new CallError('year out of range');
-  return timeAt(time.unixNs + BigInt(shown.getTime() - old.getTime()) * nsPerMs, time.zone);
+  if (Number.isNaN(date.getTime())) throw new CallError('year out of range');
+  return timeAt(time.unixNs + BigInt(date.getTime() - old.getTime()) * nsPerMs, time.zone);
 }
 
 const durationMethods = new Map<string, TemplateFunction>([

@@ -1,3 +1,4 @@
+/** Sizes in templates (`bytes`). */
 import { parseFloatText, quoteGo } from '@loki/go';
 import { CallError } from './errors.ts';
 import { trimSpace } from './text-functions.ts';
@@ -12,7 +13,7 @@ prefixes.forEach((prefix, i) => {
   for (const unit of [`${prefix}i`, `${prefix}ib`]) sizeUnits.set(unit, 1024n ** BigInt(i + 1));
 });
 
-/** Sizes as people write them, `1.5 MiB`: bytes. Throws CallError with the texts Loki's users know. */
+/** Parses a size like `1.5 MiB` to bytes. Throws CallError with Loki's texts. */
 export function parseBytes(text: string): number {
   const [digits] = /^[\p{Nd}.,]*/u.exec(text)!;
   const number = digits.replaceAll(',', '');

@@ -1,9 +1,10 @@
+/** Values in templates, with Go's types and conversions. */
 import type { GoTime } from '@loki/go';
 
-/** Go's integer types that a template can meet; the last three print as words. */
+/** Go's integer types of template values; the last three print as words. */
 type IntType = 'int' | 'int32' | 'int64' | 'uint8' | 'time.Duration' | 'time.Month' | 'time.Weekday';
 
-/** An integer of Go: 64 bit at most, with the name of its type, which `%T` and error texts show. */
+/** An integer of Go, at most 64 bits, with the name of its type for `%T` and error texts. */
 export class GoInt {
   readonly value: bigint;
   readonly type: IntType;
@@ -14,7 +15,7 @@ export class GoInt {
   }
 }
 
-/** The labels of the entry: map[string]string. A label that is missing is the empty string. */
+/** The labels of the entry: map[string]string. A missing label is the empty string. */
 export interface LabelMap {
   readonly isLabelMap: true;
   get(name: string): string | undefined;
@@ -75,7 +76,7 @@ export function typeName(value: Value): string {
   return isLabelMap(value) ? 'map[string]string' : 'time.Time';
 }
 
-/** Go's kind, coarse: what may be compared with what. */
+/** Go's kind of a value, as far as comparisons distinguish kinds. */
 export function basicKind(value: Value): 'bool' | 'int' | 'uint' | 'float' | 'string' | undefined {
   if (typeof value === 'string') return 'string';
   if (typeof value === 'number') return 'float';
@@ -84,7 +85,7 @@ export function basicKind(value: Value): 'bool' | 'int' | 'uint' | 'float' | 'st
   return undefined;
 }
 
-/** Is the value other than the zero of its type? */
+/** Whether the value differs from the zero of its type. */
 export function truth(value: Value): boolean {
   switch (typeof value) {
     case 'string':
@@ -106,7 +107,7 @@ function hasNone(items: Iterable<unknown>): boolean {
   return items[Symbol.iterator]().next().done === true;
 }
 
-/** Number of bytes, entries or elements; undefined for what has no length. */
+/** Number of bytes, entries or elements; undefined for values without length. */
 export function lengthOf(value: Value): number | undefined {
   if (typeof value === 'string') return byteLength(value);
   if (isList(value)) return value.length;
@@ -114,7 +115,7 @@ export function lengthOf(value: Value): number | undefined {
   return isLabelMap(value) ? [...value.all()].length : undefined;
 }
 
-/** Keys and values in Go's order of printing and ranging: sorted by key bytes. */
+/** Keys and values in the order in which Go prints and ranges: sorted by bytes of the key. */
 export function sortedEntries(map: ReadonlyMap<string, Value> | LabelMap): [string, Value][] {
   const entries: [string, Value][] = isLabelMap(map)
     ? Array.from(map.all(), ([name, value]) => [name, value])
@@ -122,14 +123,14 @@ export function sortedEntries(map: ReadonlyMap<string, Value> | LabelMap): [stri
   return entries.sort(([a], [b]) => compareBytes(a, b));
 }
 
-/** Order of UTF-8 bytes, which is order of code points. */
+/** Compares by UTF-8 bytes, which is the order of code points. */
 export function compareBytes(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
     const x = a.charCodeAt(i);
     const y = b.charCodeAt(i);
     if (x === y) continue;
-    // A surrogate stands for a code point above all others.
+    // A surrogate belongs to a code point above all others.
     const isAstralX = x >= 0xd800 && x <= 0xdfff;
     const isAstralY = y >= 0xd800 && y <= 0xdfff;
     if (isAstralX !== isAstralY) return isAstralX ? 1 : -1;
@@ -142,22 +143,22 @@ export function byteLength(text: string): number {
   return Buffer.byteLength(text, 'utf8');
 }
 
-/** Is every character one byte? Then positions in the string are positions in its bytes. */
+/** Whether every character is one byte, so that positions in the string are positions in its bytes. */
 export function isAscii(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
   return true;
 }
 
 /**
- * text[start:end] of Go: byte positions, already checked. A character that is cut leaves U+FFFD, one for each
- * byte.
+ * text[start:end] of Go: by byte positions, which the caller has checked. Each byte of a cut character
+ * becomes U+FFFD.
  */
 export function sliceBytes(text: string, start: number, end: number): string {
   if (isAscii(text)) return text.slice(start, end);
   return decodeBytes(Buffer.from(text, 'utf8').subarray(start, end));
 }
 
-/** UTF-8 to a string; each byte that is none becomes U+FFFD, as when Go writes JSON. */
+/** UTF-8 to a string; each invalid byte becomes U+FFFD, as when Go writes JSON. */
 export function decodeBytes(bytes: Buffer): string {
   let out = '';
   let at = 0;
@@ -176,7 +177,7 @@ export function decodeBytes(bytes: Buffer): string {
   return out;
 }
 
-/** Size of the well-formed rune at `at`, 0 when there is none. */
+/** Size of the well-formed rune at `at`, 0: there is none. */
 function runeBytes(bytes: Buffer, at: number): number {
   const lead = bytes[at];
   if (lead < 0x80) return 1;
