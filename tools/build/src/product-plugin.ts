@@ -30,11 +30,29 @@ interface ProductPluginOptions {
 /** The name by which code in a bundle knows the product's folder: a banner defines it. */
 export const productFolder = 'productFolder';
 
-/** Sources of ours name scripts and lazy packages as the product has them; `__dirname` of packages holds. */
+/**
+ * An import of this module reads each of its exports, and one of them loads Node's fetch client, which
+ * nothing here uses: 29 ms of CPU and 3 MB in each thread. `process.getBuiltinModule` gives the module
+ * without that.
+ */
+const httpModule = /^(?:node:)?http$/;
+const httpNamespace = 'http-without-fetch';
+
+/**
+ * Sources of ours name scripts and lazy packages as the product has them; `__dirname` of packages holds;
+ * Node's `http` comes without its fetch client.
+ */
 export function productPlugin({ outdir, entries }: ProductPluginOptions): Plugin {
   return {
     name: 'product',
     setup(build) {
+      build.onResolve({ filter: httpModule }, ({ kind }) =>
+        kind === 'import-statement' ? { path: 'http', namespace: httpNamespace } : undefined,
+      );
+      build.onLoad({ filter: httpModule, namespace: httpNamespace }, () => ({
+        contents: "module.exports = process.getBuiltinModule('node:http');",
+        loader: 'js',
+      }));
       build.onLoad({ filter: /\/(?:libs|apps)\/.*\.ts$/ }, (source) => {
         if (source.path.includes('/node_modules/')) return undefined;
         return { contents: productNames(fs.readFileSync(source.path, 'utf8'), source.path), loader: 'ts' };
