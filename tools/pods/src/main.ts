@@ -3,14 +3,14 @@
  * command, mounts, limits, probes and security contexts, in a network namespace that stands for a node.
  *
  *     npm run test:pods -- [--archive FILE] [--previous FILE|COMMIT|last [--roll-back]]
- *                              [--only defaults,single,external]
+ *                              [--only defaults,single,external] [--logs DIRECTORY]
  *
  * --archive takes an image that was built before (npm run test:image -- --save FILE). With --previous the
  * system starts as an earlier version and is upgraded, before it is restarted: an image that was built
  * before, or a commit, whose image and chart are made here; `last` is the last released version, or the
- * commit before this one where no version is released yet. --roll-back goes back to it in the end. Programs
- * that are missing are installed from Debian's packages; where they, Helm, or Kafka and Redis cannot be had,
- * the test prints what it leaves out, and why.
+ * commit before this one where no version is released yet. --roll-back goes back to it in the end. --logs
+ * keeps the logs of pods and the reports of the canary. Programs that are missing are installed from Debian's
+ * packages; where they, Helm, or Kafka and Redis cannot be had, the test prints what it leaves out, and why.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -42,6 +42,7 @@ async function main(): Promise<number> {
       'roll-back': { type: 'boolean', default: false },
       'previous-chart': { type: 'string', default: chart },
       only: { type: 'string', default: scenarioNames.join() },
+      logs: { type: 'string' },
     },
   });
   if (!values.inside) return prepare(values);
@@ -102,7 +103,17 @@ async function main(): Promise<number> {
   } finally {
     await services?.stop();
     await node?.stop();
+    if (values.logs !== undefined) keepLogs(directory, values.logs);
     fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Logs of pods, and reports of the canary. */
+function keepLogs(directory: string, target: string): void {
+  for (const file of fs.globSync(['pods/*/logs/*.log', 'canary*/*.json'], { cwd: directory })) {
+    const copy = path.join(target, file);
+    fs.mkdirSync(path.dirname(copy), { recursive: true });
+    fs.copyFileSync(path.join(directory, file), copy);
   }
 }
 

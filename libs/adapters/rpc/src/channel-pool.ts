@@ -18,11 +18,13 @@ export class ChannelPool {
 
   /** Closes the channels to all other addresses. */
   keep(addresses: ReadonlySet<string>): void {
-    for (const [address, channel] of this.#channels) {
-      if (addresses.has(address)) continue;
-      channel.close();
-      this.#channels.delete(address);
-    }
+    for (const address of this.#channels.keys()) if (!addresses.has(address)) this.drop(address);
+  }
+
+  /** Closes the channel to an address whose calls have ended: with calls the connection would stay open. */
+  drop(address: string): void {
+    this.#channels.get(address)?.close();
+    this.#channels.delete(address);
   }
 
   close(): void {

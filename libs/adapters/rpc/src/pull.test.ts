@@ -115,6 +115,31 @@ test('slots are shared out between frontends, and follow them as they come and g
   await eventually(() => forQueries().length === 4 && forTails().length === 1);
 });
 
+test('a frontend that is named no more has its running answer, and no connection after it', async () => {
+  const [host, port] = (await frontend()).split(':');
+  const sockets = new Set<net.Socket>();
+  const proxy = net.createServer((client) => {
+    sockets.add(client);
+    client.once('close', () => sockets.delete(client)).on('error', () => undefined);
+    const target = net.connect(Number(port), host).on('error', () => undefined);
+    client.pipe(target).pipe(client);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const worker = work([`127.0.0.1:${(proxy.address() as net.AddressInfo).port}`]);
+  await eventually(() => forQueries().length === 2);
+  const gate = Promise.withResolvers<LeafResult>();
+  onLeaf = () => gate.promise;
+  const answer = forQueries()[0].querier.runLeaf(logLeaf);
+  await eventually(() => asked.length === 1);
+  worker.setFrontends(new Set());
+  await eventually(() => forQueries().length === 1);
+  expect(sockets.size).toBe(1);
+  gate.resolve(logResult(1));
+  expect(await answer).toEqual(logResult(1));
+  await eventually(() => sockets.size === 0);
+  proxy.close();
+});
+
 test('a querier that leaves answers what it has begun, and gets no more', async () => {
   const remote = await connected();
   const gate = Promise.withResolvers<LeafResult>();

@@ -15,7 +15,15 @@ interface PushClientOptions {
   readonly timers: Timers;
   /** How long one push may take. Default 30 s. */
   readonly deadlineMs?: number;
+  /** How long pushes wait for a connection. Default 3 s. */
+  readonly connectMs?: number;
 }
+
+/**
+ * To a machine that is gone packets vanish, and the kernel tries to connect for two minutes. Clients wait for
+ * 5 or 10 s: there must be time for another distributor.
+ */
+const connectMsDefault = 3_000;
 
 interface Pending {
   readonly resolve: (response: HttpResponse) => void;
@@ -37,6 +45,7 @@ export class PushClient implements DistributorService {
   readonly #channel: RpcChannel;
   readonly #timers: Timers;
   readonly #deadlineMs: number;
+  readonly #connectMs: number;
   #lane: Lane | undefined;
   #nextId = 1n;
 
@@ -44,6 +53,7 @@ export class PushClient implements DistributorService {
     this.#channel = channel;
     this.#timers = options.timers;
     this.#deadlineMs = options.deadlineMs ?? 30_000;
+    this.#connectMs = options.connectMs ?? connectMsDefault;
   }
 
   /** Pushes under way. */
@@ -130,6 +140,11 @@ export class PushClient implements DistributorService {
     stream.on('end', () =>
       fail(new LokiError('unavailable', `${this.#channel.address}: the distributor has closed the stream`)),
     );
+    this.#channel.connected(this.#connectMs).catch((error: unknown) => {
+      if (lane.over.signal.aborted) return;
+      fail(error);
+      stream.cancel();
+    });
     return lane;
   }
 }

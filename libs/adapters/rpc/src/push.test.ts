@@ -1,4 +1,7 @@
 /** Protects pushes: what a client sent reaches the distributor byte by byte, and its answer comes back. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { uncompressSync } from 'snappy';
 import { LokiError, mib } from '@loki/model';
 import type { DistributorService, HttpRequest, HttpResponse } from '@loki/ports';
@@ -74,6 +77,25 @@ test('many pushes at a time get each its own answer, whatever the order', async 
   const bodies = Array.from({ length: 200 }, (_, i) => Buffer.alloc(1 + i * 997, i));
   const answers = await Promise.all(bodies.map((body) => client.push(tenant, request(body))));
   answers.forEach((answer, i) => expect(Buffer.compare(answer.body as Buffer, bodies[i])).toBe(0));
+});
+
+test('a machine that takes a connection and says nothing more is given up long before the deadline', async () => {
+  const silent = createServer((socket) => socket.unref()).listen(0, '127.0.0.1');
+  try {
+    await once(silent, 'listening');
+    const address = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const client = new PushClient(world.channel(address), { timers, deadlineMs: 30_000, connectMs: 50 });
+    const pushes = [1, 2].map((size) => client.push(tenant, request(Buffer.alloc(size))));
+    for (const push of pushes) {
+      await expect(push).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('no connection within 50 ms') as string,
+      });
+    }
+    expect(client.inflight).toBe(0);
+  } finally {
+    silent.close();
+  }
 });
 
 test('more than may be in flight waits instead of failing', async () => {

@@ -17,6 +17,7 @@ import { statusOf } from './status.ts';
 
 interface QuerierWorkerOptions {
   readonly querier: QuerierService;
+  /** Of this worker alone. */
   readonly channels: ChannelPool;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -31,6 +32,8 @@ const reconnectMinMs = 100;
 const reconnectMaxMs = 2_000;
 /** Work under way has so long to finish when the querier stops. */
 const stopGraceMs = 15_000;
+/** A frontend that is still there ends the stream of a slot at once. */
+const endGraceMs = 1_000;
 
 /**
  * Fetches work from every known frontend. Each frontend gets an equal share of the slots, at
@@ -49,8 +52,10 @@ export class QuerierWorker {
   setFrontends(addresses: ReadonlySet<string>): void {
     for (const [address, slots] of this.#frontends) {
       if (addresses.has(address)) continue;
-      void slots.stop();
       this.#frontends.delete(address);
+      void slots.stop().then(() => {
+        if (!this.#frontends.has(address)) this.#options.channels.drop(address);
+      });
     }
     for (const address of addresses) {
       if (this.#frontends.has(address)) continue;
@@ -139,6 +144,8 @@ class Slot {
   #stream: ClientDuplexStream<FromQuerier, ToQuerier> | undefined;
   #running:
     { readonly cancel: AbortController; readonly credit: Credit; readonly done: Promise<void> } | undefined;
+  /** Resolves when the stream is over. */
+  #over: Promise<void> | undefined;
   #pauseMs = reconnectMinMs;
   #retry: TimerHandle | undefined;
   #isConnected = false;
@@ -163,12 +170,16 @@ class Slot {
     const { timers } = this.#options;
     await Promise.race([this.#running?.done, timers.sleep(stopGraceMs)]);
     this.#stream?.end();
+    await Promise.race([this.#over, timers.sleep(endGraceMs)]);
   }
 
   #open(): void {
     const stream = this.#channel.duplex(pullMethod);
     const over = new AbortController();
     this.#stream = stream;
+    this.#over = new Promise((resolve) =>
+      over.signal.addEventListener('abort', () => resolve(), { once: true }),
+    );
     stream.on('metadata', () => (this.#isConnected = true));
     stream.on('data', (message: ToQuerier) => {
       this.#pauseMs = reconnectMinMs;

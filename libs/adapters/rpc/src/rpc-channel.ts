@@ -1,6 +1,6 @@
 import { Client } from '@grpc/grpc-js';
 import type { ChannelOptions, ClientDuplexStream, Metadata, MethodDefinition } from '@grpc/grpc-js';
-import { mib } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, Timers } from '@loki/ports';
 import { callMetadata } from './call-context.ts';
@@ -123,6 +123,16 @@ export class RpcChannel {
       method.responseDeserialize,
       this.#metadata(),
     );
+  }
+
+  /** Resolves once there is a connection. @throws LokiError `unavailable` when there is none in time */
+  connected(withinMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(this.#clock.nowMs() + withinMs, (error) => {
+        if (!error) resolve();
+        else reject(new LokiError('unavailable', `${this.address}: no connection within ${withinMs} ms`));
+      });
+    });
   }
 
   close(): void {
