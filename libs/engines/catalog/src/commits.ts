@@ -34,6 +34,14 @@ export interface PartitionCommitter {
   /** Reads the commits of all owners. */
   load(signal?: AbortSignal): Promise<CommitState>;
   /**
+   * Proves that a commit has a place: a damaged manifest that stands there may be one whose segment is in the
+   * store, and a second segment of these offsets would leave a repair to guess. Asks the store only after
+   * damage was met.
+   *
+   * @throws LokiError `corrupt` until the damage is repaired
+   */
+  prove(signal?: AbortSignal): Promise<void>;
+  /**
    * Appends. False: another owner's manifest stands where ours should; `load` tells how far it goes. Our own
    * manifest from an attempt whose answer got lost counts as ours.
    */
@@ -68,10 +76,17 @@ function makeCommitter(
     turn = done.catch(() => undefined); // the caller hears of it through `done`
     return done;
   };
+  let isSound = true;
   return {
+    prove: (signal) =>
+      inTurn(async () => {
+        if (isSound) return;
+        await catalog.load(signal);
+        isSound = true;
+      }),
     load: (signal) =>
       inTurn(async () => {
-        await loadSoundPart(catalog, signal);
+        isSound = await loadSoundPart(catalog, signal);
         const { endOffset, writers, newestNs } = catalog.state;
         return {
           endOffset,
@@ -109,15 +124,17 @@ const damagedReads = 3;
 /**
  * Reads the manifests up to one that is damaged: an owner serves what stands before it, and what its log
  * still has. Its commits fail, as the number is taken.
+ *
+ * @returns whether there is none
  */
-async function loadSoundPart(catalog: PartitionCatalog, signal: AbortSignal | undefined): Promise<void> {
+async function loadSoundPart(catalog: PartitionCatalog, signal: AbortSignal | undefined): Promise<boolean> {
   for (let read = 1; ; read++) {
     try {
       await catalog.load(signal);
-      return;
+      return true;
     } catch (error) {
       if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
-      if (read >= damagedReads) return;
+      if (read >= damagedReads) return false;
     }
   }
 }

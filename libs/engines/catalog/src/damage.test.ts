@@ -87,6 +87,16 @@ describe('a damaged newest manifest', () => {
     await expect(committer.commit(commit)).rejects.toMatchObject({ code: 'corrupt' });
   });
 
+  test('lets an owner put no segment before it is repaired', async () => {
+    const objectStore = await damagedStore();
+    const committer = partitionCommitters({ objectStore, clock })(0);
+    await committer.load();
+    await expect(committer.prove()).rejects.toMatchObject({ code: 'corrupt' });
+    await repairCatalog({ objectStore, partitionCount: 2, nowMs: 5, isDryRun: false });
+    await committer.prove();
+    expect(await committer.commit({ startOffset: 20, endOffset: 25, writers: [] })).toBe(true);
+  });
+
   test('is repaired: what it committed is read from the log again, and commits go on', async () => {
     const objectStore = await damagedStore();
     const options = { objectStore, partitionCount: 2, nowMs: 5 };

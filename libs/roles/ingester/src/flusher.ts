@@ -129,6 +129,9 @@ export class Flusher {
     const { metrics, flushSemaphore } = this.#deps;
     metrics.flushStarted();
     try {
+      // Before its turn: a damaged partition keeps others from nothing.
+      const commits = this.#deps.commits(this.#progress.id);
+      await this.#retry('reading the manifests', () => commits.prove(this.#stop));
       await flushSemaphore.run(async () => {
         // Planned only now: while we waited for our turn others may have committed some of it.
         const plan = this.#plan(isForced);

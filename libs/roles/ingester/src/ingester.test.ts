@@ -161,6 +161,20 @@ describe('an ingester', () => {
     expect(world.counted.lost).toBe(0);
   });
 
+  /** Protects: a repair finds the one segment that the damaged manifest named, and commits it again. */
+  test('no segment is put while a damaged manifest stands in its place, and all are once it is repaired', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    await world.append([row(1)]);
+    world.commits.isDamaged = true;
+    const flushed = ingester.flush();
+    await world.pass(30_000);
+    expect([...world.bucket.objects.keys()]).toEqual([]);
+    world.commits.isDamaged = false;
+    await world.do(flushed);
+    expect(world.storedRows()).toEqual([rowText(row(1))]);
+  });
+
   test('a follower lets go of what the leader committed', async () => {
     const world = await World.open();
     const leader = await world.ready();

@@ -72,13 +72,12 @@ export function commitsAhead(
   commits: PartitionCommitter,
   heard: ReadonlyMap<string, number>,
 ): PartitionCommitter {
-  return {
-    load: (signal) => commits.load(signal),
+  return overriding(commits, {
     commit: (commit, signal) => {
       const writers: WriterTable = [...heard];
       return commits.commit({ ...commit, writers }, signal);
     },
-  };
+  });
 }
 
 /** Tells of each record that is read. */

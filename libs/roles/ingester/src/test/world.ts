@@ -1,7 +1,7 @@
 import { sectionsOf } from '@loki/catalog';
 import type { CommitState, FlushCommit, PartitionCommitter } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
-import { parseTenantId, usOf } from '@loki/model';
+import { LokiError, parseTenantId, usOf } from '@loki/model';
 import type { Logger, LogLeafRequest, LogLeafResult, WriteLog } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import { ingesterMetrics, Metrics } from '@loki/telemetry';
@@ -22,6 +22,12 @@ export class MemoryCommits implements PartitionCommitter {
   isDown = false;
   /** Set: the next commit is done, and its answer gets lost. */
   losesAnswer = false;
+  /** Set: a damaged manifest stands where the next commit should. */
+  isDamaged = false;
+
+  async prove(): Promise<void> {
+    if (this.isDamaged) throw new LokiError('corrupt', 'a damaged manifest');
+  }
 
   async load(): Promise<CommitState> {
     this.#check();
