@@ -1,8 +1,8 @@
-/** Protects readers: the code beside the .proto files is what they say. */
+/** Protects readers: generated code is what its sources say. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { generate, generatedDirectory } from './generate.ts';
+import { generate, generatedDirectory, parserStatesFile, parserStatesText } from './generate.ts';
 
 test('the generated code is that of the .proto files', () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'codegen-'));
@@ -13,6 +13,10 @@ test('the generated code is that of the .proto files', () => {
     fs.rmSync(directory, { recursive: true, force: true });
   }
 }, 30_000);
+
+test('the states of the parser are those of the grammar', () => {
+  expect(fs.readFileSync(parserStatesFile, 'utf8')).toBe(parserStatesText());
+});
 
 function filesOf(directory: string): Record<string, string> {
   const names = fs.readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort();

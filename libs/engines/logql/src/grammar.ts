@@ -20,7 +20,7 @@ import type {
   UnwrapConversion,
   VectorOp,
 } from './ast.ts';
-import type { GrammarSpec, RuleSpec } from './lalr.ts';
+import type { GrammarSpec, RuleSpec } from './grammar-spec.ts';
 import {
   andFilter,
   binary,
@@ -352,6 +352,7 @@ function logfmt(flags: readonly string[], extractions: readonly Extraction[]): S
   return { kind: 'logfmt', strict, keepEmpty, extractions };
 }
 
+/** The rules of LogQL, with the node that each makes of its parts. */
 export const grammar: GrammarSpec & { readonly rules: readonly Rule[] } = {
   terminals,
   rules,

@@ -3,6 +3,8 @@ export type * from './ast.ts';
 export { parseExpr, parseSelection } from './check.ts';
 export { QueryPartError } from './errors.ts';
 export { fold } from './fold.ts';
+export type { GrammarSpec, ParserState, RuleSpec, StoredState } from './grammar-spec.ts';
+export { grammar } from './grammar.ts';
 export { ipMatches, parseIp, parseIpMatcher } from './ip.ts';
 export type { IpMatcher } from './ip.ts';
 export { parseJsonPath, parseLogfmtKey } from './json-path.ts';

@@ -4,12 +4,12 @@ import { LokiError } from '@loki/model';
 import { plainAlternatives } from '@loki/regex';
 import type { Expr, LogExpr, Matcher, MetricExpr, RangeAggExpr } from './ast.ts';
 import { parseError, parseErrorAt } from './errors.ts';
+import type { ParserState } from './grammar-spec.ts';
 import { grammar } from './grammar.ts';
-import { buildTables } from './lalr.ts';
-import type { State } from './lalr.ts';
 import { Lexer } from './lexer.ts';
 import type { Token } from './lexer.ts';
 import { compileMatcher } from './matchers.ts';
+import { parserState } from './parser-states.ts';
 
 /** A longer query is refused before it is parsed. */
 export const queryBytesMax = 131_072;
@@ -31,9 +31,6 @@ const matcherCharsMax = 16_384;
 
 /** An error lists at most this many expected tokens. */
 const expectationsMax = 4;
-
-// Built at the first query, so that a process without queries does not pay for it.
-let tables: readonly State[] | undefined;
 
 /**
  * The scanner accepts any letters in identifiers. `valid`: a query with a name that no label can have is
@@ -73,7 +70,6 @@ export function parseSelectionSyntax(query: string, names: LabelNames = 'valid')
 
 /** Runs the parser with an explicit stack, so that nesting cannot overflow the JavaScript stack. */
 function run(query: string, names: LabelNames): Expr {
-  tables ??= buildTables(grammar);
   const lexer = new Lexer(query);
   const states: number[] = [0];
   const values: unknown[] = [];
@@ -81,7 +77,7 @@ function run(query: string, names: LabelNames): Expr {
   let nameError: LokiError | undefined;
   let tokens = 0;
   for (;;) {
-    const state = tables[states.at(-1)!];
+    const state = parserState(states.at(-1)!);
     // A state that can only reduce does not read the next token: an error there must not hide an earlier
     // error.
     const isSimple = state.shifts.size === 0 && state.reductions.size === 0 && !state.accepts;
@@ -109,7 +105,7 @@ function run(query: string, names: LabelNames): Expr {
     const parts = values.splice(values.length - body.length, body.length);
     states.length -= body.length;
     values.push((action as (...parts: unknown[]) => unknown)(...parts));
-    states.push(tables[states.at(-1)!].gotos.get(head)!);
+    states.push(parserState(states.at(-1)!).gotos.get(head)!);
   }
 }
 
@@ -118,7 +114,7 @@ function checkLabelName({ value, line, column }: Token): LokiError | undefined {
   return parseErrorAt(line, column, `invalid label name ${quoteGo(value as string)}`);
 }
 
-function syntaxError(state: State, token: Token): LokiError {
+function syntaxError(state: ParserState, token: Token): LokiError {
   let message = `syntax error: unexpected ${token.name}`;
   const expected = grammar.terminals.filter((terminal) => state.shifts.has(terminal));
   if (expected.length > 0 && expected.length <= expectationsMax) {

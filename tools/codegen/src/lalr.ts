@@ -4,32 +4,7 @@
  * decided by precedence, then for the shift, then for the earlier rule. Each state reduces its most frequent
  * rule by default, without looking at the next token.
  */
-
-export interface RuleSpec {
-  readonly head: string;
-  readonly body: readonly string[];
-}
-
-export interface GrammarSpec {
-  /** Terminals in the order of error texts. The first is the end of input. */
-  readonly terminals: readonly string[];
-  /** The first rule's head is the start symbol. */
-  readonly rules: readonly RuleSpec[];
-  readonly levels: readonly { readonly associativity: string; readonly operators: readonly string[] }[];
-}
-
-export interface State {
-  /** Terminal to state. */
-  readonly shifts: ReadonlyMap<string, number>;
-  /** Reductions other than the default one: terminal to rule. */
-  readonly reductions: ReadonlyMap<string, number>;
-  /** The rule reduced on any other terminal; -1: none, a syntax error. */
-  readonly defaultRule: number;
-  /** True: the end of input is accepted in this state. */
-  readonly accepts: boolean;
-  /** Head of a reduced rule to state. */
-  readonly gotos: ReadonlyMap<string, number>;
-}
+import type { GrammarSpec, ParserState, RuleSpec } from '@loki/logql';
 
 /** An item is rule * itemBase + position of the dot. */
 const itemBase = 32;
@@ -183,7 +158,7 @@ function mergeAhead(items: Kernel, item: number, ahead: Bits): boolean {
 }
 
 /** Builds all states; the first is the start state. Costs tens of milliseconds for a grammar of 200 rules. */
-export function buildTables(grammar: GrammarSpec): readonly State[] {
+export function buildTables(grammar: GrammarSpec): readonly ParserState[] {
   const builder = new Builder(grammar);
   const terminals = new Set(grammar.terminals);
   const precedence = new Map<string, { level: number; associativity: string }>();
@@ -225,7 +200,7 @@ export function buildTables(grammar: GrammarSpec): readonly State[] {
 }
 
 /** Removes the most frequent rule (of equals the first) from the reductions; it becomes the default. */
-function splitDefault(all: ReadonlyMap<string, number>): Pick<State, 'reductions' | 'defaultRule'> {
+function splitDefault(all: ReadonlyMap<string, number>): Pick<ParserState, 'reductions' | 'defaultRule'> {
   const counts = new Map<number, number>();
   for (const rule of all.values()) counts.set(rule, (counts.get(rule) ?? 0) + 1);
   let defaultRule = -1;
