@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module';
+import { takeMemorySettings } from '@loki/launch';
 
+takeMemorySettings();
 // Sources are stripped of types and compiled once, not at each start: what follows must be loaded after this.
 enableCompileCache();
 const { run } = await import('@loki/process');

@@ -20,6 +20,11 @@ const allowances: readonly Allowance[] = [
     path: 'libs/wiring/process/',
     reason: 'what mains are made of: hands the environment down',
   },
+  {
+    rule: 'environment',
+    path: 'libs/wiring/launch/',
+    reason: 'starts a process anew with settings that it takes from its environment',
+  },
   { rule: 'environment', path: 'apps/', reason: 'mains read the environment and hand it down' },
   {
     rule: 'pattern',

@@ -1,0 +1,1 @@
+export { takeMemorySettings } from './memory-settings.ts';

@@ -1,0 +1,42 @@
+/** A process has the settings of its memory, whoever starts it, and an operator's own are left alone. */
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { withSettings } from './memory-settings.ts';
+
+const words = ['node', '--no-warnings', 'main.ts', '-target=all', ''];
+
+test('a command gets the settings once', () => {
+  const command = withSettings({ words, env: { HOME: '/root' } })!;
+  expect(command.words).toEqual(['node', '--max-semi-space-size=4', ...words.slice(1)]);
+  expect(command.env).toEqual({
+    HOME: '/root',
+    MALLOC_MMAP_THRESHOLD_: '1048576',
+    MALLOC_TRIM_THRESHOLD_: '1048576',
+  });
+  expect(withSettings(command)).toBeUndefined();
+});
+
+test('settings of the operator stay', () => {
+  expect(withSettings({ words, env: { MALLOC_TRIM_THRESHOLD_: '1' } })).toBeUndefined();
+  const env = { NODE_OPTIONS: '--max-semi-space-size=64' };
+  expect(withSettings({ words, env })!.words).toEqual(words);
+  const given = ['node', '--max-semi-space-size=64', 'main.ts'];
+  expect(withSettings({ words: given, env: {} })!.words).toEqual(given);
+});
+
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+onLinux('a program goes on in the same process, with its arguments and input', () => {
+  const script = [
+    `import { takeMemorySettings } from ${JSON.stringify(path.join(import.meta.dirname, 'memory-settings.ts'))};`,
+    `const before = process.env.PID_BEFORE;`,
+    `process.env.PID_BEFORE ??= String(process.pid);`,
+    `takeMemorySettings();`,
+    `const { MALLOC_TRIM_THRESHOLD_: trim } = process.env;`,
+    `console.log(JSON.stringify([before === String(process.pid), trim, process.argv.slice(1), process.execArgv.at(0)]));`,
+  ].join('\n');
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module-typescript', '-e', script];
+  const options = { encoding: 'utf8', env: { PATH: process.env['PATH'] } } as const;
+  const printed = execFileSync(process.execPath, [...args, 'an argument', ''], options);
+  expect(JSON.parse(printed)).toEqual([true, '1048576', ['an argument', ''], '--max-semi-space-size=4']);
+});

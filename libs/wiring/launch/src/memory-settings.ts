@@ -1,0 +1,54 @@
+import fs from 'node:fs';
+import process from 'node:process';
+
+/**
+ * Settings of glibc's allocator. Buffers of a mebibyte and more are mapped by themselves and go back when
+ * they are freed, and so does what is free at the end of an arena. By default both bounds rise to 32 and 64
+ * MiB with the first large buffer, and each thread keeps as much that nobody uses: of 600 MiB after a load
+ * 200 were in use. Smaller bounds cost more faults than they save: 20 % of CPU at 256 KiB.
+ */
+const allocatorSettings: Readonly<Record<string, string>> = {
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 20),
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 20),
+};
+
+/**
+ * Bound of V8's young generation in each thread, in MiB: three times that is taken. Buffers are not in it,
+ * and little else outlives a request, so that the default of 16 costs 40 MiB a thread and saves no time.
+ */
+const semiSpaceFlag = '--max-semi-space-size';
+const semiSpaceMib = 4;
+
+/** Words of a process's command line, the program first, and its environment. */
+interface Command {
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Starts this program anew in the same process, with the settings, unless it has them. The operator's own
+ * stay: whoever sets one of the allocator's sets all of them.
+ *
+ * To be called before anything else is loaded: it costs 40 ms of CPU. Elsewhere than on Linux it does
+ * nothing.
+ */
+export function takeMemorySettings(): void {
+  if (process.platform !== 'linux' || !process.execve) return;
+  const env = Object.fromEntries(Object.entries(process.env).filter((each) => each[1] !== undefined));
+  const command = withSettings({ words: commandLine(), env: env as Record<string, string> });
+  if (command) process.execve(process.execPath, command.words, command.env);
+}
+
+/** The command with the settings; undefined: it has them. */
+export function withSettings({ words, env }: Command): Command | undefined {
+  if (Object.keys(allocatorSettings).some((name) => name in env)) return undefined;
+  const [program, ...rest] = words;
+  const given = [...rest, env['NODE_OPTIONS'] ?? ''].some((word) => word.includes(semiSpaceFlag));
+  const flags = given ? [] : [`${semiSpaceFlag}=${semiSpaceMib}`];
+  return { words: [program, ...flags, ...rest], env: { ...env, ...allocatorSettings } };
+}
+
+/** As the kernel has it: a launcher may have changed `process.argv`. */
+function commandLine(): string[] {
+  return fs.readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(0, -1);
+}
