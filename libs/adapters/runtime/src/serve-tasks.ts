@@ -29,10 +29,12 @@ export function serveTasks(
 ): void {
   const port = parentPort;
   if (!port) throw new Error('serveTasks() runs in a worker thread only');
-  const { data, nice } = workerData as WorkerStart;
+  const { data, nice, preloads } = workerData as WorkerStart;
   beNice(nice);
   const taskOf = taskFinder(packages);
   const ready = loadHash().then(() => envFactory(data));
+  // A failure is that of the first call, which loads the code again.
+  if (preloads !== undefined) taskOf(preloads).catch(() => {});
 
   const answer = async (call: TaskCall): Promise<void> => {
     try {

@@ -158,7 +158,8 @@ describe('worker pool', () => {
       for (const [affinity, tenant] of ['loud', 'quiet'].entries()) {
         common.add((await pool.run(testTasks.whoAmI, null, { affinity, tenant })).thread);
       }
-      // Threads are numbered in the order in which they are made.
+      // This timer ends after the pool's; threads are numbered in the order in which they are made.
+      await new Promise((resolve) => setTimeout(resolve, 300));
       const { threadId: laterId } = new Worker('0', { eval: true });
       const cells = [newCell(), newCell()];
       const held = cells.map((cell, affinity) =>

@@ -37,6 +37,9 @@ export interface WorkerPoolOptions {
 /** A tenant with long scans may come to have one of them, when others had the common ones for a moment. */
 const expressMax = 2;
 
+/** A task on a thread that has just started takes less. */
+const expressAfterMs = 250;
+
 /**
  * Nice values. Where threads outnumber cores the kernel gives the main thread, at 0, three times the time of
  * a scan and six times that of a large body: pushes and health checks are its, and each of its turns is
@@ -64,8 +67,8 @@ const failedStartsMax = 3;
  * other threads.
  *
  * A tenant whose scans would wait for those of others alone has an express thread, shared with its like. The
- * first of them starts with the first task of any tenant: starting takes seconds on a machine that scans
- * already.
+ * first of them starts soon after the first task of any tenant, and loads that task's code: starting takes
+ * seconds on a machine that scans already.
  *
  * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started when
  * the first of them finds a scan on each of the common ones. Large bodies have one too, which they alone use:
@@ -78,6 +81,7 @@ export class WorkerPool implements Workers {
   #urgent: PoolWorker | undefined;
   #bodies: PoolWorker | undefined;
   readonly #express: PoolWorker[] = [];
+  #isExpressExpected = false;
   readonly #tasksQueuedMax: number;
   readonly #tasksPerWorkerMax: number;
   readonly #affinitySlackMax: number;
@@ -104,8 +108,8 @@ export class WorkerPool implements Workers {
       const signal = options?.signal;
       if (signal?.aborted) throw signal.reason;
       if (this.#isClosed) throw closedError();
-      if (options?.tenant !== undefined && this.#express.length === 0) this.#newExpress().start();
-      const worker = this.#workerFor(options);
+      if (options?.tenant !== undefined) this.#expectOthers(task.name);
+      const worker = this.#workerFor(task.name, options);
       const hasRoom = worker.isUp && worker.running.size < this.#tasksPerWorkerMax;
       if (!hasRoom && this.#queued >= this.#tasksQueuedMax) {
         throw new LokiError('overloaded', `too many tasks wait for a worker: ${this.#queued}`);
@@ -160,17 +164,20 @@ export class WorkerPool implements Workers {
     );
   }
 
-  #workerFor(options?: {
-    affinity?: number;
-    isUrgent?: boolean;
-    lane?: 'bodies';
-    tenant?: string;
-  }): PoolWorker {
+  #workerFor(
+    name: string,
+    options?: {
+      affinity?: number;
+      isUrgent?: boolean;
+      lane?: 'bodies';
+      tenant?: string;
+    },
+  ): PoolWorker {
     if (options?.lane === 'bodies') {
       return (this.#bodies ??= this.#newLane(nice.bodies));
     }
     if (options?.isUrgent) return this.#chooseUrgent();
-    return this.#chooseFor(options?.tenant, options?.affinity);
+    return this.#chooseFor(name, options?.tenant, options?.affinity);
   }
 
   /**
@@ -178,7 +185,7 @@ export class WorkerPool implements Workers {
    * is none, a thread for tenants that have none of the common ones. Scans take seconds, and a tenant that
    * sends many of them has every thread.
    */
-  #chooseFor(tenant: string | undefined, affinity: number | undefined): PoolWorker {
+  #chooseFor(name: string, tenant: string | undefined, affinity: number | undefined): PoolWorker {
     const preferred = this.#choose(affinity);
     if (tenant === undefined || !preferred.worksForOthers(tenant)) return preferred;
     let own: PoolWorker | undefined;
@@ -193,19 +200,32 @@ export class WorkerPool implements Workers {
     if (this.#express.length >= expressMax) {
       return this.#express.reduce((a, b) => (weight(b) < weight(a) ? b : a));
     }
-    return this.#newExpress();
+    return this.#newExpress(name);
   }
 
-  #newExpress(): PoolWorker {
-    const express = this.#newLane(nice.express);
+  /**
+   * Has an express thread ready for the next tenant, soon after the first task of any tenant: the thread of
+   * that task starts alone, and no client waits for two threads that start.
+   */
+  #expectOthers(name: string): void {
+    if (this.#isExpressExpected) return;
+    this.#isExpressExpected = true;
+    const start = () => {
+      if (!this.#isClosed && this.#express.length === 0) this.#newExpress(name).start();
+    };
+    setTimeout(start, expressAfterMs).unref();
+  }
+
+  #newExpress(name: string): PoolWorker {
+    const express = this.#newLane(nice.express, name);
     this.#express.push(express);
     return express;
   }
 
   /** A thread that takes no common tasks. */
-  #newLane(niceValue: number): PoolWorker {
+  #newLane(niceValue: number, preloads?: string): PoolWorker {
     const { urgentWorkerData, workerData } = this.#options;
-    return this.#newWorker({ data: urgentWorkerData ?? workerData, nice: niceValue });
+    return this.#newWorker({ data: urgentWorkerData ?? workerData, nice: niceValue, preloads });
   }
 
   /** The preferred worker, unless it is down or much busier than the least busy one. */

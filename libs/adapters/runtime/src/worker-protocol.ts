@@ -8,6 +8,8 @@ export interface WorkerStart {
   readonly data: unknown;
   /** Nice value of the thread, where each thread has one of its own (Linux). */
   readonly nice: number;
+  /** A task whose code the thread loads at once; undefined: the first call of each task loads its code. */
+  readonly preloads?: string;
 }
 
 /** To a worker: run the task `name`. */
