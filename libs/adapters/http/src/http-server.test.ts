@@ -2,6 +2,7 @@
  * Protects clients from a server that loses their bodies or answers, and the server from clients that are
  * odd, slow or gone.
  */
+import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import WebSocket from 'ws';
@@ -409,6 +410,20 @@ describe('WebSockets', () => {
     await server.stop(1000);
     expect(await code).toBe(1001);
   });
+});
+
+test('before it stops, the server answers, and lets clients keep no connection', async () => {
+  const { port, server } = await start((each) => each.handle('push', () => ({ status: 204 })));
+  const agent = new Agent({ keepAlive: true });
+  try {
+    const push = () => send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.from('x'), agent });
+    expect(await push()).toMatchObject({ status: 204, headers: { connection: 'keep-alive' } });
+    server.isDraining = true;
+    expect(await push()).toMatchObject({ status: 204, headers: { connection: 'close' } });
+    expect(await push()).toMatchObject({ status: 204, headers: { connection: 'close' } });
+  } finally {
+    agent.destroy();
+  }
 });
 
 describe('answers that are made while they are sent', () => {

@@ -93,6 +93,11 @@ export class HttpServer {
   readonly #bound: ConnectionBound;
   readonly #prefix: string;
   #isStopping = false;
+  /**
+   * The server will stop soon: each answer is the last on its connection, so that clients come by others. A
+   * request on a connection that is closed at that moment gets no answer.
+   */
+  isDraining = false;
   /** Routes without a handler may get one yet: they answer 503, so that clients come again. */
   isStarting = false;
 
@@ -169,6 +174,7 @@ export class HttpServer {
       shouldUpgradeCallback: (message: IncomingMessage) => this.#isUpgrade(message),
     };
     const onRequest = (message: IncomingMessage, response: ServerResponse): void => {
+      if (this.isDraining) response.shouldKeepAlive = false;
       this.#turns.take(message, response, () => {
         this.#serve(message, response).catch((error: unknown) => {
           // The answer itself could not be written (a header no header can be): one connection is lost, not

@@ -147,6 +147,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const stopAll = async () => {
     states.stopping();
     health.stop();
+    server.drainClients();
     // Senders of requests need a moment to hear of it.
     if (config.shutdownDelayMs > 0) await timers.sleep(config.shutdownDelayMs);
     roles.frontend?.exports.stop();

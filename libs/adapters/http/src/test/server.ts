@@ -1,5 +1,6 @@
 /** A server on a free port, and clients of it, for the tests of this library. */
 import { request as httpRequest } from 'node:http';
+import type { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { jsonResponse } from '@loki/ports';
 import type { HttpHandler, Logger, Timers } from '@loki/ports';
@@ -70,7 +71,13 @@ export async function stopAll(): Promise<void> {
 export function send(
   port: number,
   path: string,
-  options: { method?: string; headers?: Record<string, string>; body?: Buffer | string } = {},
+  options: {
+    method?: string;
+    headers?: Record<string, string>;
+    body?: Buffer | string;
+    /** Default: each request has a connection of its own. */
+    agent?: Agent;
+  } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest(
@@ -80,7 +87,7 @@ export function send(
         path,
         method: options.method ?? 'GET',
         headers: options.headers,
-        agent: false,
+        agent: options.agent ?? false,
       },
       (response) => {
         const chunks: Buffer[] = [];

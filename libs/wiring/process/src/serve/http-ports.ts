@@ -55,6 +55,11 @@ export class HttpPorts {
     return adminPort === undefined ? { port } : { port, adminPort };
   }
 
+  /** Clients are still answered, and asked to come by other connections. */
+  drainClients(): void {
+    this.#clients.isDraining = true;
+  }
+
   /** Takes no more of what clients ask, and ends what runs within the deadline. Operators are answered on. */
   stopClients(deadlineMs: number): Promise<void> {
     return this.#clients.stop(deadlineMs);
