@@ -2,6 +2,7 @@
 const noEffectReasons: ReadonlyMap<string, string> = new Map([
   ['backend', 'what is not named here is of a StatefulSet that the compactor and the ruler are instead'],
   ['bloomBuilder', 'there are no blooms: a line filter reads columns as they are'],
+  ['bloomCompactor', 'there are no blooms: a line filter reads columns as they are'],
   ['bloomGateway', 'there are no blooms: a line filter reads columns as they are'],
   ['bloomPlanner', 'there are no blooms: a line filter reads columns as they are'],
   ['chunksCache', 'queriers keep decoded blocks in their memory'],

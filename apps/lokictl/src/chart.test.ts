@@ -94,6 +94,35 @@ test('components keep their values, and those that are not here are named', asyn
   }
 });
 
+test('the URL of a bucket becomes its parts, and credentials in variables stay variables', async () => {
+  const storage = (s3: string) => `loki: {storage: {type: s3, s3: ${s3}}}`;
+  const url = await convert(storage('{s3: "s3://key:se%2Fcret@minio.svc:9000/logs", insecure: true}'));
+  expect(url.values).toMatchObject({
+    storage: {
+      endpoint: 'minio.svc:9000',
+      bucket: 'logs',
+      insecure: true,
+      accessKeyId: 'key',
+      secretAccessKey: 'se/cret',
+    },
+  });
+  const region = await convert(storage('{s3: "s3://eu-west-1/logs"}'));
+  expect(region.values['storage']).toEqual({ region: 'eu-west-1', bucket: 'logs' });
+  for (const s3 of [
+    '{region: eu, accessKeyId: "${KEY}", secretAccessKey: "${SECRET}"}',
+    '{s3: "s3://${KEY}:${SECRET}@eu"}',
+  ]) {
+    const { values, notes } = await convert(storage(s3));
+    expect(values).toMatchObject({
+      storage: { region: 'eu' },
+      loki: {
+        config: { common: { storage: { s3: { access_key_id: '${KEY}', secret_access_key: '${SECRET}' } } } },
+      },
+    });
+    expect(notes).toEqual([]);
+  }
+});
+
 test.each([
   ['deploymentMode: Distributed\nloki: {storage: {type: gcs}}', 'loki.storage.type gcs'],
   ['loki: {storage: {type: filesystem}}', 'filesystem is for deploymentMode SingleBinary'],

@@ -209,14 +209,37 @@ function convertStorage(source: TakenValues, target: Target, isSingle: boolean):
   // Rules are beside logs.
   source.take('loki.storage.bucketNames.ruler');
   source.take('loki.storage.bucketNames.admin');
-  put(
-    target,
-    'storage',
-    source.takeAll(s3, ['endpoint', 'region', 'insecure', 'accessKeyId', 'secretAccessKey']),
-  );
+  const own = source.takeAll(s3, ['endpoint', 'region', 'insecure', ...Object.keys(credentials)]);
+  for (const [key, value] of Object.entries({ ...partsOfUrl(source, `${s3}.s3`), ...own })) {
+    // In the chart's Secret a variable would stay as it is written.
+    const isVariable = Object.hasOwn(credentials, key) && String(value).includes('${');
+    if (isVariable) put(target, `loki.config.common.storage.s3.${credentials[key]}`, value);
+    else if (key !== 'bucket' || !isMap(target['storage']) || !('bucket' in target['storage'])) {
+      put(target, `storage.${key}`, value);
+    }
+  }
   put(target, 'storage.forcePathStyle', source.take(`${s3}.s3ForcePathStyle`));
   put(target, 'minio.persistence.size', source.take('minio.persistence.size'));
   put(target, 'minio.persistence.storageClass', source.take('minio.persistence.storageClass'));
+}
+
+/** Keys of the chart, and those of the configuration. */
+const credentials: Readonly<Record<string, string>> = {
+  accessKeyId: 'access_key_id',
+  secretAccessKey: 'secret_access_key',
+};
+
+/** `s3://key:secret@host/bucket`; a host without a dot and a port is a region. Others are not taken. */
+function partsOfUrl(source: TakenValues, path: string): Values {
+  const text = source.takeText(path);
+  if (!URL.canParse(text)) return {};
+  const { host, port, username, password, pathname } = new URL(text);
+  return {
+    [host.includes('.') || port !== '' ? 'endpoint' : 'region']: host,
+    accessKeyId: decodeURIComponent(username),
+    secretAccessKey: decodeURIComponent(password),
+    bucket: pathname.slice(1),
+  };
 }
 
 function convertGateway(source: TakenValues, target: Target, isSingle: boolean): void {

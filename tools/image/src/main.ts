@@ -2,10 +2,10 @@
  * Tests of the image: builds deploy/docker/Dockerfile of what is committed, by buildah on a stand-in for the
  * image it begins with, judges its contents and sizes, and runs it under runc.
  *
- *     npm run test:image -- [--keep]
+ *     npm run test:image -- [--save FILE] [--archive FILE]
  *
- * Programs that are missing are installed from Debian's packages. Where they cannot be had the test prints
- * why, and is skipped. --keep leaves the archive of the image in $LOKI_IMAGE_CACHE (~/.cache/loki-image).
+ * --save keeps the archive of the image, --archive takes one that was built before. Programs that are missing
+ * are installed from Debian's packages. Where they cannot be had the test prints why, and is skipped.
  */
 import fs from 'node:fs';
 import os from 'node:os';
