@@ -26,6 +26,8 @@ interface Cuts {
 
 /** A TCP proxy before one port, to break the line between a client and its server. */
 export class Link {
+  /** Each chunk of a client reaches the server so much later: an HTTP request without a body, once. */
+  delayMs = 0;
   #mode: LinkMode = 'pass';
   readonly #target: number;
   readonly #server: net.Server;
@@ -90,7 +92,8 @@ export class Link {
     const protocol = this.#protocol?.();
     client.on('data', (chunk: Buffer) => {
       protocol?.sent(chunk);
-      target.write(chunk);
+      if (this.delayMs === 0) target.write(chunk);
+      else setTimeout(() => target.write(chunk), this.delayMs);
     });
     target.on('data', (chunk: Buffer) => {
       const matters = protocol?.answers(chunk) ?? false;

@@ -8,7 +8,7 @@ export type { SectionInspection, SegmentInspection } from './inspect.ts';
 export { mergeSegments } from './merge.ts';
 export { openSegment } from './open.ts';
 export { removeRows, sectionOf } from './remove.ts';
-export { readSegment } from './stored.ts';
+export { readSegment, TailGuess } from './stored.ts';
 export { encodeRecords } from './records.ts';
 export { encodeRecordsTask, mergeTask } from './tasks.ts';
 export type { MergeTaskOutput } from './tasks.ts';

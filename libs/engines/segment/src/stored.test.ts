@@ -1,7 +1,7 @@
-import type { ObjectStore } from '@loki/ports';
+import type { CheckedRange, ObjectStore, ObjectTail, RangeCache } from '@loki/ports';
 import { encodeSegment } from './encode.ts';
 import { openSegment } from './open.ts';
-import { readSegment } from './stored.ts';
+import { readSegment, TailGuess } from './stored.ts';
 import { allColumns, writeRows } from './test/rows.ts';
 import type { InputRow } from './test/rows.ts';
 import { columns } from './types.ts';
@@ -43,6 +43,28 @@ function noisyRows(count: number, lineBytes: number): InputRow[] {
   }));
 }
 
+/** Everything, unchecked: whose bytes are damaged here is told by what reads them. */
+class PlainCache implements RangeCache {
+  tail: ObjectTail | undefined;
+  readonly #ranges = new Map<number, Buffer>();
+
+  async read(_key: string, ranges: readonly CheckedRange[]) {
+    return ranges.map(({ offset }) => this.#ranges.get(offset));
+  }
+
+  write(_key: string, ranges: readonly (CheckedRange & { readonly bytes: Uint8Array })[]): void {
+    for (const range of ranges) this.#ranges.set(range.offset, Buffer.from(range.bytes));
+  }
+
+  async readTail() {
+    return this.tail;
+  }
+
+  writeTail(_key: string, { bytes: tail, sizeBytes }: ObjectTail): void {
+    this.tail = { bytes: Buffer.from(tail), sizeBytes };
+  }
+}
+
 const bytes = encodeSegment(writeRows('t', noisyRows(4000, 300)), { kind: 'flushed', blockBytes: 100_000 });
 
 describe('a stored segment', () => {
@@ -70,10 +92,40 @@ describe('a stored segment', () => {
     });
     const large = encodeSegment(writeRows('t', rows), { kind: 'flushed' });
     const { store, reads } = countingStore(large);
-    const segment = await readSegment(store, 'k');
-    expect(reads.length).toBe(2);
-    expect(reads[1].length).toBe(large.readUInt32LE(large.length - 12) + 16);
+    const tailGuess = new TailGuess();
+    const segment = await readSegment(store, 'flushed/k', { tailGuess });
+    const footerBytes = large.readUInt32LE(large.length - 12) + 16;
+    expect(reads).toEqual([
+      { offset: large.length - 65536, length: 65536 },
+      { offset: large.length - footerBytes, length: footerBytes - 65536 },
+    ]);
+    // The next one of its kind is read at once.
+    await readSegment(store, 'flushed/l', { tailGuess });
+    await readSegment(store, 'compacted/m', { tailGuess });
+    expect(reads.slice(2).map(({ length }) => length)).toEqual([
+      Math.min(large.length, Math.ceil(footerBytes / 16384) * 16384),
+      65536,
+      footerBytes - 65536,
+    ]);
     expect(segment.section('t')!.streams.labels(19_999).get('id')).toBe(rows[19_999].labels[0][1]);
+  });
+
+  test('asks the store for nothing that its cache has, and believes no footer that is damaged', async () => {
+    const { store, reads } = countingStore(bytes);
+    const cache = new PlainCache();
+    const ask = async () => {
+      const segment = await readSegment(store, 'k', { cache });
+      const blocks = await segment.fetchBlocks(segment.section('t')!, [3, 9], allColumns);
+      return blocks.map((block) => [block.lines(), block.timestamps(), block.lineEnds()]);
+    };
+    const first = await ask();
+    const firstReads = reads.splice(0).length;
+    expect(await ask()).toEqual(first);
+    expect(reads).toEqual([]);
+    expect(firstReads).toBeGreaterThan(1);
+    cache.tail!.bytes[cache.tail!.bytes.length - 20] ^= 1;
+    expect(await ask()).toEqual(first);
+    expect(reads.length).toBe(1);
   });
 
   test('reads neighbouring blocks in one request and only the metadata that was asked for', async () => {

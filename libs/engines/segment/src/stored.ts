@@ -1,5 +1,6 @@
 /** Reads a segment from the object store, a footer and then blocks: step *fetch, scan* of a query. */
-import type { ObjectStore } from '@loki/ports';
+import { hasCode } from '@loki/model';
+import type { ObjectStore, RangeCache } from '@loki/ports';
 import type { StoredBlockInfo } from './block-table.ts';
 import { blockInfo, StoredBlock, unitsOf } from './block.ts';
 import { corrupt } from './corrupt.ts';
@@ -7,19 +8,26 @@ import { footerBytesNeeded, readFooter } from './layout.ts';
 import type { RawFooter } from './layout.ts';
 import { OpenFooter } from './open.ts';
 import type { Block, ColumnMask, FetchOptions, Section, StoredSegment } from './types.ts';
+import { isIntact } from './unit.ts';
 import type { UnitRef } from './unit.ts';
 
-/** First read of the object's tail. It usually contains the footer, and often the timestamps before it. */
-const tailBytesGuess = 64 << 10;
+/** The tail that is read of a segment when nothing is known of others like it. */
+const tailBytesFirst = 64 << 10;
+/** The tail that is read by guess at most: a large footer is worth a second request. */
+const tailBytesMax = 1 << 20;
+/** A guess is a multiple of this: footers of neighbouring days differ a little. */
+const tailBytesUnit = 16 << 10;
+/** Footers of one kind that the guess follows. */
+const footersKnown = 16;
 /**
  * Largest gap of unneeded bytes that is read to save a request (10 ms at 100 MB/s is 1 MB; stores charge per
  * request).
  */
-const gapBytesMax = 256 << 10;
+const gapBytesMax = 128 << 10;
 /** Most bytes of one request, unless a single unit is larger: data that arrives early can be used early. */
 const rangeBytesMax = 8 << 20;
 /** Most parallel requests of one `fetchBlocks`. */
-const requestsMax = 8;
+const requestsMax = 24;
 
 /** Bytes [start, end) of the object that one request reads. */
 interface Range {
@@ -35,17 +43,26 @@ interface FetchedUnits {
   readonly place: string;
 }
 
+/** Where a segment is read from. */
+interface StoredPlace {
+  readonly store: ObjectStore;
+  readonly key: string;
+  readonly cache: RangeCache | undefined;
+}
+
 class ReadSegment extends OpenFooter implements StoredSegment {
   readonly key: string;
   readonly #store: ObjectStore;
+  readonly #cache: RangeCache | undefined;
   /** The object's last bytes from #tailStart on: they contain small columns. */
   readonly #tail: Buffer;
   readonly #tailStart: number;
 
-  constructor(store: ObjectStore, key: string, footer: RawFooter, tail: Buffer) {
+  constructor({ store, key, cache }: StoredPlace, footer: RawFooter, tail: Buffer) {
     super(footer, key);
     this.key = key;
     this.#store = store;
+    this.#cache = cache;
     this.#tail = tail;
     this.#tailStart = footer.sizeBytes - tail.length;
   }
@@ -75,6 +92,11 @@ class ReadSegment extends OpenFooter implements StoredSegment {
     );
   }
 
+  storedBytes(section: Section, index: number, mask: ColumnMask, metadataNames?: readonly string[]): number {
+    const info = blockInfo(this.ownSection(section).blocks, index);
+    return unitsOf(info, mask, metadataNames).reduce((bytes, unit) => bytes + unit.storedBytes, 0);
+  }
+
   #makeBlock(
     info: StoredBlockInfo,
     mask: ColumnMask,
@@ -94,12 +116,13 @@ class ReadSegment extends OpenFooter implements StoredSegment {
 
   async #fetchUnits(units: readonly UnitRef[], signal?: AbortSignal): Promise<Map<UnitRef, Uint8Array>> {
     const fetched = new Map<UnitRef, Uint8Array>();
-    const missing: UnitRef[] = [];
+    let missing: UnitRef[] = [];
     for (const unit of units) {
       const at = unit.offset - this.#tailStart;
       if (at >= 0) fetched.set(unit, this.#tail.subarray(at, at + unit.storedBytes));
       else missing.push(unit);
     }
+    if (this.#cache && missing.length > 0) missing = await this.#takeCached(this.#cache, missing, fetched);
     missing.sort((a, b) => a.offset - b.offset);
     const ranges = coalesce(missing);
     const parts: Buffer[] = [];
@@ -117,7 +140,28 @@ class ReadSegment extends OpenFooter implements StoredSegment {
       const at = unit.offset - ranges[range].start;
       fetched.set(unit, detached(parts[range], at, unit.storedBytes));
     }
+    this.#cache?.write(
+      this.key,
+      // Damaged bytes are the reader's to report, and nobody's to keep.
+      missing
+        .filter((unit) => isIntact(unit, fetched.get(unit)!))
+        .map((unit) => ({ ...unit, bytes: fetched.get(unit)! })),
+    );
     return fetched;
+  }
+
+  /** Puts the units that the cache has into `fetched`. Returns the others. */
+  async #takeCached(
+    cache: RangeCache,
+    units: readonly UnitRef[],
+    fetched: Map<UnitRef, Uint8Array>,
+  ): Promise<UnitRef[]> {
+    const cached = await cache.read(this.key, units);
+    return units.filter((unit, i) => {
+      const bytes = cached[i];
+      if (bytes) fetched.set(unit, bytes);
+      return !bytes;
+    });
   }
 
   async #readRange({ start, end }: Range, signal?: AbortSignal): Promise<Buffer> {
@@ -130,6 +174,37 @@ class ReadSegment extends OpenFooter implements StoredSegment {
 }
 
 /**
+ * How long the tail should be that holds the footer of a segment: as those of the last segments of its kind,
+ * so that one request reads it, and little besides. Kinds are told apart by the first part of their keys.
+ */
+export class TailGuess {
+  readonly #footers = new Map<string, number[]>();
+
+  bytesFor(key: string): number {
+    const known = this.#footers.get(kindOf(key));
+    if (!known) return tailBytesFirst;
+    return Math.min(tailBytesMax, Math.ceil(Math.max(...known) / tailBytesUnit) * tailBytesUnit);
+  }
+
+  learn(key: string, footerBytes: number): void {
+    const known = this.#footers.get(kindOf(key)) ?? [];
+    this.#footers.set(kindOf(key), [...known.slice(1 - footersKnown), footerBytes]);
+  }
+}
+
+function kindOf(key: string): string {
+  return key.slice(0, key.indexOf('/') + 1);
+}
+
+interface ReadOptions {
+  readonly signal?: AbortSignal;
+  /** Absent: 64 KiB are read at first. */
+  readonly tailGuess?: TailGuess;
+  /** A copy nearby of footers and columns that were read before; absent: the store is asked each time. */
+  readonly cache?: RangeCache;
+}
+
+/**
  * Opens a segment in the object store by reading its footer: one request, a second one when the footer is
  * larger than the guess. Columns are fetched when they are needed, and checked before they are used.
  *
@@ -138,15 +213,37 @@ class ReadSegment extends OpenFooter implements StoredSegment {
 export async function readSegment(
   store: ObjectStore,
   key: string,
-  signal?: AbortSignal,
+  { signal, tailGuess, cache }: ReadOptions = {},
 ): Promise<StoredSegment> {
-  let { bytes, sizeBytes } = await store.getTail(key, tailBytesGuess, signal);
+  const place = { store, key, cache };
+  const cached = cache && (await cachedSegment(place, cache));
+  if (cached) return cached;
+  let { bytes, sizeBytes } = await store.getTail(key, tailGuess?.bytesFor(key) ?? tailBytesFirst, signal);
   const needed = footerBytesNeeded(bytes, sizeBytes, key);
-  if (needed > bytes.length) ({ bytes, sizeBytes } = await store.getTail(key, needed, signal));
+  tailGuess?.learn(key, needed);
+  if (needed > bytes.length) {
+    const front = await store.getRange(key, sizeBytes - needed, needed - bytes.length, signal);
+    bytes = Buffer.concat([front, bytes]);
+  }
   if (bytes.length < needed || bytes.length > sizeBytes) {
     throw corrupt(key, 'footer', `the store gave ${bytes.length} of ${needed} bytes`);
   }
-  return new ReadSegment(store, key, readFooter(bytes, sizeBytes, key), bytes);
+  const footer = readFooter(bytes, sizeBytes, key);
+  // Its checksum held. Small columns that stand before it come along.
+  cache?.writeTail(key, { bytes, sizeBytes });
+  return new ReadSegment(place, footer, bytes);
+}
+
+/** A footer that a cache has and that is damaged all the same is read from the store. */
+async function cachedSegment(place: StoredPlace, cache: RangeCache): Promise<ReadSegment | undefined> {
+  const tail = await cache.readTail(place.key);
+  if (!tail) return undefined;
+  try {
+    return new ReadSegment(place, readFooter(tail.bytes, tail.sizeBytes, place.key), tail.bytes);
+  } catch (error) {
+    if (hasCode(error, 'corrupt')) return undefined;
+    throw error;
+  }
 }
 
 /** Ranges that cover the units, which are sorted by offset. */

@@ -216,6 +216,8 @@ export interface FetchOptions {
 export interface StoredSegment extends SegmentFooter {
   readonly key: string;
   fetchBlock(section: Section, index: number, mask: ColumnMask, options?: FetchOptions): Promise<Block>;
+  /** Bytes of the object that the columns of a block take; `metadataNames` as in FetchOptions. */
+  storedBytes(section: Section, index: number, mask: ColumnMask, metadataNames?: readonly string[]): number;
   /**
    * Reads and decodes blocks; one request reads neighbouring ranges. The result is in the order of `indices`.
    */

@@ -138,7 +138,7 @@ export class CommittedRows {
   async #open(key: string, signal?: AbortSignal): Promise<StoredSegment> {
     const kept = this.#footers.get(key);
     if (kept) return kept;
-    const segment = await readSegment(this.#options.objectStore, key, signal);
+    const segment = await readSegment(this.#options.objectStore, key, { signal });
     this.#footers.set(key, segment);
     return segment;
   }

@@ -21,6 +21,7 @@ export type {
 } from './leaf.ts';
 export type { LogFields, Logger } from './logger.ts';
 export type { ObjectInfo, ObjectStore } from './object-store.ts';
+export type { CheckedRange, ObjectTail, RangeCache } from './range-cache.ts';
 export type { CachePolicy, ResultsCache, ResultsKind } from './results-cache.ts';
 export type { RouteService, RulerService } from './peer-services.ts';
 export type { RingNews, RingPut, RingStore } from './ring-store.ts';

@@ -1,10 +1,13 @@
 /** Heavy work as tasks, which run on other threads. */
 import type { ObjectStore } from './object-store.ts';
+import type { RangeCache } from './range-cache.ts';
 import type { Clock } from './time.ts';
 
 /** The environment of a task in its worker. */
 export interface WorkerEnv {
   readonly objectStore: ObjectStore;
+  /** A copy nearby of footers and columns; absent: every read asks the store. */
+  readonly rangeCache?: RangeCache;
   /** Measures the time of requests to the store; absent: tasks report no time. */
   readonly clock?: Clock;
   /**

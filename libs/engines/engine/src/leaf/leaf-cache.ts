@@ -1,4 +1,5 @@
 import type { WorkerEnv } from '@loki/ports';
+import { TailGuess } from '@loki/segment';
 import type { Segment, StoredSegment } from '@loki/segment';
 import { compileLeaf, compileSelection } from '../pipeline/compile-leaf.ts';
 import type { LeafPlan, LogPlan } from '../pipeline/compile-leaf.ts';
@@ -27,6 +28,8 @@ export class LeafCache {
   readonly #segmentBytesMax: number;
   #segmentBytes = 0;
   readonly blocks: BlockCache;
+  /** For segments that are opened. */
+  readonly tailGuess = new TailGuess();
 
   constructor(bytesMax: number) {
     this.#segmentBytesMax = bytesMax * segmentShare;

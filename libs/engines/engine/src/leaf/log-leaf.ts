@@ -13,6 +13,7 @@ import type { Candidate } from './block-candidates.ts';
 import { allPassingBlocks, passingBlocks } from './block-sieve.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { countHeadShare, countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
 import { scanContext, rowsPerCheck } from './scan-context.ts';
@@ -20,10 +21,18 @@ import type { ScanContext } from './scan-context.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
 
 /**
- * Blocks fetched ahead at most, and at first: a query whose limit is soon filled should not read what it will
- * not need.
+ * Stored bytes read ahead at first, some blocks of text or the small columns of a hundred: a query whose
+ * limit is soon filled should not read what it will not need.
  */
-const aheadMax = 8;
+const firstAheadBytes = 1 << 20;
+/**
+ * The same for timestamps and the metadata that filters read: those of a day's blocks stand together, and are
+ * better read at once than twice with what is between them.
+ */
+const firstSmallBytes = 4 << 20;
+/** Blocks whose labels are looked at before the lines of those that passed are read, at first and at most. */
+const labelledFirst = 8;
+const labelledMax = 64;
 
 /** Rows from..to of one run. */
 interface RowRange {
@@ -70,22 +79,59 @@ export async function runLogLeaf(
 
 /** The common way: block by block, until the rows found are surely the best. */
 async function scanBlocks(batches: AsyncIterable<readonly Candidate[]>, scan: LogScan): Promise<void> {
-  let ahead = 1;
   for await (const candidates of batches) {
-    for (let i = 0; i < candidates.length; i++) {
-      scan.checkCancelled();
-      const { bound } = scan.rows;
-      if (bound !== undefined && scan.isBeyond(candidates[i], bound)) {
-        scan.stats.blocksSkipped += candidates.length - i;
-        return;
-      }
-      for (const next of candidates.slice(i + 1, i + 1 + ahead)) {
-        next.reader.prefetch([next.info], scan.firstNeed(next));
-      }
-      ahead = Math.min(ahead * 2, aheadMax);
-      await scan.visit(candidates[i]);
-    }
+    const isDone = scan.filtersLabels
+      ? await scanLabelled(candidates, scan)
+      : await scanInOrder(candidates, scan);
+    if (isDone) return;
   }
+}
+
+/**
+ * Labels of some blocks, then the lines of those that have rows left, together. True: the rows found are
+ * surely the best.
+ */
+async function scanLabelled(candidates: readonly Candidate[], scan: LogScan): Promise<boolean> {
+  const ahead = new ReadAhead(candidates, {
+    needOf: (candidate) => scan.firstNeed(candidate),
+    firstBytes: firstSmallBytes,
+  });
+  let count = labelledFirst;
+  for (let from = 0; from < candidates.length;) {
+    const passing: Candidate[] = [];
+    const to = Math.min(candidates.length, from + count);
+    for (; from < to; from++) {
+      scan.checkCancelled();
+      if (scan.isEnough(candidates[from])) {
+        scan.stats.blocksSkipped += candidates.length - from;
+        await scanInOrder(passing, scan);
+        return true;
+      }
+      ahead.moveTo(from);
+      if (await scan.mayCount(candidates[from])) passing.push(candidates[from]);
+    }
+    if (await scanInOrder(passing, scan)) {
+      scan.stats.blocksSkipped += candidates.length - from;
+      return true;
+    }
+    count = Math.min(count * 2, labelledMax);
+  }
+  return false;
+}
+
+/** True: the rows found are surely the best. */
+async function scanInOrder(candidates: readonly Candidate[], scan: LogScan): Promise<boolean> {
+  const ahead = new ReadAhead(candidates, { needOf: () => wholeNeed, firstBytes: firstAheadBytes });
+  for (let i = 0; i < candidates.length; i++) {
+    scan.checkCancelled();
+    if (scan.isEnough(candidates[i])) {
+      scan.stats.blocksSkipped += candidates.length - i;
+      return true;
+    }
+    ahead.moveTo(i);
+    await scan.visit(candidates[i]);
+  }
+  return false;
 }
 
 /** Where lines do not matter: choose the rows by their timestamps, then read the lines of those chosen. */
@@ -97,6 +143,10 @@ async function pickRows(
   const picks = new RowPicks(limit, direction === 'forward');
   const candidates: Candidate[] = [];
   batches: for await (const batch of batches) {
+    const ahead = new ReadAhead(batch, {
+      needOf: (candidate) => scan.pickNeed(candidate),
+      firstBytes: firstSmallBytes,
+    });
     for (let i = 0; i < batch.length; i++) {
       scan.checkCancelled();
       const candidate = batch[i];
@@ -105,6 +155,7 @@ async function pickRows(
         scan.stats.blocksSkipped += batch.length - i;
         break batches;
       }
+      ahead.moveTo(i);
       const at = candidates.push(candidate) - 1;
       await scan.pick(candidate, bound, (row, ts) =>
         picks.add(ts + Number(candidate.info.baseNs - startNs), at, row),
@@ -112,14 +163,21 @@ async function pickRows(
       picks.prune();
     }
   }
-  const chosen = picks.finish();
+  // All of them are read: in the order of the object, so that neighbours are read together.
+  const chosen = [...picks.finish()].sort((a, b) =>
+    compareCandidates(candidates[a.candidate], candidates[b.candidate]),
+  );
+  const chosenBlocks = chosen.map(({ candidate }) => candidates[candidate]);
+  const ahead = new ReadAhead(chosenBlocks, { needOf: () => wholeNeed });
   for (let i = 0; i < chosen.length; i++) {
     scan.checkCancelled();
-    for (const { candidate } of chosen.slice(i + 1, i + 1 + aheadMax)) {
-      candidates[candidate].reader.prefetch([candidates[candidate].info], wholeNeed);
-    }
+    ahead.moveTo(i);
     await scan.take(candidates[chosen[i].candidate], chosen[i].rows);
   }
+}
+
+function compareCandidates(a: Candidate, b: Candidate): number {
+  return a.sourceIndex - b.sourceIndex || a.info.index - b.info.index;
 }
 
 function compareBig(a: bigint, b: bigint): number {
@@ -175,6 +233,29 @@ class LogScan {
     }
   }
 
+  /** No row of the block can be among the best. */
+  isEnough(candidate: Candidate): boolean {
+    const { bound } = this.rows;
+    return bound !== undefined && this.isBeyond(candidate, bound);
+  }
+
+  /** Labels alone may rule out a block. */
+  get filtersLabels(): boolean {
+    return this.#plan.pipeline.baseFilters.length > 0;
+  }
+
+  /** Whether filters on labels leave anything of a block, which then stays loaded for its visit. */
+  async mayCount(candidate: Candidate): Promise<boolean> {
+    const { reader, info } = candidate;
+    const first = reader.load(info, this.firstNeed(candidate));
+    this.#select(candidate, first instanceof Promise ? await first : first, this.rows.bound);
+    if (this.#selection.count > 0) return true;
+    this.stats.blocksMatched++;
+    this.stats.blocksSkipped++;
+    reader.release(info);
+    return false;
+  }
+
   /** All rows of the block that count are worse than one at `bound`. */
   isBeyond(candidate: Candidate, bound: bigint): boolean {
     return this.#isForward ? candidate.minNs > bound : candidate.maxNs < bound;
@@ -184,6 +265,11 @@ class LogScan {
   firstNeed({ info }: Candidate): BlockNeed {
     const { pipeline } = this.#plan;
     return pipeline.baseFilters.length === 0 ? wholeNeed : labelsNeed(pipeline, info);
+  }
+
+  /** The columns that `pick` reads. */
+  pickNeed({ info }: Candidate): BlockNeed {
+    return labelsNeed(this.#plan.pipeline, info);
   }
 
   async visit(candidate: Candidate): Promise<void> {
@@ -206,7 +292,7 @@ class LogScan {
     onRow: (row: number, ts: number) => void,
   ): Promise<void> {
     const { reader, info } = candidate;
-    const first = reader.load(info, labelsNeed(this.#plan.pipeline, info));
+    const first = reader.load(info, this.pickNeed(candidate));
     const block = first instanceof Promise ? await first : first;
     this.stats.blocksMatched++;
     const deleted = candidate.touched && (await this.#deletes!.rowsOf(candidate));

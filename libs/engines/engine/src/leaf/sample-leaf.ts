@@ -17,14 +17,12 @@ import type { Candidate } from './block-candidates.ts';
 import { allPassingBlocks } from './block-sieve.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost, countRuledOut } from './dry-run.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { bytesOfRows, countHeadShare, countLines, filterNames, selectRowsOfRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
 import { scanContext, rowsPerCheck } from './scan-context.ts';
 import type { ScanContext } from './scan-context.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
-
-/** Blocks fetched ahead: their requests go together, and run while earlier blocks are scanned. */
-const ahead = 8;
 
 /**
  * Runs a range aggregation over sections.
@@ -57,9 +55,10 @@ export async function runSampleLeaf(
     for (const candidate of candidates) scan.measure(candidate);
     return scan.finish();
   }
+  const ahead = scan.readAhead(candidates);
   for (let i = 0; i < candidates.length; i++) {
     context.checkCancelled();
-    if (i % ahead === 0) scan.prefetch(candidates.slice(i, i + 2 * ahead));
+    ahead.moveTo(i);
     const { linesMatched, metadataBytes } = context.stats;
     try {
       const visit = scan.visit(candidates[i]);
@@ -131,24 +130,11 @@ class SampleScan {
       plan.unwrap === undefined;
   }
 
-  prefetch(candidates: readonly Candidate[]): void {
-    const groups = new Map<SectionReader, BlockInfo[]>();
-    for (const candidate of candidates) {
-      if (this.#isAnsweredByIndex(candidate)) continue;
-      const group = groups.get(candidate.reader);
-      if (group) group.push(candidate.info);
-      else groups.set(candidate.reader, [candidate.info]);
-    }
-    for (const [reader, infos] of groups) {
-      // Neighbours with the same need are read in one request.
-      let from = 0;
-      const needs = infos.map((info) => this.#firstNeed(info));
-      for (let i = 1; i <= infos.length; i++) {
-        if (i < infos.length && sameNeed(needs[i], needs[from])) continue;
-        reader.prefetch(infos.slice(from, i), needs[from]);
-        from = i;
-      }
-    }
+  readAhead(candidates: readonly Candidate[]): ReadAhead {
+    return new ReadAhead(candidates, {
+      needOf: ({ info }) => this.#firstNeed(info),
+      isRead: (candidate) => !this.#isAnsweredByIndex(candidate),
+    });
   }
 
   /** Counts what `visit` would read. */
@@ -424,8 +410,4 @@ function rowsInRange(
 
 function lengthOf(ends: Uint32Array, from: number, to: number): number {
   return ends[to - 1] - (from === 0 ? 0 : ends[from - 1]);
-}
-
-function sameNeed(a: BlockNeed, b: BlockNeed): boolean {
-  return a.mask === b.mask && a.names?.join() === b.names?.join();
 }

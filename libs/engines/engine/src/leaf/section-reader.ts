@@ -57,7 +57,9 @@ export interface SectionReader {
   readonly clip?: Clip;
   /** A block with at least the columns asked for; at once when they are in memory. */
   load(info: BlockInfo, need: BlockNeed): Block | Promise<Block>;
-  /** Blocks that will be asked for soon, in that order. */
+  /** Bytes of the object that the columns asked for take; 0: they are in memory. */
+  storedBytes(info: BlockInfo, need: BlockNeed): number;
+  /** Blocks that will be asked for soon. */
   prefetch(infos: readonly BlockInfo[], need: BlockNeed): void;
   /** The search filters of blocks, read together; undefined where a block has none. */
   filters(infos: readonly BlockInfo[]): Promise<readonly (BlockFilter | undefined)[]>;
@@ -103,7 +105,8 @@ export async function openStored(key: string, env: WorkerEnv): Promise<StoredSeg
   const cache = LeafCache.of(env);
   const known = cache.segment(key) as StoredSegment | undefined;
   if (known) return known;
-  const segment = await readSegment(env.objectStore, key);
+  const { tailGuess } = cache;
+  const segment = await readSegment(env.objectStore, key, { tailGuess, cache: env.rangeCache });
   cache.keepSegment(key, segment);
   return segment;
 }
@@ -150,6 +153,10 @@ class MemoryReader implements SectionReader {
     return entry;
   }
 
+  storedBytes(): number {
+    return 0;
+  }
+
   prefetch(): void {
     // Everything is here.
   }
@@ -178,6 +185,8 @@ class StoreReader implements SectionReader {
   readonly #stats: LeafStats;
   /** Fetches under way, by block. */
   readonly #pending = new Map<number, Promise<void>>();
+  /** Blocks read ahead, until the scan has used them: the cache has room for those of a few scans only. */
+  readonly #ahead = new Map<number, PartedBlock>();
 
   constructor(
     from: { segment: StoredSegment; section: Section; clip: Clip | undefined },
@@ -199,6 +208,11 @@ class StoreReader implements SectionReader {
     return entry.missing(need.mask, need.names) === 0 ? entry : this.#fetch(info, entry, need);
   }
 
+  storedBytes(info: BlockInfo, { mask, names }: BlockNeed): number {
+    const missing = this.#entry(info).missing(mask, names);
+    return missing === 0 ? 0 : this.#segment.storedBytes(this.section, info.index, missing, names);
+  }
+
   prefetch(infos: readonly BlockInfo[], need: BlockNeed): void {
     const wanted = infos.filter(
       (info) => !this.#pending.has(info.index) && this.#entry(info).missing(need.mask, need.names) !== 0,
@@ -216,7 +230,10 @@ class StoreReader implements SectionReader {
     });
     // The loader of the block sees the failure; there may be none when the scan ends early.
     fetched.catch(() => indices.forEach((index) => this.#pending.delete(index)));
-    for (const index of indices) this.#pending.set(index, fetched);
+    indices.forEach((index, i) => {
+      this.#pending.set(index, fetched);
+      this.#ahead.set(index, entries[i]);
+    });
     for (const info of wanted) this.#stats.compressedBytes += info.storedBytes;
   }
 
@@ -246,10 +263,14 @@ class StoreReader implements SectionReader {
   }
 
   release(info: BlockInfo): void {
-    this.#cache.blocks.release(blockKey(this.#segment.key, this.section, info));
+    const key = blockKey(this.#segment.key, this.section, info);
+    this.#cache.blocks.release(key, this.#ahead.get(info.index));
+    this.#ahead.delete(info.index);
   }
 
   #entry(info: BlockInfo): PartedBlock {
+    const ahead = this.#ahead.get(info.index);
+    if (ahead) return ahead;
     return this.#cache.blocks.entry(blockKey(this.#segment.key, this.section, info), info);
   }
 

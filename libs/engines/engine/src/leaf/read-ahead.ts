@@ -1,0 +1,89 @@
+import type { Candidate } from './block-candidates.ts';
+import type { BlockNeed, SectionReader } from './section-reader.ts';
+
+/** Stored bytes that one scan has on their way or waiting for it at most. */
+const aheadBytesMax = 8 << 20;
+/** Blocks of the same: each also has an object of its own. */
+const aheadBlocksMax = 512;
+
+interface ReadAheadOptions {
+  readonly needOf: (candidate: Candidate) => BlockNeed;
+  /** False: the index answers for the block. Absent: all are read. */
+  readonly isRead?: (candidate: Candidate) => boolean;
+  /**
+   * Stored bytes that are read ahead at first: few where the scan may soon have enough. They double up to
+   * 8 MiB. Default 8 MiB.
+   */
+  readonly firstBytes?: number;
+}
+
+/**
+ * Reads the columns of blocks before a scan comes to them, in its order. Its bound counts bytes: one request
+ * to a store 30 ms away reads small columns of hundreds of blocks, and large ones are under way while the
+ * scan is at earlier ones.
+ */
+export class ReadAhead {
+  readonly #candidates: readonly Candidate[];
+  readonly #options: ReadAheadOptions;
+  #aheadMax: number;
+  /** The first candidate that is not asked for yet. */
+  #next = 0;
+  /** Stored bytes of the candidates between the scan and #next; 0 for those that are not read. */
+  readonly #bytes: number[] = [];
+  #aheadBytes = 0;
+  /** Candidates that the scan has left behind. */
+  #passed = 0;
+
+  constructor(candidates: readonly Candidate[], options: ReadAheadOptions) {
+    this.#candidates = candidates;
+    this.#options = options;
+    this.#aheadMax = Math.min(options.firstBytes ?? aheadBytesMax, aheadBytesMax);
+  }
+
+  /** The scan comes to the candidate `at`. Asks for more once half of what was ahead is behind. */
+  moveTo(at: number): void {
+    for (; this.#passed < at; this.#passed++) this.#aheadBytes -= this.#bytes[this.#passed] ?? 0;
+    if (this.#next >= this.#candidates.length) return;
+    const isScarce = this.#aheadBytes * 2 <= this.#aheadMax && (this.#next - at) * 2 <= aheadBlocksMax;
+    if (this.#next > at && !isScarce) return;
+    if (at > 0) this.#aheadMax = Math.min(this.#aheadMax * 2, aheadBytesMax);
+    const groups = new Map<SectionReader, Candidate[]>();
+    while (this.#next < this.#candidates.length && this.#next - at < aheadBlocksMax) {
+      const candidate = this.#candidates[this.#next];
+      const bytes = this.#bytesOf(candidate);
+      // The block that the scan is at is read whatever its size.
+      if (this.#next > at && this.#aheadBytes + bytes > this.#aheadMax) break;
+      this.#bytes[this.#next++] = bytes;
+      this.#aheadBytes += bytes;
+      if (bytes === 0) continue;
+      const group = groups.get(candidate.reader);
+      if (group) group.push(candidate);
+      else groups.set(candidate.reader, [candidate]);
+    }
+    for (const [reader, group] of groups) this.#prefetch(reader, group);
+  }
+
+  #bytesOf(candidate: Candidate): number {
+    const { isRead, needOf } = this.#options;
+    if (isRead && !isRead(candidate)) return 0;
+    return candidate.reader.storedBytes(candidate.info, needOf(candidate));
+  }
+
+  /** Blocks with the same need are read together. */
+  #prefetch(reader: SectionReader, group: readonly Candidate[]): void {
+    const byNeed = new Map<string, { need: BlockNeed; candidates: Candidate[] }>();
+    for (const candidate of group) {
+      const need = this.#options.needOf(candidate);
+      const name = `${need.mask} ${need.names?.join('\u0000') ?? '*'}`;
+      const same = byNeed.get(name);
+      if (same) same.candidates.push(candidate);
+      else byNeed.set(name, { need, candidates: [candidate] });
+    }
+    for (const { need, candidates } of byNeed.values()) {
+      reader.prefetch(
+        candidates.map(({ info }) => info),
+        need,
+      );
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import type { Protocol } from '@loki/services';
+
+/** What was asked of a bucket. */
+export interface StoreUse {
+  readonly requests: number;
+  /**
+   * The longest chain of requests of which each began after the one before was answered: so often the
+   * store's delay was waited for, however many requests went side by side.
+   */
+  readonly trips: number;
+  readonly bytes: number;
+}
+
+interface Exchange {
+  readonly trip: number;
+  /** Of the answer; undefined: its head has not come yet. */
+  bytesLeft: number | undefined;
+}
+
+/** Requests for segments' bytes, over all connections of a link to a bucket. */
+export class CountedRequests {
+  #requests = 0;
+  #bytes = 0;
+  #trips = 0;
+
+  /** Since the call before. */
+  take(): StoreUse {
+    const use = { requests: this.#requests, trips: this.#trips, bytes: this.#bytes };
+    this.#requests = this.#bytes = this.#trips = 0;
+    return use;
+  }
+
+  /** Looks for news of the catalog are left out: processes make them all the time, whatever is asked. */
+  connection(): Protocol {
+    let exchange: Exchange | undefined;
+    return {
+      // A request without a body is written at once.
+      sent: (chunk) => {
+        const [line] = chunk.toString('latin1', 0, 1024).split('\r\n', 1);
+        exchange = undefined;
+        if (!/^GET \/[^/?]+\/(?:segments|compacted)\//.test(line)) return;
+        this.#requests++;
+        exchange = { trip: this.#trips + 1, bytesLeft: undefined };
+      },
+      answers: (chunk) => {
+        if (exchange) this.#answer(exchange, chunk);
+        return false;
+      },
+    };
+  }
+
+  #answer(exchange: Exchange, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    let body = chunk.length;
+    if (exchange.bytesLeft === undefined) {
+      const head = chunk.toString('latin1').split('\r\n\r\n', 1)[0];
+      exchange.bytesLeft = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+      body -= head.length + 4;
+    }
+    exchange.bytesLeft -= body;
+    if (exchange.bytesLeft <= 0) this.#trips = Math.max(this.#trips, exchange.trip);
+  }
+}

@@ -1,0 +1,58 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { StoreProcess } from './store-process.ts';
+import type { DataSet } from './store-queries.ts';
+
+export const storeTenant = 'store';
+/** Has a part of the data, to warm up what is not data. */
+export const warmTenant = 'warm';
+
+/** Of so many batches the tenant for warming up has one. */
+const warmEvery = 12;
+const compactedWithinMs = 600_000;
+const pollMs = 2_000;
+
+/** Place of one body in the file of a data set: offset and length. */
+interface Batch {
+  readonly o: number;
+  readonly l: number;
+}
+
+/**
+ * Pushes a data set unless the work directory says that it was, and waits until compaction has nothing to do
+ * any more.
+ */
+export async function loadStore(server: StoreProcess, set: DataSet, work: string): Promise<void> {
+  const marker = path.join(work, 'loaded.json');
+  const identity = JSON.stringify({ startMs: set.startMs, endMs: set.endMs, needle: set.needles.uuid });
+  if (fs.existsSync(marker)) {
+    if (fs.readFileSync(marker, 'utf8') === identity) return;
+    throw new Error(`${work} holds another data set: give another --work directory`);
+  }
+  await server.start(0);
+  const file = path.join(set.directory, 'main.proto');
+  const batches = JSON.parse(fs.readFileSync(`${file}.idx.json`, 'utf8')) as Batch[];
+  const bodies = fs.openSync(file, 'r');
+  for (const [number, { o, l }] of batches.entries()) {
+    const body = Buffer.alloc(l);
+    fs.readSync(bodies, body, 0, l, o);
+    await server.push(body, storeTenant);
+    if (number % warmEvery === 0) await server.push(body, warmTenant);
+  }
+  fs.closeSync(bodies);
+  await server.flush();
+  await untilCompacted(server);
+  await server.stop();
+  fs.writeFileSync(marker, identity);
+}
+
+/** Flushed segments are left alone for two minutes; each tenant's day is one merge at least. */
+async function untilCompacted(server: StoreProcess): Promise<void> {
+  const deadlineMs = Date.now() + compactedWithinMs;
+  while (Date.now() < deadlineMs) {
+    const { merges, backlogMerges, isRunning } = await server.compaction();
+    if (merges >= 2 && backlogMerges === 0 && !isRunning) return;
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+  throw new Error('the day is not compacted');
+}

@@ -1,0 +1,136 @@
+/**
+ * Queries over an object store that is some milliseconds away: requests, bytes and time of each, with nothing
+ * known and when it is asked again. One process on MinIO behind a link that delays each request.
+ *
+ *     npm run bench:store -- --data DIR [--work DIR] [--delay-ms 30] [--cache-mb 512] [--only needle_all,...]
+ *         [--tree DIR]
+ *
+ * DIR holds a data set of the benchmark harness that ends before today, so that its day is compacted whole.
+ * What was stored is kept in the work directory, and used again by the next run.
+ *
+ * - `first`: the first query of a process. Code is compiled and warmed by it, too.
+ * - `cold`: another tenant has asked the same before, so that code is warm; of the data nothing is known.
+ * - `warm`: asked again.
+ * - `disk`: as `cold`, in a process whose cache on disk has what the one before read.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { findMinio, Link, makeBucket, servicesCache, startMinio } from '@loki/services';
+import { freePorts } from '@loki/test-tools';
+import { CountedRequests } from './counted-requests.ts';
+import type { StoreUse } from './counted-requests.ts';
+import { loadStore, storeTenant, warmTenant } from './load-store.ts';
+import { StoreProcess } from './store-process.ts';
+import { readDataSet, storeQueries } from './store-queries.ts';
+import type { StoreQuery } from './store-queries.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    data: { type: 'string' },
+    work: { type: 'string', default: '/tmp/loki-bench-store' },
+    'delay-ms': { type: 'string', default: '30' },
+    'cache-mb': { type: 'string', default: '0' },
+    only: { type: 'string', default: '' },
+    /** Another checkout whose process is measured. */
+    tree: { type: 'string', default: path.join(import.meta.dirname, '../../..') },
+    json: { type: 'string', default: '' },
+  },
+});
+
+if (options.data === undefined) throw new Error('--data DIR: a data set of the benchmark harness');
+const binary = findMinio(servicesCache);
+if (binary === undefined) {
+  console.log('skipped: there is no MinIO; set MINIO_BINARY');
+  process.exit(0);
+}
+
+const { data, work, only } = options;
+const bucket = 'bench';
+fs.mkdirSync(work, { recursive: true });
+const minio = await startMinio(binary, work);
+await makeBucket(minio.endpoint, bucket);
+const requests = new CountedRequests();
+const link = new Link(Number(new URL(minio.endpoint).port), () => requests.connection());
+const [linkPort] = await freePorts(1);
+await link.listen(linkPort);
+const server = new StoreProcess({
+  tree: options.tree,
+  directory: work,
+  endpoint: `http://127.0.0.1:${linkPort}`,
+  bucket,
+});
+
+try {
+  const set = readDataSet(data);
+  await loadStore(server, set, work);
+  link.delayMs = Number(options['delay-ms']);
+  const wanted = storeQueries(set).filter(({ id }) => only === '' || only.split(',').includes(id));
+  const cacheMib = Number(options['cache-mb']);
+  const rows = [];
+  for (const query of wanted) {
+    server.forgetDisk();
+    const row = { id: query.id, first: await first(query, cacheMib), ...(await rest(query, cacheMib)) };
+    rows.push(row);
+    console.log(tableRow(row.id, [row.first, row.cold, row.warm, row.disk]));
+  }
+  if (options.json !== '') fs.writeFileSync(options.json, JSON.stringify(rows, undefined, 1));
+  console.log(
+    '\n| query | first: requests, trips, KiB, CPU s, s | cold | warm | disk |\n|---|---|---|---|---|',
+  );
+  for (const { id, first: one, cold, warm, disk } of rows) console.log(tableRow(id, [one, cold, warm, disk]));
+} finally {
+  await server.stop();
+  await link.close();
+  await minio.stop();
+}
+
+/** What one query took. */
+interface Cost extends StoreUse {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+}
+
+async function first(query: StoreQuery, cacheMib: number): Promise<Cost> {
+  await server.start(cacheMib);
+  const cost = await measured(query, storeTenant);
+  await server.stop();
+  server.forgetDisk();
+  return cost;
+}
+
+async function rest(query: StoreQuery, cacheMib: number): Promise<Record<'cold' | 'warm' | 'disk', Cost>> {
+  await server.start(cacheMib);
+  await warmUp(query);
+  const cold = await measured(query, storeTenant);
+  const again = [await measured(query, storeTenant), await measured(query, storeTenant)];
+  const warm = again.sort((a, b) => a.seconds - b.seconds)[0];
+  await server.stop();
+  await server.start(cacheMib);
+  await warmUp(query);
+  const disk = await measured(query, storeTenant);
+  await server.stop();
+  return { cold, warm, disk };
+}
+
+/** Three times, as code is compiled by use. */
+async function warmUp(query: StoreQuery): Promise<void> {
+  for (let i = 0; i < 3; i++) await server.ask(query, warmTenant);
+}
+
+async function measured(query: StoreQuery, tenant: string): Promise<Cost> {
+  requests.take();
+  const startedMs = performance.now();
+  const cpuBefore = server.cpuSeconds();
+  await server.ask(query, tenant);
+  const seconds = (performance.now() - startedMs) / 1000;
+  return { ...requests.take(), seconds, cpuSeconds: server.cpuSeconds() - cpuBefore };
+}
+
+function tableRow(id: string, costs: readonly Cost[]): string {
+  const cells = costs.map(
+    (cost) =>
+      `${cost.requests}, ${cost.trips}, ${(cost.bytes / 1024).toFixed(0)}, ${cost.cpuSeconds.toFixed(2)}, ${cost.seconds.toFixed(2)}`,
+  );
+  return `| ${id} | ${cells.join(' | ')} |`;
+}
