@@ -50,7 +50,7 @@ export async function measureRing(members: number): Promise<Map<string, number>>
   const server = await startRedis(port, directory);
   const endpoints = [`127.0.0.1:${port}`];
   const admin = openRedis({ endpoints, connectTimeoutMs: 5_000, socketTimeoutMs: 60_000 }, 'bench');
-  const open = () => new RedisRingStore({ endpoints, timers, random, timeoutMs: 10_000 });
+  const open = () => new RedisRingStore({ endpoints, timers, random, timeoutMs: 60_000 });
   const whole = Math.min(members, wholeMax);
   const processes = await Promise.all(
     Array.from({ length: whole }, (_, i) => startWhole(`whole-${i}`, open())),

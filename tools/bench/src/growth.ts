@@ -2,11 +2,12 @@
  * How costs grow with what there is: each measure at sizes a decade apart, by CPU time and memory of the real
  * process, its exponent, and a failure past its bar.
  *
- *     npm run bench:growth -- [--rows streams,catalog,ring] [--sizes 1000,10000,100000] [--json FILE]
+ *     npm run bench:growth -- [--rows streams,catalog,ring,heads] [--sizes 1000,10000,100000] [--json FILE]
  */
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
 import { catalogMeasures, measureCatalog } from './growth-catalog.ts';
+import { headMeasures, measureHeads } from './growth-heads.ts';
 import { judgeGrowth } from './growth-judge.ts';
 import type { Measure } from './growth-judge.ts';
 import { measureRing, ringMeasures } from './growth-ring.ts';
@@ -26,6 +27,7 @@ const rows: ReadonlyMap<string, Row> = new Map([
   ['streams', { sizes: many, measures: streamMeasures, measure: measureStreams }],
   ['catalog', { sizes: many, measures: catalogMeasures, measure: measureCatalog }],
   ['ring', { sizes: [10, 100, 1_000], measures: ringMeasures, measure: measureRing }],
+  ['heads', { sizes: [10, 100, 1_000], measures: headMeasures, measure: measureHeads }],
 ]);
 
 const { values: options } = parseArgs({

@@ -5,6 +5,7 @@ import type { TenantId } from '@loki/model';
 import type {
   LeafRequest,
   LeafResult,
+  PartitionHead,
   QuerierService,
   StoredBytesRequest,
   StreamsRequest,
@@ -12,11 +13,16 @@ import type {
   TailFrame,
   Timers,
 } from '@loki/ports';
-import { FrontendDefinition, WireStoredBytes, WireTailFrame } from '@loki/proto';
+import { FrontendDefinition, WirePartitionHeads, WireStoredBytes, WireTailFrame } from '@loki/proto';
 import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
 import { traceToWire } from './call-context.ts';
 import { float64Column } from './columns.ts';
-import { leafRequestToWire, streamsRequestToWire, tailFrameFromWire } from './leaf-codec.ts';
+import {
+  leafRequestToWire,
+  partitionHeadsFromWire,
+  streamsRequestToWire,
+  tailFrameFromWire,
+} from './leaf-codec.ts';
 import { rpcMethod } from './method.ts';
 import { carryOn, PartJoiner } from './parts.ts';
 import type { SliceDeps } from './parts.ts';
@@ -123,6 +129,11 @@ class RemoteSlot implements QuerierService {
     const kind = { $case: 'storedBytes', storedBytes: { startNs, endNs, intervalNs } } as const;
     const bytes = await this.#run(tenant, kind, signal);
     return [...float64Column(WireStoredBytes.decode(bytes).bytes)];
+  }
+
+  async heads(tenant: TenantId, signal?: AbortSignal): Promise<readonly PartitionHead[]> {
+    const bytes = await this.#run(tenant, { $case: 'heads', heads: {} }, signal);
+    return partitionHeadsFromWire(WirePartitionHeads.decode(bytes));
   }
 
   async *tail(request: LeafRequest, signal: AbortSignal): AsyncGenerator<TailFrame> {

@@ -74,6 +74,13 @@ test('streams and volumes arrive as they were sent', async () => {
   expect(ingester.asked).toEqual(plain);
 });
 
+test('bounds of heads arrive as they were sent', async () => {
+  expect(await client.headBounds([0, 7], tenant)).toEqual([
+    { partition: 0, committedOffset: 2 ** 40, oldestNs: undefined },
+    { partition: 7, committedOffset: 2 ** 40 + 7, oldestNs: 7n * 10n ** 18n },
+  ]);
+});
+
 test('partitions and flush', async () => {
   expect(await client.partitions()).toEqual([0, 3, 70_000]);
   await client.flush();

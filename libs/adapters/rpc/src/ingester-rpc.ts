@@ -1,10 +1,12 @@
 import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type {
   IngesterService,
   LeafRequest,
   StreamsRequest,
   HeadAnswer,
   LeafResult,
+  PartitionHead,
   StreamVolume,
   TailFrame,
 } from '@loki/ports';
@@ -13,6 +15,8 @@ import { HeadsCaller, headsParts } from './heads-call.ts';
 import {
   leafRequestFromWire,
   leafRequestToWire,
+  partitionHeadsFromWire,
+  partitionHeadsToWire,
   streamsRequestFromWire,
   streamsRequestToWire,
   tailFrameFromWire,
@@ -38,6 +42,7 @@ const partitionsMethod = rpcMethod(IngesterDefinition, methods.partitions);
 const queryHeadMethod = rpcMethod(IngesterDefinition, methods.queryHead);
 const headStreamsMethod = rpcMethod(IngesterDefinition, methods.headStreams);
 const queryHeadsMethod = rpcMethod(IngesterDefinition, methods.queryHeads);
+const headBoundsMethod = rpcMethod(IngesterDefinition, methods.headBounds);
 const tailMethod = rpcMethod(IngesterDefinition, methods.tail);
 const flushMethod = rpcMethod(IngesterDefinition, methods.flush);
 
@@ -66,15 +71,17 @@ export function serveIngester(server: RpcServer, ingester: IngesterService): voi
       yield* parts(await streamsAnswer(answering, partition, request, signal));
     }),
     serverStreamMethod(queryHeadsMethod, ({ partitions, question }, { tenant, signal }) => {
-      if (partitions.length > partitionsMax) {
-        throw new LokiError('badRequest', `more than ${partitionsMax} partitions at once`);
-      }
+      checkCount(partitions);
       if (question?.$case === 'leaf') {
         const request = leafRequestFromWire(question.leaf, tenant());
         return headsParts(partitions, (each) => leafAnswer(answering, each, request, signal));
       }
       const request = streamsRequestFromWire(question?.streams, tenant());
       return headsParts(partitions, (each) => streamsAnswer(answering, each, request, signal));
+    }),
+    unaryMethod(headBoundsMethod, async ({ partitions }, { tenant, signal }) => {
+      checkCount(partitions);
+      return partitionHeadsToWire((await ingester.headBounds?.(partitions, tenant(), signal)) ?? []);
     }),
     serverStreamMethod(tailMethod, async function* ({ partition, leaf, fromOffset }, { tenant, signal }) {
       const request = leafRequestFromWire(leaf, tenant());
@@ -86,6 +93,11 @@ export function serveIngester(server: RpcServer, ingester: IngesterService): voi
       return {};
     }),
   ]);
+}
+
+function checkCount(partitions: readonly number[]): void {
+  if (partitions.length <= partitionsMax) return;
+  throw new LokiError('badRequest', `more than ${partitionsMax} partitions at once`);
 }
 
 /** A head's answer, written in slices of the server's thread. */
@@ -119,10 +131,12 @@ export class IngesterClient implements IngesterService {
   readonly #channel: RpcChannel;
   readonly #leaves: HeadsCaller<LeafRequest>;
   readonly #streams: HeadsCaller<StreamsRequest>;
+  readonly #deadlineMs: number;
 
   constructor(channel: RpcChannel, options: IngesterClientOptions = {}) {
     this.#channel = channel;
     const deadlineMs = options.headDeadlineMs ?? 60_000;
+    this.#deadlineMs = deadlineMs;
     this.#leaves = new HeadsCaller({
       one: (partition, request, signal) => {
         const wire = { partition, leaf: leafRequestToWire(request) };
@@ -163,6 +177,16 @@ export class IngesterClient implements IngesterService {
   ): Promise<HeadAnswer<LeafResult>> {
     const bytes = await this.#leaves.ask(partition, request, signal);
     return carryOn(headAnswerOf(bytes, leafResultOf), this.#channel.slices);
+  }
+
+  async headBounds(
+    partitions: readonly number[],
+    tenant: TenantId,
+    signal?: AbortSignal,
+  ): Promise<readonly PartitionHead[]> {
+    const call = { tenant, signal, deadlineMs: this.#deadlineMs };
+    const answer = await this.#channel.unary(headBoundsMethod, { partitions: [...partitions] }, call);
+    return partitionHeadsFromWire(answer).filter(({ partition }) => partitions.includes(partition));
   }
 
   async headStreams(

@@ -99,6 +99,10 @@ const common = {
   ],
   memoryBytesMax: 1 << 30,
   isDryRun: true,
+  heads: [
+    { partition: 3, committedOffset: 2 ** 40, oldestNs: -7n },
+    { partition: 4, committedOffset: 0, oldestNs: undefined },
+  ],
   cache: { kind: 'instant', splitNs: 3_600n, newestNs: 1n << 60n },
 } as const;
 const everyLog: Required<LogLeafRequest> = { ...common, kind: 'log', direction: 'forward', limit: 7 };

@@ -7,6 +7,7 @@ import type {
   LeafResult,
   LeafStats,
   LogLeafResult,
+  PartitionHead,
   ResultsKind,
   SampleLeafResult,
   SeriesState,
@@ -21,6 +22,7 @@ import type {
   WireLeafRequest,
   WireLeafResult,
   WireLogResult,
+  WirePartitionHeads,
   WireSampleResult,
   WireSeries,
   WireStreamGrouping,
@@ -43,7 +45,17 @@ import {
 
 /** Requests and results on the wire. The tenant travels beside the request. */
 export function leafRequestToWire(request: LeafRequest): WireLeafRequest {
-  const { expr, shard, startNs, endNs, deletes = [], memoryBytesMax = 0, cache, isDryRun = false } = request;
+  const {
+    expr,
+    shard,
+    startNs,
+    endNs,
+    deletes = [],
+    memoryBytesMax = 0,
+    cache,
+    isDryRun = false,
+    heads,
+  } = request;
   return {
     expr,
     deletes: deletes.map((each) => ({ ...each, except: [...(each.except ?? [])] })),
@@ -53,6 +65,7 @@ export function leafRequestToWire(request: LeafRequest): WireLeafRequest {
     memoryBytesMax: BigInt(Math.ceil(memoryBytesMax)),
     cache,
     isDryRun,
+    heads: heads && partitionHeadsToWire(heads),
     kind:
       request.kind === 'log'
         ? { $case: 'log', log: { backward: request.direction === 'backward', limit: request.limit } }
@@ -75,6 +88,7 @@ export function leafRequestFromWire(wire: WireLeafRequest | undefined, tenant: T
     ...(wire.memoryBytesMax > 0n ? { memoryBytesMax: Number(wire.memoryBytesMax) } : {}),
     ...(wire.cache ? { cache: cacheFromWire(wire.cache) } : {}),
     ...(wire.isDryRun ? { isDryRun: true } : {}),
+    ...(wire.heads ? { heads: partitionHeadsFromWire(wire.heads) } : {}),
   };
   if (kind.$case === 'log') {
     const { backward, limit } = kind.log;
@@ -83,6 +97,29 @@ export function leafRequestFromWire(wire: WireLeafRequest | undefined, tenant: T
   const { stepNs, seriesMax } = kind.samples;
   if (stepNs < 0n || endNs < startNs) throw malformed('steps that go back');
   return { ...base, kind: 'samples', stepNs, seriesMax };
+}
+
+/** Stands for a head without rows. */
+const noRowNs = 2n ** 63n - 1n;
+
+export function partitionHeadsToWire(heads: readonly PartitionHead[]): WirePartitionHeads {
+  return {
+    partitions: heads.map(({ partition }) => partition),
+    committedOffsets: heads.map(({ committedOffset }) => BigInt(committedOffset)),
+    oldestNs: heads.map(({ oldestNs }) => oldestNs ?? noRowNs),
+  };
+}
+
+export function partitionHeadsFromWire(wire: WirePartitionHeads): PartitionHead[] {
+  const { partitions, committedOffsets, oldestNs } = wire;
+  if (committedOffsets.length !== partitions.length || oldestNs.length !== partitions.length) {
+    throw malformed('heads without bounds');
+  }
+  return partitions.map((partition, i) => ({
+    partition,
+    committedOffset: Number(committedOffsets[i]),
+    oldestNs: oldestNs[i] === noRowNs ? undefined : oldestNs[i],
+  }));
 }
 
 const resultsKinds: ReadonlySet<string> = new Set<ResultsKind>([

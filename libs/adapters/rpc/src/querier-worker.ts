@@ -1,14 +1,19 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { Logger, QuerierService, TailFrame, TimerHandle, Timers } from '@loki/ports';
-import { encodeMessage, WireStoredBytes, WireTailFrame } from '@loki/proto';
+import { encodeMessage, WirePartitionHeads, WireStoredBytes, WireTailFrame } from '@loki/proto';
 import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
 import { withServerSpan } from '@loki/telemetry';
 import { traceFromWire } from './call-context.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { bytesOf, malformed } from './columns.ts';
 import { pullMethod } from './frontend-server.ts';
-import { leafRequestFromWire, streamsRequestFromWire, tailFrameToWire } from './leaf-codec.ts';
+import {
+  leafRequestFromWire,
+  partitionHeadsToWire,
+  streamsRequestFromWire,
+  tailFrameToWire,
+} from './leaf-codec.ts';
 import { carryOn, slicesOf } from './parts.ts';
 import { leafResultPieces, streamVolumesPieces } from './result-codec.ts';
 import type { RpcChannel } from './rpc-channel.ts';
@@ -269,6 +274,9 @@ class Slot {
       const bytes = await querier.storedBytes({ tenant, ...kind.storedBytes }, signal);
       const message = { bytes: bytesOf(Float64Array.from(bytes)) };
       await sendPieces([encodeMessage(WireStoredBytes, message)], send);
+    } else if (kind?.$case === 'heads') {
+      const heads = (await querier.heads?.(tenant, signal)) ?? [];
+      await sendPieces([encodeMessage(WirePartitionHeads, partitionHeadsToWire(heads))], send);
     } else if (kind?.$case === 'tail') {
       const frames = querier.tail(leafRequestFromWire(kind.tail, tenant), signal)[Symbol.asyncIterator]();
       try {

@@ -141,6 +141,13 @@ export class Head {
     return run < 0 ? Number.NEGATIVE_INFINITY : this.runs.newestUs(run);
   }
 
+  /** No row of the tenant is older; undefined: it has none. */
+  oldestNs(tenant: string): bigint | undefined {
+    if (this.#areSpansStale) this.#measureSpans();
+    const minUs = this.streams.tenants.get(tenant)?.minUs ?? Infinity;
+    return Number.isFinite(minUs) ? BigInt(minUs) * 1000n : undefined;
+  }
+
   /** Whether every row of a tenant lies in the range. */
   isWithin(tenant: TenantStreams, { startNs, endNs }: { startNs: bigint; endNs: bigint }): boolean {
     if (this.#areSpansStale) this.#measureSpans();

@@ -1,4 +1,5 @@
 import { parseTenantId } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type { LogLeafResult, TailFrame, WriteLog } from '@loki/ports';
 import { encodeSegment } from '@loki/segment';
 import { decodeRows, encodeRows, headRecord, rowText } from './test/records.ts';
@@ -31,6 +32,24 @@ describe('an ingester', () => {
     expect(linesOf(answer.result as LogLeafResult)).toEqual(['line 9']);
     expect(world.storedRows()).toEqual([0, 1, 2, 3, 4].map((i) => rowText(row(i))));
     expect(ingester.headBytes()).toBeLessThan(2000);
+  });
+
+  test('bounds of a head: the oldest row above the offset it reports, by tenant, also after a flush', async () => {
+    const world = await World.open();
+    const ingester = await world.ready();
+    const [a, b] = [parseTenantId('a'), parseTenantId('b')];
+    const bounds = async (tenant: TenantId) => (await world.do(ingester.headBounds([0, 9], tenant)))[0];
+    expect(await bounds(a)).toEqual({ partition: 0, committedOffset: 0, oldestNs: undefined });
+    await world.append([row(7), row(5)]);
+    const { oldestNs } = await bounds(a);
+    expect(oldestNs).toBe(ns(5));
+    expect((await bounds(b)).oldestNs).toBeUndefined();
+    await world.do(ingester.flush());
+    await world.append([row(9)]);
+    const later = await bounds(a);
+    expect(later.committedOffset).toBeGreaterThan(0);
+    expect(later.oldestNs).toBe(ns(9));
+    await world.do(ingester.stop());
   });
 
   test('a new owner goes on from the last commit', async () => {

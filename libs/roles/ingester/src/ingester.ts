@@ -1,7 +1,9 @@
 import { QueryThread } from '@loki/engine';
 import { LokiError, Semaphore } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type {
   HeadAnswer,
+  PartitionHead,
   IngesterService,
   LeafRequest,
   LeafResult,
@@ -90,6 +92,18 @@ export class Ingester implements IngesterService {
     signal?: AbortSignal,
   ): Promise<HeadAnswer<LeafResult>> {
     return this.#partition(partition).queryHead(request, signal);
+  }
+
+  async headBounds(
+    partitions: readonly number[],
+    tenant: TenantId,
+    signal?: AbortSignal,
+  ): Promise<readonly PartitionHead[]> {
+    const asked = partitions.map(async (id) => this.#partition(id).headBounds(tenant, signal));
+    const answers = await Promise.allSettled(asked);
+    signal?.throwIfAborted();
+    // The caller asks another owner for the others.
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   }
 
   async headStreams(

@@ -1,7 +1,9 @@
 import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type {
   HeadAnswer,
+  PartitionHead,
   LeafRequest,
   LeafResult,
   StreamsRequest,
@@ -14,7 +16,7 @@ import { Flusher } from './flusher.ts';
 import { PartitionProgress } from './partition-progress.ts';
 import { foreignCommit, rescueRecords } from './rescue.ts';
 import { retryLogged } from './retry.ts';
-import { headStreams, queryHead } from './serve.ts';
+import { headBounds, headStreams, queryHead } from './serve.ts';
 import { Tails } from './tails.ts';
 
 /** Where a partition stands in one ingester, for operators. */
@@ -74,6 +76,10 @@ export class Partition {
 
   async queryHead(request: LeafRequest, signal?: AbortSignal): Promise<HeadAnswer<LeafResult>> {
     return queryHead(this.#ready(), this.#deps, request, signal);
+  }
+
+  async headBounds(tenant: TenantId, signal?: AbortSignal): Promise<PartitionHead> {
+    return headBounds(this.#ready(), this.#deps, tenant, signal);
   }
 
   async headStreams(

@@ -1,7 +1,14 @@
 import { leafTask, mergeAsTheyCome, packedBytes, unpackLeafResult, volumeTask } from '@loki/engine';
 import type { PackedLeafResult } from '@loki/engine';
 import type { LabelPair } from '@loki/model';
-import type { HeadAnswer, LeafRequest, LeafResult, StreamsRequest, StreamVolume } from '@loki/ports';
+import type {
+  HeadAnswer,
+  PartitionHead,
+  LeafRequest,
+  LeafResult,
+  StreamsRequest,
+  StreamVolume,
+} from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
 import { headLabels } from './head-labels.ts';
 import { HeadVolumes } from './head-volumes.ts';
@@ -44,6 +51,18 @@ export async function queryHead(
     signal,
   });
   return { committedOffset, result };
+}
+
+/** The offset and the oldest row of a tenant: a query of older rows finds nothing in the head. */
+export async function headBounds(
+  progress: PartitionProgress,
+  deps: PartitionDeps,
+  tenant: string,
+  signal?: AbortSignal,
+): Promise<PartitionHead> {
+  await catchUp(progress, deps, tenant, signal);
+  const { id, committedOffset, head } = progress;
+  return { partition: id, committedOffset, oldestNs: head.oldestNs(tenant) };
 }
 
 /**

@@ -70,6 +70,66 @@ test('a segment that the catalog names and the store has lost is damage, not a w
   });
 });
 
+describe('bounds of heads', () => {
+  const leaf: LeafRequest = {
+    kind: 'log',
+    tenant,
+    expr: '{a="b"}',
+    startNs: 0n,
+    endNs: 10n,
+    direction: 'forward',
+    limit: 10,
+  };
+
+  /** A querier of one partition; its head, and the offsets to which its catalog was read. */
+  async function world() {
+    const asked: LeafRequest[] = [];
+    const head: IngesterService = {
+      queryHead: (_: number, request: LeafRequest) => {
+        asked.push(request);
+        return Promise.resolve({ committedOffset: 9, result: emptyLog() });
+      },
+      headBounds: () => Promise.resolve([{ partition: 0, committedOffset: 7, oldestNs: 10n }]),
+    } as unknown as IngesterService;
+    const refreshed: number[] = [];
+    const read: unknown[] = [];
+    const catalog = {
+      refreshTo: async (_: number, offset: number) => void refreshed.push(offset),
+      segmentsFor: (...args: unknown[]) => {
+        read.push(args[3]);
+        return [];
+      },
+    } as unknown as Catalog;
+    return { querier: await querierOf([head], [], { catalog }), asked, refreshed, read };
+  }
+
+  test('a head without rows of the leaf is not asked: its partition is read up to the offset stated', async () => {
+    const { querier, asked, refreshed, read } = await world();
+    const heads = await querier.heads(tenant);
+    await querier.runLeaf({ ...leaf, heads });
+    await querier.runLeaf({ ...leaf, heads: [{ ...heads[0], oldestNs: undefined }] });
+    expect(asked).toEqual([]);
+    expect(refreshed).toEqual([7, 7]);
+    expect(read).toEqual([new Map([[0, 7]]), new Map([[0, 7]])]);
+  });
+
+  test('a head with rows of the leaf is asked, and one that is not listed', async () => {
+    const { querier, asked, refreshed } = await world();
+    await querier.runLeaf({ ...leaf, heads: [{ partition: 0, committedOffset: 7, oldestNs: 9n }] });
+    await querier.runLeaf({ ...leaf, heads: [{ partition: 5, committedOffset: 7, oldestNs: undefined }] });
+    expect(asked).toEqual([leaf, leaf]);
+    expect(refreshed.filter((offset) => offset === 9)).toHaveLength(2);
+  });
+
+  test('an owner that does not state bounds leaves its partitions out', async () => {
+    const silent = { headBounds: () => Promise.reject(new LokiError('unavailable', 'away')) };
+    const querier = await querierOf([silent as unknown as IngesterService]);
+    await expect(querier.heads(tenant)).resolves.toEqual([]);
+    const former = await querierOf([{} as IngesterService]);
+    await expect(former.heads(tenant)).resolves.toEqual([]);
+  });
+});
+
 describe('half an answer', () => {
   const lost = {
     key: 'segments/0/0-1-x',

@@ -14,7 +14,7 @@ import {
 } from '@loki/engine';
 import type { PackedLeafResult, Work } from '@loki/engine';
 import { LokiError } from '@loki/model';
-import type { ErrorCode } from '@loki/model';
+import type { ErrorCode, TenantId } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type {
   CachePolicy,
@@ -25,6 +25,7 @@ import type {
   LeafResult,
   Logger,
   LogLeafRequest,
+  PartitionHead,
   QuerierService,
   ResultsCache,
   ResultsKind,
@@ -147,13 +148,15 @@ export class Querier implements QuerierService {
 
   /** The leaf with all that it is told to leave out. */
   async #answer(
-    { cache, ...request }: LeafRequest,
+    { cache, heads: told = [], ...request }: LeafRequest,
     window: Window,
     signal: AbortSignal | undefined,
   ): Promise<LeafResult> {
     const memory = this.#thread.memory.open();
     try {
-      const heads = await this.#askHeads(request.tenant, async (ingester, partition) => {
+      // A head whose rows are all younger has nothing of the leaf: all that it lacks is in the store below W.
+      const bare = told.filter(({ oldestNs }) => oldestNs === undefined || oldestNs >= window.endNs);
+      const heads = await this.#askHeads(request.tenant, bare, async (ingester, partition) => {
         const head = await ingester.queryHead(partition, request, signal);
         memory.charge(await this.#complete(resultBytes(head.result), signal));
         return head;
@@ -168,11 +171,11 @@ export class Querier implements QuerierService {
   async #merged(
     { cache, ...request }: LeafRequest,
     window: Window,
-    heads: ReadonlyMap<number, HeadAnswer<LeafResult>>,
+    heads: Heads<LeafResult>,
     signal: AbortSignal | undefined,
   ): Promise<LeafResult> {
-    const segments = await this.#segments(request.tenant, window, heads);
-    const headResults = [...heads.values()].map((head) => head.result);
+    const segments = await this.#segments(request.tenant, window, heads.upTo);
+    const headResults = heads.results;
     const kept = cache && this.#kept.get(cache.kind);
     const from = kept && { kept, policy: cache, generation: this.#generation(request.tenant) };
     if (request.kind === 'log' && request.limit > 0) {
@@ -233,26 +236,17 @@ export class Querier implements QuerierService {
     { cache, ...request }: StreamsRequest,
     signal?: AbortSignal,
   ): Promise<readonly StreamVolume[]> {
-    const heads = await this.#askHeads(request.tenant, (ingester, partition) =>
+    const heads = await this.#askHeads(request.tenant, [], (ingester, partition) =>
       ingester.headStreams(partition, request, signal),
     );
-    const segments = await this.#segments(request.tenant, request, heads);
+    const segments = await this.#segments(request.tenant, request, heads.upTo);
     const stored = await this.#storedLists(request, cache, segments, signal);
     const isWhole = segments.map((segment) => holdsWhole(request, segment));
     const whole = await this.#complete(this.#known.merged(stored.filter((_, i) => isWhole[i])), signal);
-    const others = [
-      ...stored.filter((_, i) => !isWhole[i]),
-      ...[...heads.values()].map((head) => head.result),
-    ];
+    const others = [...stored.filter((_, i) => !isWhole[i]), ...heads.results];
     const parts = others.filter((list) => list.length > 0);
     // The streams of one head, each once and counted whole.
-    if (
-      whole.length === 0 &&
-      parts.length === 1 &&
-      [...heads.values()].some(({ result }) => result === parts[0])
-    ) {
-      return parts[0];
-    }
+    if (whole.length === 0 && parts.length === 1 && heads.results.includes(parts[0])) return parts[0];
     return parts.length === 0 ? whole : this.#complete(mergeStreamVolumes([whole, ...parts]), signal);
   }
 
@@ -301,6 +295,30 @@ export class Querier implements QuerierService {
     return streams;
   }
 
+  async heads(tenant: TenantId, signal?: AbortSignal): Promise<readonly PartitionHead[]> {
+    const { ingesters, logger, reads } = this.#deps;
+    if (reads === 'store') return [];
+    const byOwner = new Map<IngesterService, number[]>();
+    for (const partition of ingesters.partitions(tenant)) {
+      const owner = ingesters.owners(partition)[0];
+      if (!owner?.headBounds) continue;
+      const partitions = byOwner.get(owner);
+      if (partitions) partitions.push(partition);
+      else byOwner.set(owner, [partition]);
+    }
+    const answers = [...byOwner].map(async ([owner, partitions]) => {
+      try {
+        return await owner.headBounds!(partitions, tenant, signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        // Each part of the query asks these heads, and then other owners of them.
+        logger.debug('an owner does not state the bounds of its heads', { err: String(error) });
+        return [];
+      }
+    });
+    return (await Promise.all(answers)).flat();
+  }
+
   async *tail(asked: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
     const partitions = this.#deps.ingesters.partitions(asked.tenant);
     await this.#deps.hidden?.current(signal).catch((error: unknown) => {
@@ -318,15 +336,23 @@ export class Querier implements QuerierService {
     yield* mergeFrames(sources, this.#deps.timers);
   }
 
-  /** One caught-up owner's answer for each partition; the next owner is asked when one fails to answer. */
+  /**
+   * One caught-up owner's answer for each partition; the next owner is asked when one fails to answer.
+   *
+   * @param bare heads without rows of the question: they are not asked
+   */
   async #askHeads<T>(
-    tenant: string,
+    tenant: TenantId,
+    bare: readonly PartitionHead[],
     ask: (ingester: IngesterService, partition: number) => Promise<HeadAnswer<T>>,
-  ): Promise<Map<number, HeadAnswer<T>>> {
-    if (this.#deps.reads === 'store') return new Map();
-    const partitions = this.#deps.ingesters.partitions(tenant);
+  ): Promise<Heads<T>> {
+    if (this.#deps.reads === 'store') return { upTo: new Map(), results: [] };
+    const all = this.#deps.ingesters.partitions(tenant);
+    const upTo = new Map(bare.map(({ partition, committedOffset }) => [partition, committedOffset]));
+    const partitions = upTo.size === 0 ? all : all.filter((partition) => !upTo.has(partition));
     const answers = await Promise.all(partitions.map((partition) => this.#askHead(partition, ask)));
-    return new Map(partitions.map((partition, i) => [partition, answers[i]]));
+    for (const [i, partition] of partitions.entries()) upTo.set(partition, answers[i].committedOffset);
+    return { upTo, results: answers.map(({ result }) => result) };
   }
 
   async #askHead<T>(
@@ -362,15 +388,14 @@ export class Querier implements QuerierService {
   /**
    * Committed segments with entries in the window, oldest first, complete up to each head's committed offset.
    */
-  async #segments<T>(
-    tenant: string,
+  async #segments(
+    tenant: TenantId,
     window: Window,
-    heads: ReadonlyMap<number, HeadAnswer<T>>,
+    upTo: ReadonlyMap<number, number>,
   ): Promise<readonly SegmentRef[]> {
     const { reads, catalog } = this.#deps;
     if (reads === 'heads') return [];
     if (reads === 'store') return catalog.segmentsFor(tenant, window.startNs, window.endNs);
-    const upTo = new Map([...heads].map(([partition, head]) => [partition, head.committedOffset]));
     await Promise.all([...upTo].map(([partition, offset]) => catalog.refreshTo(partition, offset)));
     return catalog.segmentsFor(tenant, window.startNs, window.endNs, upTo);
   }
@@ -427,6 +452,13 @@ export class Querier implements QuerierService {
   #generation(tenant: string): number {
     return this.#deps.caches?.generation(tenant) ?? 0;
   }
+}
+
+/** Answers of a tenant's heads to one question. */
+interface Heads<T> {
+  /** Committed offsets by partition. */
+  readonly upTo: ReadonlyMap<number, number>;
+  readonly results: readonly T[];
 }
 
 /** Answers that are kept, for one question. */

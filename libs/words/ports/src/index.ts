@@ -12,6 +12,7 @@ export type {
   LeafStats,
   LogLeafRequest,
   LogLeafResult,
+  PartitionHead,
   SampleLeafRequest,
   SampleLeafResult,
   SeriesSamples,

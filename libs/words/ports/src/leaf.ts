@@ -21,6 +21,15 @@ export interface LeafDelete {
   readonly except?: readonly string[];
 }
 
+/** Tells which part of one partition a tenant's query finds in memory, and which in the store. */
+export interface PartitionHead {
+  readonly partition: number;
+  /** The partition's committed offset W. */
+  readonly committedOffset: number;
+  /** No row of the tenant at or above W is older; undefined: there is no row. */
+  readonly oldestNs: bigint | undefined;
+}
+
 interface LeafRequestBase {
   readonly tenant: TenantId;
   /**
@@ -35,6 +44,12 @@ interface LeafRequestBase {
   readonly memoryBytesMax?: number;
   /** Absent: no cache is read or written. */
   readonly cache?: CachePolicy;
+  /**
+   * Bounds of heads when the query began, for queriers: a head without rows of the leaf's time is not asked,
+   * and its partition is read from the store up to the offset stated here. Partitions that are not listed are
+   * asked.
+   */
+  readonly heads?: readonly PartitionHead[];
   /** Dry run: only indexes are read. The result is empty, and its stats say how much the leaf would read. */
   readonly isDryRun?: boolean;
 }

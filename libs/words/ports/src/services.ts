@@ -1,7 +1,7 @@
 /** The calls between roles: distributor, ingester, querier, stream limits and patterns. */
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse } from './http.ts';
-import type { LeafRequest, LeafResult } from './leaf.ts';
+import type { LeafRequest, LeafResult, PartitionHead } from './leaf.ts';
 import type { CachePolicy } from './results-cache.ts';
 
 /**
@@ -120,6 +120,15 @@ export interface IngesterService {
     signal?: AbortSignal,
   ): Promise<HeadAnswer<readonly StreamVolume[]>>;
   /**
+   * Offset and oldest row of each partition, once its head holds all that was acknowledged before the call. A
+   * partition that this ingester cannot answer for is left out. Absent: an ingester of an earlier version.
+   */
+  headBounds?(
+    partitions: readonly number[],
+    tenant: TenantId,
+    signal?: AbortSignal,
+  ): Promise<readonly PartitionHead[]>;
+  /**
    * Entries of a log selection as they arrive. From the first frame on no entry is missed.
    *
    * @param fromOffset the offset at which another owner's frames ended; absent: start now
@@ -138,6 +147,11 @@ export interface IngesterService {
 export interface QuerierService {
   /** Reads heads and store; each entry counts once. */
   runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult>;
+  /**
+   * Bounds of a tenant's heads now, for the parts of one query: `LeafRequest.heads`. A partition that does
+   * not answer is left out. Absent: each part asks heads by itself.
+   */
+  heads?(tenant: TenantId, signal?: AbortSignal): Promise<readonly PartitionHead[]>;
   /** Streams with entries in the range, labels unique. */
   streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]>;
   /**

@@ -30,6 +30,7 @@ export {
   LeafStats as WireLeafStats,
   LogResult as WireLogResult,
   Part,
+  PartitionHeads as WirePartitionHeads,
   SampleResult as WireSampleResult,
   Series as WireSeries,
   StoredBytes as WireStoredBytes,

@@ -24,6 +24,8 @@ const streamRoutes = {
 export function countedIngester(ingester: IngesterService, deps: CallDeps): IngesterService {
   return {
     partitions: () => ingester.partitions(),
+    headBounds: (partitions, tenant, signal) =>
+      ingester.headBounds?.(partitions, tenant, signal) ?? Promise.resolve([]),
     queryHead: (partition, request, signal) =>
       countCall(deps, queryRoutes[request.kind], () => ingester.queryHead(partition, request, signal)),
     headStreams: (partition, request, signal) =>

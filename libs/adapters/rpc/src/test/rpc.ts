@@ -6,6 +6,7 @@ import type {
   LabelSet,
   LeafRequest,
   LeafResult,
+  PartitionHead,
   Logger,
   LogLeafRequest,
   LogLeafResult,
@@ -84,6 +85,14 @@ export class TestIngester implements IngesterService {
   ): Promise<HeadAnswer<readonly StreamVolume[]>> {
     this.asked = request;
     return { committedOffset: partition, result: this.volumes };
+  }
+
+  async headBounds(partitions: readonly number[]): Promise<readonly PartitionHead[]> {
+    return partitions.map((partition) => ({
+      partition,
+      committedOffset: 2 ** 40 + partition,
+      oldestNs: partition === 0 ? undefined : BigInt(partition) * 10n ** 18n,
+    }));
   }
 
   tail(_: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {

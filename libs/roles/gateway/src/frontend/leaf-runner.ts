@@ -10,7 +10,8 @@ import {
 import type { QueryThread, Work } from '@loki/engine';
 import { logExprOf, parseExpr, printSelector, rangeAggregationOf } from '@loki/logql';
 import { LokiError, nsPerMs, Semaphore } from '@loki/model';
-import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest } from '@loki/ports';
+import type { TenantId } from '@loki/model';
+import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest, PartitionHead } from '@loki/ports';
 import { tooLargeForQuerier } from '../limits/check-query-limits.ts';
 import { cutLeaf } from './cut-leaf.ts';
 import type { CutLimits, Stretch } from './cut-leaf.ts';
@@ -29,6 +30,8 @@ interface LeafRunnerDeps {
   readonly recentMs: number;
   /** The kinds of answers that may come from a cache; undefined: none. */
   readonly cache: CachePolicy | undefined;
+  /** Bounds of the tenant's heads now; none: parts ask heads by themselves. */
+  readonly heads: (tenant: TenantId, signal: AbortSignal) => Promise<readonly PartitionHead[]>;
   /** Has one part answered by a querier, over and over when need be. */
   readonly ask: (request: LeafRequest, signal: AbortSignal) => Promise<LeafResult>;
 }
@@ -47,6 +50,8 @@ export class LeafRunner {
   /** Parts over all streams, and parts by stream, have limits of their own. */
   readonly #semaphore: Semaphore;
   readonly #shardSemaphore: Semaphore;
+  /** Bounds of heads by tenant, asked once for a query. */
+  readonly #heads = new Map<TenantId, Promise<readonly PartitionHead[]>>();
   splits = 0;
   parts = 0;
   isSharded = false;
@@ -67,7 +72,7 @@ export class LeafRunner {
     const stretches = cutLeaf(request, await this.#weigh(request, limits, signal), limits);
     if (stretches.length > 1) this.splits += stretches.length;
     for (const stretch of stretches) this.#check(stretch);
-    if (stretches.length === 1) return this.#stretch(stretches[0], signal);
+    if (stretches.length === 1) return this.#stretch(stretches[0], signal, false);
     if (request.kind === 'log') {
       return this.#inOrder(request, stretches as Stretch<LogLeafRequest>[], signal);
     }
@@ -102,8 +107,10 @@ export class LeafRunner {
     const either = AbortSignal.any([signal, stop.signal]);
     try {
       return await Promise.all(
-        stretches.map(async (stretch) => {
-          const result = await hold(await this.#stretch(stretch, either), either);
+        stretches.map(async (stretch, i) => {
+          // The newest stretch is where heads have rows: it asks them, and the others wait for the bounds.
+          const isNewest = i === stretches.length - 1;
+          const result = await hold(await this.#stretch(stretch, either, !isNewest), either);
           if (stretch.request.kind !== 'samples' || result.kind !== 'samples') throw mixedUp();
           return { request: stretch.request, result };
         }),
@@ -135,7 +142,8 @@ export class LeafRunner {
     try {
       for (let i = 0; i < order.length && (request.limit === 0 || rows < request.limit); i++) {
         while (begun.length < order.length && begun.length < i + ahead) {
-          const next = this.#stretch(order[begun.length], either);
+          // The first may have all lines that are asked for.
+          const next = this.#stretch(order[begun.length], either, begun.length > 0);
           // It is awaited in its turn, if ever.
           next.catch(() => undefined);
           begun.push(next);
@@ -151,9 +159,21 @@ export class LeafRunner {
     return this.#complete(mergeLeafResults(request, found), signal);
   }
 
-  async #stretch({ request, shards }: Stretch<LeafRequest>, signal: AbortSignal): Promise<LeafResult> {
+  /**
+   * @param isBounded the stretch waits for the bounds of heads, so that heads without its rows are not asked
+   */
+  async #stretch(
+    { request, shards }: Stretch<LeafRequest>,
+    signal: AbortSignal,
+    isBounded: boolean,
+  ): Promise<LeafResult> {
     const { cache } = this.#deps;
-    const asked = cache ? { ...request, cache } : request;
+    const heads = isBounded || shards.length > 1 ? await this.#headsOf(request.tenant, signal) : [];
+    const asked = {
+      ...request,
+      ...(cache ? { cache } : {}),
+      ...(heads.length > 0 ? { heads } : {}),
+    };
     const ask = (semaphore: Semaphore, part: LeafRequest) => {
       this.parts++;
       return semaphore.run(() => this.#deps.ask(part, signal), signal);
@@ -166,6 +186,15 @@ export class LeafRunner {
       );
       return this.#complete(mergeLeafResults(request, parts, this.#deps.thread.memory), signal);
     });
+  }
+
+  async #headsOf(tenant: TenantId, signal: AbortSignal): Promise<readonly PartitionHead[]> {
+    let heads = this.#heads.get(tenant);
+    // The leaf that asks first may end first; the others then go without.
+    if (!heads) this.#heads.set(tenant, (heads = this.#deps.heads(tenant, signal).catch(() => [])));
+    const known = await heads;
+    signal.throwIfAborted();
+    return known;
   }
 
   #cutLimits(): CutLimits {

@@ -121,7 +121,12 @@ describe('log lines over much', () => {
     const querier = new Sized();
     querier.bytesPerHour = 1e9;
     const asked: LeafRequest[] = [];
+    const heads = { asked: 0, bounds: [{ partition: 0, committedOffset: 7, oldestNs: endNs }] };
     const service: QuerierService = {
+      heads: async () => {
+        heads.asked++;
+        return heads.bounds;
+      },
       runLeaf: async (request) => {
         asked.push(request);
         return answer(request);
@@ -136,7 +141,7 @@ describe('log lines over much', () => {
       { maxConcurrent: 100, maxOutstandingPerTenant: 100, isSharding: false },
     );
     frontend.start();
-    return { frontend, asked };
+    return { frontend, asked, heads };
   }
 
   const rowAtEnd = (request: LeafRequest) =>
@@ -157,6 +162,29 @@ describe('log lines over much', () => {
     const { result } = await ask(frontend, '{a="b"} |= "x"', params(endNs - 5n * hour, endNs, 1));
     expect(fromHours(asked)).toEqual([-1, -2, -3]);
     expect(result.type === 'streams' && result.rows.timestampNs.length).toBe(1);
+    frontend.stop();
+  });
+
+  test('the bounds of heads are asked once, and not for the newest stretch', async () => {
+    const { frontend, asked, heads } = world({}, () => logResult([]));
+    await ask(frontend, '{a="b"} |= "x"');
+    expect(asked.length).toBeGreaterThan(2);
+    expect(heads.asked).toBe(1);
+    const newest = asked.filter((request) => request.endNs === endNs);
+    expect(newest.map((request) => request.heads)).toEqual([undefined]);
+    const others = asked.filter((request) => request.endNs !== endNs);
+    expect(others.every((request) => request.heads === heads.bounds)).toBe(true);
+    await ask(frontend, '{a="b"}', params(endNs - hour, endNs));
+    expect(heads.asked).toBe(1);
+    frontend.stop();
+  });
+
+  test('without bounds of heads the parts are asked all the same', async () => {
+    const { frontend, asked, heads } = world({}, () => logResult([]));
+    heads.bounds = [];
+    await ask(frontend, '{a="b"} |= "x"');
+    expect(asked.length).toBeGreaterThan(2);
+    expect(asked.every((request) => request.heads === undefined)).toBe(true);
     frontend.stop();
   });
 

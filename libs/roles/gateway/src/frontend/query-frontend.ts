@@ -5,12 +5,14 @@ import type { MemoryBudget, QueryOutcome, QueryParams, Work } from '@loki/engine
 import { printExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { LokiError, nsPerMs } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type {
   CachePolicy,
   Clock,
   HttpRequest,
   LeafRequest,
   Logger,
+  PartitionHead,
   QuerierService,
   Random,
   ResultsKind,
@@ -258,6 +260,7 @@ export class QueryFrontend {
       isInstant: params.isInstant,
       recentMs: this.#options.recentMs ?? 0,
       cache: this.cachePolicy(params.isInstant ? 'instant' : 'results', limits, { noCache }),
+      heads: (tenant, signal) => this.#headsOf(tenant, actor, signal),
       ask: (request, signal) => {
         const queuedMs = clock.monotonicMs();
         const begun = () => (queueMs += clock.monotonicMs() - queuedMs);
@@ -352,6 +355,22 @@ export class QueryFrontend {
     const bytes = await Promise.all(asked.map((each) => this.#weights.selectedBytes(each, signal)));
     const total = bytes.reduce((sum, each) => sum + each, 0);
     if (total > maxQueryBytesRead) throw tooManyBytes(total, maxQueryBytesRead);
+  }
+
+  /** No bounds where a querier does not answer: parts then ask heads by themselves. */
+  async #headsOf(
+    tenant: TenantId,
+    actor: ActorPath | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly PartitionHead[]> {
+    const heads = async (querier: QuerierService) => (await querier.heads?.(tenant, signal)) ?? [];
+    try {
+      return await this.#ask(tenant, heads, signal, { actor });
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#deps.logger.debug('the bounds of heads are not known', { err: String(error) });
+      return [];
+    }
   }
 
   /** One piece of work through the queue. */

@@ -1,6 +1,8 @@
 import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type {
   HeadAnswer,
+  PartitionHead,
   IngesterService,
   LeafRequest,
   LeafResult,
@@ -40,6 +42,18 @@ export class WatchedIngester implements IngesterService {
 
   queryHead(partition: number, request: LeafRequest, signal?: AbortSignal): Promise<HeadAnswer<LeafResult>> {
     return this.#watch(signal, (both) => this.#deps.ingester.queryHead(partition, request, both));
+  }
+
+  headBounds(
+    partitions: readonly number[],
+    tenant: TenantId,
+    signal?: AbortSignal,
+  ): Promise<readonly PartitionHead[]> {
+    const { ingester } = this.#deps;
+    return this.#watch(
+      signal,
+      (both) => ingester.headBounds?.(partitions, tenant, both) ?? Promise.resolve([]),
+    );
   }
 
   headStreams(

@@ -19,7 +19,7 @@ export interface FromQuerier {
     /** First, and once. */
     { $case: "hello"; hello: Hello }
     | //
-    /** A slice of the result: a LeafResult, StreamVolumes, StoredBytes or, for tails, one TailFrame. */
+    /** A slice of the result: a LeafResult, StreamVolumes, StoredBytes, PartitionHeads or, for tails, one TailFrame. */
     { $case: "part"; part: Uint8Array }
     | //
     /** The result, or one frame of a tail, is complete. */
@@ -49,6 +49,9 @@ export interface ToQuerier {
   { $case: "credit"; credit: number } | undefined;
 }
 
+export interface HeadsWork {
+}
+
 export interface Work {
   tenant: string;
   kind:
@@ -56,6 +59,9 @@ export interface Work {
     | { $case: "streams"; streams: StreamsRequest }
     | { $case: "tail"; tail: LeafRequest }
     | { $case: "storedBytes"; storedBytes: StoredBytesRequest }
+    | //
+    /** Asks for the tenant's PartitionHeads. */
+    { $case: "heads"; heads: HeadsWork }
     | undefined;
   deadlineMs: number;
   /** W3C trace context, names and values in turn. */
@@ -316,6 +322,41 @@ export const ToQuerier: MessageFns<ToQuerier> = {
   },
 };
 
+function createBaseHeadsWork(): HeadsWork {
+  return {};
+}
+
+export const HeadsWork: MessageFns<HeadsWork> = {
+  encode(_: HeadsWork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeadsWork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeadsWork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseWork(): Work {
   return { tenant: "", kind: undefined, deadlineMs: 0, trace: [] };
 }
@@ -337,6 +378,9 @@ export const Work: MessageFns<Work> = {
         break;
       case "storedBytes":
         StoredBytesRequest.encode(message.kind.storedBytes, writer.uint32(58).fork()).join();
+        break;
+      case "heads":
+        HeadsWork.encode(message.kind.heads, writer.uint32(66).fork()).join();
         break;
     }
     if (message.deadlineMs !== 0) {
@@ -399,6 +443,14 @@ export const Work: MessageFns<Work> = {
             }
 
             message.kind = { $case: "storedBytes", storedBytes: StoredBytesRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.kind = { $case: "heads", heads: HeadsWork.decode(reader, reader.uint32()) };
             continue;
           }
           case 5: {

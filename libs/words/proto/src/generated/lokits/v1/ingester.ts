@@ -7,7 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Status } from "./error.ts";
-import { LeafRequest, LeafResult, Part, StreamsRequest, StreamVolumes, TailFrame } from "./leaf.ts";
+import { LeafRequest, LeafResult, Part, PartitionHeads, StreamsRequest, StreamVolumes, TailFrame } from "./leaf.ts";
 
 export const protobufPackage = "lokits.v1";
 
@@ -23,6 +23,10 @@ export interface PartitionsAnswer {
 export interface HeadLeafRequest {
   partition: number;
   leaf: LeafRequest | undefined;
+}
+
+export interface HeadBoundsRequest {
+  partitions: number[];
 }
 
 export interface TailRequest {
@@ -206,6 +210,66 @@ export const HeadLeafRequest: MessageFns<HeadLeafRequest> = {
 
             message.leaf = LeafRequest.decode(reader, reader.uint32());
             continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseHeadBoundsRequest(): HeadBoundsRequest {
+  return { partitions: [] };
+}
+
+export const HeadBoundsRequest: MessageFns<HeadBoundsRequest> = {
+  encode(message: HeadBoundsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partitions.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.partitions) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeadBoundsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeadBoundsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.partitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.partitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
@@ -740,6 +804,15 @@ export const IngesterDefinition = {
       requestStream: false,
       responseType: HeadsPart as typeof HeadsPart,
       responseStream: true,
+      options: {},
+    },
+    /** Of several partitions, once their heads hold all that was acknowledged before. */
+    headBounds: {
+      name: "HeadBounds",
+      requestType: HeadBoundsRequest as typeof HeadBoundsRequest,
+      requestStream: false,
+      responseType: PartitionHeads as typeof PartitionHeads,
+      responseStream: false,
       options: {},
     },
     tail: {

@@ -31,6 +31,16 @@ export interface LeafRequest {
     | undefined;
   /** Only the stats are wanted: what would be read, as far as indexes tell. */
   isDryRun: boolean;
+  /** Bounds of heads when the query began. */
+  heads: PartitionHeads | undefined;
+}
+
+/** One element for each partition that answered. */
+export interface PartitionHeads {
+  partitions: number[];
+  committedOffsets: bigint[];
+  /** The oldest row at or above the committed offset; 2^63 - 1: there is none. */
+  oldestNs: bigint[];
 }
 
 /** What `expr`, a log query, selects with start_ns <= ts < end_ns, but for streams that one of the selectors matches. */
@@ -227,6 +237,7 @@ function createBaseLeafRequest(): LeafRequest {
     memoryBytesMax: 0n,
     cache: undefined,
     isDryRun: false,
+    heads: undefined,
   };
 }
 
@@ -272,6 +283,9 @@ export const LeafRequest: MessageFns<LeafRequest> = {
     }
     if (message.isDryRun !== false) {
       writer.uint32(80).bool(message.isDryRun);
+    }
+    if (message.heads !== undefined) {
+      PartitionHeads.encode(message.heads, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -368,6 +382,130 @@ export const LeafRequest: MessageFns<LeafRequest> = {
 
             message.isDryRun = reader.bool();
             continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.heads = PartitionHeads.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePartitionHeads(): PartitionHeads {
+  return { partitions: [], committedOffsets: [], oldestNs: [] };
+}
+
+export const PartitionHeads: MessageFns<PartitionHeads> = {
+  encode(message: PartitionHeads, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partitions.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.partitions) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.committedOffsets.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.committedOffsets) {
+        if (BigInt.asUintN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field committedOffsets of type uint64 is too large");
+        }
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    if (message.oldestNs.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.oldestNs) {
+        if (BigInt.asIntN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field oldestNs of type sfixed64 is too large");
+        }
+        writer.sfixed64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PartitionHeads {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePartitionHeads();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.partitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.partitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.committedOffsets.push(reader.uint64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.committedOffsets.push(reader.uint64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag === 25) {
+              message.oldestNs.push(reader.sfixed64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.oldestNs.push(reader.sfixed64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
