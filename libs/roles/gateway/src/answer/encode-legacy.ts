@@ -5,7 +5,7 @@ import type { LogLeafResult } from '@loki/ports';
 import { groupStreams, writeLine } from './encode-result.ts';
 import type { JsonWriter } from './json-writer.ts';
 
-/** Rows between two pauses: a line may have many kilobytes. */
+/** Rows between two pauses; a long line weighs more than one. */
 const rowsPerSlice = 256;
 
 /**
@@ -15,14 +15,16 @@ export function* encodeLegacy(rows: LogLeafResult, out: JsonWriter): Work<void> 
   const write = writeLine(rows, out);
   const streams = yield* groupStreams(rows, 'merged');
   out.json('"streams":[');
-  let written = 0;
+  let weight = 0;
   for (const [i, stream] of streams.entries()) {
     out.json(`${i === 0 ? '' : ','}{"labels":${goJsonString(stream.text)},"entries":[`);
     for (const [k, row] of stream.rows.entries()) {
       out.json(`${k === 0 ? '' : ','}{"ts":"${rfc3339Nano(rows.timestampNs[row])}","line":`);
-      write(row);
+      weight += write(row);
       out.json('}');
-      if (++written % rowsPerSlice === 0) yield;
+      if (weight < rowsPerSlice) continue;
+      weight = 0;
+      yield;
     }
     out.json(']}');
   }

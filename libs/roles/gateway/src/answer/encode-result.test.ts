@@ -71,3 +71,15 @@ test('an answer in the shape of the first versions stands still often, too', () 
   ]);
   expect(streams[1].entries[3]).toMatchObject({ line: 'line "7"' });
 });
+
+test('long lines are written a quarter of a megabyte at a time', () => {
+  const rows = Array.from({ length: 64 }, (_, i) => ({
+    ts: nowNs - BigInt(i),
+    line: 'x'.repeat(1 << 16),
+    stream: { app: 'a' },
+  }));
+  const piecesOf = (work: Generator<void>): number => [...work].length;
+  const result = { type: 'streams', rows: logResult(rows) } as const;
+  expect(piecesOf(encodeData(result, 'merged', new JsonWriter()))).toBeGreaterThanOrEqual(12);
+  expect(piecesOf(encodeLegacy(result.rows, new JsonWriter()))).toBeGreaterThanOrEqual(12);
+});
