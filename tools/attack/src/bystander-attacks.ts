@@ -49,16 +49,18 @@ async function openTail(attacker: Attacker, query: string): Promise<Socket> {
 }
 
 const tails = 10;
+/** Entries that slow tails must have missed before they are asked for; a push has over a thousand. */
+const droppedByEach = 10_000;
+const dropsWithinMs = 60_000;
 
 const slowTail: Attack = {
   name: 'slow tail client',
   about: 'tails that read 1 byte/s: 1 MiB for each, drops are told, pushes take 10 % longer at most',
   async run(attacker) {
-    const body = pushOf(mebibyte / 4);
     let isEnding = false;
     const ingesting = (async () => {
-      // Some megabytes a second, which the tails would have to take.
-      for (; !isEnding; await sleep(50)) await attacker.push(body);
+      // Some megabytes a second, which the tails would have to take. Repeated lines are no news for them.
+      for (; !isEnding; await sleep(50)) await attacker.push(pushOf(mebibyte / 4));
     })();
     const [alone, beside]: [Phase[], Phase[]] = [[], []];
     let sockets: Socket[] = [];
@@ -70,6 +72,7 @@ const slowTail: Attack = {
       clearInterval(reading);
       if (i < phases - 1) for (const socket of sockets) socket.destroy();
     }
+    await untilDropped(attacker);
     const told = await Promise.all(sockets.map(readsOfDrops));
     isEnding = true;
     await ingesting;
@@ -84,6 +87,20 @@ const slowTail: Attack = {
     if (!told.every(Boolean)) attacker.fault('a tail was not told of what was dropped');
   },
 };
+
+/** The system takes megabytes for a client that does not read: some more than a phase brings, maybe. */
+async function untilDropped(attacker: Attacker): Promise<void> {
+  const endMs = performance.now() + dropsWithinMs;
+  const text = `http://127.0.0.1:${attacker.port}/metrics`;
+  while (performance.now() < endMs) {
+    const metrics = await (await fetch(text)).text();
+    const counts = metrics.matchAll(/^loki_\w+_tail_dropped_entries_total\S* (\d+)$/gm);
+    const entries = Array.from(counts, ([, count]) => Number(count)).reduce((a, b) => a + b, 0);
+    if (entries > tails * droppedByEach) return;
+    await sleep(500);
+  }
+  attacker.fault('the process counts no entries that its tails are too slow for');
+}
 
 /** Whether a tail that reads again, as fast as it can, comes to hear of entries that were dropped. */
 function readsOfDrops(socket: Socket): Promise<boolean> {
@@ -112,14 +129,14 @@ const noisyTenant: Attack = {
     `-distributor.ingestion-burst-size-mb=${2 * limitMb}`,
   ],
   async run(attacker) {
-    const body = pushOf(mebibyte / 4);
+    const bytes = mebibyte / 4;
     const [alone, beside]: [Phase[], Phase[]] = [[], []];
     for (let i = 0; i < phases; i++) {
       alone.push(await phaseOf(attacker));
       let isEnding = false;
       const bytesAMs = (10 * limitMb * mebibyte) / 1_000;
       const sending = Array.from({ length: 8 }, async () => {
-        for (; !isEnding; await sleep((8 * body.length) / bytesAMs)) await attacker.push(body);
+        for (; !isEnding; await sleep((8 * bytes) / bytesAMs)) await attacker.push(pushOf(bytes));
       });
       beside.push(await phaseOf(attacker));
       isEnding = true;

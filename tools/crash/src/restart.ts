@@ -63,7 +63,7 @@ async function main(): Promise<number> {
   }
 }
 
-const consumedMetric = 'loki_ingester_partition_consumed_offset';
+const consumedMetric = 'loki_ingester_records_consumed_total';
 
 /** Asked again and again until it holds. */
 async function when(since: () => number, holds: () => Promise<boolean>): Promise<number> {

@@ -142,10 +142,15 @@ export class EmbeddedWriteLog implements WriteLog {
     await options.disk.makeDirectory('');
     await refuseOtherPartitions(options.disk, options.partitionCount);
     const durable = await DurableMark.read(options.disk, options.partitionCount);
-    for (let p = 0; p < options.partitionCount; p++) {
-      const marks = { committed: options.atLeast?.[p] ?? 0, durable: durable[p] };
-      partitions.push(await PartitionLog.open(context, p, marks));
-    }
+    let next = 0;
+    const openSome = async (): Promise<void> => {
+      while (next < options.partitionCount) {
+        const p = next++;
+        const marks = { committed: options.atLeast?.[p] ?? 0, durable: durable[p] };
+        partitions[p] = await PartitionLog.open(context, p, marks);
+      }
+    };
+    await Promise.all(Array.from({ length: openedAtOnce }, openSome));
     const limits = {
       recordBytesMax: options.recordBytesMax ?? 32 * mib,
       pendingBytesMax: options.pendingBytesMax ?? 128 * mib,
@@ -238,6 +243,9 @@ export class EmbeddedWriteLog implements WriteLog {
     return log;
   }
 }
+
+/** Opening reads a file of each whole, and then waits for the disk to have what is written anew of it. */
+const openedAtOnce = 4;
 
 const nearlyFull = 0.8;
 /** Smaller files cost more than they give. */

@@ -7,6 +7,12 @@ import type { TailFrame, TimerHandle, Timers } from '@loki/ports';
  * each frame back for some seconds, as clients may ask (`delay_for`).
  */
 const waitMaxMs = 30_000;
+/**
+ * Bytes of lines of one frame, or of all frames that wait, beyond which one that comes is let go sooner: one
+ * long line, or the record of a large push, is megabytes.
+ */
+const waitingBytesMax = 256 * 1024;
+const largeWaitMaxMs = 1_000;
 
 /** A word of one source that the reader has not taken yet. */
 interface Arrival {
@@ -31,7 +37,9 @@ export async function* mergeFrames(
   const arrive = (arrival: Arrival): void => {
     arrivals.push(arrival);
     if (arrival.frame) {
-      arrival.patience = timers?.after(waitMaxMs, () => (arrival.frame = lettingGo(arrival.frame!)));
+      const waitingBytes = arrivals.reduce((sum, { frame }) => sum + bytesOf(frame), 0);
+      const waitMs = waitingBytes > waitingBytesMax ? largeWaitMaxMs : waitMaxMs;
+      arrival.patience = timers?.after(waitMs, () => (arrival.frame = lettingGo(arrival.frame!)));
     }
     wake();
   };
@@ -68,6 +76,10 @@ function taken(arrival: { frame?: TailFrame }): TailFrame {
   const frame = arrival.frame!;
   arrival.frame = undefined;
   return frame;
+}
+
+function bytesOf(frame: TailFrame | undefined): number {
+  return frame?.result.kind === 'log' ? frame.result.lines.length : 0;
 }
 
 /** The frame without its lines. */

@@ -34,6 +34,8 @@ export interface QueryMetrics {
   inflight(count: number): void;
   retried(times: number): void;
   cached(isHit: boolean): void;
+  /** Entries that the client of a tail was too slow for, wherever they were dropped. */
+  tailDropped(tenant: string, entries: number): void;
 }
 
 /** The metrics of queries under Loki's names. */
@@ -63,6 +65,11 @@ export function queryMetrics(metrics: Metrics): QueryMetrics {
     'loki_query_frontend_log_result_cache_miss_total',
     'Answers not in the cache.',
   );
+  const tailDropped = metrics.counter(
+    'loki_query_frontend_tail_dropped_entries_total',
+    'Entries that clients of tails were too slow for.',
+    ['user'],
+  );
   const queue = queueMetrics(metrics);
   const engine = engineMetrics(metrics);
   return {
@@ -75,6 +82,7 @@ export function queryMetrics(metrics: Metrics): QueryMetrics {
     },
     retried: (times) => retries.observe(times),
     cached: (isHit) => (isHit ? hits : misses).inc(),
+    tailDropped: (user, entries) => tailDropped.inc({ user }, entries),
     ...queue,
   };
 }

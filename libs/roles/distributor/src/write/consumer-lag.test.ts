@@ -86,6 +86,17 @@ test('nobody waits for a head that stands still: the log takes all', async () =>
   expect(lag.room(tenant)).toBeDefined();
 });
 
+test('a head that takes what the log had at the start counts as standing still', () => {
+  const { lag, clock } = setup();
+  lag.wrote(tenant, large);
+  lag.appended(0, 1_000, new Map([[tenant, large]]));
+  for (let offset = 1; offset <= 20; offset++) {
+    clock.ms += 100;
+    lag.consumed(0, offset);
+  }
+  expect(lag.room(tenant)).toBeUndefined();
+});
+
 test('rows of one tenant are consumed while those of another before them are not', async () => {
   const { lag } = setup();
   lag.wrote(tenant, large);

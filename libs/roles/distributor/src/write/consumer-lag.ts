@@ -115,7 +115,8 @@ export class ConsumerLag {
       let micros = 0;
       while (count < appended.length && appended[count].offset < offset) micros += appended[count++].micros;
       appended.splice(0, count);
-      this.#take(tenant, lag, micros);
+      // At a start the head takes what stood in the log before: its tenants wait for nothing of theirs.
+      if (count > 0) this.#take(tenant, lag, micros);
     }
   }
 

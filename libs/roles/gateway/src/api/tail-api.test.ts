@@ -131,9 +131,16 @@ function row(line: string, more: Partial<TestRow> = {}): TestRow {
   return { ts: nowNs, line, stream: { app: 'a' }, ...more };
 }
 
+/** Entries that clients missed, as the metric counts them. */
+let droppedCount = 0;
+const queryMetrics = { tailDropped: (_tenant: string, entries: number) => void (droppedCount += entries) };
+beforeEach(() => {
+  droppedCount = 0;
+});
+
 function apiOf(source: Source, timers: Timers = new Later(), limits: Partial<Limits> = {}): TailApi {
   const frontend = testFrontend(source, { maxConcurrentTailRequests: 10, ...limits });
-  return new TailApi({ frontend, querier: source, clock, timers });
+  return new TailApi({ frontend, querier: source, clock, timers, queryMetrics });
 }
 
 const query = '{app="a"}';
@@ -270,6 +277,7 @@ test('a client that stands still holds one message: the rest of its rows is let 
   expect(client.lines).toHaveLength(100);
   const dropped = { timestamp: String(nowNs), labels: {} };
   expect(client.frames[1]).toEqual({ streams: [], dropped_entries: Array(10).fill(dropped) });
+  expect(droppedCount).toBe(150);
   source.give([row('and on')]);
   await until(() => client.lines.at(-1) === 'and on');
   client.leave();
@@ -282,6 +290,7 @@ test('dropped entries are told even when nothing is left to send', async () => {
   await until(() => client.frames.length === 1);
   const dropped = { timestamp: String(nowNs), labels: {} };
   expect(client.frames[0]).toEqual({ streams: [], dropped_entries: [dropped, dropped] });
+  expect(droppedCount).toBe(2);
   client.leave();
 });
 

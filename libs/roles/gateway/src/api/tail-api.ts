@@ -2,6 +2,7 @@ import type { Work } from '@loki/engine';
 import { parseExpr, printExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers, Tenancy } from '@loki/ports';
+import type { QueryMetrics } from '@loki/telemetry';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import { checkEntriesLimit } from '../limits/check-query-limits.ts';
 import { badRequest, Params, parseLimit, parseTimeRange, parseUint32 } from '../limits/params.ts';
@@ -13,6 +14,7 @@ interface TailApiDeps {
   readonly querier: QuerierService;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly queryMetrics?: Pick<QueryMetrics, 'tailDropped'>;
   /** `querier.tail_max_duration`: clients open a new one then. Default: 1 h. */
   readonly tailMaxDurationMs?: number;
 }
@@ -113,8 +115,9 @@ export class TailApi {
   }
 
   async #stream(socket: TailSocket, tenancy: Tenancy, tail: TailQuery, signal: AbortSignal): Promise<void> {
-    const { querier, frontend, clock, timers } = this.#deps;
-    const base = { kind: 'log' as const, tenant: tenancy.ids[0], expr: tail.text, limit: tail.limit };
+    const { querier, frontend, clock, timers, queryMetrics } = this.#deps;
+    const tenant = tenancy.ids[0];
+    const base = { kind: 'log' as const, tenant, expr: tail.text, limit: tail.limit };
     // Subscribed before history is read, so that nothing falls between; what both bring is sent once.
     const live = querier.tail(
       { ...base, startNs: tail.startNs, endNs: farFutureNs, direction: 'forward' },
@@ -123,7 +126,8 @@ export class TailApi {
     const frames = live[Symbol.asyncIterator]();
     const begun = await frontend.withDeadline(tenancy, signal, () => frames.next());
     const endNs = clock.nowNs();
-    const sender = new TailSender(socket, timers);
+    const onDropped = (entries: number) => queryMetrics?.tailDropped(tenant, entries);
+    const sender = new TailSender(socket, timers, onDropped);
     const sendHistory = async () => {
       const history = await frontend.withDeadline(tenancy, signal, (deadline) =>
         querier.runLeaf({ ...base, startNs: tail.startNs, endNs, direction: 'backward' }, deadline),

@@ -74,12 +74,18 @@ class Outgoing {
     return entries.length > 0 || lost !== '' ? this.#message(entries, lost) : undefined;
   }
 
-  /** Rows that were not written yet count as dropped, and are told in the next message. */
-  letGo(): void {
-    if (this.#rows) this.#dropped += this.#rows.labelSet.length - this.#row;
+  /**
+   * Rows that were not written yet count as dropped, and are told in the next message.
+   *
+   * @returns how many they are
+   */
+  letGo(): number {
+    const entries = this.#rows ? this.#rows.labelSet.length - this.#row : 0;
+    this.#dropped += entries;
     this.#rows = undefined;
     this.#streams = [];
     this.#extras = [];
+    return entries;
   }
 
   /** Each entry is a stream object of its own: what Loki's clients get. */
@@ -105,10 +111,13 @@ export class TailSender {
   readonly historyKeys = new Set<string>();
   readonly #socket: TailSocket;
   readonly #timers: Timers;
+  readonly #onDropped: (entries: number) => void;
 
-  constructor(socket: TailSocket, timers: Timers) {
+  /** @param onDropped told of entries that the client misses, here or before */
+  constructor(socket: TailSocket, timers: Timers, onDropped: (entries: number) => void) {
     this.#socket = socket;
     this.#timers = timers;
+    this.#onDropped = onDropped;
   }
 
   sendHistory(rows: LogLeafResult, options: OutgoingOptions): Promise<void> {
@@ -116,13 +125,17 @@ export class TailSender {
   }
 
   send(rows: LogLeafResult, options: OutgoingOptions): Promise<void> {
+    if (options.dropped > 0) this.#onDropped(options.dropped);
     return this.#send(new Outgoing(rows, options), this.historyKeys);
   }
 
   async #send(outgoing: Outgoing, without: ReadonlySet<string>): Promise<void> {
     for (let text = outgoing.next(without); text !== undefined; text = outgoing.next(without)) {
       const taken = this.#socket.send(text);
-      if (!(await this.#isInTime(taken))) outgoing.letGo();
+      if (!(await this.#isInTime(taken))) {
+        const entries = outgoing.letGo();
+        if (entries > 0) this.#onDropped(entries);
+      }
       await taken;
     }
   }
