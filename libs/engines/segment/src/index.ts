@@ -22,7 +22,6 @@ export type {
   ColumnMask,
   LabelIndex,
   MetadataColumn,
-  RawSection,
   RowMetadata,
   Runs,
   Section,

@@ -1,27 +1,30 @@
 import type { Workers } from '@loki/ports';
 import { encodeRecords, encodeRecordsTask } from '@loki/segment';
-import type { RawSection, RowWriter } from '@loki/segment';
+import type { RowWriter } from '@loki/segment';
 
 /** Batches below this are encoded at once: a hop to another thread and back costs more than it saves. */
 const inlineBytesMax = 32 * 1024;
+
+/** Whether another thread encodes the batch. */
+export function isEncodedElsewhere(writers: Iterable<RowWriter>): boolean {
+  let rawBytes = 0;
+  for (const { byteSize } of writers) rawBytes += byteSize;
+  return rawBytes >= inlineBytesMax;
+}
 
 /**
  * The payloads of a batch: none when there are no rows, several when one would be larger than the log takes.
  * The writers are empty afterwards.
  */
 export async function encodeBatch(
-  writers: Iterable<RowWriter>,
+  writers: readonly RowWriter[],
   workers: Workers,
   bytesMax: number,
 ): Promise<Buffer[]> {
-  const sections: RawSection[] = [];
-  let rawBytes = 0;
-  for (const writer of writers) {
-    rawBytes += writer.byteSize;
-    sections.push(...writer.finish());
-  }
+  const isInline = !isEncodedElsewhere(writers);
+  const sections = Array.from(writers, (writer) => writer.finish()).flat();
   if (sections.length === 0) return [];
-  if (rawBytes < inlineBytesMax) return encodeRecords(sections, bytesMax);
+  if (isInline) return encodeRecords(sections, bytesMax);
   const { records } = await workers.run(encodeRecordsTask, { sections, bytesMax }, { isUrgent: true });
   // Bytes that crossed a thread are a plain Uint8Array.
   return records.map((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));

@@ -1,5 +1,5 @@
 import { parseTenantId, Labels } from '@loki/model';
-import type { TimerHandle, Timers } from '@loki/ports';
+import type { TimerHandle, Timers, Workers } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import { distributorMetrics, Metrics } from '@loki/telemetry';
 import {
@@ -32,7 +32,7 @@ class HandTimers implements Timers {
   }
 }
 
-function setup(options: Partial<BatcherOptions> = {}) {
+function setup(options: Partial<BatcherOptions> = {}, workers: Workers = inlineWorkers()) {
   const timers = new HandTimers();
   const clock = new StoppedClock(0);
   const log = new RecordingLog(1);
@@ -41,7 +41,7 @@ function setup(options: Partial<BatcherOptions> = {}) {
     {
       clock,
       timers,
-      workers: inlineWorkers(),
+      workers,
       writeLog: log,
       logger: quietLogger,
       metrics: distributorMetrics(new Metrics()),
@@ -277,4 +277,56 @@ test('a batch that is larger than the log takes becomes several records, in orde
   expect(log.records.length).toBeGreaterThan(5);
   expect(log.records.map(({ record }) => record.sequence)).toEqual(log.records.map((_, i) => i + 1));
   expect(storedEntries(log).map(({ line }) => line)).toEqual(lines);
+});
+
+/** Workers that begin a task when they are told to. */
+function heldWorkers() {
+  const inline = inlineWorkers();
+  const held: (() => void)[] = [];
+  const workers: Workers = {
+    parallelism: 1,
+    run: async (task, input, options) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return inline.run(task, input, options);
+    },
+    close: () => inline.close(),
+  };
+  return { workers, held };
+}
+
+const large = 'x'.repeat(64 * 1024);
+
+test('a small push does not wait for the large batch of another tenant to be compressed', async () => {
+  const { workers, held } = heldWorkers();
+  const { log, write } = setup({}, workers);
+  const slow = write(large, 'noisy');
+  await write('small', 'quiet');
+  expect(log.records.map(({ record }) => record.sequence)).toEqual([1]);
+  held[0]();
+  await slow;
+  expect(log.records.map(({ record }) => record.sequence)).toEqual([1, 2]);
+});
+
+test('pushes of one tenant stay in their order, however long each is compressed', async () => {
+  const { workers, held } = heldWorkers();
+  const { log, batcher, write } = setup({ batchBytesMax: 32 * 1024 }, workers);
+  const acks = [write(`1${large}`, 'noisy'), write(`2${large}`, 'noisy'), write('3', 'noisy')];
+  held[1]();
+  await settle();
+  expect(log.records).toHaveLength(0);
+  held[0]();
+  await batcher.drain();
+  await Promise.all(acks);
+  expect(storedEntries(log).map(({ line }) => line[0])).toEqual(['1', '2', '3']);
+});
+
+test('a batcher that is drained has appended what another thread compressed', async () => {
+  const { workers, held } = heldWorkers();
+  const { log, batcher, write } = setup({}, workers);
+  const ack = write(large);
+  const drained = batcher.drain();
+  await settle();
+  held[0]();
+  await Promise.all([drained, ack]);
+  expect(log.records).toHaveLength(1);
 });

@@ -4,7 +4,7 @@ import type { Clock, Logger, TimerHandle, Timers, Workers, WriteLog } from '@lok
 import { RowWriter } from '@loki/segment';
 import type { DistributorMetrics } from '@loki/telemetry';
 import type { ConsumeCosts, ConsumerLag } from './consumer-lag.ts';
-import { encodeBatch } from './encode-batch.ts';
+import { encodeBatch, isEncodedElsewhere } from './encode-batch.ts';
 
 export interface BatcherOptions {
   /** The longest that a batch waits for the pushes that are expected. 0: each push is a batch. */
@@ -32,6 +32,8 @@ interface Batch {
   readonly acked: PromiseWithResolvers<void>;
   readonly beganMs: number;
   pushes: number;
+  /** Resolves when it is encoded, and so are those before it that have rows of its tenants. */
+  encoded: Promise<unknown>;
 }
 
 /**
@@ -58,6 +60,9 @@ const quietMs = 2;
  * `quietMs`, or the batch is `lingerMs` old. A large batch is sealed in any case. Appends of a partition
  * happen one after another, in the order of their sequence; compression of the next overlaps with the append
  * before it.
+ *
+ * A batch that another thread compresses holds up the tenants that it has rows of, and no others: a small
+ * push beside large ones does not wait for a thread that has less of the processor.
  */
 export class PartitionBatcher {
   readonly #partition: number;
@@ -68,7 +73,10 @@ export class PartitionBatcher {
   /** Pushes of the last append, and of the batch that was open when it ended. */
   #pushesExpected = 1;
   #sequence = 0;
-  #unfinished = 0;
+  /** Batches that another thread encodes. */
+  readonly #encoding = new Set<Batch>();
+  /** Batches that are encoded, and not appended yet. */
+  #appending = 0;
   #tail: Promise<void> = Promise.resolve();
 
   constructor(partition: number, deps: BatcherDeps, options: BatcherOptions) {
@@ -106,7 +114,7 @@ export class PartitionBatcher {
     if (!batch) return Promise.resolve();
     batch.pushes++;
     if (this.isLarge || this.#options.lingerMs <= 0) this.#seal();
-    else if (this.#unfinished === 0) this.#sealOrWait(batch);
+    else if (this.#isFree(batch)) this.#sealOrWait(batch);
     return batch.acked.promise;
   }
 
@@ -128,6 +136,7 @@ export class PartitionBatcher {
   /** Seals what is open and waits until nothing is under way. */
   async drain(): Promise<void> {
     if (this.#open) this.#seal();
+    while (this.#encoding.size > 0) await Promise.all(Array.from(this.#encoding, ({ encoded }) => encoded));
     await this.#tail;
   }
 
@@ -136,7 +145,26 @@ export class PartitionBatcher {
     // A push whose client is gone may not be waiting any more.
     acked.promise.catch(() => {});
     const beganMs = this.#deps.clock.monotonicMs();
-    return { writers: new Map(), costs: new Map(), acked, beganMs, pushes: 0 };
+    return {
+      writers: new Map(),
+      costs: new Map(),
+      acked,
+      beganMs,
+      pushes: 0,
+      encoded: Promise.resolve(),
+    };
+  }
+
+  /** Whether nothing is under way that the batch has to wait for. */
+  #isFree(batch: Batch): boolean {
+    return this.#appending === 0 && this.#encodingBefore(batch).length === 0;
+  }
+
+  /** Batches with rows of its tenants: these stay in their order. */
+  #encodingBefore({ writers }: Batch): Batch[] {
+    return [...this.#encoding].filter((before) =>
+      writers.keys().some((tenant) => before.writers.has(tenant)),
+    );
   }
 
   /** With no append under way. */
@@ -160,11 +188,20 @@ export class PartitionBatcher {
     const batch = this.#open;
     if (!batch) return;
     this.#open = undefined;
-    this.#unfinished++;
     const { workers, writeLog } = this.#deps;
-    const payloads = encodeBatch(batch.writers.values(), workers, writeLog.recordBytesMax);
+    const writers = [...batch.writers.values()];
+    const before = this.#encodingBefore(batch);
+    const isElsewhere = before.length > 0 || isEncodedElsewhere(writers);
+    const payloads = encodeBatch(writers, workers, writeLog.recordBytesMax);
     payloads.catch(() => {}); // handled by #append, which may come later
-    this.#tail = this.#tail.then(() => this.#append(batch, payloads));
+    const append = (): void => {
+      this.#encoding.delete(batch);
+      this.#appending++;
+      this.#tail = this.#tail.then(() => this.#append(batch, payloads));
+    };
+    if (!isElsewhere) return append();
+    this.#encoding.add(batch);
+    batch.encoded = Promise.allSettled([payloads, ...before.map(({ encoded }) => encoded)]).then(append);
   }
 
   /** Never rejects: the outcome goes to those who wait for the batch. */
@@ -201,9 +238,10 @@ export class PartitionBatcher {
         new LokiError('logNotAcked', 'the write log did not acknowledge the entries', { cause }),
       );
     } finally {
-      this.#unfinished--;
+      this.#appending--;
       this.#pushesExpected = batch.pushes + (this.#open?.pushes ?? 0);
-      if (this.#unfinished === 0 && this.#open && this.#open.pushes > 0) this.#sealOrWait(this.#open);
+      const open = this.#open;
+      if (open && open.pushes > 0 && this.#isFree(open)) this.#sealOrWait(open);
     }
   }
 }
